@@ -1,0 +1,70 @@
+# Every target works from a bare checkout with only python3 and make: the first one that is run
+# creates the virtual environment, later runs find its stamp and set nothing up.
+# Options for a target's program go in ARGS:  make demo ARGS="--epochs 5",  make test ARGS="-k dense"
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV  := .venv
+STAMP := $(VENV)/.installed
+RUN   := $(VENV)/bin/python
+
+SMOKE_VENV  := .venv-smoke
+SMOKE_STAMP  = $(SMOKE_VENV)/.installed-$(notdir $(PY))
+SMOKE_RUN   := $(SMOKE_VENV)/bin/python
+
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check --no-input
+
+# Tests and benchmarks compare with Keras, which has to run on JAX too.
+export KERAS_BACKEND := jax
+# No look-up of newer pyright releases on every lint.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.PHONY: help test demo lint bench smoke clean
+
+help:
+	@echo "make test     run the tests and the doctests"
+	@echo "make demo     train, save, reload and plot: examples/huber_housing.py"
+	@echo "make lint     ruff, pyright and import-linter"
+	@echo "make bench    run the benchmarks"
+	@echo "make smoke PY=python3.13    a short test on another interpreter"
+	@echo "make clean    remove environments, caches and outputs"
+
+$(STAMP): pyproject.toml
+	@echo "Setting up $(VENV) (once, a few minutes) ..."
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) $(PIP_INSTALL) -e ".[dev]"
+	@touch $@
+
+test: $(STAMP)
+	$(RUN) -m pytest -q -n 2 $(ARGS)
+
+demo: $(STAMP)
+	$(RUN) examples/huber_housing.py $(ARGS)
+
+lint: $(STAMP)
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m pyright
+	$(VENV)/bin/lint-imports
+
+bench: $(STAMP)
+	$(RUN) benchmarks/run.py $(ARGS)
+
+# The smoke environment has what a user gets, and pytest: no keras, no linters. --clear also removes
+# the stamps of other interpreters, so switching PY builds it anew.
+$(SMOKE_VENV)/.installed-%: pyproject.toml
+	@echo "Setting up $(SMOKE_VENV) for $(PY) (once, a few minutes) ..."
+	$(PY) -m venv --clear $(SMOKE_VENV)
+	$(SMOKE_RUN) $(PIP_INSTALL) -e . pytest
+	@touch $@
+
+# --noconftest: the suite's conftest.py may need packages that only .venv has.
+smoke: $(if $(PY),$(SMOKE_STAMP))
+	@test -n "$(PY)" || { echo "Say which interpreter: make smoke PY=python3.13"; exit 2; }
+	$(SMOKE_RUN) -m pytest -q --noconftest tests/test_smoke.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) $(SMOKE_VENV) build dist *.egg-info examples/out
+	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

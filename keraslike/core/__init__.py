@@ -1,0 +1,1 @@
+"""The foundations every other room stands on: state, tracing, symbols, the registry."""

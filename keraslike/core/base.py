@@ -1,0 +1,354 @@
+"""`Object`: what layers, models, losses, metrics and optimizers are underneath.
+
+An Object is a flax.nnx graph node and a JAX pytree. Its leaves are the arrays of the Variables it
+holds, each once however often it is shared; all else is structure, compared by `Static`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import jax
+from flax import nnx
+from flax.nnx import graphlib, pytreelib
+
+from keraslike.core.static import AutoName, Static
+
+_counts: dict[str, int] = defaultdict(int)
+_counts_lock = threading.Lock()
+
+
+def to_snake_case(name: str) -> str:
+    """The snake case that automatic names and file paths are written in.
+
+    >>> to_snake_case("Conv2D"), to_snake_case("LayerNormalization")
+    ('conv2d', 'layer_normalization')
+    """
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def auto_name(prefix: str) -> AutoName:
+    """A name not used before: `dense`, `dense_1`, …"""
+    with _counts_lock:
+        number = _counts[prefix]
+        _counts[prefix] += 1
+    return AutoName(f"{prefix}_{number}" if number else prefix)
+
+
+def reset_names() -> None:
+    """Starts automatic names anew, as `clear_session` does."""
+    _counts.clear()
+
+
+class _Children:
+    """A list, tuple or dict of Objects and Variables, as a pytree that keeps its type and order."""
+
+    __slots__ = ("values", "structure")
+
+    def __init__(self, values: list[Any], structure: Static):
+        self.values, self.structure = values, structure
+
+
+jax.tree_util.register_pytree_with_keys(
+    _Children,
+    lambda c: (
+        [(jax.tree_util.SequenceKey(i), v) for i, v in enumerate(c.values)],
+        c.structure,
+    ),
+    lambda structure, values: _Children(list(values), structure),
+    flatten_func=lambda c: (c.values, c.structure),
+)
+
+
+class _Slot:
+    """Stands in a container's structure where a child was."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, index: int):
+        self.index = index
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Slot) and self.index == other.index
+
+    def __hash__(self) -> int:
+        return hash(self.index)
+
+
+def is_state(value: Any) -> bool:
+    """Whether a value is a Variable or an object that may hold some."""
+    return isinstance(value, (nnx.Variable, nnx.Pytree))
+
+
+def iter_state(value: Any) -> Iterator[Any]:
+    """The Variables and Objects in an attribute's value, in order, without entering Objects."""
+    if is_state(value):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from iter_state(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from iter_state(item)
+
+
+def _pack(value: Any) -> graphlib.DataElem | graphlib.StaticElem:
+    if is_state(value):
+        return graphlib.DataElem(value)
+    if not isinstance(value, (list, tuple, dict)):
+        return graphlib.StaticElem(Static(value))
+    children: list[Any] = []
+
+    def replace(item: Any) -> Any:
+        if is_state(item):
+            children.append(item)
+            return _Slot(len(children) - 1)
+        return _map_container(replace, item)
+
+    structure = replace(value)
+    if not children:
+        return graphlib.StaticElem(Static(value))
+    return graphlib.DataElem(_Children(children, Static(structure)))
+
+
+def _unpack(value: Any) -> Any:
+    if isinstance(value, Static):
+        return value.value
+    if not isinstance(value, _Children):
+        return value
+
+    def restore(item: Any) -> Any:
+        if isinstance(item, _Slot):
+            return value.values[item.index]
+        return _map_container(restore, item)
+
+    return restore(value.structure.value)
+
+
+def _map_container(function: Any, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: function(v) for k, v in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(function, value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(function, value))
+    return value
+
+
+def _is_ours(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] == "keraslike"
+
+
+class Object(nnx.Module, pytree=False):
+    """A stateful Python object that lowers to a pytree."""
+
+    # Attributes that belong to this Python object and not to the tree: they are left out of its
+    # structure, and a copy made by tree operations has the class's default in their place.
+    _untracked: ClassVar[frozenset[str]] = frozenset({"_init_args"})
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(pytree=False, **kwargs)
+        jax.tree_util.register_pytree_with_keys(
+            cls, _tree_flatten_with_keys, _tree_unflatten, _tree_flatten
+        )
+
+    def __new__(cls, *args: Any, **kwargs: Any):
+        self = object.__new__(cls)
+        object.__setattr__(self, "_init_args", (args, kwargs))
+        return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # nnx wants to be told which attributes hold data; here it is seen when it is asked for, so
+        # a list that is filled later, or an attribute set before `super().__init__()`, is no case.
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+
+    def _attributes(self) -> Iterator[tuple[str, Any]]:
+        untracked = self._untracked
+        for name, value in vars(self).items():
+            if name not in untracked and not name.startswith("_pytree__"):
+                yield name, value
+
+    # -- the graph protocol of flax.nnx -------------------------------------------------------
+
+    def _graph_node_flatten(self):
+        attributes = dict(self._attributes())
+        nodes = [(name, _pack(attributes[name])) for name in sorted(attributes)]
+        return nodes, (type(self), tuple(attributes))
+
+    @staticmethod
+    def _graph_node_create_empty(metadata: tuple[type, tuple[str, ...]]) -> Any:
+        cls, order = metadata
+        node = object.__new__(cls)
+        vars(node)["_pytree__state"] = pytreelib.PytreeState()
+        vars(node)["_pytree__nodes"] = cls._pytree__nodes
+        vars(node).update(dict.fromkeys(order))  # weights are listed in the order of attributes
+        return node
+
+    def _graph_node_clear(self) -> None:
+        vars(self).update((name, None) for name, _ in list(self._attributes()))
+
+    def _graph_node_init(self, attributes: Any) -> None:
+        present = {name: _unpack(value) for name, value in attributes}
+        for name in [name for name, _ in self._attributes() if name not in present]:
+            del vars(self)[name]
+        vars(self).update(present)
+
+    def _graph_node_set_key(self, key: Any, value: Any) -> None:
+        current = vars(self).get(key)
+        if isinstance(current, nnx.Variable) and isinstance(value, nnx.Variable):
+            current.update_from_state(value)
+        else:
+            vars(self)[key] = _unpack(value)
+
+    def _graph_node_pop_key(self, key: Any) -> Any:
+        return vars(self).pop(key)
+
+    def _check_valid_context(self, error_msg: Any) -> None:
+        """Setting an attribute while tracing is allowed: `lowering` takes tracers out again."""
+
+    # nnx copies through split and merge, which leaves out what is not in the tree (an optimizer,
+    # the compile arguments); Python's own way copies all of it.
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        import copy
+
+        new = object.__new__(type(self))
+        memo[id(self)] = new
+        vars(new).update({k: copy.deepcopy(v, memo) for k, v in vars(self).items()})
+        return new
+
+    def __repr__(self) -> str:
+        name = getattr(self, "name", None)
+        return f"<{type(self).__name__}{f' name={name}' if name else ''}>"
+
+    __str__ = __repr__
+
+    # -- configuration ------------------------------------------------------------------------
+
+    def _constructor_args(self) -> dict[str, Any]:
+        """The constructor's arguments, as an equal object would be made from.
+
+        keraslike's own classes keep each argument in the attribute of its name, where a later
+        change shows; of anybody else's class, what was passed is taken.
+        """
+        args, kwargs = vars(self).get("_init_args", ((), {}))
+        found: dict[str, Any] = {}
+        mro = type(self).__mro__
+        # A class that overrides get_config adds its own arguments to those from here.
+        own = [i for i, c in enumerate(mro) if "get_config" in vars(c) and not _is_ours(c)]
+        outermost = True
+        for i, cls in enumerate(mro):
+            if "__init__" not in vars(cls):
+                continue
+            parameters = list(inspect.signature(vars(cls)["__init__"]).parameters.values())[1:]
+            given = dict(kwargs)
+            if outermost:
+                given.update(zip([p.name for p in parameters], args, strict=False))
+                outermost = False
+            for p in parameters:
+                if p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) or p.name in found:
+                    continue
+                if own and i <= own[-1]:
+                    continue
+                if _is_ours(cls) and hasattr(self, p.name):
+                    found[p.name] = getattr(self, p.name)
+                elif p.name in given:
+                    found[p.name] = given[p.name]
+                elif p.default is not p.empty and not _is_ours(cls):
+                    found[p.name] = p.default
+            if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+                break
+        return found
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as plain values, for `from_config` to make an equal object."""
+        from keraslike.core import registry
+
+        return {k: registry.serialize_argument(v) for k, v in self._constructor_args().items()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """An object like the one whose `get_config()` this is."""
+        from keraslike.core import registry
+
+        return cls(**registry.deserialize_arguments(config))
+
+
+def _split(obj: Object):
+    graphdef, state = nnx.split(obj)
+    flat, treedef = jax.tree_util.tree_flatten_with_path(state)
+    return graphdef, flat, treedef
+
+
+def _tree_flatten(obj: Object):
+    graphdef, flat, treedef = _split(obj)
+    return [leaf for _, leaf in flat], (graphdef, treedef)
+
+
+def _tree_flatten_with_keys(obj: Object):
+    graphdef, flat, treedef = _split(obj)
+    keyed = [(jax.tree_util.GetAttrKey(_dotted(path)), leaf) for path, leaf in flat]
+    return keyed, (graphdef, treedef)
+
+
+def _dotted(path: tuple[Any, ...]) -> str:
+    keys = [str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k)))) for k in path]
+    return ".".join(keys[:-1] if keys[-1] == "value" else keys)
+
+
+def _tree_unflatten(aux: Any, leaves: Any) -> Any:
+    graphdef, treedef = aux
+    return nnx.merge(graphdef, jax.tree_util.tree_unflatten(treedef, leaves))
+
+
+# -- traversal --------------------------------------------------------------------------------
+
+
+def own_state(obj: Any) -> Iterator[Any]:
+    """The Variables and Objects an object holds in its own attributes, in order, each once."""
+    attributes = obj._attributes() if isinstance(obj, Object) else vars(obj).items()
+    seen: set[int] = set()
+    for name, value in attributes:
+        if name.startswith("_pytree__"):
+            continue
+        for item in iter_state(value):
+            if id(item) not in seen:
+                seen.add(id(item))
+                yield item
+
+
+def iter_objects(obj: Any, _seen: set[int] | None = None) -> Iterator[Any]:
+    """An object and all objects below it, parents first, each once."""
+    seen = set() if _seen is None else _seen
+    if id(obj) in seen:
+        return
+    seen.add(id(obj))
+    yield obj
+    for item in own_state(obj):
+        if not isinstance(item, nnx.Variable):
+            yield from iter_objects(item, seen)
+
+
+def variables_of(*roots: Any) -> list[nnx.Variable]:
+    """All Variables in the given objects, containers and Variables, in order, each once."""
+    found: dict[int, nnx.Variable] = {}
+    seen: set[int] = set()
+    for root in roots:
+        for item in iter_state(root):
+            if isinstance(item, nnx.Variable):
+                found.setdefault(id(item), item)
+                continue
+            for obj in iter_objects(item, seen):
+                for v in own_state(obj):
+                    if isinstance(v, nnx.Variable):
+                        found.setdefault(id(v), v)
+    return list(found.values())

@@ -1,0 +1,63 @@
+"""What a call inherits from the calls around it: training, dtype, names, losses and masks."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+
+class _State(threading.local):
+    def __init__(self):
+        self.training: bool | None = None  # inherited by every layer called inside
+        self.depth = 0  # of layer calls; 0 outside any
+        self.autocast: Any = None  # dtype to which floating-point variables are cast on read
+        self.names: tuple[str, ...] = ()  # the path of the layer being built
+        self.symbolic = False  # shapes only are being traced: nothing is computed
+
+
+state = _State()
+
+
+@contextlib.contextmanager
+def using(**values: Any) -> Iterator[None]:
+    """Sets fields of the call context for a block.
+
+    >>> with using(training=True):
+    ...     state.training
+    True
+    """
+    before = {name: getattr(state, name) for name in values}
+    state.__dict__.update(values)
+    try:
+        yield
+    finally:
+        state.__dict__.update(before)
+
+
+# A mask belongs to a tensor but arrays and tracers take no attributes: an entry lives exactly as
+# long as the tensor it describes.
+_masks: dict[int, tuple[weakref.ref, Any]] = {}
+
+
+def set_mask(tensor: Any, mask: Any) -> None:
+    """Attaches a boolean mask to an array, a tracer or a KerasTensor; `None` takes it off."""
+    key = id(tensor)
+    if mask is None:
+        _masks.pop(key, None)
+        return
+    try:
+        ref = weakref.ref(tensor, lambda _: _masks.pop(key, None))
+    except TypeError:  # a numpy scalar, say: it cannot carry a mask
+        return
+    _masks[key] = (ref, mask)
+
+
+def get_mask(tensor: Any) -> Any:
+    """The mask attached to a tensor, or `None`."""
+    if not _masks:
+        return None
+    entry = _masks.get(id(tensor))
+    return entry[1] if entry is not None and entry[0]() is tensor else None

@@ -1,0 +1,426 @@
+"""Names and objects: registering, looking up, and turning objects into plain values and back.
+
+A saved model is data. A class or function named in it is found among the custom objects in scope,
+what was registered, or keraslike's own public names, and nowhere else: nothing is imported.
+The format is Keras's: `{"module", "class_name", "config", "registered_name"}`.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import difflib
+import inspect
+import marshal
+import threading
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.core import dtypes
+from keraslike.core.base import to_snake_case
+from keraslike.core.static import Shape
+
+_public: dict[tuple[str, str], Any] = {}  # (Keras's module, name) -> object
+_public_name: dict[int, tuple[str, str]] = {}  # id(object) -> (module, name)
+_families: dict[str, dict[str, Any]] = {}  # "losses" -> every name it answers to -> object
+_registered: dict[str, Any] = {}  # "package>Name" -> object
+_registered_name: dict[Any, str] = {}
+
+
+class _Scope(threading.local):
+    def __init__(self):
+        self.custom_objects: dict[str, Any] = {}
+        self.safe_mode = True
+
+
+_scope = _Scope()
+
+
+# -- registering ------------------------------------------------------------------------------
+
+
+def publish(
+    module: str, objects: dict[str, Any], aliases: dict[str, Any] | None = None
+) -> None:
+    """Makes public objects known under Keras's module name, so that saved files can name them.
+
+    Args:
+        module: e.g. `"keras.losses"`; its last part is the family that `get` looks in.
+        objects: name -> class or function; classes answer to their snake-case name as well.
+        aliases: further names, such as `"mse"`.
+    """
+    family = _families.setdefault(module.rpartition(".")[2], {})
+    for name, obj in objects.items():
+        _public[module, name] = obj
+        _public_name.setdefault(id(obj), (module, name))
+        family[name] = obj
+        if inspect.isclass(obj):
+            family.setdefault(to_snake_case(name), obj)
+    family.update(aliases or {})
+
+
+def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable:
+    """Decorator that makes a class or function loadable without `custom_objects`.
+
+    >>> @register_keras_serializable(package="docs")
+    ... def twice(x):
+    ...     return 2 * x
+    >>> get_registered_name(twice)
+    'docs>twice'
+    """
+
+    def decorate(obj: Any) -> Any:
+        if inspect.isclass(obj) and not hasattr(obj, "get_config"):
+            raise ValueError(
+                f"{obj.__name__} cannot be registered: it has no get_config() method."
+            )
+        full = f"{package}>{name or obj.__name__}"
+        _registered[full] = obj
+        _registered_name[obj] = full
+        return obj
+
+    return decorate
+
+
+def get_registered_name(obj: Any) -> str:
+    """The name an object was registered under, or else its own name."""
+    try:
+        return _registered_name.get(obj) or obj.__name__
+    except TypeError:  # unhashable
+        return obj.__name__
+
+
+def get_registered_object(
+    name: str,
+    custom_objects: dict[str, Any] | None = None,
+    module_objects: dict[str, Any] | None = None,
+) -> Any:
+    """The object registered under a name, or `None`."""
+    for table in (_scope.custom_objects, custom_objects, _registered, module_objects):
+        if table and name in table:
+            return table[name]
+    return None
+
+
+@contextlib.contextmanager
+def custom_object_scope(custom_objects: dict[str, Any]) -> Iterator[None]:
+    """Within the block, names in `custom_objects` are found when something is deserialized.
+
+    >>> with custom_object_scope({"half": lambda x: x / 2}):
+    ...     get("activations", "half")(3.0)
+    1.5
+    """
+    with _using(custom_objects, _scope.safe_mode):
+        yield
+
+
+@contextlib.contextmanager
+def _using(custom_objects: dict[str, Any] | None, safe_mode: bool | None) -> Iterator[None]:
+    before = _scope.custom_objects, _scope.safe_mode
+    _scope.custom_objects = {**_scope.custom_objects, **(custom_objects or {})}
+    if safe_mode is not None:
+        _scope.safe_mode = safe_mode
+    try:
+        yield
+    finally:
+        _scope.custom_objects, _scope.safe_mode = before
+
+
+def get_custom_objects() -> dict[str, Any]:
+    """The names registered for every load: a dict that may be added to."""
+    return _registered
+
+
+# -- looking up -------------------------------------------------------------------------------
+
+
+def get(family: str, identifier: Any) -> Any:
+    """An object of a family from a name, a config, a class or the object itself.
+
+    Args:
+        family: `"activations"`, `"losses"`, …: the last part of the public module's name.
+        identifier: a name (`"mse"`, `"MeanSquaredError"`), a config dict, a class, a function, an
+            instance, or `None`, which is given back.
+
+    Raises ValueError for a name that does not exist, with the nearest ones that do.
+
+    >>> get("initializers", "zero")((2,)).tolist()
+    [0.0, 0.0]
+    """
+    if identifier is None:
+        return None
+    if isinstance(identifier, str):
+        found = get_registered_object(identifier)
+        if found is None:
+            found = _families.get(family, {}).get(identifier)
+        if found is None:
+            raise ValueError(_unknown(family, identifier))
+        return found() if inspect.isclass(found) else found
+    if isinstance(identifier, dict):
+        return deserialize(identifier)
+    if inspect.isclass(identifier):
+        return identifier()
+    if callable(identifier) or hasattr(identifier, "get_config"):
+        return identifier
+    raise ValueError(
+        f"Could not interpret {family[:-1]} identifier: {identifier!r}. Expected a name, "
+        "a config, a function or an instance."
+    )
+
+
+def _unknown(family: str, name: str) -> str:
+    known = [*_families.get(family, {}), *_scope.custom_objects, *_registered]
+    lowered = {k.lower(): k for k in known}
+    close = [lowered[m] for m in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
+    hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    singular = {"losses": "loss", "activations": "activation"}.get(family, family[:-1])
+    return (
+        f"Unknown {singular}: {name!r}.{hint} If it is your own, pass the function or object "
+        f"itself, or custom_objects={{{name!r}: ...}} when loading."
+    )
+
+
+# -- objects to plain values ------------------------------------------------------------------
+
+
+def serialize(obj: Any) -> Any:
+    """Plain values (what JSON holds) from which `deserialize` makes an equal object.
+
+    Raises TypeError for an object that has no `get_config` and is nothing plain.
+
+    >>> serialize((1, 2.5, "a"))
+    [1, 2.5, 'a']
+    """
+    if obj is None or isinstance(obj, (bool, int, float, str)):
+        return obj
+    if isinstance(obj, (list, tuple)):
+        return [serialize(o) for o in obj]
+    if isinstance(obj, dict):
+        return {str(k): serialize(v) for k, v in obj.items()}
+    if isinstance(obj, np.generic):
+        return obj.item()
+    if isinstance(obj, (np.ndarray, jax.Array)):
+        kind = "__numpy__" if isinstance(obj, np.ndarray) else "__tensor__"
+        value = np.asarray(obj)
+        return {"class_name": kind, "config": {"value": value.tolist(), "dtype": str(value.dtype)}}
+    if isinstance(obj, bytes):
+        return {"class_name": "__bytes__", "config": {"value": obj.decode("latin-1")}}
+    if isinstance(obj, slice):
+        config = {k: serialize(getattr(obj, k)) for k in ("start", "stop", "step")}
+        return {"class_name": "__slice__", "config": config}
+    if obj is Ellipsis:
+        return {"class_name": "__ellipsis__", "config": {}}
+    if isinstance(obj, np.dtype) or (inspect.isclass(obj) and issubclass(obj, np.generic)):
+        return jnp.dtype(obj).name
+    if hasattr(obj, "__serialize__"):  # a KerasTensor
+        return obj.__serialize__()
+    if isinstance(obj, dtypes.DTypePolicy):
+        return _entry("keras", "DTypePolicy", obj.get_config(), None)
+    if inspect.isroutine(obj) or isinstance(obj, jax.custom_jvp | jax.custom_vjp):
+        return _serialize_function(obj)
+    if not hasattr(obj, "get_config") or inspect.isclass(obj):
+        raise TypeError(
+            f"Cannot serialize {obj!r} of type {type(obj).__name__}: "
+            "it is neither a plain value nor an object with get_config()."
+        )
+    cls = type(obj)
+    if id(cls) in _public_name and cls not in _registered_name:
+        module, name = _public_name[id(cls)]
+        entry = _entry(module, name, obj.get_config(), None)
+    else:
+        entry = _entry(cls.__module__, cls.__name__, obj.get_config(), get_registered_name(cls))
+    if hasattr(obj, "get_build_config"):
+        build_config = obj.get_build_config()
+        if build_config is not None:
+            entry["build_config"] = serialize(build_config)
+    if hasattr(obj, "get_compile_config"):
+        compile_config = obj.get_compile_config() if obj.compiled else None
+        if compile_config is not None:
+            entry["compile_config"] = compile_config
+    return entry
+
+
+def _entry(module: str, class_name: str, config: Any, registered_name: str | None) -> dict:
+    return {
+        "module": module,
+        "class_name": class_name,
+        "config": config,
+        "registered_name": registered_name,
+    }
+
+
+def _serialize_function(function: Any) -> dict[str, Any]:
+    if getattr(function, "__name__", "") == "<lambda>":
+        return {"class_name": "__lambda__", "config": {"value": dump_function(function)}}
+    if id(function) in _public_name:
+        module, name = _public_name[id(function)]
+        return _entry(module, "function", name, name)
+    if "<locals>" not in function.__qualname__ and "." in function.__qualname__:
+        raise TypeError(
+            f"Cannot serialize the method {function.__qualname__}: pass a function instead."
+        )
+    return _entry("builtins", "function", function.__name__, "function")
+
+
+def serialize_argument(value: Any) -> Any:
+    """As `serialize`, but a public function becomes its bare name, as Keras's configs have it."""
+    if isinstance(value, Shape | tuple):
+        value = list(value)
+    if id(value) in _public_name and not inspect.isclass(value):
+        return _public_name[id(value)][1]
+    return serialize(value)
+
+
+def dump_function(function: types.FunctionType) -> list[Any]:
+    """A lambda's bytecode: reads back only on the same Python, and only with safe_mode=False."""
+    if function.__closure__:
+        raise TypeError(
+            "A lambda that uses variables of the function around it cannot be saved. "
+            "Give it a name and pass it in custom_objects."
+        )
+    code = base64.b64encode(marshal.dumps(function.__code__)).decode("ascii")
+    return [code, serialize(function.__defaults__), None]
+
+
+# -- plain values to objects ------------------------------------------------------------------
+
+
+def deserialize(
+    config: Any,
+    custom_objects: dict[str, Any] | None = None,
+    safe_mode: bool | None = None,
+) -> Any:
+    """The object that `serialize` made these plain values of; plain values come back themselves.
+
+    Args:
+        config: what `serialize` (or Keras) wrote.
+        custom_objects: name -> class or function, for names that are neither public nor registered.
+        safe_mode: `False` allows a lambda's bytecode to be read. Only for files you trust.
+
+    Raises TypeError for a class or function that is not known, ValueError for bytecode.
+    """
+    if custom_objects or safe_mode is not None:
+        with _using(custom_objects, safe_mode):
+            return _deserialize(config)
+    return _deserialize(config)
+
+
+def deserialize_arguments(config: dict[str, Any]) -> dict[str, Any]:
+    """A constructor's arguments: serialized objects among them are made objects again."""
+    return {k: _deserialize(v) if _holds_entry(v) else v for k, v in config.items()}
+
+
+def _holds_entry(value: Any) -> bool:
+    if isinstance(value, dict):
+        return _is_entry(value) or any(map(_holds_entry, value.values()))
+    return isinstance(value, list) and any(map(_holds_entry, value))
+
+
+def _is_entry(config: Any) -> bool:
+    return isinstance(config, dict) and "class_name" in config and "config" in config
+
+
+def _deserialize(config: Any) -> Any:
+    if isinstance(config, list | tuple):
+        return [_deserialize(c) for c in config]
+    if not isinstance(config, dict):
+        return config
+    if not _is_entry(config):
+        return {k: _deserialize(v) for k, v in config.items()}
+    class_name, inner = config["class_name"], config["config"]
+    if not isinstance(class_name, str):
+        raise TypeError(f"class_name must be a string. Received: {class_name!r}")
+    special = _SPECIAL.get(class_name)
+    if special is not None:
+        return special(inner)
+    if class_name == "DTypePolicy":
+        return dtypes.DTypePolicy.from_config(inner)
+    module, registered_name = config.get("module"), config.get("registered_name")
+    if class_name == "function":
+        return _find(module, inner, None)
+    cls = _find(module, class_name, registered_name)
+    if not inspect.isclass(cls):
+        return cls
+    if not hasattr(cls, "from_config"):
+        raise TypeError(f"{class_name} cannot be loaded: it has no from_config() method.")
+    if not isinstance(inner, dict):
+        raise TypeError(f"The config of {class_name} must be a dict. Received: {inner!r}")
+    try:
+        obj = cls.from_config(dict(inner))
+    except TypeError as e:
+        if "__init__" in str(e):
+            raise TypeError(
+                f"{cls.__name__} could not be made from its config {inner}: {e}. "
+                "Its get_config() and its constructor must name the same arguments."
+            ) from e
+        raise
+    build_config = config.get("build_config")
+    if build_config and hasattr(obj, "build_from_config") and not getattr(obj, "built", False):
+        obj.build_from_config(build_config)
+    compile_config = config.get("compile_config")
+    if compile_config and hasattr(obj, "compile_from_config"):
+        obj.compile_from_config(compile_config)
+    return obj
+
+
+def _find(module: Any, name: Any, registered_name: Any) -> Any:
+    if not isinstance(name, str):
+        raise TypeError(f"The name of a function must be a string. Received: {name!r}")
+    for candidate in (registered_name, name):
+        if isinstance(candidate, str):
+            found = get_registered_object(candidate)
+            if found is not None:
+                return found
+    found = _find_public(module, name)
+    if found is not None:
+        return found
+    raise TypeError(
+        f"{name!r} is not known here. If it is your own class or function, load with "
+        f"custom_objects={{{name!r}: {name}}}, or put @register_keras_serializable() above it "
+        "before saving and loading."
+    )
+
+
+def _find_public(module: Any, name: str) -> Any:
+    """A public object by Keras's module name, however deep the file says that it lies there."""
+    if (module, name) in _public:
+        return _public[module, name]
+    root = (module or "keras").partition(".")[0]
+    if root not in ("keras", "keraslike", "builtins", "tf_keras", "tensorflow"):
+        return None
+    parts = (module or "").split(".")
+    for family in parts:  # "keras.src.layers.core.dense" -> "keras.layers"
+        if (f"keras.{family}", name) in _public:
+            return _public[f"keras.{family}", name]
+    matches = [obj for (_, n), obj in _public.items() if n == name]
+    return matches[0] if matches else None
+
+
+def load_function(value: Any) -> types.FunctionType:
+    """The lambda that `dump_function` (or Keras) wrote; it sees `jax`, `jnp`, `np` and the custom
+    objects in scope. Raises ValueError unless safe_mode=False is in force."""
+    if _scope.safe_mode:
+        raise ValueError(
+            "This file holds the bytecode of a Python lambda, which could do anything once it "
+            "runs. If you trust where the file comes from, load it with safe_mode=False."
+        )
+    code, defaults = (value["code"], value["defaults"]) if isinstance(value, dict) else value[:2]
+    raw = marshal.loads(base64.b64decode(code))
+    defaults = tuple(_deserialize(defaults)) if defaults else None
+    namespace = {"jax": jax, "jnp": jnp, "np": np, **_scope.custom_objects}
+    return types.FunctionType(raw, namespace, name="<lambda>", argdefs=defaults)
+
+
+_SPECIAL: dict[str, Callable[[Any], Any]] = {
+    "__numpy__": lambda c: np.array(c["value"], dtype=c["dtype"]),
+    "__tensor__": lambda c: jnp.array(c["value"], dtype=c["dtype"]),
+    "__bytes__": lambda c: c["value"].encode("latin-1"),
+    "__slice__": lambda c: slice(*(_deserialize(c[k]) for k in ("start", "stop", "step"))),
+    "__ellipsis__": lambda c: Ellipsis,
+    "__lambda__": lambda c: load_function(c["value"]),
+}

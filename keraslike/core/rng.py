@@ -1,0 +1,89 @@
+"""Random streams: a seed and a counter in a Variable, advanced at every draw."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.core.base import Object, auto_name
+from keraslike.core.variable import RandomState
+
+
+class SeedGenerator(Object):
+    """A stream of keys for `jax.random`; its state is a uint32 pair `(seed, count)`.
+
+    Args:
+        seed: an integer; one is drawn from the global stream where it is `None`.
+
+    >>> stream = SeedGenerator(42)
+    >>> bool((stream.next() != stream.next()).any())
+    True
+    """
+
+    def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any):
+        if kwargs:
+            raise ValueError(f"Unrecognized arguments: {sorted(kwargs)}")
+        self._name = auto_name("seed_generator") if name is None else name
+        if seed is None:
+            seed = make_seed()
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+            raise ValueError(f"seed must be an integer. Received: seed={seed!r}")
+        self.seed = int(seed)
+        value = jnp.asarray([self.seed & 0xFFFFFFFF, 0], dtype="uint32")
+        self.state = RandomState(value, trainable=False, name="seed_generator_state")
+
+    @property
+    def name(self) -> str:
+        return str(self._name)
+
+    def next(self) -> jax.Array:
+        """The next key (a raw uint32 pair, which every `jax.random` function takes)."""
+        key = self.state.value
+        self.state.assign(key + jnp.asarray([0, 1], dtype="uint32"))
+        return key
+
+
+_python_random = random.Random()
+_global: SeedGenerator | None = None
+
+
+def make_seed() -> int:
+    """A seed for an object that was given none; reproducible under `set_random_seed`."""
+    return _python_random.randint(1, 2**31 - 1)
+
+
+def global_stream() -> SeedGenerator:
+    """The stream that draws without a seed of their own come from."""
+    global _global
+    if _global is None:
+        with jax.ensure_compile_time_eval():
+            _global = SeedGenerator(make_seed(), name="global_seed_generator")
+    return _global
+
+
+def set_random_seed(seed: int) -> None:
+    """Seeds Python's and numpy's random numbers and keraslike's own.
+
+    >>> set_random_seed(0)
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"seed must be an integer of at least 0. Received: seed={seed!r}")
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    _python_random.seed(int(seed))
+    stream = global_stream()
+    stream.seed = int(seed)
+    stream.state.assign(jnp.asarray([int(seed) & 0xFFFFFFFF, 0], dtype="uint32"))
+
+
+def draw_key(seed: int | SeedGenerator | None) -> jax.Array:
+    """A key from a stream, an integer (always the same one) or the global stream (`None`)."""
+    if seed is None:
+        return global_stream().next()
+    if isinstance(seed, SeedGenerator):
+        return seed.next()
+    return jnp.asarray([int(seed) & 0xFFFFFFFF, 0], dtype="uint32")

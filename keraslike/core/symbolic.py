@@ -1,0 +1,298 @@
+"""Symbolic tensors: a shape, a dtype and where they came from.
+
+Shapes are asked of JAX. A function is traced by `jax.eval_shape` with symbolic dimensions where a
+size is unknown; where that is inconclusive it is traced with two sets of sizes and compared.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import export
+
+from keraslike.core import context, dtypes
+from keraslike.core.base import auto_name, to_snake_case
+from keraslike.core.static import Shape
+
+
+class Node:
+    """One application of an operation: what went in and the symbolic tensors that came out."""
+
+    __slots__ = ("operation", "args", "kwargs", "outputs")
+
+    def __init__(self, operation: Any, args: tuple, kwargs: dict[str, Any]):
+        self.operation, self.args, self.kwargs = operation, args, kwargs
+        self.outputs: list[KerasTensor] = []
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        return tensors_in((self.args, self.kwargs))
+
+
+class History(NamedTuple):
+    """Where a symbolic tensor came from: the node, and which of its outputs it is."""
+
+    node: Node
+    index: int
+
+    @property
+    def operation(self) -> Any:
+        return self.node.operation
+
+
+class KerasTensor:
+    """A tensor that has a shape and a dtype but no values yet.
+
+    Args:
+        shape: sizes, `None` where unknown.
+        dtype: of the values to come.
+
+    >>> x = KerasTensor((None, 8))
+    >>> (x @ jnp.ones((8, 3))).shape
+    (None, 3)
+    """
+
+    def __init__(
+        self,
+        shape: Any,
+        dtype: Any = None,
+        sparse: bool = False,
+        ragged: bool = False,
+        record_history: bool = True,
+        name: str | None = None,
+    ):
+        if sparse or ragged:
+            raise ValueError("sparse and ragged symbolic tensors are not supported.")
+        self.shape = standardize_shape(shape)
+        self.dtype = dtypes.standardize_dtype(dtype)
+        self.name = name or auto_name("keras_tensor")
+        self._keras_history: History | None = None
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __repr__(self) -> str:
+        return f"<KerasTensor shape={tuple(self.shape)}, dtype={self.dtype}, name={self.name}>"
+
+    def __serialize__(self) -> dict[str, Any]:
+        if self._keras_history is None:
+            raise ValueError(f"{self!r} is no output of a layer and cannot be saved.")
+        node, index = self._keras_history
+        history = [node.operation.name, 0, index]
+        config = {"shape": list(self.shape), "dtype": self.dtype, "keras_history": history}
+        return {"class_name": "__keras_tensor__", "config": config}
+
+    def _no_values(self, wanted: str) -> TypeError:
+        return TypeError(
+            f"{self!r} has no values to make {wanted} of. To use it in a model, call "
+            "keraslike.ops functions on it, or wrap JAX code in a layer or a Lambda."
+        )
+
+    __array_ufunc__ = None  # numpy leaves `array + tensor` to us
+
+    def __array__(self, *_args: Any, **_kwargs: Any):
+        raise self._no_values("a numpy array")
+
+    def __bool__(self):
+        raise self._no_values("a truth value")
+
+    def __float__(self):
+        raise self._no_values("a number")
+
+    __int__ = __float__
+
+    def __iter__(self):
+        if not self.shape or self.shape[0] is None:
+            raise self._no_values("an iterator")
+        return iter([self[i] for i in range(self.shape[0])])
+
+    def astype(self, dtype: Any) -> KerasTensor:
+        return _call_op("cast", self, dtype)
+
+    def reshape(self, *shape: Any) -> KerasTensor:
+        one = len(shape) == 1 and not isinstance(shape[0], int)
+        return _call_op("reshape", self, shape[0] if one else shape)
+
+    def __getitem__(self, key: Any) -> KerasTensor:
+        return _call_op("get_item", self, key)
+
+
+def _call_op(name: str, *args: Any) -> Any:
+    from keraslike.core import registry
+
+    return registry.get("ops", name)(*args)
+
+
+for _operator, _name in {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "true_divide",
+    "floordiv": "floor_divide",
+    "mod": "mod",
+    "pow": "power",
+    "matmul": "matmul",
+    "and": "logical_and",
+    "or": "logical_or",
+}.items():
+    setattr(KerasTensor, f"__{_operator}__", lambda a, b, name=_name: _call_op(name, a, b))
+    setattr(KerasTensor, f"__r{_operator}__", lambda b, a, name=_name: _call_op(name, a, b))
+for _operator, _name in {
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+}.items():
+    setattr(KerasTensor, f"__{_operator}__", lambda a, b, name=_name: _call_op(name, a, b))
+for _operator, _name in {"neg": "negative", "abs": "absolute", "invert": "logical_not"}.items():
+    setattr(KerasTensor, f"__{_operator}__", lambda a, name=_name: _call_op(name, a))
+
+
+# -- shapes -----------------------------------------------------------------------------------
+
+
+def standardize_shape(shape: Any) -> Shape:
+    """A shape from anything that lists sizes; raises ValueError for what cannot be one."""
+    if hasattr(shape, "as_list"):
+        shape = shape.as_list()
+    if isinstance(shape, int):
+        shape = (shape,)
+    try:
+        sizes = tuple(shape)
+        sizes = tuple(None if s is None else s.__index__() for s in sizes)
+    except (TypeError, AttributeError) as e:
+        raise ValueError(f"shape must be a sequence of integers and None. Got: {shape!r}") from e
+    if any(s is not None and s < 0 for s in sizes):
+        raise ValueError(f"Sizes in a shape cannot be negative. Received: shape={sizes}")
+    return Shape(sizes)
+
+
+_dims_scope = export.SymbolicScope()
+
+
+@functools.cache
+def _unknown_size(axis: int) -> Any:
+    # Two tensors of unknown size along an axis are taken to have the same size there: a batch.
+    (dim,) = export.symbolic_shape(f"d{axis}", scope=_dims_scope)
+    return dim
+
+
+def tensors_in(tree: Any) -> list[KerasTensor]:
+    """The symbolic tensors in a structure of arguments."""
+    return [x for x in jax.tree.leaves(tree) if isinstance(x, KerasTensor)]
+
+
+def is_symbolic(args: tuple, kwargs: dict[str, Any]) -> bool:
+    """Whether any argument is, or any list, tuple or dict among them holds, a KerasTensor."""
+    return any(map(_symbolic, args)) or (bool(kwargs) and any(map(_symbolic, kwargs.values())))
+
+
+def _symbolic(x: Any) -> bool:
+    kind = type(x)
+    if kind is KerasTensor:
+        return True
+    if kind in (list, tuple):
+        return any(map(_symbolic, x))
+    return kind is dict and any(map(_symbolic, x.values()))
+
+
+def output_spec(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """The structure of KerasTensors that a function of arrays gives for symbolic arguments."""
+    flat, treedef = jax.tree.flatten((args, kwargs))
+    symbols = [i for i, x in enumerate(flat) if isinstance(x, KerasTensor)]
+
+    def traced(*tensors: Any) -> Any:
+        values = list(flat)
+        for i, tensor in zip(symbols, tensors, strict=True):
+            values[i] = tensor
+        a, k = jax.tree.unflatten(treedef, values)
+        return function(*a, **k)
+
+    def trace(size: Callable[[int], Any]) -> Any:
+        structs = [
+            jax.ShapeDtypeStruct(
+                tuple(size(axis) if s is None else s for axis, s in enumerate(flat[i].shape)),
+                jnp.dtype(flat[i].dtype),
+            )
+            for i in symbols
+        ]
+        with context.using(symbolic=True):
+            return jax.eval_shape(traced, *structs)
+
+    unknown = any(s is None for i in symbols for s in flat[i].shape)
+    if not unknown:
+        return jax.tree.map(lambda s: KerasTensor(s.shape, s.dtype), trace(lambda axis: None))
+    try:
+        spec = trace(_unknown_size)
+    except Exception:
+        # JAX could not decide something about an unknown size; if the fault is the caller's, this
+        # raises it again, with numbers for sizes.
+        first, second = trace(lambda axis: 64), trace(lambda axis: 96)
+        return jax.tree.map(_common, first, second)
+    return jax.tree.map(
+        lambda s: KerasTensor([d if isinstance(d, int) else None for d in s.shape], s.dtype), spec
+    )
+
+
+def _common(a: Any, b: Any) -> KerasTensor:
+    return KerasTensor(
+        [m if m == n else None for m, n in zip(a.shape, b.shape, strict=True)], a.dtype
+    )
+
+
+# -- operations -------------------------------------------------------------------------------
+
+
+class FunctionOperation:
+    """A plain function as an operation of a graph."""
+
+    def __init__(self, function: Callable, name: str | None = None):
+        self.function = function
+        self.name = str(name or auto_name(to_snake_case(getattr(function, "__name__", "function"))))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if is_symbolic(args, kwargs):
+            return record(self, args, kwargs, output_spec(self.function, args, kwargs))
+        return self.function(*args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        from keraslike.core import registry
+
+        return {"name": self.name, "function": registry.serialize(self.function)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> FunctionOperation:
+        from keraslike.core import registry
+
+        return cls(registry.deserialize(config["function"]), config["name"])
+
+
+def record(operation: Any, args: tuple, kwargs: dict[str, Any], outputs: Any) -> Any:
+    """Notes that `operation(*args, **kwargs)` gave these KerasTensors; returns them."""
+    node = Node(operation, args, kwargs)
+    for index, tensor in enumerate(tensors_in(outputs)):
+        tensor._keras_history = History(node, index)
+        node.outputs.append(tensor)
+    return outputs
+
+
+def op(function: Callable) -> Callable:
+    """Decorator that makes a JAX function callable on KerasTensors as well.
+
+    >>> double = op(lambda x: 2 * x)
+    >>> double(KerasTensor((None, 3))).shape, double(4)
+    ((None, 3), 8)
+    """
+
+    @functools.wraps(function)
+    def either(*args: Any, **kwargs: Any) -> Any:
+        if is_symbolic(args, kwargs):
+            return FunctionOperation(either)(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return either

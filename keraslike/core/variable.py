@@ -1,0 +1,326 @@
+"""Variables: named, mutable arrays that layers, metrics and optimizers keep their state in."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from flax.nnx import tracers
+
+from keraslike.core import context, dtypes
+from keraslike.core.static import AutoName, Static
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Info:
+    """What a variable is besides its value. Names are kept out of comparisons (see `AutoName`)."""
+
+    name: str
+    path: str
+    trainable: bool
+    autocast: bool
+    regularizer: Any = None
+    constraint: Any = None
+
+    def _key(self) -> Static:
+        return Static((self.trainable, self.autocast, self.regularizer, self.constraint))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Info) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+
+# Where variables may be changed unless a lowered function holds them: outside of any trace.
+_OUTSIDE = tracers.TraceState()
+
+# Kinds of numbers from the narrowest to the widest; a cast downwards loses values.
+_KINDS = (jnp.bool_, jnp.integer, jnp.floating, jnp.complexfloating)
+
+
+def _kind(dtype: Any) -> int:
+    return next((i for i, kind in enumerate(_KINDS) if jnp.issubdtype(dtype, kind)), len(_KINDS))
+
+
+class Variable(nnx.Variable):
+    """A mutable array with a name; a weight that trains is an `nnx.Param` as well.
+
+    Args:
+        initializer: the value (an array or a number), or a function `(shape, dtype=...)` or the
+            name of an initializer, which needs `shape`.
+        shape: sizes, for an initializer.
+        dtype: of the value; that of the array given, or `floatx()`.
+        trainable: whether an optimizer may change it.
+        autocast: whether reads inside a mixed-precision layer are cast to its compute dtype.
+        name: a name; one is made where none is given.
+        regularizer: a function of the value that gives a scalar to add to the loss.
+        constraint: a function applied to the value after every update.
+
+    Raises ValueError for a shape that does not fit and TypeError for a cast that loses values.
+
+    >>> v = Variable([1.0, 2.0], name="v")
+    >>> v.assign_add([1.0, 1.0]).tolist()
+    [2.0, 3.0]
+    >>> (v * 2).tolist(), v.trainable, v.shape
+    ([4.0, 6.0], True, (2,))
+    """
+
+    def __new__(cls, *args: Any, trainable: bool = True, **kwargs: Any):
+        return object.__new__(Param if cls is Variable and trainable else cls)
+
+    def __init__(
+        self,
+        initializer: Any,
+        shape: Sequence[int] | None = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        aggregation: str | None = None,
+        synchronization: str = "auto",
+        name: str | None = None,
+        *,
+        regularizer: Callable | None = None,
+        constraint: Callable | None = None,
+    ):
+        del aggregation, synchronization  # for replicas of TensorFlow's kind; arrays are global here
+        if isinstance(initializer, str):
+            from keraslike.core import registry
+
+            initializer = registry.get("initializers", initializer)
+        name = AutoName("variable") if name is None else name
+        if not isinstance(name, str) or "/" in name:
+            raise ValueError(f"name must be a string without '/'. Received: name={name!r}")
+        # A variable may be made while a function is traced: it is no part of the trace.
+        with jax.ensure_compile_time_eval():
+            value = _initial_value(initializer, shape, dtype)
+            info = _Info(
+                name=name,
+                path="/".join((*context.state.names, name)),
+                trainable=bool(trainable),
+                autocast=bool(autocast) and dtypes.is_float(value.dtype),
+                regularizer=regularizer,
+                constraint=constraint,
+            )
+            super().__init__(value, info=info)
+        object.__setattr__(self, "_trace_state", _OUTSIDE)
+
+    # -- what it is ---------------------------------------------------------------------------
+
+    name: str = property(lambda self: str(self._info.name))  # type: ignore[assignment]
+    path: str = property(lambda self: self._info.path)  # type: ignore[assignment]
+
+    @property
+    def _info(self) -> _Info:
+        return self._var_metadata["info"]
+
+    def _change(self, **changes: Any) -> None:
+        self._var_metadata["info"] = dataclasses.replace(self._info, **changes)
+
+    @property
+    def trainable(self) -> bool:
+        return self._info.trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._change(trainable=bool(value))
+
+    @property
+    def regularizer(self) -> Any:
+        return self._info.regularizer
+
+    @regularizer.setter
+    def regularizer(self, value: Any) -> None:
+        self._change(regularizer=value)
+
+    @property
+    def constraint(self) -> Any:
+        return self._info.constraint
+
+    @constraint.setter
+    def constraint(self, value: Any) -> None:
+        self._change(constraint=value)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self._raw_value.shape)
+
+    @property
+    def ndim(self) -> int:
+        return self._raw_value.ndim
+
+    @property
+    def size(self) -> int:
+        return self._raw_value.size
+
+    @property
+    def dtype(self) -> Any:
+        return self.get_value().dtype
+
+    # -- its value ----------------------------------------------------------------------------
+
+    def get_value(self, *, index: Any = ...) -> jax.Array:
+        value = self._raw_value
+        cast = context.state.autocast
+        if cast is not None and self._info.autocast:
+            value = value.astype(cast)
+        return value if index is ... else value[index]
+
+    def set_value(self, value: Any, *, index: Any = ...) -> None:
+        self.assign(value if index is ... else self._raw_value.at[index].set(value))
+
+    @property
+    def value(self) -> jax.Array:
+        return self.get_value()
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self.assign(value)
+
+    def assign(self, value: Any) -> jax.Array:
+        """Replaces the value by one of the same shape; returns the new value."""
+        raw = self._raw_value
+        if isinstance(value, nnx.Variable):
+            value = value.get_value()
+        if not isinstance(value, jax.Array) or value.dtype != raw.dtype:
+            value = self._cast(value)
+        if value.shape != raw.shape:
+            raise ValueError(
+                f"Variable '{self.path}' has shape {tuple(raw.shape)}; "
+                f"a value of shape {tuple(value.shape)} cannot be assigned to it."
+            )
+        self._check_can_update()
+        object.__setattr__(self, "_raw_value", value)
+        return value
+
+    def _cast(self, value: Any) -> jax.Array:
+        dtype = self._raw_value.dtype
+        given = jnp.asarray(value)
+        if _kind(given.dtype) > _kind(dtype):
+            raise TypeError(
+                f"Variable '{self.path}' has dtype {dtype}; a value of dtype {given.dtype} "
+                "would lose its meaning. Cast it yourself if that is what you want."
+            )
+        return given.astype(dtype)
+
+    def assign_add(self, value: Any) -> jax.Array:
+        """Adds to the value; returns the new value."""
+        return self.assign(self._raw_value + _array(value))
+
+    def assign_sub(self, value: Any) -> jax.Array:
+        """Subtracts from the value; returns the new value."""
+        return self.assign(self._raw_value - _array(value))
+
+    def numpy(self) -> np.ndarray:
+        """The value as a numpy array on the host."""
+        return np.asarray(self.get_value())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.get_value(), dtype=dtype)
+
+    def __jax_array__(self) -> jax.Array:
+        return self.get_value()
+
+    __array_priority__ = 1000  # numpy arrays leave `array * variable` to us
+
+    def __iter__(self):
+        return iter(self.get_value())
+
+    def __bool__(self) -> bool:
+        return bool(self.get_value())
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} path={self.path}, shape={self.shape}, "
+            f"dtype={self._raw_value.dtype}, value={self._raw_value}>"
+        )
+
+    __str__ = __repr__
+
+    # `nnx.Variable` slots pickle through these; a trace cannot be pickled nor need it be.
+    def __getstate__(self) -> dict[str, Any]:
+        return {"value": self._raw_value, "metadata": self._var_metadata}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        object.__setattr__(self, "_raw_value", state["value"])
+        object.__setattr__(self, "_var_metadata", state["metadata"])
+        object.__setattr__(self, "_trace_state", _OUTSIDE)
+
+    def __reduce__(self):
+        return _blank, (type(self),), self.__getstate__()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
+        new = _blank(type(self))
+        memo[id(self)] = new
+        new.__setstate__({"value": self._raw_value, "metadata": dict(self._var_metadata)})
+        return new
+
+
+class Param(Variable, nnx.Param):
+    """A weight that trains."""
+
+
+class Buffer(Variable):
+    """State of a layer that no optimizer touches, such as a moving average."""
+
+
+class MetricState(Variable):
+    """What a metric has gathered so far."""
+
+
+class OptimizerState(Variable):
+    """A learning rate, a step count or a moment of an optimizer."""
+
+
+class RandomState(Variable):
+    """The seed and the counter of a random stream."""
+
+
+def name_first(method: Callable) -> Callable:
+    """Lets `add_weight` be called with the name first, `add_weight("total", ...)`, as well."""
+
+    @functools.wraps(method)
+    def either(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if args and isinstance(args[0], str):
+            return method(self, *args[1:], name=args[0], **kwargs)
+        return method(self, *args, **kwargs)
+
+    return either
+
+
+def _blank(cls: type) -> Any:
+    return object.__new__(cls)
+
+
+def _array(value: Any) -> Any:
+    return value.get_value() if isinstance(value, nnx.Variable) else value
+
+
+def _initial_value(initializer: Any, shape: Any, dtype: Any) -> jax.Array:
+    if callable(initializer) and not isinstance(initializer, (jax.Array, nnx.Variable)):
+        if shape is None:
+            raise ValueError(
+                "shape must be given where initializer is a function. "
+                f"Received: initializer={initializer!r}, shape=None"
+            )
+        dtype = jnp.dtype(dtypes.standardize_dtype(dtype))
+        value = jnp.asarray(initializer(tuple(shape), dtype=dtype))
+        if value.shape != tuple(shape):
+            raise ValueError(
+                f"initializer {initializer!r} returned shape {value.shape} "
+                f"where {tuple(shape)} was asked for."
+            )
+        return value.astype(dtype)
+    value = jnp.asarray(_array(initializer), dtype=None if dtype is None else jnp.dtype(dtype))
+    if dtype is None and not hasattr(initializer, "dtype") and dtypes.is_float(value.dtype):
+        value = value.astype(dtypes.floatx())
+    if shape is not None and value.shape != tuple(shape):
+        raise ValueError(f"The initial value has shape {value.shape}; shape={tuple(shape)}.")
+    # An array of the user's may be donated elsewhere: state owns its buffer.
+    return jnp.array(value, copy=True)

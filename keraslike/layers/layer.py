@@ -1,0 +1,720 @@
+"""`Layer`, the base of all layers and models."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import errors, nnx
+
+from keraslike.core import base, context, dtypes, lowering, registry, rng, symbolic
+from keraslike.core.symbolic import KerasTensor
+from keraslike.core.static import AutoName, Shape
+from keraslike.core.variable import Buffer, Param, Variable, name_first
+
+
+class InputSpec:
+    """What a layer asks of an input: rank, shape and sizes along axes.
+
+    >>> InputSpec(min_ndim=2, axes={-1: 8})
+    InputSpec(min_ndim=2, axes={-1: 8})
+    """
+
+    def __init__(
+        self,
+        dtype: Any = None,
+        shape: Sequence[int | None] | None = None,
+        ndim: int | None = None,
+        max_ndim: int | None = None,
+        min_ndim: int | None = None,
+        axes: dict[int, int | None] | None = None,
+        optional: bool = False,
+    ):
+        self.dtype = None if dtype is None else dtypes.standardize_dtype(dtype)
+        self.shape = None if shape is None else symbolic.standardize_shape(shape)
+        self.ndim = len(self.shape) if self.shape is not None else ndim
+        self.max_ndim, self.min_ndim = max_ndim, min_ndim
+        self.axes = {int(k): v for k, v in (axes or {}).items()}
+        self.optional = optional
+
+    def __repr__(self) -> str:
+        given = {k: v for k, v in vars(self).items() if v not in (None, {}, False)}
+        return f"InputSpec({', '.join(f'{k}={v}' for k, v in given.items())})"
+
+    def problem(self, shape: tuple[int | None, ...]) -> str | None:
+        """What is wrong with an input of this shape, or `None`."""
+        rank = len(shape)
+        if self.ndim is not None and rank != self.ndim:
+            return f"expected ndim={self.ndim}, found ndim={rank}"
+        if self.max_ndim is not None and rank > self.max_ndim:
+            return f"expected max_ndim={self.max_ndim}, found ndim={rank}"
+        if self.min_ndim is not None and rank < self.min_ndim:
+            return f"expected min_ndim={self.min_ndim}, found ndim={rank}"
+        wanted = dict(enumerate(self.shape or ())) | self.axes
+        for axis, size in wanted.items():
+            if size is not None and shape[axis] not in (size, None):
+                return f"expected axis {axis} of input shape to have value {size}"
+        return None
+
+
+class Layer(base.Object):
+    """A function with weights: `build` makes them from the input's shape, `call` computes.
+
+    Args:
+        activity_regularizer: a function of the output whose value is added to the loss.
+        trainable: whether the weights train; can be changed at any time.
+        dtype: a dtype or a policy such as `"mixed_bfloat16"`.
+        autocast: whether floating-point inputs are cast to the compute dtype.
+        name: a name; one is made where none is given.
+
+    A subclass may set attributes before `super().__init__()`, make sublayers anywhere (in
+    attributes, lists, tuples and dicts), and call `super().build(input_shape)` or not.
+
+    >>> class Scale(Layer):
+    ...     def build(self, input_shape):
+    ...         self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones")
+    ...     def call(self, x):
+    ...         return x * self.scale
+    >>> Scale()(jnp.array([[1.0, 2.0]])).tolist()
+    [[1.0, 2.0]]
+    """
+
+    _untracked = base.Object._untracked | {"_losses", "_loss_owners"}
+
+    built = False
+    input_spec: Any = None
+    supports_masking = False
+    autocast = True
+    activity_regularizer: Any = None
+    _name: str | None = None
+    _trainable = True
+    _policy: dtypes.DTypePolicy | None = None
+    _building = False
+    _build_shapes: Any = None
+    _given_input_shape: Any = None
+
+    def __init__(
+        self,
+        *,
+        activity_regularizer: Any = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        autocast: bool = True,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        input_dim = kwargs.pop("input_dim", None)
+        input_shape = kwargs.pop("input_shape", None if input_dim is None else (input_dim,))
+        batch_shape = kwargs.pop("batch_input_shape", kwargs.pop("batch_shape", None))
+        if kwargs:
+            raise ValueError(
+                f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}"
+            )
+        if input_shape is not None:
+            if isinstance(input_shape, int):
+                input_shape = (input_shape,)
+            batch_shape = (None, *input_shape)
+        if batch_shape is not None:
+            self._given_input_shape = symbolic.standardize_shape(batch_shape)
+        if name is not None:
+            self.name = name
+        if activity_regularizer is not None:
+            self.activity_regularizer = registry.get("regularizers", activity_regularizer)
+        if not trainable:
+            self._trainable = False
+        if not autocast:
+            self.autocast = False
+        self._policy = dtypes.get_policy(dtype)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _guard_build(cls.build)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, nnx.Variable) and "_weights" in vars(self):
+            # It has an attribute of its own now; the list is for weights that have none.
+            self._weights[:] = [v for v in self._weights if v is not value]
+        object.__setattr__(self, name, value)
+
+    # -- names and dtypes ---------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        if self._name is None:
+            self._name = base.auto_name(base.to_snake_case(type(self).__name__))
+        return str(self._name)
+
+    @name.setter
+    def name(self, value: str) -> None:
+        if not isinstance(value, str):
+            raise ValueError(f"name must be a string. Received: name={value!r}")
+        self._name = value if isinstance(value, AutoName) else str(value)
+
+    @property
+    def path(self) -> str:
+        return "/".join((*context.state.names, self.name))
+
+    @property
+    def dtype_policy(self) -> dtypes.DTypePolicy:
+        return self._policy or dtypes.dtype_policy()
+
+    @dtype_policy.setter
+    def dtype_policy(self, value: Any) -> None:
+        self._policy = dtypes.get_policy(value)
+
+    @property
+    def dtype(self) -> str:
+        return self.dtype_policy.variable_dtype
+
+    variable_dtype = dtype
+
+    @property
+    def compute_dtype(self) -> str:
+        return self.dtype_policy.compute_dtype
+
+    # -- weights ------------------------------------------------------------------------------
+
+    @name_first
+    def add_weight(
+        self,
+        shape: Sequence[int] | None = None,
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        aggregation: str | None = None,
+        name: str | None = None,
+    ) -> Variable:
+        """Makes a weight of this layer. The name may also come first, as in TensorFlow.
+
+        Args:
+            shape: sizes; a scalar where it is left out.
+            initializer: a name, a function `(shape, dtype=...)` or a value; Glorot uniform for
+                floats and zeros for others where it is left out.
+            dtype: the layer's variable dtype where it is left out.
+            trainable: whether an optimizer changes it.
+            regularizer: a function of the weight whose value is added to the loss.
+            constraint: a function applied after every update.
+        """
+        del aggregation
+        shape = () if shape is None else tuple(_size(s, shape) for s in shape)
+        dtype = dtypes.standardize_dtype(self.variable_dtype if dtype is None else dtype)
+        if initializer is None:
+            initializer = "glorot_uniform" if dtypes.is_float(dtype) else "zeros"
+        names = context.state.names
+        if not names or names[-1] != self.name:  # outside build and call
+            names = (*names, self.name)
+        with context.using(names=names):
+            variable = (Param if trainable else Buffer)(
+                registry.get("initializers", initializer)
+                if isinstance(initializer, (str, dict, type))
+                else initializer,
+                shape=shape,
+                dtype=dtype,
+                trainable=trainable and self._trainable,
+                autocast=autocast,
+                name=name,
+                regularizer=registry.get("regularizers", regularizer),
+                constraint=registry.get("constraints", constraint),
+            )
+        vars(self).setdefault("_weights", []).append(variable)
+        return variable
+
+    @property
+    def _sublayers(self) -> list[Layer]:
+        return [o for o in base.own_state(self) if isinstance(o, Layer)]
+
+    def _flatten_layers(self) -> Iterator[Layer]:
+        return (o for o in base.iter_objects(self) if isinstance(o, Layer))
+
+    def _gather(self, everything: bool) -> list[nnx.Variable]:
+        """Own weights (those that train first), then each sublayer's: the order of Keras."""
+        found: dict[int, nnx.Variable] = {}
+        seen: set[int] = set()
+
+        def visit(obj: Any) -> None:
+            if id(obj) in seen:
+                return
+            seen.add(id(obj))
+            items = list(base.own_state(obj))
+            own = [v for v in items if isinstance(v, nnx.Variable)]
+            for v in sorted(own, key=lambda v: not isinstance(v, nnx.Param)):
+                found.setdefault(id(v), v)
+            objects = [o for o in items if not isinstance(o, nnx.Variable)]
+            if everything:  # random streams before sublayers
+                objects.sort(key=lambda o: not isinstance(o, rng.SeedGenerator))
+            for o in objects:
+                # Of our own objects only layers hold weights; those of flax all may.
+                if everything or isinstance(o, Layer) or not isinstance(o, base.Object):
+                    visit(o)
+
+        visit(self)
+        return list(found.values())
+
+    @property
+    def variables(self) -> list[Any]:
+        """All state: weights, random streams, metrics kept in attributes."""
+        return self._gather(everything=True)
+
+    @property
+    def weights(self) -> list[Any]:
+        """The weights of this layer and of those in it, each once."""
+        return self._gather(everything=False)
+
+    @property
+    def trainable_weights(self) -> list[Any]:
+        if not self.trainable:
+            return []
+        return [v for v in self.weights if _trains(v)]
+
+    @property
+    def non_trainable_weights(self) -> list[Any]:
+        if not self.trainable:
+            return self.weights
+        return [v for v in self.weights if not _trains(v)]
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Any]:
+        trainable = {id(v) for v in self.trainable_weights}
+        return [v for v in self.variables if id(v) not in trainable]
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for item in base.own_state(self):
+            if isinstance(item, Param) or isinstance(item, Layer):
+                item.trainable = bool(value)
+
+    def count_params(self) -> int:
+        """The number of scalars in the weights."""
+        if not self.built and not self.weights:
+            raise ValueError(
+                f"Layer '{self.name}' has no weights yet: call it on data, or build(input_shape)."
+            )
+        return sum(int(np.prod(v.shape)) for v in self.weights)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """The weights' values as numpy arrays."""
+        return [np.asarray(v._raw_value) for v in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Sets the weights' values, in the order of `get_weights()`.
+
+        Raises ValueError, changing nothing, for another number of arrays or another shape.
+        """
+        variables = self.weights
+        if len(weights) != len(variables):
+            raise ValueError(
+                f"Layer '{self.name}' has {len(variables)} weights; "
+                f"{len(weights)} arrays were given."
+            )
+        for v, w in zip(variables, weights):
+            if tuple(np.shape(w)) != v.shape:
+                raise ValueError(
+                    f"Weight '{v.path}' of layer '{self.name}' has shape {v.shape}; "
+                    f"an array of shape {tuple(np.shape(w))} was given for it."
+                )
+        for v, w in zip(variables, weights):
+            v.assign(w)
+
+    # -- building -----------------------------------------------------------------------------
+
+    def build(self, *input_shape: Any, **shapes: Any) -> None:
+        """Makes the weights. A layer without a `build` of its own makes its sublayers' weights."""
+        if not all(o.built for o in self._sublayers):
+            make = functools.partial(_map_shapes, lambda s: KerasTensor(s, self.compute_dtype))
+            kwargs = {k.removesuffix("_shape"): make(v) for k, v in shapes.items()}
+            self.compute_output_spec(*map(make, input_shape), **kwargs)
+
+    def _maybe_build(self, args: tuple, kwargs: dict[str, Any]) -> None:
+        if self.built or self._building:
+            return
+        parameters = _parameters(type(self).build)
+        if type(self).build is Layer.build:
+            self.built = True  # the call itself builds what is inside
+            self._build_shapes = _shapes_of(args[0]) if args else None
+        elif len(parameters) <= 1 or any(p.kind == p.VAR_POSITIONAL for p in parameters):
+            self.build(_shapes_of(args[0] if args else next(iter(kwargs.values()))))
+        else:
+            names = [p.name for p in _parameters(type(self).call)]
+            given = {**dict(zip(names, args, strict=False)), **kwargs}
+            self.build(
+                **{
+                    p.name: _shapes_of(given[p.name.removesuffix("_shape")])
+                    for p in parameters
+                    if p.name.removesuffix("_shape") in given
+                }
+            )
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """What `build` was given, for a loaded layer to be built the same."""
+        if self._build_shapes is None:
+            return None
+        if isinstance(self._build_shapes, dict):
+            return {"shapes_dict": self._build_shapes}
+        return {"input_shape": self._build_shapes}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Builds the layer as another one was built, of which this is the `get_build_config()`."""
+        if config.get("shapes_dict"):
+            self.build(**config["shapes_dict"])
+        elif config.get("input_shape") is not None:
+            self.build(config["input_shape"])
+
+    # -- calling ------------------------------------------------------------------------------
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The computation; to be written by every layer."""
+        raise NotImplementedError(f"{type(self).__name__} has no call() method.")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        state = context.state
+        if args:
+            args = tuple([self._convert(a) for a in args])
+        if kwargs:
+            kwargs = {k: self._convert(v) for k, v in kwargs.items()}
+        if symbolic.is_symbolic(args, kwargs):
+            return self._symbolic_call(args, kwargs)
+
+        takes = _call_takes(type(self).call)
+        training = kwargs.pop("training", None)
+        if training is None:
+            training = state.training
+        if training is not None and "training" in takes:
+            kwargs["training"] = training
+
+        masked = bool(context._masks) and self._pass_masks(takes, args, kwargs)
+        before = (state.training, state.depth, state.autocast, state.names)
+        if before[1] == 0 and "_loss_owners" in vars(self):
+            self._forget_losses()
+        state.training, state.depth = training, before[1] + 1
+        state.names = (*before[3], self.name)
+        policy = self.dtype_policy
+        mixed = policy.compute_dtype != policy.variable_dtype
+        state.autocast = jnp.dtype(policy.compute_dtype) if mixed and self.autocast else None
+        try:
+            if not self.built:
+                state.names = before[3]
+                self._maybe_build(args, kwargs)
+                state.names = (*before[3], self.name)
+            if self.input_spec is not None and args:
+                self._check_inputs(args[0])
+            outputs = self.call(*args, **kwargs)
+            if self.activity_regularizer is not None:
+                for output in jax.tree.leaves(outputs):
+                    self.add_loss(self.activity_regularizer(output) / output.shape[0])
+            if before[1] == 0 and _recorded:
+                self._loss_owners = list(_recorded.values())
+        finally:
+            state.training, state.depth, state.autocast, state.names = before
+            if before[1] == 0:
+                _recorded.clear()
+        if masked or type(self).compute_mask is not Layer.compute_mask:
+            self._set_masks(args, outputs)
+        return outputs
+
+    def _convert(self, x: Any) -> Any:
+        """Arrays of any kind as JAX's, floats in the compute dtype."""
+        if isinstance(x, nnx.Variable):
+            x = x.get_value()
+        if isinstance(x, (jax.Array, KerasTensor)):
+            if self.autocast and dtypes.is_float(x.dtype):
+                wanted = self.compute_dtype
+                return x if x.dtype == wanted else x.astype(wanted)
+            return x
+        if isinstance(x, (np.ndarray, np.generic)):
+            if self.autocast and dtypes.is_float(x.dtype):
+                return jnp.asarray(x, dtype=self.compute_dtype)
+            return jnp.asarray(x)
+        if hasattr(x, "__jax_array__"):
+            return self._convert(x.__jax_array__())
+        kind = type(x)
+        if kind in (list, tuple):
+            return kind([self._convert(i) for i in x])
+        if kind is dict:
+            return {k: self._convert(v) for k, v in x.items()}
+        return x
+
+    def _check_inputs(self, inputs: Any) -> None:
+        tensors = jax.tree.leaves(inputs)
+        specs = jax.tree.leaves(self.input_spec)
+        if len(tensors) != len(specs):
+            raise ValueError(
+                f"Layer '{self.name}' expects {len(specs)} input(s), "
+                f"but it received {len(tensors)} input tensors."
+            )
+        for i, (tensor, spec) in enumerate(zip(tensors, specs)):
+            problem = spec.problem(tuple(tensor.shape))
+            if problem:
+                raise ValueError(
+                    f"Input {i} of layer '{self.name}' ({type(self).__name__}) is incompatible "
+                    f"with the layer: {problem}, but received input with shape "
+                    f"{tuple(tensor.shape)}."
+                )
+
+    def _symbolic_call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        if not self.built:
+            self._maybe_build(args, kwargs)
+        if self.input_spec is not None and args:
+            self._check_inputs(args[0])
+        spec = self.compute_output_spec(*args, **kwargs)
+        return symbolic.record(self, args, kwargs, spec)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """The output's shapes and dtypes for symbolic inputs, from tracing the call."""
+
+        def traced(*a: Any, **k: Any) -> Any:
+            variables = base.variables_of(self, rng.global_stream())
+            run = lowering.lower(lambda: self(*a, **k), variables, roots=[self])
+            return run(lowering.values_of(variables))[0]
+
+        before = context.state.depth
+        context.state.depth = before + 1  # losses recorded while tracing are no one's
+        try:
+            return symbolic.output_spec(traced, args, kwargs)
+        except errors.TraceContextError:
+            # A sublayer made while tracing changed its state; now it exists and is seen.
+            return symbolic.output_spec(traced, args, kwargs)
+        finally:
+            context.state.depth = before
+            for owner in list(_recorded.values()):
+                vars(owner).pop("_losses", None)
+
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """The output's shape for an input's shape, `None` where a size is unknown."""
+        make = functools.partial(_map_shapes, lambda s: KerasTensor(s, self.compute_dtype))
+        args = tuple(make(_as_shapes(a)) for a in args)
+        kwargs = {k.removesuffix("_shape"): make(_as_shapes(v)) for k, v in kwargs.items()}
+        if not self.built:
+            self._maybe_build(args, kwargs)
+        return jax.tree.map(lambda t: t.shape, self.compute_output_spec(*args, **kwargs))
+
+    def stateless_call(
+        self,
+        trainable_variables: Sequence[Any],
+        non_trainable_variables: Sequence[Any],
+        *args: Any,
+        return_losses: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Any, ...]:
+        """The call as a pure function: `(outputs, non_trainable_variables[, losses])`.
+
+        The two sequences hold values in the order of the properties of the same names.
+        """
+        if not self.built:
+            raise ValueError(f"Layer '{self.name}' must be built before stateless_call().")
+        trainable, others = self.trainable_variables, self.non_trainable_variables
+        for name, variables, values in (
+            ("trainable_variables", trainable, trainable_variables),
+            ("non_trainable_variables", others, non_trainable_variables),
+        ):
+            if len(values) != len(variables):
+                raise ValueError(
+                    f"{name} must hold {len(variables)} values. Received: {len(values)}"
+                )
+        values = [v._raw_value if isinstance(v, nnx.Variable) else v
+                  for v in (*trainable_variables, *non_trainable_variables)]  # fmt: skip
+
+        def run() -> tuple[Any, list[Any]]:
+            outputs = self(*args, **kwargs)
+            return outputs, self.losses if return_losses else []
+
+        pure = lowering.lower(run, [*trainable, *others], roots=[self])
+        (outputs, losses), new = pure(values)
+        self._forget_losses()
+        others_new = list(new[len(trainable) :])
+        return (outputs, others_new, losses) if return_losses else (outputs, others_new)
+
+    # -- masks --------------------------------------------------------------------------------
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """The mask of the output; by default the input's."""
+        return previous_mask
+
+    def _pass_masks(self, takes: frozenset[str], args: tuple, kwargs: dict[str, Any]) -> bool:
+        masks = jax.tree.map(context.get_mask, args[0]) if args else None
+        if not jax.tree.leaves(masks):
+            return False
+        if "mask" in takes and kwargs.get("mask") is None:
+            kwargs["mask"] = masks
+        elif not self.supports_masking and "mask" not in takes:
+            warnings.warn(
+                f"Layer '{self.name}' ({type(self).__name__}) was given an input with a mask, but "
+                "does not support masking: the mask ends here.",
+                stacklevel=3,
+            )
+        return self.supports_masking
+
+    def _set_masks(self, args: tuple, outputs: Any) -> None:
+        previous = jax.tree.map(context.get_mask, args[0]) if args else None
+        if isinstance(args[0], (list, tuple)) and not jax.tree.leaves(previous):
+            previous = None
+        masks = self.compute_mask(args[0], previous)
+        flat = jax.tree.leaves(outputs)
+        if isinstance(masks, (list, tuple)):
+            masks = list(masks)
+        else:
+            masks = [masks] * len(flat)
+        for tensor, mask in zip(flat, masks, strict=False):
+            if mask is not None:
+                context.set_mask(tensor, mask)
+
+    # -- losses -------------------------------------------------------------------------------
+
+    def add_loss(self, loss: Any) -> None:
+        """Adds a scalar (or several) to the loss that training minimizes; for use in `call`."""
+        for value in jax.tree.leaves(loss):
+            if jnp.ndim(value):
+                raise ValueError(
+                    f"add_loss() takes scalars. Layer '{self.name}' gave one of shape "
+                    f"{jnp.shape(value)}: take its mean or sum."
+                )
+            vars(self).setdefault("_losses", []).append(value)
+            _recorded[id(self)] = self
+
+    def _forget_losses(self) -> None:
+        for owner in vars(self).pop("_loss_owners", ()):
+            vars(owner).get("_losses", []).clear()
+
+    @property
+    def losses(self) -> list[Any]:
+        """The scalars that the last call added, and those of the weights' regularizers."""
+        layers = list(self._flatten_layers())
+        found = [value for layer in layers for value in vars(layer).get("_losses", ())]
+        for v in self.trainable_weights:
+            regularizer = getattr(v, "regularizer", None)
+            if regularizer is not None:
+                found.append(regularizer(v))
+        return found
+
+    # -- configuration ------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.pop("autocast", None)
+        if config.get("activity_regularizer", 0) is None and not _names_argument(
+            type(self), "activity_regularizer"
+        ):
+            del config["activity_regularizer"]
+        if "dtype" in config:
+            config["dtype"] = registry.serialize(self.dtype_policy)
+        return config
+
+
+# Layers that recorded a loss since the outermost call began.
+_recorded: dict[int, Layer] = {}
+
+
+def _trains(variable: Any) -> bool:
+    if isinstance(variable, Variable):
+        return variable.trainable
+    return isinstance(variable, nnx.Param)
+
+
+def _size(size: Any, shape: Any) -> int:
+    if size is None:
+        raise ValueError(f"A weight cannot have a size that is unknown. Received: shape={shape}")
+    return int(size)
+
+
+@functools.cache
+def _parameters(function: Callable) -> tuple[inspect.Parameter, ...]:
+    return tuple(inspect.signature(function).parameters.values())[1:]
+
+
+@functools.cache
+def _call_takes(function: Callable) -> frozenset[str]:
+    """The names of a call's parameters; `training` is among them where it takes any keyword."""
+    parameters = _parameters(function)
+    return frozenset(p.name for p in parameters if p.kind != p.VAR_KEYWORD)
+
+
+@functools.cache
+def _names_argument(cls: type, name: str) -> bool:
+    return any(
+        name in inspect.signature(vars(c)["__init__"]).parameters
+        for c in cls.__mro__[: cls.__mro__.index(Layer)]
+        if "__init__" in vars(c)
+    )
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(
+        s is None or isinstance(s, (int, np.integer)) for s in value
+    )
+
+
+def _as_shapes(value: Any) -> Any:
+    """Shapes in any nesting, each as a `Shape`."""
+    if hasattr(value, "as_list") and not isinstance(value, Shape):
+        value = value.as_list()
+    if _is_shape(value):
+        return Shape(value)
+    if isinstance(value, (list, tuple)):
+        return [_as_shapes(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _as_shapes(v) for k, v in value.items()}
+    return value
+
+
+def _map_shapes(function: Callable, value: Any) -> Any:
+    if _is_shape(value) and (value or isinstance(value, Shape)):
+        return function(value)
+    if isinstance(value, (list, tuple)):
+        return [_map_shapes(function, v) for v in value]
+    if isinstance(value, dict):
+        return {k: _map_shapes(function, v) for k, v in value.items()}
+    return value
+
+
+def _shapes_of(inputs: Any) -> Any:
+    if isinstance(inputs, (list, tuple)):
+        return [_shapes_of(i) for i in inputs]
+    if isinstance(inputs, dict):
+        return {k: _shapes_of(v) for k, v in inputs.items()}
+    return Shape(inputs.shape) if hasattr(inputs, "shape") else inputs
+
+
+def _guard_build(build: Callable) -> Callable:
+    """Around a class's own `build`: names, values that are no tracers, and what to remember."""
+
+    @functools.wraps(build)
+    def guarded(self: Layer, *args: Any, **kwargs: Any) -> None:
+        args = tuple(_as_shapes(a) for a in args)
+        kwargs = {k: _as_shapes(v) for k, v in kwargs.items()}
+        if self._building:  # a subclass's build has called super().build
+            build(self, *args, **kwargs)
+            return
+        self._building = True
+        try:
+            names = (*context.state.names, self.name)
+            with context.using(names=names, autocast=None), jax.ensure_compile_time_eval():
+                build(self, *args, **kwargs)
+        finally:
+            del self._building
+        self.built = True
+        self._build_shapes = args[0] if args else kwargs
+        if not self._trainable:
+            self.trainable = False
+
+    return guarded
+
+
+Layer.build = _guard_build(Layer.build)
