@@ -1,0 +1,75 @@
+"""keraslike: the API of Keras 3 on JAX, its models pytrees.
+
+>>> import keraslike as keras
+>>> model = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(1)])
+>>> model.compile(loss="mse", optimizer="nadam")
+"""
+
+from keraslike import (
+    activations,
+    callbacks,
+    config,
+    constraints,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    ops,
+    optimizers,
+    random,
+    regularizers,
+    saving,
+    utils,
+)
+from keraslike.core.dtypes import DTypePolicy
+from keraslike.core.lowering import value_and_grad
+from keraslike.core.rng import SeedGenerator
+from keraslike.core.symbolic import KerasTensor
+from keraslike.core.variable import Variable
+from keraslike.initializers import Initializer
+from keraslike.layers import Input, InputSpec, Layer
+from keraslike.losses import Loss
+from keraslike.metrics import Metric
+from keraslike.models import Model, Sequential
+from keraslike.optimizers import Optimizer
+from keraslike.regularizers import Regularizer
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DTypePolicy",
+    "Initializer",
+    "Input",
+    "InputSpec",
+    "KerasTensor",
+    "Layer",
+    "Loss",
+    "Metric",
+    "Model",
+    "Optimizer",
+    "Regularizer",
+    "SeedGenerator",
+    "Sequential",
+    "Variable",
+    "activations",
+    "callbacks",
+    "config",
+    "constraints",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "random",
+    "regularizers",
+    "saving",
+    "utils",
+    "value_and_grad",
+]
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

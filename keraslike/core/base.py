@@ -146,8 +146,20 @@ def _is_ours(cls: type) -> bool:
     return cls.__module__.partition(".")[0] == "keraslike"
 
 
+class ConstructorSignature:
+    """What `help(cls)` shows: the arguments of `__init__`, which a `__new__` would hide."""
+
+    def __get__(self, obj: Any, cls: type) -> inspect.Signature:
+        if obj is not None:  # an object that can be called has the signature of its __call__
+            raise AttributeError("__signature__")
+        signature = inspect.signature(cls.__init__)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
 class Object(nnx.Module, pytree=False):
     """A stateful Python object that lowers to a pytree."""
+
+    __signature__ = ConstructorSignature()
 
     # Attributes that belong to this Python object and not to the tree: they are left out of its
     # structure, and a copy made by tree operations has the class's default in their place.
@@ -216,6 +228,12 @@ class Object(nnx.Module, pytree=False):
     def _check_valid_context(self, error_msg: Any) -> None:
         """Setting an attribute while tracing is allowed: `lowering` takes tracers out again."""
 
+    # Attributes that a copy or a pickle has no use for.
+    _transient: ClassVar[frozenset[str]] = frozenset()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k not in self._transient}
+
     # nnx copies through split and merge, which leaves out what is not in the tree (an optimizer,
     # the compile arguments); Python's own way copies all of it.
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
@@ -223,7 +241,7 @@ class Object(nnx.Module, pytree=False):
 
         new = object.__new__(type(self))
         memo[id(self)] = new
-        vars(new).update({k: copy.deepcopy(v, memo) for k, v in vars(self).items()})
+        vars(new).update(copy.deepcopy(self.__getstate__(), memo))
         return new
 
     def __repr__(self) -> str:
@@ -324,6 +342,29 @@ def own_state(obj: Any) -> Iterator[Any]:
             if id(item) not in seen:
                 seen.add(id(item))
                 yield item
+
+
+def own_variables(obj: Any) -> list[nnx.Variable]:
+    """The Variables an object holds in its own attributes, in the order in which it got them.
+
+    An attribute's place tells when it was set; of one in a container, when it was made counts.
+    """
+    place = 0
+    found: dict[int, tuple[int, nnx.Variable]] = {}
+    attributes = obj._attributes() if isinstance(obj, Object) else vars(obj).items()
+    for _, value in attributes:
+        if isinstance(value, nnx.Variable):
+            place = max(place, _number(value, place))
+            found[id(value)] = (place, value)
+            continue
+        for v in iter_state(value):
+            if isinstance(v, nnx.Variable) and id(v) not in found:
+                found[id(v)] = (_number(v, place), v)
+    return [v for _, v in sorted(found.values(), key=lambda pair: pair[0])]
+
+
+def _number(variable: nnx.Variable, otherwise: int) -> int:
+    return getattr(variable.get_metadata().get("info"), "number", otherwise)
 
 
 def iter_objects(obj: Any, _seen: set[int] | None = None) -> Iterator[Any]:

@@ -36,6 +36,10 @@ class _Scope(threading.local):
     def __init__(self):
         self.custom_objects: dict[str, Any] = {}
         self.safe_mode = True
+        # Within `sharing()`: an object's id -> (number, object, its entry), and the number in an
+        # entry -> the object made of it.
+        self.written: dict[int, tuple[int, Any, dict[str, Any]]] | None = None
+        self.read: dict[int, Any] | None = None
 
 
 _scope = _Scope()
@@ -131,6 +135,17 @@ def _using(custom_objects: dict[str, Any] | None, safe_mode: bool | None) -> Ite
         _scope.custom_objects, _scope.safe_mode = before
 
 
+@contextlib.contextmanager
+def sharing() -> Iterator[None]:
+    """Within the block, an object that is serialized twice is one object when it is made again."""
+    before = _scope.written, _scope.read
+    _scope.written, _scope.read = {}, {}
+    try:
+        yield
+    finally:
+        _scope.written, _scope.read = before
+
+
 def get_custom_objects() -> dict[str, Any]:
     """The names registered for every load: a dict that may be added to."""
     return _registered
@@ -175,7 +190,8 @@ def get(family: str, identifier: Any) -> Any:
 
 def _unknown(family: str, name: str) -> str:
     known = [*_families.get(family, {}), *_scope.custom_objects, *_registered]
-    lowered = {k.lower(): k for k in known}
+    # Of names that differ in case only, "mse" rather than "MSE".
+    lowered = {k.lower(): k for k in sorted(known, key=str.islower)}
     close = [lowered[m] for m in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
     hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
     singular = {"losses": "loss", "activations": "activation"}.get(family, family[:-1])
@@ -242,6 +258,11 @@ def serialize(obj: Any) -> Any:
         compile_config = obj.get_compile_config() if obj.compiled else None
         if compile_config is not None:
             entry["compile_config"] = compile_config
+    if _scope.written is not None:
+        number = len(_scope.written)
+        number, _, first = _scope.written.setdefault(id(obj), (number, obj, entry))
+        if first is not entry:
+            first["shared_object_id"] = entry["shared_object_id"] = number
     return entry
 
 
@@ -277,14 +298,17 @@ def serialize_argument(value: Any) -> Any:
 
 
 def dump_function(function: types.FunctionType) -> list[Any]:
-    """A lambda's bytecode: reads back only on the same Python, and only with safe_mode=False."""
-    if function.__closure__:
+    """A lambda's `[bytecode, defaults, closure]`: reads back only on the same Python, and only
+    with safe_mode=False. Raises TypeError where it uses a variable that holds nothing plain."""
+    try:
+        closure = serialize([c.cell_contents for c in function.__closure__ or ()]) or None
+    except (TypeError, ValueError) as e:
         raise TypeError(
-            "A lambda that uses variables of the function around it cannot be saved. "
+            "A lambda that uses objects of the function around it cannot be saved. "
             "Give it a name and pass it in custom_objects."
-        )
+        ) from e
     code = base64.b64encode(marshal.dumps(function.__code__)).decode("ascii")
-    return [code, serialize(function.__defaults__), None]
+    return [code, serialize(function.__defaults__), closure]
 
 
 # -- plain values to objects ------------------------------------------------------------------
@@ -340,6 +364,10 @@ def _deserialize(config: Any) -> Any:
         return special(inner)
     if class_name == "DTypePolicy":
         return dtypes.DTypePolicy.from_config(inner)
+    made = {} if _scope.read is None else _scope.read
+    shared = config.get("shared_object_id")
+    if isinstance(shared, int) and shared in made:
+        return made[shared]
     module, registered_name = config.get("module"), config.get("registered_name")
     if class_name == "function":
         return _find(module, inner, None)
@@ -365,6 +393,8 @@ def _deserialize(config: Any) -> Any:
     compile_config = config.get("compile_config")
     if compile_config and hasattr(obj, "compile_from_config"):
         obj.compile_from_config(compile_config)
+    if isinstance(shared, int):
+        made[shared] = obj
     return obj
 
 
@@ -409,12 +439,17 @@ def load_function(value: Any) -> types.FunctionType:
             "This file holds the bytecode of a Python lambda, which could do anything once it "
             "runs. If you trust where the file comes from, load it with safe_mode=False."
         )
-    code, defaults = (value["code"], value["defaults"]) if isinstance(value, dict) else value[:2]
+    parts = [value.get(k) for k in _LAMBDA_PARTS] if isinstance(value, dict) else value
+    code, defaults, closure = parts
     raw = marshal.loads(base64.b64decode(code))
     defaults = tuple(_deserialize(defaults)) if defaults else None
+    cells = tuple(types.CellType(_deserialize(c)) for c in closure or ())
     namespace = {"jax": jax, "jnp": jnp, "np": np, **_scope.custom_objects}
-    return types.FunctionType(raw, namespace, name="<lambda>", argdefs=defaults)
+    return types.FunctionType(raw, namespace, "<lambda>", defaults, cells)
 
+
+# What a lambda is saved as: a list of these, or (a Lambda layer's) a dict.
+_LAMBDA_PARTS = ("code", "defaults", "closure")
 
 _SPECIAL: dict[str, Callable[[Any], Any]] = {
     "__numpy__": lambda c: np.array(c["value"], dtype=c["dtype"]),
@@ -422,5 +457,5 @@ _SPECIAL: dict[str, Callable[[Any], Any]] = {
     "__bytes__": lambda c: c["value"].encode("latin-1"),
     "__slice__": lambda c: slice(*(_deserialize(c[k]) for k in ("start", "stop", "step"))),
     "__ellipsis__": lambda c: Ellipsis,
-    "__lambda__": lambda c: load_function(c["value"]),
+    "__lambda__": lambda c: load_function(c.get("value", c)),
 }

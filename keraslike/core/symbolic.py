@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from flax import errors
 from jax import export
 
 from keraslike.core import context, dtypes
 from keraslike.core.base import auto_name, to_snake_case
-from keraslike.core.static import Shape
+from keraslike.core.static import Shape, Static
 
 
 class Node:
@@ -83,7 +84,8 @@ class KerasTensor:
         if self._keras_history is None:
             raise ValueError(f"{self!r} is no output of a layer and cannot be saved.")
         node, index = self._keras_history
-        history = [node.operation.name, 0, index]
+        number = vars(node.operation)["_inbound_nodes"].index(node)
+        history = [str(node.operation.name), number, index]
         config = {"shape": list(self.shape), "dtype": self.dtype, "keras_history": history}
         return {"class_name": "__keras_tensor__", "config": config}
 
@@ -182,6 +184,11 @@ def _unknown_size(axis: int) -> Any:
     return dim
 
 
+def show_shape(shape: Any) -> tuple[int | None, ...]:
+    """A shape for a message: a size that is not known yet is `None`."""
+    return tuple(s if isinstance(s, int) else None for s in shape)
+
+
 def tensors_in(tree: Any) -> list[KerasTensor]:
     """The symbolic tensors in a structure of arguments."""
     return [x for x in jax.tree.leaves(tree) if isinstance(x, KerasTensor)]
@@ -229,10 +236,15 @@ def output_spec(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         return jax.tree.map(lambda s: KerasTensor(s.shape, s.dtype), trace(lambda axis: None))
     try:
         spec = trace(_unknown_size)
-    except Exception:
-        # JAX could not decide something about an unknown size; if the fault is the caller's, this
-        # raises it again, with numbers for sizes.
-        first, second = trace(lambda axis: 64), trace(lambda axis: 96)
+    except errors.TraceContextError:
+        raise
+    except Exception as error:
+        # JAX could not decide something about an unknown size, or the fault is the caller's: then
+        # numbers for sizes do not help, and the first error tells more.
+        try:
+            first, second = trace(lambda axis: 64), trace(lambda axis: 96)
+        except Exception:
+            raise error from None
         return jax.tree.map(_common, first, second)
     return jax.tree.map(
         lambda s: KerasTensor([d if isinstance(d, int) else None for d in s.shape], s.dtype), spec
@@ -253,28 +265,24 @@ class FunctionOperation:
 
     def __init__(self, function: Callable, name: str | None = None):
         self.function = function
-        self.name = str(name or auto_name(to_snake_case(getattr(function, "__name__", "function"))))
+        self.name = name or auto_name(to_snake_case(getattr(function, "__name__", "function")))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if is_symbolic(args, kwargs):
             return record(self, args, kwargs, output_spec(self.function, args, kwargs))
         return self.function(*args, **kwargs)
 
-    def get_config(self) -> dict[str, Any]:
-        from keraslike.core import registry
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and Static(self.function) == Static(other.function)
 
-        return {"name": self.name, "function": registry.serialize(self.function)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> FunctionOperation:
-        from keraslike.core import registry
-
-        return cls(registry.deserialize(config["function"]), config["name"])
+    def __hash__(self) -> int:
+        return hash(Static(self.function))
 
 
 def record(operation: Any, args: tuple, kwargs: dict[str, Any], outputs: Any) -> Any:
     """Notes that `operation(*args, **kwargs)` gave these KerasTensors; returns them."""
     node = Node(operation, args, kwargs)
+    vars(operation).setdefault("_inbound_nodes", []).append(node)
     for index, tensor in enumerate(tensors_in(outputs)):
         tensor._keras_history = History(node, index)
         node.outputs.append(tensor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ class _Info:
     autocast: bool
     regularizer: Any = None
     constraint: Any = None
+    number: int = dataclasses.field(default_factory=itertools.count().__next__)  # order of making
 
     def _key(self) -> Static:
         return Static((self.trainable, self.autocast, self.regularizer, self.constraint))

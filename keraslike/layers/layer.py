@@ -85,13 +85,14 @@ class Layer(base.Object):
     [[1.0, 2.0]]
     """
 
-    _untracked = base.Object._untracked | {"_losses", "_loss_owners"}
+    _untracked = base.Object._untracked | {"_losses", "_loss_owners", "_inbound_nodes"}
 
     built = False
     input_spec: Any = None
     supports_masking = False
     autocast = True
     activity_regularizer: Any = None
+    _saves_activity_regularizer = False  # whether a config has it also where it is None
     _name: str | None = None
     _trainable = True
     _policy: dtypes.DTypePolicy | None = None
@@ -246,8 +247,7 @@ class Layer(base.Object):
                 return
             seen.add(id(obj))
             items = list(base.own_state(obj))
-            own = [v for v in items if isinstance(v, nnx.Variable)]
-            for v in sorted(own, key=lambda v: not isinstance(v, nnx.Param)):
+            for v in sorted(base.own_variables(obj), key=lambda v: not isinstance(v, nnx.Param)):
                 found.setdefault(id(v), v)
             objects = [o for o in items if not isinstance(o, nnx.Variable)]
             if everything:  # random streams before sublayers
@@ -334,6 +334,25 @@ class Layer(base.Object):
         for v, w in zip(variables, weights):
             v.assign(w)
 
+    # What a layer keeps in a file of its own weights; a subclass may override both.
+
+    def save_own_variables(self, store: Any) -> None:
+        """Puts this layer's own weights, not those of its sublayers, into a dict by name."""
+        own = sorted(base.own_variables(self), key=lambda v: not isinstance(v, nnx.Param))
+        store.update({str(i): v for i, v in enumerate(own)})
+
+    def load_own_variables(self, store: Any) -> None:
+        """Sets this layer's own weights from arrays by the names of `save_own_variables`."""
+        own: dict[str, Any] = {}
+        Layer.save_own_variables(self, own)
+        if set(store.keys()) != set(own):
+            raise ValueError(
+                f"Layer '{self.name}' has {len(own)} weights of its own; "
+                f"the file has {len(store.keys())} for it."
+            )
+        for name, v in own.items():
+            v.assign(store[name])
+
     # -- building -----------------------------------------------------------------------------
 
     def build(self, *input_shape: Any, **shapes: Any) -> None:
@@ -346,6 +365,8 @@ class Layer(base.Object):
     def _maybe_build(self, args: tuple, kwargs: dict[str, Any]) -> None:
         if self.built or self._building:
             return
+        if self.input_spec is not None and args:
+            self._check_inputs(args[0])  # before weights of a wrong shape are made
         parameters = _parameters(type(self).build)
         if type(self).build is Layer.build:
             self.built = True  # the call itself builds what is inside
@@ -466,7 +487,7 @@ class Layer(base.Object):
                 raise ValueError(
                     f"Input {i} of layer '{self.name}' ({type(self).__name__}) is incompatible "
                     f"with the layer: {problem}, but received input with shape "
-                    f"{tuple(tensor.shape)}."
+                    f"{symbolic.show_shape(tensor.shape)}."
                 )
 
     def _symbolic_call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -542,6 +563,25 @@ class Layer(base.Object):
         others_new = list(new[len(trainable) :])
         return (outputs, others_new, losses) if return_losses else (outputs, others_new)
 
+    @property
+    def input(self) -> Any:
+        """The symbolic input of the first application."""
+        return _one_or_all(self._first_node().inputs)
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output of the first application."""
+        return _one_or_all(self._first_node().outputs)
+
+    def _first_node(self) -> symbolic.Node:
+        nodes = vars(self).get("_inbound_nodes")
+        if not nodes:
+            raise AttributeError(
+                f"Layer '{self.name}' has never been called on symbolic tensors: "
+                "it has no input and no output."
+            )
+        return nodes[0]
+
     # -- masks --------------------------------------------------------------------------------
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
@@ -609,13 +649,15 @@ class Layer(base.Object):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.pop("autocast", None)
-        if config.get("activity_regularizer", 0) is None and not _names_argument(
-            type(self), "activity_regularizer"
-        ):
-            del config["activity_regularizer"]
+        if not self._saves_activity_regularizer and self.activity_regularizer is None:
+            config.pop("activity_regularizer", None)
         if "dtype" in config:
             config["dtype"] = registry.serialize(self.dtype_policy)
         return config
+
+
+def _one_or_all(tensors: list[KerasTensor]) -> Any:
+    return tensors[0] if len(tensors) == 1 else tensors
 
 
 # Layers that recorded a loss since the outermost call began.
@@ -644,15 +686,6 @@ def _call_takes(function: Callable) -> frozenset[str]:
     """The names of a call's parameters; `training` is among them where it takes any keyword."""
     parameters = _parameters(function)
     return frozenset(p.name for p in parameters if p.kind != p.VAR_KEYWORD)
-
-
-@functools.cache
-def _names_argument(cls: type, name: str) -> bool:
-    return any(
-        name in inspect.signature(vars(c)["__init__"]).parameters
-        for c in cls.__mro__[: cls.__mro__.index(Layer)]
-        if "__init__" in vars(c)
-    )
 
 
 def _is_shape(value: Any) -> bool:

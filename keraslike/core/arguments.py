@@ -1,0 +1,93 @@
+"""What layers' arguments have in common: where the channels are, and one size for each axis."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+_data_format = "channels_last"
+
+
+def image_data_format() -> str:
+    """Where the channels are in images whose layout nobody names.
+
+    >>> image_data_format()
+    'channels_last'
+    """
+    return _data_format
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Sets the default layout: `"channels_last"` or `"channels_first"`."""
+    global _data_format
+    _data_format = standardize_data_format(data_format)
+
+
+def standardize_data_format(data_format: str | None) -> str:
+    """The layout's name in lower case; `None` gives the default. Raises ValueError for others.
+
+    >>> standardize_data_format("Channels_First")
+    'channels_first'
+    """
+    if data_format is None:
+        return _data_format
+    return one_of(("channels_last", "channels_first"), data_format=data_format)
+
+
+def one_of(allowed: Sequence[str], **argument: Any) -> str:
+    """The one argument given, in lower case; raises ValueError unless it is among those allowed.
+
+    >>> one_of(("valid", "same"), padding="SAME")
+    'same'
+    """
+    ((name, value),) = argument.items()
+    if not isinstance(value, str) or value.lower() not in allowed:
+        raise ValueError(f"{name} must be one of {list(allowed)}. Received: {name}={value!r}")
+    return value.lower()
+
+
+def sizes(rank: int, minimum: int = 1, **argument: Any) -> tuple[int, ...]:
+    """One integer for each of `rank` axes, from one integer for all or a sequence of them.
+
+    Raises ValueError, naming the argument, for another number of them or one below `minimum`.
+
+    >>> sizes(2, kernel_size=3)
+    (3, 3)
+    """
+    ((name, value),) = argument.items()
+    try:
+        given = value if isinstance(value, Sequence) else (value,) * rank
+        found = tuple(operator.index(v) for v in given)
+    except TypeError:
+        found = ()
+    if len(found) != rank or any(v < minimum for v in found):
+        each = "an integer" if rank == 1 else f"an integer or {rank} integers, each"
+        raise ValueError(f"{name} must be {each} of at least {minimum}. Received: {name}={value!r}")
+    return found
+
+
+def positive(**argument: Any) -> int:
+    """The one argument given, an integer of at least 1; raises ValueError for anything else.
+
+    >>> positive(units=3)
+    3
+    """
+    return sizes(1, **argument)[0]
+
+
+def unsupported(**arguments: Any) -> None:
+    """Raises ValueError for an argument of Keras's that nothing here answers to, if it is given."""
+    for name, value in arguments.items():
+        if value is not None and value is not False:
+            raise ValueError(f"{name} is not supported: leave it out. Received: {name}={value!r}")
+
+
+def spatial_axes(rank: int, data_format: str) -> tuple[int, ...]:
+    """The spatial axes of a batch that has `rank` of them.
+
+    >>> spatial_axes(2, "channels_last"), spatial_axes(2, "channels_first")
+    ((1, 2), (2, 3))
+    """
+    first = 1 if data_format == "channels_last" else 2
+    return tuple(range(first, first + rank))

@@ -1,0 +1,49 @@
+"""`Configured`: objects that are nothing but their constructor's arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keraslike.core.base import ConstructorSignature, Object
+from keraslike.core.static import Static
+
+
+class Configured:
+    """Base of initializers, regularizers and constraints: callables with a config and no state.
+
+    `get_config()` reads the constructor's signature, as that of `Object` does. Two objects are
+    equal if they are of one class and have equal attributes.
+
+    >>> class Scale(Configured):
+    ...     def __init__(self, factor=2.0):
+    ...         self.factor = factor
+    >>> Scale(3.0).get_config(), Scale() == Scale(2.0), Scale() == Scale(1.0)
+    ({'factor': 3.0}, True, False)
+    """
+
+    __signature__ = ConstructorSignature()
+
+    # Attributes that do not make a difference between two objects.
+    _not_compared: frozenset[str] = frozenset({"_init_args"})
+
+    def __new__(cls, *args: Any, **kwargs: Any):
+        self = object.__new__(cls)
+        object.__setattr__(self, "_init_args", (args, kwargs))
+        return self
+
+    _constructor_args = Object._constructor_args
+    get_config = Object.get_config
+    from_config = classmethod(Object.from_config.__func__)
+
+    def _compared(self) -> Static:
+        return Static({k: v for k, v in vars(self).items() if k not in self._not_compared})
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._compared() == other._compared()
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{k}={v!r}" for k, v in self._constructor_args().items())
+        return f"{type(self).__name__}({arguments})"

@@ -1,0 +1,416 @@
+"""Initializers: functions `(shape, dtype=None)` that give a weight its first values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike import random
+from keraslike.core import dtypes, registry
+from keraslike.core.configured import Configured
+from keraslike.core.rng import SeedGenerator, make_seed
+from keraslike.ops.wrap import array
+
+
+class Initializer(Configured):
+    """Base of the initializers; a subclass writes `__call__(shape, dtype=None)`.
+
+    >>> class Sevens(Initializer):
+    ...     def __call__(self, shape, dtype=None):
+    ...         return jnp.full(shape, 7, dtype)
+    >>> Sevens()((2,), "int32").tolist()
+    [7, 7]
+    """
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
+        raise NotImplementedError(f"{type(self).__name__} has no __call__(shape, dtype) method.")
+
+    def clone(self) -> Initializer:
+        """An initializer made from this one's config."""
+        return type(self).from_config(self.get_config())
+
+
+class Zeros(Initializer):
+    """All zeros.
+
+    >>> Zeros()((2,)).tolist()
+    [0.0, 0.0]
+    """
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
+        return jnp.zeros(tuple(shape), dtypes.standardize_dtype(dtype))
+
+
+class Ones(Initializer):
+    """All ones.
+
+    >>> Ones()((2,)).tolist()
+    [1.0, 1.0]
+    """
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
+        return jnp.ones(tuple(shape), dtypes.standardize_dtype(dtype))
+
+
+class Constant(Initializer):
+    """The same value everywhere.
+
+    Args:
+        value: a number, or an array that broadcasts to the shape asked for.
+
+    >>> Constant(3.0)((2,)).tolist()
+    [3.0, 3.0]
+    """
+
+    def __init__(self, value: Any = 0.0):
+        self.value = value
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
+        return jnp.full(tuple(shape), array(self.value), dtypes.standardize_dtype(dtype))
+
+
+class Identity(Initializer):
+    """`gain` times the identity matrix, cut to the shape asked for, which must have two sizes.
+
+    >>> Identity()((2, 2)).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+
+    def __init__(self, gain: float = 1.0):
+        self.gain = gain
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
+        if len(shape) != 2:
+            raise ValueError(f"Identity makes matrices. Received: shape={tuple(shape)}")
+        return self.gain * jnp.eye(*shape, dtype=dtypes.standardize_dtype(dtype))
+
+
+class RandomInitializer(Initializer):
+    """Base of the initializers that draw.
+
+    With an integer seed, or none, an initializer gives the same numbers at every call; with a
+    SeedGenerator, new ones. Without a seed one is drawn when the initializer is made.
+    """
+
+    _not_compared = Initializer._not_compared | {"_drawn"}
+
+    def __init__(self, seed: int | SeedGenerator | None = None):
+        if seed is not None and not isinstance(seed, (int, np.integer, SeedGenerator)):
+            raise ValueError(f"seed must be an integer or a SeedGenerator. Received: seed={seed!r}")
+        self.seed = seed
+        self._drawn = make_seed() if seed is None else seed
+
+
+class RandomNormal(RandomInitializer):
+    """Draws from a normal distribution.
+
+    >>> RandomNormal(seed=0)((2, 3)).shape
+    (2, 3)
+    """
+
+    def __init__(
+        self, mean: float = 0.0, stddev: float = 0.05, seed: int | SeedGenerator | None = None
+    ):
+        self.mean, self.stddev = mean, stddev
+        super().__init__(seed)
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
+        return random.normal(shape, self.mean, self.stddev, dtype, self._drawn)
+
+
+class TruncatedNormal(RandomInitializer):
+    """Draws from a normal distribution cut off at two `stddev` from the mean.
+
+    >>> bool(abs(TruncatedNormal(stddev=1.0, seed=0)((100,))).max() <= 2)
+    True
+    """
+
+    def __init__(
+        self, mean: float = 0.0, stddev: float = 0.05, seed: int | SeedGenerator | None = None
+    ):
+        self.mean, self.stddev = mean, stddev
+        super().__init__(seed)
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
+        return random.truncated_normal(shape, self.mean, self.stddev, dtype, self._drawn)
+
+
+class RandomUniform(RandomInitializer):
+    """Draws from `[minval, maxval)`, all values equally likely.
+
+    >>> bool(abs(RandomUniform(seed=0)((100,))).max() <= 0.05)
+    True
+    """
+
+    def __init__(
+        self, minval: float = -0.05, maxval: float = 0.05, seed: int | SeedGenerator | None = None
+    ):
+        self.minval, self.maxval = minval, maxval
+        super().__init__(seed)
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
+        return random.uniform(shape, self.minval, self.maxval, dtype, self._drawn)
+
+
+# The standard deviation of a standard normal distribution cut off at -2 and 2.
+_TRUNCATED_STDDEV = 0.87962566103423978
+
+
+class VarianceScaling(RandomInitializer):
+    """Draws with mean 0 and variance `scale / n`, `n` being the number of a unit's inputs or outputs.
+
+    Args:
+        scale: of the variance; positive.
+        mode: what `n` is: `"fan_in"`, `"fan_out"` or `"fan_avg"`, the mean of both.
+        distribution: `"truncated_normal"`, `"untruncated_normal"` or `"uniform"`.
+        seed: an integer, a SeedGenerator or `None`.
+        input_axes, output_axes: the axes of the weight that count inputs and outputs, where they
+            are not the last two and those of a convolution's window before them.
+
+    Raises ValueError for a scale that is not positive, another mode or distribution.
+
+    >>> VarianceScaling(scale=3.0, distribution="uniform", seed=0)((4, 2)).shape
+    (4, 2)
+    """
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        seed: int | SeedGenerator | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+    ):
+        if scale <= 0.0:
+            raise ValueError(f"scale must be positive. Received: scale={scale}")
+        if mode not in ("fan_in", "fan_out", "fan_avg"):
+            raise ValueError(f"mode must be fan_in, fan_out or fan_avg. Received: mode={mode!r}")
+        name = {"normal": "truncated_normal"}.get(distribution.lower(), distribution.lower())
+        if name not in ("truncated_normal", "untruncated_normal", "uniform"):
+            raise ValueError(
+                "distribution must be truncated_normal, untruncated_normal or uniform. "
+                f"Received: distribution={distribution!r}"
+            )
+        self.scale, self.mode, self.distribution = scale, mode, name
+        self.input_axes, self.output_axes = input_axes, output_axes
+        super().__init__(seed)
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
+        fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
+        n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
+        variance = self.scale / max(1.0, n)
+        if self.distribution == "uniform":
+            limit = math.sqrt(3.0 * variance)
+            return random.uniform(shape, -limit, limit, dtype, self._drawn)
+        if self.distribution == "untruncated_normal":
+            return random.normal(shape, 0.0, math.sqrt(variance), dtype, self._drawn)
+        stddev = math.sqrt(variance) / _TRUNCATED_STDDEV
+        return random.truncated_normal(shape, 0.0, stddev, dtype, self._drawn)
+
+
+def compute_fans(
+    shape: Sequence[int],
+    input_axes: Sequence[int] | None = None,
+    output_axes: Sequence[int] | None = None,
+) -> tuple[int, int]:
+    """How many inputs and outputs a unit has whose weights are of this shape.
+
+    >>> compute_fans((3, 3, 8, 16))
+    (72, 144)
+    """
+    if input_axes is not None and output_axes is not None:
+        return math.prod(shape[a] for a in input_axes), math.prod(shape[a] for a in output_axes)
+    if len(shape) < 2:
+        size = math.prod(shape)
+        return size, size
+    window = math.prod(shape[:-2])
+    return shape[-2] * window, shape[-1] * window
+
+
+class _Scaled(VarianceScaling):
+    """A variance scaling that has a name of its own."""
+
+    _scaling: tuple[float, str, str]
+
+    def __init__(
+        self,
+        seed: int | SeedGenerator | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+    ):
+        super().__init__(*self._scaling, seed, input_axes, output_axes)
+
+
+class GlorotUniform(_Scaled):
+    """Draws from `[-limit, limit]`, `limit = sqrt(6 / (fan_in + fan_out))` (Glorot, AISTATS 2010).
+
+    >>> bool(abs(GlorotUniform(seed=0)((3, 3))).max() <= 1)
+    True
+    """
+
+    _scaling = (1.0, "fan_avg", "uniform")
+
+
+class GlorotNormal(_Scaled):
+    """Draws from a truncated normal, `stddev = sqrt(2 / (fan_in + fan_out))` (AISTATS 2010).
+
+    >>> GlorotNormal(seed=0)((3, 2)).shape
+    (3, 2)
+    """
+
+    _scaling = (1.0, "fan_avg", "truncated_normal")
+
+
+class HeUniform(_Scaled):
+    """Draws from `[-limit, limit]`, `limit = sqrt(6 / fan_in)` (He et al., arXiv:1502.01852).
+
+    >>> bool(abs(HeUniform(seed=0)((6, 3))).max() <= 1)
+    True
+    """
+
+    _scaling = (2.0, "fan_in", "uniform")
+
+
+class HeNormal(_Scaled):
+    """Draws from a truncated normal, `stddev = sqrt(2 / fan_in)` (He et al., arXiv:1502.01852).
+
+    >>> HeNormal(seed=0)((3, 2)).shape
+    (3, 2)
+    """
+
+    _scaling = (2.0, "fan_in", "truncated_normal")
+
+
+class LecunUniform(_Scaled):
+    """Draws from `[-limit, limit]`, `limit = sqrt(3 / fan_in)` (Klambauer, arXiv:1706.02515).
+
+    >>> bool(abs(LecunUniform(seed=0)((3, 2))).max() <= 1)
+    True
+    """
+
+    _scaling = (1.0, "fan_in", "uniform")
+
+
+class LecunNormal(_Scaled):
+    """Draws from a truncated normal, `stddev = sqrt(1 / fan_in)` (Klambauer, arXiv:1706.02515).
+
+    >>> LecunNormal(seed=0)((3, 2)).shape
+    (3, 2)
+    """
+
+    _scaling = (1.0, "fan_in", "truncated_normal")
+
+
+class Orthogonal(RandomInitializer):
+    """`gain` times a random matrix with orthonormal columns, or rows if they are fewer.
+
+    A shape of more than two sizes is a matrix of `prod(shape[:-1])` rows (Saxe, arXiv:1312.6120).
+
+    Raises ValueError for fewer than two sizes.
+
+    >>> q = Orthogonal(seed=0)((2, 2))
+    >>> bool(jnp.allclose(q @ q.T, jnp.eye(2), atol=1e-6))
+    True
+    """
+
+    def __init__(self, gain: float = 1.0, seed: int | SeedGenerator | None = None):
+        self.gain = gain
+        super().__init__(seed)
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
+        if len(shape) < 2:
+            raise ValueError(f"Orthogonal needs at least two sizes. Received: shape={tuple(shape)}")
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        tall = (max(rows, columns), min(rows, columns))
+        q, r = jnp.linalg.qr(random.normal(tall, dtype=dtype, seed=self._drawn))
+        q = q * jnp.sign(jnp.diag(r))  # makes all orthogonal matrices equally likely
+        return self.gain * (q if rows >= columns else q.T).reshape(shape)
+
+
+_classes = (
+    *(Initializer, Zeros, Ones, Constant, Identity, RandomNormal, RandomUniform, TruncatedNormal),
+    *(VarianceScaling, GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform),
+    *(LecunNormal, Orthogonal),
+)
+# Keras has every class under its name in snake case, too.
+zeros, ones, constant, identity = Zeros, Ones, Constant, Identity
+random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
+variance_scaling, orthogonal = VarianceScaling, Orthogonal
+glorot_uniform, glorot_normal = GlorotUniform, GlorotNormal
+he_uniform, he_normal = HeUniform, HeNormal
+lecun_uniform, lecun_normal = LecunUniform, LecunNormal
+IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
+
+registry.publish(
+    "keras.initializers",
+    {c.__name__: c for c in _classes},
+    aliases={
+        "zero": Zeros,
+        "one": Ones,
+        "normal": RandomNormal,
+        "uniform": RandomUniform,
+        "IdentityInitializer": Identity,
+        "OrthogonalInitializer": Orthogonal,
+    },
+)
+
+
+def get(identifier: Any) -> Callable | None:
+    """An initializer from a name, a config, a class, a function, an array, or `None` itself.
+
+    Raises ValueError for a name that does not exist.
+
+    >>> get("zero")((2,)).tolist()
+    [0.0, 0.0]
+    """
+    if isinstance(identifier, (np.ndarray, np.generic, jax.Array)):
+        value = array(identifier)
+
+        def given(shape: Sequence[int], dtype: Any = None) -> jax.Array:
+            if tuple(shape) != value.shape:
+                raise ValueError(
+                    f"The array given as initializer has shape {value.shape}; "
+                    f"the weight has shape {tuple(shape)}."
+                )
+            return value.astype(dtypes.standardize_dtype(dtype))
+
+        return given
+    return registry.get("initializers", identifier)
+
+
+def serialize(initializer: Any) -> Any:
+    """The config dict of an initializer.
+
+    >>> serialize(Zeros())["class_name"]
+    'Zeros'
+    """
+    return registry.serialize(initializer)
+
+
+def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+    """The initializer that `serialize` made this config of.
+
+    >>> deserialize(serialize(Constant(2.0))) == Constant(2.0)
+    True
+    """
+    with registry.custom_object_scope(custom_objects or {}):
+        return get(config)
+
+
+__all__ = [
+    *(c.__name__ for c in _classes),
+    *("zeros", "ones", "constant", "identity", "random_normal", "random_uniform"),
+    *("truncated_normal", "variance_scaling", "orthogonal", "glorot_uniform", "glorot_normal"),
+    *("he_uniform", "he_normal", "lecun_uniform", "lecun_normal"),
+    *("IdentityInitializer", "OrthogonalInitializer", "get", "serialize", "deserialize"),
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,180 @@
+"""Convolution in one, two and three dimensions: one mechanism, whatever the rank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from keraslike import activations, constraints, initializers, regularizers
+from keraslike.core.arguments import (
+    one_of,
+    positive,
+    sizes,
+    standardize_data_format,
+    unsupported,
+)
+from keraslike.layers.layer import InputSpec, Layer
+from keraslike.ops import nn
+
+
+class _Conv(Layer):
+    """A convolution over `rank` spatial axes; subclasses name the rank and nothing else."""
+
+    rank: int
+    _saves_activity_regularizer = True
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        groups: int = 1,
+        activation: str | Callable | None = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ):
+        unsupported(lora_rank=kwargs.pop("lora_rank", None))
+        kwargs.pop("lora_alpha", None)  # says how much of nothing
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.filters = positive(filters=filters)
+        self.kernel_size = sizes(self.rank, kernel_size=kernel_size)
+        self.strides = sizes(self.rank, strides=strides)
+        self.padding = one_of(("valid", "same", "causal")[: 2 + (self.rank == 1)], padding=padding)
+        self.data_format = standardize_data_format(data_format)
+        self.dilation_rate = sizes(self.rank, dilation_rate=dilation_rate)
+        self.groups = positive(groups=groups)
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+        self.input_spec = InputSpec(min_ndim=self.rank + 2, max_ndim=self.rank + 2)
+        if self.filters % self.groups:
+            raise ValueError(
+                f"filters must be a multiple of groups. Received: {filters=}, {groups=}"
+            )
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                "A convolution has strides or a dilation_rate above 1, not both. "
+                f"Received: {strides=}, {dilation_rate=}"
+            )
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        axis = -1 if self.data_format == "channels_last" else 1
+        channels = input_shape[axis]
+        if channels is not None and channels % self.groups:
+            raise ValueError(
+                f"Layer '{self.name}': the number of channels must be a multiple of "
+                f"groups={self.groups}. Received: {channels} channels, input_shape={input_shape}"
+            )
+        self.kernel = self.add_weight(
+            (*self.kernel_size, channels and channels // self.groups, self.filters),
+            self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+            name="kernel",
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                (self.filters,),
+                self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+                name="bias",
+            )
+        self.input_spec = InputSpec(
+            min_ndim=self.rank + 2, max_ndim=self.rank + 2, axes={axis: channels}
+        )
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        padding: Any = self.padding
+        if padding == "causal":  # step t sees no step after t
+            padding = [(self.dilation_rate[0] * (self.kernel_size[0] - 1), 0)]
+        outputs = nn.conv(
+            inputs,
+            self.kernel.value,
+            self.strides,
+            padding,
+            self.data_format,
+            self.dilation_rate,
+        )
+        if self.bias is not None:
+            last = self.data_format == "channels_last"
+            after = () if last else (1,) * self.rank
+            outputs = outputs + jnp.reshape(self.bias.value, (self.filters, *after))
+        return self.activation(outputs)
+
+
+class Conv1D(_Conv):
+    """Convolution of sequences: `activation(convolve(inputs, kernel) + bias)`.
+
+    Args:
+        filters: the number of output channels.
+        kernel_size: the window's size.
+        strides: how far the window moves.
+        padding: `"valid"`, `"same"` (zeros around, so that strides of 1 keep the size) or
+            `"causal"` (zeros before, so that an output sees no later input).
+        data_format: `"channels_last"`, `(batch, steps, channels)`, or `"channels_first"`.
+        dilation_rate: the distance between the window's taps.
+        groups: into how many groups, each convolved by itself, the channels fall.
+        activation: the name of a function or the function; `None` is the identity.
+
+    The kernel is `(kernel_size, channels // groups, filters)`. Raises ValueError for an input of
+    another rank, or of another number of channels once built.
+
+    >>> Conv1D(4, 3, padding="causal")(jnp.ones((2, 8, 3))).shape
+    (2, 8, 4)
+    """
+
+    rank = 1
+
+
+class Conv2D(_Conv):
+    """Convolution of images: `activation(convolve(inputs, kernel) + bias)`.
+
+    Args:
+        filters: the number of output channels.
+        kernel_size: the window's height and width, one integer if they are the same; so for
+            `strides` and `dilation_rate`, of which one only may be above 1.
+        strides: how far the window moves.
+        padding: `"valid"` or `"same"` (zeros around, so that strides of 1 keep the size).
+        data_format: `"channels_last"`, `(batch, height, width, channels)`, or `"channels_first"`.
+        dilation_rate: the distance between the window's taps.
+        groups: into how many groups, each convolved by itself, the channels fall.
+        activation: the name of a function or the function; `None` is the identity.
+
+    The kernel is `(height, width, channels // groups, filters)`. Raises ValueError for an input of
+    another rank, or of another number of channels once built.
+
+    >>> Conv2D(4, 3, strides=2, padding="same")(jnp.ones((2, 7, 8, 3))).shape
+    (2, 4, 4, 4)
+    """
+
+    rank = 2
+
+
+class Conv3D(_Conv):
+    """Convolution of volumes, `(batch, depth, height, width, channels)`; see `Conv2D`.
+
+    >>> Conv3D(4, 2)(jnp.ones((1, 3, 4, 5, 2))).shape
+    (1, 2, 3, 4, 4)
+    """
+
+    rank = 3

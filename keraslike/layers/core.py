@@ -1,0 +1,424 @@
+"""Layers that every model uses: Input, Dense, Activation, Embedding, Masking, Lambda, Identity."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from keraslike import activations, constraints, initializers, regularizers
+from keraslike.core import dtypes, registry, symbolic
+from keraslike.core.arguments import positive, unsupported
+from keraslike.core.symbolic import KerasTensor
+from keraslike.layers.layer import InputSpec, Layer, _map_shapes
+
+
+class Dense(Layer):
+    """`activation(inputs @ kernel + bias)`: every unit sees every feature.
+
+    Args:
+        units: the size of the output's last axis.
+        activation: the name of a function or the function; `None` is the identity.
+        use_bias: whether there is a bias.
+
+    Takes `(batch, ..., features)` and gives `(batch, ..., units)` in the compute dtype. Raises
+    ValueError for an input of rank 1 and, once built, for another number of features.
+
+    >>> layer = Dense(3, activation="relu")
+    >>> layer(jnp.ones((2, 4))).shape, [w.shape for w in layer.weights]
+    ((2, 3), [(4, 3), (3,)])
+    """
+
+    supports_masking = True
+    input_spec = InputSpec(min_ndim=2)
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | Callable | None = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        lora_rank: None = None,
+        lora_alpha: None = None,
+        quantization_config: None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        unsupported(lora_rank=lora_rank, quantization_config=quantization_config)
+        self.units = positive(units=units)
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+        self.quantization_config = quantization_config
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        features = input_shape[-1]
+        self.kernel = self.add_weight(
+            (features, self.units),
+            self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+            name="kernel",
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                (self.units,),
+                self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+                name="bias",
+            )
+        self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        outputs = jnp.matmul(inputs, self.kernel)
+        if self.bias is not None:
+            outputs = outputs + self.bias
+        return self.activation(outputs)
+
+
+class Activation(Layer):
+    """`activation(inputs)`, element by element or along the last axis, as the function has it.
+
+    Args:
+        activation: the name of a function or the function.
+
+    >>> Activation("relu")(jnp.array([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
+
+    supports_masking = True
+
+    def __init__(self, activation: str | Callable | None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation)
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        return self.activation(inputs)
+
+
+class Embedding(Layer):
+    """A table of vectors; an integer is replaced by its row.
+
+    Args:
+        input_dim: the number of rows; inputs are below it.
+        output_dim: the size of a row.
+        mask_zero: whether 0 marks padding: the output then carries a mask, false where it was.
+        weights: values for the table to begin with, `(input_dim, output_dim)`.
+
+    Takes integers of any shape, gives `(..., output_dim)` in the compute dtype. The row of an
+    integer out of range is NaN.
+
+    >>> layer = Embedding(10, 4)
+    >>> layer(jnp.array([[1, 2, 0]])).shape
+    (1, 3, 4)
+    """
+
+    autocast = False  # inputs are indices, which half precision would round
+    _saves_activity_regularizer = True
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        weights: Any = None,
+        lora_rank: None = None,
+        lora_alpha: None = None,
+        quantization_config: None = None,
+        **kwargs: Any,
+    ):
+        kwargs.pop("input_length", None)  # Keras 2 asked for it
+        super().__init__(**kwargs)
+        unsupported(lora_rank=lora_rank, quantization_config=quantization_config)
+        self.input_dim = positive(input_dim=input_dim)
+        self.output_dim = positive(output_dim=output_dim)
+        self.embeddings_initializer = initializers.get(embeddings_initializer)
+        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
+        self.embeddings_constraint = constraints.get(embeddings_constraint)
+        self.mask_zero = self.supports_masking = mask_zero
+        self.quantization_config = quantization_config
+        if weights is not None:
+            self.build((None,))
+            self.set_weights(weights if isinstance(weights, (list, tuple)) else [weights])
+
+    def build(self, input_shape: Any = None) -> None:
+        self.embeddings = self.add_weight(
+            (self.input_dim, self.output_dim),
+            self.embeddings_initializer,
+            regularizer=self.embeddings_regularizer,
+            constraint=self.embeddings_constraint,
+            name="embeddings",
+        )
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        if inputs.dtype not in (jnp.int32, jnp.int64):
+            inputs = inputs.astype(jnp.int32)
+        return jnp.take(self.embeddings.value, inputs, axis=0).astype(self.compute_dtype)
+
+    def compute_mask(self, inputs: jax.Array, mask: Any = None) -> jax.Array | None:
+        return inputs != 0 if self.mask_zero else None
+
+    def _constructor_args(self) -> dict[str, Any]:
+        args = super()._constructor_args()
+        args.pop("weights", None)  # here the property of that name
+        return args
+
+
+class Masking(Layer):
+    """Zeros for the steps that hold nothing but `mask_value`, and a mask that leaves them out.
+
+    Takes `(batch, steps, ..., features)`, gives the same shape.
+
+    >>> Masking()(jnp.array([[[1.0, 2.0], [0.0, 0.0]]])).tolist()
+    [[[1.0, 2.0], [0.0, 0.0]]]
+    """
+
+    supports_masking = True
+
+    def __init__(self, mask_value: Any = 0.0, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.mask_value = mask_value
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        return jnp.where(self.compute_mask(inputs)[..., None], inputs, 0)
+
+    def compute_mask(self, inputs: jax.Array, mask: Any = None) -> jax.Array:
+        return jnp.any(inputs != self.mask_value, axis=-1)
+
+
+class Identity(Layer):
+    """The inputs as they are.
+
+    >>> Identity()(jnp.array([1.0, 2.0])).tolist()
+    [1.0, 2.0]
+    """
+
+    supports_masking = True
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+
+class Lambda(Layer):
+    """Any function as a layer: `function(inputs, **arguments)`.
+
+    A function with an argument `training` or `mask` is given it. Weights that the function uses
+    are not the layer's: a function that has some is better written as a layer.
+
+    Args:
+        function: of one array or a structure of them.
+        output_shape: the output's shape without the batch, or a function of the inputs' shapes;
+            needed only where the function cannot be traced.
+        mask: the output's mask, or a function `(inputs, mask)` of it; by default there is none.
+        arguments: further keyword arguments for the function.
+
+    Raises TypeError where `function` is not callable. A model with a lambda in it (rather than a
+    named function) can be loaded only with `safe_mode=False`.
+
+    >>> Lambda(lambda x: x**2)(jnp.array([3.0])).tolist()
+    [9.0]
+    """
+
+    def __init__(
+        self,
+        function: Callable,
+        output_shape: Any = None,
+        mask: Any = None,
+        arguments: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if not callable(function):
+            raise TypeError(f"function must be callable. Received: function={function!r}")
+        self.function = function
+        self.output_shape = tuple(output_shape) if isinstance(output_shape, list) else output_shape
+        self.mask = mask
+        self.arguments = dict(arguments or {})
+        self.supports_masking = mask is not None
+
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        context = {"mask": mask, "training": training}
+        wanted = _parameter_names(self.function)
+        context = {name: value for name, value in context.items() if name in wanted}
+        return self.function(inputs, **{**self.arguments, **context})
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return self.mask(inputs, mask) if callable(self.mask) else self.mask
+
+    def compute_output_spec(self, inputs: Any, **kwargs: Any) -> Any:
+        if self.output_shape is None:
+            return super().compute_output_spec(inputs, **kwargs)
+        shapes = jax.tree.map(lambda tensor: tensor.shape, inputs)
+        if callable(self.output_shape):
+            return _map_shapes(self._output, self.output_shape(shapes))
+        batch = symbolic.tensors_in(inputs)[0].shape[0]
+        return _map_shapes(lambda shape: self._output((batch, *shape)), self.output_shape)
+
+    def _output(self, shape: Any) -> KerasTensor:
+        return KerasTensor(shape, dtype=self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config["function"] = _serialize_function(self.function)
+        for name in ("output_shape", "mask"):
+            value = getattr(self, name)
+            if value is None:
+                del config[name]
+            elif callable(value):
+                config[name] = _serialize_function(value)
+        return config
+
+    @classmethod
+    def from_config(
+        cls,
+        config: dict[str, Any],
+        custom_objects: dict[str, Any] | None = None,
+        safe_mode: bool | None = None,
+    ) -> Lambda:
+        return cls(**registry.deserialize(config, custom_objects, safe_mode))
+
+
+def _parameter_names(function: Callable) -> frozenset[str]:
+    try:
+        return frozenset(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # some functions written in C do not tell
+        return frozenset()
+
+
+def _serialize_function(function: Callable) -> Any:
+    """As a Lambda's config has it: a lambda's parts by name, where elsewhere they are a list."""
+    config = registry.serialize(function)
+    if config["class_name"] == "__lambda__":
+        names = ("code", "defaults", "closure")
+        config["config"] = dict(zip(names, config["config"]["value"], strict=True))
+    return config
+
+
+class InputLayer(Layer):
+    """Where a model's data comes in; `output` is the symbolic tensor that stands for it.
+
+    Args:
+        shape: of one sample, `None` where a size is unknown.
+        batch_size: the number of samples, where it is fixed.
+        dtype: of the data; `floatx()` by default.
+        batch_shape: shape and batch size in one, in place of both.
+        input_tensor: a symbolic tensor to use, rather than a new one.
+        optional: whether a model may be called with `None` for this input.
+
+    Raises ValueError for contradictory arguments.
+
+    >>> InputLayer(shape=(8,)).output.shape
+    (None, 8)
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int | None] | None = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        sparse: bool | None = None,
+        ragged: bool | None = None,
+        batch_shape: Sequence[int | None] | None = None,
+        input_tensor: KerasTensor | None = None,
+        optional: bool = False,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        shape = kwargs.pop("input_shape", shape)  # Keras 2's names
+        batch_shape = kwargs.pop("batch_input_shape", batch_shape)
+        unsupported(sparse=sparse, ragged=ragged)
+        if input_tensor is not None:
+            batch_shape, dtype = _agreed(input_tensor, shape, batch_size, batch_shape, dtype)
+        elif batch_shape is None and shape is None:
+            raise ValueError("An input needs a shape (without the batch) or a batch_shape.")
+        elif batch_shape is None:
+            batch_shape = (batch_size, *symbolic.standardize_shape(shape))
+        elif shape is not None or batch_size is not None:
+            raise ValueError(
+                "batch_shape takes the place of shape and batch_size. "
+                f"Received: {batch_shape=}, {shape=}, {batch_size=}"
+            )
+        super().__init__(name=name, dtype=dtypes.standardize_dtype(dtype), **kwargs)
+        self.batch_shape = symbolic.standardize_shape(batch_shape)
+        self.sparse = self.ragged = False
+        self.optional = optional
+        self.built = True
+        if input_tensor is None:
+            input_tensor = KerasTensor(self.batch_shape, self.dtype, name=name)
+        symbolic.record(self, (), {}, input_tensor)
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "batch_shape": registry.serialize(self.batch_shape),
+            "dtype": self.dtype,
+            "sparse": self.sparse,
+            "ragged": self.ragged,
+            "name": self.name,
+            "optional": self.optional,
+        }
+
+
+def _agreed(tensor: Any, shape: Any, batch_size: Any, batch_shape: Any, dtype: Any) -> tuple:
+    """The shape and dtype of the tensor given; raises where another argument contradicts them."""
+    if not isinstance(tensor, KerasTensor):
+        raise ValueError(f"input_tensor must be a KerasTensor. Received: input_tensor={tensor!r}")
+    for name, given, found in (
+        ("shape", shape and tuple(shape), tensor.shape[1:]),
+        ("batch_size", batch_size, tensor.shape[0] if tensor.shape else None),
+        ("batch_shape", batch_shape and tuple(batch_shape), tensor.shape),
+        ("dtype", dtype and dtypes.standardize_dtype(dtype), tensor.dtype),
+    ):
+        if given is not None and given != found:
+            raise ValueError(f"input_tensor has {name} {found}. Received: {name}={given}")
+    return tensor.shape, tensor.dtype
+
+
+def Input(
+    shape: Sequence[int | None] | None = None,
+    batch_size: int | None = None,
+    dtype: Any = None,
+    sparse: bool | None = None,
+    ragged: bool | None = None,
+    batch_shape: Sequence[int | None] | None = None,
+    name: str | None = None,
+    tensor: KerasTensor | None = None,
+    optional: bool = False,
+) -> KerasTensor:
+    """A symbolic tensor to build a model from. The arguments are those of `InputLayer`.
+
+    >>> Input((8,), name="features")
+    <KerasTensor shape=(None, 8), dtype=float32, name=features>
+    """
+    return InputLayer(
+        shape=shape,
+        batch_size=batch_size,
+        dtype=dtype,
+        sparse=sparse,
+        ragged=ragged,
+        batch_shape=batch_shape,
+        input_tensor=tensor,
+        optional=optional,
+        name=name,
+    ).output

@@ -1,0 +1,325 @@
+"""Normalization: over the batch, over the features of a sample."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from keraslike import constraints, initializers, regularizers
+from keraslike.core import dtypes
+from keraslike.core.arguments import unsupported
+from keraslike.layers.layer import InputSpec, Layer
+from keraslike.ops import nn
+
+
+class _Normalization(Layer):
+    """`gamma * (inputs - mean) / sqrt(variance + epsilon) + beta`, in float32 at least."""
+
+    supports_masking = True
+
+    def __init__(
+        self,
+        epsilon: float,
+        center: bool,
+        scale: bool,
+        beta_initializer: Any,
+        gamma_initializer: Any,
+        beta_regularizer: Any,
+        gamma_regularizer: Any,
+        beta_constraint: Any,
+        gamma_constraint: Any,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+        self.center = center
+        self.scale = scale
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
+
+    def _build_scale_and_center(self, shape: tuple[int, ...], scale: bool, center: bool) -> None:
+        self.gamma = self.beta = None
+        if scale:
+            self.gamma = self.add_weight(
+                shape,
+                self.gamma_initializer,
+                regularizer=self.gamma_regularizer,
+                constraint=self.gamma_constraint,
+                autocast=False,
+                name="gamma",
+            )
+        if center:
+            self.beta = self.add_weight(
+                shape,
+                self.beta_initializer,
+                regularizer=self.beta_regularizer,
+                constraint=self.beta_constraint,
+                autocast=False,
+                name="beta",
+            )
+
+    def _axes(self, input_shape: Sequence[Any], axes: Sequence[int]) -> list[int]:
+        """The axes counted from the front, in order; raises ValueError for one there is not."""
+        rank = len(input_shape)
+        for axis in axes:
+            if not -rank <= axis < rank:
+                raise ValueError(
+                    f"Layer '{self.name}' ({type(self).__name__}) has axis={axis}, which an input "
+                    f"of shape {tuple(input_shape)} does not have."
+                )
+        return sorted(axis % rank for axis in axes)
+
+
+def _at_least_float32(x: jax.Array) -> jax.Array:
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+class BatchNormalization(_Normalization):
+    """`gamma * (inputs - mean) / sqrt(variance + epsilon) + beta`, feature by feature.
+
+    In training mean and variance are those of the batch, and moving averages of them are kept:
+    `moving = momentum * moving + (1 - momentum) * batch`. Elsewhere, and where the layer is not
+    trainable, the moving averages are used (Ioffe and Szegedy, arXiv:1502.03167).
+
+    Args:
+        axis: of the features; 1 for images with the channels first.
+        momentum: of the moving averages.
+        epsilon: added to the variance.
+        center, scale: whether there is a `beta`, a `gamma`.
+        renorm: whether the batch's mean and variance are corrected towards moving ones in training
+            (Ioffe, arXiv:1702.03275), within the limits `rmin`, `rmax` and `dmax` of
+            `renorm_clipping`.
+        synchronized: must be false: arrays are global, so a batch over several devices is one.
+
+    Takes and gives any shape, in the compute dtype. Steps that a mask leaves out do not count.
+
+    >>> layer = BatchNormalization()
+    >>> x = jnp.array([[1.0], [3.0]])
+    >>> layer(x, training=True).round(2).tolist(), float(layer.moving_mean[0].round(2))
+    ([[-1.0], [1.0]], 0.019999...)
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        renorm: bool = False,
+        renorm_clipping: dict[str, float] | None = None,
+        renorm_momentum: float = 0.99,
+        synchronized: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            float(epsilon),
+            center,
+            scale,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
+            **kwargs,
+        )
+        unsupported(synchronized=synchronized)
+        self.axis = int(axis)
+        self.momentum = float(momentum)
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self.synchronized = synchronized
+        self.renorm = renorm
+        self.renorm_clipping = _check_clipping(renorm_clipping or {}) if renorm else renorm_clipping
+        self.renorm_momentum = renorm_momentum
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        self._axes(input_shape, [self.axis])
+        size = input_shape[self.axis]
+        self._build_scale_and_center((size,), self.scale, self.center)
+
+        def moving(name: str, initializer: Any) -> Any:
+            return self.add_weight((size,), initializer, trainable=False, autocast=False, name=name)
+
+        self.moving_mean = moving("moving_mean", self.moving_mean_initializer)
+        self.moving_variance = moving("moving_variance", self.moving_variance_initializer)
+        if self.renorm:
+            stddev = lambda *a, **k: jnp.sqrt(self.moving_variance_initializer(*a, **k))  # noqa: E731
+            self.moving_stddev = moving("moving_stddev", stddev)
+            self.renorm_mean = moving("renorm_mean", self.moving_mean_initializer)
+            self.renorm_stddev = moving("renorm_stddev", stddev)
+        self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
+
+    def call(
+        self, inputs: jax.Array, training: bool | None = None, mask: jax.Array | None = None
+    ) -> jax.Array:
+        x = _at_least_float32(inputs)
+        gamma, beta = self.gamma, self.beta
+        if training and self.trainable:
+            mean, variance = self._moments(x, mask)
+            if self.renorm:
+                gamma, beta = self._corrected(gamma, beta, mean, variance)
+            self._update(mean, variance)
+        else:
+            mean = _at_least_float32(self.moving_mean.value)
+            variance = _at_least_float32(self.moving_variance.value)
+        outputs = nn.batch_normalization(x, mean, variance, self.axis, beta, gamma, self.epsilon)
+        return outputs.astype(self.compute_dtype)
+
+    def _moments(self, x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+        """Mean and variance of each feature, over what the mask leaves in."""
+        axes = tuple(a for a in range(x.ndim) if a != self.axis % x.ndim)
+        if mask is None:
+            return jnp.mean(x, axes), jnp.var(x, axes)
+        if mask.ndim != x.ndim - 1:
+            raise ValueError(
+                f"Layer '{self.name}': a mask has one axis less than the inputs. "
+                f"Received: mask of shape {mask.shape}, inputs of shape {x.shape}"
+            )
+        keep = jnp.broadcast_to(mask[..., None].astype(bool), x.shape)
+        count = jnp.sum(keep.astype(x.dtype), axes, keepdims=True) + dtypes.epsilon()
+        mean = jnp.sum(jnp.where(keep, x, 0), axes, keepdims=True) / count
+        squares = jnp.where(keep, jnp.square(x - mean), 0)
+        variance = jnp.sum(squares, axes, keepdims=True) / count
+        return mean.squeeze(axes), variance.squeeze(axes)
+
+    def _update(self, mean: jax.Array, variance: jax.Array) -> None:
+        def follow(moving: Any, value: jax.Array, momentum: float) -> jax.Array:
+            value = _at_least_float32(moving.value) * momentum + value * (1.0 - momentum)
+            moving.assign(value)
+            return value
+
+        follow(self.moving_mean, mean, self.momentum)
+        if not self.renorm:
+            follow(self.moving_variance, variance, self.momentum)
+            return
+        stddev = jnp.sqrt(variance + self.epsilon)
+        follow(self.renorm_mean, mean, self.renorm_momentum)
+        follow(self.renorm_stddev, stddev, self.renorm_momentum)
+        moving_stddev = follow(self.moving_stddev, stddev, self.momentum)
+        self.moving_variance.assign(jax.nn.relu(jnp.square(moving_stddev) - self.epsilon))
+
+    def _corrected(self, gamma: Any, beta: Any, mean: jax.Array, variance: jax.Array) -> tuple:
+        """`gamma` and `beta` with which the batch comes out as by the moving moments."""
+        limits = self.renorm_clipping or {}
+        stddev = jnp.sqrt(variance + self.epsilon)
+        moving = jnp.maximum(_at_least_float32(self.renorm_stddev.value), self.epsilon**0.5)
+        dmax = limits.get("dmax")
+        r = jnp.clip(stddev / moving, limits.get("rmin"), limits.get("rmax"))
+        d = jnp.clip(
+            (mean - self.renorm_mean.value) / moving, None if dmax is None else -dmax, dmax
+        )
+        r, d = lax.stop_gradient((r, d))
+        if gamma is not None:
+            r, d = r * gamma, d * gamma
+        return r, d if beta is None else d + beta
+
+
+def _check_clipping(limits: dict[str, float]) -> dict[str, float]:
+    rmin, rmax, dmax = (limits.get(k) for k in ("rmin", "rmax", "dmax"))
+    if (
+        set(limits) - {"rmin", "rmax", "dmax"}
+        or (rmin is not None and rmax is not None and rmax < rmin)
+        or (dmax is not None and dmax < 0)
+    ):
+        raise ValueError(
+            "renorm_clipping must have no keys but rmin <= rmax and dmax >= 0. "
+            f"Received: renorm_clipping={limits}"
+        )
+    return limits
+
+
+class LayerNormalization(_Normalization):
+    """`gamma * (inputs - mean) / sqrt(variance + epsilon) + beta`, sample by sample.
+
+    Mean and variance are those of one sample over `axis` (Ba et al., arXiv:1607.06450).
+
+    Args:
+        axis: one or several.
+        epsilon: added to the variance.
+        center, scale: whether there is a `beta`, a `gamma`; they have the shape of the axes.
+        rms_scaling: divides by the standard deviation without taking the mean off, and leaves
+            `beta` out. Deprecated in Keras: it is not the root mean square.
+
+    Takes and gives any shape, in the compute dtype.
+
+    >>> LayerNormalization()(jnp.array([[1.0, 3.0]])).round(2).tolist()
+    [[-1.0, 1.0]]
+    """
+
+    autocast = False  # what it is given it computes in float32 at least
+
+    def __init__(
+        self,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        rms_scaling: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            epsilon,
+            center,
+            scale,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
+            **kwargs,
+        )
+        if not isinstance(axis, (int, list, tuple)):
+            raise TypeError(f"axis must be one integer or several. Received: axis={axis!r}")
+        if rms_scaling:
+            warnings.warn(
+                "rms_scaling=True divides by the standard deviation, not by the root mean square.",
+                stacklevel=2,
+            )
+        self.axis = axis if isinstance(axis, int) else list(axis)
+        self.rms_scaling = rms_scaling
+
+    def _normalized_axes(self, input_shape: Sequence[Any]) -> list[int]:
+        axes = [self.axis] if isinstance(self.axis, int) else self.axis
+        return self._axes(input_shape, axes)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        shape = tuple(input_shape[axis] for axis in self._normalized_axes(input_shape))
+        self._build_scale_and_center(
+            shape, self.scale or self.rms_scaling, self.center and not self.rms_scaling
+        )
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        axes = self._normalized_axes(inputs.shape)
+        if not self.rms_scaling:
+            outputs = nn.layer_normalization(inputs, self.gamma, self.beta, axes, self.epsilon)
+            return outputs.astype(self.compute_dtype)
+        x = _at_least_float32(inputs)
+        factor = lax.rsqrt(jnp.var(x, tuple(axes), keepdims=True) + self.epsilon)
+        shape = [n if axis in axes else 1 for axis, n in enumerate(x.shape)]
+        return (x * factor * self.gamma.value.reshape(shape)).astype(self.compute_dtype)

@@ -1,0 +1,229 @@
+"""Pooling over windows and over all of an image: one mechanism each, whatever the rank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from keraslike.core.arguments import one_of, sizes, spatial_axes, standardize_data_format
+from keraslike.layers.layer import InputSpec, Layer
+from keraslike.ops import nn
+
+
+class _Pooling(Layer):
+    """A reduction over windows along `rank` spatial axes."""
+
+    rank: int
+    _pool: Callable[..., jax.Array]
+
+    def __init__(
+        self,
+        pool_size: int | Sequence[int] = 2,
+        strides: int | Sequence[int] | None = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(name=name, **kwargs)
+        self.pool_size = sizes(self.rank, pool_size=pool_size)
+        self.strides = self.pool_size if strides is None else sizes(self.rank, strides=strides)
+        self.padding = one_of(("valid", "same"), padding=padding)
+        self.data_format = standardize_data_format(data_format)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        window = (self.pool_size, self.strides, self.padding, self.data_format)
+        outputs = type(self)._pool(inputs, *window)
+        empty = [isinstance(n, int) and n == 0 for n in outputs.shape]
+        if any(empty) and 0 not in inputs.shape:
+            raise ValueError(
+                f"Layer '{self.name}' ({type(self).__name__}): its window, "
+                f"pool_size={self.pool_size}, is larger than the inputs along axis "
+                f"{empty.index(True)}. Received: inputs of shape {tuple(inputs.shape)}"
+            )
+        return outputs
+
+
+class _MaxPooling(_Pooling):
+    _pool = staticmethod(nn.max_pool)
+
+
+class _AveragePooling(_Pooling):
+    _pool = staticmethod(nn.average_pool)
+
+
+class MaxPooling1D(_MaxPooling):
+    """The largest value of each window, for sequences `(batch, steps, channels)`.
+
+    >>> MaxPooling1D(2)(jnp.array([[[1.0], [3.0], [2.0], [0.0]]])).ravel().tolist()
+    [3.0, 2.0]
+    """
+
+    rank = 1
+
+
+class MaxPooling2D(_MaxPooling):
+    """The largest value of each window, channel by channel.
+
+    Args:
+        pool_size: the window's height and width, one integer if they are the same.
+        strides: how far the window moves; `pool_size` by default.
+        padding: `"valid"` or `"same"` (as many windows as the strides fit into the size).
+        data_format: `"channels_last"`, `(batch, height, width, channels)`, or `"channels_first"`.
+
+    Raises ValueError for an input that is not of rank 4 or smaller than the window.
+
+    >>> MaxPooling2D()(jnp.arange(16.0).reshape(1, 4, 4, 1)).ravel().tolist()
+    [5.0, 7.0, 13.0, 15.0]
+    """
+
+    rank = 2
+
+
+class MaxPooling3D(_MaxPooling):
+    """The largest value of each window, for volumes `(batch, depth, height, width, channels)`.
+
+    >>> MaxPooling3D()(jnp.ones((1, 4, 4, 4, 2))).shape
+    (1, 2, 2, 2, 2)
+    """
+
+    rank = 3
+
+
+class AveragePooling1D(_AveragePooling):
+    """The mean of each window, for sequences `(batch, steps, channels)`.
+
+    >>> AveragePooling1D(2)(jnp.array([[[1.0], [3.0], [2.0], [0.0]]])).ravel().tolist()
+    [2.0, 1.0]
+    """
+
+    rank = 1
+
+
+class AveragePooling2D(_AveragePooling):
+    """The mean of each window, channel by channel; what `"same"` pads does not count.
+
+    The arguments are those of `MaxPooling2D`.
+
+    >>> AveragePooling2D(2)(jnp.arange(16.0).reshape(1, 4, 4, 1)).ravel().tolist()
+    [2.5, 4.5, 10.5, 12.5]
+    """
+
+    rank = 2
+
+
+class AveragePooling3D(_AveragePooling):
+    """The mean of each window, for volumes `(batch, depth, height, width, channels)`.
+
+    >>> AveragePooling3D(2)(jnp.ones((1, 4, 4, 4, 2))).shape
+    (1, 2, 2, 2, 2)
+    """
+
+    rank = 3
+
+
+class _GlobalPooling(Layer):
+    """A reduction over all of `rank` spatial axes."""
+
+    rank: int
+
+    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.data_format = standardize_data_format(data_format)
+        self.keepdims = keepdims
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+    @property
+    def _axes(self) -> tuple[int, ...]:
+        return spatial_axes(self.rank, self.data_format)
+
+
+class _GlobalAveragePooling(_GlobalPooling):
+    def call(self, inputs: jax.Array) -> jax.Array:
+        return jnp.mean(inputs, self._axes, keepdims=self.keepdims)
+
+
+class _GlobalMaxPooling(_GlobalPooling):
+    def call(self, inputs: jax.Array) -> jax.Array:
+        return jnp.max(inputs, self._axes, keepdims=self.keepdims)
+
+
+class GlobalAveragePooling1D(_GlobalAveragePooling):
+    """The mean over all steps that the mask leaves in, `(batch, steps, channels)` in.
+
+    >>> GlobalAveragePooling1D()(jnp.array([[[1.0], [3.0]]])).tolist()
+    [[2.0]]
+    """
+
+    rank = 1
+    supports_masking = True
+
+    def call(self, inputs: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+        if mask is None:
+            return super().call(inputs)
+        keep = jnp.expand_dims(mask.astype(bool), 2 if self.data_format == "channels_last" else 1)
+        total = jnp.sum(jnp.where(keep, inputs, 0), self._axes, keepdims=self.keepdims)
+        return total / jnp.sum(keep.astype(inputs.dtype), self._axes, keepdims=self.keepdims)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        return None  # the steps are gone
+
+
+class GlobalAveragePooling2D(_GlobalAveragePooling):
+    """The mean over height and width of each channel.
+
+    Args:
+        data_format: `"channels_last"`, `(batch, height, width, channels)`, or `"channels_first"`.
+        keepdims: whether height and width stay, as sizes of 1.
+
+    Gives `(batch, channels)`. Raises ValueError for an input that is not of rank 4.
+
+    >>> GlobalAveragePooling2D()(jnp.arange(4.0).reshape(1, 2, 2, 1)).tolist()
+    [[1.5]]
+    """
+
+    rank = 2
+
+
+class GlobalAveragePooling3D(_GlobalAveragePooling):
+    """The mean over depth, height and width of each channel.
+
+    >>> GlobalAveragePooling3D()(jnp.ones((2, 3, 4, 5, 6))).shape
+    (2, 6)
+    """
+
+    rank = 3
+
+
+class GlobalMaxPooling1D(_GlobalMaxPooling):
+    """The largest value over all steps, `(batch, steps, channels)` in.
+
+    >>> GlobalMaxPooling1D()(jnp.array([[[1.0], [3.0]]])).tolist()
+    [[3.0]]
+    """
+
+    rank = 1
+
+
+class GlobalMaxPooling2D(_GlobalMaxPooling):
+    """The largest value over height and width of each channel; see `GlobalAveragePooling2D`.
+
+    >>> GlobalMaxPooling2D()(jnp.arange(4.0).reshape(1, 2, 2, 1)).tolist()
+    [[3.0]]
+    """
+
+    rank = 2
+
+
+class GlobalMaxPooling3D(_GlobalMaxPooling):
+    """The largest value over depth, height and width of each channel.
+
+    >>> GlobalMaxPooling3D()(jnp.ones((2, 3, 4, 5, 6))).shape
+    (2, 6)
+    """
+
+    rank = 3

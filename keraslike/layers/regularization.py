@@ -1,0 +1,225 @@
+"""Regularization: noise in training, penalties on activations."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+from keraslike import random, regularizers
+from keraslike.core.arguments import standardize_data_format
+from keraslike.core.rng import SeedGenerator
+from keraslike.layers.layer import InputSpec, Layer
+
+
+class _Noise(Layer):
+    """Changes its inputs at random in training, and not elsewhere.
+
+    The random stream is the layer's own: it goes on with every call, and two layers of the same
+    seed draw the same numbers.
+    """
+
+    supports_masking = True
+
+    def __init__(self, seed: int | None, strength: float, argument: str, **kwargs: Any):
+        super().__init__(**kwargs)
+        if not isinstance(strength, (int, float)) or not 0 <= strength <= 1:
+            raise ValueError(
+                f"{argument} must be a number from 0 to 1. Received: {argument}={strength!r}"
+            )
+        self.seed = seed
+        if strength > 0:
+            self.seed_generator = SeedGenerator(seed)
+
+    def call(self, inputs: jax.Array, training: bool | None = False) -> jax.Array:
+        if training and hasattr(self, "seed_generator"):
+            return self._noisy(inputs)
+        return inputs
+
+    def _noisy(self, inputs: jax.Array) -> jax.Array:
+        raise NotImplementedError
+
+
+class Dropout(_Noise):
+    """In training: zero with probability `rate`, `inputs / (1 - rate)` otherwise.
+
+    The mean stays what it is (Srivastava et al., JMLR 15, 2014).
+
+    Args:
+        rate: from 0 to 1.
+        noise_shape: of the mask, broadcast to the inputs; `None` in it is the inputs' size.
+        seed: of the random stream; one is drawn where it is left out.
+
+    Takes and gives any shape. Raises ValueError for a rate or a `noise_shape` that cannot be.
+
+    >>> layer = Dropout(0.5, seed=0)
+    >>> x = jax.numpy.ones((1, 100))
+    >>> sorted(set(layer(x, training=True).ravel().tolist())), bool((layer(x) == x).all())
+    ([0.0, 2.0], True)
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(seed, rate, "rate", **kwargs)
+        self.rate = rate
+        self.noise_shape = _check_noise_shape(noise_shape)
+
+    def _noisy(self, inputs: jax.Array) -> jax.Array:
+        shape = self._mask_shape(inputs)
+        return random.dropout(inputs, self.rate, shape, self.seed_generator)
+
+    def _mask_shape(self, inputs: jax.Array) -> tuple[int | None, ...] | None:
+        return self.noise_shape
+
+
+def _check_noise_shape(shape: Any) -> tuple[int | None, ...] | None:
+    if shape is None:
+        return None
+    try:
+        found = tuple(n if n is None else operator.index(n) for n in shape)
+    except TypeError:
+        found = (0,)
+    if any(n is not None and n < 1 for n in found):
+        raise ValueError(
+            "noise_shape must be a sequence of positive integers and None. "
+            f"Received: noise_shape={shape!r}"
+        )
+    return found
+
+
+class _SpatialDropout(Dropout):
+    rank: int
+
+    def _mask_shape(self, inputs: jax.Array) -> tuple[int | None, ...]:
+        same = (1,) * self.rank
+        return (None, *same, None) if self.data_format == "channels_last" else (None, None, *same)
+
+
+class SpatialDropout1D(_SpatialDropout):
+    """Dropout of whole channels of sequences, `(batch, steps, channels)`.
+
+    >>> y = SpatialDropout1D(0.5, seed=0)(jax.numpy.ones((1, 3, 8)), training=True)
+    >>> bool((y[:, 0] == y[:, 2]).all())
+    True
+    """
+
+    rank = 1
+    data_format = "channels_last"
+
+    def __init__(
+        self, rate: float, seed: int | None = None, name: str | None = None, dtype: Any = None
+    ):
+        super().__init__(rate, seed=seed, name=name, dtype=dtype)
+        self.input_spec = InputSpec(ndim=3)
+
+
+class SpatialDropout2D(_SpatialDropout):
+    """Dropout of whole channels of images, `(batch, height, width, channels)`.
+
+    >>> y = SpatialDropout2D(0.5, seed=0)(jax.numpy.ones((1, 2, 2, 8)), training=True)
+    >>> bool((y[:, 0, 0] == y[:, 1, 1]).all())
+    True
+    """
+
+    rank = 2
+
+    def __init__(
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
+        super().__init__(rate, seed=seed, name=name, dtype=dtype)
+        self.data_format = standardize_data_format(data_format)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+
+class SpatialDropout3D(SpatialDropout2D):
+    """Dropout of whole channels of volumes, `(batch, depth, height, width, channels)`.
+
+    >>> y = SpatialDropout3D(0.5, seed=0)(jax.numpy.ones((1, 2, 2, 2, 8)), training=True)
+    >>> bool((y[:, 0, 0, 0] == y[:, 1, 1, 1]).all())
+    True
+    """
+
+    rank = 3
+
+
+class GaussianNoise(_Noise):
+    """In training: `inputs + noise`, the noise being normal with mean 0.
+
+    Args:
+        stddev: of the noise, from 0 to 1.
+        seed: of the random stream; one is drawn where it is left out.
+
+    >>> x = jax.numpy.ones((2, 3))
+    >>> bool((GaussianNoise(0.1, seed=0)(x, training=True) != x).all())
+    True
+    """
+
+    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any):
+        super().__init__(seed, stddev, "stddev", **kwargs)
+        self.stddev = stddev
+
+    def _noisy(self, inputs: jax.Array) -> jax.Array:
+        seed, dtype = self.seed_generator, self.compute_dtype
+        return inputs + random.normal(inputs.shape, 0.0, self.stddev, dtype, seed)
+
+
+class GaussianDropout(_Noise):
+    """In training: `inputs * noise`, normal with mean 1 and variance `rate / (1 - rate)`.
+
+    Args:
+        rate: that of a `Dropout` whose noise has the same variance; below 1.
+        seed: of the random stream; one is drawn where it is left out.
+
+    >>> x = jax.numpy.ones((2, 3))
+    >>> bool((GaussianDropout(0.1, seed=0)(x, training=True) != x).all())
+    True
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
+        super().__init__(seed, rate, "rate", **kwargs)
+        if rate == 1:
+            raise ValueError("rate must be below 1: the noise's variance is rate / (1 - rate).")
+        self.rate = rate
+
+    def _noisy(self, inputs: jax.Array) -> jax.Array:
+        stddev = math.sqrt(self.rate / (1.0 - self.rate))
+        seed, dtype = self.seed_generator, self.compute_dtype
+        return inputs * random.normal(inputs.shape, 1.0, stddev, dtype, seed)
+
+
+class ActivityRegularization(Layer):
+    """The inputs as they are; `l1 * sum(abs(x)) + l2 * sum(x**2)`, a sample, joins the loss.
+
+    >>> layer = ActivityRegularization(l1=0.5)
+    >>> y = layer(jax.numpy.array([[1.0, -3.0]]))
+    >>> [float(loss) for loss in layer.losses]
+    [2.0]
+    """
+
+    supports_masking = True
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any):
+        super().__init__(activity_regularizer=regularizers.L1L2(l1=l1, l2=l2), **kwargs)
+        self.l1 = l1
+        self.l2 = l2
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        return inputs
+
+    def _constructor_args(self) -> dict[str, Any]:
+        args = super()._constructor_args()
+        args.pop("activity_regularizer", None)  # l1 and l2 say it
+        return args

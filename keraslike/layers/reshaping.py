@@ -1,0 +1,179 @@
+"""Reshaping: the same numbers in another shape, or with zeros around."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from keraslike.core.arguments import positive, sizes, spatial_axes, standardize_data_format
+from keraslike.layers.layer import InputSpec, Layer
+
+
+class Flatten(Layer):
+    """One row for each sample: `(batch, ...)` in, `(batch, features)` out.
+
+    Args:
+        data_format: with `"channels_first"` the channels are moved to the end beforehand, so that
+            a row is the same in either layout.
+
+    >>> Flatten()(jnp.ones((2, 3, 4))).shape
+    (2, 12)
+    """
+
+    input_spec = InputSpec(min_ndim=1)
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.data_format = standardize_data_format(data_format)
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        if self.data_format == "channels_first" and inputs.ndim > 1:
+            inputs = jnp.moveaxis(inputs, 1, -1)
+        return inputs.reshape(inputs.shape[0], math.prod(inputs.shape[1:]))
+
+
+class Reshape(Layer):
+    """Another shape for each sample.
+
+    Args:
+        target_shape: without the batch; one size may be -1, which follows from the others.
+
+    Raises ValueError where the number of values in a sample is not that of `target_shape`.
+
+    >>> Reshape((2, -1))(jnp.ones((5, 6))).shape
+    (5, 2, 3)
+    """
+
+    def __init__(self, target_shape: Sequence[int], **kwargs: Any):
+        super().__init__(**kwargs)
+        self.target_shape = tuple(target_shape)
+        if any(n < -1 for n in self.target_shape) or self.target_shape.count(-1) > 1:
+            raise ValueError(
+                "target_shape must hold sizes of at least 0 and at most one -1. "
+                f"Received: target_shape={target_shape}"
+            )
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        given, known = inputs.shape[1:], math.prod(n for n in self.target_shape if n != -1)
+        if all(isinstance(n, int) for n in given):
+            total = math.prod(given)
+            fits = total % known == 0 if -1 in self.target_shape and known else total == known
+            if not fits:
+                raise ValueError(
+                    f"Layer '{self.name}' (Reshape) cannot bring {total} values a sample into "
+                    f"target_shape={self.target_shape}. Received: inputs of shape {inputs.shape}"
+                )
+        target = self.target_shape
+        if -1 in target and known and 0 not in given:
+            # Of inputs without samples JAX cannot tell what -1 stands for.
+            target = tuple(math.prod(given) // known if n == -1 else n for n in target)
+        return inputs.reshape(inputs.shape[0], *target)
+
+
+class Permute(Layer):
+    """The axes of each sample in another order.
+
+    Args:
+        dims: the axes, counted from 1: 0 is the batch, which stays.
+
+    >>> Permute((2, 1))(jnp.ones((5, 2, 3))).shape
+    (5, 3, 2)
+    """
+
+    def __init__(self, dims: Sequence[int], **kwargs: Any):
+        super().__init__(**kwargs)
+        self.dims = tuple(dims)
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise ValueError(f"dims must hold each of 1, 2, ... once. Received: dims={dims}")
+        self.input_spec = InputSpec(ndim=len(self.dims) + 1)
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        return jnp.transpose(inputs, (0, *self.dims))
+
+
+class RepeatVector(Layer):
+    """Each row `n` times: `(batch, features)` in, `(batch, n, features)` out.
+
+    >>> RepeatVector(3)(jnp.ones((2, 4))).shape
+    (2, 3, 4)
+    """
+
+    input_spec = InputSpec(ndim=2)
+
+    def __init__(self, n: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.n = positive(n=n)
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        batch, features = inputs.shape
+        return jnp.broadcast_to(inputs[:, None], (batch, self.n, features))
+
+
+class _ZeroPadding(Layer):
+    """Zeros before and after each of `rank` spatial axes."""
+
+    rank: int
+
+    def __init__(self, padding: Any = 1, data_format: str | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        pairs = (padding,) if self.rank == 1 or isinstance(padding, int) else tuple(padding)
+        if isinstance(padding, int):
+            pairs *= self.rank
+        if len(pairs) != self.rank:
+            raise ValueError(
+                f"padding must be an integer or {self.rank} integers or pairs of them. "
+                f"Received: padding={padding}"
+            )
+        self._pairs = tuple(sizes(2, 0, padding=p) for p in pairs)
+        self.padding = self._pairs[0] if self.rank == 1 else self._pairs
+        self.data_format = standardize_data_format(data_format)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        widths = [(0, 0)] * inputs.ndim
+        for axis, pair in zip(spatial_axes(self.rank, self.data_format), self._pairs):
+            widths[axis] = pair
+        return jnp.pad(inputs, widths)
+
+
+class ZeroPadding1D(_ZeroPadding):
+    """Zeros before and after the steps of sequences, `(batch, steps, channels)`.
+
+    Args:
+        padding: how many on both sides, or a pair of numbers.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    >>> ZeroPadding1D((1, 2))(jnp.ones((1, 3, 4))).shape
+    (1, 6, 4)
+    """
+
+    rank = 1
+
+
+class ZeroPadding2D(_ZeroPadding):
+    """Zeros around images, `(batch, height, width, channels)`.
+
+    Args:
+        padding: how many on each side; or one number for height and one for width; or a pair
+            `(before, after)` for each.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    >>> ZeroPadding2D(((1, 0), (2, 2)))(jnp.ones((1, 3, 3, 4))).shape
+    (1, 4, 7, 4)
+    """
+
+    rank = 2
+
+
+class ZeroPadding3D(_ZeroPadding):
+    """Zeros around volumes, `(batch, depth, height, width, channels)`; see `ZeroPadding2D`.
+
+    >>> ZeroPadding3D(1)(jnp.ones((1, 2, 3, 4, 5))).shape
+    (1, 4, 5, 6, 5)
+    """
+
+    rank = 3

@@ -1,0 +1,277 @@
+"""`Loss`, the base of losses, and how the values of a batch become one number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from keraslike import ops
+from keraslike.core import context, dtypes, registry
+from keraslike.core.base import Object, auto_name, to_snake_case
+from keraslike.ops.wrap import array
+
+_REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
+
+
+class Loss(Object):
+    """What training makes small. A subclass writes `call(y_true, y_pred)`, one value a sample.
+
+    Args:
+        name: a name; one is made where none is given.
+        reduction: how the values become one number: `"sum_over_batch_size"` or `"mean"` (their
+            mean), `"sum"`, `"mean_with_sample_weight"` (the weighted mean), or `None` or `"none"`
+            (they are returned as they are).
+        dtype: a dtype or policy to compute in; `floatx()` where none is given.
+
+    Raises ValueError for another reduction, and for a `call` that does not return one value, or one
+    array of values, for each sample.
+
+    >>> class Distance(Loss):
+    ...     def __init__(self, factor=1.0, **kwargs):
+    ...         self.factor = factor
+    ...         super().__init__(**kwargs)
+    ...     def call(self, y_true, y_pred):
+    ...         return self.factor * jnp.mean(jnp.abs(y_true - y_pred), axis=-1)
+    >>> loss = Distance(2.0)
+    >>> float(loss([[0.0], [0.0]], [[1.0], [3.0]]))
+    4.0
+    >>> float(loss([[0.0], [0.0]], [[1.0], [3.0]], sample_weight=[1.0, 0.0]))
+    1.0
+    """
+
+    # Arguments that Keras keeps out of a config: they are written if they are not the default.
+    _left_out: ClassVar[dict[str, Any]] = {"dtype": None}
+
+    def __init__(
+        self,
+        name: str | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        dtype: Any = None,
+    ):
+        self.name = name or auto_name(to_snake_case(type(self).__name__))
+        self.reduction = standardize_reduction(reduction)
+        self._policy = None if dtype is None else dtypes.get_policy(dtype)
+
+    @property
+    def dtype(self) -> str:
+        """The dtype that targets and predictions are cast to."""
+        return self._policy.compute_dtype if self._policy else dtypes.floatx()
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The values of the samples; to be written by every loss."""
+        raise NotImplementedError(f"{type(self).__name__} has no call(y_true, y_pred) method.")
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> jax.Array:
+        mask = context.get_mask(y_pred)
+        dtype = self.dtype
+        y_true, y_pred = (_cast_all(y, dtype) for y in (y_true, y_pred))
+        losses = self.call(y_true, y_pred)
+        own_mask = context.get_mask(losses)
+        if own_mask is not None:
+            mask = own_mask if mask is None else mask & own_mask
+        losses = array(losses).astype(dtype)
+        self._check_values(losses, y_true, y_pred)
+        return reduce_weighted_values(losses, sample_weight, mask, self.reduction, dtype)
+
+    def _check_values(self, losses: jax.Array, y_true: Any, y_pred: Any) -> None:
+        if losses.size == 1:
+            return
+        shapes = [y.shape for y in jax.tree.leaves((y_true, y_pred)) if y.ndim]
+        batches = {shape[0] for shape in shapes}
+        if batches and losses.shape[0] not in batches:
+            given = " and ".join(map(str, shapes))
+            raise ValueError(
+                f"Loss '{self.name}' returned values of shape {losses.shape} for targets and "
+                f"predictions of shapes {given}. Expected one value, or one array of values, for "
+                f"each sample: a first axis of size {' or '.join(map(str, sorted(batches)))}. "
+                "Does it take a mean over axis 0 where it should over axis -1?"
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if self._policy is None:
+            config.pop("dtype", None)
+        for name, default in self._left_out.items():
+            if config.get(name, default) == default:
+                config.pop(name, None)
+        return config
+
+
+def _cast_all(tree: Any, dtype: str) -> Any:
+    def cast(x: Any) -> jax.Array:
+        return array(x).astype(dtype)
+
+    if isinstance(tree, (dict, tuple)) or (isinstance(tree, list) and _holds_arrays(tree)):
+        return jax.tree.map(cast, tree)
+    return tree if tree is None else cast(tree)
+
+
+def _holds_arrays(items: list[Any]) -> bool:
+    """Whether a list is one of several outputs; a list of numbers is one array."""
+    return any(hasattr(i, "shape") and len(i.shape) > 0 for i in items)
+
+
+class LossFunctionWrapper(Loss):
+    """A loss made from a function.
+
+    Args:
+        fn: `fn(y_true, y_pred, **kwargs)`, giving the samples' values.
+        reduction, name, dtype: as for `Loss`.
+        kwargs: passed to the function.
+
+    >>> loss = LossFunctionWrapper(lambda y_true, y_pred: (y_true - y_pred) ** 2)
+    >>> float(loss([0.0], [3.0]))
+    9.0
+    """
+
+    def __init__(
+        self,
+        fn: Callable,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.fn = fn
+        self._fn_kwargs = kwargs
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        if isinstance(y_true, jax.Array) and isinstance(y_pred, jax.Array):
+            y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
+        return self.fn(y_true, y_pred, **self._fn_kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if "fn" in config:
+            # A function is named by its entry, as a bare name would be no argument to call.
+            config["fn"] = registry.serialize(self.fn)
+            config.update(registry.serialize(self._fn_kwargs))
+        return config
+
+
+def standardize_reduction(reduction: str | None) -> str | None:
+    """The reduction itself; raises ValueError if there is no such one."""
+    if reduction not in _REDUCTIONS:
+        raise ValueError(
+            f"reduction must be one of {list(_REDUCTIONS)}. Received: reduction={reduction!r}"
+        )
+    return reduction
+
+
+def squeeze_or_expand_to_same_rank(x1: Any, x2: Any, expand_rank_1: bool = True) -> tuple[Any, Any]:
+    """Where one of two arrays has one more axis, of size 1 and last, makes their ranks the same.
+
+    The axis is taken away; next to a vector it is put in there instead.
+
+    >>> a, b = squeeze_or_expand_to_same_rank(jnp.ones(4), jnp.ones((4, 1)))
+    >>> a.shape, b.shape
+    ((4, 1), (4, 1))
+    """
+    if len(x1.shape) == len(x2.shape) + 1:
+        x2, x1 = _match_rank(x2, x1, expand_rank_1)
+    elif len(x2.shape) == len(x1.shape) + 1:
+        x1, x2 = _match_rank(x1, x2, expand_rank_1)
+    return x1, x2
+
+
+def _match_rank(small: Any, large: Any, expand_rank_1: bool) -> tuple[Any, Any]:
+    if large.shape[-1] != 1:
+        return small, large
+    if len(small.shape) == 1 and expand_rank_1:
+        return small[..., None], large
+    return small, large[..., 0]
+
+
+def matched(y_true: Any, y_pred: Any, what: str) -> tuple[jax.Array, jax.Array]:
+    """Targets and predictions as arrays of one dtype whose shapes fit each other.
+
+    Raises ValueError, naming both shapes, where they do not.
+    """
+    y_pred = array(y_pred)
+    y_true = array(y_true).astype(y_pred.dtype)
+    given = y_true.shape, y_pred.shape
+    y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
+    if y_true.shape != y_pred.shape:
+        try:
+            jnp.broadcast_shapes(y_true.shape, y_pred.shape)
+        except ValueError as e:
+            raise ValueError(
+                f"{what}: targets y_true of shape {given[0]} cannot be matched with predictions "
+                f"y_pred of shape {given[1]}."
+            ) from e
+    return y_true, y_pred
+
+
+def apply_mask(sample_weight: Any, mask: Any, dtype: Any, reduction: str | None) -> Any:
+    """Sample weights that are 0 where a mask is `False`; `None` where there is neither.
+
+    For the mean over a batch the others are made larger, so that it is that of what is not masked.
+    """
+    if mask is None:
+        return sample_weight
+    mask = array(mask)
+    weight = mask.astype(dtype)
+    if reduction in ("mean", "sum_over_batch_size"):
+        weight = weight * ops.divide_no_nan(float(math.prod(mask.shape)), jnp.sum(weight))
+    if sample_weight is None:
+        return weight
+    weight, sample_weight = squeeze_or_expand_to_same_rank(
+        weight, array(sample_weight).astype(dtype)
+    )
+    return _along_first_axes(sample_weight, weight) * weight
+
+
+def _along_first_axes(weights: Any, values: Any) -> Any:
+    """Weights of samples (or of their time steps) as they broadcast against all their values."""
+    n = len(weights.shape)
+    if 0 < n < len(values.shape) and weights.shape == values.shape[:n]:
+        return weights.reshape(weights.shape + (1,) * (len(values.shape) - n))
+    return weights
+
+
+def reduce_weighted_values(
+    values: Any,
+    sample_weight: Any = None,
+    mask: Any = None,
+    reduction: str | None = "sum_over_batch_size",
+    dtype: Any = None,
+) -> jax.Array:
+    """One number of the values of the samples.
+
+    Args:
+        values: `(batch, ...)`.
+        sample_weight: a number, or `(batch,)`, or more of the axes of `values`.
+        mask: booleans, `(batch, ...)`.
+        reduction: as for `Loss`.
+        dtype: to compute in; that of the values by default.
+
+    >>> float(reduce_weighted_values([1.0, 3.0], mask=jnp.array([True, False])))
+    1.0
+    """
+    standardize_reduction(reduction)
+    values = array(values)
+    values = values if dtype is None else values.astype(dtype)
+    weight = apply_mask(sample_weight, mask, values.dtype, reduction)
+    if weight is not None:
+        values, weight = squeeze_or_expand_to_same_rank(values, array(weight).astype(values.dtype))
+        weight = _along_first_axes(weight, values)
+        try:
+            values = values * weight
+        except (TypeError, ValueError) as e:
+            raise ValueError(
+                f"sample_weight of shape {weight.shape} does not fit the losses of the samples, "
+                f"of shape {values.shape}."
+            ) from e
+    if reduction in (None, "none") or values.shape in ((), (0,)):
+        return values
+    total = jnp.sum(values)
+    if reduction == "sum":
+        return total
+    if reduction == "mean_with_sample_weight" and weight is not None:
+        return ops.divide_no_nan(total, jnp.sum(weight))
+    return total / max(1, math.prod(values.shape))

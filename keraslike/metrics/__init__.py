@@ -1,0 +1,144 @@
+"""Metrics: running values gathered batch by batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keraslike.core import registry
+from keraslike.core.base import to_snake_case
+from keraslike.losses import (
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
+from keraslike.metrics.accuracy import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+    binary_accuracy,
+    categorical_accuracy,
+    sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
+)
+from keraslike.metrics.confusion import (
+    FalseNegatives,
+    FalsePositives,
+    Precision,
+    Recall,
+    TrueNegatives,
+    TruePositives,
+)
+from keraslike.metrics.metric import Metric
+from keraslike.metrics.probabilistic import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    CategoricalHinge,
+    Hinge,
+    KLDivergence,
+    Poisson,
+    SparseCategoricalCrossentropy,
+    SquaredHinge,
+)
+from keraslike.metrics.reduction import Mean, MeanMetricWrapper, Sum
+from keraslike.metrics.regression import (
+    CosineSimilarity,
+    LogCoshError,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    R2Score,
+    RootMeanSquaredError,
+)
+
+_classes = (
+    *(Metric, Mean, Sum, MeanMetricWrapper, MeanSquaredError, RootMeanSquaredError),
+    *(MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredLogarithmicError),
+    *(CosineSimilarity, LogCoshError, R2Score, KLDivergence, Poisson, BinaryCrossentropy),
+    *(CategoricalCrossentropy, SparseCategoricalCrossentropy, Hinge, SquaredHinge),
+    *(CategoricalHinge, Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy),
+    *(TopKCategoricalAccuracy, SparseTopKCategoricalAccuracy, Precision, Recall),
+    *(TruePositives, TrueNegatives, FalsePositives, FalseNegatives),
+)
+_own_functions = (
+    *(binary_accuracy, categorical_accuracy, sparse_categorical_accuracy),
+    *(sparse_top_k_categorical_accuracy, top_k_categorical_accuracy),
+)
+_functions = (
+    *_own_functions,
+    *(binary_crossentropy, binary_focal_crossentropy, categorical_crossentropy),
+    *(categorical_focal_crossentropy, categorical_hinge, hinge, huber, kl_divergence, log_cosh),
+    *(mean_absolute_error, mean_absolute_percentage_error, mean_squared_error),
+    *(mean_squared_logarithmic_error, poisson, sparse_categorical_crossentropy, squared_hinge),
+)
+_short = {
+    "bce": BinaryCrossentropy,
+    "mse": MeanSquaredError,
+    "mae": MeanAbsoluteError,
+    "mape": MeanAbsolutePercentageError,
+    "msle": MeanSquaredLogarithmicError,
+}
+
+registry.publish(
+    "keras.metrics",
+    {o.__name__: o for o in (*_classes, *_own_functions)},
+    aliases={
+        **{to_snake_case(c.__name__): c for c in _classes},  # rather than the functions so named
+        **_short,
+        **{name.upper(): c for name, c in _short.items()},
+    },
+)
+
+
+def get(identifier: Any) -> Any:
+    """A metric from a name, a config, a class, a function, an instance, or `None` itself.
+
+    Raises ValueError for a name that does not exist, with the nearest ones that do.
+
+    >>> get("mse").name
+    'mean_squared_error'
+    """
+    return registry.get("metrics", identifier)
+
+
+def serialize(metric: Any) -> Any:
+    """The config dict of a metric, or of a function's name.
+
+    >>> serialize(Mean())["class_name"]
+    'Mean'
+    """
+    return registry.serialize(metric)
+
+
+def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+    """The metric that `serialize` made this config of, or that a name is of.
+
+    >>> deserialize(serialize(Mean("distance"))).name
+    'distance'
+    """
+    with registry.custom_object_scope(custom_objects or {}):
+        return get(config)
+
+
+__all__ = [o.__name__ for o in (*_classes, *_functions)] + ["get", "serialize", "deserialize"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,161 @@
+"""`Metric`, the base of metrics: a running value whose state is in Variables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from keraslike import initializers
+from keraslike.core import base, context, dtypes, lowering
+from keraslike.core.variable import MetricState, name_first
+
+
+class Metric(base.Object):
+    """A value gathered batch by batch.
+
+    A subclass makes its state with `add_weight` in its constructor and writes
+    `update_state(y_true, y_pred, sample_weight=None)` and `result()`, a number or a dict of them.
+
+    Args:
+        dtype: a dtype or policy to compute in; `floatx()` where none is given.
+        name: a name; one is made where none is given.
+
+    >>> class Largest(Metric):
+    ...     def __init__(self, **kwargs):
+    ...         super().__init__(**kwargs)
+    ...         self.largest = self.add_weight(name="largest", initializer="zeros")
+    ...     def update_state(self, y_true, y_pred, sample_weight=None):
+    ...         self.largest.assign(jnp.maximum(self.largest, jnp.max(jnp.abs(y_true - y_pred))))
+    ...     def result(self):
+    ...         return self.largest.value
+    >>> metric = Largest()
+    >>> metric.update_state(jnp.array([1.0, 2.0]), jnp.array([1.0, 5.0]))
+    >>> float(metric.result())
+    3.0
+    """
+
+    def __init__(self, dtype: Any = None, name: str | None = None):
+        self.name = name or base.auto_name(base.to_snake_case(type(self).__name__))
+        self._policy = None if dtype is None else dtypes.get_policy(dtype)
+
+    @property
+    def dtype(self) -> str:
+        """The dtype that values are gathered in."""
+        policy = vars(self).get("_policy")
+        return policy.compute_dtype if policy else dtypes.floatx()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, nnx.Variable) and "_weights" in vars(self):
+            # It has an attribute of its own now; the list is for state that has none.
+            self._weights[:] = [v for v in self._weights if v is not value]
+        object.__setattr__(self, name, value)
+
+    # -- state --------------------------------------------------------------------------------
+
+    @name_first
+    def add_variable(
+        self,
+        shape: Sequence[int],
+        initializer: Any = None,
+        dtype: Any = None,
+        aggregation: str | None = "sum",
+        name: str | None = None,
+    ) -> MetricState:
+        """Makes a Variable for state.
+
+        Args:
+            shape: its sizes.
+            initializer: a name, a function `(shape, dtype=...)`; zeros where it is left out.
+            dtype: `floatx()` where it is left out.
+            name: the Variable's name.
+        """
+        del aggregation  # for replicas of TensorFlow's kind
+        if "name" not in vars(self):
+            raise RuntimeError(
+                f"{type(self).__name__} adds a weight before super().__init__() was called."
+            )
+        initializer = "zeros" if initializer is None else initializer
+        with context.using(names=(str(self.name).replace("/", ">"),)):
+            variable = MetricState(
+                initializers.get(initializer),
+                shape=tuple(shape),
+                dtype=dtype,
+                trainable=False,
+                autocast=False,
+                name=name,
+            )
+        vars(self).setdefault("_weights", []).append(variable)
+        return variable
+
+    @name_first
+    def add_weight(
+        self,
+        shape: Sequence[int] = (),
+        initializer: Any = None,
+        dtype: Any = None,
+        name: str | None = None,
+    ) -> MetricState:
+        """As `add_variable`, a scalar by default; the name may come first, as in TensorFlow."""
+        return self.add_variable(shape=shape, initializer=initializer, dtype=dtype, name=name)
+
+    @property
+    def variables(self) -> list[nnx.Variable]:
+        """The state, that of metrics in this one's attributes included."""
+        return base.variables_of(self)
+
+    def reset_state(self) -> None:
+        """Sets all state to zeros."""
+        for v in self.variables:
+            v.assign(jnp.zeros(v.shape, v.dtype))
+
+    # -- the value ----------------------------------------------------------------------------
+
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Takes in a batch; to be written by every metric."""
+        raise NotImplementedError(f"{type(self).__name__} has no update_state() method.")
+
+    def result(self) -> Any:
+        """The value so far, or a dict of values; to be written by every metric."""
+        raise NotImplementedError(f"{type(self).__name__} has no result() method.")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Takes in a batch and gives the value so far."""
+        self.update_state(*args, **kwargs)
+        return self.result()
+
+    # -- the same as pure functions -----------------------------------------------------------
+
+    def _run(self, method: Any, values: Sequence[Any]) -> tuple[Any, list[Any]]:
+        variables = self.variables
+        if len(values) != len(variables):
+            raise ValueError(
+                f"metric_variables must hold a value for each of the {len(variables)} variables of "
+                f"metric '{self.name}'. Received: {len(values)}."
+            )
+        values = [jnp.asarray(v) for v in values]
+        result, new = lowering.lower(method, variables, roots=[self])(values)
+        return result, list(new)
+
+    def stateless_update_state(
+        self, metric_variables: Sequence[Any], *args: Any, **kwargs: Any
+    ) -> list[jax.Array]:
+        """New values of the state, from values of it and a batch; the state itself stays.
+
+        >>> from keraslike.metrics import Mean
+        >>> mean = Mean()
+        >>> [float(v) for v in mean.stateless_update_state([1.0, 1.0], 3.0)]
+        [4.0, 2.0]
+        """
+        return self._run(lambda: self.update_state(*args, **kwargs), metric_variables)[1]
+
+    def stateless_result(self, metric_variables: Sequence[Any]) -> Any:
+        """The value for these values of the state."""
+        return self._run(self.result, metric_variables)[0]
+
+    def stateless_reset_state(self) -> list[jax.Array]:
+        """The values of the state that `reset_state` would set."""
+        return self._run(self.reset_state, lowering.values_of(self.variables))[1]

@@ -1,0 +1,15 @@
+"""Models: `Sequential`, the functional `Model(inputs, outputs)`, and subclasses of `Model`."""
+
+from keraslike.core import registry
+from keraslike.models.functional import Functional
+from keraslike.models.model import Model, model_from_json
+from keraslike.models.sequential import Sequential
+
+__all__ = ["Model", "Sequential", "model_from_json"]
+
+registry.publish("keras", {"Model": Model, "Sequential": Sequential})
+registry.publish("keras.src.models.functional", {"Functional": Functional})
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

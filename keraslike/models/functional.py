@@ -1,0 +1,235 @@
+"""`Functional`: a model made of a graph of layers, and its form in a file."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import jax
+
+from keraslike.core import registry
+from keraslike.core.base import to_snake_case
+from keraslike.core.symbolic import FunctionOperation, KerasTensor, Node
+from keraslike.layers.layer import Layer
+from keraslike.models.model import Model
+
+
+class Functional(Model):
+    """What `Model(inputs, outputs)` makes."""
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
+        super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+
+
+# -- to plain values --------------------------------------------------------------------------
+
+
+def is_graph_config(config: dict[str, Any]) -> bool:
+    """Whether a config is that of a functional model."""
+    return {"layers", "input_layers", "output_layers"} <= set(config)
+
+
+def graph_config(model: Model) -> dict[str, Any]:
+    """The config of a functional model, in Keras's form."""
+    nodes = _nodes(model)
+    number = {id(node): (op, i) for op, of in nodes.items() for i, node in enumerate(of)}
+    names = [str(op.name) for op in model._operations]
+
+    def where(tensor: KerasTensor) -> list[Any]:
+        for spec, given in zip(model._graph.inputs, model.inputs):  # type: ignore[union-attr]
+            if given is tensor:
+                return [spec.name, 0, 0]
+        node, index = tensor._keras_history  # type: ignore[misc]
+        op, i = number[id(node)]
+        return [names[op], i, index]
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, KerasTensor):
+            config = {
+                "shape": list(value.shape),
+                "dtype": value.dtype,
+                "keras_history": where(value),
+            }
+            return {"class_name": "__keras_tensor__", "config": config}
+        if isinstance(value, (list, tuple)):
+            return [plain(v) for v in value]
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items()}
+        return registry.serialize(value)
+
+    layers = []
+    for i, op in enumerate(model._operations):
+        calls = [(node.args, node.kwargs) for node in nodes[i]]
+        if isinstance(op, Layer):
+            entry = registry.serialize(op)
+        else:
+            entry, calls = _operation_entry(op, calls)
+        entry["name"] = names[i]
+        entry["inbound_nodes"] = [{"args": plain(a), "kwargs": plain(k)} for a, k in calls]
+        layers.append(entry)
+    return {
+        "name": model.name,
+        "trainable": model.trainable,
+        "layers": layers,
+        "input_layers": _map_tensors(where, model._inputs),
+        "output_layers": _map_tensors(where, model._outputs),
+    }
+
+
+def _nodes(model: Model) -> dict[int, list[Node]]:
+    """The nodes of the graph by operation, in the order in which they were made."""
+    outputs = {id(t) for t in model.inputs}
+    found: dict[int, Node] = {}
+
+    def visit(tensor: KerasTensor) -> None:
+        node = tensor._keras_history.node  # type: ignore[union-attr]
+        if id(node) in found or (id(tensor) in outputs):
+            return
+        for t in node.inputs:
+            visit(t)
+        found[id(node)] = node
+
+    for t in model.outputs:
+        visit(t)
+    by_operation: dict[int, list[Node]] = {}
+    for i, op in enumerate(model._operations):
+        mine = [n for n in found.values() if n.operation is op and n.inputs]
+        every = vars(op)["_inbound_nodes"]
+        by_operation[i] = sorted(mine, key=every.index)
+    return by_operation
+
+
+def _map_tensors(function: Any, tensors: Any) -> Any:
+    if isinstance(tensors, KerasTensor):
+        return function(tensors)
+    if isinstance(tensors, dict):
+        return {k: _map_tensors(function, t) for k, t in tensors.items()}
+    return [_map_tensors(function, t) for t in tensors]
+
+
+def _operation_entry(op: Any, calls: list[Any]) -> tuple[dict[str, Any], list[Any]]:
+    """A function of `keraslike.ops` in a graph: what is no tensor goes to the config."""
+    name = getattr(op.function, "__name__", "")
+    if registry._public_name.get(id(op.function), ("",))[0] != "keras.ops":
+        raise TypeError(
+            f"The graph calls {name or op.function!r}, which is no function of keraslike.ops "
+            "and cannot be saved: wrap it in a layer or a Lambda."
+        )
+    class_name = "".join(part.capitalize() for part in name.split("_"))
+    config: dict[str, Any] = {"name": str(op.name)}
+    parameters = list(inspect.signature(op.function).parameters)
+    out = []
+    for args, kwargs in calls:
+        given = dict(zip(parameters, args)) | kwargs
+        tensors = {
+            k: v
+            for k, v in given.items()
+            if k in ("x1", "x2") or any(isinstance(t, KerasTensor) for t in jax.tree.leaves(v))
+        }
+        config |= {k: registry.serialize(v) for k, v in given.items() if k not in tensors}
+        out.append((tuple(tensors.values()), {}))
+    entry = {
+        "module": "keras.src.ops.numpy",
+        "class_name": class_name,
+        "config": config,
+        "registered_name": class_name,
+    }
+    return entry, out
+
+
+# -- from plain values ------------------------------------------------------------------------
+
+
+def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
+    """The model of such a config. Raises ValueError for one whose graph does not hold together."""
+    operations: dict[str, Any] = {}
+    waiting: list[tuple[str, int, dict[str, Any]]] = []
+    for entry in config["layers"]:
+        name = entry.get("name") or entry["config"]["name"]
+        operations[name] = _operation(entry)
+        waiting += [(name, i, node) for i, node in enumerate(entry.get("inbound_nodes", ()))]
+    made: dict[tuple[str, int], list[KerasTensor]] = {}
+    for name, op in operations.items():
+        for i, node in enumerate(vars(op).get("_inbound_nodes", ())):  # an InputLayer makes its own
+            made[name, i] = node.outputs
+
+    def find(history: Any) -> KerasTensor:
+        name, node, index = history[:3]
+        return made[name, node][index]
+
+    while waiting:
+        rest = []
+        for name, i, node in waiting:
+            try:
+                args, kwargs = _call_arguments(node, find)
+            except KeyError:
+                rest.append((name, i, node))
+                continue
+            outputs = operations[name](*args, **kwargs)
+            made[name, i] = jax.tree.leaves(outputs)
+        if len(rest) == len(waiting):
+            names = sorted({name for name, _, _ in rest})
+            raise ValueError(f"The config is damaged: the inputs of {names} are nowhere made.")
+        waiting = rest
+    try:
+        inputs = _structure(config["input_layers"], find)
+        outputs = _structure(config["output_layers"], find)
+    except KeyError as e:
+        raise ValueError(f"The config is damaged: it names {e}, which is not in it.") from None
+    rest = {
+        k: v
+        for k, v in config.items()
+        if k not in ("layers", "input_layers", "output_layers", "trainable")
+    }
+    model = (Functional if cls is Model else cls)(inputs=inputs, outputs=outputs, **rest)
+    if config.get("trainable") is False:
+        model.trainable = False
+    return model
+
+
+def _operation(entry: dict[str, Any]) -> Any:
+    module = str(entry.get("module") or "")
+    if module.startswith(("keras.src.ops", "keras.ops", "keraslike.ops")):
+        name = to_snake_case(entry["class_name"])
+        function = registry.get("ops", {"absolute": "abs"}.get(name, name))
+        config = dict(entry["config"])
+        op = FunctionOperation(function, config.pop("name", None))
+        vars(op)["_keywords"] = registry.deserialize(config)
+        return _WithKeywords(op)
+    return registry.deserialize(
+        {k: v for k, v in entry.items() if k not in ("name", "inbound_nodes")}
+    )
+
+
+class _WithKeywords(FunctionOperation):
+    """A function that a file names, with the arguments that the file keeps in its config."""
+
+    def __init__(self, op: FunctionOperation):
+        super().__init__(op.function, op.name)
+        self._keywords = vars(op)["_keywords"]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return super().__call__(*args, **{**self._keywords, **kwargs})
+
+
+def _call_arguments(node: Any, find: Any) -> tuple[list[Any], dict[str, Any]]:
+    def restore(value: Any) -> Any:
+        if isinstance(value, dict):
+            if value.get("class_name") == "__keras_tensor__":
+                return find(value["config"]["keras_history"])
+            if "class_name" in value and "config" in value:
+                return registry.deserialize(value)
+            return {k: restore(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [restore(v) for v in value]
+        return value
+
+    return restore(node["args"]), restore(node.get("kwargs", {}))
+
+
+def _structure(spec: Any, find: Any) -> Any:
+    if isinstance(spec, dict):
+        return {k: _structure(v, find) for k, v in spec.items()}
+    if len(spec) == 3 and isinstance(spec[0], str):
+        return find(spec)
+    return [_structure(s, find) for s in spec]

@@ -1,0 +1,252 @@
+"""The graph of a functional model: which operation runs on which tensors, as plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from keraslike.core import dtypes
+from keraslike.core.static import Shape, Static
+from keraslike.core.symbolic import KerasTensor, Node, show_shape
+from keraslike.layers import InputLayer
+
+
+@dataclasses.dataclass(frozen=True)
+class Ref:
+    """A tensor of the graph, by number."""
+
+    index: int
+
+
+@dataclasses.dataclass
+class Step:
+    """One application of an operation (by its place in the model's list) within the graph."""
+
+    operation: int
+    args: tuple
+    kwargs: dict[str, Any]
+    outputs: tuple[int, ...]
+
+
+@dataclasses.dataclass
+class Input:
+    """What an input of the graph has to look like."""
+
+    name: str = dataclasses.field(compare=False)
+    shape: Shape
+    dtype: str
+    index: int
+    optional: bool = False
+
+
+class Graph:
+    """Steps in an order in which they can run, and the structures of inputs and outputs."""
+
+    def __init__(
+        self,
+        inputs: list[Input],
+        structure: Any,
+        steps: list[Step],
+        outputs: Any,
+        output_names: list[str],
+    ):
+        self.inputs, self.structure, self.steps, self.outputs = inputs, structure, steps, outputs
+        self.output_names = output_names
+
+    def _key(self) -> Static:
+        return Static((self.inputs, self.structure, self.steps, self.outputs))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Graph) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash((len(self.inputs), len(self.steps)))
+
+    def run(self, operations: list[Any], inputs: Any, name: str) -> Any:
+        """The outputs for input arrays."""
+        values: dict[int, Any] = {}
+        for spec, value in zip(self.inputs, self._flatten(inputs, name), strict=True):
+            values[spec.index] = standardize_input(value, spec, name)
+
+        def fill(x: Any) -> Any:
+            return values[x.index] if type(x) is Ref else x
+
+        for step in self.steps:
+            args = step.args
+            if len(args) == 1 and type(args[0]) is Ref:
+                result = operations[step.operation](values[args[0].index], **step.kwargs)
+            else:
+                args, kwargs = jax.tree.map(fill, (args, step.kwargs))
+                result = operations[step.operation](*args, **kwargs)
+            if len(step.outputs) == 1 and not isinstance(result, (list, tuple, dict)):
+                values[step.outputs[0]] = result
+            else:
+                values.update(zip(step.outputs, jax.tree.leaves(result), strict=True))
+        return jax.tree.map(fill, self.outputs)
+
+    def _flatten(self, inputs: Any, name: str) -> list[Any]:
+        names = [spec.name for spec in self.inputs]
+        if isinstance(inputs, dict):
+            keys = list(self.structure) if isinstance(self.structure, dict) else names
+            missing = [k for k in keys if k not in inputs]
+            if missing:
+                raise ValueError(
+                    f"Model '{name}' has inputs {keys}; the dict it was given lacks {missing}."
+                )
+            return [inputs[k] for k in keys]
+        if isinstance(inputs, (list, tuple)):
+            if len(inputs) != len(names):
+                raise ValueError(
+                    f"Model '{name}' has {len(names)} inputs {names}; {len(inputs)} were given."
+                )
+            return list(inputs)
+        if len(names) != 1:
+            raise ValueError(f"Model '{name}' has {len(names)} inputs {names}; one was given.")
+        return [inputs]
+
+
+def standardize_input(value: Any, spec: Input, model: str) -> Any:
+    """An input array with the rank and kind of dtype that the model's Input declares.
+
+    Raises ValueError for a shape that does not fit, naming the axis.
+    """
+    shape, wanted = tuple(jnp.shape(value)), spec.shape
+    if len(shape) == len(wanted) + 1 and shape[-1] == 1:
+        value = jnp.squeeze(value, -1)
+    elif len(shape) == len(wanted) - 1 and wanted[-1] == 1:
+        value = jnp.expand_dims(value, -1)
+    got = tuple(jnp.shape(value))
+    problem = None
+    if len(got) != len(wanted):
+        problem = f"expected ndim={len(wanted)}, found ndim={len(shape)}"
+    else:
+        for axis, (g, w) in enumerate(zip(got, wanted)):
+            if w is not None and g != w and isinstance(g, int):
+                problem = f"expected axis {axis} of input shape to have value {w}"
+                break
+    if problem:
+        raise ValueError(
+            f"Input '{spec.name}' of model '{model}' has shape {tuple(wanted)}: {problem}, but "
+            f"received input with shape {show_shape(shape)}."
+        )
+    if dtypes.is_float(spec.dtype) and not jnp.issubdtype(value.dtype, jnp.inexact):
+        value = jnp.asarray(value).astype(spec.dtype)
+    return value
+
+
+def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
+    """The graph between symbolic tensors, and its operations in Keras's order.
+
+    The order (by depth, the inputs deepest, then by first visit) is that of `model.layers`, and
+    with it that of the weights and of the names in a saved file.
+    """
+    flat_inputs: list[KerasTensor] = jax.tree.leaves(inputs)
+    flat_outputs: list[KerasTensor] = jax.tree.leaves(outputs)
+    for what, tensors in (("inputs", flat_inputs), ("outputs", flat_outputs)):
+        for t in tensors:
+            if not isinstance(t, KerasTensor):
+                raise ValueError(
+                    f"{what} must be symbolic tensors, made by Input() and layers called on them. "
+                    f"Received: {t!r}"
+                )
+    if not flat_inputs or not flat_outputs:
+        raise ValueError("A model needs at least one input and one output.")
+    is_input = {id(t) for t in flat_inputs}
+    order: list[Node] = []
+    first_visit: dict[int, int] = {}
+    finished: set[int] = set()
+
+    def visit(tensor: KerasTensor) -> None:
+        if tensor._keras_history is None:
+            raise ValueError(f"{tensor!r} comes from no Input(): the graph is not connected.")
+        node = tensor._keras_history.node
+        if id(node) in finished:
+            return
+        if node.inputs and id(tensor) in is_input:
+            finished.add(id(node))
+            return
+        first_visit.setdefault(id(node.operation), len(first_visit))
+        if not node.inputs and id(tensor) not in is_input:
+            raise ValueError(
+                f"The outputs depend on {tensor!r}, which is not among the inputs: "
+                "the graph is not connected."
+            )
+        finished.add(id(node))
+        for t in node.inputs:
+            visit(t)
+        order.append(node)
+
+    for t in flat_outputs:
+        visit(t)
+    in_graph = {id(n) for n in order}
+
+    node_depth: dict[int, int] = {}
+    operation_depth: dict[int, int] = {}
+    by_id: dict[int, Any] = {}
+    for node in reversed(order):
+        op = node.operation
+        by_id[id(op)] = op
+        depth = max(node_depth.setdefault(id(node), 0), operation_depth.get(id(op), 0))
+        operation_depth[id(op)] = node_depth[id(node)] = depth
+        for t in node.inputs:
+            parent = t._keras_history.node  # type: ignore[union-attr]
+            if id(parent) in in_graph:
+                node_depth[id(parent)] = max(depth + 1, node_depth.get(id(parent), 0))
+
+    specs = []
+    deepest = max(operation_depth.values(), default=0) + 1
+    for i, t in enumerate(flat_inputs):
+        node = t._keras_history.node  # type: ignore[union-attr]
+        op = node.operation
+        if node.inputs:  # a tensor from within another graph is where this one begins
+            op = InputLayer(batch_shape=t.shape, dtype=t.dtype)
+            operation_depth[id(op)], first_visit[id(op)] = deepest, i - len(flat_inputs)
+        elif id(op) not in operation_depth:  # an input that nothing depends on
+            operation_depth[id(op)], first_visit[id(op)] = 0, -1
+        by_id[id(op)] = op
+        optional = bool(getattr(op, "optional", False))
+        specs.append(Input(str(op.name), t.shape, t.dtype, i, optional))
+
+    operations = sorted(
+        by_id.values(), key=lambda o: (-operation_depth[id(o)], first_visit[id(o)])
+    )
+    names = [str(o.name) for o in operations]
+    if len(set(names)) < len(names):
+        twice = sorted({n for n in names if names.count(n) > 1})
+        raise ValueError(f"Layers of a model must have different names. Used twice: {twice}")
+    place = {id(o): i for i, o in enumerate(operations)}
+
+    number = {id(t): i for i, t in enumerate(flat_inputs)}
+
+    def ref(x: Any) -> Any:
+        return Ref(number[id(x)]) if isinstance(x, KerasTensor) else x
+
+    steps = []
+    for node in order:
+        if not node.inputs:
+            continue
+        args, kwargs = jax.tree.map(ref, (node.args, node.kwargs))
+        for t in node.outputs:
+            number.setdefault(id(t), len(number))
+        produced = tuple(number[id(t)] for t in node.outputs)
+        steps.append(Step(place[id(node.operation)], args, kwargs, produced))
+    structure = jax.tree.map(ref, inputs)
+    graph = Graph(specs, structure, steps, jax.tree.map(ref, outputs), _output_names(outputs))
+    return graph, operations
+
+
+def _output_names(outputs: Any) -> list[str]:
+    if isinstance(outputs, dict):
+        return list(outputs)
+    names: list[str] = []
+    for t in jax.tree.leaves(outputs):
+        base, k = str(t._keras_history.operation.name), 0
+        name = base
+        while name in names:
+            k += 1
+            name = f"{base}_{k}"
+        names.append(name)
+    return names

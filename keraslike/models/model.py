@@ -1,0 +1,194 @@
+"""`Model`: layers grouped to one that can be trained, saved and looked at."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jax
+
+from keraslike.core import registry
+from keraslike.core.symbolic import KerasTensor
+from keraslike.layers.layer import Layer
+from keraslike.models.graph import Graph, trace_graph
+from keraslike.training.trainer import Trainer
+
+
+class Model(Trainer):
+    """A model: `Model(inputs, outputs)` of symbolic tensors, or a subclass with a `call`.
+
+    Args:
+        inputs, outputs: symbolic tensors, or lists or dicts of them.
+        name: a name; one is made where none is given.
+
+    >>> from keraslike.layers import Dense, Input
+    >>> x = Input((8,))
+    >>> model = Model(x, Dense(1)(Dense(4, activation="relu")(x)))
+    >>> model.count_params(), model.output_shape
+    (41, (None, 1))
+    """
+
+    _untracked = Trainer._untracked | {"_inputs", "_outputs"}
+    _graph: Graph | None = None
+    _operations: list[Any] = []
+
+    def __new__(cls, *args: Any, **kwargs: Any):
+        if cls is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
+            from keraslike.models.functional import Functional
+
+            return super().__new__(Functional, *args, **kwargs)
+        return super().__new__(cls, *args, **kwargs)
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        graph = dict(zip(("inputs", "outputs"), args))
+        graph |= {k: kwargs.pop(k) for k in ("inputs", "outputs") if k in kwargs}
+        super().__init__(**kwargs)
+        if graph:
+            if set(graph) != {"inputs", "outputs"} or len(args) > 2:
+                raise ValueError("Model() needs inputs and outputs, or a subclass with a call().")
+            self._set_graph(graph["inputs"], graph["outputs"])
+
+    def _set_graph(self, inputs: Any, outputs: Any) -> None:
+        self._graph, self._operations = trace_graph(inputs, outputs)
+        self._inputs, self._outputs = inputs, outputs
+        self.built = True
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        if self._graph is None:
+            return super().call(*args, **kwargs)
+        return self._graph.run(self._operations, args[0], self.name)
+
+    # -- what it is made of -------------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers right below the model, each once; a Sequential's without its Input."""
+        return self._listed_layers()
+
+    @layers.setter
+    def layers(self, value: Any) -> None:
+        raise AttributeError("`layers` is taken: keep your layers under another attribute's name.")
+
+    def _listed_layers(self) -> list[Layer]:
+        return self._sublayers
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A layer by its name or its place; raises ValueError where there is none."""
+        if (name is None) == (index is None):
+            raise ValueError("get_layer() takes a name or an index, one of them.")
+        if index is not None:
+            if not -len(self.layers) <= index < len(self.layers):
+                raise ValueError(f"index={index}, but the model has {len(self.layers)} layers.")
+            return self.layers[index]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"No layer is named {name!r}. There are: {[x.name for x in self.layers]}.")
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """The symbolic inputs of a model that has a graph."""
+        return jax.tree.leaves(self._symbols("_inputs"))
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        """The symbolic outputs of a model that has a graph."""
+        return jax.tree.leaves(self._symbols("_outputs"))
+
+    def _symbols(self, which: str) -> Any:
+        found = vars(self).get(which)
+        if found is None:
+            raise AttributeError(f"Model '{self.name}' has no graph of symbolic tensors.")
+        return found
+
+    @property
+    def input(self) -> Any:
+        return self._symbols("_inputs") if "_inputs" in vars(self) else super().input
+
+    @property
+    def output(self) -> Any:
+        return self._symbols("_outputs") if "_outputs" in vars(self) else super().output
+
+    @property
+    def input_shape(self) -> Any:
+        return jax.tree.map(lambda t: tuple(t.shape), self.input)
+
+    @property
+    def output_shape(self) -> Any:
+        return jax.tree.map(lambda t: tuple(t.shape), self.output)
+
+    @property
+    def input_names(self) -> list[str]:
+        return [i.name for i in self._graph.inputs] if self._graph is not None else []
+
+    @property
+    def output_names(self) -> list[str] | None:
+        return self._graph.output_names if self._graph is not None else None
+
+    def build(self, input_shape: Any) -> None:
+        """Makes all weights, for a model that is given its input's shape before any data."""
+        if self._graph is None:
+            super().build(input_shape)
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+    ) -> None:
+        """Prints a table of the layers, their output shapes and numbers of parameters."""
+        from keraslike.models.summary import print_summary
+
+        print_summary(self, line_length, print_fn, expand_nested, show_trainable)
+
+    # -- saving -------------------------------------------------------------------------------
+
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Saves architecture, weights, compile arguments and optimizer state to a `.keras` file."""
+        registry.get("saving", "save_model")(self, filepath, overwrite=overwrite, **kwargs)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Saves the weights to a `.weights.h5` file."""
+        registry.get("saving", "save_weights")(self, filepath, overwrite=overwrite)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Loads weights that `save_weights` or `save` of this or of a like model wrote."""
+        registry.get("saving", "load_weights")(self, filepath, skip_mismatch, **kwargs)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The architecture as JSON text, for `model_from_json`."""
+        return json.dumps(registry.serialize(self), **kwargs)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        from keraslike.models import functional
+
+        with registry.custom_object_scope(custom_objects or {}):
+            if functional.is_graph_config(config) and (
+                cls is Model or issubclass(cls, functional.Functional) or _takes_graph(cls)
+            ):
+                return functional.from_graph_config(cls, config)
+            return super().from_config(config)
+
+    def get_config(self) -> dict[str, Any]:
+        if self._graph is not None and _takes_graph(type(self)):
+            from keraslike.models import functional
+
+            return functional.graph_config(self)
+        return super().get_config()
+
+
+def _takes_graph(cls: type) -> bool:
+    """Whether a class is made from `(inputs, outputs)`: it has no constructor of its own."""
+    for c in cls.__mro__:
+        if "__init__" in vars(c):
+            return c.__module__.startswith("keraslike.models.")
+    return False
+
+
+def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Model:
+    """The model whose `to_json()` this is, with new weights."""
+    return registry.deserialize(json.loads(json_string), custom_objects)

@@ -1,0 +1,133 @@
+"""`Sequential`: layers one after another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keraslike.core import registry, symbolic
+from keraslike.layers import Input, InputLayer
+from keraslike.layers.layer import Layer
+from keraslike.models.model import Model
+
+
+class Sequential(Model):
+    """A stack of layers, each fed by the one before.
+
+    Args:
+        layers: the layers; an `Input` first, or a first layer with `input_shape=`, makes the
+            weights at once, otherwise the first data does.
+        trainable: whether the weights train.
+        name: a name.
+
+    >>> from keraslike.layers import Dense
+    >>> model = Sequential([Dense(4, activation="relu", input_shape=(8,)), Dense(1)])
+    >>> model.output_shape, model.count_params()
+    ((None, 1), 41)
+    """
+
+    _rebuilding = True
+
+    def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None):
+        super().__init__(trainable=trainable, name=name)
+        self._layers: list[Layer] = []
+        if layers is not None:
+            self._rebuilding = False  # once, after the last layer
+            for layer in layers if isinstance(layers, (list, tuple)) else [layers]:
+                self.add(layer)
+            del self._rebuilding
+            self._maybe_rebuild()
+
+    def add(self, layer: Any, rebuild: bool = True) -> None:
+        """Adds a layer to the end; raises ValueError for what is none."""
+        if isinstance(layer, symbolic.KerasTensor) and layer._keras_history is not None:
+            layer = layer._keras_history.operation  # what Input() gives
+        if not isinstance(layer, Layer):
+            if not callable(layer):
+                raise ValueError(f"Only layers can be added to a Sequential. Received: {layer!r}")
+            from keraslike.layers import Lambda
+
+            layer = Lambda(layer)
+        if any(layer.name == other.name for other in self._layers):
+            raise ValueError(
+                f"Layers of a model must have different names; '{layer.name}' is there already."
+            )
+        given = layer._given_input_shape
+        if not self._layers and given is not None and not isinstance(layer, InputLayer):
+            self._layers.append(InputLayer(batch_shape=given))
+        if isinstance(layer, InputLayer) and self._layers:
+            raise ValueError("An Input can only be the first of a Sequential's layers.")
+        self._layers.append(layer)
+        if rebuild:
+            self._maybe_rebuild()
+
+    def pop(self, rebuild: bool = True) -> Layer:
+        """Removes the last layer and returns it."""
+        if not self.layers:
+            raise TypeError("There are no layers in the model.")
+        layer = self._layers.pop()
+        self._graph, self._operations, self.built = None, [], False
+        if rebuild:
+            self._maybe_rebuild()
+        return layer
+
+    def _listed_layers(self) -> list[Layer]:
+        return [x for x in self._layers if not isinstance(x, InputLayer)]
+
+    def _maybe_rebuild(self) -> None:
+        self._graph, self.built = None, False
+        if self._rebuilding and len(self._layers) > 1 and isinstance(self._layers[0], InputLayer):
+            self.build(self._layers[0].batch_shape)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Makes all weights for an input of this shape, the batch's size first."""
+        if not self.layers:
+            raise ValueError(f"Sequential '{self.name}' has no layers: add() some first.")
+        if input_shape is None:
+            raise ValueError("build() of a Sequential needs input_shape.")
+        first = self._layers[0]
+        if isinstance(first, InputLayer):
+            symbol = first.output
+        else:
+            symbol = Input(
+                batch_shape=(None, *input_shape[1:]),
+                dtype=first.compute_dtype,
+            )
+        x = symbol
+        for layer in self.layers:
+            x = layer(x)
+        self._set_graph(symbol, x)
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        if not self.layers:
+            return inputs
+        return super().call(inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        config = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": registry.serialize(self.dtype_policy),
+            "layers": [registry.serialize(x) for x in self._file_layers()],
+        }
+        if self._graph is not None:
+            config["build_input_shape"] = list(self._graph.inputs[0].shape)
+        return config
+
+    def _file_layers(self) -> list[Layer]:
+        if self._graph is not None and not isinstance(self._layers[0], InputLayer):
+            return [self._operations[0], *self._layers]
+        return self._layers
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        with registry.custom_object_scope(custom_objects or {}):
+            layers = [registry.deserialize(x) for x in config["layers"]]
+        model = cls(layers, name=config.get("name"))
+        if config.get("dtype") is not None:
+            model.dtype_policy = config["dtype"]
+        shape = config.get("build_input_shape")
+        if not model.built and shape is not None and model.layers:
+            model.build(shape)
+        if config.get("trainable") is False:
+            model.trainable = False
+        return model

@@ -1,0 +1,328 @@
+"""Conversion, control flow and updates of parts of arrays."""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from keraslike.core import dtypes
+from keraslike.core.static import Shape
+from keraslike.core.symbolic import KerasTensor, op
+from keraslike.ops.wrap import array, public, unary
+
+
+@op
+def cast(x: Any, dtype: Any) -> jax.Array:
+    """The values in another dtype.
+
+    >>> cast([1.5, 2.0], "int32").tolist()
+    [1, 2]
+    """
+    return array(x).astype(dtypes.standardize_dtype(dtype))
+
+
+@op
+def saturate_cast(x: Any, dtype: Any) -> jax.Array:
+    """As `cast`; what does not fit becomes the nearest value that does.
+
+    >>> saturate_cast([-5, 300], "uint8").tolist()
+    [0, 255]
+    """
+    x, dtype = array(x), jnp.dtype(dtypes.standardize_dtype(dtype))
+    if dtype == bool or x.dtype == bool:
+        return x.astype(dtype)
+    info = jnp.finfo if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo
+    low, high = float(info(dtype).min), float(info(dtype).max)
+    if jnp.issubdtype(x.dtype, jnp.integer):
+        own = jnp.iinfo(x.dtype)
+        low, high = builtins.max(low, own.min), builtins.min(high, own.max)
+        return jnp.clip(x, builtins.int(low), builtins.int(high)).astype(dtype)
+    # The limits may not exist in the dtype of x; the nearest number that does is inside of them.
+    kind = np.dtype(x.dtype) if x.dtype != jnp.bfloat16 else np.dtype("float32")
+    bounds = np.array([low, high]).clip(float(jnp.finfo(x.dtype).min), float(jnp.finfo(x.dtype).max))
+    bounds = bounds.astype(kind)
+    outside = [float(bounds[0]) < low, float(bounds[1]) > high]
+    bounds = np.where(outside, np.nextafter(bounds, np.zeros_like(bounds)), bounds)
+    return jnp.clip(x, bounds[0], bounds[1]).astype(dtype)
+
+
+def convert_to_tensor(
+    x: Any, dtype: Any = None, sparse: bool | None = None, ragged: bool | None = None
+) -> Any:
+    """A JAX array of an array, a Variable, a number or a list; a KerasTensor stays one.
+
+    >>> convert_to_tensor([1.0, 2.0]).shape
+    (2,)
+    """
+    if sparse or ragged:
+        raise ValueError("sparse and ragged tensors are not supported.")
+    if dtype is not None:
+        return cast(x, dtype)
+    return x if isinstance(x, KerasTensor) else array(x)
+
+
+def convert_to_numpy(x: Any) -> np.ndarray:
+    """The values as a numpy array on the host.
+
+    >>> convert_to_numpy(jnp.ones(2)).tolist()
+    [1.0, 1.0]
+    """
+    return np.asarray(x if isinstance(x, np.ndarray) else array(x))
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether a value is a JAX array.
+
+    >>> is_tensor(jnp.ones(2)), is_tensor([1.0])
+    (True, False)
+    """
+    return isinstance(x, jax.Array)
+
+
+def shape(x: Any) -> tuple[int | None, ...]:
+    """The sizes along the axes.
+
+    >>> shape(jnp.ones((2, 3)))
+    (2, 3)
+    """
+    return Shape(x.shape) if isinstance(x, KerasTensor) else tuple(array(x).shape)
+
+
+def dtype(x: Any) -> str:
+    """The name of the dtype.
+
+    >>> dtype(jnp.ones(2))
+    'float32'
+    """
+    return dtypes.standardize_dtype(x.dtype if hasattr(x, "dtype") else array(x).dtype)
+
+
+stop_gradient = unary(jax.lax.stop_gradient, "stop_gradient")
+
+
+@op
+def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[jax.Array]:
+    """The parts along an axis, which is gone from them."""
+    x = array(x)
+    if num is not None and num != x.shape[axis]:
+        raise ValueError(f"num must be the size along axis {axis}, {x.shape[axis]}. Received: {num}")
+    return [jnp.take(x, i, axis) for i in range(x.shape[axis])]
+
+
+# -- control flow -----------------------------------------------------------------------------
+
+
+@op
+def cond(pred: Any, true_fn: Callable, false_fn: Callable) -> Any:
+    """`true_fn()` if `pred` holds, else `false_fn()`; under `jit` too, where both are compiled.
+
+    >>> float(cond(True, lambda: jnp.float32(1), lambda: jnp.float32(2)))
+    1.0
+    """
+    if isinstance(pred, (bool, np.bool_)):  # nothing to decide later
+        return true_fn() if pred else false_fn()
+    return jax.lax.cond(array(pred), true_fn, false_fn)
+
+
+@op
+def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
+    """`branches[index](*operands)`, the index being clamped to those there are."""
+    return jax.lax.switch(index, branches, *operands)
+
+
+@op
+def while_loop(
+    cond: Callable, body: Callable, loop_vars: Any, maximum_iterations: int | None = None
+) -> Any:
+    """`loop_vars = body(*loop_vars)` as long as `cond(*loop_vars)`, at most so many times.
+
+    >>> int(while_loop(lambda i: i < 10, lambda i: (i + 3,), (0,))[0])
+    12
+    """
+    several = isinstance(loop_vars, (list, tuple))
+    start = tuple(loop_vars) if several else (loop_vars,)
+
+    def go_on(carry: Any) -> Any:
+        count, values = carry
+        wanted = cond(*values)
+        return wanted if maximum_iterations is None else wanted & (count < maximum_iterations)
+
+    def step(carry: Any) -> Any:
+        count, values = carry
+        new = body(*values)
+        return count + 1, tuple(new) if isinstance(new, (list, tuple)) else (new,)
+
+    _, values = jax.lax.while_loop(go_on, step, (0, start))
+    return values if several else values[0]
+
+
+@op
+def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any) -> Any:
+    """`value = body_fun(i, value)` for every `i` from `lower` to before `upper`.
+
+    >>> int(fori_loop(0, 4, lambda i, total: total + i, 0))
+    6
+    """
+    return jax.lax.fori_loop(lower, upper, body_fun, init_val)
+
+
+@op
+def scan(
+    f: Callable,
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+    unroll: int | bool = 1,
+) -> tuple[Any, Any]:
+    """`carry, y = f(carry, x)` along the first axis of `xs`; gives the last carry and all `y`.
+
+    >>> total, sums = scan(lambda c, x: (c + x, c + x), 0.0, jnp.array([1.0, 2.0]))
+    >>> float(total), sums.tolist()
+    (3.0, [1.0, 3.0])
+    """
+    return jax.lax.scan(f, init, xs, length, reverse, unroll)
+
+
+@op
+def associative_scan(f: Callable, elems: Any, reverse: bool = False, axis: int = 0) -> Any:
+    """As a scan of an associative function of two elements, in logarithmic depth."""
+    return jax.lax.associative_scan(f, elems, reverse, axis)
+
+
+@op
+def map(f: Callable, xs: Any) -> Any:
+    """`f` of each element along the first axis, one after another."""
+    return jax.lax.map(f, xs)
+
+
+@op
+def vectorized_map(function: Callable, elements: Any) -> Any:
+    """`function` of each element along the first axis, all at once."""
+    return jax.vmap(function)(elements)
+
+
+# -- parts of arrays --------------------------------------------------------------------------
+
+
+@op
+def scatter(indices: Any, values: Any, shape: Sequence[int]) -> jax.Array:
+    """Zeros with values added at indices, `indices[..., :]` being the coordinates of one.
+
+    >>> scatter([[0], [2]], [5.0, 6.0], (3,)).tolist()
+    [5.0, 0.0, 6.0]
+    """
+    values = array(values)
+    return jnp.zeros(tuple(shape), values.dtype).at[_coordinates(indices)].add(values)
+
+
+@op
+def scatter_update(
+    inputs: Any, indices: Any, updates: Any, reduction: str | None = None
+) -> jax.Array:
+    """`inputs` with values replaced at indices, or added, multiplied, or the extreme taken.
+
+    Args:
+        inputs: the array; it is not changed.
+        indices: `(n, rank)`, the coordinates of each place.
+        updates: `n` values (or parts).
+        reduction: `None`, `"add"`, `"mul"`, `"max"` or `"min"`.
+
+    >>> scatter_update([1.0, 2.0], [[1]], [9.0]).tolist()
+    [1.0, 9.0]
+    """
+    methods = {None: "set", "add": "add", "mul": "multiply", "max": "max", "min": "min"}
+    if reduction not in methods:
+        raise ValueError(f"reduction must be one of {list(methods)}. Received: {reduction!r}")
+    place = array(inputs).at[_coordinates(indices)]
+    return getattr(place, methods[reduction])(array(updates))
+
+
+def _coordinates(indices: Any) -> tuple[jax.Array, ...]:
+    return tuple(jnp.moveaxis(array(indices), -1, 0))
+
+
+@op
+def slice(inputs: Any, start_indices: Any, shape: Sequence[int]) -> jax.Array:
+    """The part of a shape that begins at indices; a size of -1 is all that is left.
+
+    >>> slice([1.0, 2.0, 3.0], (1,), (2,)).tolist()
+    [2.0, 3.0]
+    """
+    x = array(inputs)
+    sizes = [
+        n - start_indices[i] if s == -1 else s
+        for i, (n, s) in enumerate(zip(x.shape, shape, strict=True))
+    ]
+    return jax.lax.dynamic_slice(x, tuple(start_indices), sizes)
+
+
+@op
+def slice_update(inputs: Any, start_indices: Any, updates: Any) -> jax.Array:
+    """`inputs` with the part that begins at indices replaced.
+
+    >>> slice_update([1.0, 2.0, 3.0], (1,), [9.0]).tolist()
+    [1.0, 9.0, 3.0]
+    """
+    return jax.lax.dynamic_update_slice(array(inputs), array(updates), tuple(start_indices))
+
+
+# -- gradients --------------------------------------------------------------------------------
+
+
+def custom_gradient(f: Callable) -> Callable:
+    """Decorator for a function that returns `(output, grad_fn)`: its gradient is `grad_fn`'s.
+
+    Args:
+        f: takes arrays; `grad_fn(upstream)`, or `grad_fn(*args, upstream)` with the keyword,
+            gives the gradient by each argument (one, or a tuple).
+
+    >>> @custom_gradient
+    ... def halved(x):
+    ...     return x, lambda upstream: upstream / 2
+    >>> float(jax.grad(halved)(3.0))
+    0.5
+    """
+
+    def decorated(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = jax.tree.map(_value, (args, kwargs), is_leaf=_is_variable)
+
+        def of_arrays(*args: Any) -> Any:
+            output, grad_fn = f(*args, **kwargs)
+            if _wants_keyword(grad_fn):
+                return output, lambda upstream: grad_fn(*args, upstream=upstream)
+            return output, grad_fn
+
+        return jax.custom_gradient(of_arrays)(*args)
+
+    decorated.__name__ = getattr(f, "__name__", "custom_gradient")
+    decorated.__doc__ = f.__doc__
+    decorated.__wrapped__ = f
+    return op(decorated)
+
+
+def _is_variable(x: Any) -> bool:
+    return isinstance(x, nnx.Variable)
+
+
+def _value(x: Any) -> Any:
+    return x.get_value() if _is_variable(x) else x
+
+
+def _wants_keyword(grad_fn: Callable) -> bool:
+    upstream = inspect.signature(grad_fn).parameters.get("upstream")
+    return (
+        upstream is not None
+        and upstream.kind is upstream.KEYWORD_ONLY
+        and upstream.default is upstream.empty
+    )
+
+
+__all__ = public(globals())

@@ -1,0 +1,548 @@
+"""What networks are made of: activations, convolution, pooling, normalization, cross-entropy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from keraslike.core import dtypes
+from keraslike.core.symbolic import op
+from keraslike.ops.wrap import array, public, reduction, unary
+
+# -- activations ------------------------------------------------------------------------------
+
+relu = unary(jax.nn.relu, "relu")
+relu6 = unary(jax.nn.relu6, "relu6")
+sigmoid = unary(jax.nn.sigmoid, "sigmoid")
+sparse_sigmoid = unary(jax.nn.sparse_sigmoid, "sparse_sigmoid")
+log_sigmoid = unary(jax.nn.log_sigmoid, "log_sigmoid")
+softplus = unary(jax.nn.softplus, "softplus")
+softsign = unary(jax.nn.soft_sign, "softsign")
+sparse_plus = unary(jax.nn.sparse_plus, "sparse_plus")
+silu = unary(jax.nn.silu, "silu")
+swish = silu
+hard_sigmoid = unary(jax.nn.hard_sigmoid, "hard_sigmoid")
+hard_silu = unary(jax.nn.hard_silu, "hard_silu")
+hard_swish = hard_silu
+selu = unary(jax.nn.selu, "selu")
+hard_tanh = unary(jax.nn.hard_tanh, "hard_tanh")
+logsumexp = reduction(jax.nn.logsumexp, "logsumexp")
+
+
+@op
+def leaky_relu(x: Any, negative_slope: float = 0.2) -> jax.Array:
+    """`x` where positive, `negative_slope * x` elsewhere."""
+    return jax.nn.leaky_relu(array(x), negative_slope)
+
+
+@op
+def elu(x: Any, alpha: float = 1.0) -> jax.Array:
+    """`x` where positive, `alpha * (exp(x) - 1)` elsewhere."""
+    return jax.nn.elu(array(x), alpha)
+
+
+@op
+def celu(x: Any, alpha: float = 1.0) -> jax.Array:
+    """`max(x, 0) + min(alpha * (exp(x / alpha) - 1), 0)`."""
+    return jax.nn.celu(array(x), alpha)
+
+
+@op
+def gelu(x: Any, approximate: bool = True) -> jax.Array:
+    """`x * P(X <= x)` for a standard normal X."""
+    return jax.nn.gelu(array(x), approximate)
+
+
+@op
+def squareplus(x: Any, b: float = 4) -> jax.Array:
+    """`(x + sqrt(x**2 + b)) / 2`."""
+    return jax.nn.squareplus(array(x), b)
+
+
+@op
+def glu(x: Any, axis: int = -1) -> jax.Array:
+    """`a * sigmoid(b)` where `a` and `b` are the halves of `x` along an axis."""
+    return jax.nn.glu(array(x), axis)
+
+
+@op
+def tanh_shrink(x: Any) -> jax.Array:
+    """`x - tanh(x)`."""
+    x = array(x)
+    return x - jnp.tanh(x)
+
+
+@op
+def soft_shrink(x: Any, threshold: float = 0.5) -> jax.Array:
+    """`x` moved towards 0 by `threshold`, and 0 where it would pass it."""
+    x = array(x)
+    return jnp.where(x > threshold, x - threshold, jnp.where(x < -threshold, x + threshold, 0))
+
+
+@op
+def hard_shrink(x: Any, threshold: float = 0.5) -> jax.Array:
+    """`x` where `abs(x) > threshold`, 0 elsewhere."""
+    x = array(x)
+    return jnp.where(jnp.abs(x) > threshold, x, 0)
+
+
+@op
+def threshold(x: Any, threshold: float, default_value: float) -> jax.Array:
+    """`x` where it is above `threshold`, `default_value` elsewhere."""
+    x = array(x)
+    return jnp.where(x > threshold, x, default_value)
+
+
+@op
+def softmax(x: Any, axis: int | Sequence[int] | None = -1) -> jax.Array:
+    """`exp(x) / sum(exp(x))` along axes, all of them where `None`."""
+    return jax.nn.softmax(array(x), tuple(axis) if isinstance(axis, list) else axis)
+
+
+@op
+def log_softmax(x: Any, axis: int | Sequence[int] | None = -1) -> jax.Array:
+    """`x - log(sum(exp(x)))` along axes, all of them where `None`."""
+    return jax.nn.log_softmax(array(x), tuple(axis) if isinstance(axis, list) else axis)
+
+
+@op
+def sparsemax(x: Any, axis: int = -1) -> jax.Array:
+    """The point of the probability simplex nearest to `x` along an axis (arXiv:1602.02068).
+
+    >>> sparsemax([0.0, 0.5]).tolist()
+    [0.25, 0.75]
+    """
+    x = jnp.moveaxis(array(x), axis, -1)
+    descending = jnp.flip(jnp.sort(x, -1), -1)
+    excess = jnp.cumsum(descending, -1) - 1
+    count = jnp.arange(1, x.shape[-1] + 1)
+    # The values above the threshold are the k largest, for the largest such k.
+    k = jnp.sum(descending * count > excess, -1, keepdims=True)
+    tau = jnp.take_along_axis(excess, k - 1, -1) / k
+    return jnp.moveaxis(jnp.maximum(x - tau, 0), -1, axis)
+
+
+# -- convolution and pooling ------------------------------------------------------------------
+
+
+def _last(data_format: str | None) -> bool:
+    if data_format not in (None, "channels_last", "channels_first"):
+        raise ValueError(
+            f"data_format must be channels_last or channels_first. Received: {data_format!r}"
+        )
+    return data_format != "channels_first"
+
+
+def _each(value: int | Sequence[int], n: int, name: str) -> tuple[int, ...]:
+    """A number for each of the `n` spatial axes."""
+    values = (value,) * n if isinstance(value, int) else tuple(value)
+    if len(values) != n:
+        raise ValueError(f"{name} must be an integer or {n} of them. Received: {name}={value}")
+    return values
+
+
+def _padding(padding: str) -> str:
+    if not isinstance(padding, str) or padding.lower() not in ("valid", "same"):
+        raise ValueError(f"padding must be 'valid' or 'same'. Received: padding={padding!r}")
+    return padding.upper()
+
+
+def _window(inputs: jax.Array, pool_size: Any, strides: Any, data_format: str | None):
+    n = inputs.ndim - 2
+    size = _each(pool_size, n, "pool_size")
+    steps = size if strides is None else _each(strides, n, "strides")
+    around = (lambda s: (1, *s, 1)) if _last(data_format) else (lambda s: (1, 1, *s))
+    return around(size), around(steps)
+
+
+@op
+def max_pool(
+    inputs: Any,
+    pool_size: int | Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> jax.Array:
+    """The largest value in each window.
+
+    Args:
+        inputs: `(batch, *spatial, channels)`, or `(batch, channels, *spatial)`.
+        pool_size: the window's size, along each spatial axis.
+        strides: from one window to the next; the window's size where `None`.
+        padding: `"valid"`, or `"same"` for windows that reach beyond the edge.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    >>> max_pool(jnp.arange(4.0).reshape(1, 4, 1), 2).ravel().tolist()
+    [1.0, 3.0]
+    """
+    x = array(inputs)
+    window, steps = _window(x, pool_size, strides, data_format)
+    lowest = -jnp.inf if dtypes.is_float(x.dtype) else jnp.iinfo(x.dtype).min
+    return jax.lax.reduce_window(x, lowest, jax.lax.max, window, steps, _padding(padding))
+
+
+@op
+def average_pool(
+    inputs: Any,
+    pool_size: int | Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> jax.Array:
+    """The mean of each window, of what is inside the edge; arguments as for `max_pool`.
+
+    >>> average_pool(jnp.arange(4.0).reshape(1, 4, 1), 2).ravel().tolist()
+    [0.5, 2.5]
+    """
+    x = array(inputs)
+    window, steps = _window(x, pool_size, strides, data_format)
+    padding = _padding(padding)
+    total = jax.lax.reduce_window(x, 0.0, jax.lax.add, window, steps, padding)
+    if padding == "VALID":
+        return total / math.prod(window)
+    ones = jnp.ones([n if w > 1 else 1 for n, w in zip(x.shape, window)], x.dtype)
+    return total / jax.lax.reduce_window(ones, 0.0, jax.lax.add, window, steps, padding)
+
+
+def _dimension_numbers(n: int, data_format: str | None) -> jax.lax.ConvDimensionNumbers:
+    last = _last(data_format)
+    spec = (0, n + 1, *range(1, n + 1)) if last else tuple(range(n + 2))
+    return jax.lax.ConvDimensionNumbers(spec, (n + 1, n, *range(n)), spec)
+
+
+@op
+def conv(
+    inputs: Any,
+    kernel: Any,
+    strides: int | Sequence[int] = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: int | Sequence[int] = 1,
+) -> jax.Array:
+    """Convolution over any number of spatial axes.
+
+    Args:
+        inputs: `(batch, *spatial, channels)`, or `(batch, channels, *spatial)`.
+        kernel: `(*window, channels // groups, filters)`.
+        strides: from one window to the next, along each spatial axis.
+        padding: `"valid"`, or `"same"` for windows that reach beyond the edge, into zeros.
+        data_format: `"channels_last"` or `"channels_first"`.
+        dilation_rate: the distance between the inputs that meet neighbours of the kernel.
+
+    Raises ValueError where the channels do not fit the kernel or nothing would come out.
+
+    >>> conv(jnp.ones((1, 4, 1)), jnp.ones((2, 1, 1))).ravel().tolist()
+    [2.0, 2.0, 2.0]
+    """
+    kernel = array(kernel)
+    x = array(inputs).astype(kernel.dtype)
+    n = x.ndim - 2
+    channels = x.shape[-1 if _last(data_format) else 1]
+    if channels % kernel.shape[-2]:
+        raise ValueError(
+            f"The inputs have {channels} channels, which is no multiple of the kernel's "
+            f"{kernel.shape[-2]}. Received: inputs of shape {x.shape}, kernel of {kernel.shape}."
+        )
+    result = jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        _each(strides, n, "strides"),
+        padding.upper() if isinstance(padding, str) else padding,
+        rhs_dilation=_each(dilation_rate, n, "dilation_rate"),
+        dimension_numbers=_dimension_numbers(n, data_format),
+        feature_group_count=channels // kernel.shape[-2],
+    )
+    if 0 in result.shape and 0 not in x.shape:
+        raise ValueError(
+            f"Inputs of shape {x.shape} are too small for a kernel of shape {kernel.shape} with "
+            f"strides={strides}, dilation_rate={dilation_rate}, padding={padding!r}."
+        )
+    return result
+
+
+@op
+def depthwise_conv(
+    inputs: Any,
+    kernel: Any,
+    strides: int | Sequence[int] = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: int | Sequence[int] = 1,
+) -> jax.Array:
+    """Convolution of each channel by itself; the kernel is `(*window, channels, multiplier)`."""
+    kernel = array(kernel)
+    grouped = kernel.reshape(*kernel.shape[:-2], 1, kernel.shape[-2] * kernel.shape[-1])
+    return conv(inputs, grouped, strides, padding, data_format, dilation_rate)
+
+
+@op
+def separable_conv(
+    inputs: Any,
+    depthwise_kernel: Any,
+    pointwise_kernel: Any,
+    strides: int | Sequence[int] = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: int | Sequence[int] = 1,
+) -> jax.Array:
+    """A depthwise convolution, then one with a window of size 1 that mixes the channels."""
+    x = depthwise_conv(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
+    return conv(x, pointwise_kernel, data_format=data_format)
+
+
+# -- normalization ----------------------------------------------------------------------------
+
+
+@op
+def moments(
+    x: Any, axes: int | Sequence[int], keepdims: bool = False, synchronized: bool = False
+) -> tuple[jax.Array, jax.Array]:
+    """The mean and the variance along axes; half precision is summed in float32.
+
+    >>> [float(m) for m in moments([1.0, 3.0], 0)]
+    [2.0, 1.0]
+    """
+    if synchronized:
+        raise ValueError("moments: arrays are global here; synchronized=True has no meaning.")
+    x = array(x)
+    axes = tuple(axes) if isinstance(axes, (list, tuple)) else axes
+    wide = x.astype("float32") if x.dtype in ("float16", "bfloat16") else x
+    mean = jnp.mean(wide, axes, keepdims=keepdims)
+    variance = jnp.var(wide, axes, keepdims=keepdims)
+    if x.dtype == wide.dtype:
+        return mean, variance
+    limit = float(jnp.finfo(x.dtype).max)
+    return tuple(jnp.clip(m, -limit, limit).astype(x.dtype) for m in (mean, variance))
+
+
+@op
+def batch_normalization(
+    x: Any,
+    mean: Any,
+    variance: Any,
+    axis: int,
+    offset: Any = None,
+    scale: Any = None,
+    epsilon: float = 1e-3,
+) -> jax.Array:
+    """`(x - mean) / sqrt(variance + epsilon) * scale + offset`, all vectors along `axis`."""
+    x = array(x)
+    shape = [1] * x.ndim
+    shape[axis] = -1
+    factor = jax.lax.rsqrt(array(variance) + epsilon)
+    if scale is not None:
+        factor = factor * array(scale)
+    shift = -array(mean) * factor
+    if offset is not None:
+        shift = shift + array(offset)
+    return x * factor.reshape(shape) + shift.reshape(shape)
+
+
+@op
+def layer_normalization(
+    x: Any,
+    gamma: Any = None,
+    beta: Any = None,
+    axis: int | Sequence[int] = -1,
+    epsilon: float | None = None,
+) -> jax.Array:
+    """`(x - mean) / sqrt(variance + epsilon) * gamma + beta`, mean and variance along axes."""
+    x = array(x)
+    wide = x.astype(jnp.promote_types(x.dtype, "float32"))
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = tuple(sorted(a % x.ndim for a in axes))
+    shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
+    mean = jnp.mean(wide, axes, keepdims=True)
+    variance = jnp.var(wide, axes, keepdims=True)
+    factor = jax.lax.rsqrt(variance + (dtypes.epsilon() if epsilon is None else epsilon))
+    if gamma is not None:
+        factor = factor * array(gamma).astype(wide.dtype).reshape(shape)
+    shift = -mean * factor
+    if beta is not None:
+        shift = shift + array(beta).astype(wide.dtype).reshape(shape)
+    return (wide * factor + shift).astype(x.dtype)
+
+
+@op
+def rms_normalization(
+    x: Any, scale: Any = None, axis: int | Sequence[int] = -1, epsilon: float | None = None
+) -> jax.Array:
+    """`x / sqrt(mean(x**2) + epsilon) * scale`, the mean along axes (arXiv:1910.07467)."""
+    x = array(x)
+    wide = x.astype(jnp.promote_types(x.dtype, "float32"))
+    axis = tuple(axis) if isinstance(axis, (list, tuple)) else axis
+    square = jnp.mean(jnp.square(wide), axis, keepdims=True)
+    out = wide * jax.lax.rsqrt(square + (dtypes.epsilon() if epsilon is None else epsilon))
+    return (out if scale is None else out * array(scale)).astype(x.dtype)
+
+
+@op
+def normalize(
+    x: Any, axis: int | Sequence[int] = -1, order: int = 2, epsilon: float | None = None
+) -> jax.Array:
+    """`x` divided by its norm along axes, or by `epsilon` if that is larger.
+
+    >>> [round(float(v), 4) for v in normalize([3.0, 4.0])]
+    [0.6, 0.8]
+    """
+    if not isinstance(order, int) or order < 1:
+        raise ValueError(f"order must be an integer of at least 1. Received: order={order!r}")
+    x = jnp.atleast_1d(array(x))
+    axis = tuple(axis) if isinstance(axis, (list, tuple)) else axis
+    least = dtypes.epsilon() if epsilon is None else epsilon
+    if order == 2:  # this way round the gradient is finite where all of x is 0
+        square = jnp.sum(jnp.square(x), axis, keepdims=True)
+        return x * jax.lax.rsqrt(jnp.maximum(square, least**2))
+    return x / jnp.maximum(jnp.linalg.norm(x, order, axis, keepdims=True), least)
+
+
+def l2_normalize(x: Any, axis: int | Sequence[int] = -1, epsilon: float | None = None) -> jax.Array:
+    """`x` divided by its Euclidean norm along axes.
+
+    >>> [round(float(v), 4) for v in l2_normalize([3.0, 4.0])]
+    [0.6, 0.8]
+    """
+    return normalize(x, axis, 2, epsilon)
+
+
+# -- classes ----------------------------------------------------------------------------------
+
+
+@op
+def one_hot(
+    x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False
+) -> jax.Array:
+    """Ones at the classes' places along a new axis, zeros elsewhere and for classes not there.
+
+    >>> one_hot([1, 0], 2).tolist()
+    [[0.0, 1.0], [1.0, 0.0]]
+    """
+    if sparse:
+        raise ValueError("one_hot: sparse results are not supported.")
+    dtype = dtypes.standardize_dtype(dtype)
+    return jax.nn.one_hot(array(x), num_classes, axis=axis, dtype=dtype)
+
+
+@op
+def multi_hot(
+    inputs: Any,
+    num_classes: int | None = None,
+    axis: int = -1,
+    dtype: Any = None,
+    sparse: bool = False,
+) -> jax.Array:
+    """Ones at the places of all classes of a row, zeros elsewhere.
+
+    >>> multi_hot([[0, 2]], 3).tolist()
+    [[1.0, 0.0, 1.0]]
+    """
+    if num_classes is None:
+        raise ValueError("num_classes must be given.")
+    x = array(inputs).astype("int32")
+    return jnp.max(one_hot(x, num_classes, axis, dtype, sparse), axis=1 if x.ndim > 1 else 0)
+
+
+def _check_same(target: jax.Array, output: jax.Array) -> None:
+    if target.shape != output.shape:
+        raise ValueError(
+            "target and output must have the same shape. "
+            f"Received: target of shape {target.shape}, output of shape {output.shape}."
+        )
+
+
+@op
+def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> jax.Array:
+    """`-target * log(output) - (1 - target) * log(1 - output)`, element by element.
+
+    Args:
+        target: probabilities, 0 to 1.
+        output: of the same shape; probabilities, or logits with `from_logits`.
+        from_logits: whether `sigmoid(output)` is the probability.
+    """
+    target, output = array(target), array(output)
+    _check_same(target, output)
+    if from_logits:
+        yes, no = jax.nn.log_sigmoid(output), jax.nn.log_sigmoid(-output)
+    else:
+        output = jnp.clip(output, dtypes.epsilon(), 1 - dtypes.epsilon())
+        yes, no = jnp.log(output), jnp.log(1 - output)
+    return -(target * yes + (1 - target) * no)
+
+
+def _log_probabilities(output: jax.Array, from_logits: bool, axis: int) -> jax.Array:
+    if from_logits:
+        return jax.nn.log_softmax(output, axis)
+    output = output / jnp.sum(output, axis, keepdims=True)
+    return jnp.log(jnp.clip(output, dtypes.epsilon(), 1 - dtypes.epsilon()))
+
+
+@op
+def categorical_crossentropy(
+    target: Any, output: Any, from_logits: bool = False, axis: int = -1
+) -> jax.Array:
+    """`-sum(target * log(output))` along the axis of the classes.
+
+    Args:
+        target: probabilities that sum to 1 along the axis, such as one-hot classes.
+        output: of the same shape; probabilities (they are made to sum to 1), or logits.
+        from_logits: whether `softmax(output)` are the probabilities.
+        axis: of the classes.
+    """
+    target, output = array(target), array(output)
+    _check_same(target, output)
+    if not target.ndim:
+        raise ValueError("target and output must have an axis of classes; both are scalars.")
+    return -jnp.sum(target * _log_probabilities(output, from_logits, axis), axis)
+
+
+@op
+def sparse_categorical_crossentropy(
+    target: Any, output: Any, from_logits: bool = False, axis: int = -1
+) -> jax.Array:
+    """`-log(output[target])` along the axis of the classes, `target` being their numbers.
+
+    A class that is not there contributes 0, as in `one_hot`.
+    """
+    target, output = array(target).astype("int32"), array(output)
+    if target.ndim and target.ndim == output.ndim and target.shape[-1] == 1:
+        target = target[..., 0]
+    if not output.ndim or target.shape != output.shape[:-1]:
+        raise ValueError(
+            "target must have output's shape without the axis of classes. "
+            f"Received: target of shape {target.shape}, output of shape {output.shape}."
+        )
+    log_p = _log_probabilities(output, from_logits, axis)
+    classes = output.shape[axis]
+    place = jnp.expand_dims(jnp.clip(target, 0, classes - 1), axis)
+    chosen = jnp.squeeze(jnp.take_along_axis(log_p, place, axis), axis)
+    return -jnp.where((target >= 0) & (target < classes), chosen, 0)
+
+
+@op
+def top_k(x: Any, k: int, sorted: bool = True) -> tuple[jax.Array, jax.Array]:
+    """The `k` largest values along the last axis and their indices, the largest first."""
+    del sorted  # they are
+    values, indices = jax.lax.top_k(array(x), k)
+    return values, indices
+
+
+@op
+def in_top_k(targets: Any, predictions: Any, k: int) -> jax.Array:
+    """Whether the class `targets` is among the `k` with the largest predictions.
+
+    A class is if fewer than `k` others have a larger one.
+
+    >>> in_top_k([1, 0], [[0.1, 0.5, 0.4], [0.1, 0.5, 0.4]], 2).tolist()
+    [True, False]
+    """
+    targets, predictions = array(targets), array(predictions)
+    own = jnp.take_along_axis(predictions, targets[..., None], axis=-1)
+    own = jnp.where(jnp.isnan(own), -jnp.inf, own)
+    return jnp.sum(predictions > own, axis=-1) < k
+
+
+__all__ = public(globals())

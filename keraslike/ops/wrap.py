@@ -1,0 +1,79 @@
+"""What turns JAX functions into ops: Keras's argument names, any array-like, KerasTensors too."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from keraslike.core.symbolic import op
+
+_HOME = "keraslike.ops"
+
+
+def array(x: Any) -> jax.Array:
+    """A JAX array of an array, a Variable, a number or a nested list of them."""
+    if isinstance(x, jax.Array):
+        return x
+    if isinstance(x, nnx.Variable):
+        return x.get_value()
+    if isinstance(x, (list, tuple)):
+        x = jax.tree.map(lambda i: i.get_value() if isinstance(i, nnx.Variable) else i, x)
+    return jnp.asarray(x)
+
+
+def operand(x: Any) -> Any:
+    """As `array`, but a Python number stays one: it takes the dtype of what it meets."""
+    return x if isinstance(x, (bool, int, float, complex)) else array(x)
+
+
+def _named(function: Callable, like: Callable, name: str | None) -> Callable:
+    """Gives an op made here the name of the JAX function it stands for, and a line of doc."""
+    # A jit-compiled jnp function knows its name, a partial does not.
+    name = name or like.__name__
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = _HOME
+    function.__doc__ = f"As JAX's function `{name}`, on any array-like and on KerasTensors."
+    return op(function)
+
+
+def public(namespace: dict[str, Any]) -> list[str]:
+    """The names of a module's own functions that do not begin with an underscore."""
+    homes = (_HOME, namespace["__name__"])
+    return [
+        name
+        for name, value in namespace.items()
+        if inspect.isfunction(value) and value.__module__ in homes and name[0] != "_"
+    ]
+
+
+def unary(like: Callable, name: str | None = None) -> Callable:
+    """The op `f(x)`."""
+
+    def function(x: Any) -> Any:
+        return like(array(x))
+
+    return _named(function, like, name)
+
+
+def binary(like: Callable, name: str | None = None) -> Callable:
+    """The op `f(x1, x2)`, its arguments broadcast against each other."""
+
+    def function(x1: Any, x2: Any) -> Any:
+        return like(operand(x1), operand(x2))
+
+    return _named(function, like, name)
+
+
+def reduction(like: Callable, name: str | None = None) -> Callable:
+    """The op `f(x, axis=None, keepdims=False)`."""
+
+    def function(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        axis = tuple(axis) if isinstance(axis, list) else axis
+        return like(array(x), axis=axis, keepdims=keepdims)
+
+    return _named(function, like, name)

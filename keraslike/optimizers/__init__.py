@@ -1,0 +1,74 @@
+"""Optimizers with Keras's names and arithmetic, and any optax transform as one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keraslike.core import registry
+from keraslike.optimizers import schedules
+from keraslike.optimizers.adam import Adam, Adamax, AdamW, Lion, Nadam
+from keraslike.optimizers.gradient_descent import SGD, Adadelta, Adagrad, RMSprop
+from keraslike.optimizers.optax_optimizer import OptaxOptimizer, is_transform
+from keraslike.optimizers.optimizer import Optimizer
+
+_classes = (Optimizer, SGD, RMSprop, Adam, AdamW, Nadam, Adagrad, Adadelta, Adamax, Lion)
+_by_name = {c.__name__.lower(): c for c in _classes}
+registry.publish("keras.optimizers", {c.__name__: c for c in _classes}, aliases=_by_name)
+
+
+def get(identifier: Any) -> Optimizer | None:
+    """An optimizer from a name in any case, a config, a class, an optax transform, or itself.
+
+    Raises ValueError for a name that does not exist, or anything else.
+
+    >>> import optax
+    >>> get("RMSprop").rho, type(get(optax.adam(0.1))).__name__
+    (0.9, 'OptaxOptimizer')
+    """
+    if is_transform(identifier):
+        return OptaxOptimizer(identifier)
+    if isinstance(identifier, dict):
+        found = deserialize(identifier)
+    else:
+        if isinstance(identifier, str) and identifier.lower() in _by_name:
+            identifier = identifier.lower()
+        found = registry.get("optimizers", identifier)
+    if found is not None and not isinstance(found, Optimizer):
+        raise ValueError(
+            f"Could not interpret optimizer identifier: {identifier!r}. Expected a name, a "
+            "config, an Optimizer or an optax transform."
+        )
+    return found
+
+
+def serialize(optimizer: Optimizer) -> dict[str, Any]:
+    """The config dict of an optimizer, without its state.
+
+    Raises TypeError for an optax transform.
+
+    >>> serialize(SGD(0.5))["config"]["learning_rate"]
+    0.5
+    """
+    return registry.serialize(optimizer)
+
+
+def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+    """The optimizer that `serialize` made this config of.
+
+    >>> deserialize({"class_name": "SGD", "config": {"momentum": 0.9}}).momentum
+    0.9
+    """
+    public = _by_name.get(str(config.get("class_name")).lower())
+    if public is not None and not config.get("registered_name"):
+        config = {**config, "class_name": public.__name__}
+    return registry.deserialize(config, custom_objects=custom_objects)
+
+
+__all__ = [
+    *(c.__name__ for c in _classes),
+    *("OptaxOptimizer", "schedules", "get", "serialize", "deserialize"),
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,313 @@
+"""Gradient descent and the rules that scale it by past gradients: SGD, RMSprop, Adagrad, Adadelta.
+
+Each class is a Keras name and its hyperparameters over an optax transform, which follows Keras's
+arithmetic to the order of operations. The transform's state, flattened, is in the order in which
+Keras's files hold an optimizer's variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from keraslike.optimizers.optimizer import LearningRate, Optimizer, shared_arguments
+
+__all__ = ["SGD", "RMSprop", "Adagrad", "Adadelta"]
+
+
+def rule(init: Callable, update: Callable) -> optax.GradientTransformationExtraArgs:
+    """A transform: `init(params)` and `update(grads, state, params, learning_rate, iterations)`.
+
+    What `update` gives is added to the params. `iterations` counts from 0.
+    """
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def leafwise(function: Callable, grads: Any, *trees: Any) -> list[Any]:
+    """Maps a function that returns several values; gives a tree of each, shaped as `grads` is."""
+    leaves, structure = jax.tree.flatten(grads)
+    rows = zip(leaves, *(structure.flatten_up_to(tree) for tree in trees), strict=True)
+    return [structure.unflatten(column) for column in zip(*(function(*row) for row in rows))]
+
+
+def zeros_like(params: Any) -> Any:
+    return jax.tree.map(jnp.zeros_like, params)
+
+
+class SGDState(NamedTuple):
+    momentum: Any
+
+
+class SGD(Optimizer):
+    """Gradient descent, `w = w - rate * g`, or with momentum.
+
+    Momentum: `m = momentum * m - rate * g; w = w + m`. Nesterov's:
+    `w = w + momentum * m - rate * g` (Sutskever et al. 2013, "On the importance of
+    initialization and momentum in deep learning").
+
+    Args:
+        momentum: a float between 0 and 1.
+        nesterov: whether momentum is Nesterov's.
+
+    The other arguments are those of `Optimizer`. Raises ValueError for a momentum out of range.
+
+    >>> from keraslike.core.variable import Variable
+    >>> w = Variable([1.0, 2.0])
+    >>> SGD(0.5).apply([jnp.array([1.0, -1.0])], [w])
+    >>> w.numpy().tolist()
+    [0.5, 2.5]
+    """
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**shared_arguments(locals()))
+        if not isinstance(momentum, float) or not 0 <= momentum <= 1:
+            raise ValueError(
+                f"momentum must be a float between 0 and 1. Received: momentum={momentum!r}"
+            )
+        self.momentum = momentum
+        self.nesterov = nesterov
+
+    def transform(self) -> optax.GradientTransformationExtraArgs:
+        momentum, nesterov = self.momentum, self.nesterov
+
+        def init(params: Any) -> SGDState:
+            return SGDState(zeros_like(params) if momentum else None)
+
+        def update(grads, state, params=None, *, learning_rate, iterations):
+            def step(g, m=None):
+                down = g * jnp.asarray(learning_rate, g.dtype)
+                if m is None:
+                    return -down, None
+                m = m * momentum - down
+                return (m * momentum - down if nesterov else m), m
+
+            if not momentum:
+                return leafwise(step, grads)[0], state
+            updates, m = leafwise(step, grads, state.momentum)
+            return updates, SGDState(m)
+
+        return rule(init, update)
+
+
+class RMSpropState(NamedTuple):
+    velocity: Any
+    momentum: Any
+    average_gradient: Any
+
+
+class RMSprop(Optimizer):
+    """`v = rho * v + (1 - rho) * g**2; w = w - rate * g / sqrt(v + epsilon)` (Hinton 2012).
+
+    Args:
+        rho: how much of the average of squares is kept.
+        momentum: how much of the last step is added to the next; 0 for none.
+        epsilon: a small number under the root.
+        centered: whether `v` less the square of the average gradient is taken: its variance.
+
+    The other arguments are those of `Optimizer`.
+
+    >>> from keraslike.core.variable import Variable
+    >>> w = Variable([1.0, 2.0])
+    >>> RMSprop(0.1, rho=0.0).apply([jnp.array([3.0, -3.0])], [w])
+    >>> print(w.numpy().round(4))
+    [0.9 2.1]
+    """
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        centered: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**shared_arguments(locals()))
+        self.rho = rho
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.centered = centered
+
+    def transform(self) -> optax.GradientTransformationExtraArgs:
+        rho, momentum, epsilon, centered = self.rho, self.momentum, self.epsilon, self.centered
+
+        def init(params: Any) -> RMSpropState:
+            return RMSpropState(
+                velocity=zeros_like(params),
+                momentum=zeros_like(params) if momentum > 0 else None,
+                average_gradient=zeros_like(params) if centered else None,
+            )
+
+        def update(grads, state, params=None, *, learning_rate, iterations):
+            def step(g, v, *others):
+                others = list(others)
+                v = rho * v + (1 - rho) * jnp.square(g)
+                variance = v
+                if centered:
+                    others[-1] = rho * others[-1] + (1 - rho) * g
+                    variance = v - jnp.square(others[-1])
+                down = jnp.asarray(learning_rate, g.dtype) * g / jnp.sqrt(variance + epsilon)
+                if momentum > 0:
+                    others[0] = down = momentum * others[0] + down
+                return -down, v, *others
+
+            used = [tree for tree in state if tree is not None]
+            updates, *new = leafwise(step, grads, *used)
+            new = iter(new)
+            return updates, RMSpropState(*(None if tree is None else next(new) for tree in state))
+
+        return rule(init, update)
+
+
+class AdagradState(NamedTuple):
+    accumulator: Any
+
+
+class Adagrad(Optimizer):
+    """`a = a + g**2; w = w - rate * g / sqrt(a + epsilon)`.
+
+    (Duchi et al. 2011, https://jmlr.org/papers/v12/duchi11a.html.)
+
+    Args:
+        initial_accumulator_value: `a` at the start.
+        epsilon: a small number under the root.
+
+    The other arguments are those of `Optimizer`.
+
+    >>> from keraslike.core.variable import Variable
+    >>> w = Variable([1.0])
+    >>> Adagrad(0.5, initial_accumulator_value=0.0).apply([jnp.array([2.0])], [w])
+    >>> print(w.numpy().round(4))
+    [0.5]
+    """
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 0.001,
+        initial_accumulator_value: float = 0.1,
+        epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**shared_arguments(locals()))
+        self.initial_accumulator_value = initial_accumulator_value
+        self.epsilon = epsilon
+
+    def transform(self) -> optax.GradientTransformationExtraArgs:
+        initial, epsilon = self.initial_accumulator_value, self.epsilon
+
+        def init(params: Any) -> AdagradState:
+            return AdagradState(jax.tree.map(lambda p: jnp.full_like(p, initial), params))
+
+        def update(grads, state, params=None, *, learning_rate, iterations):
+            def step(g, a):
+                a = a + jnp.square(g)
+                return -(jnp.asarray(learning_rate, g.dtype) * g / jnp.sqrt(a + epsilon)), a
+
+            updates, accumulator = leafwise(step, grads, state.accumulator)
+            return updates, AdagradState(accumulator)
+
+        return rule(init, update)
+
+
+class Accumulated(NamedTuple):
+    accumulated_grad: Any
+    accumulated_delta_var: Any
+
+
+class Adadelta(Optimizer):
+    """`w = w + rate * d` with `d = -g * rms(d) / rms(g)`, both means moving ones.
+
+    `rms(x) = sqrt(mean + epsilon); mean = rho * mean + (1 - rho) * x**2`
+    (Zeiler 2012, https://arxiv.org/abs/1212.5701).
+
+    Args:
+        rho: how much of the moving means is kept.
+        epsilon: a small number under the roots.
+
+    The other arguments are those of `Optimizer`.
+
+    >>> from keraslike.core.variable import Variable
+    >>> w = Variable([1.0])
+    >>> Adadelta(1.0).apply([jnp.array([2.0])], [w])
+    >>> 0.99 < float(w[0]) < 1
+    True
+    """
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 0.001,
+        rho: float = 0.95,
+        epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**shared_arguments(locals()))
+        self.rho = rho
+        self.epsilon = epsilon
+
+    def transform(self) -> optax.GradientTransformationExtraArgs:
+        rho, epsilon = self.rho, self.epsilon
+
+        def init(params: Any) -> Any:
+            return jax.tree.map(lambda p: Accumulated(jnp.zeros_like(p), jnp.zeros_like(p)), params)
+
+        def update(grads, state, params=None, *, learning_rate, iterations):
+            def step(g, old):
+                grad = rho * old.accumulated_grad + (1 - rho) * jnp.square(g)
+                past = jnp.sqrt(old.accumulated_delta_var + epsilon)
+                delta = -(past * g / jnp.sqrt(grad + epsilon))
+                deltas = rho * old.accumulated_delta_var + (1 - rho) * jnp.square(delta)
+                return jnp.asarray(learning_rate, g.dtype) * delta, Accumulated(grad, deltas)
+
+            return tuple(leafwise(step, grads, state))
+
+        return rule(init, update)

@@ -1,0 +1,56 @@
+"""Gradients before the update rule sees them: which there are, and how large they may be."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from keraslike.optimizers.state import label
+
+
+def with_gradients(
+    grads: list[Any], variables: list[nnx.Variable]
+) -> tuple[list[Any], list[nnx.Variable]]:
+    """The gradients that are not `None`, as arrays, and their variables."""
+    pairs = [(g, v) for g, v in zip(grads, variables) if g is not None]
+    if not pairs:
+        raise ValueError(f"All {len(grads)} gradients are None: the loss depends on no variable.")
+    if len(pairs) < len(grads):
+        missing = [label(v, i) for i, (g, v) in enumerate(zip(grads, variables)) if g is None]
+        warnings.warn(f"The loss does not depend on {missing}: no gradient.", stacklevel=3)
+    arrays = [g if isinstance(g, jax.Array) else jnp.asarray(g) for g, _ in pairs]
+    for i, (g, (_, v)) in enumerate(zip(arrays, pairs)):
+        if g.shape != v._raw_value.shape:
+            raise ValueError(
+                f"The gradient of '{label(v, i)}' has shape {g.shape}; "
+                f"the variable has shape {v._raw_value.shape}."
+            )
+    return arrays, [v for _, v in pairs]
+
+
+def clip(
+    grads: list[Any],
+    norm: float | None = None,
+    global_norm: float | None = None,
+    value: float | None = None,
+) -> list[Any]:
+    """Gradients no longer each than `norm`, together than `global_norm`, no element than `value`.
+
+    >>> [g.tolist() for g in clip([jnp.array([3.0, 4.0])], norm=1.0, global_norm=None, value=None)]
+    [[0.6000000238418579, 0.800000011920929]]
+    """
+    if norm and norm > 0:
+        return [g * norm / jnp.maximum(optax.tree.norm(g), norm) for g in grads]
+    if global_norm and global_norm > 0:
+        size = optax.tree.norm(grads)
+        scale = global_norm * jnp.minimum(1 / size, 1 / global_norm)
+        scale = scale + (size - size)  # an infinite norm leaves nothing to go by: NaN
+        return [g * scale.astype(g.dtype) for g in grads]
+    if value and value > 0:
+        return [jnp.clip(g, -value, value) for g in grads]
+    return grads

@@ -1,0 +1,103 @@
+"""`OptaxOptimizer`: any optax transform where an optimizer is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import optax
+from flax import nnx
+
+from keraslike.optimizers.optimizer import Optimizer
+from keraslike.optimizers.state import label
+
+
+class OptaxOptimizer(Optimizer):
+    """An optax transform with its state in Variables; what `compile(optimizer=tx)` makes.
+
+    The transform's params are a dict from the variables' paths to arrays, so that masks and
+    labels can go by name: `optax.masked(tx, lambda params: {k: "bias" not in k for k in params})`.
+
+    Args:
+        transform: an `optax.GradientTransformation`.
+        **kwargs: those of `Optimizer` but `learning_rate` and `weight_decay`, which are the
+            transform's own affair.
+
+    `learning_rate` is known, and can be assigned to, if the transform was made by
+    `optax.inject_hyperparams`. Raises TypeError if `transform` is none.
+
+    >>> from keraslike.core.variable import Variable
+    >>> import jax.numpy as jnp
+    >>> w = Variable([1.0, 2.0])
+    >>> optimizer = OptaxOptimizer(optax.inject_hyperparams(optax.sgd)(0.5))
+    >>> optimizer.apply([jnp.array([1.0, -1.0])], [w])
+    >>> w.numpy().tolist(), float(optimizer.learning_rate)
+    ([0.5, 2.5], 0.5)
+    """
+
+    def __init__(self, transform: optax.GradientTransformation, **kwargs: Any):
+        if not is_transform(transform):
+            raise TypeError(f"transform must be an optax transform. Received: {transform!r}")
+        for name in ("learning_rate", "weight_decay"):
+            if kwargs.pop(name, None) is not None:
+                raise ValueError(
+                    f"An optax transform has its own {name}: give it to optax, as in "
+                    f"optax.adamw(learning_rate=..., weight_decay=...). Received: {name}"
+                )
+        super().__init__(learning_rate=lambda: None, **kwargs)
+        self._learning_rate = None
+        self._given = transform
+
+    def transform(self) -> optax.GradientTransformation:
+        """The transform as it was given."""
+        return self._given
+
+    def _current_rate(self) -> None:
+        return None
+
+    @property
+    def learning_rate(self) -> Any:
+        """The Variable that holds the rate of a transform made by `optax.inject_hyperparams`."""
+        found = optax.tree_utils.tree_get_all_with_path(self._skeleton, "learning_rate")
+        places = [place for _, place in found if isinstance(place, int)]
+        if len(places) != 1:
+            raise AttributeError(
+                "The learning rate is inside the optax transform, out of reach. Make the transform "
+                "as optax.inject_hyperparams(optax.adam)(learning_rate=0.001) to read and change "
+                "it (after the optimizer is built)."
+            )
+        return self._slots[places[0]]
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        self.learning_rate.assign(value)
+
+    def _param_keys(self, variables: Sequence[nnx.Variable]) -> tuple[str, ...]:
+        keys: dict[str, None] = {}
+        for i, v in enumerate(variables):
+            path = label(v, i)
+            keys[f"{path}_{i}" if path in keys else path] = None
+        return tuple(keys)
+
+    def _slot_order(self, paths: Sequence[Any], owners: Sequence[Any]) -> list[int]:
+        # A dict flattens in the order of its keys, and names such as dense_9 and dense_10 depend
+        # on what was made before: state is listed in the order of the variables.
+        def place(i: int) -> tuple[int, int]:
+            kind = tuple(k for k in paths[i] if getattr(k, "key", None) not in names)
+            return kinds.setdefault(kind, len(kinds)), -1 if owners[i] is None else owners[i]
+
+        names, kinds = set(self._keys), {}
+        return sorted(range(len(paths)), key=[place(i) for i in range(len(paths))].__getitem__)
+
+    def get_config(self) -> dict[str, Any]:
+        raise TypeError(
+            "An optax transform is made of functions and cannot be written to a file. Give the "
+            "loaded model its optimizer again: model.compile(optimizer=...)."
+        )
+
+
+def is_transform(value: Any) -> bool:
+    """Whether a value is an optax transform (or one that goes for it, as `optax.MultiSteps`)."""
+    if isinstance(value, (type, Optimizer)):
+        return False
+    return callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))

@@ -1,0 +1,623 @@
+"""`Optimizer`: the state and the arithmetic around an update rule, which is an optax transform."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from keraslike.core import base, context, dtypes, lowering
+from keraslike.core.base import Object, auto_name, to_snake_case
+from keraslike.core.variable import OptimizerState, Variable
+from keraslike.optimizers.gradients import clip, with_gradients
+from keraslike.optimizers.schedules import LearningRateSchedule
+from keraslike.optimizers.state import (
+    Cache,
+    dtype_of,
+    field,
+    label,
+    owner,
+    state_name,
+    write,
+)
+
+LearningRate = float | LearningRateSchedule | Callable[[], Any]
+
+
+class Optimizer(Object):
+    """Base of the optimizers: `apply(gradients, variables)` changes the variables.
+
+    A subclass gives its update rule in one of two ways. `transform()` returns an optax transform,
+    whose `update` is called with the keywords `learning_rate` and `iterations` as well; params
+    are a dict `{0: ..., 1: ...}` and every leaf of its state becomes a Variable. Or, as in Keras,
+    `build(variables)` makes Variables with `add_optimizer_variables`, and
+    `update_step(gradient, variable, learning_rate)` changes them and the variable.
+
+    Args:
+        learning_rate: a float, a `LearningRateSchedule`, or a function without arguments.
+        weight_decay: before each update a variable is multiplied by
+            `1 - learning_rate * weight_decay`.
+        clipnorm: the largest norm of each gradient.
+        clipvalue: the largest absolute value of a gradient's elements.
+        global_clipnorm: the largest norm of all gradients together.
+        use_ema: whether to keep an exponential moving average of the variables.
+        ema_momentum: `average = ema_momentum * average + (1 - ema_momentum) * variable`.
+        ema_overwrite_frequency: the variables become their averages every so many steps;
+            `None` for at the end of `fit` alone.
+        loss_scale_factor: gradients are divided by it, for a loss that `scale_loss` multiplied.
+        gradient_accumulation_steps: an update is made once in so many calls (at least 2), from
+            the mean of their gradients.
+        name: a name; one is made where none is given.
+
+    Raises ValueError for an argument out of its range.
+
+    >>> from keraslike.core.variable import Variable
+    >>> class SignDescent(Optimizer):
+    ...     def transform(self):
+    ...         return optax.stateless_with_tree_map(lambda g, p: -0.5 * jnp.sign(g))
+    >>> w = Variable([1.0, 2.0])
+    >>> SignDescent(learning_rate=0.5).apply([jnp.array([3.0, -3.0])], [w])
+    >>> w.numpy().tolist()
+    [0.5, 2.5]
+    """
+
+    # What is trained belongs to the model, not to the optimizer's tree.
+    _untracked = Object._untracked | {"_trained", "_excluded", "_compiled"}
+    _trained: tuple[nnx.Variable, ...] = ()
+    _excluded: tuple[frozenset[int], re.Pattern | None] | None = None
+
+    def __init__(
+        self,
+        learning_rate: LearningRate,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        if kwargs.pop("decay", None) is not None:
+            warnings.warn("decay has no effect: use a learning rate schedule.", stacklevel=2)
+        if kwargs:
+            raise ValueError(f"{type(self).__name__} has no such arguments: {sorted(kwargs)}")
+        if gradient_accumulation_steps and not gradient_accumulation_steps >= 2:
+            raise ValueError(
+                "gradient_accumulation_steps must be an integer of at least 2. Received: "
+                f"gradient_accumulation_steps={gradient_accumulation_steps}"
+            )
+        if use_ema and not 0 <= ema_momentum <= 1:
+            raise ValueError(
+                f"ema_momentum must be between 0 and 1. Received: ema_momentum={ema_momentum}"
+            )
+        every = ema_overwrite_frequency
+        if use_ema and every and not (isinstance(every, int) and every >= 1):
+            raise ValueError(
+                "ema_overwrite_frequency must be None or an integer of at least 1. Received: "
+                f"ema_overwrite_frequency={every!r}"
+            )
+        clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
+        given = {k: v for k, v in clips.items() if v is not None}
+        if len(given) > 1:
+            raise ValueError(f"Gradients can be clipped in one way only. Received: {given}")
+
+        self._name = auto_name(to_snake_case(type(self).__name__)) if name is None else name
+        self.weight_decay = weight_decay
+        self.clipnorm = clipnorm
+        self.clipvalue = clipvalue
+        self.global_clipnorm = global_clipnorm
+        self.use_ema = use_ema
+        self.ema_momentum = ema_momentum
+        self.ema_overwrite_frequency = ema_overwrite_frequency
+        self.loss_scale_factor = loss_scale_factor
+        self.gradient_accumulation_steps = gradient_accumulation_steps
+        self.built = False
+        # State is listed in the order of these attributes, which is that of Keras's files.
+        self._iterations = self._state(0, "iteration", "int32")
+        self._learning_rate = self._checked_rate(learning_rate)
+        self._averages: list[Variable] = []
+        self._accumulators: list[Variable] = []
+        self._slots: list[Variable] = []  # the rule's own
+        self._skeleton: Any = None  # the rule's state, with the numbers of slots for leaves
+        self._owners: tuple[int | None, ...] = ()  # for each slot the variable it belongs to
+        self._keys: tuple[Any, ...] = ()  # the variables' names in the rule's params
+        self._decays: tuple[bool, ...] = ()  # which variables decay
+
+    def _state(self, value: Any, name: str, dtype: Any = None) -> Variable:
+        with context.using(names=(self.name,)):
+            return OptimizerState(value, dtype=dtype, trainable=False, name=name)
+
+    def _checked_rate(self, rate: Any) -> Any:
+        if callable(rate):
+            return rate
+        if not isinstance(rate, float):
+            raise ValueError(
+                "learning_rate must be a float (1.0, not 1), a LearningRateSchedule, or a "
+                f"function without arguments. Received: learning_rate={rate!r}"
+            )
+        return self._state(rate, "learning_rate", dtypes.floatx())
+
+    # -- the update rule ----------------------------------------------------------------------
+
+    def transform(self) -> optax.GradientTransformation:
+        """The update rule, as the hyperparameters are now; to be written by a subclass."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no update rule: write transform(), which returns an "
+            "optax transform, or update_step(gradient, variable, learning_rate)."
+        )
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Changes one variable; what a subclass may write in place of `transform()`."""
+        raise NotImplementedError(f"{type(self).__name__} updates by transform().")
+
+    def _updates_by_step(self) -> bool:
+        return type(self).update_step is not Optimizer.update_step
+
+    # -- state --------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return str(self._name)
+
+    @property
+    def variables(self) -> list[nnx.Variable]:
+        """All state: the step count, the learning rate, averages, then that of the rule."""
+        if not base._is_ours(type(self)):  # a user's may be anywhere
+            return base.variables_of(self)
+        rate = self._learning_rate
+        rates = [rate] if isinstance(rate, nnx.Variable) else []
+        return [self._iterations, *rates, *self._averages, *self._accumulators, *self._slots]
+
+    @property
+    def iterations(self) -> Any:
+        """The number of updates made: a Variable, or an array where gradients accumulate."""
+        return self._updates_made() if self.gradient_accumulation_steps else self._iterations
+
+    def _updates_made(self) -> jax.Array:
+        count, steps = self._iterations._raw_value, self.gradient_accumulation_steps
+        return count // steps if steps else count
+
+    @property
+    def learning_rate(self) -> Any:
+        """A Variable that can be assigned to, or the current value of a schedule."""
+        if isinstance(self._learning_rate, nnx.Variable):
+            return self._learning_rate
+        return self._current_rate()
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        if callable(value):
+            self._learning_rate = value
+            vars(self).pop("_compiled", None)  # one Variable fewer
+        elif isinstance(self._learning_rate, nnx.Variable):
+            self._learning_rate.assign(value)
+        else:
+            kind = type(self._learning_rate).__name__
+            raise TypeError(
+                f"The learning rate of this {type(self).__name__} follows a {kind} and cannot be "
+                f"set to {value!r}. Make the optimizer with a float, or set another schedule."
+            )
+
+    def _current_rate(self) -> Any:
+        rate = self._learning_rate
+        if isinstance(rate, nnx.Variable):
+            return rate._raw_value
+        if isinstance(rate, LearningRateSchedule):
+            return rate(self._iterations._raw_value)
+        return rate()
+
+    def build(self, variables: Iterable[nnx.Variable]) -> None:
+        """Makes the state for these variables, and ties the optimizer to them."""
+        if self.built:
+            return
+        variables = list(variables)
+        with jax.ensure_compile_time_eval():
+            if self.use_ema:
+                self._averages = self._zeros_like(variables, "average")
+            if self.gradient_accumulation_steps:
+                self._accumulators = self._zeros_like(variables, "gradient_accumulator")
+            self._trained = tuple(variables)
+            self._keys = self._param_keys(variables)
+            self._choose_decays()
+            if not self._updates_by_step():
+                self._build_rule()
+        self.built = True
+
+    def _zeros_like(self, variables: Sequence[Any], name: str) -> list[Variable]:
+        return [
+            self._state(jnp.zeros(v.shape, dtype_of(v)), state_name(v, i, name))
+            for i, v in enumerate(variables)
+        ]
+
+    def _param_keys(self, variables: Sequence[nnx.Variable]) -> tuple[Any, ...]:
+        return tuple(range(len(variables)))
+
+    def _build_rule(self) -> None:
+        params = dict(zip(self._keys, lowering.values_of(self._trained)))
+        leaves, structure = jax.tree_util.tree_flatten_with_path(self.transform().init(params))
+        numbers = {key: i for i, key in enumerate(self._keys)}
+        owners = [owner(path, numbers) for path, _ in leaves]
+        order = self._slot_order([path for path, _ in leaves], owners)
+        for i in order:
+            path, value = leaves[i]
+            name, number = field(path), owners[i]
+            if number is not None:
+                name = state_name(self._trained[number], number, name)
+            self._slots.append(self._state(jnp.asarray(value), name))
+        self._owners = tuple(owners[i] for i in order)
+        places = sorted(range(len(order)), key=order.__getitem__)
+        self._skeleton = jax.tree.unflatten(structure, places)
+
+    def _slot_order(self, paths: Sequence[Any], owners: Sequence[Any]) -> list[int]:
+        return list(range(len(paths)))
+
+    # What a subclass written for Keras makes its state with.
+
+    def add_variable(
+        self,
+        shape: Sequence[int],
+        initializer: Any = "zeros",
+        dtype: Any = None,
+        aggregation: str = "none",
+        layout: Any = None,
+        name: str | None = None,
+    ) -> Variable:
+        """A new state Variable; for use in a subclass's `build`."""
+        del aggregation, layout
+        with context.using(names=(self.name,)):
+            variable = OptimizerState(
+                initializer, shape=shape, dtype=dtype, trainable=False, name=name
+            )
+        self._slots.append(variable)
+        return variable
+
+    def add_variable_from_reference(
+        self, reference_variable: Any, name: str | None = None, initializer: Any = "zeros"
+    ) -> Variable:
+        """A new state Variable of another's shape and dtype."""
+        shape, dtype = reference_variable.shape, dtype_of(reference_variable)
+        full = state_name(reference_variable, len(self._slots), name or "var")
+        return self.add_variable(shape, initializer, dtype, name=full)
+
+    def add_optimizer_variables(
+        self, trainable_variables: Sequence[Any], name: Any, initializer: Any = "zeros"
+    ) -> Any:
+        """For each variable a state Variable like it; a list of them for each of several names."""
+        names = [name] if isinstance(name, str) else list(name)
+        several = isinstance(initializer, (list, tuple))
+        initializers = list(initializer) if several else [initializer] * len(names)
+        if len(names) != len(initializers):
+            raise ValueError(
+                f"{len(names)} names {names} need as many initializers. "
+                f"Received: initializer={initializer!r}"
+            )
+        rows = [
+            [self.add_variable_from_reference(v, n, i) for n, i in zip(names, initializers)]
+            for v in trainable_variables
+        ]
+        columns = tuple([row[i] for row in rows] for i in range(len(names)))
+        return columns[0] if isinstance(name, str) else columns
+
+    def assign(self, variable: Any, value: Any) -> None:
+        variable.assign(value)
+
+    def assign_add(self, variable: Any, value: Any) -> None:
+        variable.assign_add(value)
+
+    def assign_sub(self, variable: Any, value: Any) -> None:
+        variable.assign_sub(value)
+
+    def _get_variable_index(self, variable: Any) -> int:
+        return [id(v) for v in self._trained].index(id(variable))
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Sets all state from arrays in the order of `variables`."""
+        if not self.built:
+            raise ValueError("Call build(trainable_variables) before set_weights().")
+        if len(weights) != len(self.variables):
+            raise ValueError(
+                f"weights must hold {len(self.variables)} arrays. Received: {len(weights)}"
+            )
+        for variable, weight in zip(self.variables, weights):
+            variable.assign(weight)
+
+    # -- applying gradients -------------------------------------------------------------------
+
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, nnx.Variable]]) -> Any:
+        """Changes the variables of `(gradient, variable)` pairs; returns the count of calls."""
+        pairs = list(grads_and_vars)
+        self.apply([g for g, _ in pairs], [v for _, v in pairs])
+        return self._iterations
+
+    def apply(
+        self, grads: Iterable[Any], trainable_variables: Iterable[nnx.Variable] | None = None
+    ) -> None:
+        """Changes the variables by their gradients, one for each; builds the state at first.
+
+        Args:
+            grads: arrays of the variables' shapes; `None` leaves a variable as it is.
+            trainable_variables: those of `build`, or some of them; all where it is `None`.
+
+        Raises ValueError for variables it was not built with, where the numbers or shapes do not
+        match, and where every gradient is `None`.
+        """
+        grads = list(grads)
+        if not grads:
+            return
+        variables = self._bound(grads, trainable_variables)
+        grads, variables = with_gradients(grads, variables)
+        rate = self._current_rate()
+        everything = [*self._trained, *self.variables]
+        values = lowering.values_of(everything)
+        traced = any(isinstance(x, jax.core.Tracer) for x in (*values, *grads, rate))
+        if traced or not base._is_ours(type(self)):
+            self._step(variables, grads, rate)
+        else:  # one compiled program instead of a dispatch for every operation
+            numbers = tuple(type(v) in (bool, int, float) and v for v in vars(self).values())
+            key = (numbers, tuple(map(id, variables)))
+            compiled = vars(self).setdefault("_compiled", Cache())
+            if key not in compiled:
+                step = functools.partial(self._step, variables)
+                compiled.add(key, jax.jit(lowering.lower(step, everything)))
+            write(everything, compiled[key](values, grads, rate)[1])
+        for v in variables:
+            constraint = getattr(v, "constraint", None)
+            if constraint is not None:
+                write([v], [constraint(v._raw_value)])
+
+    def stateless_apply(
+        self,
+        optimizer_variables: Sequence[Any],
+        grads: Sequence[Any],
+        trainable_variables: Sequence[Any],
+    ) -> tuple[list[Any], list[Any]]:
+        """`apply` as a pure function: `(trainable_variables, optimizer_variables)`, as arrays.
+
+        The values are in the order of `build`'s variables and of `variables`.
+        """
+        if not self.built or not self._trained:
+            raise ValueError("Call build(trainable_variables) before stateless_apply().")
+        own = self.variables
+        for name, expected, given in (
+            ("optimizer_variables", own, optimizer_variables),
+            ("trainable_variables", self._trained, trainable_variables),
+        ):
+            if len(given) != len(expected):
+                raise ValueError(f"{name} must hold {len(expected)} values. Received: {len(given)}")
+        values = [jnp.asarray(v) for v in (*trainable_variables, *optimizer_variables)]
+        pure = lowering.lower(lambda: self.apply(grads), [*self._trained, *own])
+        new = pure(values)[1]
+        count = len(self._trained)
+        return list(new[:count]), list(new[count:])
+
+    def _bound(self, grads: list[Any], variables: Iterable[nnx.Variable] | None) -> list[Any]:
+        """The variables that the gradients are for, known to this optimizer."""
+        if variables is None:
+            if not self._trained:
+                raise ValueError(
+                    "This optimizer is not tied to any variables yet: pass trainable_variables, "
+                    "or call build(trainable_variables) first."
+                )
+            variables = self._trained
+        variables = list(variables)
+        if len(grads) != len(variables):
+            raise ValueError(f"There are {len(grads)} gradients for {len(variables)} variables.")
+        if not self.built:
+            self.build(variables)
+        if not self._trained:  # a copy made by tree operations, for a copy of the model
+            if len(variables) != len(self._keys):
+                raise ValueError(
+                    f"This optimizer was built for {len(self._keys)} variables; "
+                    f"it cannot be tied to {len(variables)}."
+                )
+            self._trained = tuple(variables)
+        known = {id(v) for v in self._trained}
+        unknown = [label(v, i) for i, v in enumerate(variables) if id(v) not in known]
+        if unknown:
+            raise ValueError(
+                f"This optimizer was built with other variables than {unknown}. An optimizer "
+                "stays with the variables of its first use: make another one for these."
+            )
+        return variables
+
+    def _step(self, variables: list[Any], grads: list[Any], rate: Any) -> None:
+        if self.loss_scale_factor is not None:
+            grads = [g / self.loss_scale_factor for g in grads]
+        if self.gradient_accumulation_steps:
+            self._accumulate(variables, grads, rate)
+        else:
+            self._update(variables, grads, rate)
+        if self.use_ema:
+            self._average()
+        self._iterations.assign_add(1)
+
+    def _accumulate(self, variables: list[Any], grads: list[Any], rate: Any) -> None:
+        steps = self.gradient_accumulation_steps
+        numbers = {id(v): i for i, v in enumerate(self._trained)}
+        accumulators = [self._accumulators[numbers[id(v)]] for v in variables]
+        sums = [g.astype(dtype_of(a)) + a._raw_value for g, a in zip(grads, accumulators)]
+        changing = (self._iterations._raw_value + 1) % steps == 0
+        touched = [*variables, *self.variables]
+        values = lowering.values_of(touched)
+
+        def update() -> tuple[Any, ...]:
+            step = lowering.lower(
+                lambda: self._update(variables, [s / steps for s in sums], rate), touched
+            )
+            return step(values)[1]
+
+        write(touched, jax.lax.cond(changing, update, lambda: values))
+        write(accumulators, [jnp.where(changing, jnp.zeros_like(s), s) for s in sums])
+
+    def _update(self, variables: list[Any], grads: list[Any], rate: Any) -> None:
+        grads = self._clip(grads)
+        self._decay(variables, rate)
+        if self._updates_by_step():
+            for v, g in zip(variables, grads):
+                self.update_step(g, v, rate)
+        else:
+            self._run_rule(variables, grads, rate)
+
+    def _run_rule(self, variables: list[Any], grads: list[Any], rate: Any) -> None:
+        given = {id(v): g for v, g in zip(variables, grads)}
+        params = dict(zip(self._keys, lowering.values_of(self._trained)))
+        full = {
+            key: given[id(v)].astype(p.dtype) if id(v) in given else jnp.zeros_like(p)
+            for (key, p), v in zip(params.items(), self._trained)
+        }
+        slots = list(lowering.values_of(self._slots))
+        state = jax.tree.map(slots.__getitem__, self._skeleton)
+        extra = {} if rate is None else {"learning_rate": rate, "iterations": self._updates_made()}
+        transform = optax.with_extra_args_support(self.transform())
+        updates, state = transform.update(full, state, params, **extra)
+        params = optax.apply_updates(params, updates)
+        places = jax.tree.leaves(self._skeleton)
+        for place, value in zip(places, jax.tree.leaves(state), strict=True):
+            number = self._owners[place]
+            if number is None or id(self._trained[number]) in given:
+                slots[place] = value
+        write(self._slots, slots)
+        for key, v in zip(self._keys, self._trained):
+            if id(v) in given:
+                write([v], [params[key]])
+
+    def _clip(self, grads: list[Any]) -> list[Any]:
+        return clip(grads, self.clipnorm, self.global_clipnorm, self.clipvalue)
+
+    def _decay(self, variables: list[Any], rate: Any) -> None:
+        if self.weight_decay is None:
+            return
+        decays = dict(zip(map(id, self._trained), self._decays))
+        for v in variables:
+            if decays[id(v)]:
+                value = v._raw_value
+                factor = jnp.asarray(self.weight_decay, value.dtype)
+                write([v], [value - value * factor * jnp.asarray(rate, value.dtype)])
+
+    def exclude_from_weight_decay(
+        self,
+        var_list: Iterable[nnx.Variable] | None = None,
+        var_names: Iterable[str] | None = None,
+    ) -> None:
+        """Weight decay leaves these variables alone, and those whose names hold one of the texts.
+
+        >>> from keraslike.optimizers.adam import AdamW
+        >>> AdamW().exclude_from_weight_decay(var_names=["bias"])
+        """
+        names = "|".join(sorted(set(var_names or ())))
+        pattern = re.compile(names) if names else None
+        self._excluded = (frozenset(map(id, var_list or ())), pattern)
+        self._choose_decays()
+        vars(self).pop("_compiled", None)
+
+    def _choose_decays(self) -> None:
+        ids, pattern = self._excluded or (frozenset(), None)
+        self._decays = tuple(
+            id(v) not in ids and not (pattern and pattern.search(label(v, i, "name")))
+            for i, v in enumerate(self._trained)
+        )
+
+    # -- averages, loss scale -----------------------------------------------------------------
+
+    def _average(self) -> None:
+        done = self._updates_made()
+        every = self.ema_overwrite_frequency
+        for v, average in zip(self._trained, self._averages):
+            value = v._raw_value
+            # The first step's average is the variable itself.
+            momentum = (done != 0).astype(value.dtype) * self.ema_momentum
+            new = momentum * average._raw_value + (1 - momentum) * value
+            write([average], [new])
+            if every:
+                write([v], [jnp.where((done + 1) % every == 0, new, value)])
+
+    def finalize_variable_values(self, var_list: Sequence[nnx.Variable]) -> None:
+        """Gives the variables their averages where `use_ema` is on: what `fit` ends with."""
+        if not self.use_ema:
+            return
+        if len(var_list) != len(self._averages):
+            raise ValueError(
+                f"There are {len(self._averages)} averages for {len(var_list)} variables."
+            )
+        write(list(var_list), lowering.values_of(self._averages))
+
+    def scale_loss(self, loss: Any) -> Any:
+        """The loss times `loss_scale_factor`: what gradients are to be taken of."""
+        return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
+
+    # -- the way to optax, and to plain values ------------------------------------------------
+
+    def to_optax(self) -> optax.GradientTransformationExtraArgs:
+        """This update rule, with clipping and weight decay, as a transform for any params.
+
+        It starts from step 0 and counts by itself; the learning rate is what it is now, or the
+        schedule. Raises ValueError where averages or accumulation are on, for which
+        `optax.ema` and `optax.MultiSteps` serve, or variables are excluded from weight decay.
+
+        >>> from keraslike.optimizers.adam import Nadam
+        >>> tx = Nadam(0.1).to_optax()
+        >>> params = {"w": jnp.ones(2)}
+        >>> updates, state = tx.update({"w": jnp.ones(2)}, tx.init(params), params)
+        >>> bool((optax.apply_updates(params, updates)["w"] < 1).all())
+        True
+        """
+        for name in ("use_ema", "gradient_accumulation_steps", "_excluded"):
+            if getattr(self, name):
+                raise ValueError(f"to_optax() has no equal of {name}={getattr(self, name)}.")
+        if self._updates_by_step():
+            raise ValueError(f"{type(self).__name__} updates by update_step(), not transform().")
+        rule = optax.with_extra_args_support(self.transform())
+        rate = self._learning_rate
+        fixed = rate._raw_value if isinstance(rate, nnx.Variable) else None
+
+        def init(params: Any) -> tuple[jax.Array, Any]:
+            return jnp.zeros((), "int32"), rule.init(params)
+
+        def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> Any:
+            count, inner = state
+            if fixed is not None:
+                now = fixed
+            else:
+                now = rate(count) if isinstance(rate, LearningRateSchedule) else rate()
+            leaves, structure = jax.tree.flatten(updates)
+            grads = structure.unflatten(self._clip(leaves))
+            updates, inner = rule.update(grads, inner, params, learning_rate=now, iterations=count)
+            if self.weight_decay is not None:
+                if params is None:
+                    raise ValueError("Weight decay needs params: update(grads, state, params).")
+                factor = self.weight_decay * now
+                updates = jax.tree.map(
+                    lambda u, p: u - (p * factor).astype(u.dtype), updates, params
+                )
+            return updates, (count + 1, inner)
+
+        return optax.GradientTransformationExtraArgs(init, update)
+
+    def _constructor_args(self) -> dict[str, Any]:
+        args = super()._constructor_args()
+        if "learning_rate" in args:
+            rate = self._learning_rate
+            args["learning_rate"] = (
+                float(rate._raw_value) if isinstance(rate, nnx.Variable) else rate
+            )
+        return args
+
+
+_SHARED = tuple(inspect.signature(Optimizer.__init__).parameters)[1:-1]
+
+
+def shared_arguments(scope: dict[str, Any]) -> dict[str, Any]:
+    """What goes on to `Optimizer`, from the `locals()` of a constructor that names it all."""
+    return {**{name: scope[name] for name in _SHARED}, **scope["kwargs"]}

@@ -1,0 +1,211 @@
+"""Random draws. An integer seed gives the same numbers at every call, the ones Keras gives on JAX;
+a SeedGenerator gives new ones each time; no seed draws from the global stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from keraslike.core import dtypes, registry
+from keraslike.core.rng import SeedGenerator, draw_key
+from keraslike.core.symbolic import op
+from keraslike.ops.wrap import array
+
+Seed = int | SeedGenerator | jax.Array | None
+
+
+def _key(seed: Seed) -> jax.Array:
+    return seed if isinstance(seed, jax.Array) else draw_key(seed)
+
+
+def _float(dtype: Any, function: str) -> str:
+    dtype = dtypes.standardize_dtype(dtype)
+    if not dtypes.is_float(dtype):
+        raise ValueError(f"random.{function} draws floating-point numbers. Received: dtype={dtype}")
+    return dtype
+
+
+def normal(
+    shape: Sequence[int],
+    mean: float = 0.0,
+    stddev: float = 1.0,
+    dtype: Any = None,
+    seed: Seed = None,
+) -> jax.Array:
+    """Draws from a normal distribution.
+
+    Args:
+        shape: of the array to return.
+        mean: of the distribution.
+        stddev: its standard deviation.
+        dtype: a floating-point dtype; `floatx()` by default.
+        seed: an integer, a SeedGenerator, a key of `jax.random`, or `None`.
+
+    >>> normal((2, 3), seed=0).shape
+    (2, 3)
+    """
+    dtype = _float(dtype, "normal")
+    return jax.random.normal(_key(seed), tuple(shape), dtype) * stddev + mean
+
+
+def truncated_normal(
+    shape: Sequence[int],
+    mean: float = 0.0,
+    stddev: float = 1.0,
+    dtype: Any = None,
+    seed: Seed = None,
+) -> jax.Array:
+    """Draws from a normal distribution cut off at two `stddev` from the mean, as that of `normal`.
+
+    >>> bool(abs(truncated_normal((100,), seed=0)).max() <= 2)
+    True
+    """
+    dtype = _float(dtype, "truncated_normal")
+    sample = jax.random.truncated_normal(_key(seed), -2.0, 2.0, tuple(shape), dtype)
+    return sample * stddev + mean
+
+
+def uniform(
+    shape: Sequence[int],
+    minval: float = 0.0,
+    maxval: float = 1.0,
+    dtype: Any = None,
+    seed: Seed = None,
+) -> jax.Array:
+    """Draws floating-point numbers of `[minval, maxval)`, all equally likely.
+
+    >>> uniform((2, 3), seed=0).shape
+    (2, 3)
+    """
+    dtype = _float(dtype, "uniform")
+    return jax.random.uniform(_key(seed), tuple(shape), dtype, minval, maxval)
+
+
+def randint(
+    shape: Sequence[int], minval: int, maxval: int, dtype: Any = "int32", seed: Seed = None
+) -> jax.Array:
+    """Draws integers of `[minval, maxval)`, all equally likely.
+
+    >>> bool((randint((10,), 0, 2, seed=0) < 2).all())
+    True
+    """
+    dtype = dtypes.standardize_dtype(dtype)
+    if not jnp.issubdtype(dtype, jnp.integer):
+        raise ValueError(f"random.randint draws integers. Received: dtype={dtype}")
+    return jax.random.randint(_key(seed), tuple(shape), minval, maxval, dtype)
+
+
+@op
+def categorical(
+    logits: Any, num_samples: int, dtype: Any = "int32", seed: Seed = None
+) -> jax.Array:
+    """Draws `num_samples` classes for each row of unnormalized log-probabilities.
+
+    Args:
+        logits: `(batch, classes)`.
+        num_samples: the number of draws; the output is `(batch, num_samples)`.
+        dtype: of the output.
+        seed: as for `normal`.
+
+    >>> categorical(jnp.array([[0.0, 100.0]]), 3, seed=0).tolist()
+    [[1, 1, 1]]
+    """
+    logits = array(logits)
+    if logits.ndim != 2:
+        raise ValueError(f"logits must be (batch, classes). Received: shape {logits.shape}")
+    shape = (logits.shape[0], num_samples)
+    drawn = jax.random.categorical(_key(seed), logits[..., None], axis=1, shape=shape)
+    return drawn.astype(dtypes.standardize_dtype(dtype))
+
+
+@op
+def dropout(
+    inputs: Any, rate: float, noise_shape: Sequence[int | None] | None = None, seed: Seed = None
+) -> jax.Array:
+    """Sets a share `rate` of the inputs to 0 and divides the others by `1 - rate`.
+
+    Args:
+        inputs: any shape, floating point.
+        rate: between 0 and 1.
+        noise_shape: of the mask, broadcast to the inputs'; `None` in it is the input's size.
+        seed: as for `normal`.
+
+    Raises ValueError for a rate outside of [0, 1].
+
+    >>> sorted(set(dropout(jnp.ones(100), 0.5, seed=0).tolist()))
+    [0.0, 2.0]
+    """
+    if not 0 <= rate <= 1:
+        raise ValueError(f"rate must be in [0, 1]. Received: rate={rate}")
+    inputs = array(inputs)
+    if rate == 0:
+        return inputs
+    if rate == 1:
+        return jnp.zeros_like(inputs)
+    shape = inputs.shape
+    if noise_shape is not None:
+        shape = tuple(n if s is None else s for n, s in zip(inputs.shape, noise_shape, strict=True))
+    keep = jax.random.bernoulli(_key(seed), 1.0 - rate, shape)
+    return jnp.where(keep, inputs / (1.0 - rate), jnp.zeros((), inputs.dtype))
+
+
+@op
+def shuffle(x: Any, axis: int = 0, seed: Seed = None) -> jax.Array:
+    """Puts the elements along an axis in random order, each line of them in its own.
+
+    >>> sorted(shuffle(jnp.arange(4), seed=0).tolist())
+    [0, 1, 2, 3]
+    """
+    return jax.random.permutation(_key(seed), array(x), axis, independent=True)
+
+
+def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Seed = None) -> jax.Array:
+    """Draws from gamma distributions of shape parameter `alpha` (broadcast to `shape`).
+
+    >>> bool((gamma((3,), 2.0, seed=0) > 0).all())
+    True
+    """
+    return jax.random.gamma(_key(seed), array(alpha), tuple(shape), _float(dtype, "gamma"))
+
+
+def beta(
+    shape: Sequence[int], alpha: Any, beta: Any, dtype: Any = None, seed: Seed = None
+) -> jax.Array:
+    """Draws from beta distributions of parameters `alpha` and `beta` (broadcast to `shape`).
+
+    >>> bool((beta((3,), 2.0, 1.0, seed=0) <= 1).all())
+    True
+    """
+    dtype = _float(dtype, "beta")
+    return jax.random.beta(_key(seed), array(alpha), array(beta), tuple(shape), dtype)
+
+
+def binomial(
+    shape: Sequence[int], counts: Any, probabilities: Any, dtype: Any = None, seed: Seed = None
+) -> jax.Array:
+    """Draws the number of successes in `counts` trials that succeed with `probabilities`.
+
+    >>> bool((binomial((3,), 5, 0.5, seed=0) <= 5).all())
+    True
+    """
+    dtype = _float(dtype, "binomial")
+    n, p = array(counts), array(probabilities)
+    return jax.random.binomial(_key(seed), n, p, tuple(shape), dtype)
+
+
+_functions = (
+    *(normal, truncated_normal, uniform, randint, categorical, dropout, shuffle),
+    *(gamma, beta, binomial),
+)
+registry.publish(
+    "keras.random", {"SeedGenerator": SeedGenerator, **{f.__name__: f for f in _functions}}
+)
+
+__all__ = ["SeedGenerator", *(f.__name__ for f in _functions)]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,46 @@
+"""Saving and loading models, and the registry of the objects that files may name."""
+
+from __future__ import annotations
+
+from keraslike.core import registry
+from keraslike.core.registry import (
+    custom_object_scope,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+)
+from keraslike.core.registry import deserialize as deserialize_keras_object
+from keraslike.core.registry import serialize as serialize_keras_object
+from keraslike.saving.saving_api import load_model, load_weights, save_model, save_weights
+
+CustomObjectScope = custom_object_scope
+
+__all__ = [
+    "CustomObjectScope",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
+    "load_model",
+    "load_weights",
+    "register_keras_serializable",
+    "save_model",
+    "save_weights",
+    "serialize_keras_object",
+]
+
+registry.publish(
+    "keras.saving",
+    {
+        "load_model": load_model,
+        "load_weights": load_weights,
+        "save_model": save_model,
+        "save_weights": save_weights,
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

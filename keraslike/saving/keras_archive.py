@@ -1,0 +1,190 @@
+"""The `.keras` file: a zip of `config.json`, `metadata.json` and `model.weights.h5`, as Keras's.
+
+What is read may come from anywhere, so sizes and names are checked before anything is unpacked;
+nothing is ever written from the archive to the disk. Whatever is wrong is a ValueError that names
+the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib.metadata
+import json
+import os
+import secrets
+import shutil
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any
+
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+
+# The version of Keras's format that is written here.
+KERAS_VERSION = "3.15.0"
+
+# Keras stores its members uncompressed. One that claims more than the floor, and to expand to more
+# than this many times what is there of it, is a bomb and no model that someone packed again.
+_FLOOR, _MOST_EXPANSION = 64 << 20, 100
+
+# Levels of lists and dicts in a config: models nested some sixty deep.
+_MOST_LEVELS = 200
+
+
+# -- writing ----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def replacing(path: str) -> Iterator[IO[bytes]]:
+    """A new file that takes the place of `path` when the block has ended without an error.
+
+    It is written beside the old one, which stays whole until the new one is on the disk.
+    """
+    path = os.path.realpath(path)  # a link goes on pointing to the file
+    folder, name = os.path.split(path)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"Cannot save '{name}': there is no folder '{folder}'.")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"Cannot save '{path}': it is a folder.")
+    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "x+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if os.path.exists(path):
+            shutil.copymode(path, temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(temporary)
+        raise
+
+
+def write(path: str, config: dict[str, Any], weights: Any) -> None:
+    """Writes a `.keras` file, whole or not at all.
+
+    Args:
+        path: of the file.
+        config: what `registry.serialize(model)` gives.
+        weights: the bytes of a `.weights.h5` file.
+    """
+    metadata = {
+        "keras_version": KERAS_VERSION,
+        "keraslike_version": _version(),
+        "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
+    }
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(METADATA, json.dumps(metadata))
+        archive.writestr(CONFIG, json.dumps(config))
+        archive.writestr(WEIGHTS, weights)
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("keraslike")
+    except importlib.metadata.PackageNotFoundError:  # imported from a checkout
+        return "unknown"
+
+
+# -- reading ----------------------------------------------------------------------------------
+
+
+def read(path: str) -> tuple[dict[str, Any], bytes]:
+    """The config and the bytes of the weights file in a `.keras` file."""
+    with _opened(path) as archive:
+        config = _parse(path, _member(path, archive, CONFIG))
+        return config, _member(path, archive, WEIGHTS)
+
+
+def read_weights(path: str) -> bytes:
+    """The bytes of the weights file in a `.keras` file."""
+    with _opened(path) as archive:
+        return _member(path, archive, WEIGHTS)
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
+                    raise ValueError(f"its member {name!r} points outside of it")
+            yield archive
+    except (FileNotFoundError, PermissionError, IsADirectoryError):
+        raise
+    except _Refused:
+        raise
+    except zipfile.BadZipFile as e:
+        raise _Refused(
+            f"'{path}' is no `.keras` file, or is damaged: {_looks_like(path, e)}."
+        ) from e
+    except (ValueError, OSError, EOFError, RuntimeError, zlib.error, struct.error) as e:
+        raise _Refused(f"'{path}' cannot be read as a `.keras` file: {e}.") from e
+
+
+class _Refused(ValueError):
+    """A ValueError that already names the file."""
+
+
+def _looks_like(path: str, error: Exception) -> str:
+    with open(path, "rb") as file:
+        start = file.read(8)
+    if not start:
+        return "it is empty"
+    if start == b"\x89HDF\r\n\x1a\n":
+        return (
+            "it holds HDF5. Weights alone are read by load_weights() from a name ending in "
+            "`.weights.h5`; whole models in HDF5 are not supported"
+        )
+    if start.startswith(b"PK\x03\x04"):
+        return f"it begins as a zip archive and was cut off or changed ({error})"
+    return "it is no zip archive"
+
+
+def _member(path: str, archive: zipfile.ZipFile, name: str) -> bytes:
+    members = [m for m in archive.infolist() if m.filename == name]
+    if len(members) != 1:
+        found = ", ".join(sorted(set(archive.namelist()))[:10]) or "nothing"
+        times = "no" if not members else f"{len(members)} times"
+        raise _Refused(
+            f"'{path}' is no `.keras` file that can be read here: it has {times} '{name}'. "
+            f"It holds: {found}."
+        )
+    member = members[0]
+    size, stored = member.file_size, member.compress_size
+    if stored > os.path.getsize(path) or size > max(_FLOOR, _MOST_EXPANSION * stored):
+        raise _Refused(
+            f"'{path}' is damaged or not safe to load: '{name}' says to hold {size} bytes, with "
+            f"{stored} stored for them."
+        )
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise _Refused(f"'{path}': '{name}' is packed in a way that `.keras` files are not.")
+    data = archive.read(member)
+    if len(data) != size:
+        raise _Refused(f"'{path}' is damaged: '{name}' has {len(data)} bytes instead of {size}.")
+    return data
+
+
+def _parse(path: str, data: bytes) -> dict[str, Any]:
+    try:
+        config = json.loads(data)
+    except RecursionError:
+        raise _Refused(f"'{path}': '{CONFIG}' is nested too deeply.") from None
+    except ValueError as e:
+        raise _Refused(f"'{path}': '{CONFIG}' is no JSON: {e}.") from e
+    if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
+        raise _Refused(f"'{path}': '{CONFIG}' describes no model.")
+    level = [config]
+    for _ in range(_MOST_LEVELS):
+        level = [
+            item
+            for value in level
+            for item in (value.values() if isinstance(value, dict) else value)
+            if isinstance(item, (dict, list))
+        ]
+        if not level:
+            return config
+    raise _Refused(f"'{path}': '{CONFIG}' is nested more than {_MOST_LEVELS} levels deep.")

@@ -1,0 +1,224 @@
+"""`save_model`, `load_model`, `save_weights` and `load_weights`."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from keraslike.core import registry
+from keraslike.layers.layer import Layer
+from keraslike.saving import keras_archive, weights_h5
+
+
+class _NoSuchFile(FileNotFoundError, ValueError):
+    """Python raises the one where a file is missing, Keras the other."""
+
+
+def save_model(model: Any, filepath: str | os.PathLike, overwrite: bool = True) -> None:
+    """Saves a model to a `.keras` file: its config, weights, random streams and optimizer.
+
+    The file is Keras 3's own: Keras reads it, and training goes on in either where it stopped. It
+    is written beside an old one of the same name, which is replaced when all is on the disk.
+
+    Args:
+        model: a model; one that is not built yet is saved without weights, with a warning.
+        filepath: a path ending in `.keras`.
+        overwrite: whether an existing file may be replaced without asking.
+
+    Raises ValueError for another ending, TypeError for a model that holds what no file can.
+
+    >>> import keraslike, os, tempfile
+    >>> model = keraslike.Sequential([keraslike.Input((2,)), keraslike.layers.Dense(1)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(model, os.path.join(folder, "model.keras"))
+    ...     again = load_model(os.path.join(folder, "model.keras"))
+    >>> bool((again.get_weights()[0] == model.get_weights()[0]).all())
+    True
+    """
+    path = _path(filepath)
+    if not isinstance(model, Layer):
+        raise TypeError(f"save_model() saves models. Received: model={model!r}")
+    if not path.endswith(".keras"):
+        raise ValueError(_unsupported(path, "save_model() writes", "`.keras`"))
+    if not model.built:
+        warnings.warn(
+            f"The model '{model.name}' is saved without weights: it has none before it is built "
+            "or called on data.",
+            stacklevel=2,
+        )
+    if not _may_write(path, overwrite):
+        return
+    with registry.sharing():
+        # Twice, for a user's get_config() may hold what is not plain.
+        config = registry.serialize(registry.serialize(model))
+    keras_archive.write(path, config, _to_h5(model))
+
+
+def load_model(
+    filepath: str | os.PathLike,
+    custom_objects: dict[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> Any:
+    """The model in a `.keras` file, whether keraslike or Keras 3 wrote it.
+
+    Nothing in the file is run: classes and functions come from keraslike's public names, from
+    what is registered and from `custom_objects`.
+
+    Args:
+        filepath: a path ending in `.keras`.
+        custom_objects: name -> class or function, for those that are your own.
+        compile: whether to compile the model as it was, and to restore the optimizer's state.
+        safe_mode: `False` reads the bytecode of lambdas. Only for files you trust.
+
+    Raises FileNotFoundError where there is no file; ValueError for one that is damaged, foreign or
+    whose weights do not fit; TypeError where `custom_objects` lacks a name.
+    """
+    path = _path(filepath)
+    _check_exists(path)
+    if not path.endswith(".keras"):
+        raise ValueError(_unsupported(path, "load_model() reads", "`.keras`"))
+    config, weights = keras_archive.read(path)
+    if not compile:
+        config["compile_config"] = None
+    with _naming(path), registry.sharing():
+        model = registry.deserialize(config, custom_objects, safe_mode)
+    if not isinstance(model, Layer):
+        raise ValueError(f"'{path}' holds a {config['class_name']}, which is no model.")
+    with registry.custom_object_scope(custom_objects or {}), _h5(io.BytesIO(weights), path) as file:
+        weights_h5.load(model, weights_h5.Reader(file, path))
+    return model
+
+
+def save_weights(model: Any, filepath: str | os.PathLike, overwrite: bool = True) -> None:
+    """Saves a model's weights, random streams and optimizer state to a `.weights.h5` file.
+
+    Args:
+        model: a model that is built.
+        filepath: a path ending in `.weights.h5`.
+        overwrite: whether an existing file may be replaced without asking.
+
+    Raises ValueError for another ending or a model without weights.
+    """
+    path = _path(filepath)
+    if not path.endswith(".weights.h5"):
+        raise ValueError(_unsupported(path, "save_weights() writes", "`.weights.h5`"))
+    _check_built(model, "save")
+    if not _may_write(path, overwrite):
+        return
+    with keras_archive.replacing(path) as file:
+        file.write(_to_h5(model))
+
+
+def load_weights(model: Any, filepath: str | os.PathLike, skip_mismatch: bool = False) -> None:
+    """Loads the weights in a `.weights.h5` or `.keras` file into a model of the same structure.
+
+    Args:
+        model: a model that is built.
+        filepath: a path ending in `.weights.h5` or `.keras`.
+        skip_mismatch: leave weights that do not fit as they are, with a warning for each.
+
+    Raises FileNotFoundError where there is no file; ValueError, having changed nothing, for one
+    that is damaged or whose weights do not fit.
+    """
+    path = _path(filepath)
+    _check_exists(path)
+    _check_built(model, "load")
+    if path.endswith(".keras"):
+        source: Any = io.BytesIO(keras_archive.read_weights(path))
+    elif path.endswith(".weights.h5"):
+        source = path
+    else:
+        raise ValueError(_unsupported(path, "load_weights() reads", "`.weights.h5` and `.keras`"))
+    with _h5(source, path) as file:
+        weights_h5.load(model, weights_h5.Reader(file, path), skip_mismatch)
+
+
+# -- what they share --------------------------------------------------------------------------
+
+
+def _path(filepath: Any) -> str:
+    try:
+        path = os.fspath(filepath)
+    except TypeError:
+        path = None
+    if not isinstance(path, str):
+        raise TypeError(f"filepath must be a path. Received: filepath={filepath!r}")
+    return path
+
+
+def _unsupported(path: str, does: str, endings: str) -> str:
+    legacy = (
+        " The older HDF5 format is not supported yet." if path.endswith((".h5", ".hdf5")) else ""
+    )
+    return f"{does} files whose name ends in {endings}.{legacy} Received: filepath={path!r}"
+
+
+def _check_exists(path: str) -> None:
+    if not os.path.exists(path):
+        raise _NoSuchFile(f"File not found: there is no file '{path}'.")
+    if os.path.isdir(path):
+        raise ValueError(f"'{path}' is a folder; a `.keras` or `.weights.h5` file was expected.")
+
+
+def _check_built(model: Any, verb: str) -> None:
+    if not isinstance(model, Layer):
+        raise TypeError(f"Expected a model or a layer. Received: model={model!r}")
+    if not model.built:
+        raise ValueError(
+            f"The model '{model.name}' has no weights to {verb} yet: call it on data or "
+            "build(input_shape) first."
+        )
+
+
+def _may_write(path: str, overwrite: bool) -> bool:
+    if overwrite or not os.path.exists(path):
+        return True
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise FileExistsError(f"'{path}' exists, and overwrite=False was given.")
+    return input(f"'{path}' exists. Replace it? [y/n] ").strip().lower() in ("y", "yes")
+
+
+def _to_h5(model: Any) -> memoryview:
+    """The bytes of a model's weights file."""
+    import h5py
+
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        weights_h5.write(model, file)
+    return buffer.getbuffer()
+
+
+@contextlib.contextmanager
+def _h5(source: Any, path: str) -> Iterator[Any]:
+    """An `h5py.File`; what h5py says of damage becomes a ValueError that names the file."""
+    import h5py
+
+    try:
+        with h5py.File(source, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError) as e:
+        raise ValueError(f"The weights in '{path}' are damaged or no HDF5: {e}") from e
+
+
+@contextlib.contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Errors from making the model say which file it comes from."""
+    try:
+        yield
+    except RecursionError as e:
+        raise ValueError(f"'{path}' could not be loaded: it is nested too deeply.") from e
+    except (TypeError, ValueError) as e:
+        if type(e) not in (TypeError, ValueError):
+            raise
+        raise type(e)(f"'{path}' could not be loaded. {e}") from e
+    except (KeyError, AttributeError, IndexError) as e:
+        raise ValueError(
+            f"'{path}' could not be loaded: its config is not one that keraslike can read "
+            f"({type(e).__name__}: {e})."
+        ) from e

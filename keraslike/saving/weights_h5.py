@@ -1,0 +1,430 @@
+"""The layout of a weights file: objects by the attributes that hold them, and back.
+
+Keras's layout, so that either side reads the other's files. Every object has a group named by the
+way to it from the model: an attribute's name, and inside a container the snake-case name of the
+object's class, numbered (`blocks/dense_1`). Its own arrays lie in `<group>/vars`, numbered too,
+those that train first. An object that can be reached in two ways is stored at the first:
+`layers` comes before all else in Sequential and Functional models; then attributes in the
+alphabet's order, private ones last. Metrics keep no state in a file.
+
+Beyond what Keras writes, and passed over by it when it reads: random streams
+(`<layer>/seed_generator/vars/0`), and modules of plain flax.nnx, whose arrays go by their
+attributes' names (`<module>/vars/linear.kernel`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+from flax import nnx
+
+from keraslike.core import base, lowering
+from keraslike.core.rng import SeedGenerator
+from keraslike.core.variable import Variable
+from keraslike.layers.layer import Layer
+from keraslike.models import Sequential
+from keraslike.optimizers import Optimizer
+
+_CONTAINERS = (list, tuple, dict, nnx.List, nnx.Dict)
+
+# What a compressed dataset can expand to at most: deflate reaches 1032 to 1.
+_MOST_EXPANSION = 1100
+
+
+# -- the walk ---------------------------------------------------------------------------------
+
+
+def walk(root: Any) -> Iterator[tuple[str, Any]]:
+    """`(group, object)` of an object and all below it, each object once; the root's is `""`.
+
+    >>> class Block(Layer):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.steps = [Layer(), {"last": Layer()}]
+    ...         self.again = self.steps[0]
+    >>> [path for path, _ in walk(Block())]
+    ['', 'again', 'steps/container/layer']
+    """
+    return _walk(root, "", set())
+
+
+def _walk(obj: Any, path: str, visited: set[int]) -> Iterator[tuple[str, Any]]:
+    if id(obj) in visited:
+        return
+    visited.add(id(obj))
+    yield path, obj
+    if not isinstance(obj, base.Object):  # of flax: stored as one, whatever is inside
+        visited.update(map(id, base.iter_objects(obj)))
+        return
+    for name, child in _children(obj):
+        yield from _enter(child, f"{path}/{name}" if path else name, visited, set())
+
+
+def _enter(
+    value: Any, path: str, visited: set[int], containers: set[int]
+) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, _CONTAINERS):
+        if id(value) in containers:  # it holds itself
+            return
+        containers.add(id(value))
+        used: dict[str, int] = {}
+        for item in list(value.values() if isinstance(value, (dict, nnx.Dict)) else value):
+            if isinstance(item, _CONTAINERS):
+                name = "container"
+            elif _is_saveable(item):
+                name = base.to_snake_case(type(item).__name__)
+            else:
+                continue
+            used[name] = number = used.get(name, -1) + 1
+            name = f"{name}_{number}" if number else name
+            yield from _enter(item, f"{path}/{name}", visited, containers)
+    elif _is_saveable(value):
+        yield from _walk(value, path, visited)
+
+
+def _is_saveable(value: Any) -> bool:
+    return isinstance(value, nnx.Pytree) and not isinstance(value, nnx.Variable)
+
+
+def _children(obj: base.Object) -> Iterator[tuple[str, Any]]:
+    names = {name for name, _ in obj._attributes()}
+    for cls in type(obj).__mro__:  # a user's property may give an object its name in the file
+        if not base._is_ours(cls) and not cls.__module__.startswith(("flax.", "builtins")):
+            names.update(vars(cls))
+    names.update(n for n in _OF_MODELS if hasattr(obj, n))
+    names = {n for n in names if not n.startswith("__") and n not in _NEVER}
+    if isinstance(obj, Sequential) or getattr(obj, "_graph", None) is not None:
+        yield "layers", obj.layers
+        names -= {"layers", "_layers", "_operations"}
+    order = sorted(names, key=lambda n: f"~{n}" if n.startswith("_") else n)
+    for name in order:
+        try:
+            child = getattr(obj, name)
+        except Exception:  # a property that cannot answer holds nothing to save
+            continue
+        yield name, child
+
+
+# What a model has, whether or not it is in its tree.
+_OF_MODELS = ("layers", "loss", "metrics", "optimizer")
+
+# Attributes that hold nothing of their own: what is in them has its place elsewhere.
+_NEVER = frozenset(dir(Layer)) | {"_weights"}
+
+
+# -- what an object keeps of its own ----------------------------------------------------------
+
+
+def _own_variables(obj: Any) -> dict[str, nnx.Variable]:
+    """An object's own Variables by the names of their arrays in its group."""
+    if isinstance(obj, Optimizer):
+        own = list(obj.variables)
+    elif isinstance(obj, SeedGenerator):
+        own = [obj.state]
+    elif isinstance(obj, Layer):
+        found: dict[str, nnx.Variable] = {}
+        Layer.save_own_variables(obj, found)
+        return found
+    elif isinstance(obj, base.Object):
+        own = []
+    else:
+        flat = nnx.to_flat_state(nnx.state(obj))
+        return {".".join(map(str, path)): variable for path, variable in flat}
+    return {str(i): v for i, v in enumerate(own)}
+
+
+def _own_method(obj: Any, name: str) -> Any:
+    """`save_own_variables` or `load_own_variables`, where a class has one of its own."""
+    method = getattr(type(obj), name, None)
+    return None if method is None or method is getattr(Layer, name) else getattr(obj, name)
+
+
+def _is_key(value: Any) -> bool:
+    return jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+
+
+def _to_numpy(value: Any) -> np.ndarray:
+    if isinstance(value, nnx.Variable):
+        value = value._raw_value
+    if isinstance(value, jax.Array) and _is_key(value):
+        value = jax.random.key_data(value)
+    return np.asarray(value)
+
+
+def _shape_of(variable: nnx.Variable) -> tuple[int, ...]:
+    value = variable._raw_value
+    return tuple(jax.random.key_data(value).shape if _is_key(value) else value.shape)
+
+
+def _assign(variable: nnx.Variable, value: np.ndarray) -> None:
+    raw = variable._raw_value
+    array = jnp.array(value, copy=True)  # a buffer of its own: a step may donate it
+    if isinstance(variable, Variable):
+        variable.assign(array)
+    elif _is_key(raw):
+        variable.set_value(jax.random.wrap_key_data(array, impl=jax.random.key_impl(raw)))
+    else:
+        variable.set_value(array.astype(raw.dtype))
+
+
+# -- writing ----------------------------------------------------------------------------------
+
+
+def write(root: Any, file: Any) -> None:
+    """Writes the arrays of an object and of all below it into an open `h5py.File`."""
+    for path, obj in walk(root):
+        save_own_variables = _own_method(obj, "save_own_variables")
+        own: dict[str, Any] = {}
+        if save_own_variables is not None:
+            save_own_variables(own)
+        else:
+            own.update(_own_variables(obj))
+        name = getattr(obj, "name", None) if isinstance(obj, (Layer, Optimizer)) else None
+        if not own and not isinstance(name, str):
+            continue
+        group = file.require_group(f"{path}/vars" if path else "vars")
+        if isinstance(name, str):
+            group.attrs["name"] = str(name)
+        for key, value in own.items():
+            array = _to_numpy(value)
+            dataset = group.create_dataset(str(key), data=array)
+            if array.dtype.kind == "V":  # bfloat16 and its kin, which HDF5 has no name for
+                dataset.attrs["dtype"] = array.dtype.name
+
+
+# -- reading ----------------------------------------------------------------------------------
+
+
+class Reader:
+    """Arrays out of a weights file that may come from anywhere.
+
+    Only groups and datasets that lie in the file itself are read: no link is followed and no
+    outside storage. A dataset that says to be larger than what is stored for it could hold is
+    refused before memory is set aside for it.
+
+    Args:
+        file: an open `h5py.File`.
+        label: what errors call the file.
+    """
+
+    def __init__(self, file: Any, label: str):
+        self.file, self.label = file, label
+
+    def own(self, path: str) -> dict[str, Any]:
+        """The datasets in `<path>/vars` by name; none where there is no such group."""
+        parts = [*path.split("/"), "vars"] if path else ["vars"]
+        group = self._group(parts)
+        if group is None and "_layer_checkpoint_dependencies" in self.file:  # Keras 2.13
+            parts = ["_layer_checkpoint_dependencies" if p == "layers" else p for p in parts]
+            group = self._group(parts)
+        return {} if group is None else {k: self._dataset(group, k) for k in group}
+
+    def _group(self, parts: list[str]) -> Any:
+        group = self.file
+        for part in parts:
+            if part not in group:
+                return None
+            group = self._child(group, part, "Group")
+        return group
+
+    def _child(self, group: Any, name: str, kind: str) -> Any:
+        import h5py
+
+        where = f"{group.name.rstrip('/')}/{name}".lstrip("/")
+        link = group.get(name, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise ValueError(
+                f"'{self.label}' is not safe to load: '{where}' is a link ({type(link).__name__}) "
+                "to data elsewhere."
+            )
+        child = group[name]
+        if not isinstance(child, getattr(h5py, kind)):
+            raise ValueError(
+                f"'{self.label}' is no weights file: '{where}' should be a {kind.lower()} and is "
+                f"a {type(child).__name__.lower()}."
+            )
+        return child
+
+    def _dataset(self, group: Any, name: str) -> Any:
+        dataset = self._child(group, name, "Dataset")
+        where = dataset.name.lstrip("/")
+        if dataset.external or dataset.is_virtual:
+            raise ValueError(
+                f"'{self.label}' is not safe to load: the data of '{where}' lies outside the file."
+            )
+        if dataset.dtype.kind not in "biufcV" or dataset.dtype.fields or dataset.shape is None:
+            raise ValueError(
+                f"'{self.label}' is no weights file: '{where}' holds {dataset.dtype}, not numbers."
+            )
+        declared = math.prod(dataset.shape) * dataset.dtype.itemsize
+        stored = dataset.id.get_storage_size()
+        if declared > stored * (_MOST_EXPANSION if dataset.chunks else 1):
+            raise ValueError(
+                f"'{self.label}' is damaged or not safe to load: '{where}' says to hold {declared} "
+                f"bytes, but {stored} are stored for it."
+            )
+        return dataset
+
+
+def _read(dataset: Any) -> np.ndarray:
+    array = dataset[()]
+    name = dataset.attrs.get("dtype") if array.dtype.kind == "V" else None
+    if isinstance(name, str) and hasattr(ml_dtypes, name):
+        return np.asarray(array).view(getattr(ml_dtypes, name))
+    return np.asarray(array)
+
+
+class _Store(Mapping[str, np.ndarray]):
+    """What a class's own `load_own_variables` is given: arrays by name, read when asked for."""
+
+    def __init__(self, datasets: dict[str, Any]):
+        self._datasets = datasets
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        return _read(self._datasets[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._datasets)
+
+    def __len__(self) -> int:
+        return len(self._datasets)
+
+
+def load(root: Any, reader: Reader, skip_mismatch: bool = False) -> None:
+    """Gives an object and all below it the arrays of a file.
+
+    Args:
+        root: a model or layer whose weights exist.
+        reader: of the file.
+        skip_mismatch: leave weights that do not fit as they are, with a warning for each.
+
+    Raises ValueError, having changed nothing, where a weight is missing or of another shape; the
+    message names each, with what was expected and what was found.
+    """
+    fitting: list[tuple[str, nnx.Variable, Any]] = []
+    own_methods: list[tuple[str, Any, dict[str, Any]]] = []
+    problems: list[str] = []
+    places: set[str] = set()
+    for path, obj in walk(root):
+        places.add(path)
+        stored = reader.own(path)
+        load_own_variables = _own_method(obj, "load_own_variables")
+        if load_own_variables is not None:
+            own_methods.append((path, load_own_variables, stored))
+            continue
+        if isinstance(obj, Optimizer):
+            own = _of_optimizer(obj, root, stored)
+        elif isinstance(obj, SeedGenerator) and not stored:
+            continue  # Keras's files have no random streams
+        else:
+            own = _own_variables(obj)
+        for key, variable in own.items():
+            where = _where(path, key, variable)
+            if key not in stored:
+                problems.append(f"{where}: expected shape {_shape_of(variable)}, found none")
+            elif tuple(stored[key].shape) != _shape_of(variable):
+                found = tuple(stored[key].shape)
+                problems.append(f"{where}: expected shape {_shape_of(variable)}, found {found}")
+            else:
+                fitting.append((where, variable, stored[key]))
+        problems.extend(
+            f"{_where(path, key)}: expected none, found shape {tuple(stored[key].shape)}"
+            for key in stored
+            if key not in own
+            if not isinstance(obj, Optimizer)
+        )
+    if problems and not skip_mismatch:
+        raise ValueError(_misfit(root, reader, problems))
+    with _all_or_nothing(root):
+        for where, variable, dataset in fitting:
+            try:
+                _assign(variable, _read(dataset))
+            except TypeError as e:
+                problems.append(f"{where}: {e}")
+        for path, load_own_variables, stored in own_methods:
+            try:
+                load_own_variables(_Store(stored))
+            except Exception as e:
+                problems.append(f"{_where(path)}: {type(e).__name__}: {e}")
+        if problems and not skip_mismatch:
+            raise ValueError(_misfit(root, reader, problems))
+    for problem in problems:
+        warnings.warn(f"Left as it was, '{reader.label}' having no match: {problem}", stacklevel=4)
+    _warn_of_unused(reader, places)
+
+
+def _where(path: str, key: str = "", variable: Any = None) -> str:
+    where = "/".join(part for part in (path, "vars", key) if part)
+    name = getattr(variable, "path", "")
+    return f"{where} ({name})" if name else where
+
+
+def _misfit(root: Any, reader: Reader, problems: list[str]) -> str:
+    shown = "\n".join(f"  {p}" for p in problems[:10])
+    more = f"\n  and {len(problems) - 10} more" if len(problems) > 10 else ""
+    unbuilt = ""
+    if not getattr(root, "built", True):
+        unbuilt = (
+            f" The weights of '{root.name}' do not exist yet: its build() was not called, or "
+            "build_from_config() does not make them."
+        )
+    return (
+        f"The weights in '{reader.label}' do not fit {root!r}, which was left as it was."
+        f"{unbuilt}\n{shown}{more}"
+    )
+
+
+def _of_optimizer(optimizer: Any, root: Any, stored: dict[str, Any]) -> dict[str, nnx.Variable]:
+    """The optimizer's Variables that a file's arrays are for."""
+    if len(stored) > len(optimizer.variables) and not optimizer.built:
+        optimizer.build(root.trainable_variables)
+    own = _own_variables(optimizer)
+    if len(stored) == len(own) or not stored:
+        return own if stored else {}
+    # Saved before the first step: a step count and a learning rate, no moments yet.
+    first = {k: v for k, v in own.items() if k in stored}
+    if len(first) == len(stored) <= 2 and all(d.shape == () for d in stored.values()):
+        return first
+    warnings.warn(
+        f"The optimizer '{optimizer.name}' starts afresh: it has {len(own)} variables and the "
+        f"file has {len(stored)}.",
+        stacklevel=5,
+    )
+    return {}
+
+
+@contextlib.contextmanager
+def _all_or_nothing(root: Any) -> Iterator[None]:
+    variables = base.variables_of(*(obj for _, obj in walk(root)))
+    before = lowering.values_of(variables)
+    try:
+        yield
+    except BaseException:
+        lowering.write(variables, before)
+        raise
+
+
+def _warn_of_unused(reader: Reader, places: set[str]) -> None:
+    """Says which weights of the file the model has no place for."""
+    unused: list[str] = []
+
+    def visit(name: str, item: Any) -> None:
+        path, _, last = name.rpartition("/")
+        if last == "vars" and path not in places and hasattr(item, "keys") and len(item):
+            unused.append(path)
+
+    reader.file.visititems(visit)  # which follows no soft or external links
+    unused = [p for p in unused if p.partition("/")[0] not in ("optimizer", "vars")]
+    if unused and not any(p.startswith("_layer_checkpoint_dependencies") for p in unused):
+        warnings.warn(
+            f"'{reader.label}' has weights that the model has no place for: {', '.join(unused)}",
+            stacklevel=4,
+        )

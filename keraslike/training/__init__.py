@@ -1,0 +1,1 @@
+"""Compile, data, the compiled loop and callbacks."""

@@ -1,0 +1,337 @@
+"""From what the user passes as data to batches: arrays, dicts, generators, `PyDataset`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.core import dtypes, rng
+
+Batch = tuple[Any, Any, Any]  # x, y, sample_weight
+
+
+def unpack_x_y_sample_weight(data: Any) -> Batch:
+    """`(x, y, sample_weight)` from `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`."""
+    if isinstance(data, list):
+        data = tuple(data)
+    if not isinstance(data, tuple):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        raise ValueError(
+            "A batch must be x, (x,), (x, y) or (x, y, sample_weight). "
+            f"Received a tuple of {len(data)}."
+        )
+    return (*data, None, None)[:3]  # type: ignore[return-value]
+
+
+def to_array(value: Any, name: str) -> Any:
+    """Data as an array of a dtype that JAX computes in; raises ValueError for what has none."""
+    if hasattr(value, "numpy") and not isinstance(value, np.ndarray):  # torch, tf, a Variable
+        value = value.numpy()
+    elif hasattr(value, "to_numpy"):  # pandas
+        value = value.to_numpy()
+    if isinstance(value, jax.Array):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind in "OUSV":
+        raise ValueError(f"{name} must hold numbers. Received an array of dtype {array.dtype}.")
+    if array.dtype == np.float64:
+        return array.astype(dtypes.floatx())
+    if array.dtype == np.int64:
+        return array.astype(np.int32)
+    return array
+
+
+def _is_tree(value: Any) -> bool:
+    """Whether a list or dict is a structure of arrays, rather than one array in Python's form."""
+    if isinstance(value, dict):
+        return True
+    return isinstance(value, (list, tuple)) and any(hasattr(v, "shape") for v in value)
+
+
+def to_arrays(value: Any, name: str) -> Any:
+    """Every array in a structure made ready by `to_array`."""
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return {k: to_arrays(v, f"{name}[{k!r}]") for k, v in value.items()}
+    if _is_tree(value):
+        return type(value)(to_arrays(v, f"{name}[{i}]") for i, v in enumerate(value))
+    return to_array(value, name)
+
+
+def _check(value: Any, name: str) -> None:
+    for path, array in jax.tree_util.tree_leaves_with_path(value):
+        where = name + jax.tree_util.keystr(path)
+        if array.size == 0 or not array.ndim:
+            raise ValueError(f"{where} is empty. Received an array of shape {array.shape}.")
+        # One sum finds a NaN faster than a mask does; only then are they counted.
+        if dtypes.is_float(array.dtype) and bool(jnp.isnan(_sum(array))):
+            bad = int(np.isnan(np.asarray(array, dtype="float32")).sum())
+            if bad:
+                raise ValueError(
+                    f"{where} holds {bad} NaN values in {array.size}: clean the data first."
+                )
+
+
+def _sum(array: Any) -> Any:
+    with np.errstate(all="ignore"):
+        return array.sum()
+
+
+def class_weights_of(y: Any, class_weight: dict[int, float]) -> np.ndarray:
+    """The weight of each sample from the weight of its class; 1 for classes not named.
+
+    >>> class_weights_of(np.array([0, 1, 2]), {1: 5.0}).tolist()
+    [1.0, 5.0, 1.0]
+    """
+    y = np.asarray(y)
+    if y.ndim > 1 and y.shape[-1] > 1:
+        y = y.argmax(axis=-1)
+    y = np.round(y.reshape(len(y), -1)[:, 0]).astype(int)
+    weights = np.ones(max(int(y.max(initial=0)), *map(int, class_weight)) + 1, dtype="float32")
+    for label, weight in class_weight.items():
+        weights[int(label)] = weight
+    return weights[y]
+
+
+class ArrayData:
+    """Arrays in memory, cut into batches along their first axis.
+
+    Args:
+        data: `(x, y, sample_weight)`, each a structure of arrays or `None`.
+        batch_size: samples a step; the last batch holds what is left.
+        shuffle: whether each epoch takes the samples in a new order.
+    """
+
+    def __init__(
+        self,
+        data: Batch,
+        batch_size: int = 32,
+        shuffle: bool = False,
+        names: tuple[str, str, str] = ("x", "y", "sample_weight"),
+    ):
+        if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)):
+            raise ValueError(f"batch_size must be an integer. Received: {batch_size!r}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1. Received: {batch_size}")
+        self.batch_size, self.shuffle = int(batch_size), shuffle
+        self.data: Batch = tuple(to_arrays(d, n) for d, n in zip(data, names))  # type: ignore
+        for value, name in zip(self.data, names):
+            _check(value, name)
+        sizes = {
+            name + jax.tree_util.keystr(path): array.shape[0]
+            for value, name in zip(self.data, names)
+            for path, array in jax.tree_util.tree_leaves_with_path(value)
+        }
+        if not sizes:
+            raise ValueError(f"{names[0]} holds no arrays.")
+        if len(set(sizes.values())) > 1:
+            listed = ", ".join(f"{k}: {v}" for k, v in sizes.items())
+            raise ValueError(f"All arrays must have the same number of samples. Received {listed}.")
+        self.num_samples = next(iter(sizes.values()))
+        self.steps = math.ceil(self.num_samples / self.batch_size)
+        self._generator = np.random.default_rng(rng.make_seed()) if shuffle else None
+
+    def order(self) -> np.ndarray | None:
+        """The order of the samples in the next epoch; `None` for the one they are in."""
+        if self._generator is None:
+            return None
+        return self._generator.permutation(self.num_samples).astype(np.int32)
+
+    def example(self) -> Batch:
+        """The shapes and dtypes of a batch."""
+        n = min(self.batch_size, self.num_samples)
+        return jax.tree.map(lambda a: jax.ShapeDtypeStruct((n, *a.shape[1:]), a.dtype), self.data)
+
+    def nbytes(self) -> int:
+        return sum(a.nbytes for a in jax.tree.leaves(self.data))
+
+    def batches(self) -> Iterator[Batch]:
+        """One epoch of batches on the host."""
+        order = self.order()
+        for start in range(0, self.num_samples, self.batch_size):
+            rows: Any = slice(start, start + self.batch_size)
+            if order is not None:
+                rows = order[rows]
+            yield jax.tree.map(lambda a, rows=rows: a[rows], self.data)
+
+
+class StreamData:
+    """Batches that somebody else makes: a generator, a `PyDataset`, a loader.
+
+    Args:
+        source: an iterable of batches; a `PyDataset` is asked for each batch by its number.
+        steps: batches an epoch; needed for a generator that never ends.
+        class_weight: class -> weight, multiplied into each batch's sample weights.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        steps: int | None = None,
+        class_weight: dict[int, float] | None = None,
+        shuffle: bool = True,
+    ):
+        self.source, self.class_weight, self.shuffle = source, class_weight, shuffle
+        self._iterator: Iterator | None = None
+        self._peeked: list[Any] = []
+        self._is_dataset = isinstance(source, PyDataset)
+        length = source.num_batches if self._is_dataset else None
+        if length is None and hasattr(source, "__len__"):
+            length = len(source)
+        self.steps: int | None = steps if steps is not None else length
+        # A generator goes on where it was at the last epoch; anything else starts anew.
+        self._once = iter(source) is source if not self._is_dataset else False
+        self._fixed_steps = steps is not None
+
+    def example(self) -> Batch:
+        """The shapes and dtypes of the first batch (which is kept for the epoch)."""
+        if not self._peeked:
+            if self._iterator is None:
+                self._iterator = self._start()
+            try:
+                self._peeked.append(self._ready(next(self._iterator)))
+            except StopIteration:
+                raise ValueError("x gives no batches: the generator is empty.") from None
+        return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), self._peeked[0])
+
+    def _start(self) -> Iterator:
+        if not self._is_dataset:
+            return iter(self.source)
+        return self._dataset_batches()
+
+    def _dataset_batches(self) -> Iterator:
+        source = self.source
+        n = source.num_batches
+        order: Any = range(n)
+        if self.shuffle:
+            order = np.random.default_rng(rng.make_seed()).permutation(n)
+        for i in order:
+            yield source[int(i)]
+
+    def _ready(self, batch: Any) -> Batch:
+        x, y, weight = unpack_x_y_sample_weight(batch)
+        if self.class_weight is not None:
+            by_class = class_weights_of(y, self.class_weight)
+            weight = by_class if weight is None else weight * by_class
+        return tuple(  # type: ignore[return-value]
+            to_arrays(v, n) for v, n in zip((x, y, weight), ("x", "y", "sample_weight"))
+        )
+
+    def batches(self) -> Iterator[Batch]:
+        """One epoch of batches."""
+        count = 0
+        while self.steps is None or not self._fixed_steps or count < self.steps:
+            if self._peeked:
+                batch = self._peeked.pop()
+            else:
+                if self._iterator is None:
+                    self._iterator = self._start()
+                try:
+                    batch = self._ready(next(self._iterator))
+                except StopIteration:
+                    self._iterator = None
+                    if self._fixed_steps and count and not self._once:
+                        continue  # start over: more steps were asked for than one pass has
+                    break
+            count += 1
+            yield batch
+        if not self._once and not self._fixed_steps:
+            self._iterator = None
+        if self._is_dataset:
+            self.source.on_epoch_end()
+
+
+class PyDataset:
+    """A dataset that makes each batch when asked for its number; to be subclassed.
+
+    A subclass has `__len__` (batches an epoch) and `__getitem__(index)` (a batch); it may have
+    `on_epoch_end`.
+
+    >>> class Squares(PyDataset):
+    ...     def __len__(self):
+    ...         return 2
+    ...     def __getitem__(self, index):
+    ...         x = np.arange(4.0)[:, None] + 4 * index
+    ...         return x, x**2
+    >>> Squares().num_batches
+    2
+    """
+
+    def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10):
+        self.workers, self.use_multiprocessing = workers, use_multiprocessing
+        self.max_queue_size = max_queue_size
+
+    def __getitem__(self, index: int) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} has no __getitem__() method.")
+
+    @property
+    def num_batches(self) -> int:
+        return len(self)  # type: ignore[arg-type]
+
+    def on_epoch_begin(self) -> None:
+        """Called at the beginning of every epoch."""
+
+    def on_epoch_end(self) -> None:
+        """Called at the end of every epoch."""
+
+
+def adapt(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    batch_size: int | None = None,
+    steps: int | None = None,
+    shuffle: bool = False,
+    class_weight: dict[int, float] | None = None,
+    names: tuple[str, str, str] = ("x", "y", "sample_weight"),
+) -> ArrayData | StreamData:
+    """The data source for what a user passed; raises ValueError for what cannot be one."""
+    streams = isinstance(x, PyDataset) or (
+        not hasattr(x, "shape")
+        and not _is_tree(x)
+        and not isinstance(x, (list, tuple))
+        and hasattr(x, "__iter__")
+        and not hasattr(x, "__array__")
+    )
+    if x is None:
+        raise ValueError(f"{names[0]} is missing: pass arrays, a generator or a PyDataset.")
+    if streams:
+        for value, name in ((y, names[1]), (sample_weight, names[2])):
+            if value is not None:
+                raise ValueError(
+                    f"{name} cannot be given when {names[0]} is a generator or dataset: "
+                    "its batches hold it."
+                )
+        return StreamData(x, steps, class_weight, shuffle=bool(shuffle))
+    if class_weight is not None:
+        if y is None:
+            raise ValueError("class_weight needs y.")
+        by_class = class_weights_of(y, class_weight)
+        sample_weight = by_class if sample_weight is None else np.asarray(sample_weight) * by_class
+    return ArrayData((x, y, sample_weight), 32 if batch_size is None else batch_size, bool(shuffle), names)
+
+
+def split(arrays: Batch, validation_split: float) -> tuple[Batch, Batch]:
+    """The first part of the samples and the last `validation_split` of them."""
+    if not 0 < validation_split < 1:
+        raise ValueError(
+            f"validation_split must be between 0 and 1. Received: {validation_split}"
+        )
+    ready = tuple(to_arrays(a, n) for a, n in zip(arrays, ("x", "y", "sample_weight")))
+    n = jax.tree.leaves(ready)[0].shape[0]
+    at = math.floor(n * (1.0 - validation_split))
+    if at == 0 or at == n:
+        raise ValueError(
+            f"validation_split={validation_split} of {n} samples leaves nothing to "
+            f"{'train' if at == 0 else 'validate'} on."
+        )
+    cut: Callable = lambda rows: jax.tree.map(lambda a: a[rows], ready)  # noqa: E731
+    return cut(slice(None, at)), cut(slice(at, None))

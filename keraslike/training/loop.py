@@ -1,0 +1,275 @@
+"""The compiled steps: model, loss, metrics and optimizer lowered once to one XLA program.
+
+A dispatch takes the state as a flat tuple of arrays, which are donated, runs one step or several,
+and what it returns is written back into the Variables before anything else happens. Data that fits
+stays on the device: a step cuts its own batch out of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import errors
+
+from keraslike.core import base, lowering, rng
+from keraslike.training.data import ArrayData, Batch, StreamData
+
+# Dispatches that may be under way at once: enough to hide Python's time, few enough that Ctrl-C
+# and memory do not suffer.
+_IN_FLIGHT = 8
+# The part of the device's memory that a data set may take to stay there for a whole `fit`.
+_RESIDENT_SHARE = 0.25
+_RESIDENT_BYTES = 2 << 30  # where the device does not say how much memory it has
+
+
+class Program:
+    """One step of a model, lowered over its state and compiled when first run.
+
+    Args:
+        step: a stateful function of a batch that returns a structure of arrays.
+        roots: the objects whose state it may read and change.
+        fixed: Variables among that state which it only reads: they are not donated.
+        jit: `False` runs the step as plain Python, for debugging.
+        stack: whether a dispatch of several steps gives all their results, or the last one's.
+    """
+
+    def __init__(
+        self,
+        step: Callable,
+        roots: list[Any],
+        fixed: list[Any],
+        jit: bool = True,
+        stack: bool = False,
+    ):
+        self.roots, self.step, self.jit, self.stack = roots, step, jit, stack
+        self._fixed_ids = {id(v) for v in fixed}
+        self._compiled: dict[Any, Callable] = {}
+        self._collect()
+
+    def _collect(self) -> None:
+        every = base.variables_of(*self.roots)
+        self.fixed = [v for v in every if id(v) in self._fixed_ids]
+        self.state = [v for v in every if id(v) not in self._fixed_ids]
+        self.key = _key(every)
+        run = lowering.lower(self.step, [*self.state, *self.fixed], self.roots)
+        n = len(self.state)
+
+        def pure(state: tuple, fixed: tuple, batch: Any) -> tuple[tuple, Any]:
+            result, new = run((*state, *fixed), batch)
+            return new[:n], result
+
+        self._pure = pure
+
+    def is_current(self) -> bool:
+        """Whether the objects still hold the Variables that this program was made for."""
+        return self.key == _key(base.variables_of(*self.roots))
+
+    def own_state(self) -> None:
+        """Gives the Variables arrays that nobody else holds, since a dispatch donates them."""
+        values = jax.device_put(list(lowering.values_of(self.state)), may_alias=False)
+        lowering.write(self.state, values)
+
+    def _run(self, function: Callable, *args: Any) -> Any:
+        with _no_interrupt():
+            out = function(lowering.values_of(self.state), lowering.values_of(self.fixed), *args)
+            lowering.write(self.state, out[0])
+        return out[1:]
+
+    def _dispatch(self, key: Any, make: Callable[[], Callable], *args: Any) -> Any:
+        if key not in self._compiled:
+            self._compiled[key] = make()
+            try:
+                return self._run(self._compiled[key], *args)
+            except errors.TraceContextError:
+                # State that first came to be while tracing (a metric made by its first batch).
+                if self.is_current():
+                    raise
+                self._compiled.clear()
+                self._collect()
+                self.own_state()
+                self._compiled[key] = make()
+        return self._run(self._compiled[key], *args)
+
+    def run_batch(self, batch: Batch) -> Any:
+        """One step on a batch from the host."""
+        if not self.jit:
+            return self._dispatch("eager", lambda: self._pure, _on_device(batch))[0]
+        return self._dispatch(
+            "batch", lambda: jax.jit(self._pure, donate_argnums=0), batch
+        )[0]  # fmt: skip
+
+    def run_resident(
+        self, cursor: Any, data: Batch, order: Any, batch_size: int, steps: int
+    ) -> tuple[Any, Any]:
+        """`steps` steps on consecutive batches of data on the device: `(cursor, results)`.
+
+        With `stack` and several steps the results have a leading axis of `steps`.
+        """
+
+        def make() -> Callable:
+            def one(state: tuple, fixed: tuple, cursor: Any, data: Batch, order: Any):
+                batch = _cut(data, order, cursor, batch_size)
+                new, result = self._pure(state, fixed, batch)
+                return new, cursor + batch_size, result
+
+            def several(state: tuple, fixed: tuple, cursor: Any, data: Batch, order: Any):
+                def body(carry: Any, _: Any):
+                    new, cursor, result = one(carry[0], fixed, carry[1], data, order)
+                    return (new, cursor), result
+
+                (new, cursor), results = jax.lax.scan(body, (state, cursor), length=steps)
+                if not self.stack:
+                    results = jax.tree.map(lambda a: a[-1], results)
+                return new, cursor, results
+
+            return jax.jit(one if steps == 1 else several, donate_argnums=(0, 2))
+
+        key = (batch_size, steps, order is None)
+        return self._dispatch(key, make, cursor, data, order)
+
+
+def _key(variables: list[Any]) -> tuple:
+    return tuple((id(v), getattr(v, "trainable", None)) for v in variables)
+
+
+def _cut(data: Batch, order: Any, cursor: Any, size: int) -> Batch:
+    if order is None:
+        return jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, cursor, size), data)
+    rows = jax.lax.dynamic_slice_in_dim(order, cursor, size)
+    return jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), data)
+
+
+def _on_device(batch: Any) -> Any:
+    return jax.tree.map(jnp.asarray, batch)
+
+
+class Feed:
+    """Runs a program over a data source, an epoch at a time."""
+
+    def __init__(self, program: Program, source: ArrayData | StreamData, steps_per_execution: int):
+        self.program, self.source = program, source
+        self.per_dispatch = steps_per_execution
+        self._data = None
+        if isinstance(source, ArrayData) and program.jit and source.nbytes() <= _resident_limit():
+            self._data = _on_device(source.data)
+
+    def epoch(self, max_steps: int | None = None) -> Iterator[tuple[int, Callable[[], Any], int]]:
+        """`(first step, run, number of steps)` for each dispatch; `run()` gives its results."""
+        if self._data is not None:
+            yield from self._resident_epoch(max_steps)
+            return
+        for step, batch in enumerate(self.source.batches()):
+            if max_steps is not None and step >= max_steps:
+                break
+            yield step, lambda batch=batch: self.program.run_batch(batch), 1
+
+    def _resident_epoch(self, max_steps: int | None):
+        source: Any = self.source
+        order = source.order()
+        order = None if order is None else jax.device_put(order)
+        size = min(source.batch_size, source.num_samples)
+        whole = source.num_samples // size
+        if max_steps is not None:
+            whole = min(whole, max_steps)
+        cursor = jax.device_put(np.int32(0))
+
+        def runner(size: int, steps: int) -> Callable[[], Any]:
+            def run() -> Any:
+                nonlocal cursor
+                cursor, results = self.program.run_resident(cursor, self._data, order, size, steps)
+                return results
+
+            return run
+
+        step = 0
+        while step < whole:
+            n = self.per_dispatch if step + self.per_dispatch <= whole else 1
+            yield step, runner(size, n), n
+            step += n
+        rest = source.num_samples - whole * size
+        if rest and (max_steps is None or step < max_steps):
+            yield step, runner(rest, 1), 1
+
+
+class Throttle:
+    """Keeps the number of dispatches under way small."""
+
+    def __init__(self):
+        self._pending: deque[Any] = deque()
+
+    def add(self, results: Any) -> None:
+        leaves = jax.tree.leaves(results)
+        if leaves:
+            self._pending.append(leaves[0])
+        if len(self._pending) > _IN_FLIGHT:
+            jax.block_until_ready(self._pending.popleft())
+
+
+def _resident_limit() -> int:
+    stats = jax.local_devices()[0].memory_stats()
+    limit = (stats or {}).get("bytes_limit")
+    return int(limit * _RESIDENT_SHARE) if limit else _RESIDENT_BYTES
+
+
+# -- interrupts -------------------------------------------------------------------------------
+
+
+class _Interrupt(threading.local):
+    def __init__(self):
+        self.deferring = False
+        self.pending = False
+
+
+_interrupt = _Interrupt()
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Within the block Ctrl-C waits for the end of a dispatch, so that no state is half written."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before):  # ignored, or handled outside of Python
+        yield
+        return
+
+    def handle(number: int, frame: Any) -> None:
+        if _interrupt.deferring:
+            _interrupt.pending = True
+        else:
+            before(number, frame)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _no_interrupt:
+    """A dispatch and its write-back: an interrupt comes after it. Costs two attribute writes."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        _interrupt.deferring = True
+
+    def __exit__(self, *_: Any) -> None:
+        _interrupt.deferring = False
+        if _interrupt.pending:
+            _interrupt.pending = False
+            raise KeyboardInterrupt
+
+
+def global_roots() -> list[Any]:
+    """State that belongs to no model: the global random stream."""
+    return [rng.global_stream()]

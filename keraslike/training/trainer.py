@@ -1,0 +1,655 @@
+"""`Trainer`: compile, fit, evaluate and predict, which every model has."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike import optimizers
+from keraslike.core import base, context, lowering, registry, rng
+from keraslike.core.symbolic import KerasTensor
+from keraslike.layers.layer import Layer
+from keraslike.metrics import Mean, Metric
+from keraslike.training import data as data_
+from keraslike.training.callbacks import CallbackList, History, ProgbarLogger, floats
+from keraslike.training.compile import CompileLoss, CompileMetrics
+from keraslike.training.data import ArrayData, StreamData, unpack_x_y_sample_weight
+from keraslike.training.loop import Feed, Program, Throttle, interruptible
+
+
+class Trainer(Layer):
+    """A layer that can be trained. `Model` is the class to use."""
+
+    # What compile() and fit() leave on a model is no part of its tree.
+    _untracked = Layer._untracked | {
+        "optimizer",
+        "loss",
+        "history",
+        "stop_training",
+        "_compile_args",
+        "_compile_loss",
+        "_compile_metrics",
+        "_loss_tracker",
+        "_programs",
+    }
+
+    _transient = Layer._transient | {"_programs"}
+
+    optimizer: Any = None
+    loss: Any = None
+    history: Any = None
+    stop_training = False
+    output_names: Any = None  # of a model that has a graph
+    _compile_args: dict[str, Any] | None = None
+    _compile_loss: CompileLoss | None = None
+    _compile_metrics: CompileMetrics | None = None
+    _loss_tracker: Mean | None = None
+
+    # -- compile ------------------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Says how the model is to be trained.
+
+        Args:
+            optimizer: a name, an Optimizer or any optax transform.
+            loss: a name, a function `(y_true, y_pred)` or a Loss; a list or a dict of them by
+                output name for a model of several outputs.
+            loss_weights: a factor for the loss of each output.
+            metrics: names, functions and Metrics; lists or dicts of them for several outputs.
+            weighted_metrics: metrics that take sample weights into account.
+            run_eagerly: runs each step as plain Python, for debugging.
+            steps_per_execution: steps that are run on the device at a time.
+            jit_compile: `False` is the same as `run_eagerly`.
+
+        Raises ValueError for a name that does not exist.
+        """
+        if not isinstance(steps_per_execution, int) or steps_per_execution < 1:
+            raise ValueError(
+                "steps_per_execution must be a positive integer. "
+                f"Received: steps_per_execution={steps_per_execution!r}"
+            )
+        # Everything is checked before anything is changed.
+        new_optimizer = optimizers.get(optimizer)
+        compile_loss = None if loss is None else CompileLoss(loss, loss_weights, self.output_names)
+        compile_metrics = CompileMetrics(metrics, weighted_metrics, self.output_names)
+        self.optimizer, self.loss = new_optimizer, loss
+        self._compile_loss, self._compile_metrics = compile_loss, compile_metrics
+        self._loss_tracker = Mean(name="loss")
+        self._compile_args = {
+            "optimizer": new_optimizer,
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly or jit_compile is False,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+        }
+        self._programs = {}
+        self.stop_training = False
+
+    @property
+    def compiled(self) -> bool:
+        return self._compile_args is not None
+
+    @property
+    def run_eagerly(self) -> bool:
+        return bool(self._compile_args and self._compile_args["run_eagerly"])
+
+    @property
+    def steps_per_execution(self) -> int:
+        return self._compile_args["steps_per_execution"] if self._compile_args else 1
+
+    def _need_compiled(self, method: str) -> None:
+        if not self.compiled:
+            raise ValueError(
+                f"The model must be compiled before {method}(): call model.compile(loss=..., "
+                "optimizer=...) first."
+            )
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """The arguments of `compile` as plain values."""
+        if self._compile_args is None:
+            return None
+        return {k: registry.serialize_argument(v) for k, v in self._compile_args.items()}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles the model as another was, of which this is the `get_compile_config()`."""
+        arguments = set(inspect.signature(Trainer.compile).parameters)
+        config = {k: v for k, v in registry.deserialize(config).items() if k in arguments}
+        self.compile(**config)
+        if self.built and self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    # -- metrics ------------------------------------------------------------------------------
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The loss's running mean, the compiled metrics and those in attributes."""
+        found = [self._loss_tracker] if self._loss_tracker is not None else []
+        found += [o for o in base.iter_objects(self) if isinstance(o, Metric)]
+        if self._compile_metrics is not None:
+            found += self._compile_metrics.metrics
+        if self._compile_loss is not None:
+            found += self._compile_loss.metrics
+        return list({id(m): m for m in found}.values())
+
+    @property
+    def metrics_names(self) -> list[str]:
+        return [m.name for m in self.metrics]
+
+    @property
+    def metrics_variables(self) -> list[Any]:
+        return base.variables_of(self.metrics)
+
+    @property
+    def non_trainable_variables(self) -> list[Any]:
+        of_metrics = {id(v) for v in self.metrics_variables}
+        return [v for v in super().non_trainable_variables if id(v) not in of_metrics]
+
+    def reset_metrics(self) -> None:
+        """Makes every metric forget what it has seen."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """The metrics' values by the names they are reported under."""
+        results: dict[str, Any] = {}
+        if self._compile_metrics is None:
+            return results
+        compiled = {id(m) for m in self._compile_metrics.metrics}
+        for metric in self.metrics:
+            if id(metric) in compiled:
+                continue
+            value = metric.result()
+            results.update(value if isinstance(value, dict) else {metric.name: value})
+        if self._compile_loss is None and not self.losses and "loss" in results:
+            del results["loss"]
+        return {**results, **self._compile_metrics.result()}
+
+    # -- one step -----------------------------------------------------------------------------
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> jax.Array:
+        """The scalar that is minimized: the compiled loss and what layers and weights add to it."""
+        terms = []
+        if self._compile_loss is not None and y is not None:
+            terms.append(self._compile_loss(y, y_pred, sample_weight))
+        elif self._compile_loss is not None:
+            raise ValueError("The model was compiled with a loss, which needs y: pass targets.")
+        terms += [jnp.sum(loss) for loss in self.losses]
+        if not terms:
+            raise ValueError(
+                "There is no loss to minimize: compile the model with loss=..., or add_loss() "
+                "in a layer."
+            )
+        return functools.reduce(jnp.add, terms)
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """Updates the compiled metrics with a batch and returns all metrics' values."""
+        if self._compile_metrics is not None and y is not None:
+            self._compile_metrics.update_state(y, y_pred, sample_weight)
+        return self.get_metrics_result()
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One step of training on a batch; runs on tracers, compiled to one program."""
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+
+        def forward() -> tuple[Any, Any]:
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(x, y, y_pred, sample_weight, training=True)
+            # A mask belongs to a tensor, and the gradient's trace gives out others.
+            masks = jax.tree.map(context.get_mask, y_pred)
+            return self.optimizer.scale_loss(loss), (loss, y_pred, masks)
+
+        trainable = self.trainable_variables
+        chosen = {id(v) for v in trainable}
+        others = [v for v in base.variables_of(*self._state_roots()) if id(v) not in chosen]
+        (_, (loss, y_pred, masks)), grads = lowering.gradient(
+            forward, trainable, others, has_aux=True
+        )
+        _restore_masks(y_pred, masks)
+        self._loss_tracker.update_state(loss, sample_weight=_batch_size(x))
+        self.optimizer.apply(grads, trainable)
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """One step of evaluation on a batch."""
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        y_pred = self(x, training=False)
+        loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
+        self._loss_tracker.update_state(loss, sample_weight=_batch_size(x))
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def predict_step(self, data: Any) -> Any:
+        """The predictions for a batch."""
+        x, _, _ = unpack_x_y_sample_weight(data)
+        return self(x, training=False)
+
+    def _state_roots(self) -> list[Any]:
+        """Everything but the optimizer that a step may change."""
+        compiled = [self._loss_tracker, self._compile_metrics, self._compile_loss]
+        return [self, *[o for o in compiled if o is not None], rng.global_stream()]
+
+    # -- lowering -----------------------------------------------------------------------------
+
+    def _prepare(self, example: Any, mode: str) -> None:
+        """Makes all state there is to be, from the shapes of a batch."""
+        x, y, _ = unpack_x_y_sample_weight(example)
+
+        def symbol(a: Any) -> KerasTensor:
+            return KerasTensor((None, *a.shape[1:]), a.dtype)
+
+        y_pred = None
+        if not self.built or not all(layer.built for layer in self._flatten_layers()):
+            y_pred = self._trace(jax.tree.map(symbol, x))
+        if mode == "predict":
+            return
+        containers = [c for c in (self._compile_loss, self._compile_metrics) if c is not None]
+        if y is not None and not all(c.built for c in containers):
+            if type(self).call is not Layer.call:
+                if y_pred is None:
+                    y_pred = self._trace(jax.tree.map(symbol, x))
+                for c in containers:
+                    c.build(jax.tree.map(symbol, y), y_pred)
+        if mode == "train":
+            self.optimizer.build(self.trainable_variables)
+
+    def _trace(self, x: Any) -> Any:
+        if not self.built:
+            self._maybe_build((x,), {})
+        return self.compute_output_spec(x)
+
+    def _program(self, mode: str) -> Program:
+        programs = vars(self).setdefault("_programs", {})
+        program = programs.get(mode)
+        if program is not None and program.is_current():
+            return program
+        step = getattr(self, f"{mode}_step")
+        roots = self._state_roots() if mode != "predict" else [self, rng.global_stream()]
+        fixed: list[Any] = []
+        if mode == "train":
+            roots.append(self.optimizer)
+        else:
+            fixed = self.trainable_variables
+        if _takes_state(step):
+            step = _stateful(self, step, mode)
+        stack = mode == "predict"
+        if not stack:
+            step = _Named(step)
+        programs[mode] = Program(step, roots, fixed, jit=not self.run_eagerly, stack=stack)
+        return programs[mode]
+
+    # -- fit ----------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | list[int] = 1,
+    ) -> History:
+        """Trains the model and returns the History of its logs.
+
+        Args:
+            x, y, sample_weight: arrays, lists or dicts of them; or x alone, a generator or
+                `PyDataset` of `(x, y)` or `(x, y, sample_weight)`.
+            batch_size: samples a step, 32 by default; the last batch may be smaller.
+            epochs: the epoch to stop after (`initial_epoch` is the one to begin with).
+            verbose: 0 nothing, 1 a progress bar, 2 a line an epoch.
+            callbacks: Callbacks.
+            validation_split: the part of the samples, from the end, to validate on.
+            validation_data: `(x, y)`, `(x, y, sample_weight)` or a source of batches.
+            shuffle: whether each epoch takes the samples in a new order.
+            class_weight: class -> weight of its samples in the loss.
+            steps_per_epoch, validation_steps: steps an epoch, and of each validation.
+            validation_freq: validate every so many epochs, or after the epochs listed.
+
+        After an interrupt or an exception the model holds the last finished step.
+        """
+        self._need_compiled("fit")
+        if validation_split and validation_data is None:
+            if class_weight is not None and y is not None:
+                by_class = data_.class_weights_of(y, class_weight)
+                sample_weight = by_class if sample_weight is None else sample_weight * by_class
+                class_weight = None
+            (x, y, sample_weight), validation_data = data_.split(
+                (x, y, sample_weight), validation_split
+            )
+        source = data_.adapt(
+            x,
+            y,
+            sample_weight,
+            batch_size=batch_size,
+            steps=steps_per_epoch,
+            shuffle=shuffle,
+            class_weight=class_weight,
+        )
+        validate = None
+        if validation_data is not None:
+            validate = _validation_source(
+                validation_data, validation_batch_size or batch_size, validation_steps
+            )
+        self._prepare(source.example(), "train")
+        program = self._program("train")
+        program.own_state()
+        feed = Feed(program, source, self.steps_per_execution)
+        validation = None
+        verbose = 1 if verbose == "auto" else int(verbose)
+        steps = source.steps if steps_per_epoch is None else steps_per_epoch
+        if isinstance(source, ArrayData) and steps_per_epoch is not None:
+            steps = min(steps_per_epoch, source.steps)
+        events = CallbackList(callbacks, self, verbose=verbose, epochs=epochs, steps=steps)
+        bar = _bar(events, verbose)
+        history = History()
+        history.set_model(self)
+        events.add(history)
+        self.stop_training = False
+        self.history = history
+        try:
+            with interruptible():
+                events("on_train_begin", {})
+                logs: dict[str, Any] = {}
+                for epoch in range(initial_epoch, epochs):
+                    self.reset_metrics()
+                    events("on_epoch_begin", epoch, {})
+                    if events.users:
+                        program.own_state()
+                    logs = self._run_epoch(feed, events, bar, "train", steps_per_epoch)
+                    if validate is not None and _validates(epoch, validation_freq):
+                        if validation is None:
+                            validation = self._evaluation_feed(validate)
+                        val = self._evaluate(validation, events, None, validation_steps)
+                        logs.update({f"val_{k}": v for k, v in val.items()})
+                    events("on_epoch_end", epoch, logs)
+                    if self.stop_training:
+                        break
+                events("on_train_end", logs)
+        finally:
+            if bar is not None:
+                bar.abandon()
+        return history
+
+    def _run_epoch(
+        self,
+        feed: Feed,
+        events: CallbackList,
+        bar: ProgbarLogger | None,
+        mode: str,
+        max_steps: int | None,
+    ) -> dict[str, Any]:
+        watched = events.watches(mode)
+        begin, end = f"on_{mode}_batch_begin", f"on_{mode}_batch_end"
+        throttle = Throttle()
+        names = feed.program.step.names
+        results: dict[str, Any] = {}
+        count = 0
+        for step, run, n in feed.epoch(max_steps):
+            if watched:
+                events.batch(begin, step, {})
+            values = run()
+            results = dict(zip(names, values))
+            count = step + n
+            throttle.add(values)
+            if watched:
+                events.batch(end, count - 1, floats(results))
+                if events.users:
+                    feed.program.own_state()
+            if bar is not None:
+                bar.step(count, results)
+            if self.stop_training and mode == "train":
+                break
+        if not count:
+            raise ValueError(
+                "The data gave no batches in this epoch. A generator must give at least "
+                "steps_per_epoch * epochs batches."
+            )
+        return floats(results)
+
+    # -- evaluate and predict -----------------------------------------------------------------
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """The loss and metrics on data: a list of floats, one alone, or a dict."""
+        self._need_compiled("evaluate")
+        source = data_.adapt(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        feed = self._evaluation_feed(source)
+        verbose = 1 if verbose == "auto" else int(verbose)
+        events = CallbackList(callbacks, self, verbose=verbose, epochs=1, steps=source.steps)
+        bar = _bar(events, verbose)
+        try:
+            with interruptible():
+                logs = self._evaluate(feed, events, bar, steps)
+        finally:
+            if bar is not None:
+                bar.abandon()
+        if return_dict:
+            return logs
+        values = list(logs.values())
+        return values[0] if len(values) == 1 else values
+
+    def _evaluation_feed(self, source: ArrayData | StreamData) -> Feed:
+        self._prepare(source.example(), "test")
+        return Feed(self._program("test"), source, self.steps_per_execution)
+
+    def _evaluate(
+        self, feed: Feed, events: CallbackList, bar: ProgbarLogger | None, steps: int | None
+    ) -> dict[str, Any]:
+        self.reset_metrics()
+        feed.program.own_state()
+        events("on_test_begin", {})
+        logs = self._run_epoch(feed, events, bar, "test", steps)
+        events("on_test_end", logs)
+        return logs
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """The model's outputs for all samples, as numpy arrays."""
+        source = data_.adapt(x, batch_size=batch_size, steps=steps)
+        self._prepare(source.example(), "predict")
+        program = self._program("predict")
+        program.own_state()
+        feed = Feed(program, source, self.steps_per_execution)
+        verbose = 1 if verbose == "auto" else int(verbose)
+        events = CallbackList(callbacks, self, verbose=verbose, epochs=1, steps=source.steps)
+        bar = _bar(events, verbose)
+        throttle = Throttle()
+        outputs = []
+        try:
+            with interruptible():
+                events("on_predict_begin", {})
+                for step, run, n in feed.epoch(steps):
+                    events.batch("on_predict_batch_begin", step, {})
+                    out = run()
+                    if n > 1:  # (steps, batch, ...) -> (samples, ...)
+                        out = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), out)
+                    throttle.add(out)
+                    outputs.append(out)
+                    events.batch("on_predict_batch_end", step + n - 1, {"outputs": out})
+                    if bar is not None:
+                        bar.step(step + n, {})
+                events("on_predict_end", {})
+        finally:
+            if bar is not None:
+                bar.abandon()
+        if not outputs:
+            raise ValueError("x gave no batches to predict on.")
+        return jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts]), *outputs)
+
+    # -- single batches -----------------------------------------------------------------------
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One step of training on the given batch; returns the metrics as they then stand."""
+        self._need_compiled("train_on_batch")
+        if class_weight is not None:
+            by_class = data_.class_weights_of(y, class_weight)
+            sample_weight = by_class if sample_weight is None else sample_weight * by_class
+        return self._on_batch("train", (x, y, sample_weight), return_dict)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """The metrics after one step of evaluation on the given batch."""
+        self._need_compiled("test_on_batch")
+        return self._on_batch("test", (x, y, sample_weight), return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The model's outputs for one batch."""
+        batch = data_.to_arrays(x, "x"), None, None
+        self._prepare(batch, "predict")
+        program = self._program("predict")
+        program.own_state()
+        return jax.tree.map(np.asarray, program.run_batch(batch))
+
+    def _on_batch(self, mode: str, batch: Any, return_dict: bool) -> Any:
+        source = ArrayData(batch, batch_size=2**31)
+        self._prepare(source.example(), mode)
+        program = self._program(mode)
+        program.own_state()
+        with interruptible():
+            values = program.run_batch(source.data)
+            logs = floats(dict(zip(program.step.names, values)))
+        if return_dict:
+            return logs
+        values = list(logs.values())
+        return values[0] if len(values) == 1 else values
+
+
+def _restore_masks(y_pred: Any, masks: Any) -> None:
+    if not jax.tree.leaves(masks):
+        return
+    is_none = lambda m: m is None  # noqa: E731
+    flat_masks = jax.tree.leaves(masks, is_leaf=is_none)
+    for tensor, mask in zip(jax.tree.leaves(y_pred), flat_masks):
+        context.set_mask(tensor, mask)
+
+
+def _batch_size(x: Any) -> int:
+    return jax.tree.leaves(x)[0].shape[0]
+
+
+def _bar(events: CallbackList, verbose: int) -> ProgbarLogger | None:
+    if not verbose:
+        return None
+    bar = ProgbarLogger()
+    bar.set_params(events.params)
+    events.add(bar)
+    return bar
+
+
+def _validation_source(given: Any, batch_size: int | None, steps: int | None) -> Any:
+    if isinstance(given, (ArrayData, StreamData)):
+        return given
+    parts = (given, None, None)
+    if isinstance(given, (tuple, list)):
+        parts = unpack_x_y_sample_weight(tuple(given))
+    names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
+    return data_.adapt(*parts, batch_size=batch_size, steps=steps, names=names)
+
+
+def _validates(epoch: int, freq: int | list[int]) -> bool:
+    if isinstance(freq, int):
+        return (epoch + 1) % freq == 0
+    return epoch + 1 in freq
+
+
+class _Named:
+    """A step whose logs come as a list, their names, in order, aside: a compiled function would
+    sort them."""
+
+    def __init__(self, step: Callable):
+        self.step = step
+        self.names: list[str] = []
+
+    def __call__(self, data: Any) -> list[Any]:
+        logs = self.step(data)
+        if not isinstance(logs, dict):
+            raise TypeError(f"A step must return a dict of logs. It returned {type(logs)}.")
+        self.names[:] = logs
+        return list(logs.values())
+
+
+# -- steps written in Keras's stateless form ----------------------------------------------------
+
+
+def _takes_state(step: Callable) -> bool:
+    return len(inspect.signature(step).parameters) >= 2
+
+
+def _stateful(model: Trainer, step: Callable, mode: str) -> Callable:
+    """A step `(state, data) -> (logs, state)` over lists of values, as one that changes state."""
+
+    def run(data: Any) -> Any:
+        parts = [model.trainable_variables, model.non_trainable_variables]
+        if mode == "train":
+            parts.append(model.optimizer.variables)
+        if mode != "predict":
+            parts.append(model.metrics_variables)
+        result, new = step(tuple(list(lowering.values_of(p)) for p in parts), data)
+        if mode == "predict":  # Keras's predict_step gives back only what it may change
+            new = (parts[0], new)
+        for variables, values in zip(parts, new):
+            for v, value in zip(variables, values):
+                v.assign(value) if hasattr(v, "assign") else lowering.write([v], [value])
+        return result
+
+    return run

@@ -1,0 +1,40 @@
+"""Arrays made ready for training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
+    """One-hot rows of integer labels: `(...)` or `(..., 1)` gives `(..., num_classes)`.
+
+    Raises ValueError for labels outside of `0 … num_classes - 1`.
+
+    >>> to_categorical([0, 2], num_classes=3).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    labels = np.asarray(x, dtype="int64")
+    if labels.ndim > 1 and labels.shape[-1] == 1:
+        labels = labels[..., 0]
+    if num_classes is None:
+        num_classes = int(labels.max(initial=-1)) + 1
+    if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
+        raise ValueError(
+            f"Labels must be between 0 and num_classes - 1 = {num_classes - 1}. "
+            f"Received labels from {labels.min()} to {labels.max()}."
+        )
+    return np.eye(num_classes, dtype="float32")[labels]
+
+
+def normalize(x: Any, axis: int = -1, order: int = 2) -> np.ndarray:
+    """`x / norm(x)` along an axis; rows of zeros stay zeros.
+
+    >>> normalize([[3.0, 4.0]]).tolist()
+    [[0.6, 0.8]]
+    """
+    x = np.asarray(x)
+    norm = np.atleast_1d(np.linalg.norm(x, order, axis))
+    norm[norm == 0] = 1
+    return x / np.expand_dims(norm, axis)

@@ -1,0 +1,21 @@
+"""One set-up for all tests: Keras, the oracle, runs on its JAX backend."""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def rng():
+    """Reproducible random numbers."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    import keraslike
+
+    keraslike.utils.set_random_seed(1)

@@ -1,0 +1,235 @@
+"""Sequential, Functional and subclassed models."""
+
+import jax
+import jax.numpy as jnp
+import keras as oracle
+import numpy as np
+import pytest
+
+import keraslike as keras
+from keraslike import layers
+
+
+def branching(k):
+    a, b = k.layers.Input((4,), name="a"), k.layers.Input((3,), name="b")
+    shared = k.layers.Dense(5, activation="relu", name="shared")
+    left = shared(a)
+    right = k.layers.Dense(5, name="right")(b)
+    h = k.layers.Add(name="add")([left, right])
+    h = k.layers.Concatenate(name="cat")([h, shared(a) * 2.0])
+    inner_in = k.layers.Input((10,), name="inner_in")
+    inner = k.Model(inner_in, k.layers.Dense(6, name="inner_dense")(inner_in), name="inner")
+    h = k.layers.Dropout(0.5, name="drop")(inner(h))
+    return k.Model([a, b], [k.layers.Dense(1, name="y")(h), left], name="branching")
+
+
+def test_functional_order_and_numbers_equal_keras():
+    mine, theirs = branching(keras), branching(oracle)
+    assert [x.name for x in mine.layers] == [x.name for x in theirs.layers]
+    assert [v.shape for v in mine.weights] == [tuple(v.shape) for v in theirs.weights]
+    assert mine.input_shape == theirs.input_shape and mine.output_shape == theirs.output_shape
+    assert mine.output_names == theirs.output_names and mine.count_params() == theirs.count_params()
+    mine.set_weights(theirs.get_weights())
+    rng = np.random.default_rng(0)
+    x = [rng.normal(size=(6, 4)).astype("float32"), rng.normal(size=(6, 3)).astype("float32")]
+    for p, q in zip(mine.predict(x, verbose=0), theirs.predict(x, verbose=0), strict=True):
+        np.testing.assert_allclose(p, q, rtol=1e-5, atol=1e-6)
+    by_name = mine({"a": x[0], "b": x[1]})
+    np.testing.assert_allclose(by_name[0], mine(x)[0])
+
+
+def test_functional_config_round_trip_and_equality_with_keras():
+    mine, theirs = branching(keras), branching(oracle)
+    config = mine.get_config()
+    again = keras.Model.from_config(config)
+    again.set_weights(mine.get_weights())
+    x = [np.ones((2, 4), "float32"), np.ones((2, 3), "float32")]
+    np.testing.assert_allclose(again(x)[0], mine(x)[0], rtol=1e-6)
+    assert [v.path for v in again.weights] == [v.path for v in mine.weights]
+
+    expected = theirs.get_config()
+    assert set(config) == set(expected)
+    assert config["input_layers"] == expected["input_layers"]
+    assert config["output_layers"] == expected["output_layers"]
+    for ours, keras_layer in zip(config["layers"], expected["layers"], strict=True):
+        assert set(ours) >= {"module", "class_name", "config", "name", "inbound_nodes"}
+        assert ours["class_name"] == keras_layer["class_name"]
+        assert set(ours["config"]) == set(keras_layer["config"]), ours["class_name"]
+        assert _plain(ours["inbound_nodes"]) == _plain(keras_layer["inbound_nodes"]), ours["name"]
+
+
+def _plain(value):
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return "multiply" if str(value).startswith("multiply") else value  # an automatic name
+
+
+def test_models_are_pytrees_with_a_graph():
+    model = branching(keras)
+    x = [jnp.ones((2, 4)), jnp.ones((2, 3))]
+    doubled = jax.tree.map(lambda a: a * 2, model)
+    np.testing.assert_allclose(doubled.get_layer("shared").kernel.numpy(),
+                               2 * model.get_layer("shared").kernel.numpy())  # fmt: skip
+    grads = jax.grad(lambda m: jnp.sum(m(x)[0] ** 2), allow_int=True)(model)
+    eps = 1e-3
+    bias = model.get_layer("shared").bias
+    start, values = bias.numpy(), []
+    for sign in (1, -1):
+        bias.assign(start + sign * eps)
+        values.append(float(jnp.sum(model(x)[0] ** 2)))
+    bias.assign(start)
+    numeric = (values[0] - values[1]) / (2 * eps)
+    got = float(jnp.sum(grads.get_layer("shared").bias.value))
+    np.testing.assert_allclose(got, numeric, rtol=2e-2, atol=1e-2)
+
+
+def test_part_of_a_model_is_a_model():
+    model = branching(keras)
+    features = keras.Model(model.inputs, model.get_layer("cat").output)
+    out = features([np.ones((2, 4)), np.ones((2, 3))])
+    assert out.shape == (2, 10)
+    assert features.get_layer("shared") is model.get_layer("shared")
+    middle = keras.Model(model.get_layer("cat").output, model.outputs[0])
+    assert middle(np.ones((2, 10))).shape == (2, 1)
+
+
+def test_graph_errors():
+    a, b = layers.Input((4,)), layers.Input((4,))
+    with pytest.raises(ValueError, match="not among the inputs"):
+        keras.Model(a, layers.Add()([a, b]))
+    with pytest.raises(ValueError, match="symbolic tensors"):
+        keras.Model(np.ones((2, 4)), a)
+    same = [layers.Dense(2, name="x")(a), layers.Dense(2, name="x")(a)]
+    with pytest.raises(ValueError, match="different names.*'x'"):
+        keras.Model(a, same)
+    model = keras.Model([a, b], layers.Add()([a, b]))
+    with pytest.raises(ValueError, match="2 inputs"):
+        model(np.ones((2, 4)))
+    with pytest.raises(ValueError, match="axis 1 of input shape to have value 4"):
+        model([np.ones((2, 4)), np.ones((2, 5))])
+    with pytest.raises(ValueError, match="No layer is named 'z'"):
+        model.get_layer("z")
+
+
+def test_sequential_builds_when_it_can():
+    deferred = keras.Sequential([layers.Dense(4), layers.Dense(1)])
+    assert not deferred.built and deferred.weights == []
+    deferred(np.ones((2, 3)))
+    assert deferred.built and deferred.input_shape == (None, 3)
+    for first in (layers.Dense(4, input_shape=(3,)), layers.Dense(4, input_dim=3)):
+        model = keras.Sequential([first, layers.Dense(1)])
+        assert model.built and model.output_shape == (None, 1)
+        assert [x.name for x in model.layers] == [first.name, model.layers[1].name]
+    model = keras.Sequential()
+    model.add(layers.Input((3,)))
+    model.add(layers.Dense(4))
+    model.add(layers.Dense(2))
+    assert model.output_shape == (None, 2)
+    assert model.pop().units == 2 and model.output_shape == (None, 4)
+    built = keras.Sequential([layers.Dense(4)])
+    built.build((None, 3))
+    assert built.count_params() == 16
+    deferred.compile(loss="mse", optimizer="sgd")
+    fresh = keras.Sequential([layers.Dense(4), layers.Dense(1)])
+    fresh.compile(loss="mse", optimizer="sgd")
+    fresh.fit(np.ones((4, 3)), np.ones((4, 1)), verbose=0)
+    assert fresh.count_params() == 21
+
+
+def test_sequential_errors():
+    with pytest.raises(ValueError, match="Only layers"):
+        keras.Sequential([3])
+    with pytest.raises(ValueError, match="different names"):
+        keras.Sequential([layers.Dense(1, name="d"), layers.Dense(1, name="d")])
+    model = keras.Sequential([layers.Input((3,)), layers.Dense(1)])
+    with pytest.raises(ValueError, match="axis 1 of input shape to have value 3.*\\(2, 4\\)"):
+        model(np.ones((2, 4)))
+    with pytest.raises(AttributeError, match="`layers` is taken"):
+        model.layers = []
+
+
+def test_sequential_config_round_trip():
+    model = keras.Sequential(
+        [layers.Input((3,)), layers.Dense(4, activation="relu"), layers.Dense(1)], name="s"
+    )
+    again = keras.Sequential.from_config(model.get_config())
+    assert again.name == "s" and again.count_params() == model.count_params()
+    assert [x.get_config() for x in again.layers] == [x.get_config() for x in model.layers]
+    from_json = keras.models.model_from_json(model.to_json())
+    assert from_json.count_params() == model.count_params()
+
+
+class Residual(layers.Layer):
+    def __init__(self, n_layers, n_neurons, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden = [layers.Dense(n_neurons, activation="elu") for _ in range(n_layers)]
+
+    def call(self, inputs):
+        z = inputs
+        for layer in self.hidden:
+            z = layer(z)
+        return inputs + z
+
+
+class Regressor(keras.Model):
+    def __init__(self, output_dim, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden1 = layers.Dense(30, activation="elu")
+        self.block1 = Residual(2, 30)
+        self.block2 = Residual(2, 30)
+        self.out = layers.Dense(output_dim)
+
+    def call(self, inputs):
+        z = self.hidden1(inputs)
+        for _ in range(1 + 3):
+            z = self.block1(z)
+        return self.out(self.block2(z))
+
+
+def test_subclassed_model_counts_a_reused_block_once():
+    model = Regressor(1)
+    model.compile(loss="mse", optimizer="nadam")
+    x = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
+    losses = model.fit(x, x[:, :1], epochs=5, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    assert model.count_params() == 8 * 30 + 30 + 4 * (900 + 30) + 31
+    again = Regressor.from_config(model.get_config())
+    again.build((None, 8))
+    again.set_weights(model.get_weights())
+    np.testing.assert_allclose(again(x), model(x), rtol=1e-6)
+
+
+def test_layers_left_out_of_the_constructor_are_found():
+    model = Regressor(1)
+    inputs = layers.Input((8,))
+    outer = keras.Model(inputs, layers.Dense(1)(model(inputs)))
+    assert outer.count_params() == model.count_params() + 2
+    assert len(outer.weights) == len({id(v) for v in outer.weights})
+
+
+def test_summary(capsys):
+    branching(keras).summary()
+    out = capsys.readouterr().out
+    for text in ("shared (Dense)", "(None, 10)", "Connected to", "a[0][0]", "Total params: 118"):
+        assert text in out, text
+    lines = []
+    model = keras.Sequential([layers.Input((3,)), layers.Dense(2)], name="tiny")
+    model.compile(loss="mse", optimizer="adam")
+    model.fit(np.ones((2, 3)), np.ones((2, 2)), verbose=0)
+    model.summary(print_fn=lines.append)
+    text = "\n".join(lines)
+    assert 'Model: "tiny"' in text and "Trainable params: 8 (32.00 B)" in text
+    assert "Optimizer params: 18" in text and "Connected" not in text
+
+
+def test_names_of_weights():
+    model = keras.Sequential([layers.Input((3,)), layers.Dense(2, name="d")], name="m")
+    assert [v.path for v in model.weights] == ["m/d/kernel", "m/d/bias"]
+    with pytest.raises(ValueError, match="2 weights; 1 arrays"):
+        model.set_weights([np.ones((3, 2))])
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"'m/d/bias'.*\(2,\).*\(5,\)"):
+        model.set_weights([np.zeros((3, 2)), np.ones(5)])
+    np.testing.assert_array_equal(before[0], model.get_weights()[0])

@@ -1,0 +1,352 @@
+"""What comes back from a file, and what happens where it cannot."""
+
+import builtins
+import pathlib
+
+import h5py
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from small_models import small, weights_equal
+
+import keraslike
+from keraslike import layers, saving
+from keraslike.saving import weights_h5
+
+
+class ScaledHuber(keraslike.losses.Loss):
+    def __init__(self, threshold=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.threshold = threshold
+
+    def call(self, y_true, y_pred):
+        error = y_true - y_pred
+        small = jnp.abs(error) < self.threshold
+        return jnp.where(small, error**2 / 2, self.threshold * (jnp.abs(error) - 0.5))
+
+    def get_config(self):
+        return {**super().get_config(), "threshold": self.threshold}
+
+
+class Gate(keraslike.Layer):
+    def __init__(self, units, inner=None, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.inner = inner or layers.Dense(units)
+
+    def build(self, input_shape):
+        self.inner.build(input_shape)
+        self.gate = self.add_weight(shape=(self.units,), initializer="ones", name="gate")
+
+    def call(self, x):
+        return self.inner(x) * self.gate
+
+    def get_config(self):
+        return {**super().get_config(), "units": np.int64(self.units), "inner": self.inner}
+
+
+# -- what comes back --------------------------------------------------------------------------
+
+
+def test_training_goes_on_as_if_never_stopped(tmp_path, batch):
+    x, y = batch
+    model = keraslike.Sequential(
+        [
+            keraslike.Input((4,)),
+            layers.Dense(8, activation="relu"),
+            layers.Dropout(0.5),
+            layers.BatchNormalization(),
+            layers.Dense(2),
+        ]
+    )
+    model.compile("nadam", "mse", metrics=["mae"])
+    model.fit(x, y, epochs=2, batch_size=4, verbose=0, shuffle=False)
+    model.save(tmp_path / "model.keras")
+    again = saving.load_model(tmp_path / "model.keras")
+    assert weights_equal(model, again)
+    for a, b in zip(model.optimizer.variables, again.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+    one = model.fit(x, y, epochs=2, batch_size=4, verbose=0, shuffle=False).history
+    two = again.fit(x, y, epochs=2, batch_size=4, verbose=0, shuffle=False).history
+    assert one == two
+    assert weights_equal(model, again)
+
+
+def test_custom_loss_and_layer(tmp_path, batch):
+    x, y = batch
+    model = keraslike.Sequential([keraslike.Input((4,)), Gate(2)])
+    model.compile("adam", ScaledHuber(2.0))
+    model.fit(x, y, verbose=0)
+    path = tmp_path / "model.keras"
+    model.save(path)
+    with pytest.raises(TypeError) as error:
+        saving.load_model(path)
+    assert "custom_objects={'Gate': Gate}" in str(error.value) and str(path) in str(error.value)
+    custom = {"Gate": Gate, "ScaledHuber": ScaledHuber}
+    again = saving.load_model(path, custom_objects=custom)
+    assert again.loss.threshold == 2.0 and isinstance(again.layers[0], Gate)
+    assert weights_equal(model, again)
+    with saving.custom_object_scope(custom):
+        assert weights_equal(model, saving.load_model(path))
+    one = model.fit(x, y, verbose=0, shuffle=False).history
+    assert one == again.fit(x, y, verbose=0, shuffle=False).history
+
+
+def test_registered_classes_need_no_custom_objects(tmp_path):
+    @saving.register_keras_serializable(package="tests")
+    class Registered(Gate):
+        pass
+
+    model = keraslike.Sequential([keraslike.Input((4,)), Registered(2)])
+    model.save(tmp_path / "model.keras")
+    assert weights_equal(model, saving.load_model(tmp_path / "model.keras"))
+
+
+def test_compile_false(tmp_path, batch):
+    model = small(loss=ScaledHuber())
+    model.fit(*batch, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = saving.load_model(tmp_path / "model.keras", compile=False)
+    assert not again.compiled and weights_equal(model, again)
+
+
+def test_a_lambda_needs_safe_mode_false(tmp_path, batch):
+    model = keraslike.Sequential([keraslike.Input((4,)), layers.Lambda(lambda x: x * 2)])
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match="safe_mode=False"):
+        saving.load_model(tmp_path / "model.keras")
+    again = saving.load_model(tmp_path / "model.keras", safe_mode=False)
+    np.testing.assert_array_equal(again(batch[0]), model(batch[0]))
+
+
+def test_a_layer_s_own_way_of_saving(tmp_path):
+    class Own(layers.Dense):
+        def save_own_variables(self, store):
+            super().save_own_variables(store)
+            store["note"] = np.array([7])
+
+        def load_own_variables(self, store):
+            self.note = int(store["note"][0])
+            super().load_own_variables({k: v for k, v in store.items() if k != "note"})
+
+    model = keraslike.Sequential([keraslike.Input((4,)), Own(2)])
+    model.save(tmp_path / "model.keras")
+    again = saving.load_model(tmp_path / "model.keras", {"Own": Own})
+    assert again.layers[0].note == 7 and weights_equal(model, again)
+
+
+def test_plain_flax_modules_are_saved(tmp_path):
+    class Mixed(keraslike.Model):
+        def __init__(self, seed):
+            super().__init__()
+            rngs = nnx.Rngs(seed)
+            self.linear = nnx.Linear(4, 3, rngs=rngs)
+            self.stack = nnx.List([nnx.BatchNorm(3, rngs=rngs), nnx.Dropout(0.5, rngs=rngs)])
+            self.free = nnx.Param(jnp.full(3, float(seed)))
+
+        def call(self, x):
+            return self.stack[0](self.linear(x)) + self.free
+
+    one, two = Mixed(1), Mixed(2)
+    x = jnp.ones((2, 4))
+    assert not np.allclose(one(x), two(x))
+    one.save_weights(tmp_path / "w.weights.h5")
+    two.load_weights(tmp_path / "w.weights.h5")
+    np.testing.assert_array_equal(one(x), two(x))
+    assert one.stack[1].rngs.key.get_value() == two.stack[1].rngs.key.get_value()
+    with h5py.File(tmp_path / "w.weights.h5") as file:
+        assert set(file["linear/vars"]) == {"kernel", "bias"}
+
+
+def test_weights_out_of_a_whole_model(tmp_path, batch):
+    model, other = small(loss="mse"), small()
+    model.fit(*batch, verbose=0)
+    model.save(tmp_path / "model.keras")
+    other.load_weights(tmp_path / "model.keras")
+    assert weights_equal(model, other)
+
+
+# -- what does not fit ------------------------------------------------------------------------
+
+
+def test_weights_of_other_shapes(tmp_path):
+    path = tmp_path / "w.weights.h5"
+    small(5).save_weights(path)
+    model = small(3)
+    before = model.get_weights()
+    with pytest.raises(ValueError) as error:
+        model.load_weights(path)
+    message = str(error.value)
+    assert str(path) in message and "layers/dense/vars/0" in message
+    assert "expected shape (4, 3), found (4, 5)" in message
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
+
+
+def test_skip_mismatch_takes_what_fits(tmp_path):
+    written = small(5)
+    written.save_weights(tmp_path / "w.weights.h5")
+    model = small(3)
+    before = model.get_weights()
+    with pytest.warns(UserWarning) as warned:
+        model.load_weights(tmp_path / "w.weights.h5", skip_mismatch=True)
+    places = ["layers/dense/vars/0", "layers/dense/vars/1", "layers/dense_1/vars/0"]
+    assert len(warned) == 3
+    assert all(place in str(w.message) for place, w in zip(places, warned))
+    assert np.array_equal(model.get_weights()[0], before[0])
+    assert np.array_equal(model.get_weights()[3], written.get_weights()[3])
+
+
+def test_missing_and_surplus_weights(tmp_path):
+    path = tmp_path / "w.weights.h5"
+    model = small()
+    model.save_weights(path)
+    with h5py.File(path, "a") as file:
+        del file["layers/dense/vars/1"]
+        file["layers/dense_1/vars/2"] = np.zeros(3)
+    with pytest.raises(ValueError) as error:
+        model.load_weights(path)
+    assert "layers/dense/vars/1 (sequential" in str(error.value)
+    assert "expected shape (3,), found none" in str(error.value)
+    assert "layers/dense_1/vars/2: expected none, found shape (3,)" in str(error.value)
+
+
+def test_layers_that_the_model_lacks_are_named(tmp_path):
+    model = small()
+    model.add(layers.Dense(2))
+    model.save_weights(tmp_path / "w.weights.h5")
+    with pytest.warns(UserWarning, match="no place for: layers/dense_2"):
+        small().load_weights(tmp_path / "w.weights.h5")
+
+
+def test_an_error_half_way_changes_nothing(tmp_path):
+    class Failing(layers.Dense):
+        def load_own_variables(self, store):
+            self.kernel.assign(store["0"])
+            raise RuntimeError("no more")
+
+    def make():
+        return keraslike.Sequential([keraslike.Input((4,)), layers.Dense(3), Failing(2)])
+
+    make().save_weights(tmp_path / "w.weights.h5")
+    model = make()
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="RuntimeError: no more"):
+        model.load_weights(tmp_path / "w.weights.h5")
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
+
+
+def test_weights_of_another_kind(tmp_path):
+    path = tmp_path / "w.weights.h5"
+    model = small()
+    model.save_weights(path)
+    with h5py.File(path, "a") as file:
+        del file["layers/dense/vars/1"]
+        file["layers/dense/vars/1"] = np.zeros(3, "complex64")
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="layers/dense/vars/1"):
+        model.load_weights(path)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
+
+
+def test_unbuilt_models(tmp_path):
+    small().save_weights(tmp_path / "w.weights.h5")
+    unbuilt = keraslike.Sequential([layers.Dense(3), layers.Dense(2)])
+    with pytest.raises(ValueError, match="no weights to save yet"):
+        unbuilt.save_weights(tmp_path / "none.weights.h5")
+    with pytest.raises(ValueError, match="no weights to load yet"):
+        unbuilt.load_weights(tmp_path / "w.weights.h5")
+    with pytest.warns(UserWarning, match="saved without weights"):
+        unbuilt.save(tmp_path / "model.keras")
+    again = saving.load_model(tmp_path / "model.keras")
+    assert [x.units for x in again.layers] == [3, 2] and not again.built
+
+
+# -- paths ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [FileNotFoundError, ValueError])
+def test_a_missing_file(tmp_path, kind):
+    with pytest.raises(kind, match="nowhere.keras"):
+        saving.load_model(tmp_path / "nowhere.keras")
+    with pytest.raises(kind, match="nowhere.weights.h5"):
+        small().load_weights(tmp_path / "nowhere.weights.h5")
+
+
+def test_endings(tmp_path):
+    model = small()
+    for call, wanted in (
+        (lambda p: model.save(p), "`.keras`"),
+        (lambda p: model.save_weights(p), "`.weights.h5`"),
+    ):
+        with pytest.raises(ValueError, match=wanted):
+            call(tmp_path / "model.tf")
+        with pytest.raises(ValueError, match="older HDF5 format is not supported"):
+            call(tmp_path / "model.h5")
+    (tmp_path / "model.h5").write_bytes(b"")
+    for call in (saving.load_model, model.load_weights):
+        with pytest.raises(ValueError, match="older HDF5 format is not supported"):
+            call(tmp_path / "model.h5")
+        with pytest.raises(ValueError, match="folder"):
+            call(tmp_path)
+        with pytest.raises(TypeError, match="filepath"):
+            call(3)
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        model.save(tmp_path / "no" / "model.keras")
+    with pytest.raises(TypeError, match="model=3"):
+        saving.save_model(3, tmp_path / "model.keras")
+
+
+def test_overwrite(tmp_path, monkeypatch):
+    path = tmp_path / "model.keras"
+    one, two = small(), small()
+    one.save(path)
+    with pytest.raises(FileExistsError, match="overwrite=False"):
+        two.save(path, overwrite=False)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr(builtins, "input", lambda _: "n")
+    two.save(path, overwrite=False)
+    assert weights_equal(saving.load_model(path), one)
+    monkeypatch.setattr(builtins, "input", lambda _: "y")
+    two.save(path, overwrite=False)
+    assert weights_equal(saving.load_model(path), two)
+
+
+def test_a_link_goes_on_pointing_to_the_file(tmp_path):
+    small().save(tmp_path / "real.keras")
+    (tmp_path / "link.keras").symlink_to(tmp_path / "real.keras")
+    (tmp_path / "real.keras").chmod(0o640)
+    model = small()
+    model.save(tmp_path / "link.keras")
+    assert (tmp_path / "link.keras").is_symlink()
+    assert (tmp_path / "real.keras").stat().st_mode & 0o777 == 0o640
+    assert weights_equal(saving.load_model(tmp_path / "real.keras"), model)
+
+
+# -- the walk ---------------------------------------------------------------------------------
+
+
+def test_the_walk_ends_where_things_hold_each_other():
+    class Node(keraslike.Layer):
+        pass
+
+    one, two = Node(), Node()
+    one.other, two.other = two, one
+    one.things = [one, two]
+    one.things.append(one.things)
+    assert [path for path, _ in weights_h5.walk(one)] == ["", "other"]
+
+
+def test_h5py_is_imported_when_first_used():
+    import subprocess
+    import sys
+
+    code = "import sys, keraslike; assert 'h5py' not in sys.modules"
+    root = pathlib.Path(keraslike.__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
+
+
+def test_the_public_face():
+    assert set(dir(saving)) == set(saving.__all__)
+    assert saving.CustomObjectScope is saving.custom_object_scope
+    assert saving.deserialize_keras_object(3) == 3
