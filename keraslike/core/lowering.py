@@ -84,7 +84,7 @@ def lower(
     >>> from keraslike.core.variable import Variable
     >>> count = Variable(0.0)
     >>> pure = lower(lambda x: count.assign_add(x) * 2, [count])
-    >>> result, (new,) = pure((1.0,), 2.0)
+    >>> result, (new,) = pure((jax.numpy.ones(()),), 2.0)
     >>> float(result), float(new), float(count)
     (6.0, 3.0, 0.0)
     """
@@ -140,9 +140,7 @@ def value_and_grad(function: Callable, has_aux: bool = False) -> Callable:
                 f"Received: {type(model).__name__}"
             )
         chosen = {id(v) for v in trainable}
-        others = [
-            v for v in base.variables_of(root, rng.global_stream()) if id(v) not in chosen
-        ]
+        others = [v for v in base.variables_of(root, rng.global_stream()) if id(v) not in chosen]
         return gradient(lambda: function(model, *args, **kwargs), trainable, others, has_aux)
 
     return with_gradient

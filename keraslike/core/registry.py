@@ -48,9 +48,7 @@ _scope = _Scope()
 # -- registering ------------------------------------------------------------------------------
 
 
-def publish(
-    module: str, objects: dict[str, Any], aliases: dict[str, Any] | None = None
-) -> None:
+def publish(module: str, objects: dict[str, Any], aliases: dict[str, Any] | None = None) -> None:
     """Makes public objects known under Keras's module name, so that saved files can name them.
 
     Args:
@@ -80,9 +78,7 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
 
     def decorate(obj: Any) -> Any:
         if inspect.isclass(obj) and not hasattr(obj, "get_config"):
-            raise ValueError(
-                f"{obj.__name__} cannot be registered: it has no get_config() method."
-            )
+            raise ValueError(f"{obj.__name__} cannot be registered: it has no get_config() method.")
         full = f"{package}>{name or obj.__name__}"
         _registered[full] = obj
         _registered_name[obj] = full

@@ -91,7 +91,10 @@ class Variable(nnx.Variable):
         regularizer: Callable | None = None,
         constraint: Callable | None = None,
     ):
-        del aggregation, synchronization  # for replicas of TensorFlow's kind; arrays are global here
+        del (
+            aggregation,
+            synchronization,
+        )  # for replicas of TensorFlow's kind; arrays are global here
         if isinstance(initializer, str):
             from keraslike.core import registry
 
@@ -301,7 +304,9 @@ def _blank(cls: type) -> Any:
 
 
 def _array(value: Any) -> Any:
-    return value.get_value() if isinstance(value, nnx.Variable) else value
+    if isinstance(value, nnx.Variable):
+        return value.get_value()
+    return jnp.asarray(value) if isinstance(value, (list, tuple)) else value
 
 
 def _initial_value(initializer: Any, shape: Any, dtype: Any) -> jax.Array:

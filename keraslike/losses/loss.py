@@ -78,7 +78,9 @@ class Loss(Object):
         return reduce_weighted_values(losses, sample_weight, mask, self.reduction, dtype)
 
     def _check_values(self, losses: jax.Array, y_true: Any, y_pred: Any) -> None:
-        if losses.size == 1:
+        author = getattr(self, "fn", type(self))
+        ours = getattr(author, "__module__", "").partition(".")[0] == "keraslike"
+        if losses.size == 1 or ours:  # those of ours may be told to work along axis 0
             return
         shapes = [y.shape for y in jax.tree.leaves((y_true, y_pred)) if y.ndim]
         batches = {shape[0] for shape in shapes}

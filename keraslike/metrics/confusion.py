@@ -89,8 +89,7 @@ class _Count(_Confusion):
         super().__init__(thresholds, None, None, name, dtype)
 
     def result(self) -> jax.Array:
-        (count,) = self._kept
-        return self._one_or_all(getattr(self, count).value)
+        return self._one_or_all(self.accumulator.value)
 
 
 class TruePositives(_Count):
@@ -100,7 +99,7 @@ class TruePositives(_Count):
     1.0
     """
 
-    _kept = {"true_positives": (True, True)}
+    _kept = {"accumulator": (True, True)}
 
 
 class TrueNegatives(_Count):
@@ -110,7 +109,7 @@ class TrueNegatives(_Count):
     0.0
     """
 
-    _kept = {"true_negatives": (False, False)}
+    _kept = {"accumulator": (False, False)}
 
 
 class FalsePositives(_Count):
@@ -120,7 +119,7 @@ class FalsePositives(_Count):
     1.0
     """
 
-    _kept = {"false_positives": (False, True)}
+    _kept = {"accumulator": (False, True)}
 
 
 class FalseNegatives(_Count):
@@ -130,7 +129,7 @@ class FalseNegatives(_Count):
     1.0
     """
 
-    _kept = {"false_negatives": (True, False)}
+    _kept = {"accumulator": (True, False)}
 
 
 class Precision(_Confusion):

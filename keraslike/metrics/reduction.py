@@ -116,9 +116,7 @@ class MeanMetricWrapper(Mean):
     1.5
     """
 
-    def __init__(
-        self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any
-    ):
+    def __init__(self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any):
         super().__init__(name, dtype)
         self.fn = fn
         self._fn_kwargs = kwargs

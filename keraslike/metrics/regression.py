@@ -103,9 +103,7 @@ class CosineSimilarity(MeanMetricWrapper):
     1.0
     """
 
-    def __init__(
-        self, name: str | None = "cosine_similarity", dtype: Any = None, axis: int = -1
-    ):
+    def __init__(self, name: str | None = "cosine_similarity", dtype: Any = None, axis: int = -1):
         super().__init__(cosine_similarity, name, dtype, axis=axis)
         self.axis = axis
 
@@ -148,7 +146,6 @@ class R2Score(Metric):
             raise ValueError(f"num_regressors must be at least 0. Received: {num_regressors}")
         self.class_aggregation, self.num_regressors = class_aggregation, num_regressors
         self.num_samples = self.add_weight(name="num_samples")
-        self.sum: Any = None
 
     def _build(self, outputs: int) -> None:
         self.squared_sum = self.add_weight((outputs,), name="squared_sum")
@@ -163,7 +160,7 @@ class R2Score(Metric):
                 f"R2Score needs targets and predictions of shape (batch, outputs). Received: "
                 f"y_true of shape {y_true.shape}, y_pred of shape {y_pred.shape}."
             )
-        if self.sum is None:
+        if not hasattr(self, "sum"):
             self._build(y_pred.shape[-1])
         weight = array(1.0 if sample_weight is None else sample_weight).astype(self.dtype)
         weight = jnp.broadcast_to(weight[:, None] if weight.ndim == 1 else weight, y_true.shape)
@@ -174,7 +171,7 @@ class R2Score(Metric):
         self.num_samples.assign_add(y_true.size)
 
     def result(self) -> jax.Array:
-        if self.sum is None:
+        if not hasattr(self, "sum"):
             return jnp.zeros((), self.dtype)
         total = self.squared_sum - jnp.square(self.sum.value) / self.count
         scores = 1 - self.total_mse / total

@@ -210,9 +210,7 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
         optional = bool(getattr(op, "optional", False))
         specs.append(Input(str(op.name), t.shape, t.dtype, i, optional))
 
-    operations = sorted(
-        by_id.values(), key=lambda o: (-operation_depth[id(o)], first_visit[id(o)])
-    )
+    operations = sorted(by_id.values(), key=lambda o: (-operation_depth[id(o)], first_visit[id(o)]))
     names = [str(o.name) for o in operations]
     if len(set(names)) < len(names):
         twice = sorted({n for n in names if names.count(n) > 1})

@@ -50,7 +50,9 @@ def print_summary(
 
     # A Console of its own width where no terminal says how wide to be.
     out: Any = io.StringIO() if print_fn is not None else None
-    console = Console(file=out, width=line_length, highlight=False, force_terminal=False if out else None)
+    console = Console(
+        file=out, width=line_length, highlight=False, force_terminal=False if out else None
+    )
     console.print(f'[b]Model: "{escape(model.name)}"[/]')
     console.print(table)
     trainable, other = _count(model.trainable_weights), _count(model.non_trainable_weights)

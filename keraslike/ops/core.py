@@ -46,7 +46,9 @@ def saturate_cast(x: Any, dtype: Any) -> jax.Array:
         return jnp.clip(x, builtins.int(low), builtins.int(high)).astype(dtype)
     # The limits may not exist in the dtype of x; the nearest number that does is inside of them.
     kind = np.dtype(x.dtype) if x.dtype != jnp.bfloat16 else np.dtype("float32")
-    bounds = np.array([low, high]).clip(float(jnp.finfo(x.dtype).min), float(jnp.finfo(x.dtype).max))
+    bounds = np.array([low, high]).clip(
+        float(jnp.finfo(x.dtype).min), float(jnp.finfo(x.dtype).max)
+    )
     bounds = bounds.astype(kind)
     outside = [float(bounds[0]) < low, float(bounds[1]) > high]
     bounds = np.where(outside, np.nextafter(bounds, np.zeros_like(bounds)), bounds)
@@ -112,7 +114,9 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[jax.Array]:
     """The parts along an axis, which is gone from them."""
     x = array(x)
     if num is not None and num != x.shape[axis]:
-        raise ValueError(f"num must be the size along axis {axis}, {x.shape[axis]}. Received: {num}")
+        raise ValueError(
+            f"num must be the size along axis {axis}, {x.shape[axis]}. Received: {num}"
+        )
     return [jnp.take(x, i, axis) for i in range(x.shape[axis])]
 
 

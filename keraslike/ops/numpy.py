@@ -509,9 +509,7 @@ def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> jax.Array:
 
 
 @op
-def pad(
-    x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None
-) -> jax.Array:
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> jax.Array:
     """`x` with `(before, after)` values put around it along each axis.
 
     >>> pad([1.0], ((1, 2),)).tolist()

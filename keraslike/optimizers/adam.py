@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from keraslike.optimizers.gradient_descent import leafwise, rule, zeros_like
-from keraslike.optimizers.optimizer import LearningRate, Optimizer, shared_arguments
+from keraslike.optimizers.optimizer import LearningRate, Optimizer, require, shared_arguments
 
 __all__ = ["Adam", "AdamW", "Nadam", "Adamax", "Lion"]
 
@@ -134,8 +134,7 @@ class AdamW(Adam):
         name: str | None = None,
         **kwargs: Any,
     ):
-        if weight_decay is None:
-            raise ValueError("weight_decay must be a float. Received: weight_decay=None")
+        require(weight_decay is not None, "a float", weight_decay=weight_decay)
         own = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "amsgrad": amsgrad}
         super().__init__(**shared_arguments(locals()), **own)
 
@@ -339,11 +338,8 @@ class Lion(Optimizer):
         **kwargs: Any,
     ):
         super().__init__(**shared_arguments(locals()))
-        if not 0 < beta_1 <= 1:
-            raise ValueError(
-                "beta_1 must be greater than 0 and at most 1 (at 0 only the gradient's sign "
-                f"counts). Received: beta_1={beta_1}"
-            )
+        # At 0 only the sign of the gradient would count.
+        require(0 < beta_1 <= 1, "greater than 0 and at most 1", beta_1=beta_1)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
 

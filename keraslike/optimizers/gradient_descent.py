@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from keraslike.optimizers.optimizer import LearningRate, Optimizer, shared_arguments
+from keraslike.optimizers.optimizer import LearningRate, Optimizer, require, shared_arguments
 
 __all__ = ["SGD", "RMSprop", "Adagrad", "Adadelta"]
 
@@ -80,10 +80,8 @@ class SGD(Optimizer):
         **kwargs: Any,
     ):
         super().__init__(**shared_arguments(locals()))
-        if not isinstance(momentum, float) or not 0 <= momentum <= 1:
-            raise ValueError(
-                f"momentum must be a float between 0 and 1. Received: momentum={momentum!r}"
-            )
+        fits = isinstance(momentum, float) and 0 <= momentum <= 1
+        require(fits, "a float between 0 and 1", momentum=momentum)
         self.momentum = momentum
         self.nesterov = nesterov
 

@@ -93,21 +93,13 @@ class Optimizer(Object):
             warnings.warn("decay has no effect: use a learning rate schedule.", stacklevel=2)
         if kwargs:
             raise ValueError(f"{type(self).__name__} has no such arguments: {sorted(kwargs)}")
-        if gradient_accumulation_steps and not gradient_accumulation_steps >= 2:
-            raise ValueError(
-                "gradient_accumulation_steps must be an integer of at least 2. Received: "
-                f"gradient_accumulation_steps={gradient_accumulation_steps}"
-            )
-        if use_ema and not 0 <= ema_momentum <= 1:
-            raise ValueError(
-                f"ema_momentum must be between 0 and 1. Received: ema_momentum={ema_momentum}"
-            )
-        every = ema_overwrite_frequency
-        if use_ema and every and not (isinstance(every, int) and every >= 1):
-            raise ValueError(
-                "ema_overwrite_frequency must be None or an integer of at least 1. Received: "
-                f"ema_overwrite_frequency={every!r}"
-            )
+        steps, every = gradient_accumulation_steps, ema_overwrite_frequency
+        if steps:
+            require(steps >= 2, "an integer of at least 2", gradient_accumulation_steps=steps)
+        if use_ema:
+            require(0 <= ema_momentum <= 1, "between 0 and 1", ema_momentum=ema_momentum)
+            fits = not every or (isinstance(every, int) and every >= 1)
+            require(fits, "None or an integer of at least 1", ema_overwrite_frequency=every)
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         given = {k: v for k, v in clips.items() if v is not None}
         if len(given) > 1:
@@ -142,11 +134,8 @@ class Optimizer(Object):
     def _checked_rate(self, rate: Any) -> Any:
         if callable(rate):
             return rate
-        if not isinstance(rate, float):
-            raise ValueError(
-                "learning_rate must be a float (1.0, not 1), a LearningRateSchedule, or a "
-                f"function without arguments. Received: learning_rate={rate!r}"
-            )
+        expected = "a float (1.0, not 1), a LearningRateSchedule or a function without arguments"
+        require(isinstance(rate, float), expected, learning_rate=rate)
         return self._state(rate, "learning_rate", dtypes.floatx())
 
     # -- the update rule ----------------------------------------------------------------------
@@ -211,12 +200,13 @@ class Optimizer(Object):
             )
 
     def _current_rate(self) -> Any:
+        return self._rate_at(self._iterations._raw_value)
+
+    def _rate_at(self, step: Any) -> Any:
         rate = self._learning_rate
         if isinstance(rate, nnx.Variable):
             return rate._raw_value
-        if isinstance(rate, LearningRateSchedule):
-            return rate(self._iterations._raw_value)
-        return rate()
+        return rate(step) if isinstance(rate, LearningRateSchedule) else rate()
 
     def build(self, variables: Iterable[nnx.Variable]) -> None:
         """Makes the state for these variables, and ties the optimizer to them."""
@@ -482,7 +472,7 @@ class Optimizer(Object):
         extra = {} if rate is None else {"learning_rate": rate, "iterations": self._updates_made()}
         transform = optax.with_extra_args_support(self.transform())
         updates, state = transform.update(full, state, params, **extra)
-        params = optax.apply_updates(params, updates)
+        params: dict[Any, Any] = optax.apply_updates(params, updates)  # type: ignore[assignment]
         places = jax.tree.leaves(self._skeleton)
         for place, value in zip(places, jax.tree.leaves(state), strict=True):
             number = self._owners[place]
@@ -562,8 +552,8 @@ class Optimizer(Object):
     def to_optax(self) -> optax.GradientTransformationExtraArgs:
         """This update rule, with clipping and weight decay, as a transform for any params.
 
-        It starts from step 0 and counts by itself; the learning rate is what it is now, or the
-        schedule. Raises ValueError where averages or accumulation are on, for which
+        It starts from step 0 and counts by itself; the learning rate is read when it updates.
+        Raises ValueError where averages or accumulation are on, for which
         `optax.ema` and `optax.MultiSteps` serve, or variables are excluded from weight decay.
 
         >>> from keraslike.optimizers.adam import Nadam
@@ -579,25 +569,20 @@ class Optimizer(Object):
         if self._updates_by_step():
             raise ValueError(f"{type(self).__name__} updates by update_step(), not transform().")
         rule = optax.with_extra_args_support(self.transform())
-        rate = self._learning_rate
-        fixed = rate._raw_value if isinstance(rate, nnx.Variable) else None
 
         def init(params: Any) -> tuple[jax.Array, Any]:
             return jnp.zeros((), "int32"), rule.init(params)
 
         def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> Any:
             count, inner = state
-            if fixed is not None:
-                now = fixed
-            else:
-                now = rate(count) if isinstance(rate, LearningRateSchedule) else rate()
+            now = self._rate_at(count)
             leaves, structure = jax.tree.flatten(updates)
             grads = structure.unflatten(self._clip(leaves))
             updates, inner = rule.update(grads, inner, params, learning_rate=now, iterations=count)
             if self.weight_decay is not None:
                 if params is None:
                     raise ValueError("Weight decay needs params: update(grads, state, params).")
-                factor = self.weight_decay * now
+                factor = now * self.weight_decay
                 updates = jax.tree.map(
                     lambda u, p: u - (p * factor).astype(u.dtype), updates, params
                 )
@@ -609,10 +594,15 @@ class Optimizer(Object):
         args = super()._constructor_args()
         if "learning_rate" in args:
             rate = self._learning_rate
-            args["learning_rate"] = (
-                float(rate._raw_value) if isinstance(rate, nnx.Variable) else rate
-            )
+            args["learning_rate"] = rate if callable(rate) else float(rate._raw_value)
         return args
+
+
+def require(fits: bool, expected: str, **argument: Any) -> None:
+    """Raises ValueError about the argument unless it fits."""
+    if not fits:
+        ((name, value),) = argument.items()
+        raise ValueError(f"{name} must be {expected}. Received: {name}={value!r}")
 
 
 _SHARED = tuple(inspect.signature(Optimizer.__init__).parameters)[1:-1]

@@ -149,8 +149,8 @@ def _overrides(callback: Any, hook: str) -> bool:
 
 def floats(logs: Any) -> dict[str, Any]:
     """Logs as Python floats (arrays with several values as numpy arrays); waits for the device."""
-    values = jax.device_get(dict(logs))
-    return {k: float(v) if np.ndim(v) == 0 else np.asarray(v) for k, v in values.items()}
+    values = jax.device_get(list(logs.values()))  # a list: a dict would come back sorted
+    return {k: float(v) if np.ndim(v) == 0 else np.asarray(v) for k, v in zip(logs, values)}
 
 
 class History(Callback):

@@ -107,11 +107,9 @@ class CompileLoss(Object):
                     f"The loss of output '{name}' has shape {jnp.shape(value)}; a scalar is "
                     "needed to train. Use a reduction other than None."
                 )
-            if weight is not None:
-                value = value * weight
-            if self.trackers:
+            if self.trackers:  # each loss is reported as it is, before its weight
                 self.trackers[k].update_state(value, sample_weight=_batch_size(pred))
-            total = total + value
+            total = total + (value if weight is None else value * weight)
         return total
 
 

@@ -264,7 +264,9 @@ class PyDataset:
     2
     """
 
-    def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10):
+    def __init__(
+        self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10
+    ):
         self.workers, self.use_multiprocessing = workers, use_multiprocessing
         self.max_queue_size = max_queue_size
 
@@ -316,15 +318,15 @@ def adapt(
             raise ValueError("class_weight needs y.")
         by_class = class_weights_of(y, class_weight)
         sample_weight = by_class if sample_weight is None else np.asarray(sample_weight) * by_class
-    return ArrayData((x, y, sample_weight), 32 if batch_size is None else batch_size, bool(shuffle), names)
+    return ArrayData(
+        (x, y, sample_weight), 32 if batch_size is None else batch_size, bool(shuffle), names
+    )
 
 
 def split(arrays: Batch, validation_split: float) -> tuple[Batch, Batch]:
     """The first part of the samples and the last `validation_split` of them."""
     if not 0 < validation_split < 1:
-        raise ValueError(
-            f"validation_split must be between 0 and 1. Received: {validation_split}"
-        )
+        raise ValueError(f"validation_split must be between 0 and 1. Received: {validation_split}")
     ready = tuple(to_arrays(a, n) for a, n in zip(arrays, ("x", "y", "sample_weight")))
     n = jax.tree.leaves(ready)[0].shape[0]
     at = math.floor(n * (1.0 - validation_split))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import jax
 import numpy as np
 from rich.console import Console
 from rich.live import Live
@@ -81,7 +80,9 @@ class Bar:
         text.append("━" * done, style="green")
         text.append("━" * (_WIDTH - done), style="bright_black")
         seconds = time.perf_counter() - self._began
-        left = f"{seconds / seen * (total - seen):.0f}s" if self.total and 0 < seen < total else None
+        left = (
+            f"{seconds / seen * (total - seen):.0f}s" if self.total and 0 < seen < total else None
+        )
         pieces = _pieces(seconds, seen, logs)
         if left is not None:  # while it runs: the time that is left, as Keras shows it
             pieces = pieces.replace(pieces.split(" ", 1)[0], left, 1)
@@ -93,7 +94,7 @@ class Bar:
         if self._live is None or now - self._drawn < _INTERVAL:
             return
         self._drawn = now
-        self._live.update(self._line(seen, jax.device_get(dict(logs))), refresh=True)
+        self._live.update(self._line(seen, logs), refresh=True)
 
     def finish(self, seen: int, logs: dict[str, Any]) -> None:
         """Draws the last state and leaves it."""

@@ -346,10 +346,6 @@ class Trainer(Layer):
         """
         self._need_compiled("fit")
         if validation_split and validation_data is None:
-            if class_weight is not None and y is not None:
-                by_class = data_.class_weights_of(y, class_weight)
-                sample_weight = by_class if sample_weight is None else sample_weight * by_class
-                class_weight = None
             (x, y, sample_weight), validation_data = data_.split(
                 (x, y, sample_weight), validation_split
             )

@@ -29,7 +29,9 @@ def test_values_and_gradients_are_keras_s(name):
     for f in (ours, theirs):
         assert f(jnp.asarray(x)).dtype == "float32"
     weights = np.linspace(-1, 1, x.size).reshape(x.shape)
-    grads = [jax.grad(lambda v, f=f: jnp.sum(f(v) * weights))(jnp.asarray(x)) for f in (ours, theirs)]
+    grads = [
+        jax.grad(lambda v, f=f: jnp.sum(f(v) * weights))(jnp.asarray(x)) for f in (ours, theirs)
+    ]
     np.testing.assert_allclose(*grads, rtol=1e-5, atol=1e-6)
 
 
@@ -75,7 +77,9 @@ def test_sparsemax_is_the_nearest_point_of_the_simplex(axis, rng):
     assert (p >= 0).all()
     # The conditions of the nearest point: x - p is the same wherever p > 0, and no larger elsewhere.
     tau = np.where(p > 0, x - p, -np.inf).max(axis, keepdims=True)
-    np.testing.assert_allclose(np.where(p > 0, x - p, tau), np.broadcast_to(tau, p.shape), atol=1e-5)
+    np.testing.assert_allclose(
+        np.where(p > 0, x - p, tau), np.broadcast_to(tau, p.shape), atol=1e-5
+    )
     assert (x <= tau + 1e-5)[p == 0].all()
 
 
@@ -99,7 +103,9 @@ def test_a_kerastensor_goes_through(name):
 def test_names_come_and_go(name):
     function = activations.get(name)
     assert function is getattr(activations, name)
-    assert activations.serialize(function) == keras.activations.serialize(keras.activations.get(name))
+    assert activations.serialize(function) == keras.activations.serialize(
+        keras.activations.get(name)
+    )
     assert activations.deserialize(activations.serialize(function)) is function
 
 

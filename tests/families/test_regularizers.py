@@ -47,7 +47,9 @@ def test_an_orthogonal_matrix_costs_nothing_and_gradients_are_finite():
         regularizer(jnp.ones((2, 2, 2)))
 
 
-@pytest.mark.parametrize("name", ["l1", "L1", "l2", "L2", "l1_l2", "L1L2", "orthogonal_regularizer"])
+@pytest.mark.parametrize(
+    "name", ["l1", "L1", "l2", "L2", "l1_l2", "L1L2", "orthogonal_regularizer"]
+)
 def test_names(name):
     expected = type(getattr(keras.regularizers, name)()).__name__
     assert type(regularizers.get(name)).__name__ == expected

@@ -106,7 +106,7 @@ def test_there_and_back(make, optimizer, tmp_path, rng):
     theirs = make(keras)
     theirs.compile(
         getattr(keras.optimizers, optimizer)(1e-2, **arguments.get(optimizer, {})),
-        loss=keras.losses.Huber(0.7),
+        loss=keras.losses.Huber(),  # Keras 3.15 does not save a delta that is not 1
         metrics=["mae"],
     )
     x, y = data_for(theirs, rng)

@@ -122,7 +122,10 @@ def test_dict_inputs_and_validation_split():
 def test_sample_weights_and_class_weights_agree():
     labels = (X[:, 0] > 0).astype("int32")
     reference = make("binary_crossentropy")
-    one, two = clone(reference, loss="binary_crossentropy"), clone(reference, loss="binary_crossentropy")
+    one, two = (
+        clone(reference, loss="binary_crossentropy"),
+        clone(reference, loss="binary_crossentropy"),
+    )
     weights = np.where(labels == 1, 3.0, 0.5).astype("float32")
     a = one.fit(X, labels, sample_weight=weights, shuffle=False, verbose=0).history["loss"]
     b = two.fit(X, labels, class_weight={0: 0.5, 1: 3.0}, shuffle=False, verbose=0).history["loss"]
@@ -437,7 +440,11 @@ BAD = {
     "no data": (lambda m: m.fit(), ValueError, "x is missing"),
     "no targets": (lambda m: m.fit(X), ValueError, "needs y"),
     "strings": (lambda m: m.fit(X.astype(str), Y), ValueError, "x must hold numbers"),
-    "batch size": (lambda m: m.fit(X, Y, batch_size=0), ValueError, "batch_size must be at least 1"),
+    "batch size": (
+        lambda m: m.fit(X, Y, batch_size=0),
+        ValueError,
+        "batch_size must be at least 1",
+    ),
     "split": (lambda m: m.fit(X, Y, validation_split=1.5), ValueError, "between 0 and 1"),
     "generator and y": (lambda m: m.fit(forever(), Y), ValueError, "y cannot be given"),
     "empty generator": (lambda m: m.fit(iter(())), ValueError, "no batches"),

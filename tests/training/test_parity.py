@@ -111,13 +111,13 @@ def test_the_gradient_is_that_of_fit():
     assert np.isfinite(value) and len(listed) == len(model.trainable_variables)
 
 
-def two_heads(k):
+def two_heads(k, form):
     a, b = k.layers.Input((4,), name="a"), k.layers.Input((3,), name="b")
     shared = k.layers.Dense(5, activation="relu", name="shared")
     h = k.layers.Concatenate()([shared(a), k.layers.Dense(5)(b), shared(a)])
-    return k.Model(
-        [a, b], [k.layers.Dense(1, name="left")(h), k.layers.Dense(3, name="right")(h)]
-    )
+    left, right = k.layers.Dense(1, name="left")(h), k.layers.Dense(3, name="right")(h)
+    outputs = [left, right] if form == "list" else {"left": left, "right": right}
+    return k.Model([a, b], outputs)
 
 
 @pytest.mark.parametrize("form", ["list", "dict"])
@@ -129,7 +129,7 @@ def test_several_outputs(form):
     results = []
     start = None
     for k in (oracle, ours):
-        model = two_heads(k)
+        model = two_heads(k, form)
         if start is None:
             start = model.get_weights()
         model.set_weights(start)

@@ -1,0 +1,425 @@
+"""Metrics: values over several batches, weights and configs are Keras's; state is a pytree."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+
+from keraslike import losses, metrics
+from keraslike.core import context, lowering
+from keraslike.core.variable import MetricState
+
+rng = np.random.default_rng(1)
+
+
+def batches(make_true, make_pred, sizes=(5, 3)):
+    return [(make_true(n), make_pred(n)) for n in sizes]
+
+
+def normal(*shape):
+    return lambda n: rng.normal(size=(n, *shape)).astype("float32")
+
+
+def share(*shape):
+    return lambda n: rng.uniform(0.01, 0.99, size=(n, *shape)).astype("float32")
+
+
+def classes(n):
+    return rng.integers(0, 4, n)
+
+
+def one_hot(n):
+    return np.eye(4, dtype="float32")[classes(n)]
+
+
+def bits(*shape):
+    return lambda n: rng.integers(0, 2, (n, *shape)).astype("float32")
+
+
+REAL = batches(normal(3), normal(3))
+POSITIVE = batches(lambda n: share(3)(n) * 5, lambda n: share(3)(n) * 5)
+HOT = batches(one_hot, share(4))
+NUMBERS = batches(classes, share(4))
+COLUMN = batches(lambda n: classes(n)[:, None], share(4))
+STEPS = batches(lambda n: rng.integers(0, 4, (n, 6)), share(6, 4))
+BITS = batches(bits(1), share(1))
+FLAT_BITS = batches(bits(), share(1))
+MANY_BITS = batches(bits(4), share(4))
+
+CASES = [
+    ("MeanSquaredError", REAL, {}),
+    ("RootMeanSquaredError", REAL, {}),
+    ("MeanAbsoluteError", REAL, {}),
+    ("MeanAbsolutePercentageError", POSITIVE, {}),
+    ("MeanSquaredLogarithmicError", POSITIVE, {}),
+    ("LogCoshError", REAL, {}),
+    ("CosineSimilarity", REAL, {}),
+    ("R2Score", REAL, {}),
+    ("R2Score", REAL, {"class_aggregation": None}),
+    ("R2Score", REAL, {"class_aggregation": "variance_weighted_average", "num_regressors": 2}),
+    ("KLDivergence", HOT, {}),
+    ("Poisson", POSITIVE, {}),
+    ("BinaryCrossentropy", MANY_BITS, {"label_smoothing": 0.1}),
+    ("CategoricalCrossentropy", HOT, {"from_logits": True}),
+    ("SparseCategoricalCrossentropy", NUMBERS, {}),
+    ("Hinge", MANY_BITS, {}),
+    ("SquaredHinge", MANY_BITS, {}),
+    ("CategoricalHinge", HOT, {}),
+    ("Accuracy", batches(classes, classes), {}),
+    ("BinaryAccuracy", BITS, {}),
+    ("BinaryAccuracy", FLAT_BITS, {"threshold": 0.3}),
+    ("CategoricalAccuracy", HOT, {}),
+    ("SparseCategoricalAccuracy", NUMBERS, {}),
+    ("SparseCategoricalAccuracy", COLUMN, {}),
+    ("SparseCategoricalAccuracy", STEPS, {}),
+    ("TopKCategoricalAccuracy", HOT, {"k": 2}),
+    ("SparseTopKCategoricalAccuracy", NUMBERS, {"k": 2}),
+    ("Precision", BITS, {}),
+    ("Precision", MANY_BITS, {"thresholds": [0.2, 0.5, 0.7]}),
+    ("Precision", MANY_BITS, {"top_k": 2, "class_id": 1}),
+    ("Recall", MANY_BITS, {"thresholds": 0.4}),
+    ("Recall", MANY_BITS, {"top_k": 2}),
+    ("TruePositives", MANY_BITS, {}),
+    ("TrueNegatives", MANY_BITS, {"thresholds": [0.1, 0.9]}),
+    ("FalsePositives", FLAT_BITS, {}),
+    ("FalseNegatives", MANY_BITS, {}),
+]
+
+
+@pytest.mark.parametrize("name, data, arguments", CASES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_values_are_keras_s(name, data, arguments, weighted):
+    ours = getattr(metrics, name)(**arguments)
+    theirs = getattr(keras.metrics, name)(**arguments)
+    for y_true, y_pred in data:
+        weights = np.arange(len(y_true), dtype="float32") if weighted else None
+        if weighted and name == "RootMeanSquaredError":
+            assert ours.update_state(y_true, y_pred, sample_weight=weights) is None
+        else:
+            ours.update_state(y_true, y_pred, weights)
+        theirs.update_state(y_true, y_pred, weights)
+        np.testing.assert_allclose(ours.result(), theirs.result(), rtol=2e-6, atol=1e-6)
+    assert [v.name for v in ours.variables] == [v.name for v in theirs.variables]
+    assert [v.shape for v in ours.variables] == [v.shape for v in theirs.variables]
+    ours.reset_state(), theirs.reset_state()
+    assert not any(np.any(v.numpy()) for v in ours.variables)
+    if name != "R2Score":  # Keras divides by zero there
+        np.testing.assert_allclose(ours.result(), theirs.result())
+
+
+@pytest.mark.parametrize("name, data, arguments", CASES)
+def test_configs_are_keras_s(name, data, arguments):
+    ours = getattr(metrics, name)(**arguments, name="mine")
+    config = metrics.serialize(ours)
+    assert config == keras.metrics.serialize(getattr(keras.metrics, name)(**arguments, name="mine"))
+    again = metrics.deserialize(config)
+    assert type(again) is type(ours)
+    assert again.get_config() == ours.get_config()
+    np.testing.assert_allclose(again(*data[0]), ours(*data[0]))
+
+
+@pytest.mark.parametrize("name", [c for c in metrics.__all__ if c[0].isupper()])
+def test_signatures_are_keras_s(name):
+    ours = inspect.signature(getattr(metrics, name)).parameters
+    theirs = inspect.signature(getattr(keras.metrics, name)).parameters
+    assert [(p.name, p.default) for p in ours.values()] == [
+        (p.name, p.default) for p in theirs.values()
+    ]
+
+
+@pytest.mark.parametrize(
+    "name, cls",
+    [
+        ("mse", "MeanSquaredError"),
+        ("MSE", "MeanSquaredError"),
+        ("mae", "MeanAbsoluteError"),
+        ("mape", "MeanAbsolutePercentageError"),
+        ("msle", "MeanSquaredLogarithmicError"),
+        ("bce", "BinaryCrossentropy"),
+        ("accuracy", "Accuracy"),
+        ("binary_accuracy", "BinaryAccuracy"),
+        ("mean_squared_error", "MeanSquaredError"),
+        ("root_mean_squared_error", "RootMeanSquaredError"),
+        ("r2_score", "R2Score"),
+        ("hinge", "Hinge"),
+        ("poisson", "Poisson"),
+        ("sparse_top_k_categorical_accuracy", "SparseTopKCategoricalAccuracy"),
+        ("Precision", "Precision"),
+    ],
+)
+def test_names(name, cls):
+    assert type(metrics.get(name)).__name__ == cls
+    assert type(keras.metrics.get(name)).__name__ == cls
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+    with pytest.raises(
+        ValueError, match="Unknown metric: 'mean_abs_error'. Did you mean 'mean_abs"
+    ):
+        metrics.get("mean_abs_error")
+
+
+# -- means and sums ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (4, 3), (4, 3, 2)])
+@pytest.mark.parametrize("weights", [None, (), (4,), (4, 1), (4, 3)])
+@pytest.mark.parametrize("name", ["Mean", "Sum"])
+def test_means_and_sums_are_keras_s(name, shape, weights):
+    if weights is not None and len(weights) > len(shape) and weights != (4, 1):
+        return
+    if weights == (4, 1) and len(shape) not in (1, 2):
+        return
+    values = rng.normal(size=shape).astype("float32")
+    weight = None if weights is None else np.float32(rng.uniform(size=weights))
+    ours, theirs = getattr(metrics, name)(), getattr(keras.metrics, name)()
+    for _ in range(2):
+        ours.update_state(values, weight)
+        theirs.update_state(values, weight)
+    np.testing.assert_allclose(ours.result(), theirs.result(), rtol=1e-5)
+    for a, b in zip(ours.variables, theirs.variables):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5)
+
+
+def test_a_mean_of_nothing_is_zero():
+    assert float(metrics.Mean().result()) == 0.0
+    mean = metrics.Mean()
+    mean.update_state([1.0, 2.0], sample_weight=[0.0, 0.0])
+    assert float(mean.result()) == 0.0
+
+
+def test_a_mean_is_few_operations():
+    mean = metrics.Mean()
+    step = lowering.lower(lambda x: mean.update_state(x), mean.variables)
+    jaxpr = jax.make_jaxpr(step)([0.0, 0.0], jnp.float32(1.0))
+    assert len(jaxpr.eqns) <= 4
+
+
+def test_masks_count_as_weights():
+    y_true, y_pred = (rng.normal(size=(2, 4, 3)).astype("float32") for _ in range(2))
+    mask = np.array([[1, 1, 0, 0], [1, 0, 0, 0]], bool)
+    ours, theirs = jnp.asarray(y_pred), jnp.asarray(y_pred)
+    context.set_mask(ours, jnp.asarray(mask))
+    theirs._keras_mask = jnp.asarray(mask)
+    a, b = metrics.MeanSquaredError(), keras.metrics.MeanSquaredError()
+    a.update_state(y_true, ours)
+    b.update_state(y_true, theirs)
+    np.testing.assert_allclose(a.result(), b.result(), rtol=1e-6)
+    expected = (((y_true - y_pred) ** 2).mean(-1) * mask).sum(1) / 4
+    assert float(a.result()) == pytest.approx(expected.sum() / (mask.sum() / 4), rel=1e-5)
+
+
+def create_huber(threshold=1.0):
+    def huber_fn(y_true, y_pred):
+        error = y_true - y_pred
+        linear = threshold * jnp.abs(error) - threshold**2 / 2
+        return jnp.where(jnp.abs(error) < threshold, jnp.square(error) / 2, linear)
+
+    return huber_fn
+
+
+def test_a_function_as_a_metric():
+    metric = metrics.MeanMetricWrapper(create_huber(2.0), name="huber_fn")
+    expected = metrics.MeanMetricWrapper(losses.huber, name="huber", delta=2.0)
+    for y_true, y_pred in REAL:
+        metric.update_state(y_true, y_pred)
+        expected.update_state(y_true, y_pred)
+    np.testing.assert_allclose(metric.result(), expected.result(), rtol=1e-5)
+    again = metrics.deserialize(metrics.serialize(expected))
+    assert again.get_config() == expected.get_config()
+    assert again.get_config()["delta"] == 2.0
+    np.testing.assert_allclose(again(*REAL[0]), losses.Huber(2.0)(*REAL[0]), rtol=1e-6)
+
+
+def test_a_column_and_a_vector_are_the_same():
+    y_true, y_pred = REAL[0][0][:, 0], REAL[0][1][:, :1]
+    metric, same = (metrics.MeanMetricWrapper(create_huber()) for _ in range(2))
+    np.testing.assert_allclose(metric(y_true, y_pred), same(y_true[:, None], y_pred))
+
+
+# -- own metrics ------------------------------------------------------------------------------
+
+
+class HuberMetric(metrics.Metric):
+    def __init__(self, threshold=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.threshold = threshold
+        self.huber_fn = create_huber(threshold)
+        self.total = self.add_weight("total", initializer="zeros")
+        self.count = self.add_weight("count", initializer="zeros")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        metric = self.huber_fn(y_true, y_pred)
+        self.total.assign_add(jnp.sum(metric))
+        self.count.assign_add(jnp.asarray(jnp.size(y_true), "float32"))
+
+    def result(self):
+        return self.total / self.count
+
+    def get_config(self):
+        return {**super().get_config(), "threshold": self.threshold}
+
+
+def test_the_huber_metric_streams():
+    metric = HuberMetric(2.0, name="huber")
+    for y_true, y_pred in REAL:
+        metric.update_state(y_true, y_pred)
+    everything = [np.concatenate(ys) for ys in zip(*REAL)]
+    np.testing.assert_allclose(metric.result(), losses.Huber(2.0)(*everything), rtol=1e-5)
+    assert [v.path for v in metric.variables] == ["huber/total", "huber/count"]
+    assert all(isinstance(v, MetricState) and not v.trainable for v in metric.variables)
+    metric.reset_state()
+    assert [float(v) for v in metric.variables] == [0.0, 0.0]
+    assert metric.get_config() == {"threshold": 2.0, "name": "huber", "dtype": "float32"}
+    again = metrics.deserialize(
+        metrics.serialize(metric), custom_objects={"HuberMetric": HuberMetric}
+    )
+    assert again.threshold == 2.0
+
+
+def test_a_metric_is_a_pytree():
+    metric = HuberMetric(2.0)
+    metric.update_state(*REAL[0])
+    assert len(jax.tree.leaves(metric)) == 2
+    doubled = jax.tree.map(lambda v: 2 * v, metric)
+    assert float(doubled.total) == 2 * float(metric.total)
+    assert jax.tree.structure(HuberMetric(2.0)) == jax.tree.structure(metric)
+    assert jax.tree.structure(HuberMetric(3.0)) != jax.tree.structure(metric)
+    np.testing.assert_allclose(jax.jit(lambda m: m.result())(metric), metric.result())
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: HuberMetric(2.0), metrics.MeanAbsoluteError, metrics.Recall]
+)
+def test_pure_functions_leave_the_state_alone(make):
+    metric, same = make(), make()
+    update = jax.jit(metric.stateless_update_state)
+    state = metric.stateless_reset_state()
+    for y_true, y_pred in MANY_BITS:
+        state = update(state, y_true, y_pred)
+        same.update_state(y_true, y_pred)
+    np.testing.assert_allclose(metric.stateless_result(state), same.result(), rtol=1e-6)
+    assert not any(np.any(v.numpy()) for v in metric.variables)
+    with pytest.raises(ValueError, match="metric_variables.*Received: 1"):
+        metric.stateless_update_state(state[:1] if len(state) > 1 else [], *MANY_BITS[0])
+
+
+def test_a_metric_runs_in_a_scan():
+    metric, same = metrics.SparseCategoricalAccuracy(), metrics.SparseCategoricalAccuracy()
+    y_true, y_pred = rng.integers(0, 4, (7, 5)), share(5, 4)(7)
+
+    def step(state, batch):
+        return tuple(metric.stateless_update_state(state, *batch)), None
+
+    state, _ = jax.lax.scan(step, tuple(metric.stateless_reset_state()), (y_true, y_pred))
+    for a, b in zip(y_true, y_pred):
+        same.update_state(a, b)
+    np.testing.assert_allclose(metric.stateless_result(state), same.result(), rtol=1e-6)
+
+
+def test_metrics_in_metrics_share_their_state():
+    class Both(metrics.Metric):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.parts = {"mse": metrics.MeanSquaredError(), "mae": metrics.MeanAbsoluteError()}
+            self.seen = self.add_weight(name="seen")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.seen.assign_add(len(y_true))
+            for part in self.parts.values():
+                part.update_state(y_true, y_pred, sample_weight)
+
+        def result(self):
+            return {name: part.result() for name, part in self.parts.items()}
+
+    both = Both()
+    result = both(*REAL[0])
+    assert result.keys() == {"mse", "mae"}
+    assert [v.name for v in both.variables] == ["seen", "total", "count", "total", "count"]
+    both.reset_state()
+    assert not any(np.any(v.numpy()) for v in both.variables)
+
+
+def test_attributes_may_come_before_the_constructor_of_the_base_but_state_may_not():
+    class Early(metrics.Metric):
+        def __init__(self, factor, **kwargs):
+            self.factor = factor
+            super().__init__(**kwargs)
+            self.add_weight(name="nameless")  # in no attribute, state all the same
+
+        def update_state(self, value):
+            self.variables[0].assign_add(self.factor * value)
+
+        def result(self):
+            return self.variables[0].value
+
+    metric = Early(3.0)
+    assert float(metric(2.0)) == 6.0
+    assert metric.name.startswith("early")
+
+    class Forgetful(metrics.Metric):
+        def __init__(self):
+            self.total = self.add_weight(name="total")
+
+    with pytest.raises(RuntimeError, match=r"Forgetful.*super\(\).__init__\(\)"):
+        Forgetful()
+
+
+def test_state_of_other_kinds():
+    metric = metrics.Metric(name="m")
+    counts = metric.add_variable((2,), "ones", dtype="int32", name="counts")
+    assert counts.dtype == "int32"
+    assert counts.numpy().tolist() == [1, 1]
+    assert metric.add_weight("x", shape=(3,)).shape == (3,)
+    with pytest.raises(NotImplementedError, match="Metric has no update_state"):
+        metric.update_state(1.0)
+    with pytest.raises(NotImplementedError, match="Metric has no result"):
+        metric.result()
+
+
+def test_dtypes():
+    assert metrics.Mean(dtype="float16").total.dtype == "float16"
+    assert metrics.Mean(dtype="float16").get_config()["dtype"] == "float16"
+    assert metrics.Mean(dtype="mixed_bfloat16").dtype == "bfloat16"
+
+
+# -- errors -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (
+            lambda: metrics.MeanSquaredError()(np.ones((3, 2)), np.ones((3, 4))),
+            r"\(3, 2\).*\(3, 4\)",
+        ),
+        (
+            lambda: metrics.RootMeanSquaredError()(np.ones((3, 2)), np.ones((3, 4))),
+            r"\(3, 2\).*\(3, 4",
+        ),
+        (lambda: metrics.SparseCategoricalAccuracy()(*HOT[0]), r"\(5, 4\).*class numbers"),
+        (
+            lambda: metrics.CategoricalAccuracy()(np.ones((3, 2)), np.ones((3, 4))),
+            r"\(3, 2\).*\(3, 4",
+        ),
+        (
+            lambda: metrics.Precision()(np.ones((3, 2)), np.ones((3, 4))),
+            r"'precision.*\(3, 2\).*\(3, 4",
+        ),
+        (lambda: metrics.Precision(thresholds=1.5), "thresholds.*1.5"),
+        (lambda: metrics.R2Score(class_aggregation="mean"), "class_aggregation.*'mean'"),
+        (lambda: metrics.R2Score(num_regressors=-1), "num_regressors.*-1"),
+        (lambda: metrics.R2Score()(np.ones(3), np.ones(3)), r"R2Score.*\(3,\)"),
+    ],
+)
+def test_bad_arguments(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_dir_lists_metrics_only():
+    assert not {"metric", "accuracy", "confusion", "registry", "Any"} & set(dir(metrics))
+    assert {"Metric", "Mean", "mean_squared_error", "binary_accuracy", "get"} <= set(dir(metrics))
