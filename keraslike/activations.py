@@ -5,7 +5,6 @@ All take and return arrays (or KerasTensors) of any shape and of a floating-poin
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +20,7 @@ from keraslike.ops.wrap import array
 def relu(
     x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Any:
-    """`max(x, 0)`, or in general `x` above `threshold` and `negative_slope * (x - threshold)` below.
+    """`max(x, 0)`, or `x` above `threshold` and `negative_slope * (x - threshold)` below it.
 
     Args:
         x: the input.
@@ -345,9 +344,8 @@ def serialize(activation: Callable) -> Any:
     'relu'
     """
     config = registry.serialize_argument(activation)
-    if isinstance(activation, types.FunctionType) and isinstance(config, dict):
-        if config["class_name"] == "function":
-            return {**config, "config": registry.get_registered_name(activation)}
+    if isinstance(config, dict) and config["class_name"] == "function":
+        return {**config, "config": registry.get_registered_name(activation)}
     return config
 
 

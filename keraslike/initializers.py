@@ -162,7 +162,7 @@ _TRUNCATED_STDDEV = 0.87962566103423978
 
 
 class VarianceScaling(RandomInitializer):
-    """Draws with mean 0 and variance `scale / n`, `n` being the number of a unit's inputs or outputs.
+    """Draws with mean 0 and variance `scale / n`, `n` counting a unit's inputs or outputs.
 
     Args:
         scale: of the variance; positive.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from keraslike.core import registry
-from keraslike.ops import core, linalg, nn, numpy
-from keraslike.ops.core import *
-from keraslike.ops.linalg import *
-from keraslike.ops.nn import *
-from keraslike.ops.numpy import *
+from keraslike.ops import arrays, core, linalg, nn, numpy
+from keraslike.ops.arrays import *  # noqa: F403
+from keraslike.ops.core import *  # noqa: F403
+from keraslike.ops.linalg import *  # noqa: F403
+from keraslike.ops.nn import *  # noqa: F403
+from keraslike.ops.numpy import *  # noqa: F403
 
-__all__ = sorted({*core.__all__, *linalg.__all__, *nn.__all__, *numpy.__all__})
+__all__ = sorted(n for room in (arrays, core, linalg, nn, numpy) for n in room.__all__)
 
 registry.publish("keras.ops", {name: globals()[name] for name in __all__})
 

@@ -15,7 +15,7 @@ from flax import nnx
 from keraslike.core import dtypes
 from keraslike.core.static import Shape
 from keraslike.core.symbolic import KerasTensor, op
-from keraslike.ops.wrap import array, public, unary
+from keraslike.ops.wrap import array, public
 
 
 @op
@@ -36,7 +36,7 @@ def saturate_cast(x: Any, dtype: Any) -> jax.Array:
     [0, 255]
     """
     x, dtype = array(x), jnp.dtype(dtypes.standardize_dtype(dtype))
-    if dtype == bool or x.dtype == bool:
+    if jnp.bool_ in (dtype, x.dtype):
         return x.astype(dtype)
     info = jnp.finfo if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo
     low, high = float(info(dtype).min), float(info(dtype).max)
@@ -106,7 +106,10 @@ def dtype(x: Any) -> str:
     return dtypes.standardize_dtype(x.dtype if hasattr(x, "dtype") else array(x).dtype)
 
 
-stop_gradient = unary(jax.lax.stop_gradient, "stop_gradient")
+@op
+def stop_gradient(variable: Any) -> jax.Array:
+    """The values, as a constant of which no gradient is taken."""
+    return jax.lax.stop_gradient(array(variable))
 
 
 @op

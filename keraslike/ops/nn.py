@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.core import dtypes
+from keraslike.core import arguments, dtypes
 from keraslike.core.symbolic import op
 from keraslike.ops.wrap import array, public, reduction, unary
 
@@ -129,34 +129,16 @@ def sparsemax(x: Any, axis: int = -1) -> jax.Array:
 # -- convolution and pooling ------------------------------------------------------------------
 
 
-def _last(data_format: str | None) -> bool:
-    if data_format not in (None, "channels_last", "channels_first"):
-        raise ValueError(
-            f"data_format must be channels_last or channels_first. Received: {data_format!r}"
-        )
-    return data_format != "channels_first"
-
-
-def _each(value: int | Sequence[int], n: int, name: str) -> tuple[int, ...]:
-    """A number for each of the `n` spatial axes."""
-    values = (value,) * n if isinstance(value, int) else tuple(value)
-    if len(values) != n:
-        raise ValueError(f"{name} must be an integer or {n} of them. Received: {name}={value}")
-    return values
-
-
-def _padding(padding: str) -> str:
-    if not isinstance(padding, str) or padding.lower() not in ("valid", "same"):
-        raise ValueError(f"padding must be 'valid' or 'same'. Received: padding={padding!r}")
-    return padding.upper()
-
-
 def _window(inputs: jax.Array, pool_size: Any, strides: Any, data_format: str | None):
     n = inputs.ndim - 2
-    size = _each(pool_size, n, "pool_size")
-    steps = size if strides is None else _each(strides, n, "strides")
-    around = (lambda s: (1, *s, 1)) if _last(data_format) else (lambda s: (1, 1, *s))
-    return around(size), around(steps)
+    size = arguments.sizes(n, pool_size=pool_size)
+    steps = size if strides is None else arguments.sizes(n, strides=strides)
+    last = arguments.standardize_data_format(data_format) == "channels_last"
+    return tuple((1, *s, 1) if last else (1, 1, *s) for s in (size, steps))
+
+
+def _padding(padding: Any) -> str:
+    return arguments.one_of(("valid", "same"), padding=padding).upper()
 
 
 @op
@@ -208,12 +190,6 @@ def average_pool(
     return total / jax.lax.reduce_window(ones, 0.0, jax.lax.add, window, steps, padding)
 
 
-def _dimension_numbers(n: int, data_format: str | None) -> jax.lax.ConvDimensionNumbers:
-    last = _last(data_format)
-    spec = (0, n + 1, *range(1, n + 1)) if last else tuple(range(n + 2))
-    return jax.lax.ConvDimensionNumbers(spec, (n + 1, n, *range(n)), spec)
-
-
 @op
 def conv(
     inputs: Any,
@@ -241,7 +217,9 @@ def conv(
     kernel = array(kernel)
     x = array(inputs).astype(kernel.dtype)
     n = x.ndim - 2
-    channels = x.shape[-1 if _last(data_format) else 1]
+    last = arguments.standardize_data_format(data_format) == "channels_last"
+    layout = (0, n + 1, *range(1, n + 1)) if last else tuple(range(n + 2))
+    channels = x.shape[layout[1]]
     if channels % kernel.shape[-2]:
         raise ValueError(
             f"The inputs have {channels} channels, which is no multiple of the kernel's "
@@ -250,10 +228,10 @@ def conv(
     result = jax.lax.conv_general_dilated(
         x,
         kernel,
-        _each(strides, n, "strides"),
-        padding.upper() if isinstance(padding, str) else padding,
-        rhs_dilation=_each(dilation_rate, n, "dilation_rate"),
-        dimension_numbers=_dimension_numbers(n, data_format),
+        arguments.sizes(n, strides=strides),
+        _padding(padding),
+        rhs_dilation=arguments.sizes(n, dilation_rate=dilation_rate),
+        dimension_numbers=jax.lax.ConvDimensionNumbers(layout, (n + 1, n, *range(n)), layout),
         feature_group_count=channels // kernel.shape[-2],
     )
     if 0 in result.shape and 0 not in x.shape:

@@ -31,6 +31,11 @@ def operand(x: Any) -> Any:
     return x if isinstance(x, (bool, int, float, complex)) else array(x)
 
 
+def axes(axis: Any) -> Any:
+    """An axis, or several as a tuple, which is how JAX wants them."""
+    return tuple(axis) if isinstance(axis, list) else axis
+
+
 def _named(function: Callable, like: Callable, name: str | None) -> Callable:
     """Gives an op made here the name of the JAX function it stands for, and a line of doc."""
     # A jit-compiled jnp function knows its name, a partial does not.
@@ -69,11 +74,19 @@ def binary(like: Callable, name: str | None = None) -> Callable:
     return _named(function, like, name)
 
 
+def bitwise(like: Callable, name: str | None = None) -> Callable:
+    """As `binary`; Keras names the arguments of these `x` and `y`."""
+
+    def function(x: Any, y: Any) -> Any:
+        return like(operand(x), operand(y))
+
+    return _named(function, like, name)
+
+
 def reduction(like: Callable, name: str | None = None) -> Callable:
     """The op `f(x, axis=None, keepdims=False)`."""
 
     def function(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        axis = tuple(axis) if isinstance(axis, list) else axis
-        return like(array(x), axis=axis, keepdims=keepdims)
+        return like(array(x), axis=axes(axis), keepdims=keepdims)
 
     return _named(function, like, name)

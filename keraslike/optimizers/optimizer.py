@@ -132,7 +132,7 @@ class Optimizer(Object):
             return OptimizerState(value, dtype=dtype, trainable=False, name=name)
 
     def _checked_rate(self, rate: Any) -> Any:
-        if callable(rate):
+        if _is_function(rate):
             return rate
         expected = "a float (1.0, not 1), a LearningRateSchedule or a function without arguments"
         require(isinstance(rate, float), expected, learning_rate=rate)
@@ -187,7 +187,7 @@ class Optimizer(Object):
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
-        if callable(value):
+        if callable(value) and not isinstance(value, nnx.Variable):
             self._learning_rate = value
             vars(self).pop("_compiled", None)  # one Variable fewer
         elif isinstance(self._learning_rate, nnx.Variable):
@@ -380,12 +380,15 @@ class Optimizer(Object):
         if not self.built or not self._trained:
             raise ValueError("Call build(trainable_variables) before stateless_apply().")
         own = self.variables
-        for name, expected, given in (
-            ("optimizer_variables", own, optimizer_variables),
-            ("trainable_variables", self._trained, trainable_variables),
-        ):
-            if len(given) != len(expected):
-                raise ValueError(f"{name} must hold {len(expected)} values. Received: {len(given)}")
+        need, got = (
+            (len(own), len(self._trained)),
+            (len(optimizer_variables), len(trainable_variables)),
+        )
+        if need != got:
+            raise ValueError(
+                f"optimizer_variables and trainable_variables must hold {need[0]} and {need[1]} "
+                f"values. Received: {got[0]} and {got[1]}"
+            )
         values = [jnp.asarray(v) for v in (*trainable_variables, *optimizer_variables)]
         pure = lowering.lower(lambda: self.apply(grads), [*self._trained, *own])
         new = pure(values)[1]
@@ -594,8 +597,13 @@ class Optimizer(Object):
         args = super()._constructor_args()
         if "learning_rate" in args:
             rate = self._learning_rate
-            args["learning_rate"] = rate if callable(rate) else float(rate._raw_value)
+            variable = isinstance(rate, nnx.Variable)
+            args["learning_rate"] = float(rate._raw_value) if variable else rate
         return args
+
+
+def _is_function(rate: Any) -> bool:
+    return callable(rate) and not isinstance(rate, nnx.Variable)  # which has a __call__
 
 
 def require(fits: bool, expected: str, **argument: Any) -> None:

@@ -75,7 +75,7 @@ def test_sparsemax_is_the_nearest_point_of_the_simplex(axis, rng):
     p = np.asarray(activations.sparsemax(x, axis))
     np.testing.assert_allclose(p.sum(axis), 1.0, rtol=1e-5)
     assert (p >= 0).all()
-    # The conditions of the nearest point: x - p is the same wherever p > 0, and no larger elsewhere.
+    # What makes it the nearest: x - p is the same wherever p > 0, and no larger elsewhere.
     tau = np.where(p > 0, x - p, -np.inf).max(axis, keepdims=True)
     np.testing.assert_allclose(
         np.where(p > 0, x - p, tau), np.broadcast_to(tau, p.shape), atol=1e-5

@@ -1,0 +1,358 @@
+"""NumPy's functions that make arrays, give them other shapes, choose and order their elements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from keraslike.core import dtypes
+from keraslike.core.symbolic import KerasTensor, op
+from keraslike.ops import wrap
+from keraslike.ops.wrap import axes, operand
+
+# -- making arrays ----------------------------------------------------------------------------
+
+
+def _dtype(dtype: Any) -> str:
+    return dtypes.standardize_dtype(dtype)
+
+
+@op
+def array(x: Any, dtype: Any = None) -> jax.Array:
+    """An array of a list, a number or another array."""
+    return jnp.array(wrap.array(x), dtype=None if dtype is None else _dtype(dtype))
+
+
+def zeros(shape: Sequence[int] | int, dtype: Any = None) -> jax.Array:
+    """Zeros, of `floatx()` where no dtype is given.
+
+    >>> zeros((2,)).tolist()
+    [0.0, 0.0]
+    """
+    return jnp.zeros(shape, _dtype(dtype))
+
+
+def ones(shape: Sequence[int] | int, dtype: Any = None) -> jax.Array:
+    """Ones, of `floatx()` where no dtype is given."""
+    return jnp.ones(shape, _dtype(dtype))
+
+
+def empty(shape: Sequence[int] | int, dtype: Any = None) -> jax.Array:
+    """An array whose values do not matter."""
+    return jnp.empty(shape, _dtype(dtype))
+
+
+def full(shape: Sequence[int] | int, fill_value: Any, dtype: Any = None) -> jax.Array:
+    """The same value everywhere; of the value's dtype where none is given."""
+    return jnp.full(shape, operand(fill_value), None if dtype is None else _dtype(dtype))
+
+
+def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> jax.Array:
+    """Ones on a diagonal and zeros elsewhere."""
+    return jnp.eye(N, M, k, _dtype(dtype))
+
+
+def identity(n: int, dtype: Any = None) -> jax.Array:
+    """The identity matrix."""
+    return jnp.identity(n, _dtype(dtype))
+
+
+def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> jax.Array:
+    """Ones on and below a diagonal, zeros above."""
+    return jnp.tri(N, M, k, _dtype(dtype))
+
+
+def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> jax.Array:
+    """The numbers from `start` to before `stop` (from 0 to before `start`) in steps."""
+    return jnp.arange(start, stop, step, None if dtype is None else _dtype(dtype))
+
+
+@op
+def linspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
+    """`num` numbers from `start` to `stop`, equally far apart."""
+    return jnp.linspace(operand(start), operand(stop), num, endpoint, retstep, dtype, axis)
+
+
+def _like(name: str, function: Callable) -> Callable:
+    def like(x: Any, dtype: Any = None) -> Any:
+        return function(wrap.array(x), dtype=None if dtype is None else _dtype(dtype))
+
+    return wrap._named(like, function, name)
+
+
+zeros_like = _like("zeros_like", jnp.zeros_like)
+ones_like = _like("ones_like", jnp.ones_like)
+empty_like = _like("empty_like", jnp.empty_like)
+
+
+@op
+def full_like(x: Any, fill_value: Any, dtype: Any = None) -> jax.Array:
+    """The same value everywhere, in the shape of `x`."""
+    return jnp.full_like(wrap.array(x), operand(fill_value), dtype=dtype)
+
+
+# -- shapes -----------------------------------------------------------------------------------
+
+
+@op
+def reshape(x: Any, newshape: Sequence[int] | int) -> jax.Array:
+    """The values in another shape; a size of -1 is what is left.
+
+    >>> reshape([1.0, 2.0, 3.0, 4.0], (2, -1)).shape
+    (2, 2)
+    """
+    return jnp.reshape(wrap.array(x), newshape)
+
+
+@op
+def get_item(x: Any, key: Any) -> Any:
+    """`x[key]`."""
+    return wrap.array(x)[key]
+
+
+@op
+def expand_dims(x: Any, axis: int | Sequence[int]) -> jax.Array:
+    """`x` with an axis of size 1 put in."""
+    return jnp.expand_dims(wrap.array(x), axes(axis))
+
+
+@op
+def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> jax.Array:
+    """`x` without the axes of size 1."""
+    return jnp.squeeze(wrap.array(x), axes(axis))
+
+
+@op
+def transpose(x: Any, axes: Sequence[int] | None = None) -> jax.Array:
+    """The axes in another order, reversed where none is given."""
+    return jnp.transpose(wrap.array(x), axes)
+
+
+@op
+def swapaxes(x: Any, axis1: int, axis2: int) -> jax.Array:
+    """`x` with two axes exchanged."""
+    return jnp.swapaxes(wrap.array(x), axis1, axis2)
+
+
+@op
+def moveaxis(x: Any, source: Any, destination: Any) -> jax.Array:
+    """`x` with axes moved to other places, the others in their order."""
+    return jnp.moveaxis(wrap.array(x), source, destination)
+
+
+@op
+def broadcast_to(x: Any, shape: Sequence[int]) -> jax.Array:
+    """`x` repeated along axes of size 1 and new ones to fill a shape."""
+    return jnp.broadcast_to(wrap.array(x), tuple(shape))
+
+
+@op
+def concatenate(xs: Sequence[Any], axis: int = 0) -> jax.Array:
+    """Arrays joined along an axis.
+
+    >>> concatenate([[1.0], [2.0]]).tolist()
+    [1.0, 2.0]
+    """
+    return jnp.concatenate([wrap.array(x) for x in xs], axis)
+
+
+@op
+def stack(x: Sequence[Any], axis: int = 0) -> jax.Array:
+    """Arrays of one shape joined along a new axis."""
+    return jnp.stack([wrap.array(i) for i in x], axis)
+
+
+@op
+def hstack(xs: Sequence[Any]) -> jax.Array:
+    """Arrays joined along their second axis, vectors along their only one."""
+    return jnp.hstack([wrap.array(x) for x in xs])
+
+
+@op
+def vstack(xs: Sequence[Any]) -> jax.Array:
+    """Arrays joined along their first axis, vectors as rows."""
+    return jnp.vstack([wrap.array(x) for x in xs])
+
+
+@op
+def append(x1: Any, x2: Any, axis: int | None = None) -> jax.Array:
+    """`x2` after `x1` along an axis, both flattened where it is `None`."""
+    return jnp.append(wrap.array(x1), wrap.array(x2), axis)
+
+
+@op
+def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[jax.Array]:
+    """Equal parts along an axis, or those between indices."""
+    return list(jnp.split(wrap.array(x), indices_or_sections, axis))
+
+
+@op
+def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[jax.Array]:
+    """As `split`; parts may differ in size by 1."""
+    return list(jnp.array_split(wrap.array(x), indices_or_sections, axis))
+
+
+@op
+def tile(x: Any, repeats: int | Sequence[int]) -> jax.Array:
+    """`x` laid side by side `repeats` times along each axis."""
+    return jnp.tile(wrap.array(x), repeats)
+
+
+@op
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> jax.Array:
+    """Each element along an axis repeated."""
+    return jnp.repeat(wrap.array(x), repeats, axis)
+
+
+@op
+def flip(x: Any, axis: Any = None) -> jax.Array:
+    """The order along axes reversed."""
+    return jnp.flip(wrap.array(x), axes(axis))
+
+
+@op
+def roll(x: Any, shift: Any, axis: Any = None) -> jax.Array:
+    """Elements moved along axes, those that fall off coming in again."""
+    return jnp.roll(wrap.array(x), shift, axis)
+
+
+@op
+def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> jax.Array:
+    """Turned by 90 degrees `k` times in the plane of two axes."""
+    return jnp.rot90(wrap.array(array), k, tuple(axes))
+
+
+@op
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> jax.Array:
+    """`x` with `(before, after)` values put around it along each axis.
+
+    >>> pad([1.0], ((1, 2),)).tolist()
+    [0.0, 1.0, 0.0, 0.0]
+    """
+    extra = {} if constant_values is None else {"constant_values": constant_values}
+    return jnp.pad(wrap.array(x), pad_width, mode, **extra)
+
+
+@op
+def meshgrid(*x: Any, indexing: str = "xy") -> list[jax.Array]:
+    """The coordinates of all points of a grid."""
+    return jnp.meshgrid(*[wrap.array(i) for i in x], indexing=indexing)
+
+
+def ndim(x: Any) -> int:
+    """The number of axes."""
+    return x.ndim if isinstance(x, KerasTensor) else wrap.array(x).ndim
+
+
+def size(x: Any) -> int | None:
+    """The number of elements; `None` if a KerasTensor's is unknown."""
+    shape = x.shape if isinstance(x, KerasTensor) else wrap.array(x).shape
+    return None if None in shape else int(_product(shape))
+
+
+def _product(shape: Sequence[int]) -> int:
+    product = 1
+    for s in shape:
+        product *= s
+    return product
+
+
+# -- choosing and ordering --------------------------------------------------------------------
+
+
+@op
+def take(x: Any, indices: Any, axis: int | None = None) -> jax.Array:
+    """The elements at indices along an axis (of the flattened array if `None`)."""
+    return jnp.take(wrap.array(x), wrap.array(indices), axis)
+
+
+@op
+def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> jax.Array:
+    """Along an axis, the elements that an array of indices of the same rank names."""
+    return jnp.take_along_axis(wrap.array(x), wrap.array(indices), axis)
+
+
+@op
+def sort(x: Any, axis: int = -1) -> jax.Array:
+    """The values along an axis in ascending order."""
+    return jnp.sort(wrap.array(x), axis)
+
+
+@op
+def argsort(x: Any, axis: int | None = -1) -> jax.Array:
+    """The indices that put the values along an axis in ascending order."""
+    return jnp.argsort(wrap.array(x), axis)
+
+
+@op
+def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> jax.Array:
+    """Where values would go in an ascending sequence."""
+    return jnp.searchsorted(wrap.array(sorted_sequence), wrap.array(values), side)
+
+
+@op
+def digitize(x: Any, bins: Any) -> jax.Array:
+    """The number of the bin each value is in."""
+    return jnp.digitize(wrap.array(x), wrap.array(bins))
+
+
+@op
+def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = False) -> jax.Array:
+    """How often each integer is there, or the sum of its weights.
+
+    Under `jit` integers of `minlength` and more are left out, for the size must be known.
+    """
+    if sparse:
+        raise ValueError("bincount: sparse results are not supported.")
+    x = wrap.array(x)
+    length = minlength or None if isinstance(x, jax.core.Tracer) else None
+    weights = None if weights is None else wrap.array(weights)
+    if x.ndim == 2:  # one count for each row
+        length = length or max(minlength, int(x.max()) + 1)
+        count = lambda row, w: jnp.bincount(row, w, length=length)  # noqa: E731
+        return jax.vmap(count, (0, None if weights is None else 0))(x, weights)
+    return jnp.bincount(x, weights, minlength=minlength, length=length)
+
+
+@op
+def diag(x: Any, k: int = 0) -> jax.Array:
+    """A matrix's diagonal, or the matrix that has this one."""
+    return jnp.diag(wrap.array(x), k)
+
+
+@op
+def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> jax.Array:
+    """The diagonal in the plane of two axes."""
+    return jnp.diagonal(wrap.array(x), offset, axis1, axis2)
+
+
+@op
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> jax.Array:
+    """The sum of the diagonal."""
+    return jnp.trace(wrap.array(x), offset, axis1, axis2)
+
+
+@op
+def tril(x: Any, k: int = 0) -> jax.Array:
+    """`x` with zeros above a diagonal."""
+    return jnp.tril(wrap.array(x), k)
+
+
+@op
+def triu(x: Any, k: int = 0) -> jax.Array:
+    """`x` with zeros below a diagonal."""
+    return jnp.triu(wrap.array(x), k)
+
+
+__all__ = wrap.public(globals())
