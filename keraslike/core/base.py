@@ -288,7 +288,7 @@ class Object(nnx.Module, pytree=False):
         return found
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments as plain values, for `from_config` to make an equal object."""
+        """The constructor's arguments as plain values, for `from_config` to make an equal one."""
         from keraslike.core import registry
 
         return {k: registry.serialize_argument(v) for k, v in self._constructor_args().items()}

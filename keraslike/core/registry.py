@@ -435,7 +435,7 @@ def load_function(value: Any) -> types.FunctionType:
             "This file holds the bytecode of a Python lambda, which could do anything once it "
             "runs. If you trust where the file comes from, load it with safe_mode=False."
         )
-    parts = [value.get(k) for k in _LAMBDA_PARTS] if isinstance(value, dict) else value
+    parts: Any = [value.get(k) for k in _LAMBDA_PARTS] if isinstance(value, dict) else value
     code, defaults, closure = parts
     raw = marshal.loads(base64.b64decode(code))
     defaults = tuple(_deserialize(defaults)) if defaults else None

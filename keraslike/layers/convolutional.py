@@ -13,6 +13,7 @@ from keraslike.core.arguments import (
     one_of,
     positive,
     sizes,
+    spatial_axes,
     standardize_data_format,
     unsupported,
 )
@@ -104,9 +105,12 @@ class _Conv(Layer):
         )
 
     def call(self, inputs: jax.Array) -> jax.Array:
-        padding: Any = self.padding
+        padding = self.padding
         if padding == "causal":  # step t sees no step after t
-            padding = [(self.dilation_rate[0] * (self.kernel_size[0] - 1), 0)]
+            before = self.dilation_rate[0] * (self.kernel_size[0] - 1)
+            (steps,) = spatial_axes(1, self.data_format)
+            inputs = jnp.pad(inputs, [(before if a == steps else 0, 0) for a in range(3)])
+            padding = "valid"
         outputs = nn.conv(
             inputs,
             self.kernel.value,

@@ -14,8 +14,8 @@ import numpy as np
 from flax import errors, nnx
 
 from keraslike.core import base, context, dtypes, lowering, registry, rng, symbolic
-from keraslike.core.symbolic import KerasTensor
 from keraslike.core.static import AutoName, Shape
+from keraslike.core.symbolic import KerasTensor
 from keraslike.core.variable import Buffer, Param, Variable, name_first
 
 
@@ -299,7 +299,7 @@ class Layer(base.Object):
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
         for item in base.own_state(self):
-            if isinstance(item, Param) or isinstance(item, Layer):
+            if isinstance(item, (Param, Layer)):
                 item.trainable = bool(value)
 
     def count_params(self) -> int:

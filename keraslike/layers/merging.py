@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from keraslike.core import dtypes
 from keraslike.core.static import Shape
 from keraslike.layers.layer import Layer
 from keraslike.ops import nn
@@ -110,7 +111,11 @@ class _MaskedMerge(_Merge):
     """A merge in which a step that is masked in some of the inputs takes no part."""
 
     _combine: Callable[[jax.Array, jax.Array], jax.Array]
-    _neutral: float  # what changes nothing
+
+    @staticmethod
+    def _neutral(dtype: Any) -> float:
+        """What changes nothing when it is combined with numbers of this dtype."""
+        raise NotImplementedError
 
     def _merge(self, inputs: list[jax.Array]) -> jax.Array:
         return functools.reduce(type(self)._combine, inputs)
@@ -122,7 +127,9 @@ class _MaskedMerge(_Merge):
             jnp.ones(x.shape, bool) if m is None else jnp.broadcast_to(m[..., None], x.shape)
             for x, m in zip(inputs, mask, strict=True)
         ]
-        merged = super().call([jnp.where(k, x, self._neutral) for k, x in zip(keep, inputs)])
+        merged = super().call(
+            [jnp.where(k, x, self._neutral(x.dtype)) for k, x in zip(keep, inputs)]
+        )
         somewhere = functools.reduce(jnp.logical_or, _same_rank(keep))
         return jnp.where(somewhere, merged, self._where_all_are_masked(inputs))
 
@@ -138,7 +145,10 @@ class Multiply(_MaskedMerge):
     """
 
     _combine = staticmethod(jnp.multiply)
-    _neutral = 1.0
+
+    @staticmethod
+    def _neutral(dtype: Any) -> float:
+        return 1
 
     def _where_all_are_masked(self, inputs: Sequence[jax.Array]) -> Any:
         return 0
@@ -152,7 +162,10 @@ class Maximum(_MaskedMerge):
     """
 
     _combine = staticmethod(jnp.maximum)
-    _neutral = -jnp.inf
+
+    @staticmethod
+    def _neutral(dtype: Any) -> float:
+        return -jnp.inf if dtypes.is_float(dtype) else jnp.iinfo(dtype).min
 
 
 class Minimum(_MaskedMerge):
@@ -163,7 +176,10 @@ class Minimum(_MaskedMerge):
     """
 
     _combine = staticmethod(jnp.minimum)
-    _neutral = jnp.inf
+
+    @staticmethod
+    def _neutral(dtype: Any) -> float:
+        return jnp.inf if dtypes.is_float(dtype) else jnp.iinfo(dtype).max
 
 
 class Concatenate(_Merge):

@@ -46,7 +46,7 @@ class _Normalization(Layer):
         self.beta_constraint = constraints.get(beta_constraint)
         self.gamma_constraint = constraints.get(gamma_constraint)
 
-    def _build_scale_and_center(self, shape: tuple[int, ...], scale: bool, center: bool) -> None:
+    def _build_scale_and_center(self, shape: Sequence[Any], scale: bool, center: bool) -> None:
         self.gamma = self.beta = None
         if scale:
             self.gamma = self.add_weight(
@@ -162,7 +162,7 @@ class BatchNormalization(_Normalization):
         self.moving_mean = moving("moving_mean", self.moving_mean_initializer)
         self.moving_variance = moving("moving_variance", self.moving_variance_initializer)
         if self.renorm:
-            stddev = lambda *a, **k: jnp.sqrt(self.moving_variance_initializer(*a, **k))  # noqa: E731
+            stddev = _Sqrt(self.moving_variance_initializer)
             self.moving_stddev = moving("moving_stddev", stddev)
             self.renorm_mean = moving("renorm_mean", self.moving_mean_initializer)
             self.renorm_stddev = moving("renorm_stddev", stddev)
@@ -231,6 +231,16 @@ class BatchNormalization(_Normalization):
         if gamma is not None:
             r, d = r * gamma, d * gamma
         return r, d if beta is None else d + beta
+
+
+class _Sqrt:
+    """The initializer whose values are the square roots of another's."""
+
+    def __init__(self, initializer: Any):
+        self.initializer = initializer
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
+        return jnp.sqrt(self.initializer(shape, dtype=dtype))
 
 
 def _check_clipping(limits: dict[str, float]) -> dict[str, float]:
@@ -316,10 +326,11 @@ class LayerNormalization(_Normalization):
 
     def call(self, inputs: jax.Array) -> jax.Array:
         axes = self._normalized_axes(inputs.shape)
-        if not self.rms_scaling:
+        if self.rms_scaling:
+            x = _at_least_float32(inputs)
+            shape = [n if axis in axes else 1 for axis, n in enumerate(x.shape)]
+            factor = lax.rsqrt(jnp.var(x, tuple(axes), keepdims=True) + self.epsilon)
+            outputs = x * factor * jnp.reshape(jnp.asarray(self.gamma), shape)
+        else:
             outputs = nn.layer_normalization(inputs, self.gamma, self.beta, axes, self.epsilon)
-            return outputs.astype(self.compute_dtype)
-        x = _at_least_float32(inputs)
-        factor = lax.rsqrt(jnp.var(x, tuple(axes), keepdims=True) + self.epsilon)
-        shape = [n if axis in axes else 1 for axis, n in enumerate(x.shape)]
-        return (x * factor * self.gamma.value.reshape(shape)).astype(self.compute_dtype)
+        return outputs.astype(self.compute_dtype)

@@ -134,7 +134,7 @@ class _ZeroPadding(Layer):
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
     def call(self, inputs: jax.Array) -> jax.Array:
-        widths = [(0, 0)] * inputs.ndim
+        widths: list[Any] = [(0, 0)] * inputs.ndim
         for axis, pair in zip(spatial_axes(self.rank, self.data_format), self._pairs):
             widths[axis] = pair
         return jnp.pad(inputs, widths)

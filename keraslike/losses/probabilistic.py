@@ -15,7 +15,7 @@ from keraslike.core import context, dtypes
 from keraslike.core.symbolic import op
 from keraslike.losses.loss import LossFunctionWrapper, matched
 from keraslike.ops import nn
-from keraslike.ops.wrap import array
+from keraslike.ops.wrap import array, axes_of
 
 
 def _clip(p: jax.Array) -> jax.Array:
@@ -213,8 +213,6 @@ def sparse_categorical_crossentropy(
     given = y_true.shape
     if y_true.ndim and y_true.ndim == y_pred.ndim and y_true.shape[axis] == 1:
         y_true = jnp.squeeze(y_true, axis)
-    elif y_true.ndim == y_pred.ndim - 1 and axis in (-1, y_pred.ndim - 1):
-        pass
     if y_pred.ndim and y_true.shape != y_pred.shape[:axis] + y_pred.shape[axis:][1:]:
         raise ValueError(
             f"sparse_categorical_crossentropy: targets y_true of shape {given} cannot be matched "
@@ -244,7 +242,7 @@ def dice(y_true: Any, y_pred: Any, axis: Any = None) -> jax.Array:
     0.0
     """
     y_true, y_pred = matched(y_true, y_pred, "dice")
-    axis = tuple(axis) if isinstance(axis, list) else axis
+    axis = axes_of(axis)
     both = jnp.sum(y_true * y_pred, axis)
     return 1 - 2.0 * both / (jnp.sum(y_true, axis) + jnp.sum(y_pred, axis) + dtypes.epsilon())
 
@@ -261,7 +259,7 @@ def tversky(
     0.0
     """
     y_true, y_pred = matched(y_true, y_pred, "tversky")
-    axis = tuple(axis) if isinstance(axis, list) else axis
+    axis = axes_of(axis)
     both = jnp.sum(y_true * y_pred, axis)
     missed = jnp.sum((1 - y_pred) * y_true, axis)
     invented = jnp.sum(y_pred * (1 - y_true), axis)

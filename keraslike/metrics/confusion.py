@@ -33,7 +33,7 @@ class _Confusion(Metric):
         if thresholds is None:
             values = [0.5 if top_k is None else -jnp.inf]
         else:
-            values = list(thresholds) if isinstance(thresholds, (list, tuple)) else [thresholds]
+            values = [thresholds] if isinstance(thresholds, (int, float)) else list(thresholds)
             if any(t is None or not 0 <= t <= 1 for t in values):
                 raise ValueError(f"thresholds must be in [0, 1]. Received: thresholds={thresholds}")
         self.init_thresholds = thresholds

@@ -11,7 +11,7 @@ from flax import nnx
 
 from keraslike import initializers
 from keraslike.core import base, context, dtypes, lowering
-from keraslike.core.variable import MetricState, name_first
+from keraslike.core.variable import MetricState, Variable, name_first
 
 
 class Metric(base.Object):
@@ -64,7 +64,7 @@ class Metric(base.Object):
         dtype: Any = None,
         aggregation: str | None = "sum",
         name: str | None = None,
-    ) -> MetricState:
+    ) -> Variable:
         """Makes a Variable for state.
 
         Args:
@@ -98,7 +98,7 @@ class Metric(base.Object):
         initializer: Any = None,
         dtype: Any = None,
         name: str | None = None,
-    ) -> MetricState:
+    ) -> Variable:
         """As `add_variable`, a scalar by default; the name may come first, as in TensorFlow."""
         return self.add_variable(shape=shape, initializer=initializer, dtype=dtype, name=name)
 

@@ -36,7 +36,7 @@ class Model(Trainer):
         if cls is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
             from keraslike.models.functional import Functional
 
-            return super().__new__(Functional, *args, **kwargs)
+            return super().__new__(Functional, *args, **kwargs)  # type: ignore[arg-type]
         return super().__new__(cls, *args, **kwargs)
 
     def __init__(self, *args: Any, **kwargs: Any):

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from keraslike.core import dtypes
 from keraslike.core.symbolic import KerasTensor, op
 from keraslike.ops import wrap
-from keraslike.ops.wrap import axes, operand
+from keraslike.ops.wrap import axes_of, operand
 
 # -- making arrays ----------------------------------------------------------------------------
 
@@ -124,13 +124,13 @@ def get_item(x: Any, key: Any) -> Any:
 @op
 def expand_dims(x: Any, axis: int | Sequence[int]) -> jax.Array:
     """`x` with an axis of size 1 put in."""
-    return jnp.expand_dims(wrap.array(x), axes(axis))
+    return jnp.expand_dims(wrap.array(x), axes_of(axis))
 
 
 @op
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> jax.Array:
     """`x` without the axes of size 1."""
-    return jnp.squeeze(wrap.array(x), axes(axis))
+    return jnp.squeeze(wrap.array(x), axes_of(axis))
 
 
 @op
@@ -218,7 +218,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> jax.Array:
 @op
 def flip(x: Any, axis: Any = None) -> jax.Array:
     """The order along axes reversed."""
-    return jnp.flip(wrap.array(x), axes(axis))
+    return jnp.flip(wrap.array(x), axes_of(axis))
 
 
 @op
@@ -230,7 +230,7 @@ def roll(x: Any, shift: Any, axis: Any = None) -> jax.Array:
 @op
 def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> jax.Array:
     """Turned by 90 degrees `k` times in the plane of two axes."""
-    return jnp.rot90(wrap.array(array), k, tuple(axes))
+    return jnp.rot90(wrap.array(array), k, (axes[0], axes[1]))
 
 
 @op

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.core.symbolic import op
-from keraslike.ops.wrap import array, public, unary
+from keraslike.ops.wrap import array, axes_of, public, unary
 
 det = unary(jnp.linalg.det)
 inv = unary(jnp.linalg.inv)
@@ -23,8 +23,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> j
     >>> float(norm([3.0, 4.0]))
     5.0
     """
-    axis = tuple(axis) if isinstance(axis, list) else axis
-    return jnp.linalg.norm(array(x), ord, axis, keepdims)
+    return jnp.linalg.norm(array(x), ord, axes_of(axis), keepdims)
 
 
 @op

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from keraslike.core import arguments, dtypes
 from keraslike.core.symbolic import op
-from keraslike.ops.wrap import array, public, reduction, unary
+from keraslike.ops.wrap import array, axes_of, public, reduction, unary
 
 # -- activations ------------------------------------------------------------------------------
 
@@ -100,13 +100,13 @@ def threshold(x: Any, threshold: float, default_value: float) -> jax.Array:
 @op
 def softmax(x: Any, axis: int | Sequence[int] | None = -1) -> jax.Array:
     """`exp(x) / sum(exp(x))` along axes, all of them where `None`."""
-    return jax.nn.softmax(array(x), tuple(axis) if isinstance(axis, list) else axis)
+    return jax.nn.softmax(array(x), axes_of(axis))
 
 
 @op
 def log_softmax(x: Any, axis: int | Sequence[int] | None = -1) -> jax.Array:
     """`x - log(sum(exp(x)))` along axes, all of them where `None`."""
-    return jax.nn.log_softmax(array(x), tuple(axis) if isinstance(axis, list) else axis)
+    return jax.nn.log_softmax(array(x), axes_of(axis))
 
 
 @op
@@ -287,14 +287,15 @@ def moments(
     if synchronized:
         raise ValueError("moments: arrays are global here; synchronized=True has no meaning.")
     x = array(x)
-    axes = tuple(axes) if isinstance(axes, (list, tuple)) else axes
+    axes = axes_of(axes)
     wide = x.astype("float32") if x.dtype in ("float16", "bfloat16") else x
     mean = jnp.mean(wide, axes, keepdims=keepdims)
     variance = jnp.var(wide, axes, keepdims=keepdims)
     if x.dtype == wide.dtype:
         return mean, variance
     limit = float(jnp.finfo(x.dtype).max)
-    return tuple(jnp.clip(m, -limit, limit).astype(x.dtype) for m in (mean, variance))
+    mean, variance = (jnp.clip(m, -limit, limit).astype(x.dtype) for m in (mean, variance))
+    return mean, variance
 
 
 @op
@@ -352,7 +353,7 @@ def rms_normalization(
     """`x / sqrt(mean(x**2) + epsilon) * scale`, the mean along axes (arXiv:1910.07467)."""
     x = array(x)
     wide = x.astype(jnp.promote_types(x.dtype, "float32"))
-    axis = tuple(axis) if isinstance(axis, (list, tuple)) else axis
+    axis = axes_of(axis)
     square = jnp.mean(jnp.square(wide), axis, keepdims=True)
     out = wide * jax.lax.rsqrt(square + (dtypes.epsilon() if epsilon is None else epsilon))
     return (out if scale is None else out * array(scale)).astype(x.dtype)
@@ -370,7 +371,7 @@ def normalize(
     if not isinstance(order, int) or order < 1:
         raise ValueError(f"order must be an integer of at least 1. Received: order={order!r}")
     x = jnp.atleast_1d(array(x))
-    axis = tuple(axis) if isinstance(axis, (list, tuple)) else axis
+    axis = axes_of(axis)
     least = dtypes.epsilon() if epsilon is None else epsilon
     if order == 2:  # this way round the gradient is finite where all of x is 0
         square = jnp.sum(jnp.square(x), axis, keepdims=True)

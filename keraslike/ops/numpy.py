@@ -6,17 +6,14 @@ function of that name takes, lists and Variables too, and promotes dtypes as it 
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from keraslike.core import dtypes
-from keraslike.core.symbolic import KerasTensor, op
+from keraslike.core.symbolic import op
 from keraslike.ops import wrap
-from keraslike.ops.wrap import binary, bitwise, operand, reduction, unary
+from keraslike.ops.wrap import axes_of, binary, bitwise, operand, reduction, unary
 
 # -- f(x1, x2) --------------------------------------------------------------------------------
 
@@ -162,7 +159,7 @@ def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -
     >>> max([[1.0, 3.0], [2.0, 0.0]], axis=1).tolist()
     [3.0, 2.0]
     """
-    return jnp.max(wrap.array(x), axis=axes(axis), keepdims=keepdims, initial=initial)
+    return jnp.max(wrap.array(x), axis=axes_of(axis), keepdims=keepdims, initial=initial)
 
 
 @op
@@ -172,26 +169,26 @@ def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -
     >>> min([[1.0, 3.0], [2.0, 0.0]], axis=1).tolist()
     [1.0, 0.0]
     """
-    return jnp.min(wrap.array(x), axis=axes(axis), keepdims=keepdims, initial=initial)
+    return jnp.min(wrap.array(x), axis=axes_of(axis), keepdims=keepdims, initial=initial)
 
 
 @op
 def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> jax.Array:
     """The product of the values along axes."""
-    return jnp.prod(wrap.array(x), axis=axes(axis), keepdims=keepdims, dtype=dtype)
+    return jnp.prod(wrap.array(x), axis=axes_of(axis), keepdims=keepdims, dtype=dtype)
 
 
 @op
 def average(x: Any, axis: Any = None, weights: Any = None) -> jax.Array:
     """The mean along axes, weighted."""
     weights = None if weights is None else wrap.array(weights)
-    return jnp.average(wrap.array(x), axis=axes(axis), weights=weights)
+    return jnp.average(wrap.array(x), axis=axes_of(axis), weights=weights)
 
 
 @op
 def count_nonzero(x: Any, axis: Any = None) -> jax.Array:
     """The number of values that are not 0 along axes."""
-    return jnp.count_nonzero(wrap.array(x), axis=axes(axis))
+    return jnp.count_nonzero(wrap.array(x), axis=axes_of(axis))
 
 
 @op
@@ -200,7 +197,7 @@ def quantile(
 ) -> jax.Array:
     """The values below which shares `q` (of 0 to 1) of the values lie."""
     return jnp.quantile(
-        wrap.array(x), wrap.array(q), axis=axes(axis), method=method, keepdims=keepdims
+        wrap.array(x), wrap.array(q), axis=axes_of(axis), method=method, keepdims=keepdims
     )
 
 
@@ -290,7 +287,7 @@ def nan_to_num(
 @op
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> jax.Array:
     """The sum of products over pairs of axes."""
-    axes = tuple(map(_axes, axes)) if isinstance(axes, (list, tuple)) else axes
+    axes = tuple(map(axes_of, axes)) if isinstance(axes, (list, tuple)) else axes
     return jnp.tensordot(wrap.array(x1), wrap.array(x2), axes)
 
 

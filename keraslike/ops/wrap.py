@@ -31,9 +31,9 @@ def operand(x: Any) -> Any:
     return x if isinstance(x, (bool, int, float, complex)) else array(x)
 
 
-def axes(axis: Any) -> Any:
+def axes_of(axis: Any) -> Any:
     """An axis, or several as a tuple, which is how JAX wants them."""
-    return tuple(axis) if isinstance(axis, list) else axis
+    return tuple(axis) if isinstance(axis, (list, tuple)) else axis
 
 
 def _named(function: Callable, like: Callable, name: str | None) -> Callable:
@@ -87,6 +87,6 @@ def reduction(like: Callable, name: str | None = None) -> Callable:
     """The op `f(x, axis=None, keepdims=False)`."""
 
     def function(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        return like(array(x), axis=axes(axis), keepdims=keepdims)
+        return like(array(x), axis=axes_of(axis), keepdims=keepdims)
 
     return _named(function, like, name)

@@ -8,7 +8,7 @@ from keraslike.core import registry
 from keraslike.optimizers import schedules
 from keraslike.optimizers.adam import Adam, Adamax, AdamW, Lion, Nadam
 from keraslike.optimizers.gradient_descent import SGD, Adadelta, Adagrad, RMSprop
-from keraslike.optimizers.optax_optimizer import OptaxOptimizer, is_transform
+from keraslike.optimizers.optax_optimizer import OptaxOptimizer, is_transform, to_optax
 from keraslike.optimizers.optimizer import Optimizer
 
 _classes = (Optimizer, SGD, RMSprop, Adam, AdamW, Nadam, Adagrad, Adadelta, Adamax, Lion)
@@ -66,7 +66,7 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
 
 __all__ = [
     *(c.__name__ for c in _classes),
-    *("OptaxOptimizer", "schedules", "get", "serialize", "deserialize"),
+    *("OptaxOptimizer", "to_optax", "schedules", "get", "serialize", "deserialize"),
 ]
 
 

@@ -1,10 +1,12 @@
-"""`OptaxOptimizer`: any optax transform where an optimizer is wanted."""
+"""Both ways between optimizers and optax: `OptaxOptimizer` and `to_optax`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import optax
 from flax import nnx
 
@@ -27,7 +29,6 @@ class OptaxOptimizer(Optimizer):
     `optax.inject_hyperparams`. Raises TypeError if `transform` is none.
 
     >>> from keraslike.core.variable import Variable
-    >>> import jax.numpy as jnp
     >>> w = Variable([1.0, 2.0])
     >>> optimizer = OptaxOptimizer(optax.inject_hyperparams(optax.sgd)(0.5))
     >>> optimizer.apply([jnp.array([1.0, -1.0])], [w])
@@ -101,3 +102,44 @@ def is_transform(value: Any) -> bool:
     if isinstance(value, (type, Optimizer)):
         return False
     return callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))
+
+
+def to_optax(optimizer: Optimizer) -> optax.GradientTransformationExtraArgs:
+    """An optimizer's rule, with clipping and weight decay, as a transform for any params.
+
+    It counts its steps by itself, from 0; the learning rate is read when it updates. Raises
+    ValueError where averages or accumulation are on, for which `optax.ema` and
+    `optax.MultiSteps` serve, where variables are excluded from weight decay, or where the rule
+    is an `update_step`.
+
+    >>> from keraslike.optimizers.adam import Nadam
+    >>> tx, params = to_optax(Nadam(0.1)), {"w": jnp.ones(2)}
+    >>> updates, state = tx.update({"w": jnp.ones(2)}, tx.init(params), params)
+    >>> bool((optax.apply_updates(params, updates)["w"] < 1).all())
+    True
+    """
+    for name in ("use_ema", "gradient_accumulation_steps", "_excluded"):
+        if getattr(optimizer, name):
+            raise ValueError(f"to_optax() has no equal of {name}={getattr(optimizer, name)}.")
+    if optimizer._updates_by_step():
+        raise ValueError(f"{type(optimizer).__name__} updates by update_step(), not transform().")
+    rule = optax.with_extra_args_support(optimizer.transform())
+
+    def init(params: Any) -> tuple[jax.Array, Any]:
+        return jnp.zeros((), "int32"), rule.init(params)
+
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> Any:
+        count, inner = state
+        rate, decay = optimizer._rate_at(count), optimizer.weight_decay
+        leaves, structure = jax.tree.flatten(updates)
+        grads = structure.unflatten(optimizer._clip(leaves))
+        updates, inner = rule.update(grads, inner, params, learning_rate=rate, iterations=count)
+        if decay is not None:
+            if params is None:
+                raise ValueError("Weight decay needs params: update(grads, state, params).")
+            updates = jax.tree.map(
+                lambda u, p: u - (p * decay * rate).astype(u.dtype), updates, params
+            )
+        return updates, (count + 1, inner)
+
+    return optax.GradientTransformationExtraArgs(init, update)

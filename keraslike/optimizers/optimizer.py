@@ -550,49 +550,6 @@ class Optimizer(Object):
         """The loss times `loss_scale_factor`: what gradients are to be taken of."""
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
 
-    # -- the way to optax, and to plain values ------------------------------------------------
-
-    def to_optax(self) -> optax.GradientTransformationExtraArgs:
-        """This update rule, with clipping and weight decay, as a transform for any params.
-
-        It starts from step 0 and counts by itself; the learning rate is read when it updates.
-        Raises ValueError where averages or accumulation are on, for which
-        `optax.ema` and `optax.MultiSteps` serve, or variables are excluded from weight decay.
-
-        >>> from keraslike.optimizers.adam import Nadam
-        >>> tx = Nadam(0.1).to_optax()
-        >>> params = {"w": jnp.ones(2)}
-        >>> updates, state = tx.update({"w": jnp.ones(2)}, tx.init(params), params)
-        >>> bool((optax.apply_updates(params, updates)["w"] < 1).all())
-        True
-        """
-        for name in ("use_ema", "gradient_accumulation_steps", "_excluded"):
-            if getattr(self, name):
-                raise ValueError(f"to_optax() has no equal of {name}={getattr(self, name)}.")
-        if self._updates_by_step():
-            raise ValueError(f"{type(self).__name__} updates by update_step(), not transform().")
-        rule = optax.with_extra_args_support(self.transform())
-
-        def init(params: Any) -> tuple[jax.Array, Any]:
-            return jnp.zeros((), "int32"), rule.init(params)
-
-        def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> Any:
-            count, inner = state
-            now = self._rate_at(count)
-            leaves, structure = jax.tree.flatten(updates)
-            grads = structure.unflatten(self._clip(leaves))
-            updates, inner = rule.update(grads, inner, params, learning_rate=now, iterations=count)
-            if self.weight_decay is not None:
-                if params is None:
-                    raise ValueError("Weight decay needs params: update(grads, state, params).")
-                factor = now * self.weight_decay
-                updates = jax.tree.map(
-                    lambda u, p: u - (p * factor).astype(u.dtype), updates, params
-                )
-            return updates, (count + 1, inner)
-
-        return optax.GradientTransformationExtraArgs(init, update)
-
     def _constructor_args(self) -> dict[str, Any]:
         args = super()._constructor_args()
         if "learning_rate" in args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 import warnings
@@ -347,20 +348,19 @@ class LearningRateScheduler(Callback):
     """Sets the learning rate at the beginning of every epoch.
 
     Args:
-        schedule: a function of the epoch (from 0) and the current rate that returns the new one.
+        schedule: a function of the epoch (from 0), and of the current rate if it takes two
+            arguments, that returns the new one.
         verbose: 1 says so.
     """
 
-    def __init__(self, schedule: Callable[[int, float], float], verbose: int = 0):
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0):
         self.schedule, self.verbose = schedule, verbose
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        rate = float(np.asarray(self.model.optimizer.learning_rate))
-        try:
-            rate = self.schedule(epoch, rate)
-        except TypeError:  # a schedule of the epoch alone
-            rate = self.schedule(epoch)  # type: ignore[call-arg]
-        if not np.isscalar(rate) and np.ndim(rate) != 0 or isinstance(rate, str):
+        rate: Any = float(np.asarray(self.model.optimizer.learning_rate))
+        arguments = len(inspect.signature(self.schedule).parameters)
+        rate = self.schedule(epoch, rate) if arguments > 1 else self.schedule(epoch)
+        if isinstance(rate, str) or np.ndim(rate) != 0:
             raise ValueError(f"schedule must return a number. It returned {rate!r}.")
         self.model.optimizer.learning_rate = float(rate)
         if self.verbose:

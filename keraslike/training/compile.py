@@ -87,7 +87,7 @@ class CompileLoss(Object):
 
     @property
     def metrics(self) -> list[Metric]:
-        return self.trackers if self.built else []
+        return list(self.trackers) if self.built else []
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> jax.Array:
         if not self.built:

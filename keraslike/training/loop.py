@@ -157,7 +157,7 @@ class Feed:
     def __init__(self, program: Program, source: ArrayData | StreamData, steps_per_execution: int):
         self.program, self.source = program, source
         self.per_dispatch = steps_per_execution
-        self._data = None
+        self._data: Any = None
         if isinstance(source, ArrayData) and program.jit and source.nbytes() <= _resident_limit():
             self._data = _on_device(source.data)
 

@@ -49,7 +49,7 @@ class Trainer(Layer):
     _compile_args: dict[str, Any] | None = None
     _compile_loss: CompileLoss | None = None
     _compile_metrics: CompileMetrics | None = None
-    _loss_tracker: Mean | None = None
+    _loss_tracker: Any = None
 
     # -- compile ------------------------------------------------------------------------------
 
@@ -271,12 +271,12 @@ class Trainer(Layer):
         if mode == "predict":
             return
         containers = [c for c in (self._compile_loss, self._compile_metrics) if c is not None]
-        if y is not None and not all(c.built for c in containers):
-            if type(self).call is not Layer.call:
-                if y_pred is None:
-                    y_pred = self._trace(jax.tree.map(symbol, x))
-                for c in containers:
-                    c.build(jax.tree.map(symbol, y), y_pred)
+        missing = y is not None and not all(c.built for c in containers)
+        if missing and type(self).call is not Layer.call:
+            if y_pred is None:
+                y_pred = self._trace(jax.tree.map(symbol, x))
+            for c in containers:
+                c.build(jax.tree.map(symbol, y), y_pred)
         if mode == "train":
             self.optimizer.build(self.trainable_variables)
 

@@ -112,9 +112,6 @@ def test_learning_rate_of_other_transforms_is_unknown():
 
 
 def test_cannot_be_serialized_and_says_what_to_do():
-    for attempt in (OptaxOptimizer(optax.sgd(0.1)).get_config,):
-        with pytest.raises(TypeError, match="compile"):
-            attempt()
     with pytest.raises(TypeError, match="compile"):
         optimizers.serialize(OptaxOptimizer(optax.sgd(0.1)))
 

@@ -178,7 +178,7 @@ def test_state_has_keras_order_shapes_and_dtypes(name, dtype):
             np.testing.assert_array_equal(np.asarray(o, "float32"), np.asarray(t, "float32"))
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", ["SGD", "RMSprop", "Nadam", "Adamax", "Lion"])
 def test_half_precision_step_equals_keras(name):
     theirs, ours = getattr(keras.optimizers, name)(0.1), getattr(optimizers, name)(0.1)
     value, grad = jnp.asarray([1.0, -2.0], "bfloat16"), jnp.asarray([0.5, 3.0], "float32")
@@ -262,7 +262,7 @@ def test_to_optax_makes_the_same_updates(name):
     make = getattr(optimizers, name)
     schedule = optimizers.schedules.InverseTimeDecay(0.1, 2, 1.0)
     settings = {"learning_rate": schedule, "global_clipnorm": 1.0, "weight_decay": 0.1}
-    optimizer, tx = make(**settings), make(**settings).to_optax()
+    optimizer, tx = make(**settings), optimizers.to_optax(make(**settings))
     v = [Variable(np.arange(4.0)), Variable(np.ones(2))]
     params = {"a": v[0].value, "b": v[1].value}
     state = tx.init(params)
@@ -274,4 +274,4 @@ def test_to_optax_makes_the_same_updates(name):
     np.testing.assert_allclose(v[0].numpy(), params["a"], rtol=1e-6)
     np.testing.assert_allclose(v[1].numpy(), params["b"], rtol=1e-6)
     with pytest.raises(ValueError, match="use_ema"):
-        make(use_ema=True).to_optax()
+        optimizers.to_optax(make(use_ema=True))
