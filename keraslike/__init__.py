@@ -25,7 +25,7 @@ from keraslike import (
 from keraslike.core.dtypes import DTypePolicy
 from keraslike.core.lowering import value_and_grad
 from keraslike.core.rng import SeedGenerator
-from keraslike.core.symbolic import KerasTensor
+from keraslike.core.symbolic import KerasTensor, op
 from keraslike.core.variable import Variable
 from keraslike.initializers import Initializer
 from keraslike.layers import Input, InputSpec, Layer
@@ -61,6 +61,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "op",
     "ops",
     "optimizers",
     "random",

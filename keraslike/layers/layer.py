@@ -123,8 +123,8 @@ class Layer(base.Object):
             batch_shape = (None, *input_shape)
         if batch_shape is not None:
             self._given_input_shape = symbolic.standardize_shape(batch_shape)
-        if name is not None:
-            self.name = name
+        # Names are given in the order in which layers are made, as Keras gives them.
+        self.name = base.auto_name(base.to_snake_case(type(self).__name__)) if name is None else name
         if activity_regularizer is not None:
             self.activity_regularizer = registry.get("regularizers", activity_regularizer)
         if not trainable:
@@ -137,6 +137,8 @@ class Layer(base.Object):
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
             cls.build = _guard_build(cls.build)
+        if "compute_output_shape" in vars(cls):
+            cls.compute_output_shape = _give_shapes(cls.compute_output_shape)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, nnx.Variable) and "_weights" in vars(self):
@@ -723,6 +725,17 @@ def _shapes_of(inputs: Any) -> Any:
     if isinstance(inputs, dict):
         return {k: _shapes_of(v) for k, v in inputs.items()}
     return Shape(inputs.shape) if hasattr(inputs, "shape") else inputs
+
+
+def _give_shapes(method: Callable) -> Callable:
+    """A user's `compute_output_shape` may call `as_list()` on what it is given."""
+
+    @functools.wraps(method)
+    def given(self: Layer, *args: Any, **kwargs: Any) -> Any:
+        kwargs = {k: _as_shapes(v) for k, v in kwargs.items()}
+        return method(self, *map(_as_shapes, args), **kwargs)
+
+    return given
 
 
 def _guard_build(build: Callable) -> Callable:

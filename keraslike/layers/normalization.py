@@ -21,6 +21,8 @@ class _Normalization(Layer):
     """`gamma * (inputs - mean) / sqrt(variance + epsilon) + beta`, in float32 at least."""
 
     supports_masking = True
+    gamma: Any = None
+    beta: Any = None
 
     def __init__(
         self,
@@ -162,7 +164,11 @@ class BatchNormalization(_Normalization):
         self.moving_mean = moving("moving_mean", self.moving_mean_initializer)
         self.moving_variance = moving("moving_variance", self.moving_variance_initializer)
         if self.renorm:
-            stddev = _Sqrt(self.moving_variance_initializer)
+            variance: Any = self.moving_variance_initializer
+
+            def stddev(shape: Sequence[int], dtype: Any = None) -> jax.Array:
+                return jnp.sqrt(variance(shape, dtype=dtype))
+
             self.moving_stddev = moving("moving_stddev", stddev)
             self.renorm_mean = moving("renorm_mean", self.moving_mean_initializer)
             self.renorm_stddev = moving("renorm_stddev", stddev)
@@ -231,16 +237,6 @@ class BatchNormalization(_Normalization):
         if gamma is not None:
             r, d = r * gamma, d * gamma
         return r, d if beta is None else d + beta
-
-
-class _Sqrt:
-    """The initializer whose values are the square roots of another's."""
-
-    def __init__(self, initializer: Any):
-        self.initializer = initializer
-
-    def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
-        return jnp.sqrt(self.initializer(shape, dtype=dtype))
 
 
 def _check_clipping(limits: dict[str, float]) -> dict[str, float]:
@@ -330,7 +326,7 @@ class LayerNormalization(_Normalization):
             x = _at_least_float32(inputs)
             shape = [n if axis in axes else 1 for axis, n in enumerate(x.shape)]
             factor = lax.rsqrt(jnp.var(x, tuple(axes), keepdims=True) + self.epsilon)
-            outputs = x * factor * jnp.reshape(jnp.asarray(self.gamma), shape)
+            outputs = x * factor * self.gamma.value.reshape(shape)
         else:
             outputs = nn.layer_normalization(inputs, self.gamma, self.beta, axes, self.epsilon)
         return outputs.astype(self.compute_dtype)

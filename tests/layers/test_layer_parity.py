@@ -110,6 +110,7 @@ CASES = [
     ("LayerNormalization", {"axis": [1, 2], "epsilon": 0.1, "gamma_initializer": "zeros"}, IMAGE),
     ("LayerNormalization", {"axis": (-2, -1), "center": False}, SEQUENCE),
     ("LayerNormalization", {"axis": 1, "scale": False, "beta_regularizer": "l1"}, SEQUENCE),
+    ("LayerNormalization", {"axis": [1, 2], "rms_scaling": True}, SEQUENCE),
     ("Dropout", {"rate": 0.0}, (2, 4)),
     ("Dropout", {"rate": 0.5, "noise_shape": (None, 1), "seed": 3}, (2, 4)),
     ("GaussianNoise", {"stddev": 0.5, "seed": 3}, (2, 4)),
@@ -151,6 +152,7 @@ CASES = [
     ("Identity", {}, (2, 4)),
     ("Masking", {"mask_value": 0.5}, SEQUENCE),
 ]
+pytestmark = pytest.mark.filterwarnings("ignore:.*rms_scaling")
 IDS = [f"{i}-{name}" for i, (name, _, _) in enumerate(CASES)]
 SPATIAL = ("Conv", "MaxP", "AverageP", "Global", "ZeroP", "Flatten")
 
