@@ -1,5 +1,6 @@
 """Settings: the default float dtype, the dtype policy, epsilon."""
 
+from keraslike.core.arguments import image_data_format, set_image_data_format
 from keraslike.core.dtypes import (
     dtype_policy,
     epsilon,
@@ -13,9 +14,11 @@ __all__ = [
     "dtype_policy",
     "epsilon",
     "floatx",
+    "image_data_format",
     "set_dtype_policy",
     "set_epsilon",
     "set_floatx",
+    "set_image_data_format",
 ]
 
 

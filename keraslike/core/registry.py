@@ -274,9 +274,11 @@ def _entry(module: str, class_name: str, config: Any, registered_name: str | Non
 def _serialize_function(function: Any) -> dict[str, Any]:
     if getattr(function, "__name__", "") == "<lambda>":
         return {"class_name": "__lambda__", "config": {"value": dump_function(function)}}
-    if id(function) in _public_name:
-        module, name = _public_name[id(function)]
-        return _entry(module, "function", name, name)
+    module, name = _public_name.get(id(function), (None, None))
+    if module is not None:
+        # Keras finds its functions under this module only; an op may be called as a loss is.
+        ours = _entry(module, "function", name, name)
+        return ours if module == "keras.ops" else _entry("builtins", "function", name, "function")
     if "<locals>" not in function.__qualname__ and "." in function.__qualname__:
         raise TypeError(
             f"Cannot serialize the method {function.__qualname__}: pass a function instead."
@@ -423,8 +425,8 @@ def _find_public(module: Any, name: str) -> Any:
     for family in parts:  # "keras.src.layers.core.dense" -> "keras.layers"
         if (f"keras.{family}", name) in _public:
             return _public[f"keras.{family}", name]
-    matches = [obj for (_, n), obj in _public.items() if n == name]
-    return matches[0] if matches else None
+    matches = [(m == "keras.ops", obj) for (m, n), obj in _public.items() if n == name]
+    return min(matches, key=lambda match: match[0])[1] if matches else None  # ops come last
 
 
 def load_function(value: Any) -> types.FunctionType:

@@ -124,7 +124,9 @@ class Layer(base.Object):
         if batch_shape is not None:
             self._given_input_shape = symbolic.standardize_shape(batch_shape)
         # Names are given in the order in which layers are made, as Keras gives them.
-        self.name = base.auto_name(base.to_snake_case(type(self).__name__)) if name is None else name
+        self.name = (
+            base.auto_name(base.to_snake_case(type(self).__name__)) if name is None else name
+        )
         if activity_regularizer is not None:
             self.activity_regularizer = registry.get("regularizers", activity_regularizer)
         if not trainable:

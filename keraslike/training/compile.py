@@ -163,12 +163,14 @@ class CompileMetrics(Object):
         targets = per_output(y_true, names, "y")
         weights = per_output(sample_weight, names, "sample_weight", repeat=True)
         for i, _, metric, weighted in self._entries:
+            pred = outputs[i][1]
             if targets[i] is None:
                 continue
+            true = _as_column(targets[i], pred)
             if weighted and weights[i] is not None:
-                metric.update_state(targets[i], outputs[i][1], sample_weight=weights[i])
+                metric.update_state(true, pred, sample_weight=weights[i])
             else:
-                metric.update_state(targets[i], outputs[i][1])
+                metric.update_state(true, pred)
 
     def result(self) -> dict[str, Any]:
         results: dict[str, Any] = {}
@@ -182,6 +184,12 @@ def _is_identifier(value: Any) -> bool:
     if isinstance(value, dict):
         return "class_name" in value
     return value is not None and not isinstance(value, (list, tuple))
+
+
+def _as_column(y_true: Any, y_pred: Any) -> Any:
+    # A metric of the user's own that subtracts (N,) from (N, 1) would compare all with all.
+    column = jnp.ndim(y_true) == 1 and jnp.ndim(y_pred) == 2 and y_pred.shape[-1] == 1
+    return y_true[:, None] if column else y_true
 
 
 def _batch_size(tensor: Any) -> Any:

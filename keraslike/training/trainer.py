@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -125,8 +126,17 @@ class Trainer(Layer):
             )
 
     def get_compile_config(self) -> dict[str, Any] | None:
-        """The arguments of `compile` as plain values."""
+        """The arguments of `compile` as plain values; `None` where an optax transform is among
+        them, which no file can hold."""
         if self._compile_args is None:
+            return None
+        if isinstance(self.optimizer, optimizers.OptaxOptimizer):
+            warnings.warn(
+                f"'{self.name}' is saved without the arguments of compile(): its optimizer is an "
+                "optax transform, which is made of functions. The optimizer's state is saved: "
+                "compile() the loaded model with the transform, then load_weights() the same file.",
+                stacklevel=2,
+            )
             return None
         return {k: registry.serialize_argument(v) for k, v in self._compile_args.items()}
 

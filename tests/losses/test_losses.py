@@ -398,3 +398,12 @@ def test_names_are_automatic_and_equal_in_trees():
 def test_dir_lists_losses_only():
     assert not {"loss", "margin", "regression", "registry", "Any"} & set(dir(losses))
     assert {"Loss", "Huber", "mean_squared_error", "get"} <= set(dir(losses))
+
+
+def test_keras_reads_the_names_of_functions_and_we_read_keras_s():
+    for name in ("mean_squared_error", "huber", "binary_crossentropy", "categorical_hinge"):
+        ours, theirs = getattr(losses, name), getattr(keras.losses, name)
+        assert losses.serialize(ours) == keras.losses.serialize(theirs)
+        assert keras.losses.deserialize(losses.serialize(ours)) is theirs
+        # ... which is the same where no family is named, and ops of that name are there, too.
+        assert registry.deserialize(keras.saving.serialize_keras_object(theirs)) is ours

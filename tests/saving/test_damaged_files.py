@@ -82,11 +82,19 @@ def test_what_cannot_be_saved_touches_no_file(tmp_path):
 # -- damaged and hostile files ----------------------------------------------------------------
 
 
-@pytest.fixture
-def saved(tmp_path, batch):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
     model = small(optimizer="adam", loss="mse")
-    model.fit(*batch, verbose=0)
-    model.save(tmp_path / "model.keras")
+    model.fit(np.ones((8, 4)), np.ones((8, 2)), verbose=0)
+    path = tmp_path_factory.mktemp("saved") / "model.keras"
+    model.save(path)
+    return model, path.read_bytes()
+
+
+@pytest.fixture
+def saved(tmp_path, trained):
+    model, data = trained
+    (tmp_path / "model.keras").write_bytes(data)
     return model, tmp_path / "model.keras"
 
 

@@ -6,6 +6,7 @@ import pathlib
 import h5py
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 from small_models import small, weights_equal
@@ -71,6 +72,47 @@ def test_training_goes_on_as_if_never_stopped(tmp_path, batch):
     two = again.fit(x, y, epochs=2, batch_size=4, verbose=0, shuffle=False).history
     assert one == two
     assert weights_equal(model, again)
+
+
+def test_an_optax_transform_is_given_again(tmp_path, batch):
+    x, y = batch
+    path = tmp_path / "model.keras"
+    model = small(optimizer=optax.adam(1e-2), loss="mse")
+    model.fit(x, y, verbose=0)
+    with pytest.warns(UserWarning, match="optax transform"):
+        model.save(path)
+    again = saving.load_model(path)
+    assert not again.compiled
+    again.compile(optimizer=optax.adam(1e-2), loss="mse")
+    again.load_weights(path)
+    one = model.fit(x, y, verbose=0, shuffle=False).history
+    assert one == again.fit(x, y, verbose=0, shuffle=False).history
+
+
+class Tower(keraslike.Model):
+    def __init__(self, units, rate=0.5, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.rate = units, rate
+        self.steps = [layers.Dense(units, activation="relu"), layers.Dropout(rate)]
+        self.last = layers.Dense(2)
+
+    def call(self, x, training=False):
+        for step in self.steps:
+            x = step(x, training=training) if isinstance(step, layers.Dropout) else step(x)
+        return self.last(x)
+
+
+def test_a_subclassed_model(tmp_path, batch):
+    x, y = batch
+    model = Tower(5, name="tower")
+    model.compile("nadam", "mse", metrics=["mae"])
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = saving.load_model(tmp_path / "model.keras", {"Tower": Tower})
+    assert (again.name, again.units, again.rate) == ("tower", 5, 0.5)
+    assert weights_equal(model, again)
+    one = model.fit(x, y, epochs=2, verbose=0, shuffle=False).history
+    assert one == again.fit(x, y, epochs=2, verbose=0, shuffle=False).history
 
 
 def test_custom_loss_and_layer(tmp_path, batch):
