@@ -407,6 +407,7 @@ class Trainer(Layer):
                     events("on_epoch_end", epoch, logs)
                     if self.stop_training:
                         break
+                self.optimizer.finalize_variable_values(self.trainable_variables)
                 events("on_train_end", logs)
         finally:
             if bar is not None:
@@ -430,14 +431,14 @@ class Trainer(Layer):
         for step, run, n in feed.epoch(max_steps):
             if watched:
                 events.batch(begin, step, {})
+                if events.users:
+                    feed.program.own_state()
             values = run()
             results = dict(zip(names, values))
             count = step + n
             throttle.add(values)
             if watched:
                 events.batch(end, count - 1, floats(results))
-                if events.users:
-                    feed.program.own_state()
             if bar is not None:
                 bar.step(count, results)
             if self.stop_training and mode == "train":

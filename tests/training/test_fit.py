@@ -486,3 +486,30 @@ def test_a_loss_that_returns_the_wrong_shape():
     model = make(loss=lambda y, p: jnp.zeros(3))
     with pytest.raises(ValueError, match=r"\(3,\)"):
         model.fit(X, Y, verbose=0)
+
+
+def test_a_metric_of_ones_own_sees_targets_as_a_column():
+    class AbsoluteError(keras.metrics.Metric):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.total = self.add_weight("total", initializer="zeros")
+            self.count = self.add_weight("count", initializer="zeros")
+
+        def update_state(self, y_true, y_pred):
+            self.total.assign_add(jnp.sum(jnp.abs(y_true - y_pred)))
+            self.count.assign_add(float(y_true.size))
+
+        def result(self):
+            return self.total / self.count
+
+    model = make(metrics=["mae", AbsoluteError(name="mine")])
+    results = model.evaluate(X, Y[:, 0], verbose=0, return_dict=True)
+    assert results["mine"] == pytest.approx(results["mae"], rel=1e-5)
+
+
+def test_state_that_the_first_batch_makes_is_taken_in():
+    model = make(metrics=[keras.metrics.R2Score()])
+    history = model.fit(X, Y, epochs=3, verbose=0).history["r2_score"]
+    residual = np.mean((model.predict(X, verbose=0) - Y) ** 2)
+    r2 = model.evaluate(X, Y, verbose=0)[1]
+    assert r2 == pytest.approx(1 - residual / Y.var(), rel=1e-4) and len(history) == 3
