@@ -69,6 +69,7 @@ class Loss(Object):
         mask = context.get_mask(y_pred)
         dtype = self.dtype
         y_true, y_pred = (_cast_all(y, dtype) for y in (y_true, y_pred))
+        y_true = as_column(y_true, y_pred)
         losses = self.call(y_true, y_pred)
         own_mask = context.get_mask(losses)
         if own_mask is not None:
@@ -83,6 +84,13 @@ class Loss(Object):
         if losses.size == 1 or ours:  # those of ours may be told to work along axis 0
             return
         shapes = [y.shape for y in jax.tree.leaves((y_true, y_pred)) if y.ndim]
+        n = losses.shape[0] if losses.ndim else 0
+        if n > 1 and losses.shape == (n, n) and all(math.prod(s) == n for s in shapes):
+            raise ValueError(
+                f"Loss '{self.name}' compared every target with every prediction: it returned "
+                f"values of shape {losses.shape} for shapes {' and '.join(map(str, shapes))}. "
+                "Does it squeeze one of them and not the other?"
+            )
         batches = {shape[0] for shape in shapes}
         if batches and losses.shape[0] not in batches:
             given = " and ".join(map(str, shapes))
@@ -101,6 +109,19 @@ class Loss(Object):
             if config.get(name, default) == default:
                 config.pop(name, None)
         return config
+
+
+def as_column(y_true: Any, y_pred: Any) -> Any:
+    """Targets of shape `(N,)` as `(N, 1)` where the predictions are `(N, 1)`.
+
+    Plain arithmetic between the two would compare every target with every prediction.
+
+    >>> as_column(jnp.ones(3), jnp.ones((3, 1))).shape
+    (3, 1)
+    """
+    if getattr(y_true, "ndim", None) != 1 or getattr(y_pred, "ndim", None) != 2:
+        return y_true
+    return y_true[:, None] if y_pred.shape[-1] == 1 else y_true
 
 
 def _cast_all(tree: Any, dtype: str) -> Any:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from keraslike.core import registry
 from keraslike.core.base import Object
 from keraslike.losses import Loss, LossFunctionWrapper
+from keraslike.losses.loss import as_column
 from keraslike.metrics import Mean, MeanMetricWrapper, Metric
 
 
@@ -166,7 +167,7 @@ class CompileMetrics(Object):
             pred = outputs[i][1]
             if targets[i] is None:
                 continue
-            true = _as_column(targets[i], pred)
+            true = as_column(targets[i], pred)
             if weighted and weights[i] is not None:
                 metric.update_state(true, pred, sample_weight=weights[i])
             else:
@@ -184,12 +185,6 @@ def _is_identifier(value: Any) -> bool:
     if isinstance(value, dict):
         return "class_name" in value
     return value is not None and not isinstance(value, (list, tuple))
-
-
-def _as_column(y_true: Any, y_pred: Any) -> Any:
-    # A metric of the user's own that subtracts (N,) from (N, 1) would compare all with all.
-    column = jnp.ndim(y_true) == 1 and jnp.ndim(y_pred) == 2 and y_pred.shape[-1] == 1
-    return y_true[:, None] if column else y_true
 
 
 def _batch_size(tensor: Any) -> Any:
