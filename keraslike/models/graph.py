@@ -113,12 +113,12 @@ def standardize_input(value: Any, spec: Input, model: str) -> Any:
 
     Raises ValueError for a shape that does not fit, naming the axis.
     """
-    shape, wanted = tuple(jnp.shape(value)), spec.shape
+    shape, wanted = tuple(value.shape), spec.shape
     if len(shape) == len(wanted) + 1 and shape[-1] == 1:
         value = jnp.squeeze(value, -1)
     elif len(shape) == len(wanted) - 1 and wanted[-1] == 1:
         value = jnp.expand_dims(value, -1)
-    got = tuple(jnp.shape(value))
+    got = tuple(value.shape)
     problem = None
     if len(got) != len(wanted):
         problem = f"expected ndim={len(wanted)}, found ndim={len(shape)}"

@@ -148,7 +148,7 @@ class Model(Trainer):
 
     def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Saves architecture, weights, compile arguments and optimizer state to a `.keras` file."""
-        registry.get("saving", "save_model")(self, filepath, overwrite=overwrite, **kwargs)
+        save_model(self, filepath, overwrite, **kwargs)
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Saves the weights to a `.weights.h5` file."""
@@ -187,6 +187,24 @@ def _takes_graph(cls: type) -> bool:
         if "__init__" in vars(c):
             return c.__module__.startswith("keraslike.models.")
     return False
+
+
+# `keras.models` has these names as well; what they do lives in `keraslike.saving`, higher up.
+
+
+def save_model(model: Model, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+    """Saves a model: see `keraslike.saving.save_model`."""
+    registry.get("saving", "save_model")(model, filepath, overwrite=overwrite, **kwargs)
+
+
+def load_model(
+    filepath: Any,
+    custom_objects: dict[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> Model:
+    """The model in a file: see `keraslike.saving.load_model`."""
+    return registry.get("saving", "load_model")(filepath, custom_objects, compile, safe_mode)
 
 
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Model:

@@ -16,7 +16,7 @@ def data():
 
 def _keras(model, path, custom_objects, rebuild):
     model.save(path / "m.keras")
-    return keras.saving.load_model(path / "m.keras", custom_objects=custom_objects)
+    return keras.models.load_model(path / "m.keras", custom_objects=custom_objects)
 
 
 def _weights(model, path, custom_objects, rebuild):

@@ -234,3 +234,45 @@ def test_names_of_weights():
     with pytest.raises(ValueError, match=r"'m/d/bias'.*\(2,\).*\(5,\)"):
         model.set_weights([np.zeros((3, 2)), np.ones(5)])
     np.testing.assert_array_equal(before[0], model.get_weights()[0])
+
+
+def test_clone_model():
+    for make in (
+        lambda: branching(keras),
+        lambda: keras.Sequential([layers.Input((3,)), layers.Dense(2), layers.Dense(1)]),
+        lambda: Regressor(1),
+    ):
+        model = make()
+        twin = keras.models.clone_model(model)
+        assert type(twin) is type(model) and twin.name == model.name
+        assert not {id(x) for x in twin.layers} & {id(x) for x in model.layers}
+        if model.built:
+            assert [v.path for v in twin.weights] == [v.path for v in model.weights]
+            shapes = jax.tree.map(lambda s: (2, *s[1:]), model.input_shape, is_leaf=_is_shape)
+            x = [np.ones(s) for s in shapes] if isinstance(shapes, list) else np.ones(shapes)
+            twin.set_weights(model.get_weights())
+            for a, b in zip(jax.tree.leaves(twin(x)), jax.tree.leaves(model(x)), strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def _is_shape(value):
+    return isinstance(value, tuple)
+
+
+def test_clone_model_with_functions_of_ones_own():
+    def wider(layer):
+        config = layer.get_config()
+        if isinstance(layer, layers.Dense) and layer.name == "right":
+            config["activation"] = "tanh"
+        return type(layer).from_config(config)
+
+    calls = []
+    twin = keras.models.clone_model(
+        branching(keras),
+        clone_function=wider,
+        call_function=lambda layer, *a, **k: calls.append(layer.name) or layer(*a, **k),
+    )
+    assert twin.get_layer("right").activation is keras.activations.tanh
+    assert calls.count("shared") == 2
+    with pytest.raises(ValueError, match="subclass without a graph"):
+        keras.models.clone_model(Regressor(1), clone_function=wider)

@@ -1,0 +1,98 @@
+"""`clone_model`: a model of the same architecture with new weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from keraslike.layers import Input, InputLayer
+from keraslike.layers.layer import Layer
+from keraslike.models.functional import Functional
+from keraslike.models.model import Model
+from keraslike.models.sequential import Sequential
+
+
+def clone_model(
+    model: Model,
+    input_tensors: Any = None,
+    clone_function: Callable[[Layer], Layer] | None = None,
+    call_function: Callable | None = None,
+    recursive: bool = False,
+    **kwargs: Any,
+) -> Model:
+    """A model like another, with new layers and new weights.
+
+    Args:
+        model: a Sequential or functional model, or a subclassed one with a `get_config`.
+        input_tensors: symbolic tensors to build upon instead of new inputs.
+        clone_function: makes the new layer from each old one (not from an Input); by default by
+            its config.
+        call_function: `f(layer, *args, **kwargs)`, called instead of `layer(*args, **kwargs)`.
+        recursive: whether `clone_function` is given the layers of nested models, too.
+
+    Raises ValueError for arguments that a subclassed model has no use for.
+
+    >>> from keraslike.layers import Dense
+    >>> one = Sequential([Dense(3, input_shape=(2,)), Dense(1)])
+    >>> two = clone_model(one)
+    >>> two.count_params(), two.layers[0] is one.layers[0]
+    (13, False)
+    """
+    if kwargs:
+        raise ValueError(f"Unexpected arguments: {sorted(kwargs)}")
+
+    def clone(layer: Any) -> Any:
+        if recursive and isinstance(layer, (Functional, Sequential)):
+            return clone_model(layer, None, clone_function, call_function, True)
+        if clone_function is None or isinstance(layer, InputLayer) or not isinstance(layer, Layer):
+            return _by_config(layer)
+        return clone_function(layer)
+
+    if isinstance(model, Sequential) and call_function is None:
+        layers = [clone(x) for x in model.layers]
+        if input_tensors is not None:
+            (tensor,) = jax.tree.leaves(input_tensors)
+            return Sequential([tensor, *layers], name=model.name)
+        twin = Sequential(layers, name=model.name)
+        if model.built and not twin.built:
+            twin.build(model.input_shape)
+        return twin
+    if model._graph is None:
+        if any(a is not None for a in (input_tensors, clone_function, call_function)):
+            raise ValueError(
+                f"Model '{model.name}' is a subclass without a graph of layers: it is cloned by "
+                "its config, and takes no input_tensors, clone_function or call_function."
+            )
+        return _by_config(model)
+    specs = model._graph.inputs
+    if input_tensors is None:
+        inputs = [Input(batch_shape=s.shape, dtype=s.dtype, name=s.name) for s in specs]
+    else:
+        inputs = jax.tree.leaves(input_tensors)
+        if len(inputs) != len(specs):
+            raise ValueError(f"input_tensors must hold {len(specs)} tensors, not {len(inputs)}.")
+    operations = [
+        op if isinstance(op, InputLayer) else clone(op)  # inputs are replaced, not called
+        for op in model._operations
+    ]
+    if call_function is not None:
+        operations = [_CalledBy(call_function, op) for op in operations]
+    outputs = model._graph.run(operations, inputs, model.name)
+    structure = jax.tree.structure(model._inputs)
+    return Functional(jax.tree.unflatten(structure, inputs), outputs, name=model.name)
+
+
+def _by_config(layer: Any) -> Any:
+    if not isinstance(layer, Layer):
+        return type(layer)(layer.function)
+    return type(layer).from_config(layer.get_config())
+
+
+class _CalledBy:
+    def __init__(self, function: Callable, layer: Any):
+        self.function, self.layer = function, layer
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(self.layer, *args, **kwargs)
