@@ -16,6 +16,7 @@ class _State(threading.local):
         self.autocast: Any = None  # dtype to which floating-point variables are cast on read
         self.names: tuple[str, ...] = ()  # the path of the layer being built
         self.symbolic = False  # shapes only are being traced: nothing is computed
+        self.allowance: list[int] | None = None  # bytes that new weights may still take
 
 
 state = _State()
@@ -35,6 +36,21 @@ def using(**values: Any) -> Iterator[None]:
         yield
     finally:
         state.__dict__.update(before)
+
+
+def spend(nbytes: int) -> None:
+    """Takes from the allowance that `using(allowance=[...])` sets for weights made in its block.
+
+    A file of a few bytes can ask for a layer of any size; so its loader sets one. Raises
+    ValueError where the allowance is used up, before any memory is taken.
+    """
+    if state.allowance is None:
+        return
+    state.allowance[0] -= nbytes
+    if state.allowance[0] < 0:
+        raise ValueError(
+            f"The config asks for weights of {nbytes:,} bytes, far more than its file can hold."
+        )
 
 
 # A mask belongs to a tensor but arrays and tracers take no attributes: an entry lives exactly as

@@ -47,7 +47,7 @@ class SeedGenerator(Object):
         return key
 
 
-_python_random = random.Random()
+_python_random = random.Random()  # where seeds come from
 _global: SeedGenerator | None = None
 
 
@@ -78,6 +78,33 @@ def set_random_seed(seed: int) -> None:
     stream = global_stream()
     stream.seed = int(seed)
     stream.state.assign(jnp.asarray([int(seed) & 0xFFFFFFFF, 0], dtype="uint32"))
+
+
+def get_state() -> dict[str, Any]:
+    """The streams that belong to no object, as plain values for `set_state`.
+
+    >>> state = get_state()
+    >>> first = make_seed()
+    >>> set_state(state)
+    >>> make_seed() == first
+    True
+    """
+    stream = global_stream()
+    version, words, gauss = _python_random.getstate()
+    return {
+        "seeds": [version, list(words), gauss],
+        "global": [stream.seed, *np.asarray(stream.state._raw_value).tolist()],
+    }
+
+
+def set_state(state: dict[str, Any]) -> None:
+    """Sets the streams that belong to no object to what `get_state` found."""
+    version, words, gauss = state["seeds"]
+    seed, *pair = state["global"]
+    _python_random.setstate((version, tuple(words), gauss))
+    stream = global_stream()
+    stream.seed = seed
+    stream.state.assign(jnp.asarray(pair, dtype="uint32"))
 
 
 def draw_key(seed: int | SeedGenerator | None) -> jax.Array:

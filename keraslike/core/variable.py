@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -317,6 +318,7 @@ def _initial_value(initializer: Any, shape: Any, dtype: Any) -> jax.Array:
                 f"Received: initializer={initializer!r}, shape=None"
             )
         dtype = jnp.dtype(dtypes.standardize_dtype(dtype))
+        context.spend(math.prod(shape) * dtype.itemsize)
         value = jnp.asarray(initializer(tuple(shape), dtype=dtype))
         if value.shape != tuple(shape):
             raise ValueError(
