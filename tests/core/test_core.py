@@ -385,6 +385,23 @@ def test_nothing_a_file_names_is_imported():
             registry.deserialize(entry)
 
 
+def test_a_file_cannot_name_what_reads_and_writes_files():
+    for module in ("keras.saving", "keras.models", "keras", "keraslike.saving", "builtins"):
+        for name in ("load_model", "save_model", "load_weights", "save_weights", "ModelCheckpoint"):
+            with pytest.raises(TypeError, match=f"'{name}' is not known"):
+                registry.deserialize({"module": module, "class_name": "function", "config": name})
+
+
+def test_an_allowance_for_weights_is_kept():
+    def make(units):
+        return keras.Sequential([layers.Input((10,)), layers.Dense(10), layers.Dense(units)])
+
+    with context.using(allowance=[10_000]):
+        make(10)
+        with pytest.raises(ValueError, match="40,000,000,000 bytes"):
+            make(10**9)
+
+
 def test_config_of_a_users_class_without_get_config():
     class Mine(layers.Layer):
         def __init__(self, sizes, rate=0.5, **kwargs):
