@@ -10,9 +10,11 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from keraslike.core import registry
+from keraslike.core import context, registry
 from keraslike.layers.layer import Layer
 from keraslike.saving import keras_archive, weights_h5
+
+_MIN_ALLOWANCE = 64 << 20  # bytes of weights that the config of even the smallest file may ask for
 
 
 class _NoSuchFile(FileNotFoundError, ValueError):
@@ -86,7 +88,9 @@ def load_model(
     config, weights = keras_archive.read(path)
     if not compile:
         config["compile_config"] = None
-    with _naming(path), registry.sharing():
+    # A config of a few bytes can ask for weights of any size; compressed ones are not that small.
+    allowance = [_MIN_ALLOWANCE + 1000 * os.path.getsize(path)]
+    with _naming(path), registry.sharing(), context.using(allowance=allowance):
         model = registry.deserialize(config, custom_objects, safe_mode)
     if not isinstance(model, Layer):
         raise ValueError(f"'{path}' holds a {config['class_name']}, which is no model.")

@@ -12,8 +12,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from keraslike.core import registry
-
 _BATCH_HOOKS = tuple(
     f"on_{mode}batch_{end}"
     for mode in ("train_", "test_", "predict_", "")
@@ -480,17 +478,3 @@ class ProgbarLogger(Callback):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-
-
-_PUBLIC = [
-    Callback,
-    CallbackList,
-    EarlyStopping,
-    History,
-    LambdaCallback,
-    LearningRateScheduler,
-    ModelCheckpoint,
-    ProgbarLogger,
-    TerminateOnNaN,
-]
-registry.publish("keras.callbacks", {c.__name__: c for c in _PUBLIC})

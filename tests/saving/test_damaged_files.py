@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from small_models import small, weights_equal
 
+import keraslike as keras
 from keraslike import saving
 from keraslike.saving import keras_archive
 
@@ -293,3 +294,17 @@ def test_compressed_weights_are_read(tmp_path):
         file.create_dataset("layers/dense/vars/0", data=value, compression="gzip")
     other.load_weights(path)
     assert weights_equal(model, other)
+
+
+def test_a_config_that_asks_for_more_than_the_file_can_hold(tmp_path):
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
+    model.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = members["config.json"].replace(b'"units": 2', b'"units": 2000000000')
+    assert config != members["config.json"]
+    with zipfile.ZipFile(tmp_path / "big.keras", "w") as archive:
+        for name, data in {**members, "config.json": config}.items():
+            archive.writestr(name, data)
+    with pytest.raises(ValueError, match="32,000,000,000 bytes, far more than its file can hold"):
+        keras.saving.load_model(tmp_path / "big.keras")
