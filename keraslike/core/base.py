@@ -17,6 +17,7 @@ import jax
 from flax import nnx
 from flax.nnx import graphlib, pytreelib
 
+from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
 
 _counts: dict[str, int] = defaultdict(int)
@@ -231,8 +232,11 @@ class Object(nnx.Module, pytree=False):
     # Attributes that a copy or a pickle has no use for.
     _transient: ClassVar[frozenset[str]] = frozenset()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def _lasting(self) -> dict[str, Any]:
         return {k: v for k, v in vars(self).items() if k not in self._transient}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return picklable(self._lasting())
 
     # nnx copies through split and merge, which leaves out what is not in the tree (an optimizer,
     # the compile arguments); Python's own way copies all of it.
@@ -241,7 +245,7 @@ class Object(nnx.Module, pytree=False):
 
         new = object.__new__(type(self))
         memo[id(self)] = new
-        vars(new).update(copy.deepcopy(self.__getstate__(), memo))
+        vars(new).update(copy.deepcopy(self._lasting(), memo))
         return new
 
     def __repr__(self) -> str:
@@ -264,10 +268,12 @@ class Object(nnx.Module, pytree=False):
         # A class that overrides get_config adds its own arguments to those from here.
         own = [i for i, c in enumerate(mro) if "get_config" in vars(c) and not _is_ours(c)]
         outermost = True
+        accepted: set[str] | None = None  # all names, or those that the constructor takes
         for i, cls in enumerate(mro):
             if "__init__" not in vars(cls):
                 continue
             parameters = list(inspect.signature(vars(cls)["__init__"]).parameters.values())[1:]
+            overrides = bool(own) and i <= own[-1]
             given = dict(kwargs)
             if outermost:
                 given.update(zip([p.name for p in parameters], args, strict=False))
@@ -275,7 +281,7 @@ class Object(nnx.Module, pytree=False):
             for p in parameters:
                 if p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) or p.name in found:
                     continue
-                if own and i <= own[-1]:
+                if overrides or (accepted is not None and p.name not in accepted):
                     continue
                 if _is_ours(cls) and hasattr(self, p.name):
                     found[p.name] = getattr(self, p.name)
@@ -284,7 +290,10 @@ class Object(nnx.Module, pytree=False):
                 elif p.default is not p.empty and not _is_ours(cls):
                     found[p.name] = p.default
             if not any(p.kind == p.VAR_KEYWORD for p in parameters):
-                break
+                if not overrides:
+                    break
+                names = {p.name for p in parameters}
+                accepted = names if accepted is None else accepted & names
         return found
 
     def get_config(self) -> dict[str, Any]:

@@ -283,7 +283,7 @@ def _serialize_function(function: Any) -> dict[str, Any]:
         raise TypeError(
             f"Cannot serialize the method {function.__qualname__}: pass a function instead."
         )
-    return _entry("builtins", "function", function.__name__, "function")
+    return _entry("builtins", "function", get_registered_name(function), "function")
 
 
 def serialize_argument(value: Any) -> Any:
@@ -399,7 +399,8 @@ def _deserialize(config: Any) -> Any:
 def _find(module: Any, name: Any, registered_name: Any) -> Any:
     if not isinstance(name, str):
         raise TypeError(f"The name of a function must be a string. Received: {name!r}")
-    for candidate in (registered_name, name):
+    # A registered function is named with its package, and custom_objects may know it without.
+    for candidate in (registered_name, name, name.rpartition(">")[2]):
         if isinstance(candidate, str):
             found = get_registered_object(candidate)
             if found is not None:

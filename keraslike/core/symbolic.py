@@ -185,7 +185,7 @@ def _unknown_size(axis: int) -> Any:
 
 
 def show_shape(shape: Any) -> tuple[int | None, ...]:
-    """A shape for a message: a size that is not known yet is `None`."""
+    """A shape as people are told it: a size that is not known yet is `None`."""
     return tuple(s if isinstance(s, int) else None for s in shape)
 
 

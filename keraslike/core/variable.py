@@ -16,6 +16,7 @@ from flax import nnx
 from flax.nnx import tracers
 
 from keraslike.core import context, dtypes
+from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
 
 
@@ -169,6 +170,14 @@ class Variable(nnx.Variable):
     def dtype(self) -> Any:
         return self.get_value().dtype
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # What is said of a variable is no part of a trace, which may set it (a layer that does not
+        # train, built by its first call): nnx would refuse.
+        if name in ("trainable", "regularizer", "constraint"):
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     # -- its value ----------------------------------------------------------------------------
 
     def get_value(self, *, index: Any = ...) -> jax.Array:
@@ -251,7 +260,11 @@ class Variable(nnx.Variable):
 
     # `nnx.Variable` slots pickle through these; a trace cannot be pickled nor need it be.
     def __getstate__(self) -> dict[str, Any]:
-        return {"value": self._raw_value, "metadata": self._var_metadata}
+        info = self._info
+        info = dataclasses.replace(
+            info, regularizer=picklable(info.regularizer), constraint=picklable(info.constraint)
+        )
+        return {"value": self._raw_value, "metadata": {**self._var_metadata, "info": info}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         object.__setattr__(self, "_raw_value", state["value"])

@@ -1,0 +1,94 @@
+"""Functions that pickle refuses, as what it takes: those made within a function, and lambdas."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import marshal
+import sys
+import types
+import weakref
+from typing import Any
+
+import jax
+
+
+def picklable(value: Any) -> Any:
+    """A value, with the functions in its lists, tuples and dicts that no import would find packed.
+
+    A packed function comes out of a pickle as a function: its code, with what its closure holds.
+
+    >>> import pickle
+    >>> def create_scale(factor):
+    ...     return lambda x: factor * x
+    >>> (function,) = pickle.loads(pickle.dumps(picklable([create_scale(3)])))
+    >>> function(2)
+    6
+    """
+    if isinstance(value, types.FunctionType):
+        return value if _is_found(value) else _packed.setdefault(id(value), _ByValue(value))
+    if isinstance(value, (jax.custom_jvp, jax.custom_vjp)):  # pickle would look into them
+        return _ByName(value) if _is_found(value) else value
+    if isinstance(value, dict):
+        return {k: picklable(v) for k, v in value.items()} if type(value) is dict else value
+    if type(value) in (list, tuple):
+        return type(value)(map(picklable, value))
+    return value
+
+
+def _is_found(function: Any) -> bool:
+    try:
+        return _find(function.__module__, function.__qualname__) is function
+    except (AttributeError, KeyError):
+        return False
+
+
+def _find(module: str, qualname: str) -> Any:
+    found = sys.modules[module] if module in sys.modules else importlib.import_module(module)
+    for name in qualname.split("."):
+        found = getattr(found, name)
+    return found
+
+
+@dataclasses.dataclass(eq=False)
+class _ByName:
+    function: Any
+
+    def __reduce__(self) -> Any:
+        return _find, (self.function.__module__, self.function.__qualname__)
+
+
+@dataclasses.dataclass(eq=False)
+class _ByValue:
+    function: types.FunctionType
+
+    def __reduce__(self) -> Any:
+        f = self.function
+        cells = tuple(cell.cell_contents for cell in f.__closure__ or ())
+        return _make, (
+            marshal.dumps(f.__code__),
+            f.__module__,
+            (f.__name__, f.__qualname__),
+            picklable(f.__defaults__),
+            picklable(f.__kwdefaults__),
+            picklable(cells),
+        )
+
+
+# While a pickle is written: a function that it meets twice is one function afterwards.
+_packed: weakref.WeakValueDictionary[int, _ByValue] = weakref.WeakValueDictionary()
+
+
+def _make(
+    code: bytes,
+    module: str,
+    names: tuple[str, str],
+    defaults: tuple | None,
+    keyword_defaults: dict[str, Any] | None,
+    cells: tuple,
+) -> types.FunctionType:
+    namespace = vars(importlib.import_module(module))
+    closure = tuple(map(types.CellType, cells))
+    function = types.FunctionType(marshal.loads(code), namespace, names[0], defaults, closure)
+    function.__qualname__, function.__kwdefaults__ = names[1], keyword_defaults
+    return function
