@@ -11,8 +11,10 @@ from keraslike.training.callbacks import (
     ProgbarLogger,
     TerminateOnNaN,
 )
+from keraslike.training.checkpoints import BackupAndRestore, OrbaxCheckpoint
 
 __all__ = [
+    "BackupAndRestore",
     "Callback",
     "CallbackList",
     "EarlyStopping",
@@ -20,6 +22,7 @@ __all__ = [
     "LambdaCallback",
     "LearningRateScheduler",
     "ModelCheckpoint",
+    "OrbaxCheckpoint",
     "ProgbarLogger",
     "TerminateOnNaN",
 ]

@@ -726,7 +726,7 @@ def _shapes_of(inputs: Any) -> Any:
         return [_shapes_of(i) for i in inputs]
     if isinstance(inputs, dict):
         return {k: _shapes_of(v) for k, v in inputs.items()}
-    return Shape(inputs.shape) if hasattr(inputs, "shape") else inputs
+    return Shape(symbolic.show_shape(inputs.shape)) if hasattr(inputs, "shape") else inputs
 
 
 def _give_shapes(method: Callable) -> Callable:

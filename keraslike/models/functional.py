@@ -12,6 +12,7 @@ from keraslike.core.base import to_snake_case
 from keraslike.core.symbolic import FunctionOperation, KerasTensor, Node
 from keraslike.layers.layer import Layer
 from keraslike.models.model import Model
+from keraslike.models.sequential import Sequential
 
 
 class Functional(Model):
@@ -43,6 +44,11 @@ def graph_config(model: Model) -> dict[str, Any]:
         op, i = number[id(node)]
         return [names[op], i, index]
 
+    def at_end(tensor: KerasTensor) -> list[Any]:
+        name, i, index = where(tensor)
+        op = model._operations[names.index(name)]
+        return [name, i + _first_number(op), index]
+
     def plain(value: Any) -> Any:
         if isinstance(value, KerasTensor):
             config = {
@@ -71,9 +77,15 @@ def graph_config(model: Model) -> dict[str, Any]:
         "name": model.name,
         "trainable": model.trainable,
         "layers": layers,
-        "input_layers": _map_tensors(where, model._inputs),
-        "output_layers": _map_tensors(where, model._outputs),
+        "input_layers": _map_tensors(at_end, model._inputs),
+        "output_layers": _map_tensors(at_end, model._outputs),
     }
+
+
+def _first_number(op: Any) -> int:
+    """By which number a model's inputs and outputs name the first call of an operation: Keras
+    counts from 1 there if it is a functional model, and from 0 everywhere else."""
+    return int(getattr(op, "_graph", None) is not None and not isinstance(op, Sequential))
 
 
 def _nodes(model: Model) -> dict[int, list[Node]]:
@@ -171,9 +183,14 @@ def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
             names = sorted({name for name, _, _ in rest})
             raise ValueError(f"The config is damaged: the inputs of {names} are nowhere made.")
         waiting = rest
+
+    def find_at_end(history: Any) -> KerasTensor:
+        name, node, index = history
+        return find((name, node - _first_number(operations[name]), index))
+
     try:
-        inputs = _structure(config["input_layers"], find)
-        outputs = _structure(config["output_layers"], find)
+        inputs = _structure(config["input_layers"], find_at_end)
+        outputs = _structure(config["output_layers"], find_at_end)
     except KeyError as e:
         raise ValueError(f"The config is damaged: it names {e}, which is not in it.") from None
     rest = {

@@ -147,7 +147,8 @@ class Model(Trainer):
     # -- saving -------------------------------------------------------------------------------
 
     def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """Saves architecture, weights, compile arguments and optimizer state to a `.keras` file."""
+        """Saves architecture, weights, compile arguments and optimizer state to a `.keras` file, or
+        to one in the older format that ends in `.h5`."""
         save_model(self, filepath, overwrite, **kwargs)
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:

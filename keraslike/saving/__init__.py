@@ -12,6 +12,7 @@ from keraslike.core.registry import (
 )
 from keraslike.core.registry import deserialize as deserialize_keras_object
 from keraslike.core.registry import serialize as serialize_keras_object
+from keraslike.saving.orbax_store import open_checkpoints
 from keraslike.saving.saving_api import load_model, load_weights, save_model, save_weights
 
 CustomObjectScope = custom_object_scope
@@ -39,6 +40,7 @@ registry.publish(
     aliases={
         "load_model": load_model,
         "load_weights": load_weights,
+        "open_checkpoints": open_checkpoints,
         "save_model": save_model,
         "save_weights": save_weights,
     },

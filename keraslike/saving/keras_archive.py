@@ -20,6 +20,8 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Any
 
+from keraslike.core import registry
+
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
 # The version of Keras's format that is written here.
@@ -73,7 +75,7 @@ def write(path: str, config: dict[str, Any], weights: Any) -> None:
     """
     metadata = {
         "keras_version": KERAS_VERSION,
-        "keraslike_version": _version(),
+        "keraslike_version": version(),
         "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
     }
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
@@ -82,7 +84,15 @@ def write(path: str, config: dict[str, Any], weights: Any) -> None:
         archive.writestr(WEIGHTS, weights)
 
 
-def _version() -> str:
+def config_of(model: Any) -> dict[str, Any]:
+    """The config of a model, plain values all through."""
+    with registry.sharing():
+        # Twice, for a user's get_config() may hold what is not plain.
+        return registry.serialize(registry.serialize(model))
+
+
+def version() -> str:
+    """The version of keraslike."""
     try:
         return importlib.metadata.version("keraslike")
     except importlib.metadata.PackageNotFoundError:  # imported from a checkout
@@ -95,8 +105,8 @@ def _version() -> str:
 def read(path: str) -> tuple[dict[str, Any], bytes]:
     """The config and the bytes of the weights file in a `.keras` file."""
     with _opened(path) as archive:
-        config = _parse(path, _member(path, archive, CONFIG))
-        return config, _member(path, archive, WEIGHTS)
+        config = parse_json(path, _member(path, archive, CONFIG), CONFIG)
+        return checked_config(path, config), _member(path, archive, WEIGHTS)
 
 
 def read_weights(path: str) -> bytes:
@@ -137,7 +147,7 @@ def _looks_like(path: str, error: Exception) -> str:
     if start == b"\x89HDF\r\n\x1a\n":
         return (
             "it holds HDF5. Weights alone are read by load_weights() from a name ending in "
-            "`.weights.h5`; whole models in HDF5 are not supported"
+            "`.weights.h5`, whole models in HDF5 by load_model() from one ending in `.h5`"
         )
     if start.startswith(b"PK\x03\x04"):
         return f"it begins as a zip archive and was cut off or changed ({error})"
@@ -168,15 +178,20 @@ def _member(path: str, archive: zipfile.ZipFile, name: str) -> bytes:
     return data
 
 
-def _parse(path: str, data: bytes) -> dict[str, Any]:
+def parse_json(path: str, data: bytes | str, what: str) -> Any:
+    """What a part of a file holds as JSON; ValueError where it is none."""
     try:
-        config = json.loads(data)
+        return json.loads(data)
     except RecursionError:
-        raise _Refused(f"'{path}': '{CONFIG}' is nested too deeply.") from None
+        raise _Refused(f"'{path}': '{what}' is nested too deeply.") from None
     except ValueError as e:
-        raise _Refused(f"'{path}': '{CONFIG}' is no JSON: {e}.") from e
+        raise _Refused(f"'{path}': '{what}' is no JSON: {e}.") from e
+
+
+def checked_config(path: str, config: Any) -> dict[str, Any]:
+    """A model's config that was read from a file; ValueError where it cannot be one."""
     if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
-        raise _Refused(f"'{path}': '{CONFIG}' describes no model.")
+        raise _Refused(f"'{path}': its config describes no model.")
     level = [config]
     for _ in range(_MOST_LEVELS):
         level = [
@@ -187,4 +202,4 @@ def _parse(path: str, data: bytes) -> dict[str, Any]:
         ]
         if not level:
             return config
-    raise _Refused(f"'{path}': '{CONFIG}' is nested more than {_MOST_LEVELS} levels deep.")
+    raise _Refused(f"'{path}': its config is nested more than {_MOST_LEVELS} levels deep.")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from keraslike.core import context, registry
 from keraslike.layers.layer import Layer
-from keraslike.saving import keras_archive, weights_h5
+from keraslike.saving import keras_archive, legacy_h5, orbax_store, weights_h5
 
 _MIN_ALLOWANCE = 64 << 20  # bytes of weights that the config of even the smallest file may ask for
 
@@ -21,16 +22,23 @@ class _NoSuchFile(FileNotFoundError, ValueError):
     """Python raises the one where a file is missing, Keras the other."""
 
 
-def save_model(model: Any, filepath: str | os.PathLike, overwrite: bool = True) -> None:
-    """Saves a model to a `.keras` file: its config, weights, random streams and optimizer.
+def save_model(
+    model: Any,
+    filepath: str | os.PathLike,
+    overwrite: bool = True,
+    include_optimizer: bool = True,
+) -> None:
+    """Saves a model to a file: its config, weights, random streams and optimizer.
 
     The file is Keras 3's own: Keras reads it, and training goes on in either where it stopped. It
     is written beside an old one of the same name, which is replaced when all is on the disk.
 
     Args:
         model: a model; one that is not built yet is saved without weights, with a warning.
-        filepath: a path ending in `.keras`.
+        filepath: a path ending in `.keras`, or in `.h5` or `.hdf5` for the older format.
         overwrite: whether an existing file may be replaced without asking.
+        include_optimizer: `False` leaves the arguments of `compile` and the optimizer out of a
+            file in the older format.
 
     Raises ValueError for another ending, TypeError for a model that holds what no file can.
 
@@ -45,8 +53,14 @@ def save_model(model: Any, filepath: str | os.PathLike, overwrite: bool = True) 
     path = _path(filepath)
     if not isinstance(model, Layer):
         raise TypeError(f"save_model() saves models. Received: model={model!r}")
-    if not path.endswith(".keras"):
-        raise ValueError(_unsupported(path, "save_model() writes", "`.keras`"))
+    legacy = _is_legacy(path)
+    if not path.endswith(".keras") and not legacy:
+        raise ValueError(_unsupported(path, "save_model() writes", "`.keras`, `.h5` or `.hdf5`"))
+    if not include_optimizer and not legacy:
+        raise ValueError(
+            f"include_optimizer=False is for `.h5` files. Received: filepath={path!r}. "
+            "save_weights() or load_model(compile=False) may be what you need."
+        )
     if not model.built:
         warnings.warn(
             f"The model '{model.name}' is saved without weights: it has none before it is built "
@@ -55,10 +69,13 @@ def save_model(model: Any, filepath: str | os.PathLike, overwrite: bool = True) 
         )
     if not _may_write(path, overwrite):
         return
-    with registry.sharing():
-        # Twice, for a user's get_config() may hold what is not plain.
-        config = registry.serialize(registry.serialize(model))
-    keras_archive.write(path, config, _to_h5(model))
+    if not legacy:
+        keras_archive.write(path, keras_archive.config_of(model), _to_h5(model, weights_h5.write))
+        return
+    write = functools.partial(legacy_h5.write, include_optimizer=include_optimizer)
+    data = _to_h5(model, write)
+    with keras_archive.replacing(path) as file:
+        file.write(data)
 
 
 def load_model(
@@ -67,35 +84,57 @@ def load_model(
     compile: bool = True,
     safe_mode: bool = True,
 ) -> Any:
-    """The model in a `.keras` file, whether keraslike or Keras 3 wrote it.
+    """The model in a file, whether keraslike or Keras wrote it, or in a checkpoint.
 
     Nothing in the file is run: classes and functions come from keraslike's public names, from
     what is registered and from `custom_objects`.
 
     Args:
-        filepath: a path ending in `.keras`.
+        filepath: a path ending in `.keras`, `.h5` or `.hdf5`; or the directory of an
+            `OrbaxCheckpoint`, whose newest checkpoint is taken, or the folder of one of its
+            checkpoints.
         custom_objects: name -> class or function, for those that are your own.
         compile: whether to compile the model as it was, and to restore the optimizer's state.
         safe_mode: `False` reads the bytecode of lambdas. Only for files you trust.
 
-    Raises FileNotFoundError where there is no file; ValueError for one that is damaged, foreign or
+    Raises FileNotFoundError where there is nothing; ValueError for what is damaged, foreign or
     whose weights do not fit; TypeError where `custom_objects` lacks a name.
     """
     path = _path(filepath)
     _check_exists(path)
-    if not path.endswith(".keras"):
-        raise ValueError(_unsupported(path, "load_model() reads", "`.keras`"))
-    config, weights = keras_archive.read(path)
+    checkpoint, weights = None, b""
+    if os.path.isdir(path):
+        checkpoint = orbax_store.find(path)
+        path, config = checkpoint.directory, checkpoint.config()
+    elif path.endswith(".keras"):
+        config, weights = keras_archive.read(path)
+    elif path.endswith(legacy_h5.ENDINGS):
+        with (
+            _h5(path, path) as file,
+            _naming(path),
+            registry.custom_object_scope(custom_objects or {}),
+        ):
+            config = legacy_h5.read(file, path, compile)
+    else:
+        raise ValueError(_unsupported(path, "load_model() reads", "`.keras`, `.h5` or `.hdf5`"))
     if not compile:
         config["compile_config"] = None
     # A config of a few bytes can ask for weights of any size; compressed ones are not that small.
-    allowance = [_MIN_ALLOWANCE + 1000 * os.path.getsize(path)]
+    allowance = [_MIN_ALLOWANCE + 1000 * _size(path)]
     with _naming(path), registry.sharing(), context.using(allowance=allowance):
         model = registry.deserialize(config, custom_objects, safe_mode)
     if not isinstance(model, Layer):
         raise ValueError(f"'{path}' holds a {config['class_name']}, which is no model.")
-    with registry.custom_object_scope(custom_objects or {}), _h5(io.BytesIO(weights), path) as file:
-        weights_h5.load(model, weights_h5.Reader(file, path))
+    with registry.custom_object_scope(custom_objects or {}):
+        if checkpoint is not None:
+            checkpoint.load(model)
+            return model
+        if not weights:
+            with _h5(path, path) as file:
+                legacy_h5.load_all(model, file, path)
+            return model
+        with _h5(io.BytesIO(weights), path) as file:
+            weights_h5.load(model, weights_h5.Reader(file, path))
     return model
 
 
@@ -116,16 +155,23 @@ def save_weights(model: Any, filepath: str | os.PathLike, overwrite: bool = True
     if not _may_write(path, overwrite):
         return
     with keras_archive.replacing(path) as file:
-        file.write(_to_h5(model))
+        file.write(_to_h5(model, weights_h5.write))
 
 
-def load_weights(model: Any, filepath: str | os.PathLike, skip_mismatch: bool = False) -> None:
-    """Loads the weights in a `.weights.h5` or `.keras` file into a model of the same structure.
+def load_weights(
+    model: Any,
+    filepath: str | os.PathLike,
+    skip_mismatch: bool = False,
+    by_name: bool | None = None,
+) -> None:
+    """Loads the weights in a file or a checkpoint into a model of the same structure.
 
     Args:
         model: a model that is built.
-        filepath: a path ending in `.weights.h5` or `.keras`.
+        filepath: a path ending in `.weights.h5`, `.keras`, or `.h5` or `.hdf5` in the older format,
+            or a directory as for `load_model`.
         skip_mismatch: leave weights that do not fit as they are, with a warning for each.
+        by_name: with a file in the older format, match layers by their names.
 
     Raises FileNotFoundError where there is no file; ValueError, having changed nothing, for one
     that is damaged or whose weights do not fit.
@@ -133,12 +179,22 @@ def load_weights(model: Any, filepath: str | os.PathLike, skip_mismatch: bool = 
     path = _path(filepath)
     _check_exists(path)
     _check_built(model, "load")
+    if by_name is not None and not _is_legacy(path):
+        raise ValueError(f"by_name is for `.h5` and `.hdf5` files. Received: filepath={path!r}")
+    if os.path.isdir(path):
+        weights_h5.load(model, orbax_store.find(path).weights(), skip_mismatch)
+        return
     if path.endswith(".keras"):
         source: Any = io.BytesIO(keras_archive.read_weights(path))
     elif path.endswith(".weights.h5"):
         source = path
+    elif _is_legacy(path):
+        with _h5(path, path) as file:
+            legacy_h5.load(model, file, path, skip_mismatch, bool(by_name))
+        return
     else:
-        raise ValueError(_unsupported(path, "load_weights() reads", "`.weights.h5` and `.keras`"))
+        endings = "`.weights.h5`, `.keras`, `.h5` or `.hdf5`"
+        raise ValueError(_unsupported(path, "load_weights() reads", endings))
     with _h5(source, path) as file:
         weights_h5.load(model, weights_h5.Reader(file, path), skip_mismatch)
 
@@ -157,17 +213,16 @@ def _path(filepath: Any) -> str:
 
 
 def _unsupported(path: str, does: str, endings: str) -> str:
-    legacy = (
-        " The older HDF5 format is not supported yet." if path.endswith((".h5", ".hdf5")) else ""
-    )
-    return f"{does} files whose name ends in {endings}.{legacy} Received: filepath={path!r}"
+    return f"{does} files whose name ends in {endings}. Received: filepath={path!r}"
+
+
+def _is_legacy(path: str) -> bool:
+    return path.endswith(legacy_h5.ENDINGS) and not path.endswith(".weights.h5")
 
 
 def _check_exists(path: str) -> None:
     if not os.path.exists(path):
         raise _NoSuchFile(f"File not found: there is no file '{path}'.")
-    if os.path.isdir(path):
-        raise ValueError(f"'{path}' is a folder; a `.keras` or `.weights.h5` file was expected.")
 
 
 def _check_built(model: Any, verb: str) -> None:
@@ -188,13 +243,21 @@ def _may_write(path: str, overwrite: bool) -> bool:
     return input(f"'{path}' exists. Replace it? [y/n] ").strip().lower() in ("y", "yes")
 
 
-def _to_h5(model: Any) -> memoryview:
-    """The bytes of a model's weights file."""
+def _size(path: str) -> int:
+    """Bytes on the disk: of a file, or of all in a folder."""
+    if not os.path.isdir(path):
+        return os.path.getsize(path)
+    found = (os.path.join(folder, f) for folder, _, files in os.walk(path) for f in files)
+    return sum(map(os.path.getsize, found))
+
+
+def _to_h5(model: Any, write: Callable[[Any, Any], None]) -> memoryview:
+    """The bytes of the HDF5 file that `write(model, file)` fills."""
     import h5py
 
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
-        weights_h5.write(model, file)
+        write(model, file)
     return buffer.getbuffer()
 
 

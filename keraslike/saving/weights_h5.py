@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -141,35 +141,37 @@ def _own_variables(obj: Any) -> dict[str, nnx.Variable]:
     return {str(i): v for i, v in enumerate(own)}
 
 
-def _own_method(obj: Any, name: str) -> Any:
+def own_method(obj: Any, name: str) -> Any:
     """`save_own_variables` or `load_own_variables`, where a class has one of its own."""
     method = getattr(type(obj), name, None)
     return None if method is None or method is getattr(Layer, name) else getattr(obj, name)
 
 
-def _is_key(value: Any) -> bool:
+def is_key(value: Any) -> bool:
+    """Whether an array holds keys of `jax.random`."""
     return jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
 
 
 def _to_numpy(value: Any) -> np.ndarray:
     if isinstance(value, nnx.Variable):
         value = value._raw_value
-    if isinstance(value, jax.Array) and _is_key(value):
+    if isinstance(value, jax.Array) and is_key(value):
         value = jax.random.key_data(value)
     return np.asarray(value)
 
 
-def _shape_of(variable: nnx.Variable) -> tuple[int, ...]:
+def shape_of(variable: nnx.Variable) -> tuple[int, ...]:
     value = variable._raw_value
-    return tuple(jax.random.key_data(value).shape if _is_key(value) else value.shape)
+    return tuple(jax.random.key_data(value).shape if is_key(value) else value.shape)
 
 
-def _assign(variable: nnx.Variable, value: np.ndarray) -> None:
+def assign(variable: nnx.Variable, value: np.ndarray) -> None:
+    """Puts a stored array into a Variable."""
     raw = variable._raw_value
     array = jnp.array(value, copy=True)  # a buffer of its own: a step may donate it
     if isinstance(variable, Variable):
         variable.assign(array)
-    elif _is_key(raw):
+    elif is_key(raw):
         variable.set_value(jax.random.wrap_key_data(array, impl=jax.random.key_impl(raw)))
     else:
         variable.set_value(array.astype(raw.dtype))
@@ -178,15 +180,27 @@ def _assign(variable: nnx.Variable, value: np.ndarray) -> None:
 # -- writing ----------------------------------------------------------------------------------
 
 
-def write(root: Any, file: Any) -> None:
-    """Writes the arrays of an object and of all below it into an open `h5py.File`."""
+def contents(root: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """`(group, object, its arrays or Variables by name)` of an object and of all below it."""
     for path, obj in walk(root):
-        save_own_variables = _own_method(obj, "save_own_variables")
+        save_own_variables = own_method(obj, "save_own_variables")
         own: dict[str, Any] = {}
         if save_own_variables is not None:
             save_own_variables(own)
         else:
             own.update(_own_variables(obj))
+        yield path, obj, own
+
+
+def write(root: Any, file: Any, wanted: Callable[[Any], bool] = lambda obj: True) -> None:
+    """Writes the arrays of an object and of all below it into an `h5py.File` or a group of one.
+
+    Args:
+        wanted: which of the objects to write.
+    """
+    for path, obj, own in contents(root):
+        if not wanted(obj):
+            continue
         name = getattr(obj, "name", None) if isinstance(obj, (Layer, Optimizer)) else None
         if not own and not isinstance(name, str):
             continue
@@ -194,10 +208,15 @@ def write(root: Any, file: Any) -> None:
         if isinstance(name, str):
             group.attrs["name"] = str(name)
         for key, value in own.items():
-            array = _to_numpy(value)
-            dataset = group.create_dataset(str(key), data=array)
-            if array.dtype.kind == "V":  # bfloat16 and its kin, which HDF5 has no name for
-                dataset.attrs["dtype"] = array.dtype.name
+            write_array(group, str(key), value)
+
+
+def write_array(group: Any, name: str, value: Any) -> None:
+    """Writes an array or a Variable as a dataset."""
+    array = _to_numpy(value)
+    dataset = group.create_dataset(name, data=array)
+    if array.dtype.kind == "V":  # bfloat16 and its kin, which HDF5 has no name for
+        dataset.attrs["dtype"] = array.dtype.name
 
 
 # -- reading ----------------------------------------------------------------------------------
@@ -226,6 +245,21 @@ class Reader:
             parts = ["_layer_checkpoint_dependencies" if p == "layers" else p for p in parts]
             group = self._group(parts)
         return {} if group is None else {k: self._dataset(group, k) for k in group}
+
+    def fetch(self, datasets: list[Any]) -> None:
+        """Called with the datasets that are about to be read one after the other."""
+
+    def unused(self, places: set[str]) -> list[str]:
+        """The groups with arrays that are not among `places`."""
+        unused: list[str] = []
+
+        def visit(name: str, item: Any) -> None:
+            path, _, last = name.rpartition("/")
+            if last == "vars" and path not in places and hasattr(item, "keys") and len(item):
+                unused.append(path)
+
+        self.file.visititems(visit)  # which follows no soft or external links
+        return unused
 
     def _group(self, parts: list[str]) -> Any:
         group = self.file
@@ -298,12 +332,12 @@ class _Store(Mapping[str, np.ndarray]):
         return len(self._datasets)
 
 
-def load(root: Any, reader: Reader, skip_mismatch: bool = False) -> None:
+def load(root: Any, reader: Any, skip_mismatch: bool = False) -> None:
     """Gives an object and all below it the arrays of a file.
 
     Args:
         root: a model or layer whose weights exist.
-        reader: of the file.
+        reader: of the file: a `Reader` or what has its methods.
         skip_mismatch: leave weights that do not fit as they are, with a warning for each.
 
     Raises ValueError, having changed nothing, where a weight is missing or of another shape; the
@@ -316,12 +350,12 @@ def load(root: Any, reader: Reader, skip_mismatch: bool = False) -> None:
     for path, obj in walk(root):
         places.add(path)
         stored = reader.own(path)
-        load_own_variables = _own_method(obj, "load_own_variables")
+        load_own_variables = own_method(obj, "load_own_variables")
         if load_own_variables is not None:
             own_methods.append((path, load_own_variables, stored))
             continue
         if isinstance(obj, Optimizer):
-            own = _of_optimizer(obj, root, stored)
+            own = of_optimizer(obj, root, stored)
         elif isinstance(obj, SeedGenerator) and not stored:
             continue  # Keras's files have no random streams
         else:
@@ -329,10 +363,10 @@ def load(root: Any, reader: Reader, skip_mismatch: bool = False) -> None:
         for key, variable in own.items():
             where = _where(path, key, variable)
             if key not in stored:
-                problems.append(f"{where}: expected shape {_shape_of(variable)}, found none")
-            elif tuple(stored[key].shape) != _shape_of(variable):
+                problems.append(f"{where}: expected shape {shape_of(variable)}, found none")
+            elif tuple(stored[key].shape) != shape_of(variable):
                 found = tuple(stored[key].shape)
-                problems.append(f"{where}: expected shape {_shape_of(variable)}, found {found}")
+                problems.append(f"{where}: expected shape {shape_of(variable)}, found {found}")
             else:
                 fitting.append((where, variable, stored[key]))
         problems.extend(
@@ -341,12 +375,33 @@ def load(root: Any, reader: Reader, skip_mismatch: bool = False) -> None:
             if key not in own
             if not isinstance(obj, Optimizer)
         )
+    put(root, reader, fitting, own_methods, problems, skip_mismatch)
+    _warn_of_unused(reader, places)
+
+
+def put(
+    root: Any,
+    reader: Any,
+    fitting: list[tuple[str, nnx.Variable, Any]],
+    own_methods: list[tuple[str, Any, dict[str, Any]]],
+    problems: list[str],
+    skip_mismatch: bool,
+) -> None:
+    """Assigns what a file has for an object and for all below it: everything or, where there are
+    problems that are not to be skipped, nothing.
+
+    Args:
+        fitting: `(where, variable, dataset)`, of equal shapes.
+        own_methods: `(group, load_own_variables, its datasets)`.
+        problems: what does not fit.
+    """
     if problems and not skip_mismatch:
         raise ValueError(_misfit(root, reader, problems))
+    reader.fetch([dataset for _, _, dataset in fitting])
     with _all_or_nothing(root):
         for where, variable, dataset in fitting:
             try:
-                _assign(variable, _read(dataset))
+                assign(variable, _read(dataset))
             except TypeError as e:
                 problems.append(f"{where}: {e}")
         for path, load_own_variables, stored in own_methods:
@@ -357,8 +412,7 @@ def load(root: Any, reader: Reader, skip_mismatch: bool = False) -> None:
         if problems and not skip_mismatch:
             raise ValueError(_misfit(root, reader, problems))
     for problem in problems:
-        warnings.warn(f"Left as it was, '{reader.label}' having no match: {problem}", stacklevel=4)
-    _warn_of_unused(reader, places)
+        warnings.warn(f"Left as it was, '{reader.label}' having no match: {problem}", stacklevel=5)
 
 
 def _where(path: str, key: str = "", variable: Any = None) -> str:
@@ -367,7 +421,7 @@ def _where(path: str, key: str = "", variable: Any = None) -> str:
     return f"{where} ({name})" if name else where
 
 
-def _misfit(root: Any, reader: Reader, problems: list[str]) -> str:
+def _misfit(root: Any, reader: Any, problems: list[str]) -> str:
     shown = "\n".join(f"  {p}" for p in problems[:10])
     more = f"\n  and {len(problems) - 10} more" if len(problems) > 10 else ""
     unbuilt = ""
@@ -382,7 +436,7 @@ def _misfit(root: Any, reader: Reader, problems: list[str]) -> str:
     )
 
 
-def _of_optimizer(optimizer: Any, root: Any, stored: dict[str, Any]) -> dict[str, nnx.Variable]:
+def of_optimizer(optimizer: Any, root: Any, stored: dict[str, Any]) -> dict[str, nnx.Variable]:
     """The optimizer's Variables that a file's arrays are for."""
     if len(stored) > len(optimizer.variables) and not optimizer.built:
         optimizer.build(root.trainable_variables)
@@ -412,17 +466,9 @@ def _all_or_nothing(root: Any) -> Iterator[None]:
         raise
 
 
-def _warn_of_unused(reader: Reader, places: set[str]) -> None:
+def _warn_of_unused(reader: Any, places: set[str]) -> None:
     """Says which weights of the file the model has no place for."""
-    unused: list[str] = []
-
-    def visit(name: str, item: Any) -> None:
-        path, _, last = name.rpartition("/")
-        if last == "vars" and path not in places and hasattr(item, "keys") and len(item):
-            unused.append(path)
-
-    reader.file.visititems(visit)  # which follows no soft or external links
-    unused = [p for p in unused if p.partition("/")[0] not in ("optimizer", "vars")]
+    unused = [p for p in reader.unused(places) if p.partition("/")[0] not in ("optimizer", "vars")]
     if unused and not any(p.startswith("_layer_checkpoint_dependencies") for p in unused):
         warnings.warn(
             f"'{reader.label}' has weights that the model has no place for: {', '.join(unused)}",

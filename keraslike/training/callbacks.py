@@ -32,6 +32,10 @@ class Callback:
 
     params: dict[str, Any] = {}
     _model: Any = None
+    # What saves the training's state comes after all that may change it.
+    _comes_last = False
+    # Attributes that a callback gets back when training is resumed.
+    _kept: tuple[str, ...] = ()
 
     @property
     def model(self) -> Any:
@@ -110,6 +114,7 @@ class CallbackList:
         for c in self.callbacks:
             c.set_params(params)
             c.set_model(model)
+        self.callbacks.sort(key=_comes_last)
         self._batch = {
             hook: [c for c in self.callbacks if _overrides(c, hook)] for hook in _BATCH_HOOKS
         }
@@ -117,6 +122,7 @@ class CallbackList:
     def add(self, callback: Callback) -> None:
         """Adds one of our own, which needs no batch hooks, behind the user's."""
         self.callbacks.append(callback)
+        self.callbacks.sort(key=_comes_last)
 
     @property
     def users(self) -> list[Any]:
@@ -136,6 +142,10 @@ class CallbackList:
         """Calls another hook, such as `"on_epoch_end"`."""
         for c in self.callbacks:
             getattr(c, hook)(*args)
+
+
+def _comes_last(callback: Any) -> bool:
+    return getattr(callback, "_comes_last", False)
 
 
 def _overrides(callback: Any, hook: str) -> bool:
@@ -215,6 +225,8 @@ class EarlyStopping(_Monitor):
         start_from_epoch: epochs before which nothing is watched.
     """
 
+    _kept = ("wait", "stopped_epoch", "best_epoch", "best", "best_weights")
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -275,6 +287,8 @@ class ModelCheckpoint(_Monitor):
         save_freq: `"epoch"`, or a number of steps.
         initial_value_threshold: the best value before training.
     """
+
+    _kept = ("best",)
 
     def __init__(
         self,

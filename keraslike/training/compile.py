@@ -140,9 +140,11 @@ class CompileMetrics(Object):
             for i, (group, (output, pred)) in enumerate(zip(groups, outputs)):
                 for identifier in jax.tree.leaves(group, is_leaf=_is_identifier):
                     metric, name = _as_metric(identifier, targets[i], pred)
-                    if len(names) > 1:
-                        name = f"{output}_{name}"
-                    base, k = name, 0
+                    prefix = f"{output}_" if len(names) > 1 else ""
+                    if weighted and prefix + name in taken:
+                        name = f"weighted_{name}"
+                    name = base = prefix + name
+                    k = 0
                     while name in taken:
                         k += 1
                         name = f"{base}_{k}"

@@ -137,11 +137,13 @@ class ArrayData:
         self.num_samples = next(iter(sizes.values()))
         self.steps = math.ceil(self.num_samples / self.batch_size)
         self._generator = np.random.default_rng(rng.make_seed()) if shuffle else None
+        self._began: Any = None  # the generator's state at the beginning of the epoch
 
     def order(self) -> np.ndarray | None:
         """The order of the samples in the next epoch; `None` for the one they are in."""
         if self._generator is None:
             return None
+        self._began = self._generator.bit_generator.state
         return self._generator.permutation(self.num_samples).astype(np.int32)
 
     def example(self) -> Batch:
@@ -152,10 +154,37 @@ class ArrayData:
     def nbytes(self) -> int:
         return sum(a.nbytes for a in jax.tree.leaves(self.data))
 
-    def batches(self) -> Iterator[Batch]:
-        """One epoch of batches on the host."""
+    def get_state(self, step: int) -> dict[str, Any]:
+        """Plain values from which `set_state` gives the rest of an epoch after `step` steps.
+
+        With `step=0` the epoch is the next one, otherwise the one that is under way.
+        """
+        if step:
+            return {"generator": self._began, **self._shape()}
+        return {"generator": self._generator and self._generator.bit_generator.state}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Makes the next epoch that of the state; raises ValueError where it had other data."""
+        for name, value in self._shape().items():
+            if state.get(name, value) != value:
+                raise ValueError(
+                    f"The epoch that is to be resumed had {name}={state[name]}; fit() was now "
+                    f"given data with {name}={value}."
+                )
+        if self._generator is not None and state["generator"] is not None:
+            self._generator.bit_generator.state = state["generator"]
+
+    def _shape(self) -> dict[str, Any]:
+        return {
+            "num_samples": self.num_samples,
+            "batch_size": self.batch_size,
+            "shuffle": self.shuffle,
+        }
+
+    def batches(self, first: int = 0) -> Iterator[Batch]:
+        """One epoch of batches on the host, from batch number `first` on."""
         order = self.order()
-        for start in range(0, self.num_samples, self.batch_size):
+        for start in range(first * self.batch_size, self.num_samples, self.batch_size):
             rows: Any = slice(start, start + self.batch_size)
             if order is not None:
                 rows = order[rows]
@@ -181,6 +210,8 @@ class StreamData:
         self.source, self.class_weight, self.shuffle = source, class_weight, shuffle
         self._iterator: Iterator | None = None
         self._peeked: list[Any] = []
+        self._seed: int | None = None  # of the order of a PyDataset's batches
+        self._taken = 0  # batches given out by the iterator
         self._is_dataset = isinstance(source, PyDataset)
         length = source.num_batches if self._is_dataset else None
         if length is None and hasattr(source, "__len__"):
@@ -193,27 +224,49 @@ class StreamData:
     def example(self) -> Batch:
         """The shapes and dtypes of the first batch (which is kept for the epoch)."""
         if not self._peeked:
-            if self._iterator is None:
-                self._iterator = self._start()
             try:
-                self._peeked.append(self._ready(next(self._iterator)))
+                self._peeked.append(self._ready(next(self._running())))
             except StopIteration:
                 raise ValueError("x gives no batches: the generator is empty.") from None
         return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), self._peeked[0])
 
-    def _start(self) -> Iterator:
-        if not self._is_dataset:
-            return iter(self.source)
-        return self._dataset_batches()
+    def _running(self) -> Iterator:
+        if self._iterator is None:
+            orders = self._is_dataset and self.shuffle
+            self._iterator = self._start(rng.make_seed() if orders else None)
+        return self._iterator
 
-    def _dataset_batches(self) -> Iterator:
-        source = self.source
-        n = source.num_batches
-        order: Any = range(n)
-        if self.shuffle:
-            order = np.random.default_rng(rng.make_seed()).permutation(n)
-        for i in order:
-            yield source[int(i)]
+    def _start(self, seed: int | None, first: int = 0) -> Iterator:
+        """The batches from number `first` on."""
+        self._seed, self._taken = seed, first
+        if self._is_dataset:
+            order: Any = np.arange(self.source.num_batches)
+            if self.shuffle:
+                order = np.random.default_rng(seed).permutation(order)
+            return (self.source[int(i)] for i in order[first:])
+        iterator = iter(self.source)
+        for n in range(first):
+            if self._peeked:
+                self._peeked.pop()
+            elif next(iterator, self) is self:
+                raise ValueError(
+                    f"The data to resume with has {n} batches, of which {first} were taken before."
+                )
+        return iterator
+
+    def get_state(self, step: int) -> dict[str, Any]:
+        """Plain values from which `set_state` gives the batches that have not been taken."""
+        del step  # it is known how many were taken since the source began
+        if self._iterator is None and not self._once:
+            return {"seed": None, "taken": 0}
+        return {"seed": self._seed, "taken": self._taken}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Starts anew and passes over the batches that were taken."""
+        if not self._once:
+            self._iterator, self._peeked = None, []
+        if state["taken"]:
+            self._iterator = self._start(state["seed"], state["taken"])
 
     def _ready(self, batch: Any) -> Batch:
         x, y, weight = unpack_x_y_sample_weight(batch)
@@ -224,23 +277,22 @@ class StreamData:
             to_arrays(v, n) for v, n in zip((x, y, weight), ("x", "y", "sample_weight"))
         )
 
-    def batches(self) -> Iterator[Batch]:
-        """One epoch of batches."""
-        count = 0
+    def batches(self, first: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch of which `first` have been taken."""
+        count = first
         while self.steps is None or not self._fixed_steps or count < self.steps:
             if self._peeked:
                 batch = self._peeked.pop()
             else:
-                if self._iterator is None:
-                    self._iterator = self._start()
                 try:
-                    batch = self._ready(next(self._iterator))
+                    batch = self._ready(next(self._running()))
                 except StopIteration:
                     self._iterator = None
                     if self._fixed_steps and count and not self._once:
                         continue  # start over: more steps were asked for than one pass has
                     break
             count += 1
+            self._taken += 1
             yield batch
         if not self._once and not self._fixed_steps:
             self._iterator = None

@@ -20,6 +20,7 @@ import numpy as np
 from flax import errors
 
 from keraslike.core import base, lowering, rng
+from keraslike.training.callbacks import floats
 from keraslike.training.data import ArrayData, Batch, StreamData
 
 # Dispatches that may be under way at once: enough to hide Python's time, few enough that Ctrl-C
@@ -74,8 +75,17 @@ class Program:
 
     def own_state(self) -> None:
         """Gives the Variables arrays that nobody else holds, since a dispatch donates them."""
-        values = jax.device_put(list(lowering.values_of(self.state)), may_alias=False)
-        lowering.write(self.state, values)
+        lowering.write(self.state, self._copies())
+
+    def _copies(self) -> list[jax.Array]:
+        return jax.device_put(list(lowering.values_of(self.state)), may_alias=False)
+
+    @contextlib.contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """After the block the state is what it was before."""
+        before = self._copies()
+        yield
+        lowering.write(self.state, before)
 
     def _run(self, function: Callable, *args: Any) -> Any:
         with _no_interrupt():
@@ -161,17 +171,22 @@ class Feed:
         if isinstance(source, ArrayData) and program.jit and source.nbytes() <= _resident_limit():
             self._data = _on_device(source.data)
 
-    def epoch(self, max_steps: int | None = None) -> Iterator[tuple[int, Callable[[], Any], int]]:
-        """`(first step, run, number of steps)` for each dispatch; `run()` gives its results."""
+    def epoch(
+        self, max_steps: int | None = None, first: int = 0
+    ) -> Iterator[tuple[int, Callable[[], Any], int]]:
+        """`(first step, run, number of steps)` for each dispatch; `run()` gives its results.
+
+        The first `first` steps of the epoch are passed over.
+        """
         if self._data is not None:
-            yield from self._resident_epoch(max_steps)
+            yield from self._resident_epoch(max_steps, first)
             return
-        for step, batch in enumerate(self.source.batches()):
+        for step, batch in enumerate(self.source.batches(first), first):
             if max_steps is not None and step >= max_steps:
                 break
             yield step, lambda batch=batch: self.program.run_batch(batch), 1
 
-    def _resident_epoch(self, max_steps: int | None):
+    def _resident_epoch(self, max_steps: int | None, first: int):
         source: Any = self.source
         order = source.order()
         order = None if order is None else jax.device_put(order)
@@ -179,7 +194,7 @@ class Feed:
         whole = source.num_samples // size
         if max_steps is not None:
             whole = min(whole, max_steps)
-        cursor = jax.device_put(np.int32(0))
+        cursor = jax.device_put(np.int32(first * size))
 
         def runner(size: int, steps: int) -> Callable[[], Any]:
             def run() -> Any:
@@ -189,14 +204,90 @@ class Feed:
 
             return run
 
-        step = 0
+        step = first
         while step < whole:
             n = self.per_dispatch if step + self.per_dispatch <= whole else 1
             yield step, runner(size, n), n
             step += n
         rest = source.num_samples - whole * size
-        if rest and (max_steps is None or step < max_steps):
+        if rest and step == whole and (max_steps is None or step < max_steps):
             yield step, runner(rest, 1), 1
+
+
+class Position:
+    """Where a `fit` stands, and all but the model's own state that is needed to go on from there.
+
+    `step` steps of the epoch number `epoch` are finished; between two epochs it is 0 and `epoch`
+    the next one. `updates` counts steps since the model was first compiled, `before` is its value
+    before the last dispatch.
+
+    Args:
+        epoch, updates: where it begins.
+        sources: of the data to train and to validate on, which know what they have given.
+        example: the shapes and dtypes of a batch.
+        history: the History that `fit` returns.
+        callbacks: whose state (the attributes that their class lists in `_kept`) goes with it.
+    """
+
+    def __init__(
+        self,
+        epoch: int,
+        updates: int,
+        sources: list[ArrayData | StreamData],
+        example: Batch,
+        history: Any,
+        callbacks: list[Any],
+    ):
+        self.epoch, self.step = epoch, 0
+        self.updates = self.before = updates
+        self.logs: dict[str, Any] = {}  # of the last finished step
+        self.sources, self.example = sources, example
+        self.history, self.callbacks = history, callbacks
+
+    def advance(self, step: int, logs: dict[str, Any]) -> None:
+        """`step` steps of the epoch are finished now."""
+        self.before = self.updates
+        self.updates += step - self.step
+        self.step, self.logs = step, logs
+
+    def next_epoch(self) -> None:
+        self.epoch, self.step, self.logs = self.epoch + 1, 0, {}
+
+    def get_state(self) -> dict[str, Any]:
+        """Plain values, arrays and the shapes of a batch, from which `set_state` restores it."""
+        steps = [self.step, *[0] * len(self.sources)]  # no validation is under way
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "updates": self.updates,
+            "example": self.example,
+            "logs": floats(self.logs),
+            "data": [source.get_state(step) for source, step in zip(self.sources, steps)],
+            "random": rng.get_state(),
+            "history": [self.history.epoch, self.history.history],
+            "callbacks": [[type(c).__name__, _kept(c)] for c in self.callbacks if _kept(c)],
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Moves to where another `fit` was; raises ValueError where it had other data."""
+        for source, saved in zip(self.sources, state["data"]):
+            source.set_state(saved)
+        rng.set_state(state["random"])
+        self.epoch, self.step = state["epoch"], state["step"]
+        self.updates = self.before = state["updates"]
+        self.logs = state["logs"]
+        self.history.epoch, self.history.history = state["history"]
+        saved = list(state["callbacks"])
+        for callback in self.callbacks:
+            found = [s for s in saved if s[0] == type(callback).__name__]
+            if found:
+                saved.remove(found[0])
+                vars(callback).update(found[0][1])
+
+
+def _kept(callback: Any) -> dict[str, Any]:
+    names = getattr(type(callback), "_kept", ())
+    return {name: vars(callback)[name] for name in names if name in vars(callback)}
 
 
 class Throttle:

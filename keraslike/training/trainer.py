@@ -21,7 +21,7 @@ from keraslike.training import data as data_
 from keraslike.training.callbacks import CallbackList, History, ProgbarLogger, floats
 from keraslike.training.compile import CompileLoss, CompileMetrics
 from keraslike.training.data import ArrayData, StreamData, unpack_x_y_sample_weight
-from keraslike.training.loop import Feed, Program, Throttle, interruptible
+from keraslike.training.loop import Feed, Position, Program, Throttle, interruptible
 
 
 class Trainer(Layer):
@@ -37,10 +37,11 @@ class Trainer(Layer):
         "_compile_loss",
         "_compile_metrics",
         "_loss_tracker",
+        "_position",
         "_programs",
     }
 
-    _transient = Layer._transient | {"_programs"}
+    _transient = Layer._transient | {"_position", "_programs"}
 
     optimizer: Any = None
     loss: Any = None
@@ -51,6 +52,7 @@ class Trainer(Layer):
     _compile_loss: CompileLoss | None = None
     _compile_metrics: CompileMetrics | None = None
     _loss_tracker: Any = None
+    _position: Position | None = None  # while fit() runs
 
     # -- compile ------------------------------------------------------------------------------
 
@@ -145,7 +147,7 @@ class Trainer(Layer):
         arguments = set(inspect.signature(Trainer.compile).parameters)
         config = {k: v for k, v in registry.deserialize(config).items() if k in arguments}
         self.compile(**config)
-        if self.built and self.optimizer is not None:
+        if self._all_built() and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
 
     # -- metrics ------------------------------------------------------------------------------
@@ -276,7 +278,7 @@ class Trainer(Layer):
             return KerasTensor((None, *a.shape[1:]), a.dtype)
 
         y_pred = None
-        if not self.built or not all(layer.built for layer in self._flatten_layers()):
+        if not self._all_built():
             y_pred = self._trace(jax.tree.map(symbol, x))
         if mode == "predict":
             return
@@ -289,6 +291,9 @@ class Trainer(Layer):
                 c.build(jax.tree.map(symbol, y), y_pred)
         if mode == "train":
             self.optimizer.build(self.trainable_variables)
+
+    def _all_built(self) -> bool:
+        return self.built and all(layer.built for layer in self._flatten_layers())
 
     def _trace(self, x: Any) -> Any:
         if not self.built:
@@ -373,7 +378,8 @@ class Trainer(Layer):
             validate = _validation_source(
                 validation_data, validation_batch_size or batch_size, validation_steps
             )
-        self._prepare(source.example(), "train")
+        example = source.example()
+        self._prepare(example, "train")
         program = self._program("train")
         program.own_state()
         feed = Feed(program, source, self.steps_per_execution)
@@ -389,27 +395,37 @@ class Trainer(Layer):
         events.add(history)
         self.stop_training = False
         self.history = history
+        sources = [source] if validate is None else [source, validate]
+        updates = int(self.optimizer.iterations)
+        position = Position(initial_epoch, updates, sources, example, history, events.callbacks)
+        self._position = position
         try:
             with interruptible():
-                events("on_train_begin", {})
+                events("on_train_begin", {})  # which may move to where another fit() was
                 logs: dict[str, Any] = {}
-                for epoch in range(initial_epoch, epochs):
-                    self.reset_metrics()
-                    events("on_epoch_begin", epoch, {})
+                for epoch in range(position.epoch, epochs):
+                    if position.step == 0:
+                        self.reset_metrics()
+                        events("on_epoch_begin", epoch, {})
+                    else:  # what an epoch's beginning changes is in the state already
+                        with program.unchanged():
+                            events("on_epoch_begin", epoch, {})
                     if events.users:
                         program.own_state()
-                    logs = self._run_epoch(feed, events, bar, "train", steps_per_epoch)
+                    logs = self._run_epoch(feed, events, bar, "train", steps_per_epoch, position)
                     if validate is not None and _validates(epoch, validation_freq):
                         if validation is None:
                             validation = self._evaluation_feed(validate)
                         val = self._evaluate(validation, events, None, validation_steps)
                         logs.update({f"val_{k}": v for k, v in val.items()})
+                    position.next_epoch()
                     events("on_epoch_end", epoch, logs)
                     if self.stop_training:
                         break
                 self.optimizer.finalize_variable_values(self.trainable_variables)
                 events("on_train_end", logs)
         finally:
+            self._position = None
             if bar is not None:
                 bar.abandon()
         return history
@@ -421,14 +437,15 @@ class Trainer(Layer):
         bar: ProgbarLogger | None,
         mode: str,
         max_steps: int | None,
+        position: Position | None = None,
     ) -> dict[str, Any]:
         watched = events.watches(mode)
         begin, end = f"on_{mode}_batch_begin", f"on_{mode}_batch_end"
         throttle = Throttle()
         names = feed.program.step.names
-        results: dict[str, Any] = {}
-        count = 0
-        for step, run, n in feed.epoch(max_steps):
+        results: dict[str, Any] = {} if position is None else position.logs
+        count = 0 if position is None else position.step
+        for step, run, n in feed.epoch(max_steps, count):
             if watched:
                 events.batch(begin, step, {})
                 if events.users:
@@ -436,6 +453,8 @@ class Trainer(Layer):
             values = run()
             results = dict(zip(names, values))
             count = step + n
+            if position is not None:
+                position.advance(count, results)
             throttle.add(values)
             if watched:
                 events.batch(end, count - 1, floats(results))
@@ -545,7 +564,7 @@ class Trainer(Layer):
         class_weight: dict[int, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """One step of training on the given batch; returns the metrics as they then stand."""
+        """One step of training on the given batch; returns the loss and metrics of this batch."""
         self._need_compiled("train_on_batch")
         if class_weight is not None:
             by_class = data_.class_weights_of(y, class_weight)
@@ -555,7 +574,7 @@ class Trainer(Layer):
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """The metrics after one step of evaluation on the given batch."""
+        """The loss and metrics of the given batch."""
         self._need_compiled("test_on_batch")
         return self._on_batch("test", (x, y, sample_weight), return_dict)
 
@@ -571,6 +590,7 @@ class Trainer(Layer):
         source = ArrayData(batch, batch_size=2**31)
         self._prepare(source.example(), mode)
         program = self._program(mode)
+        self.reset_metrics()
         program.own_state()
         with interruptible():
             values = program.run_batch(source.data)

@@ -8,7 +8,7 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
-from small_models import small, weights_equal
+from .small_models import small, weights_equal
 
 import keraslike as keras
 from keraslike import saving

@@ -1,0 +1,536 @@
+"""Checkpoints of training, written and read by orbax.
+
+A directory holds a folder a checkpoint, named by its number, as orbax's CheckpointManager makes
+them: complete or, after a crash, not counted. Each has three items:
+
+- `state`, a tree of arrays that any program with orbax can read: `model`, nested as the groups of
+  a weights file are (see `weights_h5`); `metrics`, what metrics and losses have gathered; `arrays`,
+  those among what `training` says; `updates`.
+- `model`, JSON: the architecture and the arguments of `compile`, as in a `.keras` file.
+- `training`, JSON: epoch, step, random streams, history and the position in the data.
+
+JSON and arrays have checksums, since orbax has them for small arrays only.
+
+Of a directory that may come from anywhere only arrays of the shapes that the model has are read,
+and nothing named in it is imported. orbax itself is imported when it is first needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import math
+import os
+import weakref
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from keraslike.core import base, rng
+from keraslike.optimizers import Optimizer
+from keraslike.saving import keras_archive, weights_h5
+
+_STATE, _MODEL, _TRAINING = "state", "model", "training"
+_FORMAT = 1
+
+# The open writer of each directory, so that nobody reads or writes beside a save under way.
+_writers: weakref.WeakValueDictionary[str, Checkpoints] = weakref.WeakValueDictionary()
+
+
+class NoCheckpoint(FileNotFoundError, ValueError):
+    """A directory that holds no finished checkpoint."""
+
+
+class DamagedCheckpoint(ValueError):
+    """A checkpoint that cannot be read, or is none of keraslike's."""
+
+
+# -- writing ----------------------------------------------------------------------------------
+
+
+def open_checkpoints(directory: str, max_to_keep: int | None, background: bool) -> Checkpoints:
+    """The checkpoints in a directory, for writing.
+
+    Args:
+        directory: a path; the directory is made with the first checkpoint.
+        max_to_keep: the number of newest checkpoints to keep; `None` keeps all.
+        background: whether arrays are written while training goes on.
+    """
+    return Checkpoints(directory, max_to_keep, background)
+
+
+class Checkpoints:
+    """What `open_checkpoints` gives."""
+
+    def __init__(self, directory: str, max_to_keep: int | None, background: bool):
+        self.directory = os.path.abspath(directory)
+        self.max_to_keep, self.background = max_to_keep, background
+        self._opened: Any = None
+
+    def _manager(self) -> Any:
+        if self._opened is None:
+            settle(self.directory)
+            _writers[self.directory] = self
+            import orbax.checkpoint as ocp
+
+            keep = None
+            if self.max_to_keep is not None:
+                keep = ocp.checkpoint_managers.LatestN(self.max_to_keep)
+            options = ocp.CheckpointManagerOptions(
+                preservation_policy=keep,
+                enable_async_checkpointing=self.background,
+                cleanup_tmp_directories=True,
+            )
+            names = (_STATE, _MODEL, _TRAINING)
+            self._opened = ocp.CheckpointManager(self.directory, item_names=names, options=options)
+        return self._opened
+
+    def save(
+        self,
+        number: int,
+        model: Any,
+        position: dict[str, Any],
+        config: bool = True,
+        weights_only: bool = False,
+    ) -> str:
+        """Writes a checkpoint and returns its path.
+
+        Args:
+            number: its number; the next free one where the directory has one as high already.
+            model: a built model.
+            position: plain values and arrays that say where training stands.
+            config: whether to write the architecture too.
+            weights_only: whether to leave out the optimizer and the metrics.
+        """
+        manager = self._manager()
+        import orbax.checkpoint as ocp
+
+        latest = manager.latest_step()
+        number = number if latest is None else max(number, latest + 1)
+        tree, empty = _tree(model, weights_only)
+        arrays: dict[str, Any] = {}
+        plain = _take_arrays(position, arrays)
+        tree["arrays"], tree["updates"] = arrays, np.asarray(position["updates"])
+        training = {
+            "format": _FORMAT,
+            "keraslike_version": keras_archive.version(),
+            "empty": empty,
+            "checksums": _checksums(tree),
+            "position": plain,
+        }
+        items = {_STATE: ocp.args.PyTreeSave(tree), _TRAINING: _json_item(training)}
+        if config:
+            items[_MODEL] = _json_item(keras_archive.config_of(model))
+        manager.save(number, args=ocp.args.Composite(**items), force=True)
+        return os.path.join(self.directory, str(number))
+
+    def resume(self, model: Any) -> dict[str, Any] | None:
+        """Gives a model the state of the newest checkpoint and returns its position.
+
+        An older one is taken where the newest is damaged; `None` where there are none. Raises
+        ValueError, having changed nothing, where the state does not fit the model.
+        """
+        settle(self.directory)
+        damage: DamagedCheckpoint | None = None
+        for number in reversed(finished(self.directory)):
+            try:
+                checkpoint = Checkpoint(os.path.join(self.directory, str(number)))
+                position = checkpoint.position()
+                checkpoint.load(model, exactly=True)
+                return position
+            except DamagedCheckpoint as e:
+                damage = damage or e
+        if damage is not None:
+            raise damage
+        return None
+
+    def wait_until_finished(self) -> None:
+        """Returns when everything is on the disk; raises what went wrong while writing it."""
+        if self._opened is not None:
+            self._opened.wait_until_finished()
+
+    def close(self) -> None:
+        """Finishes what is under way; the next save opens the directory again."""
+        if self._opened is not None:
+            opened, self._opened = self._opened, None
+            try:
+                opened.wait_until_finished()
+            finally:
+                opened.close()
+
+    def delete(self) -> None:
+        """Deletes all checkpoints, and the directory where there is nothing else in it."""
+        manager = self._manager()
+        for number in finished(self.directory):
+            manager.delete(number)
+        self.close()
+        with contextlib.suppress(OSError):
+            os.rmdir(self.directory)
+
+
+def settle(directory: str) -> None:
+    """Waits for the saves of this process that are under way in a directory."""
+    writer = _writers.get(os.path.abspath(directory))
+    if writer is not None:
+        writer.close()
+
+
+def _tree(model: Any, weights_only: bool) -> tuple[dict[str, Any], list[Any]]:
+    """The arrays of a model, nested; and those without elements, which orbax does not write."""
+    tree: dict[str, Any] = {"model": {}}
+    empty: list[Any] = []
+    for path, obj, own in weights_h5.contents(model):
+        if weights_only and isinstance(obj, Optimizer):
+            continue
+        for key, value in own.items():
+            array = _array(value)
+            if array.size == 0:
+                empty.append([path, str(key), list(array.shape), array.dtype.name])
+                continue
+            group = tree["model"]
+            for part in _group(path):
+                group = group.setdefault(part, {})
+            group[str(key)] = array
+    if not weights_only:
+        tree["metrics"] = {str(i): _array(v) for i, v in enumerate(_gathered(model))}
+    return tree, empty
+
+
+def _gathered(model: Any) -> list[nnx.Variable]:
+    """The Variables that a step may change beside those in a weights file."""
+    elsewhere = [v for _, _, own in weights_h5.contents(model) for v in own.values()]
+    known = {id(v) for v in [*elsewhere, rng.global_stream().state]}
+    roots = [*model._state_roots(), model.optimizer] if model.compiled else []
+    return [v for v in base.variables_of(*roots) if id(v) not in known and v._raw_value.size]
+
+
+def _group(path: str) -> list[str]:
+    """Where the arrays of the object at a path are in the tree."""
+    return [*path.split("/"), "vars"] if path else ["vars"]
+
+
+def _array(value: Any) -> Any:
+    if isinstance(value, nnx.Variable):
+        value = value._raw_value
+    if isinstance(value, jax.Array):
+        return jax.random.key_data(value) if weights_h5.is_key(value) else value
+    return np.asarray(value)
+
+
+def _checksums(tree: dict[str, Any]) -> dict[str, int]:
+    """The CRC-32 of every array by its path, but of arrays that other hosts have parts of."""
+    paths = jax.tree_util.tree_leaves_with_path(tree)
+    here = {
+        "/".join(key.key for key in path): array
+        for path, array in paths
+        if getattr(array, "is_fully_addressable", True)
+    }
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(here, pool.map(_checksum, jax.device_get(list(here.values())))))
+
+
+def _checksum(array: np.ndarray) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view("uint8").data)
+
+
+def _json_item(value: Any) -> Any:
+    import orbax.checkpoint as ocp
+
+    return ocp.args.JsonSave({"checksum": _json_checksum(value), "value": value})
+
+
+def _json_checksum(value: Any) -> int:
+    return zlib.crc32(json.dumps(value).encode())
+
+
+def _take_arrays(value: Any, arrays: dict[str, Any]) -> Any:
+    """A copy of plain values in which numbers stand for the arrays, which go to `arrays`."""
+    if isinstance(value, dict):
+        return {k: _take_arrays(v, arrays) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_take_arrays(v, arrays) for v in value]
+    if isinstance(value, jax.ShapeDtypeStruct):
+        return {"shape": list(value.shape), "dtype": value.dtype.name}
+    if isinstance(value, np.generic):
+        return value.item()
+    if not isinstance(value, (np.ndarray, jax.Array)):
+        return value
+    arrays[str(len(arrays))] = np.array(value)
+    return {"__array__": len(arrays) - 1}
+
+
+# -- reading ----------------------------------------------------------------------------------
+
+
+def finished(directory: str) -> list[int]:
+    """The numbers of the finished checkpoints in a directory, the newest last."""
+    import orbax.checkpoint as ocp
+
+    found = ocp.path.step.standard_name_format().find_all(directory)
+    return sorted(metadata.step for metadata in found)
+
+
+def find(directory: str) -> Checkpoint:
+    """The newest checkpoint in a directory, or the one whose own folder is given.
+
+    Raises an error that is both a FileNotFoundError and a ValueError where there is none.
+    """
+    import orbax.checkpoint as ocp
+
+    directory = os.path.abspath(directory)
+    if os.path.exists(os.path.join(directory, "_CHECKPOINT_METADATA")):
+        if not ocp.path.step.is_path_finalized(directory):
+            raise NoCheckpoint(f"'{directory}' is a checkpoint that was never finished.")
+        return Checkpoint(directory)
+    settle(directory)
+    numbers = finished(directory)
+    if not numbers:
+        held = ", ".join(sorted(os.listdir(directory))[:10]) or "nothing"
+        raise NoCheckpoint(
+            f"'{directory}' is a folder without a finished checkpoint. It holds: {held}."
+        )
+    return Checkpoint(os.path.join(directory, str(numbers[-1])))
+
+
+class Checkpoint:
+    """A finished checkpoint, for reading.
+
+    Raises DamagedCheckpoint, a ValueError, for a folder that keraslike did not write.
+    """
+
+    def __init__(self, directory: str):
+        self.directory = directory
+        self._training = self._json(_TRAINING)
+        if not isinstance(self._training, dict) or self._training.get("format") != _FORMAT:
+            raise DamagedCheckpoint(f"'{directory}' was written by a newer version of keraslike.")
+
+    @property
+    def checksums(self) -> dict[str, int]:
+        """The CRC-32 of each array by its path."""
+        return self._training["checksums"]
+
+    def config(self) -> dict[str, Any]:
+        """The architecture, as in a `.keras` file; ValueError where only weights were saved."""
+        if not os.path.isdir(os.path.join(self.directory, _MODEL)):
+            raise ValueError(
+                f"'{self.directory}' holds weights without the model's architecture: make the "
+                "model, then model.load_weights() this directory."
+            )
+        return keras_archive.checked_config(self.directory, self._json(_MODEL))
+
+    def position(self) -> dict[str, Any]:
+        """Where training stood: what was given to `Checkpoints.save`."""
+        with self._reading():
+            return _put_arrays(self._training["position"], self._tree.get("arrays", {}))
+
+    def weights(self) -> Weights:
+        """The weights, in the form that `weights_h5.load` reads."""
+        with self._reading():
+            groups = self._tree.get("model", {})
+            for path, key, shape, dtype in self._training["empty"]:
+                if math.prod(shape):
+                    raise ValueError(f"'{path}' should have no elements")
+                group = groups
+                for part in _group(path):
+                    group = group.setdefault(part, {})
+                group[key] = Array(self, (), tuple(shape), dtype)
+            return Weights(self, groups)
+
+    def load(self, model: Any, exactly: bool = False) -> None:
+        """Gives a model its weights, random streams, optimizer state and metrics.
+
+        Args:
+            exactly: raise ValueError where the optimizer or the metrics do not fit, instead of
+                leaving them as they are.
+        """
+        weights = self.weights()
+        with self._reading():
+            arrays = list(self._tree.get("metrics", {}).items())
+            arrays = [array for _, array in sorted(arrays, key=lambda item: int(item[0]))]
+            example = _example(self._training["position"].get("example"))
+        if example is not None and not exactly and model.compiled:
+            model._prepare(example, "train")  # makes the metrics, and weights that call() makes
+        variables = _gathered(model)
+        fits = [a.shape for a in arrays] == [_array(v).shape for v in variables]
+        if exactly:
+            places = {id(obj): path for path, obj in weights_h5.walk(model)}
+            states = weights.own(places[id(model.optimizer)])
+            if not fits or len(states) != len(model.optimizer.variables):
+                raise ValueError(
+                    f"'{self.directory}' does not fit {model!r}, which was left as it was: it was "
+                    "compiled with another optimizer, loss or metrics."
+                )
+        if fits:
+            self.fetch(arrays)
+        weights_h5.load(model, weights)
+        for variable, array in zip(variables, arrays if fits else []):
+            weights_h5.assign(variable, array[()])
+
+    def fetch(self, arrays: list[Array]) -> None:
+        """Reads arrays, all at once."""
+        arrays = [a for a in arrays if a.value is None]
+        if not arrays:
+            return
+        for array in arrays:
+            array.check()
+        import orbax.checkpoint as ocp
+
+        item: dict[str, Any] = {}
+        for array in arrays:
+            group = item
+            for part in array.path[:-1]:
+                group = group.setdefault(part, {})
+            group[array.path[-1]] = 0
+        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), item)
+        args = ocp.args.PyTreeRestore(item=item, restore_args=as_numpy, partial_restore=True)
+        with self._reading():
+            read = ocp.PyTreeCheckpointHandler().restore(self._item(_STATE), args=args)
+            for array in arrays:
+                value = read
+                for part in array.path:
+                    value = value[part]
+                array.accept(np.asarray(value))
+
+    def _item(self, name: str) -> Any:
+        from etils import epath
+
+        return epath.Path(self.directory) / name
+
+    def _json(self, name: str) -> Any:
+        import orbax.checkpoint as ocp
+
+        if not os.path.isdir(os.path.join(self.directory, name)):
+            held = ", ".join(sorted(os.listdir(self.directory))[:10]) or "nothing"
+            raise DamagedCheckpoint(
+                f"'{self.directory}' is no checkpoint of keraslike's: it has no '{name}'. "
+                f"It holds: {held}."
+            )
+        with self._reading():
+            item: Any = ocp.JsonCheckpointHandler().restore(self._item(name))
+            if item["checksum"] != _json_checksum(item["value"]):
+                raise ValueError(f"'{name}' is not what was written")
+            return item["value"]
+
+    @functools.cached_property
+    def _tree(self) -> dict[str, Any]:
+        """The arrays that are stored, nested, by their shapes and dtypes."""
+        import orbax.checkpoint as ocp
+        import tensorstore
+
+        # Finds a damaged index in one call, where orbax would leave many others hanging.
+        base = {"driver": "file", "path": os.path.join(self.directory, _STATE, "")}
+        tensorstore.KvStore.open({"driver": "ocdbt", "base": base}).result().list().result()
+        metadata = ocp.PyTreeCheckpointHandler().metadata(self._item(_STATE))
+
+        def arrays(value: Any, path: tuple[str, ...]) -> Any:
+            if isinstance(value, dict):
+                return {str(k): arrays(v, (*path, str(k))) for k, v in value.items()}
+            storage = getattr(value, "storage", None)
+            chunk = getattr(storage, "chunk_shape", None) or ()
+            return Array(self, path, tuple(value.shape), value.dtype, tuple(chunk))
+
+        return arrays(getattr(metadata, "tree", metadata), ())
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except DamagedCheckpoint:
+            raise
+        except (Exception, RecursionError) as e:  # orbax, tensorstore and json raise of all kinds
+            raise DamagedCheckpoint(
+                f"The checkpoint '{self.directory}' is damaged or incomplete: {e}"
+            ) from e
+
+
+class Array:
+    """An array in a checkpoint; read when `[()]` asks for it, as one of HDF5 is."""
+
+    attrs: dict[str, Any] = {}
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        path: tuple[str, ...],
+        shape: tuple[int, ...],
+        dtype: Any,
+        chunk: tuple[int, ...] = (),
+    ):
+        self.checkpoint, self.path, self.shape, self.dtype = checkpoint, path, shape, dtype
+        self.chunk = chunk
+        self.value: np.ndarray | None = None if path else np.zeros(shape, dtype)
+
+    def check(self) -> None:
+        """A piece larger than the whole array would take memory that nobody asked for."""
+        if math.prod(self.chunk) > max(1, math.prod(self.shape)):
+            raise DamagedCheckpoint(
+                f"'{self.checkpoint.directory}' is damaged or not safe to load: "
+                f"{'/'.join(self.path)} of shape {self.shape} has pieces of shape {self.chunk}."
+            )
+
+    def accept(self, value: np.ndarray) -> None:
+        """Keeps what was read; raises ValueError where it is not what was written."""
+        where = "/".join(self.path)
+        wanted = self.checkpoint.checksums.get(where)
+        if value.shape != self.shape or wanted not in (None, _checksum(value)):
+            raise ValueError(f"{where} is not what was written")
+        self.value = value
+
+    def __getitem__(self, key: tuple[()]) -> np.ndarray:
+        self.checkpoint.fetch([self])
+        return self.value  # type: ignore[return-value]
+
+
+class Weights:
+    """The arrays of a checkpoint as `weights_h5.load` asks for them."""
+
+    def __init__(self, checkpoint: Checkpoint, groups: dict[str, Any]):
+        self.label, self.fetch, self._groups = checkpoint.directory, checkpoint.fetch, groups
+
+    def own(self, path: str) -> dict[str, Array]:
+        """The arrays of the object at a path, by name."""
+        group = self._groups
+        for part in _group(path):
+            group = group.get(part)
+            if not isinstance(group, dict):
+                return {}
+        return {k: v for k, v in group.items() if isinstance(v, Array)}
+
+    def unused(self, places: set[str]) -> list[str]:
+        """The paths with arrays that are not among `places`."""
+
+        def paths(group: dict[str, Any], path: str) -> Iterator[str]:
+            if any(isinstance(v, Array) for v in group.get("vars", {}).values()):
+                yield path
+            for name, child in group.items():
+                if isinstance(child, dict):
+                    yield from paths(child, f"{path}/{name}" if path else name)
+
+        return [path for path in paths(self._groups, "") if path not in places]
+
+
+def _put_arrays(value: Any, arrays: dict[str, Array]) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"__array__"}:
+            return arrays[str(value["__array__"])][()]
+        return {k: _put_arrays(v, arrays) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_put_arrays(v, arrays) for v in value]
+    return value
+
+
+def _example(value: Any) -> Any:
+    """Shapes and dtypes of a batch, from their plain form."""
+    if isinstance(value, dict):
+        if set(value) == {"shape", "dtype"} and isinstance(value["dtype"], str):
+            return jax.ShapeDtypeStruct(tuple(value["shape"]), np.dtype(value["dtype"]))
+        return {k: _example(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_example(v) for v in value]
+    return value
