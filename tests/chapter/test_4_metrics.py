@@ -70,12 +70,33 @@ class Range(keras.metrics.Metric):
 CUSTOM = {"HuberMetric": HuberMetric, "HuberMean": HuberMean, "Range": Range}
 
 
-@pytest.mark.parametrize("metric", [HuberMetric, HuberMean])
+@pytest.mark.parametrize("metric", [HuberMetric, HuberMean, Range])
 def test_round_trip(round_trip, metric):
-    _, again = round_trip(lambda: make("mse", [metric(2.0)]), CUSTOM)
-    if round_trip.format == ".keras":
-        found = [m for m in again.metrics if isinstance(m, metric)]
-        assert [m.threshold for m in found] == [2.0]
+    def compiled():
+        given = Range() if metric is Range else metric(2.0, name="mine")
+        return make("mse", ["mae", given])
+
+    _, again = round_trip(compiled, CUSTOM)
+    found = [m for m in again.metrics if type(m) is metric]
+    assert len(found) == 1
+    if metric is not Range:
+        assert (found[0].threshold, found[0].name) == (2.0, "mine")
+
+
+def test_round_trip_of_a_function_and_a_weighted_metric(round_trip):
+    def compiled():
+        model = make("mse")
+        model.compile(
+            loss="mse",
+            optimizer="nadam",
+            metrics=[create_huber(2.0)],
+            weighted_metrics=[HuberMean(2.0)],
+        )
+        return model
+
+    model, again = round_trip(compiled, {"huber_fn": create_huber(2.0), **CUSTOM})
+    names = ["loss", "huber_fn", "huber_mean"]
+    assert model.metrics_names == again.metrics_names == names
 
 
 @pytest.mark.parametrize("metric", [HuberMetric, HuberMean])
@@ -122,3 +143,76 @@ def test_stateless_form_under_jit():
         state = step(state, jnp.array([[true]]), jnp.array([[pred]]))
     assert float(metric.stateless_result(state)) == pytest.approx((14.0 + 0.5) / 2)
     assert float(metric.total) == 0.0
+
+
+def test_results_are_those_of_keras(data):
+    import keras as oracle
+
+    class Theirs(oracle.metrics.Mean):
+        def __init__(self, threshold=1.0, name="huber_mean", dtype=None):
+            self.huber_fn = create_huber(threshold)
+            super().__init__(name=name, dtype=dtype)
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            super().update_state(self.huber_fn(y_true, y_pred), sample_weight)
+
+    x, y = data
+    weights = np.linspace(0, 3, len(y)).astype("float32")
+    initial, results = make("mse").get_weights(), []
+    for k, metric in ((keras, HuberMean), (oracle, Theirs)):
+        model = k.Sequential([k.layers.Input((8,)), k.layers.Dense(30, "selu"), k.layers.Dense(1)])
+        model.set_weights(initial)
+        model.compile(
+            loss="mse",
+            metrics=[metric(2.0), create_huber(1.0)],
+            weighted_metrics=[metric(2.0), metric(0.5, name="other")],
+        )
+        results.append(
+            model.evaluate(
+                x, y[:, None], sample_weight=weights, batch_size=10, verbose=0, return_dict=True
+            )
+        )
+    ours, theirs = results
+    assert set(ours) == {"loss", "huber_mean", "huber_fn", "weighted_huber_mean", "other"}
+    assert ours == pytest.approx(theirs, rel=1e-5)
+
+
+def test_state_is_seen_and_named():
+    metric = HuberMetric()
+    assert [v.name for v in metric.variables] == ["total", "count"]
+    assert [v.shape for v in metric.variables] == [(), ()]
+    assert len(Range().variables) == 5
+    assert metric.get_config() == {"name": metric.name, "dtype": "float32", "threshold": 1.0}
+
+
+def test_the_state_starts_anew_at_every_epoch_and_evaluation(data):
+    x, y = data
+    metric = HuberMetric(2.0)
+    model = make("mse", [metric])
+    seen = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(float(metric.count))
+    )
+    model.fit(x, y, epochs=3, verbose=0, callbacks=[watch])
+    assert seen == [len(x)] * 3
+    model.evaluate(x[:20], y[:20], verbose=0)
+    assert float(metric.count) == 20.0
+
+
+def test_metrics_in_a_layer(data):
+    """A metric in an attribute of a layer is reported, too."""
+
+    class Watched(keras.layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.largest = keras.metrics.Mean(name="largest")
+
+        def call(self, x):
+            self.largest.update_state(jnp.max(jnp.abs(x)))
+            return x
+
+    x, y = data
+    model = keras.Sequential([keras.layers.Input((8,)), Watched(), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    history = model.fit(x, y, batch_size=len(x), epochs=2, verbose=0).history
+    assert history["largest"] == pytest.approx([np.abs(x).max()] * 2)
