@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from .conftest import assert_same, next_epoch, predictions
 from test_1_losses import HuberLoss, create_huber, huber_fn, make
 from test_3_functions import CUSTOM as FUNCTIONS
 from test_3_functions import make as make_functions
@@ -19,6 +18,8 @@ from test_6_models import CUSTOM as MODELS
 from test_6_models import ResidualBlock, ResidualRegressor
 
 import keraslike as keras
+
+from .conftest import assert_same, next_epoch, predictions
 
 CUSTOM = {"HuberLoss": HuberLoss, "HuberMetric": HuberMetric, **FUNCTIONS, **LAYERS, **MODELS}
 

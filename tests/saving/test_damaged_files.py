@@ -8,11 +8,12 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
-from .small_models import small, weights_equal
 
 import keraslike as keras
 from keraslike import saving
 from keraslike.saving import keras_archive
+
+from .small_models import small, weights_equal
 
 # -- faults while saving ----------------------------------------------------------------------
 

@@ -13,12 +13,13 @@ import keras
 import numpy as np
 import optax
 import pytest
-from .small_models import small, weights_equal
-from .test_keras_files import convnet, data_for, functional, make_blocks, mlp, nested, steps
 
 import keraslike
 from keraslike import layers, saving
 from keraslike.saving import keras_archive, legacy_config, weights_h5
+
+from .small_models import small, weights_equal
+from .test_keras_files import convnet, data_for, functional, make_blocks, mlp, nested, steps
 
 load_model = saving.load_model
 

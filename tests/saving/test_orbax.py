@@ -15,12 +15,13 @@ import orbax.checkpoint as ocp
 import pytest
 import tensorstore
 from flax import nnx
-from .small_models import small, weights_equal
 
 import keraslike
 from keraslike import layers, saving
 from keraslike.callbacks import Callback, OrbaxCheckpoint
 from keraslike.saving import orbax_store
+
+from .small_models import small, weights_equal
 
 
 def fit(model, batch, *callbacks, epochs=1, **kwargs):

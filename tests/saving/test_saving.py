@@ -9,11 +9,12 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from .small_models import small, weights_equal
 
 import keraslike
 from keraslike import layers, saving
 from keraslike.saving import weights_h5
+
+from .small_models import small, weights_equal
 
 
 class ScaledHuber(keraslike.losses.Loss):
