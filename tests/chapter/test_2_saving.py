@@ -8,18 +8,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_1_losses import HuberLoss, create_huber, huber_fn, make
-from test_3_functions import CUSTOM as FUNCTIONS
-from test_3_functions import make as make_functions
-from test_4_metrics import HuberMetric
-from test_5_layers import CUSTOM as LAYERS
-from test_5_layers import functional
-from test_6_models import CUSTOM as MODELS
-from test_6_models import ResidualBlock, ResidualRegressor
 
 import keraslike as keras
 
-from .conftest import assert_same, next_epoch, predictions
+from .conftest import BATCH, X, Y, assert_same, next_epoch, predictions
+from .test_1_losses import HuberLoss, create_huber, huber_fn, make
+from .test_3_functions import CUSTOM as FUNCTIONS
+from .test_3_functions import make as make_functions
+from .test_4_metrics import HuberMetric
+from .test_5_layers import CUSTOM as LAYERS
+from .test_5_layers import functional
+from .test_6_models import CUSTOM as MODELS
+from .test_6_models import ResidualBlock, ResidualRegressor
 
 CUSTOM = {"HuberLoss": HuberLoss, "HuberMetric": HuberMetric, **FUNCTIONS, **LAYERS, **MODELS}
 
@@ -141,8 +141,6 @@ def _class_arguments():
 
 @pytest.fixture(params=[everything, regressor, functions], scope="module")
 def trained(request):
-    from conftest import BATCH, X, Y
-
     keras.utils.set_random_seed(1)
     model = request.param()
     model.fit(X, Y, batch_size=BATCH, epochs=2, verbose=0)

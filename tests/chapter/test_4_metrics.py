@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_1_losses import create_huber, make, mean_huber
 
 import keraslike as keras
+
+from .test_1_losses import create_huber, make, mean_huber
 
 
 class HuberMetric(keras.metrics.Metric):

@@ -1,6 +1,7 @@
 """fit, evaluate and predict: sources of data, callbacks, interrupts, and what is refused."""
 
 import _thread
+import signal
 import threading
 
 import jax
@@ -350,6 +351,7 @@ def test_an_exception_in_a_callback_leaves_the_last_finished_step():
 def test_ctrl_c_in_the_middle_of_fit():
     assert threading.current_thread() is threading.main_thread()
     model = make()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's "&" ignores it
     timer = threading.Timer(1.0, _thread.interrupt_main)
     timer.start()
     try:
@@ -357,6 +359,7 @@ def test_ctrl_c_in_the_middle_of_fit():
             model.fit(X, Y, batch_size=1, epochs=100_000, verbose=0)
     finally:
         timer.cancel()
+        signal.signal(signal.SIGINT, before)
     steps = int(model.optimizer.iterations)
     assert steps > 0
     assert all(np.isfinite(w).all() for w in model.get_weights())
