@@ -164,7 +164,7 @@ class Object(nnx.Module, pytree=False):
 
     # Attributes that belong to this Python object and not to the tree: they are left out of its
     # structure, and a copy made by tree operations has the class's default in their place.
-    _untracked: ClassVar[frozenset[str]] = frozenset({"_init_args"})
+    _untracked: ClassVar[frozenset[str]] = frozenset({"_init_args", "_recorded_calls"})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(pytree=False, **kwargs)
@@ -230,7 +230,7 @@ class Object(nnx.Module, pytree=False):
         """Setting an attribute while tracing is allowed: `lowering` takes tracers out again."""
 
     # Attributes that a copy or a pickle has no use for.
-    _transient: ClassVar[frozenset[str]] = frozenset()
+    _transient: ClassVar[frozenset[str]] = frozenset({"_recorded_calls"})
 
     def _lasting(self) -> dict[str, Any]:
         return {k: v for k, v in vars(self).items() if k not in self._transient}

@@ -17,6 +17,7 @@ class _State(threading.local):
         self.names: tuple[str, ...] = ()  # the path of the layer being built
         self.symbolic = False  # shapes only are being traced: nothing is computed
         self.allowance: list[int] | None = None  # bytes that new weights may still take
+        self.tapes: tuple[Any, ...] = ()  # gradient tapes that record, the innermost last
 
 
 state = _State()

@@ -55,9 +55,12 @@ def standardize_dtype(dtype: Any) -> str:
     if isinstance(dtype, str):
         dtype = {"float": floatx(), "int": "int32"}.get(dtype, dtype)
     try:
-        return jnp.dtype(dtype).name
-    except TypeError as e:
+        found = jnp.dtype(dtype)
+    except (TypeError, ValueError, SyntaxError) as e:  # of numpy's ways of writing a dtype
         raise ValueError(f"Invalid dtype: {dtype!r}") from e
+    if found.shape or found.fields:
+        raise ValueError(f"Invalid dtype: {dtype!r}")
+    return found.name
 
 
 def is_float(dtype: Any) -> bool:

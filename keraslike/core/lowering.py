@@ -56,6 +56,11 @@ def holding(
             _drop_tracers(obj, attributes)
 
 
+def is_held(variable: nnx.Variable) -> bool:
+    """Whether a lowered function that is being traced right now holds the Variable."""
+    return variable._trace_state.is_valid()
+
+
 def _drop_tracers(obj: Any, before: dict[str, Any]) -> None:
     now = vars(obj)
     for name, value in list(now.items()):

@@ -11,6 +11,7 @@ import base64
 import contextlib
 import difflib
 import inspect
+import json
 import marshal
 import threading
 import types
@@ -30,6 +31,20 @@ _public_name: dict[int, tuple[str, str]] = {}  # id(object) -> (module, name)
 _families: dict[str, dict[str, Any]] = {}  # "losses" -> every name it answers to -> object
 _registered: dict[str, Any] = {}  # "package>Name" -> object
 _registered_name: dict[Any, str] = {}
+
+# The families that a file may name: what models are made of. Of all others (callbacks, saving,
+# utils, ...) some read and write files, and no config is to make them do so.
+_IN_FILES = frozenset(
+    ("activations", "constraints", "functional", "initializers", "keras", "layers", "losses")
+    + ("metrics", "ops", "optimizers", "random", "regularizers", "schedules")
+)
+
+# A text of JSON takes some fifteen times its size once it is read: it has no more than this of
+# characters, of lists and dicts, and of values.
+_MOST_JSON = (32 << 20, 1 << 18, 1 << 21)
+
+# Bytes of an array of strings, of which a single long one makes all others as long.
+_MOST_TEXT = 64 << 20
 
 
 class _Scope(threading.local):
@@ -52,14 +67,17 @@ def publish(module: str, objects: dict[str, Any], aliases: dict[str, Any] | None
     """Makes public objects known under Keras's module name, so that saved files can name them.
 
     Args:
-        module: e.g. `"keras.losses"`; its last part is the family that `get` looks in.
+        module: e.g. `"keras.losses"`; its last part is the family that `get` looks in. Files may
+            name the objects of families that models are made of, and no others.
         objects: name -> class or function; classes answer to their snake-case name as well.
         aliases: further names, such as `"mse"`.
     """
-    family = _families.setdefault(module.rpartition(".")[2], {})
+    last = module.rpartition(".")[2]
+    family = _families.setdefault(last, {})
     for name, obj in objects.items():
-        _public[module, name] = obj
-        _public_name.setdefault(id(obj), (module, name))
+        if last in _IN_FILES:
+            _public[module, name] = obj
+            _public_name.setdefault(id(obj), (module, name))
         family[name] = obj
         if inspect.isclass(obj):
             family.setdefault(to_snake_case(name), obj)
@@ -324,17 +342,46 @@ def deserialize(
         custom_objects: name -> class or function, for names that are neither public nor registered.
         safe_mode: `False` allows a lambda's bytecode to be read. Only for files you trust.
 
-    Raises TypeError for a class or function that is not known, ValueError for bytecode.
+    Raises TypeError for a class or function that is not known, ValueError for bytecode and for
+    what is nested too deeply.
     """
-    if custom_objects or safe_mode is not None:
-        with _using(custom_objects, safe_mode):
-            return _deserialize(config)
-    return _deserialize(config)
+    with _using(custom_objects, safe_mode), _shallow():
+        return _deserialize(config)
 
 
 def deserialize_arguments(config: dict[str, Any]) -> dict[str, Any]:
     """A constructor's arguments: serialized objects among them are made objects again."""
-    return {k: _deserialize(v) if _holds_entry(v) else v for k, v in config.items()}
+    with _shallow():
+        return {k: _deserialize(v) if _holds_entry(v) else v for k, v in config.items()}
+
+
+@contextlib.contextmanager
+def _shallow() -> Iterator[None]:
+    try:
+        yield
+    except RecursionError:
+        raise ValueError("The config is nested too deeply.") from None
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What JSON that may come from anywhere holds.
+
+    Raises ValueError where it is no JSON, is nested too deeply, or is so long that what it holds
+    would take memory out of proportion to any model; this is seen before it is read.
+    """
+    brackets, commas = ("{[", ",") if isinstance(text, str) else ((b"{", b"["), b",")
+    found = (len(text), sum(map(text.count, brackets)), text.count(commas))  # type: ignore[arg-type]
+    if any(n > most for n, most in zip(found, _MOST_JSON, strict=True)):
+        raise ValueError(
+            "Refused as too large: it has {:,} characters, {:,} lists and dicts and {:,} commas. "
+            "At most {:,}, {:,} and {:,} are read.".format(*found, *_MOST_JSON)
+        )
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("It is nested too deeply.") from None
+    except ValueError as e:
+        raise ValueError(f"It is no JSON: {e}.") from e
 
 
 def _holds_entry(value: Any) -> bool:
@@ -368,7 +415,10 @@ def _deserialize(config: Any) -> Any:
         return made[shared]
     module, registered_name = config.get("module"), config.get("registered_name")
     if class_name == "function":
-        return _find(module, inner, None)
+        found = _find(module, inner, None)
+        if inspect.isclass(found) and id(found) in _public_name:
+            raise TypeError(f"{inner!r} is a class where a function was expected.")
+        return found
     cls = _find(module, class_name, registered_name)
     if not inspect.isclass(cls):
         return cls
@@ -450,9 +500,22 @@ def load_function(value: Any) -> types.FunctionType:
 # What a lambda is saved as: a list of these, or (a Lambda layer's) a dict.
 _LAMBDA_PARTS = ("code", "defaults", "closure")
 
+
+def _array(config: dict[str, Any]) -> np.ndarray:
+    """An array from nested lists and the name of a dtype, no larger than the lists are."""
+    value, name = config["value"], config["dtype"]
+    if not isinstance(name, str) or name.lstrip("<>|=")[:1] not in ("U", "S"):
+        return np.array(value, dtype=dtypes.standardize_dtype(name))
+    texts = np.array(value, dtype=object)
+    lengths = [len(text) if isinstance(text, str) else 0 for text in texts.flat]
+    if 4 * texts.size * max(lengths, default=0) > _MOST_TEXT:
+        raise ValueError(f"An array of {texts.size:,} texts of up to {max(lengths):,} characters.")
+    return texts.astype(name.lstrip("<>|=")[0])
+
+
 _SPECIAL: dict[str, Callable[[Any], Any]] = {
-    "__numpy__": lambda c: np.array(c["value"], dtype=c["dtype"]),
-    "__tensor__": lambda c: jnp.array(c["value"], dtype=c["dtype"]),
+    "__numpy__": _array,
+    "__tensor__": lambda c: jnp.asarray(_array(c)),
     "__bytes__": lambda c: c["value"].encode("latin-1"),
     "__slice__": lambda c: slice(*(_deserialize(c[k]) for k in ("start", "stop", "step"))),
     "__ellipsis__": lambda c: Ellipsis,

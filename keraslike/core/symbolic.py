@@ -17,6 +17,7 @@ from jax import export
 
 from keraslike.core import context, dtypes
 from keraslike.core.base import auto_name, to_snake_case
+from keraslike.core.boxed import taker, unbox
 from keraslike.core.static import Shape, Static
 
 
@@ -171,10 +172,15 @@ def standardize_shape(shape: Any) -> Shape:
         raise ValueError(f"shape must be a sequence of integers and None. Got: {shape!r}") from e
     if any(s is not None and s < 0 for s in sizes):
         raise ValueError(f"Sizes in a shape cannot be negative. Received: shape={sizes}")
+    if any(s is not None and s >= 2**63 for s in sizes):
+        raise ValueError("A size in a shape is beyond any computer's: it has more than 63 bits.")
     return Shape(sizes)
 
 
 _dims_scope = export.SymbolicScope()
+
+# Unknown sizes that are traced as symbols; JAX's formulas in them grow exponentially with more.
+_MOST_SYMBOLS = 8
 
 
 @functools.cache
@@ -231,10 +237,12 @@ def output_spec(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         with context.using(symbolic=True):
             return jax.eval_shape(traced, *structs)
 
-    unknown = any(s is None for i in symbols for s in flat[i].shape)
+    unknown = max((sum(s is None for s in flat[i].shape) for i in symbols), default=0)
     if not unknown:
         return jax.tree.map(lambda s: KerasTensor(s.shape, s.dtype), trace(lambda axis: None))
     try:
+        if unknown > _MOST_SYMBOLS:
+            raise ValueError(f"A tensor has {unknown} unknown sizes.")
         spec = trace(_unknown_size)
     except errors.TraceContextError:
         raise
@@ -269,8 +277,11 @@ class FunctionOperation:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if is_symbolic(args, kwargs):
-            return record(self, args, kwargs, output_spec(self.function, args, kwargs))
-        return self.function(*args, **kwargs)
+            return record(self, args, kwargs, output_spec(self._run, args, kwargs))
+        return self._run(*args, **kwargs)
+
+    def _run(self, *args: Any, **kwargs: Any) -> Any:
+        return unbox(self.function(*args, **kwargs))
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and Static(self.function) == Static(other.function)
@@ -301,6 +312,7 @@ def op(function: Callable) -> Callable:
     def either(*args: Any, **kwargs: Any) -> Any:
         if is_symbolic(args, kwargs):
             return FunctionOperation(either)(*args, **kwargs)
-        return function(*args, **kwargs)
+        take = taker(args, kwargs)
+        return function(*args, **kwargs) if take is None else take(function, args, kwargs)
 
     return either

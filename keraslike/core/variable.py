@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import itertools
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from flax import nnx
 from flax.nnx import tracers
 
 from keraslike.core import context, dtypes
+from keraslike.core.boxed import Refusal, is_recorded, refuse_recorded, taker
 from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
 
@@ -45,6 +47,12 @@ class _Info:
 # Where variables may be changed unless a lowered function holds them: outside of any trace.
 _OUTSIDE = tracers.TraceState()
 
+
+def trace_state_clean() -> bool:
+    """Whether nothing is being traced."""
+    return _OUTSIDE.is_valid()
+
+
 # Kinds of numbers from the narrowest to the widest; a cast downwards loses values.
 _KINDS = (jnp.bool_, jnp.integer, jnp.floating, jnp.complexfloating)
 
@@ -53,7 +61,28 @@ def _kind(dtype: Any) -> int:
     return next((i for i, kind in enumerate(_KINDS) if jnp.issubdtype(dtype, kind)), len(_KINDS))
 
 
-class Variable(nnx.Variable):
+class _Leaf(nnx.Variable):
+    """A Variable that does not become a tree's leaf where a tape would lose sight of it."""
+
+    def __init_subclass__(cls) -> None:
+        if "__slots__" not in vars(cls):
+            cls.__slots__ = ()
+        jax.tree_util.register_pytree_with_keys(
+            cls,
+            lambda v: (((jax.tree_util.GetAttrKey("value"), v._leaf()),), v._metadata()),
+            lambda metadata, values: cls._new(values[0], dict(metadata)),
+            lambda v: ((v._leaf(),), v._metadata()),
+        )
+
+    def _leaf(self) -> Any:
+        refuse_recorded(self)
+        return self._raw_value
+
+    def _metadata(self) -> tuple:
+        return tuple(sorted(self._var_metadata.items()))
+
+
+class Variable(_Leaf):
     """A mutable array with a name; a weight that trains is an `nnx.Param` as well.
 
     Args:
@@ -239,8 +268,8 @@ class Variable(nnx.Variable):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.get_value(), dtype=dtype)
 
-    def __jax_array__(self) -> jax.Array:
-        return self.get_value()
+    def __jax_array__(self) -> Any:
+        return Refusal() if is_recorded(self) else self.get_value()
 
     __array_priority__ = 1000  # numpy arrays leave `array * variable` to us
 
@@ -279,6 +308,34 @@ class Variable(nnx.Variable):
         memo[id(self)] = new
         new.__setstate__({"value": self._raw_value, "metadata": dict(self._var_metadata)})
         return new
+
+
+def _give_operators() -> None:
+    """Operators that a tape sees, and that leave boxed arrays what is theirs."""
+
+    def either(name: str, function: Callable) -> Callable:
+        plain = getattr(nnx.Variable, name)
+
+        def operate(*operands: Any) -> Any:
+            take = taker(operands, {})
+            return plain(*operands) if take is None else take(function, operands, {})
+
+        return operate
+
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"):
+        function = getattr(operator, name)
+        setattr(Variable, f"__{name}__", either(f"__{name}__", function))
+        reflected = functools.partial(_reflected, function)
+        setattr(Variable, f"__r{name}__", either(f"__r{name}__", reflected))
+    for name in ("lt", "le", "gt", "ge", "neg", "abs", "getitem"):
+        setattr(Variable, f"__{name}__", either(f"__{name}__", getattr(operator, name)))
+
+
+def _reflected(function: Callable, b: Any, a: Any) -> Any:
+    return function(a, b)
+
+
+_give_operators()
 
 
 class Param(Variable, nnx.Param):

@@ -14,6 +14,7 @@ import numpy as np
 from flax import errors, nnx
 
 from keraslike.core import base, context, dtypes, lowering, registry, rng, symbolic
+from keraslike.core.boxed import taker, unbox
 from keraslike.core.static import AutoName, Shape
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.variable import Buffer, Param, Variable, name_first
@@ -410,6 +411,12 @@ class Layer(base.Object):
         raise NotImplementedError(f"{type(self).__name__} has no call() method.")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        take = taker(args, kwargs)
+        if take is not None and not symbolic.is_symbolic(args, kwargs):
+            return take(self._call, args, kwargs, owner=self)
+        return self._call(*args, **kwargs)
+
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
         state = context.state
         if args:
             args = tuple([self._convert(a) for a in args])
@@ -441,7 +448,7 @@ class Layer(base.Object):
                 state.names = (*before[3], self.name)
             if self.input_spec is not None and args:
                 self._check_inputs(args[0])
-            outputs = self.call(*args, **kwargs)
+            outputs = unbox(self.call(*args, **kwargs))
             if self.activity_regularizer is not None:
                 for output in jax.tree.leaves(outputs):
                     self.add_loss(self.activity_regularizer(output) / output.shape[0])
@@ -624,7 +631,7 @@ class Layer(base.Object):
 
     def add_loss(self, loss: Any) -> None:
         """Adds a scalar (or several) to the loss that training minimizes; for use in `call`."""
-        for value in jax.tree.leaves(loss):
+        for value in jax.tree.leaves(unbox(loss)):
             if jnp.ndim(value):
                 raise ValueError(
                     f"add_loss() takes scalars. Layer '{self.name}' gave one of shape "
@@ -645,7 +652,8 @@ class Layer(base.Object):
         for v in self.trainable_weights:
             regularizer = getattr(v, "regularizer", None)
             if regularizer is not None:
-                found.append(regularizer(v))
+                take = taker((), {})
+                found.append(unbox(regularizer(v)) if take is None else take(regularizer, (v,), {}))
         return found
 
     # -- configuration ------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from keraslike import ops
 from keraslike.core import context, dtypes, registry
 from keraslike.core.base import Object, auto_name, to_snake_case
+from keraslike.core.boxed import taker
 from keraslike.ops.wrap import array
 
 _REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
@@ -66,6 +67,11 @@ class Loss(Object):
         raise NotImplementedError(f"{type(self).__name__} has no call(y_true, y_pred) method.")
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> jax.Array:
+        args = (y_true, y_pred, sample_weight)
+        take = taker(args, {})
+        return self._call(*args) if take is None else take(self._call, args, {}, owner=self)
+
+    def _call(self, y_true: Any, y_pred: Any, sample_weight: Any) -> jax.Array:
         mask = context.get_mask(y_pred)
         dtype = self.dtype
         y_true, y_pred = (_cast_all(y, dtype) for y in (y_true, y_pred))

@@ -11,6 +11,7 @@ from flax import nnx
 
 from keraslike import initializers
 from keraslike.core import base, context, dtypes, lowering
+from keraslike.core.boxed import unboxed
 from keraslike.core.variable import MetricState, Variable, name_first
 
 
@@ -47,6 +48,11 @@ class Metric(base.Object):
         """The dtype that values are gathered in."""
         policy = vars(self).get("_policy")
         return policy.compute_dtype if policy else dtypes.floatx()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "update_state" in vars(cls):
+            cls.update_state = unboxed(cls.update_state)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, nnx.Variable) and "_weights" in vars(self):

@@ -16,6 +16,7 @@ from flax import nnx
 
 from keraslike.core import base, context, dtypes, lowering
 from keraslike.core.base import Object, auto_name, to_snake_case
+from keraslike.core.boxed import unbox, unboxed
 from keraslike.core.variable import OptimizerState, Variable
 from keraslike.optimizers.gradients import clip, with_gradients
 from keraslike.optimizers.schedules import LearningRateSchedule
@@ -331,6 +332,7 @@ class Optimizer(Object):
         self.apply([g for g, _ in pairs], [v for _, v in pairs])
         return self._iterations
 
+    @unboxed
     def apply(
         self, grads: Iterable[Any], trainable_variables: Iterable[nnx.Variable] | None = None
     ) -> None:
@@ -365,7 +367,7 @@ class Optimizer(Object):
         for v in variables:
             constraint = getattr(v, "constraint", None)
             if constraint is not None:
-                write([v], [constraint(v._raw_value)])
+                write([v], [unbox(constraint(v._raw_value))])
 
     def stateless_apply(
         self,

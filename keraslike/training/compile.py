@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from keraslike.core import registry
 from keraslike.core.base import Object
+from keraslike.core.boxed import is_boxed
 from keraslike.losses import Loss, LossFunctionWrapper
 from keraslike.losses.loss import as_column
 from keraslike.metrics import Mean, MeanMetricWrapper, Metric
@@ -20,7 +21,7 @@ def named_outputs(y_pred: Any, names: Sequence[str] | None) -> list[tuple[str, A
     """The output tensors of a model with their names."""
     if isinstance(y_pred, dict):
         return list(y_pred.items())
-    tensors = jax.tree.leaves(y_pred)
+    tensors = jax.tree.leaves(y_pred, is_leaf=is_boxed)
     if not names or len(names) != len(tensors):
         one = len(tensors) == 1
         names = ["output"] if one else [f"output_{i}" for i in range(len(tensors))]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from keraslike import optimizers
+from keraslike import ops, optimizers
 from keraslike.core import base, context, lowering, registry, rng
+from keraslike.core.boxed import unbox
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.layer import Layer
 from keraslike.metrics import Mean, Metric
@@ -212,13 +213,13 @@ class Trainer(Layer):
             terms.append(self._compile_loss(y, y_pred, sample_weight))
         elif self._compile_loss is not None:
             raise ValueError("The model was compiled with a loss, which needs y: pass targets.")
-        terms += [jnp.sum(loss) for loss in self.losses]
+        terms += [ops.sum(loss) for loss in self.losses]
         if not terms:
             raise ValueError(
                 "There is no loss to minimize: compile the model with loss=..., or add_loss() "
                 "in a layer."
             )
-        return functools.reduce(jnp.add, terms)
+        return functools.reduce(operator.add, terms)
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
@@ -314,6 +315,7 @@ class Trainer(Layer):
             fixed = self.trainable_variables
         if _takes_state(step):
             step = _stateful(self, step, mode)
+        step = functools.partial(_on_given, step)
         stack = mode == "predict"
         if not stack:
             step = _Named(step)
@@ -639,6 +641,14 @@ def _validates(epoch: int, freq: int | list[int]) -> bool:
     return epoch + 1 in freq
 
 
+def _on_given(step: Callable, batch: Any) -> Any:
+    """A step on what was given of `(x, y, sample_weight)`: a user's may say `x, y = data`."""
+    given = len(batch)
+    while given > 1 and batch[given - 1] is None:
+        given -= 1
+    return step(batch[:given])
+
+
 class _Named:
     """A step whose logs come as a list, their names, in order, aside: a compiled function would
     sort them."""
@@ -652,7 +662,7 @@ class _Named:
         if not isinstance(logs, dict):
             raise TypeError(f"A step must return a dict of logs. It returned {type(logs)}.")
         self.names[:] = logs
-        return list(logs.values())
+        return unbox(list(logs.values()))
 
 
 # -- steps written in Keras's stateless form ----------------------------------------------------

@@ -1,0 +1,116 @@
+"""Calls that take another way: those given an array in a box, and those that a tape records."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from keraslike.core import context
+
+
+class Boxed:
+    """An array in a box. Ops, layers and losses that are given one hand their call to its class,
+    as numpy does with `__array_function__`."""
+
+    __slots__ = ()
+
+    def unbox(self) -> jax.Array:
+        """The array."""
+        raise NotImplementedError
+
+    @staticmethod
+    def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None) -> Any:
+        """The call of `function`, whose state is in the object `owner`, with boxed results."""
+        raise NotImplementedError
+
+
+def is_boxed(x: Any) -> bool:
+    return isinstance(x, Boxed)
+
+
+def taker(args: tuple, kwargs: dict[str, Any]) -> Callable | None:
+    """What takes a call over: the innermost active tape, or the class of a boxed argument."""
+    tapes = context.state.tapes
+    if tapes:
+        return tapes[-1].take
+    for x in args:
+        found = _find(x)
+        if found is not None:
+            return found.take
+    for x in kwargs.values():
+        found = _find(x)
+        if found is not None:
+            return found.take
+    return None
+
+
+def _find(x: Any) -> Boxed | None:
+    if isinstance(x, Boxed):
+        return x
+    kind = type(x)
+    if kind is dict:
+        x = x.values()
+    elif kind is not list and kind is not tuple:
+        return None
+    return next((found for found in map(_find, x) if found is not None), None)
+
+
+def unbox(tree: Any) -> Any:
+    """The lists, tuples and dicts of `tree` with arrays in place of boxed ones."""
+    if isinstance(tree, Boxed):
+        return tree.unbox()
+    if _find(tree) is None:
+        return tree
+    if isinstance(tree, dict):
+        return {k: unbox(v) for k, v in tree.items()}
+    return type(tree)(map(unbox, tree))
+
+
+def unboxed(method: Callable) -> Callable:
+    """A method that is given arrays where the caller has boxed ones, and that no tape records."""
+
+    @functools.wraps(method)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if taker(args, kwargs) is None:
+            return method(self, *args, **kwargs)
+        with context.using(tapes=()):
+            return method(self, *unbox(args), **unbox(kwargs))
+
+    return run
+
+
+# -- what a tape records ------------------------------------------------------------------------
+
+
+def is_recorded(x: Any) -> bool:
+    """Whether an active tape follows a tensor or a variable."""
+    return any(tape._follows(x) for tape in context.state.tapes)
+
+
+def refuse_recorded(x: Any) -> None:
+    """Raises TypeError where a gradient would be lost."""
+    if context.state.tapes and is_recorded(x):
+        raise TypeError(Refusal.message)
+
+
+class Refusal:
+    """What a recorded tensor or variable gives JAX in place of its array.
+
+    JAX's operators leave the operation to the tensor then, which records it; everything else
+    raises, for the gradient would be lost.
+    """
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError(self.message)
+
+    message = (
+        "A GradientTape records this tensor or variable, and a plain JAX or numpy function would "
+        "lose its gradient. Use functions of tf or keraslike.ops, wrap your own with "
+        "keraslike.op(function), or stop the gradient first: tf.stop_gradient(x)."
+    )
+
+    def __repr__(self) -> str:
+        return f"<{self.message}>"

@@ -1,0 +1,147 @@
+"""The slice of TensorFlow that textbooks are written in, on JAX: `from keraslike import tf`.
+
+Tensors, variables, tapes, `tf.function` and the structures beside them, with TensorFlow's results,
+dtypes and names; `tf.keras` is keraslike. Everything converts to and from JAX and numpy arrays, so
+that code can leave `tf` for `jax.numpy` step by step.
+
+>>> from keraslike import tf
+>>> w1, w2 = tf.Variable(5.0), tf.Variable(3.0)
+>>> with tf.GradientTape() as tape:
+...     z = 3 * w1**2 + 2 * w1 * w2
+>>> tape.gradient(z, [w1, w2])
+[<tf.Tensor: shape=(), dtype=float32, numpy=36.0>, <tf.Tensor: shape=(), dtype=float32, numpy=10.0>]
+"""
+
+import keraslike as keras
+from keraslike.tf import (
+    dtypes,
+    errors,
+    image,
+    linalg,
+    math,
+    nn,
+    operators,
+    ragged,
+    random,
+    signal,
+    sparse,
+    table,
+)
+from keraslike.tf.control import (
+    case,
+    cond,
+    foldl,
+    foldr,
+    map_fn,
+    scan,
+    switch_case,
+    vectorized_map,
+    while_loop,
+)
+from keraslike.tf.control import print_ as print
+from keraslike.tf.custom import custom_gradient
+from keraslike.tf.dtypes import (
+    DType,
+    TensorShape,
+    as_dtype,
+    bfloat16,
+    complex64,
+    complex128,
+    double,
+    float16,
+    float32,
+    float64,
+    half,
+    int8,
+    int16,
+    int32,
+    int64,
+    string,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from keraslike.tf.dtypes import bool_ as bool
+from keraslike.tf.function import TensorSpec, function
+from keraslike.tf.linalg import (
+    clip_by_global_norm,
+    clip_by_norm,
+    clip_by_value,
+    einsum,
+    matmul,
+    norm,
+    tensordot,
+)
+from keraslike.tf.ops import (
+    add_n,
+    argmax,
+    argmin,
+    argsort,
+    boolean_mask,
+    broadcast_to,
+    cast,
+    concat,
+    cumsum,
+    expand_dims,
+    eye,
+    fill,
+    gather,
+    gather_nd,
+    identity,
+    linspace,
+    meshgrid,
+    one_hot,
+    ones,
+    pad,
+    range,
+    rank,
+    repeat,
+    reshape,
+    reverse,
+    roll,
+    saturate_cast,
+    scatter_nd,
+    searchsorted,
+    sequence_mask,
+    shape,
+    size,
+    sort,
+    split,
+    squeeze,
+    stack,
+    stop_gradient,
+    tensor_scatter_nd_add,
+    tensor_scatter_nd_max,
+    tensor_scatter_nd_min,
+    tensor_scatter_nd_sub,
+    tensor_scatter_nd_update,
+    tile,
+    transpose,
+    unique,
+    unstack,
+    where,
+    zeros,
+)
+from keraslike.tf.ops import slice_ as slice
+from keraslike.tf.ragged import RaggedTensor
+from keraslike.tf.sparse import SparseTensor
+from keraslike.tf.tape import GradientTape, UnconnectedGradients
+from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, is_tensor
+from keraslike.tf.variables import IndexedSlices, Variable
+
+newaxis = None
+
+# Those of tf.math that TensorFlow has under its own name too.
+_SHARED = """abs acos acosh add asin asinh atan atan2 atanh cos cosh divide equal exp floor greater
+greater_equal less less_equal logical_and logical_not logical_or maximum minimum multiply negative
+not_equal ones_like pow reduce_all reduce_any reduce_logsumexp reduce_max reduce_mean reduce_min
+reduce_prod reduce_sum round sigmoid sign sin sinh sqrt square subtract tan tanh truediv zeros_like"""
+globals().update({_name: getattr(table, _name) for _name in _SHARED.split()})
+
+_PRIVATE = {"operators", "table"}
+__all__ = sorted(n for n in list(globals()) if n[0] != "_" and n not in _PRIVATE)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,343 @@
+"""Control flow on values: `tf.cond`, `tf.while_loop` and their kin.
+
+Where the values are there Python decides; where a function is traced XLA will. Then the branches
+are traced first, and what they take from outside, tensors and variables alike, becomes an argument,
+so that a tape sees the whole as one operation.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from keraslike.core import context, lowering
+from keraslike.core.boxed import unbox
+from keraslike.tf.function import _unflatten, wrap_values
+from keraslike.tf.tensor import Tensor, _as_operand, convert_to_tensor, run, static
+
+
+class _Traced:
+    """A function of arrays, traced: what it takes from outside are its `consts`."""
+
+    def __init__(self, fn: Callable, *examples: Any):
+        variables = _traced_variables()
+        self.changed: list[Any] = []
+
+        def pure(*values: Any) -> list[Any]:
+            before = lowering.values_of(variables)
+            with lowering.holding(variables, before), context.using(tapes=()):
+                out = unbox(wrap_values(fn(*values)))
+                new = lowering.values_of(variables)
+            self.changed[:] = [v for v, a, b in zip(variables, before, new) if a is not b]
+            flat, self.structure = jax.tree.flatten(out)
+            return [*flat, *[b for a, b in zip(before, new) if a is not b]]
+
+        self.closed = jax.make_jaxpr(pure)(*examples)
+
+    @property
+    def consts(self) -> list[Any]:
+        return list(self.closed.consts)
+
+    def __call__(self, consts: Sequence[Any], *values: Any) -> list[Any]:
+        return jax.core.eval_jaxpr(self.closed.jaxpr, consts, *values)
+
+
+def _traced_variables() -> list[Any]:
+    import gc
+
+    return [
+        o
+        for o in gc.get_objects()
+        if isinstance(o, nnx.Variable)
+        and isinstance(getattr(o, "_raw_value", None), jax.core.Tracer)
+        and lowering.is_held(o)
+    ]
+
+
+def _sources(values: Sequence[Any]) -> list[Any]:
+    """The tensors and variables, as tapes know them, that hold these arrays."""
+    known: dict[int, Any] = {}
+    for tape in context.state.tapes:
+        for x in (
+            *getattr(tape, "_watched", {}).values(),
+            *getattr(tape, "_recorded", {}).values(),
+        ):
+            known[id(x._value if isinstance(x, Tensor) else x._raw_value)] = x
+    return [known.get(id(v), v) for v in values]
+
+
+def _concrete(x: Any) -> bool:
+    value = x._value if isinstance(x, Tensor) else x._raw_value
+    return not isinstance(value, jax.core.Tracer)
+
+
+def cond(
+    pred: Any, true_fn: Callable | None = None, false_fn: Callable | None = None, name: Any = None
+) -> Any:
+    """`true_fn()` where the predicate holds, `false_fn()` otherwise.
+
+    Raises TypeError where one of both gives another structure, shape or dtype than the other.
+
+    >>> from keraslike import tf
+    >>> absolute = tf.function(lambda x: cond(x > 0, lambda: x, lambda: -x))
+    >>> absolute(tf.constant(-3.0))
+    <tf.Tensor: shape=(), dtype=float32, numpy=3.0>
+    """
+    return switch_case(_as_index(pred), [false_fn, true_fn])  # type: ignore[list-item]
+
+
+def _as_index(pred: Any) -> Any:
+    if isinstance(pred, bool):
+        return int(pred)
+    pred = _as_operand(pred)
+    if pred.shape:
+        raise TypeError(f"tf.cond: pred must be a scalar. Received shape {tuple(pred.shape)}.")
+    return int(bool(pred)) if _concrete(pred) else run(_to_index, (pred,))
+
+
+def _to_index(pred: Any) -> Any:
+    return pred.astype(np.int32)
+
+
+def case(pred_fn_pairs: Any, default: Callable | None = None, **_: Any) -> Any:
+    """The function of the first pair whose predicate holds, or `default`."""
+    pairs = list(pred_fn_pairs.items() if isinstance(pred_fn_pairs, dict) else pred_fn_pairs)
+    (pred, fn), rest = pairs[0], pairs[1:]
+    otherwise = functools.partial(case, rest, default) if rest else default or fn
+    return cond(pred, fn, otherwise)
+
+
+def switch_case(
+    branch_index: Any, branch_fns: Any, default: Callable | None = None, name: Any = None
+) -> Any:
+    """The function that the index names, the last (or `default`) where it names none."""
+    fns = [f for _, f in sorted(branch_fns.items())] if isinstance(branch_fns, dict) else branch_fns
+    fns = [*fns, *([] if default is None else [default])]
+    index = _as_operand(branch_index)
+    if _concrete(index):
+        i = int(index)
+        return fns[i if 0 <= i < len(fns) else -1]()
+    index = run(_in_range, (index,), (len(fns),))
+    branches = [_Traced(fn) for fn in fns]
+    first = branches[0]
+    for other in branches[1:]:
+        if other.structure != first.structure:
+            raise TypeError(
+                "The branches must give the same structure of tensors. "
+                f"They give {first.structure} and {other.structure}."
+            )
+        ours, theirs = first.closed.out_avals, other.closed.out_avals
+        n = first.structure.num_leaves
+        for a, b in zip(ours[:n], theirs[:n]):
+            if (a.shape, a.dtype) != (b.shape, b.dtype):
+                raise TypeError(
+                    "The branches must give tensors of the same shapes and dtypes. "
+                    f"They give {a.dtype}{list(a.shape)} and {b.dtype}{list(b.shape)}."
+                )
+    changed = list({id(v): v for b in branches for v in b.changed}.values())
+    taken = [v for b in branches for v in b.consts] + [v._raw_value for v in changed]
+    starts = np.cumsum([0, *[len(b.consts) for b in branches]])
+
+    def choose(index: Any, *values: Any) -> list[Any]:
+        state = dict(zip(map(id, changed), values[starts[-1] :]))
+
+        def branch(number: int) -> Callable:
+            b = branches[number]
+            n = b.structure.num_leaves
+
+            def go() -> list[Any]:
+                out = b(values[starts[number] : starts[number + 1]])
+                new = state | dict(zip(map(id, b.changed), out[n:]))
+                return [*out[:n], *new.values()]
+
+            return go
+
+        return jax.lax.switch(index, [branch(i) for i in range(len(branches))])
+
+    out = run(choose, [index, *_sources(taken)], lasting=False)
+    return _finish(out, first.structure, changed)
+
+
+def _in_range(index: Any, count: int) -> Any:
+    return jnp.where((index < 0) | (index >= count), count - 1, index)
+
+
+def _finish(out: list[Tensor], structure: Any, changed: list[Any]) -> Any:
+    n = structure.num_leaves
+    lowering.write(changed, [t._value for t in out[n:]])
+    return _unflatten(structure, out[:n])
+
+
+def while_loop(
+    cond: Callable,
+    body: Callable,
+    loop_vars: Any,
+    shape_invariants: Any = None,
+    parallel_iterations: int = 10,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    maximum_iterations: Any = None,
+    name: Any = None,
+) -> Any:
+    """`loop_vars = body(*loop_vars)` as long as `cond(*loop_vars)` holds.
+
+    XLA takes gradients of a traced loop only where `maximum_iterations` bounds it.
+
+    >>> from keraslike import tf
+    >>> i, total = while_loop(lambda i, s: i < 4, lambda i, s: (i + 1, s + i), [tf.constant(0)] * 2)
+    >>> total
+    <tf.Tensor: shape=(), dtype=int32, numpy=6>
+    """
+    start = [_as_operand(v) if not isinstance(v, (list, tuple, dict)) else v for v in loop_vars]
+    flat, tree = jax.tree.flatten(unbox(start))
+    bound = static(maximum_iterations)
+    if not any(isinstance(v, jax.core.Tracer) for v in flat):
+        state, steps = start, 0
+        decision = cond(*state)
+        if not isinstance(decision, Tensor) or _concrete(decision):
+            while bool(decision) and (bound is None or steps < bound):
+                state, steps = _listed(body(*state)), steps + 1
+                decision = cond(*state)
+            return state
+
+    def on_arrays(fn: Callable) -> Callable:
+        return lambda *values: fn(*wrap_values(jax.tree.unflatten(tree, list(values))))
+
+    going, step = _Traced(on_arrays(cond), *flat), _Traced(on_arrays(body), *flat)
+    avals = step.closed.out_avals[: len(flat)]
+    if len(step.closed.out_avals) - len(step.changed) != len(flat):
+        raise TypeError("The body must give as many tensors as there are loop variables.")
+    for number, (before, after) in enumerate(zip(flat, avals)):
+        if (before.shape, before.dtype) != (after.shape, after.dtype):
+            raise TypeError(
+                f"Loop variable {number} must keep its shape and dtype. It was "
+                f"{before.dtype}{list(before.shape)}, the body gives {after.dtype}"
+                f"{list(after.shape)}."
+            )
+    taken, of_step = going.consts, step.consts
+    if step.changed:
+        raise TypeError(
+            "Variables cannot be assigned to in a traced tf.while_loop: make them loop variables."
+        )
+
+    def loop(*values: Any) -> list[Any]:
+        state, consts = list(values[: len(flat)]), values[len(flat) :]
+        first, second = consts[: len(taken)], consts[len(taken) :]
+        if bound is None:
+            return jax.lax.while_loop(
+                lambda s: going(first, *s)[0], lambda s: step(second, *s), state
+            )
+
+        def once(s: list[Any], _: Any) -> tuple[list[Any], None]:
+            return jax.lax.cond(going(first, *s)[0], lambda: step(second, *s), lambda: s), None
+
+        return jax.lax.scan(once, state, None, length=bound)[0]
+
+    sources = _sources([*flat, *taken, *of_step])
+    return _unflatten(tree, run(loop, sources, lasting=False))
+
+
+def _listed(out: Any) -> list[Any]:
+    return list(out) if isinstance(out, (list, tuple)) else [out]
+
+
+def map_fn(fn: Callable, elems: Any, dtype: Any = None, **_: Any) -> Any:
+    """`fn` on each slice along the first axis, one after the other; the results stacked."""
+    return _over(elems, lambda each, _: (None, fn(each)), None, reverse=False)[1]
+
+
+def vectorized_map(fn: Callable, elems: Any, **_: Any) -> Any:
+    """`fn` on each slice along the first axis, all at once."""
+    flat, tree = jax.tree.flatten(unbox(_tensors(elems)))
+    slices = [jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for v in flat]
+    traced = _Traced(lambda *v: fn(wrap_values(jax.tree.unflatten(tree, list(v)))), *slices)
+
+    def mapped(*values: Any) -> list[Any]:
+        inside, consts = values[: len(flat)], values[len(flat) :]
+        return jax.vmap(lambda *v: traced(consts, *v))(*inside)
+
+    return _unflatten(
+        traced.structure, run(mapped, _sources([*flat, *traced.consts]), lasting=False)
+    )
+
+
+def scan(fn: Callable, elems: Any, initializer: Any = None, reverse: bool = False, **_: Any) -> Any:
+    """`state = fn(state, slice)` along the first axis; all states stacked."""
+    elems, state = _first(elems, initializer, reverse)
+    return _over(elems, lambda each, s: (fn(s, each),) * 2, state, reverse)[1]
+
+
+def foldl(fn: Callable, elems: Any, initializer: Any = None, **_: Any) -> Any:
+    """As `scan`; the last state only."""
+    elems, state = _first(elems, initializer, False)
+    return _over(elems, lambda each, s: (fn(s, each), None), state, False)[0]
+
+
+def foldr(fn: Callable, elems: Any, initializer: Any = None, **_: Any) -> Any:
+    """As `foldl`, from the last slice to the first."""
+    elems, state = _first(elems, initializer, True)
+    return _over(elems, lambda each, s: (fn(s, each), None), state, True)[0]
+
+
+def _first(elems: Any, initializer: Any, reverse: bool) -> tuple[Any, Any]:
+    elems = _tensors(elems)
+    if initializer is not None:
+        return elems, _tensors(initializer)
+    return (elems[:-1], elems[-1]) if reverse else (elems[1:], elems[0])
+
+
+def _tensors(tree: Any) -> Any:
+    if isinstance(tree, tuple):
+        return tuple(map(_tensors, tree))
+    return _as_operand(tree)
+
+
+def _over(elems: Any, step: Callable, state: Any, reverse: bool) -> tuple[Any, Any]:
+    """`state, out = step(slice, state)` along the first axis: the last state, all outputs."""
+    elems = _tensors(elems)
+    flat, tree = jax.tree.flatten(unbox(elems))
+    held, state_tree = jax.tree.flatten(unbox(state))
+    slices = [jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for v in flat]
+
+    def on_arrays(*values: Any) -> Any:
+        s = jax.tree.unflatten(state_tree, list(values[: len(held)]))
+        each = jax.tree.unflatten(tree, list(values[len(held) :]))
+        return step(wrap_values(each), wrap_values(s))
+
+    traced = _Traced(on_arrays, *held, *slices)
+    if traced.changed:
+        raise TypeError("Variables cannot be assigned to here: carry the value along as a state.")
+
+    def loop(*values: Any) -> list[Any]:
+        first, rest = list(values[: len(held)]), values[len(held) :]
+        inside, consts = list(rest[: len(flat)]), rest[len(flat) :]
+
+        def once(s: list[Any], each: list[Any]) -> tuple[list[Any], list[Any]]:
+            out = traced(consts, *s, *each)
+            return out[: len(held)], out[len(held) :]
+
+        last, outs = jax.lax.scan(once, first, inside, reverse=reverse)
+        return [*last, *outs]
+
+    out = run(loop, _sources([*held, *flat, *traced.consts]), lasting=False)
+    return _unflatten(traced.structure, out)
+
+
+def print_(*inputs: Any, sep: str = " ", end: str = "\n", **_: Any) -> None:
+    """Prints values, those of a traced function each time that it runs."""
+    tensors = [convert_to_tensor(x) if not isinstance(x, str) else x for x in inputs]
+    traced = [t for t in tensors if isinstance(t, Tensor) and not _concrete(t)]
+    if not traced:
+        shown = [str(t.numpy()) if isinstance(t, Tensor) else t for t in tensors]
+        print(*shown, sep=sep, end=end)
+        return
+    marks = [
+        "{}" if isinstance(t, Tensor) else t.replace("{", "{{").replace("}", "}}") for t in tensors
+    ]
+    jax.debug.print(sep.join(marks), *[t._value for t in tensors if isinstance(t, Tensor)])

@@ -1,0 +1,224 @@
+"""`tf.DType` and `tf.TensorShape`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from keraslike.core.static import Shape
+
+# What errors call a dtype, where that differs from its name.
+_SPOKEN = {"float16": "half", "float32": "float", "float64": "double"}
+
+
+class DType:
+    """The kind of a tensor's elements; equal to numpy's dtype and to the name of the same kind.
+
+    >>> float32 == np.float32, float32 == "float32", float32 == float64
+    (True, True, False)
+    >>> float32
+    tf.float32
+    """
+
+    __slots__ = ("name", "as_numpy_dtype", "_numpy")
+
+    def __init__(self, name: str, numpy_type: Any):
+        self.name, self.as_numpy_dtype = name, numpy_type
+        self._numpy = np.dtype(numpy_type)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """numpy's dtype: numpy and JAX take a DType where they take one of theirs."""
+        return self._numpy
+
+    @property
+    def base_dtype(self) -> DType:
+        return self
+
+    @property
+    def size(self) -> int:
+        """Bytes of an element."""
+        return self._numpy.itemsize if self.name != "string" else 1
+
+    @property
+    def is_floating(self) -> bool:
+        return self._numpy.kind == "f" or self.name == "bfloat16"
+
+    @property
+    def is_integer(self) -> bool:
+        return self._numpy.kind in "iu"
+
+    @property
+    def is_complex(self) -> bool:
+        return self._numpy.kind == "c"
+
+    @property
+    def is_bool(self) -> bool:
+        return self._numpy.kind == "b"
+
+    @property
+    def min(self) -> Any:
+        return self._info().min
+
+    @property
+    def max(self) -> Any:
+        return self._info().max
+
+    def _info(self) -> Any:
+        if self.is_integer:
+            return np.iinfo(self._numpy)
+        if self.is_floating:
+            return ml_dtypes.finfo(self._numpy)
+        raise TypeError(f"tf.{self.name} has no least and no largest value.")
+
+    @property
+    def spoken(self) -> str:
+        """What it is called in errors."""
+        other = _SPOKEN.get(self.name)
+        return self.name if other is None else f"{other} ({self.name})"
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        try:
+            return as_dtype(other) is self
+        except TypeError:
+            return False
+
+    def __hash__(self) -> int:
+        return hash(self._numpy)
+
+    def __repr__(self) -> str:
+        return f"tf.{self.name}"
+
+    def __str__(self) -> str:
+        return f"<dtype: '{self.name}'>"
+
+    def __reduce__(self) -> Any:
+        return as_dtype, (self.name,)
+
+
+_BY_NAME = {
+    name: DType(name, getattr(np, name))
+    for name in [
+        *("float16", "float32", "float64", "complex64", "complex128"),
+        *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+    ]
+}
+_BY_NAME["bool"] = DType("bool", np.bool_)
+_BY_NAME["bfloat16"] = DType("bfloat16", ml_dtypes.bfloat16)
+_BY_NAME["string"] = DType("string", np.object_)
+_BY_NUMPY = {d._numpy: d for d in _BY_NAME.values()}
+
+bfloat16, string = _BY_NAME["bfloat16"], _BY_NAME["string"]
+float16, float32, float64 = (_BY_NAME[f"float{n}"] for n in (16, 32, 64))
+half, double = float16, float64
+int8, int16, int32, int64 = (_BY_NAME[f"int{n}"] for n in (8, 16, 32, 64))
+uint8, uint16, uint32, uint64 = (_BY_NAME[f"uint{n}"] for n in (8, 16, 32, 64))
+complex64, complex128 = _BY_NAME["complex64"], _BY_NAME["complex128"]
+bool_ = _BY_NAME["bool"]
+
+
+def as_dtype(value: Any) -> DType:
+    """The DType of a name, of a Python type or of numpy's dtype; TypeError where there is none."""
+    if isinstance(value, DType):
+        return value
+    if isinstance(value, str):
+        value = {"half": "float16", "float": "float32", "double": "float64"}.get(value, value)
+        if value in _BY_NAME:
+            return _BY_NAME[value]
+    python = {float: float32, int: int32, bool: bool_, str: string, bytes: string}
+    if isinstance(value, type) and value in python:
+        return python[value]
+    try:
+        numpy_dtype = np.dtype(value) if value is not None else None
+    except TypeError:
+        numpy_dtype = None
+    if numpy_dtype is not None and numpy_dtype.kind in "SU":
+        return string
+    found = _BY_NUMPY.get(numpy_dtype) if numpy_dtype is not None else None
+    if found is None:
+        raise TypeError(f"There is no tf.DType for dtype={value!r}.")
+    return found
+
+
+class TensorShape(Shape):
+    """Sizes, `None` where one is not known.
+
+    >>> TensorShape([None, 3]), TensorShape([2, 3]).as_list()
+    (TensorShape([None, 3]), [2, 3])
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, dims: Any = ()):
+        if isinstance(dims, int):
+            dims = (dims,)
+        return super().__new__(cls, (d if d is None else _size(d) for d in dims))
+
+    @property
+    def ndims(self) -> int:
+        return len(self)
+
+    @property
+    def dims(self) -> list[int | None]:
+        return list(self)
+
+    def num_elements(self) -> int | None:
+        """The product of the sizes, `None` where one is not known."""
+        product = 1
+        for size in self:
+            if size is None:
+                return None
+            product *= size
+        return product
+
+    def is_fully_defined(self) -> bool:
+        return None not in self
+
+    def is_compatible_with(self, other: Any) -> bool:
+        """Whether a tensor may have both shapes."""
+        other = TensorShape(other)
+        return len(self) == len(other) and all(
+            a is None or b is None or a == b for a, b in zip(self, other, strict=True)
+        )
+
+    def concatenate(self, other: Any) -> TensorShape:
+        return TensorShape((*self, *TensorShape(other)))
+
+    def __getitem__(self, key: Any) -> Any:
+        found = tuple.__getitem__(self, key)
+        return TensorShape(found) if isinstance(key, slice) else found
+
+    def __add__(self, other: Any) -> TensorShape:  # type: ignore[override]
+        return self.concatenate(other)
+
+    def __radd__(self, other: Any) -> TensorShape:
+        return TensorShape(other).concatenate(self)
+
+    def __eq__(self, other: object) -> bool:
+        try:
+            return tuple.__eq__(self, tuple(other))  # type: ignore[arg-type]
+        except TypeError:
+            return False
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = tuple.__hash__
+
+    def __repr__(self) -> str:
+        return f"TensorShape({list(self)})"
+
+    def __str__(self) -> str:
+        return f"({', '.join(map(str, self))}{',' if len(self) == 1 else ''})"
+
+    def __reduce__(self) -> Any:
+        return TensorShape, (list(self),)
+
+
+def _size(dim: Any) -> Any:
+    # While shapes are traced a size may be a symbol of JAX's.
+    return int(dim) if isinstance(dim, (int, np.integer)) else dim

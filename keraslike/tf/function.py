@@ -1,0 +1,400 @@
+"""`tf.function`: a Python function, traced once a signature and compiled; and control flow.
+
+A trace runs the function on tracers while every variable that is alive holds one too; those that it
+read or changed become arguments and results of the compiled program. Python, and with it `print`,
+runs while tracing only.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import errors, nnx
+from jax import export
+
+from keraslike.core import base, context, lowering
+from keraslike.core.boxed import unbox
+from keraslike.core.variable import trace_state_clean
+from keraslike.tf import dtypes
+from keraslike.tf.dtypes import DType, TensorShape
+from keraslike.tf.tensor import (
+    WIDE,
+    Tensor,
+    _as_operand,
+    convert_to_tensor,
+    run,
+    wrap,
+)
+
+
+class TensorSpec:
+    """The shape and dtype that a tensor is to have; sizes may be `None`.
+
+    >>> TensorSpec([None, 3])
+    TensorSpec(shape=(None, 3), dtype=tf.float32, name=None)
+    """
+
+    def __init__(self, shape: Any, dtype: Any = dtypes.float32, name: str | None = None):
+        self.shape, self.dtype, self.name = TensorShape(shape), dtypes.as_dtype(dtype), name
+
+    @classmethod
+    def from_tensor(cls, tensor: Any, name: str | None = None) -> TensorSpec:
+        return cls(tensor.shape, tensor.dtype, name)
+
+    def is_compatible_with(self, other: Any) -> bool:
+        """Whether a tensor has this dtype and a shape that fits."""
+        return dtypes.as_dtype(other.dtype) is self.dtype and self.shape.is_compatible_with(
+            other.shape
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TensorSpec) and (self.shape, self.dtype) == (
+            other.shape,
+            other.dtype,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype))
+
+    def __repr__(self) -> str:
+        return f"TensorSpec(shape={self.shape}, dtype={self.dtype!r}, name={self.name!r})"
+
+
+class _Same:
+    """An object as part of a key, by identity."""
+
+    __slots__ = ("of",)
+
+    def __init__(self, of: Any):
+        self.of = of
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.of is other.of
+
+    def __hash__(self) -> int:
+        return id(self.of)
+
+
+def _is_leaf(x: Any) -> bool:
+    return isinstance(x, (Tensor, TensorSpec, nnx.Variable, base.Object))
+
+
+def _is_tensor(x: Any) -> bool:
+    return isinstance(x, (Tensor, TensorSpec, jax.Array, np.ndarray, np.generic))
+
+
+def _key_of(x: Any) -> Any:
+    if _is_tensor(x):
+        return TensorSpec(x.shape, x.dtype)
+    if type(x) in (bool, int, float, complex, str, bytes, type(None), DType):
+        return (type(x), x)
+    return _Same(x)
+
+
+class ConcreteFunction:
+    """A function traced for one signature."""
+
+    def __init__(self, function: Callable, leaves: list[Any], structure: Any):
+        self.leaves, self.structure = leaves, structure
+        self.tensors = [i for i, leaf in enumerate(leaves) if _is_tensor(leaf)]
+        self.structured_input_signature = [TensorSpec(leaves[i].shape, leaves[i].dtype)
+                                           for i in self.tensors]  # fmt: skip
+        self._trace(function)
+
+    @property
+    def inputs(self) -> list[TensorSpec]:
+        return self.structured_input_signature
+
+    def _trace(self, function: Callable) -> None:
+        for attempt in (1, 2):
+            variables = live_variables()
+            try:
+                self._trace_with(function, variables)
+            except errors.TraceContextError:
+                if attempt == 2:
+                    raise
+                continue  # a variable made by the function itself; now it is there
+            known = {id(v) for v in variables}
+            if all(id(v) in known for v in live_variables()):
+                return
+
+    def _trace_with(self, function: Callable, variables: list[Any]) -> None:
+        specs = [TensorSpec(self.leaves[i].shape, self.leaves[i].dtype) for i in self.tensors]
+        wide = any(s.dtype.size >= 8 and s.dtype is not dtypes.string for s in specs)
+        wide = wide or bool(jax.config.read("jax_enable_x64"))
+        changed: list[int] = []
+        found: list[Any] = []
+
+        def pure(state: Sequence[Any], tensors: Sequence[Any]) -> Any:
+            filled = list(self.leaves)
+            for i, tensor in zip(self.tensors, tensors):
+                filled[i] = Tensor(tensor)
+            args, kwargs = jax.tree.unflatten(self.structure, filled)
+            with (
+                WIDE(wide),
+                lowering.holding(variables, state),
+                context.using(tapes=()),
+            ):
+                out = unbox(wrap_values(function(*args, **kwargs)))
+                new = lowering.values_of(variables)
+            changed[:] = [i for i, (a, b) in enumerate(zip(state, new)) if a is not b]
+            flat, tree = jax.tree.flatten(out)
+            found[:] = [tree]
+            return [*flat, *[new[i] for i in changed]]
+
+        state = [jax.ShapeDtypeStruct(v._raw_value.shape, v._raw_value.dtype) for v in variables]
+        shapes = [_struct(s, i) for i, s in enumerate(specs)]
+        with WIDE(True):
+            closed = jax.make_jaxpr(pure)(state, shapes)
+        jaxpr = closed.jaxpr
+        read = {id(v) for eqn in jaxpr.eqns for v in eqn.invars}
+        read |= {id(v) for v in jaxpr.outvars}
+        n = len(variables)
+        used = [i for i in range(n) if id(jaxpr.invars[i]) in read]
+
+        def on_values(*values: Any) -> list[Any]:
+            ours, tensors = values[: len(used)], values[len(used) :]
+            state = dict(zip(used, ours))
+            full = [state.get(i) for i in range(n)]
+            return jax.core.eval_jaxpr(jaxpr, closed.consts, *full, *tensors)
+
+        if any(None in s.shape for s in specs):
+            with WIDE(True):
+                exported = export.export(jax.jit(on_values))(*[state[i] for i in used], *shapes)
+            self.run = _Call(exported.call)
+        else:
+            self.run = _Call(on_values)
+        self.output_structure = found[0]
+        self.variables = [variables[i] for i in used]
+        self.changed = [variables[i] for i in changed]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        leaves = jax.tree.leaves((args, kwargs), is_leaf=_is_leaf)
+        if len(leaves) == len(self.leaves):
+            leaves = [leaves[i] for i in self.tensors]
+        return self.on(leaves)
+
+    def on(self, tensors: Sequence[Any]) -> Any:
+        """Runs on tensors, in the order in which they stand in the arguments."""
+        given = [_as_operand(t) for t in tensors]
+        for spec, tensor in zip(self.structured_input_signature, given, strict=True):
+            if not spec.is_compatible_with(tensor):
+                raise TypeError(
+                    f"This function was traced for {spec}. Received a tensor of shape "
+                    f"{TensorShape(tensor.shape)}, dtype {dtypes.as_dtype(tensor.dtype).name}."
+                )
+        out = run(self.run, [*self.variables, *given])
+        count = len(out) - len(self.changed)
+        lowering.write(self.changed, [t._value for t in out[count:]])
+        # The tensors themselves, since tapes know them: no pytree functions.
+        return _unflatten(self.output_structure, out[:count])
+
+
+class _Call:
+    """A compiled function on flat values; long-lived, so that tapes compile its gradient once."""
+
+    def __init__(self, function: Callable):
+        self._function = function
+        self._compiled = jax.jit(function)
+
+    def __call__(self, *values: Any) -> Any:
+        with WIDE(True):
+            return self._compiled(*values)
+
+
+def _unflatten(structure: Any, tensors: list[Tensor]) -> Any:
+    places = jax.tree.unflatten(structure, list(range(len(tensors))))
+    if isinstance(places, int):
+        return tensors[places]
+
+    def put(x: Any) -> Any:
+        if isinstance(x, int):
+            return tensors[x]
+        if isinstance(x, (list, tuple)):
+            items = [put(i) for i in x]
+            return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
+        if isinstance(x, dict):
+            return {k: put(v) for k, v in x.items()}
+        if x is None:
+            return None
+        return jax.tree.map(lambda i: tensors[i]._value, x)
+
+    return put(places)
+
+
+def _struct(spec: TensorSpec, number: int) -> jax.ShapeDtypeStruct:
+    if spec.dtype is dtypes.string:
+        raise TypeError("Text cannot enter a traced function: XLA has no strings.")
+    shape = spec.shape
+    if not spec.shape.is_fully_defined():
+        names = ",".join(f"d{axis}" if s is None else str(s) for axis, s in enumerate(spec.shape))
+        shape = export.symbolic_shape(names, scope=_scope)
+    return jax.ShapeDtypeStruct(tuple(shape), spec.dtype.dtype)
+
+
+# Two tensors of unknown size along an axis are taken to have one size there: a batch.
+_scope = export.SymbolicScope()
+
+
+def live_variables() -> list[Any]:
+    """Every variable that is alive and holds a value."""
+    found = [
+        o
+        for o in gc.get_objects()
+        if isinstance(o, nnx.Variable) and isinstance(getattr(o, "_raw_value", None), jax.Array)
+    ]
+    return [v for v in found if not isinstance(v._raw_value, jax.core.Tracer)]
+
+
+class Function:
+    """What `tf.function` makes of a Python function."""
+
+    def __init__(self, function: Callable, input_signature: Any = None):
+        functools.update_wrapper(self, function)
+        self.python_function = function
+        self.input_signature = None if input_signature is None else tuple(input_signature)
+        self._traced: dict[Any, ConcreteFunction] = {}
+        self._count = 0
+
+    def experimental_get_tracing_count(self) -> int:
+        """How often the function was traced."""
+        return self._count
+
+    def pretty_printed_concrete_signatures(self) -> str:
+        """The signatures it was traced for."""
+        return "\n".join(str(c.structured_input_signature) for c in self._traced.values())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not trace_state_clean():  # a part of what is being traced
+            return wrap_values(self.python_function(*args, **kwargs))
+        concrete, leaves = self._find(args, kwargs)
+        return concrete.on([leaves[i] for i in concrete.tensors])
+
+    def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:
+        """The function traced for these tensors, `TensorSpec`s and Python values."""
+        if not args and not kwargs and self.input_signature is not None:
+            args = self.input_signature
+        return self._find(args, kwargs)[0]
+
+    def _find(self, args: tuple, kwargs: dict[str, Any]) -> tuple[ConcreteFunction, list[Any]]:
+        if self.input_signature is not None:
+            args = self._fitted(args)
+        leaves, structure = jax.tree.flatten((args, kwargs), is_leaf=_is_leaf)
+        key = (structure, tuple(map(_key_of, leaves)))
+        if self.input_signature is not None:
+            key = (structure, self.input_signature)
+        found = self._traced.get(key)
+        if found is None:
+            specs = list(leaves)
+            if self.input_signature is not None:
+                flat = jax.tree.leaves(self.input_signature, is_leaf=_is_leaf)
+                specs = [*specs[: len(specs) - len(flat)], *flat]
+            found = ConcreteFunction(self._counted, specs, structure)
+            self._traced[key] = found
+        return found, leaves
+
+    def _counted(self, *args: Any, **kwargs: Any) -> Any:
+        self._count += 1
+        return self.python_function(*args, **kwargs)
+
+    def _fitted(self, args: tuple) -> tuple:
+        """The arguments as tensors that fit the signature; TypeError where one does not."""
+        signature = self.input_signature
+        ours = len(args) - len(signature)  # `self` comes before
+        if ours not in (0, 1):
+            raise TypeError(
+                f"{self.python_function.__name__}() takes {len(signature)} arguments, by its "
+                f"input_signature. Received: {len(args)}."
+            )
+
+        def fit(spec: Any, given: Any) -> Any:
+            if not isinstance(spec, TensorSpec):
+                return type(spec)(fit(s, g) for s, g in zip(spec, given, strict=True))
+            if isinstance(given, TensorSpec):
+                return given
+            tensor = convert_to_tensor(given, dtype_hint=spec.dtype)
+            if not spec.is_compatible_with(tensor):
+                raise TypeError(
+                    f"{self.python_function.__name__}() was given a tensor of shape "
+                    f"{tensor.shape}, dtype {tensor.dtype.name}, which does not fit {spec}."
+                )
+            return tensor
+
+        return (*args[:ours], *map(fit, signature, args[ours:]))
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else _Method(self, instance)
+
+    def __deepcopy__(self, memo: Any) -> Function:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<tf.function of {self.python_function.__qualname__}>"
+
+
+class _Method:
+    """A `Function` bound to an object."""
+
+    def __init__(self, function: Function, instance: Any):
+        self._function, self._instance = function, instance
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._function(self._instance, *args, **kwargs)
+
+    def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:
+        signature = self._function.input_signature
+        args = signature if not args and signature is not None else args
+        return self._function.get_concrete_function(self._instance, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(vars(self)["_function"], name)
+
+
+def function(
+    func: Callable | None = None,
+    input_signature: Any = None,
+    autograph: bool = True,
+    jit_compile: bool | None = None,
+    reduce_retracing: bool = False,
+    **_: Any,
+) -> Any:
+    """Compiles a function: it is traced once for each shape and dtype of its tensors, and for each
+    value of its other arguments.
+
+    Args:
+        input_signature: a `TensorSpec` for each argument, which are all that it is then traced for;
+            sizes may be `None`.
+
+    Raises TypeError, which names `tf.cond` and `tf.while_loop`, for Python's `if` and `while` on a
+    tensor; and for arguments that do not fit `input_signature`.
+
+    >>> from keraslike import tf
+    >>> @function
+    ... def cube(x):
+    ...     return x ** 3
+    >>> cube(tf.constant(2.0))
+    <tf.Tensor: shape=(), dtype=float32, numpy=8.0>
+    """
+    if func is None:
+        return functools.partial(function, input_signature=input_signature)
+    return Function(func, input_signature)
+
+
+def wrap_values(out: Any) -> Any:
+    """Tensors in place of arrays and numbers, as a traced function gives them."""
+    if isinstance(out, (list, tuple)):
+        items = [wrap_values(o) for o in out]
+        return type(out)(*items) if hasattr(out, "_fields") else type(out)(items)
+    if isinstance(out, dict):
+        return {k: wrap_values(v) for k, v in out.items()}
+    if isinstance(out, (int, float)):
+        return convert_to_tensor(out)
+    if export.is_symbolic_dim(out):
+        return Tensor(jnp.asarray(out).astype(np.int32))
+    return wrap(out)

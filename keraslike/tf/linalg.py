@@ -1,0 +1,205 @@
+"""`tf.linalg`, and the products and norms that `tf` has under its own name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.ops import _joined, add_n
+from keraslike.tf.table import maximum, minimum, reduce_sum, sqrt, square
+from keraslike.tf.tensor import Tensor, _as_operand, operation, run, static
+
+# -- products and norms ---------------------------------------------------------------------------
+
+
+@operation("matmul", "a b")
+def matmul(
+    a: Any,
+    b: Any,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    adjoint_a: bool = False,
+    adjoint_b: bool = False,
+) -> Any:
+    """The product of matrices, batched over leading axes."""
+    if min(a.ndim, b.ndim) < 2:
+        raise InvalidArgumentError(
+            f"tf.matmul: both must have 2 axes or more. Received shapes {a.shape} and {b.shape}."
+        )
+    a = jnp.swapaxes(a, -1, -2) if transpose_a or adjoint_a else a
+    b = jnp.swapaxes(b, -1, -2) if transpose_b or adjoint_b else b
+    a, b = (jnp.conj(a) if adjoint_a else a), (jnp.conj(b) if adjoint_b else b)
+    if a.shape[-1] != b.shape[-2]:
+        raise InvalidArgumentError(
+            f"tf.matmul: matrices of shapes {a.shape} and {b.shape} do not fit: "
+            f"{a.shape[-1]} columns meet {b.shape[-2]} rows."
+        )
+    return jnp.matmul(a, b)
+
+
+@operation("linalg.matvec", "a b")
+def matvec(a: Any, b: Any, transpose_a: bool = False) -> Any:
+    """The product of a matrix and a vector, batched over leading axes."""
+    return jnp.matmul(jnp.swapaxes(a, -1, -2) if transpose_a else a, b[..., None])[..., 0]
+
+
+@operation("tensordot", "a b")
+def tensordot(a: Any, b: Any, axes: Any) -> Any:
+    """The sum of products over several axes."""
+    return jnp.tensordot(a, b, axes)
+
+
+def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
+    """Sums of products, as the equation says."""
+    return run(_einsum, _joined("einsum", inputs), (), {"equation": equation})
+
+
+def _einsum(*values: Any, equation: str) -> Any:
+    return jnp.einsum(equation, *values)
+
+
+def norm(
+    tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: bool = False, name: Any = None
+) -> Tensor:
+    """The norm: of all elements taken as one vector, or along an axis (of matrices along two)."""
+    return run(_norm, (_as_operand(tensor),), (ord, static(axis), keepdims))
+
+
+def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
+    if axis is None:
+        shape = (1,) * x.ndim
+        out = jnp.linalg.norm(jnp.ravel(x), None if ord == "euclidean" else ord)
+        return out.reshape(shape) if keepdims else out
+    return jnp.linalg.norm(x, None if ord == "euclidean" else ord, axis, keepdims)
+
+
+def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = None) -> Tensor:
+    """Values moved into a range."""
+    return minimum(maximum(t, clip_value_min), clip_value_max)
+
+
+def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: Any = None) -> Tensor:
+    """The tensor, made shorter where its norm is larger than `clip_norm`."""
+    t = _as_operand(t)
+    length = sqrt(reduce_sum(square(t), axes, keepdims=True))
+    return t * clip_norm / maximum(length, clip_norm)
+
+
+def global_norm(t_list: Any, name: Any = None) -> Tensor:
+    """The norm of all elements of several tensors; those that are None are left out."""
+    return sqrt(add_n([reduce_sum(square(t)) for t in t_list if t is not None]))
+
+
+def clip_by_global_norm(t_list: Any, clip_norm: Any, use_norm: Any = None, name: Any = None) -> Any:
+    """The tensors, made shorter together where their `global_norm` is larger; and that norm."""
+    length = global_norm(t_list) if use_norm is None else use_norm
+    factor = clip_norm / maximum(length, clip_norm)
+    return [None if t is None else t * factor for t in t_list], length
+
+
+# -- decompositions -------------------------------------------------------------------------------
+
+_TABLE = {
+    "det": jnp.linalg.det,
+    "slogdet": jnp.linalg.slogdet,
+    "trace": lambda x: jnp.trace(x, axis1=-2, axis2=-1),
+    "cholesky": jnp.linalg.cholesky,
+    "qr": lambda x, full_matrices=False: jnp.linalg.qr(
+        x, "complete" if full_matrices else "reduced"
+    ),
+    "eigh": jnp.linalg.eigh,
+    "eigvalsh": jnp.linalg.eigvalsh,
+    "pinv": jnp.linalg.pinv,
+    "expm": jax.scipy.linalg.expm,
+    "matrix_rank": jnp.linalg.matrix_rank,
+    "diag": lambda x: jnp.vectorize(jnp.diag, signature="(n)->(n,n)")(x),
+    "diag_part": lambda x: jnp.diagonal(x, axis1=-2, axis2=-1),
+    "matrix_transpose": lambda x: jnp.swapaxes(x, -1, -2),
+    "adjoint": lambda x: jnp.conj(jnp.swapaxes(x, -1, -2)),
+}
+for _name, _fn in _TABLE.items():
+    globals()[_name] = operation(f"linalg.{_name}", "input")(_fn)
+
+
+@operation("linalg.inv", "input")
+def inv(x: Any, adjoint: bool = False) -> Any:
+    """The inverse of square matrices."""
+    return jnp.linalg.inv(jnp.conj(jnp.swapaxes(x, -1, -2)) if adjoint else x)
+
+
+@operation("linalg.svd", "tensor")
+def svd(x: Any, full_matrices: bool = False, compute_uv: bool = True) -> Any:
+    """Singular values, and the left and right vectors as columns: `(s, u, v)`."""
+    if not compute_uv:
+        return jnp.linalg.svd(x, compute_uv=False)
+    u, s, vh = jnp.linalg.svd(x, full_matrices=full_matrices)
+    return s, u, jnp.conj(jnp.swapaxes(vh, -1, -2))
+
+
+@operation("linalg.solve", "matrix rhs")
+def solve(a: Any, b: Any, adjoint: bool = False) -> Any:
+    """The solution of `matrix @ x == rhs`."""
+    return jnp.linalg.solve(jnp.conj(jnp.swapaxes(a, -1, -2)) if adjoint else a, b)
+
+
+@operation("linalg.triangular_solve", "matrix rhs")
+def triangular_solve(a: Any, b: Any, lower: bool = True, adjoint: bool = False) -> Any:
+    """As `solve`, for triangular matrices."""
+    return jax.scipy.linalg.solve_triangular(a, b, trans=2 if adjoint else 0, lower=lower)
+
+
+@operation("linalg.lstsq", "matrix rhs")
+def lstsq(a: Any, b: Any, l2_regularizer: float = 0.0, fast: bool = True) -> Any:
+    """The least-squares solution of `matrix @ x == rhs`."""
+    if l2_regularizer == 0.0:
+        return jnp.linalg.lstsq(a, b)[0]
+    at = jnp.swapaxes(a, -1, -2)
+    return jnp.linalg.solve(at @ a + l2_regularizer * jnp.eye(a.shape[-1], dtype=a.dtype), at @ b)
+
+
+@operation("linalg.band_part", "input")
+def band_part(x: Any, num_lower: int, num_upper: int) -> Any:
+    """Zeros outside a band around the diagonal; a negative width keeps all on that side."""
+    rows, columns = jnp.ogrid[: x.shape[-2], : x.shape[-1]]
+    low = (num_lower < 0) | (rows - columns <= num_lower)
+    high = (num_upper < 0) | (columns - rows <= num_upper)
+    return jnp.where(low & high, x, 0)
+
+
+@operation("linalg.cross", "a b")
+def cross(a: Any, b: Any) -> Any:
+    """The cross product along the last axis."""
+    return jnp.cross(a, b)
+
+
+def normalize(tensor: Any, ord: Any = "euclidean", axis: Any = None) -> tuple[Tensor, Tensor]:
+    """The tensor divided by its norm, and the norm."""
+    length = norm(tensor, ord, axis, keepdims=True)
+    return tensor / length, length
+
+
+__all__ = sorted(
+    [*_TABLE]
+    + [
+        "band_part",
+        "cross",
+        "einsum",
+        "global_norm",
+        "inv",
+        "lstsq",
+        "matmul",
+        "matvec",
+        "norm",
+        "normalize",
+        "solve",
+        "svd",
+    ]
+    + ["tensordot", "triangular_solve"]
+)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,284 @@
+"""`tf.nn`: activations, losses of logits, convolution and pooling, on `keraslike.ops` and jax.nn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from keraslike import random
+from keraslike.tf import table
+from keraslike.tf.ops import gather
+from keraslike.tf.table import reduce_sum, square
+from keraslike.tf.tensor import Tensor, _as_operand, operands, operation, run, static
+
+_FROM_OPS = ["elu", "relu", "relu6", "selu", "silu", "softsign", "swish"]
+for _name in _FROM_OPS:
+    globals()[_name] = operation(f"nn.{_name}", "features")(table.plain(_name))
+
+
+@operation("nn.gelu", "features")
+def gelu(x: Any, approximate: bool = False) -> Any:
+    """`x` times the normal distribution's share below it."""
+    return jax.nn.gelu(x, approximate=approximate)
+
+
+@operation("nn.leaky_relu", "features")
+def leaky_relu(x: Any, alpha: float = 0.2) -> Any:
+    """`x` where it is positive, `alpha x` elsewhere."""
+    return jnp.where(x > 0, x, x * alpha)
+
+
+@operation("nn.crelu", "features")
+def crelu(x: Any, axis: int = -1) -> Any:
+    """The positive part of `x` and that of `-x`, end to end."""
+    return jnp.concatenate([jax.nn.relu(x), jax.nn.relu(-x)], axis)
+
+
+@operation("nn.softmax", "logits")
+def softmax(x: Any, axis: Any = -1) -> Any:
+    """`exp(x) / sum(exp(x))` along an axis."""
+    return jax.nn.softmax(x, axis)
+
+
+@operation("nn.log_softmax", "logits")
+def log_softmax(x: Any, axis: Any = -1) -> Any:
+    """The logarithm of `softmax`."""
+    return jax.nn.log_softmax(x, axis)
+
+
+# -- losses -------------------------------------------------------------------------------------
+
+
+def sigmoid_cross_entropy_with_logits(labels: Any, logits: Any, name: Any = None) -> Tensor:
+    """`-y log(p) - (1 - y) log(1 - p)` for `p = sigmoid(logits)`, element by element."""
+    return run(_sigmoid_loss, operands("nn.sigmoid_cross_entropy_with_logits", labels, logits))
+
+
+def _sigmoid_loss(y: Any, z: Any) -> Any:
+    return jnp.maximum(z, 0) - z * y + jnp.log1p(jnp.exp(-jnp.abs(z)))
+
+
+def softmax_cross_entropy_with_logits(
+    labels: Any, logits: Any, axis: int = -1, name: Any = None
+) -> Tensor:
+    """`-sum(y log(softmax(logits)))` along an axis."""
+    given = operands("nn.softmax_cross_entropy_with_logits", labels, logits)
+    return run(_softmax_loss, given, (static(axis),))
+
+
+def _softmax_loss(y: Any, z: Any, axis: int) -> Any:
+    return -jnp.sum(y * jax.nn.log_softmax(z, axis), axis)
+
+
+def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: Any = None) -> Tensor:
+    """`-log(softmax(logits)[label])` for labels that are numbers of classes."""
+    return run(_sparse_loss, (_as_operand(logits), _as_operand(labels)))
+
+
+def _sparse_loss(z: Any, labels: Any) -> Any:
+    found = jnp.take_along_axis(jax.nn.log_softmax(z), labels[..., None], -1)
+    return -found[..., 0]
+
+
+def l2_loss(t: Any, name: Any = None) -> Tensor:
+    """Half the sum of squares."""
+    return reduce_sum(square(t)) / 2
+
+
+# -- statistics and normalization -------------------------------------------------------------------
+
+
+def moments(
+    x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: Any = None
+) -> tuple[Tensor, Tensor]:
+    """Mean and variance over axes."""
+    return run(_moments, (_as_operand(x),), (static(axes), keepdims))
+
+
+def _moments(x: Any, axes: Any, keepdims: bool) -> Any:
+    return jnp.mean(x, axes, keepdims=keepdims), jnp.var(x, axes, keepdims=keepdims)
+
+
+def batch_normalization(
+    x: Any,
+    mean: Any,
+    variance: Any,
+    offset: Any,
+    scale: Any,
+    variance_epsilon: float,
+    name: Any = None,
+) -> Tensor:
+    """`(x - mean) / sqrt(variance + epsilon) * scale + offset`."""
+    factor = table.rsqrt(_as_operand(variance) + variance_epsilon)
+    factor = factor if scale is None else factor * scale
+    shifted = _as_operand(x) * factor - mean * factor
+    return shifted if offset is None else shifted + offset
+
+
+@operation("nn.bias_add", "value bias")
+def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
+    """A vector added along the channels."""
+    if data_format and data_format.startswith("NC"):
+        bias = bias.reshape(-1, *(1,) * (x.ndim - 2))
+    return x + bias
+
+
+def dropout(
+    x: Any, rate: Any, noise_shape: Any = None, seed: Any = None, name: Any = None
+) -> Tensor:
+    """Elements set to 0 with probability `rate`, the others scaled up."""
+    x, rate = _as_operand(x), float(static(rate))
+    shape = tuple(x.shape) if noise_shape is None else static(noise_shape)
+    kept = random.uniform(shape, seed=seed) >= rate
+    return run(_drop, (x, kept), (rate,))
+
+
+def _drop(x: Any, kept: Any, rate: float) -> Any:
+    return jnp.where(kept, x / (1 - rate), 0)
+
+
+def embedding_lookup(params: Any, ids: Any, max_norm: Any = None, name: Any = None) -> Tensor:
+    """The rows of a table that `ids` name."""
+    return gather(params, ids)
+
+
+def in_top_k(targets: Any, predictions: Any, k: Any, name: Any = None) -> Tensor:
+    """Whether each target is among the `k` largest predictions."""
+    given = (_as_operand(predictions), _as_operand(targets))
+    return run(_in_top_k, given, (static(k),))
+
+
+def _in_top_k(predictions: Any, targets: Any, k: int) -> Any:
+    own = jnp.take_along_axis(predictions, targets[:, None], -1)
+    return jnp.sum(predictions > own, -1) < k
+
+
+# -- convolution and pooling --------------------------------------------------------------------
+
+
+def _sizes(value: Any, rank: int) -> tuple[int, ...]:
+    value = static(value)
+    sizes = (value,) if isinstance(value, int) else tuple(value)
+    sizes = sizes * rank if len(sizes) == 1 else sizes
+    return sizes[1:-1] if len(sizes) == rank + 2 else sizes
+
+
+def _padding(padding: Any) -> Any:
+    return padding if isinstance(padding, str) else tuple(map(tuple, static(padding)[1:-1]))
+
+
+def _convolution(rank: int) -> Callable:
+    space = "HWD"[:rank]
+    numbers = (f"N{space}C", f"{space}IO", f"N{space}C")
+
+    def conv(
+        input: Any,
+        filters: Any,
+        strides: Any = 1,
+        padding: Any = "VALID",
+        data_format: Any = None,
+        dilations: Any = None,
+        name: Any = None,
+    ) -> Tensor:
+        given = operands(f"nn.conv{rank}d", input, filters)
+        rest = (
+            _sizes(strides, rank),
+            _padding(padding),
+            (1,) * rank if dilations is None else _sizes(dilations, rank),
+            numbers,
+        )
+        return run(_conv, given, rest)
+
+    conv.__name__ = conv.__qualname__ = f"conv{rank}d"
+    conv.__doc__ = f"Convolution over {rank} axes, channels last."
+    return conv
+
+
+def _conv(x: Any, kernel: Any, strides: Any, padding: Any, dilations: Any, numbers: Any) -> Any:
+    groups = x.shape[-1] // kernel.shape[-2]
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        strides,
+        padding,
+        rhs_dilation=dilations,
+        dimension_numbers=numbers,
+        feature_group_count=groups,
+    )
+
+
+conv1d, conv2d, conv3d = _convolution(1), _convolution(2), _convolution(3)
+
+
+def depthwise_conv2d(
+    input: Any,
+    filter: Any,
+    strides: Any,
+    padding: Any,
+    data_format: Any = None,
+    dilations: Any = None,
+    name: Any = None,
+) -> Tensor:
+    """Convolution of each channel with its own filters."""
+    given = operands("nn.depthwise_conv2d", input, filter)
+    dilation = (1, 1) if dilations is None else _sizes(dilations, 2)
+    return run(_depthwise, given, (_sizes(strides, 2), _padding(padding), dilation))
+
+
+def _depthwise(x: Any, kernel: Any, strides: Any, padding: Any, dilations: Any) -> Any:
+    height, width, channels, multiplier = kernel.shape
+    kernel = kernel.reshape(height, width, 1, channels * multiplier)
+    return _conv(x, kernel, strides, padding, dilations, ("NHWC", "HWIO", "NHWC"))
+
+
+def _pool(name: str, rank: int, average: bool) -> Callable:
+    def pool(
+        input: Any,
+        ksize: Any,
+        strides: Any = None,
+        padding: Any = "VALID",
+        data_format: Any = None,
+        name: Any = None,
+    ) -> Tensor:
+        window = _sizes(ksize, rank)
+        steps = window if strides is None else _sizes(strides, rank)
+        rest = ((1, *window, 1), (1, *steps, 1), padding, average)
+        return run(_pooled, (_as_operand(input),), rest)
+
+    pool.__name__ = pool.__qualname__ = name
+    pool.__doc__ = f"The {'mean' if average else 'largest'} of each window, channels last."
+    return pool
+
+
+def _pooled(x: Any, window: Any, strides: Any, padding: str, average: bool) -> Any:
+    if not average:
+        lowest = -np.inf if jnp.issubdtype(x.dtype, np.floating) else np.iinfo(x.dtype).min
+        return lax.reduce_window(x, np.asarray(lowest, x.dtype), lax.max, window, strides, padding)
+    total = lax.reduce_window(x, np.zeros((), x.dtype), lax.add, window, strides, padding)
+    ones = jnp.ones(x.shape, x.dtype)
+    return total / lax.reduce_window(ones, np.zeros((), x.dtype), lax.add, window, strides, padding)
+
+
+max_pool1d, max_pool2d = _pool("max_pool1d", 1, False), _pool("max_pool2d", 2, False)
+avg_pool1d, avg_pool2d = _pool("avg_pool1d", 1, True), _pool("avg_pool2d", 2, True)
+max_pool3d, avg_pool3d = _pool("max_pool3d", 3, False), _pool("avg_pool3d", 3, True)
+max_pool, avg_pool = max_pool2d, avg_pool2d
+
+__all__ = [
+    *_FROM_OPS,
+    *("gelu", "leaky_relu", "crelu", "sigmoid", "tanh", "softplus", "softmax", "log_softmax"),
+    *("sigmoid_cross_entropy_with_logits", "softmax_cross_entropy_with_logits"),
+    *("sparse_softmax_cross_entropy_with_logits", "l2_loss", "l2_normalize", "moments"),
+    *("batch_normalization", "bias_add", "dropout", "embedding_lookup", "in_top_k", "top_k"),
+    *("conv1d", "conv2d", "conv3d", "depthwise_conv2d", "max_pool", "avg_pool"),
+    *(f"{kind}_pool{rank}d" for kind in ("max", "avg") for rank in (1, 2, 3)),
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

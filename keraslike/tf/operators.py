@@ -1,0 +1,65 @@
+"""The operators of tensors and variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+
+from keraslike.tf import linalg, ops, table
+from keraslike.tf.tensor import Tensor, operation
+
+_ARITHMETIC = {
+    "add": table.add,
+    "sub": table.subtract,
+    "mul": table.multiply,
+    "truediv": table.truediv,
+    "floordiv": table.floordiv,
+    "mod": table.floormod,
+    "pow": table.pow,
+    "matmul": linalg.matmul,
+}
+_COMPARISONS = {
+    "eq": table.equal,
+    "ne": table.not_equal,
+    "lt": table.less,
+    "le": table.less_equal,
+    "gt": table.greater,
+    "ge": table.greater_equal,
+}
+_SINGLE = {
+    "neg": table.negative,
+    "pos": ops.identity,
+    "abs": table.abs,
+    "invert": table.logical_not,
+}
+
+
+def _bits(name: str) -> Callable:
+    of_bools, of_integers = getattr(jnp, f"logical_{name}"), getattr(jnp, f"bitwise_{name}")
+
+    @operation(f"bitwise.bitwise_{name}", "x y")
+    def bits(x: Any, y: Any) -> Any:
+        return (of_bools if x.dtype.kind == "b" else of_integers)(x, y)
+
+    return bits
+
+
+_BITS = {name: _bits(name) for name in ("and", "or", "xor")}
+
+
+def give_operators(cls: type) -> None:
+    """Gives a class the operators of a tensor."""
+    for name, fn in (_ARITHMETIC | _BITS).items():
+        setattr(cls, f"__{name}__", lambda a, b, fn=fn: fn(a, b))
+        setattr(cls, f"__r{name}__", lambda b, a, fn=fn: fn(a, b))
+    for name, fn in _COMPARISONS.items():
+        setattr(cls, f"__{name}__", lambda a, b, fn=fn: fn(a, b))
+    for name, fn in _SINGLE.items():
+        setattr(cls, f"__{name}__", lambda a, fn=fn: fn(a))
+    cls.__getitem__ = lambda a, key: ops.get_item(a, key)  # type: ignore[attr-defined]
+    cls.__hash__ = None  # type: ignore[assignment]  # equality compares elements: use ref()
+
+
+give_operators(Tensor)

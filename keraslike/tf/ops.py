@@ -1,0 +1,655 @@
+"""Functions of `tf` that make, rearrange, pick and place.
+
+Shapes, axes and other plain arguments may be tensors that have values.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from keraslike.tf import dtypes
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.table import less, not_equal, reduce_max, reduce_sum
+from keraslike.tf.tensor import (
+    WIDE,
+    Tensor,
+    _as_operand,
+    _cast_value,
+    constant,
+    convert_to_tensor,
+    mismatch,
+    operands,
+    operation,
+    run,
+    static,
+)
+
+# -- shapes and dtypes ------------------------------------------------------------------------
+
+
+def shape(input: Any, out_type: Any = dtypes.int32, name: str | None = None) -> Tensor:
+    """The sizes, a tensor that can be used as a shape anywhere."""
+    sizes = tuple(_as_operand(input).shape)
+    if not all(isinstance(s, int) for s in sizes):
+        return Symbols(sizes)  # type: ignore[return-value]
+    return Tensor(np.asarray(sizes, dtypes.as_dtype(out_type).as_numpy_dtype))
+
+
+class Symbols(tuple):
+    """Sizes of which some are not known yet, while shapes are traced."""
+
+
+def size(input: Any, out_type: Any = dtypes.int32, name: str | None = None) -> Tensor:
+    """The number of elements."""
+    count = math.prod(_as_operand(input).shape)
+    if not isinstance(count, int):
+        return Tensor(jnp.asarray(count))
+    return Tensor(np.asarray(count, dtypes.as_dtype(out_type).as_numpy_dtype))
+
+
+def rank(input: Any, name: str | None = None) -> Tensor:
+    """The number of axes."""
+    return constant(len(_as_operand(input).shape))
+
+
+def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
+    """The values in another dtype.
+
+    >>> cast(constant(2.7), "int32")
+    <tf.Tensor: shape=(), dtype=int32, numpy=2>
+    """
+    if isinstance(x, (list, tuple, int, float, np.ndarray)):
+        x = convert_to_tensor(x)
+    wanted = dtypes.as_dtype(dtype)
+    if dtypes.as_dtype(x.dtype) is wanted and isinstance(x, Tensor):
+        return x
+    return run(_cast_value, (x,), (wanted,))
+
+
+def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
+    """As `cast`, with values beyond the dtype's range at its ends."""
+    wanted = dtypes.as_dtype(dtype)
+    value = convert_to_tensor(value)
+    with WIDE(True):
+        low, high = (jnp.asarray(v).astype(value.dtype.dtype) for v in (wanted.min, wanted.max))
+        return cast(Tensor(jnp.clip(value._value, low, high)), wanted)
+
+
+def identity(input: Any, name: str | None = None) -> Tensor:
+    """The tensor."""
+    return run(lambda x: x, (_as_operand(input),))
+
+
+@operation("stop_gradient", "input")
+def stop_gradient(x: Any) -> Any:
+    """The tensor, a constant to all gradients."""
+    return jax.lax.stop_gradient(x)
+
+
+def zeros(shape: Any, dtype: Any = dtypes.float32, name: str | None = None) -> Tensor:
+    """A tensor of zeros."""
+    return fill(shape, np.zeros((), dtypes.as_dtype(dtype).as_numpy_dtype))
+
+
+def ones(shape: Any, dtype: Any = dtypes.float32, name: str | None = None) -> Tensor:
+    """A tensor of ones."""
+    return fill(shape, np.ones((), dtypes.as_dtype(dtype).as_numpy_dtype))
+
+
+def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
+    """A tensor of one value."""
+    return broadcast_to(value, dims)
+
+
+def eye(
+    num_rows: Any,
+    num_columns: Any = None,
+    batch_shape: Any = None,
+    dtype: Any = dtypes.float32,
+    name: str | None = None,
+) -> Tensor:
+    """Ones on the diagonal."""
+    rows, columns = static(num_rows), static(num_columns)
+    one = constant(np.eye(rows, columns, dtype=dtypes.as_dtype(dtype).as_numpy_dtype))
+    return one if batch_shape is None else broadcast_to(one, (*static(batch_shape), *one.shape))
+
+
+def range(  # noqa: A001
+    start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name: str | None = None
+) -> Tensor:
+    """Numbers from `start` (0) up to and without `limit`."""
+    start, limit = (0, start) if limit is None else (start, limit)
+    parts = [static(p) for p in (start, limit, delta)]
+    given = [p for p in (start, limit, delta) if isinstance(p, (Tensor, np.ndarray, np.generic))]
+    if dtype is None:
+        kinds = [p.dtype if isinstance(p, Tensor) else dtypes.as_dtype(p.dtype) for p in given]
+        plain = [convert_to_tensor(p).dtype for p in parts]
+        dtype = next((k for k in (*kinds, *plain) if k.is_floating), (*kinds, *plain)[0])
+    values = np.arange(*parts, dtype=np.float64 if dtypes.as_dtype(dtype).is_floating else None)
+    return constant(values.astype(dtypes.as_dtype(dtype).as_numpy_dtype))
+
+
+def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int = 0) -> Tensor:
+    """`num` numbers at even distances, both ends included."""
+    start, stop = operands("linspace", start, stop)
+    return run(_linspace, (start, stop), (static(num), axis))
+
+
+def _linspace(start: Any, stop: Any, num: int, axis: int) -> Any:
+    return jnp.linspace(start, stop, num, axis=axis)
+
+
+def one_hot(
+    indices: Any,
+    depth: Any,
+    on_value: Any = None,
+    off_value: Any = None,
+    axis: int | None = None,
+    dtype: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """`on_value` (1) at the place that each index names, `off_value` (0) elsewhere."""
+    wanted = dtypes.as_dtype(dtypes.float32 if dtype is None else dtype)
+    on, off = (1 if on_value is None else on_value), (0 if off_value is None else off_value)
+    hot = run(_one_hot, (_as_operand(indices),), (static(depth), -1 if axis is None else axis))
+    return where(hot, cast(convert_to_tensor(on), wanted), cast(convert_to_tensor(off), wanted))
+
+
+def _one_hot(indices: Any, depth: int, axis: int) -> Any:
+    return jax.nn.one_hot(indices, depth, axis=axis, dtype=bool)
+
+
+# -- reductions that are not in the table ---------------------------------------------------------
+
+
+def _arg(name: str, fn: Callable) -> Callable:
+    def arg(input: Any, axis: Any = 0, output_type: Any = dtypes.int64, name: Any = None) -> Tensor:
+        kind = dtypes.as_dtype(output_type).as_numpy_dtype
+        return run(pick, (_as_operand(input),), (static(axis), kind))
+
+    def pick(x: Any, axis: int, kind: Any) -> Any:
+        with WIDE(True):
+            return fn(x, axis=axis).astype(kind)
+
+    arg.__name__ = arg.__qualname__ = name
+    arg.__doc__ = f"Where along an axis the value is that of reduce_{name[3:]}."
+    return arg
+
+
+argmax, argmin = _arg("argmax", jnp.argmax), _arg("argmin", jnp.argmin)
+
+
+@operation("cumsum", "x")
+def cumsum(x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Any:
+    """Sums of all elements up to each along an axis."""
+    return _cumulative(jnp.cumsum, 0, x, axis, exclusive, reverse)
+
+
+@operation("cumprod", "x")
+def cumprod(x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Any:
+    """Products of all elements up to each along an axis."""
+    return _cumulative(jnp.cumprod, 1, x, axis, exclusive, reverse)
+
+
+def _cumulative(fn: Callable, first: int, x: Any, axis: int, exclusive: bool, reverse: bool) -> Any:
+    x = jnp.flip(x, axis) if reverse else x
+    out = fn(x, axis=axis, dtype=x.dtype)
+    if exclusive:
+        out = jnp.roll(out, 1, axis).at[(slice(None),) * (axis % x.ndim) + (0,)].set(first)
+    return jnp.flip(out, axis) if reverse else out
+
+
+@operation("reduce_euclidean_norm", "input_tensor")
+def reduce_euclidean_norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The root of the sum of squares."""
+    return jnp.sqrt(jnp.sum(jnp.square(x), axis=axis, keepdims=keepdims))
+
+
+def count_nonzero(
+    input: Any, axis: Any = None, keepdims: bool = False, dtype: Any = dtypes.int64
+) -> Tensor:
+    """The number of elements that are not 0."""
+    return reduce_sum(cast(not_equal(input, 0), dtype), axis, keepdims)
+
+
+def add_n(inputs: Sequence[Any], name: str | None = None) -> Tensor:
+    """The sum of several tensors of one shape and dtype."""
+    given = [_as_operand(x) for x in inputs]
+    if not given:
+        raise ValueError("tf.add_n: inputs must hold a tensor at least.")
+    _same_dtype("add_n", given)
+    if len({tuple(x.shape) for x in given}) > 1:
+        raise InvalidArgumentError(
+            f"tf.add_n: inputs must be of one shape. Received: {[tuple(x.shape) for x in given]}"
+        )
+    return run(_sum_of, given)
+
+
+def _sum_of(*values: Any) -> Any:
+    return functools.reduce(jnp.add, values)
+
+
+def _same_dtype(name: str, tensors: Sequence[Any]) -> None:
+    first = dtypes.as_dtype(tensors[0].dtype)
+    for i, tensor in enumerate(tensors):
+        if dtypes.as_dtype(tensor.dtype) is not first:
+            raise InvalidArgumentError(mismatch(name, first, tensor.dtype, i))
+
+
+# -- rearranging ------------------------------------------------------------------------------
+
+
+@operation("transpose", "a")
+def transpose(a: Any, perm: Any = None, conjugate: bool = False) -> Any:
+    """The axes in another order, reversed where none is given."""
+    out = jnp.transpose(a, perm)
+    return jnp.conj(out) if conjugate else out
+
+
+@operation("reshape", "tensor")
+def reshape(x: Any, shape: Any) -> Any:
+    """The same elements in another shape; one size may be -1."""
+    return x.reshape(shape) if x.dtype.kind == "O" else jnp.reshape(x, shape)
+
+
+@operation("expand_dims", "input")
+def expand_dims(x: Any, axis: int) -> Any:
+    """An axis of size 1 more."""
+    return jnp.expand_dims(x, axis)
+
+
+@operation("squeeze", "input")
+def squeeze(x: Any, axis: Any = None) -> Any:
+    """Without the axes of size 1."""
+    return jnp.squeeze(x, axis)
+
+
+@operation("broadcast_to", "input")
+def broadcast_to(x: Any, shape: Any) -> Any:
+    """The tensor repeated to a shape."""
+    return jnp.broadcast_to(x, shape)
+
+
+@operation("tile", "input")
+def tile(x: Any, multiples: Any) -> Any:
+    """The tensor several times side by side along each axis."""
+    return jnp.tile(x, multiples)
+
+
+@operation("repeat", "input")
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
+    """Each element several times."""
+    return jnp.repeat(x, np.asarray(repeats), axis=axis)
+
+
+@operation("reverse", "tensor")
+def reverse(x: Any, axis: Any) -> Any:
+    """The elements the other way round along the axes."""
+    return jnp.flip(x, axis)
+
+
+@operation("roll", "input")
+def roll(x: Any, shift: Any, axis: Any) -> Any:
+    """The elements moved along the axes, what falls out at one end coming in at the other."""
+    return jnp.roll(x, shift, axis)
+
+
+def pad(
+    tensor: Any,
+    paddings: Any,
+    mode: str = "CONSTANT",
+    constant_values: Any = 0,
+    name: str | None = None,
+) -> Tensor:
+    """The tensor with `paddings[i] = (before, after)` elements more along axis `i`."""
+    rest = (static(paddings), mode.lower(), static(constant_values))
+    return run(_pad, (_as_operand(tensor),), rest)
+
+
+def _pad(x: Any, paddings: Any, mode: str, value: Any) -> Any:
+    return jnp.pad(x, paddings, mode, **({"constant_values": value} if mode == "constant" else {}))
+
+
+def _joined(name: str, values: Any) -> list[Any]:
+    """Tensors of one dtype from a list in which some may be numbers and lists."""
+    values = list(values)
+    known = [v for v in values if isinstance(v, (Tensor, nnx.Variable))]
+    hint = known[0].dtype if known else None
+    given = [_as_operand(v, hint) for v in values]
+    if not given:
+        raise ValueError(f"tf.{name}: expected at least one tensor, received none.")
+    _same_dtype(name, given)
+    return given
+
+
+def concat(values: Any, axis: Any, name: str | None = None) -> Tensor:
+    """Tensors end to end along an axis."""
+    return run(_concat, _joined("concat", values), (), {"axis": static(axis)})
+
+
+def _concat(*values: Any, axis: int) -> Any:
+    if values[0].dtype.kind == "O":
+        return np.concatenate(values, axis)
+    return jnp.concatenate(values, axis)
+
+
+def stack(values: Any, axis: Any = 0, name: str | None = None) -> Tensor:
+    """Tensors of one shape along a new axis."""
+    return run(_stack, _joined("stack", values), (), {"axis": static(axis)})
+
+
+def _stack(*values: Any, axis: int) -> Any:
+    return np.stack(values, axis) if values[0].dtype.kind == "O" else jnp.stack(values, axis)
+
+
+@operation("unstack", "value")
+def unstack(x: Any, num: int | None = None, axis: int = 0) -> Any:
+    """A list of the slices along an axis."""
+    return [jnp.take(x, i, axis) for i in np.arange(x.shape[axis])]
+
+
+@operation("split", "value")
+def split(x: Any, num_or_size_splits: Any, axis: int = 0, num: int | None = None) -> Any:
+    """A list of pieces along an axis: so many of one size, or of the sizes given."""
+    if isinstance(num_or_size_splits, int):
+        return list(jnp.split(x, num_or_size_splits, axis))
+    sizes = list(num_or_size_splits)
+    if -1 in sizes:
+        sizes[sizes.index(-1)] = x.shape[axis] - sum(sizes) - 1
+    return list(jnp.split(x, np.cumsum(sizes)[:-1].tolist(), axis))
+
+
+def meshgrid(*args: Any, indexing: str = "xy", **kwargs: Any) -> list[Tensor]:
+    """The coordinates of a grid."""
+    return run(_meshgrid, _joined("meshgrid", args), (), {"indexing": indexing})
+
+
+def _meshgrid(*values: Any, indexing: str) -> Any:
+    return list(jnp.meshgrid(*values, indexing=indexing))
+
+
+def slice_(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tensor:
+    """The block that begins at `begin`, of `size` (-1: all that is left) along each axis."""
+    begin, size = static(begin), static(size)
+    return get_item(
+        input_, tuple(slice(b, None if s == -1 else b + s) for b, s in zip(begin, size))
+    )
+
+
+def get_item(x: Any, key: Any) -> Tensor:
+    """`x[key]` with integers, slices, `...`, `tf.newaxis`, and a boolean mask or a 0-d tensor."""
+    x = _as_operand(x)
+    parts = key if isinstance(key, tuple) else (key,)
+    plain: list[Any] = []
+    indices: list[Any] = []
+    for part in parts:
+        if isinstance(part, (Tensor, nnx.Variable, np.ndarray, jax.Array)):
+            part = _as_operand(part)
+            if part.dtype is dtypes.bool_ or part.dtype == "bool":
+                return boolean_mask(x, part) if len(parts) == 1 else _mixed_mask()
+            if part.shape:
+                raise TypeError(
+                    "Tensors are indexed by integers, slices, ... and tf.newaxis; "
+                    "use tf.gather() for several indices."
+                )
+            indices.append(part)
+            plain.append(_Index(len(indices) - 1))
+        elif isinstance(part, slice):
+            plain.append(_Slice(*map(static, (part.start, part.stop, part.step))))
+        elif part is None or part is Ellipsis or isinstance(part, (int, np.integer)):
+            plain.append(part if part is None or part is Ellipsis else int(part))
+        else:
+            raise TypeError(
+                f"Tensors are indexed by integers, slices, ... and tf.newaxis. Received: {part!r}"
+            )
+    for axis_size, part in zip(x.shape, plain):
+        if not isinstance(part, (int, _Slice)):
+            break
+        if (
+            isinstance(part, int)
+            and isinstance(axis_size, int)
+            and not -axis_size <= part < axis_size
+        ):
+            raise IndexError(f"Index {part} is out of bounds for an axis of size {axis_size}.")
+    return run(_get, (x, *indices), (tuple(plain),))
+
+
+def _mixed_mask() -> Any:
+    raise TypeError("A boolean mask must be the only index: use tf.boolean_mask().")
+
+
+class _Index(int):
+    """The place of a tensor among those that index."""
+
+    def __hash__(self) -> int:
+        return hash(("index", int(self)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Index) and int(self) == int(other)
+
+
+class _Slice(tuple):
+    """A slice that can be hashed."""
+
+    def __new__(cls, *parts: Any):
+        return tuple.__new__(cls, parts)
+
+
+def _get(x: Any, *rest: Any) -> Any:
+    *indices, key = rest
+    parts = [
+        slice(*p) if isinstance(p, _Slice) else indices[p] if isinstance(p, _Index) else p
+        for p in key
+    ]
+    return x[tuple(parts)]
+
+
+# -- picking and placing ------------------------------------------------------------------------
+
+
+def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Tensor:
+    """`x` where the condition holds, `y` elsewhere; without them the indices where it holds."""
+    condition = _as_operand(condition)
+    if x is None and y is None:
+        found = np.argwhere(_concrete("where", condition))
+        return constant(found.astype(np.int64))
+    x, y = operands("where", x, y)
+    return run(_where, (condition, x, y))
+
+
+def _where(condition: Any, x: Any, y: Any) -> Any:
+    return jnp.where(condition, x, y)
+
+
+def _concrete(name: str, tensor: Any) -> np.ndarray:
+    value = tensor._value if isinstance(tensor, Tensor) else tensor._raw_value
+    if isinstance(value, jax.core.Tracer):
+        raise TypeError(
+            f"tf.{name} gives as many elements as the values say, which is not known while a "
+            "function is traced: use tf.where(condition, x, y), or call it outside."
+        )
+    return np.asarray(value)
+
+
+def boolean_mask(tensor: Any, mask: Any, axis: int | None = None, name: Any = None) -> Tensor:
+    """The elements, or slices, where the mask holds."""
+    tensor, mask = _as_operand(tensor), _concrete("boolean_mask", _as_operand(mask))
+    first = 0 if axis is None else static(axis)
+    if tuple(tensor.shape[first : first + mask.ndim]) != mask.shape:
+        raise ValueError(f"A mask of shape {mask.shape} does not fit shape {tuple(tensor.shape)}.")
+    flat = np.flatnonzero(mask)
+    sizes = tuple(tensor.shape)
+    joined = reshape(tensor, (*sizes[:first], mask.size, *sizes[first + mask.ndim :]))
+    return gather(joined, flat.astype(np.int32), axis=first)
+
+
+def gather(
+    params: Any,
+    indices: Any,
+    validate_indices: Any = None,
+    axis: Any = None,
+    batch_dims: int = 0,
+    name: str | None = None,
+) -> Tensor:
+    """The slices at several indices along an axis."""
+    params, indices = _as_operand(params), _as_operand(indices)
+    axis = static(axis)
+    axis = batch_dims if axis is None else axis
+    if isinstance(params, Tensor) and params.dtype is dtypes.string:
+        return Tensor(np.take(params._value, np.asarray(indices), axis))
+    return run(_gather, (params, indices), (axis, batch_dims))
+
+
+def _gather(params: Any, indices: Any, axis: int, batch_dims: int) -> Any:
+    fn = functools.partial(jnp.take, axis=axis - batch_dims)
+    for _ in np.arange(batch_dims):
+        fn = jax.vmap(fn)
+    return fn(params, indices)
+
+
+def gather_nd(params: Any, indices: Any, batch_dims: int = 0, name: str | None = None) -> Tensor:
+    """The elements, or slices, at the places that the last axis of `indices` names."""
+    return run(_gather_nd, (_as_operand(params), _as_operand(indices)), (static(batch_dims),))
+
+
+def _gather_nd(params: Any, indices: Any, batch_dims: int) -> Any:
+    fn = lambda p, i: p[tuple(jnp.moveaxis(i, -1, 0))]  # noqa: E731
+    for _ in np.arange(batch_dims):
+        fn = jax.vmap(fn)
+    return fn(params, indices)
+
+
+def _scatter(name: str, method: str) -> Callable:
+    def place(x: Any, updates: Any, indices: Any) -> Any:
+        return getattr(jnp.asarray(x).at[tuple(jnp.moveaxis(indices, -1, 0))], method)(updates)
+
+    def scatter(tensor: Any, indices: Any, updates: Any, name: str | None = None) -> Tensor:
+        tensor, updates = operands(method, tensor, updates)
+        return run(place, (tensor, updates, _as_operand(indices)))
+
+    scatter.__name__ = scatter.__qualname__ = name
+    scatter.__doc__ = f"The tensor with `{method}` of updates at the places that indices name."
+    return scatter
+
+
+tensor_scatter_nd_update = _scatter("tensor_scatter_nd_update", "set")
+tensor_scatter_nd_add = _scatter("tensor_scatter_nd_add", "add")
+tensor_scatter_nd_sub = _scatter("tensor_scatter_nd_sub", "subtract")
+tensor_scatter_nd_max = _scatter("tensor_scatter_nd_max", "max")
+tensor_scatter_nd_min = _scatter("tensor_scatter_nd_min", "min")
+
+
+def scatter_nd(indices: Any, updates: Any, shape: Any, name: str | None = None) -> Tensor:
+    """Zeros of a shape, with updates added at the places that indices name."""
+    updates = _as_operand(updates)
+    return tensor_scatter_nd_add(zeros(shape, updates.dtype), indices, updates)
+
+
+def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", name: Any = None) -> Tensor:
+    """The elements in order."""
+    out = run(_sort, (_as_operand(values),), (static(axis),))
+    return out if direction == "ASCENDING" else reverse(out, [axis])
+
+
+def _sort(x: Any, axis: int) -> Any:
+    return jnp.sort(x, axis=axis)
+
+
+def argsort(
+    values: Any,
+    axis: int = -1,
+    direction: str = "ASCENDING",
+    stable: bool = False,
+    name: Any = None,
+) -> Tensor:
+    """The indices that put the elements in order, int32."""
+    return run(_argsort, (_as_operand(values),), (static(axis), direction == "DESCENDING"))
+
+
+def _argsort(x: Any, axis: int, descending: bool) -> Any:
+    return jnp.argsort(x, axis=axis, descending=descending, stable=True).astype(np.int32)
+
+
+def top_k(input: Any, k: Any = 1, sorted: bool = True, name: Any = None) -> Any:
+    """The `k` largest along the last axis, and their indices."""
+    return run(_top_k, (_as_operand(input),), (static(k),))
+
+
+def _top_k(x: Any, k: int) -> Any:
+    values, indices = jax.lax.top_k(x, k)
+    return [values, indices.astype(np.int32)]
+
+
+def unique(x: Any, out_idx: Any = dtypes.int32, name: Any = None) -> tuple[Tensor, Tensor]:
+    """The different elements in the order they come, and each element's place among them."""
+    values = _concrete("unique", _as_operand(x))
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    places = np.argsort(order)[inverse.reshape(-1)]
+    return constant(values[first[order]]), cast(constant(places.astype(np.int64)), out_idx)
+
+
+def searchsorted(
+    sorted_sequence: Any, values: Any, side: str = "left", out_type: Any = dtypes.int32
+) -> Tensor:
+    """Where values would go in a sorted sequence."""
+    given = operands("searchsorted", sorted_sequence, values)
+    return cast(run(_searchsorted, given, (side,)), out_type)
+
+
+def _searchsorted(a: Any, v: Any, side: str) -> Any:
+    return jnp.searchsorted(a, v, side=side)
+
+
+def bincount(
+    arr: Any, minlength: Any = None, weights: Any = None, dtype: Any = dtypes.int32
+) -> Tensor:
+    """How often each number occurs."""
+    values = _concrete("math.bincount", _as_operand(arr)).reshape(-1)
+    w = None if weights is None else _concrete("math.bincount", _as_operand(weights)).reshape(-1)
+    counts = np.bincount(values, w, static(minlength) or 0)
+    kind = dtypes.as_dtype(dtype).as_numpy_dtype if w is None else w.dtype
+    return constant(counts.astype(kind))
+
+
+def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = dtypes.bool_) -> Tensor:
+    """True for the first `lengths[i]` places of row `i`."""
+    lengths = _as_operand(lengths)
+    longest = static(reduce_max(lengths) if maxlen is None else maxlen)
+    steps = constant(np.arange(longest).astype(dtypes.as_dtype(lengths.dtype).as_numpy_dtype))
+    return cast(less(steps, expand_dims(lengths, -1)), dtype)
+
+
+def _segment(name: str, fn: Callable) -> Callable:
+    def segment(data: Any, segment_ids: Any, num_segments: Any = None, name: Any = None) -> Tensor:
+        ids = _as_operand(segment_ids)
+        if num_segments is None:
+            num_segments = int(_concrete(f"math.segment_{name}", ids)[-1]) + 1
+        return run(of, (_as_operand(data), ids), (static(num_segments),))
+
+    def of(data: Any, ids: Any, count: int) -> Any:
+        return fn(data, ids, num_segments=count)
+
+    segment.__doc__ = f"The {name} of the rows that have one segment number."
+    return segment
+
+
+def _segment_mean(data: Any, ids: Any, num_segments: int) -> Any:
+    total = jax.ops.segment_sum(data, ids, num_segments)
+    count = jax.ops.segment_sum(jnp.ones_like(data), ids, num_segments)
+    return total / jnp.maximum(count, 1)
+
+
+segment_sum = unsorted_segment_sum = _segment("sum", jax.ops.segment_sum)
+segment_max = unsorted_segment_max = _segment("max", jax.ops.segment_max)
+segment_min = unsorted_segment_min = _segment("min", jax.ops.segment_min)
+segment_prod = unsorted_segment_prod = _segment("prod", jax.ops.segment_prod)
+segment_mean = unsorted_segment_mean = _segment("mean", _segment_mean)

@@ -1,0 +1,201 @@
+"""`tf.ragged`: making ragged tensors, and what functions of tensors do with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from keraslike.tf import dtypes, ops
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.ragged_math import map_flat_values, stack
+from keraslike.tf.ragged_partition import (
+    _count,
+    _ids,
+    _partition,
+    _splits_of_ids,
+    _take,
+)
+from keraslike.tf.ragged_tensor import RaggedTensor
+from keraslike.tf.structure import host
+from keraslike.tf.tensor import Tensor, convert_to_tensor, static
+
+
+def constant(
+    pylist: Any,
+    dtype: Any = None,
+    ragged_rank: int | None = None,
+    inner_shape: Any = None,
+    name: str | None = None,
+    row_splits_dtype: Any = dtypes.int64,
+) -> Any:
+    """A ragged tensor of nested lists; a tensor where there is only one list, or a number.
+
+    Args:
+        dtype: of the elements; as `tf.constant` has it where it is left out.
+        ragged_rank: the number of ragged axes; by default all but the first and those in
+            `inner_shape`.
+        inner_shape: the sizes of the axes within, which are not ragged.
+
+    Raises ValueError where elements are at different depths.
+
+    >>> constant([[1, 2], [], [3]])
+    <tf.RaggedTensor [[1, 2], [], [3]]>
+    """
+    if dtype is None and isinstance(pylist, np.ndarray):
+        dtype = pylist.dtype if pylist.dtype.kind != "O" else None
+    data = _as_lists(pylist)
+    depths = _depths(data, 0)
+    scalars = {depth for is_scalar, depth in depths if is_scalar}
+    deepest = max(depth for _, depth in depths)
+    if len(scalars) > 1 or (scalars and max(scalars) < deepest):
+        raise ValueError(f"All elements must be at one depth. Received: {pylist!r}")
+    rank = max(scalars) if scalars else max(deepest, 1)
+    inner = () if inner_shape is None else tuple(static(inner_shape))
+    if ragged_rank is None:
+        ragged_rank = max(0, rank - 1 - len(inner))
+    if not isinstance(data, list) or ragged_rank == 0:
+        return convert_to_tensor(data, dtype)
+    if ragged_rank >= rank or (inner and ragged_rank + 1 + len(inner) != rank and scalars):
+        raise ValueError(
+            f"Lists of depth {rank} do not have ragged_rank={ragged_rank} and "
+            f"inner_shape={inner_shape}."
+        )
+    splits = []
+    for _ in np.arange(ragged_rank):  # `range` is that of tf.ragged here
+        splits.append(np.cumsum([0, *[len(row) for row in data]]))
+        data = [item for row in data for item in row]
+    if not data:
+        kind = dtypes.float32 if dtype is None else dtypes.as_dtype(dtype)
+        missing = inner or (0,) * (rank - ragged_rank - 1)
+        values = ops.reshape(convert_to_tensor([], kind), (0, *missing))
+    else:
+        values = convert_to_tensor(data, dtype)
+    kind = dtypes.as_dtype(row_splits_dtype).dtype
+    return RaggedTensor.from_nested_row_splits(values, [s.astype(kind) for s in splits])
+
+
+def _as_lists(x: Any) -> Any:
+    if isinstance(x, (np.ndarray, np.generic)):
+        x = x.tolist()
+    return [_as_lists(item) for item in x] if isinstance(x, (list, tuple)) else x
+
+
+def _depths(x: Any, depth: int) -> set[tuple[bool, int]]:
+    """Of each element and each empty list, whether it is an element and how deep it is."""
+    if not isinstance(x, list):
+        return {(True, depth)}
+    return set().union(*[_depths(item, depth + 1) for item in x]) or {(False, depth + 1)}
+
+
+def range(  # noqa: A001
+    starts: Any,
+    limits: Any = None,
+    deltas: Any = 1,
+    dtype: Any = None,
+    name: str | None = None,
+    row_splits_dtype: Any = dtypes.int64,
+) -> RaggedTensor:
+    """A row of numbers from each start (0) up to and without each limit.
+
+    >>> range([3, 0, 2])
+    <tf.RaggedTensor [[0, 1, 2], [], [0, 1]]>
+    """
+    starts, limits = (0, starts) if limits is None else (starts, limits)
+    given = [convert_to_tensor(x) for x in (starts, limits, deltas)]
+    floats = [x.dtype for x in given if x.dtype.is_floating]
+    wide = [x.dtype for x in given if x.dtype is dtypes.int64]
+    kind = dtypes.as_dtype(dtype) if dtype else (*floats, *wide, dtypes.int32)[0]
+    known = [host(x, "The count of numbers", "pass numbers.") for x in given]
+    if any(k.ndim > 1 for k in known):
+        raise InvalidArgumentError("starts, limits and deltas must be vectors or scalars.")
+    rows = np.broadcast_arrays(*np.atleast_1d(*known))
+    if (rows[2] == 0).any():
+        raise InvalidArgumentError(f"deltas must not be 0. Received: {rows[2].tolist()}")
+    parts = [np.arange(a, b, d) for a, b, d in zip(*rows, strict=True)]
+    values = np.concatenate([*parts, np.zeros(0)]).astype(kind.dtype)
+    lengths = np.asarray([len(p) for p in parts], dtypes.as_dtype(row_splits_dtype).dtype)
+    return RaggedTensor.from_row_lengths(values, lengths)
+
+
+def boolean_mask(data: Any, mask: Any, name: str | None = None) -> Any:
+    """The elements, or rows, where the mask holds, each in the row where it was.
+
+    >>> boolean_mask([[1, 2, 3], [4, 5, 6]], [[True, False, True], [False, False, False]])
+    <tf.RaggedTensor [[1, 3], []]>
+    """
+    data = data if isinstance(data, RaggedTensor) else convert_to_tensor(data)
+    mask = mask if isinstance(mask, RaggedTensor) else convert_to_tensor(mask)
+    if len(mask.shape) == 1:
+        keep = host(mask, "The count of rows", "use tf.where(mask, data, 0) there.")
+        if len(keep) != _count(data):
+            raise ValueError(f"A mask of {len(keep)} does not fit {_count(data)} rows.")
+        return _take(data, np.flatnonzero(keep))
+    if not isinstance(mask, RaggedTensor):
+        mask = RaggedTensor.from_tensor(mask)
+    if not isinstance(data, RaggedTensor):
+        data = RaggedTensor.from_tensor(data)
+    splits = data._known("The count of elements")
+    if not np.array_equal(splits, mask._known("The count of elements")):
+        raise InvalidArgumentError(f"The rows of the mask {mask} and of the data {data} differ.")
+    values = boolean_mask(data._values, mask._values)
+    if len(mask.shape) > 2:
+        return data.with_values(values)
+    kept = np.append(0, np.cumsum(np.asarray(mask._values)))
+    return data._make(values, kept[splits].astype(data._kind))
+
+
+def segment_ids_to_row_splits(
+    segment_ids: Any, num_segments: Any = None, out_type: Any = None, name: Any = None
+) -> Tensor:
+    """Where rows end, of the row that each value belongs to."""
+    ids = _partition(segment_ids, "segment_ids")
+    if num_segments is None:
+        known = host(ids, "The count of segments", "give num_segments=.")
+        num_segments = known[-1] + 1 if known.size else 0
+    return _typed(_splits_of_ids(ids, int(static(num_segments))), out_type)
+
+
+def row_splits_to_segment_ids(splits: Any, name: Any = None, out_type: Any = None) -> Tensor:
+    """The row of each value, of where rows end."""
+    splits = _partition(splits, "splits")
+    count = host(splits, "The count of values", "use RaggedTensor.value_rowids().")[-1]
+    return _typed(_ids(splits, int(count)), out_type)
+
+
+def _typed(value: Any, out_type: Any) -> Tensor:
+    kind = value.dtype if out_type is None else out_type
+    return ops.cast(convert_to_tensor(value), kind)
+
+
+def stack_dynamic_partitions(
+    data: Any, partitions: Any, num_partitions: Any, name: str | None = None
+) -> RaggedTensor:
+    """Row `i` holds the elements of which `partitions` says `i`."""
+    data = convert_to_tensor(data)
+    which = host(convert_to_tensor(partitions), "The length of rows", "call it outside.")
+    count = int(static(num_partitions))
+    if (which < 0).any() or (which >= count).any():
+        raise InvalidArgumentError(f"partitions must be in [0, {count}): {which.tolist()}")
+    if tuple(data.shape)[: which.ndim] != which.shape:
+        raise ValueError(f"partitions of shape {which.shape} do not fit shape {data.shape}.")
+    flat = ops.reshape(data, (which.size, *tuple(data.shape)[which.ndim :]))
+    order = np.argsort(which.reshape(-1), kind="stable")
+    values = ops.gather(flat, order)
+    return RaggedTensor.from_value_rowids(values, which.reshape(-1)[order].astype(np.int64), count)
+
+
+__all__ = [
+    "boolean_mask",
+    "constant",
+    "map_flat_values",
+    "range",
+    "row_splits_to_segment_ids",
+    "segment_ids_to_row_splits",
+    "stack",
+    "stack_dynamic_partitions",
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,351 @@
+"""What functions of tensors do with ragged ones: elementwise, reducing, joining."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.tf import dtypes, ops, table
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.ragged_index import get_item
+from keraslike.tf.ragged_partition import _columns, _count, _ids, _joined, _ranges, _summed, _take
+from keraslike.tf.ragged_tensor import OPERATIONS, RaggedTensor
+from keraslike.tf.structure import host, is_traced
+from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, mismatch, run, static
+
+# -- element by element -----------------------------------------------------------------------
+
+
+def map_flat_values(op: Callable, *args: Any, **kwargs: Any) -> Any:
+    """`op` of the elements of the ragged tensors among its arguments, which have the same rows.
+
+    >>> r = RaggedTensor.from_row_lengths([1, 2, 3], [2, 0, 1])
+    >>> map_flat_values(table.square, r)
+    <tf.RaggedTensor [[1, 4], [], [9]]>
+    """
+    given = [a for a in (*args, *kwargs.values()) if isinstance(a, RaggedTensor)]
+    if not given:
+        return op(*args, **kwargs)
+    for other in given[1:]:
+        _check_rows(given[0], other)
+    flat = lambda a: a.flat_values if isinstance(a, RaggedTensor) else a  # noqa: E731
+    out = op(*map(flat, args), **{k: flat(v) for k, v in kwargs.items()})
+    count = given[0].flat_values.shape[0]
+    if not tuple(out.shape)[:1] == (count,):
+        raise ValueError(
+            f"tf.ragged.map_flat_values: the result of op must have {count} rows, as the elements "
+            f"have. Received shape: {tuple(out.shape)}"
+        )
+    return given[0].with_flat_values(out)
+
+
+def _check_rows(a: RaggedTensor, b: RaggedTensor) -> None:
+    if a.ragged_rank != b.ragged_rank:
+        raise InvalidArgumentError(
+            f"Ragged tensors of ragged_rank {a.ragged_rank} and {b.ragged_rank} do not broadcast."
+        )
+    for x, y in zip(a._levels(), b._levels()):
+        if x._splits is y._splits or is_traced(x._splits) or is_traced(y._splits):
+            continue
+        if not np.array_equal(x._splits, y._splits):
+            raise InvalidArgumentError(
+                f"The rows of two ragged tensors end at different places: {x._splits.tolist()} "
+                f"and {y._splits.tolist()}."
+            )
+
+
+def _elementwise(function: Callable, *args: Any, **kwargs: Any) -> Any:
+    pattern = next(a for a in (*args, *kwargs.values()) if isinstance(a, RaggedTensor))
+    kwargs.pop("name", None)
+    spread = lambda a: a if isinstance(a, RaggedTensor) else _spread(pattern, a)  # noqa: E731
+    return map_flat_values(
+        function, *map(spread, args), **{k: spread(v) for k, v in kwargs.items()}
+    )
+
+
+def _spread(pattern: RaggedTensor, x: Any) -> Any:
+    """Of a dense tensor that broadcasts to a ragged one's shape, what each element meets."""
+    if x is None or isinstance(x, (int, float, str, bytes, dtypes.DType, type, np.generic)):
+        return x
+    x = convert_to_tensor(x, dtype_hint=pattern.dtype)
+    if not x.ndim:
+        return x
+    rank = len(pattern.shape)
+    if x.ndim > rank:
+        raise InvalidArgumentError(f"Shape {x.shape} does not broadcast to {pattern.shape}.")
+    sizes = (1,) * (rank - x.ndim) + tuple(x.shape)
+    places = []
+    for n, level, place in zip(sizes, [None, *pattern._levels()], pattern._coordinates()):
+        if n != 1 and level is None and n != pattern._rows:
+            raise InvalidArgumentError(f"Shape {x.shape} does not broadcast to {pattern.shape}.")
+        if n != 1 and level is not None:
+            lengths = np.diff(level._known("Whether rows are as long as the other's"))
+            if (lengths != n).any():
+                raise InvalidArgumentError(
+                    f"Rows of lengths {lengths.tolist()} do not broadcast with shape {x.shape}."
+                )
+        places.append(place if n != 1 else place * 0)
+    x = ops.reshape(x, sizes)
+    if x.dtype is dtypes.string:
+        return Tensor(x._value[tuple(places)])
+    return run(_pick, (x, *places))
+
+
+def _pick(x: Any, *places: Any) -> Any:
+    return x[places]
+
+
+# -- reductions ---------------------------------------------------------------------------------
+
+_SEGMENTS = {
+    "reduce_sum": jax.ops.segment_sum,
+    "reduce_prod": jax.ops.segment_prod,
+    "reduce_max": jax.ops.segment_max,
+    "reduce_min": jax.ops.segment_min,
+    "reduce_any": jax.ops.segment_max,
+    "reduce_all": jax.ops.segment_min,
+}
+
+
+def _segment(values: Any, ids: Any, count: int, name: str) -> Any:
+    bools = values.dtype.kind == "b"
+    out = _SEGMENTS[name](values.astype(np.int8) if bools else values, ids, count)
+    if name in ("reduce_max", "reduce_min") and jnp.issubdtype(values.dtype, jnp.floating):
+        limits = jnp.finfo(values.dtype)  # of an empty row
+        found = jax.ops.segment_sum(jnp.ones(values.shape[0], np.int32), ids, count)
+        empty = (found == 0).reshape(-1, *(1,) * (values.ndim - 1))
+        return jnp.where(empty, limits.min if name == "reduce_max" else limits.max, out)
+    return out > 0 if bools else out
+
+
+def _aggregate(name: str, values: Any, ids: Any, count: int) -> Any:
+    """The reduction of all rows of `values` that have one number, element by element."""
+    if not isinstance(values, RaggedTensor):
+        return run(_segment, (values, convert_to_tensor(ids)), (count, name))
+    splits = values._known("The length of rows")
+    ids = host(ids, "The length of rows", "call it outside.")
+    longest = np.zeros(count, values._kind)
+    np.maximum.at(longest, ids, np.diff(splits))
+    out = _summed(longest)
+    n = _count(values._values)
+    inner = out[ids][_ids(splits, n)] + _columns(splits, n)
+    return values._make(_aggregate(name, values._values, inner, int(out[-1])), out)
+
+
+def _reduce(name: str, function: Callable, x: Any, axis: Any, keepdims: Any) -> Any:
+    if not isinstance(x, RaggedTensor):
+        return function(x, axis=axis, keepdims=bool(keepdims))
+    rank = len(x.shape)
+    axes = [x._axis(a) for a in (range(rank) if axis is None else np.atleast_1d(static(axis)))]
+    if name in _COMPOSED:
+        return _COMPOSED[name](x, axis, keepdims)
+    if len(set(axes)) == rank and not keepdims:
+        return function(x.flat_values)
+    out: Any = x
+    for a in sorted(set(axes), reverse=True):
+        out = _reduce_axis(name, function, out, a)
+        if keepdims:
+            out = _expand_dims(ops.expand_dims, out, a)
+    return out
+
+
+def _reduce_axis(name: str, function: Callable, x: Any, axis: int) -> Any:
+    if not isinstance(x, RaggedTensor):
+        return function(x, axis=axis)
+    values = x._values
+    if axis > 1:
+        return x.with_values(_reduce_axis(name, function, values, axis - 1))
+    if axis == 1:
+        return _aggregate(name, values, _ids(x._splits, _count(values)), x._rows)
+    longest = x._bounds(f"The size that tf.{name}(axis=0) gives", "use to_tensor(shape=...).")[1]
+    return _aggregate(name, values, _columns(x._splits, _count(values)), longest)
+
+
+def _mean(x: Any, axis: Any, keepdims: Any) -> Any:
+    total = _reduce("reduce_sum", table.reduce_sum, x, axis, keepdims)
+    ones = x.with_flat_values(table.ones_like(x.flat_values))
+    return total / _reduce("reduce_sum", table.reduce_sum, ones, axis, keepdims)
+
+
+def _variance(x: Any, axis: Any, keepdims: Any) -> Any:
+    mean = _mean(x, axis, keepdims)
+    return _mean(x * x, axis, keepdims) - mean * mean
+
+
+def _std(x: Any, axis: Any, keepdims: Any) -> Any:
+    return table.sqrt(_variance(x, axis, keepdims))
+
+
+def _logsumexp(x: Any, axis: Any, keepdims: Any) -> Any:
+    return table.log(_reduce("reduce_sum", table.reduce_sum, table.exp(x), axis, keepdims))
+
+
+_COMPOSED = {
+    "reduce_mean": _mean,
+    "reduce_variance": _variance,
+    "reduce_std": _std,
+    "reduce_logsumexp": _logsumexp,
+}
+
+
+def _reduction(name: str) -> Callable:
+    def reduce(
+        function: Callable, input_tensor: Any, axis: Any = None, keepdims: Any = False
+    ) -> Any:
+        return _reduce(name, function, input_tensor, axis, keepdims)
+
+    return reduce
+
+
+# -- joining and rearranging --------------------------------------------------------------------
+
+
+def concat(values: Any, axis: Any, name: str | None = None) -> Any:
+    """Ragged and dense tensors end to end along an axis."""
+    given = [v if isinstance(v, RaggedTensor) else convert_to_tensor(v) for v in values]
+    ragged = next((v for v in given if isinstance(v, RaggedTensor)), None)
+    rank = len(given[0].shape) if ragged is None else len(ragged.shape)
+    axis = static(axis)
+    if not -rank <= axis < rank:
+        raise ValueError(f"axis={axis} is out of bounds: expected {-rank} <= axis < {rank}")
+    for i, v in enumerate(given):
+        if len(v.shape) != rank:
+            raise ValueError(f"All must be of rank {rank}; at position {i}: shape {v.shape}")
+        if v.dtype is not given[0].dtype:
+            raise InvalidArgumentError(mismatch("concat", given[0].dtype, v.dtype, i))
+    return _concat(given, axis % rank)
+
+
+def _concat(given: Sequence[Any], axis: int) -> Any:
+    if len(given) == 1:
+        return given[0]
+    if axis > 0 and len({_count(v) for v in given}) > 1:
+        raise InvalidArgumentError(f"Row counts differ: {[_count(v) for v in given]}")
+    ranks = [v.ragged_rank for v in given if isinstance(v, RaggedTensor)]
+    sizes = {tuple(v.shape)[:axis] + tuple(v.shape)[axis + 1 :] for v in given}
+    if not ranks and len(sizes) == 1:
+        return ops.concat(given, axis)
+    wanted = max([*ranks, axis, 1])
+    given = [_with_rank(v, wanted) for v in given]
+    if axis > 1:
+        for other in given[1:]:
+            if not np.array_equal(other._known("concat"), given[0]._known("concat")):
+                raise InvalidArgumentError("The rows of the tensors are not of one length.")
+        return given[0].with_values(_concat([v._values for v in given], axis - 1))
+    values, kind = _concat([v._values for v in given], 0), given[0]._kind
+    if axis == 0:
+        lengths = _joined(*[v._splits[1:] - v._splits[:-1] for v in given])
+        return given[0]._make(values, _summed(lengths), None, kind)
+    splits = np.stack([v._known("The order of values") for v in given], -1)
+    starts = splits[:-1] + np.append(0, np.cumsum([_count(v._values) for v in given])[:-1])
+    lengths = np.diff(splits, axis=0)
+    order = _ranges(starts.reshape(-1), lengths.reshape(-1))
+    return given[0]._make(_take(values, order), _summed(lengths.sum(-1)), None, kind)
+
+
+def _with_rank(x: Any, ragged_rank: int) -> RaggedTensor:
+    if not isinstance(x, RaggedTensor):
+        return RaggedTensor.from_tensor(x, ragged_rank=ragged_rank)
+    if x.ragged_rank < ragged_rank:
+        return x.with_values(_with_rank(x._values, ragged_rank - 1))
+    return x
+
+
+def stack(values: Any, axis: Any = 0, name: str | None = None) -> Any:
+    """Ragged and dense tensors of one rank, whose sizes may differ, along a new axis.
+
+    >>> stack([constant([1, 2]), constant([3])])
+    <tf.RaggedTensor [[1, 2], [3]]>
+    """
+    given = [v if isinstance(v, RaggedTensor) else convert_to_tensor(v) for v in values]
+    if not given:
+        raise ValueError("Expected one tensor at least, received none.")
+    rank, axis = len(given[0].shape) + 1, static(axis)
+    if not -rank <= axis < rank:
+        raise ValueError(f"axis={axis} is out of bounds: expected {-rank} <= axis < {rank}")
+    if rank == 1:
+        return ops.stack(given)
+    axis = axis % rank
+    out = concat([_expand_dims(ops.expand_dims, v, axis) for v in given], axis)
+    if isinstance(out, RaggedTensor) or rank < 2:
+        return out
+    return RaggedTensor.from_tensor(out, ragged_rank=rank - 1)
+
+
+def _expand_dims(function: Callable, input: Any, axis: Any, name: Any = None) -> Any:
+    rank = len(input.shape) + 1
+    axis = static(axis)
+    if not -rank <= axis < rank:
+        raise ValueError(f"axis={axis} is out of bounds: expected {-rank} <= axis < {rank}")
+    axis %= rank
+    if not isinstance(input, RaggedTensor):
+        return ops.expand_dims(input, axis)
+    if axis == 0:
+        return RaggedTensor.from_uniform_row_length(input, input._rows, 1)
+    if axis == 1:
+        return RaggedTensor.from_uniform_row_length(input, 1, input._rows)
+    return input.with_values(_expand_dims(function, input._values, axis - 1))
+
+
+def _gather(function: Callable, params: Any, indices: Any, *args: Any, **kwargs: Any) -> Any:
+    if not isinstance(params, RaggedTensor):
+        return _elementwise(lambda i: function(params, i, *args, **kwargs), indices)
+    if isinstance(indices, RaggedTensor):
+        return indices.with_flat_values(_gather(function, params, indices.flat_values))
+    rows = host(convert_to_tensor(indices), "The count of values", "call it outside.")
+    if (rows < 0).any() or (rows >= params._rows).any():
+        raise InvalidArgumentError(f"Rows are 0 to {params._rows - 1}. Received: {rows.tolist()}")
+    out: Any = _take(params, rows.reshape(-1))
+    if not rows.ndim:
+        return out[0]
+    for size in rows.shape[:0:-1]:
+        out = RaggedTensor.from_uniform_row_length(out, size)
+    return out
+
+
+def _where(
+    function: Callable, condition: Any, x: Any = None, y: Any = None, name: Any = None
+) -> Any:
+    if x is None and y is None:
+        found = ops.where(condition.flat_values)
+        return ops.gather(condition.to_sparse().indices, np.asarray(found)[:, 0])
+    return _elementwise(function, condition, x, y)
+
+
+def _size(function: Callable, input: Any, out_type: Any = dtypes.int32, name: Any = None) -> Any:
+    return function(input.flat_values, out_type)
+
+
+def _rank(function: Callable, input: Any, name: Any = None) -> Any:
+    return constant(len(input.shape))
+
+
+_ELEMENTWISE = [
+    entry.partition("=")[0]
+    for kind, names in table._TABLE.items()
+    if kind.startswith("x")
+    for entry in names.split()
+]
+_ELEMENTWISE += [
+    *("cast", "saturate_cast", "truediv", "squared_difference", "xlogy", "xdivy", "lgamma"),
+    *("multiply_no_nan", "digamma", "one_hot", "clip_by_value", "stop_gradient", "identity"),
+    *("bitwise.bitwise_and", "bitwise.bitwise_or", "bitwise.bitwise_xor"),
+    *[f"nn.{n}" for n in ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softsign")],
+]
+
+OPERATIONS.update(dict.fromkeys(_ELEMENTWISE, _elementwise))
+OPERATIONS.update({name: _reduction(name) for name in (*_SEGMENTS, *_COMPOSED)})
+OPERATIONS.update(
+    concat=lambda function, *args, **kwargs: concat(*args, **kwargs),
+    stack=lambda function, *args, **kwargs: stack(*args, **kwargs),
+    expand_dims=_expand_dims,
+    gather=_gather,
+    where=_where,
+    size=_size,
+    rank=_rank,
+    get_item=lambda function, x, key: get_item(x, key),
+)

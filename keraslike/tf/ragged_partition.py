@@ -1,0 +1,278 @@
+"""How rows are partitioned: splits, and ragged tensors made of them in all other ways.
+
+Splits are numpy arrays, or tracers while a function is traced that was given them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.tf import dtypes, ops
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.sparse_tensor import _sparse
+from keraslike.tf.structure import Structure, host
+from keraslike.tf.tensor import WIDE, convert_to_tensor, static
+
+
+class Partitioned(Structure):
+    """`values` in rows that end where `splits` say."""
+
+    __slots__ = ("_values", "_splits", "_uniform", "_kind")
+
+    @classmethod
+    def _make(cls, values: Any, splits: Any, uniform: int | None = None, kind: Any = None) -> Self:
+        made = object.__new__(cls)
+        made._values, made._uniform = values, uniform
+        made._kind = np.dtype(splits.dtype if kind is None else kind)
+        traced = isinstance(splits, jax.core.Tracer)
+        made._splits = splits if traced else np.asarray(splits, made._kind)
+        return made
+
+    @property
+    def _rows(self) -> int:
+        return self._splits.shape[0] - 1
+
+    def _known(self, what: str, instead: str = "call it outside.") -> np.ndarray:
+        return host(self._splits, what, instead)
+
+    @classmethod
+    def from_row_splits(
+        cls, values: Any, row_splits: Any, name: Any = None, validate: bool = True
+    ) -> Self:
+        """Row `i` is `values[row_splits[i] : row_splits[i + 1]]`."""
+        values, splits = _elements(values), _partition(row_splits, "row_splits")
+        if not splits.shape[0]:
+            raise ValueError("row_splits must hold one number at least.")
+        if validate and isinstance(splits, np.ndarray):
+            count = _count(values)
+            if splits[0] != 0 or (np.diff(splits) < 0).any() or splits[-1] != count:
+                raise InvalidArgumentError(
+                    f"Row splits go from 0 to the {count} values and never fall. "
+                    f"Received: {splits.tolist()}"
+                )
+        return cls._make(values, splits)
+
+    @classmethod
+    def from_row_lengths(
+        cls, values: Any, row_lengths: Any, name: Any = None, validate: bool = True
+    ) -> Self:
+        """Row `i` has the next `row_lengths[i]` values."""
+        lengths = _partition(row_lengths, "row_lengths")
+        if validate and isinstance(lengths, np.ndarray) and (lengths < 0).any():
+            raise InvalidArgumentError(f"Lengths must not be negative: {lengths.tolist()}")
+        return cls.from_row_splits(values, _summed(lengths), validate=validate)
+
+    @classmethod
+    def from_row_starts(
+        cls, values: Any, row_starts: Any, name: Any = None, validate: bool = True
+    ) -> Self:
+        """Row `i` begins at `row_starts[i]`."""
+        values, starts = _elements(values), _partition(row_starts, "row_starts")
+        return cls.from_row_splits(values, _joined(starts, [_count(values)]), validate=validate)
+
+    @classmethod
+    def from_row_limits(
+        cls, values: Any, row_limits: Any, name: Any = None, validate: bool = True
+    ) -> Self:
+        """Row `i` ends before `row_limits[i]`."""
+        limits = _partition(row_limits, "row_limits")
+        return cls.from_row_splits(values, _joined([0], limits), validate=validate)
+
+    @classmethod
+    def from_value_rowids(
+        cls,
+        values: Any,
+        value_rowids: Any,
+        nrows: Any = None,
+        name: Any = None,
+        validate: bool = True,
+    ) -> Self:
+        """Value `i` belongs to row `value_rowids[i]`; there are `nrows` of them."""
+        values, rows = _elements(values), _partition(value_rowids, "value_rowids")
+        if rows.shape[0] != _count(values):
+            raise ValueError(f"{_count(values)} values have {rows.shape[0]} value_rowids.")
+        if isinstance(rows, np.ndarray) and validate and (np.diff(rows) < 0).any():
+            raise InvalidArgumentError(f"value_rowids must never fall: {rows.tolist()}")
+        if nrows is None:
+            known = host(rows, "The count of rows", "give nrows=.")
+            nrows = known[-1] + 1 if known.size else 0
+        count = int(static(nrows))
+        if isinstance(rows, np.ndarray) and rows.size and rows[-1] >= count:
+            raise ValueError(f"nrows={count} must be above all value_rowids: {rows.tolist()}")
+        return cls._make(values, _splits_of_ids(rows, count))
+
+    @classmethod
+    def from_uniform_row_length(
+        cls,
+        values: Any,
+        uniform_row_length: Any,
+        nrows: Any = None,
+        validate: bool = True,
+        name: Any = None,
+    ) -> Self:
+        """All rows have so many values."""
+        values, length = _elements(values), int(static(uniform_row_length))
+        total = _count(values)
+        rows = (total // length if length else 0) if nrows is None else int(static(nrows))
+        if rows * length != total:
+            raise ValueError(
+                f"{rows} rows of uniform_row_length={length} do not take {total} values."
+            )
+        return cls._make(values, np.arange(rows + 1, dtype=np.int64) * length, length)
+
+    @classmethod
+    def from_nested_row_splits(
+        cls, flat_values: Any, nested_row_splits: Sequence, name: Any = None, validate: bool = True
+    ) -> Any:
+        """From the splits of each ragged axis, the outermost first."""
+        return _nested(cls.from_row_splits, flat_values, nested_row_splits, validate)
+
+    @classmethod
+    def from_nested_row_lengths(
+        cls, flat_values: Any, nested_row_lengths: Sequence, name: Any = None, validate: bool = True
+    ) -> Any:
+        """From the lengths of each ragged axis, the outermost first."""
+        return _nested(cls.from_row_lengths, flat_values, nested_row_lengths, validate)
+
+    @classmethod
+    def from_tensor(
+        cls,
+        tensor: Any,
+        lengths: Any = None,
+        padding: Any = None,
+        ragged_rank: int = 1,
+        name: Any = None,
+        row_splits_dtype: Any = dtypes.int64,
+    ) -> Self:
+        """The rows of a dense tensor.
+
+        Args:
+            lengths: keep so many elements of each row.
+            padding: leave out elements of this value at the end of each row.
+            ragged_rank: the number of axes to be ragged.
+        """
+        tensor = convert_to_tensor(tensor)
+        sizes, k = tuple(tensor.shape), ragged_rank
+        if not 0 < k < len(sizes) or (lengths is not None and padding is not None):
+            raise ValueError(
+                f"Expected 0 < ragged_rank < {len(sizes)}, and either lengths or padding. "
+                f"Received: ragged_rank={k}, lengths={lengths}, padding={padding}"
+            )
+        rows, longest = int(np.prod(sizes[:k])), sizes[k]
+        out: Any = cls.from_uniform_row_length(
+            ops.reshape(tensor, (rows * longest, *sizes[k + 1 :])), longest, rows
+        )
+        if padding is not None:
+            values = host(tensor, "The length of rows", "give lengths=.").reshape(rows, longest, -1)
+            other = (values != convert_to_tensor(padding, tensor.dtype).numpy()).any(-1)
+            lengths = (other * np.arange(1, longest + 1)).max(1, initial=0)
+        if lengths is not None:
+            known = np.minimum(host(lengths, "The count of values", "call it outside."), longest)
+            starts = np.arange(rows) * longest
+            out = cls._make(_take(out._values, _ranges(starts, known)), _summed(known))
+        for size in sizes[k - 1 : 0 : -1]:
+            out = cls.from_uniform_row_length(out, size, out._rows // size if size else 0)
+        return out.with_row_splits_dtype(row_splits_dtype)
+
+    @classmethod
+    def from_sparse(
+        cls, st_input: Any, name: Any = None, row_splits_dtype: Any = dtypes.int64
+    ) -> Self:
+        """Of a sparse matrix whose rows have their values at their beginning."""
+        s = _sparse(st_input)
+        if len(s.shape) != 2:
+            raise ValueError(f"Expected a sparse matrix, received shape {s.shape}.")
+        places = host(s.indices, "The form of a ragged tensor", "call it outside.")
+        rows, columns = places.T
+        out = cls.from_value_rowids(s.values, rows, s.shape[0])
+        if not np.array_equal(_columns(out._known("from_sparse"), len(rows)), columns):
+            raise InvalidArgumentError(
+                "A ragged tensor has no holes: values must stand at the beginning of their rows. "
+                f"Received indices: {places.tolist()}"
+            )
+        return out.with_row_splits_dtype(row_splits_dtype)
+
+
+def _elements(values: Any) -> Any:
+    if isinstance(values, Partitioned):
+        return values
+    values = convert_to_tensor(values)
+    if not values.ndim:
+        raise InvalidArgumentError("The values of a ragged tensor are a vector at least.")
+    return values
+
+
+def _count(values: Any) -> int:
+    return values._rows if isinstance(values, Partitioned) else values.shape[0]
+
+
+def _partition(x: Any, name: str) -> Any:
+    tensor = convert_to_tensor(x, dtype_hint=None if hasattr(x, "dtype") else dtypes.int64)
+    if tensor.dtype not in (dtypes.int32, dtypes.int64) or tensor.ndim != 1:
+        raise ValueError(
+            f"{name} must be a vector of int32 or int64. "
+            f"Received: shape {tuple(tensor.shape)}, dtype {tensor.dtype.name}"
+        )
+    value = tensor._value
+    return value if isinstance(value, jax.core.Tracer) else np.asarray(value)
+
+
+def _nested(make: Callable, flat: Any, partitions: Sequence, validate: bool) -> Any:
+    for partition in reversed(list(partitions)):
+        flat = make(flat, partition, validate=validate)
+    return flat
+
+
+def _joined(*parts: Any) -> Any:
+    traced = any(isinstance(p, jax.core.Tracer) for p in parts)
+    kind = next(p.dtype for p in parts if not isinstance(p, list))
+    with WIDE(True):
+        xp: Any = jnp if traced else np
+        return xp.concatenate([xp.asarray(p, kind) for p in parts])
+
+
+def _summed(lengths: Any) -> Any:
+    with WIDE(True):
+        xp = jnp if isinstance(lengths, jax.core.Tracer) else np
+        return _joined([0], xp.cumsum(lengths, dtype=lengths.dtype))
+
+
+def _splits_of_ids(rows: Any, count: int) -> Any:
+    with WIDE(True):
+        xp: Any = jnp if isinstance(rows, jax.core.Tracer) else np
+        return xp.searchsorted(rows, np.arange(count + 1, dtype=rows.dtype)).astype(rows.dtype)
+
+
+def _ids(splits: Any, count: int) -> Any:
+    """The row of each of `count` values."""
+    with WIDE(True):
+        xp: Any = jnp if isinstance(splits, jax.core.Tracer) else np
+        steps = np.arange(count, dtype=splits.dtype)
+        return xp.searchsorted(splits[1:], steps, side="right").astype(splits.dtype)
+
+
+def _columns(splits: Any, count: int) -> Any:
+    """The place of each of `count` values in its row."""
+    with WIDE(True):
+        return np.arange(count, dtype=splits.dtype) - splits[_ids(splits, count)]
+
+
+def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The numbers from each start on, end to end."""
+    before = np.cumsum(lengths) - lengths
+    return np.arange(lengths.sum()) + np.repeat(starts - before, lengths)
+
+
+def _take(x: Any, rows: np.ndarray) -> Any:
+    """The rows at several indices."""
+    if not isinstance(x, Partitioned):
+        return ops.gather(x, rows)
+    splits = x._known("A choice of rows")
+    lengths = np.diff(splits)[rows]
+    values = _take(x._values, _ranges(splits[:-1][rows], lengths))
+    return x._make(values, _summed(lengths), x._uniform, x._kind)

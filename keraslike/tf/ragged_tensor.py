@@ -1,0 +1,329 @@
+"""`tf.RaggedTensor`: lists of lists of different lengths, as their elements and where rows end.
+
+Where rows end ("splits") is kept on the host. While a function is traced it may be traced too, as
+long as the count of elements does not depend on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.tf import dtypes, ops
+from keraslike.tf.dtypes import TensorShape
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.operators import give_operators
+from keraslike.tf.ragged_partition import Partitioned, _columns, _count, _elements, _ids
+from keraslike.tf.sparse_tensor import SparseTensor
+from keraslike.tf.structure import NotDense
+from keraslike.tf.tensor import WIDE, Tensor, constant, convert_to_tensor, run, static
+
+OPERATIONS: dict[str, Callable] = {}  # what functions of tensors do with a ragged one
+
+
+class RaggedTensor(Partitioned):
+    """Row `i` is `values[row_splits[i] : row_splits[i + 1]]`; `values` may be ragged itself.
+
+    Made by `tf.ragged.constant` and the `from_...` methods. A pytree of elements and splits.
+
+    >>> r = RaggedTensor.from_row_splits([1, 2, 3], [0, 2, 2, 3])
+    >>> r, r[0], r.to_tensor(default_value=-1).numpy().tolist()
+    (<tf.RaggedTensor [[1, 2], [], [3]]>,
+     <tf.Tensor: shape=(2,), dtype=int32, numpy=array([1, 2], dtype=int32)>,
+     [[1, 2], [-1, -1], [3, -1]])
+    """
+
+    __slots__ = ()
+
+    def __init__(self, *_: Any, **__: Any):
+        raise ValueError(
+            "Ragged tensors are made by tf.ragged.constant() and by methods of the class such as "
+            "RaggedTensor.from_row_splits()."
+        )
+
+    # -- what it is -----------------------------------------------------------------------------
+
+    @property
+    def values(self) -> Any:
+        """The rows end to end: a tensor, or a ragged one of one rank less."""
+        return self._values
+
+    @property
+    def flat_values(self) -> Tensor:
+        inner = self._values
+        return inner.flat_values if isinstance(inner, RaggedTensor) else inner
+
+    @property
+    def dtype(self) -> dtypes.DType:
+        return self.flat_values.dtype
+
+    @property
+    def shape(self) -> TensorShape:
+        return TensorShape((self._rows, self._uniform, *tuple(self._values.shape)[1:]))
+
+    def get_shape(self) -> TensorShape:
+        return self.shape
+
+    @property
+    def ragged_rank(self) -> int:
+        """The number of axes that are partitioned into rows."""
+        inner = self._values
+        return 1 + (inner.ragged_rank if isinstance(inner, RaggedTensor) else 0)
+
+    @property
+    def row_splits(self) -> Tensor:
+        return self._public(self._splits)
+
+    @property
+    def uniform_row_length(self) -> Tensor | None:
+        return None if self._uniform is None else self._public(np.asarray(self._uniform))
+
+    @property
+    def nested_row_splits(self) -> tuple[Tensor, ...]:
+        return tuple(level.row_splits for level in self._levels())
+
+    def nested_row_lengths(self, name: Any = None) -> tuple[Tensor, ...]:
+        return tuple(level.row_lengths() for level in self._levels())
+
+    def nested_value_rowids(self, name: Any = None) -> tuple[Tensor, ...]:
+        return tuple(level.value_rowids() for level in self._levels())
+
+    def nrows(self, out_type: Any = None, name: Any = None) -> Tensor:
+        """The number of rows."""
+        kind = self._kind if out_type is None else dtypes.as_dtype(out_type).dtype
+        return constant(np.asarray(self._rows, kind))
+
+    def row_lengths(self, axis: Any = 1, name: Any = None) -> Any:
+        """The number of elements of each row; along an inner axis a ragged tensor of them."""
+        axis = self._axis(axis)
+        if axis == 0:
+            return self.nrows()
+        if axis > 1:
+            return self.with_values(_inner_lengths(self._values, axis - 1, self._kind))
+        return self._public(self._splits[1:] - self._splits[:-1])
+
+    def row_starts(self, name: Any = None) -> Tensor:
+        return self._public(self._splits[:-1])
+
+    def row_limits(self, name: Any = None) -> Tensor:
+        return self._public(self._splits[1:])
+
+    def value_rowids(self, name: Any = None) -> Tensor:
+        """The row of each value."""
+        return self._public(_ids(self._splits, _count(self._values)))
+
+    def bounding_shape(self, axis: Any = None, name: Any = None, out_type: Any = None) -> Tensor:
+        """The sizes of the smallest dense tensor that holds all rows."""
+        kind = self._kind if out_type is None else dtypes.as_dtype(out_type).dtype
+        sizes = np.asarray(self._bounds("RaggedTensor.bounding_shape"), kind)
+        return constant(sizes if axis is None else sizes[static(axis)])
+
+    # -- as something else ------------------------------------------------------------------------
+
+    def numpy(self) -> np.ndarray:
+        """A numpy array, of arrays where rows are of different lengths."""
+        splits, inner = self._known("RaggedTensor.numpy"), self._values
+        values = inner.numpy() if isinstance(inner, RaggedTensor) else np.asarray(inner)
+        rows = [values[a:b] for a, b in zip(splits[:-1], splits[1:], strict=True)]
+        if not rows:
+            return np.zeros((0, 0, *values.shape[1:]), values.dtype)
+        if len({len(row) for row in rows}) == 1:
+            return np.stack(rows)
+        out = np.empty(len(rows), object)
+        for i, row in enumerate(rows):
+            out[i] = row
+        return out
+
+    def to_list(self) -> list:
+        """Nested lists of Python values."""
+        splits, inner = self._known("RaggedTensor.to_list"), self._values
+        ragged = isinstance(inner, RaggedTensor)
+        values = inner.to_list() if ragged else np.asarray(inner).tolist()
+        return [values[a:b] for a, b in zip(splits[:-1], splits[1:], strict=True)]
+
+    def to_tensor(self, default_value: Any = None, name: Any = None, shape: Any = None) -> Tensor:
+        """A dense tensor, with `default_value` (0) where a row is too short.
+
+        Args:
+            shape: sizes of the result, `None` where the longest row decides; longer rows are cut.
+                While a function is traced it must be given.
+        """
+        flat, rank = self.flat_values, self.ragged_rank + 1
+        inner = tuple(flat.shape)[1:]
+        given = (None,) * rank if shape is None else tuple(static(shape))
+        if shape is not None and len(given) != rank + len(inner):
+            raise InvalidArgumentError(f"shape={given} is not of rank {rank + len(inner)}.")
+        sizes = list(given[:rank])
+        sizes[0] = self._rows if sizes[0] is None else sizes[0]
+        if None in sizes:
+            bounds = self._bounds("The size that the longest row has", "give shape=.")
+            sizes = [b if n is None else n for n, b in zip(sizes, bounds)]
+        places = self._coordinates()
+        if flat.dtype is dtypes.string:
+            text = np.full((*sizes, *inner), b"", object)
+            if default_value is not None:
+                text[...] = convert_to_tensor(default_value, flat.dtype).numpy()
+            fits = (np.stack(places, -1) < np.asarray(sizes)).all(-1)
+            text[tuple(p[fits] for p in places)] = np.asarray(flat)[fits]
+            return Tensor(text)
+        filler = np.zeros((), flat.dtype.dtype) if default_value is None else default_value
+        parts = (flat, convert_to_tensor(filler, flat.dtype), *places)
+        return run(_place, parts, ((*sizes, *inner),))
+
+    def to_sparse(self, name: Any = None) -> SparseTensor:
+        """The same elements at the same places of a sparse tensor."""
+        sizes, flat = self._bounds("RaggedTensor.to_sparse"), self.flat_values
+        inner = tuple(flat.shape)[1:]
+        outer = np.repeat(np.stack(self._coordinates(), -1), int(np.prod(inner)), axis=0)
+        steps = np.moveaxis(np.indices(inner), 0, -1).reshape(int(np.prod(inner)), len(inner))
+        within = np.tile(steps, (flat.shape[0], 1))
+        places = np.concatenate([outer, within], -1).astype(np.int64)
+        return SparseTensor(places, ops.reshape(flat, [-1]), sizes)
+
+    # -- with other parts -------------------------------------------------------------------------
+
+    def with_values(self, new_values: Any) -> RaggedTensor:
+        """The same partition of other values, as many of them."""
+        values = _elements(new_values)
+        if _count(values) != _count(self._values):
+            raise ValueError(f"Expected {_count(self._values)} values, received {_count(values)}.")
+        return self._make(values, self._splits, self._uniform, self._kind)
+
+    def with_flat_values(self, new_values: Any) -> RaggedTensor:
+        """The same partitions of other elements."""
+        inner = self._values
+        if isinstance(inner, RaggedTensor):
+            return self.with_values(inner.with_flat_values(new_values))
+        return self.with_values(new_values)
+
+    def with_row_splits_dtype(self, dtype: Any) -> RaggedTensor:
+        """The same with splits of int32 or int64."""
+        inner = self._values
+        if isinstance(inner, RaggedTensor):
+            inner = inner.with_row_splits_dtype(dtype)
+        return self._make(inner, self._splits, self._uniform, dtypes.as_dtype(dtype).dtype)
+
+    def merge_dims(self, outer_axis: Any, inner_axis: Any) -> Any:
+        """The axes from `outer_axis` to `inner_axis` as one."""
+        outer, inner = self._axis(outer_axis), self._axis(inner_axis)
+        if outer > inner:
+            raise ValueError(f"outer_axis={outer} must not be after inner_axis={inner}.")
+        return _merged(self, outer, inner)
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _levels(self) -> Iterator[RaggedTensor]:
+        level: Any = self
+        while isinstance(level, RaggedTensor):
+            yield level
+            level = level._values
+
+    def _axis(self, axis: Any) -> int:
+        axis, rank = static(axis), len(self.shape)
+        if not -rank <= axis < rank:
+            raise ValueError(f"axis={axis} is out of bounds: expected {-rank} <= axis < {rank}")
+        return axis % rank
+
+    def _public(self, splits: Any) -> Tensor:
+        if isinstance(splits, jax.core.Tracer):
+            return ops.cast(Tensor(splits), self._kind)
+        return constant(np.asarray(splits, self._kind))
+
+    def _bounds(self, what: str, instead: str = "call it outside.") -> list[int]:
+        longest = [int(np.diff(r._known(what, instead)).max(initial=0)) for r in self._levels()]
+        return [self._rows, *longest, *tuple(self.flat_values.shape)[1:]]
+
+    def _coordinates(self) -> list[Any]:
+        """Of each element its index along every axis up to the last ragged one."""
+        levels = list(self._levels())
+        row: Any = None
+        out: list[Any] = []
+        for level in reversed(levels):
+            count, splits = _count(level._values), level._splits
+            with WIDE(True):
+                ids, columns = _ids(splits, count), _columns(splits, count)
+                out.insert(0, columns if row is None else columns[row])
+                row = ids if row is None else ids[row]
+        return [row, *out]
+
+    def _operate(self, name: str, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+        if name not in OPERATIONS:
+            raise NotDense(self)
+        return OPERATIONS[name](function, *args, **kwargs)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(self._rows))
+
+    def __bool__(self) -> bool:
+        raise TypeError("A RaggedTensor has no truth value.")
+
+    def __repr__(self) -> str:
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(self)):
+            return f"<tf.RaggedTensor: shape={self.shape}, dtype={self.dtype.name}, no values yet>"
+        with np.printoptions(formatter={"all": _shown}):
+            return f"<tf.RaggedTensor {_shown(self.numpy())}>"
+
+    def __reduce__(self) -> Any:
+        return RaggedTensor._make, (
+            self._values,
+            np.asarray(self._splits),
+            self._uniform,
+            self._kind,
+        )
+
+
+give_operators(RaggedTensor)
+
+
+def _shown(x: Any) -> str:
+    if not isinstance(x, np.ndarray):
+        return str(x)
+    return np.array2string(x, separator=", ") if x.size else repr(x.tolist())
+
+
+def _unflatten(aux: Any, children: Any) -> RaggedTensor:
+    made = object.__new__(RaggedTensor)
+    made._uniform, made._kind = aux
+    made._values, splits = children
+    known = isinstance(splits, jax.Array) and not isinstance(splits, jax.core.Tracer)
+    made._splits = np.asarray(splits, made._kind) if known else splits
+    return made
+
+
+jax.tree_util.register_pytree_node(
+    RaggedTensor, lambda r: ((r._values, r._splits), (r._uniform, r._kind)), _unflatten
+)
+
+
+def _place(flat: Any, filler: Any, *rest: Any) -> Any:
+    *places, sizes = rest
+    return jnp.full(sizes, filler).at[tuple(places)].set(flat, mode="drop")
+
+
+def _inner_lengths(values: Any, axis: int, kind: Any) -> Any:
+    if isinstance(values, RaggedTensor):
+        return values.row_lengths(axis)
+    return constant(np.full(tuple(values.shape)[:axis], values.shape[axis], kind))
+
+
+def _merged(r: Any, outer: int, inner: int) -> Any:
+    if outer == inner:
+        return r
+    if not isinstance(r, RaggedTensor):
+        sizes = tuple(r.shape)
+        middle = int(np.prod(sizes[outer : inner + 1]))
+        return ops.reshape(r, (*sizes[:outer], middle, *sizes[inner + 1 :]))
+    if outer > 1:
+        return r.with_values(_merged(r._values, outer - 1, inner - 1))
+    if outer == 0:
+        return _merged(r._values, 0, inner - 1)
+    values, splits = r._values, r._splits  # outer == 1
+    if isinstance(values, RaggedTensor):
+        splits, values = values._splits[splits], values._values
+    else:
+        splits, values = splits * values.shape[1], _merged(values, 0, 1)
+    return _merged(r._make(values, splits, None, r._kind), 1, inner - 1)

@@ -1,0 +1,148 @@
+"""`tf.signal`: Fourier transforms, frames and windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.tf import dtypes
+from keraslike.tf.tensor import Tensor, _as_operand, constant, operation, run, static
+
+for _name in ("fft", "ifft", "fft2d", "ifft2d", "fft3d", "ifft3d"):
+    _axes = tuple(range(-int(_name[-2]) if _name.endswith("d") else -1, 0))
+    _of = jnp.fft.ifftn if _name[0] == "i" else jnp.fft.fftn
+    globals()[_name] = operation(f"signal.{_name}", "input")(
+        lambda x, of=_of, axes=_axes: of(x, axes=axes)
+    )
+
+
+def _real(name: str, of: Callable) -> Callable:
+    def transform(input_tensor: Any, fft_length: Any = None, name: Any = None) -> Tensor:
+        length = static(fft_length)
+        length = length[0] if isinstance(length, tuple) else length
+        return run(one, (_as_operand(input_tensor),), (length,))
+
+    def one(x: Any, length: Any) -> Any:
+        return of(x, length)
+
+    transform.__name__ = transform.__qualname__ = name
+    transform.__doc__ = "The Fourier transform along the last axis, of real numbers."
+    return transform
+
+
+rfft, irfft = _real("rfft", jnp.fft.rfft), _real("irfft", jnp.fft.irfft)
+
+
+@operation("signal.fftshift", "x")
+def fftshift(x: Any, axes: Any = None) -> Any:
+    """Frequency 0 moved to the middle."""
+    return jnp.fft.fftshift(x, axes)
+
+
+@operation("signal.ifftshift", "x")
+def ifftshift(x: Any, axes: Any = None) -> Any:
+    """What `fftshift` did, undone."""
+    return jnp.fft.ifftshift(x, axes)
+
+
+def frame(
+    signal: Any,
+    frame_length: Any,
+    frame_step: Any,
+    pad_end: bool = False,
+    pad_value: float = 0,
+    axis: int = -1,
+    name: Any = None,
+) -> Tensor:
+    """Windows of a signal, one every `frame_step` samples."""
+    rest = (static(frame_length), static(frame_step), pad_end, pad_value, axis)
+    return run(_frame, (_as_operand(signal),), rest)
+
+
+def _frame(x: Any, length: int, step: int, pad_end: bool, value: float, axis: int) -> Any:
+    x = jnp.moveaxis(x, axis, -1)
+    if pad_end:
+        count = -(-x.shape[-1] // step)
+        room = max(0, (count - 1) * step + length - x.shape[-1])
+        x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, room)], constant_values=value)
+    else:
+        count = max(0, (x.shape[-1] - length) // step + 1)
+    places = np.arange(count)[:, None] * step + np.arange(length)
+    out = x[..., places]
+    return jnp.moveaxis(out, (-2, -1), (axis - 1, axis) if axis < 0 else (axis, axis + 1))
+
+
+def overlap_and_add(signal: Any, frame_step: Any, name: Any = None) -> Tensor:
+    """The signal of which these are the frames, overlaps added."""
+    return run(_overlap, (_as_operand(signal),), (static(frame_step),))
+
+
+def _overlap(frames: Any, step: int) -> Any:
+    count, length = frames.shape[-2:]
+    out = jnp.zeros((*frames.shape[:-2], (count - 1) * step + length), frames.dtype)
+    places = np.arange(count)[:, None] * step + np.arange(length)
+    return out.at[..., places].add(frames)
+
+
+def _window(name: str, terms: tuple[float, ...]) -> Callable:
+    def window(
+        window_length: Any, periodic: bool = True, dtype: Any = dtypes.float32, name: Any = None
+    ) -> Tensor:
+        n = static(window_length)
+        angle = 2 * np.pi * np.arange(n) / max(1, n if periodic else n - 1)
+        values = sum(a * np.cos(k * angle) for k, a in enumerate(terms))
+        values = np.ones(1) if n == 1 else values
+        return constant(np.asarray(values).astype(dtypes.as_dtype(dtype).as_numpy_dtype))
+
+    window.__name__ = window.__qualname__ = name
+    window.__doc__ = "A window of cosines, to multiply a frame by."
+    return window
+
+
+hann_window = _window("hann_window", (0.5, -0.5))
+hamming_window = _window("hamming_window", (0.54, -0.46))
+
+
+def stft(
+    signals: Any,
+    frame_length: Any,
+    frame_step: Any,
+    fft_length: Any = None,
+    window_fn: Any = hann_window,
+    pad_end: bool = False,
+    name: Any = None,
+) -> Tensor:
+    """The Fourier transform of each windowed frame of a signal."""
+    length = static(frame_length)
+    size = 2 ** (length - 1).bit_length() if fft_length is None else static(fft_length)
+    frames = frame(signals, length, frame_step, pad_end)
+    if window_fn is not None:
+        frames = frames * window_fn(length, dtype=frames.dtype)
+    return rfft(frames, [size])
+
+
+@operation("signal.dct", "input")
+def dct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None = None) -> Any:
+    """The cosine transform along the last axis."""
+    return jax.scipy.fft.dct(x, type=type, n=n, axis=axis, norm=norm)
+
+
+@operation("signal.idct", "input")
+def idct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None = None) -> Any:
+    """What `dct` did, undone (up to a factor, where `norm` is `None`)."""
+    return jax.scipy.fft.idct(x, type=type, n=n, axis=axis, norm=norm)
+
+
+__all__ = [
+    *("fft", "ifft", "fft2d", "ifft2d", "fft3d", "ifft3d", "rfft", "irfft"),
+    *("fftshift", "ifftshift", "frame", "overlap_and_add", "hann_window", "hamming_window"),
+    *("stft", "dct", "idct"),
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

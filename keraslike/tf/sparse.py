@@ -1,0 +1,288 @@
+"""`tf.sparse`: functions of sparse tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental.sparse import BCOO
+
+from keraslike.tf import ops, table
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.sparse_shape import (
+    _axis,
+    _places,
+    concat,
+    expand_dims,
+    eye,
+    fill_empty_rows,
+    mask,
+    reset_shape,
+    reshape,
+    retain,
+    slice,
+    split,
+    to_indicator,
+    transpose,
+)
+from keraslike.tf.sparse_tensor import (
+    SparseTensor,
+    _flat,
+    _make,
+    _sparse,
+    from_dense,
+    reorder,
+    to_dense,
+)
+from keraslike.tf.structure import host
+from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, mismatch, run, static
+
+
+def map_values(op: Callable, *args: Any, **kwargs: Any) -> SparseTensor:
+    """`op` of the values of the sparse tensors among its arguments, which have one set of indices.
+
+    >>> s = SparseTensor([[0, 1]], [3.0], [1, 2])
+    >>> map_values(table.square, s).values
+    <tf.Tensor: shape=(1,), dtype=float32, numpy=array([9.], dtype=float32)>
+    """
+    given = [a for a in (*args, *kwargs.values()) if isinstance(a, SparseTensor)]
+    if not given:
+        raise ValueError("tf.sparse.map_values: there is no SparseTensor among the arguments.")
+    first = given[0]
+    for other in given[1:]:
+        if other is first or other._indices is first._indices:
+            continue
+        if other._sizes != first._sizes or not np.array_equal(
+            _places(other, "map_values"), _places(first, "map_values")
+        ):
+            raise InvalidArgumentError("tf.sparse.map_values: indices and shapes must be equal.")
+    values = lambda a: a._values if isinstance(a, SparseTensor) else a  # noqa: E731
+    return first.with_values(op(*map(values, args), **{k: values(v) for k, v in kwargs.items()}))
+
+
+def _aligned(name: str, a: SparseTensor, b: SparseTensor) -> tuple:
+    """The places of either, in order, and of each value its number among them."""
+    if a._sizes != b._sizes:
+        raise InvalidArgumentError(
+            f"tf.sparse.{name}: shapes must be equal. Received: {a._sizes} and {b._sizes}"
+        )
+    if a.dtype is not b.dtype:
+        raise InvalidArgumentError(mismatch(f"sparse.{name}", a.dtype, b.dtype))
+    places = np.concatenate([_places(a, name), _places(b, name)])
+    _, first, number = np.unique(_flat(places, a._sizes), return_index=True, return_inverse=True)
+    number = number.reshape(-1)
+    count = a._values.shape[0]
+    return places[first], number[:count], number[count:]
+
+
+def add(a: Any, b: Any, threshold: Any = 0) -> Any:
+    """The sum: sparse of two sparse tensors, dense where one is dense.
+
+    Args:
+        threshold: sums of two values that are smaller in magnitude are left out.
+    """
+    if not isinstance(a, SparseTensor) and not isinstance(b, SparseTensor):
+        raise TypeError("One argument must be a SparseTensor: tf.add() adds two dense tensors.")
+    if not isinstance(a, SparseTensor) or not isinstance(b, SparseTensor):
+        s, dense = (a, b) if isinstance(a, SparseTensor) else (b, a)
+        dense = convert_to_tensor(dense, dtype_hint=s.dtype)
+        if tuple(dense.shape) != s._sizes:
+            raise InvalidArgumentError(
+                f"Both must be of one shape. Received: {s._sizes} and {tuple(dense.shape)}"
+            )
+        if dense.dtype is not s.dtype:
+            raise InvalidArgumentError(mismatch("sparse.add", s.dtype, dense.dtype))
+        return run(_add_to, (dense, s._values, s.indices))
+    places, of_a, of_b = _aligned("add", a, b)
+    number, values = np.concatenate([of_a, of_b]), ops.concat([a._values, b._values], 0)
+    total = ops.segment_sum(values, number, len(places))
+    out = _make(constant(places), total, a._sizes)
+    if static(threshold) == 0:
+        return out
+    sums = host(total, "What is smaller than a threshold", "leave threshold out.")
+    return retain(out, (np.bincount(number) < 2) | (np.abs(sums) >= static(threshold)))
+
+
+def _add_to(dense: Any, values: Any, indices: Any) -> Any:
+    return dense.at[tuple(indices.T)].add(values)
+
+
+def _extremum(name: str, function: Callable) -> Callable:
+    def extremum(sp_a: Any, sp_b: Any, name: str | None = None) -> SparseTensor:
+        a, b = _sparse(sp_a), _sparse(sp_b)
+        places, of_a, of_b = _aligned(extremum.__name__, a, b)
+        x, y = (
+            ops.segment_sum(s._values, number, len(places)) for s, number in ((a, of_a), (b, of_b))
+        )
+        return _make(constant(places), function(x, y), a._sizes)
+
+    extremum.__name__ = extremum.__qualname__ = name
+    extremum.__doc__ = f"The {name} of both at each place where either has a value."
+    return extremum
+
+
+maximum, minimum = _extremum("maximum", table.maximum), _extremum("minimum", table.minimum)
+
+
+def _reduction(name: str) -> Callable:
+    def reduce(
+        sp_input: Any,
+        axis: Any = None,
+        keepdims: bool | None = None,
+        output_is_sparse: bool = False,
+        name: str | None = None,
+    ) -> Any:
+        s = _sparse(sp_input)
+        rank, axis = len(s._sizes), static(axis)
+        axes = range(rank) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        gone = {_axis(a, rank, reduce.__name__) for a in axes}
+        kept = [a for a in range(rank) if a not in gone]
+        sizes = tuple(s._sizes[a] for a in kept)
+        shape = [1 if a in gone else n for a, n in enumerate(s._sizes)] if keepdims else sizes
+        if not output_is_sparse:
+            out = run(_reduce, (s._values, s.indices), (tuple(kept), sizes, reduce.__name__))
+            return ops.reshape(out, shape)
+        places = _places(s, reduce.__name__)[:, kept]
+        _, first, number = np.unique(_flat(places, sizes), return_index=True, return_inverse=True)
+        of = ops.segment_sum if reduce.__name__ == "reduce_sum" else ops.segment_max
+        values = of(s._values, number.reshape(-1), len(first))
+        places = places[first]
+        if keepdims:
+            full = np.zeros((len(first), rank), np.int64)
+            full[:, kept] = places
+            places = full
+        return _make(constant(places), values, shape)
+
+    reduce.__name__ = reduce.__qualname__ = name
+    reduce.__doc__ = (
+        f"The {name[7:]} of the values along the axes, of all where `axis` is None; 0 where there "
+        "is no value. Dense, or sparse with `output_is_sparse`."
+    )
+    return reduce
+
+
+def _reduce(values: Any, indices: Any, kept: tuple, sizes: tuple, name: str) -> Any:
+    where, count = _flat(indices[:, jnp.asarray(kept, int)], sizes), math.prod(sizes)
+    if name == "reduce_sum":
+        return jax.ops.segment_sum(values, where, count)
+    largest = jax.ops.segment_max(values, where, count)
+    found = jax.ops.segment_sum(jnp.ones_like(where), where, count)
+    return jnp.where(found > 0, largest, jnp.zeros_like(largest))
+
+
+reduce_sum, reduce_max = _reduction("reduce_sum"), _reduction("reduce_max")
+
+
+def sparse_dense_matmul(
+    sp_a: Any, b: Any, adjoint_a: bool = False, adjoint_b: bool = False, name: str | None = None
+) -> Tensor:
+    """The product of two matrices of which one is sparse, by JAX's `BCOO`; dense.
+
+    Args:
+        adjoint_a, adjoint_b: take the transpose, complex numbers conjugated.
+
+    >>> s = SparseTensor([[0, 1]], [3.0], [1, 2])
+    >>> sparse_dense_matmul(s, constant([[1.0], [2.0]]))
+    <tf.Tensor: shape=(1, 1), dtype=float32, numpy=array([[6.]], dtype=float32)>
+    """
+    if not isinstance(sp_a, SparseTensor):  # (b' a')', with the sparse one first
+        out = sparse_dense_matmul(_sparse(b), sp_a, not adjoint_b, not adjoint_a)
+        return ops.transpose(out, conjugate=True)
+    b = convert_to_tensor(b, dtype_hint=sp_a.dtype)
+    if b.dtype is not sp_a.dtype:
+        raise InvalidArgumentError(mismatch("sparse.sparse_dense_matmul", sp_a.dtype, b.dtype))
+    if b.ndim != 2 or len(sp_a._sizes) != 2:
+        raise InvalidArgumentError(
+            f"Expected two matrices, received shapes: {sp_a._sizes} and {tuple(b.shape)}"
+        )
+    inner = sp_a._sizes[not adjoint_a], b.shape[adjoint_b]
+    if inner[0] != inner[1]:
+        raise InvalidArgumentError(
+            f"The inner sizes {inner[0]} and {inner[1]} differ. Shapes: {sp_a._sizes}, "
+            f"adjoint_a={adjoint_a}, and {tuple(b.shape)}, adjoint_b={adjoint_b}."
+        )
+    return run(_matmul, (sp_a._values, b, sp_a.indices), (sp_a._sizes, adjoint_a, adjoint_b))
+
+
+def _matmul(values: Any, b: Any, indices: Any, sizes: tuple, of_a: bool, of_b: bool) -> Any:
+    if of_a:
+        values, indices, sizes = values.conj(), indices[:, ::-1], sizes[::-1]
+    return BCOO((values, indices), shape=sizes) @ (b.conj().T if of_b else b)
+
+
+def softmax(sp_input: Any, name: str | None = None) -> SparseTensor:
+    """The softmax over the values of each row (the last axis), the places without one left out."""
+    s = _sparse(sp_input)
+    if len(s._sizes) < 2 or not s.dtype.is_floating:
+        raise InvalidArgumentError(
+            "tf.sparse.softmax: expected floating-point numbers of rank 2 or more. "
+            f"Received: {s.dtype.name}, shape {s._sizes}"
+        )
+    return s.with_values(run(_softmax, (s._values, s.indices), (s._sizes[:-1],)))
+
+
+def _softmax(values: Any, indices: Any, sizes: tuple[int, ...]) -> Any:
+    row, count = _flat(indices[:, :-1], sizes), math.prod(sizes)
+    largest = jax.lax.stop_gradient(jax.ops.segment_max(values, row, count))
+    powers = jnp.exp(values - largest[row])
+    return powers / jax.ops.segment_sum(powers, row, count)[row]
+
+
+def _segment(name: str, power: float) -> Callable:
+    def segment(data: Any, indices: Any, segment_ids: Any, num_segments: Any = None) -> Tensor:
+        ids, rows = convert_to_tensor(segment_ids), ops.gather(data, indices)
+        total = ops.segment_sum(rows, ids, num_segments)
+        if not power:
+            return total
+        ones = ops.ones((rows.shape[0],) + (1,) * (rows.ndim - 1), rows.dtype)
+        count = table.maximum(ops.segment_sum(ones, ids, num_segments), 1)
+        return table.truediv(total, table.pow(count, power))
+
+    segment.__name__ = segment.__qualname__ = f"segment_{name}"
+    segment.__doc__ = (
+        f"The rows of `data` that `indices` names, by segment: their sum, divided by n^{power}."
+    )
+    return segment
+
+
+segment_sum = _segment("sum", 0)
+segment_mean = _segment("mean", 1.0)
+segment_sqrt_n = _segment("sqrt_n", 0.5)
+
+__all__ = [
+    "SparseTensor",
+    "add",
+    "concat",
+    "expand_dims",
+    "eye",
+    "fill_empty_rows",
+    "from_dense",
+    "map_values",
+    "mask",
+    "maximum",
+    "minimum",
+    "reduce_max",
+    "reduce_sum",
+    "reorder",
+    "reset_shape",
+    "reshape",
+    "retain",
+    "segment_mean",
+    "segment_sqrt_n",
+    "segment_sum",
+    "slice",
+    "softmax",
+    "sparse_dense_matmul",
+    "split",
+    "to_dense",
+    "to_indicator",
+    "transpose",
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,268 @@
+"""`tf.SparseTensor`: tensors that are mostly zeros, as indices and values.
+
+Which places hold a value is decided on the host; the values go through operations that a tape
+records. While a function is traced the indices may be traced too, as long as the count of values
+does not depend on them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental.sparse import BCOO
+
+from keraslike.tf import dtypes, ops, table
+from keraslike.tf.dtypes import TensorShape
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.structure import NotDense, Structure, host, is_traced
+from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, run, static
+
+_UNARY = ("abs", "negative", "sign", "square", "sqrt", "tanh", "erf")  # what leaves a zero a zero
+
+
+class SparseTensor(Structure):
+    """`values[i]` at `indices[i]` of a tensor of shape `dense_shape`, zeros elsewhere.
+
+    A pytree of indices and values; the shape belongs to its structure.
+
+    Args:
+        indices: int64, (N, rank), by rows and columns for most functions; see `tf.sparse.reorder`.
+        values: (N,), of any dtype.
+        dense_shape: (rank,).
+
+    Raises ValueError where the three do not fit one another.
+
+    >>> s = SparseTensor(indices=[[0, 1], [1, 0]], values=[1.0, 2.0], dense_shape=[2, 3])
+    >>> to_dense(s)
+    <tf.Tensor: shape=(2, 3), dtype=float32, numpy=
+    array([[0., 1., 0.],
+           [2., 0., 0.]], dtype=float32)>
+    """
+
+    __slots__ = ("_indices", "_values", "_sizes")
+
+    def __init__(self, indices: Any, values: Any, dense_shape: Any):
+        indices = convert_to_tensor(indices, dtypes.int64)
+        values = convert_to_tensor(values)
+        sizes = static(dense_shape)
+        if not isinstance(sizes, (tuple, list)):
+            raise ValueError(f"dense_shape must be a vector. Received: {dense_shape!r}")
+        if indices.ndim != 2 or values.ndim != 1:
+            raise ValueError(
+                "indices must be of shape (N, rank) and values of shape (N,). "
+                f"Received shapes: {tuple(indices.shape)} and {tuple(values.shape)}"
+            )
+        if indices.shape[0] != values.shape[0] or indices.shape[1] != len(sizes):
+            raise ValueError(
+                f"{values.shape[0]} values in a shape of rank {len(sizes)} need indices of shape "
+                f"{(values.shape[0], len(sizes))}. Received: {tuple(indices.shape)}"
+            )
+        self._indices, self._values, self._sizes = indices, values, tuple(int(n) for n in sizes)
+
+    @classmethod
+    def from_value(cls, sparse_tensor_value: Any) -> SparseTensor:
+        """The same, of a SparseTensor or of JAX's `BCOO`."""
+        if isinstance(sparse_tensor_value, BCOO):
+            given = sparse_tensor_value
+            if given.n_batch or given.n_dense:
+                raise ValueError("A BCOO with batch or dense axes is no SparseTensor.")
+            indices = ops.cast(Tensor(given.indices), dtypes.int64)
+            return cls(indices, Tensor(given.data), given.shape)
+        return _sparse(sparse_tensor_value)
+
+    @property
+    def indices(self) -> Tensor:
+        if self._indices.dtype is dtypes.int64:
+            return self._indices
+        return ops.cast(self._indices, dtypes.int64)  # out of a function compiled in 32 bits
+
+    @property
+    def values(self) -> Tensor:
+        return self._values
+
+    @property
+    def dense_shape(self) -> Tensor:
+        return constant(np.asarray(self._sizes, np.int64))
+
+    @property
+    def shape(self) -> TensorShape:
+        return TensorShape(self._sizes)
+
+    def get_shape(self) -> TensorShape:
+        return self.shape
+
+    def set_shape(self, shape: Any) -> None:
+        """Raises ValueError where the shape is another."""
+        if not self.shape.is_compatible_with(shape):
+            raise ValueError(f"Shapes {self.shape} and {TensorShape(shape)} are not compatible.")
+
+    @property
+    def dtype(self) -> dtypes.DType:
+        return self._values.dtype
+
+    def with_values(self, new_values: Any) -> SparseTensor:
+        """Other values at the same places."""
+        return SparseTensor(self.indices, new_values, self._sizes)
+
+    def to_bcoo(self) -> BCOO:
+        """JAX's sparse array of the same contents."""
+        return BCOO((self._values.__jax_array__(), self._indices._value), shape=self._sizes)
+
+    def __mul__(self, y: Any) -> SparseTensor:
+        return self._with_dense(table.multiply, y)
+
+    def __truediv__(self, y: Any) -> SparseTensor:
+        return self._with_dense(table.truediv, y)
+
+    def _with_dense(self, function: Callable, y: Any) -> SparseTensor:
+        y = convert_to_tensor(y, self.dtype)
+        rank, sizes = len(self._sizes), tuple(y.shape)
+        fits = y.ndim <= rank and all(
+            n in (1, m) for n, m in zip(sizes[::-1], self._sizes[::-1], strict=False)
+        )
+        if not fits:
+            raise InvalidArgumentError(
+                f"A dense tensor of shape {sizes} does not broadcast to the sparse one's shape "
+                f"{self._sizes}."
+            )
+        there = run(_broadcast_pick, (y, self.indices))
+        return self.with_values(function(self._values, there))
+
+    def _operate(self, name: str, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+        if name == "multiply" and len(args) == 2:
+            x, y = args
+            return x * y if isinstance(x, SparseTensor) else y * x
+        if name in ("truediv", "divide") and len(args) == 2 and args[0] is self:
+            return self / args[1]
+        if name in _UNARY or name == "cast":
+            return self.with_values(function(self._values, *args[1:], **kwargs))
+        if name == "shape":
+            return ops.cast(self.dense_shape, dtypes.int32)
+        if name in ("size", "rank"):
+            return constant(math.prod(self._sizes) if name == "size" else len(self._sizes))
+        raise NotDense(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"SparseTensor(indices={self.indices}, values={self._values}, "
+            f"dense_shape={self.dense_shape})"
+        )
+
+    def __reduce__(self) -> Any:
+        return SparseTensor, (self.indices, self._values, self._sizes)
+
+
+def _make(indices: Any, values: Any, sizes: Any) -> SparseTensor:
+    made = object.__new__(SparseTensor)
+    made._indices, made._values, made._sizes = indices, values, tuple(sizes)
+    return made
+
+
+jax.tree_util.register_pytree_node(
+    SparseTensor,
+    lambda s: ((s._indices, s._values), s._sizes),
+    lambda sizes, children: _make(*children, sizes),
+)
+
+
+def _sparse(x: Any) -> SparseTensor:
+    if not isinstance(x, SparseTensor):
+        raise TypeError(f"Expected a SparseTensor, received {type(x).__name__}: {x!r}")
+    return x
+
+
+def _broadcast_pick(y: Any, indices: Any) -> Any:
+    columns = indices.T[indices.shape[1] - y.ndim :]
+    return y[tuple(c if n > 1 else jnp.zeros_like(c) for c, n in zip(columns, y.shape))]
+
+
+def _strides(sizes: Sequence[int]) -> np.ndarray:
+    return np.asarray([math.prod(sizes[i + 1 :]) for i in range(len(sizes))], np.int64)
+
+
+def _flat(indices: Any, sizes: Sequence[int]) -> Any:
+    return (indices * _strides(sizes)).sum(-1)
+
+
+# -- to and from dense ------------------------------------------------------------------------
+
+
+def from_dense(tensor: Any, name: str | None = None) -> SparseTensor:
+    """The elements that are not zero, `False` or empty text.
+
+    >>> from_dense([[0, 1], [2, 0]]).values
+    <tf.Tensor: shape=(2,), dtype=int32, numpy=array([1, 2], dtype=int32)>
+    """
+    tensor = convert_to_tensor(tensor)
+    if not tensor.ndim:
+        raise InvalidArgumentError("tf.sparse.from_dense: a scalar has no indices.")
+    found = host(
+        tensor,
+        "The count of values that tf.sparse.from_dense gives",
+        "call it outside and pass the SparseTensor in.",
+    )
+    indices = np.argwhere(found != (b"" if found.dtype == object else 0)).astype(np.int64)
+    return SparseTensor(indices, _pick(tensor, indices), tensor.shape)
+
+
+def _pick(tensor: Tensor, indices: np.ndarray) -> Tensor:
+    if tensor.dtype is dtypes.string:
+        return Tensor(tensor._value[tuple(indices.T)])
+    return ops.gather_nd(tensor, indices)
+
+
+def _validate(indices: np.ndarray, sizes: tuple[int, ...]) -> None:
+    outside = ((indices < 0) | (indices >= np.asarray(sizes, np.int64))).any(-1)
+    flat = _flat(indices, sizes)
+    for i in np.flatnonzero(outside | np.append(False, np.diff(flat) <= 0))[:1]:
+        place = indices[i].tolist()
+        if outside[i]:
+            raise InvalidArgumentError(
+                f"indices[{i}] = {place} is out of bounds: need 0 <= index < {list(sizes)}"
+            )
+        if flat[i] == flat[i - 1]:
+            raise InvalidArgumentError(f"indices[{i}] = {place} is repeated")
+        raise InvalidArgumentError(
+            f"indices[{i}] = {place} is out of order: tf.sparse.reorder() sorts them."
+        )
+
+
+def to_dense(
+    sp_input: Any, default_value: Any = None, validate_indices: bool = True, name: Any = None
+) -> Tensor:
+    """A dense tensor, with `default_value` (0) where there is no value.
+
+    Raises InvalidArgumentError for indices that are out of order, repeated or out of bounds; while
+    a function is traced they are not looked at.
+    """
+    s = _sparse(sp_input)
+    if validate_indices and not is_traced(s.indices):
+        _validate(np.asarray(s.indices), s._sizes)
+    if s.dtype is dtypes.string:
+        filler = b"" if default_value is None else convert_to_tensor(default_value).numpy()
+        out = np.full(s._sizes, filler, object)
+        out[tuple(np.asarray(s.indices).T)] = s._values._value
+        return Tensor(out)
+    filler = np.zeros((), s.dtype.dtype) if default_value is None else default_value
+    given = (s._values, convert_to_tensor(filler, s.dtype), s.indices)
+    return run(_scatter, given, (s._sizes,))
+
+
+def _scatter(values: Any, filler: Any, indices: Any, sizes: tuple[int, ...]) -> Any:
+    return jnp.full(sizes, filler).at[tuple(indices.T)].set(values)
+
+
+def reorder(sp_input: Any, name: str | None = None) -> SparseTensor:
+    """The same with indices in the order of rows."""
+    s = _sparse(sp_input)
+    order = run(_order, (s.indices,), (s._sizes,))
+    return _make(ops.gather(s.indices, order), ops.gather(s._values, order), s._sizes)
+
+
+def _order(indices: Any, sizes: tuple[int, ...]) -> Any:
+    return jnp.argsort(_flat(indices, sizes), stable=True)

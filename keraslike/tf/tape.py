@@ -1,0 +1,360 @@
+"""`GradientTape`: operations are recorded as they are run, and gradients taken back along them.
+
+A tape holds, for each operation on something it the pullback that `jax.vjp` gave: a pytree,
+so that it comes out of a compiled program. A call of a layer, model or loss is one operation: it is
+lowered to a pure function of its weights and arguments, compiled once, and differentiated as a
+whole, whatever JAX code it consists of. While something else is traced (`jax.jit`, `tf.function`,
+`fit`) the same happens on tracers, and nothing of the tape is left in the compiled program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from keraslike.core import context
+from keraslike.core.boxed import Refusal
+from keraslike.tf import recording
+from keraslike.tf.recording import Node, leaves_of, pull, raw, rebuilt
+from keraslike.tf.tensor import (
+    Tensor,
+    _is_inexact,
+    convert_to_tensor,
+    precision,
+    run,
+)
+
+
+class UnconnectedGradients:
+    """What `gradient` gives for a source that the target does not depend on."""
+
+    NONE = "none"
+    ZERO = "zero"
+
+
+class GradientTape:
+    """Records what is done with variables and watched tensors, to take gradients of it.
+
+    Args:
+        persistent: whether more than one gradient may be asked for.
+        watch_accessed_variables: whether all trainable variables that are read are followed.
+
+    >>> from keraslike import tf
+    >>> x = tf.constant(3.0)
+    >>> with GradientTape() as tape:
+    ...     tape.watch(x)
+    ...     y = x * x
+    >>> tape.gradient(y, x)
+    <tf.Tensor: shape=(), dtype=float32, numpy=6.0>
+    """
+
+    def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True):
+        self._persistent, self._accessed = persistent, watch_accessed_variables
+        self._nodes: list[Node] = []
+        self._watched: dict[int, Any] = {}  # by id; the object keeps its id
+        self._recorded: dict[int, Tensor] = {}
+        self._spent = False
+        self._active = False
+
+    # -- recording ----------------------------------------------------------------------------
+
+    def __enter__(self) -> GradientTape:
+        if self._active:
+            raise ValueError("This tape records already.")
+        self._start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._active:
+            self._stop()
+
+    def _start(self) -> None:
+        context.state.tapes = (*context.state.tapes, self)
+        self._active = True
+
+    def _stop(self) -> None:
+        context.state.tapes = tuple(t for t in context.state.tapes if t is not self)
+        self._active = False
+
+    def _follows(self, x: Any) -> bool:
+        key = id(x)
+        if key in self._recorded or key in self._watched:
+            return True
+        if self._accessed and isinstance(x, nnx.Variable) and _trains(x):
+            self._watched[key] = x
+            return True
+        return False
+
+    def watch(self, tensor: Any) -> None:
+        """Follows tensors that are no variables, from now on.
+
+        Raises ValueError for anything but tensors and variables, or lists and dicts of them.
+        """
+        for x in leaves_of(tensor):
+            if not isinstance(x, (Tensor, nnx.Variable)):
+                raise ValueError(
+                    f"A tape watches tensors and variables. Received: {type(x).__name__}. "
+                    "Make a tensor of an array first: x = tf.constant(x)."
+                )
+            if not _is_inexact(x._value if isinstance(x, Tensor) else x._raw_value):
+                raise ValueError(
+                    f"A tape watches floating-point and complex numbers. Received: {x.dtype}."
+                )
+            self._watched[id(x)] = x
+
+    def watched_variables(self) -> tuple[Any, ...]:
+        """The variables that were followed."""
+        return tuple(x for x in self._watched.values() if isinstance(x, nnx.Variable))
+
+    def stop_recording(self) -> _Paused:
+        """A block in which nothing is recorded: `with tape.stop_recording(): ...`."""
+        if not self._active:
+            raise ValueError("This tape records nothing now.")
+        return _Paused(self)
+
+    def reset(self) -> None:
+        """Forgets all that was recorded and watched."""
+        self._nodes, self._watched, self._recorded = [], {}, {}
+
+    def _record(self, node: Node) -> None:
+        self._nodes.append(node)
+        for output in node.outputs:
+            self._recorded[id(output)] = output
+
+    # What `tensor.run` and `core.boxed` call, on the innermost tape for all of them.
+
+    @staticmethod
+    def _run(
+        fn: Callable,
+        tensors: Sequence[Any],
+        values: Sequence[Any],
+        followed: tuple[bool, ...],
+        rest: tuple,
+        kwargs: dict[str, Any],
+        lasting: bool,
+    ) -> Any:
+        return recording.run_recorded(fn, tensors, values, followed, rest, kwargs, lasting)
+
+    @staticmethod
+    def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None) -> Any:
+        return recording.take(function, args, kwargs, owner)
+
+    # -- gradients ----------------------------------------------------------------------------
+
+    def gradient(
+        self,
+        target: Any,
+        sources: Any,
+        output_gradients: Any = None,
+        unconnected_gradients: str = UnconnectedGradients.NONE,
+    ) -> Any:
+        """The gradient of the sum of all targets, in the structure of `sources`.
+
+        Args:
+            target: a tensor, or a structure of tensors.
+            sources: variables and watched tensors.
+            output_gradients: of the targets, in their structure; ones where it is left out.
+            unconnected_gradients: `"none"` or `"zero"` for sources that no target depends on.
+
+        Raises RuntimeError for a second gradient of a tape that is not persistent, TypeError for a
+        target that is no tensor.
+        """
+        self._use()
+        targets, found = leaves_of(target), leaves_of(sources)
+        self._check(targets, found, unconnected_gradients)
+        given = [None] * len(targets) if output_gradients is None else leaves_of(output_gradients)
+        if len(given) != len(targets):
+            raise ValueError(
+                f"output_gradients must hold {len(targets)} tensors, as target does. "
+                f"Received: {len(given)}."
+            )
+        seeds = [
+            None if not _is_inexact(raw(t)) else _ones(raw(t)) if g is None else _operand(g)
+            for t, g in zip(targets, given)
+        ]
+        grads = self._back(targets, seeds, found)
+        self._forget()
+        return rebuilt(sources, iter(self._filled(grads, found, unconnected_gradients)))
+
+    def jacobian(
+        self,
+        target: Any,
+        sources: Any,
+        unconnected_gradients: str = UnconnectedGradients.NONE,
+        parallel_iterations: Any = None,
+        experimental_use_pfor: bool = True,
+    ) -> Any:
+        """The gradient of each element of the target: shape `target.shape + source.shape`."""
+        self._use()
+        found = leaves_of(sources)
+        self._check([target], found, unconnected_gradients)
+        value = raw(target)
+        with precision((value,)):
+            basis = jnp.eye(value.size, dtype=value.dtype).reshape(value.size, *value.shape)
+        rows = self._rows(target, found, basis)
+        self._forget()
+        grads = [
+            None if g is None else _reshape(g, (*value.shape, *raw(s).shape))
+            for g, s in zip(rows, found)
+        ]
+        shapes = [(*value.shape, *raw(s).shape) for s in found]
+        return rebuilt(sources, iter(self._filled(grads, found, unconnected_gradients, shapes)))
+
+    def batch_jacobian(
+        self,
+        target: Any,
+        source: Any,
+        unconnected_gradients: str = UnconnectedGradients.NONE,
+        parallel_iterations: Any = None,
+        experimental_use_pfor: bool = True,
+    ) -> Any:
+        """As `jacobian`, each sample's target by its own source only: `(batch, *target, *source)`."""
+        self._use()
+        self._check([target], [source], unconnected_gradients)
+        value, of = raw(target), raw(source)
+        if not value.ndim or not of.ndim or value.shape[0] != of.shape[0]:
+            raise ValueError(
+                "target and source must have one batch axis. "
+                f"Received shapes: {value.shape}, {of.shape}."
+            )
+        batch, size = value.shape[0], int(np.prod(value.shape[1:]))
+        with precision((value,)):
+            one = jnp.eye(size, dtype=value.dtype).reshape(size, 1, *value.shape[1:])
+            basis = jnp.broadcast_to(one, (size, *value.shape))
+        (rows,) = self._rows(target, [source], basis)
+        self._forget()
+        shape = (batch, *value.shape[1:], *of.shape[1:])
+        if rows is not None:
+            rows = run(_rows_to_batch, (rows,), (shape,))
+        return self._filled([rows], [source], unconnected_gradients, [shape])[0]
+
+    def _rows(self, target: Any, found: list[Any], basis: Any) -> list[Any]:
+        if not context.state.tapes:  # all at once
+            connected: list[bool] = []
+
+            def row(seed: Any) -> list[Any]:
+                grads = self._back([target], [Tensor(seed)], found)
+                connected[:] = [g is not None for g in grads]
+                return [g._value for g in grads if g is not None]
+
+            with precision((basis, *map(raw, found))):
+                stacked = iter(jax.vmap(row)(basis))
+            return [Tensor(next(stacked)) if c else None for c in connected]
+        rows = [self._back([target], [Tensor(b)], found) for b in basis]
+        return [
+            None if column[0] is None else run(_stacked, column)
+            for column in zip(*rows, strict=True)
+        ]
+
+    def _use(self) -> None:
+        if self._spent:
+            raise RuntimeError(
+                "This tape has given its gradient: make it GradientTape(persistent=True) to ask "
+                "more than once."
+            )
+        if not self._persistent:
+            if self._active:
+                self._stop()
+            self._spent = True
+
+    def _check(self, targets: list[Any], found: list[Any], unconnected: str) -> None:
+        if unconnected not in (UnconnectedGradients.NONE, UnconnectedGradients.ZERO):
+            raise ValueError(
+                f"unconnected_gradients must be 'none' or 'zero'. Received: {unconnected!r}"
+            )
+        for what, values in (("target", targets), ("sources", found)):
+            for x in values:
+                if not isinstance(x, (Tensor, nnx.Variable)):
+                    raise TypeError(
+                        f"{what} must hold tensors and variables. Received: {type(x).__name__}. "
+                        "What a plain JAX or numpy function gave has lost its history: "
+                        + Refusal.message
+                    )
+
+    def _back(self, targets: list[Any], seeds: list[Any], found: list[Any]) -> list[Any]:
+        """The gradients by `found` as Tensors, `None` where the targets do not depend on one."""
+        # What lies between the sources and the targets:
+        needed = {id(x) for x in found if id(x) in self._watched or id(x) in self._recorded}
+        between = []
+        for node in self._nodes:
+            if any(id(x) in needed for x in node.inputs):
+                needed.update(map(id, node.outputs))
+                between.append(node)
+        grads: dict[int, Tensor] = {}
+
+        def add(x: Any, g: Tensor) -> None:
+            known = grads.get(id(x))
+            grads[id(x)] = g if known is None else run(jnp.add, (known, g))
+
+        for target, seed in zip(targets, seeds):
+            if seed is not None and id(target) in needed:
+                add(target, _conjugate(seed))
+        for node in reversed(between):
+            given = [grads.get(id(output)) for output in node.outputs]
+            if any(g is not None for g in given):
+                for x, g in zip(node.inputs, pull(node, given)):
+                    if id(x) in needed:
+                        add(x, g)
+        return [_conjugate(grads[id(x)]) if id(x) in grads else None for x in found]
+
+    def _forget(self) -> None:
+        if not self._persistent:
+            self._nodes, self._recorded = [], {}
+
+    def _filled(
+        self, grads: list[Any], found: list[Any], unconnected: str, shapes: Any = None
+    ) -> list[Any]:
+        if unconnected == UnconnectedGradients.NONE:
+            return grads
+        shapes = [raw(x).shape for x in found] if shapes is None else shapes
+        return [
+            Tensor(np.zeros(shape, raw(x).dtype)) if g is None else g
+            for g, x, shape in zip(grads, found, shapes)
+        ]
+
+
+class _Paused:
+    def __init__(self, tape: GradientTape):
+        self._tape = tape
+
+    def __enter__(self) -> None:
+        self._tape._stop()
+
+    def __exit__(self, *_: Any) -> None:
+        self._tape._start()
+
+
+# TensorFlow's gradients by complex numbers are the conjugates of JAX's.
+def _conjugate(x: Tensor) -> Tensor:
+    return run(jnp.conj, (x,)) if x._value.dtype.kind == "c" else x
+
+
+def _operand(x: Any) -> Tensor:
+    return x if isinstance(x, Tensor) else convert_to_tensor(x)
+
+
+def _ones(value: Any) -> Tensor:
+    with precision((value,)):
+        return Tensor(jnp.ones(value.shape, value.dtype))
+
+
+def _reshape(x: Tensor, shape: tuple[int, ...]) -> Any:
+    return run(jnp.reshape, (x,), (shape,))
+
+
+def _rows_to_batch(rows: Any, shape: tuple[int, ...]) -> Any:
+    return jnp.moveaxis(rows, 0, 1).reshape(shape)
+
+
+def _stacked(*rows: Any) -> Any:
+    return jnp.stack(rows)
+
+
+def _trains(variable: Any) -> bool:
+    trainable = getattr(variable, "trainable", isinstance(variable, nnx.Param))
+    return trainable and _is_inexact(variable._raw_value)

@@ -1,0 +1,274 @@
+"""`tf.Variable`: a `keraslike.Variable` that speaks as TensorFlow's does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from keraslike.core import variable as core
+from keraslike.core.variable import Param
+from keraslike.tf import dtypes, ops
+from keraslike.tf.dtypes import TensorShape
+from keraslike.tf.operators import give_operators
+from keraslike.tf.tensor import (
+    Tensor,
+    TensorRef,
+    _as_operand,
+    convert_to_tensor,
+    precision,
+    read,
+    shown_value,
+    static,
+)
+
+
+class IndexedSlices:
+    """Some rows of a tensor: `values[i]` belongs at row `indices[i]`."""
+
+    def __init__(self, values: Any, indices: Any, dense_shape: Any = None):
+        self.values, self.indices = convert_to_tensor(values), convert_to_tensor(indices)
+        self.dense_shape = None if dense_shape is None else static(dense_shape)
+
+    def _as_tensor(self) -> Tensor:
+        if self.dense_shape is None:
+            raise ValueError("IndexedSlices become a tensor only where dense_shape was given.")
+        zeros = ops.zeros(self.dense_shape, self.values.dtype)
+        return ops.tensor_scatter_nd_add(zeros, ops.expand_dims(self.indices, -1), self.values)
+
+    def __repr__(self) -> str:
+        return f"IndexedSlices(indices={self.indices}, values={self.values})"
+
+
+class Variable(core.Variable):
+    """A tensor that can be changed; weights of layers and these are of one kind.
+
+    Args:
+        initial_value: a tensor, an array, a number, a nested list, or a function that gives one.
+        trainable: whether tapes follow it and optimizers change it.
+        name: a name.
+        dtype: of the value; as `tf.constant` chooses where it is left out.
+        shape: sizes that the value must have.
+
+    >>> v = Variable([[1.0, 2.0], [3.0, 4.0]])
+    >>> v[0, 1].assign(42.0)
+    <tf.Variable 'UnreadVariable' shape=(2, 2) dtype=float32, numpy=
+    array([[ 1., 42.],
+           [ 3.,  4.]], dtype=float32)>
+    """
+
+    def __new__(cls, *args: Any, trainable: bool | None = None, **kwargs: Any):
+        train = trainable is not False and cls is Variable
+        return object.__new__(TrainableVariable if train else cls)
+
+    def __init__(
+        self,
+        initial_value: Any = None,
+        trainable: bool | None = None,
+        validate_shape: bool = True,
+        caching_device: Any = None,
+        name: str | None = None,
+        variable_def: Any = None,
+        dtype: Any = None,
+        import_scope: Any = None,
+        constraint: Any = None,
+        synchronization: Any = None,
+        aggregation: Any = None,
+        shape: Any = None,
+    ):
+        if initial_value is None:
+            raise ValueError("tf.Variable: initial_value must be given.")
+        value = initial_value() if callable(initial_value) else initial_value
+        if isinstance(value, nnx.Variable):
+            value = Tensor(value._raw_value)
+        with jax.ensure_compile_time_eval():
+            tensor = convert_to_tensor(value, dtype)
+            if tensor.dtype is dtypes.string:
+                raise TypeError(
+                    "tf.Variable holds numbers. Keep text in a tensor: tf.constant(...)."
+                )
+            if shape is not None and not TensorShape(shape).is_compatible_with(tensor.shape):
+                raise ValueError(f"The initial value has shape {tensor.shape}; shape={shape}.")
+            with precision((tensor._value,)):
+                super().__init__(
+                    jnp.asarray(tensor._value),
+                    trainable=trainable is not False,
+                    autocast=False,
+                    name="Variable" if name is None else name,
+                    constraint=constraint,
+                )
+
+    # -- what it is ---------------------------------------------------------------------------
+
+    name = property(lambda self: f"{self._info.name}:0")  # type: ignore[assignment]
+
+    @property
+    def shape(self) -> TensorShape:  # type: ignore[override]
+        return TensorShape(self._raw_value.shape)
+
+    def get_shape(self) -> TensorShape:
+        return self.shape
+
+    @property
+    def dtype(self) -> dtypes.DType:
+        return dtypes.as_dtype(self._raw_value.dtype)
+
+    def value(self) -> Tensor:  # type: ignore[override]
+        """The value; a tape that follows the variable follows it."""
+        return read(self)
+
+    read_value = value
+
+    def numpy(self) -> Any:
+        return Tensor(self._raw_value).numpy()
+
+    def ref(self) -> TensorRef:
+        """A key for dicts and sets, by identity."""
+        return TensorRef(self)
+
+    def __repr__(self) -> str:
+        return _shown(self.name, self._raw_value)
+
+    __str__ = __repr__
+
+    def __len__(self) -> int:
+        return len(self.value())
+
+    def __iter__(self) -> Any:
+        return iter(self.value())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.numpy(), spec) if spec else str(self)
+
+    # -- changing it --------------------------------------------------------------------------
+
+    def assign(
+        self, value: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
+    ):
+        """Replaces the value by one of the same shape and dtype."""
+        return self._put(_operand(value, self.dtype))
+
+    def _put(self, tensor: Any) -> _Unread:
+        value = tensor._value if isinstance(tensor, Tensor) else tensor._raw_value
+        if tuple(value.shape) != tuple(self._raw_value.shape):
+            raise ValueError(
+                f"Cannot assign to variable '{self.name}' of shape {self.shape} a value of shape "
+                f"{TensorShape(value.shape)}."
+            )
+        if value.dtype != self._raw_value.dtype:
+            raise ValueError(
+                f"Cannot assign to variable '{self.name}' of dtype {self.dtype.name} a value of "
+                f"dtype {dtypes.as_dtype(value.dtype).name}: use tf.cast()."
+            )
+        with precision((value,)):
+            super().assign(jnp.asarray(value))
+        return _Unread(self)
+
+    def assign_add(
+        self, delta: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
+    ):
+        """Adds to the value."""
+        return self._put(_now(self) + _operand(delta, self.dtype))
+
+    def assign_sub(
+        self, delta: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
+    ):
+        """Subtracts from the value."""
+        return self._put(_now(self) - _operand(delta, self.dtype))
+
+    def scatter_nd_update(self, indices: Any, updates: Any, name: Any = None) -> _Unread:
+        """Puts `updates[i]` at the place that `indices[i]` names."""
+        return self._put(ops.tensor_scatter_nd_update(_now(self), indices, updates))
+
+    def scatter_nd_add(self, indices: Any, updates: Any, name: Any = None) -> _Unread:
+        """Adds `updates[i]` at the place that `indices[i]` names."""
+        return self._put(ops.tensor_scatter_nd_add(_now(self), indices, updates))
+
+    def scatter_nd_sub(self, indices: Any, updates: Any, name: Any = None) -> _Unread:
+        """Subtracts `updates[i]` at the place that `indices[i]` names."""
+        return self._put(ops.tensor_scatter_nd_sub(_now(self), indices, updates))
+
+    def scatter_update(
+        self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None
+    ):
+        """Replaces rows."""
+        return self.scatter_nd_update(*_rows(sparse_delta))
+
+    def scatter_add(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
+        """Adds to rows."""
+        return self.scatter_nd_add(*_rows(sparse_delta))
+
+    def scatter_sub(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
+        """Subtracts from rows."""
+        return self.scatter_nd_sub(*_rows(sparse_delta))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError(
+            "Variables do not support item assignment: use v[key].assign(value) or "
+            "scatter_nd_update()."
+        )
+
+
+give_operators(Variable)
+
+
+def _slice(variable: Any, key: Any) -> Tensor:
+    tensor = ops.get_item(variable, key)
+    tensor._place = (variable, key)  # v[key].assign(value) changes the variable
+    return tensor
+
+
+Variable.__getitem__ = _slice  # type: ignore[method-assign]
+
+
+class TrainableVariable(Variable, Param):
+    """A variable that tapes follow and optimizers change."""
+
+
+class _Unread:
+    """What an assignment gives: the variable, with the value that it then had for a repr."""
+
+    def __init__(self, variable: Variable):
+        self._variable, self._value = variable, variable._raw_value
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("_variable", "_value"):  # before there are any: while it is copied
+            raise AttributeError(name)
+        return getattr(self._variable, name)
+
+    def _as_tensor(self) -> Tensor:
+        return self._variable.value()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self._value, dtype=dtype)
+
+    def __jax_array__(self) -> Any:
+        return self._variable.__jax_array__()
+
+    def __repr__(self) -> str:
+        return _shown("UnreadVariable", self._value)
+
+
+give_operators(_Unread)
+
+
+def _shown(name: str, value: Any) -> str:
+    dtype = dtypes.as_dtype(value.dtype).name
+    return f"<tf.Variable '{name}' shape={TensorShape(value.shape)} dtype={dtype}, {shown_value(value)}>"
+
+
+def _operand(value: Any, dtype: Any) -> Any:
+    return _as_operand(value, dtype)
+
+
+def _now(variable: Variable) -> Tensor:
+    return Tensor(variable._raw_value)
+
+
+def _rows(delta: Any) -> tuple[Tensor, Tensor]:
+    if not isinstance(delta, IndexedSlices):
+        raise TypeError(f"sparse_delta must be IndexedSlices. Received: {type(delta).__name__}")
+    return ops.expand_dims(delta.indices, -1), delta.values
