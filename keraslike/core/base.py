@@ -7,6 +7,7 @@ holds, each once however often it is shared; all else is structure, compared by 
 from __future__ import annotations
 
 import inspect
+import operator
 import re
 import threading
 from collections import defaultdict
@@ -83,9 +84,27 @@ class _Slot:
         return hash(self.index)
 
 
+# Which types are, since asking flax takes longer than all the rest of a walk.
+_STATE: dict[type, bool] = {}
+_VARIABLE: dict[type, bool] = {}
+
+
 def is_state(value: Any) -> bool:
     """Whether a value is a Variable or an object that may hold some."""
-    return isinstance(value, (nnx.Variable, nnx.Pytree))
+    kind = type(value)
+    known = _STATE.get(kind)
+    if known is None:
+        known = _STATE[kind] = isinstance(value, (nnx.Variable, nnx.Pytree))
+    return known
+
+
+def is_variable(value: Any) -> bool:
+    """Whether a value is a Variable."""
+    kind = type(value)
+    known = _VARIABLE.get(kind)
+    if known is None:
+        known = _VARIABLE[kind] = isinstance(value, nnx.Variable)
+    return known
 
 
 def iter_state(value: Any) -> Iterator[Any]:
@@ -164,7 +183,7 @@ class Object(nnx.Module, pytree=False):
 
     # Attributes that belong to this Python object and not to the tree: they are left out of its
     # structure, and a copy made by tree operations has the class's default in their place.
-    _untracked: ClassVar[frozenset[str]] = frozenset({"_init_args", "_recorded_calls"})
+    _untracked: ClassVar[frozenset[str]] = frozenset({"_init_args", "_gathered", "_recorded_calls"})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(pytree=False, **kwargs)
@@ -230,7 +249,7 @@ class Object(nnx.Module, pytree=False):
         """Setting an attribute while tracing is allowed: `lowering` takes tracers out again."""
 
     # Attributes that a copy or a pickle has no use for.
-    _transient: ClassVar[frozenset[str]] = frozenset({"_recorded_calls"})
+    _transient: ClassVar[frozenset[str]] = frozenset({"_gathered", "_recorded_calls"})
 
     def _lasting(self) -> dict[str, Any]:
         return {k: v for k, v in vars(self).items() if k not in self._transient}
@@ -362,12 +381,12 @@ def own_variables(obj: Any) -> list[nnx.Variable]:
     found: dict[int, tuple[int, nnx.Variable]] = {}
     attributes = obj._attributes() if isinstance(obj, Object) else vars(obj).items()
     for _, value in attributes:
-        if isinstance(value, nnx.Variable):
+        if is_variable(value):
             place = max(place, _number(value, place))
             found[id(value)] = (place, value)
             continue
         for v in iter_state(value):
-            if isinstance(v, nnx.Variable) and id(v) not in found:
+            if is_variable(v) and id(v) not in found:
                 found[id(v)] = (_number(v, place), v)
     return [v for _, v in sorted(found.values(), key=lambda pair: pair[0])]
 
@@ -384,7 +403,7 @@ def iter_objects(obj: Any, _seen: set[int] | None = None) -> Iterator[Any]:
     seen.add(id(obj))
     yield obj
     for item in own_state(obj):
-        if not isinstance(item, nnx.Variable):
+        if not is_variable(item):
             yield from iter_objects(item, seen)
 
 
@@ -394,11 +413,40 @@ def variables_of(*roots: Any) -> list[nnx.Variable]:
     seen: set[int] = set()
     for root in roots:
         for item in iter_state(root):
-            if isinstance(item, nnx.Variable):
+            if is_variable(item):
                 found.setdefault(id(item), item)
                 continue
             for obj in iter_objects(item, seen):
                 for v in own_state(obj):
-                    if isinstance(v, nnx.Variable):
+                    if is_variable(v):
                         found.setdefault(id(v), v)
     return list(found.values())
+
+
+class Snapshot:
+    """What an object and all below it held at a time: asking whether that has changed is quick."""
+
+    def __init__(self, root: Any):
+        self._records = []
+        for obj in iter_objects(root):
+            untracked = getattr(type(obj), "_untracked", ())
+            self._records.append((vars(obj), untracked, _contents(vars(obj), untracked)))
+
+    def is_current(self) -> bool:
+        """Whether every attribute, and every item of its containers, is the same object still."""
+        for attributes, untracked, known in self._records:
+            now = _contents(attributes, untracked)
+            if len(now) != len(known) or not all(map(operator.is_, now, known)):
+                return False
+        return True
+
+
+def _contents(attributes: dict[str, Any], untracked: Any) -> list[Any]:
+    found = [value for name, value in attributes.items() if name not in untracked]
+    for value in found:  # which grows meanwhile
+        kind = type(value)
+        if kind is list or kind is tuple:
+            found += value
+        elif kind is dict:
+            found += value.values()
+    return found

@@ -41,7 +41,7 @@ _IN_FILES = frozenset(
 
 # A text of JSON takes some fifteen times its size once it is read: it has no more than this of
 # characters, of lists and dicts, and of values.
-_MOST_JSON = (32 << 20, 1 << 18, 1 << 21)
+MOST_JSON = (32 << 20, 1 << 18, 1 << 21)
 
 # Bytes of an array of strings, of which a single long one makes all others as long.
 _MOST_TEXT = 64 << 20
@@ -363,19 +363,23 @@ def _shallow() -> Iterator[None]:
         raise ValueError("The config is nested too deeply.") from None
 
 
+def check_json(text: str | bytes) -> None:
+    """Raises ValueError for JSON that would take memory out of proportion to any model."""
+    brackets, comma = ("{[", ",") if isinstance(text, str) else ((b"{", b"["), b",")
+    found = (len(text), sum(map(text.count, brackets)), text.count(comma))  # type: ignore[arg-type]
+    if any(n > most for n, most in zip(found, MOST_JSON, strict=True)):
+        raise ValueError(
+            "Refused as too large: it has {:,} characters, {:,} lists and dicts and {:,} commas. "
+            "At most {:,}, {:,} and {:,} are read.".format(*found, *MOST_JSON)
+        )
+
+
 def parse_json(text: str | bytes) -> Any:
     """What JSON that may come from anywhere holds.
 
-    Raises ValueError where it is no JSON, is nested too deeply, or is so long that what it holds
-    would take memory out of proportion to any model; this is seen before it is read.
+    Raises ValueError where it is no JSON, is nested too deeply or, before it is read, is too large.
     """
-    brackets, commas = ("{[", ",") if isinstance(text, str) else ((b"{", b"["), b",")
-    found = (len(text), sum(map(text.count, brackets)), text.count(commas))  # type: ignore[arg-type]
-    if any(n > most for n, most in zip(found, _MOST_JSON, strict=True)):
-        raise ValueError(
-            "Refused as too large: it has {:,} characters, {:,} lists and dicts and {:,} commas. "
-            "At most {:,}, {:,} and {:,} are read.".format(*found, *_MOST_JSON)
-        )
+    check_json(text)
     try:
         return json.loads(text)
     except RecursionError:

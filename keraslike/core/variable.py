@@ -67,10 +67,14 @@ class _Leaf(nnx.Variable):
     def __init_subclass__(cls) -> None:
         if "__slots__" not in vars(cls):
             cls.__slots__ = ()
+
+        def unflatten(metadata: Any, values: Any) -> Any:
+            return cls._new(values[0], dict(metadata))
+
         jax.tree_util.register_pytree_with_keys(
             cls,
             lambda v: (((jax.tree_util.GetAttrKey("value"), v._leaf()),), v._metadata()),
-            lambda metadata, values: cls._new(values[0], dict(metadata)),
+            unflatten,
             lambda v: ((v._leaf(),), v._metadata()),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import warnings
@@ -244,6 +245,14 @@ class Layer(base.Object):
 
     def _gather(self, everything: bool) -> list[nnx.Variable]:
         """Own weights (those that train first), then each sublayer's: the order of Keras."""
+        snapshot, known = vars(self).get("_gathered", (None, {}))
+        if snapshot is None or not snapshot.is_current():
+            snapshot, known = vars(self)["_gathered"] = base.Snapshot(self), {}
+        if everything not in known:
+            known[everything] = self._walk(everything)
+        return list(known[everything])
+
+    def _walk(self, everything: bool) -> list[nnx.Variable]:
         found: dict[int, nnx.Variable] = {}
         seen: set[int] = set()
 
@@ -677,9 +686,8 @@ _recorded: dict[int, Layer] = {}
 
 
 def _trains(variable: Any) -> bool:
-    if isinstance(variable, Variable):
-        return variable.trainable
-    return isinstance(variable, nnx.Param)
+    trainable = getattr(variable, "trainable", None)
+    return isinstance(variable, nnx.Param) if trainable is None else trainable
 
 
 def _size(size: Any, shape: Any) -> int:
@@ -748,6 +756,13 @@ def _give_shapes(method: Callable) -> Callable:
     return given
 
 
+def only_traces(build: Callable) -> Callable:
+    """Marks a `build` that computes nothing itself but traces the call of what is inside: a size
+    in a config, such as the number of classes of a one-hot code, is to take no memory there."""
+    build.only_traces = True  # type: ignore[attr-defined]
+    return build
+
+
 def _guard_build(build: Callable) -> Callable:
     """Around a class's own `build`: names, values that are no tracers, and what to remember."""
 
@@ -761,7 +776,9 @@ def _guard_build(build: Callable) -> Callable:
         self._building = True
         try:
             names = (*context.state.names, self.name)
-            with context.using(names=names, autocast=None), jax.ensure_compile_time_eval():
+            traces = getattr(build, "only_traces", False)
+            values = contextlib.nullcontext() if traces else jax.ensure_compile_time_eval()
+            with context.using(names=names, autocast=None), values:
                 build(self, *args, **kwargs)
         finally:
             del self._building
@@ -773,4 +790,4 @@ def _guard_build(build: Callable) -> Callable:
     return guarded
 
 
-Layer.build = _guard_build(Layer.build)
+Layer.build = _guard_build(only_traces(Layer.build))

@@ -133,10 +133,13 @@ from keraslike.tf.variables import IndexedSlices, Variable
 newaxis = None
 
 # Those of tf.math that TensorFlow has under its own name too.
-_SHARED = """abs acos acosh add asin asinh atan atan2 atanh cos cosh divide equal exp floor greater
-greater_equal less less_equal logical_and logical_not logical_or maximum minimum multiply negative
-not_equal ones_like pow reduce_all reduce_any reduce_logsumexp reduce_max reduce_mean reduce_min
-reduce_prod reduce_sum round sigmoid sign sin sinh sqrt square subtract tan tanh truediv zeros_like"""
+_SHARED = (
+    "abs acos acosh add asin asinh atan atan2 atanh cos cosh divide equal exp floor greater "
+    "greater_equal less less_equal logical_and logical_not logical_or maximum minimum "
+    "multiply negative not_equal ones_like pow reduce_all reduce_any reduce_logsumexp "
+    "reduce_max reduce_mean reduce_min reduce_prod reduce_sum round sigmoid sign sin sinh "
+    "sqrt square subtract tan tanh truediv zeros_like "
+)
 globals().update({_name: getattr(table, _name) for _name in _SHARED.split()})
 
 _PRIVATE = {"operators", "table"}

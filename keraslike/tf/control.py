@@ -19,6 +19,7 @@ from flax import nnx
 from keraslike.core import context, lowering
 from keraslike.core.boxed import unbox
 from keraslike.tf.function import _unflatten, wrap_values
+from keraslike.tf.ops import concat, expand_dims
 from keraslike.tf.tensor import Tensor, _as_operand, convert_to_tensor, run, static
 
 
@@ -269,8 +270,12 @@ def vectorized_map(fn: Callable, elems: Any, **_: Any) -> Any:
 
 def scan(fn: Callable, elems: Any, initializer: Any = None, reverse: bool = False, **_: Any) -> Any:
     """`state = fn(state, slice)` along the first axis; all states stacked."""
-    elems, state = _first(elems, initializer, reverse)
-    return _over(elems, lambda each, s: (fn(s, each),) * 2, state, reverse)[1]
+    rest, state = _first(elems, initializer, reverse)
+    states = _over(rest, lambda each, s: (fn(s, each),) * 2, state, reverse)[1]
+    if initializer is not None:
+        return states
+    ends = [expand_dims(state, 0), states]  # the first slice is the first state
+    return concat(ends[::-1] if reverse else ends, 0)
 
 
 def foldl(fn: Callable, elems: Any, initializer: Any = None, **_: Any) -> Any:

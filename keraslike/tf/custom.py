@@ -101,8 +101,7 @@ def _of_arrays(f: Callable, count: int, kwargs: dict[str, Any], variables: list[
                     grads = grad_fn(*seeds)
                 else:
                     grads, by_variables = _with_variables(grad_fn, seeds, variables)
-            single = isinstance(grads, (Tensor, jax.Array, np.ndarray, float, int)) or grads is None
-            flat = [grads] if single else list(grads)
+            flat: list[Any] = list(grads) if isinstance(grads, (list, tuple)) else [grads]
             if len(flat) != count:
                 raise ValueError(
                     f"The gradient function must give {count} gradients, one for each argument. "
@@ -110,7 +109,7 @@ def _of_arrays(f: Callable, count: int, kwargs: dict[str, Any], variables: list[
                 )
             if variables:
                 flat += list(by_variables)
-            found = tuple(_cotangent(g, v) for g, v in zip(flat, values, strict=True))
+            found: Any = tuple(_cotangent(g, v) for g, v in zip(flat, values, strict=True))
             return found if len(found) > 1 else found[0]
 
         return unbox(out), rule

@@ -305,7 +305,7 @@ class Function:
 
     def _fitted(self, args: tuple) -> tuple:
         """The arguments as tensors that fit the signature; TypeError where one does not."""
-        signature = self.input_signature
+        signature = self.input_signature or ()
         ours = len(args) - len(signature)  # `self` comes before
         if ours not in (0, 1):
             raise TypeError(

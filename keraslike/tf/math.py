@@ -24,7 +24,9 @@ from keraslike.tf.ops import (
     unsorted_segment_sum,
 )
 
-globals().update({name: getattr(table, name) for name in table.__all__ = [
+globals().update({_name: getattr(table, _name) for _name in table.__all__})
+
+__all__ = [
     *table.__all__,
     "add_n",
     "argmax",

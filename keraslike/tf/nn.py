@@ -1,4 +1,4 @@
-"""`tf.nn`: activations, losses of logits, convolution and pooling, on `keraslike.ops` and jax.nn."""
+"""`tf.nn`: activations, losses of logits, statistics, convolution and pooling."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from jax import lax
 
 from keraslike import random
 from keraslike.tf import table
-from keraslike.tf.ops import gather
-from keraslike.tf.table import reduce_sum, square
+from keraslike.tf.ops import gather, top_k
+from keraslike.tf.table import l2_normalize, reduce_sum, sigmoid, softplus, square, tanh
 from keraslike.tf.tensor import Tensor, _as_operand, operands, operation, run, static
 
 _FROM_OPS = ["elu", "relu", "relu6", "selu", "silu", "softsign", "swish"]
@@ -90,7 +90,7 @@ def l2_loss(t: Any, name: Any = None) -> Tensor:
     return reduce_sum(square(t)) / 2
 
 
-# -- statistics and normalization -------------------------------------------------------------------
+# -- statistics and normalization ---------------------------------------------------------------
 
 
 def moments(
@@ -271,12 +271,38 @@ max_pool, avg_pool = max_pool2d, avg_pool2d
 
 __all__ = [
     *_FROM_OPS,
-    *("gelu", "leaky_relu", "crelu", "sigmoid", "tanh", "softplus", "softmax", "log_softmax"),
-    *("sigmoid_cross_entropy_with_logits", "softmax_cross_entropy_with_logits"),
-    *("sparse_softmax_cross_entropy_with_logits", "l2_loss", "l2_normalize", "moments"),
-    *("batch_normalization", "bias_add", "dropout", "embedding_lookup", "in_top_k", "top_k"),
-    *("conv1d", "conv2d", "conv3d", "depthwise_conv2d", "max_pool", "avg_pool"),
-    *(f"{kind}_pool{rank}d" for kind in ("max", "avg") for rank in (1, 2, 3)),
+    "avg_pool",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
+    "batch_normalization",
+    "bias_add",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "crelu",
+    "depthwise_conv2d",
+    "dropout",
+    "embedding_lookup",
+    "gelu",
+    "in_top_k",
+    "l2_loss",
+    "l2_normalize",
+    "leaky_relu",
+    "log_softmax",
+    "max_pool",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "moments",
+    "sigmoid",
+    "sigmoid_cross_entropy_with_logits",
+    "softmax",
+    "softmax_cross_entropy_with_logits",
+    "softplus",
+    "sparse_softmax_cross_entropy_with_logits",
+    "tanh",
+    "top_k",
 ]
 
 

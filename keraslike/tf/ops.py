@@ -17,6 +17,7 @@ from flax import nnx
 
 from keraslike.tf import dtypes
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.structure import operates
 from keraslike.tf.table import less, not_equal, reduce_max, reduce_sum
 from keraslike.tf.tensor import (
     WIDE,
@@ -35,6 +36,7 @@ from keraslike.tf.tensor import (
 # -- shapes and dtypes ------------------------------------------------------------------------
 
 
+@operates
 def shape(input: Any, out_type: Any = dtypes.int32, name: str | None = None) -> Tensor:
     """The sizes, a tensor that can be used as a shape anywhere."""
     sizes = tuple(_as_operand(input).shape)
@@ -47,6 +49,7 @@ class Symbols(tuple):
     """Sizes of which some are not known yet, while shapes are traced."""
 
 
+@operates
 def size(input: Any, out_type: Any = dtypes.int32, name: str | None = None) -> Tensor:
     """The number of elements."""
     count = math.prod(_as_operand(input).shape)
@@ -55,25 +58,26 @@ def size(input: Any, out_type: Any = dtypes.int32, name: str | None = None) -> T
     return Tensor(np.asarray(count, dtypes.as_dtype(out_type).as_numpy_dtype))
 
 
+@operates
 def rank(input: Any, name: str | None = None) -> Tensor:
     """The number of axes."""
     return constant(len(_as_operand(input).shape))
 
 
+@operates
 def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     """The values in another dtype.
 
     >>> cast(constant(2.7), "int32")
     <tf.Tensor: shape=(), dtype=int32, numpy=2>
     """
-    if isinstance(x, (list, tuple, int, float, np.ndarray)):
-        x = convert_to_tensor(x)
-    wanted = dtypes.as_dtype(dtype)
+    x, wanted = _as_operand(x), dtypes.as_dtype(dtype)
     if dtypes.as_dtype(x.dtype) is wanted and isinstance(x, Tensor):
         return x
     return run(_cast_value, (x,), (wanted,))
 
 
+@operates
 def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
     """As `cast`, with values beyond the dtype's range at its ends."""
     wanted = dtypes.as_dtype(dtype)
@@ -147,6 +151,7 @@ def _linspace(start: Any, stop: Any, num: int, axis: int) -> Any:
     return jnp.linspace(start, stop, num, axis=axis)
 
 
+@operates
 def one_hot(
     indices: Any,
     depth: Any,
@@ -330,6 +335,7 @@ def _joined(name: str, values: Any) -> list[Any]:
     return given
 
 
+@operates
 def concat(values: Any, axis: Any, name: str | None = None) -> Tensor:
     """Tensors end to end along an axis."""
     return run(_concat, _joined("concat", values), (), {"axis": static(axis)})
@@ -341,6 +347,7 @@ def _concat(*values: Any, axis: int) -> Any:
     return jnp.concatenate(values, axis)
 
 
+@operates
 def stack(values: Any, axis: Any = 0, name: str | None = None) -> Tensor:
     """Tensors of one shape along a new axis."""
     return run(_stack, _joined("stack", values), (), {"axis": static(axis)})
@@ -455,6 +462,7 @@ def _get(x: Any, *rest: Any) -> Any:
 # -- picking and placing ------------------------------------------------------------------------
 
 
+@operates
 def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Tensor:
     """`x` where the condition holds, `y` elsewhere; without them the indices where it holds."""
     condition = _as_operand(condition)
@@ -479,6 +487,7 @@ def _concrete(name: str, tensor: Any) -> np.ndarray:
     return np.asarray(value)
 
 
+@operates
 def boolean_mask(tensor: Any, mask: Any, axis: int | None = None, name: Any = None) -> Tensor:
     """The elements, or slices, where the mask holds."""
     tensor, mask = _as_operand(tensor), _concrete("boolean_mask", _as_operand(mask))
@@ -491,6 +500,7 @@ def boolean_mask(tensor: Any, mask: Any, axis: int | None = None, name: Any = No
     return gather(joined, flat.astype(np.int32), axis=first)
 
 
+@operates
 def gather(
     params: Any,
     indices: Any,

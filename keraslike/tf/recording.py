@@ -1,4 +1,4 @@
-"""How operations are recorded: pullbacks of functions of arrays, and of layers and losses as a whole."""
+"""How operations are recorded: pullbacks of functions, and of layers and losses as a whole."""
 
 from __future__ import annotations
 
@@ -224,8 +224,8 @@ def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = N
     return _call_owner(function, owner, spec, tensors)
 
 
-def _call(*values: Any) -> Any:
-    *values, function, spec = values
+def _call(*given: Any) -> Any:
+    *values, function, spec = given
     args, kwargs = _joined(spec, values)
     with context.using(tapes=()):
         return unbox(function(*args, **kwargs))
@@ -300,13 +300,14 @@ class _OwnerCall:
 
 
 def _call_owner(method: Callable, owner: Any, spec: Any, tensors: list[Any]) -> Any:
-    variables = base.variables_of(owner, rng.global_stream())
+    calls = _calls_of(owner)
+    variables = calls.variables
     inputs = [*variables, *tensors]
     values = [*lowering.values_of(variables), *map(_value, tensors)]
     mask = tuple([_is_inexact(v) and is_recorded(x) for x, v in zip(inputs, values)])
     masks = [(i, context.get_mask(t)) for i, t in enumerate(tensors)] if context._masks else []
     masked = tuple(i for i, m in masks if m is not None)
-    call = _owner_call(method, owner, variables, spec, mask, masked)
+    call = calls.find(method, owner, spec, mask, masked)
     chosen = [v for v, m in zip(values, mask) if m]
     others = [v for v, m in zip(values, mask) if not m]
     others += [m for _, m in masks if m is not None]
@@ -342,37 +343,36 @@ def _call_owner(method: Callable, owner: Any, spec: Any, tensors: list[Any]) -> 
     return wrapped
 
 
-def _owner_call(
-    method: Callable,
-    owner: Any,
-    variables: list[Any],
-    spec: Any,
-    mask: tuple[bool, ...],
-    masked: tuple[int, ...],
-) -> _OwnerCall:
-    """The call, compiled before if neither the owner nor the kind of call have changed since."""
-    calls = vars(owner).setdefault("_recorded_calls", {})
-    key = (spec, mask, masked, context.state.training, _snapshot(owner), tuple(map(id, variables)))
-    try:
-        found = calls.get(key)
-    except TypeError:  # an argument that cannot be hashed
-        return _OwnerCall(method, owner, variables, spec, mask, masked)
-    if found is None:
-        if len(calls) >= 16:  # an attribute that changes all the time
-            calls.clear()
-        found = calls[key] = _OwnerCall(method, owner, variables, spec, mask, masked)
-    return found
+class _Calls:
+    """The calls of one object that were recorded, and what they were compiled for."""
+
+    def __init__(self, owner: Any):
+        self.variables = base.variables_of(owner, rng.global_stream())
+        self._snapshot = base.Snapshot(owner)
+        self._compiled: dict[Any, _OwnerCall] = {}
+
+    def is_current(self) -> bool:
+        """Whether nothing about the object has changed since."""
+        return self._snapshot.is_current() and rng.global_stream().state is self.variables[-1]
+
+    def find(
+        self, method: Callable, owner: Any, spec: Any, mask: tuple[bool, ...], masked: tuple
+    ) -> _OwnerCall:
+        key = (spec, mask, masked, context.state.training)
+        try:
+            found = self._compiled.get(key)
+        except TypeError:  # an argument that cannot be hashed
+            return _OwnerCall(method, owner, self.variables, spec, mask, masked)
+        if found is None:
+            if len(self._compiled) >= 16:  # an argument that changes all the time
+                self._compiled.clear()
+            found = _OwnerCall(method, owner, self.variables, spec, mask, masked)
+            self._compiled[key] = found
+        return found
 
 
-def _snapshot(owner: Any) -> tuple[Any, ...]:
-    """What a change of would make a compiled call wrong: the attributes of all objects."""
-    found: list[Any] = []
-    for obj in base.iter_objects(owner):
-        untracked = getattr(type(obj), "_untracked", ())
-        for name, value in vars(obj).items():
-            if name not in untracked:
-                found.append(value if type(value) in _PLAIN else id(value))
-    return tuple(found)
-
-
-_PLAIN = {bool, int, float, str, type(None)}
+def _calls_of(owner: Any) -> _Calls:
+    calls = vars(owner).get("_recorded_calls")
+    if calls is None or not calls.is_current():
+        calls = vars(owner)["_recorded_calls"] = _Calls(owner)
+    return calls

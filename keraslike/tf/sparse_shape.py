@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from keraslike.tf import dtypes, ops, table
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.sparse_tensor import SparseTensor, _flat, _make, _sparse, _strides, reorder
 from keraslike.tf.structure import host
-from keraslike.tf.tensor import constant, convert_to_tensor, mismatch, run, static
+from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, mismatch, run, static
 
 
 def _places(s: SparseTensor, name: str) -> np.ndarray:

@@ -71,7 +71,7 @@ def _from_table() -> dict[str, Callable]:
             if kind.startswith("input_tensor"):
                 made[name] = operation(name, "input_tensor")(_reduction(name, fn))
             elif kind == "x y":
-                made[name] = operation(name, "x y")(_two(fn))
+                made[name] = operation(name, "x y")(_two(name, fn))
             else:
                 made[name] = operation(name, "x")(_checked(name, fn, kind == "x float"))
             made[name].__doc__ = f"As `keraslike.ops.{op or name}`, on tensors."
@@ -79,8 +79,13 @@ def _from_table() -> dict[str, Callable]:
     return made
 
 
-def _two(fn: Callable) -> Callable:
-    return lambda x, y: fn(x, y)  # a function of its own: errors and caches tell them apart
+_OF_TEXT = {"add": np.add, "equal": np.equal, "not_equal": np.not_equal}
+
+
+def _two(name: str, fn: Callable) -> Callable:
+    of_text = _OF_TEXT.get(name, fn)
+    # A function of its own: errors and caches tell them apart.
+    return lambda x, y: (of_text if x.dtype.kind == "O" else fn)(x, y)
 
 
 globals().update(_from_table())

@@ -213,7 +213,7 @@ class GradientTape:
         parallel_iterations: Any = None,
         experimental_use_pfor: bool = True,
     ) -> Any:
-        """As `jacobian`, each sample's target by its own source only: `(batch, *target, *source)`."""
+        """As `jacobian`, each sample's target by its own source only: `(batch, ..., ...)`."""
         self._use()
         self._check([target], [source], unconnected_gradients)
         value, of = raw(target), raw(source)

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,10 @@ from keraslike.tf.dtypes import DType, TensorShape
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.structure import NotDense, Structure
 
+if TYPE_CHECKING:
+
+    def _Operator(self: Any, other: Any) -> Tensor: ...
+
 
 class Tensor(Boxed):
     """An array in TensorFlow's clothes: what `tf` functions take and give.
@@ -33,6 +37,13 @@ class Tensor(Boxed):
 
     def __init__(self, value: Any):
         self._value = value
+
+    if TYPE_CHECKING:  # `operators.py` gives the class its operators
+        __add__ = __sub__ = __mul__ = __truediv__ = __mod__ = __pow__ = __matmul__ = _Operator
+        __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rpow__ = __rmatmul__ = _Operator
+        __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = _Operator
+
+        def __neg__(self) -> Tensor: ...
 
     # -- a slice of a variable ----------------------------------------------------------------
 
@@ -334,6 +345,8 @@ def _numpy_of(value: Any, wanted: DType | None, hint: DType | None) -> np.ndarra
             raise TypeError(f"Cannot make a tensor of dtype {wanted} of {value!r}.")
         return array
     target = wanted or hint
+    if target is dtypes.string and not array.size and not from_numpy:
+        return np.empty(array.shape, object)
     if target is None:
         return array if from_numpy else _default_width(array)
     if _may_become(array, target, from_numpy):
@@ -386,11 +399,13 @@ def _texts(array: np.ndarray, value: Any) -> np.ndarray:
         if isinstance(item, str):
             return item.encode()
         if isinstance(item, bytes):
-            return item
+            return bytes(item)
         if isinstance(item, (list, tuple)):
             raise ValueError(f"Cannot make a tensor of {value!r}: its lists are not of one size.")
-        raise TypeError(f"Cannot make a tensor of {value!r}, which holds {item!r}.")
+        raise ValueError(f"Cannot make a tensor of text of {value!r}, which holds {item!r}.")
 
+    if array.dtype.kind in "SU" and not isinstance(value, (np.ndarray, np.generic)):
+        array = np.asarray(value, object)  # numpy's own kinds of text drop zeros at the end
     out = np.empty(array.shape, object)
     for index, item in np.ndenumerate(array):
         out[index] = encoded(item)
@@ -492,13 +507,21 @@ def _value(x: Any) -> Any:
 
 
 def _is_inexact(value: Any) -> bool:
-    return jnp.issubdtype(value.dtype, np.inexact)
+    known = _INEXACT.get(value.dtype)
+    if known is None:
+        known = _INEXACT[value.dtype] = bool(jnp.issubdtype(value.dtype, np.inexact))
+    return known
+
+
+_INEXACT: dict[Any, bool] = {}
 
 
 def wrap(out: Any) -> Any:
     """Tensors in place of the arrays in lists, tuples and dicts."""
     if isinstance(out, (jax.Array, np.ndarray)):
         return Tensor(out)
+    if isinstance(out, bytes):  # one element of an array of text
+        return Tensor(np.asarray(out, object))
     if isinstance(out, (list, tuple)):
         items = [wrap(o) for o in out]
         return type(out)(*items) if hasattr(out, "_fields") else type(out)(items)

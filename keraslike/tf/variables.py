@@ -257,7 +257,8 @@ give_operators(_Unread)
 
 def _shown(name: str, value: Any) -> str:
     dtype = dtypes.as_dtype(value.dtype).name
-    return f"<tf.Variable '{name}' shape={TensorShape(value.shape)} dtype={dtype}, {shown_value(value)}>"
+    shape = TensorShape(value.shape)
+    return f"<tf.Variable '{name}' shape={shape} dtype={dtype}, {shown_value(value)}>"
 
 
 def _operand(value: Any, dtype: Any) -> Any:

@@ -1,0 +1,392 @@
+"""`tf.strings`: functions of text, which is numpy arrays of bytes; UTF-8 where it matters.
+
+Text is no content of compiled functions: these run while a function is traced, on text that has
+values then, and say so where a number that they are given has none yet.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from keraslike.tf import dtypes, ragged_math
+from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
+from keraslike.tf.ragged_tensor import RaggedTensor
+from keraslike.tf.structure import host
+from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, static
+from keraslike.tf.text_hash import to_hash_bucket, to_hash_bucket_fast, to_hash_bucket_strong
+from keraslike.tf.text_numbers import as_string, format, to_number
+from keraslike.tf.unicode import (
+    of_ragged,
+    text_of,
+    texts,
+    to_rows,
+    unicode_decode,
+    unicode_decode_with_offsets,
+    unicode_encode,
+    unicode_split,
+    unicode_split_with_offsets,
+    unicode_transcode,
+)
+
+
+def _each(function: Callable[[bytes], Any], input: Any, dtype: Any = object) -> Tensor:
+    given = texts(input)
+    out = np.empty(given.shape, dtype)
+    for place, item in np.ndenumerate(given):
+        out[place] = function(item)
+    return constant(out)
+
+
+# -- one text to one value ---------------------------------------------------------------------
+
+
+@of_ragged
+def length(input: Any, unit: str = "BYTE", name: str | None = None) -> Tensor:
+    """The number of bytes, or of characters with `unit="UTF8_CHAR"`; int32.
+
+    >>> length("café"), length("café", unit="UTF8_CHAR")
+    (<tf.Tensor: shape=(), dtype=int32, numpy=5>, <tf.Tensor: shape=(), dtype=int32, numpy=4>)
+    """
+    return _each(len if _in_bytes(unit) else _characters, input, np.int32)
+
+
+def _in_bytes(unit: str) -> bool:
+    if unit not in ("BYTE", "UTF8_CHAR"):
+        raise InvalidArgumentError(f"unit must be 'BYTE' or 'UTF8_CHAR'. Received: {unit!r}")
+    return unit == "BYTE"
+
+
+def _characters(text: bytes) -> int:
+    return sum(byte & 0xC0 != 0x80 for byte in text)
+
+
+def _case(name: str) -> Callable:
+    def change(input: Any, encoding: str = "", name: str | None = None) -> Tensor:
+        if encoding not in ("", "utf-8"):
+            raise InvalidArgumentError(f"encoding must be '' or 'utf-8'. Received: {encoding!r}")
+        method = change.__name__
+        if not encoding:
+            return _each(lambda b: getattr(b, method)(), input)
+        return _each(lambda b: text_of(getattr(str(b, "utf-8", "replace"), method)()), input)
+
+    change.__name__ = change.__qualname__ = name
+    change.__doc__ = (
+        f"The text in {name} case: ASCII letters only, or with `encoding='utf-8'` all letters."
+    )
+    return of_ragged(change)
+
+
+lower, upper = _case("lower"), _case("upper")
+
+
+@of_ragged
+def strip(input: Any, name: str | None = None) -> Tensor:
+    """The text without the whitespace around it."""
+    return _each(lambda b: b.strip(b" \t\n\v\f\r"), input)
+
+
+@of_ragged
+def substr(input: Any, pos: Any, len: Any, unit: str = "BYTE", name: str | None = None) -> Tensor:
+    """`len` bytes (or characters) from `pos` on, which counts from the end where it is negative.
+
+    Raises InvalidArgumentError where `pos` is beyond the text.
+
+    >>> substr(["hello", "world"], -3, 2).numpy().tolist()
+    [b'll', b'rl']
+    """
+    in_bytes = _in_bytes(unit)
+    starts, counts = (host(convert_to_tensor(x), "A part of a text", _TRACED) for x in (pos, len))
+    if starts.shape != counts.shape:
+        raise InvalidArgumentError(f"pos and len differ in shape: {starts.shape}, {counts.shape}")
+    given, starts, counts = np.broadcast_arrays(texts(input), starts, counts)
+    out = np.empty(given.shape, object)
+    for place, item in np.ndenumerate(given):
+        text = item if in_bytes else _split_characters(item)
+        start, count, size = int(starts[place]), int(counts[place]), text.__len__()
+        if not -size <= start <= size:
+            raise InvalidArgumentError(f"pos {start} is out of range for {item!r}.")
+        start += size if start < 0 else 0
+        part = text[start:] if count < 0 else text[start : start + count]
+        out[place] = part if in_bytes else b"".join(part)
+    return Tensor(out)
+
+
+_TRACED = "text has no place in compiled functions; call it outside."
+
+
+def _split_characters(text: bytes) -> list[bytes]:
+    return re.findall(rb"[^\x80-\xbf][\x80-\xbf]*|[\x80-\xbf]+", text, re.DOTALL)
+
+
+# -- patterns ----------------------------------------------------------------------------------
+
+_POSIX = {
+    "alnum": "0-9A-Za-z",
+    "alpha": "A-Za-z",
+    "blank": r"\t ",
+    "cntrl": r"\x00-\x1f\x7f",
+    "digit": "0-9",
+    "graph": "!-~",
+    "lower": "a-z",
+    "print": " -~",
+    "punct": r"!-/:-@\[-`{-~",
+    "space": r"\t\n\v\f\r ",
+    "upper": "A-Z",
+    "word": r"0-9A-Za-z_",
+    "xdigit": "0-9A-Fa-f",
+}
+
+
+@functools.lru_cache(256)
+def _pattern(pattern: bytes) -> re.Pattern:
+    """Python's pattern for one of RE2."""
+    text = pattern.decode("utf-8", "surrogateescape")
+    refused = re.search(r"(?<!\\)(?:\\\\)*(\(\?<?[=!]|\(\?P=|\\[1-9]|\\p|\\P)", text)
+    if refused:
+        raise InvalidArgumentError(
+            f"Invalid pattern: {text!r}: {refused.group(1)} is not supported here."
+        )
+    out, in_class = "", False
+    for part in re.findall(r"\\.|\[\[?:?|\[:\w+:\]|\]|.", _posix(text), re.DOTALL):
+        if part[0] == "[":
+            in_class = True
+        elif part == "]":
+            in_class = False
+        elif not in_class:  # Python's $ matches before a last newline too
+            part = {"$": r"\Z", r"\z": r"\Z"}.get(part, part)
+        out += part
+    try:
+        return re.compile(out, re.ASCII)
+    except re.error as e:
+        raise InvalidArgumentError(f"Invalid pattern: {text!r}: {e}") from e
+
+
+def _posix(text: str) -> str:
+    return re.sub(r"\[:(\w+):\]", lambda m: _POSIX.get(m.group(1), m.group()), text)
+
+
+def _as_str(text: bytes) -> str:
+    return text.decode("utf-8", "surrogateescape")
+
+
+def _plain(text: Any) -> bytes:
+    return text.encode() if isinstance(text, str) else bytes(texts(text).item())
+
+
+@of_ragged
+def regex_full_match(input: Any, pattern: Any, name: str | None = None) -> Tensor:
+    """Whether the whole text matches a pattern, in the syntax that RE2 and Python's `re` share."""
+    wanted = _pattern(_plain(pattern))
+    return _each(lambda b: wanted.fullmatch(_as_str(b)) is not None, input, bool)
+
+
+@of_ragged
+def regex_replace(
+    input: Any, pattern: Any, rewrite: Any, replace_global: bool = True, name: str | None = None
+) -> Tensor:
+    r"""The text with matches of a pattern replaced, `\1` standing for what group 1 matched.
+
+    Args:
+        pattern: in the syntax that RE2 and Python's `re` share.
+        replace_global: all matches, or only the first.
+
+    >>> regex_replace("hello world", r"(\w+) (\w+)", r"\2 \1").numpy()
+    b'world hello'
+    """
+    wanted, new = _pattern(_plain(pattern)), _as_str(_plain(rewrite))
+    parts = re.split(r"\\(\d|\\)", new)
+    groups = [int(p) for p in parts[1::2] if p != "\\"]
+    if any(g > wanted.groups for g in groups):  # such a rewrite replaces nothing
+        return _each(lambda b: b, input)
+
+    def rewritten(match: re.Match) -> str:
+        named = ["\\" if p == "\\" else match.group(int(p)) or "" for p in parts[1::2]]
+        return "".join(itertools.chain(*itertools.zip_longest(parts[::2], named, fillvalue="")))
+
+    def replaced(text: bytes) -> bytes:
+        given, out, end = _as_str(text), "", 0
+        last = -1  # an empty match right after another is none
+        for match in wanted.finditer(given):
+            if match.start() == match.end() == last:
+                continue
+            out += given[end : match.start()] + rewritten(match)
+            end = last = match.end()
+            if not replace_global:
+                break
+        return (out + given[end:]).encode("utf-8", "surrogateescape")
+
+    return _each(replaced, input)
+
+
+# -- joining and splitting ---------------------------------------------------------------------
+
+
+def join(inputs: Sequence[Any], separator: str = "", name: str | None = None) -> Any:
+    """The texts of several tensors of one shape (or scalars) one after another.
+
+    >>> join([["a", "b"], "x"], "-").numpy().tolist()
+    [b'a-x', b'b-x']
+    """
+    if any(isinstance(x, RaggedTensor) for x in inputs):
+        parts = lambda *xs: join(xs, separator)  # noqa: E731
+        return ragged_math.map_flat_values(parts, *inputs)
+    given = [texts(x) for x in inputs]
+    shapes = {x.shape for x in given if x.shape}
+    if len(shapes) > 1:
+        raise InvalidArgumentError(f"The texts are not of one shape: {[x.shape for x in given]}")
+    out = np.empty(shapes.pop() if shapes else (), object)
+    for place in np.ndindex(out.shape):
+        out[place] = _plain(separator).join([x[place] if x.shape else x.item() for x in given])
+    return Tensor(out)
+
+
+def reduce_join(
+    inputs: Any,
+    axis: Any = None,
+    keepdims: bool = False,
+    separator: str = "",
+    name: str | None = None,
+) -> Any:
+    """The texts along axes as one; the first axis that is named runs fastest.
+
+    >>> reduce_join([["a", "b"], ["c", "d"]], axis=1, separator="-").numpy().tolist()
+    [b'a-b', b'c-d']
+    """
+    between = _plain(separator)
+    if isinstance(inputs, RaggedTensor):
+        return _join_ragged(inputs, axis, between)
+    given = texts(inputs)
+    rank, axis = given.ndim, static(axis)
+    axes = list(range(rank))[::-1] if axis is None else np.atleast_1d(axis).tolist()
+    if any(not -rank <= a < rank for a in axes):
+        raise OutOfRangeError(f"axis={axis} is out of bounds for a tensor of rank {rank}.")
+    axes = [a % rank for a in axes]
+    kept = [a for a in range(rank) if a not in axes]
+    moved = given.transpose(*kept, *axes[::-1])
+    moved = moved.reshape(*moved.shape[: len(kept)], -1)
+    out = np.empty(moved.shape[:-1], object)
+    for place in np.ndindex(out.shape):
+        out[place] = between.join(moved[place])
+    if keepdims:
+        out = out.reshape([1 if a in axes else n for a, n in enumerate(given.shape)])
+    return Tensor(out)
+
+
+def _join_ragged(r: RaggedTensor, axis: Any, between: bytes) -> Any:
+    axis = len(r.shape) - 1 if axis is None else r._axis(axis)
+    if isinstance(r.values, RaggedTensor) and axis > 1:
+        return r.with_values(_join_ragged(r.values, axis - 1, between))
+    rows = r.to_list()
+    if axis == 0:
+        rows = [[x for x in column if x is not None] for column in itertools.zip_longest(*rows)]
+    out = np.empty(len(rows), object)
+    out[:] = [between.join(row) for row in rows]
+    return Tensor(out)
+
+
+def split(input: Any, sep: Any = None, maxsplit: int = -1, name: str | None = None) -> Any:
+    """The parts between separators, by default whitespace: a row of them for each text.
+
+    >>> split(["hello world", "a b c"])
+    <tf.RaggedTensor [[b'hello', b'world'], [b'a', b'b', b'c']]>
+    """
+    between = None if sep is None else _plain(sep) or None
+    return to_rows(input, lambda text: text.split(between, maxsplit), object)
+
+
+def bytes_split(input: Any, name: str | None = None) -> Any:
+    """The bytes of each text, a row of them each."""
+    return to_rows(input, lambda text: [bytes([b]) for b in text], object)
+
+
+def ngrams(
+    data: Any,
+    ngram_width: Any,
+    separator: str = " ",
+    pad_values: Any = None,
+    padding_width: int | None = None,
+    preserve_short_sequences: bool = False,
+    name: str | None = None,
+) -> Any:
+    """All runs of `ngram_width` texts of each row, joined.
+
+    Args:
+        ngram_width: a number or several.
+        pad_values: a text, or a pair of them, to stand before and after each row.
+        padding_width: how many of them; by default one less than the width.
+        preserve_short_sequences: give a row that is too short as one n-gram.
+    """
+    widths = np.atleast_1d(static(ngram_width)).tolist()
+    left, right = pad_values if isinstance(pad_values, (tuple, list)) else (pad_values, pad_values)
+    between, ragged = _plain(separator), isinstance(data, RaggedTensor)
+    given = data if ragged else convert_to_tensor(data, dtypes.string)
+    alone = not ragged and given.ndim == 1
+    rows = [texts(given).tolist()] if alone else given.to_list() if ragged else given.numpy()
+
+    def grams(row: list[bytes]) -> list[bytes]:
+        found = []
+        for width in widths:
+            count = width - 1 if padding_width is None else min(padding_width, width - 1)
+            pad = count if pad_values is not None else 0
+            full = [_plain(left)] * pad + list(row) + [_plain(right)] * pad if pad else list(row)
+            found += [between.join(full[i : i + width]) for i in range(len(full) - width + 1)]
+        if not found and preserve_short_sequences and row:
+            found = [between.join(row)]
+        return found
+
+    made = [grams(row) for row in rows]
+    flat = np.empty(sum(map(len, made)), object)
+    flat[:] = list(itertools.chain(*made))
+    out = RaggedTensor.from_row_lengths(Tensor(flat), np.asarray([len(m) for m in made], np.int64))
+    return out.values if alone else out if ragged else out.to_tensor()
+
+
+def unsorted_segment_join(
+    inputs: Any, segment_ids: Any, num_segments: Any, separator: str = "", name: str | None = None
+) -> Tensor:
+    """The texts of each segment as one."""
+    ids = host(convert_to_tensor(segment_ids), "What is joined", _TRACED).reshape(-1)
+    out = np.empty(int(static(num_segments)), object)
+    given = texts(inputs).reshape(-1)
+    for i in range(len(out)):
+        out[i] = _plain(separator).join(given[ids == i])
+    return Tensor(out)
+
+
+__all__ = [
+    "as_string",
+    "bytes_split",
+    "format",
+    "join",
+    "length",
+    "lower",
+    "ngrams",
+    "reduce_join",
+    "regex_full_match",
+    "regex_replace",
+    "split",
+    "strip",
+    "substr",
+    "to_hash_bucket",
+    "to_hash_bucket_fast",
+    "to_hash_bucket_strong",
+    "to_number",
+    "unicode_decode",
+    "unicode_decode_with_offsets",
+    "unicode_encode",
+    "unicode_split",
+    "unicode_split_with_offsets",
+    "unicode_transcode",
+    "unsorted_segment_join",
+    "upper",
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

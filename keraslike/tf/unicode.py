@@ -1,0 +1,265 @@
+"""Text as code points: the functions `tf.strings.unicode_...`, on Python's codecs."""
+
+from __future__ import annotations
+
+import codecs
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keraslike.tf import dtypes
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.ragged_tensor import RaggedTensor
+from keraslike.tf.structure import host
+from keraslike.tf.tensor import Tensor, constant, convert_to_tensor
+
+_OUTPUT_ENCODINGS = ("UTF-8", "UTF-16-BE", "UTF-32-BE")
+
+
+def texts(input: Any) -> np.ndarray:
+    """The bytes of a tensor of text; TypeError where it is none."""
+    tensor = convert_to_tensor(input)
+    if tensor.dtype is not dtypes.string:
+        raise TypeError(f"Expected text, received a tensor of {tensor.dtype.name}: {input!r}")
+    return tensor._value
+
+
+def text_of(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+def of_ragged(function: Callable) -> Callable:
+    """The function of a tensor, for ragged tensors too: of each of their elements."""
+
+    @functools.wraps(function)
+    def call(input: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(input, RaggedTensor):
+            return input.with_flat_values(function(input.flat_values, *args, **kwargs))
+        return function(input, *args, **kwargs)
+
+    return call
+
+
+def to_rows(input: Any, pieces: Callable[[bytes], list], dtype: Any) -> Any:
+    """The pieces of each text as a row: a vector for a scalar, else a ragged tensor."""
+    if isinstance(input, RaggedTensor):
+        return input.with_flat_values(to_rows(input.flat_values, pieces, dtype))
+    given = texts(input)
+    rows = [pieces(item) for item in given.reshape(-1)]
+    flat = np.empty(sum(map(len, rows)), dtype)
+    flat[:] = [piece for row in rows for piece in row]
+    if not given.ndim:
+        return constant(flat)
+    lengths = np.asarray([len(row) for row in rows], np.int64)
+    out = RaggedTensor.from_row_lengths(constant(flat), lengths)
+    for i in range(given.ndim - 1, 0, -1):
+        out = RaggedTensor.from_uniform_row_length(out, given.shape[i], given.shape[i - 1])
+    return out
+
+
+# -- decoding -----------------------------------------------------------------------------------
+
+
+def _codec(encoding: str) -> str:
+    try:
+        found = codecs.lookup(encoding)
+    except LookupError:
+        found = None
+    if found is None or not getattr(found, "_is_text_encoding", True):
+        raise InvalidArgumentError(f"There is no encoding {encoding!r}.")
+    return found.name
+
+
+def _check_errors(errors: str) -> None:
+    if errors not in ("strict", "replace", "ignore"):
+        raise InvalidArgumentError(
+            f"errors must be 'strict', 'replace' or 'ignore'. Received: {errors!r}"
+        )
+
+
+def _decoded(
+    text: bytes, codec: str, errors: str, replacement: int, controls: bool
+) -> list[tuple[int, int]]:
+    """The code points and where in the bytes each begins."""
+    out: list[tuple[int, int]] = []
+    at = 0
+
+    def take(part: str) -> None:
+        nonlocal at
+        for character in part:
+            point = ord(character)
+            if controls and point < 32:
+                point = replacement
+            out.append((point, at))
+            at += len(character.encode(codec, "surrogatepass"))
+
+    while at < len(text):
+        try:
+            take(text[at:].decode(codec))
+        except UnicodeDecodeError as e:
+            if errors == "strict":
+                raise InvalidArgumentError(f"{text!r} is not valid {codec}: {e.reason}") from e
+            start, end = at + e.start, at + e.end
+            take(text[at:start].decode(codec))
+            if errors == "replace":
+                out.append((replacement, start))
+            at = end
+    return out
+
+
+def unicode_decode(
+    input: Any,
+    input_encoding: str,
+    errors: str = "replace",
+    replacement_char: int = 65533,
+    replace_control_characters: bool = False,
+    name: str | None = None,
+) -> Any:
+    """The code points of each text, a row of int32 each.
+
+    Args:
+        input_encoding: "UTF-8", "UTF-16-BE" or any other that Python knows.
+        errors: what is no text in the encoding is replaced ("replace"), left out ("ignore"), or
+            raises InvalidArgumentError ("strict").
+        replacement_char: the code point to replace it by.
+        replace_control_characters: replace code points below 32 too.
+
+    >>> unicode_decode(["é", "ab"], "UTF-8")
+    <tf.RaggedTensor [[233], [97, 98]]>
+    """
+    points = unicode_decode_with_offsets(
+        input, input_encoding, errors, replacement_char, replace_control_characters
+    )
+    return points[0]
+
+
+def unicode_decode_with_offsets(
+    input: Any,
+    input_encoding: str,
+    errors: str = "replace",
+    replacement_char: int = 65533,
+    replace_control_characters: bool = False,
+    name: str | None = None,
+) -> tuple[Any, Any]:
+    """As `unicode_decode`, and the byte at which each character begins, int64."""
+    codec = _codec(input_encoding)
+    _check_errors(errors)
+
+    def column(i: int) -> Callable[[bytes], list[int]]:
+        rest = (codec, errors, replacement_char, replace_control_characters)
+        return lambda text: [found[i] for found in _decoded(text, *rest)]
+
+    return to_rows(input, column(0), np.int32), to_rows(input, column(1), np.int64)
+
+
+def unicode_split(
+    input: Any,
+    input_encoding: str,
+    errors: str = "replace",
+    replacement_char: int = 65533,
+    name: str | None = None,
+) -> Any:
+    """The characters of each text, a row of them each, in the same encoding."""
+    return unicode_split_with_offsets(input, input_encoding, errors, replacement_char)[0]
+
+
+def unicode_split_with_offsets(
+    input: Any,
+    input_encoding: str,
+    errors: str = "replace",
+    replacement_char: int = 65533,
+    name: str | None = None,
+) -> tuple[Any, Any]:
+    """As `unicode_split`, and the byte at which each character begins, int64."""
+    _check_output(input_encoding, "input_encoding")
+    points, offsets = unicode_decode_with_offsets(input, input_encoding, errors, replacement_char)
+    flat = points.flat_values if isinstance(points, RaggedTensor) else points
+    characters = np.empty(flat.shape, object)
+    codec = _codec(input_encoding)
+    characters[:] = [chr(point).encode(codec, "replace") for point in np.asarray(flat)]
+    if isinstance(points, RaggedTensor):
+        return points.with_flat_values(Tensor(characters)), offsets
+    return Tensor(characters), offsets
+
+
+# -- encoding -----------------------------------------------------------------------------------
+
+
+def _check_output(encoding: str, argument: str = "output_encoding") -> None:
+    if encoding not in _OUTPUT_ENCODINGS:
+        raise InvalidArgumentError(
+            f"{argument} must be one of {', '.join(_OUTPUT_ENCODINGS)}. Received: {encoding!r}"
+        )
+
+
+def _encoded(points: Any, codec: str, errors: str, replacement: int) -> bytes:
+    out = []
+    for point in points:
+        if not 0 <= point < 0x110000 or 0xD800 <= point < 0xE000:
+            if errors == "strict":
+                raise InvalidArgumentError(f"{point} is no code point of a character.")
+            if errors == "ignore":
+                continue
+            point = replacement
+        out.append(chr(point))
+    return "".join(out).encode(codec)
+
+
+def unicode_encode(
+    input: Any,
+    output_encoding: str,
+    errors: str = "replace",
+    replacement_char: int = 65533,
+    name: str | None = None,
+) -> Any:
+    """The texts of rows of code points, int32, dense or ragged.
+
+    Args:
+        output_encoding: "UTF-8", "UTF-16-BE" or "UTF-32-BE".
+
+    >>> unicode_encode([99, 97, 102, 233], "UTF-8").numpy()
+    b'caf\\xc3\\xa9'
+    """
+    _check_output(output_encoding)
+    _check_errors(errors)
+    encode = functools.partial(
+        _encoded, codec=_codec(output_encoding), errors=errors, replacement=replacement_char
+    )
+    if isinstance(input, RaggedTensor):
+        if isinstance(input.values, RaggedTensor):
+            inner = unicode_encode(input.values, output_encoding, errors, replacement_char)
+            return input.with_values(inner)
+        rows = input.to_list()
+        out = np.empty(len(rows), object)
+        out[:] = [encode(row) for row in rows]
+        return Tensor(out)
+    points = host(convert_to_tensor(input), "The text", "call it outside.")
+    if not points.ndim:
+        raise ValueError("Code points must be a vector at least.")
+    out = np.empty(points.shape[:-1], object)
+    for place in np.ndindex(out.shape):
+        out[place] = encode(points[place].tolist())
+    return Tensor(out)
+
+
+@of_ragged
+def unicode_transcode(
+    input: Any,
+    input_encoding: str,
+    output_encoding: str,
+    errors: str = "replace",
+    replacement_char: int = 65533,
+    replace_control_characters: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """The texts in another encoding: "UTF-8", "UTF-16-BE" or "UTF-32-BE"."""
+    _check_output(output_encoding)
+    _check_errors(errors)
+    source, target, given = _codec(input_encoding), _codec(output_encoding), texts(input)
+    out = np.empty(given.shape, object)
+    for place, item in np.ndenumerate(given):
+        found = _decoded(item, source, errors, replacement_char, replace_control_characters)
+        out[place] = _encoded([point for point, _ in found], target, errors, replacement_char)
+    return Tensor(out)
