@@ -21,10 +21,13 @@ from keraslike.tf import (
     math,
     nn,
     operators,
+    queue,
     ragged,
     random,
+    sets,
     signal,
     sparse,
+    strings,
     table,
 )
 from keraslike.tf.control import (
@@ -128,6 +131,7 @@ from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.sparse import SparseTensor
 from keraslike.tf.tape import GradientTape, UnconnectedGradients
 from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, is_tensor
+from keraslike.tf.tensor_array import TensorArray
 from keraslike.tf.variables import IndexedSlices, Variable
 
 newaxis = None

@@ -20,7 +20,7 @@ from keraslike.core import context, lowering
 from keraslike.core.boxed import unbox
 from keraslike.tf.function import _unflatten, wrap_values
 from keraslike.tf.ops import concat, expand_dims
-from keraslike.tf.tensor import Tensor, _as_operand, convert_to_tensor, run, static
+from keraslike.tf.tensor import Tensor, _as_operand, convert_to_tensor, precision, run, static
 
 
 class _Traced:
@@ -39,7 +39,8 @@ class _Traced:
             flat, self.structure = jax.tree.flatten(out)
             return [*flat, *[b for a, b in zip(before, new) if a is not b]]
 
-        self.closed = jax.make_jaxpr(pure)(*examples)
+        with precision(examples):
+            self.closed = jax.make_jaxpr(pure)(*examples)
 
     @property
     def consts(self) -> list[Any]:
@@ -198,14 +199,13 @@ def while_loop(
     start = [_as_operand(v) if not isinstance(v, (list, tuple, dict)) else v for v in loop_vars]
     flat, tree = jax.tree.flatten(unbox(start))
     bound = static(maximum_iterations)
-    if not any(isinstance(v, jax.core.Tracer) for v in flat):
+    decision = _as_operand(cond(*start))
+    if _concrete(decision):
         state, steps = start, 0
-        decision = cond(*state)
-        if not isinstance(decision, Tensor) or _concrete(decision):
-            while bool(decision) and (bound is None or steps < bound):
-                state, steps = _listed(body(*state)), steps + 1
-                decision = cond(*state)
-            return state
+        while bool(decision) and (bound is None or steps < bound):
+            state, steps = _listed(body(*state)), steps + 1
+            decision = cond(*state)
+        return state
 
     def on_arrays(fn: Callable) -> Callable:
         return lambda *values: fn(*wrap_values(jax.tree.unflatten(tree, list(values))))

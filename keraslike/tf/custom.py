@@ -84,7 +84,8 @@ class _Reads(Exception):
 def _of_arrays(f: Callable, count: int, kwargs: dict[str, Any], variables: list[Any]) -> Callable:
     """`f` as JAX's `custom_gradient` takes it, of its arguments and the variables it reads."""
 
-    def of_arrays(*values: Any) -> Any:
+    def of_arrays(*given: Any) -> Any:
+        values = tuple(map(jnp.asarray, given))  # JAX may give Python's numbers
         state = values[count:]
         reader = _Reader()
         with lowering.holding(variables, state), context.using(tapes=(reader,)):

@@ -19,7 +19,7 @@ from flax import errors, nnx
 from jax import export
 
 from keraslike.core import base, context, lowering
-from keraslike.core.boxed import unbox
+from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.variable import trace_state_clean
 from keraslike.tf import dtypes
 from keraslike.tf.dtypes import DType, TensorShape
@@ -393,7 +393,7 @@ def wrap_values(out: Any) -> Any:
         return type(out)(*items) if hasattr(out, "_fields") else type(out)(items)
     if isinstance(out, dict):
         return {k: wrap_values(v) for k, v in out.items()}
-    if isinstance(out, (int, float)):
+    if isinstance(out, (int, float, Boxed, nnx.Variable)):
         return convert_to_tensor(out)
     if export.is_symbolic_dim(out):
         return Tensor(jnp.asarray(out).astype(np.int32))

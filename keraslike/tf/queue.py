@@ -89,7 +89,7 @@ class QueueBase:
             cancel_pending_enqueues: let calls of `enqueue` that wait for room raise CancelledError.
         """
         with self._changed:
-            if self._closed:
+            if self._closed and not cancel_pending_enqueues:
                 raise CancelledError(f"Queue {self._name} is closed already.")
             self._closed, self._cancelled = True, bool(cancel_pending_enqueues)
             self._changed.notify_all()
@@ -124,10 +124,6 @@ class QueueBase:
             if isinstance(vals, dict):
                 raise ValueError("A queue without names takes a list, not a dict.")
             vals = [vals]
-        if len(vals) != len(self._dtypes):
-            raise InvalidArgumentError(
-                f"Elements have {len(self._dtypes)} components. Received: {len(vals)}"
-            )
         given = tuple(convert_to_tensor(v, d) for v, d in zip(vals, self._dtypes))
         for value, shape in zip(given, self._shapes):
             if value.ndim < leading:
@@ -136,6 +132,10 @@ class QueueBase:
                 raise ValueError(
                     f"A component of shape {shape} was given one of {value.shape[leading:]}."
                 )
+        if len(vals) != len(self._dtypes):
+            raise InvalidArgumentError(
+                f"Elements have {len(self._dtypes)} components. Received: {len(vals)}"
+            )
         return given
 
     def _put_all(self, items: Sequence[_Item]) -> None:

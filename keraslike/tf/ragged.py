@@ -17,6 +17,7 @@ from keraslike.tf.ragged_partition import (
     _take,
 )
 from keraslike.tf.ragged_tensor import RaggedTensor
+from keraslike.tf.sparse_tensor import pick
 from keraslike.tf.structure import host
 from keraslike.tf.tensor import Tensor, convert_to_tensor, static
 
@@ -181,7 +182,7 @@ def stack_dynamic_partitions(
         raise ValueError(f"partitions of shape {which.shape} do not fit shape {data.shape}.")
     flat = ops.reshape(data, (which.size, *tuple(data.shape)[which.ndim :]))
     order = np.argsort(which.reshape(-1), kind="stable")
-    values = ops.gather(flat, order)
+    values = pick(flat, order)
     return RaggedTensor.from_value_rowids(values, which.reshape(-1)[order].astype(np.int64), count)
 
 

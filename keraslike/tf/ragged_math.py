@@ -14,6 +14,7 @@ from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged_index import get_item
 from keraslike.tf.ragged_partition import _columns, _count, _ids, _joined, _ranges, _summed, _take
 from keraslike.tf.ragged_tensor import OPERATIONS, RaggedTensor
+from keraslike.tf.sparse_tensor import pick
 from keraslike.tf.structure import host, is_traced
 from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, mismatch, run, static
 
@@ -312,7 +313,7 @@ def _where(
 ) -> Any:
     if x is None and y is None:
         found = ops.where(condition.flat_values)
-        return ops.gather(condition.to_sparse().indices, np.asarray(found)[:, 0])
+        return pick(condition.to_sparse().indices, np.asarray(found)[:, 0])
     return _elementwise(function, condition, x, y)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from keraslike.tf import dtypes, ops
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.sparse_tensor import _sparse
+from keraslike.tf.sparse_tensor import _sparse, pick
 from keraslike.tf.structure import Structure, host
 from keraslike.tf.tensor import WIDE, convert_to_tensor, static
 
@@ -271,7 +271,7 @@ def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 def _take(x: Any, rows: np.ndarray) -> Any:
     """The rows at several indices."""
     if not isinstance(x, Partitioned):
-        return ops.gather(x, rows)
+        return pick(x, rows)
     splits = x._known("A choice of rows")
     lengths = np.diff(splits)[rows]
     values = _take(x._values, _ranges(splits[:-1][rows], lengths))

@@ -19,7 +19,7 @@ from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operators import give_operators
 from keraslike.tf.ragged_partition import Partitioned, _columns, _count, _elements, _ids
 from keraslike.tf.sparse_tensor import SparseTensor
-from keraslike.tf.structure import NotDense
+from keraslike.tf.structure import NotDense, is_traced
 from keraslike.tf.tensor import WIDE, Tensor, constant, convert_to_tensor, run, static
 
 OPERATIONS: dict[str, Callable] = {}  # what functions of tensors do with a ragged one
@@ -262,7 +262,7 @@ class RaggedTensor(Partitioned):
         raise TypeError("A RaggedTensor has no truth value.")
 
     def __repr__(self) -> str:
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(self)):
+        if any(map(is_traced, (self.flat_values, *[level._splits for level in self._levels()]))):
             return f"<tf.RaggedTensor: shape={self.shape}, dtype={self.dtype.name}, no values yet>"
         with np.printoptions(formatter={"all": _shown}):
             return f"<tf.RaggedTensor {_shown(self.numpy())}>"
@@ -289,7 +289,8 @@ def _unflatten(aux: Any, children: Any) -> RaggedTensor:
     made = object.__new__(RaggedTensor)
     made._uniform, made._kind = aux
     made._values, splits = children
-    known = isinstance(splits, jax.Array) and not isinstance(splits, jax.core.Tracer)
+    splits = splits._value if isinstance(splits, Tensor) else splits
+    known = isinstance(splits, jax.Array) and not is_traced(splits)
     made._splits = np.asarray(splits, made._kind) if known else splits
     return made
 

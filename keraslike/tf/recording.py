@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from flax import nnx
 
 from keraslike.core import base, context, lowering, rng
-from keraslike.core.boxed import is_recorded, unbox
+from keraslike.core.boxed import Boxed, is_recorded, unbox
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.variable import trace_state_clean
 from keraslike.layers.layer import Layer
@@ -187,6 +188,8 @@ def _split(tree: Any, tensors: list[Any]) -> Any:
     if isinstance(tree, (Tensor, nnx.Variable, jax.Array, np.ndarray)):
         tensors.append(tree)
         return _Place(len(tensors) - 1)
+    if isinstance(tree, Boxed):
+        return _split(tree._as_tensor(), tensors)
     if type(tree) in (list, tuple):
         return (type(tree), tuple([_split(item, tensors) for item in tree]))
     if type(tree) is dict:
@@ -247,7 +250,9 @@ def _make_state(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
     with context.using(tapes=()):
         symbols, keywords = symbol(args), symbol(kwargs)
         layer._maybe_build(symbols, keywords)
-        layer.compute_output_spec(*symbols, **keywords)
+        # Where Python branches on values, no more than build() made can be known.
+        with contextlib.suppress(jax.errors.ConcretizationTypeError):
+            layer.compute_output_spec(*symbols, **keywords)
 
 
 class _OwnerCall:

@@ -209,6 +209,8 @@ def sparse_dense_matmul(
 
 
 def _matmul(values: Any, b: Any, indices: Any, sizes: tuple, of_a: bool, of_b: bool) -> Any:
+    if max(sizes, default=0) < 2**31:  # what JAX compiles these for
+        indices = indices.astype(np.int32)
     if of_a:
         values, indices, sizes = values.conj(), indices[:, ::-1], sizes[::-1]
     return BCOO((values, indices), shape=sizes) @ (b.conj().T if of_b else b)

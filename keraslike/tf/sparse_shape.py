@@ -11,7 +11,7 @@ import numpy as np
 
 from keraslike.tf import dtypes, ops, table
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.sparse_tensor import SparseTensor, _flat, _make, _sparse, _strides, reorder
+from keraslike.tf.sparse_tensor import SparseTensor, _flat, _make, _sparse, _strides, pick, reorder
 from keraslike.tf.structure import host
 from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, mismatch, run, static
 
@@ -140,7 +140,7 @@ def slice(sp_input: Any, start: Any, size: Any, name: Any = None) -> SparseTenso
     sizes = [max(0, min(n, m - b)) for b, n, m in zip(start, size, s._sizes)]
     moved = _places(s, "slice") - np.asarray(start, np.int64)
     keep = ((moved >= 0) & (moved < np.asarray(sizes, np.int64))).all(-1)
-    return _make(constant(moved[keep]), ops.gather(s._values, np.flatnonzero(keep)), sizes)
+    return _make(constant(moved[keep]), pick(s._values, np.flatnonzero(keep)), sizes)
 
 
 def split(
@@ -175,7 +175,7 @@ def retain(sp_input: Any, to_retain: Any) -> SparseTensor:
             f"to_retain must be of shape {tuple(s._values.shape)}. Received: {keep.shape}"
         )
     places = np.flatnonzero(keep)
-    return _make(ops.gather(s.indices, places), ops.gather(s._values, places), s._sizes)
+    return _make(pick(s.indices, places), pick(s._values, places), s._sizes)
 
 
 def reset_shape(sp_input: Any, new_shape: Any = None) -> SparseTensor:
@@ -211,5 +211,5 @@ def mask(a: Any, mask_indices: Any, name: str | None = None) -> Any:
     keep = np.flatnonzero(
         ~np.isin(host(a.indices, "Which rows are kept", "call it outside."), gone)
     )
-    rows = ops.gather(a.values, keep)
-    return type(a)(rows, ops.gather(a.indices, keep), a.dense_shape)
+    rows = pick(a.values, keep)
+    return type(a)(rows, pick(a.indices, keep), a.dense_shape)

@@ -111,7 +111,8 @@ class SparseTensor(Structure):
 
     def to_bcoo(self) -> BCOO:
         """JAX's sparse array of the same contents."""
-        return BCOO((self._values.__jax_array__(), self._indices._value), shape=self._sizes)
+        indices = ops.cast(self._indices, dtypes.int32)  # as JAX's own have them
+        return BCOO((self._values.__jax_array__(), indices._value), shape=self._sizes)
 
     def __mul__(self, y: Any) -> SparseTensor:
         return self._with_dense(table.multiply, y)
@@ -179,6 +180,13 @@ def _sparse(x: Any) -> SparseTensor:
 def _broadcast_pick(y: Any, indices: Any) -> Any:
     columns = indices.T[indices.shape[1] - y.ndim :]
     return y[tuple(c if n > 1 else jnp.zeros_like(c) for c, n in zip(columns, y.shape))]
+
+
+def pick(x: Any, rows: Any) -> Tensor:
+    """The rows of a tensor at several indices."""
+    if not is_traced(rows):  # as 32-bit integers: tapes compile pullbacks in 32 bits
+        rows = np.asarray(rows).astype(np.int32 if x.shape[0] < 2**31 else np.int64)
+    return ops.gather(x, rows)
 
 
 def _strides(sizes: Sequence[int]) -> np.ndarray:
@@ -261,7 +269,7 @@ def reorder(sp_input: Any, name: str | None = None) -> SparseTensor:
     """The same with indices in the order of rows."""
     s = _sparse(sp_input)
     order = run(_order, (s.indices,), (s._sizes,))
-    return _make(ops.gather(s.indices, order), ops.gather(s._values, order), s._sizes)
+    return _make(pick(s.indices, order), pick(s._values, order), s._sizes)
 
 
 def _order(indices: Any, sizes: tuple[int, ...]) -> Any:

@@ -30,11 +30,14 @@ class NotDense(ValueError):
     """A sparse or ragged tensor was given where a dense one is expected."""
 
     def __init__(self, given: Structure):
-        super().__init__(
-            f"A {type(given).__name__} was given where a dense tensor is expected: {given!r}. "
-            "tf.sparse.to_dense() and RaggedTensor.to_tensor() make one."
-        )
+        super().__init__(given)
         self.given = given
+
+    def __str__(self) -> str:  # when it is asked for: mostly another function takes the call
+        return (
+            f"A {type(self.given).__name__} was given where a dense tensor is expected: "
+            f"{self.given!r}. tf.sparse.to_dense() and RaggedTensor.to_tensor() make one."
+        )
 
 
 def operates(function: Callable, name: str | None = None) -> Callable:

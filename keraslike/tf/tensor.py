@@ -207,7 +207,12 @@ def _flatten(tensor: Tensor) -> tuple[tuple[Any], None]:
     return (tensor._value,), None
 
 
-jax.tree_util.register_pytree_node(Tensor, _flatten, lambda _, children: Tensor(children[0]))
+def _unflatten(_: None, children: Any) -> Tensor:
+    (value,) = children  # a tensor where one is put into a structure, as tapes know it
+    return value if isinstance(value, Tensor) else Tensor(value)
+
+
+jax.tree_util.register_pytree_node(Tensor, _flatten, _unflatten)
 
 
 def _from_numpy(value: np.ndarray) -> Tensor:

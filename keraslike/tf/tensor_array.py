@@ -305,6 +305,20 @@ def _get(all_: Any, at: Any) -> Any:
     return jax.lax.dynamic_index_in_dim(jnp.asarray(all_), at, keepdims=False)
 
 
+def settled(before: Any, after: Any) -> Any:
+    """A loop variable, in the form in which the loop's body gives it.
+
+    That of an array to which nothing was written yet depends on what the body writes.
+    """
+    if not isinstance(before, TensorArray) or not isinstance(after, TensorArray):
+        return before
+    if before._shape is not None and None not in before._shape:
+        return before
+    out = before._next()
+    out._shape = after._shape
+    return out
+
+
 _SETTINGS = ("_dtype", "_dynamic", "_clear", "_infer", "_shape")
 
 

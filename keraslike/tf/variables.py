@@ -10,8 +10,9 @@ import numpy as np
 from flax import nnx
 
 from keraslike.core import variable as core
+from keraslike.core.boxed import Boxed
 from keraslike.core.variable import Param
-from keraslike.tf import dtypes, ops
+from keraslike.tf import dtypes, ops, recording
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.operators import give_operators
 from keraslike.tf.tensor import (
@@ -228,7 +229,7 @@ class TrainableVariable(Variable, Param):
     """A variable that tapes follow and optimizers change."""
 
 
-class _Unread:
+class _Unread(Boxed):
     """What an assignment gives: the variable, with the value that it then had for a repr."""
 
     def __init__(self, variable: Variable):
@@ -241,6 +242,11 @@ class _Unread:
 
     def _as_tensor(self) -> Tensor:
         return self._variable.value()
+
+    def unbox(self) -> Any:
+        return self._variable._raw_value
+
+    take = staticmethod(recording.take)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self._value, dtype=dtype)

@@ -1,6 +1,4 @@
-"""What TensorFlow 2.21 gives: expression, dtype, shape, values. `t` and `im` are those of the test."""
-
-from numpy import inf, nan
+"""What TensorFlow 2.21 gives: expression, dtype, shape, values. `t` and `im` are the test's."""
 
 REFERENCE = [
     (
@@ -561,7 +559,7 @@ REFERENCE = [
         [[2.0, 4.0, 6.0], [8.0, 10.0, 12.0]],
     ),
     (
-        "tf.while_loop(lambda i, s: i < 4, lambda i, s: (i + 1, s + i), [tf.constant(0), tf.constant(0)])[1]",
+        "tf.while_loop(lambda i, s: i < 4, lambda i, s: (i + 1, s + i), [tf.constant(0)] * 2)[1]",
         "int32",
         (),
         6,

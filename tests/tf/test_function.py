@@ -1,0 +1,202 @@
+import jax
+import numpy as np
+import pytest
+
+import keraslike as keras
+from keraslike import tf
+
+
+def test_traced_once_a_signature(capsys):
+    @tf.function
+    def scaled(x, factor):
+        print("tracing")
+        return x * factor
+
+    for x, factor in [([1.0], 2.0), ([3.0], 2.0), ([1.0], 3.0), ([1.0, 2.0], 2.0), ([5.0], 2.0)]:
+        np.testing.assert_array_equal(scaled(tf.constant(x), factor), np.array(x) * factor)
+    assert capsys.readouterr().out == "tracing\n" * 3
+    assert scaled.experimental_get_tracing_count() == 3
+    assert scaled(tf.constant([1]), 2).dtype is tf.int32
+    assert scaled.experimental_get_tracing_count() == 4
+    assert scaled(np.ones(1, "float32"), 2.0).numpy().tolist() == [2.0]
+    assert scaled.experimental_get_tracing_count() == 4
+
+
+def test_structures_go_in_and_out():
+    @tf.function
+    def swap(pair, *, named):
+        return {"sum": pair[0] + pair[1]["x"], "rest": (named["y"], 3, None)}
+
+    found = swap((tf.constant(1.0), {"x": tf.constant(2.0)}), named={"y": tf.constant([4])})
+    assert float(found["sum"]) == 3.0
+    y, three, none = found["rest"]
+    assert y.numpy().tolist() == [4] and int(three) == 3 and none is None
+
+
+def test_input_signature_with_unknown_sizes():
+    @tf.function(input_signature=[tf.TensorSpec([None, 3]), tf.TensorSpec([], tf.int32)])
+    def total(x, n):
+        return tf.reduce_sum(x, axis=0) * tf.cast(n, tf.float32), tf.shape(x)[0]
+
+    for size in (2, 5):
+        sums, rows = total(np.ones((size, 3)), 2)
+        assert sums.numpy().tolist() == [2.0 * size] * 3
+        assert int(rows) == size and rows.dtype is tf.int32
+    assert total.experimental_get_tracing_count() == 1
+    with pytest.raises(TypeError, match=r"\(2, 4\).*None, 3"):
+        total(np.ones((2, 4)), 2)
+    with pytest.raises(TypeError, match="2 arguments"):
+        total(np.ones((2, 3)))
+    x = tf.constant(np.ones((2, 3), "float32"))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.reduce_sum(total(x, 3)[0])
+    assert tape.gradient(y, x).numpy().tolist() == [[3.0] * 3] * 2
+
+
+def test_concrete_functions():
+    @tf.function
+    def add(x, y, double=False):
+        return (x + y) * (2 if double else 1)
+
+    concrete = add.get_concrete_function(tf.TensorSpec([2]), tf.constant([1.0, 1.0]), double=True)
+    assert concrete.inputs == [tf.TensorSpec([2]), tf.TensorSpec([2])]
+    assert concrete(tf.constant([1.0, 2.0]), tf.constant([0.0, 0.0])).numpy().tolist() == [2.0, 4.0]
+    with pytest.raises(TypeError, match=r"\(3,\)"):
+        concrete(tf.constant([1.0, 2.0, 3.0]), tf.constant([0.0, 0.0]))
+
+
+def test_variables_are_read_and_changed():
+    v = tf.Variable(2.0)
+    weights = keras.Variable([1.0, 2.0])
+
+    @tf.function
+    def step(x):
+        v.assign_add(x)
+        return v * tf.reduce_sum(weights)
+
+    assert [float(step(tf.constant(1.0))) for _ in range(2)] == [9.0, 12.0]
+    assert float(v) == 4.0 and step.experimental_get_tracing_count() == 1
+    v.assign(0.0)
+    weights.assign([0.0, 1.0])
+    assert float(step(tf.constant(5.0))) == 5.0
+    with tf.GradientTape() as tape:
+        y = step(tf.constant(1.0)) ** 2
+    assert float(tape.gradient(y, v)) == 12.0
+    fn = tf.function(lambda x: x * v)
+    first = fn.get_concrete_function(tf.constant(1.0))
+    assert first.variables == [v] or first.variables[0] is v and not first.changed
+
+
+def test_a_variable_made_by_the_first_call():
+    class Counter:
+        def __init__(self):
+            self.count = None
+
+        @tf.function
+        def __call__(self, x):
+            if self.count is None:
+                self.count = tf.Variable(10.0)
+            return self.count.assign_add(x).value()
+
+    counter = Counter()
+    assert [float(counter(tf.constant(1.0))) for _ in range(3)] == [11.0, 12.0, 13.0]
+    other = Counter()
+    assert float(other(tf.constant(2.0))) == 12.0 and float(counter.count) == 13.0
+
+
+def test_python_control_flow_on_a_tensor_says_what_to_use():
+    @tf.function
+    def absolute(x):
+        return x if x > 0 else -x
+
+    with pytest.raises(TypeError, match="tf.cond.*tf.while_loop"):
+        absolute(tf.constant(1.0))
+    with pytest.raises(AttributeError, match="numpy"):
+        tf.function(lambda x: x.numpy())(tf.constant(1.0))
+    with pytest.raises(TypeError, match="tf.shape"):
+        tf.function(lambda x: tf.zeros([x]))(tf.constant(1))
+    with pytest.raises(TypeError, match="strings"):
+        tf.function(lambda x: x)(tf.constant("a"))
+
+
+def test_control_flow():
+    v = tf.Variable(1.0)
+
+    @tf.function
+    def chosen(x):
+        def positive():
+            v.assign_add(1.0)
+            return x * v
+
+        return tf.cond(x > 0, positive, lambda: -x)
+
+    assert float(chosen(tf.constant(3.0))) == 6.0 and float(v) == 2.0
+    assert float(chosen(tf.constant(-3.0))) == 3.0 and float(v) == 2.0
+    w = tf.Variable(5.0)
+    fn = tf.function(lambda x: tf.cond(x > 0, lambda: x * w, lambda: x))
+    with tf.GradientTape(persistent=True) as tape:
+        y, z = fn(tf.constant(3.0)), fn(tf.constant(-3.0))
+    assert float(tape.gradient(y, w)) == 3.0 and float(tape.gradient(z, w)) == 0.0
+    total = tf.function(
+        lambda n: tf.while_loop(lambda i, s: i < n, lambda i, s: (i + 1, s + i), [0, 0])[1]
+    )
+    assert int(total(tf.constant(5))) == 10
+    bounded = tf.function(
+        lambda x: tf.while_loop(
+            lambda s: s < 100.0, lambda s: (s * w,), [x], maximum_iterations=10
+        )[0]
+    )
+    x = tf.constant(2.0)
+    with tf.GradientTape() as tape:
+        y = bounded(x)
+    assert float(y) == 250.0 and float(tape.gradient(y, w)) == 150.0
+    with pytest.raises(TypeError, match="same shapes and dtypes.*int32.*float32"):
+        tf.function(lambda x: tf.cond(x > 0, lambda: x, lambda: tf.constant(1)))(x)
+    with pytest.raises(TypeError, match="structure"):
+        tf.function(lambda x: tf.cond(x > 0, lambda: x, lambda: (x, x)))(x)
+    with pytest.raises(TypeError, match="Loop variable 0.*float32"):
+        tf.function(lambda x: tf.while_loop(lambda s: s[0] < 1, lambda s: (s[:1],), [x]))(
+            tf.constant([1.0, 2.0])
+        )
+
+
+def test_a_tape_within_a_function_and_a_function_within_a_tape():
+    w = tf.Variable([1.0, 2.0])
+
+    @tf.function
+    def slope(x):
+        with tf.GradientTape() as tape:
+            y = tf.reduce_sum(w**2 * x)
+        return tape.gradient(y, w)
+
+    assert slope(tf.constant(3.0)).numpy().tolist() == [6.0, 12.0]
+    x = tf.constant(3.0)
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        y = tf.reduce_sum(slope(x))
+    assert float(outer.gradient(y, x)) == 6.0
+
+
+def test_64_bits():
+    fn = tf.function(lambda x: tf.exp(x) * 2.0)
+    x = np.linspace(0, 1, 3)
+    assert fn(x).dtype is tf.float64
+    np.testing.assert_allclose(fn(x), 2 * np.exp(x), rtol=1e-15)
+    v = tf.Variable(np.float64(1.0))
+    tf.function(lambda: v.assign_add(1e-12))()
+    assert float(v) == 1.0 + 1e-12
+
+
+def test_printing_values_while_it_runs(capfd):
+    @tf.function
+    def shown(x):
+        tf.print("x is", x, "{}")
+        return x
+
+    shown(tf.constant(1.5))
+    shown(tf.constant(2.5))
+    jax.effects_barrier()
+    assert capfd.readouterr().out.splitlines() == ["x is 1.5 {}", "x is 2.5 {}"]
+    tf.print("now", tf.constant(3))
+    assert capfd.readouterr().out == "now 3\n"

@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+
+from keraslike import tf
+
+from .reference import REFERENCE
+
+
+@pytest.fixture(scope="module")
+def names():
+    t = tf.constant([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    return {"tf": tf, "np": np, "t": t, "im": tf.reshape(tf.range(18.0), [1, 3, 3, 2])}
+
+
+@pytest.mark.parametrize(
+    "expression, dtype, shape, values", REFERENCE, ids=[r[0] for r in REFERENCE]
+)
+def test_as_tensorflow(names, expression, dtype, shape, values):
+    found = eval(expression, names)
+    assert isinstance(found, tf.Tensor)
+    assert (found.dtype.name, tuple(found.shape)) == (dtype, shape)
+    kind = complex if dtype.startswith("complex") else float
+    np.testing.assert_allclose(
+        np.asarray(found).astype(kind), np.array(values, kind), rtol=2e-5, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    "expression, error, match",
+    [
+        ("tf.constant(2.) + tf.constant(40)", "InvalidArgumentError", "float32.*int32"),
+        (
+            "tf.constant(2.) + tf.constant(40., tf.float64)",
+            "InvalidArgumentError",
+            "to be a float.*double",
+        ),
+        (
+            "tf.constant(2., tf.float64) + tf.constant(40.)",
+            "InvalidArgumentError",
+            "to be a double",
+        ),
+        ("tf.constant(1) + 1.5", "InvalidArgumentError", "int32.*float"),
+        ("tf.maximum(t, tf.constant(1))", "InvalidArgumentError", "maximum"),
+        ("tf.where(t > 2, t, tf.constant(1))", "InvalidArgumentError", "where"),
+        ("tf.concat([t, tf.constant([[1]])], 0)", "InvalidArgumentError", "concat.*float.*int32"),
+        ("tf.add_n([t, tf.constant(1.)])", "InvalidArgumentError", "one shape"),
+        ("tf.sqrt(4)", "InvalidArgumentError", "sqrt.*int32"),
+        ("tf.matmul(t, t)", "InvalidArgumentError", r"\(2, 3\) and \(2, 3\)"),
+        ("tf.matmul(t, [1., 2., 3.])", "InvalidArgumentError", "2 axes"),
+    ],
+)
+def test_what_does_not_fit(names, expression, error, match):
+    with pytest.raises(getattr(tf.errors, error), match=match):
+        eval(expression, names)
+
+
+@pytest.mark.parametrize(
+    "expression, error, match",
+    [
+        ("tf.constant([[1, 2], [3]])", ValueError, "one size"),
+        ("tf.constant(2.5, dtype=tf.int32)", TypeError, "int32"),
+        ("tf.constant([1, 2, 3], shape=(2, 2))", TypeError, "shape"),
+        ("tf.constant('a') + 1", Exception, "string"),
+        ("tf.constant(object())", ValueError, "object"),
+        ("tf.convert_to_tensor(t, tf.int32)", ValueError, "float32.*int32"),
+        ("tf.add_n([])", ValueError, "inputs"),
+        ("tf.concat([], 0)", ValueError, "concat"),
+        ("tf.add(1)", TypeError, "lacks: y"),
+        ("t[[0, 1]]", TypeError, "integers, slices"),
+        ("t[5]", IndexError, "5 is out of bounds"),
+        ("t[tf.constant([0, 1])]", TypeError, "gather"),
+        ("t['a']", TypeError, "'a'"),
+        ("hash(t)", TypeError, "unhashable"),
+        ("len(tf.constant(1))", TypeError, "scalar"),
+        ("iter(tf.constant(1))", TypeError, "scalar"),
+        ("tf.as_dtype('what')", TypeError, "what"),
+        ("tf.boolean_mask(t, [True, False, True])", ValueError, "mask"),
+        ("tf.image.resize(im, [2, 2], 'area!')", ValueError, "method"),
+        ("tf.random.uniform([2], dtype=tf.int32)", ValueError, "maxval"),
+    ],
+)
+def test_bad_arguments(names, expression, error, match):
+    with pytest.raises(error, match=match):
+        eval(expression, names)
+
+
+def test_64_bits_survive_and_the_rest_of_the_program_stays_as_it_is():
+    import jax.numpy as jnp
+
+    x = tf.constant(np.arange(3.0))
+    for y in (x, x + 1, tf.exp(x), tf.reduce_sum(x, keepdims=True), tf.concat([x, x], 0), x[1:]):
+        assert y.dtype is tf.float64
+    np.testing.assert_allclose(tf.exp(x), np.exp(np.arange(3.0)), rtol=1e-15)
+    big = tf.constant(2**40) * 3
+    assert big.dtype is tf.int64 and int(big) == 3 * 2**40
+    assert jnp.asarray(np.arange(3.0)).dtype == jnp.float32
+
+
+def test_random_numbers():
+    tf.random.set_seed(3)
+    first = tf.random.normal([2000], mean=2.0, stddev=3.0)
+    second = tf.random.normal([2000])
+    tf.random.set_seed(3)
+    again = tf.random.normal([2000], mean=2.0, stddev=3.0)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, second)
+    assert abs(float(tf.reduce_mean(first)) - 2) < 0.3
+    assert abs(float(tf.math.reduce_std(first)) - 3) < 0.3
+    drawn = tf.random.uniform([500], 3, 6, dtype=tf.int32)
+    assert drawn.dtype is tf.int32 and set(drawn.numpy().tolist()) == {3, 4, 5}
+    assert tf.random.normal([2], dtype=tf.float64).dtype is tf.float64
+    assert float(tf.reduce_max(tf.abs(tf.random.truncated_normal([500])))) <= 2
+    assert sorted(tf.random.shuffle([1, 2, 3]).numpy().tolist()) == [1, 2, 3]
+    assert tf.random.categorical([[0.0, 100.0]], 5).numpy().tolist() == [[1] * 5]
+    a, b = (tf.random.Generator.from_seed(1).normal([3]) for _ in range(2))
+    np.testing.assert_array_equal(a, b)
+    kept = tf.nn.dropout(tf.ones([1000]), 0.25)
+    assert np.unique(kept).round(4).tolist() == [0.0, np.float32(1.3333)]
+
+
+def test_shapes_of_a_traced_function_have_values():
+    """`tf.shape(x)` can be a shape while a layer's output shape is traced, whatever the batch."""
+    import keraslike as keras
+
+    class Noise(keras.layers.Layer):
+        def call(self, x, training=None):
+            return x + tf.random.normal(tf.shape(x), stddev=0.1) if training else x
+
+    inputs = keras.Input((3,))
+    outputs = Noise()(inputs, training=True)
+    assert outputs.shape == (None, 3)
+    model = keras.Model(inputs, outputs)
+    assert model(np.ones((5, 3))).shape == (5, 3)
+
+
+def test_functions_of_tf_make_functional_models(names):
+    import keraslike as keras
+
+    inputs = keras.Input((3,))
+    outputs = tf.reduce_sum(tf.square(inputs) + 1.0, axis=1)
+    model = keras.Model(inputs, outputs)
+    np.testing.assert_allclose(model.predict(np.asarray(names["t"]), verbose=0), [17.0, 80.0])
+
+
+@pytest.mark.parametrize("module", ["math", "nn", "linalg", "image", "signal", "random", "errors"])
+def test_the_public_face(module):
+    of = getattr(tf, module)
+    assert dir(of) == sorted(of.__all__)
+    for name in of.__all__:
+        assert callable(getattr(of, name)), name
+    assert not {n for n in dir(tf) if not hasattr(tf, n)}
+    assert tf.keras.layers.Dense is __import__("keraslike").layers.Dense

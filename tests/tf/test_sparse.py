@@ -1,0 +1,456 @@
+"""`tf.SparseTensor` and `tf.sparse`: what TensorFlow gives, gradients, and life inside jit."""
+
+import copy
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.experimental.sparse import BCOO
+
+from keraslike import tf
+
+InvalidArgumentError = tf.errors.InvalidArgumentError
+
+
+@pytest.fixture
+def s():
+    return tf.SparseTensor(
+        indices=[[0, 1], [1, 0], [2, 3]], values=[1.0, 2.0, 3.0], dense_shape=[3, 4]
+    )
+
+
+@pytest.fixture
+def small():
+    return tf.SparseTensor([[0, 0], [1, 1]], [1.0, 2.0], [2, 2])
+
+
+@pytest.fixture
+def other():
+    return tf.SparseTensor([[0, 0], [1, 0]], [-1.0, 4.0], [2, 2])
+
+
+def parts(s):
+    """Indices, values and shape as lists."""
+    assert s.indices.dtype == tf.int64 and s.dense_shape.dtype == tf.int64
+    return (
+        np.asarray(s.indices).tolist(),
+        np.asarray(s.values).tolist(),
+        np.asarray(s.dense_shape).tolist(),
+    )
+
+
+def dense(s):
+    return tf.sparse.to_dense(s).numpy().tolist()
+
+
+# -- the class --------------------------------------------------------------------------------
+
+
+def test_prints_as_tensorflow(s):
+    expected = (
+        "SparseTensor(indices=tf.Tensor(\n[[0 1]\n [1 0]\n [2 3]], shape=(3, 2), dtype=int64), "
+        "values=tf.Tensor([1. 2. 3.], shape=(3,), dtype=float32), "
+        "dense_shape=tf.Tensor([3 4], shape=(2,), dtype=int64))"
+    )
+    assert repr(s) == str(s) == expected
+    empty = tf.SparseTensor(np.zeros((0, 2)), [], [3, 4])
+    assert repr(empty) == (
+        "SparseTensor(indices=tf.Tensor([], shape=(0, 2), dtype=int64), "
+        "values=tf.Tensor([], shape=(0,), dtype=float32), "
+        "dense_shape=tf.Tensor([3 4], shape=(2,), dtype=int64))"
+    )
+
+
+def test_attributes(s):
+    assert s.shape == s.get_shape() == tf.TensorShape([3, 4])
+    assert s.dtype == tf.float32
+    assert tf.sparse.SparseTensor is tf.SparseTensor
+    assert not isinstance(s, tf.Tensor)
+    assert parts(s.with_values([4, 5, 6]))[1] == [4, 5, 6]
+    s.set_shape([3, None])
+    with pytest.raises(ValueError, match="not compatible"):
+        s.set_shape([3, 5])
+
+
+@pytest.mark.parametrize(
+    "indices, values, shape",
+    [
+        ([0, 2], [1.0, 2.0], [3, 4]),
+        ([[0, 2]], [1.0, 2.0], [3, 4]),
+        ([[0, 2]], 1.0, [3, 4]),
+        ([[0, 2]], [1.0], [3, 4, 5]),
+        ([], [], [3, 4]),
+        ([[0, 2]], [1.0], 3),
+    ],
+)
+def test_parts_that_do_not_fit(indices, values, shape):
+    with pytest.raises(ValueError):
+        tf.SparseTensor(indices, values, shape)
+
+
+def test_pickles_and_copies(s):
+    for twin in (pickle.loads(pickle.dumps(s)), copy.deepcopy(s), copy.copy(s)):
+        assert repr(twin) == repr(s)
+    text = tf.SparseTensor([[1]], ["é"], [2])
+    assert parts(pickle.loads(pickle.dumps(text))) == ([[1]], ["é".encode()], [2])
+
+
+def test_to_and_from_jax(s):
+    bcoo = s.to_bcoo()
+    assert isinstance(bcoo, BCOO)
+    np.testing.assert_array_equal(bcoo.todense(), dense(s))
+    assert parts(tf.SparseTensor.from_value(bcoo)) == parts(s)
+    assert tf.SparseTensor.from_value(s) is s
+    with pytest.raises(ValueError, match="BCOO"):
+        tf.SparseTensor.from_value(BCOO.fromdense(jnp.eye(2), n_dense=1))
+    with pytest.raises(TypeError, match="SparseTensor"):
+        tf.SparseTensor.from_value([1])
+
+
+# -- to and from dense ------------------------------------------------------------------------
+
+
+def test_dense_and_back():
+    assert parts(tf.sparse.from_dense([[0, 1], [2, 0]])) == ([[0, 1], [1, 0]], [1, 2], [2, 2])
+    assert tf.sparse.from_dense(np.eye(2)).dtype == tf.float64
+    assert parts(tf.sparse.from_dense([[True, False]])) == ([[0, 0]], [True], [1, 2])
+    text = tf.sparse.from_dense([["a", ""], ["", "b"]])
+    assert parts(text) == ([[0, 0], [1, 1]], [b"a", b"b"], [2, 2])
+    assert dense(text) == [[b"a", b""], [b"", b"b"]]
+    assert parts(tf.sparse.from_dense([[[1, 0], [0, 2]]]))[0] == [[0, 0, 0], [0, 1, 1]]
+    with pytest.raises(InvalidArgumentError, match="scalar"):
+        tf.sparse.from_dense(3)
+
+
+def test_to_dense_fills_and_checks(small):
+    assert tf.sparse.to_dense(small, default_value=7).numpy().tolist() == [[1, 7], [7, 2]]
+    assert tf.sparse.to_dense(small, default_value=7).dtype == tf.float32
+    unordered = tf.SparseTensor([[1, 1], [0, 0]], [1.0, 2.0], [2, 2])
+    with pytest.raises(InvalidArgumentError, match=r"indices\[1\] = \[0, 0\] is out of order"):
+        tf.sparse.to_dense(unordered)
+    assert tf.sparse.to_dense(unordered, validate_indices=False).numpy().tolist() == [
+        [2, 0],
+        [0, 1],
+    ]
+    with pytest.raises(InvalidArgumentError, match="repeated"):
+        tf.sparse.to_dense(tf.SparseTensor([[0, 0], [0, 0]], [1.0, 2.0], [2, 2]))
+    with pytest.raises(InvalidArgumentError, match="out of bounds"):
+        tf.sparse.to_dense(tf.SparseTensor([[0, 9]], [1.0], [2, 2]))
+    with pytest.raises(TypeError, match="SparseTensor"):
+        tf.sparse.to_dense([[1]])
+    with pytest.raises(ValueError, match="to_dense"):
+        tf.convert_to_tensor(small)
+
+
+def test_eye_and_indicator():
+    assert parts(tf.sparse.eye(2, 3)) == ([[0, 0], [1, 1]], [1, 1], [2, 3])
+    assert tf.sparse.eye(2, dtype=tf.int32).dtype == tf.int32
+    ids = tf.SparseTensor([[0, 0], [1, 1]], [1, 2], [2, 3])
+    assert tf.sparse.to_indicator(ids, 4).numpy().tolist() == [
+        [False, True, False, False],
+        [False, False, True, False],
+    ]
+
+
+# -- rearranging ------------------------------------------------------------------------------
+
+
+def test_reorder_and_transpose(s):
+    mixed = tf.SparseTensor([[0, 2], [0, 1]], [1.0, 2.0], [3, 4])
+    assert parts(tf.sparse.reorder(mixed)) == ([[0, 1], [0, 2]], [2, 1], [3, 4])
+    assert parts(tf.sparse.transpose(s)) == ([[0, 1], [1, 0], [3, 2]], [2, 1, 3], [4, 3])
+    deep = tf.SparseTensor([[0, 0, 1]], [1], [1, 2, 3])
+    assert parts(tf.sparse.transpose(deep, [2, 0, 1])) == ([[1, 0, 0]], [1], [3, 1, 2])
+    with pytest.raises(ValueError, match="perm"):
+        tf.sparse.transpose(s, [0])
+
+
+def test_concat(s, small, other):
+    both = tf.sparse.concat(0, [s, s])
+    assert parts(both)[0] == [[0, 1], [1, 0], [2, 3], [3, 1], [4, 0], [5, 3]]
+    assert parts(both)[2] == [6, 4]
+    side = tf.sparse.concat(-1, [small, other])
+    assert parts(side) == ([[0, 0], [0, 2], [1, 1], [1, 2]], [1, -1, 2, 4], [2, 4])
+    one = tf.sparse.from_dense([[1.0]])
+    with pytest.raises(InvalidArgumentError, match="sizes must match"):
+        tf.sparse.concat(1, [s, one])
+    wide = tf.sparse.concat(1, [s, one], expand_nonconcat_dims=True)
+    assert parts(wide) == ([[0, 1], [0, 4], [1, 0], [2, 3]], [1, 1, 2, 3], [3, 5])
+    with pytest.raises(InvalidArgumentError, match="axis"):
+        tf.sparse.concat(2, [s, s])
+    with pytest.raises(InvalidArgumentError, match="float32.*int32"):
+        tf.sparse.concat(0, [small, tf.SparseTensor([[0, 0]], [1], [2, 2])])
+    with pytest.raises(InvalidArgumentError, match="one tensor"):
+        tf.sparse.concat(0, [])
+
+
+def test_slice_and_split(s):
+    assert parts(tf.sparse.slice(s, [0, 1], [2, 2])) == ([[0, 0]], [1], [2, 2])
+    assert parts(tf.sparse.slice(s, [1, 0], [10, 10])) == ([[0, 0], [1, 3]], [2, 3], [2, 4])
+    assert parts(tf.sparse.slice(s, [5, 5], [1, 1])) == ([], [], [0, 0])
+    with pytest.raises(InvalidArgumentError, match="2 elements"):
+        tf.sparse.slice(s, [0], [1])
+    a, b, c = tf.sparse.split(s, num_split=3, axis=1)
+    assert parts(a) == ([[0, 1], [1, 0]], [1, 2], [3, 2])
+    assert parts(b) == ([], [], [3, 1])
+    assert parts(c) == ([[2, 0]], [3], [3, 1])
+    with pytest.raises(InvalidArgumentError, match="num_split"):
+        tf.sparse.split(s, 9, 0)
+    with pytest.raises(InvalidArgumentError, match="axis"):
+        tf.sparse.split(s, 2, 5)
+
+
+def test_reshape_and_expand(s):
+    assert parts(tf.sparse.reshape(s, [4, 3])) == ([[0, 1], [1, 1], [3, 2]], [1, 2, 3], [4, 3])
+    assert parts(tf.sparse.reshape(s, [-1])) == ([[1], [4], [11]], [1, 2, 3], [12])
+    for shape in ([5, -1], [-1, -1], [5, 5]):
+        with pytest.raises(InvalidArgumentError):
+            tf.sparse.reshape(s, shape)
+    assert parts(tf.sparse.expand_dims(s, 0))[::2] == (
+        [[0, 0, 1], [0, 1, 0], [0, 2, 3]],
+        [1, 3, 4],
+    )
+    assert parts(tf.sparse.expand_dims(s))[2] == [3, 4, 1]
+    assert parts(tf.sparse.expand_dims(s, -2))[::2] == (
+        [[0, 0, 1], [1, 0, 0], [2, 0, 3]],
+        [3, 1, 4],
+    )
+    with pytest.raises(InvalidArgumentError, match="axis"):
+        tf.sparse.expand_dims(s, 5)
+
+
+def test_retain_reset_and_fill(s, other):
+    assert parts(tf.sparse.retain(s, [True, False, True]))[1] == [1, 3]
+    assert parts(tf.sparse.retain(s, [False] * 3)) == ([], [], [3, 4])
+    with pytest.raises(ValueError, match="to_retain"):
+        tf.sparse.retain(s, [True])
+    assert parts(tf.sparse.reset_shape(other))[2] == [2, 1]
+    assert parts(tf.sparse.reset_shape(other, [5, 6]))[2] == [5, 6]
+    with pytest.raises(ValueError, match="new_shape"):
+        tf.sparse.reset_shape(other, [1, 2])
+    gaps = tf.SparseTensor([[0, 0], [2, 1]], [1, 2], [4, 3])
+    full, empty = tf.sparse.fill_empty_rows(gaps, -1)
+    assert parts(full) == ([[0, 0], [1, 0], [2, 1], [3, 0]], [1, -1, 2, -1], [4, 3])
+    assert empty.numpy().tolist() == [False, True, False, True]
+    words = tf.sparse.fill_empty_rows(tf.SparseTensor([[1, 0]], ["a"], [2, 1]), "-")[0]
+    assert parts(words)[1] == [b"-", b"a"]
+
+
+def test_mask_of_slices():
+    rows = tf.IndexedSlices(tf.constant([[1.0, 2.0], [3.0, 4.0]]), tf.constant([3, 5]))
+    left = tf.sparse.mask(rows, [5])
+    assert left.indices.numpy().tolist() == [3] and left.values.numpy().tolist() == [[1, 2]]
+
+
+# -- arithmetic -------------------------------------------------------------------------------
+
+
+def test_operators(s, small):
+    assert parts(s * 2.0)[1] == [2, 4, 6]
+    assert parts(s / 2.0)[1] == [0.5, 1, 1.5]
+    assert parts(s * tf.constant([1.0, 2.0, 3.0, 4.0]))[1] == [2, 2, 12]
+    assert parts(tf.ones([3, 4]) * s)[1] == [1, 2, 3]
+    assert parts(small * tf.constant([[2.0], [3.0]]))[1] == [2, 6]
+    assert parts(tf.square(s))[1] == [1, 4, 9] and parts(tf.abs(s))[1] == [1, 2, 3]
+    assert tf.cast(s, tf.int32).dtype == tf.int32
+    assert tf.shape(s).numpy().tolist() == [3, 4] and tf.size(s).numpy() == 12
+    with pytest.raises(InvalidArgumentError, match="broadcast"):
+        s * tf.ones([3, 4, 1])
+    with pytest.raises(ValueError, match="int32"):
+        small * tf.constant([1, 2])
+    for wrong in (lambda: s + 42.0, lambda: s + s, lambda: s - s, lambda: -s, lambda: 2.0 * s):
+        with pytest.raises(TypeError):
+            wrong()
+    for wrong in (lambda: small * small, lambda: tf.exp(s), lambda: tf.add(s, s)):
+        with pytest.raises(ValueError, match="SparseTensor"):
+            wrong()
+
+
+def test_add(s, small, other):
+    assert parts(tf.sparse.add(small, other)) == ([[0, 0], [1, 0], [1, 1]], [0, 4, 2], [2, 2])
+    kept = tf.sparse.add(small, other, threshold=0.5)
+    assert parts(kept) == ([[1, 0], [1, 1]], [4, 2], [2, 2])
+    assert parts(tf.sparse.add(small, other, threshold=5.0))[1] == [4, 2]
+    assert tf.sparse.add(small, [[1.0, 2.0], [3.0, 4.0]]).numpy().tolist() == [[2, 2], [3, 6]]
+    assert tf.sparse.add(tf.ones([2, 2]), small).numpy().tolist() == [[2, 1], [1, 3]]
+    with pytest.raises(InvalidArgumentError, match="shapes"):
+        tf.sparse.add(s, small)
+    with pytest.raises(InvalidArgumentError, match="float32.*int32"):
+        tf.sparse.add(small, tf.sparse.from_dense([[1, 2], [3, 4]]))
+    with pytest.raises(InvalidArgumentError, match="one shape"):
+        tf.sparse.add(small, tf.ones([3]))
+    with pytest.raises(TypeError, match="SparseTensor"):
+        tf.sparse.add(tf.ones([2]), tf.ones([2]))
+
+
+def test_extrema(small, other):
+    assert parts(tf.sparse.maximum(small, other))[1] == [1, 4, 2]
+    assert parts(tf.sparse.minimum(small, other))[1] == [-1, 0, 0]
+
+
+def test_reductions(s):
+    assert tf.sparse.reduce_sum(s).numpy() == 6
+    assert tf.sparse.reduce_sum(s, axis=1).numpy().tolist() == [1, 2, 3]
+    assert tf.sparse.reduce_sum(s, axis=[0, 1]).numpy() == 6
+    assert tf.sparse.reduce_sum(s, axis=-1, keepdims=True).numpy().tolist() == [[1], [2], [3]]
+    out = tf.sparse.reduce_sum(s, axis=0, keepdims=True, output_is_sparse=True)
+    assert parts(out) == ([[0, 0], [0, 1], [0, 3]], [2, 1, 3], [1, 4])
+    assert parts(tf.sparse.reduce_sum(s, output_is_sparse=True)) == ([[]], [6], [])
+    low = tf.SparseTensor([[0, 0]], [-5.0], [2, 3])
+    assert tf.sparse.reduce_max(low, axis=1).numpy().tolist() == [-5, 0]
+    assert tf.sparse.reduce_max(low).numpy() == -5
+    assert parts(tf.sparse.reduce_max(low, axis=1, output_is_sparse=True)) == ([[0]], [-5], [2])
+    with pytest.raises(InvalidArgumentError, match="axis"):
+        tf.sparse.reduce_sum(s, axis=2)
+
+
+def test_matmul(s):
+    product = tf.sparse.sparse_dense_matmul
+    assert product(s, tf.ones([4, 2])).numpy().tolist() == [[1, 1], [2, 2], [3, 3]]
+    assert product(tf.ones([2, 3]), s).numpy().tolist() == [[2, 1, 0, 3]] * 2
+    assert product(s, tf.ones([3, 1]), adjoint_a=True).numpy().tolist() == [[2], [1], [0], [3]]
+    assert product(s, tf.ones([1, 4]), adjoint_b=True).numpy().tolist() == [[1], [2], [3]]
+    imaginary = tf.SparseTensor([[0, 0]], [1j], [1, 1])
+    one = tf.constant([[1 + 0j]])
+    assert product(imaginary, one, adjoint_a=True).numpy().tolist() == [[-1j]]
+    assert product(one, imaginary, adjoint_b=True).numpy().tolist() == [[-1j]]
+    twice = tf.SparseTensor([[0, 0], [0, 0]], [1.0, 2.0], [1, 1])
+    assert product(twice, [[1.0]]).numpy().tolist() == [[3]]
+    wide = tf.SparseTensor([[0, 0]], np.array([0.1]), [1, 1])
+    assert product(wide, np.array([[0.1]])).numpy().tolist() == [[0.1 * 0.1]]
+    with pytest.raises(InvalidArgumentError, match="inner sizes 4 and 3"):
+        product(s, tf.ones([3, 2]))
+    with pytest.raises(InvalidArgumentError, match="float32.*float64"):
+        product(s, tf.ones([4, 2], tf.float64))
+    with pytest.raises(InvalidArgumentError, match="matrices"):
+        product(s, tf.ones([4]))
+
+
+def test_map_values_and_softmax(s, small):
+    assert parts(tf.sparse.map_values(tf.add, s, s))[1] == [2, 4, 6]
+    assert parts(tf.sparse.map_values(tf.multiply, small, [3.0, 4.0]))[1] == [3, 8]
+    with pytest.raises(InvalidArgumentError, match="indices"):
+        tf.sparse.map_values(tf.add, s, small)
+    with pytest.raises(ValueError, match="no SparseTensor"):
+        tf.sparse.map_values(tf.add, [1.0], [2.0])
+    with pytest.raises(ValueError):
+        tf.sparse.map_values(tf.reduce_sum, s)
+    rows = tf.SparseTensor([[0, 0], [0, 2], [1, 1]], [1.0, 2.0, 3.0], [2, 3])
+    np.testing.assert_allclose(
+        tf.sparse.softmax(rows).values, [0.26894143, 0.7310586, 1.0], rtol=1e-6
+    )
+    with pytest.raises(InvalidArgumentError, match="floating"):
+        tf.sparse.softmax(tf.SparseTensor([[0, 0]], [1], [2, 2]))
+
+
+def test_segments():
+    data = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+    for name, expected in [
+        ("sum", [[4, 6]]),
+        ("mean", [[2, 3]]),
+        ("sqrt_n", [[2.828427, 4.2426405]]),
+    ]:
+        found = getattr(tf.sparse, f"segment_{name}")(data, [0, 1], [0, 0])
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+# -- gradients, and inside of compiled functions ------------------------------------------------
+
+
+def test_gradients_by_values_and_dense():
+    v, d = tf.Variable([1.0, 2.0]), tf.Variable([[1.0, 2.0], [3.0, 4.0]])
+    with tf.GradientTape() as tape:
+        sparse = tf.SparseTensor([[0, 1], [1, 0]], v, [2, 2])
+        product = tf.sparse.sparse_dense_matmul(sparse, d)
+        loss = tf.reduce_sum(product * [[1.0, 2.0], [3.0, 4.0]])
+    by_v, by_d = tape.gradient(loss, [v, d])
+    assert by_v.numpy().tolist() == [11, 11]
+    assert by_d.numpy().tolist() == [[6, 8], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    "function, expected",
+    [
+        (lambda s: tf.sparse.to_dense(s) ** 2, [2, 4]),
+        (lambda s: tf.sparse.reduce_sum(s * s.values[0]), [2, 5]),
+        (lambda s: tf.sparse.reduce_sum(tf.sparse.transpose(s), axis=0)[0], [0, 1]),
+        (lambda s: tf.sparse.add(s, s).values, [2, 2]),
+        (lambda s: tf.sparse.concat(0, [s, s]).values, [2, 2]),
+        (lambda s: tf.sparse.slice(s, [0, 0], [1, 2]).values, [0, 1]),
+        (lambda s: tf.sparse.reduce_max(s), [0, 1]),
+        (lambda s: tf.sparse.softmax(s).values, [0, 0]),
+        (lambda s: tf.sparse.add(s, tf.ones([2, 2])), [1, 1]),
+    ],
+)
+def test_a_tape_follows_the_values(function, expected):
+    v = tf.Variable([1.0, 2.0])
+    with tf.GradientTape() as tape:
+        y = function(tf.sparse.reorder(tf.SparseTensor([[1, 0], [0, 1]], v, [2, 2])))
+    assert tape.gradient(y, v).numpy().tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda s: s,
+        lambda s: s * 2.0,
+        tf.sparse.to_dense,
+        tf.sparse.transpose,
+        tf.sparse.reorder,
+        tf.sparse.softmax,
+        lambda s: tf.sparse.reshape(s, [6, -1]),
+        lambda s: tf.sparse.expand_dims(s, 1),
+        lambda s: tf.sparse.concat(1, [s, s]),
+        lambda s: tf.sparse.reduce_sum(s, axis=0),
+        lambda s: tf.sparse.reduce_max(s, axis=1),
+        lambda s: tf.sparse.add(s, tf.ones([3, 4])),
+        lambda s: tf.sparse.sparse_dense_matmul(s, tf.ones([4, 2])),
+        lambda s: tf.sparse.sparse_dense_matmul(tf.ones([2, 3]), s),
+        lambda s: tf.sparse.map_values(tf.square, s),
+    ],
+)
+def test_inside_jit(s, function):
+    assert repr(jax.jit(function)(s)) == repr(function(s))
+
+
+def test_inside_tf_function(s):
+    function = tf.function(lambda s, x: tf.sparse.sparse_dense_matmul(s * 2.0, x))
+    assert function(s, tf.ones([4, 1])).numpy().tolist() == [[2], [4], [6]]
+    x = tf.Variable([[1.0]] * 4)
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum(function(s, x))
+    assert tape.gradient(y, x).numpy().tolist() == [[4], [2], [0], [6]]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda s: tf.sparse.add(s, s),
+        lambda s: tf.sparse.maximum(s, s),
+        lambda s: tf.sparse.retain(s, s.values > 1),
+        lambda s: tf.sparse.slice(s, [0, 0], [1, 1]),
+        lambda s: tf.sparse.reset_shape(s),
+        lambda s: tf.sparse.fill_empty_rows(s, 0.0),
+        lambda s: tf.sparse.reduce_sum(s, axis=0, output_is_sparse=True),
+        lambda s: tf.sparse.from_dense(tf.sparse.to_dense(s)),
+    ],
+)
+def test_a_count_that_depends_on_values_is_refused(s, function):
+    with pytest.raises(TypeError, match="depends on values.*traced"):
+        jax.jit(function)(s)
+
+
+def test_constant_places_with_traced_values(small):
+    doubled = jax.jit(lambda v: tf.sparse.add(small.with_values(v), small))(jnp.array([1.0, 2.0]))
+    assert parts(doubled)[1] == [2, 4]
+    slope = jax.grad(
+        lambda v: jnp.sum(tf.sparse.to_dense(small.with_values(v)).__jax_array__() ** 2)
+    )(jnp.array([1.0, 2.0]))
+    assert slope.tolist() == [2, 4]
+
+
+def test_public_names():
+    assert dir(tf.sparse) == sorted(tf.sparse.__all__)
+    assert all(hasattr(tf.sparse, name) for name in tf.sparse.__all__)

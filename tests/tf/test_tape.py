@@ -1,0 +1,356 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import keraslike as keras
+from keraslike import tf
+
+
+def f(w1, w2):
+    return 3 * w1**2 + 2 * w1 * w2
+
+
+@pytest.fixture
+def w():
+    return tf.Variable(5.0), tf.Variable(3.0)
+
+
+def values(tree):
+    return [None if g is None else np.asarray(g).tolist() for g in tree]
+
+
+def test_the_chapter(w):
+    w1, w2 = w
+    with tf.GradientTape() as tape:
+        z = f(w1, w2)
+    assert repr(tape.gradient(z, [w1, w2])) == (
+        "[<tf.Tensor: shape=(), dtype=float32, numpy=36.0>, "
+        "<tf.Tensor: shape=(), dtype=float32, numpy=10.0>]"
+    )
+    with pytest.raises(RuntimeError, match="persistent"):
+        tape.gradient(z, w1)
+    with tf.GradientTape(persistent=True) as tape:
+        z = f(w1, w2)
+    assert values([tape.gradient(z, w1), tape.gradient(z, w2)]) == [36.0, 10.0]
+    c1, c2 = tf.constant(5.0), tf.constant(3.0)
+    with tf.GradientTape() as tape:
+        z = f(c1, c2)
+    assert tape.gradient(z, [c1, c2]) == [None, None]
+    with tf.GradientTape() as tape:
+        tape.watch(c1)
+        tape.watch(c2)
+        z = f(c1, c2)
+    assert values(tape.gradient(z, [c1, c2])) == [36.0, 10.0]
+
+
+def test_structures_and_options(w):
+    w1, w2 = w
+    other = tf.Variable([1.0, 2.0])
+    with tf.GradientTape(persistent=True) as tape:
+        z = f(w1, w2)
+        y = {"a": z * 2, "b": [w1]}
+    assert values(tape.gradient(y, [w1])) == [73.0]
+    found = tape.gradient(z, {"x": w1, "y": (w2, other)})
+    assert float(found["x"]) == 36.0 and values(found["y"]) == [10.0, None]
+    assert values(tape.gradient([z, w1], [w1], output_gradients=[2.0, 3.0])) == [75.0]
+    zeros = tape.gradient(z, other, unconnected_gradients="zero")
+    assert zeros.numpy().tolist() == [0.0, 0.0]
+    assert tape.gradient(tf.cast(z, tf.int32), w1) is None
+    assert {v.ref() for v in tape.watched_variables()} == {w1.ref(), w2.ref()}
+    with pytest.raises(ValueError, match="unconnected_gradients.*'no'"):
+        tape.gradient(z, w1, unconnected_gradients="no")
+    with pytest.raises(ValueError, match="output_gradients must hold 1"):
+        tape.gradient(z, w1, output_gradients=[1.0, 2.0])
+    with pytest.raises(TypeError, match="sources.*str"):
+        tape.gradient(z, "w1")
+
+
+def test_what_is_recorded(w):
+    w1, w2 = w
+    with tf.GradientTape() as tape:
+        y = w1 * w1
+        with tape.stop_recording():
+            z = w2 * w2
+        total = y + z + tf.stop_gradient(w1)
+    assert values(tape.gradient(total, [w1, w2])) == [10.0, None]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(w2)
+        z = f(w1, w2)
+    assert values(tape.gradient(z, [w1, w2])) == [None, 10.0]
+    fixed = tf.Variable(2.0, trainable=False)
+    with tf.GradientTape() as tape:
+        z = fixed * w1
+    assert values(tape.gradient(z, [fixed, w1])) == [None, 2.0]
+    with tf.GradientTape() as tape:
+        z = w1 * 2
+        tape.reset()
+        z = w1 * 3
+    assert float(tape.gradient(z, w1)) == 3.0
+    with tf.GradientTape() as tape, pytest.raises(ValueError, match="tf.constant"):
+        tape.watch(np.ones(2))
+    with tf.GradientTape() as tape, pytest.raises(ValueError, match="int32"):
+        tape.watch(tf.constant(1))
+
+
+def test_values_before_a_change_count(w):
+    w1, _ = w
+    with tf.GradientTape() as tape:
+        z = w1 * w1
+        w1.assign(100.0)
+    assert float(tape.gradient(z, w1)) == 10.0
+
+
+CASES = {
+    "slice": lambda x: x[0, 1:] * 2,
+    "gather": lambda x: tf.gather(x, [1, 1, 0]),
+    "where": lambda x: tf.where(x > 2, x * x, -x),
+    "concat": lambda x: tf.concat([x, x * 2], 0),
+    "matmul": lambda x: x @ tf.transpose(x),
+    "reduce": lambda x: tf.reduce_mean(x, 0) * tf.reduce_max(x),
+    "softmax": lambda x: tf.nn.softmax(x),
+    "split": lambda x: tf.split(x, 3, axis=1)[1],
+    "top_k": lambda x: tf.math.top_k(x, 2)[0],
+    "scatter": lambda x: tf.tensor_scatter_nd_update(x, [[0, 0]], [9.0]) * x,
+    "division": lambda x: 1 / x + x / 2,
+    "norm": lambda x: tf.norm(x),
+    "conv": lambda x: tf.nn.conv1d(x[None], tf.ones([2, 3, 1]), 1, "SAME"),
+    "inv": lambda x: tf.linalg.inv(x @ tf.transpose(x) + tf.eye(2, dtype=x.dtype)),
+    "ops": lambda x: keras.ops.square(x) + keras.ops.relu(x - 3.3),
+    "map": lambda x: tf.map_fn(lambda row: tf.reduce_sum(row**2), x),
+    "cond": lambda x: tf.cond(x[0, 0] > 0, lambda: x * 3, lambda: x),
+    "loop": lambda x: tf.while_loop(lambda i, s: i < 3, lambda i, s: (i + 1, s * x), [0, x])[1],
+    "array": lambda x: jnp.full((2, 3), 2.0) * x + np.full((2, 3), 3.0) * x,
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_are_those_of_jax_and_of_finite_differences(name):
+    fn = CASES[name]
+    x = tf.constant([[1.0, 2.5, 3.0], [4.0, 5.0, 6.5]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.reduce_sum(tf.sin(fn(x)))
+    grad = tape.gradient(y, x)
+    assert isinstance(grad, tf.Tensor) and grad.dtype is tf.float32
+    by_jax = jax.grad(lambda v: tf.reduce_sum(tf.sin(fn(tf.constant(v)))).unbox())(jnp.asarray(x))
+    np.testing.assert_allclose(grad, by_jax, rtol=1e-5, atol=1e-6)
+    if name in ("conv", "array"):  # their constants are of 32 bits
+        return
+    wide = tf.constant(x.numpy().astype("float64"))
+    with tf.GradientTape() as tape:
+        tape.watch(wide)
+        y = tf.reduce_sum(tf.sin(fn(wide)))
+    grad = tape.gradient(y, wide)
+    direction = np.random.default_rng(0).normal(size=(2, 3))
+    up, down = (tf.reduce_sum(tf.sin(fn(wide + e * direction))) for e in (1e-6, -1e-6))
+    np.testing.assert_allclose(
+        float(up - down) / 2e-6, float(np.sum(np.asarray(grad) * direction)), rtol=1e-6, atol=1e-7
+    )
+
+
+def test_higher_orders():
+    x = tf.constant([1.0, 2.0])
+    with tf.GradientTape() as third:
+        third.watch(x)
+        with tf.GradientTape(persistent=True) as second:
+            second.watch(x)
+            with tf.GradientTape() as first:
+                first.watch(x)
+                y = tf.reduce_sum(x**4)
+            g = first.gradient(y, x)
+        h = second.gradient(g, x)
+    np.testing.assert_allclose(g, 4 * np.array([1, 8.0]))
+    np.testing.assert_allclose(h, 12 * np.array([1, 4.0]))
+    np.testing.assert_allclose(third.gradient(h, x), 24 * np.array([1, 2.0]))
+
+
+def test_a_gradient_taken_within_the_tape_is_recorded():
+    x = tf.Variable(3.0)
+    with tf.GradientTape(persistent=True) as tape:
+        y = x**3
+        g = tape.gradient(y, x)
+    assert float(tape.gradient(g, x)) == 18.0
+
+
+def test_jacobians_and_hessians():
+    x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+    m = tf.constant([[1.0, 2.0, 0.0], [0.0, 1.0, 5.0]])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([x, m])
+        y = tf.square(x) @ m
+    jac = tape.jacobian(y, [x, m])
+    expected = jax.jacrev(lambda a, b: jnp.square(a) @ b, argnums=(0, 1))(*map(jnp.asarray, (x, m)))
+    for ours, theirs in zip(jac, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs)
+    assert tape.jacobian(y, tf.Variable(1.0)) is None
+    assert tape.jacobian(y, tf.Variable(1.0), unconnected_gradients="zero").shape == (2, 3)
+    batch = tape.batch_jacobian(y, x)
+    np.testing.assert_allclose(batch, np.stack([expected[0][i, :, i] for i in range(2)]))
+    with pytest.raises(ValueError, match="batch axis"):
+        tape.batch_jacobian(y, tf.constant([1.0, 2.0, 3.0]))
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            z = tf.reduce_sum(x**3)
+        g = inner.gradient(z, x)
+    np.testing.assert_allclose(
+        outer.jacobian(g, x), jax.hessian(lambda a: jnp.sum(a**3))(jnp.asarray(x))
+    )
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            z = x**3
+        rows = tf.reduce_sum(inner.jacobian(z, x))
+    np.testing.assert_allclose(outer.gradient(rows, x), 6 * x.numpy())
+
+
+def test_complex_gradients_are_tensorflow_s():
+    z = tf.constant(1.0 + 2.0j)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(z)
+        y = z * z
+        size = tf.math.real(z) * tf.math.real(z) + tf.math.imag(z)
+    assert tape.gradient(y, z).numpy() == 2 - 4j  # as TensorFlow 2.21 gives them
+    assert tape.gradient(size, z).numpy() == 2 + 1j
+
+
+def test_a_plain_function_of_jax_cannot_lose_a_gradient_in_silence(w):
+    w1, _ = w
+    x = tf.constant([1.0, 2.0])
+    layer = keras.layers.Dense(1)
+    layer.build((None, 2))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        for recorded in (x, x * 2, w1, layer.kernel):
+            for plain in (jnp.square, jnp.asarray, jax.jit(lambda a: a), jnp.sum, jax.nn.relu):
+                with pytest.raises(TypeError, match="keraslike.op"):
+                    plain(recorded)
+        square = keras.op(lambda a: jnp.square(a) * 2)  # the way that the message names
+        y = tf.reduce_sum(square(x))
+        number = jnp.square(3.0)  # nothing that is recorded
+    assert tape.gradient(y, x).numpy().tolist() == [4.0, 8.0] and number == 9
+    jnp.square(x)  # the tape is over
+    with tf.GradientTape() as tape:
+        y = w1 * 2
+    with pytest.raises(TypeError, match="lost its history"):
+        tape.gradient(jnp.square(y), w1)
+
+
+# -- custom gradients ---------------------------------------------------------------------------
+
+
+@tf.custom_gradient
+def my_better_softplus(z):
+    exp = tf.exp(z)
+
+    def my_softplus_gradients(grad):
+        return grad / (1 + 1 / exp)
+
+    return tf.math.log(exp + 1), my_softplus_gradients
+
+
+def gradient_of(fn, x):
+    x = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = fn(x)
+    return tape.gradient(y, x)
+
+
+def test_the_chapter_s_softplus():
+    naive = gradient_of(lambda z: tf.math.log(tf.exp(z) + 1.0), [1000.0, 0.0])
+    assert np.isnan(naive[0]) and float(naive[1]) == 0.5
+    assert gradient_of(my_better_softplus, [1000.0, 0.0]).numpy().tolist() == [1.0, 0.5]
+    by_jax = jax.grad(lambda z: my_better_softplus(z).unbox())
+    assert float(by_jax(1000.0)) == 1.0
+    assert float(jax.jit(by_jax)(1000.0)) == 1.0
+
+
+def test_several_inputs_and_outputs():
+    @tf.custom_gradient
+    def both(a, b):
+        return (a + b, a * b), lambda up, vp: (10 * up, 100 * vp)
+
+    a, b = tf.constant(2.0), tf.constant(3.0)
+    with tf.GradientTape() as tape:
+        tape.watch([a, b])
+        total, product = both(a, b)
+        y = total + 2 * product
+    assert values([total, product]) == [5.0, 6.0]
+    assert values(tape.gradient(y, [a, b])) == [10.0, 200.0]
+
+    @tf.custom_gradient
+    def wrong(a, b):
+        return a + b, lambda up: up
+
+    with tf.GradientTape() as tape, pytest.raises(ValueError, match="2 gradients.*gave 1"):
+        tape.watch(a)
+        wrong(a, b)
+
+
+def test_variables_that_the_function_reads(w):
+    w1, _ = w
+    layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+    layer.build((None, 2))
+
+    @tf.custom_gradient
+    def scaled(x):
+        def grad(up, variables=None):
+            assert set(map(id, variables)) == {id(w1), id(layer.kernel)}
+            return 7 * up, [tf.ones(v.shape) * i for i, v in enumerate(variables)]
+
+        return tf.reduce_sum(layer(x)) * w1, grad
+
+    x = tf.constant([[1.0, 2.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = scaled(x)
+    assert float(y) == 15.0
+    by_x, by_w, by_kernel = tape.gradient(y, [x, w1, layer.kernel])
+    assert by_x.numpy().tolist() == [[7.0, 7.0]]
+    assert {float(by_w), float(np.max(by_kernel))} == {0.0, 1.0}
+
+    @tf.custom_gradient
+    def forgets(x):
+        return x * w1, lambda up: up
+
+    with tf.GradientTape() as tape, pytest.raises(TypeError, match="variables="):
+        tape.watch(x)
+        forgets(x)
+
+
+def test_nested_and_second_order():
+    @tf.custom_gradient
+    def cube(x):
+        return x**3, lambda up: up * square(x)
+
+    @tf.custom_gradient
+    def square(x):
+        return 3 * x**2, lambda up: up * 6 * x * 10  # ten times what it is
+
+    x = tf.constant(2.0)
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = cube(x)
+        g = inner.gradient(y, x)
+    assert float(g) == 12.0
+    assert float(outer.gradient(g, x)) == 120.0
+
+
+def test_as_the_activation_of_a_model_that_is_saved(tmp_path):
+    model = keras.Sequential([keras.layers.Dense(4, my_better_softplus), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.01), "mse")
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
+    losses = model.fit(x, x[:, 0], epochs=2, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    for ending in ("keras", "h5"):
+        model.save(tmp_path / f"m.{ending}")
+        again = keras.saving.load_model(
+            tmp_path / f"m.{ending}", custom_objects={"my_better_softplus": my_better_softplus}
+        )
+        np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))

@@ -1,0 +1,199 @@
+"""Tapes around models: what the built-in step does, by hand."""
+
+import jax
+import numpy as np
+import pytest
+
+import keraslike as keras
+from keraslike import tf
+
+X = np.random.default_rng(0).normal(size=(48, 8)).astype("float32")
+Y = X[:, :1] - 2 * X[:, 1:2]
+
+
+def build(cls=keras.Sequential):
+    keras.utils.set_random_seed(0)
+    model = cls(
+        [
+            keras.layers.Input((8,)),
+            keras.layers.Dense(6, "elu", kernel_regularizer=keras.regularizers.L2(0.01)),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.25, seed=3),
+            keras.layers.Dense(1, kernel_constraint=keras.constraints.MaxNorm(0.8)),
+        ]
+    )
+    model.compile(keras.optimizers.Nadam(0.01), "mse", metrics=["mae"])
+    return model
+
+
+@pytest.fixture(scope="module")
+def usual():
+    model = build()
+    history = model.fit(X, Y, batch_size=16, epochs=3, shuffle=False, verbose=0).history
+    return model, history
+
+
+class Taped(keras.Sequential):
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(x, y, y_pred)
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
+        for metric in self.metrics:
+            if metric.name == "loss":
+                metric.update_state(loss, sample_weight=x.shape[0])
+            else:
+                metric.update_state(y, y_pred)
+        return {m.name: m.result() for m in self.metrics}
+
+
+def test_a_train_step_with_a_tape(usual):
+    model = build(Taped)
+    history = model.fit(X, Y, batch_size=16, epochs=3, shuffle=False, verbose=0).history
+    for name in ("loss", "mae"):
+        np.testing.assert_allclose(history[name], usual[1][name], rtol=1e-5)
+    for a, b in zip(model.get_weights(), usual[0].get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "tf.function"])
+def test_the_chapter_s_training_loop(usual, compiled):
+    model = build()
+    optimizer, loss_fn = model.optimizer, keras.losses.mean_squared_error
+    mean_loss, metrics = keras.metrics.Mean(), [keras.metrics.MeanAbsoluteError()]
+    optimizer.build(model.trainable_variables)
+
+    def step(x_batch, y_batch):
+        with tf.GradientTape() as tape:
+            y_pred = model(x_batch, training=True)
+            main_loss = tf.reduce_mean(loss_fn(y_batch, y_pred))
+            loss = tf.add_n([main_loss] + model.losses)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        mean_loss(loss)
+        for metric in metrics:
+            metric(y_batch, y_pred)
+
+    step = tf.function(step) if compiled else step
+    history = {"loss": [], "mae": []}
+    for _ in range(3):
+        for start in range(0, len(X), 16):
+            step(X[start : start + 16], Y[start : start + 16])
+        history["loss"].append(float(mean_loss.result()))
+        history["mae"].append(float(metrics[0].result()))
+        for metric in [mean_loss, *metrics]:
+            metric.reset_state()
+    for name in history:
+        np.testing.assert_allclose(history[name], usual[1][name], rtol=1e-5)
+    for a, b in zip(model.get_weights(), usual[0].get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_gradients_by_inputs_and_by_frozen_layers():
+    model = build()
+    x = tf.constant(X[:4])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.reduce_sum(model(x))
+    found = tape.gradient(y, x)
+    expected = jax.grad(lambda a: model(a).sum())(X[:4])
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    model.layers[0].trainable = False
+    kernel = model.layers[0].kernel
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum(model(X[:4]))
+    by_frozen, *rest = tape.gradient(y, [kernel, *model.trainable_variables])
+    assert by_frozen is None and all(g is not None for g in rest)
+
+
+def test_a_change_of_the_model_is_seen():
+    """A recorded call is compiled, and compiled anew when an attribute changes."""
+
+    class Scale(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.factor = 2.0
+            self.options = {"offset": 1.0}
+
+        def call(self, x):
+            return x * self.factor + self.options["offset"]
+
+    layer, x = Scale(), tf.Variable(3.0)
+
+    def both():
+        with tf.GradientTape() as tape:
+            y = layer(x)
+        return float(y), float(tape.gradient(y, x))
+
+    assert both() == (7.0, 2.0)
+    layer.factor = 5.0
+    assert both() == (16.0, 5.0)
+    layer.options["offset"] = 0.0
+    assert both() == (15.0, 5.0)
+
+
+def test_python_that_branches_on_values():
+    class Signed(keras.layers.Layer):
+        def call(self, x):
+            return x * 3 if x[0] > 0 else -x
+
+    layer, x = Signed(), tf.Variable([2.0])
+    for value, slope in ((2.0, 3.0), (-2.0, -1.0)):
+        x.assign([value])
+        with tf.GradientTape() as tape:
+            y = layer(x)
+        assert tape.gradient(y, x).numpy().tolist() == [slope]
+
+
+def test_second_order_through_a_model():
+    model = keras.Sequential([keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)])
+    x = tf.constant(X[:3])
+    model(x)
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = tf.reduce_sum(model(x))
+        slope = inner.gradient(y, x)
+        penalty = tf.reduce_sum(slope**2)
+    ours = outer.gradient(penalty, model.trainable_variables)
+
+    def expected(values):
+        def total(a):
+            return model.stateless_call(values, [], a)[0].sum()
+
+        return (jax.grad(total)(X[:3]) ** 2).sum()
+
+    theirs = jax.grad(expected)([v.value for v in model.trainable_variables])
+    for a, b in zip(ours[:-1], theirs, strict=False):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_state_of_layers_changes_once_a_call():
+    model = build()
+    moving = model.layers[1].moving_mean
+    before = moving.numpy()
+    with tf.GradientTape():
+        y = model(X, training=True)
+    once = moving.numpy()
+    assert isinstance(y, tf.Tensor) and not np.array_equal(before, once)
+    again = build()
+    again(X, training=True)
+    np.testing.assert_allclose(again.layers[1].moving_mean, once, rtol=1e-6)
+
+
+def test_masks_and_several_outputs():
+    inputs = keras.Input((3,), dtype="int32")
+    x = keras.layers.Embedding(5, 2, mask_zero=True)(inputs)
+    model = keras.Model(inputs, {"a": x, "b": keras.layers.Dense(1)(x)})
+    data = np.array([[1, 2, 0], [3, 0, 0]])
+    target = np.ones((2, 3, 1), "float32")
+    loss = keras.losses.MeanSquaredError()
+    with tf.GradientTape() as tape:
+        out = model(data)
+        value = loss(target, out["b"])
+    plain = model(data)
+    np.testing.assert_allclose(float(value), float(loss(target, plain["b"])), rtol=1e-6)
+    grads = tape.gradient(value, model.trainable_variables)
+    assert np.asarray(grads[0])[0].tolist() == [0.0, 0.0]  # the row of what is masked

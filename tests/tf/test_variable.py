@@ -1,0 +1,118 @@
+"""The chapter's section on variables, and what its printed results are."""
+
+import copy
+import pickle
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import keraslike as keras
+from keraslike import tf
+
+
+@pytest.fixture
+def v():
+    return tf.Variable([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+
+
+def test_the_chapter(v):
+    assert repr(v) == (
+        "<tf.Variable 'Variable:0' shape=(2, 3) dtype=float32, numpy=\n"
+        "array([[1., 2., 3.],\n       [4., 5., 6.]], dtype=float32)>"
+    )
+    unread = "<tf.Variable 'UnreadVariable' shape=(2, 3) dtype=float32, numpy=\narray("
+    assert repr(v.assign(2 * v)) == (
+        unread + "[[ 2.,  4.,  6.],\n       [ 8., 10., 12.]], dtype=float32)>"
+    )
+    assert repr(v[0, 1].assign(42)) == (
+        unread + "[[ 2., 42.,  6.],\n       [ 8., 10., 12.]], dtype=float32)>"
+    )
+    assert repr(v[:, 2].assign([0.0, 1.0])) == (
+        unread + "[[ 2., 42.,  0.],\n       [ 8., 10.,  1.]], dtype=float32)>"
+    )
+    assert repr(v.scatter_nd_update(indices=[[0, 0], [1, 2]], updates=[100.0, 200.0])) == (
+        unread + "[[100.,  42.,   0.],\n       [  8.,  10., 200.]], dtype=float32)>"
+    )
+
+
+def test_changes(v):
+    v.assign_add(tf.ones([2, 3])).assign_sub([[1.0, 1.0, 1.0]] * 2)
+    np.testing.assert_array_equal(v, [[1, 2, 3], [4, 5, 6]])
+    v[1].assign_add([1.0, 1.0, 1.0])
+    v[..., 0].assign_sub([1.0, 1.0])
+    v[tf.constant(0), 1].assign(7)
+    np.testing.assert_array_equal(v, [[0, 7, 3], [4, 6, 7]])
+    v.scatter_update(tf.IndexedSlices([[1.0, 1.0, 1.0]], [1]))
+    v.scatter_add(tf.IndexedSlices([[1.0, 2.0, 3.0]], [1]))
+    v.scatter_sub(tf.IndexedSlices([[1.0, 1.0, 1.0]], [0]))
+    v.scatter_nd_add([[0, 0]], [5.0])
+    v.scatter_nd_sub([[0, 1]], [6.0])
+    np.testing.assert_array_equal(v, [[4, 0, 2], [2, 3, 4]])
+
+
+@pytest.mark.parametrize(
+    "change, error, match",
+    [
+        (lambda v: v.assign([1.0]), ValueError, r"\(2, 3\).*\(1,\)"),
+        (lambda v: v.assign(3), ValueError, r"\(2, 3\)"),
+        (lambda v: v.assign(tf.zeros([2, 3], tf.int32)), ValueError, "float32.*int32"),
+        (lambda v: v.assign_add(tf.zeros([2, 3], tf.int32)), ValueError, "float32.*int32"),
+        (lambda v: v.__setitem__((0, 1), 42), TypeError, "assign"),
+        (lambda v: v.scatter_update([1.0]), TypeError, "IndexedSlices"),
+        (lambda v: (v + 1).assign(2.0), AttributeError, "never changes"),
+        (lambda v: tf.Variable("text"), TypeError, "tf.constant"),
+        (lambda v: tf.Variable(), ValueError, "initial_value"),
+        (lambda v: tf.Variable([1.0, 2.0], shape=(3,)), ValueError, "shape"),
+    ],
+)
+def test_bad_changes(v, change, error, match):
+    before = v.numpy()
+    with pytest.raises(error, match=match):
+        change(v)
+    np.testing.assert_array_equal(v, before)
+
+
+def test_what_a_variable_is(v):
+    assert v.shape == (2, 3) and v.dtype is tf.float32 and v.name == "Variable:0" and v.trainable
+    assert tf.Variable(5.0, name="w").name == "w:0"
+    assert not tf.Variable(1.0, trainable=False).trainable
+    assert isinstance(v.value(), tf.Tensor) and isinstance(v + 1, tf.Tensor)
+    assert isinstance(v.numpy(), np.ndarray) and len(v) == 2
+    np.testing.assert_array_equal(jnp.square(v), np.square(v.numpy()))
+    wide = tf.Variable(np.arange(2.0))
+    assert wide.dtype is tf.float64 and wide.assign_add([1.0, 1.0]).dtype is tf.float64
+    np.testing.assert_array_equal(wide, [1.0, 2.0])
+
+
+def test_state_is_that_of_keraslike(v):
+    assert isinstance(v, keras.Variable)
+
+    class Scale(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.factor = tf.Variable(2.0, name="factor")
+            self.fixed = tf.Variable(1.0, trainable=False)
+
+        def call(self, x):
+            return x * self.factor + self.fixed
+
+    layer = Scale()
+    assert (
+        layer.trainable_variables == [layer.factor] or layer.trainable_variables[0] is layer.factor
+    )
+    assert [w is layer.fixed for w in layer.non_trainable_variables] == [True]
+    model = keras.Sequential([layer])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    x = np.ones((8, 1), "float32")
+    model.fit(x, 5 * x, epochs=60, verbose=0)
+    np.testing.assert_allclose(layer.factor, 4.0, rtol=1e-3)
+    np.testing.assert_array_equal(layer.fixed, 1.0)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))])
+def test_copies(v, copied):
+    again = copied(v)
+    assert type(again) is type(v) and again.dtype is v.dtype
+    again.assign_add(tf.ones([2, 3]))
+    np.testing.assert_array_equal(again.numpy() - 1, v)
