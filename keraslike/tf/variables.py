@@ -44,6 +44,19 @@ class IndexedSlices:
         return f"IndexedSlices(indices={self.indices}, values={self.values})"
 
 
+class _Ref:
+    """`variable.ref`: a method in TensorFlow, and whether it is a JAX reference in flax: false."""
+
+    def __init__(self, variable: Any):
+        self._variable = variable
+
+    def __call__(self) -> TensorRef:
+        return TensorRef(self._variable)
+
+    def __bool__(self) -> bool:
+        return False
+
+
 class Variable(core.Variable):
     """A tensor that can be changed; weights of layers and these are of one kind.
 
@@ -126,9 +139,10 @@ class Variable(core.Variable):
     def numpy(self) -> Any:
         return Tensor(self._raw_value).numpy()
 
-    def ref(self) -> TensorRef:
-        """A key for dicts and sets, by identity."""
-        return TensorRef(self)
+    @property
+    def ref(self) -> _Ref:  # type: ignore[override]
+        """`ref()` gives a key for dicts and sets, by identity."""
+        return _Ref(self)
 
     def __repr__(self) -> str:
         return _shown(self.name, self._raw_value)

@@ -396,6 +396,7 @@ def test_a_tape_follows_the_values(function, expected):
     [
         lambda s: s,
         lambda s: s * 2.0,
+        lambda s: s / tf.constant([[1.0], [2.0], [3.0]]),
         tf.sparse.to_dense,
         tf.sparse.transpose,
         tf.sparse.reorder,
@@ -405,7 +406,7 @@ def test_a_tape_follows_the_values(function, expected):
         lambda s: tf.sparse.concat(1, [s, s]),
         lambda s: tf.sparse.reduce_sum(s, axis=0),
         lambda s: tf.sparse.reduce_max(s, axis=1),
-        lambda s: tf.sparse.add(s, tf.ones([3, 4])),
+        lambda s: tf.sparse.add(s, tf.constant(np.ones([3, 4], np.float32))),
         lambda s: tf.sparse.sparse_dense_matmul(s, tf.ones([4, 2])),
         lambda s: tf.sparse.sparse_dense_matmul(tf.ones([2, 3]), s),
         lambda s: tf.sparse.map_values(tf.square, s),
