@@ -18,6 +18,7 @@ class _State(threading.local):
         self.symbolic = False  # shapes only are being traced: nothing is computed
         self.allowance: list[int] | None = None  # bytes that new weights may still take
         self.tapes: tuple[Any, ...] = ()  # gradient tapes that record, the innermost last
+        self.distribution: Any = None  # says on which devices training puts state and batches
 
 
 state = _State()

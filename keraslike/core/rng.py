@@ -72,10 +72,10 @@ def set_random_seed(seed: int) -> None:
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"seed must be an integer of at least 0. Received: seed={seed!r}")
+    stream = global_stream()  # before the seeds: making it draws one
     random.seed(seed)
     np.random.seed(seed % 2**32)
     _python_random.seed(int(seed))
-    stream = global_stream()
     stream.seed = int(seed)
     stream.state.assign(jnp.asarray([int(seed) & 0xFFFFFFFF, 0], dtype="uint32"))
 

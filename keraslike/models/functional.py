@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections import deque
 from typing import Any
 
 import jax
 
 from keraslike.core import registry
 from keraslike.core.base import to_snake_case
-from keraslike.core.symbolic import FunctionOperation, KerasTensor, Node
+from keraslike.core.symbolic import FunctionOperation, KerasTensor, Node, is_symbolic
 from keraslike.layers.layer import Layer
 from keraslike.models.model import Model
 from keraslike.models.sequential import Sequential
@@ -155,11 +156,11 @@ def _operation_entry(op: Any, calls: list[Any]) -> tuple[dict[str, Any], list[An
 def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
     """The model of such a config. Raises ValueError for one whose graph does not hold together."""
     operations: dict[str, Any] = {}
-    waiting: list[tuple[str, int, dict[str, Any]]] = []
+    ready: deque[tuple[str, int, dict[str, Any]]] = deque()
     for entry in config["layers"]:
         name = entry.get("name") or entry["config"]["name"]
         operations[name] = _operation(entry)
-        waiting += [(name, i, node) for i, node in enumerate(entry.get("inbound_nodes", ()))]
+        ready += [(name, i, node) for i, node in enumerate(entry.get("inbound_nodes", ()))]
     made: dict[tuple[str, int], list[KerasTensor]] = {}
     for name, op in operations.items():
         for i, node in enumerate(vars(op).get("_inbound_nodes", ())):  # an InputLayer makes its own
@@ -169,20 +170,21 @@ def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
         name, node, index = history[:3]
         return made[name, node][index]
 
-    while waiting:
-        rest = []
-        for name, i, node in waiting:
-            try:
-                args, kwargs = _call_arguments(node, find)
-            except KeyError:
-                rest.append((name, i, node))
-                continue
-            outputs = operations[name](*args, **kwargs)
-            made[name, i] = jax.tree.leaves(outputs)
-        if len(rest) == len(waiting):
-            names = sorted({name for name, _, _ in rest})
-            raise ValueError(f"The config is damaged: the inputs of {names} are nowhere made.")
-        waiting = rest
+    blocked: dict[Any, list[tuple[str, int, dict[str, Any]]]] = {}  # by the call they wait for
+    while ready:
+        name, i, node = call = ready.popleft()
+        try:
+            args, kwargs = _call_arguments(node, find)
+        except KeyError as e:
+            blocked.setdefault(e.args[0], []).append(call)
+            continue
+        if not is_symbolic(tuple(args), kwargs):  # it would be computed now, and be no part
+            raise ValueError(f"The config is damaged: '{name}' is called on none of its tensors.")
+        made[name, i] = jax.tree.leaves(operations[name](*args, **kwargs))
+        ready += blocked.pop((name, i), ())
+    if blocked:
+        names = sorted({str(name) for calls in blocked.values() for name, _, _ in calls})
+        raise ValueError(f"The config is damaged: the inputs of {names[:10]} are nowhere made.")
 
     def find_at_end(history: Any) -> KerasTensor:
         name, node, index = history
@@ -213,9 +215,12 @@ def _operation(entry: dict[str, Any]) -> Any:
         op = FunctionOperation(function, config.pop("name", None))
         vars(op)["_keywords"] = registry.deserialize(config)
         return _WithKeywords(op)
-    return registry.deserialize(
+    layer = registry.deserialize(
         {k: v for k, v in entry.items() if k not in ("name", "inbound_nodes")}
     )
+    if not isinstance(layer, Layer):
+        raise ValueError(f"{entry.get('class_name')!r} is no layer, and stands where one should.")
+    return layer
 
 
 class _WithKeywords(FunctionOperation):

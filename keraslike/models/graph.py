@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.core import dtypes
+from keraslike.core import context, dtypes
 from keraslike.core.static import Shape, Static
 from keraslike.core.symbolic import KerasTensor, Node, show_shape
 from keraslike.layers import InputLayer
@@ -81,6 +81,8 @@ class Graph:
             else:
                 args, kwargs = jax.tree.map(fill, (args, step.kwargs))
                 result = operations[step.operation](*args, **kwargs)
+            if context.state.symbolic:
+                jax.tree.map(_check_sizes, result)
             if len(step.outputs) == 1 and not isinstance(result, (list, tuple, dict)):
                 values[step.outputs[0]] = result
             else:
@@ -106,6 +108,17 @@ class Graph:
         if len(names) != 1:
             raise ValueError(f"Model '{name}' has {len(names)} inputs {names}; one was given.")
         return [inputs]
+
+
+# What a size is at most while shapes are traced, and of how many characters where it is a formula:
+# a few steps that square it would make numbers, and formulas, that take all memory.
+_MOST, _LONGEST = 2**63, 2000
+
+
+def _check_sizes(tensor: Any) -> None:
+    for size in getattr(tensor, "shape", ()):
+        if size >= _MOST if isinstance(size, int) else len(str(size)) > _LONGEST:
+            raise ValueError("A tensor in the graph has a size beyond any computer's.")
 
 
 def standardize_input(value: Any, spec: Input, model: str) -> Any:

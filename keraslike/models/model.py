@@ -209,5 +209,8 @@ def load_model(
 
 
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Model:
-    """The model whose `to_json()` this is, with new weights."""
-    return registry.deserialize(json.loads(json_string), custom_objects)
+    """The model whose `to_json()` this is, with new weights.
+
+    Raises ValueError for what is no JSON of a model, TypeError where `custom_objects` lacks a name.
+    """
+    return registry.deserialize(registry.parse_json(json_string), custom_objects)

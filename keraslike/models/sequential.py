@@ -6,7 +6,7 @@ from typing import Any
 
 from keraslike.core import registry, symbolic
 from keraslike.layers import Input, InputLayer
-from keraslike.layers.layer import Layer
+from keraslike.layers.layer import Layer, only_traces
 from keraslike.models.model import Model
 
 
@@ -78,6 +78,7 @@ class Sequential(Model):
         if self._rebuilding and len(self._layers) > 1 and isinstance(self._layers[0], InputLayer):
             self.build(self._layers[0].batch_shape)
 
+    @only_traces
     def build(self, input_shape: Any = None) -> None:
         """Makes all weights for an input of this shape, the batch's size first."""
         if not self.layers:

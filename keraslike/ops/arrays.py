@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from keraslike.core import dtypes
 from keraslike.core.symbolic import KerasTensor, op
@@ -194,13 +195,15 @@ def append(x1: Any, x2: Any, axis: int | None = None) -> jax.Array:
 @op
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[jax.Array]:
     """Equal parts along an axis, or those between indices."""
-    return list(jnp.split(wrap.array(x), indices_or_sections, axis))
+    parts = wrap.steps(indices_or_sections=indices_or_sections)
+    return list(jnp.split(wrap.array(x), parts, axis))
 
 
 @op
 def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[jax.Array]:
     """As `split`; parts may differ in size by 1."""
-    return list(jnp.array_split(wrap.array(x), indices_or_sections, axis))
+    parts = wrap.steps(indices_or_sections=indices_or_sections)
+    return list(jnp.array_split(wrap.array(x), parts, axis))
 
 
 @op
@@ -241,7 +244,11 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
     [0.0, 1.0, 0.0, 0.0]
     """
     extra = {} if constant_values is None else {"constant_values": constant_values}
-    return jnp.pad(wrap.array(x), pad_width, mode, **extra)
+    x = wrap.array(x)
+    if mode in ("reflect", "symmetric"):  # as many pieces as it takes
+        for size, pair in zip(x.shape, np.broadcast_to(pad_width, (x.ndim, 2)).tolist()):
+            wrap.steps(pad_width=max(pair) // max(size - 1, 1) if isinstance(size, int) else 1)
+    return jnp.pad(x, pad_width, mode, **extra)
 
 
 @op

@@ -15,7 +15,7 @@ from flax import nnx
 from keraslike.core import dtypes
 from keraslike.core.static import Shape
 from keraslike.core.symbolic import KerasTensor, op
-from keraslike.ops.wrap import array, public
+from keraslike.ops.wrap import array, public, steps
 
 
 @op
@@ -120,7 +120,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[jax.Array]:
         raise ValueError(
             f"num must be the size along axis {axis}, {x.shape[axis]}. Received: {num}"
         )
-    return [jnp.take(x, i, axis) for i in range(x.shape[axis])]
+    return [jnp.take(x, i, axis) for i in range(steps(num=x.shape[axis]))]
 
 
 # -- control flow -----------------------------------------------------------------------------

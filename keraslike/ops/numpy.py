@@ -298,6 +298,11 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> jax.Array:
     >>> einsum("ij,j->i", [[1.0, 2.0]], [3.0, 4.0]).tolist()
     [11.0]
     """
+    if len(operands) > 8 and kwargs.get("optimize") not in (None, True, False, "auto", "greedy"):
+        raise ValueError(
+            f"optimize={kwargs['optimize']!r} tries orders of the operands, exponentially many: "
+            f"it takes at most 8. Received: {len(operands)}"
+        )
     return jnp.einsum(subscripts, *[wrap.array(x) for x in operands], **kwargs)
 
 
@@ -312,7 +317,7 @@ def cross(
 @op
 def diff(a: Any, n: int = 1, axis: int = -1) -> jax.Array:
     """The differences between neighbours along an axis, taken `n` times."""
-    return jnp.diff(wrap.array(a), n, axis)
+    return jnp.diff(wrap.array(a), wrap.steps(n=n), axis)
 
 
 __all__ = wrap.public(globals())

@@ -31,6 +31,18 @@ def operand(x: Any) -> Any:
     return x if isinstance(x, (bool, int, float, complex)) else array(x)
 
 
+# Python's own loops in an op are as long as an argument says, and a file may hold any number.
+_MOST_STEPS = 1 << 13
+
+
+def steps(**argument: Any) -> Any:
+    """The one argument given; raises ValueError for an integer beyond any use of it."""
+    ((name, value),) = argument.items()
+    if isinstance(value, int) and value > _MOST_STEPS:
+        raise ValueError(f"{name} must be at most {_MOST_STEPS}. Received: {name}={value}")
+    return value
+
+
 def axes_of(axis: Any) -> Any:
     """An axis, or several as a tuple, which is how JAX wants them."""
     return tuple(axis) if isinstance(axis, (list, tuple)) else axis

@@ -172,20 +172,21 @@ def _member(path: str, archive: zipfile.ZipFile, name: str) -> bytes:
         )
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise _Refused(f"'{path}': '{name}' is packed in a way that `.keras` files are not.")
-    data = archive.read(member)
-    if len(data) != size:
-        raise _Refused(f"'{path}' is damaged: '{name}' has {len(data)} bytes instead of {size}.")
+    with archive.open(member) as file:  # no more than was said, whatever it expands to
+        data = file.read(size)
+        if len(data) != size or file.read(1):
+            raise _Refused(
+                f"'{path}' is damaged: '{name}' is not as long as it says, {size} bytes."
+            )
     return data
 
 
 def parse_json(path: str, data: bytes | str, what: str) -> Any:
     """What a part of a file holds as JSON; ValueError where it is none."""
     try:
-        return json.loads(data)
-    except RecursionError:
-        raise _Refused(f"'{path}': '{what}' is nested too deeply.") from None
+        return registry.parse_json(data)
     except ValueError as e:
-        raise _Refused(f"'{path}': '{what}' is no JSON: {e}.") from e
+        raise _Refused(f"'{path}': '{what}' cannot be read. {e}") from e
 
 
 def checked_config(path: str, config: Any) -> dict[str, Any]:

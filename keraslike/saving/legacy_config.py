@@ -286,9 +286,9 @@ def compile_config(training: dict[str, Any]) -> dict[str, Any]:
 
 def _optimizer(entry: Any) -> Any:
     entry = modern(entry, "optimizers")
-    if not isinstance(entry, dict) or _is_custom(
-        entry.get("registered_name") or entry["class_name"]
-    ):
+    if not isinstance(entry, dict) or not isinstance(entry.get("config"), dict):
+        return entry
+    if _is_custom(entry.get("registered_name") or entry["class_name"]):
         return entry
     config = dict(entry["config"])
     if "lr" in config:

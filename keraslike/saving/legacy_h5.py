@@ -153,6 +153,11 @@ class Reader(weights_h5.Reader):
         if attribute not in self.file.attrs:
             return None
         self._check_size(self.file, attribute, os.path.getsize(self.label))
+        found = self.file.attrs.get_id(attribute)
+        if found.shape != () or not weights_h5.is_text(found):
+            raise ValueError(f"'{self.label}': '{attribute}' is no text.")
+        if found.get_type().is_variable_str():
+            self.check_texts(attribute, os.path.getsize(self.label))
         value = self.file.attrs[attribute]
         if not isinstance(value, (str, bytes)):
             raise ValueError(f"'{self.label}': '{attribute}' is no text.")
@@ -171,12 +176,13 @@ class Reader(weights_h5.Reader):
             )
         found: list[str] = []
         for name in present:
-            # Many names may all be one long text: there cannot be more of them than fit.
             self._check_size(group, name, 2 * _MOST_BYTES)
-            value = np.asarray(group.attrs[name])
-            if value.ndim != 1 or (value.size and value.dtype.kind not in "SOU"):
+            kind = group.attrs.get_id(name)
+            if len(kind.shape or ()) != 1 or (kind.shape[0] and not weights_h5.is_text(kind)):
                 raise ValueError(f"'{self.label}': '{name}' of '{group.name}' is no list of names.")
-            for item in value.tolist():
+            if kind.shape[0] and kind.get_type().is_variable_str():
+                self.check_texts(name, 2 * _MOST_BYTES)
+            for item in group.attrs[name].tolist() if kind.shape[0] else ():
                 item = item.decode(errors="replace") if isinstance(item, bytes) else item
                 if not isinstance(item, str):
                     raise ValueError(f"'{self.label}': '{name}' of '{group.name}' has no names.")

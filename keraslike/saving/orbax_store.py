@@ -32,7 +32,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from keraslike.core import base, rng
+from keraslike.core import base, registry, rng
 from keraslike.optimizers import Optimizer
 from keraslike.saving import keras_archive, weights_h5
 
@@ -87,8 +87,15 @@ class Checkpoints:
                 enable_async_checkpointing=self.background,
                 cleanup_tmp_directories=True,
             )
-            names = (_STATE, _MODEL, _TRAINING)
-            self._opened = ocp.CheckpointManager(self.directory, item_names=names, options=options)
+            # Not compressed, which hardly helps with weights and lets a chunk unpack to any size.
+            plain = ocp.PyTreeCheckpointHandler(use_compression=False)
+            handlers = ocp.handlers.DefaultCheckpointHandlerRegistry()
+            handlers.add(_STATE, ocp.args.PyTreeSave, plain)
+            for item in (_MODEL, _TRAINING):
+                handlers.add(item, ocp.args.JsonSave, ocp.JsonCheckpointHandler())
+            self._opened = ocp.CheckpointManager(
+                self.directory, options=options, handler_registry=handlers
+            )
         return self._opened
 
     def save(
@@ -223,6 +230,10 @@ def _array(value: Any) -> Any:
     return np.asarray(value)
 
 
+def _kind(array: Any) -> tuple[tuple[int, ...], Any]:
+    return tuple(array.shape), np.dtype(array.dtype)
+
+
 def _checksums(tree: dict[str, Any]) -> dict[str, int]:
     """The CRC-32 of every array by its path, but of arrays that other hosts have parts of."""
     paths = jax.tree_util.tree_leaves_with_path(tree)
@@ -284,6 +295,8 @@ def find(directory: str) -> Checkpoint:
     import orbax.checkpoint as ocp
 
     directory = os.path.abspath(directory)
+    for entry in os.scandir(directory):
+        _check_entry(entry)
     if os.path.exists(os.path.join(directory, "_CHECKPOINT_METADATA")):
         if not ocp.path.step.is_path_finalized(directory):
             raise NoCheckpoint(f"'{directory}' is a checkpoint that was never finished.")
@@ -298,6 +311,29 @@ def find(directory: str) -> Checkpoint:
     return Checkpoint(os.path.join(directory, str(numbers[-1])))
 
 
+def _check_entry(entry: os.DirEntry) -> None:
+    """Refuses a link, which may lead anywhere, and what is no file, which may never end."""
+    if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
+        kind = "a link" if entry.is_symlink() else "no file"
+        raise DamagedCheckpoint(f"Not safe to load: '{entry.path}' is {kind}.")
+
+
+def _check_folder(directory: str) -> None:
+    """Refuses what should not be in a checkpoint, wherever it is in it, and JSON beyond reason."""
+    for entry in os.scandir(directory):
+        _check_entry(entry)
+        if entry.is_dir():
+            _check_folder(entry.path)
+        elif os.path.basename(directory) != "d" and entry.name != "manifest.ocdbt":
+            registry.check_json(_text(entry.path))
+
+
+def _text(path: str) -> bytes:
+    """What is in one of orbax's files of text, cut off where it is longer than any."""
+    with open(path, "rb") as file:
+        return file.read(registry.MOST_JSON[0] + 1)
+
+
 class Checkpoint:
     """A finished checkpoint, for reading.
 
@@ -306,6 +342,8 @@ class Checkpoint:
 
     def __init__(self, directory: str):
         self.directory = directory
+        with self._reading():
+            _check_folder(directory)
         self._training = self._json(_TRAINING)
         if not isinstance(self._training, dict) or self._training.get("format") != _FORMAT:
             raise DamagedCheckpoint(f"'{directory}' was written by a newer version of keraslike.")
@@ -357,7 +395,7 @@ class Checkpoint:
         if example is not None and not exactly and model.compiled:
             model._prepare(example, "train")  # makes the metrics, and weights that call() makes
         variables = _gathered(model)
-        fits = [a.shape for a in arrays] == [_array(v).shape for v in variables]
+        fits = [_kind(a) for a in arrays] == [_kind(_array(v)) for v in variables]
         if exactly:
             places = {id(obj): path for path, obj in weights_h5.walk(model)}
             states = weights.own(places[id(model.optimizer)])
@@ -403,8 +441,6 @@ class Checkpoint:
         return epath.Path(self.directory) / name
 
     def _json(self, name: str) -> Any:
-        import orbax.checkpoint as ocp
-
         if not os.path.isdir(os.path.join(self.directory, name)):
             held = ", ".join(sorted(os.listdir(self.directory))[:10]) or "nothing"
             raise DamagedCheckpoint(
@@ -412,7 +448,7 @@ class Checkpoint:
                 f"It holds: {held}."
             )
         with self._reading():
-            item: Any = ocp.JsonCheckpointHandler().restore(self._item(name))
+            item: Any = registry.parse_json(_text(os.path.join(self.directory, name, "metadata")))
             if item["checksum"] != _json_checksum(item["value"]):
                 raise ValueError(f"'{name}' is not what was written")
             return item["value"]
@@ -423,9 +459,22 @@ class Checkpoint:
         import orbax.checkpoint as ocp
         import tensorstore
 
-        # Finds a damaged index in one call, where orbax would leave many others hanging.
-        base = {"driver": "file", "path": os.path.join(self.directory, _STATE, "")}
-        tensorstore.KvStore.open({"driver": "ocdbt", "base": base}).result().list().result()
+        # Finds a damaged index at once, where orbax would leave many calls hanging.
+        folder = os.path.join(self.directory, _STATE, "")
+        base = {"driver": "file", "path": folder}
+        store = tensorstore.KvStore.open({"driver": "ocdbt", "base": base}).result()
+        said = registry.parse_json(_text(f"{folder}_METADATA"))
+        paths = [
+            ".".join(str(key["key"]) for key in item["key_metadata"])
+            for item in said["tree_metadata"].values()
+            if not item["value_metadata"].get("skip_deserialize")
+        ]
+        if said.get("use_zarr3"):
+            raise ValueError("its arrays are in a form that keraslike does not write")
+        for read in [store.read(f"{path}/.zarray") for path in paths]:
+            array = registry.parse_json(read.result().value)
+            if array["compressor"] is not None or array["filters"] is not None:
+                raise ValueError("an array in it is compressed, and may unpack to any size")
         metadata = ocp.PyTreeCheckpointHandler().metadata(self._item(_STATE))
 
         def arrays(value: Any, path: tuple[str, ...]) -> Any:

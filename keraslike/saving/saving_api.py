@@ -73,9 +73,7 @@ def save_model(
         keras_archive.write(path, keras_archive.config_of(model), _to_h5(model, weights_h5.write))
         return
     write = functools.partial(legacy_h5.write, include_optimizer=include_optimizer)
-    data = _to_h5(model, write)
-    with keras_archive.replacing(path) as file:
-        file.write(data)
+    _write_h5(path, _to_h5(model, write))
 
 
 def load_model(
@@ -109,6 +107,7 @@ def load_model(
     elif path.endswith(".keras"):
         config, weights = keras_archive.read(path)
     elif path.endswith(legacy_h5.ENDINGS):
+        weights_h5.check_seal(path)
         with (
             _h5(path, path) as file,
             _naming(path),
@@ -119,22 +118,23 @@ def load_model(
         raise ValueError(_unsupported(path, "load_model() reads", "`.keras`, `.h5` or `.hdf5`"))
     if not compile:
         config["compile_config"] = None
-    # A config of a few bytes can ask for weights of any size; compressed ones are not that small.
-    allowance = [_MIN_ALLOWANCE + 1000 * _size(path)]
-    with _naming(path), registry.sharing(), context.using(allowance=allowance):
-        model = registry.deserialize(config, custom_objects, safe_mode)
-    if not isinstance(model, Layer):
-        raise ValueError(f"'{path}' holds a {config['class_name']}, which is no model.")
-    with registry.custom_object_scope(custom_objects or {}):
+    # A config of a few bytes can ask for weights of any size.
+    allowance = [_MIN_ALLOWANCE + 2 * max(_size(path), len(weights))]
+    with context.using(allowance=allowance), registry.custom_object_scope(custom_objects or {}):
+        with _naming(path), registry.sharing():
+            model = registry.deserialize(config, safe_mode=safe_mode)
+        if not isinstance(model, Layer):
+            raise ValueError(f"'{path}' holds a {config['class_name']}, which is no model.")
         if checkpoint is not None:
-            checkpoint.load(model)
+            with _naming(path):
+                checkpoint.load(model)
             return model
         if not weights:
             with _h5(path, path) as file:
                 legacy_h5.load_all(model, file, path)
             return model
         with _h5(io.BytesIO(weights), path) as file:
-            weights_h5.load(model, weights_h5.Reader(file, path))
+            weights_h5.load(model, weights_h5.Reader(file, path, weights))
     return model
 
 
@@ -154,8 +154,7 @@ def save_weights(model: Any, filepath: str | os.PathLike, overwrite: bool = True
     _check_built(model, "save")
     if not _may_write(path, overwrite):
         return
-    with keras_archive.replacing(path) as file:
-        file.write(_to_h5(model, weights_h5.write))
+    _write_h5(path, _to_h5(model, weights_h5.write))
 
 
 def load_weights(
@@ -184,11 +183,15 @@ def load_weights(
     if os.path.isdir(path):
         weights_h5.load(model, orbax_store.find(path).weights(), skip_mismatch)
         return
+    source: Any = path
+    data: bytes | None = None
     if path.endswith(".keras"):
-        source: Any = io.BytesIO(keras_archive.read_weights(path))
+        data = keras_archive.read_weights(path)
+        source = io.BytesIO(data)
     elif path.endswith(".weights.h5"):
-        source = path
+        weights_h5.check_seal(path)
     elif _is_legacy(path):
+        weights_h5.check_seal(path)
         with _h5(path, path) as file:
             legacy_h5.load(model, file, path, skip_mismatch, bool(by_name))
         return
@@ -196,7 +199,7 @@ def load_weights(
         endings = "`.weights.h5`, `.keras`, `.h5` or `.hdf5`"
         raise ValueError(_unsupported(path, "load_weights() reads", endings))
     with _h5(source, path) as file:
-        weights_h5.load(model, weights_h5.Reader(file, path), skip_mismatch)
+        weights_h5.load(model, weights_h5.Reader(file, path, data), skip_mismatch)
 
 
 # -- what they share --------------------------------------------------------------------------
@@ -261,6 +264,12 @@ def _to_h5(model: Any, write: Callable[[Any, Any], None]) -> memoryview:
     return buffer.getbuffer()
 
 
+def _write_h5(path: str, data: memoryview) -> None:
+    with keras_archive.replacing(path) as file:
+        file.write(data)
+        file.write(weights_h5.sealed(data))
+
+
 @contextlib.contextmanager
 def _h5(source: Any, path: str) -> Iterator[Any]:
     """An `h5py.File`; what h5py says of damage becomes a ValueError that names the file."""
@@ -269,23 +278,36 @@ def _h5(source: Any, path: str) -> Iterator[Any]:
     try:
         with h5py.File(source, "r") as file:
             yield file
-    except (OSError, RuntimeError, KeyError) as e:
-        raise ValueError(f"The weights in '{path}' are damaged or no HDF5: {e}") from e
+    except (PermissionError, Warning):
+        raise
+    except Exception as e:  # h5py raises of all kinds
+        if isinstance(e, (TypeError, ValueError)) and path in str(e):
+            raise
+        raise ValueError(f"The weights in '{path}' are damaged or no HDF5: {_short(e)}") from e
 
 
 @contextlib.contextmanager
 def _naming(path: str) -> Iterator[None]:
-    """Errors from making the model say which file it comes from."""
+    """Errors from making the model say which file it comes from: a TypeError as one, what is
+    raised of files by a class of the user's as it is, and all else as a ValueError."""
     try:
         yield
+    except (OSError, Warning):
+        raise
     except RecursionError as e:
         raise ValueError(f"'{path}' could not be loaded: it is nested too deeply.") from e
     except (TypeError, ValueError) as e:
-        if type(e) not in (TypeError, ValueError):
+        if type(e) not in (TypeError, ValueError) or path in str(e):
             raise
-        raise type(e)(f"'{path}' could not be loaded. {e}") from e
-    except (KeyError, AttributeError, IndexError) as e:
+        raise type(e)(f"'{path}' could not be loaded. {_short(e)}") from e
+    except Exception as e:
         raise ValueError(
             f"'{path}' could not be loaded: its config is not one that keraslike can read "
-            f"({type(e).__name__}: {e})."
+            f"({type(e).__name__}: {_short(e)})."
         ) from e
+
+
+def _short(error: Exception) -> str:
+    """What an error says; a name or a config in it may be as long as the file."""
+    text = str(error)
+    return text if len(text) < 2000 else f"{text[:1000]} ... {text[-500:]}"

@@ -16,7 +16,11 @@ from __future__ import annotations
 
 import contextlib
 import math
+import mmap
+import os
+import struct
 import warnings
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -35,8 +39,17 @@ from keraslike.optimizers import Optimizer
 
 _CONTAINERS = (list, tuple, dict, nnx.List, nnx.Dict)
 
-# What a compressed dataset can expand to at most: deflate reaches 1032 to 1.
-_MOST_EXPANSION = 1100
+# The dtypes that HDF5 has no name for.
+_LOW_PRECISION = frozenset(
+    n for n, t in vars(ml_dtypes).items() if isinstance(t, type) and issubclass(t, np.generic)
+)
+
+# Bytes of a dtype's name at most, and the most texts that all attributes of one name have.
+_LONGEST_NAME, _MOST_TEXTS = 64, 1 << 20
+
+# What a file that was written here ends with: this, then the CRC-32 of all before it. To HDF5 it
+# lies outside of the file, so that any reader passes it over and any writer takes it off.
+_SEAL = b"keraslk\0"
 
 
 # -- the walk ---------------------------------------------------------------------------------
@@ -219,23 +232,50 @@ def write_array(group: Any, name: str, value: Any) -> None:
         dataset.attrs["dtype"] = array.dtype.name
 
 
+def sealed(data: Any) -> bytes:
+    """What follows the bytes of an HDF5 file, for `check_seal` to see whether one has changed."""
+    return _SEAL + struct.pack("<I", zlib.crc32(data))
+
+
 # -- reading ----------------------------------------------------------------------------------
+
+
+def check_seal(path: str) -> None:
+    """Raises ValueError where a file that ends in a seal is not what was written.
+
+    Files of other programs have none, and a file that was changed by HDF5 has lost it.
+    """
+    size = os.path.getsize(path) - len(sealed(b""))
+    with open(path, "rb") as file:
+        file.seek(max(size, 0))
+        seal = file.read()
+        if not seal.startswith(_SEAL):
+            return
+        file.seek(0)
+        found, left = 0, size
+        while left:
+            piece = file.read(min(left, 1 << 20))
+            found, left = zlib.crc32(piece, found), left - len(piece)
+    if seal != _SEAL + struct.pack("<I", found):
+        raise ValueError(f"'{path}' is damaged: its checksum is not that of what it holds.")
 
 
 class Reader:
     """Arrays out of a weights file that may come from anywhere.
 
     Only groups and datasets that lie in the file itself are read: no link is followed and no
-    outside storage. A dataset that says to be larger than what is stored for it could hold is
-    refused before memory is set aside for it.
+    outside storage. A dataset that says to be larger than what is stored for it is refused before
+    memory is set aside for it, and so is one that would have to be unpacked.
 
     Args:
         file: an open `h5py.File`.
         label: what errors call the file.
+        data: its bytes, where they are not those of the file at `label`.
     """
 
-    def __init__(self, file: Any, label: str):
-        self.file, self.label = file, label
+    def __init__(self, file: Any, label: str, data: bytes | None = None):
+        self.file, self.label, self._data = file, label, data
+        self._longest: dict[str, float] = {}
 
     def own(self, path: str) -> dict[str, Any]:
         """The datasets in `<path>/vars` by name; none where there is no such group."""
@@ -248,6 +288,31 @@ class Reader:
 
     def fetch(self, datasets: list[Any]) -> None:
         """Called with the datasets that are about to be read one after the other."""
+
+    def check_texts(self, attribute: str, most: int) -> None:
+        """Refuses attributes of this name whose texts have more bytes than `most`.
+
+        Texts of varying length lie elsewhere in the file, many of them perhaps in one place, and
+        HDF5 sets aside what they say to need before it looks. The bytes of the file tell it before:
+        wherever an attribute of this name may be, the lengths of its texts are added up.
+        """
+        longest = self._longest.get(attribute)
+        if longest is None:
+            with contextlib.ExitStack() as stack:
+                data = self._data
+                if data is None:
+                    file = stack.enter_context(open(self.label, "rb"))
+                    data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                    stack.enter_context(data)
+                longest = max(_lengths(data, attribute.encode() + b"\0"), default=math.inf)
+            if self.file.file.id.get_create_plist().get_sizes() != (8, 8):
+                longest = math.inf  # other numbers of bytes than the format is read by
+            self._longest[attribute] = longest
+        if longest > most:
+            raise ValueError(
+                f"'{self.label}' is damaged or not safe to load: '{attribute}' says to hold "
+                f"{longest:,.0f} bytes."
+            )
 
     def unused(self, places: set[str]) -> list[str]:
         """The groups with arrays that are not among `places`."""
@@ -294,13 +359,22 @@ class Reader:
             raise ValueError(
                 f"'{self.label}' is not safe to load: the data of '{where}' lies outside the file."
             )
-        if dataset.dtype.kind not in "biufcV" or dataset.dtype.fields or dataset.shape is None:
+        dtype = dataset.dtype
+        if dtype.kind not in "biufcV" or dtype.fields or dtype.subdtype or dataset.shape is None:
             raise ValueError(
-                f"'{self.label}' is no weights file: '{where}' holds {dataset.dtype}, not numbers."
+                f"'{self.label}' is no weights file: '{where}' holds {dtype}, not numbers."
             )
-        declared = math.prod(dataset.shape) * dataset.dtype.itemsize
+        # HDF5 unpacks until the packed data ends, whatever the shape says.
+        if dataset.id.get_create_plist().get_nfilters():
+            raise ValueError(
+                f"'{self.label}' is not safe to load: '{where}' is compressed, which Keras's files "
+                "are not, and may unpack to any size. If you trust it, unpack it: h5repack -f NONE"
+            )
+        if dtype.kind == "V" and "dtype" in dataset.attrs:
+            self.check_texts("dtype", _LONGEST_NAME)
+        declared = math.prod(dataset.shape) * dtype.itemsize
         stored = dataset.id.get_storage_size()
-        if declared > stored * (_MOST_EXPANSION if dataset.chunks else 1):
+        if declared > stored:
             raise ValueError(
                 f"'{self.label}' is damaged or not safe to load: '{where}' says to hold {declared} "
                 f"bytes, but {stored} are stored for it."
@@ -308,12 +382,53 @@ class Reader:
         return dataset
 
 
+def _lengths(data: Any, name: bytes) -> Iterator[float]:
+    """How many bytes the texts have together of each attribute of this name, by HDF5's format:
+    sizes of name, dtype and shape; these three; then 16 bytes a text, its length first."""
+    place, seen = data.find(name), 0
+    while place >= 0:
+        for version, header, unit in ((1, 8, 8), (2, 8, 1), (3, 9, 1)):  # unit: of alignment
+            start = place - header
+            if start < 0 or data[start] != version:
+                continue
+            sizes = struct.unpack_from("<HHH", data, start + 2)
+            lengths = [-(-size // unit) * unit for size in sizes]
+            shape = place + lengths[0] + lengths[1]
+            texts = shape + lengths[2]
+            if sizes[0] < len(name) or texts > len(data):
+                continue
+            if unit == 1 and data[start + 1]:  # the dtype or the shape is elsewhere
+                yield math.inf
+            if data[place + lengths[0]] & 15 != 9:  # not of varying length
+                continue
+            first = shape + (8 if data[shape] == 1 else 4)
+            (count,) = struct.unpack_from("<Q", data, first) if data[shape + 1] else (1,)
+            seen += count
+            if seen > _MOST_TEXTS or texts + 16 * count > len(data):
+                yield math.inf
+                return
+            rows = np.frombuffer(data[texts : texts + 16 * count], "<u4")
+            yield float(rows[::4].sum(dtype="u8"))
+        place = data.find(name, place + 1)
+
+
+def is_text(attribute: Any) -> bool:
+    """Whether an attribute holds texts; HDF5 breaks down over some of what calls itself so."""
+    import h5py
+
+    return isinstance(attribute.get_type(), h5py.h5t.TypeStringID)
+
+
 def _read(dataset: Any) -> np.ndarray:
-    array = dataset[()]
-    name = dataset.attrs.get("dtype") if array.dtype.kind == "V" else None
-    if isinstance(name, str) and hasattr(ml_dtypes, name):
-        return np.asarray(array).view(getattr(ml_dtypes, name))
-    return np.asarray(array)
+    array = np.asarray(dataset[()])
+    if array.dtype.kind != "V" or "dtype" not in dataset.attrs:
+        return array
+    found = dataset.attrs.get_id("dtype")
+    if found.shape != () or not is_text(found):
+        return array
+    name = dataset.attrs["dtype"]
+    is_dtype = isinstance(name, str) and name in _LOW_PRECISION
+    return array.view(getattr(ml_dtypes, name)) if is_dtype else array
 
 
 class _Store(Mapping[str, np.ndarray]):
@@ -375,8 +490,13 @@ def load(root: Any, reader: Any, skip_mismatch: bool = False) -> None:
             if key not in own
             if not isinstance(obj, Optimizer)
         )
+    unused = _unused(reader, places)  # looked for while an error in the file changes nothing yet
     put(root, reader, fitting, own_methods, problems, skip_mismatch)
-    _warn_of_unused(reader, places)
+    if unused:
+        warnings.warn(
+            f"'{reader.label}' has weights that the model has no place for: {', '.join(unused)}",
+            stacklevel=3,
+        )
 
 
 def put(
@@ -466,11 +586,8 @@ def _all_or_nothing(root: Any) -> Iterator[None]:
         raise
 
 
-def _warn_of_unused(reader: Any, places: set[str]) -> None:
-    """Says which weights of the file the model has no place for."""
+def _unused(reader: Any, places: set[str]) -> list[str]:
+    """The weights of the file that the model has no place for."""
     unused = [p for p in reader.unused(places) if p.partition("/")[0] not in ("optimizer", "vars")]
-    if unused and not any(p.startswith("_layer_checkpoint_dependencies") for p in unused):
-        warnings.warn(
-            f"'{reader.label}' has weights that the model has no place for: {', '.join(unused)}",
-            stacklevel=4,
-        )
+    of_2_13 = any(p.startswith("_layer_checkpoint_dependencies") for p in unused)
+    return [] if of_2_13 else unused

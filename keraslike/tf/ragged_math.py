@@ -97,7 +97,7 @@ def _spread(pattern: RaggedTensor, x: Any) -> Any:
 
 
 def _pick(x: Any, *places: Any) -> Any:
-    return x[places]
+    return jnp.asarray(x)[places]
 
 
 # -- reductions ---------------------------------------------------------------------------------

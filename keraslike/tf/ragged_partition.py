@@ -15,7 +15,7 @@ import numpy as np
 from keraslike.tf import dtypes, ops
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.sparse_tensor import _sparse, pick
-from keraslike.tf.structure import Structure, host
+from keraslike.tf.structure import Structure, host, is_traced
 from keraslike.tf.tensor import WIDE, convert_to_tensor, static
 
 
@@ -260,6 +260,12 @@ def _columns(splits: Any, count: int) -> Any:
     """The place of each of `count` values in its row."""
     with WIDE(True):
         return np.arange(count, dtype=splits.dtype) - splits[_ids(splits, count)]
+
+
+def _at(x: Any, places: Any) -> Any:
+    """`x[places]`, where either may be traced."""
+    with WIDE(True):
+        return jnp.asarray(x)[places] if is_traced(places) else x[places]
 
 
 def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

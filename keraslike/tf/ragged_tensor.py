@@ -17,7 +17,7 @@ from keraslike.tf import dtypes, ops
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operators import give_operators
-from keraslike.tf.ragged_partition import Partitioned, _columns, _count, _elements, _ids
+from keraslike.tf.ragged_partition import Partitioned, _at, _columns, _count, _elements, _ids
 from keraslike.tf.sparse_tensor import SparseTensor
 from keraslike.tf.structure import NotDense, is_traced
 from keraslike.tf.tensor import WIDE, Tensor, constant, convert_to_tensor, run, static
@@ -246,8 +246,8 @@ class RaggedTensor(Partitioned):
             count, splits = _count(level._values), level._splits
             with WIDE(True):
                 ids, columns = _ids(splits, count), _columns(splits, count)
-                out.insert(0, columns if row is None else columns[row])
-                row = ids if row is None else ids[row]
+                out.insert(0, columns if row is None else _at(columns, row))
+                row = ids if row is None else _at(ids, row)
         return [row, *out]
 
     def _operate(self, name: str, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -324,7 +324,7 @@ def _merged(r: Any, outer: int, inner: int) -> Any:
         return _merged(r._values, 0, inner - 1)
     values, splits = r._values, r._splits  # outer == 1
     if isinstance(values, RaggedTensor):
-        splits, values = values._splits[splits], values._values
+        splits, values = _at(values._splits, splits), values._values
     else:
         splits, values = splits * values.shape[1], _merged(values, 0, 1)
     return _merged(r._make(values, splits, None, r._kind), 1, inner - 1)

@@ -108,7 +108,7 @@ def add(a: Any, b: Any, threshold: Any = 0) -> Any:
 
 
 def _add_to(dense: Any, values: Any, indices: Any) -> Any:
-    return dense.at[tuple(indices.T)].add(values)
+    return jnp.asarray(dense).at[tuple(indices.T)].add(values)
 
 
 def _extremum(name: str, function: Callable) -> Callable:

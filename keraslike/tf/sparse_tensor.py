@@ -179,7 +179,9 @@ def _sparse(x: Any) -> SparseTensor:
 
 def _broadcast_pick(y: Any, indices: Any) -> Any:
     columns = indices.T[indices.shape[1] - y.ndim :]
-    return y[tuple(c if n > 1 else jnp.zeros_like(c) for c, n in zip(columns, y.shape))]
+    return jnp.asarray(y)[
+        tuple(c if n > 1 else jnp.zeros_like(c) for c, n in zip(columns, y.shape))
+    ]
 
 
 def pick(x: Any, rows: Any) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,9 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import errors
 
-from keraslike.core import base, lowering, rng
+from keraslike.core import base, context, lowering, rng
 from keraslike.training.callbacks import floats
 from keraslike.training.data import ArrayData, Batch, StreamData
+from keraslike.training.placement import Placement, come_home
 
 # Dispatches that may be under way at once: enough to hide Python's time, few enough that Ctrl-C
 # and memory do not suffer.
@@ -52,7 +54,6 @@ class Program:
     ):
         self.roots, self.step, self.jit, self.stack = roots, step, jit, stack
         self._fixed_ids = {id(v) for v in fixed}
-        self._compiled: dict[Any, Callable] = {}
         self._collect()
 
     def _collect(self) -> None:
@@ -60,6 +61,9 @@ class Program:
         self.fixed = [v for v in every if id(v) in self._fixed_ids]
         self.state = [v for v in every if id(v) not in self._fixed_ids]
         self.key = _key(every)
+        self.placement: Placement | None = None  # where there is a distribution
+        self._compiled: dict[Any, Callable] = {}
+        self._compiled_for: dict[Any, dict[Any, Callable]] = {None: self._compiled}
         run = lowering.lower(self.step, [*self.state, *self.fixed], self.roots)
         n = len(self.state)
 
@@ -74,11 +78,36 @@ class Program:
         return self.key == _key(base.variables_of(*self.roots))
 
     def own_state(self) -> None:
-        """Gives the Variables arrays that nobody else holds, since a dispatch donates them."""
+        """Gives the Variables arrays that nobody else holds, since a dispatch donates them.
+
+        They are put where the active distribution says, or brought home where there is none.
+        """
+        distribution = context.state.distribution
+        if distribution is None:
+            if self.placement is not None:
+                self._placed(None)
+            come_home(self.state)
+            come_home(self.fixed)
+            lowering.write(self.state, self._copies())
+            return
+        placement = self.placement
+        if placement is None or placement.distribution is not distribution:
+            placement = Placement(distribution, self.state, self.fixed)
+            self._placed(placement)
+        # In this order: an array that is replicated keeps the memory that it had on its device.
         lowering.write(self.state, self._copies())
+        placement.put_state(self.state, self.fixed)
+
+    def _placed(self, placement: Placement | None) -> None:
+        self.placement = placement
+        key = None if placement is None else placement.key
+        self._compiled = self._compiled_for.setdefault(key, {})
 
     def _copies(self) -> list[jax.Array]:
-        return jax.device_put(list(lowering.values_of(self.state)), may_alias=False)
+        values = list(lowering.values_of(self.state))
+        if self.placement is not None and self.placement.several:
+            return [jnp.copy(value) for value in values]
+        return jax.device_put(values, may_alias=False)
 
     @contextlib.contextmanager
     def unchanged(self) -> Iterator[None]:
@@ -102,7 +131,6 @@ class Program:
                 # State that first came to be while tracing (a metric made by its first batch).
                 if self.is_current():
                     raise
-                self._compiled.clear()
                 self._collect()
                 self.own_state()
                 self._compiled[key] = make()
@@ -110,11 +138,29 @@ class Program:
 
     def run_batch(self, batch: Batch) -> Any:
         """One step on a batch from the host."""
+        if self.placement is not None:
+            batch = self.placement.batch(batch)
         if not self.jit:
             return self._dispatch("eager", lambda: self._pure, _on_device(batch))[0]
-        return self._dispatch(
-            "batch", lambda: jax.jit(self._pure, donate_argnums=0), batch
-        )[0]  # fmt: skip
+        return self._dispatch("batch", lambda: self._compile(self._pure), batch)[0]
+
+    def _compile(self, function: Callable, donate: tuple = (0,), on_all: int = 0) -> Callable:
+        """`(state, fixed, *on_all, ...) -> (state, *donated others, results)` as one program.
+
+        With a distribution the arguments numbered by `on_all` are whole on every device, and the
+        state is afterwards where it was before.
+        """
+        p = self.placement
+        if p is None:
+            return jax.jit(function, donate_argnums=donate)
+        others = (p.replicated,) * on_all or (None,)
+        kept = (p.replicated,) * (len(donate) - 1)
+        return jax.jit(
+            function,
+            donate_argnums=donate,
+            in_shardings=(p.state, p.fixed, *others),
+            out_shardings=(p.state, *kept, p.results),
+        )
 
     def run_resident(
         self, cursor: Any, data: Batch, order: Any, batch_size: int, steps: int
@@ -127,6 +173,8 @@ class Program:
         def make() -> Callable:
             def one(state: tuple, fixed: tuple, cursor: Any, data: Batch, order: Any):
                 batch = _cut(data, order, cursor, batch_size)
+                if self.placement is not None:
+                    batch = self.placement.spread(batch)
                 new, result = self._pure(state, fixed, batch)
                 return new, cursor + batch_size, result
 
@@ -140,7 +188,7 @@ class Program:
                     results = jax.tree.map(lambda a: a[-1], results)
                 return new, cursor, results
 
-            return jax.jit(one if steps == 1 else several, donate_argnums=(0, 2))
+            return self._compile(one if steps == 1 else several, donate=(0, 2), on_all=3)
 
         key = (batch_size, steps, order is None)
         return self._dispatch(key, make, cursor, data, order)
@@ -168,8 +216,34 @@ class Feed:
         self.program, self.source = program, source
         self.per_dispatch = steps_per_execution
         self._data: Any = None
-        if isinstance(source, ArrayData) and program.jit and source.nbytes() <= _resident_limit():
-            self._data = _on_device(source.data)
+        self._data_placement: Any = self  # no placement yet
+
+    def _settle(self) -> None:
+        """Puts data that fits where the program's state is, on each device all of it.
+
+        So a step needs no samples from another device, in whatever order they are taken.
+        """
+        source, placement = self.source, self.program.placement
+        if self._data_placement is placement:
+            return
+        self._data, self._data_placement = None, placement
+        if not isinstance(source, ArrayData):
+            return
+        copies = 1
+        if placement is not None:
+            if placement.in_parts:  # no process has all of it
+                return
+            copies = placement.sharing
+            if source.batch_size % placement.parts:
+                warnings.warn(
+                    f"batch_size={source.batch_size} is no multiple of the {placement.parts} "
+                    "devices that the distribution spreads a batch over: each of them computes "
+                    "every step whole, and nothing is gained.",
+                    stacklevel=2,
+                )
+        if self.program.jit and source.nbytes() * copies <= _resident_limit():
+            put = _on_device if placement is None else placement.replicate
+            self._data = put(source.data)
 
     def epoch(
         self, max_steps: int | None = None, first: int = 0
@@ -178,6 +252,7 @@ class Feed:
 
         The first `first` steps of the epoch are passed over.
         """
+        self._settle()
         if self._data is not None:
             yield from self._resident_epoch(max_steps, first)
             return
@@ -188,13 +263,15 @@ class Feed:
 
     def _resident_epoch(self, max_steps: int | None, first: int):
         source: Any = self.source
+        placement = self.program.placement
+        put = jax.device_put if placement is None else placement.replicate
         order = source.order()
-        order = None if order is None else jax.device_put(order)
+        order = None if order is None else put(order)
         size = min(source.batch_size, source.num_samples)
         whole = source.num_samples // size
         if max_steps is not None:
             whole = min(whole, max_steps)
-        cursor = jax.device_put(np.int32(first * size))
+        cursor = put(np.int32(first * size))
 
         def runner(size: int, steps: int) -> Callable[[], Any]:
             def run() -> Any:

@@ -13,6 +13,7 @@ from keraslike.core.registry import serialize as serialize_keras_object
 from keraslike.core.rng import set_random_seed
 from keraslike.training.data import PyDataset, unpack_x_y_sample_weight
 from keraslike.utils.numerical import normalize, to_categorical
+from keraslike.utils.plotting import plot_model
 
 __all__ = [
     "PyDataset",
@@ -23,6 +24,7 @@ __all__ = [
     "get_registered_name",
     "get_registered_object",
     "normalize",
+    "plot_model",
     "register_keras_serializable",
     "serialize_keras_object",
     "set_random_seed",

@@ -239,7 +239,7 @@ def _hostile(file, kind, outside):
         layout[:] = h5py.VirtualSource(outside, "x", (4, 3))
         file.create_virtual_dataset(place, layout)
     elif kind == "huge":
-        file.create_dataset(place, (1 << 40,), "f4", chunks=(1 << 20,), compression="gzip")
+        file.create_dataset(place, (1 << 40,), "f4", chunks=(1 << 20,))
     elif kind == "text":
         file[place] = "hello"
     elif kind == "group":
@@ -285,14 +285,14 @@ def test_linked_groups_are_not_followed(tmp_path):
         model.load_weights(path)
 
 
-def test_compressed_weights_are_read(tmp_path):
+def test_weights_in_pieces_are_read(tmp_path):
     model, other = small(), small()
     path = tmp_path / "w.weights.h5"
     model.save_weights(path)
     with h5py.File(path, "a") as file:
         value = file["layers/dense/vars/0"][()]
         del file["layers/dense/vars/0"]
-        file.create_dataset("layers/dense/vars/0", data=value, compression="gzip")
+        file.create_dataset("layers/dense/vars/0", data=value, chunks=(3, 2))
     other.load_weights(path)
     assert weights_equal(model, other)
 

@@ -62,9 +62,7 @@ def test_other_kinds():
 
 def test_size():
     sizes = tf.sets.size(tf.sets.union(A, B))
-    assert repr(sizes) == (
-        "<tf.Tensor: shape=(2,), dtype=int32, numpy=array([5, 4], dtype=int32)>"
-    )
+    assert repr(sizes) == ("<tf.Tensor: shape=(2,), dtype=int32, numpy=array([5, 4], dtype=int32)>")
     twice = tf.SparseTensor([[0, 0], [0, 1]], [1, 1], [2, 2])
     assert tf.sets.size(twice).numpy().tolist() == [1, 0]
     with pytest.raises(TypeError, match="SparseTensor"):

@@ -15,7 +15,7 @@ ragged = tf.ragged.constant
 
 
 def plain(x):
-    return x.to_list() if isinstance(x, tf.RaggedTensor) else x.numpy().tolist()
+    return x.to_list() if isinstance(x, tf.RaggedTensor) else np.asarray(x).tolist()
 
 
 @pytest.fixture
@@ -56,9 +56,13 @@ def test_the_chapters_unicode(words):
     )
     assert plain(tf.strings.length(words, unit="UTF8_CHAR")) == [4, 6, 5, 2]
     r = tf.strings.unicode_decode(words, "UTF8")
-    assert repr(r) == str(r) == (
-        "<tf.RaggedTensor [[67, 97, 102, 233], [67, 111, 102, 102, 101, 101],\n"
-        " [99, 97, 102, 102, 232], [21654, 21857]]>"
+    assert (
+        repr(r)
+        == str(r)
+        == (
+            "<tf.RaggedTensor [[67, 97, 102, 233], [67, 111, 102, 102, 101, 101],\n"
+            " [99, 97, 102, 102, 232], [21654, 21857]]>"
+        )
     )
     assert plain(tf.strings.unicode_encode(r, "UTF-8")) == plain(words)
 
@@ -435,7 +439,18 @@ def test_transcode_refuses():
 
 # -- hashing ------------------------------------------------------------------------------------
 
-_TEXTS = ["Hello", "TensorFlow", "2.x", "a", "", "abcdefgh", "x" * 20, "y" * 40, "z" * 70, "z" * 200]
+_TEXTS = [
+    "Hello",
+    "TensorFlow",
+    "2.x",
+    "a",
+    "",
+    "abcdefgh",
+    "x" * 20,
+    "y" * 40,
+    "z" * 70,
+    "z" * 200,
+]
 _EXACT = _TEXTS[:7] + ["y" * 41]
 
 
