@@ -26,9 +26,9 @@ def picklable(value: Any) -> Any:
     6
     """
     if isinstance(value, types.FunctionType):
-        return value if _is_found(value) else _packed.setdefault(id(value), _ByValue(value))
+        return value if is_found(value) else _packed.setdefault(id(value), _ByValue(value))
     if isinstance(value, (jax.custom_jvp, jax.custom_vjp)):  # pickle would look into them
-        return _ByName(value) if _is_found(value) else value
+        return _ByName(value) if is_found(value) else value
     if isinstance(value, dict):
         return {k: picklable(v) for k, v in value.items()} if type(value) is dict else value
     if type(value) in (list, tuple):
@@ -36,14 +36,14 @@ def picklable(value: Any) -> Any:
     return value
 
 
-def _is_found(function: Any) -> bool:
+def is_found(function: Any) -> bool:
     try:
-        return _find(function.__module__, function.__qualname__) is function
+        return find(function.__module__, function.__qualname__) is function
     except (AttributeError, KeyError):
         return False
 
 
-def _find(module: str, qualname: str) -> Any:
+def find(module: str, qualname: str) -> Any:
     found = sys.modules[module] if module in sys.modules else importlib.import_module(module)
     for name in qualname.split("."):
         found = getattr(found, name)
@@ -55,7 +55,7 @@ class _ByName:
     function: Any
 
     def __reduce__(self) -> Any:
-        return _find, (self.function.__module__, self.function.__qualname__)
+        return find, (self.function.__module__, self.function.__qualname__)
 
 
 @dataclasses.dataclass(eq=False)

@@ -12,7 +12,8 @@ that code can leave `tf` for `jax.numpy` step by step.
 [<tf.Tensor: shape=(), dtype=float32, numpy=36.0>, <tf.Tensor: shape=(), dtype=float32, numpy=10.0>]
 """
 
-import keraslike as keras
+import sys
+
 from keraslike.tf import (
     dtypes,
     errors,
@@ -135,6 +136,7 @@ from keraslike.tf.tensor_array import TensorArray
 from keraslike.tf.variables import IndexedSlices, Variable
 
 newaxis = None
+keras = sys.modules["keraslike"]  # the face of all rooms, which no room imports
 
 # Those of tf.math that TensorFlow has under its own name too.
 _SHARED = (
@@ -146,7 +148,7 @@ _SHARED = (
 )
 globals().update({_name: getattr(table, _name) for _name in _SHARED.split()})
 
-_PRIVATE = {"operators", "table"}
+_PRIVATE = {"operators", "sys", "table"}
 __all__ = sorted(n for n in list(globals()) if n[0] != "_" and n not in _PRIVATE)
 
 

@@ -20,6 +20,7 @@ from jax import export
 
 from keraslike.core import base, context, lowering
 from keraslike.core.boxed import Boxed, unbox
+from keraslike.core.pickling import find, is_found, picklable
 from keraslike.core.variable import trace_state_clean
 from keraslike.tf import dtypes
 from keraslike.tf.dtypes import DType, TensorShape
@@ -333,6 +334,11 @@ class Function:
 
     def __deepcopy__(self, memo: Any) -> Function:
         return self
+
+    def __reduce__(self) -> Any:
+        if is_found(self):
+            return find, (self.__module__, self.__qualname__)
+        return Function, (picklable(self.python_function), self.input_signature)
 
     def __repr__(self) -> str:
         return f"<tf.function of {self.python_function.__qualname__}>"

@@ -157,7 +157,7 @@ class RaggedTensor(Partitioned):
         given = (None,) * rank if shape is None else tuple(static(shape))
         if shape is not None and len(given) != rank + len(inner):
             raise InvalidArgumentError(f"shape={given} is not of rank {rank + len(inner)}.")
-        sizes = list(given[:rank])
+        sizes: list[Any] = list(given[:rank])
         sizes[0] = self._rows if sizes[0] is None else sizes[0]
         if None in sizes:
             bounds = self._bounds("The size that the longest row has", "give shape=.")
@@ -256,7 +256,7 @@ class RaggedTensor(Partitioned):
         return OPERATIONS[name](function, *args, **kwargs)
 
     def __iter__(self) -> Iterator[Any]:
-        return (self[i] for i in range(self._rows))
+        return (self[i] for i in range(self._rows))  # type: ignore[index]
 
     def __bool__(self) -> bool:
         raise TypeError("A RaggedTensor has no truth value.")

@@ -216,7 +216,8 @@ def from_dense(tensor: Any, name: str | None = None) -> SparseTensor:
         "The count of values that tf.sparse.from_dense gives",
         "call it outside and pass the SparseTensor in.",
     )
-    indices = np.argwhere(found != (b"" if found.dtype == object else 0)).astype(np.int64)
+    is_there = np.asarray(found != (b"" if found.dtype == object else 0))
+    indices = np.argwhere(is_there).astype(np.int64)
     return SparseTensor(indices, _pick(tensor, indices), tensor.shape)
 
 
@@ -227,9 +228,9 @@ def _pick(tensor: Tensor, indices: np.ndarray) -> Tensor:
 
 
 def _validate(indices: np.ndarray, sizes: tuple[int, ...]) -> None:
-    outside = ((indices < 0) | (indices >= np.asarray(sizes, np.int64))).any(-1)
+    outside = np.any((indices < 0) | (indices >= np.asarray(sizes, np.int64)), axis=-1)
     flat = _flat(indices, sizes)
-    for i in np.flatnonzero(outside | np.append(False, np.diff(flat) <= 0))[:1]:
+    for i in np.flatnonzero(outside | np.append(False, np.diff(flat) <= 0))[:1].tolist():
         place = indices[i].tolist()
         if outside[i]:
             raise InvalidArgumentError(

@@ -153,14 +153,10 @@ def _pattern(pattern: bytes) -> re.Pattern:
             f"Invalid pattern: {text!r}: {refused.group(1)} is not supported here."
         )
     out, in_class = "", False
-    for part in re.findall(r"\\.|\[\[?:?|\[:\w+:\]|\]|.", _posix(text), re.DOTALL):
-        if part[0] == "[":
-            in_class = True
-        elif part == "]":
-            in_class = False
-        elif not in_class:  # Python's $ matches before a last newline too
-            part = {"$": r"\Z", r"\z": r"\Z"}.get(part, part)
-        out += part
+    for part in re.findall(r"\\.|.", _posix(text), re.DOTALL):
+        in_class = part == "[" or (in_class and part != "]")
+        at_end = part in ("$", r"\z") and not in_class  # Python's $ is before a last newline too
+        out += r"\Z" if at_end else part
     try:
         return re.compile(out, re.ASCII)
     except re.error as e:
@@ -242,7 +238,8 @@ def join(inputs: Sequence[Any], separator: str = "", name: str | None = None) ->
         raise InvalidArgumentError(f"The texts are not of one shape: {[x.shape for x in given]}")
     out = np.empty(shapes.pop() if shapes else (), object)
     for place in np.ndindex(out.shape):
-        out[place] = _plain(separator).join([x[place] if x.shape else x.item() for x in given])
+        found: list[Any] = [x[place] if x.shape else x.item() for x in given]
+        out[place] = _plain(separator).join(found)
     return Tensor(out)
 
 

@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import jax
 import numpy as np
 import pytest
@@ -186,6 +189,22 @@ def test_64_bits():
     v = tf.Variable(np.float64(1.0))
     tf.function(lambda: v.assign_add(1e-12))()
     assert float(v) == 1.0 + 1e-12
+
+
+@tf.function
+def doubled(x):
+    return x * 2
+
+
+def test_pickles_and_copies():
+    assert pickle.loads(pickle.dumps(doubled)) is doubled
+    factor = 3.0
+    inner = tf.function(lambda x: x * factor)
+    again = pickle.loads(pickle.dumps(inner))
+    assert float(again(tf.constant(2.0))) == 6.0 and copy.deepcopy(inner) is inner
+    assert "doubled" in repr(doubled)
+    spec = tf.TensorSpec([None, 3])
+    assert pickle.loads(pickle.dumps(spec)) == spec
 
 
 def test_printing_values_while_it_runs(capfd):
