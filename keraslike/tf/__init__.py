@@ -148,8 +148,15 @@ _SHARED = (
 )
 globals().update({_name: getattr(table, _name) for _name in _SHARED.split()})
 
-_PRIVATE = {"operators", "sys", "table"}
-__all__ = sorted(n for n in list(globals()) if n[0] != "_" and n not in _PRIVATE)
+_MODULES = {
+    *("dtypes", "errors", "image", "keras", "linalg", "math", "nn", "queue", "ragged", "random"),
+    *("sets", "signal", "sparse", "strings"),
+}
+__all__ = sorted(
+    name
+    for name, value in list(globals().items())
+    if name[0] != "_" and (name in _MODULES or not isinstance(value, type(sys)))
+)
 
 
 def __dir__() -> list[str]:
