@@ -20,7 +20,9 @@ from keraslike.core import context, lowering
 from keraslike.core.boxed import unbox
 from keraslike.tf.function import _unflatten, wrap_values
 from keraslike.tf.ops import concat, expand_dims
+from keraslike.tf.structure import Structure
 from keraslike.tf.tensor import Tensor, _as_operand, convert_to_tensor, precision, run, static
+from keraslike.tf.tensor_array import TensorArray, settled
 
 
 class _Traced:
@@ -196,7 +198,8 @@ def while_loop(
     >>> total
     <tf.Tensor: shape=(), dtype=int32, numpy=6>
     """
-    start = [_as_operand(v) if not isinstance(v, (list, tuple, dict)) else v for v in loop_vars]
+    kept = (list, tuple, dict, Structure, TensorArray)
+    start = [v if isinstance(v, kept) else _as_operand(v) for v in loop_vars]
     flat, tree = jax.tree.flatten(unbox(start))
     bound = static(maximum_iterations)
     decision = _as_operand(cond(*start))
@@ -210,6 +213,12 @@ def while_loop(
     def on_arrays(fn: Callable) -> Callable:
         return lambda *values: fn(*wrap_values(jax.tree.unflatten(tree, list(values))))
 
+    if any(isinstance(v, TensorArray) for v in start):
+        step = _Traced(on_arrays(body), *flat)  # what the body writes says what they hold
+        avals = step.closed.out_avals[: step.structure.num_leaves]
+        given = _listed(jax.tree.unflatten(step.structure, avals))
+        start = [settled(*pair) for pair in zip(start, given)]
+        flat, tree = jax.tree.flatten(unbox(start))
     going, step = _Traced(on_arrays(cond), *flat), _Traced(on_arrays(body), *flat)
     avals = step.closed.out_avals[: len(flat)]
     if len(step.closed.out_avals) - len(step.changed) != len(flat):

@@ -210,23 +210,7 @@ class _Call:
 
 
 def _unflatten(structure: Any, tensors: list[Tensor]) -> Any:
-    places = jax.tree.unflatten(structure, list(range(len(tensors))))
-    if isinstance(places, int):
-        return tensors[places]
-
-    def put(x: Any) -> Any:
-        if isinstance(x, int):
-            return tensors[x]
-        if isinstance(x, (list, tuple)):
-            items = [put(i) for i in x]
-            return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
-        if isinstance(x, dict):
-            return {k: put(v) for k, v in x.items()}
-        if x is None:
-            return None
-        return jax.tree.map(lambda i: tensors[i]._value, x)
-
-    return put(places)
+    return jax.tree.unflatten(structure, tensors)
 
 
 def _struct(spec: TensorSpec, number: int) -> jax.ShapeDtypeStruct:

@@ -33,6 +33,7 @@ class Node:
     outputs: list[Any]  # Tensors
     pullback: Callable
     again: Callable
+    taken: list[Any]  # all arrays that went in: they say whether 64 bits are at play
 
 
 # -- structures of tensors ------------------------------------------------------------------------
@@ -112,7 +113,7 @@ def run_recorded(
             out, pullback = jax.vjp(again, *chosen)
     wrapped = wrap(out)
     inputs = [t for t, f in zip(tensors, followed) if f]
-    keep(inputs, chosen, wrapped, jax.tree.structure(out), pullback, again)
+    keep(inputs, chosen, wrapped, jax.tree.structure(out), pullback, again, list(values))
     return wrapped
 
 
@@ -127,13 +128,15 @@ def keep(
     structure: Any,
     pullback: Callable,
     again: Callable,
+    taken: list[Any],
 ) -> None:
     """Gives the operation to the tapes that follow one of its inputs."""
     outputs = [x for x in leaves_of(wrapped) if x is not None]
     if not any(_is_inexact(x._value) for x in outputs):
         return
     flat = lambda *xs: jax.tree.leaves(again(*xs))  # noqa: E731
-    node = Node(inputs, values, outputs, lambda g: pullback(jax.tree.unflatten(structure, g)), flat)
+    back = lambda g: pullback(jax.tree.unflatten(structure, g))  # noqa: E731
+    node = Node(inputs, values, outputs, back, flat, taken)
     for tape in context.state.tapes:
         if any(tape._follows(x) for x in inputs):
             tape._record(node)
@@ -141,7 +144,7 @@ def keep(
 
 def pull(node: Node, given: list[Tensor | None]) -> list[Tensor]:
     """The cotangents of a node's inputs, themselves recorded where a tape records now."""
-    with precision([*(o._value for o in node.outputs), *node.values]):
+    with precision([*(o._value for o in node.outputs), *node.taken]):
         cotangents = [
             Tensor(_zero(o._value)) if g is None else g for o, g in zip(node.outputs, given)
         ]
@@ -162,11 +165,12 @@ def pull(node: Node, given: list[Tensor | None]) -> list[Tensor]:
     followed = tuple(is_recorded(x) for x in tensors)
     chosen = [v for v, f in zip(values, followed) if f]
     again = _merged(backward, followed, [v for v, f in zip(values, followed) if not f], (), ())
-    with precision(values):
+    taken = [*node.taken, *values]
+    with precision(taken):
         out, pullback = jax.vjp(again, *chosen)
     wrapped = wrap(out)
     inputs = [t for t, f in zip(tensors, followed) if f]
-    keep(inputs, chosen, wrapped, jax.tree.structure(out), pullback, again)
+    keep(inputs, chosen, wrapped, jax.tree.structure(out), pullback, again, taken)
     return wrapped
 
 
@@ -344,7 +348,7 @@ def _call_owner(method: Callable, owner: Any, spec: Any, tensors: list[Any]) -> 
     if pullback is not None:
         again = lambda *c: call.function(c, others)[0]  # noqa: E731
         followed = [x for x, m in zip(inputs, mask) if m]
-        keep(followed, chosen, (wrapped, losses), jax.tree.structure(out), pullback, again)
+        keep(followed, chosen, (wrapped, losses), jax.tree.structure(out), pullback, again, values)
     return wrapped
 
 
