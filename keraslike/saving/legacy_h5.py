@@ -26,7 +26,7 @@ import numpy as np
 
 from keraslike.core.rng import SeedGenerator
 from keraslike.optimizers import OptaxOptimizer, Optimizer
-from keraslike.saving import keras_archive, legacy_config, weights_h5
+from keraslike.saving import hdf5_texts, keras_archive, legacy_config, weights_h5
 
 ENDINGS = (".h5", ".hdf5")
 
@@ -154,7 +154,7 @@ class Reader(weights_h5.Reader):
             return None
         self._check_size(self.file, attribute, os.path.getsize(self.label))
         found = self.file.attrs.get_id(attribute)
-        if found.shape != () or not weights_h5.is_text(found):
+        if found.shape != () or not hdf5_texts.is_text(found):
             raise ValueError(f"'{self.label}': '{attribute}' is no text.")
         if found.get_type().is_variable_str():
             self.check_texts(attribute, os.path.getsize(self.label))
@@ -178,7 +178,7 @@ class Reader(weights_h5.Reader):
         for name in present:
             self._check_size(group, name, 2 * _MOST_BYTES)
             kind = group.attrs.get_id(name)
-            if len(kind.shape or ()) != 1 or (kind.shape[0] and not weights_h5.is_text(kind)):
+            if len(kind.shape or ()) != 1 or (kind.shape[0] and not hdf5_texts.is_text(kind)):
                 raise ValueError(f"'{self.label}': '{name}' of '{group.name}' is no list of names.")
             if kind.shape[0] and kind.get_type().is_variable_str():
                 self.check_texts(name, 2 * _MOST_BYTES)

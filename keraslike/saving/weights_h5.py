@@ -36,6 +36,7 @@ from keraslike.core.variable import Variable
 from keraslike.layers.layer import Layer
 from keraslike.models import Sequential
 from keraslike.optimizers import Optimizer
+from keraslike.saving import hdf5_texts
 
 _CONTAINERS = (list, tuple, dict, nnx.List, nnx.Dict)
 
@@ -44,8 +45,7 @@ _LOW_PRECISION = frozenset(
     n for n, t in vars(ml_dtypes).items() if isinstance(t, type) and issubclass(t, np.generic)
 )
 
-# Bytes of a dtype's name at most, and the most texts that all attributes of one name have.
-_LONGEST_NAME, _MOST_TEXTS = 64, 1 << 20
+_LONGEST_NAME = 64  # bytes of a dtype's name at most
 
 # What a file that was written here ends with: this, then the CRC-32 of all before it. To HDF5 it
 # lies outside of the file, so that any reader passes it over and any writer takes it off.
@@ -304,14 +304,17 @@ class Reader:
                     file = stack.enter_context(open(self.label, "rb"))
                     data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
                     stack.enter_context(data)
-                longest = max(_lengths(data, attribute.encode() + b"\0"), default=math.inf)
-            if self.file.file.id.get_create_plist().get_sizes() != (8, 8):
+                longest = max(
+                    hdf5_texts.lengths(data, attribute.encode() + b"\0"), default=math.inf
+                )
+            plan = self.file.file.id.get_create_plist()
+            if plan.get_sizes() != (8, 8) or plan.get_userblock():
                 longest = math.inf  # other numbers of bytes than the format is read by
             self._longest[attribute] = longest
         if longest > most:
+            what = "cannot be read" if longest == math.inf else f"says to hold {longest:,.0f} bytes"
             raise ValueError(
-                f"'{self.label}' is damaged or not safe to load: '{attribute}' says to hold "
-                f"{longest:,.0f} bytes."
+                f"'{self.label}' is damaged or not safe to load: '{attribute}' {what}."
             )
 
     def unused(self, places: set[str]) -> list[str]:
@@ -382,49 +385,12 @@ class Reader:
         return dataset
 
 
-def _lengths(data: Any, name: bytes) -> Iterator[float]:
-    """How many bytes the texts have together of each attribute of this name, by HDF5's format:
-    sizes of name, dtype and shape; these three; then 16 bytes a text, its length first."""
-    place, seen = data.find(name), 0
-    while place >= 0:
-        for version, header, unit in ((1, 8, 8), (2, 8, 1), (3, 9, 1)):  # unit: of alignment
-            start = place - header
-            if start < 0 or data[start] != version:
-                continue
-            sizes = struct.unpack_from("<HHH", data, start + 2)
-            lengths = [-(-size // unit) * unit for size in sizes]
-            shape = place + lengths[0] + lengths[1]
-            texts = shape + lengths[2]
-            if sizes[0] < len(name) or texts > len(data):
-                continue
-            if unit == 1 and data[start + 1]:  # the dtype or the shape is elsewhere
-                yield math.inf
-            if data[place + lengths[0]] & 15 != 9:  # not of varying length
-                continue
-            first = shape + (8 if data[shape] == 1 else 4)
-            (count,) = struct.unpack_from("<Q", data, first) if data[shape + 1] else (1,)
-            seen += count
-            if seen > _MOST_TEXTS or texts + 16 * count > len(data):
-                yield math.inf
-                return
-            rows = np.frombuffer(data[texts : texts + 16 * count], "<u4")
-            yield float(rows[::4].sum(dtype="u8"))
-        place = data.find(name, place + 1)
-
-
-def is_text(attribute: Any) -> bool:
-    """Whether an attribute holds texts; HDF5 breaks down over some of what calls itself so."""
-    import h5py
-
-    return isinstance(attribute.get_type(), h5py.h5t.TypeStringID)
-
-
 def _read(dataset: Any) -> np.ndarray:
     array = np.asarray(dataset[()])
     if array.dtype.kind != "V" or "dtype" not in dataset.attrs:
         return array
     found = dataset.attrs.get_id("dtype")
-    if found.shape != () or not is_text(found):
+    if found.shape != () or not hdf5_texts.is_text(found):
         return array
     name = dataset.attrs["dtype"]
     is_dtype = isinstance(name, str) and name in _LOW_PRECISION
