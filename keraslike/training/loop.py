@@ -23,11 +23,13 @@ from flax import errors
 from keraslike.core import base, context, lowering, rng
 from keraslike.training.callbacks import floats
 from keraslike.training.data import ArrayData, Batch, StreamData
+from keraslike.training.pace import Pace
 from keraslike.training.placement import Placement, come_home
 
 # Dispatches that may be under way at once: enough to hide Python's time, few enough that Ctrl-C
 # and memory do not suffer.
 _IN_FLIGHT = 8
+_LONG_IN_FLIGHT = 2  # of those that run several steps
 # The part of the device's memory that a data set may take to stay there for a whole `fit`.
 _RESIDENT_SHARE = 0.25
 _RESIDENT_BYTES = 2 << 30  # where the device does not say how much memory it has
@@ -62,6 +64,7 @@ class Program:
         self.state = [v for v in every if id(v) not in self._fixed_ids]
         self.key = _key(every)
         self.placement: Placement | None = None  # where there is a distribution
+        self._paces: dict[int, Pace] = {}
         self._compiled: dict[Any, Callable] = {}
         self._compiled_for: dict[Any, dict[Any, Callable]] = {None: self._compiled}
         run = lowering.lower(self.step, [*self.state, *self.fixed], self.roots)
@@ -76,6 +79,10 @@ class Program:
     def is_current(self) -> bool:
         """Whether the objects still hold the Variables that this program was made for."""
         return self.key == _key(base.variables_of(*self.roots))
+
+    def pace(self, batch_size: int) -> Pace:
+        """What is known of how many steps a dispatch should run."""
+        return self._paces.setdefault(batch_size, Pace())
 
     def own_state(self) -> None:
         """Gives the Variables arrays that nobody else holds, since a dispatch donates them.
@@ -167,7 +174,8 @@ class Program:
     ) -> tuple[Any, Any]:
         """`steps` steps on consecutive batches of data on the device: `(cursor, results)`.
 
-        With `stack` and several steps the results have a leading axis of `steps`.
+        With `stack` and several steps the results have a leading axis of `steps`. Without, one
+        program serves for any number of them.
         """
 
         def make() -> Callable:
@@ -178,20 +186,34 @@ class Program:
                 new, result = self._pure(state, fixed, batch)
                 return new, cursor + batch_size, result
 
-            def several(state: tuple, fixed: tuple, cursor: Any, data: Batch, order: Any):
+            def stacked(state: tuple, fixed: tuple, cursor: Any, data: Batch, order: Any):
                 def body(carry: Any, _: Any):
                     new, cursor, result = one(carry[0], fixed, carry[1], data, order)
                     return (new, cursor), result
 
                 (new, cursor), results = jax.lax.scan(body, (state, cursor), length=steps)
-                if not self.stack:
-                    results = jax.tree.map(lambda a: a[-1], results)
                 return new, cursor, results
 
-            return self._compile(one if steps == 1 else several, donate=(0, 2), on_all=3)
+            def several(state: tuple, fixed: tuple, cursor: Any, data: Batch, order: Any, n: Any):
+                step = jax.jit(one)  # traced once, for its results' shapes and for the loop
+                _, _, shapes = jax.eval_shape(step, state, fixed, cursor, data, order)
+                results = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
 
-        key = (batch_size, steps, order is None)
-        return self._dispatch(key, make, cursor, data, order)
+                def body(_: Any, carry: Any) -> Any:
+                    return step(carry[0], fixed, carry[1], data, order)
+
+                return jax.lax.fori_loop(0, n, body, (state, cursor, results))
+
+            if steps == 1:
+                return self._compile(one, donate=(0, 2), on_all=3)
+            if self.stack:
+                return self._compile(stacked, donate=(0, 2), on_all=3)
+            return self._compile(several, donate=(0, 2), on_all=4)
+
+        several = steps > 1 and not self.stack
+        key = (batch_size, "several" if several else steps, order is None)
+        rest = (np.int32(steps),) if several else ()
+        return self._dispatch(key, make, cursor, data, order, *rest)
 
 
 def _key(variables: list[Any]) -> tuple:
@@ -210,11 +232,19 @@ def _on_device(batch: Any) -> Any:
 
 
 class Feed:
-    """Runs a program over a data source, an epoch at a time."""
+    """Runs a program over a data source, an epoch at a time.
 
-    def __init__(self, program: Program, source: ArrayData | StreamData, steps_per_execution: int):
+    Args:
+        program, source: what runs, and on what.
+        steps: a dispatch; `None` finds out how many are fastest.
+        epochs: how many there will be, which says what finding out may cost.
+    """
+
+    def __init__(
+        self, program: Program, source: ArrayData | StreamData, steps: int | None, epochs: int = 1
+    ):
         self.program, self.source = program, source
-        self.per_dispatch = steps_per_execution
+        self._steps, self._epochs = steps, epochs  # a dispatch; epochs to come
         self._data: Any = None
         self._data_placement: Any = self  # no placement yet
 
@@ -282,10 +312,23 @@ class Feed:
             return run
 
         step = first
+        steps = self._steps
+        if placement is not None and placement.several:
+            steps = steps or 1  # processes must agree, and each would find out something else
+        pace = None if steps is not None else self.program.pace(size)
+        if pace is not None:
+            pace.begin(self._epochs, whole - step)
         while step < whole:
-            n = self.per_dispatch if step + self.per_dispatch <= whole else 1
-            yield step, runner(size, n), n
+            n = min(steps or pace.steps, whole - step)  # type: ignore[union-attr]
+            if self.program.stack and n < (steps or 1):
+                n = 1  # every number of them would be a program of its own
+            run = runner(size, n)
+            if pace is None:
+                yield step, run, n
+            else:
+                yield step, pace.watch(run, n), n
             step += n
+        self._epochs -= 1
         rest = source.num_samples - whole * size
         if rest and step == whole and (max_steps is None or step < max_steps):
             yield step, runner(rest, 1), 1
@@ -373,11 +416,11 @@ class Throttle:
     def __init__(self):
         self._pending: deque[Any] = deque()
 
-    def add(self, results: Any) -> None:
+    def add(self, results: Any, steps: int = 1) -> None:
         leaves = jax.tree.leaves(results)
         if leaves:
             self._pending.append(leaves[0])
-        if len(self._pending) > _IN_FLIGHT:
+        if len(self._pending) > (_IN_FLIGHT if steps == 1 else _LONG_IN_FLIGHT):
             jax.block_until_ready(self._pending.popleft())
 
 

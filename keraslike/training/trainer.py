@@ -65,7 +65,7 @@ class Trainer(Layer):
         metrics: Any = None,
         weighted_metrics: Any = None,
         run_eagerly: bool = False,
-        steps_per_execution: int = 1,
+        steps_per_execution: int | str = "auto",
         jit_compile: bool | str = "auto",
         auto_scale_loss: bool = True,
     ) -> None:
@@ -79,14 +79,16 @@ class Trainer(Layer):
             metrics: names, functions and Metrics; lists or dicts of them for several outputs.
             weighted_metrics: metrics that take sample weights into account.
             run_eagerly: runs each step as plain Python, for debugging.
-            steps_per_execution: steps that are run on the device at a time.
+            steps_per_execution: steps that are run on the device at a time. `"auto"` measures how
+                many are fastest, and runs one where a callback has a hook for batches.
             jit_compile: `False` is the same as `run_eagerly`.
 
         Raises ValueError for a name that does not exist.
         """
-        if not isinstance(steps_per_execution, int) or steps_per_execution < 1:
+        number = isinstance(steps_per_execution, int) and steps_per_execution >= 1
+        if not number and steps_per_execution != "auto":
             raise ValueError(
-                "steps_per_execution must be a positive integer. "
+                "steps_per_execution must be a positive integer or 'auto'. "
                 f"Received: steps_per_execution={steps_per_execution!r}"
             )
         # Everything is checked before anything is changed.
@@ -118,8 +120,14 @@ class Trainer(Layer):
         return bool(self._compile_args and self._compile_args["run_eagerly"])
 
     @property
-    def steps_per_execution(self) -> int:
-        return self._compile_args["steps_per_execution"] if self._compile_args else 1
+    def steps_per_execution(self) -> int | str:
+        return self._compile_args["steps_per_execution"] if self._compile_args else "auto"
+
+    def _steps_a_dispatch(self, events: CallbackList, mode: str) -> int | None:
+        """As `Feed` takes them: `None` is for it to find out."""
+        if self.steps_per_execution != "auto":
+            return int(self.steps_per_execution)
+        return 1 if self.run_eagerly or events.watches(mode) else None
 
     def _need_compiled(self, method: str) -> None:
         if not self.compiled:
@@ -141,12 +149,17 @@ class Trainer(Layer):
                 stacklevel=2,
             )
             return None
-        return {k: registry.serialize_argument(v) for k, v in self._compile_args.items()}
+        config = {k: registry.serialize_argument(v) for k, v in self._compile_args.items()}
+        if config["steps_per_execution"] == "auto":  # which Keras does not know
+            config["steps_per_execution"] = 1
+        return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles the model as another was, of which this is the `get_compile_config()`."""
         arguments = set(inspect.signature(Trainer.compile).parameters)
         config = {k: v for k, v in registry.deserialize(config).items() if k in arguments}
+        if config.get("steps_per_execution") == 1:  # the default of Keras
+            config["steps_per_execution"] = "auto"
         self.compile(**config)
         if self._all_built() and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
@@ -384,7 +397,6 @@ class Trainer(Layer):
         self._prepare(example, "train")
         program = self._program("train")
         program.own_state()
-        feed = Feed(program, source, self.steps_per_execution)
         validation = None
         verbose = 1 if verbose == "auto" else int(verbose)
         steps = source.steps if steps_per_epoch is None else steps_per_epoch
@@ -395,6 +407,8 @@ class Trainer(Layer):
         history = History()
         history.set_model(self)
         events.add(history)
+        at_a_time = self._steps_a_dispatch(events, "train")
+        feed = Feed(program, source, at_a_time, epochs - initial_epoch)
         self.stop_training = False
         self.history = history
         sources = [source] if validate is None else [source, validate]
@@ -417,7 +431,7 @@ class Trainer(Layer):
                     logs = self._run_epoch(feed, events, bar, "train", steps_per_epoch, position)
                     if validate is not None and _validates(epoch, validation_freq):
                         if validation is None:
-                            validation = self._evaluation_feed(validate)
+                            validation = self._evaluation_feed(validate, events, epochs - epoch)
                         val = self._evaluate(validation, events, None, validation_steps)
                         logs.update({f"val_{k}": v for k, v in val.items()})
                     position.next_epoch()
@@ -457,7 +471,7 @@ class Trainer(Layer):
             count = step + n
             if position is not None:
                 position.advance(count, results)
-            throttle.add(values)
+            throttle.add(values, n)
             if watched:
                 events.batch(end, count - 1, floats(results))
             if bar is not None:
@@ -487,9 +501,9 @@ class Trainer(Layer):
         """The loss and metrics on data: a list of floats, one alone, or a dict."""
         self._need_compiled("evaluate")
         source = data_.adapt(x, y, sample_weight, batch_size=batch_size, steps=steps)
-        feed = self._evaluation_feed(source)
         verbose = 1 if verbose == "auto" else int(verbose)
         events = CallbackList(callbacks, self, verbose=verbose, epochs=1, steps=source.steps)
+        feed = self._evaluation_feed(source, events)
         bar = _bar(events, verbose)
         try:
             with interruptible():
@@ -502,9 +516,12 @@ class Trainer(Layer):
         values = list(logs.values())
         return values[0] if len(values) == 1 else values
 
-    def _evaluation_feed(self, source: ArrayData | StreamData) -> Feed:
+    def _evaluation_feed(
+        self, source: ArrayData | StreamData, events: CallbackList, epochs: int = 1
+    ) -> Feed:
         self._prepare(source.example(), "test")
-        return Feed(self._program("test"), source, self.steps_per_execution)
+        at_a_time = self._steps_a_dispatch(events, "test")
+        return Feed(self._program("test"), source, at_a_time, epochs)
 
     def _evaluate(
         self, feed: Feed, events: CallbackList, bar: ProgbarLogger | None, steps: int | None
@@ -529,7 +546,8 @@ class Trainer(Layer):
         self._prepare(source.example(), "predict")
         program = self._program("predict")
         program.own_state()
-        feed = Feed(program, source, self.steps_per_execution)
+        asked = self.steps_per_execution
+        feed = Feed(program, source, 1 if asked == "auto" else int(asked))
         verbose = 1 if verbose == "auto" else int(verbose)
         events = CallbackList(callbacks, self, verbose=verbose, epochs=1, steps=source.steps)
         bar = _bar(events, verbose)
