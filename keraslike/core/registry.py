@@ -51,6 +51,7 @@ class _Scope(threading.local):
     def __init__(self):
         self.custom_objects: dict[str, Any] = {}
         self.safe_mode = True
+        self.keep_functions = False  # `serialize` leaves functions as they are
         # Within `sharing()`: an object's id -> (number, object, its entry), and the number in an
         # entry -> the object made of it.
         self.written: dict[int, tuple[int, Any, dict[str, Any]]] | None = None
@@ -135,6 +136,16 @@ def custom_object_scope(custom_objects: dict[str, Any]) -> Iterator[None]:
     """
     with _using(custom_objects, _scope.safe_mode):
         yield
+
+
+@contextlib.contextmanager
+def keeping_functions() -> Iterator[None]:
+    """Within the block configs hold functions themselves: for copies that go to no file."""
+    before, _scope.keep_functions = _scope.keep_functions, True
+    try:
+        yield
+    finally:
+        _scope.keep_functions = before
 
 
 @contextlib.contextmanager
@@ -289,7 +300,9 @@ def _entry(module: str, class_name: str, config: Any, registered_name: str | Non
     }
 
 
-def _serialize_function(function: Any) -> dict[str, Any]:
+def _serialize_function(function: Any) -> Any:
+    if _scope.keep_functions:
+        return function
     if getattr(function, "__name__", "") == "<lambda>":
         return {"class_name": "__lambda__", "config": {"value": dump_function(function)}}
     module, name = _public_name.get(id(function), (None, None))

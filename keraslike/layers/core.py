@@ -307,7 +307,7 @@ def _parameter_names(function: Callable) -> frozenset[str]:
 def _serialize_function(function: Callable) -> Any:
     """As a Lambda's config has it: a lambda's parts by name, where elsewhere they are a list."""
     config = registry.serialize(function)
-    if config["class_name"] == "__lambda__":
+    if isinstance(config, dict) and config["class_name"] == "__lambda__":
         names = ("code", "defaults", "closure")
         config["config"] = dict(zip(names, config["config"]["value"], strict=True))
     return config

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from keraslike.core import registry
 from keraslike.layers import Input, InputLayer
 from keraslike.layers.layer import Layer
 from keraslike.models.functional import Functional
@@ -87,7 +88,9 @@ def clone_model(
 def _by_config(layer: Any) -> Any:
     if not isinstance(layer, Layer):
         return type(layer)(layer.function)
-    return type(layer).from_config(layer.get_config())
+    with registry.keeping_functions():
+        config = layer.get_config()
+    return type(layer).from_config(config)
 
 
 class _CalledBy:

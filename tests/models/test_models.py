@@ -276,3 +276,19 @@ def test_clone_model_with_functions_of_ones_own():
     assert calls.count("shared") == 2
     with pytest.raises(ValueError, match="subclass without a graph"):
         keras.models.clone_model(Regressor(1), clone_function=wider)
+
+
+def test_a_clone_has_the_functions_themselves():
+    factor = np.float32(3.0)
+    softplus = lambda z: keras.ops.log(keras.ops.exp(z) + 1)  # noqa: E731
+    model = keras.Sequential(
+        [
+            keras.layers.Input((2,)),
+            keras.layers.Dense(2, softplus, kernel_initializer="ones"),
+            keras.layers.Lambda(lambda x: factor * x),
+        ]
+    )
+    twin = keras.models.clone_model(model)
+    assert twin.layers[0].activation is softplus and twin.layers[0] is not model.layers[0]
+    x = np.ones((1, 2), "float32")
+    np.testing.assert_array_equal(twin(x), model(x))

@@ -1,0 +1,27 @@
+"""Training on several devices: `set_distribution(DataParallel())`."""
+
+from keraslike.distribution.devices import get_device_count, initialize, list_devices
+from keraslike.distribution.layout import DeviceMesh, TensorLayout, distribute_tensor
+from keraslike.distribution.parallel import (
+    DataParallel,
+    Distribution,
+    distribution,
+    set_distribution,
+)
+
+__all__ = [
+    "DataParallel",
+    "DeviceMesh",
+    "Distribution",
+    "TensorLayout",
+    "distribute_tensor",
+    "distribution",
+    "get_device_count",
+    "initialize",
+    "list_devices",
+    "set_distribution",
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

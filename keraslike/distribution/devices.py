@@ -1,0 +1,116 @@
+"""The devices that there are, and how several processes become one program."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import jax
+import numpy as np
+
+from keraslike.core import rng
+
+
+def list_devices(device_type: str | None = None) -> list[str]:
+    """The names of all devices of one type, in all processes: `["tpu:0", "tpu:1", ...]`.
+
+    Args:
+        device_type: `"cpu"`, `"gpu"` or `"tpu"`; the fastest that there is where it is `None`.
+
+    Raises ValueError where there are none of that type.
+
+    >>> list_devices("cpu")[0]
+    'cpu:0'
+    """
+    return [f"{d.platform}:{d.id}" for d in devices(device_type, "device_type")]
+
+
+def get_device_count(device_type: str | None = None) -> int:
+    """The number of devices that `list_devices(device_type)` names.
+
+    >>> get_device_count() == len(list_devices())
+    True
+    """
+    return len(devices(device_type, "device_type"))
+
+
+def devices(device_type: Any, argument: str) -> list[Any]:
+    """JAX's devices of a type; `argument` is what an error calls it."""
+    if device_type is not None and not isinstance(device_type, str):
+        raise ValueError(f"{argument} must be a string. Received: {argument}={device_type!r}")
+    try:
+        return jax.devices(None if device_type is None else device_type.lower())
+    except RuntimeError as e:
+        raise ValueError(f"There are no devices of {argument}={device_type!r}: {e}") from e
+
+
+def find_device(device: Any) -> Any:
+    """JAX's device of a name, `"gpu:1"`, or `"gpu"` for the first; a device is itself."""
+    if isinstance(device, jax.Device):
+        return device
+    kind, _, number = str(device).partition(":")
+    found = {str(d.id): d for d in devices(kind, "devices")}
+    if (number or "0") not in found:
+        names = ", ".join(f"{d.platform}:{d.id}" for d in found.values())
+        raise ValueError(f"There is no device {str(device)!r} in devices. There are: {names}.")
+    return found[number or "0"]
+
+
+def initialize(
+    job_addresses: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+) -> None:
+    """Makes this process one of several, on one machine or many, that run the same program.
+
+    Each process calls it before it computes anything; from then on `list_devices()` names the
+    devices of all. On a TPU pod and under Slurm no argument is needed. Random streams are made
+    those of process 0, so that all processes make the same weights and orders of samples.
+
+    Args:
+        job_addresses: `"address:port"` of process 0, or those of all processes with commas
+            between; or the variable `KERAS_DISTRIBUTION_JOB_ADDRESSES` of the environment.
+        num_processes: how many; or `KERAS_DISTRIBUTION_NUM_PROCESSES`.
+        process_id: which one this is, from 0; or `KERAS_DISTRIBUTION_PROCESS_ID`.
+
+    Raises ValueError for addresses that are not as many as processes, and what
+    `jax.distributed.initialize` raises.
+    """
+    environment = "KERAS_DISTRIBUTION_"
+    if job_addresses is None:
+        job_addresses = os.environ.get(f"{environment}JOB_ADDRESSES")
+    if num_processes is None:
+        num_processes = _number(f"{environment}NUM_PROCESSES")
+    if process_id is None:
+        process_id = _number(f"{environment}PROCESS_ID")
+    addresses = job_addresses.split(",") if job_addresses else [None]
+    if len(addresses) > 1 and num_processes not in (None, len(addresses)):
+        raise ValueError(
+            "job_addresses must name process 0, or each of the processes. Received: "
+            f"num_processes={num_processes}, job_addresses={job_addresses!r}"
+        )
+    jax.distributed.initialize(addresses[0], num_processes, process_id)
+    _share_random_streams()
+
+
+def _number(variable: str) -> int | None:
+    value = os.environ.get(variable)
+    if value is None:
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError(f"{variable} must be an integer. Received: {value!r}") from None
+
+
+def _share_random_streams() -> None:
+    from jax.experimental import multihost_utils
+
+    state = rng.get_state()
+    version, words, _ = state["seeds"]
+    seed, *pair = state["global"]
+    own = np.asarray([*words, seed % 2**32, seed // 2**32, *pair], dtype="uint32")
+    shared = multihost_utils.broadcast_one_to_all(own).tolist()
+    *words, low, high, first, second = shared
+    seeds = [version, words, None]
+    rng.set_state({"seeds": seeds, "global": [low + high * 2**32, first, second]})

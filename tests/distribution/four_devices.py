@@ -1,0 +1,418 @@
+"""What is to hold on four devices: each function is run in a process that has them.
+
+    XLA_FLAGS=--xla_force_host_platform_device_count=4 python -m tests.distribution.four_devices
+
+prints a JSON object, the name of each check to "" or what went wrong.
+"""
+
+import contextlib
+import json
+import os
+import tempfile
+import traceback
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+import keraslike as keras
+from keraslike import layers
+from keraslike.callbacks import BackupAndRestore, Callback, OrbaxCheckpoint
+from keraslike.distribution import (
+    DataParallel,
+    DeviceMesh,
+    TensorLayout,
+    distribute_tensor,
+    list_devices,
+    set_distribution,
+)
+from keraslike.training import loop
+
+N = 21  # batches of 8, the last one of 5
+X = np.random.default_rng(0).normal(size=(N, 4)).astype("float32")
+Y = (X[:, :1] * 2 - X[:, 1:2]).astype("float32")
+
+
+@keras.saving.register_keras_serializable()
+class Noise(layers.Layer):
+    def call(self, x, training=False):
+        return x + 0.1 * keras.random.normal(x.shape) if training else x  # of the global stream
+
+
+def make(deep=False, **kwargs):
+    keras.utils.set_random_seed(5)
+    hidden = [layers.Dense(6, activation="tanh")]
+    if deep:
+        hidden += [layers.BatchNormalization(), Noise(), layers.Dropout(0.5)]
+    model = keras.Sequential([layers.Input((4,)), *hidden, layers.Dense(1)])
+    optimizer = "adam" if deep else keras.optimizers.SGD(0.05, momentum=0.9)
+    model.compile(loss="mse", optimizer=optimizer, metrics=["mae"] if deep else None, **kwargs)
+    return model
+
+
+def fit(model, x=X, y=Y, **kwargs):
+    kwargs = {"batch_size": 8, "epochs": 1, "verbose": 0, **kwargs}
+    return model.fit(x, y, **kwargs).history
+
+
+def where(model):
+    """The numbers of devices that the weights and the optimizer's state are on."""
+    variables = [*model.variables, *model.optimizer.variables]
+    return {len(v._raw_value.sharding.device_set) for v in variables}
+
+
+def close(a, b):
+    jax.tree.map(lambda v, w: np.testing.assert_allclose(v, w, rtol=2e-5, atol=2e-6), a, b)
+
+
+def state(model):
+    return [v.numpy() for v in [*model.variables, *model.optimizer.variables]]
+
+
+def same(train, **kwargs):
+    """`train(model)` on one device and on four gives the same and leaves the same state."""
+    one = make(**kwargs)
+    expected = train(one)
+    with DataParallel().scope():
+        four = make(**kwargs)
+        close(train(four), expected)
+        assert where(four) == {4}
+    close(state(four), state(one))
+    return four
+
+
+def fit_evaluate_and_predict_as_on_one_device():
+    def train(model):
+        history = fit(model, epochs=2, validation_data=(X[:8], Y[:8]))
+        loss = model.evaluate(X[:8], Y[:8], batch_size=8, verbose=0)
+        return history, loss, model.predict(X, batch_size=8, verbose=0)
+
+    same(train, deep=True)
+    # The global random stream, which belongs to no model, was on four devices and comes home.
+    assert len(keras.random.normal((2,)).sharding.device_set) == 1
+
+
+def several_steps_a_dispatch():
+    same(lambda m: (fit(m), m.predict(X[:16], batch_size=8, verbose=0)), steps_per_execution=2)
+
+
+def streamed_batches_and_single_ones():
+    def batches():
+        for size in (8, 3):
+            yield X[:size], Y[:size]
+
+    def train(model):
+        history = model.fit(batches(), verbose=0).history
+        return history, model.train_on_batch(X[:3], Y[:3]), model.predict_on_batch(X[:8])
+
+    same(train)
+
+
+def data_too_large_to_stay_on_the_devices():
+    before, loop._RESIDENT_BYTES = loop._RESIDENT_BYTES, X.nbytes * 3  # four copies are more
+    try:
+        model = same(fit)
+    finally:
+        loop._RESIDENT_BYTES = before
+    with DataParallel().scope():  # what counts is the memory they take together
+        assert "batch" in model._programs["train"]._compiled
+
+
+def eager_steps():
+    same(lambda m: fit(m, X[:8], Y[:8]), run_eagerly=True)
+
+
+def batch_sizes_that_do_not_divide():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        same(lambda m: fit(m, X[:6], Y[:6], batch_size=3))
+    assert any("batch_size=3 is no multiple of the 4 devices" in str(w.message) for w in caught)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        same(lambda m: fit(m, X[:6], Y[:6], batch_size=32))  # one small batch: nothing to warn of
+
+
+def batches_are_spread():
+    shapes = []
+
+    class Look(Callback):
+        def on_predict_batch_end(self, batch, logs=None):
+            shapes.append(sorted({s.data.shape for s in logs["outputs"].addressable_shards}))
+
+    with DataParallel().scope():
+        make().predict(X, batch_size=8, verbose=0, callbacks=[Look()])
+    assert shapes == [[(2, 1)], [(2, 1)], [(5, 1)]], shapes
+
+
+def each_program_is_compiled_once():
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, *_, **__: compiled.append(name) if "backend_compile" in name else None
+    )
+    with DataParallel().scope():
+        model = make()
+        fit(model, epochs=2)
+    assert compiled
+    for _ in range(2):  # nor is anything when another such distribution comes
+        with DataParallel().scope():
+            del compiled[:]
+            fit(model, epochs=2)
+            assert not compiled, compiled
+
+
+def into_the_scope_and_out_again():
+    one = make()
+    expected = [fit(one) for _ in range(4)]
+    model = make()
+    history = [fit(model)]
+    assert where(model) == {1}
+    with DataParallel().scope():
+        history.append(fit(model))
+        assert where(model) == {4}
+    history.append(fit(model))
+    assert where(model) == {1}
+    assert not any(v._raw_value.committed for v in model.variables)  # as if nothing had been
+    with DataParallel(devices=["cpu:2", "cpu:1"]).scope():
+        history.append(fit(model))
+        assert where(model) == {2}
+    close(history, expected)
+    close(model.predict(X, batch_size=8, verbose=0), one.predict(X, batch_size=8, verbose=0))
+    assert {len(v._raw_value.sharding.device_set) for v in model.weights} == {1}
+
+
+def a_distribution_set_by_a_callback():
+    class Switch(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            set_distribution(DataParallel() if epoch == 0 else None)
+
+    one = make()
+    expected = fit(one, epochs=3, validation_data=(X[:8], Y[:8]))
+    model = make()
+    kwargs = {"validation_data": (X[:8], Y[:8]), "callbacks": [Switch()]}
+    close(fit(model, epochs=3, **kwargs), expected)
+
+
+def arrays_of_the_user_survive():
+    kernel, x = jnp.ones((4, 6)), jnp.asarray(X)
+    model = make()
+    model.layers[0].kernel.assign(kernel)
+    with DataParallel().scope():
+        fit(model, x, Y)
+        model.layers[0].kernel.assign(kernel)
+        fit(model, x, Y)
+    assert float(kernel.sum()) == 24.0
+    np.testing.assert_array_equal(x, X)
+
+
+def weights_that_a_user_spread_stay_spread():
+    model = make()
+    sharding = NamedSharding(Mesh(np.array(jax.devices()[:2]), ("mine",)), PartitionSpec())
+    for v in model.variables:
+        v.assign(jax.device_put(v.value, sharding))
+    assert np.isfinite(fit(model)["loss"]).all()
+    assert {len(v._raw_value.sharding.device_set) for v in model.weights} == {2}
+
+
+def files():
+    with tempfile.TemporaryDirectory() as folder, DataParallel().scope():
+        model = make()
+        fit(model)
+        path = os.path.join(folder, "model.keras")
+        model.save(path)
+        inside = keras.models.load_model(path)
+        set_distribution(None)
+        outside = keras.models.load_model(path)
+        close(state(outside), state(model))
+        with DataParallel().scope():
+            expected = fit(model, shuffle=False)
+            close(fit(inside, shuffle=False), expected)
+        close(fit(outside, shuffle=False), expected)
+
+
+def checkpoints():
+    with tempfile.TemporaryDirectory() as folder:
+        with DataParallel().scope():
+            model = make()
+            fit(model, callbacks=[OrbaxCheckpoint(folder)])
+            inside = keras.models.load_model(folder)
+            rest = [fit(m, shuffle=False) for m in (model, inside)]
+        outside = keras.models.load_model(folder)
+        rest.append(fit(outside, shuffle=False))
+        close(rest, [rest[0]] * 3)
+        assert where(inside) == {4} and where(outside) == {1}
+
+
+class Killed(Exception):
+    pass
+
+
+def backups():
+    class Kill(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                raise Killed
+
+    whole = make(deep=True)
+    expected = fit(whole, epochs=2)
+    for first, second in ((True, True), (True, False)):
+        with tempfile.TemporaryDirectory() as folder:
+            backup = [BackupAndRestore(folder, save_freq=1)]
+            with scope(first), contextlib.suppress(Killed):
+                fit(make(deep=True), epochs=2, callbacks=[*backup, Kill()])
+            with scope(second):
+                again = make(deep=True)
+                close(fit(again, epochs=2, callbacks=[BackupAndRestore(folder)]), expected)
+                close(state(again), state(whole))
+
+
+def scope(distributed):
+    return DataParallel().scope() if distributed else contextlib.nullcontext()
+
+
+def several_inputs_and_sample_weights():
+    def build():
+        keras.utils.set_random_seed(5)
+        a, b = layers.Input((4,), name="a"), layers.Input((4,), name="b")
+        y = layers.Dense(1)(layers.Concatenate()([layers.Dense(3)(a), b]))
+        model = keras.Model({"a": a, "b": b}, y)
+        model.compile(loss="mse", optimizer="sgd")
+        return model
+
+    weights = np.linspace(0, 1, N).astype("float32")
+    results = []
+    for distributed in (False, True):
+        with scope(distributed):
+            results.append(fit(build(), {"a": X, "b": X * 2}, Y, sample_weight=weights))
+    close(*results)
+
+
+def a_step_and_an_optimizer_of_ones_own():
+    import optax
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(1)
+            self.seen = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+        def call(self, x):
+            return self.dense(x)
+
+        def train_step(self, data):
+            x, y = data
+
+            def loss(model):
+                return jnp.mean((model(x) - y) ** 2)
+
+            value, grads = keras.value_and_grad(loss)(self)
+            self.optimizer.apply(grads, self.trainable_variables)
+            self.seen.assign_add(float(len(x)))
+            return {"loss": value}
+
+    results = []
+    for distributed in (False, True):
+        with scope(distributed):
+            keras.utils.set_random_seed(5)
+            model = Own()
+            model.compile(optimizer=optax.adam(1e-2))
+            results.append((fit(model), float(model.seen)))
+    close(*results)
+    assert results[1][1] == N
+
+
+def meshes_and_layouts():
+    assert list_devices() == [f"cpu:{i}" for i in range(4)]
+    mesh = DeviceMesh((2, 2), ("data", "model"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        d = DataParallel(mesh)
+    assert "'data' alone" in str(caught[0].message)
+    assert d.num_model_replicas == 2 and d.batch_dim_name == "data"
+    one = make()
+    expected = fit(one)
+    with d.scope():
+        model = make()
+        close(fit(model), expected)
+        assert where(model) == {4}
+    layout = TensorLayout(("data", None), mesh)
+    for spread in (distribute_tensor, jax.jit(distribute_tensor, static_argnums=1)):
+        array = spread(X[:4], layout)
+        assert {s.data.shape for s in array.addressable_shards} == {(2, 4)}
+
+
+class Split(DataParallel):
+    """Keeps of every weight of 4 columns one on each device."""
+
+    def get_variable_layout(self, variable):
+        if variable.shape[-1:] == (4,):
+            axes = [None] * (len(variable.shape) - 1)
+            return TensorLayout([*axes, "batch"], self.device_mesh)
+        return super().get_variable_layout(variable)
+
+
+def layouts_of_ones_own():
+    def build():
+        keras.utils.set_random_seed(5)
+        stack = [layers.Input((4,)), layers.Dense(4, activation="tanh"), layers.Dense(1)]
+        model = keras.Sequential(stack)
+        model.compile(loss="mse", optimizer="adam")
+        return model
+
+    one = build()
+    expected = [fit(one), fit(one)]
+    with Split().scope():
+        model = build()
+        history = [fit(model)]
+        for v in [model.layers[0].kernel, *model.optimizer.variables]:
+            if v.shape == (4, 4):
+                assert {s.data.shape for s in v._raw_value.addressable_shards} == {(4, 1)}
+    history.append(fit(model))
+    close(history, expected)
+    close(state(model), state(one))
+
+
+CHECKS = [
+    fit_evaluate_and_predict_as_on_one_device,
+    several_steps_a_dispatch,
+    streamed_batches_and_single_ones,
+    data_too_large_to_stay_on_the_devices,
+    eager_steps,
+    batch_sizes_that_do_not_divide,
+    batches_are_spread,
+    each_program_is_compiled_once,
+    into_the_scope_and_out_again,
+    a_distribution_set_by_a_callback,
+    arrays_of_the_user_survive,
+    weights_that_a_user_spread_stay_spread,
+    files,
+    checkpoints,
+    backups,
+    several_inputs_and_sample_weights,
+    a_step_and_an_optimizer_of_ones_own,
+    meshes_and_layouts,
+    layouts_of_ones_own,
+]
+
+
+def run():
+    results = {}
+    with tempfile.TemporaryDirectory() as cache:
+        # The same programs come again and again: compiling is what takes the time.
+        jax.config.update("jax_compilation_cache_dir", cache)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        for check in CHECKS:
+            keras.utils.set_random_seed(1)
+            set_distribution(None)
+            try:
+                check()
+                results[check.__name__] = ""
+            except Exception:
+                results[check.__name__] = traceback.format_exc()
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,204 @@
+"""`keraslike.distribution`: training on several devices is training on one, but quicker."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import jax
+import keras as oracle
+import numpy as np
+import pytest
+
+import keraslike as keras
+from keraslike import distribution as d
+from keraslike import layers
+
+from . import four_devices, two_processes
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def start(module, *args, devices=1):
+    # Compiled without effort, which is what takes the time.
+    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+    env = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", f"tests.distribution.{module}", *args]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=env, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+
+
+def finish(*processes):
+    """What each printed last."""
+    results = []
+    try:
+        for process in processes:
+            out, err = process.communicate(timeout=240)
+            assert process.returncode == 0, err
+            results.append(json.loads(out.splitlines()[-1]))
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    return results
+
+
+@pytest.fixture(scope="module")
+def on_four():
+    return finish(start("four_devices", devices=4))[0]
+
+
+@pytest.mark.parametrize("name", [check.__name__ for check in four_devices.CHECKS])
+def test_four_devices(on_four, name):
+    assert on_four[name] == "", on_four[name]
+
+
+def test_two_processes():
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    first, second = finish(
+        *[start("two_processes", str(i), address, devices=2) for i in range(2)],
+    )
+    assert first == second  # the same seeds, the same order of samples, the same weights
+    assert first["devices"] == 4
+    assert "auto_shard_dataset=False" in first["error"] and "4 devices" in first["error"]
+    try:
+        here = two_processes.train(None)
+    finally:
+        d.set_distribution(None)
+    for name in ("ordered", "parts"):
+        for a, b in zip(first[name], here["parts"], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+# -- in this process, where there may be one device only ------------------------------------------
+
+
+def make():
+    keras.utils.set_random_seed(2)
+    model = keras.Sequential([layers.Input((3,)), layers.Dense(2)])
+    model.compile(loss="mse", optimizer="adam")
+    return model
+
+
+def test_one_device():
+    x, y = np.ones((10, 3)), np.ones((10, 2))
+    expected = make().fit(x, y, batch_size=4, epochs=2, verbose=0).history["loss"]
+    device = d.list_devices()[0]
+    with d.DataParallel(devices=[device]).scope():
+        model = make()
+        loss = model.fit(x, y, batch_size=4, epochs=2, verbose=0).history["loss"]
+        assert model.predict(x, verbose=0).shape == (10, 2)
+    np.testing.assert_allclose(loss, expected, rtol=1e-6)
+
+
+def test_without_a_distribution_nothing_is_placed():
+    model = make()
+    model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
+    assert not any(v._raw_value.committed for v in model.weights)
+
+
+def test_devices_are_named_as_in_keras():
+    assert d.list_devices() == oracle.distribution.list_devices()
+    assert d.list_devices("CPU") == oracle.distribution.list_devices("CPU")
+    assert d.get_device_count("cpu") == len(jax.devices("cpu"))
+
+
+def test_scope():
+    outer, inner = d.DataParallel(), d.DataParallel()
+    assert d.distribution() is None
+    with outer.scope():
+        with pytest.raises(KeyError), inner.scope():
+            assert d.distribution() is inner
+            raise KeyError
+        assert d.distribution() is outer
+    assert d.distribution() is None
+    d.set_distribution(outer)
+    assert d.distribution() is outer
+    d.set_distribution(None)
+    assert d.distribution() is None
+
+
+def test_attributes_are_those_of_keras():
+    names = ["cpu:0", "cpu:1", "cpu:2", "cpu:3"]
+    for shape, axes in (((4,), ["batch"]), ((2, 2), ("data", "model"))):
+        ours = d.DeviceMesh(shape, axes, names)
+        theirs = oracle.distribution.DeviceMesh(shape, axes, names)
+        assert ours.shape == theirs.shape and ours.axis_names == theirs.axis_names
+        np.testing.assert_array_equal(ours.devices, theirs.devices)
+    ours, theirs = d.DataParallel(devices=names), oracle.distribution.DataParallel(devices=names)
+    for name in ("batch_dim_name", "auto_shard_dataset", "num_processes", "num_model_replicas"):
+        assert getattr(ours, name) == getattr(theirs, name), name
+    assert repr(ours) == repr(theirs)
+    layouts = [x.get_data_layout((8, 3, 2)) for x in (ours, theirs)]
+    assert layouts[0].axes == tuple(layouts[1].axes)
+    variable = keras.Variable(np.ones((2, 3)))
+    assert ours.get_variable_layout(variable).axes == (None, None)
+
+
+def test_public_names_are_those_of_keras():
+    known = {n for n in dir(oracle.distribution) if not n.startswith("_")}
+    ours = set(dir(d))
+    assert ours - known == {"Distribution"}
+    assert {"ModelParallel", "LayoutMap"} <= known - ours  # not yet
+
+
+def test_layouts():
+    mesh = d.DeviceMesh((1,), ["batch"], d.list_devices()[:1])
+    layout = d.TensorLayout((None, "batch"))
+    with pytest.raises(ValueError, match="no device_mesh"):
+        _ = layout.backend_layout
+    layout.device_mesh = mesh
+    assert layout.backend_layout.mesh == mesh.backend_mesh
+    with pytest.raises(ValueError, match="device_mesh is set"):
+        layout.device_mesh = mesh
+    symbol = keras.KerasTensor((None, 2))
+    assert d.distribute_tensor(symbol, layout) is symbol
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: d.list_devices("abacus"), "device_type='abacus'"),
+        (lambda: d.get_device_count(3), "device_type=3"),
+        (lambda: d.DeviceMesh((), ()), "axis_names"),
+        (lambda: d.DeviceMesh((1,), ("a", "b")), r"axis_names=\('a', 'b'\)"),
+        (lambda: d.DeviceMesh((1, 1), ("a", "a"), ["cpu:0"]), "axis_names must differ"),
+        (lambda: d.DeviceMesh((3,), ("a",), ["cpu:0"]), r"shape=\(3,\), 1 device"),
+        (lambda: d.DeviceMesh((2,), ("a",), ["cpu:0"] * 2), "devices must differ"),
+        (lambda: d.DeviceMesh((0,), ("a",), []), r"shape=\(0,\)"),
+        (lambda: d.DeviceMesh((1,), ("a",), ["cpu:99"]).backend_mesh, "'cpu:99' in devices"),
+        (lambda: d.TensorLayout(("x",), d.DeviceMesh((1,), ("a",), ["cpu:0"])), r"\['x'\]"),
+        (lambda: d.DataParallel(device_mesh=(4,)), r"device_mesh=\(4,\)"),
+        (lambda: d.DataParallel(devices=[]), r"devices=\[\]"),
+        (
+            lambda: d.DataParallel(d.DeviceMesh((1,), ("a",), ["cpu:0"]), ["cpu:0"]),
+            "device_mesh or devices, not both",
+        ),
+        (lambda: d.set_distribution("all"), "value='all'"),
+        (lambda: d.set_distribution(d.DataParallel(devices=["cpu:99"])), "'cpu:99' in devices"),
+        (lambda: d.initialize("a:1,b:1", num_processes=3), "num_processes=3"),
+    ],
+)
+def test_errors_name_the_argument(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+    assert d.distribution() is None
+
+
+def test_initialize_reads_the_environment(monkeypatch):
+    given = []
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *args: given.append(args))
+    monkeypatch.setenv("KERAS_DISTRIBUTION_JOB_ADDRESSES", "a:1,b:1")
+    monkeypatch.setenv("KERAS_DISTRIBUTION_NUM_PROCESSES", "2")
+    monkeypatch.setenv("KERAS_DISTRIBUTION_PROCESS_ID", "1")
+    before = keras.core.rng.get_state()
+    d.initialize()
+    assert given == [("a:1", 2, 1)]
+    assert keras.core.rng.get_state() == before  # of one process nothing is changed
+    monkeypatch.setenv("KERAS_DISTRIBUTION_PROCESS_ID", "one")
+    with pytest.raises(ValueError, match="KERAS_DISTRIBUTION_PROCESS_ID"):
+        d.initialize()
