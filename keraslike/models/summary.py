@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 
@@ -53,8 +53,7 @@ def print_summary(
     console = Console(
         file=out, width=line_length, highlight=False, force_terminal=False if out else None
     )
-    console.print(f'[b]Model: "{escape(model.name)}"[/]')
-    console.print(table)
+    parts: list[Any] = [f'[b]Model: "{escape(model.name)}"[/]', table]
     trainable, other = _count(model.trainable_weights), _count(model.non_trainable_weights)
     optimizer = model.optimizer
     state = _count(optimizer.variables) if optimizer is not None and optimizer.built else None
@@ -68,7 +67,8 @@ def print_summary(
         ("Optimizer params", state),
     ):
         if counted is not None:
-            console.print(f"[b] {label}:[/] {counted[0]:,} ({_size(counted[1])})")
+            parts.append(f"[b] {label}:[/] {counted[0]:,} ({_size(counted[1])})")
+    console.print(Group(*parts))
     if out is not None:
         print_fn(out.getvalue())  # type: ignore[misc]
 

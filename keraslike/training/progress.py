@@ -14,9 +14,10 @@ _WIDTH = 20  # of the bar, in characters
 _INTERVAL = 0.1  # seconds between two drawings: reading logs waits for the device
 
 
-def _console() -> Console:
-    # Made anew each time: standard output may have been redirected since.
-    return Console(highlight=False, markup=False, soft_wrap=True)
+def _console(**options: Any) -> Console:
+    # Made anew each time: standard output may have been redirected since. To a notebook it writes
+    # text as to anything else, where rich would make an output of its own of every line.
+    return Console(highlight=False, markup=False, soft_wrap=True, force_jupyter=False, **options)
 
 
 def say(line: str) -> None:
@@ -58,16 +59,19 @@ def summary_line(steps: int, total: int | None, seconds: float, logs: dict[str, 
 
 
 class Bar:
-    """`12/363 ━━━━━━━━━━ 1s 2ms/step - loss: 0.5000`, in place on a terminal.
+    """`12/363 ━━━━━━━━━━ 1s 2ms/step - loss: 0.5000`, in place on a terminal and in a notebook.
 
-    Where the output is no terminal, only the finished line is written.
+    Where the output is neither, only the finished line is written.
     """
 
     def __init__(self, total: int | None):
         self.total = total
-        self.console = _console()
-        live = self.console.is_terminal or self.console.is_jupyter
+        # A notebook knows colours and carriage returns, but not how to move a cursor.
+        self._notebook = Console().is_jupyter
+        self.console = _console(force_terminal=True if self._notebook else None)
+        live = self.console.is_terminal and not self._notebook
         self._live = Live(console=self.console, auto_refresh=False) if live else None
+        self._length = 0  # of the line in a notebook
         self._began = self._drawn = time.perf_counter()
         if self._live is not None:
             self._live.start()
@@ -91,18 +95,27 @@ class Bar:
     def update(self, seen: int, logs: Any) -> None:
         """Shows logs, which may still be on the device, unless the last drawing was just now."""
         now = time.perf_counter()
-        if self._live is None or now - self._drawn < _INTERVAL:
+        if not (self._live or self._notebook) or now - self._drawn < _INTERVAL:
             return
         self._drawn = now
-        self._live.update(self._line(seen, logs), refresh=True)
+        self._draw(self._line(seen, logs))
+
+    def _draw(self, line: Text) -> None:
+        if self._live is not None:
+            self._live.update(line, refresh=True)
+        elif self._notebook:
+            self.console.file.write("\r")
+            length, self._length = self._length, len(line)
+            line.append(" " * max(0, length - len(line)))
+            self.console.print(line, end="")
 
     def finish(self, seen: int, logs: dict[str, Any]) -> None:
         """Draws the last state and leaves it."""
         line = self._line(seen, logs)
-        if self._live is None:
+        if self._live is None and not self._notebook:
             self.console.print(line)
         else:
-            self._live.update(line, refresh=True)
+            self._draw(line)
         self.stop()
 
     def stop(self) -> None:
@@ -110,3 +123,6 @@ class Bar:
         if self._live is not None:
             self._live.stop()
             self._live = None
+        elif self._notebook:
+            self.console.print()
+            self._notebook = False

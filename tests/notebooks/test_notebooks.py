@@ -158,3 +158,24 @@ def test_what_is_in_the_files(name):
     assert os.path.expanduser("~") not in text
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert notebook.metadata.kernelspec.name == "python3"
+
+
+def test_fit_and_summary_in_a_notebook():
+    """A line that is written over, one output a cell, and no word of missing packages."""
+    cells = [
+        "import keraslike as keras, numpy as np\n"
+        "model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])\n"
+        "model.compile('sgd', 'mse')\n"
+        "x = np.ones((64, 2), 'float32')\n"
+        "h = model.fit(x, x[:, 0], epochs=2, batch_size=1)",
+        "model.summary()",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, cells)))
+    NotebookClient(notebook, timeout=120).execute()
+    fitted, summary = code_cells(notebook)
+    assert {(o.output_type, o.get("name")) for o in fitted.outputs} == {("stream", "stdout")}
+    text = "".join(o.text for o in fitted.outputs)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+    assert "Epoch 1/2" in lines and "Epoch 2/2" in lines
+    assert sum(line.startswith("64/64 ") and "loss: " in line for line in lines) == 2
+    assert len(summary.outputs) == 1 and "Total params" in text_of(summary)
