@@ -245,12 +245,17 @@ class Layer(base.Object):
 
     def _gather(self, everything: bool) -> list[nnx.Variable]:
         """Own weights (those that train first), then each sublayer's: the order of Keras."""
-        snapshot, known = vars(self).get("_gathered", (None, {}))
-        if snapshot is None or not snapshot.is_current():
-            snapshot, known = vars(self)["_gathered"] = base.Snapshot(self), {}
+        known = self._known()
         if everything not in known:
             known[everything] = self._walk(everything)
         return list(known[everything])
+
+    def _known(self) -> dict[Any, Any]:
+        """What was found out about this layer and all in it, as long as nothing changes there."""
+        snapshot, known = vars(self).get("_gathered", (None, {}))
+        if snapshot is None or not snapshot.is_current():
+            snapshot, known = vars(self)["_gathered"] = base.Snapshot(self), {}
+        return known
 
     def _walk(self, everything: bool) -> list[nnx.Variable]:
         found: dict[int, nnx.Variable] = {}

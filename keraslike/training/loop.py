@@ -62,7 +62,8 @@ class Program:
         every = base.variables_of(*self.roots)
         self.fixed = [v for v in every if id(v) in self._fixed_ids]
         self.state = [v for v in every if id(v) not in self._fixed_ids]
-        self.key = _key(every)
+        self._every, self.key = every, _key(every)
+        self._snapshots = [base.Snapshot(root) for root in self.roots]
         self.placement: Placement | None = None  # where there is a distribution
         self._paces: dict[int, Pace] = {}
         self._compiled: dict[Any, Callable] = {}
@@ -78,6 +79,8 @@ class Program:
 
     def is_current(self) -> bool:
         """Whether the objects still hold the Variables that this program was made for."""
+        if all(snapshot.is_current() for snapshot in self._snapshots):
+            return self.key == _key(self._every)
         return self.key == _key(base.variables_of(*self.roots))
 
     def pace(self, batch_size: int) -> Pace:
@@ -95,7 +98,8 @@ class Program:
                 self._placed(None)
             come_home(self.state)
             come_home(self.fixed)
-            lowering.write(self.state, self._copies())
+            if not self.stack:
+                lowering.write(self.state, self._copies())
             return
         placement = self.placement
         if placement is None or placement.distribution is not distribution:
@@ -158,13 +162,16 @@ class Program:
         state is afterwards where it was before.
         """
         p = self.placement
+        # A program that gives all its results changes little state: copying it takes longer than
+        # leaving it where it is.
+        donated = donate[1:] if self.stack else donate
         if p is None:
-            return jax.jit(function, donate_argnums=donate)
+            return jax.jit(function, donate_argnums=donated)
         others = (p.replicated,) * on_all or (None,)
         kept = (p.replicated,) * (len(donate) - 1)
         return jax.jit(
             function,
-            donate_argnums=donate,
+            donate_argnums=donated,
             in_shardings=(p.state, p.fixed, *others),
             out_shardings=(p.state, *kept, p.results),
         )
@@ -257,7 +264,7 @@ class Feed:
         if self._data_placement is placement:
             return
         self._data, self._data_placement = None, placement
-        if not isinstance(source, ArrayData):
+        if not isinstance(source, ArrayData) or (self.program.stack and source.steps == 1):
             return
         copies = 1
         if placement is not None:

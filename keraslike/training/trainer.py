@@ -307,7 +307,10 @@ class Trainer(Layer):
             self.optimizer.build(self.trainable_variables)
 
     def _all_built(self) -> bool:
-        return self.built and all(layer.built for layer in self._flatten_layers())
+        known = self._known()
+        if "built" not in known:
+            known["built"] = self.built and all(layer.built for layer in self._flatten_layers())
+        return known["built"]
 
     def _trace(self, x: Any) -> Any:
         if not self.built:
