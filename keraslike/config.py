@@ -1,6 +1,7 @@
-"""Settings: the default float dtype, the dtype policy, epsilon."""
+"""Settings: the default float dtype, the dtype policy, epsilon, the compilation cache."""
 
 from keraslike.core.arguments import image_data_format, set_image_data_format
+from keraslike.core.compilation import set_compilation_cache
 from keraslike.core.dtypes import (
     dtype_policy,
     epsilon,
@@ -15,6 +16,7 @@ __all__ = [
     "epsilon",
     "floatx",
     "image_data_format",
+    "set_compilation_cache",
     "set_dtype_policy",
     "set_epsilon",
     "set_floatx",
