@@ -51,6 +51,7 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(RUN) benchmarks/run.py $(ARGS)
 	$(RUN) benchmarks/tapes.py $(ARGS)
+	$(RUN) benchmarks/lowerings.py $(ARGS)
 
 # The smoke environment has what a user gets, and pytest: no keras, no linters. --clear also removes
 # the stamps of other interpreters, so switching PY builds it anew.

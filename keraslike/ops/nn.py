@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from keraslike.core import arguments, dtypes
 from keraslike.core.symbolic import op
+from keraslike.ops import cpu_conv, cpu_pool
 from keraslike.ops.wrap import array, axes_of, public, reduction, unary
 
 # -- activations ------------------------------------------------------------------------------
@@ -163,8 +164,7 @@ def max_pool(
     """
     x = array(inputs)
     window, steps = _window(x, pool_size, strides, data_format)
-    lowest = -jnp.inf if dtypes.is_float(x.dtype) else jnp.iinfo(x.dtype).min
-    return jax.lax.reduce_window(x, lowest, jax.lax.max, window, steps, _padding(padding))
+    return cpu_pool.max_pool(x, window, steps, _padding(padding))
 
 
 @op
@@ -183,7 +183,7 @@ def average_pool(
     x = array(inputs)
     window, steps = _window(x, pool_size, strides, data_format)
     padding = _padding(padding)
-    total = jax.lax.reduce_window(x, 0.0, jax.lax.add, window, steps, padding)
+    total = cpu_pool.sum_pool(x, window, steps, padding)
     if padding == "VALID":
         return total / math.prod(window)
     ones = jnp.ones([n if w > 1 else 1 for n, w in zip(x.shape, window)], x.dtype)
@@ -218,21 +218,19 @@ def conv(
     x = array(inputs).astype(kernel.dtype)
     n = x.ndim - 2
     last = arguments.standardize_data_format(data_format) == "channels_last"
-    layout = (0, n + 1, *range(1, n + 1)) if last else tuple(range(n + 2))
-    channels = x.shape[layout[1]]
+    channels = x.shape[-1 if last else 1]
     if channels % kernel.shape[-2]:
         raise ValueError(
             f"The inputs have {channels} channels, which is no multiple of the kernel's "
             f"{kernel.shape[-2]}. Received: inputs of shape {x.shape}, kernel of {kernel.shape}."
         )
-    result = jax.lax.conv_general_dilated(
+    result = cpu_conv.conv(
         x,
         kernel,
         arguments.sizes(n, strides=strides),
         _padding(padding),
-        rhs_dilation=arguments.sizes(n, dilation_rate=dilation_rate),
-        dimension_numbers=jax.lax.ConvDimensionNumbers(layout, (n + 1, n, *range(n)), layout),
-        feature_group_count=channels // kernel.shape[-2],
+        arguments.sizes(n, dilation_rate=dilation_rate),
+        last,
     )
     if 0 in result.shape and 0 not in x.shape:
         raise ValueError(

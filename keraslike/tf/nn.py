@@ -7,10 +7,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax import lax
 
 from keraslike import random
+from keraslike.ops import cpu_conv, cpu_pool
 from keraslike.tf import table
 from keraslike.tf.ops import gather, top_k
 from keraslike.tf.table import l2_normalize, reduce_sum, sigmoid, softplus, square, tanh
@@ -173,9 +172,6 @@ def _padding(padding: Any) -> Any:
 
 
 def _convolution(rank: int) -> Callable:
-    space = "HWD"[:rank]
-    numbers = (f"N{space}C", f"{space}IO", f"N{space}C")
-
     def conv(
         input: Any,
         filters: Any,
@@ -186,30 +182,12 @@ def _convolution(rank: int) -> Callable:
         name: Any = None,
     ) -> Tensor:
         given = operands(f"nn.conv{rank}d", input, filters)
-        rest = (
-            _sizes(strides, rank),
-            _padding(padding),
-            (1,) * rank if dilations is None else _sizes(dilations, rank),
-            numbers,
-        )
-        return run(_conv, given, rest)
+        dilation = (1,) * rank if dilations is None else _sizes(dilations, rank)
+        return run(cpu_conv.conv, given, (_sizes(strides, rank), _padding(padding), dilation))
 
     conv.__name__ = conv.__qualname__ = f"conv{rank}d"
     conv.__doc__ = f"Convolution over {rank} axes, channels last."
     return conv
-
-
-def _conv(x: Any, kernel: Any, strides: Any, padding: Any, dilations: Any, numbers: Any) -> Any:
-    groups = x.shape[-1] // kernel.shape[-2]
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        strides,
-        padding,
-        rhs_dilation=dilations,
-        dimension_numbers=numbers,
-        feature_group_count=groups,
-    )
 
 
 conv1d, conv2d, conv3d = _convolution(1), _convolution(2), _convolution(3)
@@ -233,7 +211,7 @@ def depthwise_conv2d(
 def _depthwise(x: Any, kernel: Any, strides: Any, padding: Any, dilations: Any) -> Any:
     height, width, channels, multiplier = kernel.shape
     kernel = kernel.reshape(height, width, 1, channels * multiplier)
-    return _conv(x, kernel, strides, padding, dilations, ("NHWC", "HWIO", "NHWC"))
+    return cpu_conv.conv(x, kernel, strides, padding, dilations)
 
 
 def _pool(name: str, rank: int, average: bool) -> Callable:
@@ -257,11 +235,9 @@ def _pool(name: str, rank: int, average: bool) -> Callable:
 
 def _pooled(x: Any, window: Any, strides: Any, padding: str, average: bool) -> Any:
     if not average:
-        lowest = -np.inf if jnp.issubdtype(x.dtype, np.floating) else np.iinfo(x.dtype).min
-        return lax.reduce_window(x, np.asarray(lowest, x.dtype), lax.max, window, strides, padding)
-    total = lax.reduce_window(x, np.zeros((), x.dtype), lax.add, window, strides, padding)
-    ones = jnp.ones(x.shape, x.dtype)
-    return total / lax.reduce_window(ones, np.zeros((), x.dtype), lax.add, window, strides, padding)
+        return cpu_pool.max_pool(x, window, strides, padding)
+    counts = cpu_pool.sum_pool(jnp.ones(x.shape, x.dtype), window, strides, padding)
+    return cpu_pool.sum_pool(x, window, strides, padding) / counts
 
 
 max_pool1d, max_pool2d = _pool("max_pool1d", 1, False), _pool("max_pool2d", 2, False)

@@ -1,0 +1,172 @@
+"""One function on the CPU, another on every other platform.
+
+XLA's CPU backend computes some convolutions and poolings a hundred times slower than the same sums
+written otherwise: `cpu_conv.py`, `cpu_pool.py`. Which of the two functions runs is decided when a
+program is lowered, so one traced here and exported elsewhere is right and fast there.
+
+`lax.platform_dependent` would say it in a line, but it is a conditional: differentiated, it hands
+the platform's number from the forward to the backward part as data, XLA removes the conditional
+after it has chosen how to convolve, and convolutions inside it are up to eighty times slower.
+So here is a primitive. Differentiated, transposed or batched it is itself, with both functions
+differentiated, transposed or batched: forward mode, reverse mode, `vmap` and derivatives of any
+order work as they do for ordinary operations.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+_HALF = ("float16", "bfloat16")
+
+_choice = Primitive("on_cpu")
+_choice.multiple_results = True
+
+
+class Call(NamedTuple):
+    """A function with its static arguments, equal to another of the same ones."""
+
+    function: Callable
+    args: tuple = ()
+
+    def __call__(self, *arrays: Any) -> tuple:
+        out = self.function(*arrays, *self.args)
+        return tuple(out) if isinstance(out, (tuple, list)) else (out,)
+
+
+def on_cpu(fast: Call, plain: Call, *args: jax.Array) -> jax.Array:
+    """`fast` on the CPU and `plain` elsewhere; half precision is computed in float32."""
+    if args[0].dtype in _HALF:
+        fast = Call(_wide, (fast,))
+    (out,) = _choice.bind(*args, fast=fast, plain=plain)
+    return out
+
+
+def _wide(*given: Any) -> tuple:
+    *arrays, function = given
+    out = function(*(a.astype("float32") for a in arrays))
+    return tuple(o.astype(arrays[0].dtype) for o in out)
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(fast: Call, plain: Call) -> Callable:
+    return jax.jit(lambda *args: _choice.bind(*args, fast=fast, plain=plain))
+
+
+@_choice.def_impl
+def _(*args: Any, fast: Call, plain: Call) -> Any:
+    return _compiled(fast, plain)(*args)
+
+
+@_choice.def_abstract_eval
+def _(*args: Any, fast: Call, plain: Call) -> Any:
+    del fast
+    return jax.make_jaxpr(plain)(*args).out_avals
+
+
+mlir.register_lowering(_choice, mlir.lower_fun(lambda *a, fast, plain: plain(*a), True))
+mlir.register_lowering(
+    _choice, mlir.lower_fun(lambda *a, fast, plain: fast(*a), True), platform="cpu"
+)
+
+
+def _tangents(*given: Any) -> tuple:
+    """What `function` does to the tangents of those of its arguments that have one."""
+    *arrays, function, moving = given
+    primals, tangents = arrays[: len(moving)], arrays[len(moving) :]
+
+    def of(*some: Any) -> tuple:
+        rest = iter(some)
+        return function(*(next(rest) if m else p for m, p in zip(moving, primals)))
+
+    return jax.jvp(of, [p for m, p in zip(moving, primals) if m], tangents)[1]
+
+
+def _choice_jvp(primals: Any, tangents: Any, *, fast: Call, plain: Call) -> tuple:
+    moving = tuple(not isinstance(t, ad.Zero) for t in tangents)
+    out = _choice.bind(*primals, fast=fast, plain=plain)
+    there = [ad.instantiate_zeros(t) for t in tangents if not isinstance(t, ad.Zero)]
+    moved = _choice.bind(
+        *primals,
+        *there,
+        fast=Call(_tangents, (fast, moving)),
+        plain=Call(_tangents, (plain, moving)),
+    )
+    return out, moved
+
+
+ad.primitive_jvps[_choice] = _choice_jvp
+
+
+def _cotangents(*given: Any) -> tuple:
+    """The transpose of `function` in those of its arguments that it is linear in."""
+    *arrays, function, linear = given
+    known = len(linear) - sum(x is not None for x in linear)
+    fixed, cotangents = arrays[:known], arrays[known:]
+
+    def of(*some: Any) -> tuple:
+        rest, others = iter(some), iter(fixed)
+        return function(*(next(others) if x is None else next(rest) for x in linear))
+
+    return jax.linear_transpose(of, *(x for x in linear if x is not None))(tuple(cotangents))
+
+
+def _choice_transpose(cotangents: Any, *args: Any, fast: Call, plain: Call) -> list:
+    linear = tuple(a.aval if ad.is_undefined_primal(a) else None for a in args)
+    found = iter(
+        _choice.bind(
+            *(a for a in args if not ad.is_undefined_primal(a)),
+            *map(ad.instantiate_zeros, cotangents),
+            fast=Call(_cotangents, (fast, linear)),
+            plain=Call(_cotangents, (plain, linear)),
+        )
+    )
+    return [None if x is None else next(found) for x in linear]
+
+
+ad.primitive_transposes[_choice] = _choice_transpose
+
+
+def _mapped(*given: Any) -> tuple:
+    *arrays, function, axes = given
+    return jax.vmap(function, axes)(*arrays)
+
+
+def _choice_batch(args: Any, axes: Any, *, fast: Call, plain: Call) -> tuple:
+    out = _choice.bind(
+        *args, fast=Call(_mapped, (fast, tuple(axes))), plain=Call(_mapped, (plain, tuple(axes)))
+    )
+    return out, [0] * len(out)
+
+
+batching.primitive_batchers[_choice] = _choice_batch
+
+
+# -- shapes -----------------------------------------------------------------------------------
+
+
+def known(x: jax.Array, batch: int = 0) -> bool:
+    """Whether all sizes but the batch's are numbers (in an export they may be symbols)."""
+    return all(isinstance(n, int) for i, n in enumerate(x.shape) if i != batch)
+
+
+def pads_of(
+    size: Sequence[int], window: Sequence[int], strides: Sequence[int], padding: Any
+) -> Any:
+    if isinstance(padding, str):
+        return tuple(lax.padtype_to_pads(size, window, strides, padding))
+    return tuple((int(before), int(after)) for before, after in padding)
+
+
+def pad(x: jax.Array, value: Any, pads: Sequence[tuple[int, int]]) -> jax.Array:
+    """Padded with a value; a negative number crops."""
+    if not any(map(any, pads)):
+        return x
+    return lax.pad(x, jnp.asarray(value, x.dtype), [(*p, 0) for p in pads])

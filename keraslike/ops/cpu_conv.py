@@ -1,0 +1,306 @@
+"""Convolution as XLA's CPU backend computes it fastest.
+
+The form is picked by shape, from measurements of the value and of each gradient by itself
+(`benchmarks/lowerings.py`); where plain was not slower, plain it stays. Inside, channels come last.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.custom_derivatives import SymbolicZero
+
+from keraslike.ops.cpu import Call, known, on_cpu, pad, pads_of
+
+# Bytes of what all windows see that may be laid out for one matrix product.
+_MOST_PATCHES = 1 << 27
+
+
+class _Geometry(NamedTuple):
+    """Where the windows of a convolution lie, an entry for each spatial axis."""
+
+    strides: tuple[int, ...]
+    pads: tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
+
+
+def conv(
+    x: jax.Array,
+    kernel: jax.Array,
+    strides: tuple[int, ...],
+    padding: Any,
+    dilation: tuple[int, ...],
+    channels_last: bool = True,
+) -> jax.Array:
+    """`lax.conv_general_dilated` with as many groups as the shapes say.
+
+    Args:
+        x: `(batch, *spatial, channels)`, or `(batch, channels, *spatial)`.
+        kernel: `(*window, channels // groups, filters)`, of the dtype of `x`.
+        strides, dilation: a number for each spatial axis.
+        padding: `"VALID"`, `"SAME"` or a pair of numbers for each spatial axis.
+
+    >>> conv(jnp.ones((1, 4, 1)), jnp.ones((2, 1, 1)), (1,), "VALID", (1,)).ravel().tolist()
+    [2.0, 2.0, 2.0]
+    """
+    if not isinstance(padding, str):
+        padding = tuple(map(tuple, padding))
+    plain = Call(_plain, (strides, padding, dilation, channels_last))
+    spatial = x.shape[1:-1] if channels_last else x.shape[2:]
+    if not (known(x) and known(kernel, -1) and jnp.issubdtype(x.dtype, jnp.floating)):
+        return plain(x, kernel)[0]
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel.shape, dilation)]
+    geometry = _Geometry(strides, pads_of(spatial, reach, strides, padding), dilation)
+    fits = all(n + sum(p) >= r for n, p, r in zip(spatial, geometry.pads, reach))
+    if not fits or _form(x.shape[-1 if channels_last else 1], kernel.shape) is None:
+        return plain(x, kernel)[0]
+    return on_cpu(Call(_fast_conv, (geometry, channels_last)), plain, x, kernel)
+
+
+def _fast_conv(x: jax.Array, kernel: jax.Array, g: _Geometry, last: bool) -> jax.Array:
+    x = x if last else jnp.moveaxis(x, 1, -1)
+    y = _applied(x, kernel, g)
+    return y if last else jnp.moveaxis(y, -1, 1)
+
+
+def _plain(
+    x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, dilation: Any, last: bool
+) -> jax.Array:
+    n = x.ndim - 2
+    layout = (0, n + 1, *range(1, n + 1)) if last else tuple(range(n + 2))
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        strides,
+        padding,
+        rhs_dilation=dilation,
+        dimension_numbers=lax.ConvDimensionNumbers(layout, (n + 1, n, *range(n)), layout),
+        feature_group_count=x.shape[layout[1]] // kernel.shape[-2],
+    )
+
+
+def _applied(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+    return (_form(x.shape[-1], kernel.shape) or _plain_last)(x, kernel, g)
+
+
+def _plain_last(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+    return _plain(x, kernel, g.strides, g.pads, g.dilation, True)
+
+
+def _form(channels: int, kernel: Sequence[int]) -> Callable | None:
+    """The form that a convolution takes by the shapes: `None` is the plain one."""
+    *window, depth, filters = kernel
+    taps = math.prod(window)
+    groups = channels // depth if depth else 0
+    if not groups or not filters:
+        return None
+    if groups > 1:
+        if depth == 1 and taps * (filters // groups) <= 128:
+            return _depthwise
+        return _grouped if groups // _merged(groups, depth) <= 64 else None
+    if taps == 1:
+        return _pointwise if channels > 1 else None
+    if len(window) == 3:
+        return _volume if taps <= 64 else None
+    return _few if channels <= 4 and taps <= 64 else None
+
+
+def _bilinear(value: Callable, along_x: Callable, along_kernel: Callable) -> Callable:
+    """One function of an input and a kernel in three forms, all equal, each fast at its own task.
+
+    `value` gives the result, the transpose of `along_x` in its first argument the gradient with
+    respect to the input, that of `along_kernel` in its second that with respect to the kernel.
+    """
+
+    @jax.custom_jvp
+    def function(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return value(x, kernel)
+
+    def jvp(primals: tuple, tangents: tuple) -> tuple:
+        (x, kernel), (dx, dk) = primals, tangents
+        y = function(x, kernel)
+        parts = []
+        if not isinstance(dx, SymbolicZero):
+            parts.append(along_x(dx, kernel))
+        if not isinstance(dk, SymbolicZero):
+            parts.append(along_kernel(x, dk))
+        return y, sum(parts[1:], parts[0]) if parts else jnp.zeros_like(y)
+
+    function.defjvp(jvp, symbolic_zeros=True)
+    return function
+
+
+def _slices(x: jax.Array, window: Sequence[int], g: _Geometry) -> list[jax.Array]:
+    """For each tap of the window, in the kernel's order, the inputs that it meets."""
+    x = pad(x, 0, ((0, 0), *g.pads, (0, 0)))
+    out = [
+        (n - (k - 1) * d - 1) // s + 1
+        for n, k, s, d in zip(x.shape[1:-1], window, g.strides, g.dilation)
+    ]
+    found = []
+    for tap in itertools.product(*map(range, window)):
+        first = [t * d for t, d in zip(tap, g.dilation)]
+        stop = [f + (n - 1) * s + 1 for f, n, s in zip(first, out, g.strides)]
+        limits = (x.shape[0], *stop, x.shape[-1])
+        found.append(lax.slice(x, (0, *first, 0), limits, (1, *g.strides, 1)))
+    return found
+
+
+def _pointwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+    """A window of one element: a matrix product.
+
+    Reshaped to two axes its kernel's gradient is fast, its value is so as it is.
+    """
+
+    def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        (x,) = _slices(x, kernel.shape[:-2], g)
+        kernel = kernel.reshape(kernel.shape[-2:])
+        return lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ())))
+
+    value = product if max(g.strides) == 1 else functools.partial(_plain_last, g=g)
+    return _bilinear(value, product, functools.partial(_patches, g=g))(x, kernel)
+
+
+def _depthwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+    """A filter or several for each channel: products with shifted inputs, added up."""
+    *window, _, filters = kernel.shape
+    channels = x.shape[-1]
+    weights = kernel.reshape(-1, channels, filters // channels)
+
+    def value(x: jax.Array, weights: jax.Array) -> jax.Array:
+        taps = _slices(x, window, g)
+        of = [
+            sum(tap * weights[i, :, j] for i, tap in enumerate(taps))
+            for j in range(weights.shape[-1])
+        ]
+        if len(of) == 1:
+            return jnp.asarray(of[0])
+        y = jnp.stack(of, -1)
+        return y.reshape(*y.shape[:-2], filters)
+
+    def in_parts(x: jax.Array, weights: jax.Array) -> jax.Array:
+        # The kernel's gradient reads the input and the output's gradient once for each tap: a few
+        # samples at a time, they are still in the cache.
+        size = _part(x)
+        if size is None:
+            return value(x, weights)
+        parts = x.reshape(-1, size, *x.shape[1:])
+        y = lax.map(jax.checkpoint(lambda part: value(part, weights)), parts)
+        return y.reshape(-1, *y.shape[2:])
+
+    return _bilinear(value, value, in_parts)(x, weights)
+
+
+def _part(x: jax.Array, total: int = 1 << 20, part: int = 1 << 18) -> int | None:
+    """Into parts of how many samples a batch of more than `total` bytes is best cut."""
+    batch = x.shape[0]
+    if not isinstance(batch, int) or x.size * x.dtype.itemsize <= total:
+        return None
+    most = max(1, part * batch // (x.size * x.dtype.itemsize))
+    size = max(n for n in range(1, most + 1) if batch % n == 0)
+    return size if size < batch else None
+
+
+def _merged(groups: int, depth: int) -> int:
+    """How many groups are computed as one, with zeros between them: up to 16 channels."""
+    return max(n for n in range(1, max(1, 16 // depth) + 1) if groups % n == 0)
+
+
+def _grouped(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+    """A convolution for each group of channels, or for a few small groups at once."""
+    groups = x.shape[-1] // kernel.shape[-2]
+    merged = _merged(groups, kernel.shape[-2])
+    kernels = jnp.split(kernel, groups, -1)
+    inputs = jnp.split(x, groups // merged, -1)
+    return lax.concatenate(
+        [
+            _applied(part, _diagonal(kernels[i * merged : (i + 1) * merged]), g)
+            for i, part in enumerate(inputs)
+        ],
+        x.ndim - 1,
+    )
+
+
+def _diagonal(kernels: Sequence[jax.Array]) -> jax.Array:
+    """The kernel of several groups as that of one, with zeros where they do not meet.
+
+    It is put together from padded pieces: jaxlib 0.10 crashes on the gradient of a product with an
+    identity matrix, which has seven axes (jax issue 39257).
+    """
+    before = [(0, 0)] * (kernels[0].ndim - 1)
+    filters, last = kernels[0].shape[-1], len(kernels) - 1
+    rows = [
+        pad(kernel, 0, [*before, (i * filters, (last - i) * filters)])
+        for i, kernel in enumerate(kernels)
+    ]
+    return lax.concatenate(rows, kernels[0].ndim - 2)
+
+
+def _products(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+    """Products of each channel, shifted, with a tap's weights for all filters, added up."""
+    weights = kernel.reshape(-1, *kernel.shape[-2:])
+    return jnp.asarray(
+        sum(
+            tap[..., c : c + 1] * weights[i, c]
+            for i, tap in enumerate(_slices(x, kernel.shape[:-2], g))
+            for c in range(x.shape[-1])
+        )
+    )
+
+
+def _patches(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+    """One matrix product with what each window sees."""
+    seen = jnp.concatenate(_slices(x, kernel.shape[:-2], g), -1)
+    rows = lax.reshape(seen, (math.prod(seen.shape[:-1]), seen.shape[-1]))
+    y = rows @ kernel.reshape(-1, kernel.shape[-1])
+    return lax.reshape(y, (*seen.shape[:-1], y.shape[-1]))
+
+
+def _patches_apart(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+    """As `_patches`, with the windows along the last axis: for few channels less is moved."""
+    *window, channels, filters = kernel.shape
+    planes = jnp.moveaxis(x, -1, 0)[..., None]
+    planes = planes.reshape(channels * x.shape[0], *x.shape[1:-1], 1)
+    taps = _slices(planes, window, g)
+    out = (x.shape[0], *taps[0].shape[1:-1])
+    seen = jnp.stack([tap.reshape(channels, -1) for tap in taps])
+    seen = seen.reshape(-1, seen.shape[-1])
+    y = lax.dot_general(seen, kernel.reshape(-1, filters), (((0,), (0,)), ((), ())))
+    return y.reshape(*out, filters)
+
+
+def _few(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+    """A convolution of up to four channels."""
+    *window, channels, filters = kernel.shape
+    seen = math.prod(window) * channels
+    apart = functools.partial(_patches_apart, g=g)
+    plain = functools.partial(_plain_last, g=g)
+    return _bilinear(
+        functools.partial(_products, g=g) if seen <= 32 else plain,
+        apart if max(g.strides) == 1 or channels == 1 else plain,
+        apart if seen <= 16 and filters >= 32 else plain,
+    )(x, kernel)
+
+
+def _volume(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+    """A convolution over three axes."""
+    patches = functools.partial(_patches, g=g)
+    plain = functools.partial(_plain_last, g=g)
+    channels, seen = x.shape[-1], math.prod(kernel.shape[:-1])
+    sizes = [n for n in x.shape if isinstance(n, int)]
+    if math.prod(sizes) // channels * seen * x.dtype.itemsize > _MOST_PATCHES:
+        return plain(x, kernel)
+    few = functools.partial(_products, g=g) if seen <= 32 else patches
+    strided = max(g.strides) > 1
+    return _bilinear(
+        few if channels <= 8 else plain,
+        patches,
+        patches if channels <= 8 or strided else plain,
+    )(x, kernel)

@@ -1,0 +1,315 @@
+"""Convolution and pooling on the CPU equal the plain JAX operations, in value and derivatives."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jax import export, lax
+
+from keraslike import ops
+from keraslike.layers import Conv2D, MaxPooling2D
+from keraslike.ops import cpu_conv, cpu_pool
+
+quick = functools.partial(
+    settings, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+
+
+def normal(shape: Any, seed: int, dtype: str = "float32") -> jax.Array:
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), dtype)
+
+
+def plain_conv(x, kernel, strides, padding, dilation, last=True):
+    n = x.ndim - 2
+    layout = (0, n + 1, *range(1, n + 1)) if last else tuple(range(n + 2))
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        strides,
+        padding,
+        rhs_dilation=dilation,
+        dimension_numbers=lax.ConvDimensionNumbers(layout, (n + 1, n, *range(n)), layout),
+        feature_group_count=x.shape[layout[1]] // kernel.shape[-2],
+    )
+
+
+def plain_pool(x, mean, size, strides, padding):
+    if not mean:
+        return lax.reduce_window(x, -jnp.inf, lax.max, size, strides, padding)
+    return lax.reduce_window(x, 0.0, lax.add, size, strides, padding)
+
+
+# Half precision is summed in float32 and rounded once, the plain operations may round on the way.
+BOUNDS = {"float32": 1e-5, "float16": 4e-3, "bfloat16": 3e-2}
+
+
+def same(given: Any, expected: Any, bound: float) -> None:
+    """Equal to a part of the largest value, as sums in another order are."""
+    assert given.shape == expected.shape and given.dtype == expected.dtype
+    a, b = (np.asarray(v, "float64") for v in (given, expected))
+    if b.size:
+        assert np.abs(a - b).max() <= bound * max(1.0, np.abs(b).max())
+
+
+def assert_equal(ours: Callable, plain: Callable, *arrays: jax.Array) -> None:
+    """Values and gradients, compiled as one."""
+    shape = jax.eval_shape(plain, *arrays)
+    cotangent = normal(shape.shape, 9, str(shape.dtype))
+    dtype = str(arrays[0].dtype)
+
+    def both(function: Callable) -> Any:
+        @jax.jit
+        def run(cotangent, *arrays):
+            value, pull = jax.vjp(function, *arrays)
+            return value, *pull(cotangent)
+
+        return run(cotangent, *arrays)
+
+    for a, b in zip(both(ours), both(plain)):
+        same(a, b, BOUNDS[dtype])
+
+
+@st.composite
+def convolutions(draw) -> tuple:
+    rank = draw(st.sampled_from([1, 2, 2, 2, 3]))
+    window = tuple(draw(st.integers(1, 3 if rank > 1 else 7)) for _ in range(rank))
+    if draw(st.integers(0, 3)) == 0:
+        window = (1,) * rank
+    strides = tuple(draw(st.integers(1, 3)) for _ in range(rank))
+    dilation = tuple(draw(st.integers(1, 2)) for _ in range(rank))
+    if draw(st.booleans()):
+        strides, dilation = (strides, (1,) * rank) if max(strides) > 1 else (strides, dilation)
+    size = tuple((k - 1) * d + 1 + draw(st.integers(0, 5)) for k, d in zip(window, dilation))
+    padding = draw(st.sampled_from(["VALID", "SAME", "explicit"]))
+    if padding == "explicit":
+        padding = tuple((draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in range(rank))
+    kind = draw(st.sampled_from(["full", "grouped", "depthwise"]))
+    groups = draw(st.sampled_from([2, 3, 4, 18])) if kind != "full" else 1
+    depth = draw(st.integers(1, 5)) if kind != "depthwise" else 1
+    filters = groups * draw(st.sampled_from([1, 2, 3] if groups > 1 else [1, 3, 8, 33]))
+    last = draw(st.booleans())
+    batch = draw(st.integers(1, 3))
+    shape = (batch, *size, groups * depth) if last else (batch, groups * depth, *size)
+    dtype = draw(st.sampled_from(["float32", "float32", "float16", "bfloat16"]))
+    return shape, (*window, depth, filters), strides, padding, dilation, last, dtype
+
+
+@given(convolutions())
+@quick(max_examples=30)
+def test_convolutions(case):
+    shape, kernel, *rest, dtype = case
+    assert_equal(
+        lambda x, k: cpu_conv.conv(x, k, *rest),
+        lambda x, k: plain_conv(x, k, *rest),
+        normal(shape, 0, dtype),
+        normal(kernel, 1, dtype),
+    )
+
+
+@st.composite
+def poolings(draw) -> tuple:
+    rank = draw(st.sampled_from([1, 2, 2, 2, 3]))
+    window = tuple(draw(st.integers(1, 4)) for _ in range(rank))
+    strides = tuple(draw(st.integers(1, 4)) for _ in range(rank))
+    if draw(st.booleans()):
+        strides = window
+    size = tuple(k + draw(st.integers(0, 6)) for k in window)
+    padding = draw(st.sampled_from(["VALID", "SAME", "explicit"]))
+    last = draw(st.booleans())
+
+    def whole(spatial: tuple, other: Any) -> tuple:
+        return (other, *spatial, other) if last else (other, other, *spatial)
+
+    if padding == "explicit":
+        spatial = tuple((draw(st.integers(0, k - 1)), draw(st.integers(0, k - 1))) for k in window)
+        padding = whole(spatial, (0, 0))
+    dtype = draw(st.sampled_from(["float32", "float32", "float16", "bfloat16"]))
+    return whole(size, 2), whole(window, 1), whole(strides, 1), padding, dtype, draw(st.booleans())
+
+
+@given(poolings())
+@quick(max_examples=30)
+def test_poolings(case):
+    shape, *rest, dtype, mean = case
+    pool = cpu_pool.sum_pool if mean else cpu_pool.max_pool
+    x = jnp.round(normal(shape, 0, dtype))  # rounded, for equal values in a window
+    assert_equal(lambda x: pool(x, *rest), lambda x: plain_pool(x, mean, *rest), x)
+
+
+# One of each form: (input, kernel, strides).
+FORMS = {
+    "few": ((2, 6, 6, 1), (3, 3, 1, 32), 1),
+    "few, strided": ((2, 7, 7, 3), (3, 3, 3, 4), 2),
+    "pointwise": ((2, 5, 5, 6), (1, 1, 6, 3), 1),
+    "pointwise, strided": ((2, 5, 5, 6), (1, 1, 6, 3), 2),
+    "volume": ((1, 4, 4, 4, 2), (2, 2, 2, 2, 3), 1),
+    "volume, strided": ((1, 5, 5, 5, 9), (2, 2, 2, 9, 3), 2),
+    "depthwise": ((2, 6, 6, 4), (3, 3, 1, 8), 1),
+    "grouped": ((2, 6, 6, 12), (3, 3, 2, 6), 1),
+}
+
+
+def pair(name: str) -> tuple[Callable, Callable, jax.Array, jax.Array]:
+    shape, kernel, s = FORMS[name]
+    n = len(shape) - 2
+    rest = ((s,) * n, "SAME", (1,) * n)
+    return (
+        lambda x, k: cpu_conv.conv(x, k, *rest),
+        lambda x, k: plain_conv(x, k, *rest),
+        normal(shape, 0),
+        normal(kernel, 1),
+    )
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_further_derivatives_and_vmap(name):
+    ours, plain, x, k = pair(name)
+    assert cpu_conv._form(x.shape[-1], k.shape) is not None  # else there is nothing to test
+    dx, dk = normal(x.shape, 3), normal(k.shape, 4)
+    xs, ks = normal((3, *x.shape), 5), normal((3, *k.shape), 6)
+
+    def loss(f: Callable) -> Callable:
+        return lambda x, k: jnp.sum(jnp.tanh(f(x, k)))
+
+    def results(f: Callable) -> Any:
+        directional = lambda x, k: jnp.vdot(jax.grad(loss(f))(x, k), dx)  # noqa: E731
+        return (
+            jax.jvp(f, (x, k), (dx, dk)),
+            jax.grad(directional, (0, 1))(x, k),  # reverse over reverse
+            jax.jvp(jax.grad(loss(f), 1), (x, k), (dx, dk)),  # forward over reverse
+            jax.vmap(f)(xs, ks),
+            jax.vmap(f, (None, 0), 1)(x, ks),
+            jax.vmap(jax.grad(loss(f), (0, 1)), (0, None))(xs, k),
+        )
+
+    for a, b in zip(*map(jax.tree.leaves, (jax.jit(results, static_argnums=0)(f)
+                                           for f in (ours, plain)))):  # fmt: skip
+        same(a, b, 2e-5)
+
+
+@pytest.mark.parametrize("mean", [False, True])
+@pytest.mark.parametrize(
+    "size, strides, padding", [(3, 2, "SAME"), (3, 1, "SAME"), (3, 3, "VALID")]
+)
+def test_further_derivatives_of_pooling(mean, size, strides, padding):
+    x, dx = normal((2, 7, 7, 3), 0), normal((2, 7, 7, 3), 1)
+    rest = ((1, size, size, 1), (1, strides, strides, 1), padding)
+    pool = cpu_pool.sum_pool if mean else cpu_pool.max_pool
+
+    def results(f: Callable) -> Any:
+        def loss(x):
+            return jnp.sum(jnp.tanh(f(x)) ** 2)
+
+        return (
+            jax.grad(lambda x: jnp.vdot(jax.grad(loss)(x), dx))(x),
+            jax.vmap(jax.grad(loss))(jnp.stack([x, dx])),
+        )
+
+    ours, plain = (
+        results(lambda x, f=f: f(x))
+        for f in (lambda x: pool(x, *rest), lambda x: plain_pool(x, mean, *rest))
+    )
+    for a, b in zip(ours, plain):
+        same(a, b, 1e-5)
+    # Forward mode agrees with reverse mode.
+    tangent = jax.jvp(lambda x: pool(x, *rest), (x,), (dx,))[1]
+    weights = normal(tangent.shape, 2)
+    (back,) = jax.vjp(lambda x: pool(x, *rest), x)[1](weights)
+    np.testing.assert_allclose(jnp.vdot(tangent, weights), jnp.vdot(dx, back), rtol=1e-4)
+
+
+def test_the_first_of_equal_values_gets_the_gradient():
+    def total(x: jax.Array, size: int, strides: int) -> jax.Array:
+        return jnp.sum(ops.max_pool(x, size, strides))
+
+    for size, strides in ((2, 2), (3, 1)):
+        slope = jax.grad(total)(jnp.ones((1, 4, 4, 1)), size, strides)[0, :, :, 0]
+        expected = np.zeros((4, 4))
+        for i in range(0, 5 - size, strides):
+            for j in range(0, 5 - size, strides):
+                expected[i, j] += 1
+        np.testing.assert_array_equal(slope, expected)
+
+
+def test_nan_and_infinities_pass_through_max_pooling():
+    x = jnp.asarray([[1.0, jnp.nan, 2.0, 3.0, -jnp.inf, -jnp.inf, jnp.inf, 0.0]]).T[None]
+    out = ops.max_pool(x, 2)
+    np.testing.assert_array_equal(out[0, :, 0], [jnp.nan, 3.0, -jnp.inf, jnp.inf])
+
+
+def test_large_batches_are_taken_in_parts():
+    # More than a megabyte: the kernel's gradient goes over the batch a few samples at a time.
+    x, k = normal((33, 32, 32, 16), 0), normal((3, 3, 1, 16), 1)
+    assert cpu_conv._part(x) == 3
+    rest = ((1, 1), "SAME", (1, 1))
+    assert_equal(
+        lambda x, k: cpu_conv.conv(x, k, *rest), lambda x, k: plain_conv(x, k, *rest), x, k
+    )
+
+
+def test_other_platforms_get_the_plain_operations():
+    def model(x, k):
+        return ops.max_pool(ops.depthwise_conv(x, k, padding="same"), 2)
+
+    gradient = jax.jit(jax.grad(lambda x, k: jnp.sum(model(x, k)), (0, 1)))
+    args = (
+        jax.ShapeDtypeStruct((2, 8, 8, 4), "float32"),
+        jax.ShapeDtypeStruct((3, 3, 4, 1), "float32"),
+    )
+    modules = {
+        name: export.export(gradient, platforms=[name])(*args).mlir_module()
+        for name in ("cpu", "cuda", "tpu")
+    }
+    assert "convolution" not in modules["cpu"] and "select_and_scatter" not in modules["cpu"]
+    for name in ("cuda", "tpu"):
+        assert "stablehlo.convolution" in modules[name]
+        assert "select_and_scatter" in modules[name]
+    # One program for both: each finds its own.
+    both = export.export(gradient, platforms=["cpu", "cuda"])(*args)
+    arrays = normal(args[0].shape, 0), normal(args[1].shape, 1)
+    for a, b in zip(both.call(*arrays), gradient(*arrays)):
+        same(a, b, 1e-6)
+
+
+def test_export_with_an_unknown_batch():
+    batch, height = export.symbolic_shape("b, h")
+    k = normal((3, 3, 4, 1), 1)
+
+    def model(x):
+        return ops.average_pool(ops.max_pool(ops.depthwise_conv(x, k), 2), 2)
+
+    for shape in ((batch, 12, 12, 4), (batch, height, 12, 4)):
+        program = export.export(jax.jit(model))(jax.ShapeDtypeStruct(shape, "float32"))
+        x = normal((5, 12, 12, 4), 0)
+        same(program.call(x), model(x), 1e-6)
+
+
+def test_layers_under_jit_grad_and_checkpoint():
+    x = normal((4, 10, 10, 1), 0)
+    layers = [Conv2D(8, 3), Conv2D(8, 3, groups=4), MaxPooling2D(2), Conv2D(2, 1)]
+
+    def loss(layers, x):
+        for layer in layers:
+            x = layer(x)
+        return jnp.mean(x**2)
+
+    eager = loss(layers, x)
+    np.testing.assert_allclose(jax.jit(loss)(layers, x), eager, rtol=1e-5)
+    plain, remat = jax.grad(loss)(layers, x), jax.grad(jax.checkpoint(loss))(layers, x)
+    for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(remat)):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_integers_and_empty_batches_stay_plain():
+    x = jnp.arange(16).reshape(1, 4, 4, 1)
+    assert ops.max_pool(x, 2).ravel().tolist() == [5, 7, 13, 15]
+    assert ops.conv(jnp.ones((0, 4, 4, 2)), jnp.ones((3, 3, 1, 2))).shape == (0, 2, 2, 2)
+    assert ops.max_pool(jnp.ones((0, 4, 4, 2)), 2).shape == (0, 2, 2, 2)
