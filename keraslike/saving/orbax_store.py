@@ -22,6 +22,8 @@ import functools
 import json
 import math
 import os
+import shutil
+import time
 import weakref
 import zlib
 from collections.abc import Iterator
@@ -38,6 +40,7 @@ from keraslike.saving import keras_archive, weights_h5
 
 _STATE, _MODEL, _TRAINING = "state", "model", "training"
 _FORMAT = 1
+_UNFINISHED = ".orbax-checkpoint-tmp"  # how orbax marks the folder of a save under way
 
 # The open writer of each directory, so that nobody reads or writes beside a save under way.
 _writers: weakref.WeakValueDictionary[str, Checkpoints] = weakref.WeakValueDictionary()
@@ -76,6 +79,7 @@ class Checkpoints:
     def _manager(self) -> Any:
         if self._opened is None:
             settle(self.directory)
+            _clear_unfinished(self.directory)
             _writers[self.directory] = self
             import orbax.checkpoint as ocp
 
@@ -186,6 +190,25 @@ def settle(directory: str) -> None:
     writer = _writers.get(os.path.abspath(directory))
     if writer is not None:
         writer.close()
+
+
+def _clear_unfinished(directory: str) -> None:
+    """Removes what saves that failed have left.
+
+    orbax does so too, but gives up where a file vanishes meanwhile: of a save that has just failed
+    a thread may still be writing.
+    """
+    if jax.process_index() or not os.path.isdir(directory):
+        return
+    for name in os.listdir(directory):
+        if not name.endswith(_UNFINISHED):
+            continue
+        path = os.path.join(directory, name)
+        for _ in range(50):
+            shutil.rmtree(path, ignore_errors=True)
+            if not os.path.lexists(path):
+                break
+            time.sleep(0.02)
 
 
 def _tree(model: Any, weights_only: bool) -> tuple[dict[str, Any], list[Any]]:
