@@ -14,14 +14,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 from keraslike.core import context, lowering
 from keraslike.core.boxed import unbox
-from keraslike.tf.function import _unflatten, wrap_values
+from keraslike.tf.function import _unflatten, live_variables, wrap_values
 from keraslike.tf.ops import concat, expand_dims
 from keraslike.tf.structure import Structure
-from keraslike.tf.tensor import Tensor, _as_operand, convert_to_tensor, precision, run, static
+from keraslike.tf.tensor import Tensor, _as_operand, convert_to_tensor, precision, raw, run, static
 from keraslike.tf.tensor_array import TensorArray, settled
 
 
@@ -29,7 +28,7 @@ class _Traced:
     """A function of arrays, traced: what it takes from outside are its `consts`."""
 
     def __init__(self, fn: Callable, *examples: Any):
-        variables = _traced_variables()
+        variables = [v for v in live_variables(traced=True) if lowering.is_held(v)]
         self.changed: list[Any] = []
 
         def pure(*values: Any) -> list[Any]:
@@ -52,18 +51,6 @@ class _Traced:
         return jax.core.eval_jaxpr(self.closed.jaxpr, consts, *values)
 
 
-def _traced_variables() -> list[Any]:
-    import gc
-
-    return [
-        o
-        for o in gc.get_objects()
-        if isinstance(o, nnx.Variable)
-        and isinstance(getattr(o, "_raw_value", None), jax.core.Tracer)
-        and lowering.is_held(o)
-    ]
-
-
 def _sources(values: Sequence[Any]) -> list[Any]:
     """The tensors and variables, as tapes know them, that hold these arrays."""
     known: dict[int, Any] = {}
@@ -72,13 +59,12 @@ def _sources(values: Sequence[Any]) -> list[Any]:
             *getattr(tape, "_watched", {}).values(),
             *getattr(tape, "_recorded", {}).values(),
         ):
-            known[id(x._value if isinstance(x, Tensor) else x._raw_value)] = x
+            known[id(raw(x))] = x
     return [known.get(id(v), v) for v in values]
 
 
 def _concrete(x: Any) -> bool:
-    value = x._value if isinstance(x, Tensor) else x._raw_value
-    return not isinstance(value, jax.core.Tracer)
+    return not isinstance(raw(x), jax.core.Tracer)
 
 
 def cond(

@@ -8,13 +8,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from keraslike.core import context, lowering, symbolic
 from keraslike.core.boxed import unbox
 from keraslike.tf import recording
-from keraslike.tf.recording import leaves_of
+from keraslike.tf.recording import leaves_of, zero
 from keraslike.tf.tape import _trains
 from keraslike.tf.tensor import Tensor, _as_operand, _is_inexact, run, wrap
 
@@ -132,9 +131,7 @@ def _with_variables(grad_fn: Callable, seeds: list[Any], variables: list[Any]) -
 
 
 def _cotangent(gradient: Any, value: Any) -> Any:
-    if not _is_inexact(value):
-        return np.zeros(value.shape, jax.dtypes.float0)
-    if gradient is None:
-        return jnp.zeros(value.shape, value.dtype)
+    if gradient is None or not _is_inexact(value):
+        return zero(value)
     array = gradient._value if isinstance(gradient, Tensor) else jnp.asarray(gradient)
     return jnp.broadcast_to(array, value.shape).astype(value.dtype)

@@ -126,7 +126,7 @@ class ConcreteFunction:
                 return
 
     def _trace_with(self, function: Callable, variables: list[Any]) -> None:
-        specs = [TensorSpec(self.leaves[i].shape, self.leaves[i].dtype) for i in self.tensors]
+        specs = self.structured_input_signature
         wide = any(s.dtype.size >= 8 and s.dtype is not dtypes.string for s in specs)
         wide = wide or bool(jax.config.read("jax_enable_x64"))
         changed: list[int] = []
@@ -227,14 +227,15 @@ def _struct(spec: TensorSpec, number: int) -> jax.ShapeDtypeStruct:
 _scope = export.SymbolicScope()
 
 
-def live_variables() -> list[Any]:
-    """Every variable that is alive and holds a value."""
-    found = [
+def live_variables(traced: bool = False) -> list[Any]:
+    """Every variable that is alive and holds a value; with `traced`, a tracer instead."""
+    return [
         o
         for o in gc.get_objects()
-        if isinstance(o, nnx.Variable) and isinstance(getattr(o, "_raw_value", None), jax.Array)
+        if isinstance(o, nnx.Variable)
+        and isinstance(getattr(o, "_raw_value", None), jax.Array)
+        and isinstance(o._raw_value, jax.core.Tracer) == traced
     ]
-    return [v for v in found if not isinstance(v._raw_value, jax.core.Tracer)]
 
 
 class Function:

@@ -29,6 +29,7 @@ from keraslike.tf.tensor import (
     mismatch,
     operands,
     operation,
+    raw,
     run,
     static,
 )
@@ -478,7 +479,7 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
 
 
 def _concrete(name: str, tensor: Any) -> np.ndarray:
-    value = tensor._value if isinstance(tensor, Tensor) else tensor._raw_value
+    value = raw(tensor)
     if isinstance(value, jax.core.Tracer):
         raise TypeError(
             f"tf.{name} gives as many elements as the values say, which is not known while a "

@@ -17,7 +17,7 @@ from keraslike.core.boxed import Boxed, is_recorded, unbox
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.variable import trace_state_clean
 from keraslike.layers.layer import Layer
-from keraslike.tf.tensor import Tensor, _is_inexact, _value, precision, run, wrap
+from keraslike.tf.tensor import Tensor, _is_inexact, _value, precision, raw, run, wrap
 
 
 @dataclasses.dataclass(eq=False, slots=True)
@@ -57,10 +57,6 @@ def rebuilt(tree: Any, leaves: Iterator[Any]) -> Any:
     return next(leaves)
 
 
-def raw(x: Any) -> Any:
-    return x._value if isinstance(x, Tensor) else x._raw_value
-
-
 # -- operations on arrays -----------------------------------------------------------------------
 
 
@@ -94,13 +90,16 @@ def run_recorded(
     rest: tuple,
     kwargs: dict[str, Any],
     lasting: bool,
+    within: Sequence[Any] = (),
 ) -> Any:
+    """Runs an operation and keeps its pullback; `within` are the arrays that `fn` itself holds."""
+    taken = [*within, *values]
     chosen = [v for v, f in zip(values, followed) if f]
     others = [v for v, f in zip(values, followed) if not f]
     pairs = tuple(kwargs.items())
     again = _merged(fn, followed, others, rest, pairs)
     compiled = lasting and trace_state_clean() and not _has_tracer(values)
-    with precision(values):
+    with precision(taken):
         if compiled:
             try:
                 program = _vjp_program(fn, followed, rest, pairs)
@@ -113,7 +112,7 @@ def run_recorded(
             out, pullback = jax.vjp(again, *chosen)
     wrapped = wrap(out)
     inputs = [t for t, f in zip(tensors, followed) if f]
-    keep(inputs, chosen, wrapped, jax.tree.structure(out), pullback, again, list(values))
+    keep(inputs, chosen, wrapped, jax.tree.structure(out), pullback, again, taken)
     return wrapped
 
 
@@ -146,7 +145,7 @@ def pull(node: Node, given: list[Tensor | None]) -> list[Tensor]:
     """The cotangents of a node's inputs, themselves recorded where a tape records now."""
     with precision([*(o._value for o in node.outputs), *node.taken]):
         cotangents = [
-            Tensor(_zero(o._value)) if g is None else g for o, g in zip(node.outputs, given)
+            Tensor(zero(o._value)) if g is None else g for o, g in zip(node.outputs, given)
         ]
         tapes = context.state.tapes
         if not tapes or not any(is_recorded(x) for x in (*node.inputs, *cotangents)):
@@ -163,18 +162,10 @@ def pull(node: Node, given: list[Tensor | None]) -> list[Tensor]:
     tensors = [*node.inputs, *(cotangents[i] for i in places)]
     values = [*node.values, *(cotangents[i]._value for i in places)]
     followed = tuple(is_recorded(x) for x in tensors)
-    chosen = [v for v, f in zip(values, followed) if f]
-    again = _merged(backward, followed, [v for v, f in zip(values, followed) if not f], (), ())
-    taken = [*node.taken, *values]
-    with precision(taken):
-        out, pullback = jax.vjp(again, *chosen)
-    wrapped = wrap(out)
-    inputs = [t for t, f in zip(tensors, followed) if f]
-    keep(inputs, chosen, wrapped, jax.tree.structure(out), pullback, again, taken)
-    return wrapped
+    return run_recorded(backward, tensors, values, followed, (), {}, False, node.taken)
 
 
-def _zero(value: Any) -> Any:
+def zero(value: Any) -> Any:
     if _is_inexact(value):
         return np.zeros(value.shape, value.dtype)
     return np.zeros(value.shape, jax.dtypes.float0)

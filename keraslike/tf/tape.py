@@ -20,12 +20,13 @@ from flax import nnx
 from keraslike.core import context
 from keraslike.core.boxed import Refusal
 from keraslike.tf import recording
-from keraslike.tf.recording import Node, leaves_of, pull, raw, rebuilt
+from keraslike.tf.recording import Node, leaves_of, pull, rebuilt
 from keraslike.tf.tensor import (
     Tensor,
     _is_inexact,
     convert_to_tensor,
     precision,
+    raw,
     run,
 )
 

@@ -490,11 +490,13 @@ def run(
         followed = tuple([_is_inexact(v) and is_recorded(t) for t, v in zip(tensors, values)])
         if any(followed):
             return tapes[-1]._run(fn, tensors, values, followed, rest, kwargs, lasting)
-    for value in values:
-        if value.dtype.itemsize >= 8 and value.dtype.kind != "O":
-            with WIDE(True):
-                return wrap(fn(*values, *rest, **kwargs))
-    return wrap(fn(*values, *rest, **kwargs))
+    with precision(values):
+        return wrap(fn(*values, *rest, **kwargs))
+
+
+def raw(x: Any) -> Any:
+    """The array in a tensor or a variable, as it is kept."""
+    return x._value if isinstance(x, Tensor) else x._raw_value
 
 
 def _parts(key: Any) -> tuple[Any, ...]:

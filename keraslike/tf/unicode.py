@@ -147,9 +147,11 @@ def unicode_decode_with_offsets(
     codec = _codec(input_encoding)
     _check_errors(errors)
 
+    rest = (codec, errors, replacement_char, replace_control_characters)
+    decoded = functools.cache(lambda text: _decoded(text, *rest))  # once for both columns
+
     def column(i: int) -> Callable[[bytes], list[int]]:
-        rest = (codec, errors, replacement_char, replace_control_characters)
-        return lambda text: [found[i] for found in _decoded(text, *rest)]
+        return lambda text: [found[i] for found in decoded(text)]
 
     return to_rows(input, column(0), np.int32), to_rows(input, column(1), np.int64)
 

@@ -164,7 +164,7 @@ class Variable(core.Variable):
         self, value: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
     ):
         """Replaces the value by one of the same shape and dtype."""
-        return self._put(_operand(value, self.dtype))
+        return self._put(_as_operand(value, self.dtype))
 
     def _put(self, tensor: Any) -> _Unread:
         value = tensor._value if isinstance(tensor, Tensor) else tensor._raw_value
@@ -186,13 +186,13 @@ class Variable(core.Variable):
         self, delta: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
     ):
         """Adds to the value."""
-        return self._put(_now(self) + _operand(delta, self.dtype))
+        return self._put(_now(self) + _as_operand(delta, self.dtype))
 
     def assign_sub(
         self, delta: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
     ):
         """Subtracts from the value."""
-        return self._put(_now(self) - _operand(delta, self.dtype))
+        return self._put(_now(self) - _as_operand(delta, self.dtype))
 
     def scatter_nd_update(self, indices: Any, updates: Any, name: Any = None) -> _Unread:
         """Puts `updates[i]` at the place that `indices[i]` names."""
@@ -279,10 +279,6 @@ def _shown(name: str, value: Any) -> str:
     dtype = dtypes.as_dtype(value.dtype).name
     shape = TensorShape(value.shape)
     return f"<tf.Variable '{name}' shape={shape} dtype={dtype}, {shown_value(value)}>"
-
-
-def _operand(value: Any, dtype: Any) -> Any:
-    return _as_operand(value, dtype)
 
 
 def _now(variable: Variable) -> Tensor:

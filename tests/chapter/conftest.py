@@ -6,7 +6,6 @@ from typing import NamedTuple
 import jax
 import numpy as np
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
 import keraslike as keras
 
@@ -14,25 +13,14 @@ X = np.random.default_rng(0).normal(size=(48, 8)).astype("float32")
 Y = (X[:, 0] - 2 * X[:, 1] + 0.1).astype("float32")
 BATCH, EPOCHS = 16, 4
 
-_CACHE = {
-    "jax_compilation_cache_dir": None,
-    "jax_persistent_cache_min_compile_time_secs": 0,
-    "jax_persistent_cache_min_entry_size_bytes": -1,
-}
-
 
 @pytest.fixture(scope="package", autouse=True)
 def _compile_once(tmp_path_factory):
     """A model and its copies are one program to XLA: most of the time here would go to compiling
     it again."""
-    before = {name: getattr(jax.config, name) for name in _CACHE}
-    for name, value in _CACHE.items():
-        jax.config.update(name, str(tmp_path_factory.mktemp("xla")) if value is None else value)
-    compilation_cache.reset_cache()
+    keras.config.set_compilation_cache(tmp_path_factory.mktemp("xla"))
     yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
+    keras.config.set_compilation_cache(None)
 
 
 @pytest.fixture
