@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike import random
-from keraslike.core import dtypes, registry
+from keraslike.core import dtypes, host, registry
 from keraslike.core.configured import Configured
 from keraslike.core.rng import SeedGenerator, make_seed
 from keraslike.ops.wrap import array
@@ -43,7 +43,7 @@ class Zeros(Initializer):
     """
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
-        return jnp.zeros(tuple(shape), dtypes.standardize_dtype(dtype))
+        return host.full(tuple(shape), 0, dtypes.standardize_dtype(dtype))
 
 
 class Ones(Initializer):
@@ -54,7 +54,7 @@ class Ones(Initializer):
     """
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
-        return jnp.ones(tuple(shape), dtypes.standardize_dtype(dtype))
+        return host.full(tuple(shape), 1, dtypes.standardize_dtype(dtype))
 
 
 class Constant(Initializer):
@@ -328,7 +328,8 @@ class Orthogonal(RandomInitializer):
             raise ValueError(f"Orthogonal needs at least two sizes. Received: shape={tuple(shape)}")
         rows, columns = math.prod(shape[:-1]), shape[-1]
         tall = (max(rows, columns), min(rows, columns))
-        q, r = jnp.linalg.qr(random.normal(tall, dtype=dtype, seed=self._drawn))
+        drawn = random.normal(tall, dtype=dtype, seed=self._drawn)
+        q, r = (jnp if isinstance(drawn, jax.core.Tracer) else np).linalg.qr(drawn)
         q = q * jnp.sign(jnp.diag(r))  # makes all orthogonal matrices equally likely
         return self.gain * (q if rows >= columns else q.T).reshape(shape)
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from keraslike.core import dtypes, registry
+from keraslike.core import dtypes, host, registry
 from keraslike.core.rng import SeedGenerator, draw_key
 from keraslike.core.symbolic import op
+from keraslike.ops import cpu_random
 from keraslike.ops.wrap import array
 
 Seed = int | SeedGenerator | jax.Array | None
@@ -48,7 +50,10 @@ def normal(
     (2, 3)
     """
     dtype = _float(dtype, "normal")
-    return jax.random.normal(_key(seed), tuple(shape), dtype) * stddev + mean
+    key, shape = _key(seed), tuple(shape)
+    if host.draws(key, shape, dtype, mean, stddev):
+        return host.array(host.normal(key, shape) * np.float32(stddev) + np.float32(mean))
+    return jax.random.normal(key, shape, dtype) * stddev + mean
 
 
 def truncated_normal(
@@ -64,8 +69,11 @@ def truncated_normal(
     True
     """
     dtype = _float(dtype, "truncated_normal")
-    sample = jax.random.truncated_normal(_key(seed), -2.0, 2.0, tuple(shape), dtype)
-    return sample * stddev + mean
+    key, shape = _key(seed), tuple(shape)
+    if host.draws(key, shape, dtype, mean, stddev):
+        sample = host.truncated_normal(key, shape, 2.0)
+        return host.array(sample * np.float32(stddev) + np.float32(mean))
+    return jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype) * stddev + mean
 
 
 def uniform(
@@ -81,7 +89,10 @@ def uniform(
     (2, 3)
     """
     dtype = _float(dtype, "uniform")
-    return jax.random.uniform(_key(seed), tuple(shape), dtype, minval, maxval)
+    key, shape = _key(seed), tuple(shape)
+    if host.draws(key, shape, dtype, minval, maxval):
+        return host.array(host.uniform(key, shape, minval, maxval))
+    return jax.random.uniform(key, shape, dtype, minval, maxval)
 
 
 def randint(
@@ -148,7 +159,7 @@ def dropout(
     shape = inputs.shape
     if noise_shape is not None:
         shape = tuple(n if s is None else s for n, s in zip(inputs.shape, noise_shape, strict=True))
-    keep = jax.random.bernoulli(_key(seed), 1.0 - rate, shape)
+    keep = cpu_random.bernoulli(_key(seed), 1.0 - rate, shape)
     return jnp.where(keep, inputs / (1.0 - rate), jnp.zeros((), inputs.dtype))
 
 

@@ -1,11 +1,45 @@
-"""The compilation cache: programs that were compiled once, kept on the disk."""
+"""How programs are compiled: options for XLA, and the cache that keeps programs on the disk."""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import jax
+import jaxlib.version
 from jax.experimental.compilation_cache import compilation_cache
+
+# jaxlib 0.10 hands convolutions on the CPU to a library that computes their gradients at half the
+# speed of XLA's own code. By default it hands it products and sums, too, and there the library is
+# the faster one. Of jaxlib 0.11 and 0.12 the default is the better choice.
+_WITHOUT_CONVOLUTIONS = {
+    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,"
+    "LIBRARY_FUSION_TYPE_REDUCE"
+}
+
+
+# Orders operations for use of memory rather than for many threads: so less is copied, and in a loop
+# over steps that take microseconds no thread has time to help.
+_IN_ORDER = {"xla_cpu_enable_concurrency_optimized_scheduler": False}
+
+
+def compiler_options(in_loop: bool = False) -> dict[str, Any] | None:
+    """What `jax.jit(compiler_options=...)` should be given on the default backend.
+
+    Only the outermost `jit` counts.
+
+    Args:
+        in_loop: whether the program is a loop over short steps.
+
+    >>> jax.jit(lambda x: x + 1, compiler_options=compiler_options())(1.0).tolist()
+    2.0
+    """
+    if jax.default_backend() != "cpu":
+        return None
+    options: dict[str, Any] = dict(_IN_ORDER) if in_loop else {}
+    if jaxlib.version.__version_info__[:2] == (0, 10):
+        options.update(_WITHOUT_CONVOLUTIONS)
+    return options or None
 
 
 def set_compilation_cache(directory: str | os.PathLike | None) -> None:

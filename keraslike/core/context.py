@@ -8,6 +8,8 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+from flax.nnx import tracers
+
 
 class _State(threading.local):
     def __init__(self):
@@ -22,6 +24,14 @@ class _State(threading.local):
 
 
 state = _State()
+
+# Where variables may be changed unless a lowered function holds them: outside of any trace.
+OUTSIDE = tracers.TraceState()
+
+
+def trace_state_clean() -> bool:
+    """Whether nothing is being traced."""
+    return OUTSIDE.is_valid()
 
 
 @contextlib.contextmanager

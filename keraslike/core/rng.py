@@ -6,9 +6,9 @@ import random
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from keraslike.core import host
 from keraslike.core.base import Object, auto_name
 from keraslike.core.variable import RandomState
 
@@ -33,7 +33,7 @@ class SeedGenerator(Object):
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
             raise ValueError(f"seed must be an integer. Received: seed={seed!r}")
         self.seed = int(seed)
-        value = jnp.asarray([self.seed & 0xFFFFFFFF, 0], dtype="uint32")
+        value = host.array([self.seed & 0xFFFFFFFF, 0], "uint32")
         self.state = RandomState(value, trainable=False, name="seed_generator_state")
 
     @property
@@ -43,7 +43,7 @@ class SeedGenerator(Object):
     def next(self) -> jax.Array:
         """The next key (a raw uint32 pair, which every `jax.random` function takes)."""
         key = self.state.value
-        self.state.assign(key + jnp.asarray([0, 1], dtype="uint32"))
+        self.state.assign(key + np.array([0, 1], "uint32"))
         return key
 
 
@@ -77,7 +77,7 @@ def set_random_seed(seed: int) -> None:
     np.random.seed(seed % 2**32)
     _python_random.seed(int(seed))
     stream.seed = int(seed)
-    stream.state.assign(jnp.asarray([int(seed) & 0xFFFFFFFF, 0], dtype="uint32"))
+    stream.state.assign(host.array([int(seed) & 0xFFFFFFFF, 0], "uint32"))
 
 
 def get_state() -> dict[str, Any]:
@@ -104,7 +104,7 @@ def set_state(state: dict[str, Any]) -> None:
     _python_random.setstate((version, tuple(words), gauss))
     stream = global_stream()
     stream.seed = seed
-    stream.state.assign(jnp.asarray(pair, dtype="uint32"))
+    stream.state.assign(host.array(pair, "uint32"))
 
 
 def draw_key(seed: int | SeedGenerator | None) -> jax.Array:
@@ -113,4 +113,4 @@ def draw_key(seed: int | SeedGenerator | None) -> jax.Array:
         return global_stream().next()
     if isinstance(seed, SeedGenerator):
         return seed.next()
-    return jnp.asarray([int(seed) & 0xFFFFFFFF, 0], dtype="uint32")
+    return host.array([int(seed) & 0xFFFFFFFF, 0], "uint32")

@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from flax.nnx import tracers
 
-from keraslike.core import context, dtypes
+from keraslike.core import context, dtypes, host
 from keraslike.core.boxed import Refusal, is_recorded, refuse_recorded, taker
+from keraslike.core.context import OUTSIDE
 from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
 
@@ -42,15 +42,6 @@ class _Info:
 
     def __hash__(self) -> int:
         return hash(self._key())
-
-
-# Where variables may be changed unless a lowered function holds them: outside of any trace.
-_OUTSIDE = tracers.TraceState()
-
-
-def trace_state_clean() -> bool:
-    """Whether nothing is being traced."""
-    return _OUTSIDE.is_valid()
 
 
 # Kinds of numbers from the narrowest to the widest; a cast downwards loses values.
@@ -149,7 +140,7 @@ class Variable(_Leaf):
                 constraint=constraint,
             )
             super().__init__(value, info=info)
-        object.__setattr__(self, "_trace_state", _OUTSIDE)
+        object.__setattr__(self, "_trace_state", OUTSIDE)
 
     # -- what it is ---------------------------------------------------------------------------
 
@@ -302,7 +293,7 @@ class Variable(_Leaf):
     def __setstate__(self, state: dict[str, Any]) -> None:
         object.__setattr__(self, "_raw_value", state["value"])
         object.__setattr__(self, "_var_metadata", state["metadata"])
-        object.__setattr__(self, "_trace_state", _OUTSIDE)
+        object.__setattr__(self, "_trace_state", OUTSIDE)
 
     def __reduce__(self):
         return _blank, (type(self),), self.__getstate__()
@@ -400,10 +391,14 @@ def _initial_value(initializer: Any, shape: Any, dtype: Any) -> jax.Array:
                 f"where {tuple(shape)} was asked for."
             )
         return value.astype(dtype)
-    value = jnp.asarray(_array(initializer), dtype=None if dtype is None else jnp.dtype(dtype))
+    value = _array(initializer)
+    if not isinstance(value, jax.Array):
+        value = jnp.asarray(value) if hasattr(value, "__jax_array__") else np.asarray(value)
+    if dtype is not None:
+        value = value.astype(jnp.dtype(dtype))
     if dtype is None and not hasattr(initializer, "dtype") and dtypes.is_float(value.dtype):
         value = value.astype(dtypes.floatx())
     if shape is not None and value.shape != tuple(shape):
         raise ValueError(f"The initial value has shape {value.shape}; shape={tuple(shape)}.")
-    # An array of the user's may be donated elsewhere: state owns its buffer.
-    return jnp.array(value, copy=True)
+    # An array of the user's may change or be donated elsewhere: state has its own.
+    return host.copied([value])[0] if isinstance(value, jax.Array) else host.array(value)

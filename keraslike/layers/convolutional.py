@@ -21,11 +21,83 @@ from keraslike.layers.layer import InputSpec, Layer
 from keraslike.ops import nn
 
 
-class _Conv(Layer):
-    """A convolution over `rank` spatial axes; subclasses name the rank and nothing else."""
+class Convolutional(Layer):
+    """What all convolutions have in common: a window, where the channels are, and what comes after.
+
+    Args:
+        paddings: the names of the ways to treat edges that there are.
+    """
 
     rank: int
+    bias: Any
     _saves_activity_regularizer = True
+
+    def __init__(
+        self,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int],
+        padding: str,
+        data_format: str | None,
+        dilation_rate: int | Sequence[int],
+        activation: str | Callable | None,
+        use_bias: bool,
+        bias_initializer: Any,
+        bias_regularizer: Any,
+        bias_constraint: Any,
+        activity_regularizer: Any,
+        paddings: Sequence[str] = ("valid", "same"),
+        **kwargs: Any,
+    ):
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.kernel_size = sizes(self.rank, kernel_size=kernel_size)
+        self.strides = sizes(self.rank, strides=strides)
+        self.padding = one_of(paddings, padding=padding)
+        self.data_format = standardize_data_format(data_format)
+        self.dilation_rate = sizes(self.rank, dilation_rate=dilation_rate)
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.bias_constraint = constraints.get(bias_constraint)
+        self.input_spec = InputSpec(min_ndim=self.rank + 2, max_ndim=self.rank + 2)
+
+    def _strides_or_dilation(self) -> None:
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                "A convolution has strides or a dilation_rate above 1, not both. "
+                f"Received: strides={self.strides}, dilation_rate={self.dilation_rate}"
+            )
+
+    def _input_channels(self, input_shape: Sequence[int | None]) -> Any:
+        """How many there are; inputs of another number are an error from now on."""
+        axis = -1 if self.data_format == "channels_last" else 1
+        channels = input_shape[axis]
+        self.input_spec = InputSpec(
+            min_ndim=self.rank + 2, max_ndim=self.rank + 2, axes={axis: channels}
+        )
+        return channels
+
+    def _add_bias(self, filters: Any) -> None:
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                (filters,),
+                self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+                name="bias",
+            )
+
+    def _finished(self, outputs: jax.Array) -> jax.Array:
+        """With the bias, activated."""
+        if self.bias is not None:
+            after = () if self.data_format == "channels_last" else (1,) * self.rank
+            outputs = outputs + jnp.reshape(self.bias.value, (-1, *after))
+        return self.activation(outputs)
+
+
+class _Conv(Convolutional):
+    """A convolution over `rank` spatial axes; subclasses name the rank and nothing else."""
 
     def __init__(
         self,
@@ -49,36 +121,34 @@ class _Conv(Layer):
     ):
         unsupported(lora_rank=kwargs.pop("lora_rank", None))
         kwargs.pop("lora_alpha", None)  # says how much of nothing
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        super().__init__(
+            kernel_size,
+            strides,
+            padding,
+            data_format,
+            dilation_rate,
+            activation,
+            use_bias,
+            bias_initializer,
+            bias_regularizer,
+            bias_constraint,
+            activity_regularizer,
+            ("valid", "same", "causal")[: 2 + (self.rank == 1)],
+            **kwargs,
+        )
         self.filters = positive(filters=filters)
-        self.kernel_size = sizes(self.rank, kernel_size=kernel_size)
-        self.strides = sizes(self.rank, strides=strides)
-        self.padding = one_of(("valid", "same", "causal")[: 2 + (self.rank == 1)], padding=padding)
-        self.data_format = standardize_data_format(data_format)
-        self.dilation_rate = sizes(self.rank, dilation_rate=dilation_rate)
         self.groups = positive(groups=groups)
-        self.activation = activations.get(activation)
-        self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
-        self.input_spec = InputSpec(min_ndim=self.rank + 2, max_ndim=self.rank + 2)
         if self.filters % self.groups:
             raise ValueError(
                 f"filters must be a multiple of groups. Received: {filters=}, {groups=}"
             )
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(
-                "A convolution has strides or a dilation_rate above 1, not both. "
-                f"Received: {strides=}, {dilation_rate=}"
-            )
+        self._strides_or_dilation()
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        axis = -1 if self.data_format == "channels_last" else 1
-        channels = input_shape[axis]
+        channels = self._input_channels(input_shape)
         if channels is not None and channels % self.groups:
             raise ValueError(
                 f"Layer '{self.name}': the number of channels must be a multiple of "
@@ -91,18 +161,7 @@ class _Conv(Layer):
             constraint=self.kernel_constraint,
             name="kernel",
         )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                (self.filters,),
-                self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-                name="bias",
-            )
-        self.input_spec = InputSpec(
-            min_ndim=self.rank + 2, max_ndim=self.rank + 2, axes={axis: channels}
-        )
+        self._add_bias(self.filters)
 
     def call(self, inputs: jax.Array) -> jax.Array:
         padding = self.padding
@@ -119,11 +178,7 @@ class _Conv(Layer):
             self.data_format,
             self.dilation_rate,
         )
-        if self.bias is not None:
-            last = self.data_format == "channels_last"
-            after = () if last else (1,) * self.rank
-            outputs = outputs + jnp.reshape(self.bias.value, (self.filters, *after))
-        return self.activation(outputs)
+        return self._finished(outputs)
 
 
 class Conv1D(_Conv):

@@ -1,8 +1,10 @@
-"""Layers that every model uses: Input, Dense, Activation, Embedding, Masking, Lambda, Identity."""
+"""Layers that every model uses: Input, Dense, Activation, Embedding, Masking, Lambda, ..."""
 
 from __future__ import annotations
 
+import copy
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -90,6 +92,159 @@ class Dense(Layer):
         if self.bias is not None:
             outputs = outputs + self.bias
         return self.activation(outputs)
+
+
+class EinsumDense(Layer):
+    """`activation(einsum(equation, inputs, kernel) + bias)`.
+
+    Args:
+        equation: such as `"abc,cd->abd"`: the inputs' axes, the kernel's, the output's. An ellipsis
+            may stand for axes before, or after, those of inputs and output.
+        output_shape: the output's sizes without the batch and what an ellipsis stands for; `None`
+            in it is the inputs' size.
+        activation: the name of a function or the function; `None` is the identity.
+        bias_axes: the letters of the output's axes along which the bias differs; there is no bias
+            where it is left out.
+
+    Raises ValueError for an equation of another form, one whose kernel has an axis of unknown size,
+    and sizes that contradict the inputs'.
+
+    >>> layer = EinsumDense("abc,cd->abd", (None, 3), bias_axes="d")
+    >>> layer(jnp.ones((2, 5, 4))).shape, [w.shape for w in layer.weights]
+    ((2, 5, 3), [(4, 3), (3,)])
+    """
+
+    _saves_activity_regularizer = True
+
+    def __init__(
+        self,
+        equation: str,
+        output_shape: int | Sequence[int | None],
+        activation: str | Callable | None = None,
+        bias_axes: str | None = None,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        lora_rank: None = None,
+        lora_alpha: None = None,
+        gptq_unpacked_column_size: None = None,
+        quantization_config: None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        unsupported(
+            lora_rank=lora_rank,
+            gptq_unpacked_column_size=gptq_unpacked_column_size,
+            quantization_config=quantization_config,
+        )
+        self.equation = equation
+        self.output_shape = (output_shape,) if isinstance(output_shape, int) else (*output_shape,)
+        self.activation = activations.get(activation)
+        self.bias_axes = bias_axes
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+        self.quantization_config = quantization_config
+        _einsum_parts(equation)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        before, given, after, kernel, out = _einsum_parts(self.equation)
+        elided = len(input_shape) - len(given)
+        if elided < 0 or (elided and not before and not after):
+            raise ValueError(
+                f"Layer '{self.name}': equation={self.equation!r} does not fit an input of shape "
+                f"{tuple(input_shape)}."
+            )
+        first = elided if before else 0
+        found = dict(zip(given, input_shape[first : first + len(given)]))
+        sizes = self.output_shape if first else (input_shape[0], *self.output_shape)
+        if len(sizes) != len(out):
+            raise ValueError(
+                f"Layer '{self.name}': output_shape={self.output_shape} does not fit "
+                f"equation={self.equation!r}, whose output has the axes {out!r}."
+            )
+        wanted = dict(zip(out, sizes))
+        for letter in found.keys() & wanted.keys():
+            if wanted[letter] not in (None, found[letter]):
+                raise ValueError(
+                    f"Layer '{self.name}': axis {letter!r} of {self.equation!r} has size "
+                    f"{found[letter]} in the input of shape {tuple(input_shape)} and size "
+                    f"{wanted[letter]} in output_shape={self.output_shape}."
+                )
+        sizes = {**found, **{k: n for k, n in wanted.items() if n is not None}}
+        self.kernel = self.add_weight(
+            [sizes.get(letter) for letter in kernel],
+            _by_axes(self.kernel_initializer, kernel, out),
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+            name="kernel",
+        )
+        self.bias = None
+        if self.bias_axes is not None:
+            if not self.bias_axes or set(self.bias_axes) - set(out):
+                raise ValueError(
+                    f"bias_axes must be letters of the output {out!r}. "
+                    f"Received: bias_axes={self.bias_axes!r}"
+                )
+            rest = out[min(map(out.index, self.bias_axes)) :]
+            shape = [sizes.get(letter) if letter in self.bias_axes else 1 for letter in rest]
+            self.bias = self.add_weight(
+                shape + [1] * (elided if after else 0),
+                self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+                name="bias",
+            )
+        self.input_spec = InputSpec(ndim=len(input_shape))
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        outputs = jnp.einsum(self.equation, inputs, self.kernel.value)
+        if self.bias is not None:
+            outputs = outputs + self.bias
+        return self.activation(outputs)
+
+
+def _einsum_parts(equation: str) -> tuple[bool, str, bool, str, str]:
+    """Whether an ellipsis comes first, the inputs' letters, whether one ends; kernel, output."""
+    form = r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?"
+    match = re.fullmatch(form, equation.replace(" ", ""))
+    if match is None or match[1] != match[5] or match[3] != match[7] or (match[1] and match[3]):
+        raise ValueError(
+            "equation must be such as 'abc,cd->abd', '...c,cd->...d' or 'ab...,bc->ac...'. "
+            f"Received: equation={equation!r}"
+        )
+    _, given, _, kernel, _, out, _ = match.groups()
+    for letter in kernel:
+        if letter not in given + out:
+            raise ValueError(
+                f"The kernel's axis {letter!r} is neither the inputs' nor the output's. "
+                f"Received: equation={equation!r}"
+            )
+    for letter in out:
+        if letter not in given + kernel:
+            raise ValueError(
+                f"The output's axis {letter!r} is neither the inputs' nor the kernel's. "
+                f"Received: equation={equation!r}"
+            )
+    return bool(match[1]), given, bool(match[3]), kernel, out
+
+
+def _by_axes(initializer: Any, kernel: str, out: str) -> Any:
+    """The initializer, counting as outputs the axes that the output has."""
+    if not isinstance(initializer, initializers.VarianceScaling) or (
+        initializer.input_axes is not None and initializer.output_axes is not None
+    ):
+        return initializer
+    new = copy.copy(initializer)  # draws what this one would
+    new.input_axes = [i for i, letter in enumerate(kernel) if letter not in out]
+    new.output_axes = [i for i, letter in enumerate(kernel) if letter in out]
+    return new
 
 
 class Activation(Layer):

@@ -1,4 +1,4 @@
-"""Reshaping: the same numbers in another shape, or with zeros around."""
+"""Reshaping: the same numbers in another shape, with zeros around, repeated, or fewer of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.core.arguments import positive, sizes, spatial_axes, standardize_data_format
+from keraslike.core.arguments import one_of, positive, sizes, spatial_axes, standardize_data_format
 from keraslike.layers.layer import InputSpec, Layer
 
 
@@ -113,6 +113,20 @@ class RepeatVector(Layer):
         return jnp.broadcast_to(inputs[:, None], (batch, self.n, features))
 
 
+def _pairs(rank: int, **argument: Any) -> tuple[tuple[int, ...], ...]:
+    """A pair of numbers for each axis, from one for all, or one or a pair for each of them."""
+    ((name, value),) = argument.items()
+    pairs = (value,) if rank == 1 or isinstance(value, int) else tuple(value)
+    if isinstance(value, int):
+        pairs *= rank
+    if len(pairs) != rank:
+        raise ValueError(
+            f"{name} must be an integer or {rank} integers or pairs of them. "
+            f"Received: {name}={value}"
+        )
+    return tuple(sizes(2, 0, **{name: pair}) for pair in pairs)
+
+
 class _ZeroPadding(Layer):
     """Zeros before and after each of `rank` spatial axes."""
 
@@ -120,15 +134,7 @@ class _ZeroPadding(Layer):
 
     def __init__(self, padding: Any = 1, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
-        pairs = (padding,) if self.rank == 1 or isinstance(padding, int) else tuple(padding)
-        if isinstance(padding, int):
-            pairs *= self.rank
-        if len(pairs) != self.rank:
-            raise ValueError(
-                f"padding must be an integer or {self.rank} integers or pairs of them. "
-                f"Received: padding={padding}"
-            )
-        self._pairs = tuple(sizes(2, 0, padding=p) for p in pairs)
+        self._pairs = _pairs(self.rank, padding=padding)
         self.padding = self._pairs[0] if self.rank == 1 else self._pairs
         self.data_format = standardize_data_format(data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
@@ -177,3 +183,178 @@ class ZeroPadding3D(_ZeroPadding):
     """
 
     rank = 3
+
+
+class _Cropping(Layer):
+    """Less at the beginning and the end of each of `rank` spatial axes."""
+
+    rank: int
+    data_format: str | None = None
+
+    def __init__(self, cropping: Any, **kwargs: Any):
+        super().__init__(**kwargs)
+        self._pairs = _pairs(self.rank, cropping=cropping)
+        self.cropping = self._pairs[0] if self.rank == 1 else self._pairs
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        kept = [slice(None)] * inputs.ndim
+        axes = spatial_axes(self.rank, standardize_data_format(self.data_format))
+        for axis, (before, after) in zip(axes, self._pairs):
+            size = inputs.shape[axis]
+            if isinstance(size, int) and before + after >= size:
+                raise ValueError(
+                    f"Layer '{self.name}' ({type(self).__name__}): cropping={self.cropping} leaves "
+                    f"nothing of axis {axis}. Received: inputs of shape {tuple(inputs.shape)}"
+                )
+            kept[axis] = slice(before, size - after)
+        return inputs[tuple(kept)]
+
+
+class Cropping1D(_Cropping):
+    """Sequences without their first and last steps, `(batch, steps, channels)`.
+
+    Args:
+        cropping: how many steps less on both sides, or a pair of numbers.
+
+    >>> Cropping1D((1, 2))(jnp.ones((1, 6, 4))).shape
+    (1, 3, 4)
+    """
+
+    rank = 1
+
+    def __init__(self, cropping: int | Sequence[int] = (1, 1), **kwargs: Any):
+        super().__init__(cropping, **kwargs)
+        self.data_format = "channels_last"
+
+
+class Cropping2D(_Cropping):
+    """Images without their edges, `(batch, height, width, channels)`.
+
+    Args:
+        cropping: how much less on each side; or one number for height and one for width; or a pair
+            `(before, after)` for each.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Raises ValueError where nothing would be left.
+
+    >>> Cropping2D(((1, 0), (2, 2)))(jnp.ones((1, 4, 7, 4))).shape
+    (1, 3, 3, 4)
+    """
+
+    rank = 2
+
+    def __init__(
+        self, cropping: Any = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Any
+    ):
+        super().__init__(cropping, **kwargs)
+        self.data_format = standardize_data_format(data_format)
+
+
+class Cropping3D(_Cropping):
+    """Volumes without their edges, `(batch, depth, height, width, channels)`; see `Cropping2D`.
+
+    >>> Cropping3D()(jnp.ones((1, 4, 5, 6, 5))).shape
+    (1, 2, 3, 4, 5)
+    """
+
+    rank = 3
+
+    def __init__(
+        self,
+        cropping: Any = ((1, 1), (1, 1), (1, 1)),
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(cropping, **kwargs)
+        self.data_format = standardize_data_format(data_format)
+
+
+def _repeated(x: jax.Array, axes: Sequence[int], times: Sequence[int]) -> jax.Array:
+    for axis, n in zip(axes, times):
+        x = jnp.repeat(x, n, axis)
+    return x
+
+
+class UpSampling1D(Layer):
+    """Each step of sequences `size` times, `(batch, steps, channels)`.
+
+    >>> UpSampling1D(3)(jnp.ones((1, 2, 4))).shape
+    (1, 6, 4)
+    """
+
+    input_spec = InputSpec(ndim=3)
+
+    def __init__(self, size: int = 2, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.size = positive(size=size)
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        return _repeated(inputs, (1,), (self.size,))
+
+
+_INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
+
+
+class UpSampling2D(Layer):
+    """Images made larger by whole factors, `(batch, height, width, channels)`.
+
+    Args:
+        size: the factors of height and width, one integer if they are the same.
+        data_format: `"channels_last"` or `"channels_first"`.
+        interpolation: `"nearest"`, `"bilinear"`, `"bicubic"`, `"lanczos3"` or `"lanczos5"`.
+
+    >>> UpSampling2D((1, 2))(jnp.arange(4.0).reshape(1, 2, 2, 1)).ravel().tolist()
+    [0.0, 0.0, 1.0, 1.0, 2.0, 2.0, 3.0, 3.0]
+    """
+
+    input_spec = InputSpec(ndim=4)
+
+    def __init__(
+        self,
+        size: int | Sequence[int] = (2, 2),
+        data_format: str | None = None,
+        interpolation: str = "nearest",
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.size = sizes(2, size=size)
+        self.data_format = standardize_data_format(data_format)
+        self.interpolation = one_of(_INTERPOLATIONS, interpolation=interpolation)
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        axes = spatial_axes(2, self.data_format)
+        if self.interpolation == "nearest":
+            return _repeated(inputs, axes, self.size)
+        shape = list(inputs.shape)
+        for axis, factor in zip(axes, self.size):
+            shape[axis] *= factor
+        return jax.image.resize(inputs, shape, self.interpolation, antialias=False)
+
+
+class UpSampling3D(Layer):
+    """Each value of volumes repeated along depth, height and width.
+
+    Args:
+        size: how often along each axis, one integer if it is the same.
+        data_format: `"channels_last"`, `(batch, depth, height, width, channels)`, or
+            `"channels_first"`.
+
+    >>> UpSampling3D((1, 2, 3))(jnp.ones((1, 2, 2, 2, 5))).shape
+    (1, 2, 4, 6, 5)
+    """
+
+    input_spec = InputSpec(ndim=5)
+
+    def __init__(
+        self,
+        size: int | Sequence[int] = (2, 2, 2),
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.size = sizes(3, size=size)
+        self.data_format = standardize_data_format(data_format)
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        return _repeated(inputs, spatial_axes(3, self.data_format), self.size)

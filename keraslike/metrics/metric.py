@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from keraslike import initializers
-from keraslike.core import base, context, dtypes, lowering
+from keraslike.core import base, context, dtypes, host, lowering
 from keraslike.core.boxed import unboxed
 from keraslike.core.variable import MetricState, Variable, name_first
 
@@ -116,7 +116,7 @@ class Metric(base.Object):
     def reset_state(self) -> None:
         """Sets all state to zeros."""
         for v in self.variables:
-            v.assign(jnp.zeros(v.shape, v.dtype))
+            v.assign(host.full(v.shape, 0, v.dtype))
 
     # -- the value ----------------------------------------------------------------------------
 

@@ -76,8 +76,8 @@ class Graph:
 
         for step in self.steps:
             args = step.args
-            if len(args) == 1 and type(args[0]) is Ref:
-                result = operations[step.operation](values[args[0].index], **step.kwargs)
+            if len(args) == 1 and type(args[0]) is Ref and not step.kwargs:
+                result = operations[step.operation](values[args[0].index])
             else:
                 args, kwargs = jax.tree.map(fill, (args, step.kwargs))
                 result = operations[step.operation](*args, **kwargs)

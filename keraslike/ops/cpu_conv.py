@@ -64,6 +64,47 @@ def conv(
     return on_cpu(Call(_fast_conv, (geometry, channels_last)), plain, x, kernel)
 
 
+def conv_transpose(
+    x: jax.Array,
+    kernel: jax.Array,
+    strides: tuple[int, ...],
+    pads: tuple[tuple[int, int], ...],
+    dilation: tuple[int, ...],
+    channels_last: bool = True,
+) -> jax.Array:
+    """A convolution of `x` with zeros between its elements, by the kernel turned round.
+
+    Args:
+        x: `(batch, *spatial, channels)`, or `(batch, channels, *spatial)`.
+        kernel: `(*window, filters, channels)`, of the dtype of `x`.
+        strides, dilation: a number for each spatial axis.
+        pads: around `x` when the zeros are in it, a pair for each spatial axis.
+
+    >>> conv_transpose(jnp.ones((1, 2, 1)), jnp.ones((2, 1, 1)), (2,), ((1, 1),), (1,)).ravel()
+    Array([1., 1., 1., 1.], dtype=float32)
+    """
+    kernel = jnp.flip(jnp.swapaxes(kernel, -1, -2), range(kernel.ndim - 2))
+    if max(strides) == 1:
+        return conv(x, kernel, strides, pads, dilation, channels_last)
+    return _plain_transposed(x, kernel, strides, pads, dilation, channels_last)
+
+
+def _plain_transposed(
+    x: jax.Array, kernel: jax.Array, strides: Any, pads: Any, dilation: Any, last: bool
+) -> jax.Array:
+    n = x.ndim - 2
+    layout = (0, n + 1, *range(1, n + 1)) if last else tuple(range(n + 2))
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        (1,) * n,
+        pads,
+        lhs_dilation=strides,
+        rhs_dilation=dilation,
+        dimension_numbers=lax.ConvDimensionNumbers(layout, (n + 1, n, *range(n)), layout),
+    )
+
+
 def _fast_conv(x: jax.Array, kernel: jax.Array, g: _Geometry, last: bool) -> jax.Array:
     x = x if last else jnp.moveaxis(x, 1, -1)
     y = _applied(x, kernel, g)

@@ -270,6 +270,67 @@ def separable_conv(
     return conv(x, pointwise_kernel, data_format=data_format)
 
 
+@op
+def conv_transpose(
+    inputs: Any,
+    kernel: Any,
+    strides: int | Sequence[int] = 1,
+    padding: str = "valid",
+    output_padding: int | Sequence[int] | None = None,
+    data_format: str | None = None,
+    dilation_rate: int | Sequence[int] = 1,
+) -> jax.Array:
+    """Transposed convolution: each input adds its multiple of the kernel to the outputs.
+
+    Args:
+        inputs: `(batch, *spatial, channels)`, or `(batch, channels, *spatial)`.
+        kernel: `(*window, filters, channels)`.
+        strides: the distance between the outputs to which neighbouring inputs add.
+        padding: `"valid"` gives `(n - 1) * stride + max(window, stride)` outputs along an axis of
+            `n` inputs, `"same"` gives `n * stride`.
+        output_padding: so many outputs more, at the end, than `(n - 1) * stride + window` or,
+            with `"same"`, `(n - 1) * stride + window % 2`.
+        data_format: `"channels_last"` or `"channels_first"`.
+        dilation_rate: the distance between the outputs that neighbours of the kernel add to.
+
+    Raises ValueError where the channels do not fit the kernel.
+
+    >>> conv_transpose(jnp.array([[[1.0], [2.0]]]), jnp.ones((2, 1, 1)), 2).ravel().tolist()
+    [1.0, 1.0, 2.0, 2.0]
+    """
+    kernel = array(kernel)
+    x = array(inputs).astype(kernel.dtype)
+    n = x.ndim - 2
+    last = arguments.standardize_data_format(data_format) == "channels_last"
+    channels = x.shape[-1 if last else 1]
+    if channels != kernel.shape[-1]:
+        raise ValueError(
+            f"The inputs have {channels} channels, the kernel is for {kernel.shape[-1]}. "
+            f"Received: inputs of shape {x.shape}, kernel of {kernel.shape}."
+        )
+    steps = arguments.sizes(n, strides=strides)
+    dilation = arguments.sizes(n, dilation_rate=dilation_rate)
+    more = (None,) * n
+    if output_padding is not None:
+        more = arguments.sizes(n, 0, output_padding=output_padding)
+    same = _padding(padding) == "SAME"
+    pads = tuple(
+        _transposed_pads((k - 1) * d + 1, s, same, m)
+        for k, s, d, m in zip(kernel.shape, steps, dilation, more)
+    )
+    return cpu_conv.conv_transpose(x, kernel, steps, pads, dilation, last)
+
+
+def _transposed_pads(window: int, stride: int, same: bool, more: int | None) -> tuple[int, int]:
+    """Around inputs with zeros between them, for an ordinary convolution to go over them."""
+    if not same:
+        more = max(stride - window, 0) if more is None else more
+        return window - 1, window - 1 + more
+    total = window + (stride - 2 if more is None else window % 2 - 2 + more)
+    before = min((total + 1) // 2, window - 1)
+    return before, total - before
+
+
 # -- normalization ----------------------------------------------------------------------------
 
 
@@ -333,15 +394,16 @@ def layer_normalization(
     axes = (axis,) if isinstance(axis, int) else tuple(axis)
     axes = tuple(sorted(a % x.ndim for a in axes))
     shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
-    mean = jnp.mean(wide, axes, keepdims=True)
-    variance = jnp.var(wide, axes, keepdims=True)
+    # Off the mean first: it is exact for a mean far from 0, and the gradient is the quicker one.
+    centered = wide - jnp.mean(wide, axes, keepdims=True)
+    variance = jnp.mean(jnp.square(centered), axes, keepdims=True)
     factor = jax.lax.rsqrt(variance + (dtypes.epsilon() if epsilon is None else epsilon))
     if gamma is not None:
         factor = factor * array(gamma).astype(wide.dtype).reshape(shape)
-    shift = -mean * factor
+    out = centered * factor
     if beta is not None:
-        shift = shift + array(beta).astype(wide.dtype).reshape(shape)
-    return (wide * factor + shift).astype(x.dtype)
+        out = out + array(beta).astype(wide.dtype).reshape(shape)
+    return out.astype(x.dtype)
 
 
 @op

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from keraslike.core import host
+
 from keraslike.optimizers.gradient_descent import leafwise, rule, zeros_like
 from keraslike.optimizers.optimizer import LearningRate, Optimizer, require, shared_arguments
 
@@ -21,7 +23,7 @@ class Moments(NamedTuple):
 
 
 def _moments(params: Any) -> Any:
-    return jax.tree.map(lambda p: Moments(jnp.zeros_like(p), jnp.zeros_like(p)), params)
+    return jax.tree.map(Moments, zeros_like(params), zeros_like(params))
 
 
 class AdamState(NamedTuple):
@@ -194,7 +196,7 @@ class Nadam(Optimizer):
 
         def init(params: Any) -> NadamState:
             dtypes = [p.dtype for p in jax.tree.leaves(params)]
-            return NadamState(_moments(params), jnp.ones((), dtypes[0] if dtypes else None))
+            return NadamState(_moments(params), host.full((), 1, dtypes[0] if dtypes else "float32"))
 
         def update(grads, state, params=None, *, learning_rate, iterations):
             def warm(step, dtype):
@@ -279,8 +281,7 @@ class Adamax(Optimizer):
         beta_1, beta_2, epsilon = self.beta_1, self.beta_2, self.epsilon
 
         def init(params: Any) -> Any:
-            zero = jnp.zeros_like
-            return jax.tree.map(lambda p: MomentAndNorm(zero(p), zero(p)), params)
+            return jax.tree.map(MomentAndNorm, zeros_like(params), zeros_like(params))
 
         def update(grads, state, params=None, *, learning_rate, iterations):
             @functools.cache  # the same for all variables of a dtype

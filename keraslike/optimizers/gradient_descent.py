@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from keraslike.core import host
 from keraslike.optimizers.optimizer import LearningRate, Optimizer, require, shared_arguments
 
 __all__ = ["SGD", "RMSprop", "Adagrad", "Adadelta"]
@@ -35,7 +36,7 @@ def leafwise(function: Callable, grads: Any, *trees: Any) -> list[Any]:
 
 
 def zeros_like(params: Any) -> Any:
-    return jax.tree.map(jnp.zeros_like, params)
+    return jax.tree.map(lambda p: host.full(p.shape, 0, p.dtype), params)
 
 
 class SGDState(NamedTuple):
@@ -296,7 +297,7 @@ class Adadelta(Optimizer):
         rho, epsilon = self.rho, self.epsilon
 
         def init(params: Any) -> Any:
-            return jax.tree.map(lambda p: Accumulated(jnp.zeros_like(p), jnp.zeros_like(p)), params)
+            return jax.tree.map(Accumulated, zeros_like(params), zeros_like(params))
 
         def update(grads, state, params=None, *, learning_rate, iterations):
             def step(g, old):

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from keraslike.core import base, context, dtypes, lowering
+from keraslike.core import base, context, dtypes, host, lowering
 from keraslike.core.base import Object, auto_name, to_snake_case
 from keraslike.core.boxed import unbox, unboxed
 from keraslike.core.variable import OptimizerState, Variable
@@ -228,7 +228,7 @@ class Optimizer(Object):
 
     def _zeros_like(self, variables: Sequence[Any], name: str) -> list[Variable]:
         return [
-            self._state(jnp.zeros(v.shape, dtype_of(v)), state_name(v, i, name))
+            self._state(host.full(v.shape, 0, dtype_of(v)), state_name(v, i, name))
             for i, v in enumerate(variables)
         ]
 

@@ -20,8 +20,8 @@ from jax import export
 
 from keraslike.core import base, context, lowering
 from keraslike.core.boxed import Boxed, unbox
+from keraslike.core.context import trace_state_clean
 from keraslike.core.pickling import find, is_found, picklable
-from keraslike.core.variable import trace_state_clean
 from keraslike.tf import dtypes
 from keraslike.tf.dtypes import DType, TensorShape
 from keraslike.tf.tensor import (

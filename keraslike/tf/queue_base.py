@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keraslike.core.variable import trace_state_clean
+from keraslike.core.context import trace_state_clean
 from keraslike.tf import dtypes, ops
 from keraslike.tf.dtypes import DType, TensorShape
 from keraslike.tf.errors import CancelledError, InvalidArgumentError, OutOfRangeError

@@ -14,8 +14,8 @@ from flax import nnx
 
 from keraslike.core import base, context, lowering, rng
 from keraslike.core.boxed import Boxed, is_recorded, unbox
+from keraslike.core.context import trace_state_clean
 from keraslike.core.symbolic import KerasTensor
-from keraslike.core.variable import trace_state_clean
 from keraslike.layers.layer import Layer
 from keraslike.tf.tensor import Tensor, _is_inexact, _value, precision, raw, run, wrap
 

@@ -15,7 +15,8 @@ from flax import nnx
 
 from keraslike.core import context, symbolic
 from keraslike.core.boxed import Boxed, Refusal, is_recorded, refuse_recorded
-from keraslike.core.variable import Variable, trace_state_clean
+from keraslike.core.context import trace_state_clean
+from keraslike.core.variable import Variable
 from keraslike.tf import dtypes
 from keraslike.tf.dtypes import DType, TensorShape
 from keraslike.tf.errors import InvalidArgumentError

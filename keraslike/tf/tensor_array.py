@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.core.variable import trace_state_clean
+from keraslike.core.context import trace_state_clean
 from keraslike.tf import dtypes, ops
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import dtypes, rng
+from keraslike.training.prefetch import made_by, workers
 
 Batch = tuple[Any, Any, Any]  # x, y, sample_weight
 
@@ -71,7 +71,7 @@ def _check(value: Any, name: str) -> None:
         if array.size == 0 or not array.ndim:
             raise ValueError(f"{where} is empty. Received an array of shape {array.shape}.")
         # One sum finds a NaN faster than a mask does; only then are they counted.
-        if dtypes.is_float(array.dtype) and bool(jnp.isnan(_sum(array))):
+        if dtypes.is_float(array.dtype) and bool(np.isnan(np.asarray(_sum(array)))):
             bad = int(np.isnan(np.asarray(array, dtype="float32")).sum())
             if bad:
                 raise ValueError(
@@ -181,14 +181,20 @@ class ArrayData:
             "shuffle": self.shuffle,
         }
 
-    def batches(self, first: int = 0) -> Iterator[Batch]:
-        """One epoch of batches on the host, from batch number `first` on."""
+    def batches(self, first: int = 0) -> Iterator[tuple[Batch, Any]]:
+        """One epoch of batches on the host from batch number `first` on, each with `None`."""
         order = self.order()
         for start in range(first * self.batch_size, self.num_samples, self.batch_size):
             rows: Any = slice(start, start + self.batch_size)
             if order is not None:
                 rows = order[rows]
-            yield jax.tree.map(lambda a, rows=rows: a[rows], self.data)
+            yield jax.tree.map(lambda a, rows=rows: a[rows], self.data), None
+
+    def took(self, position: Any) -> None:
+        """A batch was trained on."""
+
+    def ended(self) -> None:
+        """An epoch has ended."""
 
 
 class StreamData:
@@ -210,40 +216,43 @@ class StreamData:
         self.source, self.class_weight, self.shuffle = source, class_weight, shuffle
         self._iterator: Iterator | None = None
         self._peeked: list[Any] = []
-        self._seed: int | None = None  # of the order of a PyDataset's batches
-        self._taken = 0  # batches given out by the iterator
+        # The seed of the order of a PyDataset's batches, and how many the iterator has given: of
+        # the last one, and as of the last that was trained on.
+        self._seed: int | None = None
+        self._given = 0
+        self._position: tuple[int | None, int] = (None, 0)
         self._is_dataset = isinstance(source, PyDataset)
-        length = source.num_batches if self._is_dataset else None
-        if length is None and hasattr(source, "__len__"):
-            length = len(source)
-        self.steps: int | None = steps if steps is not None else length
+        self.steps: int | None = _length(source) if steps is None else steps
         # A generator goes on where it was at the last epoch; anything else starts anew.
-        self._once = iter(source) is source if not self._is_dataset else False
+        self._once = not self._is_dataset and iter(source) is source
         self._fixed_steps = steps is not None
 
     def example(self) -> Batch:
         """The shapes and dtypes of the first batch (which is kept for the epoch)."""
         if not self._peeked:
             try:
-                self._peeked.append(self._ready(next(self._running())))
+                self._peeked.append(self._next())
             except StopIteration:
                 raise ValueError("x gives no batches: the generator is empty.") from None
-        return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), self._peeked[0])
+        batch, _ = self._peeked[0]
+        return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batch)
 
-    def _running(self) -> Iterator:
+    def _next(self) -> tuple[Batch, Any]:
         if self._iterator is None:
             orders = self._is_dataset and self.shuffle
             self._iterator = self._start(rng.make_seed() if orders else None)
-        return self._iterator
+        batch = self._ready(next(self._iterator))
+        self._given += 1
+        return batch, (self._seed, self._given)
 
     def _start(self, seed: int | None, first: int = 0) -> Iterator:
         """The batches from number `first` on."""
-        self._seed, self._taken = seed, first
+        self._seed, self._given = seed, first
         if self._is_dataset:
             order: Any = np.arange(self.source.num_batches)
             if self.shuffle:
                 order = np.random.default_rng(seed).permutation(order)
-            return (self.source[int(i)] for i in order[first:])
+            return self.source.made(order[first:])
         iterator = iter(self.source)
         for n in range(first):
             if self._peeked:
@@ -257,9 +266,8 @@ class StreamData:
     def get_state(self, step: int) -> dict[str, Any]:
         """Plain values from which `set_state` gives the batches that have not been taken."""
         del step  # it is known how many were taken since the source began
-        if self._iterator is None and not self._once:
-            return {"seed": None, "taken": 0}
-        return {"seed": self._seed, "taken": self._taken}
+        seed, taken = self._position
+        return {"seed": seed, "taken": taken}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Starts anew and passes over the batches that were taken."""
@@ -267,37 +275,63 @@ class StreamData:
             self._iterator, self._peeked = None, []
         if state["taken"]:
             self._iterator = self._start(state["seed"], state["taken"])
+        self._position = (state["seed"], state["taken"])
 
     def _ready(self, batch: Any) -> Batch:
         x, y, weight = unpack_x_y_sample_weight(batch)
+        given = {id(array) for array in jax.tree.leaves(batch)}
+
+        def own(array: Any) -> Any:
+            """A copy of what its maker may overwrite with the next batch while this one waits."""
+            if isinstance(array, np.ndarray) and (id(array) in given or not array.flags.owndata):
+                return array.copy()
+            return array
+
         if self.class_weight is not None:
             by_class = class_weights_of(y, self.class_weight)
             weight = by_class if weight is None else weight * by_class
         return tuple(  # type: ignore[return-value]
-            to_arrays(v, n) for v, n in zip((x, y, weight), ("x", "y", "sample_weight"))
+            jax.tree.map(own, to_arrays(v, n))
+            for v, n in zip((x, y, weight), ("x", "y", "sample_weight"))
         )
 
-    def batches(self, first: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch of which `first` have been taken."""
+    def batches(self, first: int = 0) -> Iterator[tuple[Batch, Any]]:
+        """The batches of an epoch of which `first` have been taken, each with what `took` takes."""
         count = first
-        while self.steps is None or not self._fixed_steps or count < self.steps:
+        while not self._fixed_steps or count < self.steps:  # type: ignore[operator]
             if self._peeked:
-                batch = self._peeked.pop()
+                item = self._peeked.pop()
             else:
                 try:
-                    batch = self._ready(next(self._running()))
+                    item = self._next()
                 except StopIteration:
                     self._iterator = None
-                    if self._fixed_steps and count and not self._once:
+                    if self._fixed_steps and self._given and not self._once:
                         continue  # start over: more steps were asked for than one pass has
                     break
             count += 1
-            self._taken += 1
-            yield batch
+            yield item
+
+    def took(self, position: Any) -> None:
+        """The batch with this position was trained on."""
+        self._position = position
+
+    def ended(self) -> None:
+        """An epoch has ended: all its batches were trained on."""
         if not self._once and not self._fixed_steps:
-            self._iterator = None
+            self._iterator, self._position = None, (None, 0)
         if self._is_dataset:
             self.source.on_epoch_end()
+
+
+def _length(source: Any) -> int | None:
+    """Batches an epoch, where they are known."""
+    if isinstance(source, PyDataset):
+        return source.num_batches
+    try:
+        return len(source)
+    except TypeError:  # of a dataset that does not know it, too
+        return None
 
 
 class PyDataset:
@@ -305,6 +339,12 @@ class PyDataset:
 
     A subclass has `__len__` (batches an epoch) and `__getitem__(index)` (a batch); it may have
     `on_epoch_end`.
+
+    Args:
+        workers: how many batches are made at the same time.
+        use_multiprocessing: whether by processes, to which the dataset goes pickled, instead of
+            threads.
+        max_queue_size: the most batches that are under way or ready, with several workers.
 
     >>> class Squares(PyDataset):
     ...     def __len__(self):
@@ -328,6 +368,14 @@ class PyDataset:
     @property
     def num_batches(self) -> int:
         return len(self)  # type: ignore[arg-type]
+
+    def made(self, numbers: Sequence[int]) -> Iterator[Any]:
+        """The batches with these numbers, in this order."""
+        numbers = [int(n) for n in numbers]
+        if self.workers <= 1 and not self.use_multiprocessing:
+            return (self[n] for n in numbers)
+        executor, make = workers(self, max(1, self.workers), self.use_multiprocessing)
+        return made_by(executor, make, numbers, max(1, self.max_queue_size))
 
     def on_epoch_begin(self) -> None:
         """Called at the beginning of every epoch."""

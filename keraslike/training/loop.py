@@ -20,16 +20,22 @@ import jax.numpy as jnp
 import numpy as np
 from flax import errors
 
-from keraslike.core import base, context, lowering, rng
+from keraslike.core import base, context, host, lowering, rng
+from keraslike.core.compilation import compiler_options
 from keraslike.training.callbacks import floats
 from keraslike.training.data import ArrayData, Batch, StreamData
-from keraslike.training.pace import Pace
+from keraslike.training.pace import Pace, is_light
 from keraslike.training.placement import Placement, come_home
+from keraslike.training.prefetch import Ahead
 
 # Dispatches that may be under way at once: enough to hide Python's time, few enough that Ctrl-C
 # and memory do not suffer.
 _IN_FLIGHT = 8
 _LONG_IN_FLIGHT = 2  # of those that run several steps
+# The most steps a dispatch where the results of all are kept.
+_STACKED = 256
+# The most batches of a stream that are sent together where they are small.
+_TOGETHER = 32
 # The part of the device's memory that a data set may take to stay there for a whole `fit`.
 _RESIDENT_SHARE = 0.25
 _RESIDENT_BYTES = 2 << 30  # where the device does not say how much memory it has
@@ -43,7 +49,8 @@ class Program:
         roots: the objects whose state it may read and change.
         fixed: Variables among that state which it only reads: they are not donated.
         jit: `False` runs the step as plain Python, for debugging.
-        stack: whether a dispatch of several steps gives all their results, or the last one's.
+        stack: whether a dispatch of several steps gives the results of all of them, one after the
+            other along the first axis, or the last one's.
     """
 
     def __init__(
@@ -66,6 +73,7 @@ class Program:
         self._snapshots = [base.Snapshot(root) for root in self.roots]
         self.placement: Placement | None = None  # where there is a distribution
         self._paces: dict[int, Pace] = {}
+        self._light: dict[int, bool] = {}
         self._compiled: dict[Any, Callable] = {}
         self._compiled_for: dict[Any, dict[Any, Callable]] = {None: self._compiled}
         run = lowering.lower(self.step, [*self.state, *self.fixed], self.roots)
@@ -76,6 +84,7 @@ class Program:
             return new[:n], result
 
         self._pure = pure
+        self._step = jax.jit(pure)  # which is traced once for all programs that it is part of
 
     def is_current(self) -> bool:
         """Whether the objects still hold the Variables that this program was made for."""
@@ -83,9 +92,22 @@ class Program:
             return self.key == _key(self._every)
         return self.key == _key(base.variables_of(*self.roots))
 
-    def pace(self, batch_size: int) -> Pace:
+    def pace(self, batch_size: int, example: Batch) -> Pace:
         """What is known of how many steps a dispatch should run."""
-        return self._paces.setdefault(batch_size, Pace())
+        if batch_size not in self._paces:
+            self._paces[batch_size] = Pace(looped=self.is_light(batch_size, example))
+        return self._paces[batch_size]
+
+    def is_light(self, batch_size: int, example: Batch) -> bool:
+        """Whether a step is so little work that only the loop's program is worth compiling."""
+        if batch_size not in self._light:
+            state, fixed = lowering.values_of(self.state), lowering.values_of(self.fixed)
+            try:
+                jaxpr = self._step.trace(state, fixed, example).jaxpr
+            except errors.TraceContextError:  # state to come, which the first step makes
+                return False
+            self._light[batch_size] = is_light(jaxpr)
+        return self._light[batch_size]
 
     def own_state(self) -> None:
         """Gives the Variables arrays that nobody else holds, since a dispatch donates them.
@@ -118,7 +140,7 @@ class Program:
         values = list(lowering.values_of(self.state))
         if self.placement is not None and self.placement.several:
             return [jnp.copy(value) for value in values]
-        return jax.device_put(values, may_alias=False)
+        return host.copied(values)
 
     @contextlib.contextmanager
     def unchanged(self) -> Iterator[None]:
@@ -155,7 +177,9 @@ class Program:
             return self._dispatch("eager", lambda: self._pure, _on_device(batch))[0]
         return self._dispatch("batch", lambda: self._compile(self._pure), batch)[0]
 
-    def _compile(self, function: Callable, donate: tuple = (0,), on_all: int = 0) -> Callable:
+    def _compile(
+        self, function: Callable, donate: tuple = (0,), on_all: int = 0, in_loop: bool = False
+    ) -> Callable:
         """`(state, fixed, *on_all, ...) -> (state, *donated others, results)` as one program.
 
         With a distribution the arguments numbered by `on_all` are whole on every device, and the
@@ -165,8 +189,9 @@ class Program:
         # A program that gives all its results changes little state: copying it takes longer than
         # leaving it where it is.
         donated = donate[1:] if self.stack else donate
+        options = compiler_options(in_loop)
         if p is None:
-            return jax.jit(function, donate_argnums=donated)
+            return jax.jit(function, donate_argnums=donated, compiler_options=options)
         others = (p.replicated,) * on_all or (None,)
         kept = (p.replicated,) * (len(donate) - 1)
         return jax.jit(
@@ -174,53 +199,67 @@ class Program:
             donate_argnums=donated,
             in_shardings=(p.state, p.fixed, *others),
             out_shardings=(p.state, *kept, p.results),
+            compiler_options=options,
         )
 
+    def run_batches(self, batches: list[Batch], most: int) -> Any:
+        """A step on each of up to `most` batches of one shape from the host, in one dispatch."""
+        size = _samples(batches[0])
+
+        def together(*arrays: Any) -> np.ndarray:
+            out = np.empty((most * size, *arrays[0].shape[1:]), arrays[0].dtype)
+            np.concatenate(arrays, out=out[: len(arrays) * size])
+            return out
+
+        data = jax.tree.map(together, *batches)
+        put = _on_device if self.placement is None else self.placement.replicate
+        cursor, data = put(np.int32(0)), put(data)
+        return self.run_resident(cursor, data, None, size, len(batches), most)[1]
+
     def run_resident(
-        self, cursor: Any, data: Batch, order: Any, batch_size: int, steps: int
+        self, cursor: Any, data: Batch, order: Any, batch_size: int, steps: int, most: int = 1
     ) -> tuple[Any, Any]:
         """`steps` steps on consecutive batches of data on the device: `(cursor, results)`.
 
-        With `stack` and several steps the results have a leading axis of `steps`. Without, one
-        program serves for any number of them.
+        With `most` above 1 they run in a loop, and one program serves for any number up to it.
         """
 
-        def make() -> Callable:
-            def one(state: tuple, fixed: tuple, cursor: Any, data: Batch, order: Any):
-                batch = _cut(data, order, cursor, batch_size)
-                if self.placement is not None:
-                    batch = self.placement.spread(batch)
-                new, result = self._pure(state, fixed, batch)
-                return new, cursor + batch_size, result
+        def one(state: tuple, fixed: tuple, cursor: Any, data: Batch, order: Any):
+            batch = _cut(data, order, cursor, batch_size)
+            if self.placement is not None:
+                batch = self.placement.spread(batch)
+            new, result = self._step(state, fixed, batch)
+            return new, cursor + batch_size, result
 
-            def stacked(state: tuple, fixed: tuple, cursor: Any, data: Batch, order: Any):
-                def body(carry: Any, _: Any):
-                    new, cursor, result = one(carry[0], fixed, carry[1], data, order)
-                    return (new, cursor), result
+        def several(state: tuple, fixed: tuple, cursor: Any, data: Batch, order: Any, n: Any):
+            shapes = jax.eval_shape(one, state, fixed, cursor, data, order)[2]
+            all_of = (most,) if self.stack else ()
+            results = jax.tree.map(lambda s: jnp.zeros((*all_of, *s.shape), s.dtype), shapes)
 
-                (new, cursor), results = jax.lax.scan(body, (state, cursor), length=steps)
-                return new, cursor, results
+            def body(i: Any, carry: Any) -> Any:
+                state, cursor, results = carry
+                state, cursor, result = one(state, fixed, cursor, data, order)
+                if self.stack:
+                    result = jax.tree.map(lambda a, r: a.at[i].set(r), results, result)
+                return state, cursor, result
 
-            def several(state: tuple, fixed: tuple, cursor: Any, data: Batch, order: Any, n: Any):
-                step = jax.jit(one)  # traced once, for its results' shapes and for the loop
-                _, _, shapes = jax.eval_shape(step, state, fixed, cursor, data, order)
-                results = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-
-                def body(_: Any, carry: Any) -> Any:
-                    return step(carry[0], fixed, carry[1], data, order)
-
-                return jax.lax.fori_loop(0, n, body, (state, cursor, results))
-
-            if steps == 1:
-                return self._compile(one, donate=(0, 2), on_all=3)
+            state, cursor, results = jax.lax.fori_loop(0, n, body, (state, cursor, results))
             if self.stack:
-                return self._compile(stacked, donate=(0, 2), on_all=3)
-            return self._compile(several, donate=(0, 2), on_all=4)
+                results = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), results)
+            return state, cursor, results
 
-        several = steps > 1 and not self.stack
-        key = (batch_size, "several" if several else steps, order is None)
-        rest = (np.int32(steps),) if several else ()
-        return self._dispatch(key, make, cursor, data, order, *rest)
+        def make() -> Callable:
+            if most == 1:
+                return self._compile(one, donate=(0, 2), on_all=3)
+            return self._compile(several, donate=(0, 2), on_all=4, in_loop=True)
+
+        # Without `stack` the most steps that there may be are not a part of the program.
+        key = (batch_size, most if self.stack else most > 1, order is None)
+        rest = () if most == 1 else (np.int32(steps),)
+        cursor, results = self._dispatch(key, make, cursor, data, order, *rest)
+        if self.stack and steps < most:
+            results = jax.tree.map(lambda a: np.asarray(a)[: len(a) // most * steps], results)
+        return cursor, results
 
 
 def _key(variables: list[Any]) -> tuple:
@@ -234,8 +273,12 @@ def _cut(data: Batch, order: Any, cursor: Any, size: int) -> Batch:
     return jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), data)
 
 
+def _samples(batch: Batch) -> int:
+    return jax.tree.leaves(batch)[0].shape[0]
+
+
 def _on_device(batch: Any) -> Any:
-    return jax.tree.map(jnp.asarray, batch)
+    return jax.device_put(batch)
 
 
 class Feed:
@@ -253,6 +296,7 @@ class Feed:
         self.program, self.source = program, source
         self._steps, self._epochs = steps, epochs  # a dispatch; epochs to come
         self._data: Any = None
+        self._light: bool | None = None  # of a stream's steps
         self._data_placement: Any = self  # no placement yet
 
     def _settle(self) -> None:
@@ -293,10 +337,57 @@ class Feed:
         if self._data is not None:
             yield from self._resident_epoch(max_steps, first)
             return
-        for step, batch in enumerate(self.source.batches(first), first):
+        if self.program.jit:
+            yield from self._streamed_epoch(max_steps, first)
+            return
+        for step, (batch, position) in enumerate(self.source.batches(first), first):
             if max_steps is not None and step >= max_steps:
-                break
-            yield step, lambda batch=batch: self.program.run_batch(batch), 1
+                return
+            yield step, self._runner([(batch, position)], 1), 1
+        self.source.ended()
+
+    def _streamed_epoch(self, max_steps: int | None, first: int):
+        """Batches that a thread fetches, and sends to the device, while the steps run.
+
+        Where a step is little work, as many as are ready go in one dispatch.
+        """
+        program, source = self.program, self.source
+        most, placement = self._steps, program.placement
+        if most is None:
+            if self._light is None:  # asked once: it costs a stream its first batch
+                example = source.example()
+                self._light = program.is_light(_samples(example), example)
+            most = _TOGETHER if placement is None and self._light else 1
+
+        def send(item: tuple[Batch, Any]) -> tuple[Batch, Any]:
+            if most > 1 or placement is not None:  # it is sent with others, or by the placement
+                return item
+            return _on_device(item[0]), item[1]
+
+        step, left = first, []
+        with Ahead(source.batches(first), send, depth=max(2, most)) as ahead:
+            while max_steps is None or step < max_steps:
+                allowed = most if max_steps is None else min(most, max_steps - step)
+                if len(left) < allowed:
+                    left += ahead.take(allowed - len(left), wait=self._steps is not None)
+                if not left:
+                    source.ended()
+                    return
+                shapes = [jax.tree.map(np.shape, batch) for batch, _ in left]
+                n = next((i for i, s in enumerate(shapes) if s != shapes[0]), len(left))
+                yield step, self._runner(left[:n], most), n
+                step, left = step + n, left[n:]
+
+    def _runner(self, items: list[tuple[Batch, Any]], most: int) -> Callable[[], Any]:
+        def run() -> Any:
+            if most == 1:
+                results = self.program.run_batch(items[0][0])
+            else:
+                results = self.program.run_batches([batch for batch, _ in items], most)
+            self.source.took(items[-1][1])
+            return results
+
+        return run
 
     def _resident_epoch(self, max_steps: int | None, first: int):
         source: Any = self.source
@@ -310,35 +401,36 @@ class Feed:
             whole = min(whole, max_steps)
         cursor = put(np.int32(first * size))
 
-        def runner(size: int, steps: int) -> Callable[[], Any]:
+        def runner(size: int, steps: int, most: int) -> Callable[[], Any]:
             def run() -> Any:
                 nonlocal cursor
-                cursor, results = self.program.run_resident(cursor, self._data, order, size, steps)
+                cursor, results = self.program.run_resident(
+                    cursor, self._data, order, size, steps, most
+                )
                 return results
 
             return run
 
         step = first
-        steps = self._steps
+        steps, pace = self._steps, None
         if placement is not None and placement.several:
             steps = steps or 1  # processes must agree, and each would find out something else
-        pace = None if steps is not None else self.program.pace(size)
-        if pace is not None:
+        if steps is None and self.program.stack:
+            steps = min(whole, _STACKED) if self.program.is_light(size, source.example()) else 1
+        elif steps is None:
+            pace = self.program.pace(size, source.example())
             pace.begin(self._epochs, whole - step)
         while step < whole:
             n = min(steps or pace.steps, whole - step)  # type: ignore[union-attr]
-            if self.program.stack and n < (steps or 1):
-                n = 1  # every number of them would be a program of its own
-            run = runner(size, n)
             if pace is None:
-                yield step, run, n
+                yield step, runner(size, n, steps or 1), n
             else:
-                yield step, pace.watch(run, n), n
+                yield step, pace.watch(runner(size, n, 2 if pace.in_loop else 1), n), n
             step += n
         self._epochs -= 1
         rest = source.num_samples - whole * size
         if rest and step == whole and (max_steps is None or step < max_steps):
-            yield step, runner(rest, 1), 1
+            yield step, runner(rest, 1, 1), 1
 
 
 class Position:

@@ -1,9 +1,10 @@
-"""How many steps a dispatch runs, found by measurement."""
+"""How many steps a dispatch runs: judged by the work in a step, found by measurement."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -16,37 +17,57 @@ _LONG_STEP = 2e-3
 _HOPE = 0.6
 # A larger number of steps has to be so much faster to be kept.
 _GAIN = 0.95
+# The number of steps that is tried first.
+_FEW = 8
 # The time that a measurement takes at least, and the dispatches.
 _WINDOW, _DISPATCHES = 2e-3, 8
+# The multiplications and the elements of all intermediate results in a step that is nearly nothing
+# but its dispatch: a fifth of a millisecond on one core.
+_LIGHT_FLOPS, _LIGHT_ELEMENTS = 5e6, 5e5
+# What may be slower in a loop than outside of it, or whose work is not seen from here.
+_HEAVY = ("conv_", "reduce_window", "select_and", "on_cpu", "while", "callback", "custom_call")
 
 
 class Pace:
     """The number of steps a dispatch, for one program and one size of batch.
 
     It begins with one. Where a step is so short that dispatching is a part of it, and so many are
-    to come that compiling a second program for several pays, four times as many are tried each
-    time, up to dispatches of 50 ms, as long as that is faster; the fastest is kept.
+    to come that compiling a second program for several pays, a few are tried, and if that is
+    faster as many as take 50 ms; the fastest is kept. A step that is `looped` has one program only,
+    the one for several: then nothing is compared.
 
     >>> pace = Pace()
     >>> pace.begin(epochs=200, steps=500)
-    >>> pace.steps
-    1
+    >>> pace.steps, pace.in_loop
+    (1, False)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, looped: bool = False) -> None:
+        self.looped = looped
         self.steps = 1  # what the next dispatch should run
         self.settled = False
-        self._best = (1, float("inf"))  # steps a dispatch, seconds a step
+        self._best = (1, math.inf)  # steps a dispatch, seconds a step
         self._compiling: float | None = None  # seconds that the program for one step took
         self._seen: set[bool] = set()  # programs that have run: for one step, for several
         self._left = self._most = 0
         self._start()
 
+    @property
+    def in_loop(self) -> bool:
+        """Whether the next dispatch runs the program for several steps, be it for one."""
+        return self.looped or self.steps > 1
+
     def begin(self, epochs: int, steps: int) -> None:
         """So many epochs are to come, each of so many steps."""
         self._left, self._most = epochs * steps, steps
         self._start()
-        if True not in self._seen and self._best[1] < float("inf"):
+        if self._best[1] == math.inf:
+            return
+        if self.in_loop:
+            self._best = (self._in_time(self._best[1]), self._best[1])
+            if self.settled:
+                self.steps = self._best[0]
+        elif True not in self._seen:
             self._consider(self._best[1])
 
     def _start(self) -> None:
@@ -71,17 +92,18 @@ class Pace:
             self._wait(results)
             self._start()
             return
-        several = steps > 1
-        if several not in self._seen:  # it was compiled
+        if self.in_loop not in self._seen:  # it was compiled
             self._wait(results)
-            if not several:
+            self._seen.add(self.in_loop)
+            if self.looped:
+                self._try(_FEW)
+            elif not self.in_loop:
                 self._compiling = self._now() - self._since
-            self._seen.add(several)
             self._start()
             return
         self._count += steps
         self._dispatches += 1
-        if self._dispatches < _DISPATCHES and not (several and self._long_enough()):
+        if self._dispatches < _DISPATCHES and not (self.in_loop and self._long_enough()):
             return
         self._wait(results)
         self._decide(steps, (self._now() - self._since) / self._count)
@@ -91,28 +113,39 @@ class Pace:
         return self._now() - self._since >= _WINDOW
 
     def _decide(self, steps: int, seconds: float) -> None:
-        if steps == 1:
+        if not self.in_loop:
             self._best = (1, seconds)
             self._consider(seconds)
+        elif self.looped:
+            self._best = (self._in_time(seconds), seconds)
+            self._keep_best()
         elif seconds < _GAIN * self._best[1]:
             self._best = (steps, seconds)
-            self._try(4 * steps)
+            self._try(self._in_time(seconds))
         else:
-            self.steps, self.settled = self._best[0], True
+            self._keep_best()
 
     def _consider(self, seconds: float) -> None:
         """Whether to try several steps at all, one taking so long."""
         worth = self._left * seconds * _HOPE > (self._compiling or 0.0)
-        self.settled = seconds >= _LONG_STEP or not worth
-        if not self.settled:
-            self._try(4)
+        if seconds < _LONG_STEP and worth:
+            self.settled = False
+            self._try(_FEW)
+        else:
+            self.settled = True
 
     def _try(self, steps: int) -> None:
-        most = min(self._most, int(_TARGET / self._best[1]))
-        if min(steps, most) > self._best[0]:
-            self.steps = min(steps, most)
+        steps = min(steps, self._most)
+        if steps > self._best[0]:
+            self.steps = steps
         else:
-            self.steps, self.settled = self._best[0], True
+            self._keep_best()
+
+    def _keep_best(self) -> None:
+        self.steps, self.settled = self._best[0], True
+
+    def _in_time(self, seconds: float) -> int:
+        return max(1, min(self._most, int(_TARGET / seconds)))
 
     @staticmethod
     def _wait(results: Any) -> None:
@@ -121,3 +154,37 @@ class Pace:
     @staticmethod
     def _now() -> float:
         return time.perf_counter()
+
+
+def is_light(jaxpr: Any) -> bool:
+    """Whether a step takes hardly longer than its dispatch, so that it may as well be in a loop.
+
+    >>> import jax.numpy as jnp
+    >>> [is_light(jax.make_jaxpr(lambda x: x @ x)(jnp.ones((n, n)))) for n in (16, 1024)]
+    [True, False]
+    """
+    flops = elements = 0
+    for equation, times in _equations(jaxpr.jaxpr, 1):
+        if any(equation.primitive.name.startswith(name) for name in _HEAVY):
+            return False
+        elements += times * sum(getattr(v.aval, "size", 0) for v in equation.outvars)
+        if equation.primitive.name == "dot_general":
+            (contracted, _), _ = equation.params["dimension_numbers"]
+            shape = equation.invars[0].aval.shape
+            size = equation.outvars[0].aval.size * math.prod(shape[i] for i in contracted)
+            flops += times * size
+        if flops > _LIGHT_FLOPS or elements > _LIGHT_ELEMENTS:
+            return False
+    return True
+
+
+def _equations(jaxpr: Any, times: int) -> Iterator[tuple[Any, int]]:
+    """Every operation, those in inner functions too, and how often it runs."""
+    for equation in jaxpr.eqns:
+        yield equation, times
+        inside = times * equation.params.get("length", 1)
+        for inner in jax.tree.leaves(
+            list(equation.params.values()), is_leaf=lambda v: hasattr(v, "eqns")
+        ):
+            if hasattr(inner, "eqns"):
+                yield from _equations(getattr(inner, "jaxpr", inner), inside)

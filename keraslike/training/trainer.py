@@ -549,10 +549,9 @@ class Trainer(Layer):
         self._prepare(source.example(), "predict")
         program = self._program("predict")
         program.own_state()
-        asked = self.steps_per_execution
-        feed = Feed(program, source, 1 if asked == "auto" else int(asked))
         verbose = 1 if verbose == "auto" else int(verbose)
         events = CallbackList(callbacks, self, verbose=verbose, epochs=1, steps=source.steps)
+        feed = Feed(program, source, self._steps_a_dispatch(events, "predict"))
         bar = _bar(events, verbose)
         throttle = Throttle()
         outputs = []
@@ -562,8 +561,6 @@ class Trainer(Layer):
                 for step, run, n in feed.epoch(steps):
                     events.batch("on_predict_batch_begin", step, {})
                     out = run()
-                    if n > 1:  # (steps, batch, ...) -> (samples, ...)
-                        out = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), out)
                     throttle.add(out)
                     outputs.append(out)
                     events.batch("on_predict_batch_end", step + n - 1, {"outputs": out})

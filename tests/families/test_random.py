@@ -38,7 +38,8 @@ def test_a_seed_gives_keras_s_numbers(name, args, kwargs):
     for seed in (0, 1234):
         ours = getattr(random, name)(*args, **kwargs, seed=seed)
         theirs = getattr(keras.random, name)(*args, **kwargs, seed=seed)
-        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+        rtol, atol = (1e-5, 1e-6) if "normal" in name else (1e-6, 0)  # see core/host.py
+        np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
         assert ours.dtype == theirs.dtype
 
 

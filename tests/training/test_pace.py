@@ -1,17 +1,19 @@
 """The number of steps a dispatch, by a clock of the test's."""
 
+import jax
+import jax.numpy as jnp
 import pytest
 
-from keraslike.training.pace import Pace
+from keraslike.training.pace import Pace, is_light
 
 
 class Machine(Pace):
     """Where a dispatch takes `overhead` and `step(n)` a step, and compiling a second."""
 
-    def __init__(self, step, overhead=1e-4, compiling=1.0):
+    def __init__(self, step, overhead=1e-4, compiling=1.0, looped=False):
         self.clock, self.step, self.overhead, self.compiling = 0.0, step, overhead, compiling
         self.compiled, self.dispatches = set(), []
-        super().__init__()
+        super().__init__(looped)
 
     def _now(self):
         return self.clock
@@ -25,8 +27,8 @@ class Machine(Pace):
             left = steps
             while left:
                 n = min(self.steps, left)
-                if (n > 1) not in self.compiled:
-                    self.compiled.add(n > 1)
+                if self.in_loop not in self.compiled:
+                    self.compiled.add(self.in_loop)
                     self.clock += self.compiling
                 self.clock += self.overhead + n * self.step(n)
                 self.dispatches.append(n)
@@ -68,7 +70,29 @@ def test_a_later_fit_may_pay():
     assert machine.steps == found
 
 
-def test_a_best_in_the_middle():
+def test_where_many_lose_the_few_that_were_faster_are_kept():
     machine = Machine(lambda n: 1e-5 if n < 60 else 1e-3)
     machine.fit(500, epochs=200)
-    assert machine.steps == 16
+    assert machine.settled and 1 < machine.steps < 60
+
+
+def test_one_program_for_a_step_that_is_nearly_nothing():
+    machine = Machine(lambda n: 1e-5, looped=True)
+    machine.fit(500)
+    assert machine.compiled == {True}
+    assert len(machine.dispatches) < 20 and sum(machine.dispatches) == 500
+    machine.fit(2000, epochs=2)
+    assert machine.steps == 2000
+
+
+def test_what_is_light():
+    conv = jax.make_jaxpr(lambda x, k: jax.lax.conv(x, k, (1, 1), "SAME"))
+    assert not is_light(conv(jnp.ones((1, 1, 4, 4)), jnp.ones((1, 1, 3, 3))))
+
+    def many(x, n):
+        return jax.lax.scan(lambda c, _: (jnp.tanh(c @ c), None), x, length=n)[0]
+
+    x = jnp.ones((16, 16))
+    assert is_light(jax.make_jaxpr(lambda x: many(x, 10))(x))
+    assert not is_light(jax.make_jaxpr(lambda x: many(x, 10_000))(x))
+    assert is_light(jax.make_jaxpr(jax.jit(jax.grad(lambda x: many(x, 10).sum())))(x))

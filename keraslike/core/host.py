@@ -1,0 +1,125 @@
+"""Arrays made by numpy, where compiling a program for their shape takes longer than filling them.
+
+jax compiles even `zeros` once for each shape, and drawing initial values for a tenth of a second:
+the layers of a model together would wait for that longer than for its training step. The numbers
+drawn here are those that `jax.random` draws: uniform ones to the bit, normal ones to 1e-5, since
+XLA's inverse of the error function is less exact than scipy's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.core.context import trace_state_clean
+
+# Above this number of elements a compiled program wins.
+_LARGEST = 2**21
+# Elements at a time, so that what twenty rounds of mixing go over stays in the cache.
+_BLOCK = 2**14
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+_PARITY = np.uint32(0x1BD11BDA)
+
+
+def full(shape: Sequence[int], value: Any, dtype: Any) -> jax.Array:
+    """An array of one value.
+
+    >>> full((2,), 1, "float32").tolist()
+    [1.0, 1.0]
+    """
+    if not trace_state_clean() or math.prod(shape) > _LARGEST:
+        return jnp.full(shape, value, dtype)
+    return jax.device_put(np.full(shape, value, dtype))
+
+
+def array(value: Any, dtype: Any = None) -> jax.Array:
+    """An array with memory of its own of numbers, a list of them or a numpy array.
+
+    >>> array([1, 2], "uint32").tolist()
+    [1, 2]
+    """
+    value = np.array(value, dtype)
+    return jax.device_put(value) if trace_state_clean() else jnp.asarray(value)
+
+
+def copied(values: Sequence[Any]) -> list[jax.Array]:
+    """The same values in arrays that may be donated, whoever holds the given ones.
+
+    On the CPU it is the memory of the given arrays that they refer to: donated, such an array is
+    copied by the program that it is donated to.
+    """
+    if jax.default_backend() != "cpu" or not trace_state_clean():
+        return jax.device_put(list(values), may_alias=False)
+    return jax.device_put(
+        [v if jnp.issubdtype(v.dtype, jax.dtypes.extended) else np.asarray(v) for v in values],
+        may_alias=False,
+    )
+
+
+def draws(key: Any, shape: Sequence[int], dtype: Any, *others: Any) -> bool:
+    """Whether random numbers of this shape are drawn here."""
+    return (
+        trace_state_clean()
+        and dtype == "float32"
+        and 0 < math.prod(shape) <= _LARGEST
+        and bool(jax.config.jax_threefry_partitionable)
+        and np.shape(key) == (2,)
+        and not any(isinstance(x, jax.Array) for x in others)
+    )
+
+
+def uniform(key: Any, shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0) -> np.ndarray:
+    """What `jax.random.uniform` gives, in float32.
+
+    >>> key = np.array([3, 4], "uint32")
+    >>> bool((uniform(key, (5, 3)) == jax.random.uniform(key, (5, 3))).all())
+    True
+    """
+    low, high = np.float32(minval), np.float32(maxval)
+    size = math.prod(shape)
+    out = np.empty(size, "float32")
+    first, second = (np.uint32(word) for word in np.asarray(key))
+    for start in range(0, size, _BLOCK):
+        part = out[start : start + _BLOCK]
+        bits = _mixed(first, second, np.arange(start, start + len(part), dtype="uint32"))
+        unit = ((bits >> np.uint32(9)) | np.uint32(0x3F800000)).view("float32") - np.float32(1)
+        part[:] = unit * np.float64(high - low) + low  # rounded once, as a fused multiply-add is
+    return np.maximum(out, low, out=out).reshape(shape)
+
+
+def normal(key: Any, shape: Sequence[int]) -> np.ndarray:
+    """What `jax.random.normal` gives, in float32, to 1e-5."""
+    return _quantiles(uniform(key, shape, np.nextafter(np.float32(-1), np.float32(0)), 1.0))
+
+
+def truncated_normal(key: Any, shape: Sequence[int], cut: float) -> np.ndarray:
+    """What `jax.random.truncated_normal` gives between `-cut` and `cut`, to 1e-5."""
+    edge = math.erf(cut / math.sqrt(2))
+    most = np.nextafter(np.float32(cut), np.float32(0))
+    return np.clip(_quantiles(uniform(key, shape, -edge, edge)), -most, most)
+
+
+def _quantiles(x: np.ndarray) -> np.ndarray:
+    from scipy.special import erfinv
+
+    return np.float32(math.sqrt(2)) * erfinv(x)
+
+
+def _mixed(first: np.uint32, second: np.uint32, count: np.ndarray) -> np.ndarray:
+    """32 random bits for each count: Threefry-2x32 with 20 rounds (Salmon et al., SC 2011)."""
+    keys = (first, second, first ^ second ^ _PARITY)
+    a, b = np.full_like(count, first), count + second
+    for turn in range(5):
+        for distance in _ROTATIONS[turn % 2]:
+            a += b
+            b = (b << np.uint32(distance)) | (b >> np.uint32(32 - distance))
+            b ^= a
+        with np.errstate(over="ignore"):
+            a += keys[(turn + 1) % 3]
+            b += keys[(turn + 2) % 3] + np.uint32(turn + 1)
+    return a ^ b

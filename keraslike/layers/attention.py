@@ -1,0 +1,587 @@
+"""Attention: each target takes a weighted mean of the values, weighted by how its query fits keys.
+
+The names of the axes: `(batch, targets, features)` for queries, `(batch, sources, features)` for
+keys and values, which belong together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from keraslike import constraints, initializers, random, regularizers
+from keraslike.core import context
+from keraslike.core.arguments import one_of, positive
+from keraslike.core.rng import SeedGenerator
+from keraslike.layers.activation import Softmax
+from keraslike.layers.core import EinsumDense
+from keraslike.layers.layer import Layer
+from keraslike.layers.regularization import Dropout
+from keraslike.ops.attention import dot_product_attention
+
+
+class Attention(Layer):
+    """`softmax(query @ key.T) @ value`, Luong's attention (arXiv:1508.04025).
+
+    Args:
+        use_scale: whether the scores are multiplied by a weight.
+        score_mode: `"dot"` for `query @ key.T`, `"concat"` for a weight times the sum over the
+            features of `tanh(query + key)`.
+        dropout: the share of weights set to zero in training.
+        seed: of the dropout's random stream; one is drawn where it is left out.
+
+    Call arguments:
+        inputs: a list `[query, value]` or `[query, value, key]`; the values are the keys where
+            none are given.
+        mask: a list of masks in the same order, `(batch, targets)` and `(batch, sources)`: values
+            whose mask is false are not seen, and what comes out for such a query is zero.
+        return_attention_scores: whether the weights `(batch, targets, sources)` come out, too.
+        use_causal_mask: whether target `i` sees no source after the `i`-th.
+
+    Gives `(batch, targets, features of value)`. Raises ValueError for other inputs.
+
+    >>> x = jnp.ones((1, 3, 4))
+    >>> Attention()([x, x]).shape
+    (1, 3, 4)
+    """
+
+    supports_masking = True
+
+    def __init__(
+        self,
+        use_scale: bool = False,
+        score_mode: str = "dot",
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.use_scale = use_scale
+        self.score_mode = one_of(("dot", "concat"), score_mode=score_mode)
+        self.dropout = _rate(dropout)
+        self.seed = seed
+        if dropout > 0:
+            self.seed_generator = SeedGenerator(seed)
+
+    def build(self, input_shape: Sequence[Any]) -> None:
+        _check_list(self, "inputs", input_shape)
+        self.scale = self.add_weight((), "ones", name="scale") if self.use_scale else None
+        self.concat_score_weight = None
+        if self.score_mode == "concat":
+            self.concat_score_weight = self.add_weight((), "ones", name="concat_score_weight")
+
+    def _calculate_scores(self, query: jax.Array, key: jax.Array) -> jax.Array:
+        if self.score_mode == "dot":
+            scores = jnp.matmul(query, jnp.swapaxes(key, -2, -1))
+            return scores if self.scale is None else scores * self.scale.value
+        both = query[..., :, None, :] + key[..., None, :, :]
+        if self.scale is not None:
+            both = both * self.scale.value
+        return self.concat_score_weight.value * jnp.sum(jnp.tanh(both), -1)
+
+    def call(
+        self,
+        inputs: Sequence[jax.Array],
+        mask: Sequence[jax.Array | None] | None = None,
+        training: bool | None = False,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+    ) -> Any:
+        _check_list(self, "inputs", inputs)
+        if mask is not None:
+            _check_list(self, "mask", mask)
+        query, value, *rest = inputs
+        query_mask, value_mask = (None, None) if mask is None else mask[:2]
+        scores = self._calculate_scores(query, rest[0] if rest else value)
+        seen = None
+        if value_mask is not None:
+            seen = value_mask[..., None, :].astype(bool)
+        if use_causal_mask:
+            causal = _causal(*scores.shape[-2:])
+            seen = causal if seen is None else seen & causal
+        if seen is not None:
+            far = 65504.0 if scores.dtype == jnp.float16 else 1e9
+            scores = jnp.where(seen, scores, scores - far)
+        weights = jax.nn.softmax(scores, -1)
+        if training and self.dropout > 0:
+            weights = random.dropout(weights, self.dropout, seed=self.seed_generator)
+        outputs = jnp.matmul(weights, value)
+        if query_mask is not None:
+            outputs = jnp.where(query_mask[..., None].astype(bool), outputs, 0)
+        return (outputs, weights) if return_attention_scores else outputs
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> jax.Array | None:
+        return None if mask is None else mask[0]
+
+
+class AdditiveAttention(Attention):
+    """As `Attention`, its scores `sum(scale * tanh(query + key))`, Bahdanau's (arXiv:1409.0473).
+
+    Args:
+        use_scale: whether there is a weight `scale`, of the features' size.
+        dropout: the share of weights set to zero in training.
+
+    >>> x = jnp.ones((1, 3, 4))
+    >>> AdditiveAttention()([x, x]).shape
+    (1, 3, 4)
+    """
+
+    def __init__(self, use_scale: bool = True, dropout: float = 0.0, **kwargs: Any):
+        super().__init__(use_scale=use_scale, dropout=dropout, **kwargs)
+
+    def build(self, input_shape: Sequence[Any]) -> None:
+        _check_list(self, "inputs", input_shape)
+        self.scale = None
+        if self.use_scale:
+            self.scale = self.add_weight((input_shape[0][-1],), "glorot_uniform", name="scale")
+
+    def _calculate_scores(self, query: jax.Array, key: jax.Array) -> jax.Array:
+        terms = jnp.tanh(query[..., :, None, :] + key[..., None, :, :])
+        if self.scale is None:
+            return jnp.sum(terms, -1)
+        return jnp.matmul(terms, self.scale.value.astype(terms.dtype))
+
+    def _constructor_args(self) -> dict[str, Any]:
+        args = super()._constructor_args()
+        args.pop("score_mode", None)
+        return args
+
+
+def _rate(dropout: Any) -> float:
+    if not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
+        raise ValueError(f"dropout must be a number from 0 to 1. Received: dropout={dropout!r}")
+    return dropout
+
+
+def _check_list(layer: Layer, name: str, values: Any) -> None:
+    if not isinstance(values, (list, tuple)) or len(values) not in (2, 3):
+        raise ValueError(
+            f"Layer '{layer.name}' ({type(layer).__name__}): {name} must be a list of 2 or 3, of "
+            f"query, value and key. Received: {name}={values}"
+        )
+
+
+def _causal(targets: int, sources: int) -> jax.Array:
+    return jnp.arange(targets)[:, None] >= jnp.arange(sources)
+
+
+class _Heads(Layer):
+    """What `MultiHeadAttention` and `GroupedQueryAttention` share: all but the heads' numbers."""
+
+    supports_masking = True
+    _saves_activity_regularizer = True
+    _softmax: Any
+    _dropout_layer: Any
+    _query_dense: Any
+    _key_dense: Any
+    _value_dense: Any
+    _output_dense: Any
+
+    def __init__(
+        self,
+        heads: int,
+        groups: int,
+        sizes: tuple[int, int],
+        output_shape: tuple[int, ...] | None,
+        settings: dict[str, Any],
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self._heads, self._groups, self._sizes = heads, groups, sizes
+        self._outputs = output_shape
+        self._scale = 1 / math.sqrt(sizes[0])
+        for name in ("kernel_initializer", "bias_initializer"):
+            setattr(self, name, initializers.get(settings[name]))
+        for name in ("kernel_regularizer", "bias_regularizer"):
+            setattr(self, name, regularizers.get(settings[name]))
+        for name in ("kernel_constraint", "bias_constraint"):
+            setattr(self, name, constraints.get(settings[name]))
+        # It is the projections' outputs that it looks at, not this layer's.
+        self._activities = regularizers.get(settings["activity_regularizer"])
+        self.dropout = _rate(settings["dropout"])
+        self.use_bias = settings["use_bias"]
+        self.use_gate = settings["use_gate"]
+        self.seed = settings["seed"]
+        window = settings["sliding_window"]
+        self.sliding_window = None if window is None else positive(sliding_window=window)
+        self.flash_attention = settings["flash_attention"]
+        if self.flash_attention and self.dropout > 0:
+            raise ValueError(
+                "flash_attention=True does not go with dropout. "
+                f"Received: dropout={self.dropout}, flash_attention={self.flash_attention}"
+            )
+
+    def _constructor_args(self) -> dict[str, Any]:
+        args = super()._constructor_args()
+        args.pop("flash_attention", None)  # a choice of the machine, not of the model
+        return {**args, "activity_regularizer": self._activities}
+
+    # -- weights ------------------------------------------------------------------------------
+
+    def build(
+        self,
+        query_shape: Sequence[int | None],
+        value_shape: Sequence[int | None],
+        key_shape: Sequence[int | None] | None = None,
+    ) -> None:
+        key_shape = value_shape if key_shape is None else key_shape
+        if tuple(value_shape[1:-1]) != tuple(key_shape[1:-1]):
+            raise ValueError(
+                f"Layer '{self.name}': value and key must have the same sizes but for the last. "
+                f"Received: value of shape {tuple(value_shape)}, key of {tuple(key_shape)}"
+            )
+        dim, value_dim = self._sizes
+        self._query_dense = self._projection("query", query_shape, (self._heads, dim))
+        self._key_dense = self._projection("key", key_shape, (self._groups, dim))
+        if self.use_gate:
+            gate = (self._heads, value_dim)
+            self._gate_dense = self._projection("gate", query_shape, gate, "sigmoid")
+        self._value_dense = self._projection("value", value_shape, (self._groups, value_dim))
+        self._softmax = Softmax(self._build_axes(len(query_shape)), dtype=self.dtype_policy)
+        self._dropout_layer = Dropout(self.dropout, dtype=self.dtype_policy, seed=self.seed)
+        inner = (*query_shape[:-1], self._heads, value_dim)
+        outputs = self._outputs or (query_shape[-1],)
+        self._output_dense = self._projection("attention_output", inner, outputs, contracted=2)
+
+    def _build_axes(self, rank: int) -> Any:
+        return -1
+
+    def _projection(
+        self,
+        name: str,
+        input_shape: Sequence[int | None],
+        sizes: Sequence[int | None],
+        activation: Any = None,
+        contracted: int = 1,
+    ) -> EinsumDense:
+        letters = iter("abcdefghijklmnopqrstuvwxyz")
+        free = "".join(next(letters) for _ in input_shape[contracted:])
+        inside = "".join(next(letters) for _ in range(contracted))
+        new = "".join(next(letters) for _ in sizes)
+        layer = EinsumDense(
+            f"{free}{inside},{inside}{new}->{free}{new}",
+            (*(None for _ in free[1:]), *sizes),
+            activation,
+            new if self.use_bias else None,
+            # An initializer draws the same whenever it is called: each projection has its own.
+            _again(self.kernel_initializer),
+            _again(self.bias_initializer),
+            self.kernel_regularizer,
+            self.bias_regularizer,
+            self.kernel_constraint,
+            self.bias_constraint,
+            activity_regularizer=self._activities,
+            dtype=self.dtype_policy,
+            name=name,
+        )
+        layer.build(input_shape)
+        return layer
+
+    # -- masks --------------------------------------------------------------------------------
+
+    def _compute_attention_mask(
+        self,
+        query: jax.Array,
+        value: jax.Array,
+        query_mask: jax.Array | None = None,
+        value_mask: jax.Array | None = None,
+        key_mask: jax.Array | None = None,
+        attention_mask: jax.Array | None = None,
+        use_causal_mask: bool = False,
+    ) -> jax.Array | None:
+        """What a target sees, `(batch, targets, sources)` or what broadcasts to it, or `None`."""
+        masks = [] if attention_mask is None else [jnp.asarray(attention_mask).astype(bool)]
+        if query_mask is not None:
+            masks.append(jnp.asarray(query_mask).astype(bool)[..., :, None])
+        masks += [
+            jnp.asarray(mask).astype(bool)[..., None, :]
+            for mask in (value_mask, key_mask)
+            if mask is not None
+        ]
+        targets, sources = query.shape[1], value.shape[1]
+        if use_causal_mask:
+            masks.append(_causal(targets, sources)[None])
+        if self.sliding_window is not None:
+            distance = jnp.arange(targets)[:, None] - jnp.arange(sources)
+            masks.append((abs(distance) < self.sliding_window)[None])
+        seen = None
+        for mask in masks:
+            seen = mask if seen is None else seen & mask
+        return seen
+
+    # -- calling ------------------------------------------------------------------------------
+
+    def call(
+        self,
+        query: jax.Array,
+        value: jax.Array,
+        key: jax.Array | None = None,
+        query_mask: jax.Array | None = None,
+        value_mask: jax.Array | None = None,
+        key_mask: jax.Array | None = None,
+        attention_mask: jax.Array | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+        use_causal_mask: bool = False,
+    ) -> Any:
+        if self.flash_attention and return_attention_scores:
+            raise ValueError(
+                f"Layer '{self.name}': flash_attention=True has no scores to return. "
+                f"Received: return_attention_scores={return_attention_scores}"
+            )
+        query_mask = context.get_mask(query) if query_mask is None else query_mask
+        value_mask = context.get_mask(value) if value_mask is None else value_mask
+        if key_mask is None and key is not None:
+            key_mask = context.get_mask(key)
+        masks = (query_mask, value_mask, key_mask, attention_mask)
+        causal_only = use_causal_mask and self.sliding_window is None
+        causal_only = causal_only and all(mask is None for mask in masks)
+        seen = None
+        if not causal_only:
+            seen = self._compute_attention_mask(query, value, *masks, use_causal_mask)
+        gate = self._gate_dense(query) if self.use_gate else None
+        outputs, scores = self._compute_attention(
+            self._query_dense(query),
+            self._key_dense(value if key is None else key),
+            self._value_dense(value),
+            attention_mask=seen,
+            training=training,
+            return_attention_scores=return_attention_scores,
+            **({"use_causal_mask": True} if causal_only else {}),
+        )
+        outputs = self._output_dense(outputs if gate is None else outputs * gate)
+        return (outputs, scores) if return_attention_scores else outputs
+
+    def _compute_attention(
+        self,
+        query: jax.Array,
+        key: jax.Array,
+        value: jax.Array,
+        attention_mask: jax.Array | None = None,
+        training: bool | None = None,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+    ) -> tuple[jax.Array, jax.Array | None]:
+        """The weighted means, and the weights where they are wanted; a subclass may override it.
+
+        Queries are `(batch, ..., heads, dim)`, keys and values have `groups` in place of `heads`.
+        """
+        axes = self._axes(query.ndim)
+        if attention_mask is not None:  # its axes are the batch's first and the scores' last
+            gap = query.ndim - 1 + len(axes) - attention_mask.ndim
+            place = attention_mask.ndim - 2 * len(axes)
+            attention_mask = jnp.expand_dims(attention_mask, tuple(range(place, place + gap)))
+        if query.ndim == 4 and self.dropout == 0 and not return_attention_scores:
+            outputs = dot_product_attention(
+                query,
+                key,
+                value,
+                mask=attention_mask,
+                scale=self._scale,
+                is_causal=use_causal_mask,
+                flash_attention=self.flash_attention,
+            )
+            return outputs, None
+        if use_causal_mask:
+            attention_mask = _causal(query.shape[axes[0]], key.shape[axes[0]])
+        repeats = self._heads // self._groups
+        if repeats > 1:
+            key, value = (jnp.repeat(x, repeats, axis=-2) for x in (key, value))
+        # What is attended to comes last, as one axis, before the features.
+        last = query.ndim - 1
+        order = [*(a for a in range(last) if a not in axes), *axes, last]
+        query, key, value = (x.transpose(order) for x in (query * self._scale, key, value))
+        *batch, dim = query.shape
+        rest = len(batch) - len(axes)
+        targets, sources = query.shape[rest:-1], key.shape[rest:-1]
+        batch = batch[:rest]
+        keys = key.reshape(*batch, -1, dim).swapaxes(-1, -2)
+        scores = jnp.matmul(query.reshape(*batch, -1, dim), keys)
+        weights = self._softmax(scores.reshape(*batch, *targets, *sources), mask=attention_mask)
+        kept = self._dropout_layer(weights, training=training)
+        kept = kept.reshape(*batch, math.prod(targets), -1)
+        outputs = jnp.matmul(kept, value.reshape(*batch, -1, value.shape[-1]))
+        outputs = outputs.reshape(*batch, *targets, -1)
+        return outputs.transpose(sorted(range(last + 1), key=order.__getitem__)), weights
+
+    def _axes(self, rank: int) -> tuple[int, ...]:
+        return (1,)
+
+
+def _again(initializer: Any) -> Any:
+    """An equal initializer that draws for itself, unless its seed says what."""
+    if not isinstance(initializer, initializers.Initializer):
+        return initializer
+    return type(initializer).from_config(initializer.get_config())
+
+
+def _stored_in(name: str) -> Any:
+    return property(lambda self: getattr(self, name), lambda self, layer: setattr(self, name, layer))
+
+
+class MultiHeadAttention(_Heads):
+    """Attention of several heads, each with projections of its own (arXiv:1706.03762).
+
+    `softmax(q @ k.T / sqrt(key_dim)) @ v` for each head, `q`, `k` and `v` being projections of
+    query, key and value; the heads together are projected to the output.
+
+    Args:
+        num_heads: the number of heads.
+        key_dim: the size of a head's queries and keys.
+        value_dim: the size of a head's values; `key_dim` where it is left out.
+        dropout: the share of weights set to zero in training.
+        use_bias: whether the projections have biases.
+        output_shape: the output's sizes after batch and targets; the query's where left out.
+        attention_axes: of query, key and value; all but the first and the last where left out.
+        sliding_window: how far from a target, at most, the sources are that it sees, plus one.
+        flash_attention: whether a GPU must use cuDNN's fused kernel; no dropout, no scores then.
+        use_gate: whether the heads' outputs are multiplied by `sigmoid` of a further projection of
+            the query (arXiv:2505.06708).
+        seed: of the dropout's random stream; one is drawn where it is left out.
+
+    Call arguments:
+        query: `(batch, targets, features)`.
+        value: `(batch, sources, features)`.
+        key: `(batch, sources, features)`; the values where it is left out.
+        attention_mask: `(batch, targets, sources)`; where it is false a target does not see a
+            source. What the masks of query, value and key leave out is not seen, either.
+        return_attention_scores: whether the weights `(batch, heads, targets, sources)` come out,
+            too.
+        use_causal_mask: whether target `i` sees no source after the `i`-th.
+
+    Gives `(batch, targets, *output_shape)`. Raises ValueError for arguments that cannot be.
+
+    >>> layer, x = MultiHeadAttention(num_heads=2, key_dim=8), jnp.ones((1, 3, 4))
+    >>> outputs, weights = layer(x, x, return_attention_scores=True)
+    >>> outputs.shape, weights.shape
+    ((1, 3, 4), (1, 2, 3, 3))
+    """
+
+    # Files name the projections by the public attributes.
+    _query_dense = _stored_in("query_dense")
+    _key_dense = _stored_in("key_dense")
+    _value_dense = _stored_in("value_dense")
+    _output_dense = _stored_in("output_dense")
+
+    def __init__(
+        self,
+        num_heads: int,
+        key_dim: int,
+        value_dim: int | None = None,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        output_shape: int | Sequence[int] | None = None,
+        attention_axes: int | Sequence[int] | None = None,
+        sliding_window: int | None = None,
+        flash_attention: bool | None = None,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        use_gate: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        settings = dict(locals())
+        self.num_heads = positive(num_heads=num_heads)
+        self.key_dim = positive(key_dim=key_dim)
+        self.value_dim = self.key_dim if value_dim is None else positive(value_dim=value_dim)
+        self.output_shape = _several("output_shape", output_shape)
+        self.attention_axes = _several("attention_axes", attention_axes)
+        sizes = (self.key_dim, self.value_dim)
+        super().__init__(num_heads, num_heads, sizes, self.output_shape, settings, **kwargs)
+
+    def _build_axes(self, rank: int) -> tuple[int, ...]:
+        axes = range(1, rank - 1) if self.attention_axes is None else self.attention_axes
+        for axis in axes:
+            if not -rank <= axis < rank or axis % rank in (0, rank - 1):
+                raise ValueError(
+                    f"attention_axes must be axes between the first and the last of {rank}. "
+                    f"Received: attention_axes={self.attention_axes}"
+                )
+        self.attention_axes = tuple(axis % rank for axis in axes)
+        return tuple(range(-len(self.attention_axes), 0))
+
+    def _axes(self, rank: int) -> tuple[int, ...]:
+        del rank
+        return self.attention_axes or ()
+
+
+class GroupedQueryAttention(_Heads):
+    """Multi-head attention in which several heads share their keys and values (arXiv:2305.13245).
+
+    Args:
+        head_dim: the size of a head's queries, keys and values.
+        num_query_heads: the number of heads.
+        num_key_value_heads: the number of different keys and values, which divides that of heads.
+
+    The other arguments, those of the call and the output are `MultiHeadAttention`'s. Raises
+    ValueError where the heads cannot be grouped.
+
+    >>> x = jnp.ones((1, 3, 4))
+    >>> GroupedQueryAttention(8, num_query_heads=4, num_key_value_heads=2)(x, x).shape
+    (1, 3, 4)
+    """
+
+    def __init__(
+        self,
+        head_dim: int,
+        num_query_heads: int,
+        num_key_value_heads: int,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        sliding_window: int | None = None,
+        flash_attention: bool | None = None,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        use_gate: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        settings = dict(locals())
+        self.head_dim = positive(head_dim=head_dim)
+        self.num_query_heads = heads = positive(num_query_heads=num_query_heads)
+        self.num_key_value_heads = groups = positive(num_key_value_heads=num_key_value_heads)
+        if heads % groups:
+            raise ValueError(
+                "num_query_heads must be a multiple of num_key_value_heads. "
+                f"Received: {num_query_heads=}, {num_key_value_heads=}"
+            )
+        super().__init__(heads, groups, (head_dim, head_dim), None, settings, **kwargs)
+
+    def build(
+        self,
+        query_shape: Sequence[int | None],
+        value_shape: Sequence[int | None],
+        key_shape: Sequence[int | None] | None = None,
+    ) -> None:
+        for name, shape in (("query", query_shape), ("value", value_shape), ("key", key_shape)):
+            if shape is not None and len(shape) != 3:
+                raise ValueError(
+                    f"Layer '{self.name}': {name} must have 3 axes. "
+                    f"Received: {name} of shape {tuple(shape)}"
+                )
+        super().build(query_shape, value_shape, key_shape)
+
+
+def _several(name: str, value: Any) -> tuple[int, ...] | None:
+    """Integers from one or several; Keras takes an empty sequence for none."""
+    if value is None or isinstance(value, int):
+        return None if value is None else (value,)
+    if not isinstance(value, (list, tuple)) or not all(isinstance(v, int) for v in value):
+        raise ValueError(
+            f"{name} must be an integer or a sequence of them. Received: {name}={value!r}"
+        )
+    return tuple(value) or None

@@ -1,0 +1,129 @@
+"""Batches made ready by a thread while a step runs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any
+
+_END = object()
+
+
+class Ahead:
+    """The items of an iterator, taken from it by a thread that is some items ahead.
+
+    An exception of the iterator is raised where its item would have come, with the traceback of
+    where it happened.
+
+    Args:
+        items: where they come from; used by the thread only.
+        prepare: what the thread does with each of them.
+        depth: the most items that wait to be taken.
+
+    >>> with Ahead(range(5), lambda n: n * n, depth=2) as squares:
+    ...     [squares.take(1), squares.take(9, wait=True), squares.take(1)]
+    [[0], [1, 4, 9, 16], []]
+    """
+
+    def __init__(self, items: Iterable, prepare: Callable[[Any], Any], depth: int):
+        self._items, self._prepare = items, prepare
+        self._queue: queue.Queue = queue.Queue(depth)
+        self._stopped = False
+        self._error: BaseException | None = None
+        self._ended = False
+        self._thread = threading.Thread(target=self._work, name="keraslike-batches", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        items = iter(self._items)
+        try:
+            for item in items:
+                self._queue.put(self._prepare(item))
+                del item  # a batch that is under way is held once
+                if self._stopped:
+                    break
+        except BaseException as error:
+            self._error = error
+        finally:
+            if hasattr(items, "close") and self._stopped:
+                items.close()
+            self._queue.put(_END)
+
+    def take(self, most: int, wait: bool = False) -> list[Any]:
+        """The next items: one at least, and up to `most` of those that are ready; none at the end.
+
+        With `wait` it is `most`, unless the end comes before.
+        """
+        taken: list[Any] = []
+        while len(taken) < most and not self._ended:
+            try:
+                item = self._queue.get(block=wait or not taken)
+            except queue.Empty:
+                break
+            if item is _END:
+                self._ended = True
+            else:
+                taken.append(item)
+        if not taken and self._error is not None:
+            raise self._error
+        return taken
+
+    def close(self) -> None:
+        """Ends the thread when it has finished what it is at, and drops what is ready."""
+        self._stopped = True
+        while not self._ended:
+            self._ended = self._queue.get() is _END
+
+    def __enter__(self) -> Ahead:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+
+def made_by(
+    executor: Executor, make: Callable[[int], Any], numbers: Iterable[int], most: int
+) -> Iterator[Any]:
+    """`make(n)` for each number, in order, of which `most` are under way at a time.
+
+    >>> list(made_by(ThreadPoolExecutor(2), abs, [-1, -2, -3], most=2))
+    [1, 2, 3]
+    """
+    pending: deque[Any] = deque()
+    try:
+        for number in numbers:
+            if len(pending) >= most:
+                yield pending.popleft().result()
+            pending.append(executor.submit(make, number))
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+
+
+def workers(dataset: Any, count: int, processes: bool) -> tuple[Executor, Callable[[int], Any]]:
+    """What runs `dataset[n]`, in threads or in processes of their own, and the function to run.
+
+    Processes start anew and get a pickled copy: a fork of a process that jax runs in may hang.
+    """
+    if not processes:
+        return ThreadPoolExecutor(count), dataset.__getitem__
+    context = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(count, context, initializer=_receive, initargs=(dataset,))
+    return executor, _make
+
+
+_received: Any = None
+
+
+def _receive(dataset: Any) -> None:
+    global _received
+    _received = dataset
+
+
+def _make(number: int) -> Any:
+    return _received[number]

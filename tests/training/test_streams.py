@@ -1,0 +1,176 @@
+"""Data that comes in batches: fetched ahead by a thread, several in a dispatch where steps are
+short, and nothing of it to be noticed but the time."""
+
+import threading
+import time
+import traceback
+
+import numpy as np
+import pytest
+
+import keraslike as keras
+
+X = np.random.default_rng(0).normal(size=(200, 4)).astype("float32")
+Y = X.sum(axis=1)
+
+
+def model(steps_per_execution="auto"):
+    k = keras.initializers.GlorotUniform(seed=1)
+    made = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1, kernel_initializer=k)])
+    made.compile(
+        loss="mse", optimizer="sgd", metrics=["mae"], steps_per_execution=steps_per_execution
+    )
+    return made
+
+
+def batches(size=16):
+    for i in range(0, len(X), size):
+        yield X[i : i + size], Y[i : i + size]
+
+
+class Dataset(keras.utils.PyDataset):
+    ended = 0
+
+    def __len__(self):
+        return 13
+
+    def __getitem__(self, n):
+        return X[n * 16 : n * 16 + 16], Y[n * 16 : n * 16 + 16]
+
+    def on_epoch_end(self):
+        self.ended += 1
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return model(1).fit(X, Y, batch_size=16, shuffle=False, verbose=0).history
+
+
+@pytest.mark.parametrize("steps", ["auto", 1, 5])
+@pytest.mark.parametrize(
+    "source",
+    [batches, Dataset, lambda: Dataset(workers=3)],
+    ids=["generator", "dataset", "threads"],
+)
+def test_the_same_numbers_as_from_arrays(source, steps, expected):
+    assert model(steps).fit(source(), shuffle=False, verbose=0).history == expected
+
+
+def test_processes_that_make_batches(expected):
+    dataset = Dataset(workers=2, use_multiprocessing=True)
+    assert model().fit(dataset, shuffle=False, verbose=0).history == expected
+    assert dataset.ended == 1
+
+
+def test_arrays_that_do_not_fit_on_the_device(monkeypatch, expected):
+    monkeypatch.setattr("keraslike.training.loop._resident_limit", lambda: 0)
+    history = model().fit(X, Y, batch_size=16, shuffle=False, verbose=0).history
+    assert history == expected
+    m = model()
+    np.testing.assert_allclose(m.predict(X, verbose=0), m(X), rtol=1e-6)
+
+
+def test_a_batch_whose_memory_is_used_again(expected):
+    def same_memory():
+        x, y = np.empty((16, 4), "float32"), np.empty(16, "float32")
+        for some_x, some_y in batches():
+            n = len(some_x)
+            x[:n], y[:n] = some_x, some_y
+            yield (x, y) if n == 16 else (x[:n], y[:n])
+
+    assert model().fit(same_memory(), verbose=0).history == expected
+
+
+def test_an_exception_comes_at_its_place_with_its_traceback():
+    def failing():
+        for i, batch in enumerate(batches()):
+            if i == 3:
+                raise KeyError("my own mistake")
+            yield batch
+
+    m = model()
+    with pytest.raises(KeyError, match="my own mistake") as caught:
+        m.fit(failing(), verbose=0)
+    assert "in failing" in "".join(traceback.format_tb(caught.value.__traceback__))
+    assert int(m.optimizer.iterations) == 3
+    assert not [t for t in threading.enumerate() if t.name == "keraslike-batches"]
+
+
+def test_memory_is_bounded(monkeypatch):
+    """Nobody runs ahead of a step that takes long by more than a few batches."""
+    given, ran, most = 0, 0, 0
+
+    def counted():
+        nonlocal given
+        for _ in range(60):
+            given += 1
+            yield X[:8], Y[:8]
+
+    class Slow(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            nonlocal ran, most
+            ran += 1
+            time.sleep(0.002)
+            most = max(most, given - ran)
+
+    model().fit(counted(), callbacks=[Slow()], verbose=0)
+    assert ran == 60 and most <= 5
+
+
+def test_a_generator_gives_no_more_than_was_asked_for():
+    given = []
+
+    def endless():
+        while True:
+            given.append(len(given))
+            yield X[:8], Y[:8]
+
+    m = model()
+    source = endless()
+    m.fit(source, steps_per_epoch=4, epochs=2, verbose=0)
+    assert len(given) == 8 and int(m.optimizer.iterations) == 8
+    m.fit(source, steps_per_epoch=3, verbose=0)
+    assert len(given) == 11
+
+
+def test_a_dataset_shorter_than_the_steps_asked_for_starts_over():
+    m = model()
+    m.fit(Dataset(), steps_per_epoch=13, epochs=2, verbose=0)
+    m.fit(Dataset(), steps_per_epoch=30, verbose=0)
+    assert int(m.optimizer.iterations) == 26 + 30
+
+
+def test_stopping_leaves_no_thread():
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = batch == 2
+
+    def endless():
+        while True:
+            yield X[:8], Y[:8]
+
+    m = model()
+    m.fit(endless(), steps_per_epoch=1000, callbacks=[Stop()], verbose=0)
+    assert int(m.optimizer.iterations) == 3
+    assert not [t for t in threading.enumerate() if t.name == "keraslike-batches"]
+
+
+class Unsized:
+    """As a `tf.data.Dataset` that does not know its length."""
+
+    def __len__(self):
+        raise TypeError("The dataset length is unknown.")
+
+    def __iter__(self):
+        return batches()
+
+
+def test_a_dataset_of_unknown_length(expected):
+    assert model().fit(Unsized(), verbose=0, epochs=2).history["loss"][0] == expected["loss"][0]
+
+
+def test_predict_and_evaluate(expected):
+    m = model()
+    assert m.evaluate(batches(), verbose=0) == pytest.approx(m.evaluate(X, Y, verbose=0), rel=1e-5)
+    predicted = m.predict((x for x, _ in batches()), verbose=0)
+    np.testing.assert_allclose(predicted, m(X), rtol=1e-6)
