@@ -1,147 +1,194 @@
-"""Time of a `fit` step: keraslike beside Keras 3 (JAX) and a hand-written jitted loop.
+"""keraslike beside Keras 3 on JAX, Keras 3 on TensorFlow, and a loop of jax and optax by hand.
 
-All run in one process, interleaved, and medians are printed, since machines are noisy:
+    make bench                      # or: python benchmarks/run.py [--only MLP] [--rounds 7]
+    python benchmarks/run.py --tensorflow /path/to/python --write benchmarks/RESULTS.md
 
-    make bench            # or: python benchmarks/run.py --rounds 7
+Each column is a process of its own that waits while another works; for a workload they take turns,
+round by round, and the medians of the rounds are printed, and the medians of the ratios within a
+round: machines are noisy. TensorFlow's column is there where TensorFlow can be imported, by this
+Python or by the one that is named.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import platform
 import statistics
+import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
+from workloads import WORKLOADS
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-import optax
-
-
-def mlp(k):
-    """The demo's model: 8-30-1."""
-    return k.Sequential(
-        [k.layers.Input((8,)), k.layers.Dense(30, activation="elu"), k.layers.Dense(1)]
-    )
+OURS, HAND, SCAN = "keraslike", "by hand", "by hand, scan"
+KERAS, FUSED, TENSORFLOW = "Keras JAX", "Keras JAX, 32", "Keras TensorFlow"
+HERE = Path(__file__).parent
 
 
-def make(k, steps_per_execution=1):
-    model = mlp(k)
-    model.compile(
-        loss="mse", optimizer="nadam", metrics=["mae"], steps_per_execution=steps_per_execution
-    )
-    return model
+class Column:
+    """A process that trains when it is told to."""
+
+    def __init__(self, name: str, python: str):
+        self.name = name
+        self.process = subprocess.Popen(
+            [python, str(HERE / "column.py"), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.imported = self._answer()["import"]
+
+    def _answer(self) -> Any:
+        line = self.process.stdout.readline()  # type: ignore[union-attr]
+        if not line:
+            raise RuntimeError(f"{self.name} ended with {self.process.wait()}.")
+        return json.loads(line)
+
+    def ask(self, **order: Any) -> Any:
+        print(json.dumps(order), file=self.process.stdin, flush=True)
+        return self._answer()
+
+    def end(self) -> None:
+        self.process.stdin.close()  # type: ignore[union-attr]
+        self.process.wait()
 
 
-def fitter(model, x, y, batch):
-    """A function that runs some epochs of `fit` and returns seconds a step."""
-    steps = -(-len(x) // batch)
+def measure(names: list[str], kind: str, workload: str, epochs: int, args: Any) -> dict[str, Any]:
+    """For each column its first epoch, rounds and peak memory; a column that has none is absent."""
+    columns = [Column(name, args.tensorflow if name == TENSORFLOW else sys.executable)
+               for name in names]  # fmt: skip
+    found: dict[str, Any] = {}
+    for column in columns:
+        reply = column.ask(make=workload, kind=kind, warm=2 * epochs)
+        if "none" not in reply:
+            found[column.name] = {"first": reply["first"], "build": reply["build"], "rounds": []}
+            found[column.name]["import"] = column.imported
+    for _ in range(args.rounds):
+        for column in columns:
+            if column.name in found:
+                reply = column.ask(run=epochs)
+                found[column.name]["rounds"].append(reply["seconds"] / epochs)
+                found[column.name]["peak"] = reply["peak"]
+    for column in columns:
+        column.end()
+    return found
 
-    def run(epochs: int) -> float:
-        began = time.perf_counter()
-        model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0)
-        return (time.perf_counter() - began) / steps / epochs
 
-    return run
+def ratio(found: dict[str, Any], name: str) -> float:
+    """Of keraslike's time to another's: below 1, keraslike is faster."""
+    pairs = zip(found[OURS]["rounds"], found[name]["rounds"])
+    return statistics.median(ours / other for ours, other in pairs)
 
 
-def by_hand(x, y, batch, scan=False):
-    """A jitted step of jnp and optax that takes each batch from the host; with `scan` a whole
-    epoch is one program, on data that stays on the device."""
-    keys = jax.random.split(jax.random.key(0))
-    params = {
-        "w1": jax.random.normal(keys[0], (8, 30)) * 0.3,
-        "b1": jnp.zeros(30),
-        "w2": jax.random.normal(keys[1], (30, 1)) * 0.2,
-        "b2": jnp.zeros(1),
-    }
-    tx = optax.nadam(1e-3)
-    state = tx.init(params)
-
-    def loss_fn(p, x, y):
-        pred = jax.nn.elu(x @ p["w1"] + p["b1"]) @ p["w2"] + p["b2"]
-        return jnp.mean((pred[:, 0] - y) ** 2)
-
-    @jax.jit
-    def step(params, state, x, y):
-        loss, grads = jax.value_and_grad(loss_fn)(params, x, y)
-        updates, state = tx.update(grads, state, params)
-        return optax.apply_updates(params, updates), state, loss
-
-    @jax.jit
-    def epoch(params, state, x, y, order):
-        def body(carry, rows):
-            *carry, loss = step(*carry, x[rows], y[rows])
-            return tuple(carry), loss
-
-        (params, state), losses = jax.lax.scan(body, (params, state), order)
-        return params, state, losses[-1]
-
-    rng = np.random.default_rng(0)
-    steps = -(-len(x) // batch)
-    on_device = jax.device_put((x, y))
-
-    def run(epochs: int) -> float:
-        nonlocal params, state
-        began = time.perf_counter()
-        for _ in range(epochs):
-            order = rng.permutation(len(x))
-            if scan:
-                rows = order[: len(x) // batch * batch].reshape(-1, batch)
-                params, state, loss = epoch(params, state, *on_device, rows)
+def table(
+    title: str, results: dict[str, dict[str, Any]], units: str, scale: dict[str, float]
+) -> Iterator[str]:
+    names = list(dict.fromkeys(name for found in results.values() for name in found))
+    yield f"\n### {title}\n"
+    yield f"| {units} | " + " | ".join(names) + " |"
+    yield "| --- |" + " ---: |" * len(names)
+    for workload, found in results.items():
+        cells = []
+        for name in names:
+            if name not in found:
+                cells.append("")
                 continue
-            for i in range(0, len(x), batch):
-                rows = order[i : i + batch]
-                params, state, loss = step(params, state, x[rows], y[rows])
-        loss.block_until_ready()
-        return (time.perf_counter() - began) / steps / epochs
+            median = statistics.median(found[name]["rounds"]) * scale[workload]
+            cells.append(f"{median:.3g}" if median < 100 else f"{median:.0f}")
+            if name != OURS:
+                cells[-1] += f" ({ratio(found, name):.2f})"
+        yield f"| {workload} | " + " | ".join(cells) + " |"
 
-    return run
+
+def once(title: str, results: dict[str, dict[str, Any]], key: str, form: str) -> Iterator[str]:
+    names = list(dict.fromkeys(name for found in results.values() for name in found))
+    yield f"\n### {title}\n"
+    yield "| | " + " | ".join(names) + " |"
+    yield "| --- |" + " ---: |" * len(names)
+    for workload, found in results.items():
+        cells = [format(found[n][key], form) if n in found else "" for n in names]
+        yield f"| {workload} | " + " | ".join(cells) + " |"
+
+
+def has_tensorflow(python: str) -> bool:
+    code = "import importlib.util as u, sys; sys.exit(not u.find_spec('tensorflow'))"
+    return subprocess.run([python, "-c", code]).returncode == 0
+
+
+def machine() -> str:
+    versions = ", ".join(f"{p} {metadata.version(p)}" for p in ("jax", "flax", "optax", "keras"))
+    model = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), model)
+    return f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=16_000)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--epochs", type=int, default=20, help="a round")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="workloads with this in their name")
+    parser.add_argument("--kinds", default="fit,stream,predict,call")
+    parser.add_argument("--tensorflow", default=sys.executable, help="a Python that has it")
+    parser.add_argument("--write", help="a file for the tables")
     args = parser.parse_known_args()[0]
+    keras = [KERAS, FUSED] + [TENSORFLOW] * has_tensorflow(args.tensorflow)
+    chosen = [name for name in WORKLOADS if args.only in name]
+    kinds = args.kinds.split(",")
+    lines = [
+        "# Results",
+        "",
+        f"{machine()}.",
+        "",
+        f"`python benchmarks/run.py {' '.join(a for a in sys.argv[1:] if '/' not in a)}`: medians "
+        f"of {args.rounds} rounds in which the columns took turns. In parentheses: keraslike's "
+        "time by that column's, below 1 where keraslike is faster.",
+    ]
+    print("\n".join(lines), flush=True)
 
-    import keras
+    def add(new: Iterator[str]) -> None:
+        some = list(new)
+        print("\n".join(some), flush=True)
+        lines.extend(some)
 
-    import keraslike
+    def all_of(kind: str, workloads: list[str], names: list[str], epochs: int | None = None) -> Any:
+        found = {}
+        for name in workloads:
+            some = names + [SCAN] if kind == "fit" and name == next(iter(WORKLOADS)) else names
+            found[name] = measure(some, kind, name, epochs or WORKLOADS[name].epochs, args)
+            print(f"  {kind}, {name}: done", file=sys.stderr, flush=True)
+        return found
 
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(args.samples, 8)).astype("float32")
-    y = (x[:, 0] * x[:, 1] + x[:, 2]).astype("float32")
-    contenders = {
-        "keraslike": fitter(make(keraslike, "auto"), x, y, args.batch),
-        "keraslike, steps_per_execution=1": fitter(make(keraslike, 1), x, y, args.batch),
-        "Keras 3 (JAX)": fitter(make(keras), x, y, args.batch),
-        "Keras 3 (JAX), steps_per_execution=32": fitter(make(keras, 32), x, y, args.batch),
-        "jitted loop by hand": by_hand(x, y, args.batch),
-        "lax.scan over an epoch by hand": by_hand(x, y, args.batch, scan=True),
-    }
-    first = {name: run(1) for name, run in contenders.items()}  # compiles
-    for run in contenders.values():  # and finds out how many steps at a time
-        run(args.epochs)
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(args.rounds):
-        for name, run in contenders.items():
-            times[name].append(run(args.epochs))
-    steps = -(-args.samples // args.batch)
-    base = statistics.median(times["keraslike"])
-    print(f"Python {sys.version.split()[0]}, jax {jax.__version__}, Keras {keras.__version__}, "
-          f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores")  # fmt: skip
-    print(f"MLP 8-30-1, batch {args.batch}, {steps} steps an epoch, "
-          f"{args.rounds} rounds of {args.epochs} epochs")  # fmt: skip
-    print(f"{'':40}{'us/step':>10}{'ratio':>8}{'first epoch, s':>16}")
-    for name, seconds in times.items():
-        median = statistics.median(seconds)
-        print(f"{name:40}{median * 1e6:10.1f}{median / base:8.2f}{first[name] * steps:16.2f}")
+    if "fit" in kinds:
+        found = all_of("fit", chosen, [OURS, HAND, *keras])
+        steps = {name: 1e3 / WORKLOADS[name].steps for name in chosen}
+        add(table("A step of `fit`", found, "ms a step", steps))
+        add(once("The first epoch, compilation included, seconds", found, "first", ".2f"))
+        add(once("Building and compiling the model before it, seconds", found, "build", ".2f"))
+        add(once("Peak memory of the process, MiB", found, "peak", ".0f"))
+        add(once("Import, seconds", dict(list(found.items())[:1]), "import", ".2f"))
+    if "stream" in kinds:
+        found = all_of("stream", chosen, [OURS, *keras])
+        steps = {name: 1e3 / WORKLOADS[name].steps for name in chosen}
+        add(table("A step of `fit` on a generator", found, "ms a step", steps))
+    if "predict" in kinds:
+        some = [name for name in chosen if "MLP" in name or "conv" in name]
+        found = all_of("predict 1", some, [OURS, HAND, *keras], 5)
+        add(table("`predict` on one sample", found, "ms", dict.fromkeys(some, 1e3)))
+        found = all_of("predict 2048", some, [OURS, *keras], 2)
+        add(table("`predict` on 2048 samples", found, "ms", dict.fromkeys(some, 1e3)))
+    if "call" in kinds:
+        some = [name for name in chosen if "MLP" in name or "conv" in name]
+        found = all_of("call", some, [OURS, HAND, *keras], 3)
+        add(table("`model(x)` on one sample", found, "ms", dict.fromkeys(some, 1e3)))
+    if args.write:
+        Path(args.write).write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -427,26 +427,53 @@ class Snapshot:
     """What an object and all below it held at a time: asking whether that has changed is quick."""
 
     def __init__(self, root: Any):
-        self._records = []
-        for obj in iter_objects(root):
-            untracked = getattr(type(obj), "_untracked", ())
-            self._records.append((vars(obj), untracked, _contents(vars(obj), untracked)))
+        self._records = [_Record(obj) for obj in iter_objects(root)]
 
     def is_current(self) -> bool:
         """Whether every attribute, and every item of its containers, is the same object still."""
-        for attributes, untracked, known in self._records:
-            now = _contents(attributes, untracked)
-            if len(now) != len(known) or not all(map(operator.is_, now, known)):
+        return all([record.is_current() for record in self._records])
+
+
+class _Record:
+    """The attributes of one object, and the items of the lists and dicts in them."""
+
+    __slots__ = ("attributes", "values", "tracked", "untracked", "containers")
+
+    def __init__(self, obj: Any):
+        self.attributes: dict[str, Any] = vars(obj)
+        self.untracked = getattr(type(obj), "_untracked", ())
+        self.values = list(self.attributes.values())
+        self.containers: list[tuple[Any, list[Any]]] = []
+        self.tracked = self._tracked(self.values)
+        found = list(self.tracked)
+        for value in found:  # which grows meanwhile
+            kind = type(value)
+            if kind is list or kind is tuple:
+                items = list(value)
+            elif kind is dict:
+                value = value.values()  # a view: it shows what the dict holds later
+                items = list(value)
+            else:
+                continue
+            found += items
+            if kind is not tuple:
+                self.containers.append((value, items))
+
+    def _tracked(self, values: list[Any]) -> list[Any]:
+        return [v for name, v in zip(self.attributes, values) if name not in self.untracked]
+
+    def is_current(self) -> bool:
+        values = list(self.attributes.values())
+        if not _same(values, self.values):
+            # Attributes that are no state may come, change and go.
+            if not _same(self._tracked(values), self.tracked):
+                return False
+            self.values = values
+        for container, items in self.containers:
+            if len(container) != len(items) or not all(map(operator.is_, container, items)):
                 return False
         return True
 
 
-def _contents(attributes: dict[str, Any], untracked: Any) -> list[Any]:
-    found = [value for name, value in attributes.items() if name not in untracked]
-    for value in found:  # which grows meanwhile
-        kind = type(value)
-        if kind is list or kind is tuple:
-            found += value
-        elif kind is dict:
-            found += value.values()
-    return found
+def _same(now: list[Any], known: list[Any]) -> bool:
+    return len(now) == len(known) and all(map(operator.is_, now, known))

@@ -420,7 +420,9 @@ def _again(initializer: Any) -> Any:
 
 
 def _stored_in(name: str) -> Any:
-    return property(lambda self: getattr(self, name), lambda self, layer: setattr(self, name, layer))
+    return property(
+        lambda self: getattr(self, name), lambda self, layer: setattr(self, name, layer)
+    )
 
 
 class MultiHeadAttention(_Heads):

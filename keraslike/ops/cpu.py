@@ -149,6 +149,32 @@ def _choice_batch(args: Any, axes: Any, *, fast: Call, plain: Call) -> tuple:
 batching.primitive_batchers[_choice] = _choice_batch
 
 
+# -- fusion -----------------------------------------------------------------------------------
+
+
+@jax.custom_jvp
+def once(x: jax.Array, by: jax.Array) -> jax.Array:
+    """`x`, computed before anything that reads it.
+
+    XLA's CPU backend writes what `x` is made of into every loop that reads it, and computes it again
+    there: a normalization nine times for the nine taps of a window, and in an order of memory that
+    is slow. It has no way to say that this does not pay (an optimization barrier is gone by then),
+    but it does not look into a `while`: this one has no turn, which only its condition knows, an
+    element of `by`, some other array.
+    """
+
+    def turn(state: tuple) -> tuple:
+        return jnp.zeros_like(state[0]), -state[1]
+
+    never = by.reshape(-1)[0] > jnp.inf
+    return lax.while_loop(lambda state: state[0], turn, (never, x))[1]
+
+
+@once.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple:
+    return once(*primals), tangents[0]
+
+
 # -- shapes -----------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from keraslike.ops.cpu import Call, known, on_cpu, pad, pads_of
+from keraslike.ops.cpu import Call, known, on_cpu, once, pad, pads_of
 
 # Bytes of what all windows see that may be laid out for one matrix product.
 _MOST_PATCHES = 1 << 27
@@ -86,7 +86,14 @@ def conv_transpose(
     kernel = jnp.flip(jnp.swapaxes(kernel, -1, -2), range(kernel.ndim - 2))
     if max(strides) == 1:
         return conv(x, kernel, strides, pads, dilation, channels_last)
-    return _plain_transposed(x, kernel, strides, pads, dilation, channels_last)
+    rest = (strides, pads, dilation, channels_last)
+    plain = Call(_plain_transposed, rest)
+    floating = jnp.issubdtype(x.dtype, jnp.floating)
+    if not floating or not known(x) or 0 in kernel.shape or math.prod(strides) > 64:
+        return plain(x, kernel)[0]
+    if any(s > 1 and d > 1 for s, d in zip(strides, dilation)):
+        return plain(x, kernel)[0]
+    return on_cpu(Call(_fast_transposed, rest), plain, x, kernel)
 
 
 def _plain_transposed(
@@ -103,6 +110,44 @@ def _plain_transposed(
         rhs_dilation=dilation,
         dimension_numbers=lax.ConvDimensionNumbers(layout, (n + 1, n, *range(n)), layout),
     )
+
+
+def _fast_transposed(
+    x: jax.Array, kernel: jax.Array, strides: Any, pads: Any, dilation: Any, last: bool
+) -> jax.Array:
+    x = x if last else jnp.moveaxis(x, 1, -1)
+    y = _phases(x, kernel, strides, pads, dilation)
+    return y if last else jnp.moveaxis(y, -1, 1)
+
+
+def _phases(x: jax.Array, kernel: jax.Array, strides: Any, pads: Any, dilation: Any) -> jax.Array:
+    """For outputs that lie `strides` apart, one ordinary convolution by those taps that meet
+    an input there; then the results side by side."""
+    window = kernel.shape[:-2]
+    n = len(window)
+    out = [
+        (size - 1) * s + sum(p) - (k - 1) * d + 1
+        for size, s, p, k, d in zip(x.shape[1:-1], strides, pads, window, dilation)
+    ]
+    each = [-(-o // s) for o, s in zip(out, strides)]
+    found = []
+    for phase in itertools.product(*map(range, strides)):
+        first = [(p[0] - r) % s for p, r, s in zip(pads, phase, strides)]
+        if any(f >= k for f, k in zip(first, window)):  # more strides than taps
+            found.append(jnp.zeros((x.shape[0], *each, kernel.shape[-1]), x.dtype))
+            continue
+        taps = kernel[tuple(slice(f, None, s) for f, s in zip(first, strides))]
+        around = []
+        for i, (before, _) in enumerate(pads):
+            at = (phase[i] + first[i] - before) // strides[i]  # the input that the first meets
+            reach = (taps.shape[i] - 1) * dilation[i]
+            around.append((-at, each[i] + at + reach - x.shape[1 + i]))
+        found.append(_applied(x, taps, _Geometry((1,) * n, tuple(around), tuple(dilation))))
+    y = jnp.stack(found, -2).reshape(x.shape[0], *each, *strides, kernel.shape[-1])
+    order = [axis for i in range(1, n + 1) for axis in (i, n + i)]
+    y = y.transpose(0, *order, 2 * n + 1)
+    y = y.reshape(x.shape[0], *(e * s for e, s in zip(each, strides)), kernel.shape[-1])
+    return lax.slice(y, [0] * (n + 2), [x.shape[0], *out, kernel.shape[-1]])
 
 
 def _fast_conv(x: jax.Array, kernel: jax.Array, g: _Geometry, last: bool) -> jax.Array:
@@ -150,7 +195,12 @@ def _form(channels: int, kernel: Sequence[int]) -> Callable | None:
         return _pointwise if channels > 1 else None
     if len(window) == 3:
         return _volume if taps <= 64 else None
-    return _few if channels <= 4 and taps <= 64 else None
+    return _few if channels <= 4 and taps <= 64 else _full
+
+
+def _full(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+    """XLA's own convolution: the kernel's gradient reads the inputs in another order."""
+    return _plain_last(once(x, kernel), kernel, g)
 
 
 def _bilinear(value: Callable, along_x: Callable, along_kernel: Callable) -> Callable:
@@ -236,7 +286,7 @@ def _depthwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
         y = lax.map(jax.checkpoint(lambda part: value(part, weights)), parts)
         return y.reshape(-1, *y.shape[2:])
 
-    return _bilinear(value, value, in_parts)(x, weights)
+    return _bilinear(value, value, in_parts)(once(x, weights), weights)
 
 
 def _part(x: jax.Array, total: int = 1 << 20, part: int = 1 << 18) -> int | None:

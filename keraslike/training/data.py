@@ -65,7 +65,8 @@ def to_arrays(value: Any, name: str) -> Any:
     return to_array(value, name)
 
 
-def _check(value: Any, name: str) -> None:
+def check(value: Any, name: str) -> None:
+    """Raises ValueError for arrays that are empty or hold NaN."""
     for path, array in jax.tree_util.tree_leaves_with_path(value):
         where = name + jax.tree_util.keystr(path)
         if array.size == 0 or not array.ndim:
@@ -123,7 +124,7 @@ class ArrayData:
         self.batch_size, self.shuffle = int(batch_size), shuffle
         self.data: Batch = tuple(to_arrays(d, n) for d, n in zip(data, names))  # type: ignore
         for value, name in zip(self.data, names):
-            _check(value, name)
+            check(value, name)
         sizes = {
             name + jax.tree_util.keystr(path): array.shape[0]
             for value, name in zip(self.data, names)

@@ -1,0 +1,176 @@
+"""One column of the table, in a process of its own; `run.py` starts it and says what to do.
+
+It reads a line at a time from its input: `make NAME` builds a workload and trains an epoch,
+`run EPOCHS` trains on, and answers each with a line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+def trained(k: Any, name: str, **options: Any) -> Callable[[int], float]:
+    from workloads import WORKLOADS
+
+    workload = WORKLOADS[name]
+    x, y = workload.data()
+    model = workload.compiled(k, **options)
+
+    def run(epochs: int) -> float:
+        began = time.perf_counter()
+        model.fit(x, y, batch_size=workload.batch, epochs=epochs, verbose=0)
+        return time.perf_counter() - began
+
+    return run
+
+
+def streamed(k: Any, name: str, **options: Any) -> Callable[[int], float]:
+    """The same data from a generator that cuts and shuffles it, as a user's would."""
+    from workloads import WORKLOADS
+
+    workload = WORKLOADS[name]
+    x, y = workload.data()
+    model = workload.compiled(k, **options)
+
+    def batches() -> Any:
+        rng = np.random.default_rng(0)
+        while True:
+            for rows in rng.permutation(len(x)).reshape(-1, workload.batch):
+                yield x[rows], y[rows]
+
+    def run(epochs: int) -> float:
+        source = batches()
+        began = time.perf_counter()
+        model.fit(source, steps_per_epoch=workload.steps, epochs=epochs, verbose=0)
+        return time.perf_counter() - began
+
+    return run
+
+
+def predicted(k: Any, name: str, samples: int) -> Callable[[int], float]:
+    """`predict` on so many samples; of one, a hundred times an epoch."""
+    from workloads import WORKLOADS
+
+    workload = WORKLOADS[name]
+    x = workload.data()[0]
+    x = np.resize(x, (samples, *x.shape[1:]))
+    model = workload.model(k)
+    times = 100 if samples == 1 else 1
+
+    def run(epochs: int) -> float:
+        began = time.perf_counter()
+        for _ in range(epochs * times):
+            model.predict(x, verbose=0)
+        return (time.perf_counter() - began) / times
+
+    return run
+
+
+def called(k: Any, name: str) -> Callable[[int], float]:
+    """`model(x)` on one sample, as plain Python."""
+    from workloads import WORKLOADS
+
+    workload = WORKLOADS[name]
+    x = workload.data()[0][:1]
+    model = workload.model(k)
+
+    def run(epochs: int) -> float:
+        began = time.perf_counter()
+        for _ in range(epochs * 100):
+            out = model(x)
+        np.asarray(out)
+        return (time.perf_counter() - began) / 100
+
+    return run
+
+
+def jitted(name: str) -> Callable[[int], float]:
+    """A jitted function of weights and one sample, and its result as a numpy array."""
+    import by_hand
+    import jax
+    from workloads import WORKLOADS
+
+    x = WORKLOADS[name].data()[0][:1]
+    weights = by_hand.Weights()
+    by_hand.MODELS[name](weights, x, jax.random.key(0))
+    function = jax.jit(lambda w, x: by_hand.MODELS[name](by_hand.Weights(w), x, None))
+
+    def run(epochs: int) -> float:
+        began = time.perf_counter()
+        for _ in range(epochs * 100):
+            np.asarray(function(weights.made, x))
+        return (time.perf_counter() - began) / 100
+
+    return run
+
+
+def make(kind: str, column: str, name: str) -> Callable[[int], float] | None:
+    if column.startswith("by hand"):
+        import by_hand
+
+        if kind == "fit":
+            return by_hand.trainer(name, scan=column.endswith("scan"))
+        return jitted(name) if kind in ("predict 1", "call") else None
+    if column == "keraslike":
+        import keraslike as k
+    else:
+        import keras as k
+    options: dict[str, Any] = {}
+    if column.endswith("32"):
+        options["steps_per_execution"] = 32
+    if kind == "fit":
+        return trained(k, name, **options)
+    if kind == "stream":
+        return streamed(k, name, **options)
+    if options:
+        return None
+    return called(k, name) if kind == "call" else predicted(k, name, int(kind.split()[1]))
+
+
+def main() -> None:
+    column = sys.argv[1]
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ["KERAS_BACKEND"] = "tensorflow" if "TensorFlow" in column else "jax"
+    answer = os.fdopen(os.dup(1), "w")  # libraries may print
+    os.dup2(2, 1)
+    began = time.perf_counter()
+    if column.startswith("by hand"):
+        import jax  # noqa: F401
+    elif column == "keraslike":
+        import keraslike  # noqa: F401
+    else:
+        import keras  # noqa: F401
+    reply: Any = {"import": time.perf_counter() - began}
+    run: Any = None
+    while True:
+        print(json.dumps(reply), file=answer, flush=True)
+        line = sys.stdin.readline()
+        if not line:
+            return
+        order = json.loads(line)
+        if "make" in order:
+            began = time.perf_counter()
+            run = make(order["kind"], column, order["make"])
+            if run is None:
+                reply = {"none": True}
+                continue
+            built = time.perf_counter() - began
+            reply = {"build": built, "first": run(1)}
+            run(order["warm"])
+        else:
+            reply = {
+                "seconds": run(order["run"]),
+                "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
+            }
+
+
+if __name__ == "__main__":
+    main()
