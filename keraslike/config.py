@@ -1,7 +1,7 @@
-"""Settings: the default float dtype, the dtype policy, epsilon, the compilation cache."""
+"""Settings: the default float dtype, the dtype policy, epsilon, memory, the compilation cache."""
 
 from keraslike.core.arguments import image_data_format, set_image_data_format
-from keraslike.core.compilation import set_compilation_cache
+from keraslike.core.compilation import keep_memory, set_compilation_cache
 from keraslike.core.dtypes import (
     dtype_policy,
     epsilon,
@@ -16,6 +16,7 @@ __all__ = [
     "epsilon",
     "floatx",
     "image_data_format",
+    "keep_memory",
     "set_compilation_cache",
     "set_dtype_policy",
     "set_epsilon",

@@ -431,7 +431,7 @@ class Snapshot:
 
     def is_current(self) -> bool:
         """Whether every attribute, and every item of its containers, is the same object still."""
-        return all([record.is_current() for record in self._records])
+        return all(map(_Record.is_current, self._records))
 
 
 class _Record:

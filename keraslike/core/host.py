@@ -55,10 +55,14 @@ def copied(values: Sequence[Any]) -> list[jax.Array]:
     """
     if jax.default_backend() != "cpu" or not trace_state_clean():
         return jax.device_put(list(values), may_alias=False)
-    return jax.device_put(
-        [v if jnp.issubdtype(v.dtype, jax.dtypes.extended) else np.asarray(v) for v in values],
-        may_alias=False,
-    )
+    return jax.device_put([_viewed(v) for v in values], may_alias=False)
+
+
+def _viewed(value: Any) -> Any:
+    """The memory of an array on the default device; another array, and one of keys, itself."""
+    if getattr(value, "committed", False) or jnp.issubdtype(value.dtype, jax.dtypes.extended):
+        return value
+    return np.asarray(value)
 
 
 def draws(key: Any, shape: Sequence[int], dtype: Any, *others: Any) -> bool:

@@ -60,6 +60,16 @@ from keraslike.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from keraslike.layers.recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    GRUCell,
+    LSTMCell,
+    SimpleRNN,
+    SimpleRNNCell,
+    StackedRNNCells,
+)
 from keraslike.layers.regularization import (
     ActivityRegularization,
     Dropout,
@@ -87,6 +97,7 @@ from keraslike.layers.reshaping import (
 from keraslike.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 
 GroupQueryAttention = GroupedQueryAttention  # Keras's name for it
+from keraslike.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 
 # Keras's second names.
 Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
@@ -110,6 +121,7 @@ __all__ = [
     "AveragePooling2D",
     "AveragePooling3D",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -129,6 +141,8 @@ __all__ = [
     "EinsumDense",
     "Embedding",
     "Flatten",
+    "GRU",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -142,6 +156,8 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "LSTM",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "LayerNormalization",
@@ -156,16 +172,22 @@ __all__ = [
     "Multiply",
     "PReLU",
     "Permute",
+    "RNN",
     "ReLU",
     "RepeatVector",
     "Reshape",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "SeparableConv1D",
     "SeparableConv2D",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "StackedRNNCells",
     "Subtract",
+    "TimeDistributed",
+    "Wrapper",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",

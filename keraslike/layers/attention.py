@@ -50,6 +50,8 @@ class Attention(Layer):
     """
 
     supports_masking = True
+    scale: Any = None
+    concat_score_weight: Any = None
 
     def __init__(
         self,

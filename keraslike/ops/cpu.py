@@ -152,27 +152,52 @@ batching.primitive_batchers[_choice] = _choice_batch
 # -- fusion -----------------------------------------------------------------------------------
 
 
-@jax.custom_jvp
 def once(x: jax.Array, by: jax.Array) -> jax.Array:
-    """`x`, computed before anything that reads it.
+    """`x`, computed before anything that reads it; its derivatives are, too.
 
-    XLA's CPU backend writes what `x` is made of into every loop that reads it, and computes it again
+    XLA's CPU backend writes what `x` is made of into each loop that reads it, and computes it again
     there: a normalization nine times for the nine taps of a window, and in an order of memory that
-    is slow. It has no way to say that this does not pay (an optimization barrier is gone by then),
-    but it does not look into a `while`: this one has no turn, which only its condition knows, an
-    element of `by`, some other array.
+    is slow. There is no way to say that this does not pay (an optimization barrier is gone by
+    then), but it does not look into a `while`. This one has no turn, which only its condition
+    knows: an element of `by`, some other array, above infinity.
     """
+    return _once.bind(x, by.reshape(-1)[0])
 
+
+_once = Primitive("once")
+_once.def_impl(lambda x, _: x)
+_once.def_abstract_eval(lambda x, _: x)
+
+
+def _no_turn(x: jax.Array, by: jax.Array) -> jax.Array:
     def turn(state: tuple) -> tuple:
         return jnp.zeros_like(state[0]), -state[1]
 
-    never = by.reshape(-1)[0] > jnp.inf
-    return lax.while_loop(lambda state: state[0], turn, (never, x))[1]
+    return lax.while_loop(lambda state: state[0], turn, (by > jnp.inf, x))[1]
 
 
-@once.defjvp
-def _(primals: tuple, tangents: tuple) -> tuple:
-    return once(*primals), tangents[0]
+mlir.register_lowering(_once, mlir.lower_fun(_no_turn, False))
+
+
+def _once_jvp(primals: Any, tangents: Any) -> tuple:
+    (x, by), (t, _) = primals, tangents
+    return _once.bind(x, by), t if isinstance(t, ad.Zero) else _once.bind(t, by)
+
+
+ad.primitive_jvps[_once] = _once_jvp
+ad.primitive_transposes[_once] = lambda t, x, by: [
+    ad.Zero(x.aval) if isinstance(t, ad.Zero) else _once.bind(t, by),
+    None,
+]
+
+
+def _once_batch(args: Any, axes: Any) -> tuple:
+    (x, by), (axis, by_axis) = args, axes
+    by = by if by_axis is batching.not_mapped else by[0]
+    return _once.bind(x, by), axis
+
+
+batching.primitive_batchers[_once] = _once_batch
 
 
 # -- shapes -----------------------------------------------------------------------------------

@@ -115,8 +115,15 @@ def _plain_transposed(
 def _fast_transposed(
     x: jax.Array, kernel: jax.Array, strides: Any, pads: Any, dilation: Any, last: bool
 ) -> jax.Array:
-    x = x if last else jnp.moveaxis(x, 1, -1)
-    y = _phases(x, kernel, strides, pads, dilation)
+    x = once(x if last else jnp.moveaxis(x, 1, -1), kernel)
+    apart = functools.partial(_phases, strides=strides, pads=pads, dilation=dilation)
+    plain = functools.partial(
+        _plain_transposed, strides=strides, pads=pads, dilation=dilation, last=True
+    )
+    # XLA turns the gradient of the kernel into a convolution with holes in it, up to thirty times
+    # slower, and over three axes all of it.
+    other = apart if len(strides) == 3 else plain
+    y = once(_bilinear(other, other, apart)(x, kernel), kernel)
     return y if last else jnp.moveaxis(y, -1, 1)
 
 
@@ -152,7 +159,10 @@ def _phases(x: jax.Array, kernel: jax.Array, strides: Any, pads: Any, dilation: 
 
 def _fast_conv(x: jax.Array, kernel: jax.Array, g: _Geometry, last: bool) -> jax.Array:
     x = x if last else jnp.moveaxis(x, 1, -1)
-    y = _applied(x, kernel, g)
+    if _form(x.shape[-1], kernel.shape) in (_few, _pointwise):  # these are read once as they are
+        y = _applied(x, kernel, g)
+    else:
+        y = once(_applied(once(x, kernel), kernel, g), kernel)
     return y if last else jnp.moveaxis(y, -1, 1)
 
 
@@ -181,7 +191,7 @@ def _plain_last(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 
 
 def _form(channels: int, kernel: Sequence[int]) -> Callable | None:
-    """The form that a convolution takes by the shapes: `None` is the plain one."""
+    """The form that a convolution takes by the shapes; `None` is the same as everywhere."""
     *window, depth, filters = kernel
     taps = math.prod(window)
     groups = channels // depth if depth else 0
@@ -195,12 +205,7 @@ def _form(channels: int, kernel: Sequence[int]) -> Callable | None:
         return _pointwise if channels > 1 else None
     if len(window) == 3:
         return _volume if taps <= 64 else None
-    return _few if channels <= 4 and taps <= 64 else _full
-
-
-def _full(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
-    """XLA's own convolution: the kernel's gradient reads the inputs in another order."""
-    return _plain_last(once(x, kernel), kernel, g)
+    return _few if channels <= 4 and taps <= 64 else _plain_last
 
 
 def _bilinear(value: Callable, along_x: Callable, along_kernel: Callable) -> Callable:
@@ -286,7 +291,7 @@ def _depthwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
         y = lax.map(jax.checkpoint(lambda part: value(part, weights)), parts)
         return y.reshape(-1, *y.shape[2:])
 
-    return _bilinear(value, value, in_parts)(once(x, weights), weights)
+    return _bilinear(value, value, in_parts)(x, weights)
 
 
 def _part(x: jax.Array, total: int = 1 << 20, part: int = 1 << 18) -> int | None:

@@ -156,9 +156,7 @@ def _(form: _Form, primals: tuple, tangents: tuple) -> tuple:
     dx, dkernel, dbias, dstates, _ = tangents
     last, every, saved = _loop(form, *primals)
     before = tuple(_before(e, s, form.reverse) for e, s in zip(every, states))
-    # In two dimensions: with more, XLA transposes the larger factor of the kernel's gradient.
-    product = _flat(before[0]) @ dkernel
-    dx = form.enter(dx, product.reshape(*before[0].shape[:-1], kernel.shape[1]), dbias)
+    dx = form.enter(dx, project(before[0], dkernel), dbias)
     coefficients = form.coefficients(saved, every, before, mask)
     # The backward pass multiplies by the transpose, which it should not have to form every time.
     transposed = lax.optimization_barrier(kernel.T)
@@ -173,10 +171,6 @@ def _(form: _Form, primals: tuple, tangents: tuple) -> tuple:
         body, dstates, (dx, coefficients), reverse=form.reverse, unroll=form.unroll
     )
     return (every[0], last), (devery, dlast)
-
-
-def _flat(x: jax.Array) -> jax.Array:
-    return x.reshape(-1, x.shape[-1])
 
 
 def _before(every: jax.Array, first: jax.Array, reverse: bool) -> jax.Array:
@@ -196,8 +190,10 @@ def _staying(mask: Any, *arrays: jax.Array) -> tuple[jax.Array, ...]:
     return arrays if mask is None else tuple(jnp.where(mask, a, 1) for a in arrays)
 
 
-def _project(inputs: jax.Array, kernel: jax.Array) -> jax.Array:
-    product = _flat(inputs) @ kernel
+def project(inputs: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`inputs @ kernel`, in two dimensions: with more, XLA transposes the larger factor of the
+    kernel's gradient, which takes longer than the product."""
+    product = inputs.reshape(-1, inputs.shape[-1]) @ kernel
     return product.reshape(*inputs.shape[:-1], kernel.shape[1])
 
 
@@ -306,7 +302,7 @@ def lstm(
     """
     scale = _halved(h.shape[-1], (True, True, False, True), inputs.dtype)
     bias = jnp.zeros_like(scale) if bias is None else bias * scale
-    x = _project(inputs, kernel * scale)
+    x = project(inputs, kernel * scale)
     form = _LSTM._replace(reverse=reverse, unroll=unroll)
     return _run(form, x, recurrent_kernel * scale, bias, (h, c), _columns(mask))
 
@@ -386,7 +382,7 @@ def gru(
     scale = _halved(units, (True, True, False), inputs.dtype)
     both = jnp.zeros((2, 3 * units), inputs.dtype) if bias is None else bias * scale
     bias = jnp.concatenate([both[0, : 2 * units] + both[1, : 2 * units], both[1, 2 * units :]])
-    x = _project(inputs, kernel * scale)
+    x = project(inputs, kernel * scale)
     form = _GRU._replace(reverse=reverse, unroll=unroll)
     states = (h, jnp.zeros((h.shape[0], 2 * units), h.dtype))
     kernel = recurrent_kernel * scale
@@ -452,4 +448,4 @@ def simple_rnn(
     """
     bias = jnp.zeros(h.shape[-1], inputs.dtype) if bias is None else bias
     form = _simple(activation)._replace(reverse=reverse, unroll=unroll)
-    return _run(form, _project(inputs, kernel), recurrent_kernel, bias, (h,), _columns(mask))
+    return _run(form, project(inputs, kernel), recurrent_kernel, bias, (h,), _columns(mask))

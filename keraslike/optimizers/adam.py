@@ -196,7 +196,9 @@ class Nadam(Optimizer):
 
         def init(params: Any) -> NadamState:
             dtypes = [p.dtype for p in jax.tree.leaves(params)]
-            return NadamState(_moments(params), host.full((), 1, dtypes[0] if dtypes else "float32"))
+            return NadamState(
+                _moments(params), host.full((), 1, dtypes[0] if dtypes else "float32")
+            )
 
         def update(grads, state, params=None, *, learning_rate, iterations):
             def warm(step, dtype):

@@ -1,3 +1,4 @@
+import ctypes
 import os
 import subprocess
 import sys
@@ -37,3 +38,21 @@ def test_a_second_start_compiles_nothing(tmp_path):
 def test_what_is_no_path(directory):
     with pytest.raises(TypeError):
         keras.config.set_compilation_cache(directory)
+
+
+def test_keep_memory_comes_first():
+    code = (
+        "import keraslike as keras, numpy as np\n"
+        "keras.config.keep_memory()\n"
+        "model = keras.Sequential([keras.layers.Dense(1)])\n"
+        "model.compile(loss='mse')\n"
+        "model.fit(np.ones((8, 2)), np.ones(8), verbose=0)\n"
+        "try:\n"
+        "    keras.config.keep_memory()\n"
+        "except RuntimeError as error:\n"
+        "    print(error)\n"
+    )
+    if not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"):
+        code = code.replace("keras.config.keep_memory()", "pass", 1)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "before anything is computed" in done.stdout, done.stderr
