@@ -6,6 +6,7 @@ arrays. Loss and metric are summed up in the step, as `fit` does.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -158,13 +159,25 @@ def transformer(w: Weights, x: Any, key: Any, width: int = 64, heads: int = 4) -
     return w.dense(x.mean(1), 2)
 
 
-MODELS: dict[str, Callable] = dict(
-    zip(
-        WORKLOADS,
-        (chapter_mlp, wide_mlp, conv_net, lstm, transformer, residual_net, separable_net),
-    ),
-    **{"bidirectional GRU 48": bidirectional_gru},
-)
+def deep_mlp(w: Weights, x: Any, key: Any, layers: int) -> Any:
+    for _ in range(layers):
+        x = jax.nn.relu(w.dense(x, 64))
+    return w.dense(x, 10)
+
+
+MODELS: dict[str, Callable] = {
+    "chapter's MLP 8-30-1": chapter_mlp,
+    "the same, 10 times the data": chapter_mlp,
+    "10 layers of 64": functools.partial(deep_mlp, layers=10),
+    "100 layers of 64": functools.partial(deep_mlp, layers=100),
+    "MLP 1024x4": wide_mlp,
+    "conv 32-64": conv_net,
+    "embedding, LSTM 64": lstm,
+    "transformer, 2 blocks": transformer,
+    "residual net": residual_net,
+    "depthwise-separable net": separable_net,
+    "bidirectional GRU 48": bidirectional_gru,
+}
 
 
 def loss_and_metric(workload: Workload, out: Any, y: Any) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,6 +19,11 @@ def chapter_mlp(k: Any) -> Any:
 def wide_mlp(k: Any, width: int = 1024) -> Any:
     hidden = [k.layers.Dense(width, activation="relu") for _ in range(4)]
     return k.Sequential([k.Input((width,)), *hidden, k.layers.Dense(10)])
+
+
+def deep_mlp(k: Any, layers: int) -> Any:
+    hidden = [k.layers.Dense(64, activation="relu") for _ in range(layers)]
+    return k.Sequential([k.Input((64,)), *hidden, k.layers.Dense(10)])
 
 
 def conv_net(k: Any) -> Any:
@@ -149,6 +155,15 @@ _REGRESSION: dict[str, Any] = {"loss": "mse", "metric": "mae"}
 WORKLOADS = {
     "chapter's MLP 8-30-1": Workload(
         chapter_mlp, numbers(8), numbers(), 32, 500, 20, optimizer="nadam", **_REGRESSION
+    ),
+    "the same, 10 times the data": Workload(
+        chapter_mlp, numbers(8), numbers(), 32, 5000, 2, optimizer="nadam", **_REGRESSION
+    ),
+    "10 layers of 64": Workload(
+        functools.partial(deep_mlp, layers=10), numbers(64), integers(10), 64, 50, 4
+    ),
+    "100 layers of 64": Workload(
+        functools.partial(deep_mlp, layers=100), numbers(64), integers(10), 64, 50, 2
     ),
     "MLP 1024x4": Workload(wide_mlp, numbers(1024), integers(10), 256, 8, 2),
     "conv 32-64": Workload(conv_net, numbers(28, 28, 1), integers(10), 128, 6, 1),
