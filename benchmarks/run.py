@@ -67,7 +67,7 @@ def measure(names: list[str], kind: str, workload: str, epochs: int, args: Any) 
                for name in names]  # fmt: skip
     found: dict[str, Any] = {}
     for column in columns:
-        reply = column.ask(make=workload, kind=kind, warm=2 * epochs)
+        reply = column.ask(make=workload, kind=kind, warm=epochs)
         if "none" not in reply:
             found[column.name] = {"first": reply["first"], "build": reply["build"], "rounds": []}
             found[column.name]["import"] = column.imported

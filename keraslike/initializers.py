@@ -331,7 +331,7 @@ class Orthogonal(RandomInitializer):
         drawn = random.normal(tall, dtype=dtype, seed=self._drawn)
         q, r = (jnp if isinstance(drawn, jax.core.Tracer) else np).linalg.qr(drawn)
         q = q * jnp.sign(jnp.diag(r))  # makes all orthogonal matrices equally likely
-        return self.gain * (q if rows >= columns else q.T).reshape(shape)
+        return jnp.reshape(self.gain * (q if rows >= columns else q.T), shape)
 
 
 _classes = (

@@ -95,11 +95,10 @@ from keraslike.layers.reshaping import (
     ZeroPadding3D,
 )
 from keraslike.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
-
-GroupQueryAttention = GroupedQueryAttention  # Keras's name for it
 from keraslike.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 
 # Keras's second names.
+GroupQueryAttention = GroupedQueryAttention
 Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
 Convolution1DTranspose, Convolution2DTranspose = Conv1DTranspose, Conv2DTranspose
 Convolution3DTranspose = Conv3DTranspose

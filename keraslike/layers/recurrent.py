@@ -542,7 +542,7 @@ class RNN(Layer):
 
     Takes `(batch, steps, ...)`, gives `(batch, output_size)` or `(batch, steps, output_size)`.
     Where a mask is false the states stay. Raises ValueError for what is no cell, for a stateful
-    layer without a fixed batch size, for `unroll` without a fixed number of steps.
+    layer without a fixed batch size.
 
     >>> class Sum(Layer):
     ...     state_size = output_size = 2
@@ -631,13 +631,7 @@ class RNN(Layer):
         mask: Any = None,
         training: bool | None = False,
     ) -> Any:
-        batch, steps = sequences.shape[:2]
-        if self.unroll and not isinstance(steps, int):
-            raise ValueError(
-                f"The number of steps must be fixed for layer '{self.name}', which has "
-                "unroll=True: give Input() a shape with it."
-            )
-        states = self._begin(initial_state, batch)
+        states = self._begin(initial_state, sequences.shape[0])
         masks = jax.tree.leaves(mask)
         outputs, states, is_state = _run(
             self.cell,
@@ -647,7 +641,8 @@ class RNN(Layer):
             self.zero_output_for_mask,
             mask=jnp.swapaxes(masks[0], 0, 1).astype(bool) if masks else None,
             reverse=self.go_backwards,
-            unroll=self.unroll,
+            # Where shapes only are asked for, the number of steps may not be known.
+            unroll=self.unroll and isinstance(sequences.shape[1], int),
         )
         if self.return_sequences:
             output = jnp.swapaxes(jnp.flip(outputs, 0) if self.go_backwards else outputs, 0, 1)
@@ -657,20 +652,22 @@ class RNN(Layer):
         else:
             output = outputs[0 if self.go_backwards else -1]
         output, states = jax.tree.map(lambda a: a.astype(self.compute_dtype), (output, states))
-        if self.stateful:
+        if self.stateful and isinstance(sequences.shape[0], int):
             for variable, value in zip(base.iter_state(self.states), jax.tree.leaves(states)):
                 variable.assign(value)
         return (output, *states) if self.return_state else output
 
     def _begin(self, initial_state: Any, batch: Any) -> list[Any]:
-        if self._kept is not None:
+        # Where shapes only are asked for, the batch's size may not be known.
+        keeps = self._kept is not None and isinstance(batch, int)
+        if keeps:
             (size,) = {v.shape[0] for v in base.iter_state(self.states)}
-            if batch != size and isinstance(batch, int):
+            if batch != size:
                 raise ValueError(
                     f"Layer '{self.name}' is stateful and keeps states for batches of {size}. "
                     f"Received: a batch of {batch}"
                 )
-        if initial_state is None and self._kept is not None:
+        if initial_state is None and keeps:
             initial_state = jax.tree.map(lambda v: v.value, self.states, is_leaf=base.is_variable)
         elif initial_state is None:
             initial_state = self.get_initial_state(batch)

@@ -115,7 +115,8 @@ class Conv2DTranspose(_ConvTranspose):
         padding: `"valid"`, for `(size - 1) * stride + max(kernel, stride)` outputs along an axis,
             or `"same"` for `size * stride`.
         output_padding: how many outputs more there are at the end of each axis, below the strides,
-            than `(size - 1) * stride + kernel` or, with `"same"`, `(size - 1) * stride + kernel % 2`.
+            than `(size - 1) * stride + kernel` or, with `"same"`,
+            `(size - 1) * stride + kernel % 2`.
         data_format: `"channels_last"`, `(batch, height, width, channels)`, or `"channels_first"`.
         dilation_rate: the distance between the window's taps.
 

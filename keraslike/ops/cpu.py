@@ -193,7 +193,7 @@ ad.primitive_transposes[_once] = lambda t, x, by: [
 
 def _once_batch(args: Any, axes: Any) -> tuple:
     (x, by), (axis, by_axis) = args, axes
-    by = by if by_axis is batching.not_mapped else by[0]
+    by = by if by_axis is None else by[0]
     return _once.bind(x, by), axis
 
 

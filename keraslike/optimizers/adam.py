@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import optax
 
 from keraslike.core import host
-
 from keraslike.optimizers.gradient_descent import leafwise, rule, zeros_like
 from keraslike.optimizers.optimizer import LearningRate, Optimizer, require, shared_arguments
 

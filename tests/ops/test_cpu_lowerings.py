@@ -16,7 +16,7 @@ from jax import export, lax
 
 from keraslike import ops
 from keraslike.layers import Conv2D, MaxPooling2D
-from keraslike.ops import cpu_conv, cpu_pool
+from keraslike.ops import cpu, cpu_conv, cpu_pool
 
 quick = functools.partial(
     settings, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
@@ -114,6 +114,51 @@ def test_convolutions(case):
     )
 
 
+def plain_transposed(x, kernel, strides, pads, dilation, last=True):
+    n = x.ndim - 2
+    layout = (0, n + 1, *range(1, n + 1)) if last else tuple(range(n + 2))
+    return lax.conv_transpose(
+        x,
+        kernel,
+        strides,
+        pads,
+        dilation,
+        lax.ConvDimensionNumbers(layout, (n + 1, n, *range(n)), layout),
+        transpose_kernel=True,
+    )
+
+
+@st.composite
+def transposed(draw) -> tuple:
+    rank = draw(st.sampled_from([1, 2, 2, 3]))
+    window = tuple(draw(st.integers(1, 3 if rank > 1 else 6)) for _ in range(rank))
+    strides = tuple(draw(st.integers(1, 3)) for _ in range(rank))
+    dilation = tuple(draw(st.integers(1, 2)) for _ in range(rank))
+    size = tuple(draw(st.integers(1, 4)) for _ in range(rank))
+    reach = [(k - 1) * d + 1 for k, d in zip(window, dilation)]
+    pads = tuple(
+        (draw(st.integers(r // 2, r)), r - 1 + draw(st.integers(-(r // 2), 3))) for r in reach
+    )
+    last = draw(st.booleans())
+    batch, channels = draw(st.integers(1, 3)), draw(st.sampled_from([1, 3, 8]))
+    shape = (batch, *size, channels) if last else (batch, channels, *size)
+    filters = draw(st.sampled_from([1, 2, 5]))
+    dtype = draw(st.sampled_from(["float32", "float32", "float16", "bfloat16"]))
+    return shape, (*window, filters, channels), strides, pads, dilation, last, dtype
+
+
+@given(transposed())
+@quick(max_examples=30)
+def test_transposed_convolutions(case):
+    shape, kernel, *rest, dtype = case
+    assert_equal(
+        lambda x, k: cpu_conv.conv_transpose(x, k, *rest),
+        lambda x, k: plain_transposed(x, k, *rest),
+        normal(shape, 0, dtype),
+        normal(kernel, 1, dtype),
+    )
+
+
 @st.composite
 def poolings(draw) -> tuple:
     rank = draw(st.sampled_from([1, 2, 2, 2, 3]))
@@ -154,12 +199,23 @@ FORMS = {
     "volume, strided": ((1, 5, 5, 5, 9), (2, 2, 2, 9, 3), 2),
     "depthwise": ((2, 6, 6, 4), (3, 3, 1, 8), 1),
     "grouped": ((2, 6, 6, 12), (3, 3, 2, 6), 1),
+    "full": ((2, 6, 6, 5), (3, 3, 5, 4), 2),
+    "transposed": ((2, 3, 4, 3), (3, 3, 2, 3), 2),
+    "transposed volume": ((1, 2, 2, 2, 3), (2, 2, 2, 2, 3), 2),
 }
 
 
 def pair(name: str) -> tuple[Callable, Callable, jax.Array, jax.Array]:
     shape, kernel, s = FORMS[name]
     n = len(shape) - 2
+    if name.startswith("transposed"):
+        around = ((s,) * n, ((1, 2),) * n, (1,) * n)
+        return (
+            lambda x, k: cpu_conv.conv_transpose(x, k, *around),
+            lambda x, k: plain_transposed(x, k, *around),
+            normal(shape, 0),
+            normal(kernel, 1),
+        )
     rest = ((s,) * n, "SAME", (1,) * n)
     return (
         lambda x, k: cpu_conv.conv(x, k, *rest),
@@ -277,6 +333,38 @@ def test_other_platforms_get_the_plain_operations():
     arrays = normal(args[0].shape, 0), normal(args[1].shape, 1)
     for a, b in zip(both.call(*arrays), gradient(*arrays)):
         same(a, b, 1e-6)
+
+
+def test_once_is_the_identity():
+    x, by = normal((3, 4), 0).at[0, 0].set(jnp.nan).at[0, 1].set(jnp.inf), jnp.array([jnp.inf])
+
+    def twice(x, by):
+        return 2 * cpu.once(x, by)
+
+    np.testing.assert_array_equal(jax.jit(twice)(x, by), 2 * x)
+    np.testing.assert_array_equal(twice(x, by), 2 * x)
+    values, tangents = jax.jvp(twice, (x, by), (x, by))
+    np.testing.assert_array_equal(tangents, values)
+    slope, none = jax.grad(lambda x, by: jnp.sum(jnp.sin(twice(x, by))), (0, 1))(jnp.ones(3), by)
+    np.testing.assert_allclose(slope, 2 * jnp.cos(2.0) * jnp.ones(3), rtol=1e-6)
+    assert not none.any()
+    for axes in ((0, None), (1, 0), (None, 0)):
+        bys = by if axes[1] is None else jnp.stack([by] * x.shape[axes[0] or 0])
+        out = jax.vmap(twice, axes, 0)(x, bys)
+        expected = jnp.moveaxis(2 * x, axes[0], 0) if axes[0] is not None else [2 * x] * 3
+        np.testing.assert_array_equal(out, jnp.stack(list(expected)))
+
+
+def test_what_a_convolution_reads_is_computed_once():
+    """And not again by its gradient with respect to the kernel, in the order of that one."""
+
+    def loss(k, x):
+        return jnp.sum(ops.conv(jnp.tanh(x) * 3 + 1, k) ** 2)
+
+    args = normal((3, 3, 8, 8), 1), normal((4, 9, 9, 8), 0)
+    hlo = jax.jit(jax.grad(loss)).lower(*args).compile().as_text()
+    assert hlo.count(" tanh(") == 1
+    assert " while(" in hlo
 
 
 def test_export_with_an_unknown_batch():
