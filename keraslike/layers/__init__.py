@@ -60,13 +60,10 @@ from keraslike.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
-from keraslike.layers.recurrent import (
-    GRU,
-    LSTM,
-    RNN,
+from keraslike.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
+from keraslike.layers.recurrent_cells import (
     GRUCell,
     LSTMCell,
-    SimpleRNN,
     SimpleRNNCell,
     StackedRNNCells,
 )

@@ -550,9 +550,11 @@ def test_constructors_take_what_those_of_keras_take():
 
 @pytest.mark.parametrize("name", RNN_LAYERS)
 def test_initial_weights(name):
-    kwargs = {k: ("GlorotUniform", 5) for k in ("kernel_initializer", "bias_initializer")}
-    kwargs["bias_initializer"] = ("RandomNormal", 4)
-    kwargs["recurrent_initializer"] = ("Orthogonal", 6)
+    kwargs = {
+        "kernel_initializer": ("GlorotUniform", 5),
+        "bias_initializer": ("RandomNormal", 4),
+        "recurrent_initializer": ("Orthogonal", 6),
+    }
     made = []
     for K in (keras, keraslike):
         layer = getattr(K.layers, name)(

@@ -1,0 +1,472 @@
+"""Cells: one step of a recurrent layer."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from keraslike import activations, constraints, initializers, random, regularizers
+from keraslike.core.arguments import positive
+from keraslike.core.rng import SeedGenerator
+from keraslike.core.symbolic import KerasTensor
+from keraslike.layers.layer import Layer
+from keraslike.ops import recurrent
+
+# Functions of each element by itself.
+_ELEMENTWISE = frozenset(
+    (activations.tanh, activations.relu, activations.sigmoid, activations.linear, activations.elu)
+    + (activations.selu, activations.gelu, activations.silu, activations.softplus)
+    + (activations.softsign, activations.hard_sigmoid, activations.hard_tanh, activations.relu6)
+)
+
+_FAMILIES = {
+    "initializer": initializers,
+    "regularizer": regularizers,
+    "constraint": constraints,
+    "activation": activations,
+}
+
+
+class _Cell(Layer):
+    """A step that is a function of `x @ kernel` and `h @ recurrent_kernel`.
+
+    A subclass says how many gates there are, how the bias is begun and, in `_advance`, what a step
+    does with the first of the two products; in `_fast` how a sequence is run where there is a
+    faster way than by steps.
+    """
+
+    _gates: int
+
+    def __init__(self, cls: type[_Cell], **given: Any):
+        own = _names(cls)
+        implementation = given.pop("implementation", 2)
+        super().__init__(**{name: v for name, v in given.items() if name not in own})
+        for name in own:
+            family = _FAMILIES.get(name.rpartition("_")[2])
+            setattr(self, name, given[name] if family is None else family.get(given[name]))
+        self.units = positive(units=self.units)
+        self.dropout = _rate(dropout=self.dropout)
+        self.recurrent_dropout = _rate(recurrent_dropout=self.recurrent_dropout)
+        self.implementation = 1 if self.recurrent_dropout else implementation
+        self.seed_generator = SeedGenerator(self.seed)
+        self.output_size = self.units
+        self.state_size: Any = self.units
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        size = self._gates * self.units
+        for name, shape, kind in (
+            ("kernel", (input_shape[-1], size), "kernel"),
+            ("recurrent_kernel", (self.units, size), "recurrent"),
+            ("bias", self._bias_shape(size), "bias"),
+        ):
+            if name == "bias" and not self.use_bias:
+                self.bias = None
+                return
+            initializer = getattr(self, f"{kind}_initializer")
+            weight = self.add_weight(
+                shape,
+                self._begin_bias if name == "bias" else initializer,
+                regularizer=getattr(self, f"{kind}_regularizer"),
+                constraint=getattr(self, f"{kind}_constraint"),
+                name=name,
+            )
+            setattr(self, name, weight)
+
+    def _bias_shape(self, size: int) -> tuple[int, ...]:
+        return (size,)
+
+    def _begin_bias(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
+        return self.bias_initializer(shape, dtype=dtype)
+
+    def get_initial_state(self, batch_size: Any = None) -> list[jax.Array]:
+        """Zeros: the states before the first step."""
+        return _zeros(self, batch_size)
+
+    def call(
+        self, inputs: jax.Array, states: Any, training: bool | None = False
+    ) -> tuple[jax.Array, Any]:
+        several, old = isinstance(states, (list, tuple)), _as_list(states)
+        masks, recurrent_masks = self._draw(inputs, old[0], training)
+        new = self._advance(self._enter(inputs, masks), old, recurrent_masks)
+        return new[0], new if several else new[0]
+
+    def _draw(self, inputs: jax.Array, state: jax.Array, training: Any) -> tuple[Any, Any]:
+        """Factors for the inputs and for the state, the same at every step of a sequence."""
+        if not training:
+            return None, None
+        return self._factors(inputs, self.dropout), self._factors(state, self.recurrent_dropout)
+
+    def _factors(self, like: jax.Array, rate: float) -> Any:
+        if not 0 < rate < 1:
+            return None
+        ones = jnp.ones_like(like)
+        count = self._gates if self.implementation == 1 else 1
+        drawn = [random.dropout(ones, rate, seed=self.seed_generator) for _ in range(count)]
+        return drawn if self.implementation == 1 else drawn[0]
+
+    def _weight(self, name: str) -> Any:
+        weight = getattr(self, name)
+        return None if weight is None else weight.value.astype(self.compute_dtype)
+
+    def _input_bias(self) -> Any:
+        return self._weight("bias")
+
+    def _enter(self, inputs: jax.Array, masks: Any) -> jax.Array:
+        """The part of the sums that the inputs of a step, or of all steps, make."""
+        product, bias = _product(inputs, self._weight("kernel"), masks), self._input_bias()
+        return product if bias is None else product + bias
+
+    def _recur(self, state: jax.Array, masks: Any) -> jax.Array:
+        return _product(state, self._weight("recurrent_kernel"), masks)
+
+    def _advance(self, entered: jax.Array, states: list[Any], masks: Any) -> list[Any]:
+        raise NotImplementedError
+
+    def _fast(self) -> Callable | None:
+        raise NotImplementedError
+
+    def _along(
+        self, inputs: jax.Array, states: list[Any], training: Any, **options: Any
+    ) -> tuple[jax.Array, list[Any]]:
+        """All outputs and the last states for inputs `(steps, batch, features)`."""
+        masks, recurrent_masks = self._draw(inputs[0], states[0], training)
+        fast = self._fast()
+        if fast is None or recurrent_masks is not None or isinstance(masks, list):
+
+            def step(x: jax.Array, states: list[Any]) -> tuple[jax.Array, list[Any]]:
+                new = self._advance(x, states, recurrent_masks)
+                return new[0], new
+
+            return recurrent.rnn(step, self._enter(inputs, masks), states, **options)
+        weights = map(self._weight, ("kernel", "recurrent_kernel", "bias"))
+        inputs = inputs if masks is None else inputs * masks
+        outputs, states = fast(inputs, *weights, *states, **options)
+        return outputs, list(states)
+
+
+def _names(cls: type) -> list[str]:
+    """The arguments of a constructor, without `self` and `**kwargs`."""
+    return list(inspect.signature(cls.__init__).parameters)[1:-1]
+
+
+def _given(scope: dict[str, Any]) -> dict[str, Any]:
+    """What a constructor was given, from its `locals()`."""
+    names = _names(scope["__class__"])
+    return {**{name: scope[name] for name in names}, **scope["kwargs"]}
+
+
+def _rate(**argument: Any) -> float:
+    ((name, value),) = argument.items()
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+        raise ValueError(f"{name} must be a number from 0 to 1. Received: {name}={value!r}")
+    return min(1.0, max(0.0, value))
+
+
+def _product(x: jax.Array, kernel: jax.Array, masks: Any) -> jax.Array:
+    """`(x * mask) @ kernel`, where there are several masks each for its share of the columns."""
+    if not isinstance(masks, list):
+        return recurrent.project(x if masks is None else x * masks, kernel)
+    parts = jnp.split(kernel, len(masks), -1)
+    return jnp.concatenate([recurrent.project(x * m, k) for m, k in zip(masks, parts)], -1)
+
+
+def _zeros(cell: Any, batch_size: Any) -> list[jax.Array]:
+    dtype = getattr(cell, "compute_dtype", None)
+    return [jnp.zeros((batch_size, size), dtype) for size in _as_list(cell.state_size)]
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+class SimpleRNNCell(_Cell):
+    """A simple recurrent step: `h = activation(x @ kernel + h @ recurrent_kernel + bias)`.
+
+    Args:
+        units: the size of the output and of the state.
+        activation: of the new state.
+        use_bias: whether there is a bias.
+        dropout: the share of the inputs that is dropped in training.
+        recurrent_dropout: the share of the state that is dropped in training.
+        seed: of the random stream.
+
+    Takes `(batch, features)` and the state `(batch, units)`, in a list or not, gives the output
+    and the new state.
+
+    >>> y, (h,) = SimpleRNNCell(4)(jnp.ones((2, 3)), [jnp.zeros((2, 4))])
+    >>> y.shape, bool((y == h).all())
+    ((2, 4), True)
+    """
+
+    _gates = 1
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | Callable | None = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(SimpleRNNCell, **_given(locals()))
+        self.implementation = 2  # one gate has one mask
+
+    def _advance(self, entered: jax.Array, states: list[Any], masks: Any) -> list[Any]:
+        return [self.activation(entered + self._recur(states[0], masks))]
+
+    def _fast(self) -> Callable | None:
+        if self.activation not in _ELEMENTWISE:
+            return None
+
+        def run(*args: Any, **options: Any) -> Any:
+            return recurrent.simple_rnn(*args, activation=self.activation, **options)
+
+        return run
+
+
+class LSTMCell(_Cell):
+    """A step of an LSTM: `c = f * c + i * activation(g); h = o * activation(c)`.
+
+    The gates `i`, `f` and `o` are `recurrent_activation` of their parts of
+    `x @ kernel + h @ recurrent_kernel + bias`, which come in the order `i, f, g, o` (Hochreiter and
+    Schmidhuber 1997, https://doi.org/10.1162/neco.1997.9.8.1735).
+
+    Args:
+        units: the size of the output and of each of the two states.
+        activation, recurrent_activation: of candidates and states, and of gates.
+        unit_forget_bias: whether the bias of `f` is 1 to begin with (Jozefowicz et al. 2015).
+
+    The other arguments are those of `SimpleRNNCell`. Takes `(batch, features)` and `[h, c]`, gives
+    the output and the new `[h, c]`.
+
+    >>> y, (h, c) = LSTMCell(4)(jnp.ones((2, 3)), [jnp.zeros((2, 4)), jnp.zeros((2, 4))])
+    >>> y.shape, bool((y == h).all())
+    ((2, 4), True)
+    """
+
+    _gates = 4
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | Callable | None = "tanh",
+        recurrent_activation: str | Callable | None = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(LSTMCell, **_given(locals()))
+        self.state_size = [self.units, self.units]
+
+    def _begin_bias(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
+        if not self.unit_forget_bias:
+            return super()._begin_bias(shape, dtype)
+        n, begin = self.units, self.bias_initializer
+        parts = begin((n,), dtype=dtype), jnp.ones((n,), dtype), begin((2 * n,), dtype=dtype)
+        return jnp.concatenate(parts)
+
+    def _advance(self, entered: jax.Array, states: list[Any], masks: Any) -> list[Any]:
+        h, c = states
+        i, f, g, o = jnp.split(entered + self._recur(h, masks), 4, -1)
+        gate = self.recurrent_activation
+        c = gate(f) * c + gate(i) * self.activation(g)
+        return [gate(o) * self.activation(c), c]
+
+    def _fast(self) -> Callable | None:
+        return recurrent.lstm if _usual(self) else None
+
+
+def _usual(cell: Any) -> bool:
+    return (
+        cell.activation in (activations.tanh, jnp.tanh)
+        and cell.recurrent_activation in (activations.sigmoid, jax.nn.sigmoid)
+    )  # fmt: skip
+
+
+class GRUCell(_Cell):
+    """A step of a GRU: `h = z * h + (1 - z) * activation(x_h + r * h_h)`.
+
+    The gates `z` and `r` are `recurrent_activation` of their parts of `x @ kernel` and
+    `h @ recurrent_kernel`, which come in the order `z, r, h` (Cho et al. 2014,
+    https://arxiv.org/abs/1406.1078).
+
+    Args:
+        units: the size of the output and of the state.
+        activation, recurrent_activation: of candidates, and of gates.
+        reset_after: whether `r` multiplies the product, which then has a bias of its own: the bias
+            is `(2, 3 * units)`. Otherwise it multiplies the state, and the bias is `(3 * units,)`.
+
+    The other arguments are those of `SimpleRNNCell`. Takes `(batch, features)` and the state
+    `(batch, units)`, in a list or not, gives the output and the new state.
+
+    >>> y, (h,) = GRUCell(4)(jnp.ones((2, 3)), [jnp.zeros((2, 4))])
+    >>> y.shape, bool((y == h).all())
+    ((2, 4), True)
+    """
+
+    _gates = 3
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | Callable | None = "tanh",
+        recurrent_activation: str | Callable | None = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        reset_after: bool = True,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(GRUCell, **_given(locals()))
+
+    def _bias_shape(self, size: int) -> tuple[int, ...]:
+        return (2, size) if self.reset_after else (size,)
+
+    def _input_bias(self) -> Any:
+        bias = self._weight("bias")
+        return bias if bias is None or not self.reset_after else bias[0]
+
+    def _advance(self, entered: jax.Array, states: list[Any], masks: Any) -> list[Any]:
+        (h,) = states
+        n = self.units
+        if self.reset_after:
+            product = self._recur(h, masks)
+            if self.bias is not None:
+                product = product + self._weight("bias")[1]
+            gates, rest = product[:, : 2 * n], product[:, 2 * n :]
+        else:
+            kernel, several = self._weight("recurrent_kernel"), isinstance(masks, list)
+            gates = _product(h, kernel[:, : 2 * n], masks[:2] if several else masks)
+        z, r = jnp.split(self.recurrent_activation(entered[:, : 2 * n] + gates), 2, -1)
+        if self.reset_after:
+            rest = r * rest
+        else:
+            rest = _product(r * h, kernel[:, 2 * n :], masks[2:] if several else masks)
+        return [z * h + (1 - z) * self.activation(entered[:, 2 * n :] + rest)]
+
+    def _fast(self) -> Callable | None:
+        return recurrent.gru if self.reset_after and _usual(self) else None
+
+
+class StackedRNNCells(Layer):
+    """Several cells as one, each fed by the output of the one before.
+
+    Args:
+        cells: the cells.
+
+    Its states are a list with the states of each cell. Raises ValueError for what is no cell.
+
+    >>> cell = StackedRNNCells([LSTMCell(4), GRUCell(3)])
+    >>> y, states = cell(jnp.ones((2, 6)), cell.get_initial_state(batch_size=2))
+    >>> y.shape, [s.shape for s in jax.tree.leaves(states)]
+    ((2, 3), [(2, 4), (2, 4), (2, 3)])
+    """
+
+    def __init__(self, cells: Sequence[Any], **kwargs: Any):
+        super().__init__(**kwargs)
+        for cell in cells:
+            _check_cell(cell)
+        self.cells = list(cells)
+
+    @property
+    def state_size(self) -> list[Any]:
+        return [cell.state_size for cell in self.cells]
+
+    @property
+    def output_size(self) -> int:
+        return _output_size(self.cells[-1])
+
+    def get_initial_state(self, batch_size: Any = None) -> list[Any]:
+        """The states of each cell before the first step."""
+        states = [_initial_state(cell, batch_size) for cell in self.cells]
+        return [s[0] if isinstance(c.state_size, int) else s for c, s in zip(self.cells, states)]
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        shape = tuple(input_shape)
+        for cell in self.cells:
+            _build_cell(cell, shape)
+            shape = (shape[0], _output_size(cell))
+
+    def call(
+        self, inputs: jax.Array, states: Sequence[Any], training: bool | None = None
+    ) -> tuple[jax.Array, list[Any]]:
+        new = []
+        for cell, old in zip(self.cells, states):
+            inputs, state = _step(cell, inputs, _as_list(old))
+            new.append(state if isinstance(old, (list, tuple)) else state[0])
+        return inputs, new
+
+
+def _check_cell(cell: Any) -> None:
+    for name in ("call", "state_size"):
+        if not hasattr(cell, name):
+            raise ValueError(
+                f"A cell has a method `call` and an attribute `state_size`, an integer or a list "
+                f"of them. {cell!r} has no `{name}`."
+            )
+
+
+def _output_size(cell: Any) -> int:
+    size = getattr(cell, "output_size", None)
+    return _as_list(cell.state_size)[0] if size is None else size
+
+
+def _initial_state(cell: Any, batch_size: Any) -> list[Any]:
+    begin = getattr(cell, "get_initial_state", None)
+    return _as_list(_zeros(cell, batch_size) if begin is None else begin(batch_size=batch_size))
+
+
+def _build_cell(cell: Any, shape: tuple[int | None, ...]) -> None:
+    if not isinstance(cell, Layer) or cell.built:
+        return
+    if type(cell).build is not Layer.build:
+        cell.build(shape)
+        return
+    # It makes its weights in its constructor, or its sublayers do when it is called.
+    sizes, dtype = _as_list(cell.state_size), cell.compute_dtype
+    states = jax.tree.map(lambda size: KerasTensor((shape[0], size), dtype), sizes)
+    cell.compute_output_spec(KerasTensor(shape, dtype), states)
+    cell.built = True
+
+
+def _step(cell: Any, inputs: jax.Array, states: list[Any]) -> tuple[jax.Array, list[Any]]:
+    output, new = cell(inputs, states) if callable(cell) else cell.call(inputs, states)
+    return output, _as_list(new)
