@@ -468,5 +468,6 @@ def _build_cell(cell: Any, shape: tuple[int | None, ...]) -> None:
 
 
 def _step(cell: Any, inputs: jax.Array, states: list[Any]) -> tuple[jax.Array, list[Any]]:
-    output, new = cell(inputs, states) if callable(cell) else cell.call(inputs, states)
+    run: Any = cell if callable(cell) else cell.call
+    output, new = run(inputs, states)
     return output, _as_list(new)
