@@ -214,7 +214,6 @@ __all__ = [
     "GlobalMaxPool1D",
     "GlobalMaxPool2D",
     "GlobalMaxPool3D",
-    "GroupedQueryAttention",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
@@ -222,7 +221,9 @@ __all__ = [
     "SeparableConvolution2D",
 ]
 
-registry.publish("keras.layers", {name: globals()[name] for name in __all__})
+# The class's own name is no public one of Keras's, but its older files have it.
+_older = {"GroupedQueryAttention": GroupedQueryAttention}
+registry.publish("keras.layers", {name: globals()[name] for name in __all__} | _older)
 
 
 def __dir__() -> list[str]:
