@@ -329,8 +329,11 @@ class Orthogonal(RandomInitializer):
         rows, columns = math.prod(shape[:-1]), shape[-1]
         tall = (max(rows, columns), min(rows, columns))
         drawn = random.normal(tall, dtype=dtype, seed=self._drawn)
-        q, r = (jnp if isinstance(drawn, jax.core.Tracer) else np).linalg.qr(drawn)
-        q = q * jnp.sign(jnp.diag(r))  # makes all orthogonal matrices equally likely
+        # numpy's needs no compiling for the shape, but knows neither tracers nor other dtypes.
+        by_numpy = drawn.dtype == "float32" and not isinstance(drawn, jax.core.Tracer)
+        module: Any = np if by_numpy else jnp
+        q, r = module.linalg.qr(drawn)
+        q = q * module.sign(module.diag(r))  # makes all orthogonal matrices equally likely
         return jnp.reshape(self.gain * (q if rows >= columns else q.T), shape)
 
 
