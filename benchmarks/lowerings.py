@@ -21,6 +21,7 @@ import numpy as np
 from jax import lax
 
 from keraslike import ops
+from keraslike.core.compilation import compiler_options
 from keraslike.layers import Embedding
 
 
@@ -51,6 +52,26 @@ def conv(name: str, x: tuple, kernel: tuple, strides: int = 1, dilation: int = 1
     plain = functools.partial(plain_conv, strides=strides, padding=padding, dilation=dilation)
     arrays = normal(*x, dtype=dtype), normal(*kernel, seed=1, dtype=dtype)
     return shapes + more, plain, ours, arrays
+
+
+def transposed(x: tuple, kernel: tuple, strides: int):
+    """`padding="same"`, beside what Keras's JAX backend does."""
+    n = len(x) - 2
+    layout = (0, n + 1, *range(1, n + 1))
+    numbers = lax.ConvDimensionNumbers(layout, (n + 1, n, *range(n)), layout)
+    pads = []
+    for k in kernel[:n]:
+        before = min((strides + k - 1) // 2, k - 1)
+        pads.append((before, strides + k - 2 - before))
+
+    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return lax.conv_transpose(
+            x, kernel, (strides,) * n, pads, dimension_numbers=numbers, transpose_kernel=True
+        )
+
+    name = f"transposed {'x'.join(map(str, x))} * {'x'.join(map(str, kernel))} /{strides}"
+    ours = functools.partial(ops.conv_transpose, strides=strides, padding="same")
+    return name, plain, ours, (normal(*x), normal(*kernel, seed=1))
 
 
 def plain_pool(x: jax.Array, size: int, strides: int, padding: str, mean: bool) -> jax.Array:
@@ -124,6 +145,11 @@ def work() -> Iterator[tuple[str, Callable, Callable, tuple]]:
     yield conv("depthwise", (8, 7, 7, 512), (7, 7, 1, 512))
     yield conv("depthwise", (16, 32, 32, 8), (3, 3, 1, 8), 1, 2)
     yield conv("depthwise 1d", (32, 256, 64), (4, 1, 64))
+    yield transposed((32, 8, 8, 64), (4, 4, 32, 64), 2)
+    yield transposed((32, 16, 16, 32), (3, 3, 16, 32), 2)
+    yield transposed((64, 7, 7, 128), (5, 5, 64, 128), 2)
+    yield transposed((32, 64, 32), (4, 32, 32), 4)
+    yield transposed((4, 8, 8, 8, 32), (2, 2, 2, 16, 32), 2)
     for mean in (False, True):
         yield pool((128, 26, 26, 32), 2, 2, "valid", mean)
         yield pool((16, 112, 112, 64), 3, 2, "same", mean)
@@ -151,11 +177,12 @@ def parts(function: Callable, arrays: tuple, cotangent: jax.Array) -> dict[str, 
         return (value, *pull(cotangent)) if which == every else pull(cotangent)
 
     every = tuple(range(len(arrays)))
-    programs = {"value": jax.jit(lambda cotangent, *arrays: function(*arrays))}
+    jit = functools.partial(jax.jit, compiler_options=compiler_options())  # as `fit` has it
+    programs = {"value": jit(lambda cotangent, *arrays: function(*arrays))}
     if len(arrays) > 1:
         for i, name in enumerate(("input's", "kernel's")):
-            programs[name] = jax.jit(functools.partial(backward, (i,)))
-    programs["both"] = jax.jit(functools.partial(backward, every))
+            programs[name] = jit(functools.partial(backward, (i,)))
+    programs["both"] = jit(functools.partial(backward, every))
     return {n: functools.partial(p, cotangent, *arrays) for n, p in programs.items()}
 
 
