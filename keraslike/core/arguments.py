@@ -1,7 +1,8 @@
-"""What layers' arguments have in common: where the channels are, and one size for each axis."""
+"""What layers' arguments have in common: checks, where the channels are, a size for each axis."""
 
 from __future__ import annotations
 
+import inspect
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -74,6 +75,36 @@ def positive(**argument: Any) -> int:
     3
     """
     return sizes(1, **argument)[0]
+
+
+def share(**argument: Any) -> float:
+    """The one argument given, a number from 0 to 1; raises ValueError for anything else.
+
+    >>> share(rate=0.5)
+    0.5
+    """
+    ((name, value),) = argument.items()
+    if not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ValueError(f"{name} must be a number from 0 to 1. Received: {name}={value!r}")
+    return value
+
+
+def given(scope: dict[str, Any]) -> dict[str, Any]:
+    """What a constructor was given, from its `locals()`; it must have `**kwargs`.
+
+    >>> class Named:
+    ...     def __init__(self, name, size=3, **kwargs):
+    ...         super().__init__()
+    ...         self.given = given(locals())
+    >>> Named("a", more=1).given
+    {'name': 'a', 'size': 3, 'more': 1}
+    """
+    return {**{name: scope[name] for name in names_of(scope["__class__"])}, **scope["kwargs"]}
+
+
+def names_of(cls: type) -> list[str]:
+    """The arguments of a constructor, without `self` and `**kwargs`."""
+    return list(inspect.signature(cls.__init__).parameters)[1:-1]
 
 
 def unsupported(**arguments: Any) -> None:

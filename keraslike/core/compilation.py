@@ -19,11 +19,9 @@ _WITHOUT_CONVOLUTIONS = {
     "LIBRARY_FUSION_TYPE_REDUCE"
 }
 
-
 # Orders operations for use of memory rather than for many threads: so less is copied, and in a loop
 # over steps that take microseconds no thread has time to help.
 _IN_ORDER = {"xla_cpu_enable_concurrency_optimized_scheduler": False}
-
 
 # glibc's mallopt: one arena for all threads (M_ARENA_MAX), no mapping of an array's
 # own (M_MMAP_MAX), none given back (M_TRIM_THRESHOLD).

@@ -68,6 +68,11 @@ def is_float(dtype: Any) -> bool:
     return jnp.issubdtype(dtype, jnp.floating)
 
 
+def is_half(dtype: Any) -> bool:
+    """Whether a dtype is float16 or bfloat16, in which sums are not to be computed."""
+    return dtype in ("float16", "bfloat16")
+
+
 class DTypePolicy:
     """The pair of dtypes a layer works in: `compute_dtype` and `variable_dtype`.
 
@@ -84,7 +89,7 @@ class DTypePolicy:
         self.name = name
         if name.startswith("mixed_"):
             self.compute_dtype, self.variable_dtype = name.removeprefix("mixed_"), "float32"
-            if self.compute_dtype not in ("float16", "bfloat16"):
+            if not is_half(self.compute_dtype):
                 raise ValueError(
                     "A mixed policy is 'mixed_float16' or 'mixed_bfloat16'. "
                     f"Received: name={name!r}"

@@ -16,14 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from keraslike.core import threefry
 from keraslike.core.context import trace_state_clean
 
 # Above this number of elements a compiled program wins.
 _LARGEST = 2**21
 # Elements at a time, so that what twenty rounds of mixing go over stays in the cache.
 _BLOCK = 2**14
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-_PARITY = np.uint32(0x1BD11BDA)
 
 
 def full(shape: Sequence[int], value: Any, dtype: Any) -> jax.Array:
@@ -71,8 +70,7 @@ def draws(key: Any, shape: Sequence[int], dtype: Any, *others: Any) -> bool:
         trace_state_clean()
         and dtype == "float32"
         and 0 < math.prod(shape) <= _LARGEST
-        and bool(jax.config.jax_threefry_partitionable)
-        and np.shape(key) == (2,)
+        and threefry.is_used(key)
         and not any(isinstance(x, jax.Array) for x in others)
     )
 
@@ -90,8 +88,8 @@ def uniform(key: Any, shape: Sequence[int], minval: float = 0.0, maxval: float =
     first, second = (np.uint32(word) for word in np.asarray(key))
     for start in range(0, size, _BLOCK):
         part = out[start : start + _BLOCK]
-        bits = _mixed(first, second, np.arange(start, start + len(part), dtype="uint32"))
-        unit = ((bits >> np.uint32(9)) | np.uint32(0x3F800000)).view("float32") - np.float32(1)
+        count = np.arange(start, start + len(part), dtype="uint32")
+        unit = threefry.uniform(first, second, count)
         part[:] = unit * np.float64(high - low) + low  # rounded once, as a fused multiply-add is
     return np.maximum(out, low, out=out).reshape(shape)
 
@@ -112,18 +110,3 @@ def _quantiles(x: np.ndarray) -> np.ndarray:
     from scipy.special import erfinv
 
     return np.float32(math.sqrt(2)) * erfinv(x)
-
-
-def _mixed(first: np.uint32, second: np.uint32, count: np.ndarray) -> np.ndarray:
-    """32 random bits for each count: Threefry-2x32 with 20 rounds (Salmon et al., SC 2011)."""
-    keys = (first, second, first ^ second ^ _PARITY)
-    a, b = np.full_like(count, first), count + second
-    for turn in range(5):
-        for distance in _ROTATIONS[turn % 2]:
-            a += b
-            b = (b << np.uint32(distance)) | (b >> np.uint32(32 - distance))
-            b ^= a
-        with np.errstate(over="ignore"):
-            a += keys[(turn + 1) % 3]
-            b += keys[(turn + 2) % 3] + np.uint32(turn + 1)
-    return a ^ b

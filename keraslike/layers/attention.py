@@ -15,13 +15,13 @@ import jax.numpy as jnp
 
 from keraslike import constraints, initializers, random, regularizers
 from keraslike.core import context
-from keraslike.core.arguments import one_of, positive
+from keraslike.core.arguments import one_of, positive, share
 from keraslike.core.rng import SeedGenerator
 from keraslike.layers.activation import Softmax
 from keraslike.layers.core import EinsumDense
 from keraslike.layers.layer import Layer
 from keraslike.layers.regularization import Dropout
-from keraslike.ops.attention import dot_product_attention
+from keraslike.ops.attention import _causal, dot_product_attention
 
 
 class Attention(Layer):
@@ -64,7 +64,7 @@ class Attention(Layer):
         super().__init__(**kwargs)
         self.use_scale = use_scale
         self.score_mode = one_of(("dot", "concat"), score_mode=score_mode)
-        self.dropout = _rate(dropout)
+        self.dropout = share(dropout=dropout)
         self.seed = seed
         if dropout > 0:
             self.seed_generator = SeedGenerator(seed)
@@ -153,22 +153,12 @@ class AdditiveAttention(Attention):
         return args
 
 
-def _rate(dropout: Any) -> float:
-    if not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
-        raise ValueError(f"dropout must be a number from 0 to 1. Received: dropout={dropout!r}")
-    return dropout
-
-
 def _check_list(layer: Layer, name: str, values: Any) -> None:
     if not isinstance(values, (list, tuple)) or len(values) not in (2, 3):
         raise ValueError(
             f"Layer '{layer.name}' ({type(layer).__name__}): {name} must be a list of 2 or 3, of "
             f"query, value and key. Received: {name}={values}"
         )
-
-
-def _causal(targets: int, sources: int) -> jax.Array:
-    return jnp.arange(targets)[:, None] >= jnp.arange(sources)
 
 
 class _Heads(Layer):
@@ -204,7 +194,7 @@ class _Heads(Layer):
             setattr(self, name, constraints.get(settings[name]))
         # It is the projections' outputs that it looks at, not this layer's.
         self._activities = regularizers.get(settings["activity_regularizer"])
-        self.dropout = _rate(settings["dropout"])
+        self.dropout = share(dropout=settings["dropout"])
         self.use_bias = settings["use_bias"]
         self.use_gate = settings["use_gate"]
         self.seed = settings["seed"]

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.core import base, rng
-from keraslike.core.arguments import one_of
+from keraslike.core.arguments import given, names_of, one_of
 from keraslike.core.variable import Buffer, Param
 from keraslike.layers.layer import InputSpec, Layer
 from keraslike.layers.recurrent_cells import (
@@ -21,9 +21,7 @@ from keraslike.layers.recurrent_cells import (
     _build_cell,
     _Cell,
     _check_cell,
-    _given,
     _initial_state,
-    _names,
     _step,
 )
 from keraslike.ops import recurrent
@@ -238,17 +236,17 @@ class _OfCell(RNN):
     _saves_activity_regularizer = True
     _cell: type[_Cell]
 
-    def __init__(self, **given: Any):
-        names = set(_names(self._cell)) | {"implementation"}
-        cell_arguments = {name: given.pop(name) for name in names & set(given)}
+    def __init__(self, **arguments: Any):
+        names = set(names_of(self._cell)) | {"implementation"}
+        cell_arguments = {name: arguments.pop(name) for name in names & set(arguments)}
         for name in ("dtype", "trainable"):
-            if name in given:
-                cell_arguments[name] = given[name]
+            if name in arguments:
+                cell_arguments[name] = arguments[name]
         name = base.to_snake_case(self._cell.__name__)
-        use_cudnn = given.pop("use_cudnn", "auto")  # there is none here to be chosen or not
+        use_cudnn = arguments.pop("use_cudnn", "auto")  # there is none here to be chosen or not
         if not isinstance(use_cudnn, bool):
             use_cudnn = one_of(("auto",), use_cudnn=use_cudnn)
-        super().__init__(self._cell(**cell_arguments, name=name), **given)
+        super().__init__(self._cell(**cell_arguments, name=name), **arguments)
         self.use_cudnn = use_cudnn
 
     def get_config(self) -> dict[str, Any]:
@@ -262,7 +260,7 @@ def _of_cell(name: str) -> property:
     return property(lambda self: getattr(self.cell, name))
 
 
-for _name in dict.fromkeys([*_names(LSTMCell), *_names(GRUCell)]):
+for _name in dict.fromkeys([*names_of(LSTMCell), *names_of(GRUCell)]):
     setattr(_OfCell, _name, _of_cell(_name))
 
 
@@ -307,7 +305,7 @@ class SimpleRNN(_OfCell):
         seed: int | None = None,
         **kwargs: Any,
     ):
-        super().__init__(**_given(locals()))
+        super().__init__(**given(locals()))
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -363,7 +361,7 @@ class LSTM(_OfCell):
         use_cudnn: str | bool = "auto",
         **kwargs: Any,
     ):
-        super().__init__(**_given(locals()))
+        super().__init__(**given(locals()))
 
 
 class GRU(_OfCell):
@@ -414,4 +412,4 @@ class GRU(_OfCell):
         use_cudnn: str | bool = "auto",
         **kwargs: Any,
     ):
-        super().__init__(**_given(locals()))
+        super().__init__(**given(locals()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike import activations, constraints, initializers, random, regularizers
-from keraslike.core.arguments import positive
+from keraslike.core.arguments import given, names_of, positive
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.layer import Layer
@@ -42,13 +41,14 @@ class _Cell(Layer):
 
     _gates: int
 
-    def __init__(self, cls: type[_Cell], **given: Any):
-        own = _names(cls)
-        implementation = given.pop("implementation", 2)
-        super().__init__(**{name: v for name, v in given.items() if name not in own})
+    def __init__(self, cls: type[_Cell], **arguments: Any):
+        own = names_of(cls)
+        implementation = arguments.pop("implementation", 2)
+        super().__init__(**{name: v for name, v in arguments.items() if name not in own})
         for name in own:
             family = _FAMILIES.get(name.rpartition("_")[2])
-            setattr(self, name, given[name] if family is None else family.get(given[name]))
+            value = arguments[name]
+            setattr(self, name, value if family is None else family.get(value))
         self.units = positive(units=self.units)
         self.dropout = _rate(dropout=self.dropout)
         self.recurrent_dropout = _rate(recurrent_dropout=self.recurrent_dropout)
@@ -128,7 +128,7 @@ class _Cell(Layer):
         raise NotImplementedError
 
     def _fast(self) -> Callable | None:
-        raise NotImplementedError
+        return None
 
     def _along(
         self, inputs: jax.Array, states: list[Any], training: Any, **options: Any
@@ -147,17 +147,6 @@ class _Cell(Layer):
         inputs = inputs if masks is None else inputs * masks
         outputs, states = fast(inputs, *weights, *states, **options)
         return outputs, list(states)
-
-
-def _names(cls: type) -> list[str]:
-    """The arguments of a constructor, without `self` and `**kwargs`."""
-    return list(inspect.signature(cls.__init__).parameters)[1:-1]
-
-
-def _given(scope: dict[str, Any]) -> dict[str, Any]:
-    """What a constructor was given, from its `locals()`."""
-    names = _names(scope["__class__"])
-    return {**{name: scope[name] for name in names}, **scope["kwargs"]}
 
 
 def _rate(**argument: Any) -> float:
@@ -224,7 +213,7 @@ class SimpleRNNCell(_Cell):
         seed: int | None = None,
         **kwargs: Any,
     ):
-        super().__init__(SimpleRNNCell, **_given(locals()))
+        super().__init__(SimpleRNNCell, **given(locals()))
         self.implementation = 2  # one gate has one mask
 
     def _advance(self, entered: jax.Array, states: list[Any], masks: Any) -> list[Any]:
@@ -283,7 +272,7 @@ class LSTMCell(_Cell):
         seed: int | None = None,
         **kwargs: Any,
     ):
-        super().__init__(LSTMCell, **_given(locals()))
+        super().__init__(LSTMCell, **given(locals()))
         self.state_size = [self.units, self.units]
 
     def _begin_bias(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
@@ -355,7 +344,7 @@ class GRUCell(_Cell):
         seed: int | None = None,
         **kwargs: Any,
     ):
-        super().__init__(GRUCell, **_given(locals()))
+        super().__init__(GRUCell, **given(locals()))
 
     def _bias_shape(self, size: int) -> tuple[int, ...]:
         return (2, size) if self.reset_after else (size,)

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from keraslike import random, regularizers
-from keraslike.core.arguments import standardize_data_format
+from keraslike.core.arguments import share, standardize_data_format
 from keraslike.core.rng import SeedGenerator
 from keraslike.layers.layer import InputSpec, Layer
 
@@ -26,10 +26,7 @@ class _Noise(Layer):
 
     def __init__(self, seed: int | None, strength: float, argument: str, **kwargs: Any):
         super().__init__(**kwargs)
-        if not isinstance(strength, (int, float)) or not 0 <= strength <= 1:
-            raise ValueError(
-                f"{argument} must be a number from 0 to 1. Received: {argument}={strength!r}"
-            )
+        share(**{argument: strength})
         self.seed = seed
         if strength > 0:
             self.seed_generator = SeedGenerator(seed)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp  # noqa: F401  (for the examples)
 
 from keraslike import constraints, initializers, regularizers
-from keraslike.core.arguments import positive, sizes
+from keraslike.core.arguments import given, positive, sizes
 from keraslike.layers.convolutional import Convolutional
 from keraslike.ops import nn
 
@@ -161,22 +161,4 @@ class Conv3DTranspose(_ConvTranspose):
         bias_constraint: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(
-            filters,
-            kernel_size,
-            strides,
-            padding,
-            output_padding,
-            data_format,
-            dilation_rate,
-            activation,
-            use_bias,
-            kernel_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            bias_regularizer,
-            activity_regularizer,
-            kernel_constraint,
-            bias_constraint,
-            **kwargs,
-        )
+        super().__init__(**given(locals()))

@@ -131,8 +131,7 @@ def _deferred(q: jax.Array, k: jax.Array, v: jax.Array, *rest: Any) -> jax.Array
         if "bias" in given:
             scores = scores + given["bias"]
         if causal:
-            seen = jnp.tril(jnp.ones((targets, sources), bool))
-            scores = jnp.where(seen, scores, _lowest(scores))
+            scores = jnp.where(_causal(targets, sources), scores, _lowest(scores))
         if "mask" in given:
             scores = jnp.where(given["mask"].astype(bool), scores, _lowest(scores))
         scores = scores.reshape(shape)
@@ -141,6 +140,11 @@ def _deferred(q: jax.Array, k: jax.Array, v: jax.Array, *rest: Any) -> jax.Array
     out = powers @ v.transpose(0, 2, 1, 3) / jnp.sum(powers, -1, keepdims=True)
     out = out.reshape(batch, groups, heads // groups, targets, v.shape[-1])
     return out.transpose(0, 3, 1, 2, 4).reshape(batch, targets, heads, v.shape[-1])
+
+
+def _causal(targets: int, sources: int) -> jax.Array:
+    """Whether a target, a row, sees a source: none after its own place."""
+    return jnp.arange(targets)[:, None] >= jnp.arange(sources)
 
 
 def _lowest(scores: jax.Array) -> float:

@@ -24,7 +24,7 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-_HALF = ("float16", "bfloat16")
+from keraslike.core import dtypes
 
 _choice = Primitive("on_cpu")
 _choice.multiple_results = True
@@ -43,7 +43,7 @@ class Call(NamedTuple):
 
 def on_cpu(fast: Call, plain: Call, *args: jax.Array) -> jax.Array:
     """`fast` on the CPU and `plain` elsewhere; half precision is computed in float32."""
-    if args[0].dtype in _HALF:
+    if dtypes.is_half(args[0].dtype):
         fast = Call(_wide, (fast,))
     (out,) = _choice.bind(*args, fast=fast, plain=plain)
     return out

@@ -347,7 +347,7 @@ def moments(
         raise ValueError("moments: arrays are global here; synchronized=True has no meaning.")
     x = array(x)
     axes = axes_of(axes)
-    wide = x.astype("float32") if x.dtype in ("float16", "bfloat16") else x
+    wide = x.astype("float32") if dtypes.is_half(x.dtype) else x
     mean = jnp.mean(wide, axes, keepdims=keepdims)
     variance = jnp.var(wide, axes, keepdims=keepdims)
     if x.dtype == wide.dtype:

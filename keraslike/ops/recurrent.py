@@ -18,10 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from keraslike.core import lowering
-
-_HALF = ("float16", "bfloat16")
-
+from keraslike.core import dtypes, lowering
 
 # -- any cell ---------------------------------------------------------------------------------
 
@@ -190,6 +187,15 @@ def _staying(mask: Any, *arrays: jax.Array) -> tuple[jax.Array, ...]:
     return arrays if mask is None else tuple(jnp.where(mask, a, 1) for a in arrays)
 
 
+def _stay(mask: Any, dtype: Any) -> Any:
+    """The coefficient of the output's state in itself: 1 where the mask is false, 0 elsewhere."""
+    return None if mask is None else jnp.where(mask, jnp.zeros((), dtype), 1)
+
+
+def _kept(new: jax.Array, stay: Any, old: jax.Array) -> jax.Array:
+    return new if stay is None else new + stay * old
+
+
 def project(inputs: jax.Array, kernel: jax.Array) -> jax.Array:
     """`inputs @ kernel`, in two dimensions: with more, XLA transposes the larger factor of the
     kernel's gradient, which takes longer than the product."""
@@ -203,7 +209,7 @@ def _in_float32(loop: Callable) -> Callable:
     @functools.wraps(loop)
     def run(inputs: jax.Array, *arrays: Any, **options: Any) -> tuple:
         dtype = inputs.dtype
-        if dtype not in _HALF:
+        if not dtypes.is_half(dtype):
             return loop(inputs, *arrays, **options)
         inputs, arrays = jax.tree.map(lambda a: a.astype("float32"), (inputs, arrays))
         return jax.tree.map(lambda a: a.astype(dtype), loop(inputs, *arrays, **options))
@@ -246,8 +252,7 @@ def _lstm_coefficients(saved: tuple, every: tuple, before: tuple, mask: Any) -> 
     gates = [g * _slope(i), before[1] * _slope(f), _gate(i) * (1 - g * g), t * _slope(o)]
     out, *gates = _moving(mask, _gate(o) * (1 - t * t), *gates)
     (forget,) = _staying(mask, _gate(f))
-    stay = None if mask is None else jnp.where(mask, jnp.zeros((), t.dtype), 1)
-    return jnp.concatenate(gates, -1), forget, out, stay
+    return jnp.concatenate(gates, -1), forget, out, _stay(mask, t.dtype)
 
 
 def _lstm_tangent(dx: Any, states: tuple, product: Any, coefficients: tuple) -> tuple:
@@ -255,8 +260,7 @@ def _lstm_tangent(dx: Any, states: tuple, product: Any, coefficients: tuple) -> 
     h, c = states
     i, f, g, o = jnp.split((dx + product) * gates, 4, -1)
     c = forget * c + i + f + g
-    new = out * c + o
-    return (new if stay is None else new + stay * h), c
+    return _kept(out * c + o, stay, h), c
 
 
 def _add(dx: Any, product: Any, dbias: Any) -> Any:
@@ -399,14 +403,12 @@ def _simple_advance(
 
 
 def _simple_coefficients(saved: tuple, every: tuple, before: tuple, mask: Any) -> tuple:
-    stay = None if mask is None else jnp.where(mask, jnp.zeros((), saved[0].dtype), 1)
-    return *_moving(mask, *saved), stay
+    return *_moving(mask, *saved), _stay(mask, saved[0].dtype)
 
 
 def _simple_tangent(dx: Any, states: tuple, product: Any, coefficients: tuple) -> tuple:
     slope, stay = coefficients
-    new = slope * (dx + product)
-    return (new if stay is None else new + stay * states[0],)
+    return (_kept(slope * (dx + product), stay, states[0]),)
 
 
 @functools.lru_cache(maxsize=256)

@@ -136,6 +136,10 @@ class Program:
         key = None if placement is None else placement.key
         self._compiled = self._compiled_for.setdefault(key, {})
 
+    def put(self, tree: Any) -> Any:
+        """Arrays of the host, whole on every device that the program runs on."""
+        return jax.device_put(tree) if self.placement is None else self.placement.replicate(tree)
+
     def _copies(self) -> list[jax.Array]:
         values = list(lowering.values_of(self.state))
         if self.placement is not None and self.placement.several:
@@ -174,8 +178,8 @@ class Program:
         if self.placement is not None:
             batch = self.placement.batch(batch)
         if not self.jit:
-            return self._dispatch("eager", lambda: self._pure, _on_device(batch))[0]
-        return self._dispatch("batch", lambda: self._compile(self._pure), batch)[0]
+            return self._dispatch("eager", lambda: self._pure, jax.device_put(batch))[0]
+        return self._dispatch("batch", lambda: self._compile(self._step), batch)[0]
 
     def _compile(
         self, function: Callable, donate: tuple = (0,), on_all: int = 0, in_loop: bool = False
@@ -212,8 +216,7 @@ class Program:
             return out
 
         data = jax.tree.map(together, *batches)
-        put = _on_device if self.placement is None else self.placement.replicate
-        cursor, data = put(np.int32(0)), put(data)
+        cursor, data = self.put((np.int32(0), data))
         return self.run_resident(cursor, data, None, size, len(batches), most)[1]
 
     def run_resident(
@@ -277,10 +280,6 @@ def _samples(batch: Batch) -> int:
     return jax.tree.leaves(batch)[0].shape[0]
 
 
-def _on_device(batch: Any) -> Any:
-    return jax.device_put(batch)
-
-
 class Feed:
     """Runs a program over a data source, an epoch at a time.
 
@@ -323,8 +322,7 @@ class Feed:
                     stacklevel=2,
                 )
         if self.program.jit and source.nbytes() * copies <= _resident_limit():
-            put = _on_device if placement is None else placement.replicate
-            self._data = put(source.data)
+            self._data = self.program.put(source.data)
 
     def epoch(
         self, max_steps: int | None = None, first: int = 0
@@ -362,7 +360,7 @@ class Feed:
         def send(item: tuple[Batch, Any]) -> tuple[Batch, Any]:
             if most > 1 or placement is not None:  # it is sent with others, or by the placement
                 return item
-            return _on_device(item[0]), item[1]
+            return program.put(item[0]), item[1]
 
         step, left = first, []
         with Ahead(source.batches(first), send, depth=max(2, most)) as ahead:
@@ -392,14 +390,12 @@ class Feed:
     def _resident_epoch(self, max_steps: int | None, first: int):
         source: Any = self.source
         placement = self.program.placement
-        put = jax.device_put if placement is None else placement.replicate
-        order = source.order()
-        order = None if order is None else put(order)
+        order = self.program.put(source.order())
         size = min(source.batch_size, source.num_samples)
         whole = source.num_samples // size
         if max_steps is not None:
             whole = min(whole, max_steps)
-        cursor = put(np.int32(first * size))
+        cursor = self.program.put(np.int32(first * size))
 
         def runner(size: int, steps: int, most: int) -> Callable[[], Any]:
             def run() -> Any:

@@ -1,0 +1,55 @@
+"""Threefry-2x32 with 20 rounds (Salmon et al., SC 2011), the generator of `jax.random`.
+
+Written for any arrays of uint32: numpy runs it without compiling anything, and in a compiled
+program it is one pass over the counters, in registers, where JAX's own carries all words through
+memory five times.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+
+
+def is_used(key: Any) -> bool:
+    """Whether `jax.random` draws by this generator: of a raw key, in its usual mode."""
+    return (
+        np.shape(key) == (2,)
+        and key.dtype == np.uint32
+        and jax.config.jax_default_prng_impl == "threefry2x32"  # type: ignore[attr-defined]
+        and jax.config.jax_threefry_partitionable  # type: ignore[attr-defined]
+    )
+
+
+def uniform(first: Any, second: Any, count: Any) -> Any:
+    """For each counter a float32 of `[0, 1)`, the one that `jax.random.uniform` has at that place.
+
+    Args:
+        first, second: the two words of a key, uint32.
+        count: places below 2**32, uint32.
+
+    >>> key = np.array([3, 4], "uint32")
+    >>> drawn = uniform(*key, np.arange(5, dtype="uint32"))
+    >>> bool((drawn == jax.random.uniform(key, (5,))).all())
+    True
+    """
+    # 23 bits of mantissa, of a number from 1 to 2.
+    bits = _bits(first, second, count) >> 9 | np.uint32(0x3F800000)
+    return bits.view("float32") - np.float32(1)
+
+
+def _bits(first: Any, second: Any, count: Any) -> Any:
+    keys = (first, second, first ^ second ^ np.uint32(0x1BD11BDA))
+    # Scalars are added to arrays only: numpy warns where the sum of two of them wraps round.
+    x, y = count * np.uint32(0) + first, count + second
+    for turn in range(5):
+        for distance in _ROTATIONS[turn % 2]:
+            x = x + y
+            y = (y << distance | y >> 32 - distance) ^ x
+        x = x + keys[(turn + 1) % 3]
+        y = y + keys[(turn + 2) % 3] + np.uint32(turn + 1)
+    return x ^ y
