@@ -15,11 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from workloads import WORKLOADS
 
 
 def trained(k: Any, name: str, **options: Any) -> Callable[[int], float]:
-    from workloads import WORKLOADS
-
     workload = WORKLOADS[name]
     x, y = workload.data()
     model = workload.compiled(k, **options)
@@ -34,8 +33,6 @@ def trained(k: Any, name: str, **options: Any) -> Callable[[int], float]:
 
 def streamed(k: Any, name: str, **options: Any) -> Callable[[int], float]:
     """The same data from a generator that cuts and shuffles it, as a user's would."""
-    from workloads import WORKLOADS
-
     workload = WORKLOADS[name]
     x, y = workload.data()
     model = workload.compiled(k, **options)
@@ -57,8 +54,6 @@ def streamed(k: Any, name: str, **options: Any) -> Callable[[int], float]:
 
 def predicted(k: Any, name: str, samples: int) -> Callable[[int], float]:
     """`predict` on so many samples; of one, a hundred times an epoch."""
-    from workloads import WORKLOADS
-
     workload = WORKLOADS[name]
     x = workload.data()[0]
     x = np.resize(x, (samples, *x.shape[1:]))
@@ -76,8 +71,6 @@ def predicted(k: Any, name: str, samples: int) -> Callable[[int], float]:
 
 def called(k: Any, name: str) -> Callable[[int], float]:
     """`model(x)` on one sample, as plain Python."""
-    from workloads import WORKLOADS
-
     workload = WORKLOADS[name]
     x = workload.data()[0][:1]
     model = workload.model(k)
@@ -96,7 +89,6 @@ def jitted(name: str) -> Callable[[int], float]:
     """A jitted function of weights and one sample, and its result as a numpy array."""
     import by_hand
     import jax
-    from workloads import WORKLOADS
 
     x = WORKLOADS[name].data()[0][:1]
     weights = by_hand.Weights()

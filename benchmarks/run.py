@@ -88,13 +88,21 @@ def ratio(found: dict[str, Any], name: str) -> float:
     return statistics.median(ours / other for ours, other in pairs)
 
 
+def columns_of(results: dict[str, dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for found in results.values() for name in found))
+
+
+def header(title: str, corner: str, names: list[str]) -> Iterator[str]:
+    yield f"\n### {title}\n"
+    yield f"| {corner} | " + " | ".join(names) + " |"
+    yield "| --- |" + " ---: |" * len(names)
+
+
 def table(
     title: str, results: dict[str, dict[str, Any]], units: str, scale: dict[str, float]
 ) -> Iterator[str]:
-    names = list(dict.fromkeys(name for found in results.values() for name in found))
-    yield f"\n### {title}\n"
-    yield f"| {units} | " + " | ".join(names) + " |"
-    yield "| --- |" + " ---: |" * len(names)
+    names = columns_of(results)
+    yield from header(title, units, names)
     for workload, found in results.items():
         cells = []
         for name in names:
@@ -109,10 +117,8 @@ def table(
 
 
 def once(title: str, results: dict[str, dict[str, Any]], key: str, form: str) -> Iterator[str]:
-    names = list(dict.fromkeys(name for found in results.values() for name in found))
-    yield f"\n### {title}\n"
-    yield "| | " + " | ".join(names) + " |"
-    yield "| --- |" + " ---: |" * len(names)
+    names = columns_of(results)
+    yield from header(title, "", names)
     for workload, found in results.items():
         cells = [format(found[n][key], form) if n in found else "" for n in names]
         yield f"| {workload} | " + " | ".join(cells) + " |"
