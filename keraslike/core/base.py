@@ -7,6 +7,7 @@ holds, each once however often it is shared; all else is structure, compared by 
 from __future__ import annotations
 
 import inspect
+import itertools
 import operator
 import re
 import threading
@@ -424,56 +425,71 @@ def variables_of(*roots: Any) -> list[nnx.Variable]:
 
 
 class Snapshot:
-    """What an object and all below it held at a time: asking whether that has changed is quick."""
+    """What objects and all below them held at a time: asking whether that has changed is quick."""
 
-    def __init__(self, root: Any):
-        self._records = [_Record(obj) for obj in iter_objects(root)]
+    def __init__(self, *roots: Any):
+        seen: set[int] = set()
+        self._records = [_Record(obj) for root in roots for obj in iter_objects(root, seen)]
+        self._keep()
+
+    def _keep(self) -> None:
+        # A separator after each view, or an item that goes from the end of one to the beginning of
+        # the next would not be noticed.
+        self._views = [v for r in self._records for view in r.views() for v in (view, _END)]
+        self._known = list(itertools.chain.from_iterable(self._views))
 
     def is_current(self) -> bool:
-        """Whether every attribute, and every item of its containers, is the same object still."""
-        return all(map(_Record.is_current, self._records))
+        """Whether every attribute, every item of its containers and what is said of its Variables
+        (whether they train) is the same object still."""
+        now = itertools.chain.from_iterable(self._views)
+        if all(map(operator.is_, now, self._known)):
+            return True
+        if not all(map(_Record.is_current, self._records)):
+            return False
+        self._keep()  # attributes that are no state may come, change and go
+        return True
+
+
+_END = (object(),)
 
 
 class _Record:
     """The attributes of one object, and the items of the lists and dicts in them."""
 
-    __slots__ = ("attributes", "values", "tracked", "untracked", "containers")
+    __slots__ = ("attributes", "tracked", "untracked", "containers")
 
     def __init__(self, obj: Any):
         self.attributes: dict[str, Any] = vars(obj)
         self.untracked = getattr(type(obj), "_untracked", ())
-        self.values = list(self.attributes.values())
         self.containers: list[tuple[Any, list[Any]]] = []
-        self.tracked = self._tracked(self.values)
+        self.tracked = self._tracked()
         found = list(self.tracked)
         for value in found:  # which grows meanwhile
             kind = type(value)
-            if kind is list or kind is tuple:
+            if is_variable(value):
+                value = value._var_metadata.values()
+                self.containers.append((value, list(value)))
+            elif kind is list or kind is tuple or kind is dict:
+                if kind is dict:
+                    value = value.values()  # a view: it shows what the dict holds later
                 items = list(value)
-            elif kind is dict:
-                value = value.values()  # a view: it shows what the dict holds later
-                items = list(value)
-            else:
-                continue
-            found += items
-            if kind is not tuple:
-                self.containers.append((value, items))
+                found += items
+                if kind is not tuple:
+                    self.containers.append((value, items))
 
-    def _tracked(self, values: list[Any]) -> list[Any]:
-        return [v for name, v in zip(self.attributes, values) if name not in self.untracked]
+    def views(self) -> Iterator[Any]:
+        """What the object holds, as it is whenever one looks."""
+        yield self.attributes.values()
+        yield from (container for container, _ in self.containers)
+
+    def _tracked(self) -> list[Any]:
+        return [v for name, v in self.attributes.items() if name not in self.untracked]
 
     def is_current(self) -> bool:
-        values = list(self.attributes.values())
-        if not _same(values, self.values):
-            # Attributes that are no state may come, change and go.
-            if not _same(self._tracked(values), self.tracked):
-                return False
-            self.values = values
-        for container, items in self.containers:
-            if len(container) != len(items) or not all(map(operator.is_, container, items)):
-                return False
-        return True
+        return _same(self._tracked(), self.tracked) and all(
+            _same(container, items) for container, items in self.containers
+        )
 
 
-def _same(now: list[Any], known: list[Any]) -> bool:
+def _same(now: Any, known: list[Any]) -> bool:
     return len(now) == len(known) and all(map(operator.is_, now, known))

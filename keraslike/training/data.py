@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import dtypes, rng
@@ -31,14 +32,17 @@ def unpack_x_y_sample_weight(data: Any) -> Batch:
 
 def to_array(value: Any, name: str) -> Any:
     """Data as an array of a dtype that JAX computes in; raises ValueError for what has none."""
-    if hasattr(value, "numpy") and not isinstance(value, np.ndarray):  # torch, tf, a Variable
-        value = value.numpy()
-    elif hasattr(value, "to_numpy"):  # pandas
-        value = value.to_numpy()
-    if isinstance(value, jax.Array):
-        return value
+    if hasattr(value, "detach"):  # torch, wherever the tensor is
+        value = value.detach().cpu()
+    if not isinstance(value, np.ndarray):
+        if hasattr(value, "numpy"):  # torch, tf, a Variable
+            value = value.numpy()
+        elif hasattr(value, "to_numpy"):  # pandas
+            value = value.to_numpy()
+        if isinstance(value, jax.Array):
+            return value
     array = np.asarray(value)
-    if array.dtype.kind in "OUSV":
+    if array.dtype.kind in "OUSV" and not dtypes.is_float(array.dtype):  # bfloat16 is a V
         raise ValueError(f"{name} must hold numbers. Received an array of dtype {array.dtype}.")
     if array.dtype == np.float64:
         return array.astype(dtypes.floatx())
@@ -67,22 +71,22 @@ def to_arrays(value: Any, name: str) -> Any:
 
 def check(value: Any, name: str) -> None:
     """Raises ValueError for arrays that are empty or hold NaN."""
-    for path, array in jax.tree_util.tree_leaves_with_path(value):
-        where = name + jax.tree_util.keystr(path)
+    for number, array in enumerate(jax.tree.leaves(value)):
+        if array.size and array.ndim and not _has_nan(array):
+            continue
+        where = name + jax.tree_util.keystr(jax.tree_util.tree_leaves_with_path(value)[number][0])
         if array.size == 0 or not array.ndim:
             raise ValueError(f"{where} is empty. Received an array of shape {array.shape}.")
-        # One sum finds a NaN faster than a mask does; only then are they counted.
-        if dtypes.is_float(array.dtype) and bool(np.isnan(np.asarray(_sum(array)))):
-            bad = int(np.isnan(np.asarray(array, dtype="float32")).sum())
-            if bad:
-                raise ValueError(
-                    f"{where} holds {bad} NaN values in {array.size}: clean the data first."
-                )
+        bad = int(np.isnan(np.asarray(array, dtype="float32")).sum())
+        raise ValueError(f"{where} holds {bad} NaN values in {array.size}: clean the data first.")
 
 
-def _sum(array: Any) -> Any:
-    with np.errstate(all="ignore"):
-        return array.sum()
+def _has_nan(array: Any) -> bool:
+    if array.dtype != np.float32 and not dtypes.is_float(array.dtype):
+        return False
+    # A product of the array with itself finds a NaN faster than a mask does; infinity makes none.
+    product = (np if isinstance(array, np.ndarray) else jnp).vdot(array, array)
+    return bool(product != product)
 
 
 def class_weights_of(y: Any, class_weight: dict[int, float]) -> np.ndarray:
@@ -224,8 +228,9 @@ class StreamData:
         self._position: tuple[int | None, int] = (None, 0)
         self._is_dataset = isinstance(source, PyDataset)
         self.steps: int | None = _length(source) if steps is None else steps
-        # A generator goes on where it was at the last epoch; anything else starts anew.
-        self._once = not self._is_dataset and iter(source) is source
+        # A generator goes on where it was at the last epoch; anything else starts anew. A loader is
+        # not asked for an iterator here: that may start its worker processes.
+        self._once = hasattr(source, "__next__") and iter(source) is source
         self._fixed_steps = steps is not None
 
     def example(self) -> Batch:

@@ -69,8 +69,8 @@ class Program:
         every = base.variables_of(*self.roots)
         self.fixed = [v for v in every if id(v) in self._fixed_ids]
         self.state = [v for v in every if id(v) not in self._fixed_ids]
-        self._every, self.key = every, _key(every)
-        self._snapshots = [base.Snapshot(root) for root in self.roots]
+        self.key = _key(every)
+        self._snapshot = base.Snapshot(*self.roots)
         self.placement: Placement | None = None  # where there is a distribution
         self._paces: dict[int, Pace] = {}
         self._light: dict[int, bool] = {}
@@ -86,11 +86,19 @@ class Program:
         self._pure = pure
         self._step = jax.jit(pure)  # which is traced once for all programs that it is part of
 
+    def _changes(self, state: tuple, fixed: tuple, batch: Any) -> tuple[dict[int, Any], Any]:
+        """A step that gives only the state that it changes: passing the rest takes time."""
+        new, result = self._pure(state, fixed, batch)
+        return {i: v for i, v in enumerate(new) if v is not state[i]}, result
+
     def is_current(self) -> bool:
         """Whether the objects still hold the Variables that this program was made for."""
-        if all(snapshot.is_current() for snapshot in self._snapshots):
-            return self.key == _key(self._every)
-        return self.key == _key(base.variables_of(*self.roots))
+        if self._snapshot.is_current():
+            return True
+        if self.key != _key(base.variables_of(*self.roots)):
+            return False
+        self._snapshot = base.Snapshot(*self.roots)
+        return True
 
     def pace(self, batch_size: int, example: Batch) -> Pace:
         """What is known of how many steps a dispatch should run."""
@@ -156,7 +164,11 @@ class Program:
     def _run(self, function: Callable, *args: Any) -> Any:
         with _no_interrupt():
             out = function(lowering.values_of(self.state), lowering.values_of(self.fixed), *args)
-            lowering.write(self.state, out[0])
+            new = out[0]
+            if type(new) is tuple:
+                lowering.write(self.state, new)
+            elif new:
+                lowering.write([self.state[i] for i in new], list(new.values()))
         return out[1:]
 
     def _dispatch(self, key: Any, make: Callable[[], Callable], *args: Any) -> Any:
@@ -179,7 +191,9 @@ class Program:
             batch = self.placement.batch(batch)
         if not self.jit:
             return self._dispatch("eager", lambda: self._pure, jax.device_put(batch))[0]
-        return self._dispatch("batch", lambda: self._compile(self._step), batch)[0]
+        # Where the state is donated, all of it has to be given back.
+        step = self._changes if self.stack and self.placement is None else self._step
+        return self._dispatch("batch", lambda: self._compile(step), batch)[0]
 
     def _compile(
         self, function: Callable, donate: tuple = (0,), on_all: int = 0, in_loop: bool = False

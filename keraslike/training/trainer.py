@@ -445,6 +445,7 @@ class Trainer(Layer):
                 events("on_train_end", logs)
         finally:
             self._position = None
+            sources.clear()  # what remembers the attributes may hold the position for long
             if bar is not None:
                 bar.abandon()
         return history
@@ -593,7 +594,8 @@ class Trainer(Layer):
         ):
             return None
         data_.check(x := data_.to_array(x, "x"), "x")
-        return jax.tree.map(np.asarray, program.run_batch((x, None, None)))
+        out = program.run_batch((x, None, None))
+        return np.asarray(out) if isinstance(out, jax.Array) else jax.tree.map(np.asarray, out)
 
     # -- single batches -----------------------------------------------------------------------
 
