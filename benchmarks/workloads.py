@@ -154,10 +154,10 @@ _REGRESSION: dict[str, Any] = {"loss": "mse", "metric": "mae"}
 
 WORKLOADS = {
     "chapter's MLP 8-30-1": Workload(
-        chapter_mlp, numbers(8), numbers(), 32, 500, 5, optimizer="nadam", **_REGRESSION
+        chapter_mlp, numbers(8), numbers(), 32, 500, 20, optimizer="nadam", **_REGRESSION
     ),
     "the same, 10 times the data": Workload(
-        chapter_mlp, numbers(8), numbers(), 32, 5000, 1, optimizer="nadam", **_REGRESSION
+        chapter_mlp, numbers(8), numbers(), 32, 5000, 2, optimizer="nadam", **_REGRESSION
     ),
     "10 layers of 64": Workload(
         functools.partial(deep_mlp, layers=10), numbers(64), integers(10), 64, 50, 2

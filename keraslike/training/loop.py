@@ -8,6 +8,7 @@ stays on the device: a step cuts its own batch out of it.
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import threading
 import warnings
@@ -24,7 +25,7 @@ from keraslike.core import base, context, host, lowering, rng
 from keraslike.core.compilation import compiler_options
 from keraslike.training.callbacks import floats
 from keraslike.training.data import ArrayData, Batch, StreamData
-from keraslike.training.pace import Pace, is_light
+from keraslike.training.pace import LOOPED, Pace, work
 from keraslike.training.placement import Placement, come_home
 from keraslike.training.prefetch import Ahead
 
@@ -73,7 +74,7 @@ class Program:
         self._snapshot = base.Snapshot(*self.roots)
         self.placement: Placement | None = None  # where there is a distribution
         self._paces: dict[int, Pace] = {}
-        self._light: dict[int, bool] = {}
+        self._work: dict[int, float] = {}
         self._compiled: dict[Any, Callable] = {}
         self._compiled_for: dict[Any, dict[Any, Callable]] = {None: self._compiled}
         run = lowering.lower(self.step, [*self.state, *self.fixed], self.roots)
@@ -103,19 +104,19 @@ class Program:
     def pace(self, batch_size: int, example: Batch) -> Pace:
         """What is known of how many steps a dispatch should run."""
         if batch_size not in self._paces:
-            self._paces[batch_size] = Pace(looped=self.is_light(batch_size, example))
+            self._paces[batch_size] = Pace(looped=self.work(batch_size, example) <= LOOPED)
         return self._paces[batch_size]
 
-    def is_light(self, batch_size: int, example: Batch) -> bool:
-        """Whether a step is so little work that only the loop's program is worth compiling."""
-        if batch_size not in self._light:
+    def work(self, batch_size: int, example: Batch) -> float:
+        """How much a step has to compute, as `pace.work` counts it."""
+        if batch_size not in self._work:
             state, fixed = lowering.values_of(self.state), lowering.values_of(self.fixed)
             try:
                 jaxpr = self._step.trace(state, fixed, example).jaxpr
             except errors.TraceContextError:  # state to come, which the first step makes
-                return False
-            self._light[batch_size] = is_light(jaxpr)
-        return self._light[batch_size]
+                return math.inf
+            self._work[batch_size] = work(jaxpr)
+        return self._work[batch_size]
 
     def own_state(self) -> None:
         """Gives the Variables arrays that nobody else holds, since a dispatch donates them.
@@ -368,7 +369,7 @@ class Feed:
         if most is None:
             if self._light is None:  # asked once: it costs a stream its first batch
                 example = source.example()
-                self._light = program.is_light(_samples(example), example)
+                self._light = program.work(_samples(example), example) <= 1
             most = _TOGETHER if placement is None and self._light else 1
 
         def send(item: tuple[Batch, Any]) -> tuple[Batch, Any]:
@@ -426,7 +427,8 @@ class Feed:
         if placement is not None and placement.several:
             steps = steps or 1  # processes must agree, and each would find out something else
         if steps is None and self.program.stack:
-            steps = min(whole, _STACKED) if self.program.is_light(size, source.example()) else 1
+            light = self.program.work(size, source.example()) <= 1
+            steps = min(whole, _STACKED) if light else 1
         elif steps is None:
             pace = self.program.pace(size, source.example())
             pace.begin(self._epochs, whole - step)

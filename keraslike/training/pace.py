@@ -22,8 +22,11 @@ _FEW = 8
 # The time that a measurement takes at least, and the dispatches.
 _WINDOW, _DISPATCHES = 2e-3, 8
 # The multiplications and the elements of all intermediate results in a step that is nearly nothing
-# but its dispatch: a fifth of a millisecond on one core.
+# but its dispatch: a fifth of a millisecond on one core. Its work counts as 1.
 _LIGHT_FLOPS, _LIGHT_ELEMENTS = 5e6, 5e5
+# Up to this work a step is faster in the loop, in which XLA does not spread operations over threads
+# that have no time to help: 0.7 to 0.9 of its time outside, with 2 to 100 layers.
+LOOPED = 20.0
 # What may be slower in a loop than outside of it, or whose work is not seen from here.
 _HEAVY = ("conv_", "reduce_window", "select_and", "on_cpu", "while", "callback", "custom_call")
 
@@ -156,26 +159,25 @@ class Pace:
         return time.perf_counter()
 
 
-def is_light(jaxpr: Any) -> bool:
-    """Whether a step takes hardly longer than its dispatch, so that it may as well be in a loop.
+def work(jaxpr: Any) -> float:
+    """How much a step has to compute: up to 1 it takes hardly longer than its dispatch, and above
+    `LOOPED`, or with operations that are slow there, it is not to be put in a loop unmeasured.
 
     >>> import jax.numpy as jnp
-    >>> [is_light(jax.make_jaxpr(lambda x: x @ x)(jnp.ones((n, n)))) for n in (16, 1024)]
+    >>> [work(jax.make_jaxpr(lambda x: x @ x)(jnp.ones((n, n)))) < 1 for n in (16, 1024)]
     [True, False]
     """
     flops = elements = 0
     for equation, times in _equations(jaxpr.jaxpr, 1):
         if any(equation.primitive.name.startswith(name) for name in _HEAVY):
-            return False
+            return math.inf
         elements += times * sum(getattr(v.aval, "size", 0) for v in equation.outvars)
         if equation.primitive.name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
             shape = equation.invars[0].aval.shape
             size = equation.outvars[0].aval.size * math.prod(shape[i] for i in contracted)
             flops += times * size
-        if flops > _LIGHT_FLOPS or elements > _LIGHT_ELEMENTS:
-            return False
-    return True
+    return max(flops / _LIGHT_FLOPS, elements / _LIGHT_ELEMENTS)
 
 
 def _equations(jaxpr: Any, times: int) -> Iterator[tuple[Any, int]]:
