@@ -32,9 +32,9 @@ def unpack_x_y_sample_weight(data: Any) -> Batch:
 
 def to_array(value: Any, name: str) -> Any:
     """Data as an array of a dtype that JAX computes in; raises ValueError for what has none."""
-    if hasattr(value, "detach"):  # torch, wherever the tensor is
-        value = value.detach().cpu()
     if not isinstance(value, np.ndarray):
+        if hasattr(value, "detach"):  # torch, wherever the tensor is
+            value = value.detach().cpu()
         if hasattr(value, "numpy"):  # torch, tf, a Variable
             value = value.numpy()
         elif hasattr(value, "to_numpy"):  # pandas

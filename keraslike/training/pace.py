@@ -26,7 +26,7 @@ _WINDOW, _DISPATCHES = 2e-3, 8
 _LIGHT_FLOPS, _LIGHT_ELEMENTS = 5e6, 5e5
 # Up to this work a step is faster in the loop, in which XLA does not spread operations over threads
 # that have no time to help: 0.7 to 0.9 of its time outside, with 2 to 100 layers.
-LOOPED = 20.0
+LOOPED = 40.0
 # What may be slower in a loop than outside of it, or whose work is not seen from here.
 _HEAVY = ("conv_", "reduce_window", "select_and", "on_cpu", "while", "callback", "custom_call")
 
