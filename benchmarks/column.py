@@ -31,22 +31,56 @@ def trained(k: Any, name: str, **options: Any) -> Callable[[int], float]:
     return run
 
 
-def streamed(k: Any, name: str, **options: Any) -> Callable[[int], float]:
-    """The same data from a generator that cuts and shuffles it, as a user's would."""
-    workload = WORKLOADS[name]
-    x, y = workload.data()
-    model = workload.compiled(k, **options)
+def loaded(k: Any, source: str, x: Any, y: Any, batch: int) -> Any:
+    """The same data from somebody's loader, shuffled; raises ImportError where that is not here."""
+    rng, steps = np.random.default_rng(0), len(x) // batch
+    if source == "PyDataset":
+
+        class Batches(k.utils.PyDataset):
+            def __len__(self) -> int:
+                return steps
+
+            def __getitem__(self, index: int) -> Any:
+                rows = rng.integers(0, len(x), batch)
+                return x[rows], y[rows]
+
+        return Batches()
+    if source == "grain":
+        import grain
+
+        samples = grain.MapDataset.source(range(len(x))).shuffle(seed=0)
+        return samples.map(lambda i: (x[i], y[i])).batch(batch)
+    if source == "torch":
+        from torch import from_numpy
+        from torch.utils.data import DataLoader, TensorDataset
+
+        return DataLoader(TensorDataset(from_numpy(x), from_numpy(y)), batch, shuffle=True)
+    if source == "tf.data":
+        import tensorflow as tf
+
+        return tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch(batch)
 
     def batches() -> Any:
-        rng = np.random.default_rng(0)
         while True:
-            for rows in rng.permutation(len(x)).reshape(-1, workload.batch):
+            for rows in rng.permutation(len(x)).reshape(-1, batch):
                 yield x[rows], y[rows]
 
+    return batches()
+
+
+def streamed(k: Any, name: str, source: str, **options: Any) -> Callable[[int], float] | None:
+    """`fit` on a generator or a loader that cuts and shuffles the data, as a user's would."""
+    workload = WORKLOADS[name]
+    try:
+        batches = loaded(k, source, *workload.data(), workload.batch)
+    except ImportError:
+        return None
+    model = workload.compiled(k, **options)
+    steps = {"steps_per_epoch": workload.steps} if source == "generator" else {}
+
     def run(epochs: int) -> float:
-        source = batches()
         began = time.perf_counter()
-        model.fit(source, steps_per_epoch=workload.steps, epochs=epochs, verbose=0)
+        model.fit(batches, epochs=epochs, verbose=0, **steps)
         return time.perf_counter() - began
 
     return run
@@ -81,6 +115,25 @@ def called(k: Any, name: str) -> Callable[[int], float]:
             out = model(x)
         np.asarray(out)
         return (time.perf_counter() - began) / 100
+
+    return run
+
+
+def alone(k: Any, name: str) -> Callable[[int], float]:
+    """A layer forward and backward, as often as a twentieth of a second has room for."""
+    from layers_alone import timed
+
+    once = timed(name, k)
+    once()
+    began = time.perf_counter()
+    once()
+    times = max(1, int(0.05 / (time.perf_counter() - began)))
+
+    def run(epochs: int) -> float:
+        began = time.perf_counter()
+        for _ in range(epochs * times):
+            once()
+        return (time.perf_counter() - began) / times
 
     return run
 
@@ -120,10 +173,12 @@ def make(kind: str, column: str, name: str) -> Callable[[int], float] | None:
         options["steps_per_execution"] = 32
     if kind == "fit":
         return trained(k, name, **options)
-    if kind == "stream":
-        return streamed(k, name, **options)
+    if kind.startswith("stream "):
+        return streamed(k, name, kind.split()[1], **options)
     if options:
         return None
+    if kind == "layer":
+        return alone(k, name)
     return called(k, name) if kind == "call" else predicted(k, name, int(kind.split()[1]))
 
 

@@ -23,11 +23,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from layers_alone import LAYERS
 from workloads import WORKLOADS
 
 OURS, HAND, SCAN = "keraslike", "by hand", "by hand, scan"
 KERAS, FUSED, TENSORFLOW = "Keras JAX", "Keras JAX, 32", "Keras TensorFlow"
 SERVED = ("chapter's MLP 8-30-1", "MLP 1024x4", "conv 32-64")  # for predict and model(x)
+ALONE = "in memory"  # where the step is all there is to do
+SOURCES = (ALONE, "generator", "PyDataset", "grain", "torch", "tf.data")
 STREAMED = ("chapter's MLP 8-30-1", "MLP 1024x4", "embedding, LSTM 64")
 HERE = Path(__file__).parent
 
@@ -61,10 +64,15 @@ class Column:
         self.process.wait()
 
 
-def measure(names: list[str], kind: str, workload: str, epochs: int, args: Any) -> dict[str, Any]:
+def started(names: list[str], args: Any) -> list[Column]:
+    return [Column(name, args.tensorflow if name == TENSORFLOW else sys.executable)
+            for name in names]  # fmt: skip
+
+
+def measure(
+    columns: list[Column], kind: str, workload: str, epochs: int, args: Any
+) -> dict[str, Any]:
     """For each column its first epoch, rounds and peak memory; a column that has none is absent."""
-    columns = [Column(name, args.tensorflow if name == TENSORFLOW else sys.executable)
-               for name in names]  # fmt: skip
     found: dict[str, Any] = {}
     for column in columns:
         reply = column.ask(make=workload, kind=kind, warm=epochs)
@@ -77,8 +85,6 @@ def measure(names: list[str], kind: str, workload: str, epochs: int, args: Any) 
                 reply = column.ask(run=epochs)
                 found[column.name]["rounds"].append(reply["seconds"] / epochs)
                 found[column.name]["peak"] = reply["peak"]
-    for column in columns:
-        column.end()
     return found
 
 
@@ -142,7 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="workloads with this in their name")
-    parser.add_argument("--kinds", default="fit,stream,predict,call")
+    parser.add_argument("--kinds", default="fit,stream,predict,call,layer")
     parser.add_argument("--tensorflow", default=sys.executable, help="a Python that has it")
     parser.add_argument("--write", help="a file for the tables")
     args = parser.parse_known_args()[0]
@@ -169,7 +175,10 @@ def main() -> None:
         found = {}
         for name in workloads:
             some = names + [SCAN] if kind == "fit" and name == next(iter(WORKLOADS)) else names
-            found[name] = measure(some, kind, name, epochs or WORKLOADS[name].epochs, args)
+            columns = started(some, args)
+            found[name] = measure(columns, kind, name, epochs or WORKLOADS[name].epochs, args)
+            for column in columns:
+                column.end()
             print(f"  {kind}, {name}: done", file=sys.stderr, flush=True)
         return found
 
@@ -182,10 +191,18 @@ def main() -> None:
         add(once("Peak memory of the process, MiB", found, "peak", ".0f"))
         add(once("Import, seconds", dict(list(found.items())[:1]), "import", ".2f"))
     if "stream" in kinds:
-        some = [name for name in chosen if name in STREAMED]
-        found = all_of("stream", some, [OURS, *keras])
-        steps = {name: 1e3 / WORKLOADS[name].steps for name in some}
-        add(table("A step of `fit` on a generator", found, "ms a step", steps))
+        for workload in (name for name in chosen if name in STREAMED):
+            found, steps, epochs = {}, WORKLOADS[workload].steps, WORKLOADS[workload].epochs
+            for source in SOURCES:
+                columns = started([OURS, *keras], args)
+                kind = f"stream {source}" if source != ALONE else "fit"
+                reply = measure(columns, kind, workload, max(2, epochs // 5), args)
+                if OURS in reply:
+                    found[source] = reply
+                for column in columns:
+                    column.end()
+            title = f"{workload}: a step of `fit` on batches of others"
+            add(table(title, found, "ms a step", dict.fromkeys(found, 1e3 / steps)))
     if "predict" in kinds:
         some = [name for name in chosen if name in SERVED]
         found = all_of("predict 1", some, [OURS, HAND, *keras], 5)
@@ -196,6 +213,12 @@ def main() -> None:
         some = [name for name in chosen if name in SERVED]
         found = all_of("call", some, [OURS, HAND, *keras], 3)
         add(table("`model(x)` on one sample", found, "ms", dict.fromkeys(some, 1e3)))
+    if "layer" in kinds:
+        columns = started([OURS, KERAS] + [TENSORFLOW] * (TENSORFLOW in keras), args)
+        some = [name for name in LAYERS if args.only in name]
+        found = {name: measure(columns, "layer", name, 1, args) for name in some}
+        title = "A layer alone, forward and backward"
+        add(table(title, found, "ms", dict.fromkeys(some, 1e3)))
     if args.write:
         Path(args.write).write_text("\n".join(lines) + "\n")
 
