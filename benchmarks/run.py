@@ -201,6 +201,7 @@ def main() -> None:
                     found[source] = reply
                 for column in columns:
                     column.end()
+                print(f"  {kind}, {workload}: done", file=sys.stderr, flush=True)
             title = f"{workload}: a step of `fit` on batches of others"
             add(table(title, found, "ms a step", dict.fromkeys(found, 1e3 / steps)))
     if "predict" in kinds:
