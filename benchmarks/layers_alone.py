@@ -6,6 +6,7 @@ of the sum of the output's products with fixed numbers, by the weights and by an
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -93,8 +94,8 @@ def timed(name: str, k: Any) -> Callable[[], Any]:
         options = None
 
         def outputs(weights: Any, others: Any, x: Any) -> Any:
-            call = lambda *args, **kw: layer.stateless_call(weights, others, *args, **kw)  # noqa: E731
-            return alone.call(call, x, **mode)
+            stateless = functools.partial(layer.stateless_call, weights, others)
+            return alone.call(stateless, x, **mode)
 
     else:
         from keraslike.core import base, compilation, lowering

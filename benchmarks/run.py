@@ -12,6 +12,7 @@ Python or by the one that is named.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -64,9 +65,13 @@ class Column:
         self.process.wait()
 
 
-def started(names: list[str], args: Any) -> list[Column]:
-    return [Column(name, args.tensorflow if name == TENSORFLOW else sys.executable)
-            for name in names]  # fmt: skip
+@contextlib.contextmanager
+def started(names: list[str], args: Any) -> Iterator[list[Column]]:
+    columns = [Column(name, args.tensorflow if name == TENSORFLOW else sys.executable)
+               for name in names]  # fmt: skip
+    yield columns
+    for column in columns:
+        column.end()
 
 
 def measure(
@@ -175,10 +180,8 @@ def main() -> None:
         found = {}
         for name in workloads:
             some = names + [SCAN] if kind == "fit" and name == next(iter(WORKLOADS)) else names
-            columns = started(some, args)
-            found[name] = measure(columns, kind, name, epochs or WORKLOADS[name].epochs, args)
-            for column in columns:
-                column.end()
+            with started(some, args) as columns:
+                found[name] = measure(columns, kind, name, epochs or WORKLOADS[name].epochs, args)
             print(f"  {kind}, {name}: done", file=sys.stderr, flush=True)
         return found
 
@@ -194,13 +197,11 @@ def main() -> None:
         for workload in (name for name in chosen if name in STREAMED):
             found, steps, epochs = {}, WORKLOADS[workload].steps, WORKLOADS[workload].epochs
             for source in SOURCES:
-                columns = started([OURS, *keras], args)
                 kind = f"stream {source}" if source != ALONE else "fit"
-                reply = measure(columns, kind, workload, max(2, epochs // 5), args)
+                with started([OURS, *keras], args) as columns:
+                    reply = measure(columns, kind, workload, max(2, epochs // 5), args)
                 if OURS in reply:
                     found[source] = reply
-                for column in columns:
-                    column.end()
                 print(f"  {kind}, {workload}: done", file=sys.stderr, flush=True)
             title = f"{workload}: a step of `fit` on batches of others"
             add(table(title, found, "ms a step", dict.fromkeys(found, 1e3 / steps)))
@@ -215,9 +216,9 @@ def main() -> None:
         found = all_of("call", some, [OURS, HAND, *keras], 3)
         add(table("`model(x)` on one sample", found, "ms", dict.fromkeys(some, 1e3)))
     if "layer" in kinds:
-        columns = started([OURS, KERAS] + [TENSORFLOW] * (TENSORFLOW in keras), args)
         some = [name for name in LAYERS if args.only in name]
-        found = {name: measure(columns, "layer", name, 1, args) for name in some}
+        with started([OURS, KERAS] + [TENSORFLOW] * (TENSORFLOW in keras), args) as columns:
+            found = {name: measure(columns, "layer", name, 1, args) for name in some}
         title = "A layer alone, forward and backward"
         add(table(title, found, "ms", dict.fromkeys(some, 1e3)))
     if args.write:
