@@ -22,6 +22,7 @@ from keraslike.layers.core import EinsumDense
 from keraslike.layers.layer import Layer
 from keraslike.layers.regularization import Dropout
 from keraslike.ops.attention import _causal, dot_product_attention
+from keraslike.ops.products import matmul
 
 
 class Attention(Layer):
@@ -145,7 +146,7 @@ class AdditiveAttention(Attention):
         terms = jnp.tanh(query[..., :, None, :] + key[..., None, :, :])
         if self.scale is None:
             return jnp.sum(terms, -1)
-        return jnp.matmul(terms, self.scale.value.astype(terms.dtype))
+        return matmul(terms, self.scale.value.astype(terms.dtype))
 
     def _constructor_args(self) -> dict[str, Any]:
         args = super()._constructor_args()

@@ -16,6 +16,7 @@ from keraslike.core import dtypes, registry, symbolic
 from keraslike.core.arguments import positive, unsupported
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.layer import InputSpec, Layer, _map_shapes
+from keraslike.ops.products import contract, matmul
 
 
 class Dense(Layer):
@@ -88,7 +89,7 @@ class Dense(Layer):
         self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
 
     def call(self, inputs: jax.Array) -> jax.Array:
-        outputs = jnp.matmul(inputs, self.kernel)
+        outputs = matmul(inputs, self.kernel.value)
         if self.bias is not None:
             outputs = outputs + self.bias
         return self.activation(outputs)
@@ -204,7 +205,13 @@ class EinsumDense(Layer):
         self.input_spec = InputSpec(ndim=len(input_shape))
 
     def call(self, inputs: jax.Array) -> jax.Array:
-        outputs = jnp.einsum(self.equation, inputs, self.kernel.value)
+        _, given, after, kernel, out = _einsum_parts(self.equation)
+        shared = len(set(given) & set(kernel))
+        free, inside, new = given[:-shared], kernel[:shared], kernel[shared:]
+        if shared and not after and (given, out) == (free + inside, free + new):
+            outputs = contract(inputs, self.kernel.value, shared)
+        else:
+            outputs = jnp.einsum(self.equation, inputs, self.kernel.value)
         if self.bias is not None:
             outputs = outputs + self.bias
         return self.activation(outputs)

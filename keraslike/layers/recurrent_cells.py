@@ -15,6 +15,7 @@ from keraslike.core.rng import SeedGenerator
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.layer import Layer
 from keraslike.ops import recurrent
+from keraslike.ops.products import matmul
 
 # Functions of each element by itself.
 _ELEMENTWISE = frozenset(
@@ -159,9 +160,9 @@ def _rate(**argument: Any) -> float:
 def _product(x: jax.Array, kernel: jax.Array, masks: Any) -> jax.Array:
     """`(x * mask) @ kernel`, where there are several masks each for its share of the columns."""
     if not isinstance(masks, list):
-        return recurrent.project(x if masks is None else x * masks, kernel)
+        return matmul(x if masks is None else x * masks, kernel)
     parts = jnp.split(kernel, len(masks), -1)
-    return jnp.concatenate([recurrent.project(x * m, k) for m, k in zip(masks, parts)], -1)
+    return jnp.concatenate([matmul(x * m, k) for m, k in zip(masks, parts)], -1)
 
 
 def _zeros(cell: Any, batch_size: Any) -> list[jax.Array]:

@@ -159,10 +159,12 @@ def _phases(x: jax.Array, kernel: jax.Array, strides: Any, pads: Any, dilation: 
 
 def _fast_conv(x: jax.Array, kernel: jax.Array, g: _Geometry, last: bool) -> jax.Array:
     x = x if last else jnp.moveaxis(x, 1, -1)
-    if _form(x.shape[-1], kernel.shape) in (_few, _pointwise):  # these are read once as they are
-        y = _applied(x, kernel, g)
-    else:
-        y = once(_applied(once(x, kernel), kernel, g), kernel)
+    form = _form(x.shape[-1], kernel.shape)
+    if form not in (_few, _pointwise, _depthwise):  # these read once what is made of x
+        x = once(x, kernel)
+    y = _applied(x, kernel, g)
+    if form not in (_few, _pointwise):
+        y = once(y, kernel)
     return y if last else jnp.moveaxis(y, -1, 1)
 
 
@@ -267,41 +269,85 @@ def _pointwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 def _depthwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     """A filter or several for each channel: products with shifted inputs, added up."""
     *window, _, filters = kernel.shape
-    channels = x.shape[-1]
-    weights = kernel.reshape(-1, channels, filters // channels)
+    weights = kernel.reshape(-1, x.shape[-1], filters // x.shape[-1])
+    scattered = functools.partial(_scattered, window=window, g=g)
+    gathered = functools.partial(_gathered, window=window, g=g)
+    parts = functools.partial(_gathered_in_parts, window=window, g=g)
+    few = math.prod(window) * weights.shape[-1] <= 16
+    return _bilinear(gathered, gathered if few else scattered, parts)(x, weights)
 
-    def value(x: jax.Array, weights: jax.Array) -> jax.Array:
-        taps = _slices(x, window, g)
-        of = [
-            sum(tap * weights[i, :, j] for i, tap in enumerate(taps))
+
+def _gathered(x: jax.Array, weights: jax.Array, window: Sequence[int], g: _Geometry) -> jax.Array:
+    """For each output, what the taps meet times their weights."""
+    x, g = _padded(x, weights, g)
+    taps = _slices(x, window, g)
+    return _side_by_side(
+        [
+            jnp.asarray(sum(tap * weights[i, :, j] for i, tap in enumerate(taps)))
             for j in range(weights.shape[-1])
         ]
-        if len(of) == 1:
-            return jnp.asarray(of[0])
-        y = jnp.stack(of, -1)
-        return y.reshape(*y.shape[:-2], filters)
-
-    def in_parts(x: jax.Array, weights: jax.Array) -> jax.Array:
-        # The kernel's gradient reads the input and the output's gradient once for each tap: a few
-        # samples at a time, they are still in the cache.
-        size = _part(x)
-        if size is None:
-            return value(x, weights)
-        parts = x.reshape(-1, size, *x.shape[1:])
-        y = lax.map(jax.checkpoint(lambda part: value(part, weights)), parts)
-        return y.reshape(-1, *y.shape[2:])
-
-    return _bilinear(value, value, in_parts)(x, weights)
+    )
 
 
-def _part(x: jax.Array, total: int = 1 << 20, part: int = 1 << 18) -> int | None:
-    """Into parts of how many samples a batch of more than `total` bytes is best cut."""
+def _scattered(x: jax.Array, weights: jax.Array, window: Sequence[int], g: _Geometry) -> jax.Array:
+    """Each input's products put where they belong, so that the transpose is like `_gathered`."""
+    reach = [(k - 1) * d for k, d in zip(window, g.dilation)]
+    crop = [(0, 0), *((b - r, a - r) for (b, a), r in zip(g.pads, reach)), (0, 0)]
+    found = []
+    for j in range(weights.shape[-1]):
+        total: Any = 0
+        for i, tap in enumerate(itertools.product(*map(range, window))):
+            ahead = [t * d for t, d in zip(tap, g.dilation)]
+            place = [(0, 0), *((r - a, a) for r, a in zip(reach, ahead)), (0, 0)]
+            total = total + pad(x * weights[i, :, j], 0, place)
+        y = pad(once(total, weights), 0, crop)
+        found.append(lax.slice(y, [0] * y.ndim, y.shape, (1, *g.strides, 1)))
+    return _side_by_side(found)
+
+
+def _gathered_in_parts(
+    x: jax.Array, weights: jax.Array, window: Sequence[int], g: _Geometry, parts: int = 8
+) -> jax.Array:
+    """As `_gathered`, for parts of the batch with weights laid out over each element.
+
+    Transposed, the parts' products are added up element by element, which is one loop over all
+    memory for each tap, and what remains to be summed is small.
+    """
     batch = x.shape[0]
-    if not isinstance(batch, int) or x.size * x.dtype.itemsize <= total:
-        return None
-    most = max(1, part * batch // (x.size * x.dtype.itemsize))
-    size = max(n for n in range(1, most + 1) if batch % n == 0)
-    return size if size < batch else None
+    if not isinstance(batch, int):
+        return _gathered(x, weights, window, g)
+    parts = min(parts, batch)
+    each = -(-batch // parts) if parts else 0
+    x, g = _padded(x, x, g, each * parts - batch)
+    taps = _slices(x, window, g)
+    wide = [
+        [
+            once(jnp.broadcast_to(weights[i, :, j], (each, *tap.shape[1:])), x)
+            for i, tap in enumerate(taps)
+        ]
+        for j in range(weights.shape[-1])
+    ]
+    found = []
+    for start in range(0, each * parts, max(each, 1)):
+        some = [tap[start : start + each] for tap in taps]
+        found.append(_side_by_side([sum(t * w for t, w in zip(some, ws)) for ws in wide]))
+    return jnp.concatenate(found)[:batch]
+
+
+def _padded(
+    x: jax.Array, by: jax.Array, g: _Geometry, more: int = 0
+) -> tuple[jax.Array, _Geometry]:
+    """With the zeros around it, and `more` samples, in memory: the loops need not ask for them."""
+    x = once(pad(x, 0, ((0, more), *g.pads, (0, 0))), by)
+    return x, g._replace(pads=((0, 0),) * len(g.pads))
+
+
+def _side_by_side(found: list[jax.Array]) -> jax.Array:
+    """For each channel the filters that it has."""
+    if len(found) == 1:
+        return found[0]
+    y = jnp.stack(found, -1)
+    return y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1])
 
 
 def _merged(groups: int, depth: int) -> int:

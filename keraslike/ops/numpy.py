@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.core.symbolic import op
-from keraslike.ops import wrap
+from keraslike.ops import products, wrap
 from keraslike.ops.wrap import axes_of, binary, bitwise, operand, reduction, unary
 
 # -- f(x1, x2) --------------------------------------------------------------------------------
@@ -25,7 +25,7 @@ true_divide = binary(jnp.true_divide, "true_divide")
 floor_divide = binary(jnp.floor_divide)
 mod = binary(jnp.mod, "mod")
 power = binary(jnp.power)
-matmul = binary(jnp.matmul)
+matmul = binary(products.matmul)
 equal = binary(jnp.equal)
 not_equal = binary(jnp.not_equal)
 less = binary(jnp.less)

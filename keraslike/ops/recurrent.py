@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from keraslike.core import dtypes, lowering
+from keraslike.ops.products import matmul
 
 # -- any cell ---------------------------------------------------------------------------------
 
@@ -153,7 +154,7 @@ def _(form: _Form, primals: tuple, tangents: tuple) -> tuple:
     dx, dkernel, dbias, dstates, _ = tangents
     last, every, saved = _loop(form, *primals)
     before = tuple(_before(e, s, form.reverse) for e, s in zip(every, states))
-    dx = form.enter(dx, project(before[0], dkernel), dbias)
+    dx = form.enter(dx, matmul(before[0], dkernel), dbias)
     coefficients = form.coefficients(saved, every, before, mask)
     # The backward pass multiplies by the transpose, which it should not have to form every time.
     transposed = lax.optimization_barrier(kernel.T)
@@ -194,13 +195,6 @@ def _stay(mask: Any, dtype: Any) -> Any:
 
 def _kept(new: jax.Array, stay: Any, old: jax.Array) -> jax.Array:
     return new if stay is None else new + stay * old
-
-
-def project(inputs: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`inputs @ kernel`, in two dimensions: with more, XLA transposes the larger factor of the
-    kernel's gradient, which takes longer than the product."""
-    product = inputs.reshape(-1, inputs.shape[-1]) @ kernel
-    return product.reshape(*inputs.shape[:-1], kernel.shape[1])
 
 
 def _in_float32(loop: Callable) -> Callable:
@@ -306,7 +300,7 @@ def lstm(
     """
     scale = _halved(h.shape[-1], (True, True, False, True), inputs.dtype)
     bias = jnp.zeros_like(scale) if bias is None else bias * scale
-    x = project(inputs, kernel * scale)
+    x = matmul(inputs, kernel * scale)
     form = _LSTM._replace(reverse=reverse, unroll=unroll)
     return _run(form, x, recurrent_kernel * scale, bias, (h, c), _columns(mask))
 
@@ -386,7 +380,7 @@ def gru(
     scale = _halved(units, (True, True, False), inputs.dtype)
     both = jnp.zeros((2, 3 * units), inputs.dtype) if bias is None else bias * scale
     bias = jnp.concatenate([both[0, : 2 * units] + both[1, : 2 * units], both[1, 2 * units :]])
-    x = project(inputs, kernel * scale)
+    x = matmul(inputs, kernel * scale)
     form = _GRU._replace(reverse=reverse, unroll=unroll)
     states = (h, jnp.zeros((h.shape[0], 2 * units), h.dtype))
     kernel = recurrent_kernel * scale
@@ -450,4 +444,4 @@ def simple_rnn(
     """
     bias = jnp.zeros(h.shape[-1], inputs.dtype) if bias is None else bias
     form = _simple(activation)._replace(reverse=reverse, unroll=unroll)
-    return _run(form, project(inputs, kernel), recurrent_kernel, bias, (h,), _columns(mask))
+    return _run(form, matmul(inputs, kernel), recurrent_kernel, bias, (h,), _columns(mask))

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from keraslike.ops import products
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ops import _joined, add_n
 from keraslike.tf.table import maximum, minimum, reduce_sum, sqrt, square
@@ -37,7 +38,7 @@ def matmul(
             f"tf.matmul: matrices of shapes {a.shape} and {b.shape} do not fit: "
             f"{a.shape[-1]} columns meet {b.shape[-2]} rows."
         )
-    return jnp.matmul(a, b)
+    return products.matmul(a, b)
 
 
 @operation("linalg.matvec", "a b")

@@ -301,11 +301,10 @@ def test_nan_and_infinities_pass_through_max_pooling():
     np.testing.assert_array_equal(out[0, :, 0], [jnp.nan, 3.0, -jnp.inf, jnp.inf])
 
 
-def test_large_batches_are_taken_in_parts():
-    # More than a megabyte: the kernel's gradient goes over the batch a few samples at a time.
-    x, k = normal((33, 32, 32, 16), 0), normal((3, 3, 1, 16), 1)
-    assert cpu_conv._part(x) == 3
-    rest = ((1, 1), "SAME", (1, 1))
+@pytest.mark.parametrize("batch", [1, 3, 8, 19])
+def test_a_depthwise_gradient_takes_a_batch_of_any_size_in_parts(batch):
+    x, k = normal((batch, 9, 8, 6), 0), normal((3, 2, 1, 12), 1)
+    rest = ((2, 1), "SAME", (1, 1))
     assert_equal(
         lambda x, k: cpu_conv.conv(x, k, *rest), lambda x, k: plain_conv(x, k, *rest), x, k
     )
