@@ -330,7 +330,9 @@ def _gathered_in_parts(
     found = []
     for start in range(0, each * parts, max(each, 1)):
         some = [tap[start : start + each] for tap in taps]
-        found.append(_side_by_side([sum(t * w for t, w in zip(some, ws)) for ws in wide]))
+        found.append(
+            _side_by_side([jnp.asarray(sum(t * w for t, w in zip(some, ws))) for ws in wide])
+        )
     return jnp.concatenate(found)[:batch]
 
 
