@@ -18,6 +18,13 @@ import optax
 from jax import lax
 from workloads import WORKLOADS, Workload
 
+# Of convolutions over 1, 2 and 3 axes: input, kernel, output.
+LAYOUTS = {
+    1: ("NWC", "WIO", "NWC"),
+    2: ("NHWC", "HWIO", "NHWC"),
+    3: ("NDHWC", "DHWIO", "NDHWC"),
+}
+
 
 class Weights:
     """Weights by the order in which they are asked for: made the first time, given later."""
@@ -39,15 +46,14 @@ class Weights:
         return x @ self(x.shape[-1], units) + self(units, fill=0.0)
 
     def conv(self, x: Any, filters: int, size: int = 3, groups: int = 1, **options: Any) -> Any:
-        kernel = self(size, size, x.shape[-1] // groups, filters)
-        strides = (options.get("strides", 1),) * 2
-        layout = ("NHWC", "HWIO", "NHWC")
+        n = x.ndim - 2
         return lax.conv_general_dilated(
             x,
-            kernel,
-            strides,
+            self(*(size,) * n, x.shape[-1] // groups, filters),
+            (options.get("strides", 1),) * n,
             options.get("padding", "SAME"),
-            dimension_numbers=layout,
+            rhs_dilation=(options.get("dilation", 1),) * n,
+            dimension_numbers=LAYOUTS[n],
             feature_group_count=groups,
         )
 
@@ -112,8 +118,7 @@ def separable_net(w: Weights, x: Any, key: Any) -> Any:
     return w.dense(x.mean((1, 2)), 10)
 
 
-def lstm(w: Weights, x: Any, key: Any, units: int = 64) -> Any:
-    x = w(20_000, 128)[x]
+def lstm_of(w: Weights, x: Any, units: int, reverse: bool = False) -> Any:
     projected = jnp.swapaxes(w.dense(x, 4 * units), 0, 1)
     recurrent = w(units, 4 * units)
 
@@ -124,36 +129,51 @@ def lstm(w: Weights, x: Any, key: Any, units: int = 64) -> Any:
         return (jax.nn.sigmoid(o) * jnp.tanh(c), c), None
 
     zeros = jnp.zeros((len(x), units))
-    (h, _), _ = lax.scan(step, (zeros, zeros), projected)
-    return w.dense(h, 1)
+    return lax.scan(step, (zeros, zeros), projected, reverse=reverse)[0][0]
 
 
-def bidirectional_gru(w: Weights, x: Any, key: Any, units: int = 48) -> Any:
-    def one_way(reverse: bool) -> Any:
-        projected = jnp.swapaxes(w.dense(x, 3 * units), 0, 1)
-        recurrent, bias = w(units, 3 * units), w(3 * units, fill=0.0)
+def gru_of(w: Weights, x: Any, units: int, reverse: bool = False) -> Any:
+    """The state at the end, and the states at all times."""
+    projected = jnp.swapaxes(w.dense(x, 3 * units), 0, 1)
+    recurrent, bias = w(units, 3 * units), w(3 * units, fill=0.0)
 
-        def step(h: Any, gates: Any) -> Any:
-            z, r, n = jnp.split(gates, 3, axis=-1)
-            hz, hr, hn = jnp.split(h @ recurrent + bias, 3, axis=-1)
-            z, r = jax.nn.sigmoid(z + hz), jax.nn.sigmoid(r + hr)
-            return z * h + (1 - z) * jnp.tanh(n + r * hn), None
+    def step(h: Any, gates: Any) -> Any:
+        z, r, n = jnp.split(gates, 3, axis=-1)
+        hz, hr, hn = jnp.split(h @ recurrent + bias, 3, axis=-1)
+        z, r = jax.nn.sigmoid(z + hz), jax.nn.sigmoid(r + hr)
+        h = z * h + (1 - z) * jnp.tanh(n + r * hn)
+        return h, h
 
-        return lax.scan(step, jnp.zeros((len(x), units)), projected, reverse=reverse)[0]
+    return lax.scan(step, jnp.zeros((len(x), units)), projected, reverse=reverse)
 
-    return w.dense(jnp.concatenate([one_way(False), one_way(True)], axis=-1), 10)
+
+def attention_of(w: Weights, x: Any, heads: int, key: Any = None) -> Any:
+    """Of a sequence to itself by several heads; with a key a tenth of the scores is dropped."""
+    width = x.shape[-1]
+    by_head = (*x.shape[:2], heads, width // heads)
+    query, keys, value = (w.dense(x, width).reshape(by_head) for _ in range(3))
+    scores = jnp.einsum("bqhd,bkhd->bhqk", query, keys) / np.sqrt(width // heads)
+    scores = jax.nn.softmax(scores)
+    if key is not None:
+        scores = dropped(scores, 0.1, key)
+    y = jnp.einsum("bhqk,bkhd->bqhd", scores, value).reshape(x.shape)
+    return w.dense(y, width)
+
+
+def lstm(w: Weights, x: Any, key: Any) -> Any:
+    return w.dense(lstm_of(w, w(20_000, 128)[x], 64), 1)
+
+
+def bidirectional_gru(w: Weights, x: Any, key: Any) -> Any:
+    ends = [gru_of(w, x, 48, reverse)[0] for reverse in (False, True)]
+    return w.dense(jnp.concatenate(ends, axis=-1), 10)
 
 
 def transformer(w: Weights, x: Any, key: Any, width: int = 64, heads: int = 4) -> Any:
     x = w(20_000, width)[x]
-    by_head = (*x.shape[:2], heads, width // heads)
     for _ in range(2):
-        query, keys, value = (w.dense(x, width).reshape(by_head) for _ in range(3))
-        scores = jnp.einsum("bqhd,bkhd->bhqk", query, keys) / np.sqrt(width // heads)
         key, first, second = jax.random.split(key, 3)
-        y = dropped(jax.nn.softmax(scores), 0.1, first)
-        y = jnp.einsum("bhqk,bkhd->bqhd", y, value).reshape(x.shape)
-        x = w.normalized(x + w.dense(y, width), (-1,))
+        x = w.normalized(x + attention_of(w, x, heads, first), (-1,))
         y = dropped(w.dense(jax.nn.relu(w.dense(x, 4 * width)), width), 0.1, second)
         x = w.normalized(x + y, (-1,))
     return w.dense(x.mean(1), 2)

@@ -163,8 +163,10 @@ def make(kind: str, column: str, name: str) -> Callable[[int], float] | None:
 
         if kind == "fit":
             return by_hand.trainer(name, scan=column.endswith("scan"))
+        if kind == "layer":
+            return alone(None, name)
         return jitted(name) if kind in ("predict 1", "call") else None
-    if column == "keraslike":
+    if column.startswith("keraslike"):
         import keraslike as k
     else:
         import keras as k
@@ -191,8 +193,11 @@ def main() -> None:
     began = time.perf_counter()
     if column.startswith("by hand"):
         import jax  # noqa: F401
-    elif column == "keraslike":
-        import keraslike  # noqa: F401
+    elif column.startswith("keraslike"):
+        import keraslike
+
+        if column.endswith("kept"):
+            keraslike.config.keep_memory()
     else:
         import keras  # noqa: F401
     reply: Any = {"import": time.perf_counter() - began}

@@ -72,22 +72,21 @@ LAYERS = {
 
 
 def timed(name: str, k: Any) -> Callable[[], Any]:
-    """Runs the layer once and waits for all results."""
+    """Runs the layer once and waits for all results; `k` is `None` for the layer by hand."""
     alone = LAYERS[name]
     rng = np.random.default_rng(0)
     if alone.indices:
         x: Any = rng.integers(0, alone.indices, alone.shape).astype("int32")
     else:
         x = rng.normal(size=alone.shape).astype("float32")
+    if k is None:
+        return _by_hand(name, x)
     layer = alone.make(k)
-    shape = np.shape(alone.call(layer, x))
-    cotangent = rng.normal(size=shape).astype("float32")
+    cotangent = _cotangent(alone.call(layer, x))
     takes = "training" in inspect.signature(layer.call).parameters
     mode: dict[str, Any] = {"training": True} if takes else {}
     if k.__name__ == "keras" and k.backend.backend() == "tensorflow":
         return _tensorflow(alone, layer, x, cotangent, mode)
-    import jax
-
     if k.__name__ == "keras":
         weights = [v.value for v in layer.trainable_variables]
         others = [v.value for v in layer.non_trainable_variables]
@@ -112,14 +111,39 @@ def timed(name: str, k: Any) -> Callable[[], Any]:
             out, new = pure([*weights, *others], x)
             return out, new[len(weights) :]
 
+    return _jitted(alone, outputs, (weights, x, others, cotangent), options)
+
+
+def _cotangent(out: Any) -> np.ndarray:
+    return np.random.default_rng(1).normal(size=np.shape(out)).astype("float32")
+
+
+def _jitted(alone: Alone, outputs: Callable, arrays: tuple, options: Any) -> Callable[[], Any]:
+    import jax
+
     def total(weights: Any, x: Any, others: Any, cotangent: Any) -> Any:
         out, new = outputs(weights, others, x)
         return (out * cotangent).sum(), (out, new)
 
     by = 0 if alone.indices else (0, 1)
     program = jax.jit(jax.value_and_grad(total, by, has_aux=True), compiler_options=options)
-    arrays = jax.device_put((weights, x, others, cotangent))
+    arrays = jax.device_put(arrays)
     return lambda: jax.block_until_ready(program(*arrays))
+
+
+def _by_hand(name: str, x: np.ndarray) -> Callable[[], Any]:
+    import by_hand
+    import jax
+    from layers_by_hand import LAYERS as FUNCTIONS
+
+    function, made, key = FUNCTIONS[name], by_hand.Weights(), jax.random.key(0)
+    cotangent = _cotangent(function(made, jax.numpy.asarray(x), key))
+
+    def outputs(weights: Any, key: Any, x: Any) -> Any:
+        w = by_hand.Weights(weights)
+        return function(w, x, key), w.moving
+
+    return _jitted(LAYERS[name], outputs, (made.made, x, key, cotangent), None)
 
 
 def _tensorflow(

@@ -1,4 +1,4 @@
-"""Convolution, pooling and embedding, each alone: plain `jax.lax` beside `keraslike.ops`, ms.
+"""Operations that keraslike writes its own way, each alone: plain jax beside `keraslike.ops`, ms.
 
 The two take turns in one process, and the ratio is the median of the ratios of the turns, since
 machines are noisy. `cpu` is the same ratio of processor time, which other programs disturb less.
@@ -23,6 +23,7 @@ from jax import lax
 from keraslike import ops
 from keraslike.core.compilation import compiler_options
 from keraslike.layers import Embedding
+from keraslike.ops import recurrent
 
 
 def normal(*shape: int, seed: int = 0, dtype: str = "float32") -> jax.Array:
@@ -111,6 +112,63 @@ def embedding(rows: int, width: int, count: int):
     return f"embedding {rows}x{width}, {count} rows", plain, ours, (normal(rows, width),)
 
 
+def product(x: tuple, weights: tuple):
+    name = f"product {'x'.join(map(str, x))} @ {'x'.join(map(str, weights))}"
+    return name, jnp.matmul, ops.matmul, (normal(*x), normal(*weights, seed=1))
+
+
+def lstm_step(states: tuple, x: Any, kernel: Any) -> tuple:
+    h, c = states
+    i, f, g, o = jnp.split(x + h @ kernel, 4, -1)
+    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+
+def gru_step(states: tuple, x: Any, kernel: Any) -> tuple:
+    (h,) = states
+    (z, r, n), (hz, hr, hn) = jnp.split(x, 3, -1), jnp.split(h @ kernel, 3, -1)
+    z, r = jax.nn.sigmoid(z + hz), jax.nn.sigmoid(r + hr)
+    return (z * h + (1 - z) * jnp.tanh(n + r * hn),)
+
+
+def simple_step(states: tuple, x: Any, kernel: Any) -> tuple:
+    return (jnp.tanh(x + states[0] @ kernel),)
+
+
+# A scan over steps, the loop of `ops.recurrent`, the gates, the states.
+RECURRENT = {
+    "LSTM": (lstm_step, recurrent.lstm, 4, 2),
+    "GRU": (gru_step, recurrent.gru, 3, 1),
+    "simple": (simple_step, recurrent.simple_rnn, 1, 1),
+}
+
+
+def recurrence(kind: str, steps: int, batch: int, features: int, units: int):
+    """All outputs; time comes first."""
+    step, fast, gates, states = RECURRENT[kind]
+    start = (jnp.zeros((batch, units)),) * states
+
+    def plain(x: jax.Array, kernel: jax.Array, again: jax.Array) -> jax.Array:
+        def body(states: tuple, x: jax.Array) -> tuple:
+            states = step(states, x, again)
+            return states, states[0]
+
+        return lax.scan(body, start, x @ kernel)[1]
+
+    def ours(x: jax.Array, kernel: jax.Array, again: jax.Array) -> jax.Array:
+        return fast(x, kernel, again, None, *start)[0]
+
+    kernels = (features, gates * units), (units, gates * units)
+    arrays = normal(steps, batch, features), *(0.1 * normal(*shape, seed=1) for shape in kernels)
+    return f"{kind} {steps}x{batch}x{features}, {units} units", plain, ours, arrays
+
+
+def attention(batch: int, length: int, heads: int, width: int):
+    arrays = [normal(batch, length, heads, width, seed=i) for i in range(3)]
+    name = f"attention {batch}x{length}, {heads} heads of {width}"
+    return name, jax.nn.dot_product_attention, ops.dot_product_attention, arrays
+
+
 def work() -> Iterator[tuple[str, Callable, Callable, tuple]]:
     yield conv("conv", (128, 28, 28, 1), (3, 3, 1, 32), padding="valid")
     yield conv("conv", (128, 28, 28, 1), (3, 3, 1, 8))
@@ -163,6 +221,14 @@ def work() -> Iterator[tuple[str, Callable, Callable, tuple]]:
         yield pool((4, 16, 16, 16, 32), 2, 2, "valid", mean)
     yield embedding(20_000, 128, 2560)
     yield embedding(1_000, 32, 8192)
+    yield product((32, 128, 64), (64, 256))
+    yield product((16, 64, 512), (512, 512))
+    yield product((8, 16, 16, 32), (32, 96))
+    yield attention(32, 128, 4, 16)
+    yield attention(4, 512, 8, 64)
+    for kind in RECURRENT:
+        yield recurrence(kind, 80, 32, 128, 64)
+        yield recurrence(kind, 20, 128, 32, 256)
 
 
 def parts(function: Callable, arrays: tuple, cotangent: jax.Array) -> dict[str, Callable]:
@@ -179,7 +245,7 @@ def parts(function: Callable, arrays: tuple, cotangent: jax.Array) -> dict[str, 
     every = tuple(range(len(arrays)))
     jit = functools.partial(jax.jit, compiler_options=compiler_options())  # as `fit` has it
     programs = {"value": jit(lambda cotangent, *arrays: function(*arrays))}
-    if len(arrays) > 1:
+    if len(arrays) == 2:
         for i, name in enumerate(("input's", "kernel's")):
             programs[name] = jit(functools.partial(backward, (i,)))
     programs["both"] = jit(functools.partial(backward, every))

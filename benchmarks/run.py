@@ -28,6 +28,7 @@ from layers_alone import LAYERS
 from workloads import WORKLOADS
 
 OURS, HAND, SCAN = "keraslike", "by hand", "by hand, scan"
+KEPT = "keraslike, memory kept"  # with config.keep_memory()
 KERAS, FUSED, TENSORFLOW = "Keras JAX", "Keras JAX, 32", "Keras TensorFlow"
 SERVED = ("chapter's MLP 8-30-1", "MLP 1024x4", "conv 32-64")  # for predict and model(x)
 ALONE = "in memory"  # where the step is all there is to do
@@ -186,7 +187,7 @@ def main() -> None:
         return found
 
     if "fit" in kinds:
-        found = all_of("fit", chosen, [OURS, HAND, *keras])
+        found = all_of("fit", chosen, [OURS, KEPT, HAND, *keras])
         steps = {name: 1e3 / WORKLOADS[name].steps for name in chosen}
         add(table("A step of `fit`", found, "ms a step", steps))
         add(once("The first epoch, compilation included, seconds", found, "first", ".2f"))
@@ -217,7 +218,7 @@ def main() -> None:
         add(table("`model(x)` on one sample", found, "ms", dict.fromkeys(some, 1e3)))
     if "layer" in kinds:
         some = [name for name in LAYERS if args.only in name]
-        with started([OURS, KERAS] + [TENSORFLOW] * (TENSORFLOW in keras), args) as columns:
+        with started([n for n in (OURS, HAND, *keras) if n != FUSED], args) as columns:
             found = {name: measure(columns, "layer", name, 1, args) for name in some}
         title = "A layer alone, forward and backward"
         add(table(title, found, "ms", dict.fromkeys(some, 1e3)))
