@@ -15,6 +15,9 @@ from keraslike.training.prefetch import made_by, workers
 
 Batch = tuple[Any, Any, Any]  # x, y, sample_weight
 
+# Compared to one of these, a dtype costs less than compared to a type.
+_FLOAT32, _FLOAT64, _INT64 = map(np.dtype, ("float32", "float64", "int64"))
+
 
 def unpack_x_y_sample_weight(data: Any) -> Batch:
     """`(x, y, sample_weight)` from `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`."""
@@ -44,9 +47,9 @@ def to_array(value: Any, name: str) -> Any:
     array = np.asarray(value)
     if array.dtype.kind in "OUSV" and not dtypes.is_float(array.dtype):  # bfloat16 is a V
         raise ValueError(f"{name} must hold numbers. Received an array of dtype {array.dtype}.")
-    if array.dtype == np.float64:
+    if array.dtype == _FLOAT64:
         return array.astype(dtypes.floatx())
-    if array.dtype == np.int64:
+    if array.dtype == _INT64:
         return array.astype(np.int32)
     return array
 
@@ -71,7 +74,9 @@ def to_arrays(value: Any, name: str) -> Any:
 
 def check(value: Any, name: str) -> None:
     """Raises ValueError for arrays that are empty or hold NaN."""
-    for number, array in enumerate(jax.tree.leaves(value)):
+    # One array, which `predict` is often given, is not worth jax's search for its leaves.
+    arrays = [value] if isinstance(value, np.ndarray) else jax.tree.leaves(value)
+    for number, array in enumerate(arrays):
         if array.size and array.ndim and not _has_nan(array):
             continue
         where = name + jax.tree_util.keystr(jax.tree_util.tree_leaves_with_path(value)[number][0])
@@ -82,7 +87,7 @@ def check(value: Any, name: str) -> None:
 
 
 def _has_nan(array: Any) -> bool:
-    if array.dtype != np.float32 and not dtypes.is_float(array.dtype):
+    if array.dtype != _FLOAT32 and not dtypes.is_float(array.dtype):
         return False
     # A product of the array with itself finds a NaN faster than a mask does; infinity makes none.
     product = (np if isinstance(array, np.ndarray) else jnp).vdot(array, array)

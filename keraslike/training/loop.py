@@ -163,7 +163,7 @@ class Program:
         lowering.write(self.state, before)
 
     def _run(self, function: Callable, *args: Any) -> Any:
-        with _no_interrupt():
+        with _no_interrupt:
             out = function(lowering.values_of(self.state), lowering.values_of(self.fixed), *args)
             new = out[0]
             if type(new) is tuple:
@@ -173,28 +173,33 @@ class Program:
         return out[1:]
 
     def _dispatch(self, key: Any, make: Callable[[], Callable], *args: Any) -> Any:
-        if key not in self._compiled:
-            self._compiled[key] = make()
+        function = self._compiled.get(key)
+        if function is None:
+            function = self._compiled[key] = make()
             try:
-                return self._run(self._compiled[key], *args)
+                return self._run(function, *args)
             except errors.TraceContextError:
                 # State that first came to be while tracing (a metric made by its first batch).
                 if self.is_current():
                     raise
                 self._collect()
                 self.own_state()
-                self._compiled[key] = make()
-        return self._run(self._compiled[key], *args)
+                function = self._compiled[key] = make()
+        return self._run(function, *args)
 
     def run_batch(self, batch: Batch) -> Any:
         """One step on a batch from the host."""
         if self.placement is not None:
             batch = self.placement.batch(batch)
         if not self.jit:
-            return self._dispatch("eager", lambda: self._pure, jax.device_put(batch))[0]
+            batch = jax.device_put(batch)
+        return self._dispatch("batch", self._whole, batch)[0]
+
+    def _whole(self) -> Callable:
+        if not self.jit:
+            return self._pure
         # Where the state is donated, all of it has to be given back.
-        step = self._changes if self.stack and self.placement is None else self._step
-        return self._dispatch("batch", lambda: self._compile(step), batch)[0]
+        return self._compile(self._changes if self.stack and self.placement is None else self._step)
 
     def _compile(
         self, function: Callable, donate: tuple = (0,), on_all: int = 0, in_loop: bool = False
@@ -577,7 +582,7 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-class _no_interrupt:
+class _NoInterrupt:
     """A dispatch and its write-back: an interrupt comes after it. Costs two attribute writes."""
 
     __slots__ = ()
@@ -590,6 +595,9 @@ class _no_interrupt:
         if _interrupt.pending:
             _interrupt.pending = False
             raise KeyboardInterrupt
+
+
+_no_interrupt = _NoInterrupt()
 
 
 def global_roots() -> list[Any]:
