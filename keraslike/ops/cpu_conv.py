@@ -19,9 +19,6 @@ from jax.custom_derivatives import SymbolicZero
 
 from keraslike.ops.cpu import Call, known, on_cpu, once, pad, pads_of
 
-# Bytes of what all windows see that may be laid out for one matrix product.
-_MOST_PATCHES = 1 << 27
-
 
 class _Geometry(NamedTuple):
     """Where the windows of a convolution lie, an entry for each spatial axis."""
@@ -206,7 +203,7 @@ def _form(channels: int, kernel: Sequence[int]) -> Callable | None:
     if taps == 1:
         return _pointwise if channels > 1 else None
     if len(window) == 3:
-        return _volume if taps <= 64 else None
+        return _volume
     return _few if channels <= 4 and taps <= 64 else _plain_last
 
 
@@ -434,17 +431,11 @@ def _few(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 
 
 def _volume(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
-    """A convolution over three axes."""
-    patches = functools.partial(_patches, g=g)
-    plain = functools.partial(_plain_last, g=g)
-    channels, seen = x.shape[-1], math.prod(kernel.shape[:-1])
-    sizes = [n for n in x.shape if isinstance(n, int)]
-    if math.prod(sizes) // channels * seen * x.dtype.itemsize > _MOST_PATCHES:
-        return plain(x, kernel)
-    few = functools.partial(_products, g=g) if seen <= 32 else patches
-    strided = max(g.strides) > 1
-    return _bilinear(
-        few if channels <= 8 else plain,
-        patches,
-        patches if channels <= 8 or strided else plain,
-    )(x, kernel)
+    """A convolution over three axes: one over two, of channels that the first axis' taps see."""
+    depth, *window, channels, filters = kernel.shape
+    first = _Geometry(*((item[0], rest, rest) for item, rest in zip(g, (1, (0, 0), 1))))
+    seen = jnp.concatenate(_slices(x, (depth, 1, 1), first), -1)
+    planes = seen.reshape(-1, *seen.shape[2:])
+    flat = jnp.moveaxis(kernel, 0, -3).reshape(*window, depth * channels, filters)
+    y = _applied(planes, flat, _Geometry(*(item[1:] for item in g)))
+    return y.reshape(*seen.shape[:2], *y.shape[1:])
