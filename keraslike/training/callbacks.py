@@ -129,6 +129,11 @@ class CallbackList:
         """The callbacks that may keep hold of the model's arrays."""
         return [c for c in self.callbacks if not type(c).__module__.startswith("keraslike.")]
 
+    @property
+    def unread(self) -> bool:
+        """Whether nobody reads the logs of an epoch before `fit` ends."""
+        return all(type(c) is History for c in self.callbacks)
+
     def watches(self, mode: str) -> bool:
         """Whether a callback has written a batch hook of this mode."""
         return bool(self._batch[f"on_{mode}_batch_begin"] or self._batch[f"on_{mode}_batch_end"])
@@ -168,15 +173,24 @@ class History(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list] = {}
         self.epoch: list[int] = []
+        self._pending: dict[str, Any] = {}  # logs that the device may still compute
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self.epoch = []
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.settle()
+        self._pending = dict(logs or {})
         self.epoch.append(epoch)
-        for k, v in (logs or {}).items():
-            self.history.setdefault(k, []).append(v)
+        if not any(isinstance(v, jax.Array) for v in self._pending.values()):
+            self.settle()
         self.model.history = self
+
+    def settle(self) -> None:
+        """Waits for the logs of the last epoch, if they were not known at its end."""
+        pending, self._pending = self._pending, {}
+        for k, v in floats(pending).items():
+            self.history.setdefault(k, []).append(v)
 
 
 class _Monitor(Callback):

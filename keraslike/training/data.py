@@ -147,14 +147,25 @@ class ArrayData:
         self.num_samples = next(iter(sizes.values()))
         self.steps = math.ceil(self.num_samples / self.batch_size)
         self._generator = np.random.default_rng(rng.make_seed()) if shuffle else None
-        self._began: Any = None  # the generator's state at the beginning of the epoch
+        # The generator's state at the beginning of the epoch, and that of the next one with its
+        # order where this is drawn already.
+        self._began: Any = None
+        self._next: tuple[Any, np.ndarray] | None = None
 
     def order(self) -> np.ndarray | None:
         """The order of the samples in the next epoch; `None` for the one they are in."""
-        if self._generator is None:
+        self.draw()
+        if self._next is None:
             return None
-        self._began = self._generator.bit_generator.state
-        return self._generator.permutation(self.num_samples).astype(np.int32)
+        (self._began, order), self._next = self._next, None
+        return order
+
+    def draw(self) -> None:
+        """Finds the order of the next epoch now, where the time for it is to spare."""
+        if self._generator is not None and self._next is None:
+            state = self._generator.bit_generator.state
+            order = self._generator.permutation(self.num_samples)
+            self._next = state, order.astype(np.int32)
 
     def example(self) -> Batch:
         """The shapes and dtypes of a batch."""
@@ -171,6 +182,8 @@ class ArrayData:
         """
         if step:
             return {"generator": self._began, **self._shape()}
+        if self._next is not None:
+            return {"generator": self._next[0]}
         return {"generator": self._generator and self._generator.bit_generator.state}
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -183,6 +196,7 @@ class ArrayData:
                 )
         if self._generator is not None and state["generator"] is not None:
             self._generator.bit_generator.state = state["generator"]
+            self._next = None
 
     def _shape(self) -> dict[str, Any]:
         return {

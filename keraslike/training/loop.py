@@ -448,6 +448,8 @@ class Feed:
         rest = source.num_samples - whole * size
         if rest and step == whole and (max_steps is None or step < max_steps):
             yield step, runner(rest, 1, 1), 1
+        if self._epochs > 0:
+            source.draw()  # while the device computes
 
 
 class Position:

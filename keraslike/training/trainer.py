@@ -412,6 +412,8 @@ class Trainer(Layer):
         events.add(history)
         at_a_time = self._steps_a_dispatch(events, "train")
         feed = Feed(program, source, at_a_time, epochs - initial_epoch)
+        # Where nobody waits for the logs, the next epoch is sent off while this one is computed.
+        wait = bar is not None or not events.unread
         self.stop_training = False
         self.history = history
         sources = [source] if validate is None else [source, validate]
@@ -432,6 +434,7 @@ class Trainer(Layer):
                     if events.users:
                         program.own_state()
                     logs = self._run_epoch(feed, events, bar, "train", steps_per_epoch, position)
+                    logs = floats(logs) if wait else logs
                     if validate is not None and _validates(epoch, validation_freq):
                         if validation is None:
                             validation = self._evaluation_feed(validate, events, epochs - epoch)
@@ -444,6 +447,7 @@ class Trainer(Layer):
                 self.optimizer.finalize_variable_values(self.trainable_variables)
                 events("on_train_end", logs)
         finally:
+            history.settle()
             self._position = None
             sources.clear()  # what remembers the attributes may hold the position for long
             if bar is not None:
@@ -487,7 +491,7 @@ class Trainer(Layer):
                 "The data gave no batches in this epoch. A generator must give at least "
                 "steps_per_epoch * epochs batches."
             )
-        return floats(results)
+        return results
 
     # -- evaluate and predict -----------------------------------------------------------------
 
@@ -533,7 +537,7 @@ class Trainer(Layer):
         self.reset_metrics()
         feed.program.own_state()
         events("on_test_begin", {})
-        logs = self._run_epoch(feed, events, bar, "test", steps)
+        logs = floats(self._run_epoch(feed, events, bar, "test", steps))
         events("on_test_end", logs)
         return logs
 

@@ -263,6 +263,36 @@ def test_hooks_are_called_in_order_with_true_values():
     ]  # fmt: skip
 
 
+def test_logs_that_nobody_reads_are_in_the_history_as_those_that_somebody_reads():
+    model = make(metrics=["mae", "mse"])
+    other = clone(model, metrics=["mae", "mse"])
+    read = []
+    watcher = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: read.append(logs))
+    more = {"epochs": 4, "shuffle": False, "verbose": 0, "batch_size": 8}
+    quiet = model.fit(X, Y, **more)
+    watched = other.fit(X, Y, callbacks=[watcher], **more)
+    assert quiet.history == watched.history and quiet.epoch == watched.epoch == [0, 1, 2, 3]
+    assert [logs["mae"] for logs in read] == quiet.history["mae"]
+    assert all(type(v) is float for values in quiet.history.values() for v in values)
+    validated = model.fit(X, Y, validation_data=(X, Y), **more).history
+    assert [len(values) for values in validated.values()] == [4] * 6
+
+
+def test_an_epoch_that_ends_in_an_error_leaves_the_history_of_those_before(monkeypatch):
+    model, drawn = make(), []
+
+    def draw(source):
+        drawn.append(source)
+        if len(drawn) > 4:
+            raise RuntimeError("no more")
+
+    monkeypatch.setattr("keraslike.training.data.ArrayData.draw", draw)
+    with pytest.raises(RuntimeError, match="no more"):
+        model.fit(X, Y, epochs=9, verbose=0, shuffle=False)
+    history = model.history
+    assert history.epoch == [0, 1] and len(history.history["loss"]) == 2
+
+
 def test_early_stopping_restores_the_best_weights():
     model = make(optimizer=keras.optimizers.SGD(0.05))
     kept = []
@@ -362,6 +392,8 @@ def test_ctrl_c_in_the_middle_of_fit():
         signal.signal(signal.SIGINT, before)
     steps = int(model.optimizer.iterations)
     assert steps > 0
+    losses = model.history.history["loss"]
+    assert steps // 50 - len(losses) in (0, 1) and all(type(loss) is float for loss in losses)
     assert all(np.isfinite(w).all() for w in model.get_weights())
     model.fit(X, Y, batch_size=1, verbose=0)
     assert int(model.optimizer.iterations) == steps + 50
