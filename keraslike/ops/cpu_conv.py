@@ -433,9 +433,9 @@ def _few(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 def _volume(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     """A convolution over three axes: one over two, of channels that the first axis' taps see."""
     depth, *window, channels, filters = kernel.shape
-    first = _Geometry(*((item[0], rest, rest) for item, rest in zip(g, (1, (0, 0), 1))))
+    first = _Geometry((g.strides[0], 1, 1), (g.pads[0], (0, 0), (0, 0)), (g.dilation[0], 1, 1))
     seen = jnp.concatenate(_slices(x, (depth, 1, 1), first), -1)
     planes = seen.reshape(-1, *seen.shape[2:])
     flat = jnp.moveaxis(kernel, 0, -3).reshape(*window, depth * channels, filters)
-    y = _applied(planes, flat, _Geometry(*(item[1:] for item in g)))
+    y = _applied(planes, flat, _Geometry(g.strides[1:], g.pads[1:], g.dilation[1:]))
     return y.reshape(*seen.shape[:2], *y.shape[1:])
