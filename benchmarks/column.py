@@ -209,6 +209,8 @@ def main() -> None:
             return
         order = json.loads(line)
         if "make" in order:
+            if "cache" in order:
+                keraslike.config.set_compilation_cache(order["cache"])
             began = time.perf_counter()
             run = make(order["kind"], column, order["make"])
             if run is None:
@@ -216,7 +218,8 @@ def main() -> None:
                 continue
             built = time.perf_counter() - began
             reply = {"build": built, "first": run(1)}
-            run(order["warm"])
+            if order["warm"]:
+                run(order["warm"])
         else:
             reply = {
                 "seconds": run(order["run"]),

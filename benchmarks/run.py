@@ -19,6 +19,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -94,6 +95,17 @@ def measure(
     return found
 
 
+def restarted(workload: str, args: Any) -> dict[str, Any]:
+    """Building and the first epoch in a new process, and once more with what that one compiled."""
+    found = {}
+    with tempfile.TemporaryDirectory() as cache:
+        for start in ("first start", "second start"):
+            with started([OURS], args) as (column,):
+                reply = column.ask(make=workload, kind="fit", warm=0, cache=cache)
+            found[start] = {"seconds": reply["build"] + reply["first"]}
+    return found
+
+
 def ratio(found: dict[str, Any], name: str) -> float:
     """Of keraslike's time to another's: below 1, keraslike is faster."""
     pairs = zip(found[OURS]["rounds"], found[name]["rounds"])
@@ -154,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="workloads with this in their name")
-    parser.add_argument("--kinds", default="fit,stream,predict,call,layer")
+    parser.add_argument("--kinds", default="fit,start,stream,predict,call,layer")
     parser.add_argument("--tensorflow", default=sys.executable, help="a Python that has it")
     parser.add_argument("--write", help="a file for the tables")
     args = parser.parse_known_args()[0]
@@ -194,6 +206,10 @@ def main() -> None:
         add(once("Building and compiling the model before it, seconds", found, "build", ".2f"))
         add(once("Peak memory of the process, MiB", found, "peak", ".0f"))
         add(once("Import, seconds", dict(list(found.items())[:1]), "import", ".2f"))
+    if "start" in kinds:
+        found = {name: restarted(name, args) for name in chosen}
+        title = "Building and the first epoch with a compilation cache, seconds"
+        add(once(title, found, "seconds", ".2f"))
     if "stream" in kinds:
         for workload in (name for name in chosen if name in STREAMED):
             found, steps, epochs = {}, WORKLOADS[workload].steps, WORKLOADS[workload].epochs
