@@ -171,7 +171,8 @@ _once.def_abstract_eval(lambda x, _: x)
 
 def _no_turn(x: jax.Array, by: jax.Array) -> jax.Array:
     def turn(state: tuple) -> tuple:
-        return jnp.zeros_like(state[0]), -state[1]
+        x = state[1]
+        return jnp.zeros_like(state[0]), ~x if x.dtype == bool else -x
 
     return lax.while_loop(lambda state: state[0], turn, (by > jnp.inf, x))[1]
 

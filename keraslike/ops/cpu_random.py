@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from keraslike.core import threefry
-from keraslike.ops.cpu import Call, on_cpu
+from keraslike.ops.cpu import Call, on_cpu, once
 
 
 def bernoulli(key: jax.Array, p: float, shape: tuple[int, ...]) -> jax.Array:
@@ -26,4 +26,5 @@ def bernoulli(key: jax.Array, p: float, shape: tuple[int, ...]) -> jax.Array:
 
 def _written_out(key: jax.Array, p: float, shape: tuple[int, ...]) -> jax.Array:
     drawn = threefry.uniform(key[0], key[1], lax.iota(jnp.uint32, math.prod(shape)))
-    return drawn.reshape(shape) < jnp.float32(p)
+    # Once, or each loop that reads the mask, forward and backward, would draw it anew.
+    return once(drawn.reshape(shape) < jnp.float32(p), key)
