@@ -159,8 +159,13 @@ def dropout(
     shape = inputs.shape
     if noise_shape is not None:
         shape = tuple(n if s is None else s for n, s in zip(inputs.shape, noise_shape, strict=True))
-    keep = cpu_random.bernoulli(_key(seed), 1.0 - rate, shape)
+    keep = _kept(shape, rate, seed)
     return jnp.where(keep, inputs / (1.0 - rate), jnp.zeros((), inputs.dtype))
+
+
+def _kept(shape: Sequence[int], rate: float, seed: Seed) -> jax.Array:
+    """Whether dropout leaves an element."""
+    return cpu_random.bernoulli(_key(seed), 1.0 - rate, tuple(shape))
 
 
 @op

@@ -21,7 +21,7 @@ from keraslike.layers.activation import Softmax
 from keraslike.layers.core import EinsumDense
 from keraslike.layers.layer import Layer
 from keraslike.layers.regularization import Dropout
-from keraslike.ops.attention import _causal, dot_product_attention
+from keraslike.ops.attention import _causal, _dropped_attention, dot_product_attention
 from keraslike.ops.products import matmul
 
 
@@ -368,17 +368,20 @@ class _Heads(Layer):
             gap = query.ndim - 1 + len(axes) - attention_mask.ndim
             place = attention_mask.ndim - 2 * len(axes)
             attention_mask = jnp.expand_dims(attention_mask, tuple(range(place, place + gap)))
-        if query.ndim == 4 and self.dropout == 0 and not return_attention_scores:
-            outputs = dot_product_attention(
-                query,
-                key,
-                value,
-                mask=attention_mask,
-                scale=self._scale,
-                is_causal=use_causal_mask,
-                flash_attention=self.flash_attention,
-            )
-            return outputs, None
+        rate = self.dropout if training else 0.0
+        if query.ndim == 4 and rate < 1 and not return_attention_scores:
+            more = {"mask": attention_mask, "scale": self._scale, "is_causal": use_causal_mask}
+            # As in Keras, a target that sees nothing gets zeros from a layer with dropout, in
+            # training or not, and the mean of all values from one without.
+            kept = attention_mask if self.dropout > 0 else None
+            if rate:
+                shape = (query.shape[0], self._heads, query.shape[1], key.shape[1])
+                drawn = random._kept(shape, rate, self._dropout_layer.seed_generator)
+                kept = drawn if kept is None else kept & drawn
+            if kept is None:
+                flash = self.flash_attention
+                return dot_product_attention(query, key, value, flash_attention=flash, **more), None
+            return _dropped_attention(query, key, value, kept, rate, **more), None
         if use_causal_mask:
             attention_mask = _causal(query.shape[axes[0]], key.shape[axes[0]])
         repeats = self._heads // self._groups

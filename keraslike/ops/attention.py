@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -12,6 +13,9 @@ from jax import lax
 from keraslike.core.symbolic import op
 from keraslike.ops.cpu import Call, on_cpu
 from keraslike.ops.wrap import array, public
+
+# Bytes of scores that the CPU's caches hold.
+_CACHED = 1 << 22
 
 
 @op
@@ -51,6 +55,43 @@ def dot_product_attention(
             "attn_logits_soft_cap is not supported: leave it out. "
             f"Received: attn_logits_soft_cap={attn_logits_soft_cap!r}"
         )
+    fused = bool(flash_attention) and jax.default_backend() == "gpu"
+    return _attend(query, key, value, {"bias": bias, "mask": mask}, scale, is_causal, fused=fused)
+
+
+def _dropped_attention(
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    kept: jax.Array,
+    rate: float,
+    mask: jax.Array | None = None,
+    scale: float | None = None,
+    is_causal: bool = False,
+) -> jax.Array:
+    """`dot_product_attention` with dropout of the weights.
+
+    Args:
+        kept: `(batch, heads, targets, sources)`; where it is false a weight is set to zero.
+        rate: below 1; what is left of the weights is divided by `1 - rate`.
+
+    >>> x = jnp.ones((1, 2, 1, 1))
+    >>> _dropped_attention(x, x, x, jnp.array([[[[True, False], [True, True]]]]), 0.5).ravel()
+    Array([1., 2.], dtype=float32)
+    """
+    return _attend(query, key, value, {"mask": mask, "kept": kept}, scale, is_causal, rate)
+
+
+def _attend(
+    query: Any,
+    key: Any,
+    value: Any,
+    extra: dict[str, Any],
+    scale: float | None,
+    is_causal: bool,
+    rate: float = 0.0,
+    fused: bool = False,
+) -> jax.Array:
     q, k, v = array(query), array(key), array(value)
     for name, x in (("query", q), ("key", k), ("value", v)):
         if x.ndim != 4:
@@ -64,23 +105,13 @@ def dot_product_attention(
             f"Received: query of shape {q.shape}, key of {k.shape}, value of {v.shape}"
         )
     scores = (q.shape[0], heads, q.shape[1], k.shape[1])
-    extra = {"bias": bias, "mask": mask}
     arrays = {n: _to_scores(n, array(x), scores) for n, x in extra.items() if x is not None}
-    if "mask" in arrays:
-        arrays["mask"] = arrays["mask"].astype(bool)
-    if "bias" in arrays:
-        arrays["bias"] = arrays["bias"].astype(dtype)
+    for name, x in arrays.items():
+        arrays[name] = x.astype(dtype if name == "bias" else bool)
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else float(scale)
-    settings = (tuple(arrays), scale, bool(is_causal))
-    fused = bool(flash_attention) and jax.default_backend() == "gpu"
-    return on_cpu(
-        Call(_deferred, settings),
-        Call(_plain, (*settings, "cudnn" if fused else None)),
-        q,
-        k,
-        v,
-        *arrays.values(),
-    )
+    settings = (tuple(arrays), scale, bool(is_causal), rate)
+    plain = Call(_plain, (*settings, "cudnn" if fused else None))
+    return on_cpu(Call(_deferred, settings), plain, q, k, v, *arrays.values())
 
 
 def _to_scores(name: str, x: jax.Array, scores: tuple) -> jax.Array:
@@ -96,8 +127,14 @@ def _to_scores(name: str, x: jax.Array, scores: tuple) -> jax.Array:
 
 
 def _plain(q: jax.Array, k: jax.Array, v: jax.Array, *rest: Any) -> jax.Array:
-    *arrays, names, scale, causal, implementation = rest
+    *arrays, names, scale, causal, rate, implementation = rest
     given = dict(zip(names, arrays))
+    if "kept" in given:  # which JAX's own function does not know
+        k, v = (jnp.repeat(x, q.shape[2] // x.shape[2], 2) for x in (k, v))
+        exact = jnp.promote_types(q.dtype, "float32")
+        scores = jnp.einsum("bthd,bshd->bhts", q * scale, k, preferred_element_type=exact)
+        weights = jax.nn.softmax(_limited(scores, given, causal), -1).astype(v.dtype)
+        return jnp.einsum("bhts,bshd->bthd", _dropped(weights, given, rate), v)
     if v.shape[-1] == k.shape[-1]:
         return jax.nn.dot_product_attention(
             q, k, v, **given, scale=scale, is_causal=causal, implementation=implementation
@@ -105,7 +142,7 @@ def _plain(q: jax.Array, k: jax.Array, v: jax.Array, *rest: Any) -> jax.Array:
     # JAX's function wants values of the keys' size; columns of zeros add columns of zeros.
     size = max(v.shape[-1], k.shape[-1])
     q, k, padded = (jnp.pad(x, [(0, 0)] * 3 + [(0, size - x.shape[-1])]) for x in (q, k, v))
-    out = _plain(q, k, padded, *arrays, names, scale, causal, implementation)
+    out = _plain(q, k, padded, *arrays, names, scale, causal, rate, implementation)
     return out[..., : v.shape[-1]]
 
 
@@ -113,33 +150,70 @@ def _plain(q: jax.Array, k: jax.Array, v: jax.Array, *rest: Any) -> jax.Array:
 # pass over the scores, the largest array there is, costs as much as a product. So the heads come
 # before the tokens, the keys are transposed before the product (the smaller array), and it is the
 # output that is divided by the sum of the exponentials, not they themselves: the gradient then
-# needs the sum over the sources of `output * its gradient` only.
+# needs the sum over the sources of `output * its gradient` only. Scores that are more than the
+# caches hold are made for a few samples at a time, and again for the gradient: to keep them takes
+# longer.
 
 
 def _deferred(q: jax.Array, k: jax.Array, v: jax.Array, *rest: Any) -> jax.Array:
-    *arrays, names, scale, causal = rest
+    *arrays, names, scale, causal, rate = rest
+    given = dict(zip(names, arrays))
+    some = functools.partial(_some, scale=scale, causal=causal, rate=rate)
+    batch, size = q.shape[0], (q.shape[2], q.shape[1], k.shape[1])
+    if not all(isinstance(n, int) for n in (batch, *size)):  # in an export
+        return some((q, k, v), given)
+    parts = min(batch, -(-4 * batch * math.prod(size) // _CACHED))
+    if parts <= 1:
+        return some((q, k, v), given)
+    each = -(-batch // parts)
+    shared = {n: x for n, x in given.items() if x.shape[0] == 1}
+    own = (q, k, v), {n: x for n, x in given.items() if n not in shared}
+
+    def part(own: Any) -> jax.Array:
+        return some(own[0], {**shared, **own[1]})
+
+    whole, left = batch // each * each, []
+    looped = jax.tree.map(lambda x: x[:whole].reshape(-1, each, *x.shape[1:]), own)
+    if whole < batch:
+        left.append(part(jax.tree.map(lambda x: x[whole:], own)))
+    out = lax.map(jax.checkpoint(part), looped)
+    return jnp.concatenate([out.reshape(whole, *out.shape[2:]), *left])
+
+
+def _some(qkv: tuple, given: dict[str, jax.Array], scale: float, causal: bool, rate: float):
+    q, k, v = qkv
     batch, targets, heads, dim = q.shape
     sources, groups = k.shape[1:3]
     # The heads of a group follow each other as more targets of one product.
     q = (q * scale).reshape(batch, targets, groups, heads // groups, dim)
     q = q.transpose(0, 2, 3, 1, 4).reshape(batch, groups, -1, dim)
     scores = q @ k.transpose(0, 2, 3, 1)
-    whole = (batch, heads, targets, sources)
-    if arrays or causal:
-        given = dict(zip(names, arrays))
-        shape, scores = scores.shape, scores.reshape(whole)
-        if "bias" in given:
-            scores = scores + given["bias"]
-        if causal:
-            scores = jnp.where(_causal(targets, sources), scores, _lowest(scores))
-        if "mask" in given:
-            scores = jnp.where(given["mask"].astype(bool), scores, _lowest(scores))
-        scores = scores.reshape(shape)
+    shape, whole = scores.shape, (batch, heads, targets, sources)
+    scores = _limited(scores.reshape(whole), given, causal).reshape(shape)
     top = lax.stop_gradient(jnp.max(scores, -1, keepdims=True))
     powers = jnp.exp(scores - top)
-    out = powers @ v.transpose(0, 2, 1, 3) / jnp.sum(powers, -1, keepdims=True)
+    total = jnp.sum(powers, -1, keepdims=True)
+    powers = _dropped(powers.reshape(whole), given, rate).reshape(shape)
+    out = powers @ v.transpose(0, 2, 1, 3) / total
     out = out.reshape(batch, groups, heads // groups, targets, v.shape[-1])
     return out.transpose(0, 3, 1, 2, 4).reshape(batch, targets, heads, v.shape[-1])
+
+
+def _limited(scores: jax.Array, given: dict[str, jax.Array], causal: bool) -> jax.Array:
+    """With the bias, and so low where a target is not to see a source that the weight is zero."""
+    if "bias" in given:
+        scores = scores + given["bias"]
+    if causal:
+        scores = jnp.where(_causal(*scores.shape[-2:]), scores, _lowest(scores))
+    if "mask" in given:
+        scores = jnp.where(given["mask"].astype(bool), scores, _lowest(scores))
+    return scores
+
+
+def _dropped(weights: jax.Array, given: dict[str, jax.Array], rate: float) -> jax.Array:
+    if "kept" not in given:
+        return weights
+    return jnp.where(given["kept"].astype(bool), weights / (1 - rate), 0)
 
 
 def _causal(targets: int, sources: int) -> jax.Array:

@@ -131,6 +131,19 @@ def test_the_outputs_are_the_same_whether_or_not_the_weights_are_wanted(more):
     assert not np.any(np.asarray(weights)[~np.broadcast_to(SEEN[:, None], weights.shape)])
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_dropout_falls_on_the_same_weights_whether_or_not_they_are_wanted(training):
+    found = []
+    for wanted in (False, True):
+        layer = layers.MultiHeadAttention(2, 3, dropout=0.4, seed=5)
+        layer.build(**SHAPES)
+        layer.set_weights([normal(*w.shape, seed=i) for i, w in enumerate(layer.get_weights())])
+        call = {"attention_mask": SEEN, "query_mask": OF_QUERY, "training": training}
+        out = layer(QUERY, VALUE, KEY, return_attention_scores=wanted, **call)
+        found.append(out[0] if wanted else out)
+    same([found[0]], [found[1]])
+
+
 @pytest.mark.parametrize("axes", [None, 1, (2,), (1, 2), (-2,)])
 def test_attention_over_several_axes(axes):
     arguments = {"num_heads": 2, "key_dim": 3, "attention_axes": axes}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +17,8 @@ from jax import export
 
 from keraslike import ops, random
 from keraslike.core.symbolic import KerasTensor
-from keraslike.ops import cpu_random
-from keraslike.ops.attention import _plain
+from keraslike.ops import attention, cpu_random
+from keraslike.ops.attention import _dropped_attention, _plain
 
 from .test_cpu_lowerings import BOUNDS, normal, quick, same
 
@@ -53,7 +54,7 @@ def plain(q, k, v, bias=None, mask=None, scale=None, is_causal=False):
         if x is not None
     }  # fmt: skip
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    return _plain(q, k, v, *extra.values(), tuple(extra), scale, is_causal, None)
+    return _plain(q, k, v, *extra.values(), tuple(extra), scale, is_causal, 0.0, None)
 
 
 def by_definition(q, k, v, bias=None, mask=None, scale=None, is_causal=False):
@@ -91,6 +92,48 @@ def test_attention_is_the_plain_one(case):
     for a, b in zip(both(ours, cotangent, *arrays), expected):
         same(a, b.astype(dtype), BOUNDS[dtype])
     same(expected[0], by_definition(*wide, **call).astype("float32"), 1e-5)
+
+
+@given(attentions(), st.sampled_from([0.0, 0.3]), st.sampled_from([100, 400]))
+@quick(max_examples=8)
+def test_attention_of_a_few_samples_at_a_time_and_with_dropout(case, rate, cached):
+    (q, k, v), call = case
+    q, k, v = (jnp.concatenate([x, x + 1]).astype("float32") for x in (q, k, v))
+    call["bias"] = normal((1, 1, q.shape[1], 1), 4) if rate == 0 else None
+    seen = normal((len(q), 1, 1, k.shape[1]), 3) > -1
+    whole = (len(q), q.shape[2], q.shape[1], k.shape[1])
+    kept = normal(whole, 6) > -0.5
+    extra = {"mask": seen, **({"kept": kept} if rate else {"bias": call["bias"]})}
+    scale = q.shape[-1] ** -0.5 if call["scale"] is None else call["scale"]
+    settings = scale, call["is_causal"], rate
+    moves = tuple(normal(x.shape, 7) for x in (q, k, v))
+    cotangent = normal((*q.shape[:3], v.shape[3]), 8)
+
+    def ours(q, k, v):
+        if rate:
+            return _dropped_attention(q, k, v, kept, rate, seen, *settings[:2])
+        return ops.dot_product_attention(q, k, v, **{**call, "mask": seen})
+
+    def by_softmax(q, k, v):
+        some = {n: jnp.broadcast_to(x, whole) for n, x in extra.items()}
+        return _plain(q, k, v, *some.values(), tuple(some), *settings, None)
+
+    def all_of(function):
+        value, pull = jax.vjp(function, q, k, v)
+        twice = jax.jvp(jax.grad(lambda *x: jnp.sum(jnp.sin(function(*x)))), (q, k, v), moves)
+        return value, pull(cotangent), twice
+
+    with mock.patch.object(attention, "_CACHED", cached):
+        found = jax.jit(lambda: all_of(ours))()
+    for a, b in zip(*map(jax.tree.leaves, (found, jax.jit(lambda: all_of(by_softmax))()))):
+        same(a, b, 5e-5)
+
+
+def test_long_scores_are_not_held():
+    x = jnp.ones((256, 128, 4, 16))
+    step = jax.jit(jax.grad(lambda x: ops.dot_product_attention(x, x, x).sum()))
+    memory = step.lower(x).compile().memory_analysis()
+    assert memory.temp_size_in_bytes < 0.5 * 256 * 4 * 128 * 128 * 4
 
 
 @given(attentions())
