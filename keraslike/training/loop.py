@@ -118,6 +118,10 @@ class Program:
             self._work[batch_size] = work(jaxpr)
         return self._work[batch_size]
 
+    def is_light(self, batch_size: int, example: Batch) -> bool:
+        """Whether a step is little more than its dispatch."""
+        return self.work(batch_size, example) <= 1
+
     def own_state(self) -> None:
         """Gives the Variables arrays that nobody else holds, since a dispatch donates them.
 
@@ -374,7 +378,7 @@ class Feed:
         if most is None:
             if self._light is None:  # asked once: it costs a stream its first batch
                 example = source.example()
-                self._light = program.work(_samples(example), example) <= 1
+                self._light = program.is_light(_samples(example), example)
             most = _TOGETHER if placement is None and self._light else 1
 
         def send(item: tuple[Batch, Any]) -> tuple[Batch, Any]:
@@ -432,7 +436,7 @@ class Feed:
         if placement is not None and placement.several:
             steps = steps or 1  # processes must agree, and each would find out something else
         if steps is None and self.program.stack:
-            light = self.program.work(size, source.example()) <= 1
+            light = self.program.is_light(size, source.example())
             steps = min(whole, _STACKED) if light else 1
         elif steps is None:
             pace = self.program.pace(size, source.example())
