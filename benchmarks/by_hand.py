@@ -72,6 +72,8 @@ class Weights:
 
 
 def dropped(x: Any, rate: float, key: Any) -> Any:
+    if key is None:  # not in training
+        return x
     return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0.0)
 
 

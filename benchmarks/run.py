@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -36,6 +37,7 @@ ALONE = "in memory"  # where the step is all there is to do
 SOURCES = (ALONE, "generator", "PyDataset", "grain", "torch", "tf.data")
 STREAMED = ("chapter's MLP 8-30-1", "MLP 1024x4", "embedding, LSTM 64")
 HERE = Path(__file__).parent
+_PAUSE = 0.05  # before a turn: threads of the column before may still look for work
 
 
 class Column:
@@ -89,6 +91,7 @@ def measure(
     for _ in range(args.rounds):
         for column in columns:
             if column.name in found:
+                time.sleep(_PAUSE)
                 reply = column.ask(run=epochs)
                 found[column.name]["rounds"].append(reply["seconds"] / epochs)
                 found[column.name]["peak"] = reply["peak"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
+import sys
 from typing import Any
 
 import jax
@@ -23,8 +25,12 @@ _WITHOUT_CONVOLUTIONS = {
 # over steps that take microseconds no thread has time to help.
 _IN_ORDER = {"xla_cpu_enable_concurrency_optimized_scheduler": False}
 
-# glibc's mallopt: one arena for all threads (M_ARENA_MAX), no mapping of an array's
-# own (M_MMAP_MAX), none given back (M_TRIM_THRESHOLD).
+# glibc's mallopt. M_MMAP_THRESHOLD, M_TRIM_THRESHOLD: what they come to by themselves once an array
+# of 32 MB was freed; before that, what a step frees goes back to the system and is cleared, page by
+# page, for the next. M_TOP_PAD: so much more is asked for at a time.
+_STEADY = ((-3, 32 << 20), (-1, 64 << 20), (-2, 8 << 20))
+# One arena for all threads (M_ARENA_MAX), no mapping of an array's own (M_MMAP_MAX), none given
+# back (M_TRIM_THRESHOLD).
 _KEEP = ((-8, 1), (-4, 0), (-1, 2**31 - 1))
 
 
@@ -41,6 +47,7 @@ def compiler_options(in_loop: bool = False) -> dict[str, Any] | None:
     """
     if jax.default_backend() != "cpu":
         return None
+    _steady_memory()
     options: dict[str, Any] = dict(_IN_ORDER) if in_loop else {}
     if jaxlib.version.__version_info__[:2] == (0, 10):
         options.update(_WITHOUT_CONVOLUTIONS)
@@ -68,11 +75,29 @@ def keep_memory() -> None:
         raise RuntimeError(
             "keep_memory() must be called before anything is computed: right after the imports."
         )
-    if not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"):
+    if _glibc() is None:
         raise RuntimeError("keep_memory() needs Linux with glibc.")
+    _steady_memory()  # which would undo it later
     for parameter, value in _KEEP:
-        if not ctypes.CDLL(None).mallopt(parameter, value):
+        if not _glibc().mallopt(parameter, value):
             raise RuntimeError(f"glibc refused mallopt({parameter}, {value}).")
+
+
+@functools.cache
+def _glibc() -> Any:
+    if sys.platform != "linux":
+        return None
+    library = ctypes.CDLL(None)
+    return library if hasattr(library, "gnu_get_libc_version") else None
+
+
+@functools.cache
+def _steady_memory() -> None:
+    """Lets programs on the CPU find the memory of their last run, unless the user has a say."""
+    if _glibc() is None or any(n.startswith(("MALLOC_", "GLIBC_TUNABLES")) for n in os.environ):
+        return
+    for parameter, value in _STEADY:
+        _glibc().mallopt(parameter, value)
 
 
 def set_compilation_cache(directory: str | os.PathLike | None) -> None:

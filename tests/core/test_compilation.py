@@ -1,11 +1,12 @@
-import ctypes
 import os
+import resource
 import subprocess
 import sys
 
 import pytest
 
 import keraslike as keras
+from keraslike.core.compilation import _glibc
 
 PROGRAM = """
 import sys, numpy as np, jax, keraslike as keras
@@ -40,6 +41,27 @@ def test_what_is_no_path(directory):
         keras.config.set_compilation_cache(directory)
 
 
+@pytest.mark.skipif(_glibc() is None, reason="of glibc only")
+@pytest.mark.parametrize("steady", [True, False])
+def test_what_a_step_frees_is_there_for_the_next(steady):
+    code = (
+        "import resource, numpy as np\n"
+        "from keraslike.core.compilation import compiler_options\n"
+        f"compiler_options() if {steady} else None\n"
+        "def step():\n"
+        "    arrays = [np.ones(9 << 20, 'uint8') for _ in range(3)]\n"
+        "def faults():\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(5): step()\n"
+        "before = faults()\n"
+        "for _ in range(10): step()\n"
+        "print((faults() - before) / 10)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    pages = 3 * (9 << 20) / resource.getpagesize()
+    assert (float(done.stdout) < 0.1 * pages) == steady, done.stderr
+
+
 def test_keep_memory_comes_first():
     code = (
         "import keraslike as keras, numpy as np\n"
@@ -52,7 +74,7 @@ def test_keep_memory_comes_first():
         "except RuntimeError as error:\n"
         "    print(error)\n"
     )
-    if not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"):
+    if _glibc() is None:
         code = code.replace("keras.config.keep_memory()", "pass", 1)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "before anything is computed" in done.stdout, done.stderr
