@@ -131,8 +131,8 @@ class CallbackList:
 
     @property
     def unread(self) -> bool:
-        """Whether nobody reads the logs of an epoch before `fit` ends."""
-        return all(type(c) is History for c in self.callbacks)
+        """Whether nobody but the History of `fit` is given the logs of an epoch."""
+        return [type(c) for c in self.callbacks] == [History]
 
     def watches(self, mode: str) -> bool:
         """Whether a callback has written a batch hook of this mode."""

@@ -274,6 +274,8 @@ def test_logs_that_nobody_reads_are_in_the_history_as_those_that_somebody_reads(
     assert quiet.history == watched.history and quiet.epoch == watched.epoch == [0, 1, 2, 3]
     assert [logs["mae"] for logs in read] == quiet.history["mae"]
     assert all(type(v) is float for values in quiet.history.values() for v in values)
+    mine = keras.callbacks.History()
+    assert model.fit(X, Y, callbacks=[mine], **more).history == mine.history
     validated = model.fit(X, Y, validation_data=(X, Y), **more).history
     assert [len(values) for values in validated.values()] == [4] * 6
 
