@@ -5,12 +5,16 @@ from __future__ import annotations
 import multiprocessing
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 _END = object()
+# Seconds that further items are waited for. A dispatch for each item would take Python from the
+# thread that makes them.
+_PATIENCE = 5e-3
 
 
 class Ahead:
@@ -54,16 +58,20 @@ class Ahead:
             self._queue.put(_END)
 
     def take(self, most: int, wait: bool = False) -> list[Any]:
-        """The next items: one at least, and up to `most` of those that are ready; none at the end.
+        """The next items: one at least, and up to `most` of those that come soon; none at the end.
 
         With `wait` it is `most`, unless the end comes before.
         """
         taken: list[Any] = []
+        until = 0.0
         while len(taken) < most and not self._ended:
+            left = None if wait or not taken else max(0.0, until - time.monotonic())
             try:
-                item = self._queue.get(block=wait or not taken)
+                item = self._queue.get(timeout=left)
             except queue.Empty:
                 break
+            if not taken:
+                until = time.monotonic() + _PATIENCE
             if item is _END:
                 self._ended = True
             else:
