@@ -120,17 +120,32 @@ def separable_net(w: Weights, x: Any, key: Any) -> Any:
     return w.dense(x.mean((1, 2)), 10)
 
 
+def lstm_step(states: tuple, gates: Any, recurrent: Any) -> tuple:
+    h, c = states
+    i, f, g, o = jnp.split(gates + h @ recurrent, 4, axis=-1)
+    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+
+def gru_step(states: tuple, gates: Any, recurrent: Any, bias: Any = 0.0) -> tuple:
+    (h,) = states
+    z, r, n = jnp.split(gates, 3, axis=-1)
+    hz, hr, hn = jnp.split(h @ recurrent + bias, 3, axis=-1)
+    z, r = jax.nn.sigmoid(z + hz), jax.nn.sigmoid(r + hr)
+    return (z * h + (1 - z) * jnp.tanh(n + r * hn),)
+
+
+def simple_step(states: tuple, x: Any, recurrent: Any) -> tuple:
+    return (jnp.tanh(x + states[0] @ recurrent),)
+
+
 def lstm_of(w: Weights, x: Any, units: int, reverse: bool = False) -> Any:
     projected = jnp.swapaxes(w.dense(x, 4 * units), 0, 1)
-    recurrent = w(units, 4 * units)
+    recurrent, zeros = w(units, 4 * units), jnp.zeros((len(x), units))
 
-    def step(state: Any, gates: Any) -> Any:
-        h, c = state
-        i, f, g, o = jnp.split(gates + h @ recurrent, 4, axis=-1)
-        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-        return (jax.nn.sigmoid(o) * jnp.tanh(c), c), None
+    def step(states: tuple, gates: Any) -> Any:
+        return lstm_step(states, gates, recurrent), None
 
-    zeros = jnp.zeros((len(x), units))
     return lax.scan(step, (zeros, zeros), projected, reverse=reverse)[0][0]
 
 
@@ -140,10 +155,7 @@ def gru_of(w: Weights, x: Any, units: int, reverse: bool = False) -> Any:
     recurrent, bias = w(units, 3 * units), w(3 * units, fill=0.0)
 
     def step(h: Any, gates: Any) -> Any:
-        z, r, n = jnp.split(gates, 3, axis=-1)
-        hz, hr, hn = jnp.split(h @ recurrent + bias, 3, axis=-1)
-        z, r = jax.nn.sigmoid(z + hz), jax.nn.sigmoid(r + hr)
-        h = z * h + (1 - z) * jnp.tanh(n + r * hn)
+        (h,) = gru_step((h,), gates, recurrent, bias)
         return h, h
 
     return lax.scan(step, jnp.zeros((len(x), units)), projected, reverse=reverse)

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from by_hand import LAYOUTS, Weights, attention_of, dropped, gru_of, lstm_of, max_pool
+from by_hand import LAYOUTS, Weights, attention_of, dropped, gru_of, lstm_of, max_pool, simple_step
 from jax import lax
 
 
@@ -38,10 +38,10 @@ def average_pool(x: Any) -> Any:
 def simple_rnn(w: Weights, x: Any, key: Any) -> Any:
     projected, recurrent = jnp.swapaxes(w.dense(x, 64), 0, 1), w(64, 64)
 
-    def step(h: Any, x: Any) -> Any:
-        return jnp.tanh(x + h @ recurrent), None
+    def step(states: tuple, x: Any) -> Any:
+        return simple_step(states, x, recurrent), None
 
-    return lax.scan(step, jnp.zeros((len(x), 64)), projected)[0]
+    return lax.scan(step, (jnp.zeros((len(x), 64)),), projected)[0][0]
 
 
 def bidirectional_lstm(w: Weights, x: Any, key: Any) -> Any:

@@ -18,6 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from by_hand import gru_step, lstm_step, simple_step
 from jax import lax
 
 from keraslike import ops
@@ -115,24 +116,6 @@ def embedding(rows: int, width: int, count: int):
 def product(x: tuple, weights: tuple):
     name = f"product {'x'.join(map(str, x))} @ {'x'.join(map(str, weights))}"
     return name, jnp.matmul, ops.matmul, (normal(*x), normal(*weights, seed=1))
-
-
-def lstm_step(states: tuple, x: Any, kernel: Any) -> tuple:
-    h, c = states
-    i, f, g, o = jnp.split(x + h @ kernel, 4, -1)
-    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-    return jax.nn.sigmoid(o) * jnp.tanh(c), c
-
-
-def gru_step(states: tuple, x: Any, kernel: Any) -> tuple:
-    (h,) = states
-    (z, r, n), (hz, hr, hn) = jnp.split(x, 3, -1), jnp.split(h @ kernel, 3, -1)
-    z, r = jax.nn.sigmoid(z + hz), jax.nn.sigmoid(r + hr)
-    return (z * h + (1 - z) * jnp.tanh(n + r * hn),)
-
-
-def simple_step(states: tuple, x: Any, kernel: Any) -> tuple:
-    return (jnp.tanh(x + states[0] @ kernel),)
 
 
 # A scan over steps, the loop of `ops.recurrent`, the gates, the states.
