@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from keraslike.ops.cpu import Call, known, on_cpu, once, pad, pads_of
+from keraslike.ops.cpu import Call, known, on_cpu, once, pad, pads_of, spread
 
 
 class _Geometry(NamedTuple):
@@ -270,13 +270,12 @@ def _depthwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     scattered = functools.partial(_scattered, window=window, g=g)
     gathered = functools.partial(_gathered, window=window, g=g)
     parts = functools.partial(_gathered_in_parts, window=window, g=g)
-    few = math.prod(window) * weights.shape[-1] <= 16
-    return _bilinear(gathered, gathered if few else scattered, parts)(x, weights)
+    return _bilinear(gathered, scattered, parts)(x, weights)
 
 
 def _gathered(x: jax.Array, weights: jax.Array, window: Sequence[int], g: _Geometry) -> jax.Array:
     """For each output, what the taps meet times their weights."""
-    x, g = _padded(x, weights, g)
+    x, g = _padded(x, x, g)
     taps = _slices(x, window, g)
     return _side_by_side(
         [
@@ -307,30 +306,26 @@ def _gathered_in_parts(
 ) -> jax.Array:
     """As `_gathered`, for parts of the batch with weights laid out over each element.
 
-    Transposed, the parts' products are added up element by element, which is one loop over all
-    memory for each tap, and what remains to be summed is small.
+    Transposed, the parts' products are added up element by element, for all taps in one loop, and
+    what remains to be summed is small.
     """
     batch = x.shape[0]
     if not isinstance(batch, int):
         return _gathered(x, weights, window, g)
-    parts = min(parts, batch)
-    each = -(-batch // parts) if parts else 0
+    parts = max(1, min(parts, batch))
+    each = -(-batch // parts)
     x, g = _padded(x, x, g, each * parts - batch)
-    taps = _slices(x, window, g)
+    taps = [tap.reshape(parts, each, *tap.shape[1:]) for tap in _slices(x, window, g)]
+    filters = range(weights.shape[-1])
     wide = [
-        [
-            once(jnp.broadcast_to(weights[i, :, j], (each, *tap.shape[1:])), x)
-            for i, tap in enumerate(taps)
-        ]
-        for j in range(weights.shape[-1])
+        jnp.broadcast_to(weights[i, :, j], tap.shape[1:])
+        for j in filters
+        for i, tap in enumerate(taps)
     ]
-    found = []
-    for start in range(0, each * parts, max(each, 1)):
-        some = [tap[start : start + each] for tap in taps]
-        found.append(
-            _side_by_side([jnp.asarray(sum(t * w for t, w in zip(some, ws))) for ws in wide])
-        )
-    return jnp.concatenate(found)[:batch]
+    wide = spread(parts, wide)
+    found = [sum(t * w for t, w in zip(taps, wide[j * len(taps) :])) for j in filters]
+    y = _side_by_side([jnp.asarray(f) for f in found])
+    return y.reshape(each * parts, *y.shape[2:])[:batch]
 
 
 def _padded(

@@ -354,6 +354,25 @@ def test_once_is_the_identity():
         np.testing.assert_array_equal(out, jnp.stack(list(expected)))
 
 
+def test_spread_repeats_and_its_gradients_are_sums():
+    arrays = [normal((2, 3), i) for i in range(11)]
+    weights = [normal((8, 2, 3), i) for i in range(10)]  # one result is not used
+
+    def ours(*arrays):
+        return sum(jnp.sum(w * a**2) for w, a in zip(weights, cpu.spread(8, arrays)))
+
+    def plain(*arrays):
+        return sum(jnp.sum(w * a[None] ** 2) for w, a in zip(weights, arrays))
+
+    every = tuple(range(11))
+    for f in (jax.grad(ours, every), jax.jit(jax.grad(ours, every))):
+        for a, b in zip(f(*arrays), jax.grad(plain, every)(*arrays)):
+            same(a, b, 1e-5)
+    rows, axes = [jnp.stack([arrays[0]] * 4, 1), *arrays[1:]], (1, *(None,) * 10)
+    for a, b in zip(*(jax.vmap(jax.grad(f, every), axes)(*rows) for f in (ours, plain))):
+        same(a, b, 1e-5)
+
+
 def test_what_a_convolution_reads_is_computed_once():
     """And not again by its gradient with respect to the kernel, in the order of that one."""
 
