@@ -201,46 +201,87 @@ def _once_batch(args: Any, axes: Any) -> tuple:
 batching.primitive_batchers[_once] = _once_batch
 
 
-def spread(times: int, arrays: Sequence[jax.Array]) -> list[jax.Array]:
-    """Each array so many times along a new first axis; the gradients of nine are sums in one loop.
+# -- derivatives ------------------------------------------------------------------------------
 
-    By themselves XLA's CPU backend sums them in a loop each, and reads all memory again for it.
-    Up to 8 `times` are unrolled, so that the loop around them is of vector instructions; of more
-    than nine arrays it would not be.
+
+class Bilinear(NamedTuple):
+    """Three functions of two arrays, each a sum of the third's products with those of the others.
+
+    `value(x, w)` is linear in both; `along_x(dy, w)` and `along_w(x, dy)` are the gradients of
+    `sum(value(x, w) * dy)`. Each may be computed its own way: derivatives of any order come down
+    to these three, and never to a transpose of how one of them is written.
     """
-    loops = [arrays[i : i + 9] for i in range(0, len(arrays), 9)]
-    return [a for some in loops for a in _spread.bind(*some, times=times)]
+
+    value: Callable[[jax.Array, jax.Array], jax.Array]
+    along_x: Callable[[jax.Array, jax.Array], jax.Array]
+    along_w: Callable[[jax.Array, jax.Array], jax.Array]
+
+    def __call__(self, x: jax.Array, w: jax.Array) -> jax.Array:
+        return _bilinear.bind(x, w, forms=self)
 
 
-def _repeated(*arrays: jax.Array, times: int) -> list[jax.Array]:
-    return [jnp.broadcast_to(a, (times, *a.shape)) for a in arrays]
+def transposed(function: Callable, index: int, like: jax.Array) -> Callable:
+    """The gradient form of a bilinear `function`, as XLA would have it."""
+    shape = jax.ShapeDtypeStruct(like.shape, like.dtype)
+
+    def gradient(*args: jax.Array) -> jax.Array:
+        def of(x: jax.Array) -> jax.Array:
+            return function(*args[:index], x, *args[index + 1 :])
+
+        return jax.linear_transpose(of, shape)(args[index])[0]
+
+    return gradient
 
 
-_spread = Primitive("spread")
-_spread.multiple_results = True
-_spread.def_impl(_repeated)
-_spread.def_abstract_eval(
-    lambda *arrays, times: jax.make_jaxpr(lambda *a: _repeated(*a, times=times))(*arrays).out_avals
-)
-mlir.register_lowering(_spread, mlir.lower_fun(_repeated, True))
+_bilinear = Primitive("bilinear")
+_bilinear.def_impl(lambda x, w, forms: forms.value(x, w))
+_bilinear.def_abstract_eval(lambda x, w, forms: jax.make_jaxpr(forms.value)(x, w).out_avals[0])
+mlir.register_lowering(_bilinear, mlir.lower_fun(lambda x, w, forms: forms.value(x, w), False))
 
 
-def _summed(cotangents: Sequence[Any], *_: Any, times: int) -> Sequence[jax.Array]:
-    del times
-    arrays = tuple(map(ad.instantiate_zeros, cotangents))
-    zeros = tuple(jnp.zeros((), a.dtype) for a in arrays)
-    return lax.reduce(arrays, zeros, lambda x, y: tuple(a + b for a, b in zip(x, y)), (0,))
+def _bilinear_jvp(primals: Any, tangents: Any, *, forms: Bilinear) -> tuple:
+    (x, w), (dx, dw) = primals, tangents
+    y = forms(x, w)
+    parts = [] if isinstance(dx, ad.Zero) else [forms(dx, w)]
+    parts += [] if isinstance(dw, ad.Zero) else [forms(x, dw)]
+    return y, sum(parts[1:], parts[0])
 
 
-ad.deflinear2(_spread, _summed)
+ad.primitive_jvps[_bilinear] = _bilinear_jvp
 
 
-def _spread_batch(args: Any, axes: Any, *, times: int) -> tuple:
-    rows = [a if axis is None else jnp.moveaxis(a, axis, 0) for a, axis in zip(args, axes)]
-    return _spread.bind(*rows, times=times), [None if axis is None else 1 for axis in axes]
+def _bilinear_transpose(dy: Any, x: Any, w: Any, *, forms: Bilinear) -> list:
+    value, along_x, along_w = forms
+    if isinstance(dy, ad.Zero):
+        return [ad.Zero(a.aval) if ad.is_undefined_primal(a) else None for a in (x, w)]
+    if ad.is_undefined_primal(x):
+        return [Bilinear(along_x, value, lambda dy, x: along_w(x, dy))(dy, w), None]
+    return [None, Bilinear(along_w, lambda w, dy: along_x(dy, w), value)(x, dy)]
 
 
-batching.primitive_batchers[_spread] = _spread_batch
+ad.primitive_transposes[_bilinear] = _bilinear_transpose
+
+
+def _bilinear_batch(args: Any, axes: Any, *, forms: Bilinear) -> tuple:
+    x, w = (a if i is None else jnp.moveaxis(a, i, 0) for a, i in zip(args, axes))
+    along = [None if i is None else 0 for i in axes]
+
+    def mapped(function: Callable, axes: Sequence[int | None], single: bool) -> Callable:
+        def of(*arrays: jax.Array) -> jax.Array:
+            y = jax.vmap(function, axes)(*arrays)
+            return y.sum(0) if single else y
+
+        return of
+
+    each = Bilinear(
+        mapped(forms.value, along, False),
+        mapped(forms.along_x, (0, along[1]), along[0] is None),
+        mapped(forms.along_w, (along[0], 0), along[1] is None),
+    )
+    return each(x, w), 0
+
+
+batching.primitive_batchers[_bilinear] = _bilinear_batch
 
 
 # -- shapes -----------------------------------------------------------------------------------

@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.custom_derivatives import SymbolicZero
 
-from keraslike.ops.cpu import Call, known, on_cpu, once, pad, pads_of, spread
+from keraslike.ops.cpu import Bilinear, Call, known, on_cpu, once, pad, pads_of, transposed
 
 
 class _Geometry(NamedTuple):
@@ -80,17 +79,18 @@ def conv_transpose(
     >>> conv_transpose(jnp.ones((1, 2, 1)), jnp.ones((2, 1, 1)), (2,), ((1, 1),), (1,)).ravel()
     Array([1., 1., 1., 1.], dtype=float32)
     """
-    kernel = jnp.flip(jnp.swapaxes(kernel, -1, -2), range(kernel.ndim - 2))
     if max(strides) == 1:
-        return conv(x, kernel, strides, pads, dilation, channels_last)
+        return conv(x, _turned(kernel), strides, pads, dilation, channels_last)
     rest = (strides, pads, dilation, channels_last)
     plain = Call(_plain_transposed, rest)
     floating = jnp.issubdtype(x.dtype, jnp.floating)
-    if not floating or not known(x) or 0 in kernel.shape or math.prod(strides) > 64:
-        return plain(x, kernel)[0]
-    if any(s > 1 and d > 1 for s, d in zip(strides, dilation)):
+    if not floating or not known(x) or 0 in kernel.shape:
         return plain(x, kernel)[0]
     return on_cpu(Call(_fast_transposed, rest), plain, x, kernel)
+
+
+def _turned(kernel: jax.Array) -> jax.Array:
+    return jnp.flip(jnp.swapaxes(kernel, -1, -2), range(kernel.ndim - 2))
 
 
 def _plain_transposed(
@@ -100,7 +100,7 @@ def _plain_transposed(
     layout = (0, n + 1, *range(1, n + 1)) if last else tuple(range(n + 2))
     return lax.conv_general_dilated(
         x,
-        kernel,
+        _turned(kernel),
         (1,) * n,
         pads,
         lhs_dilation=strides,
@@ -112,46 +112,19 @@ def _plain_transposed(
 def _fast_transposed(
     x: jax.Array, kernel: jax.Array, strides: Any, pads: Any, dilation: Any, last: bool
 ) -> jax.Array:
+    """The gradient, with respect to its input, of a convolution with strides."""
     x = once(x if last else jnp.moveaxis(x, 1, -1), kernel)
-    apart = functools.partial(_phases, strides=strides, pads=pads, dilation=dilation)
-    plain = functools.partial(
-        _plain_transposed, strides=strides, pads=pads, dilation=dilation, last=True
-    )
-    # XLA turns the gradient of the kernel into a convolution with holes in it, up to thirty times
-    # slower, and over three axes all of it.
-    other = apart if len(strides) == 3 else plain
-    y = once(_bilinear(other, other, apart)(x, kernel), kernel)
-    return y if last else jnp.moveaxis(y, -1, 1)
-
-
-def _phases(x: jax.Array, kernel: jax.Array, strides: Any, pads: Any, dilation: Any) -> jax.Array:
-    """For outputs that lie `strides` apart, one ordinary convolution by those taps that meet
-    an input there; then the results side by side."""
-    window = kernel.shape[:-2]
-    n = len(window)
-    out = [
-        (size - 1) * s + sum(p) - (k - 1) * d + 1
-        for size, s, p, k, d in zip(x.shape[1:-1], strides, pads, window, dilation)
+    reach = [(k - 1) * d for k, d in zip(kernel.shape, dilation)]
+    out = [(n - 1) * s + 1 + sum(p) - r for n, s, p, r in zip(x.shape[1:], strides, pads, reach)]
+    around = [
+        (r - before, (n - 1) * s + 1 + before - size)
+        for n, s, (before, _), r, size in zip(x.shape[1:], strides, pads, reach, out)
     ]
-    each = [-(-o // s) for o, s in zip(out, strides)]
-    found = []
-    for phase in itertools.product(*map(range, strides)):
-        first = [(p[0] - r) % s for p, r, s in zip(pads, phase, strides)]
-        if any(f >= k for f, k in zip(first, window)):  # more strides than taps
-            found.append(jnp.zeros((x.shape[0], *each, kernel.shape[-1]), x.dtype))
-            continue
-        taps = kernel[tuple(slice(f, None, s) for f, s in zip(first, strides))]
-        around = []
-        for i, (before, _) in enumerate(pads):
-            at = (phase[i] + first[i] - before) // strides[i]  # the input that the first meets
-            reach = (taps.shape[i] - 1) * dilation[i]
-            around.append((-at, each[i] + at + reach - x.shape[1 + i]))
-        found.append(_applied(x, taps, _Geometry((1,) * n, tuple(around), tuple(dilation))))
-    y = jnp.stack(found, -2).reshape(x.shape[0], *each, *strides, kernel.shape[-1])
-    order = [axis for i in range(1, n + 1) for axis in (i, n + i)]
-    y = y.transpose(0, *order, 2 * n + 1)
-    y = y.reshape(x.shape[0], *(e * s for e, s in zip(each, strides)), kernel.shape[-1])
-    return lax.slice(y, [0] * (n + 2), [x.shape[0], *out, kernel.shape[-1]])
+    g = _Geometry(tuple(strides), tuple(around), tuple(dilation))
+    like = jax.ShapeDtypeStruct((x.shape[0], *out, kernel.shape[-2]), x.dtype)
+    (y,) = jax.linear_transpose(lambda y: _applied(y, kernel, g), like)(x)
+    y = once(y, kernel)
+    return y if last else jnp.moveaxis(y, -1, 1)
 
 
 def _fast_conv(x: jax.Array, kernel: jax.Array, g: _Geometry, last: bool) -> jax.Array:
@@ -204,35 +177,10 @@ def _form(channels: int, kernel: Sequence[int]) -> Callable | None:
         return _pointwise if channels > 1 else None
     if len(window) == 3:
         return _volume
-    return _few if channels <= 4 and taps <= 64 else _plain_last
+    return _few if channels <= 4 and taps <= 64 else _dense
 
 
-def _bilinear(value: Callable, along_x: Callable, along_kernel: Callable) -> Callable:
-    """One function of an input and a kernel in three forms, all equal, each fast at its own task.
-
-    `value` gives the result, the transpose of `along_x` in its first argument the gradient with
-    respect to the input, that of `along_kernel` in its second that with respect to the kernel.
-    """
-
-    @jax.custom_jvp
-    def function(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return value(x, kernel)
-
-    def jvp(primals: tuple, tangents: tuple) -> tuple:
-        (x, kernel), (dx, dk) = primals, tangents
-        y = function(x, kernel)
-        parts = []
-        if not isinstance(dx, SymbolicZero):
-            parts.append(along_x(dx, kernel))
-        if not isinstance(dk, SymbolicZero):
-            parts.append(along_kernel(x, dk))
-        return y, sum(parts[1:], parts[0]) if parts else jnp.zeros_like(y)
-
-    function.defjvp(jvp, symbolic_zeros=True)
-    return function
-
-
-def _slices(x: jax.Array, window: Sequence[int], g: _Geometry) -> list[jax.Array]:
+def _slices(x: jax.Array, g: _Geometry, window: Sequence[int]) -> list[jax.Array]:
     """For each tap of the window, in the kernel's order, the inputs that it meets."""
     x = pad(x, 0, ((0, 0), *g.pads, (0, 0)))
     out = [
@@ -255,93 +203,135 @@ def _pointwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     """
 
     def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        (x,) = _slices(x, kernel.shape[:-2], g)
+        (x,) = _slices(x, g, kernel.shape[:-2])
         kernel = kernel.reshape(kernel.shape[-2:])
         return lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ())))
 
     value = product if max(g.strides) == 1 else functools.partial(_plain_last, g=g)
-    return _bilinear(value, product, functools.partial(_patches, g=g))(x, kernel)
+    along_kernel = transposed(functools.partial(_patches, g=g), 1, kernel)
+    return Bilinear(value, transposed(product, 0, x), along_kernel)(x, kernel)
+
+
+def _dense(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+    """Of many channels plain is fast, but for a gradient that would meet zeros between strides."""
+    if max(g.strides) == 1:
+        return _plain_last(x, kernel, g)
+
+    def patches(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return _patches(once(x, kernel), kernel, g)
+
+    plain = functools.partial(_plain_last, g=g)
+    along_x = transposed(plain, 0, x)
+    if math.prod(kernel.shape[:-2]) <= 9:
+        along_x = transposed(patches, 0, x)
+    elif math.prod(g.strides) <= 9 and all(1 in pair for pair in zip(g.strides, g.dilation)):
+        along_x = functools.partial(_phases, g=g, size=x.shape[1:-1])
+    return Bilinear(plain, along_x, transposed(plain, 1, kernel))(x, kernel)
+
+
+def _phases(dy: jax.Array, kernel: jax.Array, g: _Geometry, size: Sequence[int]) -> jax.Array:
+    """The gradient for inputs that lie `strides` apart: an ordinary convolution by those taps that
+    met them; then the results side by side."""
+    kernel = _turned(kernel)
+    window, n = kernel.shape[:-2], len(size)
+    each = [-(-m // s) for m, s in zip(size, g.strides)]
+    before = [(k - 1) * d - p[0] for k, d, p in zip(window, g.dilation, g.pads)]
+    found = []
+    for phase in itertools.product(*map(range, g.strides)):
+        first = [(b - r) % s for b, r, s in zip(before, phase, g.strides)]
+        if any(f >= k for f, k in zip(first, window)):  # more strides than taps
+            found.append(jnp.zeros((dy.shape[0], *each, kernel.shape[-1]), dy.dtype))
+            continue
+        taps = kernel[tuple(slice(f, None, s) for f, s in zip(first, g.strides))]
+        around = []
+        for i, s in enumerate(g.strides):
+            at = (phase[i] + first[i] - before[i]) // s  # the output that the first tap gave to
+            reach = (taps.shape[i] - 1) * g.dilation[i]
+            around.append((-at, each[i] + at + reach - dy.shape[1 + i]))
+        found.append(_applied(dy, taps, _Geometry((1,) * n, tuple(around), g.dilation)))
+    y = jnp.stack(found, -2).reshape(dy.shape[0], *each, *g.strides, kernel.shape[-1])
+    order = [axis for i in range(1, n + 1) for axis in (i, n + i)]
+    y = y.transpose(0, *order, 2 * n + 1)
+    y = y.reshape(dy.shape[0], *(e * s for e, s in zip(each, g.strides)), kernel.shape[-1])
+    return lax.slice(y, [0] * (n + 2), [dy.shape[0], *size, kernel.shape[-1]])
 
 
 def _depthwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     """A filter or several for each channel: products with shifted inputs, added up."""
     *window, _, filters = kernel.shape
     weights = kernel.reshape(-1, x.shape[-1], filters // x.shape[-1])
-    scattered = functools.partial(_scattered, window=window, g=g)
-    gathered = functools.partial(_gathered, window=window, g=g)
-    parts = functools.partial(_gathered_in_parts, window=window, g=g)
-    return _bilinear(gathered, scattered, parts)(x, weights)
+    given: Any = {"window": window, "g": g}
+    return Bilinear(
+        functools.partial(_gathered, **given),
+        functools.partial(_gathered_back, size=x.shape[1:-1], **given),
+        functools.partial(_correlated, **given),
+    )(x, weights)
 
 
 def _gathered(x: jax.Array, weights: jax.Array, window: Sequence[int], g: _Geometry) -> jax.Array:
     """For each output, what the taps meet times their weights."""
-    x, g = _padded(x, x, g)
-    taps = _slices(x, window, g)
-    return _side_by_side(
-        [
-            jnp.asarray(sum(tap * weights[i, :, j] for i, tap in enumerate(taps)))
-            for j in range(weights.shape[-1])
-        ]
-    )
-
-
-def _scattered(x: jax.Array, weights: jax.Array, window: Sequence[int], g: _Geometry) -> jax.Array:
-    """Each input's products put where they belong, so that the transpose is like `_gathered`."""
-    reach = [(k - 1) * d for k, d in zip(window, g.dilation)]
-    crop = [(0, 0), *((b - r, a - r) for (b, a), r in zip(g.pads, reach)), (0, 0)]
-    found = []
-    for j in range(weights.shape[-1]):
-        total: Any = 0
-        for i, tap in enumerate(itertools.product(*map(range, window))):
-            ahead = [t * d for t, d in zip(tap, g.dilation)]
-            place = [(0, 0), *((r - a, a) for r, a in zip(reach, ahead)), (0, 0)]
-            total = total + pad(x * weights[i, :, j], 0, place)
-        y = pad(once(total, weights), 0, crop)
-        found.append(lax.slice(y, [0] * y.ndim, y.shape, (1, *g.strides, 1)))
-    return _side_by_side(found)
-
-
-def _gathered_in_parts(
-    x: jax.Array, weights: jax.Array, window: Sequence[int], g: _Geometry, parts: int = 8
-) -> jax.Array:
-    """As `_gathered`, for parts of the batch with weights laid out over each element.
-
-    Transposed, the parts' products are added up element by element, for all taps in one loop, and
-    what remains to be summed is small.
-    """
-    batch = x.shape[0]
-    if not isinstance(batch, int):
-        return _gathered(x, weights, window, g)
-    parts = max(1, min(parts, batch))
-    each = -(-batch // parts)
-    x, g = _padded(x, x, g, each * parts - batch)
-    taps = [tap.reshape(parts, each, *tap.shape[1:]) for tap in _slices(x, window, g)]
-    filters = range(weights.shape[-1])
-    wide = [
-        jnp.broadcast_to(weights[i, :, j], tap.shape[1:])
-        for j in filters
-        for i, tap in enumerate(taps)
+    taps = _slices(*_padded(x, g), window)
+    found = [
+        jnp.asarray(sum(tap * weights[i, :, j] for i, tap in enumerate(taps)))
+        for j in range(weights.shape[-1])
     ]
-    wide = spread(parts, wide)
-    found = [sum(t * w for t, w in zip(taps, wide[j * len(taps) :])) for j in filters]
-    y = _side_by_side([jnp.asarray(f) for f in found])
-    return y.reshape(each * parts, *y.shape[2:])[:batch]
-
-
-def _padded(
-    x: jax.Array, by: jax.Array, g: _Geometry, more: int = 0
-) -> tuple[jax.Array, _Geometry]:
-    """With the zeros around it, and `more` samples, in memory: the loops need not ask for them."""
-    x = once(pad(x, 0, ((0, more), *g.pads, (0, 0))), by)
-    return x, g._replace(pads=((0, 0),) * len(g.pads))
-
-
-def _side_by_side(found: list[jax.Array]) -> jax.Array:
-    """For each channel the filters that it has."""
     if len(found) == 1:
         return found[0]
-    y = jnp.stack(found, -1)
+    y = jnp.stack(found, -1)  # for each channel the filters that it has
     return y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1])
+
+
+def _gathered_back(
+    dy: jax.Array, weights: jax.Array, window: Sequence[int], g: _Geometry, size: Sequence[int]
+) -> jax.Array:
+    """For each input, the outputs it had a part in times the weights it had there."""
+    around = [(0, 0, 0)]
+    for n, k, s, (before, _), d, m in zip(size, window, *g, dy.shape[1:]):
+        first = (k - 1) * d - before
+        around.append((first, n + (k - 1) * d - first - (m - 1) * s - 1, s - 1))
+    dy = dy.reshape(*dy.shape[:-1], *weights.shape[1:])
+    g = g._replace(strides=(1,) * len(window), pads=((0, 0),) * len(window))
+    found = []
+    for j in range(weights.shape[-1]):
+        wide = once(lax.pad(dy[..., j], jnp.zeros((), dy.dtype), [*around, (0, 0, 0)]), dy)
+        found.append(_gathered(wide, weights[::-1, :, j : j + 1], window, g))
+    return sum(found[1:], found[0])
+
+
+def _correlated(
+    x: jax.Array, dy: jax.Array, window: Sequence[int], g: _Geometry, parts: int = 8
+) -> jax.Array:
+    """For each tap, the sum of what it met times the outputs.
+
+    Parts of the batch are added up element by element, and what remains to be summed is small. All
+    taps go in one loop: in a loop each, all memory is read for each. By LLVM's choice the loop is
+    of vector instructions for up to 8 parts and 9 sums.
+    """
+    batch = x.shape[0]
+    parts = max(1, min(parts, batch)) if isinstance(batch, int) else 1
+    each = -(-batch // parts)
+    more = each * parts - batch
+    taps = _slices(*_padded(x, g, more), window)
+    dy = pad(dy, 0, ((0, more), *((0, 0),) * (dy.ndim - 1)))
+    dy = dy.reshape(*taps[0].shape, -1)
+    products = [tap * dy[..., j] for tap in taps for j in range(dy.shape[-1])]
+    products = [p.reshape(parts, each, *p.shape[1:]) for p in products]
+    found = []
+    for some in (products[i : i + 9] for i in range(0, len(products), 9)):
+        zeros = tuple(jnp.zeros((), x.dtype) for _ in some)
+        found += lax.reduce(tuple(some), zeros, _added, (0,))
+    sums = jnp.stack([f.sum(range(f.ndim - 1)) for f in found])
+    return sums.reshape(len(taps), -1, x.shape[-1]).swapaxes(1, 2)
+
+
+def _added(x: Sequence[jax.Array], y: Sequence[jax.Array]) -> tuple[jax.Array, ...]:
+    return tuple(a + b for a, b in zip(x, y))
+
+
+def _padded(x: jax.Array, g: _Geometry, more: int = 0) -> tuple[jax.Array, _Geometry]:
+    """With the zeros around it, and `more` samples, in memory: the loops need not ask for them."""
+    x = once(pad(x, 0, ((0, more), *g.pads, (0, 0))), x)
+    return x, g._replace(pads=((0, 0),) * len(g.pads))
 
 
 def _merged(groups: int, depth: int) -> int:
@@ -357,7 +347,7 @@ def _grouped(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     inputs = jnp.split(x, groups // merged, -1)
     return lax.concatenate(
         [
-            _applied(part, _diagonal(kernels[i * merged : (i + 1) * merged]), g)
+            _applied(once(part, kernel), _diagonal(kernels[i * merged : (i + 1) * merged]), g)
             for i, part in enumerate(inputs)
         ],
         x.ndim - 1,
@@ -385,7 +375,7 @@ def _products(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     return jnp.asarray(
         sum(
             tap[..., c : c + 1] * weights[i, c]
-            for i, tap in enumerate(_slices(x, kernel.shape[:-2], g))
+            for i, tap in enumerate(_slices(x, g, kernel.shape[:-2]))
             for c in range(x.shape[-1])
         )
     )
@@ -393,7 +383,7 @@ def _products(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 
 def _patches(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     """One matrix product with what each window sees."""
-    seen = jnp.concatenate(_slices(x, kernel.shape[:-2], g), -1)
+    seen = jnp.concatenate(_slices(x, g, kernel.shape[:-2]), -1)
     rows = lax.reshape(seen, (math.prod(seen.shape[:-1]), seen.shape[-1]))
     y = rows @ kernel.reshape(-1, kernel.shape[-1])
     return lax.reshape(y, (*seen.shape[:-1], y.shape[-1]))
@@ -404,7 +394,7 @@ def _patches_apart(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     *window, channels, filters = kernel.shape
     planes = jnp.moveaxis(x, -1, 0)[..., None]
     planes = planes.reshape(channels * x.shape[0], *x.shape[1:-1], 1)
-    taps = _slices(planes, window, g)
+    taps = _slices(planes, g, window)
     out = (x.shape[0], *taps[0].shape[1:-1])
     seen = jnp.stack([tap.reshape(channels, -1) for tap in taps])
     seen = seen.reshape(-1, seen.shape[-1])
@@ -418,10 +408,12 @@ def _few(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     seen = math.prod(window) * channels
     apart = functools.partial(_patches_apart, g=g)
     plain = functools.partial(_plain_last, g=g)
-    return _bilinear(
+    along_x = apart if max(g.strides) == 1 or channels == 1 else plain
+    along_kernel = apart if seen <= 16 and filters >= 32 else plain
+    return Bilinear(
         functools.partial(_products, g=g) if seen <= 32 else plain,
-        apart if max(g.strides) == 1 or channels == 1 else plain,
-        apart if seen <= 16 and filters >= 32 else plain,
+        transposed(along_x, 0, x),
+        transposed(along_kernel, 1, kernel),
     )(x, kernel)
 
 
@@ -429,7 +421,7 @@ def _volume(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     """A convolution over three axes: one over two, of channels that the first axis' taps see."""
     depth, *window, channels, filters = kernel.shape
     first = _Geometry((g.strides[0], 1, 1), (g.pads[0], (0, 0), (0, 0)), (g.dilation[0], 1, 1))
-    seen = jnp.concatenate(_slices(x, (depth, 1, 1), first), -1)
+    seen = jnp.concatenate(_slices(x, first, (depth, 1, 1)), -1)
     planes = seen.reshape(-1, *seen.shape[2:])
     flat = jnp.moveaxis(kernel, 0, -3).reshape(*window, depth * channels, filters)
     y = _applied(planes, flat, _Geometry(g.strides[1:], g.pads[1:], g.dilation[1:]))
