@@ -213,20 +213,39 @@ def _pointwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 
 
 def _dense(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
-    """Of many channels plain is fast, but for a gradient that would meet zeros between strides."""
-    if max(g.strides) == 1:
-        return _plain_last(x, kernel, g)
+    """Of many channels plain is fast but for two gradients: the kernel's, which reads memory in
+    large steps, and with strides the input's, which would be of mostly zeros."""
 
     def patches(x: jax.Array, kernel: jax.Array) -> jax.Array:
         return _patches(once(x, kernel), kernel, g)
 
+    def along_kernel(x: jax.Array, dy: jax.Array) -> jax.Array:
+        each = _each(x.shape, reads * dy.size)
+        if each is None:
+            return gradient(x, dy)
+        parts = [gradient(x[i : i + each], dy[i : i + each]) for i in range(0, x.shape[0], each)]
+        return sum(parts[1:], parts[0])
+
     plain = functools.partial(_plain_last, g=g)
-    along_x = transposed(plain, 0, x)
-    if math.prod(kernel.shape[:-2]) <= 9:
+    along_x, gradient = transposed(plain, 0, x), transposed(plain, 1, kernel)
+    reads = math.prod(kernel.shape[:-1])
+    if max(g.strides) > 1 and math.prod(kernel.shape[:-2]) <= 9:
         along_x = transposed(patches, 0, x)
-    elif math.prod(g.strides) <= 9 and all(1 in pair for pair in zip(g.strides, g.dilation)):
+    elif 1 < math.prod(g.strides) <= 9 and all(1 in pair for pair in zip(g.strides, g.dilation)):
         along_x = functools.partial(_phases, g=g, size=x.shape[1:-1])
-    return Bilinear(plain, along_x, transposed(plain, 1, kernel))(x, kernel)
+    return Bilinear(plain, along_x, along_kernel)(x, kernel)
+
+
+def _each(shape: Sequence[Any], products: Any) -> int | None:
+    """How many samples a kernel's gradient is computed for at once: what 2 MB hold, 8 at least.
+
+    `None` is all of them, since each part has to be compiled, where there is little to gain.
+    """
+    batch, sample = shape[0], math.prod(shape[1:])
+    if not isinstance(batch, int) or products < 1 << 28:
+        return None
+    each = max(8 if sample >= 1 << 14 else 16, -(-batch // 16))
+    return each if each < batch and each * sample <= 1 << 19 else None
 
 
 def _phases(dy: jax.Array, kernel: jax.Array, g: _Geometry, size: Sequence[int]) -> jax.Array:

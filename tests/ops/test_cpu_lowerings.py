@@ -312,6 +312,14 @@ def test_a_depthwise_gradient_takes_a_batch_of_any_size_in_parts(batch):
     )
 
 
+def test_a_large_kernel_gradient_is_computed_for_a_few_samples_at_a_time():
+    x, k, rest = normal((37, 24, 24, 32), 0), normal((3, 3, 32, 64), 1), ((1, 1), "VALID", (1, 1))
+    assert 37 % cpu_conv._each(x.shape, 37 * 22 * 22 * 64 * k[..., 0].size)  # a rest of the batch
+    assert_equal(
+        lambda x, k: cpu_conv.conv(x, k, *rest), lambda x, k: plain_conv(x, k, *rest), x, k
+    )
+
+
 def test_other_platforms_get_the_plain_operations():
     def model(x, k):
         return ops.max_pool(ops.depthwise_conv(x, k, padding="same"), 2)
