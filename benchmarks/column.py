@@ -120,7 +120,7 @@ def called(k: Any, name: str) -> Callable[[int], float]:
 
 
 def alone(k: Any, name: str) -> Callable[[int], float]:
-    """A layer forward and backward, as often as a twentieth of a second has room for.
+    """A layer forward and backward, as often as a quarter of a second has room for.
 
     A few calls before each turn find the caches and the threads as a training step would.
     """
@@ -135,7 +135,7 @@ def alone(k: Any, name: str) -> Callable[[int], float]:
         return (time.perf_counter() - began) / 3
 
     warm()
-    times = max(1, int(0.05 / warm()))
+    times = max(1, int(0.25 / warm()))
 
     def run(epochs: int) -> float:
         warm()

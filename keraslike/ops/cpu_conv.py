@@ -437,7 +437,20 @@ def _few(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 
 
 def _volume(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
-    """A convolution over three axes: one over two, of channels that the first axis' taps see."""
+    """A convolution over three axes, as one over two."""
+    by_inputs = functools.partial(_volume_by_inputs, g=g)
+    by_filters = functools.partial(_volume_by_filters, g=g)
+    channels, filters = kernel.shape[-2:]
+    if channels < 8 or g.strides[0] > 1:
+        return by_inputs(x, kernel)
+    along_kernel = by_filters if filters <= 2 * channels else by_inputs
+    return Bilinear(by_filters, transposed(by_inputs, 0, x), transposed(along_kernel, 1, kernel))(
+        x, kernel
+    )
+
+
+def _volume_by_inputs(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+    """Of as many more channels as the first axis has taps."""
     depth, *window, channels, filters = kernel.shape
     first = _Geometry((g.strides[0], 1, 1), (g.pads[0], (0, 0), (0, 0)), (g.dilation[0], 1, 1))
     seen = jnp.concatenate(_slices(x, first, (depth, 1, 1)), -1)
@@ -445,3 +458,19 @@ def _volume(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     flat = jnp.moveaxis(kernel, 0, -3).reshape(*window, depth * channels, filters)
     y = _applied(planes, flat, _Geometry(g.strides[1:], g.pads[1:], g.dilation[1:]))
     return y.reshape(*seen.shape[:2], *y.shape[1:])
+
+
+def _volume_by_filters(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+    """Of as many more filters as the first axis has taps, whose results are shifted and added."""
+    depth, *window, channels, filters = kernel.shape
+    planes = x.reshape(-1, *x.shape[2:])
+    flat = jnp.moveaxis(kernel, 0, -2).reshape(*window, channels, depth * filters)
+    y = _applied(planes, flat, _Geometry(g.strides[1:], g.pads[1:], g.dilation[1:]))
+    y = once(y.reshape(*x.shape[:2], *y.shape[1:]), x)
+    (before, after), step = g.pads[0], g.dilation[0]
+    beyond = after - (depth - 1) * step  # where the first tap's results end
+    found = []
+    for i in range(depth):
+        shift = ((0, 0), (before - i * step, beyond + i * step), *((0, 0),) * 3)
+        found.append(pad(y[..., i * filters : (i + 1) * filters], 0, shift))
+    return sum(found[1:], found[0])

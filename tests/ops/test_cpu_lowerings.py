@@ -93,7 +93,7 @@ def convolutions(draw) -> tuple:
         padding = tuple((draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in range(rank))
     kind = draw(st.sampled_from(["full", "grouped", "depthwise"]))
     groups = draw(st.sampled_from([2, 3, 4, 18])) if kind != "full" else 1
-    depth = draw(st.integers(1, 5)) if kind != "depthwise" else 1
+    depth = draw(st.sampled_from([1, 2, 3, 5, 8])) if kind != "depthwise" else 1
     filters = groups * draw(st.sampled_from([1, 2, 3] if groups > 1 else [1, 3, 8, 33]))
     last = draw(st.booleans())
     batch = draw(st.integers(1, 3))
@@ -196,6 +196,8 @@ FORMS = {
     "pointwise": ((2, 5, 5, 6), (1, 1, 6, 3), 1),
     "pointwise, strided": ((2, 5, 5, 6), (1, 1, 6, 3), 2),
     "volume": ((1, 4, 4, 4, 2), (2, 2, 2, 2, 3), 1),
+    "volume, many channels": ((2, 4, 3, 3, 8), (3, 2, 2, 8, 5), 1),
+    "volume, many filters": ((1, 4, 3, 3, 8), (2, 2, 2, 8, 17), 1),
     "volume, strided": ((1, 5, 5, 5, 9), (2, 2, 2, 9, 3), 2),
     "depthwise": ((2, 6, 6, 4), (3, 3, 1, 8), 1),
     "grouped": ((2, 6, 6, 12), (3, 3, 2, 6), 1),
