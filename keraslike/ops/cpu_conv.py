@@ -228,12 +228,42 @@ def _dense(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 
     plain = functools.partial(_plain_last, g=g)
     along_x, gradient = transposed(plain, 0, x), transposed(plain, 1, kernel)
-    reads = math.prod(kernel.shape[:-1])
+    reads, (*window, channels, filters) = math.prod(kernel.shape[:-1]), kernel.shape
+    if filters < channels and max(g.strides) == 1:
+        gradient = functools.partial(_correlated_by_filters, window=window, g=g)
     if max(g.strides) > 1 and math.prod(kernel.shape[:-2]) <= 9:
         along_x = transposed(patches, 0, x)
     elif 1 < math.prod(g.strides) <= 9 and all(1 in pair for pair in zip(g.strides, g.dilation)):
         along_x = functools.partial(_phases, g=g, size=x.shape[1:-1])
     return Bilinear(plain, along_x, along_kernel)(x, kernel)
+
+
+def _correlated_by_filters(
+    x: jax.Array, dy: jax.Array, window: Sequence[int], g: _Geometry
+) -> jax.Array:
+    """A kernel's gradient as a convolution of `dy` by `x`, and not of `x` by `dy`: what is
+    convolved is copied for each tap, so it should be what is smaller."""
+    n = len(window)
+    layout = (n + 1, 0, *range(1, n + 1))
+    out = lax.conv_general_dilated(
+        dy,
+        x,
+        g.dilation,
+        _around(x.shape[1:-1], dy.shape[1:-1], window, g),
+        dimension_numbers=lax.ConvDimensionNumbers(layout, layout, (n, n + 1, *range(n))),
+    )
+    return _turned(out)
+
+
+def _around(
+    size: Sequence[int], out: Sequence[int], window: Sequence[int], g: _Geometry
+) -> list[tuple[int, int]]:
+    """The zeros around a result's gradient that let all taps meet it wherever there is an input."""
+    first = [(k - 1) * d - before for k, d, (before, _) in zip(window, g.dilation, g.pads)]
+    return [
+        (f, n + (k - 1) * d - f - (m - 1) * s - 1)
+        for f, n, m, k, d, s in zip(first, size, out, window, g.dilation, g.strides)
+    ]
 
 
 def _each(shape: Sequence[Any], products: Any) -> int | None:
@@ -304,15 +334,13 @@ def _gathered_back(
     dy: jax.Array, weights: jax.Array, window: Sequence[int], g: _Geometry, size: Sequence[int]
 ) -> jax.Array:
     """For each input, the outputs it had a part in times the weights it had there."""
-    around = [(0, 0, 0)]
-    for n, k, s, (before, _), d, m in zip(size, window, *g, dy.shape[1:]):
-        first = (k - 1) * d - before
-        around.append((first, n + (k - 1) * d - first - (m - 1) * s - 1, s - 1))
+    around = _around(size, dy.shape[1:-1], window, g)
+    zeros = [(0, 0, 0), *((*p, s - 1) for p, s in zip(around, g.strides)), (0, 0, 0)]
     dy = dy.reshape(*dy.shape[:-1], *weights.shape[1:])
     g = g._replace(strides=(1,) * len(window), pads=((0, 0),) * len(window))
     found = []
     for j in range(weights.shape[-1]):
-        wide = once(lax.pad(dy[..., j], jnp.zeros((), dy.dtype), [*around, (0, 0, 0)]), dy)
+        wide = once(lax.pad(dy[..., j], jnp.zeros((), dy.dtype), zeros), dy)
         found.append(_gathered(wide, weights[::-1, :, j : j + 1], window, g))
     return sum(found[1:], found[0])
 
