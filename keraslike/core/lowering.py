@@ -8,6 +8,7 @@ layer's kernel, say), which a merged copy would miss.
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,7 +16,8 @@ import jax
 from flax import nnx
 from flax.nnx import tracers
 
-from keraslike.core import base, rng
+from keraslike.core import base, host, rng
+from keraslike.core.variable import Variable
 
 
 def values_of(variables: Sequence[nnx.Variable]) -> tuple[Any, ...]:
@@ -28,6 +30,30 @@ def write(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
     set_attribute = object.__setattr__
     for variable, value in zip(variables, values, strict=True):
         set_attribute(variable, "_raw_value", value)
+
+
+def own(variables: Sequence[nnx.Variable]) -> None:
+    """Gives Variables copies of those of their arrays that somebody else may hold.
+
+    That is anybody who refers to an array, or was given one by its Variable: `jax.device_put` can
+    make another array of the same memory. A Variable that was put together from arrays does not
+    say, nor does one of flax.
+    """
+    values = values_of(variables)
+    lent = [getattr(v, "_lent", id(a)) == id(a) for v, a in zip(variables, values)]
+    held = [i for i, n in enumerate(_references(values)) if n > _ALONE or lent[i]]
+    if held:
+        write([variables[i] for i in held], host.copied([values[i] for i in held]))
+        for v in (variables[i] for i in held):
+            if isinstance(v, Variable):
+                object.__setattr__(v, "_lent", None)
+
+
+def _references(values: tuple) -> list[int]:
+    return [sys.getrefcount(value) for value in values]
+
+
+_ALONE = _references((object(),))[0] + 1  # in a tuple and in a Variable
 
 
 @contextlib.contextmanager

@@ -71,7 +71,7 @@ class _Leaf(nnx.Variable):
 
     def _leaf(self) -> Any:
         refuse_recorded(self)
-        return self._raw_value
+        return self.get_raw_value()
 
     def _metadata(self) -> tuple:
         return tuple(sorted(self._var_metadata.items()))
@@ -99,6 +99,9 @@ class Variable(_Leaf):
     >>> (v * 2).tolist(), v.trainable, v.shape
     ([4.0, 6.0], True, (2,))
     """
+
+    # The id of the array that somebody was last given, who may have made another of its memory.
+    __slots__ = ("_lent",)
 
     def __new__(cls, *args: Any, trainable: bool = True, **kwargs: Any):
         return object.__new__(Param if cls is Variable and trainable else cls)
@@ -204,8 +207,18 @@ class Variable(_Leaf):
 
     # -- its value ----------------------------------------------------------------------------
 
-    def get_value(self, *, index: Any = ...) -> jax.Array:
+    def get_raw_value(self) -> Any:
         value = self._raw_value
+        object.__setattr__(self, "_lent", id(value))
+        return value
+
+    def __getattr__(self, name: str) -> Any:
+        found = super().__getattr__(name)
+        self.get_raw_value()  # `found` may be a method of the array
+        return found
+
+    def get_value(self, *, index: Any = ...) -> jax.Array:
+        value = self.get_raw_value()
         cast = context.state.autocast
         if cast is not None and self._info.autocast:
             value = value.astype(cast)
@@ -236,7 +249,7 @@ class Variable(_Leaf):
             )
         self._check_can_update()
         object.__setattr__(self, "_raw_value", value)
-        return value
+        return self.get_raw_value()
 
     def _cast(self, value: Any) -> jax.Array:
         dtype = self._raw_value.dtype

@@ -134,7 +134,7 @@ class Program:
             come_home(self.state)
             come_home(self.fixed)
             if not self.stack:
-                lowering.write(self.state, self._copies())
+                lowering.own(self.state)
             return
         placement = self.placement
         if placement is None or placement.distribution is not distribution:

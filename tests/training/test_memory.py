@@ -1,8 +1,11 @@
 """`fit` holds parameters and optimizer state once: a step writes where it has read."""
 
+import copy
+
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 import keraslike as keras
 from keraslike.core import lowering
@@ -68,3 +71,59 @@ def test_arrays_that_the_user_holds_live_on():
     model.fit(X, X[:, 0], verbose=0)
     np.testing.assert_array_equal(held, value)
     assert not np.array_equal(model.layers[0].kernel.value, value)
+
+
+def _fitted() -> keras.Model:
+    model = keras.Sequential([keras.layers.Dense(16, activation="relu"), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    model.fit(X, X[:, 0], verbose=0)
+    return model
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda model: model.layers[0].kernel.value,
+        lambda model: jax.device_put(model.layers[0].kernel.value, jax.devices()[0]),
+        lambda model: model.layers[0].kernel.addressable_data(0),
+        lambda model: model.layers[0].kernel.get_raw_value(),
+        lambda model: np.from_dlpack(model.layers[0].kernel.value),
+        lambda model: model.layers[0].kernel.numpy(),
+        lambda model: jax.device_put(jax.tree.leaves(model), jax.devices()[0]),
+        lambda model: jax.tree.leaves(jax.device_put(model, jax.devices()[0])),
+        lambda model: jax.tree.leaves(nnx.split(model)[1]),
+        lambda model: [copy.deepcopy(model).layers[0].kernel.value],
+        lambda model: jax.tree.leaves(model.optimizer),
+    ],
+)
+def test_what_somebody_was_given_outlives_further_training(take):
+    """Also where it is another array of the same memory, which a count of references misses."""
+    model = _fitted()
+    taken = take(model)
+    values = jax.tree.map(np.array, taken)
+    model.fit(X, X[:, 0], verbose=0)
+    model.train_on_batch(X[:8], X[:8, 0])
+    jax.tree.map(np.testing.assert_array_equal, taken, values)
+
+
+def test_a_model_put_on_a_device_and_the_one_it_came_from_train_apart():
+    model = _fitted()
+    other = jax.device_put(model, jax.devices()[0])
+    other.compile("sgd", "mse")
+    before = model.get_weights()
+    other.fit(X, X[:, 0], verbose=0)
+    for a, b in zip(model.get_weights(), before):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_state_that_nobody_was_given_is_not_copied(monkeypatch):
+    model, copied = _fitted(), []
+    real = lowering.host.copied
+    monkeypatch.setattr(lowering.host, "copied", lambda some: copied.extend(some) or real(some))
+    model.fit(X, X[:, 0], verbose=0)
+    model.train_on_batch(X[:8], X[:8, 0])
+    model.evaluate(X, X[:, 0], verbose=0)
+    assert all(a.size == 1 for a in copied)  # metrics that were reset, by assigning to them
+    kernel = model.layers[0].kernel.value
+    model.fit(X, X[:, 0], verbose=0)
+    assert [a is kernel for a in copied if a.size > 1] == [True]
