@@ -267,9 +267,10 @@ def _around(
 
 
 def _each(shape: Sequence[Any], products: Any) -> int | None:
-    """How many samples a kernel's gradient is computed for at once: what 2 MB hold, 8 at least.
+    """How many samples a kernel's gradient is computed for at once: 8 or 16, in up to 16 parts.
 
-    `None` is all of them, since each part has to be compiled, where there is little to gain.
+    `None` is all of them: where a part is more than 2 MB, and where it takes longer to compile the
+    parts than they save.
     """
     batch, sample = shape[0], math.prod(shape[1:])
     if not isinstance(batch, int) or products < 1 << 28:
@@ -455,7 +456,10 @@ def _few(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     seen = math.prod(window) * channels
     apart = functools.partial(_patches_apart, g=g)
     plain = functools.partial(_plain_last, g=g)
-    along_x = apart if max(g.strides) == 1 or channels == 1 else plain
+    if max(g.strides) == 1 or channels == 1:
+        along_x = apart
+    else:  # the value of a transposed convolution, the last one of a decoder
+        along_x = functools.partial(_patches, g=g) if math.prod(window) <= 16 else plain
     along_kernel = apart if seen <= 16 and filters >= 32 else plain
     return Bilinear(
         functools.partial(_products, g=g) if seen <= 32 else plain,

@@ -206,6 +206,7 @@ FORMS = {
     "full, large": ((2, 9, 8, 5), (4, 3, 5, 4), 2),
     "transposed": ((2, 3, 4, 3), (3, 3, 2, 3), 2),
     "transposed, large": ((2, 3, 4, 3), (4, 4, 2, 3), 2),
+    "transposed, few filters": ((2, 3, 4, 6), (3, 4, 3, 6), 2),
     "transposed volume": ((1, 2, 2, 2, 3), (2, 2, 2, 2, 3), 2),
 }
 
