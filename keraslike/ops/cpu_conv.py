@@ -228,12 +228,15 @@ def _dense(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 
     plain = functools.partial(_plain_last, g=g)
     along_x, gradient = transposed(plain, 0, x), transposed(plain, 1, kernel)
-    reads, (*window, channels, filters) = math.prod(kernel.shape[:-1]), kernel.shape
-    if filters < channels and max(g.strides) == 1:
-        gradient = functools.partial(_correlated_by_filters, window=window, g=g)
-    if max(g.strides) > 1 and math.prod(kernel.shape[:-2]) <= 9:
+    *window, channels, filters = kernel.shape
+    taps = math.prod(window)
+    reads = taps * channels
+    if max(g.strides) == 1:
+        if filters < channels:
+            gradient = functools.partial(_correlated_by_filters, window=window, g=g)
+    elif taps <= 9:
         along_x = transposed(patches, 0, x)
-    elif 1 < math.prod(g.strides) <= 9 and all(1 in pair for pair in zip(g.strides, g.dilation)):
+    elif math.prod(g.strides) <= 9 and all(1 in pair for pair in zip(g.strides, g.dilation)):
         along_x = functools.partial(_phases, g=g, size=x.shape[1:-1])
     return Bilinear(plain, along_x, along_kernel)(x, kernel)
 
@@ -285,7 +288,7 @@ def _phases(dy: jax.Array, kernel: jax.Array, g: _Geometry, size: Sequence[int])
     kernel = _turned(kernel)
     window, n = kernel.shape[:-2], len(size)
     each = [-(-m // s) for m, s in zip(size, g.strides)]
-    before = [(k - 1) * d - p[0] for k, d, p in zip(window, g.dilation, g.pads)]
+    before = [b for b, _ in _around(size, dy.shape[1:-1], window, g)]
     found = []
     for phase in itertools.product(*map(range, g.strides)):
         first = [(b - r) % s for b, r, s in zip(before, phase, g.strides)]
