@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
@@ -152,53 +153,30 @@ batching.primitive_batchers[_choice] = _choice_batch
 # -- fusion -----------------------------------------------------------------------------------
 
 
-def once(x: jax.Array, by: jax.Array) -> jax.Array:
+def once(x: jax.Array) -> jax.Array:
     """`x`, computed before anything that reads it; its derivatives are, too.
 
     XLA's CPU backend writes what `x` is made of into each loop that reads it, and computes it again
     there: a normalization nine times for the nine taps of a window, and in an order of memory that
     is slow. There is no way to say that this does not pay (an optimization barrier is gone by
-    then), but it does not look into a `while`. This one has no turn, which only its condition
-    knows: an element of `by`, some other array, above infinity.
+    then), but it does not look into a function that is not to be inlined. This one does nothing.
     """
-    return x if 0 in by.shape else _once.bind(x, by.reshape(-1)[0])
+    return _once.bind(x)
 
 
 _once = Primitive("once")
-_once.def_impl(lambda x, _: x)
-_once.def_abstract_eval(lambda x, _: x)
+_once.def_impl(lambda x: x)
+_once.def_abstract_eval(lambda x: x)
 
 
-def _no_turn(x: jax.Array, by: jax.Array) -> jax.Array:
-    def turn(state: tuple) -> tuple:
-        x = state[1]
-        return jnp.zeros_like(state[0]), ~x if x.dtype == bool else -x
-
-    return lax.while_loop(lambda state: state[0], turn, (by > jnp.inf, x))[1]
+def _itself(x: jax.Array) -> jax.Array:
+    with set_xla_metadata(inlineable="false"):
+        return jax.jit(lambda x: x)(x)
 
 
-mlir.register_lowering(_once, mlir.lower_fun(_no_turn, False))
-
-
-def _once_jvp(primals: Any, tangents: Any) -> tuple:
-    (x, by), (t, _) = primals, tangents
-    return _once.bind(x, by), t if isinstance(t, ad.Zero) else _once.bind(t, by)
-
-
-ad.primitive_jvps[_once] = _once_jvp
-ad.primitive_transposes[_once] = lambda t, x, by: [
-    ad.Zero(x.aval) if isinstance(t, ad.Zero) else _once.bind(t, by),
-    None,
-]
-
-
-def _once_batch(args: Any, axes: Any) -> tuple:
-    (x, by), (axis, by_axis) = args, axes
-    by = by if by_axis is None else by[0]
-    return _once.bind(x, by), axis
-
-
-batching.primitive_batchers[_once] = _once_batch
+mlir.register_lowering(_once, mlir.lower_fun(_itself, False))
+ad.deflinear(_once, lambda t: [_once.bind(t)])
+batching.defvectorized(_once)
 
 
 # -- derivatives ------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def _fast_transposed(
     x: jax.Array, kernel: jax.Array, strides: Any, pads: Any, dilation: Any, last: bool
 ) -> jax.Array:
     """The gradient, with respect to its input, of a convolution with strides."""
-    x = once(x if last else jnp.moveaxis(x, 1, -1), kernel)
+    x = once(x if last else jnp.moveaxis(x, 1, -1))
     reach = [(k - 1) * d for k, d in zip(kernel.shape, dilation)]
     out = [(n - 1) * s + 1 + sum(p) - r for n, s, p, r in zip(x.shape[1:], strides, pads, reach)]
     around = [
@@ -123,7 +123,7 @@ def _fast_transposed(
     g = _Geometry(tuple(strides), tuple(around), tuple(dilation))
     like = jax.ShapeDtypeStruct((x.shape[0], *out, kernel.shape[-2]), x.dtype)
     (y,) = jax.linear_transpose(lambda y: _applied(y, kernel, g), like)(x)
-    y = once(y, kernel)
+    y = once(y)
     return y if last else jnp.moveaxis(y, -1, 1)
 
 
@@ -131,10 +131,10 @@ def _fast_conv(x: jax.Array, kernel: jax.Array, g: _Geometry, last: bool) -> jax
     x = x if last else jnp.moveaxis(x, 1, -1)
     form = _form(x.shape[-1], kernel.shape)
     if form not in (_few, _pointwise, _depthwise):  # these read once what is made of x
-        x = once(x, kernel)
+        x = once(x)
     y = _applied(x, kernel, g)
     if form not in (_few, _pointwise):
-        y = once(y, kernel)
+        y = once(y)
     return y if last else jnp.moveaxis(y, -1, 1)
 
 
@@ -217,7 +217,7 @@ def _dense(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     large steps, and with strides the input's, which would be of mostly zeros."""
 
     def patches(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return _patches(once(x, kernel), kernel, g)
+        return _patches(once(x), kernel, g)
 
     def along_kernel(x: jax.Array, dy: jax.Array) -> jax.Array:
         each = _each(x.shape, reads * dy.size)
@@ -344,7 +344,7 @@ def _gathered_back(
     g = g._replace(strides=(1,) * len(window), pads=((0, 0),) * len(window))
     found = []
     for j in range(weights.shape[-1]):
-        wide = once(lax.pad(dy[..., j], jnp.zeros((), dy.dtype), zeros), dy)
+        wide = once(lax.pad(dy[..., j], jnp.zeros((), dy.dtype), zeros))
         found.append(_gathered(wide, weights[::-1, :, j : j + 1], window, g))
     return sum(found[1:], found[0])
 
@@ -381,7 +381,7 @@ def _added(x: Sequence[jax.Array], y: Sequence[jax.Array]) -> tuple[jax.Array, .
 
 def _padded(x: jax.Array, g: _Geometry, more: int = 0) -> tuple[jax.Array, _Geometry]:
     """With the zeros around it, and `more` samples, in memory: the loops need not ask for them."""
-    x = once(pad(x, 0, ((0, more), *g.pads, (0, 0))), x)
+    x = once(pad(x, 0, ((0, more), *g.pads, (0, 0))))
     return x, g._replace(pads=((0, 0),) * len(g.pads))
 
 
@@ -398,7 +398,7 @@ def _grouped(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     inputs = jnp.split(x, groups // merged, -1)
     return lax.concatenate(
         [
-            _applied(once(part, kernel), _diagonal(kernels[i * merged : (i + 1) * merged]), g)
+            _applied(once(part), _diagonal(kernels[i * merged : (i + 1) * merged]), g)
             for i, part in enumerate(inputs)
         ],
         x.ndim - 1,
@@ -501,7 +501,7 @@ def _volume_by_filters(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Arr
     planes = x.reshape(-1, *x.shape[2:])
     flat = jnp.moveaxis(kernel, 0, -2).reshape(*window, channels, depth * filters)
     y = _applied(planes, flat, _Geometry(g.strides[1:], g.pads[1:], g.dilation[1:]))
-    y = once(y.reshape(*x.shape[:2], *y.shape[1:]), x)
+    y = once(y.reshape(*x.shape[:2], *y.shape[1:]))
     (before, after), step = g.pads[0], g.dilation[0]
     beyond = after - (depth - 1) * step  # where the first tap's results end
     found = []

@@ -27,4 +27,4 @@ def bernoulli(key: jax.Array, p: float, shape: tuple[int, ...]) -> jax.Array:
 def _written_out(key: jax.Array, p: float, shape: tuple[int, ...]) -> jax.Array:
     drawn = threefry.uniform(key[0], key[1], lax.iota(jnp.uint32, math.prod(shape)))
     # Once, or each loop that reads the mask, forward and backward, would draw it anew.
-    return once(drawn.reshape(shape) < jnp.float32(p), key)
+    return once(drawn.reshape(shape) < jnp.float32(p))
