@@ -18,7 +18,7 @@ from keraslike.core.arguments import (
     unsupported,
 )
 from keraslike.layers.layer import InputSpec, Layer
-from keraslike.ops import nn
+from keraslike.ops import convolution
 
 
 class Convolutional(Layer):
@@ -170,7 +170,7 @@ class _Conv(Convolutional):
             (steps,) = spatial_axes(1, self.data_format)
             inputs = jnp.pad(inputs, [(before if a == steps else 0, 0) for a in range(3)])
             padding = "valid"
-        outputs = nn.conv(
+        outputs = convolution.conv(
             inputs,
             self.kernel.value,
             self.strides,

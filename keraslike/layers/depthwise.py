@@ -11,7 +11,7 @@ import jax.numpy as jnp  # noqa: F401  (for the examples)
 from keraslike import constraints, initializers, regularizers
 from keraslike.core.arguments import positive
 from keraslike.layers.convolutional import Convolutional
-from keraslike.ops import nn
+from keraslike.ops import convolution
 
 
 class _DepthwiseConv(Convolutional):
@@ -67,15 +67,16 @@ class _DepthwiseConv(Convolutional):
         self._add_bias(channels and channels * self.depth_multiplier)
 
     def call(self, inputs: jax.Array) -> jax.Array:
-        outputs = nn.depthwise_conv(
+        outputs = convolution.biased_conv(
             inputs,
-            self.kernel.value,
+            convolution.apart(self.kernel.value),
+            None if self.bias is None else self.bias.value,
             self.strides,
             self.padding,
             self.data_format,
             self.dilation_rate,
         )
-        return self._finished(outputs)
+        return self.activation(outputs)
 
 
 class DepthwiseConv1D(_DepthwiseConv):
@@ -178,7 +179,7 @@ class _SeparableConv(Convolutional):
         self._add_bias(self.filters)
 
     def call(self, inputs: jax.Array) -> jax.Array:
-        outputs = nn.separable_conv(
+        outputs = convolution.separable_conv(
             inputs,
             self.depthwise_kernel.value,
             self.pointwise_kernel.value,

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from keraslike.core.arguments import one_of, sizes, spatial_axes, standardize_data_format
 from keraslike.layers.layer import InputSpec, Layer
-from keraslike.ops import nn
+from keraslike.ops import convolution
 
 
 class _Pooling(Layer):
@@ -49,11 +49,11 @@ class _Pooling(Layer):
 
 
 class _MaxPooling(_Pooling):
-    _pool = staticmethod(nn.max_pool)
+    _pool = staticmethod(convolution.max_pool)
 
 
 class _AveragePooling(_Pooling):
-    _pool = staticmethod(nn.average_pool)
+    _pool = staticmethod(convolution.average_pool)
 
 
 class MaxPooling1D(_MaxPooling):

@@ -11,7 +11,7 @@ import jax.numpy as jnp  # noqa: F401  (for the examples)
 from keraslike import constraints, initializers, regularizers
 from keraslike.core.arguments import given, positive, sizes
 from keraslike.layers.convolutional import Convolutional
-from keraslike.ops import nn
+from keraslike.ops import convolution
 
 
 class _ConvTranspose(Convolutional):
@@ -80,7 +80,7 @@ class _ConvTranspose(Convolutional):
         self._add_bias(self.filters)
 
     def call(self, inputs: jax.Array) -> jax.Array:
-        outputs = nn.conv_transpose(
+        outputs = convolution.conv_transpose(
             inputs,
             self.kernel.value,
             self.strides,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from keraslike.core import registry
-from keraslike.ops import arrays, attention, core, linalg, nn, numpy
+from keraslike.ops import arrays, attention, convolution, core, linalg, nn, numpy
 from keraslike.ops.arrays import *  # noqa: F403
 from keraslike.ops.attention import *  # noqa: F403
+from keraslike.ops.convolution import *  # noqa: F403
 from keraslike.ops.core import *  # noqa: F403
 from keraslike.ops.linalg import *  # noqa: F403
 from keraslike.ops.nn import *  # noqa: F403
 from keraslike.ops.numpy import *  # noqa: F403
 
-__all__ = sorted(n for room in (arrays, attention, core, linalg, nn, numpy) for n in room.__all__)
+_ROOMS = (arrays, attention, convolution, core, linalg, nn, numpy)
+__all__ = sorted(name for room in _ROOMS for name in room.__all__)
 
 registry.publish("keras.ops", {name: globals()[name] for name in __all__})
 

@@ -34,14 +34,16 @@ def conv(
     padding: Any,
     dilation: tuple[int, ...],
     channels_last: bool = True,
+    bias: jax.Array | None = None,
 ) -> jax.Array:
-    """`lax.conv_general_dilated` with as many groups as the shapes say.
+    """`lax.conv_general_dilated` with as many groups as the shapes say, plus a bias.
 
     Args:
         x: `(batch, *spatial, channels)`, or `(batch, channels, *spatial)`.
         kernel: `(*window, channels // groups, filters)`, of the dtype of `x`.
         strides, dilation: a number for each spatial axis.
         padding: `"VALID"`, `"SAME"` or a pair of numbers for each spatial axis.
+        bias: `(filters,)`.
 
     >>> conv(jnp.ones((1, 4, 1)), jnp.ones((2, 1, 1)), (1,), "VALID", (1,)).ravel().tolist()
     [2.0, 2.0, 2.0]
@@ -49,15 +51,16 @@ def conv(
     if not isinstance(padding, str):
         padding = tuple(map(tuple, padding))
     plain = Call(_plain, (strides, padding, dilation, channels_last))
+    arrays = (x, kernel) if bias is None else (x, kernel, bias)
     spatial = x.shape[1:-1] if channels_last else x.shape[2:]
     if not (known(x) and known(kernel, -1) and jnp.issubdtype(x.dtype, jnp.floating)):
-        return plain(x, kernel)[0]
+        return plain(*arrays)[0]
     reach = [(k - 1) * d + 1 for k, d in zip(kernel.shape, dilation)]
     geometry = _Geometry(strides, pads_of(spatial, reach, strides, padding), dilation)
     fits = all(n + sum(p) >= r for n, p, r in zip(spatial, geometry.pads, reach))
     if not fits or _form(x.shape[-1 if channels_last else 1], kernel.shape) is None:
-        return plain(x, kernel)[0]
-    return on_cpu(Call(_fast_conv, (geometry, channels_last)), plain, x, kernel)
+        return plain(*arrays)[0]
+    return on_cpu(Call(_fast_conv, (geometry, channels_last)), plain, *arrays)
 
 
 def conv_transpose(
@@ -127,23 +130,25 @@ def _fast_transposed(
     return y if last else jnp.moveaxis(y, -1, 1)
 
 
-def _fast_conv(x: jax.Array, kernel: jax.Array, g: _Geometry, last: bool) -> jax.Array:
+def _fast_conv(*given: Any) -> jax.Array:
+    x, kernel, *bias, g, last = given
     x = x if last else jnp.moveaxis(x, 1, -1)
     form = _form(x.shape[-1], kernel.shape)
     if form not in (_few, _pointwise, _depthwise):  # these read once what is made of x
         x = once(x)
     y = _applied(x, kernel, g)
-    if form not in (_few, _pointwise):
-        y = once(y)
+    if form is _depthwise:  # a loop, that has room for the bias
+        y = once(sum(bias, y))
+    else:
+        y = sum(bias, y if form in (_few, _pointwise) else once(y))
     return y if last else jnp.moveaxis(y, -1, 1)
 
 
-def _plain(
-    x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, dilation: Any, last: bool
-) -> jax.Array:
+def _plain(*given: Any) -> jax.Array:
+    x, kernel, *bias, strides, padding, dilation, last = given
     n = x.ndim - 2
     layout = (0, n + 1, *range(1, n + 1)) if last else tuple(range(n + 2))
-    return lax.conv_general_dilated(
+    y = lax.conv_general_dilated(
         x,
         kernel,
         strides,
@@ -152,6 +157,7 @@ def _plain(
         dimension_numbers=lax.ConvDimensionNumbers(layout, (n + 1, n, *range(n)), layout),
         feature_group_count=x.shape[layout[1]] // kernel.shape[-2],
     )
+    return sum((b if last else b.reshape(-1, *(1,) * n) for b in bias), y)
 
 
 def _applied(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:

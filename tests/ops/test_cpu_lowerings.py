@@ -102,15 +102,21 @@ def convolutions(draw) -> tuple:
     return shape, (*window, depth, filters), strides, padding, dilation, last, dtype
 
 
-@given(convolutions())
+@given(convolutions(), st.booleans())
 @quick(max_examples=30)
-def test_convolutions(case):
+def test_convolutions(case, biased):
     shape, kernel, *rest, dtype = case
+
+    def plain(x, k, *bias):
+        at = (1,) * (x.ndim - 2) if not rest[-1] else ()
+        return sum((b.reshape(-1, *at) for b in bias), plain_conv(x, k, *rest))
+
     assert_equal(
-        lambda x, k: cpu_conv.conv(x, k, *rest),
-        lambda x, k: plain_conv(x, k, *rest),
+        lambda x, k, *bias: cpu_conv.conv(x, k, *rest, *bias),
+        plain,
         normal(shape, 0, dtype),
         normal(kernel, 1, dtype),
+        *([normal(kernel[-1:], 2, dtype)] if biased else []),
     )
 
 
@@ -337,7 +343,8 @@ def test_other_platforms_get_the_plain_operations():
         name: export.export(gradient, platforms=[name])(*args).mlir_module()
         for name in ("cpu", "cuda", "tpu")
     }
-    assert "convolution" not in modules["cpu"] and "select_and_scatter" not in modules["cpu"]
+    for name in ("convolution", "select_and_scatter"):
+        assert f"stablehlo.{name}" not in modules["cpu"]
     for name in ("cuda", "tpu"):
         assert "stablehlo.convolution" in modules[name]
         assert "select_and_scatter" in modules[name]
