@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from keraslike.ops.cpu import Bilinear, Call, known, on_cpu, once, pad, pads_of, transposed
+from keraslike.ops.products import contract
 
 
 class _Geometry(NamedTuple):
@@ -441,9 +442,7 @@ def _products(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 def _patches(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     """One matrix product with what each window sees."""
     seen = jnp.concatenate(_slices(x, g, kernel.shape[:-2]), -1)
-    rows = lax.reshape(seen, (math.prod(seen.shape[:-1]), seen.shape[-1]))
-    y = rows @ kernel.reshape(-1, kernel.shape[-1])
-    return lax.reshape(y, (*seen.shape[:-1], y.shape[-1]))
+    return contract(seen, kernel.reshape(-1, kernel.shape[-1]))
 
 
 def _patches_apart(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
