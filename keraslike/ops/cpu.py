@@ -15,6 +15,7 @@ order work as they do for ordinary operations.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -42,11 +43,15 @@ class Call(NamedTuple):
         return tuple(out) if isinstance(out, (tuple, list)) else (out,)
 
 
-def on_cpu(fast: Call, plain: Call, *args: jax.Array) -> jax.Array:
-    """`fast` on the CPU and `plain` elsewhere; half precision is computed in float32."""
+def on_cpu(fast: Call, plain: Call, *args: jax.Array, alone: Call | None = None) -> jax.Array:
+    """`fast` on the CPU and `plain` elsewhere; half precision is computed in float32.
+
+    `alone` is the form on the CPU of a value that no derivative is taken of, where it has another.
+    """
+    alone = alone or fast
     if dtypes.is_half(args[0].dtype):
-        fast = Call(_wide, (fast,))
-    (out,) = _choice.bind(*args, fast=fast, plain=plain)
+        fast, alone = Call(_wide, (fast,)), Call(_wide, (alone,))
+    (out,) = _choice.bind(*args, fast=fast, plain=plain, alone=alone)
     return out
 
 
@@ -57,24 +62,23 @@ def _wide(*given: Any) -> tuple:
 
 
 @functools.lru_cache(maxsize=1024)
-def _compiled(fast: Call, plain: Call) -> Callable:
-    return jax.jit(lambda *args: _choice.bind(*args, fast=fast, plain=plain))
+def _compiled(**calls: Call) -> Callable:
+    return jax.jit(lambda *args: _choice.bind(*args, **calls))
 
 
 @_choice.def_impl
-def _(*args: Any, fast: Call, plain: Call) -> Any:
-    return _compiled(fast, plain)(*args)
+def _(*args: Any, **calls: Call) -> Any:
+    return _compiled(**calls)(*args)
 
 
 @_choice.def_abstract_eval
-def _(*args: Any, fast: Call, plain: Call) -> Any:
-    del fast
+def _(*args: Any, plain: Call, **_: Call) -> Any:
     return jax.make_jaxpr(plain)(*args).out_avals
 
 
-mlir.register_lowering(_choice, mlir.lower_fun(lambda *a, fast, plain: plain(*a), True))
+mlir.register_lowering(_choice, mlir.lower_fun(lambda *a, plain, **_: plain(*a), True))
 mlir.register_lowering(
-    _choice, mlir.lower_fun(lambda *a, fast, plain: fast(*a), True), platform="cpu"
+    _choice, mlir.lower_fun(lambda *a, alone, **_: alone(*a), True), platform="cpu"
 )
 
 
@@ -90,17 +94,16 @@ def _tangents(*given: Any) -> tuple:
     return jax.jvp(of, [p for m, p in zip(moving, primals) if m], tangents)[1]
 
 
-def _choice_jvp(primals: Any, tangents: Any, *, fast: Call, plain: Call) -> tuple:
+def _bound(args: Sequence[Any], fast: Call, plain: Call) -> list:
+    return _choice.bind(*args, fast=fast, plain=plain, alone=fast)
+
+
+def _choice_jvp(primals: Any, tangents: Any, *, fast: Call, plain: Call, alone: Call) -> tuple:
+    del alone
     moving = tuple(not isinstance(t, ad.Zero) for t in tangents)
-    out = _choice.bind(*primals, fast=fast, plain=plain)
     there = [ad.instantiate_zeros(t) for t in tangents if not isinstance(t, ad.Zero)]
-    moved = _choice.bind(
-        *primals,
-        *there,
-        fast=Call(_tangents, (fast, moving)),
-        plain=Call(_tangents, (plain, moving)),
-    )
-    return out, moved
+    moved = (Call(_tangents, (function, moving)) for function in (fast, plain))
+    return _bound(primals, fast, plain), _bound([*primals, *there], *moved)
 
 
 ad.primitive_jvps[_choice] = _choice_jvp
@@ -119,16 +122,12 @@ def _cotangents(*given: Any) -> tuple:
     return jax.linear_transpose(of, *(x for x in linear if x is not None))(tuple(cotangents))
 
 
-def _choice_transpose(cotangents: Any, *args: Any, fast: Call, plain: Call) -> list:
+def _choice_transpose(cotangents: Any, *args: Any, fast: Call, plain: Call, alone: Call) -> list:
+    del alone
     linear = tuple(a.aval if ad.is_undefined_primal(a) else None for a in args)
-    found = iter(
-        _choice.bind(
-            *(a for a in args if not ad.is_undefined_primal(a)),
-            *map(ad.instantiate_zeros, cotangents),
-            fast=Call(_cotangents, (fast, linear)),
-            plain=Call(_cotangents, (plain, linear)),
-        )
-    )
+    known = [a for a in args if not ad.is_undefined_primal(a)]
+    back = (Call(_cotangents, (function, linear)) for function in (fast, plain))
+    found = iter(_bound([*known, *map(ad.instantiate_zeros, cotangents)], *back))
     return [None if x is None else next(found) for x in linear]
 
 
@@ -140,10 +139,9 @@ def _mapped(*given: Any) -> tuple:
     return jax.vmap(function, axes)(*arrays)
 
 
-def _choice_batch(args: Any, axes: Any, *, fast: Call, plain: Call) -> tuple:
-    out = _choice.bind(
-        *args, fast=Call(_mapped, (fast, tuple(axes))), plain=Call(_mapped, (plain, tuple(axes)))
-    )
+def _choice_batch(args: Any, axes: Any, **calls: Call) -> tuple:
+    mapped = {name: Call(_mapped, (call, tuple(axes))) for name, call in calls.items()}
+    out = _choice.bind(*args, **mapped)
     return out, [0] * len(out)
 
 
@@ -269,6 +267,11 @@ batching.primitive_batchers[_bilinear] = _bilinear_batch
 def known(x: jax.Array, batch: int = 0) -> bool:
     """Whether all sizes but the batch's are numbers (in an export they may be symbols)."""
     return all(isinstance(n, int) for i, n in enumerate(x.shape) if i != batch)
+
+
+def is_small(shape: Sequence[Any]) -> bool:
+    """Whether an array is so small that XLA's own form takes no longer, as of one image."""
+    return isinstance(shape[0], int) and math.prod(shape) < 1 << 16
 
 
 def pads_of(

@@ -16,7 +16,17 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from keraslike.ops.cpu import Bilinear, Call, known, on_cpu, once, pad, pads_of, transposed
+from keraslike.ops.cpu import (
+    Bilinear,
+    Call,
+    is_small,
+    known,
+    on_cpu,
+    once,
+    pad,
+    pads_of,
+    transposed,
+)
 from keraslike.ops.products import contract
 
 
@@ -61,7 +71,10 @@ def conv(
     fits = all(n + sum(p) >= r for n, p, r in zip(spatial, geometry.pads, reach))
     if not fits or _form(x.shape[-1 if channels_last else 1], kernel.shape) is None:
         return plain(*arrays)[0]
-    return on_cpu(Call(_fast_conv, (geometry, channels_last)), plain, *arrays)
+    fast, alone = (
+        Call(_fast_conv, (geometry, channels_last, trained)) for trained in (True, False)
+    )
+    return on_cpu(fast, plain, *arrays, alone=alone)
 
 
 def conv_transpose(
@@ -132,16 +145,19 @@ def _fast_transposed(
 
 
 def _fast_conv(*given: Any) -> jax.Array:
-    x, kernel, *bias, g, last = given
+    x, kernel, *bias, g, last, trained = given
     x = x if last else jnp.moveaxis(x, 1, -1)
     form = _form(x.shape[-1], kernel.shape)
-    if form not in (_few, _pointwise, _depthwise):  # these read once what is made of x
+    small = is_small((*x.shape[:-1], kernel.shape[-1]))
+    if small and not trained and form in (_few, _dense):
+        form = _plain_last  # which XLA can put into one loop with a pooling after it
+    if form not in (_few, _pointwise, _depthwise, _plain_last):  # these read x once
         x = once(x)
-    y = _applied(x, kernel, g)
+    y = form(x, kernel, g)
     if form is _depthwise:  # a loop, that has room for the bias
         y = once(sum(bias, y))
     else:
-        y = sum(bias, y if form in (_few, _pointwise) else once(y))
+        y = sum(bias, y if form in (_few, _pointwise, _plain_last) else once(y))
     return y if last else jnp.moveaxis(y, -1, 1)
 
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from keraslike.ops.cpu import Call, known, on_cpu, pad, pads_of
+from keraslike.ops.cpu import Call, is_small, known, on_cpu, pad, pads_of
 
 
 class _Windows(NamedTuple):
@@ -36,7 +36,8 @@ def max_pool(x: jax.Array, size: tuple, strides: tuple, padding: Any) -> jax.Arr
     if not _pools(x, size, strides):
         return _plain_max(x, size, strides, padding)
     w = _Windows(size, strides, pads_of(x.shape, size, strides, padding))
-    return on_cpu(Call(_fast_max, (w,)), Call(_plain_max, w), x)
+    plain = Call(_plain_max, w)
+    return on_cpu(Call(_fast_max, (w,)), plain, x, alone=plain if is_small(x.shape) else None)
 
 
 def sum_pool(x: jax.Array, size: tuple, strides: tuple, padding: Any) -> jax.Array:

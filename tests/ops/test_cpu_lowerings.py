@@ -432,6 +432,28 @@ def test_what_a_convolution_reads_is_computed_once():
     assert hlo.count(" tanh(") == 1
 
 
+def test_a_small_value_that_no_derivative_is_taken_of_is_xla_s_own():
+    """One loop convolves and pools, as `predict` on one sample does."""
+
+    def ours(k, x):
+        return ops.max_pool(ops.conv(x, k), 2)
+
+    def plain(k, x):
+        y = plain_conv(x, k, (1, 1), "VALID", (1, 1))
+        return plain_pool(y, False, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+
+    for channels in (1, 8):
+        for batch, is_plain in ((1, True), (64, False)):
+            args = normal((3, 3, channels, 16), 1), normal((batch, 14, 14, channels), 0)
+            compiled = jax.jit(ours).lower(*args).compile()
+            assert ("reduce-window" in compiled.as_text()) == is_plain
+            gradient = jax.jit(jax.grad(lambda *args: jnp.sum(ours(*args)))).lower(*args).compile()
+            assert "select-and-scatter" not in gradient.as_text()
+            same(compiled(*args), plain(*args), 1e-5)
+            one_by_one = jax.vmap(ours, (None, 0))(args[0], args[1][:, None])[:, 0]
+            same(one_by_one, plain(*args), 1e-5)
+
+
 def test_export_with_an_unknown_batch():
     batch, height = export.symbolic_shape("b, h")
     k = normal((3, 3, 4, 1), 1)
