@@ -147,7 +147,7 @@ def _fast_transposed(
 def _fast_conv(*given: Any) -> jax.Array:
     x, kernel, *bias, g, last, trained = given
     x = x if last else jnp.moveaxis(x, 1, -1)
-    form = _form(x.shape[-1], kernel.shape)
+    form = _form(x.shape[-1], kernel.shape) or _plain_last
     small = is_small((*x.shape[:-1], kernel.shape[-1]))
     if small and not trained and form in (_few, _dense):
         form = _plain_last  # which XLA can put into one loop with a pooling after it
