@@ -18,7 +18,8 @@ def matmul(x1: Any, x2: Any) -> jax.Array:
     >>> matmul(jnp.ones((2, 3, 4)), jnp.ones((4, 5))).shape
     (2, 3, 5)
     """
-    if jnp.ndim(x1) > 1 and 0 < jnp.ndim(x2) <= 2:
+    rows, columns = jnp.shape(x1), jnp.shape(x2)
+    if len(rows) > 1 and len(columns) in (1, 2) and rows[-1] == columns[0]:
         return contract(jnp.asarray(x1), jnp.asarray(x2))
     return jnp.matmul(x1, x2)
 
