@@ -35,6 +35,8 @@ def unpack_x_y_sample_weight(data: Any) -> Batch:
 
 def to_array(value: Any, name: str) -> Any:
     """Data as an array of a dtype that JAX computes in; raises ValueError for what has none."""
+    if type(value) is np.ndarray and value.dtype == _FLOAT32:
+        return value
     if not isinstance(value, np.ndarray):
         if hasattr(value, "detach"):  # torch, wherever the tensor is
             value = value.detach().cpu()
@@ -75,9 +77,10 @@ def to_arrays(value: Any, name: str) -> Any:
 def check(value: Any, name: str) -> None:
     """Raises ValueError for arrays that are empty or hold NaN."""
     # One array, which `predict` is often given, is not worth jax's search for its leaves.
-    arrays = [value] if isinstance(value, np.ndarray) else jax.tree.leaves(value)
-    for number, array in enumerate(arrays):
-        if array.size and array.ndim and not _has_nan(array):
+    if isinstance(value, np.ndarray) and _is_clean(value):
+        return
+    for number, array in enumerate(jax.tree.leaves(value)):
+        if _is_clean(array):
             continue
         where = name + jax.tree_util.keystr(jax.tree_util.tree_leaves_with_path(value)[number][0])
         if array.size == 0 or not array.ndim:
@@ -86,12 +89,14 @@ def check(value: Any, name: str) -> None:
         raise ValueError(f"{where} holds {bad} NaN values in {array.size}: clean the data first.")
 
 
-def _has_nan(array: Any) -> bool:
-    if array.dtype != _FLOAT32 and not dtypes.is_float(array.dtype):
+def _is_clean(array: Any) -> bool:
+    if not array.size or not array.ndim:
         return False
+    if array.dtype != _FLOAT32 and not dtypes.is_float(array.dtype):
+        return True
     # A product of the array with itself finds a NaN faster than a mask does; infinity makes none.
     product = (np if isinstance(array, np.ndarray) else jnp).vdot(array, array)
-    return bool(product != product)
+    return bool(product == product)
 
 
 def class_weights_of(y: Any, class_weight: dict[int, float]) -> np.ndarray:
