@@ -115,10 +115,10 @@ def biased_conv(
     inputs: Any,
     kernel: Any,
     bias: Any,
-    strides: int | Sequence[int] = 1,
-    padding: str = "valid",
-    data_format: str | None = None,
-    dilation_rate: int | Sequence[int] = 1,
+    strides: int | Sequence[int],
+    padding: str,
+    data_format: str | None,
+    dilation_rate: int | Sequence[int],
 ) -> jax.Array:
     """`conv` plus a bias for each filter, or `None`."""
     kernel = array(kernel)

@@ -145,19 +145,19 @@ def _fast_transposed(
 
 
 def _fast_conv(*given: Any) -> jax.Array:
+    """`trained` says whether a derivative is taken of it."""
     x, kernel, *bias, g, last, trained = given
     x = x if last else jnp.moveaxis(x, 1, -1)
     form = _form(x.shape[-1], kernel.shape) or _plain_last
     small = is_small((*x.shape[:-1], kernel.shape[-1]))
     if small and not trained and form in (_few, _dense):
         form = _plain_last  # which XLA can put into one loop with a pooling after it
-    if form not in (_few, _pointwise, _depthwise, _plain_last):  # these read x once
-        x = once(x)
-    y = form(x, kernel, g)
-    if form is _depthwise:  # a loop, that has room for the bias
-        y = once(sum(bias, y))
+    if form in (_few, _pointwise, _plain_last):
+        y = sum(bias, form(x, kernel, g))
+    elif form is _depthwise:  # a loop, that has room for the bias and reads x once
+        y = once(sum(bias, form(x, kernel, g)))
     else:
-        y = sum(bias, y if form in (_few, _pointwise, _plain_last) else once(y))
+        y = sum(bias, once(form(once(x), kernel, g)))
     return y if last else jnp.moveaxis(y, -1, 1)
 
 
