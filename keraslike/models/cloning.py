@@ -52,7 +52,9 @@ def clone_model(
         return clone_function(layer)
 
     if isinstance(model, Sequential) and call_function is None:
-        layers = [clone(x) for x in model.layers]
+        distinct = {id(x): x for x in model.layers}
+        clones = {key: clone(x) for key, x in distinct.items()}
+        layers = [clones[id(x)] for x in model.layers]
         if input_tensors is not None:
             (tensor,) = jax.tree.leaves(input_tensors)
             return Sequential([tensor, *layers], name=model.name)

@@ -13,6 +13,8 @@ from keraslike.models.model import Model
 class Sequential(Model):
     """A stack of layers, each fed by the one before.
 
+    A layer may stand in it several times: its weights are the same everywhere, and count once.
+
     Args:
         layers: the layers; an `Input` first, or a first layer with `input_shape=`, makes the
             weights at once, otherwise the first data does.
@@ -47,7 +49,7 @@ class Sequential(Model):
             from keraslike.layers import Lambda
 
             layer = Lambda(layer)
-        if any(layer.name == other.name for other in self._layers):
+        if any(layer.name == other.name and layer is not other for other in self._layers):
             raise ValueError(
                 f"Layers of a model must have different names; '{layer.name}' is there already."
             )
@@ -122,7 +124,14 @@ class Sequential(Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         with registry.custom_object_scope(custom_objects or {}):
-            layers = [registry.deserialize(x) for x in config["layers"]]
+            layers: list[Any] = []
+            named: dict[str, Any] = {}
+            for entry in config["layers"]:
+                layer = named.get(_name_in(entry))  # one name is one layer, which comes again
+                if layer is None:
+                    layer = registry.deserialize(entry)
+                    named[getattr(layer, "name", "")] = layer
+                layers.append(layer)
         model = cls(layers, name=config.get("name"))
         if config.get("dtype") is not None:
             model.dtype_policy = config["dtype"]
@@ -132,3 +141,9 @@ class Sequential(Model):
         if config.get("trainable") is False:
             model.trainable = False
         return model
+
+
+def _name_in(entry: Any) -> str | None:
+    """The name of the layer that an entry of a config describes, where it says one."""
+    config = entry.get("config") if isinstance(entry, dict) else None
+    return config.get("name") if isinstance(config, dict) else None

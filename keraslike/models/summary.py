@@ -15,6 +15,7 @@ from rich.table import Table
 
 from keraslike.core.symbolic import tensors_in
 from keraslike.layers.layer import Layer
+from keraslike.models.sequential import Sequential
 
 
 def print_summary(
@@ -25,7 +26,9 @@ def print_summary(
     show_trainable: bool = False,
 ) -> None:
     """Prints a model's layers, output shapes and parameters, or hands the text to `print_fn`."""
-    operations = list(model._operations) or list(model.layers)
+    listed = isinstance(model, Sequential)  # with a row for each time that a layer is used
+    operations = list(model.layers if listed else model._operations or model.layers)
+    shapes = _chain_shapes(model) if listed else None
     branches = model._graph is not None and any(len(n.args) != 1 for n in model._graph.steps)
     branches = branches or not _is_chain(model)
     table = Table(box=box.HEAVY_HEAD, show_lines=True, width=line_length)
@@ -40,7 +43,8 @@ def print_summary(
         if not branches and depth == 0 and type(layer).__name__ == "InputLayer":
             continue
         name = f"{'  ' * depth}[b]{escape(str(layer.name))}[/] ({type(layer).__name__})"
-        cells = [name, _output_shape(layer), _params(layer)]
+        shape = next(shapes) if shapes and not depth else _output_shape(layer)
+        cells = [name, shape, _params(layer)]
         if branches:
             cells.append(_sources(layer))
         if show_trainable:
@@ -96,9 +100,22 @@ def _is_chain(model: Any) -> bool:
 
 def _output_shape(layer: Any) -> str:
     nodes = vars(layer).get("_inbound_nodes")
-    if not nodes:
-        return "?"
-    return ", ".join(str(tuple(t.shape)) for t in nodes[0].outputs)
+    return _shapes(nodes[0].outputs) if nodes else "?"
+
+
+def _shapes(tensors: list[Any]) -> str:
+    return ", ".join(str(tuple(t.shape)) for t in tensors)
+
+
+def _chain_shapes(model: Any) -> Iterator[str] | None:
+    """The output shapes of a Sequential's layers, each where it stands; `None` before it is built
+    (and of a copy, which has no symbolic tensors)."""
+    tensors = jax.tree.leaves(vars(model).get("_outputs"))
+    found: list[str] = []
+    while tensors and len(found) < len(model.layers):
+        found.append(_shapes(tensors))
+        tensors = tensors[0]._keras_history.node.inputs
+    return reversed(found) if len(found) == len(model.layers) else None
 
 
 def _params(layer: Any) -> str:

@@ -84,7 +84,8 @@ def _is_extra(obj: Any) -> bool:
 
 
 def _layers_of(model: Any) -> list[Any]:
-    return getattr(model, "layers", model._sublayers)
+    layers = getattr(model, "layers", model._sublayers)
+    return list({id(x): x for x in layers}.values())  # one that comes again is stored once
 
 
 def _weights_of(layer: Any) -> list[Any]:

@@ -151,6 +151,64 @@ def test_sequential_errors():
         model.layers = []
 
 
+def repeated(k):
+    block = k.Sequential([k.layers.Dense(3, activation="tanh", name="inner")], name="block")
+    dense = k.layers.Dense(3, name="dense")
+    stack = [k.layers.Input((3,)), block, dense, block, k.layers.Dense(3, name="other"), block]
+    return k.Sequential([*stack, dense, k.layers.Dense(1, name="last")], name="repeated")
+
+
+def test_a_layer_several_times_in_a_sequential_counts_once():
+    mine, theirs = repeated(keras), repeated(oracle)
+    assert [x.name for x in mine.layers] == [x.name for x in theirs.layers]
+    assert [v.shape for v in mine.weights] == [tuple(v.shape) for v in theirs.weights]
+    assert mine.count_params() == theirs.count_params() == 3 * 12 + 4
+    mine.set_weights(theirs.get_weights())
+    x = np.linspace(-1, 1, 12).reshape(4, 3).astype("float32")
+    np.testing.assert_allclose(mine.predict(x, verbose=0), theirs.predict(x, verbose=0), rtol=1e-5)
+    for model, k in ((mine, keras), (theirs, oracle)):
+        model.compile(optimizer=k.optimizers.SGD(0.1), loss="mse")
+        model.fit(x, x[:, :1], epochs=2, shuffle=False, verbose=0)
+    for a, b in zip(mine.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", ["m.keras", "m.h5", "m.weights.h5", "json", "clone", "from_config"]
+)
+def test_a_repeated_layer_is_one_layer_in_every_copy(tmp_path, name):
+    model, x = repeated(keras), np.ones((2, 3), "float32")
+    if name == "json":
+        again = keras.models.model_from_json(model.to_json())
+    elif name == "clone":
+        again = keras.models.clone_model(model)
+    elif name == "from_config":
+        again = keras.Sequential.from_config(model.get_config())
+    elif name == "m.weights.h5":
+        again = repeated(keras)
+        model.save_weights(tmp_path / name)
+        again.load_weights(tmp_path / name)
+    else:
+        model.save(tmp_path / name)
+        again = keras.models.load_model(tmp_path / name)
+    assert again.layers[0] is again.layers[2] is again.layers[4]
+    assert again.layers[1] is again.layers[5] and len(again.weights) == len(model.weights) == 8
+    if not name.startswith("m."):
+        again.set_weights(model.get_weights())
+    np.testing.assert_allclose(again(x), model(x), rtol=1e-6)
+
+
+def test_summary_of_a_repeated_layer_has_a_row_for_each_place():
+    pool = layers.MaxPooling2D(name="pool")
+    model = keras.Sequential([layers.Input((8, 8, 1)), pool, layers.Conv2D(2, 1), pool])
+    lines: list[str] = []
+    model.summary(print_fn=lines.append)
+    rows = [line for line in "".join(lines).splitlines() if "pool" in line]
+    assert ["(None, 4, 4, 1)" in rows[0], "(None, 2, 2, 2)" in rows[1]] == [True, True]
+    repeated(keras).summary(print_fn=lines.append)
+    assert "Total params: 40" in lines[-1]
+
+
 def test_sequential_config_round_trip():
     model = keras.Sequential(
         [layers.Input((3,)), layers.Dense(4, activation="relu"), layers.Dense(1)], name="s"
