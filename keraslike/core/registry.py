@@ -8,7 +8,9 @@ The format is Keras's: `{"module", "class_name", "config", "registered_name"}`.
 from __future__ import annotations
 
 import base64
+import collections
 import contextlib
+import copy
 import difflib
 import inspect
 import json
@@ -52,10 +54,10 @@ class _Scope(threading.local):
         self.custom_objects: dict[str, Any] = {}
         self.safe_mode = True
         self.keep_functions = False  # `serialize` leaves functions as they are
-        # Within `sharing()`: an object's id -> (number, object, its entry), and the number in an
-        # entry -> the object made of it.
-        self.written: dict[int, tuple[int, Any, dict[str, Any]]] | None = None
-        self.read: dict[int, Any] | None = None
+        # Within `serialize_shared()`: an object's id -> (its number, the object, lest another take
+        # the id). Within `sharing()`: the number in an entry -> (the entry, the object made of it).
+        self.written: dict[int, tuple[int, Any]] | None = None
+        self.read: dict[int, tuple[dict[str, Any], Any]] | None = None
 
 
 _scope = _Scope()
@@ -83,6 +85,12 @@ def publish(module: str, objects: dict[str, Any], aliases: dict[str, Any] | None
         if inspect.isclass(obj):
             family.setdefault(to_snake_case(name), obj)
     family.update(aliases or {})
+
+
+def public_name(obj: Any) -> tuple[str | None, str | None]:
+    """Keras's module and name of a public object that files may name; else `(None, None)`."""
+    module, name = found = _public_name.get(id(obj), (None, None))
+    return found if _public.get((module, name)) is obj else (None, None)  # type: ignore[arg-type]
 
 
 def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable:
@@ -162,9 +170,17 @@ def _using(custom_objects: dict[str, Any] | None, safe_mode: bool | None) -> Ite
 
 @contextlib.contextmanager
 def sharing() -> Iterator[None]:
-    """Within the block, an object that is serialized twice is one object when it is made again."""
+    """Within the block, entries that `serialize_shared` has marked as one object become one."""
+    with _numbering(None, {}):
+        yield
+
+
+@contextlib.contextmanager
+def _numbering(written: dict | None, read: dict | None) -> Iterator[None]:
+    # Never both: a constructor may copy a layer by its config while a file is read, and
+    # get_config() may while one is written. The copy's numbers are not those of the file.
     before = _scope.written, _scope.read
-    _scope.written, _scope.read = {}, {}
+    _scope.written, _scope.read = written, read
     try:
         yield
     finally:
@@ -270,8 +286,8 @@ def serialize(obj: Any) -> Any:
             "it is neither a plain value nor an object with get_config()."
         )
     cls = type(obj)
-    if id(cls) in _public_name and cls not in _registered_name:
-        module, name = _public_name[id(cls)]
+    module, name = public_name(cls)
+    if module is not None and cls not in _registered_name:
         entry = _entry(module, name, obj.get_config(), None)
     else:
         entry = _entry(cls.__module__, cls.__name__, obj.get_config(), get_registered_name(cls))
@@ -285,10 +301,32 @@ def serialize(obj: Any) -> Any:
             entry["compile_config"] = compile_config
     if _scope.written is not None:
         number = len(_scope.written)
-        number, _, first = _scope.written.setdefault(id(obj), (number, obj, entry))
-        if first is not entry:
-            first["shared_object_id"] = entry["shared_object_id"] = number
+        entry["shared_object_id"] = _scope.written.setdefault(id(obj), (number, obj))[0]
     return entry
+
+
+def serialize_shared(obj: Any) -> Any:
+    """As `serialize`, with a number for each object that occurs more than once (a regularizer of
+    two layers, say), by which `sharing()` makes it one object again."""
+    with _numbering({}, None):
+        # Twice, for a user's get_config() may hold what is not plain.
+        config = serialize(serialize(obj))
+    numbered: list[dict[str, Any]] = []
+    waiting = [config]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if "shared_object_id" in value and _is_entry(value):
+                numbered.append(value)
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    # Only what is in the config counts: get_config() may well serialize what it then leaves out.
+    times = collections.Counter(entry["shared_object_id"] for entry in numbered)
+    for entry in numbered:
+        if times[entry["shared_object_id"]] == 1:
+            del entry["shared_object_id"]
+    return config
 
 
 def _entry(module: str, class_name: str, config: Any, registered_name: str | None) -> dict:
@@ -305,7 +343,7 @@ def _serialize_function(function: Any) -> Any:
         return function
     if getattr(function, "__name__", "") == "<lambda>":
         return {"class_name": "__lambda__", "config": {"value": dump_function(function)}}
-    module, name = _public_name.get(id(function), (None, None))
+    module, name = public_name(function)
     if module is not None:
         # Keras finds its functions under this module only; an op may be called as a loss is.
         ours = _entry(module, "function", name, name)
@@ -321,8 +359,9 @@ def serialize_argument(value: Any) -> Any:
     """As `serialize`, but a public function becomes its bare name, as Keras's configs have it."""
     if isinstance(value, Shape | tuple):
         value = list(value)
-    if id(value) in _public_name and not inspect.isclass(value):
-        return _public_name[id(value)][1]
+    name = public_name(value)[1]
+    if name is not None and not inspect.isclass(value):
+        return name
     return serialize(value)
 
 
@@ -428,12 +467,15 @@ def _deserialize(config: Any) -> Any:
         return dtypes.DTypePolicy.from_config(inner)
     made = {} if _scope.read is None else _scope.read
     shared = config.get("shared_object_id")
-    if isinstance(shared, int) and shared in made:
-        return made[shared]
+    # In Keras's files a number may stand for two objects, of which one was gone when the other
+    # came: then they are none.
+    if isinstance(shared, int) and shared in made and made[shared][0] == config:
+        return made[shared][1]
+    as_written = copy.deepcopy(config) if isinstance(shared, int) else config
     module, registered_name = config.get("module"), config.get("registered_name")
     if class_name == "function":
         found = _find(module, inner, None)
-        if inspect.isclass(found) and id(found) in _public_name:
+        if inspect.isclass(found) and public_name(found)[0] is not None:
             raise TypeError(f"{inner!r} is a class where a function was expected.")
         return found
     cls = _find(module, class_name, registered_name)
@@ -459,7 +501,7 @@ def _deserialize(config: Any) -> Any:
     if compile_config and hasattr(obj, "compile_from_config"):
         obj.compile_from_config(compile_config)
     if isinstance(shared, int):
-        made[shared] = obj
+        made[shared] = (as_written, obj)
     return obj
 
 

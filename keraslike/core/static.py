@@ -59,7 +59,7 @@ class Static:
         return (
             isinstance(other, Static)
             and self._hash == other._hash
-            and _same(self._value, other._value, set())
+            and _same(self._value, other._value, {})
         )
 
     def __hash__(self) -> int:
@@ -105,7 +105,7 @@ def _cells(function: types.FunctionType) -> list[Any]:
     return cells
 
 
-def _same(a: Any, b: Any, seen: set[tuple[int, int]]) -> bool:
+def _same(a: Any, b: Any, seen: dict[tuple[int, int], tuple[Any, Any]]) -> bool:
     if a is b:
         return True
     kind = type(a)
@@ -115,7 +115,7 @@ def _same(a: Any, b: Any, seen: set[tuple[int, int]]) -> bool:
         return True
     if (id(a), id(b)) in seen:  # a cycle: the rest of the comparison decides
         return True
-    seen.add((id(a), id(b)))
+    seen[id(a), id(b)] = (a, b)  # which keeps the ids theirs
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(_same(x, y, seen) for x, y in zip(a, b, strict=True))
     if isinstance(a, dict):

@@ -123,7 +123,7 @@ def _map_tensors(function: Any, tensors: Any) -> Any:
 def _operation_entry(op: Any, calls: list[Any]) -> tuple[dict[str, Any], list[Any]]:
     """A function of `keraslike.ops` in a graph: what is no tensor goes to the config."""
     name = getattr(op.function, "__name__", "")
-    if registry._public_name.get(id(op.function), ("",))[0] != "keras.ops":
+    if registry.public_name(op.function)[0] != "keras.ops":
         raise TypeError(
             f"The graph calls {name or op.function!r}, which is no function of keraslike.ops "
             "and cannot be saved: wrap it in a layer or a Lambda."

@@ -73,7 +73,7 @@ class Optimizer(Object):
     # What is trained belongs to the model, not to the optimizer's tree.
     _untracked = Object._untracked | {"_trained", "_excluded", "_compiled"}
     _trained: tuple[nnx.Variable, ...] = ()
-    _excluded: tuple[frozenset[int], re.Pattern | None] | None = None
+    _excluded: tuple[tuple[nnx.Variable, ...], re.Pattern | None] | None = None
 
     def __init__(
         self,
@@ -513,12 +513,13 @@ class Optimizer(Object):
         """
         names = "|".join(sorted(set(var_names or ())))
         pattern = re.compile(names) if names else None
-        self._excluded = (frozenset(map(id, var_list or ())), pattern)
+        self._excluded = (tuple(var_list or ()), pattern)
         self._choose_decays()
         vars(self).pop("_compiled", None)
 
     def _choose_decays(self) -> None:
-        ids, pattern = self._excluded or (frozenset(), None)
+        excluded, pattern = self._excluded or ((), None)
+        ids = set(map(id, excluded))
         self._decays = tuple(
             id(v) not in ids and not (pattern and pattern.search(label(v, i, "name")))
             for i, v in enumerate(self._trained)

@@ -86,9 +86,7 @@ def write(path: str, config: dict[str, Any], weights: Any) -> None:
 
 def config_of(model: Any) -> dict[str, Any]:
     """The config of a model, plain values all through."""
-    with registry.sharing():
-        # Twice, for a user's get_config() may hold what is not plain.
-        return registry.serialize(registry.serialize(model))
+    return registry.serialize_shared(model)
 
 
 def version() -> str:

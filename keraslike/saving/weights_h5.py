@@ -66,28 +66,33 @@ def walk(root: Any) -> Iterator[tuple[str, Any]]:
     >>> [path for path, _ in walk(Block())]
     ['', 'again', 'steps/container/layer']
     """
-    return _walk(root, "", set())
+    return _walk(root, "", {})
 
 
-def _walk(obj: Any, path: str, visited: set[int]) -> Iterator[tuple[str, Any]]:
+# By id, with the objects, since a property may make one for this walk alone: were it gone, the next
+# object might be taken for it.
+_Visited = dict[int, Any]
+
+
+def _walk(obj: Any, path: str, visited: _Visited) -> Iterator[tuple[str, Any]]:
     if id(obj) in visited:
         return
-    visited.add(id(obj))
+    visited[id(obj)] = obj
     yield path, obj
     if not isinstance(obj, base.Object):  # of flax: stored as one, whatever is inside
-        visited.update(map(id, base.iter_objects(obj)))
+        visited.update((id(inner), inner) for inner in base.iter_objects(obj))
         return
     for name, child in _children(obj):
-        yield from _enter(child, f"{path}/{name}" if path else name, visited, set())
+        yield from _enter(child, f"{path}/{name}" if path else name, visited, {})
 
 
 def _enter(
-    value: Any, path: str, visited: set[int], containers: set[int]
+    value: Any, path: str, visited: _Visited, containers: _Visited
 ) -> Iterator[tuple[str, Any]]:
     if isinstance(value, _CONTAINERS):
         if id(value) in containers:  # it holds itself
             return
-        containers.add(id(value))
+        containers[id(value)] = value
         used: dict[str, int] = {}
         for item in list(value.values() if isinstance(value, (dict, nnx.Dict)) else value):
             if isinstance(item, _CONTAINERS):

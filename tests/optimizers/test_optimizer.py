@@ -262,6 +262,15 @@ def test_exclude_from_weight_decay(early):
     assert (results[1][0] < 1).all()
 
 
+def test_a_copy_excludes_its_own_variables_from_weight_decay():
+    """Variables are excluded, not the places in memory where they were."""
+    optimizer, variable = optimizers.AdamW(0.1, weight_decay=0.5), Variable(np.ones(2, "float32"))
+    optimizer.exclude_from_weight_decay(var_list=[variable])
+    optimizer, variable = copy.deepcopy((optimizer, variable))
+    optimizer.apply([jnp.zeros(2)], [variable])
+    assert variable.numpy().tolist() == [1.0, 1.0]
+
+
 def test_finalize_gives_the_averages():
     theirs = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
     ours = SGD(0.1, use_ema=True, ema_momentum=0.5)
