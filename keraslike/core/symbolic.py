@@ -1,7 +1,7 @@
 """Symbolic tensors: a shape, a dtype and where they came from.
 
 Shapes are asked of JAX. A function is traced by `jax.eval_shape` with symbolic dimensions where a
-size is unknown; where that is inconclusive it is traced with two sets of sizes and compared.
+size is unknown; where that is inconclusive, `probing` tries sizes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import errors
 from jax import export
 
-from keraslike.core import context, dtypes
+from keraslike.core import context, dtypes, probing
 from keraslike.core.base import auto_name, to_snake_case
 from keraslike.core.boxed import taker, unbox
 from keraslike.core.static import Shape, Static
@@ -226,10 +226,10 @@ def output_spec(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         a, k = jax.tree.unflatten(treedef, values)
         return function(*a, **k)
 
-    def trace(size: Callable[[int], Any]) -> Any:
+    def trace(size: probing.Size) -> Any:
         structs = [
             jax.ShapeDtypeStruct(
-                tuple(size(axis) if s is None else s for axis, s in enumerate(flat[i].shape)),
+                tuple(size(i, axis) if s is None else s for axis, s in enumerate(flat[i].shape)),
                 jnp.dtype(flat[i].dtype),
             )
             for i in symbols
@@ -238,31 +238,20 @@ def output_spec(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
             return jax.eval_shape(traced, *structs)
 
     unknown = max((sum(s is None for s in flat[i].shape) for i in symbols), default=0)
-    if not unknown:
-        return jax.tree.map(lambda s: KerasTensor(s.shape, s.dtype), trace(lambda axis: None))
     try:
         if unknown > _MOST_SYMBOLS:
             raise ValueError(f"A tensor has {unknown} unknown sizes.")
-        spec = trace(_unknown_size)
+        spec = trace(lambda operand, axis: _unknown_size(axis))
     except errors.TraceContextError:
         raise
     except Exception as error:
         # JAX could not decide something about an unknown size, or the fault is the caller's: then
-        # numbers for sizes do not help, and the first error tells more.
-        try:
-            first, second = trace(lambda axis: 64), trace(lambda axis: 96)
-        except Exception:
+        # other sizes do not help, and the first error tells more.
+        numbers = [x for x in flat if type(x) is int]
+        spec = probing.probed(trace, unknown, numbers) if unknown else None
+        if spec is None:
             raise error from None
-        return jax.tree.map(_common, first, second)
-    return jax.tree.map(
-        lambda s: KerasTensor([d if isinstance(d, int) else None for d in s.shape], s.dtype), spec
-    )
-
-
-def _common(a: Any, b: Any) -> KerasTensor:
-    return KerasTensor(
-        [m if m == n else None for m, n in zip(a.shape, b.shape, strict=True)], a.dtype
-    )
+    return jax.tree.map(lambda s: KerasTensor(show_shape(s.shape), s.dtype), spec)
 
 
 # -- operations -------------------------------------------------------------------------------
