@@ -221,6 +221,17 @@ def hard_sigmoid(x: Any) -> Any:
     return nn.hard_sigmoid(x)
 
 
+def keras2_hard_sigmoid(x: Any) -> Any:
+    """`clip(0.2 * x + 0.5, 0, 1)`: what `hard_sigmoid` was in Keras 1 and 2.
+
+    It stands in models whose file is that old. Keras 3 does not know the name.
+
+    >>> keras2_hard_sigmoid(jnp.array([-2.5, 0.0, 1.0])).round(2).tolist()
+    [0.0, 0.5, 0.7]
+    """
+    return numpy.clip(0.2 * x + 0.5, 0.0, 1.0)
+
+
 def sparse_sigmoid(x: Any) -> Any:
     """0 below -1, `(x + 1) / 2` from -1 to 1, 1 above.
 
@@ -322,7 +333,11 @@ swish, hard_swish = silu, hard_silu
 registry.publish(
     "keras.activations",
     {f.__name__: f for f in _functions},
-    aliases={"swish": silu, "hard_swish": hard_silu},
+    aliases={
+        "swish": silu,
+        "hard_swish": hard_silu,
+        "keras2_hard_sigmoid": keras2_hard_sigmoid,
+    },
 )
 
 

@@ -474,7 +474,7 @@ def _deserialize(config: Any) -> Any:
     as_written = copy.deepcopy(config) if isinstance(shared, int) else config
     module, registered_name = config.get("module"), config.get("registered_name")
     if class_name == "function":
-        found = _find(module, inner, None)
+        found = _find(module, inner, None, is_function=True)
         if inspect.isclass(found) and public_name(found)[0] is not None:
             raise TypeError(f"{inner!r} is a class where a function was expected.")
         return found
@@ -505,7 +505,7 @@ def _deserialize(config: Any) -> Any:
     return obj
 
 
-def _find(module: Any, name: Any, registered_name: Any) -> Any:
+def _find(module: Any, name: Any, registered_name: Any, is_function: bool = False) -> Any:
     if not isinstance(name, str):
         raise TypeError(f"The name of a function must be a string. Received: {name!r}")
     # A registered function is named with its package, and custom_objects may know it without.
@@ -514,7 +514,7 @@ def _find(module: Any, name: Any, registered_name: Any) -> Any:
             found = get_registered_object(candidate)
             if found is not None:
                 return found
-    found = _find_public(module, name)
+    found = _find_public(module, name, is_function)
     if found is not None:
         return found
     raise TypeError(
@@ -524,19 +524,36 @@ def _find(module: Any, name: Any, registered_name: Any) -> Any:
     )
 
 
-def _find_public(module: Any, name: str) -> Any:
-    """A public object by Keras's module name, however deep the file says that it lies there."""
+def _find_public(module: Any, name: str, is_function: bool = False) -> Any:
+    """A public object by Keras's module name, however deep the file says that it lies there.
+
+    Args:
+        name: its name or an alias.
+        is_function: whether a function is looked for rather than a class, where both have the name.
+    """
     if (module, name) in _public:
         return _public[module, name]
     root = (module or "keras").partition(".")[0]
     if root not in ("keras", "keraslike", "builtins", "tf_keras", "tensorflow"):
         return None
-    parts = (module or "").split(".")
-    for family in parts:  # "keras.src.layers.core.dense" -> "keras.layers"
-        if (f"keras.{family}", name) in _public:
-            return _public[f"keras.{family}", name]
-    matches = [(m == "keras.ops", obj) for (m, n), obj in _public.items() if n == name]
-    return min(matches, key=lambda match: match[0])[1] if matches else None  # ops come last
+    families = [part for part in (module or "").split(".") if part in _IN_FILES]
+    for family in families:  # "keras.src.layers.core.dense" -> "layers"
+        if name in _families.get(family, {}):
+            return _families[family][name]
+    matches = [(m, obj) for (m, n), obj in _public.items() if n == name]
+    if not matches:
+        matches = [(f"keras.{f}", _families[f][name]) for f in _names_in_files(name)]
+
+    def rank(match: tuple[str, Any]) -> tuple[bool, bool]:
+        module, found = match
+        return inspect.isclass(found) == is_function, module == "keras.ops"  # ops come last
+
+    return min(matches, key=rank)[1] if matches else None
+
+
+def _names_in_files(name: str) -> list[str]:
+    """The families that a file may name in which this is a name or an alias."""
+    return [family for family, names in _families.items() if family in _IN_FILES if name in names]
 
 
 def load_function(value: Any) -> types.FunctionType:

@@ -60,6 +60,7 @@ from keraslike.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from keraslike.layers.preprocessing import Rescaling
 from keraslike.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
 from keraslike.layers.recurrent_cells import (
     GRUCell,
@@ -171,6 +172,7 @@ __all__ = [
     "RNN",
     "ReLU",
     "RepeatVector",
+    "Rescaling",
     "Reshape",
     "SimpleRNN",
     "SimpleRNNCell",

@@ -209,8 +209,10 @@ def load_model(
 
 
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Model:
-    """The model whose `to_json()` this is, with new weights.
+    """The model whose `to_json()` this is, in any version of Keras, with new weights.
 
     Raises ValueError for what is no JSON of a model, TypeError where `custom_objects` lacks a name.
     """
-    return registry.deserialize(registry.parse_json(json_string), custom_objects)
+    with registry.custom_object_scope(custom_objects or {}):
+        config = registry.get("saving", "modern_config")(registry.parse_json(json_string))
+        return registry.deserialize(config)

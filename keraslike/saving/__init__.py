@@ -12,6 +12,7 @@ from keraslike.core.registry import (
 )
 from keraslike.core.registry import deserialize as deserialize_keras_object
 from keraslike.core.registry import serialize as serialize_keras_object
+from keraslike.saving import old_config
 from keraslike.saving.orbax_store import open_checkpoints
 from keraslike.saving.saving_api import load_model, load_weights, save_model, save_weights
 
@@ -40,6 +41,7 @@ registry.publish(
     aliases={
         "load_model": load_model,
         "load_weights": load_weights,
+        "modern_config": old_config.from_json,
         "open_checkpoints": open_checkpoints,
         "save_model": save_model,
         "save_weights": save_weights,

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from keraslike.core import registry
+from keraslike.saving import old_config
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
@@ -101,10 +102,18 @@ def version() -> str:
 
 
 def read(path: str) -> tuple[dict[str, Any], bytes]:
-    """The config and the bytes of the weights file in a `.keras` file."""
+    """The config and the bytes of the weights file in a `.keras` file.
+
+    The config is in the form of today; names in it are looked up among the custom objects in scope.
+    """
     with _opened(path) as archive:
-        config = parse_json(path, _member(path, archive, CONFIG), CONFIG)
-        return checked_config(path, config), _member(path, archive, WEIGHTS)
+        config = checked_config(path, parse_json(path, _member(path, archive, CONFIG), CONFIG))
+        metadata: Any = None
+        if METADATA in archive.namelist():
+            metadata = parse_json(path, _member(path, archive, METADATA), METADATA)
+        weights = _member(path, archive, WEIGHTS)
+    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    return old_config.from_archive(config, version), weights
 
 
 def read_weights(path: str) -> bytes:

@@ -6,8 +6,8 @@ both JSON. The weights of each layer right below the model are a list, those tha
 `model_weights/top_level_model_weights`, the optimizer's state is in `optimizer_weights`. Weights
 find their place by order, not by name.
 
-What is written is what Keras 3 writes. What is read may be as old as Keras 2: every config is
-brought into Keras 3's form first and then goes the way of a `.keras` file.
+What is written is what Keras 3 writes. What is read may be as old as Keras 1: every config is
+brought into Keras 3's form first (`old_config`) and then goes the way of a `.keras` file.
 
 Beyond what Keras writes, and passed over by it when it reads: in the group `keraslike`, laid out
 as a weights file is, the random streams and what a class's own `save_own_variables` saves.
@@ -26,7 +26,16 @@ import numpy as np
 
 from keraslike.core.rng import SeedGenerator
 from keraslike.optimizers import OptaxOptimizer, Optimizer
-from keraslike.saving import hdf5_texts, keras_archive, legacy_config, weights_h5
+from keraslike.saving import (
+    hdf5_texts,
+    keras_archive,
+    legacy_config,
+    old_config,
+    old_optimizer,
+    old_weights,
+    weights_h5,
+)
+from keraslike.saving.old_names import Origin, origin_of
 
 ENDINGS = (".h5", ".hdf5")
 
@@ -164,6 +173,19 @@ class Reader(weights_h5.Reader):
             raise ValueError(f"'{self.label}': '{attribute}' is no text.")
         return value
 
+    def origin(self) -> Origin:
+        """Which Keras wrote the file; the first that did told nothing of it."""
+        version, backend = self.text("keras_version"), self.text("backend")
+        return origin_of("1" if version is None else version, backend)
+
+    def has_older_optimizer(self) -> bool:
+        """Whether the state in the file is that of the older family of Keras 2's optimizers."""
+        text = self.text(_TRAINING)
+        training = None if text is None else keras_archive.parse_json(self.label, text, _TRAINING)
+        entry = training.get("optimizer_config") if isinstance(training, dict) else None
+        config = entry.get("config") if isinstance(entry, dict) else None
+        return old_optimizer.is_older(config, self.origin())
+
     def names(self, group: Any, attribute: str) -> list[str]:
         """An attribute of a group that holds a list of texts, or the several that it was split to;
         ValueError where there is none."""
@@ -249,9 +271,11 @@ def read(file: Any, path: str, compile: bool) -> dict[str, Any]:
     compiled = None if training is None else keras_archive.parse_json(path, training, _TRAINING)
     keras_archive.checked_config(path, config)
     keras_archive.checked_config(path, {"class_name": "", "config": compiled})
-    model = legacy_config.modern(config, "layers")
-    model["compile_config"] = None if compiled is None else legacy_config.compile_config(compiled)
-    return model
+    origin = reader.origin()
+    model = old_config.modern(config, "layers", origin)
+    if compiled is not None:
+        compiled = old_config.compile_config(compiled, origin)
+    return {**model, "compile_config": compiled}
 
 
 def load(
@@ -290,7 +314,7 @@ def _load(model: Any, reader: Reader, skip_mismatch: bool, by_name: bool, optimi
     problems: list[str] = []
     names = reader.names(reader.group(*root), "layer_names")
     stored = {name: reader.weights(*root, name) for name in names}
-    layers = _layers_of(model)
+    layers, origin = _layers_of(model), reader.origin()
     if by_name:
         places = dict(zip(_group_names(layers), layers, strict=True))
         pairs = [(n, places.get(n.replace("/", "_")), d) for n, d in stored.items()]
@@ -306,12 +330,13 @@ def _load(model: Any, reader: Reader, skip_mismatch: bool, by_name: bool, optimi
         pairs = [(n, layer, d) for (n, d), layer in zip(theirs.items(), ours, strict=True)]
     for name, layer, datasets in pairs:
         called = name if name == layer.name else f"{name}, here {layer.name}"
-        _match(called, _weights_of(layer), datasets, fitting, problems)
+        arrays = old_weights.converted(layer, datasets, origin)
+        _match(called, _weights_of(layer), arrays, fitting, problems)
     if _TOP in reader.group(*root):
         _match(_TOP, _own_weights(model), reader.weights(*root, _TOP), fitting, problems)
     own_methods = [] if by_name else _match_extra(model, reader, fitting, problems)
     if optimizer and _OPTIMIZER in reader.file:
-        _match_optimizer(model, reader.weights(_OPTIMIZER), fitting)
+        _match_optimizer(model, reader, fitting)
     weights_h5.put(model, reader, fitting, own_methods, problems, skip_mismatch)
 
 
@@ -354,12 +379,13 @@ def _match_extra(
     return methods
 
 
-def _match_optimizer(model: Any, datasets: list[Any], fitting: list[Any]) -> None:
-    stored = {str(i): dataset for i, dataset in enumerate(datasets)}
-    own = weights_h5.of_optimizer(model.optimizer, model, stored)
+def _match_optimizer(model: Any, reader: Reader, fitting: list[Any]) -> None:
+    stored = {str(i): dataset for i, dataset in enumerate(reader.weights(_OPTIMIZER))}
+    older = reader.has_older_optimizer()
+    own, arrays = weights_h5.of_optimizer(model.optimizer, model, stored, older)
     problems: list[str] = []
     found: list[Any] = []
-    _match("optimizer", list(own.values()), [stored[k] for k in own], found, problems)
+    _match("optimizer", list(own.values()), [arrays[k] for k in own], found, problems)
     if problems:
         warnings.warn(
             f"The optimizer '{model.optimizer.name}' starts afresh: {problems[0]}.", stacklevel=5

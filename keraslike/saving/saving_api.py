@@ -105,7 +105,8 @@ def load_model(
         checkpoint = orbax_store.find(path)
         path, config = checkpoint.directory, checkpoint.config()
     elif path.endswith(".keras"):
-        config, weights = keras_archive.read(path)
+        with _naming(path), registry.custom_object_scope(custom_objects or {}):
+            config, weights = keras_archive.read(path)
     elif path.endswith(legacy_h5.ENDINGS):
         weights_h5.check_seal(path)
         with (

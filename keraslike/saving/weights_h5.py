@@ -36,7 +36,7 @@ from keraslike.core.variable import Variable
 from keraslike.layers.layer import Layer
 from keraslike.models import Sequential
 from keraslike.optimizers import Optimizer
-from keraslike.saving import hdf5_texts
+from keraslike.saving import hdf5_texts, old_optimizer
 
 _CONTAINERS = (list, tuple, dict, nnx.List, nnx.Dict)
 
@@ -441,7 +441,7 @@ def load(root: Any, reader: Any, skip_mismatch: bool = False) -> None:
             own_methods.append((path, load_own_variables, stored))
             continue
         if isinstance(obj, Optimizer):
-            own = of_optimizer(obj, root, stored)
+            own, stored = of_optimizer(obj, root, stored)
         elif isinstance(obj, SeedGenerator) and not stored:
             continue  # Keras's files have no random streams
         else:
@@ -527,23 +527,43 @@ def _misfit(root: Any, reader: Any, problems: list[str]) -> str:
     )
 
 
-def of_optimizer(optimizer: Any, root: Any, stored: dict[str, Any]) -> dict[str, nnx.Variable]:
-    """The optimizer's Variables that a file's arrays are for."""
-    if len(stored) > len(optimizer.variables) and not optimizer.built:
+def of_optimizer(
+    optimizer: Any, root: Any, stored: dict[str, Any], older: bool = False
+) -> tuple[dict[str, nnx.Variable], dict[str, Any]]:
+    """The optimizer's Variables that a file's arrays are for, and the arrays, by common names.
+
+    Args:
+        root: the model.
+        stored: the file's arrays, by their number.
+        older: whether it is a file of the older family of Keras 2's optimizers.
+    """
+    if not stored:
+        return {}, {}
+    if not optimizer.built and any(tuple(d.shape) for d in stored.values()):
         optimizer.build(root.trainable_variables)
     own = _own_variables(optimizer)
-    if len(stored) == len(own) or not stored:
-        return own if stored else {}
+    shapes = {k: shape_of(v) for k, v in own.items()}
+    if shapes == {k: tuple(d.shape) for k, d in stored.items()} and not older:
+        return own, stored
     # Saved before the first step: a step count and a learning rate, no moments yet.
     first = {k: v for k, v in own.items() if k in stored}
     if len(first) == len(stored) <= 2 and all(d.shape == () for d in stored.values()):
-        return first
+        return first, stored
+    numbered = [stored[str(i)] for i in range(len(stored)) if str(i) in stored]
+    pairs = old_optimizer.places(optimizer, numbered, older)
+    if pairs is not None and len(numbered) == len(stored):
+        return (
+            {str(i): variable for i, (variable, _) in enumerate(pairs)},
+            {str(i): array for i, (_, array) in enumerate(pairs)},
+        )
+    if len(stored) == len(own) and not older:  # what does not fit will be named
+        return own, stored
     warnings.warn(
         f"The optimizer '{optimizer.name}' starts afresh: it has {len(own)} variables and the "
         f"file has {len(stored)}.",
         stacklevel=5,
     )
-    return {}
+    return {}, {}
 
 
 @contextlib.contextmanager

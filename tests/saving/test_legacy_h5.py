@@ -16,7 +16,8 @@ import pytest
 
 import keraslike
 from keraslike import layers, saving
-from keraslike.saving import keras_archive, legacy_config, weights_h5
+from keraslike.saving import keras_archive, old_config, weights_h5
+from keraslike.saving.old_names import Origin
 
 from .small_models import small, weights_equal
 from .test_keras_files import convnet, data_for, functional, make_blocks, mlp, nested, steps
@@ -821,14 +822,16 @@ def test_an_old_functional_model(tmp_path, rng):
 
 
 def test_old_shapes_tuples_and_keyword_tensors():
-    modern = legacy_config.modern(
+    modern = old_config.modern(
         {
             "a": {"class_name": "TensorShape", "items": [None, 3]},
             "b": {
                 "class_name": "__tuple__",
                 "items": [1, {"class_name": "__tuple__", "items": []}],
             },
-        }
+        },
+        "",
+        Origin(),
     )
     assert modern == {"a": [None, 3], "b": [1, []]}
     layer = {"class_name": "MyLayer", "config": {"name": "c"}, "name": "c"}
@@ -838,7 +841,8 @@ def test_old_shapes_tuples_and_keyword_tensors():
         "input_layers": [["a", 0, 0], ["b", 0, 0]],
         "output_layers": [["c", 0, 0]],
     }
-    found = legacy_config.modern({"class_name": "Model", "config": config}, "layers")["config"]
+    found = {"class_name": "Model", "config": config}
+    found = old_config.modern(found, "layers", Origin())["config"]
     (call,) = found["layers"][2]["inbound_nodes"]
     assert call["args"][0]["config"] == {"keras_history": ["a", 0, 0]}
     assert call["kwargs"]["other"]["config"] == {"keras_history": ["b", 0, 0]}

@@ -1,0 +1,128 @@
+"""Optimizers in files of Keras 1 and 2: their arguments, and the order of their state.
+
+There were two families. The older (the package `keras`, TensorFlow's until 2.10, and
+`optimizers.legacy` after it) has `decay` or `lr` in its config, and lists one kind of slot after
+the other. The newer (from TensorFlow 2.11 on) lists the slots of one weight after the other, as
+Keras 3 does, but no learning rate among them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from keraslike.optimizers import Nadam, Optimizer
+from keraslike.saving.old_names import Origin
+
+_EPSILON = 1e-7
+
+
+def is_older(config: Any, origin: Origin) -> bool:
+    """Whether an optimizer's config is of the older of the two families."""
+    if not origin.is_old or not isinstance(config, dict):
+        return False
+    return ("decay" in config or "lr" in config) and config.get("is_legacy_optimizer") is not False
+
+
+def arguments(name: str, config: dict[str, Any], origin: Origin, older: bool) -> dict[str, Any]:
+    """The arguments that make one of Keras's optimizers compute what the file's did.
+
+    Args:
+        name: of the class.
+        config: with the names of today.
+        origin: of the file.
+        older: whether it is of the older family.
+    """
+    config = dict(config)
+    rate = config.get("learning_rate")
+    if isinstance(rate, int):
+        config["learning_rate"] = rate = float(rate)
+    decay = config.pop("decay", None)
+    config.pop("schedule_decay", None)
+    if decay and older and name != "Nadam":  # whose decay is that of its momentum
+        config["learning_rate"] = _decayed(rate, decay)
+    if not config.get("epsilon"):
+        config.pop("epsilon", None)
+    added = name == "Adagrad" or (name == "RMSprop" and not _is_under_root(config))
+    if older and added:  # to the root, and under it now: the root of its square is as large
+        config["epsilon"] = config.get("epsilon", _EPSILON) ** 2
+    if origin.is_standalone and config.get("clipnorm"):
+        config["global_clipnorm"] = config.pop("clipnorm")  # the norm of all gradients together
+    return config
+
+
+def _is_under_root(config: dict[str, Any]) -> bool:
+    """Whether RMSprop had its epsilon under the root, as with momentum. A centered one keeps it
+    there: its variance may come out below zero, and only an epsilon as large makes up for that."""
+    return bool(config.get("momentum")) or bool(config.get("centered"))
+
+
+def _decayed(rate: Any, decay: float) -> Any:
+    if not isinstance(rate, float):
+        raise ValueError(
+            f"The optimizer has both a schedule of learning rates and decay={decay}, which Keras 3 "
+            "has no more. Load with compile=False, and compile the model with one schedule."
+        )
+    config = {"initial_learning_rate": rate, "decay_steps": 1, "decay_rate": decay}
+    return {
+        "module": "keras.optimizers.schedules",
+        "class_name": "InverseTimeDecay",
+        "config": config,
+        "registered_name": None,
+    }
+
+
+# -- state ------------------------------------------------------------------------------------
+
+
+def places(optimizer: Optimizer, stored: list[Any], older: bool) -> list[tuple[Any, Any]] | None:
+    """`(variable, array)` for the state of an optimizer that is built; `None` where the arrays are
+    not laid out as that optimizer's were.
+
+    Args:
+        stored: the file's arrays, or datasets, in order.
+        older: whether the file has an optimizer of the older family.
+    """
+    if older and type(optimizer) is Nadam:
+        return None  # its momentum grew in another way, and its moments are not what ours would be
+    found: list[tuple[Any, Any]] = []
+    rest = list(stored)
+    if rest and tuple(rest[0].shape) == ():
+        found.append((optimizer.iterations, rest.pop(0)))
+    elif not older:
+        return None
+    slots = _slots_of_weights(optimizer)
+    count, kinds = len(slots), len(slots[0]) if slots else 0
+    if count and len(rest) == (kinds + 1) * count:
+        unused = rest[-count:]  # a momentum of 0; or `amsgrad`, which the package `keras` had off
+        if kinds == 0 or (older and all(tuple(a.shape) == (1,) for a in unused)):
+            rest = rest[:-count]
+    averages = [] if older else list(optimizer._averages)
+    if older:
+        wanted = [slot for kind in zip(*slots) for slot in kind]
+    else:
+        owned = [s for s, owner in zip(optimizer._slots, optimizer._owners) if owner is not None]
+        wanted = [*averages, *owned]
+    shapes = [tuple(v._raw_value.shape) for v in wanted]
+    if shapes != [tuple(a.shape) for a in rest]:
+        return None
+    found += zip(wanted, rest, strict=True)
+    if type(optimizer) is Nadam:
+        found.append((optimizer._slots[-1], _product(optimizer, found[0][1])))
+    return found
+
+
+def _slots_of_weights(optimizer: Optimizer) -> list[list[Any]]:
+    """The slots of each weight, in the order of their kinds."""
+    slots: list[list[Any]] = [[] for _ in optimizer._trained]
+    for slot, owner in zip(optimizer._slots, optimizer._owners):
+        if owner is not None:
+            slots[owner].append(slot)
+    return slots
+
+
+def _product(optimizer: Nadam, iterations: Any) -> np.ndarray:
+    """The product of all momentums so far, which TensorFlow does not save."""
+    steps = np.arange(1, int(np.asarray(iterations[()])) + 1)
+    return np.asarray(np.prod(optimizer.beta_1 * (1.0 - 0.5 * 0.96**steps)), "float32")
