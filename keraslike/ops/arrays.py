@@ -118,8 +118,8 @@ def reshape(x: Any, newshape: Sequence[int] | int) -> jax.Array:
 
 @op
 def get_item(x: Any, key: Any) -> Any:
-    """`x[key]`."""
-    return wrap.array(x)[key]
+    """`x[key]`; a list of indices, which is what files have, is a tuple of them."""
+    return wrap.array(x)[tuple(key) if isinstance(key, list) else key]
 
 
 @op

@@ -168,6 +168,7 @@ GONE: list[tuple[str, dict[str, Any]]] = [
         r"(Depthwise|Separable)Conv\dD",
         {"kernel_initializer": ANY, "kernel_regularizer": ANY, "kernel_constraint": ANY},
     ),
+    (r"SpatialDropout\dD", {"trainable": ANY, "noise_shape": (None,)}),
     ("Embedding", {"input_length": ANY, "dropout": (0,), "sparse": (False,)}),
     (
         "BatchNormalization",

@@ -8,6 +8,7 @@ Keras 3 does, but no learning rate among them.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from keraslike.optimizers import Nadam, Optimizer
 from keraslike.saving.old_names import Origin
 
-_EPSILON = 1e-7
+_EPSILON, _SMALL = 1e-7, 1e-6
 
 
 def is_older(config: Any, origin: Origin) -> bool:
@@ -46,7 +47,15 @@ def arguments(name: str, config: dict[str, Any], origin: Origin, older: bool) ->
         config.pop("epsilon", None)
     added = name == "Adagrad" or (name == "RMSprop" and not _is_under_root(config))
     if older and added:  # to the root, and under it now: the root of its square is as large
-        config["epsilon"] = config.get("epsilon", _EPSILON) ** 2
+        epsilon = config.get("epsilon", _EPSILON)
+        config["epsilon"] = epsilon**2
+        if epsilon > _SMALL:
+            warnings.warn(
+                f"{name} added its epsilon, {epsilon}, to a root under which it is today: where "
+                "the root of the mean square is about as large, steps are now up to 1.4 times as "
+                "long.",
+                stacklevel=2,
+            )
     if origin.is_standalone and config.get("clipnorm"):
         config["global_clipnorm"] = config.pop("clipnorm")  # the norm of all gradients together
     return config

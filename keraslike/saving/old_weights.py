@@ -1,7 +1,7 @@
-"""Weights in `.h5` files of Keras 1, of Keras 2 on Theano and of layers for cuDNN.
+"""Weights of Keras 1 and 2: where they are in a `.weights.h5` file, and how in a `.h5` file.
 
-They lie there in another layout than the layer of today has them: gates apart, axes in another
-order, kernels mirrored.
+There those of Keras 1, of Keras 2 on Theano and of layers for cuDNN lie in another layout than the
+layer of today has them: gates apart, axes in another order, kernels mirrored.
 """
 
 from __future__ import annotations
@@ -17,6 +17,38 @@ from keraslike.saving.old_names import Origin
 _CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 _MIRRORED = (*_CONVOLUTIONS, layers.Conv2DTranspose)
 _LSTM_GATES = (0, 2, 1, 3)  # the places of input, forget, cell and output gate in Keras 1
+
+
+# Attributes that hold layers -> their names in Keras 2.
+_ATTRIBUTES = {f"{name}_dense": f"_{name}_dense" for name in ("query", "key", "value", "output")}
+
+
+def places(path: str, before_2_15: bool) -> list[str]:
+    """Where in a weights file the arrays of an object may be: the first group that is there.
+
+    Args:
+        path: by the attributes of today.
+        before_2_15: whether it is of a version that had another name for `layers`, and counted in
+            it each layer with weights twice.
+
+    >>> places("layers/dense_1", before_2_15=True)[-1]
+    '_layer_checkpoint_dependencies/dense_2'
+    """
+    parts = path.split("/")
+    found = [path, "/".join(_ATTRIBUTES.get(part, part) for part in parts)]
+    if before_2_15:
+        for place in list(found):
+            parts = place.split("/")
+            for i, part in enumerate(parts):
+                if part == "layers" and i + 1 < len(parts):
+                    parts[i : i + 2] = ["_layer_checkpoint_dependencies", _doubled(parts[i + 1])]
+            found.append("/".join(parts))
+    return list(dict.fromkeys(found))
+
+
+def _doubled(name: str) -> str:
+    stem, _, number = name.rpartition("_")
+    return f"{stem}_{2 * int(number)}" if stem and number.isdigit() else name
 
 
 def converted(layer: Any, stored: Sequence[Any], origin: Origin) -> list[Any]:

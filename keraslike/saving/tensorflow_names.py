@@ -70,14 +70,14 @@ _INTEGERS = {"output_type": ("int32", "int64")}
 _NAMES: dict[str, _Op] = {
     # arithmetic
     "__operators__.add": _two("add"),
-    "__operators__.eq": _two("equal"),
+    "__operators__.eq": _Op("equal", {"other": "x2"}),
     "__operators__.getitem": _Op("get_item", {"slice_spec": "key"}, change=_slices),
-    "__operators__.ne": _two("not_equal"),
+    "__operators__.ne": _Op("not_equal", {"other": "x2"}),
     "math.abs": _one("absolute"),
     "math.add": _two("add"),
     "math.argmax": _Op("argmax", {"axis": "axis"}, _INTEGERS, _first_axis),
     "math.argmin": _Op("argmin", {"axis": "axis"}, _INTEGERS, _first_axis),
-    "math.atan2": _two("arctan2"),
+    "math.atan2": _Op("arctan2", {"x": "x2"}),
     "math.ceil": _one("ceil"),
     "math.cos": _one("cos"),
     "math.cosh": _one("cosh"),
@@ -207,6 +207,7 @@ _NAMES: dict[str, _Op] = {
 _SECOND = {
     "compat.v1.concat": "concat",
     "compat.v1.expand_dims": "expand_dims",
+    "compat.v1.floor_div": "math.floordiv",
     "compat.v1.gather": "gather",
     "compat.v1.pad": "pad",
     "compat.v1.squeeze": "squeeze",
@@ -267,7 +268,9 @@ def call(function: str, node: dict[str, Any]) -> dict[str, Any]:
             )
     if op.change is not None:
         kwargs = op.change(kwargs)
-    args = node["args"]
+    args = list(node["args"])
+    if op.name == "get_item":  # Keras 3 has the key by its place
+        args.append(kwargs.pop("key"))
     if "x2" in op.arguments.values():  # where TensorFlow makes a tensor of a list
         args = [_constant(a) for a in args]
         kwargs = {k: _constant(v) if k in ("x1", "x2") else v for k, v in kwargs.items()}

@@ -34,9 +34,10 @@ from keraslike.core import base, lowering
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.variable import Variable
 from keraslike.layers.layer import Layer
+from keraslike.metrics import Metric
 from keraslike.models import Sequential
 from keraslike.optimizers import Optimizer
-from keraslike.saving import hdf5_texts, old_optimizer
+from keraslike.saving import hdf5_texts, old_optimizer, old_weights
 
 _CONTAINERS = (list, tuple, dict, nnx.List, nnx.Dict)
 
@@ -281,15 +282,16 @@ class Reader:
     def __init__(self, file: Any, label: str, data: bytes | None = None):
         self.file, self.label, self._data = file, label, data
         self._longest: dict[str, float] = {}
+        self._found: set[str] = set()  # where `own` found arrays
 
     def own(self, path: str) -> dict[str, Any]:
         """The datasets in `<path>/vars` by name; none where there is no such group."""
-        parts = [*path.split("/"), "vars"] if path else ["vars"]
-        group = self._group(parts)
-        if group is None and "_layer_checkpoint_dependencies" in self.file:  # Keras 2.13
-            parts = ["_layer_checkpoint_dependencies" if p == "layers" else p for p in parts]
-            group = self._group(parts)
-        return {} if group is None else {k: self._dataset(group, k) for k in group}
+        for place in old_weights.places(path, "_layer_checkpoint_dependencies" in self.file):
+            group = self._group([*place.split("/"), "vars"] if place else ["vars"])
+            if group is not None:
+                self._found.add(place)
+                return {k: self._dataset(group, k) for k in group}
+        return {}
 
     def fetch(self, datasets: list[Any]) -> None:
         """Called with the datasets that are about to be read one after the other."""
@@ -328,7 +330,8 @@ class Reader:
 
         def visit(name: str, item: Any) -> None:
             path, _, last = name.rpartition("/")
-            if last == "vars" and path not in places and hasattr(item, "keys") and len(item):
+            known = path in places or path in self._found
+            if last == "vars" and not known and hasattr(item, "keys") and len(item):
                 unused.append(path)
 
         self.file.visititems(visit)  # which follows no soft or external links
@@ -442,8 +445,8 @@ def load(root: Any, reader: Any, skip_mismatch: bool = False) -> None:
             continue
         if isinstance(obj, Optimizer):
             own, stored = of_optimizer(obj, root, stored)
-        elif isinstance(obj, SeedGenerator) and not stored:
-            continue  # Keras's files have no random streams
+        elif isinstance(obj, Metric) or (isinstance(obj, SeedGenerator) and not stored):
+            continue  # Keras's files have no random streams, and only Keras 2's have metrics
         else:
             own = _own_variables(obj)
         for key, variable in own.items():
@@ -579,6 +582,5 @@ def _all_or_nothing(root: Any) -> Iterator[None]:
 
 def _unused(reader: Any, places: set[str]) -> list[str]:
     """The weights of the file that the model has no place for."""
-    unused = [p for p in reader.unused(places) if p.partition("/")[0] not in ("optimizer", "vars")]
-    of_2_13 = any(p.startswith("_layer_checkpoint_dependencies") for p in unused)
-    return [] if of_2_13 else unused
+    others = ("metrics", "optimizer", "vars")
+    return [p for p in reader.unused(places) if p.partition("/")[0] not in others]
