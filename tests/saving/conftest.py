@@ -5,6 +5,8 @@ from keraslike.callbacks import OrbaxCheckpoint
 
 from .small_models import small
 
+collect_ignore = ["keras2/make.py"]  # which needs TensorFlow
+
 
 @pytest.fixture
 def batch(rng):
