@@ -21,6 +21,7 @@ from flax.nnx import graphlib, pytreelib
 
 from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
+from keraslike.core.structures import map_items
 
 _counts: dict[str, int] = defaultdict(int)
 _counts_lock = threading.Lock()
@@ -131,7 +132,7 @@ def _pack(value: Any) -> graphlib.DataElem | graphlib.StaticElem:
         if is_state(item):
             children.append(item)
             return _Slot(len(children) - 1)
-        return _map_container(replace, item)
+        return map_items(replace, item)
 
     structure = replace(value)
     if not children:
@@ -148,19 +149,9 @@ def _unpack(value: Any) -> Any:
     def restore(item: Any) -> Any:
         if isinstance(item, _Slot):
             return value.values[item.index]
-        return _map_container(restore, item)
+        return map_items(restore, item)
 
     return restore(value.structure.value)
-
-
-def _map_container(function: Any, value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: function(v) for k, v in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*map(function, value))
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(function, value))
-    return value
 
 
 def _is_ours(cls: type) -> bool:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import errors
 from jax import export
 
-from keraslike.core import context, dtypes, probing
+from keraslike.core import context, dtypes, probing, unification
 from keraslike.core.base import auto_name, to_snake_case
 from keraslike.core.boxed import taker, unbox
 from keraslike.core.static import Shape, Static
@@ -182,6 +182,10 @@ _dims_scope = export.SymbolicScope()
 # Unknown sizes that are traced as symbols; JAX's formulas in them grow exponentially with more.
 _MOST_SYMBOLS = 8
 
+# How many ways of matching unknown sizes are tried: for a single operation, and for a layer, whose
+# trace takes longer.
+_ATTEMPTS, _FEW_ATTEMPTS = 200, 4
+
 
 @functools.cache
 def _unknown_size(axis: int) -> Any:
@@ -206,16 +210,20 @@ def is_symbolic(args: tuple, kwargs: dict[str, Any]) -> bool:
 
 
 def _symbolic(x: Any) -> bool:
-    kind = type(x)
-    if kind is KerasTensor:
+    if isinstance(x, KerasTensor):
         return True
-    if kind in (list, tuple):
+    if isinstance(x, (list, tuple)):
         return any(map(_symbolic, x))
-    return kind is dict and any(map(_symbolic, x.values()))
+    return isinstance(x, dict) and any(map(_symbolic, x.values()))
 
 
-def output_spec(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
-    """The structure of KerasTensors that a function of arrays gives for symbolic arguments."""
+def output_spec(
+    function: Callable, args: tuple, kwargs: dict[str, Any], attempts: int = _FEW_ATTEMPTS
+) -> Any:
+    """The structure of KerasTensors that a function of arrays gives for symbolic arguments.
+
+    Unknown sizes that have to agree with others are matched in at most so many attempts.
+    """
     flat, treedef = jax.tree.flatten((args, kwargs))
     symbols = [i for i, x in enumerate(flat) if isinstance(x, KerasTensor)]
 
@@ -245,10 +253,15 @@ def output_spec(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
     except errors.TraceContextError:
         raise
     except Exception as error:
+        if not unknown:
+            raise
         # JAX could not decide something about an unknown size, or the fault is the caller's: then
         # other sizes do not help, and the first error tells more.
         numbers = [x for x in flat if type(x) is int]
-        spec = probing.probed(trace, unknown, numbers) if unknown else None
+        spec = probing.probed(trace, unknown, numbers)
+        if spec is None:
+            shapes = {i: tuple(x.shape) for i, x in enumerate(flat) if hasattr(x, "shape")}
+            spec = unification.unified(trace, shapes, set(symbols), _unknown_size(0), attempts)
         if spec is None:
             raise error from None
     return jax.tree.map(lambda s: KerasTensor(show_shape(s.shape), s.dtype), spec)
@@ -266,8 +279,11 @@ class FunctionOperation:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if is_symbolic(args, kwargs):
-            return record(self, args, kwargs, output_spec(self._run, args, kwargs))
+            return record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
         return self._run(*args, **kwargs)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        return output_spec(self._run, args, kwargs, _ATTEMPTS)
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
         return unbox(self.function(*args, **kwargs))

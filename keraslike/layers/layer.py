@@ -17,6 +17,7 @@ from flax import errors, nnx
 from keraslike.core import base, context, dtypes, lowering, registry, rng, symbolic
 from keraslike.core.boxed import taker, unbox
 from keraslike.core.static import AutoName, Shape
+from keraslike.core.structures import map_items
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.variable import Buffer, Param, Variable, name_first
 
@@ -491,12 +492,7 @@ class Layer(base.Object):
             return jnp.asarray(x)
         if hasattr(x, "__jax_array__"):
             return self._convert(x.__jax_array__())
-        kind = type(x)
-        if kind in (list, tuple):
-            return kind([self._convert(i) for i in x])
-        if kind is dict:
-            return {k: self._convert(v) for k, v in x.items()}
-        return x
+        return map_items(self._convert, x)
 
     def _check_inputs(self, inputs: Any) -> None:
         tensors = jax.tree.leaves(inputs)

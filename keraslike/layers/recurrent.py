@@ -249,6 +249,10 @@ class _OfCell(RNN):
         super().__init__(self._cell(**cell_arguments, name=name), **arguments)
         self.use_cudnn = use_cudnn
 
+    def build(self, sequences_shape: Sequence[int | None], initial_state_shape: Any = None) -> None:
+        super().build(sequences_shape, initial_state_shape)
+        self.input_spec = InputSpec(ndim=3, axes={-1: sequences_shape[-1]})
+
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.pop("cell")

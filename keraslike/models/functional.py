@@ -10,6 +10,7 @@ import jax
 
 from keraslike.core import registry
 from keraslike.core.base import to_snake_case
+from keraslike.core.structures import map_items, map_leaves
 from keraslike.core.symbolic import FunctionOperation, KerasTensor, Node, is_symbolic
 from keraslike.layers.layer import Layer
 from keraslike.models.model import Model
@@ -78,8 +79,8 @@ def graph_config(model: Model) -> dict[str, Any]:
         "name": model.name,
         "trainable": model.trainable,
         "layers": layers,
-        "input_layers": _map_tensors(at_end, model._inputs),
-        "output_layers": _map_tensors(at_end, model._outputs),
+        "input_layers": map_leaves(at_end, model._inputs),
+        "output_layers": map_leaves(at_end, model._outputs),
     }
 
 
@@ -110,14 +111,6 @@ def _nodes(model: Model) -> dict[int, list[Node]]:
         every = vars(op)["_inbound_nodes"]
         by_operation[i] = sorted(mine, key=every.index)
     return by_operation
-
-
-def _map_tensors(function: Any, tensors: Any) -> Any:
-    if isinstance(tensors, KerasTensor):
-        return function(tensors)
-    if isinstance(tensors, dict):
-        return {k: _map_tensors(function, t) for k, t in tensors.items()}
-    return [_map_tensors(function, t) for t in tensors]
 
 
 def _operation_entry(op: Any, calls: list[Any]) -> tuple[dict[str, Any], list[Any]]:
@@ -250,8 +243,8 @@ def _call_arguments(node: Any, find: Any) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _structure(spec: Any, find: Any) -> Any:
-    if isinstance(spec, dict):
-        return {k: _structure(v, find) for k, v in spec.items()}
-    if len(spec) == 3 and isinstance(spec[0], str):
+    if isinstance(spec, (list, tuple)) and len(spec) == 3 and isinstance(spec[0], str):
         return find(spec)
-    return [_structure(s, find) for s in spec]
+    if not isinstance(spec, (list, tuple, dict)):
+        raise ValueError(f"The config is damaged: {spec!r} stands where a tensor should.")
+    return map_items(lambda item: _structure(item, find), spec)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from keraslike.core import context, dtypes
+from keraslike import ops
+from keraslike.core import context
 from keraslike.core.static import Shape, Static
+from keraslike.core.structures import map_leaves
 from keraslike.core.symbolic import KerasTensor, Node, show_shape
 from keraslike.layers import InputLayer
 
@@ -40,6 +42,7 @@ class Input:
     dtype: str
     index: int
     optional: bool = False
+    any_size: bool = False  # whether the sizes are an example, and only the rank has to be this
 
 
 class Graph:
@@ -89,25 +92,89 @@ class Graph:
                 values.update(zip(step.outputs, jax.tree.leaves(result), strict=True))
         return jax.tree.map(fill, self.outputs)
 
+    def output_spec(self, operations: list[Any], inputs: Any, name: str) -> Any:
+        """The outputs for symbolic inputs, each operation being asked for its own."""
+        return self.run([op.compute_output_spec for op in operations], inputs, name)
+
     def _flatten(self, inputs: Any, name: str) -> list[Any]:
+        """The input arrays in the order of `self.inputs`, by their structure or by name.
+
+        Raises ValueError for inputs that cannot be told apart so.
+        """
         names = [spec.name for spec in self.inputs]
-        if isinstance(inputs, dict):
-            keys = list(self.structure) if isinstance(self.structure, dict) else names
-            missing = [k for k in keys if k not in inputs]
-            if missing:
-                raise ValueError(
-                    f"Model '{name}' has inputs {keys}; the dict it was given lacks {missing}."
-                )
-            return [inputs[k] for k in keys]
-        if isinstance(inputs, (list, tuple)):
-            if len(inputs) != len(names):
-                raise ValueError(
-                    f"Model '{name}' has {len(names)} inputs {names}; {len(inputs)} were given."
-                )
-            return list(inputs)
-        if len(names) != 1:
-            raise ValueError(f"Model '{name}' has {len(names)} inputs {names}; one was given.")
-        return [inputs]
+        found: dict[int, Any] = {}
+        extra: list[str] = []
+        if not _match(self.structure, inputs, found, extra):
+            found, extra = {}, []
+            if isinstance(inputs, dict):
+                if not set(names) <= set(inputs):
+                    keys = list(self.structure) if isinstance(self.structure, dict) else names
+                    missing = [k for k in keys if k not in inputs] or "some of what is inside"
+                    raise ValueError(
+                        f"Model '{name}' has inputs {keys}; the dict it was given lacks {missing}. "
+                        f"Its keys: {list(inputs)}"
+                    )
+                found = {spec.index: inputs[spec.name] for spec in self.inputs}
+                extra = [k for k in inputs if k not in names]
+            else:
+                flat = _leaves(inputs)
+                if len(flat) != len(names):
+                    raise ValueError(
+                        f"Model '{name}' has {len(names)} inputs {names}; "
+                        f"{len(flat) if isinstance(inputs, (list, tuple)) else 'one'} "
+                        f"{'were' if len(flat) != 1 else 'was'} given."
+                    )
+                if len(flat) > 1 and not _in_order(self.structure):
+                    raise ValueError(
+                        f"Model '{name}' has inputs {list(self.structure)} and takes a dict: of a "
+                        f"{type(inputs).__name__} nobody knows which is which."
+                    )
+                found = {spec.index: x for spec, x in zip(self.inputs, flat)}
+        if extra:
+            warnings.warn(
+                f"Model '{name}' has inputs {names}; it was also given {extra}, which it ignores.",
+                stacklevel=2,
+            )
+        return [found[spec.index] for spec in self.inputs]
+
+
+def _is_leaf(x: Any) -> bool:
+    return x is None
+
+
+def _leaves(inputs: Any) -> list[Any]:
+    return jax.tree.leaves(inputs, is_leaf=_is_leaf)
+
+
+def _match(structure: Any, given: Any, found: dict[int, Any], extra: list[str]) -> bool:
+    """Whether inputs have a structure; lists, tuples and named tuples are all the same.
+
+    Puts the inputs into `found` by their number and names that are in a dict too many into `extra`.
+    """
+    if isinstance(structure, Ref):
+        if isinstance(given, (list, tuple)) and len(given) == 1:  # a list around a single tensor
+            (given,) = given
+        if isinstance(given, (list, tuple, dict)):
+            return False
+        found[structure.index] = given
+        return True
+    if isinstance(structure, dict):
+        if not isinstance(given, dict) or not set(structure) <= set(given):
+            return False
+        extra += [k for k in given if k not in structure]
+        return all(_match(s, given[k], found, extra) for k, s in structure.items())
+    if len(structure) == 1 and not isinstance(given, (list, tuple)):
+        given = [given]
+    if not isinstance(given, (list, tuple)) or len(given) != len(structure):
+        return False
+    return all(_match(s, g, found, extra) for s, g in zip(structure, given))
+
+
+def _in_order(structure: Any) -> bool:
+    """Whether there is but one order of the inputs: a dict has one where it is sorted by key."""
+    if isinstance(structure, dict):
+        return list(structure) == sorted(structure) and all(map(_in_order, structure.values()))
+    return isinstance(structure, Ref) or all(map(_in_order, structure))
 
 
 # What a size is at most while shapes are traced, and of how many characters where it is a formula:
@@ -122,22 +189,26 @@ def _check_sizes(tensor: Any) -> None:
 
 
 def standardize_input(value: Any, spec: Input, model: str) -> Any:
-    """An input array with the rank and kind of dtype that the model's Input declares.
+    """An input array with the rank and the dtype that the model's Input declares.
 
-    Raises ValueError for a shape that does not fit, naming the axis.
+    Raises ValueError for a shape that does not fit, naming the axis. The batch may have any size.
     """
+    if value is None:
+        if spec.optional:
+            return None
+        raise ValueError(f"Input '{spec.name}' of model '{model}' is not optional, but is None.")
     shape, wanted = tuple(value.shape), spec.shape
     if len(shape) == len(wanted) + 1 and shape[-1] == 1:
-        value = jnp.squeeze(value, -1)
+        value = ops.squeeze(value, -1)
     elif len(shape) == len(wanted) - 1 and wanted[-1] == 1:
-        value = jnp.expand_dims(value, -1)
+        value = ops.expand_dims(value, -1)
     got = tuple(value.shape)
     problem = None
     if len(got) != len(wanted):
         problem = f"expected ndim={len(wanted)}, found ndim={len(shape)}"
-    else:
+    elif not spec.any_size:
         for axis, (g, w) in enumerate(zip(got, wanted)):
-            if w is not None and g != w and isinstance(g, int):
+            if axis and w is not None and g != w and isinstance(g, int):
                 problem = f"expected axis {axis} of input shape to have value {w}"
                 break
     if problem:
@@ -145,9 +216,7 @@ def standardize_input(value: Any, spec: Input, model: str) -> Any:
             f"Input '{spec.name}' of model '{model}' has shape {tuple(wanted)}: {problem}, but "
             f"received input with shape {show_shape(shape)}."
         )
-    if dtypes.is_float(spec.dtype) and not jnp.issubdtype(value.dtype, jnp.inexact):
-        value = jnp.asarray(value).astype(spec.dtype)
-    return value
+    return value if value.dtype == spec.dtype else ops.cast(value, spec.dtype)
 
 
 def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
@@ -244,8 +313,8 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
             number.setdefault(id(t), len(number))
         produced = tuple(number[id(t)] for t in node.outputs)
         steps.append(Step(place[id(node.operation)], args, kwargs, produced))
-    structure = jax.tree.map(ref, inputs)
-    graph = Graph(specs, structure, steps, jax.tree.map(ref, outputs), _output_names(outputs))
+    structure = map_leaves(ref, inputs)  # jax would sort a dict by its keys
+    graph = Graph(specs, structure, steps, map_leaves(ref, outputs), _output_names(outputs))
     return graph, operations
 
 

@@ -51,12 +51,24 @@ class Model(Trainer):
     def _set_graph(self, inputs: Any, outputs: Any) -> None:
         self._graph, self._operations = trace_graph(inputs, outputs)
         self._inputs, self._outputs = inputs, outputs
+        self.autocast = False  # the graph's inputs say which dtype they have
         self.built = True
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         if self._graph is None:
             return super().call(*args, **kwargs)
         return self._graph.run(self._operations, args[0], self.name)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().compute_output_spec(*args, **kwargs)
+        except Exception as error:
+            # Unknown sizes inside may have to agree with others, which each operation looks into.
+            try:
+                assert self._graph is not None
+                return self._graph.output_spec(self._operations, args[0], self.name)
+            except Exception:
+                raise error from None
 
     # -- what it is made of -------------------------------------------------------------------
 

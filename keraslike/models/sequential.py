@@ -93,12 +93,13 @@ class Sequential(Model):
         else:
             symbol = Input(
                 batch_shape=(None, *input_shape[1:]),
-                dtype=first.compute_dtype,
+                dtype=first.variable_dtype,
             )
         x = symbol
         for layer in self.layers:
             x = layer(x)
         self._set_graph(symbol, x)
+        self._graph.inputs[0].any_size = True  # the layers say which sizes they need
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if not self.layers:

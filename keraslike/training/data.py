@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import dtypes, rng
+from keraslike.core.structures import map_items
 from keraslike.training.prefetch import made_by, workers
 
 Batch = tuple[Any, Any, Any]  # x, y, sample_weight
@@ -60,7 +62,11 @@ def _is_tree(value: Any) -> bool:
     """Whether a list or dict is a structure of arrays, rather than one array in Python's form."""
     if isinstance(value, dict):
         return True
-    return isinstance(value, (list, tuple)) and any(hasattr(v, "shape") for v in value)
+    return isinstance(value, (list, tuple)) and (
+        hasattr(value, "_fields")
+        or any(hasattr(v, "shape") or isinstance(v, dict) for v in value)
+        or (len(value) > 0 and _is_tree(value[0]))
+    )
 
 
 def to_arrays(value: Any, name: str) -> Any:
@@ -70,7 +76,8 @@ def to_arrays(value: Any, name: str) -> Any:
     if isinstance(value, dict):
         return {k: to_arrays(v, f"{name}[{k!r}]") for k, v in value.items()}
     if _is_tree(value):
-        return type(value)(to_arrays(v, f"{name}[{i}]") for i, v in enumerate(value))
+        number = itertools.count()
+        return map_items(lambda v: to_arrays(v, f"{name}[{next(number)}]"), value)
     return to_array(value, name)
 
 

@@ -145,7 +145,7 @@ def test_sequential_errors():
     with pytest.raises(ValueError, match="different names"):
         keras.Sequential([layers.Dense(1, name="d"), layers.Dense(1, name="d")])
     model = keras.Sequential([layers.Input((3,)), layers.Dense(1)])
-    with pytest.raises(ValueError, match="axis 1 of input shape to have value 3.*\\(2, 4\\)"):
+    with pytest.raises(ValueError, match="axis -1 of input shape to have value 3.*\\(2, 4\\)"):
         model(np.ones((2, 4)))
     with pytest.raises(AttributeError, match="`layers` is taken"):
         model.layers = []

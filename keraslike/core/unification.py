@@ -1,0 +1,97 @@
+"""Unknown sizes of several operands matched to each other and to the sizes that are known.
+
+An unknown size may turn out to be any number. Where an operation on `(None, 3)` and `(2, None)`
+works for some sizes only, its output is what those have in common: a sum of the two is `(2, 3)`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+
+from keraslike.core import probing
+
+Place = tuple[int, int]  # an operand, by its number, and an axis of it
+
+# Numbers that no size in a model is likely to be; many divide the first, none the second.
+_MANY_DIVISORS, _NO_DIVISOR = 2**4 * 3**3 * 5**2 * 7 * 11, 100_003
+
+
+def unified(
+    trace: Callable[[probing.Size], Any],
+    shapes: Mapping[int, Any],
+    symbolic: set[int],
+    any_size: Any,
+    attempts: int,
+) -> Any:
+    """The output of `trace` where unknown sizes of different operands have to agree, or `None`.
+
+    Args:
+        trace: gives the output's structure for a function that says which size to take for an
+            unknown one; raises where sizes do not fit each other.
+        shapes: of all operands, by number.
+        symbolic: the numbers of those whose unknown sizes are to be found.
+        any_size: a symbol that stands for a size which may be any.
+        attempts: how many ways of matching sizes are tried.
+    """
+    unknown = [(i, axis) for i in symbolic for axis, s in enumerate(shapes[i]) if s is None]
+    if len(shapes) < 2 or not unknown:
+        return None
+
+    def attempt(bound: Mapping[Place, Any]) -> Any:
+        try:
+            return trace(lambda i, axis: bound.get((i, axis), any_size))
+        except Exception:
+            return None
+
+    tried: set[tuple] = set()
+    for bound in itertools.islice(_matches(shapes, unknown), attempts):
+        key = tuple(sorted(bound.items()))
+        if key in tried:
+            continue
+        tried.add(key)
+        found = attempt(bound)
+        if found is not None:
+            return _relaxed(attempt, bound, found)
+    return None
+
+
+def _relaxed(attempt: Callable, bound: dict[Place, int], found: Any) -> Any:
+    """The output with every size unknown again that need not have been bound."""
+    for place in list(bound):
+        rest = {k: v for k, v in bound.items() if k != place}
+        wider = attempt(rest)
+        if wider is not None:
+            bound, found = rest, wider
+    for place in bound:  # a symbol may be refused where any number, or many, would do
+        for size in (_MANY_DIVISORS, _NO_DIVISOR):
+            other = attempt({**bound, place: size})
+            if other is not None:
+                found = jax.tree.map(probing.common, found, other)
+    return found
+
+
+def _matches(shapes: Mapping[int, Any], unknown: list[Place]) -> Iterator[dict[Place, int]]:
+    """Sizes for some of the unknown ones, the likeliest first."""
+    yield {}  # all of them equal
+    for place_of in (lambda axis, shape: axis - len(shape), lambda axis, shape: axis):
+        # Broadcasting: what others have at the same place, counted from the end or the beginning.
+        bound: dict[Place, int] = {}
+        for i, axis in unknown:
+            place = place_of(axis, shapes[i])
+            found = {
+                shape[place]
+                for shape in shapes.values()
+                if (-len(shape) <= place if place < 0 else place < len(shape))
+            } - {None, 1}
+            if len(found) == 1:
+                bound[i, axis] = found.pop()
+        yield bound
+    sizes = sorted({s for shape in shapes.values() for s in shape if s is not None})
+    for count in range(1, len(unknown) + 1):
+        for places in itertools.combinations(unknown, count):
+            for values in itertools.product(sizes, repeat=count):
+                yield dict(zip(places, values))

@@ -1,0 +1,151 @@
+"""Structures and sizes of a model's inputs and outputs."""
+
+import warnings
+from collections import namedtuple
+
+import numpy as np
+import pytest
+
+import keraslike as keras
+from keraslike import layers
+
+
+def ones(*shape):
+    return np.ones(shape, "float32")
+
+
+def test_batch_size_is_not_enforced():
+    i = layers.Input((2,), batch_size=3)
+    functional = keras.Model(i, layers.Dense(1)(i))
+    sequential = keras.Sequential([layers.Input((2,), batch_size=3), layers.Dense(1)])
+    for model in (functional, sequential):
+        assert model.input_shape == (3, 2)
+        assert model(ones(2, 2)).shape == (2, 1)
+        assert model.predict(ones(7, 2), verbose=0).shape == (7, 1)
+
+
+def test_other_sizes_of_a_functional_model_are_enforced():
+    i = layers.Input((4, 3))
+    with pytest.raises(ValueError, match="expected axis 1 of input shape to have value 4"):
+        keras.Model(i, layers.Dense(1)(i))(ones(2, 5, 3))
+
+
+def test_sequential_takes_what_its_weights_take():
+    rnn = keras.Sequential([layers.GRU(3, return_sequences=True), layers.Dense(1)])
+    assert [rnn(ones(2, n, 3)).shape for n in (5, 9)] == [(2, 5, 1), (2, 9, 1)]
+    with pytest.raises(ValueError, match="axis -1 of input shape to have value 3"):
+        rnn(ones(2, 9, 4))
+    with pytest.raises(ValueError, match="ndim=3"):
+        rnn(ones(2, 9))
+    conv = keras.Sequential([layers.Conv2D(3, 3), layers.GlobalAveragePooling2D()])
+    assert [conv(ones(2, n, n, 3)).shape for n in (8, 12)] == [(2, 3), (2, 3)]
+    flat = keras.Sequential([layers.Flatten(), layers.Dense(1)])
+    assert flat(ones(3, 2, 3)).shape == flat(ones(3, 6, 1)).shape == (3, 1)
+    with pytest.raises(ValueError, match="value 6"):
+        flat(ones(3, 2, 4))
+
+
+def test_sequential_trains_on_batches_of_any_length(tmp_path):
+    def batches():
+        for n in (5, 7, 9):
+            yield np.ones((2, n), "int32"), ones(2, 1)
+
+    model = keras.Sequential([layers.Embedding(10, 4), layers.GRU(3), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    assert len(model.fit(batches(), verbose=0).history["loss"]) == 1
+    model.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    x = np.ones((2, 12), "int32")
+    np.testing.assert_allclose(again.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6)
+
+
+def test_sequential_keeps_token_ids_whole_in_mixed_precision():
+    model = keras.Sequential([layers.Embedding(1000, 2, dtype="mixed_bfloat16")])
+    ids = np.array([[999]])
+    np.testing.assert_allclose(
+        np.asarray(model(ids)[0, 0], "float32"), model.layers[0].embeddings[999], rtol=1e-2
+    )
+
+
+def test_inputs_are_cast_to_the_dtypes_declared():
+    a, b = layers.Input((2,), dtype="float16"), layers.Input((2,), dtype="int32")
+    model = keras.Model((a, b), (a + 2, b + 2))
+    outputs = model((np.ones((2, 2)), np.ones((2, 2))))
+    assert [str(x.dtype) for x in outputs] == ["float16", "int32"]
+    half = keras.Model(a, a, name="half")
+    assert half(layers.Input((2,), dtype="float32")).dtype == "float16"
+
+
+def test_declared_dtype_counts_more_than_the_policy():
+    with_ids = layers.Input((1,), dtype="int32")
+    embedding = layers.Embedding(1000, 2)
+    model = keras.Model(with_ids, embedding(with_ids))
+    model.dtype_policy = "mixed_bfloat16"
+    np.testing.assert_array_equal(model(np.array([[999.0]]))[0, 0], embedding.embeddings[999])
+
+
+def test_nested_dicts():
+    a, b, c = layers.Input((1,), name="a"), layers.Input((2,)), layers.Input((3,))
+    model = keras.Model(
+        {"1": a, "o": {"2": b, "3": c}},
+        {"1": layers.Dense(1)(a), "o": {"2": layers.Dense(2)(b), "3": layers.Dense(3)(c)}},
+    )
+    x = {"1": ones(2, 1), "o": {"2": ones(2, 2), "3": ones(2, 3)}}
+    for made in (model, keras.Model.from_config(model.get_config())):
+        y = made(x)
+        assert y["1"].shape == (2, 1) and y["o"]["2"].shape == (2, 2)
+        assert y["o"]["3"].shape == (2, 3)
+    assert model.predict(x, verbose=0)["o"]["3"].shape == (2, 3)
+    with pytest.raises(ValueError, match=r"lacks \['1'\].*'one'"):
+        model({"one": ones(2, 1), "o": x["o"]})
+    with pytest.raises(ValueError, match="lacks"):
+        model({"1": ones(2, 1), "o": {"2": ones(2, 2)}})
+
+
+def test_a_dict_out_of_order_is_not_guessed_from_a_list():
+    x, y = layers.Input((1,), name="x"), layers.Input((1,), name="w")
+    model = keras.Model({"x": x, "w": y}, x - y)
+    with pytest.raises(ValueError, match="takes a dict"):
+        model([ones(1, 1), 0 * ones(1, 1)])
+    with pytest.warns(UserWarning, match=r"also given \['z'\]"):
+        assert float(model({"w": 0 * ones(1, 1), "x": ones(1, 1), "z": ones(1, 1)})[0, 0]) == 1
+
+
+def test_lists_around_single_tensors():
+    i, j = layers.Input((4,)), layers.Input((4,))
+    two = keras.Model([i, j], [i * 2, j * 3])
+    assert [o.shape for o in two(([ones(2, 4)], ones(2, 4)))] == [(2, 4), (2, 4)]
+    one = keras.Model([i], i * 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert one(ones(1, 4)).shape == one([ones(1, 4)]).shape == (1, 4)
+
+
+Pair = namedtuple("Pair", ["p", "q"])
+
+
+def test_named_tuples():
+    a, b = layers.Input((2,), name="a"), layers.Input((2,), name="b")
+    model = keras.Model(Pair(a, b), Pair(a * 2, b * 3))
+    outputs = model(Pair(ones(1, 2), np.ones((1, 2))))
+    assert type(outputs) is Pair and float(outputs.q[0, 0]) == 3.0
+    assert type(model(Pair(a, b))) is Pair
+    assert type(model.predict(Pair(ones(3, 2), ones(3, 2)), verbose=0)) is Pair
+
+    class Sum(layers.Layer):
+        def call(self, pair):
+            return Pair(pair.p + pair.q, pair.q)
+
+    assert type(Sum()(Pair(a, b))) is Pair
+    assert float(Sum()(Pair(ones(1, 2), ones(1, 2))).p[0, 0]) == 2.0
+
+
+def test_containers_after_from_config(tmp_path):
+    a, b = layers.Input((2,), name="a"), layers.Input((2,), name="b")
+    model = keras.Model((a, b), (a * 2, [b * 3]))
+    again = keras.Model.from_config(model.get_config())
+    y = again([ones(1, 2), ones(1, 2)])
+    assert type(y) is tuple and type(y[1]) is list
+    model.save(tmp_path / "m.keras")  # where all are lists, as in Keras's files
+    y = keras.models.load_model(tmp_path / "m.keras")([ones(1, 2), ones(1, 2)])
+    assert float(y[1][0][0, 0]) == 3.0
