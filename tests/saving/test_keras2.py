@@ -14,7 +14,6 @@ from . import keras2
 
 MODELS = keras2.record("models")
 OPTIMIZERS = keras2.record("optimizers")
-FILES = keras2.record("files")
 
 
 def as_of_2_4(config):
@@ -58,20 +57,26 @@ def test_outputs(name):
 # -- whole files ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ending", ["h5", "keras"])
-def test_whole_files(ending, tmp_path):
+@pytest.mark.parametrize(
+    "name", ["whole.h5", "whole.keras", "whole_2_13.keras", "whole_2_15.keras"]
+)
+def test_whole_files(name, tmp_path, recwarn):
+    path, ending = keras2.FOLDER / name, name.rpartition(".")[2]
+    recorded = keras2.record(name.partition(".")[0].replace("whole", "files"))
     x, y = keras2.numbers((2, 4, 3)), keras2.numbers((2, 2), 3)
-    model = saving.load_model(keras2.FOLDER / f"whole.{ending}")
-    np.testing.assert_allclose(model.predict_on_batch(x), FILES[ending], rtol=1e-4, atol=1e-5)
+    model = saving.load_model(path)
+    np.testing.assert_allclose(model.predict_on_batch(x), recorded[ending], rtol=1e-4, atol=1e-5)
     assert int(model.optimizer.iterations) == 1
     assert model.layers[1].backward_layer.name == "backward_lstm"
     model.save(tmp_path / "m.keras")
     model.train_on_batch(x, y)
-    later = FILES[f"{ending} later"]
+    later = recorded[f"{ending} later"]
     np.testing.assert_allclose(model.predict_on_batch(x), later, rtol=1e-4, atol=1e-5)
     again = saving.load_model(tmp_path / "m.keras")
-    np.testing.assert_allclose(again.predict_on_batch(x), FILES[ending], rtol=1e-4, atol=1e-5)
-    again.load_weights(keras2.FOLDER / f"whole.{ending}")
+    np.testing.assert_allclose(again.predict_on_batch(x), recorded[ending], rtol=1e-4, atol=1e-5)
+    model.load_weights(path)
+    np.testing.assert_allclose(model.predict_on_batch(x), recorded[ending], rtol=1e-4, atol=1e-5)
+    assert not [w for w in recwarn if path.name in str(w.message)]
 
 
 def test_a_name_means_what_it_meant_in_the_version_that_wrote_the_file(tmp_path):

@@ -1,8 +1,6 @@
-"""What tf_keras made, recorded as data: configs, outputs, optimizer states and a few whole files.
+"""What Keras 2 made, recorded as data: configs, outputs, optimizer states and a few whole files.
 
-`make.py` wrote all of it, with TensorFlow and tf_keras 2.21:
-
-    python tests/saving/keras2/make.py
+`make.py` wrote all of it, and says how.
 """
 
 import json

@@ -1,6 +1,7 @@
-"""Records what tf_keras makes of small models. Run with an environment that has TensorFlow 2.21:
+"""Records what Keras 2 makes of small models.
 
-python tests/saving/keras2/make.py
+The command is `python tests/saving/keras2/make.py`: with TensorFlow 2.21 and tf_keras for all but
+the files of older versions, and with tensorflow-cpu 2.13.1, and with 2.15.1, for those.
 """
 
 import importlib.util
@@ -15,7 +16,11 @@ os.environ |= {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
 import h5py
 import numpy as np
 import tensorflow as tf
-import tf_keras as K
+
+try:
+    import tf_keras as K
+except ImportError:
+    from tensorflow import keras as K
 
 FOLDER = pathlib.Path(__file__).parent
 _spec = importlib.util.spec_from_file_location("records", FOLDER / "__init__.py")
@@ -178,7 +183,6 @@ MODELS = {
 
 
 def prepared(make):
-    tf.keras.backend.clear_session()
     K.backend.clear_session()
     model = make()
     if not model.built:
@@ -291,23 +295,26 @@ def whole():
     x = L.TimeDistributed(L.Dense(2, activation="hard_sigmoid"))(x)
     x = L.BatchNormalization()(x)
     x = tf.nn.relu(x)[:, -1] + tf.reduce_mean(x, axis=1)
-    model = K.Model(i, L.Dense(2, kernel_regularizer="l2", kernel_initializer="orthogonal")(x))
-    return model
+    x = L.Dense(3, name="first")(x)
+    j = K.Input((3,))
+    inner = K.Model(j, L.Dense(3)(L.LayerNormalization()(L.Dense(2)(j))))
+    x = K.Sequential([K.Input((3,)), L.Dense(2), L.Dense(3), inner])(x)
+    return K.Model(i, L.Dense(2, kernel_regularizer="l2", kernel_initializer="orthogonal")(x))
 
 
-def files():
+def files(version=""):
     x, y = records.numbers((2, 4, 3)), records.numbers((2, 2), 3)
     found = {}
-    for ending in ("keras", "h5"):
+    for ending in ("keras",) if version else ("keras", "h5"):
         model = prepared(whole)
         rule = K.optimizers.SGD(0.1, momentum=0.9)
         model.compile(rule, K.losses.Huber(), metrics=["mae"])
         model.train_on_batch(x, y)
-        model.save(FOLDER / f"whole.{ending}")
+        model.save(FOLDER / f"whole{version}.{ending}")
         found[ending] = np.round(model.predict(x, verbose=0), 6).tolist()
         model.train_on_batch(x, y)
         found[f"{ending} later"] = np.round(model.predict(x, verbose=0), 6).tolist()
-    small_archive(FOLDER / "whole.keras")
+    small_archive(FOLDER / f"whole{version}.keras")
     return found
 
 
@@ -316,6 +323,10 @@ def write(name, value):
 
 
 def main():
+    if not tf.__version__.startswith("2.21"):
+        version = "_" + "_".join(tf.__version__.split(".")[:2])
+        write(f"files{version}", files(version))
+        return
     models = {}
     for name, make in MODELS.items():
         model = prepared(make)
