@@ -224,7 +224,8 @@ def output_spec(
 
     Unknown sizes that have to agree with others are matched in at most so many attempts.
     """
-    flat, treedef = jax.tree.flatten((args, kwargs))
+    with context.using(tapes=()):
+        flat, treedef = jax.tree.flatten((args, kwargs))
     symbols = [i for i, x in enumerate(flat) if isinstance(x, KerasTensor)]
 
     def traced(*tensors: Any) -> Any:
@@ -242,7 +243,7 @@ def output_spec(
             )
             for i in symbols
         ]
-        with context.using(symbolic=True):
+        with context.using(symbolic=True, tapes=()):
             return jax.eval_shape(traced, *structs)
 
     unknown = max((sum(s is None for s in flat[i].shape) for i in symbols), default=0)

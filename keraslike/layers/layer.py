@@ -512,11 +512,12 @@ class Layer(base.Object):
                 )
 
     def _symbolic_call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        if not self.built:
-            self._maybe_build(args, kwargs)
-        if self.input_spec is not None and args:
-            self._check_inputs(args[0])
-        spec = self.compute_output_spec(*args, **kwargs)
+        with context.using(tapes=()):
+            if not self.built:
+                self._maybe_build(args, kwargs)
+            if self.input_spec is not None and args:
+                self._check_inputs(args[0])
+            spec = self.compute_output_spec(*args, **kwargs)
         return symbolic.record(self, args, kwargs, spec)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:

@@ -14,53 +14,107 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from keraslike.core import context, lowering
-from keraslike.core.boxed import unbox
+from keraslike.core.boxed import Boxed, unbox
 from keraslike.tf.function import _unflatten, live_variables, wrap_values
 from keraslike.tf.ops import concat, expand_dims
+from keraslike.tf.recording import holding_tensors
 from keraslike.tf.structure import Structure
-from keraslike.tf.tensor import Tensor, _as_operand, convert_to_tensor, precision, raw, run, static
+from keraslike.tf.tensor import (
+    WIDE,
+    Tensor,
+    _as_operand,
+    convert_to_tensor,
+    precision,
+    raw,
+    run,
+    static,
+)
 from keraslike.tf.tensor_array import TensorArray, settled
 
 
 class _Traced:
-    """A function of arrays, traced: what it takes from outside are its `consts`."""
+    """A function of arrays, traced. What it takes from outside are its `taken`.
+
+    While it is traced every variable, and every tensor that a tape follows, holds a tracer of its
+    own: so it is known which of them were read, however that was done.
+    """
 
     def __init__(self, fn: Callable, *examples: Any):
-        variables = [v for v in live_variables(traced=True) if lowering.is_held(v)]
+        outside = [*_variables(), *_followed()]
+        variables = [v for v in outside if not isinstance(v, Tensor)]
+        tensors = outside[len(variables) :]
+        held = [_struct_of(raw(x)) for x in outside]
         self.changed: list[Any] = []
+        wide = jax.config.jax_enable_x64 or precision(examples) is not precision(())
 
-        def pure(*values: Any) -> list[Any]:
-            before = lowering.values_of(variables)
-            with lowering.holding(variables, before), context.using(tapes=()):
+        def pure(state: Sequence[Any], *values: Any) -> list[Any]:
+            before = state[: len(variables)]
+            with (
+                WIDE(wide),
+                lowering.holding(variables, before),
+                holding_tensors(tensors, state[len(variables) :]),
+                context.using(tapes=()),
+            ):
                 out = unbox(wrap_values(fn(*values)))
                 new = lowering.values_of(variables)
             self.changed[:] = [v for v, a, b in zip(variables, before, new) if a is not b]
             flat, self.structure = jax.tree.flatten(out)
             return [*flat, *[b for a, b in zip(before, new) if a is not b]]
 
-        with precision(examples):
-            self.closed = jax.make_jaxpr(pure)(*examples)
+        with WIDE(True):
+            closed = jax.make_jaxpr(pure)(held, *map(_struct_of, examples))
+        self._jaxpr = closed.jaxpr
+        self.out_avals = closed.out_avals
+        read = {id(v) for eqn in closed.jaxpr.eqns for v in eqn.invars}
+        read |= {id(v) for v in closed.jaxpr.outvars}
+        self._used = [i for i in range(len(held)) if id(closed.jaxpr.invars[i]) in read]
+        self._count = len(held)
+        self.taken = [*(outside[i] for i in self._used), *closed.consts]
 
-    @property
-    def consts(self) -> list[Any]:
-        return list(self.closed.consts)
+    def __call__(self, taken: Sequence[Any], *values: Any) -> list[Any]:
+        """The results, then the new values of the variables in `changed`."""
+        count = len(self._used)
+        state = dict(zip(self._used, taken))
+        full = [state.get(i) for i in range(self._count)]
+        return jax.core.eval_jaxpr(self._jaxpr, taken[count:], *full, *values)
 
-    def __call__(self, consts: Sequence[Any], *values: Any) -> list[Any]:
-        return jax.core.eval_jaxpr(self.closed.jaxpr, consts, *values)
+
+def _struct_of(value: Any) -> Any:
+    return jax.ShapeDtypeStruct(value.shape, value.dtype)
 
 
-def _sources(values: Sequence[Any]) -> list[Any]:
-    """The tensors and variables, as tapes know them, that hold these arrays."""
-    known: dict[int, Any] = {}
+def _variables() -> list[Any]:
+    found = [*live_variables(), *live_variables(traced=True)]
+    return [
+        v for v in found if not isinstance(v._raw_value, jax.core.Tracer) or lowering.is_held(v)
+    ]
+
+
+def _followed() -> list[Tensor]:
+    """The tensors that active tapes follow."""
+    found: dict[int, Tensor] = {}
     for tape in context.state.tapes:
-        for x in (
-            *getattr(tape, "_watched", {}).values(),
-            *getattr(tape, "_recorded", {}).values(),
-        ):
-            known[id(raw(x))] = x
-    return [known.get(id(v), v) for v in values]
+        found |= {id(x): x for x in tape._tensors()}
+    return list(found.values())
+
+
+def _run(fn: Callable, given: Sequence[Any]) -> list[Tensor]:
+    """One operation on tensors, variables (as they are kept) and arrays."""
+    with context.using(autocast=None):
+        return run(fn, given, lasting=False)
+
+
+def _flat(tree: Any) -> tuple[list[Tensor], Any]:
+    """The tensors in a structure, as tapes know them, and the structure."""
+    leaves, structure = jax.tree.flatten(tree, is_leaf=_is_leaf)
+    return [convert_to_tensor(x) for x in leaves], structure
+
+
+def _is_leaf(x: Any) -> bool:
+    return isinstance(x, (Boxed, nnx.Variable))
 
 
 def _concrete(x: Any) -> bool:
@@ -122,7 +176,7 @@ def switch_case(
                 "The branches must give the same structure of tensors. "
                 f"They give {first.structure} and {other.structure}."
             )
-        ours, theirs = first.closed.out_avals, other.closed.out_avals
+        ours, theirs = first.out_avals, other.out_avals
         n = first.structure.num_leaves
         for a, b in zip(ours[:n], theirs[:n]):
             if (a.shape, a.dtype) != (b.shape, b.dtype):
@@ -131,8 +185,8 @@ def switch_case(
                     f"They give {a.dtype}{list(a.shape)} and {b.dtype}{list(b.shape)}."
                 )
     changed = list({id(v): v for b in branches for v in b.changed}.values())
-    taken = [v for b in branches for v in b.consts] + [v._raw_value for v in changed]
-    starts = np.cumsum([0, *[len(b.consts) for b in branches]])
+    taken = [v for b in branches for v in b.taken] + changed
+    starts = np.cumsum([0, *[len(b.taken) for b in branches]])
 
     def choose(index: Any, *values: Any) -> list[Any]:
         state = dict(zip(map(id, changed), values[starts[-1] :]))
@@ -150,8 +204,7 @@ def switch_case(
 
         return jax.lax.switch(index, [branch(i) for i in range(len(branches))])
 
-    out = run(choose, [index, *_sources(taken)], lasting=False)
-    return _finish(out, first.structure, changed)
+    return _finish(_run(choose, [index, *taken]), first.structure, changed)
 
 
 def _in_range(index: Any, count: int) -> Any:
@@ -185,8 +238,7 @@ def while_loop(
     <tf.Tensor: shape=(), dtype=int32, numpy=6>
     """
     kept = (list, tuple, dict, Structure, TensorArray)
-    start = [v if isinstance(v, kept) else _as_operand(v) for v in loop_vars]
-    flat, tree = jax.tree.flatten(unbox(start))
+    start = [v if isinstance(v, kept) else convert_to_tensor(v) for v in loop_vars]
     bound = static(maximum_iterations)
     decision = _as_operand(cond(*start))
     if _concrete(decision):
@@ -196,35 +248,37 @@ def while_loop(
             decision = cond(*state)
         return state
 
+    flat, tree = _flat(start)
+
     def on_arrays(fn: Callable) -> Callable:
         return lambda *values: fn(*wrap_values(jax.tree.unflatten(tree, list(values))))
 
     if any(isinstance(v, TensorArray) for v in start):
-        step = _Traced(on_arrays(body), *flat)  # what the body writes says what they hold
-        avals = step.closed.out_avals[: step.structure.num_leaves]
+        step = _Traced(on_arrays(body), *map(raw, flat))  # what it writes says what they hold
+        avals = step.out_avals[: step.structure.num_leaves]
         given = _listed(jax.tree.unflatten(step.structure, avals))
         start = [settled(*pair) for pair in zip(start, given)]
-        flat, tree = jax.tree.flatten(unbox(start))
-    going, step = _Traced(on_arrays(cond), *flat), _Traced(on_arrays(body), *flat)
-    avals = step.closed.out_avals[: len(flat)]
-    if len(step.closed.out_avals) - len(step.changed) != len(flat):
+        flat, tree = _flat(start)
+    values = list(map(raw, flat))
+    going, step = _Traced(on_arrays(cond), *values), _Traced(on_arrays(body), *values)
+    avals = step.out_avals[: len(flat)]
+    if len(step.out_avals) - len(step.changed) != len(flat):
         raise TypeError("The body must give as many tensors as there are loop variables.")
-    for number, (before, after) in enumerate(zip(flat, avals)):
+    for number, (before, after) in enumerate(zip(values, avals)):
         if (before.shape, before.dtype) != (after.shape, after.dtype):
             raise TypeError(
                 f"Loop variable {number} must keep its shape and dtype. It was "
                 f"{before.dtype}{list(before.shape)}, the body gives {after.dtype}"
                 f"{list(after.shape)}."
             )
-    taken, of_step = going.consts, step.consts
     if step.changed:
         raise TypeError(
             "Variables cannot be assigned to in a traced tf.while_loop: make them loop variables."
         )
 
     def loop(*values: Any) -> list[Any]:
-        state, consts = list(values[: len(flat)]), values[len(flat) :]
-        first, second = consts[: len(taken)], consts[len(taken) :]
+        state, taken = list(values[: len(flat)]), values[len(flat) :]
+        first, second = taken[: len(going.taken)], taken[len(going.taken) :]
         if bound is None:
             return jax.lax.while_loop(
                 lambda s: going(first, *s)[0], lambda s: step(second, *s), state
@@ -235,8 +289,7 @@ def while_loop(
 
         return jax.lax.scan(once, state, None, length=bound)[0]
 
-    sources = _sources([*flat, *taken, *of_step])
-    return _unflatten(tree, run(loop, sources, lasting=False))
+    return _unflatten(tree, _run(loop, [*flat, *going.taken, *step.taken]))
 
 
 def _listed(out: Any) -> list[Any]:
@@ -250,17 +303,25 @@ def map_fn(fn: Callable, elems: Any, dtype: Any = None, **_: Any) -> Any:
 
 def vectorized_map(fn: Callable, elems: Any, **_: Any) -> Any:
     """`fn` on each slice along the first axis, all at once."""
-    flat, tree = jax.tree.flatten(unbox(_tensors(elems)))
-    slices = [jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for v in flat]
+    flat, tree = _flat(elems)
+    slices = [_slice_of(t) for t in flat]
     traced = _Traced(lambda *v: fn(wrap_values(jax.tree.unflatten(tree, list(v)))), *slices)
+    _refuse_changes(traced)
 
     def mapped(*values: Any) -> list[Any]:
-        inside, consts = values[: len(flat)], values[len(flat) :]
-        return jax.vmap(lambda *v: traced(consts, *v))(*inside)
+        inside, taken = values[: len(flat)], values[len(flat) :]
+        return jax.vmap(lambda *v: traced(taken, *v))(*inside)
 
-    return _unflatten(
-        traced.structure, run(mapped, _sources([*flat, *traced.consts]), lasting=False)
-    )
+    return _unflatten(traced.structure, _run(mapped, [*flat, *traced.taken]))
+
+
+def _slice_of(tensor: Tensor) -> Any:
+    return jax.ShapeDtypeStruct(tensor._value.shape[1:], tensor._value.dtype)
+
+
+def _refuse_changes(traced: _Traced) -> None:
+    if traced.changed:
+        raise TypeError("Variables cannot be assigned to here: carry the value along as a state.")
 
 
 def scan(fn: Callable, elems: Any, initializer: Any = None, reverse: bool = False, **_: Any) -> Any:
@@ -293,40 +354,35 @@ def _first(elems: Any, initializer: Any, reverse: bool) -> tuple[Any, Any]:
 
 
 def _tensors(tree: Any) -> Any:
-    if isinstance(tree, tuple):
-        return tuple(map(_tensors, tree))
-    return _as_operand(tree)
+    return tuple(map(_tensors, tree)) if isinstance(tree, tuple) else convert_to_tensor(tree)
 
 
 def _over(elems: Any, step: Callable, state: Any, reverse: bool) -> tuple[Any, Any]:
     """`state, out = step(slice, state)` along the first axis: the last state, all outputs."""
-    elems = _tensors(elems)
-    flat, tree = jax.tree.flatten(unbox(elems))
-    held, state_tree = jax.tree.flatten(unbox(state))
-    slices = [jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for v in flat]
+    flat, tree = _flat(_tensors(elems))
+    held, state_tree = _flat(state)
+    slices = [_slice_of(t) for t in flat]
 
     def on_arrays(*values: Any) -> Any:
         s = jax.tree.unflatten(state_tree, list(values[: len(held)]))
         each = jax.tree.unflatten(tree, list(values[len(held) :]))
         return step(wrap_values(each), wrap_values(s))
 
-    traced = _Traced(on_arrays, *held, *slices)
-    if traced.changed:
-        raise TypeError("Variables cannot be assigned to here: carry the value along as a state.")
+    traced = _Traced(on_arrays, *map(raw, held), *slices)
+    _refuse_changes(traced)
 
     def loop(*values: Any) -> list[Any]:
         first, rest = list(values[: len(held)]), values[len(held) :]
-        inside, consts = list(rest[: len(flat)]), rest[len(flat) :]
+        inside, taken = list(rest[: len(flat)]), rest[len(flat) :]
 
         def once(s: list[Any], each: list[Any]) -> tuple[list[Any], list[Any]]:
-            out = traced(consts, *s, *each)
+            out = traced(taken, *s, *each)
             return out[: len(held)], out[len(held) :]
 
         last, outs = jax.lax.scan(once, first, inside, reverse=reverse)
         return [*last, *outs]
 
-    out = run(loop, _sources([*held, *flat, *traced.consts]), lasting=False)
-    return _unflatten(traced.structure, out)
+    return _unflatten(traced.structure, _run(loop, [*held, *flat, *traced.taken]))
 
 
 def print_(*inputs: Any, sep: str = " ", end: str = "\n", **_: Any) -> None:

@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 
 from keraslike.core import context, lowering, symbolic
 from keraslike.core.boxed import unbox
-from keraslike.tf import recording
-from keraslike.tf.recording import leaves_of, zero
-from keraslike.tf.tape import _trains
-from keraslike.tf.tensor import Tensor, _as_operand, _is_inexact, run, wrap
+from keraslike.core.context import trace_state_clean
+from keraslike.tf.recording import (
+    GivenNode,
+    Reader,
+    holding_tensors,
+    leaves_of,
+    rebuilt,
+    zero,
+)
+from keraslike.tf.tensor import (
+    Tensor,
+    _as_operand,
+    _identity,
+    _is_inexact,
+    convert_to_tensor,
+    raw,
+    run,
+    wrap,
+)
 
 
-class _Reader:
-    """A tape that records nothing and notes the trainable variables that are read."""
+class _Watcher(Reader):
+    """Notes the trainable variables that are read, and the tensors that a tape around follows."""
 
-    def __init__(self) -> None:
-        self.variables: dict[int, Any] = {}
+    def __init__(self, tapes: tuple[Any, ...]) -> None:
+        super().__init__()
+        self._tapes = tapes
 
     def _follows(self, x: Any) -> bool:
-        if isinstance(x, nnx.Variable) and _trains(x):
-            self.variables.setdefault(id(x), x)
-        return False
-
-    take = staticmethod(recording.take)
+        if isinstance(x, Tensor):
+            if any(tape._follows(x) for tape in self._tapes):
+                self.tensors[id(x)] = x
+            return False
+        return super()._follows(x)
 
 
 def custom_gradient(f: Callable | None = None) -> Callable:
@@ -62,59 +78,113 @@ def custom_gradient(f: Callable | None = None) -> Callable:
         if symbolic.is_symbolic(args, kwargs):
             return symbolic.FunctionOperation(decorated)(*args, **kwargs)
         tensors = [_as_operand(a) for a in args]
-        variables: list[Any] = []
+        read: list[Any] = []
+        tapes = context.state.tapes
         while True:
-            call = jax.custom_gradient(_of_arrays(f, len(args), kwargs, variables))
+            call = jax.custom_gradient(_of_arrays(f, len(args), kwargs, read, tapes))
             try:
-                return run(call, [*tensors, *variables], lasting=False)
+                return run(call, [*tensors, *read], lasting=False)
             except _Reads as e:
-                variables += e.variables
+                if trace_state_clean() and any(isinstance(x, Tensor) for x in e.read):
+                    return _run_eagerly(f, tensors, kwargs)
+                read += e.read
 
     return decorated
 
 
 class _Reads(Exception):
-    """The function reads these variables too."""
+    """The function reads these variables and tensors too."""
 
-    def __init__(self, variables: list[Any]):
-        self.variables = variables
+    def __init__(self, read: list[Any]):
+        self.read = read
 
 
-def _of_arrays(f: Callable, count: int, kwargs: dict[str, Any], variables: list[Any]) -> Callable:
-    """`f` as JAX's `custom_gradient` takes it, of its arguments and the variables it reads."""
+def _of_arrays(
+    f: Callable, count: int, kwargs: dict[str, Any], read: list[Any], tapes: tuple
+) -> Callable:
+    """`f` as JAX's `custom_gradient` takes it, of its arguments and of what else it reads."""
+    variables = [x for x in read if not isinstance(x, Tensor)]
+    tensors = [x for x in read if isinstance(x, Tensor)]
+    known = {id(x) for x in read}
 
-    def of_arrays(*given: Any) -> Any:
-        values = tuple(map(jnp.asarray, given))  # JAX may give Python's numbers
-        state = values[count:]
-        reader = _Reader()
-        with lowering.holding(variables, state), context.using(tapes=(reader,)):
-            out, grad_fn = f(*[Tensor(v) for v in values[:count]], **kwargs)
-        known = {id(v) for v in variables}
-        missing = [v for key, v in reader.variables.items() if key not in known]
+    @contextlib.contextmanager
+    def holding(state: dict[int, Any]) -> Iterator[None]:
+        watcher = _Watcher(tapes)
+        with (
+            lowering.holding(variables, [state[id(v)] for v in variables]),
+            holding_tensors(tensors, [state[id(t)] for t in tensors]),
+            context.using(tapes=(watcher,)),
+        ):
+            yield
+        found = watcher.variables | watcher.tensors
+        missing = [x for x in found.values() if id(x) not in known]
         if missing:
             raise _Reads(missing)
 
+    def of_arrays(*given: Any) -> Any:
+        values = tuple(map(jnp.asarray, given))  # JAX may give Python's numbers
+        state = dict(zip(map(id, read), values[count:]))
+        with holding(state):
+            out, grad_fn = f(*[Tensor(v) for v in values[:count]], **kwargs)
+
         def rule(upstream: Any) -> Any:
-            seeds = leaves_of(wrap(upstream))
-            with lowering.holding(variables, state), context.using(tapes=()):
-                if not variables:
-                    grads = grad_fn(*seeds)
-                else:
-                    grads, by_variables = _with_variables(grad_fn, seeds, variables)
-            flat: list[Any] = list(grads) if isinstance(grads, (list, tuple)) else [grads]
-            if len(flat) != count:
-                raise ValueError(
-                    f"The gradient function must give {count} gradients, one for each argument. "
-                    f"It gave {len(flat)}."
-                )
-            if variables:
-                flat += list(by_variables)
-            found: Any = tuple(_cotangent(g, v) for g, v in zip(flat, values, strict=True))
-            return found if len(found) > 1 else found[0]
+            with holding(state):
+                found = _gradients(grad_fn, leaves_of(wrap(upstream)), count, variables)
+            by_read = dict(zip(map(id, variables), found[count:]))
+            found = [*found[:count], *(by_read.get(id(x)) for x in read)]
+            grads: Any = tuple(_cotangent(g, v) for g, v in zip(found, values, strict=True))
+            return grads if len(grads) > 1 else grads[0]
 
         return unbox(out), rule
 
     return of_arrays
+
+
+def _gradients(grad_fn: Callable, seeds: list[Any], count: int, variables: list[Any]) -> list[Any]:
+    """What the user's function gives, for each argument and then for each variable."""
+    by_variables: Any = ()
+    if variables:
+        grads, by_variables = _with_variables(grad_fn, seeds, variables)
+    else:
+        grads = grad_fn(*seeds)
+    flat: list[Any] = list(grads) if isinstance(grads, (list, tuple)) else [grads]
+    if len(flat) != count:
+        raise ValueError(
+            f"The gradient function must give {count} gradients, one for each argument. "
+            f"It gave {len(flat)}."
+        )
+    return [*flat, *by_variables]
+
+
+# -- while nothing is traced ----------------------------------------------------------------------
+
+
+def _run_eagerly(f: Callable, tensors: list[Any], kwargs: dict[str, Any]) -> Any:
+    """The call with all that it does recorded, since it reads tensors that tapes follow.
+
+    As TensorFlow has it: a tape that follows an argument, or a variable that `f` reads, takes the
+    user's gradient; any other one those of the operations in `f`. The user's gradient function is
+    recorded in either case where it runs inside a tape.
+    """
+    tapes = context.state.tapes
+    watcher = Reader()
+    with context.using(tapes=(watcher, *tapes)):
+        out, grad_fn = f(*tensors, **kwargs)
+    given = {id(x) for x in tensors}
+    variables = [v for key, v in watcher.variables.items() if key not in given]
+    inputs = [*tensors, *variables]
+    own = [t for t in tapes if any(t._follows(x) and _is_inexact(raw(x)) for x in inputs)]
+    with context.using(tapes=tuple(t for t in tapes if t not in own)):
+        results = [run(_identity, (x,)) for x in leaves_of(out)]
+
+    def gradients(seeds: list[Tensor | None]) -> list[Tensor | None]:
+        seeds = [Tensor(zero(r._value)) if s is None else s for s, r in zip(seeds, results)]
+        found = _gradients(grad_fn, seeds, len(tensors), variables)
+        return [None if g is None else convert_to_tensor(g) for g in found]
+
+    for tape in own:
+        tape._record(GivenNode(inputs, results, gradients))
+    return rebuilt(out, iter(results))
 
 
 def _with_variables(grad_fn: Callable, seeds: list[Any], variables: list[Any]) -> Any:

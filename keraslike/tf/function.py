@@ -24,6 +24,7 @@ from keraslike.core.context import trace_state_clean
 from keraslike.core.pickling import find, is_found, picklable
 from keraslike.tf import dtypes
 from keraslike.tf.dtypes import DType, TensorShape
+from keraslike.tf.recording import Reader
 from keraslike.tf.tensor import (
     WIDE,
     Tensor,
@@ -131,6 +132,7 @@ class ConcreteFunction:
         wide = wide or bool(jax.config.read("jax_enable_x64"))
         changed: list[int] = []
         found: list[Any] = []
+        reader = Reader()
 
         def pure(state: Sequence[Any], tensors: Sequence[Any]) -> Any:
             filled = list(self.leaves)
@@ -140,7 +142,7 @@ class ConcreteFunction:
             with (
                 WIDE(wide),
                 lowering.holding(variables, state),
-                context.using(tapes=()),
+                context.using(tapes=(reader,)),
             ):
                 out = unbox(wrap_values(function(*args, **kwargs)))
                 new = lowering.values_of(variables)
@@ -158,16 +160,24 @@ class ConcreteFunction:
         read |= {id(v) for v in jaxpr.outvars}
         n = len(variables)
         used = [i for i in range(n) if id(jaxpr.invars[i]) in read]
+        # Tensors from outside are arguments as well: a tape may follow them.
+        places = [i for i, c in enumerate(closed.consts) if id(c) in reader.tensors]
+        self.captured = [reader.tensors[id(closed.consts[i])] for i in places]
 
         def on_values(*values: Any) -> list[Any]:
-            ours, tensors = values[: len(used)], values[len(used) :]
-            state = dict(zip(used, ours))
+            ours, captured = values[: len(used)], values[len(used) : len(used) + len(places)]
+            state, consts = dict(zip(used, ours)), list(closed.consts)
+            for i, value in zip(places, captured):
+                consts[i] = value
             full = [state.get(i) for i in range(n)]
-            return jax.core.eval_jaxpr(jaxpr, closed.consts, *full, *tensors)
+            return jax.core.eval_jaxpr(jaxpr, consts, *full, *values[len(used) + len(places) :])
 
         if any(None in s.shape for s in specs):
             with WIDE(True):
-                exported = export.export(jax.jit(on_values))(*[state[i] for i in used], *shapes)
+                held = [jax.ShapeDtypeStruct(t._value.shape, t._value.dtype) for t in self.captured]
+                exported = export.export(jax.jit(on_values))(
+                    *[state[i] for i in used], *held, *shapes
+                )
             self.run = _Call(exported.call)
         else:
             self.run = _Call(on_values)
@@ -190,7 +200,7 @@ class ConcreteFunction:
                     f"This function was traced for {spec}. Received a tensor of shape "
                     f"{TensorShape(tensor.shape)}, dtype {dtypes.as_dtype(tensor.dtype).name}."
                 )
-        out = run(self.run, [*self.variables, *given])
+        out = run(self.run, [*self.variables, *self.captured, *given])
         count = len(out) - len(self.changed)
         lowering.write(self.changed, [t._value for t in out[count:]])
         # The tensors themselves, since tapes know them: no pytree functions.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -17,7 +18,17 @@ from keraslike.core.boxed import Boxed, is_recorded, unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.layer import Layer
-from keraslike.tf.tensor import Tensor, _is_inexact, _value, precision, raw, run, wrap
+from keraslike.tf import dependence
+from keraslike.tf.tensor import (
+    Tensor,
+    _is_inexact,
+    _value,
+    is_shared_number,
+    precision,
+    raw,
+    run,
+    wrap,
+)
 
 
 @dataclasses.dataclass(eq=False, slots=True)
@@ -34,6 +45,70 @@ class Node:
     pullback: Callable
     again: Callable
     taken: list[Any]  # all arrays that went in: they say whether 64 bits are at play
+    depends: list[int]  # for each output a bit mask of the inputs that it can be differentiated by
+    passed: list[Any] = dataclasses.field(default_factory=list)  # went in, but no tape followed it
+    widen: Callable | None = None  # the same operation by what was passed in, too
+
+    def widened(self) -> Node:
+        """The operation by all that went in, for a tape that came to follow it afterwards."""
+        assert self.widen is not None
+        return self.widen()
+
+    def pull(self, given: list[Tensor | None]) -> list[Tensor | None]:
+        """The cotangents of the inputs, recorded where a tape records now.
+
+        `None` for those on which no output depends that has a cotangent.
+        """
+        reached = 0
+        for mask, g in zip(self.depends, given):
+            reached |= 0 if g is None else mask
+        found = _pulled(self, given)
+        return [g if reached >> k & 1 else None for k, g in enumerate(found)]
+
+
+class GivenNode(Node):
+    """An operation whose gradient is a function of tensors that the user wrote."""
+
+    __slots__ = ("gradients",)
+
+    def __init__(self, inputs: list[Any], outputs: list[Any], gradients: Callable):
+        every = [(1 << len(inputs)) - 1] * len(outputs)
+        super().__init__(inputs, [], outputs, gradients, gradients, [], every)
+        self.gradients = gradients
+
+    def pull(self, given: list[Tensor | None]) -> list[Tensor | None]:
+        return self.gradients(given)
+
+
+def _pulled(node: Node, given: list[Tensor | None]) -> list[Tensor]:
+    with precision([*(o._value for o in node.outputs), *node.taken]):
+        cotangents = [
+            Tensor(zero(o._value)) if g is None else g for o, g in zip(node.outputs, given)
+        ]
+        tapes = context.state.tapes
+        if not tapes or not any(is_recorded(x) for x in (*node.inputs, *cotangents)):
+            return [Tensor(g) for g in node.pullback([c._value for c in cotangents])]
+    n = len(node.inputs)
+    places = [i for i, o in enumerate(node.outputs) if _is_inexact(o._value)]
+    fixed = {i: c._value for i, c in enumerate(cotangents) if i not in places}
+
+    def backward(*values: Any) -> Any:
+        seeds = dict(zip(places, values[n:])) | fixed
+        _, pullback = jax.vjp(node.again, *values[:n])
+        return list(pullback([seeds[i] for i in range(len(node.outputs))]))
+
+    tensors = [*node.inputs, *(cotangents[i] for i in places)]
+    values = [*node.values, *(cotangents[i]._value for i in places)]
+    followed = tuple(is_recorded(x) for x in tensors)
+    return run_recorded(
+        backward, tensors, values, followed, (), {}, False, node.taken, analyse=True
+    )
+
+
+def zero(value: Any) -> Any:
+    if _is_inexact(value):
+        return np.zeros(value.shape, value.dtype)
+    return np.zeros(value.shape, jax.dtypes.float0)
 
 
 # -- structures of tensors ------------------------------------------------------------------------
@@ -57,6 +132,19 @@ def rebuilt(tree: Any, leaves: Iterator[Any]) -> Any:
     return next(leaves)
 
 
+@contextlib.contextmanager
+def holding_tensors(tensors: Sequence[Tensor], values: Sequence[Any]) -> Iterator[None]:
+    """Within the block the tensors hold `values`; afterwards they hold what they held."""
+    before = [t._value for t in tensors]
+    try:
+        for tensor, value in zip(tensors, values):
+            tensor._value = value
+        yield
+    finally:
+        for tensor, value in zip(tensors, before):
+            tensor._value = value
+
+
 # -- operations on arrays -----------------------------------------------------------------------
 
 
@@ -71,12 +159,33 @@ def _merged(fn: Callable, mask: tuple[bool, ...], others: Sequence[Any], rest: t
     return of_chosen
 
 
-@functools.lru_cache(maxsize=4096)
-def _vjp_program(fn: Callable, mask: tuple[bool, ...], rest: tuple, kwargs: tuple) -> Callable:
-    def program(chosen: Sequence[Any], others: Sequence[Any]) -> Any:
-        return jax.vjp(_merged(fn, mask, others, rest, kwargs), *chosen)
+def _dependence(again: Callable, chosen: Sequence[Any]) -> list[int] | None:
+    """What each output of an operation depends on; `None` where only values can tell."""
+    try:
+        return dependence.depends(jax.make_jaxpr(again)(*chosen))
+    except (jax.errors.JAXTypeError, TypeError):
+        return None
 
-    return jax.jit(program)
+
+class _Program:
+    """An operation that comes again, differentiated by the arguments that `mask` chooses."""
+
+    def __init__(self, fn: Callable, mask: tuple[bool, ...], rest: tuple, kwargs: tuple):
+        def program(chosen: Sequence[Any], others: Sequence[Any]) -> Any:
+            return jax.vjp(_merged(fn, mask, others, rest, kwargs), *chosen)
+
+        self.compiled = jax.jit(program)
+        self._depends: dict[Any, list[int] | None] = {}
+
+    def depends(self, again: Callable, chosen: Sequence[Any], key: Any) -> list[int] | None:
+        if key not in self._depends:
+            self._depends[key] = _dependence(again, chosen)
+        return self._depends[key]
+
+
+@functools.lru_cache(maxsize=4096)
+def _program(fn: Callable, mask: tuple[bool, ...], rest: tuple, kwargs: tuple) -> _Program:
+    return _Program(fn, mask, rest, kwargs)
 
 
 _apply = jax.jit(lambda pullback, cotangents: pullback(cotangents))
@@ -91,28 +200,68 @@ def run_recorded(
     kwargs: dict[str, Any],
     lasting: bool,
     within: Sequence[Any] = (),
+    analyse: bool = False,
 ) -> Any:
-    """Runs an operation and keeps its pullback; `within` are the arrays that `fn` itself holds."""
+    """Runs an operation and keeps its pullback.
+
+    Args:
+        within: the arrays that `fn` itself holds.
+        analyse: whether what does not last is asked what it depends on, as what lasts is.
+    """
     taken = [*within, *values]
-    chosen = [v for v, f in zip(values, followed) if f]
-    others = [v for v, f in zip(values, followed) if not f]
     pairs = tuple(kwargs.items())
-    again = _merged(fn, followed, others, rest, pairs)
-    compiled = lasting and trace_state_clean() and not _has_tracer(values)
+
+    def by(mask: tuple[bool, ...]) -> tuple[list[Any], Callable, list[Any]]:
+        chosen = [v for v, m in zip(values, mask) if m]
+        others = [v for v, m in zip(values, mask) if not m]
+        return chosen, _merged(fn, mask, others, rest, pairs), others
+
+    chosen, again, others = by(followed)
+    program = None
+    if lasting:
+        with contextlib.suppress(TypeError):  # an argument that cannot be hashed
+            program = _program(fn, followed, rest, pairs)
+    depends = None
     with precision(taken):
-        if compiled:
-            try:
-                program = _vjp_program(fn, followed, rest, pairs)
-            except TypeError:  # an argument that cannot be hashed
-                compiled = False
-        if compiled:
-            out, pullback = program(chosen, others)
+        if program is not None:
+            key = tuple([(v.shape, v.dtype) for v in values])
+            depends = program.depends(again, chosen, key)
+        elif analyse:
+            depends = _dependence(again, chosen)
+        if depends is not None and not any(depends):  # no gradient passes
+            return wrap(again(*chosen))
+        if program is not None and trace_state_clean() and not _has_tracer(values):
+            out, pullback = program.compiled(chosen, others)
             pullback = functools.partial(_apply, pullback)
         else:
             out, pullback = jax.vjp(again, *chosen)
     wrapped = wrap(out)
-    inputs = [t for t, f in zip(tensors, followed) if f]
-    keep(inputs, chosen, wrapped, jax.tree.structure(out), pullback, again, taken)
+    outputs = [x for x in leaves_of(wrapped) if x is not None]
+    structure = jax.tree.structure(out)
+    known = (Tensor, nnx.Variable)
+    wide = tuple([isinstance(t, known) and _is_inexact(v) for t, v in zip(tensors, values)])
+
+    def node(mask: tuple[bool, ...], pullback: Callable, again: Callable, depends: Any) -> Node:
+        inputs = [t for t, m in zip(tensors, mask) if m]
+        every = [(1 << len(inputs)) - 1] * len(outputs)
+        return Node(
+            inputs,
+            [v for v, m in zip(values, mask) if m],
+            outputs,
+            lambda g: pullback(jax.tree.unflatten(structure, g)),
+            lambda *xs: jax.tree.leaves(again(*xs)),
+            taken,
+            every if depends is None else depends,
+        )
+
+    def widen() -> Node:
+        chosen, again, _ = by(wide)
+        return node(wide, lambda g: jax.vjp(again, *chosen)[1](g), again, None)
+
+    made = node(followed, pullback, again, depends)
+    made.passed = [t for t, m, w in zip(tensors, followed, wide) if w and not m]
+    made.widen = widen
+    keep(made)
     return wrapped
 
 
@@ -120,55 +269,11 @@ def _has_tracer(values: Sequence[Any]) -> bool:
     return any(isinstance(v, jax.core.Tracer) for v in values)
 
 
-def keep(
-    inputs: list[Any],
-    values: list[Any],
-    wrapped: Any,
-    structure: Any,
-    pullback: Callable,
-    again: Callable,
-    taken: list[Any],
-) -> None:
+def keep(node: Node) -> None:
     """Gives the operation to the tapes that follow one of its inputs."""
-    outputs = [x for x in leaves_of(wrapped) if x is not None]
-    if not any(_is_inexact(x._value) for x in outputs):
-        return
-    flat = lambda *xs: jax.tree.leaves(again(*xs))  # noqa: E731
-    back = lambda g: pullback(jax.tree.unflatten(structure, g))  # noqa: E731
-    node = Node(inputs, values, outputs, back, flat, taken)
-    for tape in context.state.tapes:
-        if any(tape._follows(x) for x in inputs):
+    if any(_is_inexact(x._value) for x in node.outputs):
+        for tape in context.state.tapes:
             tape._record(node)
-
-
-def pull(node: Node, given: list[Tensor | None]) -> list[Tensor]:
-    """The cotangents of a node's inputs, themselves recorded where a tape records now."""
-    with precision([*(o._value for o in node.outputs), *node.taken]):
-        cotangents = [
-            Tensor(zero(o._value)) if g is None else g for o, g in zip(node.outputs, given)
-        ]
-        tapes = context.state.tapes
-        if not tapes or not any(is_recorded(x) for x in (*node.inputs, *cotangents)):
-            return [Tensor(g) for g in node.pullback([c._value for c in cotangents])]
-    n = len(node.inputs)
-    places = [i for i, o in enumerate(node.outputs) if _is_inexact(o._value)]
-    fixed = {i: c._value for i, c in enumerate(cotangents) if i not in places}
-
-    def backward(*values: Any) -> Any:
-        seeds = dict(zip(places, values[n:])) | fixed
-        _, pullback = jax.vjp(node.again, *values[:n])
-        return list(pullback([seeds[i] for i in range(len(node.outputs))]))
-
-    tensors = [*node.inputs, *(cotangents[i] for i in places)]
-    values = [*node.values, *(cotangents[i]._value for i in places)]
-    followed = tuple(is_recorded(x) for x in tensors)
-    return run_recorded(backward, tensors, values, followed, (), {}, False, node.taken)
-
-
-def zero(value: Any) -> Any:
-    if _is_inexact(value):
-        return np.zeros(value.shape, value.dtype)
-    return np.zeros(value.shape, jax.dtypes.float0)
 
 
 # -- calls of ops, layers and losses ----------------------------------------------------------
@@ -250,6 +355,60 @@ def _make_state(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
             layer.compute_output_spec(*symbols, **keywords)
 
 
+class Reader:
+    """In the place of a tape while something is traced: it notes what is read from outside.
+
+    Each tensor noted has an array of its own, so that an array tells which one was read.
+    """
+
+    def __init__(self) -> None:
+        self.variables: dict[int, Any] = {}  # by id: those that train
+        self.tensors: dict[int, Tensor] = {}  # by the id of their array
+
+    def _follows(self, x: Any) -> bool:
+        if isinstance(x, nnx.Variable):
+            if trains(x):
+                self.variables[id(x)] = x
+        elif isinstance(x, Tensor) and _is_outside(x):
+            known = self.tensors.setdefault(id(x._value), x)
+            if known is not x:
+                with jax.ensure_compile_time_eval(), precision((x._value,)):
+                    x._value = jnp.array(x._value, copy=True)
+                self.tensors[id(x._value)] = x
+        return False
+
+    def _tensors(self) -> list[Tensor]:
+        return list(self.tensors.values())
+
+    def _record(self, node: Node) -> None:
+        """Nothing is kept."""
+
+    def take(self, function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None):
+        tensors: list[Any] = []
+        _split((args, kwargs), tensors)
+        if any(isinstance(t, Tensor) for t in tensors):
+            return take(function, args, kwargs, owner)
+        for t in (*tensors, *([] if owner is None else base.variables_of(owner))):
+            self._follows(t)
+        return function(*args, **kwargs)
+
+
+def _is_outside(x: Tensor) -> bool:
+    """Whether a tensor was there before the trace, and may be followed by a tape some day."""
+    value = x._value
+    return (
+        isinstance(value, jax.Array)
+        and not isinstance(value, jax.core.Tracer)
+        and _is_inexact(value)
+        and not is_shared_number(x)
+    )
+
+
+def trains(variable: Any) -> bool:
+    """Whether it was made to train: TensorFlow follows the weights of frozen layers as well."""
+    return isinstance(variable, nnx.Param) and _is_inexact(variable._raw_value)
+
+
 class _OwnerCall:
     """A method of a layer or a loss as a pure function of its Variables and its tensors.
 
@@ -271,6 +430,8 @@ class _OwnerCall:
         self.training = context.state.training
         self.loss_owners: list[Any] = []  # the layers that added a loss, in order
         self.changed: list[int] = []  # which Variables the call changes
+        self.structure: Any = None  # of the outputs and losses
+        self.layout: Any = None
         self.compiled = jax.jit(self.differentiated)
         self.plain = jax.jit(self.function)
 
@@ -296,15 +457,48 @@ class _OwnerCall:
         return (out, losses), (out_masks, [new[i] for i in self.changed])
 
     def differentiated(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
-        return jax.vjp(lambda *c: self.function(c, others), *chosen, has_aux=True)
+        """`(outputs and losses, flat, a pullback for each part, (masks, new values))`."""
+        layout, runs, (out, aux) = self.split(chosen, others)
+        self.structure, self.layout = jax.tree.structure(out), layout
+        found: dict[int, Any] = {}
+        pullbacks = []
+        for part, part_of in zip(layout.parts, runs):
+            count = len(part.outputs)
+
+            def both(*values: Any, part_of: Callable = part_of, count: int = count) -> Any:
+                out = part_of(*values)
+                return out[:count], out[count:]
+
+            given = (*chosen, *(found[j] for j in part.cuts))
+            out, pullback, rest = jax.vjp(both, *given, has_aux=True)
+            found.update(zip(part.outputs, out))
+            pullbacks.append(pullback)
+        flat = [found[j] for j in layout.first]
+        return flat, pullbacks, jax.tree.unflatten(jax.tree.structure(aux), rest)
+
+    def split(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
+        """The parts of a call, the functions of them, and the shapes of what `function` gives."""
+        closed, shapes = jax.make_jaxpr(lambda *c: self.function(c, others), return_shape=True)(
+            *chosen
+        )
+        return *dependence.split(closed, len(jax.tree.leaves(shapes[0]))), shapes
+
+    def whole(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
+        """As `differentiated`, for Python that branches on values: they are there."""
+        out, pullback, aux = jax.vjp(lambda *c: self.function(c, others), *chosen, has_aux=True)
+        flat, self.structure = jax.tree.flatten(out)
+        self.layout = dependence.Layout.whole(len(flat), len(chosen))
+        structure = self.structure
+        return flat, [lambda g: pullback(jax.tree.unflatten(structure, g))], aux
 
 
 def _call_owner(method: Callable, owner: Any, spec: Any, tensors: list[Any]) -> Any:
     calls = _calls_of(owner)
     variables = calls.variables
     inputs = [*variables, *tensors]
+    recorded = [is_recorded(x) for x in inputs]
     values = [*lowering.values_of(variables), *map(_value, tensors)]
-    mask = tuple([_is_inexact(v) and is_recorded(x) for x, v in zip(inputs, values)])
+    mask = tuple([r and _is_inexact(v) for r, v in zip(recorded, values)])
     masks = [(i, context.get_mask(t)) for i, t in enumerate(tensors)] if context._masks else []
     masked = tuple(i for i, m in masks if m is not None)
     call = calls.find(method, owner, spec, mask, masked)
@@ -312,35 +506,70 @@ def _call_owner(method: Callable, owner: Any, spec: Any, tensors: list[Any]) -> 
     others = [v for v, m in zip(values, mask) if not m]
     others += [m for _, m in masks if m is not None]
     compiled = trace_state_clean() and not _has_tracer(values)
-    pullback = None
+    pullbacks = []
     with precision(values):
         if chosen:
-            run_it = call.compiled if compiled else call.differentiated
             try:
-                out, pullback, aux = run_it(chosen, others)
+                run_it = call.compiled if compiled else call.differentiated
+                flat, pullbacks, aux = run_it(chosen, others)
+                wrap_pullback = functools.partial(functools.partial, _apply)
+                pullbacks = list(map(wrap_pullback, pullbacks)) if compiled else pullbacks
             except jax.errors.ConcretizationTypeError:
-                if not compiled:
-                    raise
-                compiled = False  # Python that branches on values: they are there without jit
-                out, pullback, aux = call.differentiated(chosen, others)
-            pullback = functools.partial(_apply, pullback) if compiled else pullback
+                flat, pullbacks, aux = call.whole(chosen, others)
+            structure = call.structure
         else:
             out, aux = (call.plain if compiled else call.function)(chosen, others)
+            flat, structure = jax.tree.flatten(out)
     out_masks, new = aux
     lowering.write([variables[i] for i in call.changed], new)
-    wrapped, losses = wrap(out)
-    for tensor, mask_of in zip(leaves_of(wrapped), out_masks):
+    made = [Tensor(v) for v in flat]
+    followed = [x for x, m in zip(inputs, mask) if m]
+    if pullbacks:
+        made = _recorded_parts(call, chosen, others, followed, made, pullbacks, values)
+    wrapped, losses = jax.tree.unflatten(structure, made)
+    for tensor, mask_of in zip(made, out_masks):
         if mask_of is not None:
             context.set_mask(tensor, mask_of)
     if call.loss_owners:
         for layer, added in zip(call.loss_owners, losses):
             vars(layer)["_losses"] = added
         owner._loss_owners = call.loss_owners
-    if pullback is not None:
-        again = lambda *c: call.function(c, others)[0]  # noqa: E731
-        followed = [x for x, m in zip(inputs, mask) if m]
-        keep(followed, chosen, (wrapped, losses), jax.tree.structure(out), pullback, again, values)
     return wrapped
+
+
+def _recorded_parts(
+    call: _OwnerCall,
+    chosen: list[Any],
+    others: list[Any],
+    followed: list[Any],
+    made: list[Tensor],
+    pullbacks: list[Callable],
+    taken: list[Any],
+) -> list[Tensor]:
+    """Keeps an operation for each part of a call; gives the tensors that are its results.
+
+    What is one value is one tensor: an output that is an input, or another output.
+    """
+    layout = call.layout
+    results = [made[j] for j in layout.first]
+    for j, i in enumerate(layout.inputs):
+        if i is not None and isinstance(followed[i], Tensor):
+            results[j] = followed[i]
+    for number, (part, pullback) in enumerate(zip(layout.parts, pullbacks)):
+        if not any(part.depends):
+            continue
+
+        def again(*values: Any, number: int = number, count: int = len(part.outputs)) -> Any:
+            if len(layout.parts) == 1:
+                return jax.tree.leaves(call.function(values, others)[0])
+            _, runs, _ = call.split(chosen, others)
+            return runs[number](*values)[:count]
+
+        cuts = [made[j] for j in part.cuts]
+        outputs = [made[j] for j in part.outputs]
+        values = [*chosen, *(t._value for t in cuts)]
+        keep(Node([*followed, *cuts], values, outputs, pullback, again, taken, list(part.depends)))
+    return results
 
 
 class _Calls:

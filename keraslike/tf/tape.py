@@ -9,6 +9,7 @@ whole, whatever JAX code it consists of. While something else is traced (`jax.ji
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from flax import nnx
 from keraslike.core import context
 from keraslike.core.boxed import Refusal
 from keraslike.tf import recording
-from keraslike.tf.recording import Node, leaves_of, pull, rebuilt
+from keraslike.tf.recording import Node, leaves_of, rebuilt, trains
 from keraslike.tf.tensor import (
     Tensor,
     _is_inexact,
@@ -83,16 +84,20 @@ class GradientTape:
         self._active = False
 
     def _follows(self, x: Any) -> bool:
-        key = id(x)
-        if key in self._recorded or key in self._watched:
+        if self._knows(x):
             return True
-        if self._accessed and isinstance(x, nnx.Variable) and _trains(x):
-            self._watched[key] = x
-            return True
-        return False
+        return self._accessed and isinstance(x, nnx.Variable) and trains(x)
+
+    def _knows(self, x: Any) -> bool:
+        return id(x) in self._recorded or id(x) in self._watched
+
+    def _tensors(self) -> list[Tensor]:
+        """The tensors that it follows."""
+        watched = [x for x in self._watched.values() if isinstance(x, Tensor)]
+        return [*watched, *self._recorded.values()]
 
     def watch(self, tensor: Any) -> None:
-        """Follows tensors that are no variables, from now on.
+        """Follows tensors that are no variables, from now on; warns of integers, passed over.
 
         Raises ValueError for anything but tensors and variables, or lists and dicts of them.
         """
@@ -102,11 +107,14 @@ class GradientTape:
                     f"A tape watches tensors and variables. Received: {type(x).__name__}. "
                     "Make a tensor of an array first: x = tf.constant(x)."
                 )
-            if not _is_inexact(x._value if isinstance(x, Tensor) else x._raw_value):
-                raise ValueError(
-                    f"A tape watches floating-point and complex numbers. Received: {x.dtype}."
+            if _is_inexact(raw(x)):
+                self._watched[id(x)] = x
+            else:
+                warnings.warn(
+                    f"A tape watches floating-point and complex numbers, and passes over this: "
+                    f"{x.dtype}.",
+                    stacklevel=2,
                 )
-            self._watched[id(x)] = x
 
     def watched_variables(self) -> tuple[Any, ...]:
         """The variables that were followed."""
@@ -119,13 +127,29 @@ class GradientTape:
         return _Paused(self)
 
     def reset(self) -> None:
-        """Forgets all that was recorded and watched."""
+        """Forgets all that was recorded and watched.
+
+        Raises ValueError for a tape that records nothing now.
+        """
+        if not self._active:
+            raise ValueError("This tape records nothing now.")
         self._nodes, self._watched, self._recorded = [], {}, {}
 
     def _record(self, node: Node) -> None:
-        self._nodes.append(node)
-        for output in node.outputs:
-            self._recorded[id(output)] = output
+        """Keeps the operation where one of its outputs depends on something that is followed."""
+        bits = used = 0
+        for mask in node.depends:
+            used |= mask
+        for k, x in enumerate(node.inputs):
+            if used >> k & 1 and self._follows(x):
+                bits |= 1 << k
+                if isinstance(x, nnx.Variable):
+                    self._watched[id(x)] = x
+        if bits:
+            self._nodes.append(node)
+            for output, mask in zip(node.outputs, node.depends):
+                if mask & bits:
+                    self._recorded[id(output)] = output
 
     # What `tensor.run` and `core.boxed` call, on the innermost tape for all of them.
 
@@ -230,11 +254,13 @@ class GradientTape:
         (rows,) = self._rows(target, [source], basis)
         self._forget()
         shape = (batch, *value.shape[1:], *of.shape[1:])
-        if rows is not None:
-            rows = run(_rows_to_batch, (rows,), (shape,))
-        return self._filled([rows], [source], unconnected_gradients, [shape])[0]
+        if rows is None:  # zeros in TensorFlow, whatever is asked for
+            return Tensor(np.zeros(shape, value.dtype))
+        return run(_rows_to_batch, (rows,), (shape,))
 
     def _rows(self, target: Any, found: list[Any], basis: Any) -> list[Any]:
+        if not self._knows(target):
+            return [None] * len(found)
         if not context.state.tapes:  # all at once
             connected: list[bool] = []
 
@@ -280,11 +306,15 @@ class GradientTape:
     def _back(self, targets: list[Any], seeds: list[Any], found: list[Any]) -> list[Any]:
         """The gradients by `found` as Tensors, `None` where the targets do not depend on one."""
         # What lies between the sources and the targets:
-        needed = {id(x) for x in found if id(x) in self._watched or id(x) in self._recorded}
+        needed = {id(x) for x in found if self._knows(x)}
         between = []
         for node in self._nodes:
-            if any(id(x) in needed for x in node.inputs):
-                needed.update(map(id, node.outputs))
+            if not needed.isdisjoint(map(id, node.passed)):
+                node = node.widened()
+            bits = sum([1 << k for k, x in enumerate(node.inputs) if id(x) in needed])
+            reached = [id(o) for o, mask in zip(node.outputs, node.depends) if mask & bits]
+            if reached:
+                needed.update(reached)
                 between.append(node)
         grads: dict[int, Tensor] = {}
 
@@ -293,13 +323,13 @@ class GradientTape:
             grads[id(x)] = g if known is None else run(jnp.add, (known, g))
 
         for target, seed in zip(targets, seeds):
-            if seed is not None and id(target) in needed:
+            if seed is not None:  # a source that is a target has its gradient on any tape
                 add(target, _conjugate(seed))
         for node in reversed(between):
             given = [grads.get(id(output)) for output in node.outputs]
             if any(g is not None for g in given):
-                for x, g in zip(node.inputs, pull(node, given)):
-                    if id(x) in needed:
+                for x, g in zip(node.inputs, node.pull(given)):
+                    if g is not None and id(x) in needed:
                         add(x, g)
         return [_conjugate(grads[id(x)]) if id(x) in grads else None for x in found]
 
@@ -354,8 +384,3 @@ def _rows_to_batch(rows: Any, shape: tuple[int, ...]) -> Any:
 
 def _stacked(*rows: Any) -> Any:
     return jnp.stack(rows)
-
-
-def _trains(variable: Any) -> bool:
-    trainable = getattr(variable, "trainable", isinstance(variable, nnx.Param))
-    return trainable and _is_inexact(variable._raw_value)

@@ -485,11 +485,12 @@ def run(
         lasting: whether `fn` comes again, so that compiling its gradient pays.
     """
     kwargs = kwargs or {}
-    values = [t._value if isinstance(t, Tensor) else _value(t) for t in tensors]
     tapes = context.state.tapes
-    if tapes:
-        followed = tuple([_is_inexact(v) and is_recorded(t) for t, v in zip(tensors, values)])
-        if any(followed):
+    recorded = [is_recorded(t) for t in tensors] if tapes else ()
+    values = [t._value if isinstance(t, Tensor) else _value(t) for t in tensors]
+    if True in recorded:
+        followed = tuple([r and _is_inexact(v) for r, v in zip(recorded, values)])
+        if True in followed:
             return tapes[-1]._run(fn, tensors, values, followed, rest, kwargs, lasting)
     with precision(values):
         return wrap(fn(*values, *rest, **kwargs))
@@ -564,10 +565,17 @@ def _meeting(value: Any, dtype: Any) -> Tensor:
         found = convert_to_tensor(value, dtype_hint=dtype)
         if len(_numbers) < 1000 and isinstance(found._value, jax.Array):
             _numbers[key] = found
+            _number_ids.add(id(found))
     return found
 
 
 _numbers: dict[Any, Tensor] = {}  # that operations have met: sending one to the device takes long
+_number_ids: set[int] = set()
+
+
+def is_shared_number(x: Tensor) -> bool:
+    """Whether a tensor stands for a Python number, for whoever uses that number."""
+    return id(x) in _number_ids
 
 
 def _value_dtype(x: Any) -> Any:

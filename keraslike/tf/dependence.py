@@ -1,0 +1,187 @@
+"""What the results of a traced function depend on, and how it falls into parts.
+
+JAX gives zeros by what a result does not depend on. A tape tells the two apart, as TensorFlow does:
+it gives `None` there. So a jaxpr is asked which of its inputs each output can be differentiated by.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+# No gradient passes these. (Those of `sign` are zeros, in TensorFlow too.)
+_BLOCKED = ("stop_gradient", "floor", "ceil", "round")
+
+
+def _is_inexact(v: Any) -> bool:
+    return bool(jnp.issubdtype(getattr(v.aval, "dtype", np.int32), np.inexact))
+
+
+def _masks(
+    jaxpr: Any, given: Sequence[int], marks: dict[Any, int] | None = None, stop: bool = False
+) -> tuple[dict[Any, int], dict[Any, int]]:
+    """For each value in a jaxpr a bit mask of what it can be differentiated by.
+
+    Args:
+        given: the masks of its inputs.
+        marks: bits that some values add to their own mask, or with `stop` have in its place.
+
+    Returns the masks, and those that the marked values had before.
+    """
+    marks = marks or {}
+    before: dict[Any, int] = {}
+    masks = {v: m if _is_inexact(v) else 0 for v, m in zip(jaxpr.invars, given)}
+    for eqn in jaxpr.eqns:
+        inputs = [0 if isinstance(v, core.Literal) else masks.get(v, 0) for v in eqn.invars]
+        inner = _inner(eqn)
+        if eqn.primitive.name in _BLOCKED or not any(inputs):
+            out = [0] * len(eqn.outvars)
+        elif inner is not None:
+            found, _ = _masks(inner, inputs)
+            out = [_of(v, found) for v in inner.outvars]
+        else:
+            out = [functools.reduce(operator.or_, inputs)] * len(eqn.outvars)
+        for v, mask in zip(eqn.outvars, out):
+            masks[v] = mask = mask if _is_inexact(v) else 0
+            if v in marks:
+                before[v] = mask
+                masks[v] = marks[v] if stop else mask | marks[v]
+    return masks, before
+
+
+def _of(v: Any, masks: dict[Any, int]) -> int:
+    return 0 if isinstance(v, core.Literal) else masks.get(v, 0)
+
+
+def _inner(eqn: Any) -> Any:
+    """The jaxpr that an equation calls, argument for argument, or `None`."""
+    if eqn.primitive.name.startswith("custom_vjp"):
+        return None  # its gradient is the user's
+    for name in ("jaxpr", "call_jaxpr"):
+        found = eqn.params.get(name)
+        found = getattr(found, "jaxpr", found)
+        if isinstance(found, core.Jaxpr):
+            alike = (len(found.invars), len(found.outvars)) == (len(eqn.invars), len(eqn.outvars))
+            calls = eqn.primitive.name not in ("scan", "while", "cond")
+            return found if alike and calls else None
+    return None
+
+
+def depends(closed: Any) -> list[int]:
+    """For each output of a traced function a mask of the inputs it can be differentiated by."""
+    jaxpr = closed.jaxpr
+    masks, _ = _masks(jaxpr, [1 << i for i in range(len(jaxpr.invars))])
+    return [_of(v, masks) for v in jaxpr.outvars]
+
+
+@dataclasses.dataclass(eq=False)
+class Part:
+    """Some outputs of a traced function, by its inputs and by earlier outputs, the `cuts`.
+
+    `depends` has a mask of the inputs and cuts for each output.
+    """
+
+    outputs: list[int]
+    cuts: list[int]
+    depends: list[int]
+
+
+@dataclasses.dataclass(eq=False)
+class Layout:
+    """A traced function in parts, such that no output of a part depends on another of that part.
+
+    `inputs[j]` is the input that output `j` is, `first[j]` the first output that is the same value.
+    """
+
+    parts: list[Part]
+    inputs: list[int | None]
+    first: list[int]
+
+    @classmethod
+    def whole(cls, count: int, inputs: int) -> Layout:
+        """One part, in which everything depends on every input."""
+        part = Part(list(range(count)), [], [(1 << inputs) - 1] * count)
+        return cls([part], [None] * count, list(range(count)))
+
+
+def split(closed: Any, count: int) -> tuple[Layout, list[Callable]]:
+    """The first `count` outputs of a traced function in parts, and a function for each part.
+
+    It takes the inputs and the cuts; the last one gives the outputs beyond `count`, too, after its
+    own.
+    """
+    jaxpr = closed.jaxpr
+    n, outvars = len(jaxpr.invars), list(jaxpr.outvars)[:count]
+    places = {v: i for i, v in enumerate(jaxpr.invars)}
+    inputs = [None if isinstance(v, core.Literal) else places.get(v) for v in outvars]
+    firsts: dict[Any, int] = {}
+    first = [
+        j if isinstance(v, core.Literal) else firsts.setdefault(v, j) for j, v in enumerate(outvars)
+    ]
+    own = [j for j in range(count) if first[j] == j]
+    given = [1 << i for i in range(n)]
+    masks, before = _masks(
+        jaxpr, given, {v: 1 << (n + j) for v, j in firsts.items() if v not in places}
+    )
+    used = functools.reduce(operator.or_, before.values(), 0)
+    order = {v: k for k, eqn in enumerate(jaxpr.eqns) for v in eqn.outvars}
+    cuts = [j for j in own if used >> (n + j) & 1 and before[outvars[j]]]
+    cuts.sort(key=lambda j: order[outvars[j]])
+    at = {outvars[j]: 1 << (n + k) for k, j in enumerate(cuts)}
+    masks, before = _masks(jaxpr, given, at, stop=True)
+    parts, runs = [], []
+    for k, j in enumerate(cuts):
+        runs.append(_function(closed, [outvars[c] for c in cuts[:k]], [outvars[j]], False))
+        parts.append(Part([j], cuts[:k], [before[outvars[j]]]))
+    rest = [j for j in own if j not in cuts]
+    tail = [outvars[j] for j in rest] + list(jaxpr.outvars)[count:]
+    runs.append(_function(closed, [outvars[c] for c in cuts], tail, True))
+    parts.append(Part(rest, cuts, [_of(outvars[j], masks) for j in rest]))
+    return Layout(parts, inputs, first), runs
+
+
+def _function(closed: Any, cuts: list[Any], outvars: list[Any], last: bool) -> Callable:
+    """The jaxpr from its inputs and the values at `cuts` to `outvars`, with no more than it takes.
+
+    Args:
+        last: whether it has the effects (a print, say).
+    """
+    jaxpr = closed.jaxpr
+    n = len(jaxpr.invars)
+
+    def variables(values: Sequence[Any]) -> set[Any]:
+        return {v for v in values if not isinstance(v, core.Literal) and v not in cuts}
+
+    needed = variables(outvars)
+    chosen = []
+    for eqn in reversed(jaxpr.eqns):
+        if needed.intersection(eqn.outvars) or (last and eqn.effects):
+            chosen.append(eqn)
+            needed |= variables(eqn.invars)
+    chosen.reverse()
+
+    def run(*values: Any) -> list[Any]:
+        held = dict(zip(jaxpr.constvars, closed.consts))
+        held.update(zip(jaxpr.invars, values[:n]))
+        held.update(zip(cuts, values[n:]))
+
+        def read(v: Any) -> Any:
+            return v.val if isinstance(v, core.Literal) else held[v]
+
+        for eqn in chosen:
+            params = eqn.primitive.get_bind_params(eqn.params)
+            with eqn.ctx.manager:
+                out = eqn.primitive.bind(*map(read, eqn.invars), **params)
+            for v, value in zip(eqn.outvars, out if eqn.primitive.multiple_results else [out]):
+                if v not in cuts:
+                    held[v] = value
+        return [read(v) for v in outvars]
+
+    return run
