@@ -28,7 +28,8 @@ from keraslike.core import dtypes
 from keraslike.core.base import to_snake_case
 from keraslike.core.static import Shape
 
-_public: dict[tuple[str, str], Any] = {}  # (Keras's module, name) -> object
+_public: dict[tuple[str, str], Any] = {}  # (Keras's module, name) -> object, for files
+_names: dict[str, dict[str, Any]] = {}  # "losses" -> the names in `_public` -> object
 _public_name: dict[int, tuple[str, str]] = {}  # id(object) -> (module, name)
 _families: dict[str, dict[str, Any]] = {}  # "losses" -> every name it answers to -> object
 _registered: dict[str, Any] = {}  # "package>Name" -> object
@@ -79,7 +80,7 @@ def publish(module: str, objects: dict[str, Any], aliases: dict[str, Any] | None
     family = _families.setdefault(last, {})
     for name, obj in objects.items():
         if last in _IN_FILES:
-            _public[module, name] = obj
+            _public[module, name] = _names.setdefault(last, {})[name] = obj
             _public_name.setdefault(id(obj), (module, name))
         family[name] = obj
         if inspect.isclass(obj):
@@ -536,24 +537,19 @@ def _find_public(module: Any, name: str, is_function: bool = False) -> Any:
     root = (module or "keras").partition(".")[0]
     if root not in ("keras", "keraslike", "builtins", "tf_keras", "tensorflow"):
         return None
-    families = [part for part in (module or "").split(".") if part in _IN_FILES]
-    for family in families:  # "keras.src.layers.core.dense" -> "layers"
-        if name in _families.get(family, {}):
-            return _families[family][name]
-    matches = [(m, obj) for (m, n), obj in _public.items() if n == name]
-    if not matches:
-        matches = [(f"keras.{f}", _families[f][name]) for f in _names_in_files(name)]
-
-    def rank(match: tuple[str, Any]) -> tuple[bool, bool]:
-        module, found = match
-        return inspect.isclass(found) == is_function, module == "keras.ops"  # ops come last
-
-    return min(matches, key=rank)[1] if matches else None
-
-
-def _names_in_files(name: str) -> list[str]:
-    """The families that a file may name in which this is a name or an alias."""
-    return [family for family, names in _families.items() if family in _IN_FILES if name in names]
+    # First the families in the module's name ("keras.src.layers.core.dense" -> "layers"), then all,
+    # ops last; in either the names themselves before aliases.
+    every = sorted(_IN_FILES, key=lambda family: family == "ops")
+    named = [part for part in (module or "").split(".") if part in _IN_FILES]
+    found = [
+        table[name]
+        for families in (named, every)
+        for tables in (_names, _families)
+        for table in (tables.get(family, {}) for family in families)
+        if name in table
+    ]
+    right = (obj for obj in found if inspect.isclass(obj) != is_function)
+    return next(right, found[0] if found else None)
 
 
 def load_function(value: Any) -> types.FunctionType:
