@@ -226,8 +226,8 @@ def keras2_hard_sigmoid(x: Any) -> Any:
 
     It stands in models whose file is that old. Keras 3 does not know the name.
 
-    >>> keras2_hard_sigmoid(jnp.array([-2.5, 0.0, 1.0])).round(2).tolist()
-    [0.0, 0.5, 0.7]
+    >>> print(keras2_hard_sigmoid(jnp.array([-2.5, 0.0, 1.0])))
+    [0.  0.5 0.7]
     """
     return numpy.clip(0.2 * x + 0.5, 0.0, 1.0)
 
