@@ -151,11 +151,6 @@ def _looks_like(path: str, error: Exception) -> str:
         start = file.read(8)
     if not start:
         return "it is empty"
-    if start == b"\x89HDF\r\n\x1a\n":
-        return (
-            "it holds HDF5. Weights alone are read by load_weights() from a name ending in "
-            "`.weights.h5`, whole models in HDF5 by load_model() from one ending in `.h5`"
-        )
     if start.startswith(b"PK\x03\x04"):
         return f"it begins as a zip archive and was cut off or changed ({error})"
     return "it is no zip archive"

@@ -88,7 +88,8 @@ def load_model(
     what is registered and from `custom_objects`.
 
     Args:
-        filepath: a path ending in `.keras`, `.h5` or `.hdf5`; or the directory of an
+        filepath: a path ending in `.keras`, `.h5` or `.hdf5`, written by any Keras from 1 on; or
+            the directory of an
             `OrbaxCheckpoint`, whose newest checkpoint is taken, or the folder of one of its
             checkpoints.
         custom_objects: name -> class or function, for those that are your own.
@@ -104,10 +105,10 @@ def load_model(
     if os.path.isdir(path):
         checkpoint = orbax_store.find(path)
         path, config = checkpoint.directory, checkpoint.config()
-    elif path.endswith(".keras"):
+    elif path.endswith(".keras") and not _is_legacy_file(path):
         with _naming(path), registry.custom_object_scope(custom_objects or {}):
             config, weights = keras_archive.read(path)
-    elif path.endswith(legacy_h5.ENDINGS):
+    elif path.endswith((".keras", *legacy_h5.ENDINGS)):
         weights_h5.check_seal(path)
         with (
             _h5(path, path) as file,
@@ -179,19 +180,19 @@ def load_weights(
     path = _path(filepath)
     _check_exists(path)
     _check_built(model, "load")
-    if by_name is not None and not _is_legacy(path):
+    if by_name is not None and not _is_legacy_file(path):
         raise ValueError(f"by_name is for `.h5` and `.hdf5` files. Received: filepath={path!r}")
     if os.path.isdir(path):
         weights_h5.load(model, orbax_store.find(path).weights(), skip_mismatch)
         return
     source: Any = path
     data: bytes | None = None
-    if path.endswith(".keras"):
+    if path.endswith(".keras") and not _is_legacy_file(path):
         data = keras_archive.read_weights(path)
         source = io.BytesIO(data)
     elif path.endswith(".weights.h5"):
         weights_h5.check_seal(path)
-    elif _is_legacy(path):
+    elif _is_legacy_file(path):
         weights_h5.check_seal(path)
         with _h5(path, path) as file:
             legacy_h5.load(model, file, path, skip_mismatch, bool(by_name))
@@ -222,6 +223,14 @@ def _unsupported(path: str, does: str, endings: str) -> str:
 
 def _is_legacy(path: str) -> bool:
     return path.endswith(legacy_h5.ENDINGS) and not path.endswith(".weights.h5")
+
+
+def _is_legacy_file(path: str) -> bool:
+    """Whether a file is of the older format. TensorFlow up to 2.12 wrote that to `.keras`, too."""
+    if not path.endswith(".keras") or os.path.isdir(path):
+        return _is_legacy(path)
+    with open(path, "rb") as file:
+        return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
 def _check_exists(path: str) -> None:

@@ -1,6 +1,7 @@
 """Models and optimizers of Keras 2 compute here what tf_keras computed of them, in every format."""
 
 import json
+import shutil
 import zipfile
 
 import h5py
@@ -58,7 +59,8 @@ def test_outputs(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["whole.h5", "whole.keras", "whole_2_13.keras", "whole_2_15.keras"]
+    "name",
+    ["whole.h5", *("whole.keras", "whole_2_12.keras", "whole_2_13.keras", "whole_2_15.keras")],
 )
 def test_whole_files(name, tmp_path, recwarn):
     path, ending = keras2.FOLDER / name, name.rpartition(".")[2]
@@ -77,6 +79,18 @@ def test_whole_files(name, tmp_path, recwarn):
     model.load_weights(path)
     np.testing.assert_allclose(model.predict_on_batch(x), recorded[ending], rtol=1e-4, atol=1e-5)
     assert not [w for w in recwarn if path.name in str(w.message)]
+
+
+def test_hdf5_in_a_file_of_the_other_name(tmp_path):
+    """As TensorFlow up to 2.12 wrote it, where it was not told otherwise."""
+    path = shutil.copy(keras2.FOLDER / "whole.h5", tmp_path / "m.keras")
+    model = saving.load_model(path)
+    outputs = keras2.record("files")["h5"]
+    x = keras2.numbers((2, 4, 3))
+    np.testing.assert_allclose(model.predict_on_batch(x), outputs, rtol=1e-4, atol=1e-5)
+    model.set_weights([0 * w for w in model.get_weights()])
+    model.load_weights(path)
+    np.testing.assert_allclose(model.predict_on_batch(x), outputs, rtol=1e-4, atol=1e-5)
 
 
 def test_a_name_means_what_it_meant_in_the_version_that_wrote_the_file(tmp_path):
