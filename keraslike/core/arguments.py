@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import inspect
 import operator
+import os
+import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +37,42 @@ def standardize_data_format(data_format: str | None) -> str:
     if data_format is None:
         return _data_format
     return one_of(("channels_last", "channels_first"), data_format=data_format)
+
+
+_nan_in_data = "warn"
+
+
+def nan_in_data() -> str:
+    """What happens where data that a model is given holds NaN: `"warn"`, `"raise"` or `"ignore"`.
+
+    >>> nan_in_data()
+    'warn'
+    """
+    return _nan_in_data
+
+
+def set_nan_in_data(action: str) -> None:
+    """Says what `fit`, `evaluate` and `predict` do where their data holds NaN.
+
+    Args:
+        action: `"warn"` goes on and says how many there are, once for each call; `"raise"` is a
+            ValueError; `"ignore"` does not look for them.
+
+    >>> set_nan_in_data("warn")
+    """
+    global _nan_in_data
+    _nan_in_data = one_of(("warn", "raise", "ignore"), action=action)
+
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def warn_user(message: str) -> None:
+    """A warning at the line outside of this package that the call came from."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
 
 
 def one_of(allowed: Sequence[str], **argument: Any) -> str:

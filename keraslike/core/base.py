@@ -173,6 +173,9 @@ class Object(nnx.Module, pytree=False):
 
     __signature__ = ConstructorSignature()
 
+    # "metric" or "optimizer", for the rooms below those that these live in.
+    _kind: ClassVar[str] = ""
+
     # Attributes that belong to this Python object and not to the tree: they are left out of its
     # structure, and a copy made by tree operations has the class's default in their place.
     _untracked: ClassVar[frozenset[str]] = frozenset({"_init_args", "_gathered", "_recorded_calls"})

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import errors, nnx
 
-from keraslike.core import base, context, dtypes, lowering, registry, rng, symbolic
+from keraslike.core import base, context, dtypes, foreign, lowering, registry, rng, symbolic
 from keraslike.core.boxed import taker, unbox
 from keraslike.core.static import AutoName, Shape
 from keraslike.core.structures import map_items
@@ -273,6 +273,8 @@ class Layer(base.Object):
             if everything:  # random streams before sublayers
                 objects.sort(key=lambda o: not isinstance(o, rng.SeedGenerator))
             for o in objects:
+                if getattr(o, "_kind", None) == "optimizer":  # its state is its own
+                    continue
                 # Of our own objects only layers hold weights; those of flax all may.
                 if everything or isinstance(o, Layer) or not isinstance(o, base.Object):
                     visit(o)
@@ -310,6 +312,30 @@ class Layer(base.Object):
     def non_trainable_variables(self) -> list[Any]:
         trainable = {id(v) for v in self.trainable_weights}
         return [v for v in self.variables if id(v) not in trainable]
+
+    def _metrics_of(self, counts: Callable[[Layer], bool]) -> list[Any]:
+        """The metrics in attributes of those layers, of this one and of all in it, that count."""
+        known = self._known()
+        if "metrics" not in known:
+            found = [
+                item
+                for layer in self._flatten_layers()
+                if counts(layer)
+                for item in base.own_state(layer)
+                if isinstance(item, base.Object) and item._kind == "metric"
+            ]
+            known["metrics"] = list({id(m): m for m in found}.values())
+        return known["metrics"]
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics in attributes of this layer and of those in it, each once."""
+        return list(self._metrics_of(lambda layer: True))
+
+    @property
+    def metrics_variables(self) -> list[Any]:
+        """The state of the metrics."""
+        return list({id(v): v for m in self.metrics for v in m.variables}.values())
 
     @property
     def trainable(self) -> bool:
@@ -492,7 +518,17 @@ class Layer(base.Object):
             return jnp.asarray(x)
         if hasattr(x, "__jax_array__"):
             return self._convert(x.__jax_array__())
-        return map_items(self._convert, x)
+        if isinstance(x, (dict, list, tuple)):
+            return map_items(self._convert, x)
+        if x is None or isinstance(x, bool):
+            return x
+        found = foreign.array_of(x)  # of torch, pandas, …
+        if found is None or not foreign.is_numeric(found):
+            if foreign.is_frame(x):
+                what = foreign.not_numeric(x, found)
+                raise ValueError(f"Layer '{self.name}' takes numbers. Received {what}.")
+            return x
+        return self._convert(found)
 
     def _check_inputs(self, inputs: Any) -> None:
         tensors = jax.tree.leaves(inputs)

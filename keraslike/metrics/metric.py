@@ -39,6 +39,8 @@ class Metric(base.Object):
     3.0
     """
 
+    _kind = "metric"
+
     def __init__(self, dtype: Any = None, name: str | None = None):
         self.name = name or base.auto_name(base.to_snake_case(type(self).__name__))
         self._policy = None if dtype is None else dtypes.get_policy(dtype)

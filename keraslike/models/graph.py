@@ -319,7 +319,7 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
 
 
 def _output_names(outputs: Any) -> list[str]:
-    if isinstance(outputs, dict):
+    if isinstance(outputs, dict) and len(jax.tree.leaves(outputs)) == len(outputs):
         return list(outputs)
     names: list[str] = []
     for t in jax.tree.leaves(outputs):

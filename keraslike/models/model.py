@@ -70,6 +70,9 @@ class Model(Trainer):
             except Exception:
                 raise error from None
 
+    def _has_call(self) -> bool:
+        return self._graph is not None or type(self).call is not Model.call
+
     # -- what it is made of -------------------------------------------------------------------
 
     @property

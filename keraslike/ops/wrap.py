@@ -8,8 +8,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
+from keraslike.core import foreign
 from keraslike.core.symbolic import op
 
 _HOME = "keraslike.ops"
@@ -23,6 +25,9 @@ def array(x: Any) -> jax.Array:
         return x.get_value()
     if isinstance(x, (list, tuple)):
         x = jax.tree.map(lambda i: i.get_value() if isinstance(i, nnx.Variable) else i, x)
+    elif not isinstance(x, (np.ndarray, np.generic)):
+        found = foreign.array_of(x)
+        x = x if found is None else found
     return jnp.asarray(x)
 
 

@@ -70,6 +70,7 @@ class Optimizer(Object):
     [0.5, 2.5]
     """
 
+    _kind = "optimizer"
     # What is trained belongs to the model, not to the optimizer's tree.
     _untracked = Object._untracked | {"_trained", "_excluded", "_compiled"}
     _trained: tuple[nnx.Variable, ...] = ()

@@ -14,6 +14,7 @@ from typing import Any
 from keraslike.core import context, registry
 from keraslike.layers.layer import Layer
 from keraslike.saving import keras_archive, legacy_h5, orbax_store, weights_h5
+from keraslike.training.trainer import Trainer
 
 _MIN_ALLOWANCE = 64 << 20  # bytes of weights that the config of even the smallest file may ask for
 
@@ -61,7 +62,7 @@ def save_model(
             f"include_optimizer=False is for `.h5` files. Received: filepath={path!r}. "
             "save_weights() or load_model(compile=False) may be what you need."
         )
-    if not model.built:
+    if not _has_weights(model):
         warnings.warn(
             f"The model '{model.name}' is saved without weights: it has none before it is built "
             "or called on data.",
@@ -238,10 +239,15 @@ def _check_exists(path: str) -> None:
         raise _NoSuchFile(f"File not found: there is no file '{path}'.")
 
 
+def _has_weights(model: Layer) -> bool:
+    """Whether the weights exist; of a model that has steps but no call they are its layers'."""
+    return model.built or (isinstance(model, Trainer) and model._all_built())
+
+
 def _check_built(model: Any, verb: str) -> None:
     if not isinstance(model, Layer):
         raise TypeError(f"Expected a model or a layer. Received: model={model!r}")
-    if not model.built:
+    if not _has_weights(model):
         raise ValueError(
             f"The model '{model.name}' has no weights to {verb} yet: call it on data or "
             "build(input_shape) first."

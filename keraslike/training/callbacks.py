@@ -434,13 +434,24 @@ class LambdaCallback(Callback):
 
 
 class TerminateOnNaN(Callback):
-    """Stops training when the loss is NaN or infinite."""
+    """Stops training when the loss is NaN or infinite.
+
+    Args:
+        raise_error: whether by a RuntimeError, which leaves out what callbacks do at the end of
+            training, instead of an early end.
+    """
+
+    def __init__(self, raise_error: bool = False):
+        self.raise_error = raise_error
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         loss = (logs or {}).get("loss")
-        if loss is not None and not np.isfinite(loss):
-            print(f"Batch {batch}: the loss is {loss}; training stops.")
-            self.model.stop_training = True
+        if loss is None or np.isfinite(loss):
+            return
+        if self.raise_error:
+            raise RuntimeError(f"Training stops at batch {batch}: the loss is {loss}.")
+        print(f"Batch {batch}: the loss is {loss}; training stops.")
+        self.model.stop_training = True
 
 
 class ProgbarLogger(Callback):

@@ -3,59 +3,141 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from keraslike.core import registry
-from keraslike.core.base import Object
-from keraslike.core.boxed import is_boxed
+from keraslike.core.base import Object, variables_of
 from keraslike.losses import Loss, LossFunctionWrapper
 from keraslike.losses.loss import as_column
 from keraslike.metrics import Mean, MeanMetricWrapper, Metric
 
 
-def named_outputs(y_pred: Any, names: Sequence[str] | None) -> list[tuple[str, Any]]:
-    """The output tensors of a model with their names."""
-    if isinstance(y_pred, dict):
-        return list(y_pred.items())
-    tensors = jax.tree.leaves(y_pred, is_leaf=is_boxed)
-    if not names or len(names) != len(tensors):
-        one = len(tensors) == 1
-        names = ["output"] if one else [f"output_{i}" for i in range(len(tensors))]
-    return list(zip(names, tensors, strict=True))
+class Output(NamedTuple):
+    """An output of a model: where it is in what the model returns, and its name."""
+
+    path: tuple[Any, ...]
+    name: str
+    tensor: Any
+
+    @property
+    def label(self) -> str:
+        """What its loss is reported by: its place, where it has no key but a number its name."""
+        if not self.path or isinstance(self.path[-1], int):
+            return "/".join(map(str, (*self.path[:-1], self.name)))
+        return "/".join(map(str, self.path))
 
 
-def per_output(value: Any, names: Sequence[str], what: str, repeat: bool = False) -> list[Any]:
-    """One entry an output from a single value, a list or a dict by output name.
+def outputs_of(y_pred: Any, names: Sequence[str] | None) -> list[Output]:
+    """The outputs of a model, in any nesting, with their names.
+
+    >>> [o.label for o in outputs_of([1, (2, {"b": 3})], ["x", "y", "z"])]
+    ['x', '1/y', '1/1/b']
+    """
+    found = list(_leaves(y_pred, ()))
+    paths = [path for path, _ in found]
+    if isinstance(y_pred, dict) and all(len(path) == 1 for path in paths):
+        by_name = {path[0]: tensor for path, tensor in found}
+        order = names if names and set(names) == set(by_name) else by_name
+        return [Output((name,), str(name), by_name[name]) for name in order]
+    if not names or len(names) != len(found):
+        one = len(found) == 1
+        names = ["output"] if one else [f"output_{i}" for i in range(len(found))]
+    return [Output(path, name, tensor) for (path, tensor), name in zip(found, names)]
+
+
+def _items(node: Any) -> list[tuple[Any, Any]] | None:
+    """The keys and values of a list, tuple or dict, or `None`."""
+    if isinstance(node, dict):
+        return sorted(node.items(), key=lambda item: str(item[0]))
+    return list(enumerate(node)) if isinstance(node, (list, tuple)) else None
+
+
+def _leaves(node: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    items = _items(node)
+    if items is not None:
+        for key, value in items:
+            yield from _leaves(value, (*path, key))
+    elif node is not None:
+        yield path, node
+
+
+class _Mismatch(Exception):
+    """A value that does not have the structure of the outputs."""
+
+
+def _matched(value: Any, node: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple, Any]]:
+    """The part of `value` for each output in `node`, in the order in which `value` has them."""
+    items = _items(node)
+    if items is None:
+        yield path, value
+    elif value is None:
+        yield from ((p, None) for p, _ in _leaves(node, path))
+    elif isinstance(node, dict) and isinstance(value, dict):
+        if value.keys() - node.keys():
+            raise _Mismatch
+        for key in dict.fromkeys([*value, *node]):
+            yield from _matched(value.get(key), node[key], (*path, key))
+    elif isinstance(value, (list, tuple)) and len(value) == len(items):
+        for part, (key, inside) in zip(value, items):
+            yield from _matched(part, inside, (*path, key))
+    else:
+        raise _Mismatch
+
+
+def per_output(
+    value: Any,
+    y_pred: Any,
+    outputs: Sequence[Output],
+    what: str,
+    repeat: bool = False,
+    having: Sequence[tuple] | None = None,
+) -> dict[tuple, Any]:
+    """One entry an output, by its path: from a structure like that of the outputs, from a flat list
+    or a dict by name, or from a single value for all, if there is one or `repeat` is set.
+
+    Args:
+        having: paths of the outputs that need an entry; a flat list may be of these only.
 
     Raises ValueError where the number of entries or a name does not fit the outputs.
     """
-    n = len(names)
+    paths, names = [o.path for o in outputs], [o.name for o in outputs]
+    n = len(outputs)
+    if _items(y_pred) is not None:
+        try:
+            return dict(_matched(value, y_pred, ()))
+        except _Mismatch:
+            pass
     if value is None:
-        return [None] * n
+        return dict.fromkeys(paths)
     if isinstance(value, dict):
-        unknown = sorted(set(value) - set(names))
-        if unknown:
+        unknown = sorted(set(value) - set(names) - set(y_pred if isinstance(y_pred, dict) else ()))
+        if unknown or isinstance(y_pred, dict):
+            names = [o.label for o in outputs]
             raise ValueError(
-                f"{what} has entries for {unknown}, but the model's outputs are {list(names)}."
+                f"{what} has entries for {unknown}, but the model's outputs are {names}."
             )
-        return [value.get(name) for name in names]
-    if isinstance(value, (list, tuple)):
-        if len(value) == n:
-            return list(value)
-        if not repeat or n == 1:
-            raise ValueError(
-                f"{what} has {len(value)} entries, but the model has {n} outputs: {list(names)}."
-            )
+        return {o.path: value.get(o.name) for o in outputs}
+    several = isinstance(value, (list, tuple))
+    flat = list(value) if several else [value]
+    if several and len(flat) == n:
+        by_place = sorted(paths, key=lambda path: [str(key) for key in path])
+        return dict(zip(by_place if isinstance(y_pred, dict) else paths, flat))
+    if having is not None and len(flat) == len(having):
+        return dict.fromkeys(paths) | dict(zip(having, flat))
+    if several and (not repeat or n == 1):
+        raise ValueError(
+            f"{what} has {len(value)} entries, but the model has {n} outputs: {names}."
+        )
     if n > 1 and not repeat:
         raise ValueError(
-            f"{what} is one value, but the model has {n} outputs: {list(names)}. "
+            f"{what} is one value, but the model has {n} outputs: {names}. "
             "Pass a list or a dict by output name."
         )
-    return [value] * n
+    return dict.fromkeys(paths, value)
 
 
 class CompileLoss(Object):
@@ -70,21 +152,24 @@ class CompileLoss(Object):
 
     def build(self, y_true: Any, y_pred: Any) -> None:
         """Chooses the loss of each output from the structure and shapes of targets and outputs."""
-        outputs = named_outputs(y_pred, self.output_names)
-        names = [name for name, _ in outputs]
-        targets = per_output(y_true, names, "y")
-        chosen = per_output(self.loss, names, "loss", repeat=not isinstance(self.loss, list))
-        weights = per_output(self.loss_weights, names, "loss_weights")
-        self._terms = []
-        for i, ((name, pred), loss, weight) in enumerate(zip(outputs, chosen, weights)):
-            if isinstance(loss, (list, tuple)) and len(loss) == 1:
-                loss = loss[0]
-            if loss is not None:
-                self._terms.append((i, name, _as_loss(loss, targets[i], pred), weight))
-        if not self._terms:
+        outputs = outputs_of(y_pred, self.output_names)
+        all_alike = not isinstance(self.loss, list)
+        chosen = per_output(self.loss, y_pred, outputs, "loss", repeat=all_alike)
+        chosen = {path: _only(loss) for path, loss in chosen.items()}
+        self._paths = [path for path, loss in chosen.items() if loss is not None]
+        if not self._paths:
+            names = [o.name for o in outputs]
             raise ValueError(f"loss={self.loss!r} gives no loss for any output of {names}.")
+        targets = per_output(y_true, y_pred, outputs, "y", having=self._paths)
+        weights = per_output(self.loss_weights, y_pred, outputs, "loss_weights", having=self._paths)
+        by_path = {o.path: o for o in outputs}
+        self._terms = [
+            (path, _as_loss(chosen[path], targets[path], by_path[path].tensor), weights[path])
+            for path in self._paths
+        ]
         several = len(self._terms) > 1
-        self.trackers = [Mean(name=f"{t[1]}_loss") for t in self._terms] if several else []
+        labels = [by_path[path].label for path in self._paths] if several else []
+        self.trackers = [Mean(name=f"{label}_loss") for label in labels]
         self.built = True
 
     @property
@@ -94,16 +179,16 @@ class CompileLoss(Object):
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> jax.Array:
         if not self.built:
             self.build(y_true, y_pred)
-        outputs = named_outputs(y_pred, self.output_names)
-        names = [name for name, _ in outputs]
-        targets = per_output(y_true, names, "y")
-        sample_weights = per_output(sample_weight, names, "sample_weight", repeat=True)
+        outputs = outputs_of(y_pred, self.output_names)
+        by_path = {o.path: o for o in outputs}
+        targets = per_output(y_true, y_pred, outputs, "y", having=self._paths)
+        sample_weights = per_output(sample_weight, y_pred, outputs, "sample_weight", repeat=True)
         total = jnp.zeros(())
-        for k, (i, name, loss, weight) in enumerate(self._terms):
-            pred = outputs[i][1]
-            if targets[i] is None:
+        for k, (path, loss, weight) in enumerate(self._terms):
+            name, pred, true = by_path[path].name, by_path[path].tensor, _only(targets[path])
+            if true is None:
                 raise ValueError(f"Output '{name}' has a loss, but y has no targets for it.")
-            value = loss(targets[i], pred, sample_weights[i])
+            value = loss(true, pred, _only(sample_weights[path]))
             if jnp.ndim(value):
                 raise ValueError(
                     f"The loss of output '{name}' has shape {jnp.shape(value)}; a scalar is "
@@ -115,10 +200,17 @@ class CompileLoss(Object):
         return total
 
 
-class CompileMetrics(Object):
-    """The metrics of all outputs, under the names they are reported by."""
+def _only(value: Any) -> Any:
+    """What is in a list of one."""
+    return value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value
+
+
+class CompileMetrics(Metric):
+    """The metrics of all outputs as one, whose result is a dict by the names they are reported
+    under."""
 
     def __init__(self, metrics: Any, weighted_metrics: Any, output_names: Any = None):
+        super().__init__(name="compile_metrics")
         self.given, self.given_weighted, self.output_names = metrics, weighted_metrics, output_names
         for identifier in jax.tree.leaves((metrics, weighted_metrics), is_leaf=_is_identifier):
             if isinstance(identifier, str) and identifier not in _BY_SHAPE:
@@ -127,21 +219,25 @@ class CompileMetrics(Object):
 
     def build(self, y_true: Any, y_pred: Any) -> None:
         """Makes the metrics of each output; `"accuracy"` becomes the kind that fits the shapes."""
-        outputs = named_outputs(y_pred, self.output_names)
-        names = [name for name, _ in outputs]
-        targets = per_output(y_true, names, "y")
-        self._entries = []  # (output index, reported name, metric, weighted)
+        outputs = outputs_of(y_pred, self.output_names)
+        several = len(outputs) > 1
+        groups = [
+            (self._groups(given, y_pred, outputs, what), what)
+            for given, what in ((self.given, "metrics"), (self.given_weighted, "weighted_metrics"))
+        ]
+        self._paths = [o.path for o in outputs if any(group[o.path] for group, _ in groups)]
+        self._entries = []  # (path of the output, reported name, metric, weighted)
+        self.built = True
+        if not self._paths:
+            return
+        targets = per_output(y_true, y_pred, outputs, "y", having=self._paths)
         taken: set[str] = set()
-        for given, weighted in ((self.given, False), (self.given_weighted, True)):
-            what = "weighted_metrics" if weighted else "metrics"
-            if len(names) == 1 and not isinstance(given, dict):
-                groups = [given]
-            else:
-                groups = per_output(given, names, what)
-            for i, (group, (output, pred)) in enumerate(zip(groups, outputs)):
-                for identifier in jax.tree.leaves(group, is_leaf=_is_identifier):
-                    metric, name = _as_metric(identifier, targets[i], pred)
-                    prefix = f"{output}_" if len(names) > 1 else ""
+        for group, what in groups:
+            for path, output, pred in outputs:
+                weighted = what == "weighted_metrics"
+                for identifier in jax.tree.leaves(group[path], is_leaf=_is_identifier):
+                    metric, name = _as_metric(identifier, _only(targets[path]), pred)
+                    prefix = f"{output}_" if several else ""
                     if weighted and prefix + name in taken:
                         name = f"weighted_{name}"
                     name = base = prefix + name
@@ -150,31 +246,50 @@ class CompileMetrics(Object):
                         k += 1
                         name = f"{base}_{k}"
                     taken.add(name)
-                    self._entries.append((i, name, metric, weighted))
-        self.built = True
+                    self._entries.append((path, name, metric, weighted))
+
+    def _groups(
+        self, given: Any, y_pred: Any, outputs: list[Output], what: str
+    ) -> dict[tuple, Any]:
+        if len(outputs) == 1 and not isinstance(given, dict):
+            return {outputs[0].path: given}
+        return per_output(given, y_pred, outputs, what)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether `compile` was given any metrics."""
+        return self.given is not None or self.given_weighted is not None
 
     @property
     def metrics(self) -> list[Metric]:
         return [entry[2] for entry in self._entries] if self.built else []
+
+    @property
+    def variables(self) -> list[Any]:
+        return variables_of(self.metrics)
+
+    def reset_state(self) -> None:
+        for metric in self.metrics:
+            metric.reset_state()
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         if not self.built:
             self.build(y_true, y_pred)
         if not self._entries:
             return
-        outputs = named_outputs(y_pred, self.output_names)
-        names = [name for name, _ in outputs]
-        targets = per_output(y_true, names, "y")
-        weights = per_output(sample_weight, names, "sample_weight", repeat=True)
-        for i, _, metric, weighted in self._entries:
-            pred = outputs[i][1]
-            if targets[i] is None:
+        outputs = outputs_of(y_pred, self.output_names)
+        by_path = {o.path: o.tensor for o in outputs}
+        targets = per_output(y_true, y_pred, outputs, "y", having=self._paths)
+        weights = per_output(sample_weight, y_pred, outputs, "sample_weight", repeat=True)
+        for path, _, metric, weighted in self._entries:
+            target, weight = _only(targets[path]), _only(weights[path])
+            if target is None:
                 continue
-            true = as_column(targets[i], pred)
-            if weighted and weights[i] is not None:
-                metric.update_state(true, pred, sample_weight=weights[i])
+            true = as_column(target, by_path[path])
+            if weighted and weight is not None:
+                metric.update_state(true, by_path[path], sample_weight=weight)
             else:
-                metric.update_state(true, pred)
+                metric.update_state(true, by_path[path])
 
     def result(self) -> dict[str, Any]:
         results: dict[str, Any] = {}

@@ -4,24 +4,49 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.core import dtypes, rng
+from keraslike.core import arguments, dtypes, foreign, rng
 from keraslike.core.structures import map_items
 from keraslike.training.prefetch import made_by, workers
 
-Batch = tuple[Any, Any, Any]  # x, y, sample_weight
+# `(x,)`, `(x, y)` or `(x, y, sample_weight)`, as a step is given it; or a `Bare` x.
+Batch = tuple[Any, ...]
+
+
+class Bare(NamedTuple):
+    """A batch of x alone that came in no tuple, and goes into a step of the user's in none."""
+
+    x: Any
+
+
+def pack(x: Any, y: Any = None, sample_weight: Any = None) -> Batch:
+    """The batch of these arrays, in the form in which Keras gives it to a step.
+
+    >>> pack(1), pack([1, 2]), pack(1, 2), pack(1, 2, 3)
+    (Bare(x=1), ([1, 2],), (1, 2), (1, 2, 3))
+    """
+    if sample_weight is not None:
+        return x, y, sample_weight
+    if y is not None:
+        return x, y
+    return (x,) if isinstance(x, (list, tuple)) else Bare(x)
+
+
+_PARTS = ("x", "y", "sample_weight")
+# The most numbers that a sparse matrix has as a dense one if it is made that at once.
+_DENSE = 2**26
 
 # Compared to one of these, a dtype costs less than compared to a type.
 _FLOAT32, _FLOAT64, _INT64 = map(np.dtype, ("float32", "float64", "int64"))
 
 
-def unpack_x_y_sample_weight(data: Any) -> Batch:
+def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
     """`(x, y, sample_weight)` from `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`."""
     if isinstance(data, list):
         data = tuple(data)
@@ -39,18 +64,18 @@ def to_array(value: Any, name: str) -> Any:
     """Data as an array of a dtype that JAX computes in; raises ValueError for what has none."""
     if type(value) is np.ndarray and value.dtype == _FLOAT32:
         return value
+    given = value
+    if isinstance(value, jax.Array):
+        return value
     if not isinstance(value, np.ndarray):
-        if hasattr(value, "detach"):  # torch, wherever the tensor is
-            value = value.detach().cpu()
-        if hasattr(value, "numpy"):  # torch, tf, a Variable
-            value = value.numpy()
-        elif hasattr(value, "to_numpy"):  # pandas
-            value = value.to_numpy()
+        found = foreign.array_of(value)
+        value = value if found is None else found
         if isinstance(value, jax.Array):
             return value
     array = np.asarray(value)
-    if array.dtype.kind in "OUSV" and not dtypes.is_float(array.dtype):  # bfloat16 is a V
-        raise ValueError(f"{name} must hold numbers. Received an array of dtype {array.dtype}.")
+    if not foreign.is_numeric(array):
+        what = foreign.not_numeric(given, array)
+        raise ValueError(f"{name} must hold numbers. Received {what}.")
     if array.dtype == _FLOAT64:
         return array.astype(dtypes.floatx())
     if array.dtype == _INT64:
@@ -62,45 +87,116 @@ def _is_tree(value: Any) -> bool:
     """Whether a list or dict is a structure of arrays, rather than one array in Python's form."""
     if isinstance(value, dict):
         return True
-    return isinstance(value, (list, tuple)) and (
-        hasattr(value, "_fields")
-        or any(hasattr(v, "shape") or isinstance(v, dict) for v in value)
-        or (len(value) > 0 and _is_tree(value[0]))
-    )
+    if not isinstance(value, (list, tuple)) or not value:
+        return False
+    if hasattr(value, "_fields") or any(isinstance(v, dict) for v in value):
+        return True
+    if any(hasattr(v, "shape") and not isinstance(v, np.generic) for v in value):
+        return True
+    return _is_tree(next((v for v in value if v is not None), None))
 
 
-def to_arrays(value: Any, name: str) -> Any:
-    """Every array in a structure made ready by `to_array`."""
+def to_arrays(value: Any, name: str, sparse: bool = False) -> Any:
+    """Every array in a structure made ready by `to_array`; with `sparse`, large sparse matrices
+    stay so."""
     if value is None:
         return None
     if isinstance(value, dict):
-        return {k: to_arrays(v, f"{name}[{k!r}]") for k, v in value.items()}
+        return {k: to_arrays(v, f"{name}[{k!r}]", sparse) for k, v in value.items()}
     if _is_tree(value):
         number = itertools.count()
-        return map_items(lambda v: to_arrays(v, f"{name}[{next(number)}]"), value)
+        return map_items(lambda v: to_arrays(v, f"{name}[{next(number)}]", sparse), value)
+    if sparse and SparseRows.should_hold(value):
+        return SparseRows(foreign.csr(value))
+    if isinstance(value, SparseRows):
+        return value if sparse else value[:]
     return to_array(value, name)
 
 
-def check(value: Any, name: str) -> None:
-    """Raises ValueError for arrays that are empty or hold NaN."""
-    # One array, which `predict` is often given, is not worth jax's search for its leaves.
-    if isinstance(value, np.ndarray) and _is_clean(value):
-        return
-    for number, array in enumerate(jax.tree.leaves(value)):
-        if _is_clean(array):
+class SparseRows:
+    """A sparse matrix whose rows become a dense array when they are taken."""
+
+    ndim = 2
+
+    def __init__(self, matrix: Any):
+        self.matrix = matrix
+        self.shape, self.size = matrix.shape, math.prod(matrix.shape)
+        self.dtype = self[:0].dtype
+
+    @staticmethod
+    def should_hold(value: Any) -> bool:
+        """Whether a value is a sparse matrix that would be too large as a dense one."""
+        if not foreign.is_sparse(value):
+            return False
+        shape = np.asarray(getattr(value, "dense_shape", value.shape))
+        return len(shape) == 2 and math.prod(shape.tolist()) > _DENSE
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return to_array(self.matrix[rows], "x")
+
+    def part(self, rows: slice) -> SparseRows:
+        """Some of the rows, sparse still."""
+        return SparseRows(self.matrix[rows])
+
+
+def check(values: Iterable[Any], names: Iterable[str]) -> None:
+    """Raises ValueError for arrays that are empty, and does as `look_for_nan`."""
+    nan = arguments.nan_in_data() != "ignore"
+    found = []
+    for value, name in zip(values, names):
+        # One array, which `predict` is often given, is not worth jax's search for its leaves.
+        if isinstance(value, np.ndarray) and value.size and value.ndim:
+            if nan and not _is_clean(value):
+                found.append((name, value))
             continue
-        where = name + jax.tree_util.keystr(jax.tree_util.tree_leaves_with_path(value)[number][0])
-        if array.size == 0 or not array.ndim:
-            raise ValueError(f"{where} is empty. Received an array of shape {array.shape}.")
-        bad = int(np.isnan(np.asarray(array, dtype="float32")).sum())
-        raise ValueError(f"{where} holds {bad} NaN values in {array.size}: clean the data first.")
+        for number, array in enumerate(jax.tree.leaves(value)):
+            empty = not array.size or not array.ndim
+            if not empty and (not nan or _is_clean(array)):
+                continue
+            path = jax.tree_util.tree_leaves_with_path(value)[number][0]
+            where = name + jax.tree_util.keystr(path)
+            if empty:
+                raise ValueError(f"{where} is empty. Received an array of shape {array.shape}.")
+            found.append((where, array))
+    if found:
+        _tell_of_nan(found)
+
+
+def look_for_nan(values: Iterable[Any], names: Iterable[str]) -> bool:
+    """Whether there is NaN in the arrays: it is told by a warning, once for all of them, or is an
+    error where `config.set_nan_in_data` says so."""
+    if arguments.nan_in_data() == "ignore":
+        return False
+    found = [
+        (name + jax.tree_util.keystr(path), array)
+        for value, name in zip(values, names)
+        for path, array in jax.tree_util.tree_leaves_with_path(value)
+        if not _is_clean(array)
+    ]
+    if found:
+        _tell_of_nan(found)
+    return bool(found)
+
+
+def _tell_of_nan(found: list[tuple[str, Any]]) -> None:
+    told = []
+    for name, array in found:
+        numbers = array.matrix.data if isinstance(array, SparseRows) else array
+        bad = int(np.isnan(np.asarray(numbers, dtype="float32")).sum())
+        told.append(f"{name} holds {bad} NaN values in {array.size}")
+    if arguments.nan_in_data() == "raise":
+        raise ValueError(f"{', '.join(told)}: clean the data first.")
+    arguments.warn_user(
+        f"{', '.join(told)}. If the model does not deal with them, its loss and its weights become "
+        "NaN. keraslike.config.set_nan_in_data('raise') makes this an error, 'ignore' silent."
+    )
 
 
 def _is_clean(array: Any) -> bool:
-    if not array.size or not array.ndim:
-        return False
     if array.dtype != _FLOAT32 and not dtypes.is_float(array.dtype):
         return True
+    if isinstance(array, SparseRows):
+        array = array.matrix.data
     # A product of the array with itself finds a NaN faster than a mask does; infinity makes none.
     product = (np if isinstance(array, np.ndarray) else jnp).vdot(array, array)
     return bool(product == product)
@@ -133,22 +229,22 @@ class ArrayData:
 
     def __init__(
         self,
-        data: Batch,
+        data: Sequence[Any],
         batch_size: int = 32,
         shuffle: bool = False,
-        names: tuple[str, str, str] = ("x", "y", "sample_weight"),
+        names: tuple[str, str, str] = _PARTS,
     ):
         if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)):
             raise ValueError(f"batch_size must be an integer. Received: {batch_size!r}")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1. Received: {batch_size}")
         self.batch_size, self.shuffle = int(batch_size), shuffle
-        self.data: Batch = tuple(to_arrays(d, n) for d, n in zip(data, names))  # type: ignore
-        for value, name in zip(self.data, names):
-            check(value, name)
+        arrays = [to_arrays(d, n, sparse=self.batch_size < 2**31) for d, n in zip(data, names)]
+        check(arrays, names)
+        self.data = pack(*arrays)
         sizes = {
             name + jax.tree_util.keystr(path): array.shape[0]
-            for value, name in zip(self.data, names)
+            for value, name in zip(arrays, names)
             for path, array in jax.tree_util.tree_leaves_with_path(value)
         }
         if not sizes:
@@ -184,8 +280,11 @@ class ArrayData:
         n = min(self.batch_size, self.num_samples)
         return jax.tree.map(lambda a: jax.ShapeDtypeStruct((n, *a.shape[1:]), a.dtype), self.data)
 
-    def nbytes(self) -> int:
-        return sum(a.nbytes for a in jax.tree.leaves(self.data))
+    def nbytes(self) -> float:
+        """What the data takes where all of it is on a device, which what is sparse cannot be."""
+        leaves = jax.tree.leaves(self.data)
+        sparse = any(isinstance(a, SparseRows) for a in leaves)
+        return math.inf if sparse else sum(a.nbytes for a in leaves)
 
     def get_state(self, step: int) -> dict[str, Any]:
         """Plain values from which `set_state` gives the rest of an epoch after `step` steps.
@@ -258,6 +357,7 @@ class StreamData:
         self._given = 0
         self._position: tuple[int | None, int] = (None, 0)
         self._is_dataset = isinstance(source, PyDataset)
+        self._told_of_nan = False
         self.steps: int | None = _length(source) if steps is None else steps
         # A generator goes on where it was at the last epoch; anything else starts anew. A loader is
         # not asked for an iterator here: that may start its worker processes.
@@ -315,7 +415,6 @@ class StreamData:
         self._position = (state["seed"], state["taken"])
 
     def _ready(self, batch: Any) -> Batch:
-        x, y, weight = unpack_x_y_sample_weight(batch)
         given = {id(array) for array in jax.tree.leaves(batch)}
 
         def own(array: Any) -> Any:
@@ -324,13 +423,20 @@ class StreamData:
                 return array.copy()
             return array
 
+        def ready(part: Any, name: str) -> Any:
+            return jax.tree.map(own, to_arrays(part, name))
+
         if self.class_weight is not None:
+            x, y, weight = unpack_x_y_sample_weight(batch)
             by_class = class_weights_of(y, self.class_weight)
-            weight = by_class if weight is None else weight * by_class
-        return tuple(  # type: ignore[return-value]
-            jax.tree.map(own, to_arrays(v, n))
-            for v, n in zip((x, y, weight), ("x", "y", "sample_weight"))
-        )
+            batch = x, y, by_class if weight is None else weight * by_class
+        bare = not isinstance(batch, (list, tuple))
+        parts = [batch] if bare else batch
+        names = _names(len(parts))
+        arrays = [ready(part, name) for part, name in zip(parts, names)]
+        if not self._told_of_nan:
+            self._told_of_nan = look_for_nan(arrays, [f"{name} of a batch" for name in names])
+        return Bare(*arrays) if bare else tuple(arrays)
 
     def batches(self, first: int = 0) -> Iterator[tuple[Batch, Any]]:
         """The batches of an epoch of which `first` have been taken, each with what `took` takes."""
@@ -359,6 +465,11 @@ class StreamData:
             self._iterator, self._position = None, (None, 0)
         if self._is_dataset:
             self.source.on_epoch_end()
+
+
+def _names(count: int) -> Sequence[str]:
+    """What the parts of a batch are called; a step of the user's may take more than three."""
+    return _PARTS[:count] if count <= len(_PARTS) else [f"batch[{i}]" for i in range(count)]
 
 
 def _length(source: Any) -> int | None:
@@ -430,7 +541,7 @@ def adapt(
     steps: int | None = None,
     shuffle: bool = False,
     class_weight: dict[int, float] | None = None,
-    names: tuple[str, str, str] = ("x", "y", "sample_weight"),
+    names: tuple[str, str, str] = _PARTS,
 ) -> ArrayData | StreamData:
     """The data source for what a user passed; raises ValueError for what cannot be one."""
     streams = isinstance(x, PyDataset) or (
@@ -460,11 +571,11 @@ def adapt(
     )
 
 
-def split(arrays: Batch, validation_split: float) -> tuple[Batch, Batch]:
+def split(arrays: Sequence[Any], validation_split: float) -> tuple[Batch, Batch]:
     """The first part of the samples and the last `validation_split` of them."""
     if not 0 < validation_split < 1:
         raise ValueError(f"validation_split must be between 0 and 1. Received: {validation_split}")
-    ready = tuple(to_arrays(a, n) for a, n in zip(arrays, ("x", "y", "sample_weight")))
+    ready = tuple(to_arrays(a, n, sparse=True) for a, n in zip(arrays, _PARTS))
     n = jax.tree.leaves(ready)[0].shape[0]
     at = math.floor(n * (1.0 - validation_split))
     if at == 0 or at == n:
@@ -472,5 +583,8 @@ def split(arrays: Batch, validation_split: float) -> tuple[Batch, Batch]:
             f"validation_split={validation_split} of {n} samples leaves nothing to "
             f"{'train' if at == 0 else 'validate'} on."
         )
-    cut: Callable = lambda rows: jax.tree.map(lambda a: a[rows], ready)  # noqa: E731
+
+    def cut(rows: slice) -> Any:
+        return jax.tree.map(lambda a: a.part(rows) if isinstance(a, SparseRows) else a[rows], ready)
+
     return cut(slice(None, at)), cut(slice(at, None))

@@ -75,6 +75,7 @@ class Program:
         self.placement: Placement | None = None  # where there is a distribution
         self._paces: dict[int, Pace] = {}
         self._work: dict[int, float] = {}
+        self._settled = False
         self._compiled: dict[Any, Callable] = {}
         self._compiled_for: dict[Any, dict[Any, Callable]] = {None: self._compiled}
         run = lowering.lower(self.step, [*self.state, *self.fixed], self.roots)
@@ -100,6 +101,21 @@ class Program:
             return False
         self._snapshot = base.Snapshot(*self.roots)
         return True
+
+    def settle(self, example: Batch) -> None:
+        """Traces the step, so that all state exists that it makes when it is first run.
+
+        Where a step is run as plain Python it comes to be with the first batch.
+        """
+        while self.jit and not self._settled:
+            state, fixed = lowering.values_of(self.state), lowering.values_of(self.fixed)
+            try:
+                self._step.trace(state, fixed, example)
+                self._settled = True
+            except errors.TraceContextError:
+                if self.is_current():
+                    raise
+                self._collect()
 
     def pace(self, batch_size: int, example: Batch) -> Pace:
         """What is known of how many steps a dispatch should run."""
@@ -178,18 +194,19 @@ class Program:
 
     def _dispatch(self, key: Any, make: Callable[[], Callable], *args: Any) -> Any:
         function = self._compiled.get(key)
-        if function is None:
+        if function is not None:
+            return self._run(function, *args)
+        while True:
             function = self._compiled[key] = make()
             try:
                 return self._run(function, *args)
             except errors.TraceContextError:
-                # State that first came to be while tracing (a metric made by its first batch).
+                # State that first came to be while tracing (a metric made by its first batch, the
+                # slots of a second optimizer): each trace may come a little further.
                 if self.is_current():
                     raise
                 self._collect()
                 self.own_state()
-                function = self._compiled[key] = make()
-        return self._run(function, *args)
 
     def run_batch(self, batch: Batch) -> Any:
         """One step on a batch from the host."""

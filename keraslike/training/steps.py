@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import operator
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -17,8 +18,9 @@ from keraslike.core.boxed import unbox
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.layer import Layer
 from keraslike.metrics import Mean, Metric
+from keraslike.training import stateless
 from keraslike.training.compile import CompileLoss, CompileMetrics
-from keraslike.training.data import unpack_x_y_sample_weight
+from keraslike.training.data import Bare, unpack_x_y_sample_weight
 from keraslike.training.loop import Position, Program
 
 
@@ -146,11 +148,24 @@ class Steps(Layer):
         return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles the model as another was, of which this is the `get_compile_config()`."""
+        """Compiles the model as another was, of which this is the `get_compile_config()`.
+
+        Warns, and leaves the model as it is, if its class has a `compile` that takes others.
+        """
         arguments = set(inspect.signature(Steps.compile).parameters)
         config = {k: v for k, v in registry.deserialize(config).items() if k in arguments}
         if config.get("steps_per_execution") == 1:  # the default of Keras
             config["steps_per_execution"] = "auto"
+        try:
+            inspect.signature(self.compile).bind(**config)
+        except TypeError as error:
+            warnings.warn(
+                f"'{self.name}' was not compiled when it was loaded: the compile() of "
+                f"{type(self).__name__} does not take what was saved ({error}). Call compile(), or "
+                "write get_compile_config() and compile_from_config(config) as well.",
+                stacklevel=2,
+            )
+            return
         self.compile(**config)
         if self._all_built() and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
@@ -159,22 +174,25 @@ class Steps(Layer):
 
     @property
     def metrics(self) -> list[Metric]:
-        """The loss's running mean, the compiled metrics and those in attributes."""
-        found = [self._loss_tracker] if self._loss_tracker is not None else []
-        found += [o for o in base.iter_objects(self) if isinstance(o, Metric)]
+        """The loss's running mean, the compiled metrics as one, the losses' running means where
+        there are several, and metrics in attributes of the model and of its layers.
+
+        Metrics of a model within this one are left to it, as it may be trained on its own.
+        """
+        found: list[Any] = [self._loss_tracker] if self._loss_tracker is not None else []
+        inside: set[int] = set()
         if self._compile_metrics is not None:
-            found += self._compile_metrics.metrics
+            inside = {id(m) for m in self._compile_metrics.metrics}
+            if self._compile_metrics.is_given:
+                found.append(self._compile_metrics)
         if self._compile_loss is not None:
             found += self._compile_loss.metrics
-        return list({id(m): m for m in found}.values())
+        found += self._metrics_of(lambda layer: layer is self or not isinstance(layer, Steps))
+        return list({id(m): m for m in found if id(m) not in inside}.values())
 
     @property
     def metrics_names(self) -> list[str]:
         return [m.name for m in self.metrics]
-
-    @property
-    def metrics_variables(self) -> list[Any]:
-        return base.variables_of(self.metrics)
 
     @property
     def non_trainable_variables(self) -> list[Any]:
@@ -189,17 +207,20 @@ class Steps(Layer):
     def get_metrics_result(self) -> dict[str, Any]:
         """The metrics' values by the names they are reported under."""
         results: dict[str, Any] = {}
-        if self._compile_metrics is None:
-            return results
-        compiled = {id(m) for m in self._compile_metrics.metrics}
         for metric in self.metrics:
-            if id(metric) in compiled:
-                continue
             value = metric.result()
             results.update(value if isinstance(value, dict) else {metric.name: value})
-        if self._compile_loss is None and not self.losses and "loss" in results:
-            del results["loss"]
-        return {**results, **self._compile_metrics.result()}
+        return results
+
+    def _listed(self, logs: dict[str, Any]) -> Any:
+        """The values of logs as a list in the order of the metrics, or the only one of them."""
+        names: list[str] = []
+        for metric in self.metrics:
+            several = metric is self._compile_metrics
+            names += [m.name for m in metric.metrics] if several else [metric.name]
+        known = dict.fromkeys(name for name in names if name in logs)
+        values = [logs[name] for name in (*known, *sorted(logs.keys() - known))]
+        return values[0] if len(values) == 1 else values
 
     # -- one step -----------------------------------------------------------------------------
 
@@ -225,6 +246,14 @@ class Steps(Layer):
             )
         return functools.reduce(operator.add, terms)
 
+    def _compute_loss(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool
+    ) -> jax.Array:
+        """`compute_loss`, which a subclass may have written without the `training` argument."""
+        if "training" in inspect.signature(self.compute_loss).parameters:
+            return self.compute_loss(x, y, y_pred, sample_weight, training=training)
+        return self.compute_loss(x, y, y_pred, sample_weight)
+
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
@@ -233,13 +262,16 @@ class Steps(Layer):
             self._compile_metrics.update_state(y, y_pred, sample_weight)
         return self.get_metrics_result()
 
+    @stateless.in_either_form("train")
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step of training on a batch; runs on tracers, compiled to one program."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
+        if self.optimizer is None:
+            raise ValueError("The model was compiled without an optimizer: it cannot be trained.")
 
         def forward() -> tuple[Any, Any]:
             y_pred = self(x, training=True)
-            loss = self.compute_loss(x, y, y_pred, sample_weight, training=True)
+            loss = self._compute_loss(x, y, y_pred, sample_weight, training=True)
             # A mask belongs to a tensor, and the gradient's trace gives out others.
             masks = jax.tree.map(context.get_mask, y_pred)
             return self.optimizer.scale_loss(loss), (loss, y_pred, masks)
@@ -255,18 +287,76 @@ class Steps(Layer):
         self.optimizer.apply(grads, trainable)
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
+    @stateless.in_either_form("test")
     def test_step(self, data: Any) -> dict[str, Any]:
         """One step of evaluation on a batch."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = self(x, training=False)
-        loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
+        loss = self._compute_loss(x, y, y_pred, sample_weight, training=False)
         self._loss_tracker.update_state(loss, sample_weight=_batch_size(x))
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
+    @stateless.in_either_form("predict")
     def predict_step(self, data: Any) -> Any:
         """The predictions for a batch."""
         x, _, _ = unpack_x_y_sample_weight(data)
         return self(x, training=False)
+
+    # -- the same as pure functions -----------------------------------------------------------
+
+    def stateless_compute_loss(
+        self,
+        trainable_variables: Sequence[Any],
+        non_trainable_variables: Sequence[Any],
+        metrics_variables: Sequence[Any],
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> tuple[jax.Array, tuple[Any, Any, Any]]:
+        """`compute_loss` as a pure function: `(loss, (trainable_variables,
+        non_trainable_variables, metrics_variables))`.
+
+        The three sequences hold values in the order of the properties of the same names.
+        """
+        return stateless.run(
+            lambda: self._compute_loss(x, y, y_pred, sample_weight, training),
+            self,
+            stateless.parts_of(self, "test"),
+            (trainable_variables, non_trainable_variables, metrics_variables),
+        )
+
+    def compute_loss_and_updates(
+        self,
+        trainable_variables: Sequence[Any],
+        non_trainable_variables: Sequence[Any],
+        metrics_variables: Sequence[Any],
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        training: bool = False,
+        optimizer_variables: Sequence[Any] | None = None,
+    ) -> tuple[jax.Array, tuple[Any, ...]]:
+        """The call and its loss as a pure function, for `jax.grad` with `has_aux=True`:
+        `(loss, (unscaled_loss, y_pred, non_trainable_variables, metrics_variables))`.
+
+        In training the loss is scaled as the optimizer does it; pass its variables' values then.
+        """
+        parts = stateless.parts_of(self, "test")
+        values = [trainable_variables, non_trainable_variables, metrics_variables]
+        scales = training and self.optimizer is not None and optimizer_variables is not None
+        if scales:
+            parts.append(self.optimizer.variables)
+            values.append(optimizer_variables)
+
+        def forward() -> tuple[Any, ...]:
+            y_pred = self(x, training=training)
+            loss = self._compute_loss(x, y, y_pred, sample_weight, training)
+            return (self.optimizer.scale_loss(loss) if scales else loss), loss, y_pred
+
+        (scaled, loss, y_pred), new = stateless.run(forward, self, parts, values)
+        return scaled, (loss, y_pred, new[1], new[2])
 
     def _state_roots(self) -> list[Any]:
         """Everything but the optimizer that a step may change."""
@@ -277,6 +367,29 @@ class Steps(Layer):
 
     def _prepare(self, example: Any, mode: str) -> None:
         """Makes all state there is to be, from the shapes of a batch."""
+        step = getattr(self, f"{mode}_step")
+        own = getattr(step, "__func__", step) is not getattr(Steps, f"{mode}_step")
+        stateful = own and not stateless.takes_state(step)
+        if own and self._all_built():
+            with contextlib.suppress(Exception):  # the step may call the model on something else
+                self._make_state(example, mode)
+        elif not stateful:
+            self._make_state(example, mode)
+        if stateful:
+            # What the user's step calls, and on what, is seen when it is traced: the layers that
+            # it is the first to call, and its optimizers, make their state then.
+            self._program(mode).settle(example)
+        elif mode == "train" and self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def _has_call(self) -> bool:
+        """Whether the model can be called: one of which only the steps are written cannot."""
+        return type(self).call is not Layer.call
+
+    def _make_state(self, example: Any, mode: str) -> None:
+        """Makes what a call of the model on x makes, and the losses and metrics of its outputs."""
+        if not self._has_call():
+            return
         x, y, _ = unpack_x_y_sample_weight(example)
 
         def symbol(a: Any) -> KerasTensor:
@@ -288,19 +401,18 @@ class Steps(Layer):
         if mode == "predict":
             return
         containers = [c for c in (self._compile_loss, self._compile_metrics) if c is not None]
-        missing = y is not None and not all(c.built for c in containers)
-        if missing and type(self).call is not Layer.call:
+        if y is not None and not all(c.built for c in containers):
             if y_pred is None:
                 y_pred = self._trace(jax.tree.map(symbol, x))
             for c in containers:
                 c.build(jax.tree.map(symbol, y), y_pred)
-        if mode == "train":
-            self.optimizer.build(self.trainable_variables)
 
     def _all_built(self) -> bool:
+        """Whether the model's weights exist: its own are made when it is called, if it can be."""
         known = self._known()
         if "built" not in known:
-            known["built"] = self.built and all(layer.built for layer in self._flatten_layers())
+            layers = (layer for layer in self._flatten_layers() if layer is not self)
+            known["built"] = (self.built or not self._has_call()) and all(x.built for x in layers)
         return known["built"]
 
     def _trace(self, x: Any) -> Any:
@@ -316,13 +428,13 @@ class Steps(Layer):
         step = getattr(self, f"{mode}_step")
         roots = self._state_roots() if mode != "predict" else [self, rng.global_stream()]
         fixed: list[Any] = []
-        if mode == "train":
-            roots.append(self.optimizer)
-        else:
+        if mode != "train":
             fixed = self.trainable_variables
-        if _takes_state(step):
-            step = _stateful(self, step, mode)
-        step = functools.partial(_on_given, step)
+        elif self.optimizer is not None:
+            roots.append(self.optimizer)
+        if stateless.takes_state(step):
+            step = stateless.stateful(self, step, mode)
+        step = functools.partial(_on_batch, step)
         stack = mode == "predict"
         if not stack:
             step = _Named(step)
@@ -343,12 +455,8 @@ def _batch_size(x: Any) -> int:
     return jax.tree.leaves(x)[0].shape[0]
 
 
-def _on_given(step: Callable, batch: Any) -> Any:
-    """A step on what was given of `(x, y, sample_weight)`: a user's may say `x, y = data`."""
-    given = len(batch)
-    while given > 1 and batch[given - 1] is None:
-        given -= 1
-    return step(batch[:given])
+def _on_batch(step: Callable, batch: Any) -> Any:
+    return step(batch.x if isinstance(batch, Bare) else batch)
 
 
 class _Named:
@@ -363,32 +471,14 @@ class _Named:
         logs = self.step(data)
         if not isinstance(logs, dict):
             raise TypeError(f"A step must return a dict of logs. It returned {type(logs)}.")
+        logs = _flat(logs)
         self.names[:] = logs
         return unbox(list(logs.values()))
 
 
-# -- steps written in Keras's stateless form ----------------------------------------------------
-
-
-def _takes_state(step: Callable) -> bool:
-    return len(inspect.signature(step).parameters) >= 2
-
-
-def _stateful(model: Steps, step: Callable, mode: str) -> Callable:
-    """A step `(state, data) -> (logs, state)` over lists of values, as one that changes state."""
-
-    def run(data: Any) -> Any:
-        parts = [model.trainable_variables, model.non_trainable_variables]
-        if mode == "train":
-            parts.append(model.optimizer.variables)
-        if mode != "predict":
-            parts.append(model.metrics_variables)
-        result, new = step(tuple(list(lowering.values_of(p)) for p in parts), data)
-        if mode == "predict":  # Keras's predict_step gives back only what it may change
-            new = (parts[0], new)
-        for variables, values in zip(parts, new):
-            for v, value in zip(variables, values):
-                v.assign(value) if hasattr(v, "assign") else lowering.write([v], [value])
-        return result
-
-    return run
+def _flat(logs: dict[str, Any]) -> dict[str, Any]:
+    """Logs in the order of their names, those of a dict among them in its place."""
+    flat: dict[str, Any] = {}
+    for name, value in sorted(logs.items()):
+        flat.update(_flat(value) if isinstance(value, dict) else {name: value})
+    return flat

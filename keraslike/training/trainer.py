@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 from keraslike.core import context
 from keraslike.training import data as data_
 from keraslike.training.callbacks import CallbackList, History, ProgbarLogger, floats
-from keraslike.training.data import ArrayData, StreamData, unpack_x_y_sample_weight
+from keraslike.training.data import ArrayData, StreamData, pack, unpack_x_y_sample_weight
 from keraslike.training.loop import Feed, Position, Throttle, interruptible
 from keraslike.training.steps import Steps
 
@@ -103,7 +104,7 @@ class Trainer(Steps):
         self.stop_training = False
         self.history = history
         sources = [source] if validate is None else [source, validate]
-        updates = int(self.optimizer.iterations)
+        updates = 0 if self.optimizer is None else int(self.optimizer.iterations)
         position = Position(initial_epoch, updates, sources, example, history, events.callbacks)
         self._position = position
         try:
@@ -125,12 +126,14 @@ class Trainer(Steps):
                         if validation is None:
                             validation = self._evaluation_feed(validate, events, epochs - epoch)
                         val = self._evaluate(validation, events, None, validation_steps)
-                        logs.update({f"val_{k}": v for k, v in val.items()})
+                        val = {f"val_{k}": v for k, v in sorted(val.items())}
+                        logs = dict(heapq.merge(logs.items(), val.items(), key=_name))
                     position.next_epoch()
                     events("on_epoch_end", epoch, logs)
                     if self.stop_training:
                         break
-                self.optimizer.finalize_variable_values(self.trainable_variables)
+                if self.optimizer is not None:
+                    self.optimizer.finalize_variable_values(self.trainable_variables)
                 events("on_train_end", logs)
         finally:
             history.settle()
@@ -205,10 +208,7 @@ class Trainer(Steps):
         finally:
             if bar is not None:
                 bar.abandon()
-        if return_dict:
-            return logs
-        values = list(logs.values())
-        return values[0] if len(values) == 1 else values
+        return logs if return_dict else self._listed(logs)
 
     def _evaluation_feed(
         self, source: ArrayData | StreamData, events: CallbackList, epochs: int = 1
@@ -283,8 +283,8 @@ class Trainer(Steps):
             or not program.is_current()
         ):
             return None
-        data_.check(x := data_.to_array(x, "x"), "x")
-        out = program.run_batch((x, None, None))
+        data_.check([x := data_.to_array(x, "x")], ["x"])
+        out = program.run_batch(pack(x))
         return np.asarray(out) if isinstance(out, jax.Array) else jax.tree.map(np.asarray, out)
 
     # -- single batches -----------------------------------------------------------------------
@@ -313,7 +313,7 @@ class Trainer(Steps):
 
     def predict_on_batch(self, x: Any) -> Any:
         """The model's outputs for one batch."""
-        batch = data_.to_arrays(x, "x"), None, None
+        batch = pack(data_.to_arrays(x, "x"))
         self._prepare(batch, "predict")
         program = self._program("predict")
         program.own_state()
@@ -328,10 +328,7 @@ class Trainer(Steps):
         with interruptible():
             values = program.run_batch(source.data)
             logs = floats(dict(zip(program.step.names, values)))
-        if return_dict:
-            return logs
-        values = list(logs.values())
-        return values[0] if len(values) == 1 else values
+        return logs if return_dict else self._listed(logs)
 
 
 def _bar(events: CallbackList, verbose: int) -> ProgbarLogger | None:
@@ -341,6 +338,10 @@ def _bar(events: CallbackList, verbose: int) -> ProgbarLogger | None:
     bar.set_params(events.params)
     events.add(bar)
     return bar
+
+
+def _name(log: tuple[str, Any]) -> str:
+    return log[0]
 
 
 def _validation_source(given: Any, batch_size: int | None, steps: int | None) -> Any:

@@ -471,8 +471,6 @@ def test_train_step_overridden_in_keras_stateless_form():
 # -- what is refused ----------------------------------------------------------------------------
 
 BAD = {
-    "NaN": (lambda m: m.fit(np.where(X > 2, np.nan, X), Y), ValueError, r"x holds \d+ NaN"),
-    "NaN in y": (lambda m: m.fit(X, Y * np.nan), ValueError, "y holds 50 NaN"),
     "empty": (lambda m: m.fit(X[:0], Y[:0]), ValueError, r"x is empty.*\(0, 4\)"),
     "features": (lambda m: m.fit(X[:, :3], Y), ValueError, r"axis 1 .*value 4.*\(None, 3\)"),
     "rank": (lambda m: m.fit(X[:, None], Y), ValueError, "ndim=2, found ndim=3"),

@@ -1,0 +1,127 @@
+"""Arrays of other libraries: of torch, TensorFlow, pandas, polars and scipy, told by what they can
+do. None of the libraries is imported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.sparse
+
+
+def array_of(value: Any) -> np.ndarray | jax.Array | None:
+    """The numbers in what another library made, or `None` for what is no array of any kind.
+
+    A sparse matrix becomes a dense array; of a frame it is all columns together.
+
+    >>> class Tensor:
+    ...     def numpy(self):
+    ...         return np.ones(2)
+    >>> array_of(Tensor()).tolist(), array_of("text")
+    ([1.0, 1.0], None)
+    """
+    if isinstance(value, (type, str, bytes, int, float)):
+        return None
+    if is_sparse(value):
+        found: Any = csr(value).toarray() if len(value.shape) == 2 else _scattered(value)
+    elif hasattr(value, "detach"):
+        found = _of_torch(value)
+    elif hasattr(value, "numpy"):
+        found = value.numpy()
+    elif hasattr(value, "to_numpy"):
+        found = _of_columns(value) if is_frame(value) else value.to_numpy()
+    elif hasattr(value, "__array__"):
+        found = np.asarray(value)
+    else:
+        return None
+    return found if isinstance(found, jax.Array) else np.asarray(found)
+
+
+def _of_torch(tensor: Any) -> np.ndarray:
+    tensor = tensor.detach()  # out of the gradient's graph
+    if "sparse" in str(getattr(tensor, "layout", "")):
+        tensor = tensor.to_dense()
+    tensor = tensor.cpu()
+    if str(getattr(tensor, "dtype", "")).endswith(
+        "bfloat16"
+    ):  # which numpy does not know, nor torch how to give
+        return tensor.float().numpy().astype(jnp.bfloat16)
+    return tensor.numpy()
+
+
+# -- sparse matrices ----------------------------------------------------------------------------
+
+
+def is_sparse(value: Any) -> bool:
+    """Whether a value is a sparse matrix of scipy's, or a `SparseTensor`, of tf's or our own."""
+    return scipy.sparse.issparse(value) or all(
+        hasattr(value, name) for name in ("indices", "values", "dense_shape")
+    )
+
+
+def csr(value: Any) -> Any:
+    """A sparse matrix as scipy's, whose rows can be taken."""
+    if not scipy.sparse.issparse(value):
+        indices, values = np.asarray(value.indices), np.asarray(value.values)
+        shape = tuple(int(size) for size in np.asarray(value.dense_shape))
+        value = scipy.sparse.coo_array((values, tuple(indices.T)), shape=shape)
+    return value.tocsr()
+
+
+def _scattered(value: Any) -> np.ndarray:
+    """A sparse tensor of another rank than two."""
+    if scipy.sparse.issparse(value):
+        return value.toarray()
+    values = np.asarray(value.values)
+    dense = np.zeros(tuple(int(size) for size in np.asarray(value.dense_shape)), values.dtype)
+    np.add.at(dense, tuple(np.asarray(value.indices).T), values)
+    return dense
+
+
+# -- frames -------------------------------------------------------------------------------------
+
+
+def is_frame(value: Any) -> bool:
+    """Whether a value is a table of named columns, as pandas and polars have them."""
+    return hasattr(value, "to_numpy") and hasattr(value, "columns")
+
+
+def _of_columns(frame: Any) -> np.ndarray:
+    """The columns of a frame side by side, in a dtype that all of their numbers have."""
+    columns = [_column(frame[name]) for name in frame.columns]
+    if not columns or not all(is_numeric(column) for column in columns):
+        return np.empty(tuple(frame.shape), object)
+    whole = np.asarray(frame.to_numpy())  # of booleans and numbers pandas makes objects
+    return whole if is_numeric(whole) else np.stack(columns, axis=1)
+
+
+def _column(series: Any) -> np.ndarray:
+    try:
+        return np.asarray(series.to_numpy())
+    except Exception:  # polars does not give every type
+        return np.asarray(list(series), object)
+
+
+def is_numeric(array: np.ndarray) -> bool:
+    """Whether an array holds numbers or booleans."""
+    kind = array.dtype.kind
+    return kind in "biufc" or (kind == "V" and jnp.issubdtype(array.dtype, jnp.number))
+
+
+def not_numeric(value: Any, array: np.ndarray) -> str:
+    """What in `value` is no number: the columns of a frame by their names, or the dtype."""
+    if is_frame(value):
+        bad = [n for n in value.columns if not is_numeric(_column(value[n]))]
+        shown = ", ".join(_shown(n, value[n]) for n in bad[:5])
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        return f"a frame whose column{'s' * (len(bad) > 1)} {shown}{more} cannot be used"
+    if hasattr(value, "to_numpy") and getattr(value, "name", None) is not None:
+        return f"column {_shown(value.name, value)}"
+    return f"an array of dtype {array.dtype}"
+
+
+def _shown(name: Any, series: Any) -> str:
+    first = next(iter(_column(series)), None)
+    return f"{name!r} ({series.dtype}, such as {first!r})"

@@ -1,0 +1,138 @@
+"""Losses, metrics, targets and weights of outputs in any nesting, beside Keras."""
+
+from collections import namedtuple
+
+import keras as oracle
+import numpy as np
+import pytest
+
+import keraslike as ours
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(24, 3)).astype("float32")
+A, B, C = (rng.normal(size=(24, 1)).astype("float32") for _ in range(3))
+W, V = (rng.uniform(0.5, 2.0, size=24).astype("float32") for _ in range(2))
+Pair = namedtuple("Pair", ["one", "two"])
+
+
+def dense(k, x, count=3):
+    return [k.layers.Dense(1, name=name)(x) for name in ("p", "q", "r")[:count]]
+
+
+def in_dicts(k, x):
+    p, q, r = dense(k, x)
+    return {"a": p, "b": {"c": q, "d": r}}
+
+
+def in_lists(k, x):
+    p, q, r = dense(k, x)
+    return [p, (q, r)]
+
+
+def mixed(k, x):
+    p, q, r = dense(k, x)
+    return {"a": [p, q], "b": r}
+
+
+CASES = {
+    "dicts": (
+        in_dicts,
+        {"loss": {"a": "mse", "b": {"c": "mae", "d": "mse"}}},
+        {"a": A, "b": {"c": B, "d": C}},
+        {"a": W, "b": {"c": V, "d": W}},
+    ),
+    "dicts, one loss, metrics": (
+        in_dicts,
+        {"loss": "mse", "metrics": {"a": ["mae"], "b": {"c": ["mae", "mse"], "d": ["mae"]}}},
+        {"a": A, "b": {"c": B, "d": C}},
+        None,
+    ),
+    "dicts, None": (
+        in_dicts,
+        {"loss": {"a": None, "b": {"c": "mae", "d": None}}},
+        {"a": A, "b": {"c": B, "d": C}},
+        None,
+    ),
+    "lists": (in_lists, {"loss": ["mse", ("mae", "mse")]}, [A, (B, C)], [W, (V, W)]),
+    "lists, None": (in_lists, {"loss": ["mse", (None, "mae")]}, [A, (B, C)], None),
+    "lists, flat losses": (in_lists, {"loss": ["mse", "mae", "mse"]}, [A, (B, C)], None),
+    "lists, weights": (
+        in_lists,
+        {"loss": ["mse", ("mae", "mse")], "loss_weights": [1.0, (0.5, 2.0)]},
+        [A, (B, C)],
+        None,
+    ),
+    "a dict of lists": (
+        mixed,
+        {"loss": {"a": ["mse", "mae"], "b": "mae"}},
+        {"a": [A, B], "b": C},
+        None,
+    ),
+    "a named tuple": (
+        lambda k, x: Pair(*dense(k, x, 2)),
+        {"loss": Pair("mse", "mae"), "metrics": Pair(["mae"], ["mse"])},
+        Pair(A, B),
+        None,
+    ),
+    "a list of one": (
+        lambda k, x: dense(k, x, 1),
+        {"loss": ["mse"], "metrics": [["mae"]]},
+        A,
+        W,
+    ),
+    "a loss for one of three, one target": (
+        dense,
+        {"loss": [None, "mse", None]},
+        A,
+        None,
+    ),
+    "losses for two of three, two targets": (dense, {"loss": ["mse", None, "mae"]}, [A, B], None),
+    "a list by the names of outputs": (
+        dense,
+        {"loss": {"p": "mse", "q": "mae", "r": "mse"}, "metrics": {"q": ["mae"]}},
+        {"p": A, "q": B, "r": C},
+        None,
+    ),
+    "tuples for lists": (in_lists, {"loss": ("mse", ["mae", "mse"])}, (A, [B, C]), None),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_losses_and_metrics_of_nested_outputs_are_those_of_keras(case):
+    make, arguments, y, weights = CASES[case]
+    results, start = [], None
+    for k in (oracle, ours):
+        x = k.Input((3,))
+        model = k.Model(x, make(k, x))
+        start = start or model.get_weights()
+        model.set_weights(start)
+        model.compile("sgd", **arguments)
+        history = model.fit(
+            X, y, sample_weight=weights, epochs=2, batch_size=8, shuffle=False, verbose=0,
+            validation_data=(X, y),
+        ).history  # fmt: skip
+        results.append((list(history), list(history.values()), model.get_weights()))
+    assert results[0][0] == results[1][0]
+    np.testing.assert_allclose(results[1][1], results[0][1], rtol=1e-4)
+    for a, b in zip(results[0][2], results[1][2], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "arguments, y, words",
+    [
+        # Keras raises KeyError for the first, which names no output that there is.
+        ({"loss": {"a": "mse", "c": "mse"}}, {"a": A}, r"for \['c'\], but .*\['a', 'b/c', 'b/d'\]"),
+        ({"loss": ["mse", "mae"]}, [A, (B, C)], "loss has 2 entries, but the model has 3"),
+        ({"loss": "mse"}, [A, B], "y has 2 entries, but the model has 3 outputs"),
+        ({"loss": "mse"}, A, "y is one value, but the model has 3 outputs"),
+        ({"loss": "mse", "metrics": {"x": "mae"}}, [A, B, C], r"metrics has entries for \['x'\]"),
+        ({"loss": [None, (None, None)]}, [A, (B, C)], "gives no loss for any output"),
+    ],
+)
+def test_what_fits_no_output_is_named(arguments, y, words):
+    x = ours.Input((3,))
+    model = ours.Model(x, in_dicts(ours, x) if "c" in str(arguments) else in_lists(ours, x))
+    model.compile("sgd", **arguments)
+    with pytest.raises(ValueError, match=words):
+        model.fit(X, y, verbose=0)
