@@ -542,7 +542,9 @@ def of_optimizer(
     """
     if not stored:
         return {}, {}
-    if not optimizer.built and any(tuple(d.shape) for d in stored.values()):
+    # What another optimizer than that of compile() trains, only its first step or its build() says.
+    of_compile = optimizer is getattr(root, "optimizer", None)
+    if of_compile and not optimizer.built and any(tuple(d.shape) for d in stored.values()):
         optimizer.build(root.trainable_variables)
     own = _own_variables(optimizer)
     shapes = {k: shape_of(v) for k, v in own.items()}
