@@ -288,7 +288,7 @@ def serialize(obj: Any) -> Any:
         )
     cls = type(obj)
     module, name = public_name(cls)
-    if module is not None and cls not in _registered_name:
+    if module and name and cls not in _registered_name:
         entry = _entry(module, name, obj.get_config(), None)
     else:
         entry = _entry(cls.__module__, cls.__name__, obj.get_config(), get_registered_name(cls))

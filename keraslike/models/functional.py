@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import deque
 from typing import Any
 
 import jax
 
 from keraslike.core import registry
-from keraslike.core.base import to_snake_case
 from keraslike.core.structures import map_items, map_leaves
 from keraslike.core.symbolic import FunctionOperation, KerasTensor, Node, is_symbolic
 from keraslike.layers.layer import Layer
+from keraslike.models import operations
 from keraslike.models.model import Model
 from keraslike.models.sequential import Sequential
 
@@ -71,7 +70,7 @@ def graph_config(model: Model) -> dict[str, Any]:
         if isinstance(op, Layer):
             entry = registry.serialize(op)
         else:
-            entry, calls = _operation_entry(op, calls)
+            entry, calls = operations.operation_entry(op, calls)
         entry["name"] = names[i]
         entry["inbound_nodes"] = [{"args": plain(a), "kwargs": plain(k)} for a, k in calls]
         layers.append(entry)
@@ -113,49 +112,20 @@ def _nodes(model: Model) -> dict[int, list[Node]]:
     return by_operation
 
 
-def _operation_entry(op: Any, calls: list[Any]) -> tuple[dict[str, Any], list[Any]]:
-    """A function of `keraslike.ops` in a graph: what is no tensor goes to the config."""
-    name = getattr(op.function, "__name__", "")
-    if registry.public_name(op.function)[0] != "keras.ops":
-        raise TypeError(
-            f"The graph calls {name or op.function!r}, which is no function of keraslike.ops "
-            "and cannot be saved: wrap it in a layer or a Lambda."
-        )
-    class_name = "".join(part.capitalize() for part in name.split("_"))
-    config: dict[str, Any] = {"name": str(op.name)}
-    parameters = list(inspect.signature(op.function).parameters)
-    out = []
-    for args, kwargs in calls:
-        given = dict(zip(parameters, args)) | kwargs
-        tensors = {
-            k: v
-            for k, v in given.items()
-            if k in ("x1", "x2") or any(isinstance(t, KerasTensor) for t in jax.tree.leaves(v))
-        }
-        config |= {k: registry.serialize(v) for k, v in given.items() if k not in tensors}
-        out.append((tuple(tensors.values()), {}))
-    entry = {
-        "module": "keras.src.ops.numpy",
-        "class_name": class_name,
-        "config": config,
-        "registered_name": class_name,
-    }
-    return entry, out
-
-
 # -- from plain values ------------------------------------------------------------------------
 
 
 def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
     """The model of such a config. Raises ValueError for one whose graph does not hold together."""
-    operations: dict[str, Any] = {}
+    made_of: dict[str, Any] = {}  # the operations by name
+    entries: dict[str, dict[str, Any]] = {}
     ready: deque[tuple[str, int, dict[str, Any]]] = deque()
     for entry in config["layers"]:
         name = entry.get("name") or entry["config"]["name"]
-        operations[name] = _operation(entry)
+        entries[name], made_of[name] = entry, _operation(entry)
         ready += [(name, i, node) for i, node in enumerate(entry.get("inbound_nodes", ()))]
     made: dict[tuple[str, int], list[KerasTensor]] = {}
-    for name, op in operations.items():
+    for name, op in made_of.items():
         for i, node in enumerate(vars(op).get("_inbound_nodes", ())):  # an InputLayer makes its own
             made[name, i] = node.outputs
 
@@ -173,7 +143,10 @@ def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
             continue
         if not is_symbolic(tuple(args), kwargs):  # it would be computed now, and be no part
             raise ValueError(f"The config is damaged: '{name}' is called on none of its tensors.")
-        made[name, i] = jax.tree.leaves(operations[name](*args, **kwargs))
+        op = made_of[name]
+        if isinstance(op, FunctionOperation):
+            args, kwargs = operations.call_arguments(entries[name], op.function, args, kwargs)
+        made[name, i] = jax.tree.leaves(op(*args, **kwargs))
         ready += blocked.pop((name, i), ())
     if blocked:
         names = sorted({str(name) for calls in blocked.values() for name, _, _ in calls})
@@ -181,7 +154,7 @@ def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
 
     def find_at_end(history: Any) -> KerasTensor:
         name, node, index = history
-        return find((name, node - _first_number(operations[name]), index))
+        return find((name, node - _first_number(made_of[name]), index))
 
     try:
         inputs = _structure(config["input_layers"], find_at_end)
@@ -200,31 +173,14 @@ def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
 
 
 def _operation(entry: dict[str, Any]) -> Any:
-    module = str(entry.get("module") or "")
-    if module.startswith(("keras.src.ops", "keras.ops", "keraslike.ops")):
-        name = to_snake_case(entry["class_name"])
-        function = registry.get("ops", {"absolute": "abs"}.get(name, name))
-        config = dict(entry["config"])
-        op = FunctionOperation(function, config.pop("name", None))
-        vars(op)["_keywords"] = registry.deserialize(config)
-        return _WithKeywords(op)
+    if operations.is_operation_entry(entry):
+        return operations.operation(entry)
     layer = registry.deserialize(
         {k: v for k, v in entry.items() if k not in ("name", "inbound_nodes")}
     )
     if not isinstance(layer, Layer):
         raise ValueError(f"{entry.get('class_name')!r} is no layer, and stands where one should.")
     return layer
-
-
-class _WithKeywords(FunctionOperation):
-    """A function that a file names, with the arguments that the file keeps in its config."""
-
-    def __init__(self, op: FunctionOperation):
-        super().__init__(op.function, op.name)
-        self._keywords = vars(op)["_keywords"]
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return super().__call__(*args, **{**self._keywords, **kwargs})
 
 
 def _call_arguments(node: Any, find: Any) -> tuple[list[Any], dict[str, Any]]:

@@ -1,0 +1,209 @@
+"""Functions of `keraslike.ops` in a graph, and their form in a file.
+
+Keras has a class for each function. Some arguments are those of the class and stand in its config:
+what tells one operation from another, such as an axis or a shape. All others are the call's, and a
+call is kept apart: tensors, and what could be one (an operand, an index, a mask).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from keraslike.core import registry
+from keraslike.core.base import to_snake_case
+from keraslike.core.symbolic import FunctionOperation, KerasTensor
+
+# The call's arguments, for all functions that have one of that name, and for some.
+_OF_CALL = frozenset(
+    ("a", "array", "bias", "bins", "branches", "condition", "constant_values", "depthwise_kernel")
+    + ("elements", "elems", "f", "false_fn", "fill_value", "index", "indices", "init", "init_val")
+    + ("inputs", "kernel", "key", "loop_vars", "mask", "operands", "output", "pointwise_kernel")
+    + ("pred", "predictions", "q", "query", "scale", "sorted_sequence", "start", "start_indices")
+    + ("step", "stop", "target", "targets", "true_fn", "updates", "value", "values", "variable")
+    + ("x", "x1", "x2", "xs", "y")
+)
+_OF_CALL_IN = {
+    "average": ("weights",),
+    "batch_normalization": ("mean", "variance", "offset"),
+    "isclose": ("rtol", "atol"),
+    "layer_normalization": ("gamma", "beta"),
+    "lstsq": ("b",),
+    "solve": ("b",),
+    "solve_triangular": ("b",),
+}
+
+# Keras's modules other than `numpy`, and its classes that are not named after the function.
+_MODULES = {
+    "core": (
+        "associative_scan cast cond convert_to_tensor fori_loop map saturate_cast scan scatter "
+        "scatter_update slice slice_update stop_gradient switch unstack vectorized_map while_loop"
+    ),
+    "linalg": (
+        "cholesky cholesky_inverse det eig eigh inv jvp lstsq lu_factor matrix_rank norm pinv qr "
+        "solve solve_triangular svd"
+    ),
+    "math": (
+        "erf erfc erfinv extract_sequences fft fft2 ifft2 in_top_k irfft istft logdet logsumexp "
+        "rfft rsqrt segment_max segment_min segment_sum stft top_k"
+    ),
+    "nn": (
+        "average_pool batch_normalization binary_crossentropy categorical_crossentropy celu conv "
+        "conv_transpose ctc_decode ctc_loss depthwise_conv dot_product_attention elu gelu glu "
+        "hard_shrink hard_sigmoid hard_silu hard_tanh layer_normalization leaky_relu log_sigmoid "
+        "log_softmax max_pool moments multi_hot normalize one_hot polar psnr relu relu6 "
+        "rms_normalization selu separable_conv sigmoid silu soft_shrink softmax softplus softsign "
+        "sparse_categorical_crossentropy sparse_plus sparse_sigmoid sparsemax squareplus "
+        "tanh_shrink threshold unfold"
+    ),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
+_CLASSES = {
+    "allclose": "AllClose",
+    "batch_normalization": "BatchNorm",
+    "layer_normalization": "LayerNorm",
+    "rms_normalization": "RMSNorm",
+    "searchsorted": "SearchSorted",
+    "svd": "SVD",
+}
+# What Keras's class is told where it does what the function here does.
+_ALWAYS = {"layer_normalization": {"rms_scaling": False}}
+_NAMES = {cls: name for name, cls in _CLASSES.items()}
+
+
+def _is_of_call(function: str, argument: str) -> bool:
+    return argument in _OF_CALL or argument in _OF_CALL_IN.get(function, ())
+
+
+# -- to plain values --------------------------------------------------------------------------
+
+
+def operation_entry(
+    op: FunctionOperation, calls: Sequence[tuple[tuple, dict[str, Any]]]
+) -> tuple[dict[str, Any], list[tuple[tuple, dict[str, Any]]]]:
+    """The entry of an operation in a graph's config, and what stays of its calls' arguments.
+
+    Raises TypeError for a function that is none of `keraslike.ops`.
+    """
+    name = getattr(op.function, "__name__", "")
+    if registry.public_name(op.function)[0] != "keras.ops":
+        raise TypeError(
+            f"The graph calls {name or op.function!r}, which is no function of keraslike.ops "
+            "and cannot be saved: wrap it in a layer or a Lambda."
+        )
+    config: dict[str, Any] = {"name": str(op.name)}
+    rest = []
+    for args, kwargs in calls:
+        of_class, *of_call = _parted(name, op.function, args, kwargs)
+        config |= {k: registry.serialize(v) for k, v in of_class.items()}
+        rest.append(tuple(of_call))
+    class_name = _CLASSES.get(name) or "".join(part.capitalize() for part in name.split("_"))
+    entry = {
+        "module": f"keras.src.ops.{_MODULE_OF.get(name, 'numpy')}",
+        "class_name": class_name,
+        "config": config,
+        "registered_name": class_name,
+    }
+    return entry, rest
+
+
+def _parted(
+    name: str, function: Any, args: tuple, kwargs: dict[str, Any]
+) -> tuple[dict[str, Any], tuple, dict[str, Any]]:
+    """A call's arguments: the class's, and the call's by place and by name."""
+    signature = inspect.signature(function)
+    given = signature.bind(*args, **kwargs).arguments
+    of_class: dict[str, Any] = {}
+    by_place: list[Any] = []
+    by_name: dict[str, Any] = {}
+    in_order = True  # whether no argument of the call is left out so far
+    for parameter in signature.parameters.values():
+        key = parameter.name
+        if key not in given:
+            in_order = in_order and not _is_of_call(name, key)
+            continue
+        value = _index(given[key]) if (name, key) == ("get_item", "key") else given[key]
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            by_place += value
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            of_class |= value
+        elif _is_of_call(name, key) and in_order:
+            by_place.append(value)
+        elif _is_of_call(name, key) or _holds_tensor(value):
+            by_name[key] = value
+        else:
+            of_class[key] = value
+    return of_class, tuple(by_place), by_name
+
+
+def _holds_tensor(value: Any) -> bool:
+    return any(isinstance(t, KerasTensor) for t in jax.tree.leaves(value))
+
+
+def _index(key: Any) -> Any:
+    """A key of which only tuples become lists in a file, so that it can be told from an index."""
+    if isinstance(key, tuple):
+        return tuple(map(_index, key))
+    return np.asarray(key) if isinstance(key, list) else key
+
+
+# -- from plain values ------------------------------------------------------------------------
+
+
+def is_operation_entry(entry: dict[str, Any]) -> bool:
+    """Whether an entry in a graph's config is that of a function."""
+    module = str(entry.get("module") or "")
+    return module.startswith(("keras.src.ops", "keras.ops", "keraslike.ops"))
+
+
+def operation(entry: dict[str, Any]) -> FunctionOperation:
+    """The operation of an entry; raises ValueError for one that `keraslike.ops` has not."""
+    function = registry.get("ops", _function_name(entry))
+    return FunctionOperation(function, entry["config"].get("name"))
+
+
+def _function_name(entry: dict[str, Any]) -> str:
+    class_name = str(entry["class_name"])
+    return _NAMES.get(class_name) or to_snake_case(class_name)
+
+
+def call_arguments(
+    entry: dict[str, Any], function: Any, args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[tuple, dict[str, Any]]:
+    """What a function is called on: the arguments of a call in a file, and those in the config.
+
+    Raises TypeError for arguments that the function has not.
+    """
+    name = _function_name(entry)
+    always = {"name": entry["config"].get("name"), **_ALWAYS.get(name, {})}
+    of_class = {k: v for k, v in entry["config"].items() if k not in always or v != always[k]}
+    given = {**registry.deserialize(of_class), **kwargs}
+    parameters = inspect.signature(function).parameters
+    by_place = [
+        key
+        for key, parameter in parameters.items()
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and key not in given
+    ]
+    by_place.sort(key=lambda key: not _is_of_call(name, key))
+    given |= dict(zip(by_place, args, strict=False))
+    rest = tuple(args[len(by_place) :])
+    for key, parameter in parameters.items():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            given[key], rest = rest, ()
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            given[key] = {k: given.pop(k) for k in list(given) if k not in parameters}
+    unknown = [key for key in given if key not in parameters]
+    if unknown or rest:
+        raise TypeError(
+            f"The file calls keraslike.ops.{name} with arguments that it has not: "
+            f"{unknown or f'{len(args)} by their place'}."
+        )
+    if name == "get_item" and isinstance(given.get("key"), list):
+        given["key"] = tuple(given["key"])
+    in_order = {key: given[key] for key in parameters if key in given}
+    bound = inspect.BoundArguments(inspect.signature(function), in_order)  # type: ignore[arg-type]
+    return bound.args, bound.kwargs
