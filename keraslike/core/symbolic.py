@@ -73,6 +73,7 @@ class KerasTensor:
         self.dtype = dtypes.standardize_dtype(dtype)
         self.name = name or auto_name("keras_tensor")
         self._keras_history: History | None = None
+        self._keras_mask: KerasTensor | None = None
 
     @property
     def ndim(self) -> int:
@@ -146,6 +147,7 @@ for _operator, _name in {
     setattr(KerasTensor, f"__{_operator}__", lambda a, b, name=_name: _call_op(name, a, b))
     setattr(KerasTensor, f"__r{_operator}__", lambda b, a, name=_name: _call_op(name, a, b))
 for _operator, _name in {
+    "ne": "not_equal",
     "lt": "less",
     "le": "less_equal",
     "gt": "greater",

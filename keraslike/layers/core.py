@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike import activations, constraints, initializers, regularizers
+from keraslike import activations, constraints, initializers, ops, regularizers
 from keraslike.core import dtypes, registry, symbolic
 from keraslike.core.arguments import positive, unsupported
 from keraslike.core.symbolic import KerasTensor
@@ -337,7 +337,7 @@ class Embedding(Layer):
         return jnp.take(self.embeddings.value, inputs, axis=0).astype(self.compute_dtype)
 
     def compute_mask(self, inputs: jax.Array, mask: Any = None) -> jax.Array | None:
-        return inputs != 0 if self.mask_zero else None
+        return ops.not_equal(inputs, 0) if self.mask_zero else None
 
     def _constructor_args(self) -> dict[str, Any]:
         args = super()._constructor_args()
@@ -364,7 +364,7 @@ class Masking(Layer):
         return jnp.where(self.compute_mask(inputs)[..., None], inputs, 0)
 
     def compute_mask(self, inputs: jax.Array, mask: Any = None) -> jax.Array:
-        return jnp.any(inputs != self.mask_value, axis=-1)
+        return ops.any(ops.not_equal(inputs, self.mask_value), axis=-1)
 
 
 class Identity(Layer):

@@ -88,7 +88,7 @@ class Layer(base.Object):
     [[1.0, 2.0]]
     """
 
-    _untracked = base.Object._untracked | {"_losses", "_loss_owners", "_inbound_nodes"}
+    _untracked = base.Object._untracked | {"_losses", "_loss_owners", "_inbound_nodes", "_complete"}
 
     built = False
     input_spec: Any = None
@@ -100,6 +100,8 @@ class Layer(base.Object):
     _trainable = True
     _policy: dtypes.DTypePolicy | None = None
     _building = False
+    _says_shapes = True  # whether a `compute_output_shape` of a class's own is all that is asked
+    _complete = False  # whether all state is there that there is to be
     _build_shapes: Any = None
     _given_input_shape: Any = None
 
@@ -132,7 +134,7 @@ class Layer(base.Object):
         )
         if activity_regularizer is not None:
             self.activity_regularizer = registry.get("regularizers", activity_regularizer)
-        if not trainable:
+        if not _as_bool("trainable", trainable):
             self._trainable = False
         if not autocast:
             self.autocast = False
@@ -142,10 +144,15 @@ class Layer(base.Object):
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
             cls.build = _guard_build(cls.build)
+            cls.built = False
+        elif cls.build is Layer.build and cls.__module__.startswith("keraslike.layers."):
+            cls.built = True  # there is nothing to be made
         if "compute_output_shape" in vars(cls):
             cls.compute_output_shape = _give_shapes(cls.compute_output_shape)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if self._complete and any(map(_is_state_of_layers, base.iter_state(value))):
+            self._check_open(f"attribute '{name}'")
         if isinstance(value, nnx.Variable) and "_weights" in vars(self):
             # It has an attribute of its own now; the list is for weights that have none.
             self._weights[:] = [v for v in self._weights if v is not value]
@@ -214,6 +221,7 @@ class Layer(base.Object):
             constraint: a function applied after every update.
         """
         del aggregation
+        self._check_open("a weight")
         shape = () if shape is None else tuple(_size(s, shape) for s in shape)
         dtype = dtypes.standardize_dtype(self.variable_dtype if dtype is None else dtype)
         if initializer is None:
@@ -236,6 +244,13 @@ class Layer(base.Object):
             )
         vars(self).setdefault("_weights", []).append(variable)
         return variable
+
+    def _check_open(self, what: str) -> None:
+        if self._complete and not self._building and not context.state.depth:
+            raise ValueError(
+                f"Layer '{self.name}' is built, and takes no more weights or layers. Received: "
+                f"{what}. Make them in __init__(), build() or the first call()."
+            )
 
     @property
     def _sublayers(self) -> list[Layer]:
@@ -343,10 +358,10 @@ class Layer(base.Object):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
+        value = self._trainable = _as_bool("trainable", value)
         for item in base.own_state(self):
             if isinstance(item, (Param, Layer)):
-                item.trainable = bool(value)
+                item.trainable = value
 
     def count_params(self) -> int:
         """The number of scalars in the weights."""
@@ -413,22 +428,40 @@ class Layer(base.Object):
             return
         if self.input_spec is not None and args:
             self._check_inputs(args[0])  # before weights of a wrong shape are made
-        parameters = _parameters(type(self).build)
         if type(self).build is Layer.build:
-            self.built = True  # the call itself builds what is inside
+            self.built = self._complete = True  # the call itself builds what is inside
             self._build_shapes = _shapes_of(args[0]) if args else None
-        elif len(parameters) <= 1 or any(p.kind == p.VAR_POSITIONAL for p in parameters):
-            self.build(_shapes_of(args[0] if args else next(iter(kwargs.values()))))
         else:
-            names = [p.name for p in _parameters(type(self).call)]
-            given = {**dict(zip(names, args, strict=False)), **kwargs}
-            self.build(
-                **{
-                    p.name: _shapes_of(given[p.name.removesuffix("_shape")])
-                    for p in parameters
-                    if p.name.removesuffix("_shape") in given
-                }
+            shapes, by_name = self._shapes_for(type(self).build, args, kwargs)
+            self.build(*shapes, **by_name)
+
+    def _shapes_for(
+        self, method: Callable, args: tuple, kwargs: dict[str, Any]
+    ) -> tuple[tuple, dict[str, Any]]:
+        """What a method that takes shapes is given for the arguments of a call: the shape of the
+        first, or those that it names, `x_shape` being that of the argument `x`."""
+        parameters = _parameters(method)
+        if len(parameters) <= 1 or any(p.kind == p.VAR_POSITIONAL for p in parameters):
+            return (_shapes_of(args[0] if args else next(iter(kwargs.values()))),), {}
+        names = [p.name for p in _parameters(type(self).call)]
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        shapes = {
+            p.name: _shapes_of(given[p.name.removesuffix("_shape")])
+            for p in parameters
+            if p.name.removesuffix("_shape") in given
+        }
+        missing = [
+            p.name
+            for p in parameters
+            if p.default is p.empty and p.kind != p.VAR_KEYWORD and p.name not in shapes
+        ]
+        if missing:
+            raise ValueError(
+                f"{method.__name__}() of layer '{self.name}' ({type(self).__name__}) takes "
+                f"{missing}, which are the shapes of no arguments of call({', '.join(names)}): "
+                "each has to be named as one of these with '_shape' after it."
             )
+        return (), shapes
 
     def get_build_config(self) -> dict[str, Any] | None:
         """What `build` was given, for a loaded layer to be built the same."""
@@ -461,6 +494,9 @@ class Layer(base.Object):
         state = context.state
         if args:
             args = tuple([self._convert(a) for a in args])
+            for a in args:
+                if a is not None and not hasattr(a, "shape"):
+                    self._check_positional(a)
         if kwargs:
             kwargs = {k: self._convert(v) for k, v in kwargs.items()}
         if symbolic.is_symbolic(args, kwargs):
@@ -530,6 +566,15 @@ class Layer(base.Object):
             return x
         return self._convert(found)
 
+    def _check_positional(self, argument: Any) -> None:
+        for value in jax.tree.leaves(argument):
+            if not hasattr(value, "shape"):
+                raise ValueError(
+                    f"Layer '{self.name}' ({type(self).__name__}) takes only tensors as positional "
+                    f"arguments; pass others by keyword. Received: {value!r} of type "
+                    f"{type(value).__name__}"
+                )
+
     def _check_inputs(self, inputs: Any) -> None:
         tensors = jax.tree.leaves(inputs)
         specs = jax.tree.leaves(self.input_spec)
@@ -554,23 +599,54 @@ class Layer(base.Object):
             if self.input_spec is not None and args:
                 self._check_inputs(args[0])
             spec = self.compute_output_spec(*args, **kwargs)
-        return symbolic.record(self, args, kwargs, spec)
+        outputs = symbolic.record(self, args, kwargs, spec)
+        for tensor in symbolic.tensors_in(outputs):
+            if tensor._keras_mask is not None and tensor._keras_mask._keras_history is None:
+                symbolic.record(_MaskOf(), (tensor,), {}, tensor._keras_mask)
+        return outputs
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """The output's shapes and dtypes for symbolic inputs, from tracing the call."""
+        """The output's shapes and dtypes for symbolic inputs, from `compute_output_shape` if a
+        class has one of its own, and else from tracing the call."""
+        own = type(self).compute_output_shape
+        trusted = self._says_shapes and own is not Layer.compute_output_shape
+        if not trusted or not all(o.built for o in self._flatten_layers()):
+            return self._traced_spec(args, kwargs)
+        shapes, by_name = self._shapes_for(own, args, kwargs)
+        make = functools.partial(_map_shapes, lambda s: KerasTensor(s, self.compute_dtype))
+        outputs = make(_as_shapes(self.compute_output_shape(*shapes, **by_name)))
+        given = symbolic.tensors_in((args, kwargs))
+        if self.supports_masking and len(given) == 1 and isinstance(outputs, KerasTensor):
+            outputs._keras_mask = given[0]._keras_mask
+        return outputs
 
-        def traced(*a: Any, **k: Any) -> Any:
+    def _traced_spec(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        masks = [getattr(x, "_keras_mask", None) for x in jax.tree.leaves(args)]
+
+        def traced(masks: list[Any], *a: Any, **k: Any) -> Any:
+            for value, mask in zip(jax.tree.leaves(a), masks, strict=True):
+                if mask is not None:
+                    context.set_mask(value, mask)
+
+            def run() -> Any:
+                outputs = self(*a, **k)
+                return outputs, [context.get_mask(x) for x in jax.tree.leaves(outputs)]
+
             variables = base.variables_of(self, rng.global_stream())
-            run = lowering.lower(lambda: self(*a, **k), variables, roots=[self])
-            return run(lowering.values_of(variables))[0]
+            lowered = lowering.lower(run, variables, roots=[self])
+            return lowered(lowering.values_of(variables))[0]
 
         before = context.state.depth
         context.state.depth = before + 1  # losses recorded while tracing are no one's
         try:
-            return symbolic.output_spec(traced, args, kwargs)
-        except errors.TraceContextError:
-            # A sublayer made while tracing changed its state; now it exists and is seen.
-            return symbolic.output_spec(traced, args, kwargs)
+            try:
+                outputs, found = symbolic.output_spec(traced, (masks, *args), kwargs)
+            except errors.TraceContextError:
+                # A sublayer made while tracing changed its state; now it exists and is seen.
+                outputs, found = symbolic.output_spec(traced, (masks, *args), kwargs)
+            for tensor, mask in zip(jax.tree.leaves(outputs), found, strict=True):
+                tensor._keras_mask = mask
+            return outputs
         finally:
             context.state.depth = before
             for owner in list(_recorded.values()):
@@ -583,7 +659,11 @@ class Layer(base.Object):
         kwargs = {k.removesuffix("_shape"): make(_as_shapes(v)) for k, v in kwargs.items()}
         if not self.built:
             self._maybe_build(args, kwargs)
-        return jax.tree.map(lambda t: t.shape, self.compute_output_spec(*args, **kwargs))
+        if type(self).compute_output_spec is Layer.compute_output_spec:
+            spec = self._traced_spec(args, kwargs)  # a class's own may have asked for this
+        else:
+            spec = self.compute_output_spec(*args, **kwargs)
+        return jax.tree.map(lambda t: t.shape, spec)
 
     def stateless_call(
         self,
@@ -723,6 +803,27 @@ def _one_or_all(tensors: list[KerasTensor]) -> Any:
 _recorded: dict[int, Layer] = {}
 
 
+class _MaskOf(symbolic.FunctionOperation):
+    """The mask that a tensor carries, as an operation of a graph."""
+
+    def __init__(self) -> None:
+        super().__init__(context.get_mask, base.auto_name("mask"))
+
+    def compute_output_spec(self, x: KerasTensor) -> Any:
+        mask = x._keras_mask
+        return None if mask is None else KerasTensor(mask.shape, mask.dtype)
+
+
+def _as_bool(name: str, value: Any) -> bool:
+    if not isinstance(value, (bool, int, np.bool_)) or value not in (0, 1):
+        raise ValueError(f"{name} must be True or False. Received: {name}={value!r}")
+    return bool(value)
+
+
+def _is_state_of_layers(value: Any) -> bool:
+    return isinstance(value, (Layer, nnx.Variable))
+
+
 def _trains(variable: Any) -> bool:
     trainable = getattr(variable, "trainable", None)
     return isinstance(variable, nnx.Param) if trainable is None else trainable
@@ -820,7 +921,7 @@ def _guard_build(build: Callable) -> Callable:
                 build(self, *args, **kwargs)
         finally:
             del self._building
-        self.built = True
+        self.built = self._complete = True
         self._build_shapes = args[0] if args else kwargs
         if not self._trainable:
             self.trainable = False

@@ -71,7 +71,7 @@ def binary_crossentropy(
     [0.6930999755859375]
     """
     y_true, y_pred = matched(y_true, y_pred, "binary_crossentropy")
-    y_true = jnp.broadcast_to(_smooth_binary(y_true, label_smoothing), y_pred.shape)
+    y_true = _smooth_binary(y_true, label_smoothing)
     return jnp.mean(nn.binary_crossentropy(y_true, y_pred, from_logits), axis=axis)
 
 

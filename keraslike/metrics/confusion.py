@@ -61,6 +61,11 @@ class _Confusion(Metric):
             # What is not chosen says no at every threshold, and what is says yes at the lowest.
             y_pred = jnp.where(chosen, y_pred, -jnp.inf)
         if self.class_id is not None:
+            if y_pred.ndim < 2 or not -y_pred.shape[-1] <= self.class_id < y_pred.shape[-1]:
+                raise ValueError(
+                    f"Metric '{self.name}' has class_id={self.class_id}: y_pred must be of shape "
+                    f"(samples, classes) and have that class. Received: shape {y_pred.shape}"
+                )
             y_true, y_pred = y_true[..., self.class_id, None], y_pred[..., self.class_id, None]
         weight = array(1.0 if sample_weight is None else sample_weight).astype("float32")
         if weight.ndim:

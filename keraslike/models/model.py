@@ -31,6 +31,7 @@ class Model(Trainer):
     _untracked = Trainer._untracked | {"_inputs", "_outputs"}
     _graph: Graph | None = None
     _operations: list[Any] = []
+    _says_shapes = False
 
     def __new__(cls, *args: Any, **kwargs: Any):
         if cls is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
@@ -59,9 +60,9 @@ class Model(Trainer):
             return super().call(*args, **kwargs)
         return self._graph.run(self._operations, args[0], self.name)
 
-    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+    def _traced_spec(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         try:
-            return super().compute_output_spec(*args, **kwargs)
+            return super()._traced_spec(args, kwargs)
         except Exception as error:
             # Unknown sizes inside may have to agree with others, which each operation looks into.
             try:
@@ -72,6 +73,14 @@ class Model(Trainer):
 
     def _has_call(self) -> bool:
         return self._graph is not None or type(self).call is not Model.call
+
+    def _check_open(self, what: str) -> None:
+        if self._graph is None:  # what is not in the graph is in no way of its outputs
+            super()._check_open(what)
+
+    def _check_positional(self, argument: Any) -> None:
+        if self._graph is None:
+            super()._check_positional(argument)
 
     # -- what it is made of -------------------------------------------------------------------
 

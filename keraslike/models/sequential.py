@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from keraslike.core import registry, symbolic
+from keraslike.core.structures import map_leaves
 from keraslike.layers import Input, InputLayer
-from keraslike.layers.layer import Layer, only_traces
+from keraslike.layers.layer import Layer, _map_shapes, only_traces
 from keraslike.models.model import Model
 
 
@@ -77,34 +78,49 @@ class Sequential(Model):
 
     def _maybe_rebuild(self) -> None:
         self._graph, self.built = None, False
-        if self._rebuilding and len(self._layers) > 1 and isinstance(self._layers[0], InputLayer):
-            self.build(self._layers[0].batch_shape)
+        if not self._rebuilding or len(self._layers) < 2:
+            return
+        first = self._layers[0]
+        if isinstance(first, InputLayer):
+            self.build(first.batch_shape)
+        elif isinstance(first, Model) and first._graph is not None:
+            self.build(first.input_shape)
 
     @only_traces
     def build(self, input_shape: Any = None) -> None:
-        """Makes all weights for an input of this shape, the batch's size first."""
+        """Makes all weights for an input of this shape, the batch's size first; for a list or a
+        dict of shapes where the first layer takes such inputs."""
         if not self.layers:
             raise ValueError(f"Sequential '{self.name}' has no layers: add() some first.")
         if input_shape is None:
             raise ValueError("build() of a Sequential needs input_shape.")
         first = self._layers[0]
         if isinstance(first, InputLayer):
-            symbol = first.output
-        else:
-            symbol = Input(
-                batch_shape=(None, *input_shape[1:]),
-                dtype=first.variable_dtype,
+            symbols = first.output
+        elif isinstance(first, Model) and first._graph is not None:
+            symbols = map_leaves(
+                lambda t: Input(batch_shape=(None, *t.shape[1:]), dtype=t.dtype), first.input
             )
-        x = symbol
-        for layer in self.layers:
-            x = layer(x)
-        self._set_graph(symbol, x)
-        self._graph.inputs[0].any_size = True  # the layers say which sizes they need
+        else:
+            symbols = _map_shapes(
+                lambda s: Input(batch_shape=(None, *s[1:]), dtype=first.variable_dtype), input_shape
+            )
+        x = symbols
+        try:
+            for layer in self.layers:
+                x = layer(x)
+        except NotImplementedError:  # a layer that cannot tell the shape of its output
+            return
+        self._set_graph(symbols, x)
+        for spec in self._graph.inputs:
+            spec.any_size = True  # the layers say which sizes they need
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        if not self.layers:
-            return inputs
-        return super().call(inputs)
+        if self._graph is not None:
+            return super().call(inputs)
+        for layer in self.layers:
+            inputs = layer(inputs)
+        return inputs
 
     def get_config(self) -> dict[str, Any]:
         config = {
@@ -114,11 +130,12 @@ class Sequential(Model):
             "layers": [registry.serialize(x) for x in self._file_layers()],
         }
         if self._graph is not None:
-            config["build_input_shape"] = list(self._graph.inputs[0].shape)
+            config["build_input_shape"] = map_leaves(lambda t: list(t.shape), self._inputs)
         return config
 
     def _file_layers(self) -> list[Layer]:
-        if self._graph is not None and not isinstance(self._layers[0], InputLayer):
+        of_one = isinstance(vars(self).get("_inputs"), symbolic.KerasTensor)
+        if self._graph is not None and of_one and not isinstance(self._layers[0], InputLayer):
             return [self._operations[0], *self._layers]
         return self._layers
 

@@ -156,16 +156,20 @@ class Steps(Layer):
         config = {k: v for k, v in registry.deserialize(config).items() if k in arguments}
         if config.get("steps_per_execution") == 1:  # the default of Keras
             config["steps_per_execution"] = "auto"
-        try:
-            inspect.signature(self.compile).bind(**config)
-        except TypeError as error:
-            warnings.warn(
-                f"'{self.name}' was not compiled when it was loaded: the compile() of "
-                f"{type(self).__name__} does not take what was saved ({error}). Call compile(), or "
-                "write get_compile_config() and compile_from_config(config) as well.",
-                stacklevel=2,
-            )
-            return
+        parameters = inspect.signature(self.compile).parameters
+        if not any(p.kind == p.VAR_KEYWORD for p in parameters.values()):
+            needed = {n for n, p in parameters.items() if p.default is p.empty} - set(config)
+            lost = {k for k in set(config) - set(parameters) if not _is_default(k, config[k])}
+            if needed or lost:
+                warnings.warn(
+                    f"'{self.name}' was not compiled when it was loaded: the compile() of "
+                    f"{type(self).__name__} takes {', '.join(parameters)}, which is not what was "
+                    "saved. Call compile(), or write get_compile_config() and "
+                    "compile_from_config(config) as well.",
+                    stacklevel=2,
+                )
+                return
+            config = {k: v for k, v in config.items() if k in parameters}
         self.compile(**config)
         if self._all_built() and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
@@ -482,3 +486,9 @@ def _flat(logs: dict[str, Any]) -> dict[str, Any]:
     for name, value in sorted(logs.items()):
         flat.update(_flat(value) if isinstance(value, dict) else {name: value})
     return flat
+
+
+def _is_default(argument: str, value: Any) -> bool:
+    """Whether an argument of `compile` has a value that says nothing."""
+    default = inspect.signature(Steps.compile).parameters[argument].default
+    return value is None or value == default or argument in ("jit_compile", "auto_scale_loss")

@@ -149,3 +149,151 @@ def test_containers_after_from_config(tmp_path):
     model.save(tmp_path / "m.keras")  # where all are lists, as in Keras's files
     y = keras.models.load_model(tmp_path / "m.keras")([ones(1, 2), ones(1, 2)])
     assert float(y[1][0][0, 0]) == 3.0
+
+
+class Passes(layers.Layer):
+    def call(self, x):
+        return x
+
+
+def test_sequential_of_lists_and_dicts(tmp_path):
+    assert set(keras.Sequential([Passes()])({"a": ones(3, 2), "b": ones(3, 2)})) == {"a", "b"}
+    assert len(keras.Sequential([Passes()])([ones(3, 2), ones(3, 2)])) == 2
+    merging = keras.Sequential([layers.Concatenate(), layers.Dense(1)])
+    x = [ones(4, 2), ones(4, 3)]
+    assert merging(x).shape == (4, 1) and merging.count_params() == 6
+    assert merging.input_shape == [(None, 2), (None, 3)]
+    merging.compile("sgd", "mse")
+    merging.fit(x, ones(4, 1), verbose=0)
+    merging.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    np.testing.assert_allclose(again.predict(x, verbose=0), merging(x), rtol=1e-6)
+    with pytest.raises(ValueError, match="value 5"):
+        merging([ones(4, 2), ones(4, 2)])
+
+
+def test_keras_reads_a_sequential_of_a_list(tmp_path):
+    import keras as oracle
+
+    model = keras.Sequential([layers.Concatenate(), layers.Dense(1)])
+    x = [ones(4, 2), ones(4, 3)]
+    y = model(x)
+    model.save(tmp_path / "m.keras")
+    np.testing.assert_allclose(oracle.saving.load_model(tmp_path / "m.keras")(x), y, rtol=1e-6)
+
+
+def test_sequential_that_begins_with_a_built_model_is_built():
+    i = layers.Input((4, 4, 3))
+    features = keras.Model(i, layers.Conv2D(4, 3)(i))
+    model = keras.Sequential([features, layers.Flatten(), layers.Dense(1)])
+    assert model.built and model.count_params() == 129 and all(x.built for x in model.layers)
+
+
+def test_sequential_of_a_layer_that_knows_no_shapes():
+    class Silent(Passes):
+        def compute_output_spec(self, *args, **kwargs):
+            raise NotImplementedError
+
+    model = keras.Sequential([Silent(), layers.Dense(2, kernel_initializer="ones")])
+    np.testing.assert_array_equal(model(ones(3, 2)), np.full((3, 2), 2.0))
+
+
+def test_layers_without_weights_are_built_once_made():
+    assert layers.Dropout(0.1).built and layers.Flatten().built and layers.MaxPooling2D().built
+    assert not layers.Dense(1).built and not layers.BatchNormalization().built
+
+    class Scaled(layers.Dropout):
+        def build(self, input_shape):
+            self.scale = self.add_weight(shape=(), initializer="ones")
+
+    layer = Scaled(0.1)
+    assert not layer.built
+    layer(ones(1, 2))
+    assert len(layer.weights) == 1
+
+
+class Stacked(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.inner = layers.Dense(2)
+
+    def call(self, x):
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("make", [lambda: layers.Dense(2), lambda: keras.Variable(1.0)])
+@pytest.mark.parametrize("kind", [Stacked, lambda: layers.Dense(2)])
+def test_state_added_after_build_is_an_error(kind, make):
+    layer = kind()
+    layer.before = make()
+    layer(ones(1, 3))
+    for value in (make(), [make()], {"a": make()}):
+        with pytest.raises(ValueError, match=r"built, and takes no more.*'extra'"):
+            layer.extra = value
+    with pytest.raises(ValueError, match="takes no more weights"):
+        layer.add_weight(shape=(2,))
+    layer.note = "a note"
+    assert not hasattr(layer, "extra")
+
+
+def test_layers_made_in_the_first_call_stay_allowed():
+    """Keras refuses them; here they are found, trained and saved as any others."""
+
+    class Late(layers.Layer):
+        def call(self, x):
+            if not hasattr(self, "inner"):
+                self.inner = layers.Dense(2)
+            return self.inner(x)
+
+    layer = Late()
+    layer(ones(1, 3))
+    assert len(layer.weights) == 2
+
+
+@pytest.mark.parametrize("value", [True, 1, 1.5, "yes", len, [1.0, 2.0]])
+def test_positional_arguments_are_tensors(value):
+    class Flagged(layers.Layer):
+        def call(self, x, flag=None):
+            return x
+
+    with pytest.raises(ValueError, match="only tensors as positional"):
+        Flagged()(ones(1, 2), value)
+    with pytest.raises(ValueError, match="only tensors as positional"):
+        Flagged()(layers.Input((2,)), value)
+    assert Flagged()(ones(1, 2), None).shape == Flagged()(ones(1, 2), flag=value).shape == (1, 2)
+
+
+@pytest.mark.parametrize("value", ["no", None, 1.5])
+def test_trainable_is_a_truth_value(value):
+    with pytest.raises(ValueError, match="trainable must be True or False"):
+        layers.Dense(2, trainable=value)
+    layer = layers.Dense(2)
+    with pytest.raises(ValueError, match="trainable must be True or False"):
+        layer.trainable = value
+    assert layer.trainable is True
+
+
+def test_a_compile_of_ones_own_is_loaded_with_a_warning(tmp_path):
+    class Own(keras.Sequential):
+        def compile(self, optimizer, custom_loss=None):
+            super().compile(optimizer, custom_loss or "mse")
+
+    model = Own([layers.Input((3,)), layers.Dense(1)])
+    model.compile("sgd")
+    model.save(tmp_path / "m.keras")
+    with pytest.warns(UserWarning, match=r"not compiled.*custom_loss"):
+        again = keras.models.load_model(tmp_path / "m.keras", custom_objects={"Own": Own})
+    assert not again.compiled
+    np.testing.assert_array_equal(again(ones(1, 3)), model(ones(1, 3)))
+
+
+def test_a_compile_of_ones_own_that_takes_the_same_is_called(tmp_path):
+    class Same(keras.Sequential):
+        def compile(self, optimizer, loss):
+            super().compile(optimizer, loss)
+
+    model = Same([layers.Input((3,)), layers.Dense(1)])
+    model.compile("sgd", "mae")
+    model.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras", custom_objects={"Same": Same})
+    assert again.compiled and again.loss == "mae"
