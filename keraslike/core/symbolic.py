@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import errors
 from jax import export
 
-from keraslike.core import context, dtypes, probing, unification
+from keraslike.core import context, dtypes, probing, sparsity, unification
 from keraslike.core.base import auto_name, to_snake_case
 from keraslike.core.boxed import taker, unbox
 from keraslike.core.static import Shape, Static
@@ -67,10 +67,11 @@ class KerasTensor:
         record_history: bool = True,
         name: str | None = None,
     ):
-        if sparse or ragged:
-            raise ValueError("sparse and ragged symbolic tensors are not supported.")
+        if ragged:
+            raise ValueError("ragged symbolic tensors are not supported.")
         self.shape = standardize_shape(shape)
         self.dtype = dtypes.standardize_dtype(dtype)
+        self.sparse = bool(sparse)
         self.name = name or auto_name("keras_tensor")
         self._keras_history: History | None = None
         self._keras_mask: KerasTensor | None = None
@@ -235,7 +236,8 @@ def output_spec(
         for i, tensor in zip(symbols, tensors, strict=True):
             values[i] = tensor
         a, k = jax.tree.unflatten(treedef, values)
-        return function(*a, **k)
+        # A symbolic tensor has a shape, and not the shapes of what a sparse array is made of.
+        return jax.tree.map(sparsity.dense, function(*a, **k), is_leaf=sparsity.is_sparse)
 
     def trace(size: probing.Size) -> Any:
         structs = [

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike import activations, constraints, initializers, ops, regularizers
-from keraslike.core import dtypes, registry, symbolic
+from keraslike.core import dtypes, registry, sparsity, symbolic
 from keraslike.core.arguments import positive, unsupported
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.layer import InputSpec, Layer, _map_shapes
@@ -89,7 +89,9 @@ class Dense(Layer):
         self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
 
     def call(self, inputs: jax.Array) -> jax.Array:
-        outputs = matmul(inputs, self.kernel.value)
+        outputs = (sparsity.matmul if sparsity.is_sparse(inputs) else matmul)(
+            inputs, self.kernel.value
+        )
         if self.bias is not None:
             outputs = outputs + self.bias
         return self.activation(outputs)
@@ -332,6 +334,7 @@ class Embedding(Layer):
         )
 
     def call(self, inputs: jax.Array) -> jax.Array:
+        inputs = sparsity.dense(inputs)
         if inputs.dtype not in (jnp.int32, jnp.int64):
             inputs = inputs.astype(jnp.int32)
         return jnp.take(self.embeddings.value, inputs, axis=0).astype(self.compute_dtype)
@@ -507,7 +510,7 @@ class InputLayer(Layer):
     ):
         shape = kwargs.pop("input_shape", shape)  # Keras 2's names
         batch_shape = kwargs.pop("batch_input_shape", batch_shape)
-        unsupported(sparse=sparse, ragged=ragged)
+        unsupported(ragged=ragged)
         if input_tensor is not None:
             batch_shape, dtype = _agreed(input_tensor, shape, batch_size, batch_shape, dtype)
         elif batch_shape is None and shape is None:
@@ -521,11 +524,11 @@ class InputLayer(Layer):
             )
         super().__init__(name=name, dtype=dtypes.standardize_dtype(dtype), **kwargs)
         self.batch_shape = symbolic.standardize_shape(batch_shape)
-        self.sparse = self.ragged = False
+        self.sparse, self.ragged = bool(sparse), False
         self.optional = optional
         self.built = True
         if input_tensor is None:
-            input_tensor = KerasTensor(self.batch_shape, self.dtype, name=name)
+            input_tensor = KerasTensor(self.batch_shape, self.dtype, self.sparse, name=name)
         symbolic.record(self, (), {}, input_tensor)
 
     def call(self, inputs: Any) -> Any:

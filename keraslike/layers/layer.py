@@ -14,7 +14,17 @@ import jax.numpy as jnp
 import numpy as np
 from flax import errors, nnx
 
-from keraslike.core import base, context, dtypes, foreign, lowering, registry, rng, symbolic
+from keraslike.core import (
+    base,
+    context,
+    dtypes,
+    foreign,
+    lowering,
+    registry,
+    rng,
+    sparsity,
+    symbolic,
+)
 from keraslike.core.boxed import taker, unbox
 from keraslike.core.static import AutoName, Shape
 from keraslike.core.structures import map_items
@@ -554,6 +564,10 @@ class Layer(base.Object):
             return jnp.asarray(x)
         if hasattr(x, "__jax_array__"):
             return self._convert(x.__jax_array__())
+        if sparsity.is_sparse(x):
+            if self.autocast and dtypes.is_float(x.dtype) and x.dtype != self.compute_dtype:
+                return sparsity.cast(x, self.compute_dtype)
+            return x
         if isinstance(x, (dict, list, tuple)):
             return map_items(self._convert, x)
         if x is None or isinstance(x, bool):
@@ -576,7 +590,7 @@ class Layer(base.Object):
                 )
 
     def _check_inputs(self, inputs: Any) -> None:
-        tensors = jax.tree.leaves(inputs)
+        tensors = jax.tree.leaves(inputs, is_leaf=sparsity.is_sparse)
         specs = jax.tree.leaves(self.input_spec)
         if len(tensors) != len(specs):
             raise ValueError(

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from keraslike import ops
-from keraslike.core import context
+from keraslike.core import context, sparsity
 from keraslike.core.static import Shape, Static
 from keraslike.core.structures import map_leaves
 from keraslike.core.symbolic import KerasTensor, Node, show_shape
@@ -42,6 +42,7 @@ class Input:
     dtype: str
     index: int
     optional: bool = False
+    sparse: bool = False
     any_size: bool = False  # whether the sizes are an example, and only the rank has to be this
 
 
@@ -216,6 +217,8 @@ def standardize_input(value: Any, spec: Input, model: str) -> Any:
             f"Input '{spec.name}' of model '{model}' has shape {tuple(wanted)}: {problem}, but "
             f"received input with shape {show_shape(shape)}."
         )
+    if not spec.sparse:
+        value = sparsity.dense(value)
     return value if value.dtype == spec.dtype else ops.cast(value, spec.dtype)
 
 
@@ -290,7 +293,7 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
             operation_depth[id(op)], first_visit[id(op)] = 0, -1
         by_id[id(op)] = op
         optional = bool(getattr(op, "optional", False))
-        specs.append(Input(str(op.name), t.shape, t.dtype, i, optional))
+        specs.append(Input(str(op.name), t.shape, t.dtype, i, optional, t.sparse))
 
     operations = sorted(by_id.values(), key=lambda o: (-operation_depth[id(o)], first_visit[id(o)]))
     names = [str(o.name) for o in operations]

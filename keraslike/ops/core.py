@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.core import dtypes
+from keraslike.core import dtypes, sparsity
+from keraslike.core.arguments import unsupported
 from keraslike.core.static import Shape
 from keraslike.core.symbolic import KerasTensor, op
 from keraslike.ops.wrap import array, public, steps
@@ -25,7 +26,8 @@ def cast(x: Any, dtype: Any) -> jax.Array:
     >>> cast([1.5, 2.0], "int32").tolist()
     [1, 2]
     """
-    return array(x).astype(dtypes.standardize_dtype(dtype))
+    dtype = dtypes.standardize_dtype(dtype)
+    return sparsity.cast(x, dtype) if sparsity.is_sparse(x) else array(x).astype(dtype)
 
 
 @op
@@ -60,14 +62,17 @@ def convert_to_tensor(
 ) -> Any:
     """A JAX array of an array, a Variable, a number or a list; a KerasTensor stays one.
 
+    A sparse array stays sparse unless `sparse` is `False`.
+
     >>> convert_to_tensor([1.0, 2.0]).shape
     (2,)
     """
-    if sparse or ragged:
-        raise ValueError("sparse and ragged tensors are not supported.")
+    unsupported(ragged=ragged)
+    if sparse is False:
+        x = sparsity.dense(x)
     if dtype is not None:
         return cast(x, dtype)
-    return x if isinstance(x, KerasTensor) else array(x)
+    return x if isinstance(x, KerasTensor) or sparsity.is_sparse(x) else array(x)
 
 
 def convert_to_numpy(x: Any) -> np.ndarray:
@@ -80,12 +85,12 @@ def convert_to_numpy(x: Any) -> np.ndarray:
 
 
 def is_tensor(x: Any) -> bool:
-    """Whether a value is a JAX array.
+    """Whether a value is a JAX array, a sparse one included.
 
     >>> is_tensor(jnp.ones(2)), is_tensor([1.0])
     (True, False)
     """
-    return isinstance(x, jax.Array)
+    return isinstance(x, jax.Array) or sparsity.is_sparse(x)
 
 
 def shape(x: Any) -> tuple[int | None, ...]:
@@ -94,7 +99,9 @@ def shape(x: Any) -> tuple[int | None, ...]:
     >>> shape(jnp.ones((2, 3)))
     (2, 3)
     """
-    return Shape(x.shape) if isinstance(x, KerasTensor) else tuple(array(x).shape)
+    if isinstance(x, KerasTensor):
+        return Shape(x.shape)
+    return tuple(x.shape if sparsity.is_sparse(x) else array(x).shape)
 
 
 def dtype(x: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.core import dtypes
+from keraslike.core import dtypes, sparsity
 from keraslike.core.symbolic import op
 from keraslike.ops.wrap import array, axes_of, public, reduction, unary
 
@@ -248,15 +248,17 @@ def l2_normalize(x: Any, axis: int | Sequence[int] = -1, epsilon: float | None =
 @op
 def one_hot(
     x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False
-) -> jax.Array:
+) -> Any:
     """Ones at the classes' places along a new axis, zeros elsewhere and for classes not there.
+
+    With `sparse` the result is a sparse array of JAX's, which keeps the ones only.
 
     >>> one_hot([1, 0], 2).tolist()
     [[0.0, 1.0], [1.0, 0.0]]
     """
-    if sparse:
-        raise ValueError("one_hot: sparse results are not supported.")
     dtype = dtypes.standardize_dtype(dtype)
+    if sparse:
+        return sparsity.one_hot(array(x), num_classes, axis, dtype)
     return jax.nn.one_hot(array(x), num_classes, axis=axis, dtype=dtype)
 
 
@@ -276,7 +278,9 @@ def multi_hot(
     if num_classes is None:
         raise ValueError("num_classes must be given.")
     x = array(inputs).astype("int32")
-    return jnp.max(one_hot(x, num_classes, axis, dtype, sparse), axis=1 if x.ndim > 1 else 0)
+    if sparse:
+        raise ValueError("multi_hot: sparse results are not supported.")
+    return jnp.max(one_hot(x, num_classes, axis, dtype), axis=1 if x.ndim > 1 else 0)
 
 
 def _check_same(target: jax.Array, output: jax.Array) -> None:

@@ -11,21 +11,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from keraslike.core import sparsity
 from keraslike.core.symbolic import op
 from keraslike.ops import products, wrap
 from keraslike.ops.wrap import axes_of, binary, bitwise, operand, reduction, unary
 
 # -- f(x1, x2) --------------------------------------------------------------------------------
 
-add = binary(jnp.add)
-subtract = binary(jnp.subtract)
-multiply = binary(jnp.multiply)
+add = binary(jnp.add, sparse=sparsity.add)
+subtract = binary(jnp.subtract, sparse=sparsity.subtract)
+multiply = binary(jnp.multiply, sparse=sparsity.multiply)
 divide = binary(jnp.divide, "divide")
 true_divide = binary(jnp.true_divide, "true_divide")
 floor_divide = binary(jnp.floor_divide)
 mod = binary(jnp.mod, "mod")
 power = binary(jnp.power)
-matmul = binary(products.matmul)
+matmul = binary(products.matmul, sparse=sparsity.matmul)
 equal = binary(jnp.equal)
 not_equal = binary(jnp.not_equal)
 less = binary(jnp.less)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.core import foreign
+from keraslike.core import foreign, sparsity
 from keraslike.core.symbolic import op
 
 _HOME = "keraslike.ops"
@@ -23,6 +23,8 @@ def array(x: Any) -> jax.Array:
         return x
     if isinstance(x, nnx.Variable):
         return x.get_value()
+    if sparsity.is_sparse(x):
+        return x.todense()
     if isinstance(x, (list, tuple)):
         x = jax.tree.map(lambda i: i.get_value() if isinstance(i, nnx.Variable) else i, x)
     elif not isinstance(x, (np.ndarray, np.generic)):
@@ -82,10 +84,13 @@ def unary(like: Callable, name: str | None = None) -> Callable:
     return _named(function, like, name)
 
 
-def binary(like: Callable, name: str | None = None) -> Callable:
-    """The op `f(x1, x2)`, its arguments broadcast against each other."""
+def binary(like: Callable, name: str | None = None, sparse: Callable | None = None) -> Callable:
+    """The op `f(x1, x2)`, its arguments broadcast against each other; `sparse(x1, x2)` where one
+    is a sparse array, if there is such a function, and a dense one is made of it if not."""
 
     def function(x1: Any, x2: Any) -> Any:
+        if sparse is not None and (sparsity.is_sparse(x1) or sparsity.is_sparse(x2)):
+            return sparse(*[x if sparsity.is_sparse(x) else operand(x) for x in (x1, x2)])
         return like(operand(x1), operand(x2))
 
     return _named(function, like, name)

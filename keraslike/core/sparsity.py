@@ -1,0 +1,99 @@
+"""Sparse arrays of JAX's (`BCOO`): told apart, made dense, and what is computed without that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import sparse
+
+
+def is_sparse(x: Any) -> bool:
+    """Whether a value is a sparse array of JAX's."""
+    return isinstance(x, sparse.JAXSparse)
+
+
+def dense(x: Any) -> Any:
+    """A sparse array as a dense one; anything else as it is.
+
+    >>> dense(sparse.BCOO.fromdense(jnp.eye(2))).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    return x.todense() if is_sparse(x) else x
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """A sparse array with its values in another dtype."""
+    x = _coo(x)
+    return sparse.BCOO(
+        (x.data.astype(dtype), x.indices),
+        shape=x.shape,
+        indices_sorted=x.indices_sorted,
+        unique_indices=x.unique_indices,
+    )
+
+
+def _coo(x: Any) -> Any:
+    return x if isinstance(x, sparse.BCOO) else sparse.BCOO.fromdense(x.todense())
+
+
+def matmul(x1: Any, x2: Any) -> Any:
+    """A product of which a factor is sparse; sparse itself if both are.
+
+    >>> matmul(sparse.BCOO.fromdense(jnp.eye(2)), jnp.ones((2, 3))).shape
+    (2, 3)
+    """
+    if x1.ndim > 2 or x2.ndim > 2 or x1.ndim == 0 or x2.ndim == 0:
+        return jnp.matmul(dense(x1), dense(x2))
+    return sparse.sparsify(jnp.matmul)(x1, x2)
+
+
+def add(x1: Any, x2: Any) -> Any:
+    """A sum, sparse if both parts are and have the same shape."""
+    return _union(jnp.add, x1, x2)
+
+
+def subtract(x1: Any, x2: Any) -> Any:
+    """A difference, sparse if both parts are and have the same shape."""
+    return _union(jnp.subtract, x1, x2)
+
+
+def _union(function: Any, x1: Any, x2: Any) -> Any:
+    if is_sparse(x1) and is_sparse(x2) and x1.shape == x2.shape:
+        dtype = jnp.promote_types(x1.dtype, x2.dtype)
+        return sparse.sparsify(function)(cast(x1, dtype), cast(x2, dtype))
+    return function(dense(x1), dense(x2))
+
+
+def multiply(x1: Any, x2: Any) -> Any:
+    """A product element by element, sparse with a number or an array of the same shape."""
+    if is_sparse(x2) and not is_sparse(x1):
+        x1, x2 = x2, x1
+    if is_sparse(x2) or jnp.shape(x2) not in ((), x1.shape):
+        return jnp.multiply(dense(x1), dense(x2))
+    x2 = jnp.asarray(x2) if hasattr(x2, "dtype") else x2
+    x1 = cast(x1, jnp.result_type(x1.dtype, x2))
+    return x1 * x2
+
+
+def negative(x: Any) -> Any:
+    """Every value with the other sign."""
+    return cast(x, x.dtype) * -1 if jnp.issubdtype(x.dtype, jnp.number) else -dense(x)
+
+
+def one_hot(x: jax.Array, num_classes: int, axis: int, dtype: Any) -> Any:
+    """Ones at the places of classes along a new axis; nothing is kept of the zeros.
+
+    >>> one_hot(jnp.array([2, -1]), 3, -1, "float32").todense().tolist()
+    [[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
+    """
+    axis = axis % (x.ndim + 1)
+    places = [i.ravel() for i in jnp.indices(x.shape)]
+    classes = x.astype("int32").ravel()
+    there = (classes >= 0) & (classes < num_classes)
+    places.insert(axis, jnp.where(there, classes, 0))
+    shape = (*x.shape[:axis], num_classes, *x.shape[axis:])
+    return sparse.BCOO(
+        (there.astype(dtype), jnp.stack(places, -1)), shape=shape, unique_indices=True
+    )

@@ -1,0 +1,111 @@
+"""Sparse arrays of JAX's through layers and operations, beside dense ones."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.experimental import sparse
+
+import keraslike as keras
+from keraslike import layers, ops
+
+rng = np.random.default_rng(0)
+DENSE = rng.normal(size=(5, 4)).astype("float32") * (rng.random((5, 4)) < 0.4)
+SPARSE = sparse.BCOO.fromdense(DENSE)
+
+
+def is_sparse(x):
+    return isinstance(x, sparse.BCOO)
+
+
+def test_dense_layer():
+    layer = layers.Dense(3, activation="relu")
+    np.testing.assert_allclose(layer(SPARSE), layer(DENSE), rtol=1e-5, atol=1e-6)
+    assert layer.built and layer.kernel.shape == (4, 3)
+    with pytest.raises(ValueError, match="value 4"):
+        layer(sparse.BCOO.fromdense(np.ones((2, 3), "float32")))
+    half = layers.Dense(3, dtype="mixed_bfloat16")
+    assert half(SPARSE).dtype == "bfloat16"
+
+
+def test_gradients_are_those_of_the_dense_array():
+    layer = layers.Dense(3)
+    layer.build((None, 4))
+
+    def loss(kernel, x):
+        return jnp.sum(ops.matmul(x, kernel) ** 2)
+
+    kernel = layer.kernel.value
+    np.testing.assert_allclose(
+        jax.jit(jax.grad(loss))(kernel, SPARSE), jax.grad(loss)(kernel, DENSE), rtol=1e-4
+    )
+
+
+def test_embedding():
+    ids = np.array([[0, 2, 0], [1, 0, 0]])
+    layer = layers.Embedding(4, 2)
+    np.testing.assert_array_equal(layer(sparse.BCOO.fromdense(ids)), layer(ids))
+
+
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply"])
+def test_sums_and_products(name):
+    op = getattr(ops, name)
+    other = sparse.BCOO.fromdense(np.roll(DENSE, 1, 0))
+    np.testing.assert_allclose(
+        op(SPARSE, other).todense() if is_sparse(op(SPARSE, other)) else op(SPARSE, other),
+        op(DENSE, np.roll(DENSE, 1, 0)),
+        rtol=1e-6,
+    )
+    assert is_sparse(op(SPARSE, other)) == (name != "multiply")
+    for array in (np.ones((5, 4), "float32") * 3, np.arange(4.0, dtype="float32"), 2.0):
+        for a, b, c, d in ((SPARSE, array, DENSE, array), (array, SPARSE, array, DENSE)):
+            found, wanted = op(a, b), op(c, d)
+            found = found.todense() if is_sparse(found) else found
+            np.testing.assert_allclose(found, wanted, rtol=1e-6)
+            assert found.dtype == wanted.dtype
+
+
+def test_matmul():
+    weights = rng.normal(size=(4, 3)).astype("float32")
+    np.testing.assert_allclose(ops.matmul(SPARSE, weights), DENSE @ weights, rtol=1e-4, atol=1e-6)
+    both = ops.matmul(SPARSE, sparse.BCOO.fromdense(weights))
+    assert is_sparse(both)
+    np.testing.assert_allclose(both.todense(), DENSE @ weights, rtol=1e-4, atol=1e-6)
+    left = ops.matmul(np.ones((2, 5), "float32"), SPARSE)
+    np.testing.assert_allclose(left, np.ones((2, 5)) @ DENSE, rtol=1e-4, atol=1e-6)
+    stack = np.ones((2, 4, 3), "float32")
+    np.testing.assert_allclose(ops.matmul(SPARSE, stack), DENSE @ stack, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [-1, 0, 1])
+@pytest.mark.parametrize("x", [[1, 0, 2], [[1, -1], [3, 2]], 2])
+def test_one_hot(axis, x):
+    axis = min(axis, np.ndim(x))
+    found = ops.one_hot(np.array(x), 3, axis=axis, sparse=True)
+    assert is_sparse(found) and found.dtype == "float32"
+    np.testing.assert_array_equal(found.todense(), ops.one_hot(np.array(x), 3, axis=axis))
+    assert ops.one_hot(keras.KerasTensor((None, 2), "int32"), 3, sparse=True).shape == (None, 2, 3)
+
+
+def test_other_operations_compute_with_a_dense_array():
+    np.testing.assert_allclose(ops.sum(SPARSE, axis=1), DENSE.sum(1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(ops.exp(SPARSE), np.exp(DENSE), rtol=1e-5)
+    assert ops.is_tensor(SPARSE) and ops.shape(SPARSE) == (5, 4)
+    assert is_sparse(ops.cast(SPARSE, "float16")) and is_sparse(ops.convert_to_tensor(SPARSE))
+    np.testing.assert_array_equal(ops.convert_to_numpy(SPARSE), DENSE)
+    assert not is_sparse(ops.convert_to_tensor(SPARSE, sparse=False))
+
+
+def test_a_model_with_a_sparse_input(tmp_path):
+    i = layers.Input((4,), sparse=True)
+    assert i.sparse
+    model = keras.Model(i, layers.Dense(2)(i))
+    assert model.output_shape == (None, 2)
+    np.testing.assert_allclose(model(SPARSE), model(DENSE), rtol=1e-5, atol=1e-6)
+    model.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    assert again.input.sparse
+    np.testing.assert_allclose(again(SPARSE), model(DENSE), rtol=1e-5, atol=1e-6)
+    j = layers.Input((4,))
+    dense = keras.Model(j, layers.Reshape((2, 2))(j))  # which is given a dense array
+    np.testing.assert_array_equal(dense(SPARSE), DENSE.reshape(5, 2, 2))
