@@ -77,13 +77,14 @@ class DTypePolicy:
     """The pair of dtypes a layer works in: `compute_dtype` and `variable_dtype`.
 
     `name` is a dtype (both the same), or `"mixed_float16"` or `"mixed_bfloat16"` (compute in
-    half precision, keep weights in float32).
+    half precision, keep weights in float32); `floatx()` where it is left out.
 
     >>> DTypePolicy("mixed_bfloat16").compute_dtype
     'bfloat16'
     """
 
-    def __init__(self, name: str):
+    def __init__(self, name: str | None = None):
+        name = floatx() if name is None else name
         if not isinstance(name, str):
             raise TypeError(f"A DTypePolicy is made from a name. Received: {name!r}")
         self.name = name
@@ -123,8 +124,13 @@ def dtype_policy() -> DTypePolicy:
 
 
 def set_dtype_policy(policy: str | DTypePolicy) -> None:
-    """Sets the policy of layers that are given none, e.g. `"mixed_bfloat16"`."""
+    """Sets the policy of layers that are given none, e.g. `"mixed_bfloat16"`.
+
+    Raises ValueError for what is none.
+    """
     global _policy
+    if policy is None:
+        raise ValueError("policy must be a name or a DTypePolicy. Received: policy=None")
     _policy = get_policy(policy)
 
 

@@ -71,7 +71,7 @@ class KerasTensor:
             raise ValueError("ragged symbolic tensors are not supported.")
         self.shape = standardize_shape(shape)
         self.dtype = dtypes.standardize_dtype(dtype)
-        self.sparse = bool(sparse)
+        self.sparse, self.ragged = bool(sparse), False
         self.name = name or auto_name("keras_tensor")
         self._keras_history: History | None = None
         self._keras_mask: KerasTensor | None = None
@@ -122,6 +122,9 @@ class KerasTensor:
     def reshape(self, *shape: Any) -> KerasTensor:
         one = len(shape) == 1 and not isinstance(shape[0], int)
         return _call_op("reshape", self, shape[0] if one else shape)
+
+    def squeeze(self, axis: Any = None) -> KerasTensor:
+        return _call_op("squeeze", self, axis)
 
     def __getitem__(self, key: Any) -> KerasTensor:
         return _call_op("get_item", self, key)

@@ -17,6 +17,7 @@ from keraslike import constraints, initializers, random, regularizers
 from keraslike.core import context
 from keraslike.core.arguments import one_of, positive, share
 from keraslike.core.rng import SeedGenerator
+from keraslike.core.static import Shape
 from keraslike.layers.activation import Softmax
 from keraslike.layers.core import EinsumDense
 from keraslike.layers.layer import Layer
@@ -155,7 +156,8 @@ class AdditiveAttention(Attention):
 
 
 def _check_list(layer: Layer, name: str, values: Any) -> None:
-    if not isinstance(values, (list, tuple)) or len(values) not in (2, 3):
+    several = isinstance(values, (list, tuple)) and not isinstance(values, Shape)
+    if not several or len(values) not in (2, 3):
         raise ValueError(
             f"Layer '{layer.name}' ({type(layer).__name__}): {name} must be a list of 2 or 3, of "
             f"query, value and key. Received: {name}={values}"

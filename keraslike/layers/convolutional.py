@@ -93,7 +93,7 @@ class Convolutional(Layer):
         if self.bias is not None:
             after = () if self.data_format == "channels_last" else (1,) * self.rank
             outputs = outputs + jnp.reshape(self.bias.value, (-1, *after))
-        return self.activation(outputs)
+        return outputs if self.activation is None else self.activation(outputs)
 
 
 class _Conv(Convolutional):

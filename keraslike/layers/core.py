@@ -94,7 +94,7 @@ class Dense(Layer):
         )
         if self.bias is not None:
             outputs = outputs + self.bias
-        return self.activation(outputs)
+        return outputs if self.activation is None else self.activation(outputs)
 
 
 class EinsumDense(Layer):
@@ -216,7 +216,7 @@ class EinsumDense(Layer):
             outputs = jnp.einsum(self.equation, inputs, self.kernel.value)
         if self.bias is not None:
             outputs = outputs + self.bias
-        return self.activation(outputs)
+        return outputs if self.activation is None else self.activation(outputs)
 
 
 def _einsum_parts(equation: str) -> tuple[bool, str, bool, str, str]:
@@ -531,7 +531,7 @@ class InputLayer(Layer):
             input_tensor = KerasTensor(self.batch_shape, self.dtype, self.sparse, name=name)
         symbolic.record(self, (), {}, input_tensor)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any = None) -> Any:
         return inputs
 
     def get_config(self) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class _DepthwiseConv(Convolutional):
             self.data_format,
             self.dilation_rate,
         )
-        return self.activation(outputs)
+        return outputs if self.activation is None else self.activation(outputs)
 
 
 class DepthwiseConv1D(_DepthwiseConv):

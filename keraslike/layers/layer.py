@@ -255,6 +255,8 @@ class Layer(base.Object):
         vars(self).setdefault("_weights", []).append(variable)
         return variable
 
+    add_variable = add_weight
+
     def _check_open(self, what: str) -> None:
         if self._complete and not self._building and not context.state.depth:
             raise ValueError(
@@ -428,7 +430,8 @@ class Layer(base.Object):
 
     def build(self, *input_shape: Any, **shapes: Any) -> None:
         """Makes the weights. A layer without a `build` of its own makes its sublayers' weights."""
-        if not all(o.built for o in self._sublayers):
+        known = any(s is not None for s in (*input_shape, *shapes.values()))
+        if known and not all(o.built for o in self._sublayers):
             make = functools.partial(_map_shapes, lambda s: KerasTensor(s, self.compute_dtype))
             kwargs = {k.removesuffix("_shape"): make(v) for k, v in shapes.items()}
             self.compute_output_spec(*map(make, input_shape), **kwargs)
@@ -538,7 +541,8 @@ class Layer(base.Object):
             outputs = unbox(self.call(*args, **kwargs))
             if self.activity_regularizer is not None:
                 for output in jax.tree.leaves(outputs):
-                    self.add_loss(self.activity_regularizer(output) / output.shape[0])
+                    # An empty batch adds nothing; a size that is a symbol is never 0.
+                    self.add_loss(self.activity_regularizer(output) / (output.shape[0] or 1))
             if before[1] == 0 and _recorded:
                 self._loss_owners = list(_recorded.values())
         finally:
@@ -669,8 +673,11 @@ class Layer(base.Object):
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """The output's shape for an input's shape, `None` where a size is unknown."""
         make = functools.partial(_map_shapes, lambda s: KerasTensor(s, self.compute_dtype))
+        kwargs = {k.removesuffix("_shape"): v for k, v in kwargs.items()}
+        if not args and "input" in kwargs and "input" not in _call_takes(type(self).call):
+            args = (kwargs.pop("input"),)  # input_shape, whatever the layer calls its input
         args = tuple(make(_as_shapes(a)) for a in args)
-        kwargs = {k.removesuffix("_shape"): make(_as_shapes(v)) for k, v in kwargs.items()}
+        kwargs = {k: make(_as_shapes(v)) for k, v in kwargs.items()}
         if not self.built:
             self._maybe_build(args, kwargs)
         if type(self).compute_output_spec is Layer.compute_output_spec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -43,10 +44,28 @@ def clone_model(
     """
     if kwargs:
         raise ValueError(f"Unexpected arguments: {sorted(kwargs)}")
+    twin = _cloned(model, input_tensors, clone_function, call_function, recursive)
+    if model.compiled and not twin.compiled:
+        try:
+            with registry.keeping_functions():
+                config = model.get_compile_config()
+            if config is not None:
+                twin.compile_from_config(config)
+        except (TypeError, ValueError) as error:
+            warnings.warn(f"The clone of '{model.name}' is not compiled: {error}", stacklevel=2)
+    return twin
 
+
+def _cloned(
+    model: Model,
+    input_tensors: Any,
+    clone_function: Callable[[Layer], Layer] | None,
+    call_function: Callable | None,
+    recursive: bool,
+) -> Model:
     def clone(layer: Any) -> Any:
         if recursive and isinstance(layer, (Functional, Sequential)):
-            return clone_model(layer, None, clone_function, call_function, True)
+            return _cloned(layer, None, clone_function, call_function, True)
         if clone_function is None or isinstance(layer, InputLayer) or not isinstance(layer, Layer):
             return _by_config(layer)
         return clone_function(layer)
@@ -59,7 +78,7 @@ def clone_model(
             (tensor,) = jax.tree.leaves(input_tensors)
             return Sequential([tensor, *layers], name=model.name)
         twin = Sequential(layers, name=model.name)
-        if model.built and not twin.built:
+        if model._graph is not None and not twin.built:
             twin.build(model.input_shape)
         return twin
     if model._graph is None:
@@ -71,20 +90,43 @@ def clone_model(
         return _by_config(model)
     specs = model._graph.inputs
     if input_tensors is None:
-        inputs = [Input(batch_shape=s.shape, dtype=s.dtype, name=s.name) for s in specs]
+        inputs = [
+            Input(
+                batch_shape=s.shape,
+                dtype=s.dtype,
+                name=s.name,
+                sparse=s.sparse,
+                optional=s.optional,
+            )
+            for s in specs
+        ]
     else:
         inputs = jax.tree.leaves(input_tensors)
         if len(inputs) != len(specs):
             raise ValueError(f"input_tensors must hold {len(specs)} tensors, not {len(inputs)}.")
+        if len(specs) > 1 and _shape_of(input_tensors) != _shape_of(model._inputs):
+            raise ValueError(
+                f"input_tensors must have the structure of the model's inputs, "
+                f"{_shape_of(model._inputs)}. Received: {_shape_of(input_tensors)}"
+            )
     operations = [
         op if isinstance(op, InputLayer) else clone(op)  # inputs are replaced, not called
         for op in model._operations
     ]
     if call_function is not None:
         operations = [_CalledBy(call_function, op) for op in operations]
-    outputs = model._graph.run(operations, inputs, model.name)
-    structure = jax.tree.structure(model._inputs)
-    return Functional(jax.tree.unflatten(structure, inputs), outputs, name=model.name)
+    structured = jax.tree.unflatten(jax.tree.structure(model._inputs), inputs)
+    outputs = model._graph.run(operations, structured, model.name)
+    return Functional(structured, outputs, name=model.name)
+
+
+def _shape_of(tensors: Any) -> Any:
+    """What a structure of tensors looks like; a list and a tuple look the same."""
+    if isinstance(tensors, dict):
+        return {k: _shape_of(tensors[k]) for k in sorted(tensors)}
+    if isinstance(tensors, (list, tuple)):
+        return [_shape_of(t) for t in tensors]
+    return "tensor"
 
 
 def _by_config(layer: Any) -> Any:

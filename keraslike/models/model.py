@@ -61,15 +61,10 @@ class Model(Trainer):
         return self._graph.run(self._operations, args[0], self.name)
 
     def _traced_spec(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        try:
+        if self._graph is None or not args:
             return super()._traced_spec(args, kwargs)
-        except Exception as error:
-            # Unknown sizes inside may have to agree with others, which each operation looks into.
-            try:
-                assert self._graph is not None
-                return self._graph.output_spec(self._operations, args[0], self.name)
-            except Exception:
-                raise error from None
+        # Each operation looks into the sizes that it needs, and none is a formula of all before.
+        return self._graph.output_spec(self._operations, args[0], self.name)
 
     def _has_call(self) -> bool:
         return self._graph is not None or type(self).call is not Model.call

@@ -689,3 +689,41 @@ def test_the_room_shows_layers_only():
     assert set(names) <= set(dir(keras.layers))
     assert layers.MaxPool2D is layers.MaxPooling2D
     assert registry.serialize(layers.MaxPool2D())["class_name"] == "MaxPooling2D"
+
+
+def test_an_empty_batch_adds_no_activity_loss():
+    layer = layers.Dense(3, activity_regularizer="l1")
+    layer(np.ones((0, 4), "float32"))
+    assert [float(x) for x in layer.losses] == [0.0]
+
+
+def test_an_activation_may_be_taken_away():
+    for layer in (layers.Dense(2, activation="relu"), layers.Conv1D(2, 1, activation="relu")):
+        x = np.ones((1, 2, 2), "float32")
+        layer.build((1, 2, 2))
+        layer.activation = None
+        layer.kernel.assign(-np.ones(layer.kernel.shape))
+        assert (np.asarray(layer(x)) == -2).all()
+
+
+def test_compute_output_shape_by_keyword():
+    shapes = [(2, 3, 4), (2, 3, 5), (2, 3, 4)]
+    assert layers.Attention().compute_output_shape(input_shape=shapes) == (2, 3, 5)
+    assert layers.Dense(2).compute_output_shape(input_shape=(None, 3)) == (None, 2)
+
+
+def test_attention_takes_lists():
+    with pytest.raises(ValueError, match="must be a list of 2 or 3"):
+        layers.AdditiveAttention()(np.ones((1, 2, 2), "float32"))
+
+
+def test_build_of_nothing_known():
+    class Outer(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner = layers.Layer(name="inner")
+            self.inner.v = self.inner.add_variable(shape=(1,), name="v")
+
+    outer = Outer()
+    outer.build(None)
+    assert outer.built and [v.path for v in outer.variables] == ["inner/v"]

@@ -297,3 +297,17 @@ def test_a_compile_of_ones_own_that_takes_the_same_is_called(tmp_path):
     model.save(tmp_path / "m.keras")
     again = keras.models.load_model(tmp_path / "m.keras", custom_objects={"Same": Same})
     assert again.compiled and again.loss == "mae"
+
+
+def test_clones_have_the_structure_and_the_compile_of_the_model():
+    x, w = layers.Input((3,), name="x"), layers.Input((3,), name="w")
+    model = keras.Model({"x": x, "w": w}, {"z": x - w})
+    model.compile("adam", lambda y, p: keras.ops.mean((y - p) ** 2), metrics=["mae"])
+    clone = keras.models.clone_model(model)
+    assert clone.compiled and type(clone.optimizer).__name__ == "Adam"
+    assert clone.optimizer is not model.optimizer and callable(clone.loss)
+    found = clone({"x": 3 * ones(1, 3), "w": ones(1, 3)})
+    assert float(found["z"][0, 0]) == 2.0
+    with pytest.raises(ValueError, match="structure of the model's inputs"):
+        keras.models.clone_model(model, input_tensors=(x, w))
+    assert not keras.models.clone_model(keras.Sequential([layers.Dense(1)])).compiled

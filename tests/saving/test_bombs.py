@@ -291,7 +291,7 @@ BOMBS = {
 
 # Made of symbols only, and without weights.
 HARMLESS = ("input", "unknown sizes", "RepeatVector", "padding", "a constant in a trace")
-HARMLESS += ("a range in a trace",)
+HARMLESS += ("a range in a trace", "squares")
 
 # How large weights may be a file says by its size, and a text alone does not.
 OF_WEIGHTS = ("units", "embedding", "weights of many layers", "build_config", "orthogonal")
