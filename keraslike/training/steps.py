@@ -163,8 +163,8 @@ class Steps(Layer):
             if needed or lost:
                 warnings.warn(
                     f"'{self.name}' was not compiled when it was loaded: the compile() of "
-                    f"{type(self).__name__} takes {', '.join(parameters)}, which is not what was "
-                    "saved. Call compile(), or write get_compile_config() and "
+                    f"{type(self).__name__} does not take what was saved, but "
+                    f"{', '.join(parameters)}. Call compile(), or write get_compile_config() and "
                     "compile_from_config(config) as well.",
                     stacklevel=2,
                 )
