@@ -8,6 +8,7 @@ written (`old_names`). Classes of the user's own keep their arguments as they ar
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
@@ -198,6 +199,9 @@ def _today(
     if name == "Merge" and config.get("mode") in old_names.MERGES and "layers" not in config:
         name = old_names.MERGES[config["mode"]]
     name, implied = old_names.CLASSES.get(name, (name, {}))
+    known = builtin(family).get(name)
+    if inspect.isclass(known):  # "Convolution2D"
+        name = known.__name__
     config.update(implied)
     config = _with_sizes(config)
     if name.startswith("SeparableConv") and "init" in config:

@@ -127,9 +127,8 @@ _OPTIMIZERS = ("SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "Adamax", "Nadam
 RENAMED: list[tuple[str, dict[str, str]]] = [
     ("Dense", {**_KERNEL, "output_dim": "units"}),
     ("SimpleRNN|LSTM|GRU", _RECURRENT),
-    (r"(Separable)?Conv(olution)?\dD|Conv\dDTranspose", _CONVOLUTION),
-    (r"SeparableConv(olution)?\dD", {"b_constraint": "bias_constraint"}),
-    (r"(Max|Average)Pool(ing)?\dD|Global(Max|Average)Pool(ing)?\dD", _POOLING),
+    (r"(Separable)?Conv\dD", _CONVOLUTION),
+    (r"(Global)?(Max|Average)Pooling\dD", _POOLING),
     (r"(UpSampling|ZeroPadding|Cropping|SpatialDropout)\dD", {"dim_ordering": "data_format"}),
     ("UpSampling1D", {"length": "size"}),
     ("Embedding", _EMBEDDING),
@@ -161,7 +160,7 @@ ANY = _Anything()
 # Class of today, as a pattern -> argument -> the values without which a model is the same.
 GONE: list[tuple[str, dict[str, Any]]] = [
     (".*", {"time_major": (False,), "dynamic": (False,), "input_dtype": ANY}),
-    ("Dense|SimpleRNN|LSTM|GRU|Conv1D|Convolution1D", {"input_dim": ANY, "input_length": ANY}),
+    ("Dense|SimpleRNN|LSTM|GRU|Conv1D", {"input_dim": ANY, "input_length": ANY}),
     ("(SimpleRNN|LSTM|GRU)(Cell)?", {"implementation": ANY, "consume_less": ANY}),
     (r"Conv\dDTranspose|(Depthwise|Separable)Conv\dD", {"groups": (1,)}),
     (
