@@ -17,6 +17,7 @@ from keraslike.optimizers import Nadam, Optimizer
 from keraslike.saving.old_names import Origin
 
 _EPSILON, _SMALL = 1e-7, 1e-6
+_VANISHED = 100_000  # steps after which a product of momentums below 1 is 0
 
 
 def is_older(config: Any, origin: Origin) -> bool:
@@ -98,7 +99,8 @@ def places(optimizer: Optimizer, stored: list[Any], older: bool) -> list[tuple[A
     found: list[tuple[Any, Any]] = []
     rest = list(stored)
     if rest and tuple(rest[0].shape) == ():
-        found.append((optimizer.iterations, rest.pop(0)))
+        steps = np.asarray(rest.pop(0)[()])  # of a floating dtype at first
+        found.append((optimizer.iterations, steps.astype("int64")))
     elif not older:
         return None
     slots = _slots_of_weights(optimizer)
@@ -118,7 +120,7 @@ def places(optimizer: Optimizer, stored: list[Any], older: bool) -> list[tuple[A
         return None
     found += zip(wanted, rest, strict=True)
     if type(optimizer) is Nadam:
-        found.append((optimizer._slots[-1], _product(optimizer, found[0][1])))
+        found.append((optimizer._slots[-1], _product(optimizer, int(found[0][1]))))
     return found
 
 
@@ -131,7 +133,7 @@ def _slots_of_weights(optimizer: Optimizer) -> list[list[Any]]:
     return slots
 
 
-def _product(optimizer: Nadam, iterations: Any) -> np.ndarray:
-    """The product of all momentums so far, which TensorFlow does not save."""
-    steps = np.arange(1, int(np.asarray(iterations[()])) + 1)
+def _product(optimizer: Nadam, count: int) -> np.ndarray:
+    """The product of all momentums in so many steps, which TensorFlow does not save."""
+    steps = np.arange(1, min(count, _VANISHED) + 1)
     return np.asarray(np.prod(optimizer.beta_1 * (1.0 - 0.5 * 0.96**steps)), "float32")
