@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.experimental import sparse
 
 
 def is_sparse(x: Any) -> bool:
     """Whether a value is a sparse array of JAX's."""
-    return isinstance(x, sparse.JAXSparse)
+    sparse = sys.modules.get("jax.experimental.sparse")  # which takes a tenth of a second to import
+    return sparse is not None and isinstance(x, sparse.JAXSparse)
+
+
+def _sparse() -> Any:
+    from jax.experimental import sparse
+
+    return sparse
 
 
 def dense(x: Any) -> Any:
     """A sparse array as a dense one; anything else as it is.
 
+    >>> from jax.experimental import sparse
     >>> dense(sparse.BCOO.fromdense(jnp.eye(2))).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
@@ -26,7 +34,7 @@ def dense(x: Any) -> Any:
 def cast(x: Any, dtype: Any) -> Any:
     """A sparse array with its values in another dtype."""
     x = _coo(x)
-    return sparse.BCOO(
+    return _sparse().BCOO(
         (x.data.astype(dtype), x.indices),
         shape=x.shape,
         indices_sorted=x.indices_sorted,
@@ -35,18 +43,19 @@ def cast(x: Any, dtype: Any) -> Any:
 
 
 def _coo(x: Any) -> Any:
-    return x if isinstance(x, sparse.BCOO) else sparse.BCOO.fromdense(x.todense())
+    return x if isinstance(x, _sparse().BCOO) else _sparse().BCOO.fromdense(x.todense())
 
 
 def matmul(x1: Any, x2: Any) -> Any:
     """A product of which a factor is sparse; sparse itself if both are.
 
+    >>> from jax.experimental import sparse
     >>> matmul(sparse.BCOO.fromdense(jnp.eye(2)), jnp.ones((2, 3))).shape
     (2, 3)
     """
     if x1.ndim > 2 or x2.ndim > 2 or x1.ndim == 0 or x2.ndim == 0:
         return jnp.matmul(dense(x1), dense(x2))
-    return sparse.sparsify(jnp.matmul)(x1, x2)
+    return _sparse().sparsify(jnp.matmul)(x1, x2)
 
 
 def add(x1: Any, x2: Any) -> Any:
@@ -62,7 +71,7 @@ def subtract(x1: Any, x2: Any) -> Any:
 def _union(function: Any, x1: Any, x2: Any) -> Any:
     if is_sparse(x1) and is_sparse(x2) and x1.shape == x2.shape:
         dtype = jnp.promote_types(x1.dtype, x2.dtype)
-        return sparse.sparsify(function)(cast(x1, dtype), cast(x2, dtype))
+        return _sparse().sparsify(function)(cast(x1, dtype), cast(x2, dtype))
     return function(dense(x1), dense(x2))
 
 
@@ -94,6 +103,6 @@ def one_hot(x: jax.Array, num_classes: int, axis: int, dtype: Any) -> Any:
     there = (classes >= 0) & (classes < num_classes)
     places.insert(axis, jnp.where(there, classes, 0))
     shape = (*x.shape[:axis], num_classes, *x.shape[axis:])
-    return sparse.BCOO(
+    return _sparse().BCOO(
         (there.astype(dtype), jnp.stack(places, -1)), shape=shape, unique_indices=True
     )

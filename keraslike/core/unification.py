@@ -86,7 +86,8 @@ def _matches(shapes: Mapping[int, Any], unknown: list[Place]) -> Iterator[dict[P
                 shape[place]
                 for shape in shapes.values()
                 if (-len(shape) <= place if place < 0 else place < len(shape))
-            } - {None, 1}
+            } - {None}
+            found = found - {1} or found
             if len(found) == 1:
                 bound[i, axis] = found.pop()
         yield bound
