@@ -112,7 +112,7 @@ class Sequential(Model):
         except NotImplementedError:  # a layer that cannot tell the shape of its output
             return
         self._set_graph(symbols, x)
-        for spec in self._graph.inputs:
+        for spec in self._graph.inputs:  # type: ignore[union-attr]
             spec.any_size = True  # the layers say which sizes they need
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
