@@ -1,8 +1,5 @@
 """Weights as Keras 1, Theano and cuDNN laid them out, against sums written down with numpy."""
 
-import json
-
-import h5py
 import numpy as np
 import pytest
 
@@ -10,31 +7,15 @@ import keraslike
 from keraslike import saving
 
 from . import keras2
+from .test_old_files import old_file
 
 
-def old_file(path, version, layers, weights, training=None, state=(), backend=None):
-    """A file of Keras 1 or 2 with a Sequential."""
-    with h5py.File(path, "w") as file:
-        file.attrs["keras_version"] = version.encode()
-        if backend is not None:
-            file.attrs["backend"] = backend.encode()
-        entries = [{"class_name": c, "config": config} for c, config in layers]
-        sequential = {"class_name": "Sequential", "config": entries}
-        file.attrs["model_config"] = json.dumps(sequential).encode()
-        if training is not None:
-            file.attrs["training_config"] = json.dumps(training).encode()
-        group = file.create_group("model_weights")
-        group.attrs["layer_names"] = [config["name"].encode() for _, config in layers]
-        for _, config in layers:
-            put(group.create_group(config["name"]), weights.get(config["name"], []))
-        if len(state):
-            put(file.create_group("optimizer_weights"), state)
-
-
-def put(group, arrays):
-    group.attrs["weight_names"] = [f"param_{i}".encode() for i in range(len(arrays))]
-    for i, array in enumerate(arrays):
-        group[f"param_{i}"] = array
+def file_of(path, version, layers, weights, training=None, state=(), backend=None):
+    """A file with a Sequential, whose config was a list at first."""
+    config = [{"class_name": name, "config": config} for name, config in layers]
+    config = {"class_name": "Sequential", "config": config}
+    stored = {entry["name"]: weights[entry["name"]] for _, entry in layers}
+    old_file(path, config, stored, training, state, version, backend)
 
 
 def hard_sigmoid(x):
@@ -89,7 +70,7 @@ def test_gates_of_keras_1(class_name, function, count, tmp_path):
     x = keras2.numbers((2, 4, 3), 20)
     path, gates = tmp_path / "m.h5", of_gates(count)
     flat = [w for gate in gates for w in gate]
-    old_file(path, "1.2.2", [recurrent(class_name)], {"r": flat})
+    file_of(path, "1.2.2", [recurrent(class_name)], {"r": flat})
     model = saving.load_model(path)
     np.testing.assert_allclose(model.predict_on_batch(x), function(x, gates), rtol=1e-4, atol=1e-5)
 
@@ -98,7 +79,7 @@ def test_gates_of_keras_1(class_name, function, count, tmp_path):
     both = {"name": "b", "layer": inner, "merge_mode": "sum", "batch_input_shape": [None, 4, 3]}
     other = of_gates(count, 40)
     weights = [*flat, *(w for gate in other for w in gate)]
-    old_file(path, "1.2.2", [("Bidirectional", both)], {"b": weights})
+    file_of(path, "1.2.2", [("Bidirectional", both)], {"b": weights})
     expected = function(x, gates) + function(x[:, ::-1], other)
     found = saving.load_model(path).predict_on_batch(x)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
@@ -117,7 +98,7 @@ def test_layers_for_cudnn(class_name, count, tmp_path):
         biases.reshape(-1),
     ]
     config = {"name": "r", "units": 2, "batch_input_shape": [None, 4, 3]}
-    old_file(
+    file_of(
         tmp_path / "m.h5", "2.2.4", [(class_name, config)], {"r": stored}, None, (), "tensorflow"
     )
     model = saving.load_model(tmp_path / "m.h5")
@@ -170,7 +151,7 @@ def test_kernels(ordering, backend, tmp_path):
     stored = kernel.transpose(3, 2, 0, 1) if ordering == "th" else kernel
     path = tmp_path / "m.h5"
     layers = [("Convolution2D", config)]
-    old_file(path, "1.2.2", layers, {"c": [stored, bias]}, backend=backend)
+    file_of(path, "1.2.2", layers, {"c": [stored, bias]}, backend=backend)
     model = saving.load_model(path)
     expected = correlated(x, kernel if backend is None else kernel[::-1, ::-1]) + bias
     found = model.predict_on_batch(x.transpose(0, 3, 1, 2) if ordering == "th" else x)
@@ -189,7 +170,7 @@ def test_kernels_of_one_dimension(layout, tmp_path):
     stored = kernel[:, None] if layout == "1.2" else kernel.transpose(2, 1, 0)[..., None]
     config = {"name": "c", "nb_filter": 4, "filter_length": 3, "batch_input_shape": [None, 5, 2]}
     path = tmp_path / "m.h5"
-    old_file(path, "1.2.2", [("Convolution1D", config)], {"c": [stored, np.zeros(4, "f4")]})
+    file_of(path, "1.2.2", [("Convolution1D", config)], {"c": [stored, np.zeros(4, "f4")]})
     x = keras2.numbers((2, 5, 2), 2)
     expected = correlated(x[:, :, None], kernel[:, None])[:, :, 0]
     found = saving.load_model(path).predict_on_batch(x)
@@ -208,13 +189,12 @@ def test_a_model_in_a_model(tmp_path):
     ones, stds = np.ones(2, "f4"), [np.full(2, v, "f4") for v in (0.5, 4.0)]
     trained = [kernels[0], 0 * ones, ones, 0 * ones, kernels[1], 0 * ones]
     path = tmp_path / "m.h5"
-    with h5py.File(path, "w") as file:
-        file.attrs["keras_version"] = b"1.2.2"
-        entry = {"class_name": "Sequential", "config": [{**SEQUENTIAL, "config": inner}]}
-        file.attrs["model_config"] = json.dumps(entry)
-        group = file.create_group("model_weights")
-        group.attrs["layer_names"] = [b"inner"]
-        put(group.create_group("inner"), [*trained, *stds])
+    file_of(
+        path,
+        "1.2.2",
+        [("Sequential", {"name": "inner", "layers": inner})],
+        {"inner": [*trained, *stds]},
+    )
     model = saving.load_model(path)
     x = keras2.numbers((2, 3, 3, 2), 5)
     hidden = correlated(x, kernels[0].transpose(2, 3, 1, 0))
@@ -222,9 +202,6 @@ def test_a_model_in_a_model(tmp_path):
     expected = correlated(hidden, kernels[1].transpose(2, 3, 1, 0))
     found = model.predict_on_batch(x.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-
-
-SEQUENTIAL = {"class_name": "Sequential"}
 
 
 # -- the state of the package `keras`'s optimizers ---------------------------------------------
@@ -241,7 +218,7 @@ def trained(tmp_path, class_name, state, version="2.2.4", **config):
     weights = {n: [keras2.numbers((2, 2), i)] for i, n in enumerate("ab")}
     rule = {"class_name": class_name, "config": {"lr": 0.1, "decay": 0.0, **config}}
     training = {"optimizer_config": rule, "loss": "mse"}
-    old_file(tmp_path / "m.h5", version, DENSE, weights, training, state, "tensorflow")
+    file_of(tmp_path / "m.h5", version, DENSE, weights, training, state, "tensorflow")
     return saving.load_model(tmp_path / "m.h5")
 
 
