@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 
 import jax
 from flax import nnx
-from flax.nnx import graphlib, pytreelib
 
+from keraslike.core import flax_internals
 from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
 from keraslike.core.structures import map_items
@@ -121,11 +121,11 @@ def iter_state(value: Any) -> Iterator[Any]:
             yield from iter_state(item)
 
 
-def _pack(value: Any) -> graphlib.DataElem | graphlib.StaticElem:
+def _pack(value: Any) -> flax_internals.DataElem | flax_internals.StaticElem:
     if is_state(value):
-        return graphlib.DataElem(value)
+        return flax_internals.DataElem(value)
     if not isinstance(value, (list, tuple, dict)):
-        return graphlib.StaticElem(Static(value))
+        return flax_internals.StaticElem(Static(value))
     children: list[Any] = []
 
     def replace(item: Any) -> Any:
@@ -136,8 +136,8 @@ def _pack(value: Any) -> graphlib.DataElem | graphlib.StaticElem:
 
     structure = replace(value)
     if not children:
-        return graphlib.StaticElem(Static(value))
-    return graphlib.DataElem(_Children(children, Static(structure)))
+        return flax_internals.StaticElem(Static(value))
+    return flax_internals.DataElem(_Children(children, Static(structure)))
 
 
 def _unpack(value: Any) -> Any:
@@ -201,8 +201,9 @@ class Object(nnx.Module, pytree=False):
 
     def _attributes(self) -> Iterator[tuple[str, Any]]:
         untracked = self._untracked
-        for name, value in vars(self).items():
-            if name not in untracked and not name.startswith("_pytree__"):
+        # A list, since another thread may set an attribute meanwhile.
+        for name, value in list(vars(self).items()):
+            if name not in untracked and not name.startswith(flax_internals.OWN_PREFIX):
                 yield name, value
 
     # -- the graph protocol of flax.nnx -------------------------------------------------------
@@ -215,9 +216,7 @@ class Object(nnx.Module, pytree=False):
     @staticmethod
     def _graph_node_create_empty(metadata: tuple[type, tuple[str, ...]]) -> Any:
         cls, order = metadata
-        node = object.__new__(cls)
-        vars(node)["_pytree__state"] = pytreelib.PytreeState()
-        vars(node)["_pytree__nodes"] = cls._pytree__nodes
+        node = flax_internals.new_node(cls)
         vars(node).update(dict.fromkeys(order))  # weights are listed in the order of attributes
         return node
 
@@ -356,10 +355,10 @@ def _tree_unflatten(aux: Any, leaves: Any) -> Any:
 
 def own_state(obj: Any) -> Iterator[Any]:
     """The Variables and Objects an object holds in its own attributes, in order, each once."""
-    attributes = obj._attributes() if isinstance(obj, Object) else vars(obj).items()
+    attributes = obj._attributes() if isinstance(obj, Object) else list(vars(obj).items())
     seen: set[int] = set()
     for name, value in attributes:
-        if name.startswith("_pytree__"):
+        if name.startswith(flax_internals.OWN_PREFIX):
             continue
         for item in iter_state(value):
             if id(item) not in seen:
@@ -374,7 +373,7 @@ def own_variables(obj: Any) -> list[nnx.Variable]:
     """
     place = 0
     found: dict[int, tuple[int, nnx.Variable]] = {}
-    attributes = obj._attributes() if isinstance(obj, Object) else vars(obj).items()
+    attributes = obj._attributes() if isinstance(obj, Object) else list(vars(obj).items())
     for _, value in attributes:
         if is_variable(value):
             place = max(place, _number(value, place))
@@ -461,7 +460,7 @@ class _Record:
         for value in found:  # which grows meanwhile
             kind = type(value)
             if is_variable(value):
-                value = value._var_metadata.values()
+                value = flax_internals.metadata_of(value).values()
                 self.containers.append((value, list(value)))
             elif kind is list or kind is tuple or kind is dict:
                 if kind is dict:
@@ -477,7 +476,7 @@ class _Record:
         yield from (container for container, _ in self.containers)
 
     def _tracked(self) -> list[Any]:
-        return [v for name, v in self.attributes.items() if name not in self.untracked]
+        return [v for name, v in list(self.attributes.items()) if name not in self.untracked]
 
     def is_current(self) -> bool:
         return _same(self._tracked(), self.tracked) and all(

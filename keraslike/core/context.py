@@ -8,10 +8,41 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from flax.nnx import tracers
+from keraslike.core.flax_internals import TraceState
+
+
+class Attached:
+    """Values that belong to objects, by identity, each for as long as its object lives.
+
+    For what cannot have attributes (arrays and tracers), or must not (see `state.losses`).
+    """
+
+    __slots__ = ("_entries",)
+
+    def __init__(self) -> None:
+        self._entries: dict[int, tuple[weakref.ref, Any]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    def set(self, owner: Any, value: Any) -> None:
+        """Attaches a value; raises TypeError for an owner that nothing can refer to weakly."""
+        key, entries = id(owner), self._entries
+        entries[key] = (weakref.ref(owner, lambda _: entries.pop(key, None)), value)
+
+    def get(self, owner: Any, default: Any = None) -> Any:
+        entry = self._entries.get(id(owner))
+        return entry[1] if entry is not None and entry[0]() is owner else default
+
+    def pop(self, owner: Any, default: Any = None) -> Any:
+        value = self.get(owner, default)
+        self._entries.pop(id(owner), None)
+        return value
 
 
 class _State(threading.local):
+    """One for each thread: a new thread begins with these values."""
+
     def __init__(self):
         self.training: bool | None = None  # inherited by every layer called inside
         self.depth = 0  # of layer calls; 0 outside any
@@ -21,12 +52,26 @@ class _State(threading.local):
         self.allowance: list[int] | None = None  # bytes that new weights may still take
         self.tapes: tuple[Any, ...] = ()  # gradient tapes that record, the innermost last
         self.distribution: Any = None  # says on which devices training puts state and batches
+        # What Variables hold while a function of them is lowered, by id: see `lowering.holding`.
+        self.held: dict[int, Held] = {}
+        self.losses = Attached()  # layer -> what it added to the loss in the last call
+
+        self.dispatching = False  # a program is being run, for which nothing may be traced now
+
+
+class Held:
+    """What a Variable holds in a lowered function, and the trace in which it may be changed."""
+
+    __slots__ = ("value", "trace")
+
+    def __init__(self, value: Any, trace: TraceState):
+        self.value, self.trace = value, trace
 
 
 state = _State()
 
 # Where variables may be changed unless a lowered function holds them: outside of any trace.
-OUTSIDE = tracers.TraceState()
+OUTSIDE = TraceState()
 
 
 def trace_state_clean() -> bool:
@@ -65,27 +110,19 @@ def spend(nbytes: int) -> None:
         )
 
 
-# A mask belongs to a tensor but arrays and tracers take no attributes: an entry lives exactly as
-# long as the tensor it describes.
-_masks: dict[int, tuple[weakref.ref, Any]] = {}
+# Masks of tensors, which are found by identity: no thread finds the tracers of another here.
+masks = Attached()
 
 
 def set_mask(tensor: Any, mask: Any) -> None:
     """Attaches a boolean mask to an array, a tracer or a KerasTensor; `None` takes it off."""
-    key = id(tensor)
     if mask is None:
-        _masks.pop(key, None)
+        masks.pop(tensor)
         return
-    try:
-        ref = weakref.ref(tensor, lambda _: _masks.pop(key, None))
-    except TypeError:  # a numpy scalar, say: it cannot carry a mask
-        return
-    _masks[key] = (ref, mask)
+    with contextlib.suppress(TypeError):  # a numpy scalar, say: it cannot carry a mask
+        masks.set(tensor, mask)
 
 
 def get_mask(tensor: Any) -> Any:
     """The mask attached to a tensor, or `None`."""
-    if not _masks:
-        return None
-    entry = _masks.get(id(tensor))
-    return entry[1] if entry is not None and entry[0]() is tensor else None
+    return masks.get(tensor) if masks else None

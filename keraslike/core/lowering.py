@@ -1,28 +1,44 @@
 """Lowering: stateful Python code as a pure function of arrays, and back.
 
-For the time of a trace the arrays inside the Variables are replaced by tracers, in place. Any
-reference to a Variable then sees the tracer, also one that a closure holds (a loss that reads a
-layer's kernel, say), which a merged copy would miss.
+For the time of a trace the Variables hold tracers in place of their arrays. Any reference to a
+Variable then gives the tracer, also one that a closure holds (a loss that reads a layer's kernel,
+say), which a merged copy would miss. What they hold is known to the thread that traces only: it is
+kept in its context, and the Variables look there first.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 from flax import nnx
-from flax.nnx import tracers
 
-from keraslike.core import base, host, rng
+from keraslike.core import base, context, flax_internals, host, rng
+from keraslike.core.guards import Locks, guards_of
 from keraslike.core.variable import Variable
+
+# A Variable of flax's own cannot look into the context, so it holds tracers in place. The threads
+# that use such Variables exclude each other, for as long as a trace with one of them takes.
+foreign_lock = threading.RLock()
+
+
+def is_foreign(variable: nnx.Variable) -> bool:
+    """Whether a Variable is of flax's own."""
+    return not isinstance(variable, Variable)
 
 
 def values_of(variables: Sequence[nnx.Variable]) -> tuple[Any, ...]:
     """The arrays in the Variables as they are (no cast)."""
-    return tuple([v._raw_value for v in variables])
+    return tuple([_foreign_value(v) if is_foreign(v) else v._raw_value for v in variables])
+
+
+def _foreign_value(variable: nnx.Variable) -> Any:
+    with foreign_lock:
+        return flax_internals.read_value(variable)
 
 
 def write(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
@@ -32,18 +48,42 @@ def write(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
         set_attribute(variable, "_raw_value", value)
 
 
+@contextlib.contextmanager
+def undisturbed(variables: Sequence[nnx.Variable]) -> Iterator[None]:
+    """Within the block no other thread's step changes the Variables: what is read of them belongs
+    together."""
+    with Locks(guard.values for guard in guards_of(variables)):
+        yield
+
+
+def stored(variables: Sequence[nnx.Variable]) -> tuple[Any, ...]:
+    """The arrays that all threads see in the Variables; their guards must be locked."""
+    read = flax_internals.read_value
+    return tuple([read(v) for v in variables])
+
+
+def store(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
+    """Puts arrays where all threads see them; the guards of the Variables must be locked."""
+    set_value = flax_internals.write_value
+    for variable, value in zip(variables, values, strict=True):
+        set_value(variable, value)
+
+
 def own(variables: Sequence[nnx.Variable]) -> None:
     """Gives Variables copies of those of their arrays that somebody else may hold.
 
     That is anybody who refers to an array, or was given one by its Variable: `jax.device_put` can
     make another array of the same memory. A Variable that was put together from arrays does not
-    say, nor does one of flax.
+    say, nor does one of flax. The guards of the Variables must be locked.
     """
-    values = values_of(variables)
-    lent = [getattr(v, "_lent", id(a)) == id(a) for v, a in zip(variables, values)]
-    held = [i for i, n in enumerate(_references(values)) if n > _ALONE or lent[i]]
+    values = stored(variables)
+    if _copies_always or not _COUNTS_REFERENCES:
+        held = list(range(len(values)))
+    else:
+        lent = [getattr(v, "_lent", id(a)) == id(a) for v, a in zip(variables, values)]
+        held = [i for i, n in enumerate(_references(values)) if n > _ALONE or lent[i]]
     if held:
-        write([variables[i] for i in held], host.copied([values[i] for i in held]))
+        store([variables[i] for i in held], host.copied([values[i] for i in held]))
         for v in (variables[i] for i in held):
             if isinstance(v, Variable):
                 object.__setattr__(v, "_lent", None)
@@ -54,32 +94,78 @@ def _references(values: tuple) -> list[int]:
 
 
 _ALONE = _references((object(),))[0] + 1  # in a tuple and in a Variable
+# Other interpreters than CPython have no counts, and without the global lock they are not exact.
+_COUNTS_REFERENCES = (
+    sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
+)
+_copies_always = False
+
+
+def set_copy_before_donation(value: bool) -> None:
+    """Whether each step that takes the memory of weights takes that of copies of them.
+
+    By default an array is copied only if somebody may hold it besides its Variable, which is found
+    out by counting references. `True` copies all of them whenever any was read or written since the
+    last step, which costs time and memory. On interpreters without exact counts (other than
+    CPython, or free-threaded ones) that is how it is in any case.
+
+    >>> set_copy_before_donation(False)
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"value must be True or False. Received: {value!r}")
+    global _copies_always
+    _copies_always = value
 
 
 @contextlib.contextmanager
 def holding(
     variables: Sequence[nnx.Variable], values: Sequence[Any], roots: Sequence[Any] = ()
 ) -> Iterator[None]:
-    """Within the block the Variables hold `values`; afterwards they hold what they held.
+    """Within the block the Variables hold `values` for this thread; afterwards what they held.
 
-    Attributes of the objects in `roots` that came to hold tracers in the block are put back too.
+    Attributes of the objects in `roots` that came to hold tracers in the block are put back too,
+    and what their layers add to the loss is forgotten at its end.
     """
+    state = context.state
     objects = [o for root in roots for o in base.iter_objects(root)]
     before_attributes = [dict(vars(o)) for o in objects]
-    before = values_of(variables)
-    traces = [v._trace_state for v in variables]
-    trace = tracers.TraceState()
-    try:
-        write(variables, values)
-        for v in variables:
-            object.__setattr__(v, "_trace_state", trace)
-        yield
-    finally:
-        write(variables, before)
-        for v, t in zip(variables, traces, strict=True):
-            object.__setattr__(v, "_trace_state", t)
-        for obj, attributes in zip(objects, before_attributes, strict=True):
-            _drop_tracers(obj, attributes)
+    outer, trace = state.held, flax_internals.TraceState()
+    held, foreign = dict(outer), []
+    for variable, value in zip(variables, values, strict=True):
+        if isinstance(variable, Variable):
+            held[id(variable)] = context.Held(value, trace)
+        else:
+            foreign.append((variable, value))
+    losses = state.losses
+    with _in_place(foreign, trace) if foreign else contextlib.nullcontext():
+        try:
+            state.held = held
+            if objects:
+                state.losses = context.Attached()
+            yield
+        finally:
+            state.held = outer
+            state.losses = losses
+            for obj, attributes in zip(objects, before_attributes, strict=True):
+                _drop_tracers(obj, attributes)
+
+
+@contextlib.contextmanager
+def _in_place(pairs: list[tuple[nnx.Variable, Any]], trace: Any) -> Iterator[None]:
+    """The same for Variables of flax's own."""
+    variables = [v for v, _ in pairs]
+    with foreign_lock:
+        before = stored(variables)
+        traces = [flax_internals.read_trace(v) for v in variables]
+        try:
+            store(variables, [value for _, value in pairs])
+            for v in variables:
+                flax_internals.write_trace(v, trace)
+            yield
+        finally:
+            store(variables, before)
+            for v, t in zip(variables, traces, strict=True):
+                flax_internals.write_trace(v, t)
 
 
 def is_held(variable: nnx.Variable) -> bool:

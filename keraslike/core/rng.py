@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
+import threading
 from typing import Any
 
 import jax
 import numpy as np
 
-from keraslike.core import host
+from keraslike.core import context, host
 from keraslike.core.base import Object, auto_name
 from keraslike.core.variable import RandomState
+
+# Held while keys are drawn from a stream that all threads see, so that no two get the same one.
+drawing = threading.RLock()
 
 
 class SeedGenerator(Object):
@@ -42,6 +46,12 @@ class SeedGenerator(Object):
 
     def next(self) -> jax.Array:
         """The next key (a raw uint32 pair, which every `jax.random` function takes)."""
+        if id(self.state) in context.state.held:  # a trace's own
+            return self._next()
+        with drawing:
+            return self._next()
+
+    def _next(self) -> jax.Array:
         key = self.state.value
         self.state.assign(key + np.array([0, 1], "uint32"))
         return key
@@ -60,8 +70,9 @@ def global_stream() -> SeedGenerator:
     """The stream that draws without a seed of their own come from."""
     global _global
     if _global is None:
-        with jax.ensure_compile_time_eval():
-            _global = SeedGenerator(make_seed(), name="global_seed_generator")
+        with drawing, jax.ensure_compile_time_eval():
+            if _global is None:
+                _global = SeedGenerator(make_seed(), name="global_seed_generator")
     return _global
 
 

@@ -15,9 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.core import context, dtypes, host
+from keraslike.core import context, dtypes, flax_internals, host
 from keraslike.core.boxed import Refusal, is_recorded, refuse_recorded, taker
-from keraslike.core.context import OUTSIDE
+from keraslike.core.context import OUTSIDE, state
+from keraslike.core.guards import guard_of
 from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
 
@@ -43,6 +44,8 @@ class _Info:
     def __hash__(self) -> int:
         return hash(self._key())
 
+
+_read_slot, _write_slot = flax_internals.read_value, flax_internals.write_value
 
 # Kinds of numbers from the narrowest to the widest; a cast downwards loses values.
 _KINDS = (jnp.bool_, jnp.integer, jnp.floating, jnp.complexfloating)
@@ -74,7 +77,7 @@ class _Leaf(nnx.Variable):
         return self.get_raw_value()
 
     def _metadata(self) -> tuple:
-        return tuple(sorted(self._var_metadata.items()))
+        return tuple(sorted(flax_internals.metadata_of(self).items()))
 
 
 class Variable(_Leaf):
@@ -100,8 +103,9 @@ class Variable(_Leaf):
     ([4.0, 6.0], True, (2,))
     """
 
-    # The id of the array that somebody was last given, who may have made another of its memory.
-    __slots__ = ("_lent",)
+    # `_lent`: the id of the array that somebody was last given, who may have made another of its
+    # memory. `_guard`: what excludes the threads that use it, once a program was made for it.
+    __slots__ = ("_lent", "_guard")
 
     def __new__(cls, *args: Any, trainable: bool = True, **kwargs: Any):
         return object.__new__(Param if cls is Variable and trainable else cls)
@@ -152,10 +156,10 @@ class Variable(_Leaf):
 
     @property
     def _info(self) -> _Info:
-        return self._var_metadata["info"]
+        return flax_internals.metadata_of(self)["info"]
 
     def _change(self, **changes: Any) -> None:
-        self._var_metadata["info"] = dataclasses.replace(self._info, **changes)
+        flax_internals.metadata_of(self)["info"] = dataclasses.replace(self._info, **changes)
 
     @property
     def trainable(self) -> bool:
@@ -207,9 +211,47 @@ class Variable(_Leaf):
 
     # -- its value ----------------------------------------------------------------------------
 
+    # In a function that is being lowered a Variable holds another value than outside: its own
+    # thread finds that in `context.state.held`, and no other thread sees it.
+
+    def _read(self) -> Any:
+        held = state.held
+        if held:
+            found = held.get(id(self))
+            if found is not None:
+                return found.value
+        guard = guard_of(self)
+        if guard is None:
+            return _read_slot(self)
+        with guard.values:
+            guard.uses += 1
+            return _read_slot(self)
+
+    def _write(self, value: Any) -> None:
+        found = state.held.get(id(self))
+        if found is not None:
+            found.value = value
+            return
+        guard = guard_of(self)
+        if guard is None:
+            _write_slot(self, value)
+            return
+        with guard.values:
+            guard.uses += 1
+            _write_slot(self, value)
+
+    _raw_value = property(_read, _write)  # type: ignore[assignment]
+
+    def _read_trace(self) -> Any:
+        found = state.held.get(id(self))
+        return flax_internals.read_trace(self) if found is None else found.trace
+
+    _trace_state = property(_read_trace, flax_internals.write_trace)  # type: ignore[assignment]
+
     def get_raw_value(self) -> Any:
         value = self._raw_value
-        object.__setattr__(self, "_lent", id(value))
+        if id(self) not in state.held:
+            object.__setattr__(self, "_lent", id(value))
         return value
 
     def __getattr__(self, name: str) -> Any:
@@ -301,7 +343,10 @@ class Variable(_Leaf):
         info = dataclasses.replace(
             info, regularizer=picklable(info.regularizer), constraint=picklable(info.constraint)
         )
-        return {"value": self._raw_value, "metadata": {**self._var_metadata, "info": info}}
+        return {
+            "value": self._raw_value,
+            "metadata": {**flax_internals.metadata_of(self), "info": info},
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         object.__setattr__(self, "_raw_value", state["value"])
@@ -314,7 +359,8 @@ class Variable(_Leaf):
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
         new = _blank(type(self))
         memo[id(self)] = new
-        new.__setstate__({"value": self._raw_value, "metadata": dict(self._var_metadata)})
+        metadata = dict(flax_internals.metadata_of(self))
+        new.__setstate__({"value": self._raw_value, "metadata": metadata})
         return new
 
 

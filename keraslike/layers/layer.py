@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -98,7 +99,8 @@ class Layer(base.Object):
     [[1.0, 2.0]]
     """
 
-    _untracked = base.Object._untracked | {"_losses", "_loss_owners", "_inbound_nodes", "_complete"}
+    _untracked = base.Object._untracked | {"_inbound_nodes", "_complete", "_build_lock"}
+    _transient = base.Object._transient | {"_build_lock"}
 
     built = False
     input_spec: Any = None
@@ -285,6 +287,12 @@ class Layer(base.Object):
             snapshot, known = vars(self)["_gathered"] = base.Snapshot(self), {}
         return known
 
+    def _known_layers(self) -> list[Layer]:
+        known = self._known()
+        if "layers" not in known:
+            known["layers"] = list(self._flatten_layers())
+        return known["layers"]
+
     def _walk(self, everything: bool) -> list[nnx.Variable]:
         found: dict[int, nnx.Variable] = {}
         seen: set[int] = set()
@@ -437,6 +445,13 @@ class Layer(base.Object):
             self.compute_output_spec(*map(make, input_shape), **kwargs)
 
     def _maybe_build(self, args: tuple, kwargs: dict[str, Any]) -> None:
+        if self.built:
+            return
+        # One thread builds, the others wait for it.
+        with vars(self).setdefault("_build_lock", threading.RLock()):
+            self._build_once(args, kwargs)
+
+    def _build_once(self, args: tuple, kwargs: dict[str, Any]) -> None:
         if self.built or self._building:
             return
         if self.input_spec is not None and args:
@@ -522,9 +537,9 @@ class Layer(base.Object):
         if training is not None and "training" in takes:
             kwargs["training"] = training
 
-        masked = bool(context._masks) and self._pass_masks(takes, args, kwargs)
+        masked = bool(context.masks) and self._pass_masks(takes, args, kwargs)
         before = (state.training, state.depth, state.autocast, state.names)
-        if before[1] == 0 and "_loss_owners" in vars(self):
+        if before[1] == 0 and state.losses:
             self._forget_losses()
         state.training, state.depth = training, before[1] + 1
         state.names = (*before[3], self.name)
@@ -543,12 +558,8 @@ class Layer(base.Object):
                 for output in jax.tree.leaves(outputs):
                     # An empty batch adds nothing; a size that is a symbol is never 0.
                     self.add_loss(self.activity_regularizer(output) / (output.shape[0] or 1))
-            if before[1] == 0 and _recorded:
-                self._loss_owners = list(_recorded.values())
         finally:
             state.training, state.depth, state.autocast, state.names = before
-            if before[1] == 0:
-                _recorded.clear()
         if masked or type(self).compute_mask is not Layer.compute_mask:
             self._set_masks(args, outputs)
         return outputs
@@ -654,21 +665,14 @@ class Layer(base.Object):
             lowered = lowering.lower(run, variables, roots=[self])
             return lowered(lowering.values_of(variables))[0]
 
-        before = context.state.depth
-        context.state.depth = before + 1  # losses recorded while tracing are no one's
         try:
-            try:
-                outputs, found = symbolic.output_spec(traced, (masks, *args), kwargs)
-            except errors.TraceContextError:
-                # A sublayer made while tracing changed its state; now it exists and is seen.
-                outputs, found = symbolic.output_spec(traced, (masks, *args), kwargs)
-            for tensor, mask in zip(jax.tree.leaves(outputs), found, strict=True):
-                tensor._keras_mask = mask
-            return outputs
-        finally:
-            context.state.depth = before
-            for owner in list(_recorded.values()):
-                vars(owner).pop("_losses", None)
+            outputs, found = symbolic.output_spec(traced, (masks, *args), kwargs)
+        except errors.TraceContextError:
+            # A sublayer made while tracing changed its state; now it exists and is seen.
+            outputs, found = symbolic.output_spec(traced, (masks, *args), kwargs)
+        for tensor, mask in zip(jax.tree.leaves(outputs), found, strict=True):
+            tensor._keras_mask = mask
+        return outputs
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """The output's shape for an input's shape, `None` where a size is unknown."""
@@ -718,7 +722,6 @@ class Layer(base.Object):
 
         pure = lowering.lower(run, [*trainable, *others], roots=[self])
         (outputs, losses), new = pure(values)
-        self._forget_losses()
         others_new = list(new[len(trainable) :])
         return (outputs, others_new, losses) if return_losses else (outputs, others_new)
 
@@ -785,18 +788,26 @@ class Layer(base.Object):
                     f"add_loss() takes scalars. Layer '{self.name}' gave one of shape "
                     f"{jnp.shape(value)}: take its mean or sum."
                 )
-            vars(self).setdefault("_losses", []).append(value)
-            _recorded[id(self)] = self
+            losses = context.state.losses
+            losses.set(self, [*losses.get(self, ()), value])
+
+    # What was added is kept by the thread that called, not by the layer: another thread that calls
+    # the same layer meanwhile, or traces it, has losses of its own.
 
     def _forget_losses(self) -> None:
-        for owner in vars(self).pop("_loss_owners", ()):
-            vars(owner).get("_losses", []).clear()
+        for layer in self._known_layers():
+            context.state.losses.pop(layer)
+
+    def _added_losses(self) -> list[tuple[Layer, list[Any]]]:
+        """What each layer in this one added in the last call."""
+        losses = context.state.losses
+        found = [(layer, losses.get(layer)) for layer in self._known_layers()] if losses else []
+        return [(layer, list(added)) for layer, added in found if added]
 
     @property
     def losses(self) -> list[Any]:
         """The scalars that the last call added, and those of the weights' regularizers."""
-        layers = list(self._flatten_layers())
-        found = [value for layer in layers for value in vars(layer).get("_losses", ())]
+        found = [value for _, added in self._added_losses() for value in added]
         for v in self.trainable_weights:
             regularizer = getattr(v, "regularizer", None)
             if regularizer is not None:
@@ -818,10 +829,6 @@ class Layer(base.Object):
 
 def _one_or_all(tensors: list[KerasTensor]) -> Any:
     return tensors[0] if len(tensors) == 1 else tensors
-
-
-# Layers that recorded a loss since the outermost call began.
-_recorded: dict[int, Layer] = {}
 
 
 class _MaskOf(symbolic.FunctionOperation):

@@ -449,8 +449,8 @@ class _OwnerCall:
                 context.set_mask(tensors[place], mask)
             args, kwargs = _joined(self.spec, tensors)
             out = unbox(self.method(*args, **kwargs))
-            self.loss_owners = list(getattr(self.owner, "_loss_owners", ()))
-            losses = [list(vars(o).get("_losses", ())) for o in self.loss_owners]
+            added = self.owner._added_losses() if isinstance(self.owner, Layer) else []
+            self.loss_owners, losses = [o for o, _ in added], [values for _, values in added]
             out_masks = [context.get_mask(o) for o in jax.tree.leaves(out)]
             new = lowering.values_of(self.variables)
         self.changed = [i for i, (a, b) in enumerate(zip(state, new)) if a is not b]
@@ -499,7 +499,7 @@ def _call_owner(method: Callable, owner: Any, spec: Any, tensors: list[Any]) -> 
     recorded = [is_recorded(x) for x in inputs]
     values = [*lowering.values_of(variables), *map(_value, tensors)]
     mask = tuple([r and _is_inexact(v) for r, v in zip(recorded, values)])
-    masks = [(i, context.get_mask(t)) for i, t in enumerate(tensors)] if context._masks else []
+    masks = [(i, context.get_mask(t)) for i, t in enumerate(tensors)] if context.masks else []
     masked = tuple(i for i, m in masks if m is not None)
     call = calls.find(method, owner, spec, mask, masked)
     chosen = [v for v, m in zip(values, mask) if m]
@@ -530,10 +530,10 @@ def _call_owner(method: Callable, owner: Any, spec: Any, tensors: list[Any]) -> 
     for tensor, mask_of in zip(made, out_masks):
         if mask_of is not None:
             context.set_mask(tensor, mask_of)
-    if call.loss_owners:
-        for layer, added in zip(call.loss_owners, losses):
-            vars(layer)["_losses"] = added
-        owner._loss_owners = call.loss_owners
+    if isinstance(owner, Layer) and context.state.losses:
+        owner._forget_losses()
+    for layer, added in zip(call.loss_owners, losses):
+        context.state.losses.set(layer, added)
     return wrapped
 
 

@@ -1,33 +1,23 @@
-"""The compiled steps: model, loss, metrics and optimizer lowered once to one XLA program.
+"""The loop over a data source: which batches a dispatch runs on, and how far `fit` has come.
 
-A dispatch takes the state as a flat tuple of arrays, which are donated, runs one step or several,
-and what it returns is written back into the Variables before anything else happens. Data that fits
-stays on the device: a step cuts its own batch out of it.
+Data that fits stays on the device: a step cuts its own batch out of it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import math
-import signal
-import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import errors
 
-from keraslike.core import base, context, host, lowering, rng
-from keraslike.core.compilation import compiler_options
+from keraslike.core import rng
 from keraslike.training.callbacks import floats
 from keraslike.training.data import ArrayData, Batch, StreamData
-from keraslike.training.pace import LOOPED, Pace, work
-from keraslike.training.placement import Placement, come_home
 from keraslike.training.prefetch import Ahead
+from keraslike.training.program import Program, samples_of
 
 # Dispatches that may be under way at once: enough to hide Python's time, few enough that Ctrl-C
 # and memory do not suffer.
@@ -40,285 +30,6 @@ _TOGETHER = 32
 # The part of the device's memory that a data set may take to stay there for a whole `fit`.
 _RESIDENT_SHARE = 0.25
 _RESIDENT_BYTES = 2 << 30  # where the device does not say how much memory it has
-
-
-class Program:
-    """One step of a model, lowered over its state and compiled when first run.
-
-    Args:
-        step: a stateful function of a batch that returns a structure of arrays.
-        roots: the objects whose state it may read and change.
-        fixed: Variables among that state which it only reads: they are not donated.
-        jit: `False` runs the step as plain Python, for debugging.
-        stack: whether a dispatch of several steps gives the results of all of them, one after the
-            other along the first axis, or the last one's.
-    """
-
-    def __init__(
-        self,
-        step: Callable,
-        roots: list[Any],
-        fixed: list[Any],
-        jit: bool = True,
-        stack: bool = False,
-    ):
-        self.roots, self.step, self.jit, self.stack = roots, step, jit, stack
-        self._fixed_ids = {id(v) for v in fixed}
-        self._collect()
-
-    def _collect(self) -> None:
-        every = base.variables_of(*self.roots)
-        self.fixed = [v for v in every if id(v) in self._fixed_ids]
-        self.state = [v for v in every if id(v) not in self._fixed_ids]
-        self.key = _key(every)
-        self._snapshot = base.Snapshot(*self.roots)
-        self.placement: Placement | None = None  # where there is a distribution
-        self._paces: dict[int, Pace] = {}
-        self._work: dict[int, float] = {}
-        self._settled = False
-        self._compiled: dict[Any, Callable] = {}
-        self._compiled_for: dict[Any, dict[Any, Callable]] = {None: self._compiled}
-        run = lowering.lower(self.step, [*self.state, *self.fixed], self.roots)
-        n = len(self.state)
-
-        def pure(state: tuple, fixed: tuple, batch: Any) -> tuple[tuple, Any]:
-            result, new = run((*state, *fixed), batch)
-            return new[:n], result
-
-        self._pure = pure
-        self._step = jax.jit(pure)  # which is traced once for all programs that it is part of
-
-    def _changes(self, state: tuple, fixed: tuple, batch: Any) -> tuple[dict[int, Any], Any]:
-        """A step that gives only the state that it changes: passing the rest takes time."""
-        new, result = self._pure(state, fixed, batch)
-        return {i: v for i, v in enumerate(new) if v is not state[i]}, result
-
-    def is_current(self) -> bool:
-        """Whether the objects still hold the Variables that this program was made for."""
-        if self._snapshot.is_current():
-            return True
-        if self.key != _key(base.variables_of(*self.roots)):
-            return False
-        self._snapshot = base.Snapshot(*self.roots)
-        return True
-
-    def settle(self, example: Batch) -> None:
-        """Traces the step, so that all state exists that it makes when it is first run.
-
-        Where a step is run as plain Python it comes to be with the first batch.
-        """
-        while self.jit and not self._settled:
-            state, fixed = lowering.values_of(self.state), lowering.values_of(self.fixed)
-            try:
-                self._step.trace(state, fixed, example)
-                self._settled = True
-            except errors.TraceContextError:
-                if self.is_current():
-                    raise
-                self._collect()
-
-    def pace(self, batch_size: int, example: Batch) -> Pace:
-        """What is known of how many steps a dispatch should run."""
-        if batch_size not in self._paces:
-            self._paces[batch_size] = Pace(looped=self.work(batch_size, example) <= LOOPED)
-        return self._paces[batch_size]
-
-    def work(self, batch_size: int, example: Batch) -> float:
-        """How much a step has to compute, as `pace.work` counts it."""
-        if batch_size not in self._work:
-            state, fixed = lowering.values_of(self.state), lowering.values_of(self.fixed)
-            try:
-                jaxpr = self._step.trace(state, fixed, example).jaxpr
-            except errors.TraceContextError:  # state to come, which the first step makes
-                return math.inf
-            self._work[batch_size] = work(jaxpr)
-        return self._work[batch_size]
-
-    def is_light(self, batch_size: int, example: Batch) -> bool:
-        """Whether a step is little more than its dispatch."""
-        return self.work(batch_size, example) <= 1
-
-    def own_state(self) -> None:
-        """Gives the Variables arrays that nobody else holds, since a dispatch donates them.
-
-        They are put where the active distribution says, or brought home where there is none.
-        """
-        distribution = context.state.distribution
-        if distribution is None:
-            if self.placement is not None:
-                self._placed(None)
-            come_home(self.state)
-            come_home(self.fixed)
-            if not self.stack:
-                lowering.own(self.state)
-            return
-        placement = self.placement
-        if placement is None or placement.distribution is not distribution:
-            placement = Placement(distribution, self.state, self.fixed)
-            self._placed(placement)
-        # In this order: an array that is replicated keeps the memory that it had on its device.
-        lowering.write(self.state, self._copies())
-        placement.put_state(self.state, self.fixed)
-
-    def _placed(self, placement: Placement | None) -> None:
-        self.placement = placement
-        key = None if placement is None else placement.key
-        self._compiled = self._compiled_for.setdefault(key, {})
-
-    def put(self, tree: Any) -> Any:
-        """Arrays of the host, whole on every device that the program runs on."""
-        return jax.device_put(tree) if self.placement is None else self.placement.replicate(tree)
-
-    def _copies(self) -> list[jax.Array]:
-        values = list(lowering.values_of(self.state))
-        if self.placement is not None and self.placement.several:
-            return [jnp.copy(value) for value in values]
-        return host.copied(values)
-
-    @contextlib.contextmanager
-    def unchanged(self) -> Iterator[None]:
-        """After the block the state is what it was before."""
-        before = self._copies()
-        yield
-        lowering.write(self.state, before)
-
-    def _run(self, function: Callable, *args: Any) -> Any:
-        with _no_interrupt:
-            out = function(lowering.values_of(self.state), lowering.values_of(self.fixed), *args)
-            new = out[0]
-            if type(new) is tuple:
-                lowering.write(self.state, new)
-            elif new:
-                lowering.write([self.state[i] for i in new], list(new.values()))
-        return out[1:]
-
-    def _dispatch(self, key: Any, make: Callable[[], Callable], *args: Any) -> Any:
-        function = self._compiled.get(key)
-        if function is not None:
-            return self._run(function, *args)
-        while True:
-            function = self._compiled[key] = make()
-            try:
-                return self._run(function, *args)
-            except errors.TraceContextError:
-                # State that first came to be while tracing (a metric made by its first batch, the
-                # slots of a second optimizer): each trace may come a little further.
-                if self.is_current():
-                    raise
-                self._collect()
-                self.own_state()
-
-    def run_batch(self, batch: Batch) -> Any:
-        """One step on a batch from the host."""
-        if self.placement is not None:
-            batch = self.placement.batch(batch)
-        if not self.jit:
-            batch = jax.device_put(batch)
-        return self._dispatch("batch", self._whole, batch)[0]
-
-    def _whole(self) -> Callable:
-        if not self.jit:
-            return self._pure
-        # Where the state is donated, all of it has to be given back.
-        return self._compile(self._changes if self.stack and self.placement is None else self._step)
-
-    def _compile(
-        self, function: Callable, donate: tuple = (0,), on_all: int = 0, in_loop: bool = False
-    ) -> Callable:
-        """`(state, fixed, *on_all, ...) -> (state, *donated others, results)` as one program.
-
-        With a distribution the arguments numbered by `on_all` are whole on every device, and the
-        state is afterwards where it was before.
-        """
-        p = self.placement
-        # A program that gives all its results changes little state: copying it takes longer than
-        # leaving it where it is.
-        donated = donate[1:] if self.stack else donate
-        options = compiler_options(in_loop)
-        if p is None:
-            return jax.jit(function, donate_argnums=donated, compiler_options=options)
-        others = (p.replicated,) * on_all or (None,)
-        kept = (p.replicated,) * (len(donate) - 1)
-        return jax.jit(
-            function,
-            donate_argnums=donated,
-            in_shardings=(p.state, p.fixed, *others),
-            out_shardings=(p.state, *kept, p.results),
-            compiler_options=options,
-        )
-
-    def run_batches(self, batches: list[Batch], most: int) -> Any:
-        """A step on each of up to `most` batches of one shape from the host, in one dispatch."""
-        size = _samples(batches[0])
-
-        def together(*arrays: Any) -> np.ndarray:
-            out = np.empty((most * size, *arrays[0].shape[1:]), arrays[0].dtype)
-            np.concatenate(arrays, out=out[: len(arrays) * size])
-            return out
-
-        data = jax.tree.map(together, *batches)
-        cursor, data = self.put((np.int32(0), data))
-        return self.run_resident(cursor, data, None, size, len(batches), most)[1]
-
-    def run_resident(
-        self, cursor: Any, data: Batch, order: Any, batch_size: int, steps: int, most: int = 1
-    ) -> tuple[Any, Any]:
-        """`steps` steps on consecutive batches of data on the device: `(cursor, results)`.
-
-        With `most` above 1 they run in a loop, and one program serves for any number up to it.
-        """
-
-        def one(state: tuple, fixed: tuple, cursor: Any, data: Batch, order: Any):
-            batch = _cut(data, order, cursor, batch_size)
-            if self.placement is not None:
-                batch = self.placement.spread(batch)
-            new, result = self._step(state, fixed, batch)
-            return new, cursor + batch_size, result
-
-        def several(state: tuple, fixed: tuple, cursor: Any, data: Batch, order: Any, n: Any):
-            shapes = jax.eval_shape(one, state, fixed, cursor, data, order)[2]
-            all_of = (most,) if self.stack else ()
-            results = jax.tree.map(lambda s: jnp.zeros((*all_of, *s.shape), s.dtype), shapes)
-
-            def body(i: Any, carry: Any) -> Any:
-                state, cursor, results = carry
-                state, cursor, result = one(state, fixed, cursor, data, order)
-                if self.stack:
-                    result = jax.tree.map(lambda a, r: a.at[i].set(r), results, result)
-                return state, cursor, result
-
-            state, cursor, results = jax.lax.fori_loop(0, n, body, (state, cursor, results))
-            if self.stack:
-                results = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), results)
-            return state, cursor, results
-
-        def make() -> Callable:
-            if most == 1:
-                return self._compile(one, donate=(0, 2), on_all=3)
-            return self._compile(several, donate=(0, 2), on_all=4, in_loop=True)
-
-        # Without `stack` the most steps that there may be are not a part of the program.
-        key = (batch_size, most if self.stack else most > 1, order is None)
-        rest = () if most == 1 else (np.int32(steps),)
-        cursor, results = self._dispatch(key, make, cursor, data, order, *rest)
-        if self.stack and steps < most:
-            results = jax.tree.map(lambda a: np.asarray(a)[: len(a) // most * steps], results)
-        return cursor, results
-
-
-def _key(variables: list[Any]) -> tuple:
-    return tuple((id(v), getattr(v, "trainable", None)) for v in variables)
-
-
-def _cut(data: Batch, order: Any, cursor: Any, size: int) -> Batch:
-    if order is None:
-        return jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, cursor, size), data)
-    rows = jax.lax.dynamic_slice_in_dim(order, cursor, size)
-    return jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), data)
-
-
-def _samples(batch: Batch) -> int:
-    return jax.tree.leaves(batch)[0].shape[0]
 
 
 class Feed:
@@ -395,7 +106,7 @@ class Feed:
         if most is None:
             if self._light is None:  # asked once: it costs a stream its first batch
                 example = source.example()
-                self._light = program.is_light(_samples(example), example)
+                self._light = program.is_light(samples_of(example), example)
             most = _TOGETHER if placement is None and self._light else 1
 
         def send(item: tuple[Batch, Any]) -> tuple[Batch, Any]:
@@ -567,62 +278,3 @@ def _resident_limit() -> int:
     stats = jax.local_devices()[0].memory_stats()
     limit = (stats or {}).get("bytes_limit")
     return int(limit * _RESIDENT_SHARE) if limit else _RESIDENT_BYTES
-
-
-# -- interrupts -------------------------------------------------------------------------------
-
-
-class _Interrupt(threading.local):
-    def __init__(self):
-        self.deferring = False
-        self.pending = False
-
-
-_interrupt = _Interrupt()
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Within the block Ctrl-C waits for the end of a dispatch, so that no state is half written."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-    if not callable(before):  # ignored, or handled outside of Python
-        yield
-        return
-
-    def handle(number: int, frame: Any) -> None:
-        if _interrupt.deferring:
-            _interrupt.pending = True
-        else:
-            before(number, frame)
-
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-class _NoInterrupt:
-    """A dispatch and its write-back: an interrupt comes after it. Costs two attribute writes."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        _interrupt.deferring = True
-
-    def __exit__(self, *_: Any) -> None:
-        _interrupt.deferring = False
-        if _interrupt.pending:
-            _interrupt.pending = False
-            raise KeyboardInterrupt
-
-
-_no_interrupt = _NoInterrupt()
-
-
-def global_roots() -> list[Any]:
-    """State that belongs to no model: the global random stream."""
-    return [rng.global_stream()]

@@ -180,6 +180,11 @@ def work(jaxpr: Any) -> float:
     return max(flops / _LIGHT_FLOPS, elements / _LIGHT_ELEMENTS)
 
 
+def has_callbacks(jaxpr: Any) -> bool:
+    """Whether a step calls Python while it runs."""
+    return any("callback" in equation.primitive.name for equation, _ in _equations(jaxpr.jaxpr, 1))
+
+
 def _equations(jaxpr: Any, times: int) -> Iterator[tuple[Any, int]]:
     """Every operation, those in inner functions too, and how often it runs."""
     for equation in jaxpr.eqns:

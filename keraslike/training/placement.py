@@ -70,9 +70,9 @@ class Placement:
         return found
 
     def put_state(self, state: Sequence[Any], fixed: Sequence[Any]) -> None:
-        """Moves the values of the Variables to where they belong."""
+        """Moves the values of the Variables, whose guards are locked, to where they belong."""
         for variables, shardings in ((state, self.state), (fixed, self.fixed)):
-            lowering.write(variables, _put(list(lowering.values_of(variables)), list(shardings)))
+            lowering.store(variables, _put(list(lowering.stored(variables)), list(shardings)))
 
     def replicate(self, tree: Any) -> Any:
         """Every array of a structure, whole on each device."""

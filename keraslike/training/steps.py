@@ -21,7 +21,8 @@ from keraslike.metrics import Mean, Metric
 from keraslike.training import stateless
 from keraslike.training.compile import CompileLoss, CompileMetrics
 from keraslike.training.data import Bare, unpack_x_y_sample_weight
-from keraslike.training.loop import Position, Program
+from keraslike.training.loop import Position
+from keraslike.training.program import Program
 
 
 class Steps(Layer):

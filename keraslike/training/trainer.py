@@ -12,7 +12,8 @@ from keraslike.core import context
 from keraslike.training import data as data_
 from keraslike.training.callbacks import CallbackList, History, ProgbarLogger, floats
 from keraslike.training.data import ArrayData, StreamData, pack, unpack_x_y_sample_weight
-from keraslike.training.loop import Feed, Position, Throttle, interruptible
+from keraslike.training.interrupts import interruptible
+from keraslike.training.loop import Feed, Position, Throttle
 from keraslike.training.steps import Steps
 
 
@@ -86,7 +87,7 @@ class Trainer(Steps):
         example = source.example()
         self._prepare(example, "train")
         program = self._program("train")
-        program.own_state()
+        program.place_state()
         validation = None
         verbose = 1 if verbose == "auto" else int(verbose)
         steps = source.steps if steps_per_epoch is None else steps_per_epoch
@@ -118,8 +119,6 @@ class Trainer(Steps):
                     else:  # what an epoch's beginning changes is in the state already
                         with program.unchanged():
                             events("on_epoch_begin", epoch, {})
-                    if events.users:
-                        program.own_state()
                     logs = self._run_epoch(feed, events, bar, "train", steps_per_epoch, position)
                     logs = floats(logs) if wait else logs
                     if validate is not None and _validates(epoch, validation_freq):
@@ -161,8 +160,6 @@ class Trainer(Steps):
         for step, run, n in feed.epoch(max_steps, count):
             if watched:
                 events.batch(begin, step, {})
-                if events.users:
-                    feed.program.own_state()
             values = run()
             results = dict(zip(names, values))
             count = step + n
@@ -221,7 +218,7 @@ class Trainer(Steps):
         self, feed: Feed, events: CallbackList, bar: ProgbarLogger | None, steps: int | None
     ) -> dict[str, Any]:
         self.reset_metrics()
-        feed.program.own_state()
+        feed.program.place_state()
         events("on_test_begin", {})
         logs = floats(self._run_epoch(feed, events, bar, "test", steps))
         events("on_test_end", logs)
@@ -243,7 +240,7 @@ class Trainer(Steps):
         source = data_.adapt(x, batch_size=batch_size, steps=steps)
         self._prepare(source.example(), "predict")
         program = self._program("predict")
-        program.own_state()
+        program.place_state()
         verbose = 1 if verbose == "auto" else int(verbose)
         events = CallbackList(callbacks, self, verbose=verbose, epochs=1, steps=source.steps)
         feed = Feed(program, source, self._steps_a_dispatch(events, "predict"))
@@ -316,7 +313,7 @@ class Trainer(Steps):
         batch = pack(data_.to_arrays(x, "x"))
         self._prepare(batch, "predict")
         program = self._program("predict")
-        program.own_state()
+        program.place_state()
         return jax.tree.map(np.asarray, program.run_batch(batch))
 
     def _on_batch(self, mode: str, batch: Any, return_dict: bool) -> Any:
@@ -324,7 +321,7 @@ class Trainer(Steps):
         self._prepare(source.example(), mode)
         program = self._program(mode)
         self.reset_metrics()
-        program.own_state()
+        program.place_state()
         with interruptible():
             values = program.run_batch(source.data)
             logs = floats(dict(zip(program.step.names, values)))

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
-from flax.nnx import tracers
 from jax.ad_checkpoint import checkpoint_name
 from jax.extend.core import Literal
 
 from keraslike.core import base, context, lowering, rng, symbolic
 from keraslike.core.boxed import unbox
+from keraslike.core.flax_internals import TraceState
 from keraslike.core.symbolic import FunctionOperation, KerasTensor
 from keraslike.layers.layer import Layer
 from keraslike.models import Sequential
@@ -113,7 +113,7 @@ class _Recorder:
 
     def start(self) -> None:
         self.calls, self.marked, self.inside = [], [], 0
-        self.trace = tracers.TraceState()
+        self.trace = TraceState()
 
     def is_open(self, operation: Any) -> bool:
         return self.expand and isinstance(operation, Layer) and bool(operation._sublayers)
@@ -126,15 +126,11 @@ class _Recorder:
             if isinstance(operation, FunctionOperation):
                 watched[id(operation)] = (operation, "function")
         before = [(vars(op), name, vars(op).get(name)) for op, name in watched.values()]
-        # What a call leaves on layers for `losses` to find.
-        state = ("_losses", "_loss_owners")
-        before += [
-            (vars(o), k, list(vars(o)[k]) if k in vars(o) else None) for o in objects for k in state
-        ]
         try:
             for operation, name in watched.values():
                 vars(operation)[name] = self._watched(operation, getattr(operation, name))
-            yield
+            with context.using(losses=context.Attached()):  # what the calls add is no one's
+                yield
         finally:
             for attributes, name, value in before:
                 attributes.pop(name, None)

@@ -327,9 +327,9 @@ def test_masks_live_as_long_as_their_tensor():
     x = jnp.ones(3)
     context.set_mask(x, jnp.array([True, False, True]))
     assert context.get_mask(x) is not None and context.get_mask(jnp.ones(3)) is None
-    before = len(context._masks)
+    before = len(context.masks._entries)
     del x
-    assert len(context._masks) == before - 1
+    assert len(context.masks._entries) == before - 1
 
 
 # -- registry ---------------------------------------------------------------------------------

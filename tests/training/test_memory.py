@@ -9,7 +9,7 @@ from flax import nnx
 
 import keraslike as keras
 from keraslike.core import lowering
-from keraslike.training.loop import Program
+from keraslike.training.program import Program
 
 X = np.ones((96, 64), "float32")
 
@@ -21,7 +21,7 @@ def trained(request, monkeypatch):
     run = Program._run
 
     def recorded(self, function, *args):
-        given = lowering.values_of(self.state), lowering.values_of(self.fixed), *args
+        given = (*self._arguments(), *args)
         shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(np.shape(a), a.dtype), given)
         calls.append((function, shapes))
         before.append(given[0])

@@ -1,0 +1,42 @@
+"""All that is taken from inside flax: one name for each thing, with what is relied on.
+
+`tests/core/test_internals.py` checks each of these, so that a new flax tells what it changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flax import nnx
+from flax.nnx import graphlib, pytreelib, tracers
+
+# The state of a trace: `TraceState().is_valid()` says whether the same trace is current still, or
+# none if there was none.
+TraceState = tracers.TraceState
+
+# What a graph node gives for an attribute that is data, and for one that is structure.
+DataElem = graphlib.DataElem
+StaticElem = graphlib.StaticElem
+
+# The places in which an `nnx.Variable` keeps its value and the trace that it was made in. They are
+# slots: reading and writing them runs no code of flax's or of a subclass's.
+read_value = nnx.Variable._raw_value.__get__  # type: ignore[attr-defined]
+write_value = nnx.Variable._raw_value.__set__  # type: ignore[attr-defined]
+read_trace = nnx.Variable._trace_state.__get__  # type: ignore[attr-defined]
+write_trace = nnx.Variable._trace_state.__set__  # type: ignore[attr-defined]
+
+# How the attributes begin that flax itself keeps on a graph node.
+OWN_PREFIX = "_pytree__"
+
+
+def metadata_of(variable: nnx.Variable) -> dict[str, Any]:
+    """The metadata of a Variable: the dict itself, not a copy."""
+    return variable._var_metadata
+
+
+def new_node(cls: type) -> Any:
+    """A graph node of the class without attributes, as flax makes one before it fills it."""
+    node = object.__new__(cls)
+    vars(node)["_pytree__state"] = pytreelib.PytreeState()
+    vars(node)["_pytree__nodes"] = cls._pytree__nodes
+    return node

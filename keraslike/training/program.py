@@ -1,0 +1,455 @@
+"""The compiled steps: model, loss, metrics and optimizer lowered once to one XLA program.
+
+A dispatch takes the state as a flat tuple of arrays, which are donated, runs one step or several,
+and what it returns is written back into the Variables before anything else happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import errors
+
+from keraslike.core import base, context, host, lowering, rng
+from keraslike.core.compilation import compiler_options
+from keraslike.core.guards import Locks, guards_of
+from keraslike.training.data import Batch
+from keraslike.training.interrupts import no_interrupt
+from keraslike.training.pace import LOOPED, Pace, has_callbacks, work
+from keraslike.training.placement import Placement, come_home
+
+
+class _NotTraced(Exception):
+    """A dispatch found that its function has yet to be traced for these arguments."""
+
+
+class Program:
+    """One step of a model, lowered over its state and compiled when first run.
+
+    The global random stream belongs to all programs, so none of them donates it. It is an argument
+    besides the state, and comes back where the step draws from it.
+
+    Args:
+        step: a stateful function of a batch that returns a structure of arrays.
+        roots: the objects whose state it may read and change.
+        fixed: Variables among that state which it only reads: they are not donated.
+        jit: `False` runs the step as plain Python, for debugging.
+        stack: whether a dispatch of several steps gives the results of all of them, one after the
+            other along the first axis, or the last one's.
+    """
+
+    def __init__(
+        self,
+        step: Callable,
+        roots: list[Any],
+        fixed: list[Any],
+        jit: bool = True,
+        stack: bool = False,
+    ):
+        self.roots, self.step, self.jit, self.stack = roots, step, jit, stack
+        self._fixed_ids = {id(v) for v in fixed}
+        self._collect()
+
+    def _collect(self) -> None:
+        every = base.variables_of(*self.roots)
+        self.stream = rng.global_stream().state
+        self.fixed = [v for v in every if id(v) in self._fixed_ids]
+        others = (v for v in every if id(v) not in self._fixed_ids)
+        self.state = [v for v in others if v is not self.stream]
+        self.key = _key(every)
+        self._snapshot = base.Snapshot(*self.roots)
+        self.placement: Placement | None = None  # where there is a distribution
+        self._paces: dict[int, Pace] = {}
+        self._work: dict[int, float] = {}
+        self._settled = False
+        self._compiled: dict[Any, Callable] = {}
+        self._compiled_for: dict[Any, dict[Any, Callable]] = {None: self._compiled}
+
+        own = [*self.state, *self.fixed]
+        self._foreign = any(map(lowering.is_foreign, own))
+        self._guards = guards_of(own)
+        self._uses: int | None = None  # of the state from outside, when it was last made our own
+        self._fails_late = False  # a callback in the step may raise at any dispatch
+        self._draws = False  # from the global random stream
+        self._set_locks()
+        run = lowering.lower(self.step, [*own, self.stream], self.roots)
+        n = len(self.state)
+
+        def pure(state: tuple, stream: Any, fixed: tuple, batch: Any) -> tuple[tuple, Any, Any]:
+            if context.state.dispatching:
+                raise _NotTraced
+            result, new = run((*state, *fixed, stream), batch)
+            drawn = None if new[-1] is stream else new[-1]
+            if drawn is not None and not self._draws:
+                self._draws = True
+                self._set_locks()
+            return new[:n], drawn, result
+
+        self._pure = pure
+        self._step = jax.jit(pure)  # which is traced once for all programs that it is part of
+
+    def _set_locks(self) -> None:
+        """What a dispatch holds, in the one order in which all dispatches take it."""
+        locks = [lowering.foreign_lock] if self._foreign else []
+        locks += [rng.drawing] if self._draws else []
+        locks += [guard.values for guard in self._guards]
+        self._locks: Any = locks[0] if len(locks) == 1 else Locks(locks)
+
+    def _changes(self, state: tuple, stream: Any, fixed: tuple, batch: Any) -> tuple:
+        """A step that gives only the state that it changes: passing the rest takes time."""
+        new, drawn, result = self._pure(state, stream, fixed, batch)
+        return {i: v for i, v in enumerate(new) if v is not state[i]}, drawn, result
+
+    def is_current(self) -> bool:
+        """Whether the objects still hold the Variables that this program was made for."""
+        if self._snapshot.is_current():
+            return True
+        if self.key != _key(base.variables_of(*self.roots)):
+            return False
+        self._snapshot = base.Snapshot(*self.roots)
+        return True
+
+    def settle(self, example: Batch) -> None:
+        """Traces the step, so that all state exists that it makes when it is first run.
+
+        Where a step is run as plain Python it comes to be with the first batch.
+        """
+        while self.jit and not self._settled:
+            try:
+                with self.tracing():
+                    self._step.trace(*self._arguments(), example)
+                self._settled = True
+            except errors.TraceContextError:
+                self._collect_again()
+
+    def _collect_again(self) -> None:
+        """After a trace that made state: a metric made by its first batch, the slots of a second
+        optimizer. Raises again where there is nothing new."""
+        if self.is_current():
+            raise
+        with self._locks:
+            self._collect()
+
+    def pace(self, batch_size: int, example: Batch) -> Pace:
+        """What is known of how many steps a dispatch should run."""
+        if batch_size not in self._paces:
+            self._paces[batch_size] = Pace(looped=self.work(batch_size, example) <= LOOPED)
+        return self._paces[batch_size]
+
+    def work(self, batch_size: int, example: Batch) -> float:
+        """How much a step has to compute, as `pace.work` counts it."""
+        if batch_size not in self._work:
+            try:
+                with self.tracing():
+                    jaxpr = self._step.trace(*self._arguments(), example).jaxpr
+            except errors.TraceContextError:  # state to come, which the first step makes
+                return math.inf
+            self._work[batch_size] = work(jaxpr)
+        return self._work[batch_size]
+
+    def is_light(self, batch_size: int, example: Batch) -> bool:
+        """Whether a step is little more than its dispatch."""
+        return self.work(batch_size, example) <= 1
+
+    def place_state(self) -> None:
+        """Puts the state where the active distribution says, or brings it home where there is
+        none."""
+        distribution = context.state.distribution
+        placement = self.placement
+        with self._locks:
+            if distribution is None:
+                if placement is not None:
+                    self._placed(None)
+                come_home([*self.state, self.stream, *self.fixed])
+                return
+            if placement is None or placement.distribution is not distribution:
+                placement = Placement(distribution, self.state, self.fixed)
+                self._placed(placement)
+                self._uses = None
+            if self._uses == self._count_uses():
+                return
+            # In this order: an array that is replicated keeps the memory that it had on its device.
+            lowering.store(self.state, self._copies())
+            placement.put_state(self.state, self.fixed)
+            lowering.store([self.stream], placement.replicate(lowering.stored([self.stream])))
+            self._uses = self._count_uses()
+
+    def _placed(self, placement: Placement | None) -> None:
+        self.placement = placement
+        key = None if placement is None else placement.key
+        self._compiled = self._compiled_for.setdefault(key, {})
+
+    def put(self, tree: Any) -> Any:
+        """Arrays of the host, whole on every device that the program runs on."""
+        return jax.device_put(tree) if self.placement is None else self.placement.replicate(tree)
+
+    def _copies(self) -> list[jax.Array]:
+        values = list(lowering.values_of(self.state))
+        if self.placement is not None and self.placement.several:
+            return [jnp.copy(value) for value in values]
+        return host.copied(values)
+
+    def _copies(self) -> list[jax.Array]:
+        values = list(lowering.stored(self.state))
+        if self.placement is not None and self.placement.several:
+            return [jnp.copy(value) for value in values]
+        return host.copied(values)
+
+    @contextlib.contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """After the block the state is what it was before."""
+        with self._locks:
+            before = self._copies()
+        yield
+        lowering.write(self.state, before)
+
+    # -- dispatching --------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def tracing(self) -> Iterator[None]:
+        """Within the block no other thread traces the model: a trace may set attributes of its
+        objects."""
+        with Locks(guard.tracing for guard in self._guards):
+            yield
+
+    def _count_uses(self) -> int:
+        return sum([guard.uses for guard in self._guards])
+
+    def _arguments(self) -> tuple:
+        stored = lowering.stored
+        return stored(self.state), stored([self.stream])[0], stored(self.fixed)
+
+    def _dispatch(self, key: Any, make: Callable[[], Callable], *args: Any) -> Any:
+        function = self._compiled.get(key)
+        if function is not None:
+            return self._run(function, *args)
+        while True:
+            function = self._compiled[key] = make()
+            try:
+                return self._run(function, *args)
+            except errors.TraceContextError:  # each trace may come a little further
+                self._collect_again()
+                self.place_state()
+
+    def _run(self, function: Callable, *args: Any) -> Any:
+        held = context.state.held
+        nested = bool(held) and any(id(v) in held for v in (*self.state, *self.fixed))
+        with no_interrupt:
+            if nested or not self.jit:
+                return self._run_in_place(function, args)
+            try:
+                return (self._run_safely if self._fails_late else self._attempt)(function, args)
+            except _NotTraced:
+                self._compile_for(function, args)
+            return self._run_safely(function, args)
+
+    def _run_in_place(self, function: Callable, args: tuple) -> Any:
+        """A step of plain Python, or one within a function that is lowered over the same state."""
+        state = list(lowering.values_of(self.state))
+        if self.jit and not self.stack:
+            state = [jnp.copy(value) for value in state]
+        (stream,), fixed = lowering.values_of([self.stream]), lowering.values_of(self.fixed)
+        new, drawn, *results = function(tuple(state), stream, fixed, *args)
+        if type(new) is tuple:
+            new = dict(enumerate(new))
+        lowering.write([self.state[i] for i in new], list(new.values()))
+        if drawn is not None:
+            lowering.write([self.stream], [drawn])
+        return results
+
+    def _attempt(self, function: Callable, args: tuple) -> Any:
+        """A dispatch of what is compiled, and its write-back."""
+        with self._locks:
+            uses = self._count_uses()
+            if uses != self._uses and not self.stack:
+                if self.placement is None:
+                    lowering.own(self.state)
+                else:
+                    self.place_state()
+                self._uses = uses
+            context.state.dispatching = True
+            try:
+                new, drawn, *results = function(*self._arguments(), *args)
+            finally:
+                context.state.dispatching = False
+            if type(new) is tuple:
+                lowering.store(self.state, new)
+            elif new:
+                lowering.store([self.state[i] for i in new], list(new.values()))
+            if drawn is not None:
+                lowering.store([self.stream], [drawn])
+        return results
+
+    def _compile_for(self, function: Callable, args: tuple) -> None:
+        """Traces and compiles, while other threads may go on with the model."""
+        with self.tracing():
+            traced = function.trace(*self._arguments(), *args)
+            traced.lower().compile()  # which jax keeps for the call
+        self._fails_late = self._fails_late or has_callbacks(traced.jaxpr)
+
+    def _run_safely(self, function: Callable, args: tuple) -> Any:
+        """A dispatch after which the state is as before if it fails.
+
+        A failure at run time (no memory for what is in between, an exception in a callback) comes
+        when the arrays of the state are gone: they were donated. The memory that a program takes is
+        the same each time, so it shows in the first run; a program with callbacks may always fail.
+        """
+        with self._locks:
+            restore = self._backup()
+        try:
+            results = self._attempt(function, args)
+            jax.block_until_ready((self._arguments()[:2], results))
+        except _NotTraced:
+            raise
+        except BaseException:
+            restore()
+            raise
+        return results
+
+    def _backup(self) -> Callable[[], None]:
+        """Keeps the state; what is returned puts it back."""
+        state, (stream,) = lowering.stored(self.state), lowering.stored([self.stream])
+        several = self.placement is not None and self.placement.several
+        if self.stack:  # nothing is donated
+            kept = list(state)
+        elif several or jax.default_backend() == "cpu":
+            kept = self._copies()
+        else:  # an accelerator may have no room for another copy
+            kept = jax.device_put(list(state), jax.local_devices(backend="cpu")[0])
+        shardings = [value.sharding for value in state]
+
+        def restore() -> None:
+            values = [
+                value if value.sharding == sharding else jax.device_put(value, sharding)
+                for value, sharding in zip(kept, shardings)
+            ]
+            with self._locks:
+                lowering.store(self.state, values)
+                lowering.store([self.stream], [stream])
+
+        return restore
+
+    def run_batch(self, batch: Batch) -> Any:
+        """One step on a batch from the host."""
+        if self.placement is not None:
+            batch = self.placement.batch(batch)
+        if not self.jit:
+            batch = jax.device_put(batch)
+        return self._dispatch("batch", self._whole, batch)[0]
+
+    def _whole(self) -> Callable:
+        if not self.jit:
+            return self._pure
+        # Where the state is donated, all of it has to be given back.
+        return self._compile(self._changes if self.stack and self.placement is None else self._step)
+
+    def _compile(
+        self, function: Callable, donate: tuple = (0,), on_all: int = 0, in_loop: bool = False
+    ) -> Callable:
+        """`(state, stream, fixed, *on_all, ...) -> (state, drawn, *donated others, results)` as one
+        program.
+
+        With a distribution the arguments numbered by `on_all` are whole on every device, and the
+        state is afterwards where it was before.
+        """
+        p = self.placement
+        # A program that gives all its results changes little state: copying it takes longer than
+        # leaving it where it is.
+        donated = donate[1:] if self.stack else donate
+        options = compiler_options(in_loop)
+        if p is None:
+            return jax.jit(function, donate_argnums=donated, compiler_options=options)
+        others = (p.replicated,) * on_all or (None,)
+        kept = (p.replicated,) * (len(donate) - 1)
+        return jax.jit(
+            function,
+            donate_argnums=donated,
+            in_shardings=(p.state, p.replicated, p.fixed, *others),
+            out_shardings=(p.state, p.replicated, *kept, p.results),
+            compiler_options=options,
+        )
+
+    def run_batches(self, batches: list[Batch], most: int) -> Any:
+        """A step on each of up to `most` batches of one shape from the host, in one dispatch."""
+        size = samples_of(batches[0])
+
+        def together(*arrays: Any) -> np.ndarray:
+            out = np.empty((most * size, *arrays[0].shape[1:]), arrays[0].dtype)
+            np.concatenate(arrays, out=out[: len(arrays) * size])
+            return out
+
+        data = jax.tree.map(together, *batches)
+        cursor, data = self.put((np.int32(0), data))
+        return self.run_resident(cursor, data, None, size, len(batches), most)[1]
+
+    def run_resident(
+        self, cursor: Any, data: Batch, order: Any, batch_size: int, steps: int, most: int = 1
+    ) -> tuple[Any, Any]:
+        """`steps` steps on consecutive batches of data on the device: `(cursor, results)`.
+
+        With `most` above 1 they run in a loop, and one program serves for any number up to it.
+        """
+
+        def one(state: tuple, stream: Any, fixed: tuple, cursor: Any, data: Batch, order: Any):
+            batch = _cut(data, order, cursor, batch_size)
+            if self.placement is not None:
+                batch = self.placement.spread(batch)
+            new, drawn, result = self._step(state, stream, fixed, batch)
+            return new, drawn, cursor + batch_size, result
+
+        def several(
+            state: tuple, stream: Any, fixed: tuple, cursor: Any, data: Batch, order: Any, n: Any
+        ):
+            _, drawn, _, shapes = jax.eval_shape(one, state, stream, fixed, cursor, data, order)
+            all_of = (most,) if self.stack else ()
+            results = jax.tree.map(lambda s: jnp.zeros((*all_of, *s.shape), s.dtype), shapes)
+
+            def body(i: Any, carry: Any) -> Any:
+                state, before, cursor, results = carry
+                state, after, cursor, result = one(
+                    state, stream if before is None else before, fixed, cursor, data, order
+                )
+                if self.stack:
+                    result = jax.tree.map(lambda a, r: a.at[i].set(r), results, result)
+                return state, after, cursor, result
+
+            drawn = None if drawn is None else stream
+            carry = jax.lax.fori_loop(0, n, body, (state, drawn, cursor, results))
+            state, drawn, cursor, results = carry
+            if self.stack:
+                results = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), results)
+            return state, drawn, cursor, results
+
+        def make() -> Callable:
+            if most == 1:
+                return self._compile(one, donate=(0, 3), on_all=3)
+            return self._compile(several, donate=(0, 3), on_all=4, in_loop=True)
+
+        # Without `stack` the most steps that there may be are not a part of the program.
+        key = (batch_size, most if self.stack else most > 1, order is None)
+        rest = () if most == 1 else (np.int32(steps),)
+        cursor, results = self._dispatch(key, make, cursor, data, order, *rest)
+        if self.stack and steps < most:
+            results = jax.tree.map(lambda a: np.asarray(a)[: len(a) // most * steps], results)
+        return cursor, results
+
+
+def _key(variables: list[Any]) -> tuple:
+    return tuple((id(v), getattr(v, "trainable", None)) for v in variables)
+
+
+def _cut(data: Batch, order: Any, cursor: Any, size: int) -> Batch:
+    if order is None:
+        return jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, cursor, size), data)
+    rows = jax.lax.dynamic_slice_in_dim(order, cursor, size)
+    return jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), data)
+
+
+def samples_of(batch: Batch) -> int:
+    return jax.tree.leaves(batch)[0].shape[0]
