@@ -80,13 +80,23 @@ def own(variables: Sequence[nnx.Variable]) -> None:
     if _copies_always or not _COUNTS_REFERENCES:
         held = list(range(len(values)))
     else:
-        lent = [getattr(v, "_lent", id(a)) == id(a) for v, a in zip(variables, values)]
-        held = [i for i, n in enumerate(_references(values)) if n > _ALONE or lent[i]]
+        held = [
+            i
+            for i, n in enumerate(_references(values))
+            if n > _ALONE or _was_given(variables[i], values[i])
+        ]
     if held:
         store([variables[i] for i in held], host.copied([values[i] for i in held]))
         for v in (variables[i] for i in held):
             if isinstance(v, Variable):
                 object.__setattr__(v, "_lent", None)
+
+
+def _was_given(variable: nnx.Variable, value: Any) -> bool:
+    try:
+        return object.__getattribute__(variable, "_lent") == id(value)
+    except AttributeError:  # put together from arrays, or of flax's own
+        return True
 
 
 def _references(values: tuple) -> list[int]:

@@ -125,11 +125,6 @@ class CallbackList:
         self.callbacks.sort(key=_comes_last)
 
     @property
-    def users(self) -> list[Any]:
-        """The callbacks that may keep hold of the model's arrays."""
-        return [c for c in self.callbacks if not type(c).__module__.startswith("keraslike.")]
-
-    @property
     def unread(self) -> bool:
         """Whether nobody but the History of `fit` is given the logs of an epoch."""
         return [type(c) for c in self.callbacks] == [History]

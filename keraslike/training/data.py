@@ -254,6 +254,7 @@ class ArrayData:
             raise ValueError(f"All arrays must have the same number of samples. Received {listed}.")
         self.num_samples = next(iter(sizes.values()))
         self.steps = math.ceil(self.num_samples / self.batch_size)
+        self.ahead = True  # a thread may cut the batches
         self._generator = np.random.default_rng(rng.make_seed()) if shuffle else None
         # The generator's state at the beginning of the epoch, and that of the next one with its
         # order where this is drawn already.
@@ -332,11 +333,21 @@ class ArrayData:
         """An epoch has ended."""
 
 
+# Packages whose loaders expect that another thread takes their batches.
+_LOADERS = ("torch", "grain", "tensorflow")
+
+
+def _is_loader(source: Any) -> bool:
+    return any(c.__module__.partition(".")[0] in _LOADERS for c in type(source).__mro__)
+
+
 class StreamData:
     """Batches that somebody else makes: a generator, a `PyDataset`, a loader.
 
     Args:
-        source: an iterable of batches; a `PyDataset` is asked for each batch by its number.
+        source: an iterable of batches; a `PyDataset` is asked for each batch by its number. Those
+            of a `PyDataset`, of a loader of torch, grain or TensorFlow, and of an object whose
+            attribute `can_prefetch` is true are fetched ahead by a thread.
         steps: batches an epoch; needed for a generator that never ends.
         class_weight: class -> weight, multiplied into each batch's sample weights.
     """
@@ -357,6 +368,7 @@ class StreamData:
         self._given = 0
         self._position: tuple[int | None, int] = (None, 0)
         self._is_dataset = isinstance(source, PyDataset)
+        self.ahead = bool(getattr(source, "can_prefetch", _is_loader(source)))
         self._told_of_nan = False
         self.steps: int | None = _length(source) if steps is None else steps
         # A generator goes on where it was at the last epoch; anything else starts anew. A loader is
@@ -503,6 +515,8 @@ class PyDataset:
     >>> Squares().num_batches
     2
     """
+
+    can_prefetch = True  # a thread may ask for batches while a step runs
 
     def __init__(
         self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10

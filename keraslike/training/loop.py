@@ -16,7 +16,7 @@ import numpy as np
 from keraslike.core import rng
 from keraslike.training.callbacks import floats
 from keraslike.training.data import ArrayData, Batch, StreamData
-from keraslike.training.prefetch import Ahead
+from keraslike.training.prefetch import Ahead, OnDemand
 from keraslike.training.program import Program, samples_of
 
 # Dispatches that may be under way at once: enough to hide Python's time, few enough that Ctrl-C
@@ -97,12 +97,15 @@ class Feed:
         self.source.ended()
 
     def _streamed_epoch(self, max_steps: int | None, first: int):
-        """Batches that a thread fetches, and sends to the device, while the steps run.
+        """Batches from the host, which a thread fetches, and sends to the device, while the steps
+        run; or, where the source runs code of the user's, the thread that called `fit`.
 
         Where a step is little work, as many as are ready go in one dispatch.
         """
         program, source = self.program, self.source
         most, placement = self._steps, program.placement
+        if most is None and not source.ahead:
+            most = 1
         if most is None:
             if self._light is None:  # asked once: it costs a stream its first batch
                 example = source.example()
@@ -115,11 +118,13 @@ class Feed:
             return program.put(item[0]), item[1]
 
         step, left = first, []
-        with Ahead(source.batches(first), send, depth=max(2, most)) as ahead:
+        batches = source.batches(first)
+        fetched = Ahead(batches, send, max(2, most)) if source.ahead else OnDemand(batches, send)
+        with fetched:
             while max_steps is None or step < max_steps:
                 allowed = most if max_steps is None else min(most, max_steps - step)
                 if len(left) < allowed:
-                    left += ahead.take(allowed - len(left), wait=self._steps is not None)
+                    left += fetched.take(allowed - len(left), wait=self._steps is not None)
                 if not left:
                     source.ended()
                     return

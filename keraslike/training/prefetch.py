@@ -1,7 +1,8 @@
-"""Batches made ready by a thread while a step runs."""
+"""Batches made ready while a step runs: by a thread, where what makes them allows that."""
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import queue
 import threading
@@ -91,6 +92,34 @@ class Ahead:
 
     def __exit__(self, *_: Any) -> None:
         self.close()
+
+
+class OnDemand:
+    """The items of an iterator as they are asked for, in the place of `Ahead`.
+
+    For iterators that run code of the user's, which may call or train models, draw random numbers
+    and expect the model to be as the last step left it.
+
+    >>> with OnDemand(range(3), lambda n: n * n) as squares:
+    ...     [squares.take(1), squares.take(9, wait=True), squares.take(1)]
+    [[0], [1, 4], []]
+    """
+
+    def __init__(self, items: Iterable, prepare: Callable[[Any], Any]):
+        self._items = iter(items)
+        self._prepare = prepare
+
+    def take(self, most: int, wait: bool = False) -> list[Any]:
+        """The next item, or with `wait` the next `most` of them; fewer at the end."""
+        items = itertools.islice(self._items, most if wait else 1)
+        return [self._prepare(item) for item in items]
+
+    def __enter__(self) -> OnDemand:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if hasattr(self._items, "close"):
+            self._items.close()
 
 
 def made_by(

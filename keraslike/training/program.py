@@ -82,8 +82,6 @@ class Program:
         n = len(self.state)
 
         def pure(state: tuple, stream: Any, fixed: tuple, batch: Any) -> tuple[tuple, Any, Any]:
-            if context.state.dispatching:
-                raise _NotTraced
             result, new = run((*state, *fixed, stream), batch)
             drawn = None if new[-1] is stream else new[-1]
             if drawn is not None and not self._draws:
@@ -267,7 +265,8 @@ class Program:
         """A dispatch of what is compiled, and its write-back."""
         with self._locks:
             uses = self._count_uses()
-            if uses != self._uses and not self.stack:
+            # Who reads a Variable of flax's own is not counted.
+            if (uses != self._uses or self._foreign) and not self.stack:
                 if self.placement is None:
                     lowering.own(self.state)
                 else:
@@ -363,12 +362,18 @@ class Program:
         # leaving it where it is.
         donated = donate[1:] if self.stack else donate
         options = compiler_options(in_loop)
+
+        def program(*args: Any) -> Any:
+            if context.state.dispatching:
+                raise _NotTraced
+            return function(*args)
+
         if p is None:
-            return jax.jit(function, donate_argnums=donated, compiler_options=options)
+            return jax.jit(program, donate_argnums=donated, compiler_options=options)
         others = (p.replicated,) * on_all or (None,)
         kept = (p.replicated,) * (len(donate) - 1)
         return jax.jit(
-            function,
+            program,
             donate_argnums=donated,
             in_shardings=(p.state, p.replicated, p.fixed, *others),
             out_shardings=(p.state, p.replicated, *kept, p.results),
