@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.sparse
 
+from keraslike.core import sparsity
+
 
 def array_of(value: Any) -> np.ndarray | jax.Array | None:
     """The numbers in what another library made, or `None` for what is no array of any kind.
@@ -55,17 +57,28 @@ def _of_torch(tensor: Any) -> np.ndarray:
 
 
 def is_sparse(value: Any) -> bool:
-    """Whether a value is a sparse matrix of scipy's, or a `SparseTensor`, of tf's or our own."""
-    return scipy.sparse.issparse(value) or all(
-        hasattr(value, name) for name in ("indices", "values", "dense_shape")
+    """Whether a value is a sparse matrix of scipy's, a `SparseTensor` of tf's or our own, or a
+    sparse array of JAX's."""
+    return (
+        scipy.sparse.issparse(value)
+        or sparsity.is_sparse(value)
+        or all(hasattr(value, name) for name in ("indices", "values", "dense_shape"))
     )
+
+
+def _coordinates(value: Any) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+    """Where the values of a sparse tensor are, the values, and its shape."""
+    if sparsity.is_sparse(value):
+        indices, values, shape = sparsity.coordinates(value)
+    else:
+        indices, values, shape = value.indices, value.values, np.asarray(value.dense_shape)
+    return np.asarray(indices), np.asarray(values), tuple(int(size) for size in shape)
 
 
 def csr(value: Any) -> Any:
     """A sparse matrix as scipy's, whose rows can be taken."""
     if not scipy.sparse.issparse(value):
-        indices, values = np.asarray(value.indices), np.asarray(value.values)
-        shape = tuple(int(size) for size in np.asarray(value.dense_shape))
+        indices, values, shape = _coordinates(value)
         value = scipy.sparse.coo_array((values, tuple(indices.T)), shape=shape)
     return value.tocsr()
 
@@ -74,9 +87,9 @@ def _scattered(value: Any) -> np.ndarray:
     """A sparse tensor of another rank than two."""
     if scipy.sparse.issparse(value):
         return value.toarray()
-    values = np.asarray(value.values)
-    dense = np.zeros(tuple(int(size) for size in np.asarray(value.dense_shape)), values.dtype)
-    np.add.at(dense, tuple(np.asarray(value.indices).T), values)
+    indices, values, shape = _coordinates(value)
+    dense = np.zeros(shape, values.dtype)
+    np.add.at(dense, tuple(indices.T), values)
     return dense
 
 

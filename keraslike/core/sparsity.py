@@ -46,6 +46,20 @@ def _coo(x: Any) -> Any:
     return x if isinstance(x, _sparse().BCOO) else _sparse().BCOO.fromdense(x.todense())
 
 
+def coordinates(x: Any) -> tuple[Any, Any, tuple[int, ...]]:
+    """Where the values are that a sparse array keeps, a row each, the values, and its shape.
+
+    >>> from jax.experimental import sparse
+    >>> coordinates(sparse.BCOO.fromdense(jnp.array([[0, 5]])))[0].tolist()
+    [[0, 1]]
+    """
+    x = _coo(x)
+    if x.n_batch or x.n_dense:
+        x = _sparse().BCOO.fromdense(x.todense())
+    inside = (x.indices < jnp.array(x.shape)).all(-1)  # what is padded is not
+    return x.indices[inside], x.data[inside], x.shape
+
+
 def matmul(x1: Any, x2: Any) -> Any:
     """A product of which a factor is sparse; sparse itself if both are.
 

@@ -35,6 +35,7 @@ class Dense(Layer):
     ((2, 3), [(4, 3), (3,)])
     """
 
+    _keeps_sparse = True
     supports_masking = True
     input_spec = InputSpec(min_ndim=2)
 
@@ -334,7 +335,6 @@ class Embedding(Layer):
         )
 
     def call(self, inputs: jax.Array) -> jax.Array:
-        inputs = sparsity.dense(inputs)
         if inputs.dtype not in (jnp.int32, jnp.int64):
             inputs = inputs.astype(jnp.int32)
         return jnp.take(self.embeddings.value, inputs, axis=0).astype(self.compute_dtype)
@@ -377,6 +377,7 @@ class Identity(Layer):
     [1.0, 2.0]
     """
 
+    _keeps_sparse = True
     supports_masking = True
 
     def call(self, inputs: Any) -> Any:
@@ -402,6 +403,8 @@ class Lambda(Layer):
     >>> Lambda(lambda x: x**2)(jnp.array([3.0])).tolist()
     [9.0]
     """
+
+    _keeps_sparse = True
 
     def __init__(
         self,
@@ -494,6 +497,8 @@ class InputLayer(Layer):
     >>> InputLayer(shape=(8,)).output.shape
     (None, 8)
     """
+
+    _keeps_sparse = True
 
     def __init__(
         self,

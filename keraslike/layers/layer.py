@@ -112,6 +112,7 @@ class Layer(base.Object):
     _trainable = True
     _policy: dtypes.DTypePolicy | None = None
     _building = False
+    _keeps_sparse = True  # whether `call` is given sparse arrays as they are
     _says_shapes = True  # whether a `compute_output_shape` of a class's own is all that is asked
     _complete = False  # whether all state is there that there is to be
     _build_shapes: Any = None
@@ -159,6 +160,8 @@ class Layer(base.Object):
             cls.built = False
         elif cls.build is Layer.build and cls.__module__.startswith("keraslike.layers."):
             cls.built = True  # there is nothing to be made
+        if "call" in vars(cls) and "_keeps_sparse" not in vars(cls):
+            cls._keeps_sparse = not cls.__module__.startswith("keraslike.layers.")
         if "compute_output_shape" in vars(cls):
             cls.compute_output_shape = _give_shapes(cls.compute_output_shape)
 
@@ -580,6 +583,8 @@ class Layer(base.Object):
         if hasattr(x, "__jax_array__"):
             return self._convert(x.__jax_array__())
         if sparsity.is_sparse(x):
+            if not self._keeps_sparse:
+                return self._convert(x.todense())
             if self.autocast and dtypes.is_float(x.dtype) and x.dtype != self.compute_dtype:
                 return sparsity.cast(x, self.compute_dtype)
             return x

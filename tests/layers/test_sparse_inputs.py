@@ -109,3 +109,54 @@ def test_a_model_with_a_sparse_input(tmp_path):
     j = layers.Input((4,))
     dense = keras.Model(j, layers.Reshape((2, 2))(j))  # which is given a dense array
     np.testing.assert_array_equal(dense(SPARSE), DENSE.reshape(5, 2, 2))
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_sparse_data_trains_a_model(declared):
+    def made():
+        keras.utils.set_random_seed(0)
+        i = layers.Input((4,), sparse=declared)
+        model = keras.Model(i, layers.Dense(2)(i))
+        model.compile("sgd", "mse")
+        return model
+
+    y = np.ones((5, 2), "float32")
+    histories = [
+        made().fit(x, y, batch_size=2, shuffle=False, epochs=2, verbose=0).history["loss"]
+        for x in (SPARSE, DENSE)
+    ]
+    np.testing.assert_allclose(*histories, rtol=1e-5)
+    model = made()
+    np.testing.assert_allclose(
+        model.predict(SPARSE, verbose=0), model.predict(DENSE, verbose=0), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_places_that_occur_twice_add_up():
+    twice = sparse.BCOO((jnp.array([1.0, 2.0]), jnp.array([[0, 1], [0, 1]])), shape=(2, 4))
+    model = keras.Sequential([layers.Identity()])
+    assert model.predict(twice, verbose=0)[0].tolist() == [0.0, 3.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "layer", [layers.Flatten, layers.BatchNormalization, layers.Masking, layers.Softmax]
+)
+def test_other_layers_compute_with_a_dense_array(layer):
+    layer = layer()
+    np.testing.assert_allclose(layer(SPARSE), layer(DENSE), rtol=1e-5, atol=1e-6)
+    assert not is_sparse(layer(SPARSE))
+    merged = layers.Add()([SPARSE, DENSE])
+    np.testing.assert_allclose(merged, 2 * DENSE, rtol=1e-6)
+
+
+def test_a_layer_of_ones_own_is_given_the_sparse_array():
+    class Own(layers.Layer):
+        def call(self, x):
+            self.seen = type(x)
+            return ops.matmul(x, jnp.ones((4, 2)))
+
+    layer = Own()
+    np.testing.assert_allclose(
+        layer(SPARSE), DENSE.sum(1, keepdims=True).repeat(2, 1), rtol=1e-4, atol=1e-6
+    )
+    assert layer.seen is sparse.BCOO
