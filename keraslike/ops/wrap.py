@@ -27,7 +27,7 @@ def array(x: Any) -> jax.Array:
         return x.todense()
     if isinstance(x, (list, tuple)):
         x = jax.tree.map(lambda i: i.get_value() if isinstance(i, nnx.Variable) else i, x)
-    elif not isinstance(x, (np.ndarray, np.generic)):
+    elif not isinstance(x, (np.ndarray, np.generic)) and not hasattr(x, "__jax_array__"):
         found = foreign.array_of(x)
         x = x if found is None else found
     return jnp.asarray(x)
