@@ -227,6 +227,8 @@ class ArrayData:
         shuffle: whether each epoch takes the samples in a new order.
     """
 
+    told_of_end = False  # that there were fewer batches than asked for
+
     def __init__(
         self,
         data: Sequence[Any],
@@ -351,6 +353,8 @@ class StreamData:
         steps: batches an epoch; needed for a generator that never ends.
         class_weight: class -> weight, multiplied into each batch's sample weights.
     """
+
+    told_of_end = False  # that there were fewer batches than asked for
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from keraslike.core import context
+from keraslike.core import arguments, context
 from keraslike.training import data as data_
 from keraslike.training.callbacks import CallbackList, History, ProgbarLogger, floats
 from keraslike.training.data import ArrayData, StreamData, pack, unpack_x_y_sample_weight
@@ -119,13 +119,15 @@ class Trainer(Steps):
                     else:  # what an epoch's beginning changes is in the state already
                         with program.unchanged():
                             events("on_epoch_begin", epoch, {})
-                    logs = self._run_epoch(feed, events, bar, "train", steps_per_epoch, position)
-                    logs = floats(logs) if wait else logs
+                    given = self._run_epoch(feed, events, bar, "train", steps_per_epoch, position)
+                    if given is None:
+                        break
+                    logs = floats(given) if wait else given
                     if validate is not None and _validates(epoch, validation_freq):
                         if validation is None:
                             validation = self._evaluation_feed(validate, events, epochs - epoch)
                         val = self._evaluate(validation, events, None, validation_steps)
-                        val = {f"val_{k}": v for k, v in sorted(val.items())}
+                        val = {f"val_{k}": v for k, v in sorted((val or {}).items())}
                         logs = dict(heapq.merge(logs.items(), val.items(), key=_name))
                     position.next_epoch()
                     events("on_epoch_end", epoch, logs)
@@ -150,7 +152,8 @@ class Trainer(Steps):
         mode: str,
         max_steps: int | None,
         position: Position | None = None,
-    ) -> dict[str, Any]:
+    ) -> dict[str, Any] | None:
+        """The logs of the last step; `None` where the data has come to its end before."""
         watched = events.watches(mode)
         begin, end = f"on_{mode}_batch_begin", f"on_{mode}_batch_end"
         throttle = Throttle()
@@ -172,11 +175,11 @@ class Trainer(Steps):
                 bar.step(count, results)
             if self.stop_training and mode == "train":
                 break
+        short = not count or (max_steps is not None and count < max_steps)
+        if short and not (self.stop_training and mode == "train"):
+            _tell_of_end(feed.source)
         if not count:
-            raise ValueError(
-                "The data gave no batches in this epoch. A generator must give at least "
-                "steps_per_epoch * epochs batches."
-            )
+            return None
         return results
 
     # -- evaluate and predict -----------------------------------------------------------------
@@ -201,7 +204,7 @@ class Trainer(Steps):
         bar = _bar(events, verbose)
         try:
             with interruptible():
-                logs = self._evaluate(feed, events, bar, steps)
+                logs = self._evaluate(feed, events, bar, steps) or {}
         finally:
             if bar is not None:
                 bar.abandon()
@@ -216,12 +219,13 @@ class Trainer(Steps):
 
     def _evaluate(
         self, feed: Feed, events: CallbackList, bar: ProgbarLogger | None, steps: int | None
-    ) -> dict[str, Any]:
+    ) -> dict[str, Any] | None:
         self.reset_metrics()
         feed.program.place_state()
         events("on_test_begin", {})
-        logs = floats(self._run_epoch(feed, events, bar, "test", steps))
-        events("on_test_end", logs)
+        given = self._run_epoch(feed, events, bar, "test", steps)
+        logs = None if given is None else floats(given)
+        events("on_test_end", logs or {})
         return logs
 
     def predict(
@@ -264,6 +268,8 @@ class Trainer(Steps):
                 bar.abandon()
         if not outputs:
             raise ValueError("x gave no batches to predict on.")
+        if steps is not None and step + n < steps:
+            _tell_of_end(source)
         return jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts]), *outputs)
 
     def _predict_few(self, x: Any, batch_size: int | None) -> Any:
@@ -335,6 +341,16 @@ def _bar(events: CallbackList, verbose: int) -> ProgbarLogger | None:
     bar.set_params(events.params)
     events.add(bar)
     return bar
+
+
+def _tell_of_end(source: ArrayData | StreamData) -> None:
+    if source.told_of_end:
+        return
+    source.told_of_end = True
+    arguments.warn_user(
+        "Your input ran out of data before all the steps asked for were made. It must give at "
+        "least steps_per_epoch * epochs batches, or `steps` of them for each evaluation."
+    )
 
 
 def _name(log: tuple[str, Any]) -> str:

@@ -1,0 +1,89 @@
+"""Data that ends before the steps that were asked for: a warning, and what was done until then."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import keraslike as keras
+
+X = np.random.default_rng(0).normal(size=(24, 3)).astype("float32")
+Y = X[:, :1]
+
+
+def generator(count):
+    for i in range(count):
+        yield X[4 * i : 4 * i + 4], Y[4 * i : 4 * i + 4]
+
+
+def make():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, kernel_initializer="zeros")])
+    model.compile("sgd", "mse")
+    return model
+
+
+def run(function):
+    """The History or result, and the warnings about the end of data."""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        result = function(make())
+    told = [w for w in warned if "ran out of data" in str(w.message)]
+    assert {w.filename for w in told} <= {__file__}
+    return result, len(told)
+
+
+@pytest.mark.parametrize(
+    "batches, arguments, epochs, steps",
+    [
+        (3, {"steps_per_epoch": 5}, 1, 3),
+        (3, {"steps_per_epoch": 5, "epochs": 3}, 1, 3),
+        (4, {"steps_per_epoch": 2, "epochs": 3}, 2, 4),
+        (5, {"steps_per_epoch": 2, "epochs": 4}, 3, 5),
+        (3, {"epochs": 3}, 1, 3),
+    ],
+)
+def test_a_generator_that_ends_early(batches, arguments, epochs, steps):
+    def fit(model):
+        history = model.fit(generator(batches), verbose=0, **arguments)
+        assert int(model.optimizer.iterations) == steps
+        return history
+
+    history, told = run(fit)
+    assert told == 1 and history.epoch == list(range(epochs))
+    assert len(history.history["loss"]) == epochs and np.isfinite(history.history["loss"]).all()
+
+
+def test_enough_data_is_not_spoken_of():
+    assert run(lambda m: m.fit(generator(4), steps_per_epoch=2, epochs=2, verbose=0))[1] == 0
+    assert run(lambda m: m.fit(generator(3), verbose=0))[1] == 0
+    assert run(lambda m: m.fit(X, Y, batch_size=8, steps_per_epoch=2, epochs=2, verbose=0))[1] == 0
+
+    class Stops(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = True
+
+    assert run(lambda m: m.fit(X, Y, steps_per_epoch=1, verbose=0, callbacks=[Stops()]))[1] == 0
+
+
+def test_more_steps_than_arrays_have_are_those_that_they_have():
+    few, told = run(
+        lambda m: m.fit(X, Y, batch_size=8, steps_per_epoch=9, epochs=2, shuffle=False, verbose=0)
+    )
+    expected = make().fit(X, Y, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    assert told == 1 and few.history == expected.history
+
+
+@pytest.mark.parametrize("source", [lambda: (generator(3), None), lambda: (X[:12], Y[:12])])
+def test_evaluate_and_predict_say_so_too(source):
+    x, y = source()
+    loss, told = run(lambda m: m.evaluate(x, y, batch_size=4, steps=5, verbose=0))
+    assert told == 1 and loss == pytest.approx(np.mean(Y[:12] ** 2), rel=1e-5)
+    outputs, told = run(lambda m: m.predict(source()[0], batch_size=4, steps=5, verbose=0))
+    assert told == 1 and outputs.shape == (12, 1)
+
+
+def test_validation_goes_on_as_long_as_its_generator_does():
+    history, told = run(
+        lambda m: m.fit(X, Y, epochs=3, validation_data=generator(4), validation_steps=2, verbose=0)
+    )
+    assert told == 1 and len(history.history["loss"]) == 3 and len(history.history["val_loss"]) == 2
