@@ -61,7 +61,8 @@ class Model(Trainer):
         return self._graph.run(self._operations, args[0], self.name)
 
     def _traced_spec(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        if self._graph is None or not args:
+        own_call = not type(self).call.__module__.startswith("keraslike.models.")
+        if self._graph is None or not args or own_call:
             return super()._traced_spec(args, kwargs)
         # Each operation looks into the sizes that it needs, and none is a formula of all before.
         return self._graph.output_spec(self._operations, args[0], self.name)

@@ -311,3 +311,17 @@ def test_clones_have_the_structure_and_the_compile_of_the_model():
     with pytest.raises(ValueError, match="structure of the model's inputs"):
         keras.models.clone_model(model, input_tensors=(x, w))
     assert not keras.models.clone_model(keras.Sequential([layers.Dense(1)])).compiled
+
+
+def test_a_call_of_ones_own_counts_more_than_the_graph():
+    class Twice(keras.Model):
+        def call(self, x):
+            y = super().call(x)
+            return [y, y]
+
+    i = layers.Input((3,))
+    model = Twice(i, layers.Dense(2)(i))
+    outputs = model(layers.Input((3,)))
+    assert [y.shape for y in outputs] == [(None, 2), (None, 2)]
+    model.compile("sgd", ["mse", "mse"])
+    model.fit(ones(2, 3), [ones(2, 2), ones(2, 2)], verbose=0)
