@@ -91,7 +91,9 @@ class Graph:
                 values[step.outputs[0]] = result
             else:
                 values.update(zip(step.outputs, jax.tree.leaves(result), strict=True))
-        return jax.tree.map(fill, self.outputs)
+        outputs = jax.tree.map(fill, self.outputs)
+        one = isinstance(outputs, (list, tuple)) and len(outputs) == 1
+        return outputs[0] if one else outputs  # a list around a single tensor is that tensor
 
     def output_spec(self, operations: list[Any], inputs: Any, name: str) -> Any:
         """The outputs for symbolic inputs, each operation being asked for its own."""

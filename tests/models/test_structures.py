@@ -115,10 +115,16 @@ def test_lists_around_single_tensors():
     i, j = layers.Input((4,)), layers.Input((4,))
     two = keras.Model([i, j], [i * 2, j * 3])
     assert [o.shape for o in two(([ones(2, 4)], ones(2, 4)))] == [(2, 4), (2, 4)]
-    one = keras.Model([i], i * 2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert one(ones(1, 4)).shape == one([ones(1, 4)]).shape == (1, 4)
+    for outputs in (i * 2, [i * 2], (i * 2,)):
+        one = keras.Model([i], outputs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert one(ones(1, 4)).shape == one([ones(1, 4)]).shape == (1, 4)
+        assert one(i).shape == (None, 4) and one.predict(ones(3, 4), verbose=0).shape == (3, 4)
+        one.compile("sgd", ["mse"])
+        one.fit([ones(3, 4)], [ones(3, 4)], verbose=0)
+        again = keras.Model.from_config(one.get_config())
+        assert again(ones(1, 4)).shape == (1, 4)
 
 
 Pair = namedtuple("Pair", ["p", "q"])
