@@ -202,12 +202,25 @@ class _Monitor(Callback):
         name = self.monitor.removeprefix("val_")
         return name.endswith(("acc", "accuracy", "auc", "precision", "recall", "f1_score"))
 
+    best: float | None = None
+
     def _improves(self, value: float, best: float | None) -> bool:
         if best is None:
             return not np.isnan(value)
         if self._larger_is_better():
             return value - self.min_delta > best
         return value + self.min_delta < best
+
+    def _is_best(self, logs: dict | None) -> bool:
+        """Whether the value is the best so far, as which it is kept. What cannot be told is saved
+        rather than lost: a warning says that the value is missing."""
+        value = self._value(logs)
+        if value is None:
+            return True
+        if not self._improves(value, self.best):
+            return False
+        self.best = value
+        return True
 
     def _value(self, logs: dict | None) -> float | None:
         value = (logs or {}).get(self.monitor)
@@ -341,11 +354,8 @@ class ModelCheckpoint(_Monitor):
             self._save(epoch, logs, None)
 
     def _save(self, epoch: int, logs: dict | None, batch: int | None) -> None:
-        if self.save_best_only:
-            value = self._value(logs)
-            if value is None or not self._improves(value, self.best):
-                return
-            self.best = value
+        if self.save_best_only and not self._is_best(logs):
+            return
         fields = {"epoch": epoch + 1, **(logs or {})}
         if batch is not None:
             fields["batch"] = batch + 1
@@ -393,7 +403,9 @@ class LearningRateScheduler(Callback):
 
 
 class LambdaCallback(Callback):
-    """A callback from plain functions.
+    """A callback from plain functions; other keywords become attributes.
+
+    Raises ValueError for a name that begins with `on_` and is no hook.
 
     >>> done = []
     >>> c = LambdaCallback(on_train_end=lambda logs: done.append(True))
@@ -422,7 +434,7 @@ class LambdaCallback(Callback):
             **kwargs,
         )
         for name, function in hooks.items():
-            if not hasattr(Callback, name):
+            if name.startswith("on_") and not hasattr(Callback, name):
                 raise ValueError(f"{name} is no hook of a callback.")
             if function is not None:
                 setattr(self, name, function)

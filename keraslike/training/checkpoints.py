@@ -124,12 +124,12 @@ class OrbaxCheckpoint(_Saver, _Monitor):
         self.max_to_keep, self.save_on_background = max_to_keep, save_on_background
         self.save_weights_only = save_weights_only
 
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        os.makedirs(self.directory, exist_ok=True)
+
     def _save(self, number: int, logs: dict | None) -> None:
-        if self.save_best_only:
-            value = self._value(logs)
-            if value is None or not self._improves(value, self.best):
-                return
-            self.best = value
+        if self.save_best_only and not self._is_best(logs):
+            return
         position = self._position.get_state()
         if self.save_weights_only:
             position = {k: position[k] for k in ("epoch", "step", "updates")}

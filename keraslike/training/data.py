@@ -93,7 +93,8 @@ def _is_tree(value: Any) -> bool:
         return True
     if any(hasattr(v, "shape") and not isinstance(v, np.generic) for v in value):
         return True
-    return _is_tree(next((v for v in value if v is not None), None))
+    first = next((v for v in value if v is not None), None)
+    return first is None or _is_tree(first)
 
 
 def to_arrays(value: Any, name: str, sparse: bool = False) -> Any:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import numpy as np
 
 
-def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
+def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     """One-hot rows of integer labels: `(...)` or `(..., 1)` gives `(..., num_classes)`.
+
+    Of a JAX array it is a JAX array, of anything else numpy's.
 
     Raises ValueError for labels outside of `0 … num_classes - 1`.
 
@@ -25,16 +28,22 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
             f"Labels must be between 0 and num_classes - 1 = {num_classes - 1}. "
             f"Received labels from {labels.min()} to {labels.max()}."
         )
-    return np.eye(num_classes, dtype="float32")[labels]
+    return _as_given(x, np.eye(num_classes, dtype="float32")[labels])
 
 
-def normalize(x: Any, axis: int = -1, order: int = 2) -> np.ndarray:
+def _as_given(x: Any, result: np.ndarray) -> Any:
+    return jax.device_put(result) if isinstance(x, jax.Array) else result
+
+
+def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
     """`x / norm(x)` along an axis; rows of zeros stay zeros.
+
+    Of a JAX array it is a JAX array, of anything else numpy's.
 
     >>> normalize([[3.0, 4.0]]).tolist()
     [[0.6, 0.8]]
     """
-    x = np.asarray(x)
+    given, x = x, np.asarray(x)
     norm = np.atleast_1d(np.linalg.norm(x, order, axis))
     norm[norm == 0] = 1
-    return x / np.expand_dims(norm, axis)
+    return _as_given(given, x / np.expand_dims(norm, axis))
