@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import numpy as np
 
 from keraslike.core import lowering, rng
 
@@ -80,3 +82,66 @@ def parts_of(model: Any, mode: str) -> list[list[Any]]:
     if mode != "predict":
         parts.append(model.metrics_variables)
     return parts
+
+
+# -- state by the paths of its Variables ---------------------------------------------------------
+
+_GROUPS = ("trainable_variables", "non_trainable_variables", "optimizer_variables",
+           "metrics_variables")  # fmt: skip
+
+
+def _by_group(model: Any) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for group, variables in zip(_GROUPS, parts_of(model, "train")):
+        found[group] = {getattr(v, "path", str(i)): v for i, v in enumerate(variables)}
+        if len(found[group]) != len(variables):
+            raise ValueError(
+                f"Two of the {group} of '{model.name}' have the same path: give layers and weights "
+                "names of their own."
+            )
+    return found
+
+
+def get_tree(model: Any, as_numpy: bool) -> dict[str, Any]:
+    """The values of all Variables of a model in dicts, nested as their paths are."""
+    tree: dict[str, Any] = {}
+    for group, variables in _by_group(model).items():
+        tree[group] = {}
+        for path, variable in variables.items():
+            *parents, name = path.split("/")
+            place = tree[group]
+            for parent in parents:
+                place = place.setdefault(parent, {})
+            value = variable.get_raw_value()
+            place[name] = np.asarray(value) if as_numpy else value
+    return tree
+
+
+def set_tree(model: Any, tree: dict[str, Any]) -> None:
+    """Gives Variables the values that `get_tree` gave; those that are left out stay."""
+    groups = _by_group(model)
+    unknown = sorted(set(tree) - set(groups))
+    if unknown:
+        raise ValueError(f"A state tree has the parts {list(groups)}. Received: {unknown}")
+    found = []
+    for group, values in tree.items():
+        for path, value in _flat(values, ""):
+            variable = groups[group].get(path)
+            if variable is None:
+                raise ValueError(f"'{model.name}' has no variable '{path}' among its {group}.")
+            if tuple(np.shape(value)) != tuple(variable.shape):
+                raise ValueError(
+                    f"Variable '{path}' of '{model.name}' has shape {tuple(variable.shape)}. "
+                    f"Received: a value of shape {tuple(np.shape(value))}"
+                )
+            found.append((variable, value))
+    for variable, value in found:
+        variable.assign(value)
+
+
+def _flat(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}/")
+        else:
+            yield prefix + name, value

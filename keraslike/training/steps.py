@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from keraslike import ops, optimizers
-from keraslike.core import base, context, lowering, registry, rng
+from keraslike.core import arguments, base, context, lowering, registry, rng
 from keraslike.core.boxed import unbox
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.layer import Layer
@@ -350,18 +350,40 @@ class Steps(Layer):
         """
         parts = stateless.parts_of(self, "test")
         values = [trainable_variables, non_trainable_variables, metrics_variables]
-        scales = training and self.optimizer is not None and optimizer_variables is not None
-        if scales:
-            parts.append(self.optimizer.variables)
+        optimizer = self.optimizer if training else None
+        if optimizer_variables is None:
+            optimizer = None
+        elif optimizer is not None:
+            parts.append(optimizer.variables)
             values.append(optimizer_variables)
 
         def forward() -> tuple[Any, ...]:
             y_pred = self(x, training=training)
             loss = self._compute_loss(x, y, y_pred, sample_weight, training)
-            return (self.optimizer.scale_loss(loss) if scales else loss), loss, y_pred
+            return (loss if optimizer is None else optimizer.scale_loss(loss)), loss, y_pred
 
         (scaled, loss, y_pred), new = stateless.run(forward, self, parts, values)
         return scaled, (loss, y_pred, new[1], new[2])
+
+    def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, Any]:
+        """The values of all state in dicts nested as the Variables' paths are, below
+        `trainable_variables`, `non_trainable_variables`, `optimizer_variables` and
+        `metrics_variables`.
+
+        Args:
+            value_format: `"backend_tensor"` for JAX arrays, `"numpy_array"` for numpy's.
+
+        Raises ValueError where two Variables have the same path.
+        """
+        arguments.one_of(("backend_tensor", "numpy_array"), value_format=value_format)
+        return stateless.get_tree(self, value_format == "numpy_array")
+
+    def set_state_tree(self, state_tree: dict[str, Any]) -> None:
+        """Sets the state from what `get_state_tree` gave, or a part of it.
+
+        Raises ValueError, changing nothing, for a path or a shape that does not fit.
+        """
+        stateless.set_tree(self, state_tree)
 
     def _state_roots(self) -> list[Any]:
         """Everything but the optimizer that a step may change."""

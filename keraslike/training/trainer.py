@@ -250,7 +250,7 @@ class Trainer(Steps):
         feed = Feed(program, source, self._steps_a_dispatch(events, "predict"))
         bar = _bar(events, verbose)
         throttle = Throttle()
-        outputs = []
+        outputs, count = [], 0
         try:
             with interruptible():
                 events("on_predict_begin", {})
@@ -259,16 +259,17 @@ class Trainer(Steps):
                     out = run()
                     throttle.add(out)
                     outputs.append(out)
-                    events.batch("on_predict_batch_end", step + n - 1, {"outputs": out})
+                    count = step + n
+                    events.batch("on_predict_batch_end", count - 1, {"outputs": out})
                     if bar is not None:
-                        bar.step(step + n, {})
+                        bar.step(count, {})
                 events("on_predict_end", {})
         finally:
             if bar is not None:
                 bar.abandon()
         if not outputs:
             raise ValueError("x gave no batches to predict on.")
-        if steps is not None and step + n < steps:
+        if steps is not None and count < steps:
             _tell_of_end(source)
         return jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts]), *outputs)
 

@@ -320,3 +320,49 @@ def test_a_state_of_the_wrong_length_is_named():
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match=r"lists of \[2, 0, 2\] values. Received: \[1, 0, 0\]"):
         model.stateless_compute_loss([jnp.ones(1)], [], [], x=X, y=Y, y_pred=Y)
+
+
+def small(k):
+    layers = [k.layers.Dense(2, name="d"), k.layers.BatchNormalization(name="bn")]
+    model = k.Sequential([k.Input((4,), name="i"), *layers], name="s")
+    model.compile(k.optimizers.Adam(name="adam"), "mse", metrics=["mae"])
+    model.fit(X, np.ones((40, 2)), verbose=0)
+    return model
+
+
+def test_a_state_tree_has_the_paths_that_keras_has_and_can_be_set():
+    def shapes(tree):
+        return {k: shapes(v) if isinstance(v, dict) else np.shape(v) for k, v in tree.items()}
+
+    model, other = small(ours), small(ours)
+    tree = model.get_state_tree()
+    assert shapes(tree) == shapes(small(oracle).get_state_tree())
+    assert isinstance(tree["trainable_variables"]["s"]["d"]["kernel"], jax.Array)
+    as_numpy = model.get_state_tree(value_format="numpy_array")
+    assert type(as_numpy["metrics_variables"]["loss"]["total"]) is np.ndarray
+    other.set_state_tree(as_numpy)
+    model.fit(X, np.ones((40, 2)), shuffle=False, verbose=0)  # does not touch what was given out
+    other.fit(X, np.ones((40, 2)), shuffle=False, verbose=0)
+    same(model.get_weights(), other.get_weights())
+    part = {"non_trainable_variables": {"s": {"bn": {"moving_mean": np.full(2, 7.0)}}}}
+    other.set_state_tree(part)
+    assert other.layers[1].moving_mean.numpy().tolist() == [7.0, 7.0]
+
+
+@pytest.mark.parametrize(
+    "tree, words",
+    [
+        ({"variables": {}}, r"Received: \['variables'\]"),
+        ({"trainable_variables": {"s": {"e": jnp.ones(2)}}}, "no variable 's/e'"),
+        (
+            {"trainable_variables": {"s": {"d": {"bias": jnp.ones(2), "kernel": jnp.ones(2)}}}},
+            r"'s/d/kernel' of 's' has shape \(4, 2\). Received: a value of shape \(2,\)",
+        ),
+    ],
+)
+def test_a_state_tree_that_does_not_fit_changes_nothing(tree, words):
+    model = small(ours)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=words):
+        model.set_state_tree(tree)
+    same(before, model.get_weights())
