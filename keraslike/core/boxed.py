@@ -27,6 +27,14 @@ class Boxed:
         raise NotImplementedError
 
 
+class Taking:
+    """A Variable that takes calls over, as a boxed array does, and stays what it is."""
+
+    __slots__ = ()
+
+    take = Boxed.take
+
+
 def is_boxed(x: Any) -> bool:
     return isinstance(x, Boxed)
 
@@ -37,25 +45,25 @@ def taker(args: tuple, kwargs: dict[str, Any]) -> Callable | None:
     if tapes:
         return tapes[-1].take
     for x in args:
-        found = _find(x)
+        found = _find(x, (Boxed, Taking))
         if found is not None:
             return found.take
     for x in kwargs.values():
-        found = _find(x)
+        found = _find(x, (Boxed, Taking))
         if found is not None:
             return found.take
     return None
 
 
-def _find(x: Any) -> Boxed | None:
-    if isinstance(x, Boxed):
+def _find(x: Any, kinds: Any = Boxed) -> Any:
+    if isinstance(x, kinds):
         return x
     kind = type(x)
     if kind is dict:
         x = x.values()
     elif kind is not list and kind is not tuple:
         return None
-    return next((found for found in map(_find, x) if found is not None), None)
+    return next((found for each in x if (found := _find(each, kinds)) is not None), None)
 
 
 def unbox(tree: Any) -> Any:

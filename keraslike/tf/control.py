@@ -18,7 +18,7 @@ from flax import nnx
 
 from keraslike.core import context, lowering
 from keraslike.core.boxed import Boxed, unbox
-from keraslike.tf.function import _unflatten, live_variables, wrap_values
+from keraslike.tf.function import _unflatten, every_variable, wrap_values
 from keraslike.tf.ops import concat, expand_dims
 from keraslike.tf.recording import holding_tensors
 from keraslike.tf.structure import Structure
@@ -87,9 +87,11 @@ def _struct_of(value: Any) -> Any:
 
 
 def _variables() -> list[Any]:
-    found = [*live_variables(), *live_variables(traced=True)]
+    """The variables that are alive, those that hold a tracer only where its trace goes on."""
     return [
-        v for v in found if not isinstance(v._raw_value, jax.core.Tracer) or lowering.is_held(v)
+        v
+        for v in every_variable()
+        if not isinstance(v._raw_value, jax.core.Tracer) or lowering.is_held(v)
     ]
 
 

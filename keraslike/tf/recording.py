@@ -14,7 +14,7 @@ import numpy as np
 from flax import nnx
 
 from keraslike.core import base, context, lowering, rng
-from keraslike.core.boxed import Boxed, is_recorded, unbox
+from keraslike.core.boxed import Boxed, Taking, is_recorded, unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.layer import Layer
@@ -317,7 +317,7 @@ def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = N
     tensors: list[Any] = []
     spec = _split((args, kwargs), tensors)
     if owner is None:
-        boxed = any(isinstance(t, Tensor) for t in tensors)
+        boxed = any(isinstance(t, (Tensor, Taking)) for t in tensors)
         if not boxed and not any(is_recorded(t) for t in tensors):
             with context.using(tapes=()):
                 return unbox(function(*args, **kwargs))
@@ -393,6 +393,26 @@ class Reader:
         return function(*args, **kwargs)
 
 
+class _Foreign(Reader):
+    """Notes the variables that a call reads besides those of its object: a closure's, say."""
+
+    def __init__(self, known: Sequence[Any]):
+        super().__init__()
+        self._known = {id(v) for v in known}
+
+    def _follows(self, x: Any) -> bool:
+        if isinstance(x, nnx.Variable) and id(x) not in self._known:
+            self.variables[id(x)] = x
+        return False
+
+
+class _Reads(Exception):
+    """A call reads these variables too."""
+
+    def __init__(self, variables: list[Any]):
+        self.variables = variables
+
+
 def _is_outside(x: Tensor) -> bool:
     """Whether a tensor was there before the trace, and may be followed by a tape some day."""
     value = x._value
@@ -441,9 +461,10 @@ class _OwnerCall:
         masks = list(theirs)
         n = len(self.variables)
         state, tensors = values[:n], values[n:]
+        foreign = _Foreign(self.variables)
         with (
             lowering.holding(self.variables, state, roots=[self.owner]),
-            context.using(tapes=(), training=self.training),
+            context.using(tapes=(foreign,), training=self.training),
         ):
             for place, mask in zip(self.masked, masks):
                 context.set_mask(tensors[place], mask)
@@ -453,6 +474,8 @@ class _OwnerCall:
             self.loss_owners, losses = [o for o, _ in added], [values for _, values in added]
             out_masks = [context.get_mask(o) for o in jax.tree.leaves(out)]
             new = lowering.values_of(self.variables)
+        if foreign.variables:
+            raise _Reads(list(foreign.variables.values()))
         self.changed = [i for i, (a, b) in enumerate(zip(state, new)) if a is not b]
         return (out, losses), (out_masks, [new[i] for i in self.changed])
 
@@ -493,7 +516,15 @@ class _OwnerCall:
 
 
 def _call_owner(method: Callable, owner: Any, spec: Any, tensors: list[Any]) -> Any:
-    calls = _calls_of(owner)
+    while True:
+        calls = _calls_of(owner)
+        try:
+            return _call_with(calls, method, owner, spec, tensors)
+        except _Reads as e:
+            calls.add(e.variables)
+
+
+def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: list[Any]) -> Any:
     variables = calls.variables
     inputs = [*variables, *tensors]
     recorded = [is_recorded(x) for x in inputs]
@@ -579,6 +610,12 @@ class _Calls:
         self.variables = base.variables_of(owner, rng.global_stream())
         self._snapshot = base.Snapshot(owner)
         self._compiled: dict[Any, _OwnerCall] = {}
+
+    def add(self, variables: list[Any]) -> None:
+        """Takes in variables that a call reads and the object does not have."""
+        known = {id(v) for v in self.variables}
+        self.variables = [*(v for v in variables if id(v) not in known), *self.variables]
+        self._compiled.clear()
 
     def is_current(self) -> bool:
         """Whether nothing about the object has changed since."""

@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 
 from keraslike.core import variable as core
-from keraslike.core.boxed import Boxed
+from keraslike.core.boxed import Boxed, Taking
 from keraslike.core.variable import Param
 from keraslike.tf import dtypes, ops, recording
 from keraslike.tf.dtypes import TensorShape
@@ -57,7 +57,7 @@ class _Ref:
         return False
 
 
-class Variable(core.Variable):
+class Variable(core.Variable, Taking):
     """A tensor that can be changed; weights of layers and these are of one kind.
 
     Args:
@@ -73,6 +73,8 @@ class Variable(core.Variable):
     array([[ 1., 42.],
            [ 3.,  4.]], dtype=float32)>
     """
+
+    take = staticmethod(recording.take)  # what a layer gives for a variable is a tensor
 
     def __new__(cls, *args: Any, trainable: bool | None = None, **kwargs: Any):
         train = trainable is not False and cls is Variable

@@ -390,3 +390,27 @@ def test_a_reset_takes_a_tape_that_records():
     tape = tf.GradientTape(persistent=True)
     with tape, tape.stop_recording(), pytest.raises(ValueError, match="records nothing"):
         tape.reset()
+
+
+def test_a_variable_that_a_layer_or_a_loss_closes_over():
+    w, scale = tf.Variable(2.0), tf.Variable(1.0, trainable=False)
+    layer = keras.layers.Lambda(lambda x: x * w * scale)
+    loss = keras.losses.MeanSquaredError()
+    x = tf.ones((1, 2))
+    for value, factor in ((2.0, 1.0), (5.0, 3.0)):  # their values when they are read count
+        w.assign(value)
+        scale.assign(factor)
+        with tf.GradientTape() as tape:
+            y = tf.reduce_sum(layer(x))
+        assert shown(y) == 2 * value * factor and shown(tape.gradient(y, w)) == 2 * factor
+    assert isinstance(loss(x, x), tf.Tensor)
+
+
+def test_what_is_given_a_variable_gives_a_tensor():
+    w = tf.Variable([[1.0, 2.0]])
+    y = keras.layers.Dense(2)(w)
+    assert isinstance(y, tf.Tensor) and isinstance(keras.ops.sin(w), tf.Tensor)
+    with tf.GradientTape() as tape:
+        tape.watch(y)
+        z = tf.reduce_sum(y)
+    assert shown(tape.gradient(z, y)) == [[1.0, 1.0]]
