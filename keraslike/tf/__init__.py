@@ -77,16 +77,17 @@ from keraslike.tf.linalg import (
     norm,
     tensordot,
 )
+from keraslike.tf.math import complex, scalar_mul, truncatediv, truncatemod
 from keraslike.tf.ops import (
     add_n,
     argmax,
     argmin,
-    argsort,
     boolean_mask,
     broadcast_to,
     cast,
     concat,
     cumsum,
+    ensure_shape,
     expand_dims,
     eye,
     fill,
@@ -106,15 +107,13 @@ from keraslike.tf.ops import (
     roll,
     saturate_cast,
     scatter_nd,
-    searchsorted,
-    sequence_mask,
     shape,
     size,
-    sort,
     split,
     squeeze,
     stack,
     stop_gradient,
+    strided_slice,
     tensor_scatter_nd_add,
     tensor_scatter_nd_max,
     tensor_scatter_nd_min,
@@ -122,13 +121,20 @@ from keraslike.tf.ops import (
     tensor_scatter_nd_update,
     tile,
     transpose,
-    unique,
     unstack,
     where,
     zeros,
 )
 from keraslike.tf.ops import slice_ as slice
 from keraslike.tf.ragged import RaggedTensor
+from keraslike.tf.sorting import (
+    argsort,
+    searchsorted,
+    sequence_mask,
+    sort,
+    unique,
+    unique_with_counts,
+)
 from keraslike.tf.sparse import SparseTensor
 from keraslike.tf.tape import GradientTape, UnconnectedGradients
 from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, is_tensor

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from keraslike.ops import products
+from keraslike.tf import gradients
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ops import _joined, add_n
-from keraslike.tf.table import maximum, minimum, reduce_sum, sqrt, square
-from keraslike.tf.tensor import Tensor, _as_operand, operation, run, static
+from keraslike.tf.ops import eye as eye
+from keraslike.tf.table import l2_normalize as l2_normalize
+from keraslike.tf.table import maximum, reduce_sum, sqrt, square
+from keraslike.tf.tensor import Tensor, _as_operand, operands, operation, run, static
 
 # -- products and norms ---------------------------------------------------------------------------
 
@@ -65,28 +68,51 @@ def _einsum(*values: Any, equation: str) -> Any:
 def norm(
     tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: bool = False, name: Any = None
 ) -> Tensor:
-    """The norm: of all elements taken as one vector, or along an axis (of matrices along two)."""
+    """The norm: of all elements taken as one vector, or along an axis (of matrices along two).
+
+    Args:
+        ord: `"euclidean"`, 1, 2, `np.inf` or another positive number; of matrices also `"fro"`.
+    """
     return run(_norm, (_as_operand(tensor),), (ord, static(axis), keepdims))
 
 
 def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
-    if axis is None:
-        shape = (1,) * x.ndim
-        out = jnp.linalg.norm(jnp.ravel(x), None if ord == "euclidean" else ord)
-        return out.reshape(shape) if keepdims else out
-    return jnp.linalg.norm(x, None if ord == "euclidean" else ord, axis, keepdims)
+    of_matrices = isinstance(axis, tuple) and len(axis) == 2
+    if ord in ("euclidean", "fro") or (ord == 2 and not of_matrices):
+        return jnp.sqrt(jnp.sum(jnp.real(x * jnp.conj(x)), axis, keepdims=keepdims))
+    if of_matrices and ord == 2:
+        largest = jnp.linalg.svd(jnp.moveaxis(x, axis, (-2, -1)), compute_uv=False)[..., 0]
+        return jnp.expand_dims(largest, axis) if keepdims else largest
+    sizes = gradients.absolute(x)
+    if of_matrices and ord in (1, jnp.inf):
+        rows, columns = axis
+        summed, other = (rows, columns) if ord == 1 else (columns, rows)
+        out = jnp.max(jnp.sum(sizes, summed, keepdims=True), other, keepdims=True)
+        return out if keepdims else jnp.squeeze(out, axis)
+    if ord == 1:
+        return jnp.sum(sizes, axis, keepdims=keepdims)
+    if ord == jnp.inf:
+        return jnp.max(sizes, axis, keepdims=keepdims)
+    if isinstance(ord, str) or not ord > 0 or of_matrices:
+        raise ValueError(f"tf.norm: there is no norm ord={ord!r} along axis={axis}.")
+    total = jnp.sum(gradients.power(sizes, ord), axis, keepdims=keepdims)
+    return gradients.power(total, 1.0 / ord)
 
 
 def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = None) -> Tensor:
     """Values moved into a range."""
-    return minimum(maximum(t, clip_value_min), clip_value_max)
-
-
-def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: Any = None) -> Tensor:
-    """The tensor, made shorter where its norm is larger than `clip_norm`."""
     t = _as_operand(t)
-    length = sqrt(reduce_sum(square(t), axes, keepdims=True))
-    return t * clip_norm / maximum(length, clip_norm)
+    low, high = (operands("clip_by_value", t, v)[1] for v in (clip_value_min, clip_value_max))
+    return run(gradients.clip, (t, low, high))
+
+
+@operation("clip_by_norm", "t")
+def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None) -> Any:
+    """The tensor, made shorter where its norm is larger than `clip_norm`."""
+    total = jnp.sum(jnp.square(t), axes, keepdims=True)
+    some = total > 0
+    length = jnp.where(some, jnp.sqrt(jnp.where(some, total, 1)), total)
+    return t * clip_norm / gradients.maximum(length, clip_norm)
 
 
 def global_norm(t_list: Any, name: Any = None) -> Tensor:
@@ -103,21 +129,37 @@ def clip_by_global_norm(t_list: Any, clip_norm: Any, use_norm: Any = None, name:
 
 # -- decompositions -------------------------------------------------------------------------------
 
+
+class Qr(NamedTuple):
+    q: Any
+    r: Any
+
+
+class LogMatrixDeterminant(NamedTuple):
+    sign: Any
+    log_abs_determinant: Any
+
+
+def _diagonal(x: Any) -> Any:
+    return jnp.diagonal(x, axis1=-2, axis2=-1)
+
+
 _TABLE = {
     "det": jnp.linalg.det,
-    "slogdet": jnp.linalg.slogdet,
+    "slogdet": lambda x: LogMatrixDeterminant(*jnp.linalg.slogdet(x)),
+    "logdet": lambda x: 2 * jnp.sum(jnp.log(jnp.real(_diagonal(gradients.cholesky(x)))), -1),
     "trace": lambda x: jnp.trace(x, axis1=-2, axis2=-1),
-    "cholesky": jnp.linalg.cholesky,
-    "qr": lambda x, full_matrices=False: jnp.linalg.qr(
-        x, "complete" if full_matrices else "reduced"
+    "cholesky": gradients.cholesky,
+    "qr": lambda x, full_matrices=False: Qr(
+        *jnp.linalg.qr(x, "complete" if full_matrices else "reduced")
     ),
-    "eigh": jnp.linalg.eigh,
-    "eigvalsh": jnp.linalg.eigvalsh,
+    "eigh": lambda x: tuple(jnp.linalg.eigh(gradients.hermitian(x))),
+    "eigvalsh": lambda x: jnp.linalg.eigvalsh(gradients.hermitian(x)),
     "pinv": jnp.linalg.pinv,
     "expm": jax.scipy.linalg.expm,
     "matrix_rank": jnp.linalg.matrix_rank,
     "diag": lambda x: jnp.vectorize(jnp.diag, signature="(n)->(n,n)")(x),
-    "diag_part": lambda x: jnp.diagonal(x, axis1=-2, axis2=-1),
+    "diag_part": lambda x: _diagonal(x),
     "matrix_transpose": lambda x: jnp.swapaxes(x, -1, -2),
     "adjoint": lambda x: jnp.conj(jnp.swapaxes(x, -1, -2)),
 }
@@ -150,6 +192,24 @@ def solve(a: Any, b: Any, adjoint: bool = False) -> Any:
 def triangular_solve(a: Any, b: Any, lower: bool = True, adjoint: bool = False) -> Any:
     """As `solve`, for triangular matrices."""
     return jax.scipy.linalg.solve_triangular(a, b, trans=2 if adjoint else 0, lower=lower)
+
+
+@operation("linalg.cholesky_solve", "chol rhs")
+def cholesky_solve(chol: Any, rhs: Any) -> Any:
+    """The solution of `a @ x == rhs`, where `chol` is the lower factor of `a`."""
+    half = jax.scipy.linalg.solve_triangular(chol, rhs, lower=True)
+    return jax.scipy.linalg.solve_triangular(chol, half, lower=True, trans=2)
+
+
+@operation("linalg.set_diag", "input diagonal")
+def set_diag(x: Any, diagonal: Any, k: Any = 0, align: str = "RIGHT_LEFT") -> Any:
+    """Matrices with another diagonal: the main one, or the `k`-th above it (below, if negative)."""
+    if not isinstance(k, int):
+        raise ValueError(f"tf.linalg.set_diag: one diagonal is set at a time. Received: k={k}")
+    rows, columns = x.shape[-2:]
+    first, second = max(-k, 0), max(k, 0)
+    index = jnp.arange(min(rows - first, columns - second))
+    return x.at[..., first + index, second + index].set(diagonal)
 
 
 @operation("linalg.lstsq", "matrix rhs")
@@ -186,8 +246,10 @@ __all__ = sorted(
     [*_TABLE]
     + [
         "band_part",
+        "cholesky_solve",
         "cross",
         "einsum",
+        "eye",
         "global_norm",
         "inv",
         "lstsq",
@@ -198,7 +260,7 @@ __all__ = sorted(
         "solve",
         "svd",
     ]
-    + ["tensordot", "triangular_solve"]
+    + ["l2_normalize", "set_diag", "tensordot", "triangular_solve"]
 )
 
 

@@ -1,28 +1,92 @@
 """`tf.math`: functions of numbers."""
 
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
 from keraslike.tf import table
 from keraslike.tf.nn import in_top_k, log_softmax, softmax
 from keraslike.tf.ops import (
     add_n,
     argmax,
     argmin,
-    bincount,
     count_nonzero,
     cumprod,
     cumsum,
     reduce_euclidean_norm,
+)
+from keraslike.tf.segments import (
     segment_max,
     segment_mean,
     segment_min,
     segment_prod,
     segment_sum,
-    top_k,
     unsorted_segment_max,
     unsorted_segment_mean,
     unsorted_segment_min,
     unsorted_segment_prod,
+    unsorted_segment_sqrt_n,
     unsorted_segment_sum,
 )
+from keraslike.tf.sorting import bincount, top_k
+from keraslike.tf.tensor import Tensor, operation
+
+
+@operation("complex", "real imag")
+def complex(x: Any, y: Any) -> Any:  # noqa: A001
+    """The numbers `real + i imag`.
+
+    >>> complex([1.0], [2.0])
+    <tf.Tensor: shape=(1,), dtype=complex64, numpy=array([1.+2.j], dtype=complex64)>
+    """
+    return jax.lax.complex(*jnp.broadcast_arrays(x, y))
+
+
+@operation("math.cumulative_logsumexp", "x")
+def cumulative_logsumexp(
+    x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False
+) -> Any:
+    """The logarithm of the sums of `exp(x)` up to each element along an axis."""
+    if exclusive:
+        edge = [(0, 0)] * x.ndim
+        edge[axis] = (0, 1) if reverse else (1, 0)
+        kept = slice(1, None) if reverse else slice(None, -1)
+        x = jnp.pad(x, edge, constant_values=-jnp.inf)
+        x = jnp.moveaxis(jnp.moveaxis(x, axis, 0)[kept], 0, axis)
+    return jax.lax.cumlogsumexp(x, axis % x.ndim, reverse)
+
+
+@operation("math.zero_fraction", "value", constant="value")
+def zero_fraction(x: Any) -> Any:
+    """The share of elements that are 0, float32."""
+    return jnp.mean((x == 0).astype("float32"))
+
+
+@operation("math.truncatediv", "x y", constant="x y")
+def truncatediv(x: Any, y: Any) -> Any:
+    """The quotient without its fraction, rounded towards 0."""
+    return jax.lax.div(*jnp.broadcast_arrays(x, y)) if x.dtype.kind in "ui" else jnp.trunc(x / y)
+
+
+@operation("math.truncatemod", "x y")
+def truncatemod(x: Any, y: Any) -> Any:
+    """What remains of a division that rounds towards 0."""
+    return jnp.fmod(x, y)
+
+
+def polyval(coeffs: Any, x: Any, name: Any = None) -> Tensor:
+    """The polynomial with these coefficients, that of the highest power first, at `x`."""
+    total, *others = coeffs
+    for coefficient in others:
+        total = table.add(table.multiply(total, x), coefficient)
+    return total
+
+
+def scalar_mul(scalar: Any, x: Any, name: Any = None) -> Tensor:
+    """`scalar * x`."""
+    return table.multiply(scalar, x)
+
 
 globals().update({_name: getattr(table, _name) for _name in table.__all__})
 
@@ -32,12 +96,16 @@ __all__ = [
     "argmax",
     "argmin",
     "bincount",
+    "complex",
     "count_nonzero",
     "cumprod",
     "cumsum",
+    "cumulative_logsumexp",
     "in_top_k",
     "log_softmax",
+    "polyval",
     "reduce_euclidean_norm",
+    "scalar_mul",
     "segment_max",
     "segment_mean",
     "segment_min",
@@ -45,11 +113,15 @@ __all__ = [
     "segment_sum",
     "softmax",
     "top_k",
+    "truncatediv",
+    "truncatemod",
     "unsorted_segment_max",
     "unsorted_segment_mean",
     "unsorted_segment_min",
     "unsorted_segment_prod",
+    "unsorted_segment_sqrt_n",
     "unsorted_segment_sum",
+    "zero_fraction",
 ]
 
 

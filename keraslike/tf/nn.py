@@ -10,14 +10,16 @@ import jax.numpy as jnp
 
 from keraslike import random
 from keraslike.ops import cpu_conv, cpu_pool
-from keraslike.tf import table
-from keraslike.tf.ops import gather, top_k
+from keraslike.tf import gradients, table
+from keraslike.tf.ops import gather
+from keraslike.tf.sorting import top_k
 from keraslike.tf.table import l2_normalize, reduce_sum, sigmoid, softplus, square, tanh
 from keraslike.tf.tensor import Tensor, _as_operand, operands, operation, run, static
 
-_FROM_OPS = ["elu", "relu", "relu6", "selu", "silu", "softsign", "swish"]
+_FROM_OPS = ["relu", "relu6", "selu", "silu", "softsign", "swish"]
 for _name in _FROM_OPS:
     globals()[_name] = operation(f"nn.{_name}", "features")(table.plain(_name))
+elu = operation("nn.elu", "features")(gradients.elu)
 
 
 @operation("nn.gelu", "features")
@@ -29,13 +31,13 @@ def gelu(x: Any, approximate: bool = False) -> Any:
 @operation("nn.leaky_relu", "features")
 def leaky_relu(x: Any, alpha: float = 0.2) -> Any:
     """`x` where it is positive, `alpha x` elsewhere."""
-    return jnp.where(x > 0, x, x * alpha)
+    return gradients.leaky_relu(x, alpha)
 
 
 @operation("nn.crelu", "features")
 def crelu(x: Any, axis: int = -1) -> Any:
     """The positive part of `x` and that of `-x`, end to end."""
-    return jnp.concatenate([jax.nn.relu(x), jax.nn.relu(-x)], axis)
+    return jnp.concatenate([gradients.relu(x), gradients.relu(-x)], axis)
 
 
 @operation("nn.softmax", "logits")
@@ -55,11 +57,9 @@ def log_softmax(x: Any, axis: Any = -1) -> Any:
 
 def sigmoid_cross_entropy_with_logits(labels: Any, logits: Any, name: Any = None) -> Tensor:
     """`-y log(p) - (1 - y) log(1 - p)` for `p = sigmoid(logits)`, element by element."""
-    return run(_sigmoid_loss, operands("nn.sigmoid_cross_entropy_with_logits", labels, logits))
-
-
-def _sigmoid_loss(y: Any, z: Any) -> Any:
-    return jnp.maximum(z, 0) - z * y + jnp.log1p(jnp.exp(-jnp.abs(z)))
+    return run(
+        gradients.sigmoid_loss, operands("nn.sigmoid_cross_entropy_with_logits", labels, logits)
+    )
 
 
 def softmax_cross_entropy_with_logits(
@@ -67,11 +67,7 @@ def softmax_cross_entropy_with_logits(
 ) -> Tensor:
     """`-sum(y log(softmax(logits)))` along an axis."""
     given = operands("nn.softmax_cross_entropy_with_logits", labels, logits)
-    return run(_softmax_loss, given, (static(axis),))
-
-
-def _softmax_loss(y: Any, z: Any, axis: int) -> Any:
-    return -jnp.sum(y * jax.nn.log_softmax(z, axis), axis)
+    return run(gradients.softmax_loss, given, (static(axis),))
 
 
 def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: Any = None) -> Tensor:
@@ -100,7 +96,10 @@ def moments(
 
 
 def _moments(x: Any, axes: Any, keepdims: bool) -> Any:
-    return jnp.mean(x, axes, keepdims=keepdims), jnp.var(x, axes, keepdims=keepdims)
+    # TensorFlow takes the mean as a constant in the variance: seen in second derivatives only.
+    mean = jnp.mean(x, axes, keepdims=True)
+    variance = jnp.mean(jnp.square(x - jax.lax.stop_gradient(mean)), axes, keepdims=keepdims)
+    return jnp.mean(x, axes, keepdims=keepdims), variance
 
 
 def batch_normalization(
@@ -149,7 +148,7 @@ def embedding_lookup(params: Any, ids: Any, max_norm: Any = None, name: Any = No
 def in_top_k(targets: Any, predictions: Any, k: Any, name: Any = None) -> Tensor:
     """Whether each target is among the `k` largest predictions."""
     given = (_as_operand(predictions), _as_operand(targets))
-    return run(_in_top_k, given, (static(k),))
+    return run(_in_top_k, given, (static(k),), constant=(0, 1))
 
 
 def _in_top_k(predictions: Any, targets: Any, k: int) -> Any:
@@ -247,6 +246,7 @@ max_pool, avg_pool = max_pool2d, avg_pool2d
 
 __all__ = [
     *_FROM_OPS,
+    "elu",
     "avg_pool",
     "avg_pool1d",
     "avg_pool2d",

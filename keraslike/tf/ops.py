@@ -18,7 +18,7 @@ from flax import nnx
 from keraslike.tf import dtypes
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.structure import operates
-from keraslike.tf.table import less, not_equal, reduce_max, reduce_sum
+from keraslike.tf.table import not_equal, reduce_sum
 from keraslike.tf.tensor import (
     WIDE,
     Tensor,
@@ -93,7 +93,7 @@ def identity(input: Any, name: str | None = None) -> Tensor:
     return run(lambda x: x, (_as_operand(input),))
 
 
-@operation("stop_gradient", "input")
+@operation("stop_gradient", "input", constant="input")
 def stop_gradient(x: Any) -> Any:
     """The tensor, a constant to all gradients."""
     return jax.lax.stop_gradient(x)
@@ -179,7 +179,7 @@ def _one_hot(indices: Any, depth: int, axis: int) -> Any:
 def _arg(name: str, fn: Callable) -> Callable:
     def arg(input: Any, axis: Any = 0, output_type: Any = dtypes.int64, name: Any = None) -> Tensor:
         kind = dtypes.as_dtype(output_type).as_numpy_dtype
-        return run(pick, (_as_operand(input),), (static(axis), kind))
+        return run(pick, (_as_operand(input),), (static(axis), kind), constant=(0,))
 
     def pick(x: Any, axis: int, kind: Any) -> Any:
         with WIDE(True):
@@ -392,6 +392,54 @@ def slice_(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tenso
     )
 
 
+def strided_slice(
+    input_: Any,
+    begin: Any,
+    end: Any,
+    strides: Any = None,
+    begin_mask: int = 0,
+    end_mask: int = 0,
+    ellipsis_mask: int = 0,
+    new_axis_mask: int = 0,
+    shrink_axis_mask: int = 0,
+    name: str | None = None,
+) -> Tensor:
+    """What `input_[begin:end:strides]` is, along each axis.
+
+    Args:
+        begin_mask, end_mask: bits of the axes along which `begin`, or `end`, does not count.
+        ellipsis_mask, new_axis_mask, shrink_axis_mask: bits of the places where `...`,
+            `tf.newaxis` or the index `begin` stands in the key.
+
+    >>> strided_slice([1, 2, 3, 4], [0], [4], [2]).numpy().tolist()
+    [1, 3]
+    """
+    begin, end = static(begin), static(end)
+    steps = (1,) * len(begin) if strides is None else static(strides)
+    key: list[Any] = []
+    for i, (first, last, step) in enumerate(zip(begin, end, steps)):
+        bit = 1 << i
+        if ellipsis_mask & bit:
+            key.append(Ellipsis)
+        elif new_axis_mask & bit:
+            key.append(None)
+        elif shrink_axis_mask & bit:
+            key.append(first)
+        else:
+            start = None if begin_mask & bit else first
+            key.append(slice(start, None if end_mask & bit else last, step))
+    return get_item(input_, tuple(key))
+
+
+def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Tensor:
+    """The tensor; raises ValueError where its shape is not this one (None fits any size)."""
+    x, wanted = _as_operand(x), tuple(shape)
+    fits = len(x.shape) == len(wanted)
+    if not fits or any(w not in (None, s) for s, w in zip(x.shape, wanted)):
+        raise ValueError(f"Shape must be {wanted}. Received a tensor of shape {tuple(x.shape)}.")
+    return identity(x)
+
+
 def get_item(x: Any, key: Any) -> Tensor:
     """`x[key]` with integers, slices, `...`, `tf.newaxis`, and a boolean mask or a 0-d tensor."""
     x = _as_operand(x)
@@ -562,105 +610,3 @@ def scatter_nd(indices: Any, updates: Any, shape: Any, name: str | None = None) 
     """Zeros of a shape, with updates added at the places that indices name."""
     updates = _as_operand(updates)
     return tensor_scatter_nd_add(zeros(shape, updates.dtype), indices, updates)
-
-
-def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", name: Any = None) -> Tensor:
-    """The elements in order."""
-    out = run(_sort, (_as_operand(values),), (static(axis),))
-    return out if direction == "ASCENDING" else reverse(out, [axis])
-
-
-def _sort(x: Any, axis: int) -> Any:
-    return jnp.sort(x, axis=axis)
-
-
-def argsort(
-    values: Any,
-    axis: int = -1,
-    direction: str = "ASCENDING",
-    stable: bool = False,
-    name: Any = None,
-) -> Tensor:
-    """The indices that put the elements in order, int32."""
-    return run(_argsort, (_as_operand(values),), (static(axis), direction == "DESCENDING"))
-
-
-def _argsort(x: Any, axis: int, descending: bool) -> Any:
-    return jnp.argsort(x, axis=axis, descending=descending, stable=True).astype(np.int32)
-
-
-def top_k(input: Any, k: Any = 1, sorted: bool = True, name: Any = None) -> Any:
-    """The `k` largest along the last axis, and their indices."""
-    return run(_top_k, (_as_operand(input),), (static(k),))
-
-
-def _top_k(x: Any, k: int) -> Any:
-    values, indices = jax.lax.top_k(x, k)
-    return [values, indices.astype(np.int32)]
-
-
-def unique(x: Any, out_idx: Any = dtypes.int32, name: Any = None) -> tuple[Tensor, Tensor]:
-    """The different elements in the order they come, and each element's place among them."""
-    values = _concrete("unique", _as_operand(x))
-    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    places = np.argsort(order)[inverse.reshape(-1)]
-    return constant(values[first[order]]), cast(constant(places.astype(np.int64)), out_idx)
-
-
-def searchsorted(
-    sorted_sequence: Any, values: Any, side: str = "left", out_type: Any = dtypes.int32
-) -> Tensor:
-    """Where values would go in a sorted sequence."""
-    given = operands("searchsorted", sorted_sequence, values)
-    return cast(run(_searchsorted, given, (side,)), out_type)
-
-
-def _searchsorted(a: Any, v: Any, side: str) -> Any:
-    return jnp.searchsorted(a, v, side=side)
-
-
-def bincount(
-    arr: Any, minlength: Any = None, weights: Any = None, dtype: Any = dtypes.int32
-) -> Tensor:
-    """How often each number occurs."""
-    values = _concrete("math.bincount", _as_operand(arr)).reshape(-1)
-    w = None if weights is None else _concrete("math.bincount", _as_operand(weights)).reshape(-1)
-    counts = np.bincount(values, w, static(minlength) or 0)
-    kind = dtypes.as_dtype(dtype).as_numpy_dtype if w is None else w.dtype
-    return constant(counts.astype(kind))
-
-
-def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = dtypes.bool_) -> Tensor:
-    """True for the first `lengths[i]` places of row `i`."""
-    lengths = _as_operand(lengths)
-    longest = static(reduce_max(lengths) if maxlen is None else maxlen)
-    steps = constant(np.arange(longest).astype(dtypes.as_dtype(lengths.dtype).as_numpy_dtype))
-    return cast(less(steps, expand_dims(lengths, -1)), dtype)
-
-
-def _segment(name: str, fn: Callable) -> Callable:
-    def segment(data: Any, segment_ids: Any, num_segments: Any = None, name: Any = None) -> Tensor:
-        ids = _as_operand(segment_ids)
-        if num_segments is None:
-            num_segments = int(_concrete(f"math.segment_{name}", ids)[-1]) + 1
-        return run(of, (_as_operand(data), ids), (static(num_segments),))
-
-    def of(data: Any, ids: Any, count: int) -> Any:
-        return fn(data, ids, num_segments=count)
-
-    segment.__doc__ = f"The {name} of the rows that have one segment number."
-    return segment
-
-
-def _segment_mean(data: Any, ids: Any, num_segments: int) -> Any:
-    total = jax.ops.segment_sum(data, ids, num_segments)
-    count = jax.ops.segment_sum(jnp.ones_like(data), ids, num_segments)
-    return total / jnp.maximum(count, 1)
-
-
-segment_sum = unsorted_segment_sum = _segment("sum", jax.ops.segment_sum)
-segment_max = unsorted_segment_max = _segment("max", jax.ops.segment_max)
-segment_min = unsorted_segment_min = _segment("min", jax.ops.segment_min)
-segment_prod = unsorted_segment_prod = _segment("prod", jax.ops.segment_prod)
-segment_mean = unsorted_segment_mean = _segment("mean", _segment_mean)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental.sparse import BCOO
 
-from keraslike.tf import ops, table
+from keraslike.tf import ops, segments, table
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.sparse_shape import (
     _axis,
@@ -99,7 +99,7 @@ def add(a: Any, b: Any, threshold: Any = 0) -> Any:
         return run(_add_to, (dense, s._values, s.indices))
     places, of_a, of_b = _aligned("add", a, b)
     number, values = np.concatenate([of_a, of_b]), ops.concat([a._values, b._values], 0)
-    total = ops.segment_sum(values, number, len(places))
+    total = segments.segment_sum(values, number, len(places))
     out = _make(constant(places), total, a._sizes)
     if static(threshold) == 0:
         return out
@@ -116,7 +116,8 @@ def _extremum(name: str, function: Callable) -> Callable:
         a, b = _sparse(sp_a), _sparse(sp_b)
         places, of_a, of_b = _aligned(extremum.__name__, a, b)
         x, y = (
-            ops.segment_sum(s._values, number, len(places)) for s, number in ((a, of_a), (b, of_b))
+            segments.segment_sum(s._values, number, len(places))
+            for s, number in ((a, of_a), (b, of_b))
         )
         return _make(constant(places), function(x, y), a._sizes)
 
@@ -148,7 +149,7 @@ def _reduction(name: str) -> Callable:
             return ops.reshape(out, shape)
         places = _places(s, reduce.__name__)[:, kept]
         _, first, number = np.unique(_flat(places, sizes), return_index=True, return_inverse=True)
-        of = ops.segment_sum if reduce.__name__ == "reduce_sum" else ops.segment_max
+        of = segments.segment_sum if reduce.__name__ == "reduce_sum" else segments.segment_max
         values = of(s._values, number.reshape(-1), len(first))
         places = places[first]
         if keepdims:
@@ -237,11 +238,11 @@ def _softmax(values: Any, indices: Any, sizes: tuple[int, ...]) -> Any:
 def _segment(name: str, power: float) -> Callable:
     def segment(data: Any, indices: Any, segment_ids: Any, num_segments: Any = None) -> Tensor:
         ids, rows = convert_to_tensor(segment_ids), ops.gather(data, indices)
-        total = ops.segment_sum(rows, ids, num_segments)
+        total = segments.segment_sum(rows, ids, num_segments)
         if not power:
             return total
         ones = ops.ones((rows.shape[0],) + (1,) * (rows.ndim - 1), rows.dtype)
-        count = table.maximum(ops.segment_sum(ones, ids, num_segments), 1)
+        count = table.maximum(segments.segment_sum(ones, ids, num_segments), 1)
         return table.truediv(total, table.pow(count, power))
 
     segment.__name__ = segment.__qualname__ = f"segment_{name}"

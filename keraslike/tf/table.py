@@ -14,22 +14,25 @@ import numpy as np
 from jax.scipy import special
 
 from keraslike import ops
-from keraslike.tf import dtypes
+from keraslike.tf import dtypes, gradients
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.tensor import WIDE, operation
 
 # -- the table --------------------------------------------------------------------------------
-# `name=op` where keraslike.ops has another name. Those under "float" take no integers.
+# `name=op` where keraslike.ops has another name. Those under "float" take no integers, and by those
+# under "constant" no gradient is taken.
 
 _TABLE = {
-    "x": "abs sign=sign negative square zeros_like ones_like real imag conj round floor ceil "
-    "logical_not is_nan=isnan is_finite=isfinite is_inf=isinf",
+    "x": "abs sign negative square real conj",
+    "x constant": "zeros_like ones_like round rint=round floor ceil logical_not is_nan=isnan "
+    "is_finite=isfinite is_inf=isinf",
     "x float": "sqrt rsqrt exp expm1 log log1p sin cos tan asin=arcsin acos=arccos atan=arctan "
     "sinh cosh tanh asinh=arcsinh acosh=arccosh atanh=arctanh sigmoid log_sigmoid erf erfc "
-    "erfinv softplus reciprocal angle",
-    "x y": "add subtract multiply floordiv=floor_divide floormod=mod pow=power maximum minimum "
-    "equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor "
-    "divide_no_nan atan2=arctan2",
+    "erfinv softplus softsign reciprocal",
+    "x y": "add subtract multiply floormod=mod pow=power maximum minimum divide_no_nan "
+    "atan2=arctan2",
+    "x y constant": "floordiv=floor_divide equal not_equal less less_equal greater greater_equal "
+    "logical_and logical_or logical_xor",
     "input_tensor axis=None keepdims=False": "reduce_sum=sum reduce_mean=mean reduce_max=max "
     "reduce_min=min reduce_prod=prod reduce_any=any reduce_all=all reduce_logsumexp=logsumexp "
     "reduce_std=std reduce_variance=var",
@@ -49,7 +52,9 @@ def _checked(name: str, fn: Callable, floats: bool) -> Callable:
 
 
 def plain(name: str) -> Callable:
-    return getattr(getattr(ops, name), "__wrapped__", getattr(ops, name))
+    """The function of arrays that `keraslike.ops` has, with TensorFlow's gradient."""
+    function = getattr(getattr(ops, name), "__wrapped__", getattr(ops, name))
+    return gradients.CHOICES.get(function, function)
 
 
 def _reduction(name: str, fn: Callable) -> Callable:
@@ -68,12 +73,13 @@ def _from_table() -> dict[str, Callable]:
         for entry in names.split():
             name, _, op = entry.partition("=")
             fn = plain(op or name)
+            constant = "x y" if kind.endswith("constant") else ""
             if kind.startswith("input_tensor"):
                 made[name] = operation(name, "input_tensor")(_reduction(name, fn))
-            elif kind == "x y":
-                made[name] = operation(name, "x y")(_two(name, fn))
+            elif kind.startswith("x y"):
+                made[name] = operation(name, "x y", constant)(_two(name, fn))
             else:
-                made[name] = operation(name, "x")(_checked(name, fn, kind == "x float"))
+                made[name] = operation(name, "x", constant)(_checked(name, fn, kind == "x float"))
             made[name].__doc__ = f"As `keraslike.ops.{op or name}`, on tensors."
             made[name].__module__ = "keraslike.tf"
     return made
@@ -90,19 +96,55 @@ def _two(name: str, fn: Callable) -> Callable:
 
 globals().update(_from_table())
 globals()["mod"] = globals()["floormod"]
-lgamma = operation("lgamma", "x")(special.gammaln)
-digamma = operation("digamma", "x")(special.digamma)
-zeta = operation("zeta", "x y")(special.zeta)
-xlogy = operation("xlogy", "x y")(special.xlogy)
-xdivy = operation("xdivy", "x y")(lambda x, y: jnp.where(x == 0, 0, x / jnp.where(x == 0, 1, y)))
-squared_difference = operation("squared_difference", "x y")(lambda x, y: jnp.square(x - y))
-multiply_no_nan = operation("multiply_no_nan", "x y")(lambda x, y: jnp.where(y == 0, 0, x * y))
-invert_permutation = operation("invert_permutation", "x")(jnp.argsort)
-l2_normalize = operation("l2_normalize", "x")(
-    lambda x, axis=None, epsilon=1e-12: (
-        x * jax.lax.rsqrt(jnp.maximum(jnp.sum(jnp.square(x), axis, keepdims=True), epsilon))
-    )
-)
+
+
+# -- those that keraslike.ops does not have -----------------------------------------------------
+
+
+def _zeta(x: Any, q: Any) -> Any:
+    return jnp.where(x < 1, jnp.nan, special.zeta(x, q))
+
+
+def _l2_normalize(x: Any, axis: Any = None, epsilon: float = 1e-12) -> Any:
+    total = jnp.sum(jnp.square(x), axis, keepdims=True)
+    return x * jax.lax.rsqrt(gradients.maximum(total, epsilon))
+
+
+_MORE = {  # name: (function, tensors, those by which no gradient is taken)
+    "lgamma": (special.gammaln, "x", ""),
+    "digamma": (special.digamma, "x", ""),
+    "ndtri": (special.ndtri, "x", ""),
+    "reciprocal_no_nan": (lambda x: ops.divide_no_nan(jnp.ones_like(x), x), "x", ""),
+    "zeta": (_zeta, "x q", "x"),
+    "polygamma": (special.polygamma, "a x", "a"),
+    "xlogy": (gradients.xlogy, "x y", ""),
+    "xlog1py": (gradients.xlog1py, "x y", ""),
+    "xdivy": (gradients.xdivy, "x y", ""),
+    "squared_difference": (lambda x, y: jnp.square(x - y), "x y", ""),
+    "multiply_no_nan": (gradients.multiply_no_nan, "x y", ""),
+    "invert_permutation": (jnp.argsort, "x", "x"),
+    "l2_normalize": (_l2_normalize, "x", ""),
+}
+for _name, (_function, _tensors, _constant) in _MORE.items():
+    globals()[_name] = operation(_name, _tensors, _constant)(_function)
+    globals()[_name].__doc__ = f"`tf.math.{_name}`, element by element."
+    globals()[_name].__module__ = "keraslike.tf"
+
+
+def _of_complex(name: str, fn: Callable, of_real: Callable) -> Callable:
+    """A function of complex numbers: of real ones it is a constant to all gradients."""
+    complex_one, real_one = operation(name)(fn), operation(name, constant="x")(of_real)
+
+    def either(input: Any, name: Any = None) -> Any:
+        kind = getattr(getattr(input, "dtype", None), "is_complex", None)
+        return (real_one if kind is False else complex_one)(input)
+
+    either.__name__ = either.__qualname__ = name
+    return either
+
+
+imag = _of_complex("imag", jnp.imag, jnp.zeros_like)
+angle = _of_complex("angle", jnp.angle, lambda x: jnp.where(x < 0, jnp.pi, 0).astype(x.dtype))
 
 
 @operation("truediv", "x y")
@@ -120,7 +162,7 @@ divide = truediv
 __all__ = sorted(
     [
         *(entry.partition("=")[0] for names in _TABLE.values() for entry in names.split()),
-        *("mod", "lgamma", "digamma", "zeta", "xlogy", "xdivy", "squared_difference"),
-        *("multiply_no_nan", "invert_permutation", "l2_normalize", "truediv", "divide"),
+        *_MORE,
+        *("angle", "divide", "imag", "mod", "truediv"),
     ]
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -475,6 +475,7 @@ def run(
     rest: tuple = (),
     kwargs: dict[str, Any] | None = None,
     lasting: bool = True,
+    constant: Container[int] = (),
 ) -> Any:
     """`fn(*arrays, *rest, **kwargs)` with tensors in and out, recorded by tapes that follow one.
 
@@ -483,10 +484,11 @@ def run(
         tensors: Tensors, Variables and arrays.
         rest, kwargs: what is no tensor; hashable.
         lasting: whether `fn` comes again, so that compiling its gradient pays.
+        constant: the places of tensors by which no gradient is taken: it is None.
     """
     kwargs = kwargs or {}
     tapes = context.state.tapes
-    recorded = [is_recorded(t) for t in tensors] if tapes else ()
+    recorded = [i not in constant and is_recorded(t) for i, t in enumerate(tensors)] if tapes else ()
     values = [t._value if isinstance(t, Tensor) else _value(t) for t in tensors]
     if True in recorded:
         followed = tuple([r and _is_inexact(v) for r, v in zip(recorded, values)])
@@ -595,7 +597,7 @@ def mismatch(name: str, a: Any, b: Any, position: int = 1) -> str:
     )
 
 
-def operation(name: str, tensors: str = "x") -> Callable:
+def operation(name: str, tensors: str = "x", constant: str = "") -> Callable:
     """Decorator that makes a function of arrays one of tensors.
 
     Args:
@@ -603,11 +605,13 @@ def operation(name: str, tensors: str = "x") -> Callable:
         tensors: the names of the leading parameters that are tensors, all of one dtype; after `;`
             more, of any dtype each. The rest are plain values, for which tensors may stand that
             have values already.
+        constant: the names of those by which no gradient is taken.
     """
     alike, _, free = tensors.partition(";")
     alike, free = alike.split(), free.split()
     names = (*alike, *free)
     count = len(names)
+    places = frozenset(i for i, n in enumerate(names) if n in constant.split())
 
     def decorate(fn: Callable) -> Callable:
         @functools.wraps(fn)
@@ -636,7 +640,7 @@ def operation(name: str, tensors: str = "x") -> Callable:
             rest = tuple([static(a) for a in args[count:]])
             if kwargs:
                 kwargs = {k: static(v) for k, v in kwargs.items()}
-            return run(fn, given, rest, kwargs)
+            return run(fn, given, rest, kwargs, constant=places)
 
         of_tensors.__name__ = of_tensors.__qualname__ = name.rpartition(".")[2]
         del of_tensors.__wrapped__

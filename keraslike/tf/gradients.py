@@ -1,0 +1,228 @@
+"""Functions whose gradient at a kink, a tie or a pole TensorFlow and JAX choose differently.
+
+The values are the same; the derivatives here are TensorFlow's: where a maximum is tied, the first
+argument takes all of the gradient, `abs` has none at 0, and so on. `CHOICES` says which of them
+stand for which of `keraslike.ops` while a tape records, or a tensor is at play.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from keraslike import ops
+from keraslike.ops.wrap import array, operand
+
+
+def _differentiated(derivative: Callable) -> Callable:
+    """Decorator that gives a function a derivative: `derivative(out, x, tangent, y, tangent)`."""
+
+    def decorate(function: Callable) -> Callable:
+        custom = jax.custom_jvp(function)
+
+        @custom.defjvp
+        def jvp(primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+            out = custom(*primals)
+            pairs = [x for pair in zip(primals, tangents) for x in pair]
+            tangent = derivative(out, *pairs)
+            return out, jnp.broadcast_to(tangent, out.shape).astype(out.dtype)
+
+        return custom
+
+    return decorate
+
+
+@_differentiated(lambda out, x, t: t * jnp.sign(x))
+def _real_abs(x: Any) -> Any:
+    return jnp.abs(x)
+
+
+def absolute(x: Any) -> Any:
+    """`abs(x)`: no slope at 0."""
+    return _real_abs(x) if jnp.issubdtype(x.dtype, jnp.floating) else jnp.abs(x)
+
+
+def _two(function: Callable, derivative: Callable) -> Callable:
+    """A function of two arrays, or numbers, that broadcast against each other."""
+    of_arrays = _differentiated(derivative)(function)
+
+    def of_two(x: Any, y: Any) -> Any:
+        dtype = jnp.result_type(x, y)
+        x, y = jnp.asarray(x), jnp.asarray(y)
+        if not jnp.issubdtype(dtype, jnp.inexact):
+            return function(x, y)
+        return of_arrays(*jnp.broadcast_arrays(x.astype(dtype), y.astype(dtype)))
+
+    return of_two
+
+
+def _power_tangent(out: Any, x: Any, t: Any, y: Any, s: Any) -> Any:
+    has_log = x > 0 if jnp.issubdtype(x.dtype, jnp.floating) else x != 0
+    log = jnp.where(has_log, jnp.log(jnp.where(has_log, x, 1)), 0)
+    return t * y * jnp.power(x, y - 1) + s * out * log
+
+
+def _zero_where(zero: Any, value: Any) -> Any:
+    return jnp.where(zero, jnp.zeros((), jnp.result_type(value)), value)
+
+
+maximum = _two(jnp.maximum, lambda out, x, t, y, s: jnp.where(x >= y, t, s))
+minimum = _two(jnp.minimum, lambda out, x, t, y, s: jnp.where(x <= y, t, s))
+power = _two(jnp.power, _power_tangent)
+multiply_no_nan = _two(
+    lambda x, y: jnp.where(y == 0, 0, x * y),
+    lambda out, x, t, y, s: _zero_where(y == 0, y) * t + x * s,
+)
+xlogy = _two(
+    lambda x, y: _zero_where(x == 0, x * jnp.log(jnp.where(x == 0, 1, y))),
+    lambda out, x, t, y, s: (
+        _zero_where(x == 0, jnp.log(jnp.where(x == 0, 1, y))) * t
+        + _zero_where(x == 0, x / jnp.where(x == 0, 1, y)) * s
+    ),
+)
+xlog1py = _two(
+    lambda x, y: _zero_where(x == 0, x * jnp.log1p(jnp.where(x == 0, 0, y))),
+    lambda out, x, t, y, s: (
+        _zero_where(x == 0, jnp.log1p(jnp.where(x == 0, 0, y))) * t
+        + _zero_where(x == 0, x / (jnp.where(x == 0, 0, y) + 1)) * s
+    ),
+)
+xdivy = _two(
+    lambda x, y: _zero_where(x == 0, x / jnp.where(x == 0, 1, y)),
+    lambda out, x, t, y, s: (
+        _zero_where(x == 0, 1 / jnp.where(x == 0, 1, y)) * t
+        - _zero_where(x == 0, x / jnp.square(jnp.where(x == 0, 1, y))) * s
+    ),
+)
+
+
+@_differentiated(
+    lambda out, x, t, low, s, high, u: jnp.where(x < low, s, jnp.where(x > high, u, t))
+)
+def _clip(x: Any, low: Any, high: Any) -> Any:
+    return jnp.minimum(jnp.maximum(x, low), high)
+
+
+def clip(x: Any, low: Any, high: Any) -> Any:
+    """`x` moved into a range: at its ends the gradient passes."""
+    x = jnp.asarray(x)
+    low = jnp.asarray(-jnp.inf if low is None else low)
+    high = jnp.asarray(jnp.inf if high is None else high)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return jnp.clip(x, low, high)
+    return _clip(*jnp.broadcast_arrays(x, low.astype(x.dtype), high.astype(x.dtype)))
+
+
+# -- activations ----------------------------------------------------------------------------------
+
+
+# A product where JAX selects: an infinite gradient (that of a root at 0) gives nan at the kink.
+@_differentiated(lambda out, x, t: t * (x > 0).astype(x.dtype))
+def relu(x: Any) -> Any:
+    """The positive part."""
+    return jnp.maximum(x, 0)
+
+
+@_differentiated(lambda out, x, t: t * ((x > 0) & (x < 6)).astype(x.dtype))
+def relu6(x: Any) -> Any:
+    """The positive part, 6 at most."""
+    return jnp.minimum(jnp.maximum(x, 0), 6)
+
+
+def leaky_relu(x: Any, slope: float = 0.2) -> Any:
+    """`x` where it is positive, `slope * x` elsewhere."""
+    return jnp.where(x > 0, x, x * slope)
+
+
+@_differentiated(lambda out, x, t: t * jnp.where(out < 0, out + 1, 1))
+def elu(x: Any) -> Any:
+    """`x` where it is positive, `exp(x) - 1` elsewhere."""
+    return jax.nn.elu(x)
+
+
+_SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.7580993408473766
+
+
+@_differentiated(lambda out, x, t: t * jnp.where(out < 0, out + _SELU_ALPHA, _SELU_SCALE))
+def selu(x: Any) -> Any:
+    """A scaled `elu`."""
+    return jax.nn.selu(x)
+
+
+# -- losses ---------------------------------------------------------------------------------------
+
+
+def sigmoid_loss(y: Any, z: Any) -> Any:
+    """The cross-entropy of the probabilities `y` and `sigmoid(z)`."""
+    positive = z >= 0
+    return jnp.where(positive, z, 0) - z * y + jnp.log1p(jnp.exp(jnp.where(positive, -z, z)))
+
+
+def softmax_loss(y: Any, z: Any, axis: int = -1) -> Any:
+    """The cross-entropy of `y` and `softmax(z)`. As a gradient by `z`, `softmax(z) - y` is taken,
+    which is one where `y` sums to 1."""
+
+    @_differentiated(
+        lambda out, y, t, z, s: (
+            jnp.sum((jax.nn.softmax(z, axis) - y) * s, axis)
+            - jnp.sum(jax.nn.log_softmax(z, axis) * t, axis)
+        )
+    )
+    def loss(y: Any, z: Any) -> Any:
+        return -jnp.sum(y * jax.nn.log_softmax(z, axis), axis)
+
+    return loss(*jnp.broadcast_arrays(y, z))
+
+
+# -- decompositions that read the lower triangle only ---------------------------------------------
+
+
+def hermitian(x: Any) -> Any:
+    """The Hermitian matrices that have these lower triangles."""
+    return jnp.tril(x) + jnp.conj(jnp.swapaxes(jnp.tril(x, -1), -1, -2))
+
+
+def cholesky(x: Any) -> Any:
+    """The lower factor; its gradient is spread over both triangles."""
+    return jnp.linalg.cholesky(x + jax.lax.stop_gradient(hermitian(x) - x))
+
+
+# -- which stand for which ------------------------------------------------------------------------
+
+
+def _plain(name: str) -> Callable:
+    return getattr(ops, name).__wrapped__
+
+
+def _categorical(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
+    if not from_logits or jnp.ndim(target) < 1:
+        return _plain("categorical_crossentropy")(target, output, from_logits, axis)
+    return softmax_loss(array(target), array(output), axis)
+
+
+CHOICES: dict[Callable, Callable] = {
+    _plain(name): function
+    for name, function in {
+        "abs": lambda x: absolute(array(x)),
+        "absolute": lambda x: absolute(array(x)),
+        "fabs": lambda x: absolute(array(x)),
+        "maximum": lambda x1, x2: maximum(operand(x1), operand(x2)),
+        "minimum": lambda x1, x2: minimum(operand(x1), operand(x2)),
+        "power": lambda x1, x2: power(operand(x1), operand(x2)),
+        "clip": lambda x, x_min, x_max: clip(array(x), operand(x_min), operand(x_max)),
+        "relu": lambda x: relu(array(x)),
+        "relu6": lambda x: relu6(array(x)),
+        "leaky_relu": lambda x, negative_slope=0.2: leaky_relu(array(x), negative_slope),
+        "selu": lambda x: selu(array(x)),
+        "categorical_crossentropy": _categorical,
+    }.items()
+}
+
+# Those that no gradient goes through: it is None, and not zeros.
+CONSTANT = frozenset(
+    _plain(name)
+    for name in ("floor", "ceil", "round", "trunc", "floor_divide", "zeros_like", "ones_like")
+) | {_plain("stop_gradient")}

@@ -1,0 +1,78 @@
+"""`tf.math.segment_*`: sums, products and the like over the rows that have one number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from keraslike.tf.ops import _concrete
+from keraslike.tf.tensor import Tensor, _as_operand, run, static
+
+
+def _segment(name: str, fn: Callable, of_none: Callable | None = None) -> Callable:
+    """Args: of_none: what a segment has in which there is nothing, for a dtype."""
+
+    def segment(data: Any, segment_ids: Any, num_segments: Any = None, name: Any = None) -> Tensor:
+        ids = _as_operand(segment_ids)
+        if num_segments is None:
+            num_segments = int(_concrete(f"math.segment_{name}", ids)[-1]) + 1
+        return run(of, (_as_operand(data), ids), (static(num_segments),))
+
+    def of(data: Any, ids: Any, count: int) -> Any:
+        out = fn(data, ids, num_segments=count)
+        if of_none is None:
+            return out
+        found = jax.ops.segment_sum(jnp.ones_like(ids), ids, count)
+        empty = (found == 0).reshape(found.shape + (1,) * (out.ndim - found.ndim))
+        return jnp.where(empty, jnp.asarray(of_none(out.dtype), out.dtype), out)
+
+    segment.__doc__ = f"The {name} of the rows that have one segment number."
+    return segment
+
+
+def _count(data: Any, ids: Any, num_segments: int) -> Any:
+    return jnp.maximum(jax.ops.segment_sum(jnp.ones_like(data), ids, num_segments), 1)
+
+
+def _segment_mean(data: Any, ids: Any, num_segments: int) -> Any:
+    return jax.ops.segment_sum(data, ids, num_segments) / _count(data, ids, num_segments)
+
+
+def _segment_sqrt_n(data: Any, ids: Any, num_segments: int) -> Any:
+    return jax.ops.segment_sum(data, ids, num_segments) / jnp.sqrt(_count(data, ids, num_segments))
+
+
+def product(data: Any, ids: Any, num_segments: int) -> Any:
+    """`jax.ops.segment_prod` with a derivative: that by an element is the product of the others."""
+
+    @jax.custom_jvp
+    def prod(data: Any) -> Any:
+        return jax.ops.segment_prod(data, ids, num_segments)
+
+    @prod.defjvp
+    def jvp(primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+        (data,), (t,) = primals, tangents
+        zero = data == 0
+        zeros = jax.ops.segment_sum(zero.astype(data.dtype), ids, num_segments)[ids]
+        some = jnp.where(zero, 1, data)
+        rest = prod(some)[ids] / some  # the product of the others that are not 0
+        others = jnp.where(zeros - zero == 0, rest, 0)
+        return prod(data), jax.ops.segment_sum(t * others, ids, num_segments)
+
+    return prod(data)
+
+
+_lowest = lambda dtype: jnp.finfo(dtype).min if dtype.kind != "i" else jnp.iinfo(dtype).min  # noqa: E731
+_highest = lambda dtype: jnp.finfo(dtype).max if dtype.kind != "i" else jnp.iinfo(dtype).max  # noqa: E731
+_nothing = lambda dtype: 0  # noqa: E731
+segment_sum = unsorted_segment_sum = _segment("sum", jax.ops.segment_sum)
+segment_prod = unsorted_segment_prod = _segment("product", product)
+segment_mean = unsorted_segment_mean = _segment("mean", _segment_mean)
+segment_max = _segment("max", jax.ops.segment_max, _nothing)
+segment_min = _segment("min", jax.ops.segment_min, _nothing)
+unsorted_segment_max = _segment("max", jax.ops.segment_max, _lowest)
+unsorted_segment_min = _segment("min", jax.ops.segment_min, _highest)
+unsorted_segment_sqrt_n = _segment("sum, divided by the root of the number,", _segment_sqrt_n)

@@ -1,0 +1,119 @@
+"""Functions of `tf` that put elements in order, tell them apart and count them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.tf import dtypes
+from keraslike.tf.ops import _concrete, cast, expand_dims
+from keraslike.tf.table import less, reduce_max
+from keraslike.tf.tensor import Tensor, _as_operand, constant, operands, run, static
+
+
+def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", name: Any = None) -> Tensor:
+    """The elements in order."""
+    return run(_sort, (_as_operand(values),), (static(axis), direction == "DESCENDING"))
+
+
+def _sort(x: Any, axis: int, descending: bool) -> Any:
+    if descending and x.dtype.kind == "f":  # of equal ones the first comes first
+        return -jnp.sort(-x, axis=axis)
+    return jnp.sort(x, axis=axis, descending=descending)
+
+
+def argsort(
+    values: Any,
+    axis: int = -1,
+    direction: str = "ASCENDING",
+    stable: bool = False,
+    name: Any = None,
+) -> Tensor:
+    """The indices that put the elements in order, int32."""
+    return run(_argsort, (_as_operand(values),), (static(axis), direction == "DESCENDING"))
+
+
+def _argsort(x: Any, axis: int, descending: bool) -> Any:
+    return jnp.argsort(x, axis=axis, descending=descending, stable=True).astype(np.int32)
+
+
+class TopKV2(NamedTuple):
+    values: Any
+    indices: Any
+
+
+def top_k(input: Any, k: Any = 1, sorted: bool = True, name: Any = None) -> TopKV2:
+    """The `k` largest along the last axis (`values`), and their `indices`."""
+    return run(_top_k, (_as_operand(input),), (static(k),))
+
+
+def _top_k(x: Any, k: int) -> Any:
+    values, indices = jax.lax.top_k(x, k)
+    return TopKV2(values, indices.astype(np.int32))
+
+
+class Unique(NamedTuple):
+    y: Tensor
+    idx: Tensor
+
+
+class UniqueWithCounts(NamedTuple):
+    y: Tensor
+    idx: Tensor
+    count: Tensor
+
+
+def unique(x: Any, out_idx: Any = dtypes.int32, name: Any = None) -> Unique:
+    """The different elements in the order they come (`y`), and each one's place among them
+    (`idx`)."""
+    return Unique(*unique_with_counts(x, out_idx)[:2])
+
+
+def unique_with_counts(x: Any, out_idx: Any = dtypes.int32, name: Any = None) -> UniqueWithCounts:
+    """As `unique`, with the `count` of each.
+
+    >>> [t.numpy().tolist() for t in unique_with_counts(constant([7, 1, 7]))]
+    [[7, 1], [0, 1, 0], [2, 1]]
+    """
+    values = _concrete("unique", _as_operand(x))
+    _, first, inverse, counts = np.unique(
+        values, return_index=True, return_inverse=True, return_counts=True
+    )
+    order = np.argsort(first)
+    places = np.argsort(order)[inverse.reshape(-1)]
+    idx, count = (cast(constant(n.astype(np.int64)), out_idx) for n in (places, counts[order]))
+    return UniqueWithCounts(constant(values[first[order]]), idx, count)
+
+
+def searchsorted(
+    sorted_sequence: Any, values: Any, side: str = "left", out_type: Any = dtypes.int32
+) -> Tensor:
+    """Where values would go in a sorted sequence."""
+    given = operands("searchsorted", sorted_sequence, values)
+    return cast(run(_searchsorted, given, (side,), constant=(0, 1)), out_type)
+
+
+def _searchsorted(a: Any, v: Any, side: str) -> Any:
+    return jnp.searchsorted(a, v, side=side)
+
+
+def bincount(
+    arr: Any, minlength: Any = None, weights: Any = None, dtype: Any = dtypes.int32
+) -> Tensor:
+    """How often each number occurs."""
+    values = _concrete("math.bincount", _as_operand(arr)).reshape(-1)
+    w = None if weights is None else _concrete("math.bincount", _as_operand(weights)).reshape(-1)
+    counts = np.bincount(values, w, static(minlength) or 0)
+    kind = dtypes.as_dtype(dtype).as_numpy_dtype if w is None else w.dtype
+    return constant(counts.astype(kind))
+
+
+def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = dtypes.bool_) -> Tensor:
+    """True for the first `lengths[i]` places of row `i`."""
+    lengths = _as_operand(lengths)
+    longest = static(reduce_max(lengths) if maxlen is None else maxlen)
+    steps = constant(np.arange(longest).astype(dtypes.as_dtype(lengths.dtype).as_numpy_dtype))
+    return cast(less(steps, expand_dims(lengths, -1)), dtype)
