@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from keraslike.core import registry
 from keraslike.core.configured import Configured
-from keraslike.ops import nn
+from keraslike.ops import nn, numpy
 from keraslike.ops.wrap import array
 
 
@@ -53,7 +53,7 @@ class L1L2(Regularizer):
         x = array(x)
         penalty = jnp.zeros((), x.dtype)
         if self.l1:
-            penalty += self.l1 * jnp.sum(jnp.abs(x))
+            penalty += self.l1 * jnp.sum(numpy.abs(x))
         if self.l2:
             penalty += self.l2 * jnp.sum(jnp.square(x))
         return penalty
@@ -70,7 +70,7 @@ class L1(Regularizer):
         self.l1 = validate_float_arg(0.01 if l1 is None else l1, "l1")
 
     def __call__(self, x: Any) -> jax.Array:
-        return self.l1 * jnp.sum(jnp.abs(array(x)))
+        return self.l1 * jnp.sum(numpy.abs(array(x)))
 
 
 class L2(Regularizer):
@@ -111,7 +111,7 @@ class OrthogonalRegularizer(Regularizer):
             raise ValueError(f"OrthogonalRegularizer is for matrices. Received: shape {x.shape}")
         rows = nn.normalize(x if self.mode == "rows" else x.T, axis=1)
         size = rows.shape[0]
-        cosines = jnp.abs(rows @ rows.T) * (1 - jnp.eye(size, dtype=x.dtype))
+        cosines = numpy.abs(rows @ rows.T) * (1 - jnp.eye(size, dtype=x.dtype))
         return self.factor * jnp.sum(cosines) / (size * (size - 1.0))
 
 

@@ -326,6 +326,10 @@ def op(function: Callable) -> Callable:
         if is_symbolic(args, kwargs):
             return FunctionOperation(either)(*args, **kwargs)
         take = taker(args, kwargs)
-        return function(*args, **kwargs) if take is None else take(function, args, kwargs)
+        if take is not None:
+            return take(function, args, kwargs)
+        choices = context.state.choices
+        chosen = function if choices is None else choices.get(function, function)
+        return chosen(*args, **kwargs)
 
     return either

@@ -13,7 +13,7 @@ from jax import lax
 from keraslike.core import dtypes
 from keraslike.core.static import Shape
 from keraslike.layers.layer import Layer
-from keraslike.ops import nn
+from keraslike.ops import nn, numpy
 
 
 class _Merge(Layer):
@@ -161,7 +161,7 @@ class Maximum(_MaskedMerge):
     [3.0, 4.0]
     """
 
-    _combine = staticmethod(jnp.maximum)
+    _combine = staticmethod(numpy.maximum)
 
     @staticmethod
     def _neutral(dtype: Any) -> float:
@@ -175,7 +175,7 @@ class Minimum(_MaskedMerge):
     [1.0, 2.0]
     """
 
-    _combine = staticmethod(jnp.minimum)
+    _combine = staticmethod(numpy.minimum)
 
     @staticmethod
     def _neutral(dtype: Any) -> float:

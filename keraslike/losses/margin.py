@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from keraslike.core.symbolic import op
 from keraslike.losses.loss import LossFunctionWrapper, matched
+from keraslike.ops import numpy
 
 
 def _signs(y_true: jax.Array) -> jax.Array:
@@ -24,7 +25,7 @@ def hinge(y_true: Any, y_pred: Any) -> jax.Array:
     [0.5]
     """
     y_true, y_pred = matched(y_true, y_pred, "hinge")
-    return jnp.mean(jnp.maximum(1 - _signs(y_true) * y_pred, 0), axis=-1)
+    return jnp.mean(numpy.maximum(1 - _signs(y_true) * y_pred, 0), axis=-1)
 
 
 @op
@@ -35,7 +36,7 @@ def squared_hinge(y_true: Any, y_pred: Any) -> jax.Array:
     [2.0]
     """
     y_true, y_pred = matched(y_true, y_pred, "squared_hinge")
-    return jnp.mean(jnp.square(jnp.maximum(1 - _signs(y_true) * y_pred, 0)), axis=-1)
+    return jnp.mean(jnp.square(numpy.maximum(1 - _signs(y_true) * y_pred, 0)), axis=-1)
 
 
 @op
@@ -50,7 +51,7 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> jax.Array:
     y_true, y_pred = matched(y_true, y_pred, "categorical_hinge")
     positive = jnp.sum(y_true * y_pred, axis=-1)
     negative = jnp.max((1 - y_true) * y_pred, axis=-1)
-    return jnp.maximum(negative - positive + 1, 0)
+    return numpy.maximum(negative - positive + 1, 0)
 
 
 class Hinge(LossFunctionWrapper):

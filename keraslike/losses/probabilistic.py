@@ -14,12 +14,12 @@ import jax.numpy as jnp
 from keraslike.core import context, dtypes
 from keraslike.core.symbolic import op
 from keraslike.losses.loss import LossFunctionWrapper, matched
-from keraslike.ops import nn
+from keraslike.ops import nn, numpy
 from keraslike.ops.wrap import array, axes_of
 
 
 def _clip(p: jax.Array) -> jax.Array:
-    return jnp.clip(p, dtypes.epsilon(), 1.0 - dtypes.epsilon())
+    return numpy.clip(p, dtypes.epsilon(), 1.0 - dtypes.epsilon())
 
 
 def _check_axis(axis: Any) -> None:
@@ -35,7 +35,7 @@ def kl_divergence(y_true: Any, y_pred: Any) -> jax.Array:
     [0.0]
     """
     y_true, y_pred = matched(y_true, y_pred, "kl_divergence")
-    y_true, y_pred = (jnp.clip(y, dtypes.epsilon(), 1.0) for y in (y_true, y_pred))
+    y_true, y_pred = (numpy.clip(y, dtypes.epsilon(), 1.0) for y in (y_true, y_pred))
     return jnp.sum(y_true * jnp.log(y_true / y_pred), axis=-1)
 
 

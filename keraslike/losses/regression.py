@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from keraslike.core import dtypes
 from keraslike.core.symbolic import op
 from keraslike.losses.loss import LossFunctionWrapper, matched
-from keraslike.ops import nn
+from keraslike.ops import nn, numpy
 
 
 @op
@@ -44,7 +44,7 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> jax.Array:
     [1.0]
     """
     y_true, y_pred = matched(y_true, y_pred, "mean_absolute_error")
-    return jnp.mean(jnp.abs(y_true - y_pred), axis=-1)
+    return jnp.mean(numpy.abs(y_true - y_pred), axis=-1)
 
 
 @op
@@ -57,8 +57,8 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> jax.Array:
     [25.0]
     """
     y_true, y_pred = matched(y_true, y_pred, "mean_absolute_percentage_error")
-    share = (y_true - y_pred) / jnp.maximum(jnp.abs(y_true), dtypes.epsilon())
-    return 100.0 * jnp.mean(jnp.abs(share), axis=-1)
+    share = (y_true - y_pred) / numpy.maximum(numpy.abs(y_true), dtypes.epsilon())
+    return 100.0 * jnp.mean(numpy.abs(share), axis=-1)
 
 
 @op
@@ -72,7 +72,7 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> jax.Array:
     """
     y_true, y_pred = matched(y_true, y_pred, "mean_squared_logarithmic_error")
     least = dtypes.epsilon()
-    first, second = (jnp.log(jnp.maximum(y, least) + 1.0) for y in (y_pred, y_true))
+    first, second = (jnp.log(numpy.maximum(y, least) + 1.0) for y in (y_pred, y_true))
     return jnp.mean(jnp.square(first - second), axis=-1)
 
 
@@ -88,7 +88,7 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> jax.Array:
     """
     y_true, y_pred = matched(y_true, y_pred, "huber")
     error = y_pred - y_true
-    size = jnp.abs(error)
+    size = numpy.abs(error)
     values = jnp.where(size <= delta, 0.5 * jnp.square(error), delta * size - 0.5 * delta**2)
     return jnp.mean(values, axis=-1)
 

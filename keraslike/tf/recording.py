@@ -19,6 +19,7 @@ from keraslike.core.context import trace_state_clean
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.layer import Layer
 from keraslike.tf import dependence
+from keraslike.tf.gradients import CHOICES, CONSTANT
 from keraslike.tf.tensor import (
     Tensor,
     _is_inexact,
@@ -321,7 +322,8 @@ def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = N
         if not boxed and not any(is_recorded(t) for t in tensors):
             with context.using(tapes=()):
                 return unbox(function(*args, **kwargs))
-        return run(_call, tensors, (function, spec))
+        constant = range(len(tensors)) if function in CONSTANT else ()
+        return run(_call, tensors, (CHOICES.get(function, function), spec), constant=constant)
     if isinstance(owner, Layer) and not owner.built:
         _make_state(owner, args, kwargs)
     return _call_owner(function, owner, spec, tensors)
@@ -330,7 +332,7 @@ def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = N
 def _call(*given: Any) -> Any:
     *values, function, spec = given
     args, kwargs = _joined(spec, values)
-    with context.using(tapes=()):
+    with context.using(tapes=(), choices=CHOICES):
         return unbox(function(*args, **kwargs))
 
 
@@ -464,7 +466,7 @@ class _OwnerCall:
         foreign = _Foreign(self.variables)
         with (
             lowering.holding(self.variables, state, roots=[self.owner]),
-            context.using(tapes=(foreign,), training=self.training),
+            context.using(tapes=(foreign,), training=self.training, choices=CHOICES),
         ):
             for place, mask in zip(self.masked, masks):
                 context.set_mask(tensors[place], mask)
