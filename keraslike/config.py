@@ -1,11 +1,14 @@
 """Settings: the default float dtype, the dtype policy, epsilon, memory, the compilation cache."""
 
+from typing import Any
+
 from keraslike.core.arguments import (
     image_data_format,
     nan_in_data,
     set_image_data_format,
     set_nan_in_data,
 )
+from keraslike.core.boxed import Answers
 from keraslike.core.compilation import keep_memory, set_compilation_cache
 from keraslike.core.dtypes import (
     dtype_policy,
@@ -15,6 +18,33 @@ from keraslike.core.dtypes import (
     set_epsilon,
     set_floatx,
 )
+
+
+def tensor_type() -> str:
+    """What eager calls give: `"jax"` for JAX arrays, or `"tensorflow"`."""
+    return "tensorflow" if Answers.everywhere else "jax"
+
+
+def set_tensor_type(value: Any) -> None:
+    """Sets what eager calls of layers, models, losses, metrics, optimizers and ops give.
+
+    `"tensorflow"`: `keraslike.tf.Tensor`s, for programs in TensorFlow's language; at kinks and ties
+    their gradients are TensorFlow's, too. `"jax"`, the default: JAX arrays. Names reached through
+    `keraslike.tf.keras` give tensors in any case. What is traced, a step of `fit` say, is not
+    affected. Raises ValueError for another value.
+
+    >>> import keraslike
+    >>> set_tensor_type("tensorflow")
+    >>> keraslike.ops.sum([1.0, 2.0]).numpy()
+    np.float32(3.0)
+    >>> set_tensor_type("jax")
+    """
+    if value not in ("jax", "tensorflow"):
+        raise ValueError(f"The tensor type is 'jax' or 'tensorflow'. Received: {value!r}")
+    if value == "tensorflow":
+        pass  # which says what a tensor is
+    Answers.everywhere = value == "tensorflow"
+
 
 __all__ = [
     "dtype_policy",
@@ -29,6 +59,8 @@ __all__ = [
     "set_floatx",
     "set_image_data_format",
     "set_nan_in_data",
+    "set_tensor_type",
+    "tensor_type",
 ]
 
 

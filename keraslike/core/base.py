@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import jax
 from flax import nnx
 
-from keraslike.core import flax_internals
+from keraslike.core import context, flax_internals
 from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
 from keraslike.core.structures import map_items
@@ -178,7 +178,11 @@ class Object(nnx.Module, pytree=False):
 
     # Attributes that belong to this Python object and not to the tree: they are left out of its
     # structure, and a copy made by tree operations has the class's default in their place.
-    _untracked: ClassVar[frozenset[str]] = frozenset({"_init_args", "_gathered", "_recorded_calls"})
+    _untracked: ClassVar[frozenset[str]] = frozenset(
+        {"_init_args", "_gathered", "_recorded_calls", "_boxes"}
+    )
+
+    _boxes = False  # whether callers get results in boxes: see `boxed.Answers`
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(pytree=False, **kwargs)
@@ -189,6 +193,8 @@ class Object(nnx.Module, pytree=False):
     def __new__(cls, *args: Any, **kwargs: Any):
         self = object.__new__(cls)
         object.__setattr__(self, "_init_args", (args, kwargs))
+        if context.state.boxes:
+            object.__setattr__(self, "_boxes", True)
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:

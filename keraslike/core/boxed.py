@@ -1,4 +1,6 @@
-"""Calls that take another way: those given an array in a box, and those that a tape records."""
+"""Calls that take another way: those given an array in a box, those that a tape records, and those
+whose caller has asked for results in boxes.
+"""
 
 from __future__ import annotations
 
@@ -83,9 +85,90 @@ def unboxed(method: Callable) -> Callable:
     @functools.wraps(method)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
         if taker(args, kwargs) is None:
-            return method(self, *args, **kwargs)
+            return respond(self, method, self, *args, **kwargs)
         with context.using(tapes=()):
             return method(self, *unbox(args), **unbox(kwargs))
+
+    return run
+
+
+# -- results in boxes ---------------------------------------------------------------------------
+
+
+class Answers:
+    """Who gets boxed results: callers of objects that were made while `context.state.boxes` was
+    set, and all callers where `everywhere` is.
+
+    Only the outermost of nested calls boxes its result, and only outside of any trace: within,
+    everything is arrays. `box` and `choices` (see `symbolic.op`) are those of the room that boxes.
+    """
+
+    everywhere = False
+    box: Callable[[Any], Any] | None = None  # an array as a box
+    choices: dict[Any, Any] = {}
+
+
+def respond(owner: Any, function: Callable, *args: Any, **kwargs: Any) -> Any:
+    """`function(*args, **kwargs)`, the result in boxes where the caller of `owner` gets them."""
+    if not (owner._boxes or Answers.everywhere):
+        return function(*args, **kwargs)
+    return in_boxes(function, args, kwargs)
+
+
+def in_boxes(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """`function(*args, **kwargs)` in boxes, if no other call is under way that will box."""
+    state = context.state
+    outermost = state.choices is None and not state.depth and context.trace_state_clean()
+    with context.using(choices=Answers.choices):
+        out = function(*args, **kwargs)
+    return _boxed(out) if outermost else out
+
+
+def _boxed(tree: Any) -> Any:
+    kind = type(tree)
+    if kind is list or kind is tuple:
+        return kind([_boxed(item) for item in tree])
+    if kind is dict:
+        return {key: _boxed(item) for key, item in tree.items()}
+    if hasattr(tree, "_fields"):
+        return kind(*map(_boxed, tree))
+    if not isinstance(tree, jax.Array):
+        return tree
+    box = Answers.box(tree)  # type: ignore[misc]
+    context.set_mask(box, context.get_mask(tree))
+    return box
+
+
+def answers(method: Callable) -> Callable:
+    """A method whose result is in boxes where its object's caller gets them."""
+
+    @functools.wraps(method)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return respond(self, method, self, *args, **kwargs)
+
+    return run
+
+
+def takes(method: Callable) -> Callable:
+    """The `__call__` of an object without state: it can be recorded, and it answers in boxes."""
+
+    @functools.wraps(method)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        take = taker(args, kwargs)
+        if take is None:
+            return respond(self, method, self, *args, **kwargs)
+        return respond(self, take, self, args, kwargs)
+
+    return run
+
+
+def inherits(method: Callable) -> Callable:
+    """A method that makes objects: they answer as its own object does."""
+
+    @functools.wraps(method)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with context.using(boxes=self._boxes or context.state.boxes):
+            return method(self, *args, **kwargs)
 
     return run
 

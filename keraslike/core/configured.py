@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keraslike.core.base import ConstructorSignature, Object
+from keraslike.core.boxed import takes
 from keraslike.core.static import Static
 
 
@@ -24,12 +25,16 @@ class Configured:
     __signature__ = ConstructorSignature()
 
     # Attributes that do not make a difference between two objects.
-    _not_compared: frozenset[str] = frozenset({"_init_args"})
+    _not_compared: frozenset[str] = frozenset({"_init_args", "_boxes"})
 
-    def __new__(cls, *args: Any, **kwargs: Any):
-        self = object.__new__(cls)
-        object.__setattr__(self, "_init_args", (args, kwargs))
-        return self
+    _boxes = False  # as of an `Object`
+
+    __new__ = Object.__new__
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__call__" in vars(cls):
+            cls.__call__ = takes(cls.__call__)
 
     _constructor_args = Object._constructor_args
     get_config = Object.get_config

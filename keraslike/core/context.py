@@ -52,6 +52,7 @@ class _State(threading.local):
         self.allowance: list[int] | None = None  # bytes that new weights may still take
         self.tapes: tuple[Any, ...] = ()  # gradient tapes that record, the innermost last
         self.choices: dict[Any, Any] | None = None  # functions that stand for those of ops
+        self.boxes = False  # objects made now give their results in boxes: see `boxed.Answers`
         self.distribution: Any = None  # says on which devices training puts state and batches
         # What Variables hold while a function of them is lowered, by id: see `lowering.holding`.
         self.held: dict[int, Held] = {}

@@ -32,6 +32,7 @@ _public: dict[tuple[str, str], Any] = {}  # (Keras's module, name) -> object, fo
 _names: dict[str, dict[str, Any]] = {}  # "losses" -> the names in `_public` -> object
 _public_name: dict[int, tuple[str, str]] = {}  # id(object) -> (module, name)
 _families: dict[str, dict[str, Any]] = {}  # "losses" -> every name it answers to -> object
+_stand_ins: dict[int, tuple[Any, Any]] = {}  # id(function) -> it, and the one it stands for
 _registered: dict[str, Any] = {}  # "package>Name" -> object
 _registered_name: dict[Any, str] = {}
 
@@ -90,8 +91,14 @@ def publish(module: str, objects: dict[str, Any], aliases: dict[str, Any] | None
 
 def public_name(obj: Any) -> tuple[str | None, str | None]:
     """Keras's module and name of a public object that files may name; else `(None, None)`."""
+    _, obj = _stand_ins.get(id(obj), (obj, obj))
     module, name = found = _public_name.get(id(obj), (None, None))
     return found if _public.get((module, name)) is obj else (None, None)  # type: ignore[arg-type]
+
+
+def publish_as(function: Callable, other: Any) -> None:
+    """Makes a function known by the name that another, which it stands for, has in files."""
+    _stand_ins[id(function)] = function, other
 
 
 def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable:

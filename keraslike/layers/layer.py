@@ -26,7 +26,7 @@ from keraslike.core import (
     sparsity,
     symbolic,
 )
-from keraslike.core.boxed import taker, unbox
+from keraslike.core.boxed import Answers, answers, in_boxes, taker, unbox
 from keraslike.core.static import AutoName, Shape
 from keraslike.core.structures import map_items
 from keraslike.core.symbolic import KerasTensor
@@ -519,6 +519,8 @@ class Layer(base.Object):
         take = taker(args, kwargs)
         if take is not None and not symbolic.is_symbolic(args, kwargs):
             return take(self._call, args, kwargs, owner=self)
+        if self._boxes or Answers.everywhere:
+            return in_boxes(self._call, args, kwargs)
         return self._call(*args, **kwargs)
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
@@ -810,6 +812,7 @@ class Layer(base.Object):
         return [(layer, list(added)) for layer, added in found if added]
 
     @property
+    @answers
     def losses(self) -> list[Any]:
         """The scalars that the last call added, and those of the weights' regularizers."""
         found = [value for _, added in self._added_losses() for value in added]

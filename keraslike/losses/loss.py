@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from keraslike import ops
 from keraslike.core import context, dtypes, registry
 from keraslike.core.base import Object, auto_name, to_snake_case
-from keraslike.core.boxed import taker
+from keraslike.core.boxed import respond, taker
 from keraslike.ops.wrap import array
 
 _REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
@@ -69,7 +69,9 @@ class Loss(Object):
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> jax.Array:
         args = (y_true, y_pred, sample_weight)
         take = taker(args, {})
-        return self._call(*args) if take is None else take(self._call, args, {}, owner=self)
+        if take is not None:
+            return take(self._call, args, {}, owner=self)
+        return respond(self, self._call, *args)
 
     def _call(self, y_true: Any, y_pred: Any, sample_weight: Any) -> jax.Array:
         mask = context.get_mask(y_pred)

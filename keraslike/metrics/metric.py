@@ -11,7 +11,7 @@ from flax import nnx
 
 from keraslike import initializers
 from keraslike.core import base, context, dtypes, host, lowering
-from keraslike.core.boxed import unboxed
+from keraslike.core.boxed import answers, unboxed
 from keraslike.core.variable import MetricState, Variable, name_first
 
 
@@ -55,6 +55,8 @@ class Metric(base.Object):
         super().__init_subclass__(**kwargs)
         if "update_state" in vars(cls):
             cls.update_state = unboxed(cls.update_state)
+        if "result" in vars(cls):
+            cls.result = answers(cls.result)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, nnx.Variable) and "_weights" in vars(self):

@@ -16,7 +16,7 @@ from flax import nnx
 
 from keraslike.core import base, context, dtypes, host, lowering
 from keraslike.core.base import Object, auto_name, to_snake_case
-from keraslike.core.boxed import unbox, unboxed
+from keraslike.core.boxed import respond, unbox, unboxed
 from keraslike.core.variable import OptimizerState, Variable
 from keraslike.optimizers.gradients import clip, with_gradients
 from keraslike.optimizers.schedules import LearningRateSchedule
@@ -185,7 +185,7 @@ class Optimizer(Object):
         """A Variable that can be assigned to, or the current value of a schedule."""
         if isinstance(self._learning_rate, nnx.Variable):
             return self._learning_rate
-        return self._current_rate()
+        return respond(self, self._current_rate)
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:

@@ -1,8 +1,8 @@
 """The slice of TensorFlow that textbooks are written in, on JAX: `from keraslike import tf`.
 
 Tensors, variables, tapes, `tf.function` and the structures beside them, with TensorFlow's results,
-dtypes and names; `tf.keras` is keraslike. Everything converts to and from JAX and numpy arrays, so
-that code can leave `tf` for `jax.numpy` step by step.
+dtypes and names; `tf.keras` is keraslike, whose eager results are tensors there. Everything
+converts to and from JAX and numpy arrays, so that code can leave `tf` for `jax.numpy` step by step.
 
 >>> from keraslike import tf
 >>> w1, w2 = tf.Variable(5.0), tf.Variable(3.0)
@@ -17,6 +17,7 @@ import sys
 from keraslike.tf import (
     dtypes,
     errors,
+    face,
     image,
     linalg,
     math,
@@ -142,7 +143,7 @@ from keraslike.tf.tensor_array import TensorArray
 from keraslike.tf.variables import IndexedSlices, Variable
 
 newaxis = None
-keras = sys.modules["keraslike"]  # the face of all rooms, which no room imports
+keras = face.Module(sys.modules["keraslike"], f"{__name__}.keras")
 
 # Those of tf.math that TensorFlow has under its own name too.
 _SHARED = (

@@ -220,9 +220,3 @@ CHOICES: dict[Callable, Callable] = {
         "categorical_crossentropy": _categorical,
     }.items()
 }
-
-# Those that no gradient goes through: it is None, and not zeros.
-CONSTANT = frozenset(
-    _plain(name)
-    for name in ("floor", "ceil", "round", "trunc", "floor_divide", "zeros_like", "ones_like")
-) | {_plain("stop_gradient")}

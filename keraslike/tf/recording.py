@@ -14,12 +14,12 @@ import numpy as np
 from flax import nnx
 
 from keraslike.core import base, context, lowering, rng
-from keraslike.core.boxed import Boxed, Taking, is_recorded, unbox
+from keraslike.core.boxed import Answers, Boxed, Taking, is_recorded, unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.layer import Layer
 from keraslike.tf import dependence
-from keraslike.tf.gradients import CHOICES, CONSTANT
+from keraslike.tf.gradients import CHOICES
 from keraslike.tf.tensor import (
     Tensor,
     _is_inexact,
@@ -322,8 +322,7 @@ def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = N
         if not boxed and not any(is_recorded(t) for t in tensors):
             with context.using(tapes=()):
                 return unbox(function(*args, **kwargs))
-        constant = range(len(tensors)) if function in CONSTANT else ()
-        return run(_call, tensors, (CHOICES.get(function, function), spec), constant=constant)
+        return run(_call, tensors, (CHOICES.get(function, function), spec))
     if isinstance(owner, Layer) and not owner.built:
         _make_state(owner, args, kwargs)
     return _call_owner(function, owner, spec, tensors)
@@ -337,6 +336,7 @@ def _call(*given: Any) -> Any:
 
 
 Tensor.take = staticmethod(take)  # type: ignore[method-assign]
+Answers.box, Answers.choices = Tensor, CHOICES
 
 
 def _make_state(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:

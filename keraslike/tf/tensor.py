@@ -488,7 +488,9 @@ def run(
     """
     kwargs = kwargs or {}
     tapes = context.state.tapes
-    recorded = [i not in constant and is_recorded(t) for i, t in enumerate(tensors)] if tapes else ()
+    recorded = (
+        [i not in constant and is_recorded(t) for i, t in enumerate(tensors)] if tapes else ()
+    )
     values = [t._value if isinstance(t, Tensor) else _value(t) for t in tensors]
     if True in recorded:
         followed = tuple([r and _is_inexact(v) for r, v in zip(recorded, values)])

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from keraslike.core import registry
 from keraslike.core.base import Object, variables_of
+from keraslike.core.boxed import inherits
 from keraslike.losses import Loss, LossFunctionWrapper
 from keraslike.losses.loss import as_column
 from keraslike.metrics import Mean, MeanMetricWrapper, Metric
@@ -150,6 +151,7 @@ class CompileLoss(Object):
                 registry.get("losses", identifier)  # a name that does not exist is said at once
         self.built = False
 
+    @inherits
     def build(self, y_true: Any, y_pred: Any) -> None:
         """Chooses the loss of each output from the structure and shapes of targets and outputs."""
         outputs = outputs_of(y_pred, self.output_names)
@@ -217,6 +219,7 @@ class CompileMetrics(Metric):
                 registry.get("metrics", identifier)
         self.built = False
 
+    @inherits
     def build(self, y_true: Any, y_pred: Any) -> None:
         """Makes the metrics of each output; `"accuracy"` becomes the kind that fits the shapes."""
         outputs = outputs_of(y_pred, self.output_names)

@@ -14,7 +14,7 @@ import jax
 
 from keraslike import ops, optimizers
 from keraslike.core import arguments, base, context, lowering, registry, rng
-from keraslike.core.boxed import unbox
+from keraslike.core.boxed import inherits, unbox
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.layer import Layer
 from keraslike.metrics import Mean, Metric
@@ -57,6 +57,7 @@ class Steps(Layer):
 
     # -- compile ------------------------------------------------------------------------------
 
+    @inherits
     def compile(
         self,
         optimizer: Any = "rmsprop",

@@ -1,0 +1,121 @@
+"""`tf.keras`: keraslike for programs that speak TensorFlow's language.
+
+Its names are keraslike's, but what they give in eager calls are `tf.Tensor`s: the results of its
+functions, and of the objects that its classes and functions make. Those are of keraslike's own
+classes and remember that they were asked for here (`core/boxed.py`): they can be used, compared
+and saved as any other.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import types
+from typing import Any
+
+from keraslike.core import context, registry
+from keraslike.core.base import Object
+from keraslike.core.boxed import in_boxes
+from keraslike.core.configured import Configured
+
+_ROOT = "keraslike"
+
+
+class Module(types.ModuleType):
+    """A module of keraslike, as `tf.keras` shows it. Names are looked up when asked for."""
+
+    def __init__(self, module: types.ModuleType, name: str):
+        super().__init__(name, module.__doc__)
+        self._module = module
+        self.__all__ = list(getattr(module, "__all__", ()))
+        sys.modules[name] = self
+        for public in self.__all__:  # so that `import keraslike.tf.keras.layers` finds them
+            if isinstance(value := vars(module).get(public), types.ModuleType):
+                setattr(self, public, Module(value, f"{name}.{public}"))
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._module, name)
+        shown = value if name.startswith("_") else _shown(value)
+        setattr(self, name, shown)
+        return shown
+
+    def __dir__(self) -> list[str]:
+        return dir(self._module)
+
+    def __repr__(self) -> str:
+        return f"<module {self.__name__!r}, which is {self._module.__name__!r} with tensors>"
+
+
+def _shown(value: Any) -> Any:
+    if inspect.isclass(value):
+        return class_of(value) if issubclass(value, (Object, Configured)) else value
+    home = getattr(value, "__module__", None) or ""
+    if inspect.isfunction(value) and home.partition(".")[0] == _ROOT:
+        return function_of(value)
+    return value
+
+
+@functools.cache
+def function_of(function: Any) -> Any:
+    """A function of keraslike whose eager results are tensors."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with context.using(boxes=True):
+            return in_boxes(function, args, kwargs)
+
+    registry.publish_as(call, function)
+    return call
+
+
+# -- classes --------------------------------------------------------------------------------------
+
+
+class _Stand(type):
+    """What is special about a class of `tf.keras`: it stands for another, makes objects of that
+    one, and counts as it where classes are compared. Classes derived from it are classes as any."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        stands_for = vars(cls).get("_stands_for")
+        if stands_for is None:
+            return super().__call__(*args, **kwargs)
+        with context.using(boxes=True):
+            return stands_for(*args, **kwargs)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        stands_for = vars(cls).get("_stands_for")
+        if stands_for is None:
+            return super().__instancecheck__(instance)
+        return stands_for in type(instance).__mro__
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        stands_for = vars(cls).get("_stands_for")
+        if stands_for is None:
+            return super().__subclasscheck__(subclass)
+        return stands_for in subclass.__mro__  # that of an ABC asks its subclasses: this one
+
+
+@functools.cache
+def _metaclass(kind: type) -> type:
+    return type("Stand", (_Stand, kind), {})
+
+
+@functools.cache
+def class_of(cls: type) -> Any:
+    """The class of `tf.keras` that stands for one of keraslike."""
+
+    def from_config(sub: type, *args: Any, **kwargs: Any) -> Any:
+        with context.using(boxes=True):
+            return super(stand, sub).from_config(*args, **kwargs)  # type: ignore[misc]
+
+    names = {
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "__doc__": cls.__doc__,
+        "_stands_for": cls,
+        "_boxes": True,
+        "from_config": classmethod(from_config),
+    }
+    stand = _metaclass(type(cls))(cls.__name__, (cls,), names)
+    return stand
