@@ -325,13 +325,13 @@ def op(function: Callable) -> Callable:
     def either(*args: Any, **kwargs: Any) -> Any:
         if is_symbolic(args, kwargs):
             return FunctionOperation(either)(*args, **kwargs)
+        choices = context.state.choices
+        chosen = function if choices is None else choices.get(function, function)
         take = taker(args, kwargs)
         if take is not None:
-            return take(function, args, kwargs)
-        choices = context.state.choices
+            return take(chosen, args, kwargs)
         if choices is None and Answers.everywhere:
             return in_boxes(either, args, kwargs)
-        chosen = function if choices is None else choices.get(function, function)
         return chosen(*args, **kwargs)
 
     return either

@@ -320,9 +320,8 @@ def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = N
     if owner is None:
         boxed = any(isinstance(t, (Tensor, Taking)) for t in tensors)
         if not boxed and not any(is_recorded(t) for t in tensors):
-            chosen = (context.state.choices or {}).get(function, function)
             with context.using(tapes=()):
-                return unbox(chosen(*args, **kwargs))
+                return unbox(function(*args, **kwargs))
         return run(_call, tensors, (CHOICES.get(function, function), spec))
     if isinstance(owner, Layer) and not owner.built:
         _make_state(owner, args, kwargs)
