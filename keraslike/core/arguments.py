@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 _data_format = "channels_last"
 
 
@@ -114,6 +116,49 @@ def positive(**argument: Any) -> int:
     3
     """
     return sizes(1, **argument)[0]
+
+
+def whole(minimum: int = 0, **argument: Any) -> int:
+    """The one argument given, an integer of at least `minimum`; raises ValueError otherwise.
+
+    >>> whole(epochs=2)
+    2
+    """
+    ((name, value),) = argument.items()
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = minimum - 1
+    if number < minimum:
+        raise ValueError(
+            f"{name} must be an integer of at least {minimum}. Received: {name}={value!r}"
+        )
+    return number
+
+
+def boolean(**argument: Any) -> bool:
+    """The one argument given, `True` or `False` (or 1, 0, or numpy's); raises ValueError otherwise.
+
+    >>> boolean(shuffle=True)
+    True
+    """
+    ((name, value),) = argument.items()
+    if not isinstance(value, (bool, int, np.bool_)) or value not in (0, 1):
+        raise ValueError(f"{name} must be True or False. Received: {name}={value!r}")
+    return bool(value)
+
+
+def verbosity(verbose: Any) -> int:
+    """0, 1 or 2 for what `verbose` may be; `"auto"` is 1. Raises ValueError for anything else.
+
+    >>> verbosity("auto"), verbosity(False), verbosity(2)
+    (1, 0, 2)
+    """
+    if isinstance(verbose, str) and verbose == "auto":
+        return 1
+    if not isinstance(verbose, (int, np.integer, np.bool_)) or verbose not in (0, 1, 2):
+        raise ValueError(f"verbose must be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
+    return int(verbose)
 
 
 def share(**argument: Any) -> float:

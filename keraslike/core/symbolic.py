@@ -7,6 +7,7 @@ size is unknown; where that is inconclusive, `probing` tries sizes.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -271,8 +272,16 @@ def output_spec(
             shapes = {i: tuple(x.shape) for i, x in enumerate(flat) if hasattr(x, "shape")}
             spec = unification.unified(trace, shapes, set(symbols), _unknown_size(0), attempts)
         if spec is None:
-            raise error from None
+            raise _in_users_words(error) from None
     return jax.tree.map(lambda s: KerasTensor(show_shape(s.shape), s.dtype), spec)
+
+
+def _in_users_words(error: Exception) -> Exception:
+    """The error with `None` where it names the symbol that stood for an unknown size."""
+    error.args = tuple(
+        re.sub(r"\bd\d+\b", "None", a) if isinstance(a, str) else a for a in error.args
+    )
+    return error
 
 
 # -- operations -------------------------------------------------------------------------------

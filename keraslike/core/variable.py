@@ -332,7 +332,7 @@ class Variable(_Leaf):
     def __repr__(self) -> str:
         return (
             f"<{type(self).__name__} path={self.path}, shape={self.shape}, "
-            f"dtype={self._raw_value.dtype}, value={self._raw_value}>"
+            f"dtype={self._raw_value.dtype}, value={_few_numbers(self._raw_value)}>"
         )
 
     __str__ = __repr__
@@ -422,6 +422,18 @@ def name_first(method: Callable) -> Callable:
         return method(self, *args, **kwargs)
 
     return either
+
+
+def _few_numbers(value: Any) -> str:
+    """An array's first numbers on one line; a value that has none yet as it calls itself."""
+    if isinstance(value, jax.core.Tracer) or not getattr(value, "is_fully_addressable", True):
+        return type(value).__name__
+    if isinstance(value, jax.Array) and value.is_deleted():
+        return "deleted"
+    if value.size <= 6:
+        return " ".join(str(np.asarray(value)).split())
+    first = np.asarray(value[(0,) * (value.ndim - 1)][:3])
+    return f"{'[' * value.ndim}{' '.join(str(first).split()).strip('[] ')} ...]"
 
 
 def _blank(cls: type) -> Any:

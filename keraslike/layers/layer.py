@@ -459,6 +459,8 @@ class Layer(base.Object):
             return
         if self.input_spec is not None and args:
             self._check_inputs(args[0])  # before weights of a wrong shape are made
+        if not args and not kwargs:
+            inspect.signature(self.call).bind()  # a TypeError names what is missing
         if type(self).build is Layer.build:
             self.built = self._complete = True  # the call itself builds what is inside
             self._build_shapes = _shapes_of(args[0]) if args else None
@@ -473,7 +475,7 @@ class Layer(base.Object):
         first, or those that it names, `x_shape` being that of the argument `x`."""
         parameters = _parameters(method)
         if len(parameters) <= 1 or any(p.kind == p.VAR_POSITIONAL for p in parameters):
-            return (_shapes_of(args[0] if args else next(iter(kwargs.values()))),), {}
+            return (_shapes_of(args[0] if args else next(iter(kwargs.values()), None)),), {}
         names = [p.name for p in _parameters(type(self).call)]
         given = {**dict(zip(names, args, strict=False)), **kwargs}
         shapes = {
@@ -611,16 +613,27 @@ class Layer(base.Object):
                     f"{type(value).__name__}"
                 )
 
+    def _no_tensor(self, value: Any) -> ValueError:
+        return ValueError(
+            f"Layer '{self.name}' ({type(self).__name__}) must be called on arrays or symbolic "
+            f"tensors. Received: {value!r}"
+        )
+
     def _check_inputs(self, inputs: Any) -> None:
         tensors = jax.tree.leaves(inputs, is_leaf=sparsity.is_sparse)
         specs = jax.tree.leaves(self.input_spec)
         if len(tensors) != len(specs):
+            if isinstance(inputs, Layer):
+                raise self._no_tensor(inputs)
             raise ValueError(
                 f"Layer '{self.name}' expects {len(specs)} input(s), "
                 f"but it received {len(tensors)} input tensors."
             )
         for i, (tensor, spec) in enumerate(zip(tensors, specs)):
-            problem = spec.problem(tuple(tensor.shape))
+            shape = getattr(tensor, "shape", None)
+            if shape is None:
+                raise self._no_tensor(tensor)
+            problem = spec.problem(tuple(shape))
             if problem:
                 raise ValueError(
                     f"Input {i} of layer '{self.name}' ({type(self).__name__}) is incompatible "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keraslike.core import registry, symbolic
+from keraslike.core.arguments import boolean
 from keraslike.core.structures import map_leaves
 from keraslike.layers import Input, InputLayer
 from keraslike.layers.layer import Layer, _map_shapes, only_traces
@@ -31,6 +32,7 @@ class Sequential(Model):
     _rebuilding = True
 
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None):
+        boolean(trainable=trainable)
         super().__init__(trainable=trainable, name=name)
         self._layers: list[Layer] = []
         if layers is not None:
@@ -45,7 +47,12 @@ class Sequential(Model):
         if isinstance(layer, symbolic.KerasTensor) and layer._keras_history is not None:
             layer = layer._keras_history.operation  # what Input() gives
         if not isinstance(layer, Layer):
-            if not callable(layer):
+            if isinstance(layer, type) and issubclass(layer, Layer):
+                raise ValueError(
+                    f"Only layers can be added to a Sequential. Received the class "
+                    f"{layer.__name__}: make a layer of it, {layer.__name__}(...)."
+                )
+            if not callable(layer) or isinstance(layer, type):
                 raise ValueError(f"Only layers can be added to a Sequential. Received: {layer!r}")
             from keraslike.layers import Lambda
 

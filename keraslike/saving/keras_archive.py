@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from keraslike.core import registry
+from keraslike.core.errors import DamagedFile
 from keraslike.saving import old_config
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -132,18 +133,14 @@ def _opened(path: str) -> Iterator[zipfile.ZipFile]:
             yield archive
     except (FileNotFoundError, PermissionError, IsADirectoryError):
         raise
-    except _Refused:
+    except DamagedFile:
         raise
     except zipfile.BadZipFile as e:
-        raise _Refused(
+        raise DamagedFile(
             f"'{path}' is no `.keras` file, or is damaged: {_looks_like(path, e)}."
         ) from e
     except (ValueError, OSError, EOFError, RuntimeError, zlib.error, struct.error) as e:
-        raise _Refused(f"'{path}' cannot be read as a `.keras` file: {e}.") from e
-
-
-class _Refused(ValueError):
-    """A ValueError that already names the file."""
+        raise DamagedFile(f"'{path}' cannot be read as a `.keras` file: {e}.") from e
 
 
 def _looks_like(path: str, error: Exception) -> str:
@@ -161,23 +158,23 @@ def _member(path: str, archive: zipfile.ZipFile, name: str) -> bytes:
     if len(members) != 1:
         found = ", ".join(sorted(set(archive.namelist()))[:10]) or "nothing"
         times = "no" if not members else f"{len(members)} times"
-        raise _Refused(
+        raise DamagedFile(
             f"'{path}' is no `.keras` file that can be read here: it has {times} '{name}'. "
             f"It holds: {found}."
         )
     member = members[0]
     size, stored = member.file_size, member.compress_size
     if stored > os.path.getsize(path) or size > max(_FLOOR, _MOST_EXPANSION * stored):
-        raise _Refused(
+        raise DamagedFile(
             f"'{path}' is damaged or not safe to load: '{name}' says to hold {size} bytes, with "
             f"{stored} stored for them."
         )
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise _Refused(f"'{path}': '{name}' is packed in a way that `.keras` files are not.")
+        raise DamagedFile(f"'{path}': '{name}' is packed in a way that `.keras` files are not.")
     with archive.open(member) as file:  # no more than was said, whatever it expands to
         data = file.read(size)
         if len(data) != size or file.read(1):
-            raise _Refused(
+            raise DamagedFile(
                 f"'{path}' is damaged: '{name}' is not as long as it says, {size} bytes."
             )
     return data
@@ -188,13 +185,13 @@ def parse_json(path: str, data: bytes | str, what: str) -> Any:
     try:
         return registry.parse_json(data)
     except ValueError as e:
-        raise _Refused(f"'{path}': '{what}' cannot be read. {e}") from e
+        raise DamagedFile(f"'{path}': '{what}' cannot be read. {e}") from e
 
 
 def checked_config(path: str, config: Any) -> dict[str, Any]:
     """A model's config that was read from a file; ValueError where it cannot be one."""
     if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
-        raise _Refused(f"'{path}': its config describes no model.")
+        raise DamagedFile(f"'{path}': its config describes no model.")
     level = [config]
     for _ in range(_MOST_LEVELS):
         level = [
@@ -205,4 +202,4 @@ def checked_config(path: str, config: Any) -> dict[str, Any]:
         ]
         if not level:
             return config
-    raise _Refused(f"'{path}': its config is nested more than {_MOST_LEVELS} levels deep.")
+    raise DamagedFile(f"'{path}': its config is nested more than {_MOST_LEVELS} levels deep.")

@@ -35,6 +35,7 @@ import numpy as np
 from flax import nnx
 
 from keraslike.core import base, registry, rng
+from keraslike.core.errors import DamagedCheckpoint, NoCheckpoint
 from keraslike.optimizers import Optimizer
 from keraslike.saving import keras_archive, weights_h5
 
@@ -44,14 +45,6 @@ _UNFINISHED = ".orbax-checkpoint-tmp"  # how orbax marks the folder of a save un
 
 # The open writer of each directory, so that nobody reads or writes beside a save under way.
 _writers: weakref.WeakValueDictionary[str, Checkpoints] = weakref.WeakValueDictionary()
-
-
-class NoCheckpoint(FileNotFoundError, ValueError):
-    """A directory that holds no finished checkpoint."""
-
-
-class DamagedCheckpoint(ValueError):
-    """A checkpoint that cannot be read, or is none of keraslike's."""
 
 
 # -- writing ----------------------------------------------------------------------------------

@@ -12,15 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from keraslike.core import context, registry
+from keraslike.core.errors import NoSuchFile
 from keraslike.layers.layer import Layer
 from keraslike.saving import keras_archive, legacy_h5, orbax_store, weights_h5
 from keraslike.training.trainer import Trainer
 
 _MIN_ALLOWANCE = 64 << 20  # bytes of weights that the config of even the smallest file may ask for
-
-
-class _NoSuchFile(FileNotFoundError, ValueError):
-    """Python raises the one where a file is missing, Keras the other."""
 
 
 def save_model(
@@ -236,7 +233,7 @@ def _is_legacy_file(path: str) -> bool:
 
 def _check_exists(path: str) -> None:
     if not os.path.exists(path):
-        raise _NoSuchFile(f"File not found: there is no file '{path}'.")
+        raise NoSuchFile(f"File not found: there is no file '{path}'.")
 
 
 def _has_weights(model: Layer) -> bool:

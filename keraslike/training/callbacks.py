@@ -6,7 +6,7 @@ import inspect
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -106,9 +106,13 @@ class CallbackList:
             callbacks = []
         elif isinstance(callbacks, Callback):
             callbacks = [callbacks]
+        elif not isinstance(callbacks, Iterable) or isinstance(callbacks, str):
+            raise TypeError(
+                f"callbacks must be a list of Callback objects. Received: {callbacks!r}"
+            )
         self.callbacks: list[Any] = list(callbacks)
         for c in self.callbacks:
-            if not hasattr(c, "set_model"):
+            if isinstance(c, type) or not hasattr(c, "set_model"):
                 raise TypeError(f"callbacks must hold Callback objects. Received: {c!r}")
         self.params = params
         for c in self.callbacks:

@@ -156,6 +156,11 @@ def check(values: Iterable[Any], names: Iterable[str]) -> None:
                 continue
             path = jax.tree_util.tree_leaves_with_path(value)[number][0]
             where = name + jax.tree_util.keystr(path)
+            if not array.ndim:
+                raise ValueError(
+                    f"{where} must be an array with an axis of samples. "
+                    f"Received one number: {array}"
+                )
             if empty:
                 raise ValueError(f"{where} is empty. Received an array of shape {array.shape}.")
             found.append((where, array))
@@ -209,6 +214,17 @@ def class_weights_of(y: Any, class_weight: dict[int, float]) -> np.ndarray:
     >>> class_weights_of(np.array([0, 1, 2]), {1: 5.0}).tolist()
     [1.0, 5.0, 1.0]
     """
+    classes = isinstance(class_weight, dict) and bool(class_weight)
+    if not classes or not all(isinstance(c, (int, np.integer)) for c in class_weight):
+        raise ValueError(
+            "class_weight must be a dict of class numbers and their weights. "
+            f"Received: class_weight={class_weight!r}"
+        )
+    if len(jax.tree.leaves(y)) != 1 and _is_tree(y):
+        raise ValueError(
+            "class_weight is for models of one output: give sample_weight, one for each output. "
+            f"Received: class_weight={class_weight!r} and {len(y)} outputs in y."
+        )
     y = np.asarray(y)
     if y.ndim > 1 and y.shape[-1] > 1:
         y = y.argmax(axis=-1)

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from keraslike.core import arguments, context
+from keraslike.core.arguments import share, verbosity, whole
 from keraslike.training import data as data_
 from keraslike.training.callbacks import CallbackList, History, ProgbarLogger, floats
 from keraslike.training.data import ArrayData, StreamData, pack, unpack_x_y_sample_weight
@@ -66,6 +67,17 @@ class Trainer(Steps):
         After an interrupt or an exception the model holds the last finished step.
         """
         self._need_compiled("fit")
+        verbosity(verbose)
+        whole(epochs=epochs)
+        whole(initial_epoch=initial_epoch)
+        for name, steps in (
+            ("steps_per_epoch", steps_per_epoch),
+            ("validation_steps", validation_steps),
+        ):
+            if steps is not None:
+                whole(1, **{name: steps})
+        if validation_data is None:
+            share(validation_split=validation_split)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = data_.split(
                 (x, y, sample_weight), validation_split
@@ -89,7 +101,7 @@ class Trainer(Steps):
         program = self._program("train")
         program.place_state()
         validation = None
-        verbose = 1 if verbose == "auto" else int(verbose)
+        verbose = verbosity(verbose)
         steps = source.steps if steps_per_epoch is None else steps_per_epoch
         if isinstance(source, ArrayData) and steps_per_epoch is not None:
             steps = min(steps_per_epoch, source.steps)
@@ -197,8 +209,9 @@ class Trainer(Steps):
     ) -> Any:
         """The loss and metrics on data: a list of floats, one alone, or a dict."""
         self._need_compiled("evaluate")
+        verbosity(verbose)
         source = data_.adapt(x, y, sample_weight, batch_size=batch_size, steps=steps)
-        verbose = 1 if verbose == "auto" else int(verbose)
+        verbose = verbosity(verbose)
         events = CallbackList(callbacks, self, verbose=verbose, epochs=1, steps=source.steps)
         feed = self._evaluation_feed(source, events)
         bar = _bar(events, verbose)
@@ -241,11 +254,12 @@ class Trainer(Steps):
             outputs = self._predict_few(x, batch_size)
             if outputs is not None:
                 return outputs
+        verbosity(verbose)
         source = data_.adapt(x, batch_size=batch_size, steps=steps)
         self._prepare(source.example(), "predict")
         program = self._program("predict")
         program.place_state()
-        verbose = 1 if verbose == "auto" else int(verbose)
+        verbose = verbosity(verbose)
         events = CallbackList(callbacks, self, verbose=verbose, epochs=1, steps=source.steps)
         feed = Feed(program, source, self._steps_a_dispatch(events, "predict"))
         bar = _bar(events, verbose)

@@ -1,0 +1,40 @@
+"""The exceptions that Python has no name for. All are kinds of built-in ones."""
+
+from __future__ import annotations
+
+
+class NoSuchFile(FileNotFoundError, ValueError):
+    """There is no file at the path. Python raises the one where a file is missing, Keras the other.
+
+    >>> issubclass(NoSuchFile, FileNotFoundError) and issubclass(NoSuchFile, ValueError)
+    True
+    """
+
+
+class DamagedFile(ValueError):
+    """A file that cannot be read, or that is not safe to read; the message names the file.
+
+    >>> issubclass(DamagedFile, ValueError)
+    True
+    """
+
+
+class NoCheckpoint(FileNotFoundError, ValueError):
+    """A directory that holds no finished checkpoint.
+
+    >>> issubclass(NoCheckpoint, FileNotFoundError)
+    True
+    """
+
+
+class DamagedCheckpoint(DamagedFile):
+    """A checkpoint that cannot be read, or is none of keraslike's.
+
+    >>> issubclass(DamagedCheckpoint, ValueError)
+    True
+    """
+
+
+# A traceback names them as users import them.
+for _error in (NoSuchFile, DamagedFile, NoCheckpoint, DamagedCheckpoint):
+    _error.__module__ = "keraslike.errors"

@@ -1,0 +1,9 @@
+"""The exceptions of keraslike's own; all others are Python's built-in ones."""
+
+from keraslike.core.errors import DamagedCheckpoint, DamagedFile, NoCheckpoint, NoSuchFile
+
+__all__ = ["DamagedCheckpoint", "DamagedFile", "NoCheckpoint", "NoSuchFile"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
