@@ -20,7 +20,7 @@ from keraslike.core import context, lowering
 from keraslike.core.boxed import Boxed, unbox
 from keraslike.tf.function import _unflatten, every_variable, wrap_values
 from keraslike.tf.ops import concat, expand_dims
-from keraslike.tf.recording import holding_tensors
+from keraslike.tf.recording import Reader, holding_tensors
 from keraslike.tf.structure import Structure
 from keraslike.tf.tensor import (
     WIDE,
@@ -48,6 +48,7 @@ class _Traced:
         tensors = outside[len(variables) :]
         held = [_struct_of(raw(x)) for x in outside]
         self.changed: list[Any] = []
+        readers = tuple(t for t in context.state.tapes if isinstance(t, Reader))
         wide = jax.config.jax_enable_x64 or precision(examples) is not precision(())
 
         def pure(state: Sequence[Any], *values: Any) -> list[Any]:
@@ -56,7 +57,7 @@ class _Traced:
                 WIDE(wide),
                 lowering.holding(variables, before),
                 holding_tensors(tensors, state[len(variables) :]),
-                context.using(tapes=()),
+                context.using(tapes=readers),  # the function around takes what is read here, too
             ):
                 out = unbox(wrap_values(fn(*values)))
                 new = lowering.values_of(variables)

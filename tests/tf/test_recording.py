@@ -414,3 +414,11 @@ def test_what_is_given_a_variable_gives_a_tensor():
         tape.watch(y)
         z = tf.reduce_sum(y)
     assert shown(tape.gradient(z, y)) == [[1.0, 1.0]]
+
+
+def test_a_tensor_that_only_a_branch_in_a_function_reads():
+    x = tf.constant(3.0)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.function(lambda a: tf.cond(a > 0, lambda: a * x, lambda: a))(tf.constant(2.0))
+    assert shown(tape.gradient(y, x)) == 2.0
