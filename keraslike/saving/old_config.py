@@ -89,8 +89,9 @@ def modern(value: Any, family: str, origin: Origin) -> Any:
     if value.get("module") is not None and not origin.is_old:
         return value
     if class_name == "function":
-        known = not is_custom(str(config)) and origin.is_old and config in old_names.FUNCTIONS
-        return function(old_names.FUNCTIONS[config]) if known else value
+        known = origin.is_old and isinstance(config, str) and not is_custom(config)
+        name = old_names.FUNCTIONS.get(str(config)) if known else None
+        return value if name is None else function(name)
     return _entry(value, family, origin)
 
 
@@ -196,8 +197,8 @@ def _today(
         config["reduction"] = "sum_over_batch_size"
     if not origin.is_old:
         return name, config
-    if name == "Merge" and config.get("mode") in old_names.MERGES and "layers" not in config:
-        name = old_names.MERGES[config["mode"]]
+    if name == "Merge" and "layers" not in config:
+        name = old_names.MERGES.get(str(config.get("mode")), name)
     name, implied = old_names.CLASSES.get(name, (name, {}))
     known = builtin(family).get(name)
     if inspect.isclass(known):  # "Convolution2D"
@@ -218,8 +219,9 @@ def _today(
             if old in config:
                 value = config.pop(old)
                 config.setdefault(new, value)
-    if config.get("data_format") in old_names.DATA_FORMATS:
-        config["data_format"] = old_names.DATA_FORMATS[config["data_format"]]
+    if isinstance(config.get("data_format"), str):
+        ordering = config["data_format"]
+        config["data_format"] = old_names.DATA_FORMATS.get(ordering, ordering)
     for classes, gone in old_names.GONE:
         if re.fullmatch(classes, name):
             _drop(name, config, gone)

@@ -7,7 +7,7 @@ call of an op.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from keraslike.core.base import to_snake_case
@@ -119,7 +119,7 @@ def _modern_node(
     return {"args": [arguments], "kwargs": kwargs}
 
 
-def _keywords(node: Any, names: set[Any]) -> Iterable[dict[str, Any]]:
+def _keywords(node: Any, names: set[Any]) -> Iterator[dict[str, Any]]:
     """The keywords of a call: each tensor in it has them."""
     if _is_reference(node, names) or _is_constant(node):
         yield from (value for value in node[3:] if isinstance(value, dict))
