@@ -39,6 +39,10 @@ _ONE: tuple[Sequence[int], ...] = ((1,),)
 Size = Callable[[int, int], Any]
 
 
+class SizeTooLarge(ValueError):
+    """A size beyond any computer's, or a formula as long: other sizes would only take longer."""
+
+
 @functools.cache
 def _symbols(most: int | None) -> Sequence[Any]:
     """A symbol for every axis, which stands for any size of at least 1 and at most so many."""

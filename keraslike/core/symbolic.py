@@ -259,7 +259,7 @@ def output_spec(
         if unknown > _MOST_SYMBOLS:
             raise ValueError(f"A tensor has {unknown} unknown sizes.")
         spec = trace(lambda operand, axis: _unknown_size(axis))
-    except errors.TraceContextError:
+    except (errors.TraceContextError, probing.SizeTooLarge):
         raise
     except Exception as error:
         if not unknown:

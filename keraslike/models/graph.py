@@ -10,6 +10,7 @@ import jax
 
 from keraslike import ops
 from keraslike.core import context, sparsity
+from keraslike.core.probing import SizeTooLarge
 from keraslike.core.static import Shape, Static
 from keraslike.core.structures import map_leaves
 from keraslike.core.symbolic import KerasTensor, Node, show_shape
@@ -188,7 +189,7 @@ _MOST, _LONGEST = 2**63, 2000
 def _check_sizes(tensor: Any) -> None:
     for size in getattr(tensor, "shape", ()):
         if size >= _MOST if isinstance(size, int) else len(str(size)) > _LONGEST:
-            raise ValueError("A tensor in the graph has a size beyond any computer's.")
+            raise SizeTooLarge("A tensor in the graph has a size beyond any computer's.")
 
 
 def standardize_input(value: Any, spec: Input, model: str) -> Any:

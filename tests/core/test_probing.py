@@ -209,3 +209,21 @@ def test_a_model_with_an_axis_that_is_cropped():
     model = keraslike.Model(inputs, layers.Conv1D(1, 3)(layers.Cropping1D(5000)(inputs)))
     assert model.output_shape == (None, None, 1)
     assert model(np.ones((1, 10010, 2))).shape == (1, 8, 1)
+
+
+def test_sizes_that_grow_without_end_are_tried_once():
+    """Each step squares a size that is not known: a formula of it doubles in length."""
+    x = inputs = layers.Input((None,))
+    for _ in range(30):
+        x = ops.reshape(ops.einsum("bi,bj->bij", x, x), (-1, 1))[:, 0]
+        x = ops.pad(x[None], ((0, 0), (1, 0)))
+    model = keraslike.Model(inputs, x)
+    traced = []
+
+    def call(tensor):
+        traced.append(tensor.shape)
+        return model(tensor)
+
+    with pytest.raises(ValueError, match="beyond any computer"):
+        spec(call, (1, None))
+    assert len(traced) == 1
