@@ -184,8 +184,10 @@ def is_held(variable: nnx.Variable) -> bool:
 
 
 def _drop_tracers(obj: Any, before: dict[str, Any]) -> None:
-    now = vars(obj)
+    now, transient = vars(obj), getattr(type(obj), "_transient", ())
     for name, value in list(now.items()):
+        if name in transient:
+            continue
         if before.get(name, now) is value and not isinstance(value, (list, dict)):
             continue
         if not _holds_tracer(value):
@@ -199,6 +201,10 @@ def _drop_tracers(obj: Any, before: dict[str, Any]) -> None:
 
 
 def _holds_tracer(value: Any) -> bool:
+    if isinstance(value, dict):  # jax would sort the keys, which may be of several types
+        return any(map(_holds_tracer, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_tracer, value))
     leaves = jax.tree.leaves(value, is_leaf=base.is_state)
     return any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
 
