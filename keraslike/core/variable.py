@@ -199,7 +199,8 @@ class Variable(_Leaf):
 
     @property
     def dtype(self) -> Any:
-        return self.get_value().dtype
+        cast = state.autocast
+        return self._raw_value.dtype if cast is None or not self._info.autocast else cast
 
     def __setattr__(self, name: str, value: Any) -> None:
         # What is said of a variable is no part of a trace, which may set it (a layer that does not
@@ -279,6 +280,11 @@ class Variable(_Leaf):
 
     def assign(self, value: Any) -> jax.Array:
         """Replaces the value by one of the same shape; returns the new value."""
+        self._assign(value)
+        return self.get_raw_value()
+
+    def _assign(self, value: Any) -> None:
+        """The same for callers that want no array back, whose memory they might go on using."""
         raw = self._raw_value
         if isinstance(value, nnx.Variable):
             value = value.get_value()
@@ -291,7 +297,6 @@ class Variable(_Leaf):
             )
         self._check_can_update()
         object.__setattr__(self, "_raw_value", value)
-        return self.get_raw_value()
 
     def _cast(self, value: Any) -> jax.Array:
         dtype = self._raw_value.dtype

@@ -120,7 +120,7 @@ class Metric(base.Object):
     def reset_state(self) -> None:
         """Sets all state to zeros."""
         for v in self.variables:
-            v.assign(host.full(v.shape, 0, v.dtype))
+            v._assign(host.full(v.shape, 0, v.dtype))
 
     # -- the value ----------------------------------------------------------------------------
 

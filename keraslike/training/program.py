@@ -26,7 +26,7 @@ from keraslike.training.placement import Placement, come_home
 
 
 class _NotTraced(Exception):
-    """A dispatch found that its function has yet to be traced for these arguments."""
+    """A dispatch found that its function was not traced for these arguments."""
 
 
 class Program:
@@ -221,31 +221,33 @@ class Program:
 
     def _arguments(self) -> tuple:
         stored = lowering.stored
-        return stored(self.state), stored([self.stream])[0], stored(self.fixed)
+        return stored(self.state), *stored([self.stream]), stored(self.fixed)
 
     def _dispatch(self, key: Any, make: Callable[[], Callable], *args: Any) -> Any:
-        function = self._compiled.get(key)
-        if function is not None:
-            return self._run(function, *args)
-        while True:
-            function = self._compiled[key] = make()
-            try:
-                return self._run(function, *args)
-            except errors.TraceContextError:  # each trace may come a little further
-                self._collect_again()
-                self.place_state()
+        """Runs what `make` gives, which is compiled for each shape of the arguments."""
+        held = context.state.held
+        within = bool(held) and any(id(v) in held for v in (*self.state, *self.fixed))
+        key = key, _signature(args)
+        with no_interrupt:
+            while True:
+                function = self._compiled.get(key)
+                try:
+                    if within or not self.jit:
+                        return self._run_in_place(make() if function is None else function, args)
+                    if function is not None:
+                        return self._run(function, *args)
+                    function = make()
+                    self._compile(function, args)
+                    self._compiled[key] = function
+                    return self._run_safely(function, args)
+                except _NotTraced:  # the state has other dtypes than it had
+                    self._compiled.pop(key, None)
+                except errors.TraceContextError:  # each trace may come a little further
+                    self._collect_again()
+                    self.place_state()
 
     def _run(self, function: Callable, *args: Any) -> Any:
-        held = context.state.held
-        nested = bool(held) and any(id(v) in held for v in (*self.state, *self.fixed))
-        with no_interrupt:
-            if nested or not self.jit:
-                return self._run_in_place(function, args)
-            try:
-                return (self._run_safely if self._fails_late else self._attempt)(function, args)
-            except _NotTraced:
-                self._compile_for(function, args)
-            return self._run_safely(function, args)
+        return (self._run_safely if self._fails_late else self._attempt)(function, args)
 
     def _run_in_place(self, function: Callable, args: tuple) -> Any:
         """A step of plain Python, or one within a function that is lowered over the same state."""
@@ -264,14 +266,8 @@ class Program:
     def _attempt(self, function: Callable, args: tuple) -> Any:
         """A dispatch of what is compiled, and its write-back."""
         with self._locks:
-            uses = self._count_uses()
-            # Who reads a Variable of flax's own is not counted.
-            if (uses != self._uses or self._foreign) and not self.stack:
-                if self.placement is None:
-                    lowering.own(self.state)
-                else:
-                    self.place_state()
-                self._uses = uses
+            if not self.stack:
+                self._own_state()
             context.state.dispatching = True
             try:
                 new, drawn, *results = function(*self._arguments(), *args)
@@ -285,7 +281,19 @@ class Program:
                 lowering.store([self.stream], [drawn])
         return results
 
-    def _compile_for(self, function: Callable, args: tuple) -> None:
+    def _own_state(self) -> None:
+        """Makes sure that nobody else holds the arrays that a dispatch donates."""
+        uses = self._count_uses()
+        # Who reads a Variable of flax's own is not counted.
+        if uses == self._uses and not self._foreign:
+            return
+        if self.placement is None:
+            lowering.own(self.state)
+        else:
+            self.place_state()
+        self._uses = uses
+
+    def _compile(self, function: Callable, args: tuple) -> None:
         """Traces and compiles, while other threads may go on with the model."""
         with self.tracing():
             traced = function.trace(*self._arguments(), *args)
@@ -346,9 +354,9 @@ class Program:
         if not self.jit:
             return self._pure
         # Where the state is donated, all of it has to be given back.
-        return self._compile(self._changes if self.stack and self.placement is None else self._step)
+        return self._jitted(self._changes if self.stack and self.placement is None else self._step)
 
-    def _compile(
+    def _jitted(
         self, function: Callable, donate: tuple = (0,), on_all: int = 0, in_loop: bool = False
     ) -> Callable:
         """`(state, stream, fixed, *on_all, ...) -> (state, drawn, *donated others, results)` as one
@@ -433,8 +441,8 @@ class Program:
 
         def make() -> Callable:
             if most == 1:
-                return self._compile(one, donate=(0, 3), on_all=3)
-            return self._compile(several, donate=(0, 3), on_all=4, in_loop=True)
+                return self._jitted(one, donate=(0, 3), on_all=3)
+            return self._jitted(several, donate=(0, 3), on_all=4, in_loop=True)
 
         # Without `stack` the most steps that there may be are not a part of the program.
         key = (batch_size, most if self.stack else most > 1, order is None)
@@ -443,6 +451,14 @@ class Program:
         if self.stack and steps < most:
             results = jax.tree.map(lambda a: np.asarray(a)[: len(a) // most * steps], results)
         return cursor, results
+
+
+def _signature(args: Any) -> tuple:
+    """What a compiled function depends on: it is never called with other shapes, so that nothing
+    is traced in a dispatch. (Where jax itself finds that out, in a call that then fails, it does
+    not take the short way for the calls after it.)"""
+    leaves, structure = jax.tree.flatten(args)
+    return structure, tuple([(a.shape, a.dtype) for a in leaves])
 
 
 def _key(variables: list[Any]) -> tuple:
