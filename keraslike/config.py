@@ -18,6 +18,7 @@ from keraslike.core.dtypes import (
     set_epsilon,
     set_floatx,
 )
+from keraslike.core.lowering import set_copy_before_donation
 
 
 def tensor_type() -> str:
@@ -54,6 +55,7 @@ __all__ = [
     "keep_memory",
     "nan_in_data",
     "set_compilation_cache",
+    "set_copy_before_donation",
     "set_dtype_policy",
     "set_epsilon",
     "set_floatx",

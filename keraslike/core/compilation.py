@@ -10,8 +10,8 @@ from typing import Any
 
 import jax
 import jaxlib.version
-from jax._src import xla_bridge
-from jax.experimental.compilation_cache import compilation_cache
+
+from keraslike.core import jax_internals
 
 # jaxlib 0.10 hands convolutions on the CPU to a library that computes their gradients at half the
 # speed of XLA's own code. By default it hands it products and sums, too, and there the library is
@@ -71,7 +71,7 @@ def keep_memory() -> None:
         ...
     RuntimeError: keep_memory() must be called before anything is computed: ...
     """
-    if xla_bridge.backends_are_initialized():
+    if jax_internals.backends_are_initialized():
         raise RuntimeError(
             "keep_memory() must be called before anything is computed: right after the imports."
         )
@@ -127,4 +127,4 @@ def set_compilation_cache(directory: str | os.PathLike | None) -> None:
     # Small programs too: a model has many, and reading one takes a tenth of compiling it.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0 if path else 1.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1 if path else 0)
-    compilation_cache.reset_cache()  # JAX reads the setting once
+    jax_internals.reread_cache_setting()

@@ -25,6 +25,8 @@ write_value = nnx.Variable._raw_value.__set__  # type: ignore[attr-defined]
 read_trace = nnx.Variable._trace_state.__get__  # type: ignore[attr-defined]
 write_trace = nnx.Variable._trace_state.__set__  # type: ignore[attr-defined]
 
+write_metadata = nnx.Variable._var_metadata.__set__  # type: ignore[attr-defined]
+
 # How the attributes begin that flax itself keeps on a graph node.
 OWN_PREFIX = "_pytree__"
 
@@ -32,6 +34,11 @@ OWN_PREFIX = "_pytree__"
 def metadata_of(variable: nnx.Variable) -> dict[str, Any]:
     """The metadata of a Variable: the dict itself, not a copy."""
     return variable._var_metadata
+
+
+def check_can_update(variable: nnx.Variable) -> None:
+    """Raises TraceContextError for a Variable that the current trace must not change."""
+    variable._check_can_update()
 
 
 def new_node(cls: type) -> Any:

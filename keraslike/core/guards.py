@@ -43,14 +43,19 @@ def guards_of(variables: Iterable[Any]) -> list[Guard]:
     """
     with _attaching:
         ours = [v for v in variables if hasattr(type(v), "_guard")]
-        found = list(map(guard_of, ours))
-        guards = sorted({g for g in found if g is not None}, key=lambda g: g.number)
-        without = [v for v, g in zip(ours, found) if g is None]
+        guards = known_guards(ours)
+        without = [v for v in ours if guard_of(v) is None]
         if without and not guards:
             guards = [Guard()]
         for variable in without:
             object.__setattr__(variable, "_guard", guards[0])
     return guards
+
+
+def known_guards(variables: Iterable[Any]) -> list[Guard]:
+    """The guards that Variables have, in the order in which they may be locked."""
+    found = {guard for guard in map(guard_of, variables) if guard is not None}
+    return sorted(found, key=lambda guard: guard.number)
 
 
 def guard_of(variable: Any) -> Guard | None:

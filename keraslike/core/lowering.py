@@ -18,7 +18,7 @@ import jax
 from flax import nnx
 
 from keraslike.core import base, context, flax_internals, host, rng
-from keraslike.core.guards import Locks, guards_of
+from keraslike.core.guards import Locks, known_guards
 from keraslike.core.variable import Variable
 
 # A Variable of flax's own cannot look into the context, so it holds tracers in place. The threads
@@ -52,7 +52,7 @@ def write(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
 def undisturbed(variables: Sequence[nnx.Variable]) -> Iterator[None]:
     """Within the block no other thread's step changes the Variables: what is read of them belongs
     together."""
-    with Locks(guard.values for guard in guards_of(variables)):
+    with Locks(guard.values for guard in known_guards(variables)):
         yield
 
 

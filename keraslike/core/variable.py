@@ -295,7 +295,7 @@ class Variable(_Leaf):
                 f"Variable '{self.path}' has shape {tuple(raw.shape)}; "
                 f"a value of shape {tuple(value.shape)} cannot be assigned to it."
             )
-        self._check_can_update()
+        flax_internals.check_can_update(self)
         object.__setattr__(self, "_raw_value", value)
 
     def _cast(self, value: Any) -> jax.Array:
@@ -355,7 +355,7 @@ class Variable(_Leaf):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         object.__setattr__(self, "_raw_value", state["value"])
-        object.__setattr__(self, "_var_metadata", state["metadata"])
+        flax_internals.write_metadata(self, state["metadata"])
         object.__setattr__(self, "_trace_state", OUTSIDE)
 
     def __reduce__(self):

@@ -395,8 +395,10 @@ class Layer(base.Object):
         return sum(int(np.prod(v.shape)) for v in self.weights)
 
     def get_weights(self) -> list[np.ndarray]:
-        """The weights' values as numpy arrays."""
-        return [np.asarray(v._raw_value) for v in self.weights]
+        """The weights' values as numpy arrays, all of them as of the same step."""
+        weights = self.weights
+        with lowering.undisturbed(weights):
+            return [np.asarray(v._raw_value) for v in weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Sets the weights' values, in the order of `get_weights()`.

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from keraslike.core import dtypes, lowering
+from keraslike.core.flax_internals import check_can_update
 from keraslike.ops.products import matmul
 
 # -- any cell ---------------------------------------------------------------------------------
@@ -73,7 +74,7 @@ def rnn(
     carry = lowering.values_of(changed), states
     carry, outputs = lax.scan(body, carry, (inputs, mask), reverse=reverse, unroll=unroll)
     for variable in changed:
-        variable._check_can_update()
+        check_can_update(variable)
     lowering.write(changed, carry[0])
     return outputs, carry[1]
 

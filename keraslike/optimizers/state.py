@@ -9,6 +9,7 @@ import jax
 from flax import nnx
 
 from keraslike.core import lowering
+from keraslike.core.flax_internals import check_can_update
 from keraslike.core.variable import Variable
 
 
@@ -45,7 +46,7 @@ def state_name(variable: nnx.Variable, number: int, field: str) -> str:
 def write(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
     """Puts in values of the right shape and dtype; an error in a trace that is not lowered."""
     for variable in variables:
-        variable._check_can_update()
+        check_can_update(variable)
     lowering.write(variables, values)
 
 

@@ -34,7 +34,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from keraslike.core import base, registry, rng
+from keraslike.core import base, lowering, registry, rng
 from keraslike.core.errors import DamagedCheckpoint, NoCheckpoint
 from keraslike.optimizers import Optimizer
 from keraslike.saving import keras_archive, weights_h5
@@ -208,20 +208,21 @@ def _tree(model: Any, weights_only: bool) -> tuple[dict[str, Any], list[Any]]:
     """The arrays of a model, nested; and those without elements, which orbax does not write."""
     tree: dict[str, Any] = {"model": {}}
     empty: list[Any] = []
-    for path, obj, own in weights_h5.contents(model):
-        if weights_only and isinstance(obj, Optimizer):
-            continue
-        for key, value in own.items():
-            array = _array(value)
-            if array.size == 0:
-                empty.append([path, str(key), list(array.shape), array.dtype.name])
+    with lowering.undisturbed(base.variables_of(model, getattr(model, "optimizer", None))):
+        for path, obj, own in weights_h5.contents(model):
+            if weights_only and isinstance(obj, Optimizer):
                 continue
-            group = tree["model"]
-            for part in _group(path):
-                group = group.setdefault(part, {})
-            group[str(key)] = array
-    if not weights_only:
-        tree["metrics"] = {str(i): _array(v) for i, v in enumerate(_gathered(model))}
+            for key, value in own.items():
+                array = _array(value)
+                if array.size == 0:
+                    empty.append([path, str(key), list(array.shape), array.dtype.name])
+                    continue
+                group = tree["model"]
+                for part in _group(path):
+                    group = group.setdefault(part, {})
+                group[str(key)] = array
+        if not weights_only:
+            tree["metrics"] = {str(i): _array(v) for i, v in enumerate(_gathered(model))}
     return tree, empty
 
 

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from keraslike.core import context, registry
+from keraslike.core import base, context, lowering, registry
 from keraslike.core.errors import NoSuchFile
 from keraslike.layers.layer import Layer
 from keraslike.saving import keras_archive, legacy_h5, orbax_store, weights_h5
@@ -272,7 +272,8 @@ def _to_h5(model: Any, write: Callable[[Any, Any], None]) -> memoryview:
     import h5py
 
     buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
+    state = base.variables_of(model, getattr(model, "optimizer", None))
+    with lowering.undisturbed(state), h5py.File(buffer, "w") as file:
         write(model, file)
     return buffer.getbuffer()
 

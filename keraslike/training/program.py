@@ -19,6 +19,7 @@ from flax import errors
 from keraslike.core import base, context, host, lowering, rng
 from keraslike.core.compilation import compiler_options
 from keraslike.core.guards import Locks, guards_of
+from keraslike.core.jax_internals import compile_for
 from keraslike.training.data import Batch
 from keraslike.training.interrupts import no_interrupt
 from keraslike.training.pace import LOOPED, Pace, has_callbacks, work
@@ -188,12 +189,6 @@ class Program:
         return jax.device_put(tree) if self.placement is None else self.placement.replicate(tree)
 
     def _copies(self) -> list[jax.Array]:
-        values = list(lowering.values_of(self.state))
-        if self.placement is not None and self.placement.several:
-            return [jnp.copy(value) for value in values]
-        return host.copied(values)
-
-    def _copies(self) -> list[jax.Array]:
         values = list(lowering.stored(self.state))
         if self.placement is not None and self.placement.several:
             return [jnp.copy(value) for value in values]
@@ -296,8 +291,7 @@ class Program:
     def _compile(self, function: Callable, args: tuple) -> None:
         """Traces and compiles, while other threads may go on with the model."""
         with self.tracing():
-            traced = function.trace(*self._arguments(), *args)
-            traced.lower().compile()  # which jax keeps for the call
+            traced = compile_for(function, *self._arguments(), *args)
         self._fails_late = self._fails_late or has_callbacks(traced.jaxpr)
 
     def _run_safely(self, function: Callable, args: tuple) -> Any:
