@@ -20,7 +20,7 @@ export KERAS_BACKEND := jax
 # No look-up of newer pyright releases on every lint.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help test demo lint bench smoke clean
+.PHONY: help test demo lint bench smoke stress try-latest clean
 
 help:
 	@echo "make test     run the tests and the doctests"
@@ -28,6 +28,8 @@ help:
 	@echo "make lint     ruff, pyright and import-linter"
 	@echo "make bench    run the benchmarks"
 	@echo "make smoke PY=python3.13    a short test on another interpreter"
+	@echo "make stress   the tests of threads, 200 rounds of each"
+	@echo "make try-latest PY=python3.13    contract and smoke tests on the newest jax and flax"
 	@echo "make clean    remove environments, caches and outputs"
 
 $(STAMP): pyproject.toml
@@ -66,7 +68,21 @@ smoke: $(if $(PY),$(SMOKE_STAMP))
 	@test -n "$(PY)" || { echo "Say which interpreter: make smoke PY=python3.13"; exit 2; }
 	$(SMOKE_RUN) -m pytest -q --noconftest tests/test_smoke.py $(ARGS)
 
+stress: $(STAMP)
+	KERASLIKE_STRESS_ROUNDS=200 $(RUN) -m pytest -q -n 2 tests/training/test_threads.py $(ARGS)
+
+# Beyond the upper bounds of pyproject.toml, in an environment of its own.
+LATEST_VENV := .venv-latest
+LATEST_RUN  := $(LATEST_VENV)/bin/python
+
+try-latest:
+	$(or $(PY),$(PYTHON)) -m venv --clear $(LATEST_VENV)
+	$(LATEST_RUN) $(PIP_INSTALL) -e . pytest
+	$(LATEST_RUN) $(PIP_INSTALL) --upgrade jax jaxlib flax
+	$(LATEST_RUN) -m pip list | grep -iE '^(jax|jaxlib|flax) '
+	$(LATEST_RUN) -m pytest -q --noconftest tests/core/test_internals.py tests/test_smoke.py $(ARGS)
+
 clean:
-	rm -rf $(VENV) $(SMOKE_VENV) build dist *.egg-info examples/out
+	rm -rf $(VENV) $(SMOKE_VENV) $(LATEST_VENV) build dist *.egg-info examples/out
 	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -29,7 +29,8 @@ class Configured:
 
     _boxes = False  # as of an `Object`
 
-    __new__ = Object.__new__
+    def __new__(cls, *args: Any, **kwargs: Any):
+        return Object.__new__(cls, *args, **kwargs)  # type: ignore[arg-type]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -117,13 +117,13 @@ def _column(series: Any) -> np.ndarray:
         return np.asarray(list(series), object)
 
 
-def is_numeric(array: np.ndarray) -> bool:
+def is_numeric(array: Any) -> bool:
     """Whether an array holds numbers or booleans."""
     kind = array.dtype.kind
     return kind in "biufc" or (kind == "V" and jnp.issubdtype(array.dtype, jnp.number))
 
 
-def not_numeric(value: Any, array: np.ndarray) -> str:
+def not_numeric(value: Any, array: Any) -> str:
     """What in `value` is no number: the columns of a frame by their names, or the dtype."""
     if is_frame(value):
         bad = [n for n in value.columns if not is_numeric(_column(value[n]))]

@@ -152,7 +152,7 @@ class Sequential(Model):
             layers: list[Any] = []
             named: dict[str, Any] = {}
             for entry in config["layers"]:
-                layer = named.get(_name_in(entry))  # one name is one layer, which comes again
+                layer = named.get(_name_in(entry) or "")  # one name is one layer, which comes again
                 if layer is None:
                     layer = registry.deserialize(entry)
                     named[getattr(layer, "name", "")] = layer

@@ -53,7 +53,7 @@ def _checked(name: str, fn: Callable, floats: bool) -> Callable:
 
 def plain(name: str) -> Callable:
     """The function of arrays that `keraslike.ops` has, with TensorFlow's gradient."""
-    function = getattr(getattr(ops, name), "__wrapped__", getattr(ops, name))
+    function: Callable = getattr(getattr(ops, name), "__wrapped__", getattr(ops, name))
     return gradients.CHOICES.get(function, function)
 
 

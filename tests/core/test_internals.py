@@ -1,0 +1,95 @@
+"""What is relied on of the insides of flax and jax: a newer one that differs fails here first."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from flax import errors, nnx
+
+import keraslike as keras
+from keraslike.core import flax_internals, jax_internals
+from keraslike.core.base import Object
+
+
+def test_a_variable_keeps_value_trace_and_metadata_in_slots():
+    v = nnx.Param(jnp.ones(2), note="mine")
+    assert flax_internals.read_value(v) is v.get_raw_value()
+    flax_internals.write_value(v, jnp.zeros(2))
+    assert v[...].tolist() == [0.0, 0.0]
+    trace = flax_internals.read_trace(v)
+    assert isinstance(trace, flax_internals.TraceState) and trace.is_valid()
+    flax_internals.write_trace(v, flax_internals.TraceState())
+    metadata = flax_internals.metadata_of(v)
+    assert metadata["note"] == "mine"
+    flax_internals.write_metadata(v, {**metadata, "note": "other"})
+    assert v.note == "other"
+
+
+def test_flax_reads_and_writes_a_subclass_by_its_properties():
+    v = keras.Variable([1.0, 2.0])
+    _, state = nnx.split(v)
+    assert jax.tree.leaves(state)[0].tolist() == [1.0, 2.0]
+    nnx.update(v, jax.tree.map(lambda x: x + 1, state))
+    assert v.value.tolist() == [2.0, 3.0]
+
+
+def test_a_trace_state_is_valid_in_its_own_trace_alone():
+    outside, inside = flax_internals.TraceState(), []
+
+    def traced(x):
+        assert not outside.is_valid()
+        inside.append(flax_internals.TraceState())
+        assert inside[0].is_valid()
+        return x
+
+    jax.jit(traced)(1.0)
+    assert outside.is_valid() and not inside[0].is_valid()
+
+
+def test_a_variable_of_another_trace_refuses_changes():
+    v = nnx.Param(jnp.ones(2))
+    flax_internals.check_can_update(v)
+
+    def traced(x):
+        with pytest.raises(errors.TraceContextError):
+            flax_internals.check_can_update(v)
+        return x
+
+    jax.jit(traced)(1.0)
+
+
+def test_graph_nodes_are_made_and_flattened_by_flax():
+    class Node(Object):
+        def __init__(self):
+            self.weight, self.size = keras.Variable([1.0]), 3
+
+    node = Node()
+    made = flax_internals.new_node(Node)
+    assert type(made) is Node
+    assert all(name.startswith(flax_internals.OWN_PREFIX) for name in vars(made))
+    nodes, _ = node._graph_node_flatten()
+    kinds = {name: type(element) for name, element in nodes}
+    assert kinds == {"size": flax_internals.StaticElem, "weight": flax_internals.DataElem}
+    graph, state = nnx.split(node)
+    assert nnx.merge(graph, state).size == 3
+
+
+def test_what_is_compiled_before_the_first_call_serves_for_it():
+    traces = []
+
+    def function(state, x):
+        traces.append(1)
+        return state + x, x
+
+    compiled = jax.jit(function, donate_argnums=0)
+    state = jnp.ones(3)
+    traced = jax_internals.compile_for(compiled, state, 2.0)
+    assert [e.primitive.name for e in traced.jaxpr.eqns][-1] == "add"
+    state, _ = compiled(state, 2.0)
+    compiled(state, 2.0)
+    assert len(traces) == 1 and compiled._cache_size() == 1
+
+
+def test_whether_jax_has_begun():
+    jax.devices()
+    assert jax_internals.backends_are_initialized() is True
+    jax_internals.reread_cache_setting()
