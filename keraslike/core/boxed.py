@@ -5,6 +5,7 @@ whose caller has asked for results in boxes.
 from __future__ import annotations
 
 import functools
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -157,7 +158,8 @@ def takes(method: Callable) -> Callable:
         take = taker(args, kwargs)
         if take is None:
             return respond(self, method, self, *args, **kwargs)
-        return respond(self, take, self, args, kwargs)
+        # Not `self`: what takes the call may make it at once, and would be asked again.
+        return respond(self, take, types.MethodType(method, self), args, kwargs)
 
     return run
 
