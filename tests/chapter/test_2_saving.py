@@ -181,7 +181,9 @@ def test_a_model_of_the_architecture_only(trained, data):
             type(trained).from_config(trained.get_config()),
             type(trained).from_config(json.loads(json.dumps(trained.get_config()))),
         ]
-    assert all(clone.optimizer is None for clone in clones)
+    assert type(clones[0].optimizer) is type(trained.optimizer)  # a clone is compiled, as in Keras
+    assert clones[0].optimizer is not trained.optimizer
+    assert all(clone.optimizer is None for clone in clones[1:])
     # The text has what compile() was told, too, as Keras's has.
     clones.append(keras.models.model_from_json(trained.to_json(), custom_objects=CUSTOM))
     assert type(clones[-1].optimizer) is type(trained.optimizer)

@@ -483,7 +483,7 @@ BAD = {
         ValueError,
         "batch_size must be at least 1",
     ),
-    "split": (lambda m: m.fit(X, Y, validation_split=1.5), ValueError, "between 0 and 1"),
+    "split": (lambda m: m.fit(X, Y, validation_split=1.5), ValueError, "validation_split must"),
     "generator and y": (lambda m: m.fit(forever(), Y), ValueError, "y cannot be given"),
     "empty generator": (lambda m: m.fit(iter(())), ValueError, "no batches"),
     "callback": (lambda m: m.fit(X, Y, callbacks=[3]), TypeError, "callbacks must hold"),

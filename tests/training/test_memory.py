@@ -18,16 +18,16 @@ X = np.ones((96, 64), "float32")
 def trained(request, monkeypatch):
     """A model after `fit`, its program, the state before each dispatch and what was called."""
     before, calls = [], []
-    run = Program._run
+    run = Program._attempt
 
-    def recorded(self, function, *args):
+    def recorded(self, function, args):
         given = (*self._arguments(), *args)
         shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(np.shape(a), a.dtype), given)
         calls.append((function, shapes))
         before.append(given[0])
-        return run(self, function, *args)
+        return run(self, function, args)
 
-    monkeypatch.setattr(Program, "_run", recorded)
+    monkeypatch.setattr(Program, "_attempt", recorded)
     model = keras.Sequential([keras.layers.Dense(128, activation="relu"), keras.layers.Dense(1)])
     model.compile("adam", "mse", steps_per_execution=request.param)
     model.fit(X, X[:, 0], batch_size=16, epochs=1, verbose=0)
