@@ -145,8 +145,8 @@ def test_the_model_in_training_is_called_read_and_saved(number, tmp_path):
     def save():
         for _ in range(2):
             model.save(path)
-            assert np.isfinite(keras.saving.load_model(
-                path, custom_objects={"AddsLoss": AddsLoss}).predict(X, verbose=0)).all()  # fmt: skip
+            saved = keras.saving.load_model(path, custom_objects={"AddsLoss": AddsLoss})
+            assert np.isfinite(saved.predict(X, verbose=0)).all()
 
     weights, _, _ = at_once(lambda: trained(model), read, save)
     same(weights, expected)
