@@ -57,7 +57,6 @@ class _State(threading.local):
         # What Variables hold while a function of them is lowered, by id: see `lowering.holding`.
         self.held: dict[int, Held] = {}
         self.losses = Attached()  # layer -> what it added to the loss in the last call
-
         self.dispatching = False  # a program is being run, for which nothing may be traced now
 
 

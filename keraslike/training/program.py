@@ -305,7 +305,9 @@ class Program:
             restore = self._backup()
         try:
             results = self._attempt(function, args)
-            jax.block_until_ready((self._arguments()[:2], results))
+            # Not for the state, which another thread's dispatch may have taken by now: what one
+            # program gives fails together.
+            jax.block_until_ready(results)
         except _NotTraced:
             raise
         except BaseException:
