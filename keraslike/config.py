@@ -1,5 +1,6 @@
-"""Settings: the default float dtype, the dtype policy, epsilon, memory, the compilation cache."""
+"""Settings: dtypes, policies, epsilon, memory, the compilation cache, what tracebacks show."""
 
+import importlib
 from typing import Any
 
 from keraslike.core.arguments import (
@@ -19,6 +20,11 @@ from keraslike.core.dtypes import (
     set_floatx,
 )
 from keraslike.core.lowering import set_copy_before_donation
+from keraslike.core.tracebacks import (
+    disable_traceback_filtering,
+    enable_traceback_filtering,
+    is_traceback_filtering_enabled,
+)
 
 
 def tensor_type() -> str:
@@ -43,15 +49,18 @@ def set_tensor_type(value: Any) -> None:
     if value not in ("jax", "tensorflow"):
         raise ValueError(f"The tensor type is 'jax' or 'tensorflow'. Received: {value!r}")
     if value == "tensorflow":
-        pass  # which says what a tensor is
+        importlib.import_module("keraslike.tf")  # which says what a tensor is
     Answers.everywhere = value == "tensorflow"
 
 
 __all__ = [
+    "disable_traceback_filtering",
     "dtype_policy",
+    "enable_traceback_filtering",
     "epsilon",
     "floatx",
     "image_data_format",
+    "is_traceback_filtering_enabled",
     "keep_memory",
     "nan_in_data",
     "set_compilation_cache",

@@ -14,6 +14,14 @@ def rng():
     return np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _whole_tracebacks():
+    """A test that fails shows where."""
+    import keraslike
+
+    keraslike.config.disable_traceback_filtering()
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
     import keraslike

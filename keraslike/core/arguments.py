@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import operator
-import os
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from keraslike.core.tracebacks import PACKAGE
 
 _data_format = "channels_last"
 
@@ -66,13 +67,10 @@ def set_nan_in_data(action: str) -> None:
     _nan_in_data = one_of(("warn", "raise", "ignore"), action=action)
 
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-
-
 def warn_user(message: str) -> None:
     """A warning at the line outside of this package that the call came from."""
     level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, stacklevel=level)
 

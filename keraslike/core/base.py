@@ -22,6 +22,7 @@ from keraslike.core import context, flax_internals
 from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
 from keraslike.core.structures import map_items
+from keraslike.core.tracebacks import handled, shorten
 
 _counts: dict[str, int] = defaultdict(int)
 _counts_lock = threading.Lock()
@@ -168,7 +169,19 @@ class ConstructorSignature:
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
-class Object(nnx.Module, pytree=False):
+class _ObjectType(type(nnx.Module)):
+    """The class of classes of Objects, whose call makes an object."""
+
+    @handled
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except Exception as error:
+            shorten(error)
+            raise
+
+
+class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
     """A stateful Python object that lowers to a pytree."""
 
     __signature__ = ConstructorSignature()

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 
 from keraslike.core import context
+from keraslike.core.tracebacks import handled, shorten
 
 
 class Boxed:
@@ -83,12 +84,17 @@ def unbox(tree: Any) -> Any:
 def unboxed(method: Callable) -> Callable:
     """A method that is given arrays where the caller has boxed ones, and that no tape records."""
 
+    @handled
     @functools.wraps(method)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if taker(args, kwargs) is None:
-            return respond(self, method, self, *args, **kwargs)
-        with context.using(tapes=()):
-            return method(self, *unbox(args), **unbox(kwargs))
+        try:
+            if taker(args, kwargs) is None:
+                return respond(self, method, self, *args, **kwargs)
+            with context.using(tapes=()):
+                return method(self, *unbox(args), **unbox(kwargs))
+        except Exception as error:
+            shorten(error)
+            raise
 
     return run
 
@@ -143,9 +149,14 @@ def _boxed(tree: Any) -> Any:
 def answers(method: Callable) -> Callable:
     """A method whose result is in boxes where its object's caller gets them."""
 
+    @handled
     @functools.wraps(method)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return respond(self, method, self, *args, **kwargs)
+        try:
+            return respond(self, method, self, *args, **kwargs)
+        except Exception as error:
+            shorten(error)
+            raise
 
     return run
 
@@ -153,13 +164,18 @@ def answers(method: Callable) -> Callable:
 def takes(method: Callable) -> Callable:
     """The `__call__` of an object without state: it can be recorded, and it answers in boxes."""
 
+    @handled
     @functools.wraps(method)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        take = taker(args, kwargs)
-        if take is None:
-            return respond(self, method, self, *args, **kwargs)
-        # Not `self`: what takes the call may make it at once, and would be asked again.
-        return respond(self, take, types.MethodType(method, self), args, kwargs)
+        try:
+            take = taker(args, kwargs)
+            if take is None:
+                return respond(self, method, self, *args, **kwargs)
+            # Not `self`: what takes the call may make it at once, and would be asked again.
+            return respond(self, take, types.MethodType(method, self), args, kwargs)
+        except Exception as error:
+            shorten(error)
+            raise
 
     return run
 

@@ -20,6 +20,7 @@ from keraslike.core import context, dtypes, probing, sparsity, unification
 from keraslike.core.base import auto_name, to_snake_case
 from keraslike.core.boxed import Answers, in_boxes, taker, unbox
 from keraslike.core.static import Shape, Static
+from keraslike.core.tracebacks import handled, shorten
 
 
 class Node:
@@ -330,17 +331,22 @@ def op(function: Callable) -> Callable:
     ((None, 3), 8)
     """
 
+    @handled
     @functools.wraps(function)
     def either(*args: Any, **kwargs: Any) -> Any:
-        if is_symbolic(args, kwargs):
-            return FunctionOperation(either)(*args, **kwargs)
-        choices = context.state.choices
-        chosen = function if choices is None else choices.get(function, function)
-        take = taker(args, kwargs)
-        if take is not None:
-            return take(chosen, args, kwargs)
-        if choices is None and Answers.everywhere:
-            return in_boxes(either, args, kwargs)
-        return chosen(*args, **kwargs)
+        try:
+            if is_symbolic(args, kwargs):
+                return FunctionOperation(either)(*args, **kwargs)
+            choices = context.state.choices
+            chosen = function if choices is None else choices.get(function, function)
+            take = taker(args, kwargs)
+            if take is not None:
+                return take(chosen, args, kwargs)
+            if choices is None and Answers.everywhere:
+                return in_boxes(either, args, kwargs)
+            return chosen(*args, **kwargs)
+        except Exception as error:
+            shorten(error)
+            raise
 
     return either

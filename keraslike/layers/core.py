@@ -15,6 +15,7 @@ from keraslike import activations, constraints, initializers, ops, regularizers
 from keraslike.core import dtypes, registry, sparsity, symbolic
 from keraslike.core.arguments import positive, unsupported
 from keraslike.core.symbolic import KerasTensor
+from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import InputSpec, Layer, _map_shapes
 from keraslike.ops.products import contract, matmul
 
@@ -565,6 +566,7 @@ def _agreed(tensor: Any, shape: Any, batch_size: Any, batch_shape: Any, dtype: A
     return tensor.shape, tensor.dtype
 
 
+@entry
 def Input(
     shape: Sequence[int | None] | None = None,
     batch_size: int | None = None,

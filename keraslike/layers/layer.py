@@ -30,6 +30,7 @@ from keraslike.core.boxed import Answers, answers, in_boxes, taker, unbox
 from keraslike.core.static import AutoName, Shape
 from keraslike.core.structures import map_items
 from keraslike.core.symbolic import KerasTensor
+from keraslike.core.tracebacks import entry, handled, shorten
 from keraslike.core.variable import Buffer, Param, Variable, name_first
 
 
@@ -211,6 +212,7 @@ class Layer(base.Object):
 
     # -- weights ------------------------------------------------------------------------------
 
+    @entry
     @name_first
     def add_weight(
         self,
@@ -386,6 +388,7 @@ class Layer(base.Object):
             if isinstance(item, (Param, Layer)):
                 item.trainable = value
 
+    @entry
     def count_params(self) -> int:
         """The number of scalars in the weights."""
         if not self.built and not self.weights:
@@ -400,6 +403,7 @@ class Layer(base.Object):
         with lowering.undisturbed(weights):
             return [np.asarray(v._raw_value) for v in weights]
 
+    @entry
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Sets the weights' values, in the order of `get_weights()`.
 
@@ -519,13 +523,18 @@ class Layer(base.Object):
         """The computation; to be written by every layer."""
         raise NotImplementedError(f"{type(self).__name__} has no call() method.")
 
+    @handled
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        take = taker(args, kwargs)
-        if take is not None and not symbolic.is_symbolic(args, kwargs):
-            return take(self._call, args, kwargs, owner=self)
-        if self._boxes or Answers.everywhere:
-            return in_boxes(self._call, args, kwargs)
-        return self._call(*args, **kwargs)
+        try:
+            take = taker(args, kwargs)
+            if take is not None and not symbolic.is_symbolic(args, kwargs):
+                return take(self._call, args, kwargs, owner=self)
+            if self._boxes or Answers.everywhere:
+                return in_boxes(self._call, args, kwargs)
+            return self._call(*args, **kwargs)
+        except Exception as error:
+            shorten(error)
+            raise
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
         state = context.state
@@ -696,6 +705,7 @@ class Layer(base.Object):
             tensor._keras_mask = mask
         return outputs
 
+    @entry
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """The output's shape for an input's shape, `None` where a size is unknown."""
         make = functools.partial(_map_shapes, lambda s: KerasTensor(s, self.compute_dtype))
@@ -712,6 +722,7 @@ class Layer(base.Object):
             spec = self.compute_output_spec(*args, **kwargs)
         return jax.tree.map(lambda t: t.shape, spec)
 
+    @entry
     def stateless_call(
         self,
         trainable_variables: Sequence[Any],
@@ -956,6 +967,7 @@ def only_traces(build: Callable) -> Callable:
 def _guard_build(build: Callable) -> Callable:
     """Around a class's own `build`: names, values that are no tracers, and what to remember."""
 
+    @handled
     @functools.wraps(build)
     def guarded(self: Layer, *args: Any, **kwargs: Any) -> None:
         args = tuple(_as_shapes(a) for a in args)
@@ -970,6 +982,9 @@ def _guard_build(build: Callable) -> Callable:
             values = contextlib.nullcontext() if traces else jax.ensure_compile_time_eval()
             with context.using(names=names, autocast=None), values:
                 build(self, *args, **kwargs)
+        except Exception as error:
+            shorten(error)
+            raise
         finally:
             del self._building
         self.built = self._complete = True

@@ -13,6 +13,7 @@ from keraslike import ops
 from keraslike.core import context, dtypes, registry
 from keraslike.core.base import Object, auto_name, to_snake_case
 from keraslike.core.boxed import respond, taker
+from keraslike.core.tracebacks import entry
 from keraslike.ops.wrap import array
 
 _REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
@@ -66,6 +67,7 @@ class Loss(Object):
         """The values of the samples; to be written by every loss."""
         raise NotImplementedError(f"{type(self).__name__} has no call(y_true, y_pred) method.")
 
+    @entry
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> jax.Array:
         args = (y_true, y_pred, sample_weight)
         take = taker(args, {})

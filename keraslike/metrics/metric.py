@@ -12,6 +12,7 @@ from flax import nnx
 from keraslike import initializers
 from keraslike.core import base, context, dtypes, host, lowering
 from keraslike.core.boxed import answers, unboxed
+from keraslike.core.tracebacks import entry
 from keraslike.core.variable import MetricState, Variable, name_first
 
 
@@ -132,6 +133,7 @@ class Metric(base.Object):
         """The value so far, or a dict of values; to be written by every metric."""
         raise NotImplementedError(f"{type(self).__name__} has no result() method.")
 
+    @entry
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Takes in a batch and gives the value so far."""
         self.update_state(*args, **kwargs)

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from keraslike.core import registry
+from keraslike.core.tracebacks import entry
 from keraslike.layers import Input, InputLayer
 from keraslike.layers.layer import Layer
 from keraslike.models.functional import Functional
@@ -16,6 +17,7 @@ from keraslike.models.model import Model
 from keraslike.models.sequential import Sequential
 
 
+@entry
 def clone_model(
     model: Model,
     input_tensors: Any = None,

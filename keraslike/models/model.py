@@ -9,6 +9,7 @@ import jax
 
 from keraslike.core import registry
 from keraslike.core.symbolic import KerasTensor
+from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import Layer
 from keraslike.models.graph import Graph, trace_graph
 from keraslike.training.trainer import Trainer
@@ -92,6 +93,7 @@ class Model(Trainer):
     def _listed_layers(self) -> list[Layer]:
         return self._sublayers
 
+    @entry
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by its name or its place; raises ValueError where there is none."""
         if (name is None) == (index is None):
@@ -150,6 +152,7 @@ class Model(Trainer):
         if self._graph is None:
             super().build(input_shape)
 
+    @entry
     def summary(
         self,
         line_length: int | None = None,
@@ -166,19 +169,23 @@ class Model(Trainer):
 
     # -- saving -------------------------------------------------------------------------------
 
+    @entry
     def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Saves architecture, weights, compile arguments and optimizer state to a `.keras` file, or
         to one in the older format that ends in `.h5`."""
         save_model(self, filepath, overwrite, **kwargs)
 
+    @entry
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Saves the weights to a `.weights.h5` file."""
         registry.get("saving", "save_weights")(self, filepath, overwrite=overwrite)
 
+    @entry
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Loads weights that `save_weights` or `save` of this or of a like model wrote."""
         registry.get("saving", "load_weights")(self, filepath, skip_mismatch, **kwargs)
 
+    @entry
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON text, for `model_from_json`."""
         return json.dumps(registry.serialize(self), **kwargs)
@@ -213,11 +220,13 @@ def _takes_graph(cls: type) -> bool:
 # `keras.models` has these names as well; what they do lives in `keraslike.saving`, higher up.
 
 
+@entry
 def save_model(model: Model, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
     """Saves a model: see `keraslike.saving.save_model`."""
     registry.get("saving", "save_model")(model, filepath, overwrite=overwrite, **kwargs)
 
 
+@entry
 def load_model(
     filepath: Any,
     custom_objects: dict[str, Any] | None = None,
@@ -228,6 +237,7 @@ def load_model(
     return registry.get("saving", "load_model")(filepath, custom_objects, compile, safe_mode)
 
 
+@entry
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Model:
     """The model whose `to_json()` this is, in any version of Keras, with new weights.
 

@@ -7,6 +7,7 @@ from typing import Any
 from keraslike.core import registry, symbolic
 from keraslike.core.arguments import boolean
 from keraslike.core.structures import map_leaves
+from keraslike.core.tracebacks import entry
 from keraslike.layers import Input, InputLayer
 from keraslike.layers.layer import Layer, _map_shapes, only_traces
 from keraslike.models.model import Model
@@ -42,6 +43,7 @@ class Sequential(Model):
             del self._rebuilding
             self._maybe_rebuild()
 
+    @entry
     def add(self, layer: Any, rebuild: bool = True) -> None:
         """Adds a layer to the end; raises ValueError for what is none."""
         if isinstance(layer, symbolic.KerasTensor) and layer._keras_history is not None:
@@ -70,6 +72,7 @@ class Sequential(Model):
         if rebuild:
             self._maybe_rebuild()
 
+    @entry
     def pop(self, rebuild: bool = True) -> Layer:
         """Removes the last layer and returns it."""
         if not self.layers:

@@ -17,6 +17,7 @@ from flax import nnx
 from keraslike.core import base, context, dtypes, host, lowering
 from keraslike.core.base import Object, auto_name, to_snake_case
 from keraslike.core.boxed import respond, unbox, unboxed
+from keraslike.core.tracebacks import entry
 from keraslike.core.variable import OptimizerState, Variable
 from keraslike.optimizers.gradients import clip, with_gradients
 from keraslike.optimizers.schedules import LearningRateSchedule
@@ -327,6 +328,7 @@ class Optimizer(Object):
 
     # -- applying gradients -------------------------------------------------------------------
 
+    @entry
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, nnx.Variable]]) -> Any:
         """Changes the variables of `(gradient, variable)` pairs; returns the count of calls."""
         pairs = list(grads_and_vars)

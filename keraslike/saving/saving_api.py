@@ -13,6 +13,7 @@ from typing import Any
 
 from keraslike.core import base, context, lowering, registry
 from keraslike.core.errors import NoSuchFile
+from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import Layer
 from keraslike.saving import keras_archive, legacy_h5, orbax_store, weights_h5
 from keraslike.training.trainer import Trainer
@@ -20,6 +21,7 @@ from keraslike.training.trainer import Trainer
 _MIN_ALLOWANCE = 64 << 20  # bytes of weights that the config of even the smallest file may ask for
 
 
+@entry
 def save_model(
     model: Any,
     filepath: str | os.PathLike,
@@ -74,6 +76,7 @@ def save_model(
     _write_h5(path, _to_h5(model, write))
 
 
+@entry
 def load_model(
     filepath: str | os.PathLike,
     custom_objects: dict[str, Any] | None = None,
@@ -138,6 +141,7 @@ def load_model(
     return model
 
 
+@entry
 def save_weights(model: Any, filepath: str | os.PathLike, overwrite: bool = True) -> None:
     """Saves a model's weights, random streams and optimizer state to a `.weights.h5` file.
 
@@ -157,6 +161,7 @@ def save_weights(model: Any, filepath: str | os.PathLike, overwrite: bool = True
     _write_h5(path, _to_h5(model, weights_h5.write))
 
 
+@entry
 def load_weights(
     model: Any,
     filepath: str | os.PathLike,

@@ -22,6 +22,7 @@ from keraslike.core import base, context, lowering
 from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.core.pickling import find, is_found, picklable
+from keraslike.core.tracebacks import entry
 from keraslike.tf import dtypes
 from keraslike.tf.dtypes import DType, TensorShape
 from keraslike.tf.recording import Reader
@@ -273,6 +274,7 @@ class Function:
         """The signatures it was traced for."""
         return "\n".join(str(c.structured_input_signature) for c in self._traced.values())
 
+    @entry
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not trace_state_clean():  # a part of what is being traced
             return wrap_values(self.python_function(*args, **kwargs))

@@ -20,6 +20,7 @@ from flax import nnx
 
 from keraslike.core import context
 from keraslike.core.boxed import Refusal
+from keraslike.core.tracebacks import entry
 from keraslike.tf import recording
 from keraslike.tf.recording import Node, leaves_of, rebuilt, trains
 from keraslike.tf.tensor import (
@@ -171,6 +172,7 @@ class GradientTape:
 
     # -- gradients ----------------------------------------------------------------------------
 
+    @entry
     def gradient(
         self,
         target: Any,
@@ -206,6 +208,7 @@ class GradientTape:
         self._forget()
         return rebuilt(sources, iter(self._filled(grads, found, unconnected_gradients)))
 
+    @entry
     def jacobian(
         self,
         target: Any,
@@ -230,6 +233,7 @@ class GradientTape:
         shapes = [(*value.shape, *raw(s).shape) for s in found]
         return rebuilt(sources, iter(self._filled(grads, found, unconnected_gradients, shapes)))
 
+    @entry
     def batch_jacobian(
         self,
         target: Any,

@@ -16,6 +16,7 @@ from keraslike import ops, optimizers
 from keraslike.core import arguments, base, context, lowering, registry, rng
 from keraslike.core.boxed import inherits, unbox
 from keraslike.core.symbolic import KerasTensor
+from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import Layer
 from keraslike.metrics import Mean, Metric
 from keraslike.training import stateless
@@ -57,6 +58,7 @@ class Steps(Layer):
 
     # -- compile ------------------------------------------------------------------------------
 
+    @entry
     @inherits
     def compile(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 
 from keraslike.core import arguments, context
 from keraslike.core.arguments import share, verbosity, whole
+from keraslike.core.tracebacks import entry
 from keraslike.training import data as data_
 from keraslike.training.callbacks import CallbackList, History, ProgbarLogger, floats
 from keraslike.training.data import ArrayData, StreamData, pack, unpack_x_y_sample_weight
@@ -29,6 +30,7 @@ class Trainer(Steps):
 
     # -- fit ----------------------------------------------------------------------------------
 
+    @entry
     def fit(
         self,
         x: Any = None,
@@ -196,6 +198,7 @@ class Trainer(Steps):
 
     # -- evaluate and predict -----------------------------------------------------------------
 
+    @entry
     def evaluate(
         self,
         x: Any = None,
@@ -241,6 +244,7 @@ class Trainer(Steps):
         events("on_test_end", logs or {})
         return logs
 
+    @entry
     def predict(
         self,
         x: Any,
@@ -307,6 +311,7 @@ class Trainer(Steps):
 
     # -- single batches -----------------------------------------------------------------------
 
+    @entry
     def train_on_batch(
         self,
         x: Any,
@@ -322,6 +327,7 @@ class Trainer(Steps):
             sample_weight = by_class if sample_weight is None else sample_weight * by_class
         return self._on_batch("train", (x, y, sample_weight), return_dict)
 
+    @entry
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -329,6 +335,7 @@ class Trainer(Steps):
         self._need_compiled("test_on_batch")
         return self._on_batch("test", (x, y, sample_weight), return_dict)
 
+    @entry
     def predict_on_batch(self, x: Any) -> Any:
         """The model's outputs for one batch."""
         batch = pack(data_.to_arrays(x, "x"))

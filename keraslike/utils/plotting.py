@@ -16,11 +16,13 @@ from keraslike.core import base, context, lowering, rng, symbolic
 from keraslike.core.boxed import unbox
 from keraslike.core.flax_internals import TraceState
 from keraslike.core.symbolic import FunctionOperation, KerasTensor
+from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import Layer
 from keraslike.models import Sequential
 from keraslike.utils.drawing import LINES, Graph, Node, Shown, draw
 
 
+@entry
 def plot_model(
     model: Any,
     to_file: Any = "model.png",
