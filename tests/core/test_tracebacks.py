@@ -93,7 +93,10 @@ class Own(keras.Model):
         (lambda: Wrong()(keras.Input((3,))), ["call", "help"]),
         (
             lambda: _model().fit(
-                X, Y, verbose=0, callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=_calls_back)]
+                X,
+                Y,
+                verbose=0,
+                callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=_calls_back)],
             ),
             ["_calls_back"],
         ),
