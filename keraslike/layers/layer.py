@@ -27,6 +27,7 @@ from keraslike.core import (
     symbolic,
 )
 from keraslike.core.boxed import Answers, answers, in_boxes, taker, unbox
+from keraslike.core.notes import note_call
 from keraslike.core.static import AutoName, Shape
 from keraslike.core.structures import map_items
 from keraslike.core.symbolic import KerasTensor
@@ -576,6 +577,9 @@ class Layer(base.Object):
                 for output in jax.tree.leaves(outputs):
                     # An empty batch adds nothing; a size that is a symbol is never 0.
                     self.add_loss(self.activity_regularizer(output) / (output.shape[0] or 1))
+        except Exception as error:
+            note_call(error, self, _call_names(type(self).call), args, kwargs)
+            raise
         finally:
             state.training, state.depth, state.autocast, state.names = before
         if masked or type(self).compute_mask is not Layer.compute_mask:
@@ -654,11 +658,15 @@ class Layer(base.Object):
 
     def _symbolic_call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         with context.using(tapes=()):
-            if not self.built:
-                self._maybe_build(args, kwargs)
-            if self.input_spec is not None and args:
-                self._check_inputs(args[0])
-            spec = self.compute_output_spec(*args, **kwargs)
+            try:
+                if not self.built:
+                    self._maybe_build(args, kwargs)
+                if self.input_spec is not None and args:
+                    self._check_inputs(args[0])
+                spec = self.compute_output_spec(*args, **kwargs)
+            except Exception as error:
+                note_call(error, self, _call_names(type(self).call), args, kwargs)
+                raise
         outputs = symbolic.record(self, args, kwargs, spec)
         for tensor in symbolic.tensors_in(outputs):
             if tensor._keras_mask is not None and tensor._keras_mask._keras_history is None:
@@ -907,6 +915,12 @@ def _call_takes(function: Callable) -> frozenset[str]:
     """The names of a call's parameters; `training` is among them where it takes any keyword."""
     parameters = _parameters(function)
     return frozenset(p.name for p in parameters if p.kind != p.VAR_KEYWORD)
+
+
+def _call_names(function: Callable) -> list[str]:
+    """The names of a call's positional arguments."""
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in _parameters(function) if p.kind not in several]
 
 
 def _is_shape(value: Any) -> bool:
