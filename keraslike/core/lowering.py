@@ -18,6 +18,7 @@ import jax
 from flax import nnx
 
 from keraslike.core import base, context, flax_internals, host, rng
+from keraslike.core.boxed import Boxed
 from keraslike.core.guards import Locks, known_guards
 from keraslike.core.variable import Variable
 
@@ -129,9 +130,11 @@ def set_copy_before_donation(value: bool) -> None:
 
 @contextlib.contextmanager
 def holding(
-    variables: Sequence[nnx.Variable], values: Sequence[Any], roots: Sequence[Any] = ()
+    variables: Sequence[nnx.Variable | Boxed], values: Sequence[Any], roots: Sequence[Any] = ()
 ) -> Iterator[None]:
     """Within the block the Variables hold `values` for this thread; afterwards what they held.
+
+    So do boxed arrays that are given in place of Variables.
 
     Attributes of the objects in `roots` that came to hold tracers in the block are put back too,
     and what their layers add to the loss is forgotten at its end.
@@ -142,7 +145,7 @@ def holding(
     outer, trace = state.held, flax_internals.TraceState()
     held, foreign = dict(outer), []
     for variable, value in zip(variables, values, strict=True):
-        if isinstance(variable, Variable):
+        if isinstance(variable, (Variable, Boxed)):
             held[id(variable)] = context.Held(value, trace)
         else:
             foreign.append((variable, value))

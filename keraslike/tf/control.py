@@ -18,9 +18,9 @@ from flax import nnx
 
 from keraslike.core import context, lowering
 from keraslike.core.boxed import Boxed, unbox
+from keraslike.tf.calls import Reader
 from keraslike.tf.function import _unflatten, every_variable, wrap_values
 from keraslike.tf.ops import concat, expand_dims
-from keraslike.tf.recording import Reader, holding_tensors
 from keraslike.tf.structure import Structure
 from keraslike.tf.tensor import (
     WIDE,
@@ -45,7 +45,6 @@ class _Traced:
     def __init__(self, fn: Callable, *examples: Any):
         outside = [*_variables(), *_followed()]
         variables = [v for v in outside if not isinstance(v, Tensor)]
-        tensors = outside[len(variables) :]
         held = [_struct_of(raw(x)) for x in outside]
         self.changed: list[Any] = []
         readers = tuple(t for t in context.state.tapes if isinstance(t, Reader))
@@ -55,8 +54,7 @@ class _Traced:
             before = state[: len(variables)]
             with (
                 WIDE(wide),
-                lowering.holding(variables, before),
-                holding_tensors(tensors, state[len(variables) :]),
+                lowering.holding(outside, state),
                 context.using(tapes=readers),  # the function around takes what is read here, too
             ):
                 out = unbox(wrap_values(fn(*values)))

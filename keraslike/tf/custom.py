@@ -13,14 +13,8 @@ import jax.numpy as jnp
 from keraslike.core import context, lowering, symbolic
 from keraslike.core.boxed import unbox
 from keraslike.core.context import trace_state_clean
-from keraslike.tf.recording import (
-    GivenNode,
-    Reader,
-    holding_tensors,
-    leaves_of,
-    rebuilt,
-    zero,
-)
+from keraslike.tf.calls import Reader
+from keraslike.tf.recording import GivenNode, leaves_of, rebuilt, zero
 from keraslike.tf.tensor import (
     Tensor,
     _as_operand,
@@ -104,15 +98,13 @@ def _of_arrays(
 ) -> Callable:
     """`f` as JAX's `custom_gradient` takes it, of its arguments and of what else it reads."""
     variables = [x for x in read if not isinstance(x, Tensor)]
-    tensors = [x for x in read if isinstance(x, Tensor)]
     known = {id(x) for x in read}
 
     @contextlib.contextmanager
     def holding(state: dict[int, Any]) -> Iterator[None]:
         watcher = _Watcher(tapes)
         with (
-            lowering.holding(variables, [state[id(v)] for v in variables]),
-            holding_tensors(tensors, [state[id(t)] for t in tensors]),
+            lowering.holding(read, [state[id(x)] for x in read]),
             context.using(tapes=(watcher,)),
         ):
             yield

@@ -24,8 +24,8 @@ from keraslike.core.context import trace_state_clean
 from keraslike.core.pickling import find, is_found, picklable
 from keraslike.core.tracebacks import entry
 from keraslike.tf import dtypes
+from keraslike.tf.calls import Reader
 from keraslike.tf.dtypes import DType, TensorShape
-from keraslike.tf.recording import Reader
 from keraslike.tf.tensor import (
     WIDE,
     Tensor,

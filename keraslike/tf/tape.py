@@ -21,7 +21,7 @@ from flax import nnx
 from keraslike.core import context
 from keraslike.core.boxed import Refusal
 from keraslike.core.tracebacks import entry
-from keraslike.tf import recording
+from keraslike.tf import calls, recording
 from keraslike.tf.recording import Node, leaves_of, rebuilt, trains
 from keraslike.tf.tensor import (
     Tensor,
@@ -168,7 +168,7 @@ class GradientTape:
 
     @staticmethod
     def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None) -> Any:
-        return recording.take(function, args, kwargs, owner)
+        return calls.take(function, args, kwargs, owner)
 
     # -- gradients ----------------------------------------------------------------------------
 

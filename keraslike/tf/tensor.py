@@ -34,10 +34,20 @@ class Tensor(Boxed):
     the JAX array. 64-bit values stay 64-bit.
     """
 
-    __slots__ = ("_value", "_place", "__weakref__")
+    __slots__ = ("_array", "_place", "__weakref__")
 
     def __init__(self, value: Any):
-        self._value = value
+        self._array = value
+
+    # What a followed tensor holds in a trace is the tracing thread's own, as with Variables.
+    @property
+    def _value(self) -> Any:
+        held = context.state.held
+        if held:
+            found = held.get(id(self))
+            if found is not None:
+                return found.value
+        return self._array
 
     if TYPE_CHECKING:  # `operators.py` gives the class its operators
         __add__ = __sub__ = __mul__ = __truediv__ = __mod__ = __pow__ = __matmul__ = _Operator

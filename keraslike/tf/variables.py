@@ -12,7 +12,7 @@ from flax import nnx
 from keraslike.core import variable as core
 from keraslike.core.boxed import Boxed, Taking
 from keraslike.core.variable import Param
-from keraslike.tf import dtypes, ops, recording
+from keraslike.tf import calls, dtypes, ops
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.operators import give_operators
 from keraslike.tf.tensor import (
@@ -74,7 +74,7 @@ class Variable(core.Variable, Taking):
            [ 3.,  4.]], dtype=float32)>
     """
 
-    take = staticmethod(recording.take)  # what a layer gives for a variable is a tensor
+    take = staticmethod(calls.take)  # what a layer gives for a variable is a tensor
 
     def __new__(cls, *args: Any, trainable: bool | None = None, **kwargs: Any):
         train = trainable is not False and cls is Variable
@@ -262,7 +262,7 @@ class _Unread(Boxed):
     def unbox(self) -> Any:
         return self._variable._raw_value
 
-    take = staticmethod(recording.take)
+    take = staticmethod(calls.take)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self._value, dtype=dtype)

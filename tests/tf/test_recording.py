@@ -3,6 +3,11 @@
 The expected values are TensorFlow 2.21's.
 """
 
+import concurrent.futures
+import gc
+import weakref
+
+import jax
 import numpy as np
 import pytest
 
@@ -422,3 +427,43 @@ def test_a_tensor_that_only_a_branch_in_a_function_reads():
         tape.watch(x)
         y = tf.function(lambda a: tf.cond(a > 0, lambda: a * x, lambda: a))(tf.constant(2.0))
     assert shown(tape.gradient(y, x)) == 2.0
+
+
+# -- threads and memory ---------------------------------------------------------------------------
+
+
+def test_a_followed_tensor_has_its_value_in_other_threads_while_it_is_traced():
+    x, seen = tf.constant(3.0), []
+
+    def body(e):
+        with concurrent.futures.ThreadPoolExecutor(1) as other:
+            seen.append(other.submit(x.numpy).result())
+        return e * x
+
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.reduce_sum(tf.map_fn(body, tf.constant([1.0, 2.0])))
+    assert seen and set(seen) == {3.0}
+    assert shown(tape.gradient(y, x)) == 3.0
+
+
+def test_nothing_of_a_model_outlives_it():
+    def taped():
+        model = keras.Sequential([keras.layers.Dense(2, "tanh"), keras.layers.Dense(1)])
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(model(tf.ones((2, 3))) ** 2)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        assert all(g is not None for g in gradients)
+        return weakref.ref(model)
+
+    def counted():
+        gc.collect()
+        programs = jax.devices()[0].client.live_executables()
+        jaxprs = [o for o in gc.get_objects() if type(o).__name__ == "Jaxpr"]
+        return len(programs), len(jaxprs)
+
+    taped()
+    before = counted()
+    models = [taped(), taped()]
+    assert counted() == before
+    assert [model() for model in models] == [None, None]

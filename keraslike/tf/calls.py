@@ -1,0 +1,398 @@
+"""Calls of ops, layers and losses on tensors: a layer or a loss is recorded as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from keraslike.core import base, context, lowering, rng
+from keraslike.core.boxed import Answers, Boxed, Taking, is_recorded, unbox
+from keraslike.core.context import trace_state_clean
+from keraslike.core.symbolic import KerasTensor
+from keraslike.layers.layer import Layer
+from keraslike.tf import dependence
+from keraslike.tf.gradients import CHOICES
+from keraslike.tf.recording import Node, Pullbacks, has_tracer, keep, trains
+from keraslike.tf.tensor import (
+    Tensor,
+    _is_inexact,
+    _value,
+    is_shared_number,
+    precision,
+    raw,
+    run,
+)
+
+
+class _Place(int):
+    """Where a tensor stands in the arguments of a call."""
+
+
+def _split(tree: Any, tensors: list[Any]) -> Any:
+    """The structure as a value that can be hashed, its tensors moved to `tensors`."""
+    if isinstance(tree, (Tensor, nnx.Variable, jax.Array, np.ndarray)):
+        tensors.append(tree)
+        return _Place(len(tensors) - 1)
+    if isinstance(tree, Boxed):
+        return _split(tree._as_tensor(), tensors)
+    if type(tree) in (list, tuple):
+        return (type(tree), tuple([_split(item, tensors) for item in tree]))
+    if type(tree) is dict:
+        return (dict, tuple([(key, _split(item, tensors)) for key, item in tree.items()]))
+    return (None, tree)
+
+
+def _joined(spec: Any, values: Sequence[Any]) -> Any:
+    if type(spec) is _Place:
+        return values[spec]
+    kind, items = spec
+    if kind is None:
+        return items
+    if kind is dict:
+        return {key: _joined(item, values) for key, item in items}
+    return kind(_joined(item, values) for item in items)
+
+
+def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None) -> Any:
+    """A call that is given tensors, or made while a tape records: with tensors out if so.
+
+    Args:
+        owner: the layer or loss whose method it is; `None` for a function of its arguments.
+    """
+    tensors: list[Any] = []
+    spec = _split((args, kwargs), tensors)
+    if owner is None:
+        boxed = any(isinstance(t, (Tensor, Taking)) for t in tensors)
+        if not boxed and not any(is_recorded(t) for t in tensors):
+            with context.using(tapes=()):
+                return unbox(function(*args, **kwargs))
+        return run(_call, tensors, (CHOICES.get(function, function), spec))
+    if isinstance(owner, Layer) and not owner.built:
+        _make_state(owner, args, kwargs)
+    return _call_owner(function, owner, spec, tensors)
+
+
+def _call(*given: Any) -> Any:
+    *values, function, spec = given
+    args, kwargs = _joined(spec, values)
+    with context.using(tapes=(), choices=CHOICES):
+        return unbox(function(*args, **kwargs))
+
+
+Tensor.take = staticmethod(take)  # type: ignore[method-assign]
+Answers.box, Answers.choices = Tensor, CHOICES
+
+
+def _make_state(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
+    """Builds a layer and all in it, without arithmetic."""
+
+    def symbol(x: Any) -> Any:
+        if isinstance(x, (Tensor, nnx.Variable, jax.Array, np.ndarray)):
+            return KerasTensor(x.shape, raw(x).dtype if isinstance(x, Tensor) else x.dtype)
+        if type(x) in (list, tuple):
+            return type(x)(map(symbol, x))
+        return {k: symbol(v) for k, v in x.items()} if type(x) is dict else x
+
+    with context.using(tapes=()):
+        symbols, keywords = symbol(args), symbol(kwargs)
+        layer._maybe_build(symbols, keywords)
+        # Where Python branches on values, no more than build() made can be known.
+        with contextlib.suppress(jax.errors.ConcretizationTypeError):
+            layer.compute_output_spec(*symbols, **keywords)
+
+
+class Reader:
+    """In the place of a tape while something is traced: it notes what is read from outside.
+
+    Each tensor noted has an array of its own, so that an array tells which one was read.
+    """
+
+    def __init__(self) -> None:
+        self.variables: dict[int, Any] = {}  # by id: those that train
+        self.tensors: dict[int, Tensor] = {}  # by the id of their array
+
+    def _follows(self, x: Any) -> bool:
+        if isinstance(x, nnx.Variable):
+            if trains(x):
+                self.variables[id(x)] = x
+        elif isinstance(x, Tensor) and _is_outside(x):
+            known = self.tensors.setdefault(id(x._value), x)
+            if known is not x:
+                with jax.ensure_compile_time_eval(), precision((x._value,)):
+                    x._array = jnp.array(x._array, copy=True)
+                self.tensors[id(x._value)] = x
+        return False
+
+    def _tensors(self) -> list[Tensor]:
+        return list(self.tensors.values())
+
+    def _record(self, node: Node) -> None:
+        """Nothing is kept."""
+
+    def take(self, function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None):
+        tensors: list[Any] = []
+        _split((args, kwargs), tensors)
+        if any(isinstance(t, Tensor) for t in tensors):
+            return take(function, args, kwargs, owner)
+        for t in (*tensors, *([] if owner is None else base.variables_of(owner))):
+            self._follows(t)
+        return function(*args, **kwargs)
+
+
+class _Foreign(Reader):
+    """Notes the variables that a call reads besides those of its object: a closure's, say."""
+
+    def __init__(self, known: Sequence[Any]):
+        super().__init__()
+        self._known = {id(v) for v in known}
+
+    def _follows(self, x: Any) -> bool:
+        if isinstance(x, nnx.Variable) and id(x) not in self._known:
+            self.variables[id(x)] = x
+        return False
+
+
+class _Reads(Exception):
+    """A call reads these variables too."""
+
+    def __init__(self, variables: list[Any]):
+        self.variables = variables
+
+
+def _is_outside(x: Tensor) -> bool:
+    """Whether a tensor was there before the trace, and may be followed by a tape some day."""
+    value = x._value
+    return (
+        isinstance(value, jax.Array)
+        and not isinstance(value, jax.core.Tracer)
+        and _is_inexact(value)
+        and not is_shared_number(x)
+    )
+
+
+class _OwnerCall:
+    """A method of a layer or a loss as a pure function of its Variables and its tensors.
+
+    `function(chosen, others) -> ((outputs, losses), (masks, new values))`, where `chosen` are the
+    values by which gradients are taken.
+    """
+
+    def __init__(
+        self,
+        method: Callable,
+        owner: Any,
+        variables: list[Any],
+        spec: Any,
+        mask: tuple[bool, ...],
+        masked: tuple[int, ...],
+    ):
+        self.method, self.owner, self.variables = method, owner, variables
+        self.spec, self.mask, self.masked = spec, mask, masked
+        self.training = context.state.training
+        self.loss_owners: list[Any] = []  # the layers that added a loss, in order
+        self.changed: list[int] = []  # which Variables the call changes
+        self.structure: Any = None  # of the outputs and losses
+        self.layout: Any = None
+        self.pullbacks = Pullbacks()
+        self.compiled = jax.jit(self.packed)
+        self.plain = jax.jit(self.function)
+
+    def function(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
+        ours, theirs = iter(chosen), iter(others)
+        values = [next(ours) if m else next(theirs) for m in self.mask]
+        masks = list(theirs)
+        n = len(self.variables)
+        state, tensors = values[:n], values[n:]
+        foreign = _Foreign(self.variables)
+        with (
+            lowering.holding(self.variables, state, roots=[self.owner]),
+            context.using(tapes=(foreign,), training=self.training, choices=CHOICES),
+        ):
+            for place, mask in zip(self.masked, masks):
+                context.set_mask(tensors[place], mask)
+            args, kwargs = _joined(self.spec, tensors)
+            out = unbox(self.method(*args, **kwargs))
+            added = self.owner._added_losses() if isinstance(self.owner, Layer) else []
+            self.loss_owners, losses = [o for o, _ in added], [values for _, values in added]
+            out_masks = [context.get_mask(o) for o in jax.tree.leaves(out)]
+            new = lowering.values_of(self.variables)
+        if foreign.variables:
+            raise _Reads(list(foreign.variables.values()))
+        self.changed = [i for i, (a, b) in enumerate(zip(state, new)) if a is not b]
+        return (out, losses), (out_masks, [new[i] for i in self.changed])
+
+    def differentiated(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
+        """`(outputs and losses, flat, a pullback for each part, (masks, new values))`."""
+        layout, runs, (out, aux) = self.split(chosen, others)
+        self.structure, self.layout = jax.tree.structure(out), layout
+        found: dict[int, Any] = {}
+        pullbacks = []
+        for part, part_of in zip(layout.parts, runs):
+            count = len(part.outputs)
+
+            def both(*values: Any, part_of: Callable = part_of, count: int = count) -> Any:
+                out = part_of(*values)
+                return out[:count], out[count:]
+
+            given = (*chosen, *(found[j] for j in part.cuts))
+            out, pullback, rest = jax.vjp(both, *given, has_aux=True)
+            found.update(zip(part.outputs, out))
+            pullbacks.append(pullback)
+        flat = [found[j] for j in layout.first]
+        return flat, pullbacks, jax.tree.unflatten(jax.tree.structure(aux), rest)
+
+    def packed(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
+        """As `differentiated`, in the form in which a program gives it."""
+        flat, pullbacks, aux = self.differentiated(chosen, others)
+        return flat, list(map(self.pullbacks.pack, pullbacks)), aux
+
+    def split(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
+        """The parts of a call, the functions of them, and the shapes of what `function` gives."""
+        closed, shapes = jax.make_jaxpr(lambda *c: self.function(c, others), return_shape=True)(
+            *chosen
+        )
+        return *dependence.split(closed, len(jax.tree.leaves(shapes[0]))), shapes
+
+    def whole(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
+        """As `differentiated`, for Python that branches on values: they are there."""
+        out, pullback, aux = jax.vjp(lambda *c: self.function(c, others), *chosen, has_aux=True)
+        flat, self.structure = jax.tree.flatten(out)
+        self.layout = dependence.Layout.whole(len(flat), len(chosen))
+        structure = self.structure
+        return flat, [lambda g: pullback(jax.tree.unflatten(structure, g))], aux
+
+
+def _call_owner(method: Callable, owner: Any, spec: Any, tensors: list[Any]) -> Any:
+    while True:
+        calls = _calls_of(owner)
+        try:
+            return _call_with(calls, method, owner, spec, tensors)
+        except _Reads as e:
+            calls.add(e.variables)
+
+
+def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: list[Any]) -> Any:
+    variables = calls.variables
+    inputs = [*variables, *tensors]
+    recorded = [is_recorded(x) for x in inputs]
+    values = [*lowering.values_of(variables), *map(_value, tensors)]
+    mask = tuple([r and _is_inexact(v) for r, v in zip(recorded, values)])
+    masks = [(i, context.get_mask(t)) for i, t in enumerate(tensors)] if context.masks else []
+    masked = tuple(i for i, m in masks if m is not None)
+    call = calls.find(method, owner, spec, mask, masked)
+    chosen = [v for v, m in zip(values, mask) if m]
+    others = [v for v, m in zip(values, mask) if not m]
+    others += [m for _, m in masks if m is not None]
+    compiled = trace_state_clean() and not has_tracer(values)
+    pullbacks = []
+    with precision(values):
+        if chosen:
+            try:
+                if compiled:
+                    flat, packed, aux = call.compiled(chosen, others)
+                    pullbacks = list(map(call.pullbacks.unpack, packed))
+                else:
+                    flat, pullbacks, aux = call.differentiated(chosen, others)
+            except jax.errors.ConcretizationTypeError:
+                flat, pullbacks, aux = call.whole(chosen, others)
+            structure = call.structure
+        else:
+            out, aux = (call.plain if compiled else call.function)(chosen, others)
+            flat, structure = jax.tree.flatten(out)
+    out_masks, new = aux
+    lowering.write([variables[i] for i in call.changed], new)
+    made = [Tensor(v) for v in flat]
+    followed = [x for x, m in zip(inputs, mask) if m]
+    if pullbacks:
+        made = _recorded_parts(call, chosen, others, followed, made, pullbacks, values)
+    wrapped, losses = jax.tree.unflatten(structure, made)
+    for tensor, mask_of in zip(made, out_masks):
+        if mask_of is not None:
+            context.set_mask(tensor, mask_of)
+    if isinstance(owner, Layer) and context.state.losses:
+        owner._forget_losses()
+    for layer, added in zip(call.loss_owners, losses):
+        context.state.losses.set(layer, added)
+    return wrapped
+
+
+def _recorded_parts(
+    call: _OwnerCall,
+    chosen: list[Any],
+    others: list[Any],
+    followed: list[Any],
+    made: list[Tensor],
+    pullbacks: list[Callable],
+    taken: list[Any],
+) -> list[Tensor]:
+    """Keeps an operation for each part of a call; gives the tensors that are its results.
+
+    What is one value is one tensor: an output that is an input, or another output.
+    """
+    layout = call.layout
+    results = [made[j] for j in layout.first]
+    for j, i in enumerate(layout.inputs):
+        if i is not None and isinstance(followed[i], Tensor):
+            results[j] = followed[i]
+    for number, (part, pullback) in enumerate(zip(layout.parts, pullbacks)):
+        if not any(part.depends):
+            continue
+
+        def again(*values: Any, number: int = number, count: int = len(part.outputs)) -> Any:
+            if len(layout.parts) == 1:
+                return jax.tree.leaves(call.function(values, others)[0])
+            _, runs, _ = call.split(chosen, others)
+            return runs[number](*values)[:count]
+
+        cuts = [made[j] for j in part.cuts]
+        outputs = [made[j] for j in part.outputs]
+        values = [*chosen, *(t._value for t in cuts)]
+        keep(Node([*followed, *cuts], values, outputs, pullback, again, taken, list(part.depends)))
+    return results
+
+
+class _Calls:
+    """The calls of one object that were recorded, and what they were compiled for."""
+
+    def __init__(self, owner: Any):
+        self.variables = base.variables_of(owner, rng.global_stream())
+        self._snapshot = base.Snapshot(owner)
+        self._compiled: dict[Any, _OwnerCall] = {}
+
+    def add(self, variables: list[Any]) -> None:
+        """Takes in variables that a call reads and the object does not have."""
+        known = {id(v) for v in self.variables}
+        self.variables = [*(v for v in variables if id(v) not in known), *self.variables]
+        self._compiled.clear()
+
+    def is_current(self) -> bool:
+        """Whether nothing about the object has changed since."""
+        return self._snapshot.is_current() and rng.global_stream().state is self.variables[-1]
+
+    def find(
+        self, method: Callable, owner: Any, spec: Any, mask: tuple[bool, ...], masked: tuple
+    ) -> _OwnerCall:
+        key = (spec, mask, masked, context.state.training)
+        try:
+            found = self._compiled.get(key)
+        except TypeError:  # an argument that cannot be hashed
+            return _OwnerCall(method, owner, self.variables, spec, mask, masked)
+        if found is None:
+            if len(self._compiled) >= 16:  # an argument that changes all the time
+                self._compiled.clear()
+            found = _OwnerCall(method, owner, self.variables, spec, mask, masked)
+            self._compiled[key] = found
+        return found
+
+
+def _calls_of(owner: Any) -> _Calls:
+    calls = vars(owner).get("_recorded_calls")
+    if calls is None or not calls.is_current():
+        calls = vars(owner)["_recorded_calls"] = _Calls(owner)
+    return calls
