@@ -33,10 +33,12 @@ class _Info:
     autocast: bool
     regularizer: Any = None
     constraint: Any = None
+    overwrite_with_gradient: bool = False
     number: int = dataclasses.field(default_factory=itertools.count().__next__)  # order of making
 
     def _key(self) -> Static:
-        return Static((self.trainable, self.autocast, self.regularizer, self.constraint))
+        how = (self.trainable, self.autocast, self.overwrite_with_gradient)
+        return Static((*how, self.regularizer, self.constraint))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Info) and self._key() == other._key()
@@ -186,6 +188,20 @@ class Variable(_Leaf):
         self._change(constraint=value)
 
     @property
+    def overwrite_with_gradient(self) -> bool:
+        """Whether an optimizer takes the gradient for the variable's new value."""
+        return self._info.overwrite_with_gradient
+
+    @overwrite_with_gradient.setter
+    def overwrite_with_gradient(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise TypeError(
+                "overwrite_with_gradient must be True or False. "
+                f"Received: overwrite_with_gradient={value!r}"
+            )
+        self._change(overwrite_with_gradient=value)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         return tuple(self._raw_value.shape)
 
@@ -205,7 +221,7 @@ class Variable(_Leaf):
     def __setattr__(self, name: str, value: Any) -> None:
         # What is said of a variable is no part of a trace, which may set it (a layer that does not
         # train, built by its first call): nnx would refuse.
-        if name in ("trainable", "regularizer", "constraint"):
+        if name in ("trainable", "regularizer", "constraint", "overwrite_with_gradient"):
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)

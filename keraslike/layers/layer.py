@@ -225,6 +225,7 @@ class Layer(base.Object):
         regularizer: Any = None,
         constraint: Any = None,
         aggregation: str | None = None,
+        overwrite_with_gradient: bool = False,
         name: str | None = None,
     ) -> Variable:
         """Makes a weight of this layer. The name may also come first, as in TensorFlow.
@@ -237,6 +238,7 @@ class Layer(base.Object):
             trainable: whether an optimizer changes it.
             regularizer: a function of the weight whose value is added to the loss.
             constraint: a function applied after every update.
+            overwrite_with_gradient: whether an optimizer takes the gradient for the new value.
         """
         del aggregation
         self._check_open("a weight")
@@ -260,6 +262,8 @@ class Layer(base.Object):
                 regularizer=registry.get("regularizers", regularizer),
                 constraint=registry.get("constraints", constraint),
             )
+        if overwrite_with_gradient:
+            variable.overwrite_with_gradient = overwrite_with_gradient
         vars(self).setdefault("_weights", []).append(variable)
         return variable
 

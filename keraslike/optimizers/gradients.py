@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from keraslike.optimizers.state import label
+from keraslike.optimizers.state import dtype_of, is_overwritten, label, write
 
 
 def with_gradients(
@@ -31,6 +32,33 @@ def with_gradients(
                 f"the variable has shape {v._raw_value.shape}."
             )
     return arrays, [v for _, v in pairs]
+
+
+def overwrite(
+    grads: list[Any],
+    variables: list[nnx.Variable],
+    accumulators: Mapping[int, nnx.Variable],
+    last: Any,
+) -> tuple[list[Any], list[nnx.Variable]]:
+    """Gives variables that are to be overwritten their gradients for values; returns the others.
+
+    Where there are accumulators (by the variables' ids) the value is the largest of the gradients
+    that they gathered, and it is given in the last step that they gather for.
+    """
+    rest: tuple[list[Any], list[nnx.Variable]] = [], []
+    for g, v in zip(grads, variables):
+        if not is_overwritten(v):
+            rest[0].append(g)
+            rest[1].append(v)
+            continue
+        g = g.astype(dtype_of(v))
+        accumulator = accumulators.get(id(v))
+        if accumulator is not None:
+            g = jnp.maximum(g, accumulator._raw_value)
+            write([accumulator], [jnp.where(last, jnp.zeros_like(g), g)])
+            g = jnp.where(last, g, v._raw_value)
+        write([v], [g])
+    return rest
 
 
 def clip(

@@ -19,12 +19,13 @@ from keraslike.core.base import Object, auto_name, to_snake_case
 from keraslike.core.boxed import respond, unbox, unboxed
 from keraslike.core.tracebacks import entry
 from keraslike.core.variable import OptimizerState, Variable
-from keraslike.optimizers.gradients import clip, with_gradients
+from keraslike.optimizers.gradients import clip, overwrite, with_gradients
 from keraslike.optimizers.schedules import LearningRateSchedule
 from keraslike.optimizers.state import (
     Cache,
     dtype_of,
     field,
+    is_overwritten,
     label,
     owner,
     state_name,
@@ -58,6 +59,9 @@ class Optimizer(Object):
         gradient_accumulation_steps: an update is made once in so many calls (at least 2), from
             the mean of their gradients.
         name: a name; one is made where none is given.
+
+    A variable with `overwrite_with_gradient` takes its gradient for its new value (the largest of
+    those that accumulate), and none of the above applies to it.
 
     Raises ValueError for an argument out of its range.
 
@@ -287,7 +291,8 @@ class Optimizer(Object):
     def add_optimizer_variables(
         self, trainable_variables: Sequence[Any], name: Any, initializer: Any = "zeros"
     ) -> Any:
-        """For each variable a state Variable like it; a list of them for each of several names."""
+        """For each variable a state Variable like it, or `None` if it is overwritten with its
+        gradient; a list of them for each of several names."""
         names = [name] if isinstance(name, str) else list(name)
         several = isinstance(initializer, (list, tuple))
         initializers = list(initializer) if several else [initializer] * len(names)
@@ -296,10 +301,11 @@ class Optimizer(Object):
                 f"{len(names)} names {names} need as many initializers. "
                 f"Received: initializer={initializer!r}"
             )
-        rows = [
-            [self.add_variable_from_reference(v, n, i) for n, i in zip(names, initializers)]
-            for v in trainable_variables
-        ]
+
+        def make(v: Any, n: str, i: Any) -> Variable | None:
+            return None if is_overwritten(v) else self.add_variable_from_reference(v, n, i)
+
+        rows = [[make(v, n, i) for n, i in zip(names, initializers)] for v in trainable_variables]
         columns = tuple([row[i] for row in rows] for i in range(len(names)))
         return columns[0] if isinstance(name, str) else columns
 
@@ -361,7 +367,7 @@ class Optimizer(Object):
             self._step(variables, grads, rate)
         else:  # one compiled program instead of a dispatch for every operation
             numbers = tuple(type(v) in (bool, int, float) and v for v in vars(self).values())
-            key = (numbers, tuple(map(id, variables)))
+            key = (numbers, tuple((id(v), is_overwritten(v)) for v in variables))
             compiled = vars(self).setdefault("_compiled", Cache())
             if key not in compiled:
                 step = functools.partial(self._step, variables)
@@ -369,7 +375,7 @@ class Optimizer(Object):
             write(everything, compiled[key](values, grads, rate)[1])
         for v in variables:
             constraint = getattr(v, "constraint", None)
-            if constraint is not None:
+            if constraint is not None and not is_overwritten(v):
                 write([v], [unbox(constraint(v._raw_value))])
 
     def stateless_apply(
@@ -431,6 +437,13 @@ class Optimizer(Object):
         return variables
 
     def _step(self, variables: list[Any], grads: list[Any], rate: Any) -> None:
+        steps = self.gradient_accumulation_steps
+        last = steps and (self._iterations._raw_value + 1) % steps == 0
+        accumulators = dict(zip(map(id, self._trained), self._accumulators))
+        grads, variables = overwrite(grads, variables, accumulators, last)
+        if not variables:
+            self._iterations.assign_add(1)
+            return
         if self.loss_scale_factor is not None:
             grads = [g / self.loss_scale_factor for g in grads]
         if self.gradient_accumulation_steps:
@@ -534,6 +547,8 @@ class Optimizer(Object):
         done = self._updates_made()
         every = self.ema_overwrite_frequency
         for v, average in zip(self._trained, self._averages):
+            if is_overwritten(v):
+                continue
             value = v._raw_value
             # The first step's average is the variable itself.
             momentum = (done != 0).astype(value.dtype) * self.ema_momentum
@@ -550,7 +565,9 @@ class Optimizer(Object):
             raise ValueError(
                 f"There are {len(self._averages)} averages for {len(var_list)} variables."
             )
-        write(list(var_list), lowering.values_of(self._averages))
+        for v, average in zip(var_list, lowering.values_of(self._averages)):
+            if not is_overwritten(v):
+                write([v], [average])
 
     def scale_loss(self, loss: Any) -> Any:
         """The loss times `loss_scale_factor`: what gradients are to be taken of."""

@@ -33,6 +33,11 @@ def dtype_of(variable: nnx.Variable) -> Any:
     return variable._raw_value.dtype
 
 
+def is_overwritten(variable: nnx.Variable) -> bool:
+    """Whether the gradient of a variable is its new value."""
+    return getattr(variable, "overwrite_with_gradient", False)
+
+
 def label(variable: nnx.Variable, number: int, attribute: str = "path") -> str:
     """What a variable is called; a plain `nnx.Param` has no name and goes by its number."""
     return getattr(variable, attribute) if isinstance(variable, Variable) else f"variable_{number}"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import lowering, rng
@@ -19,13 +22,16 @@ def takes_state(step: Callable) -> bool:
     return sum(p.default is p.empty for p in positional) >= 2
 
 
-def stateful(model: Any, step: Callable, mode: str) -> Callable:
-    """A step `(state, data) -> (logs, state)` over lists of values, as one that changes state."""
+def stateful(model: Any, step: Callable, mode: str, whole: bool = False) -> Callable:
+    """A step `(state, data) -> (logs, state)` over lists of values, as one that changes state.
+
+    Keras's `predict_step` gives back only the state that it may change, unless `whole` is true.
+    """
 
     def run(data: Any) -> Any:
         parts = parts_of(model, mode)
         result, new = step(tuple(list(lowering.values_of(p)) for p in parts), data)
-        if mode == "predict":  # Keras's predict_step gives back only what it may change
+        if mode == "predict" and not whole:
             new = (parts[0], new)
         for variables, values in zip(parts, new):
             for v, value in zip(variables, values):
@@ -82,6 +88,51 @@ def parts_of(model: Any, mode: str) -> list[list[Any]]:
     if mode != "predict":
         parts.append(model.metrics_variables)
     return parts
+
+
+# -- steps on batches of an iterator ------------------------------------------------------------
+
+
+class StepFunction:
+    """What `make_train_function` and its like make: `(state, iterator) -> (results, state)`.
+
+    It takes as many batches as `steps_per_execution` says, or as there are, and gives the logs of
+    the last step, or the predictions for all of them.
+    """
+
+    def __init__(self, model: Any, mode: str):
+        self.model, self.mode = model, mode
+        self._run = self._step if model.run_eagerly else jax.jit(self._step)
+
+    def _step(self, state: Any, data: Any) -> tuple[Any, Any]:
+        step = getattr(self.model, f"{self.mode}_step")
+        if takes_state(step):
+            results, new = step(state, data)
+            return results, (state[0], new) if self.mode == "predict" else new
+        call = functools.partial(step, data)
+        return run(call, self.model, parts_of(self.model, self.mode), state)
+
+    def __call__(self, state: Any, iterator: Iterator) -> tuple[Any, Any]:
+        steps = self.model.steps_per_execution
+        every = []
+        for data in itertools.islice(iterator, 1 if steps == "auto" else steps):
+            results, state = self._run(state, data)
+            every.append(results)
+        if not every:
+            raise StopIteration
+        if self.mode == "predict" and len(every) > 1:
+            return jax.tree.map(lambda *parts: jnp.concatenate(parts), *every), state
+        return every[-1], state
+
+
+def by_function(model: Any, function: Callable, mode: str) -> Callable:
+    """A step that changes state from a user's `(state, iterator) -> (results, state)`."""
+
+    def step(state: Any, data: Any) -> Any:
+        # The function may donate what it is given.
+        return function(jax.tree.map(jnp.copy, state), iter([data]))
+
+    return stateful(model, step, mode, whole=True)
 
 
 # -- state by the paths of its Variables ---------------------------------------------------------

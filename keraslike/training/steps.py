@@ -26,6 +26,17 @@ from keraslike.training.loop import Position
 from keraslike.training.program import Program
 
 
+def _function(mode: str) -> property:
+    def get(self: Steps) -> Callable | None:
+        return vars(self).get("_functions", {}).get(mode)
+
+    def put(self: Steps, function: Callable | None) -> None:
+        vars(self).setdefault("_functions", {})[mode] = function
+        vars(self).get("_programs", {}).pop(mode, None)
+
+    return property(get, put)
+
+
 class Steps(Layer):
     """A layer that can do one step on a batch: the half of `Trainer` that knows no data."""
 
@@ -38,12 +49,13 @@ class Steps(Layer):
         "_compile_args",
         "_compile_loss",
         "_compile_metrics",
+        "_functions",
         "_loss_tracker",
         "_position",
         "_programs",
     }
 
-    _transient = Layer._transient | {"_position", "_programs"}
+    _transient = Layer._transient | {"_functions", "_position", "_programs"}
 
     optimizer: Any = None
     loss: Any = None
@@ -111,7 +123,7 @@ class Steps(Layer):
             "steps_per_execution": steps_per_execution,
             "jit_compile": jit_compile,
         }
-        self._programs = {}
+        self._programs, self._functions = {}, {}
         self.stop_training = False
 
     @property
@@ -310,6 +322,47 @@ class Steps(Layer):
         x, _, _ = unpack_x_y_sample_weight(data)
         return self(x, training=False)
 
+    # -- functions of state and an iterator ---------------------------------------------------
+
+    # A class may make its own, or a program set them; else steps are compiled with their data.
+
+    train_function = _function("train")
+    test_function = _function("test")
+    predict_function = _function("predict")
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Makes `train_function`, a pure `(state, iterator) -> (logs, state)` that trains on the
+        next batch of the iterator, or on several as `steps_per_execution` says.
+
+        The state is a tuple of lists of values, in the order of `trainable_variables`,
+        `non_trainable_variables`, `optimizer.variables` and `metrics_variables`. `fit` calls this
+        method of a class that has its own, and runs the `train_function` that it sets.
+
+        Args:
+            force: whether to make another one where there is one.
+        """
+        self._make_function("train", force)
+
+    def make_test_function(self, force: bool = False) -> None:
+        """The same for evaluation: the state has no `optimizer.variables`."""
+        self._make_function("test", force)
+
+    def make_predict_function(self, force: bool = False) -> None:
+        """The same for `(state, iterator) -> (predictions, state)`, whose state has only
+        `trainable_variables` and `non_trainable_variables`."""
+        self._make_function("predict", force)
+
+    def _make_function(self, mode: str, force: bool) -> None:
+        if force or getattr(self, f"{mode}_function") is None:
+            setattr(self, f"{mode}_function", stateless.StepFunction(self, mode))
+
+    def _users_function(self, mode: str) -> Callable | None:
+        make = f"make_{mode}_function"
+        if getattr(type(self), make) is not getattr(Steps, make):
+            getattr(self, make)()
+        function = getattr(self, f"{mode}_function")
+        return None if isinstance(function, stateless.StepFunction) else function
+
     # -- the same as pure functions -----------------------------------------------------------
 
     def stateless_compute_loss(
@@ -452,6 +505,7 @@ class Steps(Layer):
 
     def _program(self, mode: str) -> Program:
         programs = vars(self).setdefault("_programs", {})
+        function = self._users_function(mode)
         program = programs.get(mode)
         if program is not None and program.is_current():
             return program
@@ -462,13 +516,16 @@ class Steps(Layer):
             fixed = self.trainable_variables
         elif self.optimizer is not None:
             roots.append(self.optimizer)
-        if stateless.takes_state(step):
+        if function is not None:
+            step = stateless.by_function(self, function, mode)
+        elif stateless.takes_state(step):
             step = stateless.stateful(self, step, mode)
         step = functools.partial(_on_batch, step)
         stack = mode == "predict"
         if not stack:
             step = _Named(step)
-        programs[mode] = Program(step, roots, fixed, jit=not self.run_eagerly, stack=stack)
+        jit = function is None and not self.run_eagerly
+        programs[mode] = Program(step, roots, fixed, jit=jit, stack=stack)
         return programs[mode]
 
 
