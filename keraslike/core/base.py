@@ -21,7 +21,7 @@ from flax import nnx
 from keraslike.core import context, flax_internals
 from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
-from keraslike.core.structures import map_items
+from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.core.tracebacks import handled, shorten
 
 _counts: dict[str, int] = defaultdict(int)
@@ -114,12 +114,8 @@ def iter_state(value: Any) -> Iterator[Any]:
     """The Variables and Objects in an attribute's value, in order, without entering Objects."""
     if is_state(value):
         yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from iter_state(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from iter_state(item)
+    elif isinstance(value, (list, tuple, dict)):
+        yield from filter(is_state, iter_leaves(value, is_state))
 
 
 def _pack(value: Any) -> flax_internals.DataElem | flax_internals.StaticElem:
@@ -133,9 +129,9 @@ def _pack(value: Any) -> flax_internals.DataElem | flax_internals.StaticElem:
         if is_state(item):
             children.append(item)
             return _Slot(len(children) - 1)
-        return map_items(replace, item)
+        return item
 
-    structure = replace(value)
+    structure = map_leaves(replace, value, is_state)
     if not children:
         return flax_internals.StaticElem(Static(value))
     return flax_internals.DataElem(_Children(children, Static(structure)))
@@ -148,11 +144,9 @@ def _unpack(value: Any) -> Any:
         return value
 
     def restore(item: Any) -> Any:
-        if isinstance(item, _Slot):
-            return value.values[item.index]
-        return map_items(restore, item)
+        return value.values[item.index] if isinstance(item, _Slot) else item
 
-    return restore(value.structure.value)
+    return map_leaves(restore, value.structure.value)
 
 
 def _is_ours(cls: type) -> bool:
@@ -476,12 +470,16 @@ class _Record:
         self.containers: list[tuple[Any, list[Any]]] = []
         self.tracked = self._tracked()
         found = list(self.tracked)
+        entered: set[int] = set()
         for value in found:  # which grows meanwhile
             kind = type(value)
+            if id(value) in entered:  # one container in several places, or in itself
+                continue
             if is_variable(value):
                 value = flax_internals.metadata_of(value).values()
                 self.containers.append((value, list(value)))
             elif kind is list or kind is tuple or kind is dict:
+                entered.add(id(value))
                 if kind is dict:
                     value = value.values()  # a view: it shows what the dict holds later
                 items = list(value)

@@ -20,6 +20,7 @@ from flax import nnx
 from keraslike.core import base, context, flax_internals, host, rng
 from keraslike.core.boxed import Boxed
 from keraslike.core.guards import Locks, known_guards
+from keraslike.core.structures import iter_leaves
 from keraslike.core.variable import Variable
 
 # A Variable of flax's own cannot look into the context, so it holds tracers in place. The threads
@@ -204,12 +205,11 @@ def _drop_tracers(obj: Any, before: dict[str, Any]) -> None:
 
 
 def _holds_tracer(value: Any) -> bool:
-    if isinstance(value, dict):  # jax would sort the keys, which may be of several types
-        return any(map(_holds_tracer, value.values()))
-    if isinstance(value, (list, tuple)):
-        return any(map(_holds_tracer, value))
-    leaves = jax.tree.leaves(value, is_leaf=base.is_state)
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+    return any(
+        isinstance(leaf, jax.core.Tracer)
+        for item in iter_leaves(value)  # jax would sort the keys, which may be of several types
+        for leaf in jax.tree.leaves(item, is_leaf=base.is_state)
+    )
 
 
 def lower(

@@ -12,6 +12,8 @@ from typing import Any
 
 import jax
 
+from keraslike.core.structures import map_leaves
+
 
 def picklable(value: Any) -> Any:
     """A value, with the functions in its lists, tuples and dicts that no import would find packed.
@@ -25,14 +27,14 @@ def picklable(value: Any) -> Any:
     >>> function(2)
     6
     """
+    return map_leaves(_picklable, value, lambda v: type(v) not in (list, tuple, dict))
+
+
+def _picklable(value: Any) -> Any:
     if isinstance(value, types.FunctionType):
         return value if is_found(value) else _packed.setdefault(id(value), _ByValue(value))
     if isinstance(value, (jax.custom_jvp, jax.custom_vjp)):  # pickle would look into them
         return _ByName(value) if is_found(value) else value
-    if isinstance(value, dict):
-        return {k: picklable(v) for k, v in value.items()} if type(value) is dict else value
-    if type(value) in (list, tuple):
-        return type(value)(map(picklable, value))
     return value
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from keraslike.core.structures import iter_leaves, map_leaves
+
 
 class Shape(tuple):
     """A shape, `None` where a size is unknown; `as_list()` as TensorFlow's has.
@@ -70,14 +72,11 @@ class Static:
 
 
 def _copy(value: Any) -> Any:
-    kind = type(value)
-    if kind in (list, tuple):
-        return kind(map(_copy, value))
-    if kind is dict:
-        return {k: _copy(v) for k, v in value.items()}
-    if kind is set:
-        return set(value)
-    return value
+    return map_leaves(lambda v: set(v) if type(v) is set else v, value, _is_whole)
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) not in (list, tuple, dict)
 
 
 def _hash(value: Any) -> int:
@@ -85,7 +84,7 @@ def _hash(value: Any) -> int:
     if kind in (bool, int, float, complex, str, bytes, type(None)):
         return hash((kind, value))
     if kind in (list, tuple):
-        return hash((kind, *map(_hash, value)))
+        return hash((kind, len(value), *map(_hash, iter_leaves(value, _is_whole))))
     if kind is dict:
         return hash((kind, *map(str, value)))
     if isinstance(value, types.FunctionType):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -21,12 +21,56 @@ def map_items(function: Callable, container: Any) -> Any:
     return container
 
 
-def map_leaves(function: Callable, tree: Any) -> Any:
+def map_leaves(
+    function: Callable,
+    tree: Any,
+    is_leaf: Callable[[Any], bool] | None = None,
+    _above: dict[int, Any] | None = None,
+) -> Any:
     """A structure of the same types with `function` of each leaf; `None` is a leaf.
+
+    Args:
+        is_leaf: which lists, tuples and dicts are leaves, too.
+
+    A list or dict that holds itself becomes one that holds itself.
 
     >>> map_leaves(lambda x: x + 1, {"b": (1, [2]), "a": 3})
     {'b': (2, [3]), 'a': 4}
     """
-    if isinstance(tree, (dict, list, tuple)):
-        return map_items(lambda item: map_leaves(function, item), tree)
-    return function(tree)
+    if not _is_container(tree, is_leaf):
+        return function(tree)
+    above = {} if _above is None else _above
+    if id(tree) in above:
+        return above[id(tree)]
+
+    def each(item: Any) -> Any:
+        return map_leaves(function, item, is_leaf, above)
+
+    if isinstance(tree, tuple):  # which can hold itself only by way of a list or a dict
+        return map_items(each, tree)
+    new = above[id(tree)] = {} if isinstance(tree, dict) else type(tree)()
+    if isinstance(tree, dict):
+        new.update((k, each(v)) for k, v in tree.items())
+    else:
+        new.extend(map(each, tree))
+    del above[id(tree)]
+    return new
+
+
+def iter_leaves(
+    tree: Any, is_leaf: Callable[[Any], bool] | None = None, _above: tuple[Any, ...] = ()
+) -> Iterator[Any]:
+    """The leaves of a structure, in order; it is not entered again where it holds itself.
+
+    >>> list(iter_leaves({"b": (1, [2]), "a": None}))
+    [1, 2, None]
+    """
+    if not _is_container(tree, is_leaf):
+        yield tree
+    elif not any(tree is container for container in _above):
+        for item in tree.values() if isinstance(tree, dict) else tree:
+            yield from iter_leaves(item, is_leaf, (*_above, tree))
+
+
+def _is_container(value: Any, is_leaf: Callable[[Any], bool] | None) -> bool:
+    return isinstance(value, (dict, list, tuple)) and (is_leaf is None or not is_leaf(value))

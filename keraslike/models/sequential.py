@@ -155,10 +155,12 @@ class Sequential(Model):
             layers: list[Any] = []
             named: dict[str, Any] = {}
             for entry in config["layers"]:
-                layer = named.get(_name_in(entry) or "")  # one name is one layer, which comes again
+                name = _name_in(entry)
+                layer = named.get(name) if name is not None else None  # which comes again
                 if layer is None:
                     layer = registry.deserialize(entry)
-                    named[getattr(layer, "name", "")] = layer
+                    if name is not None:
+                        named[name] = layer
                 layers.append(layer)
         model = cls(layers, name=config.get("name"))
         if config.get("dtype") is not None:
@@ -174,4 +176,5 @@ class Sequential(Model):
 def _name_in(entry: Any) -> str | None:
     """The name of the layer that an entry of a config describes, where it says one."""
     config = entry.get("config") if isinstance(entry, dict) else None
-    return config.get("name") if isinstance(config, dict) else None
+    name = config.get("name") if isinstance(config, dict) else None
+    return name if isinstance(name, str) else None

@@ -350,3 +350,13 @@ def test_a_clone_has_the_functions_themselves():
     assert twin.layers[0].activation is softplus and twin.layers[0] is not model.layers[0]
     x = np.ones((1, 2), "float32")
     np.testing.assert_array_equal(twin(x), model(x))
+
+
+def test_entries_of_a_sequential_config_without_a_name():
+    """They are layers of their own, whatever others are called."""
+    dense = {"class_name": "Dense", "module": "keras.layers"}
+    entries = [{**dense, "config": {"units": n, "name": name}} for n, name in [(2, ""), (3, "x")]]
+    entries += [{**dense, "config": {"units": n}} for n in (4, 5)]
+    model = keras.Sequential.from_config({"layers": [*entries, entries[0]]})
+    assert [layer.units for layer in model.layers] == [2, 3, 4, 5, 2]
+    assert model.layers[0] is model.layers[4]
