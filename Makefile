@@ -33,16 +33,19 @@ help:
 	@echo "make clean    remove environments, caches and outputs"
 
 $(STAMP): pyproject.toml
-	@echo "Setting up $(VENV) (once, a few minutes) ..."
+	@echo "Making the environment $(VENV), once ..."
 	$(PYTHON) -m venv $(VENV)
+	@echo "Installing keraslike and what its tests need into it: a few minutes of downloads ..."
 	$(RUN) $(PIP_INSTALL) -e ".[dev]"
+	@echo "$(VENV) is ready."
 	@touch $@
 
 test: $(STAMP)
 	$(RUN) -m pytest -q -n 2 $(ARGS)
 
 demo: $(STAMP)
-	$(RUN) examples/huber_housing.py $(ARGS)
+	@echo "Starting: loading JAX takes a few seconds ..."
+	@$(RUN) examples/huber_housing.py $(ARGS)
 
 lint: $(STAMP)
 	$(RUN) -m ruff format --check .

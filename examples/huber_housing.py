@@ -9,6 +9,7 @@ instead. The trained model and a plot of its learning curves are written to --ou
 
 import argparse
 import socket
+import sys
 import warnings
 import zipfile
 from dataclasses import dataclass
@@ -114,7 +115,9 @@ def load_diabetes():
 def load_data(path=None):
     if path:
         return load_npz(path)
-    print("Looking for California housing ...")
+    print(
+        "Looking for California housing (a download of 0.4 MB, kept for next time) ...", flush=True
+    )
     try:
         return fetch_california()
     except OSError as error:  # no network, a time-out, a broken download
@@ -144,6 +147,20 @@ def build_model(n_features):
     return model
 
 
+class EpochLines(keras.callbacks.Callback):
+    """Prints a line for some of the epochs, the first and the last among them: a screen in all."""
+
+    def __init__(self, epochs, lines=15):
+        super().__init__()
+        self.epochs = epochs
+        self.shown = set(np.linspace(1, epochs, min(epochs, lines)).astype(int))
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 in self.shown:
+            values = "   ".join(f"{name} {value:.4f}" for name, value in logs.items())
+            print(f"  epoch {epoch + 1:>{len(str(self.epochs))}}   {values}", flush=True)
+
+
 def check_reloaded(model, reloaded, train, test):
     """The reloaded model is the same model: it has the same loss, predicts the same, and goes on
     training as the one that was never saved, optimizer state included."""
@@ -168,31 +185,42 @@ def plot_learning_curves(history, data, path):
     matplotlib.use("Agg")  # draws to files, needs no screen
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    figure.suptitle(f"Learning curves: {data.name}")
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.8), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.15, h_pad=0.1)
+    figure.suptitle(f"{data.name}: {data.target} (unit: {data.unit})")
     panels = [
-        ("loss", "Huber loss, threshold 2", f"loss (unit squared, unit = {data.unit})"),
-        ("mae", "Mean absolute error", f"MAE of {data.target}\n(unit = {data.unit})"),
+        ("loss", "Huber loss, threshold 2", "loss (units squared)"),
+        ("mae", "Mean absolute error", "MAE (units)"),
     ]
     for ax, (key, title, label) in zip(axes, panels):
         epochs = np.arange(1, len(history[key]) + 1)
-        ax.plot(epochs, history[key], label="training (mean over the epoch)")
-        ax.plot(epochs, history[f"val_{key}"], label="validation (end of the epoch)")
+        marker = "o" if len(epochs) == 1 else None  # one point makes no line
+        ax.plot(epochs, history[key], marker=marker, label="training (mean over the epoch)")
+        validation = history[f"val_{key}"]
+        ax.plot(epochs, validation, marker=marker, label="validation (end of the epoch)")
         ax.set(title=title, xlabel="epoch", ylabel=label)
+        ax.set_xlim(0, len(epochs) + 1)
         ax.set_ylim(bottom=0)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.grid(alpha=0.3)
-        ax.legend()
+    # Below both panels: inside one it would lie on the curves of some data.
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+def positive(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", metavar="FILE.npz", help="California housing as arrays X and y")
-    parser.add_argument("--epochs", type=int, help="default: what suits the data")
+    parser.add_argument("--epochs", type=positive, metavar="N", help="default: what suits the data")
     parser.add_argument("--out", metavar="DIR", type=Path, default=Path(__file__).parent / "out")
-    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--seed", type=int, default=42, help="of weights and splits; default: 42")
     args = parser.parse_args()
 
     data = load_data(args.data)
@@ -203,9 +231,17 @@ def main():
     train, valid, test = split_and_standardize(data, args.seed)
     model = build_model(n_features=data.X.shape[1])
     epochs = args.epochs or data.epochs
-    history = model.fit(*train, epochs=epochs, validation_data=valid).history
+    print(f"Training, epochs: {epochs}. Compiling the step takes a few seconds ...", flush=True)
+    history = model.fit(
+        *train,
+        epochs=epochs,
+        validation_data=valid,
+        verbose=0,
+        callbacks=[EpochLines(epochs)],
+    ).history
     test_loss, test_mae = model.evaluate(*test, verbose=0)
 
+    print("Drawing the learning curves, saving and reloading the model ...", flush=True)
     args.out.mkdir(parents=True, exist_ok=True)
     curves = args.out / "learning_curves.png"
     plot_learning_curves(history, data, curves)
@@ -217,7 +253,7 @@ def main():
     check_reloaded(model, reloaded, train, test)
 
     naive_mae = np.abs(test[1] - np.median(train[1])).mean()
-    print(f"\nAfter {epochs} epochs on {data.name}:")
+    print(f"\nOn {data.name}, epochs of training: {epochs}")
     print(f"  test loss           {test_loss:.4f}")
     print(f"  test MAE            {test_mae:.4f} x {data.unit} (a constant guess: {naive_mae:.4f})")
     print(f"  model               {saved}")
@@ -225,4 +261,8 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        sys.exit(130)

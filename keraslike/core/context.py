@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from keraslike.core.flax_internals import TraceState
@@ -127,3 +127,16 @@ def set_mask(tensor: Any, mask: Any) -> None:
 def get_mask(tensor: Any) -> Any:
     """The mask attached to a tensor, or `None`."""
     return masks.get(tensor) if masks else None
+
+
+@contextlib.contextmanager
+def masked(pairs: Sequence[tuple[Any, Any]]) -> Iterator[None]:
+    """Within the block each tensor of the pairs has the mask that is with it."""
+    before = [(tensor, get_mask(tensor)) for tensor, _ in pairs]
+    for tensor, mask in pairs:
+        set_mask(tensor, mask)
+    try:
+        yield
+    finally:
+        for tensor, mask in before:
+            set_mask(tensor, mask)

@@ -70,12 +70,18 @@ class Graph:
     def __hash__(self) -> int:
         return hash((len(self.inputs), len(self.steps)))
 
-    def run(self, operations: list[Any], inputs: Any, name: str) -> Any:
-        """The outputs for input arrays."""
+    def run(self, operations: list[Any], inputs: Any, name: str, masks: Any = None) -> Any:
+        """The outputs for input arrays, which have the masks given or those they carry."""
         values: dict[int, Any] = {}
         for spec, value in zip(self.inputs, self._flatten(inputs, name), strict=True):
             values[spec.index] = standardize_input(value, spec, name)
+        given: list[Any] = []
+        if masks is not None:
+            given = list(zip(values.values(), self._flatten(masks, name)))
+        with context.masked([(x, m) for x, m in given if m is not None]):
+            return self._run_steps(operations, values)
 
+    def _run_steps(self, operations: list[Any], values: dict[int, Any]) -> Any:
         def fill(x: Any) -> Any:
             return values[x.index] if type(x) is Ref else x
 
@@ -201,6 +207,7 @@ def standardize_input(value: Any, spec: Input, model: str) -> Any:
         if spec.optional:
             return None
         raise ValueError(f"Input '{spec.name}' of model '{model}' is not optional, but is None.")
+    given = value
     shape, wanted = tuple(value.shape), spec.shape
     if len(shape) == len(wanted) + 1 and shape[-1] == 1:
         value = ops.squeeze(value, -1)
@@ -222,7 +229,12 @@ def standardize_input(value: Any, spec: Input, model: str) -> Any:
         )
     if not spec.sparse:
         value = sparsity.dense(value)
-    return value if value.dtype == spec.dtype else ops.cast(value, spec.dtype)
+    if value.dtype != spec.dtype:
+        value = ops.cast(value, spec.dtype)
+    mask = None if value is given else context.get_mask(given)
+    if mask is not None:
+        context.set_mask(value, mask)
+    return value
 
 
 def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:

@@ -59,11 +59,11 @@ class Model(Trainer):
     def call(self, *args: Any, **kwargs: Any) -> Any:
         if self._graph is None:
             return super().call(*args, **kwargs)
-        return self._graph.run(self._operations, args[0], self.name)
+        return self._graph.run(self._operations, args[0], self.name, kwargs.get("mask"))
 
     def _traced_spec(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         own_call = not type(self).call.__module__.startswith("keraslike.models.")
-        if self._graph is None or not args or own_call:
+        if self._graph is None or not args or own_call or kwargs.get("mask") is not None:
             return super()._traced_spec(args, kwargs)
         # Each operation looks into the sizes that it needs, and none is a formula of all before.
         return self._graph.output_spec(self._operations, args[0], self.name)

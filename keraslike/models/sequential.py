@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keraslike.core import registry, symbolic
+from keraslike.core import context, registry, symbolic
 from keraslike.core.arguments import boolean
 from keraslike.core.structures import map_leaves
 from keraslike.core.tracebacks import entry
@@ -127,9 +127,10 @@ class Sequential(Model):
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if self._graph is not None:
-            return super().call(inputs)
-        for layer in self.layers:
-            inputs = layer(inputs)
+            return super().call(inputs, mask=mask)
+        with context.masked([] if mask is None else [(inputs, mask)]):
+            for layer in self.layers:
+                inputs = layer(inputs)
         return inputs
 
     def get_config(self) -> dict[str, Any]:
