@@ -135,6 +135,9 @@ class Reader:
     def _record(self, node: Node) -> None:
         """Nothing is kept."""
 
+    def _pass_on(self, inputs: Sequence[Any], output: Tensor) -> None:
+        """Nothing is followed."""
+
     def take(self, function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None):
         tensors: list[Any] = []
         _split((args, kwargs), tensors)
@@ -198,6 +201,7 @@ class _OwnerCall:
         self.loss_owners: list[Any] = []  # the layers that added a loss, in order
         self.changed: list[int] = []  # which Variables the call changes
         self.structure: Any = None  # of the outputs and losses
+        self.passed: list[int | None] = []  # which outputs are which of the tensors that went in
         self.layout: Any = None
         self.pullbacks = Pullbacks()
         self.compiled = jax.jit(self.packed)
@@ -218,6 +222,8 @@ class _OwnerCall:
                 context.set_mask(tensors[place], mask)
             args, kwargs = _joined(self.spec, tensors)
             out = unbox(self.method(*args, **kwargs))
+            given = {id(t): i for i, t in enumerate(tensors)}
+            self.passed = [given.get(id(leaf)) for leaf in jax.tree.leaves(out)]
             added = self.owner._added_losses() if isinstance(self.owner, Layer) else []
             self.loss_owners, losses = [o for o, _ in added], [values for _, values in added]
             out_masks = [context.get_mask(o) for o in jax.tree.leaves(out)]
@@ -311,6 +317,9 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
     followed = [x for x, m in zip(inputs, mask) if m]
     if pullbacks:
         made = _recorded_parts(call, chosen, others, followed, made, pullbacks, values)
+    for j, i in enumerate(call.passed):
+        if i is not None and isinstance(tensors[i], (Tensor, nnx.Variable)):
+            made[j] = tensors[i]
     wrapped, losses = jax.tree.unflatten(structure, made)
     for tensor, mask_of in zip(made, out_masks):
         if mask_of is not None:
@@ -333,13 +342,10 @@ def _recorded_parts(
 ) -> list[Tensor]:
     """Keeps an operation for each part of a call; gives the tensors that are its results.
 
-    What is one value is one tensor: an output that is an input, or another output.
+    What is one value is one tensor: an output that is another output.
     """
     layout = call.layout
     results = [made[j] for j in layout.first]
-    for j, i in enumerate(layout.inputs):
-        if i is not None and isinstance(followed[i], Tensor):
-            results[j] = followed[i]
     for number, (part, pullback) in enumerate(zip(layout.parts, pullbacks)):
         if not any(part.depends):
             continue

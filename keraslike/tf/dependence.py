@@ -25,13 +25,18 @@ def _is_inexact(v: Any) -> bool:
 
 
 def _masks(
-    jaxpr: Any, given: Sequence[int], marks: dict[Any, int] | None = None, stop: bool = False
+    jaxpr: Any,
+    given: Sequence[int],
+    marks: dict[Any, int] | None = None,
+    stop: bool = False,
+    blocked: Sequence[str] = _BLOCKED,
 ) -> tuple[dict[Any, int], dict[Any, int]]:
     """For each value in a jaxpr a bit mask of what it can be differentiated by.
 
     Args:
         given: the masks of its inputs.
         marks: bits that some values add to their own mask, or with `stop` have in its place.
+        blocked: the primitives that no gradient passes.
 
     Returns the masks, and those that the marked values had before.
     """
@@ -41,10 +46,10 @@ def _masks(
     for eqn in jaxpr.eqns:
         inputs = [0 if isinstance(v, core.Literal) else masks.get(v, 0) for v in eqn.invars]
         inner = _inner(eqn)
-        if eqn.primitive.name in _BLOCKED or not any(inputs):
+        if eqn.primitive.name in blocked or not any(inputs):
             out = [0] * len(eqn.outvars)
         elif inner is not None:
-            found, _ = _masks(inner, inputs)
+            found, _ = _masks(inner, inputs, blocked=blocked)
             out = [_of(v, found) for v in inner.outvars]
         else:
             out = [functools.reduce(operator.or_, inputs)] * len(eqn.outvars)
@@ -81,6 +86,21 @@ def depends(closed: Any) -> list[int]:
     return [_of(v, masks) for v in jaxpr.outvars]
 
 
+def descends(closed: Any) -> list[int]:
+    """For each output of a traced function a mask of the inputs that it comes from.
+
+    With or without a gradient; but nothing comes from what `stop_gradient` was given.
+    """
+    jaxpr = closed.jaxpr
+    given = [1 << i for i in range(len(jaxpr.invars))]
+    unstopped, _ = _masks(jaxpr, given, blocked=())
+    stopped, _ = _masks(jaxpr, given, blocked=_BLOCKED[:1])
+    return [
+        sum(given) if _of(v, unstopped) == _of(v, stopped) else _of(v, stopped)
+        for v in jaxpr.outvars
+    ]
+
+
 @dataclasses.dataclass(eq=False)
 class Part:
     """Some outputs of a traced function, by its inputs and by earlier outputs, the `cuts`.
@@ -97,18 +117,17 @@ class Part:
 class Layout:
     """A traced function in parts, such that no output of a part depends on another of that part.
 
-    `inputs[j]` is the input that output `j` is, `first[j]` the first output that is the same value.
+    `first[j]` is the first output that is the same value as output `j`.
     """
 
     parts: list[Part]
-    inputs: list[int | None]
     first: list[int]
 
     @classmethod
     def whole(cls, count: int, inputs: int) -> Layout:
         """One part, in which everything depends on every input."""
         part = Part(list(range(count)), [], [(1 << inputs) - 1] * count)
-        return cls([part], [None] * count, list(range(count)))
+        return cls([part], list(range(count)))
 
 
 def split(closed: Any, count: int) -> tuple[Layout, list[Callable]]:
@@ -119,8 +138,7 @@ def split(closed: Any, count: int) -> tuple[Layout, list[Callable]]:
     """
     jaxpr = closed.jaxpr
     n, outvars = len(jaxpr.invars), list(jaxpr.outvars)[:count]
-    places = {v: i for i, v in enumerate(jaxpr.invars)}
-    inputs = [None if isinstance(v, core.Literal) else places.get(v) for v in outvars]
+    inputs = set(jaxpr.invars)
     firsts: dict[Any, int] = {}
     first = [
         j if isinstance(v, core.Literal) else firsts.setdefault(v, j) for j, v in enumerate(outvars)
@@ -128,7 +146,7 @@ def split(closed: Any, count: int) -> tuple[Layout, list[Callable]]:
     own = [j for j in range(count) if first[j] == j]
     given = [1 << i for i in range(n)]
     masks, before = _masks(
-        jaxpr, given, {v: 1 << (n + j) for v, j in firsts.items() if v not in places}
+        jaxpr, given, {v: 1 << (n + j) for v, j in firsts.items() if v not in inputs}
     )
     used = functools.reduce(operator.or_, before.values(), 0)
     order = {v: k for k, eqn in enumerate(jaxpr.eqns) for v in eqn.outvars}
@@ -144,7 +162,7 @@ def split(closed: Any, count: int) -> tuple[Layout, list[Callable]]:
     tail = [outvars[j] for j in rest] + list(jaxpr.outvars)[count:]
     runs.append(_function(closed, [outvars[c] for c in cuts], tail, True))
     parts.append(Part(rest, cuts, [_of(outvars[j], masks) for j in rest]))
-    return Layout(parts, inputs, first), runs
+    return Layout(parts, first), runs
 
 
 def _function(closed: Any, cuts: list[Any], outvars: list[Any], last: bool) -> Callable:

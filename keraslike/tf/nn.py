@@ -14,7 +14,15 @@ from keraslike.tf import gradients, table
 from keraslike.tf.ops import gather
 from keraslike.tf.sorting import top_k
 from keraslike.tf.table import l2_normalize, reduce_sum, sigmoid, softplus, square, tanh
-from keraslike.tf.tensor import Tensor, _as_operand, operands, operation, run, static
+from keraslike.tf.tensor import (
+    Tensor,
+    _as_operand,
+    convert_to_tensor,
+    operands,
+    operation,
+    run,
+    static,
+)
 
 _FROM_OPS = ["relu", "relu6", "selu", "silu", "softsign", "swish"]
 for _name in _FROM_OPS:
@@ -129,8 +137,10 @@ def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
 def dropout(
     x: Any, rate: Any, noise_shape: Any = None, seed: Any = None, name: Any = None
 ) -> Tensor:
-    """Elements set to 0 with probability `rate`, the others scaled up."""
+    """Elements set to 0 with probability `rate`, the others scaled up; `x` itself at rate 0."""
     x, rate = _as_operand(x), float(static(rate))
+    if rate == 0:
+        return convert_to_tensor(x)
     shape = tuple(x.shape) if noise_shape is None else static(noise_shape)
     kept = random.uniform(shape, seed=seed) >= rate
     return run(_drop, (x, kept), (rate,))

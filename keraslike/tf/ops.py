@@ -93,7 +93,7 @@ def identity(input: Any, name: str | None = None) -> Tensor:
     return run(lambda x: x, (_as_operand(input),))
 
 
-@operation("stop_gradient", "input", constant="input")
+@operation("stop_gradient", "input", constant="input", stops=True)
 def stop_gradient(x: Any) -> Any:
     """The tensor, a constant to all gradients."""
     return jax.lax.stop_gradient(x)
@@ -236,7 +236,7 @@ def add_n(inputs: Sequence[Any], name: str | None = None) -> Tensor:
         raise InvalidArgumentError(
             f"tf.add_n: inputs must be of one shape. Received: {[tuple(x.shape) for x in given]}"
         )
-    return run(_sum_of, given)
+    return run(_sum_of, given) if len(given) > 1 else convert_to_tensor(given[0])
 
 
 def _sum_of(*values: Any) -> Any:

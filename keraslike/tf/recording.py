@@ -16,7 +16,7 @@ from keraslike.core import context
 from keraslike.core.boxed import is_recorded
 from keraslike.core.context import trace_state_clean
 from keraslike.tf import dependence
-from keraslike.tf.tensor import Tensor, _is_inexact, precision, wrap
+from keraslike.tf.tensor import Tensor, _is_inexact, pass_on, precision, wrap
 
 
 @dataclasses.dataclass(eq=False, slots=True)
@@ -134,12 +134,13 @@ def _merged(fn: Callable, mask: tuple[bool, ...], others: Sequence[Any], rest: t
     return of_chosen
 
 
-def _dependence(again: Callable, chosen: Sequence[Any]) -> list[int] | None:
-    """What each output of an operation depends on; `None` where only values can tell."""
+def _dependence(again: Callable, chosen: Sequence[Any]) -> tuple[Any, Any]:
+    """What outputs can be differentiated by, and what they come from; `None` if values decide."""
     try:
-        return dependence.depends(jax.make_jaxpr(again)(*chosen))
+        closed = jax.make_jaxpr(again)(*chosen)
     except (jax.errors.JAXTypeError, TypeError):
-        return None
+        return None, None
+    return dependence.depends(closed), dependence.descends(closed)
 
 
 @jax.tree_util.register_dataclass
@@ -186,9 +187,9 @@ class _Program:
 
         self.pullbacks = Pullbacks()
         self.compiled = jax.jit(program)
-        self._depends: dict[Any, list[int] | None] = {}
+        self._depends: dict[Any, tuple[Any, Any]] = {}
 
-    def depends(self, again: Callable, chosen: Sequence[Any], key: Any) -> list[int] | None:
+    def depends(self, again: Callable, chosen: Sequence[Any], key: Any) -> tuple[Any, Any]:
         if key not in self._depends:
             self._depends[key] = _dependence(again, chosen)
         return self._depends[key]
@@ -229,15 +230,19 @@ def run_recorded(
     if lasting:
         with contextlib.suppress(TypeError):  # an argument that cannot be hashed
             program = _program(fn, followed, rest, pairs)
-    depends = None
+    depends, descends = None, None
     with precision(taken):
         if program is not None:
             key = tuple([(v.shape, v.dtype) for v in values])
-            depends = program.depends(again, chosen, key)
+            depends, descends = program.depends(again, chosen, key)
         elif analyse:
-            depends = _dependence(again, chosen)
+            depends, _ = _dependence(again, chosen)
         if depends is not None and not any(depends):  # no gradient passes
-            return wrap(again(*chosen))
+            wrapped = wrap(again(*chosen))
+            inputs = [t for t, m in zip(tensors, followed) if m]
+            for output, mask in zip(leaves_of(wrapped), descends or ()):
+                pass_on([t for k, t in enumerate(inputs) if mask >> k & 1], output)
+            return wrapped
         if program is not None and trace_state_clean() and not has_tracer(values):
             out, packed = program.compiled(chosen, others)
             pullback = program.pullbacks.unpack(packed)

@@ -16,14 +16,14 @@ from jax.scipy import special
 from keraslike import ops
 from keraslike.tf import dtypes, gradients
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.tensor import WIDE, operation
+from keraslike.tf.tensor import WIDE, convert_to_tensor, operation
 
 # -- the table --------------------------------------------------------------------------------
 # `name=op` where keraslike.ops has another name. Those under "float" take no integers, and by those
 # under "constant" no gradient is taken.
 
 _TABLE = {
-    "x": "abs sign negative square real conj",
+    "x": "abs sign negative square",
     "x constant": "zeros_like ones_like round rint=round floor ceil logical_not is_nan=isnan "
     "is_finite=isfinite is_inf=isinf",
     "x float": "sqrt rsqrt exp expm1 log log1p sin cos tan asin=arcsin acos=arccos atan=arctan "
@@ -131,9 +131,14 @@ for _name, (_function, _tensors, _constant) in _MORE.items():
     globals()[_name].__module__ = "keraslike.tf"
 
 
-def _of_complex(name: str, fn: Callable, of_real: Callable) -> Callable:
-    """A function of complex numbers: of real ones it is a constant to all gradients."""
-    complex_one, real_one = operation(name)(fn), operation(name, constant="x")(of_real)
+def _of_complex(name: str, fn: Callable, of_real: Callable | None = None) -> Callable:
+    """A function of complex numbers: of real ones it is a constant to all gradients.
+
+    Where `of_real` is left out, a tensor of real numbers is given back as it is.
+    """
+    complex_one, real_one = operation(name)(fn), convert_to_tensor
+    if of_real is not None:
+        real_one = operation(name, constant="x")(of_real)
 
     def either(input: Any, name: Any = None) -> Any:
         kind = getattr(getattr(input, "dtype", None), "is_complex", None)
@@ -143,6 +148,8 @@ def _of_complex(name: str, fn: Callable, of_real: Callable) -> Callable:
     return either
 
 
+conj = _of_complex("conj", jnp.conj)
+real = _of_complex("real", jnp.real)
 imag = _of_complex("imag", jnp.imag, jnp.zeros_like)
 angle = _of_complex("angle", jnp.angle, lambda x: jnp.where(x < 0, jnp.pi, 0).astype(x.dtype))
 
@@ -163,6 +170,6 @@ __all__ = sorted(
     [
         *(entry.partition("=")[0] for names in _TABLE.values() for entry in names.split()),
         *_MORE,
-        *("angle", "divide", "imag", "mod", "truediv"),
+        *("angle", "conj", "divide", "imag", "mod", "real", "truediv"),
     ]
 )

@@ -27,6 +27,7 @@ from keraslike.tf.tensor import (
     Tensor,
     _is_inexact,
     convert_to_tensor,
+    pass_on,
     precision,
     raw,
     run,
@@ -100,8 +101,11 @@ class GradientTape:
     def watch(self, tensor: Any) -> None:
         """Follows tensors that are no variables, from now on; warns of integers, passed over.
 
+        Passes over everything while no tape records at all, as TensorFlow does.
+
         Raises ValueError for anything but tensors and variables, or lists and dicts of them.
         """
+        recording = bool(context.state.tapes)
         for x in leaves_of(tensor):
             if not isinstance(x, (Tensor, nnx.Variable)):
                 raise ValueError(
@@ -109,7 +113,8 @@ class GradientTape:
                     "Make a tensor of an array first: x = tf.constant(x)."
                 )
             if _is_inexact(raw(x)):
-                self._watched[id(x)] = x
+                if recording:
+                    self._watched[id(x)] = x
             else:
                 warnings.warn(
                     f"A tape watches floating-point and complex numbers, and passes over this: "
@@ -151,6 +156,13 @@ class GradientTape:
             for output, mask in zip(node.outputs, node.depends):
                 if mask & bits:
                     self._recorded[id(output)] = output
+
+    def _pass_on(self, inputs: Sequence[Any], output: Tensor) -> None:
+        """Follows the output where it follows one of the inputs."""
+        followed = [x for x in inputs if self._follows(x)]
+        self._watched |= {id(x): x for x in followed if isinstance(x, nnx.Variable)}
+        if followed:
+            self._recorded[id(output)] = output
 
     # What `tensor.run` and `core.boxed` call, on the innermost tape for all of them.
 
@@ -263,7 +275,7 @@ class GradientTape:
         return run(_rows_to_batch, (rows,), (shape,))
 
     def _rows(self, target: Any, found: list[Any], basis: Any) -> list[Any]:
-        if not self._knows(target):
+        if not self._follows(target):
             return [None] * len(found)
         if not context.state.tapes:  # all at once
             connected: list[bool] = []
@@ -348,9 +360,15 @@ class GradientTape:
             return grads
         shapes = [raw(x).shape for x in found] if shapes is None else shapes
         return [
-            Tensor(np.zeros(shape, raw(x).dtype)) if g is None else g
-            for g, x, shape in zip(grads, found, shapes)
+            _zeros_for(x, shape) if g is None else g
+            for g, x, shape in zip(grads, found, shapes, strict=True)
         ]
+
+
+def _zeros_for(source: Any, shape: Any) -> Tensor:
+    zeros = Tensor(np.zeros(shape, raw(source).dtype))
+    pass_on([source], zeros)
+    return zeros
 
 
 class _Paused:

@@ -486,6 +486,7 @@ def run(
     kwargs: dict[str, Any] | None = None,
     lasting: bool = True,
     constant: Container[int] = (),
+    stops: bool = False,
 ) -> Any:
     """`fn(*arrays, *rest, **kwargs)` with tensors in and out, recorded by tapes that follow one.
 
@@ -495,6 +496,7 @@ def run(
         rest, kwargs: what is no tensor; hashable.
         lasting: whether `fn` comes again, so that compiling its gradient pays.
         constant: the places of tensors by which no gradient is taken: it is None.
+        stops: whether the tapes that follow those do not even follow what comes of them.
     """
     kwargs = kwargs or {}
     tapes = context.state.tapes
@@ -507,7 +509,21 @@ def run(
         if True in followed:
             return tapes[-1]._run(fn, tensors, values, followed, rest, kwargs, lasting)
     with precision(values):
-        return wrap(fn(*values, *rest, **kwargs))
+        out = wrap(fn(*values, *rest, **kwargs))
+    if tapes and constant and not stops:
+        pass_on([t for i, t in enumerate(tensors) if i in constant], out)
+    return out
+
+
+def pass_on(inputs: Sequence[Any], output: Any) -> None:
+    """Tapes that follow one of the inputs follow the output, too, though no gradient passes.
+
+    So a result of `tf.floor` can be a source, as in TensorFlow.
+    """
+    inputs = [x for x in inputs if isinstance(x, (Tensor, nnx.Variable)) and _is_inexact(raw(x))]
+    if inputs and isinstance(output, Tensor) and _is_inexact(output._value):
+        for tape in context.state.tapes:
+            tape._pass_on(inputs, output)
 
 
 def raw(x: Any) -> Any:
@@ -609,7 +625,7 @@ def mismatch(name: str, a: Any, b: Any, position: int = 1) -> str:
     )
 
 
-def operation(name: str, tensors: str = "x", constant: str = "") -> Callable:
+def operation(name: str, tensors: str = "x", constant: str = "", stops: bool = False) -> Callable:
     """Decorator that makes a function of arrays one of tensors.
 
     Args:
@@ -618,6 +634,7 @@ def operation(name: str, tensors: str = "x", constant: str = "") -> Callable:
             more, of any dtype each. The rest are plain values, for which tensors may stand that
             have values already.
         constant: the names of those by which no gradient is taken.
+        stops: whether the tapes that follow those do not even follow what comes of them.
     """
     alike, _, free = tensors.partition(";")
     alike, free = alike.split(), free.split()
@@ -652,7 +669,7 @@ def operation(name: str, tensors: str = "x", constant: str = "") -> Callable:
             rest = tuple([static(a) for a in args[count:]])
             if kwargs:
                 kwargs = {k: static(v) for k, v in kwargs.items()}
-            return run(fn, given, rest, kwargs, constant=places)
+            return run(fn, given, rest, kwargs, constant=places, stops=stops)
 
         of_tensors.__name__ = of_tensors.__qualname__ = name.rpartition(".")[2]
         del of_tensors.__wrapped__

@@ -467,3 +467,87 @@ def test_nothing_of_a_model_outlives_it():
     models = [taped(), taped()]
     assert counted() == before
     assert [model() for model in models] == [None, None]
+
+
+# -- what is followed without a gradient, and what is the same tensor -----------------------------
+
+
+@pytest.mark.parametrize(
+    "function", [tf.floor, tf.round, tf.zeros_like, tf.ones_like, lambda x: x // 2.0]
+)
+def test_a_result_that_no_gradient_passes_can_be_a_source(function):
+    x = tf.constant([1.5, 2.5])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        y = function(x)
+        z = y * x
+    assert shown(tape.gradient(z, y)) == [1.5, 2.5]
+    assert tape.gradient(y, x) is None
+
+
+@pytest.mark.parametrize(
+    "function",
+    [tf.stop_gradient, lambda x: tf.cast(x > 2.0, tf.float32), keras.ops.stop_gradient],
+)
+def test_a_result_that_is_no_source(function):
+    x = tf.constant([1.5, 2.5])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = function(x)
+        z = y * x
+    assert tape.gradient(z, y) is None
+
+
+def test_zeros_for_an_unconnected_source_can_be_a_source_of_an_outer_tape():
+    w, v = tf.Variable([1.0, 2.0]), tf.Variable([3.0, 4.0])
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            y = v * 2.0
+        zeros = inner.gradient(y, w, unconnected_gradients="zero")
+        z = zeros * 3.0
+    assert shown(outer.gradient(z, zeros)) == [3.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        tf.math.conj,
+        tf.math.real,
+        lambda x: tf.nn.dropout(x, 0.0),
+        lambda x: tf.add_n([x]),
+        lambda x: tf.cast(x, tf.float32),
+        keras.layers.Dropout(0.5),
+        keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5)]),
+    ],
+)
+def test_what_does_nothing_gives_the_tensor_itself(function):
+    x = tf.constant([[1.0, 2.0]])
+    assert function(x) is x
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        assert function(x) is x
+        y = function(x) * 2.0
+    assert shown(tape.gradient(y, x)) == [[2.0, 2.0]]
+
+
+def test_a_layer_that_does_nothing_gives_the_variable_itself():
+    w = tf.Variable([[1.0, 2.0]])
+    assert keras.layers.Dropout(0.5)(w) is w
+
+
+def test_what_is_watched_while_no_tape_records_is_passed_over():
+    x, y = tf.constant(2.0), tf.constant(3.0)
+    with tf.GradientTape(persistent=True) as tape:
+        with tape.stop_recording():
+            tape.watch(x)
+            with tf.GradientTape():
+                tape.watch(y)
+        z = x * x + y * y
+    assert shown(tape.gradient(z, [x, y])) == [None, 6.0]
+
+
+def test_a_jacobian_by_a_variable_that_is_its_own_target():
+    w = tf.Variable([[3.0, 1.0]])
+    with tf.GradientTape(persistent=True) as tape:
+        assert shown(tape.batch_jacobian(w, w)) == [[[1.0, 0.0], [0.0, 1.0]]]
+        assert shown(tape.jacobian(w, w)) == [[[[1.0, 0.0]], [[0.0, 1.0]]]]
