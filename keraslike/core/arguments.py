@@ -204,3 +204,10 @@ def spatial_axes(rank: int, data_format: str) -> tuple[int, ...]:
     """
     first = 1 if data_format == "channels_last" else 2
     return tuple(range(first, first + rank))
+
+
+def require(fits: bool, expected: str, **argument: Any) -> None:
+    """Raises ValueError about the argument unless it fits."""
+    if not fits:
+        ((name, value),) = argument.items()
+        raise ValueError(f"{name} must be {expected}. Received: {name}={value!r}")

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import optax
 
 from keraslike.core import host
+from keraslike.core.arguments import require
 from keraslike.optimizers.gradient_descent import leafwise, rule, zeros_like
-from keraslike.optimizers.optimizer import LearningRate, Optimizer, require, shared_arguments
+from keraslike.optimizers.optimizer import LearningRate, Optimizer, shared_arguments
 
 __all__ = ["Adam", "AdamW", "Nadam", "Adamax", "Lion"]
 

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import optax
 
 from keraslike.core import host
-from keraslike.optimizers.optimizer import LearningRate, Optimizer, require, shared_arguments
+from keraslike.core.arguments import require
+from keraslike.optimizers.optimizer import LearningRate, Optimizer, shared_arguments
 
 __all__ = ["SGD", "RMSprop", "Adagrad", "Adadelta"]
 

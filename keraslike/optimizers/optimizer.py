@@ -15,6 +15,7 @@ import optax
 from flax import nnx
 
 from keraslike.core import base, context, dtypes, host, lowering
+from keraslike.core.arguments import require
 from keraslike.core.base import Object, auto_name, to_snake_case
 from keraslike.core.boxed import respond, unbox, unboxed
 from keraslike.core.tracebacks import entry
@@ -332,6 +333,19 @@ class Optimizer(Object):
         for variable, weight in zip(self.variables, weights):
             variable.assign(weight)
 
+    def save_own_variables(self, store: Any) -> None:
+        """Puts the optimizer's variables into a dict by their numbers."""
+        store.update({str(i): v for i, v in enumerate(self.variables)})
+
+    def load_own_variables(self, store: Any) -> None:
+        """Sets the variables from arrays by the names of `save_own_variables`."""
+        if len(store) != len(self.variables):
+            raise ValueError(
+                f"The optimizer '{self.name}' has {len(self.variables)} variables; {len(store)} "
+                "were given for it."
+            )
+        self.set_weights([store[str(i)] for i in range(len(store))])
+
     # -- applying gradients -------------------------------------------------------------------
 
     @entry
@@ -584,13 +598,6 @@ class Optimizer(Object):
 
 def _is_function(rate: Any) -> bool:
     return callable(rate) and not isinstance(rate, nnx.Variable)  # which has a __call__
-
-
-def require(fits: bool, expected: str, **argument: Any) -> None:
-    """Raises ValueError about the argument unless it fits."""
-    if not fits:
-        ((name, value),) = argument.items()
-        raise ValueError(f"{name} must be {expected}. Received: {name}={value!r}")
 
 
 _SHARED = tuple(inspect.signature(Optimizer.__init__).parameters)[1:-1]

@@ -1,4 +1,5 @@
-"""The `.keras` file: a zip of `config.json`, `metadata.json` and `model.weights.h5`, as Keras's.
+"""The `.keras` file: a zip of `config.json`, `metadata.json`, `model.weights.h5` and `assets/`, as
+Keras's.
 
 What is read may come from anywhere, so sizes and names are checked before anything is unpacked;
 nothing is ever written from the archive to the disk. Whatever is wrong is a ValueError that names
@@ -25,6 +26,7 @@ from keraslike.core.errors import DamagedFile
 from keraslike.saving import old_config
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+ASSETS = "assets/"
 
 # The version of Keras's format that is written here.
 KERAS_VERSION = "3.15.0"
@@ -67,13 +69,14 @@ def replacing(path: str) -> Iterator[IO[bytes]]:
         raise
 
 
-def write(path: str, config: dict[str, Any], weights: Any) -> None:
+def write(path: str, config: dict[str, Any], weights: Any, assets: dict[str, bytes]) -> None:
     """Writes a `.keras` file, whole or not at all.
 
     Args:
         path: of the file.
         config: what `registry.serialize(model)` gives.
         weights: the bytes of a `.weights.h5` file.
+        assets: files by their paths.
     """
     metadata = {
         "keras_version": KERAS_VERSION,
@@ -84,6 +87,8 @@ def write(path: str, config: dict[str, Any], weights: Any) -> None:
         archive.writestr(METADATA, json.dumps(metadata))
         archive.writestr(CONFIG, json.dumps(config))
         archive.writestr(WEIGHTS, weights)
+        for name, data in assets.items():
+            archive.writestr(f"{ASSETS}{name}", data)
 
 
 def config_of(model: Any) -> dict[str, Any]:
@@ -102,8 +107,8 @@ def version() -> str:
 # -- reading ----------------------------------------------------------------------------------
 
 
-def read(path: str) -> tuple[dict[str, Any], bytes]:
-    """The config and the bytes of the weights file in a `.keras` file.
+def read(path: str) -> tuple[dict[str, Any], bytes, dict[str, bytes]]:
+    """The config, the bytes of the weights file and the assets in a `.keras` file.
 
     The config is in the form of today; names in it are looked up among the custom objects in scope.
     """
@@ -113,8 +118,9 @@ def read(path: str) -> tuple[dict[str, Any], bytes]:
         if METADATA in archive.namelist():
             metadata = parse_json(path, _member(path, archive, METADATA), METADATA)
         weights = _member(path, archive, WEIGHTS)
+        assets = _assets(path, archive)
     version = metadata.get("keras_version") if isinstance(metadata, dict) else None
-    return old_config.from_archive(config, version), weights
+    return old_config.from_archive(config, version), weights, assets
 
 
 def read_weights(path: str) -> bytes:
@@ -178,6 +184,17 @@ def _member(path: str, archive: zipfile.ZipFile, name: str) -> bytes:
                 f"'{path}' is damaged: '{name}' is not as long as it says, {size} bytes."
             )
     return data
+
+
+def _assets(path: str, archive: zipfile.ZipFile) -> dict[str, bytes]:
+    members = [m for m in archive.infolist() if m.filename.startswith(ASSETS)]
+    size = sum(m.file_size for m in members)
+    if size > max(_FLOOR, _MOST_EXPANSION * os.path.getsize(path)):
+        raise DamagedFile(
+            f"'{path}' is damaged or not safe to load: '{ASSETS}' says to hold {size} bytes."
+        )
+    names = [m.filename for m in members if m.filename != ASSETS]
+    return {name.removeprefix(ASSETS): _member(path, archive, name) for name in names}
 
 
 def parse_json(path: str, data: bytes | str, what: str) -> Any:

@@ -10,7 +10,8 @@ What is written is what Keras 3 writes. What is read may be as old as Keras 1: e
 brought into Keras 3's form first (`old_config`) and then goes the way of a `.keras` file.
 
 Beyond what Keras writes, and passed over by it when it reads: in the group `keraslike`, laid out
-as a weights file is, the random streams and what a class's own `save_own_variables` saves.
+as a weights file is, the random streams and what a class's own `save_own_variables` saves. The
+format has no place for what `save_assets` writes.
 """
 
 from __future__ import annotations
@@ -361,7 +362,7 @@ def _match(
 
 def _match_extra(
     model: Any, reader: Reader, fitting: list[Any], problems: list[str]
-) -> list[tuple[str, Any, dict[str, Any]]]:
+) -> list[weights_h5.Call]:
     """The random streams, and the objects that load by a method of their own."""
     if _EXTRA not in reader.file:
         return []
@@ -373,7 +374,7 @@ def _match_extra(
             continue
         stored = extra.own(path)
         if stored and method is not None:
-            methods.append((path, method, stored))
+            methods.append((path, method, weights_h5.Store(stored)))
         elif stored:
             _match(path, [obj.state], list(stored.values()), fitting, problems)
     return methods

@@ -7,7 +7,8 @@ them: complete or, after a crash, not counted. Each has three items:
   a weights file are (see `weights_h5`); `metrics`, what metrics and losses have gathered; `arrays`,
   those among what `training` says; `updates`.
 - `model`, JSON: the architecture and the arguments of `compile`, as in a `.keras` file.
-- `training`, JSON: epoch, step, random streams, history and the position in the data.
+- `training`, JSON: epoch, step, random streams, history and the position in the data; the names of
+  the files that `save_assets` wrote, whose bytes are `arrays` too.
 
 JSON and arrays have checksums, since orbax has them for small arrays only.
 
@@ -37,7 +38,8 @@ from flax import nnx
 from keraslike.core import base, lowering, registry, rng
 from keraslike.core.errors import DamagedCheckpoint, NoCheckpoint
 from keraslike.optimizers import Optimizer
-from keraslike.saving import keras_archive, weights_h5
+from keraslike.saving import assets, keras_archive, weights_h5
+from keraslike.saving.orbax_arrays import Array, Weights, checksum, group_of
 
 _STATE, _MODEL, _TRAINING = "state", "model", "training"
 _FORMAT = 1
@@ -120,6 +122,8 @@ class Checkpoints:
         tree, empty = _tree(model, weights_only)
         arrays: dict[str, Any] = {}
         plain = _take_arrays(position, arrays)
+        files = {} if weights_only else assets.collect(model)
+        kept = {name: np.frombuffer(data, "uint8") for name, data in files.items() if data}
         tree["arrays"], tree["updates"] = arrays, np.asarray(position["updates"])
         training = {
             "format": _FORMAT,
@@ -127,6 +131,7 @@ class Checkpoints:
             "empty": empty,
             "checksums": _checksums(tree),
             "position": plain,
+            "assets": {**dict.fromkeys(files), **_take_arrays(kept, arrays)},
         }
         items = {_STATE: ocp.args.PyTreeSave(tree), _TRAINING: _json_item(training)}
         if config:
@@ -218,7 +223,7 @@ def _tree(model: Any, weights_only: bool) -> tuple[dict[str, Any], list[Any]]:
                     empty.append([path, str(key), list(array.shape), array.dtype.name])
                     continue
                 group = tree["model"]
-                for part in _group(path):
+                for part in group_of(path):
                     group = group.setdefault(part, {})
                 group[str(key)] = array
         if not weights_only:
@@ -232,11 +237,6 @@ def _gathered(model: Any) -> list[nnx.Variable]:
     known = {id(v) for v in [*elsewhere, rng.global_stream().state]}
     roots = [*model._state_roots(), model.optimizer] if model.compiled else []
     return [v for v in base.variables_of(*roots) if id(v) not in known and v._raw_value.size]
-
-
-def _group(path: str) -> list[str]:
-    """Where the arrays of the object at a path are in the tree."""
-    return [*path.split("/"), "vars"] if path else ["vars"]
 
 
 def _array(value: Any) -> Any:
@@ -260,11 +260,7 @@ def _checksums(tree: dict[str, Any]) -> dict[str, int]:
         if getattr(array, "is_fully_addressable", True)
     }
     with ThreadPoolExecutor() as pool:
-        return dict(zip(here, pool.map(_checksum, jax.device_get(list(here.values())))))
-
-
-def _checksum(array: np.ndarray) -> int:
-    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view("uint8").data)
+        return dict(zip(here, pool.map(checksum, jax.device_get(list(here.values())))))
 
 
 def _json_item(value: Any) -> Any:
@@ -384,6 +380,14 @@ class Checkpoint:
         with self._reading():
             return _put_arrays(self._training["position"], self._tree.get("arrays", {}))
 
+    def files(self) -> assets.Assets:
+        """The files that `save_assets` wrote."""
+        with self._reading():
+            stored = _put_arrays(self._training.get("assets", {}), self._tree.get("arrays", {}))
+            return {
+                k: b"" if v is None else np.asarray(v, "uint8").tobytes() for k, v in stored.items()
+            }
+
     def weights(self) -> Weights:
         """The weights, in the form that `weights_h5.load` reads."""
         with self._reading():
@@ -392,7 +396,7 @@ class Checkpoint:
                 if math.prod(shape):
                     raise ValueError(f"'{path}' should have no elements")
                 group = groups
-                for part in _group(path):
+                for part in group_of(path):
                     group = group.setdefault(part, {})
                 group[key] = Array(self, (), tuple(shape), dtype)
             return Weights(self, groups)
@@ -423,7 +427,8 @@ class Checkpoint:
                 )
         if fits:
             self.fetch(arrays)
-        weights_h5.load(model, weights)
+        with assets.unpacked(model, self.files()) as calls:
+            weights_h5.load(model, weights, calls=calls)
         for variable, array in zip(variables, arrays if fits else []):
             weights_h5.assign(variable, array[()])
 
@@ -513,72 +518,6 @@ class Checkpoint:
             raise DamagedCheckpoint(
                 f"The checkpoint '{self.directory}' is damaged or incomplete: {e}"
             ) from e
-
-
-class Array:
-    """An array in a checkpoint; read when `[()]` asks for it, as one of HDF5 is."""
-
-    attrs: dict[str, Any] = {}
-
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        path: tuple[str, ...],
-        shape: tuple[int, ...],
-        dtype: Any,
-        chunk: tuple[int, ...] = (),
-    ):
-        self.checkpoint, self.path, self.shape, self.dtype = checkpoint, path, shape, dtype
-        self.chunk = chunk
-        self.value: np.ndarray | None = None if path else np.zeros(shape, dtype)
-
-    def check(self) -> None:
-        """A piece larger than the whole array would take memory that nobody asked for."""
-        if math.prod(self.chunk) > max(1, math.prod(self.shape)):
-            raise DamagedCheckpoint(
-                f"'{self.checkpoint.directory}' is damaged or not safe to load: "
-                f"{'/'.join(self.path)} of shape {self.shape} has pieces of shape {self.chunk}."
-            )
-
-    def accept(self, value: np.ndarray) -> None:
-        """Keeps what was read; raises ValueError where it is not what was written."""
-        where = "/".join(self.path)
-        wanted = self.checkpoint.checksums.get(where)
-        if value.shape != self.shape or wanted not in (None, _checksum(value)):
-            raise ValueError(f"{where} is not what was written")
-        self.value = value
-
-    def __getitem__(self, key: tuple[()]) -> np.ndarray:
-        self.checkpoint.fetch([self])
-        return self.value  # type: ignore[return-value]
-
-
-class Weights:
-    """The arrays of a checkpoint as `weights_h5.load` asks for them."""
-
-    def __init__(self, checkpoint: Checkpoint, groups: dict[str, Any]):
-        self.label, self.fetch, self._groups = checkpoint.directory, checkpoint.fetch, groups
-
-    def own(self, path: str) -> dict[str, Array]:
-        """The arrays of the object at a path, by name."""
-        group = self._groups
-        for part in _group(path):
-            group = group.get(part)
-            if not isinstance(group, dict):
-                return {}
-        return {k: v for k, v in group.items() if isinstance(v, Array)}
-
-    def unused(self, places: set[str]) -> list[str]:
-        """The paths with arrays that are not among `places`."""
-
-        def paths(group: dict[str, Any], path: str) -> Iterator[str]:
-            if any(isinstance(v, Array) for v in group.get("vars", {}).values()):
-                yield path
-            for name, child in group.items():
-                if isinstance(child, dict):
-                    yield from paths(child, f"{path}/{name}" if path else name)
-
-        return [path for path in paths(self._groups, "") if path not in places]
 
 
 def _put_arrays(value: Any, arrays: dict[str, Array]) -> Any:

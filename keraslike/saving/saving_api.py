@@ -15,7 +15,7 @@ from keraslike.core import base, context, lowering, registry
 from keraslike.core.errors import NoSuchFile
 from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import Layer
-from keraslike.saving import keras_archive, legacy_h5, orbax_store, weights_h5
+from keraslike.saving import assets, keras_archive, legacy_h5, orbax_store, seal, weights_h5
 from keraslike.training.trainer import Trainer
 
 _MIN_ALLOWANCE = 64 << 20  # bytes of weights that the config of even the smallest file may ask for
@@ -28,7 +28,7 @@ def save_model(
     overwrite: bool = True,
     include_optimizer: bool = True,
 ) -> None:
-    """Saves a model to a file: its config, weights, random streams and optimizer.
+    """Saves a model to a file: its config, weights, random streams, optimizer and assets.
 
     The file is Keras 3's own: Keras reads it, and training goes on in either where it stopped. It
     is written beside an old one of the same name, which is replaced when all is on the disk.
@@ -70,8 +70,15 @@ def save_model(
     if not _may_write(path, overwrite):
         return
     if not legacy:
-        keras_archive.write(path, keras_archive.config_of(model), _to_h5(model, weights_h5.write))
+        config, files = keras_archive.config_of(model), assets.collect(model)
+        keras_archive.write(path, config, _to_h5(model, weights_h5.write), files)
         return
+    if assets.are_saved(model):
+        warnings.warn(
+            f"'{path}' is saved without what save_assets() writes, which only a `.keras` file and "
+            "an OrbaxCheckpoint have a place for.",
+            stacklevel=2,
+        )
     write = functools.partial(legacy_h5.write, include_optimizer=include_optimizer)
     _write_h5(path, _to_h5(model, write))
 
@@ -102,15 +109,15 @@ def load_model(
     """
     path = _path(filepath)
     _check_exists(path)
-    checkpoint, weights = None, b""
+    checkpoint, weights, files = None, b"", {}
     if os.path.isdir(path):
         checkpoint = orbax_store.find(path)
         path, config = checkpoint.directory, checkpoint.config()
     elif path.endswith(".keras") and not _is_legacy_file(path):
         with _naming(path), registry.custom_object_scope(custom_objects or {}):
-            config, weights = keras_archive.read(path)
+            config, weights, files = keras_archive.read(path)
     elif path.endswith((".keras", *legacy_h5.ENDINGS)):
-        weights_h5.check_seal(path)
+        seal.check_seal(path)
         with (
             _h5(path, path) as file,
             _naming(path),
@@ -136,8 +143,12 @@ def load_model(
             with _h5(path, path) as file:
                 legacy_h5.load_all(model, file, path)
             return model
-        with _h5(io.BytesIO(weights), path) as file:
-            weights_h5.load(model, weights_h5.Reader(file, path, weights))
+        with (
+            _naming(path),
+            assets.unpacked(model, files) as calls,
+            _h5(io.BytesIO(weights), path) as file,
+        ):
+            weights_h5.load(model, weights_h5.Reader(file, path, weights), calls=calls)
     return model
 
 
@@ -194,9 +205,9 @@ def load_weights(
         data = keras_archive.read_weights(path)
         source = io.BytesIO(data)
     elif path.endswith(".weights.h5"):
-        weights_h5.check_seal(path)
+        seal.check_seal(path)
     elif _is_legacy_file(path):
-        weights_h5.check_seal(path)
+        seal.check_seal(path)
         with _h5(path, path) as file:
             legacy_h5.load(model, file, path, skip_mismatch, bool(by_name))
         return
@@ -286,7 +297,7 @@ def _to_h5(model: Any, write: Callable[[Any, Any], None]) -> memoryview:
 def _write_h5(path: str, data: memoryview) -> None:
     with keras_archive.replacing(path) as file:
         file.write(data)
-        file.write(weights_h5.sealed(data))
+        file.write(seal.sealed(data))
 
 
 @contextlib.contextmanager

@@ -17,11 +17,8 @@ from __future__ import annotations
 import contextlib
 import math
 import mmap
-import os
-import struct
 import warnings
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -47,11 +44,6 @@ _LOW_PRECISION = frozenset(
 )
 
 _LONGEST_NAME = 64  # bytes of a dtype's name at most
-
-# What a file that was written here ends with: this, then the CRC-32 of all before it. To HDF5 it
-# lies outside of the file, so that any reader passes it over and any writer takes it off.
-_SEAL = b"keraslk\0"
-
 
 # -- the walk ---------------------------------------------------------------------------------
 
@@ -162,8 +154,8 @@ def _own_variables(obj: Any) -> dict[str, nnx.Variable]:
 
 def own_method(obj: Any, name: str) -> Any:
     """`save_own_variables` or `load_own_variables`, where a class has one of its own."""
-    method = getattr(type(obj), name, None)
-    return None if method is None or method is getattr(Layer, name) else getattr(obj, name)
+    of = next((cls for cls in type(obj).__mro__ if name in vars(cls)), None)
+    return None if of is None or base._is_ours(of) else getattr(obj, name)
 
 
 def is_key(value: Any) -> bool:
@@ -238,32 +230,7 @@ def write_array(group: Any, name: str, value: Any) -> None:
         dataset.attrs["dtype"] = array.dtype.name
 
 
-def sealed(data: Any) -> bytes:
-    """What follows the bytes of an HDF5 file, for `check_seal` to see whether one has changed."""
-    return _SEAL + struct.pack("<I", zlib.crc32(data))
-
-
 # -- reading ----------------------------------------------------------------------------------
-
-
-def check_seal(path: str) -> None:
-    """Raises ValueError where a file that ends in a seal is not what was written.
-
-    Files of other programs have none, and a file that was changed by HDF5 has lost it.
-    """
-    size = os.path.getsize(path) - len(sealed(b""))
-    with open(path, "rb") as file:
-        file.seek(max(size, 0))
-        seal = file.read()
-        if not seal.startswith(_SEAL):
-            return
-        file.seek(0)
-        found, left = 0, size
-        while left:
-            piece = file.read(min(left, 1 << 20))
-            found, left = zlib.crc32(piece, found), left - len(piece)
-    if seal != _SEAL + struct.pack("<I", found):
-        raise ValueError(f"'{path}' is damaged: its checksum is not that of what it holds.")
 
 
 class Reader:
@@ -405,7 +372,7 @@ def _read(dataset: Any) -> np.ndarray:
     return array.view(getattr(ml_dtypes, name)) if is_dtype else array
 
 
-class _Store(Mapping[str, np.ndarray]):
+class Store(Mapping[str, np.ndarray]):
     """What a class's own `load_own_variables` is given: arrays by name, read when asked for."""
 
     def __init__(self, datasets: dict[str, Any]):
@@ -421,27 +388,36 @@ class _Store(Mapping[str, np.ndarray]):
         return len(self._datasets)
 
 
-def load(root: Any, reader: Any, skip_mismatch: bool = False) -> None:
+# Of a method by which an object loads what is its own: `(where, method, argument)`.
+Call = tuple[str, Callable[[Any], Any], Any]
+
+
+def load(root: Any, reader: Any, skip_mismatch: bool = False, calls: Iterable[Call] = ()) -> None:
     """Gives an object and all below it the arrays of a file.
 
     Args:
         root: a model or layer whose weights exist.
         reader: of the file: a `Reader` or what has its methods.
         skip_mismatch: leave weights that do not fit as they are, with a warning for each.
+        calls: of methods that load something else, once the arrays are there.
 
     Raises ValueError, having changed nothing, where a weight is missing or of another shape; the
     message names each, with what was expected and what was found.
     """
     fitting: list[tuple[str, nnx.Variable, Any]] = []
-    own_methods: list[tuple[str, Any, dict[str, Any]]] = []
+    own_methods: list[Call] = []
     problems: list[str] = []
     places: set[str] = set()
     for path, obj in walk(root):
         places.add(path)
         stored = reader.own(path)
         load_own_variables = own_method(obj, "load_own_variables")
+        if isinstance(obj, Optimizer) and not stored:
+            continue  # a file of weights alone
         if load_own_variables is not None:
-            own_methods.append((path, load_own_variables, stored))
+            if isinstance(obj, Optimizer):
+                _build_optimizer(obj, root, stored)
+            own_methods.append((_where(path), load_own_variables, Store(stored)))
             continue
         if isinstance(obj, Optimizer):
             own, stored = of_optimizer(obj, root, stored)
@@ -465,7 +441,7 @@ def load(root: Any, reader: Any, skip_mismatch: bool = False) -> None:
             if not isinstance(obj, Optimizer)
         )
     unused = _unused(reader, places)  # looked for while an error in the file changes nothing yet
-    put(root, reader, fitting, own_methods, problems, skip_mismatch)
+    put(root, reader, fitting, [*own_methods, *calls], problems, skip_mismatch)
     if unused:
         warnings.warn(
             f"'{reader.label}' has weights that the model has no place for: {', '.join(unused)}",
@@ -477,7 +453,7 @@ def put(
     root: Any,
     reader: Any,
     fitting: list[tuple[str, nnx.Variable, Any]],
-    own_methods: list[tuple[str, Any, dict[str, Any]]],
+    calls: list[Call],
     problems: list[str],
     skip_mismatch: bool,
 ) -> None:
@@ -486,7 +462,7 @@ def put(
 
     Args:
         fitting: `(where, variable, dataset)`, of equal shapes.
-        own_methods: `(group, load_own_variables, its datasets)`.
+        calls: of methods by which objects load what is theirs.
         problems: what does not fit.
     """
     if problems and not skip_mismatch:
@@ -498,11 +474,11 @@ def put(
                 assign(variable, _read(dataset))
             except TypeError as e:
                 problems.append(f"{where}: {e}")
-        for path, load_own_variables, stored in own_methods:
+        for where, method, argument in calls:
             try:
-                load_own_variables(_Store(stored))
+                method(argument)
             except Exception as e:
-                problems.append(f"{_where(path)}: {type(e).__name__}: {e}")
+                problems.append(f"{where}: {type(e).__name__}: {e}")
         if problems and not skip_mismatch:
             raise ValueError(_misfit(root, reader, problems))
     for problem in problems:
@@ -542,10 +518,7 @@ def of_optimizer(
     """
     if not stored:
         return {}, {}
-    # What another optimizer than that of compile() trains, only its first step or its build() says.
-    of_compile = optimizer is getattr(root, "optimizer", None)
-    if of_compile and not optimizer.built and any(tuple(d.shape) for d in stored.values()):
-        optimizer.build(root.trainable_variables)
+    _build_optimizer(optimizer, root, stored)
     own = _own_variables(optimizer)
     shapes = {k: shape_of(v) for k, v in own.items()}
     if shapes == {k: tuple(d.shape) for k, d in stored.items()} and not older:
@@ -569,6 +542,14 @@ def of_optimizer(
         stacklevel=5,
     )
     return {}, {}
+
+
+def _build_optimizer(optimizer: Any, root: Any, stored: dict[str, Any]) -> None:
+    """Makes the slots of the optimizer of compile() where the file has some; what another one
+    trains, only its first step or its build() says."""
+    of_compile = optimizer is getattr(root, "optimizer", None)
+    if of_compile and not optimizer.built and any(tuple(d.shape) for d in stored.values()):
+        optimizer.build(root.trainable_variables)
 
 
 @contextlib.contextmanager

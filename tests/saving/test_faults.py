@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keraslike.saving import keras_archive, load_model, weights_h5
+from keraslike.saving import keras_archive, load_model, seal
 
 from .small_models import small, weights_equal
 
@@ -288,7 +288,7 @@ def test_the_checksum_is_outside_of_what_hdf5_reads(tmp_path, good, name):
     model, files = good
     path = tmp_path / name
     path.write_bytes(files[name])
-    weights_h5.check_seal(str(path))
+    seal.check_seal(str(path))
     theirs = keras.Sequential(
         [keras.Input((4,)), keras.layers.Dense(3, "relu"), keras.layers.Dense(2)]
     )
@@ -297,6 +297,6 @@ def test_the_checksum_is_outside_of_what_hdf5_reads(tmp_path, good, name):
     with h5py.File(path, "a") as file:  # a change by hand is none by accident
         file.attrs["note"] = "mine"
     small().load_weights(path)
-    assert weights_h5._SEAL not in path.read_bytes()
+    assert seal._SEAL not in path.read_bytes()
     path.write_bytes(files[name][:-12])
     small().load_weights(path)

@@ -1,0 +1,102 @@
+"""Files that objects write for themselves: `save_assets` and `load_assets`, as Keras calls them.
+
+Each object that has `save_assets(directory)` is given a directory of its own, at the path that it
+has in a weights file (see `weights_h5`); what it wrote is kept by name and bytes, which is what the
+formats store: a `.keras` file in `assets/`, a checkpoint as arrays. For `load_assets(directory)`
+they are written to a temporary directory. Names that come from a file may be anything, so each is
+checked before it becomes a path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from keraslike.saving import weights_h5
+
+# The files of a model by their paths; a directory without files ends in a slash.
+Assets = dict[str, bytes]
+
+
+def collect(root: Any) -> Assets:
+    """What the `save_assets` of an object and of all below it write.
+
+    >>> import keraslike, pathlib
+    >>> class Words(keraslike.Layer):
+    ...     def save_assets(self, dir_path):
+    ...         (pathlib.Path(dir_path) / "words.txt").write_text("to be")
+    >>> collect(keraslike.Sequential([Words()]))
+    {'layers/words/words.txt': b'to be'}
+    """
+    found: Assets = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for path, save_assets in _methods(root, "save_assets"):
+            directory = os.path.join(folder, *_parts(path))
+            os.makedirs(directory, exist_ok=True)
+            save_assets(directory)
+        for directory, folders, files in os.walk(folder):
+            folders.sort()
+            place = os.path.relpath(directory, folder).replace(os.sep, "/")
+            if not files and not folders and place != ".":
+                found[f"{place}/"] = b""
+            for name in sorted(files):
+                with open(os.path.join(directory, name), "rb") as file:
+                    found[name if place == "." else f"{place}/{name}"] = file.read()
+    return found
+
+
+def are_saved(root: Any) -> bool:
+    """Whether an object, or one below it, has a `save_assets`."""
+    return any(True for _ in _methods(root, "save_assets"))
+
+
+@contextlib.contextmanager
+def unpacked(root: Any, assets: Assets) -> Iterator[list[tuple[str, Callable, str]]]:
+    """The calls by which an object and all below it load their assets, which lie in a temporary
+    directory while the block lasts: `(where, load_assets, directory)`.
+
+    Raises ValueError for a name that leads elsewhere.
+    """
+    methods = list(_methods(root, "load_assets")) if assets else []
+    if not methods:
+        yield []
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in assets.items():
+            try:
+                _write(folder, name, data)
+            except OSError as e:
+                if e.errno not in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG):
+                    raise
+                raise ValueError(f"An asset cannot be called {name[:200]!r}: {e.strerror}.") from e
+        found = [(f"assets/{p}", m, os.path.join(folder, *_parts(p))) for p, m in methods]
+        yield [call for call in found if os.path.isdir(call[2])]
+
+
+def _write(folder: str, name: str, data: bytes) -> None:
+    path = os.path.join(folder, *_parts(name.removesuffix("/")))
+    if name.endswith("/"):
+        os.makedirs(path, exist_ok=True)
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "xb") as file:
+        file.write(data)
+
+
+def _methods(root: Any, name: str) -> Iterator[tuple[str, Callable]]:
+    for path, obj in weights_h5.walk(root):
+        method = getattr(obj, name, None)
+        if callable(method):
+            yield path, method
+
+
+def _parts(path: str) -> list[str]:
+    parts = path.split("/") if path else []
+    for part in parts:
+        if part in ("", ".", "..") or any(c in part for c in "\\:\0"):
+            raise ValueError(f"An asset cannot be called {path[:200]!r}.")
+    return parts

@@ -1,0 +1,37 @@
+"""The checksum at the end of an HDF5 file, which HDF5 itself has none of."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from typing import Any
+
+# What a file that was written here ends with: this, then the CRC-32 of all before it. To HDF5 it
+# lies outside of the file, so that any reader passes it over and any writer takes it off.
+_SEAL = b"keraslk\0"
+
+
+def sealed(data: Any) -> bytes:
+    """What follows the bytes of an HDF5 file, for `check_seal` to see whether one has changed."""
+    return _SEAL + struct.pack("<I", zlib.crc32(data))
+
+
+def check_seal(path: str) -> None:
+    """Raises ValueError where a file that ends in a seal is not what was written.
+
+    Files of other programs have none, and a file that was changed by HDF5 has lost it.
+    """
+    size = os.path.getsize(path) - len(sealed(b""))
+    with open(path, "rb") as file:
+        file.seek(max(size, 0))
+        seal = file.read()
+        if not seal.startswith(_SEAL):
+            return
+        file.seek(0)
+        found, left = 0, size
+        while left:
+            piece = file.read(min(left, 1 << 20))
+            found, left = zlib.crc32(piece, found), left - len(piece)
+    if seal != _SEAL + struct.pack("<I", found):
+        raise ValueError(f"'{path}' is damaged: its checksum is not that of what it holds.")
