@@ -44,7 +44,15 @@ def _foreign_value(variable: nnx.Variable) -> Any:
 
 
 def write(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
-    """Puts arrays into Variables, with no check: they come from the variables' own step."""
+    """Puts arrays into Variables, with no check: they come from the variables' own step.
+
+    But what is traced goes only where the trace may write: TraceContextError is raised for a
+    Variable that came to be in it.
+    """
+    if not context.trace_state_clean():
+        for variable, value in zip(variables, values, strict=True):
+            if isinstance(value, jax.core.Tracer):
+                flax_internals.check_can_update(variable)
     set_attribute = object.__setattr__
     for variable, value in zip(variables, values, strict=True):
         set_attribute(variable, "_raw_value", value)

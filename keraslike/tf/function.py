@@ -100,6 +100,11 @@ def _key_of(x: Any) -> Any:
     return _Same(x)
 
 
+# A trace ends where a variable is changed that came to be in it: the weights of a layer, then the
+# slots of an optimizer, then the state of a metric.
+_MOST_TRACES = 8
+
+
 class ConcreteFunction:
     """A function traced for one signature."""
 
@@ -115,17 +120,19 @@ class ConcreteFunction:
         return self.structured_input_signature
 
     def _trace(self, function: Callable) -> None:
-        for attempt in (1, 2):
+        traced = 0
+        for left in reversed(range(_MOST_TRACES)):
             variables = live_variables()
+            known = {id(v) for v in variables}
             try:
                 self._trace_with(function, variables)
+                traced += 1
             except errors.TraceContextError:
-                if attempt == 2:
+                if not left or all(id(v) in known for v in live_variables()):
                     raise
-                continue  # a variable made by the function itself; now it is there
-            known = {id(v) for v in variables}
-            if all(id(v) in known for v in live_variables()):
+            if traced == 2 or (traced and all(id(v) in known for v in live_variables())):
                 return
+            # Once more, with the variables that the function itself has made.
 
     def _trace_with(self, function: Callable, variables: list[Any]) -> None:
         specs = self.structured_input_signature
@@ -213,6 +220,7 @@ class _Call:
 
     def __init__(self, function: Callable):
         self._function = function
+        self.programs: dict[Any, Any] = {}  # of tapes
         self._compiled = jax.jit(function)
 
     def __call__(self, *values: Any) -> Any:

@@ -195,8 +195,19 @@ class _Program:
         return self._depends[key]
 
 
+def _program(fn: Any, mask: tuple[bool, ...], rest: tuple, kwargs: tuple) -> _Program:
+    """The program of an operation, kept by `fn` itself where it has `programs`: it dies with it."""
+    programs = getattr(fn, "programs", None)
+    if programs is None:
+        return _lasting_program(fn, mask, rest, kwargs)
+    key = (mask, rest, kwargs)
+    if key not in programs:
+        programs[key] = _Program(fn, mask, rest, kwargs)
+    return programs[key]
+
+
 @functools.lru_cache(maxsize=4096)
-def _program(fn: Callable, mask: tuple[bool, ...], rest: tuple, kwargs: tuple) -> _Program:
+def _lasting_program(fn: Callable, mask: tuple[bool, ...], rest: tuple, kwargs: tuple) -> _Program:
     return _Program(fn, mask, rest, kwargs)
 
 

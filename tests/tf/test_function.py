@@ -219,3 +219,26 @@ def test_printing_values_while_it_runs(capfd):
     assert capfd.readouterr().out.splitlines() == ["x is 1.5 {}", "x is 2.5 {}"]
     tf.print("now", tf.constant(3))
     assert capfd.readouterr().out == "now 3\n"
+
+
+def test_a_step_whose_first_trace_makes_all_state_there_is():
+    layers = [keras.layers.Dense(3), keras.layers.BatchNormalization(), keras.layers.Dense(1)]
+    model, optimizer = keras.Sequential(layers), keras.optimizers.Adam(0.1)
+    loss_fn, seen = keras.losses.MeanSquaredError(), keras.metrics.MeanAbsoluteError()
+    x, y = tf.constant([[1.0, 2.0], [3.0, 5.0]]), tf.constant([[1.0], [2.0]])
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            predicted = model(x, training=True)
+            loss = loss_fn(y, predicted)
+        weights = model.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
+        seen.update_state(y, predicted)
+        return loss
+
+    losses = [float(step()) for _ in range(3)]
+    assert losses[0] > losses[1] > losses[2]
+    moving = model.layers[1].moving_mean
+    assert optimizer.iterations.numpy() == 3 and np.any(moving.numpy() != 0)
+    assert float(seen.result()) > 0

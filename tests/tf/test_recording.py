@@ -449,9 +449,10 @@ def test_a_followed_tensor_has_its_value_in_other_threads_while_it_is_traced():
 
 def test_nothing_of_a_model_outlives_it():
     def taped():
-        model = keras.Sequential([keras.layers.Dense(2, "tanh"), keras.layers.Dense(1)])
+        model = keras.Sequential([keras.layers.Dense(3, "tanh"), keras.layers.Dense(3)])
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(model(tf.ones((2, 3))) ** 2)
+            y = model(tf.ones((2, 3)))
+            loss = tf.reduce_mean(tf.function(lambda x: model(x) * x)(y))
         gradients = tape.gradient(loss, model.trainable_variables)
         assert all(g is not None for g in gradients)
         return weakref.ref(model)
