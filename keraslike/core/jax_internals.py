@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from jax._src import xla_bridge
+import jax
+from jax._src import distributed, xla_bridge
 from jax.experimental.compilation_cache import compilation_cache
 
 # Whether jax has begun to use its devices: what the environment says is read before that.
@@ -26,3 +27,29 @@ def compile_for(function: Any, *args: Any) -> Any:
     traced = function.trace(*args)
     traced.lower().compile()
     return traced
+
+
+class SharedStore:
+    """Texts by keys that all processes of a program see, once each."""
+
+    def __init__(self, client: Any):
+        self._client = client
+
+    def put(self, key: str, text: str) -> None:
+        """Gives a key its text."""
+        self._client.key_value_set(key, text)
+
+    def wait(self, key: str, seconds: float) -> str | None:
+        """The text of a key, as soon as there is one; `None` after so many seconds."""
+        try:
+            return self._client.blocking_key_value_get(key, int(1000 * seconds))
+        except jax.errors.JaxRuntimeError as e:
+            if "DEADLINE_EXCEEDED" not in str(e):
+                raise
+            return None
+
+
+def shared_store() -> SharedStore | None:
+    """The store of the processes that `jax.distributed.initialize` has brought together."""
+    client = distributed.global_state.client
+    return None if client is None else SharedStore(client)

@@ -13,6 +13,7 @@ from typing import Any
 
 from keraslike.core import base, context, lowering, registry
 from keraslike.core.errors import NoSuchFile
+from keraslike.core.processes import write_once
 from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import Layer
 from keraslike.saving import assets, keras_archive, legacy_h5, orbax_store, seal, weights_h5
@@ -31,7 +32,8 @@ def save_model(
     """Saves a model to a file: its config, weights, random streams, optimizer and assets.
 
     The file is Keras 3's own: Keras reads it, and training goes on in either where it stopped. It
-    is written beside an old one of the same name, which is replaced when all is on the disk.
+    is written beside an old one of the same name, which is replaced when all is on the disk. Of
+    several processes the first one writes it, and the others wait for that.
 
     Args:
         model: a model; one that is not built yet is saved without weights, with a warning.
@@ -67,20 +69,24 @@ def save_model(
             "or called on data.",
             stacklevel=2,
         )
-    if not _may_write(path, overwrite):
-        return
-    if not legacy:
-        config, files = keras_archive.config_of(model), assets.collect(model)
-        keras_archive.write(path, config, _to_h5(model, weights_h5.write), files)
-        return
-    if assets.are_saved(model):
+    if legacy and assets.are_saved(model):
         warnings.warn(
             f"'{path}' is saved without what save_assets() writes, which only a `.keras` file and "
             "an OrbaxCheckpoint have a place for.",
             stacklevel=2,
         )
-    write = functools.partial(legacy_h5.write, include_optimizer=include_optimizer)
-    _write_h5(path, _to_h5(model, write))
+
+    def write() -> None:
+        if not _may_write(path, overwrite):
+            return
+        if legacy:
+            fill = functools.partial(legacy_h5.write, include_optimizer=include_optimizer)
+            _write_h5(path, _to_h5(model, fill))
+            return
+        config, files = keras_archive.config_of(model), assets.collect(model)
+        keras_archive.write(path, config, _to_h5(model, weights_h5.write), files)
+
+    write_once(path, write)
 
 
 @entry
@@ -167,9 +173,12 @@ def save_weights(model: Any, filepath: str | os.PathLike, overwrite: bool = True
     if not path.endswith(".weights.h5"):
         raise ValueError(_unsupported(path, "save_weights() writes", "`.weights.h5`"))
     _check_built(model, "save")
-    if not _may_write(path, overwrite):
-        return
-    _write_h5(path, _to_h5(model, weights_h5.write))
+
+    def write() -> None:
+        if _may_write(path, overwrite):
+            _write_h5(path, _to_h5(model, weights_h5.write))
+
+    write_once(path, write)
 
 
 @entry

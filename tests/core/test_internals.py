@@ -93,3 +93,13 @@ def test_whether_jax_has_begun():
     jax.devices()
     assert jax_internals.backends_are_initialized() is True
     jax_internals.reread_cache_setting()
+
+
+def test_processes_share_texts():
+    """`shared_store` relies on the client's two methods; tests/distribution has two processes."""
+    from jax._src.distributed import global_state
+    from jax._src.lib import _jax
+
+    assert global_state.client is None and jax_internals.shared_store() is None
+    for name in ("key_value_set", "blocking_key_value_get"):
+        assert callable(getattr(_jax.DistributedRuntimeClient, name))

@@ -55,13 +55,22 @@ def test_four_devices(on_four, name):
     assert on_four[name] == "", on_four[name]
 
 
-def test_two_processes():
+def test_two_processes(tmp_path):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
     first, second = finish(
-        *[start("two_processes", str(i), address, devices=2) for i in range(2)],
+        *[start("two_processes", str(i), address, str(tmp_path), devices=2) for i in range(2)],
     )
+    saved, waited = first.pop("saved"), second.pop("saved")
+    assert "no folder" in saved["error"] and "no folder" in waited.pop("error")
+    del saved["error"]
+    assert saved == waited | {"seen": saved["seen"]}
+    names = {"backup", "best.keras", "m.h5", "m.keras", "m.weights.h5", "orbax"}
+    assert names <= set(saved["seen"]) and names <= set(waited["seen"])
+    assert saved["written by"] == "0" and saved["equal"]
+    assert saved["epochs"] == [0, 1]  # the first came from the backup
+    assert {p.name for p in tmp_path.iterdir()} == {*names, "alone.keras"}
     assert first == second  # the same seeds, the same order of samples, the same weights
     assert first["devices"] == 4
     assert "auto_shard_dataset=False" in first["error"] and "4 devices" in first["error"]

@@ -1,12 +1,15 @@
-"""One of two processes that train together: python -m tests.distribution.two_processes ID ADDRESS
+"""One of two processes that train together.
 
-Prints what it trained as JSON.
+python -m tests.distribution.two_processes ID ADDRESS FOLDER prints what it trained as JSON, and
+saves it to the folder.
 """
 
 import json
+import pathlib
 import random
 import sys
 
+import jax
 import numpy as np
 
 import keraslike as keras
@@ -46,8 +49,57 @@ def train(process):
     return results
 
 
+class Words(layers.Layer):
+    """Saves which process wrote it."""
+
+    def call(self, x):
+        return x
+
+    def save_assets(self, dir_path):
+        (pathlib.Path(dir_path) / "process").write_text(str(jax.process_index()))
+
+    def load_assets(self, dir_path):
+        self.process = (pathlib.Path(dir_path) / "process").read_text()
+
+
+def save(process, folder):
+    """Both save to the same paths, and read what is there as soon as they may."""
+    set_distribution(DataParallel())
+    model = keras.Sequential([layers.Input((3,)), Words(), layers.Dense(1)])
+    model.compile(loss="mse", optimizer="sgd")
+    backup = keras.callbacks.BackupAndRestore(folder / "backup", delete_checkpoint=False)
+    model.fit(X, Y, batch_size=8, epochs=1, verbose=0, callbacks=[backup])
+    kept = {
+        "best.keras": keras.callbacks.ModelCheckpoint(folder / "best.keras", monitor="loss"),
+        "orbax": keras.callbacks.OrbaxCheckpoint(folder / "orbax"),
+    }
+    fit = model.fit(X, Y, batch_size=8, epochs=2, verbose=0, callbacks=[backup, *kept.values()])
+    results = {"epochs": fit.epoch}
+    model.save(folder / "m.keras")
+    model.save(folder / "m.h5")
+    model.save_weights(folder / "m.weights.h5")
+    results["seen"] = sorted(p.name for p in folder.iterdir())
+    loaded = {}
+    for name in ("m.keras", "m.h5", *kept):
+        again = keras.saving.load_model(folder / name, custom_objects={"Words": Words})
+        loaded[name] = [w.tolist() for w in again.get_weights()]
+        if name == "m.keras":
+            results["written by"] = again.layers[0].process
+    model.load_weights(folder / "m.weights.h5")
+    results["equal"] = all(v == [w.tolist() for w in model.get_weights()] for v in loaded.values())
+    try:
+        model.save(folder / "none" / "m.keras")
+    except FileNotFoundError as e:
+        results["error"] = str(e)
+    if process == 0:  # a program may leave it to the first one
+        model.save(folder / "alone.keras")
+    set_distribution(None)
+    return results
+
+
 if __name__ == "__main__":
-    process, address = int(sys.argv[1]), sys.argv[2]
+    process, address, folder = int(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
     random.seed(process)  # what one process draws is another's business
     initialize(address, num_processes=2, process_id=process)
-    print(json.dumps({"devices": get_device_count(), **train(process)}))
+    results = {"devices": get_device_count(), **train(process), "saved": save(process, folder)}
+    print(json.dumps(results))
