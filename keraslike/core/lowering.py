@@ -28,17 +28,19 @@ from keraslike.core.variable import Variable
 foreign_lock = threading.RLock()
 
 
-def is_foreign(variable: nnx.Variable) -> bool:
+def is_foreign(variable: Any) -> bool:
     """Whether a Variable is of flax's own."""
     return not isinstance(variable, Variable)
 
 
-def values_of(variables: Sequence[nnx.Variable]) -> tuple[Any, ...]:
-    """The arrays in the Variables as they are (no cast)."""
+def values_of(variables: Sequence[nnx.Variable | Boxed]) -> tuple[Any, ...]:
+    """The arrays in the Variables (or in boxes given in place of some) as they are (no cast)."""
     return tuple([_foreign_value(v) if is_foreign(v) else v._raw_value for v in variables])
 
 
-def _foreign_value(variable: nnx.Variable) -> Any:
+def _foreign_value(variable: nnx.Variable | Boxed) -> Any:
+    if isinstance(variable, Boxed):
+        return variable.unbox()
     with foreign_lock:
         return flax_internals.read_value(variable)
 

@@ -19,6 +19,7 @@ from keraslike.layers.layer import Layer
 from keraslike.tf import dependence
 from keraslike.tf.gradients import CHOICES
 from keraslike.tf.recording import Node, Pullbacks, has_tracer, keep, trains
+from keraslike.tf.surroundings import Surroundings
 from keraslike.tf.tensor import (
     Tensor,
     _is_inexact,
@@ -149,20 +150,24 @@ class Reader:
 
 
 class _Foreign(Reader):
-    """Notes the variables that a call reads besides those of its object: a closure's, say."""
+    """Notes what a call reads besides the variables of its object: a closure's, say.
+
+    Tensors, too: some tape may follow them, now or when the compiled call is used again.
+    """
 
     def __init__(self, known: Sequence[Any]):
         super().__init__()
         self._known = {id(v) for v in known}
 
     def _follows(self, x: Any) -> bool:
-        if isinstance(x, nnx.Variable) and id(x) not in self._known:
+        outside = isinstance(x, nnx.Variable) or (isinstance(x, Tensor) and _is_outside(x))
+        if outside and id(x) not in self._known:
             self.variables[id(x)] = x
         return False
 
 
 class _Reads(Exception):
-    """A call reads these variables too."""
+    """A call reads these variables and tensors too."""
 
     def __init__(self, variables: list[Any]):
         self.variables = variables
@@ -367,19 +372,26 @@ class _Calls:
     """The calls of one object that were recorded, and what they were compiled for."""
 
     def __init__(self, owner: Any):
-        self.variables = base.variables_of(owner, rng.global_stream())
+        # What they read: Variables, and tensors of closures.
+        self.variables: list[Any] = base.variables_of(owner, rng.global_stream())
         self._snapshot = base.Snapshot(owner)
+        self._surroundings = Surroundings(owner)
         self._compiled: dict[Any, _OwnerCall] = {}
 
     def add(self, variables: list[Any]) -> None:
-        """Takes in variables that a call reads and the object does not have."""
+        """Takes in what a call reads and the object does not have."""
         known = {id(v) for v in self.variables}
         self.variables = [*(v for v in variables if id(v) not in known), *self.variables]
         self._compiled.clear()
 
     def is_current(self) -> bool:
         """Whether nothing about the object has changed since."""
-        return self._snapshot.is_current() and rng.global_stream().state is self.variables[-1]
+        stream = rng.global_stream().state
+        return (
+            self._snapshot.is_current()
+            and self._surroundings.are_current()
+            and stream is self.variables[-1]
+        )
 
     def find(
         self, method: Callable, owner: Any, spec: Any, mask: tuple[bool, ...], masked: tuple

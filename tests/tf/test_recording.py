@@ -552,3 +552,53 @@ def test_a_jacobian_by_a_variable_that_is_its_own_target():
     with tf.GradientTape(persistent=True) as tape:
         assert shown(tape.batch_jacobian(w, w)) == [[[1.0, 0.0], [0.0, 1.0]]]
         assert shown(tape.jacobian(w, w)) == [[[[1.0, 0.0]], [[0.0, 1.0]]]]
+
+
+# -- what a layer's call reads from around it -----------------------------------------------------
+
+factor = tf.constant(2.0)
+
+
+def scaled_by_a_global(x):
+    return x * factor
+
+
+class Scaled(keras.layers.Layer):
+    def __init__(self, scale):
+        super().__init__()
+        self.scale = scale
+
+    def call(self, x):
+        return self.helper(x) * self.scale
+
+    def helper(self, x):
+        return scaled_by_a_global(x)
+
+
+def test_a_tensor_that_a_layer_closes_over():
+    w, a = tf.constant(2.0), tf.constant([[1.0, 2.0]])
+    layer = keras.layers.Lambda(lambda x: x * w)
+    assert shown(layer(a)) == [[2.0, 4.0]]  # compiled while no tape follows it
+    with tf.GradientTape() as tape:
+        tape.watch(w)
+        v = w * w
+        y = layer(a) + keras.layers.Lambda(lambda x: x * v)(a)
+    assert shown(tape.gradient(y, w)) == 15.0
+    held = Scaled(tf.constant(3.0))
+    with tf.GradientTape() as tape:
+        tape.watch(held.scale)
+        y = held(a)
+    assert shown(tape.gradient(y, held.scale)) == 6.0
+
+
+def test_what_a_layer_reads_from_around_it_may_come_to_be_something_else(monkeypatch):
+    a, w = tf.constant([[1.0, 2.0]]), 2.0
+    layers = [keras.layers.Lambda(lambda x: x * w), Scaled(1.0)]
+    assert [shown(layer(a)) for layer in layers] == [[[2.0, 4.0]]] * 2
+    w = 3.0
+    monkeypatch.setitem(globals(), "factor", tf.constant(4.0))
+    assert [shown(layer(a)) for layer in layers] == [[[3.0, 6.0]], [[4.0, 8.0]]]
+    with tf.GradientTape() as tape:
+        tape.watch(factor)
+        y = layers[1](a)
+    assert shown(tape.gradient(y, factor)) == 3.0
