@@ -162,6 +162,10 @@ class TensorShape(Shape):
     def ndims(self) -> int:
         return len(self)
 
+    def as_list(self) -> list[int | None]:
+        """The sizes, `None` where one is not known."""
+        return [s if isinstance(s, int) else None for s in self]
+
     @property
     def dims(self) -> list[int | None]:
         return list(self)
@@ -210,10 +214,10 @@ class TensorShape(Shape):
     __hash__ = tuple.__hash__
 
     def __repr__(self) -> str:
-        return f"TensorShape({list(self)})"
+        return f"TensorShape({self.as_list()})"
 
     def __str__(self) -> str:
-        return f"({', '.join(map(str, self))}{',' if len(self) == 1 else ''})"
+        return f"({', '.join(map(str, self.as_list()))}{',' if len(self) == 1 else ''})"
 
     def __reduce__(self) -> Any:
         return TensorShape, (list(self),)

@@ -105,6 +105,27 @@ def _key_of(x: Any) -> Any:
 _MOST_TRACES = 8
 
 
+def _signature(structure: Any, leaves: Sequence[Any]) -> Any:
+    return structure, tuple(map(_key_of, leaves))
+
+
+def _has_unknown(specs: Sequence[Any]) -> bool:
+    return any(_is_tensor(s) and None in s.shape for s in specs)
+
+
+_MISMATCH = object()
+
+
+def _common(x: Any, y: Any) -> Any:
+    """A signature that fits both arguments, or `_MISMATCH`."""
+    if not (_is_tensor(x) and _is_tensor(y)):
+        return x if _key_of(x) == _key_of(y) else _MISMATCH
+    a, b = TensorSpec(x.shape, x.dtype), TensorSpec(y.shape, y.dtype)
+    if a.dtype is not b.dtype or len(a.shape) != len(b.shape):
+        return _MISMATCH
+    return TensorSpec([m if m == n else None for m, n in zip(a.shape, b.shape)], a.dtype)
+
+
 class ConcreteFunction:
     """A function traced for one signature."""
 
@@ -267,12 +288,16 @@ def every_variable() -> list[Any]:
 class Function:
     """What `tf.function` makes of a Python function."""
 
-    def __init__(self, function: Callable, input_signature: Any = None):
+    def __init__(
+        self, function: Callable, input_signature: Any = None, reduce_retracing: bool = False
+    ):
         functools.update_wrapper(self, function)
         self.python_function = function
+        self.reduce_retracing = reduce_retracing
         self.input_signature = None if input_signature is None else tuple(input_signature)
         self._traced: dict[Any, ConcreteFunction] = {}
         self._count = 0
+        self._needs_sizes = False  # for a trace: with unknown ones it failed
 
     def experimental_get_tracing_count(self) -> int:
         """How often the function was traced."""
@@ -299,18 +324,46 @@ class Function:
         if self.input_signature is not None:
             args = self._fitted(args)
         leaves, structure = jax.tree.flatten((args, kwargs), is_leaf=_is_leaf)
-        key = (structure, tuple(map(_key_of, leaves)))
+        specs = list(leaves)
         if self.input_signature is not None:
-            key = (structure, self.input_signature)
-        found = self._traced.get(key)
+            flat = jax.tree.leaves(self.input_signature, is_leaf=_is_leaf)
+            specs = [*specs[: len(specs) - len(flat)], *flat]
+        found = self._traced.get(_signature(structure, specs))
         if found is None:
-            specs = list(leaves)
-            if self.input_signature is not None:
-                flat = jax.tree.leaves(self.input_signature, is_leaf=_is_leaf)
-                specs = [*specs[: len(specs) - len(flat)], *flat]
-            found = ConcreteFunction(self._counted, specs, structure)
-            self._traced[key] = found
-        return found, leaves
+            found = self._traced.get(_signature(structure, leaves))
+        if found is None and self.reduce_retracing:
+            specs = self._generalized(structure, specs)
+            found = self._traced.get(_signature(structure, specs))
+        return self._trace(specs, leaves, structure) if found is None else found, leaves
+
+    def _trace(self, specs: list[Any], leaves: list[Any], structure: Any) -> ConcreteFunction:
+        """Traces the function for these signatures, or for these arguments.
+
+        The second where sizes are unknown and the function asks for more than a trace can tell,
+        the number of a loop's steps, say.
+        """
+        found, unknown = None, _has_unknown(specs)
+        if not (unknown and self._needs_sizes):
+            try:
+                found = ConcreteFunction(self._counted, specs, structure)
+            except Exception:
+                if not unknown or _has_unknown(leaves):
+                    raise
+        if found is None:
+            specs, found = leaves, ConcreteFunction(self._counted, leaves, structure)
+            self._needs_sizes = True
+        self._traced[_signature(structure, specs)] = found
+        return found
+
+    def _generalized(self, structure: Any, specs: list[Any]) -> list[Any]:
+        """Signatures that fit these arguments and those of an earlier trace, `None` where sizes
+        differ; the arguments where there was none of such ranks and dtypes."""
+        for known in reversed(self._traced.values()):
+            if known.structure == structure:
+                both = [_common(*pair) for pair in zip(specs, known.leaves, strict=True)]
+                if all(b is not _MISMATCH for b in both):
+                    return both
+        return specs
 
     def _counted(self, *args: Any, **kwargs: Any) -> Any:
         self._count += 1
@@ -350,7 +403,8 @@ class Function:
     def __reduce__(self) -> Any:
         if is_found(self):
             return find, (self.__module__, self.__qualname__)
-        return Function, (picklable(self.python_function), self.input_signature)
+        given = (self.input_signature, self.reduce_retracing)
+        return Function, (picklable(self.python_function), *given)
 
     def __repr__(self) -> str:
         return f"<tf.function of {self.python_function.__qualname__}>"
@@ -387,7 +441,9 @@ def function(
 
     Args:
         input_signature: a `TensorSpec` for each argument, which are all that it is then traced for;
-            sizes may be `None`.
+            sizes may be `None`. A function that cannot be traced without a size is traced for each.
+        reduce_retracing: whether an argument of another shape leads to a trace for any size along
+            the axes that differ.
 
     Raises TypeError, which names `tf.cond` and `tf.while_loop`, for Python's `if` and `while` on a
     tensor; and for arguments that do not fit `input_signature`.
@@ -400,8 +456,10 @@ def function(
     <tf.Tensor: shape=(), dtype=float32, numpy=8.0>
     """
     if func is None:
-        return functools.partial(function, input_signature=input_signature)
-    return Function(func, input_signature)
+        return functools.partial(
+            function, input_signature=input_signature, reduce_retracing=reduce_retracing
+        )
+    return Function(func, input_signature, reduce_retracing)
 
 
 def wrap_values(out: Any) -> Any:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax import export
 
 from keraslike.core import context, symbolic
 from keraslike.core.boxed import Boxed, Refusal, is_recorded, refuse_recorded
@@ -329,12 +330,25 @@ def convert_to_tensor(
             ops.stack(list(value)) if wanted is None else ops.cast(ops.stack(list(value)), wanted)
         )
     hint = None if dtype_hint is None else dtypes.as_dtype(dtype_hint)
+    if _holds_sizes(value):
+        given = (
+            jnp.stack([jnp.asarray(v) for v in value]) if isinstance(value, tuple | list) else value
+        )
+        kind = wanted or hint or dtypes.int32
+        return Tensor(jnp.asarray(given).astype(kind.as_numpy_dtype))
     return Tensor(_on_device(_numpy_of(value, wanted, hint)))
 
 
 def is_tensor(x: Any) -> bool:
     """Whether it is a tensor or a variable of any kind."""
     return isinstance(x, (Tensor, nnx.Variable)) or hasattr(x, "_as_tensor")
+
+
+def _holds_sizes(value: Any) -> bool:
+    """Whether it is a size that is not known while shapes are traced, or a list with one."""
+    if isinstance(value, (list, tuple)):
+        return any(export.is_symbolic_dim(v) for v in value)
+    return export.is_symbolic_dim(value)
 
 
 def _holds_tensors(value: Any) -> bool:

@@ -242,3 +242,71 @@ def test_a_step_whose_first_trace_makes_all_state_there_is():
     moving = model.layers[1].moving_mean
     assert optimizer.iterations.numpy() == 3 and np.any(moving.numpy() != 0)
     assert float(seen.result()) > 0
+
+
+# -- unknown sizes --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "function, expected",
+    [
+        (lambda x: x / tf.cast(tf.shape(x)[0], tf.float32), [[0.5, 0.5], [0.5, 0.5]]),
+        (lambda x: tf.shape(x), [2, 2]),
+        (lambda x: tf.stack([tf.shape(x)[0], 1]), [2, 1]),
+        (lambda x: tf.concat([tf.shape(x)[:1], [1]], 0), [2, 1]),
+        (lambda x: tf.range(tf.shape(x)[0]), [0, 1]),
+        (lambda x: tf.eye(tf.shape(x)[0]), [[1, 0], [0, 1]]),
+        (lambda x: x[tf.shape(x)[0] - 1] * tf.cast(tf.size(x), tf.float32), [4, 4]),
+        (lambda x: tf.cond(tf.shape(x)[0] > 2, lambda: x, lambda: x * 3.0), [[3, 3], [3, 3]]),
+    ],
+)
+def test_sizes_that_a_signature_leaves_open_are_used_as_numbers(function, expected):
+    traced = tf.function(function, input_signature=[tf.TensorSpec([None, 2])])
+    assert traced(tf.ones((2, 2))).numpy().tolist() == expected
+    assert traced(tf.ones((5, 2))).numpy().tolist() != expected
+
+
+def test_a_gradient_through_a_size_that_a_signature_leaves_open():
+    mean = tf.function(
+        lambda x: x / tf.cast(tf.shape(x)[0], tf.float32),
+        input_signature=[tf.TensorSpec([None, 2])],
+    )
+    w = tf.Variable([[1.0, 2.0], [3.0, 4.0]])
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum(mean(w) ** 2)
+    assert tape.gradient(y, w).numpy().tolist() == [[0.5, 1.0], [1.5, 2.0]]
+
+
+def test_an_open_size_is_shown_as_none():
+    shown = []
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2])])
+    def function(x):
+        shown.extend([str(x.shape), repr(x.shape), x.shape.as_list()])
+        return x
+
+    function(tf.ones((3, 2)))
+    assert shown == ["(None, 2)", "TensorShape([None, 2])", [None, 2]]
+
+
+def test_a_mistake_in_a_function_with_open_sizes_is_told_as_it_is():
+    traced = tf.function(lambda x: x + "text", input_signature=[tf.TensorSpec([None])])
+    for _ in range(2):
+        with pytest.raises((TypeError, ValueError), match="float32"):
+            traced(tf.ones(3))
+
+
+@pytest.mark.parametrize(
+    "shapes, count", [([1, 2, 3, 4], 2), ([(1, 2), (2, 2), (3, 2), (3, 3), (5, 5)], 3)]
+)
+def test_reduced_retracing(shapes, count):
+    traces = []
+
+    @tf.function(reduce_retracing=True)
+    def doubled(x):
+        traces.append(x.shape)
+        return x * 2.0
+
+    for shape in shapes:
+        assert (doubled(tf.ones(shape)).numpy() == 2 * np.ones(shape)).all()
+    assert len(traces) == doubled.experimental_get_tracing_count() == count
