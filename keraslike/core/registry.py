@@ -295,18 +295,19 @@ def serialize(obj: Any) -> Any:
         )
     cls = type(obj)
     module, name = public_name(cls)
+    config = serialize(obj.get_config())  # a user's may hold what is not plain
     if module and name and cls not in _registered_name:
-        entry = _entry(module, name, obj.get_config(), None)
+        entry = _entry(module, name, config, None)
     else:
-        entry = _entry(cls.__module__, cls.__name__, obj.get_config(), get_registered_name(cls))
+        entry = _entry(cls.__module__, cls.__name__, config, get_registered_name(cls))
     if hasattr(obj, "get_build_config"):
         build_config = obj.get_build_config()
         if build_config is not None:
             entry["build_config"] = serialize(build_config)
     if hasattr(obj, "get_compile_config"):
-        compile_config = obj.get_compile_config() if obj.compiled else None
+        compile_config = obj.get_compile_config() if getattr(obj, "compiled", True) else None
         if compile_config is not None:
-            entry["compile_config"] = compile_config
+            entry["compile_config"] = serialize(compile_config)
     if _scope.written is not None:
         number = len(_scope.written)
         entry["shared_object_id"] = _scope.written.setdefault(id(obj), (number, obj))[0]
@@ -317,8 +318,7 @@ def serialize_shared(obj: Any) -> Any:
     """As `serialize`, with a number for each object that occurs more than once (a regularizer of
     two layers, say), by which `sharing()` makes it one object again."""
     with _numbering({}, None):
-        # Twice, for a user's get_config() may hold what is not plain.
-        config = serialize(serialize(obj))
+        config = serialize(obj)
     numbered: list[dict[str, Any]] = []
     waiting = [config]
     while waiting:
@@ -523,6 +523,9 @@ def _find(module: Any, name: Any, registered_name: Any, is_function: bool = Fals
             if found is not None:
                 return found
     found = _find_public(module, name, is_function)
+    if found is None:  # registered in one package only, and named without it
+        same = [obj for full, obj in _registered.items() if full.partition(">")[2] == name]
+        found = same[0] if len(same) == 1 else None
     if found is not None:
         return found
     raise TypeError(

@@ -6,12 +6,13 @@ function of that name takes, lists and Variables too, and promotes dtypes as it 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from keraslike.core import sparsity
+from keraslike.core import dtypes, sparsity
 from keraslike.core.symbolic import op
 from keraslike.ops import products, wrap
 from keraslike.ops.wrap import axes_of, binary, bitwise, operand, reduction, unary
@@ -65,6 +66,16 @@ right_shift = bitwise(jnp.right_shift)
 
 # -- f(x) -------------------------------------------------------------------------------------
 
+
+def _in_floats(like: Callable) -> Callable:
+    """The function of floats, which integers become."""
+
+    def function(x: jax.Array) -> jax.Array:
+        return like(x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(dtypes.floatx()))
+
+    return function
+
+
 negative = unary(jnp.negative)
 absolute = unary(jnp.absolute, "absolute")
 abs = unary(jnp.abs, "abs")
@@ -85,8 +96,8 @@ square = unary(jnp.square)
 reciprocal = unary(jnp.reciprocal)
 sign = unary(jnp.sign)
 signbit = unary(jnp.signbit)
-floor = unary(jnp.floor)
-ceil = unary(jnp.ceil)
+floor = unary(_in_floats(jnp.floor), "floor")
+ceil = unary(_in_floats(jnp.ceil), "ceil")
 trunc = unary(jnp.trunc)
 sin = unary(jnp.sin)
 cos = unary(jnp.cos)
@@ -304,7 +315,10 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> jax.Array:
             f"optimize={kwargs['optimize']!r} tries orders of the operands, exponentially many: "
             f"it takes at most 8. Received: {len(operands)}"
         )
-    return jnp.einsum(subscripts, *[wrap.array(x) for x in operands], **kwargs)
+    arrays = [wrap.array(x) for x in operands]
+    if {x.dtype for x in arrays} == {jnp.dtype("int8")}:  # as in `matmul`
+        kwargs.setdefault("preferred_element_type", jnp.int32)
+    return jnp.einsum(subscripts, *arrays, **kwargs)
 
 
 @op

@@ -15,9 +15,13 @@ from keraslike.ops.cpu import once
 def matmul(x1: Any, x2: Any) -> jax.Array:
     """`jnp.matmul`, fast in its gradients where `x2` is a matrix or a vector.
 
+    Two arrays of int8, whose sums that dtype is too narrow for, give one of int32.
+
     >>> matmul(jnp.ones((2, 3, 4)), jnp.ones((4, 5))).shape
     (2, 3, 5)
     """
+    if jnp.result_type(x1) == jnp.result_type(x2) == jnp.int8:
+        return jnp.matmul(x1, x2, preferred_element_type=jnp.int32)
     rows, columns = jnp.shape(x1), jnp.shape(x2)
     if len(rows) > 1 and len(columns) in (1, 2) and rows[-1] == columns[0]:
         return contract(jnp.asarray(x1), jnp.asarray(x2))
