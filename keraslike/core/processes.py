@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import hashlib
 import json
 import threading
@@ -65,9 +66,9 @@ def write_once(path: str, write: Callable[[], Any]) -> None:
 
 
 def _error(name: str, text: str, path: str) -> BaseException:
-    kind = getattr(builtins, name, None)
+    kind: Any = getattr(builtins, name, None)
     text = f"The first process could not write '{path}'. {text}"
-    try:
-        return kind(text) if issubclass(kind, Exception) else RuntimeError(text)  # type: ignore
-    except TypeError:  # another kind, or one that needs other arguments
-        return RuntimeError(f"{text} ({name})")
+    if isinstance(kind, type) and issubclass(kind, Exception):
+        with contextlib.suppress(TypeError):  # one that needs other arguments
+            return kind(text)
+    return RuntimeError(f"{text} ({name})")

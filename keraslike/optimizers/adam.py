@@ -1,4 +1,4 @@
-"""Adam, AdamW, Nadam, Adamax and Lion, made as those in `gradient_descent` are."""
+"""Adam, AdamW, Nadam, Adamax, Adafactor and Lion, made as those in `gradient_descent` are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keraslike.core.arguments import require
 from keraslike.optimizers.gradient_descent import leafwise, rule, zeros_like
 from keraslike.optimizers.optimizer import LearningRate, Optimizer, shared_arguments
 
-__all__ = ["Adam", "AdamW", "Nadam", "Adamax", "Lion"]
+__all__ = ["Adam", "AdamW", "Nadam", "Adamax", "Adafactor", "Lion"]
 
 
 class Moments(NamedTuple):
@@ -299,6 +299,104 @@ class Adamax(Optimizer):
             return tuple(leafwise(step, grads, state))
 
         return rule(init, update)
+
+
+class Factors(NamedTuple):
+    r: Any  # means of rows, and of columns; of a vector nothing, for which files have a 0
+    c: Any
+    velocity: Any
+
+
+class Adafactor(Optimizer):
+    """Adam's second moments by their rows and columns, steps relative to the size of the weights.
+
+    With `t` the number of the step and `b = 1 - t**beta_2_decay`: `v = b * v + (1 - b) * (g**2 +
+    epsilon_1)`, of matrices kept as the means of its last two axes; `u = g / sqrt(v)`, no longer
+    than `clip_threshold`; `w -= min(rate, 1 / sqrt(t)) * max(epsilon_2, rms(w)) * u`
+    (Shazeer & Stern 2018, https://arxiv.org/abs/1804.04235).
+
+    Args:
+        beta_2_decay: how the part of the moments that is kept grows.
+        epsilon_1: what is added to the squares of the gradients.
+        epsilon_2: the least size of weights that steps are relative to.
+        clip_threshold: the greatest root mean square of a step before it is scaled.
+        relative_step: whether a constant learning rate is bounded by `1 / sqrt(t)`. In Keras, and
+            so here, every rate is.
+
+    The other arguments are those of `Optimizer`.
+
+    >>> from keraslike.core.variable import Variable
+    >>> w = Variable([[2.0, -2.0], [2.0, 2.0]])
+    >>> Adafactor(0.5).apply([jnp.full((2, 2), 3.0)], [w])
+    >>> print(w.numpy())
+    [[ 1. -3.]
+     [ 1.  1.]]
+    """
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 0.001,
+        beta_2_decay: float = -0.8,
+        epsilon_1: float = 1e-30,
+        epsilon_2: float = 1e-3,
+        clip_threshold: float = 1.0,
+        relative_step: bool = True,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**shared_arguments(locals()))
+        self.beta_2_decay = beta_2_decay
+        self.epsilon_1 = epsilon_1
+        self.epsilon_2 = epsilon_2
+        self.clip_threshold = clip_threshold
+        self.relative_step = relative_step
+
+    def transform(self) -> optax.GradientTransformationExtraArgs:
+        def start(p: Any) -> Factors:
+            whole = host.full(p.shape, 0, p.dtype)
+            if p.ndim < 2:
+                nothing = host.full((), 0, "int32")
+                return Factors(nothing, nothing, whole)
+            rows = host.full(p.shape[:-1], 0, p.dtype)
+            return Factors(rows, host.full((*p.shape[:-2], p.shape[-1]), 0, p.dtype), whole)
+
+        def init(params: Any) -> Any:
+            return jax.tree.map(start, params)
+
+        def update(grads, state, params=None, *, learning_rate, iterations):
+            def step(g, old, w):
+                count = jnp.asarray(iterations + 1, g.dtype)
+                kept = 1 - count**self.beta_2_decay
+                square = jnp.square(g) + self.epsilon_1
+                r, c = old.r, old.c
+                if g.ndim < 2:
+                    v = kept * old.velocity + (1 - kept) * square
+                else:
+                    r = kept * r + (1 - kept) * square.mean(-1)
+                    c = kept * c + (1 - kept) * square.mean(-2)
+                    v = (r / r.mean(-1, keepdims=True))[..., None] * c[..., None, :]
+                u = g / jnp.sqrt(v)
+                u = u / jnp.maximum(jnp.asarray(1, g.dtype), _rms(u) / self.clip_threshold)
+                size = jnp.maximum(jnp.asarray(self.epsilon_2, g.dtype), _rms(w))
+                rate = jnp.minimum(jnp.asarray(learning_rate, g.dtype), 1 / jnp.sqrt(count))
+                return -(size * rate * u), Factors(r, c, v)
+
+            return tuple(leafwise(step, grads, state, params))
+
+        return rule(init, update)
+
+
+def _rms(x: Any) -> Any:
+    return jnp.sqrt(jnp.mean(jnp.square(x)))
 
 
 class LionState(NamedTuple):

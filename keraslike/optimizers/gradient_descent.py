@@ -1,4 +1,5 @@
-"""Gradient descent and the rules that scale it by past gradients: SGD, RMSprop, Adagrad, Adadelta.
+"""Gradient descent and the rules that scale it by past gradients: SGD, RMSprop, Adagrad, Adadelta,
+Ftrl.
 
 Each class is a Keras name and its hyperparameters over an optax transform, which follows Keras's
 arithmetic to the order of operations. The transform's state, flattened, is in the order in which
@@ -18,7 +19,7 @@ from keraslike.core import host
 from keraslike.core.arguments import require
 from keraslike.optimizers.optimizer import LearningRate, Optimizer, shared_arguments
 
-__all__ = ["SGD", "RMSprop", "Adagrad", "Adadelta"]
+__all__ = ["SGD", "RMSprop", "Adagrad", "Adadelta", "Ftrl"]
 
 
 def rule(init: Callable, update: Callable) -> optax.GradientTransformationExtraArgs:
@@ -309,5 +310,94 @@ class Adadelta(Optimizer):
                 return jnp.asarray(learning_rate, g.dtype) * delta, Accumulated(grad, deltas)
 
             return tuple(leafwise(step, grads, state))
+
+        return rule(init, update)
+
+
+class FtrlState(NamedTuple):
+    accumulator: Any
+    linear: Any
+
+
+class Ftrl(Optimizer):
+    """Follow the regularized leader: of all gradients so far the weights are computed anew, and l1
+    makes those exactly zero that do not pay.
+
+    With `G = g + 2 * l2_shrinkage * w`, `p = -learning_rate_power`, and `n` the accumulator:
+    `z = z + G - ((n + g**2)**p - n**p) / rate * w; n = n + g**2;
+    w = (clip(z, -l1, l1) - z) / (n**p / rate + 2 * l2 + beta / rate)`
+    (McMahan et al. 2013, https://research.google.com/pubs/archive/41159.pdf).
+
+    Args:
+        learning_rate_power: how fast steps become shorter; 0 keeps their length.
+        initial_accumulator_value: `n` at the start.
+        l1_regularization_strength, l2_regularization_strength: weights of the two penalties.
+        l2_shrinkage_regularization_strength: the weight of an l2 penalty that the gradient gets.
+        beta: what is added to `n**p`.
+
+    The other arguments are those of `Optimizer`. Raises ValueError for a negative strength or
+    start, or a positive power.
+
+    >>> from keraslike.core.variable import Variable
+    >>> w = Variable([1.0, 1.0])
+    >>> Ftrl(0.5, l1_regularization_strength=1.0).apply([jnp.array([-9.0, 0.5])], [w])
+    >>> print(w.numpy().round(4))
+    [1.4091 0.    ]
+    """
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 0.001,
+        learning_rate_power: float = -0.5,
+        initial_accumulator_value: float = 0.1,
+        l1_regularization_strength: float = 0.0,
+        l2_regularization_strength: float = 0.0,
+        l2_shrinkage_regularization_strength: float = 0.0,
+        beta: float = 0.0,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**shared_arguments(locals()))
+        require(learning_rate_power <= 0, "at most 0", learning_rate_power=learning_rate_power)
+        for argument in (
+            "initial_accumulator_value",
+            "l1_regularization_strength",
+            "l2_regularization_strength",
+            "l2_shrinkage_regularization_strength",
+        ):
+            value = locals()[argument]
+            require(value >= 0, "at least 0", **{argument: value})
+            setattr(self, argument, value)
+        self.learning_rate_power = learning_rate_power
+        self.beta = beta
+
+    def transform(self) -> optax.GradientTransformationExtraArgs:
+        initial, power = self.initial_accumulator_value, -self.learning_rate_power
+        l1, l2 = self.l1_regularization_strength, self.l2_regularization_strength
+        shrinkage, beta = self.l2_shrinkage_regularization_strength, self.beta
+
+        def init(params: Any) -> Any:
+            full = jax.tree.map(lambda p: host.full(p.shape, initial, p.dtype), params)
+            return jax.tree.map(FtrlState, full, zeros_like(params))
+
+        def update(grads, state, params=None, *, learning_rate, iterations):
+            def step(g, old, w):
+                rate = jnp.asarray(learning_rate, g.dtype)
+                n = old.accumulator + jnp.square(g)
+                longer = (n**power - old.accumulator**power) / rate
+                z = old.linear + (g + 2 * shrinkage * w - longer * w)
+                quadratic = n**power / rate + 2 * (l2 + beta / (2.0 * rate))
+                return (jnp.clip(z, -l1, l1) - z) / quadratic - w, FtrlState(n, z)
+
+            return tuple(leafwise(step, grads, state, params))
 
         return rule(init, update)

@@ -210,7 +210,7 @@ GONE: list[tuple[str, dict[str, Any]]] = [
         },
     ),
     (
-        "|".join((*_OPTIMIZERS, "AdamW", "Lion")),
+        "|".join((*_OPTIMIZERS, "AdamW", "Lion", "Adafactor")),
         {"jit_compile": ANY, "is_legacy_optimizer": ANY},
     ),
 ]

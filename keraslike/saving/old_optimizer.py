@@ -11,9 +11,10 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
-from keraslike.optimizers import Nadam, Optimizer
+from keraslike.optimizers import Ftrl, Nadam, Optimizer
 from keraslike.saving.old_names import Origin
 
 _EPSILON, _SMALL = 1e-7, 1e-6
@@ -111,10 +112,13 @@ def places(optimizer: Optimizer, stored: list[Any], older: bool) -> list[tuple[A
             rest = rest[:-count]
     averages = [] if older else list(optimizer._averages)
     if older:
-        wanted = [slot for kind in zip(*slots) for slot in kind]
+        in_pairs = isinstance(optimizer, Ftrl)  # the only one
+        wanted = [slot for group in (slots if in_pairs else zip(*slots)) for slot in group]
     else:
         owned = [s for s, owner in zip(optimizer._slots, optimizer._owners) if owner is not None]
-        wanted = [*averages, *owned]
+        # Of a vector Keras 3 has numbers in place of what Adafactor keeps of the axes of a matrix.
+        kept = [s for s in owned if jnp.issubdtype(s._raw_value.dtype, jnp.inexact)]
+        wanted = [*averages, *kept]
     shapes = [tuple(v._raw_value.shape) for v in wanted]
     if shapes != [tuple(a.shape) for a in rest]:
         return None

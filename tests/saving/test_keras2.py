@@ -10,6 +10,7 @@ import pytest
 
 import keraslike
 from keraslike import activations, models, saving
+from keraslike.saving import old_optimizer
 
 from . import keras2
 
@@ -151,6 +152,18 @@ def test_training_goes_on(name, tmp_path, recwarn):
     assert int(model.optimizer.iterations) == 3
     check_later(model, recorded)
     assert not [w for w in recwarn if "starts afresh" in str(w.message)]
+
+
+def test_an_adafactor_of_vectors():
+    """Keras 2 keeps nothing of the axes of a vector, for which Keras 3 has numbers."""
+    rule = keraslike.optimizers.Adafactor()
+    rule.build([keraslike.Variable(np.ones(shape), name="w") for shape in ((3,), (2, 3))])
+    stored = [np.full(shape, i) for i, shape in enumerate([(), (3,), (2,), (3,), (2, 3)])]
+    found = old_optimizer.places(rule, stored, False)
+    names = [variable.name for variable, _ in found]
+    assert names == ["iteration", "w_velocity", "w_r", "w_c", "w_velocity"]
+    for i, (variable, array) in enumerate(found):
+        assert variable._raw_value.shape == array.shape and (array == i).all()
 
 
 def test_nadam_of_the_older_family_starts_afresh(tmp_path):

@@ -99,6 +99,8 @@ def steps(model, x, y, count=2):
         (convnet, "Adam"),
         (functional, "RMSprop"),
         (nested, "SGD"),
+        (mlp, "Ftrl"),
+        (mlp, "Adafactor"),
     ],
 )
 def test_there_and_back(make, optimizer, tmp_path, rng):

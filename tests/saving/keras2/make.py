@@ -259,6 +259,8 @@ def optimizers():
         "Adamax": new.Adamax(0.1),
         "Nadam": new.Nadam(0.1),
         "Lion": new.Lion(0.1),
+        "Ftrl": new.Ftrl(0.1, l1_regularization_strength=0.01, beta=0.1),
+        "Adafactor": new.Adafactor(0.1),
         "legacy Adam": old.Adam(0.1),
         "legacy Adam amsgrad": old.Adam(0.1, amsgrad=True),
         "legacy Adam decay": old.Adam(0.1, decay=0.5, epsilon=1e-3),
@@ -272,6 +274,7 @@ def optimizers():
         "legacy Adadelta": old.Adadelta(1.0),
         "legacy Adamax": old.Adamax(0.1),
         "legacy Nadam": old.Nadam(0.1),
+        "legacy Ftrl": old.Ftrl(0.1, l2_shrinkage_regularization_strength=0.01),
     }
 
 
