@@ -31,7 +31,7 @@ class Constraint(Configured):
         return w
 
 
-def _norms(w: jax.Array, axis: int | Sequence[int]) -> jax.Array:
+def _norms(w: jax.Array, axis: int | Sequence[int] | None) -> jax.Array:
     axis = tuple(axis) if isinstance(axis, (list, tuple)) else axis
     return jnp.sqrt(jnp.sum(jnp.square(w), axis=axis, keepdims=True))
 
@@ -43,7 +43,7 @@ class MaxNorm(Constraint):
     [[2.0], [0.0]]
     """
 
-    def __init__(self, max_value: float = 2, axis: int | Sequence[int] = 0):
+    def __init__(self, max_value: float = 2, axis: int | Sequence[int] | None = 0):
         self.max_value, self.axis = max_value, axis
 
     def __call__(self, w: Any) -> jax.Array:
@@ -70,7 +70,7 @@ class UnitNorm(Constraint):
     [[1.0], [0.0]]
     """
 
-    def __init__(self, axis: int | Sequence[int] = 0):
+    def __init__(self, axis: int | Sequence[int] | None = 0):
         self.axis = axis
 
     def __call__(self, w: Any) -> jax.Array:
@@ -92,7 +92,7 @@ class MinMaxNorm(Constraint):
         min_value: float = 0.0,
         max_value: float = 1.0,
         rate: float = 1.0,
-        axis: int | Sequence[int] = 0,
+        axis: int | Sequence[int] | None = 0,
     ):
         self.min_value, self.max_value, self.rate, self.axis = min_value, max_value, rate, axis
 

@@ -1,8 +1,14 @@
 """The exceptions of keraslike's own; all others are Python's built-in ones."""
 
-from keraslike.core.errors import DamagedCheckpoint, DamagedFile, NoCheckpoint, NoSuchFile
+from keraslike.core.errors import (
+    DamagedCheckpoint,
+    DamagedFile,
+    InvalidArgument,
+    NoCheckpoint,
+    NoSuchFile,
+)
 
-__all__ = ["DamagedCheckpoint", "DamagedFile", "NoCheckpoint", "NoSuchFile"]
+__all__ = ["DamagedCheckpoint", "DamagedFile", "InvalidArgument", "NoCheckpoint", "NoSuchFile"]
 
 
 def __dir__() -> list[str]:

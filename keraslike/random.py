@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import dtypes, host, registry
+from keraslike.core.annotations import checked
 from keraslike.core.rng import SeedGenerator, draw_key
 from keraslike.core.symbolic import op
 from keraslike.ops import cpu_random
@@ -30,6 +31,7 @@ def _float(dtype: Any, function: str) -> str:
     return dtype
 
 
+@checked
 def normal(
     shape: Sequence[int],
     mean: float = 0.0,
@@ -56,6 +58,7 @@ def normal(
     return jax.random.normal(key, shape, dtype) * stddev + mean
 
 
+@checked
 def truncated_normal(
     shape: Sequence[int],
     mean: float = 0.0,
@@ -76,6 +79,7 @@ def truncated_normal(
     return jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype) * stddev + mean
 
 
+@checked
 def uniform(
     shape: Sequence[int],
     minval: float = 0.0,
@@ -95,6 +99,7 @@ def uniform(
     return jax.random.uniform(key, shape, dtype, minval, maxval)
 
 
+@checked
 def randint(
     shape: Sequence[int], minval: int, maxval: int, dtype: Any = "int32", seed: Seed = None
 ) -> jax.Array:
@@ -178,6 +183,7 @@ def shuffle(x: Any, axis: int = 0, seed: Seed = None) -> jax.Array:
     return jax.random.permutation(_key(seed), array(x), axis, independent=True)
 
 
+@checked
 def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Seed = None) -> jax.Array:
     """Draws from gamma distributions of shape parameter `alpha` (broadcast to `shape`).
 
@@ -187,6 +193,7 @@ def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Seed = None
     return jax.random.gamma(_key(seed), array(alpha), tuple(shape), _float(dtype, "gamma"))
 
 
+@checked
 def beta(
     shape: Sequence[int], alpha: Any, beta: Any, dtype: Any = None, seed: Seed = None
 ) -> jax.Array:
@@ -199,6 +206,7 @@ def beta(
     return jax.random.beta(_key(seed), array(alpha), array(beta), tuple(shape), dtype)
 
 
+@checked
 def binomial(
     shape: Sequence[int], counts: Any, probabilities: Any, dtype: Any = None, seed: Seed = None
 ) -> jax.Array:

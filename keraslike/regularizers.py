@@ -45,7 +45,7 @@ class L1L2(Regularizer):
     4.0
     """
 
-    def __init__(self, l1: float = 0.0, l2: float = 0.0):
+    def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0):
         self.l1 = validate_float_arg(0.0 if l1 is None else l1, "l1")
         self.l2 = validate_float_arg(0.0 if l2 is None else l2, "l2")
 
@@ -66,7 +66,7 @@ class L1(Regularizer):
     2.0
     """
 
-    def __init__(self, l1: float = 0.01):
+    def __init__(self, l1: float | None = 0.01):
         self.l1 = validate_float_arg(0.01 if l1 is None else l1, "l1")
 
     def __call__(self, x: Any) -> jax.Array:
@@ -80,7 +80,7 @@ class L2(Regularizer):
     4.0
     """
 
-    def __init__(self, l2: float = 0.01):
+    def __init__(self, l2: float | None = 0.01):
         self.l2 = validate_float_arg(0.01 if l2 is None else l2, "l2")
 
     def __call__(self, x: Any) -> jax.Array:

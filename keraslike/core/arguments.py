@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from keraslike.core.tracebacks import PACKAGE
+from keraslike.core.tracebacks import is_users
 
 _data_format = "channels_last"
 
@@ -68,9 +68,9 @@ def set_nan_in_data(action: str) -> None:
 
 
 def warn_user(message: str) -> None:
-    """A warning at the line outside of this package that the call came from."""
+    """A warning at the line of the user's that the call came from."""
     level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+    while frame.f_back is not None and not is_users(frame.f_code.co_filename):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, stacklevel=level)
 

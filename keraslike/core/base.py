@@ -19,6 +19,7 @@ import jax
 from flax import nnx
 
 from keraslike.core import context, flax_internals
+from keraslike.core.annotations import check_constructor
 from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
 from keraslike.core.structures import iter_leaves, map_leaves
@@ -193,6 +194,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(pytree=False, **kwargs)
+        check_constructor(cls)
         jax.tree_util.register_pytree_with_keys(
             cls, _tree_flatten_with_keys, _tree_unflatten, _tree_flatten
         )

@@ -93,7 +93,7 @@ def unboxed(method: Callable) -> Callable:
             with context.using(tapes=()):
                 return method(self, *unbox(args), **unbox(kwargs))
         except Exception as error:
-            shorten(error)
+            shorten(error, method, (self, *args), kwargs)
             raise
 
     return run
@@ -155,7 +155,7 @@ def answers(method: Callable) -> Callable:
         try:
             return respond(self, method, self, *args, **kwargs)
         except Exception as error:
-            shorten(error)
+            shorten(error, method, (self, *args), kwargs)
             raise
 
     return run
@@ -174,7 +174,7 @@ def takes(method: Callable) -> Callable:
             # Not `self`: what takes the call may make it at once, and would be asked again.
             return respond(self, take, types.MethodType(method, self), args, kwargs)
         except Exception as error:
-            shorten(error)
+            shorten(error, method, (self, *args), kwargs)
             raise
 
     return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from keraslike.core.annotations import check_constructor
 from keraslike.core.base import ConstructorSignature, Object
 from keraslike.core.boxed import takes
 from keraslike.core.static import Static
@@ -34,6 +35,7 @@ class Configured:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        check_constructor(cls)
         if "__call__" in vars(cls):
             cls.__call__ = takes(cls.__call__)
 

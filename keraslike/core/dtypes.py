@@ -58,7 +58,8 @@ def standardize_dtype(dtype: Any) -> str:
         found = jnp.dtype(dtype)
     except (TypeError, ValueError, SyntaxError) as e:  # of numpy's ways of writing a dtype
         raise ValueError(f"Invalid dtype: {dtype!r}") from e
-    if found.shape or found.fields:
+    numeric = jnp.issubdtype(found, jnp.number) or found == jnp.bool_
+    if found.shape or found.fields or not numeric:
         raise ValueError(f"Invalid dtype: {dtype!r}")
     return found.name
 
@@ -142,6 +143,8 @@ def get_policy(identifier: Any) -> DTypePolicy:
         return identifier
     if isinstance(identifier, dict):
         config = identifier.get("config", identifier)
+        if not isinstance(config, dict) or "name" not in config:
+            raise ValueError(f"dtype must be the config of a policy. Received: dtype={identifier}")
         return DTypePolicy(config["name"])
     if isinstance(identifier, str):
         return DTypePolicy(identifier)

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 
+class InvalidArgument(TypeError, ValueError):
+    """An argument of a kind that is not taken. Python raises TypeError for it, Keras ValueError.
+
+    >>> issubclass(InvalidArgument, TypeError) and issubclass(InvalidArgument, ValueError)
+    True
+    """
+
+
 class NoSuchFile(FileNotFoundError, ValueError):
     """There is no file at the path. Python raises the one where a file is missing, Keras the other.
 
@@ -36,5 +44,5 @@ class DamagedCheckpoint(DamagedFile):
 
 
 # A traceback names them as users import them.
-for _error in (NoSuchFile, DamagedFile, NoCheckpoint, DamagedCheckpoint):
+for _error in (InvalidArgument, NoSuchFile, DamagedFile, NoCheckpoint, DamagedCheckpoint):
     _error.__module__ = "keraslike.errors"

@@ -1,4 +1,4 @@
-"""Notes on errors: the layer in whose call an error was raised, and what it was called with."""
+"""Notes on errors: the call in which an error was raised, and what was given to it."""
 
 from __future__ import annotations
 
@@ -6,47 +6,61 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from keraslike.core.symbolic import show_shape
-
-_LONGEST = 60  # characters of an argument that is no tensor
+_LONGEST = 100  # characters of a value that is no tensor
 
 
 def note_call(
-    error: Exception, layer: Any, names: Sequence[str], args: tuple, kwargs: dict[str, Any]
+    error: BaseException, what: str, names: Sequence[str], args: tuple, kwargs: dict[str, Any]
 ) -> None:
-    """Adds to an error what the layer that raised it was called with, unless the error names it.
+    """Adds to an error which call raised it and with what arguments, unless the error names it.
 
-    The layers around that one, which the error passes on its way, add nothing.
+    The calls around that one, which the error passes on its way, add nothing.
 
     Args:
         error: what the call raised.
-        layer: the layer, which has a name.
+        what: what was called; a name in quotes is looked for in the error.
         names: what the positional arguments are called.
         args, kwargs: the arguments of the call.
     """
     # What cannot be described must not take the place of the error.
     with contextlib.suppress(Exception):
-        if "_in_layer" in vars(error):
+        if "_noted" in vars(error):
             return
-        vars(error)["_in_layer"] = layer.name
-        if f"'{layer.name}'" in str(error):
+        vars(error)["_noted"] = True
+        name = what.partition("'")[2].partition("'")[0]
+        if name and f"'{name}'" in str(error):
             return
-        given = [f"  {name}={_described(a)}" for name, a in (*zip(names, args), *kwargs.items())]
-        given += [f"  {_described(a)}" for a in args[len(names) :]]
-        error.add_note(
-            "\n".join(
-                [f"In the call of layer '{layer.name}' ({type(layer).__name__}) with", *given]
-            )
-        )
+        given = [f"  {name}={shown(a)}" for name, a in (*zip(names, args), *kwargs.items())]
+        given += [f"  {shown(a)}" for a in args[len(names) :]]
+        error.add_note("\n".join([f"In the call of {what} with", *given]))
 
 
-def _described(value: Any) -> str:
-    """A tensor's shape and dtype, in any nesting; other values as they are where that is short."""
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
+def shown(value: Any) -> str:
+    """A value as an error shows it: a tensor, in any nesting, by its shape and dtype.
+
+    >>> shown({"a": 1.5, "b": "c" * 200})
+    "{'a': 1.5, 'b': <str>}"
+    """
+    if hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, type):
         return f"<shape {show_shape(value.shape)}, {value.dtype}>"
+    text = repr(value) if _is_plain(value) else ""
+    if text and len(text) <= _LONGEST:
+        return text
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k!r}: {_described(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{k!r}: {shown(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)) and len(value) <= _LONGEST:
+        return "[" + ", ".join(map(shown, value)) + "]"
+    return f"<{type(value).__name__}>"
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_described, value)) + "]"
-    shown = repr(value)
-    return shown if len(shown) <= _LONGEST else f"<{type(value).__name__}>"
+        return all(map(_is_plain, value))
+    return not hasattr(value, "shape")
+
+
+def show_shape(shape: Any) -> tuple[int | None, ...]:
+    """A shape as people are told it: a size that is not known yet is `None`."""
+    return tuple(s if isinstance(s, int) else None for s in shape)

@@ -225,7 +225,7 @@ def get(family: str, identifier: Any) -> Any:
         if found is None:
             raise ValueError(_unknown(family, identifier))
         return found() if inspect.isclass(found) else found
-    if isinstance(identifier, dict):
+    if isinstance(identifier, dict) and _is_entry(identifier):
         return deserialize(identifier)
     if inspect.isclass(identifier):
         return identifier()

@@ -17,8 +17,11 @@ from flax import errors
 from jax import export
 
 from keraslike.core import context, dtypes, probing, sparsity, unification
+from keraslike.core.annotations import explain
 from keraslike.core.base import auto_name, to_snake_case
 from keraslike.core.boxed import Answers, in_boxes, taker, unbox
+from keraslike.core.errors import InvalidArgument
+from keraslike.core.notes import show_shape
 from keraslike.core.static import Shape, Static
 from keraslike.core.tracebacks import handled, shorten
 
@@ -202,11 +205,6 @@ def _unknown_size(axis: int) -> Any:
     return dim
 
 
-def show_shape(shape: Any) -> tuple[int | None, ...]:
-    """A shape as people are told it: a size that is not known yet is `None`."""
-    return tuple(s if isinstance(s, int) else None for s in shape)
-
-
 def tensors_in(tree: Any) -> list[KerasTensor]:
     """The symbolic tensors in a structure of arguments."""
     return [x for x in jax.tree.leaves(tree) if isinstance(x, KerasTensor)]
@@ -346,7 +344,12 @@ def op(function: Callable) -> Callable:
                 return in_boxes(either, args, kwargs)
             return chosen(*args, **kwargs)
         except Exception as error:
-            shorten(error)
+            try:
+                explain(function, args, kwargs)
+            except InvalidArgument as better:
+                shorten(better)
+                raise
+            shorten(error, function, args, kwargs)
             raise
 
     return either

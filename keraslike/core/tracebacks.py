@@ -7,6 +7,7 @@ frames of keraslike and of the packages that it is built on; those of user code 
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import sys
 import sysconfig
@@ -16,8 +17,10 @@ from typing import Any
 
 import jax
 
+from keraslike.core.notes import note_call
+
 # Where this package lies, as the names of its files begin.
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 _SITE = os.path.dirname(os.path.dirname(os.path.abspath(jax.__file__)))
 
@@ -86,16 +89,34 @@ def handled(function: Callable) -> Callable:
     return function
 
 
-def shorten(error: BaseException) -> None:
+def shorten(
+    error: BaseException,
+    function: Callable | None = None,
+    args: tuple = (),
+    kwargs: dict[str, Any] | None = None,
+) -> None:
     """Shortens the traceback of an error that is about to leave the calling entry, and of those
-    that it came from, unless another entry is under way around it."""
-    if not _enabled:
-        return
+    that it came from, unless another entry is under way around it.
+
+    Args:
+        error: the error.
+        function, args, kwargs: what the entry called, for a note where the error does not say what
+            was given to it.
+    """
     frame = sys._getframe(1).f_back
     while frame is not None:
         if frame.f_code in _entries:
             return
         frame = frame.f_back
+    if function is not None and "Received" not in str(error):
+        ours = function.__module__.startswith("keraslike.ops")
+        names = list(inspect.signature(function).parameters)
+        if names[:1] == ["self"]:
+            names, args = names[1:], args[1:]
+        name = f"ops.{function.__name__}" if ours else function.__qualname__
+        note_call(error, name, names, args, kwargs or {})
+    if not _enabled:
+        return
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -140,11 +161,16 @@ def _visible(traceback: types.TracebackType | None) -> types.TracebackType | Non
     return result
 
 
+def is_users(filename: str) -> bool:
+    """Whether a file holds code of users, and not of keraslike or what it and they call."""
+    return _kind(filename) == "users"
+
+
 @functools.cache
 def _kind(filename: str) -> str:
     """Whose code is in a file: `"ours"`, `"below"` (of a package that this one is built on),
     `"shared"` (of one that users call as well) or `"users"`."""
-    if filename.startswith(PACKAGE):
+    if filename.startswith(_PACKAGE):
         return "ours"
     if filename.startswith(_BELOW):
         return "below"

@@ -16,6 +16,7 @@ import numpy as np
 from flax import nnx
 
 from keraslike.core import context, dtypes, flax_internals, host
+from keraslike.core.annotations import checked
 from keraslike.core.boxed import Refusal, is_recorded, refuse_recorded, taker
 from keraslike.core.context import OUTSIDE, state
 from keraslike.core.guards import guard_of
@@ -112,6 +113,7 @@ class Variable(_Leaf):
     def __new__(cls, *args: Any, trainable: bool = True, **kwargs: Any):
         return object.__new__(Param if cls is Variable and trainable else cls)
 
+    @checked
     def __init__(
         self,
         initializer: Any,
@@ -486,8 +488,13 @@ def _initial_value(initializer: Any, shape: Any, dtype: Any) -> jax.Array:
     value = _array(initializer)
     if not isinstance(value, jax.Array):
         value = jnp.asarray(value) if hasattr(value, "__jax_array__") else np.asarray(value)
+        if value.dtype == object:
+            raise ValueError(
+                "initializer must be a value, a function or the name of an initializer. "
+                f"Received: initializer={initializer!r}"
+            )
     if dtype is not None:
-        value = value.astype(jnp.dtype(dtype))
+        value = value.astype(dtypes.standardize_dtype(dtype))
     if dtype is None and not hasattr(initializer, "dtype") and dtypes.is_float(value.dtype):
         value = value.astype(dtypes.floatx())
     if shape is not None and value.shape != tuple(shape):

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from keraslike import activations, constraints, initializers, ops, regularizers
 from keraslike.core import dtypes, registry, sparsity, symbolic
-from keraslike.core.arguments import positive, unsupported
+from keraslike.core.arguments import positive, unsupported, whole
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import InputSpec, Layer, _map_shapes
@@ -517,6 +517,8 @@ class InputLayer(Layer):
         shape = kwargs.pop("input_shape", shape)  # Keras 2's names
         batch_shape = kwargs.pop("batch_input_shape", batch_shape)
         unsupported(ragged=ragged)
+        if batch_size is not None:
+            whole(batch_size=batch_size)
         if input_tensor is not None:
             batch_shape, dtype = _agreed(input_tensor, shape, batch_size, batch_shape, dtype)
         elif batch_shape is None and shape is None:

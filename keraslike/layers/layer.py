@@ -26,7 +26,9 @@ from keraslike.core import (
     sparsity,
     symbolic,
 )
+from keraslike.core.annotations import checked
 from keraslike.core.boxed import Answers, answers, in_boxes, taker, unbox
+from keraslike.core.errors import InvalidArgument
 from keraslike.core.notes import note_call
 from keraslike.core.static import AutoName, Shape
 from keraslike.core.structures import map_items
@@ -42,6 +44,7 @@ class InputSpec:
     InputSpec(min_ndim=2, axes={-1: 8})
     """
 
+    @checked
     def __init__(
         self,
         dtype: Any = None,
@@ -215,9 +218,10 @@ class Layer(base.Object):
 
     @entry
     @name_first
+    @checked
     def add_weight(
         self,
-        shape: Sequence[int] | None = None,
+        shape: Sequence[int | None] | None = None,
         initializer: Any = None,
         dtype: Any = None,
         trainable: bool = True,
@@ -408,7 +412,7 @@ class Layer(base.Object):
         with lowering.undisturbed(weights):
             return [np.asarray(v._raw_value) for v in weights]
 
-    @entry
+    @checked
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Sets the weights' values, in the order of `get_weights()`.
 
@@ -582,7 +586,7 @@ class Layer(base.Object):
                     # An empty batch adds nothing; a size that is a symbol is never 0.
                     self.add_loss(self.activity_regularizer(output) / (output.shape[0] or 1))
         except Exception as error:
-            note_call(error, self, _call_names(type(self).call), args, kwargs)
+            self._note_call(error, args, kwargs)
             raise
         finally:
             state.training, state.depth, state.autocast, state.names = before
@@ -632,6 +636,10 @@ class Layer(base.Object):
                     f"{type(value).__name__}"
                 )
 
+    def _note_call(self, error: Exception, args: tuple, kwargs: dict[str, Any]) -> None:
+        what = f"layer '{self.name}' ({type(self).__name__})"
+        note_call(error, what, _call_names(type(self).call), args, kwargs)
+
     def _no_tensor(self, value: Any) -> ValueError:
         return ValueError(
             f"Layer '{self.name}' ({type(self).__name__}) must be called on arrays or symbolic "
@@ -669,7 +677,7 @@ class Layer(base.Object):
                     self._check_inputs(args[0])
                 spec = self.compute_output_spec(*args, **kwargs)
             except Exception as error:
-                note_call(error, self, _call_names(type(self).call), args, kwargs)
+                self._note_call(error, args, kwargs)
                 raise
         outputs = symbolic.record(self, args, kwargs, spec)
         for tensor in symbolic.tensors_in(outputs):
@@ -995,6 +1003,9 @@ def _guard_build(build: Callable) -> Callable:
             return
         self._building = True
         try:
+            for shape in args if base._is_ours(type(self)) else ():
+                if isinstance(shape, (str, int, float)):
+                    raise InvalidArgument(f"input_shape must be a shape. Received: {shape!r}")
             names = (*context.state.names, self.name)
             traces = getattr(build, "only_traces", False)
             values = contextlib.nullcontext() if traces else jax.ensure_compile_time_eval()

@@ -429,8 +429,8 @@ def _check_cell(cell: Any) -> None:
     for name in ("call", "state_size"):
         if not hasattr(cell, name):
             raise ValueError(
-                f"A cell has a method `call` and an attribute `state_size`, an integer or a list "
-                f"of them. {cell!r} has no `{name}`."
+                "cell must have a method `call` and an attribute `state_size`, an integer or a "
+                f"list of them. Received: cell={cell!r}, which has no `{name}`."
             )
 
 

@@ -116,10 +116,10 @@ class RepeatVector(Layer):
 def _pairs(rank: int, **argument: Any) -> tuple[tuple[int, ...], ...]:
     """A pair of numbers for each axis, from one for all, or one or a pair for each of them."""
     ((name, value),) = argument.items()
-    pairs = (value,) if rank == 1 or isinstance(value, int) else tuple(value)
+    pairs = (value,) if rank == 1 else value
     if isinstance(value, int):
-        pairs *= rank
-    if len(pairs) != rank:
+        pairs = (value,) * rank
+    if not isinstance(pairs, Sequence) or len(pairs) != rank:
         raise ValueError(
             f"{name} must be an integer or {rank} integers or pairs of them. "
             f"Received: {name}={value}"

@@ -13,7 +13,7 @@ from keraslike import ops
 from keraslike.core import context, dtypes, registry
 from keraslike.core.base import Object, auto_name, to_snake_case
 from keraslike.core.boxed import respond, taker
-from keraslike.core.tracebacks import entry
+from keraslike.core.tracebacks import handled, shorten
 from keraslike.ops.wrap import array
 
 _REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
@@ -67,13 +67,17 @@ class Loss(Object):
         """The values of the samples; to be written by every loss."""
         raise NotImplementedError(f"{type(self).__name__} has no call(y_true, y_pred) method.")
 
-    @entry
+    @handled
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> jax.Array:
         args = (y_true, y_pred, sample_weight)
-        take = taker(args, {})
-        if take is not None:
-            return take(self._call, args, {}, owner=self)
-        return respond(self, self._call, *args)
+        try:
+            take = taker(args, {})
+            if take is not None:
+                return take(self._call, args, {}, owner=self)
+            return respond(self, self._call, *args)
+        except Exception as error:
+            shorten(error, self.call, args)
+            raise
 
     def _call(self, y_true: Any, y_pred: Any, sample_weight: Any) -> jax.Array:
         mask = context.get_mask(y_pred)

@@ -9,7 +9,9 @@ from typing import Any
 import jax
 
 from keraslike.core import registry
-from keraslike.core.tracebacks import entry
+from keraslike.core.annotations import checked
+from keraslike.core.errors import InvalidArgument
+from keraslike.core.notes import shown
 from keraslike.layers import Input, InputLayer
 from keraslike.layers.layer import Layer
 from keraslike.models.functional import Functional
@@ -17,7 +19,7 @@ from keraslike.models.model import Model
 from keraslike.models.sequential import Sequential
 
 
-@entry
+@checked
 def clone_model(
     model: Model,
     input_tensors: Any = None,
@@ -46,6 +48,8 @@ def clone_model(
     """
     if kwargs:
         raise ValueError(f"Unexpected arguments: {sorted(kwargs)}")
+    if not isinstance(model, Model):
+        raise InvalidArgument(f"model must be a Model. Received: model={shown(model)}")
     twin = _cloned(model, input_tensors, clone_function, call_function, recursive)
     if model.compiled and not twin.compiled:
         try:

@@ -10,6 +10,7 @@ import jax
 
 from keraslike import ops
 from keraslike.core import context, sparsity
+from keraslike.core.annotations import shown
 from keraslike.core.probing import SizeTooLarge
 from keraslike.core.static import Shape, Static
 from keraslike.core.structures import map_leaves
@@ -250,7 +251,7 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
             if not isinstance(t, KerasTensor):
                 raise ValueError(
                     f"{what} must be symbolic tensors, made by Input() and layers called on them. "
-                    f"Received: {t!r}"
+                    f"Received: {shown(t)}"
                 )
     if not flat_inputs or not flat_outputs:
         raise ValueError("A model needs at least one input and one output.")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import jax
 
 from keraslike.core import registry
+from keraslike.core.annotations import checked
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import Layer
@@ -93,7 +95,7 @@ class Model(Trainer):
     def _listed_layers(self) -> list[Layer]:
         return self._sublayers
 
-    @entry
+    @checked
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by its name or its place; raises ValueError where there is none."""
         if (name is None) == (index is None):
@@ -152,12 +154,12 @@ class Model(Trainer):
         if self._graph is None:
             super().build(input_shape)
 
-    @entry
+    @checked
     def summary(
         self,
         line_length: int | None = None,
         positions: Any = None,
-        print_fn: Any = None,
+        print_fn: Callable | None = None,
         expand_nested: bool = False,
         show_trainable: bool = False,
         layer_range: Any = None,
@@ -169,18 +171,18 @@ class Model(Trainer):
 
     # -- saving -------------------------------------------------------------------------------
 
-    @entry
+    @checked
     def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Saves architecture, weights, compile arguments and optimizer state to a `.keras` file, or
         to one in the older format that ends in `.h5`."""
         save_model(self, filepath, overwrite, **kwargs)
 
-    @entry
+    @checked
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Saves the weights to a `.weights.h5` file."""
         registry.get("saving", "save_weights")(self, filepath, overwrite=overwrite)
 
-    @entry
+    @checked
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Loads weights that `save_weights` or `save` of this or of a like model wrote."""
         registry.get("saving", "load_weights")(self, filepath, skip_mismatch, **kwargs)
@@ -237,7 +239,7 @@ def load_model(
     return registry.get("saving", "load_model")(filepath, custom_objects, compile, safe_mode)
 
 
-@entry
+@checked
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Model:
     """The model whose `to_json()` this is, in any version of Keras, with new weights.
 

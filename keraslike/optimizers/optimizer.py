@@ -15,10 +15,12 @@ import optax
 from flax import nnx
 
 from keraslike.core import base, context, dtypes, host, lowering
+from keraslike.core.annotations import checked
 from keraslike.core.arguments import require
 from keraslike.core.base import Object, auto_name, to_snake_case
 from keraslike.core.boxed import respond, unbox, unboxed
-from keraslike.core.tracebacks import entry
+from keraslike.core.errors import InvalidArgument
+from keraslike.core.notes import shown
 from keraslike.core.variable import OptimizerState, Variable
 from keraslike.optimizers.gradients import clip, overwrite, with_gradients
 from keraslike.optimizers.schedules import LearningRateSchedule
@@ -199,6 +201,7 @@ class Optimizer(Object):
             self._learning_rate = value
             vars(self).pop("_compiled", None)  # one Variable fewer
         elif isinstance(self._learning_rate, nnx.Variable):
+            require(not isinstance(value, str), "a number or a schedule", learning_rate=value)
             self._learning_rate.assign(value)
         else:
             kind = type(self._learning_rate).__name__
@@ -216,6 +219,7 @@ class Optimizer(Object):
             return rate._raw_value
         return rate(step) if isinstance(rate, LearningRateSchedule) else rate()
 
+    @checked
     def build(self, variables: Iterable[nnx.Variable]) -> None:
         """Makes the state for these variables, and ties the optimizer to them."""
         if self.built:
@@ -348,10 +352,15 @@ class Optimizer(Object):
 
     # -- applying gradients -------------------------------------------------------------------
 
-    @entry
+    @checked
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, nnx.Variable]]) -> Any:
         """Changes the variables of `(gradient, variable)` pairs; returns the count of calls."""
         pairs = list(grads_and_vars)
+        if not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in pairs):
+            raise InvalidArgument(
+                "grads_and_vars must be pairs of a gradient and a variable. "
+                f"Received: grads_and_vars={shown(pairs)}"
+            )
         self.apply([g for g, _ in pairs], [v for _, v in pairs])
         return self._iterations
 

@@ -64,7 +64,7 @@ class ExponentialDecay(LearningRateSchedule):
         decay_steps: float,
         decay_rate: float,
         staircase: bool = False,
-        name: str = "ExponentialDecay",
+        name: str | None = "ExponentialDecay",
     ):
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = _check_steps("decay_steps", decay_steps)
@@ -97,7 +97,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         self,
         boundaries: Sequence[float],
         values: Sequence[float],
-        name: str = "PiecewiseConstant",
+        name: str | None = "PiecewiseConstant",
     ):
         if len(boundaries) != len(values) - 1:
             raise ValueError(
@@ -136,7 +136,7 @@ class PolynomialDecay(LearningRateSchedule):
         end_learning_rate: float = 0.0001,
         power: float = 1.0,
         cycle: bool = False,
-        name: str = "PolynomialDecay",
+        name: str | None = "PolynomialDecay",
     ):
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = _check_steps("decay_steps", decay_steps)
@@ -174,7 +174,7 @@ class InverseTimeDecay(LearningRateSchedule):
         decay_steps: float,
         decay_rate: float,
         staircase: bool = False,
-        name: str = "InverseTimeDecay",
+        name: str | None = "InverseTimeDecay",
     ):
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = _check_steps("decay_steps", decay_steps)
@@ -212,7 +212,7 @@ class CosineDecay(LearningRateSchedule):
         initial_learning_rate: float,
         decay_steps: float,
         alpha: float = 0.0,
-        name: str = "CosineDecay",
+        name: str | None = "CosineDecay",
         warmup_target: float | None = None,
         warmup_steps: float = 0,
     ):
@@ -262,7 +262,7 @@ class CosineDecayRestarts(LearningRateSchedule):
         t_mul: float = 2.0,
         m_mul: float = 1.0,
         alpha: float = 0.0,
-        name: str = "SGDRDecay",
+        name: str | None = "SGDRDecay",
     ):
         self.initial_learning_rate = initial_learning_rate
         self.first_decay_steps = _check_steps("first_decay_steps", first_decay_steps)

@@ -12,6 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from keraslike.core.annotations import check_constructor
+
 _BATCH_HOOKS = tuple(
     f"on_{mode}batch_{end}"
     for mode in ("train_", "test_", "predict_", "")
@@ -36,6 +38,10 @@ class Callback:
     _comes_last = False
     # Attributes that a callback gets back when training is resumed.
     _kept: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_constructor(cls)
 
     @property
     def model(self) -> Any:
@@ -339,7 +345,9 @@ class ModelCheckpoint(_Monitor):
                 f"Received: filepath={self.filepath!r}"
             )
         if save_freq != "epoch" and not isinstance(save_freq, int):
-            raise ValueError(f"save_freq must be 'epoch' or a number of steps, not {save_freq!r}.")
+            raise ValueError(
+                f"save_freq must be 'epoch' or a number of steps. Received: save_freq={save_freq!r}"
+            )
         self._steps = 0
         self._epoch = 0
         if isinstance(save_freq, int):

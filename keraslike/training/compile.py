@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from keraslike.core import registry
 from keraslike.core.base import Object, variables_of
@@ -146,9 +147,13 @@ class CompileLoss(Object):
 
     def __init__(self, loss: Any, loss_weights: Any = None, output_names: Any = None):
         self.loss, self.loss_weights, self.output_names = loss, loss_weights, output_names
-        for identifier in jax.tree.leaves(loss, is_leaf=_is_identifier):
-            if isinstance(identifier, str) and identifier not in _BY_SHAPE:
-                registry.get("losses", identifier)  # a name that does not exist is said at once
+        _check_identifiers("losses", loss=loss)
+        for weight in jax.tree.leaves(loss_weights):
+            if isinstance(weight, str) or np.ndim(weight):
+                raise ValueError(
+                    "loss_weights must be a number, or a list or dict of one for each output. "
+                    f"Received: loss_weights={loss_weights!r}"
+                )
         self.built = False
 
     @inherits
@@ -214,9 +219,8 @@ class CompileMetrics(Metric):
     def __init__(self, metrics: Any, weighted_metrics: Any, output_names: Any = None):
         super().__init__(name="compile_metrics")
         self.given, self.given_weighted, self.output_names = metrics, weighted_metrics, output_names
-        for identifier in jax.tree.leaves((metrics, weighted_metrics), is_leaf=_is_identifier):
-            if isinstance(identifier, str) and identifier not in _BY_SHAPE:
-                registry.get("metrics", identifier)
+        _check_identifiers("metrics", metrics=metrics)
+        _check_identifiers("metrics", weighted_metrics=weighted_metrics)
         self.built = False
 
     @inherits
@@ -306,6 +310,19 @@ def _is_identifier(value: Any) -> bool:
     if isinstance(value, dict):
         return "class_name" in value
     return value is not None and not isinstance(value, (list, tuple))
+
+
+def _check_identifiers(family: str, **argument: Any) -> None:
+    """Raises ValueError for what is no loss or metric, and for a name that does not exist."""
+    ((what, given),) = argument.items()
+    for identifier in jax.tree.leaves(given, is_leaf=_is_identifier):
+        if isinstance(identifier, str) and identifier not in _BY_SHAPE:
+            registry.get(family, identifier)
+        elif not callable(identifier) and not isinstance(identifier, (str, dict)):
+            raise ValueError(
+                f"{what} must be a name, a function or a {'Loss' if what == 'loss' else 'Metric'}, "
+                f"or a list or dict of them. Received: {what}={given!r}"
+            )
 
 
 def _batch_size(tensor: Any) -> Any:

@@ -72,7 +72,10 @@ def to_array(value: Any, name: str) -> Any:
         value = value if found is None else found
         if isinstance(value, jax.Array):
             return value
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as e:
+        raise ValueError(f"{name} must be an array. Received lists that are none: {e}") from None
     if not foreign.is_numeric(array):
         what = foreign.not_numeric(given, array)
         raise ValueError(f"{name} must hold numbers. Received {what}.")
@@ -467,6 +470,13 @@ class StreamData:
         parts = [batch] if bare else batch
         names = _names(len(parts))
         arrays = [ready(part, name) for part, name in zip(parts, names)]
+        for array, name in zip(arrays, names):
+            for leaf in jax.tree.leaves(array):
+                if not leaf.ndim:
+                    raise ValueError(
+                        f"{name} of a batch must be an array with an axis of samples. "
+                        f"Received one number: {leaf}"
+                    )
         if not self._told_of_nan:
             self._told_of_nan = look_for_nan(arrays, [f"{name} of a batch" for name in names])
         return Bare(*arrays) if bare else tuple(arrays)
@@ -582,7 +592,7 @@ def adapt(
     streams = isinstance(x, PyDataset) or (
         not hasattr(x, "shape")
         and not _is_tree(x)
-        and not isinstance(x, (list, tuple))
+        and not isinstance(x, (list, tuple, str, bytes))
         and hasattr(x, "__iter__")
         and not hasattr(x, "__array__")
     )

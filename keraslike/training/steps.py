@@ -14,9 +14,9 @@ import jax
 
 from keraslike import ops, optimizers
 from keraslike.core import arguments, base, context, lowering, registry, rng
+from keraslike.core.annotations import checked
 from keraslike.core.boxed import inherits, unbox
 from keraslike.core.symbolic import KerasTensor
-from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import Layer
 from keraslike.metrics import Mean, Metric
 from keraslike.training import stateless
@@ -70,7 +70,7 @@ class Steps(Layer):
 
     # -- compile ------------------------------------------------------------------------------
 
-    @entry
+    @checked
     @inherits
     def compile(
         self,
@@ -105,6 +105,10 @@ class Steps(Layer):
             raise ValueError(
                 "steps_per_execution must be a positive integer or 'auto'. "
                 f"Received: steps_per_execution={steps_per_execution!r}"
+            )
+        if jit_compile not in (True, False, None, "auto"):
+            raise ValueError(
+                f"jit_compile must be True, False or 'auto'. Received: jit_compile={jit_compile!r}"
             )
         # Everything is checked before anything is changed.
         new_optimizer = optimizers.get(optimizer)

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from keraslike.core import arguments, context
+from keraslike.core.annotations import checked
 from keraslike.core.arguments import share, verbosity, whole
 from keraslike.core.tracebacks import entry
 from keraslike.training import data as data_
@@ -30,7 +31,7 @@ class Trainer(Steps):
 
     # -- fit ----------------------------------------------------------------------------------
 
-    @entry
+    @checked
     def fit(
         self,
         x: Any = None,
@@ -41,7 +42,7 @@ class Trainer(Steps):
         callbacks: Any = None,
         validation_split: float = 0.0,
         validation_data: Any = None,
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         class_weight: dict[int, float] | None = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
@@ -61,7 +62,7 @@ class Trainer(Steps):
             callbacks: Callbacks.
             validation_split: the part of the samples, from the end, to validate on.
             validation_data: `(x, y)`, `(x, y, sample_weight)` or a source of batches.
-            shuffle: whether each epoch takes the samples in a new order.
+            shuffle: whether each epoch takes the samples in a new order; `"batch"` says the same.
             class_weight: class -> weight of its samples in the loss.
             steps_per_epoch, validation_steps: steps an epoch, and of each validation.
             validation_freq: validate every so many epochs, or after the epochs listed.
@@ -72,12 +73,15 @@ class Trainer(Steps):
         verbosity(verbose)
         whole(epochs=epochs)
         whole(initial_epoch=initial_epoch)
-        for name, steps in (
-            ("steps_per_epoch", steps_per_epoch),
-            ("validation_steps", validation_steps),
-        ):
-            if steps is not None:
-                whole(1, **{name: steps})
+        _at_least_1(
+            batch_size=batch_size,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=None if hasattr(validation_freq, "__len__") else validation_freq,
+        )
+        if shuffle not in (True, False, None, "batch"):
+            raise ValueError(f"shuffle must be True or False. Received: shuffle={shuffle!r}")
         if validation_data is None:
             share(validation_split=validation_split)
         if validation_split and validation_data is None:
@@ -90,7 +94,7 @@ class Trainer(Steps):
             sample_weight,
             batch_size=batch_size,
             steps=steps_per_epoch,
-            shuffle=shuffle,
+            shuffle=bool(shuffle),
             class_weight=class_weight,
         )
         validate = None
@@ -198,7 +202,7 @@ class Trainer(Steps):
 
     # -- evaluate and predict -----------------------------------------------------------------
 
-    @entry
+    @checked
     def evaluate(
         self,
         x: Any = None,
@@ -213,6 +217,7 @@ class Trainer(Steps):
         """The loss and metrics on data: a list of floats, one alone, or a dict."""
         self._need_compiled("evaluate")
         verbosity(verbose)
+        _at_least_1(batch_size=batch_size, steps=steps)
         source = data_.adapt(x, y, sample_weight, batch_size=batch_size, steps=steps)
         verbose = verbosity(verbose)
         events = CallbackList(callbacks, self, verbose=verbose, epochs=1, steps=source.steps)
@@ -254,6 +259,7 @@ class Trainer(Steps):
         callbacks: Any = None,
     ) -> Any:
         """The model's outputs for all samples, as numpy arrays."""
+        _at_least_1(batch_size=batch_size, steps=steps)
         if verbose == 0 and steps is None and callbacks is None:
             outputs = self._predict_few(x, batch_size)
             if outputs is not None:
@@ -311,7 +317,7 @@ class Trainer(Steps):
 
     # -- single batches -----------------------------------------------------------------------
 
-    @entry
+    @checked
     def train_on_batch(
         self,
         x: Any,
@@ -327,7 +333,7 @@ class Trainer(Steps):
             sample_weight = by_class if sample_weight is None else sample_weight * by_class
         return self._on_batch("train", (x, y, sample_weight), return_dict)
 
-    @entry
+    @checked
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -354,6 +360,13 @@ class Trainer(Steps):
             values = program.run_batch(source.data)
             logs = floats(dict(zip(program.step.names, values)))
         return logs if return_dict else self._listed(logs)
+
+
+def _at_least_1(**arguments: Any) -> None:
+    """Raises ValueError for an argument that is given and no integer of at least 1."""
+    for name, value in arguments.items():
+        if value is not None:
+            whole(1, **{name: value})
 
 
 def _bar(events: CallbackList, verbose: int) -> ProgbarLogger | None:

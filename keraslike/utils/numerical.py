@@ -7,7 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from keraslike.core.annotations import checked
 
+
+@checked
 def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     """One-hot rows of integer labels: `(...)` or `(..., 1)` gives `(..., num_classes)`.
 
@@ -35,6 +38,7 @@ def _as_given(x: Any, result: np.ndarray) -> Any:
     return jax.device_put(result) if isinstance(x, jax.Array) else result
 
 
+@checked
 def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
     """`x / norm(x)` along an axis; rows of zeros stay zeros.
 

@@ -481,7 +481,7 @@ BAD = {
     "batch size": (
         lambda m: m.fit(X, Y, batch_size=0),
         ValueError,
-        "batch_size must be at least 1",
+        "batch_size must be an integer of at least 1",
     ),
     "split": (lambda m: m.fit(X, Y, validation_split=1.5), ValueError, "validation_split must"),
     "generator and y": (lambda m: m.fit(forever(), Y), ValueError, "y cannot be given"),

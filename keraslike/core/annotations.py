@@ -1,0 +1,210 @@
+"""Checks of arguments by their annotations: what users call refuses what it says that it does not
+take, by an error that names the argument, before anything is done.
+
+Only what annotations of built-in types say is checked; an argument that may be a layer, an array or
+anything else is left to who takes it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keraslike.core.errors import InvalidArgument
+from keraslike.core.notes import shown
+from keraslike.core.tracebacks import handled, shorten
+
+
+class Kind(NamedTuple):
+    """A kind of values: what tells them, and what they are called."""
+
+    fits: Callable[[Any], bool]
+    name: str
+    plural: str = ""
+
+
+def _is_number(value: Any) -> bool:
+    # Arrays and tracers of no axes are numbers, too; how many axes they have is not asked here.
+    return any(hasattr(value, name) for name in ("__index__", "__float__", "__jax_array__"))
+
+
+def _is_boolean(value: Any) -> bool:
+    if isinstance(value, (bool, int, np.integer)) or value is None:
+        return value in (0, 1, None)  # `None` says no
+    return str(getattr(value, "dtype", "")) == "bool"
+
+
+def _is_integer(value: Any) -> bool:
+    return hasattr(value, "__index__")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, (str, bytes))
+
+
+_KINDS = {
+    "None": Kind(lambda v: v is None, "None"),
+    "bool": Kind(_is_boolean, "True or False"),
+    "int": Kind(_is_integer, "an integer", "integers"),
+    "float": Kind(_is_number, "a number", "numbers"),
+    "str": Kind(lambda v: isinstance(v, str), "a string", "strings"),
+    "os.PathLike": Kind(lambda v: isinstance(v, os.PathLike), "a path"),
+    "Callable": Kind(callable, "callable"),
+}
+# Keras takes any number where one alone is asked for: `patience=epochs / 10` is common.
+_ALONE = {
+    "int": Kind(_is_number, "an integer"),
+    "int | None": Kind(lambda v: v is None or _is_number(v), "an integer or None"),
+}
+_MANY = {
+    "list": Kind(lambda v: hasattr(v, "__len__") and not _is_text(v), "a list"),
+    "dict": Kind(lambda v: isinstance(v, Mapping), "a dict"),
+}
+_MANY["Iterable"] = Kind(lambda v: hasattr(v, "__iter__") and not _is_text(v), "a list")
+_MANY["Sequence"] = _MANY["tuple"] = _MANY["list"]
+
+
+@functools.cache
+def kind_of(annotation: str) -> Kind | None:
+    """The kind of values that an annotation tells of, `None` where it tells of others than those of
+    built-in types.
+
+    >>> kind_of("int | Sequence[int] | None").name
+    'an integer or a list of integers or None'
+    >>> kind_of("int | Sequence[int] | None").fits(["a"])
+    False
+    >>> kind_of("Any")
+    """
+    if annotation == "None":  # an argument of Keras's that nothing here answers to
+        return None
+    return _ALONE.get(annotation) or _any_of(annotation)
+
+
+def _any_of(annotation: str) -> Kind | None:
+    found = [_kind_of_part(part) for part in _parts(annotation, "|")]
+    known = [kind for kind in found if kind is not None]
+    if len(known) < len(found):
+        return None
+    if len(known) == 1:
+        return known[0]
+    return Kind(
+        lambda value: any(kind.fits(value) for kind in known),
+        " or ".join(kind.name for kind in known),
+        " or ".join(kind.plural or kind.name for kind in known),
+    )
+
+
+def _kind_of_part(part: str) -> Kind | None:
+    outer, _, inside = part.partition("[")
+    if outer == "Callable":
+        return _KINDS[outer]
+    many = _MANY.get(outer)
+    if many is None:
+        return _KINDS.get(part)
+    if many is not _MANY["list"]:  # looking into an iterator would use it up
+        return many
+    of = _any_of(_parts(inside.removesuffix("]"), ",")[0])
+    if of is None:
+        return many
+    each = of.fits
+    return Kind(
+        lambda value: many.fits(value) and all(map(each, value)),
+        f"{many.name} of {of.plural or of.name}",
+    )
+
+
+def _parts(text: str, separator: str) -> list[str]:
+    """The parts of a text between separators that are in no brackets."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "[") - (character == "]")
+        if character == separator and not depth:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
+
+
+def checked(function: Callable) -> Callable:
+    """A function that users call: its arguments are checked by their annotations, and the
+    tracebacks of its errors are shortened.
+
+    The wrapped function raises InvalidArgument for an argument of another kind, unless it is the
+    default.
+
+    >>> @checked
+    ... def wait(seconds: float = 1.0, name: str | None = None):
+    ...     return seconds
+    >>> wait(2)
+    2
+    >>> wait("long")
+    Traceback (most recent call last):
+    keraslike.errors.InvalidArgument: seconds must be a number. Received: seconds='long'
+    """
+
+    @handled
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            check(function, args, kwargs)
+            return function(*args, **kwargs)
+        except Exception as error:
+            shorten(error)
+            raise
+
+    return run
+
+
+def check(function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
+    """Raises InvalidArgument for an argument that a function's annotations exclude."""
+    names, kinds = _known(function)
+    for name, value in (*zip(names, args), *kwargs.items()):
+        found = kinds.get(name)
+        if found is not None and not found[0].fits(value) and value is not found[1]:
+            raise InvalidArgument(
+                f"{name} must be {found[0].name}. Received: {name}={shown(value)}"
+            )
+
+
+def explain(function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
+    """As `check`, for an op that has failed: then there is time to see whether it is the axis."""
+    check(function, args, kwargs)
+    given = {**dict(zip(_known(function)[0], args)), **kwargs}
+    first: Any = next(iter(given.values()), None)
+    axis = given.get("axis")
+    if not hasattr(first, "ndim") or not isinstance(axis, (int, list, tuple)):
+        return
+    rank = first.ndim + (function.__name__ == "expand_dims")
+    for each in [axis] if isinstance(axis, int) else axis:
+        if isinstance(each, int) and not -rank <= each < rank:
+            raise InvalidArgument(
+                f"axis must be from {-rank} to {rank - 1} for {shown(first)}. Received: axis={axis}"
+            )
+
+
+@functools.lru_cache(maxsize=4096)
+def _known(function: Callable) -> tuple[list[str], dict[str, tuple[Kind, Any]]]:
+    """The names of the positional parameters, and kind and default of those that are checked."""
+    parameters = inspect.signature(function).parameters.values()
+    ours = (function.__module__ or "").partition(".")[0] == "keraslike"
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    kinds = {
+        p.name: (kind, p.default)
+        for p in parameters
+        if ours
+        and p.annotation is not p.empty
+        and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        and (kind := kind_of(str(p.annotation))) is not None
+    }
+    return [p.name for p in parameters if p.kind in positional], kinds
+
+
+def check_constructor(cls: type) -> None:
+    """Makes the constructor that a class of keraslike's has of its own a checked one."""
+    if cls.__module__.partition(".")[0] == "keraslike" and "__init__" in vars(cls):
+        cls.__init__ = checked(cls.__init__)
