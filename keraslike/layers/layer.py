@@ -110,6 +110,7 @@ class Layer(base.Object):
     built = False
     input_spec: Any = None
     supports_masking = False
+    supports_jit = True  # a model that has a layer which does not runs its steps as plain Python
     autocast = True
     activity_regularizer: Any = None
     _saves_activity_regularizer = False  # whether a config has it also where it is None

@@ -102,7 +102,8 @@ class StepFunction:
 
     def __init__(self, model: Any, mode: str):
         self.model, self.mode = model, mode
-        self._run = self._step if model.run_eagerly else jax.jit(self._step)
+        eagerly = model.run_eagerly or not model._supports_jit()
+        self._run = self._step if eagerly else jax.jit(self._step)
 
     def _step(self, state: Any, data: Any) -> tuple[Any, Any]:
         step = getattr(self.model, f"{self.mode}_step")

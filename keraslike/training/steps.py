@@ -96,7 +96,8 @@ class Steps(Layer):
             run_eagerly: runs each step as plain Python, for debugging.
             steps_per_execution: steps that are run on the device at a time. `"auto"` measures how
                 many are fastest, and runs one where a callback has a hook for batches.
-            jit_compile: `False` is the same as `run_eagerly`.
+            jit_compile: `False` is the same as `run_eagerly`. `"auto"` runs eagerly where a layer's
+                `supports_jit` is false, `True` not even there.
 
         Raises ValueError for a name that does not exist.
         """
@@ -507,6 +508,11 @@ class Steps(Layer):
             self._maybe_build((x,), {})
         return self.compute_output_spec(x)
 
+    def _supports_jit(self) -> bool:
+        if self._compile_args is not None and self._compile_args["jit_compile"] is True:
+            return True
+        return all(layer.supports_jit for layer in self._flatten_layers())
+
     def _program(self, mode: str) -> Program:
         programs = vars(self).setdefault("_programs", {})
         function = self._users_function(mode)
@@ -528,7 +534,7 @@ class Steps(Layer):
         stack = mode == "predict"
         if not stack:
             step = _Named(step)
-        jit = function is None and not self.run_eagerly
+        jit = function is None and not self.run_eagerly and self._supports_jit()
         programs[mode] = Program(step, roots, fixed, jit=jit, stack=stack)
         return programs[mode]
 

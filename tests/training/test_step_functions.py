@@ -155,3 +155,39 @@ def test_a_step_of_ones_own_is_what_the_function_runs():
     model.make_train_function()
     logs, _ = model.train_function(state_of(model, "train"), iter(BATCHES))
     assert sorted(logs) == ["loss", "mae", "own"]
+
+
+# -- layers that cannot be compiled --------------------------------------------------------------
+
+
+class Positive(keraslike.layers.Layer):
+    """Looks at the values, which a compiled step has none of."""
+
+    def __init__(self):
+        super().__init__()
+        self.supports_jit = False
+
+    def call(self, x):
+        return x if bool(jnp.sum(x) > 0) else -x
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def test_a_layer_that_does_not_support_jit():
+    x, results = np.abs(X), []
+    for first in ([Positive()], []):
+        layers = [keraslike.Input((3,)), *first, keraslike.layers.Dense(1)]
+        model = keraslike.Sequential(layers)
+        model.layers[-1].set_weights([KERNEL, np.zeros(1, "float32")])
+        model.compile("sgd", "mse")
+        negative = -x if first else x
+        losses = [model.fit(data, Y, verbose=0).history["loss"] for data in (x, negative)]
+        losses.append(model.evaluate(negative, Y, verbose=0))
+        results.append([losses, model.predict(negative, verbose=0)])
+        model.compile("sgd", "mse", jit_compile=True)
+        if first:
+            with pytest.raises(jax.errors.TracerBoolConversionError):
+                model.fit(x, Y, verbose=0)
+    for seen, expected in zip(*map(jax.tree.leaves, results), strict=True):
+        np.testing.assert_allclose(seen, expected, rtol=1e-5)

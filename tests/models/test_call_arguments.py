@@ -1,4 +1,4 @@
-"""Masks given to the call of a model."""
+"""What is given to the call of a model or of its parts besides the inputs: masks, training."""
 
 import jax.numpy as jnp
 import keras
@@ -49,3 +49,28 @@ def test_a_symbolic_mask_given_to_an_inner_model():
     x, mask = keraslike.Input((4, 2)), keraslike.Input((4,), dtype="bool")
     outer = keraslike.Model([x, mask], mean_model(keraslike, "functional")(x, mask=mask))
     assert outer([STEPS, FIRST_TWO]).tolist() == [[1.0, 2.0]]
+
+
+# -- the training argument -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["layer", "functional", "sequential"])
+def test_training_given_while_a_model_is_made_is_what_the_layer_runs_with(kind):
+    """As Keras's guide to transfer learning has it: statistics of a part that is called with
+    `training=False` stay, however the whole is trained."""
+    layers = keraslike.layers
+    normalization, inputs = layers.BatchNormalization(), keraslike.Input((2,))
+    part = normalization
+    if kind == "functional":
+        inner = keraslike.Input((2,))
+        part = keraslike.Model(inner, normalization(inner))
+    elif kind == "sequential":
+        part = keraslike.Sequential([layers.Input((2,)), normalization])
+    model = keraslike.Model(inputs, part(inputs, training=False))
+    model.compile("sgd", "mse")
+    x = STEPS[0]
+    model.fit(x, x, verbose=0)
+    model(x, training=True)
+    assert normalization.moving_mean.numpy().tolist() == [0.0, 0.0]
+    dropped = keraslike.Model(inputs, layers.Dropout(0.5, seed=1)(inputs, training=True))
+    assert (dropped.predict(np.ones((50, 2)), verbose=0) == 0).any()
