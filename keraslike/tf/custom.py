@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -72,6 +73,8 @@ def custom_gradient(f: Callable | None = None) -> Callable:
         if symbolic.is_symbolic(args, kwargs):
             return symbolic.FunctionOperation(decorated)(*args, **kwargs)
         tensors = [_as_operand(a) for a in args]
+        if trace_state_clean():
+            return _run_eagerly(f, tensors, kwargs)
         read: list[Any] = []
         tapes = context.state.tapes
         while True:
@@ -79,8 +82,6 @@ def custom_gradient(f: Callable | None = None) -> Callable:
             try:
                 return run(call, [*tensors, *read], lasting=False)
             except _Reads as e:
-                if trace_state_clean() and any(isinstance(x, Tensor) for x in e.read):
-                    return _run_eagerly(f, tensors, kwargs)
                 read += e.read
 
     return decorated
@@ -118,6 +119,7 @@ def _of_arrays(
         state = dict(zip(map(id, read), values[count:]))
         with holding(state):
             out, grad_fn = f(*[Tensor(v) for v in values[:count]], **kwargs)
+            _check(grad_fn, variables)
 
         def rule(upstream: Any) -> Any:
             with holding(state):
@@ -136,7 +138,7 @@ def _gradients(grad_fn: Callable, seeds: list[Any], count: int, variables: list[
     """What the user's function gives, for each argument and then for each variable."""
     by_variables: Any = ()
     if variables:
-        grads, by_variables = _with_variables(grad_fn, seeds, variables)
+        grads, by_variables = grad_fn(*seeds, variables=variables)
     else:
         grads = grad_fn(*seeds)
     flat: list[Any] = list(grads) if isinstance(grads, (list, tuple)) else [grads]
@@ -152,7 +154,7 @@ def _gradients(grad_fn: Callable, seeds: list[Any], count: int, variables: list[
 
 
 def _run_eagerly(f: Callable, tensors: list[Any], kwargs: dict[str, Any]) -> Any:
-    """The call with all that it does recorded, since it reads tensors that tapes follow.
+    """The call with all that it does recorded.
 
     As TensorFlow has it: a tape that follows an argument, or a variable that `f` reads, takes the
     user's gradient; any other one those of the operations in `f`. The user's gradient function is
@@ -164,6 +166,7 @@ def _run_eagerly(f: Callable, tensors: list[Any], kwargs: dict[str, Any]) -> Any
         out, grad_fn = f(*tensors, **kwargs)
     given = {id(x) for x in tensors}
     variables = [v for key, v in watcher.variables.items() if key not in given]
+    _check(grad_fn, variables)
     inputs = [*tensors, *variables]
     own = [t for t in tapes if any(t._follows(x) and _is_inexact(raw(x)) for x in inputs)]
     with context.using(tapes=tuple(t for t in tapes if t not in own)):
@@ -179,17 +182,20 @@ def _run_eagerly(f: Callable, tensors: list[Any], kwargs: dict[str, Any]) -> Any
     return rebuilt(out, iter(results))
 
 
-def _with_variables(grad_fn: Callable, seeds: list[Any], variables: list[Any]) -> Any:
+def _check(grad_fn: Callable, variables: list[Any]) -> None:
+    """Raises TypeError for a gradient function that must take variables and does not."""
+    if not variables:
+        return
     try:
-        return grad_fn(*seeds, variables=variables)
-    except TypeError as e:
-        if "variables" not in str(e):
-            raise
+        parameters = inspect.signature(grad_fn).parameters.values()
+    except ValueError:  # built in: nothing is known of it
+        return
+    if not any(p.name == "variables" or p.kind is p.VAR_KEYWORD for p in parameters):
         names = ", ".join(str(getattr(v, "name", v)) for v in variables)
         raise TypeError(
             f"The function reads trainable variables ({names}): its gradient function must take "
             "`variables=` and give (gradients by arguments, gradients by variables)."
-        ) from None
+        )
 
 
 def _cotangent(gradient: Any, value: Any) -> Any:

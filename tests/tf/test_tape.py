@@ -354,3 +354,31 @@ def test_as_the_activation_of_a_model_that_is_saved(tmp_path):
             tmp_path / f"m.{ending}", custom_objects={"my_better_softplus": my_better_softplus}
         )
         np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_a_custom_gradient_of_none():
+    @tf.custom_gradient
+    def product(x, y):
+        return x * y, lambda upstream: (upstream, None)
+
+    @tf.custom_gradient
+    def scaled(x):
+        return x * w, lambda upstream, variables=None: (upstream, [None for _ in variables])
+
+    x, w = tf.constant(2.0), tf.Variable(3.0)
+    for y in (product(x, w), scaled(x)):
+        assert float(y) == 6.0
+    for function in (lambda: product(x, w), lambda: scaled(x), lambda: product(x, w * 2.0)):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function()
+        by_x, by_w = tape.gradient(y, [x, w])
+        assert float(by_x) == 1.0 and by_w is None
+
+
+def test_a_custom_gradient_that_should_take_variables_is_refused_at_the_call():
+    w = tf.Variable(3.0)
+    function = tf.custom_gradient(lambda x: (x * w, lambda upstream: upstream))
+    for call in (function, tf.function(function)):
+        with pytest.raises(TypeError, match="variables"):
+            call(tf.constant(1.0))
