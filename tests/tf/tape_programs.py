@@ -15,7 +15,7 @@ import random
 import numpy as np
 
 RECORDED = pathlib.Path(__file__).with_suffix(".json")
-SEEDS = range(20, 60)
+SEEDS = range(20, 45)
 
 
 class Things:
@@ -62,6 +62,18 @@ def _looped(t, tf, a, b):
     return tf.while_loop(lambda i, x: i < 3, step, (0, a), maximum_iterations=4)[1]
 
 
+def _weights_in_branches(t, tf, a):
+    layered = lambda: t.layer(a[None])[0] * t.w  # noqa: E731
+    return tf.cond(tf.reduce_sum(a) > 0.0, layered, lambda: a - t.w)
+
+
+def _branch_in_a_loop(t, tf, a, b):
+    def step(i, x):
+        return i + 1, tf.cond(x[0] > 0.0, lambda: x * b, lambda: x * t.w - a)
+
+    return tf.while_loop(lambda i, x: i < 2, step, (0, a), maximum_iterations=3)[1]
+
+
 UNARY = [
     lambda t, tf, a: tf.sin(a),
     lambda t, tf, a: a**2 * 0.5,
@@ -76,6 +88,11 @@ UNARY = [
     lambda t, tf, a: tf.nn.softmax(a),
     lambda t, tf, a: tf.map_fn(lambda e: e * e, a),
     lambda t, tf, a: t.function(a),
+    lambda t, tf, a: tf.map_fn(lambda e: e * t.w[0] + a[1], a),
+    lambda t, tf, a: tf.scan(lambda s, e: s * t.w[1] + e, a),
+    _weights_in_branches,
+    lambda t, tf, a: tf.function(lambda x: _weights_in_branches(t, tf, x))(a),
+    lambda t, tf, a: tf.function(lambda: _weights_in_branches(t, tf, a))(),
     lambda t, tf, a: t.clipped()(a),
     lambda t, tf, a: t.layer(a[None])[0],
     lambda t, tf, a: t.model(a[None])[1][0],
@@ -97,6 +114,9 @@ BINARY = [
     _looped,
     lambda t, tf, a, b: tf.function(lambda x: _chosen(t, tf, x, b))(a),
     lambda t, tf, a, b: tf.function(lambda x: _looped(t, tf, x, b))(a),
+    _branch_in_a_loop,
+    lambda t, tf, a, b: tf.function(lambda x: _branch_in_a_loop(t, tf, x, b))(a),
+    lambda t, tf, a, b: tf.function(lambda: _looped(t, tf, a, b))(),
 ]
 
 
