@@ -175,11 +175,19 @@ def _run_eagerly(f: Callable, tensors: list[Any], kwargs: dict[str, Any]) -> Any
     def gradients(seeds: list[Tensor | None]) -> list[Tensor | None]:
         seeds = [Tensor(zero(r._value)) if s is None else s for s, r in zip(seeds, results)]
         found = _gradients(grad_fn, seeds, len(tensors), variables)
-        return [None if g is None else convert_to_tensor(g) for g in found]
+        return [None if g is None else _fitted(g, raw(x)) for g, x in zip(found, inputs)]
 
     for tape in own:
         tape._record(GivenNode(inputs, results, gradients))
     return rebuilt(out, iter(results))
+
+
+def _fitted(gradient: Any, value: Any) -> Tensor:
+    """The gradient as a tensor of the shape of what it is taken by, as `_cotangent` gives it."""
+    tensor = convert_to_tensor(gradient)
+    if tensor._value.shape == value.shape:
+        return tensor
+    return run(jnp.broadcast_to, (tensor,), (value.shape,))
 
 
 def _check(grad_fn: Callable, variables: list[Any]) -> None:
