@@ -7,6 +7,7 @@
 
 from keraslike import (
     activations,
+    backend,
     callbacks,
     config,
     constraints,
@@ -55,6 +56,7 @@ __all__ = [
     "Sequential",
     "Variable",
     "activations",
+    "backend",
     "callbacks",
     "config",
     "constraints",

@@ -40,11 +40,20 @@ def to_snake_case(name: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
+def get_uid(prefix: str = "") -> int:
+    """A number not given before for the prefix, from 1 on: automatic names are made of them.
+
+    >>> get_uid("an_example"), get_uid("an_example")
+    (1, 2)
+    """
+    with _counts_lock:
+        _counts[prefix] += 1
+        return _counts[prefix]
+
+
 def auto_name(prefix: str) -> AutoName:
     """A name not used before: `dense`, `dense_1`, …"""
-    with _counts_lock:
-        number = _counts[prefix]
-        _counts[prefix] += 1
+    number = get_uid(prefix) - 1
     return AutoName(f"{prefix}_{number}" if number else prefix)
 
 

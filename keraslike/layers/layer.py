@@ -835,8 +835,17 @@ class Layer(base.Object):
     # -- losses -------------------------------------------------------------------------------
 
     def add_loss(self, loss: Any) -> None:
-        """Adds a scalar (or several) to the loss that training minimizes; for use in `call`."""
+        """Adds a scalar (or several) to the loss that training minimizes; for use in `call`.
+
+        Raises ValueError for what is not scalar, and for a symbolic tensor outside of a call.
+        """
         for value in jax.tree.leaves(unbox(loss)):
+            if isinstance(value, KerasTensor) and not context.state.depth:
+                raise ValueError(
+                    f"add_loss() of '{self.name}' was given a symbolic tensor, which has no value "
+                    f"for any batch: {value!r}. Call add_loss() in the call() of a layer, on what "
+                    "is computed there."
+                )
             if jnp.ndim(value):
                 raise ValueError(
                     f"add_loss() takes scalars. Layer '{self.name}' gave one of shape "

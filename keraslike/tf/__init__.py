@@ -15,6 +15,7 @@ converts to and from JAX and numpy arrays, so that code can leave `tf` for `jax.
 import sys
 
 from keraslike.tf import (
+    debugging,
     dtypes,
     errors,
     face,
@@ -45,6 +46,7 @@ from keraslike.tf.control import (
 )
 from keraslike.tf.control import print_ as print
 from keraslike.tf.custom import custom_gradient
+from keraslike.tf.debugging import get_logger
 from keraslike.tf.dtypes import (
     DType,
     TensorShape,
@@ -156,7 +158,19 @@ _SHARED = (
 globals().update({_name: getattr(table, _name) for _name in _SHARED.split()})
 
 _MODULES = {
-    *("dtypes", "errors", "image", "keras", "linalg", "math", "nn", "queue", "ragged", "random"),
+    *(
+        "debugging",
+        "dtypes",
+        "errors",
+        "image",
+        "keras",
+        "linalg",
+        "math",
+        "nn",
+        "queue",
+        "ragged",
+        "random",
+    ),
     *("sets", "signal", "sparse", "strings"),
 }
 __all__ = sorted(

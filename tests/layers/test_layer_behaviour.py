@@ -726,3 +726,25 @@ def test_build_of_nothing_known():
     outer = Outer()
     outer.build(None)
     assert outer.built and [v.path for v in outer.variables] == ["inner/v"]
+
+
+def test_a_symbolic_loss_is_refused_where_it_is_added():
+    x = keraslike.Input((3,))
+    y = keraslike.layers.Dense(2)(x)
+    model = keraslike.Model(x, y)
+    for add_loss in (model.add_loss, model.layers[1].add_loss):
+        with pytest.raises(ValueError, match=r"add_loss\(\) of .* symbolic tensor"):
+            add_loss(keraslike.ops.mean(y))
+    assert not model.losses
+
+
+def test_a_loss_may_be_added_while_a_call_is_symbolic():
+    class Penalized(keraslike.layers.Layer):
+        def call(self, x):
+            self.add_loss(keraslike.ops.mean(x))
+            return x
+
+    x = keraslike.Input((3,))
+    model = keraslike.Model(x, Penalized()(x))
+    model(np.ones((2, 3)))
+    assert [float(loss) for loss in model.losses] == [1.0]

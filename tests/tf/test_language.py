@@ -155,3 +155,37 @@ def test_all_of_keraslike_gives_tensors_where_asked():
     assert isinstance(layer(x), jax.Array)
     with pytest.raises(ValueError, match="'jax' or 'tensorflow'.*'torch'"):
         keraslike.config.set_tensor_type("torch")
+
+
+# -- checks and settings --------------------------------------------------------------------------
+
+
+def test_numbers_are_checked_where_they_are_and_when_a_function_runs():
+    good, bad = tf.constant([1.0, 2.0]), tf.constant([float("nan"), float("inf")])
+    check = tf.debugging.check_numerics
+    with tf.GradientTape() as tape:
+        tape.watch(good)
+        y = check(good * good, "squares")
+    assert tape.gradient(y, good).numpy().tolist() == [2.0, 4.0]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="these : Tensor had Inf and NaN"):
+        check(bad, "these")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="int32"):
+        check(tf.constant([1]), "these")
+    traced = tf.function(lambda x: check(tf.math.log(x), "logs"))
+    assert traced(good).numpy()[0] == 0.0
+    with pytest.raises(jax.errors.JaxRuntimeError, match="logs : Tensor had NaN values"):
+        traced(-good).numpy()
+    assert traced(good).numpy()[0] == 0.0
+    tf.get_logger().setLevel("ERROR")
+
+
+def test_the_backend_s_settings_and_dtypes():
+    backend = keras.backend
+    assert backend.backend() == "jax" and backend.image_data_format() == "channels_last"
+    kinds = [("int32", "float16"), ("uint8", "int8"), ("float16", "bfloat16"), ("bool", "int8"), ()]
+    expected = ["float16", "int16", "float32", "int8", "float32"]
+    assert [backend.result_type(*kind) for kind in kinds] == expected
+    assert backend.is_keras_tensor(keras.Input((2,))) and not backend.is_keras_tensor(1.0)
+    backend.clear_session()
+    assert keras.layers.Dense(1).name == "dense" and backend.get_uid("dense") == 2
+    assert tf.keras.backend.epsilon() == keras.config.epsilon()

@@ -1,0 +1,86 @@
+"""`keras.backend`: settings, names and dtypes, where Keras has them too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from keraslike.core.arguments import image_data_format, set_image_data_format
+from keraslike.core.base import get_uid
+from keraslike.core.base import reset_names as clear_session
+from keraslike.core.dtypes import epsilon, floatx, set_epsilon, set_floatx, standardize_dtype
+from keraslike.core.symbolic import KerasTensor
+
+
+def backend() -> str:
+    """What computes: always `"jax"`.
+
+    >>> backend()
+    'jax'
+    """
+    return "jax"
+
+
+def is_keras_tensor(x: Any) -> bool:
+    """Whether it is a symbolic tensor, which `Input` makes.
+
+    >>> from keraslike import Input
+    >>> is_keras_tensor(Input((2,))), is_keras_tensor(2.0)
+    (True, False)
+    """
+    return isinstance(x, KerasTensor)
+
+
+def is_float_dtype(dtype: Any) -> bool:
+    """Whether a dtype is one of floating-point numbers.
+
+    >>> is_float_dtype("bfloat16"), is_float_dtype("int32")
+    (True, False)
+    """
+    return bool(jnp.issubdtype(standardize_dtype(dtype), jnp.floating))
+
+
+def is_int_dtype(dtype: Any) -> bool:
+    """Whether a dtype is one of whole numbers.
+
+    >>> is_int_dtype("uint8"), is_int_dtype("bool")
+    (True, False)
+    """
+    return bool(jnp.issubdtype(standardize_dtype(dtype), jnp.integer))
+
+
+def result_type(*dtypes: Any) -> str:
+    """The dtype of what is computed of values of these dtypes; that of layers where none is given.
+
+    Python's `int` and `float` take the width of what they meet.
+
+    >>> result_type("int32", "float16"), result_type("uint8", "int8"), result_type("int8", int)
+    ('float16', 'int16', 'int8')
+    """
+    if not dtypes:
+        return floatx()
+    plain = [d if d in (bool, int, float) else standardize_dtype(d) for d in dtypes]
+    return str(jnp.result_type(*plain))
+
+
+__all__ = [
+    "backend",
+    "clear_session",
+    "epsilon",
+    "floatx",
+    "get_uid",
+    "image_data_format",
+    "is_float_dtype",
+    "is_int_dtype",
+    "is_keras_tensor",
+    "result_type",
+    "set_epsilon",
+    "set_floatx",
+    "set_image_data_format",
+    "standardize_dtype",
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
