@@ -67,12 +67,12 @@ def set_nan_in_data(action: str) -> None:
     _nan_in_data = one_of(("warn", "raise", "ignore"), action=action)
 
 
-def warn_user(message: str) -> None:
+def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     """A warning at the line of the user's that the call came from."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and not is_users(frame.f_code.co_filename):
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)
 
 
 def one_of(allowed: Sequence[str], **argument: Any) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 
 from keraslike.core import context
+from keraslike.core.arguments import warn_user
 from keraslike.distribution.devices import list_devices
 from keraslike.distribution.layout import DeviceMesh, TensorLayout
 from keraslike.training import placement
@@ -114,10 +114,9 @@ class DataParallel(Distribution):
                 f"Received: device_mesh={device_mesh!r} of type {type(device_mesh).__name__}"
             )
         elif len(device_mesh.shape) > 1:
-            warnings.warn(
+            warn_user(
                 f"device_mesh has the axes {list(device_mesh.axis_names)}: batches are spread over "
-                f"'{device_mesh.axis_names[0]}' alone, and the others compute the same.",
-                stacklevel=2,
+                f"'{device_mesh.axis_names[0]}' alone, and the others compute the same."
             )
         super().__init__(device_mesh, device_mesh.axis_names[0], auto_shard_dataset)
 

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import inspect
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -27,6 +26,7 @@ from keraslike.core import (
     symbolic,
 )
 from keraslike.core.annotations import checked
+from keraslike.core.arguments import warn_user
 from keraslike.core.boxed import Answers, answers, in_boxes, taker, unbox
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.notes import note_call
@@ -811,10 +811,9 @@ class Layer(base.Object):
         if "mask" in takes and kwargs.get("mask") is None:
             kwargs["mask"] = masks
         elif not self.supports_masking and "mask" not in takes:
-            warnings.warn(
+            warn_user(
                 f"Layer '{self.name}' ({type(self).__name__}) was given an input with a mask, but "
-                "does not support masking: the mask ends here.",
-                stacklevel=3,
+                "does not support masking: the mask ends here."
             )
         return self.supports_masking
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from jax import lax
 
 from keraslike import constraints, initializers, regularizers
 from keraslike.core import dtypes
-from keraslike.core.arguments import unsupported
+from keraslike.core.arguments import unsupported, warn_user
 from keraslike.layers.layer import InputSpec, Layer
 from keraslike.ops import nn
 
@@ -303,9 +302,8 @@ class LayerNormalization(_Normalization):
         if not isinstance(axis, (int, list, tuple)):
             raise TypeError(f"axis must be one integer or several. Received: axis={axis!r}")
         if rms_scaling:
-            warnings.warn(
-                "rms_scaling=True divides by the standard deviation, not by the root mean square.",
-                stacklevel=2,
+            warn_user(
+                "rms_scaling=True divides by the standard deviation, not by the root mean square."
             )
         self.axis = axis if isinstance(axis, int) else list(axis)
         self.rms_scaling = rms_scaling

@@ -5,13 +5,13 @@ The functions give one value for each sample; the classes reduce these as `Loss`
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from keraslike.core import context, dtypes
+from keraslike.core.arguments import warn_user
 from keraslike.core.symbolic import op
 from keraslike.losses.loss import LossFunctionWrapper, matched
 from keraslike.ops import nn, numpy
@@ -124,11 +124,10 @@ def _classes(
             "sparse_categorical_crossentropy."
         )
     if y_pred.shape[-1] == 1:
-        warnings.warn(
+        warn_user(
             f"{what}: predictions of shape {y_pred.shape} are of one class only. "
             "For two classes in one number there is binary_crossentropy.",
             SyntaxWarning,
-            stacklevel=4,
         )
     if label_smoothing:
         y_true = y_true * (1.0 - label_smoothing) + label_smoothing / y_true.shape[-1]

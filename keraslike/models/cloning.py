@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import jax
 
 from keraslike.core import registry
 from keraslike.core.annotations import checked
+from keraslike.core.arguments import warn_user
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.notes import shown
 from keraslike.layers import Input, InputLayer
@@ -58,7 +58,7 @@ def clone_model(
             if config is not None:
                 twin.compile_from_config(config)
         except (TypeError, ValueError) as error:
-            warnings.warn(f"The clone of '{model.name}' is not compiled: {error}", stacklevel=2)
+            warn_user(f"The clone of '{model.name}' is not compiled: {error}")
     return twin
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from typing import Any
 
 import jax
@@ -11,6 +10,7 @@ import jax
 from keraslike import ops
 from keraslike.core import context, sparsity
 from keraslike.core.annotations import shown
+from keraslike.core.arguments import warn_user
 from keraslike.core.probing import SizeTooLarge
 from keraslike.core.static import Shape, Static
 from keraslike.core.structures import map_leaves
@@ -142,9 +142,8 @@ class Graph:
                     )
                 found = {spec.index: x for spec, x in zip(self.inputs, flat)}
         if extra:
-            warnings.warn(
-                f"Model '{name}' has inputs {names}; it was also given {extra}, which it ignores.",
-                stacklevel=2,
+            warn_user(
+                f"Model '{name}' has inputs {names}; it was also given {extra}, which it ignores."
             )
         return [found[spec.index] for spec in self.inputs]
 

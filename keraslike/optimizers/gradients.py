@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
+from keraslike.core.arguments import warn_user
 from keraslike.optimizers.state import dtype_of, is_overwritten, label, write
 
 
@@ -23,7 +23,7 @@ def with_gradients(
         raise ValueError(f"All {len(grads)} gradients are None: the loss depends on no variable.")
     if len(pairs) < len(grads):
         missing = [label(v, i) for i, (g, v) in enumerate(zip(grads, variables)) if g is None]
-        warnings.warn(f"The loss does not depend on {missing}: no gradient.", stacklevel=3)
+        warn_user(f"The loss does not depend on {missing}: no gradient.")
     arrays = [g if isinstance(g, jax.Array) else jnp.asarray(g) for g, _ in pairs]
     for i, (g, (_, v)) in enumerate(zip(arrays, pairs)):
         if g.shape != v._raw_value.shape:

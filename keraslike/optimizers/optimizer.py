@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from flax import nnx
 
 from keraslike.core import base, context, dtypes, host, lowering
 from keraslike.core.annotations import checked
-from keraslike.core.arguments import require
+from keraslike.core.arguments import require, warn_user
 from keraslike.core.base import Object, auto_name, to_snake_case
 from keraslike.core.boxed import respond, unbox, unboxed
 from keraslike.core.errors import InvalidArgument
@@ -100,7 +99,7 @@ class Optimizer(Object):
         **kwargs: Any,
     ):
         if kwargs.pop("decay", None) is not None:
-            warnings.warn("decay has no effect: use a learning rate schedule.", stacklevel=2)
+            warn_user("decay has no effect: use a learning rate schedule.")
         if kwargs:
             raise ValueError(f"{type(self).__name__} has no such arguments: {sorted(kwargs)}")
         steps, every = gradient_accumulation_steps, ema_overwrite_frequency

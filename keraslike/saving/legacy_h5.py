@@ -19,12 +19,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from keraslike.core.arguments import warn_user
 from keraslike.core.rng import SeedGenerator
 from keraslike.optimizers import OptaxOptimizer, Optimizer
 from keraslike.saving import (
@@ -388,8 +388,6 @@ def _match_optimizer(model: Any, reader: Reader, fitting: list[Any]) -> None:
     found: list[Any] = []
     _match("optimizer", list(own.values()), [arrays[k] for k in own], found, problems)
     if problems:
-        warnings.warn(
-            f"The optimizer '{model.optimizer.name}' starts afresh: {problems[0]}.", stacklevel=5
-        )
+        warn_user(f"The optimizer '{model.optimizer.name}' starts afresh: {problems[0]}.")
     else:
         fitting += found

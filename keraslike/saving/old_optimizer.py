@@ -8,12 +8,12 @@ Keras 3 does, but no learning rate among them.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
+from keraslike.core.arguments import warn_user
 from keraslike.optimizers import Ftrl, Nadam, Optimizer
 from keraslike.saving.old_names import Origin
 
@@ -52,11 +52,10 @@ def arguments(name: str, config: dict[str, Any], origin: Origin, older: bool) ->
         epsilon = config.get("epsilon", _EPSILON)
         config["epsilon"] = epsilon**2
         if epsilon > _SMALL:
-            warnings.warn(
+            warn_user(
                 f"{name} added its epsilon, {epsilon}, to a root under which it is today: where "
                 "the root of the mean square is about as large, steps are now up to 1.4 times as "
-                "long.",
-                stacklevel=2,
+                "long."
             )
     if origin.is_standalone and config.get("clipnorm"):
         config["global_clipnorm"] = config.pop("clipnorm")  # the norm of all gradients together

@@ -7,11 +7,11 @@ import functools
 import io
 import os
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from keraslike.core import base, context, lowering, registry
+from keraslike.core.arguments import warn_user
 from keraslike.core.errors import NoSuchFile
 from keraslike.core.processes import write_once
 from keraslike.core.tracebacks import entry
@@ -64,16 +64,14 @@ def save_model(
             "save_weights() or load_model(compile=False) may be what you need."
         )
     if not _has_weights(model):
-        warnings.warn(
+        warn_user(
             f"The model '{model.name}' is saved without weights: it has none before it is built "
-            "or called on data.",
-            stacklevel=2,
+            "or called on data."
         )
     if legacy and assets.are_saved(model):
-        warnings.warn(
+        warn_user(
             f"'{path}' is saved without what save_assets() writes, which only a `.keras` file and "
-            "an OrbaxCheckpoint have a place for.",
-            stacklevel=2,
+            "an OrbaxCheckpoint have a place for."
         )
 
     def write() -> None:

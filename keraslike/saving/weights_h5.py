@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import math
 import mmap
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -28,6 +27,7 @@ import numpy as np
 from flax import nnx
 
 from keraslike.core import base, lowering
+from keraslike.core.arguments import warn_user
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.variable import Variable
 from keraslike.layers.layer import Layer
@@ -443,9 +443,8 @@ def load(root: Any, reader: Any, skip_mismatch: bool = False, calls: Iterable[Ca
     unused = _unused(reader, places)  # looked for while an error in the file changes nothing yet
     put(root, reader, fitting, [*own_methods, *calls], problems, skip_mismatch)
     if unused:
-        warnings.warn(
-            f"'{reader.label}' has weights that the model has no place for: {', '.join(unused)}",
-            stacklevel=3,
+        warn_user(
+            f"'{reader.label}' has weights that the model has no place for: {', '.join(unused)}"
         )
 
 
@@ -482,7 +481,7 @@ def put(
         if problems and not skip_mismatch:
             raise ValueError(_misfit(root, reader, problems))
     for problem in problems:
-        warnings.warn(f"Left as it was, '{reader.label}' having no match: {problem}", stacklevel=5)
+        warn_user(f"Left as it was, '{reader.label}' having no match: {problem}")
 
 
 def _where(path: str, key: str = "", variable: Any = None) -> str:
@@ -536,10 +535,9 @@ def of_optimizer(
         )
     if len(stored) == len(own) and not older:  # what does not fit will be named
         return own, stored
-    warnings.warn(
+    warn_user(
         f"The optimizer '{optimizer.name}' starts afresh: it has {len(own)} variables and the "
-        f"file has {len(stored)}.",
-        stacklevel=5,
+        f"file has {len(stored)}."
     )
     return {}, {}
 

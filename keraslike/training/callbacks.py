@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,6 +12,7 @@ import jax
 import numpy as np
 
 from keraslike.core.annotations import check_constructor
+from keraslike.core.arguments import warn_user
 
 _BATCH_HOOKS = tuple(
     f"on_{mode}batch_{end}"
@@ -235,10 +235,9 @@ class _Monitor(Callback):
     def _value(self, logs: dict | None) -> float | None:
         value = (logs or {}).get(self.monitor)
         if value is None:
-            warnings.warn(
+            warn_user(
                 f"{type(self).__name__} watches '{self.monitor}', which is not among the logs: "
-                f"{', '.join(sorted(logs or {}))}.",
-                stacklevel=3,
+                f"{', '.join(sorted(logs or {}))}."
             )
         return value
 

@@ -5,7 +5,6 @@ Data that fits stays on the device: a step cuts its own batch out of it.
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +13,7 @@ import jax
 import numpy as np
 
 from keraslike.core import rng
+from keraslike.core.arguments import warn_user
 from keraslike.training.callbacks import floats
 from keraslike.training.data import ArrayData, Batch, StreamData
 from keraslike.training.prefetch import Ahead, OnDemand
@@ -67,11 +67,10 @@ class Feed:
                 return
             copies = placement.sharing
             if source.batch_size % placement.parts:
-                warnings.warn(
+                warn_user(
                     f"batch_size={source.batch_size} is no multiple of the {placement.parts} "
                     "devices that the distribution spreads a batch over: each of them computes "
-                    "every step whole, and nothing is gained.",
-                    stacklevel=2,
+                    "every step whole, and nothing is gained."
                 )
         if self.program.jit and source.nbytes() * copies <= _resident_limit():
             self._data = self.program.put(source.data)

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import inspect
 import operator
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ import jax
 from keraslike import ops, optimizers
 from keraslike.core import arguments, base, context, lowering, registry, rng
 from keraslike.core.annotations import checked
+from keraslike.core.arguments import warn_user
 from keraslike.core.boxed import inherits, unbox
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.layer import Layer
@@ -156,11 +156,10 @@ class Steps(Layer):
         if self._compile_args is None:
             return None
         if isinstance(self.optimizer, optimizers.OptaxOptimizer):
-            warnings.warn(
+            warn_user(
                 f"'{self.name}' is saved without the arguments of compile(): its optimizer is an "
                 "optax transform, which is made of functions. The optimizer's state is saved: "
-                "compile() the loaded model with the transform, then load_weights() the same file.",
-                stacklevel=2,
+                "compile() the loaded model with the transform, then load_weights() the same file."
             )
             return None
         config = {k: registry.serialize_argument(v) for k, v in self._compile_args.items()}
@@ -182,12 +181,11 @@ class Steps(Layer):
             needed = {n for n, p in parameters.items() if p.default is p.empty} - set(config)
             lost = {k for k in set(config) - set(parameters) if not _is_default(k, config[k])}
             if needed or lost:
-                warnings.warn(
+                warn_user(
                     f"'{self.name}' was not compiled when it was loaded: the compile() of "
                     f"{type(self).__name__} does not take what was saved, but "
                     f"{', '.join(parameters)}. Call compile(), or write get_compile_config() and "
-                    "compile_from_config(config) as well.",
-                    stacklevel=2,
+                    "compile_from_config(config) as well."
                 )
                 return
             config = {k: v for k, v in config.items() if k in parameters}

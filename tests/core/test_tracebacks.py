@@ -204,3 +204,21 @@ def test_an_uncaught_error_prints_a_few_lines():
     lines = done.stderr.strip().splitlines()
     assert lines[0].startswith("Traceback") and '"<string>", line 4' in lines[1]
     assert len(lines) == 3 and lines[2].startswith("ValueError: Input 0 of layer 'dense'")
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda: keras.optimizers.SGD(0.1, decay=0.1),
+        lambda: layers.Flatten()(layers.Embedding(3, 2, mask_zero=True)(np.array([[1, 0]]))),
+        lambda: keras.losses.CategoricalCrossentropy()(Y, Y),
+        lambda: _model().fit(X, Y, verbose=0, callbacks=[keras.callbacks.EarlyStopping()]),
+        lambda: Own(1).save("model.keras"),
+        lambda: layers.LayerNormalization(rms_scaling=True),
+    ],
+)
+def test_a_warning_is_at_the_line_of_the_user(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.warns(Warning) as told:
+        run()
+    assert {w.filename for w in told} == {__file__}
