@@ -171,8 +171,15 @@ def check(function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
             )
 
 
+def _is_ours(function: Any) -> bool:
+    module = getattr(function, "__module__", None) or ""
+    return module.partition(".")[0] == "keraslike"
+
+
 def explain(function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
     """As `check`, for an op that has failed: then there is time to see whether it is the axis."""
+    if not _is_ours(function):
+        return
     check(function, args, kwargs)
     given = {**dict(zip(_known(function)[0], args)), **kwargs}
     first: Any = next(iter(given.values()), None)
@@ -191,13 +198,11 @@ def explain(function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
 def _known(function: Callable) -> tuple[list[str], dict[str, tuple[Kind, Any]]]:
     """The names of the positional parameters, and kind and default of those that are checked."""
     parameters = inspect.signature(function).parameters.values()
-    ours = (function.__module__ or "").partition(".")[0] == "keraslike"
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     kinds = {
         p.name: (kind, p.default)
         for p in parameters
-        if ours
-        and p.annotation is not p.empty
+        if p.annotation is not p.empty
         and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
         and (kind := kind_of(str(p.annotation))) is not None
     }
@@ -206,5 +211,5 @@ def _known(function: Callable) -> tuple[list[str], dict[str, tuple[Kind, Any]]]:
 
 def check_constructor(cls: type) -> None:
     """Makes the constructor that a class of keraslike's has of its own a checked one."""
-    if cls.__module__.partition(".")[0] == "keraslike" and "__init__" in vars(cls):
+    if _is_ours(cls) and "__init__" in vars(cls):
         cls.__init__ = checked(cls.__init__)

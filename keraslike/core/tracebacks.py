@@ -6,6 +6,7 @@ frames of keraslike and of the packages that it is built on; those of user code 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
@@ -32,6 +33,9 @@ def _directories(*names: str) -> tuple[str, ...]:
 _BELOW = _directories("jax", "jaxlib", "flax", "optax", "orbax")
 # What both keraslike and its users call is shown where users do.
 _SHARED = (os.path.join(sysconfig.get_paths()["stdlib"], ""), *_directories("numpy", "h5py"))
+
+# As a descriptor: a class of users may refuse to set attributes.
+_CONTEXT: Any = BaseException.__dict__["__context__"]
 
 _enabled = True
 _entries: set[types.CodeType] = set()
@@ -108,13 +112,9 @@ def shorten(
         if frame.f_code in _entries:
             return
         frame = frame.f_back
-    if function is not None and "Received" not in str(error):
-        ours = function.__module__.startswith("keraslike.ops")
-        names = list(inspect.signature(function).parameters)
-        if names[:1] == ["self"]:
-            names, args = names[1:], args[1:]
-        name = f"ops.{function.__name__}" if ours else function.__qualname__
-        note_call(error, name, names, args, kwargs or {})
+    if function is not None:
+        with contextlib.suppress(Exception):  # a function that cannot be described has no note
+            _note(error, function, args, kwargs or {})
     if not _enabled:
         return
     seen: set[int] = set()
@@ -124,15 +124,26 @@ def shorten(
         if e is None or id(e) in seen:
             continue
         seen.add(id(e))
-        e.__traceback__ = _visible(e.__traceback__)
+        e.with_traceback(_visible(e.__traceback__))  # also of a frozen dataclass
         if isinstance(e, BaseExceptionGroup):
             waiting += e.exceptions
         if e.__cause__ is None and not e.__suppress_context__:
-            e.__context__ = _of_users(e.__context__)
+            _CONTEXT.__set__(e, _of_users(e.__context__))
         waiting.append(e.__cause__ or e.__context__)
         # What JAX says of its own frames; ours are many more.
         notes = getattr(e, "__notes__", [])
         notes[:] = [n for n in notes if "JAX_TRACEBACK_FILTERING" not in str(n)]
+
+
+def _note(error: BaseException, function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
+    if "Received" in str(error):
+        return
+    names = list(inspect.signature(function).parameters)
+    if names[:1] == ["self"]:
+        names, args = names[1:], args[1:]
+    is_op = function.__module__.startswith("keraslike.ops")
+    name = f"ops.{function.__name__}" if is_op else function.__qualname__
+    note_call(error, name, names, args, kwargs)
 
 
 def _of_users(context: BaseException | None) -> BaseException | None:

@@ -1,5 +1,6 @@
 """Arguments of a wrong kind: an error at once that names the argument and shows what was given."""
 
+import functools
 import inspect
 
 import jax.numpy as jnp
@@ -134,6 +135,22 @@ def test_classes_of_users_check_nothing_by_their_annotations():
             self.size = size
 
     assert Odd("large").size == "large"
+
+
+class _Fails:
+    """What no signature is known of, and nothing can be looked up by."""
+
+    __hash__ = None
+    __signature__ = "none"
+
+    def __call__(self, x):
+        raise KeyError("mine")
+
+
+@pytest.mark.parametrize("function", [_Fails(), functools.partial(_Fails()), lambda x: {}["mine"]])
+def test_the_error_of_any_function_as_an_op_is_its_own(function):
+    with pytest.raises(KeyError, match="mine"):
+        keras.op(function)(1)
 
 
 @pytest.mark.parametrize(

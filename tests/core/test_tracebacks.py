@@ -1,5 +1,6 @@
 """What is left of a traceback: the user's own lines, and the error."""
 
+import dataclasses
 import pathlib
 import subprocess
 import sys
@@ -168,6 +169,19 @@ def test_causes_are_shortened_and_what_was_handled_inside_is_left_out():
 
     _, error = _frames(after_another)
     assert isinstance(error.__context__, KeyError)
+
+
+def test_an_error_that_cannot_be_changed_is_raised_as_it_is():
+    @dataclasses.dataclass(frozen=True)
+    class Frozen(Exception):
+        number: int
+
+    class Raises(layers.Layer):
+        def call(self, x):
+            raise Frozen(3)
+
+    frames, error = _frames(lambda: Raises()(X))
+    assert isinstance(error, Frozen) and frames == _here("<lambda>", "call")
 
 
 def test_an_error_caught_on_the_way_keeps_its_frames_until_it_leaves():
