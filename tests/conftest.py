@@ -1,11 +1,32 @@
-"""One set-up for all tests: Keras, the oracle, runs on its JAX backend."""
+"""One set-up for all tests: Keras, the oracle, runs on its JAX backend, and a program that one
+test has compiled is compiled for all."""
 
 import os
+import tempfile
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import numpy as np
 import pytest
+
+_programs = pytest.StashKey[tempfile.TemporaryDirectory]()
+
+
+def pytest_configure(config):
+    """Gives this run a folder for compiled programs, which the workers of pytest-xdist and all
+    other processes that tests start share: a model and its copies in files are one program, and
+    compiling is what takes the time."""
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:  # a worker's, or the user's own
+        return
+    config.stash[_programs] = tempfile.TemporaryDirectory(prefix="keraslike-tests-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = config.stash[_programs].name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+
+def pytest_unconfigure(config):
+    if folder := config.stash.get(_programs, None):
+        folder.cleanup()
 
 
 @pytest.fixture

@@ -14,15 +14,6 @@ Y = (X[:, 0] - 2 * X[:, 1] + 0.1).astype("float32")
 BATCH, EPOCHS = 16, 4
 
 
-@pytest.fixture(scope="package", autouse=True)
-def _compile_once(tmp_path_factory):
-    """A model and its copies are one program to XLA: most of the time here would go to compiling
-    it again."""
-    keras.config.set_compilation_cache(tmp_path_factory.mktemp("xla"))
-    yield
-    keras.config.set_compilation_cache(None)
-
-
 @pytest.fixture
 def data():
     return X, Y

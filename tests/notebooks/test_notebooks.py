@@ -70,10 +70,6 @@ def execute(folder, monkeypatch):
             "IPYTHONDIR": folder / "ipython",
             "JUPYTER_RUNTIME_DIR": folder / "runtime",
             "MPLCONFIGDIR": folder / "matplotlib",
-            # A reloaded model is the program of the one that was saved.
-            "JAX_COMPILATION_CACHE_DIR": folder / "xla",
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": 0,
-            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": -1,
             **environment,
         }
         for key, value in settings.items():

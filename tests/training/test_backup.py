@@ -3,12 +3,10 @@
 import inspect
 import os
 
-import jax
 import jax.numpy as jnp
 import keras as oracle
 import numpy as np
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
 import keraslike as keras
 from keraslike import layers
@@ -18,23 +16,6 @@ from keraslike.training import loop
 X = np.random.default_rng(0).normal(size=(22, 4)).astype("float32")
 Y = (X[:, :1] * 2 - X[:, 1:2]).astype("float32")
 STEPS = 6  # an epoch, of 4 samples each; the last has 2
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _compile_once(tmp_path_factory):
-    """Runs of the same model share their compiled programs: compiling is what takes the time."""
-    options = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("programs")),
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    before = {name: getattr(jax.config, name) for name in options}
-    for values in (options, before):
-        for name, value in values.items():
-            jax.config.update(name, value)
-        compilation_cache.reset_cache()
-        if values is options:
-            yield
 
 
 class Noise(layers.Layer):
