@@ -20,10 +20,11 @@ export KERAS_BACKEND := jax
 # No look-up of newer pyright releases on every lint.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help test demo lint bench smoke stress try-latest clean
+.PHONY: help test test-fast demo lint bench smoke stress try-latest clean
 
 help:
 	@echo "make test     run the tests and the doctests"
+	@echo "make test-fast    those that take little time"
 	@echo "make demo     train, save, reload and plot: examples/huber_housing.py"
 	@echo "make lint     ruff, pyright and import-linter"
 	@echo "make bench    run the benchmarks"
@@ -42,6 +43,9 @@ $(STAMP): pyproject.toml
 
 test: $(STAMP)
 	$(RUN) -m pytest -q -n 2 $(ARGS)
+
+test-fast: $(STAMP)
+	$(RUN) -m pytest -q -n 2 -m "not slow" $(ARGS)
 
 demo: $(STAMP)
 	@echo "Starting: loading JAX takes a few seconds ..."
