@@ -176,6 +176,8 @@ class Optimizer(Object):
             return base.variables_of(self)
         rate = self._learning_rate
         rates = [rate] if isinstance(rate, nnx.Variable) else []
+        if not self.built:  # not yet, or another thread is building it and has made some
+            return [self._iterations, *rates]
         return [self._iterations, *rates, *self._averages, *self._accumulators, *self._slots]
 
     @property
