@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -19,17 +20,24 @@ from keraslike.metrics import Mean, MeanMetricWrapper, Metric
 
 
 class Output(NamedTuple):
-    """An output of a model: where it is in what the model returns, and its name."""
+    """An output of a model: where it is in what the model returns, and its name, which is only a
+    number where the model gives it none."""
 
     path: tuple[Any, ...]
     name: str
     tensor: Any
+    is_named: bool = True
 
     @property
     def label(self) -> str:
-        """What its loss is reported by: its place, where it has no key but a number its name."""
+        """Its place in what the model returns, where it has no key but a number its name."""
+        return self.labelled(self.name)
+
+    def labelled(self, loss: str) -> str:
+        """What its loss is reported by; one without a name goes by that of the loss."""
         if not self.path or isinstance(self.path[-1], int):
-            return "/".join(map(str, (*self.path[:-1], self.name)))
+            name = self.name if self.is_named else loss
+            return "/".join(map(str, (*self.path[:-1], name)))
         return "/".join(map(str, self.path))
 
 
@@ -45,10 +53,11 @@ def outputs_of(y_pred: Any, names: Sequence[str] | None) -> list[Output]:
         by_name = {path[0]: tensor for path, tensor in found}
         order = names if names and set(names) == set(by_name) else by_name
         return [Output((name,), str(name), by_name[name]) for name in order]
-    if not names or len(names) != len(found):
+    is_named = names is not None and len(names) == len(found)
+    if names is None or not is_named:
         one = len(found) == 1
         names = ["output"] if one else [f"output_{i}" for i in range(len(found))]
-    return [Output(path, name, tensor) for (path, tensor), name in zip(found, names)]
+    return [Output(p, name, tensor, is_named) for (p, tensor), name in zip(found, names)]
 
 
 def _items(node: Any) -> list[tuple[Any, Any]] | None:
@@ -174,9 +183,12 @@ class CompileLoss(Object):
             (path, _as_loss(chosen[path], targets[path], by_path[path].tensor), weights[path])
             for path in self._paths
         ]
-        several = len(self._terms) > 1
-        labels = [by_path[path].label for path in self._paths] if several else []
-        self.trackers = [Mean(name=f"{label}_loss") for label in labels]
+        taken: set[str] = set()
+        self.trackers = []
+        for path, loss, _ in self._terms if len(self._terms) > 1 else ():
+            name = chosen[path] if isinstance(chosen[path], str) else loss.name
+            label = _untaken(f"{by_path[path].labelled(name)}_loss", taken)
+            self.trackers.append(Mean(name=label))
         self.built = True
 
     @property
@@ -240,19 +252,14 @@ class CompileMetrics(Metric):
         targets = per_output(y_true, y_pred, outputs, "y", having=self._paths)
         taken: set[str] = set()
         for group, what in groups:
-            for path, output, pred in outputs:
+            for path, output, pred, is_named in outputs:
                 weighted = what == "weighted_metrics"
                 for identifier in jax.tree.leaves(group[path], is_leaf=_is_identifier):
                     metric, name = _as_metric(identifier, _only(targets[path]), pred)
-                    prefix = f"{output}_" if several else ""
+                    prefix = f"{output}_" if several and is_named else ""
                     if weighted and prefix + name in taken:
                         name = f"weighted_{name}"
-                    name = base = prefix + name
-                    k = 0
-                    while name in taken:
-                        k += 1
-                        name = f"{base}_{k}"
-                    taken.add(name)
+                    name = _untaken(prefix + name, taken)
                     self._entries.append((path, name, metric, weighted))
 
     def _groups(
@@ -304,6 +311,14 @@ class CompileMetrics(Metric):
             value = metric.result()
             results.update(value if isinstance(value, dict) else {name: value})
         return results
+
+
+def _untaken(name: str, taken: set[str]) -> str:
+    """The name, with a number where it is taken, which it is from now on."""
+    tries = itertools.chain([name], (f"{name}_{k}" for k in itertools.count(1)))
+    found = next(n for n in tries if n not in taken)
+    taken.add(found)
+    return found
 
 
 def _is_identifier(value: Any) -> bool:
