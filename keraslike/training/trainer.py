@@ -11,7 +11,7 @@ import numpy as np
 from keraslike.core import arguments, context
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import share, verbosity, whole
-from keraslike.core.tracebacks import entry
+from keraslike.core.tracebacks import entry, handled, shorten
 from keraslike.training import data as data_
 from keraslike.training.callbacks import CallbackList, History, ProgbarLogger, floats
 from keraslike.training.data import ArrayData, StreamData, pack, unpack_x_y_sample_weight
@@ -249,7 +249,7 @@ class Trainer(Steps):
         events("on_test_end", logs or {})
         return logs
 
-    @entry
+    @handled
     def predict(
         self,
         x: Any,
@@ -259,11 +259,21 @@ class Trainer(Steps):
         callbacks: Any = None,
     ) -> Any:
         """The model's outputs for all samples, as numpy arrays."""
-        _at_least_1(batch_size=batch_size, steps=steps)
-        if verbose == 0 and steps is None and callbacks is None:
-            outputs = self._predict_few(x, batch_size)
-            if outputs is not None:
-                return outputs
+        try:
+            if batch_size is not None or steps is not None:
+                _at_least_1(batch_size=batch_size, steps=steps)
+            if verbose == 0 and steps is None and callbacks is None:
+                outputs = self._predict_few(x, batch_size)
+                if outputs is not None:
+                    return outputs
+            return self._predict_all(x, batch_size, verbose, steps, callbacks)
+        except Exception as error:
+            shorten(error)
+            raise
+
+    def _predict_all(
+        self, x: Any, batch_size: int | None, verbose: Any, steps: int | None, callbacks: Any
+    ) -> Any:
         verbosity(verbose)
         source = data_.adapt(x, batch_size=batch_size, steps=steps)
         self._prepare(source.example(), "predict")
