@@ -56,6 +56,9 @@ class _State(threading.local):
         self.distribution: Any = None  # says on which devices training puts state and batches
         # What Variables hold while a function of them is lowered, by id: see `lowering.holding`.
         self.held: dict[int, Held] = {}
+        # Variables that a lowered function uses and that are not held for it, by id, each with
+        # whether it is changed; `None` for those that are made there.
+        self.outsiders: dict[int, Any] | None = None
         self.losses = Attached()  # layer -> what it added to the loss in the last call
         self.dispatching = False  # a program is being run, for which nothing may be traced now
 

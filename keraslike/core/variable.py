@@ -152,6 +152,8 @@ class Variable(_Leaf):
             )
             super().__init__(value, info=info)
         object.__setattr__(self, "_trace_state", OUTSIDE)
+        if state.outsiders is not None:
+            state.outsiders[id(self)] = None
 
     # -- what it is ---------------------------------------------------------------------------
 
@@ -239,6 +241,8 @@ class Variable(_Leaf):
             found = held.get(id(self))
             if found is not None:
                 return found.value
+            if state.outsiders is not None:
+                state.outsiders.setdefault(id(self), (self, False))
         guard = guard_of(self)
         if guard is None:
             return _read_slot(self)
@@ -313,6 +317,9 @@ class Variable(_Leaf):
                 f"Variable '{self.path}' has shape {tuple(raw.shape)}; "
                 f"a value of shape {tuple(value.shape)} cannot be assigned to it."
             )
+        outsiders = state.outsiders
+        if outsiders is not None and outsiders.get(id(self)) is not None:
+            outsiders[id(self)] = (self, True)
         flax_internals.check_can_update(self)
         object.__setattr__(self, "_raw_value", value)
 

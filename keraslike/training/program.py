@@ -55,10 +55,15 @@ class Program:
     ):
         self.roots, self.step, self.jit, self.stack = roots, step, jit, stack
         self._fixed_ids = {id(v) for v in fixed}
+        self._outside: dict[int, Any] = {}  # what else the step uses: a variable of a closure, say
+        self._noted: dict[int, Any] = {}  # in the last trace
         self._collect()
 
+    def _variables(self) -> list[Any]:
+        return base.variables_of(*self.roots, *self._outside.values())
+
     def _collect(self) -> None:
-        every = base.variables_of(*self.roots)
+        every = self._variables()
         self.stream = rng.global_stream().state
         self.fixed = [v for v in every if id(v) in self._fixed_ids]
         others = (v for v in every if id(v) not in self._fixed_ids)
@@ -83,7 +88,15 @@ class Program:
         n = len(self.state)
 
         def pure(state: tuple, stream: Any, fixed: tuple, batch: Any) -> tuple[tuple, Any, Any]:
-            result, new = run((*state, *fixed, stream), batch)
+            self._noted = {}
+            noted = None if context.trace_state_clean() else self._noted
+            with context.using(outsiders=noted):
+                result, new = run((*state, *fixed, stream), batch)
+            for v, before, after in zip(self.fixed, fixed, new[n:]):
+                if before is not after and id(v) in self._outside:
+                    self._noted[id(v)] = (v, True)
+            if self._outsiders():
+                raise errors.TraceContextError("The step uses variables beside its model's.")
             drawn = None if new[-1] is stream else new[-1]
             if drawn is not None and not self._draws:
                 self._draws = True
@@ -109,7 +122,7 @@ class Program:
         """Whether the objects still hold the Variables that this program was made for."""
         if self._snapshot.is_current():
             return True
-        if self.key != _key(base.variables_of(*self.roots)):
+        if self.key != _key(self._variables()):
             return False
         self._snapshot = base.Snapshot(*self.roots)
         return True
@@ -129,11 +142,21 @@ class Program:
 
     def _collect_again(self) -> None:
         """After a trace that made state: a metric made by its first batch, the slots of a second
-        optimizer. Raises again where there is nothing new."""
-        if self.is_current():
+        optimizer; or that used state of no object of the model's. Raises again where there is
+        nothing new."""
+        found = self._outsiders()
+        for variable, is_changed in found:
+            self._outside[id(variable)] = variable
+            (self._fixed_ids.discard if is_changed else self._fixed_ids.add)(id(variable))
+        if not found and self.is_current():
             raise
         with self._locks:
             self._collect()
+
+    def _outsiders(self) -> list[tuple[Any, bool]]:
+        """The variables besides its own that the step used in its last trace, each with whether it
+        changed it; also those that it was known to read, if it changed them."""
+        return [pair for pair in self._noted.values() if pair is not None]
 
     def pace(self, batch_size: int, example: Batch) -> Pace:
         """What is known of how many steps a dispatch should run."""

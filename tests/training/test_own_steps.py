@@ -655,3 +655,46 @@ def test_a_model_without_an_optimizer_cannot_train():
     with pytest.raises(ValueError, match="without an optimizer"):
         model.fit(X, Y, verbose=0)
     assert np.isfinite(model.evaluate(X, Y, verbose=0))
+
+
+# -- state that no object of the model's holds ----------------------------------------------------
+
+
+def test_a_variable_that_only_a_loss_reads_may_change_between_epochs():
+    weight = keras.Variable(1.0, trainable=False)
+    teacher = layers.Dense(1, kernel_initializer="zeros")
+    teacher.build((None, 2))
+
+    class Anneal(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            weight.assign(10.0**epoch)
+            teacher.bias.assign([float(epoch)])
+
+    def loss(y, p):
+        return weight * keras.ops.mean((p - teacher(y)) ** 2)
+
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+    model.compile(keras.optimizers.SGD(0.0), loss=loss)
+    history = model.fit(np.ones((4, 2)), np.ones((4, 2)), epochs=3, verbose=0, callbacks=[Anneal()])
+    assert history.history["loss"] == [0.0, 10.0, 400.0]
+    assert model.evaluate(np.ones((4, 2)), np.ones((4, 2)), verbose=0) == 400.0
+
+
+def test_a_step_changes_variables_of_no_object_of_its_model():
+    steps, seen = keras.Variable(0, dtype="int32"), keras.metrics.Sum()
+    average = keras.Variable(0.0)
+
+    class Counting(keras.Sequential):
+        def train_step(self, data):
+            x, _ = data
+            made = keras.Variable(2.0)  # each time it is traced
+            steps.assign(steps + 1)
+            seen.update_state(x)
+            average.assign(0.5 * average.value + made.value)
+            return {"seen": seen.result()}
+
+    model = Counting([keras.Input((2,)), layers.Dense(1)])
+    model.compile("sgd", loss="mse")
+    history = model.fit(np.ones((4, 2)), np.ones((4, 1)), batch_size=2, epochs=2, verbose=0)
+    assert int(steps.value) == 4 and float(average.value) == 3.75
+    assert history.history["seen"] == [8.0, 16.0]
