@@ -9,6 +9,7 @@ whole, whatever JAX code it consists of. While something else is traced (`jax.ji
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -285,9 +286,10 @@ class GradientTape:
                 connected[:] = [g is not None for g in grads]
                 return [g._value for g in grads if g is not None]
 
-            with precision((basis, *map(raw, found))):
+            # What was exported, for sizes that are not known, has no rule for it.
+            with precision((basis, *map(raw, found))), contextlib.suppress(NotImplementedError):
                 stacked = iter(jax.vmap(row)(basis))
-            return [Tensor(next(stacked)) if c else None for c in connected]
+                return [Tensor(next(stacked)) if c else None for c in connected]
         rows = [self._back([target], [Tensor(b)], found) for b in basis]
         return [
             None if column[0] is None else run(_stacked, column)

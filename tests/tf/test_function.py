@@ -272,9 +272,11 @@ def test_a_gradient_through_a_size_that_a_signature_leaves_open():
         input_signature=[tf.TensorSpec([None, 2])],
     )
     w = tf.Variable([[1.0, 2.0], [3.0, 4.0]])
-    with tf.GradientTape() as tape:
-        y = tf.reduce_sum(mean(w) ** 2)
+    with tf.GradientTape(persistent=True) as tape:
+        z = mean(w)
+        y = tf.reduce_sum(z**2)
     assert tape.gradient(y, w).numpy().tolist() == [[0.5, 1.0], [1.5, 2.0]]
+    assert tape.jacobian(z, w).numpy().reshape(4, 4).tolist() == (0.5 * np.eye(4)).tolist()
 
 
 def test_an_open_size_is_shown_as_none():

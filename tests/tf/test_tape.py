@@ -384,3 +384,12 @@ def test_a_custom_gradient_that_should_take_variables_is_refused_at_the_call():
     for call in (function, tf.function(function)):
         with pytest.raises(TypeError, match="variables"):
             call(tf.constant(1.0))
+
+
+def test_a_custom_gradient_is_one_at_the_value_that_a_variable_had():
+    square = tf.custom_gradient(lambda x: (x * x, lambda upstream: upstream * 2.0 * x))
+    w = tf.Variable(3.0)
+    with tf.GradientTape() as tape:
+        y = square(w)
+        w.assign(5.0)
+    assert float(tape.gradient(y, w)) == 6.0
