@@ -62,7 +62,8 @@ def write_once(path: str, write: Callable[[], Any]) -> None:
         )
     failure = json.loads(found)
     if failure is not None:
-        raise _error(*failure, path)
+        name, text = failure
+        raise _error(name, text, path)
 
 
 def _error(name: str, text: str, path: str) -> BaseException:

@@ -683,8 +683,27 @@ class Layer(base.Object):
         outputs = symbolic.record(self, args, kwargs, spec)
         for tensor in symbolic.tensors_in(outputs):
             if tensor._keras_mask is not None and tensor._keras_mask._keras_history is None:
-                symbolic.record(_MaskOf(), (tensor,), {}, tensor._keras_mask)
+                said = self._symbolic_mask(args, outputs)
+                if said is not None and said.shape == tensor._keras_mask.shape:
+                    tensor._keras_mask = said
+                else:
+                    symbolic.record(MaskOf(), (tensor,), {}, tensor._keras_mask)
         return outputs
+
+    def _symbolic_mask(self, args: tuple, outputs: Any) -> KerasTensor | None:
+        """What `compute_mask` gives of symbolic tensors, as operations that Keras has too; `None`
+        where that is not to be had: it may use functions that take arrays only."""
+        by_default = type(self).compute_mask is Layer.compute_mask
+        passes = self.supports_masking and len(list(self._flatten_layers())) == 1
+        if not isinstance(outputs, KerasTensor) or (by_default and not passes):
+            return None  # a layer within may give it
+        try:
+            previous = jax.tree.map(lambda x: getattr(x, "_keras_mask", None), args[0])
+            mask = self.compute_mask(args[0], previous)
+        except Exception:
+            return None
+        recorded = isinstance(mask, KerasTensor) and mask._keras_history is not None
+        return mask if recorded else None
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The output's shapes and dtypes for symbolic inputs, from `compute_output_shape` if a
@@ -894,11 +913,11 @@ def _one_or_all(tensors: list[KerasTensor]) -> Any:
     return tensors[0] if len(tensors) == 1 else tensors
 
 
-class _MaskOf(symbolic.FunctionOperation):
+class MaskOf(symbolic.FunctionOperation):
     """The mask that a tensor carries, as an operation of a graph."""
 
-    def __init__(self) -> None:
-        super().__init__(context.get_mask, base.auto_name("mask"))
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(context.get_mask, base.auto_name("mask") if name is None else name)
 
     def compute_output_spec(self, x: KerasTensor) -> Any:
         mask = x._keras_mask

@@ -46,7 +46,7 @@ class _Merge(Layer):
     def compute_mask(self, inputs: Any, mask: Any = None) -> jax.Array | None:
         if mask is None or any(m is None for m in mask):
             return None
-        return functools.reduce(jnp.logical_or, mask)
+        return functools.reduce(numpy.logical_or, mask)
 
 
 def _check_list(layer: Layer, shapes: Any, number: int | None = None) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from keraslike.core import registry
 from keraslike.core.base import to_snake_case
 from keraslike.core.symbolic import FunctionOperation, KerasTensor
+from keraslike.layers.layer import MaskOf
 
 # The call's arguments, for all functions that have one of that name, and for some.
 _OF_CALL = frozenset(
@@ -70,6 +71,7 @@ _CLASSES = {
     "searchsorted": "SearchSorted",
     "svd": "SVD",
 }
+_OF_MASK = "GetMask"  # which Keras has not: there a mask is what it was computed by
 # What Keras's class is told where it does what the function here does.
 _ALWAYS = {"layer_normalization": {"rms_scaling": False}}
 _NAMES = {cls: name for name, cls in _CLASSES.items()}
@@ -90,7 +92,7 @@ def operation_entry(
     Raises TypeError for a function that is none of `keraslike.ops`.
     """
     name = getattr(op.function, "__name__", "")
-    if registry.public_name(op.function)[0] != "keras.ops":
+    if not isinstance(op, MaskOf) and registry.public_name(op.function)[0] != "keras.ops":
         raise TypeError(
             f"The graph calls {name or op.function!r}, which is no function of keraslike.ops "
             "and cannot be saved: wrap it in a layer or a Lambda."
@@ -162,6 +164,8 @@ def is_operation_entry(entry: dict[str, Any]) -> bool:
 
 def operation(entry: dict[str, Any]) -> FunctionOperation:
     """The operation of an entry; raises ValueError for one that `keraslike.ops` has not."""
+    if entry["class_name"] == _OF_MASK:
+        return MaskOf(entry["config"].get("name"))
     function = registry.get("ops", _function_name(entry))
     return FunctionOperation(function, entry["config"].get("name"))
 
