@@ -74,8 +74,7 @@ def custom_gradient(f: Callable | None = None) -> Callable:
             return symbolic.FunctionOperation(decorated)(*args, **kwargs)
         tensors = [_as_operand(a) for a in args]
         if trace_state_clean():
-            # Tensors of variables, too: the gradient is one at the values that they have now.
-            return _run_eagerly(f, [convert_to_tensor(t) for t in tensors], kwargs)
+            return _run_eagerly(f, tensors, kwargs)
         read: list[Any] = []
         tapes = context.state.tapes
         while True:
