@@ -50,12 +50,12 @@ def _seeded():
     keraslike.utils.set_random_seed(1)
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def _few_programs_in_memory():
     """jax keeps a program, of a megabyte or so, for each operation and shape that was ever run by
     itself, and tests run thousands. Those that are needed again come from the folder."""
     import jax
 
     yield
-    if len(jax.devices()[0].client.live_executables()) > 500:
+    if len(jax.devices()[0].client.live_executables()) > 400:
         jax.clear_caches()

@@ -72,7 +72,7 @@ def by_definition(q, k, v, bias=None, mask=None, scale=None, is_causal=False):
 
 
 @given(attentions())
-@quick(max_examples=10)
+@quick(max_examples=7)
 def test_attention_is_the_plain_one(case):
     arrays, call = case
     dtype = str(arrays[0].dtype)
@@ -95,7 +95,7 @@ def test_attention_is_the_plain_one(case):
 
 
 @given(attentions(), st.sampled_from([0.0, 0.3]), st.sampled_from([100, 400]))
-@quick(max_examples=8)
+@quick(max_examples=5)
 def test_attention_of_a_few_samples_at_a_time_and_with_dropout(case, rate, cached):
     (q, k, v), call = case
     q, k, v = (jnp.concatenate([x, x + 1]).astype("float32") for x in (q, k, v))

@@ -103,7 +103,7 @@ def convolutions(draw) -> tuple:
 
 
 @given(convolutions(), st.booleans())
-@quick(max_examples=30)
+@quick(max_examples=20)
 def test_convolutions(case, biased):
     shape, kernel, *rest, dtype = case
 
@@ -154,7 +154,7 @@ def transposed(draw) -> tuple:
 
 
 @given(transposed())
-@quick(max_examples=30)
+@quick(max_examples=20)
 def test_transposed_convolutions(case):
     shape, kernel, *rest, dtype = case
     assert_equal(
@@ -187,7 +187,7 @@ def poolings(draw) -> tuple:
 
 
 @given(poolings())
-@quick(max_examples=30)
+@quick(max_examples=20)
 def test_poolings(case):
     shape, *rest, dtype, mean = case
     pool = cpu_pool.sum_pool if mean else cpu_pool.max_pool
