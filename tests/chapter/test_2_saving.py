@@ -21,6 +21,8 @@ from .test_5_layers import functional
 from .test_6_models import CUSTOM as MODELS
 from .test_6_models import ResidualBlock, ResidualRegressor
 
+pytestmark = pytest.mark.slow
+
 CUSTOM = {"HuberLoss": HuberLoss, "HuberMetric": HuberMetric, **FUNCTIONS, **LAYERS, **MODELS}
 
 

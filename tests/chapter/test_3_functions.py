@@ -7,6 +7,8 @@ import pytest
 
 import keraslike as keras
 
+pytestmark = pytest.mark.slow
+
 
 def my_softplus(z):
     return jnp.log(jnp.exp(z) + 1.0)

@@ -9,6 +9,8 @@ import keraslike as keras
 
 from .test_1_losses import create_huber, make, mean_huber
 
+pytestmark = pytest.mark.slow
+
 
 class HuberMetric(keras.metrics.Metric):
     def __init__(self, threshold=1.0, **kwargs):

@@ -7,6 +7,8 @@ import pytest
 
 import keraslike as keras
 
+pytestmark = pytest.mark.slow
+
 
 class MyDense(keras.layers.Layer):
     def __init__(self, units, activation=None, **kwargs):

@@ -7,6 +7,8 @@ import pytest
 
 import keraslike as keras
 
+pytestmark = pytest.mark.slow
+
 
 class ResidualBlock(keras.layers.Layer):
     def __init__(self, n_layers, n_neurons, **kwargs):

@@ -6,6 +6,8 @@ import pytest
 
 import keraslike as keras
 
+pytestmark = pytest.mark.slow
+
 
 def reconstructing_regressor(keras):
     """The chapter's class, for keraslike or for Keras."""

@@ -7,6 +7,8 @@ import pytest
 
 import keraslike as keras
 
+pytestmark = pytest.mark.slow
+
 
 def f(w1, w2):
     return 3 * w1**2 + 2 * w1 * w2

@@ -8,6 +8,8 @@ import pytest
 import keraslike as keras
 from keraslike.core.compilation import _glibc
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import sys, numpy as np, jax, keraslike as keras
 counted = []

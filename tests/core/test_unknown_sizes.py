@@ -8,6 +8,8 @@ from keraslike import Model, ops
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers import Add, Concatenate, Conv1D, Input, Lambda, Layer, Multiply
 
+pytestmark = pytest.mark.slow
+
 
 def test_unknown_length_meets_a_known_one():
     assert (Input((None, 3)) * Input((5, 3))).shape == (None, 5, 3)

@@ -18,6 +18,8 @@ from keraslike import layers
 
 from . import four_devices, two_processes
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 

@@ -9,6 +9,8 @@ from keraslike import initializers, random
 from keraslike.core.variable import Variable
 from keraslike.utils import set_random_seed
 
+pytestmark = pytest.mark.slow
+
 SEEDED = {
     "RandomNormal": {"mean": 1.0, "stddev": 2.0},
     "RandomUniform": {"minval": -2.0, "maxval": 3.0},

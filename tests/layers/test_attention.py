@@ -14,6 +14,8 @@ import keraslike
 from keraslike import layers, models
 from keraslike.core import context
 
+pytestmark = pytest.mark.slow
+
 
 def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype("float32")

@@ -24,6 +24,8 @@ from .test_layer_parity import (
     with_unknown,
 )
 
+pytestmark = pytest.mark.slow
+
 CASES = [
     ("Conv1DTranspose", {"filters": 3, "kernel_size": 2}, SEQUENCE),
     (

@@ -13,6 +13,8 @@ from keraslike import layers
 from keraslike.core import registry
 from keraslike.core.symbolic import KerasTensor
 
+pytestmark = pytest.mark.slow
+
 # -- batch normalization ----------------------------------------------------------------------
 
 

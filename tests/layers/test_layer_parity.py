@@ -153,7 +153,7 @@ CASES = [
     ("Identity", {}, (2, 4)),
     ("Masking", {"mask_value": 0.5}, SEQUENCE),
 ]
-pytestmark = pytest.mark.filterwarnings("ignore:.*rms_scaling")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*rms_scaling")]
 IDS = [f"{i}-{name}" for i, (name, _, _) in enumerate(CASES)]
 SPATIAL = ("Conv", "MaxP", "AverageP", "Global", "ZeroP", "Flatten")
 

@@ -16,6 +16,8 @@ from keraslike.core.variable import Param
 
 from .test_layer_parity import as_json, assert_close, plain, share_weights
 
+pytestmark = pytest.mark.slow
+
 RNN_LAYERS = ("SimpleRNN", "LSTM", "GRU")
 SHAPE = (3, 5, 4)
 MASK = np.array([[1, 1, 0, 1, 1], [0, 1, 1, 0, 0], [1, 1, 1, 1, 1]], bool)

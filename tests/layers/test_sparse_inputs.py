@@ -9,6 +9,8 @@ from jax.experimental import sparse
 import keraslike as keras
 from keraslike import layers, ops
 
+pytestmark = pytest.mark.slow
+
 rng = np.random.default_rng(0)
 DENSE = rng.normal(size=(5, 4)).astype("float32") * (rng.random((5, 4)) < 0.4)
 SPARSE = sparse.BCOO.fromdense(DENSE)

@@ -9,6 +9,8 @@ import pytest
 import keraslike as keras
 from keraslike import layers
 
+pytestmark = pytest.mark.slow
+
 
 def branching(k):
     a, b = k.layers.Input((4,), name="a"), k.layers.Input((3,), name="b")

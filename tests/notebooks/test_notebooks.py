@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
+pytestmark = pytest.mark.slow
+
 FOLDER = pathlib.Path(__file__).parents[2] / "notebooks"
 NAMES = ("custom_models_and_training", "from_keras_to_jax", "colab_tpu")
 

@@ -9,6 +9,8 @@ import keraslike as keras
 from keraslike import tf
 from keraslike.utils import drawing, plotting
 
+pytestmark = pytest.mark.slow
+
 layers = keras.layers
 
 

@@ -22,6 +22,8 @@ from keraslike.ops.attention import _dropped_attention, _plain
 
 from .test_cpu_lowerings import BOUNDS, normal, quick, same
 
+pytestmark = pytest.mark.slow
+
 sizes = functools.partial(st.integers, 1)
 DTYPES = st.sampled_from(["float32", "float32", "float32", "bfloat16", "float16"])
 

@@ -18,6 +18,8 @@ from keraslike import ops
 from keraslike.layers import Conv2D, MaxPooling2D
 from keraslike.ops import cpu, cpu_conv, cpu_pool
 
+pytestmark = pytest.mark.slow
+
 quick = functools.partial(
     settings, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )

@@ -17,6 +17,8 @@ from keraslike.core.rng import SeedGenerator
 from keraslike.core.variable import Variable
 from keraslike.ops import recurrent
 
+pytestmark = pytest.mark.slow
+
 quick = functools.partial(
     settings, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )

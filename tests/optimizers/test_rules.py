@@ -12,6 +12,8 @@ from keraslike import optimizers
 from keraslike.core import lowering
 from keraslike.core.variable import Variable
 
+pytestmark = pytest.mark.slow
+
 RULES = ["SGD", "RMSprop", "Adam", "AdamW", "Nadam", "Adagrad", "Adadelta", "Adamax", "Lion"]
 RULES += ["Ftrl", "Adafactor"]
 STEPS = 200

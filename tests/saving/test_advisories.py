@@ -49,6 +49,8 @@ from .hostile import (
 )
 from .small_models import small
 
+pytestmark = pytest.mark.slow
+
 # -- no code that a file names or holds --------------------------------------------------------
 
 

@@ -35,6 +35,8 @@ from .hostile import (
 )
 from .small_models import small
 
+pytestmark = pytest.mark.slow
+
 # -- arrays ------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,8 @@ from .small_models import small, weights_equal
 from .test_keras_files import steps
 from .test_legacy_h5 import attribute, next_epochs
 
+pytestmark = pytest.mark.slow
+
 load_model = saving.load_model
 
 

@@ -21,6 +21,8 @@ from keraslike.saving import keras_archive, load_model, seal
 
 from .small_models import small, weights_equal
 
+pytestmark = pytest.mark.slow
+
 # -- faults at every write ---------------------------------------------------------------------
 
 FILES = ("m.keras", "m.h5", "m.weights.h5")

@@ -14,6 +14,8 @@ from keraslike.saving import old_optimizer
 
 from . import keras2
 
+pytestmark = pytest.mark.slow
+
 MODELS = keras2.record("models")
 OPTIMIZERS = keras2.record("optimizers")
 

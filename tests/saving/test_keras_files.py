@@ -11,6 +11,8 @@ import pytest
 
 import keraslike
 
+pytestmark = pytest.mark.slow
+
 BOTH = pytest.mark.parametrize("K", [keras, keraslike], ids=["keras", "keraslike"])
 
 

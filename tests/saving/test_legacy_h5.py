@@ -15,6 +15,8 @@ from keraslike import layers, saving
 from .small_models import small, weights_equal
 from .test_keras_files import convnet, data_for, functional, make_blocks, mlp, nested, steps
 
+pytestmark = pytest.mark.slow
+
 load_model = saving.load_model
 
 

@@ -9,6 +9,8 @@ import pytest
 import keraslike
 from keraslike import saving
 
+pytestmark = pytest.mark.slow
+
 # What is called on x of shape (batch, 5, 4), y of (batch, 5, 4) and i of (batch, 2), integers.
 SLICES = [
     "x[:, 1]",

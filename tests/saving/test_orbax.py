@@ -23,6 +23,8 @@ from keraslike.saving import orbax_store
 
 from .small_models import small, weights_equal
 
+pytestmark = pytest.mark.slow
+
 
 def fit(model, batch, *callbacks, epochs=1, **kwargs):
     return model.fit(

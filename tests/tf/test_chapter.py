@@ -8,6 +8,8 @@ import keraslike as keras
 from keraslike import tf
 from keraslike.models import load_model
 
+pytestmark = pytest.mark.slow
+
 X = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
 Y = (X[:, 0] - 2 * X[:, 1] + 0.1).astype("float32")
 

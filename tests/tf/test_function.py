@@ -8,6 +8,8 @@ import pytest
 import keraslike as keras
 from keraslike import tf
 
+pytestmark = pytest.mark.slow
+
 
 def test_traced_once_a_signature(capsys):
     @tf.function

@@ -10,6 +10,8 @@ import pytest
 
 from keraslike import tf
 
+pytestmark = pytest.mark.slow
+
 InvalidArgumentError = tf.errors.InvalidArgumentError
 R = tf.RaggedTensor
 

@@ -14,6 +14,8 @@ import pytest
 import keraslike as keras
 from keraslike import tf
 
+pytestmark = pytest.mark.slow
+
 
 def shown(tree):
     if tree is None:

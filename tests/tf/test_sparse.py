@@ -11,6 +11,8 @@ from jax.experimental.sparse import BCOO
 
 from keraslike import tf
 
+pytestmark = pytest.mark.slow
+
 InvalidArgumentError = tf.errors.InvalidArgumentError
 
 

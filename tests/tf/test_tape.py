@@ -6,6 +6,8 @@ import pytest
 import keraslike as keras
 from keraslike import tf
 
+pytestmark = pytest.mark.slow
+
 
 def f(w1, w2):
     return 3 * w1**2 + 2 * w1 * w2

@@ -9,6 +9,8 @@ import keraslike as keras
 from keraslike import tf
 from tests.tf.tape_programs import RECORDED, SEEDS, walk
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def recorded():

@@ -7,6 +7,8 @@ import pytest
 import keraslike as keras
 from keraslike import tf
 
+pytestmark = pytest.mark.slow
+
 X = np.random.default_rng(0).normal(size=(48, 8)).astype("float32")
 Y = X[:, :1] - 2 * X[:, 1:2]
 

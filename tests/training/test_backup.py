@@ -13,6 +13,8 @@ from keraslike import layers
 from keraslike.callbacks import BackupAndRestore, Callback, EarlyStopping, LearningRateScheduler
 from keraslike.training import loop
 
+pytestmark = pytest.mark.slow
+
 X = np.random.default_rng(0).normal(size=(22, 4)).astype("float32")
 Y = (X[:, :1] * 2 - X[:, 1:2]).astype("float32")
 STEPS = 6  # an epoch, of 4 samples each; the last has 2

@@ -14,6 +14,8 @@ from tests.training.test_memory import (  # noqa: F401
 )
 from tests.training.test_parity import test_losses_of_internals_train  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _always_copied():

@@ -9,6 +9,8 @@ import pytest
 
 import keraslike as ours
 
+pytestmark = pytest.mark.slow
+
 rng = np.random.default_rng(0)
 X = rng.normal(size=(40, 4)).astype("float32")
 Y = (X[:, :1] - X[:, 1:2]).astype("float32")

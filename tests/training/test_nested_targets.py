@@ -8,6 +8,8 @@ import pytest
 
 import keraslike as ours
 
+pytestmark = pytest.mark.slow
+
 rng = np.random.default_rng(0)
 X = rng.normal(size=(24, 3)).astype("float32")
 A, B, C = (rng.normal(size=(24, 1)).astype("float32") for _ in range(3))

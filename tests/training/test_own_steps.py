@@ -10,6 +10,8 @@ import keraslike as keras
 import keraslike.tf as tf
 from keraslike import layers, ops
 
+pytestmark = pytest.mark.slow
+
 X = np.random.default_rng(0).normal(size=(48, 6)).astype("float32")
 LABELS = np.arange(48, dtype="int32") % 3
 

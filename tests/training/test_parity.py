@@ -8,6 +8,8 @@ import pytest
 
 import keraslike as ours
 
+pytestmark = pytest.mark.slow
+
 OPTIMIZERS = {
     "sgd": ("SGD", {"learning_rate": 0.05, "momentum": 0.9, "nesterov": True}),
     "rmsprop": ("RMSprop", {"learning_rate": 1e-3}),
