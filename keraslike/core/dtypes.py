@@ -54,6 +54,8 @@ def standardize_dtype(dtype: Any) -> str:
         return floatx()
     if isinstance(dtype, str):
         dtype = {"float": floatx(), "int": "int32"}.get(dtype, dtype)
+        if not hasattr(jnp, dtype):  # numpy has abbreviations, some of them deprecated
+            raise ValueError(f"Invalid dtype: {dtype!r}")
     try:
         found = jnp.dtype(dtype)
     except (TypeError, ValueError, SyntaxError) as e:  # of numpy's ways of writing a dtype

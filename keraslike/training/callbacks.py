@@ -13,6 +13,7 @@ import numpy as np
 
 from keraslike.core.annotations import check_constructor
 from keraslike.core.arguments import warn_user
+from keraslike.training.interrupts import no_interrupt
 
 _BATCH_HOOKS = tuple(
     f"on_{mode}batch_{end}"
@@ -193,9 +194,11 @@ class History(Callback):
 
     def settle(self) -> None:
         """Waits for the logs of the last epoch, if they were not known at its end."""
-        pending, self._pending = self._pending, {}
-        for k, v in floats(pending).items():
-            self.history.setdefault(k, []).append(v)
+        values = floats(self._pending)
+        with no_interrupt:  # which comes before the logs are kept, or after all of them are
+            self._pending = {}
+            for k, v in values.items():
+                self.history.setdefault(k, []).append(v)
 
 
 class _Monitor(Callback):
