@@ -29,6 +29,7 @@ from flax import nnx
 from keraslike.core import base, lowering
 from keraslike.core.arguments import warn_user
 from keraslike.core.rng import SeedGenerator
+from keraslike.core.structures import iter_leaves
 from keraslike.core.variable import Variable
 from keraslike.layers.layer import Layer
 from keraslike.metrics import Metric
@@ -250,6 +251,8 @@ class Reader:
         self.file, self.label, self._data = file, label, data
         self._longest: dict[str, float] = {}
         self._found: set[str] = set()  # where `own` found arrays
+        # Whether a group says the name of its layer, which Keras 2 did not write.
+        self.names_layers = False
 
     def own(self, path: str) -> dict[str, Any]:
         """The datasets in `<path>/vars` by name; none where there is no such group."""
@@ -257,6 +260,7 @@ class Reader:
             group = self._group([*place.split("/"), "vars"] if place else ["vars"])
             if group is not None:
                 self._found.add(place)
+                self.names_layers |= "name" in group.attrs
                 return {k: self._dataset(group, k) for k in group}
         return {}
 
@@ -440,12 +444,42 @@ def load(root: Any, reader: Any, skip_mismatch: bool = False, calls: Iterable[Ca
             if key not in own
             if not isinstance(obj, Optimizer)
         )
+    if not getattr(reader, "names_layers", True):
+        _refuse_what_keras_2_sorts(root, reader.label)
     unused = _unused(reader, places)  # looked for while an error in the file changes nothing yet
     put(root, reader, fitting, [*own_methods, *calls], problems, skip_mismatch)
     if unused:
         warn_user(
             f"'{reader.label}' has weights that the model has no place for: {', '.join(unused)}"
         )
+
+
+def _refuse_what_keras_2_sorts(root: Any, label: str) -> None:
+    """Raises ValueError for layers in a dict that Keras 2 would have numbered by the order of keys
+    (where containers lie in each other), and Keras 3 by the order in the dict: a file of either may
+    say the same paths of other layers."""
+
+    def is_unsorted(value: Any) -> bool:
+        return isinstance(value, dict) and list(value) != sorted(value, key=str)
+
+    for path, obj in walk(root):
+        attributes = obj._attributes() if isinstance(obj, base.Object) else ()
+        for name, value in attributes:
+            items = value.values() if isinstance(value, dict) else value
+            if not isinstance(value, _CONTAINERS) or not any(
+                isinstance(item, _CONTAINERS) for item in items
+            ):
+                continue
+            if any(map(_is_saveable, iter_leaves(value))) and any(
+                map(is_unsorted, iter_leaves(value, is_unsorted))
+            ):
+                raise ValueError(
+                    f"'{label}' does not say which weights are of which layer in "
+                    f"'{'/'.join(filter(None, (path, name)))}': it may be a file of Keras 2, which "
+                    "takes layers of dicts within other containers by the order of their keys. Write "
+                    "the keys in that order in the class, or keep the layers in attributes of their "
+                    "own."
+                )
 
 
 def put(

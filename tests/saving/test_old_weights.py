@@ -1,5 +1,6 @@
 """Weights as Keras 1, Theano and cuDNN laid them out, against sums written down with numpy."""
 
+import h5py
 import numpy as np
 import pytest
 
@@ -259,3 +260,37 @@ def test_state_that_does_not_fit(tmp_path):
             model = trained(tmp_path, "Adam", state)
         assert int(model.optimizer.iterations) == 0
         assert isinstance(model.optimizer, keraslike.optimizers.Adam)
+
+
+class KeepsLayersInDicts(keraslike.Model):
+    def __init__(self, keys):
+        super().__init__()
+        self.stack = [{key: keraslike.layers.Dense(3) for key in keys}]
+
+    def call(self, x):
+        for layer in self.stack[0].values():
+            x = layer(x)
+        return x
+
+
+@pytest.mark.parametrize("keys", ["ba", "ab"])
+@pytest.mark.parametrize("names", [True, False])
+def test_layers_that_keras_2_takes_in_another_order(keys, names, tmp_path):
+    """The names of layers, which Keras 2 does not write, say that a file is not of it."""
+    x, path = np.ones((2, 3), "float32"), str(tmp_path / "m.weights.h5")
+    model, again = KeepsLayersInDicts(keys), KeepsLayersInDicts(keys)
+    expected = model(x)
+    again(x)
+    before = again.get_weights()
+    model.save_weights(path)
+    if not names:
+        with h5py.File(path, "r+") as file:
+            file.visititems(lambda _, item: item.attrs.pop("name", None))
+    if names or keys == "ab":
+        again.load_weights(path)
+        np.testing.assert_array_equal(again(x), expected)
+    else:
+        with pytest.raises(ValueError, match="'stack': it may be a file of Keras 2"):
+            again.load_weights(path)
+        for a, b in zip(again.get_weights(), before):
+            np.testing.assert_array_equal(a, b)
