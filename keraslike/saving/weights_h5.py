@@ -455,9 +455,9 @@ def load(root: Any, reader: Any, skip_mismatch: bool = False, calls: Iterable[Ca
 
 
 def _refuse_what_keras_2_sorts(root: Any, label: str) -> None:
-    """Raises ValueError for layers in a dict that Keras 2 would have numbered by the order of keys
-    (where containers lie in each other), and Keras 3 by the order in the dict: a file of either may
-    say the same paths of other layers."""
+    """Raises ValueError for layers in a dict that Keras 2 numbers by the order of keys (where
+    containers lie in each other), and Keras 3 by that in the dict: paths would mean other layers.
+    """
 
     def is_unsorted(value: Any) -> bool:
         return isinstance(value, dict) and list(value) != sorted(value, key=str)
@@ -473,12 +473,11 @@ def _refuse_what_keras_2_sorts(root: Any, label: str) -> None:
             if any(map(_is_saveable, iter_leaves(value))) and any(
                 map(is_unsorted, iter_leaves(value, is_unsorted))
             ):
+                where = "/".join(filter(None, (path, name)))
                 raise ValueError(
-                    f"'{label}' does not say which weights are of which layer in "
-                    f"'{'/'.join(filter(None, (path, name)))}': it may be a file of Keras 2, which "
-                    "takes layers of dicts within other containers by the order of their keys. Write "
-                    "the keys in that order in the class, or keep the layers in attributes of their "
-                    "own."
+                    f"'{label}' does not say which weights are of which layer in '{where}': it may "
+                    "be of Keras 2, which takes dicts within other containers by the order of their "
+                    "keys. Write the keys in that order, or keep layers in attributes of their own."
                 )
 
 

@@ -285,12 +285,15 @@ def test_layers_that_keras_2_takes_in_another_order(keys, names, tmp_path):
     model.save_weights(path)
     if not names:
         with h5py.File(path, "r+") as file:
-            file.visititems(lambda _, item: item.attrs.pop("name", None))
+            groups = []
+            file.visit(groups.append)
+            for group in groups:
+                file[group].attrs.pop("name", None)
     if names or keys == "ab":
         again.load_weights(path)
         np.testing.assert_array_equal(again(x), expected)
     else:
-        with pytest.raises(ValueError, match="'stack': it may be a file of Keras 2"):
+        with pytest.raises(ValueError, match="'stack': it may be of Keras 2"):
             again.load_weights(path)
         for a, b in zip(again.get_weights(), before):
             np.testing.assert_array_equal(a, b)
