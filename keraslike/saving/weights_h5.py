@@ -476,8 +476,8 @@ def _refuse_what_keras_2_sorts(root: Any, label: str) -> None:
                 where = "/".join(filter(None, (path, name)))
                 raise ValueError(
                     f"'{label}' does not say which weights are of which layer in '{where}': it may "
-                    "be of Keras 2, which takes dicts within other containers by the order of their "
-                    "keys. Write the keys in that order, or keep layers in attributes of their own."
+                    "be of Keras 2, which reads dicts in other containers in the order of their "
+                    "keys. Write keys in that order, or keep layers in attributes of their own."
                 )
 
 
