@@ -5,6 +5,11 @@ import os
 import tempfile
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
+# Tests compile much and compute little: a third of their time would go to optimizing machine code.
+# What XLA does with a program before that is as users have it, and `make smoke` leaves this out.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
 
 import numpy as np
 import pytest

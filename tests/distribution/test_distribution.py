@@ -24,8 +24,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def start(module, *args, devices=1):
-    # Compiled without effort, which is what takes the time.
-    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     env = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", f"tests.distribution.{module}", *args]
     pipe = subprocess.PIPE

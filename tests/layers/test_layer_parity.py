@@ -208,9 +208,7 @@ def gradients(layer, x, training=None):
 
         return jax.grad(loss, argnums=(0, 1), has_aux=True)(trainable, x)
 
-    # Compiling takes longer than running by far: less care of the compiler.
-    options = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-    return jax.jit(run, compiler_options=options)(trainable, x)
+    return jax.jit(run)(trainable, x)
 
 
 def assert_close(ours, theirs, atol=1e-5):

@@ -123,10 +123,6 @@ def both(name, rng, shape=SHAPE):
     return theirs, ours
 
 
-# Compiling takes longer than running by far: less care of the compiler.
-OPTIONS = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-
-
 def outputs(layer, x):
     values = [jnp.asarray(v.value) for v in layer.trainable_variables]
     others = [jnp.asarray(v.value) for v in layer.non_trainable_variables]
@@ -134,7 +130,7 @@ def outputs(layer, x):
     def run(values, x, mask):
         return layer.stateless_call(values, others, x, mask=mask)[0]
 
-    return jax.jit(run, compiler_options=OPTIONS)(values, x, jnp.asarray(MASK))
+    return jax.jit(run)(values, x, jnp.asarray(MASK))
 
 
 def gradients(layer, x, *masks):
@@ -151,7 +147,7 @@ def gradients(layer, x, *masks):
         derive = jax.grad(loss, argnums=(0, 1), has_aux=True)
         return [derive(trainable, x), *(derive(trainable, x, mask=m) for m in masks)]
 
-    return jax.jit(run, compiler_options=OPTIONS)(trainable, x)
+    return jax.jit(run)(trainable, x)
 
 
 @pytest.mark.parametrize("name", [n for n in WRAPPED if n not in TRAINED])

@@ -128,7 +128,8 @@ def test_the_way_to_jax(execute):
 
 
 def test_all_devices_and_going_on_after_a_crash(execute, folder):
-    notebook = execute("colab_tpu", XLA_FLAGS="--xla_force_host_platform_device_count=2")
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
+    notebook = execute("colab_tpu", XLA_FLAGS=flags)
     said = outputs_of(notebook)
     assert "2 x cpu" in said and "weights are on 2 device(s)" in said
     assert "the power went off in epoch 3" in said
