@@ -288,7 +288,7 @@ def linear(x: Any) -> Any:
     return x
 
 
-def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Any:
+def softmax(x: Any, axis: int | tuple[int, ...] | None = -1) -> Any:
     """`exp(x) / sum(exp(x))` along an axis (or several): values that sum to 1 there.
 
     >>> softmax(jnp.array([[0.0, 0.0]])).tolist()

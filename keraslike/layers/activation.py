@@ -150,7 +150,7 @@ class Softmax(Layer):
         self.axis = axis
 
     def call(self, inputs: jax.Array, mask: jax.Array | None = None) -> jax.Array:
-        axis = self.axis if isinstance(self.axis, int) else tuple(self.axis)
+        axis = tuple(self.axis) if isinstance(self.axis, Sequence) else self.axis
         if mask is None:
             return activations.softmax(inputs, axis)
         if mask.ndim > inputs.ndim or any(

@@ -150,6 +150,7 @@ CASES = [
     ("PReLU", {}, (2, 4)),
     ("Softmax", {}, (2, 4)),
     ("Softmax", {"axis": [1, 2]}, SEQUENCE),
+    ("Softmax", {"axis": None}, SEQUENCE),
     ("Identity", {}, (2, 4)),
     ("Masking", {"mask_value": 0.5}, SEQUENCE),
 ]
