@@ -12,6 +12,8 @@ from keraslike import activations, layers
 from keraslike.core import registry
 from keraslike.core.symbolic import KerasTensor
 
+pytestmark = pytest.mark.slow
+
 NAMES = sorted(
     n
     for n in activations.__all__

@@ -12,6 +12,8 @@ from keraslike import random
 from keraslike.core.symbolic import KerasTensor
 from keraslike.utils import set_random_seed
 
+pytestmark = pytest.mark.slow
+
 LOGITS = np.log(np.array([[0.1, 0.2, 0.7], [0.5, 0.25, 0.25]], "float32"))
 X = np.arange(24, dtype="float32").reshape(6, 4) + 1
 CASES = [

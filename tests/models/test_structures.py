@@ -9,6 +9,8 @@ import pytest
 import keraslike as keras
 from keraslike import layers
 
+pytestmark = pytest.mark.slow
+
 
 def ones(*shape):
     return np.ones(shape, "float32")

@@ -12,6 +12,8 @@ from keraslike import ops
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.variable import Variable
 
+pytestmark = pytest.mark.slow
+
 rng = np.random.default_rng(2)
 A = rng.normal(size=(3, 4)).astype("float32")
 B = rng.normal(size=(3, 4)).astype("float32")

@@ -16,6 +16,8 @@ from keraslike.saving import weights_h5
 
 from .small_models import small, weights_equal
 
+pytestmark = pytest.mark.slow
+
 
 class ScaledHuber(keraslike.losses.Loss):
     def __init__(self, threshold=1.0, **kwargs):

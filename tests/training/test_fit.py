@@ -13,6 +13,8 @@ import pytest
 import keraslike as keras
 from keraslike import layers
 
+pytestmark = pytest.mark.slow
+
 X = np.random.default_rng(0).normal(size=(50, 4)).astype("float32")
 Y = (X[:, :1] * 2 - X[:, 1:2]).astype("float32")
 

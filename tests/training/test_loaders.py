@@ -12,6 +12,8 @@ import pytest
 
 import keraslike as keras
 
+pytestmark = pytest.mark.slow
+
 X = np.random.default_rng(0).normal(size=(200, 4)).astype("float32")
 Y = X.sum(axis=1)
 

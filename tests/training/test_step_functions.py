@@ -8,6 +8,8 @@ import pytest
 
 import keraslike
 
+pytestmark = pytest.mark.slow
+
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(8, 3)).astype("float32")
 Y = RANDOM.normal(size=(8, 1)).astype("float32")

@@ -6,6 +6,8 @@ import pytest
 
 import keraslike
 
+pytestmark = pytest.mark.slow
+
 X = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
 Y = (X[:, :1], X[:, 1:2] + 1)
 
