@@ -12,6 +12,8 @@ from keraslike import losses, metrics
 from keraslike.core import context, lowering
 from keraslike.core.variable import MetricState
 
+pytestmark = pytest.mark.slow
+
 rng = np.random.default_rng(1)
 
 

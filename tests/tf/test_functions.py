@@ -5,6 +5,8 @@ from keraslike import tf
 
 from .reference import REFERENCE
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def names():
