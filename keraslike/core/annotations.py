@@ -17,7 +17,7 @@ import numpy as np
 
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.notes import shown
-from keraslike.core.tracebacks import handled, shorten
+from keraslike.core.tracebacks import handled, is_ours, shorten
 
 
 class Kind(NamedTuple):
@@ -171,14 +171,9 @@ def check(function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
             )
 
 
-def _is_ours(function: Any) -> bool:
-    module = getattr(function, "__module__", None) or ""
-    return module.partition(".")[0] == "keraslike"
-
-
 def explain(function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
     """As `check`, for an op that has failed: then there is time to see whether it is the axis."""
-    if not _is_ours(function):
+    if not is_ours(function):
         return
     check(function, args, kwargs)
     given = {**dict(zip(_known(function)[0], args)), **kwargs}
@@ -211,5 +206,5 @@ def _known(function: Callable) -> tuple[list[str], dict[str, tuple[Kind, Any]]]:
 
 def check_constructor(cls: type) -> None:
     """Makes the constructor that a class of keraslike's has of its own a checked one."""
-    if _is_ours(cls) and "__init__" in vars(cls):
+    if is_ours(cls) and "__init__" in vars(cls):
         cls.__init__ = checked(cls.__init__)

@@ -23,7 +23,7 @@ from keraslike.core.annotations import check_constructor
 from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
 from keraslike.core.structures import iter_leaves, map_leaves
-from keraslike.core.tracebacks import handled, shorten
+from keraslike.core.tracebacks import handled, is_ours, shorten
 
 _counts: dict[str, int] = defaultdict(int)
 _counts_lock = threading.Lock()
@@ -157,10 +157,6 @@ def _unpack(value: Any) -> Any:
         return value.values[item.index] if isinstance(item, _Slot) else item
 
     return map_leaves(restore, value.structure.value)
-
-
-def _is_ours(cls: type) -> bool:
-    return cls.__module__.partition(".")[0] == "keraslike"
 
 
 class ConstructorSignature:
@@ -303,7 +299,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         found: dict[str, Any] = {}
         mro = type(self).__mro__
         # A class that overrides get_config adds its own arguments to those from here.
-        own = [i for i, c in enumerate(mro) if "get_config" in vars(c) and not _is_ours(c)]
+        own = [i for i, c in enumerate(mro) if "get_config" in vars(c) and not is_ours(c)]
         outermost = True
         accepted: set[str] | None = None  # all names, or those that the constructor takes
         for i, cls in enumerate(mro):
@@ -320,11 +316,11 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
                     continue
                 if overrides or (accepted is not None and p.name not in accepted):
                     continue
-                if _is_ours(cls) and hasattr(self, p.name):
+                if is_ours(cls) and hasattr(self, p.name):
                     found[p.name] = getattr(self, p.name)
                 elif p.name in given:
                     found[p.name] = given[p.name]
-                elif p.default is not p.empty and not _is_ours(cls):
+                elif p.default is not p.empty and not is_ours(cls):
                     found[p.name] = p.default
             if not any(p.kind == p.VAR_KEYWORD for p in parameters):
                 if not overrides:

@@ -172,6 +172,12 @@ def _visible(traceback: types.TracebackType | None) -> types.TracebackType | Non
     return result
 
 
+def is_ours(value: Any) -> bool:
+    """Whether a class or function is of this package."""
+    module = getattr(value, "__module__", None) or ""
+    return module.partition(".")[0] == "keraslike"
+
+
 def is_users(filename: str) -> bool:
     """Whether a file holds code of users, and not of keraslike or what it and they call."""
     return _kind(filename) == "users"

@@ -33,7 +33,7 @@ from keraslike.core.notes import note_call
 from keraslike.core.static import AutoName, Shape
 from keraslike.core.structures import map_items
 from keraslike.core.symbolic import KerasTensor
-from keraslike.core.tracebacks import entry, handled, shorten
+from keraslike.core.tracebacks import entry, handled, is_ours, shorten
 from keraslike.core.variable import Buffer, Param, Variable, name_first
 
 
@@ -1031,7 +1031,7 @@ def _guard_build(build: Callable) -> Callable:
             return
         self._building = True
         try:
-            for shape in args if base._is_ours(type(self)) else ():
+            for shape in args if is_ours(type(self)) else ():
                 if isinstance(shape, (str, int, float)):
                     raise InvalidArgument(f"input_shape must be a shape. Received: {shape!r}")
             names = (*context.state.names, self.name)

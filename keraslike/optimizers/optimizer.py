@@ -20,6 +20,7 @@ from keraslike.core.base import Object, auto_name, to_snake_case
 from keraslike.core.boxed import respond, unbox, unboxed
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.notes import shown
+from keraslike.core.tracebacks import is_ours
 from keraslike.core.variable import OptimizerState, Variable
 from keraslike.optimizers.gradients import clip, overwrite, with_gradients
 from keraslike.optimizers.schedules import LearningRateSchedule
@@ -172,7 +173,7 @@ class Optimizer(Object):
     @property
     def variables(self) -> list[nnx.Variable]:
         """All state: the step count, the learning rate, averages, then that of the rule."""
-        if not base._is_ours(type(self)):  # a user's may be anywhere
+        if not is_ours(type(self)):  # a user's may be anywhere
             return base.variables_of(self)
         rate = self._learning_rate
         rates = [rate] if isinstance(rate, nnx.Variable) else []
@@ -387,7 +388,7 @@ class Optimizer(Object):
         everything = [*self._trained, *self.variables]
         values = lowering.values_of(everything)
         traced = any(isinstance(x, jax.core.Tracer) for x in (*values, *grads, rate))
-        if traced or not base._is_ours(type(self)):
+        if traced or not is_ours(type(self)):
             self._step(variables, grads, rate)
         else:  # one compiled program instead of a dispatch for every operation
             numbers = tuple(type(v) in (bool, int, float) and v for v in vars(self).values())

@@ -30,6 +30,7 @@ from keraslike.core import base, lowering
 from keraslike.core.arguments import warn_user
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.structures import iter_leaves
+from keraslike.core.tracebacks import is_ours
 from keraslike.core.variable import Variable
 from keraslike.layers.layer import Layer
 from keraslike.metrics import Metric
@@ -109,7 +110,7 @@ def _is_saveable(value: Any) -> bool:
 def _children(obj: base.Object) -> Iterator[tuple[str, Any]]:
     names = {name for name, _ in obj._attributes()}
     for cls in type(obj).__mro__:  # a user's property may give an object its name in the file
-        if not base._is_ours(cls) and not cls.__module__.startswith(("flax.", "builtins")):
+        if not is_ours(cls) and not cls.__module__.startswith(("flax.", "builtins")):
             names.update(vars(cls))
     names.update(n for n in _OF_MODELS if hasattr(obj, n))
     names = {n for n in names if not n.startswith("__") and n not in _NEVER}
@@ -156,7 +157,7 @@ def _own_variables(obj: Any) -> dict[str, nnx.Variable]:
 def own_method(obj: Any, name: str) -> Any:
     """`save_own_variables` or `load_own_variables`, where a class has one of its own."""
     of = next((cls for cls in type(obj).__mro__ if name in vars(cls)), None)
-    return None if of is None or base._is_ours(of) else getattr(obj, name)
+    return None if of is None or is_ours(of) else getattr(obj, name)
 
 
 def is_key(value: Any) -> bool:
