@@ -174,7 +174,7 @@ def _visible(traceback: types.TracebackType | None) -> types.TracebackType | Non
 
 def is_ours(value: Any) -> bool:
     """Whether a class or function is of this package."""
-    module = getattr(value, "__module__", None) or ""
+    module = getattr(value, "__module__", None) or ""  # a lambda out of a file has none
     return module.partition(".")[0] == "keraslike"
 
 

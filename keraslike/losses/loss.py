@@ -13,7 +13,7 @@ from keraslike import ops
 from keraslike.core import context, dtypes, registry
 from keraslike.core.base import Object, auto_name, to_snake_case
 from keraslike.core.boxed import respond, taker
-from keraslike.core.tracebacks import handled, shorten
+from keraslike.core.tracebacks import handled, is_ours, shorten
 from keraslike.ops.wrap import array
 
 _REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
@@ -93,9 +93,7 @@ class Loss(Object):
         return reduce_weighted_values(losses, sample_weight, mask, self.reduction, dtype)
 
     def _check_values(self, losses: jax.Array, y_true: Any, y_pred: Any) -> None:
-        author = getattr(self, "fn", type(self))
-        module = getattr(author, "__module__", None) or ""  # a lambda out of a file has none
-        ours = module.partition(".")[0] == "keraslike"
+        ours = is_ours(getattr(self, "fn", type(self)))
         if losses.size == 1 or ours:  # those of ours may be told to work along axis 0
             return
         shapes = [y.shape for y in jax.tree.leaves((y_true, y_pred)) if y.ndim]
