@@ -5,6 +5,8 @@
 >>> model.compile(loss="mse", optimizer="nadam")
 """
 
+import os
+
 from keraslike import (
     activations,
     backend,
@@ -25,6 +27,7 @@ from keraslike import (
     saving,
     utils,
 )
+from keraslike.as_keras import as_keras
 from keraslike.core.dtypes import DTypePolicy
 from keraslike.core.lowering import value_and_grad
 from keraslike.core.rng import SeedGenerator
@@ -56,6 +59,7 @@ __all__ = [
     "Sequential",
     "Variable",
     "activations",
+    "as_keras",
     "backend",
     "callbacks",
     "config",
@@ -80,3 +84,7 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+if os.environ.get("KERASLIKE_AS_KERAS") == "1":
+    as_keras()

@@ -28,6 +28,8 @@ from keraslike.core import dtypes
 from keraslike.core.base import to_snake_case
 from keraslike.core.static import Shape
 
+KERAS_VERSION = "3.15.1"  # whose names and files these are
+
 _public: dict[tuple[str, str], Any] = {}  # (Keras's module, name) -> object, for files
 _names: dict[str, dict[str, Any]] = {}  # "losses" -> the names in `_public` -> object
 _public_name: dict[int, tuple[str, str]] = {}  # id(object) -> (module, name)

@@ -7,6 +7,7 @@ call is kept apart: tensors, and what could be one (an operand, an index, a mask
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Sequence
 from typing import Any
@@ -21,12 +22,26 @@ from keraslike.layers.layer import MaskOf
 
 # The call's arguments, for all functions that have one of that name, and for some.
 _OF_CALL = frozenset(
-    ("a", "array", "bias", "bins", "branches", "condition", "constant_values", "depthwise_kernel")
-    + ("elements", "elems", "f", "false_fn", "fill_value", "index", "indices", "init", "init_val")
-    + ("inputs", "kernel", "key", "loop_vars", "mask", "operands", "output", "pointwise_kernel")
-    + ("pred", "predictions", "q", "query", "scale", "sorted_sequence", "start", "start_indices")
-    + ("step", "stop", "target", "targets", "true_fn", "updates", "value", "values", "variable")
-    + ("x", "x1", "x2", "xs", "y")
+    (
+        "a",
+        "abs_",
+        "angle",
+        "array",
+        "bias",
+        "bins",
+        "branches",
+        "choicelist",
+        "condition",
+        "condlist",
+    )
+    + ("constant_values", "coordinates", "data", "default", "depthwise_kernel", "elements", "elems")
+    + ("end_points", "f", "false_fn", "fill_value", "fun", "image1", "image2", "images", "index")
+    + ("indices", "init", "init_val", "inputs", "kernel", "key", "loop_vars", "mask", "operands")
+    + ("output", "output_length", "output_shape", "pointwise_kernel", "pred", "predictions")
+    + ("primals", "q", "query", "scale", "segment_ids", "sequence_lengths", "sorted_sequence")
+    + ("start", "start_indices", "start_points", "step", "stop", "tangents", "target")
+    + ("target_length", "targets", "transform", "translation", "true_fn", "updates", "value")
+    + ("values", "variable", "x", "x1", "x2", "xs", "y")
 )
 _OF_CALL_IN = {
     "average": ("weights",),
@@ -36,6 +51,17 @@ _OF_CALL_IN = {
     "lstsq": ("b",),
     "solve": ("b",),
     "solve_triangular": ("b",),
+}
+# Arguments of one of those names that are the class's in some functions.
+_OF_CLASS_IN = {
+    "affine_transform": ("fill_value",),
+    "elastic_transform": ("fill_value",),
+    "histogram": ("bins",),
+    "map_coordinates": ("fill_value",),
+    "perspective_transform": ("fill_value",),
+    "resize": ("fill_value",),
+    "trapezoid": ("x",),
+    "unique": ("fill_value",),
 }
 
 # Keras's modules other than `numpy`, and its classes that are not named after the function.
@@ -66,6 +92,8 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 _CLASSES = {
     "allclose": "AllClose",
     "batch_normalization": "BatchNorm",
+    "cdist": "CDist",
+    "isin": "IsIn",
     "layer_normalization": "LayerNorm",
     "rms_normalization": "RMSNorm",
     "searchsorted": "SearchSorted",
@@ -78,6 +106,8 @@ _NAMES = {cls: name for name, cls in _CLASSES.items()}
 
 
 def _is_of_call(function: str, argument: str) -> bool:
+    if argument in _OF_CLASS_IN.get(function, ()):
+        return False
     return argument in _OF_CALL or argument in _OF_CALL_IN.get(function, ())
 
 
@@ -185,7 +215,17 @@ def call_arguments(
     name = _function_name(entry)
     always = {"name": entry["config"].get("name"), **_ALWAYS.get(name, {})}
     of_class = {k: v for k, v in entry["config"].items() if k not in always or v != always[k]}
-    given = {**registry.deserialize(of_class), **kwargs}
+    try:
+        return _joined(function, name, registry.deserialize(of_class), args, kwargs)
+    except TypeError as error:
+        raise TypeError(f"The file calls keraslike.ops.{name} wrongly: {error}") from None
+
+
+def _joined(
+    function: Any, name: str, of_class: dict[str, Any], args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[tuple, dict[str, Any]]:
+    """A function's arguments, of those of Keras's class for it and those of a call."""
+    given = {**of_class, **kwargs}
     parameters = inspect.signature(function).parameters
     by_place = [
         key
@@ -203,11 +243,54 @@ def call_arguments(
     unknown = [key for key in given if key not in parameters]
     if unknown or rest:
         raise TypeError(
-            f"The file calls keraslike.ops.{name} with arguments that it has not: "
-            f"{unknown or f'{len(args)} by their place'}."
+            f"{name} has not these arguments: {unknown or f'{len(args)} by their place'}."
         )
     if name == "get_item" and isinstance(given.get("key"), list):
         given["key"] = tuple(given["key"])
     in_order = {key: given[key] for key in parameters if key in given}
     bound = inspect.BoundArguments(inspect.signature(function), in_order)  # type: ignore[arg-type]
     return bound.args, bound.kwargs
+
+
+# -- as Keras's classes ----------------------------------------------------------------------
+
+
+def operation_class(class_name: str) -> type:
+    """Keras's class of a function: made with the class's arguments, called with the call's.
+
+    Raises ValueError if `keraslike.ops` has no such function.
+
+    >>> operation_class("Sum")(axis=0)([[1.0, 2.0], [3.0, 4.0]]).tolist()
+    [4.0, 6.0]
+    """
+    name = _NAMES.get(class_name) or to_snake_case(class_name)
+    return _class_of(registry.get("ops", name), name, class_name)
+
+
+@functools.cache
+def _class_of(function: Any, name: str, class_name: str) -> type:
+    parameters = inspect.signature(function).parameters
+    of_class = [key for key in parameters if not _is_of_call(name, key)]
+
+    def init(self: Any, *args: Any, name: str | None = None, **kwargs: Any) -> None:
+        self._of_class = {**dict(zip(of_class, args, strict=False)), **kwargs}
+        self._operation = FunctionOperation(function, name)
+        self.name = self._operation.name
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = _joined(function, name, self._of_class, args, kwargs)
+        return self._operation(*args, **kwargs)
+
+    def compute_output_spec(self: Any, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = _joined(function, name, self._of_class, args, kwargs)
+        return self._operation.compute_output_spec(*args, **kwargs)
+
+    members = {
+        "__init__": init,
+        "__call__": call,
+        "__doc__": f"`keraslike.ops.{name}` with some of its arguments given beforehand.",
+        "call": call,
+        "symbolic_call": call,
+        "compute_output_spec": compute_output_spec,
+    }
+    return type(class_name, (), members)

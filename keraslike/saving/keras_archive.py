@@ -28,9 +28,6 @@ from keraslike.saving import old_config
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 ASSETS = "assets/"
 
-# The version of Keras's format that is written here.
-KERAS_VERSION = "3.15.0"
-
 # Keras stores its members uncompressed. One that claims more than the floor, and to expand to more
 # than this many times what is there of it, is a bomb and no model that someone packed again.
 _FLOOR, _MOST_EXPANSION = 64 << 20, 100
@@ -79,7 +76,7 @@ def write(path: str, config: dict[str, Any], weights: Any, assets: dict[str, byt
         assets: files by their paths.
     """
     metadata = {
-        "keras_version": KERAS_VERSION,
+        "keras_version": registry.KERAS_VERSION,
         "keraslike_version": version(),
         "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
     }

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from keraslike.core.arguments import warn_user
+from keraslike.core.registry import KERAS_VERSION
 from keraslike.core.rng import SeedGenerator
 from keraslike.optimizers import OptaxOptimizer, Optimizer
 from keraslike.saving import (
@@ -63,7 +64,7 @@ def write(model: Any, file: Any, include_optimizer: bool = True) -> None:
     # The root's class goes by its own name in Keras; the rest is for ourselves.
     config["class_name"] = entry["class_name"]
     config |= {k: entry[k] for k in ("registered_name", "build_config") if entry.get(k)}
-    version = keras_archive.KERAS_VERSION
+    version = KERAS_VERSION
     file.attrs.update({"keras_version": version, "backend": "jax"})
     file.attrs["keraslike_version"] = keras_archive.version()
     file.attrs[_MODEL] = json.dumps(config)

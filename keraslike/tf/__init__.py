@@ -14,6 +14,7 @@ converts to and from JAX and numpy arrays, so that code can leave `tf` for `jax.
 
 import sys
 
+from keraslike.core import registry
 from keraslike.tf import (
     debugging,
     dtypes,
@@ -144,8 +145,10 @@ from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, is_tensor
 from keraslike.tf.tensor_array import TensorArray
 from keraslike.tf.variables import IndexedSlices, Variable
 
+__version__ = "2.21.0"  # whose names these are
 newaxis = None
 keras = face.Module(sys.modules["keraslike"], f"{__name__}.keras")
+keras.__version__ = registry.KERAS_VERSION
 
 # Those of tf.math that TensorFlow has under its own name too.
 _SHARED = (

@@ -1,0 +1,37 @@
+"""`python -m keraslike SCRIPT ARGS…` and `python -m keraslike -m PACKAGE ARGS…`: runs a program
+for which `import keras` gives keraslike (`as_keras`)."""
+
+import os
+import runpy
+import sys
+
+import keraslike
+
+_USAGE = (
+    "usage: python -m keraslike SCRIPT [ARG ...]\n       python -m keraslike -m MODULE [ARG ...]"
+)
+
+
+def main() -> None:
+    """Runs the program that the command line names, with the arguments that follow."""
+    arguments = sys.argv[1:]
+    module = arguments[0] == "-m" if arguments else False
+    arguments = arguments[module:]
+    if not arguments or (arguments[0].startswith("-") and not module):
+        wanted = bool(arguments) and arguments[0] in ("-h", "--help")
+        print(_USAGE, file=sys.stdout if wanted else sys.stderr)
+        raise SystemExit(0 if wanted else 2)
+    keraslike.as_keras()
+    sys.argv = arguments
+    if module:
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    else:
+        script = arguments[0]
+        sys.path[0] = os.path.dirname(
+            os.path.abspath(script)
+        )  # where python puts a script's folder
+        runpy.run_path(script, run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()

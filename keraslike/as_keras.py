@@ -1,0 +1,252 @@
+"""`import keras`, and `tensorflow.keras`, as keraslike: for scripts and packages as they stand.
+
+Modules are found by a finder on `sys.meta_path`. A module of Keras's public face is the one of
+keraslike itself, so names that come to be there are there at once; those of `keras.src` are made
+of the tables in `src_names.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import importlib.machinery
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from keraslike import src_names
+from keraslike.core.registry import KERAS_VERSION
+
+_FACES = ("keras", "keras.api", "keras._tf_keras.keras")
+
+
+def as_keras() -> types.ModuleType:
+    """From now on `import keras` gives keraslike, in this process; returns that module.
+
+    So do `keras.api`, `keras.src` (as far as `keraslike/src_names.py` goes), `tensorflow.keras`
+    and `tf.keras`. Where TensorFlow is not installed, `import tensorflow as tf` gives
+    `keraslike.tf`, whose `tf.keras` answers with `tf.Tensor`s. `keras.__version__` is that of the
+    Keras whose API this is.
+
+    `python -m keraslike SCRIPT` does the same around a script, `pytest -p keraslike.as_keras` for
+    tests, and `import keraslike` does where the environment variable `KERASLIKE_AS_KERAS` is `1`.
+
+    Raises RuntimeError if Keras itself has been imported: what did so has its classes already.
+
+    >>> import subprocess, sys
+    >>> program = "import keraslike; keraslike.as_keras(); import keras; print(keras.layers.Dense)"
+    >>> print(subprocess.check_output([sys.executable, "-c", program], text=True))
+    <class 'keraslike.layers.core.Dense'>
+    """
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        if "keras" in sys.modules:
+            raise RuntimeError(
+                "as_keras() has to come before the first `import keras`: Keras itself has been "
+                f"imported in this process, from {getattr(sys.modules['keras'], '__file__', '?')}. "
+                "Call keraslike.as_keras() at the top of the program, or run it by "
+                "`python -m keraslike SCRIPT`."
+            )
+        sys.meta_path.insert(0, _Finder())
+    return importlib.import_module("keras")
+
+
+def pytest_addoption() -> None:
+    """Called by pytest as soon as it has imported this module as a plugin, before any conftest."""
+    as_keras()
+
+
+# -- finding modules ------------------------------------------------------------------------------
+
+
+class _Finder:
+    """Finds Keras's modules, and TensorFlow's where it is not installed, and loads them."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        top = name.partition(".")[0]
+        if top == "keras" or (top == "tensorflow" and _is_ours(name)):
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)  # type: ignore[arg-type]
+        return None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        return None  # the ordinary one, until it is known what is there
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        # Python takes from sys.modules what a module has put there in its own place.
+        sys.modules[module.__name__] = _module(module)
+
+
+def _is_ours(name: str) -> bool:
+    if name == "tensorflow.keras" or name.startswith("tensorflow.keras."):
+        return True
+    return not _has_tensorflow()
+
+
+@functools.cache
+def _has_tensorflow() -> bool:
+    finders = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
+    return any(
+        finder.find_spec("tensorflow", None) is not None
+        for finder in finders
+        if hasattr(finder, "find_spec")
+    )
+
+
+def _module(module: types.ModuleType) -> types.ModuleType:
+    """What is found under the name of a module that is being imported."""
+    name = module.__name__
+    if name.startswith("tensorflow.keras") and _has_tensorflow():
+        name = name.removeprefix("tensorflow.")
+    for face in reversed(_FACES):
+        name = "keras" + name.removeprefix(face) if f"{name}.".startswith(f"{face}.") else name
+    if name in ("keras", "keras._tf_keras"):
+        return _face()
+    if name == "keras.src" or name.startswith("keras.src."):
+        return _source(module, name)
+    top, *parts = name.split(".")
+    found: Any = importlib.import_module("keraslike.tf" if top == "tensorflow" else "keraslike")
+    for part in parts:
+        found = getattr(found, part, None) if part in dir(found) else None
+    if isinstance(found, types.ModuleType):
+        return found
+    *above, last = module.__name__.split(".")
+    raise ImportError(
+        f"cannot import name {last!r} from {'.'.join(above)!r}: keraslike has no such module or "
+        "name there",
+        name=module.__name__,
+    )
+
+
+class _Face(types.ModuleType):
+    """`keras` itself: the public names of keraslike, with the version of Keras."""
+
+    __version__ = KERAS_VERSION
+
+    @staticmethod
+    def version() -> str:
+        """The version of Keras whose API this is."""
+        return KERAS_VERSION
+
+    def __getattr__(self, name: str) -> Any:
+        ours = importlib.import_module("keraslike")
+        if name in dir(ours) or name in ("__all__", "__file__", "__path__"):
+            return getattr(ours, name)
+        if name in ("api", "src"):
+            return importlib.import_module(f"keras.{name}")
+        raise AttributeError(
+            f"module 'keras' has no attribute {name!r}: keraslike has no such name"
+        )
+
+    def __dir__(self) -> list[str]:
+        return dir(importlib.import_module("keraslike"))
+
+
+@functools.cache
+def _face() -> types.ModuleType:
+    face = _Face("keras", importlib.import_module("keraslike").__doc__)
+    face.__spec__ = importlib.machinery.ModuleSpec("keras", None, is_package=True)
+    return face
+
+
+# -- keras.src ------------------------------------------------------------------------------------
+
+
+class _Table:
+    """Where keraslike has what is in the modules of `keras.src`."""
+
+    def __init__(self, *tables: str):
+        self.places: dict[str, dict[str, str]] = {"": {}}  # module -> name -> place
+        self.spaces: dict[str, list[str]] = {}  # module -> places of which it has all names
+        names: dict[str, str] = {}
+        module = before = ""
+        for token in " ".join(tables).split():
+            if token.endswith(":"):
+                module = token[:-1]
+                names = self.places.setdefault(module, {})
+            elif token[0] == "@":
+                self.spaces.setdefault(module, []).append(token[1:])
+            else:
+                name, _, place = token.rpartition("=")
+                place = before + place if place[0] == "." else place
+                before, _, last = place.rpartition(".")
+                names[name or last] = place
+        for module in list(self.places):
+            while module:  # the packages that it is in
+                self.places.setdefault(module, {})
+                module = module.rpartition(".")[0]
+
+    def places_of(self, module: str, name: str) -> Iterator[str]:
+        """Where a name of a module may be, the likeliest place first."""
+        if name in self.places[module]:
+            yield self.places[module][name]
+        for space in self.spaces.get(module, ()):
+            yield f"{space}.{name}".lstrip(".")
+        for other, names in self.places.items():
+            if (
+                other.startswith(f"{module}.")
+                and name in names
+                and (module or "." not in names[name])
+            ):
+                yield names[name]
+        if "." not in module:
+            yield f"{module}.{name}".lstrip(".")
+
+
+@functools.cache
+def _table() -> _Table:
+    return _Table(src_names.PUBLIC, src_names.PRIVATE)
+
+
+def _at(place: str) -> Any:
+    """What is at a place in keraslike, a module or a name in one; LookupError if nothing is."""
+    found: Any = importlib.import_module("keraslike")
+    for part in place.split("."):
+        if not hasattr(found, part):
+            try:
+                importlib.import_module(f"{found.__name__}.{part}")
+            except (ImportError, AttributeError):
+                raise LookupError(place) from None
+        found = getattr(found, part)
+    return found
+
+
+class _Source(types.ModuleType):
+    """A module of `keras.src`, which looks its names up when they are asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        module = self.__name__.removeprefix("keras.src").lstrip(".")
+        full = f"{module}.{name}".lstrip(".")
+        if full in _table().places:
+            return importlib.import_module(f"keras.src.{full}")
+        for place in _table().places_of(module, name):
+            with contextlib.suppress(LookupError):
+                return _at(place)
+        if module.startswith("ops.") and name[0].isupper():  # Keras's class of a function
+            with contextlib.suppress(ValueError):
+                return importlib.import_module("keraslike.models.operations").operation_class(name)
+        return _absent(self.__name__, name, AttributeError)
+
+    def __dir__(self) -> list[str]:
+        module = self.__name__.removeprefix("keras.src").lstrip(".")
+        return sorted(name for name in _table().places[module])
+
+
+def _source(module: types.ModuleType, name: str) -> types.ModuleType:
+    if name.removeprefix("keras.src").lstrip(".") not in _table().places:
+        parent, _, last = name.rpartition(".")
+        return _absent(parent, last, ImportError)
+    made = _Source(module.__name__, "Made of keraslike/src_names.py.")
+    made.__spec__, made.__path__, made.__file__ = module.__spec__, [], src_names.__file__
+    return made
+
+
+def _absent(module: str, name: str, error: type[Exception]) -> Any:
+    raise error(
+        f"cannot import name {name!r} from {module!r}: of keras.src keraslike has what the table "
+        f"in {src_names.__file__} names, as far as it is there yet"
+    )

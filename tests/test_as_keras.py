@@ -1,0 +1,161 @@
+"""`import keras` as keraslike: each in a process of its own, since it is for the whole process."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+# Run by pytest itself, with `-p keraslike.as_keras`; its conftest has to be too late.
+TESTS = """
+import importlib
+
+import pytest
+
+
+def test_public_modules():
+    import keras
+    import keras.api.layers
+    import keras.layers
+    import keraslike
+    from keras import layers, ops
+    from keras.optimizers import schedules
+
+    assert layers is keras.layers is keras.api.layers is keraslike.layers
+    assert keras.Model is keraslike.Model and schedules is keraslike.optimizers.schedules
+    assert keras.version() == keras.__version__ != keraslike.__version__
+    assert keras.__version__.startswith("3.") and keras.backend.backend() == "jax"
+    assert importlib.util.find_spec("keras") is not None
+    names = {}
+    exec("from keras import *", names)
+    assert names["Sequential"] is keraslike.Sequential
+
+
+def test_tensorflow():
+    import keraslike.tf
+    import tensorflow as tf
+    import tensorflow.keras.backend
+    from tensorflow import keras
+    from tensorflow.keras.layers import Dense
+
+    assert tf is keraslike.tf and keras is tf.keras and tf.math is keraslike.tf.math
+    assert isinstance(Dense(2)(tf.ones((1, 3))), tf.Tensor)
+    assert keras.__version__.startswith("3.") and tf.__version__.startswith("2.")
+    with pytest.raises(ImportError, match="python"):
+        import tensorflow.python
+
+
+def test_source_modules():
+    import keraslike
+    from keras.src import backend, layers, ops
+    from keras.src.backend.common.keras_tensor import KerasTensor
+    from keras.src.layers.core.dense import Dense
+    from keras.src.ops.numpy import Mean, mean
+    from keras.src.saving import saving_lib, serialization_lib
+
+    assert layers.Dense is Dense is keraslike.layers.Dense
+    assert ops.mean is mean is keraslike.ops.mean is backend.numpy.mean
+    assert KerasTensor is backend.KerasTensor is keraslike.KerasTensor
+    assert backend.standardize_dtype is keraslike.backend.standardize_dtype
+    assert Mean(axis=1, keepdims=True)([[1.0, 2.0]]).tolist() == [[1.5]]
+    assert Mean(axis=1)(keraslike.Input((3,))).shape == (None,)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from keras.src.layers.core.dense import Denze",
+        "import keras.src.layers.core.denze",
+        "from keras.src.layers.core.denze import Dense",
+        "from keras import denze",
+        "from keras.layers import Denze",
+    ],
+)
+def test_what_is_not_there(line):
+    with pytest.raises(ImportError, match="[Dd]enze") as raised:
+        exec(line)
+    assert "keras.src" not in line or "src_names.py" in str(raised.value)
+
+
+def test_absent_attributes():
+    import keras
+    import keras.src.layers as source
+
+    assert not hasattr(keras, "Denze") and not hasattr(source, "Denze")
+    with pytest.raises(AttributeError, match="keraslike has no such name"):
+        keras.Denze
+"""
+
+
+def run(*arguments, cwd=None, code=0, **env):
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **env}
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)], cwd=cwd, env=env, text=True, capture_output=True
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_as_a_plugin_of_pytest(tmp_path):
+    (tmp_path / "conftest.py").write_text("import keras\n")
+    (tmp_path / "test_face.py").write_text(TESTS)
+    run("-m", "pytest", "-q", "-p", "keraslike.as_keras", "-p", "no:cacheprovider", tmp_path)
+
+
+def test_around_a_script(tmp_path):
+    script = tmp_path / "program.py"
+    (tmp_path / "beside.py").write_text("from keras.layers import Dense\n")
+    script.write_text(
+        "import sys, keras, keraslike, beside\n"
+        "print(__name__, sys.argv[1:], keras.layers is keraslike.layers, beside.Dense)\n"
+        "import pickle\n"
+        "class C: pass\n"
+        "pickle.loads(pickle.dumps(C()))\n"
+    )
+    said = "__main__ ['--some', 'x'] True <class 'keraslike.layers.core.Dense'>"
+    assert said in run("-m", "keraslike", script, "--some", "x")
+    assert said in run("-m", "keraslike", "-m", "program", "--some", "x", cwd=tmp_path)
+
+
+def test_usage():
+    assert "SCRIPT" in run("-m", "keraslike", code=2)
+
+
+def test_by_the_environment():
+    program = "import keraslike, keras; print(keras.Model is keraslike.Model)"
+    assert "True" in run("-c", program, KERASLIKE_AS_KERAS="1")
+
+
+def test_refused_after_keras_itself():
+    program = (
+        "import sys, types\n"
+        "sys.modules['keras'] = types.ModuleType('keras')  # the real one takes seconds\n"
+        "import keraslike\n"
+        "keraslike.as_keras()\n"
+    )
+    assert "before the first `import keras`" in run("-c", program, code=1)
+
+
+def test_beside_tensorflow(tmp_path):
+    """As TensorFlow does: `tf.keras` comes from the package keras once it is asked for."""
+    package = tmp_path / "tensorflow"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "import importlib\n"
+        "real = True\n"
+        "def __getattr__(name):\n"
+        "    if name == 'keras':\n"
+        "        return importlib.import_module('keras._tf_keras.keras')\n"
+        "    raise AttributeError(name)\n"
+    )
+    (package / "data.py").write_text("")
+    program = (
+        "import keraslike; keraslike.as_keras(); keraslike.as_keras()\n"
+        "import tensorflow as tf, tensorflow.data\n"
+        "assert tf.real and tf.keras.Model is keraslike.Model\n"
+        "from tensorflow.keras.layers import Dense\n"
+        "from tensorflow import keras\n"
+        "assert Dense is keraslike.layers.Dense and keras.__version__ != keraslike.__version__\n"
+    )
+    run("-c", program, PYTHONPATH=os.pathsep.join((str(ROOT), str(tmp_path))))
