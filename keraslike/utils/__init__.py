@@ -12,6 +12,7 @@ from keraslike.core.registry import deserialize as deserialize_keras_object
 from keraslike.core.registry import serialize as serialize_keras_object
 from keraslike.core.rng import set_random_seed
 from keraslike.training.data import PyDataset, unpack_x_y_sample_weight
+from keraslike.utils.downloads import get_file
 from keraslike.utils.numerical import normalize, to_categorical
 from keraslike.utils.plotting import plot_model
 
@@ -21,6 +22,7 @@ __all__ = [
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",
+    "get_file",
     "get_registered_name",
     "get_registered_object",
     "normalize",

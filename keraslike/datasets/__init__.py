@@ -1,0 +1,27 @@
+"""Data sets to try things on, downloaded once to `~/.keras/datasets` (or `$KERAS_HOME`)."""
+
+from keraslike.datasets import (
+    boston_housing,
+    california_housing,
+    cifar10,
+    cifar100,
+    fashion_mnist,
+    imdb,
+    mnist,
+    reuters,
+)
+
+__all__ = [
+    "boston_housing",
+    "california_housing",
+    "cifar10",
+    "cifar100",
+    "fashion_mnist",
+    "imdb",
+    "mnist",
+    "reuters",
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
