@@ -1,20 +1,22 @@
 """Callbacks: what happens around the steps and epochs of training."""
 
+from keraslike.training.callback_list import CallbackList
 from keraslike.training.callbacks import (
     Callback,
-    CallbackList,
-    EarlyStopping,
     History,
     LambdaCallback,
     LearningRateScheduler,
-    ModelCheckpoint,
-    ProgbarLogger,
+    SwapEMAWeights,
     TerminateOnNaN,
 )
 from keraslike.training.checkpoints import BackupAndRestore, OrbaxCheckpoint
+from keraslike.training.loggers import CSVLogger, ProgbarLogger, RemoteMonitor
+from keraslike.training.monitors import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from keraslike.training.tensorboard import TensorBoard
 
 __all__ = [
     "BackupAndRestore",
+    "CSVLogger",
     "Callback",
     "CallbackList",
     "EarlyStopping",
@@ -24,6 +26,10 @@ __all__ = [
     "ModelCheckpoint",
     "OrbaxCheckpoint",
     "ProgbarLogger",
+    "ReduceLROnPlateau",
+    "RemoteMonitor",
+    "SwapEMAWeights",
+    "TensorBoard",
     "TerminateOnNaN",
 ]
 

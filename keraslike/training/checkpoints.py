@@ -6,8 +6,10 @@ import os
 from typing import Any
 
 from keraslike.core import registry
-from keraslike.training.callbacks import Callback, _Monitor
+from keraslike.core.messages import say
+from keraslike.training.callbacks import Callback
 from keraslike.training.loop import Position
+from keraslike.training.monitors import _Monitor
 
 
 class _Saver(Callback):
@@ -18,14 +20,17 @@ class _Saver(Callback):
 
     def _set_directory(self, argument: str, value: Any) -> None:
         if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
-            raise ValueError(f"{argument} must be a path. Received: {argument}={value!r}")
+            raise ValueError(
+                f"Empty `{argument}` argument passed: it must be a path. "
+                f"Received: {argument}={value!r}"
+            )
         setattr(self, argument, os.fspath(value))
 
     def _set_frequency(self, save_freq: Any) -> None:
         steps = isinstance(save_freq, int) and not isinstance(save_freq, bool) and save_freq > 0
         if save_freq != "epoch" and not steps:
             raise ValueError(
-                "save_freq must be 'epoch' or a positive number of steps. "
+                "Invalid value: save_freq must be 'epoch' or a positive number of steps. "
                 f"Received: save_freq={save_freq!r}"
             )
         self.save_freq = save_freq
@@ -142,7 +147,7 @@ class OrbaxCheckpoint(_Saver, _Monitor):
             weights_only=self.save_weights_only,
         )
         if self.verbose:
-            print(f"\nEpoch {self._position.epoch}: saving to {path}")
+            say(f"\nEpoch {self._position.epoch}: saving to {path}")
 
     def on_train_end(self, logs: dict | None = None) -> None:
         if self._opened is not None:

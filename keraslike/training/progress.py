@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,19 +11,15 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-_WIDTH = 20  # of the bar, in characters
-_INTERVAL = 0.1  # seconds between two drawings: reading logs waits for the device
+from keraslike.core.messages import is_interactive_logging_enabled, say
+
+_INTERVAL = 0.1  # seconds between two drawings in `fit`: reading logs waits for the device
 
 
 def _console(**options: Any) -> Console:
     # Made anew each time: standard output may have been redirected since. To a notebook it writes
     # text as to anything else, where rich would make an output of its own of every line.
     return Console(highlight=False, markup=False, soft_wrap=True, force_jupyter=False, **options)
-
-
-def say(line: str) -> None:
-    """Prints a line."""
-    _console().print(line)
 
 
 def show_value(value: Any) -> str:
@@ -46,15 +43,17 @@ def show_time(seconds: float) -> str:
     return f"{seconds * 1e3:.0f}ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f}us"
 
 
-def _pieces(seconds: float, steps: int, logs: dict[str, Any]) -> str:
-    shown = [f"{show_time(seconds / steps)}/step"] if steps else []
+def _pieces(seconds: float, steps: int, logs: dict[str, Any], unit: str = "step") -> str:
+    shown = [f"{show_time(seconds / steps)}/{unit}"] if steps else []
     head = f"{seconds:.0f}s {' '.join(shown)}".rstrip()
     return " - ".join([head, *(f"{k}: {show_value(v)}" for k, v in logs.items())])
 
 
-def summary_line(steps: int, total: int | None, seconds: float, logs: dict[str, Any]) -> str:
+def summary_line(
+    steps: int, total: int | None, seconds: float, logs: dict[str, Any], unit: str = "step"
+) -> str:
     """The line of an epoch where no bar is drawn (`verbose=2`)."""
-    rest = _pieces(seconds, steps, logs).replace(" ", " - ", 1)
+    rest = _pieces(seconds, steps, logs, unit).replace(" ", " - ", 1)
     return f"{steps}/{total or steps} - {rest}"
 
 
@@ -62,32 +61,48 @@ class Bar:
     """`12/363 ━━━━━━━━━━ 1s 2ms/step - loss: 0.5000`, in place on a terminal and in a notebook.
 
     Where the output is neither, only the finished line is written.
+
+    Args:
+        total: steps to come; `None` where it is not known.
+        width: of the bar, in characters.
+        interval: seconds between two drawings at least.
+        unit: what a step is called.
+        everywhere: whether all is drawn where the output is a file, too.
     """
 
-    def __init__(self, total: int | None):
-        self.total = total
+    def __init__(
+        self,
+        total: int | None,
+        width: int = 20,
+        interval: float = _INTERVAL,
+        unit: str = "step",
+        everywhere: bool = False,
+    ):
+        self.total, self.width, self.interval, self.unit = total, width, interval, unit
         # A notebook knows colours and carriage returns, but not how to move a cursor.
-        self._notebook = Console().is_jupyter
-        self.console = _console(force_terminal=True if self._notebook else None)
-        live = self.console.is_terminal and not self._notebook
+        notebook = Console().is_jupyter
+        self.console = _console(force_terminal=True if notebook else None)
+        live = self.console.is_terminal and not notebook and is_interactive_logging_enabled()
         self._live = Live(console=self.console, auto_refresh=False) if live else None
-        self._length = 0  # of the line in a notebook
-        self._began = self._drawn = time.perf_counter()
+        self._returns = (notebook or everywhere) and not live
+        self._length = 0  # of the line that a carriage return goes back over
+        self._began = time.perf_counter()
+        self._drawn = self._began if interval else 0.0
         if self._live is not None:
             self._live.start()
 
     def _line(self, seen: int, logs: dict[str, Any]) -> Text:
-        total = self.total or seen
-        done = min(_WIDTH, _WIDTH * seen // max(total, 1)) if self.total else _WIDTH
+        total, width = self.total or seen, self.width
+        done = min(width, width * seen // max(total, 1)) if self.total else width
         text = Text(f"{seen}/{self.total or 'Unknown'} " if seen < total or not self.total
                     else f"{seen}/{total} ")  # fmt: skip
         text.append("━" * done, style="green")
-        text.append("━" * (_WIDTH - done), style="bright_black")
+        text.append("━" * (width - done), style="bright_black")
         seconds = time.perf_counter() - self._began
         left = (
             f"{seconds / seen * (total - seen):.0f}s" if self.total and 0 < seen < total else None
         )
-        pieces = _pieces(seconds, seen, logs)
+        pieces = _pieces(seconds, seen, logs, self.unit)
         if left is not None:  # while it runs: the time that is left, as Keras shows it
             pieces = pieces.replace(pieces.split(" ", 1)[0], left, 1)
         return text.append(f" {pieces}")
@@ -95,7 +110,7 @@ class Bar:
     def update(self, seen: int, logs: Any) -> None:
         """Shows logs, which may still be on the device, unless the last drawing was just now."""
         now = time.perf_counter()
-        if not (self._live or self._notebook) or now - self._drawn < _INTERVAL:
+        if not (self._live or self._returns) or now - self._drawn < self.interval:
             return
         self._drawn = now
         self._draw(self._line(seen, logs))
@@ -103,17 +118,18 @@ class Bar:
     def _draw(self, line: Text) -> None:
         if self._live is not None:
             self._live.update(line, refresh=True)
-        elif self._notebook:
-            self.console.file.write("\r")
+        elif self._returns:
             length, self._length = self._length, len(line)
             line.append(" " * max(0, length - len(line)))
-            self.console.print(line, end="")
+            with self.console.capture() as drawn:
+                self.console.print(line, end="")
+            say(f"\r{drawn.get()}", end="")
 
     def finish(self, seen: int, logs: dict[str, Any]) -> None:
         """Draws the last state and leaves it."""
         line = self._line(seen, logs)
-        if self._live is None and not self._notebook:
-            self.console.print(line)
+        if self._live is None and not self._returns:
+            say(str(line)) if not self.console.is_terminal else self.console.print(line)
         else:
             self._draw(line)
         self.stop()
@@ -123,6 +139,102 @@ class Bar:
         if self._live is not None:
             self._live.stop()
             self._live = None
-        elif self._notebook:
-            self.console.print()
-            self._notebook = False
+        elif self._returns:
+            say("")
+            self._returns = False
+
+
+class Progbar:
+    """A progress bar for loops of one's own.
+
+    Args:
+        target: steps to come; `None` where it is not known.
+        width: of the bar, in characters.
+        verbose: 0 nothing, 1 a bar, 2 a line when all is done.
+        interval: seconds between two drawings at least.
+        stateful_metrics: names of the values that are shown as they are; of all others the mean
+            over the steps is.
+        stateless_metrics: instead of that, the names of the values whose mean is shown.
+        unit_name: what a step is called.
+
+    Raises ValueError where both kinds of names are given.
+
+    >>> bar = Progbar(target=4, verbose=2)
+    >>> for step in range(1, 5):
+    ...     bar.update(step, [("loss", step / 2)])
+    4/4 - 0s - ...s/step - loss: 1.2500
+    """
+
+    def __init__(
+        self,
+        target: int | None,
+        width: int = 20,
+        verbose: int = 1,
+        interval: float = 0.05,
+        stateful_metrics: Iterable[str] | None = None,
+        stateless_metrics: Iterable[str] | None = None,
+        unit_name: str = "step",
+    ):
+        if stateful_metrics is not None and stateless_metrics is not None:
+            raise ValueError(
+                "Only one of stateful_metrics and stateless_metrics can be given. Received: "
+                f"stateful_metrics={stateful_metrics}, stateless_metrics={stateless_metrics}"
+            )
+        self.target, self.width, self.verbose = target, width, verbose
+        self.interval, self.unit_name = interval, unit_name
+        self.stateful_metrics = set(stateful_metrics or ()) if stateless_metrics is None else None
+        self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
+        self._seen_so_far, self._began = 0, time.perf_counter()
+        self._sums: dict[str, tuple[Any, int]] = {}  # by name: the sum, and of how many steps
+        self._bar: Bar | None = None
+
+    def update(
+        self,
+        current: int,
+        values: Iterable[tuple[str, Any]] | None = None,
+        finalize: bool | None = None,
+    ) -> None:
+        """Shows how far the loop is.
+
+        Args:
+            current: how many steps are done.
+            values: pairs of a name and the value of the last step.
+            finalize: `True` ends the bar with these values as they are; by default it ends when
+                `current` has reached the target.
+        """
+        final = bool(finalize)  # values of all steps, not of the last one
+        if finalize is None:
+            finalize = self.target is not None and current >= self.target
+        steps = max(current - self._seen_so_far, 1)
+        for name, value in values or ():
+            value = np.mean(np.asarray(value))
+            total, count = self._sums.get(name, (0.0, 0))
+            if final or not self._is_averaged(name):
+                self._sums[name] = value, 1
+            else:
+                self._sums[name] = total + value * steps, count + steps
+        self._seen_so_far = current
+        if self.verbose == 1:
+            if self._bar is None:
+                self._bar = Bar(self.target, self.width, self.interval, self.unit_name, True)
+                self._bar._began = self._began
+            if not finalize:
+                self._bar.update(current, self._logs())
+                return
+            self._bar.finish(current, self._logs())
+            self._bar = None
+        elif self.verbose == 2 and finalize:
+            seconds = time.perf_counter() - self._began
+            say(summary_line(current, self.target, seconds, self._logs(), self.unit_name))
+
+    def add(self, n: int, values: Iterable[tuple[str, Any]] | None = None) -> None:
+        """`update` with `n` more steps."""
+        self.update(self._seen_so_far + n, values)
+
+    def _is_averaged(self, name: str) -> bool:
+        if self.stateless_metrics is not None:
+            return name in self.stateless_metrics
+        return name not in (self.stateful_metrics or ())
+
+    def _logs(self) -> dict[str, Any]:
+        return {name: total / count for name, (total, count) in self._sums.items()}

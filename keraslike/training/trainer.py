@@ -13,7 +13,8 @@ from keraslike.core.annotations import checked
 from keraslike.core.arguments import share, verbosity, whole
 from keraslike.core.tracebacks import entry, handled, shorten
 from keraslike.training import data as data_
-from keraslike.training.callbacks import CallbackList, History, ProgbarLogger, floats
+from keraslike.training.callback_list import CallbackList
+from keraslike.training.callbacks import History, floats
 from keraslike.training.data import ArrayData, StreamData, pack, unpack_x_y_sample_weight
 from keraslike.training.interrupts import interruptible
 from keraslike.training.loop import Feed, Position, Throttle
@@ -111,86 +112,79 @@ class Trainer(Steps):
         steps = source.steps if steps_per_epoch is None else steps_per_epoch
         if isinstance(source, ArrayData) and steps_per_epoch is not None:
             steps = min(steps_per_epoch, source.steps)
-        events = CallbackList(callbacks, self, verbose=verbose, epochs=epochs, steps=steps)
-        bar = _bar(events, verbose)
-        history = History()
-        history.set_model(self)
-        events.add(history)
+        events = CallbackList.of_call(
+            callbacks, self, True, verbose != 0, verbose=verbose, epochs=epochs, steps=steps
+        )
+        history = events.history
         at_a_time = self._steps_a_dispatch(events, "train")
         feed = Feed(program, source, at_a_time, epochs - initial_epoch)
         # Where nobody waits for the logs, the next epoch is sent off while this one is computed.
-        wait = bar is not None or not events.unread
+        wait = not events.unread
         self.stop_training = False
-        self.history = history
         sources = [source] if validate is None else [source, validate]
         updates = 0 if self.optimizer is None else int(self.optimizer.iterations)
         position = Position(initial_epoch, updates, sources, example, history, events.callbacks)
         self._position = position
         try:
             with interruptible():
-                events("on_train_begin", {})  # which may move to where another fit() was
+                events.on_train_begin({})  # which may move to where another fit() was
                 logs: dict[str, Any] = {}
                 for epoch in range(position.epoch, epochs):
                     if position.step == 0:
                         self.reset_metrics()
-                        events("on_epoch_begin", epoch, {})
+                        events.on_epoch_begin(epoch, {})
                     else:  # what an epoch's beginning changes is in the state already
                         with program.unchanged():
-                            events("on_epoch_begin", epoch, {})
-                    given = self._run_epoch(feed, events, bar, "train", steps_per_epoch, position)
+                            events.on_epoch_begin(epoch, {})
+                    given = self._run_epoch(feed, events, "train", steps_per_epoch, position)
                     if given is None:
                         break
                     logs = floats(given) if wait else given
                     if validate is not None and _validates(epoch, validation_freq):
                         if validation is None:
                             validation = self._evaluation_feed(validate, events, epochs - epoch)
-                        val = self._evaluate(validation, events, None, validation_steps)
+                        val = self._evaluate(validation, events, validation_steps)
                         val = {f"val_{k}": v for k, v in sorted((val or {}).items())}
                         logs = dict(heapq.merge(logs.items(), val.items(), key=_name))
                     position.next_epoch()
-                    events("on_epoch_end", epoch, logs)
+                    events.on_epoch_end(epoch, logs)
                     if self.stop_training:
                         break
+                events.before_finalizing()
                 if self.optimizer is not None:
                     self.optimizer.finalize_variable_values(self.trainable_variables)
-                events("on_train_end", logs)
+                events.on_train_end(logs)
         finally:
             history.settle()
             self._position = None
             sources.clear()  # what remembers the attributes may hold the position for long
-            if bar is not None:
-                bar.abandon()
+            events.abandon()
         return history
 
     def _run_epoch(
         self,
         feed: Feed,
         events: CallbackList,
-        bar: ProgbarLogger | None,
         mode: str,
         max_steps: int | None,
         position: Position | None = None,
     ) -> dict[str, Any] | None:
         """The logs of the last step; `None` where the data has come to its end before."""
-        watched = events.watches(mode)
-        begin, end = f"on_{mode}_batch_begin", f"on_{mode}_batch_end"
+        begin = getattr(events, f"on_{mode}_batch_begin")
+        end = getattr(events, f"on_{mode}_batch_end")
         throttle = Throttle()
         names = feed.program.step.names
         results: dict[str, Any] = {} if position is None else position.logs
         count = 0 if position is None else position.step
         for step, run, n in feed.epoch(max_steps, count):
-            if watched:
-                events.batch(begin, step, {})
+            begin(step, {})
             values = run()
             results = dict(zip(names, values))
             count = step + n
             if position is not None:
                 position.advance(count, results)
             throttle.add(values, n)
-            if watched:
-                events.batch(end, count - 1, floats(results))
-            if bar is not None:
-                bar.step(count, results)
+            end(count - 1, results)
             if self.stop_training and mode == "train":
                 break
         short = not count or (max_steps is not None and count < max_steps)
@@ -220,15 +214,15 @@ class Trainer(Steps):
         _at_least_1(batch_size=batch_size, steps=steps)
         source = data_.adapt(x, y, sample_weight, batch_size=batch_size, steps=steps)
         verbose = verbosity(verbose)
-        events = CallbackList(callbacks, self, verbose=verbose, epochs=1, steps=source.steps)
+        events = CallbackList.of_call(
+            callbacks, self, False, verbose != 0, verbose=verbose, epochs=1, steps=source.steps
+        )
         feed = self._evaluation_feed(source, events)
-        bar = _bar(events, verbose)
         try:
             with interruptible():
-                logs = self._evaluate(feed, events, bar, steps) or {}
+                logs = self._evaluate(feed, events, steps) or {}
         finally:
-            if bar is not None:
-                bar.abandon()
+            events.abandon()
         return logs if return_dict else self._listed(logs)
 
     def _evaluation_feed(
@@ -239,14 +233,14 @@ class Trainer(Steps):
         return Feed(self._program("test"), source, at_a_time, epochs)
 
     def _evaluate(
-        self, feed: Feed, events: CallbackList, bar: ProgbarLogger | None, steps: int | None
+        self, feed: Feed, events: CallbackList, steps: int | None
     ) -> dict[str, Any] | None:
         self.reset_metrics()
         feed.program.place_state()
-        events("on_test_begin", {})
-        given = self._run_epoch(feed, events, bar, "test", steps)
+        events.on_test_begin({})
+        given = self._run_epoch(feed, events, "test", steps)
         logs = None if given is None else floats(given)
-        events("on_test_end", logs or {})
+        events.on_test_end(logs or {})
         return logs
 
     @handled
@@ -280,27 +274,25 @@ class Trainer(Steps):
         program = self._program("predict")
         program.place_state()
         verbose = verbosity(verbose)
-        events = CallbackList(callbacks, self, verbose=verbose, epochs=1, steps=source.steps)
+        events = CallbackList.of_call(
+            callbacks, self, False, verbose != 0, verbose=verbose, epochs=1, steps=source.steps
+        )
         feed = Feed(program, source, self._steps_a_dispatch(events, "predict"))
-        bar = _bar(events, verbose)
         throttle = Throttle()
         outputs, count = [], 0
         try:
             with interruptible():
-                events("on_predict_begin", {})
+                events.on_predict_begin({})
                 for step, run, n in feed.epoch(steps):
-                    events.batch("on_predict_batch_begin", step, {})
+                    events.on_predict_batch_begin(step, {})
                     out = run()
                     throttle.add(out)
                     outputs.append(out)
                     count = step + n
-                    events.batch("on_predict_batch_end", count - 1, {"outputs": out})
-                    if bar is not None:
-                        bar.step(count, {})
-                events("on_predict_end", {})
+                    events.on_predict_batch_end(count - 1, {"outputs": out})
+                events.on_predict_end({})
         finally:
-            if bar is not None:
-                bar.abandon()
+            events.abandon()
         if not outputs:
             raise ValueError("x gave no batches to predict on.")
         if steps is not None and count < steps:
@@ -377,15 +369,6 @@ def _at_least_1(**arguments: Any) -> None:
     for name, value in arguments.items():
         if value is not None:
             whole(1, **{name: value})
-
-
-def _bar(events: CallbackList, verbose: int) -> ProgbarLogger | None:
-    if not verbose:
-        return None
-    bar = ProgbarLogger()
-    bar.set_params(events.params)
-    events.add(bar)
-    return bar
 
 
 def _tell_of_end(source: ArrayData | StreamData) -> None:

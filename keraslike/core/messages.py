@@ -1,0 +1,50 @@
+"""What is said while a model trains: on standard output, or to absl's log."""
+
+from __future__ import annotations
+
+import sys
+
+_to_output = True
+
+
+def enable_interactive_logging() -> None:
+    """Lets progress and messages of callbacks go to standard output, as they do by default."""
+    global _to_output
+    _to_output = True
+
+
+def disable_interactive_logging() -> None:
+    """Lets progress and messages of callbacks go to `absl.logging` at the level INFO instead.
+
+    >>> disable_interactive_logging()
+    >>> is_interactive_logging_enabled()
+    False
+    >>> enable_interactive_logging()
+    """
+    global _to_output
+    _to_output = False
+
+
+def is_interactive_logging_enabled() -> bool:
+    """Whether progress and messages of callbacks go to standard output."""
+    return _to_output
+
+
+def say(message: str, end: str = "\n") -> None:
+    """Prints a message, or logs it.
+
+    >>> say("Epoch 1/2")
+    Epoch 1/2
+    """
+    if not _to_output:
+        from absl import logging
+
+        logging.info(message)
+        return
+    try:
+        sys.stdout.write(f"{message}{end}")
+    except UnicodeEncodeError:  # an output that lacks the bar's line
+        encoding = sys.stdout.encoding or "ascii"
+        plain = message.replace("━", "=").encode(encoding, "replace").decode(encoding)
+        sys.stdout.write(f"{plain}{end}")
+    sys.stdout.flush()

@@ -1,0 +1,170 @@
+"""`CallbackList`: the callbacks of a `fit`, `evaluate` or `predict`, called as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+
+from keraslike.training.callbacks import Callback, History, floats
+from keraslike.training.loggers import ProgbarLogger
+
+
+class CallbackList(Callback):
+    """Calls the hooks of several callbacks; batch hooks only of those that have written them.
+
+    Args:
+        callbacks: a Callback or (nested) lists of them.
+        add_history: whether a `History` is added where there is none.
+        add_progbar: whether a `ProgbarLogger` is added where there is none.
+        model: what they are told is their model.
+        params: what they are told by `set_params`: `verbose`, `epochs` and `steps`.
+
+    Arrays in `logs` become floats before a callback sees them, where one asks for them at all.
+
+    Raises TypeError for what is no callback.
+
+    >>> from keraslike.callbacks import LambdaCallback
+    >>> said = []
+    >>> say = LambdaCallback(on_epoch_end=lambda epoch, logs: said.append((epoch, logs)))
+    >>> CallbackList([say]).on_epoch_end(0, {"loss": jax.numpy.float32(0.5)})
+    >>> said
+    [(0, {'loss': 0.5})]
+    """
+
+    def __init__(
+        self,
+        callbacks: Any = None,
+        add_history: bool = False,
+        add_progbar: bool = False,
+        model: Any = None,
+        **params: Any,
+    ):
+        self.callbacks: list[Any] = _flat(callbacks)
+        self.history = self._find_or_add(History, add_history)
+        self.progbar = self._find_or_add(ProgbarLogger, add_progbar)
+        self._arrange()
+        self.set_model(model)
+        self.set_params(params)
+
+    @classmethod
+    def of_call(
+        cls, callbacks: Any, model: Any, add_history: bool, add_progbar: bool, **params: Any
+    ) -> CallbackList:
+        """The list for one call of `fit`, `evaluate` or `predict`, which may be given one."""
+        if not isinstance(callbacks, CallbackList):
+            return cls(callbacks, add_history, add_progbar, model, **params)
+        callbacks.history = callbacks._find_or_add(History, add_history)
+        callbacks._arrange()
+        callbacks.set_model(model)
+        callbacks.set_params({**params, **callbacks.params})
+        return callbacks
+
+    def _find_or_add(self, kind: type, add: bool) -> Any:
+        found = next((c for c in self.callbacks if isinstance(c, kind)), None)
+        if found is None and add:
+            found = kind()
+            self.callbacks.append(found)
+        return found
+
+    def _arrange(self) -> None:
+        self.callbacks.sort(key=lambda c: getattr(c, "_comes_last", False))
+        self._of = {
+            hook: [c for c in self.callbacks if "batch" not in hook or _overrides(c, hook)]
+            for hook in _HOOKS
+        }
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        self.params = params
+        if params:
+            for callback in self.callbacks:
+                callback.set_params(params)
+
+    def set_model(self, model: Any) -> None:
+        if model is None:
+            return
+        super().set_model(model)
+        for callback in self.callbacks:
+            callback.set_model(model)
+        if self.history is not None:
+            model.history = self.history
+
+    @property
+    def unread(self) -> bool:
+        """Whether nobody but the History of `fit` is given the logs of an epoch."""
+        return [type(c) for c in self.callbacks] == [History]
+
+    def watches(self, mode: str) -> bool:
+        """Whether a callback has written a batch hook of this mode, and so asks for each step. A
+        progress bar takes what comes."""
+        return any(
+            type(callback) is not ProgbarLogger
+            for end in ("begin", "end")
+            for callback in self._of[f"on_{mode}_batch_{end}"]
+        )
+
+    def before_finalizing(self) -> None:
+        """Called when the last step is done, before the optimizer gives variables its averages."""
+        for callback in self.callbacks:
+            getattr(callback, "_before_finalizing", lambda: None)()
+
+    def abandon(self) -> None:
+        """Called when all is over, after an exception, too."""
+        if self.progbar is not None:
+            self.progbar.abandon()
+
+    def _call(self, hook: str, args: tuple[Any, ...], logs: Any) -> None:
+        callbacks = self._of[hook]
+        if not callbacks:
+            return
+        if isinstance(logs, dict) and "predict" not in hook:  # whose outputs stay as they are
+            arrays = {k: v for k, v in logs.items() if hasattr(v, "__array__")}
+            if arrays and not all(getattr(c, "_reads_arrays", False) for c in callbacks):
+                logs = {**logs, **floats(arrays)}
+        for callback in callbacks:
+            getattr(callback, hook)(*args, logs)
+
+
+def _flat(callbacks: Any) -> list[Any]:
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, Callback):
+        callbacks = [callbacks]
+    elif not isinstance(callbacks, Iterable) or isinstance(callbacks, str):
+        raise TypeError(f"callbacks must be a list of Callback objects. Received: {callbacks!r}")
+    found = jax.tree.leaves(list(callbacks))
+    for callback in found:
+        if isinstance(callback, type) or not hasattr(callback, "set_model"):
+            raise TypeError(f"callbacks must hold Callback objects. Received: {callback!r}")
+    return found
+
+
+def _overrides(callback: Any, hook: str) -> bool:
+    def own(name: str) -> bool:
+        mine = getattr(type(callback), name, None)
+        return mine is not getattr(Callback, name, None) or name in vars(callback)
+
+    return own(hook) or ("train" in hook and own(hook.replace("train_", "")))
+
+
+_HOOKS = [name for name in vars(Callback) if name.startswith("on_")]
+
+
+def _of_all(hook: str) -> Callable:
+    """The method of a CallbackList that calls this hook of its callbacks."""
+    of_number = "batch" in hook or "epoch" in hook
+
+    def call(self: CallbackList, number: int, logs: Any = None) -> None:
+        self._call(hook, (number,), logs)
+
+    def call_once(self: CallbackList, logs: Any = None) -> None:
+        self._call(hook, (), logs)
+
+    method = call if of_number else call_once
+    method.__name__, method.__doc__ = hook, getattr(Callback, hook).__doc__
+    return method
+
+
+for _hook in _HOOKS:
+    setattr(CallbackList, _hook, _of_all(_hook))

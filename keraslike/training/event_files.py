@@ -1,0 +1,222 @@
+"""Event files, which TensorBoard shows: a record for each value, as it is logged.
+
+A record is its length, the bytes of an `Event` message and a checksum of each. The few messages
+that are needed are written here field by field, which is less than a library would bring along.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import struct
+import threading
+import time
+import zlib
+from typing import Any
+
+import numpy as np
+
+_FLOAT, _DOUBLE, _STRING = 1, 2, 7  # TensorFlow's numbers of dtypes
+_SCALAR, _TENSOR, _BLOBS = 1, 2, 3  # TensorBoard's kinds of values
+
+_numbers = itertools.count()
+
+
+class EventFile:
+    """A file of events in a directory, which is made when the first one is logged.
+
+    Values may be anything that numpy makes an array of. Several threads may log.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, EventFile(folder) as events:
+    ...     events.scalar("loss", 0.5, step=1)
+    ...     events.flush()
+    ...     [name.split(".")[:3] for name in os.listdir(folder)]
+    [['events', 'out', 'tfevents']]
+    """
+
+    def __init__(self, directory: str | os.PathLike, suffix: str = ".v2"):
+        self.directory, self._suffix = os.fspath(directory), suffix
+        self._file: Any = None
+        self._lock = threading.Lock()
+
+    def scalar(self, tag: str, value: Any, step: int, description: str = "") -> None:
+        """Logs a number."""
+        array = _numeric(value, np.float32)
+        if array.ndim:
+            raise ValueError(f"A scalar is one number. Received for '{tag}': {array.shape}")
+        self._log(tag, step, _tensor(_FLOAT, array), "scalars", b"", _SCALAR, description)
+
+    def histogram(
+        self, tag: str, values: Any, step: int, buckets: int = 30, description: str = ""
+    ) -> None:
+        """Logs how the finite ones among many values are distributed."""
+        values = _numeric(values, np.float64).ravel()
+        values = values[np.isfinite(values)]
+        table = np.zeros((buckets, 3))  # left, right, count
+        if values.size and values.min() == values.max():
+            table[:, :2] = values[0]
+            table[-1, 2] = values.size
+        elif values.size:
+            table[:, 2], edges = np.histogram(values, buckets)
+            table[:, 0], table[:, 1] = edges[:-1], edges[1:]
+        self._log(tag, step, _tensor(_DOUBLE, table), "histograms", b"", _TENSOR, description)
+
+    def image(
+        self, tag: str, images: Any, step: int, max_outputs: int = 3, description: str = ""
+    ) -> None:
+        """Logs pictures `(samples, height, width, channels)`: floats from 0 to 1, or uint8.
+
+        There are 1 (grey), 2 (grey, alpha), 3 or 4 channels.
+        """
+        images = np.asarray(images)
+        if images.ndim != 4 or images.shape[-1] not in _PNG_KINDS:
+            raise ValueError(
+                "Pictures have the shape (samples, height, width, channels), with 1 to 4 channels. "
+                f"Received for '{tag}': {images.shape}"
+            )
+        if images.dtype != np.uint8:
+            # Half a step is added, so that 1.0 is 255, and what lies between is rounded.
+            images = np.nan_to_num(_numeric(images, np.float32))
+            images = (np.clip(images, 0, 1) * 255 + 0.5).astype(np.uint8)
+        height, width = images.shape[1:3]
+        texts = [str(width), str(height), *map(_png, images[:max_outputs])]
+        self._log(tag, step, _texts(texts, (len(texts),)), "images", b"", _BLOBS, description)
+
+    def text(self, tag: str, texts: Any, step: int, description: str = "") -> None:
+        """Logs text, or an array of texts, in which TensorBoard reads Markdown."""
+        array = np.asarray(texts)
+        self._log(tag, step, _texts(array.ravel().tolist(), array.shape), "text", b"", _TENSOR,
+                  description)  # fmt: skip
+
+    def graph(self, tag: str, model_json: str, step: int = 0) -> None:
+        """Logs the architecture of a model, as its `to_json()` gives it."""
+        self._log(tag, step, _texts([model_json], ()), "graph_keras_model", b"1", 0, "")
+
+    def flush(self) -> None:
+        """Writes what was logged to the disk."""
+        with self._lock:
+            if self._file is not None:
+                self._file.flush()
+
+    def close(self) -> None:
+        """Ends the file; what is logged later goes to another."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def __enter__(self) -> EventFile:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def _log(
+        self, tag: str, step: Any, tensor: bytes, plugin: str, content: bytes, kind: int, about: str
+    ) -> None:
+        plugin_data = _message((1, plugin), (2, content))
+        metadata = _message((1, plugin_data), (3, about), (4, kind))
+        value = _message((1, str(tag)), (8, tensor), (9, metadata))
+        self._write(_message((1, time.time()), (2, int(step)), (5, _message((1, value)))))
+
+    def _write(self, event: bytes) -> None:
+        with self._lock:
+            if self._file is None:
+                os.makedirs(self.directory, exist_ok=True)
+                now = time.time()
+                name = f"events.out.tfevents.{int(now)}.{socket.gethostname()}.{os.getpid()}"
+                path = os.path.join(self.directory, f"{name}.{next(_numbers)}{self._suffix}")
+                self._file = open(path, "ab")  # noqa: SIM115
+                self._file.write(_record(_message((1, now), (3, "brain.Event:2"))))
+            self._file.write(_record(event))
+
+
+# -- messages ---------------------------------------------------------------------------------
+
+
+def _message(*fields: tuple[int, Any]) -> bytes:
+    """A message of protocol buffers: ints, doubles, and texts or messages by their numbers."""
+    out = bytearray()
+    for number, value in fields:
+        if isinstance(value, float):
+            out += _varint(number << 3 | 1) + struct.pack("<d", value)
+        elif isinstance(value, int):
+            out += _varint(number << 3) + _varint(value & (1 << 64) - 1)
+        else:
+            value = value.encode() if isinstance(value, str) else value
+            out += _varint(number << 3 | 2) + _varint(len(value)) + value
+    return bytes(out)
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _shape(sizes: tuple[int, ...]) -> bytes:
+    return _message(*((2, _message((1, n))) for n in sizes))
+
+
+def _tensor(dtype: int, array: np.ndarray) -> bytes:
+    return _message((1, dtype), (2, _shape(array.shape)), (4, array.tobytes()))
+
+
+def _texts(texts: list[Any], shape: tuple[int, ...]) -> bytes:
+    return _message((1, _STRING), (2, _shape(shape)), *((8, t) for t in texts))
+
+
+def _numeric(value: Any, dtype: Any) -> np.ndarray:
+    return np.ascontiguousarray(np.asarray(value).astype(dtype)).reshape(np.shape(value))
+
+
+# -- checksums and pictures -------------------------------------------------------------------
+
+
+def _crc_table() -> list[int]:
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    return table
+
+
+_TABLE = _crc_table()
+
+
+def _masked_crc(data: bytes) -> bytes:
+    """The CRC-32C of bytes, turned and shifted as these files have it."""
+    crc, table = 0xFFFFFFFF, _TABLE
+    for byte in data:
+        crc = table[(crc ^ byte) & 255] ^ crc >> 8
+    crc ^= 0xFFFFFFFF
+    return struct.pack("<I", (crc >> 15 | crc << 17) + 0xA282EAD8 & 0xFFFFFFFF)
+
+
+def _record(data: bytes) -> bytes:
+    length = struct.pack("<Q", len(data))
+    return length + _masked_crc(length) + data + _masked_crc(data)
+
+
+_PNG_KINDS = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels
+
+
+def _png(image: np.ndarray) -> bytes:
+    height, width, channels = image.shape
+    rows = np.zeros((height, 1 + width * channels), np.uint8)  # each begins with its filter: none
+    rows[:, 1:] = image.reshape(height, -1)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, 8, _PNG_KINDS[channels], 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows.tobytes())), chunk(b"IEND", b""))
+    )

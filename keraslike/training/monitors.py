@@ -1,0 +1,329 @@
+"""Callbacks that watch a logged value: early stopping, checkpoints, a learning rate that falls."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from keraslike.core import registry
+from keraslike.core.arguments import warn_user
+from keraslike.core.messages import say
+from keraslike.training.callbacks import Callback, each_optimizer, rate_of, rates_of
+
+
+class _Monitor(Callback):
+    """Compares a logged value with the best one so far."""
+
+    best: float | None = None
+    _larger: bool | None = None  # whether a larger value is better, once that is known
+
+    def _set_monitor(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
+        if mode not in ("auto", "min", "max"):
+            warn_user(f"mode must be 'auto', 'min' or 'max'; 'auto' is taken for mode={mode!r}.")
+            mode = "auto"
+        self.monitor, self.mode, self.min_delta = monitor, mode, abs(min_delta)
+        self._larger = None if mode == "auto" else mode == "max"
+
+    def _larger_is_better(self) -> bool:
+        if self._larger is None:
+            self._larger = _direction(self.model, self.monitor.removeprefix("val_"))
+        if self._larger is None:
+            raise ValueError(
+                f"{type(self).__name__} watches monitor={self.monitor!r}, and whether that is to be "
+                "large or small cannot be told automatically: pass mode='max' or mode='min'."
+            )
+        return self._larger
+
+    def _improves(self, value: float, best: float | None) -> bool:
+        if best is None:
+            return not np.isnan(value)
+        if self._larger_is_better():
+            return value - self.min_delta > best
+        return value + self.min_delta < best
+
+    def _is_best(self, logs: dict | None) -> bool:
+        """Whether the value is the best so far, as which it is kept. What cannot be told is saved
+        rather than lost: a warning says that the value is missing."""
+        value = self._value(logs)
+        if value is None:
+            return True
+        if not self._improves(value, self.best):
+            return False
+        self.best = value
+        return True
+
+    def _value(self, logs: dict | None) -> float | None:
+        value = (logs or {}).get(self.monitor)
+        if value is None:
+            warn_user(
+                f"{type(self).__name__} watches '{self.monitor}', which is not among the logs: "
+                f"{', '.join(sorted(logs or {}))}."
+            )
+        return value
+
+
+class EarlyStopping(_Monitor):
+    """Stops training when a monitored value has stopped improving.
+
+    Args:
+        monitor: the name of the logged value.
+        min_delta: the least change that counts as an improvement.
+        patience: epochs without one after which training stops.
+        verbose: 1 says so.
+        mode: `"min"`, `"max"`, or `"auto"` by the metric.
+        baseline: a value that has to be beaten as well.
+        restore_best_weights: whether the model gets the weights of its best epoch back.
+        start_from_epoch: epochs before which nothing is watched.
+    """
+
+    _kept = ("wait", "stopped_epoch", "best_epoch", "best", "best_weights")
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+    ):
+        self._set_monitor(monitor, mode, min_delta)
+        self.patience, self.verbose, self.baseline = patience, verbose, baseline
+        self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self.wait = self.stopped_epoch = self.best_epoch = 0
+        self.best: float | None = None
+        self.best_weights: list[np.ndarray] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        value = self._value(logs)
+        if value is None or epoch < self.start_from_epoch:
+            return
+        if self.restore_best_weights and self.best_weights is None:
+            self.best_weights, self.best_epoch = self.model.get_weights(), epoch
+        self.wait += 1
+        if self._improves(value, self.best):
+            self.best, self.best_epoch = value, epoch
+            if self.restore_best_weights:
+                self.best_weights = self.model.get_weights()
+            if self.baseline is None or self._improves(value, self.baseline):
+                self.wait = 0
+            return
+        if self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        if self.stopped_epoch and self.verbose:
+            say(f"Epoch {self.stopped_epoch + 1}: early stopping")
+        if self.restore_best_weights and self.best_weights is not None:
+            if self.verbose:
+                say(f"Restoring the weights of the best epoch: {self.best_epoch + 1}.")
+            self.model.set_weights(self.best_weights)
+
+
+class ModelCheckpoint(_Monitor):
+    """Saves the model, or its weights, as it trains.
+
+    Args:
+        filepath: may name `{epoch}` and logged values, as in `"{epoch:02d}-{val_loss:.2f}.keras"`;
+            ends in `.keras`, or in `.weights.h5` with `save_weights_only`.
+        monitor, mode: the value that says which model is best.
+        verbose: 1 says what was saved.
+        save_best_only: whether a model that is not the best so far is left out.
+        save_weights_only: whether only weights are saved.
+        save_freq: `"epoch"`, or a number of steps.
+        initial_value_threshold: the best value before training.
+    """
+
+    _kept = ("best",)
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike,
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: str | int = "epoch",
+        initial_value_threshold: float | None = None,
+    ):
+        self._set_monitor(monitor, mode)
+        self.filepath = os.fspath(filepath)
+        self.verbose, self.save_best_only = verbose, save_best_only
+        self.save_weights_only, self.save_freq = save_weights_only, save_freq
+        self.best = initial_value_threshold
+        suffix = ".weights.h5" if save_weights_only else ".keras"
+        if not self.filepath.endswith(suffix):
+            raise ValueError(
+                f"filepath must end in '{suffix}' where save_weights_only={save_weights_only}. "
+                f"Received: filepath={self.filepath!r}"
+            )
+        if save_freq != "epoch" and not isinstance(save_freq, int):
+            raise ValueError(
+                f"save_freq must be 'epoch' or a number of steps. Received: save_freq={save_freq!r}"
+            )
+        self._steps = 0
+        self._epoch = 0
+        if isinstance(save_freq, int):
+            self.on_train_batch_end = self._after_batch
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._epoch = epoch
+
+    def _after_batch(self, batch: int, logs: dict | None = None) -> None:
+        self._steps += 1
+        if self._steps % self.save_freq == 0:  # type: ignore[operator]
+            self._save(self._epoch, logs, batch)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if self.save_freq == "epoch":
+            self._save(epoch, logs, None)
+
+    def _save(self, epoch: int, logs: dict | None, batch: int | None) -> None:
+        if self.save_best_only and not self._is_best(logs):
+            return
+        fields = {"epoch": epoch + 1, **(logs or {})}
+        if batch is not None:
+            fields["batch"] = batch + 1
+        try:
+            path = self.filepath.format(**fields)
+        except KeyError as e:
+            raise KeyError(
+                f"filepath {self.filepath!r} names {e}, which is not among the logs: "
+                f"{', '.join(sorted(fields))}."
+            ) from e
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        if self.save_weights_only:
+            self.model.save_weights(path, overwrite=True)
+        else:
+            self.model.save(path, overwrite=True)
+        if self.verbose:
+            say(f"\nEpoch {epoch + 1}: saved to {path}")
+
+class ReduceLROnPlateau(_Monitor):
+    """Multiplies the learning rate by a factor when a monitored value has stopped improving.
+
+    Args:
+        monitor: the name of the logged value.
+        factor: of the new rate, less than 1.
+        patience: epochs without an improvement after which the rate is reduced.
+        verbose: 1 says so.
+        mode: `"min"`, `"max"`, or `"auto"` by the metric.
+        min_delta: the least change that counts as an improvement.
+        cooldown: epochs after a reduction in which none is counted.
+        min_lr: the least rate.
+
+    The rate is among the logs of every epoch, as `learning_rate`.
+
+    Raises ValueError for a factor that is not below 1, and from `fit` where the optimizer's rate
+    follows a schedule.
+
+    >>> import keraslike, numpy as np
+    >>> model = keraslike.Sequential([keraslike.Input((2,)), keraslike.layers.Dense(1)])
+    >>> model.compile(keraslike.optimizers.SGD(0.1), "mse")
+    >>> reduce = ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=100.0)
+    >>> history = model.fit(np.ones((4, 2)), np.ones(4), epochs=3, verbose=0, callbacks=[reduce])
+    >>> [round(rate, 3) for rate in history.history["learning_rate"]]
+    [0.1, 0.1, 0.05]
+    """
+
+    _kept = ("best", "wait", "cooldown_counter")
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+        **kwargs: Any,
+    ):
+        if "epsilon" in kwargs:  # what Keras 1 called it
+            min_delta = kwargs.pop("epsilon")
+        if kwargs:
+            raise TypeError(f"ReduceLROnPlateau has no such arguments: {sorted(kwargs)}")
+        if factor >= 1.0:
+            raise ValueError(
+                f"ReduceLROnPlateau does not support a factor >= 1.0. Received: factor={factor}"
+            )
+        self._set_monitor(monitor, mode, min_delta)
+        self.factor, self.patience, self.verbose = factor, patience, verbose
+        self.cooldown, self.min_lr = cooldown, min_lr
+        self.wait = self.cooldown_counter = 0
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self.best, self.wait, self.cooldown_counter = None, 0, 0
+
+    def in_cooldown(self) -> bool:
+        return self.cooldown_counter > 0
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        logs = {} if logs is None else logs
+        logs.update(rates_of(self.model.optimizer))
+        value = self._value(logs)
+        if value is None:
+            return
+        if self.in_cooldown():
+            self.cooldown_counter -= 1
+            self.wait = 0
+        if self._improves(value, self.best):
+            self.best, self.wait = value, 0
+        elif not self.in_cooldown():
+            self.wait += 1
+            if self.wait >= self.patience and self._reduce(epoch):
+                self.cooldown_counter, self.wait = self.cooldown, 0
+
+    def _reduce(self, epoch: int) -> bool:
+        """Whether a rate was not at its least yet."""
+        reduced = False
+        for optimizer in each_optimizer(self.model.optimizer):
+            rate = rate_of(optimizer)
+            if rate > np.float32(self.min_lr):
+                optimizer.learning_rate = new = max(rate * self.factor, self.min_lr)
+                reduced = True
+                if self.verbose:
+                    say(f"\nEpoch {epoch + 1}: {optimizer.name} goes on at learning rate {new}")
+        return reduced
+
+
+# The metrics whose value is the better the larger it is.
+_LARGER = frozenset(
+    """Accuracy BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy
+    TopKCategoricalAccuracy SparseTopKCategoricalAccuracy AUC Precision Recall PrecisionAtRecall
+    RecallAtPrecision SensitivityAtSpecificity SpecificityAtSensitivity FBetaScore F1Score IoU
+    BinaryIoU MeanIoU OneHotIoU OneHotMeanIoU CosineSimilarity R2Score PearsonCorrelation
+    ConcordanceCorrelation""".split()
+)
+_LARGER_NAMES = ("acc", "accuracy", "auc", "precision", "recall", "f1_score")
+
+
+def _direction(model: Any, name: str) -> bool | None:
+    """Whether a larger value of the metric that is logged by this name is better, if known."""
+    compiled = getattr(model, "_compile_metrics", None)
+    entries = compiled._entries if compiled is not None and compiled.built else ()
+    found = {reported: metric for _, reported, metric, _ in entries}
+    for metric in getattr(model, "metrics", ()):
+        found.setdefault(metric.name, metric)
+    metric = found.get(name)
+    if name.endswith("loss"):
+        return False
+    own = getattr(metric, "_direction", None)  # as Keras's metrics call it
+    if own is not None:
+        return own == "up"
+    if {cls.__name__ for cls in type(metric).__mro__} & _LARGER:
+        return True
+    function = getattr(metric, "fn", None)
+    is_error = type(metric).__name__ in ("RootMeanSquaredError", "LogCoshError")
+    if is_error or registry.public_name(function)[0] == "keras.losses":
+        return False
+    return True if name.endswith(_LARGER_NAMES) else None
