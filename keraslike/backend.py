@@ -7,10 +7,9 @@ from typing import Any
 import jax.numpy as jnp
 
 from keraslike.core.arguments import image_data_format, set_image_data_format
-from keraslike.core.base import get_uid
-from keraslike.core.base import reset_names as clear_session
+from keraslike.core.base import clear_session, get_uid
 from keraslike.core.dtypes import epsilon, floatx, set_epsilon, set_floatx, standardize_dtype
-from keraslike.core.symbolic import KerasTensor
+from keraslike.core.symbolic import is_keras_tensor
 
 
 def backend() -> str:
@@ -20,16 +19,6 @@ def backend() -> str:
     'jax'
     """
     return "jax"
-
-
-def is_keras_tensor(x: Any) -> bool:
-    """Whether it is a symbolic tensor, which `Input` makes.
-
-    >>> from keraslike import Input
-    >>> is_keras_tensor(Input((2,))), is_keras_tensor(2.0)
-    (True, False)
-    """
-    return isinstance(x, KerasTensor)
 
 
 def is_float_dtype(dtype: Any) -> bool:

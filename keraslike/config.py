@@ -20,6 +20,11 @@ from keraslike.core.dtypes import (
     set_floatx,
 )
 from keraslike.core.lowering import set_copy_before_donation
+from keraslike.core.messages import (
+    disable_interactive_logging,
+    enable_interactive_logging,
+    is_interactive_logging_enabled,
+)
 from keraslike.core.tracebacks import (
     disable_traceback_filtering,
     enable_traceback_filtering,
@@ -54,12 +59,15 @@ def set_tensor_type(value: Any) -> None:
 
 
 __all__ = [
+    "disable_interactive_logging",
     "disable_traceback_filtering",
     "dtype_policy",
+    "enable_interactive_logging",
     "enable_traceback_filtering",
     "epsilon",
     "floatx",
     "image_data_format",
+    "is_interactive_logging_enabled",
     "is_traceback_filtering_enabled",
     "keep_memory",
     "nan_in_data",

@@ -6,6 +6,7 @@ holds, each once however often it is shared; all else is structure, compared by 
 
 from __future__ import annotations
 
+import gc
 import inspect
 import itertools
 import operator
@@ -58,8 +59,19 @@ def auto_name(prefix: str) -> AutoName:
 
 
 def reset_names() -> None:
-    """Starts automatic names anew, as `clear_session` does."""
+    """Starts automatic names anew."""
     _counts.clear()
+
+
+def clear_session(free_memory: bool = True) -> None:
+    """Starts automatic names anew, and frees what nobody refers to any more.
+
+    Args:
+        free_memory: whether to look for that now.
+    """
+    reset_names()
+    if free_memory:
+        gc.collect()
 
 
 class _Children:

@@ -321,6 +321,41 @@ def record(operation: Any, args: tuple, kwargs: dict[str, Any], outputs: Any) ->
     return outputs
 
 
+def is_keras_tensor(x: Any) -> bool:
+    """Whether it is a symbolic tensor, which `Input` makes.
+
+    >>> is_keras_tensor(KerasTensor((None, 2))), is_keras_tensor(2.0)
+    (True, False)
+    """
+    return isinstance(x, KerasTensor)
+
+
+def get_source_inputs(tensor: KerasTensor) -> list[KerasTensor]:
+    """The tensors that were given for a model's data and that a symbolic tensor was computed of.
+
+    Raises ValueError for what is no symbolic tensor.
+
+    >>> from keraslike import Input
+    >>> a, b = Input((2,), name="a"), Input((2,), name="b")
+    >>> [tensor.name for tensor in get_source_inputs(a + b * a)]
+    ['a', 'b']
+    """
+    if not isinstance(tensor, KerasTensor):
+        raise ValueError(f"tensor must be a KerasTensor. Received: tensor={tensor!r}")
+    found: list[KerasTensor] = []
+    waiting, seen = [tensor], set()
+    while waiting:
+        tensor = waiting.pop()
+        if id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        inputs = [] if tensor._keras_history is None else tensor._keras_history.node.inputs
+        if not inputs:
+            found.append(tensor)
+        waiting += reversed(inputs)
+    return found
+
+
 def op(function: Callable) -> Callable:
     """Decorator that makes a JAX function callable on KerasTensors as well.
 

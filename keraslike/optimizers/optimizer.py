@@ -208,8 +208,8 @@ class Optimizer(Object):
         else:
             kind = type(self._learning_rate).__name__
             raise TypeError(
-                f"The learning rate of this {type(self).__name__} follows a {kind} and cannot be "
-                f"set to {value!r}. Make the optimizer with a float, or set another schedule."
+                f"This optimizer was created with a `LearningRateSchedule` ({kind}), so that its "
+                f"rate cannot be set to {value!r}. Make it with a float, or set another schedule."
             )
 
     def _current_rate(self) -> Any:

@@ -32,6 +32,7 @@ from keraslike.tf import (
     signal,
     sparse,
     strings,
+    summary,
     table,
 )
 from keraslike.tf.control import (
@@ -174,7 +175,7 @@ _MODULES = {
         "ragged",
         "random",
     ),
-    *("sets", "signal", "sparse", "strings"),
+    *("sets", "signal", "sparse", "strings", "summary"),
 }
 __all__ = sorted(
     name

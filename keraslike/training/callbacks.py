@@ -14,6 +14,7 @@ from keraslike.core.annotations import check_constructor
 from keraslike.core.messages import say
 from keraslike.training.interrupts import no_interrupt
 
+
 class Callback:
     """The base of all callbacks: subclass it and write the hooks you need.
 

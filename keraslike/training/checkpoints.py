@@ -106,7 +106,7 @@ class OrbaxCheckpoint(_Saver, _Monitor):
 
     def __init__(
         self,
-        directory: str | os.PathLike,
+        directory: Any,
         monitor: str = "val_loss",
         verbose: int = 0,
         save_best_only: bool = False,
@@ -194,8 +194,8 @@ class BackupAndRestore(_Saver):
 
     def __init__(
         self,
-        backup_dir: str | os.PathLike,
-        save_freq: str | int = "epoch",
+        backup_dir: Any,
+        save_freq: Any = "epoch",
         double_checkpoint: bool = False,
         delete_checkpoint: bool = True,
     ):

@@ -38,6 +38,17 @@ def pack(x: Any, y: Any = None, sample_weight: Any = None) -> Batch:
     return (x,) if isinstance(x, (list, tuple)) else Bare(x)
 
 
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """A batch of these arrays, as `fit` takes it: `x`, `(x,)`, `(x, y)` or
+    `(x, y, sample_weight)`. The second is for an x that is itself a list or tuple.
+
+    >>> pack_x_y_sample_weight(1), pack_x_y_sample_weight([1, 2]), pack_x_y_sample_weight(1, 2)
+    (1, ([1, 2],), (1, 2))
+    """
+    batch = pack(x, y, sample_weight)
+    return batch.x if isinstance(batch, Bare) else batch
+
+
 _PARTS = ("x", "y", "sample_weight")
 # The most numbers that a sparse matrix has as a dense one if it is made that at once.
 _DENSE = 2**26

@@ -21,7 +21,10 @@ class _Monitor(Callback):
 
     def _set_monitor(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         if mode not in ("auto", "min", "max"):
-            warn_user(f"mode must be 'auto', 'min' or 'max'; 'auto' is taken for mode={mode!r}.")
+            warn_user(
+                f"{type(self).__name__} mode {mode!r} is unknown: it must be 'auto', 'min' or "
+                "'max'. 'auto' is taken."
+            )
             mode = "auto"
         self.monitor, self.mode, self.min_delta = monitor, mode, abs(min_delta)
         self._larger = None if mode == "auto" else mode == "max"
@@ -206,6 +209,7 @@ class ModelCheckpoint(_Monitor):
             self.model.save(path, overwrite=True)
         if self.verbose:
             say(f"\nEpoch {epoch + 1}: saved to {path}")
+
 
 class ReduceLROnPlateau(_Monitor):
     """Multiplies the learning rate by a factor when a monitored value has stopped improving.

@@ -1,6 +1,12 @@
 """Small helpers around models and data, as in Keras."""
 
-from keraslike.core.base import reset_names as clear_session
+from keraslike.core.base import clear_session
+from keraslike.core.dtypes import standardize_dtype
+from keraslike.core.messages import (
+    disable_interactive_logging,
+    enable_interactive_logging,
+    is_interactive_logging_enabled,
+)
 from keraslike.core.registry import (
     custom_object_scope,
     get_custom_objects,
@@ -11,25 +17,53 @@ from keraslike.core.registry import (
 from keraslike.core.registry import deserialize as deserialize_keras_object
 from keraslike.core.registry import serialize as serialize_keras_object
 from keraslike.core.rng import set_random_seed
-from keraslike.training.data import PyDataset, unpack_x_y_sample_weight
+from keraslike.core.symbolic import get_source_inputs, is_keras_tensor
+from keraslike.training.data import (
+    PyDataset,
+    pack_x_y_sample_weight,
+    unpack_x_y_sample_weight,
+)
+from keraslike.training.progress import Progbar
+from keraslike.utils import legacy
+from keraslike.utils.config import Config
+from keraslike.utils.dot import model_to_dot
 from keraslike.utils.downloads import get_file
-from keraslike.utils.numerical import normalize, to_categorical
+from keraslike.utils.numerical import normalize, pad_sequences, to_categorical
 from keraslike.utils.plotting import plot_model
+from keraslike.utils.splitting import split_dataset
+
+CustomObjectScope = custom_object_scope
+Sequence = PyDataset  # as Keras 2 called it
 
 __all__ = [
+    "Config",
+    "CustomObjectScope",
+    "Progbar",
     "PyDataset",
+    "Sequence",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
+    "disable_interactive_logging",
+    "enable_interactive_logging",
     "get_custom_objects",
     "get_file",
     "get_registered_name",
     "get_registered_object",
+    "get_source_inputs",
+    "is_interactive_logging_enabled",
+    "is_keras_tensor",
+    "legacy",
+    "model_to_dot",
     "normalize",
+    "pack_x_y_sample_weight",
+    "pad_sequences",
     "plot_model",
     "register_keras_serializable",
     "serialize_keras_object",
     "set_random_seed",
+    "split_dataset",
+    "standardize_dtype",
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]

@@ -51,3 +51,63 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
     norm = np.atleast_1d(np.linalg.norm(x, order, axis))
     norm[norm == 0] = 1
     return _as_given(given, x / np.expand_dims(norm, axis))
+
+
+@checked
+def pad_sequences(
+    sequences: Any,
+    maxlen: int | None = None,
+    dtype: Any = "int32",
+    padding: str = "pre",
+    truncating: str = "pre",
+    value: Any = 0.0,
+) -> np.ndarray:
+    """Sequences of different lengths as one array `(samples, maxlen, ...)`.
+
+    Args:
+        sequences: a list of lists or arrays, whose items are numbers or are all of one shape.
+        maxlen: the length of all; by default that of the longest.
+        dtype: of the array; `object` for texts.
+        padding: whether what is missing is put in before (`"pre"`) or after (`"post"`).
+        truncating: whether what is too long is cut off before or after.
+        value: what is put in.
+
+    Raises ValueError for what are no sequences, for items of several shapes, and for a text as
+    the value of an array that cannot hold one.
+
+    >>> pad_sequences([[1], [2, 3], [4, 5, 6]], maxlen=2).tolist()
+    [[0, 1], [2, 3], [5, 6]]
+    """
+    if not hasattr(sequences, "__len__"):
+        raise ValueError(f"`sequences` must be iterable. Received: sequences={sequences!r}")
+    for side, name in ((padding, "Padding"), (truncating, "Truncating")):
+        if side not in ("pre", "post"):
+            raise ValueError(f'{name} type "{side}" not understood: it is "pre" or "post".')
+    for sequence in sequences:
+        if not hasattr(sequence, "__len__"):
+            raise ValueError(f"`sequences` must be a list of iterables. Found: {sequence!r}")
+    is_text = np.issubdtype(dtype, np.str_) or np.issubdtype(dtype, np.bytes_)
+    if isinstance(value, str) and np.dtype(dtype) != object and not is_text:
+        raise ValueError(
+            f"`dtype` {dtype} is not compatible with value={value!r}: dtype=object holds texts."
+        )
+    if maxlen is None:
+        maxlen = max(map(len, sequences), default=0)
+    first = next((s for s in sequences if len(s)), ())
+    shape = np.shape(np.asarray(first, dtype))[1:]
+    result = np.full((len(sequences), maxlen, *shape), value, dtype)
+    for number, sequence in enumerate(sequences):
+        kept = sequence[max(0, len(sequence) - maxlen) :]
+        if truncating == "post":
+            kept = sequence[:maxlen]
+        if not len(kept):
+            continue
+        items = np.asarray(kept, dtype)
+        if items.shape[1:] != shape:
+            raise ValueError(
+                f"Shape of sample {items.shape[1:]} of sequence at position {number} is different "
+                f"from expected shape {shape}"
+            )
+        rows = slice(len(kept)) if padding == "post" else slice(maxlen - len(kept), None)
+        result[number, rows] = items
+    return result

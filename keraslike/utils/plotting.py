@@ -83,7 +83,7 @@ def plot_model(
             f"Received: to_file={path!r}"
         )
     shown = Shown(show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable)
-    graph = _trace(model, expand_nested)
+    graph = traced(model, expand_nested)
     draw(figure, graph, shown, rankdir, splines)
     most = _MOST_PIXELS / max(figure.get_size_inches())
     figure.savefig(path, format=form, dpi=dpi if form in ("svg", "pdf") else min(dpi, most))
@@ -176,7 +176,7 @@ _MOST_PIXELS = 30_000  # of a side; matplotlib's own limit is 65,536
 _MARK = "keraslike plot: "
 
 
-def _trace(model: Layer, expand: bool) -> Graph:
+def traced(model: Layer, expand: bool) -> Graph:
     """The graph of the calls that a call of the model makes."""
     args, kwargs, names = _symbolic_inputs(model)
     recorder = _Recorder(model, expand)

@@ -84,7 +84,7 @@ def test_a_users_schedule_trains_and_is_saved():
 
 def test_a_schedule_cannot_be_assigned_a_number():
     optimizer = Adam(schedules.CosineDecay(0.1, 10))
-    with pytest.raises(TypeError, match="follows a CosineDecay"):
+    with pytest.raises(TypeError, match="LearningRateSchedule` .CosineDecay."):
         optimizer.learning_rate = 0.1
     optimizer.learning_rate = schedules.CosineDecay(0.5, 10)
     assert float(optimizer.learning_rate) == 0.5

@@ -1,6 +1,11 @@
 """Callbacks in what their arguments and odd cases mean."""
 
+import http.server
+import io
+import json
 import os
+import threading
+import urllib.parse
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +13,7 @@ import numpy as np
 import pytest
 
 import keraslike as keras
+from keraslike import tf
 
 X = np.ones((8, 3), "float32")
 Y = np.ones((8, 1), "float32")
@@ -85,3 +91,317 @@ def test_a_compile_that_takes_other_arguments_is_left_to_its_author(tmp_path):
     assert not loaded.compiled  # Keras says that it is, and fails in fit()
     loaded.compile(0.1)
     loaded.fit(X, Y, verbose=0)
+
+
+# -- tables, servers and event files ------------------------------------------------------------
+
+
+def test_csv_files_are_those_of_keras(tmp_path):
+    import keras as real
+
+    epochs = [
+        {"loss": 0.5, "acc": np.array([1.0, 2.0])},
+        {"loss": 0.25, "acc": 1, "val_loss": 2.0, "other": 3},
+    ]
+    for library, name in ((keras, "ours.csv"), (real, "keras.csv")):
+        for append in (False, True, True):
+            logger = library.callbacks.CSVLogger(tmp_path / name, separator=";", append=append)
+            logger.on_train_begin()
+            for epoch, logs in enumerate(epochs):
+                logger.on_epoch_end(epoch, logs)
+            logger.on_train_end()
+    ours = (tmp_path / "ours.csv").read_bytes()
+    assert ours == (tmp_path / "keras.csv").read_bytes() and ours.count(b"epoch;acc;loss") == 1
+
+
+def test_remote_monitor_posts_a_form_or_json():
+    received = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            received.append((self.path, self.headers["Content-Type"], self.headers["Key"], body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        root = f"http://127.0.0.1:{server.server_port}"
+        for as_json in (False, True):
+            monitor = keras.callbacks.RemoteMonitor(
+                root, path="/p", headers={"Key": "k"}, send_as_json=as_json
+            )
+            monitor.on_epoch_end(3, {"loss": np.float32(0.5), "list": np.arange(2)})
+        server.shutdown()
+    sent = {"epoch": 3, "loss": 0.5, "list": [0, 1]}
+    (form, as_json) = received
+    assert form[:3] == ("/p", "application/x-www-form-urlencoded", "k")
+    assert json.loads(urllib.parse.parse_qs(form[3])["data"][0]) == sent
+    assert as_json[:3] == ("/p", "application/json", "k") and json.loads(as_json[3]) == sent
+    with pytest.warns(UserWarning, match="Could not reach RemoteMonitor root server at http"):
+        monitor.on_epoch_end(0, {})  # the server is gone
+    with pytest.raises(ValueError, match="root must begin with http"):
+        keras.callbacks.RemoteMonitor("file:///tmp")
+
+
+def events_of(folder):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
+
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return {
+        tag: [(e.step, make_ndarray(e.tensor_proto)) for e in events.Tensors(tag)]
+        for tag in events.Tags()["tensors"]
+    }
+
+
+def test_tensorboard_reads_its_event_files(tmp_path):
+    from PIL import Image
+    from tensorboard.plugins.graph.keras_util import keras_model_to_graph_def
+
+    inputs = keras.Input((3,))
+    hidden = [keras.layers.Dense(2, name=name)(inputs) for name in "ab"]
+    model = keras.Model(
+        inputs, keras.layers.Dense(1, name="c")(keras.layers.Add(name="add")(hidden))
+    )
+    model.compile("sgd", "mse")
+    board = keras.callbacks.TensorBoard(
+        tmp_path, histogram_freq=2, write_images=True, update_freq=2, write_steps_per_second=True,
+        profile_batch=(2, 3),
+    )  # fmt: skip
+    writer = tf.summary.create_file_writer(str(tmp_path / "own"))
+
+    def draw(epoch, logs):
+        with writer.as_default(step=epoch):
+            tf.summary.image("pictures", np.full((1, 4, 6, 3), 0.5 * epoch))
+            tf.summary.text("words", "*so*")
+
+    own = keras.callbacks.LambdaCallback(on_epoch_end=draw)
+    history = model.fit(
+        X, Y, batch_size=2, epochs=2, validation_data=(X, Y), verbose=0, callbacks=[board, own]
+    ).history
+    writer.close()
+    train, validation = events_of(tmp_path / "train"), events_of(tmp_path / "validation")
+    assert [(s, float(v)) for s, v in train["epoch_loss"]] == list(enumerate(history["loss"]))
+    assert [float(v) for _, v in validation["epoch_loss"]] == history["val_loss"]
+    assert [step for step, _ in validation["evaluation_loss_vs_iterations"]] == [4, 8]
+    assert [step for step, _ in train["batch_loss"]] == [2, 4, 6, 8]
+    assert {"batch_steps_per_second", "epoch_steps_per_second", "epoch_learning_rate"} <= set(train)
+    ((step, table),) = train["a/kernel/histogram"]
+    assert step == 0 and table.shape == (30, 3) and table[:, 2].sum() == 6
+    (graph,) = [json.loads(value.item()) for _, value in train["keras"]]
+    nodes = {node.name.split("/")[1]: node.input for node in keras_model_to_graph_def(graph).node}
+    assert [i.split("/")[1] for i in nodes["add"]] == ["a", "b"] and "c" in nodes
+    pictures = events_of(tmp_path / "own")
+    width, height, png = pictures["pictures"][1][1]
+    picture = np.asarray(Image.open(io.BytesIO(png)))
+    assert (width, height) == (b"6", b"4") and picture.shape == (4, 6, 3)
+    assert (picture == 128).all() and pictures["words"][0][1].item() == b"*so*"
+    assert list((tmp_path / "train" / "plugins" / "profile").rglob("*.xplane.pb"))
+    with pytest.raises(ValueError, match="profile_batch must be"):
+        keras.callbacks.TensorBoard(tmp_path, profile_batch=(3, 2))
+
+
+def test_tensorboard_shows_embeddings_in_the_projector(tmp_path):
+    from google.protobuf import text_format
+    from tensorboard.plugins.projector import ProjectorConfig
+
+    layers = [keras.Input((2,)), keras.layers.Embedding(5, 3, name="words"), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    board = keras.callbacks.TensorBoard(
+        tmp_path, embeddings_freq=1, embeddings_metadata={"words": "words.txt"}
+    )
+    model.fit(np.ones((4, 2)), np.ones(4), verbose=0, callbacks=[board])
+    config = text_format.Parse((tmp_path / "projector_config.pbtxt").read_text(), ProjectorConfig())
+    (shown,) = config.embeddings
+    assert shown.metadata_path == "words.txt"
+    vectors = np.loadtxt(tmp_path / shown.tensor_path, delimiter="\t")
+    np.testing.assert_allclose(vectors, model.layers[0].get_weights()[0], rtol=1e-5)
+    with pytest.raises(ValueError, match="names .'other'., and no Embedding layer"):
+        keras.callbacks.TensorBoard(
+            tmp_path, embeddings_freq=1, embeddings_metadata={"other": "a"}
+        ).set_model(model)
+
+
+def test_event_files_of_odd_values_can_be_read(tmp_path):
+    writer = tf.summary.create_file_writer(tmp_path)
+    with writer.as_default(), tf.summary.record_if(lambda: True):
+        for tag, values in {"nan": [np.nan, 1.0, 3.0], "one": [2.0, 2.0], "none": []}.items():
+            tf.summary.histogram(tag, values, step=2**40, buckets=4)
+
+        @tf.function
+        def traced(x):
+            tf.summary.scalar("traced", tf.reduce_sum(x), step=-1)
+            return x
+
+        traced(tf.ones((3,)))
+        with pytest.raises(ValueError, match="No step set for 'a'"):
+            tf.summary.scalar("a", 1.0)
+        with pytest.raises(ValueError, match="1 to 4 channels"):
+            tf.summary.image("a", np.ones((2, 2)), step=0)
+        with tf.summary.record_if(False):
+            assert not tf.summary.scalar("a", 1.0, step=0)
+    writer.close()
+    events = events_of(tmp_path)
+    assert [(tag, events[tag][0][1][:, 2].tolist()) for tag in ("nan", "one", "none")] == [
+        ("nan", [1, 0, 0, 1]), ("one", [0, 0, 0, 2]), ("none", [0, 0, 0, 0])
+    ]  # fmt: skip
+    assert events["nan"][0][0] == 2**40 and events["traced"] == [(-1, 3.0)]
+
+
+# -- the others ---------------------------------------------------------------------------------
+
+
+def test_rates_fall_on_a_plateau_as_those_of_keras():
+    import keras as real
+
+    values = [5.0, 4.0, 4.0, 4.0, 4.0, 4.0, 3.0, 3.5, 3.5, 3.5, 3.5, 3.5]
+    rates = []
+    for library in (keras, real):
+        model = library.Sequential([library.Input((3,)), library.layers.Dense(1)])
+        model.compile(library.optimizers.SGD(1.0), "mse")
+        reduce = library.callbacks.ReduceLROnPlateau(
+            "loss", factor=0.5, patience=2, cooldown=1, min_lr=0.2
+        )
+        reduce.set_model(model)
+        reduce.on_train_begin()
+        logs = [{"loss": value} for value in values]
+        for epoch, log in enumerate(logs):
+            reduce.on_epoch_end(epoch, log)
+        rates.append([log["learning_rate"] for log in logs])
+    assert rates[0] == rates[1] and rates[0][-1] == pytest.approx(0.2)
+    with pytest.raises(ValueError, match="factor >= 1.0"):
+        keras.callbacks.ReduceLROnPlateau(factor=1)
+    with pytest.raises(TypeError, match="no such arguments: .'patiance'"):
+        keras.callbacks.ReduceLROnPlateau(patiance=3)
+
+
+@pytest.mark.parametrize(
+    "metric, larger",
+    [
+        ("accuracy", True),
+        (keras.metrics.CosineSimilarity(name="alike"), True),
+        (keras.metrics.R2Score(name="r2"), True),
+        ("mae", False),
+        (keras.metrics.RootMeanSquaredError(name="wrong"), False),
+        (lambda y_true, y_pred: y_pred, None),
+    ],
+)
+def test_what_is_best_is_told_by_the_metric_or_refused(metric, larger):
+    model = make()
+    model.compile("sgd", "mse", metrics=[metric])
+    name = metric if isinstance(metric, str) else getattr(metric, "name", "lambda")
+    stop = keras.callbacks.EarlyStopping(name, patience=5)
+    if larger is None:
+        with pytest.raises(ValueError, match="cannot be told automatically: pass mode='max'"):
+            model.fit(X, Y, verbose=0, epochs=2, callbacks=[stop])
+    else:
+        model.fit(X, Y, verbose=0, callbacks=[stop])
+        assert stop._larger_is_better() is larger
+
+
+def test_the_averages_of_weights_are_in_the_model_where_it_is_evaluated(tmp_path):
+    def averaged():
+        keras.utils.set_random_seed(3)
+        model = make()
+        model.compile(keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.9), "mse")
+        return model
+
+    class StopEarly(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    data = {"batch_size": 2, "epochs": 2, "verbose": 0, "shuffle": False}
+    plain = averaged()
+    validated = plain.fit(X, Y, validation_data=(X, Y), **data).history["val_loss"]
+    expected = plain.get_weights()  # fit ends with the averages
+    for data["epochs"], swap_on_epoch in ((2, False), (2, True), (9, True)):
+        model = averaged()
+        path = tmp_path / "m.weights.h5"
+        history = model.fit(
+            X, Y, validation_data=(X, Y), **data,
+            callbacks=[
+                keras.callbacks.SwapEMAWeights(swap_on_epoch),
+                StopEarly(),
+                keras.callbacks.ModelCheckpoint(path, save_weights_only=True),
+            ],
+        ).history  # fmt: skip
+        for found, wanted in zip(model.get_weights(), expected, strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-6)
+        loss = model.evaluate(X, Y, verbose=0)
+        assert history["val_loss"][-1] == pytest.approx(loss, rel=1e-5) != validated[-1]
+        model.load_weights(path)
+        assert (model.evaluate(X, Y, verbose=0) == pytest.approx(loss, rel=1e-5)) == swap_on_epoch
+    with pytest.raises(ValueError, match="must be used when `use_ema=True` is set"):
+        make().fit(X, Y, validation_data=(X, Y), callbacks=[keras.callbacks.SwapEMAWeights()])
+
+
+def test_a_list_of_callbacks_serves_a_loop_of_ones_own_and_fit(capsys):
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append((batch, logs))
+
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append((epoch, dict(logs), self.params["steps"]))
+            logs["added"] = 1.0
+
+    model = make()
+    callbacks = keras.callbacks.CallbackList(
+        [[Watch()]], add_history=True, add_progbar=True, model=model, epochs=1, steps=2, verbose=2
+    )
+    callbacks.on_train_begin()
+    callbacks.on_epoch_begin(0)
+    for step in range(2):
+        callbacks.on_train_batch_begin(step)
+        callbacks.on_train_batch_end(step, {"loss": jnp.float32(0.5)})
+    callbacks.on_epoch_end(0, logs={"loss": jnp.float32(0.25)})
+    callbacks.on_train_end({})
+    assert seen == [(0, {"loss": 0.5}), (1, {"loss": 0.5}), (0, {"loss": 0.25}, 2)]
+    assert model.history.history == {"loss": [0.25], "added": [1.0]}
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Epoch 1/1" and lines[1].startswith("2/2 - 0s - ")
+    assert lines[1].endswith("loss: 0.2500 - added: 1.0000")
+    del seen[:]
+    history = model.fit(X, Y, batch_size=4, callbacks=callbacks)
+    assert [entry[0] for entry in seen] == [0, 1, 0] and history is model.history
+    assert history.history["loss"][-1] == seen[-1][1]["loss"]
+    with pytest.raises(TypeError, match="must hold Callback objects"):
+        keras.callbacks.CallbackList([print])
+
+
+def test_progress_goes_to_the_log_where_that_is_asked_for(capsys, caplog):
+    keras.utils.disable_interactive_logging()
+    try:
+        with caplog.at_level("INFO", logger="absl"):
+            make().fit(X, Y, verbose=2)
+    finally:
+        keras.utils.enable_interactive_logging()
+    assert capsys.readouterr().out == "" and keras.config.is_interactive_logging_enabled()
+    said = [record.getMessage() for record in caplog.records if record.name == "absl"]
+    assert said[0] == "Epoch 1/1" and "loss: " in said[1]
+
+
+@pytest.mark.parametrize(
+    "names, shown",
+    [
+        ({}, "1.0000"),
+        ({"stateful_metrics": ["v"]}, "2.0000"),
+        ({"stateless_metrics": []}, "2.0000"),
+    ],
+)
+def test_a_progress_bar_shows_means_of_what_is_not_stateful(names, shown, capsys):
+    bar = keras.utils.Progbar(target=3, interval=0.0, unit_name="file", **names)
+    bar.update(1, [("v", 0.0)])
+    bar.add(1, [("v", [1.0, 3.0])])
+    assert f"v: {shown}" in capsys.readouterr().out.rpartition("\r")[2]
+    bar.add(1, [("v", 1.0)])
+    assert capsys.readouterr().out.rpartition("\r")[2].startswith("3/3 " + 20 * "━" + " 0s ")
+    with pytest.raises(ValueError, match="Only one of"):
+        keras.utils.Progbar(1, stateful_metrics=[], stateless_metrics=[])

@@ -1,0 +1,5 @@
+"""What Keras keeps of its older versions."""
+
+from keraslike.legacy import saving
+
+__all__ = ["saving"]

@@ -1,0 +1,183 @@
+"""`tf.summary`: values logged for TensorBoard, from callbacks and loops of one's own.
+
+>>> import os, tempfile
+>>> from keraslike import tf
+>>> with tempfile.TemporaryDirectory() as logs:
+...     writer = tf.summary.create_file_writer(logs)
+...     with writer.as_default(step=0):
+...         tf.summary.scalar("loss", 0.5)
+...         tf.summary.image("kernels", tf.zeros((2, 5, 5, 3)), step=1)
+...     writer.close()
+...     len(os.listdir(logs))
+True
+True
+1
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import numpy as np
+
+from keraslike.tf.tensor import Tensor, raw
+from keraslike.training.event_files import EventFile
+
+
+class _Defaults(threading.local):
+    def __init__(self):
+        self.writer: SummaryWriter | None = None
+        self.step: Any = None
+        self.recording: Any = True
+
+
+_defaults = _Defaults()
+
+
+@contextlib.contextmanager
+def _using(**values: Any) -> Iterator[None]:
+    before = {name: getattr(_defaults, name) for name in values}
+    vars(_defaults).update(values)
+    try:
+        yield
+    finally:
+        vars(_defaults).update(before)
+
+
+class SummaryWriter:
+    """An event file: what `create_file_writer` returns."""
+
+    def __init__(self, logdir: Any, filename_suffix: str = ".v2"):
+        self._events = EventFile(logdir, filename_suffix)
+
+    @contextlib.contextmanager
+    def as_default(self, step: Any = None) -> Iterator[SummaryWriter]:
+        """Within the block, values go to this file; `step` is that of those that are given none."""
+        with _using(writer=self, **({} if step is None else {"step": step})):
+            yield self
+        self.flush()
+
+    def set_as_default(self, step: Any = None) -> None:
+        """Lets values go to this file from now on."""
+        _defaults.writer = self
+        if step is not None:
+            _defaults.step = step
+
+    def init(self) -> None:
+        """Does nothing: the file is made when there is something to write."""
+
+    def flush(self) -> None:
+        """Writes what was logged to the disk."""
+        self._events.flush()
+
+    def close(self) -> None:
+        """Ends the file."""
+        self._events.close()
+
+
+def create_file_writer(
+    logdir: Any,
+    max_queue: int | None = None,
+    flush_millis: int | None = None,
+    filename_suffix: str | None = None,
+    name: str | None = None,
+) -> SummaryWriter:
+    """A writer of event files in a directory, which is made when there is something to write."""
+    del max_queue, flush_millis, name  # it is flushed where a block of as_default() ends
+    return SummaryWriter(logdir, ".v2" if filename_suffix is None else filename_suffix)
+
+
+def flush(writer: SummaryWriter | None = None, name: str | None = None) -> None:
+    """Writes to the disk what was logged with a writer, or else with the default one."""
+    writer = _defaults.writer if writer is None else writer
+    if writer is not None:
+        writer.flush()
+
+
+def record_if(condition: Any) -> contextlib.AbstractContextManager:
+    """Within the block, values are logged if the condition, or function, is true."""
+    return _using(recording=condition)
+
+
+def should_record_summaries() -> bool:
+    """Whether values are logged now: there is a default writer, and `record_if` lets them."""
+    condition = _defaults.recording
+    return _defaults.writer is not None and bool(condition() if callable(condition) else condition)
+
+
+def set_step(step: Any) -> None:
+    """Sets the step of values that are given none."""
+    _defaults.step = step
+
+
+def get_step() -> Any:
+    """The step of values that are given none."""
+    return _defaults.step
+
+
+experimental = SimpleNamespace(set_step=set_step, get_step=get_step)
+
+
+def _log(write: Callable[..., None], tag: str, data: Any, step: Any, **options: Any) -> bool:
+    """Whether the value was logged. In a traced function it is whenever that runs."""
+    if not should_record_summaries():
+        return False
+    step = _defaults.step if step is None else step
+    if step is None:
+        raise ValueError(
+            f"No step set for '{tag}': pass step=, or one to as_default() or "
+            "tf.summary.experimental.set_step()."
+        )
+    if hasattr(step, "read_value"):
+        step = step.read_value()
+    data, step = (raw(v) if isinstance(v, Tensor) else v for v in (data, step))
+    events = _defaults.writer._events  # type: ignore[union-attr]
+
+    def log(data: Any, step: Any) -> None:
+        write(events, tag, data, int(step), **options)
+
+    if any(isinstance(v, jax.core.Tracer) for v in (data, step)):
+        jax.debug.callback(lambda d, s: log(np.asarray(d), s), data, step)
+    else:
+        log(data, step)
+    return True
+
+
+def scalar(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:
+    """Logs a number; returns whether it was logged."""
+    return _log(EventFile.scalar, name, data, step, description=description or "")
+
+
+def histogram(
+    name: str,
+    data: Any,
+    step: Any = None,
+    buckets: int | None = None,
+    description: str | None = None,
+) -> bool:
+    """Logs how many values are distributed, in 30 buckets unless another number is given."""
+    more = {"buckets": 30 if buckets is None else buckets, "description": description or ""}
+    return _log(EventFile.histogram, name, data, step, **more)
+
+
+def image(
+    name: str,
+    data: Any,
+    step: Any = None,
+    max_outputs: int = 3,
+    description: str | None = None,
+) -> bool:
+    """Logs pictures `(samples, height, width, channels)`, floats from 0 to 1 or uint8."""
+    more = {"max_outputs": max_outputs, "description": description or ""}
+    return _log(EventFile.image, name, data, step, **more)
+
+
+def text(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:
+    """Logs text, or an array of texts, in which TensorBoard reads Markdown."""
+    data = data.numpy() if isinstance(data, Tensor) else data
+    return _log(EventFile.text, name, data, step, description=description or "")
