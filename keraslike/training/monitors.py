@@ -34,8 +34,8 @@ class _Monitor(Callback):
             self._larger = _direction(self.model, self.monitor.removeprefix("val_"))
         if self._larger is None:
             raise ValueError(
-                f"{type(self).__name__} watches monitor={self.monitor!r}, and whether that is to be "
-                "large or small cannot be told automatically: pass mode='max' or mode='min'."
+                f"{type(self).__name__} watches monitor={self.monitor!r}. Whether that is to be large "
+                "or small cannot be told automatically: pass mode='max' or mode='min'."
             )
         return self._larger
 
@@ -301,12 +301,13 @@ class ReduceLROnPlateau(_Monitor):
 
 
 # The metrics whose value is the better the larger it is.
+_ACCURACIES = ["", "Binary", "Categorical", "SparseCategorical", "TopKCategorical"]
 _LARGER = frozenset(
-    """Accuracy BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy
-    TopKCategoricalAccuracy SparseTopKCategoricalAccuracy AUC Precision Recall PrecisionAtRecall
-    RecallAtPrecision SensitivityAtSpecificity SpecificityAtSensitivity FBetaScore F1Score IoU
-    BinaryIoU MeanIoU OneHotIoU OneHotMeanIoU CosineSimilarity R2Score PearsonCorrelation
-    ConcordanceCorrelation""".split()
+    [f"{kind}Accuracy" for kind in [*_ACCURACIES, "SparseTopKCategorical"]]
+    + ["AUC", "Precision", "Recall", "PrecisionAtRecall", "RecallAtPrecision"]
+    + ["SensitivityAtSpecificity", "SpecificityAtSensitivity", "FBetaScore", "F1Score"]
+    + ["IoU", "BinaryIoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU", "CosineSimilarity"]
+    + ["R2Score", "PearsonCorrelation", "ConcordanceCorrelation"]
 )
 _LARGER_NAMES = ("acc", "accuracy", "auc", "precision", "recall", "f1_score")
 
