@@ -34,8 +34,8 @@ class _Monitor(Callback):
             self._larger = _direction(self.model, self.monitor.removeprefix("val_"))
         if self._larger is None:
             raise ValueError(
-                f"{type(self).__name__} watches monitor={self.monitor!r}. Whether that is to be large "
-                "or small cannot be told automatically: pass mode='max' or mode='min'."
+                f"{type(self).__name__} watches monitor={self.monitor!r}. Whether that is to be "
+                "large or small cannot be told automatically: pass mode='max' or mode='min'."
             )
         return self._larger
 
