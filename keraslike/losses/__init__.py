@@ -9,17 +9,21 @@ from keraslike.core import registry
 from keraslike.losses.loss import Loss, LossFunctionWrapper
 from keraslike.losses.margin import (
     CategoricalHinge,
+    Circle,
     Hinge,
     SquaredHinge,
     categorical_hinge,
+    circle,
     hinge,
     squared_hinge,
 )
 from keraslike.losses.probabilistic import (
+    CTC,
     BinaryCrossentropy,
     BinaryFocalCrossentropy,
     CategoricalCrossentropy,
     CategoricalFocalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
     Dice,
     KLDivergence,
     Poisson,
@@ -29,6 +33,8 @@ from keraslike.losses.probabilistic import (
     binary_focal_crossentropy,
     categorical_crossentropy,
     categorical_focal_crossentropy,
+    categorical_generalized_cross_entropy,
+    ctc,
     dice,
     kl_divergence,
     poisson,
@@ -57,14 +63,14 @@ _classes = (
     *(BinaryFocalCrossentropy, CategoricalCrossentropy, CategoricalFocalCrossentropy, Dice),
     *(KLDivergence, Poisson, SparseCategoricalCrossentropy, Tversky, CosineSimilarity, Huber),
     *(LogCosh, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError),
-    MeanSquaredLogarithmicError,
+    *(MeanSquaredLogarithmicError, CTC, Circle, CategoricalGeneralizedCrossEntropy),
 )
 _functions = (
     *(categorical_hinge, hinge, squared_hinge, binary_crossentropy, binary_focal_crossentropy),
     *(categorical_crossentropy, categorical_focal_crossentropy, dice, kl_divergence, poisson),
     *(sparse_categorical_crossentropy, tversky, cosine_similarity, huber, log_cosh),
     *(mean_absolute_error, mean_absolute_percentage_error, mean_squared_error),
-    mean_squared_logarithmic_error,
+    *(mean_squared_logarithmic_error, ctc, circle, categorical_generalized_cross_entropy),
 )
 _short = {
     "bce": binary_crossentropy,

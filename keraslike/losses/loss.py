@@ -243,6 +243,26 @@ def matched(y_true: Any, y_pred: Any, what: str) -> tuple[jax.Array, jax.Array]:
     return y_true, y_pred
 
 
+def class_numbers(
+    y_true: Any, y_pred: Any, what: str, axis: int = -1, instead: str = ""
+) -> tuple[jax.Array, jax.Array]:
+    """Targets that are class numbers, without an axis of size 1, and predictions, as arrays.
+
+    Raises ValueError, naming both shapes, unless there is one target for each prediction.
+    """
+    y_true, y_pred = array(y_true), array(y_pred)
+    given = y_true.shape
+    if y_true.ndim and y_true.ndim == y_pred.ndim and y_true.shape[axis] == 1:
+        y_true = jnp.squeeze(y_true, axis)
+    if y_pred.ndim and y_true.shape != y_pred.shape[:axis] + y_pred.shape[axis:][1:]:
+        raise ValueError(
+            f"{what}: targets y_true of shape {given} cannot be matched with predictions y_pred of "
+            f"shape {y_pred.shape}. Targets must be class numbers, one for each prediction"
+            f"{instead and '; ' + instead}."
+        )
+    return y_true, y_pred
+
+
 def apply_mask(sample_weight: Any, mask: Any, dtype: Any, reduction: str | None) -> Any:
     """Sample weights that are 0 where a mask is `False`; `None` where there is neither.
 

@@ -1,4 +1,7 @@
-"""Hinge losses: 0 once the right answer leads by a margin. Targets are -1 or 1, or 0 or 1."""
+"""Losses that are 0, or nearly so, once the right answer leads by a margin.
+
+Targets of the hinge losses are -1 or 1, or 0 or 1; those of the circle loss are class numbers.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from keraslike.core import context
 from keraslike.core.symbolic import op
 from keraslike.losses.loss import LossFunctionWrapper, matched
 from keraslike.ops import numpy
+from keraslike.ops.wrap import array
 
 
 def _signs(y_true: jax.Array) -> jax.Array:
@@ -52,6 +57,58 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> jax.Array:
     positive = jnp.sum(y_true * y_pred, axis=-1)
     negative = jnp.max((1 - y_true) * y_pred, axis=-1)
     return numpy.maximum(negative - positive + 1, 0)
+
+
+@op
+def circle(
+    y_true: Any,
+    y_pred: Any,
+    ref_labels: Any = None,
+    ref_embeddings: Any = None,
+    remove_diagonal: bool = True,
+    gamma: float = 80,
+    margin: float = 0.4,
+) -> jax.Array:
+    """The circle loss of embeddings: those of one class are to be near each other, others far.
+
+    Args:
+        y_true: class numbers, `(batch,)` or `(batch, 1)`.
+        y_pred: embeddings of length 1, `(batch, features)`.
+        ref_labels, ref_embeddings: those to compare with; the batch itself by default.
+        remove_diagonal: whether the `i`-th embedding is not compared with the `i`-th reference of
+            its own class.
+        gamma: the scale.
+        margin: how far similarities may be from 0 and 1 (Sun et al., arXiv:2002.10857).
+
+    Returns `(batch,)`. Values of 0 do not count in a mean. Raises ValueError for other shapes.
+
+    >>> circle([0, 0, 1], [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]).round(4).tolist()
+    [0.0, 0.0, 0.0]
+    """
+    y_pred = array(y_pred)
+    labels = array(y_true).astype("int32").ravel()
+    if y_pred.ndim != 2 or labels.shape != y_pred.shape[:1]:
+        raise ValueError(
+            "circle: y_pred must be embeddings of shape (batch, features) and y_true their class "
+            f"numbers. Received: y_true of shape {jnp.shape(y_true)}, y_pred of shape "
+            f"{y_pred.shape}."
+        )
+    references = y_pred if ref_embeddings is None else array(ref_embeddings)
+    ref_labels = labels if ref_labels is None else array(ref_labels).astype("int32").ravel()
+    same = labels[:, None] == ref_labels
+    other = ~same
+    if remove_diagonal:
+        same &= ~jnp.eye(*same.shape, dtype=bool)
+    distances = numpy.maximum(1 - y_pred @ references.T, 0.0)
+    pull = gamma * numpy.maximum(distances + margin, 0.0) * (distances - margin)
+    push = gamma * numpy.maximum(1 + margin - distances, 0.0) * (1 - margin - distances)
+    pull, push = (
+        jax.nn.logsumexp(jnp.where(mask, values, -jnp.inf), axis=1)
+        for mask, values in ((same, pull), (other, push))
+    )
+    losses = jax.nn.softplus(pull + push)
+    context.set_mask(losses, losses > 0)
+    return losses
 
 
 class Hinge(LossFunctionWrapper):
@@ -100,3 +157,24 @@ class CategoricalHinge(LossFunctionWrapper):
         dtype: Any = None,
     ):
         super().__init__(categorical_hinge, reduction, name, dtype)
+
+
+class Circle(LossFunctionWrapper):
+    """The circle loss of embeddings and class numbers; arguments as for `circle`.
+
+    >>> round(float(Circle()([0, 0, 1], [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])), 4)
+    0.0
+    """
+
+    def __init__(
+        self,
+        gamma: float = 80.0,
+        margin: float = 0.4,
+        remove_diagonal: bool = True,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "circle",
+        dtype: Any = None,
+    ):
+        options = {"gamma": gamma, "margin": margin, "remove_diagonal": remove_diagonal}
+        super().__init__(circle, reduction, name, dtype, **options)
+        self.gamma, self.margin, self.remove_diagonal = gamma, margin, remove_diagonal

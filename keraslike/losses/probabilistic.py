@@ -9,11 +9,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from keraslike.core import context, dtypes
 from keraslike.core.arguments import warn_user
 from keraslike.core.symbolic import op
-from keraslike.losses.loss import LossFunctionWrapper, matched
+from keraslike.losses.loss import LossFunctionWrapper, class_numbers, matched
 from keraslike.ops import nn, numpy
 from keraslike.ops.wrap import array, axes_of
 
@@ -208,16 +209,9 @@ def sparse_categorical_crossentropy(
     [0.6930999755859375]
     """
     _check_axis(axis)
-    y_true, y_pred = array(y_true), array(y_pred)
-    given = y_true.shape
-    if y_true.ndim and y_true.ndim == y_pred.ndim and y_true.shape[axis] == 1:
-        y_true = jnp.squeeze(y_true, axis)
-    if y_pred.ndim and y_true.shape != y_pred.shape[:axis] + y_pred.shape[axis:][1:]:
-        raise ValueError(
-            f"sparse_categorical_crossentropy: targets y_true of shape {given} cannot be matched "
-            f"with predictions y_pred of shape {y_pred.shape}. Targets must be class numbers, one "
-            "for each prediction; for one-hot targets there is categorical_crossentropy."
-        )
+    name = "sparse_categorical_crossentropy"
+    instead = "for one-hot targets there is categorical_crossentropy"
+    y_true, y_pred = class_numbers(y_true, y_pred, name, axis, instead)
     if ignore_class is None:
         return _sparse(y_true, y_pred, from_logits, axis)
     valid = y_true != ignore_class
@@ -231,6 +225,55 @@ def _sparse(y_true: jax.Array, y_pred: jax.Array, from_logits: bool, axis: int) 
     return nn.sparse_categorical_crossentropy(
         y_true, jnp.moveaxis(y_pred, axis, -1), from_logits, -1
     )
+
+
+@op
+def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) -> jax.Array:
+    """`(1 - y_pred[y_true]**q) / q`: the cross-entropy for `q` towards 0, linear for `q` towards 1.
+
+    Args:
+        y_true: class numbers, `(batch, ...)`, or with a last axis of size 1.
+        y_pred: probabilities, `(batch, ..., classes)`.
+        q: between 0 and 1; the larger, the less wrong targets count (Zhang and Sabuncu,
+            arXiv:1805.07836).
+
+    Raises ValueError for another shape of targets.
+
+    >>> categorical_generalized_cross_entropy([1], [[0.75, 0.25]], q=0.5).tolist()
+    [1.0]
+    """
+    y_true, y_pred = class_numbers(y_true, y_pred, "categorical_generalized_cross_entropy")
+    chosen = jax.nn.one_hot(y_true.astype("int32"), y_pred.shape[-1], dtype=y_pred.dtype)
+    return (1 - jnp.power(jnp.sum(y_pred * chosen, axis=-1), q)) / q
+
+
+@op
+def ctc(y_true: Any, y_pred: Any) -> jax.Array:
+    """Minus the log-likelihood of label sequences, over all their alignments with the predictions.
+
+    Args:
+        y_true: labels, `(batch, length)`; 0 is the blank and fills up shorter sequences.
+        y_pred: logits, `(batch, steps, classes)`.
+
+    Returns `(batch,)` (connectionist temporal classification; Graves et al. 2006). Raises
+    ValueError for other shapes.
+
+    >>> ctc([[1]], [[[0.0, 0.0], [0.0, 0.0]]]).round(4).tolist()  # three of four paths give 1
+    [0.2876...]
+    """
+    y_true, y_pred = array(y_true), array(y_pred)
+    if y_true.ndim != 2 or y_pred.ndim != 3 or y_true.shape[0] != y_pred.shape[0]:
+        raise ValueError(
+            "ctc: targets y_true must be of shape (batch, length) and predictions y_pred of shape "
+            f"(batch, steps, classes). Received: y_true of shape {y_true.shape}, y_pred of shape "
+            f"{y_pred.shape}."
+        )
+    y_pred = y_pred.astype(jnp.promote_types(y_pred.dtype, "float32"))
+    y_true = y_true.astype("int32")
+    # The padding comes last: a blank within a sequence is taken for the end of it.
+    lengths = jnp.sum(y_true != 0, axis=-1, keepdims=True)
+    label_paddings = (jnp.arange(y_true.shape[1]) >= lengths).astype(y_pred.dtype)
+    return optax.ctc_loss(y_pred, jnp.zeros_like(y_pred[..., 0]), y_true, label_paddings)
 
 
 @op
@@ -419,6 +462,44 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
         options = {"from_logits": from_logits, "ignore_class": ignore_class, "axis": axis}
         super().__init__(sparse_categorical_crossentropy, reduction, name, dtype, **options)
         self.from_logits, self.ignore_class, self.axis = from_logits, ignore_class, axis
+
+
+class CategoricalGeneralizedCrossEntropy(LossFunctionWrapper):
+    """A cross-entropy that wrong targets harm less; see `categorical_generalized_cross_entropy`.
+
+    Raises ValueError for `q` outside of the interval (0, 1).
+
+    >>> float(CategoricalGeneralizedCrossEntropy()([1], [[0.75, 0.25]]))
+    1.0
+    """
+
+    def __init__(
+        self,
+        q: float = 0.5,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "categorical_generalized_cross_entropy",
+        dtype: Any = None,
+    ):
+        if not 0 < q < 1:
+            raise ValueError(f"q must be in the interval (0, 1). Received: q={q}")
+        super().__init__(categorical_generalized_cross_entropy, reduction, name, dtype, q=q)
+        self.q = q
+
+
+class CTC(LossFunctionWrapper):
+    """The loss of label sequences without their alignment; see `ctc`.
+
+    >>> round(float(CTC()([[1]], [[[0.0, 0.0], [0.0, 0.0]]])), 4)
+    0.2877
+    """
+
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "ctc",
+        dtype: Any = None,
+    ):
+        super().__init__(ctc, reduction, name, dtype)
 
 
 class Dice(LossFunctionWrapper):

@@ -45,6 +45,15 @@ from keraslike.metrics.confusion import (
     TrueNegatives,
     TruePositives,
 )
+from keraslike.metrics.curves import (
+    AUC,
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+)
+from keraslike.metrics.f_score import F1Score, FBetaScore
+from keraslike.metrics.iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
 from keraslike.metrics.metric import Metric
 from keraslike.metrics.probabilistic import (
     BinaryCrossentropy,
@@ -58,14 +67,18 @@ from keraslike.metrics.probabilistic import (
 )
 from keraslike.metrics.reduction import Mean, MeanMetricWrapper, Sum
 from keraslike.metrics.regression import (
+    ConcordanceCorrelation,
     CosineSimilarity,
     LogCoshError,
     MeanAbsoluteError,
     MeanAbsolutePercentageError,
     MeanSquaredError,
     MeanSquaredLogarithmicError,
+    PearsonCorrelation,
     R2Score,
     RootMeanSquaredError,
+    concordance_correlation,
+    pearson_correlation,
 )
 
 _classes = (
@@ -76,10 +89,14 @@ _classes = (
     *(CategoricalHinge, Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy),
     *(TopKCategoricalAccuracy, SparseTopKCategoricalAccuracy, Precision, Recall),
     *(TruePositives, TrueNegatives, FalsePositives, FalseNegatives),
+    *(AUC, SensitivityAtSpecificity, SpecificityAtSensitivity, PrecisionAtRecall),
+    *(RecallAtPrecision, FBetaScore, F1Score, IoU, BinaryIoU, MeanIoU, OneHotIoU, OneHotMeanIoU),
+    *(PearsonCorrelation, ConcordanceCorrelation),
 )
 _own_functions = (
     *(binary_accuracy, categorical_accuracy, sparse_categorical_accuracy),
     *(sparse_top_k_categorical_accuracy, top_k_categorical_accuracy),
+    *(pearson_correlation, concordance_correlation),
 )
 _functions = (
     *_own_functions,

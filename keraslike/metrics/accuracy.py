@@ -9,10 +9,9 @@ import jax.numpy as jnp
 
 from keraslike.core import dtypes
 from keraslike.core.symbolic import op
-from keraslike.losses.loss import matched
+from keraslike.losses.loss import class_numbers, matched
 from keraslike.metrics.reduction import MeanMetricWrapper
 from keraslike.ops import nn
-from keraslike.ops.wrap import array
 
 
 def _as_floats(hits: jax.Array) -> jax.Array:
@@ -70,21 +69,8 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> jax.Array:
     >>> sparse_categorical_accuracy([1, 0], [[0.4, 0.6], [0.4, 0.6]]).tolist()
     [1.0, 0.0]
     """
-    y_true, y_pred = _class_numbers(y_true, y_pred, "sparse_categorical_accuracy")
+    y_true, y_pred = class_numbers(y_true, y_pred, "sparse_categorical_accuracy")
     return _as_floats(y_true == jnp.argmax(y_pred, -1))
-
-
-def _class_numbers(y_true: Any, y_pred: Any, what: str) -> tuple[jax.Array, jax.Array]:
-    y_true, y_pred = array(y_true), array(y_pred)
-    given = y_true.shape
-    if y_true.ndim and y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1:
-        y_true = y_true[..., 0]
-    if y_true.shape != y_pred.shape[:-1]:
-        raise ValueError(
-            f"{what}: targets y_true of shape {given} cannot be matched with predictions y_pred of "
-            f"shape {y_pred.shape}. Targets must be class numbers, one for each prediction."
-        )
-    return y_true, y_pred
 
 
 @op
@@ -112,7 +98,7 @@ def sparse_top_k_categorical_accuracy(
     >>> sparse_top_k_categorical_accuracy([0], [[0.3, 0.2, 0.5]], k=2).tolist()
     [1.0]
     """
-    y_true, y_pred = _class_numbers(y_true, y_pred, "sparse_top_k_categorical_accuracy")
+    y_true, y_pred = class_numbers(y_true, y_pred, "sparse_top_k_categorical_accuracy")
     if from_sorted_ids:
         return _as_floats(jnp.any(y_true[..., None].astype(y_pred.dtype) == y_pred[..., :k], -1))
     return _as_floats(nn.in_top_k(y_true.astype("int32"), y_pred, k))

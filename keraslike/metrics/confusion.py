@@ -7,39 +7,74 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from keraslike import ops
+from keraslike.core import dtypes
 from keraslike.losses.loss import squeeze_or_expand_to_same_rank
 from keraslike.metrics.metric import Metric
 from keraslike.ops.wrap import array
 
+# What is counted: what the answer is, and whether the prediction says yes.
+COUNTS = {
+    "true_positives": (True, True),
+    "false_positives": (False, True),
+    "true_negatives": (False, False),
+    "false_negatives": (True, False),
+}
+# Up to here each prediction is compared with each threshold.
+_FEW = 8
 
-class _Confusion(Metric):
+
+def above_thresholds(weight: jax.Array, y_pred: jax.Array, thresholds: Sequence[float]) -> Any:
+    """The weight of the predictions above each threshold, column by column.
+
+    Args:
+        weight, y_pred: `(values, columns)`.
+        thresholds: numbers in any order.
+
+    Returns `(thresholds, columns)`. Where there are many thresholds, the time it takes does not
+    depend on how many: the weights between two of them are added up, and these sums then.
+    """
+    limits = np.asarray(thresholds, "float32")
+    n, (_, columns) = len(limits), y_pred.shape
+    if n > 2 and np.allclose(limits, np.linspace(0, 1, n), atol=2 * dtypes.epsilon()):
+        y_pred = jnp.clip(y_pred, 0.0, 1.0)  # as Keras, where thresholds are evenly spaced
+    if n <= _FEW:
+        return jnp.sum((y_pred > limits[:, None, None]) * weight, axis=1)
+    order = np.argsort(limits)
+    below = jnp.searchsorted(limits[order], y_pred)  # the number of thresholds below each
+    places = below + (n + 1) * jnp.arange(columns)
+    between = jax.ops.segment_sum(weight.ravel(), places.ravel(), (n + 1) * columns)
+    above = jnp.cumsum(between.reshape(columns, n + 1)[:, :0:-1], axis=1)[:, ::-1].T
+    return above[np.argsort(order)]
+
+
+class Confusion(Metric):
     """Counts, at one or more thresholds, of predictions above them and of targets that are true."""
 
-    # The counts that are kept: what the answer is, and whether the prediction says yes.
-    _kept: ClassVar[dict[str, tuple[bool, bool]]]
+    # The names of the counts that are kept, with entries of `COUNTS`.
+    _kept: ClassVar[dict[str, tuple[bool, bool]]] = COUNTS
+    _by_label = False  # whether the last axis is counted column by column
+    label_weights: list[float] | None = None  # of a column, where columns are counted together
 
     def __init__(
         self,
-        thresholds: float | Sequence[float] | None,
-        top_k: int | None,
-        class_id: int | None,
+        thresholds: Sequence[float],
         name: str | None,
         dtype: Any,
+        top_k: int | None = None,
+        class_id: int | None = None,
     ):
         super().__init__(dtype, name)
         self.top_k, self.class_id = top_k, class_id
-        if thresholds is None:
-            values = [0.5 if top_k is None else -jnp.inf]
-        else:
-            values = [thresholds] if isinstance(thresholds, (int, float)) else list(thresholds)
-            if any(t is None or not 0 <= t <= 1 for t in values):
-                raise ValueError(f"thresholds must be in [0, 1]. Received: thresholds={thresholds}")
-        self.init_thresholds = thresholds
-        self.thresholds = [float(t) for t in values]
+        self.thresholds = [float(t) for t in thresholds]
+        if not self._by_label:
+            self._add_counts((len(self.thresholds),))
+
+    def _add_counts(self, shape: tuple[int, ...]) -> None:
         for count in self._kept:
-            setattr(self, count, self.add_weight((len(values),), name=count))
+            setattr(self, count, self.add_weight(shape, name=count))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Counts a batch.
@@ -70,21 +105,52 @@ class _Confusion(Metric):
         weight = array(1.0 if sample_weight is None else sample_weight).astype("float32")
         if weight.ndim:
             weight = weight.reshape(weight.shape + (1,) * (y_pred.ndim - weight.ndim))
-        weight = jnp.broadcast_to(weight, y_pred.shape).ravel()
-        says_yes = y_pred.ravel() > jnp.asarray(self.thresholds)[:, None]
-        is_yes = y_true.ravel().astype(bool)
-        for count, (answer, said) in self._kept.items():
-            both = (is_yes == answer) & (says_yes == said)
-            getattr(self, count).assign_add(jnp.sum(both * weight, axis=1))
+        weight = jnp.broadcast_to(weight, y_pred.shape)
+        if self.label_weights is not None and not self._by_label:
+            weight = weight * jnp.asarray(self.label_weights, weight.dtype)
+        columns = y_pred.shape[-1] if self._by_label else 1
+        y_pred, weight, is_yes = (
+            a.reshape(-1, columns) for a in (y_pred, weight, y_true.astype(bool))
+        )
+        for answer in {answer for answer, _ in self._kept.values()}:
+            of_answer = (is_yes == answer) * weight
+            above = above_thresholds(of_answer, y_pred, self.thresholds)
+            for count, kept in self._kept.items():
+                if kept[0] != answer:
+                    continue
+                variable = getattr(self, count)
+                value = above if kept[1] else jnp.sum(of_answer, axis=0) - above
+                variable.assign_add(value.reshape(variable.shape))
 
     def _one_or_all(self, values: jax.Array) -> jax.Array:
         return values[0] if len(self.thresholds) == 1 else values
+
+
+class _AtThresholds(Confusion):
+    """What the user names the thresholds of."""
+
+    def __init__(
+        self,
+        thresholds: float | Sequence[float] | None,
+        top_k: int | None,
+        class_id: int | None,
+        name: str | None,
+        dtype: Any,
+    ):
+        if thresholds is None:
+            values = [0.5 if top_k is None else -jnp.inf]
+        else:
+            values = [thresholds] if isinstance(thresholds, (int, float)) else list(thresholds)
+            if any(t is None or not 0 <= t <= 1 for t in values):
+                raise ValueError(f"thresholds must be in [0, 1]. Received: thresholds={thresholds}")
+        self.init_thresholds = thresholds
+        super().__init__(values, name, dtype, top_k, class_id)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "thresholds": self.init_thresholds}
 
 
-class _Count(_Confusion):
+class _Count(_AtThresholds):
     def __init__(
         self,
         thresholds: float | Sequence[float] | None = None,
@@ -104,7 +170,7 @@ class TruePositives(_Count):
     1.0
     """
 
-    _kept = {"accumulator": (True, True)}
+    _kept = {"accumulator": COUNTS["true_positives"]}
 
 
 class TrueNegatives(_Count):
@@ -114,7 +180,7 @@ class TrueNegatives(_Count):
     0.0
     """
 
-    _kept = {"accumulator": (False, False)}
+    _kept = {"accumulator": COUNTS["true_negatives"]}
 
 
 class FalsePositives(_Count):
@@ -124,7 +190,7 @@ class FalsePositives(_Count):
     1.0
     """
 
-    _kept = {"accumulator": (False, True)}
+    _kept = {"accumulator": COUNTS["false_positives"]}
 
 
 class FalseNegatives(_Count):
@@ -134,10 +200,10 @@ class FalseNegatives(_Count):
     1.0
     """
 
-    _kept = {"accumulator": (True, False)}
+    _kept = {"accumulator": COUNTS["false_negatives"]}
 
 
-class Precision(_Confusion):
+class Precision(_AtThresholds):
     """The share of what is predicted true that is: `tp / (tp + fp)`.
 
     Args:
@@ -151,7 +217,7 @@ class Precision(_Confusion):
     0.6667
     """
 
-    _kept = {"true_positives": (True, True), "false_positives": (False, True)}
+    _kept = {k: COUNTS[k] for k in ("true_positives", "false_positives")}
 
     def __init__(
         self,
@@ -168,14 +234,14 @@ class Precision(_Confusion):
         return self._one_or_all(ops.divide_no_nan(hits, hits + self.false_positives.value))
 
 
-class Recall(_Confusion):
+class Recall(_AtThresholds):
     """The share of what is true that is predicted: `tp / (tp + fn)`; arguments as `Precision`'s.
 
     >>> float(Recall()([0, 1, 1, 1], [1, 0, 1, 1])).__round__(4)
     0.6667
     """
 
-    _kept = {"true_positives": (True, True), "false_negatives": (True, False)}
+    _kept = {k: COUNTS[k] for k in ("true_positives", "false_negatives")}
 
     def __init__(
         self,

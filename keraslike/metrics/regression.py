@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 
 from keraslike import losses
+from keraslike.core import dtypes
+from keraslike.core.symbolic import op
 from keraslike.losses.loss import matched
 from keraslike.metrics.metric import Metric
 from keraslike.metrics.reduction import Mean, MeanMetricWrapper
-from keraslike.ops.wrap import array
+from keraslike.ops.wrap import array, axes_of
 
 
 class MeanSquaredError(MeanMetricWrapper):
@@ -112,6 +114,66 @@ class CosineSimilarity(MeanMetricWrapper):
         if config["axis"] == -1:  # Keras never writes it; here it is kept where it matters
             del config["axis"]
         return config
+
+
+@op
+def pearson_correlation(y_true: Any, y_pred: Any, axis: Any = -1) -> jax.Array:
+    """Pearson's coefficient of correlation between targets and predictions along an axis or axes.
+
+    1 where one is a growing linear function of the other, -1 where it is a falling one.
+
+    >>> pearson_correlation([[0.0, 1.0, 2.0]], [[1.0, 3.0, 5.0]]).round(4).tolist()
+    [1.0]
+    """
+    y_true, y_pred = matched(y_true, y_pred, "pearson_correlation")
+    axis = axes_of(axis)
+    y_true, y_pred = (y - jnp.mean(y, axis, keepdims=True) for y in (y_true, y_pred))
+    y_true, y_pred = (y / jnp.std(y, axis, keepdims=True) for y in (y_true, y_pred))
+    return jnp.mean(y_true * y_pred, axis)
+
+
+@op
+def concordance_correlation(y_true: Any, y_pred: Any, axis: Any = -1) -> jax.Array:
+    """Lin's coefficient of concordance between targets and predictions along an axis or axes.
+
+    1 where they are equal; other than Pearson's it counts a shift and another scale as well.
+
+    >>> concordance_correlation([[0.0, 1.0, 2.0]], [[1.0, 2.0, 3.0]]).round(4).tolist()
+    [0.5713...]
+    """
+    y_true, y_pred = matched(y_true, y_pred, "concordance_correlation")
+    axis = axes_of(axis)
+    shift = jnp.mean(y_true, axis, keepdims=True) - jnp.mean(y_pred, axis, keepdims=True)
+    spread = jnp.var(y_true, axis, keepdims=True) + jnp.var(y_pred, axis, keepdims=True)
+    y_true, y_pred = (y - jnp.mean(y, axis, keepdims=True) for y in (y_true, y_pred))
+    both = 2 * y_true * y_pred / (spread + jnp.square(shift) + dtypes.epsilon())
+    return jnp.mean(both, axis)
+
+
+class PearsonCorrelation(MeanMetricWrapper):
+    """The mean of Pearson's coefficient of correlation along `axis`; see `pearson_correlation`.
+
+    >>> round(float(PearsonCorrelation()([[0.0, 1.0, 2.0]], [[1.0, 3.0, 5.0]])), 4)
+    1.0
+    """
+
+    def __init__(self, name: str | None = "pearson_correlation", dtype: Any = None, axis: Any = -1):
+        super().__init__(pearson_correlation, name, dtype, axis=axis)
+        self.axis = axis
+
+
+class ConcordanceCorrelation(MeanMetricWrapper):
+    """The mean of Lin's coefficient of concordance along `axis`; see `concordance_correlation`.
+
+    >>> round(float(ConcordanceCorrelation()([[0.0, 1.0, 2.0]], [[1.0, 2.0, 3.0]])), 4)
+    0.5714
+    """
+
+    def __init__(
+        self, name: str | None = "concordance_correlation", dtype: Any = None, axis: Any = -1
+    ):
+        super().__init__(concordance_correlation, name, dtype, axis=axis)
+        self.axis = axis
 
 
 class R2Score(Metric):

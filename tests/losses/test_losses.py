@@ -20,6 +20,9 @@ LOGITS = (ZERO_ONE[0], 3 * REAL[1])
 ONE_HOT = (np.eye(4, dtype="float32")[[0, 1, 2, 3, 1, 0]], ZERO_ONE[1])
 HOT_LOGITS = (ONE_HOT[0], 3 * REAL[1])
 NUMBERS = (np.array([0, 1, 2, 3, 1, 0], "int32"), ZERO_ONE[1])
+LABELS = (np.array([[1, 2, 0], [3, 3, 1], [0, 0, 0], [1, 0, 0], [1, 1, 0], [3, 2, 1]], "int32"),)
+LABELS += (rng.normal(size=(6, 7, 4)).astype("float32"),)
+EMBEDDED = (NUMBERS[0], REAL[1] / np.linalg.norm(REAL[1], axis=1, keepdims=True))
 COLUMN = (NUMBERS[0][:, None], 3 * REAL[1])
 
 CASES = [
@@ -64,6 +67,13 @@ CASES = [
     (
         *("SparseCategoricalCrossentropy", "sparse_categorical_crossentropy", COLUMN),
         {"from_logits": True},
+    ),
+    ("CTC", "ctc", LABELS, {}),
+    ("Circle", "circle", EMBEDDED, {}),
+    ("Circle", "circle", EMBEDDED, {"remove_diagonal": False, "gamma": 2.0, "margin": 0.25}),
+    (
+        *("CategoricalGeneralizedCrossEntropy", "categorical_generalized_cross_entropy"),
+        *(NUMBERS, {"q": 0.7}),
     ),
     ("Dice", "dice", ZERO_ONE, {}),
     ("Dice", "dice", ZERO_ONE, {"axis": (-1,)}),
@@ -353,8 +363,9 @@ def test_an_empty_batch_costs_nothing():
 
 def test_shapes_that_cannot_match_are_named():
     for function in sorted({c[1] for c in CASES}):
+        more = {"q": 0.5} if "generalized" in function else {}
         with pytest.raises(ValueError, match=rf"{function}.*\(6, 3\).*\(6, 4\)"):
-            getattr(losses, function)(np.ones((6, 3)), np.ones((6, 4)))
+            getattr(losses, function)(np.ones((6, 3)), np.ones((6, 4)), **more)
     with pytest.raises(ValueError, match="one-hot.*sparse_categorical_crossentropy"):
         losses.CategoricalCrossentropy()(*NUMBERS)
     with pytest.raises(ValueError, match="class numbers.*there is categorical_crossentropy"):
@@ -370,6 +381,26 @@ def test_a_loss_of_the_wrong_shape_is_told_what_was_expected():
         jax.jit(Columns(name="columns"))(*REAL)
     scalar = losses.LossFunctionWrapper(lambda a, b: jnp.mean(jnp.square(a - b)))
     assert float(scalar(*REAL)) == pytest.approx(float(losses.MeanSquaredError()(*REAL)))
+
+
+@pytest.mark.parametrize("q", [0.0, 1.0, -0.5])
+def test_q_is_between_0_and_1(q):
+    with pytest.raises(ValueError, match=rf"q must be in the interval.*q={q}"):
+        losses.CategoricalGeneralizedCrossEntropy(q)
+
+
+def test_class_numbers_may_be_a_column():
+    loss = losses.CategoricalGeneralizedCrossEntropy(reduction=None)
+    column = loss(NUMBERS[0][:, None], NUMBERS[1])  # Keras gives (6, 6) there
+    np.testing.assert_allclose(column, loss(*NUMBERS))
+
+
+def test_references_of_the_circle_loss():
+    labels, embedded = EMBEDDED
+    more = {"ref_labels": labels[:3], "ref_embeddings": embedded[:3], "remove_diagonal": False}
+    np.testing.assert_allclose(
+        *(k.circle(labels, embedded, **more) for k in (losses, keras.losses)), rtol=1e-5
+    )
 
 
 def test_weights_of_the_wrong_shape():

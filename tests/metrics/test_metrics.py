@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
+import sklearn.metrics
 
-from keraslike import losses, metrics
+from keraslike import layers, losses, metrics, models
 from keraslike.core import context, lowering
 from keraslike.core.variable import MetricState
 
@@ -50,6 +51,15 @@ STEPS = batches(lambda n: rng.integers(0, 4, (n, 6)), share(6, 4))
 BITS = batches(bits(1), share(1))
 FLAT_BITS = batches(bits(), share(1))
 MANY_BITS = batches(bits(4), share(4))
+LOGITS = batches(bits(3), lambda n: 3 * normal(3)(n))
+NUMBER_PAIRS = batches(lambda n: rng.integers(-1, 5, n), lambda n: rng.integers(0, 4, n))
+AUC_OPTIONS = [
+    {"curve": curve, "summation_method": method}
+    for curve in ("ROC", "PR", "PRGAIN")
+    for method in ("interpolation", "minoring", "majoring")
+]
+DENSE = {"sparse_y_true": False, "sparse_y_pred": False}
+OWN = {"thresholds": [0.7, 0.1, 0.35], "curve": "pr"}
 
 CASES = [
     ("MeanSquaredError", REAL, {}),
@@ -88,6 +98,37 @@ CASES = [
     ("TrueNegatives", MANY_BITS, {"thresholds": [0.1, 0.9]}),
     ("FalsePositives", FLAT_BITS, {}),
     ("FalseNegatives", MANY_BITS, {}),
+    ("Recall", MANY_BITS, {"thresholds": [0.8, 0.05, *np.linspace(0.2, 0.7, 11).tolist()]}),
+    *(("AUC", MANY_BITS, options) for options in AUC_OPTIONS),
+    *(
+        ("AUC", MANY_BITS, {**o, "multi_label": True, "num_thresholds": 7})
+        for o in AUC_OPTIONS[::4]
+    ),
+    ("AUC", FLAT_BITS, OWN),
+    ("AUC", MANY_BITS, {"label_weights": [1.0, 0.0, 2.0, 0.5], "num_thresholds": 20}),
+    (
+        *("AUC", MANY_BITS),
+        {"label_weights": [1.0, 0.0, 2.0, 0.5], "multi_label": True, "num_labels": 4, **OWN},
+    ),
+    ("AUC", LOGITS, {"from_logits": True}),
+    ("AUC", LOGITS, {}),
+    ("SensitivityAtSpecificity", MANY_BITS, {"specificity": 0.6}),
+    ("SpecificityAtSensitivity", MANY_BITS, {"sensitivity": 0.6, "class_id": 2}),
+    ("PrecisionAtRecall", MANY_BITS, {"recall": 0.4, "num_thresholds": 30}),
+    ("RecallAtPrecision", BITS, {"precision": 0.5, "num_thresholds": 1}),
+    ("F1Score", HOT, {}),
+    ("F1Score", MANY_BITS, {"average": "weighted", "threshold": 0.4}),
+    ("FBetaScore", MANY_BITS, {"average": "micro", "beta": 2.0, "threshold": 0.5}),
+    ("FBetaScore", HOT, {"average": "macro", "beta": 0.5}),
+    ("IoU", NUMBER_PAIRS, {"num_classes": 4, "target_class_ids": (1, 3), "ignore_class": 2}),
+    ("MeanIoU", NUMBER_PAIRS, {"num_classes": 4, "dtype": "float32"}),
+    ("MeanIoU", HOT, {"num_classes": 4, "ignore_class": 0, **DENSE}),
+    ("BinaryIoU", FLAT_BITS, {"threshold": 0.3}),
+    ("BinaryIoU", BITS, {"target_class_ids": [1]}),
+    ("OneHotIoU", HOT, {"num_classes": 4, "target_class_ids": [1, 2]}),
+    ("OneHotMeanIoU", HOT, {"num_classes": 4, "ignore_class": 1}),
+    ("PearsonCorrelation", REAL, {}),
+    ("ConcordanceCorrelation", REAL, {}),
 ]
 
 
@@ -119,7 +160,7 @@ def test_configs_are_keras_s(name, data, arguments):
     assert config == keras.metrics.serialize(getattr(keras.metrics, name)(**arguments, name="mine"))
     again = metrics.deserialize(config)
     assert type(again) is type(ours)
-    assert again.get_config() == ours.get_config()
+    assert metrics.serialize(again) == config
     np.testing.assert_allclose(again(*data[0]), ours(*data[0]))
 
 
@@ -388,6 +429,72 @@ def test_dtypes():
     assert metrics.Mean(dtype="mixed_bfloat16").dtype == "bfloat16"
 
 
+# -- curves, F-scores, overlaps ----------------------------------------------------------------
+
+
+def test_they_are_scikit_learn_s():
+    y_true, y_pred = bits(3)(50), (rng.integers(0, 20, (50, 3)) + 0.5) / 20  # between thresholds
+    weights = rng.uniform(size=50)
+    area = sklearn.metrics.roc_auc_score
+    for ours, theirs in (
+        (metrics.AUC(21), area(y_true.ravel(), y_pred.ravel(), sample_weight=weights.repeat(3))),
+        (metrics.AUC(21, multi_label=True), area(y_true, y_pred, sample_weight=weights)),
+        (
+            metrics.AUC(21, multi_label=True, label_weights=[1.0, 0.0, 0.0]),
+            area(y_true[:, 0], y_pred[:, 0], sample_weight=weights),
+        ),
+        *(
+            (
+                metrics.FBetaScore(average, 2.0, 0.5),
+                sklearn.metrics.fbeta_score(
+                    y_true, y_pred > 0.5, beta=2, average=average, sample_weight=weights
+                ),
+            )
+            for average in (None, "micro", "macro", "weighted")
+        ),
+        (
+            metrics.OneHotMeanIoU(3, dtype="float32"),
+            sklearn.metrics.jaccard_score(
+                *(y.argmax(1) for y in (y_true, y_pred)), average="macro", sample_weight=weights
+            ),
+        ),
+    ):
+        np.testing.assert_allclose(ours(y_true, y_pred, weights), theirs, rtol=1e-5)
+
+
+def test_they_are_the_same_in_evaluate():
+    def make():
+        return [
+            metrics.AUC(name="together"),
+            metrics.AUC(20, "PR", multi_label=True, name="each"),
+            metrics.SensitivityAtSpecificity(0.5, name="best"),
+            metrics.F1Score("macro"),
+            metrics.BinaryIoU(dtype="float32", name="overlap"),
+            metrics.PearsonCorrelation(),
+        ]
+
+    x, y, weights = normal(5)(12), bits(3)(12), share()(12)
+    model = models.Sequential([layers.Dense(3, activation="sigmoid")])
+    model.compile(loss="mse", weighted_metrics=make())
+    logs = model.evaluate(x, y, sample_weight=weights, batch_size=5, verbose=0, return_dict=True)
+    y_pred = model.predict(x, verbose=0)
+    for metric in make():
+        expected = metric(y, y_pred, weights)
+        np.testing.assert_allclose(logs[metric.name], expected, rtol=1e-5, err_msg=metric.name)
+
+
+def test_classes_along_another_axis_and_weights_of_samples():
+    y_true, y_pred = np.eye(4)[rng.integers(0, 4, (5, 6))], share(6, 4)(5)
+    weights = np.arange(5)
+    maps = metrics.IoU(4, [0, 3], sparse_y_true=False, sparse_y_pred=False, axis=1)  # not in Keras
+    result = maps(*(np.moveaxis(y, -1, 1) for y in (y_true, y_pred)), weights)
+    each = keras.metrics.OneHotIoU(4, [0, 3])
+    each.update_state(y_true, y_pred, weights[:, None] * np.ones((1, 6), int))
+    np.testing.assert_allclose(result, each.result(), rtol=1e-6)
+    with pytest.warns(UserWarning, match="sample_weight, which is in float32, is cut off"):
+        maps.update_state(np.moveaxis(y_true, -1, 1), np.moveaxis(y_pred, -1, 1), weights / 2)
+
+
 # -- errors -----------------------------------------------------------------------------------
 
 
@@ -412,6 +519,23 @@ def test_dtypes():
             r"'precision.*\(3, 2\).*\(3, 4",
         ),
         (lambda: metrics.Precision(thresholds=1.5), "thresholds.*1.5"),
+        (lambda: metrics.AUC(curve="F"), r"curve.*PRGAIN.*'F'"),
+        (lambda: metrics.AUC(num_labels=2), "num_labels.*multi_label"),
+        (lambda: metrics.AUC(1), "num_thresholds.*1"),
+        (lambda: metrics.AUC(thresholds=[0.5, 1.5]), "thresholds.*1.5"),
+        (lambda: metrics.AUC(multi_label=True)(np.ones(3), np.ones(3)), r"multi_label.*\(3,\)"),
+        (
+            lambda: metrics.AUC(label_weights=[1.0, 2.0])(np.ones((3, 4)), np.ones((3, 4))),
+            r"2 label_weights.*\(3, 4\)",
+        ),
+        (lambda: metrics.PrecisionAtRecall(1.5), "recall.*1.5"),
+        (lambda: metrics.RecallAtPrecision(0.5, 0), "num_thresholds.*0"),
+        (lambda: metrics.IoU(3, [3]), r"target_class_ids.*\[0, 3\).*3"),
+        (lambda: metrics.MeanIoU(3)(np.ones(3), np.ones(4)), r"\(3,\).*\(4,\)"),
+        (lambda: metrics.FBetaScore("mean"), "average.*'mean'"),
+        (lambda: metrics.FBetaScore(beta=0.0), "beta.*0"),
+        (lambda: metrics.F1Score(threshold=1.5), "threshold.*1.5"),
+        (lambda: metrics.F1Score()(np.ones(3), np.ones(3)), r"2D.*\(3,\)"),
         (lambda: metrics.R2Score(class_aggregation="mean"), "class_aggregation.*'mean'"),
         (lambda: metrics.R2Score(num_regressors=-1), "num_regressors.*-1"),
         (lambda: metrics.R2Score()(np.ones(3), np.ones(3)), r"R2Score.*\(3,\)"),
