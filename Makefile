@@ -20,7 +20,8 @@ export KERAS_BACKEND := jax
 # No look-up of newer pyright releases on every lint.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help test test-fast demo lint bench smoke stress try-latest clean
+.PHONY: help test test-fast demo lint bench smoke stress try-latest missing
+.PHONY: conformance conformance-sample clean
 
 help:
 	@echo "make test     run the tests and the doctests"
@@ -30,6 +31,9 @@ help:
 	@echo "make bench    run the benchmarks"
 	@echo "make smoke PY=python3.13    a short test on another interpreter"
 	@echo "make stress   the tests of threads, 200 rounds of each"
+	@echo "make missing  the public names of Keras that keraslike has not"
+	@echo "make conformance  Keras's own tests against keraslike: hours; ARGS=losses for a part"
+	@echo "make conformance-sample    some 400 of them, in three minutes"
 	@echo "make try-latest PY=python3.13    contract and smoke tests on the newest jax and flax"
 	@echo "make clean    remove environments, caches and outputs"
 
@@ -78,6 +82,15 @@ smoke: $(if $(PY),$(SMOKE_STAMP))
 stress: $(STAMP)
 	KERASLIKE_STRESS_ROUNDS=200 $(RUN) -m pytest -q -n 2 tests/training/test_threads.py $(ARGS)
 
+missing: $(STAMP)
+	@$(RUN) tests/conformance/names.py $(ARGS)
+
+conformance: $(STAMP)
+	$(RUN) tests/conformance/run.py $(ARGS)
+
+conformance-sample: $(STAMP)
+	$(RUN) tests/conformance/run.py --sample
+
 # Beyond the upper bounds of pyproject.toml, in an environment of its own.
 LATEST_VENV := .venv-latest
 LATEST_RUN  := $(LATEST_VENV)/bin/python
@@ -91,5 +104,5 @@ try-latest:
 
 clean:
 	rm -rf $(VENV) $(SMOKE_VENV) $(LATEST_VENV) build dist *.egg-info examples/out
-	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis .conformance
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -202,8 +202,9 @@ def _table() -> _Table:
 
 def _at(place: str) -> Any:
     """What is at a place in keraslike, a module or a name in one; LookupError if nothing is."""
-    found: Any = importlib.import_module("keraslike")
-    for part in place.split("."):
+    top, *parts = (place[1:] if place[0] == "/" else f"keraslike.{place}").split(".")
+    found: Any = importlib.import_module(top)
+    for part in parts:
         if not hasattr(found, part):
             try:
                 importlib.import_module(f"{found.__name__}.{part}")

@@ -3,12 +3,13 @@ packages reach all the same. `as_keras.py` makes those modules, of these two tab
 
 A line is a module below `keras.src`, and the names in it by where they are in keraslike. A name
 that begins with a dot is in the same place as the one before it; `other=place.name` is known by
-another name there, and `@place` stands for all public names of a place. A package has the names of
+another name there, `@place` stands for all public names of a place, and `/place` is in another
+package. A package has the names of
 all modules within it, too.
 """
 
 # Of what Keras has in public. Printed by
-#     KERAS_BACKEND=jax python tests/conformance/src_table.py
+#     python tests/conformance/names.py --table
 PUBLIC = """
 activations: activations.deserialize .get .serialize
 activations.activations: activations.celu .elu .exponential .gelu .glu .hard_shrink .hard_sigmoid
@@ -406,24 +407,54 @@ wrappers.sklearn_wrapper: wrappers.SKLearnClassifier .SKLearnRegressor .SKLearnT
 
 # What packages use and Keras has not in public.
 PRIVATE = """
-backend: @backend @ops @config backend.backend
+activations: @activations
+backend: @backend @ops @config src_functions.SUPPORTS_SPARSE_TENSORS .SUPPORTS_RAGGED_TENSORS
+  .SUPPORTS_COMPLEX_DTYPES .IS_THREAD_SAFE .DYNAMIC_SHAPES_OK .DYNAMIC_BATCH_SIZE_OK
+  .random_seed_dtype .compute_output_spec
 backend.common: @backend
-backend.common.backend_utils:
+backend.common.backend_utils: core.arguments.standardize_data_format
+backend.common.dtypes: src_functions.BOOL_TYPES .INT_TYPES .FLOAT_TYPES .FLOAT8_TYPES
+  .COMPLEX_TYPES .WEAK_TYPES .ALLOWED_DTYPES
+backend.common.global_state: src_functions.get_global_attribute .set_global_attribute
+backend.common.keras_tensor: src_functions.any_symbolic_tensors
+backend.common.masking: get_keras_mask=core.context.get_mask set_keras_mask=core.context.set_mask
+backend.common.symbolic_scope: src_functions.in_symbolic_scope
+backend.common.variables: Variable core.symbolic.standardize_shape src_functions.shape_equal
+  src_functions.ALLOWED_DTYPES
+backend.config: core.arguments.standardize_data_format
 backend.core: @ops
 backend.image: @ops.image
-backend.jax: @ops
-backend.jax.core: @ops
+backend.jax: @backend @ops
+backend.jax.core: @ops Variable
 backend.jax.image: @ops.image
 backend.jax.linalg: @ops.linalg
 backend.jax.math: @ops
 backend.jax.nn: @ops.nn
-backend.jax.numpy: @ops.numpy
-backend.jax.random: @random
+backend.jax.numpy: @ops.numpy @ops
+backend.jax.random: @random draw_seed=core.rng.draw_key
+backend.jax.trainer: JAXTrainer=training.trainer.Trainer
 backend.linalg: @ops.linalg
 backend.math: @ops
 backend.nn: @ops.nn
-backend.numpy: @ops.numpy
+backend.numpy: @ops.numpy @ops
 backend.random: @random
-ops: random
-saving.saving_lib: saving.save_model .load_model .save_weights .load_weights
+callbacks.monitor_callback: callbacks.MonitorCallback
+losses.loss: losses.loss.squeeze_or_expand_to_same_rank
+losses.losses: losses.loss.LossFunctionWrapper
+models.functional: models.functional.Functional
+ops: random KerasTensor
+random.seed_generator: draw_seed=core.rng.draw_key make_default_seed=core.rng.make_seed
+  global_seed_generator=core.rng.global_stream
+saving.object_registration: custom_object_scope=saving.custom_object_scope
+saving.saving_lib: saving.save_model .load_model
+  save_weights_only=saving.save_weights load_weights_only=saving.load_weights
+saving.serialization_lib: ObjectSharingScope=core.registry.sharing
+trainers.data_adapters.data_adapter_utils: src_functions.class_weight_to_sample_weights
+trainers.trainer: training.trainer.Trainer
+utils.backend_utils: src_functions.convert_tf_tensor
+utils.file_utils: /os.path.exists .isdir .join /os.listdir .makedirs
+  path_to_string=/os.fspath rmtree=/shutil.rmtree
+utils.naming: core.base.auto_name .to_snake_case
+utils.python_utils: /builtins.str.removeprefix .removesuffix
+utils.tracking: src_functions.no_automatic_dependency_tracking
 """

@@ -1,17 +1,24 @@
-"""Prints `PUBLIC` of keraslike/src_names.py: in which module of `keras.src` each public name of
-Keras is defined, and where it is public. Run it where Keras is installed:
+"""Public names of Keras, which has to be installed.
 
-    KERAS_BACKEND=jax python tests/conformance/src_table.py
+python tests/conformance/names.py            those that keraslike has not
+python tests/conformance/names.py --table    `PUBLIC` of keraslike/src_names.py: where in
+                                             `keras.src` each is defined
 """
 
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 import textwrap
 import types
 from collections.abc import Iterator
 
+os.environ["KERAS_BACKEND"] = "jax"
+
 import keras
+
+import keraslike
 
 
 def public_names(module: types.ModuleType, path: str = "") -> Iterator[tuple[str, object]]:
@@ -24,6 +31,16 @@ def public_names(module: types.ModuleType, path: str = "") -> Iterator[tuple[str
                 yield from public_names(value, f"{path}{name}.")
         elif not name.startswith("_"):
             yield path + name, value
+
+
+def missing() -> Iterator[str]:
+    """The names that keraslike has not."""
+    for path, _ in public_names(keras):
+        found = keraslike
+        for part in path.split("."):
+            found = getattr(found, part, None) if part in dir(found) else None
+        if found is None:
+            yield path
 
 
 def home(value: object) -> tuple[str, str] | None:
@@ -70,4 +87,10 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    print(table())
+    if "--table" in sys.argv:
+        print(table())
+    else:
+        print(*(names := list(missing())), sep="\n")
+        print(
+            f"{len(names)} of {len(list(public_names(keras)))} names of Keras {keras.__version__}"
+        )

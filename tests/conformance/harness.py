@@ -1,0 +1,182 @@
+"""The pytest plugin under which Keras's own tests run, against keraslike or against Keras.
+
+Against keraslike it is `as_keras()` and what the test files need beyond it: they find each other
+and `keras.src.testing` in Keras's sources, and a name of `keras.src` that keraslike has not fails
+the tests that use it, not the whole file that imports it. `run.py` starts it and says by the
+environment:
+
+    CONFORMANCE_SOURCES  the root of Keras's source distribution
+    CONFORMANCE_LIBRARY  keraslike or keras
+    CONFORMANCE_LOG      a file that gets a line of JSON as a test starts and as it ends
+    CONFORMANCE_ONLY     a file with the tests to run, a line each; all of them without it
+    CONFORMANCE_LIMIT    the seconds that a test may take
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import pathlib
+import signal
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+
+def pytest_addoption() -> None:
+    """Called as soon as the plugin has been imported, before any test file is."""
+    sources = pathlib.Path(os.environ["CONFORMANCE_SOURCES"])
+    sys.modules["conftest"] = _conftest()
+    if os.environ["CONFORMANCE_LIBRARY"] == "keras":
+        sys.path.insert(0, str(sources))  # that Keras, not the one that is installed
+        return
+    import keraslike
+
+    keraslike.as_keras()
+    keraslike.config.disable_traceback_filtering()
+    sys.meta_path.insert(0, _TestFiles(sources))
+    face = sys.modules["keraslike.as_keras"]
+    face._absent = _Absent.of  # type: ignore[attr-defined]
+    for file in (sources / "keras/src").rglob("*.py"):  # all modules are there, of what is in them
+        module = ".".join(file.relative_to(sources / "keras/src").with_suffix("").parts)
+        if not module.endswith("_test"):
+            face._table().places.setdefault(module.removesuffix("__init__").rstrip("."), {})
+
+
+def _conftest() -> types.ModuleType:
+    """What test files import of Keras's conftest.py, which the distribution leaves out."""
+    module: Any = types.ModuleType("conftest")
+    module.skip_if_backend = lambda backend, reason: pytest.mark.skipif(
+        backend == "jax", reason=reason
+    )
+    return module
+
+
+class _TestFiles:
+    """Finds test files, and `keras.src.testing`, in Keras's sources."""
+
+    def __init__(self, sources: pathlib.Path):
+        self.sources = sources
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
+    ) -> Any:
+        is_test = name.startswith("keras.src.") and name.endswith("_test")
+        if not is_test and not f"{name}.".startswith("keras.src.testing."):
+            return None
+        file = self.sources.joinpath(*name.split("."))
+        if file.is_dir():
+            return importlib.util.spec_from_file_location(
+                name, file / "__init__.py", submodule_search_locations=[str(file)]
+            )
+        return importlib.util.spec_from_file_location(name, file.with_suffix(".py"))
+
+
+class _Absent:
+    """A name of `keras.src` that keraslike has not, for files that import it and for what they do
+    with it while they are imported. A test that uses it fails."""
+
+    running = False  # whether a test is
+
+    def __init__(self, name: str):
+        self.__dict__.update(_name=name, __name__=name.rpartition(".")[2], __qualname__=name)
+
+    @staticmethod
+    def of(module: str, name: str, error: type[Exception]) -> Any:
+        if name.startswith(("pytest_", "setUpModule", "setup_", "tearDownModule", "teardown_")):
+            raise AttributeError(name)  # what pytest looks for in packages
+        if _Absent.running:
+            raise error(f"{module}.{name} is not in keraslike")
+        return _Absent(f"{module}.{name}")
+
+    def _used(self, result: Any = None) -> Any:
+        if _Absent.running:
+            raise ImportError(f"{self._name} is not in keraslike")
+        return result
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._used(self)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._used(_Absent(f"{self._name}.{name}"))
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._used(iter(()))
+
+    def __mro_entries__(self, bases: tuple) -> tuple:
+        return self._used(())
+
+
+# -- tests ----------------------------------------------------------------------------------------
+
+
+def _log(**entry: Any) -> None:
+    with open(os.environ["CONFORMANCE_LOG"], "a") as log:
+        log.write(json.dumps(entry) + "\n")
+
+
+def _id(item: Any) -> str:
+    return item.nodeid.removeprefix("keras/src/")
+
+
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    """Keeps the tests that are asked for."""
+    if only := os.environ.get("CONFORMANCE_ONLY"):
+        wanted = set(pathlib.Path(only).read_text().split("\n"))
+        items[:] = [item for item in items if _id(item) in wanted]
+
+
+def _over(signum: int, frame: Any) -> None:
+    raise TimeoutError(f"The test took over {os.environ['CONFORMANCE_LIMIT']} seconds.")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: Any) -> Iterator[None]:
+    _log(start=_id(item))
+    signal.signal(signal.SIGALRM, _over)
+    signal.setitimer(signal.ITIMER_REAL, float(os.environ["CONFORMANCE_LIMIT"]))
+    _Absent.running = True
+    try:
+        return (yield)
+    finally:
+        _Absent.running = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _forget_programs()
+
+
+def _forget_programs() -> None:
+    # As in the conftest.py of our own tests: jax keeps a program for whatever was ever run.
+    import jax
+
+    if len(jax.devices()[0].client.live_executables()) > 400:
+        jax.clear_caches()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: Any, call: Any) -> Iterator[None]:
+    report = yield
+    if report.when == "call" or report.outcome != "passed":
+        outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+        entry = {"id": _id(item), "outcome": outcome, "seconds": round(report.duration, 2)}
+        if outcome == "failed":
+            error = call.excinfo
+            said = str(error.value).strip().split("\n")[0][:200]
+            entry |= {"error": f"{error.type.__name__}: {said}", "at": _last_line(error)}
+        _log(**entry)
+    return report
+
+
+def _last_line(error: Any) -> str:
+    path, line = error.traceback[-1].path, error.traceback[-1].lineno
+    return f"{'/'.join(pathlib.Path(path).parts[-3:])}:{line + 1}"
+
+
+def pytest_collectreport(report: Any) -> None:
+    if report.failed:
+        _log(file=report.nodeid.removeprefix("keras/src/"), error=str(report.longrepr)[-3000:])

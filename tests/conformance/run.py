@@ -1,0 +1,370 @@
+"""Runs Keras's own tests against keraslike and says what it does not pass.
+
+    python tests/conformance/run.py                 all directories; writes RESULTS.md, expected.txt
+    python tests/conformance/run.py ops/nn_test.py  only what is below these paths of keras/src
+    python tests/conformance/run.py --sample        the fixed sample; fails on a regression
+    python tests/conformance/run.py --choose        chooses the sample anew
+
+Keras's sources, which its tests are in, are downloaded once into `.conformance/`, where the
+outcomes of Keras itself are kept as well: what keraslike has to pass is what Keras passes here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+VERSION = "3.15.1"
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parent.parent
+CACHE = ROOT / ".conformance"
+SOURCES = CACHE / f"keras-{VERSION}"
+EXPECTED, RESULTS, SAMPLE = (HERE / n for n in ("expected.txt", "RESULTS.md", "sample.txt"))
+
+LIMIT = 120  # seconds a test may take
+SAMPLE_SIZE = 400
+AT_MOST = 0.7  # seconds a test of the sample took Keras
+
+Outcomes = dict[str, dict]  # a test -> its outcome, and the error if it failed
+
+
+# -- running --------------------------------------------------------------------------------------
+
+
+def bring_sources() -> None:
+    """Downloads Keras's source distribution, once."""
+    if SOURCES.exists():
+        return
+    CACHE.mkdir(exist_ok=True)
+    print(f"Downloading the sources of Keras {VERSION}, which its tests are in ...", flush=True)
+    options = ["--no-binary", ":all:", "--no-deps", "-q", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "download", *options, f"keras=={VERSION}"]
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        subprocess.run([*command, "-d", folder], check=True)
+        with tarfile.open(next(pathlib.Path(folder).glob("*.tar.gz"))) as archive:
+            archive.extractall(folder, filter="data")
+        unpacked = next(pathlib.Path(folder).glob("keras-*/"))
+        for module in (unpacked / "keras/api").iterdir():  # which is the package once installed
+            module.rename(unpacked / "keras" / module.name)
+        unpacked.rename(SOURCES)
+
+
+def test_files(paths: Iterable[str]) -> list[str]:
+    """The test files below some paths of `keras/src`."""
+    source = SOURCES / "keras/src"
+    found: set[pathlib.Path] = set()
+    for path in paths:
+        if not (source / path).exists():
+            raise SystemExit(f"Keras {VERSION} has no keras/src/{path}")
+        found |= set((source / path).rglob("*_test.py")) or {source / path}
+    return sorted(str(file.relative_to(source)) for file in found)
+
+
+def directory(test: str) -> str:
+    """The directory that a test or test file is in."""
+    return test.partition("::")[0].rpartition("/")[0]
+
+
+def run(library: str, files: Sequence[str], only: Iterable[str] | None = None) -> Outcomes:
+    """Runs tests in a process of their own; a new one goes on after a crash or a test that hangs.
+
+    Args:
+        library: keraslike or keras.
+        files: the test files, below `keras/src`.
+        only: the tests of them to run, if not all.
+    """
+    outcomes: Outcomes = {}
+    wanted = None if only is None else set(only)
+    with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
+        log = pathlib.Path(folder, "log")
+        while wanted is None or wanted:
+            log.write_text("")
+            process = _start(library, files, log, wanted)
+            ended = _wait(process, log)
+            found, started = _read(log)
+            outcomes |= found
+            if ended or not started:
+                break
+            # What was running is at fault; the others are still to be run.
+            error = f"Crash: the process ended with {process.returncode} in this test"
+            last = started[-1]
+            outcomes.setdefault(last, {"id": last, "outcome": "failed", "error": error})
+            wanted = set(wanted or _collected(library, files)) - set(outcomes)
+    return outcomes
+
+
+def _start(
+    library: str, files: Sequence[str], log: pathlib.Path, only: set[str] | None, *more: str
+) -> subprocess.Popen:
+    env = {
+        **os.environ,
+        "CONFORMANCE_SOURCES": str(SOURCES),
+        "CONFORMANCE_LIBRARY": library,
+        "CONFORMANCE_LOG": str(log),
+        "CONFORMANCE_LIMIT": str(LIMIT),
+        "KERAS_BACKEND": "jax",
+        "KERAS_HOME": str(log.parent / "home"),  # no settings or files of the user's
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(HERE), os.environ.get("PYTHONPATH", ""))),
+        "PYTHONWARNINGS": "ignore",
+    }
+    # As tests/conftest.py has it: much is compiled here and little computed.
+    env.setdefault("JAX_PLATFORMS", "cpu")
+    env.setdefault(
+        "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    )
+    env.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE / "programs"))
+    env.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    env.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    if only is not None:
+        listed = log.with_name("only")
+        listed.write_text("\n".join(sorted(only)))
+        env["CONFORMANCE_ONLY"] = str(listed)
+    options = ["-q", "-p", "harness", "-p", "no:cacheprovider", "-c", os.devnull, "-o", "addopts="]
+    options += ["-o", "python_files=*_test.py", f"--rootdir={SOURCES}", "--tb=short"]
+    options += ["--continue-on-collection-errors", *more]
+    paths = [str(SOURCES / "keras/src" / file) for file in files]
+    with open(log.with_name("output"), "w") as output:
+        command = [sys.executable, "-m", "pytest", *options, *paths]
+        return subprocess.Popen(command, env=env, cwd=log.parent, stdout=output, stderr=output)
+
+
+def _wait(process: subprocess.Popen, log: pathlib.Path) -> bool:
+    """Waits for a process, which is ended if it does not get on; whether it ended by itself."""
+    while True:
+        try:
+            return process.wait(timeout=5) in (0, 1, 2, 5)  # of pytest: passed, failed, ...
+        except subprocess.TimeoutExpired:
+            if time.time() - log.stat().st_mtime > 3 * LIMIT:  # stuck where no signal helps
+                process.kill()
+
+
+def _read(log: pathlib.Path) -> tuple[Outcomes, list[str]]:
+    outcomes: Outcomes = {}
+    started = []
+    for line in log.read_text().splitlines():
+        entry = json.loads(line)
+        if "start" in entry:
+            started.append(entry["start"])
+        elif "id" in entry:
+            outcomes.setdefault(entry["id"], entry)
+        else:
+            print(f"{entry['file']} cannot be imported:\n{entry['error']}", flush=True)
+            outcomes[entry["file"]] = {"outcome": "failed", "error": entry["error"].split("\n")[-1]}
+    return outcomes, started
+
+
+def _collected(library: str, files: Sequence[str]) -> list[str]:
+    with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
+        log = pathlib.Path(folder, "log")
+        log.write_text("")
+        _start(library, files, log, None, "--collect-only").wait()
+        lines = log.with_name("output").read_text().splitlines()
+    return [line.removeprefix("keras/src/") for line in lines if "::" in line]
+
+
+def keras_outcomes(files: Sequence[str]) -> Outcomes:
+    """What Keras itself passes, of a file in the cache or from a run."""
+    cached = CACHE / f"keras-{VERSION}-outcomes"
+    outcomes: Outcomes = {}
+    for name, group in by_directory(files).items():
+        missing = [file for file in group if not (cached / f"{file}.json").exists()]
+        if missing:
+            print(f"{name}: Keras itself ...", flush=True)
+            found = run("keras", missing)
+            for file in missing:
+                path = cached / f"{file}.json"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                of_file = {t: o for t, o in found.items() if t.partition("::")[0] == file}
+                path.with_suffix(".new").write_text(json.dumps(of_file))
+                path.with_suffix(".new").replace(path)
+        for file in group:
+            outcomes |= json.loads((cached / f"{file}.json").read_text())
+    return outcomes
+
+
+def by_directory(tests: Iterable[str]) -> dict[str, list[str]]:
+    """Tests or test files by the directories they are in."""
+    grouped: dict[str, list[str]] = defaultdict(list)
+    for test in tests:
+        grouped[directory(test)].append(test)
+    return dict(grouped)
+
+
+# -- what is expected -----------------------------------------------------------------------------
+
+
+def passed(outcomes: Outcomes) -> set[str]:
+    """The tests that passed."""
+    return {test for test, entry in outcomes.items() if entry["outcome"] == "passed"}
+
+
+def read_expected() -> dict[str, str]:
+    """The tests that keraslike is known not to pass, and why."""
+    expected, reason = {}, ""
+    for line in EXPECTED.read_text().splitlines() if EXPECTED.exists() else ():
+        if line.startswith("    "):
+            expected[line.strip()] = reason
+        elif not line.startswith("#"):
+            reason = line.strip()
+    return expected
+
+
+def write_expected(expected: dict[str, str]) -> None:
+    """Writes them by their reasons."""
+    lines = [
+        "# Tests that Keras passes and keraslike does not, by reason. `make conformance` writes",
+        "# this file: of a test that has no reason yet, the error, after a question mark. A reason",
+        "# that somebody has written in its place stays until the test passes.",
+    ]
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for test, reason in expected.items():
+        by_reason[reason].append(test)
+    for reason, tests in sorted(by_reason.items()):
+        lines += [reason, *(f"    {test}" for test in sorted(tests))]
+    _write(EXPECTED, lines)
+
+
+def _write(path: pathlib.Path, lines: Sequence[str]) -> None:
+    path.with_suffix(".new").write_text("\n".join(lines) + "\n")
+    path.with_suffix(".new").replace(path)
+
+
+def reason_of(test: str, outcomes: Outcomes) -> str:
+    """Why a test is not passed, as far as its outcome says."""
+    entry = outcomes.get(test) or outcomes.get(test.partition("::")[0])
+    if entry is None:
+        return "? not run: its parameters are made of what keraslike has not"
+    return f"? {entry.get('error') or entry['outcome']}"
+
+
+# -- commands -------------------------------------------------------------------------------------
+
+
+def compare(paths: Sequence[str], whole: bool) -> None:
+    """Runs what is below some paths; says what is not passed, and writes the files."""
+    files = test_files(paths or [""])
+    expected = read_expected()
+    rows = _read_rows()
+    for name, group in by_directory(files).items():
+        keras = keras_outcomes(group)
+        wanted = passed(keras)
+        print(f"{name}: keraslike ...", flush=True)
+        ours = run("keraslike", group)
+        lacking = sorted(wanted - passed(ours))
+        done = len(wanted) - len(lacking)
+        print(
+            f"{name}: of {len(keras)} tests Keras passes {len(wanted)}, keraslike {done} of those"
+        )
+        for test in lacking:
+            print(f"  - {test} | {reason_of(test, ours)[2:]} | {ours.get(test, {}).get('at', '')}")
+        if whole or paths_are_whole(name, group):
+            rows[name] = (len(keras), len(wanted), done)
+        for test in [t for t in expected if t.partition("::")[0] in group]:
+            if test not in lacking:
+                del expected[test]
+        for test in lacking:
+            if expected.get(test, "?").startswith("?"):
+                expected[test] = reason_of(test, ours)
+        if whole:
+            write_expected(expected)
+            write_results(rows)
+
+
+def paths_are_whole(name: str, group: Sequence[str]) -> bool:
+    """Whether these are all test files of a directory."""
+    return sorted(group) == [file for file in test_files([name]) if directory(file) == name]
+
+
+def _read_rows() -> dict[str, tuple[int, int, int]]:
+    rows = {}
+    for line in RESULTS.read_text().splitlines() if RESULTS.exists() else ():
+        name, *counts = line.strip("| ").split(" | ")
+        if len(counts) == 4 and counts[0].strip().isdigit():
+            rows[name.strip()] = tuple(int(count) for count in counts[:3])
+    return rows
+
+
+def write_results(rows: dict[str, tuple[int, int, int]]) -> None:
+    """Writes the table of directories."""
+    lines = [
+        f"# Keras {VERSION}'s own tests",
+        "",
+        "How many of them Keras passes through this harness on its JAX backend, and how many of",
+        "those keraslike passes. `make conformance` writes this table and `expected.txt`, in which",
+        "the tests stand that keraslike does not pass.",
+        "",
+        "| directory of `keras/src` | tests | Keras passes | of those keraslike | % |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    total = tuple(map(sum, zip(*rows.values())))
+    for name, (tests, wanted, done) in [*sorted(rows.items()), ("all", total)]:
+        percent = f"{100 * done / wanted:.1f}" if wanted else ""
+        lines.append(f"| {name} | {tests} | {wanted} | {done} | {percent} |")
+    _write(RESULTS, lines)
+
+
+def read_sample() -> list[str]:
+    """The tests of the sample."""
+    return SAMPLE.read_text().split()
+
+
+def choose() -> None:
+    """Chooses the sample: of each directory some tests that Keras passes, by a hash of their names,
+    the more of them the more there are."""
+    keras = keras_outcomes(test_files([""]))
+    quick = [t for t in passed(keras) if keras[t]["seconds"] <= AT_MOST]
+    groups = by_directory(sorted(quick, key=lambda test: zlib.crc32(test.encode())))
+    size = sum(len(tests) ** 0.5 for tests in groups.values())
+    chosen = []
+    for tests in groups.values():
+        chosen += tests[: round(SAMPLE_SIZE * len(tests) ** 0.5 / size)]
+    _write(SAMPLE, sorted(chosen))
+    print(f"{len(chosen)} tests are in {SAMPLE.name}")
+
+
+def sample() -> int:
+    """Runs the sample, half of the files at a time; the number of tests that should have passed."""
+    wanted, expected = read_sample(), read_expected()
+    files = sorted({test.partition("::")[0] for test in wanted})
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        halves = [files[::2], files[1::2]]
+        outcomes: Outcomes = {}
+        for found in pool.map(lambda half: run("keraslike", half, wanted), halves):
+            outcomes |= found
+    lacking = [test for test in wanted if test not in passed(outcomes)]
+    lost = [test for test in lacking if test not in expected]
+    print(f"Of {len(wanted)} of Keras's tests keraslike passes {len(wanted) - len(lacking)}.")
+    for test in lost:
+        print(f"  FAILED and is not in {EXPECTED.name}: {test} | {reason_of(test, outcomes)[2:]}")
+    return len(lost)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("paths", nargs="*", help="below keras/src; nothing is written then")
+    parser.add_argument("--sample", action="store_true", help="run the fixed sample")
+    parser.add_argument("--choose", action="store_true", help="choose the sample anew")
+    parser.add_argument("--write", action="store_true", help="write the files for paths, too")
+    given = parser.parse_args()
+    bring_sources()
+    if given.sample:
+        raise SystemExit(1 if sample() else 0)
+    if given.choose:
+        choose()
+    else:
+        compare(given.paths, given.write or not given.paths)
+
+
+if __name__ == "__main__":
+    main()
