@@ -20,6 +20,8 @@ from keraslike import src_names
 from keraslike.core.registry import KERAS_VERSION
 
 _FACES = ("keras", "keras.api", "keras._tf_keras.keras")
+# Public modules that the one above them does not list.
+_SPACES = ("keras.ops.image", "keras.ops.linalg", "keras.ops.nn", "keras.ops.numpy")
 
 
 def as_keras() -> types.ModuleType:
@@ -109,7 +111,8 @@ def _module(module: types.ModuleType) -> types.ModuleType:
     top, *parts = name.split(".")
     found: Any = importlib.import_module("keraslike.tf" if top == "tensorflow" else "keraslike")
     for part in parts:
-        found = getattr(found, part, None) if part in dir(found) else None
+        public = part in dir(found) or name in _SPACES
+        found = getattr(found, part, None) if public else None
     if isinstance(found, types.ModuleType):
         return found
     *above, last = module.__name__.split(".")

@@ -38,7 +38,7 @@ def missing() -> Iterator[str]:
     for path, _ in public_names(keras):
         found = keraslike
         for part in path.split("."):
-            found = getattr(found, part, None) if part in dir(found) else None
+            found = getattr(found, part, None)
         if found is None:
             yield path
 
