@@ -172,13 +172,22 @@ def _unpack(value: Any) -> Any:
 
 
 class ConstructorSignature:
-    """What `help(cls)` shows: the arguments of `__init__`, which a `__new__` would hide."""
+    """What `help(cls)` shows: the arguments of `__init__`, which a `__new__` would hide.
+
+    A class may have `_shown_defaults`, other ways to write the defaults of a constructor that it
+    inherits: `(1, 1)` for the 1 that stands for one on each axis, whatever their number.
+    """
 
     def __get__(self, obj: Any, cls: type) -> inspect.Signature:
         if obj is not None:  # an object that can be called has the signature of its __call__
             raise AttributeError("__signature__")
         signature = inspect.signature(cls.__init__)
-        return signature.replace(parameters=list(signature.parameters.values())[1:])
+        shown = getattr(cls, "_shown_defaults", {})
+        parameters = [
+            p.replace(default=shown[p.name]) if p.name in shown else p
+            for p in list(signature.parameters.values())[1:]
+        ]
+        return signature.replace(parameters=parameters)
 
 
 class _ObjectType(type(nnx.Module)):

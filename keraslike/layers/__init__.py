@@ -45,7 +45,14 @@ from keraslike.layers.merging import (
     multiply,
     subtract,
 )
-from keraslike.layers.normalization import BatchNormalization, LayerNormalization
+from keraslike.layers.normalization import (
+    BatchNormalization,
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    SpectralNormalization,
+    UnitNormalization,
+)
 from keraslike.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -70,6 +77,7 @@ from keraslike.layers.recurrent_cells import (
 )
 from keraslike.layers.regularization import (
     ActivityRegularization,
+    AlphaDropout,
     Dropout,
     GaussianDropout,
     GaussianNoise,
@@ -112,6 +120,7 @@ __all__ = [
     "ActivityRegularization",
     "Add",
     "AdditiveAttention",
+    "AlphaDropout",
     "Attention",
     "Average",
     "AveragePooling1D",
@@ -149,6 +158,7 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupQueryAttention",
+    "GroupNormalization",
     "Identity",
     "Input",
     "InputLayer",
@@ -168,6 +178,7 @@ __all__ = [
     "MultiHeadAttention",
     "Multiply",
     "PReLU",
+    "RMSNormalization",
     "Permute",
     "RNN",
     "ReLU",
@@ -182,9 +193,11 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "SpectralNormalization",
     "StackedRNNCells",
     "Subtract",
     "TimeDistributed",
+    "UnitNormalization",
     "Wrapper",
     "UpSampling1D",
     "UpSampling2D",

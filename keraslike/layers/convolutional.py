@@ -227,6 +227,7 @@ class Conv2D(_Conv):
     """
 
     rank = 2
+    _shown_defaults = {"strides": (1, 1), "dilation_rate": (1, 1)}
 
 
 class Conv3D(_Conv):
@@ -237,3 +238,4 @@ class Conv3D(_Conv):
     """
 
     rank = 3
+    _shown_defaults = {"strides": (1, 1, 1), "dilation_rate": (1, 1, 1)}

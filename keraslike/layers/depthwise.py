@@ -109,6 +109,7 @@ class DepthwiseConv2D(_DepthwiseConv):
     """
 
     rank = 2
+    _shown_defaults = {"strides": (1, 1), "dilation_rate": (1, 1)}
 
 
 class _SeparableConv(Convolutional):
@@ -218,3 +219,4 @@ class SeparableConv2D(_SeparableConv):
     """
 
     rank = 2
+    _shown_defaults = {"strides": (1, 1), "dilation_rate": (1, 1)}

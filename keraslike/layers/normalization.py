@@ -1,4 +1,4 @@
-"""Normalization: over the batch, over the features of a sample."""
+"""Normalization: over the batch, over features of a sample or groups of them, of a kernel."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from jax import lax
 
 from keraslike import constraints, initializers, regularizers
 from keraslike.core import dtypes
-from keraslike.core.arguments import unsupported, warn_user
+from keraslike.core.arguments import positive, unsupported, warn_user
 from keraslike.layers.layer import InputSpec, Layer
+from keraslike.layers.wrappers import Wrapper
 from keraslike.ops import nn
+from keraslike.ops.products import matmul
+from keraslike.ops.wrap import steps
 
 
 class _Normalization(Layer):
@@ -68,16 +71,24 @@ class _Normalization(Layer):
                 name="beta",
             )
 
-    def _axes(self, input_shape: Sequence[Any], axes: Sequence[int]) -> list[int]:
-        """The axes counted from the front, in order; raises ValueError for one there is not."""
-        rank = len(input_shape)
-        for axis in axes:
-            if not -rank <= axis < rank:
-                raise ValueError(
-                    f"Layer '{self.name}' ({type(self).__name__}) has axis={axis}, which an input "
-                    f"of shape {tuple(input_shape)} does not have."
-                )
-        return sorted(axis % rank for axis in axes)
+
+def _axes(layer: Layer, input_shape: Sequence[Any], axis: int | Sequence[int]) -> list[int]:
+    """The axes counted from the front, in order; raises ValueError for one there is not."""
+    rank, axes = len(input_shape), [axis] if isinstance(axis, int) else axis
+    for found in axes:
+        if not -rank <= found < rank:
+            raise ValueError(
+                f"Layer '{layer.name}' ({type(layer).__name__}) has axis={found}, which an input "
+                f"of shape {tuple(input_shape)} does not have."
+            )
+    return sorted(found % rank for found in axes)
+
+
+def _one_or_several(**argument: Any) -> int | list[int]:
+    ((name, value),) = argument.items()
+    if not isinstance(value, (int, list, tuple)):
+        raise TypeError(f"{name} must be one integer or several. Received: {name}={value!r}")
+    return value if isinstance(value, int) else list(value)
 
 
 def _at_least_float32(x: jax.Array) -> jax.Array:
@@ -153,7 +164,7 @@ class BatchNormalization(_Normalization):
         self.renorm_momentum = renorm_momentum
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        self._axes(input_shape, [self.axis])
+        _axes(self, input_shape, self.axis)
         size = input_shape[self.axis]
         self._build_scale_and_center((size,), self.scale, self.center)
 
@@ -299,27 +310,21 @@ class LayerNormalization(_Normalization):
             gamma_constraint,
             **kwargs,
         )
-        if not isinstance(axis, (int, list, tuple)):
-            raise TypeError(f"axis must be one integer or several. Received: axis={axis!r}")
+        self.axis = _one_or_several(axis=axis)
         if rms_scaling:
             warn_user(
                 "rms_scaling=True divides by the standard deviation, not by the root mean square."
             )
-        self.axis = axis if isinstance(axis, int) else list(axis)
         self.rms_scaling = rms_scaling
 
-    def _normalized_axes(self, input_shape: Sequence[Any]) -> list[int]:
-        axes = [self.axis] if isinstance(self.axis, int) else self.axis
-        return self._axes(input_shape, axes)
-
     def build(self, input_shape: Sequence[int | None]) -> None:
-        shape = tuple(input_shape[axis] for axis in self._normalized_axes(input_shape))
+        shape = tuple(input_shape[axis] for axis in _axes(self, input_shape, self.axis))
         self._build_scale_and_center(
             shape, self.scale or self.rms_scaling, self.center and not self.rms_scaling
         )
 
     def call(self, inputs: jax.Array) -> jax.Array:
-        axes = self._normalized_axes(inputs.shape)
+        axes = _axes(self, inputs.shape, self.axis)
         if self.rms_scaling:
             x = _at_least_float32(inputs)
             shape = [n if axis in axes else 1 for axis, n in enumerate(x.shape)]
@@ -328,3 +333,191 @@ class LayerNormalization(_Normalization):
         else:
             outputs = nn.layer_normalization(inputs, self.gamma, self.beta, axes, self.epsilon)
         return outputs.astype(self.compute_dtype)
+
+
+class GroupNormalization(_Normalization):
+    """`gamma * (inputs - mean) / sqrt(variance + epsilon) + beta`, by groups of channels.
+
+    Mean and variance are those of one group of channels of one sample (Wu and He,
+    arXiv:1803.08494).
+
+    Args:
+        groups: how many there are, of channels that lie side by side; -1 for as many as channels.
+        axis: of the channels.
+        epsilon: added to the variance.
+        center, scale: whether there is a `beta`, a `gamma`, which have the size of the channels.
+
+    Takes and gives any shape, in the compute dtype. Raises ValueError for channels that do not fall
+    into the groups.
+
+    >>> GroupNormalization(groups=2)(jnp.array([[1.0, 3.0, 10.0, 30.0]])).round(2).tolist()
+    [[-1.0, 1.0, -1.0, 1.0]]
+    """
+
+    autocast = False  # what it is given it computes in float32 at least
+
+    def __init__(
+        self,
+        groups: int = 32,
+        axis: int = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            epsilon,
+            center,
+            scale,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
+            **kwargs,
+        )
+        self.groups = -1 if groups == -1 else positive(groups=groups)
+        self.axis = axis
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        (axis,) = _axes(self, input_shape, self.axis)
+        size = input_shape[axis]
+        if self.groups == -1 and size is not None:
+            self.groups = size
+        if size is None or size % self.groups:
+            raise ValueError(
+                f"Layer '{self.name}': the number of channels must be a multiple of "
+                f"groups={self.groups}. Received: {size} channels, input_shape={input_shape}"
+            )
+        self._build_scale_and_center((size,), self.scale, self.center)
+        self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        (axis,) = _axes(self, inputs.shape, self.axis)
+        inside = (self.groups, inputs.shape[axis] // self.groups)
+        x = _at_least_float32(inputs)
+        x = x.reshape(*x.shape[:axis], *inside, *x.shape[axis + 1 :])
+        over = tuple(a for a in range(1, x.ndim) if a != axis)
+        x = x - jnp.mean(x, over, keepdims=True)
+        outputs = x * lax.rsqrt(jnp.mean(jnp.square(x), over, keepdims=True) + self.epsilon)
+        shape = (*inside, *(1,) * (inputs.ndim - axis - 1))
+        if self.gamma is not None:
+            outputs = outputs * _at_least_float32(self.gamma.value).reshape(shape)
+        if self.beta is not None:
+            outputs = outputs + _at_least_float32(self.beta.value).reshape(shape)
+        return outputs.reshape(inputs.shape).astype(self.compute_dtype)
+
+
+class RMSNormalization(Layer):
+    """`scale * inputs / sqrt(mean(inputs**2) + epsilon)`, sample by sample.
+
+    The mean is over `axis` (Zhang and Sennrich, arXiv:1910.07467), of which `scale` has the shape.
+
+    Takes and gives any shape, in the compute dtype.
+
+    >>> RMSNormalization()(jnp.array([[5.0, -5.0]])).round(2).tolist()
+    [[1.0, -1.0]]
+    """
+
+    def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.axis = _one_or_several(axis=axis)
+        self.epsilon = epsilon
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        shape = [input_shape[axis] for axis in _axes(self, input_shape, self.axis)]
+        self.axis = [self.axis] if isinstance(self.axis, int) else sorted(self.axis)
+        self.scale = self.add_weight(shape, "ones", name="scale")
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        axes = _axes(self, inputs.shape, self.axis)
+        shape = [n if axis in axes else 1 for axis, n in enumerate(inputs.shape)]
+        scale = self.scale.value.reshape(shape)
+        return nn.rms_normalization(inputs, scale, axes, self.epsilon).astype(inputs.dtype)
+
+
+class UnitNormalization(Layer):
+    """The inputs divided by their Euclidean norm over `axis`, sample by sample.
+
+    >>> UnitNormalization()(jnp.array([[0.0, -4.0]])).tolist()
+    [[0.0, -1.0]]
+    """
+
+    supports_masking = True
+
+    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.axis = _one_or_several(axis=axis)
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        return nn.normalize(inputs, _axes(self, inputs.shape, self.axis), epsilon=1e-12)
+
+
+class SpectralNormalization(Wrapper):
+    """A layer whose kernel is divided by its largest singular value in each step of training.
+
+    That value is followed by power iteration (Miyato et al., arXiv:1802.05957).
+
+    Args:
+        layer: a layer with a `kernel` or, as an Embedding has them, `embeddings`.
+        power_iterations: how many of them there are in a step.
+
+    With `training=True` the kernel is set to the divided one, and used as such. As in Keras on JAX,
+    a training step of `fit` then takes the optimizer's update from what the kernel was before.
+
+    Raises ValueError for a layer that has no kernel.
+
+    >>> from keraslike.layers import Dense
+    >>> layer = SpectralNormalization(Dense(2, kernel_initializer="ones"), power_iterations=3)
+    >>> y = layer(jnp.ones((1, 2)), training=True)
+    >>> layer.kernel.value.round(2).tolist()
+    [[0.5, 0.5], [0.5, 0.5]]
+    """
+
+    def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any):
+        super().__init__(layer, **kwargs)
+        self.power_iterations = positive(power_iterations=steps(power_iterations=power_iterations))
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        super().build(input_shape)
+        self.input_spec = InputSpec(min_ndim=1, axes={-1: input_shape[-1]})
+        found = [getattr(self.layer, n) for n in ("kernel", "embeddings") if hasattr(self.layer, n)]
+        if not found:
+            raise ValueError(
+                "layer must have a kernel or embeddings. Received: "
+                f"layer={self.layer!r} ({type(self.layer).__name__})"
+            )
+        self.kernel = found[0]
+        self.vector_u = self.add_weight(
+            (1, self.kernel.shape[-1]),
+            initializers.TruncatedNormal(stddev=0.02),
+            dtype=self.kernel.dtype,
+            trainable=False,
+            name="vector_u",
+        )
+
+    def call(self, inputs: jax.Array, training: bool | None = False) -> jax.Array:
+        if training:
+            vector, kernel = self._divided(self.vector_u.value, self.kernel.value)
+            self.vector_u.assign(vector.astype(self.vector_u.dtype))
+            self.kernel.assign(kernel.astype(self.kernel.dtype))
+        return self.layer(inputs).astype(inputs.dtype)
+
+    def _divided(self, u: jax.Array, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The vector after the iterations and the kernel; both stay where the kernel is zero."""
+        zero = jnp.all(kernel == 0)
+        rows = kernel.reshape(-1, kernel.shape[-1])
+        new = u
+        for _ in range(self.power_iterations):
+            v = nn.normalize(matmul(new, rows.T), None)
+            new = nn.normalize(matmul(v, rows), None)
+        v, new = lax.stop_gradient((v, new))
+        sigma = matmul(matmul(v, rows), new.T)[0, 0]
+        return jnp.where(zero, u, new), kernel / jnp.where(zero, 1, sigma)

@@ -55,6 +55,17 @@ class _MaxPooling(_Pooling):
 class _AveragePooling(_Pooling):
     _pool = staticmethod(convolution.average_pool)
 
+    def __init__(
+        self,
+        pool_size: int | Sequence[int],
+        strides: int | Sequence[int] | None = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(pool_size, strides, padding, data_format, name, **kwargs)
+
 
 class MaxPooling1D(_MaxPooling):
     """The largest value of each window, for sequences `(batch, steps, channels)`.
@@ -82,6 +93,7 @@ class MaxPooling2D(_MaxPooling):
     """
 
     rank = 2
+    _shown_defaults = {"pool_size": (2, 2)}
 
 
 class MaxPooling3D(_MaxPooling):
@@ -92,6 +104,7 @@ class MaxPooling3D(_MaxPooling):
     """
 
     rank = 3
+    _shown_defaults = {"pool_size": (2, 2, 2)}
 
 
 class AveragePooling1D(_AveragePooling):

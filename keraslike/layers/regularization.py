@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from keraslike import random, regularizers
 from keraslike.core.arguments import share, standardize_data_format
@@ -53,7 +54,7 @@ class Dropout(_Noise):
     Takes and gives any shape. Raises ValueError for a rate or a `noise_shape` that cannot be.
 
     >>> layer = Dropout(0.5, seed=0)
-    >>> x = jax.numpy.ones((1, 100))
+    >>> x = jnp.ones((1, 100))
     >>> sorted(set(layer(x, training=True).ravel().tolist())), bool((layer(x) == x).all())
     ([0.0, 2.0], True)
     """
@@ -103,7 +104,7 @@ class _SpatialDropout(Dropout):
 class SpatialDropout1D(_SpatialDropout):
     """Dropout of whole channels of sequences, `(batch, steps, channels)`.
 
-    >>> y = SpatialDropout1D(0.5, seed=0)(jax.numpy.ones((1, 3, 8)), training=True)
+    >>> y = SpatialDropout1D(0.5, seed=0)(jnp.ones((1, 3, 8)), training=True)
     >>> bool((y[:, 0] == y[:, 2]).all())
     True
     """
@@ -121,7 +122,7 @@ class SpatialDropout1D(_SpatialDropout):
 class SpatialDropout2D(_SpatialDropout):
     """Dropout of whole channels of images, `(batch, height, width, channels)`.
 
-    >>> y = SpatialDropout2D(0.5, seed=0)(jax.numpy.ones((1, 2, 2, 8)), training=True)
+    >>> y = SpatialDropout2D(0.5, seed=0)(jnp.ones((1, 2, 2, 8)), training=True)
     >>> bool((y[:, 0, 0] == y[:, 1, 1]).all())
     True
     """
@@ -144,12 +145,48 @@ class SpatialDropout2D(_SpatialDropout):
 class SpatialDropout3D(SpatialDropout2D):
     """Dropout of whole channels of volumes, `(batch, depth, height, width, channels)`.
 
-    >>> y = SpatialDropout3D(0.5, seed=0)(jax.numpy.ones((1, 2, 2, 2, 8)), training=True)
+    >>> y = SpatialDropout3D(0.5, seed=0)(jnp.ones((1, 2, 2, 2, 8)), training=True)
     >>> bool((y[:, 0, 0, 0] == y[:, 1, 1, 1]).all())
     True
     """
 
     rank = 3
+
+
+class AlphaDropout(Dropout):
+    """Dropout for `selu`: mean and variance stay what they are (Klambauer et al., 1706.02515).
+
+    In training values are set, with probability `rate`, to the one that `selu` tends to far below
+    0, and all are then scaled and shifted.
+
+    Args:
+        rate: from 0 on, below 1.
+        noise_shape: of the mask, broadcast to the inputs; `None` in it is the inputs' size.
+        seed: of the random stream; one is drawn where it is left out.
+
+    >>> y = AlphaDropout(0.5, seed=0)(jnp.zeros((1, 100)), training=True)
+    >>> len(set(y.ravel().tolist()))
+    2
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(rate, noise_shape, seed, **kwargs)
+        if rate == 1:
+            raise ValueError("rate must be below 1: nothing restores the variance of no values.")
+
+    def _noisy(self, inputs: jax.Array) -> jax.Array:
+        given = self.noise_shape or (None,) * inputs.ndim
+        shape = tuple(n if m is None else m for n, m in zip(inputs.shape, given, strict=True))
+        kept = random.uniform(shape, seed=self.seed_generator) >= self.rate
+        least = -1.6732632423543772 * 1.0507009873554805  # selu's, far below 0
+        scale = ((1 - self.rate) * (1 + self.rate * least**2)) ** -0.5
+        return scale * jnp.where(kept, inputs, least) - scale * least * self.rate
 
 
 class GaussianNoise(_Noise):
@@ -159,7 +196,7 @@ class GaussianNoise(_Noise):
         stddev: of the noise, from 0 to 1.
         seed: of the random stream; one is drawn where it is left out.
 
-    >>> x = jax.numpy.ones((2, 3))
+    >>> x = jnp.ones((2, 3))
     >>> bool((GaussianNoise(0.1, seed=0)(x, training=True) != x).all())
     True
     """
@@ -180,7 +217,7 @@ class GaussianDropout(_Noise):
         rate: that of a `Dropout` whose noise has the same variance; below 1.
         seed: of the random stream; one is drawn where it is left out.
 
-    >>> x = jax.numpy.ones((2, 3))
+    >>> x = jnp.ones((2, 3))
     >>> bool((GaussianDropout(0.1, seed=0)(x, training=True) != x).all())
     True
     """
@@ -201,7 +238,7 @@ class ActivityRegularization(Layer):
     """The inputs as they are; `l1 * sum(abs(x)) + l2 * sum(x**2)`, a sample, joins the loss.
 
     >>> layer = ActivityRegularization(l1=0.5)
-    >>> y = layer(jax.numpy.array([[1.0, -3.0]]))
+    >>> y = layer(jnp.array([[1.0, -3.0]]))
     >>> [float(loss) for loss in layer.losses]
     [2.0]
     """

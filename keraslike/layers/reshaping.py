@@ -173,6 +173,7 @@ class ZeroPadding2D(_ZeroPadding):
     """
 
     rank = 2
+    _shown_defaults = {"padding": (1, 1)}
 
 
 class ZeroPadding3D(_ZeroPadding):
@@ -183,6 +184,7 @@ class ZeroPadding3D(_ZeroPadding):
     """
 
     rank = 3
+    _shown_defaults = {"padding": ((1, 1), (1, 1), (1, 1))}
 
 
 class _Cropping(Layer):

@@ -128,6 +128,7 @@ class Conv2DTranspose(_ConvTranspose):
     """
 
     rank = 2
+    _shown_defaults = {"strides": (1, 1), "dilation_rate": (1, 1)}
 
 
 class Conv3DTranspose(_ConvTranspose):
@@ -140,6 +141,7 @@ class Conv3DTranspose(_ConvTranspose):
     """
 
     rank = 3
+    _shown_defaults = {"strides": (1, 1, 1), "dilation_rate": (1, 1, 1)}
 
     def __init__(
         self,

@@ -106,6 +106,8 @@ NOISY = [
     ("SpatialDropout2D", {"rate": 0.4, "seed": 7}, (2, 3, 4, 5)),
     ("SpatialDropout2D", {"rate": 0.4, "seed": 7, "data_format": "channels_first"}, (2, 3, 4, 5)),
     ("SpatialDropout3D", {"rate": 0.4, "seed": 7}, (2, 2, 2, 2, 5)),
+    ("AlphaDropout", {"rate": 0.4, "seed": 7}, (4, 5)),
+    ("AlphaDropout", {"rate": 0.4, "seed": 7, "noise_shape": (4, None, 1)}, (4, 5, 6)),
     ("GaussianNoise", {"stddev": 0.4, "seed": 7}, (4, 5)),
     ("GaussianDropout", {"rate": 0.4, "seed": 7}, (4, 5)),
 ]
@@ -132,6 +134,33 @@ def test_noise_config(name, kwargs, shape):
         assert config[key] == (list(v) if isinstance(v := expected[key], tuple) else v)
     assert type(ours).from_config(expected).get_config() == {**config, "name": theirs.name}
     assert type(theirs).from_config(config).get_config()["rate" if "rate" in config else "stddev"]
+
+
+def test_spectral_normalization_is_that_of_keras(rng):
+    def made(lib):
+        inner = lib.Conv2D(3, 2, use_bias=False)
+        layer = lib.SpectralNormalization(inner, power_iterations=2)
+        layer.build((None, 4, 4, 2))
+        return layer
+
+    theirs, ours = made(keras.layers), made(layers)
+    assert [w.name for w in ours.weights] == [w.name for w in theirs.weights]
+    ours.set_weights(theirs.get_weights())
+    x = rng.normal(size=(2, 4, 4, 2)).astype("float32")
+    for training in (True, False, True):
+        np.testing.assert_allclose(
+            ours(x, training=training), theirs(x, training=training), rtol=1e-4, atol=1e-5
+        )
+        for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    config = theirs.get_config()
+    again = layers.SpectralNormalization.from_config(config)
+    assert again.get_config()["power_iterations"] == 2 and again.layer.filters == 3
+    assert set(again.get_config()) == set(config)
+    ours.layer.kernel.assign(jnp.zeros((2, 2, 2, 3)))
+    assert not ours(x, training=True).any()
+    with pytest.raises(ValueError, match="kernel or embeddings"):
+        layers.SpectralNormalization(layers.ReLU()).build((None, 3))
 
 
 def test_dropout_keeps_the_mean_and_the_rate():
