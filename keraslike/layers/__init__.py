@@ -8,6 +8,7 @@ from keraslike.layers.attention import (
     GroupedQueryAttention,
     MultiHeadAttention,
 )
+from keraslike.layers.conv_recurrent import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from keraslike.layers.convolutional import Conv1D, Conv2D, Conv3D
 from keraslike.layers.core import (
     Activation,
@@ -135,6 +136,9 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",

@@ -21,6 +21,15 @@ from keraslike.layers.layer import InputSpec, Layer
 from keraslike.ops import convolution
 
 
+def check_strides_or_dilation(strides: Sequence[int], dilation_rate: Sequence[int]) -> None:
+    """Raises ValueError where both are above 1."""
+    if max(strides) > 1 and max(dilation_rate) > 1:
+        raise ValueError(
+            "A convolution has strides or a dilation_rate above 1, not both. "
+            f"Received: {strides=}, {dilation_rate=}"
+        )
+
+
 class Convolutional(Layer):
     """What all convolutions have in common: a window, where the channels are, and what comes after.
 
@@ -60,13 +69,6 @@ class Convolutional(Layer):
         self.bias_regularizer = regularizers.get(bias_regularizer)
         self.bias_constraint = constraints.get(bias_constraint)
         self.input_spec = InputSpec(min_ndim=self.rank + 2, max_ndim=self.rank + 2)
-
-    def _strides_or_dilation(self) -> None:
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(
-                "A convolution has strides or a dilation_rate above 1, not both. "
-                f"Received: strides={self.strides}, dilation_rate={self.dilation_rate}"
-            )
 
     def _input_channels(self, input_shape: Sequence[int | None]) -> Any:
         """How many there are; inputs of another number are an error from now on."""
@@ -145,7 +147,7 @@ class _Conv(Convolutional):
             raise ValueError(
                 f"filters must be a multiple of groups. Received: {filters=}, {groups=}"
             )
-        self._strides_or_dilation()
+        check_strides_or_dilation(self.strides, self.dilation_rate)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         channels = self._input_channels(input_shape)

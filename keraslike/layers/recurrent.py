@@ -43,7 +43,7 @@ def _run(
     if isinstance(cell, _Cell) and type(cell).call is _Cell.call:
         outputs, states = cell._along(inputs, states, training, **options)
         if zero and mask is not None:
-            outputs = jnp.where(mask[..., None], outputs, 0)
+            outputs = jnp.where(mask.reshape(*mask.shape, *(1,) * (outputs.ndim - 2)), outputs, 0)
         return outputs, states, mask is None or not zero
     stateful = [v for v in base.variables_of(cell, rng.global_stream()) if not _is_weight(v)]
     outputs, states = recurrent.rnn(

@@ -41,6 +41,8 @@ class _Cell(Layer):
     """
 
     _gates: int
+    _units = "units"  # the argument that is the size of the state
+    _axis = -1  # of the features
 
     def __init__(self, cls: type[_Cell], **arguments: Any):
         own = names_of(cls)
@@ -50,19 +52,21 @@ class _Cell(Layer):
             family = _FAMILIES.get(name.rpartition("_")[2])
             value = arguments[name]
             setattr(self, name, value if family is None else family.get(value))
-        self.units = positive(units=self.units)
+        units = positive(**{self._units: getattr(self, self._units)})
+        setattr(self, self._units, units)
         self.dropout = _rate(dropout=self.dropout)
         self.recurrent_dropout = _rate(recurrent_dropout=self.recurrent_dropout)
         self.implementation = 1 if self.recurrent_dropout else implementation
         self.seed_generator = SeedGenerator(self.seed)
-        self.output_size = self.units
-        self.state_size: Any = self.units
+        self.output_size = units
+        self.state_size: Any = units
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        size = self._gates * self.units
+        size = self._gates * getattr(self, self._units)
+        kernel, recurrent = self._shapes(input_shape, size)
         for name, shape, kind in (
-            ("kernel", (input_shape[-1], size), "kernel"),
-            ("recurrent_kernel", (self.units, size), "recurrent"),
+            ("kernel", kernel, "kernel"),
+            ("recurrent_kernel", recurrent, "recurrent"),
             ("bias", self._bias_shape(size), "bias"),
         ):
             if name == "bias" and not self.use_bias:
@@ -77,6 +81,10 @@ class _Cell(Layer):
                 name=name,
             )
             setattr(self, name, weight)
+
+    def _shapes(self, input_shape: Sequence[int | None], size: int) -> tuple[tuple, tuple]:
+        """Of the kernel and of the recurrent kernel."""
+        return (input_shape[-1], size), (self.units, size)
 
     def _bias_shape(self, size: int) -> tuple[int, ...]:
         return (size,)
@@ -279,13 +287,13 @@ class LSTMCell(_Cell):
     def _begin_bias(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
         if not self.unit_forget_bias:
             return super()._begin_bias(shape, dtype)
-        n, begin = self.units, self.bias_initializer
+        n, begin = shape[0] // 4, self.bias_initializer
         parts = begin((n,), dtype=dtype), jnp.ones((n,), dtype), begin((2 * n,), dtype=dtype)
         return jnp.concatenate(parts)
 
     def _advance(self, entered: jax.Array, states: list[Any], masks: Any) -> list[Any]:
         h, c = states
-        i, f, g, o = jnp.split(entered + self._recur(h, masks), 4, -1)
+        i, f, g, o = jnp.split(entered + self._recur(h, masks), 4, self._axis)
         gate = self.recurrent_activation
         c = gate(f) * c + gate(i) * self.activation(g)
         return [gate(o) * self.activation(c), c]

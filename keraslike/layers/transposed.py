@@ -10,7 +10,7 @@ import jax.numpy as jnp  # noqa: F401  (for the examples)
 
 from keraslike import constraints, initializers, regularizers
 from keraslike.core.arguments import given, positive, sizes
-from keraslike.layers.convolutional import Convolutional
+from keraslike.layers.convolutional import Convolutional, check_strides_or_dilation
 from keraslike.ops import convolution
 
 
@@ -56,7 +56,7 @@ class _ConvTranspose(Convolutional):
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)
-        self._strides_or_dilation()
+        check_strides_or_dilation(self.strides, self.dilation_rate)
 
     def _check_output_padding(self, output_padding: Any) -> tuple[int, ...] | None:
         if output_padding is None:

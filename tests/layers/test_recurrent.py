@@ -65,6 +65,34 @@ CASES = {
     "GRU relu": ("GRU", {"activation": "relu", "return_sequences": True}),
     "GRU before": ("GRU", {"reset_after": False, "return_state": True}),
     "GRU before, no bias": ("GRU", {"reset_after": False, "use_bias": False}),
+    "ConvLSTM1D all, backwards": (
+        "ConvLSTM1D",
+        {"kernel_size": 3, "padding": "same", "go_backwards": True, "return_sequences": True},
+    ),
+    "ConvLSTM2D states": (
+        "ConvLSTM2D",
+        {
+            "kernel_size": (2, 3),
+            "strides": (2, 1),
+            "data_format": "channels_first",
+            "return_state": True,
+        },
+    ),
+    "ConvLSTM3D zeros": (
+        "ConvLSTM3D",
+        {
+            "kernel_size": 2,
+            "dilation_rate": (1, 2, 1),
+            "use_bias": False,
+            "zero_output_for_mask": True,
+            "return_sequences": True,
+        },
+    ),
+}
+IMAGES = {
+    "ConvLSTM1D": (3, 5, 4, 2),
+    "ConvLSTM2D": (3, 5, 2, 4, 4),
+    "ConvLSTM3D": (3, 5, 2, 3, 2, 2),
 }
 
 
@@ -113,7 +141,12 @@ def make(K, name):
     return getattr(K.layers, kind)(3, **kwargs)
 
 
-def both(name, rng, shape=SHAPE):
+def shape_for(name):
+    return IMAGES.get(name.partition(" ")[0], SHAPE)
+
+
+def both(name, rng):
+    shape = shape_for(name)
     theirs, ours = make(keras, name), make(keraslike, name)
     theirs.build(shape)
     ours.build(shape)
@@ -160,9 +193,10 @@ def test_output(name, rng):
 @pytest.mark.parametrize("name", TRAINED)
 def test_output_and_gradients(name, rng):
     theirs, ours = both(name, rng)
-    x = rng.normal(size=SHAPE).astype("float32")
-    mask = jnp.asarray(MASK)
-    given, expected = gradients(ours, x, mask), gradients(theirs, x, mask)
+    x = rng.normal(size=shape_for(name)).astype("float32")
+    # Keras on JAX takes no masks for images.
+    masks = () if name.startswith("ConvLSTM") else (jnp.asarray(MASK),)
+    given, expected = gradients(ours, x, *masks), gradients(theirs, x, *masks)
     if name != "stacked":  # where a state in a list is one of Keras's tensors
         assert jax.tree.structure(given) == jax.tree.structure(expected)
     assert_close(given, expected, 2e-5)
@@ -174,7 +208,8 @@ def test_shapes(name):
     if name == "other backward":  # Keras takes it for as wide as the forward layer
         assert ours(keraslike.Input((None, 4))).shape == (None, None, 5)
         return
-    for shape in ((None, 5, 4), (None, None, 4)):
+    after = shape_for(name)[2:]
+    for shape in ((None, 5, *after), (None, None, *after)):
         expected = jax.tree.leaves(theirs(keras.Input(shape[1:])))
         given = jax.tree.leaves(ours(keraslike.Input(shape[1:])))
         assert [t.shape for t in given] == [t.shape for t in expected]
@@ -686,3 +721,24 @@ def test_a_trained_model_is_a_tree_and_can_be_pickled(rng):
     np.testing.assert_allclose(jax.jit(lambda f, x: f(x))(layer, x), y, atol=1e-6)
     again = pickle.load(io.BytesIO(pickle.dumps(layer)))
     np.testing.assert_allclose(again(x), y, atol=1e-6)
+
+
+def test_conv_lstm_drops_what_that_of_keras_drops(rng):
+    def made(K):
+        layer = K.layers.ConvLSTM2D(2, 2, dropout=0.4, recurrent_dropout=0.3, seed=5)
+        layer.build((2, 3, 4, 4, 2))
+        return layer
+
+    theirs, ours = made(keras), made(keraslike)
+    share_weights(rng, theirs, ours)
+    x = rng.normal(size=(2, 3, 4, 4, 2)).astype("float32")
+    a, b = ours(x, training=True), theirs(x, training=True)
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    assert (a != ours(x)).any()
+    mask = np.array([[True, False, True]] * 2)
+    np.testing.assert_allclose(ours(x, mask=mask), ours(x[:, ::2]), rtol=1e-5, atol=1e-6)
+    assert plain(ours.get_config()) == plain(theirs.get_config())
+    with pytest.raises(ValueError, match="all sizes"):
+        layers.ConvLSTM1D(2, 2).build((None, 3, None, 2))
+    with pytest.raises(ValueError, match="not both"):
+        layers.ConvLSTM2D(2, 2, strides=2, dilation_rate=2)

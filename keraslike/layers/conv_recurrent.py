@@ -1,0 +1,211 @@
+"""LSTMs of images: the products of an LSTM are convolutions, along one, two or three axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from keraslike.core.arguments import given, one_of, sizes, standardize_data_format
+from keraslike.layers.convolutional import check_strides_or_dilation
+from keraslike.layers.layer import InputSpec
+from keraslike.layers.recurrent import _of_cell, _OfCell
+from keraslike.layers.recurrent_cells import LSTMCell
+from keraslike.ops import convolution
+
+
+class ConvLSTMCell(LSTMCell):
+    """A step of an LSTM of images: see `LSTMCell`, with convolutions for the products.
+
+    Args:
+        rank: how many spatial axes there are.
+        filters: the number of channels of the output and of each of the two states.
+        kernel_size, strides, padding, dilation_rate: of the inputs' convolution, as a `Conv2D` has
+            them. That of the state has strides of 1 and keeps its size.
+
+    Takes `(batch, *spatial, channels)` and `[h, c]`, gives the output and the new `[h, c]`.
+
+    >>> cell = ConvLSTMCell(2, 4, 3)
+    >>> y, (h, c) = cell(jnp.ones((2, 5, 6, 3)), [jnp.zeros((2, 3, 4, 4))] * 2)
+    >>> y.shape, bool((y == h).all())
+    ((2, 3, 4, 4), True)
+    """
+
+    _units = "filters"
+
+    def __init__(
+        self,
+        rank: int,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        activation: str | Callable | None = "tanh",
+        recurrent_activation: str | Callable | None = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super(LSTMCell, self).__init__(ConvLSTMCell, **given(locals()))
+        self.kernel_size = sizes(rank, kernel_size=kernel_size)
+        self.strides = sizes(rank, strides=strides)
+        self.padding = one_of(("valid", "same"), padding=padding)
+        self.data_format = standardize_data_format(data_format)
+        self.dilation_rate = sizes(rank, dilation_rate=dilation_rate)
+        check_strides_or_dilation(self.strides, self.dilation_rate)
+        self._axis = -1 if self.data_format == "channels_last" else 1
+        self.implementation = 1  # each gate has a mask of its own
+        self.state_size = [self.filters, self.filters]
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        if None in input_shape[1:]:
+            raise ValueError(
+                f"Layer '{self.name}' ({type(self).__name__}) needs all sizes of a step but the "
+                f"batch's. Received: a step of shape {tuple(input_shape)}"
+            )
+        super().build(input_shape)
+        one = jax.ShapeDtypeStruct((1, *input_shape[1:]), self.compute_dtype)
+        state = list(jax.eval_shape(lambda x: self._enter(x, None), one).shape[1:])
+        state[self._axis if self._axis < 0 else 0] = self.filters
+        self._state_shape = tuple(state)
+
+    def _shapes(self, input_shape: Sequence[int | None], size: int) -> tuple[tuple, tuple]:
+        channels = input_shape[self._axis]
+        return (*self.kernel_size, channels, size), (*self.kernel_size, self.filters, size)
+
+    def get_initial_state(self, batch_size: Any = None) -> list[jax.Array]:
+        """Zeros: the states before the first step. The cell must be built."""
+        return [jnp.zeros((batch_size, *self._state_shape), self.compute_dtype)] * 2
+
+    def _enter(self, inputs: jax.Array, masks: Any) -> jax.Array:
+        window = (self.strides, self.padding, self.data_format, self.dilation_rate)
+        product = self._convolved(inputs, "kernel", masks, *window)
+        bias = self._input_bias()
+        after = (1,) * (self.rank if self._axis == 1 else 0)
+        return product if bias is None else product + bias.reshape(-1, *after)
+
+    def _recur(self, state: jax.Array, masks: Any) -> jax.Array:
+        return self._convolved(state, "recurrent_kernel", masks, 1, "same", self.data_format)
+
+    def _convolved(self, x: jax.Array, name: str, masks: Any, *window: Any) -> jax.Array:
+        """With the kernel of that name, of one step or of all of them."""
+        masks = masks if isinstance(masks, list) else [masks]
+        found = []
+        for mask, kernel in zip(masks, jnp.split(self._weight(name), len(masks), -1)):
+            images = x if mask is None else x * mask
+            steps = images.shape[: -self.rank - 1]
+            images = images.reshape(-1, *images.shape[-self.rank - 1 :])
+            outputs = convolution.conv(images, kernel, *window)
+            found.append(outputs.reshape(*steps, *outputs.shape[1:]))
+        return jnp.concatenate(found, self._axis if self._axis < 0 else -self.rank - 1)
+
+    def _fast(self) -> None:
+        return None
+
+
+class _ConvLSTM(_OfCell):
+    """An RNN of a ConvLSTMCell; subclasses name the rank and nothing else."""
+
+    rank: int
+    _cell = ConvLSTMCell
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        activation: str | Callable | None = "tanh",
+        recurrent_activation: str | Callable | None = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(rank=self.rank, **given(locals()))
+        self.input_spec = InputSpec(ndim=self.rank + 3)
+
+    def build(self, sequences_shape: Sequence[int | None], initial_state_shape: Any = None) -> None:
+        super().build(sequences_shape, initial_state_shape)
+        self.input_spec = InputSpec(shape=(None, None, *sequences_shape[2:]))
+
+
+for _name in ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate"):
+    setattr(_ConvLSTM, _name, _of_cell(_name))
+
+
+class ConvLSTM1D(_ConvLSTM):
+    """An LSTM of rows, `(batch, steps, size, channels)`; see `ConvLSTM2D`.
+
+    >>> ConvLSTM1D(4, 3)(jnp.ones((1, 2, 5, 3))).shape
+    (1, 3, 4)
+    """
+
+    rank = 1
+
+
+class ConvLSTM2D(_ConvLSTM):
+    """An LSTM of images, whose products are convolutions (Shi et al., arXiv:1506.04214).
+
+    Args:
+        filters: the number of channels of the output.
+        kernel_size: the window's height and width, one integer if they are the same; so for
+            `strides` and `dilation_rate`, of which one only may be above 1.
+        padding: `"valid"` or `"same"`; the convolution of the state always keeps its size.
+        data_format: `"channels_last"`, `(batch, steps, height, width, channels)`, or
+            `"channels_first"`.
+        dropout, recurrent_dropout: the shares of the inputs and of the state that are dropped in
+            training, the same ones at every step of a sequence.
+
+    The others are those of an `LSTM` and an `RNN`. Gives `(batch, height, width, filters)`, or with
+    `return_sequences` all steps of them. Raises ValueError for images of unknown size.
+
+    >>> ConvLSTM2D(4, 3, return_sequences=True)(jnp.ones((1, 2, 5, 6, 3))).shape
+    (1, 2, 3, 4, 4)
+    """
+
+    rank = 2
+
+
+class ConvLSTM3D(_ConvLSTM):
+    """An LSTM of volumes, `(batch, steps, depth, height, width, channels)`; see `ConvLSTM2D`.
+
+    >>> ConvLSTM3D(2, 2)(jnp.ones((1, 2, 3, 3, 3, 1))).shape
+    (1, 2, 2, 2, 2)
+    """
+
+    rank = 3
