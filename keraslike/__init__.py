@@ -28,14 +28,18 @@ from keraslike import (
     random,
     regularizers,
     saving,
+    tree,
     utils,
 )
 from keraslike.as_keras import as_keras
 from keraslike.core.dtypes import DTypePolicy
 from keraslike.core.lowering import value_and_grad
+from keraslike.core.remat import RematScope, remat
 from keraslike.core.rng import SeedGenerator
+from keraslike.core.scopes import StatelessScope, SymbolicScope, name_scope
 from keraslike.core.symbolic import KerasTensor, op
 from keraslike.core.variable import Variable
+from keraslike.distribution.devices import device
 from keraslike.initializers import Initializer
 from keraslike.layers import Input, InputSpec, Layer
 from keraslike.losses import Loss
@@ -58,8 +62,11 @@ __all__ = [
     "Model",
     "Optimizer",
     "Regularizer",
+    "RematScope",
     "SeedGenerator",
     "Sequential",
+    "StatelessScope",
+    "SymbolicScope",
     "Variable",
     "activations",
     "as_keras",
@@ -68,6 +75,7 @@ __all__ = [
     "config",
     "constraints",
     "datasets",
+    "device",
     "distribution",
     "errors",
     "initializers",
@@ -76,13 +84,16 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "name_scope",
     "op",
     "ops",
     "optimizers",
     "preprocessing",
     "random",
     "regularizers",
+    "remat",
     "saving",
+    "tree",
     "utils",
     "value_and_grad",
 ]

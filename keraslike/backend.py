@@ -6,19 +6,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from keraslike.config import backend
 from keraslike.core.arguments import image_data_format, set_image_data_format
 from keraslike.core.base import clear_session, get_uid
 from keraslike.core.dtypes import epsilon, floatx, set_epsilon, set_floatx, standardize_dtype
 from keraslike.core.symbolic import is_keras_tensor
-
-
-def backend() -> str:
-    """What computes: always `"jax"`.
-
-    >>> backend()
-    'jax'
-    """
-    return "jax"
 
 
 def is_float_dtype(dtype: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Settings: dtypes, policies, epsilon, memory, the compilation cache, what tracebacks show."""
+"""Settings: dtypes, policies, epsilon, memory, logging, limits, what tracebacks show."""
 
 import importlib
 from typing import Any
@@ -11,6 +11,16 @@ from keraslike.core.arguments import (
 )
 from keraslike.core.boxed import Answers
 from keraslike.core.compilation import keep_memory, set_compilation_cache
+from keraslike.core.config import (
+    disable_flash_attention,
+    enable_flash_attention,
+    enable_unsafe_deserialization,
+    is_flash_attention_enabled,
+    max_epochs,
+    max_steps_per_epoch,
+    set_max_epochs,
+    set_max_steps_per_epoch,
+)
 from keraslike.core.dtypes import (
     dtype_policy,
     epsilon,
@@ -30,6 +40,33 @@ from keraslike.core.tracebacks import (
     enable_traceback_filtering,
     is_traceback_filtering_enabled,
 )
+
+
+def backend() -> str:
+    """What computes: always `"jax"`.
+
+    >>> backend()
+    'jax'
+    """
+    return "jax"
+
+
+def set_backend(backend: Any) -> None:
+    """Takes `"jax"`, for programs that say what computes; raises ValueError for any other.
+
+    >>> set_backend("jax")
+    """
+    if backend != "jax":
+        raise ValueError(f"keraslike computes with JAX only. Received: backend={backend!r}")
+
+
+def is_nnx_enabled() -> bool:
+    """Whether layers are modules of flax.nnx and variables its Variables: they always are.
+
+    >>> is_nnx_enabled()
+    True
+    """
+    return True
 
 
 def tensor_type() -> str:
@@ -59,24 +96,35 @@ def set_tensor_type(value: Any) -> None:
 
 
 __all__ = [
+    "backend",
+    "disable_flash_attention",
     "disable_interactive_logging",
     "disable_traceback_filtering",
     "dtype_policy",
+    "enable_flash_attention",
     "enable_interactive_logging",
     "enable_traceback_filtering",
+    "enable_unsafe_deserialization",
     "epsilon",
     "floatx",
     "image_data_format",
+    "is_flash_attention_enabled",
     "is_interactive_logging_enabled",
+    "is_nnx_enabled",
     "is_traceback_filtering_enabled",
     "keep_memory",
+    "max_epochs",
+    "max_steps_per_epoch",
     "nan_in_data",
+    "set_backend",
     "set_compilation_cache",
     "set_copy_before_donation",
     "set_dtype_policy",
     "set_epsilon",
     "set_floatx",
     "set_image_data_format",
+    "set_max_epochs",
+    "set_max_steps_per_epoch",
     "set_nan_in_data",
     "set_tensor_type",
     "tensor_type",

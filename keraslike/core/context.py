@@ -34,6 +34,11 @@ class Attached:
         entry = self._entries.get(id(owner))
         return entry[1] if entry is not None and entry[0]() is owner else default
 
+    def items(self) -> list[tuple[Any, Any]]:
+        """The owners that are alive, each with its value."""
+        found = [(owner(), value) for owner, value in list(self._entries.values())]
+        return [(owner, value) for owner, value in found if owner is not None]
+
     def pop(self, owner: Any, default: Any = None) -> Any:
         value = self.get(owner, default)
         self._entries.pop(id(owner), None)
@@ -59,6 +64,8 @@ class _State(threading.local):
         # Variables that a lowered function uses and that are not held for it, by id, each with
         # whether it is changed; `None` for those that are made there.
         self.outsiders: dict[int, Any] | None = None
+        self.scope: Any = None  # the innermost `StatelessScope`, which keeps what is assigned
+        self.remat: Any = None  # what is computed again for gradients: see `scopes.RematScope`
         self.losses = Attached()  # layer -> what it added to the loss in the last call
         self.dispatching = False  # a program is being run, for which nothing may be traced now
 

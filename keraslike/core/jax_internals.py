@@ -8,8 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-from jax._src import distributed, xla_bridge
+from jax._src import ad_checkpoint, distributed, xla_bridge
+from jax._src.interpreters import mlir as mlir_internals
 from jax.experimental.compilation_cache import compilation_cache
+from jax.experimental.xla_metadata import set_xla_metadata
+from jax.interpreters import mlir
 
 # Whether jax has begun to use its devices: what the environment says is read before that.
 backends_are_initialized = xla_bridge.backends_are_initialized
@@ -27,6 +30,33 @@ def compile_for(function: Any, *args: Any) -> Any:
     traced = function.trace(*args)
     traced.lower().compile()
     return traced
+
+
+def keep_nothing(*_: Any, **__: Any) -> bool:
+    """The policy of a `jax.checkpoint` that keeps nothing, on the CPU either.
+
+    XLA's CPU backend takes JAX's barriers away before it looks for what is computed twice, so that
+    a checkpoint there keeps all there is. It does not look into a function that is not to be
+    inlined: with this policy the arguments of what is computed again come out of such a one.
+    """
+    return False
+
+
+def _lower_checkpoint(ctx: Any, *args: Any, **params: Any) -> Any:
+    if params["policy"] is not keep_nothing or not params["differentiated"]:
+        return _rule(ctx, *args, **params)
+
+    def again(*args: Any) -> Any:
+        with set_xla_metadata(inlineable="false"):
+            args = jax.jit(lambda *args: args)(*args)
+        return jax.core.eval_jaxpr(params["jaxpr"], (), *args)
+
+    return mlir.lower_fun(again, multiple_results=True)(ctx, *args)
+
+
+_general = mlir_internals._lowerings[ad_checkpoint.remat_p]
+_rule: Any = getattr(_general, "rule", _general)
+mlir.register_lowering(ad_checkpoint.remat_p, _lower_checkpoint, platform="cpu")
 
 
 class SharedStore:

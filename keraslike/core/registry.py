@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.core import dtypes
+from keraslike.core import config, dtypes
 from keraslike.core.base import to_snake_case
 from keraslike.core.static import Shape
 
@@ -567,7 +567,7 @@ def _find_public(module: Any, name: str, is_function: bool = False) -> Any:
 def load_function(value: Any) -> types.FunctionType:
     """The lambda that `dump_function` (or Keras) wrote; it sees `jax`, `jnp`, `np` and the custom
     objects in scope. Raises ValueError unless safe_mode=False is in force."""
-    if _scope.safe_mode:
+    if _scope.safe_mode and not config.is_unsafe_deserialization_enabled():
         raise ValueError(
             "This file holds the bytecode of a Python lambda, which could do anything once it "
             "runs. If you trust where the file comes from, load it with safe_mode=False."

@@ -251,9 +251,13 @@ class Variable(_Leaf):
             return _read_slot(self)
 
     def _write(self, value: Any) -> None:
-        found = state.held.get(id(self))
+        found, scope = state.held.get(id(self)), state.scope
         if found is not None:
             found.value = value
+            if scope is not None:
+                scope.note(self, found)
+            return
+        if scope is not None and scope.take(self, value):
             return
         guard = guard_of(self)
         if guard is None:
@@ -267,7 +271,9 @@ class Variable(_Leaf):
 
     def _read_trace(self) -> Any:
         found = state.held.get(id(self))
-        return flax_internals.read_trace(self) if found is None else found.trace
+        if found is None:
+            return flax_internals.read_trace(self) if state.scope is None else state.scope.trace
+        return found.trace
 
     _trace_state = property(_read_trace, flax_internals.write_trace)  # type: ignore[assignment]
 
@@ -318,7 +324,7 @@ class Variable(_Leaf):
                 f"a value of shape {tuple(value.shape)} cannot be assigned to it."
             )
         outsiders = state.outsiders
-        if outsiders is not None and outsiders.get(id(self)) is not None:
+        if outsiders is not None and outsiders.get(id(self)) is not None and state.scope is None:
             outsiders[id(self)] = (self, True)
         flax_internals.check_can_update(self)
         object.__setattr__(self, "_raw_value", value)

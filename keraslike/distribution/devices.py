@@ -56,6 +56,26 @@ def find_device(device: Any) -> Any:
     return found[number or "0"]
 
 
+def device(device_name: Any) -> Any:
+    """A block in which arrays are made, and computed on, on a device.
+
+    Args:
+        device_name: `"cpu:0"`, `"gpu"` for the first one, or one of JAX's devices.
+
+    Raises ValueError where there is no such device.
+
+    >>> with device("cpu:0"):
+    ...     jax.numpy.ones(2).device
+    CpuDevice(id=0)
+    """
+    if not isinstance(device_name, (str, jax.Device)):
+        raise ValueError(
+            "device_name must be a string like 'gpu:0' or one of JAX's devices. "
+            f"Received: device_name={device_name!r}"
+        )
+    return jax.default_device(find_device(device_name))
+
+
 def initialize(
     job_addresses: str | None = None,
     num_processes: int | None = None,

@@ -21,6 +21,7 @@ from keraslike.core import (
     foreign,
     lowering,
     registry,
+    remat,
     rng,
     sparsity,
     symbolic,
@@ -123,6 +124,7 @@ class Layer(base.Object):
     _complete = False  # whether all state is there that there is to be
     _build_shapes: Any = None
     _given_input_shape: Any = None
+    _remat: remat.RematMode | None = None
 
     def __init__(
         self,
@@ -158,6 +160,8 @@ class Layer(base.Object):
         if not autocast:
             self.autocast = False
         self._policy = dtypes.get_policy(dtype)
+        if context.state.remat is not None:
+            self._remat = context.state.remat
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -581,7 +585,10 @@ class Layer(base.Object):
                 state.names = (*before[3], self.name)
             if self.input_spec is not None and args:
                 self._check_inputs(args[0])
-            outputs = unbox(self.call(*args, **kwargs))
+            call = self.call
+            if self._remat is not None:
+                call = self.rematerialized_call(call, *args, **kwargs)
+            outputs = unbox(call(*args, **kwargs))
             if self.activity_regularizer is not None:
                 for output in jax.tree.leaves(outputs):
                     # An empty batch adds nothing; a size that is a symbol is never 0.
@@ -594,6 +601,27 @@ class Layer(base.Object):
         if masked or type(self).compute_mask is not Layer.compute_mask:
             self._set_masks(args, outputs)
         return outputs
+
+    def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:
+        """`layer_call` as the `RematScope` that the layer was made in says."""
+        mode = self._remat
+        if mode is not None and mode.mode == "activations":
+            activation = getattr(self, "activation", None)
+            if not callable(activation):
+                return layer_call
+            again = remat.remat(activation)
+
+            def call(*args: Any, **kwargs: Any) -> Any:
+                vars(self)["activation"] = again
+                try:
+                    return layer_call(*args, **kwargs)
+                finally:
+                    vars(self)["activation"] = activation
+
+            return call
+        if mode is not None and mode.mode == "list_of_layers":
+            return remat.remat(layer_call) if self.name in mode.layer_names else layer_call
+        return remat.rematerialized(mode, layer_call, self.compute_output_spec, args, kwargs)
 
     def _convert(self, x: Any) -> Any:
         """Arrays of any kind as JAX's, floats in the compute dtype."""
@@ -869,6 +897,9 @@ class Layer(base.Object):
                     f"add_loss() takes scalars. Layer '{self.name}' gave one of shape "
                     f"{jnp.shape(value)}: take its mean or sum."
                 )
+            scope = context.state.scope
+            if scope is not None and scope.collect_losses:
+                scope.add_loss(value)
             losses = context.state.losses
             losses.set(self, [*losses.get(self, ()), value])
 

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from keraslike.core import arguments, context
+from keraslike.core import arguments, config, context
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import share, verbosity, whole
 from keraslike.core.tracebacks import entry, handled, shorten
@@ -72,7 +72,7 @@ class Trainer(Steps):
         """
         self._need_compiled("fit")
         verbosity(verbose)
-        whole(epochs=epochs)
+        epochs = _within(config.max_epochs(), epochs, whole(epochs=epochs), "epochs")
         whole(initial_epoch=initial_epoch)
         _at_least_1(
             batch_size=batch_size,
@@ -98,11 +98,13 @@ class Trainer(Steps):
             shuffle=bool(shuffle),
             class_weight=class_weight,
         )
+        steps_per_epoch = _limited(steps_per_epoch, source)
         validate = None
         if validation_data is not None:
             validate = _validation_source(
                 validation_data, validation_batch_size or batch_size, validation_steps
             )
+            validation_steps = _limited(validation_steps, validate)
         example = source.example()
         self._prepare(example, "train")
         program = self._program("train")
@@ -213,9 +215,11 @@ class Trainer(Steps):
         verbosity(verbose)
         _at_least_1(batch_size=batch_size, steps=steps)
         source = data_.adapt(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        steps = _limited(steps, source)
         verbose = verbosity(verbose)
+        planned = source.steps if steps is None else steps
         events = CallbackList.of_call(
-            callbacks, self, False, verbose != 0, verbose=verbose, epochs=1, steps=source.steps
+            callbacks, self, False, verbose != 0, verbose=verbose, epochs=1, steps=planned
         )
         feed = self._evaluation_feed(source, events)
         try:
@@ -270,12 +274,14 @@ class Trainer(Steps):
     ) -> Any:
         verbosity(verbose)
         source = data_.adapt(x, batch_size=batch_size, steps=steps)
+        steps = _limited(steps, source)
         self._prepare(source.example(), "predict")
         program = self._program("predict")
         program.place_state()
         verbose = verbosity(verbose)
+        planned = source.steps if steps is None else steps
         events = CallbackList.of_call(
-            callbacks, self, False, verbose != 0, verbose=verbose, epochs=1, steps=source.steps
+            callbacks, self, False, verbose != 0, verbose=verbose, epochs=1, steps=planned
         )
         feed = Feed(program, source, self._steps_a_dispatch(events, "predict"))
         throttle = Throttle()
@@ -362,6 +368,19 @@ class Trainer(Steps):
             values = program.run_batch(source.data)
             logs = floats(dict(zip(program.step.names, values)))
         return logs if return_dict else self._listed(logs)
+
+
+def _within(limit: int | None, given: Any, known: int | None, what: str) -> Any:
+    """What was given for a number, or the limit where that number is unknown or beyond it."""
+    if limit is None or (known is not None and known <= limit):
+        return given
+    arguments.warn_user(f"{what} is limited to {limit}, as keraslike.config says.")
+    return limit
+
+
+def _limited(steps: int | None, source: ArrayData | StreamData) -> int | None:
+    known = source.steps if steps is None else steps
+    return _within(config.max_steps_per_epoch(), steps, known, "The number of steps")
 
 
 def _at_least_1(**arguments: Any) -> None:

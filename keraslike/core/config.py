@@ -1,0 +1,102 @@
+"""Switches that several rooms look at."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from keraslike.core.arguments import whole
+
+_unsafe_deserialization = False
+_flash_attention: bool | None = None
+
+
+def enable_unsafe_deserialization() -> None:
+    """Lets the bytecode of lambdas be read from configs and files, whatever `safe_mode` says.
+
+    Only for programs all of whose files you trust: bytecode can do anything once it runs.
+    """
+    global _unsafe_deserialization
+    _unsafe_deserialization = True
+
+
+def is_unsafe_deserialization_enabled() -> bool:
+    """Whether `enable_unsafe_deserialization()` was called."""
+    return _unsafe_deserialization
+
+
+def is_flash_attention_enabled() -> bool | None:
+    """`False` where layers are not to use a fused kernel for attention; `None` where they may.
+
+    >>> is_flash_attention_enabled()
+    """
+    return _flash_attention
+
+
+def enable_flash_attention() -> None:
+    """Lets attention use a GPU's fused kernel where a layer asks for it, as it is by default."""
+    global _flash_attention
+    _flash_attention = None
+
+
+def disable_flash_attention() -> None:
+    """Keeps attention from using a GPU's fused kernel."""
+    global _flash_attention
+    _flash_attention = False
+
+
+def _at_least_1(value: Any, **argument: Any) -> int | None:
+    return None if value is None else whole(1, **argument)
+
+
+def _from_environment(name: str) -> int | None:
+    value = os.environ.get(name)
+    if not value:
+        return None
+    try:
+        return whole(1, **{name: int(value)})
+    except ValueError:
+        raise ValueError(f"{name} must be an integer of at least 1. Received: {value!r}") from None
+
+
+_max_epochs = _from_environment("KERAS_MAX_EPOCHS")
+_max_steps_per_epoch = _from_environment("KERAS_MAX_STEPS_PER_EPOCH")
+
+
+def max_epochs() -> int | None:
+    """The number of epochs that no `fit` goes beyond; `None` where there is no limit.
+
+    >>> max_epochs()
+    """
+    return _max_epochs
+
+
+def set_max_epochs(max_epochs: int | None) -> None:
+    """Limits the epochs of every `fit`, so that a script can be tried as it stands.
+
+    The variable `KERAS_MAX_EPOCHS` of the environment does the same. `None` takes the limit away.
+
+    >>> set_max_epochs(None)
+    """
+    global _max_epochs
+    _max_epochs = _at_least_1(max_epochs, max_epochs=max_epochs)
+
+
+def max_steps_per_epoch() -> int | None:
+    """The number of steps that no epoch, `evaluate` or `predict` goes beyond; `None` without limit.
+
+    >>> max_steps_per_epoch()
+    """
+    return _max_steps_per_epoch
+
+
+def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
+    """Limits the steps of every epoch, `evaluate` and `predict`.
+
+    The variable `KERAS_MAX_STEPS_PER_EPOCH` of the environment does the same. `None` takes the
+    limit away.
+
+    >>> set_max_steps_per_epoch(None)
+    """
+    global _max_steps_per_epoch
+    _max_steps_per_epoch = _at_least_1(max_steps_per_epoch, max_steps_per_epoch=max_steps_per_epoch)
