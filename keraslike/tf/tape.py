@@ -349,7 +349,23 @@ class GradientTape:
                 for x, g in zip(node.inputs, node.pull(given)):
                     if g is not None and id(x) in needed:
                         add(x, g)
+        for lost in self._lost(targets, found):
+            grads.pop(lost, None)
         return [_conjugate(grads[id(x)]) if id(x) in grads else None for x in found]
+
+    def _lost(self, targets: list[Any], found: list[Any]) -> set[int]:
+        """Sources that are targets, and by which TensorFlow has no gradient all the same.
+
+        The tape does not follow them, and an operation before another target was given them.
+        """
+        hidden = set(map(id, targets)) & {id(x) for x in found if not self._knows(x)}
+        lost: set[int] = set()
+        before = set(map(id, targets)) if hidden else set()
+        for node in reversed(self._nodes if hidden else ()):
+            if not before.isdisjoint(map(id, node.outputs)):
+                before.update(map(id, node.inputs))
+                lost.update(hidden.intersection(map(id, node.passed)))
+        return lost
 
     def _forget(self) -> None:
         if not self._persistent:

@@ -115,6 +115,19 @@ def test_a_source_that_is_a_target_needs_no_tape():
     assert shown(tape.jacobian(x, x)) == 1.0
 
 
+@pytest.mark.parametrize("used", [False, True])
+def test_a_source_that_is_a_target_and_was_given_to_another_targets_operation(used):
+    """What TensorFlow 2.21 gives: no gradient by what the tape does not follow."""
+    w, x = tf.Variable(3.0), tf.constant(2.0)
+    with tf.GradientTape(persistent=True) as tape:
+        y = w * x if used else w * 2.0
+    for targets in ([x, y], [y, x]):
+        by_x, by_y, by_w = tape.gradient(targets, [x, y, w])
+        assert by_x is None if used else float(by_x) == 1.0
+        assert (float(by_y), float(by_w)) == (1.0, 2.0)
+    assert [float(g) for g in tape.gradient([x, x], [x])] == [2.0]
+
+
 def test_what_is_watched_after_its_use():
     x, w = tf.constant(3.0), tf.Variable(2.0)
     with tf.GradientTape(persistent=True) as tape:
