@@ -15,9 +15,9 @@ from keraslike.core.arguments import (
     sizes,
     spatial_axes,
     standardize_data_format,
-    unsupported,
 )
 from keraslike.layers.layer import InputSpec, Layer
+from keraslike.layers.lora import Adaptable, _AdaptedWeight
 from keraslike.ops import convolution
 
 
@@ -98,8 +98,10 @@ class Convolutional(Layer):
         return outputs if self.activation is None else self.activation(outputs)
 
 
-class _Conv(Convolutional):
+class _Conv(Adaptable, Convolutional):
     """A convolution over `rank` spatial axes; subclasses name the rank and nothing else."""
+
+    kernel = _AdaptedWeight()
 
     def __init__(
         self,
@@ -121,8 +123,6 @@ class _Conv(Convolutional):
         bias_constraint: Any = None,
         **kwargs: Any,
     ):
-        unsupported(lora_rank=kwargs.pop("lora_rank", None))
-        kwargs.pop("lora_alpha", None)  # says how much of nothing
         super().__init__(
             kernel_size,
             strides,
@@ -164,6 +164,7 @@ class _Conv(Convolutional):
             name="kernel",
         )
         self._add_bias(self.filters)
+        self._adapt_built()
 
     def call(self, inputs: jax.Array) -> jax.Array:
         padding = self.padding
@@ -174,7 +175,7 @@ class _Conv(Convolutional):
             padding = "valid"
         outputs = convolution.conv(
             inputs,
-            self.kernel.value,
+            self._merged(),
             self.strides,
             padding,
             self.data_format,

@@ -17,10 +17,11 @@ from keraslike.core.arguments import positive, unsupported, whole
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import InputSpec, Layer, _map_shapes
+from keraslike.layers.lora import Adaptable, _AdaptedWeight
 from keraslike.ops.products import contract, matmul
 
 
-class Dense(Layer):
+class Dense(Adaptable):
     """`activation(inputs @ kernel + bias)`: every unit sees every feature.
 
     Args:
@@ -39,6 +40,7 @@ class Dense(Layer):
     _keeps_sparse = True
     supports_masking = True
     input_spec = InputSpec(min_ndim=2)
+    kernel = _AdaptedWeight()
 
     def __init__(
         self,
@@ -52,13 +54,18 @@ class Dense(Layer):
         activity_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
-        lora_rank: None = None,
-        lora_alpha: None = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
         quantization_config: None = None,
         **kwargs: Any,
     ):
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        unsupported(lora_rank=lora_rank, quantization_config=quantization_config)
+        super().__init__(
+            lora_rank=lora_rank,
+            lora_alpha=lora_alpha,
+            activity_regularizer=activity_regularizer,
+            **kwargs,
+        )
+        unsupported(quantization_config=quantization_config)
         self.units = positive(units=units)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -89,17 +96,17 @@ class Dense(Layer):
                 name="bias",
             )
         self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
+        self._adapt_built()
 
     def call(self, inputs: jax.Array) -> jax.Array:
-        outputs = (sparsity.matmul if sparsity.is_sparse(inputs) else matmul)(
-            inputs, self.kernel.value
-        )
+        product = sparsity.matmul if sparsity.is_sparse(inputs) else matmul
+        outputs = product(inputs, self._merged())
         if self.bias is not None:
             outputs = outputs + self.bias
         return outputs if self.activation is None else self.activation(outputs)
 
 
-class EinsumDense(Layer):
+class EinsumDense(Adaptable):
     """`activation(einsum(equation, inputs, kernel) + bias)`.
 
     Args:
@@ -120,6 +127,7 @@ class EinsumDense(Layer):
     """
 
     _saves_activity_regularizer = True
+    kernel = _AdaptedWeight()
 
     def __init__(
         self,
@@ -133,15 +141,14 @@ class EinsumDense(Layer):
         bias_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
-        lora_rank: None = None,
-        lora_alpha: None = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
         gptq_unpacked_column_size: None = None,
         quantization_config: None = None,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        super().__init__(lora_rank=lora_rank, lora_alpha=lora_alpha, **kwargs)
         unsupported(
-            lora_rank=lora_rank,
             gptq_unpacked_column_size=gptq_unpacked_column_size,
             quantization_config=quantization_config,
         )
@@ -207,15 +214,16 @@ class EinsumDense(Layer):
                 name="bias",
             )
         self.input_spec = InputSpec(ndim=len(input_shape))
+        self._adapt_built()
 
     def call(self, inputs: jax.Array) -> jax.Array:
         _, given, after, kernel, out = _einsum_parts(self.equation)
         shared = len(set(given) & set(kernel))
         free, inside, new = given[:-shared], kernel[:shared], kernel[shared:]
         if shared and not after and (given, out) == (free + inside, free + new):
-            outputs = contract(inputs, self.kernel.value, shared)
+            outputs = contract(inputs, self._merged(), shared)
         else:
-            outputs = jnp.einsum(self.equation, inputs, self.kernel.value)
+            outputs = jnp.einsum(self.equation, inputs, self._merged())
         if self.bias is not None:
             outputs = outputs + self.bias
         return outputs if self.activation is None else self.activation(outputs)
@@ -278,7 +286,7 @@ class Activation(Layer):
         return self.activation(inputs)
 
 
-class Embedding(Layer):
+class Embedding(Adaptable):
     """A table of vectors; an integer is replaced by its row.
 
     Args:
@@ -297,6 +305,8 @@ class Embedding(Layer):
 
     autocast = False  # inputs are indices, which half precision would round
     _saves_activity_regularizer = True
+    _adapted = "embeddings"
+    embeddings = _AdaptedWeight()
 
     def __init__(
         self,
@@ -307,14 +317,14 @@ class Embedding(Layer):
         embeddings_constraint: Any = None,
         mask_zero: bool = False,
         weights: Any = None,
-        lora_rank: None = None,
-        lora_alpha: None = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
         quantization_config: None = None,
         **kwargs: Any,
     ):
         kwargs.pop("input_length", None)  # Keras 2 asked for it
-        super().__init__(**kwargs)
-        unsupported(lora_rank=lora_rank, quantization_config=quantization_config)
+        super().__init__(lora_rank=lora_rank, lora_alpha=lora_alpha, **kwargs)
+        unsupported(quantization_config=quantization_config)
         self.input_dim = positive(input_dim=input_dim)
         self.output_dim = positive(output_dim=output_dim)
         self.embeddings_initializer = initializers.get(embeddings_initializer)
@@ -334,11 +344,17 @@ class Embedding(Layer):
             constraint=self.embeddings_constraint,
             name="embeddings",
         )
+        self._adapt_built()
 
     def call(self, inputs: jax.Array) -> jax.Array:
         if inputs.dtype not in (jnp.int32, jnp.int64):
             inputs = inputs.astype(jnp.int32)
-        return jnp.take(self.embeddings.value, inputs, axis=0).astype(self.compute_dtype)
+        rows = jnp.take(vars(self)["embeddings"].value, inputs, axis=0)
+        if self.lora_enabled:
+            a, b = self._factors()
+            a = jnp.take(a.value, inputs, axis=0)
+            rows = rows + self.lora_alpha / self.lora_rank * matmul(a, b.value)
+        return rows.astype(self.compute_dtype)
 
     def compute_mask(self, inputs: jax.Array, mask: Any = None) -> jax.Array | None:
         return ops.not_equal(inputs, 0) if self.mask_zero else None

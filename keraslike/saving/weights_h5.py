@@ -157,7 +157,9 @@ def _own_variables(obj: Any) -> dict[str, nnx.Variable]:
 def own_method(obj: Any, name: str) -> Any:
     """`save_own_variables` or `load_own_variables`, where a class has one of its own."""
     of = next((cls for cls in type(obj).__mro__ if name in vars(cls)), None)
-    return None if of is None or is_ours(of) else getattr(obj, name)
+    if of is None or (is_ours(of) and not getattr(obj, "_has_own_format", False)):
+        return None
+    return getattr(obj, name)
 
 
 def is_key(value: Any) -> bool:

@@ -1,0 +1,170 @@
+"""Low-rank adaptation: a layer's weight stays, and a product of two small ones is added to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from keraslike import initializers
+from keraslike.core import context
+from keraslike.core.arguments import whole
+from keraslike.layers.layer import Layer
+
+
+class _AdaptedWeight:
+    """The attribute of a weight that may be adapted: the Variable or, once it is, the sum."""
+
+    def __set_name__(self, cls: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, layer: Any, cls: type) -> Any:
+        if layer is None:
+            return self
+        if self.name not in vars(layer):
+            raise AttributeError(f"Layer '{layer.name}' has no {self.name} before it is built.")
+        if layer.lora_enabled:
+            return layer._merged().astype(layer.compute_dtype)
+        return vars(layer)[self.name]
+
+    def __set__(self, layer: Any, value: Any) -> None:
+        vars(layer)[self.name] = value
+
+
+class Adaptable(Layer):
+    """Base of layers with a weight that can be adapted (LoRA; Hu et al., arXiv:2106.09685).
+
+    `weight + lora_alpha / lora_rank * a @ b` is used in place of the weight, which does not train
+    any more; `a` and `b` do. Files hold the sum in its place, and no `a` and `b`.
+
+    Args:
+        lora_rank: how many columns `a` and rows `b` have; the layer is adapted from when it is
+            built where this is given, and otherwise from a call of `enable_lora`.
+        lora_alpha: a factor; `lora_rank` by default.
+
+    A subclass has `kernel`, or what `_adapted` names, as an `_AdaptedWeight`, and calls
+    `_adapt_built` at the end of its `build`.
+    """
+
+    _adapted = "kernel"
+    lora_enabled = False
+
+    def __init__(self, *args: Any, lora_rank: Any = None, lora_alpha: Any = None, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.lora_rank = None if lora_rank is None else whole(1, lora_rank=lora_rank)
+        self.lora_alpha = lora_rank if lora_alpha is None else lora_alpha
+
+    def enable_lora(
+        self,
+        rank: int,
+        lora_alpha: float | None = None,
+        a_initializer: Any = "he_uniform",
+        b_initializer: Any = "zeros",
+    ) -> None:
+        """Adapts the layer, which must be built; a model with it has to be compiled anew.
+
+        Raises ValueError for a layer that is not built, is adapted already or has a constraint.
+        """
+        if not self.built:
+            raise ValueError(
+                "Cannot enable lora on a layer that isn't yet built. "
+                f"Received: layer '{self.name}' ({type(self).__name__})"
+            )
+        if self.lora_enabled:
+            raise ValueError(
+                "lora is already enabled. This can only be done once per layer. "
+                f"Received: layer '{self.name}' ({type(self).__name__})"
+            )
+        self._building = True
+        try:
+            self._adapt(whole(1, rank=rank), lora_alpha, a_initializer, b_initializer)
+        finally:
+            del self._building
+
+    def _adapt_built(self) -> None:
+        if self.lora_rank is not None:
+            self._adapt(self.lora_rank, self.lora_alpha)
+
+    def _adapt(self, rank: int, alpha: Any, a: Any = "he_uniform", b: Any = "zeros") -> None:
+        weight = vars(self)[self._adapted]
+        if weight.constraint is not None:
+            raise ValueError(
+                f"Lora is incompatible with {self._adapted} constraints. "
+                f"Received: {weight.constraint!r} in layer '{self.name}'"
+            )
+        shapes = {"a": ((*weight.shape[:-1], rank), a), "b": ((rank, weight.shape[-1]), b)}
+        with context.using(names=tuple(weight.path.split("/")[:-1]), autocast=None):
+            for letter, (shape, initializer) in shapes.items():
+                name = f"lora_{self._adapted}_{letter}"
+                made = self.add_weight(
+                    shape,
+                    initializers.get(initializer),
+                    dtype="float32",  # lest what is small gets lost
+                    regularizer=weight.regularizer,
+                    name=name,
+                )
+                setattr(self, name, made)
+        weight.trainable = False
+        self.lora_enabled, self.lora_rank = True, rank
+        self.lora_alpha = rank if alpha is None else alpha
+
+    def _factors(self) -> tuple[Any, Any]:
+        return tuple(getattr(self, f"lora_{self._adapted}_{letter}") for letter in "ab")
+
+    def _merged(self) -> Any:
+        """The weight's value, with what is added to it."""
+        value = vars(self)[self._adapted].value
+        if not self.lora_enabled:
+            return value
+        a, b = self._factors()
+        added = self.lora_alpha / self.lora_rank * jnp.matmul(a.value, b.value)
+        return (value + added).astype(value.dtype)
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        Layer.trainable.fset(self, value)  # type: ignore[attr-defined]
+        if self.lora_enabled:
+            vars(self)[self._adapted].trainable = False
+
+    @property
+    def _has_own_format(self) -> bool:
+        return self.lora_enabled
+
+    def _stored_variables(self) -> dict[str, Any]:
+        own: dict[str, Any] = {}
+        Layer.save_own_variables(self, own)
+        added = [id(v) for v in self._factors()]
+        return {str(i): v for i, v in enumerate(v for v in own.values() if id(v) not in added)}
+
+    def save_own_variables(self, store: Any) -> None:
+        if not self.lora_enabled:
+            super().save_own_variables(store)
+            return
+        for name, v in self._stored_variables().items():
+            store[name] = self._merged() if v is vars(self)[self._adapted] else v
+
+    def load_own_variables(self, store: Any) -> None:
+        if not self.lora_enabled:
+            super().load_own_variables(store)
+            return
+        own = self._stored_variables()
+        expected = {name: v.shape for name, v in own.items()}
+        found = {name: tuple(store[name].shape) for name in store.keys()}  # noqa: SIM118
+        if found != expected:
+            raise ValueError(
+                f"Layer '{self.name}' has weights of shapes {expected}; the file has {found}."
+            )
+        for name, v in own.items():
+            v.assign(store[name])
+        _, b = self._factors()
+        b.assign(jnp.zeros(b.shape, b.dtype))  # it is in the weight now
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if self.lora_rank is None:
+            del config["lora_rank"], config["lora_alpha"]
+        return config
