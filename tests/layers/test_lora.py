@@ -42,7 +42,7 @@ def test_lora_is_that_of_keras(name, kwargs, shape, weight, rng, tmp_path):
     assert plain(ours.layers[0].get_config()) == plain(theirs.layers[0].get_config())
     ours.trainable = False
     ours.trainable = True
-    assert not getattr(vars(ours.layers[0])[weight], "trainable")
+    assert not vars(ours.layers[0])[weight].trainable
 
     # Either's file has merged weights, for the other, for itself and for a model without lora.
     for K, model in ((keras, theirs), (keraslike, ours)):
