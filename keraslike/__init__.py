@@ -30,6 +30,7 @@ from keraslike import (
     saving,
     tree,
     utils,
+    wrappers,
 )
 from keraslike.as_keras import as_keras
 from keraslike.core.dtypes import DTypePolicy
@@ -96,6 +97,7 @@ __all__ = [
     "tree",
     "utils",
     "value_and_grad",
+    "wrappers",
 ]
 
 

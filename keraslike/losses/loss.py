@@ -194,7 +194,8 @@ def standardize_reduction(reduction: str | None) -> str | None:
     """The reduction itself; raises ValueError if there is no such one."""
     if reduction not in _REDUCTIONS:
         raise ValueError(
-            f"reduction must be one of {list(_REDUCTIONS)}. Received: reduction={reduction!r}"
+            "Invalid value for argument `reduction`. It must be one of "
+            f"{list(_REDUCTIONS)}. Received: reduction={reduction!r}"
         )
     return reduction
 
