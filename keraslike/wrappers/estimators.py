@@ -200,7 +200,9 @@ class SKLearnTransformer(TransformerMixin, _Estimator):
     >>> model = Sequential([layers.Input((1,)), layers.Dense(3)])
     >>> model.compile(loss="mse", optimizer="sgd")
     >>> estimator = SKLearnTransformer(model, fit_kwargs={"verbose": 0})
-    >>> estimator.fit([[0.0], [1.0]], [0.0, 2.0]).transform([[1.0]]).shape
+    >>> outputs = estimator.fit([[0.0], [1.0]], [0.0, 2.0]).transform([[1.0]])
+    1/1...
+    >>> outputs.shape
     (1, 3)
     """
 
