@@ -121,8 +121,8 @@ def _classes(
     if y_true.shape != y_pred.shape:
         raise ValueError(
             f"{what}: targets y_true of shape {y_true.shape} cannot be matched with predictions "
-            f"y_pred of shape {y_pred.shape}. They must have the same shape, targets being one-hot; "
-            "for class numbers there is sparse_categorical_crossentropy."
+            f"y_pred of shape {y_pred.shape}. They must have the same shape, targets being "
+            "one-hot; for class numbers there is sparse_categorical_crossentropy."
         )
     if y_pred.shape[-1] == 1:
         warn_user(
