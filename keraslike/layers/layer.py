@@ -31,6 +31,7 @@ from keraslike.core.arguments import warn_user
 from keraslike.core.boxed import Answers, answers, in_boxes, taker, unbox
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.notes import note_call
+from keraslike.core.rng import SeedGenerator
 from keraslike.core.static import AutoName, Shape
 from keraslike.core.structures import map_items
 from keraslike.core.symbolic import KerasTensor
@@ -289,8 +290,15 @@ class Layer(base.Object):
     def _sublayers(self) -> list[Layer]:
         return [o for o in base.own_state(self) if isinstance(o, Layer)]
 
-    def _flatten_layers(self) -> Iterator[Layer]:
-        return (o for o in base.iter_objects(self) if isinstance(o, Layer))
+    # This and the next by Keras's names, since packages that derive from Layer use them.
+    def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> Iterator[Layer]:
+        objects = base.iter_objects(self) if recursive else (self, *self._sublayers)
+        layers = (o for o in objects if isinstance(o, Layer))
+        return layers if include_self else (layer for layer in layers if layer is not self)
+
+    @property
+    def _seed_generators(self) -> list[SeedGenerator]:
+        return [o for o in base.own_state(self) if isinstance(o, SeedGenerator)]
 
     def _gather(self, everything: bool) -> list[nnx.Variable]:
         """Own weights (those that train first), then each sublayer's: the order of Keras."""

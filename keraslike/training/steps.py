@@ -497,7 +497,7 @@ class Steps(Layer):
         """Whether the model's weights exist: its own are made when it is called, if it can be."""
         known = self._known()
         if "built" not in known:
-            layers = (layer for layer in self._flatten_layers() if layer is not self)
+            layers = self._flatten_layers(include_self=False)
             known["built"] = (self.built or not self._has_call()) and all(x.built for x in layers)
         return known["built"]
 
