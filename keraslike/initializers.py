@@ -12,6 +12,7 @@ import numpy as np
 
 from keraslike import random
 from keraslike.core import dtypes, host, registry
+from keraslike.core.arguments import one_of
 from keraslike.core.configured import Configured
 from keraslike.core.rng import SeedGenerator, make_seed
 from keraslike.ops.wrap import array
@@ -337,10 +338,68 @@ class Orthogonal(RandomInitializer):
         return jnp.reshape(self.gain * (q if rows >= columns else q.T), shape)
 
 
+class STFT(Initializer):
+    """The kernel of a convolution that makes a short-time Fourier transform.
+
+    Args:
+        side: the `"real"` or the `"imag"` part.
+        window: by what the values of a frame are multiplied: a name that `scipy.signal.get_window`
+            knows, an array, or `None`.
+        scaling: `"density"` or `"spectrum"`, by what powers are meant to be; `None` for neither.
+        periodic: whether the window of that name is a periodic one.
+
+    The shape is `(frame_length, channels, fft_length // 2 + 1)`.
+
+    >>> STFT(window=None)((2, 1, 2)).ravel().round(3).tolist()
+    [1.0, 1.0, 1.0, -1.0]
+    """
+
+    def __init__(
+        self,
+        side: str = "real",
+        window: Any = "hann",
+        scaling: str | None = "density",
+        periodic: bool = False,
+    ):
+        self.side = one_of(("real", "imag"), side=side)
+        self.window = window
+        self.scaling = scaling if scaling is None else one_of(_SCALINGS, scaling=scaling)
+        self.periodic = periodic
+        if isinstance(window, str):
+            _window(window, 1, periodic)  # raises for a name that is not known
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
+        frame, _, frequencies = shape
+        angles = np.outer(np.arange(frame), np.arange(frequencies)) / (2 * (frequencies - 1))
+        angles *= -2 * np.pi
+        kernel = np.cos(angles) if self.side == "real" else np.sin(angles)
+        if self.window is not None:
+            window = _window(self.window, frame, self.periodic)
+            if window.shape != (frame,):
+                raise ValueError(
+                    f"The shape of `window` must be equal to [frame_length], ({frame},). "
+                    f"Received: window of shape {window.shape}"
+                )
+            scale = {None: 1.0, "density": np.sqrt(np.sum(window**2))}
+            scale["spectrum"] = np.sum(np.abs(window))
+            kernel = kernel * window[:, None] / scale[self.scaling]
+        return jnp.asarray(kernel[:, None], dtypes.standardize_dtype(dtype))
+
+
+_SCALINGS = ("density", "spectrum")
+
+
+def _window(window: Any, length: int, periodic: bool) -> np.ndarray:
+    from scipy import signal
+
+    found = signal.get_window(window, length, periodic) if isinstance(window, str) else window
+    return np.asarray(found, dtype=np.float64)
+
+
 _classes = (
     *(Initializer, Zeros, Ones, Constant, Identity, RandomNormal, RandomUniform, TruncatedNormal),
     *(VarianceScaling, GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform),
-    *(LecunNormal, Orthogonal),
+    *(LecunNormal, Orthogonal, STFT),
 )
 # Keras has every class under its name in snake case, too.
 zeros, ones, constant, identity = Zeros, Ones, Constant, Identity
@@ -350,6 +409,7 @@ glorot_uniform, glorot_normal = GlorotUniform, GlorotNormal
 he_uniform, he_normal = HeUniform, HeNormal
 lecun_uniform, lecun_normal = LecunUniform, LecunNormal
 IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
+stft = STFTInitializer = STFT
 
 registry.publish(
     "keras.initializers",
@@ -361,6 +421,7 @@ registry.publish(
         "uniform": RandomUniform,
         "IdentityInitializer": Identity,
         "OrthogonalInitializer": Orthogonal,
+        "STFTInitializer": STFT,
     },
 )
 
@@ -412,6 +473,7 @@ __all__ = [
     *("zeros", "ones", "constant", "identity", "random_normal", "random_uniform"),
     *("truncated_normal", "variance_scaling", "orthogonal", "glorot_uniform", "glorot_normal"),
     *("he_uniform", "he_normal", "lecun_uniform", "lecun_normal"),
+    *("stft", "STFTInitializer"),
     *("IdentityInitializer", "OrthogonalInitializer", "get", "serialize", "deserialize"),
 ]
 

@@ -1,5 +1,9 @@
 """Layers: what models are made of. The names, arguments and defaults are Keras's."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from keraslike.core import registry
 from keraslike.layers.activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from keraslike.layers.attention import (
@@ -14,7 +18,6 @@ from keraslike.layers.core import (
     Activation,
     Dense,
     EinsumDense,
-    Embedding,
     Identity,
     Input,
     InputLayer,
@@ -27,6 +30,7 @@ from keraslike.layers.depthwise import (
     SeparableConv1D,
     SeparableConv2D,
 )
+from keraslike.layers.embedding import Embedding, ReversibleEmbedding
 from keraslike.layers.layer import InputSpec, Layer
 from keraslike.layers.merging import (
     Add,
@@ -68,7 +72,7 @@ from keraslike.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
-from keraslike.layers.preprocessing import Rescaling
+from keraslike.layers.preprocessing import Normalization, Rescaling
 from keraslike.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
 from keraslike.layers.recurrent_cells import (
     GRUCell,
@@ -101,6 +105,7 @@ from keraslike.layers.reshaping import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
+from keraslike.layers.spectrogram import STFTSpectrogram
 from keraslike.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from keraslike.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 
@@ -115,6 +120,31 @@ AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePoo
 GlobalAvgPool1D, GlobalMaxPool1D = GlobalAveragePooling1D, GlobalMaxPooling1D
 GlobalAvgPool2D, GlobalMaxPool2D = GlobalAveragePooling2D, GlobalMaxPooling2D
 GlobalAvgPool3D, GlobalMaxPool3D = GlobalAveragePooling3D, GlobalMaxPooling3D
+
+
+
+def serialize(layer: Layer) -> dict[str, Any]:
+    """The config dict of a layer.
+
+    >>> serialize(Dense(3))["class_name"]
+    'Dense'
+    """
+    return registry.serialize(layer)
+
+
+def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Layer:
+    """The layer that `serialize` made this config of.
+
+    Raises ValueError for the config of something else.
+
+    >>> deserialize(serialize(Dense(3))).units
+    3
+    """
+    layer = registry.deserialize(config, custom_objects)
+    if not isinstance(layer, Layer):
+        raise ValueError(f"config must be that of a layer. Received: config={config!r}")
+    return layer
+
 
 __all__ = [
     "Activation",
@@ -181,14 +211,17 @@ __all__ = [
     "Minimum",
     "MultiHeadAttention",
     "Multiply",
+    "Normalization",
     "PReLU",
     "RMSNormalization",
     "Permute",
     "RNN",
+    "STFTSpectrogram",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "ReversibleEmbedding",
     "SimpleRNN",
     "SimpleRNNCell",
     "SeparableConv1D",
@@ -212,10 +245,12 @@ __all__ = [
     "add",
     "average",
     "concatenate",
+    "deserialize",
     "dot",
     "maximum",
     "minimum",
     "multiply",
+    "serialize",
     "subtract",
     # Second names come last: the first name of a class is the one that is saved.
     "AvgPool1D",

@@ -1,4 +1,4 @@
-"""Layers that every model uses: Input, Dense, Activation, Embedding, Masking, Lambda, ..."""
+"""Layers that every model uses: Input, Dense, Activation, Masking, Lambda, ..."""
 
 from __future__ import annotations
 
@@ -284,85 +284,6 @@ class Activation(Layer):
 
     def call(self, inputs: jax.Array) -> jax.Array:
         return self.activation(inputs)
-
-
-class Embedding(Adaptable):
-    """A table of vectors; an integer is replaced by its row.
-
-    Args:
-        input_dim: the number of rows; inputs are below it.
-        output_dim: the size of a row.
-        mask_zero: whether 0 marks padding: the output then carries a mask, false where it was.
-        weights: values for the table to begin with, `(input_dim, output_dim)`.
-
-    Takes integers of any shape, gives `(..., output_dim)` in the compute dtype. The row of an
-    integer out of range is NaN.
-
-    >>> layer = Embedding(10, 4)
-    >>> layer(jnp.array([[1, 2, 0]])).shape
-    (1, 3, 4)
-    """
-
-    autocast = False  # inputs are indices, which half precision would round
-    _saves_activity_regularizer = True
-    _adapted = "embeddings"
-    embeddings = _AdaptedWeight()
-
-    def __init__(
-        self,
-        input_dim: int,
-        output_dim: int,
-        embeddings_initializer: Any = "uniform",
-        embeddings_regularizer: Any = None,
-        embeddings_constraint: Any = None,
-        mask_zero: bool = False,
-        weights: Any = None,
-        lora_rank: int | None = None,
-        lora_alpha: float | None = None,
-        quantization_config: None = None,
-        **kwargs: Any,
-    ):
-        kwargs.pop("input_length", None)  # Keras 2 asked for it
-        super().__init__(lora_rank=lora_rank, lora_alpha=lora_alpha, **kwargs)
-        unsupported(quantization_config=quantization_config)
-        self.input_dim = positive(input_dim=input_dim)
-        self.output_dim = positive(output_dim=output_dim)
-        self.embeddings_initializer = initializers.get(embeddings_initializer)
-        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
-        self.embeddings_constraint = constraints.get(embeddings_constraint)
-        self.mask_zero = self.supports_masking = mask_zero
-        self.quantization_config = quantization_config
-        if weights is not None:
-            self.build((None,))
-            self.set_weights(weights if isinstance(weights, (list, tuple)) else [weights])
-
-    def build(self, input_shape: Any = None) -> None:
-        self.embeddings = self.add_weight(
-            (self.input_dim, self.output_dim),
-            self.embeddings_initializer,
-            regularizer=self.embeddings_regularizer,
-            constraint=self.embeddings_constraint,
-            name="embeddings",
-        )
-        self._adapt_built()
-
-    def call(self, inputs: jax.Array) -> jax.Array:
-        if inputs.dtype not in (jnp.int32, jnp.int64):
-            inputs = inputs.astype(jnp.int32)
-        rows = jnp.take(vars(self)["embeddings"].value, inputs, axis=0)
-        if self.lora_enabled:
-            a, b = self._factors()
-            a = jnp.take(a.value, inputs, axis=0)
-            rows = rows + self.lora_alpha / self.lora_rank * matmul(a, b.value)
-        return rows.astype(self.compute_dtype)
-
-    def compute_mask(self, inputs: jax.Array, mask: Any = None) -> jax.Array | None:
-        return ops.not_equal(inputs, 0) if self.mask_zero else None
-
-    def _constructor_args(self) -> dict[str, Any]:
-        args = super()._constructor_args()
-        args.pop("weights", None)  # here the property of that name
-        return args
 
 
 class Masking(Layer):

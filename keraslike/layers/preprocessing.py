@@ -1,15 +1,18 @@
-"""Layers that prepare data: their arguments are given, and nothing in them is trained."""
+"""Layers that prepare data: numbers of another scale, and images of another size."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.core import dtypes
+from keraslike.core import dtypes, foreign
 from keraslike.core.arguments import image_data_format
+from keraslike.core.boxed import unbox
+from keraslike.core.variable import Variable
 from keraslike.layers.layer import Layer
 from keraslike.ops.wrap import array
 
@@ -48,3 +51,173 @@ def _numbers(value: Any, name: str) -> Any:
     if numbers.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be a number or an array of them. Received: {name}={value!r}")
     return numbers.tolist()
+
+
+class Normalization(Layer):
+    """`(inputs - mean) / sqrt(variance)`, with moments that are given or taken from data.
+
+    Args:
+        axis: along which the moments differ, one or several; `None` for one mean and one variance
+            of all values.
+        mean, variance: numbers for these axes; where they are left out `adapt` finds them.
+        invert: whether to do the reverse, `mean + inputs * sqrt(variance)`.
+
+    Takes numbers of any dtype, gives the layer's floating-point dtype. Raises ValueError where one
+    of `mean` and `variance` is given without the other or does not fit the axes.
+
+    >>> layer = Normalization()
+    >>> layer.adapt(np.array([[1.0], [3.0]]))
+    >>> layer(np.array([[1.0], [5.0]])).tolist()
+    [[-1.0], [3.0]]
+    """
+
+    supports_masking = True
+
+    def __init__(
+        self,
+        axis: int | Sequence[int] | None = -1,
+        mean: Any = None,
+        variance: Any = None,
+        invert: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+        self.input_mean, self.input_variance = mean, variance
+        self.invert = invert
+        if (mean is None) != (variance is None):
+            raise ValueError(
+                "When setting values directly, both `mean` and `variance` must be set. "
+                f"Received: {mean=}, {variance=}"
+            )
+        if np.shape(mean) != np.shape(variance):
+            raise ValueError(
+                "`mean` and `variance` must have the same shape. Received: mean of shape "
+                f"{np.shape(mean)}, variance of shape {np.shape(variance)}"
+            )
+        if np.ndim(mean) > len(self.axis):
+            raise ValueError(
+                "The rank of `mean` must be less than or equal to the number of axes, "
+                f"{len(self.axis)}. Received: mean of shape {np.shape(mean)}, axis={self.axis}"
+            )
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        rank = len(input_shape)
+        if any(not -rank <= axis < rank for axis in self.axis):
+            raise ValueError(
+                f"All `axis` values must be in the range [-{rank}, {rank}) for inputs of shape "
+                f"{tuple(input_shape)}. Received: axis={self.axis}"
+            )
+        kept = sorted(axis % rank for axis in self.axis)
+        if any(input_shape[axis] is None for axis in kept):
+            raise ValueError(
+                "All `axis` values to be kept must have a known shape. "
+                f"Received: axis={self.axis}, input_shape={tuple(input_shape)}"
+            )
+        self._kept, self._rank = kept, rank
+        self._sizes = tuple(input_shape[axis] for axis in kept)
+        if self.input_mean is None:
+            self.adapt_mean = self.add_weight(self._sizes, "zeros", trainable=False, name="mean")
+            self.adapt_variance = self.add_weight(
+                self._sizes, "ones", trainable=False, name="variance"
+            )
+            self.count = self.add_weight((), "zeros", "int32", trainable=False, name="count")
+
+    def adapt(self, data: Any) -> None:
+        """Takes the moments of data in place of those there were.
+
+        Args:
+            data: an array, a `PyDataset`, or batches in any iterable; of batches that are tuples
+                the first part counts.
+
+        Raises ValueError for data of another shape than the layer was built for, and where `mean`
+        and `variance` were given.
+        """
+        if self.input_mean is not None:
+            raise ValueError("adapt() is for a layer that was not given `mean` and `variance`.")
+        count, mean, variance = 0, np.zeros(()), np.zeros(())
+        for batch in _batches(data):
+            if not self.built:
+                self.build(tuple(batch.shape))
+            self._check(batch)
+            reduced = tuple(a for a in range(batch.ndim) if a not in self._kept)
+            # Moments of the parts make those of all.
+            n = max(1, batch.size // max(1, int(np.prod(self._sizes))))
+            here, count = np.mean(batch, reduced), count + n
+            moved = here - mean
+            mean = mean + moved * (n / count)
+            variance = variance + (np.var(batch, reduced) - variance) * (n / count)
+            variance = variance + moved**2 * (n / count) * (1 - n / count)
+        if not count:
+            raise ValueError("adapt() received an empty iterable (no batches).")
+        self.adapt_mean.assign(mean)
+        self.adapt_variance.assign(variance)
+
+    def _check(self, batch: np.ndarray) -> None:
+        fits = batch.ndim == self._rank
+        if not fits or tuple(batch.shape[axis] for axis in self._kept) != self._sizes:
+            raise ValueError(
+                f"adapt() was given data with an incompatible shape, {batch.shape}: layer "
+                f"'{self.name}' takes inputs of rank {self._rank} and sizes {self._sizes} along "
+                f"axes {tuple(self._kept)}."
+            )
+
+    def _moment(self, given: Any, adapted: str) -> jax.Array | None:
+        if not self.built:
+            return None
+        if given is None:
+            value = getattr(self, adapted).value
+        else:
+            value = jnp.asarray(given)
+            value = jnp.broadcast_to(value, self._sizes)
+        shape = [1] * self._rank
+        for axis, size in zip(self._kept, self._sizes):
+            shape[axis] = size
+        return value.astype(self.compute_dtype).reshape(shape)
+
+    @property
+    def mean(self) -> jax.Array | None:
+        """The means, in a shape that broadcasts to inputs; `None` before the layer is built."""
+        return self._moment(self.input_mean, "adapt_mean")
+
+    @property
+    def variance(self) -> jax.Array | None:
+        """The variances, likewise."""
+        return self._moment(self.input_variance, "adapt_variance")
+
+    def call(self, inputs: Any) -> jax.Array:
+        x = array(inputs).astype(self.compute_dtype)
+        deviation = jnp.maximum(jnp.sqrt(self.variance), dtypes.epsilon())
+        return self.mean + x * deviation if self.invert else (x - self.mean) / deviation
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config["mean"] = np.array(self.input_mean).tolist()
+        config["variance"] = np.array(self.input_variance).tolist()
+        return config
+
+
+def _batches(data: Any) -> Iterator[np.ndarray]:
+    """Arrays out of what `adapt` is given."""
+    if hasattr(data, "num_batches") and hasattr(data, "__getitem__"):
+        batches: Iterable[Any] = (data[i] for i in range(data.num_batches))
+    elif isinstance(data, (np.ndarray, jax.Array, Variable)) or foreign.array_of(data) is not None:
+        batches = [data]
+    elif hasattr(data, "__iter__") and not isinstance(data, (str, bytes, dict)):
+        batches = data
+    else:
+        raise TypeError(
+            f"Unsupported data type: {type(data)}. `adapt` takes an array, a PyDataset, or an "
+            "iterable of batches."
+        )
+    for batch in batches:
+        batch = unbox(batch[0] if isinstance(batch, tuple) else batch)
+        if not hasattr(batch, "shape"):
+            raise TypeError(
+                "adapt() takes batches that are arrays with a `.shape`. "
+                f"Received: one of type {type(batch).__name__}"
+            )
+        yield np.asarray(array(batch), dtype=np.float64)

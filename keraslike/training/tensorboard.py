@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from keraslike.core.arguments import image_data_format, warn_user
-from keraslike.layers.core import Embedding
+from keraslike.layers.embedding import Embedding
 from keraslike.training.callbacks import Callback, rates_of
 from keraslike.training.event_files import EventFile
 

@@ -779,3 +779,78 @@ def test_a_loss_may_be_added_while_a_call_is_symbolic():
     model = keraslike.Model(x, Penalized()(x))
     model(np.ones((2, 3)))
     assert [float(loss) for loss in model.losses] == [1.0]
+
+
+# -- data ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("axis", [-1, (1, 2), None])
+def test_normalization_adapts_as_that_of_keras(axis, rng, tmp_path):
+    x = (rng.normal(size=(12, 3, 4)) * 3 + 5).astype("float32")
+    batches = [x[:5], (x[5:9], 1), x[9:]]
+    theirs, ours = keras.layers.Normalization(axis=axis), layers.Normalization(axis=axis)
+    theirs.adapt(x)
+    for data in (x, jnp.asarray(x), batches, (b for b in batches)):
+        ours.adapt(data)
+        for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(ours.mean, theirs.mean, rtol=1e-5)
+    for K, layer in ((keras, theirs), (keraslike, ours)):
+        model = K.Sequential([K.Input(x.shape[1:]), layer])
+        model.save(tmp_path / "model.keras")
+        for L in (keras, keraslike):
+            again = L.models.load_model(tmp_path / "model.keras")
+            np.testing.assert_allclose(again(x), theirs(x), rtol=1e-4, atol=1e-5)
+
+
+def test_normalization_errors():
+    with pytest.raises(ValueError, match="both `mean` and `variance` must be set"):
+        layers.Normalization(mean=1.0)
+    with pytest.raises(ValueError, match="known shape"):
+        layers.Normalization().build((3, None))
+    layer = layers.Normalization()
+    with pytest.raises(ValueError, match="empty"):
+        layer.adapt([])
+    with pytest.raises(TypeError, match="Unsupported data type"):
+        layer.adapt(3)
+    layer.adapt(np.ones((3, 2)))
+    with pytest.raises(ValueError, match="incompatible shape"):
+        layer.adapt(np.ones((3, 4)))
+    with pytest.raises(ValueError, match="not given"):
+        layers.Normalization(mean=1.0, variance=1.0).adapt(np.ones((3, 4)))
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"tie_weights": False, "logit_soft_cap": 2.0}])
+def test_reversible_embedding_is_that_of_keras(kwargs, rng, tmp_path):
+    def made(K):
+        layer = K.layers.ReversibleEmbedding(6, 3, mask_zero=True, **kwargs)
+        inputs = K.Input((4,), dtype="int32")
+        vectors = layer(inputs)
+        summary = K.layers.GlobalAveragePooling1D()(vectors)  # over what the mask leaves in
+        return K.Model(inputs, [layer(vectors, reverse=True), summary])
+
+    theirs, ours = made(keras), made(keraslike)
+    assert [w.shape for w in ours.weights] == [w.shape for w in theirs.weights]
+    ours.set_weights([rng.normal(size=w.shape) for w in theirs.weights])
+    theirs.set_weights(ours.get_weights())
+    x = np.array([[1, 2, 0, 0], [5, 4, 3, 0]])
+    expected = theirs(x)
+    found, config = ours(x), ours.layers[1].get_config()
+    assert {**config, "name": None} == {**theirs.layers[1].get_config(), "name": None}
+    ours.save(tmp_path / "ours.keras")
+    theirs.save(tmp_path / "theirs.keras")
+    for outputs in (
+        found,
+        keras.models.load_model(tmp_path / "ours.keras")(x),
+        keraslike.models.load_model(tmp_path / "theirs.keras")(x),
+    ):
+        for a, b in zip(outputs, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_a_layer_is_serialized_and_read_again():
+    config = layers.serialize(layers.Dense(3))
+    assert layers.deserialize(config).units == 3
+    with pytest.raises(ValueError, match="that of a layer"):
+        layers.deserialize(keraslike.losses.serialize(keraslike.losses.Huber()))

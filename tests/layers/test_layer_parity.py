@@ -158,6 +158,37 @@ CASES = [
     ("Softmax", {}, (2, 4)),
     ("Softmax", {"axis": [1, 2]}, SEQUENCE),
     ("Softmax", {"axis": None}, SEQUENCE),
+    ("Normalization", {}, (5, 4)),
+    (
+        "Normalization",
+        {"axis": (1, -1), "mean": [1.0, 2.0], "variance": [2.0, 0.5], "invert": True},
+        (2, 3, 4, 2),
+    ),
+    ("Normalization", {"axis": None, "mean": 1.0, "variance": 2.0}, (5, 4)),
+    ("STFTSpectrogram", {"frame_length": 8, "frame_step": 3, "fft_length": 16}, (2, 20, 3)),
+    (
+        "STFTSpectrogram",
+        {"mode": "psd", "frame_length": 6, "data_format": "channels_first", "window": None},
+        (2, 3, 20),
+    ),
+    (
+        "STFTSpectrogram",
+        {"mode": "stft", "frame_length": 8, "expand_dims": True, "scaling": "spectrum"},
+        (2, 20, 3),
+    ),
+    (
+        "STFTSpectrogram",
+        {
+            "mode": "angle",
+            "frame_length": 8,
+            "expand_dims": True,
+            "data_format": "channels_first",
+            "padding": "same",
+            "periodic": True,
+            "window": "hamming",
+        },
+        (2, 3, 20),
+    ),
     ("Identity", {}, (2, 4)),
     ("Masking", {"mask_value": 0.5}, SEQUENCE),
 ]

@@ -1,0 +1,167 @@
+"""Embeddings: a vector for each integer, and the way back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from keraslike import constraints, initializers, ops, regularizers
+from keraslike.core import context
+from keraslike.core.arguments import positive, unsupported
+from keraslike.layers.lora import Adaptable, _AdaptedWeight
+from keraslike.ops.products import matmul
+
+
+class Embedding(Adaptable):
+    """A table of vectors; an integer is replaced by its row.
+
+    Args:
+        input_dim: the number of rows; inputs are below it.
+        output_dim: the size of a row.
+        mask_zero: whether 0 marks padding: the output then carries a mask, false where it was.
+        weights: values for the table to begin with, `(input_dim, output_dim)`.
+
+    Takes integers of any shape, gives `(..., output_dim)` in the compute dtype. The row of an
+    integer out of range is NaN.
+
+    >>> layer = Embedding(10, 4)
+    >>> layer(jnp.array([[1, 2, 0]])).shape
+    (1, 3, 4)
+    """
+
+    autocast = False  # inputs are indices, which half precision would round
+    _saves_activity_regularizer = True
+    _adapted = "embeddings"
+    embeddings = _AdaptedWeight()
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        weights: Any = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
+        quantization_config: None = None,
+        **kwargs: Any,
+    ):
+        kwargs.pop("input_length", None)  # Keras 2 asked for it
+        super().__init__(lora_rank=lora_rank, lora_alpha=lora_alpha, **kwargs)
+        unsupported(quantization_config=quantization_config)
+        self.input_dim = positive(input_dim=input_dim)
+        self.output_dim = positive(output_dim=output_dim)
+        self.embeddings_initializer = initializers.get(embeddings_initializer)
+        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
+        self.embeddings_constraint = constraints.get(embeddings_constraint)
+        self.mask_zero = self.supports_masking = mask_zero
+        self.quantization_config = quantization_config
+        if weights is not None:
+            self.build((None,))
+            self.set_weights(weights if isinstance(weights, (list, tuple)) else [weights])
+
+    def build(self, input_shape: Any = None) -> None:
+        self.embeddings = self.add_weight(
+            (self.input_dim, self.output_dim),
+            self.embeddings_initializer,
+            regularizer=self.embeddings_regularizer,
+            constraint=self.embeddings_constraint,
+            name="embeddings",
+        )
+        self._adapt_built()
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        if inputs.dtype not in (jnp.int32, jnp.int64):
+            inputs = inputs.astype(jnp.int32)
+        rows = jnp.take(vars(self)["embeddings"].value, inputs, axis=0)
+        if self.lora_enabled:
+            a, b = self._factors()
+            a = jnp.take(a.value, inputs, axis=0)
+            rows = rows + self.lora_alpha / self.lora_rank * matmul(a, b.value)
+        return rows.astype(self.compute_dtype)
+
+    def compute_mask(self, inputs: jax.Array, mask: Any = None) -> jax.Array | None:
+        return ops.not_equal(inputs, 0) if self.mask_zero else None
+
+    def _constructor_args(self) -> dict[str, Any]:
+        args = super()._constructor_args()
+        args.pop("weights", None)  # here the property of that name
+        return args
+
+
+class ReversibleEmbedding(Embedding):
+    """An `Embedding` that also goes the other way, from vectors to a score for each row.
+
+    Args:
+        input_dim: the number of rows.
+        output_dim: the size of a row.
+        tie_weights: whether the way back multiplies by the same rows rather than by ones of its
+            own.
+        reverse_dtype: a dtype for the way back.
+        logit_soft_cap: `c` for scores `c * tanh(scores / c)`.
+
+    Call arguments:
+        reverse: whether to go back: vectors `(..., output_dim)` in, `(..., input_dim)` out.
+
+    >>> layer = ReversibleEmbedding(10, 4)
+    >>> layer(layer(jnp.array([[1, 2]])), reverse=True).shape
+    (1, 2, 10)
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        tie_weights: bool = True,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        reverse_dtype: Any = None,
+        logit_soft_cap: float | None = None,
+        **kwargs: Any,
+    ):
+        weights = kwargs.pop("weights", None)
+        self.tie_weights = tie_weights
+        super().__init__(
+            input_dim,
+            output_dim,
+            embeddings_initializer,
+            embeddings_regularizer,
+            embeddings_constraint,
+            mask_zero,
+            weights,
+            **kwargs,
+        )
+        self.reverse_dtype = reverse_dtype
+        self.logit_soft_cap = logit_soft_cap
+
+    def build(self, input_shape: Any = None) -> None:
+        super().build(input_shape)
+        if not self.tie_weights:
+            self.reverse_embeddings = self.add_weight(
+                (self.output_dim, self.input_dim),
+                self.embeddings_initializer,
+                name="reverse_embeddings",
+            )
+
+    def call(self, inputs: jax.Array, reverse: bool = False) -> jax.Array:
+        if not reverse:
+            outputs = super().call(inputs)
+            if self.mask_zero:
+                context.set_mask(outputs, jnp.not_equal(inputs, 0))
+            return outputs
+        kernel = self._merged().T if self.tie_weights else self.reverse_embeddings.value
+        if self.reverse_dtype is not None:
+            inputs, kernel = inputs.astype(self.reverse_dtype), kernel.astype(self.reverse_dtype)
+        scores = matmul(inputs, kernel)
+        if self.logit_soft_cap is not None:
+            scores = jnp.tanh(scores / self.logit_soft_cap) * self.logit_soft_cap
+        return scores
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        return None  # the call sets it, which knows the way
