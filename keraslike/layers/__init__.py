@@ -122,7 +122,6 @@ GlobalAvgPool2D, GlobalMaxPool2D = GlobalAveragePooling2D, GlobalMaxPooling2D
 GlobalAvgPool3D, GlobalMaxPool3D = GlobalAveragePooling3D, GlobalMaxPooling3D
 
 
-
 def serialize(layer: Layer) -> dict[str, Any]:
     """The config dict of a layer.
 
