@@ -408,7 +408,7 @@ wrappers.sklearn_wrapper: wrappers.SKLearnClassifier .SKLearnRegressor .SKLearnT
 # What packages use and Keras has not in public.
 PRIVATE = """
 activations: @activations
-backend: @backend @ops @config src_functions.SUPPORTS_SPARSE_TENSORS .SUPPORTS_RAGGED_TENSORS
+backend: @ops @backend @config src_functions.SUPPORTS_SPARSE_TENSORS .SUPPORTS_RAGGED_TENSORS
   .SUPPORTS_COMPLEX_DTYPES .IS_THREAD_SAFE .DYNAMIC_SHAPES_OK .DYNAMIC_BATCH_SIZE_OK
   .random_seed_dtype .compute_output_spec
 backend.common: @backend

@@ -120,3 +120,8 @@ def one_hot(x: jax.Array, num_classes: int, axis: int, dtype: Any) -> Any:
     return _sparse().BCOO(
         (there.astype(dtype), jnp.stack(places, -1)), shape=shape, unique_indices=True
     )
+
+
+def from_parts(values: Any, indices: Any, shape: tuple[int, ...]) -> Any:
+    """A sparse array of values and where they are, a row of indices each."""
+    return _sparse().BCOO((values, indices), shape=shape)

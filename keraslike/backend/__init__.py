@@ -1,4 +1,4 @@
-"""`keras.backend`: settings, names and dtypes, where Keras has them too."""
+"""`keras.backend`: settings, names and dtypes, and the functions that Keras 2 has there."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from keraslike.backend import functions
+from keraslike.backend.functions import *  # noqa: F403
 from keraslike.config import backend
 from keraslike.core.arguments import image_data_format, set_image_data_format
 from keraslike.core.base import clear_session, get_uid
+from keraslike.core.context import get_mask as get_keras_mask
+from keraslike.core.context import set_mask as set_keras_mask
 from keraslike.core.dtypes import epsilon, floatx, set_epsilon, set_floatx, standardize_dtype
 from keraslike.core.symbolic import is_keras_tensor
 
@@ -46,10 +50,12 @@ def result_type(*dtypes: Any) -> str:
 
 
 __all__ = [
+    *functions.__all__,
     "backend",
     "clear_session",
     "epsilon",
     "floatx",
+    "get_keras_mask",
     "get_uid",
     "image_data_format",
     "is_float_dtype",
@@ -59,6 +65,7 @@ __all__ = [
     "set_epsilon",
     "set_floatx",
     "set_image_data_format",
+    "set_keras_mask",
     "standardize_dtype",
 ]
 

@@ -1,0 +1,574 @@
+"""The functional `keras.backend` of Keras 2, over `keraslike.ops`: one table, and what is longer.
+
+They take arrays and symbolic tensors, as the functions of `keraslike.ops` do. `None` stands for
+`floatx()` where a dtype is left out.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike import activations, layers, ops, random
+from keraslike.core import sparsity
+from keraslike.core.arguments import one_of, standardize_data_format
+from keraslike.core.dtypes import epsilon, floatx, standardize_dtype
+from keraslike.core.scopes import name_scope  # noqa: F401 (Keras has it here, too)
+from keraslike.core.variable import Variable
+
+_TABLE: dict[str, Callable] = {
+    # Functions of one and two arrays
+    "abs": lambda x: ops.abs(x),
+    "cos": lambda x: ops.cos(x),
+    "equal": lambda x, y: ops.equal(x, y),
+    "exp": lambda x: ops.exp(x),
+    "greater": lambda x, y: ops.greater(x, y),
+    "greater_equal": lambda x, y: ops.greater_equal(x, y),
+    "less": lambda x, y: ops.less(x, y),
+    "less_equal": lambda x, y: ops.less_equal(x, y),
+    "log": lambda x: ops.log(x),
+    "maximum": lambda x, y: ops.maximum(x, y),
+    "minimum": lambda x, y: ops.minimum(x, y),
+    "not_equal": lambda x, y: ops.not_equal(x, y),
+    "pow": lambda x, a: ops.power(x, a),
+    "round": lambda x: ops.round(x),
+    "sigmoid": lambda x: ops.sigmoid(x),
+    "sign": lambda x: ops.sign(x),
+    "sin": lambda x: ops.sin(x),
+    "sqrt": lambda x: ops.sqrt(ops.maximum(x, 0)),
+    "square": lambda x: ops.square(x),
+    "tanh": lambda x: ops.tanh(x),
+    # Along axes
+    "all": lambda x, axis=None, keepdims=False: ops.all(ops.cast(x, "bool"), axis, keepdims),
+    "any": lambda x, axis=None, keepdims=False: ops.any(ops.cast(x, "bool"), axis, keepdims),
+    "argmax": lambda x, axis=-1: ops.argmax(x, axis),
+    "argmin": lambda x, axis=-1: ops.argmin(x, axis),
+    "cumprod": lambda x, axis=0: ops.cumprod(x, axis),
+    "cumsum": lambda x, axis=0: ops.cumsum(x, axis),
+    "max": lambda x, axis=None, keepdims=False: ops.max(x, axis, keepdims),
+    "mean": lambda x, axis=None, keepdims=False: ops.mean(x, axis, keepdims),
+    "min": lambda x, axis=None, keepdims=False: ops.min(x, axis, keepdims),
+    "prod": lambda x, axis=None, keepdims=False: ops.prod(x, axis, keepdims),
+    "std": lambda x, axis=None, keepdims=False: ops.std(x, axis, keepdims),
+    "sum": lambda x, axis=None, keepdims=False: ops.sum(x, axis, keepdims),
+    "var": lambda x, axis=None, keepdims=False: ops.var(x, axis, keepdims),
+    "l2_normalize": lambda x, axis=None: ops.multiply(
+        x, ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis, keepdims=True), 1e-12))
+    ),
+    # Shapes and parts
+    "batch_flatten": lambda x: ops.reshape(x, (-1, math.prod(x.shape[1:]))),
+    "concatenate": lambda tensors, axis=-1: ops.concatenate(tensors, axis),
+    "expand_dims": lambda x, axis=-1: ops.expand_dims(x, axis),
+    "flatten": lambda x: ops.reshape(x, (-1,)),
+    "gather": lambda reference, indices: ops.take(reference, indices, axis=0),
+    "int_shape": lambda x: tuple(ops.shape(x)),
+    "ndim": lambda x: ops.ndim(x),
+    "permute_dimensions": lambda x, pattern: ops.transpose(x, pattern),
+    "repeat_elements": lambda x, rep, axis: ops.repeat(x, rep, axis),
+    "reshape": lambda x, shape: ops.reshape(x, shape),
+    "reverse": lambda x, axes: ops.flip(x, axes),
+    "shape": lambda x: ops.shape(x),
+    "squeeze": lambda x, axis: ops.squeeze(x, axis),
+    "stack": lambda x, axis=0: ops.stack(x, axis),
+    "tile": lambda x, n: ops.tile(x, n),
+    "transpose": lambda x: ops.transpose(x),
+    "dot": lambda x, y: ops.dot(x, y),
+    # Dtypes and values
+    "cast": lambda x, dtype: ops.cast(x, dtype),
+    "cast_to_floatx": lambda x: _to_floatx(x),
+    "dtype": lambda x: ops.dtype(x),
+    "eval": lambda x: get_value(x),
+    "is_sparse": lambda tensor: sparsity.is_sparse(tensor),
+    "to_dense": lambda tensor: sparsity.dense(tensor),
+    "stop_gradient": lambda variables: (
+        [ops.stop_gradient(v) for v in variables]
+        if isinstance(variables, (list, tuple))
+        else ops.stop_gradient(variables)
+    ),
+    # Arrays of a shape
+    "arange": lambda start, stop=None, step=1, dtype="int32": ops.arange(start, stop, step, dtype),
+    "constant": lambda value, dtype=None, shape=None, name=None: (
+        ops.convert_to_tensor(value, dtype or floatx())
+        if shape is None
+        else ops.broadcast_to(ops.convert_to_tensor(value, dtype or floatx()), shape)
+    ),
+    "eye": lambda size, dtype=None, name=None: ops.eye(size, dtype=dtype or floatx()),
+    "ones": lambda shape, dtype=None, name=None: ops.ones(shape, dtype or floatx()),
+    "ones_like": lambda x, dtype=None, name=None: ops.ones_like(x, dtype=dtype),
+    "zeros": lambda shape, dtype=None, name=None: ops.zeros(shape, dtype or floatx()),
+    "zeros_like": lambda x, dtype=None, name=None: ops.zeros_like(x, dtype=dtype),
+    "one_hot": lambda indices, num_classes: ops.one_hot(indices, num_classes),
+    # Random numbers
+    "random_bernoulli": lambda shape, p=0.0, dtype=None, seed=None: ops.cast(
+        ops.less_equal(random.uniform(shape, seed=seed), p), dtype or floatx()
+    ),
+    "random_normal": lambda shape, mean=0.0, stddev=1.0, dtype=None, seed=None: random.normal(
+        shape, mean, stddev, dtype, seed
+    ),
+    "random_uniform": lambda shape, minval=0.0, maxval=1.0, dtype=None, seed=None: random.uniform(
+        shape, minval, maxval, dtype, seed
+    ),
+    "truncated_normal": lambda shape, mean=0.0, stddev=1.0, dtype=None, seed=None: (
+        random.truncated_normal(shape, mean, stddev, dtype, seed)
+    ),
+    "random_normal_variable": lambda shape, mean, scale, dtype=None, name=None, seed=None: variable(
+        random.normal(shape, mean, scale, dtype, seed), dtype, name
+    ),
+    "random_uniform_variable": lambda shape, low, high, dtype=None, name=None, seed=None: variable(
+        random.uniform(shape, low, high, dtype, seed), dtype, name
+    ),
+    "dropout": lambda x, level, noise_shape=None, seed=None: random.dropout(
+        x, level, noise_shape, seed
+    ),
+    # Variables
+    "batch_get_value": lambda tensors: [get_value(x) for x in tensors],
+    "count_params": lambda x: int(np.prod(x.shape)),
+    "moving_average_update": lambda x, value, momentum: x.assign(
+        x * momentum + value * (1 - momentum)
+    ),
+    "set_value": lambda x, value: _assigned(x, np.asarray(value)),
+    "update": lambda x, new_x: x.assign(new_x),
+    "update_add": lambda x, increment: x.assign_add(increment),
+    "update_sub": lambda x, decrement: x.assign_sub(decrement),
+    # Networks
+    "batch_normalization": lambda x, mean, var, beta, gamma, axis=-1, epsilon=1e-3: (
+        ops.batch_normalization(x, mean, var, axis, beta, gamma, epsilon)
+    ),
+    "elu": lambda x, alpha=1.0: ops.elu(x, alpha),
+    "hard_sigmoid": lambda x: activations.get("keras2_hard_sigmoid")(x),
+    "in_top_k": lambda predictions, targets, k: ops.in_top_k(targets, predictions, k),
+    "relu": lambda x, alpha=0.0, max_value=None, threshold=0.0: activations.relu(
+        x, alpha, max_value, threshold
+    ),
+    "softplus": lambda x: ops.softplus(x),
+    "softsign": lambda x: ops.softsign(x),
+    "conv1d": lambda x, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1: (
+        _conv(x, kernel, strides, padding, data_format, dilation_rate)
+    ),
+    "conv2d": lambda x, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1: (
+        _conv(x, kernel, strides, padding, data_format, dilation_rate)
+    ),
+    "conv3d": lambda x, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1: (
+        _conv(x, kernel, strides, padding, data_format, dilation_rate)
+    ),
+    "depthwise_conv2d": lambda x, depthwise_kernel, strides=1, padding="valid", data_format=None, dilation_rate=1: (  # noqa: E501
+        ops.depthwise_conv(x, depthwise_kernel, strides, padding, data_format, dilation_rate)
+    ),
+    "separable_conv2d": lambda x, depthwise_kernel, pointwise_kernel, strides=1, padding="valid", data_format=None, dilation_rate=1: (  # noqa: E501
+        ops.separable_conv(
+            x, depthwise_kernel, pointwise_kernel, strides, padding, data_format, dilation_rate
+        )
+    ),
+    "pool2d": lambda x, pool_size, strides=(1, 1), padding="valid", data_format=None, pool_mode="max": (  # noqa: E501
+        _pool(x, pool_size, strides, padding, data_format, pool_mode)
+    ),
+    "pool3d": lambda x, pool_size, strides=(1, 1, 1), padding="valid", data_format=None, pool_mode="max": (  # noqa: E501
+        _pool(x, pool_size, strides, padding, data_format, pool_mode)
+    ),
+    "resize_images": lambda x, height_factor, width_factor, data_format, interpolation="nearest": (
+        layers.UpSampling2D((height_factor, width_factor), data_format, interpolation)(x)
+    ),
+    "resize_volumes": lambda x, depth_factor, height_factor, width_factor, data_format: (
+        layers.UpSampling3D((depth_factor, height_factor, width_factor), data_format)(x)
+    ),
+    "temporal_padding": lambda x, padding=(1, 1): ops.pad(x, [(0, 0), tuple(padding), (0, 0)]),
+    "spatial_2d_padding": lambda x, padding=((1, 1), (1, 1)), data_format=None: _padded(
+        x, padding, data_format
+    ),
+    "spatial_3d_padding": lambda x, padding=((1, 1), (1, 1), (1, 1)), data_format=None: _padded(
+        x, padding, data_format
+    ),
+    # Losses
+    "binary_crossentropy": lambda target, output, from_logits=False: ops.binary_crossentropy(
+        target, output, from_logits
+    ),
+    "categorical_crossentropy": lambda target, output, from_logits=False, axis=-1: (
+        ops.categorical_crossentropy(target, output, from_logits, axis)
+    ),
+    # Loops
+    "foldl": lambda fn, elems, initializer=None, name=None: _fold(fn, elems, initializer, False),
+    "foldr": lambda fn, elems, initializer=None, name=None: _fold(fn, elems, initializer, True),
+    "map_fn": lambda fn, elems, name=None, dtype=None: ops.map(fn, elems),
+}
+
+for _name, _function in _TABLE.items():
+    _function.__name__ = _function.__qualname__ = _name
+    _function.__doc__ = f"`keras.backend.{_name}` of Keras 2."
+    globals()[_name] = _function
+
+
+# -- values -----------------------------------------------------------------------------------
+
+
+def _to_floatx(x: Any) -> Any:
+    return np.asarray(x, floatx()) if isinstance(x, np.ndarray) else ops.cast(x, floatx())
+
+
+def _assigned(x: Any, value: Any) -> None:
+    x.assign(value.astype(x.dtype))
+
+
+def get_value(x: Any) -> Any:
+    """The value as a numpy array; what is no array or Variable is given back.
+
+    >>> get_value(Variable([1.0, 2.0])).tolist()
+    [1.0, 2.0]
+    """
+    return ops.convert_to_numpy(x) if isinstance(x, (jax.Array, Variable)) else x
+
+
+def batch_set_value(tuples: Sequence[tuple[Variable, Any]]) -> None:
+    """Assigns to each Variable the value that is with it."""
+    for x, value in tuples:
+        _assigned(x, np.asarray(value))
+
+
+def variable(value: Any, dtype: Any = None, name: str | None = None, constraint: Any = None) -> Any:
+    """A Variable.
+
+    >>> variable([1, 2]).numpy()
+    array([1., 2.], dtype=float32)
+    """
+    dtype = standardize_dtype(dtype)
+    return Variable(ops.convert_to_tensor(value, dtype), name=name, constraint=constraint)
+
+
+def clip(x: Any, min_value: Any, max_value: Any) -> Any:
+    """The values, none below one limit or above the other; `None` is no limit."""
+    numbers = isinstance(min_value, (int, float)) and isinstance(max_value, (int, float))
+    if numbers and max_value < min_value:
+        max_value = min_value
+    low = -math.inf if min_value is None else min_value
+    return ops.clip(x, low, math.inf if max_value is None else max_value)
+
+
+def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
+    """One of two values or results of functions, by a condition, or by one for each place.
+
+    A condition of several axes is that of the first axes of the values, one of one axis that of
+    their last.
+
+    >>> switch(jnp.array(True), lambda: jnp.ones(2), lambda: jnp.zeros(2)).tolist()
+    [1.0, 1.0]
+    """
+    condition = ops.cast(condition, "bool")
+    choices = [e if callable(e) else functools.partial(lambda e: e, e)
+               for e in (then_expression, else_expression)]  # fmt: skip
+    rank = len(condition.shape)
+    if not rank:
+        return ops.cond(condition, *choices)
+    then, other = (choice() for choice in choices)
+    more = len(then.shape) - rank
+    if more < 0:
+        raise ValueError(
+            "condition must have at most as many axes as then_expression. Received: condition of "
+            f"shape {tuple(condition.shape)}, then_expression of {tuple(then.shape)}"
+        )
+    if rank > 1:
+        condition = ops.reshape(condition, (*condition.shape, *[1] * more))
+    return ops.where(condition, then, other)
+
+
+def gradients(loss: Any, variables: Any) -> Any:
+    """Raises RuntimeError: gradients are of functions, and a value does not know its own."""
+    raise RuntimeError(
+        "gradients(loss, variables) is for graphs of TensorFlow 1. Use jax.grad, "
+        "keraslike.value_and_grad or a tf.GradientTape."
+    )
+
+
+def repeat(x: Any, n: int) -> Any:
+    """`(samples, n, features)` of `(samples, features)`."""
+    if len(x.shape) != 2:
+        raise ValueError(f"x must have 2 axes. Received: x of shape {tuple(x.shape)}")
+    return ops.repeat(ops.expand_dims(x, 1), n, 1)
+
+
+def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
+    """Sample by sample, the sum of products along an axis of each.
+
+    Args:
+        axes: the axis of both, or a pair of axes; the last of `x` and the last but one of `y` where
+            it is left out.
+
+    >>> batch_dot(jnp.ones((3, 2, 4)), jnp.ones((3, 4, 5))).shape
+    (3, 2, 5)
+    """
+    ranks = len(x.shape), len(y.shape)
+    if builtins.min(ranks) < 2:
+        raise ValueError(f"x and y must have at least 2 axes. They have {ranks[0]} and {ranks[1]}.")
+    if axes is None:
+        axes = (ranks[0] - 1, ranks[1] - 1 if ranks[1] == 2 else ranks[1] - 2)
+    axes = (axes, axes) if isinstance(axes, int) else axes
+    if builtins.any(not isinstance(a, int) for a in axes):
+        raise ValueError(f"axes must be an integer or two of them. Received: axes={axes}")
+    a, b = (axis % rank for axis, rank in zip(axes, ranks))
+    if not (a and b):
+        raise ValueError(f"axes must not be that of the samples. Received: axes={axes}")
+    letters = "abcdefghijklmnopqrstuvwxy"
+    left = letters[: ranks[0]]
+    right = [left[0], *letters[ranks[0] : ranks[0] + ranks[1] - 1]]
+    right[b] = left[a]
+    out = [c for c in left if c != left[a]] + [c for c in right[1:] if c != left[a]]
+    found = ops.einsum(f"{left},{''.join(right)}->{''.join(out)}", x, y)
+    return ops.expand_dims(found, 1) if len(out) == 1 else found
+
+
+# -- networks ---------------------------------------------------------------------------------
+
+
+def softmax(x: Any, axis: Any = -1) -> Any:
+    """The softmax along an axis; raises ValueError for an array of one."""
+    if len(x.shape) <= 1:
+        raise ValueError(f"x must have at least 2 axes. Received: x of shape {tuple(x.shape)}")
+    return ops.softmax(x, axis)
+
+
+def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
+    """A bias of `(channels,)`, or of all axes but the samples', added."""
+    rank, own = len(x.shape), len(bias.shape)
+    if own not in (1, rank - 1):
+        raise ValueError(
+            f"bias must have 1 or {rank - 1} axes. Received: bias of shape {tuple(bias.shape)}"
+        )
+    shape = (*[1] * (rank - 1 - own), *bias.shape)
+    if standardize_data_format(data_format) == "channels_first" and rank > 2:
+        shape = (shape[-1], *shape[:-1])
+    return ops.add(x, ops.reshape(bias, (1, *shape)))
+
+
+def _conv(
+    x: Any, kernel: Any, strides: Any, padding: str, data_format: str | None, dilation_rate: Any
+) -> Any:
+    if padding == "causal":
+        size = ops.shape(kernel)[0]
+        before = (dilation_rate if isinstance(dilation_rate, int) else dilation_rate[0]) * (
+            size - 1
+        )
+        x, padding = _padded(x, [(before, 0)], data_format), "valid"
+    return ops.conv(x, kernel, strides, padding, data_format, dilation_rate)
+
+
+def _padded(x: Any, padding: Any, data_format: str | None) -> Any:
+    spatial = [tuple(p) for p in padding]
+    first = standardize_data_format(data_format) == "channels_first"
+    none = (0, 0)
+    return ops.pad(x, [none, none, *spatial] if first else [none, *spatial, none])
+
+
+def _pool(
+    x: Any, pool_size: Any, strides: Any, padding: str, data_format: str | None, pool_mode: str
+) -> Any:
+    pool = {"max": ops.max_pool, "avg": ops.average_pool}[
+        one_of(("max", "avg"), pool_mode=pool_mode)
+    ]
+    return pool(x, pool_size, strides, padding, data_format)
+
+
+def conv2d_transpose(
+    x: Any,
+    kernel: Any,
+    output_shape: Sequence[int | None],
+    strides: Any = (1, 1),
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: Any = (1, 1),
+) -> Any:
+    """The transposed convolution whose output has a shape, which may be one of several."""
+    first = standardize_data_format(data_format) == "channels_first"
+    given, wanted = (s[2:] if first else s[1:-1] for s in (tuple(x.shape), tuple(output_shape)))
+    strides, dilation = (v if isinstance(v, Sequence) else (v, v) for v in (strides, dilation_rate))
+    more: list[int] | None = []
+    for n, out, k, s, d in zip(given, wanted, kernel.shape, strides, dilation):
+        if n is None or out is None:
+            more = None
+            break
+        whole = (k - 1) * d + 1
+        more.append(out - (n - 1) * s - whole + (2 * (whole // 2) if padding == "same" else 0))
+    usual = ops.conv_transpose(x, kernel, strides, padding, None, data_format, dilation)
+    if more is None or builtins.all(
+        a in (None, b) for a, b in zip(tuple(output_shape)[1:], usual.shape[1:])
+    ):
+        return usual
+    return ops.conv_transpose(x, kernel, strides, padding, tuple(more), data_format, dilation)
+
+
+def rnn(
+    step_function: Callable,
+    inputs: Any,
+    initial_states: Sequence[Any],
+    go_backwards: bool = False,
+    mask: Any = None,
+    constants: Sequence[Any] | None = None,
+    unroll: bool = False,
+    input_length: int | None = None,
+    time_major: bool = False,
+    zero_output_for_mask: bool = False,
+    return_all_outputs: bool = True,
+) -> tuple[Any, Any, list[Any]]:
+    """`output, states = step_function(input, states)` for each step of inputs.
+
+    Args:
+        inputs: `(samples, steps, ...)`, or `(steps, samples, ...)` with `time_major`.
+        initial_states: arrays.
+        mask: `(samples, steps)`; where it is false the states and the output stay as they were.
+        constants: arrays that the step is given after the states.
+        return_all_outputs: whether all outputs come out, and not the last alone, as one step.
+
+    Gives the last output, the outputs and the last states.
+
+    >>> step = lambda x, states: (x + states[0], [x + states[0]])
+    >>> last, outputs, states = rnn(step, jnp.ones((1, 3, 2)), [jnp.zeros((1, 2))])
+    >>> last.tolist(), outputs.shape
+    ([[3.0, 3.0]], (1, 3, 2))
+    """
+    axis = 0 if time_major else 1
+    x = jax.tree.map(lambda a: jnp.moveaxis(jnp.asarray(a), axis, 0), inputs)
+    steps = jax.tree.leaves(x)[0].shape[0]
+    seen = None if mask is None else jnp.moveaxis(jnp.asarray(mask).astype(bool), axis, 0)
+    more, states, output = tuple(constants or ()), list(map(jnp.asarray, initial_states)), None
+    if go_backwards:
+        x = jax.tree.map(lambda a: jnp.flip(a, 0), x)
+        seen = None if seen is None else jnp.flip(seen, 0)
+
+    def shaped(flag: Any, like: Any) -> Any:
+        return flag.reshape(flag.shape[0], *[1] * (like.ndim - 1))
+
+    def step(carry: tuple[Any, list[Any]], now: tuple[Any, Any]) -> tuple[Any, Any]:
+        before, states = carry
+        x, seen = now
+        output, new = step_function(x, (*states, *more))
+        new = list(new)
+        if seen is not None:
+            kept = jnp.zeros_like(output) if zero_output_for_mask else before
+            output = jnp.where(shaped(seen, output), output, kept)
+            new = [jnp.where(shaped(seen, n), n, s) for n, s in zip(new, states)]
+        return (output, new), output
+
+    first = jax.eval_shape(
+        lambda x: step_function(x, (*states, *more))[0], jax.tree.map(lambda a: a[0], x)
+    )
+    carry = (jnp.zeros(first.shape, first.dtype), states)
+    (output, states), outputs = jax.lax.scan(step, carry, (x, seen), unroll=steps if unroll else 1)
+    if not return_all_outputs:
+        outputs = output[None]
+    return output, jnp.moveaxis(outputs, 0, axis), states
+
+
+def _fold(fn: Callable, elems: Any, initializer: Any, reverse: bool) -> Any:
+    elems = jax.tree.map(jnp.asarray, elems)
+    if initializer is None:
+        first, rest = (-1, slice(None, -1)) if reverse else (0, slice(1, None))
+        initializer, elems = (jax.tree.map(lambda a, i=i: a[i], elems) for i in (first, rest))
+    return jax.lax.scan(lambda a, x: (fn(a, x), None), initializer, elems, reverse=reverse)[0]
+
+
+# -- losses -----------------------------------------------------------------------------------
+
+
+def sparse_categorical_crossentropy(
+    target: Any,
+    output: Any,
+    from_logits: bool = False,
+    axis: int = -1,
+    ignore_class: int | None = None,
+) -> Any:
+    """The cross-entropy of classes given by number; zero for a class that is ignored."""
+    if ignore_class is None:
+        return ops.sparse_categorical_crossentropy(target, output, from_logits, axis)
+    counts = ops.not_equal(target, ignore_class)
+    target = ops.where(counts, target, 0)
+    found = ops.sparse_categorical_crossentropy(target, output, from_logits, axis)
+    return ops.where(counts, found, 0)
+
+
+def binary_focal_crossentropy(
+    target: Any,
+    output: Any,
+    apply_class_balancing: bool = False,
+    alpha: float = 0.25,
+    gamma: float = 2.0,
+    from_logits: bool = False,
+) -> Any:
+    """The binary cross-entropy, times `(1 - probability of the target) ** gamma`."""
+    p = ops.sigmoid(output) if from_logits else ops.convert_to_tensor(output)
+    t = ops.cast(target, p.dtype)
+    of_target = t * p + (1 - t) * (1 - p)
+    found = ops.power(1 - of_target, gamma) * ops.binary_crossentropy(t, p)
+    return (t * alpha + (1 - t) * (1 - alpha)) * found if apply_class_balancing else found
+
+
+def categorical_focal_crossentropy(
+    target: Any,
+    output: Any,
+    alpha: float = 0.25,
+    gamma: float = 2.0,
+    from_logits: bool = False,
+    axis: int = -1,
+) -> Any:
+    """The categorical cross-entropy, each term times `alpha * (1 - probability) ** gamma`."""
+    p = ops.softmax(output, axis) if from_logits else ops.convert_to_tensor(output)
+    p = ops.clip(p / ops.sum(p, axis, keepdims=True), epsilon(), 1 - epsilon())
+    terms = -ops.cast(target, p.dtype) * ops.log(p)
+    return ops.sum(alpha * ops.power(1 - p, gamma) * terms, axis)
+
+
+def ctc_batch_cost(y_true: Any, y_pred: Any, input_length: Any, label_length: Any) -> Any:
+    """The CTC loss of each sample, `(samples, 1)`; the blank is the last class.
+
+    Args:
+        y_true: `(samples, labels)`.
+        y_pred: `(samples, steps, classes)`, probabilities.
+        input_length, label_length: `(samples, 1)`.
+    """
+    blank = y_pred.shape[-1] - 1
+    lengths = [ops.cast(ops.squeeze(n, -1), "int32") for n in (label_length, input_length)]
+    logits = ops.log(y_pred + epsilon())
+    return ops.expand_dims(ops.ctc_loss(ops.cast(y_true, "int32"), logits, *lengths, blank), 1)
+
+
+def ctc_decode(
+    y_pred: Any,
+    input_length: Any,
+    greedy: bool = True,
+    beam_width: int = 100,
+    top_paths: int = 1,
+) -> tuple[list[Any], Any]:
+    """The labels that probabilities `(samples, steps, classes)` stand for, -1 after their end, and
+    the score of each; the blank is the last class."""
+    paths, scores = ops.ctc_decode(
+        ops.log(y_pred + epsilon()),
+        ops.cast(input_length, "int32"),
+        strategy="greedy" if greedy else "beam_search",
+        beam_width=beam_width,
+        top_paths=top_paths,
+        merge_repeated=True,
+        mask_index=y_pred.shape[-1] - 1,
+    )
+    return list(paths), scores
+
+
+def ctc_label_dense_to_sparse(labels: Any, label_lengths: Any) -> Any:
+    """Labels `(samples, most labels)` as a sparse array that has the first so many of each."""
+    labels, lengths = np.asarray(labels), np.asarray(label_lengths)
+    kept = np.arange(labels.shape[1]) < lengths[:, None]
+    indices = np.argwhere(kept)
+    return sparsity.from_parts(jnp.asarray(labels[kept]), jnp.asarray(indices), labels.shape)
+
+
+__all__ = sorted(
+    [*_TABLE, "name_scope"]
+    + [
+        name
+        for name, value in globals().items()
+        if inspect.isfunction(value) and value.__module__ == __name__ and name[0] != "_"
+    ]
+)
