@@ -6,14 +6,17 @@ from typing import Any
 
 from keraslike.core import registry
 from keraslike.optimizers import schedules
-from keraslike.optimizers.adam import Adafactor, Adam, Adamax, AdamW, Lion, Nadam
+from keraslike.optimizers.adam import Adam, Adamax, AdamW, Lamb, Lion, Nadam, ScheduleFreeAdamW
 from keraslike.optimizers.gradient_descent import SGD, Adadelta, Adagrad, Ftrl, RMSprop
+from keraslike.optimizers.matrices import Adafactor, Muon
 from keraslike.optimizers.optax_optimizer import OptaxOptimizer, is_transform, to_optax
 from keraslike.optimizers.optimizer import Optimizer
+from keraslike.optimizers.wrappers import LossScaleOptimizer, MultiOptimizer, OptimizerMap
 
 _classes = (
     *(Optimizer, SGD, RMSprop, Adam, AdamW, Nadam, Adagrad, Adadelta, Adamax, Lion),
-    *(Ftrl, Adafactor),
+    *(Ftrl, Adafactor, Lamb, Muon, ScheduleFreeAdamW),
+    *(LossScaleOptimizer, MultiOptimizer, OptimizerMap),
 )
 _by_name = {c.__name__.lower(): c for c in _classes}
 registry.publish("keras.optimizers", {c.__name__: c for c in _classes}, aliases=_by_name)

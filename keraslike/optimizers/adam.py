@@ -1,9 +1,13 @@
-"""Adam, AdamW, Nadam, Adamax, Adafactor and Lion, made as those in `gradient_descent` are."""
+"""Adam and what was made of it: AdamW, Nadam, Adamax, Lamb, ScheduleFreeAdamW, and Lion.
+
+They are made as those in `gradient_descent` are.
+"""
 
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +16,10 @@ import optax
 from keraslike.core import host
 from keraslike.core.arguments import require
 from keraslike.optimizers.gradient_descent import leafwise, rule, zeros_like
-from keraslike.optimizers.optimizer import LearningRate, Optimizer, shared_arguments
+from keraslike.optimizers.optimizer import LearningRate, Optimizer
+from keraslike.optimizers.shared import Shared
 
-__all__ = ["Adam", "AdamW", "Nadam", "Adamax", "Adafactor", "Lion"]
+__all__ = ["Adam", "AdamW", "Nadam", "Adamax", "Lamb", "ScheduleFreeAdamW", "Lion"]
 
 
 class Moments(NamedTuple):
@@ -24,6 +29,37 @@ class Moments(NamedTuple):
 
 def _moments(params: Any) -> Any:
     return jax.tree.map(Moments, zeros_like(params), zeros_like(params))
+
+
+def moved(g: Any, old: Moments, beta_1: Any, beta_2: Any) -> Moments:
+    """The moving means after another gradient."""
+    m = old.momentum + (g - old.momentum) * (1 - beta_1)
+    return Moments(m, old.velocity + (jnp.square(g) - old.velocity) * (1 - beta_2))
+
+
+def powers(iterations: Any, *betas: float) -> Callable[[Any], list[Any]]:
+    """For a dtype, what is left of the start of moving means: `beta**t` with `t` from 1 on."""
+
+    @functools.cache  # the same for all variables of a dtype
+    def of(dtype: Any) -> list[Any]:
+        t = jnp.asarray(iterations + 1, dtype)
+        return [jnp.power(jnp.asarray(beta, dtype), t) for beta in betas]
+
+    return of
+
+
+def step_size(
+    learning_rate: Any, iterations: Any, beta_1: float, beta_2: float
+) -> Callable[[Any], Any]:
+    """For a dtype, the rate by which Adam multiplies `m / sqrt(v)`."""
+    left = powers(iterations, beta_1, beta_2)
+
+    @functools.cache
+    def of(dtype: Any) -> Any:
+        power_1, power_2 = left(dtype)
+        return jnp.asarray(learning_rate, dtype) * jnp.sqrt(1 - power_2) / (1 - power_1)
+
+    return of
 
 
 class AdamState(NamedTuple):
@@ -61,19 +97,9 @@ class Adam(Optimizer):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        **shared: Unpack[Shared],
     ):
-        super().__init__(**shared_arguments(locals()))
+        super().__init__(learning_rate, **shared)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
@@ -86,19 +112,13 @@ class Adam(Optimizer):
             return AdamState(_moments(params), zeros_like(params) if amsgrad else None)
 
         def update(grads, state, params=None, *, learning_rate, iterations):
-            @functools.cache  # the same for all variables of a dtype
-            def size(dtype):
-                t = jnp.asarray(iterations + 1, dtype)
-                power_1 = jnp.power(jnp.asarray(beta_1, dtype), t)
-                power_2 = jnp.power(jnp.asarray(beta_2, dtype), t)
-                return jnp.asarray(learning_rate, dtype) * jnp.sqrt(1 - power_2) / (1 - power_1)
+            size = step_size(learning_rate, iterations, beta_1, beta_2)
 
             def step(g, old, hat=None):
-                m = old.momentum + (g - old.momentum) * (1 - beta_1)
-                v = old.velocity + (jnp.square(g) - old.velocity) * (1 - beta_2)
+                m, v = new = moved(g, old, beta_1, beta_2)
                 top = v if hat is None else jnp.maximum(hat, v)
                 down = m * size(g.dtype) / (jnp.sqrt(top) + epsilon)
-                return -down, Moments(m, v), top
+                return -down, new, top
 
             hats = [state.velocity_hat] if amsgrad else []
             updates, moments, tops = leafwise(step, grads, state.moments, *hats)
@@ -125,20 +145,11 @@ class AdamW(Adam):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        **shared: Unpack[Shared],
     ):
         require(weight_decay is not None, "a float", weight_decay=weight_decay)
-        own = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "amsgrad": amsgrad}
-        super().__init__(**shared_arguments(locals()), **own)
+        own = (learning_rate, beta_1, beta_2, epsilon, amsgrad)
+        super().__init__(*own, weight_decay=weight_decay, **shared)
 
 
 class NadamState(NamedTuple):
@@ -174,19 +185,9 @@ class Nadam(Optimizer):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        **shared: Unpack[Shared],
     ):
-        super().__init__(**shared_arguments(locals()))
+        super().__init__(learning_rate, **shared)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
@@ -262,19 +263,9 @@ class Adamax(Optimizer):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        **shared: Unpack[Shared],
     ):
-        super().__init__(**shared_arguments(locals()))
+        super().__init__(learning_rate, **shared)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
@@ -301,102 +292,124 @@ class Adamax(Optimizer):
         return rule(init, update)
 
 
-class Factors(NamedTuple):
-    r: Any  # means of rows, and of columns; of a vector nothing, for which files have a 0
-    c: Any
-    velocity: Any
+class Lamb(Optimizer):
+    """Adam whose step is as long, for each variable, as the variable itself is.
 
-
-class Adafactor(Optimizer):
-    """Adam's second moments by their rows and columns, steps relative to the size of the weights.
-
-    With `t` the number of the step and `b = 1 - t**beta_2_decay`: `v = b * v + (1 - b) * (g**2 +
-    epsilon_1)`, of matrices kept as the means of its last two axes; `u = g / sqrt(v)`, no longer
-    than `clip_threshold`; `w -= min(rate, 1 / sqrt(t)) * max(epsilon_2, rms(w)) * u`
-    (Shazeer & Stern 2018, https://arxiv.org/abs/1804.04235).
+    With Adam's `m` and `v`, `u = m / (1 - beta_1**t) / (sqrt(v / (1 - beta_2**t)) + epsilon)` and
+    `w -= rate * norm(w) / norm(u) * u`, where the ratio is 1 if either norm is 0
+    (You et al. 2019, https://arxiv.org/abs/1904.00962).
 
     Args:
-        beta_2_decay: how the part of the moments that is kept grows.
-        epsilon_1: what is added to the squares of the gradients.
-        epsilon_2: the least size of weights that steps are relative to.
-        clip_threshold: the greatest root mean square of a step before it is scaled.
-        relative_step: whether a constant learning rate is bounded by `1 / sqrt(t)`. In Keras, and
-            so here, every rate is.
+        beta_1: how much of the mean of gradients is kept.
+        beta_2: how much of the mean of their squares is kept.
+        epsilon: a small number beside the root.
 
     The other arguments are those of `Optimizer`.
 
     >>> from keraslike.core.variable import Variable
-    >>> w = Variable([[2.0, -2.0], [2.0, 2.0]])
-    >>> Adafactor(0.5).apply([jnp.full((2, 2), 3.0)], [w])
-    >>> print(w.numpy())
-    [[ 1. -3.]
-     [ 1.  1.]]
+    >>> w = Variable([3.0, 4.0])
+    >>> Lamb(0.1).apply([jnp.array([2.0, 2.0])], [w])
+    >>> print(w.numpy().round(3))
+    [2.646 3.646]
     """
 
     def __init__(
         self,
         learning_rate: LearningRate = 0.001,
-        beta_2_decay: float = -0.8,
-        epsilon_1: float = 1e-30,
-        epsilon_2: float = 1e-3,
-        clip_threshold: float = 1.0,
-        relative_step: bool = True,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **shared: Unpack[Shared],
     ):
-        super().__init__(**shared_arguments(locals()))
-        self.beta_2_decay = beta_2_decay
-        self.epsilon_1 = epsilon_1
-        self.epsilon_2 = epsilon_2
-        self.clip_threshold = clip_threshold
-        self.relative_step = relative_step
+        super().__init__(learning_rate, **shared)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
 
     def transform(self) -> optax.GradientTransformationExtraArgs:
-        def start(p: Any) -> Factors:
-            whole = host.full(p.shape, 0, p.dtype)
-            if p.ndim < 2:
-                nothing = host.full((), 0, "int32")
-                return Factors(nothing, nothing, whole)
-            rows = host.full(p.shape[:-1], 0, p.dtype)
-            return Factors(rows, host.full((*p.shape[:-2], p.shape[-1]), 0, p.dtype), whole)
-
-        def init(params: Any) -> Any:
-            return jax.tree.map(start, params)
+        beta_1, beta_2, epsilon = self.beta_1, self.beta_2, self.epsilon
+        trust = optax.scale_by_trust_ratio()
 
         def update(grads, state, params=None, *, learning_rate, iterations):
-            def step(g, old, w):
-                count = jnp.asarray(iterations + 1, g.dtype)
-                kept = 1 - count**self.beta_2_decay
-                square = jnp.square(g) + self.epsilon_1
-                r, c = old.r, old.c
-                if g.ndim < 2:
-                    v = kept * old.velocity + (1 - kept) * square
-                else:
-                    r = kept * r + (1 - kept) * square.mean(-1)
-                    c = kept * c + (1 - kept) * square.mean(-2)
-                    v = (r / r.mean(-1, keepdims=True))[..., None] * c[..., None, :]
-                u = g / jnp.sqrt(v)
-                u = u / jnp.maximum(jnp.asarray(1, g.dtype), _rms(u) / self.clip_threshold)
-                size = jnp.maximum(jnp.asarray(self.epsilon_2, g.dtype), _rms(w))
-                rate = jnp.minimum(jnp.asarray(learning_rate, g.dtype), 1 / jnp.sqrt(count))
-                return -(size * rate * u), Factors(r, c, v)
+            left = powers(iterations, beta_1, beta_2)
+
+            def step(g, old):
+                m, v = new = moved(g, old, beta_1, beta_2)
+                power_1, power_2 = left(g.dtype)
+                return m / (1 - power_1) / (jnp.sqrt(v / (1 - power_2)) + epsilon), new
+
+            updates, moments = leafwise(step, grads, state)
+            updates, _ = trust.update(updates, trust.init(params), params)
+            down = jax.tree.map(lambda u: -jnp.asarray(learning_rate, u.dtype) * u, updates)
+            return down, moments
+
+        return rule(_moments, update)
+
+
+class ScheduleFreeAdamW(Optimizer):
+    """Adam that averages its path instead of having its learning rate fall.
+
+    The state's `momentum` is the point `z` that steps are made from, `z -= rate * g /
+    (sqrt(v / (1 - beta_2**t)) + epsilon)`, and `x` is the mean of all `z` so far. The variables
+    are, where gradients are taken, `(1 - beta_1) * z + beta_1 * x`, from which `x` can be computed
+    (Defazio et al. 2024, https://arxiv.org/abs/2405.15682).
+
+    Args:
+        beta_1: how much of the variables is the mean.
+        beta_2: how much of the mean of the gradients' squares is kept.
+        epsilon: a small number beside the root.
+        warmup_steps: in so many steps the learning rate rises to what it is.
+
+    The other arguments are those of `Optimizer`.
+
+    >>> from keraslike.core.variable import Variable
+    >>> w = Variable([1.0])
+    >>> ScheduleFreeAdamW(0.1).apply([jnp.array([2.0])], [w])
+    >>> print(w.numpy().round(4))
+    [0.9]
+    """
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 0.0025,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        warmup_steps: int = 0,
+        **shared: Unpack[Shared],
+    ):
+        super().__init__(learning_rate, **shared)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.warmup_steps = warmup_steps
+
+    def transform(self) -> optax.GradientTransformationExtraArgs:
+        def init(params: Any) -> Any:
+            start = jax.tree.map(lambda p: jnp.array(p, copy=True), params)
+            return jax.tree.map(Moments, start, zeros_like(params))
+
+        def update(grads, state, params=None, *, learning_rate, iterations):
+            left = powers(iterations, self.beta_2)
+
+            def step(g, old, y):
+                beta_1, beta_2 = (jnp.asarray(b, g.dtype) for b in (self.beta_1, self.beta_2))
+                count, rate = (
+                    jnp.asarray(iterations + 1, g.dtype),
+                    jnp.asarray(learning_rate, g.dtype),
+                )
+                if self.warmup_steps > 0:
+                    rate = rate * jnp.minimum(count / self.warmup_steps, 1)
+                v = old.velocity + (jnp.square(g) - old.velocity) * (1 - beta_2)
+                root = jnp.sqrt(v / (1 - left(g.dtype)[0])) + jnp.asarray(self.epsilon, g.dtype)
+                z = old.momentum - rate * g / root
+                x = (y - (1 - beta_1) * old.momentum) / beta_1
+                x = (1 - 1 / count) * x + 1 / count * z
+                return (1 - beta_1) * z + beta_1 * x - y, Moments(z, v)
 
             return tuple(leafwise(step, grads, state, params))
 
         return rule(init, update)
-
-
-def _rms(x: Any) -> Any:
-    return jnp.sqrt(jnp.mean(jnp.square(x)))
 
 
 class LionState(NamedTuple):
@@ -426,19 +439,9 @@ class Lion(Optimizer):
         learning_rate: LearningRate = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.99,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        **shared: Unpack[Shared],
     ):
-        super().__init__(**shared_arguments(locals()))
+        super().__init__(learning_rate, **shared)
         # At 0 only the sign of the gradient would count.
         require(0 < beta_1 <= 1, "greater than 0 and at most 1", beta_1=beta_1)
         self.beta_1 = beta_1

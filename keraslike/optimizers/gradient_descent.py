@@ -9,7 +9,7 @@ Keras's files hold an optimizer's variables.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,8 @@ import optax
 
 from keraslike.core import host
 from keraslike.core.arguments import require
-from keraslike.optimizers.optimizer import LearningRate, Optimizer, shared_arguments
+from keraslike.optimizers.optimizer import LearningRate, Optimizer
+from keraslike.optimizers.shared import Shared
 
 __all__ = ["SGD", "RMSprop", "Adagrad", "Adadelta", "Ftrl"]
 
@@ -70,19 +71,9 @@ class SGD(Optimizer):
         learning_rate: LearningRate = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        **shared: Unpack[Shared],
     ):
-        super().__init__(**shared_arguments(locals()))
+        super().__init__(learning_rate, **shared)
         fits = isinstance(momentum, float) and 0 <= momentum <= 1
         require(fits, "a float between 0 and 1", momentum=momentum)
         self.momentum = momentum
@@ -141,19 +132,9 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         epsilon: float = 1e-7,
         centered: bool = False,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        **shared: Unpack[Shared],
     ):
-        super().__init__(**shared_arguments(locals()))
+        super().__init__(learning_rate, **shared)
         self.rho = rho
         self.momentum = momentum
         self.epsilon = epsilon
@@ -217,19 +198,9 @@ class Adagrad(Optimizer):
         learning_rate: LearningRate = 0.001,
         initial_accumulator_value: float = 0.1,
         epsilon: float = 1e-7,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        **shared: Unpack[Shared],
     ):
-        super().__init__(**shared_arguments(locals()))
+        super().__init__(learning_rate, **shared)
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon
 
@@ -279,19 +250,9 @@ class Adadelta(Optimizer):
         learning_rate: LearningRate = 0.001,
         rho: float = 0.95,
         epsilon: float = 1e-7,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        **shared: Unpack[Shared],
     ):
-        super().__init__(**shared_arguments(locals()))
+        super().__init__(learning_rate, **shared)
         self.rho = rho
         self.epsilon = epsilon
 
@@ -354,19 +315,9 @@ class Ftrl(Optimizer):
         l2_regularization_strength: float = 0.0,
         l2_shrinkage_regularization_strength: float = 0.0,
         beta: float = 0.0,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
+        **shared: Unpack[Shared],
     ):
-        super().__init__(**shared_arguments(locals()))
+        super().__init__(learning_rate, **shared)
         require(learning_rate_power <= 0, "at most 0", learning_rate_power=learning_rate_power)
         for argument in (
             "initial_accumulator_value",

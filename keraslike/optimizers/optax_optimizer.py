@@ -11,7 +11,7 @@ import optax
 from flax import nnx
 
 from keraslike.optimizers.optimizer import Optimizer
-from keraslike.optimizers.state import label
+from keraslike.optimizers.state import key_of, label
 
 
 class OptaxOptimizer(Optimizer):
@@ -130,15 +130,20 @@ def to_optax(optimizer: Optimizer) -> optax.GradientTransformationExtraArgs:
 
     def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> Any:
         count, inner = state
-        rate, decay = optimizer._rate_at(count), optimizer.weight_decay
+        rate, decayed = optimizer._rate_at(count), params
         leaves, structure = jax.tree.flatten(updates)
-        grads = structure.unflatten(optimizer._clip(leaves))
-        updates, inner = rule.update(grads, inner, params, learning_rate=rate, iterations=count)
-        if decay is not None:
-            if params is None:
-                raise ValueError("Weight decay needs params: update(grads, state, params).")
+        grads = structure.unflatten(optimizer._clip_gradients(leaves))
+        if params is not None:  # weight decay comes before the rule, which may look at the params
+            decayed = jax.tree_util.tree_map_with_path(
+                lambda path, p: optimizer._decayed(key_of(path), p, rate), params
+            )
+        elif optimizer.weight_decay is not None:
+            raise ValueError("Weight decay needs params: update(grads, state, params).")
+        updates, inner = rule.update(grads, inner, decayed, learning_rate=rate, iterations=count)
+        if params is not None:
             updates = jax.tree.map(
-                lambda u, p: u - (p * decay * rate).astype(u.dtype), updates, params
+                lambda u, new, old: u if new is old else u + (new - old).astype(u.dtype),
+                *(updates, decayed, params),
             )
         return updates, (count + 1, inner)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -13,17 +12,18 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from keraslike.core import base, context, dtypes, host, lowering
+from keraslike.core import base, dtypes, lowering, registry
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import require, warn_user
-from keraslike.core.base import Object, auto_name, to_snake_case
+from keraslike.core.base import auto_name, to_snake_case
 from keraslike.core.boxed import respond, unbox, unboxed
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.notes import shown
 from keraslike.core.tracebacks import is_ours
-from keraslike.core.variable import OptimizerState, Variable
+from keraslike.core.variable import Variable
 from keraslike.optimizers.gradients import clip, overwrite, with_gradients
 from keraslike.optimizers.schedules import LearningRateSchedule
+from keraslike.optimizers.shared import take_shared
 from keraslike.optimizers.state import (
     Cache,
     dtype_of,
@@ -34,11 +34,12 @@ from keraslike.optimizers.state import (
     state_name,
     write,
 )
+from keraslike.optimizers.stateful import Stateful
 
 LearningRate = float | LearningRateSchedule | Callable[[], Any]
 
 
-class Optimizer(Object):
+class Optimizer(Stateful):
     """Base of the optimizers: `apply(gradients, variables)` changes the variables.
 
     A subclass gives its update rule in one of two ways. `transform()` returns an optax transform,
@@ -80,9 +81,12 @@ class Optimizer(Object):
 
     _kind = "optimizer"
     # What is trained belongs to the model, not to the optimizer's tree.
-    _untracked = Object._untracked | {"_trained", "_excluded", "_compiled"}
-    _trained: tuple[nnx.Variable, ...] = ()
+    _untracked = Stateful._untracked | {"_trainable_variables", "_excluded", "_compiled"}
     _excluded: tuple[tuple[nnx.Variable, ...], re.Pattern | None] | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        take_shared(cls, Optimizer)
+        super().__init_subclass__(**kwargs)
 
     def __init__(
         self,
@@ -129,17 +133,13 @@ class Optimizer(Object):
         # State is listed in the order of these attributes, which is that of Keras's files.
         self._iterations = self._state(0, "iteration", "int32")
         self._learning_rate = self._checked_rate(learning_rate)
-        self._averages: list[Variable] = []
-        self._accumulators: list[Variable] = []
+        self._model_variables_moving_average: list[Variable] = []
+        self._accumulated_gradients: list[Variable] = []
         self._slots: list[Variable] = []  # the rule's own
         self._skeleton: Any = None  # the rule's state, with the numbers of slots for leaves
         self._owners: tuple[int | None, ...] = ()  # for each slot the variable it belongs to
         self._keys: tuple[Any, ...] = ()  # the variables' names in the rule's params
         self._decays: tuple[bool, ...] = ()  # which variables decay
-
-    def _state(self, value: Any, name: str, dtype: Any = None) -> Variable:
-        with context.using(names=(self.name,)):
-            return OptimizerState(value, dtype=dtype, trainable=False, name=name)
 
     def _checked_rate(self, rate: Any) -> Any:
         if _is_function(rate):
@@ -167,19 +167,20 @@ class Optimizer(Object):
     # -- state --------------------------------------------------------------------------------
 
     @property
-    def name(self) -> str:
-        return str(self._name)
-
-    @property
     def variables(self) -> list[nnx.Variable]:
         """All state: the step count, the learning rate, averages, then that of the rule."""
         if not is_ours(type(self)):  # a user's may be anywhere
             return base.variables_of(self)
         rate = self._learning_rate
-        rates = [rate] if isinstance(rate, nnx.Variable) else []
-        if not self.built:  # not yet, or another thread is building it and has made some
-            return [self._iterations, *rates]
-        return [self._iterations, *rates, *self._averages, *self._accumulators, *self._slots]
+        own = [self._iterations, *([rate] if isinstance(rate, nnx.Variable) else [])]
+        if self.built:  # else not yet, or another thread is building it and has made some
+            own += (*self._model_variables_moving_average, *self._accumulated_gradients)
+            own += self._slots
+        return [*own, *(v for part in self._parts() for v in part.variables)]
+
+    def _parts(self) -> Sequence[Optimizer]:
+        """The optimizers that this one applies gradients with."""
+        return ()
 
     @property
     def iterations(self) -> Any:
@@ -229,27 +230,21 @@ class Optimizer(Object):
         variables = list(variables)
         with jax.ensure_compile_time_eval():
             if self.use_ema:
-                self._averages = self._zeros_like(variables, "average")
+                self._model_variables_moving_average = self._zeros_like(variables, "average")
             if self.gradient_accumulation_steps:
-                self._accumulators = self._zeros_like(variables, "gradient_accumulator")
-            self._trained = tuple(variables)
+                self._accumulated_gradients = self._zeros_like(variables, "gradient_accumulator")
+            self._trainable_variables = tuple(variables)
             self._keys = self._param_keys(variables)
             self._choose_decays()
             if not self._updates_by_step():
                 self._build_rule()
         self.built = True
 
-    def _zeros_like(self, variables: Sequence[Any], name: str) -> list[Variable]:
-        return [
-            self._state(host.full(v.shape, 0, dtype_of(v)), state_name(v, i, name))
-            for i, v in enumerate(variables)
-        ]
-
     def _param_keys(self, variables: Sequence[nnx.Variable]) -> tuple[Any, ...]:
         return tuple(range(len(variables)))
 
     def _build_rule(self) -> None:
-        params = dict(zip(self._keys, lowering.values_of(self._trained)))
+        params = dict(zip(self._keys, lowering.values_of(self._trainable_variables)))
         leaves, structure = jax.tree_util.tree_flatten_with_path(self.transform().init(params))
         numbers = {key: i for i, key in enumerate(self._keys)}
         owners = [owner(path, numbers) for path, _ in leaves]
@@ -258,7 +253,7 @@ class Optimizer(Object):
             path, value = leaves[i]
             name, number = field(path), owners[i]
             if number is not None:
-                name = state_name(self._trained[number], number, name)
+                name = state_name(self._trainable_variables[number], number, name)
             self._slots.append(self._state(jnp.asarray(value), name))
         self._owners = tuple(owners[i] for i in order)
         places = sorted(range(len(order)), key=order.__getitem__)
@@ -266,91 +261,6 @@ class Optimizer(Object):
 
     def _slot_order(self, paths: Sequence[Any], owners: Sequence[Any]) -> list[int]:
         return list(range(len(paths)))
-
-    # What a subclass written for Keras makes its state with.
-
-    def add_variable(
-        self,
-        shape: Sequence[int],
-        initializer: Any = "zeros",
-        dtype: Any = None,
-        aggregation: str = "none",
-        layout: Any = None,
-        name: str | None = None,
-    ) -> Variable:
-        """A new state Variable; for use in a subclass's `build`."""
-        del aggregation, layout
-        with context.using(names=(self.name,)):
-            variable = OptimizerState(
-                initializer, shape=shape, dtype=dtype, trainable=False, name=name
-            )
-        self._slots.append(variable)
-        return variable
-
-    def add_variable_from_reference(
-        self, reference_variable: Any, name: str | None = None, initializer: Any = "zeros"
-    ) -> Variable:
-        """A new state Variable of another's shape and dtype."""
-        shape, dtype = reference_variable.shape, dtype_of(reference_variable)
-        full = state_name(reference_variable, len(self._slots), name or "var")
-        return self.add_variable(shape, initializer, dtype, name=full)
-
-    def add_optimizer_variables(
-        self, trainable_variables: Sequence[Any], name: Any, initializer: Any = "zeros"
-    ) -> Any:
-        """For each variable a state Variable like it, or `None` if it is overwritten with its
-        gradient; a list of them for each of several names."""
-        names = [name] if isinstance(name, str) else list(name)
-        several = isinstance(initializer, (list, tuple))
-        initializers = list(initializer) if several else [initializer] * len(names)
-        if len(names) != len(initializers):
-            raise ValueError(
-                f"{len(names)} names {names} need as many initializers. "
-                f"Received: initializer={initializer!r}"
-            )
-
-        def make(v: Any, n: str, i: Any) -> Variable | None:
-            return None if is_overwritten(v) else self.add_variable_from_reference(v, n, i)
-
-        rows = [[make(v, n, i) for n, i in zip(names, initializers)] for v in trainable_variables]
-        columns = tuple([row[i] for row in rows] for i in range(len(names)))
-        return columns[0] if isinstance(name, str) else columns
-
-    def assign(self, variable: Any, value: Any) -> None:
-        variable.assign(value)
-
-    def assign_add(self, variable: Any, value: Any) -> None:
-        variable.assign_add(value)
-
-    def assign_sub(self, variable: Any, value: Any) -> None:
-        variable.assign_sub(value)
-
-    def _get_variable_index(self, variable: Any) -> int:
-        return [id(v) for v in self._trained].index(id(variable))
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Sets all state from arrays in the order of `variables`."""
-        if not self.built:
-            raise ValueError("Call build(trainable_variables) before set_weights().")
-        if len(weights) != len(self.variables):
-            raise ValueError(
-                f"weights must hold {len(self.variables)} arrays. Received: {len(weights)}"
-            )
-        for variable, weight in zip(self.variables, weights):
-            variable.assign(weight)
-
-    def save_own_variables(self, store: Any) -> None:
-        """Puts the optimizer's variables into a dict by their numbers."""
-        store.update({str(i): v for i, v in enumerate(self.variables)})
-
-    def load_own_variables(self, store: Any) -> None:
-        """Sets the variables from arrays by the names of `save_own_variables`."""
-        if len(store) != len(self.variables):
-            raise ValueError(
-                f"The optimizer '{self.name}' has {len(self.variables)} variables; {len(store)} "
-                "were given for it."
-            )
-        self.set_weights([store[str(i)] for i in range(len(store))])
 
     # -- applying gradients -------------------------------------------------------------------
 
@@ -385,19 +295,31 @@ class Optimizer(Object):
         variables = self._bound(grads, trainable_variables)
         grads, variables = with_gradients(grads, variables)
         rate = self._current_rate()
-        everything = [*self._trained, *self.variables]
+        everything = [*self._trainable_variables, *self.variables]
         values = lowering.values_of(everything)
         traced = any(isinstance(x, jax.core.Tracer) for x in (*values, *grads, rate))
-        if traced or not is_ours(type(self)):
+        if traced or not self._is_pure():
             self._step(variables, grads, rate)
         else:  # one compiled program instead of a dispatch for every operation
-            numbers = tuple(type(v) in (bool, int, float) and v for v in vars(self).values())
-            key = (numbers, tuple((id(v), is_overwritten(v)) for v in variables))
+            key = (self._numbers(), tuple((id(v), is_overwritten(v)) for v in variables))
             compiled = vars(self).setdefault("_compiled", Cache())
             if key not in compiled:
                 step = functools.partial(self._step, variables)
                 compiled.add(key, jax.jit(lowering.lower(step, everything)))
             write(everything, compiled[key](values, grads, rate)[1])
+        self._constrain(variables)
+
+    def _is_pure(self) -> bool:
+        """Whether a step is the same function of arrays as long as `_numbers()` are the same."""
+        parts = self._parts()
+        asked = any(_is_function(part._learning_rate) for part in parts)
+        return is_ours(type(self)) and not asked and all(part._is_pure() for part in parts)
+
+    def _numbers(self) -> tuple[Any, ...]:
+        own = [type(v) in (bool, int, float) and v for v in vars(self).values()]
+        return (*own, *(part._numbers() for part in self._parts()))
+
+    def _constrain(self, variables: list[Any]) -> None:
         for v in variables:
             constraint = getattr(v, "constraint", None)
             if constraint is not None and not is_overwritten(v):
@@ -413,11 +335,11 @@ class Optimizer(Object):
 
         The values are in the order of `build`'s variables and of `variables`.
         """
-        if not self.built or not self._trained:
+        if not self.built or not self._trainable_variables:
             raise ValueError("Call build(trainable_variables) before stateless_apply().")
         own = self.variables
         need, got = (
-            (len(own), len(self._trained)),
+            (len(own), len(self._trainable_variables)),
             (len(optimizer_variables), len(trainable_variables)),
         )
         if need != got:
@@ -426,33 +348,33 @@ class Optimizer(Object):
                 f"values. Received: {got[0]} and {got[1]}"
             )
         values = [jnp.asarray(v) for v in (*trainable_variables, *optimizer_variables)]
-        pure = lowering.lower(lambda: self.apply(grads), [*self._trained, *own])
+        pure = lowering.lower(lambda: self.apply(grads), [*self._trainable_variables, *own])
         new = pure(values)[1]
-        count = len(self._trained)
+        count = len(self._trainable_variables)
         return list(new[:count]), list(new[count:])
 
     def _bound(self, grads: list[Any], variables: Iterable[nnx.Variable] | None) -> list[Any]:
         """The variables that the gradients are for, known to this optimizer."""
         if variables is None:
-            if not self._trained:
+            if not self._trainable_variables:
                 raise ValueError(
                     "This optimizer is not tied to any variables yet: pass trainable_variables, "
                     "or call build(trainable_variables) first."
                 )
-            variables = self._trained
+            variables = self._trainable_variables
         variables = list(variables)
         if len(grads) != len(variables):
             raise ValueError(f"There are {len(grads)} gradients for {len(variables)} variables.")
         if not self.built:
             self.build(variables)
-        if not self._trained:  # a copy made by tree operations, for a copy of the model
+        if not self._trainable_variables:  # a copy made by tree operations, for a copy of the model
             if len(variables) != len(self._keys):
                 raise ValueError(
                     f"This optimizer was built for {len(self._keys)} variables; "
                     f"it cannot be tied to {len(variables)}."
                 )
-            self._trained = tuple(variables)
-        known = {id(v) for v in self._trained}
+            self._tie(variables)
+        known = {id(v) for v in self._trainable_variables}
         unknown = [label(v, i) for i, v in enumerate(variables) if id(v) not in known]
         if unknown:
             raise ValueError(
@@ -461,10 +383,13 @@ class Optimizer(Object):
             )
         return variables
 
+    def _tie(self, variables: list[Any]) -> None:
+        self._trainable_variables = tuple(variables)
+
     def _step(self, variables: list[Any], grads: list[Any], rate: Any) -> None:
         steps = self.gradient_accumulation_steps
         last = steps and (self._iterations._raw_value + 1) % steps == 0
-        accumulators = dict(zip(map(id, self._trained), self._accumulators))
+        accumulators = dict(zip(map(id, self._trainable_variables), self._accumulated_gradients))
         grads, variables = overwrite(grads, variables, accumulators, last)
         if not variables:
             self._iterations.assign_add(1)
@@ -481,8 +406,8 @@ class Optimizer(Object):
 
     def _accumulate(self, variables: list[Any], grads: list[Any], rate: Any) -> None:
         steps = self.gradient_accumulation_steps
-        numbers = {id(v): i for i, v in enumerate(self._trained)}
-        accumulators = [self._accumulators[numbers[id(v)]] for v in variables]
+        numbers = {id(v): i for i, v in enumerate(self._trainable_variables)}
+        accumulators = [self._accumulated_gradients[numbers[id(v)]] for v in variables]
         sums = [g.astype(dtype_of(a)) + a._raw_value for g, a in zip(grads, accumulators)]
         changing = (self._iterations._raw_value + 1) % steps == 0
         touched = [*variables, *self.variables]
@@ -498,7 +423,7 @@ class Optimizer(Object):
         write(accumulators, [jnp.where(changing, jnp.zeros_like(s), s) for s in sums])
 
     def _update(self, variables: list[Any], grads: list[Any], rate: Any) -> None:
-        grads = self._clip(grads)
+        grads = self._clip_gradients(grads)
         self._decay(variables, rate)
         if self._updates_by_step():
             for v, g in zip(variables, grads):
@@ -508,10 +433,10 @@ class Optimizer(Object):
 
     def _run_rule(self, variables: list[Any], grads: list[Any], rate: Any) -> None:
         given = {id(v): g for v, g in zip(variables, grads)}
-        params = dict(zip(self._keys, lowering.values_of(self._trained)))
+        params = dict(zip(self._keys, lowering.values_of(self._trainable_variables)))
         full = {
             key: given[id(v)].astype(p.dtype) if id(v) in given else jnp.zeros_like(p)
-            for (key, p), v in zip(params.items(), self._trained)
+            for (key, p), v in zip(params.items(), self._trainable_variables)
         }
         slots = list(lowering.values_of(self._slots))
         state = jax.tree.map(slots.__getitem__, self._skeleton)
@@ -522,25 +447,33 @@ class Optimizer(Object):
         places = jax.tree.leaves(self._skeleton)
         for place, value in zip(places, jax.tree.leaves(state), strict=True):
             number = self._owners[place]
-            if number is None or id(self._trained[number]) in given:
+            if number is None or id(self._trainable_variables[number]) in given:
                 slots[place] = value
         write(self._slots, slots)
-        for key, v in zip(self._keys, self._trained):
+        for key, v in zip(self._keys, self._trainable_variables):
             if id(v) in given:
                 write([v], [params[key]])
 
-    def _clip(self, grads: list[Any]) -> list[Any]:
+    def _clip_gradients(self, grads: list[Any]) -> list[Any]:
         return clip(grads, self.clipnorm, self.global_clipnorm, self.clipvalue)
 
     def _decay(self, variables: list[Any], rate: Any) -> None:
-        if self.weight_decay is None:
-            return
-        decays = dict(zip(map(id, self._trained), self._decays))
+        numbers = {id(v): i for i, v in enumerate(self._trainable_variables)}
         for v in variables:
-            if decays[id(v)]:
-                value = v._raw_value
-                factor = jnp.asarray(self.weight_decay, value.dtype)
-                write([v], [value - value * factor * jnp.asarray(rate, value.dtype)])
+            i, value = numbers[id(v)], v._raw_value
+            if self._decays[i]:
+                write([v], [self._decayed(self._keys[i], value, rate)])
+
+    def _decayed(self, key: Any, value: Any, rate: Any) -> Any:
+        """A variable's value after weight decay; `key` is its own among the rule's params."""
+        decay = self._weight_decay_of(key, value)
+        if decay is None:
+            return value
+        factor = jnp.asarray(decay, value.dtype)
+        return value - value * factor * jnp.asarray(rate, value.dtype)
+
+    def _weight_decay_of(self, key: Any, value: Any) -> float | None:
+        return self.weight_decay
 
     def exclude_from_weight_decay(
         self,
@@ -563,7 +496,7 @@ class Optimizer(Object):
         ids = set(map(id, excluded))
         self._decays = tuple(
             id(v) not in ids and not (pattern and pattern.search(label(v, i, "name")))
-            for i, v in enumerate(self._trained)
+            for i, v in enumerate(self._trainable_variables)
         )
 
     # -- averages, loss scale -----------------------------------------------------------------
@@ -571,7 +504,7 @@ class Optimizer(Object):
     def _average(self) -> None:
         done = self._updates_made()
         every = self.ema_overwrite_frequency
-        for v, average in zip(self._trained, self._averages):
+        for v, average in zip(self._trainable_variables, self._model_variables_moving_average):
             if is_overwritten(v):
                 continue
             value = v._raw_value
@@ -586,17 +519,24 @@ class Optimizer(Object):
         """Gives the variables their averages where `use_ema` is on: what `fit` ends with."""
         if not self.use_ema:
             return
-        if len(var_list) != len(self._averages):
-            raise ValueError(
-                f"There are {len(self._averages)} averages for {len(var_list)} variables."
-            )
-        for v, average in zip(var_list, lowering.values_of(self._averages)):
+        averages = self._model_variables_moving_average
+        if len(var_list) != len(averages):
+            raise ValueError(f"There are {len(averages)} averages for {len(var_list)} variables.")
+        for v, average in zip(var_list, lowering.values_of(averages)):
             if not is_overwritten(v):
                 write([v], [average])
 
     def scale_loss(self, loss: Any) -> Any:
         """The loss times `loss_scale_factor`: what gradients are to be taken of."""
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Any:
+        """An optimizer like the one whose `get_config()` this is, without its state."""
+        with registry.custom_object_scope(custom_objects or {}):
+            return super().from_config(config)
 
     def _constructor_args(self) -> dict[str, Any]:
         args = super()._constructor_args()
@@ -609,11 +549,3 @@ class Optimizer(Object):
 
 def _is_function(rate: Any) -> bool:
     return callable(rate) and not isinstance(rate, nnx.Variable)  # which has a __call__
-
-
-_SHARED = tuple(inspect.signature(Optimizer.__init__).parameters)[1:-1]
-
-
-def shared_arguments(scope: dict[str, Any]) -> dict[str, Any]:
-    """What goes on to `Optimizer`, from the `locals()` of a constructor that names it all."""
-    return {**{name: scope[name] for name in _SHARED}, **scope["kwargs"]}

@@ -63,6 +63,12 @@ def owner(path: Sequence[Any], numbers: dict[Any, int]) -> int | None:
     return None
 
 
+def key_of(path: Sequence[Any]) -> Any:
+    """What a leaf of the params goes by: its key in a rule's dict, or its path in another tree."""
+    key = getattr(path[-1], "key", None) if len(path) == 1 else None
+    return jax.tree_util.keystr(tuple(path), simple=True, separator="/") if key is None else key
+
+
 def field(path: Sequence[Any]) -> str:
     """The innermost attribute that leads to a leaf: `momentum`, `velocity`, `count`."""
     names = [k.name for k in path if isinstance(k, jax.tree_util.GetAttrKey)]

@@ -109,7 +109,7 @@ def places(optimizer: Optimizer, stored: list[Any], older: bool) -> list[tuple[A
         unused = rest[-count:]  # a momentum of 0; or `amsgrad`, which the package `keras` had off
         if kinds == 0 or (older and all(tuple(a.shape) == (1,) for a in unused)):
             rest = rest[:-count]
-    averages = [] if older else list(optimizer._averages)
+    averages = [] if older else list(optimizer._model_variables_moving_average)
     if older:
         in_pairs = isinstance(optimizer, Ftrl)  # the only one
         wanted = [slot for group in (slots if in_pairs else zip(*slots)) for slot in group]
@@ -129,7 +129,7 @@ def places(optimizer: Optimizer, stored: list[Any], older: bool) -> list[tuple[A
 
 def _slots_of_weights(optimizer: Optimizer) -> list[list[Any]]:
     """The slots of each weight, in the order of their kinds."""
-    slots: list[list[Any]] = [[] for _ in optimizer._trained]
+    slots: list[list[Any]] = [[] for _ in optimizer._trainable_variables]
     for slot, owner in zip(optimizer._slots, optimizer._owners):
         if owner is not None:
             slots[owner].append(slot)

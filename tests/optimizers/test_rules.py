@@ -15,7 +15,7 @@ from keraslike.core.variable import Variable
 pytestmark = pytest.mark.slow
 
 RULES = ["SGD", "RMSprop", "Adam", "AdamW", "Nadam", "Adagrad", "Adadelta", "Adamax", "Lion"]
-RULES += ["Ftrl", "Adafactor"]
+RULES += ["Ftrl", "Adafactor", "Lamb", "Muon", "ScheduleFreeAdamW"]
 STEPS = 200
 
 
@@ -70,7 +70,7 @@ def train(optimizer, steps=STEPS):
     return losses, new[: len(variables)], new[len(variables) :]
 
 
-def check(name, settings, rtol=1e-4):
+def check(name, settings, rtol=1e-4, steps=STEPS):
     ours, theirs = getattr(optimizers, name)(**settings), getattr(keras.optimizers, name)
     settings = {
         k: getattr(keras.optimizers.schedules, type(v).__name__)(**v.get_config())
@@ -78,7 +78,7 @@ def check(name, settings, rtol=1e-4):
         else v
         for k, v in settings.items()
     }
-    expected, got = train_keras(theirs(**settings)), train(ours)
+    expected, got = train_keras(theirs(**settings), steps), train(ours, steps)
     assert len(got[2]) == len(expected[2])
     np.testing.assert_allclose(got[0], expected[0], rtol=rtol)
     for g, e in zip(got[1], expected[1]):
@@ -141,11 +141,27 @@ def check(name, settings, rtol=1e-4):
                 "weight_decay": 0.001,
             },
         ),
+        ("Lamb", {"learning_rate": 0.01}),
+        ("Lamb", {"beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-3, "weight_decay": 0.01}),
+        ("ScheduleFreeAdamW", {"learning_rate": 0.01}),
+        ("ScheduleFreeAdamW", {"beta_1": 0.8, "warmup_steps": 50, "weight_decay": 0.01}),
     ],
 )
 def test_200_steps_equal_keras(name, settings):
     losses = check(name, settings)[0]
     assert np.mean(losses[-20:]) < np.mean(losses[:20])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"exclude_layers": ["v0$"], "adam_lr_ratio": 0.5, "adam_weight_decay": 0.1},
+        {"learning_rate": 0.1, "nesterov": False, "rms_rate": None, "ns_steps": 3, "muon_a": 3.0},
+    ],
+)
+def test_10_steps_of_muon_equal_keras(settings):
+    check("Muon", settings, steps=10)
 
 
 decay = optimizers.schedules.ExponentialDecay(0.05, 20, 0.5)
@@ -286,7 +302,7 @@ def test_bad_hyperparameters_are_errors_as_in_keras(name, settings, text):
         getattr(keras.optimizers, name)(**settings)
 
 
-@pytest.mark.parametrize("name", ["SGD", "Nadam"])
+@pytest.mark.parametrize("name", ["SGD", "Nadam", "Lamb"])
 def test_to_optax_makes_the_same_updates(name):
     import optax
 
