@@ -15,12 +15,14 @@ from keraslike import (
     constraints,
     datasets,
     distribution,
+    dtype_policies,
     errors,
     initializers,
     layers,
     legacy,
     losses,
     metrics,
+    mixed_precision,
     models,
     ops,
     optimizers,
@@ -33,8 +35,8 @@ from keraslike import (
     wrappers,
 )
 from keraslike.as_keras import as_keras
-from keraslike.core.dtypes import DTypePolicy
 from keraslike.core.lowering import value_and_grad
+from keraslike.core.policies import DTypePolicy, FloatDTypePolicy
 from keraslike.core.remat import RematScope, remat
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.scopes import StatelessScope, SymbolicScope, name_scope
@@ -53,6 +55,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DTypePolicy",
+    "FloatDTypePolicy",
     "Initializer",
     "Input",
     "InputSpec",
@@ -78,12 +81,14 @@ __all__ = [
     "datasets",
     "device",
     "distribution",
+    "dtype_policies",
     "errors",
     "initializers",
     "layers",
     "legacy",
     "losses",
     "metrics",
+    "mixed_precision",
     "models",
     "name_scope",
     "op",

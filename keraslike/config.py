@@ -22,10 +22,8 @@ from keraslike.core.config import (
     set_max_steps_per_epoch,
 )
 from keraslike.core.dtypes import (
-    dtype_policy,
     epsilon,
     floatx,
-    set_dtype_policy,
     set_epsilon,
     set_floatx,
 )
@@ -35,6 +33,7 @@ from keraslike.core.messages import (
     enable_interactive_logging,
     is_interactive_logging_enabled,
 )
+from keraslike.core.policies import dtype_policy, set_dtype_policy
 from keraslike.core.tracebacks import (
     disable_traceback_filtering,
     enable_traceback_filtering,

@@ -1,4 +1,4 @@
-"""Floating-point defaults and the policies that say in what dtype a layer computes."""
+"""Floating-point defaults, and the names of dtypes. Policies are in `policies`."""
 
 from __future__ import annotations
 
@@ -74,80 +74,3 @@ def is_float(dtype: Any) -> bool:
 def is_half(dtype: Any) -> bool:
     """Whether a dtype is float16 or bfloat16, in which sums are not to be computed."""
     return dtype in ("float16", "bfloat16")
-
-
-class DTypePolicy:
-    """The pair of dtypes a layer works in: `compute_dtype` and `variable_dtype`.
-
-    `name` is a dtype (both the same), or `"mixed_float16"` or `"mixed_bfloat16"` (compute in
-    half precision, keep weights in float32); `floatx()` where it is left out.
-
-    >>> DTypePolicy("mixed_bfloat16").compute_dtype
-    'bfloat16'
-    """
-
-    def __init__(self, name: str | None = None):
-        name = floatx() if name is None else name
-        if not isinstance(name, str):
-            raise TypeError(f"A DTypePolicy is made from a name. Received: {name!r}")
-        self.name = name
-        if name.startswith("mixed_"):
-            self.compute_dtype, self.variable_dtype = name.removeprefix("mixed_"), "float32"
-            if not is_half(self.compute_dtype):
-                raise ValueError(
-                    "A mixed policy is 'mixed_float16' or 'mixed_bfloat16'. "
-                    f"Received: name={name!r}"
-                )
-        else:
-            self.compute_dtype = self.variable_dtype = standardize_dtype(name)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> DTypePolicy:
-        return cls(**config)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, DTypePolicy) and self.name == other.name
-
-    def __hash__(self) -> int:
-        return hash(self.name)
-
-    def __repr__(self) -> str:
-        return f'<DTypePolicy "{self.name}">'
-
-
-_policy: DTypePolicy | None = None
-
-
-def dtype_policy() -> DTypePolicy:
-    """The policy of layers that are given none."""
-    return _policy or DTypePolicy(floatx())
-
-
-def set_dtype_policy(policy: str | DTypePolicy) -> None:
-    """Sets the policy of layers that are given none, e.g. `"mixed_bfloat16"`.
-
-    Raises ValueError for what is none.
-    """
-    global _policy
-    if policy is None:
-        raise ValueError("policy must be a name or a DTypePolicy. Received: policy=None")
-    _policy = get_policy(policy)
-
-
-def get_policy(identifier: Any) -> DTypePolicy:
-    """A DTypePolicy from a policy, a name, a dtype, its config or `None` (the default one)."""
-    if identifier is None:
-        return dtype_policy()
-    if isinstance(identifier, DTypePolicy):
-        return identifier
-    if isinstance(identifier, dict):
-        config = identifier.get("config", identifier)
-        if not isinstance(config, dict) or "name" not in config:
-            raise ValueError(f"dtype must be the config of a policy. Received: dtype={identifier}")
-        return DTypePolicy(config["name"])
-    if isinstance(identifier, str):
-        return DTypePolicy(identifier)
-    return DTypePolicy(standardize_dtype(identifier))

@@ -16,6 +16,8 @@ class PathMap(MutableMapping):
     Raises ValueError where several expressions match, and where a key that is there is set.
     """
 
+    _what = ""  # what its keys are for, in an error
+
     def __init__(self, values: dict[str, Any] | None) -> None:
         self._values = {} if values is None else values
 
@@ -31,8 +33,7 @@ class PathMap(MutableMapping):
             return self._values[key]
         found = [pattern for pattern in self._values if re.fullmatch(pattern, key)]
         if len(found) > 1:
-            kind = type(self).__name__
-            raise ValueError(f"Path {key!r} matches multiple keys of the {kind}: {found}.")
+            raise ValueError(f"Path {key!r} matches multiple {self._what}keys: {found}.")
         return self._values[found[0]] if found else self._default()
 
     def __setitem__(self, key: str, value: Any) -> None:

@@ -41,8 +41,8 @@ _registered_name: dict[Any, str] = {}
 # The families that a file may name: what models are made of. Of all others (callbacks, saving,
 # utils, ...) some read and write files, and no config is to make them do so.
 _IN_FILES = frozenset(
-    ("activations", "constraints", "functional", "initializers", "keras", "layers", "losses")
-    + ("metrics", "ops", "optimizers", "random", "regularizers", "schedules")
+    ("activations", "constraints", "dtype_policies", "functional", "initializers", "keras")
+    + ("layers", "losses", "metrics", "ops", "optimizers", "random", "regularizers", "schedules")
 )
 
 # A text of JSON takes some fifteen times its size once it is read: it has no more than this of
@@ -286,8 +286,6 @@ def serialize(obj: Any) -> Any:
         return jnp.dtype(obj).name
     if hasattr(obj, "__serialize__"):  # a KerasTensor
         return obj.__serialize__()
-    if isinstance(obj, dtypes.DTypePolicy):
-        return _entry("keras", "DTypePolicy", obj.get_config(), None)
     if inspect.isroutine(obj) or isinstance(obj, jax.custom_jvp | jax.custom_vjp):
         return _serialize_function(obj)
     if not hasattr(obj, "get_config") or inspect.isclass(obj):
@@ -473,8 +471,6 @@ def _deserialize(config: Any) -> Any:
     special = _SPECIAL.get(class_name)
     if special is not None:
         return special(inner)
-    if class_name == "DTypePolicy":
-        return dtypes.DTypePolicy.from_config(inner)
     made = {} if _scope.read is None else _scope.read
     shared = config.get("shared_object_id")
     # In Keras's files a number may stand for two objects, of which one was gone when the other

@@ -20,6 +20,7 @@ from keraslike.core import (
     dtypes,
     foreign,
     lowering,
+    policies,
     registry,
     remat,
     rng,
@@ -90,7 +91,8 @@ class Layer(base.Object):
     Args:
         activity_regularizer: a function of the output whose value is added to the loss.
         trainable: whether the weights train; can be changed at any time.
-        dtype: a dtype or a policy such as `"mixed_bfloat16"`.
+        dtype: a dtype or a policy such as `"mixed_bfloat16"`; of a `DTypePolicyMap` the policy
+            of the layer's path.
         autocast: whether floating-point inputs are cast to the compute dtype.
         name: a name; one is made where none is given.
 
@@ -106,7 +108,7 @@ class Layer(base.Object):
     [[1.0, 2.0]]
     """
 
-    _untracked = base.Object._untracked | {"_inbound_nodes", "_complete", "_build_lock"}
+    _untracked = base.Object._untracked | {"_inbound_nodes", "_complete", "_build_lock", "_path"}
     _transient = base.Object._transient | {"_build_lock"}
 
     built = False
@@ -118,7 +120,8 @@ class Layer(base.Object):
     _saves_activity_regularizer = False  # whether a config has it also where it is None
     _name: str | None = None
     _trainable = True
-    _policy: dtypes.DTypePolicy | None = None
+    _policy: policies.DTypePolicy | None = None
+    _path: str | None = None  # where it was first built or called
     _building = False
     _keeps_sparse = True  # whether `call` is given sparse arrays as they are
     _says_shapes = True  # whether a `compute_output_shape` of a class's own is all that is asked
@@ -160,7 +163,7 @@ class Layer(base.Object):
             self._trainable = False
         if not autocast:
             self.autocast = False
-        self._policy = dtypes.get_policy(dtype)
+        self.dtype_policy = dtype
         if context.state.remat is not None:
             self._remat = context.state.remat
 
@@ -200,25 +203,55 @@ class Layer(base.Object):
 
     @property
     def path(self) -> str:
-        return "/".join((*context.state.names, self.name))
+        """The names of the layers around this one where it was first built or called, and its."""
+        return self._path or "/".join((*context.state.names, self.name))
 
     @property
-    def dtype_policy(self) -> dtypes.DTypePolicy:
-        return self._policy or dtypes.dtype_policy()
+    def dtype_policy(self) -> policies.DTypePolicy:
+        """The policy as it was given; of a map, `dtype` and `compute_dtype` go by the path."""
+        return self._policy or policies.dtype_policy()
 
     @dtype_policy.setter
     def dtype_policy(self, value: Any) -> None:
-        self._policy = dtypes.get_policy(value)
+        policy, before = policies.get(value), self._policy
+        self._check_quantized(policy)
+        if isinstance(before, policies.DTypePolicyMap) and self._path:
+            before.pop(self._path) if self._path in before else None
+            before[self._path] = policy
+        else:
+            self._policy = policy
+
+    def _check_quantized(self, policy: policies.DTypePolicy) -> None:
+        if policy.quantization_mode is not None:
+            raise ValueError(
+                f"Layer '{self.name}' ({type(self).__name__}) cannot work by {policy!r}: "
+                "quantization is not supported."
+            )
+
+    def _own_policy(self) -> policies.DTypePolicy:
+        policy = self.dtype_policy
+        if isinstance(policy, policies.DTypePolicyMap):
+            policy = policy[self.path]
+            self._check_quantized(policy)
+        return policy
+
+    @property
+    def quantization_mode(self) -> str | None:
+        return self.dtype_policy.quantization_mode
 
     @property
     def dtype(self) -> str:
-        return self.dtype_policy.variable_dtype
+        """The dtype of the weights."""
+        return self._own_policy().variable_dtype
 
     variable_dtype = dtype
 
     @property
     def compute_dtype(self) -> str:
-        return self.dtype_policy.compute_dtype
+        """The dtype of the computation, to which inputs and weights are cast."""
+        return self._own_policy().compute_dtype
+
+    input_dtype = compute_dtype
 
     # -- weights ------------------------------------------------------------------------------
 
@@ -583,7 +616,9 @@ class Layer(base.Object):
             self._forget_losses()
         state.training, state.depth = training, before[1] + 1
         state.names = (*before[3], self.name)
-        policy = self.dtype_policy
+        if self._path is None:
+            self._path = "/".join(state.names)
+        policy = self._own_policy()
         mixed = policy.compute_dtype != policy.variable_dtype
         state.autocast = jnp.dtype(policy.compute_dtype) if mixed and self.autocast else None
         try:
@@ -1074,6 +1109,7 @@ def _guard_build(build: Callable) -> Callable:
                 if isinstance(shape, (str, int, float)):
                     raise InvalidArgument(f"input_shape must be a shape. Received: {shape!r}")
             names = (*context.state.names, self.name)
+            self._path = self._path or "/".join(names)
             traces = getattr(build, "only_traces", False)
             values = contextlib.nullcontext() if traces else jax.ensure_compile_time_eval()
             with context.using(names=names, autocast=None), values:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike import ops
-from keraslike.core import context, dtypes, registry
+from keraslike.core import context, dtypes, policies, registry
 from keraslike.core.base import Object, auto_name, to_snake_case
 from keraslike.core.boxed import respond, taker
 from keraslike.core.tracebacks import handled, is_ours, shorten
@@ -56,7 +56,7 @@ class Loss(Object):
     ):
         self.name = name or auto_name(to_snake_case(type(self).__name__))
         self.reduction = standardize_reduction(reduction)
-        self._policy = None if dtype is None else dtypes.get_policy(dtype)
+        self._policy = None if dtype is None else policies.get(dtype)
 
     @property
     def dtype(self) -> str:

@@ -218,18 +218,22 @@ class Muon(Optimizer):
 
     def _matrix_step(self, g: Any, old: Moments, learning_rate: Any) -> tuple[Any, Moments]:
         m = old.momentum + (g + old.momentum * (self.momentum - 1))
-        u = self._orthogonal(g + self.momentum * m if self.nesterov else m)
-        down = jnp.asarray(learning_rate, u.dtype) * u
-        if self.rms_rate is not None:
-            down = down * max(u.shape) ** 0.5 * self.rms_rate
-        return -down, Moments(m, None)
+        u = g + self.momentum * m if self.nesterov else m
+        u = self.zeropower_via_newtonschulz5(u, self.ns_steps)
+        return -self.lr_adjust(jnp.asarray(learning_rate, u.dtype) * u), Moments(m, None)
 
-    def _orthogonal(self, x: Any) -> Any:
-        """The matrix with its singular values between 0.7 and 1.2, or about."""
+    def lr_adjust(self, x: Any) -> Any:
+        """A step of the length that `rms_rate` asks for."""
+        return x if self.rms_rate is None else x * max(x.shape) ** 0.5 * self.rms_rate
+
+    def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
+        """A matrix with the singular vectors of `x`, and singular values near 1."""
+        if x.ndim != 2:
+            raise ValueError(f"x must be a matrix. Received: shape={x.shape}")
         if x.shape[0] > x.shape[1]:
-            return self._orthogonal(x.T).T
+            return self.zeropower_via_newtonschulz5(x.T, steps).T
         x = x / (jnp.linalg.norm(x) + 1e-7)
-        for _ in range(self.ns_steps):
+        for _ in range(steps):
             square = x @ x.T
             x = self.muon_a * x + (self.muon_b * square + self.muon_c * square @ square) @ x
         return x

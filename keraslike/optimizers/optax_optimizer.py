@@ -121,7 +121,7 @@ def to_optax(optimizer: Optimizer) -> optax.GradientTransformationExtraArgs:
     for name in ("use_ema", "gradient_accumulation_steps", "_excluded"):
         if getattr(optimizer, name):
             raise ValueError(f"to_optax() has no equal of {name}={getattr(optimizer, name)}.")
-    if optimizer._updates_by_step():
+    if optimizer._overrides("update_step"):
         raise ValueError(f"{type(optimizer).__name__} updates by update_step(), not transform().")
     rule = optax.with_extra_args_support(optimizer.transform())
 

@@ -158,11 +158,12 @@ class Optimizer(Stateful):
         )
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Changes one variable; what a subclass may write in place of `transform()`."""
-        raise NotImplementedError(f"{type(self).__name__} updates by transform().")
+        """Changes one variable by its gradient; what a subclass may write in place of `transform()`
+        or, calling this one, around it."""
+        self._run_rule([variable], [gradient], learning_rate, of_all=False)
 
-    def _updates_by_step(self) -> bool:
-        return type(self).update_step is not Optimizer.update_step
+    def _overrides(self, method: str) -> bool:
+        return getattr(type(self), method) is not getattr(Optimizer, method)
 
     # -- state --------------------------------------------------------------------------------
 
@@ -236,7 +237,7 @@ class Optimizer(Stateful):
             self._trainable_variables = tuple(variables)
             self._keys = self._param_keys(variables)
             self._choose_decays()
-            if not self._updates_by_step():
+            if self._overrides("transform") or not self._overrides("update_step"):
                 self._build_rule()
         self.built = True
 
@@ -424,14 +425,22 @@ class Optimizer(Stateful):
 
     def _update(self, variables: list[Any], grads: list[Any], rate: Any) -> None:
         grads = self._clip_gradients(grads)
-        self._decay(variables, rate)
-        if self._updates_by_step():
-            for v, g in zip(variables, grads):
-                self.update_step(g, v, rate)
+        if self._overrides("_apply_weight_decay"):  # as in Keras, where it has no rate
+            self._apply_weight_decay(variables)
         else:
+            self._apply_weight_decay(variables, rate)
+        if not self._overrides("update_step"):
             self._run_rule(variables, grads, rate)
+            return
+        for v, g in zip(variables, grads):
+            self.update_step(g, v, rate)
+        if self._skeleton is not None:
+            self._run_rule([], [], rate)
 
-    def _run_rule(self, variables: list[Any], grads: list[Any], rate: Any) -> None:
+    def _run_rule(
+        self, variables: list[Any], grads: list[Any], rate: Any, of_all: bool = True
+    ) -> None:
+        """Changes variables and their state by the rule, and (`of_all`) what belongs to no one."""
         given = {id(v): g for v, g in zip(variables, grads)}
         params = dict(zip(self._keys, lowering.values_of(self._trainable_variables)))
         full = {
@@ -447,7 +456,7 @@ class Optimizer(Stateful):
         places = jax.tree.leaves(self._skeleton)
         for place, value in zip(places, jax.tree.leaves(state), strict=True):
             number = self._owners[place]
-            if number is None or id(self._trainable_variables[number]) in given:
+            if of_all if number is None else id(self._trainable_variables[number]) in given:
                 slots[place] = value
         write(self._slots, slots)
         for key, v in zip(self._keys, self._trainable_variables):
@@ -457,7 +466,8 @@ class Optimizer(Stateful):
     def _clip_gradients(self, grads: list[Any]) -> list[Any]:
         return clip(grads, self.clipnorm, self.global_clipnorm, self.clipvalue)
 
-    def _decay(self, variables: list[Any], rate: Any) -> None:
+    def _apply_weight_decay(self, variables: Sequence[Any], rate: Any = None) -> None:
+        rate = self._current_rate() if rate is None else rate
         numbers = {id(v): i for i, v in enumerate(self._trainable_variables)}
         for v in variables:
             i, value = numbers[id(v)], v._raw_value
@@ -492,12 +502,14 @@ class Optimizer(Stateful):
         vars(self).pop("_compiled", None)
 
     def _choose_decays(self) -> None:
+        self._decays = tuple(map(self._use_weight_decay, self._trainable_variables))
+
+    def _use_weight_decay(self, variable: Any) -> bool:
         excluded, pattern = self._excluded or ((), None)
-        ids = set(map(id, excluded))
-        self._decays = tuple(
-            id(v) not in ids and not (pattern and pattern.search(label(v, i, "name")))
-            for i, v in enumerate(self._trainable_variables)
-        )
+        if any(v is variable for v in excluded):
+            return False
+        name = label(variable, self._get_variable_index(variable), "name")
+        return not (pattern and pattern.search(name))
 
     # -- averages, loss scale -----------------------------------------------------------------
 

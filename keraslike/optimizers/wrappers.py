@@ -1,4 +1,4 @@
-"""Optimizers that hand gradients to others: LossScaleOptimizer, MultiOptimizer with OptimizerMap."""
+"""Optimizers that hand gradients to others: LossScaleOptimizer, MultiOptimizer, OptimizerMap."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ class LossScaleOptimizer(Wrapper):
     ):
         if not kwargs.pop("dynamic", True):
             raise ValueError(
-                "LossScaleOptimizer always changes its scale: dynamic=False is not supported. For a "
-                "scale that stays, set `loss_scale_factor` of the optimizer itself."
+                "LossScaleOptimizer changes its scale: dynamic=False is not supported. For a scale "
+                "that stays, set `loss_scale_factor` of the optimizer itself."
             )
         # Older files have the arguments of all optimizers, at their defaults.
         defaults = {**dict.fromkeys(Shared.__annotations__), "use_ema": False, "ema_momentum": 0.99}

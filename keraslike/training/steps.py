@@ -98,6 +98,8 @@ class Steps(Layer):
                 many are fastest, and runs one where a callback has a hook for batches.
             jit_compile: `False` is the same as `run_eagerly`. `"auto"` runs eagerly where a layer's
                 `supports_jit` is false, `True` not even there.
+            auto_scale_loss: whether the optimizer of a model whose policy is `"mixed_float16"` is
+                put into a `LossScaleOptimizer`.
 
         Raises ValueError for a name that does not exist.
         """
@@ -116,6 +118,10 @@ class Steps(Layer):
         compile_loss = None if loss is None else CompileLoss(loss, loss_weights, self.output_names)
         compile_metrics = CompileMetrics(metrics, weighted_metrics, self.output_names)
         self.optimizer, self.loss = new_optimizer, loss
+        scales = auto_scale_loss and self.dtype_policy.name == "mixed_float16"
+        if scales and not isinstance(new_optimizer, (optimizers.LossScaleOptimizer, type(None))):
+            name = "loss_scale_optimizer"
+            self.optimizer = optimizers.LossScaleOptimizer(new_optimizer, name=name)
         self._compile_loss, self._compile_metrics = compile_loss, compile_metrics
         self._loss_tracker = Mean(name="loss")
         self._compile_args = {
@@ -127,6 +133,7 @@ class Steps(Layer):
             "run_eagerly": run_eagerly or jit_compile is False,
             "steps_per_execution": steps_per_execution,
             "jit_compile": jit_compile,
+            **({} if auto_scale_loss else {"auto_scale_loss": False}),
         }
         self._programs, self._functions = {}, {}
         self.stop_training = False
@@ -155,7 +162,7 @@ class Steps(Layer):
         them, which no file can hold."""
         if self._compile_args is None:
             return None
-        if isinstance(self.optimizer, optimizers.OptaxOptimizer):
+        if isinstance(self._compile_args["optimizer"], optimizers.OptaxOptimizer):
             warn_user(
                 f"'{self.name}' is saved without the arguments of compile(): its optimizer is an "
                 "optax transform, which is made of functions. The optimizer's state is saved: "

@@ -1,0 +1,400 @@
+"""Policies: in what dtype a layer keeps its weights, and in which it computes."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+
+from keraslike.core import registry
+from keraslike.core.dtypes import floatx, is_float, standardize_dtype
+from keraslike.core.path_map import PathMap
+
+QUANTIZATION_MODES = ("int8", "float8", "int4", "gptq", "awq")
+
+
+class DTypePolicy:
+    """The pair of dtypes a layer works in: `compute_dtype` and `variable_dtype`.
+
+    Args:
+        name: a dtype (both the same), or `"mixed_float16"` or `"mixed_bfloat16"` (compute in half
+            precision, keep weights in float32); that of the policy of layers that are given none
+            where it is left out.
+
+    `quantization_mode` is `None` but for a `QuantizedDTypePolicy`. Raises TypeError for what is no
+    string, ValueError for another one.
+
+    >>> DTypePolicy("mixed_bfloat16").compute_dtype
+    'bfloat16'
+    """
+
+    name: str
+    compute_dtype: str
+    variable_dtype: str
+    quantization_mode: str | None = None
+
+    def __init__(self, name: str | None = None):
+        self.name = dtype_policy().name if name is None else name
+        self._set_dtypes(self.name)
+
+    def _set_dtypes(self, name: Any) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"'name' must be a string. Received: name={name!r}")
+        if name in ("mixed_float16", "mixed_bfloat16"):
+            self.compute_dtype, self.variable_dtype = name.removeprefix("mixed_"), "float32"
+            return
+        try:
+            self.compute_dtype = self.variable_dtype = standardize_dtype(name)
+        except ValueError:
+            raise ValueError(
+                f"Cannot convert {name!r} to a DTypePolicy. Expected 'mixed_float16', "
+                "'mixed_bfloat16' or the name of a dtype."
+            ) from None
+
+    def convert_input(self, x: Any, autocast: bool, dtype: Any) -> Any:
+        """An array with floats of a dtype, if `autocast` is on; what is none, as it is."""
+        dtype = standardize_dtype(dtype)
+        if not hasattr(x, "astype") or not hasattr(x, "dtype"):
+            if not hasattr(x, "__array__"):
+                return x
+            x = jnp.asarray(x)
+        cast = autocast and is_float(x.dtype) and x.dtype != dtype
+        return (x.astype if hasattr(x, "_keras_history") else jnp.asarray(x).astype)(
+            dtype if cast else x.dtype
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        return cls(**config)
+
+    def _key(self) -> Any:
+        return DTypePolicy if type(self) is FloatDTypePolicy else type(self), self.name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DTypePolicy) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f'<{self._key()[0].__name__} "{self.name}">'
+
+
+class FloatDTypePolicy(DTypePolicy):
+    """Another name of `DTypePolicy`, to which it is equal.
+
+    >>> FloatDTypePolicy("float16") == DTypePolicy("float16")
+    True
+    """
+
+
+class QuantizedDTypePolicy(DTypePolicy):
+    """The policy of a layer whose weights are quantized.
+
+    keraslike reads, compares and writes such policies; a layer that is given one refuses it.
+
+    Args:
+        mode: one of `"int8"`, `"float8"`, `"int4"`, `"gptq"` and `"awq"`.
+        source_name: the policy for all that is not quantized; that of layers that are given none
+            where it is left out.
+
+    Raises ValueError for another mode, and for `"int8"` with float16.
+
+    >>> QuantizedDTypePolicy("int8", "mixed_bfloat16")
+    <QuantizedDTypePolicy "int8_from_mixed_bfloat16">
+    """
+
+    def __init__(self, mode: str, source_name: str | None = None):
+        source_name = dtype_policy().name if source_name is None else source_name
+        self._set_dtypes(source_name)
+        if mode not in QUANTIZATION_MODES:
+            raise ValueError(
+                f"Invalid quantization mode. Expected one of {QUANTIZATION_MODES}. "
+                f"Received: mode={mode!r}"
+            )
+        if mode == "int8" and self.compute_dtype == "float16":
+            raise ValueError(
+                f"mode='int8' doesn't work well with compute_dtype='float16', whose range is too "
+                f"small. Received: source_name={source_name!r}"
+            )
+        self.name = f"{mode}_from_{source_name}"
+        self.quantization_mode = mode
+        self._source_name = source_name
+
+    def get_config(self) -> dict[str, Any]:
+        return {"mode": self.quantization_mode, "source_name": self._source_name}
+
+
+class QuantizedFloat8DTypePolicy(QuantizedDTypePolicy):
+    """A `QuantizedDTypePolicy` whose scales follow the largest values of the last steps.
+
+    Args:
+        mode: `"float8"`.
+        source_name: the policy for all that is not quantized.
+        amax_history_length: the number of steps.
+
+    >>> QuantizedFloat8DTypePolicy("float8", "float32").amax_history_length
+    1024
+    """
+
+    default_amax_history_length = 1024
+
+    def __init__(self, mode: str, source_name: str | None = None, amax_history_length: int = 1024):
+        super().__init__(mode, source_name)
+        if not isinstance(amax_history_length, int):
+            raise TypeError(
+                "`amax_history_length` must be an integer. "
+                f"Received: amax_history_length={amax_history_length!r}"
+            )
+        self.amax_history_length = amax_history_length
+
+    def _key(self) -> Any:
+        return *super()._key(), self.amax_history_length
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "amax_history_length": self.amax_history_length}
+
+
+class _Sized(QuantizedDTypePolicy):
+    """A policy whose mode has numbers in it: `"gptq/4/128"`."""
+
+    mode: str
+    _sizes: ClassVar[tuple[str, ...]]  # the names of the numbers
+    _bits: ClassVar[tuple[int, ...]] = ()  # what weight_bits may be
+
+    def __init__(self, mode: str, source_name: str | None = None):
+        name = type(self).__name__
+        base, *sizes = mode.split("/")
+        form = "/".join((self.mode, *(f"<{size}>" for size in self._sizes)))
+        if base != self.mode or len(sizes) != len(self._sizes):
+            raise ValueError(
+                f"Invalid mode for {name}. Expected format '{form}'. Received: mode={mode!r}"
+            )
+        for size, text in zip(self._sizes, sizes):
+            try:
+                value = int(text)
+            except ValueError:
+                raise ValueError(
+                    f"Invalid mode for {name}. {size} must be an integer. Received: mode={mode!r}"
+                ) from None
+            one_of = self._bits if size == "weight_bits" else ()
+            if value not in one_of if one_of else value < -1 or value == 0:
+                expected = f"one of {one_of}" if one_of else "-1 or a positive integer"
+                raise ValueError(
+                    f"Invalid {size} in mode. It must be {expected}. Received: mode={mode!r}"
+                )
+            setattr(self, size, value)
+        super().__init__(base, source_name)
+        self.name = f"{mode}_from_{self._source_name}"
+
+    def get_config(self) -> dict[str, Any]:
+        mode = "/".join((self.mode, *(str(getattr(self, size)) for size in self._sizes)))
+        return {"mode": mode, "source_name": self._source_name}
+
+
+class Int4DTypePolicy(_Sized):
+    """A `QuantizedDTypePolicy` of 4-bit integers with a scale for each block of a column.
+
+    Args:
+        mode: `"int4/<block_size>"`; -1 for one scale a column.
+        source_name: the policy for all that is not quantized.
+
+    >>> Int4DTypePolicy("int4/128", "float32").block_size
+    128
+    """
+
+    mode, _sizes = "int4", ("block_size",)
+    block_size: int
+
+
+class GPTQDTypePolicy(_Sized):
+    """A `QuantizedDTypePolicy` of weights that GPTQ has quantized.
+
+    Args:
+        mode: `"gptq/<weight_bits>/<group_size>"` with 2, 3, 4 or 8 bits; -1 for one group.
+        source_name: the policy for all that is not quantized.
+
+    >>> GPTQDTypePolicy("gptq/4/128", "float32").weight_bits
+    4
+    """
+
+    mode, _sizes, _bits = "gptq", ("weight_bits", "group_size"), (2, 3, 4, 8)
+    weight_bits: int
+    group_size: int
+
+
+class AWQDTypePolicy(_Sized):
+    """A `QuantizedDTypePolicy` of weights that AWQ has quantized.
+
+    Args:
+        mode: `"awq/4/<group_size>"`; -1 for one group.
+        source_name: the policy for all that is not quantized.
+
+    >>> AWQDTypePolicy("awq/4/128", "float32").group_size
+    128
+    """
+
+    mode, _sizes, _bits = "awq", ("weight_bits", "group_size"), (4,)
+    weight_bits: int
+    group_size: int
+
+
+class DTypePolicyMap(DTypePolicy, PathMap):
+    """Policies by the paths of layers, or by regular expressions of them.
+
+    A layer whose `dtype` it is has the policy of the key equal to its path, else that of the one
+    regular expression that all of its path matches, else the default one. The dtypes of the map
+    are those of the default one.
+
+    Args:
+        default_policy: a policy or its name; that of layers that are given none where it is left
+            out, also where the map is loaded.
+        policy_map: a dict to begin with.
+
+    Raises ValueError where several expressions match a path, and where a key is set twice.
+
+    >>> policies = DTypePolicyMap("float32")
+    >>> policies["encoder/.*"] = "mixed_bfloat16"
+    >>> policies["encoder/dense"], policies["decoder"]
+    (<DTypePolicy "mixed_bfloat16">, <DTypePolicy "float32">)
+    """
+
+    _what = "dtype policy "
+
+    def __init__(self, default_policy: Any = None, policy_map: dict[str, Any] | None = None):
+        if isinstance(default_policy, DTypePolicyMap):
+            raise ValueError("`default_policy` cannot be a DTypePolicyMap itself.")
+        if policy_map is not None and not isinstance(policy_map, dict):
+            raise TypeError(
+                f"If specified, `policy_map` must be a dict. Received: policy_map={policy_map!r}"
+            )
+        PathMap.__init__(self, policy_map)
+        self._given_default = default_policy
+        self.default_policy = get(default_policy)
+        self.name = f"map_{self.default_policy.name}"
+        for attribute in ("variable_dtype", "compute_dtype", "quantization_mode"):
+            setattr(self, attribute, getattr(self.default_policy, attribute))
+
+    def _default(self) -> DTypePolicy:
+        return self.default_policy
+
+    def _checked(self, value: Any) -> DTypePolicy:
+        try:
+            return get(value)
+        except (TypeError, ValueError) as e:
+            raise ValueError(f"Cannot interpret the assigned value {value!r}: {e}") from e
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
+    def _key(self) -> Any:
+        return DTypePolicyMap, self.default_policy, self._values
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments. Without a default policy of its own all are to be what the program that
+        loads them has."""
+        policies = {k: registry.serialize(v) for k, v in self._values.items()}
+        if self._given_default is None:
+            for entry in policies.values():
+                config = entry["config"]
+                config["name" if "name" in config else "source_name"] = None
+        return {"default_policy": self._given_default, "policy_map": policies}
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> DTypePolicyMap:
+        with registry.custom_object_scope(custom_objects or {}):
+            return cls(**registry.deserialize_arguments(config))
+
+    def __repr__(self) -> str:
+        mapping = [(k, v.name) for k, v in self._values.items()]
+        default = self.default_policy.name
+        return f"<DTypePolicyMap at {id(self):#x} default_policy={default}, mapping={mapping}>"
+
+    __hash__ = DTypePolicy.__hash__
+
+
+_policy: DTypePolicy | None = None
+
+
+def dtype_policy() -> DTypePolicy:
+    """The policy of layers that are given none."""
+    return _policy or DTypePolicy(floatx())
+
+
+def set_dtype_policy(policy: str | DTypePolicy) -> None:
+    """Sets the policy of layers that are given none, e.g. `"mixed_bfloat16"`.
+
+    Raises ValueError for what is none.
+    """
+    global _policy
+    if not isinstance(policy, (str, DTypePolicy)):
+        raise ValueError(
+            "Invalid `policy` argument. Expected a name or a DTypePolicy. "
+            f"Received: policy={policy!r}"
+        )
+    _policy = get(policy)
+
+
+def get(identifier: Any) -> DTypePolicy:
+    """A policy from a policy, a name, a dtype, its config or `None` (that of layers that are given
+    none).
+
+    Raises ValueError for anything else.
+
+    >>> get("int8_from_float32").quantization_mode, get(jnp.float16).name
+    ('int8', 'float16')
+    """
+    if identifier is None:
+        return dtype_policy()
+    if isinstance(identifier, DTypePolicy):
+        return identifier
+    if isinstance(identifier, dict):
+        if "class_name" in identifier:
+            found = registry.deserialize(identifier)
+            if isinstance(found, DTypePolicy):
+                return found
+        elif "name" in identifier:
+            return DTypePolicy(identifier["name"])
+        raise ValueError(f"dtype must be the config of a policy. Received: dtype={identifier}")
+    if isinstance(identifier, str):
+        return _by_name(identifier)
+    try:
+        return DTypePolicy(standardize_dtype(identifier))
+    except ValueError:
+        raise ValueError(
+            "Cannot interpret `dtype` argument. Expected a name, a dtype or a DTypePolicy. "
+            f"Received: dtype={identifier!r}"
+        ) from None
+
+
+def _by_name(name: str) -> DTypePolicy:
+    if not name.startswith(QUANTIZATION_MODES) or name in ("int8", "int4"):  # which are dtypes, too
+        return DTypePolicy(name)
+    if name.startswith("float8_e"):
+        return DTypePolicy(name)
+    mode, *source = name.split("_from_")
+    if len(source) != 1:
+        raise ValueError(
+            "Cannot convert `policy` into a valid pair of a mode and a policy: expected a name "
+            f"such as 'int8_from_float32'. Received: policy={name!r}"
+        )
+    base = mode.partition("/")[0]
+    sized = {cls.mode: cls for cls in (Int4DTypePolicy, GPTQDTypePolicy, AWQDTypePolicy)}
+    kind = QuantizedFloat8DTypePolicy if base == "float8" else sized.get(base, QuantizedDTypePolicy)
+    return (QuantizedDTypePolicy if mode == "int4" else kind)(mode, source[0])
+
+
+PUBLIC = {
+    cls.__name__: cls
+    for cls in (
+        *(DTypePolicy, FloatDTypePolicy, QuantizedDTypePolicy, QuantizedFloat8DTypePolicy),
+        *(Int4DTypePolicy, GPTQDTypePolicy, AWQDTypePolicy, DTypePolicyMap),
+    )
+}
+registry.publish("keras", {k: PUBLIC[k] for k in ("DTypePolicy", "FloatDTypePolicy")})
+registry.publish("keras.dtype_policies", PUBLIC)

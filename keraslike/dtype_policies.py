@@ -1,0 +1,54 @@
+"""Policies of dtypes, by Keras's names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keraslike.core import registry
+from keraslike.core.policies import (
+    AWQDTypePolicy,
+    DTypePolicy,
+    DTypePolicyMap,
+    FloatDTypePolicy,
+    GPTQDTypePolicy,
+    Int4DTypePolicy,
+    QuantizedDTypePolicy,
+    QuantizedFloat8DTypePolicy,
+    get,
+)
+
+__all__ = [
+    "AWQDTypePolicy",
+    "DTypePolicy",
+    "DTypePolicyMap",
+    "FloatDTypePolicy",
+    "GPTQDTypePolicy",
+    "Int4DTypePolicy",
+    "QuantizedDTypePolicy",
+    "QuantizedFloat8DTypePolicy",
+    "deserialize",
+    "get",
+    "serialize",
+]
+
+
+def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
+    """The config dict of a policy.
+
+    >>> serialize(DTypePolicy("mixed_float16"))["config"]
+    {'name': 'mixed_float16'}
+    """
+    return registry.serialize(dtype_policy)
+
+
+def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+    """The policy that `serialize` made this config of.
+
+    >>> deserialize({"class_name": "DTypePolicy", "config": {"name": "float16"}}).compute_dtype
+    'float16'
+    """
+    return registry.deserialize(config, custom_objects=custom_objects)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,20 @@
+"""Policies of dtypes and the scaling of losses, by the names that Keras 2 had for them."""
+
+from keraslike.core.policies import DTypePolicy, dtype_policy, set_dtype_policy
+from keraslike.optimizers import LossScaleOptimizer
+
+Policy, global_policy, set_global_policy = DTypePolicy, dtype_policy, set_dtype_policy
+
+__all__ = [
+    "DTypePolicy",
+    "LossScaleOptimizer",
+    "Policy",
+    "dtype_policy",
+    "global_policy",
+    "set_dtype_policy",
+    "set_global_policy",
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
