@@ -125,7 +125,7 @@ class Steps(Layer):
         self._compile_loss, self._compile_metrics = compile_loss, compile_metrics
         self._loss_tracker = Mean(name="loss")
         self._compile_args = {
-            "optimizer": new_optimizer,
+            "optimizer": self.optimizer,
             "loss": loss,
             "loss_weights": loss_weights,
             "metrics": metrics,
@@ -162,7 +162,8 @@ class Steps(Layer):
         them, which no file can hold."""
         if self._compile_args is None:
             return None
-        if isinstance(self._compile_args["optimizer"], optimizers.OptaxOptimizer):
+        rule = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if isinstance(rule, optimizers.OptaxOptimizer):
             warn_user(
                 f"'{self.name}' is saved without the arguments of compile(): its optimizer is an "
                 "optax transform, which is made of functions. The optimizer's state is saved: "
