@@ -47,8 +47,8 @@ class DTypePolicy:
             self.compute_dtype = self.variable_dtype = standardize_dtype(name)
         except ValueError:
             raise ValueError(
-                f"Cannot convert {name!r} to a DTypePolicy. Expected 'mixed_float16', "
-                "'mixed_bfloat16' or the name of a dtype."
+                f"Invalid dtype: {name!r}. Cannot convert it to a DTypePolicy: expected "
+                "'mixed_float16', 'mixed_bfloat16' or the name of a dtype."
             ) from None
 
     def convert_input(self, x: Any, autocast: bool, dtype: Any) -> Any:

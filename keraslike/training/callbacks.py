@@ -150,18 +150,19 @@ class LearningRateScheduler(Callback):
         self.schedule, self.verbose = schedule, verbose
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        rate: Any = rate_of(self.model.optimizer)
-        arguments = len(inspect.signature(self.schedule).parameters)
-        rate = self.schedule(epoch, rate) if arguments > 1 else self.schedule(epoch)
-        if isinstance(rate, str) or np.ndim(rate) != 0:
-            raise ValueError(f"schedule must return a number. It returned {rate!r}.")
-        self.model.optimizer.learning_rate = float(rate)
-        if self.verbose:
-            say(f"\nEpoch {epoch + 1}: learning rate {float(rate)}")
+        takes_rate = len(inspect.signature(self.schedule).parameters) > 1
+        for optimizer in each_optimizer(self.model.optimizer):
+            rate: Any = rate_of(optimizer)
+            rate = self.schedule(epoch, rate) if takes_rate else self.schedule(epoch)
+            if isinstance(rate, str) or np.ndim(rate) != 0:
+                raise ValueError(f"schedule must return a number. It returned {rate!r}.")
+            optimizer.learning_rate = float(rate)
+            if self.verbose:
+                say(f"\nEpoch {epoch + 1}: learning rate {float(rate)}")
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if logs is not None:
-            logs["learning_rate"] = rate_of(self.model.optimizer)
+            logs.update(rates_of(self.model.optimizer))
 
 
 def each_optimizer(optimizer: Any) -> Iterator[Any]:
@@ -220,7 +221,10 @@ class SwapEMAWeights(Callback):
         if swapped == self._swapped:
             return
         for optimizer in optimizers:
-            variables = [*getattr(optimizer, "_trained", ()), *optimizer._averages]
+            variables = [
+                *getattr(optimizer, "_trainable_variables", ()),
+                *optimizer._model_variables_moving_average,
+            ]
             values, half = lowering.values_of(variables), len(variables) // 2
             lowering.write(variables, [*values[half:], *values[:half]])
         self._swapped = swapped
