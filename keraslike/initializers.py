@@ -329,13 +329,15 @@ class Orthogonal(RandomInitializer):
             raise ValueError(f"Orthogonal needs at least two sizes. Received: shape={tuple(shape)}")
         rows, columns = math.prod(shape[:-1]), shape[-1]
         tall = (max(rows, columns), min(rows, columns))
-        drawn = random.normal(tall, dtype=dtype, seed=self._drawn)
+        dtype = dtypes.standardize_dtype(dtype)
+        whole = "float32" if dtypes.is_half(dtype) else dtype  # half ones are not factorized
+        drawn = random.normal(tall, dtype=whole, seed=self._drawn)
         # numpy's needs no compiling for the shape, but knows neither tracers nor other dtypes.
         by_numpy = drawn.dtype == "float32" and not isinstance(drawn, jax.core.Tracer)
         module: Any = np if by_numpy else jnp
         q, r = module.linalg.qr(drawn)
         q = q * module.sign(module.diag(r))  # makes all orthogonal matrices equally likely
-        return jnp.reshape(self.gain * (q if rows >= columns else q.T), shape)
+        return jnp.reshape(self.gain * (q if rows >= columns else q.T), shape).astype(dtype)
 
 
 class STFT(Initializer):
