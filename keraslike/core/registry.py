@@ -56,7 +56,7 @@ _MOST_TEXT = 64 << 20
 class _Scope(threading.local):
     def __init__(self):
         self.custom_objects: dict[str, Any] = {}
-        self.safe_mode = True
+        self.safe_mode: bool | None = None  # what the outermost call of `deserialize` said
         self.keep_functions = False  # `serialize` leaves functions as they are
         # Within `serialize_shared()`: an object's id -> (its number, the object, lest another take
         # the id). Within `sharing()`: the number in an entry -> (the entry, the object made of it).
@@ -170,8 +170,7 @@ def keeping_functions() -> Iterator[None]:
 def _using(custom_objects: dict[str, Any] | None, safe_mode: bool | None) -> Iterator[None]:
     before = _scope.custom_objects, _scope.safe_mode
     _scope.custom_objects = {**_scope.custom_objects, **(custom_objects or {})}
-    if safe_mode is not None:
-        _scope.safe_mode = safe_mode
+    _scope.safe_mode = safe_mode
     try:
         yield
     finally:
@@ -393,19 +392,30 @@ def dump_function(function: types.FunctionType) -> list[Any]:
 def deserialize(
     config: Any,
     custom_objects: dict[str, Any] | None = None,
-    safe_mode: bool | None = None,
+    safe_mode: bool | None = True,
+    module_objects: dict[str, Any] | None = None,
 ) -> Any:
     """The object that `serialize` made these plain values of; plain values come back themselves.
 
     Args:
         config: what `serialize` (or Keras) wrote.
         custom_objects: name -> class or function, for names that are neither public nor registered.
-        safe_mode: `False` allows a lambda's bytecode to be read. Only for files you trust.
+        safe_mode: `False` allows a lambda's bytecode to be read. Only for files you trust. Within
+            a call of this, or of `load_model`, what that was told holds.
+        module_objects: the same as `custom_objects`, after them; a text that is a name of theirs
+            stands for that.
 
     Raises TypeError for a class or function that is not known, ValueError for bytecode and for
     what is nested too deeply.
     """
-    with _using(custom_objects, safe_mode), _shallow():
+    if module_objects:
+        custom_objects = {**module_objects, **(custom_objects or {})}
+        if isinstance(config, str) and config in custom_objects:
+            found = custom_objects[config]
+            return found() if inspect.isclass(found) else found
+    if _scope.safe_mode is not None:
+        safe_mode = _scope.safe_mode
+    with _using(custom_objects, safe_mode is not False), _shallow():
         return _deserialize(config)
 
 
@@ -563,7 +573,7 @@ def _find_public(module: Any, name: str, is_function: bool = False) -> Any:
 def load_function(value: Any) -> types.FunctionType:
     """The lambda that `dump_function` (or Keras) wrote; it sees `jax`, `jnp`, `np` and the custom
     objects in scope. Raises ValueError unless safe_mode=False is in force."""
-    if _scope.safe_mode and not config.is_unsafe_deserialization_enabled():
+    if _scope.safe_mode is not False and not config.is_unsafe_deserialization_enabled():
         raise ValueError(
             "This file holds the bytecode of a Python lambda, which could do anything once it "
             "runs. If you trust where the file comes from, load it with safe_mode=False."

@@ -172,15 +172,23 @@ class Model(Trainer):
     # -- saving -------------------------------------------------------------------------------
 
     @checked
-    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+    def save(
+        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
+    ) -> None:
         """Saves architecture, weights, compile arguments and optimizer state to a `.keras` file, or
-        to one in the older format that ends in `.h5`."""
-        save_model(self, filepath, overwrite, **kwargs)
+        to one in the older format that ends in `.h5`; with `zipped=False` to a folder."""
+        save_model(self, filepath, overwrite, zipped, **kwargs)
 
     @checked
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
-        """Saves the weights to a `.weights.h5` file."""
-        registry.get("saving", "save_weights")(self, filepath, overwrite=overwrite)
+    def save_weights(
+        self,
+        filepath: Any,
+        overwrite: bool = True,
+        max_shard_size: int | float | None = None,
+    ) -> None:
+        """Saves the weights to a `.weights.h5` file, or to several of at most so many GB, named by
+        a `.weights.json`."""
+        registry.get("saving", "save_weights")(self, filepath, overwrite, max_shard_size)
 
     @checked
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
@@ -223,9 +231,11 @@ def _takes_graph(cls: type) -> bool:
 
 
 @entry
-def save_model(model: Model, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+def save_model(
+    model: Model, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
+) -> None:
     """Saves a model: see `keraslike.saving.save_model`."""
-    registry.get("saving", "save_model")(model, filepath, overwrite=overwrite, **kwargs)
+    registry.get("saving", "save_model")(model, filepath, overwrite, zipped, **kwargs)
 
 
 @entry

@@ -13,6 +13,7 @@ from keraslike.core.registry import (
 from keraslike.core.registry import deserialize as deserialize_keras_object
 from keraslike.core.registry import serialize as serialize_keras_object
 from keraslike.saving import old_config
+from keraslike.saving.file_editor import KerasFileEditor
 from keraslike.saving.orbax_store import open_checkpoints
 from keraslike.saving.saving_api import load_model, load_weights, save_model, save_weights
 
@@ -20,6 +21,7 @@ CustomObjectScope = custom_object_scope
 
 __all__ = [
     "CustomObjectScope",
+    "KerasFileEditor",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",

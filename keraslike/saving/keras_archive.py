@@ -16,6 +16,7 @@ import os
 import secrets
 import shutil
 import struct
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from typing import IO, Any
 
 from keraslike.core import registry
 from keraslike.core.errors import DamagedFile
-from keraslike.saving import old_config
+from keraslike.saving import old_config, seal
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 ASSETS = "assets/"
@@ -75,17 +76,59 @@ def write(path: str, config: dict[str, Any], weights: Any, assets: dict[str, byt
         weights: the bytes of a `.weights.h5` file.
         assets: files by their paths.
     """
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, data in _members(config, weights, assets):
+            archive.writestr(name, data)
+
+
+def write_folder(path: str, config: dict[str, Any], weights: Any, assets: dict[str, bytes]) -> None:
+    """Writes what is in a `.keras` file as files in a folder.
+
+    Of a folder that is there, they are replaced when all are on the disk; others stay.
+    """
+    path = os.path.realpath(path)
+    folder, name = os.path.split(path)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"Cannot save '{name}': there is no folder '{folder}'.")
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise FileExistsError(f"Cannot save '{path}': it is a file, and no folder.")
+    with tempfile.TemporaryDirectory(prefix=f".{name}.", suffix=".tmp", dir=folder) as parent:
+        new, old = os.path.join(parent, "new"), os.path.join(parent, "old")
+        os.makedirs(os.path.join(new, ASSETS))
+        os.mkdir(old)
+        for member, data in _members(config, weights, assets):
+            place = os.path.join(new, *member.split("/"))
+            if member.endswith("/"):
+                os.makedirs(place, exist_ok=True)
+                continue
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            with open(place, "xb") as file:
+                file.write(data)
+                file.write(seal.sealed(data) if member == WEIGHTS else b"")
+                file.flush()
+                os.fsync(file.fileno())
+        if not os.path.exists(path):
+            os.rename(new, path)
+            return
+        for member in os.listdir(new):
+            place = os.path.join(path, member)
+            if os.path.isdir(place):  # the assets, which cannot be replaced in one step
+                os.rename(place, os.path.join(old, member))
+            os.replace(os.path.join(new, member), place)
+
+
+def _members(
+    config: dict[str, Any], weights: Any, assets: dict[str, bytes]
+) -> Iterator[tuple[str, Any]]:
     metadata = {
         "keras_version": registry.KERAS_VERSION,
         "keraslike_version": version(),
         "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
     }
-    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(METADATA, json.dumps(metadata))
-        archive.writestr(CONFIG, json.dumps(config))
-        archive.writestr(WEIGHTS, weights)
-        for name, data in assets.items():
-            archive.writestr(f"{ASSETS}{name}", data)
+    yield METADATA, json.dumps(metadata).encode()
+    yield CONFIG, json.dumps(config).encode()
+    yield WEIGHTS, weights
+    yield from ((f"{ASSETS}{name}", data) for name, data in assets.items())
 
 
 def config_of(model: Any) -> dict[str, Any]:
@@ -105,19 +148,53 @@ def version() -> str:
 
 
 def read(path: str) -> tuple[dict[str, Any], bytes, dict[str, bytes]]:
-    """The config, the bytes of the weights file and the assets in a `.keras` file.
+    """The config, the bytes of the weights file and the assets in a `.keras` file, or in a folder
+    of what is in one.
 
     The config is in the form of today; names in it are looked up among the custom objects in scope.
     """
+    config, metadata, weights, assets = read_members(path)
+    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    return old_config.from_archive(checked_config(path, config), version), weights, assets
+
+
+def read_members(path: str) -> tuple[Any, Any, bytes, dict[str, bytes]]:
+    """The config, the metadata, the bytes of the weights file and the assets, as they are."""
     with _opened(path) as archive:
-        config = checked_config(path, parse_json(path, _member(path, archive, CONFIG), CONFIG))
+        config = parse_json(path, _member(path, archive, CONFIG), CONFIG)
         metadata: Any = None
         if METADATA in archive.namelist():
             metadata = parse_json(path, _member(path, archive, METADATA), METADATA)
-        weights = _member(path, archive, WEIGHTS)
-        assets = _assets(path, archive)
-    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
-    return old_config.from_archive(config, version), weights, assets
+        return config, metadata, _member(path, archive, WEIGHTS), _assets(path, archive)
+
+
+def is_folder(path: str) -> bool:
+    """Whether it is a folder of what is in a `.keras` file."""
+    return os.path.isdir(path) and os.path.isfile(os.path.join(path, CONFIG))
+
+
+class _Folder:
+    """The files in a folder, by their paths, as a `ZipFile` has its members."""
+
+    def __init__(self, path: str):
+        self.path = path
+
+    def namelist(self) -> list[str]:
+        found = []
+        for directory, folders, files in os.walk(self.path):
+            place = os.path.relpath(directory, self.path).replace(os.sep, "/")
+            prefix = "" if place == "." else f"{place}/"
+            found += [prefix + name for name in files]
+            if not files and not folders:
+                found.append(prefix)
+        return found
+
+    def read(self, name: str) -> bytes:
+        place = os.path.join(self.path, *name.split("/"))
+        if name == WEIGHTS:
+            seal.check_seal(place)
+        with open(place, "rb") as file:
+            return file.read()
 
 
 def read_weights(path: str) -> bytes:
@@ -127,7 +204,10 @@ def read_weights(path: str) -> bytes:
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[zipfile.ZipFile]:
+def _opened(path: str) -> Iterator[Any]:
+    if is_folder(path):
+        yield _Folder(path)
+        return
     try:
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
@@ -156,7 +236,12 @@ def _looks_like(path: str, error: Exception) -> str:
     return "it is no zip archive"
 
 
-def _member(path: str, archive: zipfile.ZipFile, name: str) -> bytes:
+def _member(path: str, archive: Any, name: str) -> bytes:
+    if isinstance(archive, _Folder):
+        try:
+            return archive.read(name)
+        except FileNotFoundError as e:
+            raise DamagedFile(f"'{path}' is no folder of a model: it has no '{name}'.") from e
     members = [m for m in archive.infolist() if m.filename == name]
     if len(members) != 1:
         found = ", ".join(sorted(set(archive.namelist()))[:10]) or "nothing"
@@ -183,7 +268,10 @@ def _member(path: str, archive: zipfile.ZipFile, name: str) -> bytes:
     return data
 
 
-def _assets(path: str, archive: zipfile.ZipFile) -> dict[str, bytes]:
+def _assets(path: str, archive: Any) -> dict[str, bytes]:
+    if isinstance(archive, _Folder):
+        names = [n for n in archive.namelist() if n.startswith(ASSETS) and n != ASSETS]
+        return {n.removeprefix(ASSETS): b"" if n.endswith("/") else archive.read(n) for n in names}
     members = [m for m in archive.infolist() if m.filename.startswith(ASSETS)]
     size = sum(m.file_size for m in members)
     if size > max(_FLOOR, _MOST_EXPANSION * os.path.getsize(path)):

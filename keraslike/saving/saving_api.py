@@ -16,7 +16,15 @@ from keraslike.core.errors import NoSuchFile
 from keraslike.core.processes import write_once
 from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import Layer
-from keraslike.saving import assets, keras_archive, legacy_h5, orbax_store, seal, weights_h5
+from keraslike.saving import (
+    assets,
+    keras_archive,
+    legacy_h5,
+    orbax_store,
+    seal,
+    sharded,
+    weights_h5,
+)
 from keraslike.training.trainer import Trainer
 
 _MIN_ALLOWANCE = 64 << 20  # bytes of weights that the config of even the smallest file may ask for
@@ -27,9 +35,11 @@ def save_model(
     model: Any,
     filepath: str | os.PathLike,
     overwrite: bool = True,
+    zipped: bool | None = None,
+    *,
     include_optimizer: bool = True,
 ) -> None:
-    """Saves a model to a file: its config, weights, random streams, optimizer and assets.
+    """Saves a model to a file, or a folder: its config, weights, random streams, optimizer and assets.
 
     The file is Keras 3's own: Keras reads it, and training goes on in either where it stopped. It
     is written beside an old one of the same name, which is replaced when all is on the disk. Of
@@ -37,8 +47,10 @@ def save_model(
 
     Args:
         model: a model; one that is not built yet is saved without weights, with a warning.
-        filepath: a path ending in `.keras`, or in `.h5` or `.hdf5` for the older format.
+        filepath: a path ending in `.keras`, or in `.h5` or `.hdf5` for the older format; with
+            `zipped=False` that of a folder.
         overwrite: whether an existing file may be replaced without asking.
+        zipped: `False` writes what is in a `.keras` file as files in a folder.
         include_optimizer: `False` leaves the arguments of `compile` and the optimizer out of a
             file in the older format.
 
@@ -55,8 +67,13 @@ def save_model(
     path = _path(filepath)
     if not isinstance(model, Layer):
         raise TypeError(f"save_model() saves models. Received: model={model!r}")
-    legacy = _is_legacy(path)
-    if not path.endswith(".keras") and not legacy:
+    legacy, folder = _is_legacy(path), zipped is not None and not zipped
+    if folder and path.endswith((".keras", *legacy_h5.ENDINGS)):
+        raise ValueError(
+            "zipped=False writes a folder, whose name has no such ending. "
+            f"Received: filepath={path!r}"
+        )
+    if not path.endswith(".keras") and not legacy and not folder:
         raise ValueError(_unsupported(path, "save_model() writes", "`.keras`, `.h5` or `.hdf5`"))
     if not include_optimizer and not legacy:
         raise ValueError(
@@ -82,7 +99,8 @@ def save_model(
             _write_h5(path, _to_h5(model, fill))
             return
         config, files = keras_archive.config_of(model), assets.collect(model)
-        keras_archive.write(path, config, _to_h5(model, weights_h5.write), files)
+        to = keras_archive.write_folder if folder else keras_archive.write
+        to(path, config, _to_h5(model, weights_h5.write), files)
 
     write_once(path, write)
 
@@ -101,7 +119,7 @@ def load_model(
 
     Args:
         filepath: a path ending in `.keras`, `.h5` or `.hdf5`, written by any Keras from 1 on; or
-            the directory of an
+            a folder that `save_model(zipped=False)` wrote; or the directory of an
             `OrbaxCheckpoint`, whose newest checkpoint is taken, or the folder of one of its
             checkpoints.
         custom_objects: name -> class or function, for those that are your own.
@@ -114,12 +132,12 @@ def load_model(
     path = _path(filepath)
     _check_exists(path)
     checkpoint, weights, files = None, b"", {}
-    if os.path.isdir(path):
-        checkpoint = orbax_store.find(path)
-        path, config = checkpoint.directory, checkpoint.config()
-    elif path.endswith(".keras") and not _is_legacy_file(path):
+    if _is_archive(path):
         with _naming(path), registry.custom_object_scope(custom_objects or {}):
             config, weights, files = keras_archive.read(path)
+    elif os.path.isdir(path):
+        checkpoint = orbax_store.find(path)
+        path, config = checkpoint.directory, checkpoint.config()
     elif path.endswith((".keras", *legacy_h5.ENDINGS)):
         seal.check_seal(path)
         with (
@@ -157,23 +175,42 @@ def load_model(
 
 
 @entry
-def save_weights(model: Any, filepath: str | os.PathLike, overwrite: bool = True) -> None:
+def save_weights(
+    model: Any,
+    filepath: str | os.PathLike,
+    overwrite: bool = True,
+    max_shard_size: int | float | None = None,
+) -> None:
     """Saves a model's weights, random streams and optimizer state to a `.weights.h5` file.
 
     Args:
         model: a model that is built.
-        filepath: a path ending in `.weights.h5`.
+        filepath: a path ending in `.weights.h5`, or with `max_shard_size` in `.weights.json`.
         overwrite: whether an existing file may be replaced without asking.
+        max_shard_size: the most GB of arrays in one file. The file at the path then says which
+            weight is in which of those beside it, `<name>_00000.weights.h5` and so on.
 
-    Raises ValueError for another ending or a model without weights.
+    Raises ValueError for another ending, for a model without weights, and for a weight that is
+    larger than a file may be.
     """
     path = _path(filepath)
-    if not path.endswith(".weights.h5"):
-        raise ValueError(_unsupported(path, "save_weights() writes", "`.weights.h5`"))
+    if max_shard_size is not None:
+        most = sharded.as_size(max_shard_size)
+        if path.endswith(".weights.h5"):
+            renamed = f"{path.removesuffix('.h5')}.json"
+            warn_user(f"Sharded weights are saved to '{renamed}' rather than to '{path}'.")
+            path = renamed
+    ending = ".weights.h5" if max_shard_size is None else sharded.ENDING
+    if not path.endswith(ending):
+        raise ValueError(_unsupported(path, "save_weights() writes", f"`{ending}`"))
     _check_built(model, "save")
 
     def write() -> None:
-        if _may_write(path, overwrite):
+        if not _may_write(path, overwrite):
+            return
+        if max_shard_size is not None:
+            sharded.write(model, path, most)
+        else:
             _write_h5(path, _to_h5(model, weights_h5.write))
 
     write_once(path, write)
@@ -190,8 +227,8 @@ def load_weights(
 
     Args:
         model: a model that is built.
-        filepath: a path ending in `.weights.h5`, `.keras`, or `.h5` or `.hdf5` in the older format,
-            or a directory as for `load_model`.
+        filepath: a path ending in `.weights.h5`, `.weights.json`, `.keras`, or `.h5` or `.hdf5` in
+            the older format, or a directory as for `load_model`.
         skip_mismatch: leave weights that do not fit as they are, with a warning for each.
         by_name: with a file in the older format, match layers by their names.
 
@@ -203,12 +240,16 @@ def load_weights(
     _check_built(model, "load")
     if by_name is not None and not _is_legacy_file(path):
         raise ValueError(f"by_name is for `.h5` and `.hdf5` files. Received: filepath={path!r}")
-    if os.path.isdir(path):
+    if os.path.isdir(path) and not _is_archive(path):
         weights_h5.load(model, orbax_store.find(path).weights(), skip_mismatch)
+        return
+    if path.endswith(sharded.ENDING):
+        with sharded.opened(path, lambda shard: _h5(shard, shard)) as reader:
+            weights_h5.load(model, reader, skip_mismatch)
         return
     source: Any = path
     data: bytes | None = None
-    if path.endswith(".keras") and not _is_legacy_file(path):
+    if _is_archive(path):
         data = keras_archive.read_weights(path)
         source = io.BytesIO(data)
     elif path.endswith(".weights.h5"):
@@ -219,7 +260,7 @@ def load_weights(
             legacy_h5.load(model, file, path, skip_mismatch, bool(by_name))
         return
     else:
-        endings = "`.weights.h5`, `.keras`, `.h5` or `.hdf5`"
+        endings = "`.weights.h5`, `.weights.json`, `.keras`, `.h5` or `.hdf5`"
         raise ValueError(_unsupported(path, "load_weights() reads", endings))
     with _h5(source, path) as file:
         weights_h5.load(model, weights_h5.Reader(file, path, data), skip_mismatch)
@@ -252,6 +293,13 @@ def _is_legacy_file(path: str) -> bool:
         return _is_legacy(path)
     with open(path, "rb") as file:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
+def _is_archive(path: str) -> bool:
+    """Whether it is a `.keras` file of Keras 3, or a folder of what is in one."""
+    if os.path.isdir(path):
+        return keras_archive.is_folder(path)
+    return path.endswith(".keras") and not _is_legacy_file(path)
 
 
 def _check_exists(path: str) -> None:

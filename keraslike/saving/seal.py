@@ -17,18 +17,22 @@ def sealed(data: Any) -> bytes:
     return _SEAL + struct.pack("<I", zlib.crc32(data))
 
 
+def of_file(path: str) -> bytes:
+    """The last bytes of a file, where its seal is."""
+    with open(path, "rb") as file:
+        file.seek(max(0, os.path.getsize(path) - len(sealed(b""))))
+        return file.read()
+
+
 def check_seal(path: str) -> None:
     """Raises ValueError where a file that ends in a seal is not what was written.
 
     Files of other programs have none, and a file that was changed by HDF5 has lost it.
     """
-    size = os.path.getsize(path) - len(sealed(b""))
+    size, seal = os.path.getsize(path) - len(sealed(b"")), of_file(path)
+    if not seal.startswith(_SEAL):
+        return
     with open(path, "rb") as file:
-        file.seek(max(size, 0))
-        seal = file.read()
-        if not seal.startswith(_SEAL):
-            return
-        file.seek(0)
         found, left = 0, size
         while left:
             piece = file.read(min(left, 1 << 20))

@@ -167,7 +167,8 @@ def is_key(value: Any) -> bool:
     return jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
 
 
-def _to_numpy(value: Any) -> np.ndarray:
+def as_numpy(value: Any) -> np.ndarray:
+    """What is stored of an array or a Variable."""
     if isinstance(value, nnx.Variable):
         value = value._raw_value
     if isinstance(value, jax.Array) and is_key(value):
@@ -216,19 +217,28 @@ def write(root: Any, file: Any, wanted: Callable[[Any], bool] = lambda obj: True
     for path, obj, own in contents(root):
         if not wanted(obj):
             continue
-        name = getattr(obj, "name", None) if isinstance(obj, (Layer, Optimizer)) else None
-        if not own and not isinstance(name, str):
-            continue
-        group = file.require_group(f"{path}/vars" if path else "vars")
-        if isinstance(name, str):
-            group.attrs["name"] = str(name)
-        for key, value in own.items():
-            write_array(group, str(key), value)
+        if own or isinstance(_name(obj), str):
+            group = group_of(file, path, obj)
+            for key, value in own.items():
+                write_array(group, str(key), value)
+
+
+def group_of(file: Any, path: str, obj: Any) -> Any:
+    """The group for an object's own arrays, which is made if there is none."""
+    group = file.require_group(f"{path}/vars" if path else "vars")
+    name = _name(obj)
+    if isinstance(name, str):
+        group.attrs["name"] = str(name)
+    return group
+
+
+def _name(obj: Any) -> Any:
+    return getattr(obj, "name", None) if isinstance(obj, (Layer, Optimizer)) else None
 
 
 def write_array(group: Any, name: str, value: Any) -> None:
     """Writes an array or a Variable as a dataset."""
-    array = _to_numpy(value)
+    array = as_numpy(value)
     dataset = group.create_dataset(name, data=array)
     if array.dtype.kind == "V":  # bfloat16 and its kin, which HDF5 has no name for
         dataset.attrs["dtype"] = array.dtype.name
@@ -311,6 +321,10 @@ class Reader:
         self.file.visititems(visit)  # which follows no soft or external links
         return unused
 
+    def child(self, group: Any, name: str) -> Any:
+        """A group within another, which is no link."""
+        return self._child(group, name, "Group")
+
     def _group(self, parts: list[str]) -> Any:
         group = self.file
         for part in parts:
@@ -342,7 +356,8 @@ class Reader:
         where = dataset.name.lstrip("/")
         if dataset.external or dataset.is_virtual:
             raise ValueError(
-                f"'{self.label}' is not safe to load: the data of '{where}' lies outside the file."
+                f"'{self.label}' is not safe to load: the data of '{where}' lies outside the file, as "
+                f"{'an external' if dataset.external else 'a virtual'} dataset's does."
             )
         dtype = dataset.dtype
         if dtype.kind not in "biufcV" or dtype.fields or dtype.subdtype or dataset.shape is None:
@@ -367,7 +382,8 @@ class Reader:
         return dataset
 
 
-def _read(dataset: Any) -> np.ndarray:
+def read(dataset: Any) -> np.ndarray:
+    """The array in a dataset."""
     array = np.asarray(dataset[()])
     if array.dtype.kind != "V" or "dtype" not in dataset.attrs:
         return array
@@ -386,7 +402,7 @@ class Store(Mapping[str, np.ndarray]):
         self._datasets = datasets
 
     def __getitem__(self, key: str) -> np.ndarray:
-        return _read(self._datasets[key])
+        return read(self._datasets[key])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._datasets)
@@ -506,7 +522,7 @@ def put(
     with _all_or_nothing(root):
         for where, variable, dataset in fitting:
             try:
-                assign(variable, _read(dataset))
+                assign(variable, read(dataset))
             except TypeError as e:
                 problems.append(f"{where}: {e}")
         for where, method, argument in calls:
