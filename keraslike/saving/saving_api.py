@@ -39,7 +39,7 @@ def save_model(
     *,
     include_optimizer: bool = True,
 ) -> None:
-    """Saves a model to a file, or a folder: its config, weights, random streams, optimizer and assets.
+    """Saves a model to a file or folder: config, weights, random streams, optimizer and assets.
 
     The file is Keras 3's own: Keras reads it, and training goes on in either where it stopped. It
     is written beside an old one of the same name, which is replaced when all is on the disk. Of

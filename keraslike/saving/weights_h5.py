@@ -355,9 +355,10 @@ class Reader:
         dataset = self._child(group, name, "Dataset")
         where = dataset.name.lstrip("/")
         if dataset.external or dataset.is_virtual:
+            kind = "an external" if dataset.external else "a virtual"
             raise ValueError(
-                f"'{self.label}' is not safe to load: the data of '{where}' lies outside the file, as "
-                f"{'an external' if dataset.external else 'a virtual'} dataset's does."
+                f"'{self.label}' is not safe to load: the data of '{where}', {kind} dataset, lies "
+                "outside the file."
             )
         dtype = dataset.dtype
         if dtype.kind not in "biufcV" or dtype.fields or dtype.subdtype or dataset.shape is None:

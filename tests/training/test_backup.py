@@ -297,7 +297,7 @@ def test_arguments():
         return [(p.name, p.default) for p in inspect.signature(cls).parameters.values()]
 
     assert arguments(BackupAndRestore) == arguments(oracle.callbacks.BackupAndRestore)
-    with pytest.raises(ValueError, match="backup_dir must be a path"):
+    with pytest.raises(ValueError, match="Empty `backup_dir` argument"):
         BackupAndRestore("")
     for bad in ("step", 0, -1, True, 1.5):
         with pytest.raises(ValueError, match="save_freq"):
