@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from keraslike.core import registry
+from keraslike.core import json_texts, registry
 from keraslike.core.annotations import checked
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry
@@ -256,5 +256,5 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
     Raises ValueError for what is no JSON of a model, TypeError where `custom_objects` lacks a name.
     """
     with registry.custom_object_scope(custom_objects or {}):
-        config = registry.get("saving", "modern_config")(registry.parse_json(json_string))
+        config = registry.get("saving", "modern_config")(json_texts.parse_json(json_string))
         return registry.deserialize(config)

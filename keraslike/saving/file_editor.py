@@ -13,7 +13,7 @@ import numpy as np
 
 from keraslike.core.messages import say
 from keraslike.core.rng import SeedGenerator
-from keraslike.saving import keras_archive, saving_api, seal, weights_h5
+from keraslike.saving import h5_reader, keras_archive, saving_api, seal, weights_h5
 
 
 class KerasFileEditor:
@@ -62,17 +62,17 @@ class KerasFileEditor:
             )
         self.object_metadata: dict[str, dict[str, Any]] = {}  # by path: the name of a layer
         with saving_api._h5(source, path) as file:
-            self.weights_dict = self._read(file, weights_h5.Reader(file, path, data), "")
+            self.weights_dict = self._read(file, h5_reader.Reader(file, path, data), "")
         say(f"Keras {'model' if data else 'weights'} file {os.path.basename(path)!r}")
         if isinstance(self.metadata, dict):
             version, date = (self.metadata.get(k) for k in ("keras_version", "date_saved"))
             say(f"Saved with Keras {version}, on {date}")
 
-    def _read(self, group: Any, reader: weights_h5.Reader, path: str) -> dict[str, Any]:
+    def _read(self, group: Any, reader: h5_reader.Reader, path: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
         own = reader.own(path)
         if own:
-            found.update({k: weights_h5.read(d) for k, d in own.items()})
+            found.update({k: h5_reader.read(d) for k, d in own.items()})
             name = group["vars"].attrs.get("name")
             if isinstance(name, str):
                 self.object_metadata[path] = {"name": name}

@@ -22,7 +22,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Any
 
-from keraslike.core import registry
+from keraslike.core import json_texts, registry
 from keraslike.core.errors import DamagedFile
 from keraslike.saving import old_config, seal
 
@@ -285,7 +285,7 @@ def _assets(path: str, archive: Any) -> dict[str, bytes]:
 def parse_json(path: str, data: bytes | str, what: str) -> Any:
     """What a part of a file holds as JSON; ValueError where it is none."""
     try:
-        return registry.parse_json(data)
+        return json_texts.parse_json(data)
     except ValueError as e:
         raise DamagedFile(f"'{path}': '{what}' cannot be read. {e}") from e
 

@@ -29,6 +29,7 @@ from keraslike.core.registry import KERAS_VERSION
 from keraslike.core.rng import SeedGenerator
 from keraslike.optimizers import OptaxOptimizer, Optimizer
 from keraslike.saving import (
+    h5_reader,
     hdf5_texts,
     keras_archive,
     legacy_config,
@@ -157,7 +158,7 @@ def _above(name: str) -> list[str]:
 # -- reading ----------------------------------------------------------------------------------
 
 
-class Reader(weights_h5.Reader):
+class Reader(h5_reader.Reader):
     """Attributes and lists of arrays out of a file that may come from anywhere."""
 
     def text(self, attribute: str) -> str | bytes | None:
@@ -367,7 +368,7 @@ def _match_extra(
     """The random streams, and the objects that load by a method of their own."""
     if _EXTRA not in reader.file:
         return []
-    extra = weights_h5.Reader(reader.group(_EXTRA), reader.label)
+    extra = h5_reader.Reader(reader.group(_EXTRA), reader.label)
     methods = []
     for path, obj in weights_h5.walk(model):
         method = weights_h5.own_method(obj, "load_own_variables")
@@ -375,7 +376,7 @@ def _match_extra(
             continue
         stored = extra.own(path)
         if stored and method is not None:
-            methods.append((path, method, weights_h5.Store(stored)))
+            methods.append((path, method, h5_reader.Store(stored)))
         elif stored:
             _match(path, [obj.state], list(stored.values()), fitting, problems)
     return methods

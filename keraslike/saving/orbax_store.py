@@ -35,7 +35,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from keraslike.core import base, lowering, registry, rng
+from keraslike.core import base, json_texts, lowering, rng
 from keraslike.core.errors import DamagedCheckpoint, NoCheckpoint
 from keraslike.optimizers import Optimizer
 from keraslike.saving import assets, keras_archive, weights_h5
@@ -338,13 +338,13 @@ def _check_folder(directory: str) -> None:
         if entry.is_dir():
             _check_folder(entry.path)
         elif os.path.basename(directory) != "d" and entry.name != "manifest.ocdbt":
-            registry.check_json(_text(entry.path))
+            json_texts.check_json(_text(entry.path))
 
 
 def _text(path: str) -> bytes:
     """What is in one of orbax's files of text, cut off where it is longer than any."""
     with open(path, "rb") as file:
-        return file.read(registry.MOST_JSON[0] + 1)
+        return file.read(json_texts.MOST_JSON[0] + 1)
 
 
 class Checkpoint:
@@ -470,7 +470,7 @@ class Checkpoint:
                 f"It holds: {held}."
             )
         with self._reading():
-            item: Any = registry.parse_json(_text(os.path.join(self.directory, name, "metadata")))
+            item: Any = json_texts.parse_json(_text(os.path.join(self.directory, name, "metadata")))
             if item["checksum"] != _json_checksum(item["value"]):
                 raise ValueError(f"'{name}' is not what was written")
             return item["value"]
@@ -485,7 +485,7 @@ class Checkpoint:
         folder = os.path.join(self.directory, _STATE, "")
         base = {"driver": "file", "path": folder}
         store = tensorstore.KvStore.open({"driver": "ocdbt", "base": base}).result()
-        said = registry.parse_json(_text(f"{folder}_METADATA"))
+        said = json_texts.parse_json(_text(f"{folder}_METADATA"))
         paths = [
             ".".join(str(key["key"]) for key in item["key_metadata"])
             for item in said["tree_metadata"].values()
@@ -494,7 +494,7 @@ class Checkpoint:
         if said.get("use_zarr3"):
             raise ValueError("its arrays are in a form that keraslike does not write")
         for read in [store.read(f"{path}/.zarray") for path in paths]:
-            array = registry.parse_json(read.result().value)
+            array = json_texts.parse_json(read.result().value)
             if array["compressor"] is not None or array["filters"] is not None:
                 raise ValueError("an array in it is compressed, and may unpack to any size")
         metadata = ocp.PyTreeCheckpointHandler().metadata(self._item(_STATE))

@@ -18,6 +18,7 @@ from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import Layer
 from keraslike.saving import (
     assets,
+    h5_reader,
     keras_archive,
     legacy_h5,
     orbax_store,
@@ -170,7 +171,7 @@ def load_model(
             assets.unpacked(model, files) as calls,
             _h5(io.BytesIO(weights), path) as file,
         ):
-            weights_h5.load(model, weights_h5.Reader(file, path, weights), calls=calls)
+            weights_h5.load(model, h5_reader.Reader(file, path, weights), calls=calls)
     return model
 
 
@@ -263,7 +264,7 @@ def load_weights(
         endings = "`.weights.h5`, `.weights.json`, `.keras`, `.h5` or `.hdf5`"
         raise ValueError(_unsupported(path, "load_weights() reads", endings))
     with _h5(source, path) as file:
-        weights_h5.load(model, weights_h5.Reader(file, path, data), skip_mismatch)
+        weights_h5.load(model, h5_reader.Reader(file, path, data), skip_mismatch)
 
 
 # -- what they share --------------------------------------------------------------------------

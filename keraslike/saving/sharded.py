@@ -17,7 +17,7 @@ import numpy as np
 
 from keraslike.core import base, lowering
 from keraslike.core.errors import DamagedFile, NoSuchFile
-from keraslike.saving import keras_archive, seal, weights_h5
+from keraslike.saving import h5_reader, keras_archive, seal, weights_h5
 
 ENDING = ".weights.json"
 
@@ -84,7 +84,7 @@ def _shards(root: Any, max_bytes: float) -> Iterator[tuple[memoryview, list[str]
 class Reader:
     """The arrays of all files as those of one: what `weights_h5.load` reads from."""
 
-    def __init__(self, label: str, readers: list[weights_h5.Reader]):
+    def __init__(self, label: str, readers: list[h5_reader.Reader]):
         self.label, self._readers = label, readers
 
     def own(self, path: str) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def opened(path: str, open_h5: Callable[[str], Any]) -> Iterator[Reader]:
             if isinstance(checksums, dict) and checksums.get(name) != seal.of_file(shard).hex():
                 raise DamagedFile(f"'{shard}' was not written together with '{path}'.")
             file = files.enter_context(open_h5(shard))
-            readers.append(weights_h5.Reader(file, shard))
+            readers.append(h5_reader.Reader(file, shard))
         yield Reader(path, readers)
 
 

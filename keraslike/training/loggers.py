@@ -8,7 +8,6 @@ import os
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -151,7 +150,7 @@ class CSVLogger(Callback):
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str) or not isinstance(value, Iterable) or np.ndim(value) == 0:
+    if isinstance(value, str) or not hasattr(value, "__iter__") or np.ndim(value) == 0:
         return value
     return f'"[{", ".join(map(str, value))}]"'
 

@@ -138,7 +138,7 @@ def _samples(dataset: Any) -> tuple[Any, int]:
     if isinstance(dataset, (np.ndarray, jax.Array)):
         return dataset, len(dataset)
     if isinstance(dataset, PyDataset):
-        return _apart(dataset[i] for i in range(len(dataset)))
+        return _apart(dataset[i] for i in range(dataset.num_batches))
     if hasattr(dataset, "__next__") or hasattr(dataset, "batch_size"):  # of torch's loaders
         return _apart(dataset)
     if hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__"):

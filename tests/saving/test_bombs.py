@@ -15,7 +15,7 @@ import tensorstore
 
 import keraslike
 from keraslike import layers, models, saving
-from keraslike.core import registry
+from keraslike.core import json_texts, registry
 from keraslike.models import functional
 from keraslike.saving import load_model
 
@@ -399,7 +399,7 @@ def test_json_that_grows_in_memory(tmp_path, measured, text):
     grown, _, said = measured(path)
     assert "too large" in said and grown < 200
     text = b"[" + text * ((30 << 20) // len(text)) + b"0]"
-    refused(lambda: registry.parse_json(text), "too large")
+    refused(lambda: json_texts.parse_json(text), "too large")
     refused(lambda: models.model_from_json(text.decode()), "too large")
 
 

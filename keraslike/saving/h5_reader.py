@@ -1,0 +1,186 @@
+"""Arrays out of an HDF5 file that may come from anywhere."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import mmap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from keraslike.saving import hdf5_texts, old_weights
+
+# The dtypes that HDF5 has no name for.
+_LOW_PRECISION = frozenset(
+    n for n, t in vars(ml_dtypes).items() if isinstance(t, type) and issubclass(t, np.generic)
+)
+
+_LONGEST_NAME = 64  # bytes of a dtype's name at most
+
+
+class Reader:
+    """Arrays out of a weights file that may come from anywhere.
+
+    Only groups and datasets that lie in the file itself are read: no link is followed and no
+    outside storage. A dataset that says to be larger than what is stored for it is refused before
+    memory is set aside for it, and so is one that would have to be unpacked.
+
+    Args:
+        file: an open `h5py.File`.
+        label: what errors call the file.
+        data: its bytes, where they are not those of the file at `label`.
+    """
+
+    def __init__(self, file: Any, label: str, data: bytes | None = None):
+        self.file, self.label, self._data = file, label, data
+        self._longest: dict[str, float] = {}
+        self._found: set[str] = set()  # where `own` found arrays
+        # Whether a group says the name of its layer, which Keras 2 did not write.
+        self.names_layers = False
+
+    def own(self, path: str) -> dict[str, Any]:
+        """The datasets in `<path>/vars` by name; none where there is no such group."""
+        for place in old_weights.places(path, "_layer_checkpoint_dependencies" in self.file):
+            group = self._group([*place.split("/"), "vars"] if place else ["vars"])
+            if group is not None:
+                self._found.add(place)
+                self.names_layers |= "name" in group.attrs
+                return {k: self._dataset(group, k) for k in group}
+        return {}
+
+    def fetch(self, datasets: list[Any]) -> None:
+        """Called with the datasets that are about to be read one after the other."""
+
+    def check_texts(self, attribute: str, most: int) -> None:
+        """Refuses attributes of this name whose texts have more bytes than `most`.
+
+        Texts of varying length lie elsewhere in the file, many of them perhaps in one place, and
+        HDF5 sets aside what they say to need before it looks. The bytes of the file tell it before:
+        wherever an attribute of this name may be, the lengths of its texts are added up.
+        """
+        longest = self._longest.get(attribute)
+        if longest is None:
+            with contextlib.ExitStack() as stack:
+                data = self._data
+                if data is None:
+                    file = stack.enter_context(open(self.label, "rb"))
+                    data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                    stack.enter_context(data)
+                longest = max(
+                    hdf5_texts.lengths(data, attribute.encode() + b"\0"), default=math.inf
+                )
+            plan = self.file.file.id.get_create_plist()
+            if plan.get_sizes() != (8, 8) or plan.get_userblock():
+                longest = math.inf  # other numbers of bytes than the format is read by
+            self._longest[attribute] = longest
+        if longest > most:
+            what = "cannot be read" if longest == math.inf else f"says to hold {longest:,.0f} bytes"
+            raise ValueError(
+                f"'{self.label}' is damaged or not safe to load: '{attribute}' {what}."
+            )
+
+    def unused(self, places: set[str]) -> list[str]:
+        """The groups with arrays that are not among `places`."""
+        unused: list[str] = []
+
+        def visit(name: str, item: Any) -> None:
+            path, _, last = name.rpartition("/")
+            known = path in places or path in self._found
+            if last == "vars" and not known and hasattr(item, "keys") and len(item):
+                unused.append(path)
+
+        self.file.visititems(visit)  # which follows no soft or external links
+        return unused
+
+    def child(self, group: Any, name: str) -> Any:
+        """A group within another, which is no link."""
+        return self._child(group, name, "Group")
+
+    def _group(self, parts: list[str]) -> Any:
+        group = self.file
+        for part in parts:
+            if part not in group:
+                return None
+            group = self._child(group, part, "Group")
+        return group
+
+    def _child(self, group: Any, name: str, kind: str) -> Any:
+        import h5py
+
+        where = f"{group.name.rstrip('/')}/{name}".lstrip("/")
+        link = group.get(name, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise ValueError(
+                f"'{self.label}' is not safe to load: '{where}' is a link ({type(link).__name__}) "
+                "to data elsewhere."
+            )
+        child = group[name]
+        if not isinstance(child, getattr(h5py, kind)):
+            raise ValueError(
+                f"'{self.label}' is no weights file: '{where}' should be a {kind.lower()} and is "
+                f"a {type(child).__name__.lower()}."
+            )
+        return child
+
+    def _dataset(self, group: Any, name: str) -> Any:
+        dataset = self._child(group, name, "Dataset")
+        where = dataset.name.lstrip("/")
+        if dataset.external or dataset.is_virtual:
+            kind = "an external" if dataset.external else "a virtual"
+            raise ValueError(
+                f"'{self.label}' is not safe to load: the data of '{where}', {kind} dataset, lies "
+                "outside the file."
+            )
+        dtype = dataset.dtype
+        if dtype.kind not in "biufcV" or dtype.fields or dtype.subdtype or dataset.shape is None:
+            raise ValueError(
+                f"'{self.label}' is no weights file: '{where}' holds {dtype}, not numbers."
+            )
+        # HDF5 unpacks until the packed data ends, whatever the shape says.
+        if dataset.id.get_create_plist().get_nfilters():
+            raise ValueError(
+                f"'{self.label}' is not safe to load: '{where}' is compressed, which Keras's files "
+                "are not, and may unpack to any size. If you trust it, unpack it: h5repack -f NONE"
+            )
+        if dtype.kind == "V" and "dtype" in dataset.attrs:
+            self.check_texts("dtype", _LONGEST_NAME)
+        declared = math.prod(dataset.shape) * dtype.itemsize
+        stored = dataset.id.get_storage_size()
+        if declared > stored:
+            raise ValueError(
+                f"'{self.label}' is damaged or not safe to load: '{where}' says to hold {declared} "
+                f"bytes, but {stored} are stored for it."
+            )
+        return dataset
+
+
+def read(dataset: Any) -> np.ndarray:
+    """The array in a dataset."""
+    array = np.asarray(dataset[()])
+    if array.dtype.kind != "V" or "dtype" not in dataset.attrs:
+        return array
+    found = dataset.attrs.get_id("dtype")
+    if found.shape != () or not hdf5_texts.is_text(found):
+        return array
+    name = dataset.attrs["dtype"]
+    is_dtype = isinstance(name, str) and name in _LOW_PRECISION
+    return array.view(getattr(ml_dtypes, name)) if is_dtype else array
+
+
+class Store(Mapping[str, np.ndarray]):
+    """What a class's own `load_own_variables` is given: arrays by name, read when asked for."""
+
+    def __init__(self, datasets: dict[str, Any]):
+        self._datasets = datasets
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        return read(self._datasets[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._datasets)
+
+    def __len__(self) -> int:
+        return len(self._datasets)
