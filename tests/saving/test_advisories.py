@@ -107,7 +107,7 @@ def test_no_bytecode_is_read(template, tmp_path, trap, kind, place, monkeypatch)
         refused(lambda: load_model(path), "safe_mode=False", path)  # noqa: B023
         for door in doors(PLACES[place](hostile)) if kind == "keras" else ():
             refused(door, "safe_mode=False")
-    assert registry._scope.safe_mode
+    assert registry._scope.safe_mode is None
 
 
 def test_a_layer_from_its_own_config(trap):  # CVE-2026-12481
