@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import h5py
 import numpy as np
 
 from keraslike.core.messages import say
@@ -209,6 +208,8 @@ class KerasFileEditor:
                 "Invalid `filepath` argument: expected a `.weights.h5` extension. "
                 f"Received: filepath={path!r}"
             )
+        import h5py
+
         buffer = io.BytesIO()
         with h5py.File(buffer, "w") as file:
             self._write(file, "", self.weights_dict)

@@ -78,7 +78,7 @@ def test_configs():
     config.update(seed=1)
     assert config.pop("seed") == 1 and len(config) == 2
     with pytest.raises(AttributeError, match="Unknown attribute: 'step'. Did you mean 'steps'"):
-        config.step
+        str(config.step)
     with pytest.raises(AttributeError, match="'update' is a method"):
         config.update = 3
     config.freeze()
