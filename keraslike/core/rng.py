@@ -48,6 +48,8 @@ class SeedGenerator(Object):
         """The next key (a raw uint32 pair, which every `jax.random` function takes)."""
         if id(self.state) in context.state.held:  # a trace's own
             return self._next()
+        if context.state.symbolic:  # an op's shapes: nothing is drawn
+            return self.state.value
         with drawing:
             return self._next()
 

@@ -21,27 +21,14 @@ from keraslike.core.symbolic import FunctionOperation, KerasTensor
 from keraslike.layers.layer import MaskOf
 
 # The call's arguments, for all functions that have one of that name, and for some.
-_OF_CALL = frozenset(
-    (
-        "a",
-        "abs_",
-        "angle",
-        "array",
-        "bias",
-        "bins",
-        "branches",
-        "choicelist",
-        "condition",
-        "condlist",
-    )
-    + ("constant_values", "coordinates", "data", "default", "depthwise_kernel", "elements", "elems")
-    + ("end_points", "f", "false_fn", "fill_value", "fun", "image1", "image2", "images", "index")
-    + ("indices", "init", "init_val", "inputs", "kernel", "key", "loop_vars", "mask", "operands")
-    + ("output", "output_length", "output_shape", "pointwise_kernel", "pred", "predictions")
-    + ("primals", "q", "query", "scale", "segment_ids", "sequence_lengths", "sorted_sequence")
-    + ("start", "start_indices", "start_points", "step", "stop", "tangents", "target")
-    + ("target_length", "targets", "transform", "translation", "true_fn", "updates", "value")
-    + ("values", "variable", "x", "x1", "x2", "xs", "y")
+_OF_CALL = (
+    "a abs_ angle array bias bins branches choicelist condition condlist constant_values "
+    "coordinates data default depthwise_kernel elements elems end_points f false_fn "
+    "fill_value fun image1 image2 images index indices init init_val inputs kernel key "
+    "loop_vars mask operands output output_length output_shape pattern pointwise_kernel pred "
+    "predictions primals q query scale segment_ids sequence_lengths sorted_sequence start "
+    "start_indices start_points step stop tangents target target_length targets tensor "
+    "transform translation true_fn updates value values variable x x1 x2 xs y"
 )
 _OF_CALL_IN = {
     "average": ("weights",),
@@ -70,22 +57,30 @@ _MODULES = {
         "associative_scan cast cond convert_to_tensor fori_loop map saturate_cast scan scatter "
         "scatter_update slice slice_update stop_gradient switch unstack vectorized_map while_loop"
     ),
+    "einops": "rearrange",
+    "image": (
+        "affine_transform crop_images elastic_transform extract_patches gaussian_blur hsv_to_rgb "
+        "map_coordinates pad_images perspective_transform resize rgb_to_grayscale rgb_to_hsv "
+        "scale_and_translate sobel_edges ssim"
+    ),
     "linalg": (
         "cholesky cholesky_inverse det eig eigh inv jvp lstsq lu_factor matrix_rank norm pinv qr "
         "solve solve_triangular svd"
     ),
     "math": (
-        "erf erfc erfinv extract_sequences fft fft2 ifft2 in_top_k irfft istft logdet logsumexp "
-        "rfft rsqrt segment_max segment_min segment_sum stft top_k"
+        "cdist erf erfc erfinv extract_sequences fft fft2 ifft2 in_top_k irfft istft logdet "
+        "logsumexp rfft rsqrt segment_max segment_min segment_prod segment_sum stft top_k "
+        "view_as_complex view_as_real"
     ),
     "nn": (
-        "average_pool batch_normalization binary_crossentropy categorical_crossentropy celu conv "
-        "conv_transpose ctc_decode ctc_loss depthwise_conv dot_product_attention elu gelu glu "
+        "adaptive_average_pool adaptive_max_pool average_pool batch_normalization "
+        "binary_crossentropy categorical_crossentropy celu conv conv_transpose ctc_decode "
+        "ctc_loss depth_to_space depthwise_conv dot_product_attention elu fold gelu glu "
         "hard_shrink hard_sigmoid hard_silu hard_tanh layer_normalization leaky_relu log_sigmoid "
         "log_softmax max_pool moments multi_hot normalize one_hot polar psnr relu relu6 "
         "rms_normalization selu separable_conv sigmoid silu soft_shrink softmax softplus softsign "
-        "sparse_categorical_crossentropy sparse_plus sparse_sigmoid sparsemax squareplus "
-        "tanh_shrink threshold unfold"
+        "space_to_depth sparse_categorical_crossentropy sparse_plus sparse_sigmoid sparsemax "
+        "squareplus tanh_shrink threshold unfold"
     ),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
@@ -93,11 +88,17 @@ _CLASSES = {
     "allclose": "AllClose",
     "batch_normalization": "BatchNorm",
     "cdist": "CDist",
+    "ctc_decode": "CTCDecode",
+    "ctc_loss": "CTCLoss",
+    "hsv_to_rgb": "HSVToRGB",
     "isin": "IsIn",
     "layer_normalization": "LayerNorm",
+    "rgb_to_grayscale": "RGBToGrayscale",
+    "rgb_to_hsv": "RGBToHSV",
     "rms_normalization": "RMSNorm",
     "searchsorted": "SearchSorted",
-    "svd": "SVD",
+    **{name: name.upper() for name in ("fft", "fft2", "ifft2", "irfft", "istft", "rfft", "stft")},
+    **{name: name.upper() for name in ("jvp", "psnr", "ssim", "svd")},
 }
 _OF_MASK = "GetMask"  # which Keras has not: there a mask is what it was computed by
 # What Keras's class is told where it does what the function here does.
@@ -108,7 +109,7 @@ _NAMES = {cls: name for name, cls in _CLASSES.items()}
 def _is_of_call(function: str, argument: str) -> bool:
     if argument in _OF_CLASS_IN.get(function, ()):
         return False
-    return argument in _OF_CALL or argument in _OF_CALL_IN.get(function, ())
+    return argument in _OF_CALL.split() or argument in _OF_CALL_IN.get(function, ())
 
 
 # -- to plain values --------------------------------------------------------------------------
@@ -162,7 +163,7 @@ def _parted(
         if parameter.kind is parameter.VAR_POSITIONAL:
             by_place += value
         elif parameter.kind is parameter.VAR_KEYWORD:
-            of_class |= value
+            by_name |= value
         elif _is_of_call(name, key) and in_order:
             by_place.append(value)
         elif _is_of_call(name, key) or _holds_tensor(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -85,6 +86,62 @@ def linspace(
     return jnp.linspace(operand(start), operand(stop), num, endpoint, retstep, dtype, axis)
 
 
+@op
+def logspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    base: Any = 10,
+    dtype: Any = None,
+    axis: int = 0,
+) -> jax.Array:
+    """`base` to the power of `num` numbers from `start` to `stop`, equally far apart.
+
+    >>> logspace(0.0, 2.0, 3).tolist()
+    [1.0, 10.0, 100.0]
+    """
+    dtype = None if dtype is None else _dtype(dtype)
+    return jnp.logspace(operand(start), operand(stop), num, endpoint, operand(base), dtype, axis)
+
+
+@op
+def geomspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+) -> jax.Array:
+    """`num` numbers from `start` to `stop`, each the same multiple of the one before.
+
+    >>> geomspace(1.0, 4.0, 3).round(4).tolist()
+    [1.0, 2.0, 4.0]
+    """
+    dtype = None if dtype is None else _dtype(dtype)
+    return jnp.geomspace(operand(start), operand(stop), num, endpoint, dtype, axis)
+
+
+@op
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> jax.Array:
+    """The powers of a vector's elements as rows, the highest first.
+
+    Args:
+        x: a vector.
+        N: how many powers, as many as elements where it is `None`.
+        increasing: whether the lowest comes first.
+
+    >>> vander([2.0, 3.0], 3).tolist()
+    [[4.0, 2.0, 1.0], [9.0, 3.0, 1.0]]
+    """
+    x = wrap.array(x)
+    if x.ndim != 1:
+        raise ValueError(f"Input tensor must be 1-dimensional. Received: shape {x.shape}")
+    if N is not None and not isinstance(N, int):
+        raise TypeError(f"Argument `N` must be of type `int`. Received: N={N!r}")
+    if N is not None and N < 0:
+        raise ValueError(f"Argument `N` must be nonnegative. Received: N={N}")
+    if not isinstance(increasing, bool):
+        raise TypeError(f"`increasing` must be of type `bool`. Received: {increasing!r}")
+    return jnp.vander(x, wrap.steps(N=N), increasing)
+
+
 def _like(name: str, function: Callable) -> Callable:
     def like(x: Any, dtype: Any = None) -> Any:
         return function(wrap.array(x), dtype=None if dtype is None else _dtype(dtype))
@@ -159,6 +216,45 @@ def broadcast_to(x: Any, shape: Sequence[int]) -> jax.Array:
 
 
 @op
+def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> jax.Array:
+    """The axes in another order, some of them taken apart or put together.
+
+    Args:
+        tensor: any array.
+        pattern: names of its axes, `->`, and the same names as they are to be; what stands in
+            parentheses is one axis (the notation of the package einops).
+        axes_lengths: sizes of named axes: of an axis that is taken apart, all but one.
+
+    Raises ValueError for a pattern that does not fit.
+
+    >>> rearrange(jnp.ones((2, 4, 6, 3)), "b (h i) w c -> b h w (i c)", i=2).shape
+    (2, 2, 6, 6)
+    """
+    x = wrap.array(tensor)
+    sides = [re.findall(r"\(([^()]*)\)|([^\s()]+)", side) for side in pattern.split("->")]
+    groups = [[(inside or one).split() for inside, one in side] for side in sides]
+    names = [[name for group in side for name in group] for side in groups]
+    if len(groups) != 2 or sorted(names[0]) != sorted(set(names[1])) or len(groups[0]) != x.ndim:
+        raise ValueError(
+            f"pattern must name the {x.ndim} axes of the tensor, '->', and the same names once "
+            f"more. Received: pattern={pattern!r}, tensor of shape {x.shape}"
+        )
+    lengths: dict[str, Any] = {}
+    for size, group in zip(x.shape, groups[0]):
+        unknown = [name for name in group if name not in axes_lengths]
+        known = _product([axes_lengths[name] for name in group if name in axes_lengths])
+        if len(unknown) > 1 or (size % known if unknown else size != known):
+            raise ValueError(
+                f"An axis of size {size} cannot be taken apart as ({' '.join(group)}). "
+                f"Received: pattern={pattern!r}, axes_lengths={axes_lengths}"
+            )
+        lengths |= {n: size // known if n in unknown else axes_lengths[n] for n in group}
+    x = x.reshape([lengths[name] for name in names[0]])
+    x = x.transpose([names[0].index(name) for name in names[1]])
+    return x.reshape([_product([lengths[name] for name in group]) for group in groups[1]])
+
+
+@op
 def concatenate(xs: Sequence[Any], axis: int = 0) -> jax.Array:
     """Arrays joined along an axis.
 
@@ -181,6 +277,16 @@ def hstack(xs: Sequence[Any]) -> jax.Array:
 
 
 @op
+def dstack(xs: Sequence[Any]) -> jax.Array:
+    """Arrays joined along their third axis, vectors and matrices as what lies at one place of it.
+
+    >>> dstack([[1.0, 2.0], [3.0, 4.0]]).tolist()
+    [[[1.0, 3.0], [2.0, 4.0]]]
+    """
+    return jnp.dstack([wrap.array(x) for x in xs])
+
+
+@op
 def vstack(xs: Sequence[Any]) -> jax.Array:
     """Arrays joined along their first axis, vectors as rows."""
     return jnp.vstack([wrap.array(x) for x in xs])
@@ -195,15 +301,31 @@ def append(x1: Any, x2: Any, axis: int | None = None) -> jax.Array:
 @op
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[jax.Array]:
     """Equal parts along an axis, or those between indices."""
-    parts = wrap.steps(indices_or_sections=indices_or_sections)
-    return list(jnp.split(wrap.array(x), parts, axis))
+    return list(jnp.split(wrap.array(x), _parts(indices_or_sections), axis))
 
 
 @op
 def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[jax.Array]:
     """As `split`; parts may differ in size by 1."""
-    parts = wrap.steps(indices_or_sections=indices_or_sections)
-    return list(jnp.array_split(wrap.array(x), parts, axis))
+    return list(jnp.array_split(wrap.array(x), _parts(indices_or_sections), axis))
+
+
+def _parts(indices_or_sections: Any) -> Any:
+    if isinstance(indices_or_sections, (int, list, tuple)):
+        return wrap.steps(indices_or_sections=indices_or_sections)
+    return np.asarray(indices_or_sections)
+
+
+def _split(like: Callable) -> Callable:
+    def split(x: Any, indices_or_sections: int | Sequence[int]) -> list[jax.Array]:
+        return list(like(wrap.array(x), _parts(indices_or_sections)))
+
+    return wrap._named(split, like, None)
+
+
+hsplit = _split(jnp.hsplit)
+vsplit = _split(jnp.vsplit)
+dsplit = _split(jnp.dsplit)
 
 
 @op
@@ -268,7 +390,7 @@ def size(x: Any) -> int | None:
     return None if None in shape else int(_product(shape))
 
 
-def _product(shape: Sequence[int]) -> int:
+def _product(shape: Sequence[Any]) -> Any:
     product = 1
     for s in shape:
         product *= s
@@ -300,6 +422,92 @@ def sort(x: Any, axis: int = -1) -> jax.Array:
 def argsort(x: Any, axis: int | None = -1) -> jax.Array:
     """The indices that put the values along an axis in ascending order."""
     return jnp.argsort(wrap.array(x), axis)
+
+
+@op
+def argpartition(x: Any, kth: int, axis: int | None = -1) -> jax.Array:
+    """The indices that put the value that belongs at place `kth` there, smaller ones before it.
+
+    >>> argpartition([3.0, 1.0, 2.0], 0)[0].tolist()
+    1
+    """
+    x = wrap.array(x)
+    return jnp.argpartition(x.ravel() if axis is None else x, kth, -1 if axis is None else axis)
+
+
+@op
+def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[jax.Array, ...]:
+    """The indices along each axis of an array of a shape, of those of the flattened one.
+
+    >>> [int(i) for i in unravel_index(5, (2, 3))]
+    [1, 2]
+    """
+    return tuple(jnp.unravel_index(wrap.array(indices), tuple(shape)))
+
+
+@op
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> jax.Array:
+    """Elements of the first array whose condition holds at their place, else `default`.
+
+    >>> select([[True, False]], [[1.0, 2.0]], 9.0).tolist()
+    [1.0, 9.0]
+    """
+    for name, value in (("condlist", condlist), ("choicelist", choicelist)):
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(
+                f"condlist and choicelist must be lists. Received: type({name}) = {type(value)}"
+            )
+        if not value:
+            raise ValueError(f"condlist and choicelist must not be empty. Received: {name}=[]")
+    conditions = [wrap.array(c) for c in condlist]
+    return jnp.select(conditions, [operand(c) for c in choicelist], operand(default))
+
+
+@op
+def unique(
+    x: Any,
+    sorted: bool = True,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    size: int | None = None,
+    fill_value: Any = None,
+) -> Any:
+    """The different values of an array, or the different parts along an axis.
+
+    Args:
+        sorted: whether they are in ascending order.
+        return_index: also give where each comes first.
+        return_inverse: also give which of them each value of `x` is.
+        return_counts: also give how often each comes.
+        size: how many results there are, cut off or filled up; within `jit` it must be given.
+        fill_value: what fills them up, the first result where it is `None`.
+
+    >>> unique([3, 1, 3]).tolist()
+    [1, 3]
+    """
+    return jnp.unique(
+        wrap.array(x),
+        return_index,
+        return_inverse,
+        return_counts,
+        axis,
+        equal_nan=False,
+        size=size,
+        fill_value=fill_value,
+        sorted=sorted,
+    )
+
+
+@op
+def view(x: Any, dtype: Any = None) -> jax.Array:
+    """The same bytes as numbers of another dtype; the last axis gets longer or shorter.
+
+    >>> view(jnp.array([1.0], "float32"), "int32").tolist()
+    [1065353216]
+    """
+    return wrap.array(x).view(None if dtype is None else _dtype(dtype))
 
 
 @op
@@ -336,6 +544,16 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
 def diag(x: Any, k: int = 0) -> jax.Array:
     """A matrix's diagonal, or the matrix that has this one."""
     return jnp.diag(wrap.array(x), k)
+
+
+@op
+def diagflat(x: Any, k: int = 0) -> jax.Array:
+    """The matrix that has all values of `x` on a diagonal.
+
+    >>> diagflat([[1.0], [2.0]]).tolist()
+    [[1.0, 0.0], [0.0, 2.0]]
+    """
+    return jnp.diagflat(wrap.array(x), k)
 
 
 @op

@@ -15,6 +15,8 @@ from keraslike.ops import cpu_conv, cpu_pool
 from keraslike.ops.wrap import array
 
 __all__ = [
+    "adaptive_average_pool",
+    "adaptive_max_pool",
     "average_pool",
     "conv",
     "conv_transpose",
@@ -82,6 +84,60 @@ def average_pool(
         return total / math.prod(window)
     ones = jnp.ones([n if w > 1 else 1 for n, w in zip(x.shape, window)], x.dtype)
     return total / jax.lax.reduce_window(ones, 0.0, jax.lax.add, window, steps, padding)
+
+
+@op
+def adaptive_average_pool(
+    inputs: Any, output_size: int | Sequence[int], data_format: str | None = None
+) -> jax.Array:
+    """The means of windows of such sizes that `output_size` of them cover each spatial axis.
+
+    Args:
+        inputs: `(batch, *spatial, channels)`, or `(batch, channels, *spatial)`.
+        output_size: the number of windows along each spatial axis; they overlap by one where the
+            size is no multiple of it.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    >>> adaptive_average_pool(jnp.arange(5.0).reshape(1, 5, 1), 2).ravel().tolist()
+    [1.0, 3.0]
+    """
+    return _adaptive(jnp.mean, inputs, output_size, data_format)
+
+
+@op
+def adaptive_max_pool(
+    inputs: Any, output_size: int | Sequence[int], data_format: str | None = None
+) -> jax.Array:
+    """The largest values of windows as those of `adaptive_average_pool`.
+
+    >>> adaptive_max_pool(jnp.arange(5.0).reshape(1, 5, 1), 2).ravel().tolist()
+    [2.0, 4.0]
+    """
+    return _adaptive(jnp.max, inputs, output_size, data_format)
+
+
+def _adaptive(reduce: Any, inputs: Any, output_size: Any, data_format: str | None) -> jax.Array:
+    x = array(inputs)
+    counts = arguments.sizes(x.ndim - 2, output_size=output_size)
+    data_format = arguments.standardize_data_format(data_format)
+    for axis, count in zip(arguments.spatial_axes(x.ndim - 2, data_format), counts):
+        n = x.shape[axis]
+        if not n % count:
+            x = x.reshape(*x.shape[:axis], count, n // count, *x.shape[axis + 1 :])
+            x = reduce(x, axis + 1)
+            continue
+        starts = [i * n // count for i in range(count)]
+        stops = [-(-(i + 1) * n // count) for i in range(count)]
+        # Windows have two sizes at most: a small one is filled up with its own first value.
+        longest = max(b - a for a, b in zip(starts, stops))
+        places = jnp.array([[*range(a, b), a][:longest] for a, b in zip(starts, stops)])
+        inside = jnp.arange(longest) < jnp.subtract(*map(jnp.array, (stops, starts)))[:, None]
+        inside = jnp.expand_dims(inside, range(2, x.ndim - axis + 1))
+        x = reduce(jnp.take(x, places, axis), axis + 1, where=inside, **_LEAST.get(reduce, {}))
+    return x
+
+
+_LEAST = {jnp.max: {"initial": -jnp.inf}}
 
 
 @op

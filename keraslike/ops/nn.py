@@ -10,7 +10,14 @@ import jax.numpy as jnp
 
 from keraslike.core import dtypes, sparsity
 from keraslike.core.symbolic import op
+from keraslike.ops import attention, convolution, ctc, patches
+from keraslike.ops.attention import *  # noqa: F403
+from keraslike.ops.convolution import *  # noqa: F403
+from keraslike.ops.ctc import *  # noqa: F403
+from keraslike.ops.patches import *  # noqa: F403
 from keraslike.ops.wrap import array, axes_of, public, reduction, unary
+
+_ROOMS = (attention, convolution, ctc, patches)  # whose functions Keras has here, too
 
 # -- activations ------------------------------------------------------------------------------
 
@@ -242,6 +249,31 @@ def l2_normalize(x: Any, axis: int | Sequence[int] = -1, epsilon: float | None =
     return normalize(x, axis, 2, epsilon)
 
 
+@op
+def polar(abs_: Any, angle: Any) -> jax.Array:
+    """The complex numbers of a distance from 0 and an angle.
+
+    >>> polar([2.0], [0.0]).tolist()
+    [(2+0j)]
+    """
+    radius, angle = array(abs_), array(angle)
+    return jax.lax.complex(radius * jnp.cos(angle), radius * jnp.sin(angle))
+
+
+@op
+def psnr(x1: Any, x2: Any, max_val: Any) -> jax.Array:
+    """The peak signal-to-noise ratio of two arrays of one shape, in decibels.
+
+    >>> round(float(psnr([0.0, 1.0], [0.0, 0.9], 1.0)), 2)
+    23.01
+    """
+    x1, x2 = array(x1), array(x2)
+    if x1.shape != x2.shape:
+        raise ValueError(f"x1 and x2: shapes must match. Received: {x1.shape} and {x2.shape}")
+    error = jnp.mean(jnp.square(x1 - x2))
+    return 20 * jnp.log10(array(max_val).astype(x2.dtype)) - 10 * jnp.log10(error)
+
+
 # -- classes ----------------------------------------------------------------------------------
 
 
@@ -382,4 +414,4 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> jax.Array:
     return jnp.sum(predictions > own, axis=-1) < k
 
 
-__all__ = public(globals())
+__all__ = [*public(globals()), *(name for room in _ROOMS for name in room.__all__)]

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 
 from keraslike.core import dtypes, sparsity
 from keraslike.core.symbolic import op
-from keraslike.ops import products, wrap
+from keraslike.ops import arrays, products, wrap
+from keraslike.ops.arrays import *  # noqa: F403
 from keraslike.ops.wrap import axes_of, binary, bitwise, operand, reduction, unary
 
 # -- f(x1, x2) --------------------------------------------------------------------------------
@@ -67,15 +68,6 @@ right_shift = bitwise(jnp.right_shift)
 # -- f(x) -------------------------------------------------------------------------------------
 
 
-def _in_floats(like: Callable) -> Callable:
-    """The function of floats, which integers become."""
-
-    def function(x: jax.Array) -> jax.Array:
-        return like(x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(dtypes.floatx()))
-
-    return function
-
-
 negative = unary(jnp.negative)
 absolute = unary(jnp.absolute, "absolute")
 abs = unary(jnp.abs, "abs")
@@ -96,8 +88,8 @@ square = unary(jnp.square)
 reciprocal = unary(jnp.reciprocal)
 sign = unary(jnp.sign)
 signbit = unary(jnp.signbit)
-floor = unary(_in_floats(jnp.floor), "floor")
-ceil = unary(_in_floats(jnp.ceil), "ceil")
+floor = unary(jnp.floor, floats=True)
+ceil = unary(jnp.ceil, floats=True)
 trunc = unary(jnp.trunc)
 sin = unary(jnp.sin)
 cos = unary(jnp.cos)
@@ -203,26 +195,120 @@ def count_nonzero(x: Any, axis: Any = None) -> jax.Array:
     return jnp.count_nonzero(wrap.array(x), axis=axes_of(axis))
 
 
-@op
-def quantile(
-    x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
-) -> jax.Array:
-    """The values below which shares `q` (of 0 to 1) of the values lie."""
-    return jnp.quantile(
-        wrap.array(x), wrap.array(q), axis=axes_of(axis), method=method, keepdims=keepdims
-    )
+def _quantiles(like: Callable) -> Callable:
+    def function(
+        x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
+    ) -> jax.Array:
+        x, q = wrap.floats(wrap.array(x)), wrap.array(q)
+        return like(x, q, axis=axes_of(axis), method=method, keepdims=keepdims)
+
+    return wrap._named(function, like, None)
+
+
+quantile = _quantiles(jnp.quantile)
+nanquantile = _quantiles(jnp.nanquantile)
+percentile = _quantiles(jnp.percentile)
+nanpercentile = _quantiles(jnp.nanpercentile)
+
+
+def _cumulative(like: Callable) -> Callable:
+    def function(x: Any, axis: int | None = None, dtype: Any = None) -> jax.Array:
+        dtype = None if dtype is None else dtypes.standardize_dtype(dtype)
+        return like(wrap.array(x), axis=axis, dtype=dtype)
+
+    return wrap._named(function, like, None)
+
+
+cumsum = _cumulative(jnp.cumsum)
+cumprod = _cumulative(jnp.cumprod)
+nancumsum = _cumulative(jnp.nancumsum)
+nancumprod = _cumulative(jnp.nancumprod)
 
 
 @op
-def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> jax.Array:
-    """The sums of all values up to each along an axis (of the flattened array if `None`)."""
-    return jnp.cumsum(wrap.array(x), axis=axis, dtype=dtype)
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> jax.Array:
+    """The integral of `y` along an axis by straight lines between its values.
+
+    Args:
+        y: the values.
+        x: where they are; `dx` apart where it is `None`.
+
+    >>> float(trapezoid([1.0, 2.0, 3.0]))
+    4.0
+    """
+    x = None if x is None else wrap.array(x)
+    return jnp.trapezoid(wrap.array(y), x, wrap.array(dx), axis)
 
 
 @op
-def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> jax.Array:
-    """The products of all values up to each along an axis (of the flattened array if `None`)."""
-    return jnp.cumprod(wrap.array(x), axis=axis, dtype=dtype)
+def histogram(
+    x: Any, bins: int = 10, range: tuple[float, float] | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """How many values of a vector lie in each of `bins` equal parts of a range, and their edges.
+
+    Args:
+        x: a vector.
+        bins: how many parts there are.
+        range: its two ends; the smallest and the largest value where it is `None`.
+
+    >>> histogram([0.0, 1.0, 4.0], bins=2)[0].tolist()
+    [2.0, 1.0]
+    """
+    if not isinstance(bins, int):
+        raise TypeError(f"Argument `bins` must be of type `int`. Received: bins={bins!r}")
+    if bins < 0:
+        raise ValueError(f"`bins` should be a non-negative integer. Received: bins={bins}")
+    if range and (not isinstance(range, tuple) or len(range) != 2):
+        raise ValueError(f"`range` must be a tuple of two elements. Received: range={range!r}")
+    if range and range[1] < range[0]:
+        raise ValueError(
+            f"The second element of `range` must be greater than the first. Received: range={range}"
+        )
+    x = wrap.array(x)
+    if x.ndim > 1:
+        raise ValueError(f"Input tensor must be 1-dimensional. Received: shape {x.shape}")
+    counts, edges = jnp.histogram(x, wrap.steps(bins=bins), range or None)
+    return counts, edges
+
+
+@op
+def correlate(x1: Any, x2: Any, mode: str = "valid") -> jax.Array:
+    """The sums of products of two vectors, one moved along the other.
+
+    Args:
+        mode: `"valid"` where they overlap wholly, `"full"` wherever they do, `"same"` for as many
+            values as the longer vector has.
+
+    >>> correlate([1.0, 2.0, 3.0], [1.0, 1.0]).tolist()
+    [3.0, 5.0]
+    """
+    return jnp.correlate(wrap.array(x1), wrap.array(x2), mode)
+
+
+@op
+def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) -> jax.Array:
+    """Whether each element of `x1` is among those of `x2` (or is not, with `invert`).
+
+    >>> isin([1, 2], [2, 3]).tolist()
+    [False, True]
+    """
+    return jnp.isin(wrap.array(x1), wrap.array(x2), assume_unique, invert)
+
+
+def vectorize(pyfunc: Callable, *, excluded: Any = None, signature: str | None = None) -> Callable:
+    """A function of elements as one of arrays, whose elements it is applied to.
+
+    Args:
+        pyfunc: of arrays without axes, or with those that `signature` names.
+        excluded: places and names of arguments that are not taken apart.
+        signature: such as `"(n),(n)->()"`.
+
+    >>> vectorize(lambda a, b: jnp.where(a > b, a, b))(jnp.array([1, 5]), 3).tolist()
+    [3, 5]
+    """
+    if not callable(pyfunc):
+        raise ValueError(f"`pyfunc` must be a callable. Received: pyfunc={pyfunc!r}")
+    return op(jnp.vectorize(pyfunc, excluded=frozenset(excluded or ()), signature=signature))
 
 
 # -- elements ---------------------------------------------------------------------------------
@@ -335,4 +421,37 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> jax.Array:
     return jnp.diff(wrap.array(a), wrap.steps(n=n), axis)
 
 
-__all__ = wrap.public(globals())
+# -- windows ----------------------------------------------------------------------------------
+
+
+def _factors(like: Callable, what: str) -> Callable:
+    def window(x: Any) -> jax.Array:
+        return like(int(wrap.array(x))).astype(dtypes.floatx())
+
+    name = like.__name__
+    window.__name__ = window.__qualname__ = name
+    window.__doc__ = f"""The {what} window of `x` factors.
+
+    >>> {name}(3).shape
+    (3,)
+    """
+    return op(window)
+
+
+bartlett = _factors(jnp.bartlett, "triangular (Bartlett's)")
+blackman = _factors(jnp.blackman, "Blackman")
+hamming = _factors(jnp.hamming, "Hamming")
+hanning = _factors(jnp.hanning, "Hann")
+
+
+@op
+def kaiser(x: Any, beta: Any) -> jax.Array:
+    """The Kaiser window of `x` factors; the larger `beta` is, the narrower it is.
+
+    >>> kaiser(3, 0.0).tolist()
+    [1.0, 1.0, 1.0]
+    """
+    return jnp.kaiser(int(wrap.array(x)), wrap.array(beta)).astype(dtypes.floatx())
+
+
+__all__ = [*arrays.__all__, *wrap.public(globals())]

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.core import foreign, sparsity
+from keraslike.core import dtypes, foreign, sparsity
 from keraslike.core.symbolic import op
 
 _HOME = "keraslike.ops"
@@ -36,6 +36,11 @@ def array(x: Any) -> jax.Array:
 def operand(x: Any) -> Any:
     """As `array`, but a Python number stays one: it takes the dtype of what it meets."""
     return x if isinstance(x, (bool, int, float, complex)) else array(x)
+
+
+def floats(x: jax.Array) -> jax.Array:
+    """An array of floats, which integers and truth values become; complex numbers stay."""
+    return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(dtypes.floatx())
 
 
 # Python's own loops in an op are as long as an argument says, and a file may hold any number.
@@ -65,6 +70,10 @@ def _named(function: Callable, like: Callable, name: str | None) -> Callable:
     return op(function)
 
 
+def _floats_of(x: Any) -> jax.Array:
+    return floats(array(x))
+
+
 def public(namespace: dict[str, Any]) -> list[str]:
     """The names of a module's own functions that do not begin with an underscore."""
     homes = (_HOME, namespace["__name__"])
@@ -75,11 +84,12 @@ def public(namespace: dict[str, Any]) -> list[str]:
     ]
 
 
-def unary(like: Callable, name: str | None = None) -> Callable:
-    """The op `f(x)`."""
+def unary(like: Callable, name: str | None = None, floats: bool = False) -> Callable:
+    """The op `f(x)`, with `floats` of floats only, which integers become."""
+    prepared = _floats_of if floats else array
 
     def function(x: Any) -> Any:
-        return like(array(x))
+        return like(prepared(x))
 
     return _named(function, like, name)
 

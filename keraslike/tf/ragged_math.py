@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.tf import dtypes, ops, segments, table
+from keraslike.ops.math import segment_product
+from keraslike.tf import dtypes, ops, table
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged_index import get_item
 from keraslike.tf.ragged_partition import _columns, _count, _ids, _joined, _ranges, _summed, _take
@@ -104,7 +105,7 @@ def _pick(x: Any, *places: Any) -> Any:
 
 _SEGMENTS = {
     "reduce_sum": jax.ops.segment_sum,
-    "reduce_prod": segments.product,
+    "reduce_prod": segment_product,
     "reduce_max": jax.ops.segment_max,
     "reduce_min": jax.ops.segment_min,
     "reduce_any": jax.ops.segment_max,

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from keraslike.ops.math import segment_product
 from keraslike.tf.ops import _concrete
 from keraslike.tf.tensor import Tensor, _as_operand, run, static
 
@@ -45,31 +46,11 @@ def _segment_sqrt_n(data: Any, ids: Any, num_segments: int) -> Any:
     return jax.ops.segment_sum(data, ids, num_segments) / jnp.sqrt(_count(data, ids, num_segments))
 
 
-def product(data: Any, ids: Any, num_segments: int) -> Any:
-    """`jax.ops.segment_prod` with a derivative: that by an element is the product of the others."""
-
-    @jax.custom_jvp
-    def prod(data: Any) -> Any:
-        return jax.ops.segment_prod(data, ids, num_segments)
-
-    @prod.defjvp
-    def jvp(primals: tuple, tangents: tuple) -> tuple[Any, Any]:
-        (data,), (t,) = primals, tangents
-        zero = data == 0
-        zeros = jax.ops.segment_sum(zero.astype(data.dtype), ids, num_segments)[ids]
-        some = jnp.where(zero, 1, data)
-        rest = prod(some)[ids] / some  # the product of the others that are not 0
-        others = jnp.where(zeros - zero == 0, rest, 0)
-        return prod(data), jax.ops.segment_sum(t * others, ids, num_segments)
-
-    return prod(data)
-
-
 _lowest = lambda dtype: jnp.finfo(dtype).min if dtype.kind != "i" else jnp.iinfo(dtype).min  # noqa: E731
 _highest = lambda dtype: jnp.finfo(dtype).max if dtype.kind != "i" else jnp.iinfo(dtype).max  # noqa: E731
 _nothing = lambda dtype: 0  # noqa: E731
 segment_sum = unsorted_segment_sum = _segment("sum", jax.ops.segment_sum)
-segment_prod = unsorted_segment_prod = _segment("product", product)
+segment_prod = unsorted_segment_prod = _segment("product", segment_product)
 segment_mean = unsorted_segment_mean = _segment("mean", _segment_mean)
 segment_max = _segment("max", jax.ops.segment_max, _nothing)
 segment_min = _segment("min", jax.ops.segment_min, _nothing)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from keraslike.ops.signal import add_sequences, sequences
 from keraslike.tf import dtypes
 from keraslike.tf.tensor import Tensor, _as_operand, constant, operation, run, static
 
@@ -69,23 +70,13 @@ def _frame(x: Any, length: int, step: int, pad_end: bool, value: float, axis: in
         count = -(-x.shape[-1] // step)
         room = max(0, (count - 1) * step + length - x.shape[-1])
         x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, room)], constant_values=value)
-    else:
-        count = max(0, (x.shape[-1] - length) // step + 1)
-    places = np.arange(count)[:, None] * step + np.arange(length)
-    out = x[..., places]
+    out = sequences(x, length, step)
     return jnp.moveaxis(out, (-2, -1), (axis - 1, axis) if axis < 0 else (axis, axis + 1))
 
 
 def overlap_and_add(signal: Any, frame_step: Any, name: Any = None) -> Tensor:
     """The signal of which these are the frames, overlaps added."""
-    return run(_overlap, (_as_operand(signal),), (static(frame_step),))
-
-
-def _overlap(frames: Any, step: int) -> Any:
-    count, length = frames.shape[-2:]
-    out = jnp.zeros((*frames.shape[:-2], (count - 1) * step + length), frames.dtype)
-    places = np.arange(count)[:, None] * step + np.arange(length)
-    return out.at[..., places].add(frames)
+    return run(add_sequences, (_as_operand(signal),), (static(frame_step),))
 
 
 def _window(name: str, terms: tuple[float, ...]) -> Callable:

@@ -68,6 +68,14 @@ CALLS = [
     "ops.searchsorted(np.arange(4.0, dtype='float32'), x, side='right')",
     "ops.slice(x, (0, 1, 0), (2, 2, 4))",
     "ops.layer_normalization(x, gamma=np.ones(4, 'float32'), beta=np.ones(4, 'float32'))",
+    "ops.image.resize(ops.expand_dims(x, -1), (3, 3), antialias=True)",
+    "ops.image.rgb_to_hsv(ops.expand_dims(y[..., :3], 1))",
+    "ops.image.affine_transform(x[..., None], np.ones((2, 8), 'float32'), fill_value=2.0)",
+    "ops.stft(x, 2, 1, 3, window=None, center=False)[0]",
+    "ops.fft((x, y))[1]",
+    "ops.cdist(x, y)",
+    "ops.trapezoid(x, dx=2.0, axis=1)",
+    "ops.select([x > 0.5, x > 0], [x, y])",
 ]
 
 RNG = np.random.default_rng(0)
