@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,8 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.core import context
-from keraslike.core.symbolic import is_symbolic, output_spec
+from keraslike import ops
+from keraslike.core import base, messages
+from keraslike.core.arguments import one_of
+from keraslike.core.symbolic import KerasTensor, is_symbolic, output_spec
 
 # What Keras asks of its backends, for JAX's.
 SUPPORTS_SPARSE_TENSORS = True
@@ -88,9 +92,190 @@ def shape_equal(a_shape: Sequence[Any], b_shape: Sequence[Any]) -> bool:
     return len(a_shape) == len(b_shape) and all(a is None or b is None or a == b for a, b in pairs)
 
 
-def in_symbolic_scope() -> bool:
-    """Whether shapes are being computed, and no values."""
-    return bool(context.state.symbolic)
+# -- shapes ---------------------------------------------------------------------------------------
+
+
+def broadcast_shapes(shape1: Sequence[Any], shape2: Sequence[Any]) -> list[Any]:
+    """The shape of what is computed of arrays of two shapes.
+
+    >>> broadcast_shapes((2, 1), (1, 3))
+    [2, 3]
+    """
+    return list(ops.add(KerasTensor(shape1), KerasTensor(shape2)).shape)
+
+
+def reduce_shape(shape: Sequence[Any], axis: Any = None, keepdims: bool = False) -> tuple:
+    """The shape of a sum over some axes.
+
+    >>> reduce_shape((2, None, 3), axis=-1)
+    (2, None)
+    """
+    return tuple(ops.sum(KerasTensor(shape), axis=axis, keepdims=keepdims).shape)
+
+
+def compute_reshape_output_shape(
+    input_shape: Sequence[Any], newshape: Any, newshape_arg_name: str = "newshape"
+) -> tuple:
+    """The shape of an array once it is reshaped.
+
+    >>> compute_reshape_output_shape((2, 6), (4, -1))
+    (4, 3)
+    """
+    return tuple(ops.reshape(KerasTensor(input_shape), newshape).shape)
+
+
+def compute_conv_output_shape(
+    input_shape: Sequence[Any],
+    filters: int,
+    kernel_size: Sequence[int],
+    strides: Any = 1,
+    padding: str = "valid",
+    data_format: str = "channels_last",
+    dilation_rate: Any = 1,
+) -> tuple:
+    """The shape of a convolution.
+
+    >>> compute_conv_output_shape((None, 8, 8, 3), 16, (3, 3), strides=2)
+    (None, 3, 3, 16)
+    """
+    channels = input_shape[-1 if data_format == "channels_last" else 1]
+    kernel = KerasTensor((*kernel_size, channels, filters))
+    x = KerasTensor(input_shape)
+    return tuple(ops.conv(x, kernel, strides, padding, data_format, dilation_rate).shape)
+
+
+def compute_pooling_output_shape(
+    input_shape: Sequence[Any],
+    pool_size: Any,
+    strides: Any = None,
+    padding: str = "valid",
+    data_format: str = "channels_last",
+) -> tuple:
+    """The shape of what pooling gives.
+
+    >>> compute_pooling_output_shape((None, 8, 8, 3), (2, 2), (2, 2))
+    (None, 4, 4, 3)
+    """
+    x = KerasTensor(input_shape)
+    return tuple(ops.max_pool(x, pool_size, strides, padding, data_format).shape)
+
+
+# -- names, files, text ---------------------------------------------------------------------------
+
+
+def get_object_name(obj: Any) -> str:
+    """The name of an object, or one made of that of its class.
+
+    >>> get_object_name(len), get_object_name(KerasTensor((2,), name="x"))
+    ('len', 'x')
+    """
+    if hasattr(obj, "name"):
+        return obj.name
+    return base.to_snake_case(getattr(obj, "__name__", type(obj).__name__))
+
+
+def print_msg(message: Any, line_break: bool = True) -> None:
+    """Prints a message, or logs it if interactive logging is off.
+
+    >>> print_msg("Saved.")
+    Saved.
+    """
+    messages.say(str(message), end="\n" if line_break else "")
+
+
+def set_logging_verbosity(level: str) -> None:
+    """Sets the level from which on messages are logged: FATAL, ERROR, WARNING, INFO or DEBUG."""
+    from absl import logging
+
+    one_of(("FATAL", "ERROR", "WARNING", "INFO", "DEBUG"), level=level)
+    logging.set_verbosity(getattr(logging, level))
+
+
+def is_remote_path(filepath: Any) -> bool:
+    """Whether a path is one of a store in the net.
+
+    >>> is_remote_path("gs://bucket/model.keras"), is_remote_path("model.keras")
+    (True, False)
+    """
+    return re.match(r"^(/cns|/cfs|/gcs|/hdfs|/readahead|.*://).*", str(filepath)) is not None
+
+
+def to_list(x: Any) -> list[Any]:
+    """A list as it is, anything else as a list of it.
+
+    >>> to_list(2), to_list([2])
+    ([2], [2])
+    """
+    return x if isinstance(x, list) else [x]
+
+
+def remove_long_seq(maxlen: int, seq: Sequence[Any], label: Sequence[Any]) -> tuple[list, list]:
+    """The sequences that are shorter than `maxlen`, and their labels.
+
+    >>> remove_long_seq(2, [[1], [1, 2]], [0, 1])
+    ([[1]], [0])
+    """
+    short = [i for i, values in enumerate(seq) if len(values) < maxlen]
+    return [seq[i] for i in short], [label[i] for i in short]
+
+
+def validate_float_arg(value: Any, name: str) -> float:
+    """A finite number of at least 0 as a float; raises ValueError for any other."""
+    number = isinstance(value, (float, int)) and not isinstance(value, bool)
+    if not number or not 0 <= value < float("inf"):
+        raise ValueError(
+            f"Invalid value for argument {name}: expected a non-negative float. "
+            f"Received: {name}={value}"
+        )
+    return float(value)
+
+
+class LazyModule:
+    """A module that is imported when it is first used.
+
+    >>> LazyModule("json").available, LazyModule("no_such_module").available
+    (True, False)
+    """
+
+    def __init__(self, name: str, pip_name: str | None = None, import_error_msg: str | None = None):
+        self.name = name
+        self.pip_name = pip_name or name
+        self.import_error_msg = (
+            import_error_msg
+            or f"{name} is needed here: install it by `pip install {self.pip_name}`."
+        )
+
+    @property
+    def available(self) -> bool:
+        """Whether it can be imported."""
+        try:
+            self.initialize()
+        except ImportError:
+            return False
+        return True
+
+    def initialize(self) -> Any:
+        """Imports it, or raises ImportError with the message."""
+        try:
+            return importlib.import_module(self.name)
+        except ImportError as error:
+            raise ImportError(self.import_error_msg) from error
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what Python and its tools look for in any object
+            raise AttributeError(name)
+        return getattr(self.initialize(), name)
+
+
+tensorflow, tensorflow_io, scipy, jax_module, h5py, optree, grain, orbax = map(
+    LazyModule,
+    ("tensorflow", "tensorflow_io", "scipy", "jax", "h5py", "optree", "grain", "orbax.checkpoint"),
+)
+gfile = LazyModule("tensorflow.io.gfile", pip_name="tensorflow")
+dmtree = LazyModule("tree", pip_name="dm-tree")
+
+
+# -- data and attributes --------------------------------------------------------------------------
 
 
 def convert_tf_tensor(outputs: Any, dtype: Any = None) -> Any:

@@ -418,7 +418,9 @@ backend.common.dtypes: src_functions.BOOL_TYPES .INT_TYPES .FLOAT_TYPES .FLOAT8_
 backend.common.global_state: src_functions.get_global_attribute .set_global_attribute
 backend.common.keras_tensor: src_functions.any_symbolic_tensors
 backend.common.masking: get_keras_mask=core.context.get_mask set_keras_mask=core.context.set_mask
-backend.common.symbolic_scope: src_functions.in_symbolic_scope
+backend.common.name_scope: core.scopes.current_path
+backend.common.stateless_scope: core.scopes.get_stateless_scope .in_stateless_scope
+backend.common.symbolic_scope: core.scopes.in_symbolic_scope
 backend.common.variables: Variable core.symbolic.standardize_shape src_functions.shape_equal
   src_functions.ALLOWED_DTYPES
 backend.config: core.arguments.standardize_data_format
@@ -439,12 +441,19 @@ backend.nn: @ops.nn
 backend.numpy: @ops.numpy @ops
 backend.random: @random
 callbacks.monitor_callback: callbacks.MonitorCallback
+initializers.random_initializers: initializers.compute_fans
+legacy.saving.legacy_h5_format: load_model_from_hdf5=saving.load_model
+  save_model_to_hdf5=saving.save_model
 losses.loss: losses.loss.squeeze_or_expand_to_same_rank
 losses.losses: losses.loss.LossFunctionWrapper
 models.functional: models.functional.Functional
 ops: random KerasTensor
+ops.numpy: @ops src_functions.broadcast_shapes .shape_equal
+ops.operation_utils: src_functions.broadcast_shapes .compute_conv_output_shape
+  .compute_pooling_output_shape .compute_reshape_output_shape .reduce_shape
 random.seed_generator: draw_seed=core.rng.draw_key make_default_seed=core.rng.make_seed
   global_seed_generator=core.rng.global_stream
+regularizers.regularizers: src_functions.validate_float_arg
 saving.object_registration: custom_object_scope=saving.custom_object_scope
 saving.saving_lib: saving.save_model .load_model
   save_weights_only=saving.save_weights load_weights_only=saving.load_weights
@@ -452,9 +461,17 @@ saving.serialization_lib: ObjectSharingScope=core.registry.sharing
 trainers.data_adapters.data_adapter_utils: src_functions.class_weight_to_sample_weights
 trainers.trainer: training.trainer.Trainer
 utils.backend_utils: src_functions.convert_tf_tensor
-utils.file_utils: /os.path.exists .isdir .join /os.listdir .makedirs
-  path_to_string=/os.fspath rmtree=/shutil.rmtree
-utils.naming: core.base.auto_name .to_snake_case
-utils.python_utils: /builtins.str.removeprefix .removesuffix
+utils.file_utils: File=/builtins.open /os.path.exists .isdir .join /os.listdir .makedirs
+  path_to_string=/os.fspath copy=/shutil.copy rmtree=/shutil.rmtree
+  src_functions.is_remote_path utils.archives.extract_archive utils.downloads.hash_file
+  .validate_file
+utils.io_utils: src_functions.print_msg .set_logging_verbosity
+utils.module_utils: src_functions.LazyModule .tensorflow .tensorflow_io .gfile .scipy .h5py
+  .optree .dmtree .grain jax=src_functions.jax_module ocp=src_functions.orbax
+utils.naming: core.base.auto_name .to_snake_case src_functions.get_object_name
+  uniquify=core.base.auto_name
+utils.summary_utils: models.summary.print_summary
+utils.python_utils: func_dump=core.registry.dump_function func_load=core.registry.load_function
+  src_functions.to_list .remove_long_seq /builtins.str.removeprefix .removesuffix
 utils.tracking: src_functions.no_automatic_dependency_tracking
 """
