@@ -50,6 +50,15 @@ def above_thresholds(weight: jax.Array, y_pred: jax.Array, thresholds: Sequence[
     return above[np.argsort(order)]
 
 
+def check_thresholds(thresholds: Sequence[float]) -> None:
+    """Raises ValueError, naming them, if there are thresholds outside of [0, 1]."""
+    outside = [t for t in thresholds if t is None or not 0 <= t <= 1]
+    if outside:
+        raise ValueError(
+            f"Threshold values must be in [0, 1]. Received: {outside} in thresholds={thresholds}"
+        )
+
+
 class Confusion(Metric):
     """Counts, at one or more thresholds, of predictions above them and of targets that are true."""
 
@@ -98,8 +107,9 @@ class Confusion(Metric):
         if self.class_id is not None:
             if y_pred.ndim < 2 or not -y_pred.shape[-1] <= self.class_id < y_pred.shape[-1]:
                 raise ValueError(
-                    f"Metric '{self.name}' has class_id={self.class_id}: y_pred must be of shape "
-                    f"(samples, classes) and have that class. Received: shape {y_pred.shape}"
+                    "When class_id is provided, y_pred must be a 2D array with shape (num_samples, "
+                    f"num_classes), found shape: {y_pred.shape}. Metric '{self.name}' has class_id="
+                    f"{self.class_id}, which has to be one of the classes."
                 )
             y_true, y_pred = y_true[..., self.class_id, None], y_pred[..., self.class_id, None]
         weight = array(1.0 if sample_weight is None else sample_weight).astype("float32")
@@ -141,8 +151,7 @@ class _AtThresholds(Confusion):
             values = [0.5 if top_k is None else -jnp.inf]
         else:
             values = [thresholds] if isinstance(thresholds, (int, float)) else list(thresholds)
-            if any(t is None or not 0 <= t <= 1 for t in values):
-                raise ValueError(f"thresholds must be in [0, 1]. Received: thresholds={thresholds}")
+            check_thresholds(values)
         self.init_thresholds = thresholds
         super().__init__(values, name, dtype, top_k, class_id)
 

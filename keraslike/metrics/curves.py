@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import dtypes
-from keraslike.metrics.confusion import Confusion
+from keraslike.metrics.confusion import Confusion, check_thresholds
 from keraslike.ops import divide_no_nan
 from keraslike.ops.wrap import array
 
@@ -44,12 +44,13 @@ class _BestAtLeast(Confusion):
     ):
         if not 0 <= value <= 1:
             raise ValueError(
-                f"{self._constrained} must be in the range [0, 1]. Received: "
+                f"Argument `{self._constrained}` must be in the range [0, 1]. Received: "
                 f"{self._constrained}={value}"
             )
         if num_thresholds <= 0:
             raise ValueError(
-                f"num_thresholds must be an integer > 0. Received: num_thresholds={num_thresholds}"
+                "Argument `num_thresholds` must be an integer > 0. Received: "
+                f"num_thresholds={num_thresholds}"
             )
         self.num_thresholds = num_thresholds
         setattr(self, self._constrained, value)
@@ -150,11 +151,14 @@ class RecallAtPrecision(_BestAtLeast):
         super().__init__(precision, num_thresholds, class_id, name, dtype)
 
 
-def _choice(given: Any, allowed: Sequence[str], argument: str) -> str:
+def _choice(given: Any, allowed: Sequence[str], **what: str) -> str:
     for name in allowed:
         if str(getattr(given, "value", given)) in (name, name.lower(), name.capitalize()):
             return name
-    raise ValueError(f"{argument} must be one of {list(allowed)}. Received: {argument}={given!r}")
+    ((argument, kind),) = what.items()
+    raise ValueError(
+        f'Invalid AUC {kind} value: "{given}". Expected values of {argument} are {list(allowed)}.'
+    )
 
 
 class AUC(Confusion):
@@ -182,7 +186,7 @@ class AUC(Confusion):
 
     def __init__(
         self,
-        num_thresholds: int = 200,
+        num_thresholds: int | None = 200,
         curve: str = "ROC",
         summation_method: str = "interpolation",
         name: str | None = None,
@@ -193,19 +197,20 @@ class AUC(Confusion):
         label_weights: Any = None,
         from_logits: bool = False,
     ):
-        self.curve = _choice(curve, ("ROC", "PR", "PRGAIN"), "curve")
+        self.curve = _choice(curve, ("ROC", "PR", "PRGAIN"), curve="curve")
         methods = ("interpolation", "majoring", "minoring")
-        self.summation_method = _choice(summation_method, methods, "summation_method")
+        self.summation_method = _choice(
+            summation_method, methods, summation_method="summation method"
+        )
         self._init_from_thresholds = thresholds is not None
         if thresholds is None:
-            if num_thresholds <= 1:
+            if num_thresholds is None or num_thresholds <= 1:
                 raise ValueError(
-                    "num_thresholds must be an integer > 1. Received: "
+                    "Argument `num_thresholds` must be an integer > 1. Received: "
                     f"num_thresholds={num_thresholds}"
                 )
             thresholds = _inner_thresholds(num_thresholds)
-        elif any(not 0 <= t <= 1 for t in thresholds):
-            raise ValueError(f"thresholds must be in [0, 1]. Received: thresholds={thresholds}")
+        check_thresholds(thresholds)
         if num_labels and not multi_label:
             raise ValueError(
                 f"num_labels is for multi_label=True only. Received: num_labels={num_labels}"

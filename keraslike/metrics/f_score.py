@@ -13,6 +13,15 @@ from keraslike.metrics.metric import Metric
 from keraslike.ops.wrap import array
 
 
+def _check_float(**argument: Any) -> None:
+    ((name, value),) = argument.items()
+    if not isinstance(value, float):
+        raise ValueError(
+            f"Invalid `{name}` argument value. It should be a Python float. Received: "
+            f"{name}={value} of type '{type(value)}'"
+        )
+
+
 class FBetaScore(Metric):
     """`(1 + beta**2) * precision * recall / (beta**2 * precision + recall)`, of each class.
 
@@ -35,23 +44,41 @@ class FBetaScore(Metric):
     def __init__(
         self,
         average: str | None = None,
-        beta: float = 1.0,
-        threshold: float | None = None,
+        beta: Any = 1.0,
+        threshold: Any = None,
         name: str | None = "fbeta_score",
         dtype: Any = None,
     ):
         super().__init__(dtype, name)
         allowed = (None, "micro", "macro", "weighted")
         if average not in allowed:
-            raise ValueError(f"average must be one of {list(allowed)}. Received: {average!r}")
+            raise ValueError(
+                "Invalid `average` argument value. Expected one of: {None, 'micro', 'macro', "
+                f"'weighted'}}. Received: average={average}"
+            )
+        _check_float(beta=beta)
         if beta <= 0.0:
-            raise ValueError(f"beta must be larger than 0. Received: beta={beta}")
-        if threshold is not None and not 0 < threshold <= 1:
-            raise ValueError(f"threshold must be in (0, 1]. Received: threshold={threshold}")
+            raise ValueError(
+                f"Invalid `beta` argument value. It should be > 0. Received: beta={beta}"
+            )
+        if threshold is not None:
+            _check_float(threshold=threshold)
+            if not 0 < threshold <= 1:
+                raise ValueError(
+                    "Invalid `threshold` argument value. It should verify 0 < threshold <= 1. "
+                    f"Received: threshold={threshold}"
+                )
         self.average, self.beta, self.threshold = average, beta, threshold
 
-    def _build(self, classes: int) -> None:
-        shape = () if self.average == "micro" else (classes,)
+    def _build(self, y_true_shape: Any, y_pred_shape: Any) -> None:
+        flat = len(y_true_shape) == len(y_pred_shape) == 2
+        if not flat or None in (y_true_shape[1], y_pred_shape[1]):
+            raise ValueError(
+                "FBetaScore expects 2D inputs with shape (batch_size, output_dim)"
+                f"{', with output_dim fully defined (not None)' if flat else ''}. Received input "
+                f"shapes: y_pred.shape={y_pred_shape} and y_true.shape={y_true_shape}."
+            )
+        shape = () if self.average == "micro" else (y_pred_shape[-1],)
         for count in ("true_positives", "false_positives", "false_negatives"):
             setattr(self, count, self.add_weight(shape, dtype=self.dtype, name=count))
         self.intermediate_weights = self.add_weight(
@@ -60,13 +87,8 @@ class FBetaScore(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_true, y_pred = matched(y_true, array(y_pred).astype(self.dtype), str(self.name))
-        if y_true.ndim != 2:
-            raise ValueError(
-                f"Metric '{self.name}' expects 2D inputs with shape (batch, classes). Received: "
-                f"y_true of shape {y_true.shape}, y_pred of shape {y_pred.shape}."
-            )
         if not hasattr(self, "true_positives"):
-            self._build(y_pred.shape[-1])
+            self._build(y_true.shape, y_pred.shape)
         if self.threshold is None:
             largest = jnp.max(y_pred, axis=-1, keepdims=True)
             says_yes = (y_pred >= largest) & (jnp.abs(y_pred) > 1e-9)  # zeros alone say no
@@ -108,7 +130,7 @@ class F1Score(FBetaScore):
     def __init__(
         self,
         average: str | None = None,
-        threshold: float | None = None,
+        threshold: Any = None,
         name: str | None = "f1_score",
         dtype: Any = None,
     ):

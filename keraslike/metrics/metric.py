@@ -52,6 +52,8 @@ class Metric(base.Object):
         policy = vars(self).get("_policy")
         return policy.compute_dtype if policy else dtypes.floatx()
 
+    _dtype = dtype  # by which name own metrics for Keras read it
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "update_state" in vars(cls):
