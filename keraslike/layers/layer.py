@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -38,6 +40,8 @@ from keraslike.core.structures import map_items
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry, handled, is_ours, shorten
 from keraslike.core.variable import Buffer, Param, Variable, name_first
+
+_numbers = itertools.count(1)
 
 
 class InputSpec:
@@ -108,8 +112,11 @@ class Layer(base.Object):
     [[1.0, 2.0]]
     """
 
-    _untracked = base.Object._untracked | {"_inbound_nodes", "_complete", "_build_lock", "_path"}
-    _transient = base.Object._transient | {"_build_lock"}
+    _untracked = base.Object._untracked | {
+        *("_inbound_nodes", "_complete", "_build_lock", "_path"),
+        *("_number", "_ranks", "_places"),
+    }
+    _transient = base.Object._transient | {"_build_lock", "_number", "_ranks", "_places"}
 
     built = False
     input_spec: Any = None
@@ -129,6 +136,16 @@ class Layer(base.Object):
     _build_shapes: Any = None
     _given_input_shape: Any = None
     _remat: remat.RematMode | None = None
+
+    # What says in which order a layer got its sublayers, see `_in_order`.
+    _number = 0  # counted up with each layer made and each that is assigned
+    _ranks: Any = MappingProxyType({})  # the count when a sublayer was assigned, by its number
+    _places: tuple[int, ...] = ()  # of a copy: its sublayers, by their places in the attributes
+
+    def __new__(cls, *args: Any, **kwargs: Any):
+        self = super().__new__(cls, *args, **kwargs)
+        object.__setattr__(self, "_number", next(_numbers))
+        return self
 
     def __init__(
         self,
@@ -185,7 +202,54 @@ class Layer(base.Object):
         if isinstance(value, nnx.Variable) and "_weights" in vars(self):
             # It has an attribute of its own now; the list is for weights that have none.
             self._weights[:] = [v for v in self._weights if v is not value]
+        objects = [o for o in base.iter_state(value) if not base.is_variable(o)]
+        if objects and vars(self).get(name) is not value:
+            self._rank(objects)
+            vars(self).pop(name, None)  # so that attributes lie in the order of their values
         object.__setattr__(self, name, value)
+
+    def _rank(self, objects: list[Any]) -> None:
+        if "_ranks" not in vars(self):
+            object.__setattr__(self, "_ranks", {})
+        for o in objects:
+            self._ranks.setdefault(_number_of(o), next(_numbers))
+
+    def _in_order(self) -> list[Any]:
+        """The objects in this layer's attributes, in the order in which it got them, as Keras
+        lists them. One that came to be in a container later counts from when it was made.
+        """
+        natural = self._in_attributes()
+        if self._places:
+            if len(self._places) == len(natural):
+                self._rank([natural[i] for i in self._places])
+            object.__setattr__(self, "_places", ())
+        ranks = {id(o): self._ranks.get(n, n) for o, n in zip(natural, map(_number_of, natural))}
+        return sorted(natural, key=lambda o: ranks[id(o)])
+
+    def _in_attributes(self) -> list[Any]:
+        return [o for o in base.own_state(self) if not base.is_variable(o)]
+
+    def _places_in_order(self) -> tuple[int, ...]:
+        """What `_places` is of a copy; nothing where the order is that of attributes."""
+        place = {id(o): i for i, o in enumerate(self._in_attributes())}
+        places = tuple(place[id(o)] for o in self._in_order())
+        return () if places == tuple(range(len(places))) else places
+
+    def _lasting(self) -> dict[str, Any]:
+        places = self._places_in_order()
+        return super()._lasting() | ({"_places": places} if places else {})
+
+    def _graph_node_flatten(self):
+        nodes, metadata = super()._graph_node_flatten()
+        places = self._places_in_order()
+        return nodes, (*metadata, places) if places else metadata
+
+    @staticmethod
+    def _graph_node_create_empty(metadata: Any) -> Any:
+        node = base.Object._graph_node_create_empty(metadata[:2])
+        for places in metadata[2:]:
+            object.__setattr__(node, "_places", places)
+        return node
 
     # -- names and dtypes ---------------------------------------------------------------------
 
@@ -321,7 +385,7 @@ class Layer(base.Object):
 
     @property
     def _sublayers(self) -> list[Layer]:
-        return [o for o in base.own_state(self) if isinstance(o, Layer)]
+        return [o for o in self._in_order() if isinstance(o, Layer)]
 
     # This and the next by Keras's names, since packages that derive from Layer use them.
     def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> Iterator[Layer]:
@@ -361,10 +425,12 @@ class Layer(base.Object):
             if id(obj) in seen:
                 return
             seen.add(id(obj))
-            items = list(base.own_state(obj))
             for v in sorted(base.own_variables(obj), key=lambda v: not isinstance(v, nnx.Param)):
                 found.setdefault(id(v), v)
-            objects = [o for o in items if not isinstance(o, nnx.Variable)]
+            if isinstance(obj, Layer):
+                objects = obj._in_order()
+            else:
+                objects = [o for o in base.own_state(obj) if not isinstance(o, nnx.Variable)]
             if everything:  # random streams before sublayers
                 objects.sort(key=lambda o: not isinstance(o, rng.SeedGenerator))
             for o in objects:
@@ -1002,6 +1068,13 @@ def _as_bool(name: str, value: Any) -> bool:
     if not isinstance(value, (bool, int, np.bool_)) or value not in (0, 1):
         raise ValueError(f"{name} must be True or False. Received: {name}={value!r}")
     return bool(value)
+
+
+def _number_of(obj: Any) -> int:
+    """When an object was made, as far as it tells: a copy, when this was first asked."""
+    if isinstance(obj, Layer) and not obj._number:
+        object.__setattr__(obj, "_number", next(_numbers))
+    return getattr(obj, "_number", 0)
 
 
 def _is_state_of_layers(value: Any) -> bool:

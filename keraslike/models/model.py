@@ -85,7 +85,8 @@ class Model(Trainer):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers right below the model, each once; a Sequential's without its Input."""
+        """The layers right below the model, each once; a Sequential's without its Input, and of a
+        functional model those of its graph."""
         return self._listed_layers()
 
     @layers.setter
@@ -93,7 +94,9 @@ class Model(Trainer):
         raise AttributeError("`layers` is taken: keep your layers under another attribute's name.")
 
     def _listed_layers(self) -> list[Layer]:
-        return self._sublayers
+        if self._graph is None:
+            return self._sublayers
+        return [o for o in self._operations if isinstance(o, Layer)]
 
     @checked
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:

@@ -16,7 +16,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from keraslike.saving import weights_h5
+from keraslike.saving import old_weights, weights_h5
+from keraslike.saving.old_weights import KERAS_3, Layout
 
 # The files of a model by their paths; a directory without files ends in a slash.
 Assets = dict[str, bytes]
@@ -55,13 +56,19 @@ def are_saved(root: Any) -> bool:
 
 
 @contextlib.contextmanager
-def unpacked(root: Any, assets: Assets) -> Iterator[list[tuple[str, Callable, str]]]:
+def unpacked(
+    root: Any, assets: Assets, version: tuple[int, ...] | None = None
+) -> Iterator[list[tuple[str, Callable, str]]]:
     """The calls by which an object and all below it load their assets, which lie in a temporary
     directory while the block lasts: `(where, load_assets, directory)`.
 
+    Args:
+        version: of the Keras that wrote the file, where that is known.
+
     Raises ValueError for a name that leads elsewhere.
     """
-    methods = list(_methods(root, "load_assets")) if assets else []
+    layout = old_weights.layouts(version, True)[0]
+    methods = list(_methods(root, "load_assets", layout)) if assets else []
     if not methods:
         yield []
         return
@@ -87,8 +94,8 @@ def _write(folder: str, name: str, data: bytes) -> None:
         file.write(data)
 
 
-def _methods(root: Any, name: str) -> Iterator[tuple[str, Callable]]:
-    for path, obj in weights_h5.walk(root):
+def _methods(root: Any, name: str, layout: Layout = KERAS_3) -> Iterator[tuple[str, Callable]]:
+    for path, obj in weights_h5.walk(root, layout):
         method = getattr(obj, name, None)
         if callable(method):
             yield path, method

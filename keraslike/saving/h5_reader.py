@@ -32,24 +32,31 @@ class Reader:
         file: an open `h5py.File`.
         label: what errors call the file.
         data: its bytes, where they are not those of the file at `label`.
+        version: of the Keras that wrote it, where that is known.
     """
 
-    def __init__(self, file: Any, label: str, data: bytes | None = None):
-        self.file, self.label, self._data = file, label, data
+    def __init__(
+        self,
+        file: Any,
+        label: str,
+        data: bytes | None = None,
+        version: tuple[int, ...] | None = None,
+    ):
+        self.file, self.label, self._data, self._version = file, label, data, version
         self._longest: dict[str, float] = {}
-        self._found: set[str] = set()  # where `own` found arrays
-        # Whether a group says the name of its layer, which Keras 2 did not write.
-        self.names_layers = False
+
+    def layouts(self) -> list[old_weights.Layout]:
+        """The layouts that the file may have."""
+
+        def has_name(name: str, item: Any) -> bool | None:
+            return (name.rpartition("/")[2] == "vars" and "name" in item.attrs) or None
+
+        return old_weights.layouts(self._version, bool(self.file.visititems(has_name)))
 
     def own(self, path: str) -> dict[str, Any]:
         """The datasets in `<path>/vars` by name; none where there is no such group."""
-        for place in old_weights.places(path, "_layer_checkpoint_dependencies" in self.file):
-            group = self._group([*place.split("/"), "vars"] if place else ["vars"])
-            if group is not None:
-                self._found.add(place)
-                self.names_layers |= "name" in group.attrs
-                return {k: self._dataset(group, k) for k in group}
-        return {}
+        group = self._group([*path.split("/"), "vars"] if path else ["vars"])
+        return {} if group is None else {k: self._dataset(group, k) for k in group}
 
     def fetch(self, datasets: list[Any]) -> None:
         """Called with the datasets that are about to be read one after the other."""
@@ -88,8 +95,7 @@ class Reader:
 
         def visit(name: str, item: Any) -> None:
             path, _, last = name.rpartition("/")
-            known = path in places or path in self._found
-            if last == "vars" and not known and hasattr(item, "keys") and len(item):
+            if last == "vars" and path not in places and hasattr(item, "keys") and len(item):
                 unused.append(path)
 
         self.file.visititems(visit)  # which follows no soft or external links

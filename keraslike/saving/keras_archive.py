@@ -25,6 +25,7 @@ from typing import IO, Any
 from keraslike.core import json_texts, registry
 from keraslike.core.errors import DamagedFile
 from keraslike.saving import old_config, seal
+from keraslike.saving.old_names import origin_of
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 ASSETS = "assets/"
@@ -154,7 +155,7 @@ def read(path: str) -> tuple[dict[str, Any], bytes, dict[str, bytes]]:
     The config is in the form of today; names in it are looked up among the custom objects in scope.
     """
     config, metadata, weights, assets = read_members(path)
-    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    version = _keras_version(metadata)
     return old_config.from_archive(checked_config(path, config), version), weights, assets
 
 
@@ -162,9 +163,7 @@ def read_members(path: str) -> tuple[Any, Any, bytes, dict[str, bytes]]:
     """The config, the metadata, the bytes of the weights file and the assets, as they are."""
     with _opened(path) as archive:
         config = parse_json(path, _member(path, archive, CONFIG), CONFIG)
-        metadata: Any = None
-        if METADATA in archive.namelist():
-            metadata = parse_json(path, _member(path, archive, METADATA), METADATA)
+        metadata = _metadata(path, archive)
         return config, metadata, _member(path, archive, WEIGHTS), _assets(path, archive)
 
 
@@ -195,6 +194,23 @@ class _Folder:
             seal.check_seal(place)
         with open(place, "rb") as file:
             return file.read()
+
+
+def _metadata(path: str, archive: Any) -> Any:
+    if METADATA not in archive.namelist():
+        return None
+    return parse_json(path, _member(path, archive, METADATA), METADATA)
+
+
+def _keras_version(metadata: Any) -> Any:
+    return metadata.get("keras_version") if isinstance(metadata, dict) else None
+
+
+def version_of(path: str) -> tuple[int, ...] | None:
+    """The version of the Keras that wrote a `.keras` file; `None` where it does not say."""
+    with _opened(path) as archive:
+        version = _keras_version(_metadata(path, archive))
+    return None if version is None else origin_of(version).version
 
 
 def read_weights(path: str) -> bytes:

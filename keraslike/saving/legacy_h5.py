@@ -27,6 +27,7 @@ import numpy as np
 from keraslike.core.arguments import warn_user
 from keraslike.core.registry import KERAS_VERSION
 from keraslike.core.rng import SeedGenerator
+from keraslike.layers import InputLayer
 from keraslike.optimizers import OptaxOptimizer, Optimizer
 from keraslike.saving import (
     h5_reader,
@@ -96,7 +97,8 @@ def _is_extra(obj: Any) -> bool:
 
 
 def _layers_of(model: Any) -> list[Any]:
-    layers = getattr(model, "layers", model._sublayers)
+    others = (x for x in model._sublayers if not isinstance(x, InputLayer))
+    layers = [*getattr(model, "layers", ()), *others]
     return list({id(x): x for x in layers}.values())  # one that comes again is stored once
 
 

@@ -1,4 +1,4 @@
-"""Weights of Keras 1 and 2: where they are in a `.weights.h5` file, and how in a `.h5` file.
+"""Weights of older versions: where they are in a `.weights.h5` file, and how in a `.h5` file.
 
 There those of Keras 1, of Keras 2 on Theano and of layers for cuDNN lie in another layout than the
 layer of today has them: gates apart, axes in another order, kernels mirrored.
@@ -6,12 +6,15 @@ layer of today has them: gates apart, axes in another order, kernels mirrored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from keraslike import layers
+from keraslike.models import Model, Sequential
 from keraslike.saving.old_names import Origin
 
 _CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
@@ -19,36 +22,104 @@ _MIRRORED = (*_CONVOLUTIONS, layers.Conv2DTranspose)
 _LSTM_GATES = (0, 2, 1, 3)  # the places of input, forget, cell and output gate in Keras 1
 
 
-# Attributes that hold layers -> their names in Keras 2.
-_ATTRIBUTES = {f"{name}_dense": f"_{name}_dense" for name in ("query", "key", "value", "output")}
+# Attributes of MultiHeadAttention that hold layers -> their names in Keras 2.
+_ATTENTION = {f"{name}_dense": f"_{name}_dense" for name in ("query", "key", "value", "output")}
+_DEPENDENCIES = "_layer_checkpoint_dependencies"
 
 
-def places(path: str, before_2_15: bool) -> list[str]:
-    """Where in a weights file the arrays of an object may be: the first group that is there.
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How a version walks through objects to the places of their arrays in a weights file.
 
     Args:
-        path: by the attributes of today.
-        before_2_15: whether it is of a version that had another name for `layers`, and counted in
-            it each layer with weights twice.
-
-    >>> places("layers/dense_1", before_2_15=True)[-1]
-    '_layer_checkpoint_dependencies/dense_2'
+        is_old: whether it is Keras 2, which takes attributes in the order of `dir`, lists the
+            layers of any model under `layers`, and does not store what it does not reach so.
+        enters_containers: whether it goes into containers that lie in others.
+        counts_all: whether an object in a container has a number that is stored elsewhere already.
+        from_last: whether it takes the last attribute first.
+        has_dependencies: whether a model with a graph has its layers under another name, and those
+            with weights twice.
     """
-    parts = path.split("/")
-    found = [path, "/".join(_ATTRIBUTES.get(part, part) for part in parts)]
-    if before_2_15:
-        for place in list(found):
-            parts = place.split("/")
-            for i, part in enumerate(parts):
-                if part == "layers" and i + 1 < len(parts):
-                    parts[i : i + 2] = ["_layer_checkpoint_dependencies", _doubled(parts[i + 1])]
-            found.append("/".join(parts))
-    return list(dict.fromkeys(found))
+
+    is_old: bool = False
+    enters_containers: bool = False
+    counts_all: bool = True
+    from_last: bool = False
+    has_dependencies: bool = False
+
+    def children(self, obj: Any, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
+        """The attributes of these names by what Keras 2 calls them, in its order."""
+        is_attention = isinstance(obj, layers.MultiHeadAttention)
+        found = {_ATTENTION.get(n, n) if is_attention else n: n for n in names}
+        if self.has_dependencies and _has_graph(obj):
+            found[_DEPENDENCIES] = ""
+        for place in sorted(found, reverse=self.from_last):
+            if place == _DEPENDENCIES:
+                yield place, [x for x in _listed(obj) for _ in range(1 + bool(x.weights))]
+            elif place == "layers" and isinstance(obj, Model):
+                yield place, _listed(obj)
+            else:
+                with contextlib.suppress(Exception):  # a property that cannot answer
+                    yield place, getattr(obj, found[place])
 
 
-def _doubled(name: str) -> str:
-    stem, _, number = name.rpartition("_")
-    return f"{stem}_{2 * int(number)}" if stem and number.isdigit() else name
+KERAS_3 = Layout(enters_containers=True)
+_KERAS_3_AT_FIRST = Layout()
+_TENSORFLOW_2_12 = Layout(is_old=True, has_dependencies=True)
+_TENSORFLOW_2_14 = Layout(is_old=True, has_dependencies=True, counts_all=False)
+_TENSORFLOW_2_15 = Layout(is_old=True, from_last=True, counts_all=False)
+
+
+def layouts(version: tuple[int, ...] | None, names_layers: bool) -> list[Layout]:
+    """The layouts that a file may have.
+
+    Args:
+        version: of the Keras that wrote it, where the file says it.
+        names_layers: whether the file has the names of layers, which Keras 2 does not write.
+
+    >>> len(layouts((2, 13, 1), names_layers=False)), len(layouts(None, names_layers=False))
+    (1, 5)
+    """
+    if version is not None and version < (3,):
+        later = _TENSORFLOW_2_15 if version >= (2, 15) else _TENSORFLOW_2_14
+        return [later if version >= (2, 14) else _TENSORFLOW_2_12]
+    if names_layers or version is not None:
+        return [KERAS_3, _KERAS_3_AT_FIRST]
+    return [
+        *(KERAS_3, _KERAS_3_AT_FIRST),
+        *(_TENSORFLOW_2_15, _TENSORFLOW_2_14, _TENSORFLOW_2_12),
+    ]
+
+
+def _has_graph(obj: Any) -> bool:
+    return isinstance(obj, Sequential) or getattr(obj, "_graph", None) is not None
+
+
+def _listed(model: Any) -> list[Any]:
+    """What Keras 2 lists as a model's layers: dicts in the order of their keys."""
+    found: dict[int, Any] = {}
+
+    def visit(value: Any) -> None:
+        if isinstance(value, layers.Layer):
+            found.setdefault(id(value), value)
+        elif isinstance(value, dict):
+            for key in sorted(value, key=str):
+                visit(value[key])
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                visit(item)
+
+    has_graph = _has_graph(model)
+    if has_graph:
+        visit(list(model.layers))
+    for name, value in model._attributes():
+        if not (has_graph and name in OF_GRAPHS):
+            visit(value)
+    return list(found.values())
+
+
+# Attributes of models with a graph that hold their layers.
+OF_GRAPHS = frozenset({"layers", "_layers", "_operations"})
 
 
 def converted(layer: Any, stored: Sequence[Any], origin: Origin) -> list[Any]:
@@ -79,7 +150,7 @@ def converted(layer: Any, stored: Sequence[Any], origin: Origin) -> list[Any]:
 
 def _of_model(model: Any, arrays: list[Any], origin: Origin) -> list[Any]:
     """A model within a model: all that trains of its layers, then all else."""
-    inner = [layer for layer in model.layers if layer.weights]
+    inner = [layer for layer in _listed(model) if layer.weights]
     found: list[list[Any]] = [[], []]
     counts = [(_count(x, arrays, origin), len(x.non_trainable_weights)) for x in inner]
     trained = sum(n for n, _ in counts)

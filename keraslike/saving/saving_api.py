@@ -136,6 +136,7 @@ def load_model(
     if _is_archive(path):
         with _naming(path), registry.custom_object_scope(custom_objects or {}):
             config, weights, files = keras_archive.read(path)
+            version = keras_archive.version_of(path)
     elif os.path.isdir(path):
         checkpoint = orbax_store.find(path)
         path, config = checkpoint.directory, checkpoint.config()
@@ -168,10 +169,10 @@ def load_model(
             return model
         with (
             _naming(path),
-            assets.unpacked(model, files) as calls,
+            assets.unpacked(model, files, version) as calls,
             _h5(io.BytesIO(weights), path) as file,
         ):
-            weights_h5.load(model, h5_reader.Reader(file, path, weights), calls=calls)
+            weights_h5.load(model, h5_reader.Reader(file, path, weights, version), calls=calls)
     return model
 
 
@@ -249,9 +250,9 @@ def load_weights(
             weights_h5.load(model, reader, skip_mismatch)
         return
     source: Any = path
-    data: bytes | None = None
+    data, version = None, None
     if _is_archive(path):
-        data = keras_archive.read_weights(path)
+        data, version = keras_archive.read_weights(path), keras_archive.version_of(path)
         source = io.BytesIO(data)
     elif path.endswith(".weights.h5"):
         seal.check_seal(path)
@@ -264,7 +265,7 @@ def load_weights(
         endings = "`.weights.h5`, `.weights.json`, `.keras`, `.h5` or `.hdf5`"
         raise ValueError(_unsupported(path, "load_weights() reads", endings))
     with _h5(source, path) as file:
-        weights_h5.load(model, h5_reader.Reader(file, path, data), skip_mismatch)
+        weights_h5.load(model, h5_reader.Reader(file, path, data, version), skip_mismatch)
 
 
 # -- what they share --------------------------------------------------------------------------

@@ -15,6 +15,8 @@ attributes' names (`<module>/vars/linear.kernel`).
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -26,23 +28,26 @@ from flax import nnx
 from keraslike.core import base, lowering
 from keraslike.core.arguments import warn_user
 from keraslike.core.rng import SeedGenerator
-from keraslike.core.structures import iter_leaves
 from keraslike.core.tracebacks import is_ours
 from keraslike.core.variable import Variable
 from keraslike.layers.layer import Layer
 from keraslike.metrics import Metric
 from keraslike.models import Sequential
 from keraslike.optimizers import Optimizer
-from keraslike.saving import old_optimizer
+from keraslike.saving import old_optimizer, old_weights
 from keraslike.saving.h5_reader import Store, read
+from keraslike.saving.old_weights import KERAS_3, Layout
 
 _CONTAINERS = (list, tuple, dict, nnx.List, nnx.Dict)
 
 # -- the walk ---------------------------------------------------------------------------------
 
 
-def walk(root: Any) -> Iterator[tuple[str, Any]]:
+def walk(root: Any, layout: Layout = KERAS_3) -> Iterator[tuple[str, Any]]:
     """`(group, object)` of an object and all below it, each object once; the root's is `""`.
+
+    Args:
+        layout: of an older version. What that does not store has a group that no file has.
 
     >>> class Block(Layer):
     ...     def __init__(self):
@@ -52,7 +57,12 @@ def walk(root: Any) -> Iterator[tuple[str, Any]]:
     >>> [path for path, _ in walk(Block())]
     ['', 'again', 'steps/container/layer']
     """
-    return _walk(root, "", {})
+    visited: _Visited = {}
+    yield from _walk(root, "", visited, layout)
+    if layout.is_old:
+        for path, obj in walk(root):
+            if id(obj) not in visited:
+                yield f"{path} (of which Keras 2 stores nothing)", obj
 
 
 # By id, with the objects, since a property may make one for this walk alone: were it gone, the next
@@ -60,7 +70,7 @@ def walk(root: Any) -> Iterator[tuple[str, Any]]:
 _Visited = dict[int, Any]
 
 
-def _walk(obj: Any, path: str, visited: _Visited) -> Iterator[tuple[str, Any]]:
+def _walk(obj: Any, path: str, visited: _Visited, layout: Layout) -> Iterator[tuple[str, Any]]:
     if id(obj) in visited:
         return
     visited[id(obj)] = obj
@@ -68,46 +78,53 @@ def _walk(obj: Any, path: str, visited: _Visited) -> Iterator[tuple[str, Any]]:
     if not isinstance(obj, base.Object):  # of flax: stored as one, whatever is inside
         visited.update((id(inner), inner) for inner in base.iter_objects(obj))
         return
-    for name, child in _children(obj):
-        yield from _enter(child, f"{path}/{name}" if path else name, visited, {})
+    for name, child in _children(obj, layout):
+        yield from _enter(child, f"{path}/{name}" if path else name, visited, {}, layout)
 
 
 def _enter(
-    value: Any, path: str, visited: _Visited, containers: _Visited
+    value: Any, path: str, visited: _Visited, containers: _Visited, layout: Layout
 ) -> Iterator[tuple[str, Any]]:
     if isinstance(value, _CONTAINERS):
-        if id(value) in containers:  # it holds itself
-            return
+        if id(value) in containers or (containers and not layout.enters_containers):
+            return  # it holds itself, or is in another
         containers[id(value)] = value
         used: dict[str, int] = {}
         for item in list(value.values() if isinstance(value, (dict, nnx.Dict)) else value):
             if isinstance(item, _CONTAINERS):
                 name = "container"
             elif _is_saveable(item):
+                if not layout.counts_all and id(item) in visited:
+                    continue
                 name = base.to_snake_case(type(item).__name__)
             else:
                 continue
             used[name] = number = used.get(name, -1) + 1
             name = f"{name}_{number}" if number else name
-            yield from _enter(item, f"{path}/{name}", visited, containers)
+            yield from _enter(item, f"{path}/{name}", visited, containers, layout)
     elif _is_saveable(value):
-        yield from _walk(value, path, visited)
+        yield from _walk(value, path, visited, layout)
 
 
 def _is_saveable(value: Any) -> bool:
     return isinstance(value, nnx.Pytree) and not isinstance(value, nnx.Variable)
 
 
-def _children(obj: base.Object) -> Iterator[tuple[str, Any]]:
+def _children(obj: base.Object, layout: Layout) -> Iterator[tuple[str, Any]]:
     names = {name for name, _ in obj._attributes()}
     for cls in type(obj).__mro__:  # a user's property may give an object its name in the file
         if not is_ours(cls) and not cls.__module__.startswith(("flax.", "builtins")):
             names.update(vars(cls))
     names.update(n for n in _OF_MODELS if hasattr(obj, n))
     names = {n for n in names if not n.startswith("__") and n not in _NEVER}
-    if isinstance(obj, Sequential) or getattr(obj, "_graph", None) is not None:
+    has_graph = isinstance(obj, Sequential) or getattr(obj, "_graph", None) is not None
+    if has_graph:
+        names -= old_weights.OF_GRAPHS
+    if layout.is_old:
+        yield from layout.children(obj, {*names, "layers"} if has_graph else names)
+        return
+    if has_graph:
         yield "layers", obj.layers
-        names -= {"layers", "_layers", "_operations"}
     order = sorted(names, key=lambda n: f"~{n}" if n.startswith("_") else n)
     for name in order:
         try:
@@ -257,7 +274,7 @@ def load(root: Any, reader: Any, skip_mismatch: bool = False, calls: Iterable[Ca
     own_methods: list[Call] = []
     problems: list[str] = []
     places: set[str] = set()
-    for path, obj in walk(root):
+    for path, obj in _walk_of(root, reader):
         places.add(path)
         stored = reader.own(path)
         load_own_variables = own_method(obj, "load_own_variables")
@@ -289,8 +306,6 @@ def load(root: Any, reader: Any, skip_mismatch: bool = False, calls: Iterable[Ca
             if key not in own
             if not isinstance(obj, Optimizer)
         )
-    if not getattr(reader, "names_layers", True):
-        _refuse_what_keras_2_sorts(root, reader.label)
     unused = _unused(reader, places)  # looked for while an error in the file changes nothing yet
     put(root, reader, fitting, [*own_methods, *calls], problems, skip_mismatch)
     if unused:
@@ -299,31 +314,53 @@ def load(root: Any, reader: Any, skip_mismatch: bool = False, calls: Iterable[Ca
         )
 
 
-def _refuse_what_keras_2_sorts(root: Any, label: str) -> None:
-    """Raises ValueError for layers in a dict that Keras 2 numbers by the order of keys (where
-    containers lie in each other), and Keras 3 by that in the dict: paths would mean other layers.
+def _walk_of(root: Any, reader: Any) -> list[tuple[str, Any]]:
+    """The walk by which the file's arrays are found: of the layouts that it may have, the one by
+    which all weights and all arrays have their counterparts, or the most of them.
+
+    Raises ValueError where two fit that give a weight different arrays.
     """
+    layouts = reader.layouts() if hasattr(reader, "layouts") else [KERAS_3]
+    if len(layouts) == 1:
+        return list(walk(root, layouts[0]))
+    own = functools.cache(reader.own)
+    best: list[tuple[str, Any]] = []
+    best_places: dict[int, str] = {}
+    fewest = math.inf
+    for layout in layouts:
+        walked = list(walk(root, layout))
+        places = {id(obj): path for path, obj in walked if _is_layer(obj) and _own_variables(obj)}
+        if best and places == best_places:
+            continue
+        misfits = _count_misfits(reader, walked, own)
+        if misfits < fewest:
+            best, best_places, fewest = walked, places, misfits
+            if not misfits and not any(other.is_old for other in layouts):
+                break
+        elif not misfits:
+            one = next(obj for _, obj in walked if best_places.get(id(obj)) != places.get(id(obj)))
+            raise ValueError(
+                f"'{reader.label}' does not say which weights are of which layer: those of {one} "
+                f"are in '{best_places[id(one)]}' if Keras 3 wrote it, and in '{places[id(one)]}' "
+                "if Keras 2 did, which lists layers in another order (dicts by their keys, and "
+                "lists where they were assigned). A `.keras` file says which it was."
+            )
+    return best
 
-    def is_unsorted(value: Any) -> bool:
-        return isinstance(value, dict) and list(value) != sorted(value, key=str)
 
-    for path, obj in walk(root):
-        attributes = obj._attributes() if isinstance(obj, base.Object) else ()
-        for name, value in attributes:
-            items = value.values() if isinstance(value, dict) else value
-            if not isinstance(value, _CONTAINERS) or not any(
-                isinstance(item, _CONTAINERS) for item in items
-            ):
-                continue
-            if any(map(_is_saveable, iter_leaves(value))) and any(
-                map(is_unsorted, iter_leaves(value, is_unsorted))
-            ):
-                where = "/".join(filter(None, (path, name)))
-                raise ValueError(
-                    f"'{label}' does not say which weights are of which layer in '{where}': it may "
-                    "be of Keras 2, which reads dicts in other containers in the order of their "
-                    "keys. Write keys in that order, or keep layers in attributes of their own."
-                )
+def _is_layer(obj: Any) -> bool:
+    """Whether an object keeps weights under its path in every version."""
+    return not isinstance(obj, (Metric, Optimizer, SeedGenerator))
+
+
+def _count_misfits(reader: Any, walked: list[tuple[str, Any]], own: Callable[[str], Any]) -> int:
+    """How many objects have other weights in the file, plus how many places are of no object."""
+    count = len(_unused(reader, {path for path, _ in walked}))
+    for path, obj in walked:
+        if _is_layer(obj) and own_method(obj, "load_own_variables") is None:
+            wanted = {key: shape_of(v) for key, v in _own_variables(obj).items()}
+            count += wanted != {key: tuple(dataset.shape) for key, dataset in own(path).items()}
+    return count
 
 
 def put(

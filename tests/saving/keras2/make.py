@@ -1,7 +1,7 @@
 """Records what Keras 2 makes of small models.
 
 The command is `python tests/saving/keras2/make.py`: with TensorFlow 2.21 and tf_keras for all but
-the files of older versions, and with tensorflow-cpu 2.12.1, 2.13.1 and 2.15.1 for those.
+the files of older versions, and with tensorflow-cpu 2.12.1, 2.13.1, 2.14.1 and 2.15.1 for those.
 """
 
 import importlib.util
@@ -23,9 +23,16 @@ except ImportError:
     from tensorflow import keras as K
 
 FOLDER = pathlib.Path(__file__).parent
-_spec = importlib.util.spec_from_file_location("records", FOLDER / "__init__.py")
-records = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(records)
+
+
+def _module(name):
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+records, subclassed = _module("__init__"), _module("subclassed")
 
 L = K.layers
 
@@ -323,6 +330,27 @@ def files(version=""):
     return found
 
 
+def of_subclassed():
+    """The shape and the first number of each array in the files of models of their own classes."""
+    found = {}
+    for name, make in subclassed.models(K).items():
+        model = make()
+        model.built = True
+        path = str(FOLDER / "made.weights.h5")
+        model.save_weights(path)
+        arrays = found[name] = {}
+        with h5py.File(path) as file:
+            file.visititems(
+                lambda place, item, arrays=arrays: arrays.update(
+                    {place: [list(item.shape), float(np.ravel(item[()])[0])]}
+                    if isinstance(item, h5py.Dataset)
+                    else {}
+                )
+            )
+        os.remove(path)
+    return found
+
+
 def write(name, value):
     (FOLDER / f"{name}.json").write_text(json.dumps(value, separators=(",", ":")) + "\n")
 
@@ -330,7 +358,9 @@ def write(name, value):
 def main():
     if not tf.__version__.startswith("2.21"):
         version = "_" + "_".join(tf.__version__.split(".")[:2])
-        write(f"files{version}", files(version))
+        write(f"subclassed{version}", of_subclassed())
+        if version != "_2_14":
+            write(f"files{version}", files(version))
         return
     models = {}
     for name, make in MODELS.items():
