@@ -190,6 +190,73 @@ def cholesky(x: Any) -> Any:
     return jnp.linalg.cholesky(x + jax.lax.stop_gradient(hermitian(x) - x))
 
 
+# -- gradients that are written by the result ------------------------------------------------------
+# A gradient of such a gradient may be taken by the result, and what was recorded elsewhere of how
+# the result came about does not count.
+
+
+def _step(y: Any) -> Any:
+    """1 where `y` is positive, with a gradient, which is 0."""
+    return (y > 0).astype(y.dtype) + jnp.where(jnp.zeros(y.shape, bool), y, 0)
+
+
+def _cholesky_cotangent(y: Any, c: Any) -> Any:
+    inverse = jax.scipy.linalg.solve_triangular(y, jnp.eye(y.shape[-1], dtype=y.dtype), lower=True)
+    middle = jnp.tril(_adjoint(y) @ c)
+    middle = middle - 0.5 * jnp.eye(y.shape[-1], dtype=y.dtype) * middle
+    found = _adjoint(inverse) @ middle @ inverse
+    return 0.5 * (found + _adjoint(found))
+
+
+def _adjoint(x: Any) -> Any:
+    return jnp.conj(jnp.swapaxes(x, -1, -2))
+
+
+# name: cotangent of the argument by the result and its cotangent
+_BY_RESULT: dict[str, Callable[[Any, Any], Any]] = {
+    "exp": lambda y, c: c * y,
+    "sqrt": lambda y, c: c * 0.5 / y,
+    "rsqrt": lambda y, c: c * -0.5 * y * y * y,
+    "reciprocal": lambda y, c: -c * y * y,
+    "tanh": lambda y, c: c * (1 - y * y),
+    "sigmoid": lambda y, c: c * y * (1 - y),
+    "acosh": lambda y, c: c / jnp.sinh(y),
+    "asinh": lambda y, c: c / jnp.cosh(y),
+    "erfinv": lambda y, c: c * (0.5 * jnp.sqrt(jnp.pi)).astype(y.dtype) * jnp.exp(y * y),
+    "ndtri": lambda y, c: c * jnp.sqrt(2 * jnp.pi).astype(y.dtype) * jnp.exp(0.5 * y * y),
+    "nn.relu": lambda y, c: c * _step(y),
+    "nn.relu6": lambda y, c: c * (_step(y) * _step(6 - y)),
+    "nn.elu": lambda y, c: c * jnp.where(y < 0, y + 1, 1),
+    "nn.selu": lambda y, c: c * jnp.where(y < 0, y + _SELU_ALPHA, _SELU_SCALE),
+    "nn.softmax": lambda y, c: (c - jnp.sum(c * y, -1, keepdims=True)) * y,
+    "nn.log_softmax": lambda y, c: c - jnp.sum(c, -1, keepdims=True) * jnp.exp(y),
+    "linalg.inv": lambda y, c: -jnp.swapaxes(y, -1, -2) @ c @ jnp.swapaxes(y, -1, -2),
+    "linalg.cholesky": _cholesky_cotangent,
+}
+
+# name: what of the result is a factor of the gradient, all else being of the argument
+_FACTOR_OF_RESULT: dict[str, Callable[[Any], Any]] = {
+    "linalg.det": lambda y: y,
+    **dict.fromkeys(("reduce_std", "reduce_euclidean_norm"), lambda y: 1 / y),
+}
+
+
+def by_result(
+    name: str, rest: tuple, kwargs: dict[str, Any], rank: int
+) -> tuple[Callable | None, Callable | None]:
+    """How TensorFlow writes the gradient of the operation of this name by its result: the
+    cotangent of the one argument by result and cotangent, or a factor, or neither.
+
+    Args:
+        rest, kwargs: the operation's further arguments.
+        rank: of its result.
+    """
+    given = (*rest, *kwargs.values())
+    if name in ("nn.softmax", "nn.log_softmax"):
+        return (_BY_RESULT[name] if given in ((), (-1,), (rank - 1,)) else None), None
+    return (None if given else _BY_RESULT.get(name)), _FACTOR_OF_RESULT.get(name)
+
+
 # -- which stand for which ------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from flax import nnx
 from keraslike.core import context
 from keraslike.core.boxed import is_recorded
 from keraslike.core.context import trace_state_clean
-from keraslike.tf import dependence
+from keraslike.tf import dependence, gradients
 from keraslike.tf.tensor import Tensor, _is_inexact, pass_on, precision, wrap
 
 
@@ -36,6 +36,8 @@ class Node:
     depends: list[int]  # for each output a bit mask of the inputs that it can be differentiated by
     passed: list[Any] = dataclasses.field(default_factory=list)  # went in, but no tape followed it
     widen: Callable | None = None  # the same operation by what was passed in, too
+    cotangent: Callable | None = None  # see `gradients.by_result`
+    factor: Callable | None = None
 
     def widened(self) -> Node:
         """The operation by all that went in, for a tape that came to follow it afterwards."""
@@ -74,8 +76,13 @@ def _pulled(node: Node, given: list[Tensor | None]) -> list[Tensor]:
             Tensor(zero(o._value)) if g is None else g for o, g in zip(node.outputs, given)
         ]
         tapes = context.state.tapes
-        if not tapes or not any(is_recorded(x) for x in (*node.inputs, *cotangents)):
+        written_by = node.outputs if node.cotangent or node.factor else ()
+        if not tapes or not any(is_recorded(x) for x in (*node.inputs, *cotangents, *written_by)):
             return [Tensor(g) for g in node.pullback([c._value for c in cotangents])]
+    if node.cotangent is not None:
+        return [_by_result(node.cotangent, node.outputs[0], cotangents[0], node.taken)]
+    if node.factor is not None:
+        cotangents = [_scaled(node, cotangents[0])]
     n = len(node.inputs)
     places = [i for i, o in enumerate(node.outputs) if _is_inexact(o._value)]
     fixed = {i: c._value for i, c in enumerate(cotangents) if i not in places}
@@ -91,6 +98,30 @@ def _pulled(node: Node, given: list[Tensor | None]) -> list[Tensor]:
     return run_recorded(
         backward, tensors, values, followed, (), {}, False, node.taken, analyse=True
     )
+
+
+def _by_result(fn: Callable, result: Tensor, cotangent: Tensor, taken: list[Any]) -> Tensor:
+    tensors = [result, cotangent]
+    values = [t._value for t in tensors]
+    followed = tuple([is_recorded(t) for t in tensors])
+    if not any(followed):
+        with precision([*values, *taken]):
+            return Tensor(fn(*values))
+    return run_recorded(fn, tensors, values, followed, (), {}, False, taken, analyse=True)
+
+
+def _scaled(node: Node, cotangent: Tensor) -> Tensor:
+    """The cotangent times the factor by the result, over that by the arguments."""
+    factor = node.factor
+    assert factor is not None
+
+    def scaled(result: Any, cotangent: Any, *values: Any) -> Any:
+        return cotangent * (factor(result) / factor(node.again(*values)[0]))
+
+    tensors = [node.outputs[0], cotangent, *node.inputs]
+    values = [node.outputs[0]._value, cotangent._value, *node.values]
+    followed = tuple([is_recorded(t) for t in tensors])
+    return run_recorded(scaled, tensors, values, followed, (), {}, False, node.taken, analyse=True)
 
 
 def zero(value: Any) -> Any:
@@ -221,12 +252,14 @@ def run_recorded(
     lasting: bool,
     within: Sequence[Any] = (),
     analyse: bool = False,
+    name: str = "",
 ) -> Any:
     """Runs an operation and keeps its pullback.
 
     Args:
         within: the arrays that `fn` itself holds.
         analyse: whether what does not last is asked what it depends on, as what lasts is.
+        name: of the operation, in TensorFlow.
     """
     taken = [*within, *values]
     pairs = tuple(kwargs.items())
@@ -265,6 +298,10 @@ def run_recorded(
     known = (Tensor, nnx.Variable)
     wide = tuple([isinstance(t, known) and _is_inexact(v) for t, v in zip(tensors, values)])
 
+    cotangent, factor = None, None
+    if name and len(values) == len(outputs) == 1:
+        cotangent, factor = gradients.by_result(name, rest, kwargs, outputs[0]._value.ndim)
+
     def node(mask: tuple[bool, ...], pullback: Callable, again: Callable, depends: Any) -> Node:
         inputs = [t for t, m in zip(tensors, mask) if m]
         every = [(1 << len(inputs)) - 1] * len(outputs)
@@ -276,6 +313,8 @@ def run_recorded(
             lambda *xs: jax.tree.leaves(again(*xs)),
             taken,
             every if depends is None else depends,
+            cotangent=cotangent,
+            factor=factor,
         )
 
     def widen() -> Node:

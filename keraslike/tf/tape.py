@@ -176,8 +176,11 @@ class GradientTape:
         rest: tuple,
         kwargs: dict[str, Any],
         lasting: bool,
+        name: str,
     ) -> Any:
-        return recording.run_recorded(fn, tensors, values, followed, rest, kwargs, lasting)
+        return recording.run_recorded(
+            fn, tensors, values, followed, rest, kwargs, lasting, name=name
+        )
 
     @staticmethod
     def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None) -> Any:

@@ -501,6 +501,7 @@ def run(
     lasting: bool = True,
     constant: Container[int] = (),
     stops: bool = False,
+    name: str = "",
 ) -> Any:
     """`fn(*arrays, *rest, **kwargs)` with tensors in and out, recorded by tapes that follow one.
 
@@ -511,6 +512,7 @@ def run(
         lasting: whether `fn` comes again, so that compiling its gradient pays.
         constant: the places of tensors by which no gradient is taken: it is None.
         stops: whether the tapes that follow those do not even follow what comes of them.
+        name: of the operation, in TensorFlow.
     """
     kwargs = kwargs or {}
     tapes = context.state.tapes
@@ -521,7 +523,7 @@ def run(
     if True in recorded:
         followed = tuple([r and _is_inexact(v) for r, v in zip(recorded, values)])
         if True in followed:
-            return tapes[-1]._run(fn, tensors, values, followed, rest, kwargs, lasting)
+            return tapes[-1]._run(fn, tensors, values, followed, rest, kwargs, lasting, name)
     with precision(values):
         out = wrap(fn(*values, *rest, **kwargs))
     if tapes and constant and not stops:
@@ -683,7 +685,7 @@ def operation(name: str, tensors: str = "x", constant: str = "", stops: bool = F
             rest = tuple([static(a) for a in args[count:]])
             if kwargs:
                 kwargs = {k: static(v) for k, v in kwargs.items()}
-            return run(fn, given, rest, kwargs, constant=places, stops=stops)
+            return run(fn, given, rest, kwargs, constant=places, stops=stops, name=name)
 
         of_tensors.__name__ = of_tensors.__qualname__ = name.rpartition(".")[2]
         del of_tensors.__wrapped__
