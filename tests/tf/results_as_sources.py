@@ -18,9 +18,15 @@ _MATRIX = [[2.0, 0.3, 0.1], [-0.2, 1.5, 0.4], [0.3, 0.2, 1.8]]
 # name: (expression, argument)
 OPERATIONS = {
     **{name: (f"tf.{name}(x)", _M) for name in ("exp", "tanh", "sigmoid", "square")},
-    **{f"nn.{n}": (f"tf.nn.{n}(x)", _M) for n in "elu selu relu relu6 softmax log_softmax".split()},
-    **{n: (f"tf.math.{n}(x)", _M) for n in "reciprocal asinh erfinv expm1 softplus atanh".split()},
-    **{n: (f"tf.math.{n}(x)", _POSITIVE) for n in "sqrt rsqrt log ndtri".split()},
+    **{
+        f"nn.{n}": (f"tf.nn.{n}(x)", _M)
+        for n in ["elu", "selu", "relu", "relu6", "softmax", "log_softmax"]
+    },
+    **{
+        n: (f"tf.math.{n}(x)", _M)
+        for n in ["reciprocal", "asinh", "erfinv", "expm1", "softplus", "atanh"]
+    },
+    **{n: (f"tf.math.{n}(x)", _POSITIVE) for n in ["sqrt", "rsqrt", "log", "ndtri"]},
     "acosh": ("tf.math.acosh(x)", _ABOVE_ONE),
     "pow": ("tf.pow(x, 1.7)", _ABOVE_ONE),
     "softmax along the last": ("tf.nn.softmax(x, axis=1)", _M),

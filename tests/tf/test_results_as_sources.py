@@ -1,4 +1,4 @@
-"""TensorFlow writes many a gradient by the operation's result, and takes gradients of it by that."""
+"""TensorFlow writes many a gradient by an operation's result, and takes gradients by that."""
 
 import json
 
