@@ -64,6 +64,8 @@ class _State(threading.local):
         # Variables that a lowered function uses and that are not held for it, by id, each with
         # whether it is changed; `None` for those that are made there.
         self.outsiders: dict[int, Any] | None = None
+        # Those of them that the step which is being lowered is known to use.
+        self.outside: tuple[Any, ...] = ()
         self.scope: Any = None  # the innermost `StatelessScope`, which keeps what is assigned
         self.remat: Any = None  # what is computed again for gradients: see `scopes.RematScope`
         self.losses = Attached()  # layer -> what it added to the loss in the last call

@@ -299,6 +299,8 @@ def gradient(
     has_aux: bool = False,
 ) -> tuple[Any, list[Any]]:
     """Value and gradients of `function()` by `trainable`; new values of `others` are kept."""
+    known = {id(v) for v in (*trainable, *others)}
+    others = [*others, *(v for v in context.state.outside if id(v) not in known)]
 
     def run(values: list[Any], other_values: tuple[Any, ...]):
         with holding(trainable, values), holding(others, other_values):

@@ -870,14 +870,27 @@ class Layer(base.Object):
                 return outputs, [context.get_mask(x) for x in jax.tree.leaves(outputs)]
 
             variables = base.variables_of(self, rng.global_stream())
+            variables += [v for v in outside.values() if all(v is not w for w in variables)]
             lowered = lowering.lower(run, variables, roots=[self])
             return lowered(lowering.values_of(variables))[0]
 
-        try:
-            outputs, found = symbolic.output_spec(traced, (masks, *args), kwargs)
-        except errors.TraceContextError:
-            # A sublayer made while tracing changed its state; now it exists and is seen.
-            outputs, found = symbolic.output_spec(traced, (masks, *args), kwargs)
+        # An error means that a sublayer was made while tracing, and changed its state; or that a
+        # variable of no object below was, one of a closure. Now it is known.
+        outside: dict[int, Any] = {}
+        outputs, found = None, []
+        for is_last in (False, False, True):
+            noted: dict[int, Any] = {}
+            try:
+                with context.using(outsiders=noted):
+                    outputs, found = symbolic.output_spec(traced, (masks, *args), kwargs)
+                break
+            except errors.TraceContextError:
+                if is_last:
+                    raise
+            outside |= {key: pair[0] for key, pair in noted.items() if pair is not None}
+        if context.state.outsiders is not None:
+            for key, v in outside.items():
+                context.state.outsiders.setdefault(key, (v, True))
         for tensor, mask in zip(jax.tree.leaves(outputs), found, strict=True):
             tensor._keras_mask = mask
         return outputs

@@ -71,18 +71,18 @@ _TENSORFLOW_2_15 = Layout(is_old=True, from_last=True, counts_all=False)
 
 
 def layouts(version: tuple[int, ...] | None, names_layers: bool) -> list[Layout]:
-    """The layouts that a file may have.
+    """The layouts that a file may have: the likeliest first where the version is known.
 
     Args:
         version: of the Keras that wrote it, where the file says it.
         names_layers: whether the file has the names of layers, which Keras 2 does not write.
 
     >>> len(layouts((2, 13, 1), names_layers=False)), len(layouts(None, names_layers=False))
-    (1, 5)
+    (2, 5)
     """
     if version is not None and version < (3,):
         later = _TENSORFLOW_2_15 if version >= (2, 15) else _TENSORFLOW_2_14
-        return [later if version >= (2, 14) else _TENSORFLOW_2_12]
+        return [later if version >= (2, 14) else _TENSORFLOW_2_12, KERAS_3]
     if names_layers or version is not None:
         return [KERAS_3, _KERAS_3_AT_FIRST]
     return [

@@ -320,9 +320,10 @@ def _walk_of(root: Any, reader: Any) -> list[tuple[str, Any]]:
 
     Raises ValueError where two fit that give a weight different arrays.
     """
-    layouts = reader.layouts() if hasattr(reader, "layouts") else [KERAS_3]
-    if len(layouts) == 1:
-        return list(walk(root, layouts[0]))
+    if not hasattr(reader, "layouts"):
+        return list(walk(root))
+    layouts = reader.layouts()
+    may_be_either = layouts[0] is KERAS_3 and any(layout.is_old for layout in layouts)
     own = functools.cache(reader.own)
     best: list[tuple[str, Any]] = []
     best_places: dict[int, str] = {}
@@ -335,7 +336,7 @@ def _walk_of(root: Any, reader: Any) -> list[tuple[str, Any]]:
         misfits = _count_misfits(reader, walked, own)
         if misfits < fewest:
             best, best_places, fewest = walked, places, misfits
-            if not misfits and not any(other.is_old for other in layouts):
+            if not misfits and not may_be_either:
                 break
         elif not misfits:
             one = next(obj for _, obj in walked if best_places.get(id(obj)) != places.get(id(obj)))

@@ -90,7 +90,7 @@ class Program:
         def pure(state: tuple, stream: Any, fixed: tuple, batch: Any) -> tuple[tuple, Any, Any]:
             self._noted = {}
             noted = None if context.trace_state_clean() else self._noted
-            with context.using(outsiders=noted):
+            with context.using(outsiders=noted, outside=tuple(self._outside.values())):
                 result, new = run((*state, *fixed, stream), batch)
             for v, before, after in zip(self.fixed, fixed, new[n:]):
                 if before is not after and id(v) in self._outside:

@@ -422,3 +422,31 @@ def test_lowered_function_leaves_variables_alone():
     pure = lowering.lower(lambda x: v.assign_add(x), [v])
     out, (new,) = jax.jit(pure)((jnp.asarray(1.0),), 2.0)
     assert float(out) == float(new) == 3.0 and float(v) == 1.0
+
+
+def test_variables_of_closures_are_changed_by_a_step():
+    """Of a loss, a layer, a metric: no object of the model's holds them."""
+    counts = [keras.Variable(0.0, trainable=False) for _ in range(3)]
+
+    def loss(y, p):
+        counts[0].assign_add(1.0)
+        return keras.ops.mean((y - p) ** 2)
+
+    class Counting(keras.layers.Layer):
+        def call(self, x):
+            counts[1].assign_add(1.0)
+            return x
+
+    class CountingMetric(keras.metrics.Metric):
+        def update_state(self, y, p, sample_weight=None):
+            counts[2].assign_add(1.0)
+
+        def result(self):
+            return counts[2].value
+
+    model = keras.Sequential([keras.layers.Dense(1), Counting()])
+    model.compile("sgd", loss, metrics=[CountingMetric()])
+    model.fit(np.ones((6, 2)), np.ones((6, 1)), batch_size=2, verbose=0)
+    assert [float(c) for c in counts] == [3.0, 3.0, 3.0]
+    model.evaluate(np.ones((6, 2)), np.ones((6, 1)), batch_size=6, verbose=0)
+    assert [float(c) for c in counts] == [4.0, 4.0, 4.0]
