@@ -276,7 +276,8 @@ __all__ = [
 
 # The class's own name is no public one of Keras's, but its older files have it.
 _older = {"GroupedQueryAttention": GroupedQueryAttention}
-registry.publish("keras.layers", {name: globals()[name] for name in __all__} | _older)
+_in_files = [name for name in __all__ if name not in ("serialize", "deserialize")]
+registry.publish("keras.layers", {name: globals()[name] for name in _in_files} | _older)
 
 
 def __dir__() -> list[str]:
