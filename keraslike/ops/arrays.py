@@ -48,8 +48,8 @@ def empty(shape: Sequence[int] | int, dtype: Any = None) -> jax.Array:
 
 
 def full(shape: Sequence[int] | int, fill_value: Any, dtype: Any = None) -> jax.Array:
-    """The same value everywhere; of the value's dtype where none is given."""
-    return jnp.full(shape, operand(fill_value), None if dtype is None else _dtype(dtype))
+    """The same value everywhere, of `floatx()` where no dtype is given."""
+    return jnp.full(shape, operand(fill_value), _dtype(dtype))
 
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> jax.Array:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from keraslike.ops.cpu import Call, is_small, known, on_cpu, pad, pads_of
@@ -73,7 +74,9 @@ def _plain_sum(x: jax.Array, size: tuple, strides: tuple, padding: Any) -> jax.A
 
 
 def _lowest(dtype: Any) -> Any:
-    return -jnp.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).min
+    if jnp.issubdtype(dtype, jnp.floating):
+        return -jnp.inf
+    return np.array(False if dtype == jnp.bool_ else jnp.iinfo(dtype).min, dtype)
 
 
 def _slices_pay(w: _Windows) -> bool:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.core.symbolic import op
-from keraslike.ops.wrap import array, axes_of, public, unary
+from keraslike.ops.wrap import array, axes_of, floats, public, unary
 
 
 def _matrices(x: Any, square: bool = False) -> jax.Array:
@@ -78,7 +78,7 @@ def lu_factor(x: Any) -> tuple[jax.Array, jax.Array]:
     >>> lu_factor([[2.0, 0.0], [1.0, 1.0]])[0].tolist()
     [[2.0, 0.0], [0.5, 1.0]]
     """
-    lu, pivots, _ = jax.lax.linalg.lu(_matrices(x))
+    lu, pivots, _ = jax.lax.linalg.lu(floats(_matrices(x)))
     return lu, pivots
 
 

@@ -86,14 +86,14 @@ def tanh_shrink(x: Any) -> jax.Array:
 def soft_shrink(x: Any, threshold: float = 0.5) -> jax.Array:
     """`x` moved towards 0 by `threshold`, and 0 where it would pass it."""
     x = array(x)
-    return jnp.where(x > threshold, x - threshold, jnp.where(x < -threshold, x + threshold, 0))
+    return jnp.where(x > threshold, x - threshold, jnp.where(x < -threshold, x + threshold, 0.0))
 
 
 @op
 def hard_shrink(x: Any, threshold: float = 0.5) -> jax.Array:
     """`x` where `abs(x) > threshold`, 0 elsewhere."""
     x = array(x)
-    return jnp.where(jnp.abs(x) > threshold, x, 0)
+    return jnp.where(jnp.abs(x) > threshold, x, 0.0)
 
 
 @op
@@ -388,6 +388,7 @@ def sparse_categorical_crossentropy(
     classes = output.shape[axis]
     place = jnp.expand_dims(jnp.clip(target, 0, classes - 1), axis)
     chosen = jnp.squeeze(jnp.take_along_axis(log_p, place, axis), axis)
+    chosen = chosen.astype(jnp.promote_types(chosen.dtype, "float32"))
     return -jnp.where((target >= 0) & (target < classes), chosen, 0)
 
 

@@ -48,7 +48,6 @@ hypot = binary(jnp.hypot)
 heaviside = binary(jnp.heaviside)
 logaddexp = binary(jnp.logaddexp)
 logaddexp2 = binary(jnp.logaddexp2)
-ldexp = binary(jnp.ldexp)
 nextafter = binary(jnp.nextafter)
 gcd = binary(jnp.gcd)
 lcm = binary(jnp.lcm)
@@ -321,13 +320,36 @@ def clip(x: Any, x_min: Any, x_max: Any) -> jax.Array:
     >>> clip([-1.0, 5.0], 0, 2).tolist()
     [0.0, 2.0]
     """
-    return jnp.clip(wrap.array(x), operand(x_min), operand(x_max))
+    x = wrap.array(x)
+    x = x.astype("int32") if x.dtype == bool else x
+    return jnp.clip(x, operand(x_min), operand(x_max))
 
 
 @op
 def round(x: Any, decimals: int = 0) -> jax.Array:
-    """Values rounded to `decimals`, halves to even."""
-    return jnp.round(wrap.array(x), decimals)
+    """Values rounded to `decimals`, halves to even; whole tens, hundreds, ... if that is negative.
+
+    >>> round([151, 149], -1).tolist()
+    [150, 150]
+    """
+    x = wrap.array(x)
+    if decimals < 0 and jnp.issubdtype(x.dtype, jnp.integer):
+        tens = 10.0**-decimals
+        return (jnp.round(wrap.floats(x) / tens) * tens).astype(x.dtype)
+    return jnp.round(x, decimals)
+
+
+@op
+def ldexp(x1: Any, x2: Any) -> jax.Array:
+    """`x1 * 2**x2` for integers `x2`.
+
+    >>> ldexp([1.5], [2]).tolist()
+    [6.0]
+    """
+    x2 = wrap.array(x2)
+    if not jnp.issubdtype(x2.dtype, jnp.integer):
+        raise TypeError(f"ldexp exponent must be an integer type. Received: x2 of {x2.dtype}")
+    return jnp.ldexp(wrap.array(x1), x2)
 
 
 @op
