@@ -11,6 +11,7 @@ import contextlib
 import functools
 import importlib
 import importlib.machinery
+import os
 import sys
 import types
 from collections.abc import Iterator, Sequence
@@ -57,6 +58,10 @@ def as_keras() -> types.ModuleType:
 def pytest_addoption() -> None:
     """Called by pytest as soon as it has imported this module as a plugin, before any conftest."""
     as_keras()
+    # Workers of pytest-xdist import what stands there that early, and other plugins later.
+    plugins = os.environ.get("PYTEST_PLUGINS", "").split(",")
+    if __name__ not in plugins:
+        os.environ["PYTEST_PLUGINS"] = ",".join(filter(None, (*plugins, __name__)))
 
 
 # -- finding modules ------------------------------------------------------------------------------

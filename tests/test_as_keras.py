@@ -100,7 +100,7 @@ def run(*arguments, cwd=None, code=0, **env):
 def test_as_a_plugin_of_pytest(tmp_path):
     (tmp_path / "conftest.py").write_text("import keras\n")
     (tmp_path / "test_face.py").write_text(TESTS)
-    run("-m", "pytest", "-q", "-p", "keraslike.as_keras", "-p", "no:cacheprovider", tmp_path)
+    run("-m", "pytest", "-q", "-n", "1", "-p", "keraslike.as_keras", tmp_path, cwd=tmp_path)
 
 
 def test_around_a_script(tmp_path):
