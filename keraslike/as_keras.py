@@ -202,6 +202,19 @@ class _Table:
         if "." not in module:
             yield f"{module}.{name}".lstrip(".")
 
+    def names_of(self, module: str) -> set[str]:
+        """The names that a module may have."""
+        found = set(self.places[module])
+        for space in (*self.spaces.get(module, ()), *((module,) if "." not in module else ())):
+            with contextlib.suppress(LookupError):
+                found.update(dir(_at(space)))
+        if module:
+            below = [
+                names for other, names in self.places.items() if other.startswith(f"{module}.")
+            ]
+            found.update(*below)
+        return found
+
 
 @functools.cache
 def _table() -> _Table:
@@ -210,7 +223,8 @@ def _table() -> _Table:
 
 def _at(place: str) -> Any:
     """What is at a place in keraslike, a module or a name in one; LookupError if nothing is."""
-    top, *parts = (place[1:] if place[0] == "/" else f"keraslike.{place}").split(".")
+    outside = place.startswith("/")
+    top, *parts = (place[1:] if outside else f"keraslike.{place}".rstrip(".")).split(".")
     found: Any = importlib.import_module(top)
     for part in parts:
         if not hasattr(found, part):
@@ -226,6 +240,8 @@ class _Source(types.ModuleType):
     """A module of `keras.src`, which looks its names up when they are asked for."""
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__all__":  # `from keras.src.ops.numpy import *`
+            return [name for name in dir(self) if name[0] != "_" and hasattr(self, name)]
         if name.startswith("__"):
             raise AttributeError(name)
         module = self.__name__.removeprefix("keras.src").lstrip(".")
@@ -241,8 +257,7 @@ class _Source(types.ModuleType):
         return _absent(self.__name__, name, AttributeError)
 
     def __dir__(self) -> list[str]:
-        module = self.__name__.removeprefix("keras.src").lstrip(".")
-        return sorted(name for name in _table().places[module])
+        return sorted(_table().names_of(self.__name__.removeprefix("keras.src").lstrip(".")))
 
 
 def _source(module: types.ModuleType, name: str) -> types.ModuleType:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike import ops
-from keraslike.core import base, messages
+from keraslike.core import base, messages, registry
 from keraslike.core.arguments import one_of
 from keraslike.core.symbolic import KerasTensor, is_symbolic, output_spec
 
@@ -281,6 +281,21 @@ dmtree = LazyModule("tree", pip_name="dm-tree")
 def convert_tf_tensor(outputs: Any, dtype: Any = None) -> Any:
     """What a preprocessing layer gives, which is an array of JAX's here anyway."""
     return outputs if dtype is None else jax.tree.map(lambda x: jnp.asarray(x, dtype), outputs)
+
+
+def in_tf_graph() -> bool:
+    """Whether a graph of TensorFlow's is being made, which is never."""
+    return False
+
+
+def in_grain_data_pipeline() -> bool:
+    """Whether a data pipeline of grain's asks, whose layers compute on arrays of JAX's here."""
+    return False
+
+
+def in_safe_mode() -> bool | None:
+    """Whether a lambda's bytecode is refused when something is deserialized."""
+    return registry._scope.safe_mode
 
 
 def class_weight_to_sample_weights(y: Any, class_weight: dict[int, float]) -> np.ndarray:

@@ -433,7 +433,7 @@ backend.jax.linalg: @ops.linalg
 backend.jax.math: @ops
 backend.jax.nn: @ops.nn
 backend.jax.numpy: @ops.numpy @ops
-backend.jax.random: @random draw_seed=core.rng.draw_key
+backend.jax.random: @random draw_seed=core.rng.draw_key jax_draw_seed=core.rng.draw_key
 backend.jax.trainer: JAXTrainer=training.trainer.Trainer
 backend.linalg: @ops.linalg
 backend.math: @ops
@@ -458,9 +458,10 @@ saving.object_registration: custom_object_scope=saving.custom_object_scope
 saving.saving_lib: saving.save_model .load_model
   save_weights_only=saving.save_weights load_weights_only=saving.load_weights
 saving.serialization_lib: ObjectSharingScope=core.registry.sharing
+  SafeModeScope=core.registry.safe_mode_scope src_functions.in_safe_mode
 trainers.data_adapters.data_adapter_utils: src_functions.class_weight_to_sample_weights
 trainers.trainer: training.trainer.Trainer
-utils.backend_utils: src_functions.convert_tf_tensor
+utils.backend_utils: src_functions.convert_tf_tensor .in_tf_graph .in_grain_data_pipeline
 utils.file_utils: File=/builtins.open /os.path.exists .isdir .join /os.listdir .makedirs
   path_to_string=/os.fspath copy=/shutil.copy rmtree=/shutil.rmtree
   src_functions.is_remote_path utils.archives.extract_archive utils.downloads.hash_file

@@ -60,6 +60,9 @@ def test_source_modules():
     assert backend.standardize_dtype is keraslike.backend.standardize_dtype
     assert Mean(axis=1, keepdims=True)([[1.0, 2.0]]).tolist() == [[1.5]]
     assert Mean(axis=1)(keraslike.Input((3,))).shape == (None,)
+    names = {}
+    exec("from keras.src.ops.numpy import *", names)
+    assert names["mean"] is mean
 
 
 @pytest.mark.parametrize(

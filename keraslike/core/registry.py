@@ -152,6 +152,13 @@ def custom_object_scope(custom_objects: dict[str, Any]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def safe_mode_scope(safe_mode: bool = True) -> Iterator[None]:
+    """Within the block a lambda's bytecode is refused, or run, when something is deserialized."""
+    with _using(None, safe_mode):
+        yield
+
+
+@contextlib.contextmanager
 def keeping_functions() -> Iterator[None]:
     """Within the block configs hold functions themselves: for copies that go to no file."""
     before, _scope.keep_functions = _scope.keep_functions, True

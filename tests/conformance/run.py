@@ -35,7 +35,7 @@ EXPECTED, RESULTS, SAMPLE = (HERE / n for n in ("expected.txt", "RESULTS.md", "s
 
 LIMIT = 120  # seconds a test may take
 SAMPLE_SIZE = 400
-AT_MOST = 0.7  # seconds a test of the sample took Keras
+AT_MOST = 0.7  # seconds of processor time that a test of the sample took Keras
 
 Outcomes = dict[str, dict]  # a test -> its outcome, and the error if it failed
 
@@ -77,13 +77,16 @@ def directory(test: str) -> str:
     return test.partition("::")[0].rpartition("/")[0]
 
 
-def run(library: str, files: Sequence[str], only: Iterable[str] | None = None) -> Outcomes:
+def run(
+    library: str, files: Sequence[str], only: Iterable[str] | None = None, limit: int = LIMIT
+) -> Outcomes:
     """Runs tests in a process of their own; a new one goes on after a crash or a test that hangs.
 
     Args:
         library: keraslike or keras.
         files: the test files, below `keras/src`.
         only: the tests of them to run, if not all.
+        limit: the seconds that a test may take.
     """
     outcomes: Outcomes = {}
     wanted = None if only is None else set(only)
@@ -91,7 +94,7 @@ def run(library: str, files: Sequence[str], only: Iterable[str] | None = None) -
         log = pathlib.Path(folder, "log")
         while wanted is None or wanted:
             log.write_text("")
-            process = _start(library, files, log, wanted)
+            process = _start(library, files, log, wanted, limit)
             ended = _wait(process, log)
             found, started = _read(log)
             outcomes |= found
@@ -106,14 +109,19 @@ def run(library: str, files: Sequence[str], only: Iterable[str] | None = None) -
 
 
 def _start(
-    library: str, files: Sequence[str], log: pathlib.Path, only: set[str] | None, *more: str
+    library: str,
+    files: Sequence[str],
+    log: pathlib.Path,
+    only: set[str] | None,
+    limit: int,
+    *more: str,
 ) -> subprocess.Popen:
     env = {
         **os.environ,
         "CONFORMANCE_SOURCES": str(SOURCES),
         "CONFORMANCE_LIBRARY": library,
         "CONFORMANCE_LOG": str(log),
-        "CONFORMANCE_LIMIT": str(LIMIT),
+        "CONFORMANCE_LIMIT": str(limit),
         "KERAS_BACKEND": "jax",
         "KERAS_HOME": str(log.parent / "home"),  # no settings or files of the user's
         "PYTHONPATH": os.pathsep.join((str(ROOT), str(HERE), os.environ.get("PYTHONPATH", ""))),
@@ -169,7 +177,7 @@ def _collected(library: str, files: Sequence[str]) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
         log = pathlib.Path(folder, "log")
         log.write_text("")
-        _start(library, files, log, None, "--collect-only").wait()
+        _start(library, files, log, None, LIMIT, "--collect-only").wait()
         lines = log.with_name("output").read_text().splitlines()
     return [line.removeprefix("keras/src/") for line in lines if "::" in line]
 
@@ -340,7 +348,8 @@ def choose() -> None:
         del tests[2 * shares[name] :]  # some are slow, or Keras does not pass them
     candidates = [test for tests in groups.values() for test in tests]
     print(f"Keras itself, {len(candidates)} tests ...", flush=True)
-    found = run("keras", sorted({test.partition("::")[0] for test in candidates}), candidates)
+    files = sorted({test.partition("::")[0] for test in candidates})
+    found = run("keras", files, candidates, limit=10)
     quick = {test for test in passed(found) if found[test]["seconds"] <= AT_MOST}
     chosen = [
         t for n, tests in groups.items() for t in [t for t in tests if t in quick][: shares[n]]
