@@ -23,6 +23,7 @@ from keraslike.tf import (
     image,
     linalg,
     math,
+    nest,
     nn,
     operators,
     queue,
@@ -47,7 +48,7 @@ from keraslike.tf.control import (
     while_loop,
 )
 from keraslike.tf.control import print_ as print
-from keraslike.tf.custom import custom_gradient
+from keraslike.tf.custom import custom_gradient, grad_pass_through
 from keraslike.tf.debugging import get_logger
 from keraslike.tf.dtypes import (
     DType,
@@ -131,6 +132,7 @@ from keraslike.tf.ops import (
     zeros,
 )
 from keraslike.tf.ops import slice_ as slice
+from keraslike.tf.ops import tuple_ as tuple
 from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.sorting import (
     argsort,
@@ -170,6 +172,7 @@ _MODULES = {
         "keras",
         "linalg",
         "math",
+        "nest",
         "nn",
         "queue",
         "ragged",

@@ -76,15 +76,41 @@ def custom_gradient(f: Callable | None = None) -> Callable:
         if trace_state_clean():
             return _run_eagerly(f, tensors, kwargs)
         read: list[Any] = []
+        constant: frozenset[int] | None = None
         tapes = context.state.tapes
         while True:
-            call = jax.custom_gradient(_of_arrays(f, len(args), kwargs, read, tapes))
+            of_arrays = _of_arrays(f, len(args), kwargs, read, tapes, constant is None)
+            call = _stopping(jax.custom_gradient(of_arrays), constant or frozenset())
             try:
                 return run(call, [*tensors, *read], lasting=False)
             except _Reads as e:
                 read += e.read
+            except _Constant as e:
+                constant = e.places
 
     return decorated
+
+
+def grad_pass_through(f: Callable) -> Callable:
+    """The function, with the gradient of the identity: a straight-through estimator.
+
+    >>> from keraslike import tf
+    >>> x = tf.constant(1.7)
+    >>> with tf.GradientTape() as tape:
+    ...     tape.watch(x)
+    ...     y = grad_pass_through(tf.round)(x)
+    >>> float(y), float(tape.gradient(y, x))
+    (2.0, 1.0)
+    """
+
+    @custom_gradient
+    def passing(*args: Any, **kwargs: Any) -> Any:
+        def gradient(*upstream: Any, variables: Any = None) -> Any:
+            return upstream if variables is None else (upstream, [None] * len(variables))
+
+        return f(*args, **kwargs), gradient
+
+    return functools.wraps(f)(passing)
 
 
 class _Reads(Exception):
@@ -94,10 +120,29 @@ class _Reads(Exception):
         self.read = read
 
 
+class _Constant(Exception):
+    """The gradients by the arguments at these places are None."""
+
+    def __init__(self, places: frozenset[int]):
+        self.places = places
+
+
+def _stopping(function: Callable, places: frozenset[int]) -> Callable:
+    if not places:
+        return function
+    return lambda *values: function(
+        *[jax.lax.stop_gradient(v) if i in places else v for i, v in enumerate(values)]
+    )
+
+
 def _of_arrays(
-    f: Callable, count: int, kwargs: dict[str, Any], read: list[Any], tapes: tuple
+    f: Callable, count: int, kwargs: dict[str, Any], read: list[Any], tapes: tuple, asks: bool
 ) -> Callable:
-    """`f` as JAX's `custom_gradient` takes it, of its arguments and of what else it reads."""
+    """`f` as JAX's `custom_gradient` takes it, of its arguments and of what else it reads.
+
+    Args:
+        asks: whether `_Constant` is raised where a gradient is None.
+    """
     variables = [x for x in read if not isinstance(x, Tensor)]
     known = {id(x) for x in read}
 
@@ -120,6 +165,15 @@ def _of_arrays(
         with holding(state):
             out, grad_fn = f(*[Tensor(v) for v in values[:count]], **kwargs)
             _check(grad_fn, variables)
+        if asks:
+            with lowering.holding(read, values[count:]), context.using(tapes=()):
+                places = _places_of_none(grad_fn, out, count, variables)
+            if places:
+                at = {id(x): count + i for i, x in enumerate(read)}
+                by_variables = [at[id(v)] for v in variables]
+                raise _Constant(
+                    frozenset(i if i < count else by_variables[i - count] for i in places)
+                )
 
         def rule(upstream: Any) -> Any:
             with holding(state):
@@ -132,6 +186,22 @@ def _of_arrays(
         return unbox(out), rule
 
     return of_arrays
+
+
+def _places_of_none(
+    grad_fn: Callable, out: Any, count: int, variables: list[Any]
+) -> frozenset[int]:
+    """Where the user's function gives None, counted as `_gradients` has it; what it raises is not
+    for now."""
+    places: list[int] = []
+
+    def probe(upstream: Any) -> None:
+        found = _gradients(grad_fn, leaves_of(wrap(upstream)), count, variables)
+        places[:] = [i for i, g in enumerate(found) if g is None]
+
+    with contextlib.suppress(Exception):
+        jax.eval_shape(probe, unbox(out))
+    return frozenset(places)
 
 
 def _gradients(grad_fn: Callable, seeds: list[Any], count: int, variables: list[Any]) -> list[Any]:

@@ -93,6 +93,11 @@ def identity(input: Any, name: str | None = None) -> Tensor:
     return run(lambda x: x, (_as_operand(input),))
 
 
+def tuple_(tensors: Any, control_inputs: Any = None, name: str | None = None) -> list[Any]:
+    """The tensors; where TensorFlow waits for all of them, JAX does by itself."""
+    return [None if t is None else identity(t) for t in tensors]
+
+
 @operation("stop_gradient", "input", constant="input", stops=True)
 def stop_gradient(x: Any) -> Any:
     """The tensor, a constant to all gradients."""

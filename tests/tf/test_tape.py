@@ -372,7 +372,8 @@ def test_a_custom_gradient_of_none():
     x, w = tf.constant(2.0), tf.Variable(3.0)
     for y in (product(x, w), scaled(x)):
         assert float(y) == 6.0
-    for function in (lambda: product(x, w), lambda: scaled(x), lambda: product(x, w * 2.0)):
+    functions = [lambda: product(x, w), lambda: scaled(x), lambda: product(x, w * 2.0)]
+    for function in (*functions, *map(tf.function, functions)):
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = function()
@@ -395,3 +396,18 @@ def test_a_custom_gradient_reads_a_variable_when_it_is_taken():
         y = square(w)
         w.assign(5.0)
     assert float(tape.gradient(y, w)) == 10.0  # as TensorFlow has it
+
+
+def test_structures_and_gradients_that_pass_through():
+    x, y = tf.constant(2.0), tf.constant(3.0)
+    found = tf.nest.map_structure(lambda a, b: a * b, {"b": x, "a": [y]}, {"b": y, "a": [y]})
+    assert [float(leaf) for leaf in tf.nest.flatten(found)] == [9.0, 6.0]
+    assert tf.nest.pack_sequence_as(found, [1, 2]) == {"b": 2, "a": [1]}
+    with pytest.raises(ValueError):
+        tf.nest.assert_same_structure([1, 2], [1, [2]])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        rounded = tf.grad_pass_through(tf.round)(x * 0.8)
+        one, none = tf.tuple([x * x, None])
+    assert float(rounded) == 2.0 and float(tape.gradient(rounded, x)) == pytest.approx(0.8)
+    assert float(tape.gradient(one, x)) == 4.0 and none is None
