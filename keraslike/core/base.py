@@ -198,8 +198,20 @@ class _ObjectType(type(nnx.Module)):
         try:
             return super().__call__(*args, **kwargs)
         except Exception as error:
+            if hasattr(error, "identifier"):
+                _name_argument(error, cls, args, kwargs)
             shorten(error)
             raise
+
+
+def _name_argument(error: Any, cls: type, args: tuple, kwargs: dict[str, Any]) -> None:
+    """Lets the error say which argument of a constructor it is about."""
+    names = [p.name for p in inspect.signature(cls).parameters.values()]
+    given = {**dict(zip(names, args)), **kwargs}
+    found = [name for name, value in given.items() if value is error.identifier]
+    if found:
+        error.args = (f"{found[0]}: {error}",)
+        error.identifier = object()  # constructors around this one have nothing to add
 
 
 class Object(nnx.Module, pytree=False, metaclass=_ObjectType):

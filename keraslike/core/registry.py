@@ -226,7 +226,7 @@ def get(family: str, identifier: Any) -> Any:
         if found is None:
             found = _families.get(family, {}).get(identifier)
         if found is None:
-            raise ValueError(_unknown(family, identifier))
+            raise _uninterpreted(_unknown(family, identifier), identifier)
         return found() if inspect.isclass(found) else found
     if isinstance(identifier, dict) and _is_entry(identifier):
         return deserialize(identifier)
@@ -234,10 +234,18 @@ def get(family: str, identifier: Any) -> Any:
         return identifier()
     if callable(identifier) or hasattr(identifier, "get_config"):
         return identifier
-    raise ValueError(
+    raise _uninterpreted(
         f"Could not interpret {family[:-1]} identifier: {identifier!r}. Expected a name, "
-        "a config, a function or an instance."
+        "a config, a function or an instance.",
+        identifier,
     )
+
+
+def _uninterpreted(message: str, identifier: Any) -> ValueError:
+    """An error that keeps what it is about: a constructor says which of its arguments it was."""
+    error: Any = ValueError(message)
+    error.identifier = identifier
+    return error
 
 
 def _unknown(family: str, name: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from keraslike.core import context, host
 from keraslike.core.base import Object, auto_name
+from keraslike.core.errors import InvalidArgument
 from keraslike.core.variable import RandomState
 
 # Held while keys are drawn from a stream that all threads see, so that no two get the same one.
@@ -126,4 +127,8 @@ def draw_key(seed: int | SeedGenerator | None) -> jax.Array:
         return global_stream().next()
     if isinstance(seed, SeedGenerator):
         return seed.next()
+    if isinstance(seed, str):
+        raise InvalidArgument(
+            f"seed must be an integer, a SeedGenerator or None. Received: seed={seed!r}"
+        )
     return host.array([int(seed) & 0xFFFFFFFF, 0], "uint32")

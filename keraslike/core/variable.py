@@ -19,6 +19,7 @@ from keraslike.core import context, dtypes, flax_internals, host
 from keraslike.core.annotations import checked
 from keraslike.core.boxed import Refusal, is_recorded, refuse_recorded, taker
 from keraslike.core.context import OUTSIDE, state
+from keraslike.core.errors import InvalidArgument
 from keraslike.core.guards import guard_of
 from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
@@ -331,7 +332,7 @@ class Variable(_Leaf):
 
     def _cast(self, value: Any) -> jax.Array:
         dtype = self._raw_value.dtype
-        given = jnp.asarray(value)
+        given = self._given(value)
         if _kind(given.dtype) > _kind(dtype):
             raise TypeError(
                 f"Variable '{self.path}' has dtype {dtype}; a value of dtype {given.dtype} "
@@ -339,13 +340,29 @@ class Variable(_Leaf):
             )
         return given.astype(dtype)
 
+    def _given(self, value: Any) -> Any:
+        """The array of what was given; raises InvalidArgument for what holds no numbers."""
+        try:
+            return jnp.asarray(value)
+        except (TypeError, ValueError) as e:
+            if hasattr(value, "dtype") or hasattr(value, "__jax_array__"):
+                raise  # which says more of it
+            raise InvalidArgument(
+                f"Variable '{self.path}' takes numbers of shape {tuple(self._raw_value.shape)}. "
+                f"Received: value={value!r}"
+            ) from e
+
     def assign_add(self, value: Any) -> jax.Array:
         """Adds to the value; returns the new value."""
-        return self.assign(self._raw_value + _array(value))
+        return self.assign(self._raw_value + self._summand(value))
 
     def assign_sub(self, value: Any) -> jax.Array:
         """Subtracts from the value; returns the new value."""
-        return self.assign(self._raw_value - _array(value))
+        return self.assign(self._raw_value - self._summand(value))
+
+    def _summand(self, value: Any) -> Any:
+        known = isinstance(value, (int, float, complex, jax.Array, nnx.Variable))
+        return _array(value if known else self._given(value))
 
     def numpy(self) -> np.ndarray:
         """The value as a numpy array on the host."""

@@ -167,10 +167,25 @@ class Model(Trainer):
         show_trainable: bool = False,
         layer_range: Any = None,
     ) -> None:
-        """Prints a table of the layers, their output shapes and numbers of parameters."""
+        """Prints a table of the layers, their output shapes and numbers of parameters.
+
+        Args:
+            line_length: the width of the table.
+            positions: where each column ends, as parts of the width or as numbers of characters.
+            print_fn: what is given the text instead.
+            expand_nested: whether the layers of models within are listed, too.
+            show_trainable: whether there is a column that says which layers train.
+            layer_range: the first and the last layer to show, by their names or by regular
+                expressions that these begin with.
+
+        Raises ValueError for positions that do not grow or are too few, or for a range of layers
+        that are not there.
+        """
         from keraslike.models.summary import print_summary
 
-        print_summary(self, line_length, print_fn, expand_nested, show_trainable)
+        print_summary(
+            self, line_length, print_fn, expand_nested, show_trainable, positions, layer_range
+        )
 
     # -- saving -------------------------------------------------------------------------------
 

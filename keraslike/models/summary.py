@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,6 +25,8 @@ def print_summary(
     print_fn: Callable[[str], None] | None = None,
     expand_nested: bool = False,
     show_trainable: bool = False,
+    positions: Any = None,
+    layer_range: Any = None,
 ) -> None:
     """Prints a model's layers, output shapes and parameters, or hands the text to `print_fn`."""
     listed = isinstance(model, Sequential)  # with a row for each time that a layer is used
@@ -39,7 +42,19 @@ def print_summary(
         table.add_column("Connected to", overflow="fold")
     if show_trainable:
         table.add_column("Trainable", justify="center")
+    if positions is not None:
+        line_length = line_length or 80
+        for column, width in zip(table.columns, _widths(positions, line_length, table.columns)):
+            column.width, column.ratio = width, None
+        table.width = None
+    shown = _range(operations, layer_range)
     for depth, layer in _rows(operations, expand_nested):
+        if depth == 0:
+            is_shown = next(shown)
+        if not is_shown:
+            if depth == 0 and shapes:
+                next(shapes)
+            continue
         if not branches and depth == 0 and type(layer).__name__ == "InputLayer":
             continue
         name = f"{'  ' * depth}[b]{escape(str(layer.name))}[/] ({type(layer).__name__})"
@@ -75,6 +90,47 @@ def print_summary(
     console.print(Group(*parts))
     if out is not None:
         print_fn(out.getvalue())  # type: ignore[misc]
+
+
+def _range(operations: list[Any], layer_range: Any) -> Iterator[bool]:
+    """For each operation whether it is in the range; ValueError where there is no such range."""
+    if layer_range is None:
+        return iter([True] * len(operations))
+    names = list(layer_range) if isinstance(layer_range, (list, tuple)) else []
+    if len(names) != 2 or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            "layer_range must be a list or tuple of two strings, names of layers. "
+            f"Received: layer_range={layer_range!r}"
+        )
+    places = [[i for i, o in enumerate(operations) if re.match(n, o.name)] for n in names]
+    if not all(places):
+        raise ValueError(
+            f"layer_range={layer_range!r} names layers that are not there. "
+            f"There are: {[o.name for o in operations]}."
+        )
+    first, last = min(places[0]), max(places[1])
+    if first > last:
+        first, last = min(places[1]), max(places[0])
+    return iter([first <= i <= last for i in range(len(operations))])
+
+
+def _widths(positions: Any, line_length: int, columns: list[Any]) -> list[int]:
+    """The columns' widths within their borders; ValueError for positions that give none."""
+    numbers = list(positions) if isinstance(positions, (list, tuple)) else []
+    valid = len(numbers) >= len(columns) and all(isinstance(p, (int, float)) for p in numbers)
+    if valid and numbers[-1] <= 1:
+        numbers = [int(p * line_length) for p in numbers]
+    widths = (
+        [int(b - a) - 3 - (b == line_length) for a, b in zip([0, *numbers], numbers)]
+        if valid
+        else [0]
+    )
+    if min(widths) < 1:
+        raise ValueError(
+            f"positions must be {len(columns)} growing numbers, the ends of the columns. "
+            f"Received: positions={positions!r}"
+        )
+    return widths
 
 
 def _rows(operations: list[Any], expand: bool, depth: int = 0) -> Iterator[tuple[int, Any]]:

@@ -29,7 +29,9 @@ def map_structure(func: Callable, *structure: Any, **kwargs: Any) -> Any:
     for name in ("check_types", "expand_composites"):
         kwargs.pop(name, None)
     if kwargs:
-        raise ValueError(f"map_structure() takes check_types, expand_composites. Received: {kwargs}")
+        raise ValueError(
+            f"map_structure() takes check_types, expand_composites. Received: {kwargs}"
+        )
     return tree.map_structure(func, *structure)
 
 
@@ -43,9 +45,7 @@ def assert_same_structure(
     tree.assert_same_structure(nest1, nest2)
 
 
-def pack_sequence_as(
-    structure: Any, flat_sequence: Any, expand_composites: bool = False
-) -> Any:
+def pack_sequence_as(structure: Any, flat_sequence: Any, expand_composites: bool = False) -> Any:
     """The leaves in the form of the structure.
 
     >>> pack_sequence_as({"b": None, "a": [None]}, [1, 2])

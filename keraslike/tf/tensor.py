@@ -17,6 +17,7 @@ from jax import export
 from keraslike.core import context, symbolic
 from keraslike.core.boxed import Boxed, Refusal, is_recorded, refuse_recorded
 from keraslike.core.context import trace_state_clean
+from keraslike.core.tracebacks import handled, shorten
 from keraslike.core.variable import Variable
 from keraslike.tf import dtypes
 from keraslike.tf.dtypes import DType, TensorShape
@@ -493,6 +494,7 @@ def static(value: Any) -> Any:
 # -- running an operation -----------------------------------------------------------------------
 
 
+@handled
 def run(
     fn: Callable,
     tensors: Sequence[Any],
@@ -524,8 +526,12 @@ def run(
         followed = tuple([r and _is_inexact(v) for r, v in zip(recorded, values)])
         if True in followed:
             return tapes[-1]._run(fn, tensors, values, followed, rest, kwargs, lasting, name)
-    with precision(values):
-        out = wrap(fn(*values, *rest, **kwargs))
+    try:
+        with precision(values):
+            out = wrap(fn(*values, *rest, **kwargs))
+    except Exception as error:
+        shorten(error)
+        raise
     if tapes and constant and not stops:
         pass_on([t for i, t in enumerate(tensors) if i in constant], out)
     return out
@@ -659,33 +665,39 @@ def operation(name: str, tensors: str = "x", constant: str = "", stops: bool = F
     places = frozenset(i for i, n in enumerate(names) if n in constant.split())
 
     def decorate(fn: Callable) -> Callable:
+        @handled
         @functools.wraps(fn)
         def of_tensors(*args: Any, **kwargs: Any) -> Any:
-            if symbolic.is_symbolic(args, kwargs):
-                return symbolic.FunctionOperation(of_tensors)(*args, **kwargs)
-            if kwargs:
-                kwargs.pop("name", None)
-                if len(args) < count:
-                    args = (*args, *[kwargs.pop(n) for n in names[len(args) :] if n in kwargs])
-            if len(args) < count:
-                missing = ", ".join(names[len(args) :])
-                raise TypeError(f"tf.{name}() lacks: {missing}.")
             try:
-                if len(alike) == 2:
-                    given = [*operands(name, args[0], args[1]), *args[2:count]]
-                    given[2:] = [_as_operand(a) for a in given[2:]]
+                if symbolic.is_symbolic(args, kwargs):
+                    return symbolic.FunctionOperation(of_tensors)(*args, **kwargs)
+                if kwargs:
+                    kwargs.pop("name", None)
+                    if len(args) < count:
+                        args = (*args, *[kwargs.pop(n) for n in names[len(args) :] if n in kwargs])
+                if len(args) < count:
+                    missing = ", ".join(names[len(args) :])
+                    raise TypeError(f"tf.{name}() lacks: {missing}.")
+                try:
+                    if len(alike) == 2:
+                        given = [*operands(name, args[0], args[1]), *args[2:count]]
+                        given[2:] = [_as_operand(a) for a in given[2:]]
+                    else:
+                        given = [_as_operand(a) for a in args[:count]]
+                except NotDense as e:
+                    structure = e.given
                 else:
-                    given = [_as_operand(a) for a in args[:count]]
-            except NotDense as e:
-                structure = e.given
-            else:
-                structure = None
-            if structure is not None:  # outside of `except`: its errors are not caused by this one
-                return structure._operate(name, of_tensors, args, kwargs)
-            rest = tuple([static(a) for a in args[count:]])
-            if kwargs:
-                kwargs = {k: static(v) for k, v in kwargs.items()}
-            return run(fn, given, rest, kwargs, constant=places, stops=stops, name=name)
+                    structure = None
+                # Outside of `except`: its errors are not caused by this one.
+                if structure is not None:
+                    return structure._operate(name, of_tensors, args, kwargs)
+                rest = tuple([static(a) for a in args[count:]])
+                if kwargs:
+                    kwargs = {k: static(v) for k, v in kwargs.items()}
+                return run(fn, given, rest, kwargs, constant=places, stops=stops, name=name)
+            except Exception as error:
+                shorten(error)
+                raise
 
         of_tensors.__name__ = of_tensors.__qualname__ = name.rpartition(".")[2]
         del of_tensors.__wrapped__

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from keraslike.core.annotations import checked
+from keraslike.core.errors import InvalidArgument
 
 
 @checked
@@ -21,7 +22,10 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     >>> to_categorical([0, 2], num_classes=3).tolist()
     [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     """
-    labels = np.asarray(x, dtype="int64")
+    try:
+        labels = np.asarray(x, dtype="int64")
+    except (TypeError, ValueError) as e:
+        raise InvalidArgument(f"x must hold integers, the labels. Received: x={x!r}") from e
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels[..., 0]
     if num_classes is None:

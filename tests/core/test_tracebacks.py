@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import keraslike as keras
-from keraslike import layers
+from keraslike import layers, tf
 
 X, Y = np.ones((8, 3), "float32"), np.ones((8, 1), "float32")
 
@@ -113,6 +113,8 @@ class Own(keras.Model):
         (lambda: keras.ops.matmul(X, X), []),
         (lambda: keras.ops.matmul(keras.Input((3,)), X), []),
         (lambda: keras.Input(("a",)), []),
+        (lambda: tf.exp(tf.constant(1)), []),
+        (lambda: tf.add(tf.ones(2), tf.ones(3)), []),
         (lambda: _model().predict(np.ones((2, 5)), verbose=0), []),
         (lambda: _model().evaluate(np.ones((2, 5)), Y, verbose=0), []),
         (lambda: _model().train_on_batch(np.ones((2, 5)), Y), []),

@@ -362,3 +362,14 @@ def test_entries_of_a_sequential_config_without_a_name():
     model = keras.Sequential.from_config({"layers": [*entries, entries[0]]})
     assert [layer.units for layer in model.layers] == [2, 3, 4, 5, 2]
     assert model.layers[0] is model.layers[4]
+
+
+def test_summary_of_a_range_of_layers_with_columns_at_positions():
+    model = keras.Sequential([keras.Input((3,)), *(layers.Dense(2, name=n) for n in "abcd")])
+    lines = []
+    model.summary(print_fn=lines.append, layer_range=["b", "c"])
+    shown = [name for name in "abcd" if f" {name} (Dense)" in lines[0]]
+    assert shown == ["b", "c"]
+    model.summary(print_fn=lines.append, line_length=60, positions=[0.5, 0.75, 1.0])
+    rows = [line for line in lines[1].splitlines() if "(Dense)" in line]
+    assert [[i for i, c in enumerate(row) if c == "│"] for row in rows] == [[0, 30, 45, 59]] * 4
