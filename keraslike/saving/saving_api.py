@@ -7,7 +7,7 @@ import functools
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from keraslike.core import base, context, lowering, registry
@@ -39,6 +39,8 @@ def save_model(
     zipped: bool | None = None,
     *,
     include_optimizer: bool = True,
+    save_format: Any = None,
+    **kwargs: Any,
 ) -> None:
     """Saves a model to a file or folder: config, weights, random streams, optimizer and assets.
 
@@ -52,6 +54,7 @@ def save_model(
             `zipped=False` that of a folder.
         overwrite: whether an existing file may be replaced without asking.
         zipped: `False` writes what is in a `.keras` file as files in a folder.
+        save_format: is not needed: the name tells it.
         include_optimizer: `False` leaves the arguments of `compile` and the optimizer out of a
             file in the older format.
 
@@ -68,14 +71,22 @@ def save_model(
     path = _path(filepath)
     if not isinstance(model, Layer):
         raise TypeError(f"save_model() saves models. Received: model={model!r}")
+    if kwargs:
+        raise ValueError(f"The following argument(s) are not supported: {sorted(kwargs)}")
+    if save_format:
+        said = f"The `save_format` argument is deprecated: {save_format!r} is told by the filepath."
+        if not path.endswith((".keras", *legacy_h5.ENDINGS)):
+            raise ValueError(f"{said} Received: filepath={path!r}")
+        warn_user(said)
     legacy, folder = _is_legacy(path), zipped is not None and not zipped
     if folder and path.endswith((".keras", *legacy_h5.ENDINGS)):
         raise ValueError(
-            "zipped=False writes a folder, whose name has no such ending. "
-            f"Received: filepath={path!r}"
+            "With zipped=False a folder is written, and filepath should not end in `.keras` or "
+            f"`.h5`. Received: filepath={path!r}"
         )
     if not path.endswith(".keras") and not legacy and not folder:
-        raise ValueError(_unsupported(path, "save_model() writes", "`.keras`, `.h5` or `.hdf5`"))
+        what = "Invalid filepath extension for saving: save_model() writes"
+        raise ValueError(_unsupported(path, what, "`.keras`, `.h5` or `.hdf5`"))
     if not include_optimizer and not legacy:
         raise ValueError(
             f"include_optimizer=False is for `.h5` files. Received: filepath={path!r}. "
@@ -149,7 +160,11 @@ def load_model(
         ):
             config = legacy_h5.read(file, path, compile)
     else:
-        raise ValueError(_unsupported(path, "load_model() reads", "`.keras`, `.h5` or `.hdf5`"))
+        raise ValueError(
+            _unsupported(
+                path, "File format not supported: load_model() reads", "`.keras`, `.h5` or `.hdf5`"
+            )
+        )
     if not compile:
         config["compile_config"] = None
     # A config of a few bytes can ask for weights of any size.
@@ -182,6 +197,8 @@ def save_weights(
     filepath: str | os.PathLike,
     overwrite: bool = True,
     max_shard_size: int | float | None = None,
+    *,
+    objects_to_skip: Sequence[Any] | None = None,
 ) -> None:
     """Saves a model's weights, random streams and optimizer state to a `.weights.h5` file.
 
@@ -191,6 +208,7 @@ def save_weights(
         overwrite: whether an existing file may be replaced without asking.
         max_shard_size: the most GB of arrays in one file. The file at the path then says which
             weight is in which of those beside it, `<name>_00000.weights.h5` and so on.
+        objects_to_skip: layers that are left out, and with them what is below no other.
 
     Raises ValueError for another ending, for a model without weights, and for a weight that is
     larger than a file may be.
@@ -206,14 +224,15 @@ def save_weights(
     if not path.endswith(ending):
         raise ValueError(_unsupported(path, "save_weights() writes", f"`{ending}`"))
     _check_built(model, "save")
+    skip = list(objects_to_skip or ())
 
     def write() -> None:
         if not _may_write(path, overwrite):
             return
         if max_shard_size is not None:
-            sharded.write(model, path, most)
+            sharded.write(model, path, most, skip)
         else:
-            _write_h5(path, _to_h5(model, weights_h5.write))
+            _write_h5(path, _to_h5(model, functools.partial(weights_h5.write, skip=skip)))
 
     write_once(path, write)
 
@@ -224,6 +243,8 @@ def load_weights(
     filepath: str | os.PathLike,
     skip_mismatch: bool = False,
     by_name: bool | None = None,
+    *,
+    objects_to_skip: Sequence[Any] | None = None,
 ) -> None:
     """Loads the weights in a file or a checkpoint into a model of the same structure.
 
@@ -233,6 +254,8 @@ def load_weights(
             the older format, or a directory as for `load_model`.
         skip_mismatch: leave weights that do not fit as they are, with a warning for each.
         by_name: with a file in the older format, match layers by their names.
+        objects_to_skip: with `.weights.h5` or `.weights.json`, layers that are left as they are,
+            and with them what is below no other.
 
     Raises FileNotFoundError where there is no file; ValueError, having changed nothing, for one
     that is damaged or whose weights do not fit.
@@ -241,13 +264,22 @@ def load_weights(
     _check_exists(path)
     _check_built(model, "load")
     if by_name is not None and not _is_legacy_file(path):
-        raise ValueError(f"by_name is for `.h5` and `.hdf5` files. Received: filepath={path!r}")
+        raise ValueError(
+            "by_name only supports loading legacy '.h5' or '.hdf5' files. "
+            f"Received: filepath={path!r}"
+        )
+    skip = list(objects_to_skip or ())
+    if objects_to_skip is not None and not path.endswith((".weights.h5", sharded.ENDING)):
+        raise ValueError(
+            "objects_to_skip only supports loading '.weights.h5' files. "
+            f"Received: filepath={path!r}"
+        )
     if os.path.isdir(path) and not _is_archive(path):
         weights_h5.load(model, orbax_store.find(path).weights(), skip_mismatch)
         return
     if path.endswith(sharded.ENDING):
         with sharded.opened(path, lambda shard: _h5(shard, shard)) as reader:
-            weights_h5.load(model, reader, skip_mismatch)
+            weights_h5.load(model, reader, skip_mismatch, skip=skip)
         return
     source: Any = path
     data, version = None, None
@@ -263,9 +295,13 @@ def load_weights(
         return
     else:
         endings = "`.weights.h5`, `.weights.json`, `.keras`, `.h5` or `.hdf5`"
-        raise ValueError(_unsupported(path, "load_weights() reads", endings))
+        raise ValueError(
+            _unsupported(path, "File format not supported: load_weights() reads", endings)
+        )
     with _h5(source, path) as file:
-        weights_h5.load(model, h5_reader.Reader(file, path, data, version), skip_mismatch)
+        weights_h5.load(
+            model, h5_reader.Reader(file, path, data, version), skip_mismatch, skip=skip
+        )
 
 
 # -- what they share --------------------------------------------------------------------------
@@ -306,7 +342,13 @@ def _is_archive(path: str) -> bool:
 
 def _check_exists(path: str) -> None:
     if not os.path.exists(path):
-        raise NoSuchFile(f"File not found: there is no file '{path}'.")
+        known = path.endswith((".keras", sharded.ENDING, *legacy_h5.ENDINGS))
+        hint = (
+            ""
+            if known
+            else " File format not supported, if it is to be one: its ending is of none."
+        )
+        raise NoSuchFile(f"File not found: there is no file '{path}'.{hint}")
 
 
 def _has_weights(model: Layer) -> bool:

@@ -10,7 +10,7 @@ import contextlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,11 @@ from keraslike.saving import h5_reader, keras_archive, seal, weights_h5
 ENDING = ".weights.json"
 
 
-def write(root: Any, path: str, max_bytes: float) -> None:
+def write(root: Any, path: str, max_bytes: float, skip: Iterable[Any] = ()) -> None:
     """Writes the arrays of an object and of all below it, at most so many bytes to a file.
 
     The files take the place of older ones when all are on the disk, the one at `path` last.
+    Objects in `skip`, and what is below no other, are left out.
 
     Raises ValueError for an array that is larger.
     """
@@ -36,7 +37,7 @@ def write(root: Any, path: str, max_bytes: float) -> None:
     with contextlib.ExitStack() as files:
         index = files.enter_context(keras_archive.replacing(path))  # entered first, replaced last
         with lowering.undisturbed(state):
-            shards = _shards(root, max_bytes)
+            shards = _shards(root, max_bytes, skip)
             for number, (data, groups, size) in enumerate(shards):
                 shard = f"{name.removesuffix(ENDING)}_{number:05}.weights.h5"
                 file = files.enter_context(keras_archive.replacing(os.path.join(folder, shard)))
@@ -53,13 +54,15 @@ def write(root: Any, path: str, max_bytes: float) -> None:
         index.write(text.encode())
 
 
-def _shards(root: Any, max_bytes: float) -> Iterator[tuple[memoryview, list[str], int]]:
+def _shards(
+    root: Any, max_bytes: float, skip: Iterable[Any]
+) -> Iterator[tuple[memoryview, list[str], int]]:
     """The bytes of each file, the groups in it, and the size of its arrays."""
     import h5py
 
     buffer = io.BytesIO()
     file, size, groups = h5py.File(buffer, "w"), 0, []
-    for path, obj, own in weights_h5.contents(root):
+    for path, obj, own in weights_h5.contents(root, skip):
         for key, value in own.items():
             array = weights_h5.as_numpy(value)
             if array.nbytes > max_bytes:

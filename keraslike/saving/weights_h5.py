@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -43,11 +43,14 @@ _CONTAINERS = (list, tuple, dict, nnx.List, nnx.Dict)
 # -- the walk ---------------------------------------------------------------------------------
 
 
-def walk(root: Any, layout: Layout = KERAS_3) -> Iterator[tuple[str, Any]]:
+def walk(
+    root: Any, layout: Layout = KERAS_3, skip: Iterable[Any] = ()
+) -> Iterator[tuple[str, Any]]:
     """`(group, object)` of an object and all below it, each object once; the root's is `""`.
 
     Args:
         layout: of an older version. What that does not store has a group that no file has.
+        skip: objects that are left out, and with them what is below no other.
 
     >>> class Block(Layer):
     ...     def __init__(self):
@@ -57,10 +60,10 @@ def walk(root: Any, layout: Layout = KERAS_3) -> Iterator[tuple[str, Any]]:
     >>> [path for path, _ in walk(Block())]
     ['', 'again', 'steps/container/layer']
     """
-    visited: _Visited = {}
+    visited: _Visited = {id(obj): obj for obj in skip}
     yield from _walk(root, "", visited, layout)
     if layout.is_old:
-        for path, obj in walk(root):
+        for path, obj in walk(root, skip=skip):
             if id(obj) not in visited:
                 yield f"{path} (of which Keras 2 stores nothing)", obj
 
@@ -204,9 +207,9 @@ def assign(variable: nnx.Variable, value: np.ndarray) -> None:
 # -- writing ----------------------------------------------------------------------------------
 
 
-def contents(root: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+def contents(root: Any, skip: Iterable[Any] = ()) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """`(group, object, its arrays or Variables by name)` of an object and of all below it."""
-    for path, obj in walk(root):
+    for path, obj in walk(root, skip=skip):
         save_own_variables = own_method(obj, "save_own_variables")
         own: dict[str, Any] = {}
         if save_own_variables is not None:
@@ -216,13 +219,19 @@ def contents(root: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
         yield path, obj, own
 
 
-def write(root: Any, file: Any, wanted: Callable[[Any], bool] = lambda obj: True) -> None:
+def write(
+    root: Any,
+    file: Any,
+    wanted: Callable[[Any], bool] = lambda obj: True,
+    skip: Iterable[Any] = (),
+) -> None:
     """Writes the arrays of an object and of all below it into an `h5py.File` or a group of one.
 
     Args:
         wanted: which of the objects to write.
+        skip: objects that are left out, and with them what is below no other.
     """
-    for path, obj, own in contents(root):
+    for path, obj, own in contents(root, skip):
         if not wanted(obj):
             continue
         if own or isinstance(_name(obj), str):
@@ -258,7 +267,13 @@ def write_array(group: Any, name: str, value: Any) -> None:
 Call = tuple[str, Callable[[Any], Any], Any]
 
 
-def load(root: Any, reader: Any, skip_mismatch: bool = False, calls: Iterable[Call] = ()) -> None:
+def load(
+    root: Any,
+    reader: Any,
+    skip_mismatch: bool = False,
+    calls: Iterable[Call] = (),
+    skip: Sequence[Any] = (),
+) -> None:
     """Gives an object and all below it the arrays of a file.
 
     Args:
@@ -266,6 +281,7 @@ def load(root: Any, reader: Any, skip_mismatch: bool = False, calls: Iterable[Ca
         reader: of the file: a `Reader` or what has its methods.
         skip_mismatch: leave weights that do not fit as they are, with a warning for each.
         calls: of methods that load something else, once the arrays are there.
+        skip: objects that are left as they are, and with them what is below no other.
 
     Raises ValueError, having changed nothing, where a weight is missing or of another shape; the
     message names each, with what was expected and what was found.
@@ -274,8 +290,11 @@ def load(root: Any, reader: Any, skip_mismatch: bool = False, calls: Iterable[Ca
     own_methods: list[Call] = []
     problems: list[str] = []
     places: set[str] = set()
+    wanted = {id(obj) for _, obj in walk(root, skip=skip)} if skip else None
     for path, obj in _walk_of(root, reader):
         places.add(path)
+        if wanted is not None and id(obj) not in wanted:
+            continue
         stored = reader.own(path)
         load_own_variables = own_method(obj, "load_own_variables")
         if isinstance(obj, Optimizer) and not stored:

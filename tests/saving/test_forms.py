@@ -93,7 +93,7 @@ def test_a_folder_is_replaced_whole_and_what_else_is_in_it_stays(tmp_path):
 
 def test_names_that_do_not_go_with_a_folder(tmp_path):
     for name in ("m.keras", "m.h5"):
-        with pytest.raises(ValueError, match="zipped=False writes a folder"):
+        with pytest.raises(ValueError, match="should not end in"):
             make(keraslike).save(tmp_path / name, zipped=False)
     with pytest.raises(ValueError, match="ends in `.keras`"):
         make(keraslike).save(tmp_path / "m", zipped=True)
@@ -283,3 +283,39 @@ def test_the_outermost_call_says_whether_bytecode_is_read():
     with pytest.raises(ValueError, match="bytecode"):
         read(inner)
     assert read("twice", module_objects={"twice": max}) is max
+
+
+# -- some objects only ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", [".weights.h5", ".weights.json"])
+def test_objects_are_skipped_when_saving_and_loading(ending, tmp_path):
+    model, path = make(keraslike), tmp_path / f"m{ending}"
+    size = {"max_shard_size": 1} if ending.endswith("json") else {}
+    save, load = keraslike.saving.save_weights, keraslike.saving.load_weights
+    save(model, path, objects_to_skip=[model.layers[0]], **size)
+    with pytest.raises(ValueError, match="layers/dense/vars/0"):
+        make(keraslike).load_weights(path)
+    for skipped in ([], [model.layers[0]]):
+        save(model, path, objects_to_skip=skipped, **size)
+        new = make(keraslike, seed=1)
+        before = new.layers[0].get_weights()
+        load(new, path, objects_to_skip=[new.layers[0]])
+        np.testing.assert_array_equal(new.layers[0].get_weights()[0], before[0])
+        same(new.layers[2], model.layers[2])
+    model.save(tmp_path / "m.keras")
+    with pytest.raises(ValueError, match="only supports loading '.weights.h5' files"):
+        model.load_weights(tmp_path / "m.keras", objects_to_skip=[])
+
+
+def test_arguments_that_save_model_does_not_have(tmp_path):
+    model = make(keraslike)
+    with pytest.raises(ValueError, match=r"argument\(s\) are not supported: \['other'\]"):
+        model.save(tmp_path / "m.keras", other=1)
+    with pytest.raises(ValueError, match="The `save_format` argument is deprecated"):
+        model.save(tmp_path / "m.tf", save_format="tf")
+    with pytest.warns(UserWarning, match="The `save_format` argument is deprecated"):
+        model.save(tmp_path / "m.keras", save_format="keras")
+    for load in (keraslike.saving.load_model, model.load_weights):
+        with pytest.raises(ValueError, match="File format not supported"):
+            load(tmp_path / "m.pkl")
