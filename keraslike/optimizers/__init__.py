@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keraslike.core import registry
-from keraslike.optimizers import schedules
+from keraslike.optimizers import legacy, schedules
 from keraslike.optimizers.adam import Adam, Adamax, AdamW, Lamb, Lion, Nadam, ScheduleFreeAdamW
 from keraslike.optimizers.gradient_descent import SGD, Adadelta, Adagrad, Ftrl, RMSprop
 from keraslike.optimizers.matrices import Adafactor, Muon
@@ -72,7 +72,7 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
 
 __all__ = [
     *(c.__name__ for c in _classes),
-    *("OptaxOptimizer", "to_optax", "schedules", "get", "serialize", "deserialize"),
+    *("OptaxOptimizer", "to_optax", "legacy", "schedules", "get", "serialize", "deserialize"),
 ]
 
 

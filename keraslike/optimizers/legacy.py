@@ -1,0 +1,41 @@
+"""The names of the older optimizers of TensorFlow's Keras 2, of which Keras 3 has none."""
+
+from typing import Any
+
+
+class Optimizer:
+    """Raises ImportError, as in Keras 3: these optimizers computed in other ways than today's."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        name = type(self).__name__
+        raise ImportError(
+            f"`keras.optimizers.legacy.{name}` is an optimizer of Keras 2, which Keras 3 does "
+            f"not have. Use `keras.optimizers.{name}`, with a schedule in place of `decay`."
+        )
+
+
+class SGD(Optimizer):
+    __doc__ = Optimizer.__doc__
+
+
+class Adam(Optimizer):
+    __doc__ = Optimizer.__doc__
+
+
+class Adagrad(Optimizer):
+    __doc__ = Optimizer.__doc__
+
+
+class Ftrl(Optimizer):
+    __doc__ = Optimizer.__doc__
+
+
+class RMSprop(Optimizer):
+    __doc__ = Optimizer.__doc__
+
+
+__all__ = ["SGD", "Adagrad", "Adam", "Ftrl", "Optimizer", "RMSprop"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
