@@ -55,19 +55,23 @@ def test_the_default_is_that_of_the_program():
         keraslike.config.set_dtype_policy("float32")
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-@pytest.mark.parametrize("name", sorted({case[0] for case in CASES}))
+LAYERS = [
+    (name, policy)
+    for name in sorted({case[0] for case in CASES})
+    for policy in ("mixed_float16", "mixed_bfloat16")
+    # Its call refuses bfloat16, in Keras, too, but not on symbolic tensors there.
+    if (name, policy) != ("STFTSpectrogram", "mixed_bfloat16")
+]
+
+
+@pytest.mark.parametrize(("name", "policy"), LAYERS)
 def test_dtypes_are_those_of_keras(name, policy):
     _, kwargs, shape = next(case for case in CASES if case[0] == name)
     seen = []
     for K in (keras, keraslike):
         layer = getattr(K.layers, name)(**kwargs, dtype=policy)
         inputs = [K.KerasTensor(s) for s in (shape if isinstance(shape, list) else [shape])]
-        try:
-            out = layer(inputs if isinstance(shape, list) else inputs[0])
-        except TypeError as e:  # a transform that there is no half precision of
-            seen.append(type(e))
-            continue
+        out = layer(inputs if isinstance(shape, list) else inputs[0])
         dtypes = [str(o.dtype) for o in jax.tree.leaves(out)]
         seen.append((dtypes, [str(w.dtype) for w in layer.weights], layer.compute_dtype))
     assert seen[0] == seen[1]
