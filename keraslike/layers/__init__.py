@@ -31,6 +31,7 @@ from keraslike.layers.depthwise import (
     SeparableConv2D,
 )
 from keraslike.layers.embedding import Embedding, ReversibleEmbedding
+from keraslike.layers.jax_layers import FlaxLayer, JaxLayer
 from keraslike.layers.layer import InputSpec, Layer
 from keraslike.layers.merging import (
     Add,
@@ -180,6 +181,7 @@ __all__ = [
     "EinsumDense",
     "Embedding",
     "Flatten",
+    "FlaxLayer",
     "GRU",
     "GRUCell",
     "GaussianDropout",
@@ -196,6 +198,7 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "JaxLayer",
     "LSTM",
     "LSTMCell",
     "Lambda",

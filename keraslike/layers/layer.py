@@ -426,7 +426,8 @@ class Layer(base.Object):
                 return
             seen.add(id(obj))
             for v in sorted(base.own_variables(obj), key=lambda v: not isinstance(v, nnx.Param)):
-                found.setdefault(id(v), v)
+                if everything or not isinstance(v, nnx.RngState):
+                    found.setdefault(id(v), v)
             if isinstance(obj, Layer):
                 objects = obj._in_order()
             else:
