@@ -60,6 +60,12 @@ from keraslike.layers.normalization import (
     UnitNormalization,
 )
 from keraslike.layers.pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
     AveragePooling1D,
     AveragePooling2D,
     AveragePooling3D,
@@ -73,7 +79,7 @@ from keraslike.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
-from keraslike.layers.preprocessing import Normalization, Rescaling
+from keraslike.layers.preprocessing import Normalization, Rescaling, Resizing
 from keraslike.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
 from keraslike.layers.recurrent_cells import (
     GRUCell,
@@ -106,7 +112,7 @@ from keraslike.layers.reshaping import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
-from keraslike.layers.spectrogram import STFTSpectrogram
+from keraslike.layers.spectrogram import MelSpectrogram, STFTSpectrogram
 from keraslike.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from keraslike.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 
@@ -149,6 +155,12 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
 __all__ = [
     "Activation",
     "ActivityRegularization",
+    "AdaptiveAveragePooling1D",
+    "AdaptiveAveragePooling2D",
+    "AdaptiveAveragePooling3D",
+    "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D",
+    "AdaptiveMaxPooling3D",
     "Add",
     "AdditiveAttention",
     "AlphaDropout",
@@ -210,6 +222,7 @@ __all__ = [
     "MaxPooling2D",
     "MaxPooling3D",
     "Maximum",
+    "MelSpectrogram",
     "Minimum",
     "MultiHeadAttention",
     "Multiply",
@@ -223,6 +236,7 @@ __all__ = [
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "ReversibleEmbedding",
     "SimpleRNN",
     "SimpleRNNCell",

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from keraslike import ops
 from keraslike.core.arguments import one_of, sizes, spatial_axes, standardize_data_format
 from keraslike.layers.layer import InputSpec, Layer
 from keraslike.ops import convolution
@@ -134,6 +135,102 @@ class AveragePooling3D(_AveragePooling):
 
     >>> AveragePooling3D(2)(jnp.ones((1, 4, 4, 4, 2))).shape
     (1, 2, 2, 2, 2)
+    """
+
+    rank = 3
+
+
+class _AdaptivePooling(Layer):
+    """A reduction over as many windows as there are to be outputs, along `rank` spatial axes."""
+
+    rank: int
+    _op: str
+
+    def __init__(
+        self, output_size: int | Sequence[int], data_format: str | None = None, **kwargs: Any
+    ):
+        super().__init__(**kwargs)
+        self.output_size = sizes(self.rank, output_size=output_size)
+        self.data_format = standardize_data_format(data_format)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        return getattr(ops, self._op)(inputs, self.output_size, self.data_format)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        if self.data_format == "channels_last":
+            return input_shape[0], *self.output_size, input_shape[-1]
+        return *input_shape[:2], *self.output_size
+
+
+class _AdaptiveAveragePooling(_AdaptivePooling):
+    _op = "adaptive_average_pool"
+
+
+class _AdaptiveMaxPooling(_AdaptivePooling):
+    _op = "adaptive_max_pool"
+
+
+class AdaptiveAveragePooling1D(_AdaptiveAveragePooling):
+    """The means of `output_size` windows of sequences; see `AdaptiveAveragePooling2D`.
+
+    >>> AdaptiveAveragePooling1D(2)(jnp.arange(5.0).reshape(1, 5, 1)).ravel().tolist()
+    [1.0, 3.0]
+    """
+
+    rank = 1
+
+
+class AdaptiveAveragePooling2D(_AdaptiveAveragePooling):
+    """The mean of each window, of windows that share out an image evenly.
+
+    Args:
+        output_size: how many windows there are along height and width, one integer if they are as
+            many. Neighbours overlap where the size is no multiple of it.
+        data_format: `"channels_last"`, `(batch, height, width, channels)`, or `"channels_first"`.
+
+    >>> AdaptiveAveragePooling2D(1)(jnp.arange(4.0).reshape(1, 2, 2, 1)).ravel().tolist()
+    [1.5]
+    """
+
+    rank = 2
+
+
+class AdaptiveAveragePooling3D(_AdaptiveAveragePooling):
+    """The mean of each window of volumes; see `AdaptiveAveragePooling2D`.
+
+    >>> AdaptiveAveragePooling3D((1, 2, 2))(jnp.ones((1, 2, 3, 4, 5))).shape
+    (1, 1, 2, 2, 5)
+    """
+
+    rank = 3
+
+
+class AdaptiveMaxPooling1D(_AdaptiveMaxPooling):
+    """The largest values of windows of sequences; see `AdaptiveAveragePooling2D`.
+
+    >>> AdaptiveMaxPooling1D(2)(jnp.arange(5.0).reshape(1, 5, 1)).ravel().tolist()
+    [2.0, 4.0]
+    """
+
+    rank = 1
+
+
+class AdaptiveMaxPooling2D(_AdaptiveMaxPooling):
+    """The largest values of windows of images; see `AdaptiveAveragePooling2D`.
+
+    >>> AdaptiveMaxPooling2D(1)(jnp.arange(4.0).reshape(1, 2, 2, 1)).ravel().tolist()
+    [3.0]
+    """
+
+    rank = 2
+
+
+class AdaptiveMaxPooling3D(_AdaptiveMaxPooling):
+    """The largest values of windows of volumes; see `AdaptiveAveragePooling2D`.
+
+    >>> AdaptiveMaxPooling3D(1)(jnp.ones((1, 2, 3, 4, 5))).shape
+    (1, 1, 1, 1, 5)
     """
 
     rank = 3

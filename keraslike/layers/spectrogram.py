@@ -7,8 +7,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from keraslike import initializers
+from keraslike import initializers, ops
 from keraslike.core import dtypes
 from keraslike.core.arguments import one_of, positive, standardize_data_format, warn_user
 from keraslike.layers.layer import InputSpec, Layer
@@ -131,3 +132,115 @@ class STFTSpectrogram(Layer):
         if self.mode == "magnitude":
             return magnitude
         return jnp.log(jnp.maximum(magnitude, dtypes.epsilon()))
+
+
+class MelSpectrogram(Layer):
+    """The spectrogram of a signal by the mel scale, in which steps sound alike.
+
+    Args:
+        fft_length: the length of a Fourier transform.
+        sequence_stride: from one part of the signal to the next.
+        sequence_length: the length of a part; `fft_length` by default.
+        window: `"hann"`, `"hamming"`, a vector or `None`.
+        sampling_rate: of the signal, in hertz.
+        num_mel_bins: the number of frequencies given.
+        min_freq, max_freq: the range, in hertz; up to half of `sampling_rate` by default.
+        power_to_db: whether to give decibels, of the power over `ref_power`.
+        top_db: how far below the loudest of the batch they may be.
+        mag_exp: the power of the magnitudes.
+        min_power: the least that counts.
+
+    Takes `(time,)` or `(batch, time)`, gives `(..., num_mel_bins, parts)`.
+
+    >>> MelSpectrogram(fft_length=8, sequence_stride=4, num_mel_bins=3)(jnp.ones((2, 16))).shape
+    (2, 3, 5)
+    """
+
+    def __init__(
+        self,
+        fft_length: int = 2048,
+        sequence_stride: int = 512,
+        sequence_length: int | None = None,
+        window: Any = "hann",
+        sampling_rate: int = 16000,
+        num_mel_bins: int = 128,
+        min_freq: float = 20.0,
+        max_freq: float | None = None,
+        power_to_db: bool = True,
+        top_db: float = 80.0,
+        mag_exp: float = 2.0,
+        min_power: float = 1e-10,
+        ref_power: float = 1.0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.fft_length = fft_length
+        self.sequence_stride = sequence_stride
+        self.sequence_length = sequence_length or fft_length
+        if self.fft_length < self.sequence_length:
+            raise ValueError(
+                "`fft_length` must be greater than or equal to `sequence_length`. "
+                f"Received: {fft_length=}, {sequence_length=}"
+            )
+        self.window = window
+        self.sampling_rate = sampling_rate
+        self.num_mel_bins = num_mel_bins
+        self.min_freq = min_freq
+        self.max_freq = max_freq or int(sampling_rate / 2)
+        self.power_to_db = power_to_db
+        self.top_db = top_db
+        self.mag_exp = mag_exp
+        self.min_power = min_power
+        self.ref_power = ref_power
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        wide = self.compute_dtype if self.compute_dtype == "float64" else "float32"
+        real, imag = ops.stft(
+            inputs.astype(wide),
+            self.sequence_length,
+            self.sequence_stride,
+            self.fft_length,
+            self.window,
+        )
+        power = jnp.square(real) + jnp.square(imag)
+        silent = power == 0  # where a power below 2 has no derivative
+        spectrum = jnp.where(silent, 0, jnp.power(jnp.where(silent, 1, power), self.mag_exp / 2))
+        weights = self.linear_to_mel_weight_matrix(
+            self.num_mel_bins,
+            spectrum.shape[-1],
+            self.sampling_rate,
+            self.min_freq,
+            self.max_freq,
+        )
+        mel = spectrum @ weights
+        if self.power_to_db:
+            mel = 10.0 * jnp.log10(jnp.maximum(mel, self.min_power))
+            mel -= 10.0 * math.log10(max(abs(self.ref_power), self.min_power))
+            mel = jnp.maximum(mel, jnp.max(mel) - self.top_db)
+        return jnp.swapaxes(mel, -1, -2).astype(self.compute_dtype)
+
+    def linear_to_mel_weight_matrix(
+        self,
+        num_mel_bins: int = 20,
+        num_spectrogram_bins: int = 129,
+        sampling_rate: float = 8000,
+        lower_edge_hertz: float = 125.0,
+        upper_edge_hertz: float = 3800.0,
+        dtype: Any = "float32",
+    ) -> jax.Array:
+        """How much each frequency of a spectrogram counts for each of the mel scale.
+
+        Triangles that overlap by half, of equal widths in mel (HTK's formula, which leaves the
+        constant part out). Gives `(num_spectrogram_bins, num_mel_bins)`.
+        """
+        frequencies = _mel(np.linspace(0.0, sampling_rate / 2.0, num_spectrogram_bins)[1:, None])
+        edges = np.linspace(_mel(lower_edge_hertz), _mel(upper_edge_hertz), num_mel_bins + 2)
+        lower, center, upper = edges[:-2], edges[1:-1], edges[2:]
+        rising = (frequencies - lower) / (center - lower)
+        falling = (upper - frequencies) / (upper - center)
+        weights = np.maximum(0.0, np.minimum(rising, falling))
+        return jnp.asarray(np.pad(weights, ((1, 0), (0, 0))), dtype)
+
+
+def _mel(hertz: Any) -> Any:
+    return 1127.0 * np.log(1.0 + hertz / 700.0)
