@@ -209,7 +209,11 @@ class FlaxLayer(JaxLayer):
     """
 
     def __init__(
-        self, module: Any, method: Any = None, variables: dict[str, Any] | None = None, **kwargs: Any
+        self,
+        module: Any,
+        method: Any = None,
+        variables: dict[str, Any] | None = None,
+        **kwargs: Any,
     ):
         seed = kwargs.pop("seed", None)
         self.native_serialization_platforms = kwargs.pop("native_serialization_platforms", None)
