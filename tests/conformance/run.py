@@ -307,9 +307,9 @@ def paths_are_whole(name: str, group: Sequence[str]) -> bool:
 def _read_rows() -> dict[str, tuple[int, int, int]]:
     rows = {}
     for line in RESULTS.read_text().splitlines() if RESULTS.exists() else ():
-        name, *counts = line.strip("| ").split(" | ")
-        if len(counts) == 4 and counts[0].strip().isdigit():
-            rows[name.strip()] = tuple(int(count) for count in counts[:3])
+        found = re.match(r"\| (\S+) \| (\d+) \| (\d+) \| (\d+) \|", line)
+        if found and found[1] != "all":
+            rows[found[1]] = (int(found[2]), int(found[3]), int(found[4]))
     return rows
 
 
