@@ -440,7 +440,7 @@ backend.math: @ops
 backend.nn: @ops.nn
 backend.numpy: @ops.numpy @ops
 backend.random: @random
-callbacks.monitor_callback: callbacks.MonitorCallback
+callbacks.monitor_callback: training.monitors.MonitorCallback
 initializers.random_initializers: initializers.compute_fans
 legacy.saving.legacy_h5_format: load_model_from_hdf5=saving.load_model
   save_model_to_hdf5=saving.save_model

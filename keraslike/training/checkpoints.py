@@ -9,7 +9,7 @@ from keraslike.core import registry
 from keraslike.core.messages import say
 from keraslike.training.callbacks import Callback
 from keraslike.training.loop import Position
-from keraslike.training.monitors import _Monitor
+from keraslike.training.monitors import MonitorCallback
 
 
 class _Saver(Callback):
@@ -63,7 +63,7 @@ class _Saver(Callback):
         raise NotImplementedError
 
 
-class OrbaxCheckpoint(_Saver, _Monitor):
+class OrbaxCheckpoint(_Saver, MonitorCallback):
     """Saves checkpoints with orbax as the model trains, while training goes on.
 
     A checkpoint holds architecture, compile arguments, weights, optimizer state, metrics, random
@@ -118,14 +118,13 @@ class OrbaxCheckpoint(_Saver, _Monitor):
         save_weights_only: bool = False,
     ):
         self._set_directory("directory", directory)
-        self._set_monitor(monitor, mode)
+        MonitorCallback.__init__(self, monitor, mode, initial_value_threshold)
         self._set_frequency(save_freq)
         if max_to_keep is not None and (not isinstance(max_to_keep, int) or max_to_keep < 1):
             raise ValueError(
                 f"max_to_keep must be None or at least 1. Received: max_to_keep={max_to_keep!r}"
             )
         self.verbose, self.save_best_only = verbose, save_best_only
-        self.best = initial_value_threshold
         self.max_to_keep, self.save_on_background = max_to_keep, save_on_background
         self.save_weights_only = save_weights_only
 

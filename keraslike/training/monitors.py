@@ -7,42 +7,61 @@ from typing import Any
 
 import numpy as np
 
+from keraslike import ops
 from keraslike.core import registry
 from keraslike.core.arguments import warn_user
 from keraslike.core.messages import say
 from keraslike.training.callbacks import Callback, each_optimizer, rate_of, rates_of
 
 
-class _Monitor(Callback):
-    """Compares a logged value with the best one so far."""
+class MonitorCallback(Callback):
+    """The base of callbacks that compare a logged value with the best one so far, `self.best`.
+
+    Args:
+        monitor: the name of the logged value.
+        mode: `"min"`, `"max"`, or `"auto"` by the metric.
+        baseline: the best value before training.
+        min_delta: the least change that counts as an improvement.
+
+    >>> monitor = MonitorCallback("val_loss", min_delta=0.5)
+    >>> monitor._is_improvement(1.0, 2.0), monitor._is_improvement(1.75, 2.0)
+    (True, False)
+    """
 
     best: float | None = None
-    _larger: bool | None = None  # whether a larger value is better, once that is known
+    monitor_op: Any = None  # `ops.greater` or `ops.less`, once it is known which is better
 
-    def _set_monitor(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        mode: str = "auto",
+        baseline: float | None = None,
+        min_delta: float = 0,
+    ):
         if mode not in ("auto", "min", "max"):
             warn_user(
                 f"{type(self).__name__} mode {mode!r} is unknown: it must be 'auto', 'min' or "
                 "'max'. 'auto' is taken."
             )
             mode = "auto"
-        self.monitor, self.mode, self.min_delta = monitor, mode, abs(min_delta)
-        self._larger = None if mode == "auto" else mode == "max"
+        self.monitor, self.mode, self.best, self.min_delta = monitor, mode, baseline, abs(min_delta)
+        self.monitor_op = {"max": ops.greater, "min": ops.less}.get(mode)
 
-    def _larger_is_better(self) -> bool:
-        if self._larger is None:
-            self._larger = _direction(self.model, self.monitor.removeprefix("val_"))
-        if self._larger is None:
-            raise ValueError(
-                f"{type(self).__name__} watches monitor={self.monitor!r}. Whether that is to be "
-                "large or small cannot be told automatically: pass mode='max' or mode='min'."
-            )
-        return self._larger
+    def _set_monitor_op(self) -> None:
+        if self.monitor_op is None:
+            larger = _direction(self.model, self.monitor.removeprefix("val_"))
+            if larger is None:
+                raise ValueError(
+                    f"{type(self).__name__} watches monitor={self.monitor!r}. Whether that is to "
+                    "be large or small cannot be told automatically: pass mode='max' or 'min'."
+                )
+            self.monitor_op = ops.greater if larger else ops.less
 
-    def _improves(self, value: float, best: float | None) -> bool:
+    def _is_improvement(self, value: float, best: float | None) -> bool:
+        self._set_monitor_op()
         if best is None:
             return not np.isnan(value)
-        if self._larger_is_better():
+        if self.monitor_op is ops.greater:
             return value - self.min_delta > best
         return value + self.min_delta < best
 
@@ -52,7 +71,7 @@ class _Monitor(Callback):
         value = self._value(logs)
         if value is None:
             return True
-        if not self._improves(value, self.best):
+        if not self._is_improvement(value, self.best):
             return False
         self.best = value
         return True
@@ -67,7 +86,7 @@ class _Monitor(Callback):
         return value
 
 
-class EarlyStopping(_Monitor):
+class EarlyStopping(MonitorCallback):
     """Stops training when a monitored value has stopped improving.
 
     Args:
@@ -94,7 +113,7 @@ class EarlyStopping(_Monitor):
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ):
-        self._set_monitor(monitor, mode, min_delta)
+        super().__init__(monitor, mode, min_delta=min_delta)
         self.patience, self.verbose, self.baseline = patience, verbose, baseline
         self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
 
@@ -110,11 +129,11 @@ class EarlyStopping(_Monitor):
         if self.restore_best_weights and self.best_weights is None:
             self.best_weights, self.best_epoch = self.model.get_weights(), epoch
         self.wait += 1
-        if self._improves(value, self.best):
+        if self._is_improvement(value, self.best):
             self.best, self.best_epoch = value, epoch
             if self.restore_best_weights:
                 self.best_weights = self.model.get_weights()
-            if self.baseline is None or self._improves(value, self.baseline):
+            if self.baseline is None or self._is_improvement(value, self.baseline):
                 self.wait = 0
             return
         if self.wait >= self.patience and epoch > 0:
@@ -130,7 +149,7 @@ class EarlyStopping(_Monitor):
             self.model.set_weights(self.best_weights)
 
 
-class ModelCheckpoint(_Monitor):
+class ModelCheckpoint(MonitorCallback):
     """Saves the model, or its weights, as it trains.
 
     Args:
@@ -157,11 +176,10 @@ class ModelCheckpoint(_Monitor):
         save_freq: str | int = "epoch",
         initial_value_threshold: float | None = None,
     ):
-        self._set_monitor(monitor, mode)
+        super().__init__(monitor, mode, initial_value_threshold)
         self.filepath = os.fspath(filepath)
         self.verbose, self.save_best_only = verbose, save_best_only
         self.save_weights_only, self.save_freq = save_weights_only, save_freq
-        self.best = initial_value_threshold
         suffix = ".weights.h5" if save_weights_only else ".keras"
         if not self.filepath.endswith(suffix):
             raise ValueError(
@@ -211,7 +229,7 @@ class ModelCheckpoint(_Monitor):
             say(f"\nEpoch {epoch + 1}: saved to {path}")
 
 
-class ReduceLROnPlateau(_Monitor):
+class ReduceLROnPlateau(MonitorCallback):
     """Multiplies the learning rate by a factor when a monitored value has stopped improving.
 
     Args:
@@ -260,7 +278,7 @@ class ReduceLROnPlateau(_Monitor):
             raise ValueError(
                 f"ReduceLROnPlateau does not support a factor >= 1.0. Received: factor={factor}"
             )
-        self._set_monitor(monitor, mode, min_delta)
+        super().__init__(monitor, mode, min_delta=min_delta)
         self.factor, self.patience, self.verbose = factor, patience, verbose
         self.cooldown, self.min_lr = cooldown, min_lr
         self.wait = self.cooldown_counter = 0
@@ -280,7 +298,7 @@ class ReduceLROnPlateau(_Monitor):
         if self.in_cooldown():
             self.cooldown_counter -= 1
             self.wait = 0
-        if self._improves(value, self.best):
+        if self._is_improvement(value, self.best):
             self.best, self.wait = value, 0
         elif not self.in_cooldown():
             self.wait += 1
