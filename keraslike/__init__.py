@@ -40,7 +40,7 @@ from keraslike.core.policies import DTypePolicy, FloatDTypePolicy
 from keraslike.core.remat import RematScope, remat
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.scopes import StatelessScope, SymbolicScope, name_scope
-from keraslike.core.symbolic import KerasTensor, op
+from keraslike.core.symbolic import KerasTensor, Operation, op
 from keraslike.core.variable import Variable
 from keraslike.distribution.devices import device
 from keraslike.initializers import Initializer
@@ -48,6 +48,7 @@ from keraslike.layers import Input, InputSpec, Layer
 from keraslike.losses import Loss
 from keraslike.metrics import Metric
 from keraslike.models import Model, Sequential
+from keraslike.models.function import Function
 from keraslike.optimizers import Optimizer
 from keraslike.regularizers import Regularizer
 
@@ -56,6 +57,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DTypePolicy",
     "FloatDTypePolicy",
+    "Function",
     "Initializer",
     "Input",
     "InputSpec",
@@ -64,6 +66,7 @@ __all__ = [
     "Loss",
     "Metric",
     "Model",
+    "Operation",
     "Optimizer",
     "Regularizer",
     "RematScope",

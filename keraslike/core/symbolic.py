@@ -18,10 +18,11 @@ from jax import export
 
 from keraslike.core import context, dtypes, probing, sparsity, unification
 from keraslike.core.annotations import explain
-from keraslike.core.base import auto_name, to_snake_case
+from keraslike.core.base import Object, auto_name, to_snake_case
 from keraslike.core.boxed import Answers, in_boxes, taker, unbox
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.notes import show_shape
+from keraslike.core.remat import RematMode, rematerialized
 from keraslike.core.static import Shape, Static
 from keraslike.core.tracebacks import handled, shorten
 
@@ -51,6 +52,10 @@ class History(NamedTuple):
         return self.node.operation
 
 
+_RAGGED = ("ragged_rank", "row_splits_dtype")
+_FIXED = frozenset(("shape", "dtype", "sparse", "ragged", *_RAGGED))
+
+
 class KerasTensor:
     """A tensor that has a shape and a dtype but no values yet.
 
@@ -63,23 +68,43 @@ class KerasTensor:
     (None, 3)
     """
 
+    shape: Shape
+    dtype: str
+    sparse: bool
+    ragged: bool
+
     def __init__(
         self,
         shape: Any,
-        dtype: Any = None,
+        dtype: Any = "float32",
         sparse: bool = False,
         ragged: bool = False,
         record_history: bool = True,
         name: str | None = None,
+        **kwargs: Any,
     ):
-        if ragged:
-            raise ValueError("ragged symbolic tensors are not supported.")
-        self.shape = standardize_shape(shape)
-        self.dtype = dtypes.standardize_dtype(dtype)
-        self.sparse, self.ragged = bool(sparse), False
+        ragged_rank, row_splits_dtype = (kwargs.pop(k, None) for k in _RAGGED)
+        if kwargs:
+            raise TypeError(f"Unexpected keyword arguments: {', '.join(kwargs)}")
+        if sparse and ragged:
+            raise ValueError("KerasTensor cannot have `sparse=True` and `ragged=True` both.")
+        fixed = vars(self)
+        fixed["shape"] = standardize_shape(shape)
+        fixed["dtype"] = dtypes.standardize_dtype(dtype)
+        fixed["sparse"], fixed["ragged"] = bool(sparse), bool(ragged)
+        fixed["ragged_rank"] = None if ragged_rank is None else int(ragged_rank)
+        fixed["row_splits_dtype"] = row_splits_dtype and dtypes.standardize_dtype(row_splits_dtype)
         self.name = name or auto_name("keras_tensor")
+        self.record_history = record_history
         self._keras_history: History | None = None
         self._keras_mask: KerasTensor | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _FIXED:
+            raise AttributeError(
+                f"The `{name}` attribute of KerasTensor is immutable: make another KerasTensor."
+            )
+        object.__setattr__(self, name, value)
 
     @property
     def ndim(self) -> int:
@@ -286,22 +311,116 @@ def _in_users_words(error: Exception) -> Exception:
 # -- operations -------------------------------------------------------------------------------
 
 
-class FunctionOperation:
-    """A plain function as an operation of a graph."""
+class Operation:
+    """A function of tensors as an object, which a graph of symbolic tensors can hold.
 
-    def __init__(self, function: Callable, name: str | None = None):
-        self.function = function
-        self.name = name or auto_name(to_snake_case(getattr(function, "__name__", "function")))
+    A subclass writes `call`, and `compute_output_spec` where tracing `call` does not tell the
+    shapes and dtypes of what it gives. Layers are operations, too.
+
+    Args:
+        name: a name, without `/`; one is made where none is given.
+
+    >>> class Scale(Operation):
+    ...     def __init__(self, factor, name=None):
+    ...         super().__init__(name=name)
+    ...         self.factor = factor
+    ...     def call(self, x):
+    ...         return x * self.factor
+    >>> scale = Scale(3.0)
+    >>> scale(2.0), scale(KerasTensor((None, 2))).shape, scale.get_config()["factor"]
+    (6.0, (None, 2), 3.0)
+    """
+
+    _remat: RematMode | None = None
+
+    def __new__(cls, *args: Any, **kwargs: Any):
+        return Object.__new__(cls, *args, **kwargs)  # type: ignore[arg-type]
+
+    def __init__(self, name: str | None = None):
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise ValueError(
+                f"name must be a string and cannot contain character `/`. Received: name={name!r}"
+            )
+        self.name = name or auto_name(to_snake_case(type(self).__name__))
+        if context.state.remat is not None:
+            self._remat = context.state.remat
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if is_symbolic(args, kwargs):
-            return record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
-        return self._run(*args, **kwargs)
+            return self.symbolic_call(*args, **kwargs)
+        call = self.call
+        if self._remat is not None:
+            call = self.rematerialized_call(call, *args, **kwargs)
+        return call(*args, **kwargs)
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The computation; to be written by every operation."""
+        raise NotImplementedError(f"{type(self).__name__} has no call() method.")
+
+    def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
+        """The symbolic tensors for symbolic arguments, and a node of the graph."""
+        return record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        return output_spec(self._run, args, kwargs, _ATTEMPTS)
+        """The shapes and dtypes of what `call` gives, as symbolic tensors, from tracing it."""
+        return output_spec(self.call, args, kwargs, _ATTEMPTS)
 
-    def _run(self, *args: Any, **kwargs: Any) -> Any:
+    def rematerialized_call(self, fn: Callable, *args: Any, **kwargs: Any) -> Callable:
+        """`fn` as the `RematScope` that the operation was made in says."""
+        return rematerialized(self._remat, fn, self.compute_output_spec, args, kwargs)
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input of the first application."""
+        return _one_or_all(self._first_node().inputs)
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output of the first application."""
+        return _one_or_all(self._first_node().outputs)
+
+    def _first_node(self) -> Node:
+        nodes = vars(self).get("_inbound_nodes")
+        if not nodes:
+            raise AttributeError(
+                f"{type(self).__name__} '{self.name}' has never been called on symbolic tensors: "
+                "it has no input and no output."
+            )
+        return nodes[0]
+
+    _constructor_args = Object._constructor_args
+    get_config = Object.get_config
+    from_config = classmethod(Object.from_config.__func__)
+
+    # A graph is part of what a model's tree is compared by.
+    def _compared(self) -> Static:
+        names = {"_inbound_nodes", "_init_args", "name"}
+        return Static({k: v for k, v in vars(self).items() if k not in names})
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._compared() == other._compared()
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}>"
+
+
+def _one_or_all(tensors: list[KerasTensor]) -> Any:
+    return tensors[0] if len(tensors) == 1 else tensors
+
+
+class FunctionOperation(Operation):
+    """A plain function as an operation of a graph."""
+
+    def __init__(self, function: Callable, name: str | None = None):
+        super().__init__(
+            name or auto_name(to_snake_case(getattr(function, "__name__", "function")))
+        )
+        self.function = function
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
         return unbox(self.function(*args, **kwargs))
 
     def __eq__(self, other: object) -> bool:

@@ -17,6 +17,7 @@ from flax import nnx
 
 from keraslike.core import context, dtypes, flax_internals, host
 from keraslike.core.annotations import checked
+from keraslike.core.arguments import one_of
 from keraslike.core.boxed import Refusal, is_recorded, refuse_recorded, taker
 from keraslike.core.context import OUTSIDE, state
 from keraslike.core.errors import InvalidArgument
@@ -36,6 +37,8 @@ class _Info:
     regularizer: Any = None
     constraint: Any = None
     overwrite_with_gradient: bool = False
+    aggregation: str = "none"
+    synchronization: str = "auto"
     number: int = dataclasses.field(default_factory=itertools.count().__next__)  # order of making
 
     def _key(self) -> Static:
@@ -48,6 +51,9 @@ class _Info:
     def __hash__(self) -> int:
         return hash(self._key())
 
+
+_AGGREGATIONS = ("none", "mean", "sum", "only_first_replica")
+_SYNCHRONIZATIONS = ("none", "on_read", "on_write", "auto")
 
 _read_slot, _write_slot = flax_internals.read_value, flax_internals.write_value
 
@@ -94,7 +100,10 @@ class Variable(_Leaf):
         dtype: of the value; that of the array given, or `floatx()`.
         trainable: whether an optimizer may change it.
         autocast: whether reads inside a mixed-precision layer are cast to its compute dtype.
+        aggregation, synchronization: what Keras says of replicas; there are none here.
         name: a name; one is made where none is given.
+        layout: a `keraslike.distribution.TensorLayout` or one of JAX's shardings: on which devices
+            which part of the value is.
         regularizer: a function of the value that gives a scalar to add to the loss.
         constraint: a function applied to the value after every update.
 
@@ -122,17 +131,17 @@ class Variable(_Leaf):
         dtype: Any = None,
         trainable: bool = True,
         autocast: bool = True,
-        aggregation: str | None = None,
-        synchronization: str = "auto",
+        aggregation: str | None = "none",
+        synchronization: str | None = "auto",
         name: str | None = None,
+        layout: Any = None,
         *,
         regularizer: Callable | None = None,
         constraint: Callable | None = None,
     ):
-        del (
-            aggregation,
-            synchronization,
-        )  # for replicas of TensorFlow's kind; arrays are global here
+        # Both are for replicas of TensorFlow's kind; arrays are global here.
+        aggregation = one_of(_AGGREGATIONS, aggregation=aggregation or "none")
+        synchronization = one_of(_SYNCHRONIZATIONS, synchronization=synchronization or "none")
         if isinstance(initializer, str):
             from keraslike.core import registry
 
@@ -143,6 +152,8 @@ class Variable(_Leaf):
         # A variable may be made while a function is traced: it is no part of the trace.
         with jax.ensure_compile_time_eval():
             value = _initial_value(initializer, shape, dtype)
+            if layout is not None:
+                value = jax.device_put(value, getattr(layout, "backend_layout", layout))
             info = _Info(
                 name=name,
                 path="/".join((*context.state.names, name)),
@@ -150,6 +161,8 @@ class Variable(_Leaf):
                 autocast=bool(autocast) and dtypes.is_float(value.dtype),
                 regularizer=regularizer,
                 constraint=constraint,
+                aggregation=aggregation,
+                synchronization=synchronization,
             )
             super().__init__(value, info=info)
         object.__setattr__(self, "_trace_state", OUTSIDE)
@@ -175,6 +188,11 @@ class Variable(_Leaf):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._change(trainable=bool(value))
+
+    aggregation: str = property(lambda self: self._info.aggregation)  # type: ignore[assignment]
+    synchronization: str = property(  # type: ignore[assignment]
+        lambda self: self._info.synchronization
+    )
 
     @property
     def regularizer(self) -> Any:

@@ -31,8 +31,9 @@ from keraslike.layers.depthwise import (
     SeparableConv2D,
 )
 from keraslike.layers.embedding import Embedding, ReversibleEmbedding
+from keraslike.layers.input_spec import InputSpec
 from keraslike.layers.jax_layers import FlaxLayer, JaxLayer
-from keraslike.layers.layer import InputSpec, Layer
+from keraslike.layers.layer import Layer
 from keraslike.layers.merging import (
     Add,
     Average,

@@ -40,56 +40,12 @@ from keraslike.core.structures import map_items
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry, handled, is_ours, shorten
 from keraslike.core.variable import Buffer, Param, Variable, name_first
+from keraslike.layers.input_spec import InputSpec, check_inputs  # noqa: F401 (layers look here)
 
 _numbers = itertools.count(1)
 
 
-class InputSpec:
-    """What a layer asks of an input: rank, shape and sizes along axes.
-
-    >>> InputSpec(min_ndim=2, axes={-1: 8})
-    InputSpec(min_ndim=2, axes={-1: 8})
-    """
-
-    @checked
-    def __init__(
-        self,
-        dtype: Any = None,
-        shape: Sequence[int | None] | None = None,
-        ndim: int | None = None,
-        max_ndim: int | None = None,
-        min_ndim: int | None = None,
-        axes: dict[int, int | None] | None = None,
-        optional: bool = False,
-    ):
-        self.dtype = None if dtype is None else dtypes.standardize_dtype(dtype)
-        self.shape = None if shape is None else symbolic.standardize_shape(shape)
-        self.ndim = len(self.shape) if self.shape is not None else ndim
-        self.max_ndim, self.min_ndim = max_ndim, min_ndim
-        self.axes = {int(k): v for k, v in (axes or {}).items()}
-        self.optional = optional
-
-    def __repr__(self) -> str:
-        given = {k: v for k, v in vars(self).items() if v not in (None, {}, False)}
-        return f"InputSpec({', '.join(f'{k}={v}' for k, v in given.items())})"
-
-    def problem(self, shape: tuple[int | None, ...]) -> str | None:
-        """What is wrong with an input of this shape, or `None`."""
-        rank = len(shape)
-        if self.ndim is not None and rank != self.ndim:
-            return f"expected ndim={self.ndim}, found ndim={rank}"
-        if self.max_ndim is not None and rank > self.max_ndim:
-            return f"expected max_ndim={self.max_ndim}, found ndim={rank}"
-        if self.min_ndim is not None and rank < self.min_ndim:
-            return f"expected min_ndim={self.min_ndim}, found ndim={rank}"
-        wanted = dict(enumerate(self.shape or ())) | self.axes
-        for axis, size in wanted.items():
-            if size is not None and shape[axis] not in (size, None):
-                return f"expected axis {axis} of input shape to have value {size}"
-        return None
-
-
-class Layer(base.Object):
+class Layer(base.Object, symbolic.Operation):
     """A function with weights: `build` makes them from the input's shape, `call` computes.
 
     Args:
@@ -135,7 +91,6 @@ class Layer(base.Object):
     _complete = False  # whether all state is there that there is to be
     _build_shapes: Any = None
     _given_input_shape: Any = None
-    _remat: remat.RematMode | None = None
 
     # What says in which order a layer got its sublayers, see `_in_order`.
     _number = 0  # counted up with each layer made and each that is assigned
@@ -317,6 +272,11 @@ class Layer(base.Object):
 
     input_dtype = compute_dtype
 
+    @property
+    def call_signature_parameters(self) -> list[str]:
+        """The names of the parameters of `call`."""
+        return [p.name for p in _parameters(type(self).call)]
+
     # -- weights ------------------------------------------------------------------------------
 
     @entry
@@ -331,7 +291,8 @@ class Layer(base.Object):
         autocast: bool = True,
         regularizer: Any = None,
         constraint: Any = None,
-        aggregation: str | None = None,
+        aggregation: str | None = "none",
+        layout: Any = None,
         overwrite_with_gradient: bool = False,
         name: str | None = None,
     ) -> Variable:
@@ -345,9 +306,9 @@ class Layer(base.Object):
             trainable: whether an optimizer changes it.
             regularizer: a function of the weight whose value is added to the loss.
             constraint: a function applied after every update.
+            layout: on which devices which part of it is, as of a Variable.
             overwrite_with_gradient: whether an optimizer takes the gradient for the new value.
         """
-        del aggregation
         self._check_open("a weight")
         shape = () if shape is None else tuple(_size(s, shape) for s in shape)
         dtype = dtypes.standardize_dtype(self.variable_dtype if dtype is None else dtype)
@@ -365,6 +326,8 @@ class Layer(base.Object):
                 dtype=dtype,
                 trainable=trainable and self._trainable,
                 autocast=autocast,
+                aggregation=aggregation,
+                layout=layout,
                 name=name,
                 regularizer=registry.get("regularizers", regularizer),
                 constraint=registry.get("constraints", constraint),
@@ -668,7 +631,7 @@ class Layer(base.Object):
         if kwargs:
             kwargs = {k: self._convert(v) for k, v in kwargs.items()}
         if symbolic.is_symbolic(args, kwargs):
-            return self._symbolic_call(args, kwargs)
+            return self.symbolic_call(*args, **kwargs)
 
         takes = _call_takes(type(self).call)
         training = kwargs.pop("training", None)
@@ -731,7 +694,7 @@ class Layer(base.Object):
             return call
         if mode is not None and mode.mode == "list_of_layers":
             return remat.remat(layer_call) if self.name in mode.layer_names else layer_call
-        return remat.rematerialized(mode, layer_call, self.compute_output_spec, args, kwargs)
+        return super().rematerialized_call(layer_call, *args, **kwargs)
 
     def _convert(self, x: Any) -> Any:
         """Arrays of any kind as JAX's, floats in the compute dtype."""
@@ -779,35 +742,10 @@ class Layer(base.Object):
         what = f"layer '{self.name}' ({type(self).__name__})"
         note_call(error, what, _call_names(type(self).call), args, kwargs)
 
-    def _no_tensor(self, value: Any) -> ValueError:
-        return ValueError(
-            f"Layer '{self.name}' ({type(self).__name__}) must be called on arrays or symbolic "
-            f"tensors. Received: {value!r}"
-        )
-
     def _check_inputs(self, inputs: Any) -> None:
-        tensors = jax.tree.leaves(inputs, is_leaf=sparsity.is_sparse)
-        specs = jax.tree.leaves(self.input_spec)
-        if len(tensors) != len(specs):
-            if isinstance(inputs, Layer):
-                raise self._no_tensor(inputs)
-            raise ValueError(
-                f"Layer '{self.name}' expects {len(specs)} input(s), "
-                f"but it received {len(tensors)} input tensors."
-            )
-        for i, (tensor, spec) in enumerate(zip(tensors, specs)):
-            shape = getattr(tensor, "shape", None)
-            if shape is None:
-                raise self._no_tensor(tensor)
-            problem = spec.problem(tuple(shape))
-            if problem:
-                raise ValueError(
-                    f"Input {i} of layer '{self.name}' ({type(self).__name__}) is incompatible "
-                    f"with the layer: {problem}, but received input with shape "
-                    f"{symbolic.show_shape(tensor.shape)}."
-                )
+        check_inputs(self.input_spec, inputs, f"'{self.name}' ({type(self).__name__})")
 
-    def _symbolic_call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+    def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
         with context.using(tapes=()):
             try:
                 if not self.built:
@@ -949,25 +887,6 @@ class Layer(base.Object):
         others_new = list(new[len(trainable) :])
         return (outputs, others_new, losses) if return_losses else (outputs, others_new)
 
-    @property
-    def input(self) -> Any:
-        """The symbolic input of the first application."""
-        return _one_or_all(self._first_node().inputs)
-
-    @property
-    def output(self) -> Any:
-        """The symbolic output of the first application."""
-        return _one_or_all(self._first_node().outputs)
-
-    def _first_node(self) -> symbolic.Node:
-        nodes = vars(self).get("_inbound_nodes")
-        if not nodes:
-            raise AttributeError(
-                f"Layer '{self.name}' has never been called on symbolic tensors: "
-                "it has no input and no output."
-            )
-        return nodes[0]
-
     # -- masks --------------------------------------------------------------------------------
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
@@ -1026,6 +945,13 @@ class Layer(base.Object):
             losses = context.state.losses
             losses.set(self, [*losses.get(self, ()), value])
 
+    def add_metric(self, *args: Any, **kwargs: Any) -> None:
+        """Raises NotImplementedError: metrics are kept in attributes, or given to `compile`."""
+        raise NotImplementedError(
+            "add_metric() is of Keras 2. Keep a metric in an attribute and update it in call(), or "
+            "give it to compile(metrics=...)."
+        )
+
     # What was added is kept by the thread that called, not by the layer: another thread that calls
     # the same layer meanwhile, or traces it, has losses of its own.
 
@@ -1061,10 +987,6 @@ class Layer(base.Object):
         if "dtype" in config:
             config["dtype"] = registry.serialize(self.dtype_policy)
         return config
-
-
-def _one_or_all(tensors: list[KerasTensor]) -> Any:
-    return tensors[0] if len(tensors) == 1 else tensors
 
 
 class MaskOf(symbolic.FunctionOperation):

@@ -9,8 +9,7 @@ import jax
 
 from keraslike.core import registry
 from keraslike.core.structures import map_items, map_leaves
-from keraslike.core.symbolic import FunctionOperation, KerasTensor, Node, is_symbolic
-from keraslike.layers.layer import Layer
+from keraslike.core.symbolic import FunctionOperation, KerasTensor, Node, Operation, is_symbolic
 from keraslike.models import operations
 from keraslike.models.model import Model
 from keraslike.models.sequential import Sequential
@@ -21,6 +20,11 @@ class Functional(Model):
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+
+    @property
+    def operations(self) -> list[Any]:
+        """The layers and other operations, those that need the inputs only first."""
+        return list(self._operations)
 
 
 # -- to plain values --------------------------------------------------------------------------
@@ -67,7 +71,7 @@ def graph_config(model: Model) -> dict[str, Any]:
     layers = []
     for i, op in enumerate(model._operations):
         calls = [(node.args, node.kwargs) for node in nodes[i]]
-        if isinstance(op, Layer):
+        if not isinstance(op, FunctionOperation):
             entry = registry.serialize(op)
         else:
             entry, calls = operations.operation_entry(op, calls)
@@ -178,7 +182,7 @@ def _operation(entry: dict[str, Any]) -> Any:
     layer = registry.deserialize(
         {k: v for k, v in entry.items() if k not in ("name", "inbound_nodes")}
     )
-    if not isinstance(layer, Layer):
+    if not isinstance(layer, Operation):
         raise ValueError(f"{entry.get('class_name')!r} is no layer, and stands where one should.")
     return layer
 

@@ -80,9 +80,9 @@ class Graph:
         if masks is not None:
             given = list(zip(values.values(), self._flatten(masks, name)))
         with context.masked([(x, m) for x, m in given if m is not None]):
-            return self._run_steps(operations, values)
+            return self.run_steps(operations, values)
 
-    def _run_steps(self, operations: list[Any], values: dict[int, Any]) -> Any:
+    def run_steps(self, operations: list[Any], values: dict[int, Any]) -> Any:
         def fill(x: Any) -> Any:
             return values[x.index] if type(x) is Ref else x
 
@@ -261,7 +261,9 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
 
     def visit(tensor: KerasTensor) -> None:
         if tensor._keras_history is None:
-            raise ValueError(f"{tensor!r} comes from no Input(): the graph is not connected.")
+            if id(tensor) in is_input:
+                return
+            raise ValueError(f"{connected} {tensor!r}, which comes from no Input().")
         node = tensor._keras_history.node
         if id(node) in finished:
             return
@@ -270,16 +272,15 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
             return
         first_visit.setdefault(id(node.operation), len(first_visit))
         if not node.inputs and id(tensor) not in is_input:
-            raise ValueError(
-                f"The outputs depend on {tensor!r}, which is not among the inputs: "
-                "the graph is not connected."
-            )
+            raise ValueError(f"{connected} {tensor!r}, which is not among the inputs.")
         finished.add(id(node))
         for t in node.inputs:
             visit(t)
         order.append(node)
 
-    for t in flat_outputs:
+    for path, t in zip(jax.tree.leaves_with_path(outputs), flat_outputs):
+        place = jax.tree_util.keystr(path[0], simple=True, separator=".")
+        connected = f"Output with path `{place}` is not connected to `inputs`: it depends on"
         visit(t)
     in_graph = {id(n) for n in order}
 
@@ -292,16 +293,16 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
         depth = max(node_depth.setdefault(id(node), 0), operation_depth.get(id(op), 0))
         operation_depth[id(op)] = node_depth[id(node)] = depth
         for t in node.inputs:
-            parent = t._keras_history.node  # type: ignore[union-attr]
-            if id(parent) in in_graph:
+            parent = t._keras_history and t._keras_history.node
+            if parent is not None and id(parent) in in_graph:
                 node_depth[id(parent)] = max(depth + 1, node_depth.get(id(parent), 0))
 
     specs = []
     deepest = max(operation_depth.values(), default=0) + 1
     for i, t in enumerate(flat_inputs):
-        node = t._keras_history.node  # type: ignore[union-attr]
-        op = node.operation
-        if node.inputs:  # a tensor from within another graph is where this one begins
+        node = t._keras_history and t._keras_history.node
+        op = node and node.operation
+        if node is None or node.inputs:  # one from within another graph is where this one begins
             op = InputLayer(batch_shape=t.shape, dtype=t.dtype)
             operation_depth[id(op)], first_visit[id(op)] = deepest, i - len(flat_inputs)
         elif id(op) not in operation_depth:  # an input that nothing depends on

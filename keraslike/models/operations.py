@@ -17,7 +17,7 @@ import numpy as np
 
 from keraslike.core import registry
 from keraslike.core.base import to_snake_case
-from keraslike.core.symbolic import FunctionOperation, KerasTensor
+from keraslike.core.symbolic import FunctionOperation, KerasTensor, Operation
 from keraslike.layers.layer import MaskOf
 
 # The call's arguments, for all functions that have one of that name, and for some.
@@ -291,7 +291,6 @@ def _class_of(function: Any, name: str, class_name: str) -> type:
         "__call__": call,
         "__doc__": f"`keraslike.ops.{name}` with some of its arguments given beforehand.",
         "call": call,
-        "symbolic_call": call,
         "compute_output_spec": compute_output_spec,
     }
-    return type(class_name, (), members)
+    return type(class_name, (Operation,), members)

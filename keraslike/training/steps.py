@@ -452,6 +452,14 @@ class Steps(Layer):
         """
         stateless.set_tree(self, state_tree)
 
+    @property
+    def jit_compile(self) -> bool:
+        """Whether the steps are compiled."""
+        return not self.run_eagerly
+
+    def jax_state_sync(self) -> None:
+        """Does nothing: the Variables hold what the last step left, in a callback too."""
+
     def _state_roots(self) -> list[Any]:
         """Everything but the optimizer that a step may change."""
         compiled = [self._loss_tracker, self._compile_metrics, self._compile_loss]
