@@ -7,6 +7,7 @@ holds, each once however often it is shared; all else is structure, compared by 
 from __future__ import annotations
 
 import gc
+import functools
 import inspect
 import itertools
 import operator
@@ -172,22 +173,30 @@ def _unpack(value: Any) -> Any:
 
 
 class ConstructorSignature:
-    """What `help(cls)` shows: the arguments of `__init__`, which a `__new__` would hide.
-
-    A class may have `_shown_defaults`, other ways to write the defaults of a constructor that it
-    inherits: `(1, 1)` for the 1 that stands for one on each axis, whatever their number.
-    """
+    """What `help(cls)` shows: the arguments of `__init__`, which a `__new__` would hide."""
 
     def __get__(self, obj: Any, cls: type) -> inspect.Signature:
         if obj is not None:  # an object that can be called has the signature of its __call__
             raise AttributeError("__signature__")
         signature = inspect.signature(cls.__init__)
-        shown = getattr(cls, "_shown_defaults", {})
-        parameters = [
-            p.replace(default=shown[p.name]) if p.name in shown else p
-            for p in list(signature.parameters.values())[1:]
-        ]
-        return signature.replace(parameters=parameters)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
+def _with_defaults(init: Any, defaults: dict[str, Any]) -> Any:
+    """A constructor with other ways to write its defaults: `(1, 1)` for the 1 that stands for one
+    on each axis, whatever their number."""
+
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+
+    signature = inspect.signature(init)
+    parameters = [
+        p.replace(default=defaults[p.name]) if p.name in defaults else p
+        for p in signature.parameters.values()
+    ]
+    __init__.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return __init__
 
 
 class _ObjectType(type(nnx.Module)):
@@ -228,11 +237,16 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         {"_init_args", "_gathered", "_recorded_calls", "_boxes"}
     )
 
+    # Of a class that inherits a constructor: see `_with_defaults`.
+    _shown_defaults: ClassVar[dict[str, Any]]
+
     _boxes = False  # whether callers get results in boxes: see `boxed.Answers`
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(pytree=False, **kwargs)
         check_constructor(cls)
+        if "_shown_defaults" in vars(cls):
+            cls.__init__ = _with_defaults(cls.__init__, cls._shown_defaults)
         jax.tree_util.register_pytree_with_keys(
             cls, _tree_flatten_with_keys, _tree_unflatten, _tree_flatten
         )
