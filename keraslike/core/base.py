@@ -6,8 +6,8 @@ holds, each once however often it is shared; all else is structure, compared by 
 
 from __future__ import annotations
 
-import gc
 import functools
+import gc
 import inspect
 import itertools
 import operator
