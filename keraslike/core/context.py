@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from keraslike.core.flax_internals import TraceState
+from keraslike.core.jax_internals import Computed
 
 
 class Attached:
@@ -123,12 +124,17 @@ def spend(nbytes: int) -> None:
         )
 
 
-# Masks of tensors, which are found by identity: no thread finds the tracers of another here.
+# Masks of what cannot have attributes. They are found by identity: no thread finds the tracers of
+# another here.
 masks = Attached()
 
 
 def set_mask(tensor: Any, mask: Any) -> None:
     """Attaches a boolean mask to an array, a tracer or a KerasTensor; `None` takes it off."""
+    if type(tensor) is Computed:  # it can, and users read and set it there, as in Keras
+        if mask is not None or hasattr(tensor, "_keras_mask"):
+            tensor._keras_mask = mask
+        return
     if mask is None:
         masks.pop(tensor)
         return
@@ -138,6 +144,8 @@ def set_mask(tensor: Any, mask: Any) -> None:
 
 def get_mask(tensor: Any) -> Any:
     """The mask attached to a tensor, or `None`."""
+    if type(tensor) is Computed:
+        return getattr(tensor, "_keras_mask", None)
     return masks.get(tensor) if masks else None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-from jax._src import ad_checkpoint, distributed, xla_bridge
+from jax._src import ad_checkpoint, array, distributed, xla_bridge
 from jax._src.interpreters import mlir as mlir_internals
 from jax.experimental.compilation_cache import compilation_cache
 from jax.experimental.xla_metadata import set_xla_metadata
@@ -16,6 +16,9 @@ from jax.interpreters import mlir
 
 # Whether jax has begun to use its devices: what the environment says is read before that.
 backends_are_initialized = xla_bridge.backends_are_initialized
+
+# What a computed array is, and no tracer is; it can have attributes.
+Computed = array.ArrayImpl
 
 # Makes jax read the setting of its cache on the disk again, which it reads once.
 reread_cache_setting = compilation_cache.reset_cache

@@ -640,7 +640,7 @@ class Layer(base.Object, symbolic.Operation):
         if training is not None and "training" in takes:
             kwargs["training"] = training
 
-        masked = bool(context.masks) and self._pass_masks(takes, args, kwargs)
+        masked = self._pass_masks(takes, args, kwargs)
         before = (state.training, state.depth, state.autocast, state.names)
         if before[1] == 0 and state.losses:
             self._forget_losses()

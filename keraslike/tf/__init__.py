@@ -39,6 +39,7 @@ from keraslike.tf import (
 from keraslike.tf.control import (
     case,
     cond,
+    device,
     foldl,
     foldr,
     map_fn,

@@ -294,7 +294,7 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
     recorded = [is_recorded(x) for x in inputs]
     values = [*lowering.values_of(variables), *map(_value, tensors)]
     mask = tuple([r and _is_inexact(v) for r, v in zip(recorded, values)])
-    masks = [(i, context.get_mask(t)) for i, t in enumerate(tensors)] if context.masks else []
+    masks = [(i, context.get_mask(t)) for i, t in enumerate(tensors)]
     masked = tuple(i for i, m in masks if m is not None)
     call = calls.find(method, owner, spec, mask, masked)
     chosen = [v for v, m in zip(values, mask) if m]

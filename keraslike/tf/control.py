@@ -7,6 +7,7 @@ so that a tape sees the whole as one operation.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from flax import nnx
 
 from keraslike.core import context, lowering
 from keraslike.core.boxed import Boxed, unbox
+from keraslike.distribution import devices
 from keraslike.tf.calls import Reader
 from keraslike.tf.function import _unflatten, every_variable, wrap_values
 from keraslike.tf.ops import concat, expand_dims
@@ -33,6 +35,22 @@ from keraslike.tf.tensor import (
     static,
 )
 from keraslike.tf.tensor_array import TensorArray, settled
+
+
+def device(device_name: str | None) -> contextlib.AbstractContextManager:
+    """A block in which tensors are made, and computed on, on a device: `"/GPU:0"`, `"cpu:0"`.
+
+    Raises ValueError where there is no such device. `None` leaves it open.
+
+    >>> with device("/device:CPU:0"):
+    ...     convert_to_tensor([1.0, 2.0]).shape
+    TensorShape([2])
+    """
+    if device_name is None:
+        return contextlib.nullcontext()
+    if isinstance(device_name, str):
+        device_name = device_name.rpartition("/")[2].removeprefix("device:")
+    return devices.device(device_name)
 
 
 class _Traced:

@@ -115,6 +115,15 @@ class Tensor(Boxed):
         devices = getattr(self._value, "devices", None)
         return "host" if devices is None else str(next(iter(devices())))
 
+    @property
+    def _keras_mask(self) -> Tensor | None:
+        mask = context.get_mask(self)
+        return None if mask is None else Tensor(mask)
+
+    @_keras_mask.setter
+    def _keras_mask(self, mask: Any) -> None:
+        context.set_mask(self, mask if mask is None else jnp.asarray(mask))
+
     def numpy(self) -> Any:
         """The value: a numpy array, or a scalar where the shape is `()`."""
         if isinstance(self._value, jax.core.Tracer):

@@ -24,6 +24,13 @@ def test_a_variable_keeps_value_trace_and_metadata_in_slots():
     assert v.note == "other"
 
 
+def test_a_computed_array_has_a_type_and_can_have_attributes():
+    x = jnp.ones(2)
+    assert type(x) is type(jax.jit(lambda a: a)(x)) is jax_internals.Computed
+    x.mine = 3
+    assert x.mine == 3 and not hasattr(jnp.ones(2), "mine")
+
+
 def test_flax_reads_and_writes_a_subclass_by_its_properties():
     v = keras.Variable([1.0, 2.0])
     _, state = nnx.split(v)
