@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from keraslike.core import base, rng
 from keraslike.core.arguments import given, names_of, one_of
 from keraslike.core.variable import Buffer, Param
-from keraslike.layers.layer import InputSpec, Layer
+from keraslike.layers.layer import InputSpec, Layer, _map_shapes
 from keraslike.layers.recurrent_cells import (
     GRUCell,
     LSTMCell,
@@ -28,8 +28,8 @@ from keraslike.ops import recurrent
 
 
 def _run(
-    cell: Any, inputs: jax.Array, states: list[Any], training: Any, zero: bool, **options: Any
-) -> tuple[jax.Array, list[Any], bool]:
+    cell: Any, inputs: Any, states: list[Any], training: Any, zero: bool, **options: Any
+) -> tuple[Any, list[Any], bool]:
     """Outputs, last states, and whether the last output is the first of them."""
     if isinstance(cell, StackedRNNCells) and type(cell).call is StackedRNNCells.call:
         # Cell by cell is the same as step by step, and what is fast for one cell is so for all.
@@ -83,7 +83,8 @@ class RNN(Layer):
         zero_output_for_mask: whether outputs are zero where the mask is false; otherwise they are
             those of the step before.
 
-    Takes `(batch, steps, ...)`, gives `(batch, output_size)` or `(batch, steps, output_size)`.
+    Takes `(batch, steps, ...)`, gives `(batch, output_size)` or `(batch, steps, output_size)`; or
+    structures of such, if the cell takes and gives structures. A state may have a shape, a tuple.
     Where a mask is false the states stay. Raises ValueError for what is no cell, for a stateful
     layer without a fixed batch size.
 
@@ -112,7 +113,9 @@ class RNN(Layer):
         if isinstance(cell, (list, tuple)):
             cell = StackedRNNCells(cell)
         _check_cell(cell)
-        if not isinstance(cell.state_size, (int, list, tuple)):
+        if not isinstance(cell.state_size, (int, list, tuple)) and not hasattr(
+            cell.state_size, "as_list"
+        ):
             raise ValueError(
                 "A cell's state_size must be an integer or a list of them. "
                 f"Received: state_size={cell.state_size!r}"
@@ -137,8 +140,15 @@ class RNN(Layer):
         return None if self._kept is None else self._kept.values
 
     def build(self, sequences_shape: Sequence[int | None], initial_state_shape: Any = None) -> None:
-        batch = sequences_shape[0]
-        _build_cell(self.cell, (batch, *sequences_shape[2:]))
+        batches: list[int | None] = []  # of each sequence in a structure
+
+        def step_shape(shape: Any) -> tuple[int | None, ...]:
+            batches.append(shape[0])
+            return (shape[0], *shape[2:])
+
+        step = _map_shapes(step_shape, sequences_shape)
+        batch = batches[0]
+        _build_cell(self.cell, step, batch)
         if not self.stateful:
             return
         if self._kept is not None:
@@ -169,33 +179,35 @@ class RNN(Layer):
 
     def call(
         self,
-        sequences: jax.Array,
+        sequences: Any,
         initial_state: Any = None,
         mask: Any = None,
         training: bool | None = False,
     ) -> Any:
-        states = self._begin(initial_state, sequences.shape[0])
+        batch, steps = jax.tree.leaves(sequences)[0].shape[:2]
+        states = self._begin(initial_state, batch)
         masks = jax.tree.leaves(mask)
         outputs, states, is_state = _run(
             self.cell,
-            jnp.swapaxes(sequences, 0, 1),
+            jax.tree.map(lambda s: jnp.swapaxes(s, 0, 1), sequences),
             states,
             training,
             self.zero_output_for_mask,
             mask=jnp.swapaxes(masks[0], 0, 1).astype(bool) if masks else None,
             reverse=self.go_backwards,
             # Where shapes only are asked for, the number of steps may not be known.
-            unroll=self.unroll and isinstance(sequences.shape[1], int),
+            unroll=self.unroll and isinstance(steps, int),
         )
         if self.return_sequences:
-            output = jnp.swapaxes(jnp.flip(outputs, 0) if self.go_backwards else outputs, 0, 1)
+            flip = (lambda o: jnp.flip(o, 0)) if self.go_backwards else (lambda o: o)
+            output = jax.tree.map(lambda o: jnp.swapaxes(flip(o), 0, 1), outputs)
         elif is_state:
             last = states[-1] if isinstance(self.cell, StackedRNNCells) else states
             output = _as_list(last)[0]
         else:
-            output = outputs[0 if self.go_backwards else -1]
+            output = jax.tree.map(lambda o: o[0 if self.go_backwards else -1], outputs)
         output, states = jax.tree.map(lambda a: a.astype(self.compute_dtype), (output, states))
-        if self.stateful and isinstance(sequences.shape[0], int):
+        if self.stateful and isinstance(batch, int):
             for variable, value in zip(base.iter_state(self.states), jax.tree.leaves(states)):
                 variable.assign(value)
         return (output, *states) if self.return_state else output

@@ -13,7 +13,7 @@ from keraslike import activations, constraints, initializers, random, regularize
 from keraslike.core.arguments import given, names_of, positive
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.symbolic import KerasTensor
-from keraslike.layers.layer import Layer
+from keraslike.layers.layer import Layer, _map_shapes
 from keraslike.ops import recurrent
 from keraslike.ops.products import matmul
 
@@ -175,11 +175,19 @@ def _product(x: jax.Array, kernel: jax.Array, masks: Any) -> jax.Array:
 
 def _zeros(cell: Any, batch_size: Any) -> list[jax.Array]:
     dtype = getattr(cell, "compute_dtype", None)
-    return [jnp.zeros((batch_size, size), dtype) for size in _as_list(cell.state_size)]
+    return [jnp.zeros((batch_size, *_sizes(s)), dtype) for s in _as_list(cell.state_size)]
+
+
+def _sizes(size: Any) -> tuple[int, ...]:
+    """The sizes of a state behind the batch's: a number, or a shape."""
+    if hasattr(size, "as_list"):  # TensorFlow's
+        return tuple(size.as_list())
+    return size if isinstance(size, tuple) else (size,)
 
 
 def _as_list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+    several = isinstance(value, (list, tuple)) and not hasattr(value, "as_list")
+    return list(value) if several else [value]
 
 
 class SimpleRNNCell(_Cell):
@@ -420,7 +428,7 @@ class StackedRNNCells(Layer):
     def build(self, input_shape: Sequence[int | None]) -> None:
         shape = tuple(input_shape)
         for cell in self.cells:
-            _build_cell(cell, shape)
+            _build_cell(cell, shape, shape[0])
             shape = (shape[0], _output_size(cell))
 
     def call(
@@ -452,7 +460,7 @@ def _initial_state(cell: Any, batch_size: Any) -> list[Any]:
     return _as_list(_zeros(cell, batch_size) if begin is None else begin(batch_size=batch_size))
 
 
-def _build_cell(cell: Any, shape: tuple[int | None, ...]) -> None:
+def _build_cell(cell: Any, shape: Any, batch: int | None) -> None:
     if not isinstance(cell, Layer) or cell.built:
         return
     if type(cell).build is not Layer.build:
@@ -460,8 +468,12 @@ def _build_cell(cell: Any, shape: tuple[int | None, ...]) -> None:
         return
     # It makes its weights in its constructor, or its sublayers do when it is called.
     sizes, dtype = _as_list(cell.state_size), cell.compute_dtype
-    states = jax.tree.map(lambda size: KerasTensor((shape[0], size), dtype), sizes)
-    cell.compute_output_spec(KerasTensor(shape, dtype), states)
+    states = jax.tree.map(
+        lambda size: KerasTensor((batch, *_sizes(size)), dtype),
+        sizes,
+        is_leaf=lambda size: isinstance(size, tuple),
+    )
+    cell.compute_output_spec(_map_shapes(lambda s: KerasTensor(s, dtype), shape), states)
     cell.built = True
 
 

@@ -27,18 +27,18 @@ from keraslike.ops.products import matmul
 
 def rnn(
     step: Callable,
-    inputs: jax.Array,
+    inputs: Any,
     states: Any,
     mask: jax.Array | None = None,
     reverse: bool = False,
     unroll: bool = False,
     zero_output_for_mask: bool = False,
     variables: Sequence[Any] = (),
-) -> tuple[jax.Array, Any]:
+) -> tuple[Any, Any]:
     """`output, states = step(input, states)` for every step: all outputs, and the last states.
 
     Args:
-        inputs: `(steps, batch, ...)`.
+        inputs: `(steps, batch, ...)`, or a structure of them; so are the outputs.
         states: a structure of arrays; the first of them is taken for the output of the step before.
         mask: `(steps, batch)`; where it is false the states stay and the output is repeated.
         reverse: whether to begin at the end; outputs stay where their inputs are.
@@ -59,15 +59,18 @@ def rnn(
             output, new = step(x, states)
             values = lowering.values_of(changed)
         if keep is not None:
-            before = jnp.zeros_like(output) if zero_output_for_mask else _output(states)
-            if before.shape != output.shape:
+            zeros = jax.tree.map(jnp.zeros_like, output)
+            before = zeros if zero_output_for_mask else _output(states)
+            if jax.tree.map(jnp.shape, before) != jax.tree.map(jnp.shape, output):
                 raise ValueError(
-                    f"A cell whose output has shape {output.shape} and whose state has shape "
-                    f"{before.shape} needs zero_output_for_mask=True for inputs with a mask: "
-                    "there is no output of the step before to repeat."
+                    f"A cell whose output has shape {jax.tree.map(jnp.shape, output)} and whose "
+                    f"state has shape {jax.tree.map(jnp.shape, before)} needs "
+                    "zero_output_for_mask=True for inputs with a mask: there is no output of the "
+                    "step before to repeat."
                 )
-            output = _where(keep, output, before)
-            new = jax.tree.map(functools.partial(_where, keep), new, states)
+            output, new = jax.tree.map(
+                functools.partial(_where, keep), (output, new), (before, states)
+            )
         return (values, new), output
 
     changed = _changed(step, inputs, states, variables)

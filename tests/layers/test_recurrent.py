@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import keraslike
-from keraslike import layers
+from keraslike import layers, tf
 from keraslike.core import registry
 from keraslike.core.variable import Param
 
@@ -742,3 +742,30 @@ def test_conv_lstm_drops_what_that_of_keras_drops(rng):
         layers.ConvLSTM1D(2, 2).build((None, 3, None, 2))
     with pytest.raises(ValueError, match="not both"):
         layers.ConvLSTM2D(2, 2, strides=2, dilation_rate=2)
+
+
+@pytest.mark.parametrize("shape", [tuple, tf.TensorShape])
+def test_a_cell_of_structures(rng, shape):
+    class Sums(layers.Layer):
+        state_size = [shape((2,)), shape((3, 4))]
+
+        def call(self, inputs, states):
+            new = [s + i for s, i in zip(states, (inputs["a"], inputs["b"]))]
+            return tuple(new), new
+
+    given = {"a": rng.normal(size=(5, 6, 2)), "b": rng.normal(size=(5, 6, 3, 4))}
+    symbolic = {k: layers.Input(v.shape[1:]) for k, v in given.items()}
+    mask = np.arange(6) < rng.integers(1, 7, (5, 1))
+    for sequences in (False, True):
+        layer = layers.RNN(Sums(), return_sequences=sequences, zero_output_for_mask=True)
+        found = keraslike.Model(symbolic, layer(symbolic)).predict(given, verbose=0)
+        for output, value in zip(found, given.values()):
+            expected = np.cumsum(value, 1)
+            np.testing.assert_allclose(
+                output, expected if sequences else expected[:, -1], rtol=1e-4
+            )
+    for output, value in zip(layer(given, mask=mask), given.values()):
+        keep = mask.reshape(5, 6, *[1] * (value.ndim - 2))
+        np.testing.assert_allclose(output, np.cumsum(value * keep, 1) * keep, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="needs zero_output_for_mask=True"):
+        layers.RNN(Sums())(given, mask=mask)
