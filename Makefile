@@ -21,7 +21,7 @@ export KERAS_BACKEND := jax
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .PHONY: help test test-fast demo lint bench smoke stress try-latest missing
-.PHONY: conformance conformance-sample clean
+.PHONY: conformance conformance-sample guides clean
 
 help:
 	@echo "make test     run the tests and the doctests"
@@ -34,6 +34,7 @@ help:
 	@echo "make missing  the public names of Keras that keraslike has not"
 	@echo "make conformance  Keras's own tests against keraslike: hours; ARGS=losses for a part"
 	@echo "make conformance-sample    some 400 of them, in three minutes"
+	@echo "make guides       the guides of Keras's documentation; ARGS=functional_api for some"
 	@echo "make try-latest PY=python3.13    contract and smoke tests on the newest jax and flax"
 	@echo "make clean    remove environments, caches and outputs"
 
@@ -90,6 +91,9 @@ conformance: $(STAMP)
 
 conformance-sample: $(STAMP)
 	$(RUN) tests/conformance/run.py --sample
+
+guides: $(STAMP)
+	$(RUN) tests/conformance/guides.py $(ARGS)
 
 # Beyond the upper bounds of pyproject.toml, in an environment of its own.
 LATEST_VENV := .venv-latest

@@ -76,8 +76,8 @@ class IoU(Metric):
         weight = array(1 if sample_weight is None else sample_weight)
         if weight.dtype.kind not in "biu" and jnp.dtype(self.dtype).kind in "biu":
             warn_user(
-                f"Metric '{self.name}' counts in {self.dtype}: sample_weight, which is in "
-                f"{weight.dtype}, is cut off to integers. dtype='float32' keeps it."
+                f"sample_weight is in {weight.dtype}, but metric '{self.name}' counts in "
+                f"{self.dtype}: casting cuts it off to integers. dtype='float32' keeps it."
             )
         if 1 <= weight.ndim < y_true.ndim:
             weight = weight.reshape(weight.shape + (1,) * (y_true.ndim - weight.ndim))

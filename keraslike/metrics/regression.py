@@ -202,10 +202,14 @@ class R2Score(Metric):
         allowed = (None, "uniform_average", "variance_weighted_average")
         if class_aggregation not in allowed:
             raise ValueError(
-                f"class_aggregation must be one of {list(allowed)}. Received: {class_aggregation!r}"
+                "Invalid value for argument `class_aggregation`. It must be one of "
+                f"{list(allowed)}. Received: class_aggregation={class_aggregation!r}"
             )
         if num_regressors < 0:
-            raise ValueError(f"num_regressors must be at least 0. Received: {num_regressors}")
+            raise ValueError(
+                "Invalid value for argument `num_regressors`. It must be at least 0. Received: "
+                f"num_regressors={num_regressors}"
+            )
         self.class_aggregation, self.num_regressors = class_aggregation, num_regressors
         self.num_samples = self.add_weight(name="num_samples")
 
@@ -219,7 +223,7 @@ class R2Score(Metric):
         y_true, y_pred = matched(y_true, array(y_pred).astype(self.dtype), str(self.name))
         if y_true.ndim != 2:
             raise ValueError(
-                f"R2Score needs targets and predictions of shape (batch, outputs). Received: "
+                "R2Score expects 2D inputs with shape (batch_size, output_dim). Received: "
                 f"y_true of shape {y_true.shape}, y_pred of shape {y_pred.shape}."
             )
         if not hasattr(self, "sum"):
