@@ -178,7 +178,7 @@ class _Table:
                 self.spaces.setdefault(module, []).append(token[1:])
             else:
                 name, _, place = token.rpartition("=")
-                place = before + place if place[0] == "." else place
+                place = (before + place).lstrip(".") if place[0] == "." else place
                 before, _, last = place.rpartition(".")
                 names[name or last] = place
         for module in list(self.places):

@@ -441,6 +441,8 @@ backend.nn: @ops.nn
 backend.numpy: @ops.numpy @ops
 backend.random: @random
 callbacks.monitor_callback: training.monitors.MonitorCallback
+dtype_policies.dtype_policy: core.policies.QUANTIZATION_MODES
+  _get_quantized_dtype_policy_by_str=core.policies.get_quantized
 initializers.random_initializers: initializers.compute_fans
 legacy.saving.legacy_h5_format: load_model_from_hdf5=saving.load_model
   save_model_to_hdf5=saving.save_model
@@ -451,6 +453,7 @@ ops: random KerasTensor
 ops.numpy: @ops src_functions.broadcast_shapes .shape_equal
 ops.operation_utils: src_functions.broadcast_shapes .compute_conv_output_shape
   .compute_pooling_output_shape .compute_reshape_output_shape .reduce_shape
+optimizers.base_optimizer: BaseOptimizer=optimizers.Optimizer
 random.seed_generator: draw_seed=core.rng.draw_key make_default_seed=core.rng.make_seed
   global_seed_generator=core.rng.global_stream
 regularizers.regularizers: src_functions.validate_float_arg

@@ -373,10 +373,20 @@ def get(identifier: Any) -> DTypePolicy:
 
 
 def _by_name(name: str) -> DTypePolicy:
-    if not name.startswith(QUANTIZATION_MODES) or name in ("int8", "int4"):  # which are dtypes, too
-        return DTypePolicy(name)
-    if name.startswith("float8_e"):
-        return DTypePolicy(name)
+    dtype = name in ("int8", "int4") or name.startswith("float8_e")
+    quantized = name.startswith(QUANTIZATION_MODES) and not dtype
+    return get_quantized(name) if quantized else DTypePolicy(name)
+
+
+def get_quantized(name: str) -> QuantizedDTypePolicy:
+    """A quantized policy from its name; raises ValueError for the name of another."""
+    if not isinstance(name, str):
+        raise TypeError(f"`policy` must be a string. Received: policy={name!r}")
+    if not name.startswith(QUANTIZATION_MODES):
+        raise ValueError(
+            f"`policy` is incompatible with quantization, whose modes are {QUANTIZATION_MODES}. "
+            f"Received: policy={name!r}"
+        )
     mode, *source = name.split("_from_")
     if len(source) != 1:
         raise ValueError(

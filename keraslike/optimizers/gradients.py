@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
+from keraslike.core import sparsity
 from keraslike.core.arguments import warn_user
 from keraslike.optimizers.state import dtype_of, is_overwritten, label, write
 
@@ -20,11 +21,15 @@ def with_gradients(
     """The gradients that are not `None`, as arrays, and their variables."""
     pairs = [(g, v) for g, v in zip(grads, variables) if g is not None]
     if not pairs:
-        raise ValueError(f"All {len(grads)} gradients are None: the loss depends on no variable.")
+        raise ValueError(
+            f"No gradients provided for any variable. All {len(grads)} gradients are None: the loss "
+            "depends on no variable."
+        )
     if len(pairs) < len(grads):
         missing = [label(v, i) for i, (g, v) in enumerate(zip(grads, variables)) if g is None]
         warn_user(f"The loss does not depend on {missing}: no gradient.")
-    arrays = [g if isinstance(g, jax.Array) else jnp.asarray(g) for g, _ in pairs]
+    arrays = [sparsity.dense(g) for g, _ in pairs]
+    arrays = [g if isinstance(g, jax.Array) else jnp.asarray(g) for g in arrays]
     for i, (g, (_, v)) in enumerate(zip(arrays, pairs)):
         if g.shape != v._raw_value.shape:
             raise ValueError(

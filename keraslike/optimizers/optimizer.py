@@ -117,7 +117,10 @@ class Optimizer(Stateful):
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         given = {k: v for k, v in clips.items() if v is not None}
         if len(given) > 1:
-            raise ValueError(f"Gradients can be clipped in one way only. Received: {given}")
+            raise ValueError(
+                "Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can clip gradients. "
+                f"Received: {given}"
+            )
 
         self._name = auto_name(to_snake_case(type(self).__name__)) if name is None else name
         self.weight_decay = weight_decay

@@ -87,6 +87,49 @@ def test_constraints_hold_after_the_update():
     assert w.numpy().tolist() == [0.0, 0.0]
 
 
+def test_sparse_gradients_are_taken():
+    from jax.experimental import sparse
+
+    w, gradient = Variable(jnp.ones((3, 2))), jnp.zeros((3, 2)).at[1].set(2.0)
+    optimizers.SGD(0.5).apply([sparse.BCOO.fromdense(gradient)], [w])
+    assert w.numpy().tolist() == [[1.0, 1.0], [0.0, 0.0], [1.0, 1.0]]
+
+
+class Doubling(optimizers.Adam):
+    """As those who subclass one of Keras's optimizers write it."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        super().update_step(2 * gradient, variable, learning_rate)
+
+    def _apply_weight_decay(self, variables):
+        for v in variables:
+            self.assign(v, v * 0.5)
+
+
+def test_a_rule_of_keras_can_be_called_in_a_step_of_ones_own():
+    v = make_variables()
+    w = make_variables()
+    ours, plain = Doubling(0.1), optimizers.Adam(0.1)
+    for _ in range(3):
+        ours.apply(ones(), v)
+        for x in w:
+            x.assign(x * 0.5)
+        plain.apply([2 * g for g in ones()], w)
+    for a, b in zip([*v, *ours.variables], [*w, *plain.variables], strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6)
+
+    class Step(optimizers.Nadam):
+        def update_step(self, gradient, variable, learning_rate):
+            super().update_step(gradient, variable, learning_rate)
+
+    v, w, ours, plain = make_variables(), make_variables(), Step(0.1), optimizers.Nadam(0.1)
+    for _ in range(3):
+        ours.apply(ones(), v)
+        plain.apply(ones(), w)
+    for a, b in zip([*v, *ours.variables], [*w, *plain.variables], strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6)
+
+
 def test_plain_nnx_params_train():
     w = nnx.Param(jnp.array([1.0, 2.0]))
     optimizer = RMSprop(0.1)
