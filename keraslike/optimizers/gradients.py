@@ -22,8 +22,8 @@ def with_gradients(
     pairs = [(g, v) for g, v in zip(grads, variables) if g is not None]
     if not pairs:
         raise ValueError(
-            f"No gradients provided for any variable. All {len(grads)} gradients are None: the loss "
-            "depends on no variable."
+            f"No gradients provided for any variable. All {len(grads)} gradients are None: the "
+            "loss depends on no variable."
         )
     if len(pairs) < len(grads):
         missing = [label(v, i) for i, (g, v) in enumerate(zip(grads, variables)) if g is None]
