@@ -15,6 +15,7 @@ import numpy as np
 from keraslike import ops
 from keraslike.core import base, messages, registry
 from keraslike.core.arguments import one_of
+from keraslike.core.scopes import StatelessScope
 from keraslike.core.symbolic import KerasTensor, is_symbolic, output_spec
 
 # What Keras asks of its backends, for JAX's.
@@ -75,11 +76,18 @@ def any_symbolic_tensors(args: tuple | None = None, kwargs: dict[str, Any] | Non
 def compute_output_spec(fn: Callable, *args: Any, **kwargs: Any) -> Any:
     """The symbolic tensors that a function of arrays gives for symbolic arguments.
 
+    What it assigns to Variables is forgotten.
+
     >>> from keraslike import KerasTensor
     >>> compute_output_spec(lambda x: x[:, 0], KerasTensor((None, 3))).shape
     (None,)
     """
-    return output_spec(fn, args, kwargs)
+
+    def apart(*args: Any, **kwargs: Any) -> Any:
+        with StatelessScope():
+            return fn(*args, **kwargs)
+
+    return output_spec(apart, args, kwargs)
 
 
 def shape_equal(a_shape: Sequence[Any], b_shape: Sequence[Any]) -> bool:

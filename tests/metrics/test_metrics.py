@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
+import keraslike
 from keraslike import layers, losses, metrics, models
 from keraslike.core import context, lowering
 from keraslike.core.variable import MetricState
+from keraslike.src_functions import compute_output_spec
 
 pytestmark = pytest.mark.slow
 
@@ -493,6 +495,13 @@ def test_classes_along_another_axis_and_weights_of_samples():
     np.testing.assert_allclose(result, each.result(), rtol=1e-6)
     with pytest.warns(UserWarning, match="sample_weight is in float32.*int32: casting cuts it off"):
         maps.update_state(np.moveaxis(y_true, -1, 1), np.moveaxis(y_pred, -1, 1), weights / 2)
+
+
+def test_the_shape_of_a_result_changes_no_state():
+    mean = metrics.Mean()
+    symbolic = keraslike.KerasTensor((None, 2))
+    assert compute_output_spec(mean, symbolic, symbolic).shape == ()
+    assert [float(v) for v in mean.variables] == [0.0, 0.0]
 
 
 # -- errors -----------------------------------------------------------------------------------
