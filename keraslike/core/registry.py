@@ -475,7 +475,8 @@ def _deserialize(config: Any) -> Any:
     as_written = copy.deepcopy(config) if isinstance(shared, int) else config
     module, registered_name = config.get("module"), config.get("registered_name")
     if class_name == "function":
-        found = _find(module, inner, None, is_function=True)
+        registered_name = None if registered_name == "function" else registered_name
+        found = _find(module, inner, registered_name, is_function=True)
         if inspect.isclass(found) and public_name(found)[0] is not None:
             raise TypeError(f"{inner!r} is a class where a function was expected.")
         return found
@@ -485,7 +486,7 @@ def _deserialize(config: Any) -> Any:
     if not hasattr(cls, "from_config"):
         raise TypeError(f"{class_name} cannot be loaded: it has no from_config() method.")
     if not isinstance(inner, dict):
-        raise TypeError(f"The config of {class_name} must be a dict. Received: {inner!r}")
+        raise TypeError(f"Expected 'config' to be a dict, for {class_name}. Received: {inner!r}")
     try:
         obj = cls.from_config(dict(inner))
     except TypeError as e:
@@ -508,7 +509,10 @@ def _deserialize(config: Any) -> Any:
 
 def _find(module: Any, name: Any, registered_name: Any, is_function: bool = False) -> Any:
     if not isinstance(name, str):
-        raise TypeError(f"The name of a function must be a string. Received: {name!r}")
+        raise TypeError(
+            "Expected 'config' to be a non-null str, the name of a function or class. "
+            f"Received: {name!r}"
+        )
     # A registered function is named with its package, and custom_objects may know it without.
     for candidate in (registered_name, name, name.rpartition(">")[2]):
         if isinstance(candidate, str):
@@ -516,6 +520,11 @@ def _find(module: Any, name: Any, registered_name: Any, is_function: bool = Fals
             if found is not None:
                 return found
     found = _find_public(module, name, is_function)
+    if found is not None and registered_name not in (None, "", name):
+        raise ValueError(
+            f"registered_name={registered_name!r} is not known here, and {name!r}, which resolved "
+            "to a Keras built-in, is not the same."
+        )
     if found is None:  # registered in one package only, and named without it
         same = [obj for full, obj in _registered.items() if full.partition(">")[2] == name]
         found = same[0] if len(same) == 1 else None
@@ -561,7 +570,8 @@ def load_function(value: Any) -> types.FunctionType:
     if _scope.safe_mode is not False and not config.is_unsafe_deserialization_enabled():
         raise ValueError(
             "This file holds the bytecode of a Python lambda, which could do anything once it "
-            "runs. If you trust where the file comes from, load it with safe_mode=False."
+            "runs (arbitrary code execution). If you trust where the file comes from, load it with "
+            "safe_mode=False."
         )
     parts: Any = [value.get(k) for k in _LAMBDA_PARTS] if isinstance(value, dict) else value
     code, defaults, closure = parts

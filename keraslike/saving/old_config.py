@@ -117,8 +117,8 @@ def _entry(entry: dict[str, Any], family: str, origin: Origin) -> dict[str, Any]
             rest.pop("build_config", None)
         if family != "layers":  # two that are alike are not one, and may have one number
             rest.pop("shared_object_id", None)
-    if rest.get("registered_name") is None:
-        rest["registered_name"] = class_name if custom or entry.get("module") is None else None
+    # Keras 2 has names as of registered classes for its own optimizers, too.
+    rest["registered_name"] = (rest.get("registered_name") or class_name) if custom else None
     module = entry.get("module") if custom else None
     module = module or (f"keras.{family}" if family else None)
     return {**rest, "module": module, "class_name": name, "config": config}

@@ -342,13 +342,10 @@ def _is_archive(path: str) -> bool:
 
 def _check_exists(path: str) -> None:
     if not os.path.exists(path):
-        known = path.endswith((".keras", sharded.ENDING, *legacy_h5.ENDINGS))
-        hint = (
-            ""
-            if known
-            else " File format not supported, if it is to be one: its ending is of none."
-        )
-        raise NoSuchFile(f"File not found: there is no file '{path}'.{hint}")
+        hint = "Please ensure the file is an accessible one."
+        if not path.endswith((".keras", sharded.ENDING, *legacy_h5.ENDINGS)):
+            hint = "File format not supported, if it is to be one: its ending is that of none."
+        raise NoSuchFile(f"File not found: there is no file '{path}'. {hint}")
 
 
 def _has_weights(model: Layer) -> bool:

@@ -73,8 +73,25 @@ def walk(
 _Visited = dict[int, Any]
 
 
+class _Again(dict):
+    """Objects by id, and the paths at which a walk came upon one again."""
+
+    def __init__(self):
+        super().__init__()
+        self.found: list[tuple[str, Any]] = []
+
+
+def _other_names(root: Any) -> list[tuple[str, str]]:
+    """`(group, other group)` where an object can be reached by another name, a property's say."""
+    visited = _Again()
+    first = {id(obj): path for path, obj in _walk(root, "", visited, KERAS_3)}
+    return [(first[id(obj)], path) for path, obj in visited.found if id(obj) in first]
+
+
 def _walk(obj: Any, path: str, visited: _Visited, layout: Layout) -> Iterator[tuple[str, Any]]:
     if id(obj) in visited:
+        if isinstance(visited, _Again):
+            visited.found.append((path, obj))
         return
     visited[id(obj)] = obj
     yield path, obj
@@ -291,11 +308,19 @@ def load(
     problems: list[str] = []
     places: set[str] = set()
     wanted = {id(obj) for _, obj in walk(root, skip=skip)} if skip else None
+    others: list[tuple[str, str]] | None = None
     for path, obj in _walk_of(root, reader):
         places.add(path)
         if wanted is not None and id(obj) not in wanted:
             continue
         stored = reader.own(path)
+        if not stored and _is_layer(obj) and _own_variables(obj):  # the file may know it otherwise
+            others = _other_names(root) if others is None else others
+            for first, other in others:
+                if not stored and f"{path}/".startswith(f"{first}/"):
+                    place = other + path.removeprefix(first)
+                    stored = reader.own(place)
+                    places.add(place)
         load_own_variables = own_method(obj, "load_own_variables")
         if isinstance(obj, Optimizer) and not stored:
             continue  # a file of weights alone
@@ -435,7 +460,8 @@ def _misfit(root: Any, reader: Any, problems: list[str]) -> str:
             "build_from_config() does not make them."
         )
     return (
-        f"The weights in '{reader.label}' do not fit {root!r}, which was left as it was."
+        f"The weights in '{reader.label}' do not fit {root!r}, whose shapes they must match. "
+        f"It was left as it was."
         f"{unbuilt}\n{shown}{more}"
     )
 

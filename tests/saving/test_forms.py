@@ -319,3 +319,42 @@ def test_arguments_that_save_model_does_not_have(tmp_path):
     for load in (keraslike.saving.load_model, model.load_weights):
         with pytest.raises(ValueError, match="File format not supported"):
             load(tmp_path / "m.pkl")
+
+
+def test_a_class_of_ones_own_that_is_not_known_is_not_taken_for_a_built_in():
+    read = keraslike.saving.deserialize_keras_object
+    for entry in (
+        {"class_name": "Dense", "config": {"units": 1}, "module": "keras.layers"},
+        {"class_name": "function", "config": "relu", "module": "builtins"},
+    ):
+        read({**entry, "registered_name": None})
+        read({**entry, "registered_name": entry["class_name"]})
+        with pytest.raises(ValueError, match="resolved to a Keras built-in"):
+            read({**entry, "registered_name": "mine>Other"})
+
+
+# -- names that have changed ----------------------------------------------------------------------
+
+
+@BOTH
+def test_a_property_gives_a_layer_the_name_that_a_file_has_for_it(K, tmp_path):
+    def model_of(K, name):
+        class Model(K.Model):
+            def __init__(self):
+                super().__init__()
+                stack = [K.layers.Dense(2), K.layers.Dense(3)]
+                setattr(self, name, K.Sequential(stack))
+
+            def call(self, x):
+                return getattr(self, name)(x)
+
+        if name == "a_new":
+            Model.tower = property(lambda self: self.a_new)
+        model = Model()
+        model(np.ones((1, 2), "float32"))
+        return model
+
+    old, new = model_of(K, "tower"), model_of(keraslike, "a_new")
+    old.save_weights(tmp_path / "m.weights.h5")
+    new.load_weights(tmp_path / "m.weights.h5")
+    same(old, new)

@@ -207,7 +207,8 @@ def test_only_the_best(tmp_path, batch):
     model = small(optimizer="sgd", loss="mse")
 
     def numbers(directory, **kwargs):
-        saver = OrbaxCheckpoint(directory, "mine", save_best_only=True, max_to_keep=None, **kwargs)
+        kwargs = {"mode": "min", "save_best_only": True, "max_to_keep": None, **kwargs}
+        saver = OrbaxCheckpoint(directory, "mine", **kwargs)
         fit(model, batch, saver, Logs(), epochs=5)
         return sorted(os.listdir(directory)) if directory.exists() else []
 
@@ -257,10 +258,11 @@ def test_arguments(tmp_path):
         {"save_freq": "batch"},
         {"save_freq": 0},
         {"max_to_keep": 0},
-        {"mode": "best"},
     ):
         with pytest.raises(ValueError, match=next(iter(bad))):
             OrbaxCheckpoint(**{"directory": tmp_path, **bad})
+    with pytest.warns(UserWarning, match="OrbaxCheckpoint mode 'best' is unknown"):
+        assert OrbaxCheckpoint(tmp_path, mode="best").mode == "auto"
     with pytest.raises(RuntimeError, match="within fit"):
         saver = OrbaxCheckpoint(tmp_path)
         saver.set_model(small(optimizer="sgd", loss="mse"))
