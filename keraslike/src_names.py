@@ -458,6 +458,7 @@ random.seed_generator: draw_seed=core.rng.draw_key make_default_seed=core.rng.ma
   global_seed_generator=core.rng.global_stream
 regularizers.regularizers: src_functions.validate_float_arg
 saving.object_registration: custom_object_scope=saving.custom_object_scope
+  GLOBAL_CUSTOM_NAMES=core.registry._registered_name GLOBAL_CUSTOM_OBJECTS=core.registry._registered
 saving.saving_lib: saving.save_model .load_model
   save_weights_only=saving.save_weights load_weights_only=saving.load_weights
 saving.serialization_lib: ObjectSharingScope=core.registry.sharing

@@ -110,7 +110,9 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
 
     def decorate(obj: Any) -> Any:
         if inspect.isclass(obj) and not hasattr(obj, "get_config"):
-            raise ValueError(f"{obj.__name__} cannot be registered: it has no get_config() method.")
+            raise ValueError(
+                f"Cannot register a class that does not have a get_config() method: {obj.__name__}"
+            )
         full = f"{package}>{name or obj.__name__}"
         _registered[full] = obj
         _registered_name[obj] = full

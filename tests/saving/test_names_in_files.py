@@ -75,12 +75,12 @@ def test_aliases_in_a_file(tmp_path):
 
 
 def test_short_names_without_a_module():
-    def found(class_name, module=None):
-        return registry.deserialize({"module": module, "class_name": class_name, "config": {}})
+    def found(class_name, module=None, **config):
+        return registry.deserialize({"module": module, "class_name": class_name, "config": config})
 
     assert type(found("OrthogonalInitializer")) is initializers.Orthogonal
     assert type(found("glorot_uniform")) is initializers.GlorotUniform
-    assert type(found("AvgPool2D")) is layers.AveragePooling2D
+    assert type(found("AvgPool2D", pool_size=2)) is layers.AveragePooling2D
     mse = {"class_name": "function", "config": "mse", "module": "builtins"}
     assert registry.deserialize(mse) is keraslike.losses.mean_squared_error
 
