@@ -185,7 +185,8 @@ def explain(function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
     for each in [axis] if isinstance(axis, int) else axis:
         if isinstance(each, int) and not -rank <= each < rank:
             raise InvalidArgument(
-                f"axis must be from {-rank} to {rank - 1} for {shown(first)}. Received: axis={axis}"
+                f"axis {each} is out of bounds: it must be from {-rank} to {rank - 1} for "
+                f"{shown(first)}. Received: axis={axis}"
             )
 
 

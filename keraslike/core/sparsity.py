@@ -125,3 +125,20 @@ def one_hot(x: jax.Array, num_classes: int, axis: int, dtype: Any) -> Any:
 def from_parts(values: Any, indices: Any, shape: tuple[int, ...]) -> Any:
     """A sparse array of values and where they are, a row of indices each."""
     return _sparse().BCOO((values, indices), shape=shape)
+
+
+def multi_hot(x: jax.Array, num_classes: int, axis: int, dtype: Any) -> Any:
+    """Ones at the places of all classes of a row; `axis` is that of the classes before rows are
+    put together.
+
+    >>> multi_hot(jnp.array([[2, 0, 2]]), 3, -1, "float32").todense().tolist()
+    [[1.0, 0.0, 1.0]]
+    """
+    rows = 1 if x.ndim > 1 else 0  # the axis that goes, as it is in `one_hot`'s result
+    own = rows if axis % (x.ndim + 1) > rows else rows - 1  # as it is in `x`
+    x = jnp.moveaxis(x, own, -1)
+    earlier = jnp.tril(jnp.ones((x.shape[-1],) * 2, bool), -1)
+    again = jnp.any((x[..., None] == x[..., None, :]) & earlier, -1)
+    ones = one_hot(jnp.moveaxis(jnp.where(again, -1, x), -1, own), num_classes, axis, dtype)
+    shape = (*ones.shape[:rows], *ones.shape[rows + 1 :])
+    return _sparse().BCOO((ones.data, jnp.delete(ones.indices, rows, 1)), shape=shape)

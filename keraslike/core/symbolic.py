@@ -258,6 +258,7 @@ def output_spec(
     with context.using(tapes=()):
         flat, treedef = jax.tree.flatten((args, kwargs))
     symbols = [i for i, x in enumerate(flat) if isinstance(x, KerasTensor)]
+    is_sparse: list[bool] = []  # of the outputs
 
     def traced(*tensors: Any) -> Any:
         values = list(flat)
@@ -265,7 +266,9 @@ def output_spec(
             values[i] = tensor
         a, k = jax.tree.unflatten(treedef, values)
         # A symbolic tensor has a shape, and not the shapes of what a sparse array is made of.
-        return jax.tree.map(sparsity.dense, function(*a, **k), is_leaf=sparsity.is_sparse)
+        out = function(*a, **k)
+        is_sparse[:] = map(sparsity.is_sparse, jax.tree.leaves(out, is_leaf=sparsity.is_sparse))
+        return jax.tree.map(sparsity.dense, out, is_leaf=sparsity.is_sparse)
 
     def trace(size: probing.Size) -> Any:
         structs = [
@@ -297,7 +300,9 @@ def output_spec(
             spec = unification.unified(trace, shapes, set(symbols), _unknown_size(0), attempts)
         if spec is None:
             raise _in_users_words(error) from None
-    return jax.tree.map(lambda s: KerasTensor(show_shape(s.shape), s.dtype), spec)
+    specs, outputs = jax.tree.flatten(spec)
+    found = [KerasTensor(show_shape(s.shape), s.dtype, k) for s, k in zip(specs, is_sparse)]
+    return jax.tree.unflatten(outputs, found)
 
 
 def _in_users_words(error: Exception) -> Exception:

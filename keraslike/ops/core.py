@@ -14,9 +14,8 @@ from flax import nnx
 
 from keraslike.core import dtypes, sparsity
 from keraslike.core.arguments import unsupported
-from keraslike.core.static import Shape
 from keraslike.core.symbolic import KerasTensor, op
-from keraslike.ops.wrap import array, public, steps
+from keraslike.ops.wrap import array, integers, public, steps
 
 
 @op
@@ -76,12 +75,12 @@ def convert_to_tensor(
 
 
 def convert_to_numpy(x: Any) -> np.ndarray:
-    """The values as a numpy array on the host.
+    """The values as a numpy array on the host, a copy of one's own.
 
     >>> convert_to_numpy(jnp.ones(2)).tolist()
     [1.0, 1.0]
     """
-    return np.asarray(x if isinstance(x, np.ndarray) else array(x))
+    return np.array(x if isinstance(x, np.ndarray) else array(x))
 
 
 def is_tensor(x: Any) -> bool:
@@ -100,7 +99,7 @@ def shape(x: Any) -> tuple[int | None, ...]:
     (2, 3)
     """
     if isinstance(x, KerasTensor):
-        return Shape(x.shape)
+        return tuple(x.shape)
     return tuple(x.shape if sparsity.is_sparse(x) else array(x).shape)
 
 
@@ -123,11 +122,16 @@ def stop_gradient(variable: Any) -> jax.Array:
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[jax.Array]:
     """The parts along an axis, which is gone from them."""
     x = array(x)
-    if num is not None and num != x.shape[axis]:
-        raise ValueError(
-            f"num must be the size along axis {axis}, {x.shape[axis]}. Received: {num}"
-        )
-    return [jnp.take(x, i, axis) for i in range(steps(num=x.shape[axis]))]
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"axis {axis} is out of bounds for an array of shape {x.shape}.")
+    size = x.shape[axis]
+    if not isinstance(size, int):
+        if num is None:
+            raise ValueError(f"Cannot infer argument `num` from shape {x.shape}.")
+        size = num
+    if num is not None and num != size:
+        raise ValueError(f"num must be the size along axis {axis}, {size}. Received: {num}")
+    return [jnp.take(x, i, axis) for i in range(steps(num=size))]
 
 
 # -- control flow -----------------------------------------------------------------------------
@@ -148,7 +152,7 @@ def cond(pred: Any, true_fn: Callable, false_fn: Callable) -> Any:
 @op
 def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
     """`branches[index](*operands)`, the index being clamped to those there are."""
-    return jax.lax.switch(index, branches, *operands)
+    return jax.lax.switch(integers(index), branches, *operands)
 
 
 @op
@@ -260,7 +264,7 @@ def scatter_update(
 
 
 def _coordinates(indices: Any) -> tuple[jax.Array, ...]:
-    return tuple(jnp.moveaxis(array(indices), -1, 0))
+    return tuple(jnp.moveaxis(integers(indices), -1, 0))
 
 
 @op
@@ -271,11 +275,27 @@ def slice(inputs: Any, start_indices: Any, shape: Sequence[int]) -> jax.Array:
     [2.0, 3.0]
     """
     x = array(inputs)
-    sizes = [
-        n - start_indices[i] if s == -1 else s
-        for i, (n, s) in enumerate(zip(x.shape, shape, strict=True))
-    ]
-    return jax.lax.dynamic_slice(x, tuple(start_indices), sizes)
+    if len(shape) != x.ndim:
+        raise ValueError(
+            "The number of dimensions in `inputs` must match the number of dimensions in `shape`. "
+            f"Received: inputs of shape {x.shape}, shape={shape}"
+        )
+    starts = _starts(start_indices, x)
+    sizes = [n - i if s == -1 else s for i, n, s in zip(starts, x.shape, shape)]
+    return jax.lax.dynamic_slice(x, starts, sizes)
+
+
+def _starts(start_indices: Any, x: jax.Array) -> tuple[Any, ...]:
+    """An index for each axis: plain integers where they are known."""
+    if not isinstance(start_indices, (list, tuple)):
+        start_indices = integers(start_indices)
+    starts = tuple(start_indices)
+    if len(starts) != x.ndim:
+        raise ValueError(
+            "The number of dimensions in `start_indices` must match the number of dimensions in "
+            f"`inputs`. Received: start_indices={start_indices}, inputs of shape {x.shape}"
+        )
+    return starts
 
 
 @op
@@ -285,7 +305,8 @@ def slice_update(inputs: Any, start_indices: Any, updates: Any) -> jax.Array:
     >>> slice_update([1.0, 2.0, 3.0], (1,), [9.0]).tolist()
     [1.0, 9.0, 3.0]
     """
-    return jax.lax.dynamic_update_slice(array(inputs), array(updates), tuple(start_indices))
+    x = array(inputs)
+    return jax.lax.dynamic_update_slice(x, array(updates), _starts(start_indices, x))
 
 
 # -- gradients --------------------------------------------------------------------------------

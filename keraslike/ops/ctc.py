@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from keraslike.core import arguments
 from keraslike.core.symbolic import op
 from keraslike.ops.wrap import array, public
 
@@ -86,7 +85,11 @@ def ctc_decode(
     x = x.astype(jnp.promote_types(x.dtype, "float32"))
     lengths = array(sequence_lengths).astype("int32")
     blank = x.shape[-1] - 1 if mask_index is None else mask_index
-    if arguments.one_of(("greedy", "beam_search"), strategy=strategy) == "greedy":
+    if strategy not in ("greedy", "beam_search"):
+        raise ValueError(
+            f"Invalid strategy {strategy}. Supported values are 'greedy' and 'beam_search'."
+        )
+    if strategy == "greedy":
         return _greedy(x, lengths, merge_repeated, blank)
     log_p = jax.nn.log_softmax(x)
     search = lambda row, length: _beam_search(row, length, beam_width, top_paths, blank)  # noqa: E731

@@ -45,18 +45,17 @@ def _segments(name: str, like: Callable, of_what: str) -> Callable:
         data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False
     ) -> jax.Array:
         x, ids = array(data), array(segment_ids)
-        if ids.ndim != 1 or not x.ndim or ids.shape[0] != x.shape[0]:
+        shapes = f"Received: segment_ids of shape {ids.shape}, data of shape {x.shape}"
+        if ids.ndim != 1:
             raise ValueError(
-                "segment_ids must be a vector with a number for each row of data. "
-                f"Received: segment_ids of shape {ids.shape}, data of shape {x.shape}"
+                f"Argument `segment_ids` should be an 1-D vector, flatten it. {shapes}"
+            )
+        if ids.shape[0] != (x.shape or (0,))[0] and all(isinstance(n, int) for n in x.shape[:1]):
+            raise ValueError(
+                "Argument `segment_ids` and `data` should have same leading dimension. " + shapes
             )
         if num_segments is None:
-            if isinstance(ids, jax.core.Tracer):
-                raise ValueError(
-                    f"{name}: num_segments must be given where segment_ids has no values yet, "
-                    "in a model or within jit."
-                )
-            num_segments = int(ids.max()) + 1 if ids.size else 0
+            raise ValueError("Argument `num_segments` must be set: the size of the result.")
         return like(x, ids, num_segments, sorted)
 
     segment.__name__ = segment.__qualname__ = name
@@ -65,8 +64,7 @@ def _segments(name: str, like: Callable, of_what: str) -> Callable:
     Args:
         data: any array.
         segment_ids: a vector of integers, one for each row.
-        num_segments: how many results there are; where it is `None`, as many as `segment_ids`,
-            which must have values, needs.
+        num_segments: how many results there are; it must be given.
         sorted: whether the numbers are in ascending order, which is faster.
 
     >>> {name}([1.0, 2.0, 4.0], [0, 0, 1], 2).shape
@@ -122,7 +120,7 @@ def view_as_complex(x: Any) -> jax.Array:
     x = array(x)
     if not x.ndim or x.shape[-1] != 2:
         raise ValueError(
-            f"x: last dimension must be of size 2 (real, imaginary). Received: shape {x.shape}"
+            f"Last dimension of input must be size 2, real and imaginary. Received: shape {x.shape}"
         )
     x = x.astype(jnp.promote_types(x.dtype, "float32"))
     return jax.lax.complex(x[..., 0], x[..., 1])

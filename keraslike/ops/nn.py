@@ -15,7 +15,7 @@ from keraslike.ops.attention import *  # noqa: F403
 from keraslike.ops.convolution import *  # noqa: F403
 from keraslike.ops.ctc import *  # noqa: F403
 from keraslike.ops.patches import *  # noqa: F403
-from keraslike.ops.wrap import array, axes_of, public, reduction, unary
+from keraslike.ops.wrap import array, axes_of, integers, public, reduction, unary
 
 _ROOMS = (attention, convolution, ctc, patches)  # whose functions Keras has here, too
 
@@ -230,7 +230,7 @@ def normalize(
     [0.6, 0.8]
     """
     if not isinstance(order, int) or order < 1:
-        raise ValueError(f"order must be an integer of at least 1. Received: order={order!r}")
+        raise ValueError(f"Argument `order` must be an int >= 1. Received: order={order!r}")
     x = jnp.atleast_1d(array(x))
     axis = axes_of(axis)
     least = dtypes.epsilon() if epsilon is None else epsilon
@@ -302,7 +302,7 @@ def multi_hot(
     dtype: Any = None,
     sparse: bool = False,
 ) -> jax.Array:
-    """Ones at the places of all classes of a row, zeros elsewhere.
+    """Ones at the places of all classes of a row, zeros elsewhere; see `one_hot` for `sparse`.
 
     >>> multi_hot([[0, 2]], 3).tolist()
     [[1.0, 0.0, 1.0]]
@@ -311,7 +311,7 @@ def multi_hot(
         raise ValueError("num_classes must be given.")
     x = array(inputs).astype("int32")
     if sparse:
-        raise ValueError("multi_hot: sparse results are not supported.")
+        return sparsity.multi_hot(x, num_classes, axis, dtypes.standardize_dtype(dtype))
     return jnp.max(one_hot(x, num_classes, axis, dtype), axis=1 if x.ndim > 1 else 0)
 
 
@@ -409,7 +409,7 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> jax.Array:
     >>> in_top_k([1, 0], [[0.1, 0.5, 0.4], [0.1, 0.5, 0.4]], 2).tolist()
     [True, False]
     """
-    targets, predictions = array(targets), array(predictions)
+    targets, predictions = integers(targets), array(predictions)
     own = jnp.take_along_axis(predictions, targets[..., None], axis=-1)
     own = jnp.where(jnp.isnan(own), -jnp.inf, own)
     return jnp.sum(predictions > own, axis=-1) < k

@@ -93,7 +93,8 @@ def fold(
 def _blocks(x: Any, block_size: int, data_format: str) -> tuple[jax.Array, bool]:
     x = array(x)
     _check_rank(x, 4)
-    arguments.sizes(1, 2, block_size=block_size)
+    if block_size < 2:
+        raise ValueError(f"`block_size` must be at least 2. Received: block_size={block_size}")
     last = arguments.standardize_data_format(data_format) == "channels_last"
     return x if last else jnp.moveaxis(x, 1, -1), last
 

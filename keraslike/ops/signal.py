@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.core import arguments, dtypes
+from keraslike.core import dtypes
 from keraslike.core.symbolic import op
 from keraslike.ops.wrap import array, public
 
@@ -20,22 +20,26 @@ def _complex(x: Any, rank: int = 1) -> jax.Array:
     """An array of complex numbers of a pair of arrays of real ones."""
     if not isinstance(x, (tuple, list)) or len(x) != 2:
         raise ValueError(
-            f"x must be a tuple of two arrays, real and imaginary part. Received: x={x!r}"
+            f"Input `x` should be a tuple of two tensors, real and imaginary. Received: x={x!r}"
         )
     real, imag = map(array, x)
     if real.shape != imag.shape:
         raise ValueError(
-            "x: the real and the imaginary part must have the same shape. "
+            "x: Both the real and imaginary parts should have the same shape. "
             f"Received: shapes {real.shape} and {imag.shape}"
         )
+    _check_rank(real, rank)
     if not (dtypes.is_float(real.dtype) and dtypes.is_float(imag.dtype)):
         raise ValueError(
             "x: the real and the imaginary part must be of type float. "
             f"Received: {real.dtype} and {imag.dtype}"
         )
-    if real.ndim < rank:
-        raise ValueError(f"x must have rank >= {rank}. Received: arrays of shape {real.shape}")
     return jax.lax.complex(real, imag)
+
+
+def _check_rank(x: jax.Array, rank: int) -> None:
+    if x.ndim < rank:
+        raise ValueError(f"Input should have rank >= {rank}. Received: x of shape {x.shape}")
 
 
 def _parts(x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -73,7 +77,9 @@ def rfft(x: Any, fft_length: int | None = None) -> tuple[jax.Array, jax.Array]:
     >>> rfft([1.0, 1.0, 1.0, 1.0])[0].tolist()
     [4.0, 0.0, 0.0]
     """
-    return _parts(jnp.fft.rfft(array(x), n=fft_length))
+    x = array(x)
+    _check_rank(x, 1)
+    return _parts(jnp.fft.rfft(x, n=fft_length))
 
 
 @op
@@ -100,7 +106,9 @@ def extract_sequences(x: Any, sequence_length: int, sequence_stride: int) -> jax
     >>> extract_sequences([1, 2, 3, 4], 2, 1).tolist()
     [[1, 2], [2, 3], [3, 4]]
     """
-    return sequences(array(x), sequence_length, sequence_stride)
+    x = array(x)
+    _check_rank(x, 1)
+    return sequences(x, sequence_length, sequence_stride)
 
 
 def sequences(x: jax.Array, length: int, stride: int) -> jax.Array:
@@ -130,25 +138,37 @@ def add_sequences(x: jax.Array, sequence_stride: int) -> jax.Array:
     return out.at[..., places].add(x)
 
 
+def _check_stride(sequence_stride: int) -> None:
+    if not isinstance(sequence_stride, int) or sequence_stride < 1:
+        raise ValueError(
+            "`sequence_stride` must be a positive integer. "
+            f"Received: sequence_stride={sequence_stride!r}"
+        )
+
+
 def _window(window: Any, sequence_length: int, fft_length: int, dtype: Any) -> jax.Array:
     """The factors of a sequence, with zeros on both sides that fill it up to `fft_length`."""
     if fft_length < sequence_length:
         raise ValueError(
-            "fft_length must equal or be larger than sequence_length. "
+            "`fft_length` must equal or be larger than `sequence_length`. "
             f"Received: fft_length={fft_length}, sequence_length={sequence_length}"
         )
     if window is None:
         return jnp.ones(fft_length, dtype)
     if isinstance(window, str):
         share = {"hann": 0.5, "hamming": 0.54}
-        kind = arguments.one_of(tuple(share), window=window)
+        if window not in share:
+            raise ValueError(
+                f"If a string is passed to `window`, it must be one of {list(share)}. "
+                f"Received: window={window!r}"
+            )
         angle = 2 * np.pi * np.arange(sequence_length) / sequence_length
-        window = share[kind] - (1 - share[kind]) * np.cos(angle)
+        window = share[window] - (1 - share[window]) * np.cos(angle)
         window = np.ones(1) if sequence_length == 1 else window
     window = array(window).astype(dtype)
     if window.shape != (sequence_length,):
         raise ValueError(
-            f"The shape of window must be ({sequence_length},), that of a sequence. "
+            f"The shape of `window` must be equal to that of a sequence, ({sequence_length},). "
             f"Received: window of shape {window.shape}"
         )
     before = (fft_length - sequence_length) // 2
@@ -182,8 +202,8 @@ def stft(
     """
     x = array(x)
     if x.dtype not in ("float32", "float64"):
-        raise TypeError(f"x must be of float32 or float64. Received: x of {x.dtype}")
-    arguments.positive(sequence_stride=sequence_stride)
+        raise TypeError(f"x must be of `float32` or `float64`. Received: x of {x.dtype}")
+    _check_stride(sequence_stride)
     factors = _window(window, sequence_length, fft_length, x.dtype)
     if center:
         x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(fft_length // 2,) * 2], mode="reflect")
@@ -211,7 +231,7 @@ def istft(
     [0.0, 1.0, 2.0]
     """
     x = _complex(x, rank=2)
-    arguments.positive(sequence_stride=sequence_stride)
+    _check_stride(sequence_stride)
     dtype = jnp.real(x).dtype
     factors = _window(window, sequence_length, fft_length, dtype)
     parts = jnp.fft.irfft(x, n=fft_length)

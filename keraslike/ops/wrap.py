@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.core import dtypes, foreign, sparsity
+from keraslike.core import context, dtypes, foreign, sparsity
 from keraslike.core.symbolic import op
 
 _HOME = "keraslike.ops"
@@ -41,6 +41,14 @@ def operand(x: Any) -> Any:
 def floats(x: jax.Array) -> jax.Array:
     """An array of floats, which integers and truth values become; complex numbers stay."""
     return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(dtypes.floatx())
+
+
+def integers(x: Any) -> jax.Array:
+    """An array of indices; where only shapes are asked for, its dtype does not matter."""
+    x = array(x)
+    if context.state.symbolic and not jnp.issubdtype(x.dtype, jnp.integer):
+        return x.astype("int32")
+    return x
 
 
 # Python's own loops in an op are as long as an argument says, and a file may hold any number.
