@@ -366,7 +366,7 @@ class STFT(Initializer):
         self.side = one_of(("real", "imag"), side=side)
         self.window = window
         self.scaling = scaling if scaling is None else one_of(_SCALINGS, scaling=scaling)
-        self.periodic = periodic
+        self.periodic = periodic = bool(periodic)
         if isinstance(window, str):
             _window(window, 1, periodic)  # raises for a name that is not known
 

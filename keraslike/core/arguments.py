@@ -101,10 +101,18 @@ def sizes(rank: int, minimum: int = 1, **argument: Any) -> tuple[int, ...]:
         found = tuple(operator.index(v) for v in given)
     except TypeError:
         found = ()
-    if len(found) != rank or any(v < minimum for v in found):
-        each = "an integer" if rank == 1 else f"an integer or {rank} integers, each"
-        raise ValueError(f"{name} must be {each} of at least {minimum}. Received: {name}={value!r}")
-    return found
+    wrong = {v for v in found if v < minimum}
+    if len(found) == rank and not wrong:
+        return found
+    if rank == 1:
+        raise ValueError(
+            f"{name} must be an integer of at least {minimum}. Received: {name}={value!r}"
+        )
+    which = f", including values {wrong} that do not satisfy `value > {minimum - 1}`"
+    raise ValueError(
+        f"The `{name}` argument must be a tuple of {rank} integers. Received {name}={value!r}"
+        f"{which if wrong else ''} (one integer stands for all of them)"
+    )
 
 
 def positive(**argument: Any) -> int:
@@ -113,7 +121,17 @@ def positive(**argument: Any) -> int:
     >>> positive(units=3)
     3
     """
-    return sizes(1, **argument)[0]
+    ((name, value),) = argument.items()
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < 1:
+        raise ValueError(
+            f"Invalid value for argument `{name}`. Expected a strictly positive value. "
+            f"Received {name}={value!r}{'' if number is not None else ', which is no integer'}."
+        )
+    return number
 
 
 def whole(minimum: int = 0, **argument: Any) -> int:

@@ -12,10 +12,11 @@ from keraslike import activations, constraints, initializers, regularizers
 from keraslike.layers.layer import InputSpec, Layer
 
 
-def _at_least_0(**arguments: Any) -> None:
+def _at_least_0(of: str, **arguments: Any) -> None:
     for name, value in arguments.items():
         if not isinstance(value, (int, float)) or value < 0:
-            raise ValueError(f"{name} must be a number of at least 0. Received: {name}={value!r}")
+            what = "a" if name == "max_value" else "None or a"
+            raise ValueError(f"{name} {of} cannot be {what} negative value. Received: {value!r}")
 
 
 class ReLU(Layer):
@@ -37,9 +38,9 @@ class ReLU(Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        _at_least_0(negative_slope=negative_slope, threshold=threshold)
+        _at_least_0("of a ReLU layer", negative_slope=negative_slope, threshold=threshold)
         if max_value is not None:
-            _at_least_0(max_value=max_value)
+            _at_least_0("of a ReLU layer", max_value=max_value)
         self.max_value = max_value
         self.negative_slope = negative_slope
         self.threshold = threshold
@@ -65,7 +66,11 @@ class LeakyReLU(Layer):
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any):
         negative_slope = kwargs.pop("alpha", negative_slope)  # Keras 2's name
         super().__init__(**kwargs)
-        _at_least_0(negative_slope=negative_slope)
+        if negative_slope is None:
+            raise ValueError(
+                "The negative_slope value of a Leaky ReLU layer cannot be None, expecting a number."
+            )
+        _at_least_0("of a Leaky ReLU layer", negative_slope=negative_slope)
         self.negative_slope = negative_slope
 
     def call(self, inputs: jax.Array) -> jax.Array:
@@ -153,11 +158,11 @@ class Softmax(Layer):
         axis = tuple(self.axis) if isinstance(self.axis, Sequence) else self.axis
         if mask is None:
             return activations.softmax(inputs, axis)
-        if mask.ndim > inputs.ndim or any(
-            m not in (1, n) for m, n in zip(mask.shape[::-1], inputs.shape[::-1])
-        ):
+        pairs = zip(mask.shape[::-1], inputs.shape[::-1])
+        if mask.ndim > inputs.ndim or any(m not in (1, n) for m, n in pairs):
             raise ValueError(
-                f"Layer '{self.name}' (Softmax): the mask must broadcast to the inputs. "
+                f"Layer '{self.name}' (Softmax): the mask must be broadcastable to the inputs, and "
+                "must not have more dimensions. "
                 f"Received: mask of shape {mask.shape}, inputs of shape {inputs.shape}"
             )
         keep = mask if mask.dtype == bool else mask > 0.5

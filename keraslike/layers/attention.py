@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from keraslike import constraints, initializers, random, regularizers
 from keraslike.core import context
-from keraslike.core.arguments import one_of, positive, share
+from keraslike.core.arguments import positive, share
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.static import Shape
 from keraslike.layers.activation import Softmax
@@ -65,7 +65,12 @@ class Attention(Layer):
     ):
         super().__init__(**kwargs)
         self.use_scale = use_scale
-        self.score_mode = one_of(("dot", "concat"), score_mode=score_mode)
+        if score_mode not in ("dot", "concat"):
+            raise ValueError(
+                "Invalid value for argument score_mode. Expected one of {'dot', 'concat'}. "
+                f"Received: score_mode={score_mode}"
+            )
+        self.score_mode = score_mode
         self.dropout = share(dropout=dropout)
         self.seed = seed
         if dropout > 0:
@@ -159,8 +164,9 @@ def _check_list(layer: Layer, name: str, values: Any) -> None:
     several = isinstance(values, (list, tuple)) and not isinstance(values, Shape)
     if not several or len(values) not in (2, 3):
         raise ValueError(
-            f"Layer '{layer.name}' ({type(layer).__name__}): {name} must be a list of 2 or 3, of "
-            f"query, value and key. Received: {name}={values}"
+            f"Layer '{layer.name}': {type(layer).__name__} layer "
+            f"{'must be called on' if name == 'inputs' else f'{name} must be'} a list of length "
+            f"2 or 3, of query, value and key. Received: {name}={values}"
         )
 
 

@@ -25,8 +25,8 @@ def check_strides_or_dilation(strides: Sequence[int], dilation_rate: Sequence[in
     """Raises ValueError where both are above 1."""
     if max(strides) > 1 and max(dilation_rate) > 1:
         raise ValueError(
-            "A convolution has strides or a dilation_rate above 1, not both. "
-            f"Received: {strides=}, {dilation_rate=}"
+            "`strides > 1` not supported in conjunction with `dilation_rate > 1`. "
+            f"Received: {strides=} and {dilation_rate=}"
         )
 
 
@@ -139,13 +139,18 @@ class _Conv(Adaptable, Convolutional):
             **kwargs,
         )
         self.filters = positive(filters=filters)
-        self.groups = positive(groups=groups)
+        if groups < 1:
+            raise ValueError(
+                f"The number of groups must be a positive integer. Received: {groups=}."
+            )
+        self.groups = groups
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)
         if self.filters % self.groups:
             raise ValueError(
-                f"filters must be a multiple of groups. Received: {filters=}, {groups=}"
+                "The number of filters must be evenly divisible by the number of groups. "
+                f"Received: {groups=}, {filters=}."
             )
         check_strides_or_dilation(self.strides, self.dilation_rate)
 

@@ -453,23 +453,28 @@ class InputLayer(Layer):
     ):
         shape = kwargs.pop("input_shape", shape)  # Keras 2's names
         batch_shape = kwargs.pop("batch_input_shape", batch_shape)
-        unsupported(ragged=ragged)
+        if ragged:
+            raise ValueError("`ragged=True` is not supported: there are no ragged arrays in JAX.")
         if batch_size is not None:
             whole(batch_size=batch_size)
         if input_tensor is not None:
-            batch_shape, dtype = _agreed(input_tensor, shape, batch_size, batch_shape, dtype)
+            batch_shape, dtype = _agreed(
+                input_tensor, shape, batch_size, batch_shape, dtype, sparse
+            )
         elif batch_shape is None and shape is None:
-            raise ValueError("An input needs a shape (without the batch) or a batch_shape.")
+            raise ValueError("An input needs its shape: pass a `shape` argument.")
         elif batch_shape is None:
             batch_shape = (batch_size, *symbolic.standardize_shape(shape))
         elif shape is not None or batch_size is not None:
+            other = "shape" if shape is not None else "batch_size"
             raise ValueError(
-                "batch_shape takes the place of shape and batch_size. "
+                f"You cannot pass both `{other}` and `batch_shape` at the same time. "
                 f"Received: {batch_shape=}, {shape=}, {batch_size=}"
             )
         super().__init__(name=name, dtype=dtypes.standardize_dtype(dtype), **kwargs)
         self.batch_shape = symbolic.standardize_shape(batch_shape)
-        self.sparse, self.ragged = bool(sparse), False
+        self.sparse = bool(sparse if input_tensor is None else input_tensor.sparse)
+        self.ragged = False
         self.optional = optional
         self.built = True
         if input_tensor is None:
@@ -490,18 +495,26 @@ class InputLayer(Layer):
         }
 
 
-def _agreed(tensor: Any, shape: Any, batch_size: Any, batch_shape: Any, dtype: Any) -> tuple:
+def _agreed(
+    tensor: Any, shape: Any, batch_size: Any, batch_shape: Any, dtype: Any, sparse: Any
+) -> tuple:
     """The shape and dtype of the tensor given; raises where another argument contradicts them."""
     if not isinstance(tensor, KerasTensor):
-        raise ValueError(f"input_tensor must be a KerasTensor. Received: input_tensor={tensor!r}")
+        raise ValueError(
+            f"Argument `input_tensor` must be a KerasTensor. Received: input_tensor={tensor!r}"
+        )
     for name, given, found in (
         ("shape", shape and tuple(shape), tensor.shape[1:]),
         ("batch_size", batch_size, tensor.shape[0] if tensor.shape else None),
         ("batch_shape", batch_shape and tuple(batch_shape), tensor.shape),
         ("dtype", dtype and dtypes.standardize_dtype(dtype), tensor.dtype),
+        ("sparse", sparse, tensor.sparse),
     ):
         if given is not None and given != found:
-            raise ValueError(f"input_tensor has {name} {found}. Received: {name}={given}")
+            raise ValueError(
+                f"When providing the `input_tensor` argument, you cannot provide an incompatible "
+                f"`{name}` argument: it has {found}. Received: {name}={given}"
+            )
     return tensor.shape, tensor.dtype
 
 

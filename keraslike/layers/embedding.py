@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from keraslike import constraints, initializers, ops, regularizers
 from keraslike.core import context
-from keraslike.core.arguments import positive, unsupported
+from keraslike.core.arguments import unsupported
 from keraslike.layers.lora import Adaptable, _AdaptedWeight
 from keraslike.ops.products import matmul
 
@@ -53,8 +53,8 @@ class Embedding(Adaptable):
         kwargs.pop("input_length", None)  # Keras 2 asked for it
         super().__init__(lora_rank=lora_rank, lora_alpha=lora_alpha, **kwargs)
         unsupported(quantization_config=quantization_config)
-        self.input_dim = positive(input_dim=input_dim)
-        self.output_dim = positive(output_dim=output_dim)
+        self.input_dim = _size(input_dim=input_dim)
+        self.output_dim = _size(output_dim=output_dim)
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
         self.embeddings_constraint = constraints.get(embeddings_constraint)
@@ -91,6 +91,16 @@ class Embedding(Adaptable):
         args = super()._constructor_args()
         args.pop("weights", None)  # here the property of that name
         return args
+
+
+def _size(**argument: Any) -> int:
+    ((name, value),) = argument.items()
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
+        raise ValueError(
+            f"`{name}` must be a positive integer. Received: {name}={value!r} "
+            f"(of type {type(value).__name__})"
+        )
+    return int(value)
 
 
 class ReversibleEmbedding(Embedding):

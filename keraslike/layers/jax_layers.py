@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -223,11 +223,21 @@ class FlaxLayer(JaxLayer):
                 "module must be a module of flax.linen or flax.nnx. "
                 f"Received: module={module!r} of type {type(module).__name__}"
             )
-        self.module, self.method = module, method
         if isinstance(method, str):
-            self.method = getattr(module, method)
-        if getattr(self.method, "__self__", None) is not None:
-            self.method = self.method.__name__  # of whichever module there will be
+            method = getattr(module, method, method)
+        if method is not None and not callable(method):
+            raise ValueError(
+                "method must be a method of the module or a function that takes it. "
+                f"Received: method={method!r}"
+            )
+        if variables is not None and not isinstance(variables, Mapping):
+            raise ValueError(
+                "variables must be a dict of collections, or a state of nnx. "
+                f"Received: variables={variables!r}"
+            )
+        # A method is one of whichever module there will be.
+        of_module = getattr(method, "__self__", None) is not None
+        self.module, self.method = module, method.__name__ if of_module else method
         if self._is_nnx:
             if variables is not None:
                 nnx.update(module, variables)

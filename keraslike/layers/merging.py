@@ -44,16 +44,25 @@ class _Merge(Layer):
         raise NotImplementedError
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> jax.Array | None:
-        if mask is None or any(m is None for m in mask):
+        if mask is None:
             return None
-        return functools.reduce(numpy.logical_or, mask)
+        for name, value in (("mask", mask), ("inputs", inputs)):
+            if not isinstance(value, (list, tuple)):
+                raise ValueError(f"`{name}` should be a list. Received: {name}={value}")
+        if len(mask) != len(inputs):
+            raise ValueError(
+                "`inputs` and `mask` should have the same length. "
+                f"Received: {len(inputs)} inputs and {len(mask)} masks"
+            )
+        return None if any(m is None for m in mask) else functools.reduce(numpy.logical_or, mask)
 
 
 def _check_list(layer: Layer, shapes: Any, number: int | None = None) -> None:
     if isinstance(shapes, Shape) or not shapes or (number and len(shapes) != number):
         raise ValueError(
-            f"Layer '{layer.name}' ({type(layer).__name__}) takes a list of {number or 'some'} "
-            f"inputs. Received: input_shape={shapes}"
+            f"Layer '{layer.name}': a {type(layer).__name__} layer should be called on "
+            f"{f'exactly {number} inputs' if number else 'a list of inputs'}. "
+            f"Received: input_shape={shapes}"
         )
 
 
@@ -203,8 +212,9 @@ class Concatenate(_Merge):
             bad = bad or len({shape[axis] for shape in input_shape} - {None}) > 1
         if bad:
             raise ValueError(
-                f"Layer '{self.name}' (Concatenate) needs inputs of the same shape but for "
-                f"axis={self.axis}. Received: shapes {[tuple(shape) for shape in input_shape]}"
+                f"Layer '{self.name}': a Concatenate layer requires inputs with matching shapes "
+                f"except for the concatenation axis. Received: axis={self.axis}, "
+                f"shapes {[tuple(shape) for shape in input_shape]}"
             )
 
     def _merge(self, inputs: list[jax.Array]) -> jax.Array:

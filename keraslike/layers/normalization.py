@@ -11,7 +11,7 @@ from jax import lax
 
 from keraslike import constraints, initializers, regularizers
 from keraslike.core import dtypes
-from keraslike.core.arguments import positive, unsupported, warn_user
+from keraslike.core.arguments import unsupported, warn_user
 from keraslike.layers.layer import InputSpec, Layer
 from keraslike.layers.wrappers import Wrapper
 from keraslike.ops import nn
@@ -87,7 +87,10 @@ def _axes(layer: Layer, input_shape: Sequence[Any], axis: int | Sequence[int]) -
 def _one_or_several(**argument: Any) -> int | list[int]:
     ((name, value),) = argument.items()
     if not isinstance(value, (int, list, tuple)):
-        raise TypeError(f"{name} must be one integer or several. Received: {name}={value!r}")
+        raise TypeError(
+            f"Invalid value for `{name}` argument: expected an int or a list/tuple of ints. "
+            f"Received: {name}={value!r}"
+        )
     return value if isinstance(value, int) else list(value)
 
 
@@ -383,7 +386,12 @@ class GroupNormalization(_Normalization):
             gamma_constraint,
             **kwargs,
         )
-        self.groups = -1 if groups == -1 else positive(groups=groups)
+        if not isinstance(groups, int) or (groups < 1 and groups != -1):
+            raise ValueError(
+                "Invalid value for argument `groups`: it must be a positive integer, or -1 for as "
+                f"many as channels. Received: groups={groups}"
+            )
+        self.groups = groups
         self.axis = axis
 
     def build(self, input_shape: Sequence[int | None]) -> None:
@@ -391,7 +399,17 @@ class GroupNormalization(_Normalization):
         size = input_shape[axis]
         if self.groups == -1 and size is not None:
             self.groups = size
-        if size is None or size % self.groups:
+        if size is None:
+            raise ValueError(
+                f"Axis {self.axis} of the input tensor should have a defined dimension but the "
+                f"layer received an input with shape {tuple(input_shape)}."
+            )
+        if size < self.groups:
+            raise ValueError(
+                f"The number of groups, {self.groups}, cannot be more than the number of channels, "
+                f"{size}. Received: input_shape={tuple(input_shape)}"
+            )
+        if size % self.groups:
             raise ValueError(
                 f"Layer '{self.name}': the number of channels must be a multiple of "
                 f"groups={self.groups}. Received: {size} channels, input_shape={input_shape}"
@@ -483,7 +501,11 @@ class SpectralNormalization(Wrapper):
 
     def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any):
         super().__init__(layer, **kwargs)
-        self.power_iterations = positive(power_iterations=steps(power_iterations=power_iterations))
+        if power_iterations < 1:
+            raise ValueError(
+                f"`power_iterations` should be greater than zero. Received: {power_iterations=}"
+            )
+        self.power_iterations = steps(power_iterations=power_iterations)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         super().build(input_shape)
@@ -491,8 +513,8 @@ class SpectralNormalization(Wrapper):
         found = [getattr(self.layer, n) for n in ("kernel", "embeddings") if hasattr(self.layer, n)]
         if not found:
             raise ValueError(
-                "layer must have a kernel or embeddings. Received: "
-                f"layer={self.layer!r} ({type(self.layer).__name__})"
+                f"{type(self.layer).__name__} object has no attribute 'kernel' nor 'embeddings'. "
+                f"Received: layer={self.layer!r}"
             )
         self.kernel = found[0]
         self.vector_u = self.add_weight(

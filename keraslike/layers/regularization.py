@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike import random, regularizers
-from keraslike.core.arguments import share, standardize_data_format
+from keraslike.core.arguments import standardize_data_format
 from keraslike.core.rng import SeedGenerator
 from keraslike.layers.layer import InputSpec, Layer
 
@@ -27,7 +27,11 @@ class _Noise(Layer):
 
     def __init__(self, seed: int | None, strength: float, argument: str, **kwargs: Any):
         super().__init__(**kwargs)
-        share(**{argument: strength})
+        if not isinstance(strength, (int, float)) or not 0 <= strength <= 1:
+            raise ValueError(
+                f"Invalid value received for argument `{argument}`. Expected a float value between "
+                f"0 and 1. Received: {argument}={strength!r}"
+            )
         self.seed = seed
         if strength > 0:
             self.seed_generator = SeedGenerator(seed)
@@ -81,16 +85,19 @@ class Dropout(_Noise):
 def _check_noise_shape(shape: Any) -> tuple[int | None, ...] | None:
     if shape is None:
         return None
-    try:
-        found = tuple(n if n is None else operator.index(n) for n in shape)
-    except TypeError:
-        found = (0,)
-    if any(n is not None and n < 1 for n in found):
-        raise ValueError(
-            "noise_shape must be a sequence of positive integers and None. "
-            f"Received: noise_shape={shape!r}"
-        )
-    return found
+    sizes = list(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else None
+    if sizes is None:
+        expected = "a tuple or list of integers"
+    elif not all(n is None or hasattr(n, "__index__") for n in sizes):
+        expected = "all elements to be integers or None"
+    elif any(n is not None and n < 1 for n in sizes):
+        expected = "all dimensions to be positive integers or None"
+    else:
+        return tuple(n if n is None else operator.index(n) for n in sizes)
+    raise ValueError(
+        f"Invalid value received for argument `noise_shape`. Expected {expected}. "
+        f"Received: noise_shape={shape!r}"
+    )
 
 
 class _SpatialDropout(Dropout):

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.core.arguments import one_of, positive, sizes, spatial_axes, standardize_data_format
+from keraslike.core.arguments import one_of, sizes, spatial_axes, standardize_data_format
 from keraslike.layers.layer import InputSpec, Layer
 
 
@@ -53,8 +53,8 @@ class Reshape(Layer):
         self.target_shape = tuple(target_shape)
         if any(n < -1 for n in self.target_shape) or self.target_shape.count(-1) > 1:
             raise ValueError(
-                "target_shape must hold sizes of at least 0 and at most one -1. "
-                f"Received: target_shape={target_shape}"
+                "Each size must be a non-negative integer or -1, and there must be at most one "
+                f"unknown dimension (-1). Received: target_shape={target_shape}"
             )
 
     def call(self, inputs: jax.Array) -> jax.Array:
@@ -88,7 +88,10 @@ class Permute(Layer):
         super().__init__(**kwargs)
         self.dims = tuple(dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
-            raise ValueError(f"dims must hold each of 1, 2, ... once. Received: dims={dims}")
+            raise ValueError(
+                "Invalid permutation argument `dims`: it must hold each of 1, 2, ... once. "
+                f"Received: dims={dims}"
+            )
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
 
     def call(self, inputs: jax.Array) -> jax.Array:
@@ -106,11 +109,23 @@ class RepeatVector(Layer):
 
     def __init__(self, n: int, **kwargs: Any):
         super().__init__(**kwargs)
-        self.n = positive(n=n)
+        self.n = _repetitions(n=n)
 
     def call(self, inputs: jax.Array) -> jax.Array:
         batch, features = inputs.shape
         return jnp.broadcast_to(inputs[:, None], (batch, self.n, features))
+
+
+def _repetitions(**argument: Any) -> int:
+    ((name, value),) = argument.items()
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(
+            f"Expected an integer value for `{name}`. Received: {name}={value!r} "
+            f"(of type {type(value).__name__})"
+        )
+    if value < 1:
+        raise ValueError(f"`{name}` should be a positive integer. Received: {name}={value}")
+    return int(value)
 
 
 def _pairs(rank: int, **argument: Any) -> tuple[tuple[int, ...], ...]:
@@ -206,8 +221,10 @@ class _Cropping(Layer):
             size = inputs.shape[axis]
             if isinstance(size, int) and before + after >= size:
                 raise ValueError(
-                    f"Layer '{self.name}' ({type(self).__name__}): cropping={self.cropping} leaves "
-                    f"nothing of axis {axis}. Received: inputs of shape {tuple(inputs.shape)}"
+                    "Values in `cropping` argument should be smaller than the corresponding "
+                    f"spatial dimension of the input. The `cropping` parameter of "
+                    f"`{type(self).__name__}` layer must be smaller than the size of axis {axis}. "
+                    f"Received: cropping={self.cropping}, inputs of shape {tuple(inputs.shape)}"
                 )
             kept[axis] = slice(before, size - after)
         return inputs[tuple(kept)]
@@ -289,7 +306,7 @@ class UpSampling1D(Layer):
 
     def __init__(self, size: int = 2, **kwargs: Any):
         super().__init__(**kwargs)
-        self.size = positive(size=size)
+        self.size = _repetitions(size=size)
 
     def call(self, inputs: jax.Array) -> jax.Array:
         return _repeated(inputs, (1,), (self.size,))

@@ -64,7 +64,7 @@ class _ConvTranspose(Convolutional):
         found = sizes(self.rank, 0, output_padding=output_padding)
         if any(more >= stride for more, stride in zip(found, self.strides)):
             raise ValueError(
-                "output_padding must be less than the strides. "
+                "`output_padding` must be strictly less than `strides`. "
                 f"Received: output_padding={output_padding}, strides={self.strides}"
             )
         return found

@@ -40,7 +40,10 @@ class Wrapper(Layer):
 def _checked(**argument: Any) -> Layer:
     ((name, layer),) = argument.items()
     if not isinstance(layer, Layer):
-        raise ValueError(f"{name} must be a layer. Received: {name}={layer!r}")
+        raise ValueError(
+            f"Layer {layer!r} supplied to Wrapper isn't a supported layer type. "
+            f"Please ensure wrapped layer is a valid Keras layer. Received: {name}={layer!r}"
+        )
     return layer
 
 
@@ -73,8 +76,9 @@ class TimeDistributed(Wrapper):
     def call(self, inputs: jax.Array, training: bool | None = None, mask: Any = None) -> Any:
         if mask is not None and mask.shape[:2] != inputs.shape[:2]:
             raise ValueError(
-                f"The mask of layer '{self.name}' must begin with the batch and the steps of its "
-                f"input, {inputs.shape[:2]}. Received: a mask of shape {mask.shape}"
+                "The `mask` passed to the `TimeDistributed` layer has a shape that does not begin "
+                "with the batch and the steps of its inputs. "
+                f"Received: a mask of shape {mask.shape}, inputs of shape {inputs.shape}"
             )
         takes_mask = mask is not None and "mask" in _call_takes(type(self.layer).call)
         masks = mask if takes_mask else None

@@ -198,6 +198,7 @@ def biased_conv(
     )
     if 0 in result.shape and 0 not in x.shape:
         raise ValueError(
+            "Computed output size would be zero or negative. "
             f"Inputs of shape {x.shape} are too small for a kernel of shape {kernel.shape} with "
             f"strides={strides}, dilation_rate={dilation_rate}, padding={padding!r}."
         )

@@ -6,6 +6,7 @@ import inspect
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen
 
 import keraslike as keras
 from keraslike import layers
@@ -197,6 +198,8 @@ NEEDED = {
     "factor": 0.5,
     "filepath": "model.keras",
     "first_decay_steps": 3,
+    "call_fn": lambda inputs: inputs,
+    "module": linen.Dense(2),
     "fn": lambda y, p: p - y,
     "function": lambda x: x,
     "initial_learning_rate": 0.1,

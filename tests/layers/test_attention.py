@@ -442,7 +442,7 @@ def test_errors_name_the_argument(name, arguments, named):
 
 
 def test_errors_of_calls_say_what_was_given():
-    with pytest.raises(ValueError, match="list of 2 or 3.*Received"):
+    with pytest.raises(ValueError, match="list of length 2 or 3.*Received"):
         layers.Attention()(QUERY)
     with pytest.raises(ValueError, match="mask must be a list"):
         layers.Attention()([QUERY, QUERY], mask=OF_QUERY)

@@ -632,12 +632,12 @@ def test_initial_weights(name):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: layers.LSTM(0), "units must be an integer of at least 1"),
+        (lambda: layers.LSTM(0), "`units`. Expected a strictly positive"),
         (lambda: layers.GRU(3, dropout="no"), "dropout must be a number"),
         (lambda: layers.LSTM(3, use_cudnn="maybe"), "use_cudnn must be one of"),
         (lambda: layers.RNN(layers.Dense(3)), "no `state_size`"),
         (lambda: layers.StackedRNNCells([object()]), "no `call`"),
-        (lambda: layers.TimeDistributed("dense"), "layer must be a layer"),
+        (lambda: layers.TimeDistributed("dense"), "Received: layer='dense'"),
         (lambda: layers.Bidirectional(layers.LSTM(3), merge_mode="max"), "merge_mode must be"),
         (
             lambda: layers.Bidirectional(layers.LSTM(3), backward_layer=layers.LSTM(3)),
@@ -740,7 +740,7 @@ def test_conv_lstm_drops_what_that_of_keras_drops(rng):
     assert plain(ours.get_config()) == plain(theirs.get_config())
     with pytest.raises(ValueError, match="all sizes"):
         layers.ConvLSTM1D(2, 2).build((None, 3, None, 2))
-    with pytest.raises(ValueError, match="not both"):
+    with pytest.raises(ValueError, match="in conjunction"):
         layers.ConvLSTM2D(2, 2, strides=2, dilation_rate=2)
 
 
