@@ -188,7 +188,7 @@ class ModelCheckpoint(MonitorCallback):
             )
         if save_freq != "epoch" and not isinstance(save_freq, int):
             raise ValueError(
-                f"save_freq must be 'epoch' or a number of steps. Received: save_freq={save_freq!r}"
+                f"Unrecognized save_freq={save_freq!r}: it must be 'epoch' or a number of steps."
             )
         self._steps = 0
         self._epoch = 0

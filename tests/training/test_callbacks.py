@@ -376,6 +376,33 @@ def test_a_list_of_callbacks_serves_a_loop_of_ones_own_and_fit(capsys):
         keras.callbacks.CallbackList([print])
 
 
+def test_only_callbacks_that_ask_for_batches_make_the_loop_stop_at_each(tmp_path):
+    C = keras.callbacks
+    quiet = [C.TensorBoard(tmp_path), C.CSVLogger(tmp_path / "a"), C.SwapEMAWeights()]
+    quiet += [C.ReduceLROnPlateau(), C.RemoteMonitor(), C.History(), C.ProgbarLogger()]
+    assert not C.CallbackList(quiet).watches("train")
+    for asking in ({"update_freq": 2}, {"profile_batch": 1}):
+        assert C.CallbackList([C.TensorBoard(tmp_path, **asking)]).watches("train")
+    read = []
+
+    class Array:  # a log that is still on the device
+        ndim = 0
+
+        def __array__(self, *args, **kwargs):
+            read.append(1)
+            return np.array(1.0, "float32")
+
+    logs = {"loss": Array()}
+    C.CallbackList(quiet).on_train_batch_end(0, logs)
+    board = C.TensorBoard(tmp_path, update_freq=3)
+    callbacks = C.CallbackList([board])
+    for step in range(3):
+        assert not read
+        callbacks.on_train_batch_begin(step)
+        callbacks.on_train_batch_end(step, logs)
+    assert read
+
+
 def test_progress_goes_to_the_log_where_that_is_asked_for(capsys, caplog):
     keras.utils.disable_interactive_logging()
     try:
