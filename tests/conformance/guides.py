@@ -97,7 +97,7 @@ def run(path: pathlib.Path) -> None:
     """Runs one guide in this process."""
     import keraslike
 
-    keraslike.as_keras()
+    keras = keraslike.as_keras()
     for name, shape, column, classes in (
         ("mnist", (28, 28), (), 10),
         ("fashion_mnist", (28, 28), (), 10),
@@ -106,8 +106,9 @@ def run(path: pathlib.Path) -> None:
         set_data(getattr(keraslike.datasets, name), shape, column, classes)
     for method in ("fit", "evaluate", "predict"):
         shorten(keraslike.Model, method)
-    if not hasattr(keraslike, "applications"):
-        keraslike.applications = types.SimpleNamespace(VGG19=small_network)
+    if not hasattr(keras, "applications"):
+        keras.applications = types.SimpleNamespace()
+    keras.applications.VGG19 = small_network
     if importlib.util.find_spec("torch") is None:
         stand_in_for_torch()
     if importlib.util.find_spec("tensorflow") is None or "tensorflow" not in sys.modules:
