@@ -38,6 +38,7 @@ ALLOWED_DTYPES = (*FLOAT_TYPES[1:], *INT_TYPES, "bfloat16", *BOOL_TYPES, "string
 )
 
 _attributes: dict[str, Any] = {}
+base.at_clear_session(_attributes.clear)
 
 
 def get_global_attribute(name: str, default: Any = None, set_to_default: bool = False) -> Any:

@@ -40,7 +40,7 @@ def rng():
     return np.random.default_rng(0)
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def _whole_tracebacks():
     """A test that fails shows where."""
     import keraslike

@@ -14,7 +14,7 @@ import operator
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import jax
@@ -25,7 +25,7 @@ from keraslike.core.annotations import check_constructor
 from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
 from keraslike.core.structures import iter_leaves, map_leaves
-from keraslike.core.tracebacks import handled, is_ours, shorten
+from keraslike.core.tracebacks import enable_traceback_filtering, handled, is_ours, shorten
 
 _counts: dict[str, int] = defaultdict(int)
 _counts_lock = threading.Lock()
@@ -64,13 +64,27 @@ def reset_names() -> None:
     _counts.clear()
 
 
+_at_clear_session: list[Callable[[], None]] = []
+
+
+def at_clear_session(function: Callable[[], None]) -> Callable[[], None]:
+    """Decorator of what sets a setting back to its default when a session is cleared."""
+    _at_clear_session.append(function)
+    return function
+
+
 def clear_session(free_memory: bool = True) -> None:
-    """Starts automatic names anew, and frees what nobody refers to any more.
+    """Starts automatic names anew, sets the dtype policy, the distribution and the switches of
+    logging, tracebacks, flash attention and unsafe deserialization back to their defaults, and
+    frees what nobody refers to any more.
 
     Args:
         free_memory: whether to look for that now.
     """
     reset_names()
+    enable_traceback_filtering()
+    for function in _at_clear_session:
+        function()
     if free_memory:
         gc.collect()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from keraslike.core import base
 from keraslike.core.arguments import whole
 
 _unsafe_deserialization = False
@@ -43,6 +44,12 @@ def disable_flash_attention() -> None:
     """Keeps attention from using a GPU's fused kernel."""
     global _flash_attention
     _flash_attention = False
+
+
+@base.at_clear_session
+def _reset() -> None:
+    global _unsafe_deserialization, _flash_attention
+    _unsafe_deserialization, _flash_attention = False, None
 
 
 def _at_least_1(value: Any, **argument: Any) -> int | None:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
-from keraslike.core import registry
+from keraslike.core import base, registry
 from keraslike.core.dtypes import floatx, is_float, standardize_dtype
 from keraslike.core.path_map import PathMap
 
@@ -324,6 +324,12 @@ _policy: DTypePolicy | None = None
 def dtype_policy() -> DTypePolicy:
     """The policy of layers that are given none."""
     return _policy or DTypePolicy(floatx())
+
+
+@base.at_clear_session
+def _reset() -> None:
+    global _policy
+    _policy = None
 
 
 def set_dtype_policy(policy: str | DTypePolicy) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from keraslike.core import context
+from keraslike.core import base, context
 from keraslike.core.arguments import warn_user
 from keraslike.distribution.devices import list_devices
 from keraslike.distribution.layout import DeviceMesh, TensorLayout
@@ -151,3 +151,8 @@ def set_distribution(value: Distribution | None) -> None:
     if value is not context.state.distribution:
         placement.leave()
     context.state.distribution = value
+
+
+@base.at_clear_session
+def _reset() -> None:
+    set_distribution(None)

@@ -284,13 +284,13 @@ def conv_transpose(
         more = arguments.sizes(n, 0, output_padding=output_padding)
     same = _padding(padding) == "SAME"
     pads = tuple(
-        _transposed_pads((k - 1) * d + 1, s, same, m)
+        transposed_pads((k - 1) * d + 1, s, same, m)
         for k, s, d, m in zip(kernel.shape, steps, dilation, more)
     )
     return cpu_conv.conv_transpose(x, kernel, steps, pads, dilation, last)
 
 
-def _transposed_pads(window: int, stride: int, same: bool, more: int | None) -> tuple[int, int]:
+def transposed_pads(window: int, stride: int, same: bool, more: int | None) -> tuple[int, int]:
     """Around inputs with zeros between them, for an ordinary convolution to go over them."""
     if not same:
         more = max(stride - window, 0) if more is None else more

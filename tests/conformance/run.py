@@ -98,8 +98,11 @@ def run(
             ended = _wait(process, log)
             found, started = _read(log)
             outcomes |= found
-            if ended or not started:
+            if ended:
                 break
+            if not started:
+                said = log.with_name("output").read_text()[-2000:]
+                raise RuntimeError(f"pytest ended with {process.returncode}:\n{said}")
             # What was running is at fault; the others are still to be run.
             error = f"Crash: the process ended with {process.returncode} in this test"
             last = started[-1]
@@ -334,7 +337,7 @@ def write_results(rows: dict[str, tuple[int, int, int]]) -> None:
 
 def read_sample() -> list[str]:
     """The tests of the sample."""
-    return SAMPLE.read_text().split()
+    return SAMPLE.read_text().splitlines()
 
 
 def choose() -> None:

@@ -178,6 +178,31 @@ def test_symbolic_tensors_and_batches_are_told_of():
     assert keraslike.layers.Dense(2).name == "dense"
 
 
+def test_clear_session_sets_settings_back():
+    settings = []
+    for lib in (keraslike, keras):
+        config = lib.config
+        before = config.floatx(), config.epsilon()
+        config.set_dtype_policy("mixed_bfloat16")
+        config.disable_interactive_logging()
+        config.disable_flash_attention()
+        config.enable_unsafe_deserialization()
+        lib.distribution.set_distribution(lib.distribution.DataParallel())
+        lib.utils.clear_session()
+        unsafe = getattr(config, "is_unsafe_deserialization_enabled", lambda: False)()
+        assert not unsafe and before == (config.floatx(), config.epsilon())
+        settings.append(
+            (
+                config.dtype_policy().name,
+                config.is_interactive_logging_enabled(),
+                config.is_flash_attention_enabled(),
+                config.is_traceback_filtering_enabled(),
+                lib.distribution.distribution(),
+            )
+        )
+    assert settings[0] == settings[1] == ("float32", True, None, True, None)
+
+
 def test_a_model_as_dot():
     inner = keraslike.Sequential(
         [keraslike.Input((4,)), keraslike.layers.Dense(4, name="in")], name="inner"
