@@ -25,7 +25,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 help:
 	@echo "make test     run the tests and the doctests"
-	@echo "make test-fast    those that take little time"
+	@echo "make test-fast    those of the tests that take little time"
 	@echo "make demo     train, save, reload and plot: examples/huber_housing.py"
 	@echo "make lint     ruff, pyright and import-linter"
 	@echo "make bench    run the benchmarks"
@@ -50,7 +50,7 @@ test: $(STAMP)
 	$(RUN) -m pytest -q -n 2 $(ARGS)
 
 test-fast: $(STAMP)
-	$(RUN) -m pytest -q -n 2 -m "not slow" $(ARGS)
+	$(RUN) -m pytest -q -n 2 -m "not slow" tests $(ARGS)
 
 demo: $(STAMP)
 	@echo "Starting: loading JAX takes a few seconds ..."

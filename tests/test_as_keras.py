@@ -5,6 +5,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 ROOT = pathlib.Path(__file__).parent.parent
 
 # Run by pytest itself, with `-p keraslike.as_keras`; its conftest has to be too late.
@@ -100,12 +102,14 @@ def run(*arguments, cwd=None, code=0, **env):
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_as_a_plugin_of_pytest(tmp_path):
     (tmp_path / "conftest.py").write_text("import keras\n")
     (tmp_path / "test_face.py").write_text(TESTS)
     run("-m", "pytest", "-q", "-n", "1", "-p", "keraslike.as_keras", tmp_path, cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_around_a_script(tmp_path):
     script = tmp_path / "program.py"
     (tmp_path / "beside.py").write_text("from keras.layers import Dense\n")
@@ -121,6 +125,7 @@ def test_around_a_script(tmp_path):
     assert said in run("-m", "keraslike", "-m", "program", "--some", "x", cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_usage():
     assert "SCRIPT" in run("-m", "keraslike", code=2)
 
@@ -130,6 +135,7 @@ def test_by_the_environment():
     assert "True" in run("-c", program, KERASLIKE_AS_KERAS="1")
 
 
+@pytest.mark.slow
 def test_refused_after_keras_itself():
     program = (
         "import sys, types\n"
@@ -140,6 +146,7 @@ def test_refused_after_keras_itself():
     assert "before the first `import keras`" in run("-c", program, code=1)
 
 
+@pytest.mark.slow
 def test_beside_tensorflow(tmp_path):
     """As TensorFlow does: `tf.keras` comes from the package keras once it is asked for."""
     package = tmp_path / "tensorflow"

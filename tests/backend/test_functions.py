@@ -13,6 +13,7 @@ from tests.backend import backend_calls
 WANTED = json.loads(backend_calls.FILE.read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "wanted"),
     list(zip(backend_calls.CALLS, WANTED)),

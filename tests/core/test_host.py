@@ -13,6 +13,7 @@ SHAPES = [(1,), (3, 5), (2, 3, 4), (16_384,), (20_000, 2)]
 KEYS = [(0, 0), (1, 2**32 - 1), (123456789, 7)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_uniform_is_that_of_jax_bit_by_bit(shape, key):
@@ -29,6 +30,7 @@ def test_uniform_is_that_of_jax_bit_by_bit(shape, key):
         np.testing.assert_array_equal(host.uniform(key, shape, low, high), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_normal_is_that_of_jax(shape, key):

@@ -122,6 +122,7 @@ def check_operation(text, shapes):
     return claimed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", OPS)
 def test_operations(text):
     check_operation(text, OPS[text])
@@ -137,6 +138,7 @@ def test_slices(seed):
         check_operation(f"x[{others.format(f'{start}:{stop}:{step}')}]", [X])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", LAYERS)
 def test_layers(text):
     shape = LAYERS[text]

@@ -130,6 +130,7 @@ def tanhs(model):
     return str(jax.make_jaxpr(jax.grad(loss))(small())).count(" tanh ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "options", "times"),
     [

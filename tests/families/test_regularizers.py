@@ -21,6 +21,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, arguments", CASES)
 def test_values_gradients_and_configs(name, arguments, rng):
     x = jnp.asarray(rng.normal(size=(4, 3)), "float32")

@@ -24,6 +24,7 @@ def made(K, name, kwargs, shape, **lora):
     return K.Sequential([K.Input(shape, dtype=dtype), layer])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "kwargs", "shape", "weight"), CASES)
 def test_lora_is_that_of_keras(name, kwargs, shape, weight, rng, tmp_path):
     theirs, ours = made(keras, name, kwargs, shape), made(keraslike, name, kwargs, shape)

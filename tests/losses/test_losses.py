@@ -82,6 +82,7 @@ CASES = [
 WEIGHTS = np.array([0.5, 1.0, 0.0, 2.0, 1.0, 3.0], "float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls, function, data, arguments", CASES)
 def test_functions_are_keras_s(cls, function, data, arguments):
     y_true, y_pred = data

@@ -36,6 +36,7 @@ STRUCTURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_structures(name):
     structure = STRUCTURES[name]

@@ -119,6 +119,7 @@ def calls():
             yield name, args
 
 
+@pytest.mark.slow
 def test_dtypes_are_promoted_as_keras_has_it():
     different = []
     for name, args in calls():

@@ -46,6 +46,7 @@ TRANSFORMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_equals_a_plain_optax_loop(name):
     tx, variables = TRANSFORMS[name], make_variables()

@@ -97,6 +97,7 @@ def check(model):
         assert part.note == i
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", LIBRARIES)
 @pytest.mark.parametrize("writer", LIBRARIES)
 def test_keras_archives(tmp_path, writer, reader):

@@ -108,6 +108,7 @@ def test_names_that_do_not_go_with_a_folder(tmp_path):
 KB = 2**-20  # in GB
 
 
+@pytest.mark.slow
 @BOTH
 def test_shards_go_from_keras_to_keraslike_and_back(K, tmp_path):
     model = make(K, hidden=20)

@@ -64,6 +64,7 @@ def check(again, model):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [embedded, merged, passed_on, own, inside])
 def test_files_and_copies(make, tmp_path):
     model = model_of(keraslike, make)

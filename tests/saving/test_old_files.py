@@ -131,6 +131,7 @@ def old_sequential_output(x):
     return np.log(np.exp(hidden @ OLD_WEIGHTS["d2"][0]) + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["tf.keras", "a list"])
 def test_an_old_sequential(tmp_path, batch, layout):
     x, y = batch

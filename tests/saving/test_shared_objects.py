@@ -39,6 +39,7 @@ def config_in(path):
     return json.loads(zipfile.ZipFile(path).read("config.json"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind, ending", [*((kind, ".keras") for kind in RECURRENT), ("simple_rnn", ".h5")]
 )

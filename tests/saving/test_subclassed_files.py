@@ -78,6 +78,7 @@ def test_files_of_keras_2(version, tmp_path):
             check(weights, wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OURS)
 def test_files_of_keras_3(name, tmp_path):
     theirs = KERAS[name]()

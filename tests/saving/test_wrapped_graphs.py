@@ -50,6 +50,7 @@ def copies(model, folder):
     yield "pickle", pickle.loads(pickle.dumps(model))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [graph, of_each_step])
 def test_copies_compute_the_same(make, tmp_path, rng):
     model = make()

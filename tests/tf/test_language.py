@@ -20,6 +20,7 @@ def gradients(function, *values):
     return [None if g is None else np.round(np.asarray(g, "float64"), 3).tolist() for g in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "function, values, expected",
     [

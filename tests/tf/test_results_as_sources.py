@@ -3,11 +3,13 @@
 import json
 
 import numpy as np
+import pytest
 
 from keraslike import tf
 from tests.tf.results_as_sources import OPERATIONS, RECORDED, outcomes
 
 
+@pytest.mark.slow
 def test_the_result_of_an_operation_is_a_source_of_its_gradient():
     recorded = json.loads(RECORDED.read_text())
     for name in OPERATIONS:

@@ -6,6 +6,7 @@ import pytest
 from keraslike import tf
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"element_shape": [2]}])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_an_array_filled_by_a_loop(settings, compiled):
@@ -41,6 +42,7 @@ def test_structures_as_loop_variables():
     assert np.asarray(s.values).tolist() == [8] and r.to_list() == [[4], [5, 6]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sparse", "ragged", "array"])
 def test_what_a_compiled_function_gives_stays_on_the_tape(kind):
     def make(x):

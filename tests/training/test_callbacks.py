@@ -305,6 +305,7 @@ def test_what_is_best_is_told_by_the_metric_or_refused(metric, larger):
         assert stop._is_improvement(2.0, 1.0) is larger
 
 
+@pytest.mark.slow
 def test_the_averages_of_weights_are_in_the_model_where_it_is_evaluated(tmp_path):
     def averaged():
         keras.utils.set_random_seed(3)

@@ -126,6 +126,7 @@ def make():
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_numbers_give_the_same_training(kind):
     results = []

@@ -81,8 +81,10 @@ def run(k, build, optimizer, weights=None, steps_per_execution=1):
     return start, watch.losses, history.history, model
 
 
-@pytest.mark.parametrize("build", [mlp, convnet])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("optimizer", "build"),  # what a rule does is the same for any model
+    [*((name, mlp) for name in OPTIMIZERS), ("sgd", convnet), ("adam", convnet)],
+)
 def test_the_first_200_steps(build, optimizer):
     start, expected, history, keras_model = run(oracle, build, optimizer)
     _, losses, mine, model = run(ours, build, optimizer, start)
