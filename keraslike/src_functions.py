@@ -14,9 +14,12 @@ import numpy as np
 
 from keraslike import ops
 from keraslike.core import base, messages, registry
-from keraslike.core.arguments import one_of
+from keraslike.core.arguments import one_of, sizes
+from keraslike.core.dtypes import floatx
 from keraslike.core.scopes import StatelessScope
 from keraslike.core.symbolic import KerasTensor, is_symbolic, output_spec
+from keraslike.ops.convolution import transposed_pads
+from keraslike.training.data import class_weights_of
 
 # What Keras asks of its backends, for JAX's.
 SUPPORTS_SPARSE_TENSORS = True
@@ -151,6 +154,50 @@ def compute_conv_output_shape(
     kernel = KerasTensor((*kernel_size, channels, filters))
     x = KerasTensor(input_shape)
     return tuple(ops.conv(x, kernel, strides, padding, data_format, dilation_rate).shape)
+
+
+def compute_conv_transpose_output_shape(
+    input_shape: Sequence[Any],
+    kernel_size: Sequence[int],
+    filters: int,
+    strides: Any,
+    padding: str,
+    output_padding: Any = None,
+    data_format: str = "channels_last",
+    dilation_rate: Any = 1,
+) -> list[Any]:
+    """The shape of a transposed convolution.
+
+    >>> compute_conv_transpose_output_shape((None, 4, 3), (3,), 16, 2, "same")
+    [None, 8, 16]
+    """
+    channels = input_shape[-1 if data_format == "channels_last" else 1]
+    kernel = KerasTensor((*kernel_size[: len(input_shape) - 2], filters, channels))
+    options = (strides, padding, output_padding, data_format, dilation_rate)
+    return list(ops.conv_transpose(KerasTensor(input_shape), kernel, *options).shape)
+
+
+def compute_conv_transpose_padding_args_for_jax(
+    input_shape: Sequence[Any],
+    kernel_shape: Sequence[int],
+    strides: Any,
+    padding: str,
+    output_padding: Any,
+    dilation_rate: Any,
+) -> list[tuple[int, int]]:
+    """What `jax.lax.conv_transpose` takes as its padding for a transposed convolution.
+
+    >>> compute_conv_transpose_padding_args_for_jax((1, 4, 3), (3, 16, 3), 2, "same", None, 1)
+    [(2, 1)]
+    """
+    n = len(input_shape) - 2
+    steps, dilation = sizes(n, strides=strides), sizes(n, dilation_rate=dilation_rate)
+    more = (None,) * n if output_padding is None else sizes(n, 0, output_padding=output_padding)
+    same = one_of(("valid", "same"), padding=padding.lower()) == "same"
+    return [
+        transposed_pads((k - 1) * d + 1, s, same, m)
+        for k, s, d, m in zip(kernel_shape, steps, dilation, more)
+    ]
 
 
 def compute_pooling_output_shape(
@@ -313,9 +360,10 @@ def class_weight_to_sample_weights(y: Any, class_weight: dict[int, float]) -> np
     >>> class_weight_to_sample_weights(np.array([0, 1, 1]), {1: 2.0}).tolist()
     [1.0, 2.0, 2.0]
     """
-    from keraslike.training.data import class_weights_of
-
-    return class_weights_of(np.asarray(y), class_weight)
+    y = np.asarray(y)
+    if not class_weight:
+        return np.ones(len(y), floatx())
+    return class_weights_of(y, class_weight)
 
 
 def no_automatic_dependency_tracking(fn: Callable) -> Callable:

@@ -375,6 +375,8 @@ tree.tree_api: tree.MAP_TO_NONE .assert_same_paths .assert_same_structure .flatt
   .flatten_with_path .is_nested .lists_to_tuples .map_shape_structure .map_structure
   .map_structure_up_to .pack_sequence_as .traverse
 utils.audio_dataset_utils: utils.audio_dataset_from_directory
+tree.dmtree_impl: @tree
+tree.optree_impl: @tree
 utils.backend_utils: config.set_backend
 utils.config: utils.Config
 utils.dataset_utils: utils.split_dataset
@@ -410,9 +412,10 @@ PRIVATE = """
 activations: @activations
 backend: @ops @backend @config src_functions.SUPPORTS_SPARSE_TENSORS .SUPPORTS_RAGGED_TENSORS
   .SUPPORTS_COMPLEX_DTYPES .IS_THREAD_SAFE .DYNAMIC_SHAPES_OK .DYNAMIC_BATCH_SIZE_OK
-  .random_seed_dtype .compute_output_spec
+  .random_seed_dtype .compute_output_spec distribution_lib=distribution
 backend.common: @backend
-backend.common.backend_utils: core.arguments.standardize_data_format
+backend.common.backend_utils: src_functions.compute_conv_transpose_output_shape
+  .compute_conv_transpose_padding_args_for_jax
 backend.common.dtypes: src_functions.BOOL_TYPES .INT_TYPES .FLOAT_TYPES .FLOAT8_TYPES
   .COMPLEX_TYPES .WEAK_TYPES .ALLOWED_DTYPES
 backend.common.global_state: src_functions.get_global_attribute .set_global_attribute
@@ -428,6 +431,7 @@ backend.core: @ops
 backend.image: @ops.image
 backend.jax: @backend @ops
 backend.jax.core: @ops Variable
+backend.jax.distribution_lib: @distribution
 backend.jax.image: @ops.image
 backend.jax.linalg: @ops.linalg
 backend.jax.math: @ops
@@ -465,6 +469,8 @@ saving.serialization_lib: ObjectSharingScope=core.registry.sharing
   SafeModeScope=core.registry.safe_mode_scope src_functions.in_safe_mode
 trainers.data_adapters.data_adapter_utils: src_functions.class_weight_to_sample_weights
 trainers.trainer: training.trainer.Trainer
+tree.dmtree_impl: @tree
+tree.optree_impl: @tree
 utils.backend_utils: src_functions.convert_tf_tensor .in_tf_graph .in_grain_data_pipeline
 utils.file_utils: File=/builtins.open /os.path.exists .isdir .join /os.listdir .makedirs
   path_to_string=/os.fspath copy=/shutil.copy rmtree=/shutil.rmtree
