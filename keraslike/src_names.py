@@ -421,13 +421,14 @@ backend.common.dtypes: src_functions.BOOL_TYPES .INT_TYPES .FLOAT_TYPES .FLOAT8_
 backend.common.global_state: src_functions.get_global_attribute .set_global_attribute
 backend.common.keras_tensor: src_functions.any_symbolic_tensors
 backend.common.masking: get_keras_mask=core.context.get_mask set_keras_mask=core.context.set_mask
-backend.common.name_scope: core.scopes.current_path
+backend.common.name_scope: name_scope core.scopes.current_path
+backend.common.remat: core.remat.get_current_remat_mode
 backend.common.stateless_scope: core.scopes.get_stateless_scope .in_stateless_scope
 backend.common.symbolic_scope: core.scopes.in_symbolic_scope
 backend.common.variables: Variable core.symbolic.standardize_shape src_functions.shape_equal
   src_functions.ALLOWED_DTYPES
 backend.config: core.arguments.standardize_data_format
-backend.core: @ops
+backend.core: @ops remat name_scope
 backend.image: @ops.image
 backend.jax: @backend @ops
 backend.jax.core: @ops Variable

@@ -7,6 +7,7 @@ size is unknown; where that is inconclusive, `probing` tries sizes.
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -394,7 +395,29 @@ class Operation:
         return nodes[0]
 
     _constructor_args = Object._constructor_args
-    get_config = Object.get_config
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as plain values, for `from_config` to make an equal one.
+
+        Raises NotImplementedError for a class that takes `*args`, or was given what is not plain:
+        it needs a `get_config` of its own.
+        """
+        try:
+            config = Object.get_config(self)  # type: ignore[arg-type]
+        except TypeError as error:
+            problem = str(error)
+        else:
+            parameters = inspect.signature(type(self).__init__).parameters.values()
+            if not any(p.kind == p.VAR_POSITIONAL for p in parameters):
+                if any(p.name == "name" or p.kind == p.VAR_KEYWORD for p in parameters):
+                    config["name"] = str(self.name)
+                return config
+            problem = "Its constructor takes `*args`."
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a get_config() that gives its constructor's arguments as "
+            f"plain values. {problem}"
+        )
+
     from_config = classmethod(Object.from_config.__func__)
 
     # A graph is part of what a model's tree is compared by.

@@ -398,7 +398,30 @@ class Variable(_Leaf):
         return iter(self.get_value())
 
     def __bool__(self) -> bool:
-        return bool(self.get_value())
+        raise TypeError("A Variable cannot be used as a boolean: look at its value.")
+
+    def __int__(self) -> int:
+        return int(self._one_number())
+
+    def __float__(self) -> float:
+        return float(self._one_number())
+
+    def __index__(self) -> int:
+        return operator.index(self._one_number())
+
+    def _one_number(self) -> Any:
+        if self.ndim:
+            raise TypeError(
+                "Only scalar arrays can be converted to Python scalars. Variable "
+                f"'{self.path}' has shape {self.shape}."
+            )
+        return self.get_value()
+
+    def __pos__(self) -> jax.Array:
+        return self.get_value()
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        return jnp.round(self.get_value(), ndigits or 0)
 
     def __repr__(self) -> str:
         return (
@@ -435,25 +458,60 @@ class Variable(_Leaf):
         return new
 
 
+# Python's operators -> the functions of `keraslike.ops` that compute them, with Keras's dtypes.
+_OF_TWO = {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "true_divide",
+    "floordiv": "floor_divide",
+    "mod": "mod",
+    "pow": "power",
+    "matmul": "matmul",
+    "and": "logical_and",
+    "or": "logical_or",
+    "xor": "logical_xor",
+}
+_COMPARISONS = {
+    "eq": "equal",
+    "ne": "not_equal",
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+}
+
+
 def _give_operators() -> None:
     """Operators that a tape sees, and that leave boxed arrays what is theirs."""
 
-    def either(name: str, function: Callable) -> Callable:
-        plain = getattr(nnx.Variable, name)
-
+    def either(function: Callable, plain: Callable) -> Callable:
         def operate(*operands: Any) -> Any:
             take = taker(operands, {})
             return plain(*operands) if take is None else take(function, operands, {})
 
         return operate
 
-    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"):
-        function = getattr(operator, name)
-        setattr(Variable, f"__{name}__", either(f"__{name}__", function))
-        reflected = functools.partial(_reflected, function)
-        setattr(Variable, f"__r{name}__", either(f"__r{name}__", reflected))
-    for name in ("lt", "le", "gt", "ge", "neg", "abs", "getitem"):
-        setattr(Variable, f"__{name}__", either(f"__{name}__", getattr(operator, name)))
+    for name, op in (_OF_TWO | _COMPARISONS).items():
+        function = getattr(operator, f"__{name}__")
+        setattr(Variable, f"__{name}__", either(function, functools.partial(_call_op, op)))
+        if name in _OF_TWO:
+            reflected = either(
+                functools.partial(_reflected, function),
+                functools.partial(_reflected, functools.partial(_call_op, op)),
+            )
+            setattr(Variable, f"__r{name}__", reflected)
+    for name in ("neg", "abs", "getitem", "invert"):
+        plain = getattr(nnx.Variable, f"__{name}__")
+        setattr(Variable, f"__{name}__", either(getattr(operator, name), plain))
+
+
+def _call_op(name: str, a: Any, b: Any) -> Any:
+    from keraslike.core import registry
+
+    if b is None and name in ("equal", "not_equal"):
+        return name == "not_equal"
+    return registry.get("ops", name)(a, b)
 
 
 def _reflected(function: Callable, b: Any, a: Any) -> Any:
@@ -521,7 +579,7 @@ def _initial_value(initializer: Any, shape: Any, dtype: Any) -> jax.Array:
     if callable(initializer) and not isinstance(initializer, (jax.Array, nnx.Variable)):
         if shape is None:
             raise ValueError(
-                "shape must be given where initializer is a function. "
+                "When creating a Variable from an initializer, the `shape` must be given. "
                 f"Received: initializer={initializer!r}, shape=None"
             )
         dtype = jnp.dtype(dtypes.standardize_dtype(dtype))

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import keras
 import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
@@ -149,3 +150,32 @@ def test_symbolic_tensors_stay_what_they_are():
             setattr(tensor, name, None)
     with pytest.raises(ValueError, match="both"):
         KerasTensor((2,), sparse=True, ragged=True)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int32", "float16", "float32"])
+def test_variables_operators_have_the_dtypes_of_keras(dtype):
+    names = ("add", "sub", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "eq", "ne")
+    names += ("lt", "le", "gt", "ge", "radd", "rsub")
+
+    def outcomes(library):
+        found = []
+        for other in ("bool", "uint32", "int16", "bfloat16", "float32"):
+            a, b = (library.Variable(np.ones(2), dtype=d) for d in (dtype, other))
+            for name in names:
+                try:
+                    found.append((other, name, str(getattr(a, f"__{name}__")(b).dtype)))
+                except Exception as error:
+                    found.append((other, name, type(error).__name__))
+        return found
+
+    assert outcomes(keraslike) == outcomes(keras)
+
+
+def test_variables_are_numbers_only_where_they_are_scalars():
+    one, two = keraslike.Variable(3.5), keraslike.Variable([1.0, 2.0])
+    assert (float(one), int(one), (+two).tolist(), round(one)) == (3.5, 3, [1.0, 2.0], 4.0)
+    assert [10, 20][keraslike.Variable(1)] == 20
+    assert (two == np.array([1.0, 3.0])).tolist() == [True, False] and one != None  # noqa: E711
+    for wrong in (lambda: float(two), lambda: bool(one), lambda: [10, 20][one]):
+        with pytest.raises(TypeError):
+            wrong()
