@@ -184,7 +184,7 @@ def biased_conv(
     channels = x.shape[-1 if last else 1]
     if channels % kernel.shape[-2]:
         raise ValueError(
-            f"The inputs have {channels} channels, which is no multiple of the kernel's "
+            f"input channels must match the kernel: {channels} is no multiple of the kernel's "
             f"{kernel.shape[-2]}. Received: inputs of shape {x.shape}, kernel of {kernel.shape}."
         )
     result = cpu_conv.conv(
@@ -274,7 +274,8 @@ def conv_transpose(
     channels = x.shape[-1 if last else 1]
     if channels != kernel.shape[-1]:
         raise ValueError(
-            f"The inputs have {channels} channels, the kernel is for {kernel.shape[-1]}. "
+            f"input channels must match the kernel: {channels} channels, the kernel is for "
+            f"{kernel.shape[-1]}. "
             f"Received: inputs of shape {x.shape}, kernel of {kernel.shape}."
         )
     steps = arguments.sizes(n, strides=strides)

@@ -222,7 +222,7 @@ def rms_normalization(
 
 @op
 def normalize(
-    x: Any, axis: int | Sequence[int] = -1, order: int = 2, epsilon: float | None = None
+    x: Any, axis: int | Sequence[int] = -1, order: Any = 2, epsilon: float | None = None
 ) -> jax.Array:
     """`x` divided by its norm along axes, or by `epsilon` if that is larger.
 
