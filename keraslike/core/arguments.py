@@ -129,7 +129,7 @@ def positive(**argument: Any) -> int:
     if number is None or number < 1:
         raise ValueError(
             f"Invalid value for argument `{name}`. Expected a strictly positive value. "
-            f"Received {name}={value!r}{'' if number is not None else ', which is no integer'}."
+            f"Received {name}={value!r}. It must be a positive integer."
         )
     return number
 

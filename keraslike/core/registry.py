@@ -566,15 +566,19 @@ def _find_public(module: Any, name: str, is_function: bool = False) -> Any:
     return next(right, found[0] if found else None)
 
 
+def refuse_unless_trusted(what: str) -> None:
+    """Raises ValueError unless safe_mode=False is in force: a file holds code of some kind."""
+    if _scope.safe_mode is not False and not config.is_unsafe_deserialization_enabled():
+        raise ValueError(
+            f"This file holds {what}, which could do anything once it runs (arbitrary code "
+            "execution). If you trust where the file comes from, load it with safe_mode=False."
+        )
+
+
 def load_function(value: Any) -> types.FunctionType:
     """The lambda that `dump_function` (or Keras) wrote; it sees `jax`, `jnp`, `np` and the custom
     objects in scope. Raises ValueError unless safe_mode=False is in force."""
-    if _scope.safe_mode is not False and not config.is_unsafe_deserialization_enabled():
-        raise ValueError(
-            "This file holds the bytecode of a Python lambda, which could do anything once it "
-            "runs (arbitrary code execution). If you trust where the file comes from, load it with "
-            "safe_mode=False."
-        )
+    refuse_unless_trusted("the bytecode of a Python lambda")
     parts: Any = [value.get(k) for k in _LAMBDA_PARTS] if isinstance(value, dict) else value
     code, defaults, closure = parts
     raw = marshal.loads(base64.b64decode(code))

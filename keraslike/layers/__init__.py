@@ -31,6 +31,7 @@ from keraslike.layers.depthwise import (
     SeparableConv2D,
 )
 from keraslike.layers.embedding import Embedding, ReversibleEmbedding
+from keraslike.layers.hosted import TFSMLayer, TorchModuleWrapper
 from keraslike.layers.input_spec import InputSpec
 from keraslike.layers.jax_layers import FlaxLayer, JaxLayer
 from keraslike.layers.layer import Layer
@@ -250,7 +251,9 @@ __all__ = [
     "SpectralNormalization",
     "StackedRNNCells",
     "Subtract",
+    "TFSMLayer",
     "TimeDistributed",
+    "TorchModuleWrapper",
     "UnitNormalization",
     "Wrapper",
     "UpSampling1D",

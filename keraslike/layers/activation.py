@@ -33,8 +33,8 @@ class ReLU(Layer):
     def __init__(
         self,
         max_value: float | None = None,
-        negative_slope: float = 0.0,
-        threshold: float = 0.0,
+        negative_slope: float | None = 0.0,
+        threshold: float | None = 0.0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -63,7 +63,7 @@ class LeakyReLU(Layer):
 
     supports_masking = True
 
-    def __init__(self, negative_slope: float = 0.3, **kwargs: Any):
+    def __init__(self, negative_slope: float | None = 0.3, **kwargs: Any):
         negative_slope = kwargs.pop("alpha", negative_slope)  # Keras 2's name
         super().__init__(**kwargs)
         if negative_slope is None:

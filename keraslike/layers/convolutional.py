@@ -17,7 +17,7 @@ from keraslike.core.arguments import (
     standardize_data_format,
 )
 from keraslike.layers.layer import InputSpec, Layer
-from keraslike.layers.lora import Adaptable, _AdaptedWeight
+from keraslike.layers.lora import Adaptable, _AdaptedWeight, _BareWeight
 from keraslike.ops import convolution
 
 
@@ -102,6 +102,7 @@ class _Conv(Adaptable, Convolutional):
     """A convolution over `rank` spatial axes; subclasses name the rank and nothing else."""
 
     kernel = _AdaptedWeight()
+    _kernel = _BareWeight("kernel")
 
     def __init__(
         self,

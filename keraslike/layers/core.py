@@ -17,7 +17,7 @@ from keraslike.core.arguments import positive, unsupported, whole
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import InputSpec, Layer, _map_shapes
-from keraslike.layers.lora import Adaptable, _AdaptedWeight
+from keraslike.layers.lora import Adaptable, _AdaptedWeight, _BareWeight
 from keraslike.ops.products import contract, matmul
 
 
@@ -41,6 +41,7 @@ class Dense(Adaptable):
     supports_masking = True
     input_spec = InputSpec(min_ndim=2)
     kernel = _AdaptedWeight()
+    _kernel = _BareWeight("kernel")
 
     def __init__(
         self,
@@ -128,6 +129,7 @@ class EinsumDense(Adaptable):
 
     _saves_activity_regularizer = True
     kernel = _AdaptedWeight()
+    _kernel = _BareWeight("kernel")
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from keraslike import constraints, initializers, ops, regularizers
 from keraslike.core import context
 from keraslike.core.arguments import unsupported
-from keraslike.layers.lora import Adaptable, _AdaptedWeight
+from keraslike.layers.lora import Adaptable, _AdaptedWeight, _BareWeight
 from keraslike.ops.products import matmul
 
 
@@ -35,6 +35,7 @@ class Embedding(Adaptable):
     _saves_activity_regularizer = True
     _adapted = "embeddings"
     embeddings = _AdaptedWeight()
+    _embeddings = _BareWeight("embeddings")
 
     def __init__(
         self,

@@ -31,6 +31,16 @@ class _AdaptedWeight:
         vars(layer)[self.name] = value
 
 
+class _BareWeight:
+    """The Variable of an `_AdaptedWeight`, without what is added to it."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __get__(self, layer: Any, cls: type) -> Any:
+        return self if layer is None else vars(layer).get(self.name)
+
+
 class Adaptable(Layer):
     """Base of layers with a weight that can be adapted (LoRA; Hu et al., arXiv:2106.09685).
 
@@ -65,6 +75,7 @@ class Adaptable(Layer):
 
         Raises ValueError for a layer that is not built, is adapted already or has a constraint.
         """
+        self._refuse_constraint()
         if not self.built:
             raise ValueError(
                 "Cannot enable lora on a layer that isn't yet built. "
@@ -81,17 +92,21 @@ class Adaptable(Layer):
         finally:
             del self._building
 
+    def _refuse_constraint(self) -> None:
+        constraint = getattr(self, f"{self._adapted}_constraint")
+        if constraint is not None:
+            raise ValueError(
+                f"Lora is incompatible with {self._adapted.removesuffix('s')} constraints. "
+                f"Received: {constraint!r} in layer '{self.name}'"
+            )
+
     def _adapt_built(self) -> None:
         if self.lora_rank is not None:
+            self._refuse_constraint()
             self._adapt(self.lora_rank, self.lora_alpha)
 
     def _adapt(self, rank: int, alpha: Any, a: Any = "he_uniform", b: Any = "zeros") -> None:
         weight = vars(self)[self._adapted]
-        if weight.constraint is not None:
-            raise ValueError(
-                f"Lora is incompatible with {self._adapted} constraints. "
-                f"Received: {weight.constraint!r} in layer '{self.name}'"
-            )
         shapes = {"a": ((*weight.shape[:-1], rank), a), "b": ((rank, weight.shape[-1]), b)}
         with context.using(names=tuple(weight.path.split("/")[:-1]), autocast=None):
             for letter, (shape, initializer) in shapes.items():

@@ -1,0 +1,383 @@
+"""Layers whose computation another library does on the host: modules of PyTorch and SavedModels of
+TensorFlow. They need that library, and a step of training goes through it and back."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import importlib
+import io
+import os
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.core import dtypes, registry
+from keraslike.core.rng import SeedGenerator
+from keraslike.layers.layer import Layer
+
+
+def _library(name: str, layer: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as e:
+        raise ImportError(f"{layer} needs the library {name}: pip install {name}") from e
+
+
+class _Hosted(Layer):
+    """Outputs, new state and gradients by functions of numpy arrays.
+
+    A subclass has `_trained` and `_others`, lists of Variables. `_compute` gives the outputs and
+    the new values of `_others`, which count in training; `how` is the structure of the arguments,
+    whether it is training, and a number to seed with.
+    """
+
+    _untracked = Layer._untracked | {"_specs", "_lock"}
+    _transient = Layer._transient | {"_specs", "_lock"}
+    _trained: list[Any]
+    _others: list[Any]
+
+    def _compute(self, trained: list, others: list, inputs: list, how: tuple) -> tuple[Any, list]:
+        raise NotImplementedError
+
+    def _derive(
+        self, trained: list, others: list, inputs: list, how: tuple, cotangents: list
+    ) -> list[Any]:
+        """Gradients by `trained` and `inputs`, `None` where there is none."""
+        raise NotImplementedError
+
+    def _hosted(self, arguments: Any, training: bool, seed: jax.Array) -> Any:
+        """The outputs for a structure of arrays; `_others` are changed."""
+        inputs, structure = jax.tree.flatten(arguments)
+        trained = [v.value for v in self._trained]
+        others = [v.value for v in self._others]
+        everything = jax.tree.map(_wide, (trained, others, inputs))
+        spec = self._spec(everything, structure, training)
+        lock = vars(self).setdefault("_lock", threading.RLock())
+
+        def compute(values: Any, seed: Any) -> Any:
+            with lock:
+                values, seed = jax.tree.map(_to_numpy, (values, seed))
+                outputs, new = self._compute(*values, (structure, training, int(seed[1])))
+            return jax.tree.map(lambda a, s: np.asarray(a, s.dtype), (outputs, new), spec)
+
+        def derive(values: Any, seed: Any, cotangents: Any) -> Any:
+            with lock:
+                values, seed, given = jax.tree.map(_to_numpy, (values, seed, cotangents))
+                how = (structure, training, int(seed[1]))
+                found = self._derive(*values, how, jax.tree.leaves(given))
+            wanted = [*values[0], *values[2]]
+            return [
+                np.zeros(v.shape, v.dtype) if g is None else np.asarray(g, v.dtype)
+                for g, v in zip(found, wanted, strict=True)
+            ]
+
+        @jax.custom_vjp
+        def run(values: Any, seed: Any) -> Any:
+            return jax.pure_callback(compute, spec, values, seed, vmap_method="sequential")
+
+        def forward(values: Any, seed: Any) -> Any:
+            return run(values, seed), (values, seed)
+
+        def backward(kept: Any, cotangents: Any) -> Any:
+            values, seed = kept
+            wanted = [*values[0], *values[2]]
+            specs = [jax.ShapeDtypeStruct(v.shape, v.dtype) for v in wanted]
+            found = jax.pure_callback(
+                derive, specs, values, seed, cotangents[0], vmap_method="sequential"
+            )
+            n = len(values[0])
+            grads = [g if dtypes.is_float(g.dtype) else _no_gradient(g) for g in found]
+            others = [
+                jnp.zeros_like(v) if dtypes.is_float(v.dtype) else _no_gradient(v)
+                for v in values[1]
+            ]
+            return (grads[:n], others, grads[n:]), _no_gradient(seed)
+
+        run.defvjp(forward, backward)
+        outputs, new = run(everything, seed)
+        for variable, value in zip(self._others, new) if training else ():
+            variable.assign(jax.lax.stop_gradient(value).astype(variable._raw_value.dtype))
+        narrow = self.compute_dtype
+        return jax.tree.map(lambda a: a.astype(narrow) if dtypes.is_float(a.dtype) else a, outputs)
+
+    def _spec(self, values: Any, structure: Any, training: bool) -> Any:
+        """Shapes and dtypes of what comes out, found by computing it once on zeros."""
+        shapes = [(tuple(v.shape), str(v.dtype)) for v in jax.tree.leaves(values)]
+        key = (str(shapes), structure, training)
+        specs = vars(self).setdefault("_specs", {})
+        if key not in specs:
+            # A size that is only a symbol is an error here, and sizes are tried in its place.
+            zeros = jax.tree.map(lambda v: np.zeros([int(n) for n in v.shape], v.dtype), values)
+            outputs = self._compute(*zeros, (structure, training, 0))
+            specs[key] = jax.tree.map(
+                lambda a: jax.ShapeDtypeStruct(a.shape, jax.dtypes.canonicalize_dtype(a.dtype)),
+                outputs,
+            )
+        return specs[key]
+
+
+def _wide(value: jax.Array) -> jax.Array:
+    return value.astype("float32") if dtypes.is_half(value.dtype) else value
+
+
+def _to_numpy(value: Any) -> np.ndarray:
+    return np.array(value)  # one of its own, which the other library may change
+
+
+def _no_gradient(value: Any) -> np.ndarray:
+    return np.zeros(value.shape, jax.dtypes.float0)
+
+
+class TorchModuleWrapper(_Hosted):
+    """A module of PyTorch as a layer, which trains with the others.
+
+    Args:
+        module: a `torch.nn.Module`; a lazy one must have been called before.
+        name: a name.
+        output_shape: of the outputs, where the module cannot be tried out on zeros.
+
+    Its parameters become weights, its buffers weights that do not train; both are copies. The
+    module runs on the CPU: one that is made of layers of keraslike is faster. It drops out, say,
+    with `training=True` only. A file holds it pickled, and is loaded with `safe_mode=False` only.
+
+    Raises ImportError where there is no PyTorch, and ValueError for what is no module.
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        name: str | None = None,
+        output_shape: Sequence[int | None] | None = None,
+        **kwargs: Any,
+    ):
+        torch = _library("torch", "TorchModuleWrapper")
+        super().__init__(name=name, **kwargs)
+        if not isinstance(module, torch.nn.Module):
+            raise ValueError(f"module must be a torch.nn.Module. Received: module={module!r}")
+        lazy = torch.nn.modules.lazy.LazyModuleMixin
+        if isinstance(module, lazy) and module.has_uninitialized_params():
+            raise ValueError(
+                "LazyModules are not supported unless they are already initialized. "
+                f"Received: module={module}"
+            )
+        self.module = module.cpu()
+        self.output_shape = None if output_shape is None else tuple(output_shape)
+        self.seed_generator = SeedGenerator()
+        named = dict(module.named_parameters())
+        self._names = [[k for k, p in named.items()], [k for k, _ in module.named_buffers()]]
+        self._trained = [self._made(k, p, p.requires_grad) for k, p in named.items()]
+        self._others = [self._made(k, b, False) for k, b in module.named_buffers()]
+        self.built = True
+
+    def _made(self, name: str, tensor: Any, trainable: bool) -> Any:
+        value = tensor.detach().cpu().numpy()
+        dtype = None if dtypes.is_float(value.dtype) else str(jnp.asarray(value).dtype)
+        name = name.replace(".", "_")
+        return self.add_weight(value.shape, value, dtype, trainable=trainable, name=name)
+
+    def call(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
+        seed = self.seed_generator.next() if training else jnp.zeros(2, "uint32")
+        return self._hosted((args, kwargs), bool(training), seed)
+
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        if self.output_shape is not None:
+            return self.output_shape
+        return super().compute_output_shape(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def _ready(self, training: bool, seed: int) -> Any:
+        torch = _library("torch", "TorchModuleWrapper")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.module.train(training)
+            yield torch
+
+    def _applied(self, torch: Any, trained: list, others: list, inputs: list, how: tuple) -> Any:
+        names = [*self._names[0], *self._names[1]]
+        args, kwargs = jax.tree.unflatten(how[0], inputs)
+        state = dict(zip(names, [*trained, *others], strict=True))
+        outputs = torch.func.functional_call(self.module, state, args, kwargs)
+        return outputs, [state[name] for name in self._names[1]]
+
+    def _compute(self, trained: list, others: list, inputs: list, how: tuple) -> tuple[Any, list]:
+        with self._ready(how[1], how[2]) as torch, torch.no_grad():
+            given = [[torch.from_numpy(v) for v in part] for part in (trained, others, inputs)]
+            found = self._applied(torch, *given, how)
+        return jax.tree.map(lambda t: t.numpy(), found)
+
+    def _derive(
+        self, trained: list, others: list, inputs: list, how: tuple, cotangents: list
+    ) -> list[Any]:
+        with self._ready(how[1], how[2]) as torch, torch.enable_grad():
+            given = [[torch.from_numpy(v) for v in part] for part in (trained, others, inputs)]
+            asked = [t for t in (*given[0], *given[2]) if t.is_floating_point()]
+            for tensor in asked:
+                tensor.requires_grad_()
+            outputs = jax.tree.leaves(self._applied(torch, *given, how)[0])
+            pairs = [
+                (o, torch.from_numpy(c)) for o, c in zip(outputs, cotangents) if o.requires_grad
+            ]
+            found = [None] * len(asked)
+            if pairs:
+                of, along = zip(*pairs)
+                found = torch.autograd.grad(of, asked, along, allow_unused=True)
+        grads = dict(zip(map(id, asked), found, strict=True))
+        tensors = [grads.get(id(t)) for t in (*given[0], *given[2])]
+        return [None if t is None else t.numpy() for t in tensors]
+
+    @property
+    def _has_own_format(self) -> bool:
+        return True
+
+    def _by_name(self) -> dict[str, Any]:
+        return dict(zip([*self._names[0], *self._names[1]], [*self._trained, *self._others]))
+
+    def save_own_variables(self, store: Any) -> None:
+        store.update(self._by_name())
+
+    def load_own_variables(self, store: Any) -> None:
+        own = self._by_name()
+        found = {name: tuple(store[name].shape) for name in store.keys()}  # noqa: SIM118
+        if found != {name: v.shape for name, v in own.items()}:
+            raise ValueError(
+                f"Layer '{self.name}' has weights of shapes {[v.shape for v in own.values()]} by "
+                f"the names {list(own)}; the file has {found}."
+            )
+        for name, variable in own.items():
+            variable.assign(store[name])
+
+    def get_config(self) -> dict[str, Any]:
+        torch = _library("torch", "TorchModuleWrapper")
+        config = super().get_config()
+        buffer = io.BytesIO()
+        torch.save(self.module, buffer)
+        config["module"] = base64.b64encode(buffer.getvalue()).decode("ascii")
+        return config
+
+    def _constructor_args(self) -> dict[str, Any]:
+        args = super()._constructor_args()
+        args["module"] = None  # which get_config() writes
+        return args
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> TorchModuleWrapper:
+        registry.refuse_unless_trusted("a pickled module of PyTorch")
+        torch = _library("torch", "TorchModuleWrapper")
+        data = io.BytesIO(base64.b64decode(config["module"]))
+        return cls(**{**config, "module": torch.load(data, weights_only=False)})
+
+
+class TFSMLayer(_Hosted):
+    """A SavedModel of TensorFlow as a layer, which trains with the others.
+
+    Args:
+        filepath: the folder of the SavedModel.
+        call_endpoint: the function in it to call, an attribute of it or one of its signatures.
+        call_training_endpoint: the one to call with `training=True`; the same by default.
+
+    Its variables become weights, which are copies. The function runs on the host. A file holds the
+    path only, and is loaded with `safe_mode=False` only.
+
+    Raises ImportError where there is no TensorFlow, and ValueError for an endpoint there is not.
+    """
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike,
+        call_endpoint: str = "serve",
+        call_training_endpoint: str | None = None,
+        trainable: bool = True,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
+        tf = _library("tensorflow", "TFSMLayer")
+        if not hasattr(tf, "saved_model"):  # keraslike's own, which goes by the name
+            raise ImportError("TFSMLayer needs the library tensorflow: pip install tensorflow")
+        super().__init__(trainable=trainable, name=name, dtype=dtype)
+        self.filepath = os.fspath(filepath)
+        self.call_endpoint, self.call_training_endpoint = call_endpoint, call_training_endpoint
+        self._loaded = _Kept(tf.saved_model.load(self.filepath))
+        found = {}
+        for endpoint in filter(None, (call_endpoint, call_training_endpoint)):
+            for concrete in _concrete(self._endpoint(endpoint)):
+                found.update((id(v), v) for v in concrete.variables)
+        variables = list(found.values())
+        self._host = _Kept(
+            [v for v in variables if v.trainable] + [v for v in variables if not v.trainable]
+        )
+        made = [self._made(v) for v in self._host.value]
+        split = sum(bool(v.trainable) for v in variables)
+        self._trained, self._others = made[:split], made[split:]
+        self.built = True
+
+    def _made(self, variable: Any) -> Any:
+        value = variable.numpy()
+        dtype = None if dtypes.is_float(value.dtype) else str(jnp.asarray(value).dtype)
+        name = variable.name.replace("/", "_").removesuffix(":0")
+        return self.add_weight(
+            value.shape, value, dtype, trainable=bool(variable.trainable), name=name
+        )
+
+    def _endpoint(self, name: str) -> Any:
+        loaded = self._loaded.value
+        if hasattr(loaded, name):
+            return getattr(loaded, name)
+        if name in loaded.signatures:
+            return loaded.signatures[name]
+        raise ValueError(
+            f"The SavedModel at '{self.filepath}' has no endpoint '{name}', neither as an "
+            f"attribute nor among its signatures, {list(loaded.signatures)}."
+        )
+
+    def call(self, inputs: Any, training: bool | None = False) -> Any:
+        return self._hosted(inputs, bool(training), jnp.zeros(2, "uint32"))
+
+    def _applied(self, trained: list, others: list, tensors: list, how: tuple) -> Any:
+        for variable, value in zip(self._host.value, [*trained, *others], strict=True):
+            variable.assign(value)
+        name = (self.call_training_endpoint if how[1] else None) or self.call_endpoint
+        return self._endpoint(name)(jax.tree.unflatten(how[0], tensors))
+
+    def _compute(self, trained: list, others: list, inputs: list, how: tuple) -> tuple[Any, list]:
+        tf = _library("tensorflow", "TFSMLayer")
+        outputs = self._applied(trained, others, [tf.constant(v) for v in inputs], how)
+        new = [v.numpy() for v in self._host.value[len(trained) :]]
+        return jax.tree.map(lambda t: t.numpy(), outputs), new
+
+    def _derive(
+        self, trained: list, others: list, inputs: list, how: tuple, cotangents: list
+    ) -> list[Any]:
+        tf = _library("tensorflow", "TFSMLayer")
+        tensors = [tf.constant(v) for v in inputs]
+        asked = [*self._host.value[: len(trained)], *tensors]
+        with tf.GradientTape() as tape:
+            tape.watch([t for t in tensors if t.dtype.is_floating])
+            outputs = jax.tree.leaves(self._applied(trained, others, tensors, how))
+        along = [tf.constant(c) for c in cotangents]
+        found = tape.gradient(outputs, asked, along)
+        return [None if g is None else tf.convert_to_tensor(g).numpy() for g in found]
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> TFSMLayer:
+        registry.refuse_unless_trusted("the path of a SavedModel")
+        return cls(**config)
+
+
+class _Kept:
+    """Something of another library's that a copy of the layer shares."""
+
+    def __init__(self, value: Any):
+        self.value = value
+
+    def __deepcopy__(self, memo: Any) -> _Kept:
+        return self
+
+
+def _concrete(function: Any) -> list[Any]:
+    """The traced functions in what a SavedModel has as an endpoint."""
+    return list(getattr(function, "concrete_functions", [function]))
