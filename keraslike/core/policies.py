@@ -54,14 +54,11 @@ class DTypePolicy:
     def convert_input(self, x: Any, autocast: bool, dtype: Any) -> Any:
         """An array with floats of a dtype, if `autocast` is on; what is none, as it is."""
         dtype = standardize_dtype(dtype)
-        if not hasattr(x, "astype") or not hasattr(x, "dtype"):
+        if not hasattr(x, "_keras_history"):  # a symbolic tensor
             if not hasattr(x, "__array__"):
                 return x
             x = jnp.asarray(x)
-        cast = autocast and is_float(x.dtype) and x.dtype != dtype
-        return (x.astype if hasattr(x, "_keras_history") else jnp.asarray(x).astype)(
-            dtype if cast else x.dtype
-        )
+        return x.astype(dtype) if autocast and is_float(x.dtype) else x
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name}
