@@ -17,7 +17,7 @@ from keraslike.core import host
 from keraslike.core.arguments import require
 from keraslike.optimizers.gradient_descent import leafwise, rule, zeros_like
 from keraslike.optimizers.optimizer import LearningRate, Optimizer
-from keraslike.optimizers.shared import Shared
+from keraslike.optimizers.shared import Shared, SharedButDecay
 
 __all__ = ["Adam", "AdamW", "Nadam", "Adamax", "Lamb", "ScheduleFreeAdamW", "Lion"]
 
@@ -145,7 +145,7 @@ class AdamW(Adam):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
-        **shared: Unpack[Shared],
+        **shared: Unpack[SharedButDecay],
     ):
         require(weight_decay is not None, "a float", weight_decay=weight_decay)
         own = (learning_rate, beta_1, beta_2, epsilon, amsgrad)
@@ -339,7 +339,7 @@ class Lamb(Optimizer):
                 return m / (1 - power_1) / (jnp.sqrt(v / (1 - power_2)) + epsilon), new
 
             updates, moments = leafwise(step, grads, state)
-            updates, _ = trust.update(updates, trust.init(params), params)
+            updates, _ = trust.update(updates, trust.init(grads), params)  # which has no state
             down = jax.tree.map(lambda u: -jnp.asarray(learning_rate, u.dtype) * u, updates)
             return down, moments
 

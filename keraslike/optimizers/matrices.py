@@ -15,7 +15,7 @@ from keraslike.core import host
 from keraslike.optimizers.adam import Moments, moved, step_size
 from keraslike.optimizers.gradient_descent import leafwise, rule
 from keraslike.optimizers.optimizer import LearningRate, Optimizer
-from keraslike.optimizers.shared import Shared
+from keraslike.optimizers.shared import Shared, SharedButDecay
 from keraslike.optimizers.state import key_of, label
 
 __all__ = ["Adafactor", "Muon"]
@@ -162,7 +162,7 @@ class Muon(Optimizer):
         ns_steps: int = 5,
         nesterov: bool = True,
         rms_rate: float | None = 0.2,
-        **shared: Unpack[Shared],
+        **shared: Unpack[SharedButDecay],
     ):
         super().__init__(learning_rate, weight_decay=weight_decay, **shared)
         self.adam_beta_1 = adam_beta_1

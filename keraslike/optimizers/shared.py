@@ -7,10 +7,9 @@ import inspect
 from typing import Any, TypedDict
 
 
-class Shared(TypedDict, total=False):
-    """The arguments of `Optimizer` that an optimizer passes on: `**shared: Unpack[Shared]`."""
+class SharedButDecay(TypedDict, total=False):
+    """The same without the weight decay, for one that names it itself."""
 
-    weight_decay: float | None
     clipnorm: float | None
     clipvalue: float | None
     global_clipnorm: float | None
@@ -20,6 +19,12 @@ class Shared(TypedDict, total=False):
     loss_scale_factor: float | None
     gradient_accumulation_steps: int | None
     name: str | None
+
+
+class Shared(SharedButDecay, total=False):
+    """The arguments of `Optimizer` that an optimizer passes on: `**shared: Unpack[Shared]`."""
+
+    weight_decay: float | None
 
 
 def take_shared(cls: type, base: type) -> None:
@@ -33,7 +38,7 @@ def take_shared(cls: type, base: type) -> None:
         return
     signature = inspect.signature(init)
     *own, last = signature.parameters.values()
-    if last.annotation != "Unpack[Shared]":
+    if last.annotation not in ("Unpack[Shared]", "Unpack[SharedButDecay]"):
         return
     named = {p.name for p in own}
     shared = [

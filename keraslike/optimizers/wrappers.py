@@ -275,7 +275,8 @@ class MultiOptimizer(Wrapper):
     def optimizers(self) -> list[Optimizer]:
         return list(self._inner_optimizers)
 
-    _parts = optimizers.fget
+    def _parts(self) -> Sequence[Optimizer]:
+        return self._inner_optimizers
 
     def _number_of(self, optimizer: Optimizer) -> int:
         for i, known in enumerate(self._inner_optimizers):
