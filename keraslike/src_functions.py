@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -13,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike import ops
-from keraslike.core import base, messages, registry
+from keraslike.core import base, context, messages, registry
 from keraslike.core.arguments import one_of, sizes
-from keraslike.core.dtypes import floatx
+from keraslike.core.dtypes import floatx, is_float, standardize_dtype
 from keraslike.core.scopes import StatelessScope
 from keraslike.core.symbolic import KerasTensor, is_symbolic, output_spec
 from keraslike.ops.convolution import transposed_pads
@@ -331,7 +332,26 @@ gfile = LazyModule("tensorflow.io.gfile", pip_name="tensorflow")
 dmtree = LazyModule("tree", pip_name="dm-tree")
 
 
-# -- data and attributes --------------------------------------------------------------------------
+# -- scopes, data and attributes ------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def autocast_scope(dtype: Any) -> Iterator[None]:
+    """Within the block variables of floating-point numbers are read in a dtype, or, with `None`, in
+    their own. Raises ValueError for a dtype that is not one of floating-point numbers.
+
+    >>> from keraslike import Variable
+    >>> weight = Variable(1.0)
+    >>> with autocast_scope("bfloat16"):
+    ...     print((weight + 1).dtype)
+    bfloat16
+    """
+    if dtype is not None and not is_float(dtype):
+        raise ValueError(
+            f"AutocastScope can only be used with a floating-point dtype. Received: dtype={dtype}"
+        )
+    with context.using(autocast=None if dtype is None else jnp.dtype(standardize_dtype(dtype))):
+        yield
 
 
 def convert_tf_tensor(outputs: Any, dtype: Any = None) -> Any:

@@ -426,7 +426,7 @@ backend.common.remat: core.remat.get_current_remat_mode
 backend.common.stateless_scope: core.scopes.get_stateless_scope .in_stateless_scope
 backend.common.symbolic_scope: core.scopes.in_symbolic_scope
 backend.common.variables: Variable core.symbolic.standardize_shape src_functions.shape_equal
-  src_functions.ALLOWED_DTYPES
+  src_functions.ALLOWED_DTYPES AutocastScope=src_functions.autocast_scope
 backend.config: core.arguments.standardize_data_format
 backend.core: @ops remat name_scope
 backend.image: @ops.image

@@ -17,6 +17,7 @@ import json
 import os
 import pathlib
 import re
+import runpy
 import subprocess
 import sys
 import tarfile
@@ -36,6 +37,11 @@ EXPECTED, RESULTS, SAMPLE = (HERE / n for n in ("expected.txt", "RESULTS.md", "s
 LIMIT = 120  # seconds a test may take
 SAMPLE_SIZE = 400
 AT_MOST = 0.7  # seconds of processor time that a test of the sample took Keras
+
+# Reasons that are found by the error; any other that is in expected.txt somebody has written.
+_WORDS = "The error is raised, with a message of its own."
+_PRIVATE = "Private to Keras's own implementation"
+_AUTOMATIC = ("?", _WORDS, _PRIVATE)
 
 Outcomes = dict[str, dict]  # a test -> its outcome, and the error if it failed
 
@@ -254,7 +260,7 @@ def _expect(
     for test in set(ran) - set(lacking):
         expected.pop(test, None)
     for test in lacking:
-        if expected.get(test, "?").startswith("?"):
+        if expected.get(test, "?").startswith(_AUTOMATIC):
             expected[test] = reason_of(test, outcomes)
 
 
@@ -270,7 +276,12 @@ def reason_of(test: str, outcomes: Outcomes) -> str:
         return "? not run: its parameters are made of what keraslike has not"
     error = entry.get("error") or entry["outcome"]
     if re.match(r'AssertionError: "[^"]*" does not match "', error):  # assertRaisesRegex
-        return "The error is raised, with a message of its own."
+        return _WORDS
+    if (found := re.search(r"keras\.src\.(\S*\.)?(\w+) is not in keraslike", error)) is not None:
+        names = runpy.run_path(str(ROOT / "keraslike/src_names.py"))["PUBLIC"]
+        is_public = re.search(rf"[ .=]{found[2]}\s", names)
+        kind = "? missing" if is_public else _PRIVATE
+        return f"{kind}: keras.src.{found[1] or ''}{found[2]}"
     return f"? {error}"
 
 

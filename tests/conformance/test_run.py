@@ -48,6 +48,10 @@ def test_a_directory(run, capsys):
     assert said[prefix + "3_words"] == "The error is raised, with a message of its own."
     assert said[prefix + "4_hangs"].startswith("? TimeoutError")
     assert said[prefix + "5_crashes"].startswith("? Crash")
+    absent = {"t": {"outcome": "failed", "error": "ImportError: keras.src.a.B is not in keraslike"}}
+    assert run.reason_of("t", absent) == "Private to Keras's own implementation: keras.src.a.B"
+    absent["t"]["error"] = "AttributeError: keras.src.layers.Dense is not in keraslike"
+    assert run.reason_of("t", absent) == "? missing: keras.src.layers.Dense"
     assert "no_such_module" in run.reason_of("things/bad_test.py::Any::test", outcomes)
 
 
