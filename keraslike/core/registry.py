@@ -25,7 +25,6 @@ import numpy as np
 
 from keraslike.core import config, dtypes
 from keraslike.core.base import to_snake_case
-from keraslike.core.static import Shape
 
 KERAS_VERSION = "3.15.1"  # whose names and files these are
 
@@ -375,9 +374,10 @@ def _serialize_function(function: Any) -> Any:
 
 
 def serialize_argument(value: Any) -> Any:
-    """As `serialize`, but a public function becomes its bare name, as Keras's configs have it."""
-    if isinstance(value, Shape | tuple):
-        value = list(value)
+    """As `serialize`, but a public function becomes its bare name, and a tuple stays one, as
+    Keras's configs have it."""
+    if isinstance(value, tuple):
+        return tuple(serialize(value))
     name = public_name(value)[1]
     if name is not None and not inspect.isclass(value):
         return name
