@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keraslike.wrappers.estimators import (
+        SKLearnClassifier,
+        SKLearnRegressor,
+        SKLearnTransformer,
+    )
 
 __all__ = ["SKLearnClassifier", "SKLearnRegressor", "SKLearnTransformer"]
 

@@ -56,11 +56,10 @@ MANY_BITS = batches(bits(4), share(4))
 LOGITS = batches(bits(3), lambda n: 3 * normal(3)(n))
 NUMBER_PAIRS = batches(lambda n: rng.integers(-1, 5, n), lambda n: rng.integers(0, 4, n))
 AUC_OPTIONS = [
-    {"curve": curve, "summation_method": method}
-    for curve in ("ROC", "PR", "PRGAIN")
-    for method in ("interpolation", "minoring", "majoring")
+    *({"curve": curve} for curve in ("ROC", "PR", "PRGAIN")),
+    {"curve": "ROC", "summation_method": "minoring"},
+    {"curve": "PR", "summation_method": "majoring"},
 ]
-DENSE = {"sparse_y_true": False, "sparse_y_pred": False}
 OWN = {"thresholds": [0.7, 0.1, 0.35], "curve": "pr"}
 
 CASES = [
@@ -113,7 +112,6 @@ CASES = [
         {"label_weights": [1.0, 0.0, 2.0, 0.5], "multi_label": True, "num_labels": 4, **OWN},
     ),
     ("AUC", LOGITS, {"from_logits": True}),
-    ("AUC", LOGITS, {}),
     ("SensitivityAtSpecificity", MANY_BITS, {"specificity": 0.6}),
     ("SpecificityAtSensitivity", MANY_BITS, {"sensitivity": 0.6, "class_id": 2}),
     ("PrecisionAtRecall", MANY_BITS, {"recall": 0.4, "num_thresholds": 30}),
@@ -121,12 +119,9 @@ CASES = [
     ("F1Score", HOT, {}),
     ("F1Score", MANY_BITS, {"average": "weighted", "threshold": 0.4}),
     ("FBetaScore", MANY_BITS, {"average": "micro", "beta": 2.0, "threshold": 0.5}),
-    ("FBetaScore", HOT, {"average": "macro", "beta": 0.5}),
     ("IoU", NUMBER_PAIRS, {"num_classes": 4, "target_class_ids": (1, 3), "ignore_class": 2}),
     ("MeanIoU", NUMBER_PAIRS, {"num_classes": 4, "dtype": "float32"}),
-    ("MeanIoU", HOT, {"num_classes": 4, "ignore_class": 0, **DENSE}),
     ("BinaryIoU", FLAT_BITS, {"threshold": 0.3}),
-    ("BinaryIoU", BITS, {"target_class_ids": [1]}),
     ("OneHotIoU", HOT, {"num_classes": 4, "target_class_ids": [1, 2]}),
     ("OneHotMeanIoU", HOT, {"num_classes": 4, "ignore_class": 1}),
     ("PearsonCorrelation", REAL, {}),
