@@ -34,7 +34,7 @@ from keraslike import (
     utils,
     wrappers,
 )
-from keraslike.as_keras import as_keras
+from keraslike.as_keras import as_keras, version
 from keraslike.core.lowering import value_and_grad
 from keraslike.core.policies import DTypePolicy, FloatDTypePolicy
 from keraslike.core.remat import RematScope, remat
@@ -105,6 +105,7 @@ __all__ = [
     "tree",
     "utils",
     "value_and_grad",
+    "version",
     "wrappers",
 ]
 

@@ -55,6 +55,15 @@ def as_keras() -> types.ModuleType:
     return importlib.import_module("keras")
 
 
+def version() -> str:
+    """The version of Keras whose API keraslike follows; its own is `keraslike.__version__`.
+
+    >>> version().startswith("3.")
+    True
+    """
+    return KERAS_VERSION
+
+
 def pytest_addoption() -> None:
     """Called by pytest as soon as it has imported this module as a plugin, before any conftest."""
     as_keras()
@@ -132,11 +141,6 @@ class _Face(types.ModuleType):
     """`keras` itself: the public names of keraslike, with the version of Keras."""
 
     __version__ = KERAS_VERSION
-
-    @staticmethod
-    def version() -> str:
-        """The version of Keras whose API this is."""
-        return KERAS_VERSION
 
     def __getattr__(self, name: str) -> Any:
         ours = importlib.import_module("keraslike")
