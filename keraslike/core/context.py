@@ -146,7 +146,8 @@ def get_mask(tensor: Any) -> Any:
     """The mask attached to a tensor, or `None`."""
     if type(tensor) is Computed:
         return getattr(tensor, "_keras_mask", None)
-    return masks.get(tensor) if masks else None
+    found = masks.get(tensor) if masks else None
+    return getattr(tensor, "_keras_mask", None) if found is None else found
 
 
 @contextlib.contextmanager

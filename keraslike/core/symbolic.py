@@ -451,6 +451,10 @@ class FunctionOperation(Operation):
     def call(self, *args: Any, **kwargs: Any) -> Any:
         return unbox(self.function(*args, **kwargs))
 
+    def again(self) -> FunctionOperation:
+        """A new operation of the same function."""
+        return type(self)(self.function)
+
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and Static(self.function) == Static(other.function)
 

@@ -995,6 +995,9 @@ class MaskOf(symbolic.FunctionOperation):
     def __init__(self, name: str | None = None) -> None:
         super().__init__(context.get_mask, base.auto_name("mask") if name is None else name)
 
+    def again(self) -> MaskOf:
+        return MaskOf()
+
     def compute_output_spec(self, x: KerasTensor) -> Any:
         mask = x._keras_mask
         return None if mask is None else KerasTensor(mask.shape, mask.dtype)

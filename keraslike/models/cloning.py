@@ -137,7 +137,7 @@ def _shape_of(tensors: Any) -> Any:
 
 def _by_config(layer: Any) -> Any:
     if not isinstance(layer, Layer):
-        return type(layer)(layer.function)
+        return layer.again()
     with registry.keeping_functions():
         config = layer.get_config()
     return type(layer).from_config(config)

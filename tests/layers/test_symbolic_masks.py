@@ -131,3 +131,12 @@ def test_names_of_build_are_those_of_call():
 
     with pytest.raises(ValueError, match=r"\['baz_shape'\].*call\(foo, bar\)"):
         Two()(np.ones((2, 2)), np.ones((2, 2)))
+
+
+def test_the_mask_of_a_symbolic_tensor_is_given_by_its_function():
+    inputs = layers.Input((4, 2))
+    outputs = layers.Masking()(inputs)
+    model = keras.Model(inputs, keras.backend.get_keras_mask(outputs))
+    x = np.array([[[0, 0], [1, 2], [0, 0], [3, 4]]], "float32")
+    assert np.asarray(model(x)).tolist() == [[False, True, False, True]]
+    assert keras.backend.get_keras_mask(inputs) is None
