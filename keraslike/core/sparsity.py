@@ -100,6 +100,24 @@ def multiply(x1: Any, x2: Any) -> Any:
     return x1 * x2
 
 
+def elementwise(function: Any, x: Any) -> Any:
+    """A sparse array of a function, which is 0 at 0, of each value.
+
+    >>> from jax.experimental import sparse
+    >>> elementwise(jnp.sqrt, sparse.BCOO.fromdense(jnp.array([0.0, 4.0]))).todense().tolist()
+    [0.0, 2.0]
+    """
+    x = _coo(x)
+    if not x.unique_indices:
+        x = _sparse().bcoo_sum_duplicates(x)
+    return _sparse().BCOO(
+        (function(x.data), x.indices),
+        shape=x.shape,
+        indices_sorted=x.indices_sorted,
+        unique_indices=True,
+    )
+
+
 def negative(x: Any) -> Any:
     """Every value with the other sign."""
     return cast(x, x.dtype) * -1 if jnp.issubdtype(x.dtype, jnp.number) else -dense(x)

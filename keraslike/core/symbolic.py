@@ -231,6 +231,13 @@ def _unknown_size(axis: int) -> Any:
     return dim
 
 
+@functools.cache
+def size_of_values() -> Any:
+    """The size, in a trace of shapes, of a result that is as large as the values say."""
+    (dim,) = export.symbolic_shape("found", scope=_dims_scope)
+    return dim
+
+
 def tensors_in(tree: Any) -> list[KerasTensor]:
     """The symbolic tensors in a structure of arguments."""
     return [x for x in jax.tree.leaves(tree) if isinstance(x, KerasTensor)]

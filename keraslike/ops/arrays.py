@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.core import dtypes
+from keraslike.core import context, dtypes
 from keraslike.core.symbolic import KerasTensor, op
 from keraslike.ops import wrap
 from keraslike.ops.wrap import axes_of, operand
@@ -116,30 +116,6 @@ def geomspace(
     """
     dtype = None if dtype is None else _dtype(dtype)
     return jnp.geomspace(operand(start), operand(stop), num, endpoint, dtype, axis)
-
-
-@op
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> jax.Array:
-    """The powers of a vector's elements as rows, the highest first.
-
-    Args:
-        x: a vector.
-        N: how many powers, as many as elements where it is `None`.
-        increasing: whether the lowest comes first.
-
-    >>> vander([2.0, 3.0], 3).tolist()
-    [[4.0, 2.0, 1.0], [9.0, 3.0, 1.0]]
-    """
-    x = wrap.array(x)
-    if x.ndim != 1:
-        raise ValueError(f"Input tensor must be 1-dimensional. Received: shape {x.shape}")
-    if N is not None and not isinstance(N, int):
-        raise TypeError(f"Argument `N` must be of type `int`. Received: N={N!r}")
-    if N is not None and N < 0:
-        raise ValueError(f"Argument `N` must be nonnegative. Received: N={N}")
-    if not isinstance(increasing, bool):
-        raise TypeError(f"`increasing` must be of type `bool`. Received: {increasing!r}")
-    return jnp.vander(x, wrap.steps(N=N), increasing)
 
 
 def _like(name: str, function: Callable) -> Callable:
@@ -337,6 +313,7 @@ def tile(x: Any, repeats: int | Sequence[int]) -> jax.Array:
 @op
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> jax.Array:
     """Each element along an axis repeated."""
+    repeats = np.asarray(repeats) if isinstance(repeats, (list, tuple)) else repeats
     return jnp.repeat(wrap.array(x), repeats, axis)
 
 
@@ -365,6 +342,11 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
     >>> pad([1.0], ((1, 2),)).tolist()
     [0.0, 1.0, 0.0, 0.0]
     """
+    if constant_values is not None and mode != "constant":
+        raise ValueError(
+            "Argument `constant_values` can only be provided when `mode == 'constant'`. "
+            f"Received: mode={mode!r}"
+        )
     extra = {} if constant_values is None else {"constant_values": constant_values}
     x = wrap.array(x)
     if mode in ("reflect", "symmetric"):  # as many pieces as it takes
@@ -403,13 +385,13 @@ def _product(shape: Sequence[Any]) -> Any:
 @op
 def take(x: Any, indices: Any, axis: int | None = None) -> jax.Array:
     """The elements at indices along an axis (of the flattened array if `None`)."""
-    return jnp.take(wrap.array(x), wrap.array(indices), axis)
+    return jnp.take(wrap.array(x), wrap.integers(indices), axis)
 
 
 @op
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> jax.Array:
     """Along an axis, the elements that an array of indices of the same rank names."""
-    return jnp.take_along_axis(wrap.array(x), wrap.array(indices), axis)
+    return jnp.take_along_axis(wrap.array(x), wrap.integers(indices), axis)
 
 
 @op
@@ -421,7 +403,8 @@ def sort(x: Any, axis: int = -1) -> jax.Array:
 @op
 def argsort(x: Any, axis: int | None = -1) -> jax.Array:
     """The indices that put the values along an axis in ascending order."""
-    return jnp.argsort(wrap.array(x), axis)
+    x = wrap.array(x)
+    return jnp.argsort(x, axis if x.ndim else None)
 
 
 @op
@@ -487,8 +470,18 @@ def unique(
     >>> unique([3, 1, 3]).tolist()
     [1, 3]
     """
+    x = wrap.array(x)
+    if context.state.symbolic and size is None:
+        shape = [None] if axis is None else list(x.shape)
+        if axis is not None:
+            shape[axis] = None
+        inverse = wrap.found(*(x.shape if axis is None else (x.shape[axis],)))
+        more = ((return_index, wrap.found(None)), (return_inverse, inverse))
+        more += ((return_counts, wrap.found(None)),)
+        results = (wrap.found(*shape, dtype=x.dtype), *(r for wanted, r in more if wanted))
+        return results if len(results) > 1 else results[0]
     return jnp.unique(
-        wrap.array(x),
+        x,
         return_index,
         return_inverse,
         return_counts,
@@ -531,6 +524,9 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
     if sparse:
         raise ValueError("bincount: sparse results are not supported.")
     x = wrap.array(x)
+    if context.state.symbolic and not minlength:
+        dtype = "int32" if weights is None else wrap.array(weights).dtype
+        return wrap.found(*x.shape[:-1], None, dtype=dtype)
     length = minlength or None if isinstance(x, jax.core.Tracer) else None
     weights = None if weights is None else wrap.array(weights)
     if x.ndim == 2:  # one count for each row

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.core import dtypes, sparsity
+from keraslike.core import context, dtypes, sparsity
 from keraslike.core.symbolic import op
 from keraslike.ops import arrays, products, wrap
 from keraslike.ops.arrays import *  # noqa: F403
@@ -67,41 +67,41 @@ right_shift = bitwise(jnp.right_shift)
 # -- f(x) -------------------------------------------------------------------------------------
 
 
-negative = unary(jnp.negative)
-absolute = unary(jnp.absolute, "absolute")
-abs = unary(jnp.abs, "abs")
+negative = unary(jnp.negative, sparse=True)
+absolute = unary(jnp.absolute, "absolute", sparse=True)
+abs = unary(jnp.abs, "abs", sparse=True)
 fabs = unary(jnp.fabs)
 logical_not = unary(jnp.logical_not)
 bitwise_not = unary(jnp.invert, "bitwise_not")
 bitwise_invert = unary(jnp.invert, "bitwise_invert")
 exp = unary(jnp.exp)
 exp2 = unary(jnp.exp2)
-expm1 = unary(jnp.expm1)
+expm1 = unary(jnp.expm1, sparse=True)
 log = unary(jnp.log)
-log1p = unary(jnp.log1p)
+log1p = unary(jnp.log1p, sparse=True)
 log2 = unary(jnp.log2)
 log10 = unary(jnp.log10)
-sqrt = unary(jnp.sqrt)
+sqrt = unary(jnp.sqrt, sparse=True)
 cbrt = unary(jnp.cbrt)
-square = unary(jnp.square)
+square = unary(jnp.square, sparse=True)
 reciprocal = unary(jnp.reciprocal)
-sign = unary(jnp.sign)
+sign = unary(jnp.sign, sparse=True)
 signbit = unary(jnp.signbit)
-floor = unary(jnp.floor, floats=True)
-ceil = unary(jnp.ceil, floats=True)
+floor = unary(jnp.floor, floats=True, sparse=True)
+ceil = unary(jnp.ceil, floats=True, sparse=True)
 trunc = unary(jnp.trunc)
-sin = unary(jnp.sin)
+sin = unary(jnp.sin, sparse=True)
 cos = unary(jnp.cos)
-tan = unary(jnp.tan)
-arcsin = unary(jnp.arcsin, "arcsin")
+tan = unary(jnp.tan, sparse=True)
+arcsin = unary(jnp.arcsin, "arcsin", sparse=True)
 arccos = unary(jnp.arccos, "arccos")
-arctan = unary(jnp.arctan, "arctan")
-sinh = unary(jnp.sinh)
+arctan = unary(jnp.arctan, "arctan", sparse=True)
+sinh = unary(jnp.sinh, sparse=True)
 cosh = unary(jnp.cosh)
-tanh = unary(jnp.tanh)
-arcsinh = unary(jnp.arcsinh, "arcsinh")
+tanh = unary(jnp.tanh, sparse=True)
+arcsinh = unary(jnp.arcsinh, "arcsinh", sparse=True)
 arccosh = unary(jnp.arccosh, "arccosh")
-arctanh = unary(jnp.arctanh, "arctanh")
+arctanh = unary(jnp.arctanh, "arctanh", sparse=True)
 sinc = unary(jnp.sinc)
 rsqrt = unary(jax.lax.rsqrt, "rsqrt")
 erf = unary(jax.scipy.special.erf, "erf")
@@ -116,14 +116,13 @@ isfinite = unary(jnp.isfinite)
 isposinf = unary(jnp.isposinf)
 isneginf = unary(jnp.isneginf)
 isreal = unary(jnp.isreal)
-real = unary(jnp.real)
-imag = unary(jnp.imag)
+real = unary(jnp.real, sparse=True)
+imag = unary(jnp.imag, sparse=True)
 angle = unary(jnp.angle)
-conj = unary(jnp.conj, "conj")
-conjugate = unary(jnp.conjugate, "conjugate")
-copy = unary(jnp.array, "copy")
+conj = unary(jnp.conj, "conj", sparse=True)
+conjugate = unary(jnp.conjugate, "conjugate", sparse=True)
+copy = unary(jnp.array, "copy", sparse=True)
 ravel = unary(jnp.ravel)
-nonzero = unary(jnp.nonzero)
 fliplr = unary(jnp.fliplr)
 flipud = unary(jnp.flipud)
 slogdet = unary(jnp.linalg.slogdet)
@@ -240,6 +239,30 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> jax.Array
 
 
 @op
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> jax.Array:
+    """The powers of a vector's elements as rows, the highest first.
+
+    Args:
+        x: a vector.
+        N: how many powers, as many as elements where it is `None`.
+        increasing: whether the lowest comes first.
+
+    >>> vander([2.0, 3.0], 3).tolist()
+    [[4.0, 2.0, 1.0], [9.0, 3.0, 1.0]]
+    """
+    x = wrap.array(x)
+    if x.ndim != 1:
+        raise ValueError(f"Input tensor must be 1-dimensional. Received: shape {x.shape}")
+    if N is not None and not isinstance(N, int):
+        raise TypeError(f"Argument `N` must be of type `int`. Received: N={N!r}")
+    if N is not None and N < 0:
+        raise ValueError(f"Argument `N` must be nonnegative. Received: N={N}")
+    if not isinstance(increasing, bool):
+        raise TypeError(f"`increasing` must be of type `bool`. Received: {increasing!r}")
+    return jnp.vander(x, wrap.steps(N=N), increasing)
+
+
+@op
 def histogram(
     x: Any, bins: int = 10, range: tuple[float, float] | None = None
 ) -> tuple[jax.Array, jax.Array]:
@@ -256,9 +279,11 @@ def histogram(
     if not isinstance(bins, int):
         raise TypeError(f"Argument `bins` must be of type `int`. Received: bins={bins!r}")
     if bins < 0:
-        raise ValueError(f"`bins` should be a non-negative integer. Received: bins={bins}")
+        raise ValueError(f"Argument `bins` should be a non-negative integer. Received: bins={bins}")
     if range and (not isinstance(range, tuple) or len(range) != 2):
-        raise ValueError(f"`range` must be a tuple of two elements. Received: range={range!r}")
+        raise ValueError(
+            f"Argument `range` must be a tuple of two elements. Received: range={range!r}"
+        )
     if range and range[1] < range[0]:
         raise ValueError(
             f"The second element of `range` must be greater than the first. Received: range={range}"
@@ -366,14 +391,29 @@ def divide_no_nan(x1: Any, x2: Any) -> jax.Array:
 
 
 @op
+def nonzero(x: Any) -> tuple[jax.Array, ...]:
+    """The indices of the values that are not 0, an array for each axis.
+
+    >>> [i.tolist() for i in nonzero([0, 3, 4])]
+    [[1, 2]]
+    """
+    x = wrap.array(x)
+    if context.state.symbolic:
+        return tuple(wrap.found(None) for _ in x.shape)
+    return jnp.nonzero(x)
+
+
+@op
 def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
     """`x1` where the condition holds, `x2` elsewhere; without them the indices where it holds.
 
     >>> where([True, False], 1.0, 2.0).tolist()
     [1.0, 2.0]
     """
-    if x1 is None and x2 is None:
-        return jnp.where(wrap.array(condition))
+    if (x1 is None) != (x2 is None):
+        raise ValueError("`x1` and `x2` either both should be `None` or both should be given.")
+    if x1 is None:
+        return nonzero(condition)
     return jnp.where(wrap.array(condition), operand(x1), operand(x2))
 
 

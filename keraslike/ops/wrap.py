@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 
 from keraslike.core import context, dtypes, foreign, sparsity
-from keraslike.core.symbolic import op
+from keraslike.core.symbolic import op, size_of_values
 
 _HOME = "keraslike.ops"
 
@@ -49,6 +49,11 @@ def integers(x: Any) -> jax.Array:
     if context.state.symbolic and not jnp.issubdtype(x.dtype, jnp.integer):
         return x.astype("int32")
     return x
+
+
+def found(*shape: Any, dtype: Any = "int32") -> jax.Array:
+    """In a trace of shapes, a result whose size along the axes named `None` its values decide."""
+    return jnp.zeros([size_of_values() if n is None else n for n in shape], dtype)
 
 
 # Python's own loops in an op are as long as an argument says, and a file may hold any number.
@@ -92,11 +97,16 @@ def public(namespace: dict[str, Any]) -> list[str]:
     ]
 
 
-def unary(like: Callable, name: str | None = None, floats: bool = False) -> Callable:
-    """The op `f(x)`, with `floats` of floats only, which integers become."""
+def unary(
+    like: Callable, name: str | None = None, floats: bool = False, sparse: bool = False
+) -> Callable:
+    """The op `f(x)`, with `floats` of floats only, which integers become; with `sparse` it is 0
+    at 0, and what it makes of a sparse array is sparse."""
     prepared = _floats_of if floats else array
 
     def function(x: Any) -> Any:
+        if sparse and sparsity.is_sparse(x):
+            return sparsity.elementwise(lambda values: like(prepared(values)), x)
         return like(prepared(x))
 
     return _named(function, like, name)

@@ -397,6 +397,25 @@ def test_shapes_with_an_unknown_size(call, shape):
     assert call(KerasTensor((None, 8, 9, 4))).shape == shape
 
 
+def test_sizes_that_the_values_decide_are_unknown():
+    x = KerasTensor((None, 4), "int32")
+    assert [i.shape for i in ops.nonzero(x)] == [i.shape for i in ops.where(x)] == [(None,)] * 2
+    assert ops.bincount(x).shape == (None, None)
+    values, index, inverse = ops.unique(x, return_index=True, return_inverse=True, axis=1)
+    assert (values.shape, index.shape, inverse.shape) == ((None, None), (None,), (4,))
+    assert (values.dtype, index.dtype) == ("int32", "int32")
+
+
+def test_functions_that_are_0_at_0_keep_arrays_sparse():
+    from jax.experimental import sparse
+
+    twice = sparse.BCOO((jnp.array([0.5, 0.25]), jnp.array([[1], [1]])), shape=(3,))
+    for name in ("sqrt", "square", "negative", "abs", "sin", "floor", "copy"):
+        out = getattr(ops, name)(twice)
+        assert isinstance(out, sparse.BCOO)
+        same(out.todense(), getattr(ops, name)(twice.todense()))
+
+
 def test_shape_size_and_dtype():
     x = KerasTensor((None, 4))
     assert ops.shape(x) == (None, 4)
