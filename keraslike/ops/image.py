@@ -150,7 +150,7 @@ def resize(
     elif pad_to_aspect_ratio:
         pads = [(0, 0)] * x.ndim
         for axis, n, m in zip(axes, (height, width), wanted):
-            pads[axis] = (max(m - n, 0) // 2,) * 2
+            pads[axis] = (max(m - n, 0) // 2, max(m - n, 0) // 2)
         x = jnp.pad(x, pads, constant_values=jnp.asarray(fill_value).astype(x.dtype))
     shape = list(x.shape)
     for axis, n in zip(axes, size):

@@ -54,7 +54,7 @@ def map_coordinates(
         raise ValueError(
             f"Invalid value for argument `order`. Expected one of [0, 1]. Received: order={order}"
         )
-    return jax.scipy.ndimage.map_coordinates(x, places, order, fill_mode, fill_value)
+    return jax.scipy.ndimage.map_coordinates(x, tuple(places), order, fill_mode, fill_value)
 
 
 def _check_fill_mode(fill_mode: str) -> None:
