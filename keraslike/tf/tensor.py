@@ -117,7 +117,7 @@ class Tensor(Boxed):
 
     @property
     def _keras_mask(self) -> Tensor | None:
-        mask = context.get_mask(self)
+        mask = context.masks.get(self)
         return None if mask is None else Tensor(mask)
 
     @_keras_mask.setter

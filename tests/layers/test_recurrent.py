@@ -584,7 +584,7 @@ def test_time_distributed_random_numbers_and_masks(rng):
     mask[:, :, 0] = True
     expected = np.stack([inner(x[:, i], mask=mask[:, i]) for i in range(3)], 1)
     np.testing.assert_allclose(layer(x, mask=mask), expected, atol=1e-6)
-    with pytest.raises(ValueError, match="must begin with the batch and the steps"):
+    with pytest.raises(ValueError, match="not begin with the batch and the steps"):
         layer(x, mask=mask[:, :2])
     with pytest.raises(ValueError, match="at least 3 axes"):
         layers.TimeDistributed(layers.Dense(2))(np.ones((2, 3)))
