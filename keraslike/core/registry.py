@@ -578,7 +578,7 @@ def refuse_unless_trusted(what: str) -> None:
 def load_function(value: Any) -> types.FunctionType:
     """The lambda that `dump_function` (or Keras) wrote; it sees `jax`, `jnp`, `np` and the custom
     objects in scope. Raises ValueError unless safe_mode=False is in force."""
-    refuse_unless_trusted("the bytecode of a Python lambda")
+    refuse_unless_trusted("the bytecode of a Python lambda, of a Lambda layer say")
     parts: Any = [value.get(k) for k in _LAMBDA_PARTS] if isinstance(value, dict) else value
     code, defaults, closure = parts
     raw = marshal.loads(base64.b64decode(code))

@@ -212,7 +212,7 @@ class _Heads(Layer):
         self.flash_attention = settings["flash_attention"]
         if self.flash_attention and self.dropout > 0:
             raise ValueError(
-                "flash_attention=True does not go with dropout. "
+                "Dropout is not supported when flash attention is enabled. "
                 f"Received: dropout={self.dropout}, flash_attention={self.flash_attention}"
             )
 
@@ -232,7 +232,7 @@ class _Heads(Layer):
         key_shape = value_shape if key_shape is None else key_shape
         if tuple(value_shape[1:-1]) != tuple(key_shape[1:-1]):
             raise ValueError(
-                f"Layer '{self.name}': value and key must have the same sizes but for the last. "
+                f"Layer '{self.name}': the sizes of value and key must be equal but for the last. "
                 f"Received: value of shape {tuple(value_shape)}, key of {tuple(key_shape)}"
             )
         dim, value_dim = self._sizes
@@ -331,8 +331,10 @@ class _Heads(Layer):
     ) -> Any:
         if self.flash_attention and return_attention_scores:
             raise ValueError(
-                f"Layer '{self.name}': flash_attention=True has no scores to return. "
-                f"Received: return_attention_scores={return_attention_scores}"
+                "Returning attention scores is not supported when flash attention is enabled. "
+                "Please disable flash attention to access attention scores. "
+                f"Received: return_attention_scores={return_attention_scores}, and "
+                f"flash_attention=True in layer '{self.name}'"
             )
         query_mask = context.get_mask(query) if query_mask is None else query_mask
         value_mask = context.get_mask(value) if value_mask is None else value_mask

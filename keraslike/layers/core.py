@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from keraslike import activations, constraints, initializers, ops, regularizers
 from keraslike.core import dtypes, registry, sparsity, symbolic
-from keraslike.core.arguments import positive, unsupported, whole
+from keraslike.core.arguments import positive, unsupported, warn_user, whole
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import InputSpec, Layer, _map_shapes
@@ -453,7 +453,9 @@ class InputLayer(Layer):
         name: str | None = None,
         **kwargs: Any,
     ):
-        shape = kwargs.pop("input_shape", shape)  # Keras 2's names
+        if "input_shape" in kwargs:  # Keras 2's name
+            warn_user("Argument `input_shape` is deprecated. Use `shape` instead.")
+            shape = kwargs.pop("input_shape")
         batch_shape = kwargs.pop("batch_input_shape", batch_shape)
         if ragged:
             raise ValueError("`ragged=True` is not supported: there are no ragged arrays in JAX.")

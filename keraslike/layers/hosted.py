@@ -32,7 +32,8 @@ class _Hosted(Layer):
     """Outputs, new state and gradients by functions of numpy arrays.
 
     A subclass has `_trained` and `_others`, lists of Variables. `_compute` gives the outputs and
-    the new values of `_others`, which count in training; `how` is the structure of the arguments,
+    the new values of `_others`, which count in training. `values` are those of `_trained`, of
+    `_others` and of the arguments; `how` is the structure of the arguments,
     whether it is training, and a number to seed with.
     """
 
@@ -41,13 +42,11 @@ class _Hosted(Layer):
     _trained: list[Any]
     _others: list[Any]
 
-    def _compute(self, trained: list, others: list, inputs: list, how: tuple) -> tuple[Any, list]:
+    def _compute(self, values: tuple, how: tuple) -> tuple[Any, list]:
         raise NotImplementedError
 
-    def _derive(
-        self, trained: list, others: list, inputs: list, how: tuple, cotangents: list
-    ) -> list[Any]:
-        """Gradients by `trained` and `inputs`, `None` where there is none."""
+    def _derive(self, values: tuple, how: tuple, cotangents: list) -> list[Any]:
+        """Gradients by what trains and by the inputs, `None` where there is none."""
         raise NotImplementedError
 
     def _hosted(self, arguments: Any, training: bool, seed: jax.Array) -> Any:
@@ -62,14 +61,14 @@ class _Hosted(Layer):
         def compute(values: Any, seed: Any) -> Any:
             with lock:
                 values, seed = jax.tree.map(_to_numpy, (values, seed))
-                outputs, new = self._compute(*values, (structure, training, int(seed[1])))
+                outputs, new = self._compute(values, (structure, training, int(seed[1])))
             return jax.tree.map(lambda a, s: np.asarray(a, s.dtype), (outputs, new), spec)
 
         def derive(values: Any, seed: Any, cotangents: Any) -> Any:
             with lock:
                 values, seed, given = jax.tree.map(_to_numpy, (values, seed, cotangents))
                 how = (structure, training, int(seed[1]))
-                found = self._derive(*values, how, jax.tree.leaves(given))
+                found = self._derive(values, how, jax.tree.leaves(given))
             wanted = [*values[0], *values[2]]
             return [
                 np.zeros(v.shape, v.dtype) if g is None else np.asarray(g, v.dtype)
@@ -113,7 +112,7 @@ class _Hosted(Layer):
         if key not in specs:
             # A size that is only a symbol is an error here, and sizes are tried in its place.
             zeros = jax.tree.map(lambda v: np.zeros([int(n) for n in v.shape], v.dtype), values)
-            outputs = self._compute(*zeros, (structure, training, 0))
+            outputs = self._compute(zeros, (structure, training, 0))
             specs[key] = jax.tree.map(
                 lambda a: jax.ShapeDtypeStruct(a.shape, jax.dtypes.canonicalize_dtype(a.dtype)),
                 outputs,
@@ -197,28 +196,27 @@ class TorchModuleWrapper(_Hosted):
             self.module.train(training)
             yield torch
 
-    def _applied(self, torch: Any, trained: list, others: list, inputs: list, how: tuple) -> Any:
+    def _applied(self, torch: Any, values: list, how: tuple) -> Any:
+        trained, others, inputs = values
         names = [*self._names[0], *self._names[1]]
         args, kwargs = jax.tree.unflatten(how[0], inputs)
         state = dict(zip(names, [*trained, *others], strict=True))
         outputs = torch.func.functional_call(self.module, state, args, kwargs)
         return outputs, [state[name] for name in self._names[1]]
 
-    def _compute(self, trained: list, others: list, inputs: list, how: tuple) -> tuple[Any, list]:
+    def _compute(self, values: tuple, how: tuple) -> tuple[Any, list]:
         with self._ready(how[1], how[2]) as torch, torch.no_grad():
-            given = [[torch.from_numpy(v) for v in part] for part in (trained, others, inputs)]
-            found = self._applied(torch, *given, how)
+            given = [[torch.from_numpy(v) for v in part] for part in values]
+            found = self._applied(torch, given, how)
         return jax.tree.map(lambda t: t.numpy(), found)
 
-    def _derive(
-        self, trained: list, others: list, inputs: list, how: tuple, cotangents: list
-    ) -> list[Any]:
+    def _derive(self, values: tuple, how: tuple, cotangents: list) -> list[Any]:
         with self._ready(how[1], how[2]) as torch, torch.enable_grad():
-            given = [[torch.from_numpy(v) for v in part] for part in (trained, others, inputs)]
+            given = [[torch.from_numpy(v) for v in part] for part in values]
             asked = [t for t in (*given[0], *given[2]) if t.is_floating_point()]
             for tensor in asked:
                 tensor.requires_grad_()
-            outputs = jax.tree.leaves(self._applied(torch, *given, how)[0])
+            outputs = jax.tree.leaves(self._applied(torch, given, how)[0])
             pairs = [
                 (o, torch.from_numpy(c)) for o, c in zip(outputs, cotangents) if o.requires_grad
             ]
@@ -343,16 +341,16 @@ class TFSMLayer(_Hosted):
         name = (self.call_training_endpoint if how[1] else None) or self.call_endpoint
         return self._endpoint(name)(jax.tree.unflatten(how[0], tensors))
 
-    def _compute(self, trained: list, others: list, inputs: list, how: tuple) -> tuple[Any, list]:
+    def _compute(self, values: tuple, how: tuple) -> tuple[Any, list]:
         tf = _library("tensorflow", "TFSMLayer")
+        trained, others, inputs = values
         outputs = self._applied(trained, others, [tf.constant(v) for v in inputs], how)
         new = [v.numpy() for v in self._host.value[len(trained) :]]
         return jax.tree.map(lambda t: t.numpy(), outputs), new
 
-    def _derive(
-        self, trained: list, others: list, inputs: list, how: tuple, cotangents: list
-    ) -> list[Any]:
+    def _derive(self, values: tuple, how: tuple, cotangents: list) -> list[Any]:
         tf = _library("tensorflow", "TFSMLayer")
+        trained, others, inputs = values
         tensors = [tf.constant(v) for v in inputs]
         asked = [*self._host.value[: len(trained)], *tensors]
         with tf.GradientTape() as tape:

@@ -237,7 +237,8 @@ class FlaxLayer(JaxLayer):
             )
         # A method is one of whichever module there will be.
         of_module = getattr(method, "__self__", None) is not None
-        self.module, self.method = module, method.__name__ if of_module else method
+        self.module: Any = module
+        self.method: Any = getattr(method, "__name__", None) if of_module else method
         if self._is_nnx:
             if variables is not None:
                 nnx.update(module, variables)

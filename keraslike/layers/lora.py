@@ -61,7 +61,7 @@ class Adaptable(Layer):
 
     def __init__(self, *args: Any, lora_rank: Any = None, lora_alpha: Any = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.lora_rank = None if lora_rank is None else whole(1, lora_rank=lora_rank)
+        self.lora_rank: Any = None if lora_rank is None else whole(1, lora_rank=lora_rank)
         self.lora_alpha = lora_rank if lora_alpha is None else lora_alpha
 
     def enable_lora(

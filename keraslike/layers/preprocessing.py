@@ -190,8 +190,8 @@ class Normalization(Layer):
                 "All `axis` values to be kept must have a known shape. "
                 f"Received: axis={self.axis}, input_shape={tuple(input_shape)}"
             )
-        self._kept, self._rank = kept, rank
-        self._sizes = tuple(input_shape[axis] for axis in kept)
+        self._kept, self._ndim = kept, rank
+        self._sizes: Any = tuple(input_shape[axis] for axis in kept)
         if self.input_mean is None:
             self.adapt_mean = self.add_weight(self._sizes, "zeros", trainable=False, name="mean")
             self.adapt_variance = self.add_weight(
@@ -230,15 +230,15 @@ class Normalization(Layer):
         self.adapt_variance.assign(variance)
 
     def _check(self, batch: np.ndarray) -> None:
-        fits = batch.ndim == self._rank
+        fits = batch.ndim == self._ndim
         if not fits or tuple(batch.shape[axis] for axis in self._kept) != self._sizes:
             raise ValueError(
                 f"adapt() was given data with an incompatible shape, {batch.shape}: layer "
-                f"'{self.name}' takes inputs of rank {self._rank} and sizes {self._sizes} along "
+                f"'{self.name}' takes inputs of rank {self._ndim} and sizes {self._sizes} along "
                 f"axes {tuple(self._kept)}."
             )
 
-    def _moment(self, given: Any, adapted: str) -> jax.Array | None:
+    def _moment(self, given: Any, adapted: str) -> Any:
         if not self.built:
             return None
         if given is None:
@@ -246,18 +246,18 @@ class Normalization(Layer):
         else:
             value = jnp.asarray(given)
             value = jnp.broadcast_to(value, self._sizes)
-        shape = [1] * self._rank
+        shape = [1] * self._ndim
         for axis, size in zip(self._kept, self._sizes):
             shape[axis] = size
         return value.astype(self.compute_dtype).reshape(shape)
 
     @property
-    def mean(self) -> jax.Array | None:
+    def mean(self) -> Any:
         """The means, in a shape that broadcasts to inputs; `None` before the layer is built."""
         return self._moment(self.input_mean, "adapt_mean")
 
     @property
-    def variance(self) -> jax.Array | None:
+    def variance(self) -> Any:
         """The variances, likewise."""
         return self._moment(self.input_variance, "adapt_variance")
 
