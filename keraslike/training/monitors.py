@@ -77,6 +77,7 @@ class MonitorCallback(Callback):
         return True
 
     def _value(self, logs: dict | None) -> float | None:
+        self._set_monitor_op()  # where it is not known, the name may be wrong
         value = (logs or {}).get(self.monitor)
         if value is None:
             warn_user(
