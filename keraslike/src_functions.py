@@ -244,8 +244,8 @@ def set_logging_verbosity(level: str) -> None:
     """Sets the level from which on messages are logged: FATAL, ERROR, WARNING, INFO or DEBUG."""
     from absl import logging
 
-    one_of(("FATAL", "ERROR", "WARNING", "INFO", "DEBUG"), level=level)
-    logging.set_verbosity(getattr(logging, level))
+    one_of(("fatal", "error", "warning", "info", "debug"), level=level)
+    logging.set_verbosity(getattr(logging, level.upper()))
 
 
 def is_remote_path(filepath: Any) -> bool:
