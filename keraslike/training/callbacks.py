@@ -158,9 +158,8 @@ class LearningRateScheduler(Callback):
                 raise ValueError(f"schedule must return a number. It returned {rate!r}.")
             optimizer.learning_rate = float(rate)
             if self.verbose:
-                say(
-                    f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {float(rate)}."
-                )
+                rate = float(rate)
+                say(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if logs is not None:
