@@ -6,6 +6,7 @@ size is unknown; where that is inconclusive, `probing` tries sizes.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import re
@@ -25,6 +26,7 @@ from keraslike.core.errors import InvalidArgument
 from keraslike.core.notes import show_shape
 from keraslike.core.remat import RematMode, rematerialized
 from keraslike.core.static import Shape, Static
+from keraslike.core.structures import map_leaves
 from keraslike.core.tracebacks import handled, shorten
 
 
@@ -149,6 +151,12 @@ class KerasTensor:
 
     def astype(self, dtype: Any) -> KerasTensor:
         return _call_op("cast", self, dtype)
+
+    def _seen_as(self, dtype: str) -> KerasTensor:
+        """What a layer that casts its inputs by itself is given: what is recorded is this one."""
+        seen = copy.copy(self)
+        vars(seen).update(dtype=dtype, _cast_from=self)
+        return seen
 
     def reshape(self, *shape: Any) -> KerasTensor:
         one = len(shape) == 1 and not isinstance(shape[0], int)
@@ -471,6 +479,7 @@ class FunctionOperation(Operation):
 
 def record(operation: Any, args: tuple, kwargs: dict[str, Any], outputs: Any) -> Any:
     """Notes that `operation(*args, **kwargs)` gave these KerasTensors; returns them."""
+    args, kwargs = map_leaves(lambda x: getattr(x, "_cast_from", x), (args, kwargs))
     node = Node(operation, args, kwargs)
     vars(operation).setdefault("_inbound_nodes", []).append(node)
     for index, tensor in enumerate(tensors_in(outputs)):

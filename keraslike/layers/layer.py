@@ -703,7 +703,14 @@ class Layer(base.Object, symbolic.Operation):
         if isinstance(x, (jax.Array, KerasTensor)):
             if self.autocast and dtypes.is_float(x.dtype):
                 wanted = self.compute_dtype
-                return x if x.dtype == wanted else x.astype(wanted)
+                if x.dtype == wanted:
+                    return x
+                if isinstance(x, KerasTensor):
+                    return x._seen_as(wanted)
+                cast, mask = x.astype(wanted), context.get_mask(x)
+                if mask is not None:
+                    context.set_mask(cast, mask)
+                return cast
             return x
         if isinstance(x, (np.ndarray, np.generic)):
             if self.autocast and dtypes.is_float(x.dtype):
@@ -978,6 +985,15 @@ class Layer(base.Object, symbolic.Operation):
         return found
 
     # -- configuration ------------------------------------------------------------------------
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """A layer like the one whose `get_config()` this is. Its constructor is given a policy
+        that is none of quantization or by paths by its name."""
+        arguments = registry.deserialize_arguments(config)
+        if type(arguments.get("dtype")) in (policies.DTypePolicy, policies.FloatDTypePolicy):
+            arguments["dtype"] = arguments["dtype"].name
+        return cls(**arguments)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

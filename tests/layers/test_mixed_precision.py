@@ -104,6 +104,41 @@ def test_layers_have_the_policies_of_their_paths(tmp_path):
         assert str(again.layers[1].compute_dtype) == "bfloat16"
 
 
+@pytest.mark.parametrize("policies", [("float32", "mixed_float16"), ("mixed_bfloat16", "float32")])
+def test_masks_are_kept_where_inputs_are_cast_and_the_graph_is_that_of_keras(policies):
+    ids, weights, seen = np.array([[1, 2, 0, 0], [3, 0, 0, 0]]), None, []
+    for K in (keras, keraslike):
+        embedding = K.layers.Embedding(5, 3, mask_zero=True, dtype=policies[0])
+        rnn = K.layers.SimpleRNN(2, dtype=policies[1])
+        x = K.layers.Input((4,), dtype="int32")
+        model = K.Model(x, rnn(embedding(x)))
+        weights = weights or model.get_weights()
+        model.set_weights(weights)
+        graph = [
+            (layer["class_name"], layer["config"]["dtype"])
+            for layer in model.get_config()["layers"]
+        ]
+        seen.append((model(ids), rnn(embedding(ids)), graph))
+    (functional, called, graph), ours = seen
+    np.testing.assert_allclose(
+        np.asarray(ours[0], "float32"), np.asarray(functional, "float32"), atol=5e-3
+    )
+    np.testing.assert_allclose(
+        np.asarray(ours[1], "float32"), np.asarray(called, "float32"), atol=5e-3
+    )
+    assert ours[2] == graph
+
+
+def test_a_constructor_is_given_the_name_of_a_policy():
+    class Named(layers.Dense):
+        def __init__(self, units, dtype="float32", **kwargs):
+            assert isinstance(dtype, str)
+            super().__init__(units, dtype=dtype, **kwargs)
+
+    layer = Named.from_config(layers.Dense(2, dtype="mixed_float16").get_config())
+    assert layer.dtype_policy.name == "mixed_float16"
+
+
 def test_a_layer_refuses_to_be_quantized():
     quantized = dtype_policies.get("int8_from_float32")
     with pytest.raises(ValueError, match="'d' .Dense. cannot work by .*quantization"):
