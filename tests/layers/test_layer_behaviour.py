@@ -740,7 +740,7 @@ def test_compute_output_shape_by_keyword():
 
 
 def test_attention_takes_lists():
-    with pytest.raises(ValueError, match="must be a list of 2 or 3"):
+    with pytest.raises(ValueError, match="a list of length 2 or 3"):
         layers.AdditiveAttention()(np.ones((1, 2, 2), "float32"))
 
 

@@ -195,7 +195,7 @@ def test_members_that_point_outside(saved, name):
         (b'{"class_name": "Sequential"}', "describes no model"),
         (b"[" * 100_000, "too deeply"),
         (b'{"class_name":"a","config":' + b'{"a":' * 300 + b"1" + b"}" * 301, "levels deep"),
-        (b'{"class_name": "Dense", "module": "keras.layers", "config": 3}', "must be a dict"),
+        (b'{"class_name": "Dense", "module": "keras.layers", "config": 3}', "to be a dict"),
         (b'{"class_name": "Sequential", "module": "keras", "config": {}}', "could not be loaded"),
         (b'{"class_name": "Zeros", "module": "keras.initializers", "config": {}}', "no model"),
     ],
