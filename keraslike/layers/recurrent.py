@@ -255,11 +255,13 @@ class _OfCell(RNN):
             if name in arguments:
                 cell_arguments[name] = arguments[name]
         name = base.to_snake_case(self._cell.__name__)
-        use_cudnn = arguments.pop("use_cudnn", "auto")  # there is none here to be chosen or not
-        if not isinstance(use_cudnn, bool):
+        # Of those that have the argument. There is no cuDNN here to be chosen or not.
+        use_cudnn = arguments.pop("use_cudnn", None)
+        if use_cudnn is not None and not isinstance(use_cudnn, bool):
             use_cudnn = one_of(("auto",), use_cudnn=use_cudnn)
         super().__init__(self._cell(**cell_arguments, name=name), **arguments)
-        self.use_cudnn = use_cudnn
+        if use_cudnn is not None:
+            self.use_cudnn = use_cudnn
 
     def build(self, sequences_shape: Sequence[int | None], initial_state_shape: Any = None) -> None:
         super().build(sequences_shape, initial_state_shape)

@@ -144,10 +144,13 @@ class Bidirectional(Layer):
                 f"Received: merge_mode={merge_mode!r}"
             )
         super().__init__(**kwargs)
-        self.forward_layer: Any = _like(layer, f"forward_{layer.name.removeprefix('forward_')}")
+        # Which no config has.
+        kept = {"use_cudnn": layer.use_cudnn} if hasattr(layer, "use_cudnn") else {}
+        name = f"forward_{layer.name.removeprefix('forward_')}"
+        self.forward_layer: Any = _like(layer, name, **kept)
         if backward_layer is None:
             name = f"backward_{layer.name.removeprefix('backward_')}"
-            self.backward_layer: Any = _like(layer, name, go_backwards=True)
+            self.backward_layer: Any = _like(layer, name, go_backwards=True, **kept)
         else:
             self.backward_layer = _checked(backward_layer=backward_layer)
         if self.forward_layer.go_backwards == self.backward_layer.go_backwards:

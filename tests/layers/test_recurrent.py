@@ -590,6 +590,12 @@ def test_time_distributed_random_numbers_and_masks(rng):
         layers.TimeDistributed(layers.Dense(2))(np.ones((2, 3)))
 
 
+def test_bidirectional_keeps_use_cudnn():
+    both = layers.Bidirectional(layers.GRU(1, use_cudnn=False))
+    assert both.forward_layer.use_cudnn is both.backward_layer.use_cudnn is False
+    assert not hasattr(layers.SimpleRNN(1), "use_cudnn")
+
+
 def test_bidirectional_weights_and_names():
     inner = layers.LSTM(3, name="words")
     layer = layers.Bidirectional(inner)
