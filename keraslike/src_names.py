@@ -420,7 +420,7 @@ backend.common.dtypes: src_functions.BOOL_TYPES .INT_TYPES .FLOAT_TYPES .FLOAT8_
   .COMPLEX_TYPES .WEAK_TYPES .ALLOWED_DTYPES
 backend.common.global_state: src_functions.get_global_attribute .set_global_attribute
 backend.common.keras_tensor: src_functions.any_symbolic_tensors
-backend.common.masking: get_keras_mask=core.context.get_mask set_keras_mask=core.context.set_mask
+backend.common.masking: backend.get_keras_mask .set_keras_mask
 backend.common.name_scope: name_scope core.scopes.current_path
 backend.common.remat: core.remat.get_current_remat_mode
 backend.common.stateless_scope: core.scopes.get_stateless_scope .in_stateless_scope

@@ -9,12 +9,32 @@ import jax.numpy as jnp
 from keraslike.backend import functions
 from keraslike.backend.functions import *  # noqa: F403
 from keraslike.config import backend
+from keraslike.core import context
 from keraslike.core.arguments import image_data_format, set_image_data_format
 from keraslike.core.base import clear_session, get_uid
-from keraslike.core.context import get_mask as get_keras_mask
-from keraslike.core.context import set_mask as set_keras_mask
 from keraslike.core.dtypes import epsilon, floatx, set_epsilon, set_floatx, standardize_dtype
-from keraslike.core.symbolic import is_keras_tensor
+from keraslike.core.symbolic import KerasTensor, is_keras_tensor
+
+
+def get_keras_mask(x: Any) -> Any:
+    """The mask that an array or a symbolic tensor carries, or `None`."""
+    return x._keras_mask if isinstance(x, KerasTensor) else context.get_mask(x)
+
+
+def set_keras_mask(x: Any, mask: Any) -> None:
+    """Attaches a mask to an array or a symbolic tensor, for the layers that are called on it.
+
+    `None` takes it off. What is computed of the array without a layer has no mask.
+
+    >>> x = jnp.ones((1, 2))
+    >>> set_keras_mask(x, jnp.array([[True, False]]))
+    >>> get_keras_mask(x).tolist()
+    [[True, False]]
+    """
+    if isinstance(x, KerasTensor):
+        x._keras_mask = mask
+    else:
+        context.set_mask(x, mask)
 
 
 def is_float_dtype(dtype: Any) -> bool:

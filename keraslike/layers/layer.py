@@ -640,7 +640,7 @@ class Layer(base.Object, symbolic.Operation):
         if training is not None and "training" in takes:
             kwargs["training"] = training
 
-        masked = self._pass_masks(takes, args, kwargs)
+        previous = self._pass_masks(takes, args, kwargs)
         before = (state.training, state.depth, state.autocast, state.names)
         if before[1] == 0 and state.losses:
             self._forget_losses()
@@ -671,8 +671,9 @@ class Layer(base.Object, symbolic.Operation):
             raise
         finally:
             state.training, state.depth, state.autocast, state.names = before
-        if masked or type(self).compute_mask is not Layer.compute_mask:
-            self._set_masks(args, outputs)
+        passes = previous is not None and self.supports_masking
+        if passes or type(self).compute_mask is not Layer.compute_mask:
+            self._set_masks(self._first_of(args, kwargs), outputs, previous)
         return outputs
 
     def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:
@@ -793,7 +794,7 @@ class Layer(base.Object, symbolic.Operation):
         class has one of its own, and else from tracing the call."""
         own = type(self).compute_output_shape
         trusted = self._says_shapes and own is not Layer.compute_output_shape
-        if not trusted or not all(o.built for o in self._flatten_layers()):
+        if not trusted or not all(o.built for o in self._flatten_layers() if o is not self):
             return self._traced_spec(args, kwargs)
         shapes, by_name = self._shapes_for(own, args, kwargs)
         make = functools.partial(_map_shapes, lambda s: KerasTensor(s, self.compute_dtype))
@@ -900,24 +901,34 @@ class Layer(base.Object, symbolic.Operation):
         """The mask of the output; by default the input's."""
         return previous_mask
 
-    def _pass_masks(self, takes: frozenset[str], args: tuple, kwargs: dict[str, Any]) -> bool:
-        masks = jax.tree.map(context.get_mask, args[0]) if args else None
-        if not jax.tree.leaves(masks):
-            return False
-        if "mask" in takes and kwargs.get("mask") is None:
-            kwargs["mask"] = masks
-        elif not self.supports_masking and "mask" not in takes:
+    def _pass_masks(self, takes: frozenset[str], args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Gives the call the masks that its tensors carry: that of the first as `mask`, that of an
+        argument `x` as `x_mask`. Gives what the outputs' mask is made of, or `None`."""
+        masks = _masks_of(self._first_of(args, kwargs))
+        given = {**dict(zip(_call_names(type(self).call), args)), **kwargs}
+        named = [k for k in given if f"{k}_mask" in takes]
+        for name in named:
+            if given.get(f"{name}_mask") is None and (found := _masks_of(given[name])) is not None:
+                kwargs[f"{name}_mask"] = found
+        if "mask" in takes and given.get("mask") is None:
+            if masks is not None:
+                kwargs["mask"] = masks
+        elif masks is not None and not (self.supports_masking or named or "mask" in takes):
             warn_user(
                 f"Layer '{self.name}' ({type(self).__name__}) was given an input with a mask, but "
                 "does not support masking: the mask ends here."
             )
-        return self.supports_masking
+        return masks if given.get("mask") is None else given["mask"]
 
-    def _set_masks(self, args: tuple, outputs: Any) -> None:
-        previous = jax.tree.map(context.get_mask, args[0]) if args else None
-        if isinstance(args[0], (list, tuple)) and not jax.tree.leaves(previous):
-            previous = None
-        masks = self.compute_mask(args[0], previous)
+    def _first_of(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """The first argument of a call, by place or by name."""
+        if args:
+            return args[0]
+        names = _call_names(type(self).call)
+        return next((kwargs[name] for name in names if name in kwargs), None)
+
+    def _set_masks(self, inputs: Any, outputs: Any, previous: Any) -> None:
+        masks = self.compute_mask(inputs, previous)
         flat = jax.tree.leaves(outputs)
         if isinstance(masks, (list, tuple)):
             masks = list(masks)
@@ -1019,6 +1030,12 @@ class MaskOf(symbolic.FunctionOperation):
         return None if mask is None else KerasTensor(mask.shape, mask.dtype)
 
 
+def _masks_of(value: Any) -> Any:
+    """The masks that arrays in a structure carry, in the same structure; `None` without any."""
+    masks = jax.tree.map(context.get_mask, value)
+    return masks if jax.tree.leaves(masks) else None
+
+
 def _as_bool(name: str, value: Any) -> bool:
     if not isinstance(value, (bool, int, np.bool_)) or value not in (0, 1):
         raise ValueError(f"{name} must be True or False. Received: {name}={value!r}")
@@ -1059,6 +1076,7 @@ def _call_takes(function: Callable) -> frozenset[str]:
     return frozenset(p.name for p in parameters if p.kind != p.VAR_KEYWORD)
 
 
+@functools.cache
 def _call_names(function: Callable) -> list[str]:
     """The names of a call's positional arguments."""
     several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
