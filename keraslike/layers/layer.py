@@ -797,8 +797,7 @@ class Layer(base.Object, symbolic.Operation):
         if not trusted or not all(o.built for o in self._flatten_layers() if o is not self):
             return self._traced_spec(args, kwargs)
         shapes, by_name = self._shapes_for(own, args, kwargs)
-        make = functools.partial(_map_shapes, lambda s: KerasTensor(s, self.compute_dtype))
-        outputs = make(_as_shapes(self.compute_output_shape(*shapes, **by_name)))
+        outputs = _tensors_of(self.compute_output_shape(*shapes, **by_name), self.compute_dtype)
         given = symbolic.tensors_in((args, kwargs))
         if self.supports_masking and len(given) == 1 and isinstance(outputs, KerasTensor):
             outputs._keras_mask = given[0]._keras_mask
@@ -1110,6 +1109,13 @@ def _map_shapes(function: Callable, value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _map_shapes(function, v) for k, v in value.items()}
     return value
+
+
+def _tensors_of(shapes: Any, dtype: str) -> Any:
+    """Symbolic tensors of shapes in any nesting, which stays as it is."""
+    if hasattr(shapes, "as_list") or (_is_shape(shapes) and (shapes or isinstance(shapes, Shape))):
+        return KerasTensor(shapes, dtype)
+    return map_items(lambda inner: _tensors_of(inner, dtype), shapes)
 
 
 def _shapes_of(inputs: Any) -> Any:
