@@ -8,8 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from keraslike.core import context
 from keraslike.core.symbolic import op
-from keraslike.ops.wrap import array, public
+from keraslike.ops.wrap import array, found, public
 
 # -- segments ---------------------------------------------------------------------------------
 
@@ -50,12 +51,15 @@ def _segments(name: str, like: Callable, of_what: str) -> Callable:
             raise ValueError(
                 f"Argument `segment_ids` should be an 1-D vector, flatten it. {shapes}"
             )
-        if ids.shape[0] != (x.shape or (0,))[0] and all(isinstance(n, int) for n in x.shape[:1]):
+        sizes = (ids.shape[0], *(x.shape[:1] or (0,)))
+        if all(isinstance(n, int) for n in sizes) and sizes[0] != sizes[1]:
             raise ValueError(
                 "Argument `segment_ids` and `data` should have same leading dimension. " + shapes
             )
+        if num_segments is None and context.state.symbolic:
+            return found(None, *x.shape[1:], dtype=x.dtype)
         if num_segments is None:
-            raise ValueError("Argument `num_segments` must be set: the size of the result.")
+            raise ValueError("Argument `num_segments` must be set when using the JAX backend.")
         return like(x, ids, num_segments, sorted)
 
     segment.__name__ = segment.__qualname__ = name

@@ -401,6 +401,7 @@ def test_sizes_that_the_values_decide_are_unknown():
     x = KerasTensor((None, 4), "int32")
     assert [i.shape for i in ops.nonzero(x)] == [i.shape for i in ops.where(x)] == [(None,)] * 2
     assert ops.bincount(x).shape == (None, None)
+    assert ops.segment_sum(x, KerasTensor((None,), "int32")).shape == (None, 4)
     values, index, inverse = ops.unique(x, return_index=True, return_inverse=True, axis=1)
     assert (values.shape, index.shape, inverse.shape) == ((None, None), (None,), (4,))
     assert (values.dtype, index.dtype) == ("int32", "int32")
