@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from keraslike.core import config
 from keraslike.core.symbolic import op
 from keraslike.ops.cpu import Call, on_cpu
 from keraslike.ops.wrap import array, public
@@ -55,7 +56,8 @@ def dot_product_attention(
             "attn_logits_soft_cap is not supported: leave it out. "
             f"Received: attn_logits_soft_cap={attn_logits_soft_cap!r}"
         )
-    fused = bool(flash_attention) and jax.default_backend() == "gpu"
+    allowed = config.is_flash_attention_enabled() is not False
+    fused = bool(flash_attention) and allowed and jax.default_backend() == "gpu"
     return _attend(query, key, value, {"bias": bias, "mask": mask}, scale, is_causal, fused=fused)
 
 

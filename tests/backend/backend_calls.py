@@ -98,6 +98,8 @@ CALLS += [
     ("foldr", (lambda a, b: a - 2 * b, x), {}),
     ("foldr", (lambda a, b: a - 2 * b, x), {"initializer": y[0]}),
     ("map_fn", (lambda a: 2 * a, x), {}),
+    ("ctc_batch_cost", (np.array([[1, 0]]), steps, np.array([[3]]), np.array([[2]])), {}),
+    ("ctc_decode", (steps, np.array([3])), {}),
 ]  # fmt: skip
 
 
