@@ -315,7 +315,7 @@ class ReduceLROnPlateau(MonitorCallback):
                 optimizer.learning_rate = new = max(rate * self.factor, self.min_lr)
                 reduced = True
                 if self.verbose:
-                    say(f"\nEpoch {epoch + 1}: {optimizer.name} goes on at learning rate {new}")
+                    say(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {new}.")
         return reduced
 
 
