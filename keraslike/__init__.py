@@ -9,6 +9,7 @@ import os
 
 from keraslike import (
     activations,
+    applications,
     backend,
     callbacks,
     config,
@@ -76,6 +77,7 @@ __all__ = [
     "SymbolicScope",
     "Variable",
     "activations",
+    "applications",
     "as_keras",
     "backend",
     "callbacks",

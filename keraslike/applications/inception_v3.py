@@ -1,0 +1,109 @@
+"""InceptionV3: several convolutions of different sizes side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keraslike import layers
+from keraslike.applications.building import SITE, by_hash, channel_axis, constructor
+from keraslike.applications.imagenet_utils import decode_predictions, preprocessing
+
+_PAPER = (
+    "Szegedy et al., Rethinking the Inception architecture for computer vision, 2015, "
+    "https://arxiv.org/abs/1512.00567"
+)
+_Branch = tuple[tuple, ...]  # of convolutions, each (filters, kernel[, strides])
+_DOUBLE_3: _Branch = ((64, 1), (96, 3), (96, 3))
+
+
+def _conv(x: Any, filters: int, kernel_size: Any, strides: int = 1, padding: str = "") -> Any:
+    padding = padding or ("same" if strides == 1 else "valid")
+    x = layers.Conv2D(filters, kernel_size, strides=strides, padding=padding, use_bias=False)(x)
+    x = layers.BatchNormalization(axis=channel_axis(), scale=False)(x)
+    return layers.Activation("relu")(x)
+
+
+def _branch(x: Any, branch: _Branch) -> Any:
+    for conv in branch:
+        x = _conv(x, *conv)
+    return x
+
+
+def _mixed(x: Any, name: str, *branches: _Branch, pool: int | None = None) -> Any:
+    """Branches side by side; the last pools: means, or where `pool` is `None` maxima, halving."""
+    ends = [_branch(x, branch) for branch in branches]
+    if pool is None:
+        ends.append(layers.MaxPooling2D(3, strides=2)(x))
+    else:
+        ends.append(_conv(_mean(x), pool, 1))
+    return layers.Concatenate(axis=channel_axis(), name=name)(ends)
+
+
+def _mean(x: Any) -> Any:
+    return layers.AveragePooling2D(3, strides=1, padding="same")(x)
+
+
+def _body(x: Any) -> Any:
+    x = _conv(x, 32, 3, 2)
+    x = _conv(x, 32, 3, padding="valid")
+    x = layers.MaxPooling2D(3, strides=2)(_conv(x, 64, 3))
+    x = _conv(x, 80, 1, padding="valid")
+    x = layers.MaxPooling2D(3, strides=2)(_conv(x, 192, 3, padding="valid"))
+    for i, pool in enumerate((32, 64, 64)):
+        x = _mixed(x, f"mixed{i}", ((64, 1),), ((48, 1), (64, 5)), _DOUBLE_3, pool=pool)
+    x = _mixed(x, "mixed3", ((384, 3, 2),), (*_DOUBLE_3[:2], (96, 3, 2)))
+    for i, n in enumerate((128, 160, 160, 192), 4):
+        row, column = (1, 7), (7, 1)
+        x = _mixed(
+            x,
+            f"mixed{i}",
+            ((192, 1),),
+            ((n, 1), (n, row), (192, column)),
+            ((n, 1), (n, column), (n, row), (n, column), (192, row)),
+            pool=192,
+        )
+    x = _mixed(
+        x,
+        "mixed8",
+        ((192, 1), (320, 3, 2)),
+        ((192, 1), (192, (1, 7)), (192, (7, 1)), (192, 3, 2)),
+    )
+    for i in range(2):
+        x = _widest(x, i)
+    return x
+
+
+def _widest(x: Any, i: int) -> Any:
+    """Branches that part once more."""
+    axis = channel_axis()
+    single = _conv(x, 320, 1)
+    one = _conv(x, 384, 1)
+    one = layers.Concatenate(axis=axis, name=f"mixed9_{i}")(
+        [_conv(one, 384, (1, 3)), _conv(one, 384, (3, 1))]
+    )
+    two = _conv(_conv(x, 448, 1), 384, 3)
+    two = layers.Concatenate(axis=axis)([_conv(two, 384, (1, 3)), _conv(two, 384, (3, 1))])
+    ends = [single, one, two, _conv(_mean(x), 192, 1)]
+    return layers.Concatenate(axis=axis, name=f"mixed{9 + i}")(ends)
+
+
+InceptionV3 = constructor(
+    "InceptionV3",
+    _PAPER,
+    _body,
+    by_hash(
+        f"{SITE}inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels{{1}}.h5",
+        ("9a0d58056eeedaa3f26cb7ebd46da564", "bcbd6486424b2319ff4ef7d526e38f63"),
+    ),
+    name="inception_v3",
+    size=299,
+    min_size=75,
+)
+
+preprocess_input = preprocessing("tf")
+
+__all__ = ["InceptionV3", "decode_predictions", "preprocess_input"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

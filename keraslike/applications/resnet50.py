@@ -1,0 +1,9 @@
+"""ResNet of 50 layers."""
+
+from keraslike.applications.resnet import ResNet50, decode_predictions, preprocess_input
+
+__all__ = ["ResNet50", "decode_predictions", "preprocess_input"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
