@@ -58,7 +58,7 @@ def place_axis() -> int:
 
 
 def padding_before_strides(x: KerasTensor, kernel_size: int) -> tuple[tuple[int, int], ...]:
-    """What to add to an image before a "valid" convolution with strides of 2, to halve its sides."""
+    """What to add before a "valid" convolution with strides of 2, to halve the sides."""
     axis, half = place_axis(), kernel_size // 2
     sizes = x.shape[axis : axis + 2]
     return tuple((half - (1 if n is None else 1 - n % 2), half) for n in sizes)
