@@ -18,7 +18,7 @@ SIZES = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
 
 
 def weights_for(model):
-    """Weights that depend on their place and shape only; those of normalizations are as they were."""
+    """Weights that depend on their place and shape only; vectors are nearly as they were."""
     new = []
     for i, w in enumerate(model.get_weights()):
         rng = np.random.default_rng(i)
