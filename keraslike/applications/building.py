@@ -156,7 +156,8 @@ def constructor(
             raise TypeError(f"input_tensor is the output of an Input or a layer, not {tensor!r}")
         else:
             _check_shape(shape, tensor)
-            shape, inputs = tensor.shape[1:], get_source_inputs(tensor)
+            shape, sources = tensor.shape[1:], get_source_inputs(tensor)
+            inputs = sources[0] if len(sources) == 1 else sources
         x = body(tensor, **options, **{k: common[k] for k in ("weights", "name") if k in of_body})
         if include_top:
             known = options | {"name": common["name"]}
@@ -254,29 +255,29 @@ def obtain_input_shape(
     def with_channels(channels: Any, *places: int | None) -> tuple[int | None, ...]:
         return (channels, *places) if first else (*places, channels)
 
-    if shape is not None and len(shape) != 3:
-        raise ValueError(f"input_shape has three numbers, of an image without its batch: {shape}")
-    channels = 3 if shape is None else shape[0 if first else -1]
+    given = None if shape is None else tuple(shape)
+    if given is not None and len(given) != 3:
+        raise ValueError(f"input_shape has three numbers, of an image without its batch: {given}")
+    channels = 3 if given is None else given[0 if first else -1]
     if weights == "imagenet":
         if channels != 3:
-            raise ValueError(f"ImageNet's images have 3 channels; input_shape={tuple(shape)}")
+            raise ValueError(f"ImageNet's images have 3 channels; input_shape={given}")
         expected = with_channels(3, default_size, default_size)
-        if include_top and default_size and shape is not None and tuple(shape) != expected:
+        if include_top and default_size and given is not None and given != expected:
             raise ValueError(
-                f"with the classifier and ImageNet's weights input_shape is {expected}, not "
-                f"{tuple(shape)}"
+                f"with the classifier and ImageNet's weights input_shape is {expected}, not {given}"
             )
     elif channels not in (1, 3):
-        warnings.warn(f"input_shape={tuple(shape)} has {channels} channels", stacklevel=3)
-    if shape is None:
+        warnings.warn(f"input_shape={given} has {channels} channels", stacklevel=3)
+    if given is None:
         places = (default_size, default_size) if include_top else (None, None)
         return with_channels(channels, *places)
-    places = shape[1:] if first else shape[:-1]
+    places = given[1:] if first else given[:-1]
     if any(n is not None and n < min_size for n in places):
-        raise ValueError(f"images are at least {min_size} x {min_size}; input_shape={tuple(shape)}")
-    if include_top and default_size and None in shape:
-        raise ValueError(f"with the classifier every size is known; input_shape={tuple(shape)}")
-    return tuple(shape)
+        raise ValueError(f"images are at least {min_size} x {min_size}; input_shape={given}")
+    if include_top and default_size and None in given:
+        raise ValueError(f"with the classifier every size is known; input_shape={given}")
+    return given
 
 
 def by_hash(

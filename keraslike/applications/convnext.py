@@ -42,6 +42,7 @@ class StochasticDepth(layers.Layer):
 
     Huang et al., Deep networks with stochastic depth, 2016, https://arxiv.org/abs/1603.09382
 
+    >>> import numpy as np
     >>> StochasticDepth(0.5)(np.ones((1, 2)), training=False).tolist()
     [[1.0, 1.0]]
     """
@@ -61,6 +62,7 @@ class StochasticDepth(layers.Layer):
 class LayerScale(layers.Layer):
     """`x * gamma`, one weight for each channel.
 
+    >>> import numpy as np
     >>> LayerScale(0.5, 2)(np.ones((1, 2))).tolist()
     [[0.5, 0.5]]
     """

@@ -78,7 +78,7 @@ def preprocessing(mode: str | None) -> Callable[..., Any]:
     return preprocess
 
 
-def decode_predictions(preds: Any, top: int = 5) -> list[list[tuple[str, str, Any]]]:
+def decode_predictions(preds: Any, top: int = 5) -> list[list[tuple[Any, ...]]]:
     """The likeliest of ImageNet's classes for each image.
 
     Args:
