@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import dtypes
+from keraslike.core.arguments import positive
+from keraslike.core.errors import InvalidArgument
 from keraslike.metrics.confusion import Confusion, check_thresholds
 from keraslike.ops import divide_no_nan
 from keraslike.ops.wrap import array
@@ -30,6 +32,7 @@ def _ratio(metric: Confusion, name: str) -> jax.Array:
 
 
 def _inner_thresholds(n: int) -> list[float]:
+    n = positive(num_thresholds=n)
     return [i / (n - 1) for i in range(1, n - 1)]
 
 
@@ -221,7 +224,12 @@ class AUC(Confusion):
         self.num_labels, self.from_logits = num_labels, from_logits
         self.label_weights = None
         if label_weights is not None:
-            self.label_weights = np.asarray(label_weights, "float32").tolist()
+            try:
+                self.label_weights = np.asarray(label_weights, "float32").reshape(-1).tolist()
+            except (TypeError, ValueError) as e:
+                raise InvalidArgument(
+                    f"label_weights must be a list of numbers. Received: {label_weights=}"
+                ) from e
         super().__init__([least, *sorted(thresholds), most], name, dtype)
         if multi_label and num_labels:
             self._add_counts((self.num_thresholds, num_labels))

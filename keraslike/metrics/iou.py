@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.core import dtypes
-from keraslike.core.arguments import warn_user
+from keraslike.core.arguments import positive, warn_user
 from keraslike.metrics.metric import Metric
 from keraslike.ops.wrap import array
 
@@ -45,7 +45,7 @@ class IoU(Metric):
         axis: int = -1,
     ):
         super().__init__(dtype or "int32", name)
-        ids = list(target_class_ids)
+        num_classes, ids = positive(num_classes=num_classes), list(target_class_ids)
         if not all(0 <= i < num_classes for i in ids):
             raise ValueError(
                 f"target_class_ids must be in the range [0, {num_classes}), num_classes being "
@@ -143,7 +143,7 @@ class MeanIoU(IoU):
         axis: int = -1,
     ):
         super().__init__(
-            *(num_classes, range(num_classes), name, dtype, ignore_class),
+            *(num_classes, range(positive(num_classes=num_classes)), name, dtype, ignore_class),
             *(sparse_y_true, sparse_y_pred, axis),
         )
 

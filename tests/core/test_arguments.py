@@ -185,6 +185,8 @@ def test_kinds_of_annotations(annotation, fits, fits_not):
 # -- every argument of every constructor --------------------------------------------------------
 
 NEEDED = {
+    **dict.fromkeys(("precision", "recall", "sensitivity", "specificity"), 0.5),
+    "target_class_ids": [0],
     "activation": "relu",
     "axes": 1,
     "backup_dir": "backup",
@@ -196,6 +198,7 @@ NEEDED = {
     "directory": "checkpoints",
     "equation": "ab,bc->ac",
     "factor": 0.5,
+    "filename": "log.csv",
     "filepath": "model.keras",
     "first_decay_steps": 3,
     "call_fn": lambda inputs: inputs,
