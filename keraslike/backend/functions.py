@@ -349,7 +349,7 @@ def _conv(
     x: Any, kernel: Any, strides: Any, padding: str, data_format: str | None, dilation_rate: Any
 ) -> Any:
     if padding == "causal":
-        size = ops.shape(kernel)[0]
+        size = kernel.shape[0]
         before = (dilation_rate if isinstance(dilation_rate, int) else dilation_rate[0]) * (
             size - 1
         )
@@ -386,7 +386,7 @@ def conv2d_transpose(
     first = standardize_data_format(data_format) == "channels_first"
     given, wanted = (s[2:] if first else s[1:-1] for s in (tuple(x.shape), tuple(output_shape)))
     strides, dilation = (v if isinstance(v, Sequence) else (v, v) for v in (strides, dilation_rate))
-    more: list[int] | None = []
+    more: Any = []
     for n, out, k, s, d in zip(given, wanted, kernel.shape, strides, dilation):
         if n is None or out is None:
             more = None

@@ -141,8 +141,9 @@ def rematerialized(
     mode: RematMode | None, function: Callable, spec: Callable, args: tuple, kwargs: dict[str, Any]
 ) -> Callable:
     """The function as a mode says that is not about layers; `spec` gives its symbolic outputs."""
-    nothing_said = mode is None or mode.mode in (None, "activations", "list_of_layers")
-    if nothing_said or state.symbolic or context.trace_state_clean():
+    if mode is None or mode.mode in (None, "activations", "list_of_layers"):
+        return function
+    if state.symbolic or context.trace_state_clean():
         return function
     if mode.mode == "larger_than":
         with context.using(symbolic=True):

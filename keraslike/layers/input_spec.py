@@ -125,7 +125,7 @@ def check_inputs(specs: Any, inputs: Any, layer: str) -> None:
     for i, (tensor, spec) in enumerate(zip(tensors, wanted)):
         if spec is None or (tensor is None and spec.optional):
             continue
-        if not hasattr(tensor, "shape"):
+        if tensor is None or not hasattr(tensor, "shape"):
             raise ValueError(
                 f"Layer {layer} must be called on arrays or symbolic tensors. Received: {tensor!r}"
             )

@@ -309,7 +309,7 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
             operation_depth[id(op)], first_visit[id(op)] = 0, -1
         by_id[id(op)] = op
         optional = bool(getattr(op, "optional", False))
-        specs.append(Input(str(op.name), t.shape, t.dtype, i, optional, t.sparse))
+        specs.append(Input(str(op.name), t.shape, t.dtype, i, optional, t.sparse))  # type: ignore[union-attr]
 
     operations = sorted(by_id.values(), key=lambda o: (-operation_depth[id(o)], first_visit[id(o)]))
     names = [str(o.name) for o in operations]
