@@ -375,8 +375,6 @@ tree.tree_api: tree.MAP_TO_NONE .assert_same_paths .assert_same_structure .flatt
   .flatten_with_path .is_nested .lists_to_tuples .map_shape_structure .map_structure
   .map_structure_up_to .pack_sequence_as .traverse
 utils.audio_dataset_utils: utils.audio_dataset_from_directory
-tree.dmtree_impl: @tree
-tree.optree_impl: @tree
 utils.backend_utils: config.set_backend
 utils.config: utils.Config
 utils.dataset_utils: utils.split_dataset
@@ -485,5 +483,6 @@ utils.naming: core.base.auto_name .to_snake_case src_functions.get_object_name
 utils.summary_utils: models.summary.print_summary
 utils.python_utils: func_dump=core.registry.dump_function func_load=core.registry.load_function
   src_functions.to_list .remove_long_seq /builtins.str.removeprefix .removesuffix
-utils.tracking: src_functions.no_automatic_dependency_tracking
+utils.tracking: src_functions.no_automatic_dependency_tracking TrackedList=/builtins.list
+  TrackedDict=/builtins.dict TrackedSet=/builtins.set TrackedOrderedDict=/collections.OrderedDict
 """
