@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike import ops
+from keraslike import ops, tree
 from keraslike.core import base, context, messages, registry
 from keraslike.core.arguments import one_of, sizes
 from keraslike.core.dtypes import floatx, is_float, standardize_dtype
@@ -384,6 +384,24 @@ def class_weight_to_sample_weights(y: Any, class_weight: dict[int, float]) -> np
     if not class_weight:
         return np.ones(len(y), floatx())
     return class_weights_of(y, class_weight)
+
+
+@tree.register_tree_node_class
+class TrackedSet(set):
+    """A set whose items `keraslike.tree` goes through, as it does those of a list.
+
+    >>> tree.flatten(TrackedSet([1.0]))
+    [1.0]
+    """
+
+    def tree_flatten(self) -> tuple[list[Any], None]:
+        """Its items."""
+        return list(self), None
+
+    @classmethod
+    def tree_unflatten(cls, metadata: None, children: Any) -> TrackedSet:
+        """The set of some items."""
+        return cls(children)
 
 
 def no_automatic_dependency_tracking(fn: Callable) -> Callable:

@@ -484,5 +484,6 @@ utils.summary_utils: models.summary.print_summary
 utils.python_utils: func_dump=core.registry.dump_function func_load=core.registry.load_function
   src_functions.to_list .remove_long_seq /builtins.str.removeprefix .removesuffix
 utils.tracking: src_functions.no_automatic_dependency_tracking TrackedList=/builtins.list
-  TrackedDict=/builtins.dict TrackedSet=/builtins.set TrackedOrderedDict=/collections.OrderedDict
+  TrackedDict=/builtins.dict TrackedSet=src_functions.TrackedSet
+  TrackedOrderedDict=/collections.OrderedDict
 """
