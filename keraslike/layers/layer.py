@@ -194,6 +194,10 @@ class Layer(base.Object, symbolic.Operation):
         places = self._places_in_order()
         return super()._lasting() | ({"_places": places} if places else {})
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Objects come out of a pickle in another order than that in which they were made.
+        vars(self).update(state, _number=0)
+
     def _graph_node_flatten(self):
         nodes, metadata = super()._graph_node_flatten()
         places = self._places_in_order()

@@ -469,9 +469,9 @@ def test_input_is_the_output_of_an_input_layer():
     ("kwargs", "match"),
     [
         ({}, "shape"),
-        ({"shape": (3,), "batch_shape": (2, 3)}, "takes the place"),
-        ({"batch_size": 2, "batch_shape": (2, 3)}, "takes the place"),
-        ({"shape": (3,), "ragged": True}, "ragged is not supported"),
+        ({"shape": (3,), "batch_shape": (2, 3)}, "cannot pass both"),
+        ({"batch_size": 2, "batch_shape": (2, 3)}, "cannot pass both"),
+        ({"shape": (3,), "ragged": True}, "ragged=True. is not supported"),
         ({"shape": (3, -1)}, "negative"),
         ({"shape": (3,), "dtype": "floaty"}, "dtype"),
         ({"tensor": 3}, "must be a KerasTensor"),

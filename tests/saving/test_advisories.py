@@ -134,7 +134,7 @@ def test_bytecode_in_the_form_of_keras_2(template, tmp_path, trap, wrapper):  # 
 # Functions and classes that read, write, download, unpack or change how loading works.
 TOOLS = (
     *("BackupAndRestore", "CSVLogger", "ModelCheckpoint", "OrbaxCheckpoint", "TensorBoard"),
-    *("JaxLayer", "StringLookup", "TFSMLayer", "TextVectorization", "TorchModuleWrapper"),
+    *("StringLookup", "TextVectorization"),
     *("audio_dataset_from_directory", "custom_object_scope", "deserialize"),
     *("enable_unsafe_deserialization", "extract_archive", "get_file", "load_data", "load_img"),
     *("load_model", "load_weights", "model_from_json", "open_checkpoints", "plot_model"),
