@@ -237,8 +237,13 @@ def scatter(indices: Any, values: Any, shape: Sequence[int]) -> jax.Array:
     >>> scatter([[0], [2]], [5.0, 6.0], (3,)).tolist()
     [5.0, 0.0, 6.0]
     """
-    values = array(values)
-    return jnp.zeros(tuple(shape), values.dtype).at[_coordinates(indices)].add(values)
+    values, places = array(values), _coordinates(indices)
+    if len(places) > len(shape):
+        raise ValueError(
+            f"indices has {len(places)} coordinates for each value, more than there are axes in "
+            f"shape={tuple(shape)}"
+        )
+    return jnp.zeros(tuple(shape), values.dtype).at[places].add(values)
 
 
 @op

@@ -279,8 +279,9 @@ def share_weights(rng, theirs, ours):
     assert [w.name for w in ours.weights] == [w.name for w in theirs.weights]
     assert [w.shape for w in ours.weights] == [w.shape for w in theirs.weights]
     assert [w.trainable for w in ours.weights] == [w.trainable for w in theirs.weights]
-    weights = [np.abs(rng.normal(size=w.shape)) + 0.1 for w in theirs.weights]
+    weights = [(np.abs(rng.normal(size=w.shape)) + 0.1).astype(w.dtype) for w in theirs.weights]
     theirs.set_weights(weights)
+    getattr(theirs, "finalize_state", int)()  # Keras's Normalization keeps copies of its weights
     ours.set_weights(weights)
 
 

@@ -60,7 +60,7 @@ def edges(graph):
 
 
 def drawn(model, expand=False):
-    return plotting._trace(model, expand)
+    return plotting.traced(model, expand)
 
 
 def test_a_chain():
