@@ -173,7 +173,9 @@ class Layer(base.Object, symbolic.Operation):
         """The objects in this layer's attributes, in the order in which it got them, as Keras
         lists them. One that came to be in a container later counts from when it was made.
         """
-        natural = self._in_attributes()
+        return self._sorted(self._in_attributes())
+
+    def _sorted(self, natural: list[Any]) -> list[Any]:
         if self._places:
             if len(self._places) == len(natural):
                 self._rank([natural[i] for i in self._places])
@@ -186,8 +188,11 @@ class Layer(base.Object, symbolic.Operation):
 
     def _places_in_order(self) -> tuple[int, ...]:
         """What `_places` is of a copy; nothing where the order is that of attributes."""
-        place = {id(o): i for i, o in enumerate(self._in_attributes())}
-        places = tuple(place[id(o)] for o in self._in_order())
+        natural = self._in_attributes()
+        if len(natural) < 2:
+            return ()
+        place = {id(o): i for i, o in enumerate(natural)}
+        places = tuple(place[id(o)] for o in self._sorted(natural))
         return () if places == tuple(range(len(places))) else places
 
     def _lasting(self) -> dict[str, Any]:
@@ -908,7 +913,9 @@ class Layer(base.Object, symbolic.Operation):
         """Gives the call the masks that its tensors carry: that of the first as `mask`, that of an
         argument `x` as `x_mask`. Gives what the outputs' mask is made of, or `None`."""
         masks = _masks_of(self._first_of(args, kwargs))
-        given = {**dict(zip(_call_names(type(self).call), args)), **kwargs}
+        given = kwargs
+        if _takes_masks(type(self).call):
+            given = {**dict(zip(_call_names(type(self).call), args)), **kwargs}
         named = [k for k in given if f"{k}_mask" in takes]
         for name in named:
             if given.get(f"{name}_mask") is None and (found := _masks_of(given[name])) is not None:
@@ -1035,6 +1042,8 @@ class MaskOf(symbolic.FunctionOperation):
 
 def _masks_of(value: Any) -> Any:
     """The masks that arrays in a structure carry, in the same structure; `None` without any."""
+    if isinstance(value, jax.Array):
+        return context.get_mask(value)
     masks = jax.tree.map(context.get_mask, value)
     return masks if jax.tree.leaves(masks) else None
 
@@ -1077,6 +1086,11 @@ def _call_takes(function: Callable) -> frozenset[str]:
     """The names of a call's parameters; `training` is among them where it takes any keyword."""
     parameters = _parameters(function)
     return frozenset(p.name for p in parameters if p.kind != p.VAR_KEYWORD)
+
+
+@functools.cache
+def _takes_masks(function: Callable) -> bool:
+    return any(name.endswith("mask") for name in _call_takes(function))
 
 
 @functools.cache
