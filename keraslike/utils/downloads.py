@@ -14,10 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from filelock import FileLock
-from rich import progress
-
-from keraslike.training.progress import say
+from keraslike.core.messages import say
 from keraslike.utils.archives import extract_archive
 
 _CHUNK = 2**18
@@ -72,6 +69,8 @@ def get_file(
     >>> pathlib.Path(path).relative_to(folder).as_posix(), pathlib.Path(path).read_text()
     ('datasets/b.txt', 'abc')
     """
+    from filelock import FileLock  # which takes a good part of a start
+
     if origin is None:
         raise ValueError("origin is the address of the file, not None")
     if md5_hash is not None and file_hash is None:
@@ -241,6 +240,8 @@ def _copy(response: Any, file: BinaryIO) -> Iterator[int]:
 
 def _shown(counts: Iterator[int], begun: int, size: int | None, name: str) -> Iterator[int]:
     """The same counts, with a bar on a terminal."""
+    from rich import progress
+
     columns = (
         progress.TextColumn("{task.description}"),
         progress.BarColumn(),
