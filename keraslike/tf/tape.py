@@ -327,8 +327,8 @@ class GradientTape:
     def _back(self, targets: list[Any], seeds: list[Any], found: list[Any]) -> list[Any]:
         """The gradients by `found` as Tensors, `None` where the targets do not depend on one."""
         # What lies between the sources and the targets:
-        needed = {id(x) for x in found if self._knows(x)}
-        between = []
+        followed = {id(x) for x in found if self._knows(x)}
+        needed, between = set(followed), []
         for node in self._nodes:
             if not needed.isdisjoint(map(id, node.passed)):
                 node = node.widened()
@@ -352,16 +352,18 @@ class GradientTape:
                 for x, g in zip(node.inputs, node.pull(given)):
                     if g is not None and id(x) in needed:
                         add(x, g)
-        for lost in self._lost(targets, found):
+        hidden = set(map(id, found)) & set(map(id, targets)) - followed
+        for lost in self._lost(targets, hidden):
             grads.pop(lost, None)
         return [_conjugate(grads[id(x)]) if id(x) in grads else None for x in found]
 
-    def _lost(self, targets: list[Any], found: list[Any]) -> set[int]:
+    def _lost(self, targets: list[Any], hidden: set[int]) -> set[int]:
         """Sources that are targets, and by which TensorFlow has no gradient all the same.
 
-        The tape does not follow them, and an operation before another target was given them.
+        Args:
+            hidden: the sources that are targets and that the tape does not follow. Lost are those
+                that an operation before another target was given.
         """
-        hidden = set(map(id, targets)) & {id(x) for x in found if not self._knows(x)}
         lost: set[int] = set()
         before = set(map(id, targets)) if hidden else set()
         for node in reversed(self._nodes if hidden else ()):
