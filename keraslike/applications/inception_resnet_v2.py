@@ -7,18 +7,18 @@ from typing import Any
 from keraslike import layers
 from keraslike.applications.building import SITE, by_hash, channel_axis, constructor
 from keraslike.applications.imagenet_utils import decode_predictions, preprocessing
+from keraslike.applications.inception_v3 import Branch, conv, ends_of, mean, stem
 
 _PAPER = (
     "Szegedy et al., Inception-v4, Inception-ResNet and the impact of residual connections on "
     "learning, 2016, https://arxiv.org/abs/1602.07261"
 )
-_Branch = tuple[tuple, ...]  # of convolutions, each (filters, kernel[, strides])
-_BLOCKS: dict[str, tuple[_Branch, ...]] = {
+_BLOCKS: dict[str, tuple[Branch, ...]] = {
     "block35": (((32, 1),), ((32, 1), (32, 3)), ((32, 1), (48, 3), (64, 3))),
     "block17": (((192, 1),), ((128, 1), (160, (1, 7)), (192, (7, 1)))),
     "block8": (((192, 1),), ((192, 1), (224, (1, 3)), (256, (3, 1)))),
 }
-_REDUCTIONS: dict[str, tuple[_Branch, ...]] = {
+_REDUCTIONS: dict[str, tuple[Branch, ...]] = {
     "mixed_6a": (((384, 3, 2),), ((256, 1), (256, 3), (384, 3, 2))),
     "mixed_7a": (
         ((256, 1), (384, 3, 2)),
@@ -44,42 +44,11 @@ class CustomScaleLayer(layers.Layer):
         return inputs[0] + inputs[1] * self.scale
 
 
-def _conv(
-    x: Any,
-    filters: int,
-    kernel_size: Any,
-    strides: int = 1,
-    padding: str = "",
-    name: str | None = None,
-) -> Any:
-    padding = padding or ("same" if strides == 1 else "valid")
-    x = layers.Conv2D(
-        filters, kernel_size, strides=strides, padding=padding, use_bias=False, name=name
-    )(x)
-    named = [name and f"{name}_{end}" for end in ("bn", "ac")]
-    x = layers.BatchNormalization(axis=channel_axis(), scale=False, name=named[0])(x)
-    return layers.Activation("relu", name=named[1])(x)
-
-
-def _branches(x: Any, branches: tuple[_Branch, ...]) -> list[Any]:
-    ends = []
-    for branch in branches:
-        end = x
-        for conv in branch:
-            end = _conv(end, *conv)
-        ends.append(end)
-    return ends
-
-
 def _body(x: Any) -> Any:
     axis = channel_axis()
-    x = _conv(x, 32, 3, 2)
-    x = _conv(x, 32, 3, padding="valid")
-    x = layers.MaxPooling2D(3, strides=2)(_conv(x, 64, 3))
-    x = _conv(x, 80, 1, padding="valid")
-    x = layers.MaxPooling2D(3, strides=2)(_conv(x, 192, 3, padding="valid"))
-    ends = _branches(x, (((96, 1),), ((48, 1), (64, 5)), ((64, 1), (96, 3), (96, 3))))
-    ends.append(_conv(layers.AveragePooling2D(3, strides=1, padding="same")(x), 64, 1))
+    x = stem(x)
+    ends = ends_of(x, (((96, 1),), ((48, 1), (64, 5)), ((64, 1), (96, 3), (96, 3))))
+    ends.append(conv(mean(x), 64, 1))
     x = layers.Concatenate(axis=axis, name="mixed_5b")(ends)
     for i in range(10):
         x = _block(x, "block35", i + 1, 0.17)
@@ -90,19 +59,17 @@ def _body(x: Any) -> Any:
     for i in range(9):
         x = _block(x, "block8", i + 1, 0.2)
     x = _block(x, "block8", 10, 1.0, active=False)
-    return _conv(x, 1536, 1, name="conv_7b")
+    return conv(x, 1536, 1, name="conv_7b")
 
 
 def _reduction(x: Any, name: str) -> Any:
-    ends = [*_branches(x, _REDUCTIONS[name]), layers.MaxPooling2D(3, strides=2)(x)]
+    ends = [*ends_of(x, _REDUCTIONS[name]), layers.MaxPooling2D(3, strides=2)(x)]
     return layers.Concatenate(axis=channel_axis(), name=name)(ends)
 
 
 def _block(x: Any, kind: str, i: int, scale: float, active: bool = True) -> Any:
     name = f"{kind}_{i}"
-    mixed = layers.Concatenate(axis=channel_axis(), name=f"{name}_mixed")(
-        _branches(x, _BLOCKS[kind])
-    )
+    mixed = layers.Concatenate(axis=channel_axis(), name=f"{name}_mixed")(ends_of(x, _BLOCKS[kind]))
     wide = layers.Conv2D(x.shape[channel_axis()], 1, padding="same", name=f"{name}_conv")(mixed)
     x = CustomScaleLayer(scale)([x, wide])
     return layers.Activation("relu", name=f"{name}_ac")(x) if active else x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from keraslike import layers
@@ -12,43 +13,59 @@ _PAPER = (
     "Szegedy et al., Rethinking the Inception architecture for computer vision, 2015, "
     "https://arxiv.org/abs/1512.00567"
 )
-_Branch = tuple[tuple, ...]  # of convolutions, each (filters, kernel[, strides])
-_DOUBLE_3: _Branch = ((64, 1), (96, 3), (96, 3))
+Branch = tuple[tuple, ...]  # of convolutions, each (filters, kernel[, strides])
+_DOUBLE_3: Branch = ((64, 1), (96, 3), (96, 3))
 
 
-def _conv(x: Any, filters: int, kernel_size: Any, strides: int = 1, padding: str = "") -> Any:
+def conv(
+    x: Any,
+    filters: int,
+    kernel_size: Any,
+    strides: int = 1,
+    padding: str = "",
+    name: str | None = None,
+) -> Any:
+    """A convolution, normalized and active; one of strides 2 pads nothing unless it is told to."""
     padding = padding or ("same" if strides == 1 else "valid")
-    x = layers.Conv2D(filters, kernel_size, strides=strides, padding=padding, use_bias=False)(x)
-    x = layers.BatchNormalization(axis=channel_axis(), scale=False)(x)
-    return layers.Activation("relu")(x)
+    x = layers.Conv2D(
+        filters, kernel_size, strides=strides, padding=padding, use_bias=False, name=name
+    )(x)
+    named = [name and f"{name}_{end}" for end in ("bn", "ac")]
+    x = layers.BatchNormalization(axis=channel_axis(), scale=False, name=named[0])(x)
+    return layers.Activation("relu", name=named[1])(x)
 
 
-def _branch(x: Any, branch: _Branch) -> Any:
-    for conv in branch:
-        x = _conv(x, *conv)
-    return x
+def ends_of(x: Any, branches: tuple[Branch, ...]) -> list[Any]:
+    """What each of the branches makes of a tensor."""
+    return [functools.reduce(lambda end, step: conv(end, *step), branch, x) for branch in branches]
 
 
-def _mixed(x: Any, name: str, *branches: _Branch, pool: int | None = None) -> Any:
-    """Branches side by side; the last pools: means, or where `pool` is `None` maxima, halving."""
-    ends = [_branch(x, branch) for branch in branches]
-    if pool is None:
-        ends.append(layers.MaxPooling2D(3, strides=2)(x))
-    else:
-        ends.append(_conv(_mean(x), pool, 1))
-    return layers.Concatenate(axis=channel_axis(), name=name)(ends)
+def stem(x: Any) -> Any:
+    """The first layers, up to an eighth of the image's sides."""
+    x = conv(x, 32, 3, 2)
+    x = conv(x, 32, 3, padding="valid")
+    x = layers.MaxPooling2D(3, strides=2)(conv(x, 64, 3))
+    x = conv(x, 80, 1, padding="valid")
+    return layers.MaxPooling2D(3, strides=2)(conv(x, 192, 3, padding="valid"))
 
 
-def _mean(x: Any) -> Any:
+def mean(x: Any) -> Any:
+    """The means of 3 x 3 places around each."""
     return layers.AveragePooling2D(3, strides=1, padding="same")(x)
 
 
+def _mixed(x: Any, name: str, *branches: Branch, pool: int | None = None) -> Any:
+    """Branches side by side; the last pools: means, or where `pool` is `None` maxima, halving."""
+    ends = ends_of(x, branches)
+    if pool is None:
+        ends.append(layers.MaxPooling2D(3, strides=2)(x))
+    else:
+        ends.append(conv(mean(x), pool, 1))
+    return layers.Concatenate(axis=channel_axis(), name=name)(ends)
+
+
 def _body(x: Any) -> Any:
-    x = _conv(x, 32, 3, 2)
-    x = _conv(x, 32, 3, padding="valid")
-    x = layers.MaxPooling2D(3, strides=2)(_conv(x, 64, 3))
-    x = _conv(x, 80, 1, padding="valid")
-    x = layers.MaxPooling2D(3, strides=2)(_conv(x, 192, 3, padding="valid"))
+    x = stem(x)
     for i, pool in enumerate((32, 64, 64)):
         x = _mixed(x, f"mixed{i}", ((64, 1),), ((48, 1), (64, 5)), _DOUBLE_3, pool=pool)
     x = _mixed(x, "mixed3", ((384, 3, 2),), (*_DOUBLE_3[:2], (96, 3, 2)))
@@ -76,14 +93,14 @@ def _body(x: Any) -> Any:
 def _widest(x: Any, i: int) -> Any:
     """Branches that part once more."""
     axis = channel_axis()
-    single = _conv(x, 320, 1)
-    one = _conv(x, 384, 1)
+    single = conv(x, 320, 1)
+    one = conv(x, 384, 1)
     one = layers.Concatenate(axis=axis, name=f"mixed9_{i}")(
-        [_conv(one, 384, (1, 3)), _conv(one, 384, (3, 1))]
+        [conv(one, 384, (1, 3)), conv(one, 384, (3, 1))]
     )
-    two = _conv(_conv(x, 448, 1), 384, 3)
-    two = layers.Concatenate(axis=axis)([_conv(two, 384, (1, 3)), _conv(two, 384, (3, 1))])
-    ends = [single, one, two, _conv(_mean(x), 192, 1)]
+    two = conv(conv(x, 448, 1), 384, 3)
+    two = layers.Concatenate(axis=axis)([conv(two, 384, (1, 3)), conv(two, 384, (3, 1))])
+    ends = [single, one, two, conv(mean(x), 192, 1)]
     return layers.Concatenate(axis=axis, name=f"mixed{9 + i}")(ends)
 
 

@@ -28,7 +28,7 @@ _BLOCKS = (  # filters, strides
 )
 
 
-def _normalized(x: Any, name: str) -> Any:
+def normalized(x: Any, name: str) -> Any:
     return layers.BatchNormalization(axis=channel_axis(), epsilon=1e-3, momentum=0.999, name=name)(
         x
     )
@@ -38,11 +38,11 @@ def _body(x: Any, alpha: float) -> Any:
     x = layers.Conv2D(
         divisible(32 * alpha), 3, strides=2, padding="same", use_bias=False, name="Conv1"
     )(x)
-    x = layers.ReLU(6.0, name="Conv1_relu")(_normalized(x, "bn_Conv1"))
+    x = layers.ReLU(6.0, name="Conv1_relu")(normalized(x, "bn_Conv1"))
     for i, (filters, strides) in enumerate(_BLOCKS):
         x = _block(x, divisible(int(filters * alpha)), strides, i)
     x = layers.Conv2D(divisible(1280 * max(alpha, 1.0)), 1, use_bias=False, name="Conv_1")(x)
-    return layers.ReLU(6.0, name="out_relu")(_normalized(x, "Conv_1_bn"))
+    return layers.ReLU(6.0, name="out_relu")(normalized(x, "Conv_1_bn"))
 
 
 def _block(inputs: Any, filters: int, strides: int, i: int) -> Any:
@@ -50,7 +50,7 @@ def _block(inputs: Any, filters: int, strides: int, i: int) -> Any:
     name = f"block_{i}_" if i else "expanded_conv_"
     if i:
         x = layers.Conv2D(6 * channels, 1, padding="same", use_bias=False, name=f"{name}expand")(x)
-        x = layers.ReLU(6.0, name=f"{name}expand_relu")(_normalized(x, f"{name}expand_BN"))
+        x = layers.ReLU(6.0, name=f"{name}expand_relu")(normalized(x, f"{name}expand_BN"))
     if strides == 2:
         x = layers.ZeroPadding2D(padding_before_strides(x, 3), name=f"{name}pad")(x)
     x = layers.DepthwiseConv2D(
@@ -60,9 +60,9 @@ def _block(inputs: Any, filters: int, strides: int, i: int) -> Any:
         use_bias=False,
         name=f"{name}depthwise",
     )(x)
-    x = layers.ReLU(6.0, name=f"{name}depthwise_relu")(_normalized(x, f"{name}depthwise_BN"))
+    x = layers.ReLU(6.0, name=f"{name}depthwise_relu")(normalized(x, f"{name}depthwise_BN"))
     x = layers.Conv2D(filters, 1, padding="same", use_bias=False, name=f"{name}project")(x)
-    x = _normalized(x, f"{name}project_BN")
+    x = normalized(x, f"{name}project_BN")
     if channels == filters and strides == 1:
         x = layers.Add(name=f"{name}add")([inputs, x])
     return x

@@ -14,6 +14,7 @@ from keraslike.applications.building import (
     pooled_by_name,
 )
 from keraslike.applications.imagenet_utils import decode_predictions, preprocessing
+from keraslike.applications.mobilenet_v2 import normalized
 
 _PAPER = "Howard et al., Searching for MobileNetV3, 2019, https://arxiv.org/abs/1905.02244"
 _HASHES = {
@@ -57,12 +58,6 @@ _BLOCKS = {  # expansion, filters, a large kernel, strides, weights of channels,
 }
 
 
-def _normalized(x: Any, name: str) -> Any:
-    return layers.BatchNormalization(axis=channel_axis(), epsilon=1e-3, momentum=0.999, name=name)(
-        x
-    )
-
-
 def _active(x: Any, swish: bool) -> Any:
     return (layers.Activation("hard_swish") if swish else layers.ReLU())(x)
 
@@ -82,7 +77,7 @@ def _body(
     if include_preprocessing:
         x = layers.Rescaling(1 / 127.5, offset=-1.0)(x)
     x = layers.Conv2D(16, 3, strides=2, padding="same", use_bias=False, name="conv")(x)
-    x = _active(_normalized(x, "conv_bn"), not minimalistic)
+    x = _active(normalized(x, "conv_bn"), not minimalistic)
     for i, (expansion, filters, large, strides, weighted, swish) in enumerate(_BLOCKS[variant]):
         x = _block(
             x,
@@ -95,7 +90,7 @@ def _body(
             i,
         )
     x = _conv(x, divisible(x.shape[channel_axis()] * 6), "conv_1")
-    return _active(_normalized(x, "conv_1_bn"), not minimalistic)
+    return _active(normalized(x, "conv_1_bn"), not minimalistic)
 
 
 def _block(
@@ -110,7 +105,7 @@ def _block(
 ) -> Any:
     x, name = inputs, f"expanded_conv_{i}_" if i else "expanded_conv_"
     if i:
-        x = _active(_normalized(_conv(x, wide, f"{name}expand"), f"{name}expand_bn"), swish)
+        x = _active(normalized(_conv(x, wide, f"{name}expand"), f"{name}expand_bn"), swish)
     if strides == 2:
         padding = padding_before_strides(x, kernel_size)
         x = layers.ZeroPadding2D(padding, name=f"{name}depthwise_pad")(x)
@@ -121,10 +116,10 @@ def _block(
         use_bias=False,
         name=f"{name}depthwise",
     )(x)
-    x = _active(_normalized(x, f"{name}depthwise_bn"), swish)
+    x = _active(normalized(x, f"{name}depthwise_bn"), swish)
     if weighted:
         x = _weighted(x, wide, f"{name}squeeze_excite_")
-    x = _normalized(_conv(x, filters, f"{name}project"), f"{name}project_bn")
+    x = normalized(_conv(x, filters, f"{name}project"), f"{name}project_bn")
     if strides == 1 and inputs.shape[channel_axis()] == filters:
         x = layers.Add(name=f"{name}add")([inputs, x])
     return x
