@@ -152,16 +152,19 @@ def test_cifar(classes, order, site, rng):
 
 
 class Evil:
+    def __init__(self, path):
+        self.path = path
+
     def __reduce__(self):
-        return pathlib.Path.touch, (pathlib.Path("/tmp/keraslike-evil"),)
+        return pathlib.Path.touch, (self.path,)
 
 
-def test_a_pickle_that_calls_something_is_refused(site):
-    evil = np.array([Evil()], object)
+def test_a_pickle_that_calls_something_is_refused(site, tmp_path):
+    evil = np.array([Evil(tmp_path / "evil")], object)
     np.savez(site / "imdb.npz", x_train=evil, y_train=evil, x_test=evil, y_test=evil)
     with pytest.raises(pickle.UnpicklingError, match="no place in a data set"):
         datasets.imdb.load_data()
-    assert not pathlib.Path("/tmp/keraslike-evil").exists()
+    assert not (tmp_path / "evil").exists()
 
 
 def test_another_file_under_the_name_is_refused(site, monkeypatch):

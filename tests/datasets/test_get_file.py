@@ -185,7 +185,7 @@ def test_unpacking_again_keeps_what_else_is_there(tmp_path):
     [
         [("../x", FILE, b"")],
         [("a/../../x", FILE, b"")],
-        [("/tmp/x", FILE, b"")],
+        [("/x", FILE, b"")],
         [("C:\\x", FILE, b"")],
         [("..\\x", FILE, b"")],
         [("link", SYM, "/etc/passwd")],
