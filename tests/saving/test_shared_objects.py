@@ -20,14 +20,18 @@ RECURRENT = {
 
 
 def marks(config):
-    """The number of times that each mark of a shared object occurs."""
+    """The number of times that each mark of a shared object occurs.
+
+    Dtype policies are left out: layers share the one that `set_dtype_policy` was given.
+    """
     found = {}
     waiting = [config]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
-            number = value.get("shared_object_id")
-            found[number] = found.get(number, 0) + 1
+            if value.get("class_name") != "DTypePolicy":
+                number = value.get("shared_object_id")
+                found[number] = found.get(number, 0) + 1
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value
