@@ -61,6 +61,7 @@ from keraslike.layers.normalization import (
     SpectralNormalization,
     UnitNormalization,
 )
+from keraslike.layers.pipeline import Pipeline
 from keraslike.layers.pooling import (
     AdaptiveAveragePooling1D,
     AdaptiveAveragePooling2D,
@@ -232,6 +233,7 @@ __all__ = [
     "PReLU",
     "RMSNormalization",
     "Permute",
+    "Pipeline",
     "RNN",
     "STFTSpectrogram",
     "ReLU",
