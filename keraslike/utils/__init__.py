@@ -24,7 +24,7 @@ from keraslike.training.data import (
     unpack_x_y_sample_weight,
 )
 from keraslike.training.progress import Progbar
-from keraslike.utils import legacy
+from keraslike.utils import bounding_boxes, legacy
 from keraslike.utils.config import Config
 from keraslike.utils.dot import model_to_dot
 from keraslike.utils.downloads import get_file
@@ -41,6 +41,7 @@ __all__ = [
     "Progbar",
     "PyDataset",
     "Sequence",
+    "bounding_boxes",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
