@@ -15,6 +15,7 @@ import os
 import sys
 import types
 from collections.abc import Iterator, Sequence
+from multiprocessing import spawn
 from typing import Any
 
 from keraslike import src_names
@@ -35,6 +36,7 @@ def as_keras() -> types.ModuleType:
 
     `python -m keraslike SCRIPT` does the same around a script, `pytest -p keraslike.as_keras` for
     tests, and `import keraslike` does where the environment variable `KERASLIKE_AS_KERAS` is `1`.
+    It holds in the processes that `multiprocessing` starts, too.
 
     Raises RuntimeError if Keras itself has been imported: what did so has its classes already.
 
@@ -52,7 +54,17 @@ def as_keras() -> types.ModuleType:
                 "`python -m keraslike SCRIPT`."
             )
         sys.meta_path.insert(0, _Finder())
+        given = spawn.get_preparation_data
+        spawn.get_preparation_data = lambda name: given(name) | {"keras": _InChild()}  # type: ignore[assignment]
     return importlib.import_module("keras")
+
+
+class _InChild:
+    """Part of what `multiprocessing` sends to a process that it spawns, which reads it before it
+    imports anything of the program's."""
+
+    def __reduce__(self) -> tuple[Any, tuple]:
+        return as_keras, ()
 
 
 def version() -> str:
@@ -259,6 +271,32 @@ class _Source(types.ModuleType):
             with contextlib.suppress(ValueError):
                 return importlib.import_module("keraslike.models.operations").operation_class(name)
         return _absent(self.__name__, name, AttributeError)
+
+    # A test that patches a name where Keras has it means what keraslike has in its place.
+
+    def _holder(self, name: str) -> tuple[Any, str]:
+        module = self.__name__.removeprefix("keras.src").lstrip(".")
+        places = () if name.startswith("__") else _table().places_of(module, name)
+        for place in places:
+            holder, _, last = place.rpartition(".")
+            with contextlib.suppress(LookupError):
+                if not place.startswith("/") and last in vars(found := _at(holder)):
+                    return found, last
+        return None, name
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        found, last = (None, name) if isinstance(value, types.ModuleType) else self._holder(name)
+        if found is None:
+            return super().__setattr__(name, value)
+        vars(self).setdefault("_before", {}).setdefault(name, getattr(found, last))
+        setattr(found, last, value)
+
+    def __delattr__(self, name: str) -> None:
+        found, last = self._holder(name)
+        if found is None:
+            return super().__delattr__(name)
+        with contextlib.suppress(KeyError):  # it is as it was before it was first set
+            setattr(found, last, vars(self).get("_before", {}).pop(name))
 
     def __dir__(self) -> list[str]:
         return sorted(_table().names_of(self.__name__.removeprefix("keras.src").lstrip(".")))

@@ -6,9 +6,17 @@ from keraslike.core.errors import (
     InvalidArgument,
     NoCheckpoint,
     NoSuchFile,
+    NoSuchOutput,
 )
 
-__all__ = ["DamagedCheckpoint", "DamagedFile", "InvalidArgument", "NoCheckpoint", "NoSuchFile"]
+__all__ = [
+    "DamagedCheckpoint",
+    "DamagedFile",
+    "InvalidArgument",
+    "NoCheckpoint",
+    "NoSuchFile",
+    "NoSuchOutput",
+]
 
 
 def __dir__() -> list[str]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
+import hashlib
 import importlib
+import marshal
+import os
+import pathlib
 import re
+import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -248,13 +254,128 @@ def set_logging_verbosity(level: str) -> None:
     logging.set_verbosity(getattr(logging, level.upper()))
 
 
+# The part of the free memory that weights may take while they are saved: they are packed there.
+MEMORY_UPPER_BOUND = 1.0
+
+
 def is_remote_path(filepath: Any) -> bool:
     """Whether a path is one of a store in the net.
 
     >>> is_remote_path("gs://bucket/model.keras"), is_remote_path("model.keras")
     (True, False)
     """
-    return re.match(r"^(/cns|/cfs|/gcs|/hdfs|/readahead|.*://).*", str(filepath)) is not None
+    stores = "cns|cfs|gcs|hdfs|readahead|placer|tfhub"
+    return re.match(rf"^(/({stores})/|.*://)", str(filepath)) is not None
+
+
+def raise_if_no_gfile(path: Any) -> None:
+    """Raises ValueError for a path into a store in the net, which only TensorFlow reads."""
+    raise ValueError(
+        "Handling remote paths requires installing TensorFlow (its tf.io.gfile). "
+        f"Received path: {path}"
+    )
+
+
+def path_to_string(path: Any) -> Any:
+    """A path as text; what is none as it is.
+
+    >>> path_to_string(None), path_to_string("model.keras")
+    (None, 'model.keras')
+    """
+    return os.fspath(path) if isinstance(path, os.PathLike) else path
+
+
+def resolve_sub_path(base_dir: str, relative_path: str) -> str | None:
+    """A path below a folder, whose links have been followed; `None` for one that leaves it.
+
+    >>> resolve_sub_path("/data", "../secret")
+    """
+    path = os.path.realpath(os.path.join(base_dir, relative_path))
+    return path if pathlib.PurePath(path).is_relative_to(base_dir) else None
+
+
+def resolve_hasher(algorithm: str, file_hash: str | None = None) -> Any:
+    """An object of `hashlib`'s: SHA-256's if that is asked for or a hash is that long, else MD5's.
+
+    >>> resolve_hasher("auto", "a" * 64).name, resolve_hasher("other").name
+    ('sha256', 'md5')
+    """
+    of_length = algorithm == "auto" and file_hash is not None and len(file_hash) == 64
+    return hashlib.new("sha256" if algorithm == "sha256" or of_length else "md5")
+
+
+def dtype_size(dtype: str) -> int:
+    """The bits of a dtype; ValueError for what is none of numbers or booleans.
+
+    >>> dtype_size("bfloat16"), dtype_size("bool")
+    (16, 1)
+    """
+    if dtype == "bool":
+        return 1
+    if dtype not in (*INT_TYPES, *FLOAT_TYPES):
+        raise ValueError(f"Invalid dtype: {dtype}")
+    return 8 * jnp.dtype(dtype).itemsize
+
+
+def names_float(dtype: str) -> bool:
+    """Whether the name of a dtype is one of floating-point numbers.
+
+    >>> names_float("float8_e5m2"), names_float("int8")
+    (True, False)
+    """
+    return "float" in dtype
+
+
+def cast_to_common_dtype(tensors: Sequence[Any]) -> Sequence[Any]:
+    """Tensors in the widest floating-point dtype among theirs; if there is none, as they are.
+
+    >>> [x.dtype.name for x in cast_to_common_dtype([jnp.ones(2), jnp.ones(2, "int32")])]
+    ['float32', 'float32']
+    """
+    found = {standardize_dtype(x.dtype) for x in tensors}
+    widest = max((d for d in FLOAT_TYPES if d in found), key=dtype_size, default=None)
+    if {"float16", "bfloat16"} <= found and widest in ("float16", "bfloat16"):
+        widest = "float32"
+    return tensors if widest is None else [ops.cast(x, widest) for x in tensors]
+
+
+def func_dump(func: types.FunctionType) -> tuple[str, Any, Any]:
+    """A function's `(bytecode, defaults, closure)`, for `func_load` on the same Python.
+
+    >>> func_load(func_dump(lambda x: 2 * x))(3)
+    6
+    """
+    code = base64.b64encode(marshal.dumps(func.__code__)).decode("ascii")
+    closure = tuple(cell.cell_contents for cell in func.__closure__ or ()) or None
+    return code, func.__defaults__, closure
+
+
+def func_load(code: Any, defaults: Any = None, closure: Any = None, globs: Any = None) -> Callable:
+    """The function of what `func_dump` gave, whole or in its parts: it runs what it is given."""
+    if isinstance(code, (tuple, list)):
+        code, defaults, closure = code
+    cells = tuple(c if isinstance(c, types.CellType) else types.CellType(c) for c in closure or ())
+    raw = marshal.loads(base64.b64decode(code.encode("ascii")))
+    defaults = tuple(defaults) if isinstance(defaults, list) else defaults
+    return types.FunctionType(
+        raw, globals() if globs is None else globs, raw.co_name, defaults, cells
+    )
+
+
+def build_pos_neg_masks(
+    query_labels: Any, key_labels: Any, remove_diagonal: bool = True
+) -> tuple[jax.Array, jax.Array]:
+    """Which pairs of a query and a key have the same label, and which have not, each `(q, k)`.
+
+    Args:
+        remove_diagonal: whether a query is no pair with the key of its own place.
+
+    >>> build_pos_neg_masks([0, 1], [0, 0])[0].tolist()
+    [[False, False], [False, False]]
+    """
+    same = jnp.asarray(query_labels).reshape(-1, 1) == jnp.asarray(key_labels).reshape(1, -1)
+    positive = same & ~jnp.eye(*same.shape, dtype=bool) if remove_diagonal else same
+    return positive, ~same
 
 
 def to_list(x: Any) -> list[Any]:

@@ -462,27 +462,40 @@ random.seed_generator: draw_seed=core.rng.draw_key make_default_seed=core.rng.ma
 regularizers.regularizers: src_functions.validate_float_arg
 saving.object_registration: custom_object_scope=saving.custom_object_scope
   GLOBAL_CUSTOM_NAMES=core.registry._registered_name GLOBAL_CUSTOM_OBJECTS=core.registry._registered
-saving.saving_lib: saving.save_model .load_model
+saving.saving_lib: saving.save_model .load_model saving.stores.H5IOStore
+  _ZIP_MEMBER_BOMB_FLOOR_BYTES=saving.keras_archive._FLOOR
+  _ZIP_EXTRACT_BOMB_FLOOR_BYTES=saving.keras_archive._FLOOR
+  _ZIP_MEMBER_MAX_EXPANSION=saving.keras_archive._MOST_EXPANSION
+  _safe_zip_read=saving.keras_archive.read_member
+  safe_get_h5_dataset=saving.h5_reader.safe_dataset
+  _CONFIG_FILENAME=saving.keras_archive.CONFIG _METADATA_FILENAME=saving.keras_archive.METADATA
+  _VARS_FNAME_H5=saving.keras_archive.WEIGHTS _MEMORY_UPPER_BOUND=src_functions.MEMORY_UPPER_BOUND
   save_weights_only=saving.save_weights load_weights_only=saving.load_weights
-saving.serialization_lib: ObjectSharingScope=core.registry.sharing
+saving.serialization_lib: ObjectSharingScope=core.registry.numbering
   SafeModeScope=core.registry.safe_mode_scope src_functions.in_safe_mode
 trainers.data_adapters.data_adapter_utils: src_functions.class_weight_to_sample_weights
+trainers.compile_utils: training.compile.CompileLoss .CompileMetrics
 trainers.trainer: training.trainer.Trainer
 tree.dmtree_impl: @tree
 tree.optree_impl: @tree
 utils.backend_utils: src_functions.convert_tf_tensor .in_tf_graph .in_grain_data_pipeline
 utils.file_utils: File=/builtins.open /os.path.exists .isdir .join /os.listdir .makedirs
-  path_to_string=/os.fspath copy=/shutil.copy rmtree=/shutil.rmtree
-  src_functions.is_remote_path utils.archives.extract_archive utils.downloads.hash_file
-  .validate_file
+  copy=/shutil.copy rmtree=/shutil.rmtree resolve_path=/os.path.realpath
+  src_functions.is_remote_path .path_to_string .resolve_sub_path .resolve_hasher
+  _raise_if_no_gfile=src_functions.raise_if_no_gfile utils.archives.extract_archive
+  utils.downloads.hash_file .validate_file
+utils.dtype_utils: src_functions.dtype_size .cast_to_common_dtype
+  is_float=src_functions.names_float
 utils.io_utils: src_functions.print_msg .set_logging_verbosity
+  ask_to_proceed_with_overwrite=core.messages.ask_to_overwrite
 utils.module_utils: src_functions.LazyModule .tensorflow .tensorflow_io .gfile .scipy .h5py
   .optree .dmtree .grain jax=src_functions.jax_module ocp=src_functions.orbax
-utils.naming: core.base.auto_name .to_snake_case src_functions.get_object_name
-  uniquify=core.base.auto_name
+utils.naming: core.base.auto_name .to_snake_case reset_uids=core.base.reset_names
+  src_functions.get_object_name uniquify=core.base.auto_name
+utils.numerical_utils: src_functions.build_pos_neg_masks
 utils.summary_utils: models.summary.print_summary
-utils.python_utils: func_dump=core.registry.dump_function func_load=core.registry.load_function
-  src_functions.to_list .remove_long_seq /builtins.str.removeprefix .removesuffix
+utils.python_utils: src_functions.func_dump .func_load .to_list .remove_long_seq
+  /builtins.str.removeprefix .removesuffix
 utils.tracking: src_functions.no_automatic_dependency_tracking TrackedList=/builtins.list
   TrackedDict=/builtins.dict TrackedSet=src_functions.TrackedSet
   TrackedOrderedDict=/collections.OrderedDict

@@ -34,6 +34,22 @@ def test_public_modules():
     assert names["Sequential"] is keraslike.Sequential
 
 
+def test_what_is_replaced_there():
+    from unittest import mock
+
+    from keras.src.saving import saving_lib
+    from keraslike.saving import keras_archive
+
+    before = keras_archive._FLOOR, saving_lib.load_model
+    with mock.patch("keras.src.saving.saving_lib._ZIP_MEMBER_BOMB_FLOOR_BYTES", 64):
+        assert keras_archive._FLOOR == 64
+    with mock.patch.object(saving_lib, "load_model", lambda path: path):
+        assert saving_lib.load_model("m.keras") == "m.keras"
+    assert (keras_archive._FLOOR, saving_lib.load_model) == before
+    saving_lib.of_the_program = 1
+    assert saving_lib.of_the_program == 1
+
+
 def test_tensorflow():
     import keraslike.tf
     import tensorflow as tf
@@ -123,6 +139,21 @@ def test_around_a_script(tmp_path):
     said = "__main__ ['--some', 'x'] True <class 'keraslike.layers.core.Dense'>"
     assert said in run("-m", "keraslike", script, "--some", "x")
     assert said in run("-m", "keraslike", "-m", "program", "--some", "x", cwd=tmp_path)
+
+
+@pytest.mark.slow
+def test_in_spawned_processes(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(
+        "import multiprocessing, keras\n"
+        "def tell(): print(keras.layers.Dense, flush=True)\n"
+        "if __name__ == '__main__':\n"
+        "    child = multiprocessing.get_context('spawn').Process(target=tell)\n"
+        "    child.start(); child.join()\n"
+        "    print('code', child.exitcode)\n"
+    )
+    said = run("-m", "keraslike", script)
+    assert "keraslike.layers.core.Dense" in said and "code 0" in said
 
 
 @pytest.mark.slow

@@ -19,6 +19,16 @@ class NoSuchFile(FileNotFoundError, ValueError):
     """
 
 
+class NoSuchOutput(KeyError, ValueError):
+    """A model has no such output, or not as many. Keras raises the one or the other.
+
+    >>> str(NoSuchOutput("'y' is none")), issubclass(NoSuchOutput, ValueError)
+    ("'y' is none", True)
+    """
+
+    __str__ = ValueError.__str__
+
+
 class DamagedFile(ValueError):
     """A file that cannot be read, or that is not safe to read; the message names the file.
 
@@ -44,5 +54,6 @@ class DamagedCheckpoint(DamagedFile):
 
 
 # A traceback names them as users import them.
-for _error in (InvalidArgument, NoSuchFile, DamagedFile, NoCheckpoint, DamagedCheckpoint):
+_all = InvalidArgument, NoSuchFile, NoSuchOutput, DamagedFile, NoCheckpoint, DamagedCheckpoint
+for _error in _all:
     _error.__module__ = "keraslike.errors"

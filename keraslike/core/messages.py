@@ -51,3 +51,11 @@ def say(message: str, end: str = "\n") -> None:
         plain = message.replace("━", "=").encode(encoding, "replace").decode(encoding)
         sys.stdout.write(f"{plain}{end}")
     sys.stdout.flush()
+
+
+def ask_to_overwrite(path: str) -> bool:
+    """Asks on standard input whether a file is to be replaced, until the answer is yes or no."""
+    answer = input(f"'{path}' exists. Replace it? [y/n] ")
+    while answer.strip().lower() not in ("y", "yes", "n", "no"):
+        answer = input("Please answer y or n: ")
+    return answer.strip().lower() in ("y", "yes")

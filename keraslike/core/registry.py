@@ -188,9 +188,17 @@ def sharing() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def numbering() -> Iterator[None]:
+    """Within the block each object that is serialized gets a number, and entries of the same
+    number become one object."""
+    with _numbering({}, {}):
+        yield
+
+
+@contextlib.contextmanager
 def _numbering(written: dict | None, read: dict | None) -> Iterator[None]:
-    # Never both: a constructor may copy a layer by its config while a file is read, and
-    # get_config() may while one is written. The copy's numbers are not those of the file.
+    # Never both where files are read and written: a constructor may copy a layer by its config
+    # while a file is read, get_config() while one is written, and the copy's numbers are others.
     before = _scope.written, _scope.read
     _scope.written, _scope.read = written, read
     try:
@@ -486,7 +494,9 @@ def _deserialize(config: Any) -> Any:
     if not inspect.isclass(cls):
         return cls
     if not hasattr(cls, "from_config"):
-        raise TypeError(f"{class_name} cannot be loaded: it has no from_config() method.")
+        raise TypeError(
+            f"Unable to reconstruct an instance of {class_name}: it has no from_config() method."
+        )
     if not isinstance(inner, dict):
         raise TypeError(f"Expected 'config' to be a dict, for {class_name}. Received: {inner!r}")
     try:

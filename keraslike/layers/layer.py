@@ -7,7 +7,7 @@ import functools
 import inspect
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -360,10 +360,9 @@ class Layer(base.Object, symbolic.Operation):
         return [o for o in self._in_order() if isinstance(o, Layer)]
 
     # This and the next by Keras's names, since packages that derive from Layer use them.
-    def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> Iterator[Layer]:
+    def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list[Layer]:
         objects = base.iter_objects(self) if recursive else (self, *self._sublayers)
-        layers = (o for o in objects if isinstance(o, Layer))
-        return layers if include_self else (layer for layer in layers if layer is not self)
+        return [o for o in objects if isinstance(o, Layer) and (include_self or o is not self)]
 
     @property
     def _seed_generators(self) -> list[SeedGenerator]:
@@ -386,7 +385,7 @@ class Layer(base.Object, symbolic.Operation):
     def _known_layers(self) -> list[Layer]:
         known = self._known()
         if "layers" not in known:
-            known["layers"] = list(self._flatten_layers())
+            known["layers"] = self._flatten_layers()
         return known["layers"]
 
     def _walk(self, everything: bool) -> list[nnx.Variable]:
@@ -787,7 +786,7 @@ class Layer(base.Object, symbolic.Operation):
         """What `compute_mask` gives of symbolic tensors, as operations that Keras has too; `None`
         where that is not to be had: it may use functions that take arrays only."""
         by_default = type(self).compute_mask is Layer.compute_mask
-        passes = self.supports_masking and len(list(self._flatten_layers())) == 1
+        passes = self.supports_masking and len(self._flatten_layers()) == 1
         if not isinstance(outputs, KerasTensor) or (by_default and not passes):
             return None  # a layer within may give it
         try:

@@ -70,7 +70,7 @@ def _cloned(
     recursive: bool,
 ) -> Model:
     def clone(layer: Any) -> Any:
-        if recursive and isinstance(layer, (Functional, Sequential)):
+        if recursive and (isinstance(layer, Sequential) or issubclass(type(layer), Functional)):
             return _cloned(layer, None, clone_function, call_function, True)
         if clone_function is None or isinstance(layer, InputLayer) or not isinstance(layer, Layer):
             return _by_config(layer)
@@ -112,7 +112,7 @@ def _cloned(
             raise ValueError(f"input_tensors must hold {len(specs)} tensors, not {len(inputs)}.")
         if len(specs) > 1 and _shape_of(input_tensors) != _shape_of(model._inputs):
             raise ValueError(
-                f"input_tensors must have the structure of the model's inputs, "
+                "`input_tensors` must have the same structure as model.input, "
                 f"{_shape_of(model._inputs)}. Received: {_shape_of(input_tensors)}"
             )
     operations = [

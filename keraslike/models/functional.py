@@ -15,8 +15,18 @@ from keraslike.models.model import Model
 from keraslike.models.sequential import Sequential
 
 
-class Functional(Model):
-    """What `Model(inputs, outputs)` makes."""
+class _OfGraph(type(Model)):
+    def __instancecheck__(cls, instance: Any) -> bool:
+        graph = isinstance(instance, Model) and instance._graph is not None
+        of_graph = cls is Functional and graph and not isinstance(instance, Sequential)
+        return of_graph or super().__instancecheck__(instance)
+
+
+class Functional(Model, metaclass=_OfGraph):
+    """What `Model(inputs, outputs)` makes.
+
+    A model of a class of one's own that is made so is an instance of it, too.
+    """
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
@@ -121,6 +131,9 @@ def _nodes(model: Model) -> dict[int, list[Node]]:
 
 def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
     """The model of such a config. Raises ValueError for one whose graph does not hold together."""
+    if any(isinstance(node, list) for x in config["layers"] for node in x.get("inbound_nodes", ())):
+        modern = registry.get("saving", "modern_config")  # that of a version before Keras 3
+        config = modern({"class_name": "Functional", "config": config})["config"]
     made_of: dict[str, Any] = {}  # the operations by name
     entries: dict[str, dict[str, Any]] = {}
     ready: deque[tuple[str, int, dict[str, Any]]] = deque()
@@ -154,7 +167,13 @@ def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
         ready += blocked.pop((name, i), ())
     if blocked:
         names = sorted({str(name) for calls in blocked.values() for name, _, _ in calls})
-        raise ValueError(f"The config is damaged: the inputs of {names[:10]} are nowhere made.")
+        missing = [str(name) for name, _ in blocked if name not in made_of]
+        why = (
+            f"Missing node: {missing[0]}" if missing else "They form a loop, or nothing makes them"
+        )
+        raise ValueError(
+            f"The config is damaged: the inputs of {names[:10]} are nowhere made. {why}."
+        )
 
     def find_at_end(history: Any) -> KerasTensor:
         name, node, index = history
@@ -172,7 +191,7 @@ def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
     }
     model = (Functional if cls is Model else cls)(inputs=inputs, outputs=outputs, **rest)
     if config.get("trainable") is False:
-        model.trainable = False
+        model._trainable = False  # the layers' own configs say whether they are
     return model
 
 

@@ -46,6 +46,7 @@ class Input:
     optional: bool = False
     sparse: bool = False
     any_size: bool = False  # whether the sizes are an example, and only the rank has to be this
+    path: str = dataclasses.field(compare=False, default="")  # in the structure of all inputs
 
 
 class Graph:
@@ -117,35 +118,50 @@ class Graph:
         extra: list[str] = []
         if not _match(self.structure, inputs, found, extra):
             found, extra = {}, []
+            keys = list(self.structure) if isinstance(self.structure, dict) else None
             if isinstance(inputs, dict):
-                if not set(names) <= set(inputs):
-                    keys = list(self.structure) if isinstance(self.structure, dict) else names
-                    missing = [k for k in keys if k not in inputs] or "some of what is inside"
+                if keys or not set(names) <= set(inputs):
+                    missing = [k for k in keys or names if k not in inputs]
+                    lacks = missing or "some of what is inside"
                     raise ValueError(
-                        f"Model '{name}' has inputs {keys}; the dict it was given lacks {missing}. "
-                        f"Its keys: {list(inputs)}"
+                        f"{_OTHER} Model '{name}' has inputs {keys or names}; the dict it was "
+                        f"given lacks {lacks}. Its keys: {list(inputs)}"
                     )
                 found = {spec.index: inputs[spec.name] for spec in self.inputs}
                 extra = [k for k in inputs if k not in names]
             else:
                 flat = _leaves(inputs)
                 if len(flat) != len(names):
+                    named = f"named input(s) with keys {keys}" if keys else f"input(s) {names}"
                     raise ValueError(
-                        f"Model '{name}' has {len(names)} inputs {names}; "
+                        f"Model '{name}' expects {len(names)} {named}; "
                         f"{len(flat) if isinstance(inputs, (list, tuple)) else 'one'} "
                         f"{'were' if len(flat) != 1 else 'was'} given."
                     )
-                if len(flat) > 1 and not _in_order(self.structure):
-                    raise ValueError(
-                        f"Model '{name}' has inputs {list(self.structure)} and takes a dict: of a "
-                        f"{type(inputs).__name__} nobody knows which is which."
-                    )
+                if keys and len(flat) > 1:
+                    kind = type(inputs).__name__
+                    if not _in_order(self.structure):
+                        raise ValueError(
+                            f"{_OTHER} Model '{name}' has inputs {keys} and takes a dict: of a "
+                            f"{kind} nobody knows which is which."
+                        )
+                    _warn(inputs, f"Model '{name}' has inputs {keys}; it was given a {kind}.")
                 found = {spec.index: x for spec, x in zip(self.inputs, flat)}
         if extra:
-            warn_user(
-                f"Model '{name}' has inputs {names}; it was also given {extra}, which it ignores."
+            _warn(
+                inputs,
+                f"Model '{name}' has inputs {names}; it was also given {extra}, which it ignores.",
             )
         return [found[spec.index] for spec in self.inputs]
+
+
+_OTHER = "The structure of `inputs` doesn't match the expected structure."
+
+
+def _warn(inputs: Any, said: str) -> None:
+    shapes_only = context.state.symbolic or any(isinstance(x, KerasTensor) for x in _leaves(inputs))
+    if not shapes_only:
+        warn_user(f"{_OTHER} {said}")
 
 
 def _is_leaf(x: Any) -> bool:
@@ -224,8 +240,8 @@ def standardize_input(value: Any, spec: Input, model: str) -> Any:
                 break
     if problem:
         raise ValueError(
-            f"Input '{spec.name}' of model '{model}' has shape {tuple(wanted)}: {problem}, but "
-            f"received input with shape {show_shape(shape)}."
+            f"The input with name '{spec.name}' and path '{spec.path}' of model '{model}': "
+            f"{problem} (expected shape={tuple(wanted)}, found shape={show_shape(shape)})."
         )
     if not spec.sparse:
         value = sparsity.dense(value)
@@ -249,8 +265,8 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
         for t in tensors:
             if not isinstance(t, KerasTensor):
                 raise ValueError(
-                    f"{what} must be symbolic tensors, made by Input() and layers called on them. "
-                    f"Received: {shown(t)}"
+                    f"All `{what}` values must be KerasTensors, the symbolic tensors made by "
+                    f"Input() and layers called on them. Received: {shown(t)}"
                 )
     if not flat_inputs or not flat_outputs:
         raise ValueError("A model needs at least one input and one output.")
@@ -279,8 +295,9 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
         order.append(node)
 
     for path, t in zip(jax.tree.leaves_with_path(outputs), flat_outputs):
-        place = jax.tree_util.keystr(path[0], simple=True, separator=".")
-        connected = f"Output with path `{place}` is not connected to `inputs`: it depends on"
+        connected = (
+            f"Output with path `{_dotted(path[0])}` is not connected to `inputs`: it depends on"
+        )
         visit(t)
     in_graph = {id(n) for n in order}
 
@@ -299,6 +316,7 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
 
     specs = []
     deepest = max(operation_depth.values(), default=0) + 1
+    paths = [_dotted(path) for path, _ in jax.tree.leaves_with_path(inputs)]
     for i, t in enumerate(flat_inputs):
         node = t._keras_history and t._keras_history.node
         op = node and node.operation
@@ -309,7 +327,8 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
             operation_depth[id(op)], first_visit[id(op)] = 0, -1
         by_id[id(op)] = op
         optional = bool(getattr(op, "optional", False))
-        specs.append(Input(str(op.name), t.shape, t.dtype, i, optional, t.sparse))  # type: ignore[union-attr]
+        name = str(op.name)  # type: ignore[union-attr]
+        specs.append(Input(name, t.shape, t.dtype, i, optional, t.sparse, path=paths[i]))
 
     operations = sorted(by_id.values(), key=lambda o: (-operation_depth[id(o)], first_visit[id(o)]))
     names = [str(o.name) for o in operations]
@@ -335,6 +354,10 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
     structure = map_leaves(ref, inputs)  # jax would sort a dict by its keys
     graph = Graph(specs, structure, steps, map_leaves(ref, outputs), _output_names(outputs))
     return graph, operations
+
+
+def _dotted(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
 def _output_names(outputs: Any) -> list[str]:

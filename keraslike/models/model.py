@@ -91,7 +91,10 @@ class Model(Trainer):
 
     @layers.setter
     def layers(self, value: Any) -> None:
-        raise AttributeError("`layers` is taken: keep your layers under another attribute's name.")
+        raise AttributeError(
+            "`Model.layers` attribute is reserved: keep your layers under another name. "
+            "Use `add()` and `pop()` to change those of a Sequential."
+        )
 
     def _listed_layers(self) -> list[Layer]:
         if self._graph is None:

@@ -55,19 +55,24 @@ class Sequential(Model):
                     f"{layer.__name__}: make a layer of it, {layer.__name__}(...)."
                 )
             if not callable(layer) or isinstance(layer, type):
-                raise ValueError(f"Only layers can be added to a Sequential. Received: {layer!r}")
+                raise ValueError(
+                    f"Only instances of Layer can be added to a Sequential. Received: {layer!r}"
+                )
             from keraslike.layers import Lambda
 
             layer = Lambda(layer)
         if any(layer.name == other.name and layer is not other for other in self._layers):
             raise ValueError(
-                f"Layers of a model must have different names; '{layer.name}' is there already."
+                f"All layers of a model should have unique names; '{layer.name}' is there already."
             )
         given = layer._given_input_shape
         if not self._layers and given is not None and not isinstance(layer, InputLayer):
             self._layers.append(InputLayer(batch_shape=given))
         if isinstance(layer, InputLayer) and self._layers:
-            raise ValueError("An Input can only be the first of a Sequential's layers.")
+            raise ValueError(
+                f"Sequential '{self.name}' has already been configured to use an input: only the "
+                "first of its layers can be an Input."
+            )
         self._layers.append(layer)
         if rebuild:
             self._maybe_rebuild()
@@ -78,20 +83,30 @@ class Sequential(Model):
         if not self.layers:
             raise TypeError("There are no layers in the model.")
         layer = self._layers.pop()
-        self._graph, self._operations, self.built = None, [], False
         if rebuild:
             self._maybe_rebuild()
+        else:
+            self._graph, self._operations, self.built = None, [], False
         return layer
+
+    @property
+    def _functional(self) -> Model | None:  # packages look at it
+        from keraslike.models.functional import Functional
+
+        return self._graph and Functional(self._inputs, self._outputs, name=self.name)
 
     def _listed_layers(self) -> list[Layer]:
         return [x for x in self._layers if not isinstance(x, InputLayer)]
 
     def _maybe_rebuild(self) -> None:
-        self._graph, self.built = None, False
-        if not self._rebuilding or len(self._layers) < 2:
+        known = None if self._graph is None else self.input_shape
+        self._graph, self._operations, self.built = None, [], False
+        if not self._rebuilding or not self.layers:
             return
         first = self._layers[0]
-        if isinstance(first, InputLayer):
+        if known is not None:
+            self.build(known)
+        elif isinstance(first, InputLayer):
             self.build(first.batch_shape)
         elif isinstance(first, Model) and first._graph is not None:
             self.build(first.input_shape)
@@ -128,6 +143,8 @@ class Sequential(Model):
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if self._graph is not None:
             return super().call(inputs, mask=mask)
+        if not self._layers:
+            raise ValueError(f"Sequential '{self.name}' has no layers: add() some first.")
         with context.masked([] if mask is None else [(inputs, mask)]):
             for layer in self.layers:
                 inputs = layer(inputs)
@@ -152,6 +169,11 @@ class Sequential(Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        if not isinstance(config, dict) or "layers" not in config:
+            raise ValueError(
+                "A Sequential model configuration must be a dictionary containing the 'name' and "
+                f"'layers' keys. Received: {config}"
+            )
         with registry.custom_object_scope(custom_objects or {}):
             layers: list[Any] = []
             named: dict[str, Any] = {}
@@ -159,6 +181,11 @@ class Sequential(Model):
                 name = _name_in(entry)
                 layer = named.get(name) if name is not None else None  # which comes again
                 if layer is None:
+                    if not isinstance(entry, dict) or "config" not in entry:
+                        raise ValueError(
+                            "A layer of a Sequential is no layer's config. Expected a dictionary "
+                            f"containing a 'config' key. Received: {entry!r}"
+                        )
                     layer = registry.deserialize(entry)
                     if name is not None:
                         named[name] = layer

@@ -156,7 +156,19 @@ def _is_chain(model: Any) -> bool:
 
 def _output_shape(layer: Any) -> str:
     nodes = vars(layer).get("_inbound_nodes")
-    return _shapes(nodes[0].outputs) if nodes else "?"
+    if nodes:
+        return _shapes(nodes[0].outputs)
+    given = layer._build_shapes if isinstance(layer, Layer) and layer.built else None
+    try:  # what it would give for what it was built for
+        args, by_name = ((), given) if isinstance(given, dict) else ((given,), {})
+        shapes = layer.compute_output_shape(*args, **by_name)
+    except Exception:  # it cannot say, or is built for nothing it could be called on
+        return "?"
+    return ", ".join(map(str, jax.tree.leaves(shapes, is_leaf=_is_shape)))
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(n, (int, type(None))) for n in value)
 
 
 def _shapes(tensors: list[Any]) -> str:

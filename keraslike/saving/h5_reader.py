@@ -149,7 +149,8 @@ class Reader:
         if dataset.id.get_create_plist().get_nfilters():
             raise ValueError(
                 f"'{self.label}' is not safe to load: '{where}' is compressed, which Keras's files "
-                "are not, and may unpack to any size. If you trust it, unpack it: h5repack -f NONE"
+                "are not, and may unpack to any size (a shape bomb). If you trust it, unpack it: "
+                "h5repack -f NONE"
             )
         if dtype.kind == "V" and "dtype" in dataset.attrs:
             self.check_texts("dtype", _LONGEST_NAME)
@@ -158,9 +159,14 @@ class Reader:
         if declared > stored:
             raise ValueError(
                 f"'{self.label}' is damaged or not safe to load: '{where}' says to hold {declared} "
-                f"bytes, but {stored} are stored for it."
+                f"bytes, but {stored} are stored for it (a shape bomb)."
             )
         return dataset
+
+
+def safe_dataset(group: Any, name: str) -> Any:
+    """A dataset that lies in the file itself and takes no more memory than is stored for it."""
+    return Reader(group.file, group.file.filename)._dataset(group, name)
 
 
 def read(dataset: Any) -> np.ndarray:

@@ -271,7 +271,7 @@ def _member(path: str, archive: Any, name: str) -> bytes:
     if stored > os.path.getsize(path) or size > max(_FLOOR, _MOST_EXPANSION * stored):
         raise DamagedFile(
             f"'{path}' is damaged or not safe to load: '{name}' says to hold {size} bytes, with "
-            f"{stored} stored for them."
+            f"{stored} stored for them, as a decompression bomb does."
         )
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DamagedFile(f"'{path}': '{name}' is packed in a way that `.keras` files are not.")
@@ -284,6 +284,11 @@ def _member(path: str, archive: Any, name: str) -> bytes:
     return data
 
 
+def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A member of an archive; ValueError for one that says to be larger than it can be."""
+    return _member(archive.filename or "archive", archive, name)
+
+
 def _assets(path: str, archive: Any) -> dict[str, bytes]:
     if isinstance(archive, _Folder):
         names = [n for n in archive.namelist() if n.startswith(ASSETS) and n != ASSETS]
@@ -292,7 +297,8 @@ def _assets(path: str, archive: Any) -> dict[str, bytes]:
     size = sum(m.file_size for m in members)
     if size > max(_FLOOR, _MOST_EXPANSION * os.path.getsize(path)):
         raise DamagedFile(
-            f"'{path}' is damaged or not safe to load: '{ASSETS}' says to hold {size} bytes."
+            f"'{path}' is damaged or not safe to load: '{ASSETS}' says to hold {size} bytes, as a "
+            "decompression bomb does."
         )
     names = [m.filename for m in members if m.filename != ASSETS]
     return {name.removeprefix(ASSETS): _member(path, archive, name) for name in names}

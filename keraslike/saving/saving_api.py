@@ -12,7 +12,8 @@ from typing import Any
 
 from keraslike.core import base, context, lowering, registry
 from keraslike.core.arguments import warn_user
-from keraslike.core.errors import NoSuchFile
+from keraslike.core.errors import InvalidArgument, NoSuchFile
+from keraslike.core.messages import ask_to_overwrite
 from keraslike.core.processes import write_once
 from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import Layer
@@ -107,6 +108,7 @@ def save_model(
         if not _may_write(path, overwrite):
             return
         if legacy:
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)  # as Keras does for these
             fill = functools.partial(legacy_h5.write, include_optimizer=include_optimizer)
             _write_h5(path, _to_h5(model, fill))
             return
@@ -245,6 +247,7 @@ def load_weights(
     by_name: bool | None = None,
     *,
     objects_to_skip: Sequence[Any] | None = None,
+    **kwargs: Any,
 ) -> None:
     """Loads the weights in a file or a checkpoint into a model of the same structure.
 
@@ -263,6 +266,8 @@ def load_weights(
     path = _path(filepath)
     _check_exists(path)
     _check_built(model, "load")
+    if kwargs:
+        raise InvalidArgument(f"Invalid keyword arguments: {sorted(kwargs)}")
     if by_name is not None and not _is_legacy_file(path):
         raise ValueError(
             "by_name only supports loading legacy '.h5' or '.hdf5' files. "
@@ -357,9 +362,10 @@ def _check_built(model: Any, verb: str) -> None:
     if not isinstance(model, Layer):
         raise TypeError(f"Expected a model or a layer. Received: model={model!r}")
     if not _has_weights(model):
+        doing = {"save": "saving", "load": "loading weights into"}[verb]
         raise ValueError(
-            f"The model '{model.name}' has no weights to {verb} yet: call it on data or "
-            "build(input_shape) first."
+            f"You are {doing} a model that has not yet been built. The model '{model.name}' has "
+            f"no weights to {verb} yet: call it on data or build(input_shape) first."
         )
 
 
@@ -368,7 +374,7 @@ def _may_write(path: str, overwrite: bool) -> bool:
         return True
     if sys.stdin is None or not sys.stdin.isatty():
         raise FileExistsError(f"'{path}' exists, and overwrite=False was given.")
-    return input(f"'{path}' exists. Replace it? [y/n] ").strip().lower() in ("y", "yes")
+    return ask_to_overwrite(path)
 
 
 def _size(path: str) -> int:

@@ -14,6 +14,8 @@ import numpy as np
 from keraslike.core import registry
 from keraslike.core.base import Object, variables_of
 from keraslike.core.boxed import inherits
+from keraslike.core.errors import NoSuchOutput
+from keraslike.core.structures import iter_leaves, map_items
 from keraslike.losses import Loss, LossFunctionWrapper
 from keraslike.losses.loss import as_column
 from keraslike.metrics import Mean, MeanMetricWrapper, Metric
@@ -76,6 +78,15 @@ def _leaves(node: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...],
         yield path, node
 
 
+def _misfit(what: str, said: str) -> NoSuchOutput:
+    """The error of an argument that does not fit the outputs; programs know it by how it begins."""
+    begins = {
+        "y": "y_true and y_pred have different structures.",
+        "loss_weights": "loss_weights must match the number of losses.",
+    }
+    return NoSuchOutput(f"{begins.get(what, f'Invalid `{what}`.')} {said}")
+
+
 class _Mismatch(Exception):
     """A value that does not have the structure of the outputs."""
 
@@ -127,9 +138,10 @@ def per_output(
     if isinstance(value, dict):
         unknown = sorted(set(value) - set(names) - set(y_pred if isinstance(y_pred, dict) else ()))
         if unknown or isinstance(y_pred, dict):
-            names = [o.label for o in outputs]
-            raise ValueError(
-                f"{what} has entries for {unknown}, but the model's outputs are {names}."
+            raise _misfit(
+                what,
+                f"{unknown or list(value)} in the `{what}` argument, can't be found in either the "
+                f"model's outputs or their names. Expected keys: {[o.label for o in outputs]}.",
             )
         return {o.path: value.get(o.name) for o in outputs}
     several = isinstance(value, (list, tuple))
@@ -140,15 +152,73 @@ def per_output(
     if having is not None and len(flat) == len(having):
         return dict.fromkeys(paths) | dict(zip(having, flat))
     if several and (not repeat or n == 1):
-        raise ValueError(
-            f"{what} has {len(value)} entries, but the model has {n} outputs: {names}."
+        raise _misfit(
+            what, f"{what} has {len(value)} entries, but the model has {n} outputs: {names}."
         )
     if n > 1 and not repeat:
-        raise ValueError(
+        raise _misfit(
+            what,
             f"{what} is one value, but the model has {n} outputs: {names}. "
-            "Pass a list or a dict by output name."
+            "Pass a list or a dict by output name.",
         )
     return dict.fromkeys(paths, value)
+
+
+class _Weighted(NamedTuple):
+    """A loss as it was given, and its factor."""
+
+    loss: Any
+    weight: Any
+
+
+_Losses = list[tuple[tuple, _Weighted]]  # each with the path of what it is given
+
+
+def _nested(loss: Any, node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple, _Weighted]]:
+    """The losses of a structure that has several for one output, or one for several together.
+
+    A list of losses is of one for each item where the model returns a list, or for each output.
+    Elsewhere all of them are of the same outputs.
+    """
+    if loss is None:
+        return
+    leaves = list(_leaves(node, path))
+    if isinstance(loss, _Weighted):
+        yield path, loss
+    elif isinstance(loss, dict) or (isinstance(node, type(loss)) and not _is_flat(loss, leaves)):
+        inside = dict(_items(node) or ()) if isinstance(node, type(loss)) else {}
+        for key, part in _items(loss) or ():
+            if part is not None and key not in inside:
+                raise _misfit(
+                    "loss", f"The path {(*path, key)} can't be found in the model's output."
+                )
+            yield from _nested(part, inside.get(key), (*path, key))
+    else:
+        places = leaves if _is_flat(loss, leaves) else [(path, node)] * len(loss)
+        for part, (below, tensor) in zip(loss, places):
+            yield from _nested(part, tensor, below)
+
+
+def _is_flat(loss: Any, leaves: list[Any]) -> bool:
+    return len(loss) == len(leaves) and all(map(_is_leaf, loss))
+
+
+def _inside(node: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        node = node[key]
+    return node
+
+
+def _packed(values: dict[tuple, Any], node: Any, path: tuple[Any, ...]) -> Any:
+    """The values of the outputs in `node`, in its structure."""
+    items = _items(node)
+    if items is None:
+        return _only(values.get(path))
+    parts = {key: _packed(values, inside, (*path, key)) for key, inside in items}
+    if isinstance(node, dict):
+        return {key: parts[key] for key in node}
+    in_order = iter(parts.values())
+    return map_items(lambda _: next(in_order), node)
 
 
 class CompileLoss(Object):
@@ -169,27 +239,50 @@ class CompileLoss(Object):
     def build(self, y_true: Any, y_pred: Any) -> None:
         """Chooses the loss of each output from the structure and shapes of targets and outputs."""
         outputs = outputs_of(y_pred, self.output_names)
-        all_alike = not isinstance(self.loss, list)
-        chosen = per_output(self.loss, y_pred, outputs, "loss", repeat=all_alike)
-        chosen = {path: _only(loss) for path, loss in chosen.items()}
-        self._paths = [path for path, loss in chosen.items() if loss is not None]
-        if not self._paths:
-            names = [o.name for o in outputs]
+        losses = self._losses(y_pred, outputs)
+        names = [o.name for o in outputs]
+        if not losses:
             raise ValueError(f"loss={self.loss!r} gives no loss for any output of {names}.")
-        targets = per_output(y_true, y_pred, outputs, "y", having=self._paths)
-        weights = per_output(self.loss_weights, y_pred, outputs, "loss_weights", having=self._paths)
         by_path = {o.path: o for o in outputs}
-        self._terms = [
-            (path, _as_loss(chosen[path], targets[path], by_path[path].tensor), weights[path])
-            for path in self._paths
-        ]
-        taken: set[str] = set()
+        self._paths = [p for p in by_path if any(p[: len(path)] == path for path, _ in losses)]
+        targets = per_output(y_true, y_pred, outputs, "y", having=self._paths)
+        self._terms = []  # (path of the output or of several, loss, its factor)
         self.trackers = []
-        for path, loss, _ in self._terms if len(self._terms) > 1 else ():
-            name = chosen[path] if isinstance(chosen[path], str) else loss.name
-            label = _untaken(f"{by_path[path].labelled(name)}_loss", taken)
-            self.trackers.append(Mean(name=label))
+        taken: dict[str, tuple[Any, ...]] = {}  # names by the path of what they are of
+        for path, (identifier, weight) in losses:
+            node = _inside(y_pred, path)
+            loss = _as_loss(identifier, _packed(targets, node, path), node)
+            self._terms.append((path, loss, weight))
+            if len(losses) > 1:
+                label = "/".join(map(str, path)) or "_".join(names)
+                if path in by_path:
+                    name = identifier if isinstance(identifier, str) else loss.name
+                    label = by_path[path].labelled(name)
+                label = next(n for n in _numbered(f"{label}_loss") if taken.get(n, path) == path)
+                taken[label] = path
+                self.trackers.append(Mean(name=label))
         self.built = True
+
+    def _losses(self, y_pred: Any, outputs: list[Output]) -> _Losses:
+        try:
+            all_alike = not isinstance(self.loss, list)
+            chosen = per_output(self.loss, y_pred, outputs, "loss", repeat=all_alike)
+            chosen = {path: _only(loss) for path, loss in chosen.items() if loss is not None}
+            if all(map(_is_leaf, chosen.values())):
+                given = self.loss_weights
+                weights = per_output(given, y_pred, outputs, "loss_weights", having=list(chosen))
+                return [(path, _Weighted(loss, weights[path])) for path, loss in chosen.items()]
+        except NoSuchOutput:
+            if all(_is_leaf(part) for _, part in _items(self.loss) or ()):
+                raise
+        losses, structure = jax.tree.flatten(self.loss, is_leaf=_is_leaf)
+        weights = [None] * len(losses)
+        if self.loss_weights is not None:
+            weights = jax.tree.leaves(self.loss_weights, is_leaf=lambda x: x is None)
+        if len(weights) != len(losses):
+            raise _misfit("loss_weights", f"There are {len(losses)}. Received: {len(weights)}")
+        pairs = [None if x is None else _Weighted(x, w) for x, w in zip(losses, weights)]
+        return list(_nested(jax.tree.unflatten(structure, pairs), y_pred))
 
     @property
     def metrics(self) -> list[Metric]:
@@ -199,23 +292,29 @@ class CompileLoss(Object):
         if not self.built:
             self.build(y_true, y_pred)
         outputs = outputs_of(y_pred, self.output_names)
-        by_path = {o.path: o for o in outputs}
+        names = {o.path: o.name for o in outputs}
         targets = per_output(y_true, y_pred, outputs, "y", having=self._paths)
         sample_weights = per_output(sample_weight, y_pred, outputs, "sample_weight", repeat=True)
         total = jnp.zeros(())
-        for k, (path, loss, weight) in enumerate(self._terms):
-            name, pred, true = by_path[path].name, by_path[path].tensor, _only(targets[path])
-            if true is None:
+        for k, (path, loss, factor) in enumerate(self._terms):
+            pred = _inside(y_pred, path)
+            name = names.get(path, path)
+            true, weight = (_packed(values, pred, path) for values in (targets, sample_weights))
+            if any(part is None for part in iter_leaves(true)):
                 raise ValueError(f"Output '{name}' has a loss, but y has no targets for it.")
-            value = loss(true, pred, _only(sample_weights[path]))
+            if path not in names:
+                weights = {id(part): part for part in iter_leaves(weight)}
+                weight = weights.popitem()[1] if len(weights) == 1 else weight
+            value = loss(true, pred, weight)
             if jnp.ndim(value):
                 raise ValueError(
                     f"The loss of output '{name}' has shape {jnp.shape(value)}; a scalar is "
                     "needed to train. Use a reduction other than None."
                 )
             if self.trackers:  # each loss is reported as it is, before its weight
-                self.trackers[k].update_state(value, sample_weight=_batch_size(pred))
-            total = total + (value if weight is None else value * weight)
+                batch = _batch_size(jax.tree.leaves(pred)[0])
+                self.trackers[k].update_state(value, sample_weight=batch)
+            total = total + (value if factor is None else value * factor)
         return total
 
 
@@ -315,10 +414,17 @@ class CompileMetrics(Metric):
 
 def _untaken(name: str, taken: set[str]) -> str:
     """The name, with a number where it is taken, which it is from now on."""
-    tries = itertools.chain([name], (f"{name}_{k}" for k in itertools.count(1)))
-    found = next(n for n in tries if n not in taken)
+    found = next(n for n in _numbered(name) if n not in taken)
     taken.add(found)
     return found
+
+
+def _numbered(name: str) -> Iterator[str]:
+    return itertools.chain([name], (f"{name}_{k}" for k in itertools.count(1)))
+
+
+def _is_leaf(value: Any) -> bool:
+    return value is None or _is_identifier(value) or isinstance(value, _Weighted)
 
 
 def _is_identifier(value: Any) -> bool:
@@ -368,7 +474,7 @@ _BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
 def _kind(y_true: Any, y_pred: Any) -> str:
     if y_true is None:
         return "categorical"
-    true, pred = tuple(jnp.shape(y_true)), tuple(jnp.shape(y_pred))
+    true, pred = (tuple(getattr(y, "shape", np.shape(y))) for y in (y_true, y_pred))
     if pred and pred[-1] == 1:
         return "binary"
     if len(true) < len(pred) or (true and true[-1] == 1 and pred[-1] > 1):

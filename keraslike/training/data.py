@@ -293,9 +293,18 @@ class ArrayData:
         # order where this is drawn already.
         self._began: Any = None
         self._next: tuple[Any, np.ndarray] | None = None
+        # Where epochs are shorter than the data, each goes on where the one before ended: how many
+        # batches were taken since the data began, and the order of the samples.
+        self.goes_on, self.taken = False, 0
+        self._order: np.ndarray | None = None
 
     def order(self) -> np.ndarray | None:
         """The order of the samples in the next epoch; `None` for the one they are in."""
+        if not self.taken:
+            self._order = self._new_order()
+        return self._order
+
+    def _new_order(self) -> np.ndarray | None:
         self.draw()
         if self._next is None:
             return None
@@ -325,8 +334,8 @@ class ArrayData:
 
         With `step=0` the epoch is the next one, otherwise the one that is under way.
         """
-        if step:
-            return {"generator": self._began, **self._shape()}
+        if step or self.taken:
+            return {"generator": self._began, "taken": self.taken, **self._shape()}
         if self._next is not None:
             return {"generator": self._next[0]}
         return {"generator": self._generator and self._generator.bit_generator.state}
@@ -342,6 +351,10 @@ class ArrayData:
         if self._generator is not None and state["generator"] is not None:
             self._generator.bit_generator.state = state["generator"]
             self._next = None
+        self.taken = 0
+        if state.get("taken"):
+            self.order()
+            self.taken = state["taken"]
 
     def _shape(self) -> dict[str, Any]:
         return {
@@ -353,7 +366,8 @@ class ArrayData:
     def batches(self, first: int = 0) -> Iterator[tuple[Batch, Any]]:
         """One epoch of batches on the host from batch number `first` on, each with `None`."""
         order = self.order()
-        for start in range(first * self.batch_size, self.num_samples, self.batch_size):
+        first = (self.taken + first) * self.batch_size
+        for start in range(first, self.num_samples, self.batch_size):
             rows: Any = slice(start, start + self.batch_size)
             if order is not None:
                 rows = order[rows]
@@ -362,8 +376,11 @@ class ArrayData:
     def took(self, position: Any) -> None:
         """A batch was trained on."""
 
-    def ended(self) -> None:
-        """An epoch has ended."""
+    def ended(self, steps: int) -> None:
+        """An epoch has ended after so many steps."""
+        if self.goes_on:
+            self.taken += steps
+            self.taken = self.taken if self.taken < self.steps else 0
 
 
 # Packages whose loaders expect that another thread takes their batches.
@@ -433,6 +450,8 @@ class StreamData:
         """The batches from number `first` on."""
         self._seed, self._given = seed, first
         if self._is_dataset:
+            if self.source.num_batches is None:  # it has as many as are asked for
+                return self.source.made(itertools.count(first))
             order: Any = np.arange(self.source.num_batches)
             if self.shuffle:
                 order = np.random.default_rng(seed).permutation(order)
@@ -495,6 +514,8 @@ class StreamData:
     def batches(self, first: int = 0) -> Iterator[tuple[Batch, Any]]:
         """The batches of an epoch of which `first` have been taken, each with what `took` takes."""
         count = first
+        if self._is_dataset and not first:
+            self.source.on_epoch_begin()
         while not self._fixed_steps or count < self.steps:  # type: ignore[operator]
             if self._peeked:
                 item = self._peeked.pop()
@@ -513,8 +534,9 @@ class StreamData:
         """The batch with this position was trained on."""
         self._position = position
 
-    def ended(self) -> None:
+    def ended(self, steps: int) -> None:
         """An epoch has ended: all its batches were trained on."""
+        del steps
         if not self._once and not self._fixed_steps:
             self._iterator, self._position = None, (None, 0)
         if self._is_dataset:
@@ -540,7 +562,7 @@ class PyDataset:
     """A dataset that makes each batch when asked for its number; to be subclassed.
 
     A subclass has `__len__` (batches an epoch) and `__getitem__(index)` (a batch); it may have
-    `on_epoch_end`.
+    `on_epoch_begin` and `on_epoch_end`.
 
     Args:
         workers: how many batches are made at the same time.
@@ -570,12 +592,13 @@ class PyDataset:
         raise NotImplementedError(f"{type(self).__name__} has no __getitem__() method.")
 
     @property
-    def num_batches(self) -> int:
+    def num_batches(self) -> int | None:
+        """Batches an epoch; `None` where `steps_per_epoch` says how many."""
         return len(self)  # type: ignore[arg-type]
 
-    def made(self, numbers: Sequence[int]) -> Iterator[Any]:
+    def made(self, numbers: Iterable[int]) -> Iterator[Any]:
         """The batches with these numbers, in this order."""
-        numbers = [int(n) for n in numbers]
+        numbers = map(int, numbers)
         if self.workers <= 1 and not self.use_multiprocessing:
             return (self[n] for n in numbers)
         executor, make = workers(self, max(1, self.workers), self.use_multiprocessing)
@@ -613,8 +636,8 @@ def adapt(
         for value, name in ((y, names[1]), (sample_weight, names[2])):
             if value is not None:
                 raise ValueError(
-                    f"{name} cannot be given when {names[0]} is a generator or dataset: "
-                    "its batches hold it."
+                    f"When providing `{names[0]}` as a generator or dataset, `{name}` should not "
+                    "be passed: its batches hold it."
                 )
         return StreamData(x, steps, class_weight, shuffle=bool(shuffle))
     if class_weight is not None:

@@ -5,6 +5,7 @@ Data that fits stays on the device: a step cuts its own batch out of it.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -89,11 +90,16 @@ class Feed:
         if self.program.jit:
             yield from self._streamed_epoch(max_steps, first)
             return
-        for step, (batch, position) in enumerate(self.source.batches(first), first):
-            if max_steps is not None and step >= max_steps:
-                return
-            yield step, self._runner([(batch, position)], 1), 1
-        self.source.ended()
+        step, batches = first, iter(self.source.batches(first))
+        most = 1 if self.program.stack else self._steps or 1
+        while max_steps is None or step < max_steps:
+            allowed = most if max_steps is None else min(most, max_steps - step)
+            items = list(itertools.islice(batches, allowed))
+            if not items:
+                break
+            yield step, self._runner(items, 1), len(items)
+            step += len(items)
+        self.source.ended(step)
 
     def _streamed_epoch(self, max_steps: int | None, first: int):
         """Batches from the host, which a thread fetches, and sends to the device, while the steps
@@ -125,17 +131,19 @@ class Feed:
                 if len(left) < allowed:
                     left += fetched.take(allowed - len(left), wait=self._steps is not None)
                 if not left:
-                    source.ended()
-                    return
+                    break
                 shapes = [jax.tree.map(np.shape, batch) for batch, _ in left]
                 n = next((i for i, s in enumerate(shapes) if s != shapes[0]), len(left))
                 yield step, self._runner(left[:n], most), n
                 step, left = step + n, left[n:]
+        source.ended(step)
 
     def _runner(self, items: list[tuple[Batch, Any]], most: int) -> Callable[[], Any]:
         def run() -> Any:
             if most == 1:
-                results = self.program.run_batch(items[0][0])
+                results: Any = None
+                for batch, _ in items:
+                    results = self.program.run_batch(batch)
             else:
                 results = self.program.run_batches([batch for batch, _ in items], most)
             self.source.took(items[-1][1])
@@ -148,10 +156,9 @@ class Feed:
         placement = self.program.placement
         order = self.program.put(source.order())
         size = min(source.batch_size, source.num_samples)
-        whole = source.num_samples // size
-        if max_steps is not None:
-            whole = min(whole, max_steps)
-        cursor = self.program.put(np.int32(first * size))
+        there = source.num_samples // size - source.taken  # whole batches
+        whole = there if max_steps is None else min(there, max_steps)
+        cursor = self.program.put(np.int32((source.taken + first) * size))
 
         def runner(size: int, steps: int, most: int) -> Callable[[], Any]:
             def run() -> Any:
@@ -172,7 +179,7 @@ class Feed:
             steps = min(whole, _STACKED) if light else 1
         elif steps is None:
             pace = self.program.pace(size, source.example())
-            pace.begin(self._epochs, whole - step)
+            pace.begin(self._epochs, max(1, whole - step))
         while step < whole:
             n = min(steps or pace.steps, whole - step)  # type: ignore[union-attr]
             if pace is None:
@@ -181,9 +188,11 @@ class Feed:
                 yield step, pace.watch(runner(size, n, 2 if pace.in_loop else 1), n), n
             step += n
         self._epochs -= 1
-        rest = source.num_samples - whole * size
-        if rest and step == whole and (max_steps is None or step < max_steps):
+        rest = source.num_samples % size
+        if rest and step == there and (max_steps is None or step < max_steps):
             yield step, runner(rest, 1, 1), 1
+            step += 1
+        source.ended(step)
         if self._epochs > 0:
             source.draw()  # while the device computes
 

@@ -145,12 +145,15 @@ _GROUPS = ("trainable_variables", "non_trainable_variables", "optimizer_variable
 def _by_group(model: Any) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for group, variables in zip(_GROUPS, parts_of(model, "train")):
-        found[group] = {getattr(v, "path", str(i)): v for i, v in enumerate(variables)}
-        if len(found[group]) != len(variables):
-            raise ValueError(
-                f"Two of the {group} of '{model.name}' have the same path: give layers and weights "
-                "names of their own."
-            )
+        found[group] = {}
+        for i, variable in enumerate(variables):
+            path = getattr(variable, "path", str(i))
+            if path in found[group]:
+                raise ValueError(
+                    f"The following variable path is found twice in the model '{model.name}', "
+                    f"among the {group}: '{path}'. Give layers and weights names of their own."
+                )
+            found[group][path] = variable
     return found
 
 

@@ -46,6 +46,9 @@ class Steps(Layer):
         "loss",
         "history",
         "stop_training",
+        "stop_evaluating",
+        "stop_predicting",
+        "_eager",
         "_compile_args",
         "_compile_loss",
         "_compile_metrics",
@@ -60,7 +63,10 @@ class Steps(Layer):
     optimizer: Any = None
     loss: Any = None
     history: Any = None
-    stop_training = False
+    stop_training = False  # a callback sets one of these to end the loop after its batch
+    stop_evaluating = False
+    stop_predicting = False
+    _eager = False
     output_names: Any = None  # of a model that has a graph
     _compile_args: dict[str, Any] | None = None
     _compile_loss: CompileLoss | None = None
@@ -124,13 +130,14 @@ class Steps(Layer):
             self.optimizer = optimizers.LossScaleOptimizer(new_optimizer, name=name)
         self._compile_loss, self._compile_metrics = compile_loss, compile_metrics
         self._loss_tracker = Mean(name="loss")
+        self._eager = run_eagerly or jit_compile is False
         self._compile_args = {
             "optimizer": self.optimizer,
             "loss": loss,
             "loss_weights": loss_weights,
             "metrics": metrics,
             "weighted_metrics": weighted_metrics,
-            "run_eagerly": run_eagerly or jit_compile is False,
+            "run_eagerly": self._eager,
             "steps_per_execution": steps_per_execution,
             "jit_compile": jit_compile,
             **({} if auto_scale_loss else {"auto_scale_loss": False}),
@@ -144,7 +151,12 @@ class Steps(Layer):
 
     @property
     def run_eagerly(self) -> bool:
-        return bool(self._compile_args and self._compile_args["run_eagerly"])
+        """Whether each step runs as plain Python; may be set."""
+        return self._eager
+
+    @run_eagerly.setter
+    def run_eagerly(self, value: Any) -> None:
+        self._eager, self._programs, self._functions = bool(value), {}, {}
 
     @property
     def steps_per_execution(self) -> int | str:
@@ -454,8 +466,12 @@ class Steps(Layer):
 
     @property
     def jit_compile(self) -> bool:
-        """Whether the steps are compiled."""
+        """Whether the steps are compiled; may be set."""
         return not self.run_eagerly
+
+    @jit_compile.setter
+    def jit_compile(self, value: Any) -> None:
+        self.run_eagerly = self.run_eagerly or value is False
 
     def jax_state_sync(self) -> None:
         """Does nothing: the Variables hold what the last step left, in a callback too."""
@@ -483,6 +499,12 @@ class Steps(Layer):
             self._program(mode).settle(example)
         elif mode == "train" and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
+        loss = self._compile_loss if self._has_own_loss() and mode != "predict" else None
+        if not stateful and loss is not None and not loss.built:
+            self._program(mode).settle(example)
+
+    def _has_own_loss(self) -> bool:
+        return type(self).compute_loss is not Steps.compute_loss
 
     def _has_call(self) -> bool:
         """Whether the model can be called: one of which only the steps are written cannot."""
@@ -502,7 +524,9 @@ class Steps(Layer):
             y_pred = self._trace(jax.tree.map(symbol, x))
         if mode == "predict":
             return
-        containers = [c for c in (self._compile_loss, self._compile_metrics) if c is not None]
+        # A compute_loss of a class's own may give the losses other outputs than the model's.
+        loss = None if self._has_own_loss() else self._compile_loss
+        containers = [c for c in (loss, self._compile_metrics) if c is not None]
         if y is not None and not all(c.built for c in containers):
             if y_pred is None:
                 y_pred = self._trace(jax.tree.map(symbol, x))

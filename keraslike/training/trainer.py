@@ -65,7 +65,8 @@ class Trainer(Steps):
             validation_data: `(x, y)`, `(x, y, sample_weight)` or a source of batches.
             shuffle: whether each epoch takes the samples in a new order; `"batch"` says the same.
             class_weight: class -> weight of its samples in the loss.
-            steps_per_epoch, validation_steps: steps an epoch, and of each validation.
+            steps_per_epoch, validation_steps: steps an epoch, and of each validation. An epoch goes
+                on in the data where the one before ended.
             validation_freq: validate every so many epochs, or after the epochs listed.
 
         After an interrupt or an exception the model holds the last finished step.
@@ -113,7 +114,7 @@ class Trainer(Steps):
         verbose = verbosity(verbose)
         steps = source.steps if steps_per_epoch is None else steps_per_epoch
         if isinstance(source, ArrayData) and steps_per_epoch is not None:
-            steps = min(steps_per_epoch, source.steps)
+            steps, source.goes_on = min(steps_per_epoch, source.steps), True
         events = CallbackList.of_call(
             callbacks, self, True, verbose != 0, verbose=verbose, epochs=epochs, steps=steps
         )
@@ -174,6 +175,7 @@ class Trainer(Steps):
         """The logs of the last step; `None` where the data has come to its end before."""
         begin = getattr(events, f"on_{mode}_batch_begin")
         end = getattr(events, f"on_{mode}_batch_end")
+        stop = "stop_training" if mode == "train" else "stop_evaluating"
         throttle = Throttle()
         names = feed.program.step.names
         results: dict[str, Any] = {} if position is None else position.logs
@@ -187,10 +189,10 @@ class Trainer(Steps):
                 position.advance(count, results)
             throttle.add(values, n)
             end(count - 1, results)
-            if self.stop_training and mode == "train":
+            if getattr(self, stop):
                 break
         short = not count or (max_steps is not None and count < max_steps)
-        if short and not (self.stop_training and mode == "train"):
+        if short and not getattr(self, stop):
             _tell_of_end(feed.source)
         if not count:
             return None
@@ -240,6 +242,7 @@ class Trainer(Steps):
         self, feed: Feed, events: CallbackList, steps: int | None
     ) -> dict[str, Any] | None:
         self.reset_metrics()
+        self.stop_evaluating = False
         feed.program.place_state()
         events.on_test_begin({})
         given = self._run_epoch(feed, events, "test", steps)
@@ -285,6 +288,7 @@ class Trainer(Steps):
         )
         feed = Feed(program, source, self._steps_a_dispatch(events, "predict"))
         throttle = Throttle()
+        self.stop_predicting = False
         outputs, count = [], 0
         try:
             with interruptible():
@@ -296,12 +300,14 @@ class Trainer(Steps):
                     outputs.append(out)
                     count = step + n
                     events.on_predict_batch_end(count - 1, {"outputs": out})
+                    if self.stop_predicting:
+                        break
                 events.on_predict_end({})
         finally:
             events.abandon()
         if not outputs:
             raise ValueError("x gave no batches to predict on.")
-        if steps is not None and count < steps:
+        if steps is not None and count < steps and not self.stop_predicting:
             _tell_of_end(source)
         return jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts]), *outputs)
 

@@ -179,8 +179,8 @@ def _download(origin: str, target: str, file_hash: str | None, algorithm: str) -
         found = hash_file(part, _hasher(algorithm, file_hash).name)
         os.remove(part)
         raise ValueError(
-            f"What {origin} gives has the hash {found}, where {file_hash} was expected: the file "
-            "was changed or damaged, and is not kept"
+            f"Incomplete or corrupted file: what {origin} gives has the hash {found}, where "
+            f"{file_hash} was expected. It is not kept"
         )
     os.replace(part, target)
 

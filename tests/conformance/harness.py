@@ -14,6 +14,7 @@ environment:
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -89,6 +90,8 @@ class _Absent:
 
     @staticmethod
     def of(module: str, name: str, error: type[Exception]) -> Any:
+        if name.endswith("_test"):  # another test file
+            return importlib.import_module(f"{module}.{name}")
         if name.startswith(("pytest_", "setUpModule", "setup_", "tearDownModule", "teardown_")):
             raise AttributeError(name)  # what pytest looks for in packages
         if _Absent.running:

@@ -28,7 +28,7 @@ def test_batch_size_is_not_enforced():
 
 def test_other_sizes_of_a_functional_model_are_enforced():
     i = layers.Input((4, 3))
-    with pytest.raises(ValueError, match="expected axis 1 of input shape to have value 4"):
+    with pytest.raises(ValueError, match=r"expected shape=\(None, 4, 3\), found shape=\(2, 5, 3\)"):
         keras.Model(i, layers.Dense(1)(i))(ones(2, 5, 3))
 
 
@@ -316,7 +316,7 @@ def test_clones_have_the_structure_and_the_compile_of_the_model():
     assert clone.optimizer is not model.optimizer and callable(clone.loss)
     found = clone({"x": 3 * ones(1, 3), "w": ones(1, 3)})
     assert float(found["z"][0, 0]) == 2.0
-    with pytest.raises(ValueError, match="structure of the model's inputs"):
+    with pytest.raises(ValueError, match="same structure as model.input"):
         keras.models.clone_model(model, input_tensors=(x, w))
     assert not keras.models.clone_model(keras.Sequential([layers.Dense(1)])).compiled
 

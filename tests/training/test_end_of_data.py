@@ -56,7 +56,7 @@ def test_a_generator_that_ends_early(batches, arguments, epochs, steps):
 def test_enough_data_is_not_spoken_of():
     assert run(lambda m: m.fit(generator(4), steps_per_epoch=2, epochs=2, verbose=0))[1] == 0
     assert run(lambda m: m.fit(generator(3), verbose=0))[1] == 0
-    assert run(lambda m: m.fit(X, Y, batch_size=8, steps_per_epoch=2, epochs=2, verbose=0))[1] == 0
+    assert run(lambda m: m.fit(X, Y, batch_size=8, steps_per_epoch=1, epochs=4, verbose=0))[1] == 0
 
     class Stops(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -71,6 +71,33 @@ def test_more_steps_than_arrays_have_are_those_that_they_have():
     )
     expected = make().fit(X, Y, batch_size=8, epochs=2, shuffle=False, verbose=0)
     assert told == 1 and few.history == expected.history
+
+
+@pytest.mark.parametrize("eagerly", [False, True])
+@pytest.mark.parametrize("stop", [None, 2])
+def test_short_epochs_go_on_in_the_data(eagerly, stop, tmp_path):
+    """As in Keras: what all epochs together take are the batches in their order."""
+
+    def fit(model, epochs=3, callbacks=()):
+        model.run_eagerly = eagerly
+        arguments = {"steps_per_epoch": 2, "shuffle": True, "verbose": 0, "callbacks": callbacks}
+        model.fit(X, Y, batch_size=4, epochs=epochs, **arguments)
+        return model.get_weights()
+
+    keras.utils.set_random_seed(1)
+    expected = make()
+    expected.fit(X, Y, batch_size=4, verbose=0)  # six batches
+    keras.utils.set_random_seed(1)
+    model = make()
+    if stop is not None:  # and it goes on there after a break, too
+        backup = [keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)]
+        fit(model, stop, backup)
+        model = make()
+        fit(model, 3, backup)
+    else:
+        fit(model)
+    for a, b in zip(model.get_weights(), expected.get_weights()):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
 @pytest.mark.parametrize("source", [lambda: (generator(3), None), lambda: (X[:12], Y[:12])])

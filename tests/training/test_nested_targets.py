@@ -36,7 +36,23 @@ def mixed(k, x):
     return {"a": [p, q], "b": r}
 
 
+def together(y_true, y_pred):
+    return abs(y_true["c"] - y_pred["c"]) * (y_true["d"] - y_pred["d"]) ** 2
+
+
 CASES = {
+    "several losses of an output": (
+        dense,
+        {"loss": ["mse", ["mae", "mse"], None], "loss_weights": [1.0, [0.5, 2.0], 1.0]},
+        [A, B, C],
+        None,
+    ),
+    "a loss of outputs together": (
+        in_dicts,
+        {"loss": {"a": ["mse", "mae"], "b": [together, {"d": "mae"}]}},
+        {"a": A, "b": {"c": B, "d": C}},
+        None,
+    ),
     "dicts": (
         in_dicts,
         {"loss": {"a": "mse", "b": {"c": "mae", "d": "mse"}}},
@@ -122,13 +138,18 @@ def test_losses_and_metrics_of_nested_outputs_are_those_of_keras(case):
 @pytest.mark.parametrize(
     "arguments, y, words",
     [
-        # Keras raises KeyError for the first, which names no output that there is.
-        ({"loss": {"a": "mse", "c": "mse"}}, {"a": A}, r"for \['c'\], but .*\['a', 'b/c', 'b/d'\]"),
+        (
+            {"loss": {"a": "mse", "c": "mse"}},
+            {"a": A},
+            r"\['c'\] in the `loss`.*\['a', 'b/c', 'b/d'\]",
+        ),
         ({"loss": ["mse", "mae"]}, [A, (B, C)], "loss has 2 entries, but the model has 3"),
         ({"loss": "mse"}, [A, B], "y has 2 entries, but the model has 3 outputs"),
         ({"loss": "mse"}, A, "y is one value, but the model has 3 outputs"),
-        ({"loss": "mse", "metrics": {"x": "mae"}}, [A, B, C], r"metrics has entries for \['x'\]"),
+        ({"loss": "mse", "metrics": {"x": "mae"}}, [A, B, C], r"\['x'\] in the `metrics`"),
         ({"loss": [None, (None, None)]}, [A, (B, C)], "gives no loss for any output"),
+        ({"loss": {"a": "mse", "b": {"c": "mse", "e": "mse"}}}, A, r"\('b', 'e'\) can't be found"),
+        ({"loss": ["mse", ["mse", "mae"]], "loss_weights": [1.0]}, A, "There are 3. Received: 1"),
     ],
 )
 def test_what_fits_no_output_is_named(arguments, y, words):

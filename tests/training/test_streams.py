@@ -176,3 +176,53 @@ def test_predict_and_evaluate(expected):
     assert m.evaluate(batches(), verbose=0) == pytest.approx(m.evaluate(X, Y, verbose=0), rel=1e-5)
     predicted = m.predict((x for x, _ in batches()), verbose=0)
     np.testing.assert_allclose(predicted, m(X), rtol=1e-6)
+
+
+class Counted(Dataset):
+    """A dataset without an end that writes down when its epochs begin and end."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.told = []
+
+    @property
+    def num_batches(self):
+        return None
+
+    def __getitem__(self, n):
+        return super().__getitem__(n % 12)
+
+    def on_epoch_begin(self):
+        self.told.append("begin")
+
+    def on_epoch_end(self):
+        self.told.append("end")
+
+
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_a_dataset_without_an_end_and_its_epochs(eagerly):
+    ours = model(2)
+    ours.run_eagerly = eagerly  # after compile(), as one does to debug
+    assert ours.run_eagerly is eagerly and ours.jit_compile is not eagerly
+    source, ends = Counted(workers=2), []
+    hook = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: ends.append(batch))
+    history = ours.fit(source, steps_per_epoch=4, epochs=2, verbose=0, callbacks=[hook])
+    assert source.told == ["begin", "end"] * 2 and len(history.history["loss"]) == 2
+    assert ends == [1, 3, 1, 3]  # once for the steps of an execution
+
+
+@pytest.mark.parametrize("method, hook", [("evaluate", "test"), ("predict", "predict")])
+def test_a_callback_ends_evaluation_and_prediction(method, hook):
+    ours, seen = model(), []
+
+    def stop(batch, logs):
+        seen.append(batch)
+        setattr(ours, {"evaluate": "stop_evaluating", "predict": "stop_predicting"}[method], True)
+
+    callback = keras.callbacks.LambdaCallback()
+    setattr(callback, f"on_{hook}_batch_end", stop)
+    for _ in range(2):  # it is of one call
+        getattr(ours, method)(
+            X if method == "predict" else batches(), callbacks=[callback], verbose=0
+        )
+    assert seen == [0, 0]
