@@ -28,6 +28,7 @@ from keraslike import (
     ops,
     optimizers,
     preprocessing,
+    quantizers,
     random,
     regularizers,
     saving,
@@ -51,6 +52,7 @@ from keraslike.metrics import Metric
 from keraslike.models import Model, Sequential
 from keraslike.models.function import Function
 from keraslike.optimizers import Optimizer
+from keraslike.quantizers import Quantizer
 from keraslike.regularizers import Regularizer
 
 __version__ = "0.1.0"
@@ -69,6 +71,7 @@ __all__ = [
     "Model",
     "Operation",
     "Optimizer",
+    "Quantizer",
     "Regularizer",
     "RematScope",
     "SeedGenerator",
@@ -100,6 +103,7 @@ __all__ = [
     "ops",
     "optimizers",
     "preprocessing",
+    "quantizers",
     "random",
     "regularizers",
     "remat",

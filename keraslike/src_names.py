@@ -457,6 +457,11 @@ ops.numpy: @ops src_functions.broadcast_shapes .shape_equal
 ops.operation_utils: src_functions.broadcast_shapes .compute_conv_output_shape
   .compute_pooling_output_shape .compute_reshape_output_shape .reduce_shape
 optimizers.base_optimizer: BaseOptimizer=optimizers.Optimizer
+quantizers.quantization_config: quantizers.configs.validate_and_resolve_config
+quantizers.quantizers: quantizers.quantizers.compute_quantization_parameters
+  .dequantize_with_sz_map .dequantize_with_zero_point .quantize_with_sz_map
+  .quantize_with_zero_point
+quantizers.utils: quantizers.configs.should_quantize_layer
 random.seed_generator: draw_seed=core.rng.draw_key make_default_seed=core.rng.make_seed
   global_seed_generator=core.rng.global_stream
 regularizers.regularizers: src_functions.validate_float_arg

@@ -40,7 +40,17 @@ _registered_name: dict[Any, str] = {}
 # utils, ...) some read and write files, and no config is to make them do so.
 _IN_FILES = frozenset(
     ("activations", "constraints", "dtype_policies", "functional", "initializers", "keras")
-    + ("layers", "losses", "metrics", "ops", "optimizers", "random", "regularizers", "schedules")
+    + (
+        "layers",
+        "losses",
+        "metrics",
+        "ops",
+        "optimizers",
+        "quantizers",
+        "random",
+        "regularizers",
+        "schedules",
+    )
 )
 
 # Bytes of an array of strings, of which a single long one makes all others as long.
