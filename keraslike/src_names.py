@@ -457,6 +457,10 @@ ops.numpy: @ops src_functions.broadcast_shapes .shape_equal
 ops.operation_utils: src_functions.broadcast_shapes .compute_conv_output_shape
   .compute_pooling_output_shape .compute_reshape_output_shape .reduce_shape
 optimizers.base_optimizer: BaseOptimizer=optimizers.Optimizer
+quantizers.awq: quantizers.awq.AWQ .awq_quantize_matrix .awq_search_optimal_scales
+quantizers.gptq: quantizers.gptq.GPTQ .gptq_quantize_matrix ._stable_permutation
+quantizers.gptq_core: quantizers.calibration.get_dataloader
+  gptq_quantize=quantizers.calibration.calibrate
 quantizers.quantization_config: quantizers.configs.validate_and_resolve_config
 quantizers.quantizers: quantizers.quantizers.compute_quantization_parameters
   .dequantize_with_sz_map .dequantize_with_zero_point .quantize_with_sz_map

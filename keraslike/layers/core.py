@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 import re
+import string
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,21 +15,23 @@ import jax.numpy as jnp
 
 from keraslike import activations, constraints, initializers, ops, regularizers
 from keraslike.core import dtypes, registry, sparsity, symbolic
-from keraslike.core.arguments import positive, unsupported, warn_user, whole
+from keraslike.core.arguments import positive, warn_user, whole
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import InputSpec, Layer, _map_shapes
-from keraslike.layers.lora import Adaptable, _AdaptedWeight, _BareWeight
+from keraslike.layers.lora import _AdaptedWeight, _BareWeight
+from keraslike.layers.quantized import Matrix, Quantizable
 from keraslike.ops.products import contract, matmul
 
 
-class Dense(Adaptable):
+class Dense(Quantizable):
     """`activation(inputs @ kernel + bias)`: every unit sees every feature.
 
     Args:
         units: the size of the output's last axis.
         activation: the name of a function or the function; `None` is the identity.
         use_bias: whether there is a bias.
+        quantization_config: how a layer whose `dtype` is quantized is.
 
     Takes `(batch, ..., features)` and gives `(batch, ..., units)` in the compute dtype. Raises
     ValueError for an input of rank 1 and, once built, for another number of features.
@@ -57,16 +61,16 @@ class Dense(Adaptable):
         bias_constraint: Any = None,
         lora_rank: int | None = None,
         lora_alpha: float | None = None,
-        quantization_config: None = None,
+        quantization_config: Any = None,
         **kwargs: Any,
     ):
         super().__init__(
             lora_rank=lora_rank,
             lora_alpha=lora_alpha,
+            quantization_config=quantization_config,
             activity_regularizer=activity_regularizer,
             **kwargs,
         )
-        unsupported(quantization_config=quantization_config)
         self.units = positive(units=units)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -76,16 +80,16 @@ class Dense(Adaptable):
         self.bias_regularizer = regularizers.get(bias_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
-        self.quantization_config = quantization_config
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         features = input_shape[-1]
-        self.kernel = self.add_weight(
-            (features, self.units),
+        self._kernel_shape = (features, self.units)
+        self._add_matrix(
+            "kernel",
+            self._kernel_shape,
             self.kernel_initializer,
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
-            name="kernel",
         )
         self.bias = None
         if self.use_bias:
@@ -100,14 +104,20 @@ class Dense(Adaptable):
         self._adapt_built()
 
     def call(self, inputs: jax.Array) -> jax.Array:
-        product = sparsity.matmul if sparsity.is_sparse(inputs) else matmul
-        outputs = product(inputs, self._merged())
+        outputs = self._multiplied(inputs)
         if self.bias is not None:
-            outputs = outputs + self.bias
+            outputs = outputs + self._bias()
         return outputs if self.activation is None else self.activation(outputs)
 
+    def _product(self, inputs: Any, weight: Any) -> Any:
+        product = sparsity.matmul if sparsity.is_sparse(inputs) else matmul
+        return product(inputs, weight)
 
-class EinsumDense(Adaptable):
+    def _matrices(self) -> list[Matrix]:
+        return [Matrix("kernel", self._kernel_shape, (0,), self._kernel_shape)]
+
+
+class EinsumDense(Quantizable):
     """`activation(einsum(equation, inputs, kernel) + bias)`.
 
     Args:
@@ -145,15 +155,13 @@ class EinsumDense(Adaptable):
         bias_constraint: Any = None,
         lora_rank: int | None = None,
         lora_alpha: float | None = None,
-        gptq_unpacked_column_size: None = None,
-        quantization_config: None = None,
+        gptq_unpacked_column_size: int | None = None,
+        quantization_config: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(lora_rank=lora_rank, lora_alpha=lora_alpha, **kwargs)
-        unsupported(
-            gptq_unpacked_column_size=gptq_unpacked_column_size,
-            quantization_config=quantization_config,
-        )
+        adapted = {"lora_rank": lora_rank, "lora_alpha": lora_alpha}
+        super().__init__(**adapted, quantization_config=quantization_config, **kwargs)
+        self.gptq_unpacked_column_size = gptq_unpacked_column_size
         self.equation = equation
         self.output_shape = (output_shape,) if isinstance(output_shape, int) else (*output_shape,)
         self.activation = activations.get(activation)
@@ -164,7 +172,6 @@ class EinsumDense(Adaptable):
         self.bias_regularizer = regularizers.get(bias_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
-        self.quantization_config = quantization_config
         _einsum_parts(equation)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
@@ -192,12 +199,14 @@ class EinsumDense(Adaptable):
                     f"{wanted[letter]} in output_shape={self.output_shape}."
                 )
         sizes = {**found, **{k: n for k, n in wanted.items() if n is not None}}
-        self.kernel = self.add_weight(
-            [sizes.get(letter) for letter in kernel],
+        self.input_spec = InputSpec(ndim=len(input_shape))
+        self._kernel_shape = tuple(sizes.get(letter) for letter in kernel)
+        self._add_matrix(
+            "kernel",
+            self._kernel_shape,
             _by_axes(self.kernel_initializer, kernel, out),
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
-            name="kernel",
         )
         self.bias = None
         if self.bias_axes is not None:
@@ -215,20 +224,86 @@ class EinsumDense(Adaptable):
                 constraint=self.bias_constraint,
                 name="bias",
             )
-        self.input_spec = InputSpec(ndim=len(input_shape))
         self._adapt_built()
 
     def call(self, inputs: jax.Array) -> jax.Array:
+        outputs = self._multiplied(inputs)
+        if self.bias is not None:
+            outputs = outputs + self._bias()
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def _product(self, inputs: Any, weight: Any) -> Any:
+        if inputs.dtype == weight.dtype == jnp.int8:
+            return jnp.einsum(self.equation, inputs, weight, preferred_element_type=jnp.int32)
         _, given, after, kernel, out = _einsum_parts(self.equation)
         shared = len(set(given) & set(kernel))
         free, inside, new = given[:-shared], kernel[:shared], kernel[shared:]
         if shared and not after and (given, out) == (free + inside, free + new):
-            outputs = contract(inputs, self._merged(), shared)
-        else:
-            outputs = jnp.einsum(self.equation, inputs, self._merged())
-        if self.bias is not None:
-            outputs = outputs + self.bias
-        return outputs if self.activation is None else self.activation(outputs)
+            return contract(inputs, weight, shared)
+        return jnp.einsum(self.equation, inputs, weight)
+
+    def _adapted_product(self, inputs: Any) -> Any:
+        given, kernel, out = self._letters()
+        rank = next(letter for letter in string.ascii_letters if letter not in given + kernel + out)
+        equation = f"{given},{kernel[:-1]}{rank},{rank}{kernel[-1]}->{out}"
+        return jnp.einsum(equation, inputs, *(factor.value for factor in self._factors()))
+
+    def _matrices(self) -> list[Matrix]:
+        shape, (_, kernel, out) = self._kernel_shape, self._letters()
+        summed = tuple(i for i, letter in enumerate(kernel) if letter not in out)
+        rows = math.prod(shape[i] for i in summed)
+        return [Matrix("kernel", shape, summed, (rows, math.prod(shape) // rows), mixed=True)]
+
+    def _calibrated_shape(self) -> tuple[int, int]:
+        shape = self._kernel_shape
+        if len(shape) not in (2, 3):
+            raise ValueError(
+                f"GPTQ and AWQ take kernels of two or three axes. Layer '{self.name}' has one of "
+                f"shape {shape}."
+            )
+        rows = shape[0] if len(shape) == 2 or shape[0] == max(shape) else shape[0] * shape[1]
+        return rows, math.prod(shape) // rows
+
+    def _build_calibrated(self, mode: str) -> None:
+        super()._build_calibrated(mode)
+        if mode == "gptq":
+            self.gptq_unpacked_column_size = self._calibrated_shape()[1]
+
+    def _letters(self) -> tuple[str, str, str]:
+        """Those of the inputs, kernel and output, also of the axes that an ellipsis stands for."""
+        before, given, after, kernel, out = _einsum_parts(self.equation)
+        unused = [c for c in string.ascii_letters if c not in given + kernel + out]
+        more = "".join(unused[: self.input_spec.ndim - len(given)])
+        first, last = more * before, more * after
+        return first + given + last, kernel, first + out + last
+
+    def _to_outputs(self, m: Matrix, scale: Any) -> Any:
+        return _spread(scale, *self._letters()[1:])
+
+    def _from_outputs(self, m: Matrix, scale: Any) -> Any:
+        return _spread(scale, *self._letters()[:0:-1])
+
+    def _rounded_inputs(self, inputs: Any) -> tuple[Any, Any]:
+        given, _, out = self._letters()
+        axes = tuple(i for i, letter in enumerate(given) if letter not in out)
+        inputs, scale = self.inputs_quantizer(inputs, axis=axes)
+        return inputs, _spread(scale, given, out)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if self.gptq_unpacked_column_size is None:
+            del config["gptq_unpacked_column_size"]
+        return config
+
+
+def _spread(x: Any, letters: str, wanted: str) -> Any:
+    """An array with other axes: those that are not wanted, of size 1, go, and those that it does
+    not have come with size 1."""
+    kept = [letter for letter in wanted if letter in letters]
+    left = [letter for letter in letters if letter in wanted]
+    x = x.squeeze(tuple(i for i, letter in enumerate(letters) if letter not in wanted))
+    x = x.transpose([left.index(letter) for letter in kept])
+    return x[tuple(slice(None) if letter in letters else None for letter in wanted)]
 
 
 def _einsum_parts(equation: str) -> tuple[bool, str, bool, str, str]:

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 
 from keraslike import constraints, initializers, ops, regularizers
 from keraslike.core import context
-from keraslike.core.arguments import unsupported
-from keraslike.layers.lora import Adaptable, _AdaptedWeight, _BareWeight
+from keraslike.layers.lora import _AdaptedWeight, _BareWeight
+from keraslike.layers.quantized import Matrix, Quantizable
 from keraslike.ops.products import matmul
 
 
-class Embedding(Adaptable):
+class Embedding(Quantizable):
     """A table of vectors; an integer is replaced by its row.
 
     Args:
@@ -22,6 +22,7 @@ class Embedding(Adaptable):
         output_dim: the size of a row.
         mask_zero: whether 0 marks padding: the output then carries a mask, false where it was.
         weights: values for the table to begin with, `(input_dim, output_dim)`.
+        quantization_config: how a layer whose `dtype` is quantized is.
 
     Takes integers of any shape, gives `(..., output_dim)` in the compute dtype. The row of an
     integer out of range is NaN.
@@ -34,6 +35,8 @@ class Embedding(Adaptable):
     autocast = False  # inputs are indices, which half precision would round
     _saves_activity_regularizer = True
     _adapted = "embeddings"
+    _modes = ("int8", "int4")
+    _quantizes_inputs = ()
     embeddings = _AdaptedWeight()
     _embeddings = _BareWeight("embeddings")
 
@@ -48,42 +51,55 @@ class Embedding(Adaptable):
         weights: Any = None,
         lora_rank: int | None = None,
         lora_alpha: float | None = None,
-        quantization_config: None = None,
+        quantization_config: Any = None,
         **kwargs: Any,
     ):
         kwargs.pop("input_length", None)  # Keras 2 asked for it
-        super().__init__(lora_rank=lora_rank, lora_alpha=lora_alpha, **kwargs)
-        unsupported(quantization_config=quantization_config)
+        adapted = {"lora_rank": lora_rank, "lora_alpha": lora_alpha}
+        super().__init__(**adapted, quantization_config=quantization_config, **kwargs)
         self.input_dim = _size(input_dim=input_dim)
         self.output_dim = _size(output_dim=output_dim)
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
         self.embeddings_constraint = constraints.get(embeddings_constraint)
         self.mask_zero = self.supports_masking = mask_zero
-        self.quantization_config = quantization_config
         if weights is not None:
             self.build((None,))
             self.set_weights(weights if isinstance(weights, (list, tuple)) else [weights])
 
     def build(self, input_shape: Any = None) -> None:
-        self.embeddings = self.add_weight(
+        self._add_matrix(
+            "embeddings",
             (self.input_dim, self.output_dim),
             self.embeddings_initializer,
             regularizer=self.embeddings_regularizer,
             constraint=self.embeddings_constraint,
-            name="embeddings",
         )
         self._adapt_built()
 
     def call(self, inputs: jax.Array) -> jax.Array:
         if inputs.dtype not in (jnp.int32, jnp.int64):
             inputs = inputs.astype(jnp.int32)
-        rows = jnp.take(vars(self)["embeddings"].value, inputs, axis=0)
+        if self.quantization_mode is None:
+            rows = jnp.take(vars(self)["embeddings"].value, inputs, axis=0)
+        else:
+            rows, scale = self._numbers(self._matrices()[0], inputs)
+            if scale is not None:
+                rows = rows.astype(self.compute_dtype) / scale[..., None]
         if self.lora_enabled:
             a, b = self._factors()
             a = jnp.take(a.value, inputs, axis=0)
             rows = rows + self.lora_alpha / self.lora_rank * matmul(a, b.value)
         return rows.astype(self.compute_dtype)
+
+    def _matrices(self) -> list[Matrix]:
+        shape = (self.input_dim, self.output_dim)
+        return [Matrix("embeddings", shape, (1,), shape, side=1)]
+
+    @property
+    def variable_serialization_spec(self) -> dict[str | None, list[str]]:
+        spec = super().variable_serialization_spec
+        return {mode: [n for n in names if n != "bias"] for mode, names in spec.items()}
 
     def compute_mask(self, inputs: jax.Array, mask: Any = None) -> jax.Array | None:
         return ops.not_equal(inputs, 0) if self.mask_zero else None
@@ -123,6 +139,8 @@ class ReversibleEmbedding(Embedding):
     (1, 2, 10)
     """
 
+    _quantizes_inputs = ("int8", "int4")
+
     def __init__(
         self,
         input_dim: int,
@@ -154,11 +172,8 @@ class ReversibleEmbedding(Embedding):
     def build(self, input_shape: Any = None) -> None:
         super().build(input_shape)
         if not self.tie_weights:
-            self.reverse_embeddings = self.add_weight(
-                (self.output_dim, self.input_dim),
-                self.embeddings_initializer,
-                name="reverse_embeddings",
-            )
+            shape = (self.output_dim, self.input_dim)
+            self._add_matrix("reverse_embeddings", shape, self.embeddings_initializer)
 
     def call(self, inputs: jax.Array, reverse: bool = False) -> jax.Array:
         if not reverse:
@@ -166,13 +181,43 @@ class ReversibleEmbedding(Embedding):
             if self.mask_zero:
                 context.set_mask(outputs, jnp.not_equal(inputs, 0))
             return outputs
-        kernel = self._merged().T if self.tie_weights else self.reverse_embeddings.value
-        if self.reverse_dtype is not None:
-            inputs, kernel = inputs.astype(self.reverse_dtype), kernel.astype(self.reverse_dtype)
-        scores = matmul(inputs, kernel)
+        if self.quantization_mode is not None:
+            tied = self.tie_weights
+            scores = (
+                self._multiplied(inputs)
+                if tied
+                else self._rounded_product(inputs, self._matrices()[1])
+            )
+        else:
+            kernel = self._merged() if self.tie_weights else self.reverse_embeddings.value
+            if self.reverse_dtype is not None:
+                inputs = inputs.astype(self.reverse_dtype)
+                kernel = kernel.astype(self.reverse_dtype)
+            scores = self._product(inputs, kernel)
         if self.logit_soft_cap is not None:
             scores = jnp.tanh(scores / self.logit_soft_cap) * self.logit_soft_cap
         return scores
+
+    def _product(self, inputs: Any, weight: Any) -> Any:
+        return matmul(inputs, weight.T if self.tie_weights else weight)
+
+    def _adapted_product(self, inputs: Any) -> Any:
+        a, b = self._factors()
+        return self._product(self._product(inputs, b.value), a.value)
+
+    def _matrices(self) -> list[Matrix]:
+        found = super()._matrices()
+        if not self.tie_weights:
+            shape = (self.output_dim, self.input_dim)
+            found.append(Matrix("reverse_embeddings", shape, (0,), shape, pack=-2, zero=None))
+        return found
+
+    @property
+    def variable_serialization_spec(self) -> dict[str | None, list[str]]:
+        spec, name = super().variable_serialization_spec, "reverse_embeddings"
+        more = {None: [name], "int8": [name, f"{name}_scale"]}
+        more["int4"] = [*more["int8"], f"{name}_zero"]
+        return spec if self.tie_weights else {mode: spec[mode] + more[mode] for mode in spec}
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
         return None  # the call sets it, which knows the way

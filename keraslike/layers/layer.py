@@ -41,6 +41,7 @@ from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry, handled, is_ours, shorten
 from keraslike.core.variable import Buffer, Param, Variable, name_first
 from keraslike.layers.input_spec import InputSpec, check_inputs  # noqa: F401 (layers look here)
+from keraslike.quantizers.configs import validate_and_resolve_config
 
 _numbers = itertools.count(1)
 
@@ -86,6 +87,7 @@ class Layer(base.Object, symbolic.Operation):
     _policy: policies.DTypePolicy | None = None
     _path: str | None = None  # where it was first built or called
     _building = False
+    _is_quantized = False
     _keeps_sparse = True  # whether `call` is given sparse arrays as they are
     _says_shapes = True  # whether a `compute_output_shape` of a class's own is all that is asked
     _complete = False  # whether all state is there that there is to be
@@ -248,6 +250,10 @@ class Layer(base.Object, symbolic.Operation):
             before[self._path] = policy
         else:
             self._policy = policy
+        self._policy_changed()
+
+    def _policy_changed(self) -> None:
+        """Where a built layer may follow another policy."""
 
     def _check_quantized(self, policy: policies.DTypePolicy) -> None:
         if policy.quantization_mode is not None:
@@ -265,7 +271,31 @@ class Layer(base.Object, symbolic.Operation):
 
     @property
     def quantization_mode(self) -> str | None:
-        return self.dtype_policy.quantization_mode
+        """How the weights are quantized, such as `"int8"`; `None` where they are not."""
+        return self._own_policy().quantization_mode
+
+    def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
+        """Quantizes the weights, in layers that can: `Dense`, `EinsumDense`, `Embedding` and
+        `ReversibleEmbedding`. Raises NotImplementedError in all others."""
+        self._check_quantize(validate_and_resolve_config(mode, config).mode)
+        raise NotImplementedError(f"Layer {type(self).__name__} cannot be quantized.")
+
+    def _check_quantize(self, mode: str) -> None:
+        if not self.built:
+            raise ValueError(
+                f"Cannot quantize a layer that isn't yet built. Received: layer '{self.name}' "
+                f"({type(self).__name__})"
+            )
+        if self._is_quantized:
+            raise ValueError(
+                f"Layer '{self.name}' is already quantized with "
+                f"dtype_policy='{self.dtype_policy.name}'. Received: mode={mode}"
+            )
+        if mode == "int8" and self.compute_dtype == "float16":
+            raise ValueError(
+                "Quantization mode='int8' doesn't work well with compute_dtype='float16', whose "
+                "range is too small. Use 'mixed_bfloat16' or 'float32'."
+            )
 
     @property
     def dtype(self) -> str:

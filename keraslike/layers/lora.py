@@ -21,14 +21,13 @@ class _AdaptedWeight:
     def __get__(self, layer: Any, cls: type) -> Any:
         if layer is None:
             return self
-        if self.name not in vars(layer):
-            raise AttributeError(f"Layer '{layer.name}' has no {self.name} before it is built.")
-        if layer.lora_enabled:
-            return layer._merged().astype(layer.compute_dtype)
-        return vars(layer)[self.name]
+        return layer._read(self.name)
 
     def __set__(self, layer: Any, value: Any) -> None:
         vars(layer)[self.name] = value
+
+    def __delete__(self, layer: Any) -> None:
+        del vars(layer)[self.name]
 
 
 class _BareWeight:
@@ -106,8 +105,8 @@ class Adaptable(Layer):
             self._adapt(self.lora_rank, self.lora_alpha)
 
     def _adapt(self, rank: int, alpha: Any, a: Any = "he_uniform", b: Any = "zeros") -> None:
-        weight = vars(self)[self._adapted]
-        shapes = {"a": ((*weight.shape[:-1], rank), a), "b": ((rank, weight.shape[-1]), b)}
+        weight, shape = vars(self)[self._adapted], self._adapted_shape()
+        shapes = {"a": ((*shape[:-1], rank), a), "b": ((rank, shape[-1]), b)}
         with context.using(names=tuple(weight.path.split("/")[:-1]), autocast=None):
             for letter, (shape, initializer) in shapes.items():
                 name = f"lora_{self._adapted}_{letter}"
@@ -115,7 +114,7 @@ class Adaptable(Layer):
                     shape,
                     initializers.get(initializer),
                     dtype="float32",  # lest what is small gets lost
-                    regularizer=weight.regularizer,
+                    regularizer=getattr(self, f"{self._adapted}_regularizer"),
                     name=name,
                 )
                 setattr(self, name, made)
@@ -123,17 +122,29 @@ class Adaptable(Layer):
         self.lora_enabled, self.lora_rank = True, rank
         self.lora_alpha = rank if alpha is None else alpha
 
+    def _adapted_shape(self) -> tuple[int, ...]:
+        return vars(self)[self._adapted].shape
+
+    def _read(self, name: str) -> Any:
+        """What the attribute of the weight is."""
+        if name not in vars(self):
+            raise AttributeError(f"Layer '{self.name}' has no {name} before it is built.")
+        return self._merged().astype(self.compute_dtype) if self.lora_enabled else vars(self)[name]
+
     def _factors(self) -> tuple[Any, Any]:
         return tuple(getattr(self, f"lora_{self._adapted}_{letter}") for letter in "ab")
 
     def _merged(self) -> Any:
         """The weight's value, with what is added to it."""
-        value = vars(self)[self._adapted].value
+        value = self._unadapted()
         if not self.lora_enabled:
             return value
         a, b = self._factors()
         added = self.lora_alpha / self.lora_rank * jnp.matmul(a.value, b.value)
         return (value + added).astype(value.dtype)
+
+    def _unadapted(self) -> Any:
+        return vars(self)[self._adapted].value
 
     @property
     def trainable(self) -> bool:
@@ -155,15 +166,20 @@ class Adaptable(Layer):
         added = [id(v) for v in self._factors()]
         return {str(i): v for i, v in enumerate(v for v in own.values() if id(v) not in added)}
 
+    def _stored_values(self) -> dict[int, Any]:
+        """What is stored in place of the value of a variable, by its id."""
+        return {id(vars(self)[self._adapted]): self._merged()} if self.lora_enabled else {}
+
     def save_own_variables(self, store: Any) -> None:
-        if not self.lora_enabled:
+        if not self._has_own_format:
             super().save_own_variables(store)
             return
+        changed = self._stored_values()
         for name, v in self._stored_variables().items():
-            store[name] = self._merged() if v is vars(self)[self._adapted] else v
+            store[name] = changed.get(id(v), v)
 
     def load_own_variables(self, store: Any) -> None:
-        if not self.lora_enabled:
+        if not self._has_own_format:
             super().load_own_variables(store)
             return
         own = self._stored_variables()
@@ -175,8 +191,9 @@ class Adaptable(Layer):
             )
         for name, v in own.items():
             v.assign(store[name])
-        _, b = self._factors()
-        b.assign(jnp.zeros(b.shape, b.dtype))  # it is in the weight now
+        if self.lora_enabled:
+            _, b = self._factors()
+            b.assign(jnp.zeros(b.shape, b.dtype))  # it is in the weight now
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

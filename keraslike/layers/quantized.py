@@ -7,7 +7,6 @@ product sums, and how it is computed (`_product`). The rest is the same for all 
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -33,6 +32,8 @@ class Matrix(NamedTuple):
     flat: tuple[int, ...]  # the matrix whose numbers of four bits are packed
     side: int = 0  # the axis of that which is summed over
     pack: int = -1  # the axis of that along which two numbers share a byte
+    mixed: bool = False  # whether rows of that may belong to several outputs
+    zero: str | None = "int8"  # the dtype of zero points
 
     def groups(self, block: int) -> tuple[int, ...]:
         """The shape of what there is for each block of `flat`."""
@@ -64,7 +65,6 @@ class Quantizable(Adaptable):
     """
 
     _modes: tuple[str, ...] = policies.QUANTIZATION_MODES
-    _is_quantized = False
     is_gptq_calibrated = is_awq_calibrated = False
     inputs_quantizer: Any = None
     _quantizes_inputs = ("int8",)  # modes in which inputs are, where no configuration says
@@ -123,6 +123,7 @@ class Quantizable(Adaptable):
         """The mode by which products are computed: none before data were looked at."""
         mode = self.quantization_mode
         waits = mode in _CALIBRATED and not getattr(self, f"is_{mode}_calibrated")
+        waits = waits and "kernel" in vars(self)  # which a layer out of a file has not
         return None if waits else mode
 
     def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
@@ -194,7 +195,10 @@ class Quantizable(Adaptable):
             length = getattr(self._own_policy(), "amax_history_length", 1024)
             for of in ("inputs", "kernel", "outputs_grad"):
                 how = {"dtype": "float32", "autocast": False, "overwrite_with_gradient": True}
-                for name, shape, start in (("scale", (), "ones"), ("amax_history", length, "zeros")):
+                for name, shape, start in (
+                    ("scale", (), "ones"),
+                    ("amax_history", length, "zeros"),
+                ):
                     shape = (shape,) if isinstance(shape, int) else shape
                     made = self.add_weight(shape, start, name=f"{of}_{name}", **how)
                     setattr(self, f"{of}_{name}", made)
@@ -210,8 +214,11 @@ class Quantizable(Adaptable):
                 self._build_rounded(m, mode)
         self._is_quantized = True
 
-    def _fixed(self, name: str, shape: Any, initializer: Any, dtype: Any, called: Any = None) -> None:
+    def _fixed(
+        self, name: str, shape: Any, initializer: Any, dtype: Any, called: Any = None
+    ) -> None:
         made = self.add_weight(shape, initializer, dtype, trainable=False, name=called or name)
+        vars(self).pop(name, None)  # so that variables are in the order in which they are made
         setattr(self, name, made)
 
     def _build_rounded(self, m: Matrix, mode: str) -> None:
@@ -228,23 +235,258 @@ class Quantizable(Adaptable):
             self._fixed(f"{m.name}_scale", (m.flat[1 - m.side],), "ones", None)
             return
         self._fixed(f"{m.name}_scale", m.groups(block), "ones", None)
-        self._fixed(f"{m.name}_zero", m.groups(block), "zeros", self._zero_dtype(m))
+        self._fixed(f"{m.name}_zero", m.groups(block), "zeros", m.zero)
         if "g_idx" not in vars(self):
             self._fixed("g_idx", (m.flat[m.side],), "zeros", "float32")
             self.g_idx.assign(np.arange(m.flat[m.side]) // block)
 
-    def _zero_dtype(self, m: Matrix) -> Any:
-        return "int8"
-
     def _build_calibrated(self, mode: str) -> None:
         rows, columns = self._calibrated_shape()
         group = self._setting("group_size")
-        groups = 1 if group == -1 else math.ceil(rows / group)
-        zero = "kernel_zero" if len(self._matrices()[0].shape) == len(self._scale_axes()) else None
-        bytes_ = -(-columns // 2) if self._setting("weight_bits") == 4 else columns
-        self._fixed("quantized_kernel", (bytes_, rows), "zeros", "uint8", "kernel")
+        groups = 1 if group == -1 else -(-rows // group)
+        stored = -(-columns // 2) if self._setting("weight_bits") == 4 else columns
+        self._fixed("quantized_kernel", (stored, rows), "zeros", "uint8", "kernel")
         self._fixed("kernel_scale", (columns, groups), "ones", None)
-        self._fixed("kernel_zero", (columns, groups), "zeros", "uint8", zero)
+        self._fixed("kernel_zero", (columns, groups), "zeros", "uint8")
         if mode == "awq":
             self._fixed("awq_scales", (rows,), "ones", None)
         self._fixed("g_idx", (rows,), "zeros", "float32")
+
+    def _calibrated_shape(self) -> tuple[int, int]:
+        """The rows and columns of the matrix that GPTQ and AWQ see."""
+        rows, columns = self._matrices()[0].shape
+        return rows, columns
+
+    # -- from floats to numbers of few bits and back ------------------------------------------
+
+    def _rounded(self, m: Matrix, mode: str, value: np.ndarray) -> dict[str, Any]:
+        """What the variables of a matrix of these floats hold."""
+        config, block = self.quantization_config, self._int4_block_size
+        quantizer = None if config is None else config.weight_quantizer
+        if mode == "int8":
+            quantizer = quantizer or AbsMaxQuantizer(axis=m.summed)
+            value, scale = quantizer(value, to_numpy=True)
+            return {m.name: value, f"{m.name}_scale": self._to_outputs(m, scale)}
+        value = value.reshape(m.flat)
+        found: dict[str, Any] = {}
+        if block is None:
+            quantizer = quantizer or AbsMaxQuantizer(m.side, INT4)
+            value, scale = quantizer(value, to_numpy=True)
+            scale = jnp.squeeze(scale, m.side)
+        else:
+            turn = np.transpose if m.side else np.asarray
+            found = quantizers.abs_max_quantize_grouped_with_zero_point(
+                turn(value), block, to_numpy=True
+            )
+            value, scale, zero = map(turn, found)
+            found = {f"{m.name}_zero": zero}
+        packed = quantizers.pack_int4(value, axis=m.pack)[0]
+        return {m.name: packed, f"{m.name}_scale": scale, **found}
+
+    def _numbers(self, m: Matrix, rows: Any = None) -> tuple[Any, Any]:
+        """A matrix, or only some of its rows, without its scale, and this: by it an output is to be
+        divided. `None` in its place where it could not be left out."""
+        mode, block = self._mode_in_use, self._int4_block_size
+
+        def get(name: str) -> Any:
+            value = self._variable(name).value
+            return value if rows is None else jnp.take(value, rows, axis=0)
+
+        if mode in _CALIBRATED:
+            scales = get("kernel_scale"), get("kernel_zero"), get("g_idx")
+            value = dequantize_with_sz_map(self._unpacked_kernel(), *scales).T
+            if mode == "awq":
+                value = value / get("awq_scales")[:, None]
+            return value.reshape(m.shape).astype(self.compute_dtype), None
+        value, scale = get(m.name), get(f"{m.name}_scale")
+        if mode == "int8":
+            return value, scale
+        value = quantizers.unpack_int4(value, m.flat[m.pack], axis=m.pack)
+        if block is None and not m.mixed:
+            return value, scale
+        if block is None:
+            value = value / scale
+        else:
+            scales = scale, get(f"{m.name}_zero"), self.g_idx.value
+            value = dequantize_with_sz_map(value, *scales, group_axis=m.side - 2)
+        value = value.astype(self.compute_dtype)
+        return value.reshape(m.shape) if rows is None else value, None
+
+    def _dequantized(self, m: Matrix) -> Any:
+        """The floats that a matrix stands for."""
+        value, scale = self._numbers(m)
+        return value if scale is None else value / self._from_outputs(m, scale)
+
+    def _to_outputs(self, m: Matrix, scale: Any) -> Any:
+        """A scale that has the axes of the matrix, with the axes of the output."""
+        return scale.squeeze(m.summed)
+
+    def _from_outputs(self, m: Matrix, scale: Any) -> Any:
+        return jnp.expand_dims(scale, m.summed)
+
+    def _unpacked_kernel(self) -> Any:
+        if self._setting("weight_bits") != 4:
+            return self.quantized_kernel.value
+        columns = self._calibrated_shape()[1]
+        return quantizers.unpack_int4(self.quantized_kernel.value, columns, dtype="uint8")
+
+    # -- products -----------------------------------------------------------------------------
+
+    def _multiplied(self, inputs: Any) -> Any:
+        """The product of inputs and the first matrix, with what adapts it."""
+        mode = self._mode_in_use
+        if mode is None:
+            return self._product(inputs, self._merged())
+        if mode == "float8":
+            return self._float8_product(inputs)
+        outputs = self._rounded_product(inputs, self._matrices()[0])
+        if self.lora_enabled:
+            outputs = outputs + self.lora_alpha / self.lora_rank * self._adapted_product(inputs)
+        return outputs.astype(self.compute_dtype)
+
+    def _rounded_product(self, inputs: Any, m: Matrix) -> Any:
+        weight, scale = self._numbers(m)
+        divisor = 1 if scale is None else scale
+        dtype, quantizer = inputs.dtype, self.inputs_quantizer
+
+        def smooth(x: Any, weight: Any, divisor: Any) -> Any:
+            weight, divisor = map(jax.lax.stop_gradient, (weight, divisor))
+            return self._product(x, weight.astype(dtype)) / divisor
+
+        def exact(x: Any, weight: Any, divisor: Any) -> Any:
+            x, x_scale = self._rounded_inputs(x)
+            if scale is None:
+                x = x.astype(dtype)
+            return self._product(x, weight).astype(dtype) / (x_scale * divisor)
+
+        if quantizer is None:
+            return smooth(inputs, weight, divisor)
+        return straight_through(exact, smooth, inputs, weight, divisor)
+
+    def _rounded_inputs(self, inputs: Any) -> tuple[Any, Any]:
+        return self.inputs_quantizer(inputs, axis=-1)
+
+    def _adapted_product(self, inputs: Any) -> Any:
+        a, b = self._factors()
+        return self._product(self._product(inputs, a.value), b.value)
+
+    def _float8_product(self, inputs: Any) -> Any:
+        state = {k: self._variable(k).value for k in _ORDER["float8"].format("kernel").split()[2:]}
+        rounded = {}
+        for of, x in (("inputs", inputs), ("kernel", self.kernel.value)):
+            scale, history = state[f"{of}_scale"], state[f"{of}_amax_history"]
+            rounded[of] = _to_float8(x, scale, history)
+        outputs = self._product(rounded["inputs"], rounded["kernel"])
+        scales = state["outputs_grad_scale"], state["outputs_grad_amax_history"]
+        return _gradient_to_float8(outputs, *scales)
+
+    def _bias(self) -> Any:
+        """The bias; with products of float8 it is as precise as bfloat16, which fuses with them."""
+        bias = self.bias.value
+        if self._mode_in_use == "float8" and self.compute_dtype == "float32":
+            return bias.astype("bfloat16").astype(bias.dtype)
+        return bias
+
+    # -- what `kernel` is, and files ----------------------------------------------------------
+
+    def _read(self, name: str) -> Any:
+        mode = self._mode_in_use
+        if mode in (None, "float8") or self.lora_enabled or not self.built:
+            return super()._read(name)
+        if mode in _CALIBRATED:
+            return self._unpacked_kernel()
+        m = next(m for m in self._matrices() if m.name == name)
+        if mode == "int4":
+            value = quantizers.unpack_int4(vars(self)[name].value, m.flat[m.pack], axis=m.pack)
+            return value.reshape(m.shape)
+        return vars(self)[name]
+
+    def _adapted_shape(self) -> tuple[int, ...]:
+        return self._matrices()[0].shape
+
+    def _unadapted(self) -> Any:
+        if self._mode_in_use in (None, "float8"):
+            return super()._unadapted()
+        return self._dequantized(self._matrices()[0])
+
+    def _adapt(self, *args: Any, **kwargs: Any) -> None:
+        if self.quantization_mode in ("float8", *_CALIBRATED):
+            raise NotImplementedError(
+                f"lora is not supported with {self.quantization_mode} quantization. "
+                f"Received: layer '{self.name}'"
+            )
+        super()._adapt(*args, **kwargs)
+
+    @property
+    def variable_serialization_spec(self) -> dict[str | None, list[str]]:
+        """For each mode the variables' names, in the order in which files have their values."""
+        modes = (None, *self._modes)
+        return {mode: _ORDER[mode].format(self._adapted).split() for mode in modes}
+
+    @property
+    def _has_own_format(self) -> bool:
+        return self._is_quantized or super()._has_own_format
+
+    def _stored_variables(self) -> dict[str, Any]:
+        names = self.variable_serialization_spec[self.quantization_mode]
+        found = [v for v in map(self._variable, names) if v is not None]
+        return {str(i): v for i, v in enumerate(found)}
+
+    def _stored_values(self) -> dict[int, Any]:
+        """What is stored in place of the value of a variable, by its id: the sum of a weight and
+        what adapts it."""
+        mode = self.quantization_mode
+        if mode in _CALIBRATED and self._mode_in_use is None:
+            raise ValueError(
+                f"Layer '{self.name}' is to be quantized by {mode}, but has not seen data for it: "
+                f"its file would be without a kernel. Call quantize('{mode}', ...) of the model."
+            )
+        if mode not in ("int8", "int4") or not self.lora_enabled:
+            return super()._stored_values()
+        values = self._rounded(self._matrices()[0], mode, np.asarray(self._merged()))
+        return {id(self._variable(name)): value for name, value in values.items()}
+
+    def load_own_variables(self, store: Any) -> None:
+        super().load_own_variables(store)
+        if self.quantization_mode in _CALIBRATED:
+            setattr(self, f"is_{self.quantization_mode}_calibrated", True)
+
+
+# -- products of float8 -----------------------------------------------------------------------
+
+# The gradients of scales and histories are their new values, which an optimizer takes for them.
+
+
+def _next(x: Any, scale: Any, history: Any, dtype: Any) -> tuple[Any, Any]:
+    largest = float(jnp.finfo(dtype).max)
+    scale = quantizers.compute_float8_scale(jnp.max(history), scale, largest)
+    return scale, quantizers.compute_float8_amax_history(x, history)
+
+
+@jax.custom_vjp
+def _to_float8(x: Any, scale: Any, history: Any) -> Any:
+    return quantizers.quantize_and_dequantize(x, scale, "float8_e4m3fn", x.dtype)
+
+
+_to_float8.defvjp(
+    lambda x, scale, history: (
+        _to_float8(x, scale, history),
+        _next(x, scale, history, "float8_e4m3fn"),
+    ),
+    lambda new, gradient: (gradient, *new),
+)
+
+
+@jax.custom_vjp
+def _gradient_to_float8(x: Any, scale: Any, history: Any) -> Any:
+    return x
+
+
+def _gradient_in_float8(kept: Any, gradient: Any) -> tuple[Any, ...]:
+    scale, history = kept
+    dtype = "float8_e5m2"
+    rounded = quantizers.quantize_and_dequantize(gradient, scale, dtype, gradient.dtype)
+    return (rounded, *_next(gradient, scale, history, dtype))
+
+
+_gradient_to_float8.defvjp(lambda x, *kept: (x, kept), _gradient_in_float8)

@@ -10,10 +10,13 @@ import jax
 
 from keraslike.core import json_texts, registry
 from keraslike.core.annotations import checked
+from keraslike.core.arguments import warn_user
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import Layer
 from keraslike.models.graph import Graph, trace_graph
+from keraslike.quantizers.calibration import calibrate, check_calibration
+from keraslike.quantizers.configs import should_quantize_layer, validate_and_resolve_config
 from keraslike.training.trainer import Trainer
 
 
@@ -189,6 +192,74 @@ class Model(Trainer):
         print_summary(
             self, line_length, print_fn, expand_nested, show_trainable, positions, layer_range
         )
+
+    # -- quantization -------------------------------------------------------------------------
+
+    def get_quantization_layer_structure(self, mode: str | None = None) -> Any:
+        """Which layers GPTQ and AWQ run one after the other; a model of one's own may say it, as
+        `{"pre_block_layers": [...], "sequential_blocks": [...]}`."""
+        return None
+
+    @entry
+    def quantize(  # type: ignore[override]
+        self, mode: str | None = None, config: Any = None, filters: Any = None, **kwargs: Any
+    ) -> None:
+        """Quantizes the weights of the layers that can be: see `keraslike.quantizers`.
+
+        Args:
+            mode: `"int8"`, `"int4"`, `"float8"`, `"gptq"` or `"awq"`.
+            config: a configuration, which may say the mode as well; `"gptq"` and `"awq"` need one.
+            filters: a regular expression or a list of them, one of which is to be found in the
+                name of a layer, or a function of a layer that says whether it is quantized.
+            type_check: whether layers of classes of one's own are left out.
+
+        Layers that stay as they are though they have weights are named in a warning. Raises
+        ValueError, with nothing changed, for an unknown mode and for layers that are not built or
+        are quantized already.
+
+        >>> from keraslike.layers import Dense, Input
+        >>> x = Input((8,))
+        >>> model = Model(x, Dense(4)(x))
+        >>> model.quantize("int8")
+        >>> model.layers[1].quantization_mode, str(model.layers[1].kernel.dtype)
+        ('int8', 'int8')
+        """
+        type_check = kwargs.pop("type_check", True)
+        if kwargs:
+            raise ValueError(
+                f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}"
+            )
+        if filters is not None and not isinstance(filters, (str, list, tuple, Callable)):
+            raise ValueError(
+                "The `filters` argument must be a regex string, a list of regex strings, or a "
+                f"callable. Received: {filters!r}"
+            )
+        config = validate_and_resolve_config(mode, config)
+        mode, structure = config.mode, None
+        of: Any = [self]
+        if mode in ("gptq", "awq"):
+            structure = getattr(config, "quantization_layer_structure", None)
+            structure = structure or self.get_quantization_layer_structure(mode)
+            check_calibration(config, structure)
+            of = structure["sequential_blocks"]
+        found = {id(layer): layer for block in of for layer in block._flatten_layers()}
+        chosen = [
+            layer
+            for layer in found.values()
+            if layer is not self
+            and not layer._sublayers
+            and should_quantize_layer(layer, filters)
+            and (layer.weights or not layer.built)
+        ]
+        for layer in chosen:
+            layer._check_quantize(mode)
+        for layer in chosen:
+            try:
+                layer.quantize(mode, type_check=type_check, config=config)
+            except NotImplementedError as error:
+                warn_user(str(error))
+        if structure is not None:
+            calibrate(config, structure, filters)
 
     # -- saving -------------------------------------------------------------------------------
 

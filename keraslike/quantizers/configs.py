@@ -30,7 +30,9 @@ class QuantizationConfig(Configured):
 
     @property
     def mode(self) -> str:
-        raise NotImplementedError("Use a subclass of QuantizationConfig, which has a `mode`.")
+        raise NotImplementedError(
+            "A subclass has a `mode`. Do not instantiate QuantizationConfig directly."
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {name: registry.serialize(value) for name, value in super().get_config().items()}

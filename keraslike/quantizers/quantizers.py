@@ -62,8 +62,8 @@ class AbsMaxQuantizer(Quantizer):
     range that is none of the dtype.
 
     >>> values, scale = AbsMaxQuantizer()(jnp.array([1.0, -2.0, 0.5]))
-    >>> values.tolist(), (values / scale).round(2).tolist()
-    ([64, -127, 32], [1.01, -2.0, 0.5])
+    >>> values.tolist(), scale.tolist()
+    ([64, -127, 32], [63.5])
     """
 
     def __init__(
@@ -386,6 +386,8 @@ def compute_quantization_parameters(
     if signed:
         start = -(2 ** (bits - 1))
         zero = xp.clip(zero + start, start, -start - 1)
+    else:
+        zero = xp.clip(zero, 0, 255)  # as XLA's cast has it, where numpy's would wrap around
     if not per_channel:
         scale, zero = xp.tile(scale, (outputs, 1)), xp.tile(zero, (outputs, 1))
     return scale, zero.astype("int8" if signed else "uint8"), most
