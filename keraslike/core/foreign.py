@@ -1,8 +1,9 @@
 """Arrays of other libraries: of torch, TensorFlow, pandas, polars and scipy, told by what they can
-do. None of the libraries is imported."""
+do. None of the libraries is imported, but by `library`."""
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import jax
@@ -11,6 +12,15 @@ import numpy as np
 import scipy.sparse
 
 from keraslike.core import sparsity
+
+
+def library(name: str, needed_by: str, package: str | None = None) -> Any:
+    """A library that is imported when it is used; raises ImportError that says how to get it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as e:
+        package = package or name
+        raise ImportError(f"{needed_by} needs the library {name}: pip install {package}") from e
 
 
 def array_of(value: Any) -> np.ndarray | jax.Array | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import importlib
 import io
 import os
 import threading
@@ -17,15 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import dtypes, registry
+from keraslike.core.foreign import library as _library
 from keraslike.core.rng import SeedGenerator
 from keraslike.layers.layer import Layer
-
-
-def _library(name: str, layer: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as e:
-        raise ImportError(f"{layer} needs the library {name}: pip install {name}") from e
 
 
 class _Hosted(Layer):

@@ -397,7 +397,7 @@ class StreamData:
     Args:
         source: an iterable of batches; a `PyDataset` is asked for each batch by its number. Those
             of a `PyDataset`, of a loader of torch, grain or TensorFlow, and of an object whose
-            attribute `can_prefetch` is true are fetched ahead by a thread.
+            attribute `can_prefetch` is true (a `Dataset`) are fetched ahead by a thread.
         steps: batches an epoch; needed for a generator that never ends.
         class_weight: class -> weight, multiplied into each batch's sample weights.
     """
@@ -414,12 +414,13 @@ class StreamData:
         self.source, self.class_weight, self.shuffle = source, class_weight, shuffle
         self._iterator: Iterator | None = None
         self._peeked: list[Any] = []
-        # The seed of the order of a PyDataset's batches, and how many the iterator has given: of
-        # the last one, and as of the last that was trained on.
-        self._seed: int | None = None
+        # The seed of the order of a PyDataset's batches (of a `Dataset` its `orders`), and how many
+        # the iterator has given: of the last one, and as of the last that was trained on.
+        self._seed: Any = None
         self._given = 0
-        self._position: tuple[int | None, int] = (None, 0)
+        self._position: tuple[Any, int] = (None, 0)
         self._is_dataset = isinstance(source, PyDataset)
+        self._has_orders = hasattr(source, "orders")
         self.ahead = bool(getattr(source, "can_prefetch", _is_loader(source)))
         self._told_of_nan = False
         self.steps: int | None = _length(source) if steps is None else steps
@@ -440,13 +441,15 @@ class StreamData:
 
     def _next(self) -> tuple[Batch, Any]:
         if self._iterator is None:
-            orders = self._is_dataset and self.shuffle
-            self._iterator = self._start(rng.make_seed() if orders else None)
+            seed = self.source.orders if self._has_orders else None
+            if self._is_dataset and self.shuffle:
+                seed = rng.make_seed()
+            self._iterator = self._start(seed)
         batch = self._ready(next(self._iterator))
         self._given += 1
         return batch, (self._seed, self._given)
 
-    def _start(self, seed: int | None, first: int = 0) -> Iterator:
+    def _start(self, seed: Any, first: int = 0) -> Iterator:
         """The batches from number `first` on."""
         self._seed, self._given = seed, first
         if self._is_dataset:
@@ -456,6 +459,8 @@ class StreamData:
             if self.shuffle:
                 order = np.random.default_rng(seed).permutation(order)
             return self.source.made(order[first:])
+        if self._has_orders:
+            self.source.orders = seed
         iterator = iter(self.source)
         for n in range(first):
             if self._peeked:
@@ -470,21 +475,28 @@ class StreamData:
         """Plain values from which `set_state` gives the batches that have not been taken."""
         del step  # it is known how many were taken since the source began
         seed, taken = self._position
+        if self._has_orders and not taken:
+            seed = self.source.orders if self._iterator is None else self._seed
         return {"seed": seed, "taken": taken}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Starts anew and passes over the batches that were taken."""
         if not self._once:
             self._iterator, self._peeked = None, []
+        if self._has_orders:
+            self.source.orders = state["seed"]
         if state["taken"]:
             self._iterator = self._start(state["seed"], state["taken"])
         self._position = (state["seed"], state["taken"])
 
     def _ready(self, batch: Any) -> Batch:
+        keeps = getattr(self.source, "keeps_arrays", False)
         given = {id(array) for array in jax.tree.leaves(batch)}
 
         def own(array: Any) -> Any:
             """A copy of what its maker may overwrite with the next batch while this one waits."""
+            if keeps:
+                return array
             if isinstance(array, np.ndarray) and (id(array) in given or not array.flags.owndata):
                 return array.copy()
             return array
@@ -639,6 +651,11 @@ def adapt(
                     f"When providing `{names[0]}` as a generator or dataset, `{name}` should not "
                     "be passed: its batches hold it."
                 )
+        if steps is None and hasattr(x, "cardinality") and int(x.cardinality()) == -1:
+            raise ValueError(
+                f"{names[0]} is a data set without end: say how many batches are to be taken "
+                "(steps_per_epoch, validation_steps, steps)."
+            )
         return StreamData(x, steps, class_weight, shuffle=bool(shuffle))
     if class_weight is not None:
         if y is None:

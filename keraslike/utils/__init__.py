@@ -26,11 +26,18 @@ from keraslike.training.data import (
 from keraslike.training.progress import Progbar
 from keraslike.utils import bounding_boxes, legacy
 from keraslike.utils.config import Config
+from keraslike.utils.directories import (
+    audio_dataset_from_directory,
+    image_dataset_from_directory,
+    text_dataset_from_directory,
+)
 from keraslike.utils.dot import model_to_dot
 from keraslike.utils.downloads import get_file
+from keraslike.utils.images import array_to_img, img_to_array, load_img, save_img
 from keraslike.utils.numerical import normalize, pad_sequences, to_categorical
 from keraslike.utils.plotting import plot_model
 from keraslike.utils.splitting import split_dataset
+from keraslike.utils.timeseries import timeseries_dataset_from_array
 
 CustomObjectScope = custom_object_scope
 Sequence = PyDataset  # as Keras 2 called it
@@ -41,6 +48,8 @@ __all__ = [
     "Progbar",
     "PyDataset",
     "Sequence",
+    "array_to_img",
+    "audio_dataset_from_directory",
     "bounding_boxes",
     "clear_session",
     "custom_object_scope",
@@ -52,19 +61,25 @@ __all__ = [
     "get_registered_name",
     "get_registered_object",
     "get_source_inputs",
+    "image_dataset_from_directory",
+    "img_to_array",
     "is_interactive_logging_enabled",
     "is_keras_tensor",
     "legacy",
+    "load_img",
     "model_to_dot",
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",
     "plot_model",
     "register_keras_serializable",
+    "save_img",
     "serialize_keras_object",
     "set_random_seed",
     "split_dataset",
     "standardize_dtype",
+    "text_dataset_from_directory",
+    "timeseries_dataset_from_array",
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]

@@ -3,69 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from keraslike.core.annotations import checked
-from keraslike.core.structures import map_items
+from keraslike.core.structures import map_items, map_leaves
+from keraslike.data.dataset import Dataset, host
 from keraslike.training.data import PyDataset
-
-
-class Samples:
-    """Samples of a data set by their numbers: what `split_dataset` returns.
-
-    It is iterated over a sample at a time; `batch(size)` gives what `fit` takes.
-    """
-
-    def __init__(self, dataset: Any, numbers: Sequence[int]):
-        self._dataset, self._numbers = dataset, numbers
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def cardinality(self) -> int:
-        """The number of samples."""
-        return len(self)
-
-    def __getitem__(self, index: int) -> Any:
-        return self._dataset[int(self._numbers[index])]
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self[i] for i in range(len(self)))
-
-    def batch(self, batch_size: int, drop_remainder: bool = False) -> PyDataset:
-        """A data set of batches of these samples, in their order."""
-        return _Batches(self, batch_size, drop_remainder)
-
-
-class _Batches(PyDataset):
-    def __init__(self, samples: Any, batch_size: int, drop_remainder: bool = False):
-        super().__init__()
-        self._samples, self._size = samples, batch_size
-        self._count = len(samples) // batch_size
-        if len(samples) % batch_size and not drop_remainder:
-            self._count += 1
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, index: int) -> Any:
-        first = index * self._size
-        numbers = range(first, min(first + self._size, len(self._samples)))
-        return _stacked([self._samples[i] for i in numbers])
-
-
-def _stacked(samples: list[Any]) -> Any:
-    one = samples[0]
-    if isinstance(one, dict):
-        return type(one)((k, _stacked([s[k] for s in samples])) for k in one)
-    if isinstance(one, (list, tuple)):
-        parts = iter([_stacked(list(part)) for part in zip(*samples)])
-        return map_items(lambda _: next(parts), one)
-    return np.stack([np.asarray(s) for s in samples])
 
 
 class _Rows:
@@ -75,15 +22,7 @@ class _Rows:
         self._arrays = arrays
 
     def __getitem__(self, index: int) -> Any:
-        return _map(lambda array: array[index], self._arrays)
-
-
-def _map(function: Any, value: Any) -> Any:
-    if isinstance(value, dict):
-        return type(value)((k, _map(function, v)) for k, v in value.items())
-    if isinstance(value, (list, tuple)):
-        return map_items(lambda v: _map(function, v), value)
-    return function(value)
+        return map_leaves(lambda array: array[index], self._arrays)
 
 
 @checked
@@ -94,13 +33,14 @@ def split_dataset(
     shuffle: bool = False,
     seed: int | None = None,
     preferred_backend: str | None = None,
-) -> tuple[Samples, Samples]:
+) -> tuple[Dataset, Dataset]:
     """The samples of a data set in two parts, the first of them and the last.
 
     Args:
-        dataset: an array; a list or tuple of arrays of the same length; what has `len()` and gives
-            a sample by its number (a data set of torch); a loader of torch, a `PyDataset` or a
-            generator, whose batches are taken apart; any other iterable of samples.
+        dataset: an array; a list or tuple of arrays of the same length; a `Dataset`, whose batch
+            size the parts have, too; what has `len()` and gives a sample by its number (a data set
+            of torch); a loader of torch, a `PyDataset` or a generator, whose batches are taken
+            apart; any other iterable of samples.
         left_size, right_size: the number of samples in each part, or their share; one of them is
             enough.
         shuffle: whether the samples are put into another order first.
@@ -116,11 +56,17 @@ def split_dataset(
     """
     del preferred_backend
     samples, total = _samples(dataset)
+    size = dataset.batch_size if isinstance(dataset, Dataset) else None
     left, right = _sizes(left_size, right_size, total)
     numbers = list(range(total))
     if shuffle:
         random.Random(seed).shuffle(numbers)
-    return Samples(samples, numbers[:left]), Samples(samples, numbers[total - right :])
+
+    def part(numbers: Sequence[int]) -> Dataset:
+        found = Dataset(lambda: (host(samples[n]) for n in numbers), len(numbers))
+        return found if size is None else found.batch(size)
+
+    return part(numbers[:left]), part(numbers[total - right :])
 
 
 def _samples(dataset: Any) -> tuple[Any, int]:
@@ -137,6 +83,12 @@ def _samples(dataset: Any) -> tuple[Any, int]:
         return _Rows(arrays), lengths[0]
     if isinstance(dataset, (np.ndarray, jax.Array)):
         return dataset, len(dataset)
+    if isinstance(dataset, Dataset):
+        samples = dataset if dataset.batch_size is None else dataset.unbatch()
+        found = list(samples.as_numpy_iterator())
+        if not found:
+            raise ValueError("Received an empty dataset.")
+        return found, len(found)
     if isinstance(dataset, PyDataset):
         return _apart(dataset[i] for i in range(dataset.num_batches))
     if hasattr(dataset, "__next__") or hasattr(dataset, "batch_size"):  # of torch's loaders
@@ -158,7 +110,7 @@ def _apart(batches: Any) -> tuple[list[Any], int]:
     """The samples in batches."""
     found: list[Any] = []
     for batch in batches:
-        rows = _Rows(_map(np.asarray, batch))
+        rows = _Rows(map_leaves(np.asarray, batch))
         sizes = {len(a) for a in jax.tree.leaves(rows._arrays)}
         if len(sizes) != 1:
             raise ValueError(f"The arrays of a batch have several lengths: {sorted(sizes)}")

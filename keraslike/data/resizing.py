@@ -1,0 +1,106 @@
+"""Images of another size, by numpy: each of a size of its own, for which jax would compile a
+program. Weights and places are those of `tf.image.resize` without antialiasing."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+
+def _cubic(x: np.ndarray) -> np.ndarray:
+    near, far = ((1.5 * x - 2.5) * x) * x + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return np.where(x < 1, near, np.where(x < 2, far, 0))
+
+
+def _mitchell(x: np.ndarray) -> np.ndarray:
+    near, far = (7 / 6 * x - 2) * x * x + 8 / 9, ((-7 / 18 * x + 2) * x - 10 / 3) * x + 16 / 9
+    return np.where(x < 1, near, np.where(x < 2, far, 0))
+
+
+# The weight of a pixel by its distance, and the distance from which on it is zero.
+_KERNELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
+    "bilinear": (lambda x: np.maximum(1 - x, 0), 1),
+    "bicubic": (_cubic, 2),
+    "lanczos3": (lambda x: np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0), 3),
+    "lanczos5": (lambda x: np.where(x < 5, np.sinc(x) * np.sinc(x / 5), 0), 5),
+    "gaussian": (lambda x: np.where(x < 1.5, np.exp(-2 * x * x), 0), 1.5),
+    "mitchellcubic": (_mitchell, 2),
+}
+METHODS = ("bilinear", "nearest", "bicubic", "area", *list(_KERNELS)[2:])
+
+
+@functools.lru_cache(256)
+def _taps(size: int, wanted: int, method: str) -> tuple[np.ndarray, np.ndarray]:
+    """Which pixels of an axis make each of the new ones, and how much of each."""
+    at = (np.arange(wanted) + 0.5) * (size / wanted)
+    if method == "nearest":
+        return np.minimum(at.astype(int), size - 1)[:, None], np.ones((wanted, 1), "float32")
+    if method == "area":
+        begin, end = at - size / wanted / 2, at + size / wanted / 2
+        first, count = np.floor(begin), int(np.ceil(size / wanted)) + 1
+        places = first[:, None] + np.arange(count)
+        weights = np.minimum(places + 1, end[:, None]) - np.maximum(places, begin[:, None])
+        weights = np.maximum(weights, 0)
+    else:
+        kernel, radius = _KERNELS[method]
+        first = np.ceil(at - radius - 0.5)
+        places = first[:, None] + np.arange(int(np.ceil(2 * radius)))
+        weights = kernel(np.abs(places + 0.5 - at[:, None]))
+    weights = weights * ((places >= 0) & (places < size))
+    weights /= weights.sum(1, keepdims=True)
+    return np.clip(places, 0, size - 1).astype(int), weights.astype("float32")
+
+
+def _along(image: np.ndarray, axis: int, wanted: int, method: str) -> np.ndarray:
+    if image.shape[axis] == wanted:
+        return image
+    places, weights = _taps(image.shape[axis], wanted, method)
+    shape = (-1, *[1] * (image.ndim - 1 - axis))
+    parts = (image.take(p, axis) * w.reshape(shape) for p, w in zip(places.T, weights.T))
+    out = next(parts)
+    for part in parts:
+        out += part
+    return out
+
+
+def resize(image: np.ndarray, size: tuple[int, int], method: str = "bilinear") -> np.ndarray:
+    """An image `(height, width, channels)` of another height and width, float32.
+
+    >>> resize(np.array([[[0], [2]]]), (1, 4)).ravel().tolist()
+    [0.0, 0.5, 1.5, 2.0]
+    """
+    axes = sorted((0, 1), key=lambda axis: size[axis] / image.shape[axis])  # the smaller one first
+    for axis in axes:
+        image = _along(image, axis, size[axis], method)
+    return np.asarray(image, "float32")
+
+
+def crop_to_aspect(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The largest part in the middle of an image whose sides are as those of `size`."""
+    (height, width), (rows, columns) = image.shape[:2], size
+    most = (width * rows // columns, height * columns // rows)
+    high, wide = (max(min(n, m), 1) for n, m in zip((height, width), most))
+    top, left = (height - high) // 2, (width - wide) // 2
+    return image[top : top + high, left : left + wide]
+
+
+def pad_to_aspect(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The image between black stripes, its sides then as those of `size`."""
+    (height, width), (rows, columns) = image.shape[:2], size
+    pads = [
+        (max(m - n, 0) // 2,) * 2
+        for n, m in zip((height, width), (width * rows // columns, height * columns // rows))
+    ]
+    return np.pad(image, [*pads, (0, 0)])
+
+
+def resize_with_pad(image: np.ndarray, size: tuple[int, int], method: str) -> np.ndarray:
+    """The image as large as `size` allows, between black stripes, as `tf.image.resize_with_pad`."""
+    ratio = max(n / m for n, m in zip(image.shape, size))
+    inner = tuple(min(max(int(n / ratio), 1), m) for n, m in zip(image.shape, size))
+    out = np.zeros((*size, image.shape[2]), "float32")
+    top, left = (int((m - n / ratio) / 2) for n, m in zip(image.shape, size))
+    out[top : top + inner[0], left : left + inner[1]] = resize(image, inner, method)
+    return out

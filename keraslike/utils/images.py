@@ -1,0 +1,177 @@
+"""Images in files, as Pillow's images and as arrays."""
+
+from __future__ import annotations
+
+import io
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.core import arguments, dtypes
+from keraslike.core.annotations import checked
+from keraslike.core.foreign import library
+from keraslike.ops import image as ops
+
+_MODES = {"grayscale": ("L", "I;16", "I"), "rgb": ("RGB",), "rgba": ("RGBA",)}
+_INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
+
+
+def _pillow(needed_by: str) -> Any:
+    return library("PIL.Image", needed_by, "pillow")
+
+
+def array_to_img(
+    x: Any, data_format: str | None = None, scale: bool = True, dtype: Any = None
+) -> Any:
+    """An array of three axes as an image of Pillow's.
+
+    Args:
+        x: 1, 3 or 4 channels.
+        data_format: `"channels_last"` or `"channels_first"`.
+        scale: whether the least value becomes 0 and the largest 255.
+        dtype: that the values are computed in; `floatx()` by default.
+
+    Raises ValueError for other shapes, ImportError without Pillow.
+
+    >>> array_to_img(np.ones((4, 6, 3))).size
+    (6, 4)
+    """
+    image = _pillow("array_to_img()")
+    last = arguments.standardize_data_format(data_format) == "channels_last"
+    x = np.asarray(x, dtype or dtypes.floatx())
+    if x.ndim != 3:
+        raise ValueError(
+            f"Expected image array to have rank 3 (single image). Got array with shape: {x.shape}"
+        )
+    x = x if last else x.transpose(1, 2, 0)
+    if scale:
+        x = x - x.min()
+        x = x * (255 / x.max()) if x.max() else x
+    if x.shape[2] == 1:
+        x = x[:, :, 0]
+        return image.fromarray(x.astype("int32" if x.max() > 255 else "uint8"))
+    if x.shape[2] not in (3, 4):
+        raise ValueError(f"Unsupported channel number: {x.shape[2]}")
+    return image.fromarray(x.astype("uint8"))
+
+
+def img_to_array(img: Any, data_format: str | None = None, dtype: Any = None) -> np.ndarray:
+    """An image of Pillow's as an array of three axes.
+
+    >>> img_to_array(array_to_img(np.ones((4, 6, 3)))).shape
+    (4, 6, 3)
+    """
+    last = arguments.standardize_data_format(data_format) == "channels_last"
+    x = np.asarray(img, dtype or dtypes.floatx())
+    if x.ndim not in (2, 3):
+        raise ValueError(f"Unsupported image shape: {x.shape}")
+    x = x[:, :, None] if x.ndim == 2 else x
+    return x if last else x.transpose(2, 0, 1)
+
+
+def save_img(
+    path: Any,
+    x: Any,
+    data_format: str | None = None,
+    file_format: str | None = None,
+    scale: bool = True,
+    **kwargs: Any,
+) -> None:
+    """Writes an array as an image.
+
+    Args:
+        path: a path, or a file that is open.
+        x: 1, 3 or 4 channels; the fourth is lost where the format is JPEG.
+        file_format: by default what the path ends in.
+        scale: as of `array_to_img`.
+        kwargs: for Pillow's `save()`.
+    """
+    if file_format is None and isinstance(path, (str, os.PathLike)):
+        file_format = pathlib.Path(path).suffix[1:]
+    file_format = "jpeg" if (file_format or "").lower() == "jpg" else file_format
+    img = array_to_img(x, data_format, scale)
+    if img.mode == "RGBA" and (file_format or "").lower() == "jpeg":
+        arguments.warn_user("The JPEG format has no alpha channel: the image is saved as RGB.")
+        img = img.convert("RGB")
+    img.save(path, format=file_format or None, **kwargs)
+
+
+def load_img(
+    path: Any,
+    color_mode: str = "rgb",
+    target_size: Sequence[int] | None = None,
+    interpolation: str = "nearest",
+    keep_aspect_ratio: bool = False,
+) -> Any:
+    """An image of Pillow's out of a file.
+
+    Args:
+        path: a path, or the file's content as `io.BytesIO`.
+        color_mode: `"grayscale"`, `"rgb"` or `"rgba"`.
+        target_size: `(height, width)`; by default the image's own.
+        interpolation: `"nearest"`, `"bilinear"`, `"bicubic"`, `"hamming"`, `"box"` or `"lanczos"`.
+        keep_aspect_ratio: cut off at the sides what would be distorted.
+
+    Raises ValueError for other arguments, Pillow's errors for what is no image.
+
+    >>> file = io.BytesIO()
+    >>> save_img(file, np.ones((4, 6, 3)), file_format="png")
+    >>> load_img(file, target_size=(8, 8)).size
+    (8, 8)
+    """
+    image = _pillow("load_img()")
+    if not isinstance(path, (str, bytes, os.PathLike, io.BytesIO)):
+        raise TypeError(f"path should be path-like or io.BytesIO, not {type(path)}")
+    if color_mode not in _MODES:
+        raise ValueError(
+            f'color_mode must be "grayscale", "rgb", or "rgba". Received: color_mode={color_mode!r}'
+        )
+    if interpolation not in _INTERPOLATIONS:
+        raise ValueError(
+            f"Invalid interpolation method {interpolation} specified. Supported methods are "
+            f"{', '.join(_INTERPOLATIONS)}"
+        )
+    with image.open(path) as img:
+        img.load()
+    if img.mode not in _MODES[color_mode]:
+        img = img.convert(_MODES[color_mode][0])
+    if target_size is None or img.size == (target_size[1], target_size[0]):
+        return img
+    height, width = target_size
+    box = None
+    if keep_aspect_ratio:
+        wide = min(img.width, img.height * width // height)
+        high = min(img.height, img.width * height // width)
+        left, top = (img.width - wide) // 2, (img.height - high) // 2
+        box = (left, top, left + wide, top + high)
+    return img.resize((width, height), image.Resampling[interpolation.upper()], box=box)
+
+
+@checked
+def smart_resize(
+    x: Any,
+    size: Sequence[int],
+    interpolation: str = "bilinear",
+    data_format: str = "channels_last",
+) -> Any:
+    """The largest part in the middle of images that has the sides of `size`, in that size.
+
+    >>> smart_resize(np.ones((4, 6, 3)), (8, 8)).shape
+    (8, 8, 3)
+    """
+    if len(size) != 2:
+        raise ValueError(f"Expected `size` to be a tuple of 2 integers, but got: {size}.")
+    if np.ndim(x) not in (3, 4):
+        raise ValueError(
+            "Expected an image array with shape `(height, width, channels)`, or `(batch_size, "
+            f"height, width, channels)`, but got input with incorrect rank, of shape {np.shape(x)}."
+        )
+    images = jnp.asarray(x)
+    out = ops.resize(
+        images, tuple(size), interpolation, crop_to_aspect_ratio=True, data_format=data_format
+    )
+    return np.asarray(out) if isinstance(x, np.ndarray) else out

@@ -1,0 +1,96 @@
+"""Windows of a series of values as a data set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from keraslike.core import foreign
+from keraslike.core.annotations import checked
+from keraslike.data import AUTOTUNE, Dataset
+
+
+@checked
+def timeseries_dataset_from_array(
+    data: Any,
+    targets: Any,
+    sequence_length: int,
+    sequence_stride: int = 1,
+    sampling_rate: int = 1,
+    batch_size: int | None = 128,
+    shuffle: bool = False,
+    seed: int | None = None,
+    start_index: int | None = None,
+    end_index: int | None = None,
+    format: Any = "tf",
+) -> Dataset:
+    """A data set of windows of an array, along its first axis.
+
+    Args:
+        data: the steps.
+        targets: `targets[i]` belongs to the window that begins at `data[i]`; `None` for windows
+            alone.
+        sequence_length: steps in a window.
+        sequence_stride: steps from the beginning of a window to that of the next.
+        sampling_rate: steps from one value of a window to the next.
+        batch_size: `None` for one window at a time.
+        shuffle: whether the windows come in a random order.
+        seed: of the order.
+        start_index, end_index: of the steps that are used; the second is not among them.
+        format: `"tf"` for a new order in each epoch, `"grain"` for the same one.
+
+    Raises ValueError for numbers that do not fit the data.
+
+    >>> windows = timeseries_dataset_from_array(np.arange(6), None, 3, sequence_stride=2)
+    >>> [batch.tolist() for batch in windows]
+    [[[0, 1, 2], [2, 3, 4]]]
+    """
+    total = len(data)
+    given = {"start_index": start_index, "end_index": end_index}
+    for name, value in given.items():
+        if value and not 0 < value < total:
+            what = f"`{name}` must be lower than the length of the data, {total}"
+            if value < 0:
+                what = f"`{name}` must be {'0 or greater' if name[0] == 's' else 'higher than 0'}"
+            raise ValueError(f"{what}. Received: {name}={value}")
+    if start_index and end_index and end_index <= start_index:
+        raise ValueError(f"`end_index` must be higher than `start_index`. Received: {given}")
+    for name, value in (("sampling_rate", sampling_rate), ("sequence_stride", sequence_stride)):
+        if value <= 0:
+            raise ValueError(f"`{name}` must be higher than 0. Received: {name}={value}")
+        if value >= total:
+            raise ValueError(
+                f"`{name}` must be lower than the length of the data. "
+                f"Received: {name}={value}, for data of length {total}"
+            )
+    if format not in ("tf", "grain"):
+        raise ValueError(f'`format` should be either "tf" or "grain". Received: format={format}')
+    part = slice(start_index or 0, total if end_index is None else end_index)
+    steps = _array(data)[part]
+    answers = None if targets is None else _array(targets)[part]
+    span = (sequence_length - 1) * sampling_rate
+    count = len(steps) - span
+    if answers is not None:
+        count = min(count, len(answers))
+    starts = np.arange(0, count, sequence_stride)
+    if shuffle:
+        seed = np.random.randint(10**6) if seed is None else seed
+        np.random.RandomState(seed).shuffle(starts)
+    within = np.arange(0, span + 1, sampling_rate)
+
+    def cut(begin: Any) -> Any:
+        windows = steps[begin[..., None] + within]
+        return windows if answers is None else (windows, answers[begin])
+
+    dataset = Dataset.from_tensor_slices(starts)
+    if shuffle:
+        dataset = dataset.shuffle(max(len(starts), 1), seed, format == "tf")
+    if batch_size is not None:
+        dataset = dataset.batch(batch_size)
+    return dataset.map(cut).prefetch(AUTOTUNE)
+
+
+def _array(value: Any) -> np.ndarray:
+    found = foreign.array_of(value)
+    return np.asarray(value if found is None else found)
