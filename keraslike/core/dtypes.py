@@ -45,7 +45,7 @@ def set_epsilon(value: float) -> None:
 
 
 def standardize_dtype(dtype: Any) -> str:
-    """The canonical name of a dtype; `None` gives `floatx()`.
+    """The canonical name of a dtype, `"string"` for text; `None` gives `floatx()`.
 
     >>> standardize_dtype(jnp.int32)
     'int32'
@@ -54,6 +54,8 @@ def standardize_dtype(dtype: Any) -> str:
         return floatx()
     if isinstance(dtype, str):
         dtype = {"float": floatx(), "int": "int32"}.get(dtype, dtype)
+        if dtype == "string":
+            return "string"
         if not hasattr(jnp, dtype):  # numpy has abbreviations, some of them deprecated
             raise ValueError(f"Invalid dtype: {dtype!r}")
     try:
@@ -68,6 +70,8 @@ def standardize_dtype(dtype: Any) -> str:
 
 def is_float(dtype: Any) -> bool:
     """Whether a dtype is floating point, bfloat16 included."""
+    if isinstance(dtype, str) and dtype == "string":
+        return False
     return jnp.issubdtype(dtype, jnp.floating)
 
 

@@ -586,6 +586,11 @@ def _find_public(module: Any, name: str, is_function: bool = False) -> Any:
     return next(right, found[0] if found else None)
 
 
+def in_safe_mode() -> bool:
+    """Whether an object is made of a config that may come from anybody."""
+    return _scope.safe_mode is True and not config.is_unsafe_deserialization_enabled()
+
+
 def refuse_unless_trusted(what: str) -> None:
     """Raises ValueError unless safe_mode=False is in force: a file holds code of some kind."""
     if _scope.safe_mode is not False and not config.is_unsafe_deserialization_enabled():

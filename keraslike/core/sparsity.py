@@ -31,6 +31,17 @@ def dense(x: Any) -> Any:
     return x.todense() if is_sparse(x) else x
 
 
+def from_dense(x: Any, most: int) -> Any:
+    """A dense array, traced or not, as a sparse one that keeps at most so many values."""
+    return _sparse().BCOO.fromdense(x, nse=most)
+
+
+def from_coordinates(indices: Any, values: Any, shape: tuple) -> Any:
+    """The sparse array that has values at indices, a row each in order."""
+    parts = jnp.asarray(values), jnp.asarray(indices, "int32")
+    return _sparse().BCOO(parts, shape=shape, indices_sorted=True, unique_indices=True)
+
+
 def cast(x: Any, dtype: Any) -> Any:
     """A sparse array with its values in another dtype."""
     x = _coo(x)

@@ -27,6 +27,7 @@ from keraslike.core.notes import show_shape
 from keraslike.core.remat import RematMode, rematerialized
 from keraslike.core.static import Shape, Static
 from keraslike.core.structures import map_leaves
+from keraslike.core.text import Text
 from keraslike.core.tracebacks import handled, shorten
 
 
@@ -274,11 +275,13 @@ def output_spec(
     with context.using(tapes=()):
         flat, treedef = jax.tree.flatten((args, kwargs))
     symbols = [i for i, x in enumerate(flat) if isinstance(x, KerasTensor)]
+    numbers = [i for i in symbols if flat[i].dtype != "string"]
+    texts: dict[int, Text] = {}
     is_sparse: list[bool] = []  # of the outputs
 
     def traced(*tensors: Any) -> Any:
-        values = list(flat)
-        for i, tensor in zip(symbols, tensors, strict=True):
+        values = [texts.get(i, x) for i, x in enumerate(flat)]
+        for i, tensor in zip(numbers, tensors, strict=True):
             values[i] = tensor
         a, k = jax.tree.unflatten(treedef, values)
         # A symbolic tensor has a shape, and not the shapes of what a sparse array is made of.
@@ -287,13 +290,12 @@ def output_spec(
         return jax.tree.map(sparsity.dense, out, is_leaf=sparsity.is_sparse)
 
     def trace(size: probing.Size) -> Any:
-        structs = [
-            jax.ShapeDtypeStruct(
-                tuple(size(i, axis) if s is None else s for axis, s in enumerate(flat[i].shape)),
-                jnp.dtype(flat[i].dtype),
-            )
+        shapes = {
+            i: tuple(size(i, axis) if s is None else s for axis, s in enumerate(flat[i].shape))
             for i in symbols
-        ]
+        }
+        texts.update((i, Text(None, shape)) for i, shape in shapes.items() if i not in numbers)
+        structs = [jax.ShapeDtypeStruct(shapes[i], jnp.dtype(flat[i].dtype)) for i in numbers]
         with context.using(symbolic=True, tapes=()):
             return jax.eval_shape(traced, *structs)
 
@@ -309,8 +311,8 @@ def output_spec(
             raise
         # JAX could not decide something about an unknown size, or the fault is the caller's: then
         # other sizes do not help, and the first error tells more.
-        numbers = [x for x in flat if type(x) is int]
-        spec = probing.probed(trace, unknown, numbers)
+        sizes = [x for x in flat if type(x) is int]
+        spec = probing.probed(trace, unknown, sizes)
         if spec is None:
             shapes = {i: tuple(x.shape) for i, x in enumerate(flat) if hasattr(x, "shape")}
             spec = unification.unified(trace, shapes, set(symbols), _unknown_size(0), attempts)

@@ -12,6 +12,7 @@ from keraslike.layers.attention import (
     GroupedQueryAttention,
     MultiHeadAttention,
 )
+from keraslike.layers.categorical import CategoryEncoding, Discretization
 from keraslike.layers.conv_recurrent import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from keraslike.layers.convolutional import Conv1D, Conv2D, Conv3D
 from keraslike.layers.core import (
@@ -31,10 +32,12 @@ from keraslike.layers.depthwise import (
     SeparableConv2D,
 )
 from keraslike.layers.embedding import Embedding, ReversibleEmbedding
+from keraslike.layers.hashing import HashedCrossing, Hashing
 from keraslike.layers.hosted import TFSMLayer, TorchModuleWrapper
 from keraslike.layers.input_spec import InputSpec
 from keraslike.layers.jax_layers import FlaxLayer, JaxLayer
 from keraslike.layers.layer import Layer
+from keraslike.layers.lookup import IntegerLookup, StringLookup
 from keraslike.layers.merging import (
     Add,
     Average,
@@ -116,6 +119,7 @@ from keraslike.layers.reshaping import (
     ZeroPadding3D,
 )
 from keraslike.layers.spectrogram import MelSpectrogram, STFTSpectrogram
+from keraslike.layers.text import TextVectorization
 from keraslike.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from keraslike.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 
@@ -174,6 +178,7 @@ __all__ = [
     "AveragePooling3D",
     "BatchNormalization",
     "Bidirectional",
+    "CategoryEncoding",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -190,6 +195,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Discretization",
     "Dot",
     "Dropout",
     "ELU",
@@ -209,10 +215,13 @@ __all__ = [
     "GlobalMaxPooling3D",
     "GroupQueryAttention",
     "GroupNormalization",
+    "HashedCrossing",
+    "Hashing",
     "Identity",
     "Input",
     "InputLayer",
     "InputSpec",
+    "IntegerLookup",
     "JaxLayer",
     "LSTM",
     "LSTMCell",
@@ -252,8 +261,10 @@ __all__ = [
     "SpatialDropout3D",
     "SpectralNormalization",
     "StackedRNNCells",
+    "StringLookup",
     "Subtract",
     "TFSMLayer",
+    "TextVectorization",
     "TimeDistributed",
     "TorchModuleWrapper",
     "UnitNormalization",

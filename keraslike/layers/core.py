@@ -392,7 +392,7 @@ class Identity(Layer):
     [1.0, 2.0]
     """
 
-    _keeps_sparse = True
+    _keeps_sparse = _takes_text = True
     supports_masking = True
 
     def call(self, inputs: Any) -> Any:
@@ -513,7 +513,7 @@ class InputLayer(Layer):
     (None, 8)
     """
 
-    _keeps_sparse = True
+    _keeps_sparse = _takes_text = True
 
     def __init__(
         self,

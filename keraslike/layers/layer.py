@@ -28,6 +28,7 @@ from keraslike.core import (
     rng,
     sparsity,
     symbolic,
+    text,
 )
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import warn_user
@@ -89,6 +90,7 @@ class Layer(base.Object, symbolic.Operation):
     _building = False
     _is_quantized = False
     _keeps_sparse = True  # whether `call` is given sparse arrays as they are
+    _takes_text = True  # whether `call` may be given text
     _says_shapes = True  # whether a `compute_output_shape` of a class's own is all that is asked
     _complete = False  # whether all state is there that there is to be
     _build_shapes: Any = None
@@ -150,6 +152,8 @@ class Layer(base.Object, symbolic.Operation):
             cls.built = True  # there is nothing to be made
         if "call" in vars(cls) and "_keeps_sparse" not in vars(cls):
             cls._keeps_sparse = not cls.__module__.startswith("keraslike.layers.")
+        if "call" in vars(cls) and "_takes_text" not in vars(cls):
+            cls._takes_text = not cls.__module__.startswith("keraslike.layers.")
         if "compute_output_shape" in vars(cls):
             cls.compute_output_shape = _give_shapes(cls.compute_output_shape)
 
@@ -663,9 +667,12 @@ class Layer(base.Object, symbolic.Operation):
         state = context.state
         if args:
             args = tuple([self._convert(a) for a in args])
-            for a in args:
+            for i, a in enumerate(args):
                 if a is not None and not hasattr(a, "shape"):
-                    self._check_positional(a)
+                    if (found := text.of_lists(a)) is not None:
+                        args = (*args[:i], self._convert(found), *args[i + 1 :])
+                    else:
+                        self._check_positional(a)
         if kwargs:
             kwargs = {k: self._convert(v) for k, v in kwargs.items()}
         if symbolic.is_symbolic(args, kwargs):
@@ -700,6 +707,8 @@ class Layer(base.Object, symbolic.Operation):
             if self._remat is not None:
                 call = self.rematerialized_call(call, *args, **kwargs)
             outputs = unbox(call(*args, **kwargs))
+            if before[1] == 0 and text.holds_text(outputs):
+                outputs = text.outside(outputs)
             if self.activity_regularizer is not None:
                 for output in jax.tree.leaves(outputs):
                     # An empty batch adds nothing; a size that is a symbol is never 0.
@@ -750,8 +759,15 @@ class Layer(base.Object, symbolic.Operation):
                 if mask is not None:
                     context.set_mask(cast, mask)
                 return cast
+            if isinstance(x, KerasTensor) and x.dtype == "string":
+                self._check_text(x)
+            return x
+        if isinstance(x, text.Text):
+            self._check_text(x)
             return x
         if isinstance(x, (np.ndarray, np.generic)):
+            if x.dtype.kind in "USTO" and (texts := text.as_bytes(np.asarray(x))) is not None:
+                return self._convert(text.Text(texts))
             if self.autocast and dtypes.is_float(x.dtype):
                 return jnp.asarray(x, dtype=self.compute_dtype)
             return jnp.asarray(x)
@@ -768,12 +784,22 @@ class Layer(base.Object, symbolic.Operation):
         if x is None or isinstance(x, bool):
             return x
         found = foreign.array_of(x)  # of torch, pandas, …
+        if found is not None and found.dtype.kind in "SO" and not foreign.is_frame(x):
+            return self._convert(found)  # of text
         if found is None or not foreign.is_numeric(found):
             if foreign.is_frame(x):
                 what = foreign.not_numeric(x, found)
                 raise ValueError(f"Layer '{self.name}' takes numbers. Received {what}.")
             return x
         return self._convert(found)
+
+    def _check_text(self, given: Any) -> None:
+        if not self._takes_text:
+            raise ValueError(
+                f"Layer '{self.name}' ({type(self).__name__}) takes numbers. Received text, a "
+                f"string tensor of shape {symbolic.show_shape(given.shape)}. Layers that make "
+                "numbers of text are StringLookup, TextVectorization and Hashing."
+            )
 
     def _check_positional(self, argument: Any) -> None:
         for value in jax.tree.leaves(argument):
@@ -845,7 +871,8 @@ class Layer(base.Object, symbolic.Operation):
         masks = [getattr(x, "_keras_mask", None) for x in jax.tree.leaves(args)]
 
         def traced(masks: list[Any], *a: Any, **k: Any) -> Any:
-            for value, mask in zip(jax.tree.leaves(a), masks, strict=True):
+            leaves = jax.tree.leaves(a, is_leaf=text.is_text)
+            for value, mask in zip(leaves, masks, strict=True):
                 if mask is not None:
                     context.set_mask(value, mask)
 

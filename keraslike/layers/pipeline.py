@@ -18,11 +18,13 @@ class Pipeline(Layer):
 
     It calls them as in training, unless it is told `training=False`.
 
+    >>> import jax.numpy as jnp
     >>> from keraslike.layers import Rescaling
-    >>> Pipeline([Rescaling(2.0), Rescaling(1.0, offset=1.0)])([1.0, 2.0]).tolist()
+    >>> Pipeline([Rescaling(2.0), Rescaling(1.0, offset=1.0)])(jnp.array([1.0, 2.0])).tolist()
     [3.0, 5.0]
     """
 
+    _takes_text = True
     _says_shapes = False
 
     def __init__(self, layers: Sequence[Any], name: str | None = None):

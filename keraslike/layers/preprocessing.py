@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -10,10 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike import ops
-from keraslike.core import dtypes, foreign
+from keraslike.core import dtypes
 from keraslike.core.arguments import image_data_format, positive, standardize_data_format
-from keraslike.core.boxed import unbox
-from keraslike.core.variable import Variable
+from keraslike.layers.adapting import batches
 from keraslike.layers.layer import Layer
 from keraslike.ops.wrap import array
 
@@ -212,7 +211,7 @@ class Normalization(Layer):
         if self.input_mean is not None:
             raise ValueError("adapt() is for a layer that was not given `mean` and `variance`.")
         count, mean, variance = 0, np.zeros(()), np.zeros(())
-        for batch in _batches(data):
+        for batch in map(_numbers_of, batches(data, lists=False)):
             if not self.built:
                 self.build(tuple(batch.shape))
             self._check(batch)
@@ -276,24 +275,10 @@ class Normalization(Layer):
         return config
 
 
-def _batches(data: Any) -> Iterator[np.ndarray]:
-    """Arrays out of what `adapt` is given."""
-    if hasattr(data, "num_batches") and hasattr(data, "__getitem__"):
-        batches: Iterable[Any] = (data[i] for i in range(data.num_batches))
-    elif isinstance(data, (np.ndarray, jax.Array, Variable)) or foreign.array_of(data) is not None:
-        batches = [data]
-    elif hasattr(data, "__iter__") and not isinstance(data, (str, bytes, dict)):
-        batches = data
-    else:
+def _numbers_of(batch: Any) -> np.ndarray:
+    if not hasattr(batch, "shape"):
         raise TypeError(
-            f"Unsupported data type: {type(data)}. `adapt` takes an array, a PyDataset, or an "
-            "iterable of batches."
+            "adapt() takes batches that are arrays with a `.shape`. "
+            f"Received: one of type {type(batch).__name__}"
         )
-    for batch in batches:
-        batch = unbox(batch[0] if isinstance(batch, tuple) else batch)
-        if not hasattr(batch, "shape"):
-            raise TypeError(
-                "adapt() takes batches that are arrays with a `.shape`. "
-                f"Received: one of type {type(batch).__name__}"
-            )
-        yield np.asarray(array(batch), dtype=np.float64)
+    return np.asarray(array(batch), dtype=np.float64)

@@ -15,6 +15,7 @@ from keraslike.core.probing import SizeTooLarge
 from keraslike.core.static import Shape, Static
 from keraslike.core.structures import map_leaves
 from keraslike.core.symbolic import KerasTensor, Node, show_shape
+from keraslike.core.text import Text, is_text
 from keraslike.layers import InputLayer
 
 
@@ -165,7 +166,7 @@ def _warn(inputs: Any, said: str) -> None:
 
 
 def _is_leaf(x: Any) -> bool:
-    return x is None
+    return x is None or is_text(x)
 
 
 def _leaves(inputs: Any) -> list[Any]:
@@ -225,7 +226,14 @@ def standardize_input(value: Any, spec: Input, model: str) -> Any:
         raise ValueError(f"Input '{spec.name}' of model '{model}' is not optional, but is None.")
     given = value
     shape, wanted = tuple(value.shape), spec.shape
-    if len(shape) == len(wanted) + 1 and shape[-1] == 1:
+    if (value.dtype == "string") != (spec.dtype == "string"):
+        raise ValueError(
+            f"Input '{spec.name}' of model '{model}' takes {_content(spec.dtype)}. "
+            f"Received {_content(value.dtype)}, of shape {show_shape(shape)}."
+        )
+    if spec.dtype == "string":
+        value = _reshaped(value, wanted)
+    elif len(shape) == len(wanted) + 1 and shape[-1] == 1:
         value = ops.squeeze(value, -1)
     elif len(shape) == len(wanted) - 1 and wanted[-1] == 1:
         value = ops.expand_dims(value, -1)
@@ -245,12 +253,31 @@ def standardize_input(value: Any, spec: Input, model: str) -> Any:
         )
     if not spec.sparse:
         value = sparsity.dense(value)
-    if value.dtype != spec.dtype:
+    same = value.dtype == spec.dtype
+    if not same and not isinstance(value, (KerasTensor, Text)):  # without 64 bits, of int64 too
+        same = value.dtype == jax.dtypes.canonicalize_dtype(spec.dtype)
+    if not same:
         value = ops.cast(value, spec.dtype)
     mask = None if value is given else context.get_mask(given)
     if mask is not None:
         context.set_mask(value, mask)
     return value
+
+
+def _content(dtype: Any) -> str:
+    return "text" if dtype == "string" else f"numbers of dtype {dtype}"
+
+
+def _reshaped(value: Any, wanted: Shape) -> Any:
+    """Text with a last axis of one more, or without it, where it lacks it or is not to have it."""
+    shape = tuple(value.shape)
+    if len(shape) == len(wanted) + 1 and shape[-1] == 1:
+        shape = shape[:-1]
+    elif len(shape) == len(wanted) - 1 and wanted[-1] == 1:
+        shape = (*shape, 1)
+    else:
+        return value
+    return value.reshaped(shape) if isinstance(value, Text) else KerasTensor(shape, "string")
 
 
 def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:

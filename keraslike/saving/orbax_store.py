@@ -37,6 +37,7 @@ from flax import nnx
 
 from keraslike.core import base, json_texts, lowering, rng
 from keraslike.core.errors import DamagedCheckpoint, NoCheckpoint
+from keraslike.core.text import Text, is_text
 from keraslike.optimizers import Optimizer
 from keraslike.saving import assets, keras_archive, weights_h5
 from keraslike.saving.orbax_arrays import Array, Weights, checksum, group_of
@@ -281,6 +282,8 @@ def _take_arrays(value: Any, arrays: dict[str, Any]) -> Any:
         return [_take_arrays(v, arrays) for v in value]
     if isinstance(value, jax.ShapeDtypeStruct):
         return {"shape": list(value.shape), "dtype": value.dtype.name}
+    if is_text(value):
+        return {"shape": list(value.shape), "dtype": "string"}
     if isinstance(value, np.generic):
         return value.item()
     if not isinstance(value, (np.ndarray, jax.Array)):
@@ -534,6 +537,8 @@ def _example(value: Any) -> Any:
     """Shapes and dtypes of a batch, from their plain form."""
     if isinstance(value, dict):
         if set(value) == {"shape", "dtype"} and isinstance(value["dtype"], str):
+            if value["dtype"] == "string":
+                return Text(None, tuple(value["shape"]))
             return jax.ShapeDtypeStruct(tuple(value["shape"]), np.dtype(value["dtype"]))
         return {k: _example(v) for k, v in value.items()}
     if isinstance(value, list):

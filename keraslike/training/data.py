@@ -13,6 +13,7 @@ import numpy as np
 
 from keraslike.core import arguments, dtypes, foreign, rng
 from keraslike.core.structures import map_items
+from keraslike.core.text import Text, as_bytes, holds_text, is_text
 from keraslike.training.prefetch import made_by, workers
 
 # `(x,)`, `(x, y)` or `(x, y, sample_weight)`, as a step is given it; or a `Bare` x.
@@ -72,7 +73,8 @@ def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
 
 
 def to_array(value: Any, name: str) -> Any:
-    """Data as an array of a dtype that JAX computes in; raises ValueError for what has none."""
+    """Data as an array of a dtype that JAX computes in, or as text where it may be that; raises
+    ValueError for what is neither."""
     if type(value) is np.ndarray and value.dtype == _FLOAT32:
         return value
     given = value
@@ -88,6 +90,9 @@ def to_array(value: Any, name: str) -> Any:
     except ValueError as e:
         raise ValueError(f"{name} must be an array. Received lists that are none: {e}") from None
     if not foreign.is_numeric(array):
+        texts = None if foreign.is_frame(given) or _is_target(name) else as_bytes(array)
+        if texts is not None:
+            return Text(texts)
         what = foreign.not_numeric(given, array)
         raise ValueError(f"{name} must hold numbers. Received {what}.")
     if array.dtype == _FLOAT64:
@@ -95,6 +100,10 @@ def to_array(value: Any, name: str) -> Any:
     if array.dtype == _INT64:
         return array.astype(np.int32)
     return array
+
+
+def _is_target(name: str) -> bool:
+    return name.startswith(("y", "sample_weight", "validation_data[1", "validation_data[2"))
 
 
 def _is_tree(value: Any) -> bool:
@@ -123,9 +132,10 @@ def to_arrays(value: Any, name: str, sparse: bool = False) -> Any:
         return map_items(lambda v: to_arrays(v, f"{name}[{next(number)}]", sparse), value)
     if sparse and SparseRows.should_hold(value):
         return SparseRows(foreign.csr(value))
-    if isinstance(value, SparseRows):
+    if isinstance(value, (SparseRows, TextRows)):
         return value if sparse else value[:]
-    return to_array(value, name)
+    array = to_array(value, name)
+    return TextRows(array.values) if sparse and is_text(array) else array
 
 
 class SparseRows:
@@ -152,6 +162,23 @@ class SparseRows:
     def part(self, rows: slice) -> SparseRows:
         """Some of the rows, sparse still."""
         return SparseRows(self.matrix[rows])
+
+
+class TextRows:
+    """Texts, which become a `Text` for a step when they are taken."""
+
+    dtype = np.dtype(object)
+
+    def __init__(self, values: np.ndarray):
+        self.values = values
+        self.shape, self.size, self.ndim = values.shape, values.size, values.ndim
+
+    def __getitem__(self, rows: Any) -> Text:
+        return Text(self.values[rows])
+
+    def part(self, rows: slice) -> TextRows:
+        """Some of the rows."""
+        return TextRows(self.values[rows])
 
 
 def check(values: Iterable[Any], names: Iterable[str]) -> None:
@@ -278,7 +305,7 @@ class ArrayData:
         sizes = {
             name + jax.tree_util.keystr(path): array.shape[0]
             for value, name in zip(arrays, names)
-            for path, array in jax.tree_util.tree_leaves_with_path(value)
+            for path, array in jax.tree_util.tree_leaves_with_path(value, is_leaf=is_text)
         }
         if not sizes:
             raise ValueError(f"{names[0]} holds no arrays.")
@@ -288,6 +315,9 @@ class ArrayData:
         self.num_samples = next(iter(sizes.values()))
         self.steps = math.ceil(self.num_samples / self.batch_size)
         self.ahead = True  # a thread may cut the batches
+        self.has_text = any(
+            isinstance(a, (Text, TextRows)) for a in jax.tree.leaves(self.data, is_leaf=is_text)
+        )
         self._generator = np.random.default_rng(rng.make_seed()) if shuffle else None
         # The generator's state at the beginning of the epoch, and that of the next one with its
         # order where this is drawn already.
@@ -321,13 +351,20 @@ class ArrayData:
     def example(self) -> Batch:
         """The shapes and dtypes of a batch."""
         n = min(self.batch_size, self.num_samples)
-        return jax.tree.map(lambda a: jax.ShapeDtypeStruct((n, *a.shape[1:]), a.dtype), self.data)
+
+        def spec(a: Any) -> Any:
+            if isinstance(a, TextRows):
+                return a[:n]
+            return a if is_text(a) else jax.ShapeDtypeStruct((n, *a.shape[1:]), a.dtype)
+
+        return jax.tree.map(spec, self.data, is_leaf=is_text)
 
     def nbytes(self) -> float:
         """What the data takes where all of it is on a device, which what is sparse cannot be."""
         leaves = jax.tree.leaves(self.data)
-        sparse = any(isinstance(a, SparseRows) for a in leaves)
-        return math.inf if sparse else sum(a.nbytes for a in leaves)
+        if any(isinstance(a, (SparseRows, TextRows)) for a in leaves):
+            return math.inf
+        return sum(a.nbytes for a in leaves)
 
     def get_state(self, step: int) -> dict[str, Any]:
         """Plain values from which `set_state` gives the rest of an epoch after `step` steps.
@@ -403,6 +440,7 @@ class StreamData:
     """
 
     told_of_end = False  # that there were fewer batches than asked for
+    has_text = False  # in its batches, as far as they are known
 
     def __init__(
         self,
@@ -437,7 +475,12 @@ class StreamData:
             except StopIteration:
                 raise ValueError("x gives no batches: the generator is empty.") from None
         batch, _ = self._peeked[0]
-        return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batch)
+        self.has_text = holds_text(batch)
+
+        def spec(a: Any) -> Any:
+            return a if is_text(a) else jax.ShapeDtypeStruct(a.shape, a.dtype)
+
+        return jax.tree.map(spec, batch, is_leaf=is_text)
 
     def _next(self) -> tuple[Batch, Any]:
         if self._iterator is None:
@@ -502,7 +545,7 @@ class StreamData:
             return array
 
         def ready(part: Any, name: str) -> Any:
-            return jax.tree.map(own, to_arrays(part, name))
+            return jax.tree.map(own, to_arrays(part, name), is_leaf=is_text)
 
         if self.class_weight is not None:
             x, y, weight = unpack_x_y_sample_weight(batch)
@@ -681,6 +724,7 @@ def split(arrays: Sequence[Any], validation_split: float) -> tuple[Batch, Batch]
         )
 
     def cut(rows: slice) -> Any:
-        return jax.tree.map(lambda a: a.part(rows) if isinstance(a, SparseRows) else a[rows], ready)
+        kinds = (SparseRows, TextRows)
+        return jax.tree.map(lambda a: a.part(rows) if isinstance(a, kinds) else a[rows], ready)
 
     return cut(slice(None, at)), cut(slice(at, None))

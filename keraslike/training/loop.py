@@ -109,7 +109,7 @@ class Feed:
         """
         program, source = self.program, self.source
         most, placement = self._steps, program.placement
-        if most is None and not source.ahead:
+        if source.has_text or (most is None and not source.ahead):
             most = 1
         if most is None:
             if self._light is None:  # asked once: it costs a stream its first batch
@@ -120,7 +120,7 @@ class Feed:
         def send(item: tuple[Batch, Any]) -> tuple[Batch, Any]:
             if most > 1 or placement is not None:  # it is sent with others, or by the placement
                 return item
-            return program.put(item[0]), item[1]
+            return program.send(item[0]), item[1]
 
         step, left = first, []
         batches = source.batches(first)

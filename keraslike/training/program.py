@@ -20,6 +20,7 @@ from keraslike.core import base, context, host, lowering, rng
 from keraslike.core.compilation import compiler_options
 from keraslike.core.guards import Locks, guards_of
 from keraslike.core.jax_internals import compile_for
+from keraslike.core.text import Functions, holds_text, is_text, keeping_text
 from keraslike.training.data import Batch
 from keraslike.training.interrupts import no_interrupt
 from keraslike.training.pace import LOOPED, Pace, has_callbacks, work
@@ -55,6 +56,7 @@ class Program:
     ):
         self.roots, self.step, self.jit, self.stack = roots, step, jit, stack
         self._fixed_ids = {id(v) for v in fixed}
+        self._of_text = Functions()
         self._outside: dict[int, Any] = {}  # what else the step uses: a variable of a closure, say
         self._noted: dict[int, Any] = {}  # in the last trace
         self._collect()
@@ -62,13 +64,19 @@ class Program:
     def _variables(self) -> list[Any]:
         return base.variables_of(*self.roots, *self._outside.values())
 
+    def _key(self, variables: list[Any]) -> tuple:
+        """What the program was made for: its Variables, and what layers took from data."""
+        objects = [o for root in self.roots for o in base.iter_objects(root)]
+        adapted = [(id(o), n) for o in objects if (n := getattr(o, "_adapted", 0))]
+        return tuple((id(v), getattr(v, "trainable", None)) for v in variables), tuple(adapted)
+
     def _collect(self) -> None:
         every = self._variables()
         self.stream = rng.global_stream().state
         self.fixed = [v for v in every if id(v) in self._fixed_ids]
         others = (v for v in every if id(v) not in self._fixed_ids)
         self.state = [v for v in others if v is not self.stream]
-        self.key = _key(every)
+        self.key = self._key(every)
         self._snapshot = base.Snapshot(*self.roots)
         self.placement: Placement | None = None  # where there is a distribution
         self._paces: dict[int, Pace] = {}
@@ -122,7 +130,7 @@ class Program:
         """Whether the objects still hold the Variables that this program was made for."""
         if self._snapshot.is_current():
             return True
-        if self.key != _key(self._variables()):
+        if self.key != self._key(self._variables()):
             return False
         self._snapshot = base.Snapshot(*self.roots)
         return True
@@ -134,11 +142,14 @@ class Program:
         """
         while self.jit and not self._settled:
             try:
-                with self.tracing():
-                    self._step.trace(*self._arguments(), example)
+                self._of_text.run(self._traced, example)
                 self._settled = True
             except errors.TraceContextError:
                 self._collect_again()
+
+    def _traced(self, example: Batch) -> Any:
+        with self.tracing():
+            return self._step.trace(*self._arguments(), example)
 
     def _collect_again(self) -> None:
         """After a trace that made state: a metric made by its first batch, the slots of a second
@@ -168,8 +179,7 @@ class Program:
         """How much a step has to compute, as `pace.work` counts it."""
         if batch_size not in self._work:
             try:
-                with self.tracing():
-                    jaxpr = self._step.trace(*self._arguments(), example).jaxpr
+                jaxpr = self._of_text.run(self._traced, example).jaxpr
             except errors.TraceContextError:  # state to come, which the first step makes
                 return math.inf
             self._work[batch_size] = work(jaxpr)
@@ -210,6 +220,12 @@ class Program:
     def put(self, tree: Any) -> Any:
         """Arrays of the host, whole on every device that the program runs on."""
         return jax.device_put(tree) if self.placement is None else self.placement.replicate(tree)
+
+    def send(self, batch: Batch) -> Batch:
+        """A batch as a dispatch takes it, ahead of that."""
+        if not holds_text(batch):
+            return self.put(batch)
+        return keeping_text(self.put, self._of_text.applied(batch)) if self.jit else batch
 
     def _copies(self) -> list[jax.Array]:
         values = list(lowering.stored(self.state))
@@ -363,10 +379,16 @@ class Program:
 
     def run_batch(self, batch: Batch) -> Any:
         """One step on a batch from the host."""
+        if self.jit and holds_text(batch):
+            return self._of_text.run(self._run_numbers, batch)
+        return self._run_numbers(batch)
+
+    def _run_numbers(self, batch: Batch) -> Any:
         if self.placement is not None:
             batch = self.placement.batch(batch)
         if not self.jit:
-            batch = jax.device_put(batch)
+            put = lambda a: a if is_text(a) else jax.device_put(a)  # noqa: E731
+            batch = jax.tree.map(put, batch, is_leaf=is_text)
         return self._dispatch("batch", self._whole, batch)[0]
 
     def _whole(self) -> Callable:
@@ -480,10 +502,6 @@ def _signature(args: Any) -> tuple:
     return structure, tuple([(a.shape, a.dtype) for a in leaves])
 
 
-def _key(variables: list[Any]) -> tuple:
-    return tuple((id(v), getattr(v, "trainable", None)) for v in variables)
-
-
 def _cut(data: Batch, order: Any, cursor: Any, size: int) -> Batch:
     if order is None:
         return jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, cursor, size), data)
@@ -492,4 +510,4 @@ def _cut(data: Batch, order: Any, cursor: Any, size: int) -> Batch:
 
 
 def samples_of(batch: Batch) -> int:
-    return jax.tree.leaves(batch)[0].shape[0]
+    return jax.tree.leaves(batch, is_leaf=is_text)[0].shape[0]

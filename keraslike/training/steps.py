@@ -17,6 +17,7 @@ from keraslike.core.annotations import checked
 from keraslike.core.arguments import warn_user
 from keraslike.core.boxed import inherits, unbox
 from keraslike.core.symbolic import KerasTensor
+from keraslike.core.text import is_text
 from keraslike.layers.layer import Layer
 from keraslike.metrics import Mean, Metric
 from keraslike.training import stateless
@@ -519,9 +520,10 @@ class Steps(Layer):
         def symbol(a: Any) -> KerasTensor:
             return KerasTensor((None, *a.shape[1:]), a.dtype)
 
+        x = jax.tree.map(symbol, x, is_leaf=is_text)
         y_pred = None
         if not self._all_built():
-            y_pred = self._trace(jax.tree.map(symbol, x))
+            y_pred = self._trace(x)
         if mode == "predict":
             return
         # A compute_loss of a class's own may give the losses other outputs than the model's.
@@ -529,7 +531,7 @@ class Steps(Layer):
         containers = [c for c in (loss, self._compile_metrics) if c is not None]
         if y is not None and not all(c.built for c in containers):
             if y_pred is None:
-                y_pred = self._trace(jax.tree.map(symbol, x))
+                y_pred = self._trace(x)
             for c in containers:
                 c.build(jax.tree.map(symbol, y), y_pred)
 
@@ -587,7 +589,7 @@ def _restore_masks(y_pred: Any, masks: Any) -> None:
 
 
 def _batch_size(x: Any) -> int:
-    return jax.tree.leaves(x)[0].shape[0]
+    return jax.tree.leaves(x, is_leaf=is_text)[0].shape[0]
 
 
 def _on_batch(step: Callable, batch: Any) -> Any:

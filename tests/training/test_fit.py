@@ -479,7 +479,7 @@ BAD = {
     "samples": (lambda m: m.fit(X, Y[:7]), ValueError, "x: 50, y: 7"),
     "no data": (lambda m: m.fit(), ValueError, "x is missing"),
     "no targets": (lambda m: m.fit(X), ValueError, "needs y"),
-    "strings": (lambda m: m.fit(X.astype(str), Y), ValueError, "x must hold numbers"),
+    "strings": (lambda m: m.fit(X.astype(str), Y), ValueError, "takes numbers of dtype"),
     "batch size": (
         lambda m: m.fit(X, Y, batch_size=0),
         ValueError,

@@ -1,0 +1,214 @@
+"""Texts that models are given: they stay on the host, and a compiled step gets what was made of
+them there.
+
+Within a trace a `Text` holds, in place of the texts, the results of the functions that the trace is
+known to apply to them. Where it is asked for another one it raises `Wanted`: whoever started the
+trace computes that of the texts that it has, and traces again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.core import context
+
+# What a function is called by, and the shape in which it is given the texts, as far as that may
+# differ between batches of one model.
+Key = tuple[Any, ...]
+
+
+class Wanted(Exception):
+    """A function is to be applied to texts that a trace does not have."""
+
+    def __init__(self, place: str, key: Key, function: Callable):
+        super().__init__("Texts were asked for in a compiled function, which has none.")
+        self.place, self.key, self.function = place, key, function
+
+
+class Text:
+    """An array of texts, in a call.
+
+    Args:
+        values: an array of bytes; `None` in a trace.
+        shape: the shape it has for whom it is given to, by default that of the values.
+        results: what functions gave of the texts, by the functions' keys.
+        place: where in a batch it is.
+
+    >>> text = Text(as_bytes(np.array(["a", "bc"])))
+    >>> text.apply("sizes", lambda texts: np.array([len(t) for t in texts]), None).tolist()
+    [1, 2]
+    """
+
+    dtype = "string"
+    sparse = False
+
+    def __init__(
+        self,
+        values: np.ndarray | None,
+        shape: tuple | None = None,
+        results: dict[Key, Any] | None = None,
+        place: str = "",
+    ):
+        self.values, self.place = values, place
+        self.shape = values.shape if shape is None else shape  # type: ignore[union-attr]
+        self.results = {} if results is None else results
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def decoded(self) -> np.ndarray:
+        """The texts as an array of Python's strings."""
+        if self.values is None:
+            self._refuse()
+        out = np.empty(self.shape, object)
+        for place, item in np.ndenumerate(self.values.reshape(self.shape)):
+            out[place] = item.decode("utf-8", "replace")
+        return out
+
+    def reshaped(self, shape: tuple) -> Text:
+        """The same texts in another shape."""
+        return Text(self.values, shape, self.results, self.place)
+
+    def apply(self, name: Any, function: Callable, spec: Callable[[tuple], Any] | None) -> Any:
+        """What a function of an array of bytes gives: an array of numbers.
+
+        Args:
+            name: what tells the function from others.
+            spec: gives the shape and the dtype of the result for the shape of the texts, for
+                traces of shapes.
+        """
+        key = (name, len(self.shape), *self.shape[1:])
+        if self.values is not None:
+            return jnp.asarray(function(self.values.reshape(self.shape)))
+        if key in self.results:
+            return self.results[key]
+        if context.state.symbolic and spec is not None:
+            shape, dtype = spec(self.shape)
+            return jnp.zeros(shape, jax.dtypes.canonicalize_dtype(dtype))
+        rest = self.shape[1:]
+        raise Wanted(
+            self.place, key, lambda texts: function(texts.reshape((*texts.shape[:1], *rest)))
+        )
+
+    def __repr__(self) -> str:
+        return f"<text of shape {self.shape}>"
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise TypeError(
+            f"An operation was given text (a string tensor of shape {self.shape}), and takes "
+            "numbers. Layers that make numbers of text are StringLookup, TextVectorization and "
+            "Hashing."
+        )
+
+    __jax_array__ = __array__ = __add__ = __radd__ = __mul__ = __rmul__ = __getitem__ = _refuse
+
+
+jax.tree_util.register_pytree_node(
+    Text,
+    lambda t: (list(t.results.values()), (t.shape, tuple(t.results), t.place)),
+    lambda aux, results: Text(None, aux[0], dict(zip(aux[1], results)), aux[2]),
+)
+
+
+def is_text(x: Any) -> bool:
+    """Whether a value is text, for `jax.tree` as `is_leaf`."""
+    return type(x) is Text
+
+
+def holds_text(tree: Any) -> bool:
+    """Whether there is text in lists, tuples and dicts."""
+    if type(tree) is Text:
+        return True
+    if isinstance(tree, dict):
+        tree = tree.values()
+    elif not isinstance(tree, (list, tuple)):
+        return False
+    return any(map(holds_text, tree))
+
+
+class Functions:
+    """What the steps of a program make of the texts in a batch, before they are run.
+
+    They come to be known by traces, which raise `Wanted`.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[Key, Callable]] = {}  # by where in the batch the texts are
+
+    def applied(self, batch: Any) -> Any:
+        """The batch with the results of all known functions in its texts."""
+
+        def ready(path: Any, x: Any) -> Any:
+            if not is_text(x) or x.values is None:
+                return x
+            place = jax.tree_util.keystr(path)
+            known = list(self._known.get(place, {}).items())
+            made = {key: f(x.values) for key, f in known if key not in x.results}
+            return Text(x.values, x.shape, {**x.results, **made}, place)
+
+        return jax.tree_util.tree_map_with_path(ready, batch, is_leaf=is_text)
+
+    def run(self, function: Callable, batch: Any) -> Any:
+        """`function(batch)`, again with what it turns out to want of the batch's texts."""
+        while True:
+            batch = self.applied(batch)
+            try:
+                return function(batch)
+            except Wanted as wanted:
+                known = self._known.setdefault(wanted.place, {})
+                if wanted.key in known:  # it was no help: these are no texts of the batch
+                    raise
+                known[wanted.key] = wanted.function
+
+
+def of_lists(value: Any) -> Text | None:
+    """A text of lists of Python's strings; `None` for anything else."""
+    first = value
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    if not isinstance(first, (str, bytes)):
+        return None
+    values = as_bytes(np.asarray(value))
+    return None if values is None else Text(values)
+
+
+def outside(tree: Any) -> Any:
+    """Lists, tuples and dicts with arrays of Python's strings in place of texts."""
+    return jax.tree.map(lambda x: x.decoded() if is_text(x) else x, tree, is_leaf=is_text)
+
+
+def keeping_text(function: Callable, tree: Any) -> Any:
+    """`function(tree)`, a tree of the same structure whose texts have their values still."""
+    before = [x for x in jax.tree.leaves(tree, is_leaf=is_text) if is_text(x)]
+    out = function(tree)
+    after = [x for x in jax.tree.leaves(out, is_leaf=is_text) if is_text(x)]
+    for old, new in zip(before, after, strict=True):
+        new.values = old.values
+    return out
+
+
+# -- arrays of texts ------------------------------------------------------------------------------
+
+
+def as_bytes(array: np.ndarray) -> np.ndarray | None:
+    """The texts in an array as bytes, in UTF-8 where they are none yet; `None` for other things.
+
+    >>> as_bytes(np.array([["é"]])).tolist(), as_bytes(np.array([1]))
+    ([[b'\\xc3\\xa9']], None)
+    """
+    if array.dtype.kind not in "USTO":
+        return None
+    items = array.reshape(-1).tolist()
+    if array.dtype.kind != "S":
+        if not all(isinstance(x, (str, bytes)) for x in items):
+            return None
+        items = [x if isinstance(x, bytes) else x.encode() for x in items]
+    out = np.empty(len(items), object)
+    out[:] = items
+    return out.reshape(array.shape)

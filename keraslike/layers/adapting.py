@@ -1,0 +1,46 @@
+"""Data for `adapt`: what a layer that learns from data, not by training, is given."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from keraslike.core import foreign
+from keraslike.core.boxed import unbox
+from keraslike.core.variable import Variable
+
+
+def batches(data: Any, steps: int | None = None, lists: bool = True) -> Iterator[Any]:
+    """The batches in data: an array, a `PyDataset`, or batches in any iterable, of which those
+    that are tuples count with their first part.
+
+    Args:
+        steps: the most batches; all by default.
+        lists: whether a list is one batch, and not several.
+
+    Raises TypeError for other things.
+    """
+    if hasattr(data, "num_batches") and hasattr(data, "__getitem__"):
+        found: Iterable[Any] = (data[i] for i in range(data.num_batches))
+    elif is_batch(data) or (lists and isinstance(data, (list, tuple))):
+        yield data
+        return
+    elif hasattr(data, "__iter__") and not isinstance(data, (str, bytes, dict)):
+        found = data
+    else:
+        raise TypeError(
+            f"Unsupported data type: {type(data)}. `adapt` takes an array, a PyDataset, or an "
+            "iterable of batches."
+        )
+    for batch in itertools.islice(found, steps):
+        yield unbox(batch[0] if isinstance(batch, tuple) else batch)
+
+
+def is_batch(data: Any) -> bool:
+    """Whether data is an array of any kind."""
+    kinds = (np.ndarray, jax.Array, Variable)
+    return isinstance(data, kinds) or foreign.array_of(data) is not None

@@ -1,0 +1,162 @@
+"""`DataLayer`, the base of layers that make categories of data, and how categories are encoded.
+
+What has values is computed by numpy: in eager calls, in the map of a data pipeline, and of text in
+a model, which is no content of compiled programs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.core import context, dtypes, foreign, sparsity
+from keraslike.core.boxed import Answers, Boxed, taker, unbox
+from keraslike.core.symbolic import KerasTensor, size_of_values
+from keraslike.core.text import Text, as_bytes, is_text, of_lists
+from keraslike.layers.layer import Layer, _number_of
+
+
+class DataLayer(Layer):
+    """A layer whose output is computed by numpy, of text or of numbers.
+
+    A subclass has `_computed`, a function of an array (of bytes where it is given text) that gives
+    an array, and `compute_output_shape`; `_traced` is the same for numbers in a compiled program.
+    """
+
+    autocast = False
+    sparse = False
+    _several = False  # whether a list of arrays is not one array
+    _adapted = 0  # how often it took from data what a compiled program may hold
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if taker(args, kwargs) is None:
+            return super().__call__(*args, **kwargs)
+        boxed = any(isinstance(x, Boxed) for x in jax.tree.leaves((args, kwargs)))
+        with context.using(tapes=()):  # no gradient goes through a category
+            outputs = super().__call__(*unbox(args), **unbox(kwargs))
+        return jax.tree.map(_boxed, outputs) if boxed else outputs
+
+    def _convert(self, x: Any) -> Any:
+        if isinstance(x, (list, tuple)):
+            arrays = any(hasattr(item, "shape") for item in x)
+            if self._several or any(is_text(i) or isinstance(i, KerasTensor) for i in x):
+                return type(x)(map(self._convert, x))
+            if not arrays and (text := of_lists(x)) is not None:
+                return self._convert(text)
+            return self._convert(np.asarray(x))
+        if isinstance(x, (str, bytes, int, float)) and not isinstance(x, bool):
+            x = np.asarray(x)
+        if isinstance(x, np.ndarray):
+            texts = as_bytes(x)
+            return x if texts is None else super()._convert(Text(texts))
+        if isinstance(x, (KerasTensor, jax.Array, Text)) or (found := foreign.array_of(x)) is None:
+            return super()._convert(x)
+        return self._convert(np.asarray(found))
+
+    def call(self, inputs: Any) -> Any:
+        dense = self._applied(inputs)
+        if not self.sparse:
+            return jnp.asarray(dense)
+        return _sparse(dense, _size(inputs))
+
+    def _applied(self, inputs: Any) -> Any:
+        if is_text(inputs):
+            return inputs.apply(_number_of(self), self._computed, self._shape_and_dtype)
+        if not isinstance(inputs, jax.core.Tracer):
+            return self._computed(np.asarray(inputs))
+        if context.state.symbolic:
+            shape, dtype = self._shape_and_dtype(inputs.shape)
+            return jnp.zeros(shape, jax.dtypes.canonicalize_dtype(dtype))
+        return self._traced(inputs)
+
+    def _computed(self, values: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def _traced(self, values: jax.Array) -> jax.Array:
+        shape, dtype = self._shape_and_dtype(values.shape)
+        spec = jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(dtype))
+
+        def compute(values: Any) -> np.ndarray:
+            return np.asarray(self._computed(np.asarray(values)), spec.dtype)
+
+        return jax.pure_callback(compute, spec, values, vmap_method="sequential")
+
+    def _output_dtype(self) -> str:
+        return self.compute_dtype
+
+    def _shape_and_dtype(self, shape: tuple) -> tuple[tuple, str]:
+        found = self.compute_output_shape(tuple(shape))
+        return tuple(size_of_values() if n is None else n for n in found), self._output_dtype()
+
+    def compute_output_spec(self, inputs: Any, *args: Any, **kwargs: Any) -> KerasTensor:
+        shape = self.compute_output_shape(tuple(inputs.shape))
+        return KerasTensor(shape, self._output_dtype(), sparse=self.sparse)
+
+
+def _boxed(x: Any) -> Any:
+    texts = as_bytes(x) if isinstance(x, np.ndarray) else None
+    return Answers.box(x if texts is None else texts)  # type: ignore[misc]
+
+
+def _size(inputs: Any) -> int:
+    return int(np.prod(inputs.shape))
+
+
+def _sparse(dense: Any, most: int) -> Any:
+    """An array as a sparse one, of so many values at most where they are not known."""
+    if isinstance(dense, jax.core.Tracer):
+        return sparsity.from_dense(dense, most)
+    places = np.nonzero(np.asarray(dense))
+    return sparsity.from_coordinates(np.stack(places, 1), np.asarray(dense)[places], dense.shape)
+
+
+def encoded_shape(shape: tuple, mode: str, depth: int | None) -> tuple:
+    """The shape of what `encode` gives for categories of a shape."""
+    shape = tuple(shape)
+    if mode == "int":
+        return shape
+    if mode == "one_hot":
+        return (*(shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape), depth)
+    return (*shape[:1], *shape[2:], depth) if len(shape) > 1 else (depth,)
+
+
+def encode(categories: Any, mode: str, depth: int, dtype: Any, weights: Any = None) -> Any:
+    """Categories, numbers below `depth`, as arrays of zeros and ones, or of counts. Other numbers
+    count as none.
+
+    Args:
+        categories: an array of numpy or of JAX; so is what is returned.
+        mode: `"int"` for the categories as they are, `"one_hot"` for an array each, `"multi_hot"`
+            for one of all along the second axis, or `"count"` for how many there are of each.
+        weights: what each counts, with `"count"`.
+
+    >>> encode(np.array([[0, 2, 2]]), "count", 3, "int32").tolist()
+    [[1, 0, 2]]
+    """
+    xp: Any = np if isinstance(categories, np.ndarray) else jnp
+    dtype = jnp.dtype(dtypes.standardize_dtype(dtype))
+    if mode == "int":
+        return categories.astype(dtype)
+    if not categories.ndim:
+        categories = categories.reshape(1)
+    if mode == "one_hot":
+        if categories.ndim > 1 and categories.shape[-1] == 1:
+            categories = categories[..., 0]
+        return (categories[..., None] == xp.arange(depth)).astype(dtype)
+    if categories.ndim > 2:
+        categories = xp.moveaxis(categories, 1, -1)
+        weights = None if weights is None else xp.moveaxis(weights, 1, -1)
+    lead = categories.shape[:-1]
+    rows = categories.reshape(-1, categories.shape[-1])
+    size = rows.shape[0] * depth
+    place = xp.where(
+        (rows >= 0) & (rows < depth), rows + depth * xp.arange(rows.shape[0])[:, None], size
+    )
+    length = {"minlength": size + 1} if xp is np else {"length": size + 1}
+    weights = None if weights is None else weights.reshape(-1)
+    counts = xp.bincount(place.reshape(-1).astype(int), weights, **length)[:size]
+    counts = counts > 0 if mode == "multi_hot" else counts
+    return counts.reshape(*lead, depth).astype(dtype)
