@@ -39,7 +39,8 @@ _registered_name: dict[Any, str] = {}
 # The families that a file may name: what models are made of. Of all others (callbacks, saving,
 # utils, ...) some read and write files, and no config is to make them do so.
 _IN_FILES = frozenset(
-    ("activations", "constraints", "dtype_policies", "functional", "initializers", "keras")
+    ("activations", "constraints", "dtype_policies", "feature_space", "functional")
+    + ("initializers", "keras")
     + (
         "layers",
         "losses",
@@ -50,6 +51,7 @@ _IN_FILES = frozenset(
         "random",
         "regularizers",
         "schedules",
+        "utils",
     )
 )
 

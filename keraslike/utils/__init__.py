@@ -33,6 +33,7 @@ from keraslike.utils.directories import (
 )
 from keraslike.utils.dot import model_to_dot
 from keraslike.utils.downloads import get_file
+from keraslike.utils.feature_space import FeatureSpace
 from keraslike.utils.images import array_to_img, img_to_array, load_img, save_img
 from keraslike.utils.numerical import normalize, pad_sequences, to_categorical
 from keraslike.utils.plotting import plot_model
@@ -45,6 +46,7 @@ Sequence = PyDataset  # as Keras 2 called it
 __all__ = [
     "Config",
     "CustomObjectScope",
+    "FeatureSpace",
     "Progbar",
     "PyDataset",
     "Sequence",
