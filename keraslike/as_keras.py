@@ -184,12 +184,15 @@ class _Table:
     def __init__(self, *tables: str):
         self.places: dict[str, dict[str, str]] = {"": {}}  # module -> name -> place
         self.spaces: dict[str, list[str]] = {}  # module -> places of which it has all names
+        self.modules: dict[str, str] = {}  # module -> the module of keraslike that it is
         names: dict[str, str] = {}
         module = before = ""
         for token in " ".join(tables).split():
             if token.endswith(":"):
                 module = token[:-1]
                 names = self.places.setdefault(module, {})
+            elif token[0] == "&":
+                self.modules[module] = token[1:]
             elif token[0] == "@":
                 self.spaces.setdefault(module, []).append(token[1:])
             else:
@@ -303,7 +306,10 @@ class _Source(types.ModuleType):
 
 
 def _source(module: types.ModuleType, name: str) -> types.ModuleType:
-    if name.removeprefix("keras.src").lstrip(".") not in _table().places:
+    place = name.removeprefix("keras.src").lstrip(".")
+    if place in _table().modules:
+        return _at(_table().modules[place])
+    if place not in _table().places:
         parent, _, last = name.rpartition(".")
         return _absent(parent, last, ImportError)
     made = _Source(module.__name__, "Made of keraslike/src_names.py.")

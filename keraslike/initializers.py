@@ -189,13 +189,17 @@ class VarianceScaling(RandomInitializer):
         output_axes: Sequence[int] | None = None,
     ):
         if scale <= 0.0:
-            raise ValueError(f"scale must be positive. Received: scale={scale}")
+            raise ValueError(f"Argument `scale` must be positive float. Received: scale={scale}")
         if mode not in ("fan_in", "fan_out", "fan_avg"):
-            raise ValueError(f"mode must be fan_in, fan_out or fan_avg. Received: mode={mode!r}")
+            raise ValueError(
+                "Invalid `mode` argument: it must be fan_in, fan_out or fan_avg. "
+                f"Received: mode={mode!r}"
+            )
         name = {"normal": "truncated_normal"}.get(distribution.lower(), distribution.lower())
         if name not in ("truncated_normal", "untruncated_normal", "uniform"):
             raise ValueError(
-                "distribution must be truncated_normal, untruncated_normal or uniform. "
+                "Invalid `distribution` argument: it must be truncated_normal, untruncated_normal "
+                "or uniform. "
                 f"Received: distribution={distribution!r}"
             )
         self.scale, self.mode, self.distribution = scale, mode, name
@@ -442,8 +446,8 @@ def get(identifier: Any) -> Callable | None:
         def given(shape: Sequence[int], dtype: Any = None) -> jax.Array:
             if tuple(shape) != value.shape:
                 raise ValueError(
-                    f"The array given as initializer has shape {value.shape}; "
-                    f"the weight has shape {tuple(shape)}."
+                    f"Expected `shape` to be {value.shape}, that of the array which is the "
+                    f"initializer. Received: shape={tuple(shape)}"
                 )
             return value.astype(dtypes.standardize_dtype(dtype))
 

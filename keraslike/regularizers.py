@@ -102,13 +102,19 @@ class OrthogonalRegularizer(Regularizer):
 
     def __init__(self, factor: float = 0.01, mode: str = "rows"):
         if mode not in ("rows", "columns"):
-            raise ValueError(f"mode must be 'rows' or 'columns'. Received: mode={mode!r}")
+            raise ValueError(
+                'Invalid value for argument `mode`. Expected one of {"rows", "columns"}. '
+                f"Received: mode={mode}"
+            )
         self.factor, self.mode = validate_float_arg(factor, "factor"), mode
 
     def __call__(self, inputs: Any) -> jax.Array:
         x = array(inputs)
         if x.ndim != 2:
-            raise ValueError(f"OrthogonalRegularizer is for matrices. Received: shape {x.shape}")
+            raise ValueError(
+                "Inputs to OrthogonalRegularizer must have rank 2. "
+                f"Received: inputs.shape={x.shape}"
+            )
         rows = nn.normalize(x if self.mode == "rows" else x.T, axis=1)
         size = rows.shape[0]
         cosines = numpy.abs(rows @ rows.T) * (1 - jnp.eye(size, dtype=x.dtype))

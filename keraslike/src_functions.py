@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike import ops, tree
+from keraslike import layers, ops, tree
 from keraslike.core import base, context, messages, registry
 from keraslike.core.arguments import one_of, sizes
 from keraslike.core.dtypes import floatx, is_float, standardize_dtype
@@ -505,6 +505,15 @@ def class_weight_to_sample_weights(y: Any, class_weight: dict[int, float]) -> np
     if not class_weight:
         return np.ones(len(y), floatx())
     return class_weights_of(y, class_weight)
+
+
+def ConvLSTM(rank: int, *args: Any, **kwargs: Any) -> Any:
+    """The ConvLSTM layer of images with so many spatial axes.
+
+    >>> type(ConvLSTM(2, 4, 3)).__name__
+    'ConvLSTM2D'
+    """
+    return getattr(layers, f"ConvLSTM{rank}D")(*args, **kwargs)
 
 
 @tree.register_tree_node_class

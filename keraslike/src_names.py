@@ -4,7 +4,7 @@ packages reach all the same. `as_keras.py` makes those modules, of these two tab
 A line is a module below `keras.src`, and the names in it by where they are in keraslike. A name
 that begins with a dot is in the same place as the one before it; `other=place.name` is known by
 another name there, `@place` stands for all public names of a place, and `/place` is in another
-package. A package has the names of
+package; a module `&place` is that of keraslike itself. A package has the names of
 all modules within it, too.
 """
 
@@ -420,7 +420,7 @@ backend.common.global_state: src_functions.get_global_attribute .set_global_attr
 backend.common.keras_tensor: src_functions.any_symbolic_tensors
 backend.common.masking: backend.get_keras_mask .set_keras_mask
 backend.common.name_scope: name_scope core.scopes.current_path
-backend.common.remat: core.remat.get_current_remat_mode
+backend.common.remat: &core.remat
 backend.common.stateless_scope: core.scopes.get_stateless_scope .in_stateless_scope
 backend.common.symbolic_scope: core.scopes.in_symbolic_scope
 backend.common.variables: Variable core.symbolic.standardize_shape src_functions.shape_equal
@@ -447,6 +447,7 @@ callbacks.monitor_callback: training.monitors.MonitorCallback
 dtype_policies.dtype_policy: core.policies.QUANTIZATION_MODES
   _get_quantized_dtype_policy_by_str=core.policies.get_quantized
 initializers.random_initializers: initializers.compute_fans
+layers.rnn.conv_lstm: layers.conv_recurrent.ConvLSTMCell src_functions.ConvLSTM
 legacy.saving.legacy_h5_format: load_model_from_hdf5=saving.load_model
   save_model_to_hdf5=saving.save_model
 losses.loss: losses.loss.squeeze_or_expand_to_same_rank

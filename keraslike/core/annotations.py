@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -130,7 +131,7 @@ def _parts(text: str, separator: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
-def checked(function: Callable) -> Callable:
+def checked(function: Callable, is_constructor: bool = False) -> Callable:
     """A function that users call: its arguments are checked by their annotations, and the
     tracebacks of its errors are shortened.
 
@@ -151,7 +152,12 @@ def checked(function: Callable) -> Callable:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
-            check(function, args, kwargs)
+            try:
+                check(function, args, kwargs)
+            except InvalidArgument as error:
+                if is_constructor:  # and nothing is left of what it makes
+                    raise _own_words(function, args, kwargs, error) from None
+                raise
             return function(*args, **kwargs)
         except Exception as error:
             shorten(error)
@@ -166,9 +172,11 @@ def check(function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
     for name, value in (*zip(names, args), *kwargs.items()):
         found = kinds.get(name)
         if found is not None and not found[0].fits(value) and value is not found[1]:
-            raise InvalidArgument(
+            error: Any = InvalidArgument(
                 f"{name} must be {found[0].name}. Received: {name}={shown(value)}"
             )
+            error.argument = name
+            raise error
 
 
 def explain(function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
@@ -208,4 +216,17 @@ def _known(function: Callable) -> tuple[list[str], dict[str, tuple[Kind, Any]]]:
 def check_constructor(cls: type) -> None:
     """Makes the constructor that a class of keraslike's has of its own a checked one."""
     if is_ours(cls) and "__init__" in vars(cls):
-        cls.__init__ = checked(cls.__init__)
+        cls.__init__ = checked(cls.__init__, is_constructor=True)
+
+
+def _own_words(constructor: Callable, args: tuple, kwargs: dict[str, Any], found: Any) -> Any:
+    """The error that a constructor raises itself about the argument that an error is about: it
+    may say more of what the argument has to be."""
+    try:
+        constructor(*args, **kwargs)
+    except (TypeError, ValueError) as error:
+        if re.search(f"[`']{found.argument}[`'].*Received", str(error), re.DOTALL):
+            return error
+    except Exception:
+        pass
+    return found

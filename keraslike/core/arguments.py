@@ -160,7 +160,9 @@ def boolean(**argument: Any) -> bool:
     """
     ((name, value),) = argument.items()
     if not isinstance(value, (bool, int, np.bool_)) or value not in (0, 1):
-        raise ValueError(f"{name} must be True or False. Received: {name}={value!r}")
+        raise ValueError(
+            f"Expected `{name}` to be a boolean, True or False. Received: {name}={value!r}"
+        )
     return bool(value)
 
 

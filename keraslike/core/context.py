@@ -51,6 +51,7 @@ class _State(threading.local):
 
     def __init__(self):
         self.training: bool | None = None  # inherited by every layer called inside
+        self.inherited: dict[str, Any] = {}  # other arguments that layers have registered for it
         self.depth = 0  # of layer calls; 0 outside any
         self.autocast: Any = None  # dtype to which floating-point variables are cast on read
         self.names: tuple[str, ...] = ()  # the path of the layer being built

@@ -143,7 +143,7 @@ def rematerialized(
     """The function as a mode says that is not about layers; `spec` gives its symbolic outputs."""
     if mode is None or mode.mode in (None, "activations", "list_of_layers"):
         return function
-    if state.symbolic or context.trace_state_clean():
+    if state.symbolic:
         return function
     if mode.mode == "larger_than":
         with context.using(symbolic=True):

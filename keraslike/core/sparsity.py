@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -83,32 +85,99 @@ def matmul(x1: Any, x2: Any) -> Any:
     return _sparse().sparsify(jnp.matmul)(x1, x2)
 
 
-def add(x1: Any, x2: Any) -> Any:
-    """A sum, sparse if both parts are and have the same shape."""
-    return _union(jnp.add, x1, x2)
+def of_both(function: Callable) -> Callable:
+    """A function of two operands that is 0 where both are: of sparse arrays of the same shape, a
+    sparse one.
+
+    >>> from jax.experimental import sparse
+    >>> x, y = (sparse.BCOO.fromdense(jnp.array(v)) for v in ([0, 3, 0], [1, 0, 0]))
+    >>> of_both(jnp.maximum)(x, y).todense().tolist()
+    [1, 3, 0]
+    """
+
+    def union(x1: Any, x2: Any) -> Any:
+        if not (is_sparse(x1) and is_sparse(x2) and x1.shape == x2.shape):
+            return function(dense(x1), dense(x2))
+        x1, x2 = _unbatched(x1), _unbatched(x2)
+        # The places of both, in the same order: each array gets the other's, with zeros there.
+        places = jnp.concatenate([x1.indices, x2.indices])
+        first, second = (
+            _sparse().bcoo_sum_duplicates(
+                _sparse().BCOO((jnp.concatenate(values), places), shape=x1.shape),
+                nse=len(places),
+            )
+            for values in (
+                (x1.data, jnp.zeros_like(x2.data, x1.dtype)),
+                (jnp.zeros_like(x1.data, x2.dtype), x2.data),
+            )
+        )
+        return _sparse().BCOO(
+            (function(first.data, second.data), first.indices),
+            shape=x1.shape,
+            indices_sorted=True,
+            unique_indices=True,
+        )
+
+    return union
 
 
-def subtract(x1: Any, x2: Any) -> Any:
-    """A difference, sparse if both parts are and have the same shape."""
-    return _union(jnp.subtract, x1, x2)
+add, subtract = of_both(jnp.add), of_both(jnp.subtract)
+maximum, minimum = of_both(jnp.maximum), of_both(jnp.minimum)
+_product = of_both(jnp.multiply)
 
 
-def _union(function: Any, x1: Any, x2: Any) -> Any:
-    if is_sparse(x1) and is_sparse(x2) and x1.shape == x2.shape:
-        dtype = jnp.promote_types(x1.dtype, x2.dtype)
-        return _sparse().sparsify(function)(cast(x1, dtype), cast(x2, dtype))
-    return function(dense(x1), dense(x2))
+def _unbatched(x: Any) -> Any:
+    """A sparse array of a place and a number for each value."""
+    x = _coo(x)
+    if not x.n_batch and not x.n_dense:
+        return x
+    # No more values than that are other than 0.
+    size = x.nse * math.prod((*x.shape[: x.n_batch], *x.shape[x.ndim - x.n_dense :]))
+    return _sparse().BCOO.fromdense(x.todense(), nse=size)
+
+
+def concatenate(arrays: Sequence[Any], axis: int) -> Any:
+    """Arrays one after the other, as a sparse one if all are."""
+    if not all(map(is_sparse, arrays)):
+        return jnp.concatenate(list(map(dense, arrays)), axis)
+    dtype = jnp.result_type(*(x.dtype for x in arrays))
+    arrays = [cast(_unbatched(x), dtype) for x in arrays]
+    return _sparse().bcoo_concatenate(arrays, dimension=axis % arrays[0].ndim)
+
+
+def reshape(x: Any, shape: tuple[int, ...]) -> Any:
+    """The elements of an array, sparse or not, in another shape."""
+    if not is_sparse(x):
+        return jnp.reshape(x, shape)
+    return _sparse().sparsify(lambda x: jnp.reshape(x, shape))(_unbatched(x))
+
+
+def transpose(x: Any, order: tuple[int, ...]) -> Any:
+    """An array, sparse or not, with its axes in another order."""
+    if not is_sparse(x):
+        return jnp.transpose(x, order)
+    return _sparse().bcoo_transpose(_unbatched(x), permutation=order)
 
 
 def multiply(x1: Any, x2: Any) -> Any:
-    """A product element by element, sparse with a number or an array of the same shape."""
-    if is_sparse(x2) and not is_sparse(x1):
+    """A product element by element, sparse with a sparse array, a number or an array of the same
+    shape."""
+    if is_sparse(x1) and is_sparse(x2):
+        return _product(x1, x2)
+    if is_sparse(x2):
         x1, x2 = x2, x1
-    if is_sparse(x2) or jnp.shape(x2) not in ((), x1.shape):
+    if jnp.shape(x2) not in ((), x1.shape):
         return jnp.multiply(dense(x1), dense(x2))
     x2 = jnp.asarray(x2) if hasattr(x2, "dtype") else x2
     x1 = cast(x1, jnp.result_type(x1.dtype, x2))
     return x1 * x2
+
+
+def divide(x1: Any, x2: Any) -> Any:
+    """A quotient, sparse where a sparse array is divided by a number."""
+    if is_sparse(x2) or jnp.shape(x2) != ():
+        return jnp.divide(dense(x1), dense(x2))
+    return elementwise(lambda values: jnp.divide(values, x2), x1)
 
 
 def elementwise(function: Any, x: Any) -> Any:
@@ -118,9 +187,9 @@ def elementwise(function: Any, x: Any) -> Any:
     >>> elementwise(jnp.sqrt, sparse.BCOO.fromdense(jnp.array([0.0, 4.0]))).todense().tolist()
     [0.0, 2.0]
     """
-    x = _coo(x)
+    x = _unbatched(x)
     if not x.unique_indices:
-        x = _sparse().bcoo_sum_duplicates(x)
+        x = _sparse().bcoo_sum_duplicates(x, nse=x.nse)
     return _sparse().BCOO(
         (function(x.data), x.indices),
         shape=x.shape,
@@ -149,6 +218,17 @@ def one_hot(x: jax.Array, num_classes: int, axis: int, dtype: Any) -> Any:
     return _sparse().BCOO(
         (there.astype(dtype), jnp.stack(places, -1)), shape=shape, unique_indices=True
     )
+
+
+def empty(like: Any) -> Any:
+    """A sparse array of a shape and dtype, of no values."""
+    places = jnp.zeros((0, len(like.shape)), "int32")
+    return _sparse().BCOO((jnp.zeros(0, like.dtype), places), shape=like.shape)
+
+
+def of_dense(x: jax.Array) -> Any:
+    """An array as a sparse one that has a place for each number."""
+    return _sparse().BCOO.fromdense(x, nse=math.prod(x.shape))
 
 
 def from_parts(values: Any, indices: Any, shape: tuple[int, ...]) -> Any:

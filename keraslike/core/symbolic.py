@@ -282,12 +282,16 @@ def output_spec(
     def traced(*tensors: Any) -> Any:
         values = [texts.get(i, x) for i, x in enumerate(flat)]
         for i, tensor in zip(numbers, tensors, strict=True):
-            values[i] = tensor
+            values[i] = sparsity.empty(tensor) if flat[i].sparse else tensor
         a, k = jax.tree.unflatten(treedef, values)
         # A symbolic tensor has a shape, and not the shapes of what a sparse array is made of.
         out = function(*a, **k)
         is_sparse[:] = map(sparsity.is_sparse, jax.tree.leaves(out, is_leaf=sparsity.is_sparse))
-        return jax.tree.map(sparsity.dense, out, is_leaf=sparsity.is_sparse)
+        return jax.tree.map(
+            lambda x: jnp.zeros(x.shape, x.dtype) if sparsity.is_sparse(x) else x,
+            out,
+            is_leaf=sparsity.is_sparse,
+        )
 
     def trace(size: probing.Size) -> Any:
         shapes = {

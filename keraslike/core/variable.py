@@ -425,7 +425,7 @@ class Variable(_Leaf):
 
     def __repr__(self) -> str:
         return (
-            f"<{type(self).__name__} path={self.path}, shape={self.shape}, "
+            f"<Variable path={self.path}, shape={self.shape}, "
             f"dtype={self._raw_value.dtype}, value={_few_numbers(self._raw_value)}>"
         )
 

@@ -20,7 +20,7 @@ from keraslike.core.rng import SeedGenerator
 from keraslike.core.static import Shape
 from keraslike.layers.activation import Softmax
 from keraslike.layers.core import EinsumDense
-from keraslike.layers.layer import Layer
+from keraslike.layers.layer import Layer, _call_takes
 from keraslike.layers.regularization import Dropout
 from keraslike.ops.attention import _causal, _dropped_attention, dot_product_attention
 from keraslike.ops.products import matmul
@@ -92,6 +92,16 @@ class Attention(Layer):
             both = both * self.scale.value
         return self.concat_score_weight.value * jnp.sum(jnp.tanh(both), -1)
 
+    def _calculate_score_mask(
+        self, scores: jax.Array, v_mask: jax.Array | None, use_causal_mask: bool
+    ) -> jax.Array | None:
+        """What a target sees, which broadcasts to the scores; `None` for everything."""
+        seen = None if v_mask is None else v_mask[..., None, :].astype(bool)
+        if not use_causal_mask:
+            return seen
+        causal = _causal(*scores.shape[-2:])[None]
+        return causal if seen is None else seen & causal
+
     def call(
         self,
         inputs: Sequence[jax.Array],
@@ -106,12 +116,7 @@ class Attention(Layer):
         query, value, *rest = inputs
         query_mask, value_mask = (None, None) if mask is None else mask[:2]
         scores = self._calculate_scores(query, rest[0] if rest else value)
-        seen = None
-        if value_mask is not None:
-            seen = value_mask[..., None, :].astype(bool)
-        if use_causal_mask:
-            causal = _causal(*scores.shape[-2:])
-            seen = causal if seen is None else seen & causal
+        seen = self._calculate_score_mask(scores, value_mask, use_causal_mask)
         if seen is not None:
             far = 65504.0 if scores.dtype == jnp.float16 else 1e9
             scores = jnp.where(seen, scores, scores - far)
@@ -170,6 +175,12 @@ def _check_list(layer: Layer, name: str, values: Any) -> None:
         )
 
 
+def _stored_in(name: str) -> Any:
+    return property(
+        lambda self: getattr(self, name), lambda self, layer: setattr(self, name, layer)
+    )
+
+
 class _Heads(Layer):
     """What `MultiHeadAttention` and `GroupedQueryAttention` share: all but the heads' numbers."""
 
@@ -181,6 +192,7 @@ class _Heads(Layer):
     _key_dense: Any
     _value_dense: Any
     _output_dense: Any
+    _flash_attention = _stored_in("flash_attention")
 
     def __init__(
         self,
@@ -341,8 +353,11 @@ class _Heads(Layer):
         if key_mask is None and key is not None:
             key_mask = context.get_mask(key)
         masks = (query_mask, value_mask, key_mask, attention_mask)
+        # A subclass's own `_compute_attention` may know of masks only.
         causal_only = use_causal_mask and self.sliding_window is None
         causal_only = causal_only and all(mask is None for mask in masks)
+        compute = type(self)._compute_attention
+        causal_only = causal_only and compute is _Heads._compute_attention
         seen = None
         if not causal_only:
             seen = self._compute_attention_mask(query, value, *masks, use_causal_mask)
@@ -353,8 +368,9 @@ class _Heads(Layer):
             self._value_dense(value),
             attention_mask=seen,
             training=training,
-            return_attention_scores=return_attention_scores,
             **({"use_causal_mask": True} if causal_only else {}),
+            **({"return_attention_scores": return_attention_scores}
+               if "return_attention_scores" in _call_takes(compute) else {}),
         )
         outputs = self._output_dense(outputs if gate is None else outputs * gate)
         return (outputs, scores) if return_attention_scores else outputs
@@ -393,7 +409,9 @@ class _Heads(Layer):
                 return dot_product_attention(query, key, value, flash_attention=flash, **more), None
             return _dropped_attention(query, key, value, kept, rate, **more), None
         if use_causal_mask:
-            attention_mask = _causal(query.shape[axes[0]], key.shape[axes[0]])
+            causal = _causal(query.shape[axes[0]], key.shape[axes[0]])
+            seen = None if attention_mask is None else attention_mask.astype(bool)
+            attention_mask = causal if seen is None else seen & causal
         repeats = self._heads // self._groups
         if repeats > 1:
             key, value = (jnp.repeat(x, repeats, axis=-2) for x in (key, value))
@@ -423,12 +441,6 @@ def _again(initializer: Any) -> Any:
     if not isinstance(initializer, initializers.Initializer):
         return initializer
     return type(initializer).from_config(initializer.get_config())
-
-
-def _stored_in(name: str) -> Any:
-    return property(
-        lambda self: getattr(self, name), lambda self, layer: setattr(self, name, layer)
-    )
 
 
 class MultiHeadAttention(_Heads):
@@ -469,6 +481,7 @@ class MultiHeadAttention(_Heads):
     ((1, 3, 4), (1, 2, 3, 3))
     """
 
+    _sliding_window = _stored_in("sliding_window")
     # Files name the projections by the public attributes.
     _query_dense = _stored_in("query_dense")
     _key_dense = _stored_in("key_dense")
@@ -590,6 +603,7 @@ def _several(name: str, value: Any) -> tuple[int, ...] | None:
         return None if value is None else (value,)
     if not isinstance(value, (list, tuple)) or not all(isinstance(v, int) for v in value):
         raise ValueError(
-            f"{name} must be an integer or a sequence of them. Received: {name}={value!r}"
+            f"Invalid `{name}`: it must be an integer or a sequence of them. "
+            f"Received: {name}={value!r}"
         )
     return tuple(value) or None

@@ -25,6 +25,7 @@ def check_strides_or_dilation(strides: Sequence[int], dilation_rate: Sequence[in
     """Raises ValueError where both are above 1."""
     if max(strides) > 1 and max(dilation_rate) > 1:
         raise ValueError(
+            "Specifying `strides > 1` is not compatible with `dilation_rate > 1`: "
             "`strides > 1` not supported in conjunction with `dilation_rate > 1`. "
             f"Received: {strides=} and {dilation_rate=}"
         )

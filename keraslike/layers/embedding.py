@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from keraslike import constraints, initializers, ops, regularizers
 from keraslike.core import context
+from keraslike.core.errors import InvalidArgument
 from keraslike.layers.lora import _AdaptedWeight, _BareWeight
 from keraslike.layers.quantized import Matrix, Quantizable
 from keraslike.ops.products import matmul
@@ -113,7 +114,7 @@ class Embedding(Quantizable):
 def _size(**argument: Any) -> int:
     ((name, value),) = argument.items()
     if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-        raise ValueError(
+        raise InvalidArgument(
             f"`{name}` must be a positive integer. Received: {name}={value!r} "
             f"(of type {type(value).__name__})"
         )

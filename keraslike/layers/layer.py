@@ -31,7 +31,7 @@ from keraslike.core import (
     text,
 )
 from keraslike.core.annotations import checked
-from keraslike.core.arguments import warn_user
+from keraslike.core.arguments import boolean, warn_user
 from keraslike.core.boxed import Answers, answers, in_boxes, taker, unbox
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.notes import note_call
@@ -40,14 +40,40 @@ from keraslike.core.static import AutoName, Shape
 from keraslike.core.structures import map_items
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry, handled, is_ours, shorten
-from keraslike.core.variable import Buffer, Param, Variable, name_first
+from keraslike.core.variable import Buffer, Param, Variable
+from keraslike.layers import keras_names
 from keraslike.layers.input_spec import InputSpec, check_inputs  # noqa: F401 (layers look here)
 from keraslike.quantizers.configs import validate_and_resolve_config
 
 _numbers = itertools.count(1)
 
 
-class Layer(base.Object, symbolic.Operation):
+def _shape_first(add_weight: Callable) -> Callable:
+    """Checks what `add_weight` is given by position."""
+
+    @functools.wraps(add_weight)
+    def checked(self: Layer, *args: Any, **kwargs: Any) -> Variable:
+        if len(args) > 3:
+            raise TypeError(
+                "add_weight() takes at most 3 positional arguments, shape, initializer and dtype. "
+                f"Received: {len(args)}"
+            )
+        if args and isinstance(args[0], str):
+            raise InvalidArgument(
+                f"`name` must be passed as a keyword argument: add_weight(name={args[0]!r}, "
+                f"shape=...). Received: {args[0]!r} as the first argument, which is the shape."
+            )
+        for name in ("shape", "initializer", "dtype")[: len(args)]:
+            if name in kwargs:
+                raise InvalidArgument(
+                    f"`{name}` was passed both positionally and as a keyword argument."
+                )
+        return add_weight(self, *args, **kwargs)
+
+    return checked
+
+
+class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
     """A function with weights: `build` makes them from the input's shape, `call` computes.
 
     Args:
@@ -72,7 +98,7 @@ class Layer(base.Object, symbolic.Operation):
 
     _untracked = base.Object._untracked | {
         *("_inbound_nodes", "_complete", "_build_lock", "_path"),
-        *("_number", "_ranks", "_places"),
+        *("_number", "_ranks", "_places", "_called"),
     }
     _transient = base.Object._transient | {"_build_lock", "_number", "_ranks", "_places"}
 
@@ -89,6 +115,8 @@ class Layer(base.Object, symbolic.Operation):
     _path: str | None = None  # where it was first built or called
     _building = False
     _is_quantized = False
+    _called = False
+    _call_context_args = frozenset({"training"})  # what calls inside a call inherit of it
     _keeps_sparse = True  # whether `call` is given sparse arrays as they are
     _takes_text = True  # whether `call` may be given text
     _says_shapes = True  # whether a `compute_output_shape` of a class's own is all that is asked
@@ -135,7 +163,11 @@ class Layer(base.Object, symbolic.Operation):
         )
         if activity_regularizer is not None:
             self.activity_regularizer = registry.get("regularizers", activity_regularizer)
-        if not _as_bool("trainable", trainable):
+        if not isinstance(trainable, (bool, np.bool_)):
+            raise InvalidArgument(
+                f"Expected `trainable` to be a boolean, True or False. Received: {trainable!r}"
+            )
+        if not trainable:
             self._trainable = False
         if not autocast:
             self.autocast = False
@@ -323,7 +355,7 @@ class Layer(base.Object, symbolic.Operation):
     # -- weights ------------------------------------------------------------------------------
 
     @entry
-    @name_first
+    @_shape_first
     @checked
     def add_weight(
         self,
@@ -339,7 +371,7 @@ class Layer(base.Object, symbolic.Operation):
         overwrite_with_gradient: bool = False,
         name: str | None = None,
     ) -> Variable:
-        """Makes a weight of this layer. The name may also come first, as in TensorFlow.
+        """Makes a weight of this layer; all but the first three arguments are keywords.
 
         Args:
             shape: sizes; a scalar where it is left out.
@@ -358,7 +390,9 @@ class Layer(base.Object, symbolic.Operation):
         if initializer is None:
             initializer = "glorot_uniform" if dtypes.is_float(dtype) else "zeros"
         names = context.state.names
-        if not names or names[-1] != self.name:  # outside build and call
+        if not names and self._path is not None:  # outside build and call
+            names = tuple(self._path.split("/"))
+        elif not names or names[-1] != self.name:
             names = (*names, self.name)
         with context.using(names=names):
             variable = (Param if trainable else Buffer)(
@@ -385,8 +419,9 @@ class Layer(base.Object, symbolic.Operation):
     def _check_open(self, what: str) -> None:
         if self._complete and not self._building and not context.state.depth:
             raise ValueError(
-                f"Layer '{self.name}' is built, and takes no more weights or layers. Received: "
-                f"{what}. Make them in __init__(), build() or the first call()."
+                f"You cannot add new elements of state to layer '{self.name}', which is built. "
+                f"Received: {what}. Make weights and layers in __init__(), build() or the first "
+                "call()."
             )
 
     @property
@@ -440,7 +475,7 @@ class Layer(base.Object, symbolic.Operation):
             if everything:  # random streams before sublayers
                 objects.sort(key=lambda o: not isinstance(o, rng.SeedGenerator))
             for o in objects:
-                if getattr(o, "_kind", None) == "optimizer":  # its state is its own
+                if getattr(o, "_kind", None) in ("optimizer", "metric"):  # their state is theirs
                     continue
                 # Of our own objects only layers hold weights; those of flax all may.
                 if everything or isinstance(o, Layer) or not isinstance(o, base.Object):
@@ -451,7 +486,7 @@ class Layer(base.Object, symbolic.Operation):
 
     @property
     def variables(self) -> list[Any]:
-        """All state: weights, random streams, metrics kept in attributes."""
+        """The weights and the random streams; not metrics, see `metrics_variables`."""
         return self._gather(everything=True)
 
     @property
@@ -510,7 +545,7 @@ class Layer(base.Object, symbolic.Operation):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        value = self._trainable = _as_bool("trainable", value)
+        value = self._trainable = boolean(trainable=value)
         for item in base.own_state(self):
             if isinstance(item, (Param, Layer)):
                 item.trainable = value
@@ -580,6 +615,11 @@ class Layer(base.Object, symbolic.Operation):
             kwargs = {k.removesuffix("_shape"): make(v) for k, v in shapes.items()}
             self.compute_output_spec(*map(make, input_shape), **kwargs)
 
+    def _build_at_init(self) -> None:
+        """Says that the layer is built, unless its class has a `build` that is still to be run."""
+        if type(self).build is Layer.build:
+            self.built = self._complete = True
+
     def _maybe_build(self, args: tuple, kwargs: dict[str, Any]) -> None:
         if self.built:
             return
@@ -596,7 +636,7 @@ class Layer(base.Object, symbolic.Operation):
             inspect.signature(self.call).bind()  # a TypeError names what is missing
         if type(self).build is Layer.build:
             self.built = self._complete = True  # the call itself builds what is inside
-            self._build_shapes = _shapes_of(args[0]) if args else None
+            self._build_shapes = {"input_shape": _shapes_of(args[0])} if args else None
         else:
             shapes, by_name = self._shapes_for(type(self).build, args, kwargs)
             self.build(*shapes, **by_name)
@@ -611,31 +651,30 @@ class Layer(base.Object, symbolic.Operation):
             return (_shapes_of(args[0] if args else next(iter(kwargs.values()), None)),), {}
         names = [p.name for p in _parameters(type(self).call)]
         given = {**dict(zip(names, args, strict=False)), **kwargs}
-        shapes = {
-            p.name: _shapes_of(given[p.name.removesuffix("_shape")])
-            for p in parameters
-            if p.name.removesuffix("_shape") in given
-        }
-        missing = [
-            p.name
-            for p in parameters
-            if p.default is p.empty and p.kind != p.VAR_KEYWORD and p.name not in shapes
-        ]
-        if missing:
-            raise ValueError(
-                f"{method.__name__}() of layer '{self.name}' ({type(self).__name__}) takes "
-                f"{missing}, which are the shapes of no arguments of call({', '.join(names)}): "
-                "each has to be named as one of these with '_shape' after it."
-            )
+        shapes = {}
+        for p in parameters:
+            name = p.name.removesuffix("_shape")
+            if p.kind == p.VAR_KEYWORD:
+                continue
+            if name == p.name or name not in names:
+                raise ValueError(
+                    f"Where {method.__name__}() takes several arguments, each has to be named as "
+                    f"one of call({', '.join(names)}) with '_shape' after it. Layer '{self.name}' "
+                    f"({type(self).__name__}): {method.__name__}() has argument `{p.name}`, "
+                    + ("which does not end in `_shape`." if name == p.name
+                       else f"but `call()` does not have argument `{name}`.")
+                )
+            if name in given:
+                shapes[p.name] = _shapes_of(given[name])
         return (), shapes
 
     def get_build_config(self) -> dict[str, Any] | None:
         """What `build` was given, for a loaded layer to be built the same."""
         if self._build_shapes is None:
             return None
-        if isinstance(self._build_shapes, dict):
-            return {"shapes_dict": self._build_shapes}
-        return {"input_shape": self._build_shapes}
+        if len(self._build_shapes) == 1:
+            return {"input_shape": next(iter(self._build_shapes.values()))}
+        return {"shapes_dict": self._build_shapes}
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Builds the layer as another one was built, of which this is the `get_build_config()`."""
@@ -648,7 +687,9 @@ class Layer(base.Object, symbolic.Operation):
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The computation; to be written by every layer."""
-        raise NotImplementedError(f"{type(self).__name__} has no call() method.")
+        raise NotImplementedError(
+            f"Layer '{self.name}' ({type(self).__name__}) does not have a `call` method implemented."
+        )
 
     @handled
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -687,8 +728,12 @@ class Layer(base.Object, symbolic.Operation):
 
         previous = self._pass_masks(takes, args, kwargs)
         before = (state.training, state.depth, state.autocast, state.names)
+        inherited = state.inherited
         if before[1] == 0 and state.losses:
             self._forget_losses()
+        if self._call_context_args is not Layer._call_context_args:
+            self._inherit(takes, kwargs)
+        self._called = True
         state.training, state.depth = training, before[1] + 1
         state.names = (*before[3], self.name)
         if self._path is None:
@@ -718,10 +763,33 @@ class Layer(base.Object, symbolic.Operation):
             raise
         finally:
             state.training, state.depth, state.autocast, state.names = before
+            state.inherited = inherited
         passes = previous is not None and self.supports_masking
         if passes or type(self).compute_mask is not Layer.compute_mask:
             self._set_masks(self._first_of(args, kwargs), outputs, previous)
         return outputs
+
+    def _register_call_context_args(self, *names: str) -> None:
+        """Makes arguments, besides `training`, be inherited: what a call of this layer is given for
+        one, the calls of layers in it are given too, if they have registered it as well.
+
+        Raises RuntimeError for a layer that has been called.
+        """
+        if self._called:
+            raise RuntimeError(
+                "Cannot add call-context args after the layer has been called. "
+                f"Received: {names} for layer '{self.name}'"
+            )
+        self._call_context_args = self._call_context_args | set(names)
+
+    def _inherit(self, takes: frozenset[str], kwargs: dict[str, Any]) -> None:
+        known = dict(context.state.inherited)
+        for name in self._call_context_args - {"training"}:
+            if (given := kwargs.pop(name, None)) is not None:
+                known[name] = given
+            if name in takes and name in known:
+                kwargs[name] = known[name]
+        context.state.inherited = known
 
     def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:
         """`layer_call` as the `RematScope` that the layer was made in says."""
@@ -805,9 +873,9 @@ class Layer(base.Object, symbolic.Operation):
         for value in jax.tree.leaves(argument):
             if not hasattr(value, "shape"):
                 raise ValueError(
-                    f"Layer '{self.name}' ({type(self).__name__}) takes only tensors as positional "
-                    f"arguments; pass others by keyword. Received: {value!r} of type "
-                    f"{type(value).__name__}"
+                    "Only input tensors may be passed as positional arguments; pass others by "
+                    f"keyword. Received: {value!r} of type {type(value).__name__} for layer "
+                    f"'{self.name}' ({type(self).__name__})"
                 )
 
     def _note_call(self, error: Exception, args: tuple, kwargs: dict[str, Any]) -> None:
@@ -871,14 +939,13 @@ class Layer(base.Object, symbolic.Operation):
         masks = [getattr(x, "_keras_mask", None) for x in jax.tree.leaves(args)]
 
         def traced(masks: list[Any], *a: Any, **k: Any) -> Any:
-            leaves = jax.tree.leaves(a, is_leaf=text.is_text)
-            for value, mask in zip(leaves, masks, strict=True):
+            for value, mask in zip(_leaves(a), masks, strict=True):
                 if mask is not None:
                     context.set_mask(value, mask)
 
             def run() -> Any:
                 outputs = self(*a, **k)
-                return outputs, [context.get_mask(x) for x in jax.tree.leaves(outputs)]
+                return outputs, [context.get_mask(x) for x in _leaves(outputs)]
 
             variables = base.variables_of(self, rng.global_stream())
             variables += [v for v in outside.values() if all(v is not w for w in variables)]
@@ -909,6 +976,11 @@ class Layer(base.Object, symbolic.Operation):
     @entry
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """The output's shape for an input's shape, `None` where a size is unknown."""
+        if type(self).call is Layer.call:
+            raise NotImplementedError(
+                f"Layer '{self.name}' ({type(self).__name__}) does not have a "
+                "`compute_output_shape` method implemented, nor a `call` to find it from."
+            )
         make = functools.partial(_map_shapes, lambda s: KerasTensor(s, self.compute_dtype))
         kwargs = {k.removesuffix("_shape"): v for k, v in kwargs.items()}
         if not args and "input" in kwargs and "input" not in _call_takes(type(self).call):
@@ -954,9 +1026,10 @@ class Layer(base.Object, symbolic.Operation):
             outputs = self(*args, **kwargs)
             return outputs, self.losses if return_losses else []
 
-        pure = lowering.lower(run, [*trainable, *others], roots=[self])
-        (outputs, losses), new = pure(values)
-        others_new = list(new[len(trainable) :])
+        counted = self.metrics_variables  # what the call makes of them is dropped
+        pure = lowering.lower(run, [*trainable, *others, *counted], roots=[self])
+        (outputs, losses), new = pure([*values, *lowering.values_of(counted)])
+        others_new = list(new[len(trainable) : len(values)])
         return (outputs, others_new, losses) if return_losses else (outputs, others_new)
 
     # -- masks --------------------------------------------------------------------------------
@@ -995,7 +1068,7 @@ class Layer(base.Object, symbolic.Operation):
 
     def _set_masks(self, inputs: Any, outputs: Any, previous: Any) -> None:
         masks = self.compute_mask(inputs, previous)
-        flat = jax.tree.leaves(outputs)
+        flat = _leaves(outputs)
         if isinstance(masks, (list, tuple)):
             masks = list(masks)
         else:
@@ -1096,18 +1169,16 @@ class MaskOf(symbolic.FunctionOperation):
         return None if mask is None else KerasTensor(mask.shape, mask.dtype)
 
 
+def _leaves(tree: Any) -> list[Any]:
+    return jax.tree.leaves(tree, is_leaf=lambda x: sparsity.is_sparse(x) or text.is_text(x))
+
+
 def _masks_of(value: Any) -> Any:
     """The masks that arrays in a structure carry, in the same structure; `None` without any."""
     if isinstance(value, jax.Array):
         return context.get_mask(value)
     masks = jax.tree.map(context.get_mask, value)
     return masks if jax.tree.leaves(masks) else None
-
-
-def _as_bool(name: str, value: Any) -> bool:
-    if not isinstance(value, (bool, int, np.bool_)) or value not in (0, 1):
-        raise ValueError(f"{name} must be True or False. Received: {name}={value!r}")
-    return bool(value)
 
 
 def _number_of(obj: Any) -> int:
@@ -1231,7 +1302,7 @@ def _guard_build(build: Callable) -> Callable:
             return
         self._building = True
         try:
-            for shape in args if is_ours(type(self)) else ():
+            for shape in (*args, *kwargs.values()) if is_ours(type(self)) else ():
                 if isinstance(shape, (str, int, float)):
                     raise InvalidArgument(f"input_shape must be a shape. Received: {shape!r}")
             names = (*context.state.names, self.name)
@@ -1246,7 +1317,8 @@ def _guard_build(build: Callable) -> Callable:
         finally:
             del self._building
         self.built = self._complete = True
-        self._build_shapes = args[0] if args else kwargs
+        names = _call_names(build) or ["input_shape"]
+        self._build_shapes = {**dict(zip(names, args)), **kwargs} or None
         if not self._trainable:
             self.trainable = False
 

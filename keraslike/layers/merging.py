@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from keraslike.core import dtypes
+from keraslike.core import dtypes, sparsity
 from keraslike.core.static import Shape
 from keraslike.layers.layer import Layer
 from keraslike.ops import nn, numpy
@@ -24,6 +24,7 @@ class _Merge(Layer):
     """
 
     supports_masking = True
+    _keeps_sparse = True
 
     def build(self, input_shape: list[Shape]) -> None:
         _check_list(self, input_shape)
@@ -46,14 +47,7 @@ class _Merge(Layer):
     def compute_mask(self, inputs: Any, mask: Any = None) -> jax.Array | None:
         if mask is None:
             return None
-        for name, value in (("mask", mask), ("inputs", inputs)):
-            if not isinstance(value, (list, tuple)):
-                raise ValueError(f"`{name}` should be a list. Received: {name}={value}")
-        if len(mask) != len(inputs):
-            raise ValueError(
-                "`inputs` and `mask` should have the same length. "
-                f"Received: {len(inputs)} inputs and {len(mask)} masks"
-            )
+        _check_masks(inputs, mask)
         return None if any(m is None for m in mask) else functools.reduce(numpy.logical_or, mask)
 
 
@@ -66,6 +60,17 @@ def _check_list(layer: Layer, shapes: Any, number: int | None = None) -> None:
         )
 
 
+def _check_masks(inputs: Any, mask: Any) -> None:
+    for name, value in (("mask", mask), ("inputs", inputs)):
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"`{name}` should be a list. Received: {name}={value}")
+    if len(mask) != len(inputs):
+        raise ValueError(
+            "`inputs` and `mask` should have the same length. "
+            f"Received: {len(inputs)} inputs and {len(mask)} masks"
+        )
+
+
 def _size(shape: Shape, axis: int, rank: int) -> int | None:
     """The size along an axis once the axes that are missing after the batch are put in."""
     missing = rank - len(shape)
@@ -74,7 +79,11 @@ def _size(shape: Shape, axis: int, rank: int) -> int | None:
 
 def _same_rank(inputs: Sequence[jax.Array]) -> list[jax.Array]:
     rank = max(x.ndim for x in inputs)
-    return [jnp.expand_dims(x, tuple(range(1, 1 + rank - x.ndim))) for x in inputs]
+    gaps = [(1,) * (rank - x.ndim) for x in inputs]
+    return [
+        sparsity.reshape(x, (x.shape[0], *gap, *x.shape[1:])) if gap else x
+        for x, gap in zip(inputs, gaps)
+    ]
 
 
 class Add(_Merge):
@@ -87,7 +96,7 @@ class Add(_Merge):
     """
 
     def _merge(self, inputs: list[jax.Array]) -> jax.Array:
-        return functools.reduce(jnp.add, inputs)
+        return functools.reduce(numpy.add, inputs)
 
 
 class Subtract(_Merge):
@@ -102,7 +111,7 @@ class Subtract(_Merge):
         super().build(input_shape)
 
     def _merge(self, inputs: list[jax.Array]) -> jax.Array:
-        return inputs[0] - inputs[1]
+        return numpy.subtract(inputs[0], inputs[1])
 
 
 class Average(_Merge):
@@ -113,12 +122,13 @@ class Average(_Merge):
     """
 
     def _merge(self, inputs: list[jax.Array]) -> jax.Array:
-        return functools.reduce(jnp.add, inputs) / len(inputs)
+        return numpy.divide(functools.reduce(numpy.add, inputs), len(inputs))
 
 
 class _MaskedMerge(_Merge):
     """A merge in which a step that is masked in some of the inputs takes no part."""
 
+    _keeps_sparse = True
     _combine: Callable[[jax.Array, jax.Array], jax.Array]
 
     @staticmethod
@@ -136,6 +146,7 @@ class _MaskedMerge(_Merge):
             jnp.ones(x.shape, bool) if m is None else jnp.broadcast_to(m[..., None], x.shape)
             for x, m in zip(inputs, mask, strict=True)
         ]
+        inputs = [sparsity.dense(x) for x in inputs]
         merged = super().call(
             [jnp.where(k, x, self._neutral(x.dtype)) for k, x in zip(keep, inputs)]
         )
@@ -153,7 +164,7 @@ class Multiply(_MaskedMerge):
     [3.0, 8.0]
     """
 
-    _combine = staticmethod(jnp.multiply)
+    _combine = staticmethod(numpy.multiply)
 
     @staticmethod
     def _neutral(dtype: Any) -> float:
@@ -218,18 +229,23 @@ class Concatenate(_Merge):
             )
 
     def _merge(self, inputs: list[jax.Array]) -> jax.Array:
-        return jnp.concatenate(inputs, self.axis)
+        return sparsity.concatenate(inputs, self.axis)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> jax.Array | None:
-        if mask is None or all(m is None for m in mask):
+        if mask is None:
             return None
-        masks = [
-            jnp.ones(x.shape, bool)
-            if m is None
-            else jnp.broadcast_to(m[..., None] if m.ndim < x.ndim else m, x.shape)
-            for x, m in zip(inputs, mask, strict=True)
-        ]
-        return jnp.any(jnp.concatenate(masks, self.axis), axis=-1)
+        _check_masks(inputs, mask)
+        if all(m is None for m in mask):
+            return None
+        masks = []
+        for x, m in zip(inputs, mask):
+            if m is None:
+                m = numpy.ones_like(x, "bool")
+            elif len(m.shape) < len(x.shape):  # one for each step, of all its features
+                none = numpy.zeros_like(x, "bool")
+                m = numpy.logical_or(numpy.expand_dims(m, -1), none)
+            masks.append(numpy.not_equal(m, 0))
+        return numpy.any(numpy.concatenate(masks, self.axis), axis=-1)
 
 
 class Dot(_Merge):
@@ -272,13 +288,16 @@ class Dot(_Merge):
                 f"the batch. Received: shapes {[tuple(shape) for shape in input_shape]}"
             )
 
+    _keeps_sparse = True
+
     def call(self, inputs: Sequence[jax.Array]) -> jax.Array:
         a, b = self._pair([x.shape for x in inputs])
-        x, y = inputs
+        x, y = map(sparsity.dense, inputs)
         if self.normalize:
             x, y = nn.normalize(x, a), nn.normalize(y, b)
         outputs = lax.dot_general(x, y, (((a,), (b,)), ((0,), (0,))))
-        return outputs[:, None] if outputs.ndim == 1 else outputs
+        outputs = outputs[:, None] if outputs.ndim == 1 else outputs
+        return sparsity.of_dense(outputs) if all(map(sparsity.is_sparse, inputs)) else outputs
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
         return None

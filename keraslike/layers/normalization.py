@@ -84,13 +84,9 @@ def _axes(layer: Layer, input_shape: Sequence[Any], axis: int | Sequence[int]) -
     return sorted(found % rank for found in axes)
 
 
-def _one_or_several(**argument: Any) -> int | list[int]:
-    ((name, value),) = argument.items()
+def _one_or_several(value: Any, otherwise: str) -> int | list[int]:
     if not isinstance(value, (int, list, tuple)):
-        raise TypeError(
-            f"Invalid value for `{name}` argument: expected an int or a list/tuple of ints. "
-            f"Received: {name}={value!r}"
-        )
+        raise TypeError(f"{otherwise}. Received: axis={value!r}")
     return value if isinstance(value, int) else list(value)
 
 
@@ -254,15 +250,15 @@ class BatchNormalization(_Normalization):
 
 def _check_clipping(limits: dict[str, float]) -> dict[str, float]:
     rmin, rmax, dmax = (limits.get(k) for k in ("rmin", "rmax", "dmax"))
-    if (
-        set(limits) - {"rmin", "rmax", "dmax"}
-        or (rmin is not None and rmax is not None and rmax < rmin)
-        or (dmax is not None and dmax < 0)
+    for wrong, expected in (
+        (set(limits) - {"rmin", "rmax", "dmax"}, "Received invalid keys: it takes rmin, rmax, dmax"),
+        (rmin is not None and rmax is not None and rmax < rmin, "rmax should be at least rmin"),
+        (dmax is not None and dmax < 0, "dmax should be non-negative"),
     ):
-        raise ValueError(
-            "renorm_clipping must have no keys but rmin <= rmax and dmax >= 0. "
-            f"Received: renorm_clipping={limits}"
-        )
+        if wrong:
+            raise ValueError(
+                f"Invalid renorm_clipping. {expected}. Received: renorm_clipping={limits}"
+            )
     return limits
 
 
@@ -313,7 +309,9 @@ class LayerNormalization(_Normalization):
             gamma_constraint,
             **kwargs,
         )
-        self.axis = _one_or_several(axis=axis)
+        self.axis = _one_or_several(
+            axis, "Expected an int or a list/tuple of ints for the argument 'axis'"
+        )
         if rms_scaling:
             warn_user(
                 "rms_scaling=True divides by the standard deviation, not by the root mean square."
@@ -446,7 +444,9 @@ class RMSNormalization(Layer):
 
     def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any):
         super().__init__(**kwargs)
-        self.axis = _one_or_several(axis=axis)
+        self.axis = _one_or_several(
+            axis, "Expected an int or a list/tuple of ints for the argument 'axis'"
+        )
         self.epsilon = epsilon
 
     def build(self, input_shape: Sequence[int | None]) -> None:
@@ -472,7 +472,9 @@ class UnitNormalization(Layer):
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any):
         super().__init__(**kwargs)
-        self.axis = _one_or_several(axis=axis)
+        self.axis = _one_or_several(
+            axis, "Invalid value for `axis` argument: expected an int or a list/tuple of ints"
+        )
 
     def call(self, inputs: jax.Array) -> jax.Array:
         return nn.normalize(inputs, _axes(self, inputs.shape, self.axis), epsilon=1e-12)

@@ -219,7 +219,7 @@ class RNN(Layer):
             (size,) = {v.shape[0] for v in base.iter_state(self.states)}
             if batch != size:
                 raise ValueError(
-                    f"Layer '{self.name}' is stateful and keeps states for batches of {size}. "
+                    f"Layer '{self.name}' is stateful and keeps states for a batch size of {size}. "
                     f"Received: a batch of {batch}"
                 )
         if initial_state is None and keeps:

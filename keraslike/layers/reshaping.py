@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from keraslike.core import sparsity
 from keraslike.core.arguments import one_of, sizes, spatial_axes, standardize_data_format
 from keraslike.layers.layer import InputSpec, Layer
 
@@ -25,15 +26,16 @@ class Flatten(Layer):
     """
 
     input_spec = InputSpec(min_ndim=1)
+    _keeps_sparse = True
 
     def __init__(self, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
 
     def call(self, inputs: jax.Array) -> jax.Array:
-        if self.data_format == "channels_first" and inputs.ndim > 1:
-            inputs = jnp.moveaxis(inputs, 1, -1)
-        return inputs.reshape(inputs.shape[0], math.prod(inputs.shape[1:]))
+        if self.data_format == "channels_first" and inputs.ndim > 2:
+            inputs = sparsity.transpose(inputs, (0, *range(2, inputs.ndim), 1))
+        return sparsity.reshape(inputs, (inputs.shape[0], math.prod(inputs.shape[1:])))
 
 
 class Reshape(Layer):
@@ -47,6 +49,8 @@ class Reshape(Layer):
     >>> Reshape((2, -1))(jnp.ones((5, 6))).shape
     (5, 2, 3)
     """
+
+    _keeps_sparse = True
 
     def __init__(self, target_shape: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
@@ -71,7 +75,7 @@ class Reshape(Layer):
         if -1 in target and known and 0 not in given:
             # Of inputs without samples JAX cannot tell what -1 stands for.
             target = tuple(math.prod(given) // known if n == -1 else n for n in target)
-        return inputs.reshape(inputs.shape[0], *target)
+        return sparsity.reshape(inputs, (inputs.shape[0], *target))
 
 
 class Permute(Layer):
@@ -84,6 +88,8 @@ class Permute(Layer):
     (5, 3, 2)
     """
 
+    _keeps_sparse = True
+
     def __init__(self, dims: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
         self.dims = tuple(dims)
@@ -95,7 +101,7 @@ class Permute(Layer):
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
 
     def call(self, inputs: jax.Array) -> jax.Array:
-        return jnp.transpose(inputs, (0, *self.dims))
+        return sparsity.transpose(inputs, (0, *self.dims))
 
 
 class RepeatVector(Layer):

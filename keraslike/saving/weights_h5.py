@@ -30,6 +30,7 @@ from keraslike.core.arguments import warn_user
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.tracebacks import is_ours
 from keraslike.core.variable import Variable
+from keraslike.layers import keras_names
 from keraslike.layers.layer import Layer
 from keraslike.metrics import Metric
 from keraslike.models import Sequential
@@ -158,7 +159,7 @@ def _children(obj: base.Object, layout: Layout) -> Iterator[tuple[str, Any]]:
 _OF_MODELS = ("layers", "loss", "metrics", "optimizer")
 
 # Attributes that hold nothing of their own: what is in them has its place elsewhere.
-_NEVER = frozenset(dir(Layer)) | {"_weights"}
+_NEVER = frozenset(dir(Layer)) - set(keras_names.ANSWERS) | {"_weights"}
 
 
 # -- what an object keeps of its own ----------------------------------------------------------

@@ -238,11 +238,6 @@ class Steps(Layer):
     def metrics_names(self) -> list[str]:
         return [m.name for m in self.metrics]
 
-    @property
-    def non_trainable_variables(self) -> list[Any]:
-        of_metrics = {id(v) for v in self.metrics_variables}
-        return [v for v in super().non_trainable_variables if id(v) not in of_metrics]
-
     def reset_metrics(self) -> None:
         """Makes every metric forget what it has seen."""
         for metric in self.metrics:

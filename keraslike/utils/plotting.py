@@ -231,17 +231,18 @@ def _symbolic_inputs(model: Layer) -> tuple[tuple, dict[str, Any], list[str]]:
     if nodes:
         args, kwargs = nodes[0].args, nodes[0].kwargs
     else:
-        shapes = model._build_shapes
+        shapes = model.get_build_config()
         make = lambda s: KerasTensor((None, *s[1:]), model.compute_dtype)  # noqa: E731
-        if isinstance(shapes, dict):
-            args, kwargs = (), {k.removesuffix("_shape"): _map(make, v) for k, v in shapes.items()}
-        elif shapes is None:
+        if shapes is None:
             raise ValueError(
                 f"The shape of the input of {type(model).__name__} '{model.name}' is not known: "
                 "call it on data before plot_model()."
             )
+        if "input_shape" in shapes:
+            args, kwargs = (_map(make, shapes["input_shape"]),), {}
         else:
-            args, kwargs = (_map(make, shapes),), {}
+            by_name = shapes["shapes_dict"].items()
+            args, kwargs = (), {k.removesuffix("_shape"): _map(make, v) for k, v in by_name}
     args, kwargs = jax.tree.map(_without_batch_size, (args, kwargs))
     count = len(symbolic.tensors_in((args, kwargs)))
     return args, kwargs, ["input" if count == 1 else f"input_{i + 1}" for i in range(count)]

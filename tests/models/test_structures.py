@@ -236,9 +236,9 @@ def test_state_added_after_build_is_an_error(kind, make):
     layer.before = make()
     layer(ones(1, 3))
     for value in (make(), [make()], {"a": make()}):
-        with pytest.raises(ValueError, match=r"built, and takes no more.*'extra'"):
+        with pytest.raises(ValueError, match=r"cannot add new elements.*'extra'"):
             layer.extra = value
-    with pytest.raises(ValueError, match="takes no more weights"):
+    with pytest.raises(ValueError, match="cannot add new elements of state"):
         layer.add_weight(shape=(2,))
     layer.note = "a note"
     assert not hasattr(layer, "extra")
@@ -264,19 +264,19 @@ def test_positional_arguments_are_tensors(value):
         def call(self, x, flag=None):
             return x
 
-    with pytest.raises(ValueError, match="only tensors as positional"):
+    with pytest.raises(ValueError, match="Only input tensors may be passed as positional"):
         Flagged()(ones(1, 2), value)
-    with pytest.raises(ValueError, match="only tensors as positional"):
+    with pytest.raises(ValueError, match="Only input tensors may be passed as positional"):
         Flagged()(layers.Input((2,)), value)
     assert Flagged()(ones(1, 2), None).shape == Flagged()(ones(1, 2), flag=value).shape == (1, 2)
 
 
 @pytest.mark.parametrize("value", ["no", None, 1.5])
 def test_trainable_is_a_truth_value(value):
-    with pytest.raises(ValueError, match="trainable must be True or False"):
+    with pytest.raises(ValueError, match="trainable.* True or False"):
         layers.Dense(2, trainable=value)
     layer = layers.Dense(2)
-    with pytest.raises(ValueError, match="trainable must be True or False"):
+    with pytest.raises(ValueError, match="trainable.* True or False"):
         layer.trainable = value
     assert layer.trainable is True
 

@@ -83,8 +83,8 @@ class Block(layers.Layer):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.half = self.add_weight("half", shape=(4,), dtype="bfloat16", initializer="ones")
-        self.none = self.add_weight("none", shape=(0, 3))
+        self.half = self.add_weight(name="half", shape=(4,), dtype="bfloat16", initializer="ones")
+        self.none = self.add_weight(name="none", shape=(0, 3))
         self.linear = nnx.Linear(4, 4, rngs=nnx.Rngs(0))
         self.inner = [layers.Dense(4), {"b": Table()}]
 
@@ -95,7 +95,7 @@ class Block(layers.Layer):
 
 class Table(layers.Layer):
     def build(self, shape):
-        self.table = self.add_weight("table", shape=(4,), initializer="ones")
+        self.table = self.add_weight(name="table", shape=(4,), initializer="ones")
 
     def call(self, x):
         return x * self.table
