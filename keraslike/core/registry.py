@@ -442,8 +442,8 @@ def deserialize(
             stands for that.
 
     A class of this program's is known as well if an object of it has been serialized before, unless
-    a file is read. Raises TypeError for a class or function that is not known, ValueError for bytecode and for
-    what is nested too deeply.
+    a file is read. Raises TypeError for a class or function that is not known, ValueError for
+    bytecode and for what is nested too deeply.
     """
     if module_objects:
         custom_objects = {**module_objects, **(custom_objects or {})}

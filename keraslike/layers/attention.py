@@ -369,8 +369,11 @@ class _Heads(Layer):
             attention_mask=seen,
             training=training,
             **({"use_causal_mask": True} if causal_only else {}),
-            **({"return_attention_scores": return_attention_scores}
-               if "return_attention_scores" in _call_takes(compute) else {}),
+            **(
+                {"return_attention_scores": return_attention_scores}
+                if "return_attention_scores" in _call_takes(compute)
+                else {}
+            ),
         )
         outputs = self._output_dense(outputs if gate is None else outputs * gate)
         return (outputs, scores) if return_attention_scores else outputs

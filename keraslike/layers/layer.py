@@ -661,8 +661,11 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
                     f"Where {method.__name__}() takes several arguments, each has to be named as "
                     f"one of call({', '.join(names)}) with '_shape' after it. Layer '{self.name}' "
                     f"({type(self).__name__}): {method.__name__}() has argument `{p.name}`, "
-                    + ("which does not end in `_shape`." if name == p.name
-                       else f"but `call()` does not have argument `{name}`.")
+                    + (
+                        "which does not end in `_shape`."
+                        if name == p.name
+                        else f"but `call()` does not have argument `{name}`."
+                    )
                 )
             if name in given:
                 shapes[p.name] = _shapes_of(given[name])
@@ -688,7 +691,8 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The computation; to be written by every layer."""
         raise NotImplementedError(
-            f"Layer '{self.name}' ({type(self).__name__}) does not have a `call` method implemented."
+            f"Layer '{self.name}' ({type(self).__name__}) does not have a `call` method "
+            "implemented."
         )
 
     @handled

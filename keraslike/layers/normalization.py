@@ -251,7 +251,10 @@ class BatchNormalization(_Normalization):
 def _check_clipping(limits: dict[str, float]) -> dict[str, float]:
     rmin, rmax, dmax = (limits.get(k) for k in ("rmin", "rmax", "dmax"))
     for wrong, expected in (
-        (set(limits) - {"rmin", "rmax", "dmax"}, "Received invalid keys: it takes rmin, rmax, dmax"),
+        (
+            set(limits) - {"rmin", "rmax", "dmax"},
+            "Received invalid keys: it takes rmin, rmax, dmax",
+        ),
         (rmin is not None and rmax is not None and rmax < rmin, "rmax should be at least rmin"),
         (dmax is not None and dmax < 0, "dmax should be non-negative"),
     ):

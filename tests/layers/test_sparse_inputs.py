@@ -98,6 +98,38 @@ def test_other_operations_compute_with_a_dense_array():
     assert not is_sparse(ops.convert_to_tensor(SPARSE, sparse=False))
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [layers.Add(), layers.Subtract(), layers.Average(), layers.Multiply(), layers.Maximum()]
+    + [layers.Minimum(), layers.Concatenate(), layers.Concatenate(0), layers.Dot(1)],
+    ids=lambda layer: layer.name,
+)
+def test_merging_sparse_arrays_gives_a_sparse_one(layer):
+    other = sparse.BCOO.fromdense(np.roll(DENSE, 1, 0))
+    found, wanted = layer([SPARSE, other]), layer([DENSE, np.roll(DENSE, 1, 0)])
+    assert is_sparse(found)
+    np.testing.assert_allclose(found.todense(), wanted, rtol=1e-5, atol=1e-6)
+    symbolic = layer([layers.Input((4,), sparse=True), layers.Input((4,), sparse=True)])
+    assert symbolic.sparse and symbolic.shape[1:] == found.shape[1:]
+    batches = sparse.BCOO(([[1.0, 2.0]], [[[0], [2]]]), shape=(5, 4))
+    np.testing.assert_allclose(
+        layer([batches, batches]).todense(), layer([batches.todense()] * 2), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [layers.Flatten(), layers.Flatten("channels_first"), layers.Reshape((4, -1))]
+    + [layers.Permute((3, 1, 2)), layers.Identity()],
+    ids=lambda layer: layer.name,
+)
+def test_reshaping_a_sparse_array_gives_a_sparse_one(layer):
+    dense = (rng.random((5, 2, 3, 4)) < 0.3).astype("float32")
+    found = layer(sparse.BCOO.fromdense(dense))
+    assert is_sparse(found) and layer(layers.Input((2, 3, 4), sparse=True)).sparse
+    np.testing.assert_array_equal(found.todense(), layer(dense))
+
+
 def test_a_model_with_a_sparse_input(tmp_path):
     i = layers.Input((4,), sparse=True)
     assert i.sparse
@@ -141,7 +173,7 @@ def test_places_that_occur_twice_add_up():
 
 
 @pytest.mark.parametrize(
-    "layer", [layers.GaussianNoise, layers.BatchNormalization, layers.Masking, layers.Softmax]
+    "layer", [layers.LayerNormalization, layers.BatchNormalization, layers.Masking, layers.Softmax]
 )
 def test_other_layers_compute_with_a_dense_array(layer):
     layer = layer()

@@ -1,0 +1,176 @@
+"""What layers and packages written for Keras rely on beyond its public names."""
+
+import jax
+import numpy as np
+import pytest
+
+import keraslike as keras
+from keraslike import layers, ops
+
+pytestmark = pytest.mark.slow
+
+
+class Counting(layers.Layer):
+    """A layer with a weight, a sublayer and a metric."""
+
+    def __init__(self, units=2, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.scale = self.add_weight((), "ones", name="scale")
+        self.inner = layers.Dense(units)
+        self.seen = keras.metrics.Sum(name="seen")
+
+    def call(self, x):
+        self.seen.update_state(ops.sum(x))
+        return self.inner(x) * self.scale
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+class Inner(layers.Layer):
+    def __init__(self, registers=True):
+        super().__init__()
+        if registers:
+            self._register_call_context_args("extra")
+
+    def call(self, x, extra=None):
+        return x + (1 if extra else 0)
+
+
+def test_metrics_are_not_among_the_variables():
+    layer = Counting()
+    layer(np.ones((1, 3), "float32"))
+    assert [v.name for v in layer.variables] == ["scale", "kernel", "bias"]
+    assert layer.non_trainable_variables == [] and len(layer.metrics_variables) == 1
+
+    # They count in a model that trains, and a stateless call leaves them alone.
+    values = [v.value for v in layer.trainable_variables]
+    before = float(layer.seen.result())
+    call = jax.jit(lambda values, x: layer.stateless_call(values, [], x))
+    outputs, state = call(values, np.ones((1, 3), "float32"))
+    assert outputs.shape == (1, 2) and state == [] and float(layer.seen.result()) == before
+    model = keras.Sequential([layer])
+    model.compile("sgd", "mse")
+    model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
+    assert model.non_trainable_variables == [] and float(layer.seen.result()) == 12
+
+
+def test_what_is_tracked():
+    layer = Counting()
+    assert layer._layers == [layer.inner] and layer._trainable_variables == [layer.scale]
+    layer(np.ones((1, 3), "float32"))
+    with pytest.raises(ValueError, match="cannot add new elements of state"):
+        layer.more = layer.add_weight((2,))
+    layer._tracker.unlock()
+    layer.more = layer.add_weight((2,), name="more")
+    layer._tracker.lock()
+    assert layer.more.path == f"{layer.name}/more" and len(layer.weights) == 4
+    layer._untrack_variable(layer.more)
+    assert layer.more is None and len(layer.weights) == 3
+
+    class Own(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self._layers = [layers.Dense(1), layers.Dense(1)]  # an attribute of its own
+
+    assert len(Own()._layers) == 2
+
+
+def test_arguments_that_calls_inherit():
+    model = keras.Sequential([layers.Identity(), Inner(), Inner(registers=False)])
+    model._register_call_context_args("extra")
+    x = np.zeros((1, 1), "float32")
+    assert model(x, extra=True).item() == 1 and model(x).item() == 0
+    assert model(layers.Input((1,)), extra=True).shape == (None, 1)
+    with pytest.raises(RuntimeError, match="after the layer has been called"):
+        model._register_call_context_args("other")
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "error", "said"),
+    [
+        (("kernel",), {}, ValueError, "`name` must be passed as a keyword argument"),
+        (("kernel", (2,)), {}, ValueError, "add_weight.name='kernel'"),
+        (((2,),), {"shape": (2,)}, ValueError, "`shape` was passed both"),
+        (((2,), "zeros", "float32", "w"), {}, TypeError, "at most 3 positional"),
+    ],
+)
+def test_what_add_weight_takes_by_position(args, kwargs, error, said):
+    with pytest.raises(error, match=said):
+        layers.Layer().add_weight(*args, **kwargs)
+
+
+@pytest.mark.parametrize("name", ["bar", "baz_shape"])
+def test_a_build_whose_arguments_are_none_of_the_call(name):
+    scope = {}
+    exec(f"def build(self, foo_shape, {name}): self.built = True", scope)
+    layer = type("Odd", (layers.Layer,), {"build": scope["build"], "call": lambda s, foo, bar: foo})
+    with pytest.raises(ValueError, match=f"`{name}`.*"):
+        layer()(np.ones((1, 2)), np.ones((1, 2)))
+
+
+def test_copies_by_config_know_classes_that_are_not_registered():
+    layer = layers.TimeDistributed(Counting(3))
+    copy = layers.TimeDistributed.from_config(layer.get_config())
+    assert type(copy.layer) is Counting and copy.layer.units == 3
+    assert type(keras.utils.deserialize_keras_object(layer.get_config()["layer"])) is Counting
+
+
+def test_a_file_names_no_class_that_is_not_registered(tmp_path):
+    keras.Sequential([layers.Input((2, 3)), layers.TimeDistributed(Counting(3))]).save(
+        tmp_path / "m.keras"
+    )
+    with pytest.raises(TypeError, match="'Counting' is not known here"):
+        keras.models.load_model(tmp_path / "m.keras")
+
+
+def test_what_a_layer_was_built_for_is_in_its_config():
+    attention = layers.MultiHeadAttention(2, 4)
+    attention.build((1, 2, 3), (1, 4, 3), (1, 4, 3))
+    again = layers.MultiHeadAttention(2, 4)
+    again.build_from_config(attention.get_build_config())
+    assert again.built and len(again.weights) == 8
+
+    class OfDict(layers.Layer):
+        def build(self, input_shape):
+            self.w = self.add_weight((input_shape["a"][-1],))
+
+        def call(self, x):
+            return x["a"] * self.w + x["b"]
+
+    layer, other = OfDict(), OfDict()
+    layer({"a": np.ones((1, 2)), "b": np.ones((1, 2))})
+    other.build_from_config(layer.get_build_config())
+    assert other.w.shape == (2,)
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_attention_of_ones_own_gets_the_causal_mask(knows):
+    seen = []
+
+    class Own(layers.MultiHeadAttention):
+        def _compute_attention(self, query, key, value, attention_mask=None, training=None, **more):
+            seen.append(attention_mask)
+            return super()._compute_attention(query, key, value, attention_mask, training, **more)
+
+    x = np.random.default_rng(0).normal(size=(2, 5, 4)).astype("float32")
+    layer = Own(2, 4)
+    mask = np.ones((2, 5, 5), bool) if knows else None
+    found = layer(x, x, attention_mask=mask, use_causal_mask=True)
+    plain = layers.MultiHeadAttention(2, 4)
+    plain.build(x.shape, x.shape)
+    plain.set_weights(layer.get_weights())
+    np.testing.assert_allclose(found, plain(x, x, use_causal_mask=True), rtol=1e-4, atol=1e-5)
+    assert seen[0] is not None and not bool(seen[0][0, 0, 1])
+
+
+def test_a_causal_mask_is_added_to_one_that_is_given():
+    layer = layers.MultiHeadAttention(1, 2)
+    x = np.random.default_rng(0).normal(size=(1, 3, 1, 2)).astype("float32")
+    layer.build((1, 3, 2), (1, 3, 2))
+    given = np.array([[[1, 1, 1], [0, 1, 1], [1, 0, 1]]], bool)
+    _, weights = layer._compute_attention(
+        x, x, x, given, return_attention_scores=True, use_causal_mask=True
+    )
+    assert (np.asarray(weights[0, 0]) > 0).tolist() == (given[0] & np.tri(3, dtype=bool)).tolist()
