@@ -12,7 +12,7 @@ import numpy as np
 from keraslike.core import dtypes
 from keraslike.core.arguments import one_of
 from keraslike.layers.adapting import batches
-from keraslike.layers.data_layer import DataLayer, encode, encoded_shape
+from keraslike.layers.data_layer import DataLayer, _size, _sparse, encode, encoded_shape
 
 
 class CategoryEncoding(DataLayer):
@@ -60,7 +60,7 @@ class CategoryEncoding(DataLayer):
                 f"Received: count_weights={count_weights}"
             )
         counts = self._encode(jnp.asarray(inputs), jnp.asarray(count_weights))
-        return jnp.asarray(counts)
+        return _sparse(counts, _size(inputs)) if self.sparse else counts
 
     def _encode(self, inputs: Any, count_weights: Any = None) -> Any:
         return encode(inputs, self.output_mode, self.num_tokens, self.compute_dtype, count_weights)

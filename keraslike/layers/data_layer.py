@@ -6,6 +6,7 @@ a model, which is no content of compiled programs.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -150,7 +151,7 @@ def encode(categories: Any, mode: str, depth: int, dtype: Any, weights: Any = No
         categories = xp.moveaxis(categories, 1, -1)
         weights = None if weights is None else xp.moveaxis(weights, 1, -1)
     lead = categories.shape[:-1]
-    rows = categories.reshape(-1, categories.shape[-1])
+    rows = categories.reshape(math.prod(lead), categories.shape[-1])
     size = rows.shape[0] * depth
     place = xp.where(
         (rows >= 0) & (rows < depth), rows + depth * xp.arange(rows.shape[0])[:, None], size
