@@ -114,9 +114,14 @@ class Quantizable(Adaptable):
         return getattr(of, name, None)
 
     @property
-    def _int4_block_size(self) -> int | None:
-        size = self._setting("block_size")
+    def _block(self) -> int | None:
+        """How many inputs of an output have a scale of four-bit numbers; `None` for all."""
+        size = self._int4_block_size
         return None if size == -1 else size
+
+    # These two by Keras's names, since packages that derive from its layers use them.
+    _int4_block_size = property(lambda self: self._setting("block_size"))
+    _orig_output_dim = property(lambda self: self._matrices()[0].flat[-1])
 
     @property
     def _mode_in_use(self) -> str | None:
@@ -222,7 +227,7 @@ class Quantizable(Adaptable):
         setattr(self, name, made)
 
     def _build_rounded(self, m: Matrix, mode: str) -> None:
-        block = self._int4_block_size
+        block = self._block
         if mode == "int8":
             self._fixed(m.name, m.shape, "zeros", "int8")
             sizes = [1 if i in m.summed else n for i, n in enumerate(m.shape)]
@@ -261,7 +266,7 @@ class Quantizable(Adaptable):
 
     def _rounded(self, m: Matrix, mode: str, value: np.ndarray) -> dict[str, Any]:
         """What the variables of a matrix of these floats hold."""
-        config, block = self.quantization_config, self._int4_block_size
+        config, block = self.quantization_config, self._block
         quantizer = None if config is None else config.weight_quantizer
         if mode == "int8":
             quantizer = quantizer or AbsMaxQuantizer(axis=m.summed)
@@ -286,7 +291,7 @@ class Quantizable(Adaptable):
     def _numbers(self, m: Matrix, rows: Any = None) -> tuple[Any, Any]:
         """A matrix, or only some of its rows, without its scale, and this: by it an output is to be
         divided. `None` in its place where it could not be left out."""
-        mode, block = self._mode_in_use, self._int4_block_size
+        mode, block = self._mode_in_use, self._block
 
         def get(name: str) -> Any:
             value = self._variable(name).value

@@ -278,13 +278,14 @@ class Model(Trainer):
         overwrite: bool = True,
         max_shard_size: int | float | None = None,
     ) -> None:
-        """Saves the weights to a `.weights.h5` file, or to several of at most so many GB, named by
-        a `.weights.json`."""
+        """Saves the weights to a `.weights.h5` or a `.safetensors` file, or to several of at most
+        so many GB, named by a `.weights.json`."""
         registry.get("saving", "save_weights")(self, filepath, overwrite, max_shard_size)
 
     @checked
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Loads weights that `save_weights` or `save` of this or of a like model wrote."""
+        """Loads weights that `save_weights` or `save` of this or of a like model wrote, or that are
+        in a `.safetensors` file by names: see `keraslike.saving.load_weights`."""
         registry.get("saving", "load_weights")(self, filepath, skip_mismatch, **kwargs)
 
     @entry

@@ -23,6 +23,7 @@ from keraslike.saving import (
     keras_archive,
     legacy_h5,
     orbax_store,
+    safetensors_file,
     seal,
     sharded,
     weights_h5,
@@ -202,11 +203,13 @@ def save_weights(
     *,
     objects_to_skip: Sequence[Any] | None = None,
 ) -> None:
-    """Saves a model's weights, random streams and optimizer state to a `.weights.h5` file.
+    """Saves a model's weights, random streams and optimizer state to a `.weights.h5` file, or only
+    the weights by their paths to a `.safetensors` file.
 
     Args:
         model: a model that is built.
-        filepath: a path ending in `.weights.h5`, or with `max_shard_size` in `.weights.json`.
+        filepath: a path ending in `.weights.h5` or `.safetensors`, or with `max_shard_size` in
+            `.weights.json`.
         overwrite: whether an existing file may be replaced without asking.
         max_shard_size: the most GB of arrays in one file. The file at the path then says which
             weight is in which of those beside it, `<name>_00000.weights.h5` and so on.
@@ -223,15 +226,22 @@ def save_weights(
             warn_user(f"Sharded weights are saved to '{renamed}' rather than to '{path}'.")
             path = renamed
     ending = ".weights.h5" if max_shard_size is None else sharded.ENDING
-    if not path.endswith(ending):
+    named = max_shard_size is None and path.endswith(safetensors_file.ENDING)
+    if not named and not path.endswith(ending):
         raise ValueError(_unsupported(path, "save_weights() writes", f"`{ending}`"))
+    if named and objects_to_skip is not None:
+        raise ValueError(
+            f"objects_to_skip only supports saving '.weights.h5' files. Received: filepath={path!r}"
+        )
     _check_built(model, "save")
     skip = list(objects_to_skip or ())
 
     def write() -> None:
         if not _may_write(path, overwrite):
             return
-        if max_shard_size is not None:
+        if named:
+            safetensors_file.write(model, path)
+        elif max_shard_size is not None:
             sharded.write(model, path, most, skip)
         else:
             _write_h5(path, _to_h5(model, functools.partial(weights_h5.write, skip=skip)))
@@ -247,18 +257,23 @@ def load_weights(
     by_name: bool | None = None,
     *,
     objects_to_skip: Sequence[Any] | None = None,
+    name_map: Any = None,
     **kwargs: Any,
 ) -> None:
     """Loads the weights in a file or a checkpoint into a model of the same structure.
 
     Args:
         model: a model that is built.
-        filepath: a path ending in `.weights.h5`, `.weights.json`, `.keras`, or `.h5` or `.hdf5` in
-            the older format, or a directory as for `load_model`.
+        filepath: a path ending in `.weights.h5`, `.weights.json`, `.keras`, `.safetensors`, or
+            `.h5` or `.hdf5` in the older format, or a directory as for `load_model`.
         skip_mismatch: leave weights that do not fit as they are, with a warning for each.
         by_name: with a file in the older format, match layers by their names.
         objects_to_skip: with `.weights.h5` or `.weights.json`, layers that are left as they are,
             and with them what is below no other.
+        name_map: with `.safetensors`, which weight an array is: a dict or a function from the name
+            in the file to the weight's path (`"dense/kernel"`), or to a pair of the path and a
+            function of the array (`np.transpose`); `None` leaves an array out. `"order"` takes the
+            arrays in the file's order for the model's weights. Without it, names are paths.
 
     Raises FileNotFoundError where there is no file; ValueError, having changed nothing, for one
     that is damaged or whose weights do not fit.
@@ -278,6 +293,13 @@ def load_weights(
         raise ValueError(
             "objects_to_skip only supports loading '.weights.h5' files. "
             f"Received: filepath={path!r}"
+        )
+    if path.endswith(safetensors_file.ENDING) and not os.path.isdir(path):
+        safetensors_file.load(model, path, name_map, skip_mismatch)
+        return
+    if name_map is not None:
+        raise ValueError(
+            f"name_map only supports loading '.safetensors' files. Received: filepath={path!r}"
         )
     if os.path.isdir(path) and not _is_archive(path):
         weights_h5.load(model, orbax_store.find(path).weights(), skip_mismatch)
@@ -299,7 +321,7 @@ def load_weights(
             legacy_h5.load(model, file, path, skip_mismatch, bool(by_name))
         return
     else:
-        endings = "`.weights.h5`, `.weights.json`, `.keras`, `.h5` or `.hdf5`"
+        endings = "`.weights.h5`, `.weights.json`, `.keras`, `.safetensors`, `.h5` or `.hdf5`"
         raise ValueError(
             _unsupported(path, "File format not supported: load_weights() reads", endings)
         )
@@ -348,7 +370,9 @@ def _is_archive(path: str) -> bool:
 def _check_exists(path: str) -> None:
     if not os.path.exists(path):
         hint = "Please ensure the file is an accessible one."
-        if not path.endswith((".keras", sharded.ENDING, *legacy_h5.ENDINGS)):
+        if not path.endswith(
+            (".keras", sharded.ENDING, safetensors_file.ENDING, *legacy_h5.ENDINGS)
+        ):
             hint = "File format not supported, if it is to be one: its ending is that of none."
         raise NoSuchFile(f"File not found: there is no file '{path}'. {hint}")
 

@@ -599,7 +599,7 @@ BAD_ARGUMENTS = [
     (lambda: layers.Dense(0), "units"),
     (lambda: layers.Dense("3"), "units"),
     (lambda: layers.Dense(3, activation="rellu"), "relu"),
-    (lambda: layers.Dense(3, quantization_config={"a": 1}), "quantization_config is not supported"),
+    (lambda: layers.Dense(3, quantization_config={"a": 1}), "quantization_config must be"),
     (lambda: layers.Dense(3, kernel_init="zeros"), "kernel_init"),
     (lambda: layers.Embedding(0, 3), "input_dim"),
     (lambda: layers.Embedding(3, 2.5), "output_dim"),

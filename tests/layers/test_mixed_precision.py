@@ -141,10 +141,9 @@ def test_a_constructor_is_given_the_name_of_a_policy():
 
 def test_a_layer_refuses_to_be_quantized():
     quantized = dtype_policies.get("int8_from_float32")
-    with pytest.raises(ValueError, match="'d' .Dense. cannot work by .*quantization"):
-        layers.Dense(2, dtype=quantized, name="d")
-    layer = layers.Dense(
-        2, dtype=dtype_policies.DTypePolicyMap("float32", {"d": quantized}), name="d"
-    )
+    with pytest.raises(ValueError, match="'d' .Conv1D. cannot work by .*quantization"):
+        layers.Conv1D(2, 1, dtype=quantized, name="d")
+    policy = dtype_policies.DTypePolicyMap("float32", {"d": quantized})
+    layer = layers.Conv1D(2, 1, dtype=policy, name="d")
     with pytest.raises(ValueError, match="quantization is not supported"):
-        layer(np.ones((1, 2)))
+        layer(np.ones((1, 2, 2)))
