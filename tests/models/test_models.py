@@ -149,7 +149,7 @@ def test_sequential_errors():
     model = keras.Sequential([layers.Input((3,)), layers.Dense(1)])
     with pytest.raises(ValueError, match="axis -1 of input shape to have value 3.*\\(2, 4\\)"):
         model(np.ones((2, 4)))
-    with pytest.raises(AttributeError, match="`layers` is taken"):
+    with pytest.raises(AttributeError, match="`Model.layers` attribute is reserved"):
         model.layers = []
 
 
