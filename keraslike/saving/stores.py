@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import pathlib
 from collections.abc import Iterator, MutableMapping
 from typing import Any
@@ -54,7 +53,7 @@ class H5IOStore:
     def _bytes(self) -> bytes:
         if self.archive is not None:
             return self.archive.read(str(self.path_or_io))
-        return pathlib.Path(self.path_or_io).read_bytes()
+        return pathlib.Path(str(self.path_or_io)).read_bytes()
 
     def make(self, path: str, metadata: dict[str, Any] | None = None) -> MutableMapping:
         """The arrays of a path, to be written, with attributes of the group."""
@@ -77,7 +76,7 @@ class H5IOStore:
         if self.archive is not None:
             self.archive.writestr(str(self.path_or_io), data)
             return
-        with keras_archive.replacing(os.fspath(self.path_or_io)) as file:
+        with keras_archive.replacing(str(self.path_or_io)) as file:
             file.write(data)
             file.write(seal.sealed(data))
 
