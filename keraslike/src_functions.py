@@ -371,7 +371,7 @@ def build_pos_neg_masks(
         remove_diagonal: whether a query is no pair with the key of its own place.
 
     >>> build_pos_neg_masks([0, 1], [0, 0])[0].tolist()
-    [[False, False], [False, False]]
+    [[False, True], [False, False]]
     """
     same = jnp.asarray(query_labels).reshape(-1, 1) == jnp.asarray(key_labels).reshape(1, -1)
     positive = same & ~jnp.eye(*same.shape, dtype=bool) if remove_diagonal else same

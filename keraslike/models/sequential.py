@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from keraslike.core import context, registry, symbolic
@@ -122,6 +123,11 @@ class Sequential(Model):
         first = self._layers[0]
         if isinstance(first, InputLayer):
             symbols = first.output
+            if not _fits(input_shape, first.batch_shape):
+                raise ValueError(
+                    f"Sequential '{self.name}' has already been configured to use inputs of shape "
+                    f"{first.batch_shape}. Received: input_shape={input_shape}"
+                )
         elif isinstance(first, Model) and first._graph is not None:
             symbols = map_leaves(
                 lambda t: Input(batch_shape=(None, *t.shape[1:]), dtype=t.dtype), first.input
@@ -136,6 +142,15 @@ class Sequential(Model):
                 x = layer(x)
         except NotImplementedError:  # a layer that cannot tell the shape of its output
             return
+        except TypeError as error:
+            parameters = inspect.signature(layer.call).parameters.values()
+            needed = [p.name for p in parameters if p.default is p.empty and p.kind in _PLACED]
+            if len(needed) > 1:
+                raise ValueError(
+                    "Layers of a Sequential can only have a single positional argument, their "
+                    f"input. That of {type(layer).__name__} '{layer.name}' has {needed}."
+                ) from error
+            raise
         self._set_graph(symbols, x)
         for spec in self._graph.inputs:  # type: ignore[union-attr]
             spec.any_size = True  # the layers say which sizes they need
@@ -199,6 +214,17 @@ class Sequential(Model):
         if config.get("trainable") is False:
             model.trainable = False
         return model
+
+
+def _fits(shape: Any, wanted: Any) -> bool:
+    """Whether all sizes that both of two shapes say, but for the batch's, are the same."""
+    if not isinstance(shape, (list, tuple)) or any(isinstance(n, (list, tuple)) for n in shape):
+        return True  # of several inputs
+    sizes = zip(shape[1:], wanted[1:])
+    return len(shape) == len(wanted) and all(a == b or None in (a, b) for a, b in sizes)
+
+
+_PLACED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def _name_in(entry: Any) -> str | None:

@@ -339,7 +339,8 @@ def load(
         for key, variable in own.items():
             where = _where(path, key, variable)
             if key not in stored:
-                problems.append(f"{where}: expected shape {shape_of(variable)}, found none")
+                none = "none" if stored else "none (the layer received 0 variables)"
+                problems.append(f"{where}: expected shape {shape_of(variable)}, found {none}")
             elif tuple(stored[key].shape) != shape_of(variable):
                 found = tuple(stored[key].shape)
                 problems.append(f"{where}: expected shape {shape_of(variable)}, found {found}")

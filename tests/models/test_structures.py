@@ -333,3 +333,69 @@ def test_a_call_of_ones_own_counts_more_than_the_graph():
     assert [y.shape for y in outputs] == [(None, 2), (None, 2)]
     model.compile("sgd", ["mse", "mse"])
     model.fit(ones(2, 3), [ones(2, 2), ones(2, 2)], verbose=0)
+
+
+def test_inputs_of_another_structure_are_told_of():
+    """As Keras does: a list for a dict in the order of its keys, and what is too much."""
+    a, b = layers.Input((2,), name="a"), layers.Input((2,), name="b")
+    model = keras.Model({"a": a, "b": b}, a - b)
+    said = "The structure of `inputs` doesn't match the expected structure"
+    with pytest.warns(UserWarning, match=said) as told:
+        y = model.predict([ones(2, 2), 3 * ones(2, 2)], verbose=0)
+    assert (y == -2).all() and sum(said in str(w.message) for w in told) == 1
+    with pytest.warns(UserWarning, match=f"{said}.*'c'"):
+        model({"a": ones(2, 2), "b": ones(2, 2), "c": ones(2, 2)})
+    with pytest.raises(
+        ValueError, match=f"{said}.*lacks \\['x', 'y'\\]"
+    ):  # names of inputs are no keys
+        keras.Model({"x": a, "y": b}, a - b)({"a": ones(2, 2), "b": ones(2, 2)})
+
+
+def test_a_model_of_a_class_of_ones_own_that_has_a_graph_is_a_functional_one():
+    class Own(keras.Model):
+        def __init__(self):
+            x = layers.Input((2,))
+            super().__init__(inputs=x, outputs=layers.Dense(1)(x))
+
+    assert isinstance(Own(), keras.models.functional.Functional)
+    assert not isinstance(
+        keras.Sequential([layers.Input((2,))]), keras.models.functional.Functional
+    )
+
+
+def test_a_sequential_stays_built_as_layers_come_and_go():
+    model = keras.Sequential([layers.Dense(4), layers.Dense(5)])
+    with pytest.raises(ValueError, match="no layers"):
+        keras.Sequential()(ones(3, 2))
+    with pytest.raises(ValueError, match="already been configured.*4"):
+        keras.Sequential([layers.Input((2,)), layers.Dense(1)]).build((None, 4))
+    model(ones(3, 2))
+    kernel = model.layers[0].kernel
+    model.pop()
+    assert model.built and model.output_shape == (None, 4) and len(model.weights) == 2
+    model.add(layers.Dense(7))
+    assert model.built and model.output_shape == (None, 7) and model.layers[0].kernel is kernel
+
+
+def test_the_summary_of_a_subclass_shows_shapes():
+    class Head(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(10)
+
+        def call(self, x):
+            return {"head": self.dense(x)}
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.mha = layers.MultiHeadAttention(2, 2, output_shape=(4,))
+            self.head, self.unused = Head(), layers.Dense(3)
+
+        def call(self, x):
+            return self.head(self.mha(x, x, x))
+
+    model, text = Own(), []
+    model(ones(1, 5, 2))
+    model.summary(print_fn=text.append)
+    assert "(1, 5, 4)" in text[0] and "(1, 5, 10)" in text[0] and "?" in text[0]
