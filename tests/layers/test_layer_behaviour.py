@@ -1,5 +1,6 @@
 """What layers do over time: training, masks, random streams, pytrees, errors."""
 
+import inspect
 import json
 
 import jax
@@ -568,18 +569,34 @@ def test_regularizers_join_the_losses(rng):
 # -- settings ---------------------------------------------------------------------------------
 
 
-def test_layers_follow_the_default_data_format():
-    from keraslike.core import arguments
+def _with_channels():
+    """The layers of images that have channels, with the arguments that they need."""
+    needed = {"filters": 3, "kernel_size": 2, "pool_size": 2, "output_size": 3, "rate": 0.5}
+    needed |= {"height": 4, "width": 4}
+    for name, cls in vars(layers).items():
+        if inspect.isclass(cls) and cls.__name__ == name:
+            parameters = inspect.signature(cls).parameters
+            rank = next((int(d) for d in "123" if f"{d}D" in name), 2)
+            if "data_format" in parameters and hasattr(keras.layers, name) and "Spec" not in name:
+                arguments = {k: v for k, v in needed.items() if k in parameters}
+                yield pytest.param(name, arguments, rank, id=name)
 
-    arguments.set_image_data_format("channels_first")
-    try:
-        layer = layers.Conv2D(3, 2)
-        assert layer(jnp.ones((1, 2, 5, 5))).shape == (1, 3, 4, 4)
-        assert layers.GlobalMaxPooling2D()(jnp.ones((1, 2, 5, 5))).shape == (1, 2)
-    finally:
-        arguments.set_image_data_format("channels_last")
-    assert layer.get_config()["data_format"] == "channels_first"
-    assert layers.Conv2D(3, 2).data_format == "channels_last"
+
+@pytest.mark.parametrize(("name", "arguments", "rank"), _with_channels())
+def test_layers_follow_the_default_data_format(name, arguments, rank):
+    steps = (2,) if name.startswith("ConvLSTM") else ()
+    shape = (2, *steps, 3, *(7, 6, 5)[:rank])
+    shapes = []
+    for library in (keras, keraslike):
+        library.config.set_image_data_format("channels_first")
+        try:
+            layer = getattr(library.layers, name)(**arguments)
+        finally:
+            library.config.set_image_data_format("channels_last")
+        assert layer.data_format == layer.get_config()["data_format"] == "channels_first"
+        shapes.append(tuple(layer.compute_output_shape(shape)))
+        assert getattr(library.layers, name)(**arguments).data_format == "channels_last"
+    assert shapes[0] == shapes[1]
 
 
 def test_empty_batches_give_empty_outputs():
