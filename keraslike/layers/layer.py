@@ -737,7 +737,8 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             self._forget_losses()
         if self._call_context_args is not Layer._call_context_args:
             self._inherit(takes, kwargs)
-        self._called = True
+        if not self._called:
+            self._called = True
         state.training, state.depth = training, before[1] + 1
         state.names = (*before[3], self.name)
         if self._path is None:
