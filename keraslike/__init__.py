@@ -35,6 +35,7 @@ from keraslike import (
     saving,
     tree,
     utils,
+    visualization,
     wrappers,
 )
 from keraslike.as_keras import as_keras, version
@@ -114,6 +115,7 @@ __all__ = [
     "utils",
     "value_and_grad",
     "version",
+    "visualization",
     "wrappers",
 ]
 

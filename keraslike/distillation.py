@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keraslike import losses, metrics, ops, tree
-from keraslike.core import registry
+from keraslike.core import arguments, registry
 from keraslike.core.configured import Configured
 from keraslike.models import Model
 
@@ -216,6 +216,12 @@ class Distiller(Model):
         if metrics is not None and not isinstance(metrics, (list, tuple)):
             raise ValueError(f"metrics must be a list or tuple, got {type(metrics)}")
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        if config.get("loss") is None:  # Keras does not write the student's
+            arguments.warn_user(f"'{self.name}' was saved without its loss: call compile().")
+        else:
+            super().compile_from_config(config)
 
     def call(self, inputs: Any, training: bool | None = None, **kwargs: Any) -> Any:
         return self.student(inputs, training=training, **kwargs)

@@ -45,6 +45,7 @@ _IN_FILES = frozenset(
     ("activations", "constraints", "dtype_policies", "feature_space", "functional")
     + ("initializers", "keras")
     + (
+        "distillation",
         "layers",
         "losses",
         "metrics",
