@@ -447,6 +447,8 @@ callbacks.monitor_callback: training.monitors.MonitorCallback
 dtype_policies.dtype_policy: core.policies.QUANTIZATION_MODES
   _get_quantized_dtype_policy_by_str=core.policies.get_quantized
 initializers.random_initializers: initializers.compute_fans
+layers.preprocessing.feature_space: utils.feature_space.Cross .Feature .TFDIdentity
+layers.preprocessing.index_lookup: layers.lookup.IndexLookup
 layers.rnn.conv_lstm: layers.conv_recurrent.ConvLSTMCell src_functions.ConvLSTM
 legacy.saving.legacy_h5_format: load_model_from_hdf5=saving.load_model
   save_model_to_hdf5=saving.save_model

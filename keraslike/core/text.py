@@ -66,10 +66,10 @@ class Text:
         """The texts as an array of Python's strings."""
         if self.values is None:
             self._refuse()
-        out = np.empty(self.shape, object)
-        for place, item in np.ndenumerate(self.values.reshape(self.shape)):
-            out[place] = item.decode("utf-8", "replace")
-        return out
+        values: Any = self.values
+        out = np.empty(values.size, object)
+        out[:] = [item.decode("utf-8", "replace") for item in values.reshape(-1).tolist()]
+        return out.reshape(self.shape)
 
     def reshaped(self, shape: tuple) -> Text:
         """The same texts in another shape."""

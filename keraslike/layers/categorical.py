@@ -65,7 +65,7 @@ class CategoryEncoding(DataLayer):
     def _encode(self, inputs: Any, count_weights: Any = None) -> Any:
         return encode(inputs, self.output_mode, self.num_tokens, self.compute_dtype, count_weights)
 
-    _computed = _traced = _encode
+    _computed = _traced = _encode  # type: ignore[assignment]
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return encoded_shape(input_shape, self.output_mode, self.num_tokens)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import context, dtypes, foreign, sparsity
-from keraslike.core.boxed import Answers, Boxed, taker, unbox
+from keraslike.core.boxed import Answers, taker, unbox
 from keraslike.core.symbolic import KerasTensor, size_of_values
 from keraslike.core.text import Text, as_bytes, is_text, of_lists
 from keraslike.layers.layer import Layer, _number_of
@@ -33,11 +33,19 @@ class DataLayer(Layer):
     _adapted = 0  # how often it took from data what a compiled program may hold
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and hasattr(args[0], "with_flat_values"):  # a ragged tensor
+            if getattr(self, "output_mode", None) != "int":
+                raise ValueError(
+                    f"Layer '{self.name}' takes ragged tensors with output_mode='int' only: call "
+                    "to_tensor() on it first."
+                )
+            return args[0].with_flat_values(self(args[0].flat_values, **kwargs))
         if taker(args, kwargs) is None:
             return super().__call__(*args, **kwargs)
-        boxed = any(isinstance(x, Boxed) for x in jax.tree.leaves((args, kwargs)))
+        bare = unbox((args, kwargs))
+        boxed = bare[0] is not args or bare[1] is not kwargs
         with context.using(tapes=()):  # no gradient goes through a category
-            outputs = super().__call__(*unbox(args), **unbox(kwargs))
+            outputs = super().__call__(*bare[0], **bare[1])
         return jax.tree.map(_boxed, outputs) if boxed else outputs
 
     def _convert(self, x: Any) -> Any:

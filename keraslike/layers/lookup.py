@@ -397,7 +397,7 @@ class IndexLookup(DataLayer):
     def _hashed(self, numbers: np.ndarray, tokens: Sequence[Any]) -> np.ndarray:
         """The numbers with those put in that tokens have by their hashes."""
         missing = np.flatnonzero(numbers == _MISSING)
-        others = [tokens[i] for i in missing]
+        others = [tokens[i] for i in missing.tolist()]
         if others and not self.num_oov_indices:
             raise ValueError(
                 "When `num_oov_indices=0` all inputs should be in vocabulary, found OOV values "

@@ -160,8 +160,8 @@ class TextVectorization(DataLayer):
     def _with_ngrams(self, rows: list[list[bytes]]) -> list[list[bytes]]:
         if self.ngrams is None:
             return rows
-        many = isinstance(self.ngrams, int)
-        sizes = range(1, self.ngrams + 1) if many else self.ngrams  # type: ignore[operator]
+        ngrams = self.ngrams
+        sizes = range(1, ngrams + 1) if isinstance(ngrams, int) else ngrams
         return [
             [b" ".join(row[i : i + n]) for n in sizes for i in range(len(row) - n + 1)]
             for row in rows
@@ -183,9 +183,9 @@ class TextVectorization(DataLayer):
         return out
 
     def _computed(self, texts: np.ndarray) -> np.ndarray:
-        if texts.dtype != object and (texts := as_bytes(texts)) is None:
+        if (given := as_bytes(texts)) is None:
             raise ValueError(f"Layer '{self.name}' takes text. Received numbers.")
-        shape, rows = self._split_texts(texts)
+        shape, rows = self._split_texts(given)
         lookup = self._lookup_layer
         length = self.output_sequence_length
         if length is None:

@@ -15,6 +15,7 @@ from keraslike.core import base, context, lowering, rng
 from keraslike.core.boxed import Answers, Boxed, Taking, is_recorded, unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.core.symbolic import KerasTensor
+from keraslike.core.text import Functions, Text, as_bytes
 from keraslike.layers.layer import Layer
 from keraslike.tf import dependence
 from keraslike.tf.gradients import CHOICES
@@ -42,6 +43,9 @@ def _split(tree: Any, tensors: list[Any]) -> Any:
         return _Place(len(tensors) - 1)
     if isinstance(tree, Boxed):
         return _split(tree._as_tensor(), tensors)
+    if type(tree) is Text:
+        results = [_split(jnp.asarray(x), tensors) for x in tree.results.values()]
+        return (Text, (tree.shape, tree.place, tuple(tree.results), tuple(results)))
     if type(tree) in (list, tuple):
         return (type(tree), tuple([_split(item, tensors) for item in tree]))
     if type(tree) is dict:
@@ -57,6 +61,9 @@ def _joined(spec: Any, values: Sequence[Any]) -> Any:
         return items
     if kind is dict:
         return {key: _joined(item, values) for key, item in items}
+    if kind is Text:
+        shape, place, keys, results = items
+        return Text(None, shape, dict(zip(keys, [_joined(x, values) for x in results])), place)
     return kind(_joined(item, values) for item in items)
 
 
@@ -74,9 +81,28 @@ def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = N
             with context.using(tapes=()):
                 return unbox(function(*args, **kwargs))
         return run(_call, tensors, (CHOICES.get(function, function), spec))
+    if any(map(_is_text, tensors)):
+        args, kwargs = _joined(spec, [_as_text(x) if _is_text(x) else x for x in tensors])
     if isinstance(owner, Layer) and not owner.built:
         _make_state(owner, args, kwargs)
-    return _call_owner(function, owner, spec, tensors)
+    if not any(map(_is_text, tensors)):
+        return _call_owner(function, owner, spec, tensors)
+
+    def call(given: tuple) -> Any:
+        numbers: list[Any] = []
+        return _call_owner(function, owner, _split(given, numbers), numbers)
+
+    return _calls_of(owner).of_text.run(call, (args, kwargs))
+
+
+def _is_text(x: Any) -> bool:
+    array = x._value if isinstance(x, Tensor) else x
+    return isinstance(array, np.ndarray) and array.dtype.kind in "USTO"
+
+
+def _as_text(x: Any) -> Any:
+    texts = as_bytes(x._value if isinstance(x, Tensor) else x)
+    return x if texts is None else Text(texts)
 
 
 def _call(*given: Any) -> Any:
@@ -94,6 +120,8 @@ def _make_state(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
     """Builds a layer and all in it, without arithmetic."""
 
     def symbol(x: Any) -> Any:
+        if isinstance(x, Text):
+            return KerasTensor(x.shape, x.dtype)
         if isinstance(x, (Tensor, nnx.Variable, jax.Array, np.ndarray)):
             return KerasTensor(x.shape, raw(x).dtype if isinstance(x, Tensor) else x.dtype)
         if type(x) in (list, tuple):
@@ -377,6 +405,7 @@ class _Calls:
         self._snapshot = base.Snapshot(owner)
         self._surroundings = Surroundings(owner)
         self._compiled: dict[Any, _OwnerCall] = {}
+        self.of_text = Functions()
 
     def add(self, variables: list[Any]) -> None:
         """Takes in what a call reads and the object does not have."""

@@ -10,6 +10,7 @@ import pytest
 import scipy.sparse
 
 import keraslike as k
+import keraslike.tf as tf
 from keraslike import layers
 from tests.layers.text_facts import ROWS, TABLE
 
@@ -142,9 +143,15 @@ def test_training_on_text(make):
     assert np.isfinite(history["val_loss"]).all()
 
 
-def test_a_loop_of_ones_own():
+def test_loops_of_ones_own():
     model = Subclassed()
-    model.compile("sgd", "mse")
+    assert isinstance(model(tf.constant(X)), tf.Tensor)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(X) ** 2)
+    wanted = 2 * np.asarray(model.words(X)).T @ np.asarray(model(X))
+    np.testing.assert_allclose(tape.gradient(loss, model.out.kernel), wanted, rtol=1e-5)
+    lookup = layers.StringLookup(vocabulary=["bad"])
+    assert lookup(tf.strings.split(["bad x", ""])).to_list() == [[1, 0], []]
     step = jax.grad(lambda w: (model.words(X) @ w).sum())
     assert step(np.ones((4, 1), "float32")).shape == (4, 1)
 
