@@ -3,12 +3,17 @@ derive from Keras's use them."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from flax import nnx
 
-from keraslike.core import base
-from keraslike.core.variable import Param
+from keraslike.core import base, context
+from keraslike.core.errors import InvalidArgument
+from keraslike.core.variable import Param, Variable
+
+INHERITED = frozenset({"training"})
 
 
 class _Answer:
@@ -51,8 +56,59 @@ ANSWERS = {
 }
 
 
+def shape_first(add_weight: Callable) -> Callable:
+    """Checks what `add_weight` is given by position."""
+
+    @functools.wraps(add_weight)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Variable:
+        if len(args) > 3:
+            raise TypeError(
+                "add_weight() takes at most 3 positional arguments, shape, initializer and dtype. "
+                f"Received: {len(args)}"
+            )
+        if args and isinstance(args[0], str):
+            raise InvalidArgument(
+                f"`name` must be passed as a keyword argument: add_weight(name={args[0]!r}, "
+                f"shape=...). Received: {args[0]!r} as the first argument, which is the shape."
+            )
+        for name in ("shape", "initializer", "dtype")[: len(args)]:
+            if name in kwargs:
+                raise InvalidArgument(
+                    f"`{name}` was passed both positionally and as a keyword argument."
+                )
+        return add_weight(self, *args, **kwargs)
+
+    return checked
+
+
 class KerasNames:
     """The names in `ANSWERS` and some methods."""
+
+    _called = False
+    _call_context_args = INHERITED  # what calls inside a call inherit of it
+
+    def _register_call_context_args(self: Any, *names: str) -> None:
+        """Makes arguments, besides `training`, be inherited: what a call of this layer is given for
+        one, the calls of layers in it are given too, if they have registered it as well.
+
+        Raises RuntimeError for a layer that has been called.
+        """
+        if self._called:
+            raise RuntimeError(
+                "Cannot add call-context args after the layer has been called. "
+                f"Received: {names} for layer '{self.name}'"
+            )
+        self._call_context_args = self._call_context_args | set(names)
+
+    def _inherit(self: Any, takes: frozenset[str], kwargs: dict[str, Any]) -> None:
+        """Gives a call the arguments that it and the calls around it registered."""
+        known = dict(context.state.inherited)
+        for name in self._call_context_args - {"training"}:
+            if (given := kwargs.pop(name, None)) is not None:
+                known[name] = given
+            if name in takes and name in known:
+                kwargs[name] = known[name]
+        context.state.inherited = known
 
     def _track_variable(self: Any, variable: nnx.Variable) -> None:
         vars(self).setdefault("_weights", []).append(variable)

@@ -48,31 +48,6 @@ from keraslike.quantizers.configs import validate_and_resolve_config
 _numbers = itertools.count(1)
 
 
-def _shape_first(add_weight: Callable) -> Callable:
-    """Checks what `add_weight` is given by position."""
-
-    @functools.wraps(add_weight)
-    def checked(self: Layer, *args: Any, **kwargs: Any) -> Variable:
-        if len(args) > 3:
-            raise TypeError(
-                "add_weight() takes at most 3 positional arguments, shape, initializer and dtype. "
-                f"Received: {len(args)}"
-            )
-        if args and isinstance(args[0], str):
-            raise InvalidArgument(
-                f"`name` must be passed as a keyword argument: add_weight(name={args[0]!r}, "
-                f"shape=...). Received: {args[0]!r} as the first argument, which is the shape."
-            )
-        for name in ("shape", "initializer", "dtype")[: len(args)]:
-            if name in kwargs:
-                raise InvalidArgument(
-                    f"`{name}` was passed both positionally and as a keyword argument."
-                )
-        return add_weight(self, *args, **kwargs)
-
-    return checked
-
-
 class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
     """A function with weights: `build` makes them from the input's shape, `call` computes.
 
@@ -115,8 +90,6 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
     _path: str | None = None  # where it was first built or called
     _building = False
     _is_quantized = False
-    _called = False
-    _call_context_args = frozenset({"training"})  # what calls inside a call inherit of it
     _keeps_sparse = True  # whether `call` is given sparse arrays as they are
     _takes_text = True  # whether `call` may be given text
     _says_shapes = True  # whether a `compute_output_shape` of a class's own is all that is asked
@@ -355,7 +328,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
     # -- weights ------------------------------------------------------------------------------
 
     @entry
-    @_shape_first
+    @keras_names.shape_first
     @checked
     def add_weight(
         self,
@@ -411,7 +384,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             )
         if overwrite_with_gradient:
             variable.overwrite_with_gradient = overwrite_with_gradient
-        vars(self).setdefault("_weights", []).append(variable)
+        self._track_variable(variable)
         return variable
 
     add_variable = add_weight
@@ -735,7 +708,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
         inherited = state.inherited
         if before[1] == 0 and state.losses:
             self._forget_losses()
-        if self._call_context_args is not Layer._call_context_args:
+        if self._call_context_args is not keras_names.INHERITED:
             self._inherit(takes, kwargs)
         if not self._called:
             self._called = True
@@ -773,28 +746,6 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
         if passes or type(self).compute_mask is not Layer.compute_mask:
             self._set_masks(self._first_of(args, kwargs), outputs, previous)
         return outputs
-
-    def _register_call_context_args(self, *names: str) -> None:
-        """Makes arguments, besides `training`, be inherited: what a call of this layer is given for
-        one, the calls of layers in it are given too, if they have registered it as well.
-
-        Raises RuntimeError for a layer that has been called.
-        """
-        if self._called:
-            raise RuntimeError(
-                "Cannot add call-context args after the layer has been called. "
-                f"Received: {names} for layer '{self.name}'"
-            )
-        self._call_context_args = self._call_context_args | set(names)
-
-    def _inherit(self, takes: frozenset[str], kwargs: dict[str, Any]) -> None:
-        known = dict(context.state.inherited)
-        for name in self._call_context_args - {"training"}:
-            if (given := kwargs.pop(name, None)) is not None:
-                known[name] = given
-            if name in takes and name in known:
-                kwargs[name] = known[name]
-        context.state.inherited = known
 
     def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:
         """`layer_call` as the `RematScope` that the layer was made in says."""
