@@ -133,6 +133,19 @@ def is_numeric(array: Any) -> bool:
     return kind in "biufc" or (kind == "V" and jnp.issubdtype(array.dtype, jnp.number))
 
 
+def refuse_wide(array: np.ndarray, name: str) -> None:
+    """Raises ValueError for integers that do not fit into 32 bits, to which they would be cut."""
+    if not array.size or array.dtype not in (np.int64, np.uint64):
+        return
+    low, high = (0, 2**32) if array.dtype == np.uint64 else (-(2**31), 2**31)
+    least, most = array.min(), array.max()
+    if not low <= least <= most < high:
+        raise ValueError(
+            f"{name} holds integers from {least} to {most}: compiled steps have 32 bits for them. "
+            "An IntegerLookup or a Hashing that is called on the array first makes small ones."
+        )
+
+
 def not_numeric(value: Any, array: Any) -> str:
     """What in `value` is no number: the columns of a frame by their names, or the dtype."""
     if is_frame(value):

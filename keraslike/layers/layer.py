@@ -790,10 +790,12 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             self._check_text(x)
             return x
         if isinstance(x, (np.ndarray, np.generic)):
-            if x.dtype.kind in "USTO" and (texts := text.as_bytes(np.asarray(x))) is not None:
+            if isinstance(x, np.ndarray) and (texts := text.as_bytes(x)) is not None:
                 return self._convert(text.Text(texts))
             if self.autocast and dtypes.is_float(x.dtype):
                 return jnp.asarray(x, dtype=self.compute_dtype)
+            if not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
+                foreign.refuse_wide(np.asarray(x), f"The input of layer '{self.name}'")
             return jnp.asarray(x)
         if hasattr(x, "__jax_array__"):
             return self._convert(x.__jax_array__())

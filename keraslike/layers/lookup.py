@@ -325,7 +325,9 @@ class IndexLookup(DataLayer):
         """Takes a batch into account."""
         found = foreign.array_of(data)
         array = np.asarray(data if found is None else found)
-        documents = array.reshape(len(array), -1) if array.ndim > 1 else array.reshape(1, -1)
+        documents = array.reshape(1, -1)
+        if self.output_mode == "tf_idf" and array.ndim > 1:
+            documents = array.reshape(len(array), -1)
         self._count(self._flat(row) for row in documents)
 
     def _count(self, documents: Iterable[list[Any]]) -> None:

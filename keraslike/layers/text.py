@@ -123,6 +123,10 @@ class TextVectorization(DataLayer):
 
     variable_dtype = compute_dtype
 
+    @property
+    def _has_input_vocabulary(self) -> bool:
+        return self._lookup_layer._has_input_vocabulary
+
     # -- words ------------------------------------------------------------------------------------
 
     def _split_texts(self, texts: np.ndarray) -> tuple[tuple, list[list[bytes]]]:

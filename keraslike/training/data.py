@@ -97,6 +97,7 @@ def to_array(value: Any, name: str) -> Any:
         raise ValueError(f"{name} must hold numbers. Received {what}.")
     if array.dtype == _FLOAT64:
         return array.astype(dtypes.floatx())
+    foreign.refuse_wide(array, name)
     if array.dtype == _INT64:
         return array.astype(np.int32)
     return array

@@ -99,7 +99,7 @@ class FeatureSpace(Layer):
         features: dict[str, Any],
         output_mode: str = "concat",
         crosses: Any = None,
-        crossing_dim: int = 32,
+        crossing_dim: int | None = 32,
         hashing_dim: int = 32,
         num_discretization_bins: int = 32,
         name: str | None = None,

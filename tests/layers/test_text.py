@@ -293,6 +293,16 @@ ERRORS = {
         "Cannot adapt layer",
     ),
     "floats crossed": (lambda: layers.HashedCrossing(3)([[1.0], [2.0]]), "integer or string"),
+    "integers of 64 bits": (
+        lambda: k.Sequential([k.Input((1,), dtype="int64"), layers.IntegerLookup(vocabulary=[1])])(
+            np.array([[2**40 + 1]])
+        ),
+        "compiled steps have 32 bits",
+    ),
+    "the same in predict": (
+        lambda: functional().predict(np.array([[2**40 + 1]]), verbose=0),
+        "x holds integers from 1099511627777",
+    ),
     "ragged": (lambda: layers.TextVectorization(ragged=True), "ragged=True"),
     "no space": (
         lambda: k.utils.FeatureSpace({"a": "string_categorical"})({"a": ["x"]}),
