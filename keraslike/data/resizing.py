@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -58,10 +59,11 @@ def _along(image: np.ndarray, axis: int, wanted: int, method: str) -> np.ndarray
         return image
     places, weights = _taps(image.shape[axis], wanted, method)
     shape = (-1, *[1] * (image.ndim - 1 - axis))
-    parts = (image.take(p, axis) * w.reshape(shape) for p, w in zip(places.T, weights.T))
-    out = next(parts)
-    for part in parts:
-        out += part
+    out: Any = None
+    for p, w in zip(places.T, weights.T):
+        part = image.take(p, axis)
+        part *= w.reshape(shape)  # in place, which is several times as fast
+        out = part if out is None else np.add(out, part, out=out)
     return out
 
 
@@ -71,10 +73,11 @@ def resize(image: np.ndarray, size: tuple[int, int], method: str = "bilinear") -
     >>> resize(np.array([[[0], [2]]]), (1, 4)).ravel().tolist()
     [0.0, 0.5, 1.5, 2.0]
     """
-    axes = sorted((0, 1), key=lambda axis: size[axis] / image.shape[axis])  # the smaller one first
-    for axis in axes:
+    image = np.asarray(image, "float32")
+    rows_first = size[0] * image.shape[1] <= size[1] * image.shape[0] * 2  # rows are faster to take
+    for axis in (0, 1) if rows_first else (1, 0):
         image = _along(image, axis, size[axis], method)
-    return np.asarray(image, "float32")
+    return image
 
 
 def crop_to_aspect(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -99,7 +102,7 @@ def pad_to_aspect(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def resize_with_pad(image: np.ndarray, size: tuple[int, int], method: str) -> np.ndarray:
     """The image as large as `size` allows, between black stripes, as `tf.image.resize_with_pad`."""
     ratio = max(n / m for n, m in zip(image.shape, size))
-    inner = tuple(min(max(int(n / ratio), 1), m) for n, m in zip(image.shape, size))
+    inner: Any = tuple(min(max(int(n / ratio), 1), m) for n, m in zip(image.shape, size))
     out = np.zeros((*size, image.shape[2]), "float32")
     top, left = (int((m - n / ratio) / 2) for n, m in zip(image.shape, size))
     out[top : top + inner[0], left : left + inner[1]] = resize(image, inner, method)
