@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import enum
 import functools
 import hashlib
 import importlib
+import json
 import marshal
 import os
 import pathlib
@@ -24,6 +26,7 @@ from keraslike.core import base, context, messages, registry
 from keraslike.core.arguments import one_of, sizes
 from keraslike.core.dtypes import floatx, is_float, standardize_dtype
 from keraslike.core.scopes import StatelessScope
+from keraslike.core.structures import map_items
 from keraslike.core.symbolic import KerasTensor, is_symbolic, output_spec
 from keraslike.ops.convolution import transposed_pads
 from keraslike.training.data import class_weights_of
@@ -365,10 +368,8 @@ def func_load(code: Any, defaults: Any = None, closure: Any = None, globs: Any =
 def build_pos_neg_masks(
     query_labels: Any, key_labels: Any, remove_diagonal: bool = True
 ) -> tuple[jax.Array, jax.Array]:
-    """Which pairs of a query and a key have the same label, and which have not, each `(q, k)`.
-
-    Args:
-        remove_diagonal: whether a query is no pair with the key of its own place.
+    """Which pairs of a query and a key have the same label, and which have not, each `(q, k)`; with
+    `remove_diagonal` a query is no pair with the key of its own place.
 
     >>> build_pos_neg_masks([0, 1], [0, 0])[0].tolist()
     [[False, True], [False, False]]
@@ -451,6 +452,41 @@ tensorflow, tensorflow_io, scipy, jax_module, h5py, optree, grain, orbax = map(
 )
 gfile = LazyModule("tensorflow.io.gfile", pip_name="tensorflow")
 dmtree = LazyModule("tree", pip_name="dm-tree")
+
+
+class Encoder(json.JSONEncoder):
+    """JSON in which tuples, bytes and what is serialized are entries; an enumeration's values are
+    their own.
+
+    >>> decode(Encoder().encode({"sizes": (2, [b"ab"])}))
+    {'sizes': (2, [b'ab'])}
+    """
+
+    def default(self, o: Any) -> Any:
+        """The entry of what JSON has no form for; TypeError for what has none either."""
+        return o.value if isinstance(o, enum.Enum) else registry.serialize(o)
+
+    def encode(self, o: Any) -> str:
+        """The text of a value."""
+        return super().encode(_in_entries(o))
+
+
+def _in_entries(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return {"class_name": "__tuple__", "items": [_in_entries(v) for v in value]}
+    if isinstance(value, bytes):
+        return {"class_name": "__bytes__", "value": value.decode()}
+    return map_items(_in_entries, value)
+
+
+def decode(json_string: str) -> Any:
+    """The value of a text that an `Encoder` made; entries of objects stay as they are."""
+    kinds: dict[Any, Callable[[dict], Any]] = {
+        "__tuple__": lambda entry: tuple(entry["items"]),
+        "__bytes__": lambda entry: entry["value"].encode(),
+        "__ellipsis__": lambda entry: ...,
+    }
+    return json.loads(json_string, object_hook=lambda e: kinds.get(e.get("class_name"), dict)(e))
 
 
 # -- scopes, data and attributes ------------------------------------------------------------------

@@ -450,6 +450,7 @@ initializers.random_initializers: initializers.compute_fans
 layers.preprocessing.feature_space: utils.feature_space.Cross .Feature .TFDIdentity
 layers.preprocessing.index_lookup: layers.lookup.IndexLookup
 layers.rnn.conv_lstm: layers.conv_recurrent.ConvLSTMCell src_functions.ConvLSTM
+legacy.saving.json_utils: src_functions.Encoder .decode
 legacy.saving.legacy_h5_format: load_model_from_hdf5=saving.load_model
   save_model_to_hdf5=saving.save_model
 losses.loss: losses.loss.squeeze_or_expand_to_same_rank
