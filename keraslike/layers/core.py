@@ -233,14 +233,15 @@ class EinsumDense(Quantizable):
         return outputs if self.activation is None else self.activation(outputs)
 
     def _product(self, inputs: Any, weight: Any) -> Any:
-        if inputs.dtype == weight.dtype == jnp.int8:
-            return jnp.einsum(self.equation, inputs, weight, preferred_element_type=jnp.int32)
         _, given, after, kernel, out = _einsum_parts(self.equation)
         shared = len(set(given) & set(kernel))
         free, inside, new = given[:-shared], kernel[:shared], kernel[shared:]
         if shared and not after and (given, out) == (free + inside, free + new):
             return contract(inputs, weight, shared)
-        return jnp.einsum(self.equation, inputs, weight)
+        integers = inputs.dtype == weight.dtype == jnp.int8
+        return jnp.einsum(
+            self.equation, inputs, weight, preferred_element_type=jnp.int32 if integers else None
+        )
 
     def _adapted_product(self, inputs: Any) -> Any:
         given, kernel, out = self._letters()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -83,7 +83,7 @@ def layers_in(block: Any, mode: str, filters: Any) -> list[Any]:
 
 
 @contextlib.contextmanager
-def _watched(calibrators: list[Calibrator]) -> Iterator[None]:
+def _watched(calibrators: Sequence[Calibrator]) -> Iterator[None]:
     """While the layers' inputs are looked at."""
 
     def watch(calibrator: Calibrator) -> Callable:

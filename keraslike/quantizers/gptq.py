@@ -36,6 +36,10 @@ class Calibrator:
         self.rows, self.columns = layer._calibrated_shape()
         self.num_samples = 0
 
+    def update(self, inputs: Any) -> None:
+        """Takes more inputs into account."""
+        raise NotImplementedError
+
     def _samples(self, inputs: Any) -> np.ndarray:
         """Inputs as a matrix with a row for each sample; counts them."""
         if inputs is None:
