@@ -448,7 +448,7 @@ dtype_policies.dtype_policy: core.policies.QUANTIZATION_MODES
   _get_quantized_dtype_policy_by_str=core.policies.get_quantized
 initializers.random_initializers: initializers.compute_fans
 layers.preprocessing.feature_space: utils.feature_space.Cross .Feature .TFDIdentity
-layers.preprocessing.index_lookup: layers.lookup.IndexLookup
+layers.preprocessing.index_lookup: layers.index_lookup.IndexLookup
 layers.rnn.conv_lstm: layers.conv_recurrent.ConvLSTMCell src_functions.ConvLSTM
 legacy.saving.json_utils: src_functions.Encoder .decode
 legacy.saving.legacy_h5_format: load_model_from_hdf5=saving.load_model

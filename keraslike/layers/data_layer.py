@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.core import context, dtypes, foreign, sparsity
+from keraslike.core import context, dtypes, foreign, hashing, sparsity
 from keraslike.core.boxed import Answers, taker, unbox
 from keraslike.core.symbolic import KerasTensor, size_of_values
 from keraslike.core.text import Text, as_bytes, is_text, of_lists
@@ -169,3 +169,31 @@ def encode(categories: Any, mode: str, depth: int, dtype: Any, weights: Any = No
     counts = xp.bincount(place.reshape(-1).astype(int), weights, **length)[:size]
     counts = counts > 0 if mode == "multi_hot" else counts
     return counts.reshape(*lead, depth).astype(dtype)
+
+
+def hash_key(salt: Any, kind: str) -> list[int]:
+    """The two numbers of a salt; raises ValueError for what is none."""
+    if isinstance(salt, int):
+        return [salt, salt]
+    if isinstance(salt, (tuple, list)) and len(salt) == 2:
+        return list(salt)
+    raise ValueError(
+        f"The `salt` argument for `{kind}` can only be a tuple of size 2 integers, or a single "
+        f"integer. Received: salt={salt}."
+    )
+
+
+def hash_buckets(texts: list[bytes], count: int, salt: list[int] | None = None) -> np.ndarray:
+    """The buckets of texts, of so many, by FarmHash, or with a salt by SipHash.
+
+    >>> hash_buckets([b"a", b"b"], 3).tolist()
+    [0, 1]
+    """
+    if not texts:
+        return np.zeros(0, np.int64)
+
+    def salted(text: bytes) -> int:
+        return hashing.sip(text, *salt)  # type: ignore[misc]
+
+    found = hashing.hashed(hashing.farm if salt is None else salted, texts)
+    return (found % np.uint64(count)).astype(np.int64)

@@ -13,9 +13,16 @@ from keraslike.core import context, dtypes, hashing
 from keraslike.core.arguments import one_of
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import as_bytes, is_text
-from keraslike.layers.data_layer import DataLayer, _size, _sparse, encode, encoded_shape
+from keraslike.layers.data_layer import (
+    DataLayer,
+    _size,
+    _sparse,
+    encode,
+    encoded_shape,
+    hash_buckets,
+    hash_key,
+)
 from keraslike.layers.layer import _number_of
-from keraslike.layers.lookup import hash_buckets, hash_key
 
 
 class Hashing(DataLayer):

@@ -13,7 +13,8 @@ from keraslike.core.arguments import one_of
 from keraslike.core.text import as_bytes
 from keraslike.layers.adapting import batches
 from keraslike.layers.data_layer import DataLayer
-from keraslike.layers.lookup import _MODES, StringLookup
+from keraslike.layers.index_lookup import MODES
+from keraslike.layers.lookup import StringLookup
 
 _PUNCTUATION = string.punctuation.encode()
 _STANDARDIZE = ("lower_and_strip_punctuation", "lower", "strip_punctuation")
@@ -77,7 +78,7 @@ class TextVectorization(DataLayer):
         if split is not None and not callable(split):
             one_of(("whitespace", "character"), split=split)
         output_mode = {"binary": "multi_hot", "tf-idf": "tf_idf"}.get(output_mode, output_mode)
-        one_of(_MODES, output_mode=output_mode)
+        one_of(MODES, output_mode=output_mode)
         sizes = isinstance(ngrams, (tuple, list)) and all(isinstance(n, int) for n in ngrams)
         if ngrams is not None and not isinstance(ngrams, int) and not sizes:
             raise ValueError(
