@@ -30,7 +30,9 @@ from keraslike.saving import (
 )
 from keraslike.training.trainer import Trainer
 
-_MIN_ALLOWANCE = 64 << 20  # bytes of weights that the config of even the smallest file may ask for
+# Bytes of weights that the config of even the smallest file may ask for. Drawing a weight's initial
+# value takes up to four times its own memory.
+_MIN_ALLOWANCE = 32 << 20
 
 
 @entry
