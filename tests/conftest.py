@@ -6,6 +6,9 @@ import importlib.metadata
 import os
 import tempfile
 
+import numpy as np
+import pytest
+
 os.environ.setdefault("KERAS_BACKEND", "jax")
 # Tests compile much and compute little: most of their time would go to making machine code, and to
 # optimizing it. What XLA does with a program before that is as users have it, and `make smoke`
@@ -16,9 +19,6 @@ if importlib.metadata.version("jaxlib").startswith("0.10."):
     # versions have only the newer way, and end the process over a flag that they do not know.
     _FLAGS += " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 os.environ.setdefault("XLA_FLAGS", _FLAGS)
-
-import numpy as np
-import pytest
 
 _programs = pytest.StashKey[tempfile.TemporaryDirectory]()
 
@@ -38,8 +38,8 @@ def pytest_configure(config):
 
 
 def _leave_out_of_collections():
-    """Garbage collection, and `tf.function`, which looks for all variables, pass over the objects of
-    the packages that tests import. keraslike's own, which has variables, comes later."""
+    """Garbage collection, and `tf.function`, which looks for all variables, pass over the objects
+    of the packages that tests import. keraslike's own, which has variables, comes later."""
     import flax.nnx  # noqa: F401
     import keras  # noqa: F401
     import optax  # noqa: F401

@@ -311,19 +311,19 @@ models.model_from_json(open(sys.argv[2]).read())
 for line in sys.stdin:
     what, path = json.loads(line)
     forget()
-    before, start = memory(), time.monotonic()
+    before, start = memory(), time.process_time()
     try:
         saving.load_model(path) if what == "load" else models.model_from_json(open(path).read())
         said = ""
     except Exception as e:
         said = f"{type(e).__name__}: {e}"
-    print(json.dumps([memory() - before, time.monotonic() - start, said[:300]]), flush=True)
+    print(json.dumps([memory() - before, time.process_time() - start, said[:300]]), flush=True)
 """
 
 
 @pytest.fixture(scope="module")
 def measured(template, tmp_path_factory):
-    """`load(path)` in a process of its own: `(MB that memory grew, seconds, error)`."""
+    """`load(path)` in a process of its own: `(MB that memory grew, seconds of CPU time, error)`."""
     text = tmp_path_factory.mktemp("child") / "m.json"
     text.write_text(small().to_json())
     child = subprocess.Popen(
