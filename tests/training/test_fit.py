@@ -486,7 +486,7 @@ BAD = {
         "batch_size must be an integer of at least 1",
     ),
     "split": (lambda m: m.fit(X, Y, validation_split=1.5), ValueError, "validation_split must"),
-    "generator and y": (lambda m: m.fit(forever(), Y), ValueError, "y cannot be given"),
+    "generator and y": (lambda m: m.fit(forever(), Y), ValueError, "`y` should not be passed"),
     "empty generator": (lambda m: m.fit(iter(())), ValueError, "no batches"),
     "callback": (lambda m: m.fit(X, Y, callbacks=[3]), TypeError, "callbacks must hold"),
     "loss name": (lambda m: m.compile(loss="msee"), ValueError, "'msee'.*Did you mean 'mse'"),
