@@ -451,6 +451,12 @@ layers.preprocessing.feature_space: utils.feature_space.Cross .Feature .TFDIdent
 layers.preprocessing.index_lookup: layers.index_lookup.IndexLookup
 layers.rnn.conv_lstm: layers.conv_recurrent.ConvLSTMCell src_functions.ConvLSTM
 legacy.saving.json_utils: src_functions.Encoder .decode
+layers.preprocessing.data_layer: layers.image_base.DataLayer
+layers.preprocessing.image_preprocessing.base_image_preprocessing_layer:
+  layers.image_base.BaseImagePreprocessingLayer
+layers.preprocessing.image_preprocessing.bounding_boxes.formats: ops.bounding_boxes.FORMATS
+layers.preprocessing.image_preprocessing.bounding_boxes.validation:
+  layers.image_base.densify_bounding_boxes .validate_bounding_boxes
 legacy.saving.legacy_h5_format: load_model_from_hdf5=saving.load_model
   save_model_to_hdf5=saving.save_model
 losses.loss: losses.loss.squeeze_or_expand_to_same_rank

@@ -34,6 +34,47 @@ from keraslike.layers.depthwise import (
 from keraslike.layers.embedding import Embedding, ReversibleEmbedding
 from keraslike.layers.hashing import HashedCrossing, Hashing
 from keraslike.layers.hosted import TFSMLayer, TorchModuleWrapper
+from keraslike.layers.image_color import (
+    RandomBrightness,
+    RandomColorDegeneration,
+    RandomColorJitter,
+    RandomContrast,
+    RandomGaussianBlur,
+    RandomGrayscale,
+    RandomHue,
+    RandomInvert,
+    RandomPosterization,
+    RandomSaturation,
+    RandomSharpness,
+    Solarization,
+)
+from keraslike.layers.image_geometry import (
+    RandomElasticTransform,
+    RandomFlip,
+    RandomPerspective,
+    RandomRotation,
+    RandomShear,
+    RandomTranslation,
+    RandomZoom,
+)
+from keraslike.layers.image_histogram import (
+    AutoContrast,
+    ContrastLimitedAdaptiveHistogramEqualization,
+    Equalization,
+)
+from keraslike.layers.image_mixing import (
+    AugMix,
+    CutMix,
+    MixUp,
+    RandAugment,
+    RandomErasing,
+)
+from keraslike.layers.image_sizes import (
+    CenterCrop,
+    MaxNumBoundingBoxes,
+    RandomCrop,
+    Resizing,
+)
 from keraslike.layers.input_spec import InputSpec
 from keraslike.layers.jax_layers import FlaxLayer, JaxLayer
 from keraslike.layers.layer import Layer
@@ -85,7 +126,7 @@ from keraslike.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
-from keraslike.layers.preprocessing import Normalization, Rescaling, Resizing
+from keraslike.layers.preprocessing import Normalization, Rescaling
 from keraslike.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
 from keraslike.layers.recurrent_cells import (
     GRUCell,
@@ -172,6 +213,8 @@ __all__ = [
     "AdditiveAttention",
     "AlphaDropout",
     "Attention",
+    "AugMix",
+    "AutoContrast",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -179,7 +222,9 @@ __all__ = [
     "BatchNormalization",
     "Bidirectional",
     "CategoryEncoding",
+    "CenterCrop",
     "Concatenate",
+    "ContrastLimitedAdaptiveHistogramEqualization",
     "Conv1D",
     "Conv1DTranspose",
     "Conv2D",
@@ -192,6 +237,7 @@ __all__ = [
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",
+    "CutMix",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
@@ -201,6 +247,7 @@ __all__ = [
     "ELU",
     "EinsumDense",
     "Embedding",
+    "Equalization",
     "Flatten",
     "FlaxLayer",
     "GRU",
@@ -230,12 +277,14 @@ __all__ = [
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
+    "MaxNumBoundingBoxes",
     "MaxPooling1D",
     "MaxPooling2D",
     "MaxPooling3D",
     "Maximum",
     "MelSpectrogram",
     "Minimum",
+    "MixUp",
     "MultiHeadAttention",
     "Multiply",
     "Normalization",
@@ -244,6 +293,27 @@ __all__ = [
     "Permute",
     "Pipeline",
     "RNN",
+    "RandAugment",
+    "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomColorJitter",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomElasticTransform",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomGaussianBlur",
+    "RandomGrayscale",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPerspective",
+    "RandomPosterization",
+    "RandomRotation",
+    "RandomSaturation",
+    "RandomSharpness",
+    "RandomShear",
+    "RandomTranslation",
+    "RandomZoom",
     "STFTSpectrogram",
     "ReLU",
     "RepeatVector",
@@ -256,6 +326,7 @@ __all__ = [
     "SeparableConv1D",
     "SeparableConv2D",
     "Softmax",
+    "Solarization",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",

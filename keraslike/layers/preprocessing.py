@@ -1,4 +1,4 @@
-"""Layers that prepare data: numbers of another scale, and images of another size."""
+"""Layers that prepare numbers by moving and scaling them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike import ops
 from keraslike.core import dtypes
-from keraslike.core.arguments import image_data_format, positive, standardize_data_format
+from keraslike.core.arguments import image_data_format
 from keraslike.layers.adapting import batches
 from keraslike.layers.layer import Layer
 from keraslike.ops.wrap import array
@@ -51,81 +50,6 @@ def _numbers(value: Any, name: str) -> Any:
     if numbers.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be a number or an array of them. Received: {name}={value!r}")
     return numbers.tolist()
-
-
-class Resizing(Layer):
-    """Images of another size.
-
-    Args:
-        height, width: the size.
-        interpolation: `"bilinear"`, `"nearest"`, `"bicubic"`, `"lanczos3"` or `"lanczos5"`.
-        crop_to_aspect_ratio: cut off what would be distorted.
-        pad_to_aspect_ratio: or add `fill_value` around an image instead.
-        fill_mode: must be `"constant"`.
-        antialias: whether smaller images are smoothed.
-        data_format: `"channels_last"` or `"channels_first"`.
-
-    Takes an image `(height, width, channels)` or a batch of them, gives the same dtype, integers
-    rounded; or a dict, of which `images` are resized, `segmentation_masks` by the nearest value,
-    and `labels` stay.
-
-    >>> Resizing(4, 5)(jnp.ones((1, 2, 2, 3))).shape
-    (1, 4, 5, 3)
-    """
-
-    def __init__(
-        self,
-        height: int,
-        width: int,
-        interpolation: str = "bilinear",
-        crop_to_aspect_ratio: bool = False,
-        pad_to_aspect_ratio: bool = False,
-        fill_mode: str = "constant",
-        fill_value: float = 0.0,
-        antialias: bool = False,
-        data_format: str | None = None,
-        **kwargs: Any,
-    ):
-        super().__init__(**kwargs)
-        self.height, self.width = positive(height=height), positive(width=width)
-        self.interpolation = interpolation
-        self.crop_to_aspect_ratio = crop_to_aspect_ratio
-        self.pad_to_aspect_ratio = pad_to_aspect_ratio
-        self.fill_mode, self.fill_value = fill_mode, fill_value
-        self.antialias = bool(antialias)
-        self.data_format = standardize_data_format(data_format)
-
-    def call(self, inputs: Any) -> Any:
-        if not isinstance(inputs, dict):
-            return self._resized(inputs, self.interpolation)
-        ways = {"images": self.interpolation, "segmentation_masks": "nearest", "labels": None}
-        if unknown := set(inputs) - set(ways):
-            raise ValueError(
-                f"Layer '{self.name}' takes a dict with no keys but {list(ways)}. "
-                f"Received: {sorted(unknown)}"
-            )
-        return {
-            name: value if ways[name] is None else self._resized(value, ways[name])
-            for name, value in inputs.items()
-        }
-
-    def _resized(self, images: Any, interpolation: str) -> jax.Array:
-        images = array(images)
-        resized = ops.image.resize(
-            images,
-            (self.height, self.width),
-            interpolation,
-            self.antialias,
-            self.crop_to_aspect_ratio,
-            self.pad_to_aspect_ratio,
-            self.fill_mode,
-            self.fill_value,
-            self.data_format,
-        )
-        if jnp.issubdtype(images.dtype, jnp.integer) and resized.dtype != images.dtype:
-            limits = jnp.iinfo(images.dtype)
-            resized = jnp.clip(jnp.round(resized), limits.min, limits.max)
-        return resized.astype(images.dtype)
 
 
 class Normalization(Layer):

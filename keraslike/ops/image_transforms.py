@@ -173,7 +173,7 @@ def perspective_transform(
             "start_points and end_points must have the same shape. "
             f"Received: {start.shape} and {end.shape}"
         )
-    matrices = _projection(*(p if p.ndim == 3 else p[None] for p in (end, start)))
+    matrices = projection(*(p if p.ndim == 3 else p[None] for p in (end, start)))
 
     def moved(x: jax.Array) -> jax.Array:
         rows, columns = _grid(x)
@@ -186,7 +186,7 @@ def perspective_transform(
     return batched(moved, images, data_format)
 
 
-def _projection(start: jax.Array, end: jax.Array) -> jax.Array:
+def projection(start: jax.Array, end: jax.Array) -> jax.Array:
     """The eight numbers of the projection that moves four points to four others, `(batch, 8)`."""
     (x, y), (u, v) = (jnp.moveaxis(p, -1, 0) for p in (start, end))
     one, zero = jnp.ones_like(x), jnp.zeros_like(x)
@@ -222,15 +222,35 @@ def elastic_transform(
     >>> elastic_transform(jnp.ones((4, 4, 3)), seed=1).shape
     (4, 4, 3)
     """
+    given = (images, alpha, sigma, interpolation, fill_mode, fill_value, seed, data_format)
+    return bent(*given, largest=float(sigma))
+
+
+def bent(
+    images: Any,
+    alpha: Any,
+    sigma: Any,
+    interpolation: str,
+    fill_mode: str,
+    fill_value: float,
+    seed: Any,
+    data_format: str | None,
+    largest: float,
+) -> jax.Array:
+    """As `elastic_transform`, also where `sigma`, at most `largest`, is known only in the program,
+    and with a key for `seed`."""
     order = _order(interpolation)
     _check_fill_mode(fill_mode)
-    size = int(6 * float(sigma)) | 1
+    key = seed if isinstance(seed, jax.Array) else draw_key(seed)  # one for both directions
 
     def moved(x: jax.Array) -> jax.Array:
-        key = draw_key(seed)  # one for both directions, as Keras has it
         dtype = x.dtype if dtypes.is_float(x.dtype) else dtypes.floatx()
         noise = jax.random.normal(key, x.shape[:3], dtype) * sigma
-        noise = gaussian_blur(noise[..., None], (size, size), (sigma, sigma), "channels_last")
+        size = int(6 * largest) | 1
+        within = jnp.abs(jnp.arange(size) - size // 2) <= jnp.floor(6 * sigma) // 2
+        bell = jnp.where(within, jnp.exp(-0.5 * ((jnp.arange(size) - size // 2) / sigma) ** 2), 0)
+        bell = (bell / jnp.sum(bell)).astype(dtype)
+        noise = _filtered(noise[..., None], bell, bell)
         rows, columns = (places + alpha * noise[..., 0] for places in _grid(x))
         return _moved(x, rows, columns, order, fill_mode, fill_value).astype(x.dtype)
 
@@ -382,4 +402,4 @@ def ssim(
     return result[0] if one else result
 
 
-__all__ = public(globals())
+__all__ = [n for n in public(globals()) if n not in ("bent", "projection")]

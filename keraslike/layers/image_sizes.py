@@ -1,0 +1,344 @@
+"""Layers that make images of another size, and lists of boxes of another length."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from keraslike import ops, random
+from keraslike.core import rng
+from keraslike.core.arguments import positive
+from keraslike.layers.image_base import BaseImagePreprocessingLayer, RandomImageLayer, sizes_of
+from keraslike.ops.bounding_boxes import clip_to_image_size, columns, convert_format, joined
+from keraslike.ops.wrap import array
+
+
+class _Sized(BaseImagePreprocessingLayer):
+    """Gives images of `height` and `width`, in training and elsewhere."""
+
+    _USE_BASE_FACTOR = False
+
+    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
+        sizes = sizes_of(data, self.data_format)
+        return sizes.height, sizes.width
+
+    def transform_labels(
+        self, labels: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
+        return labels
+
+    def _change_boxes(self, bounding_boxes: Any, size: tuple[int, int], change: Any) -> Any:
+        """Boxes of images of `size` as boxes of those that the layer gives."""
+        layout, own = self.bounding_box_format, (self.height, self.width)
+        corners = convert_format(bounding_boxes, layout, "xyxy", *size)
+        changed = {**corners, "boxes": joined(*change(*columns(corners["boxes"])))}
+        return convert_format(clip_to_image_size(changed, *own), "xyxy", layout, *own)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple:
+        if len(input_shape) not in (3, 4) or isinstance(input_shape[0], (list, tuple)):
+            raise ValueError(
+                "`input_shape` must be a non-nested tuple or list of rank-1 with size 3 "
+                f"(unbatched) or 4 (batched). Received: input_shape={input_shape}"
+            )
+        shape = list(input_shape)
+        for axis, size in zip(self._axes, (self.height, self.width)):
+            shape[axis] = size
+        return tuple(shape)
+
+
+def _window(height: int, width: int, rows: int, columns: int) -> tuple[int, int, int, int]:
+    """Top, left, height and width of the largest part in the middle with the shape of another."""
+    high = max(min(height, int(width * rows / columns)), 1)
+    wide = max(min(width, int(height * columns / rows)), 1)
+    return (height - high) // 2, (width - wide) // 2, high, wide
+
+
+class Resizing(_Sized):
+    """Images of another size.
+
+    Args:
+        height, width: the size.
+        interpolation: `"bilinear"`, `"nearest"`, `"bicubic"`, `"lanczos3"` or `"lanczos5"`.
+        crop_to_aspect_ratio: cut off what would be distorted.
+        pad_to_aspect_ratio: or add `fill_value` around an image instead.
+        fill_mode: must be `"constant"`.
+        antialias: whether smaller images are smoothed.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Takes an image `(height, width, channels)` or a batch of them, gives the same dtype, integers
+    rounded; or a dict, of which `segmentation_masks` are resized by the nearest value, boxes that
+    are all 0 or all -1 become 0, and `labels` stay.
+
+    >>> Resizing(4, 5)(jnp.ones((1, 2, 2, 3))).shape
+    (1, 4, 5, 3)
+    """
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        interpolation: str = "bilinear",
+        crop_to_aspect_ratio: bool = False,
+        pad_to_aspect_ratio: bool = False,
+        fill_mode: str = "constant",
+        fill_value: float = 0.0,
+        antialias: bool = False,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(data_format=data_format, **kwargs)
+        self.height, self.width = positive(height=height), positive(width=width)
+        self.interpolation = interpolation
+        self.crop_to_aspect_ratio = crop_to_aspect_ratio
+        self.pad_to_aspect_ratio = pad_to_aspect_ratio
+        self.fill_mode, self.fill_value = fill_mode, fill_value
+        self.antialias = bool(antialias)
+
+    def transform_images(
+        self, images: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
+        return self._transform_images(images, transformation, self.interpolation)
+
+    def transform_segmentation_masks(
+        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
+        return self._transform_images(segmentation_masks, transformation, "nearest")
+
+    def _transform_images(self, images: Any, transformation: Any, interpolation: str) -> Any:
+        return ops.image.resize(
+            images,
+            (self.height, self.width),
+            interpolation,
+            self.antialias,
+            self.crop_to_aspect_ratio,
+            self.pad_to_aspect_ratio,
+            self.fill_mode,
+            self.fill_value,
+            self.data_format,
+        )
+
+    def transform_bounding_boxes(
+        self, bounding_boxes: Any, transformation: Any, training: bool = True
+    ) -> Any:
+        height, width = transformation
+        given = array(bounding_boxes["boxes"])
+        none = jnp.all(given == -1, -1, keepdims=True) | jnp.all(given == 0, -1, keepdims=True)
+        down, across, top, left = self.height / height, self.width / width, 0, 0
+        if self.pad_to_aspect_ratio:
+            down = across = min(down, across)
+            top, left = (self.height - height * down) // 2, (self.width - width * across) // 2
+        elif self.crop_to_aspect_ratio:
+            down = across = max(down, across)
+            top, left = -((height * down - self.height) // 2), -((width * across - self.width) // 2)
+
+        def change(x1: Any, y1: Any, x2: Any, y2: Any) -> tuple:
+            moved = x1 * across + left, y1 * down + top, x2 * across + left, y2 * down + top
+            return tuple(jnp.where(none, 0, n) for n in moved)
+
+        return self._change_boxes(bounding_boxes, (height, width), change)
+
+    def compute_output_spec(self, data: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._traced_spec((data, *args), kwargs)  # the dtype is that of the images
+
+
+class CenterCrop(_Sized):
+    """The middle of images; of one that is smaller, the largest part of this shape, resized.
+
+    Args:
+        height, width: the size.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Takes images of any dtype, gives the layer's floating-point dtype.
+
+    >>> CenterCrop(2, 2)(jnp.arange(16.0).reshape(4, 4, 1))[..., 0].tolist()
+    [[5.0, 6.0], [9.0, 10.0]]
+    """
+
+    def __init__(self, height: int, width: int, data_format: str | None = None, **kwargs: Any):
+        super().__init__(data_format=data_format, **kwargs)
+        self.height, self.width = height, width
+
+    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
+        return {"input_shape": sizes_of(data, self.data_format).shape}
+
+    def _part(self, shape: Any) -> tuple[int, int, int, int]:
+        height, width = (shape[axis] for axis in self._axes)
+        if height >= self.height and width >= self.width:
+            parts = (height - self.height) // 2, (width - self.width) // 2
+            return *parts, self.height, self.width
+        return _window(height, width, self.height, self.width)
+
+    def transform_images(
+        self, images: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
+        images = self._cast(images)
+        top, left, high, wide = self._part(images.shape)
+        images = _cut(images, self._axes, (top, left), (high, wide))
+        return self._cast(_resized(images, self))
+
+    def transform_segmentation_masks(
+        self, segmentation_masks: Any, transformation: Any, training: bool = True
+    ) -> Any:
+        return self.transform_images(segmentation_masks, transformation, training=training)
+
+    def transform_bounding_boxes(
+        self, bounding_boxes: Any, transformation: Any, training: bool = True
+    ) -> Any:
+        shape = transformation["input_shape"]
+        size = (shape[self._axes[0]], shape[self._axes[1]])
+        return self._change_boxes(bounding_boxes, size, _into(self._part(shape), self))
+
+
+def _into(part: tuple, layer: Any) -> Any:
+    """The change of boxes where a part of an image becomes what a layer gives."""
+    top, left, high, wide = part
+    down, across = layer.height / high, layer.width / wide
+
+    def change(x1: Any, y1: Any, x2: Any, y2: Any) -> tuple:
+        xs = ((jnp.clip(x, left, left + wide) - left) * across for x in (x1, x2))
+        ys = ((jnp.clip(y, top, top + high) - top) * down for y in (y1, y2))
+        return tuple(n for pair in zip(xs, ys) for n in pair)
+
+    return change
+
+
+def _cut(images: jax.Array, axes: tuple[int, int], starts: Any, sizes: Any) -> jax.Array:
+    for axis, start, size in zip(axes, starts, sizes):
+        images = jax.lax.dynamic_slice_in_dim(images, start, size, axis % images.ndim)
+    return images
+
+
+def _resized(images: jax.Array, layer: Any) -> jax.Array:
+    size = (layer.height, layer.width)
+    if tuple(images.shape[a] for a in layer._axes) == size:
+        return images
+    return ops.image.resize(images, size, data_format=layer.data_format)
+
+
+class RandomCrop(RandomImageLayer, _Sized):
+    """In training a part of images, the same of all images of a batch; else their middle.
+
+    Images that are not larger than the part in both directions are resized. The middle is the
+    largest part with the shape of the result, resized.
+
+    Args:
+        height, width: the size.
+        seed: of the random stream; one is drawn where it is left out.
+
+    Takes images of any dtype, gives the layer's floating-point dtype.
+
+    >>> RandomCrop(2, 2, seed=1)(jnp.ones((3, 5, 5, 1))).shape
+    (3, 2, 2, 1)
+    """
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        seed: int | None = None,
+        data_format: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        seed = rng.make_seed() if seed is None else seed
+        super().__init__(seed=seed, data_format=data_format, name=name, **kwargs)
+        self.height, self.width = height, width
+
+    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
+        """Where the part begins, its row and column, and the size of the images."""
+        _, _, height, width = sizes_of(data, self.data_format)
+        seed = self._get_seed_generator() if seed is None else seed
+        starts: Any = _window(height, width, self.height, self.width)[:2]
+        if training and height > self.height and width > self.width:
+            most = (float(height - self.height + 1), float(width - self.width + 1))
+            starts = [random.uniform((), 0, n, seed=seed).astype("int32") for n in most]
+        return *starts, height, width
+
+    def _part(self, transformation: Any, size: tuple[int, int], training: bool) -> tuple:
+        if not training:
+            return _window(*size, self.height, self.width)
+        starts, own = transformation[:2], (self.height, self.width)
+        left = (n - start if isinstance(start, int) else n for n, start in zip(size, starts))
+        return *starts, *map(min, own, left)
+
+    def transform_images(
+        self, images: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
+        images = self._cast(images)
+        size = (images.shape[self._axes[0]], images.shape[self._axes[1]])
+        part = self._part(transformation, size, training)
+        return self._cast(_resized(_cut(images, self._axes, part[:2], part[2:]), self))
+
+    def transform_segmentation_masks(
+        self, segmentation_masks: Any, transformation: Any, training: bool = True
+    ) -> Any:
+        return self.transform_images(segmentation_masks, transformation, training)
+
+    def transform_bounding_boxes(
+        self, bounding_boxes: Any, transformation: Any, training: bool = True
+    ) -> Any:
+        size = tuple(transformation[2:]) or (self.height, self.width)
+        part = self._part(transformation, size, training)
+        return self._change_boxes(bounding_boxes, size, _into(part, self))
+
+
+class MaxNumBoundingBoxes(BaseImagePreprocessingLayer):
+    """So many boxes for each image: the first ones, or all and `fill_value` after them.
+
+    Args:
+        max_number: how many.
+        fill_value: what the boxes and labels are that are added.
+
+    >>> layer = MaxNumBoundingBoxes(2, bounding_box_format="xyxy")
+    >>> boxes = {"boxes": jnp.ones((1, 1, 4)), "labels": jnp.zeros((1, 1))}
+    >>> layer({"images": jnp.ones((1, 2, 2, 3)), "bounding_boxes": boxes})["bounding_boxes"][
+    ...     "labels"
+    ... ].tolist()
+    [[0.0, -1.0]]
+    """
+
+    _USE_BASE_FACTOR = False
+
+    def __init__(self, max_number: int, fill_value: int = -1, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.max_number, self.fill_value = int(max_number), int(fill_value)
+
+    def transform_images(
+        self, images: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
+        return images
+
+    def transform_labels(
+        self, labels: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
+        return labels
+
+    def transform_segmentation_masks(
+        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
+        return segmentation_masks
+
+    def transform_bounding_boxes(
+        self, bounding_boxes: Any, transformation: Any, training: bool = True
+    ) -> Any:
+        def cut(values: Any) -> jax.Array:
+            x = array(values)[:, : self.max_number]
+            pads = [(0, self.max_number - x.shape[1] if a == 1 else 0) for a in range(x.ndim)]
+            return jnp.pad(x, pads, constant_values=self.fill_value)
+
+        changed = {name: cut(bounding_boxes[name]) for name in ("boxes", "labels")}
+        return {**bounding_boxes, **changed}
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        if not isinstance(input_shape, dict) or "bounding_boxes" not in input_shape:
+            return input_shape
+        boxes = input_shape["bounding_boxes"]
+        if extra := sorted(set(boxes) - {"boxes", "labels"}):
+            raise KeyError(
+                f"There are unsupported keys in `bounding_boxes`: {extra}. Only `boxes` and "
+                "`labels` are supported."
+            )
+        changed = {k: (s[0], self.max_number, *s[2:]) for k, s in boxes.items()}
+        return {**input_shape, "bounding_boxes": changed}
