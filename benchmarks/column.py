@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import augmentation
+import layers_alone
 import numpy as np
 from workloads import WORKLOADS
 
@@ -119,14 +121,11 @@ def called(k: Any, name: str) -> Callable[[int], float]:
     return run
 
 
-def alone(k: Any, name: str) -> Callable[[int], float]:
-    """A layer forward and backward, as often as a quarter of a second has room for.
+def alone(once: Callable[[], Any]) -> Callable[[int], float]:
+    """Something as often as a quarter of a second has room for.
 
     A few calls before each turn find the caches and the threads as a training step would.
     """
-    from layers_alone import timed
-
-    once = timed(name, k)
 
     def warm() -> float:
         began = time.perf_counter()
@@ -173,7 +172,7 @@ def make(kind: str, column: str, name: str) -> Callable[[int], float] | None:
         if kind == "fit":
             return by_hand.trainer(name, scan=column.endswith("scan"))
         if kind == "layer":
-            return alone(None, name)
+            return alone(layers_alone.timed(name, None))
         return jitted(name) if kind in ("predict 1", "call") else None
     if column.startswith("keraslike"):
         import keraslike as k
@@ -188,8 +187,8 @@ def make(kind: str, column: str, name: str) -> Callable[[int], float] | None:
         return streamed(k, name, kind.split()[1], **options)
     if options:
         return None
-    if kind == "layer":
-        return alone(k, name)
+    if kind in ("layer", "augment"):
+        return alone((layers_alone if kind == "layer" else augmentation).timed(name, k))
     return called(k, name) if kind == "call" else predicted(k, name, int(kind.split()[1]))
 
 

@@ -26,6 +26,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from augmentation import AUGMENTATIONS, SHAPE
 from layers_alone import LAYERS
 from workloads import WORKLOADS
 
@@ -169,7 +170,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="workloads with this in their name")
-    parser.add_argument("--kinds", default="fit,start,stream,predict,call,layer")
+    parser.add_argument("--kinds", default="fit,start,stream,predict,call,layer,augment")
     parser.add_argument("--tensorflow", default=sys.executable, help="a Python that has it")
     parser.add_argument("--write", help="a file for the tables")
     args = parser.parse_known_args()[0]
@@ -235,12 +236,15 @@ def main() -> None:
         some = [name for name in chosen if name in SERVED]
         found = all_of("call", some, [OURS, HAND, *keras], 3)
         add(table("`model(x)` on one sample", found, "ms", dict.fromkeys(some, 1e3)))
-    if "layer" in kinds:
-        some = [name for name in LAYERS if args.only in name]
-        with started([n for n in (OURS, HAND, *keras) if n != FUSED], args) as columns:
-            found = {name: measure(columns, "layer", name, 1, args) for name in some}
-        title = "A layer alone, forward and backward"
-        add(table(title, found, "ms", dict.fromkeys(some, 1e3)))
+    for kind, title, names, others in (
+        ("layer", "A layer alone, forward and backward", LAYERS, [HAND, *keras]),
+        ("augment", f"Augmentation of a batch {SHAPE}", AUGMENTATIONS, keras),
+    ):
+        if kind in kinds:
+            some = [name for name in names if args.only in name]
+            with started([OURS, *(n for n in others if n != FUSED)], args) as columns:
+                found = {name: measure(columns, kind, name, 1, args) for name in some}
+            add(table(title, found, "ms", dict.fromkeys(some, 1e3)))
     if args.write:
         Path(args.write).write_text("\n".join(lines) + "\n")
 

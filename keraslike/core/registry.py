@@ -295,12 +295,13 @@ def serialize(obj: Any) -> Any:
     Raises TypeError for an object that has no `get_config` and is nothing plain.
 
     >>> serialize((1, 2.5, "a"))
-    [1, 2.5, 'a']
+    (1, 2.5, 'a')
     """
     if obj is None or isinstance(obj, (bool, int, float, str)):
         return obj
     if isinstance(obj, (list, tuple)):
-        return [serialize(o) for o in obj]
+        values = [serialize(o) for o in obj]
+        return tuple(values) if isinstance(obj, tuple) else values
     if isinstance(obj, dict):
         return {str(k): serialize(v) for k, v in obj.items()}
     if isinstance(obj, np.generic):
@@ -399,10 +400,7 @@ def _serialize_function(function: Any) -> Any:
 
 
 def serialize_argument(value: Any) -> Any:
-    """As `serialize`, but a public function becomes its bare name, and a tuple stays one, as
-    Keras's configs have it."""
-    if isinstance(value, tuple):
-        return tuple(serialize_argument(v) if isinstance(v, tuple) else serialize(v) for v in value)
+    """As `serialize`, but a public function becomes its bare name, as Keras's configs have it."""
     name = public_name(value)[1]
     if name is not None and not inspect.isclass(value):
         return name
@@ -474,7 +472,7 @@ def _shallow() -> Iterator[None]:
 def _holds_entry(value: Any) -> bool:
     if isinstance(value, dict):
         return _is_entry(value) or any(map(_holds_entry, value.values()))
-    return isinstance(value, list) and any(map(_holds_entry, value))
+    return isinstance(value, (list, tuple)) and any(map(_holds_entry, value))
 
 
 def _is_entry(config: Any) -> bool:

@@ -171,9 +171,10 @@ class CutMix(RandomImageLayer):
         return _mixed(labels, transformation)
 
 
-def _mixed(values: Any, transformation: Any) -> jax.Array:
+def _mixed(values: Any, transformation: Any, rank: int | None = None) -> jax.Array:
     values = array(values)
-    weight = per_image(transformation["mix_weight"], values)
+    weight = array(transformation["mix_weight"])
+    weight = weight.reshape(-1, *[1] * ((rank or values.ndim) - 1))
     others = jnp.take(values, array(transformation["permutation_order"]), axis=0)
     return weight * values + (1 - weight) * others
 
@@ -209,7 +210,7 @@ class MixUp(RandomImageLayer):
         self, images: Any, transformation: Any = None, training: bool = True
     ) -> Any:
         images = self._cast(images)
-        return self._cast(_mixed(images, transformation)) if training else images
+        return self._cast(_mixed(images, transformation, 4)) if training else images
 
     def transform_labels(self, labels: Any, transformation: Any, training: bool = True) -> Any:
         return _mixed(labels, transformation) if training else labels
