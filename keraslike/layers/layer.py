@@ -287,7 +287,10 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
         """Quantizes the weights, in layers that can: `Dense`, `EinsumDense`, `Embedding` and
         `ReversibleEmbedding`. Raises NotImplementedError in all others."""
         self._check_quantize(validate_and_resolve_config(mode, config).mode)
-        raise NotImplementedError(f"Layer {type(self).__name__} cannot be quantized.")
+        raise NotImplementedError(
+            f"Layer '{self.name}' ({type(self).__name__}) does not have a `quantize` method "
+            "implemented."
+        )
 
     def _check_quantize(self, mode: str) -> None:
         if not self.built:
