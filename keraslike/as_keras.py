@@ -270,7 +270,7 @@ class _Source(types.ModuleType):
         for place in _table().places_of(module, name):
             with contextlib.suppress(LookupError):
                 return _at(place)
-        if module.startswith("ops.") and name[0].isupper():  # Keras's class of a function
+        if f"{module}.".startswith("ops.") and name[0].isupper():  # Keras's class of a function
             with contextlib.suppress(ValueError):
                 return importlib.import_module("keraslike.models.operations").operation_class(name)
         return _absent(self.__name__, name, AttributeError)

@@ -27,7 +27,9 @@ def _key(seed: Seed) -> jax.Array:
 def _float(dtype: Any, function: str) -> str:
     dtype = dtypes.standardize_dtype(dtype)
     if not dtypes.is_float(dtype):
-        raise ValueError(f"random.{function} draws floating-point numbers. Received: dtype={dtype}")
+        raise ValueError(
+            f"`keras.random.{function}` requires a floating point `dtype`. Received: dtype={dtype}"
+        )
     return dtype
 
 
@@ -110,7 +112,9 @@ def randint(
     """
     dtype = dtypes.standardize_dtype(dtype)
     if not jnp.issubdtype(dtype, jnp.integer):
-        raise ValueError(f"random.randint draws integers. Received: dtype={dtype}")
+        raise ValueError(
+            f"`keras.random.randint` requires an integer `dtype`. Received: dtype={dtype}"
+        )
     return jax.random.randint(_key(seed), tuple(shape), minval, maxval, dtype)
 
 

@@ -14,7 +14,7 @@ import os
 import pathlib
 import re
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -49,6 +49,9 @@ ALLOWED_DTYPES = (*FLOAT_TYPES[1:], *INT_TYPES, "bfloat16", *BOOL_TYPES, "string
     *FLOAT8_TYPES,
     *COMPLEX_TYPES,
 )
+
+AUCCurve = enum.StrEnum("AUCCurve", [(name, name) for name in ("ROC", "PR", "PRGAIN")])
+AUCSummationMethod = enum.StrEnum("AUCSummationMethod", ["INTERPOLATION", "MAJORING", "MINORING"])
 
 _attributes: dict[str, Any] = {}
 base.at_clear_session(_attributes.clear)
@@ -492,8 +495,7 @@ def decode(json_string: str) -> Any:
 # -- scopes, data and attributes ------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def autocast_scope(dtype: Any) -> Iterator[None]:
+def autocast_scope(dtype: Any) -> contextlib.AbstractContextManager[None]:
     """Within the block variables of floating-point numbers are read in a dtype, or, with `None`, in
     their own. Raises ValueError for a dtype that is not one of floating-point numbers.
 
@@ -505,10 +507,9 @@ def autocast_scope(dtype: Any) -> Iterator[None]:
     """
     if dtype is not None and not is_float(dtype):
         raise ValueError(
-            f"AutocastScope can only be used with a floating-point dtype. Received: dtype={dtype}"
+            f"`AutocastScope` can only be used with a floating-point dtype. Received: dtype={dtype}"
         )
-    with context.using(autocast=None if dtype is None else jnp.dtype(standardize_dtype(dtype))):
-        yield
+    return context.using(autocast=None if dtype is None else jnp.dtype(standardize_dtype(dtype)))
 
 
 def convert_tf_tensor(outputs: Any, dtype: Any = None) -> Any:

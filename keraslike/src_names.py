@@ -461,6 +461,7 @@ legacy.saving.legacy_h5_format: load_model_from_hdf5=saving.load_model
   save_model_to_hdf5=saving.save_model
 losses.loss: losses.loss.squeeze_or_expand_to_same_rank
 losses.losses: losses.loss.LossFunctionWrapper
+metrics.metrics_utils: src_functions.AUCCurve .AUCSummationMethod
 models.functional: models.functional.Functional
 ops: random KerasTensor
 ops.numpy: @ops src_functions.broadcast_shapes .shape_equal

@@ -40,7 +40,7 @@ class PathMap(MutableMapping):
         require(isinstance(key, str), "a string", key=key)
         if key in self._values:
             raise ValueError(
-                f"{key!r} already exists in the {type(self).__name__}, with the value "
+                f"{key} already exist in the {type(self).__name__}, with the value "
                 f"{self._values[key]!r}. Delete it first."
             )
         self._values[key] = self._checked(value)

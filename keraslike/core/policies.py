@@ -387,7 +387,8 @@ def get_quantized(name: str) -> QuantizedDTypePolicy:
         raise TypeError(f"`policy` must be a string. Received: policy={name!r}")
     if not name.startswith(QUANTIZATION_MODES):
         raise ValueError(
-            f"`policy` is incompatible with quantization, whose modes are {QUANTIZATION_MODES}. "
+            "`policy` is incompatible with the current supported quantization. Its modes are "
+            f"{QUANTIZATION_MODES}. "
             f"Received: policy={name!r}"
         )
     mode, *source = name.split("_from_")

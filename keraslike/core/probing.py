@@ -39,7 +39,11 @@ _ONE: tuple[Sequence[int], ...] = ((1,),)
 Size = Callable[[int, int], Any]
 
 
-class SizeTooLarge(ValueError):
+class NoUseTrying(ValueError):
+    """What the function says of a size that is unknown, whatever others are tried for it."""
+
+
+class SizeTooLarge(NoUseTrying):
     """A size beyond any computer's, or a formula as long: other sizes would only take longer."""
 
 

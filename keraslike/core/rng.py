@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax.errors import TraceContextError
 
 from keraslike.core import context, host
 from keraslike.core.base import Object, auto_name
@@ -16,6 +17,13 @@ from keraslike.core.variable import RandomState
 
 # Held while keys are drawn from a stream that all threads see, so that no two get the same one.
 drawing = threading.RLock()
+
+
+class UnseededDraw(TraceContextError, ValueError):
+    """A draw from the global stream in a trace that does not hold it."""
+
+    def __init__(self, message: str):
+        Exception.__init__(self, message)
 
 
 class SeedGenerator(Object):
@@ -31,12 +39,12 @@ class SeedGenerator(Object):
 
     def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any):
         if kwargs:
-            raise ValueError(f"Unrecognized arguments: {sorted(kwargs)}")
+            raise ValueError(f"Unrecognized keyword arguments: {sorted(kwargs)}")
         self._name = auto_name("seed_generator") if name is None else name
         if seed is None:
             seed = make_seed()
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-            raise ValueError(f"seed must be an integer. Received: seed={seed!r}")
+            raise ValueError(f"Argument `seed` must be an integer. Received: seed={seed!r}")
         self.seed = int(seed)
         value = host.array([self.seed & 0xFFFFFFFF, 0], "uint32")
         self.state = RandomState(value, trainable=False, name="seed_generator_state")
@@ -56,7 +64,16 @@ class SeedGenerator(Object):
 
     def _next(self) -> jax.Array:
         key = self.state.value
-        self.state.assign(key + np.array([0, 1], "uint32"))
+        try:
+            self.state.assign(key + np.array([0, 1], "uint32"))
+        except TraceContextError:
+            if self is not _global:
+                raise
+            raise UnseededDraw(
+                "When tracing a JAX function, you should only use seeded random ops: the global "
+                "stream cannot go on in it. Give `seed=` a key, an integer, or a SeedGenerator "
+                "that is made inside of it or whose state it takes."
+            ) from None
         return key
 
 
@@ -129,6 +146,7 @@ def draw_key(seed: int | SeedGenerator | None) -> jax.Array:
         return seed.next()
     if isinstance(seed, str):
         raise InvalidArgument(
-            f"seed must be an integer, a SeedGenerator or None. Received: seed={seed!r}"
+            "Argument `seed` must be either an integer, a SeedGenerator or None. "
+            f"Received: seed={seed!r}"
         )
     return host.array([int(seed) & 0xFFFFFFFF, 0], "uint32")

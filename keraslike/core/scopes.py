@@ -185,7 +185,10 @@ class name_scope:  # noqa: N801 (Keras's name)
         override_parent: str | None = None,
     ):
         if not isinstance(name, str) or "/" in name:
-            raise ValueError(f"name must be a string without '/'. Received: name={name!r}")
+            raise ValueError(
+                "Argument `name` must be a string and cannot contain character `/`. "
+                f"Received: name={name!r}"
+            )
         self.name, self.caller = name, caller
         self.deduplicate, self.override_parent = deduplicate, override_parent
         self._entered = contextlib.ExitStack()

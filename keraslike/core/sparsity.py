@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+from keraslike.core import dtypes
 
 
 def is_sparse(x: Any) -> bool:
@@ -30,6 +32,8 @@ def dense(x: Any) -> Any:
     >>> dense(sparse.BCOO.fromdense(jnp.eye(2))).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
+    if is_sparse(x) and x.dtype == bool:  # of which JAX makes none, since they do not add up
+        return cast(x, "int32").todense() > 0
     return x.todense() if is_sparse(x) else x
 
 
@@ -47,12 +51,7 @@ def from_coordinates(indices: Any, values: Any, shape: tuple) -> Any:
 def cast(x: Any, dtype: Any) -> Any:
     """A sparse array with its values in another dtype."""
     x = _coo(x)
-    return _sparse().BCOO(
-        (x.data.astype(dtype), x.indices),
-        shape=x.shape,
-        indices_sorted=x.indices_sorted,
-        unique_indices=x.unique_indices,
-    )
+    return _with_values(x, x.data.astype(dtype))
 
 
 def _coo(x: Any) -> Any:
@@ -80,50 +79,20 @@ def matmul(x1: Any, x2: Any) -> Any:
     >>> matmul(sparse.BCOO.fromdense(jnp.eye(2)), jnp.ones((2, 3))).shape
     (2, 3)
     """
-    if x1.ndim > 2 or x2.ndim > 2 or x1.ndim == 0 or x2.ndim == 0:
+    batch = x1.ndim - 2
+    if batch > 0 and _alike_but_last(x1, x2):
+        x1, x2 = (
+            _sparse().bcoo_update_layout(_coo(x), n_batch=batch, on_inefficient=None)
+            for x in (x1, x2)
+        )
+    elif x1.ndim > 2 or x2.ndim > 2 or x1.ndim == 0 or x2.ndim == 0:
         return jnp.matmul(dense(x1), dense(x2))
     return _sparse().sparsify(jnp.matmul)(x1, x2)
 
 
-def of_both(function: Callable) -> Callable:
-    """A function of two operands that is 0 where both are: of sparse arrays of the same shape, a
-    sparse one.
-
-    >>> from jax.experimental import sparse
-    >>> x, y = (sparse.BCOO.fromdense(jnp.array(v)) for v in ([0, 3, 0], [1, 0, 0]))
-    >>> of_both(jnp.maximum)(x, y).todense().tolist()
-    [1, 3, 0]
-    """
-
-    def union(x1: Any, x2: Any) -> Any:
-        if not (is_sparse(x1) and is_sparse(x2) and x1.shape == x2.shape):
-            return function(dense(x1), dense(x2))
-        x1, x2 = _unbatched(x1), _unbatched(x2)
-        # The places of both, in the same order: each array gets the other's, with zeros there.
-        places = jnp.concatenate([x1.indices, x2.indices])
-        first, second = (
-            _sparse().bcoo_sum_duplicates(
-                _sparse().BCOO((jnp.concatenate(values), places), shape=x1.shape),
-                nse=len(places),
-            )
-            for values in (
-                (x1.data, jnp.zeros_like(x2.data, x1.dtype)),
-                (jnp.zeros_like(x1.data, x2.dtype), x2.data),
-            )
-        )
-        return _sparse().BCOO(
-            (function(first.data, second.data), first.indices),
-            shape=x1.shape,
-            indices_sorted=True,
-            unique_indices=True,
-        )
-
-    return union
-
-
-add, subtract = of_both(jnp.add), of_both(jnp.subtract)
-maximum, minimum = of_both(jnp.maximum), of_both(jnp.minimum)
-_product = of_both(jnp.multiply)
+def _alike_but_last(x1: Any, x2: Any) -> bool:
+    both = is_sparse(x1) and is_sparse(x2) and x1.ndim == x2.ndim
+    return both and x1.shape[:-2] == x2.shape[:-2]
 
 
 def _unbatched(x: Any) -> Any:
@@ -159,25 +128,135 @@ def transpose(x: Any, order: tuple[int, ...]) -> Any:
     return _sparse().bcoo_transpose(_unbatched(x), permutation=order)
 
 
+def bincount(x: Any, weights: Any, minlength: int) -> Any:
+    """A sparse array of how often each integer is there, of a sparse one among what it keeps."""
+    if is_sparse(x):
+        if weights is not None and not (
+            is_sparse(weights) and jnp.array_equal(_coo(x).indices, _coo(weights).indices)
+        ):
+            raise ValueError("bincount: sparse x and weights must have their values at the places.")
+        x, weights = _coo(x).data, None if weights is None else _coo(weights).data
+    dtype = "int32" if weights is None else weights.dtype
+    ones = one_hot(x, max(int(x.max()) + 1, minlength), -1, dtype)
+    if weights is not None:
+        ones = multiply(ones, jnp.expand_dims(weights, -1))
+    return _sparse().bcoo_reduce_sum(ones, axes=(x.ndim - 1,))
+
+
+def add(x1: Any, x2: Any) -> Any:
+    """A sum, sparse if both parts are and have the same shape."""
+    return _union(jnp.add, x1, x2)
+
+
+def subtract(x1: Any, x2: Any) -> Any:
+    """A difference, sparse if both parts are and have the same shape."""
+    return _union(jnp.subtract, x1, x2)
+
+
+def _union(function: Any, x1: Any, x2: Any) -> Any:
+    if _alike(x1, x2):
+        dtype = jnp.promote_types(x1.dtype, x2.dtype)
+        return _sparse().sparsify(function)(cast(x1, dtype), cast(x2, dtype))
+    return function(dense(x1), dense(x2))
+
+
+def _alike(x1: Any, x2: Any) -> bool:
+    both = is_sparse(x1) and is_sparse(x2) and x1.shape == x2.shape
+    return both and _coo(x1).n_dense == _coo(x2).n_dense
+
+
+def maximum(x1: Any, x2: Any) -> Any:
+    """The larger values, sparse if both arrays are and have the same shape."""
+    return _extreme(jnp.maximum, x1, x2)
+
+
+def minimum(x1: Any, x2: Any) -> Any:
+    """The smaller values, sparse if both arrays are and have the same shape."""
+    return _extreme(jnp.minimum, x1, x2)
+
+
+def _extreme(function: Any, x1: Any, x2: Any) -> Any:
+    if not _alike(x1, x2):
+        return function(dense(x1), dense(x2))
+    x1, x2 = _with_places(_coo(x1), _coo(x2)), _with_places(_coo(x2), _coo(x1))
+    return _with_values(x1, function(x1.data, x2.data))
+
+
+def _with_places(x: Any, other: Any) -> Any:
+    """The same values, with zeros where the other array has any, each place once and in order."""
+    data = jnp.concatenate([x.data, jnp.zeros_like(other.data, x.dtype)], x.n_batch)
+    indices = jnp.concatenate([x.indices, other.indices.astype(x.indices.dtype)], x.n_batch)
+    return _once(_sparse().BCOO((data, indices), shape=x.shape))
+
+
+def _once(x: Any) -> Any:
+    """The same array with each place once; how many there are is not known in a trace."""
+    if x.unique_indices:
+        return x
+    nse = x.nse if isinstance(x.indices, jax.core.Tracer) else None
+    return _sparse().bcoo_sum_duplicates(x, nse=nse)
+
+
+def _with_values(x: Any, values: Any) -> Any:
+    how = {"indices_sorted": x.indices_sorted, "unique_indices": x.unique_indices}
+    return _sparse().BCOO((values, x.indices), shape=x.shape, **how)
+
+
 def multiply(x1: Any, x2: Any) -> Any:
-    """A product element by element, sparse with a sparse array, a number or an array of the same
-    shape."""
+    """A product element by element: sparse, unless what is sparse is broadcast."""
     if is_sparse(x1) and is_sparse(x2):
-        return _product(x1, x2)
+        if not _alike(x1, x2):
+            return jnp.multiply(dense(x1), dense(x2))
+        dtype = jnp.promote_types(x1.dtype, x2.dtype)
+        return _sparse().bcoo_multiply_sparse(cast(x1, dtype), cast(x2, dtype))
     if is_sparse(x2):
         x1, x2 = x2, x1
-    if jnp.shape(x2) not in ((), x1.shape):
-        return jnp.multiply(dense(x1), dense(x2))
     x2 = jnp.asarray(x2) if hasattr(x2, "dtype") else x2
+    if jnp.broadcast_shapes(x1.shape, jnp.shape(x2)) != x1.shape:
+        return jnp.multiply(dense(x1), x2)
     x1 = cast(x1, jnp.result_type(x1.dtype, x2))
     return x1 * x2
 
 
 def divide(x1: Any, x2: Any) -> Any:
-    """A quotient, sparse where a sparse array is divided by a number."""
-    if is_sparse(x2) or jnp.shape(x2) != ():
+    """A quotient, sparse if the dividend is and the divisor is a number or an array of its shape.
+
+    Where the divisor is 0 or NaN the quotient of a place that is not kept is NaN; as long as the
+    values are known such places are added, and by a number that is 0 nothing stays sparse.
+    """
+    if is_sparse(x2) or jnp.shape(x2) not in ((), x1.shape):
         return jnp.divide(dense(x1), dense(x2))
-    return elementwise(lambda values: jnp.divide(values, x2), x1)
+    x1 = _coo(x1)
+    known = not any(isinstance(x, jax.core.Tracer) for x in (x1.data, x1.indices, x2))
+    undefined = (jnp.equal(x2, 0) | jnp.isnan(x2)) if known else None
+    if jnp.shape(x2) == ():
+        if known and undefined:
+            return jnp.divide(dense(x1), x2)
+        return _with_values(x1, jnp.divide(x1.data, x2))
+    if known and undefined.any():
+        places = _sparse().bcoo_fromdense(undefined, n_batch=x1.n_batch, n_dense=x1.n_dense)
+        x1 = _with_places(x1, places)
+    divisors = _sparse().bcoo_extract(x1, x2, assume_unique=True).data
+    return _with_values(x1, jnp.divide(x1.data, divisors))
+
+
+def by_structure(function: Any, x: Any, **kwargs: Any) -> Any:
+    """A sparse array of one of JAX's functions that move or sum values.
+
+    >>> from jax.experimental import sparse
+    >>> by_structure(jnp.transpose, sparse.BCOO.fromdense(jnp.ones((2, 3)))).shape
+    (3, 2)
+    """
+    return _sparse().sparsify(lambda x: function(x, **kwargs))(_coo(x))
+
+
+def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The mean along axes, sparse unless of all of them."""
+    x = x if jnp.issubdtype(x.dtype, jnp.inexact) else cast(x, dtypes.floatx())
+    total = by_structure(jnp.sum, x, axis=axis, keepdims=keepdims)
+    axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    count = math.prod(x.shape[a] for a in axes)
+    return _with_values(total, total.data / count) if is_sparse(total) else total / count
 
 
 def elementwise(function: Any, x: Any) -> Any:
@@ -187,15 +266,8 @@ def elementwise(function: Any, x: Any) -> Any:
     >>> elementwise(jnp.sqrt, sparse.BCOO.fromdense(jnp.array([0.0, 4.0]))).todense().tolist()
     [0.0, 2.0]
     """
-    x = _unbatched(x)
-    if not x.unique_indices:
-        x = _sparse().bcoo_sum_duplicates(x, nse=x.nse)
-    return _sparse().BCOO(
-        (function(x.data), x.indices),
-        shape=x.shape,
-        indices_sorted=x.indices_sorted,
-        unique_indices=True,
-    )
+    x = _once(_coo(x))
+    return _with_values(x, function(x.data))
 
 
 def negative(x: Any) -> Any:

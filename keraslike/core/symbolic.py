@@ -209,15 +209,26 @@ def standardize_shape(shape: Any) -> Shape:
     """A shape from anything that lists sizes; raises ValueError for what cannot be one."""
     if hasattr(shape, "as_list"):
         shape = shape.as_list()
-    if isinstance(shape, int):
-        shape = (shape,)
+    if shape is None:
+        raise ValueError("Undefined shapes are not supported. Received: shape=None")
+    sizes = (shape,) if isinstance(shape, int) else shape
     try:
-        sizes = tuple(shape)
-        sizes = tuple(None if s is None else s.__index__() for s in sizes)
-    except (TypeError, AttributeError) as e:
-        raise ValueError(f"shape must be a sequence of integers and None. Got: {shape!r}") from e
+        sizes = tuple(sizes)
+    except TypeError:
+        raise ValueError(
+            f"Cannot convert {shape!r} to a shape: it must be a sequence of integers and None."
+        ) from None
+    for s in sizes:
+        if s is not None and not hasattr(s, "__index__"):
+            raise ValueError(
+                f"Cannot convert {shape!r} to a shape. Found invalid dimension '{s}': sizes are "
+                "integers or None."
+            )
+    sizes = tuple(None if s is None else s.__index__() for s in sizes)
     if any(s is not None and s < 0 for s in sizes):
-        raise ValueError(f"Sizes in a shape cannot be negative. Received: shape={sizes}")
+        raise ValueError(
+            f"Cannot convert {shape!r} to a shape. Negative dimensions are not possible."
+        )
     if any(s is not None and s >= 2**63 for s in sizes):
         raise ValueError("A size in a shape is beyond any computer's: it has more than 63 bits.")
     return Shape(sizes)
@@ -308,8 +319,8 @@ def output_spec(
         if unknown > _MOST_SYMBOLS:
             raise ValueError(f"A tensor has {unknown} unknown sizes.")
         spec = trace(lambda operand, axis: _unknown_size(axis))
-    except (errors.TraceContextError, probing.SizeTooLarge):
-        raise
+    except (errors.TraceContextError, probing.NoUseTrying) as error:
+        raise _in_users_words(error) from None
     except Exception as error:
         if not unknown:
             raise

@@ -90,6 +90,15 @@ class _Leaf(nnx.Variable):
         return tuple(sorted(flax_internals.metadata_of(self).items()))
 
 
+def _function_or_none(attribute: str, value: Any) -> Any:
+    if value is None or callable(value):
+        return value
+    raise ValueError(
+        f"Invalid value for attribute `{attribute}`: it must be a function of the value, or None. "
+        f"Received: {attribute}={value!r}"
+    )
+
+
 class Variable(_Leaf):
     """A mutable array with a name; a weight that trains is an `nnx.Param` as well.
 
@@ -148,7 +157,10 @@ class Variable(_Leaf):
             initializer = registry.get("initializers", initializer)
         name = AutoName("variable") if name is None else name
         if not isinstance(name, str) or "/" in name:
-            raise ValueError(f"name must be a string without '/'. Received: name={name!r}")
+            raise ValueError(
+                "Argument `name` must be a string and cannot contain character `/`. "
+                f"Received: name={name!r}"
+            )
         # A variable may be made while a function is traced: it is no part of the trace.
         with jax.ensure_compile_time_eval():
             value = _initial_value(initializer, shape, dtype)
@@ -200,7 +212,7 @@ class Variable(_Leaf):
 
     @regularizer.setter
     def regularizer(self, value: Any) -> None:
-        self._change(regularizer=value)
+        self._change(regularizer=_function_or_none("regularizer", value))
 
     @property
     def constraint(self) -> Any:
@@ -208,7 +220,7 @@ class Variable(_Leaf):
 
     @constraint.setter
     def constraint(self, value: Any) -> None:
-        self._change(constraint=value)
+        self._change(constraint=_function_or_none("constraint", value))
 
     @property
     def overwrite_with_gradient(self) -> bool:
@@ -219,7 +231,7 @@ class Variable(_Leaf):
     def overwrite_with_gradient(self, value: bool) -> None:
         if not isinstance(value, bool):
             raise TypeError(
-                "overwrite_with_gradient must be True or False. "
+                "`overwrite_with_gradient` must be a boolean. "
                 f"Received: overwrite_with_gradient={value!r}"
             )
         self._change(overwrite_with_gradient=value)
@@ -398,7 +410,7 @@ class Variable(_Leaf):
         return iter(self.get_value())
 
     def __bool__(self) -> bool:
-        raise TypeError("A Variable cannot be used as a boolean: look at its value.")
+        raise TypeError("A Keras Variable cannot be used as a boolean: look at its value.")
 
     def __int__(self) -> int:
         return int(self._one_number())

@@ -71,7 +71,7 @@ def device(device_name: Any) -> Any:
     if not isinstance(device_name, (str, jax.Device)):
         raise ValueError(
             "device_name must be a string like 'gpu:0' or one of JAX's devices. "
-            f"Received: device_name={device_name!r}"
+            f"Received: device_name='{device_name}'"
         )
     return jax.default_device(find_device(device_name))
 

@@ -286,11 +286,18 @@ def _class_of(function: Any, name: str, class_name: str) -> type:
         args, kwargs = _joined(function, name, self._of_class, args, kwargs)
         return self._operation.compute_output_spec(*args, **kwargs)
 
+    def argument(self: Any, key: str) -> Any:
+        given = vars(self).get("_of_class", {})
+        if key in given or key in of_class:
+            return given.get(key, parameters[key].default)
+        raise AttributeError(f"{class_name!r} object has no attribute {key!r}")
+
     members = {
         "__init__": init,
         "__call__": call,
         "__doc__": f"`keraslike.ops.{name}` with some of its arguments given beforehand.",
         "call": call,
         "compute_output_spec": compute_output_spec,
+        "__getattr__": argument,
     }
     return type(class_name, (Operation,), members)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.core import context, dtypes
+from keraslike.core import context, dtypes, sparsity
 from keraslike.core.symbolic import KerasTensor, op
 from keraslike.ops import wrap
 from keraslike.ops.wrap import axes_of, operand
@@ -146,7 +146,7 @@ def reshape(x: Any, newshape: Sequence[int] | int) -> jax.Array:
     >>> reshape([1.0, 2.0, 3.0, 4.0], (2, -1)).shape
     (2, 2)
     """
-    return jnp.reshape(wrap.array(x), newshape)
+    return wrap.moved(jnp.reshape, x, shape=newshape)
 
 
 @op
@@ -158,25 +158,34 @@ def get_item(x: Any, key: Any) -> Any:
 @op
 def expand_dims(x: Any, axis: int | Sequence[int]) -> jax.Array:
     """`x` with an axis of size 1 put in."""
-    return jnp.expand_dims(wrap.array(x), axes_of(axis))
+    return wrap.moved(jnp.expand_dims, x, axis=axes_of(axis))
 
 
 @op
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> jax.Array:
     """`x` without the axes of size 1."""
-    return jnp.squeeze(wrap.array(x), axes_of(axis))
+    return wrap.moved(jnp.squeeze, x, axis=axes_of(axis))
 
 
 @op
 def transpose(x: Any, axes: Sequence[int] | None = None) -> jax.Array:
     """The axes in another order, reversed where none is given."""
-    return jnp.transpose(wrap.array(x), axes)
+    x = x if sparsity.is_sparse(x) else wrap.array(x)
+    if axes is not None and sorted(a % max(x.ndim, 1) for a in axes) != list(range(x.ndim)):
+        raise ValueError(
+            f"axes must be a valid permutation of {x.ndim} axes. Received: axes={axes}"
+        )
+    return wrap.moved(jnp.transpose, x, axes=axes)
 
 
 @op
 def swapaxes(x: Any, axis1: int, axis2: int) -> jax.Array:
     """`x` with two axes exchanged."""
-    return jnp.swapaxes(wrap.array(x), axis1, axis2)
+    x = wrap.array(x)
+    for axis in (axis1, axis2):
+        if not -x.ndim <= axis < x.ndim:
+            raise ValueError(f"axis {axis} is out of bounds for array of dimension {x.ndim}")
+    return jnp.swapaxes(x, axis1, axis2)
 
 
 @op
@@ -237,6 +246,10 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> jax.Array:
     >>> concatenate([[1.0], [2.0]]).tolist()
     [1.0, 2.0]
     """
+    if any(sparsity.is_sparse(x) for x in xs):
+        return sparsity.concatenate(
+            [x if sparsity.is_sparse(x) else wrap.array(x) for x in xs], axis
+        )
     return jnp.concatenate([wrap.array(x) for x in xs], axis)
 
 
@@ -512,6 +525,9 @@ def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> jax.A
 @op
 def digitize(x: Any, bins: Any) -> jax.Array:
     """The number of the bin each value is in."""
+    known = not isinstance(bins, jax.core.Tracer)
+    if sparsity.is_sparse(x) and known and np.digitize(0, np.asarray(bins)) == 0:
+        return sparsity.elementwise(lambda values: digitize(values, bins), x)
     return jnp.digitize(wrap.array(x), wrap.array(bins))
 
 
@@ -521,12 +537,15 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
 
     Under `jit` integers of `minlength` and more are left out, for the size must be known.
     """
+    sparse = sparse or sparsity.is_sparse(x)
+    x = x if sparsity.is_sparse(x) else wrap.array(x)
+    if context.state.symbolic and not (minlength and not sparse):
+        dtype = "int32" if weights is None else weights.dtype
+        counts = wrap.found(*x.shape[:-1], minlength or None, dtype=dtype)
+        return sparsity.empty(counts) if sparse else counts
     if sparse:
-        raise ValueError("bincount: sparse results are not supported.")
-    x = wrap.array(x)
-    if context.state.symbolic and not minlength:
-        dtype = "int32" if weights is None else wrap.array(weights).dtype
-        return wrap.found(*x.shape[:-1], None, dtype=dtype)
+        given = weights is None or sparsity.is_sparse(weights)
+        return sparsity.bincount(x, weights if given else wrap.array(weights), minlength)
     length = minlength or None if isinstance(x, jax.core.Tracer) else None
     weights = None if weights is None else wrap.array(weights)
     if x.ndim == 2:  # one count for each row
@@ -555,7 +574,10 @@ def diagflat(x: Any, k: int = 0) -> jax.Array:
 @op
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> jax.Array:
     """The diagonal in the plane of two axes."""
-    return jnp.diagonal(wrap.array(x), offset, axis1, axis2)
+    x = wrap.array(x)
+    if axis1 % max(x.ndim, 1) == axis2 % max(x.ndim, 1):
+        raise ValueError(f"axis1 and axis2 cannot be same. Received: axis1={axis1}, axis2={axis2}")
+    return jnp.diagonal(x, offset, axis1, axis2)
 
 
 @op

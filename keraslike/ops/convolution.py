@@ -215,7 +215,14 @@ def depthwise_conv(
     dilation_rate: int | Sequence[int] = 1,
 ) -> jax.Array:
     """Convolution of each channel by itself; the kernel is `(*window, channels, multiplier)`."""
-    kernel = apart(array(kernel))
+    x, kernel = array(inputs), array(kernel)
+    last = arguments.standardize_data_format(data_format) == "channels_last"
+    if x.shape[-1 if last else 1] != kernel.shape[-2]:
+        raise ValueError(
+            "input channels must match the kernel's. "
+            f"Received: inputs of shape {x.shape}, kernel of {kernel.shape}."
+        )
+    kernel = apart(kernel)
     return conv(inputs, kernel, strides, padding, data_format, dilation_rate)
 
 

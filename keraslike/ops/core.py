@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.core import dtypes, sparsity
+from keraslike.core import context, dtypes, sparsity
 from keraslike.core.arguments import unsupported
-from keraslike.core.symbolic import KerasTensor, op
-from keraslike.ops.wrap import array, integers, public, steps
+from keraslike.core.probing import NoUseTrying
+from keraslike.core.symbolic import FunctionOperation, KerasTensor, op
+from keraslike.ops.wrap import array, found, integers, public, steps
 
 
 @op
@@ -68,6 +69,8 @@ def convert_to_tensor(
     """
     unsupported(ragged=ragged)
     if sparse is False:
+        if isinstance(x, KerasTensor) and x.sparse:
+            x = FunctionOperation(convert_to_tensor)(x, sparse=False)
         x = sparsity.dense(x)
     if dtype is not None:
         return cast(x, dtype)
@@ -80,6 +83,8 @@ def convert_to_numpy(x: Any) -> np.ndarray:
     >>> convert_to_numpy(jnp.ones(2)).tolist()
     [1.0, 1.0]
     """
+    if isinstance(x, KerasTensor):
+        raise ValueError(f"x is symbolic and has no values. Received: x={x!r}")
     return np.array(x if isinstance(x, np.ndarray) else array(x))
 
 
@@ -127,7 +132,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[jax.Array]:
     size = x.shape[axis]
     if not isinstance(size, int):
         if num is None:
-            raise ValueError(f"Cannot infer argument `num` from shape {x.shape}.")
+            raise NoUseTrying(f"Cannot infer argument `num` from shape {x.shape}.")
         size = num
     if num is not None and num != size:
         raise ValueError(f"num must be the size along axis {axis}, {size}. Received: {num}")
@@ -146,7 +151,16 @@ def cond(pred: Any, true_fn: Callable, false_fn: Callable) -> Any:
     """
     if isinstance(pred, (bool, np.bool_)):  # nothing to decide later
         return true_fn() if pred else false_fn()
-    return jax.lax.cond(array(pred), true_fn, false_fn)
+    try:
+        return jax.lax.cond(array(pred), true_fn, false_fn)
+    except TypeError:
+        kinds = [jax.tree.map(jnp.shape, jax.eval_shape(f)) for f in (true_fn, false_fn)]
+        if kinds[0] == kinds[1]:
+            raise
+    raise ValueError(
+        "`true_fn` and `false_fn` must give outputs of the same structure and shapes. "
+        f"Received: {kinds[0]} and {kinds[1]}"
+    )
 
 
 @op
@@ -206,6 +220,12 @@ def scan(
     >>> float(total), sums.tolist()
     (3.0, [1.0, 3.0])
     """
+    if not isinstance(unroll, bool) and (not isinstance(unroll, int) or unroll < 1):
+        raise ValueError(
+            f"`unroll` must be an positive integer or boolean. Received: unroll={unroll!r}"
+        )
+    if xs is None and length is None:
+        raise ValueError("There is no `xs` to scan over and no `length`: give one of them.")
     return jax.lax.scan(f, init, xs, length, reverse, unroll)
 
 
@@ -287,6 +307,8 @@ def slice(inputs: Any, start_indices: Any, shape: Sequence[int]) -> jax.Array:
         )
     starts = _starts(start_indices, x)
     sizes = [n - i if s == -1 else s for i, n, s in zip(starts, x.shape, shape)]
+    if context.state.symbolic and any(isinstance(s, jax.core.Tracer) for s in sizes):
+        return found(*(None if isinstance(s, jax.core.Tracer) else s for s in sizes), dtype=x.dtype)
     return jax.lax.dynamic_slice(x, starts, sizes)
 
 

@@ -16,7 +16,7 @@ def _matrices(x: Any, square: bool = False) -> jax.Array:
     """The array, which must have matrices in its last two axes."""
     x = array(x)
     if x.ndim < 2:
-        raise ValueError(f"Expected input to have rank >= 2. Received: input.shape = {x.shape}")
+        raise ValueError(f"Input should have rank >= 2. Received: input.shape = {x.shape}")
     if square and x.shape[-2] != x.shape[-1]:
         raise ValueError(f"Expected a square matrix. Received: non-square input, shape {x.shape}")
     return x

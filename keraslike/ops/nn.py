@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from keraslike.core import dtypes, sparsity
+from keraslike.core import context, dtypes, sparsity
 from keraslike.core.symbolic import op
 from keraslike.ops import attention, convolution, ctc, patches
 from keraslike.ops.attention import *  # noqa: F403
@@ -105,8 +106,19 @@ def threshold(x: Any, threshold: float, default_value: float) -> jax.Array:
 
 @op
 def softmax(x: Any, axis: int | Sequence[int] | None = -1) -> jax.Array:
-    """`exp(x) / sum(exp(x))` along axes, all of them where `None`."""
-    return jax.nn.softmax(array(x), axes_of(axis))
+    """`exp(x) / sum(exp(x))` along axes, all of them where `None`.
+
+    Warns of an axis of size 1, along which all is 1.
+    """
+    x = array(x)
+    one_axis = isinstance(axis, int) and -x.ndim <= axis < x.ndim
+    if one_axis and x.shape[axis] == 1 and not context.state.symbolic:
+        warnings.warn(
+            f"You are using a softmax over axis {axis} of a tensor of shape {x.shape}: of one "
+            "value it is always 1. A sigmoid may be what is meant.",
+            stacklevel=2,
+        )
+    return jax.nn.softmax(x, axes_of(axis))
 
 
 @op
@@ -172,6 +184,13 @@ def batch_normalization(
     x = array(x)
     shape = [1] * x.ndim
     shape[axis] = -1
+    vectors = {"mean": mean, "variance": variance, "offset": offset, "scale": scale}
+    for name, vector in vectors.items():
+        if vector is not None and array(vector).shape != (x.shape[axis],):
+            raise ValueError(
+                f"`{name}` must be a vector of length `x.shape[axis]`, {x.shape[axis]}. "
+                f"Received: {name} of shape {array(vector).shape}, x of shape {x.shape}."
+            )
     factor = jax.lax.rsqrt(array(variance) + epsilon)
     if scale is not None:
         factor = factor * array(scale)
@@ -188,8 +207,22 @@ def layer_normalization(
     beta: Any = None,
     axis: int | Sequence[int] = -1,
     epsilon: float | None = None,
+    **kwargs: Any,
 ) -> jax.Array:
-    """`(x - mean) / sqrt(variance + epsilon) * gamma + beta`, mean and variance along axes."""
+    """`(x - mean) / sqrt(variance + epsilon) * gamma + beta`, mean and variance along axes.
+
+    With `rms_scaling=True`, which old models have and `rms_normalization` should replace, it is
+    `x / sqrt(variance + epsilon) * gamma`.
+    """
+    rms_scaling = kwargs.pop("rms_scaling", False)
+    if kwargs:
+        raise TypeError(f"layer_normalization: unexpected arguments {sorted(kwargs)}")
+    if rms_scaling:
+        warnings.warn(
+            "You passed `rms_scaling=True`, which is deprecated: it scales by the variance, not by "
+            "the mean square. Use `ops.rms_normalization`.",
+            stacklevel=2,
+        )
     x = array(x)
     wide = x.astype(jnp.promote_types(x.dtype, "float32"))
     axes = (axis,) if isinstance(axis, int) else tuple(axis)
@@ -201,8 +234,8 @@ def layer_normalization(
     factor = jax.lax.rsqrt(variance + (dtypes.epsilon() if epsilon is None else epsilon))
     if gamma is not None:
         factor = factor * array(gamma).astype(wide.dtype).reshape(shape)
-    out = centered * factor
-    if beta is not None:
+    out = (wide if rms_scaling else centered) * factor
+    if beta is not None and not rms_scaling:
         out = out + array(beta).astype(wide.dtype).reshape(shape)
     return out.astype(x.dtype)
 

@@ -6,6 +6,7 @@ function of that name takes, lists and Variables too, and promotes dtypes as it 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -86,7 +87,7 @@ cbrt = unary(jnp.cbrt)
 square = unary(jnp.square, sparse=True)
 reciprocal = unary(jnp.reciprocal)
 sign = unary(jnp.sign, sparse=True)
-signbit = unary(jnp.signbit)
+signbit = unary(jnp.signbit, sparse=True)
 floor = unary(jnp.floor, floats=True, sparse=True)
 ceil = unary(jnp.ceil, floats=True, sparse=True)
 trunc = unary(jnp.trunc)
@@ -110,8 +111,8 @@ erfinv = unary(jax.scipy.special.erfinv, "erfinv")
 i0 = unary(jnp.i0)
 deg2rad = unary(jnp.deg2rad)
 rad2deg = unary(jnp.rad2deg)
-isnan = unary(jnp.isnan)
-isinf = unary(jnp.isinf)
+isnan = unary(jnp.isnan, sparse=True)
+isinf = unary(jnp.isinf, sparse=True)
 isfinite = unary(jnp.isfinite)
 isposinf = unary(jnp.isposinf)
 isneginf = unary(jnp.isneginf)
@@ -130,8 +131,8 @@ corrcoef = unary(jnp.corrcoef)
 
 # -- f(x, axis=None, keepdims=False) ----------------------------------------------------------
 
-sum = reduction(jnp.sum)
-mean = reduction(jnp.mean)
+sum = reduction(jnp.sum, sparse=functools.partial(sparsity.by_structure, jnp.sum))
+mean = reduction(jnp.mean, sparse=sparsity.mean)
 var = reduction(jnp.var)
 std = reduction(jnp.std)
 median = reduction(jnp.median)
@@ -357,6 +358,8 @@ def round(x: Any, decimals: int = 0) -> jax.Array:
     >>> round([151, 149], -1).tolist()
     [150, 150]
     """
+    if sparsity.is_sparse(x):
+        return sparsity.elementwise(lambda values: round(values, decimals), x)
     x = wrap.array(x)
     if decimals < 0 and jnp.issubdtype(x.dtype, jnp.integer):
         tens = 10.0**-decimals

@@ -24,7 +24,7 @@ def array(x: Any) -> jax.Array:
     if isinstance(x, nnx.Variable):
         return x.get_value()
     if sparsity.is_sparse(x):
-        return x.todense()
+        return sparsity.dense(x)
     if isinstance(x, (list, tuple)):
         x = jax.tree.map(lambda i: i.get_value() if isinstance(i, nnx.Variable) else i, x)
     elif not isinstance(x, (np.ndarray, np.generic)) and not hasattr(x, "__jax_array__"):
@@ -133,10 +133,19 @@ def bitwise(like: Callable, name: str | None = None) -> Callable:
     return _named(function, like, name)
 
 
-def reduction(like: Callable, name: str | None = None) -> Callable:
-    """The op `f(x, axis=None, keepdims=False)`."""
+def reduction(like: Callable, name: str | None = None, sparse: Callable | None = None) -> Callable:
+    """The op `f(x, axis=None, keepdims=False)`; `sparse` is that of sparse arrays, if there is."""
 
     def function(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        if sparse is not None and sparsity.is_sparse(x):
+            return sparse(x, axis=axes_of(axis), keepdims=keepdims)
         return like(array(x), axis=axes_of(axis), keepdims=keepdims)
 
     return _named(function, like, name)
+
+
+def moved(function: Callable, x: Any, **kwargs: Any) -> Any:
+    """A function of JAX's that moves values of an array, which stays sparse if all its axes are."""
+    if sparsity.is_sparse(x) and not getattr(x, "n_dense", 0):
+        return sparsity.by_structure(function, x, **kwargs)
+    return function(array(x), **kwargs)

@@ -317,7 +317,7 @@ def test_symbolic_tensors_have_no_values():
             use(x)
     with pytest.raises(ValueError, match="shape"):
         KerasTensor("abc")
-    with pytest.raises(ValueError, match="negative"):
+    with pytest.raises(ValueError, match="Negative"):
         KerasTensor((None, -3))
 
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keraslike import ops
+from keraslike import ops, random
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.variable import Variable
 
@@ -407,14 +407,67 @@ def test_sizes_that_the_values_decide_are_unknown():
     assert (values.dtype, index.dtype) == ("int32", "int32")
 
 
-def test_functions_that_are_0_at_0_keep_arrays_sparse():
+def test_what_keeps_arrays_sparse():
     from jax.experimental import sparse
 
-    twice = sparse.BCOO((jnp.array([0.5, 0.25]), jnp.array([[1], [1]])), shape=(3,))
-    for name in ("sqrt", "square", "negative", "abs", "sin", "floor", "copy"):
-        out = getattr(ops, name)(twice)
-        assert isinstance(out, sparse.BCOO)
-        same(out.todense(), getattr(ops, name)(twice.todense()))
+    def check(function, *arrays, stays=True):
+        out = function(*arrays)
+        dense = [x.todense() if isinstance(x, sparse.BCOO) else x for x in arrays]
+        assert isinstance(out, sparse.BCOO) == stays
+        same(ops.convert_to_tensor(out, sparse=False), function(*dense))
+        symbols = [KerasTensor(x.shape, x.dtype, isinstance(x, sparse.BCOO)) for x in arrays]
+        spec = function(*symbols)
+        assert (spec.shape, spec.sparse) == (tuple(out.shape), stays)
+
+    twice = sparse.BCOO((jnp.array([0.5, 0.25, -2]), jnp.array([[1], [1], [2]])), shape=(4,))
+    for name in ("sqrt", "square", "negative", "abs", "sin", "floor", "copy", "round", "signbit"):
+        check(getattr(ops, name), twice)
+    a = sparse.BCOO.fromdense(jnp.array([[0, 2.0, -1], [3, 0, 0]]))
+    b = sparse.BCOO.fromdense(jnp.array([[1, -2.0, 0], [0, 0, 0]]))
+    slices = sparse.BCOO((jnp.ones((1, 3)), jnp.array([[1]])), shape=(2, 3))
+    full = jnp.array([[1, 2.0, 4], [jnp.nan, 0, 5]])
+    for name in ("add", "subtract", "maximum", "minimum", "multiply"):
+        function = getattr(ops, name)
+        check(function, a, b)
+        check(function, slices, sparse.BCOO((slices.data, slices.indices - 1), shape=(2, 3)))
+        same(jax.jit(function)(a, b).todense(), function(a.todense(), b.todense()))
+        check(function, a, full[:1], stays=name == "multiply")
+    check(ops.divide, a, full)
+    check(ops.divide, a, jnp.array(2.0))
+    check(ops.divide, full, a, stays=False)
+    same(ops.divide(a, 0.0), a.todense() / 0.0)
+    for function in (
+        lambda x: ops.sum(x, 0),
+        lambda x: ops.mean(x, 1, keepdims=True),
+        lambda x: ops.reshape(x, (3, -1)),
+        lambda x: ops.expand_dims(ops.transpose(x), 1),
+        lambda x: ops.concatenate([x, x], 1),
+        lambda x: ops.digitize(x, [0.5, 2.5]),
+    ):
+        check(function, a)
+    check(lambda x: ops.digitize(x, [-0.5, 2.5]), a, stays=False)
+    check(ops.matmul, ops.expand_dims(a, 0), ops.expand_dims(ops.transpose(b), 0))
+    same(ops.bincount(N, sparse=True).todense(), ops.bincount(N))
+    assert not ops.convert_to_tensor(KerasTensor((2, 3), sparse=True), sparse=False).sparse
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: ops.unstack(KerasTensor((2, None)), axis=1), "Cannot infer argument `num`"),
+        (lambda: ops.convert_to_numpy(KerasTensor((2,))), "symbolic"),
+        (lambda: ops.cond(jnp.array(True), lambda: A, lambda: A[0]), "the same structure"),
+        (lambda: ops.scan(lambda c, x: (c, x), 0.0), "to scan over"),
+        (lambda: ops.batch_normalization(A, A[0], A[0], 0), "`mean` must be a vector of length"),
+        (lambda: ops.depthwise_conv(A[None], A[None, :, :2]), "input channels must match"),
+        (lambda: ops.swapaxes(A, 0, 5), "axis 5 is out of bounds"),
+        (lambda: ops.transpose(A, (0, 0)), "valid permutation"),
+        (lambda: jax.jit(lambda: random.uniform(()))(), "only use seeded random ops"),
+    ],
+)
+def test_what_is_refused_in_keras_words(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 def test_shape_size_and_dtype():
