@@ -90,7 +90,9 @@ def test_one_hot(axis, x):
 
 
 def test_other_operations_compute_with_a_dense_array():
-    np.testing.assert_allclose(ops.sum(SPARSE, axis=1), DENSE.sum(1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(ops.sum(SPARSE, axis=1)), DENSE.sum(1), rtol=1e-5, atol=1e-6
+    )
     np.testing.assert_allclose(ops.exp(SPARSE), np.exp(DENSE), rtol=1e-5)
     assert ops.is_tensor(SPARSE) and ops.shape(SPARSE) == (5, 4)
     assert is_sparse(ops.cast(SPARSE, "float16")) and is_sparse(ops.convert_to_tensor(SPARSE))
