@@ -7,11 +7,13 @@ stand for which of `keraslike.ops` while a tape records, or a tensor is at play.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
 
 from keraslike import ops
 from keraslike.ops.wrap import array, operand
@@ -43,6 +45,56 @@ def _real_abs(x: Any) -> Any:
 def absolute(x: Any) -> Any:
     """`abs(x)`: no slope at 0."""
     return _real_abs(x) if jnp.issubdtype(x.dtype, jnp.floating) else jnp.abs(x)
+
+
+# TensorFlow's kernels for the gradients of roots and reciprocals give 0 for a zero cotangent, where
+# a product with an infinite slope is nan: `tf.where(x > 0, tf.sqrt(x), 0.)` has a gradient at 0.
+# That is no linear function, so the product is a primitive of its own, transposed to `guarded`.
+
+
+@_differentiated(lambda out, c, t, slope, s: t * slope + c * s)
+def guarded(c: Any, slope: Any) -> Any:
+    """`c * slope`, and 0 where `c` is."""
+    return jnp.where(c == 0, jnp.zeros((), c.dtype), c * slope)
+
+
+def _batched(args: Sequence[Any], axes: Sequence[Any]) -> tuple[Any, int]:
+    size = next(x.shape[axis] for x, axis in zip(args, axes) if axis is not None)
+    t, slope = (
+        jnp.broadcast_to(x, (size, *x.shape)) if axis is None else jnp.moveaxis(x, axis, 0)
+        for x, axis in zip(args, axes)
+    )
+    return _sloped.bind(t, slope), 0
+
+
+_sloped = Primitive("sloped")
+_sloped.def_impl(jnp.multiply)
+_sloped.def_abstract_eval(lambda t, slope: t)
+mlir.register_lowering(_sloped, mlir.lower_fun(jnp.multiply, multiple_results=False))
+ad.defbilinear(_sloped, lambda c, t, slope: guarded(c, slope), lambda c, t, slope: c * t)
+batching.primitive_batchers[_sloped] = _batched
+
+
+def _by_slope(function: Callable, slope: Callable[[Any], Any]) -> Callable:
+    """A function of which `slope(result)` is the slope."""
+
+    @_differentiated(lambda out, x, t: _sloped.bind(t, slope(out)))
+    def of_reals(x: Any) -> Any:
+        return function(x)
+
+    def of_any(x: Any) -> Any:
+        x = array(x)
+        return of_reals(x) if jnp.issubdtype(x.dtype, jnp.floating) else function(x)
+
+    return of_any
+
+
+# name: the slope by the result
+_SLOPES: dict[str, Callable[[Any], Any]] = {
+    "sqrt": lambda y: 0.5 / y,
+    "rsqrt": lambda y: -0.5 * y * y * y,
+    "reciprocal": lambda y: -y * y,
+}
 
 
 def _two(function: Callable, derivative: Callable) -> Callable:
@@ -215,9 +267,7 @@ def _adjoint(x: Any) -> Any:
 # name: cotangent of the argument by the result and its cotangent
 _BY_RESULT: dict[str, Callable[[Any, Any], Any]] = {
     "exp": lambda y, c: c * y,
-    "sqrt": lambda y, c: c * 0.5 / y,
-    "rsqrt": lambda y, c: c * -0.5 * y * y * y,
-    "reciprocal": lambda y, c: -c * y * y,
+    **{name: lambda y, c, slope=slope: guarded(c, slope(y)) for name, slope in _SLOPES.items()},
     "tanh": lambda y, c: c * (1 - y * y),
     "sigmoid": lambda y, c: c * y * (1 - y),
     "acosh": lambda y, c: c / jnp.sinh(y),
@@ -257,6 +307,11 @@ def by_result(
     return (None if given else _BY_RESULT.get(name)), _FACTOR_OF_RESULT.get(name)
 
 
+# Operations of which TensorFlow first gives an argument another shape: a tape that comes to follow
+# the argument afterwards has not seen it go in.
+REACHED_BY_A_COPY = {("linalg.matvec", 1)}
+
+
 # -- which stand for which ------------------------------------------------------------------------
 
 
@@ -273,6 +328,7 @@ def _categorical(target: Any, output: Any, from_logits: bool = False, axis: int 
 CHOICES: dict[Callable, Callable] = {
     _plain(name): function
     for name, function in {
+        **{name: _by_slope(getattr(jnp, name, jax.lax.rsqrt), f) for name, f in _SLOPES.items()},
         "abs": lambda x: absolute(array(x)),
         "absolute": lambda x: absolute(array(x)),
         "fabs": lambda x: absolute(array(x)),

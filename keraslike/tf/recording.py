@@ -296,7 +296,12 @@ def run_recorded(
     outputs = [x for x in leaves_of(wrapped) if x is not None]
     structure = jax.tree.structure(out)
     known = (Tensor, nnx.Variable)
-    wide = tuple([isinstance(t, known) and _is_inexact(v) for t, v in zip(tensors, values)])
+    wide = tuple(
+        [
+            isinstance(t, known) and _is_inexact(v) and (name, k) not in gradients.REACHED_BY_A_COPY
+            for k, (t, v) in enumerate(zip(tensors, values))
+        ]
+    )
 
     cotangent, factor = None, None
     if name and len(values) == len(outputs) == 1:

@@ -369,7 +369,7 @@ class GradientTape:
         for node in reversed(self._nodes if hidden else ()):
             if not before.isdisjoint(map(id, node.outputs)):
                 before.update(map(id, node.inputs))
-                lost.update(hidden.intersection(map(id, node.passed)))
+                lost.update(hidden.intersection(map(id, (*node.passed, *node.inputs))))
         return lost
 
     def _forget(self) -> None:

@@ -139,6 +139,47 @@ def test_what_is_watched_after_its_use():
     assert tape.gradient(before, x) is None
 
 
+def test_what_only_another_tape_follows_has_no_gradient_as_a_target():
+    w = tf.Variable([1.0, 2.0])
+    square = w * w
+    with tf.GradientTape() as outer:
+        outer.watch(square)
+        with tf.GradientTape() as tape:
+            total = w + square
+    assert shown(tape.gradient([square, total], [square, w])) == [None, [1.0, 1.0]]
+
+
+def test_a_vector_that_is_watched_after_a_product():
+    """TensorFlow makes a matrix of it first, which the tape has not seen."""
+    matrix, vector = tf.Variable([[1.0, 2.0], [3.0, 4.0]]), tf.constant([1.0, 1.0])
+    with tf.GradientTape(persistent=True) as tape:
+        by_matvec, by_elements = tf.linalg.matvec(matrix, vector), matrix * vector
+        tape.watch(vector)
+    assert tape.gradient(by_matvec, vector) is None
+    assert shown(tape.gradient(by_elements, vector)) == [4.0, 6.0]
+
+
+@pytest.mark.parametrize(
+    "f, slope, second, without",
+    [
+        (tf.sqrt, 0.25, -0.0312, [np.inf, 0.25]),
+        (tf.math.rsqrt, -0.0625, 0.0234, [-np.inf, -0.0625]),
+        (tf.math.reciprocal, -0.0625, 0.0312, [-np.inf, -0.0625]),
+    ],
+)
+def test_a_zero_stays_zero_where_the_slope_is_infinite(f, slope, second, without):
+    x = tf.Variable([0.0, 4.0])
+    with tf.GradientTape() as tape:
+        with tf.GradientTape() as inner:
+            y = tf.where(x > 0, f(x), 0.0)
+        found = inner.gradient(y, x)
+    assert shown(found) == [0.0, slope]
+    assert shown(tape.gradient(found, x))[1] == second
+    with tf.GradientTape() as tape:
+        y = f(x)
+    assert shown(tape.gradient(y, x)) == without
+
+
 # -- what a traced body reads ---------------------------------------------------------------------
 
 TWO, THREE = tf.constant([1.0, 2.0]), tf.constant([1.0, 2.0, 3.0])
