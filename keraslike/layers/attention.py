@@ -361,11 +361,18 @@ class _Heads(Layer):
         seen = None
         if not causal_only:
             seen = self._compute_attention_mask(query, value, *masks, use_causal_mask)
-        gate = self._gate_dense(query) if self.use_gate else None
+        # The masks are dealt with above: the projections are not to be told of them.
+        with context.masked(
+            [(x, None) for x in (query, value, key) if context.get_mask(x) is not None]
+        ):
+            gate = self._gate_dense(query) if self.use_gate else None
+            projected = (
+                self._query_dense(query),
+                self._key_dense(value if key is None else key),
+                self._value_dense(value),
+            )
         outputs, scores = self._compute_attention(
-            self._query_dense(query),
-            self._key_dense(value if key is None else key),
-            self._value_dense(value),
+            *projected,
             attention_mask=seen,
             training=training,
             **({"use_causal_mask": True} if causal_only else {}),

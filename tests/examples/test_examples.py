@@ -15,11 +15,17 @@ REACHED = {
     "conv_lstm": lambda r: falls(r["loss"]) and r["film"].shape == (1, 5, 8, 8, 1),
     "convmixer": lambda r: r["accuracy"] > 0.6,
     "dcgan": lambda r: falls(r["d_loss"]) and r["drawn"].shape == (4, 28, 28, 1),
+    "image_classification": lambda r: r["val_accuracy"][-1] > 0.9,
     "knowledge_distillation": lambda r: min(r["teacher"], r["student"]) > 0.8,
     "miniature_gpt": lambda r: r["text"] == [2, 3, 4, 1] * 3,
     "mnist_convnet": lambda r: r["accuracy"] > 0.6,
     "siamese_network": lambda r: r["accuracy"] > 0.9,
+    "structured_data": lambda r: r["val_accuracy"][-1] > 0.8 and (r["chance"] > 0.5) == r["ill"],
+    "text_classification": lambda r: r["accuracy"] > 0.9 and r["said"][0] > 0.5 > r["said"][1],
     "timeseries_classification": lambda r: r["accuracy"] > 0.8,
+    "translation_transformer": lambda r: (
+        sum(f"[start] {t[1]} [end]" == e for t, e in zip(r["translations"], r["expected"])) > 2
+    ),
     "variational_autoencoder": lambda r: falls(r["loss"]) and r["drawn"].shape == (4, 28, 28, 1),
     "vision_transformer": lambda r: r["accuracy"] > 0.8,
 }
