@@ -151,14 +151,16 @@ def checked(function: Callable, is_constructor: bool = False) -> Callable:
     @handled
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
+        refused = None
         try:
             try:
                 check(function, args, kwargs)
             except InvalidArgument as error:
-                if is_constructor:  # and nothing is left of what it makes
-                    raise _own_words(function, args, kwargs, error) from None
-                raise
-            return function(*args, **kwargs)
+                refused = error
+            if refused is None:
+                return function(*args, **kwargs)
+            # Of a constructor nothing is left that it has made.
+            raise _own_words(function, args, kwargs, refused) if is_constructor else refused
         except Exception as error:
             shorten(error)
             raise

@@ -39,24 +39,13 @@ _registered_name: dict[Any, str] = {}
 # (module, name) -> a class that `serialize` has met in this process, and that is nowhere else.
 _serialized: weakref.WeakValueDictionary[tuple[str, str], type] = weakref.WeakValueDictionary()
 
-# The families that a file may name: what models are made of. Of all others (callbacks, saving,
-# utils, ...) some read and write files, and no config is to make them do so.
+# The families that a file may name: what models are made of. Of all others (callbacks, saving, ...)
+# some read and write files, and no config is to make them do so. Of `utils`, FeatureSpace alone is
+# published.
 _IN_FILES = frozenset(
-    ("activations", "constraints", "dtype_policies", "feature_space", "functional")
-    + ("initializers", "keras")
-    + (
-        "distillation",
-        "layers",
-        "losses",
-        "metrics",
-        "ops",
-        "optimizers",
-        "quantizers",
-        "random",
-        "regularizers",
-        "schedules",
-        "utils",
-    )
+    ("activations", "constraints", "distillation", "dtype_policies", "feature_space")
+    + ("functional", "initializers", "keras", "layers", "losses", "metrics", "ops", "optimizers")
+    + ("quantizers", "random", "regularizers", "schedules", "utils")
 )
 
 # Bytes of an array of strings, of which a single long one makes all others as long.

@@ -502,7 +502,10 @@ class RandomColorJitter(ColorLayer):
         shared["data_format"] = self.data_format
         for name, layer in _JITTERED.items():
             factor = getattr(self, f"{name}_factor")
-            made = None if factor is None else layer(factor, **shared)
+            try:
+                made = None if factor is None else layer(factor, **shared)
+            except ValueError as error:
+                raise ValueError(f"{name}_factor: {error}") from None
             setattr(self, f"random_{name}", made)
 
     def transform_images(

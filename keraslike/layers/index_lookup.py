@@ -56,9 +56,9 @@ class IndexLookup(DataLayer):
                 "If pad_to_max_tokens is True, must set `max_tokens`. "
                 f"Received: max_tokens={max_tokens}"
             )
-        if num_oov_indices < 0:
+        if not isinstance(num_oov_indices, (int, np.integer)) or num_oov_indices < 0:
             raise ValueError(
-                "`num_oov_indices` must be greater than or equal to 0. "
+                "`num_oov_indices` must be an integer greater than or equal to 0. "
                 f"Received: num_oov_indices={num_oov_indices}"
             )
         one_of(("floormod", "farmhash"), oov_method=oov_method)
@@ -111,6 +111,9 @@ class IndexLookup(DataLayer):
                 "When specifying the `vocabulary` argument, in TF-IDF output mode, the "
                 "`idf_weights` argument must also be provided."
             )
+        for argument, token in (("mask_token", mask_token), ("oov_token", oov_token)):
+            if not (self._of_text or token is None or isinstance(token, (int, np.integer))):
+                raise ValueError(f"{argument} must be an integer. Received: {argument}={token}")
         self._set_tokens([])
         self.reset_state()
         if vocabulary is not None:
@@ -196,7 +199,10 @@ class IndexLookup(DataLayer):
                     f"safe_mode=False. Vocabulary file: '{vocabulary}'"
                 )
             if not os.path.exists(vocabulary):
-                raise ValueError(f"Vocabulary file {vocabulary} does not exist.")
+                raise ValueError(
+                    f"Vocabulary file {vocabulary} does not exist. "
+                    f"Received: vocabulary={vocabulary!r}"
+                )
             if self.output_mode == "tf_idf":
                 raise ValueError(
                     "output_mode `'tf_idf'` does not support loading a vocabulary from file."
@@ -205,7 +211,7 @@ class IndexLookup(DataLayer):
             lines = _lines(os.fspath(vocabulary))
             self._take_tokens(self._parsed([line.removesuffix("\r") for line in lines]))
             return
-        tokens = self._flat(vocabulary)
+        tokens = self._flat(vocabulary, "vocabulary")
         if not tokens:
             raise ValueError(f"Cannot set an empty vocabulary. Received: vocabulary={vocabulary}")
         special = [_bytes(token) for token in self._special()]
@@ -282,7 +288,7 @@ class IndexLookup(DataLayer):
                 table = keys, np.array([table[k] for k in keys.tolist()], np.int64)
         self._words = _Words(tokens, table)
 
-    def _flat(self, tokens: Any) -> list[Any]:
+    def _flat(self, tokens: Any, name: str = "data") -> list[Any]:
         """Tokens of any kind of array, or of lists, as Python's."""
         found = foreign.array_of(tokens)
         array = np.asarray(tokens if found is None else found).reshape(-1)
@@ -291,12 +297,14 @@ class IndexLookup(DataLayer):
         if not self._of_text:
             if array.dtype.kind not in "iub":
                 raise ValueError(
-                    f"Layer '{self.name}' takes integers. Received: an array of {array.dtype}"
+                    f"Layer '{self.name}' takes integers. Received: {name} of dtype {array.dtype}"
                 )
             return array.astype(np.int64).tolist()
         texts = as_bytes(array)
         if texts is None:
-            raise ValueError(f"Layer '{self.name}' takes text. Received: an array of {array.dtype}")
+            raise ValueError(
+                f"Layer '{self.name}' takes text. Received: {name} of dtype {array.dtype}"
+            )
         return texts.tolist()
 
     def _parsed(self, lines: list[str]) -> list[Any]:

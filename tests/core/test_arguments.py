@@ -41,7 +41,7 @@ WRONG = [
     (lambda: _fit(shuffle="yes"), "shuffle='yes'"),
     (lambda: _fit([[1, 2, 3], [1, 2]]), "x must be an array. Received lists"),
     (lambda: _fit(X, [[1], [1, 2]] * 4), "y must be an array. Received lists"),
-    (lambda: _fit("a", "b"), "x must hold numbers"),
+    (lambda: _fit("a", "b"), "y must hold numbers"),
     (
         lambda: _fit(_numbers(), None, steps_per_epoch=2),
         "x of a batch must be an array.* number: 3",
@@ -59,7 +59,7 @@ WRONG = [
     (lambda: _model().get_layer(index="a"), "index='a'"),
     (
         lambda: keras.Model(np.ones((99, 99)), 3),
-        r"inputs must be symbolic.* <shape \(99, 99\), float",
+        r"inputs. values must be KerasTensors.* <shape \(99, 99\), float",
     ),
     (lambda: keras.Sequential(name=3), "name must be a string or None. Received: name=3"),
     (lambda: keras.models.clone_model(3), "model must be a Model. Received: model=3"),
@@ -201,6 +201,8 @@ NEEDED = {
     "filename": "log.csv",
     "filepath": "model.keras",
     "first_decay_steps": 3,
+    "height_factor": 0.5,
+    "width_factor": 0.5,
     "call_fn": lambda inputs: inputs,
     "module": linen.Dense(2),
     "fn": lambda y, p: p - y,
@@ -210,6 +212,7 @@ NEEDED = {
     "inner_optimizer": keras.optimizers.SGD(),
     "default_optimizer": keras.optimizers.SGD(),
     "optimizer_map": lambda variable: keras.optimizers.SGD(),
+    "layers": [],
     "rate": 0.5,
     "stddev": 0.5,
     "schedule": lambda epoch: 0.1,
@@ -217,6 +220,15 @@ NEEDED = {
     "shape": (3,),
     "target_shape": (2,),
     "values": [0.1, 0.2],
+}
+
+
+# What other arguments make necessary.
+ALSO_NEEDED = {
+    layers.InputLayer: {"shape": (3,)},
+    layers.CategoryEncoding: {"num_tokens": 3},
+    layers.Discretization: {"num_bins": 3},
+    layers.RandomPosterization: {"factor": 4},
 }
 
 
@@ -273,14 +285,13 @@ for _name in ("layers.TorchModuleWrapper", "layers.TFSMLayer"):
 def test_an_argument_of_a_wrong_kind_is_taken_or_named(name):
     cls = CLASSES[name]
     needed = _needed(cls)
-    if cls is layers.InputLayer:
-        needed = {"shape": (3,)}
+    needed |= ALSO_NEEDED.get(cls, {})
     cls(**needed)
     for argument in _arguments(cls):
         for value in ("a", 3, None, -1, [], 1.5, {}):
             try:
                 cls(**{**needed, argument: value})
-            except (TypeError, ValueError) as e:
+            except (TypeError, ValueError, NotImplementedError) as e:
                 named = argument in str(e)
                 family = any(
                     f"{word} {family}" in str(e)

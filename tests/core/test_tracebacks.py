@@ -206,7 +206,7 @@ def test_it_can_be_disabled():
     keras.config.disable_traceback_filtering()
     assert not keras.config.is_traceback_filtering_enabled()
     frames, _ = _frames(lambda: layers.Dense("a"))
-    assert ("annotations.py", "check") in frames
+    assert ("annotations.py", "run") in frames
 
 
 def test_an_uncaught_error_prints_a_few_lines():

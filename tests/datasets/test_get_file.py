@@ -109,7 +109,7 @@ def test_a_later_call_goes_on_and_asks_whether_the_file_is_the_same(get, server,
 
 
 def test_what_has_the_wrong_hash_is_not_kept(get, tmp_path):
-    with pytest.raises(ValueError, match="changed or damaged"):
+    with pytest.raises(ValueError, match="Incomplete or corrupted"):
         get(file_hash="0" * 64)
     assert files(tmp_path) == []
 

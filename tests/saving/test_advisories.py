@@ -134,7 +134,6 @@ def test_bytecode_in_the_form_of_keras_2(template, tmp_path, trap, wrapper):  # 
 # Functions and classes that read, write, download, unpack or change how loading works.
 TOOLS = (
     *("BackupAndRestore", "CSVLogger", "ModelCheckpoint", "OrbaxCheckpoint", "TensorBoard"),
-    *("StringLookup", "TextVectorization"),
     *("audio_dataset_from_directory", "custom_object_scope", "deserialize"),
     *("enable_unsafe_deserialization", "extract_archive", "get_file", "load_data", "load_img"),
     *("load_model", "load_weights", "model_from_json", "open_checkpoints", "plot_model"),
@@ -161,6 +160,17 @@ def test_tools_of_the_framework_cannot_be_named(template, tmp_path, name):
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.parametrize("name", ["StringLookup", "TextVectorization"])
+def test_a_config_names_no_vocabulary_outside_of_its_file(template, tmp_path, name):
+    # CVE-2025-12058
+    config = sequential(entry(name, {"vocabulary": "/etc/passwd"}, "keras.layers"))
+    for load in doors(config):
+        refused(load, "outside of the archive")
+    for kind in FORMATS:
+        path = write(template, tmp_path, kind, config)
+        refused(lambda: load_model(path), "outside of the archive", path)  # noqa: B023
+
+
 def test_a_class_is_no_function():
     for name in ("Dense", "Model", "SeedGenerator", "Mean", "Adam"):
         refused(lambda: registry.deserialize(function(name, "keras")), "is a class")  # noqa: B023
@@ -169,7 +179,7 @@ def test_a_class_is_no_function():
 def test_files_may_name_what_models_are_made_of_and_no_more():
     """Another family's objects are found by Python, and by no file."""
     probe = type("Probe", (layers.Layer,), {})
-    for home in ("keras.callbacks", "keras.utils", "keras.datasets.mnist", "keras.anything"):
+    for home in ("keras.callbacks", "keras.datasets.mnist", "keras.anything"):
         registry.publish(home, {"Probe": probe})
         refused(lambda: registry.deserialize(entry("Probe", {}, home)), "not known")  # noqa: B023
         registry._families.pop(home.rpartition(".")[2], None) if "any" in home else None
@@ -177,8 +187,11 @@ def test_files_may_name_what_models_are_made_of_and_no_more():
     rooms = {home.split(".")[1] for home in homes if home.startswith("keraslike.")}
     assert rooms <= {
         *("activations", "constraints", "core", "initializers", "layers", "losses", "metrics"),
-        *("models", "ops", "optimizers", "random", "regularizers"),
+        *("distillation", "models", "ops", "optimizers", "quantizers", "random", "regularizers"),
+        "utils",
     }
+    of_utils = {name for home, name in registry._public if "utils" in home}
+    assert of_utils == {"FeatureSpace"}
 
 
 # -- no path out of a file ---------------------------------------------------------------------
