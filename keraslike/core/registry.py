@@ -16,7 +16,6 @@ import inspect
 import marshal
 import threading
 import types
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,8 +35,6 @@ _families: dict[str, dict[str, Any]] = {}  # "losses" -> every name it answers t
 _stand_ins: dict[int, tuple[Any, Any]] = {}  # id(function) -> it, and the one it stands for
 _registered: dict[str, Any] = {}  # "package>Name" -> object
 _registered_name: dict[Any, str] = {}
-# (module, name) -> a class that `serialize` has met in this process, and that is nowhere else.
-_serialized: weakref.WeakValueDictionary[tuple[str, str], type] = weakref.WeakValueDictionary()
 
 # The families that a file may name: what models are made of. Of all others (callbacks, saving, ...)
 # some read and write files, and no config is to make them do so. Of `utils`, FeatureSpace alone is
@@ -324,7 +321,6 @@ def serialize(obj: Any) -> Any:
         entry = _entry(module, name, config, None)
     else:
         entry = _entry(cls.__module__, cls.__name__, config, get_registered_name(cls))
-        _serialized[cls.__module__, cls.__name__] = cls
     if hasattr(obj, "get_build_config"):
         build_config = obj.get_build_config()
         if build_config is not None:
@@ -429,8 +425,7 @@ def deserialize(
         module_objects: the same as `custom_objects`, after them; a text that is a name of theirs
             stands for that.
 
-    A class of this program's is known as well if an object of it has been serialized before, unless
-    a file is read. Raises TypeError for a class or function that is not known, ValueError for
+    Raises TypeError for a class or function that is not known, ValueError for
     bytecode and for what is nested too deeply.
     """
     if module_objects:
@@ -545,8 +540,6 @@ def _find(module: Any, name: Any, registered_name: Any, is_function: bool = Fals
     if found is None:  # registered in one package only, and named without it
         same = [obj for full, obj in _registered.items() if full.partition(">")[2] == name]
         found = same[0] if len(same) == 1 else None
-    if found is None and _scope.read is None and not is_function:  # no file is read
-        found = _serialized.get((module, name))
     if found is not None:
         return found
     raise TypeError(

@@ -690,7 +690,8 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             args = tuple([self._convert(a) for a in args])
             for i, a in enumerate(args):
                 if a is not None and not hasattr(a, "shape"):
-                    if (found := text.of_lists(a)) is not None:
+                    is_option = i > 0 and isinstance(a, (str, bytes))
+                    if not is_option and (found := text.of_lists(a)) is not None:
                         args = (*args[:i], self._convert(found), *args[i + 1 :])
                     else:
                         self._check_positional(a)

@@ -348,6 +348,6 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
 
     Raises ValueError for what is no JSON of a model, TypeError where `custom_objects` lacks a name.
     """
-    with registry.custom_object_scope(custom_objects or {}), registry.sharing():
+    with registry.custom_object_scope(custom_objects or {}):
         config = registry.get("saving", "modern_config")(json_texts.parse_json(json_string))
         return registry.deserialize(config)

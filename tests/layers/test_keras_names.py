@@ -110,13 +110,6 @@ def test_a_build_whose_arguments_are_none_of_the_call(name):
         layer()(np.ones((1, 2)), np.ones((1, 2)))
 
 
-def test_copies_by_config_know_classes_that_are_not_registered():
-    layer = layers.TimeDistributed(Counting(3))
-    copy = layers.TimeDistributed.from_config(layer.get_config())
-    assert type(copy.layer) is Counting and copy.layer.units == 3
-    assert type(keras.utils.deserialize_keras_object(layer.get_config()["layer"])) is Counting
-
-
 def test_a_file_names_no_class_that_is_not_registered(tmp_path):
     keras.Sequential([layers.Input((2, 3)), layers.TimeDistributed(Counting(3))]).save(
         tmp_path / "m.keras"

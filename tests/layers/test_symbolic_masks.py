@@ -129,7 +129,7 @@ def test_names_of_build_are_those_of_call():
         def call(self, foo, bar):
             return foo + bar
 
-    with pytest.raises(ValueError, match=r"\['baz_shape'\].*call\(foo, bar\)"):
+    with pytest.raises(ValueError, match=r"call\(foo, bar\).*`baz_shape`"):
         Two()(np.ones((2, 2)), np.ones((2, 2)))
 
 

@@ -177,7 +177,7 @@ def test_a_schedule_of_learning_rates_sets_those_of_all():
             lambda k: k.OptimizerMap(k.SGD()).update({"a": k.LossScaleOptimizer(k.SGD())}),
             "cannot be LossScaleOptimizer",
         ),
-        (lambda k: k.OptimizerMap(k.SGD(), {"a": k.SGD()}).update({"a": k.SGD()}), "exists"),
+        (lambda k: k.OptimizerMap(k.SGD(), {"a": k.SGD()}).update({"a": k.SGD()}), "exist"),
         (lambda k: k.legacy.Adam(), "keras.optimizers.Adam"),
     ],
 )
