@@ -230,10 +230,10 @@ def divide(x1: Any, x2: Any) -> Any:
     known = not any(isinstance(x, jax.core.Tracer) for x in (x1.data, x1.indices, x2))
     undefined = (jnp.equal(x2, 0) | jnp.isnan(x2)) if known else None
     if jnp.shape(x2) == ():
-        if known and undefined:
+        if undefined is not None and undefined:
             return jnp.divide(dense(x1), x2)
         return _with_values(x1, jnp.divide(x1.data, x2))
-    if known and undefined.any():
+    if undefined is not None and undefined.any():
         places = _sparse().bcoo_fromdense(undefined, n_batch=x1.n_batch, n_dense=x1.n_dense)
         x1 = _with_places(x1, places)
     divisors = _sparse().bcoo_extract(x1, x2, assume_unique=True).data

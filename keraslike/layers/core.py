@@ -83,7 +83,7 @@ class Dense(Quantizable):
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         features = input_shape[-1]
-        self._kernel_shape = (features, self.units)
+        self._kernel_shape: Any = (features, self.units)
         self._add_matrix(
             "kernel",
             self._kernel_shape,
@@ -200,7 +200,7 @@ class EinsumDense(Quantizable):
                 )
         sizes = {**found, **{k: n for k, n in wanted.items() if n is not None}}
         self.input_spec = InputSpec(ndim=len(input_shape))
-        self._kernel_shape = tuple(sizes.get(letter) for letter in kernel)
+        self._kernel_shape: Any = tuple(sizes.get(letter) for letter in kernel)
         self._add_matrix(
             "kernel",
             self._kernel_shape,

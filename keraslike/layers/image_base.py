@@ -341,9 +341,10 @@ def factor_range(
             f"The `{name}` argument should be a number (or a list of two numbers) in the range "
             f"{'(' if above else '['}{low}, {high}]. Received: {name}={factor}"
         )
-    if numbers is factor:
-        return tuple(sorted(numbers))  # type: ignore[return-value]
-    return max(-abs(factor), low if least is None else least), abs(factor)
+    if len(numbers) == 2:
+        return min(numbers), max(numbers)
+    size = abs(numbers[0])
+    return max(-size, low if least is None else least), size
 
 
 def two_numbers(value_range: Any) -> Any:

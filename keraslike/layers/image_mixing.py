@@ -261,10 +261,10 @@ class _Policy(RandomImageLayer):
 
     def _make_layers(self) -> None:
         factor, value_range = self.factor, {"value_range": self.value_range}
-        shared = {"data_format": self.data_format, "dtype": self.dtype_policy}
+        shared: dict[str, Any] = {"data_format": self.data_format, "dtype": self.dtype_policy}
         shared["bounding_box_format"] = self.bounding_box_format
-        drawn = shared | {"seed": self.seed}
-        moved = drawn | {"interpolation": self.interpolation}
+        drawn: dict[str, Any] = {**shared, "seed": self.seed}
+        moved: dict[str, Any] = drawn | {"interpolation": self.interpolation}
         bits = max(1, int(8 * factor[1]))
         makers: dict[str, Callable] = {
             "random_shear": lambda: RandomShear(factor, factor, **moved),
@@ -427,7 +427,7 @@ class AugMix(_Policy):
             drawn = layer.get_random_transformation(x, seed=_Keys(key))
             return _like(x, getattr(layer, method)(x, drawn))
 
-        branches = [functools.partial(change, name) for name in self._names]
+        branches: list[Callable] = [functools.partial(change, name) for name in self._names]
         branches.append(lambda x, key: x)
 
         def step(x: Any, position: Any) -> Any:

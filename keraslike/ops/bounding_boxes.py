@@ -288,7 +288,7 @@ def encode_box_to_deltas(
     least = dtypes.epsilon()
     sides, own = (jnp.maximum(b[..., 2:], least) for b in (from_anchors, x))
     deltas = _side_by_side((x[..., :2] - from_anchors[..., :2]) / sides, jnp.log(own / sides))
-    return deltas if variance is None else deltas / variance
+    return deltas if variance is None else deltas / jnp.asarray(variance)
 
 
 def _side_by_side(first: jax.Array, second: jax.Array) -> jax.Array:
@@ -314,7 +314,7 @@ def decode_deltas_to_boxes(
 
     def decoded(anchor: Any, delta: Any) -> jax.Array:
         start = convert_format(anchor, anchor_format, encoded_format, **size)
-        delta = array(delta) if variance is None else array(delta) * variance
+        delta = array(delta) if variance is None else array(delta) * jnp.asarray(variance)
         sides = start[..., 2:]
         x = _side_by_side(delta[..., :2] * sides + start[..., :2], jnp.exp(delta[..., 2:]) * sides)
         return convert_format(x, encoded_format, box_format, **size)

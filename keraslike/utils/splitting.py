@@ -90,7 +90,10 @@ def _samples(dataset: Any) -> tuple[Any, int]:
             raise ValueError("Received an empty dataset.")
         return found, len(found)
     if isinstance(dataset, PyDataset):
-        return _apart(dataset[i] for i in range(dataset.num_batches))
+        batches = dataset.num_batches
+        if batches is None:
+            raise ValueError("dataset must have an end. Received: a PyDataset without a length")
+        return _apart(dataset[i] for i in range(batches))
     if hasattr(dataset, "__next__") or hasattr(dataset, "batch_size"):  # of torch's loaders
         return _apart(dataset)
     if hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__"):
