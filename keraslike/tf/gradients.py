@@ -325,10 +325,16 @@ def _categorical(target: Any, output: Any, from_logits: bool = False, axis: int 
     return softmax_loss(array(target), array(output), axis)
 
 
+_ROOTS = {name: _by_slope(getattr(jnp, name, jax.lax.rsqrt), f) for name, f in _SLOPES.items()}
+
+
 CHOICES: dict[Callable, Callable] = {
     _plain(name): function
     for name, function in {
-        **{name: _by_slope(getattr(jnp, name, jax.lax.rsqrt), f) for name, f in _SLOPES.items()},
+        **_ROOTS,
+        "std": lambda x, axis=None, keepdims=False: _ROOTS["sqrt"](
+            _plain("var")(x, axis, keepdims)
+        ),
         "abs": lambda x: absolute(array(x)),
         "absolute": lambda x: absolute(array(x)),
         "fabs": lambda x: absolute(array(x)),

@@ -295,11 +295,13 @@ def run_recorded(
     wrapped = wrap(out)
     outputs = [x for x in leaves_of(wrapped) if x is not None]
     structure = jax.tree.structure(out)
-    known = (Tensor, nnx.Variable)
+    # Of a variable that no tape follows an operation is given the value, which nobody can follow.
     wide = tuple(
         [
-            isinstance(t, known) and _is_inexact(v) and (name, k) not in gradients.REACHED_BY_A_COPY
-            for k, (t, v) in enumerate(zip(tensors, values))
+            (m or isinstance(t, Tensor))
+            and _is_inexact(v)
+            and (name, k) not in gradients.REACHED_BY_A_COPY
+            for k, (t, v, m) in enumerate(zip(tensors, values, followed))
         ]
     )
 

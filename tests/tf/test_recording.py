@@ -139,6 +139,18 @@ def test_what_is_watched_after_its_use():
     assert tape.gradient(before, x) is None
 
 
+def test_a_variable_that_is_watched_after_its_use():
+    """An operation is given its value, which TensorFlow's tape has not seen being read."""
+    frozen, x = tf.Variable([1.0, 2.0], trainable=False), tf.Variable([3.0, 4.0])
+    with tf.GradientTape(persistent=True) as tape:
+        before = frozen * x
+        tape.watch(frozen)
+        after = frozen * x
+    assert tape.gradient(before, frozen) is None
+    assert shown(tape.gradient([frozen, before], [frozen, x])) == [[1.0, 1.0], [1.0, 2.0]]
+    assert shown(tape.gradient(after, frozen)) == [3.0, 4.0]
+
+
 def test_what_only_another_tape_follows_has_no_gradient_as_a_target():
     w = tf.Variable([1.0, 2.0])
     square = w * w
@@ -178,6 +190,13 @@ def test_a_zero_stays_zero_where_the_slope_is_infinite(f, slope, second, without
     with tf.GradientTape() as tape:
         y = f(x)
     assert shown(tape.gradient(y, x)) == without
+
+
+def test_the_square_of_a_deviation_that_is_zero():
+    x = tf.Variable([1.0, 1.0])
+    with tf.GradientTape() as tape:
+        y = tf.math.reduce_std(x) ** 2
+    assert shown(tape.gradient(y, x)) == [0.0, 0.0]
 
 
 # -- what a traced body reads ---------------------------------------------------------------------
