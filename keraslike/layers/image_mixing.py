@@ -285,6 +285,24 @@ class _Policy(RandomImageLayer):
             if name in self._names:
                 setattr(self, name, make())
 
+    def _applied(self, method: str, value: Any, transformation: Any) -> Any:
+        """What the drawn layers make of a value, each by this method of it."""
+        raise NotImplementedError
+
+    def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
+        images = self._cast(images)
+        if not training:
+            return images
+        return self._applied("transform_images", images, transformation)
+
+    def transform_segmentation_masks(
+        self, segmentation_masks: Any, transformation: Any, training: bool = True
+    ) -> Any:
+        if not training:
+            return segmentation_masks
+        masks = array(segmentation_masks)
+        return self._applied("transform_segmentation_masks", masks, transformation)
+
 
 class RandAugment(_Policy):
     """Does some of eleven random changes, of colours and places (Cubuk et al. 1909.13719).
@@ -337,20 +355,6 @@ class RandAugment(_Policy):
         branches = [branch(*item) for item in transformation["transforms"].items()]
         which = array(transformation["layer_idxes"])
         return lax.scan(lambda x, i: (lax.switch(i, branches, x), None), value, which)[0]
-
-    def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
-        images = self._cast(images)
-        if not training:
-            return images
-        return self._applied("transform_images", images, transformation)
-
-    def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any, training: bool = True
-    ) -> Any:
-        if not training:
-            return segmentation_masks
-        masks = array(segmentation_masks)
-        return self._applied("transform_segmentation_masks", masks, transformation)
 
     def transform_bounding_boxes(
         self, bounding_boxes: Any, transformation: Any, training: bool = True
@@ -419,7 +423,7 @@ class AugMix(_Policy):
             },
         }
 
-    def _mixture(self, method: str, value: jax.Array, transformation: Any) -> jax.Array:
+    def _applied(self, method: str, value: jax.Array, transformation: Any) -> jax.Array:
         """The weighted mean of a value and of what chains make of it by this method of layers."""
 
         def change(name: str, x: Any, key: Any) -> Any:
@@ -454,19 +458,8 @@ class AugMix(_Policy):
         return weight * value + (1 - weight) * mixed
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
-        images = self._cast(images)
-        if not training:
-            return images
-        mixed = self._mixture("transform_images", images, transformation)
-        return jnp.clip(mixed, *self.value_range)
-
-    def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any, training: bool = True
-    ) -> Any:
-        if not training:
-            return segmentation_masks
-        masks = array(segmentation_masks)
-        return self._mixture("transform_segmentation_masks", masks, transformation)
+        mixed = super().transform_images(images, transformation, training)
+        return jnp.clip(mixed, *self.value_range) if training else mixed
 
     def transform_bounding_boxes(
         self, bounding_boxes: Any, transformation: Any, training: bool = True

@@ -89,11 +89,11 @@ def _by_slope(function: Callable, slope: Callable[[Any], Any]) -> Callable:
     return of_any
 
 
-# name: the slope by the result
-_SLOPES: dict[str, Callable[[Any], Any]] = {
-    "sqrt": lambda y: 0.5 / y,
-    "rsqrt": lambda y: -0.5 * y * y * y,
-    "reciprocal": lambda y: -y * y,
+# name: the function, and its slope by the result
+_ROOTS: dict[str, tuple[Callable, Callable[[Any], Any]]] = {
+    "sqrt": (jnp.sqrt, lambda y: 0.5 / y),
+    "rsqrt": (jax.lax.rsqrt, lambda y: -0.5 * y * y * y),
+    "reciprocal": (jnp.reciprocal, lambda y: -y * y),
 }
 
 
@@ -267,7 +267,7 @@ def _adjoint(x: Any) -> Any:
 # name: cotangent of the argument by the result and its cotangent
 _BY_RESULT: dict[str, Callable[[Any, Any], Any]] = {
     "exp": lambda y, c: c * y,
-    **{name: lambda y, c, slope=slope: guarded(c, slope(y)) for name, slope in _SLOPES.items()},
+    **{name: lambda y, c, slope=slope: guarded(c, slope(y)) for name, (_, slope) in _ROOTS.items()},
     "tanh": lambda y, c: c * (1 - y * y),
     "sigmoid": lambda y, c: c * y * (1 - y),
     "acosh": lambda y, c: c / jnp.sinh(y),
@@ -325,16 +325,14 @@ def _categorical(target: Any, output: Any, from_logits: bool = False, axis: int 
     return softmax_loss(array(target), array(output), axis)
 
 
-_ROOTS = {name: _by_slope(getattr(jnp, name, jax.lax.rsqrt), f) for name, f in _SLOPES.items()}
+_sqrt = _by_slope(*_ROOTS["sqrt"])
 
 
 CHOICES: dict[Callable, Callable] = {
     _plain(name): function
     for name, function in {
-        **_ROOTS,
-        "std": lambda x, axis=None, keepdims=False: _ROOTS["sqrt"](
-            _plain("var")(x, axis, keepdims)
-        ),
+        **{name: _by_slope(*root) for name, root in _ROOTS.items()},
+        "std": lambda x, axis=None, keepdims=False: _sqrt(_plain("var")(x, axis, keepdims)),
         "abs": lambda x: absolute(array(x)),
         "absolute": lambda x: absolute(array(x)),
         "fabs": lambda x: absolute(array(x)),
