@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike import constraints, initializers, random, regularizers
-from keraslike.core import context
+from keraslike.core import context, policies, registry
 from keraslike.core.arguments import positive, share
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.static import Shape
@@ -24,6 +24,7 @@ from keraslike.layers.layer import Layer, _call_takes
 from keraslike.layers.regularization import Dropout
 from keraslike.ops.attention import _causal, _dropped_attention, dot_product_attention
 from keraslike.ops.products import matmul
+from keraslike.quantizers import AbsMaxQuantizer
 
 
 class Attention(Layer):
@@ -232,6 +233,24 @@ class _Heads(Layer):
         args = super()._constructor_args()
         args.pop("flash_attention", None)  # a choice of the machine, not of the model
         return {**args, "activity_regularizer": self._activities}
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments; where projections are quantized, `dtype` is a map that says so."""
+        config = super().get_config()
+        quantized = {x.name: x for x in self._sublayers if x._is_quantized}
+        for x in quantized.values():
+            default = AbsMaxQuantizer() if x.quantization_mode in x._quantizes_inputs else None
+            if x.inputs_quantizer != default:
+                raise ValueError(
+                    f"Layer '{self.name}' has no place in its configuration for how the inputs of "
+                    f"'{x.name}' are quantized. Received: activation_quantizer="
+                    f"{x.inputs_quantizer!r} for mode={x.quantization_mode!r}"
+                )
+        if quantized:
+            found = {f"(.*/)?{name}": x._own_policy() for name, x in quantized.items()}
+            default = policies.get(self.dtype_policy.name.removeprefix("map_"))
+            config["dtype"] = registry.serialize(policies.DTypePolicyMap(default, found))
+        return config
 
     # -- weights ------------------------------------------------------------------------------
 

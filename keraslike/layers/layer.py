@@ -7,7 +7,7 @@ import functools
 import inspect
 import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -155,6 +155,8 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             cls.built = False
         elif cls.build is Layer.build and cls.__module__.startswith("keraslike.layers."):
             cls.built = True  # there is nothing to be made
+        if "quantize" in vars(cls):
+            cls.quantize = _guard_quantize(cls.quantize)
         if "call" in vars(cls) and "_keeps_sparse" not in vars(cls):
             cls._keeps_sparse = not cls.__module__.startswith("keraslike.layers.")
         if "call" in vars(cls) and "_takes_text" not in vars(cls):
@@ -265,7 +267,9 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
         """Where a built layer may follow another policy."""
 
     def _check_quantized(self, policy: policies.DTypePolicy) -> None:
-        if policy.quantization_mode is not None:
+        mode, cls = policy.quantization_mode, type(self)
+        own = hasattr(cls, f"_{mode}_call") or cls.quantized_call is not Layer.quantized_call
+        if mode is not None and not own:
             raise ValueError(
                 f"Layer '{self.name}' ({type(self).__name__}) cannot work by {policy!r}: "
                 "quantization is not supported."
@@ -291,6 +295,31 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             f"Layer '{self.name}' ({type(self).__name__}) does not have a `quantize` method "
             "implemented."
         )
+
+    def quantized_call(self, *args: Any, **kwargs: Any) -> Any:
+        """What is computed in place of `call` once the layer is quantized: in a class of one's own
+        the method that is named after the mode, such as `_int8_call`. Raises NotImplementedError
+        where there is none."""
+        call = getattr(self, f"_{self.quantization_mode}_call", None)
+        if call is None:
+            raise NotImplementedError(
+                f"Invalid quantization mode: layer '{self.name}' ({type(self).__name__}) has no "
+                f"call for it. Received: quantization_mode={self.quantization_mode!r}"
+            )
+        return call(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def _adding(self) -> Iterator[None]:
+        """While variables are made after the layer was built."""
+        if self._building:
+            yield
+            return
+        self._building = True
+        try:
+            with context.using(names=tuple(self.path.split("/")), autocast=None):
+                yield
+        finally:
+            del self._building
 
     def _check_quantize(self, mode: str) -> None:
         if not self.built:
@@ -589,7 +618,8 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
         if known and not all(o.built for o in self._sublayers):
             make = functools.partial(_map_shapes, lambda s: KerasTensor(s, self.compute_dtype))
             kwargs = {k.removesuffix("_shape"): make(v) for k, v in shapes.items()}
-            self.compute_output_spec(*map(make, input_shape), **kwargs)
+            with context.using(names=context.state.names[:-1]):  # to which the call adds its own
+                self.compute_output_spec(*map(make, input_shape), **kwargs)
 
     def _build_at_init(self) -> None:
         """Says that the layer is built, unless its class has a `build` that is still to be run."""
@@ -657,10 +687,10 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Builds the layer as another one was built, of which this is the `get_build_config()`."""
-        if config.get("shapes_dict"):
-            self.build(**config["shapes_dict"])
-        elif config.get("input_shape") is not None:
+        if "input_shape" in config:
             self.build(config["input_shape"])
+        elif "shapes_dict" in config:
+            self.build(**config["shapes_dict"])
 
     # -- calling ------------------------------------------------------------------------------
 
@@ -730,7 +760,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
                 state.names = (*before[3], self.name)
             if self.input_spec is not None and args:
                 self._check_inputs(args[0])
-            call = self.call
+            call = self.quantized_call if self._is_quantized else self.call
             if self._remat is not None:
                 call = self.rematerialized_call(call, *args, **kwargs)
             outputs = unbox(call(*args, **kwargs))
@@ -1280,9 +1310,20 @@ def _guard_build(build: Callable) -> Callable:
             del self._building
         self.built = self._complete = True
         names = _call_names(build) or ["input_shape"]
-        self._build_shapes = {**dict(zip(names, args)), **kwargs} or None
+        self._build_shapes = {**dict(zip(names, args)), **kwargs}
         if not self._trainable:
             self.trainable = False
+
+    return guarded
+
+
+def _guard_quantize(quantize: Callable) -> Callable:
+    """Around a class's own `quantize`, which makes variables of a layer that is built."""
+
+    @functools.wraps(quantize)
+    def guarded(self: Layer, *args: Any, **kwargs: Any) -> None:
+        with self._adding():
+            quantize(self, *args, **kwargs)
 
     return guarded
 

@@ -6,8 +6,6 @@ product sums, and how it is computed (`_product`). The rest is the same for all 
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike import quantizers
-from keraslike.core import context, policies
+from keraslike.core import policies
 from keraslike.core.tracebacks import is_ours
 from keraslike.layers.lora import Adaptable
 from keraslike.quantizers import AbsMaxQuantizer, QuantizationConfig
@@ -169,15 +167,11 @@ class Quantizable(Adaptable):
         if policy.quantization_mode is None:
             self.dtype_policy = f"{config.dtype_policy_string()}_from_{policy.name}"
 
-    @contextlib.contextmanager
-    def _adding(self) -> Iterator[None]:
-        """While variables are made after the layer was built."""
-        self._building = True
-        try:
-            with context.using(names=tuple(self.path.split("/")), autocast=None):
-                yield
-        finally:
-            del self._building
+    def quantized_call(self, *args: Any, **kwargs: Any) -> Any:
+        """The computation with quantized weights, which `call` is as well."""
+        if self.quantization_mode not in self._modes:
+            raise self._not_a_mode(self.quantization_mode)
+        return self.call(*args, **kwargs)
 
     # -- variables ----------------------------------------------------------------------------
 

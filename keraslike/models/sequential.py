@@ -119,6 +119,8 @@ class Sequential(Model):
         if not self.layers:
             raise ValueError(f"Sequential '{self.name}' has no layers: add() some first.")
         if input_shape is None:
+            if self._graph is not None:
+                return
             raise ValueError("build() of a Sequential needs input_shape.")
         first = self._layers[0]
         if isinstance(first, InputLayer):

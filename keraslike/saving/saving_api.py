@@ -96,7 +96,7 @@ def save_model(
             f"include_optimizer=False is for `.h5` files. Received: filepath={path!r}. "
             "save_weights() or load_model(compile=False) may be what you need."
         )
-    if not _has_weights(model):
+    if not _has_weights(model) and not model.weights:
         warn_user(
             f"The model '{model.name}' is saved without weights: it has none before it is built "
             "or called on data."

@@ -249,3 +249,93 @@ def test_policies_quantize_and_quantization_errors_change_nothing():
             call()
     own.quantize("int8", type_check=False)
     assert own.quantization_mode == "int8"
+
+
+class Doubled(keras.layers.Layer):
+    """A class of one's own that is quantized as Keras's documentation has it."""
+
+    def build(self, shape):
+        if self.quantization_mode:
+            self.quantized_build(shape, self.quantization_mode)
+        else:
+            self.w = self.add_weight((shape[-1],), initializer="ones", name="w")
+
+    def call(self, x):
+        return x * self.w
+
+    def quantize(self, mode=None, type_check=True, config=None):
+        self.quantized_build(self.w.shape, mode)
+        if self.dtype_policy.quantization_mode is None:
+            self.dtype_policy = f"{mode}_from_{self.dtype_policy.name}"
+
+    def quantized_build(self, shape, mode, config=None):
+        self.w = self.add_weight((shape[-1],), "zeros", "int8", trainable=False, name="w")
+        self._is_quantized = True
+
+    def _int8_call(self, x):
+        return 2 * x
+
+
+def test_a_class_of_ones_own_has_a_call_by_mode(tmp_path):
+    members = {k: v for k, v in vars(Doubled).items() if k != "__dict__" and k != "__weakref__"}
+    own = type("Doubled", (layers.Layer,), members)
+    model = keraslike.Sequential([keraslike.Input((3,)), own()])
+    assert model(np.ones((1, 3))).tolist() == [[1, 1, 1]]
+    model.quantize("int8")
+    assert model(np.ones((1, 3))).tolist() == [[2, 2, 2]]
+    model.save(tmp_path / "m.keras")
+    again = keraslike.models.load_model(tmp_path / "m.keras", custom_objects={"Doubled": own})
+    assert again.predict(np.ones((1, 3)), verbose=0).tolist() == [[2, 2, 2]]
+    with pytest.raises(ValueError, match="quantization is not supported"):
+        layers.Softmax(dtype="int8_from_float32")
+    with pytest.raises(NotImplementedError, match="quantization_mode=None"):
+        built().quantized_call(np.ones((1, 4)))
+
+
+@pytest.mark.parametrize("mode", ["int8", "int4"])
+def test_quantized_parts_of_a_layer_are_in_its_file(mode, rng, tmp_path):
+    class Own(layers.Layer):  # it builds what is inside by calling it
+        def __init__(self, dtype=None, **kwargs):
+            super().__init__(dtype=dtype, **kwargs)
+            self.inner = layers.Dense(3, dtype=dtype, name="inner")
+
+        def call(self, x):
+            return self.inner(x)
+
+        def get_config(self):
+            found = {x.path: x.dtype_policy for x in [self.inner] if x.quantization_mode}
+            policy = keraslike.dtype_policies.DTypePolicyMap(None, found)
+            return {**super().get_config(), "dtype": policy}
+
+    inputs = keraslike.Input((5, 8))
+    heads = layers.MultiHeadAttention(2, 4)
+    model = keraslike.Model(inputs, Own(name="own")(heads(inputs, inputs)))
+    model.quantize(mode)
+    model.save(tmp_path / "m.keras")
+    again = keraslike.models.load_model(tmp_path / "m.keras", custom_objects={"Own": Own})
+    x = rng.normal(size=(2, 5, 8))
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(again.predict(x, verbose=0), expected, rtol=1e-6, atol=1e-6)
+    assert {w.path for w in again.weights} == {w.path for w in model.weights}
+    heads = keraslike.Model(inputs, heads(inputs, inputs))
+    heads.save(tmp_path / "h.keras")  # which Keras cannot load of its own
+    theirs = keras.models.load_model(tmp_path / "h.keras").predict(x, verbose=0)
+    np.testing.assert_allclose(theirs, heads.predict(x, verbose=0), rtol=1e-5, atol=1e-5)
+
+    bare = layers.MultiHeadAttention(2, 4)
+    bare.build((2, 5, 8), (2, 5, 8))
+    bare._query_dense.quantize(config=keraslike.quantizers.Int8QuantizationConfig(None, None))
+    with pytest.raises(ValueError, match="'query'.*activation_quantizer=None"):
+        bare.get_config()
+
+
+def test_a_quantized_layer_that_was_built_alone_is_built_in_its_file(tmp_path):
+    x = np.array([[1, 2]])
+    for shapes in [(), (None,)]:
+        layer = layers.Embedding(4, 3)
+        layer.build(*shapes)
+        layer.quantize("int8")
+        model = keraslike.Sequential([layer])
+        model.save(tmp_path / "m.keras")  # with no warning: there are weights
+        again = keraslike.models.load_model(tmp_path / "m.keras")
+        np.testing.assert_array_equal(again.predict(x, verbose=0), layer(x))
