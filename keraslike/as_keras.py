@@ -19,6 +19,7 @@ from multiprocessing import spawn
 from typing import Any
 
 from keraslike import src_names
+from keraslike.core import registry
 from keraslike.core.registry import KERAS_VERSION
 
 _FACES = ("keras", "keras.api", "keras._tf_keras.keras")
@@ -54,6 +55,7 @@ def as_keras() -> types.ModuleType:
                 "`python -m keraslike SCRIPT`."
             )
         sys.meta_path.insert(0, _Finder())
+        registry.packages |= {"keras", "keras_hub", "keras_cv", "keras_nlp"}
         given = spawn.get_preparation_data
         spawn.get_preparation_data = lambda name: given(name) | {"keras": _InChild()}  # type: ignore[assignment]
     return importlib.import_module("keras")

@@ -99,6 +99,17 @@ def test_what_is_not_there(line):
     assert "keras.src" not in line or "src_names.py" in str(raised.value)
 
 
+def test_classes_of_packages_for_keras_need_not_be_registered():
+    import keras
+    import keras_hub
+
+    config = keras.layers.serialize(keras_hub.Doubling(name="d"))
+    assert type(keras.layers.deserialize(config)) is keras_hub.Doubling
+    for other in ({"module": "pytest"}, {"class_name": "Path"}):
+        with pytest.raises(TypeError, match="not known"):
+            keras.layers.deserialize(config | other)
+
+
 def test_absent_attributes():
     import keras
     import keras.src.layers as source
@@ -122,6 +133,8 @@ def run(*arguments, cwd=None, code=0, **env):
 def test_as_a_plugin_of_pytest(tmp_path):
     (tmp_path / "conftest.py").write_text("import keras\n")
     (tmp_path / "test_face.py").write_text(TESTS)
+    package = "import keras\nfrom pathlib import Path\nclass Doubling(keras.Layer): pass\n"
+    (tmp_path / "keras_hub.py").write_text(package)
     run("-m", "pytest", "-q", "-n", "1", "-p", "keraslike.as_keras", tmp_path, cwd=tmp_path)
 
 

@@ -1,7 +1,8 @@
 """Names and objects: registering, looking up, and turning objects into plain values and back.
 
 A saved model is data. A class or function named in it is found among the custom objects in scope,
-what was registered, or keraslike's own public names, and nowhere else: nothing is imported.
+what was registered, or keraslike's own public names; after `as_keras()` a class of a package
+written for Keras in its module, as in Keras; and nowhere else: nothing of others is imported.
 The format is Keras's: `{"module", "class_name", "config", "registered_name"}`.
 """
 
@@ -12,6 +13,7 @@ import collections
 import contextlib
 import copy
 import difflib
+import importlib
 import inspect
 import marshal
 import threading
@@ -24,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import config, dtypes
-from keraslike.core.base import to_snake_case
+from keraslike.core.base import Object, to_snake_case
 
 KERAS_VERSION = "3.15.1"  # whose names and files these are
 
@@ -35,6 +37,9 @@ _families: dict[str, dict[str, Any]] = {}  # "losses" -> every name it answers t
 _stand_ins: dict[int, tuple[Any, Any]] = {}  # id(function) -> it, and the one it stands for
 _registered: dict[str, Any] = {}  # "package>Name" -> object
 _registered_name: dict[Any, str] = {}
+# Packages whose classes need not be registered, as in Keras: those written for it, which are
+# derived from keraslike's classes once `as_keras()` was called.
+packages: set[str] = set()
 
 # The families that a file may name: what models are made of. Of all others (callbacks, saving, ...)
 # some read and write files, and no config is to make them do so. Of `utils`, FeatureSpace alone is
@@ -539,7 +544,7 @@ def _find(module: Any, name: Any, registered_name: Any, is_function: bool = Fals
         )
     if found is None:  # registered in one package only, and named without it
         same = [obj for full, obj in _registered.items() if full.partition(">")[2] == name]
-        found = same[0] if len(same) == 1 else None
+        found = same[0] if len(same) == 1 else _find_in_package(module, name)
     if found is not None:
         return found
     raise TypeError(
@@ -547,6 +552,16 @@ def _find(module: Any, name: Any, registered_name: Any, is_function: bool = Fals
         f"custom_objects={{{name!r}: {name}}}, or put @register_keras_serializable() above it "
         "before saving and loading."
     )
+
+
+def _find_in_package(module: Any, name: str) -> Any:
+    if not isinstance(module, str) or module.partition(".")[0] not in packages:
+        return None
+    try:
+        found = vars(importlib.import_module(module)).get(name)
+    except ImportError:
+        return None
+    return found if inspect.isclass(found) and issubclass(found, Object) else None
 
 
 def _find_public(module: Any, name: str, is_function: bool = False) -> Any:

@@ -16,7 +16,6 @@ import jax.numpy as jnp
 import optax
 
 from keraslike.core import host
-from keraslike.core.arguments import require
 from keraslike.optimizers.optimizer import LearningRate, Optimizer
 from keraslike.optimizers.shared import Shared
 
@@ -74,8 +73,10 @@ class SGD(Optimizer):
         **shared: Unpack[Shared],
     ):
         super().__init__(learning_rate, **shared)
-        fits = isinstance(momentum, float) and 0 <= momentum <= 1
-        require(fits, "a float between 0 and 1", momentum=momentum)
+        if not isinstance(momentum, float) or not 0 <= momentum <= 1:
+            raise ValueError(
+                f"`momentum` must be a float between [0, 1]. Received: momentum={momentum!r}"
+            )
         self.momentum = momentum
         self.nesterov = nesterov
 
@@ -318,17 +319,20 @@ class Ftrl(Optimizer):
         **shared: Unpack[Shared],
     ):
         super().__init__(learning_rate, **shared)
-        require(learning_rate_power <= 0, "at most 0", learning_rate_power=learning_rate_power)
-        for argument in (
-            "initial_accumulator_value",
-            "l1_regularization_strength",
-            "l2_regularization_strength",
-            "l2_shrinkage_regularization_strength",
+        for sign, argument in (
+            (-1, "learning_rate_power"),
+            (1, "initial_accumulator_value"),
+            (1, "l1_regularization_strength"),
+            (1, "l2_regularization_strength"),
+            (1, "l2_shrinkage_regularization_strength"),
         ):
             value = locals()[argument]
-            require(value >= 0, "at least 0", **{argument: value})
+            if value * sign < 0:
+                raise ValueError(
+                    f"`{argument}` needs to be {'positive' if sign > 0 else 'negative'} or zero. "
+                    f"Received: {argument}={value!r}."
+                )
             setattr(self, argument, value)
-        self.learning_rate_power = learning_rate_power
         self.beta = beta
 
     def transform(self) -> optax.GradientTransformationExtraArgs:

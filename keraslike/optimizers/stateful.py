@@ -101,7 +101,10 @@ class Stateful(Object):
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Sets all state from arrays in the order of `variables`."""
         if not self.built:
-            raise ValueError("Call build(trainable_variables) before set_weights().")
+            raise ValueError(
+                f"You are calling set_weights() of '{self.name}', which is not built: call "
+                "build(trainable_variables) first."
+            )
         if len(weights) != len(self.variables):
             raise ValueError(
                 f"weights must hold {len(self.variables)} arrays. Received: {len(weights)}"
