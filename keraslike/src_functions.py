@@ -107,14 +107,20 @@ def compute_output_spec(fn: Callable, *args: Any, **kwargs: Any) -> Any:
     return output_spec(apart, args, kwargs)
 
 
-def shape_equal(a_shape: Sequence[Any], b_shape: Sequence[Any]) -> bool:
-    """Whether two shapes are the same where both sizes are known.
+def shape_equal(
+    a_shape: Sequence[Any], b_shape: Sequence[Any], axis: Any = None, allow_none: bool = True
+) -> bool:
+    """Whether two shapes are the same but for some axes, and (`allow_none`) unknown sizes.
 
-    >>> shape_equal((2, None), (2, 3)), shape_equal((2,), (3,))
-    (True, False)
+    >>> shape_equal((2, None), (2, 3)), shape_equal((2,), (3,)), shape_equal((2,), (3,), axis=0)
+    (True, False, True)
     """
-    pairs = zip(a_shape, b_shape)
-    return len(a_shape) == len(b_shape) and all(a is None or b is None or a == b for a, b in pairs)
+    rank, axes = len(a_shape), axis if isinstance(axis, (list, tuple)) else [axis]
+    left_out = {a % rank for a in axes if a is not None}
+    return rank == len(b_shape) and all(
+        a == b or i in left_out or (allow_none and None in (a, b))
+        for i, (a, b) in enumerate(zip(a_shape, b_shape))
+    )
 
 
 # -- shapes ---------------------------------------------------------------------------------------
@@ -126,7 +132,12 @@ def broadcast_shapes(shape1: Sequence[Any], shape2: Sequence[Any]) -> list[Any]:
     >>> broadcast_shapes((2, 1), (1, 3))
     [2, 3]
     """
-    return list(ops.add(KerasTensor(shape1), KerasTensor(shape2)).shape)
+    try:
+        return list(ops.add(KerasTensor(shape1), KerasTensor(shape2)).shape)
+    except ValueError:
+        raise ValueError(
+            f"Cannot broadcast shapes {shape1} and {shape2} against each other."
+        ) from None
 
 
 def reduce_shape(shape: Sequence[Any], axis: Any = None, keepdims: bool = False) -> tuple:

@@ -11,6 +11,14 @@ class InvalidArgument(TypeError, ValueError):
     """
 
 
+class InvalidIndex(IndexError, ValueError):
+    """An index that an array does not have. Python raises IndexError for it, Keras ValueError.
+
+    >>> issubclass(InvalidIndex, IndexError) and issubclass(InvalidIndex, ValueError)
+    True
+    """
+
+
 class NoSuchFile(FileNotFoundError, ValueError):
     """There is no file at the path. Python raises the one where a file is missing, Keras the other.
 
@@ -54,6 +62,7 @@ class DamagedCheckpoint(DamagedFile):
 
 
 # A traceback names them as users import them.
-_all = InvalidArgument, NoSuchFile, NoSuchOutput, DamagedFile, NoCheckpoint, DamagedCheckpoint
+_all = InvalidArgument, InvalidIndex, NoSuchFile, NoSuchOutput, DamagedFile
+_all += NoCheckpoint, DamagedCheckpoint
 for _error in _all:
     _error.__module__ = "keraslike.errors"

@@ -22,13 +22,13 @@ from keraslike.core import context, dtypes, probing, sparsity, unification
 from keraslike.core.annotations import explain
 from keraslike.core.base import Object, auto_name, to_snake_case
 from keraslike.core.boxed import Answers, in_boxes, taker, unbox
-from keraslike.core.errors import InvalidArgument
+from keraslike.core.errors import InvalidArgument, InvalidIndex
 from keraslike.core.notes import show_shape
 from keraslike.core.remat import RematMode, rematerialized
 from keraslike.core.static import Shape, Static
 from keraslike.core.structures import map_leaves
 from keraslike.core.text import Text
-from keraslike.core.tracebacks import handled, shorten
+from keraslike.core.tracebacks import handled, is_users, shorten
 
 
 class Node:
@@ -568,7 +568,27 @@ def op(function: Callable) -> Callable:
             except InvalidArgument as better:
                 shorten(better)
                 raise
-            shorten(error, function, args, kwargs)
-            raise
+            found = _of_both_kinds(error)
+            shorten(found, function, args, kwargs)
+            if found is error:
+                raise
+            raise found from None
 
     return either
+
+
+_BOTH = {TypeError: InvalidArgument, IndexError: InvalidIndex}
+
+
+def _of_both_kinds(error: Exception) -> Exception:
+    """An error of JAX's about the arguments of an op, as one that is a ValueError as well."""
+    kind, frame = _BOTH.get(type(error)), error.__traceback__
+    while frame is not None and kind is not None:
+        if is_users(frame.tb_frame.f_code.co_filename):  # the error is of a function given to us
+            return error
+        frame = frame.tb_next
+    if kind is None:
+        return error
+    found = kind(*error.args).with_traceback(error.__traceback__)
+    vars(found).update(vars(error))  # its notes
+    return found

@@ -1,4 +1,4 @@
-"""NumPy's functions that make arrays, give them other shapes, choose and order their elements."""
+"""NumPy's functions that make arrays, give them other shapes and put them together."""
 
 from __future__ import annotations
 
@@ -146,13 +146,27 @@ def reshape(x: Any, newshape: Sequence[int] | int) -> jax.Array:
     >>> reshape([1.0, 2.0, 3.0, 4.0], (2, -1)).shape
     (2, 2)
     """
+    sizes = newshape if isinstance(newshape, (list, tuple)) else ()
+    if [n for n in sizes if isinstance(n, int) and n < 0] not in ([], [-1]):
+        raise ValueError(
+            "newshape must hold non-negative integers, and at most one unknown dimension, -1. "
+            f"Received: newshape={newshape}"
+        )
     return wrap.moved(jnp.reshape, x, shape=newshape)
 
 
 @op
 def get_item(x: Any, key: Any) -> Any:
-    """`x[key]`; a list of indices, which is what files have, is a tuple of them."""
-    return wrap.array(x)[tuple(key) if isinstance(key, list) else key]
+    """`x[key]`; a list of indices, which is what files have, is a tuple of them.
+
+    Raises IndexError for an integer that is beyond the size of its axis.
+
+    >>> get_item([[1, 2], [3, 4]], (0, slice(None))).tolist()
+    [1, 2]
+    """
+    x, key = wrap.array(x), tuple(key) if isinstance(key, list) else key
+    wrap.check_index(key, x.shape)
+    return x[key]
 
 
 @op
@@ -171,9 +185,11 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> jax.Array:
 def transpose(x: Any, axes: Sequence[int] | None = None) -> jax.Array:
     """The axes in another order, reversed where none is given."""
     x = x if sparsity.is_sparse(x) else wrap.array(x)
-    if axes is not None and sorted(a % max(x.ndim, 1) for a in axes) != list(range(x.ndim)):
+    n = x.ndim
+    if axes is not None and sorted(a + n if a < 0 else a for a in axes) != list(range(n)):
         raise ValueError(
-            f"axes must be a valid permutation of {x.ndim} axes. Received: axes={axes}"
+            "`axes` must be a list of the same length as the input shape, and a valid permutation. "
+            f"Each axis in `axes` must be an integer in [-{n}, {n}). Received: axes={axes}"
         )
     return wrap.moved(jnp.transpose, x, axes=axes)
 
@@ -379,10 +395,11 @@ def ndim(x: Any) -> int:
     return x.ndim if isinstance(x, KerasTensor) else wrap.array(x).ndim
 
 
-def size(x: Any) -> int | None:
-    """The number of elements; `None` if a KerasTensor's is unknown."""
-    shape = x.shape if isinstance(x, KerasTensor) else wrap.array(x).shape
-    return None if None in shape else int(_product(shape))
+@op
+def size(x: Any) -> Any:
+    """The number of elements, an integer; of a KerasTensor one that has it for a value."""
+    count = _product(wrap.array(x).shape)
+    return jnp.asarray(count, "int32") if context.state.symbolic else int(count)
 
 
 def _product(shape: Sequence[Any]) -> Any:
@@ -390,212 +407,6 @@ def _product(shape: Sequence[Any]) -> Any:
     for s in shape:
         product *= s
     return product
-
-
-# -- choosing and ordering --------------------------------------------------------------------
-
-
-@op
-def take(x: Any, indices: Any, axis: int | None = None) -> jax.Array:
-    """The elements at indices along an axis (of the flattened array if `None`)."""
-    return jnp.take(wrap.array(x), wrap.integers(indices), axis)
-
-
-@op
-def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> jax.Array:
-    """Along an axis, the elements that an array of indices of the same rank names."""
-    return jnp.take_along_axis(wrap.array(x), wrap.integers(indices), axis)
-
-
-@op
-def sort(x: Any, axis: int = -1) -> jax.Array:
-    """The values along an axis in ascending order."""
-    return jnp.sort(wrap.array(x), axis)
-
-
-@op
-def argsort(x: Any, axis: int | None = -1) -> jax.Array:
-    """The indices that put the values along an axis in ascending order."""
-    x = wrap.array(x)
-    return jnp.argsort(x, axis if x.ndim else None)
-
-
-@op
-def argpartition(x: Any, kth: int, axis: int | None = -1) -> jax.Array:
-    """The indices that put the value that belongs at place `kth` there, smaller ones before it.
-
-    >>> argpartition([3.0, 1.0, 2.0], 0)[0].tolist()
-    1
-    """
-    x = wrap.array(x)
-    return jnp.argpartition(x.ravel() if axis is None else x, kth, -1 if axis is None else axis)
-
-
-@op
-def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[jax.Array, ...]:
-    """The indices along each axis of an array of a shape, of those of the flattened one.
-
-    >>> [int(i) for i in unravel_index(5, (2, 3))]
-    [1, 2]
-    """
-    return tuple(jnp.unravel_index(wrap.array(indices), tuple(shape)))
-
-
-@op
-def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> jax.Array:
-    """Elements of the first array whose condition holds at their place, else `default`.
-
-    >>> select([[True, False]], [[1.0, 2.0]], 9.0).tolist()
-    [1.0, 9.0]
-    """
-    for name, value in (("condlist", condlist), ("choicelist", choicelist)):
-        if not isinstance(value, (list, tuple)):
-            raise ValueError(
-                f"condlist and choicelist must be lists. Received: type({name}) = {type(value)}"
-            )
-        if not value:
-            raise ValueError(f"condlist and choicelist must not be empty. Received: {name}=[]")
-    conditions = [wrap.array(c) for c in condlist]
-    return jnp.select(conditions, [operand(c) for c in choicelist], operand(default))
-
-
-@op
-def unique(
-    x: Any,
-    sorted: bool = True,
-    return_index: bool = False,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    axis: int | None = None,
-    size: int | None = None,
-    fill_value: Any = None,
-) -> Any:
-    """The different values of an array, or the different parts along an axis.
-
-    Args:
-        sorted: whether they are in ascending order.
-        return_index: also give where each comes first.
-        return_inverse: also give which of them each value of `x` is.
-        return_counts: also give how often each comes.
-        size: how many results there are, cut off or filled up; within `jit` it must be given.
-        fill_value: what fills them up, the first result where it is `None`.
-
-    >>> unique([3, 1, 3]).tolist()
-    [1, 3]
-    """
-    x = wrap.array(x)
-    if context.state.symbolic and size is None:
-        shape = [None] if axis is None else list(x.shape)
-        if axis is not None:
-            shape[axis] = None
-        inverse = wrap.found(*(x.shape if axis is None else (x.shape[axis],)))
-        more = ((return_index, wrap.found(None)), (return_inverse, inverse))
-        more += ((return_counts, wrap.found(None)),)
-        results = (wrap.found(*shape, dtype=x.dtype), *(r for wanted, r in more if wanted))
-        return results if len(results) > 1 else results[0]
-    return jnp.unique(
-        x,
-        return_index,
-        return_inverse,
-        return_counts,
-        axis,
-        equal_nan=False,
-        size=size,
-        fill_value=fill_value,
-        sorted=sorted,
-    )
-
-
-@op
-def view(x: Any, dtype: Any = None) -> jax.Array:
-    """The same bytes as numbers of another dtype; the last axis gets longer or shorter.
-
-    >>> view(jnp.array([1.0], "float32"), "int32").tolist()
-    [1065353216]
-    """
-    return wrap.array(x).view(None if dtype is None else _dtype(dtype))
-
-
-@op
-def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> jax.Array:
-    """Where values would go in an ascending sequence."""
-    return jnp.searchsorted(wrap.array(sorted_sequence), wrap.array(values), side)
-
-
-@op
-def digitize(x: Any, bins: Any) -> jax.Array:
-    """The number of the bin each value is in."""
-    known = not isinstance(bins, jax.core.Tracer)
-    if sparsity.is_sparse(x) and known and np.digitize(0, np.asarray(bins)) == 0:
-        return sparsity.elementwise(lambda values: digitize(values, bins), x)
-    return jnp.digitize(wrap.array(x), wrap.array(bins))
-
-
-@op
-def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = False) -> jax.Array:
-    """How often each integer is there, or the sum of its weights.
-
-    Under `jit` integers of `minlength` and more are left out, for the size must be known.
-    """
-    sparse = sparse or sparsity.is_sparse(x)
-    x = x if sparsity.is_sparse(x) else wrap.array(x)
-    if context.state.symbolic and not (minlength and not sparse):
-        dtype = "int32" if weights is None else weights.dtype
-        counts = wrap.found(*x.shape[:-1], minlength or None, dtype=dtype)
-        return sparsity.empty(counts) if sparse else counts
-    if sparse:
-        given = weights is None or sparsity.is_sparse(weights)
-        return sparsity.bincount(x, weights if given else wrap.array(weights), minlength)
-    length = minlength or None if isinstance(x, jax.core.Tracer) else None
-    weights = None if weights is None else wrap.array(weights)
-    if x.ndim == 2:  # one count for each row
-        length = length or max(minlength, int(x.max()) + 1)
-        count = lambda row, w: jnp.bincount(row, w, length=length)  # noqa: E731
-        return jax.vmap(count, (0, None if weights is None else 0))(x, weights)
-    return jnp.bincount(x, weights, minlength=minlength, length=length)
-
-
-@op
-def diag(x: Any, k: int = 0) -> jax.Array:
-    """A matrix's diagonal, or the matrix that has this one."""
-    return jnp.diag(wrap.array(x), k)
-
-
-@op
-def diagflat(x: Any, k: int = 0) -> jax.Array:
-    """The matrix that has all values of `x` on a diagonal.
-
-    >>> diagflat([[1.0], [2.0]]).tolist()
-    [[1.0, 0.0], [0.0, 2.0]]
-    """
-    return jnp.diagflat(wrap.array(x), k)
-
-
-@op
-def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> jax.Array:
-    """The diagonal in the plane of two axes."""
-    x = wrap.array(x)
-    if axis1 % max(x.ndim, 1) == axis2 % max(x.ndim, 1):
-        raise ValueError(f"axis1 and axis2 cannot be same. Received: axis1={axis1}, axis2={axis2}")
-    return jnp.diagonal(x, offset, axis1, axis2)
-
-
-@op
-def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> jax.Array:
-    """The sum of the diagonal."""
-    return jnp.trace(wrap.array(x), offset, axis1, axis2)
-
-
-@op
-def tril(x: Any, k: int = 0) -> jax.Array:
-    """`x` with zeros above a diagonal."""
-    return jnp.tril(wrap.array(x), k)
-
-
-@op
-def triu(x: Any, k: int = 0) -> jax.Array:
-    """`x` with zeros below a diagonal."""
-    return jnp.triu(wrap.array(x), k)
 
 
 __all__ = wrap.public(globals())

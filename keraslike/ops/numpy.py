@@ -15,8 +15,9 @@ import jax.numpy as jnp
 
 from keraslike.core import context, dtypes, sparsity
 from keraslike.core.symbolic import op
-from keraslike.ops import arrays, products, wrap
+from keraslike.ops import arrays, choosing, products, wrap
 from keraslike.ops.arrays import *  # noqa: F403
+from keraslike.ops.choosing import *  # noqa: F403
 from keraslike.ops.wrap import axes_of, binary, bitwise, operand, reduction, unary
 
 # -- f(x1, x2) --------------------------------------------------------------------------------
@@ -519,4 +520,4 @@ def kaiser(x: Any, beta: Any) -> jax.Array:
     return jnp.kaiser(int(wrap.array(x)), wrap.array(beta)).astype(dtypes.floatx())
 
 
-__all__ = [*arrays.__all__, *wrap.public(globals())]
+__all__ = [*arrays.__all__, *choosing.__all__, *wrap.public(globals())]

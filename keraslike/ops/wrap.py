@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from types import EllipsisType
 from typing import Any
 
 import jax
@@ -12,6 +13,8 @@ import numpy as np
 from flax import nnx
 
 from keraslike.core import context, dtypes, foreign, sparsity
+from keraslike.core.errors import InvalidIndex
+from keraslike.core.notes import show_shape
 from keraslike.core.symbolic import op, size_of_values
 
 _HOME = "keraslike.ops"
@@ -54,6 +57,21 @@ def integers(x: Any) -> jax.Array:
 def found(*shape: Any, dtype: Any = "int32") -> jax.Array:
     """In a trace of shapes, a result whose size along the axes named `None` its values decide."""
     return jnp.zeros([size_of_values() if n is None else n for n in shape], dtype)
+
+
+def check_index(key: Any, shape: Any) -> None:
+    """Raises IndexError for an integer of `x[key]` that is beyond the size of its axis: jax takes
+    the last element there."""
+    parts = [k for k in (key if isinstance(key, tuple) else (key,)) if k is not None]
+    if not all(isinstance(k, (slice, EllipsisType)) or type(k) is int for k in parts):
+        return
+    at = parts.index(...) if ... in parts else len(parts)
+    for k, n in (*zip(parts[:at], shape), *zip(parts[:at:-1], shape[::-1])):
+        if isinstance(k, int) and isinstance(n, int) and not -n <= k < n:
+            raise InvalidIndex(
+                f"index {k} is out of bounds for an axis of size {n}. "
+                f"Received: key={key}, x of shape {show_shape(shape)}"
+            )
 
 
 # Python's own loops in an op are as long as an argument says, and a file may hold any number.

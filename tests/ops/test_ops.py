@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keraslike import ops, random
+from keraslike import Model, ops, random
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.variable import Variable
 
@@ -458,6 +458,13 @@ def test_what_keeps_arrays_sparse():
         (lambda: ops.depthwise_conv(A[None], A[None, :, :2]), "input channels must match"),
         (lambda: ops.swapaxes(A, 0, 5), "axis 5 is out of bounds"),
         (lambda: ops.transpose(A, (0, 0)), "valid permutation"),
+        (lambda: ops.transpose(A, (1, 2)), "must be an integer in"),
+        (lambda: ops.reshape(A, (-1, -1)), "at most one unknown dimension"),
+        (lambda: ops.reshape(A, (-3, 4)), "non-negative integer"),
+        (lambda: ops.get_item(A, (..., 4)), "index 4 is out of bounds for an axis of size 4"),
+        (lambda: KerasTensor((None, 5, 6))[:, 17, :], "index 17 is out of bounds"),
+        (lambda: KerasTensor((None, 5, 6))[..., 0, ...], "ellips"),
+        (lambda: ops.matmul(A, KerasTensor((3, 5))), "same shape"),
         (lambda: jax.jit(lambda: random.uniform(()))(), "only use seeded random ops"),
     ],
 )
@@ -470,8 +477,9 @@ def test_shape_size_and_dtype():
     x = KerasTensor((None, 4))
     assert ops.shape(x) == (None, 4)
     assert ops.shape(A) == (3, 4)
-    assert ops.size(x) is None
-    assert ops.size(KerasTensor((2, 4))) == ops.size(np.ones((2, 4))) == 8
+    assert ops.size(np.ones((2, 4))) == 8
+    count = Model(x, x / ops.cast(ops.size(x), "float32"))
+    same(count(np.ones((3, 4), "float32")), np.full((3, 4), 1 / 12, "float32"))
     assert (ops.ndim(x), ops.ndim(A)) == (2, 2)
     assert (ops.dtype(x), ops.dtype(A), ops.dtype([1])) == ("float32", "float32", "int32")
 
