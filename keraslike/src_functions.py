@@ -23,12 +23,12 @@ import numpy as np
 
 from keraslike import layers, ops, tree
 from keraslike.core import base, context, messages, registry
-from keraslike.core.arguments import one_of, sizes
+from keraslike.core.arguments import one_of
 from keraslike.core.dtypes import floatx, is_float, standardize_dtype
+from keraslike.core.promotion import FLOAT_TYPES, INT_TYPES
 from keraslike.core.scopes import StatelessScope
 from keraslike.core.structures import map_items
-from keraslike.core.symbolic import KerasTensor, is_symbolic, output_spec
-from keraslike.ops.convolution import transposed_pads
+from keraslike.core.symbolic import is_symbolic, output_spec
 from keraslike.training.data import class_weights_of
 
 # What Keras asks of its backends, for JAX's.
@@ -38,17 +38,6 @@ SUPPORTS_COMPLEX_DTYPES = True
 IS_THREAD_SAFE = True
 DYNAMIC_SHAPES_OK = False
 DYNAMIC_BATCH_SIZE_OK = False
-
-BOOL_TYPES = ("bool",)
-INT_TYPES = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
-FLOAT_TYPES = ("bfloat16", "float16", "float32", "float64")
-FLOAT8_TYPES = ("float8_e4m3fn", "float8_e5m2")
-COMPLEX_TYPES = ("complex64", "complex128")
-WEAK_TYPES = ("int", "float")
-ALLOWED_DTYPES = (*FLOAT_TYPES[1:], *INT_TYPES, "bfloat16", *BOOL_TYPES, "string") + (
-    *FLOAT8_TYPES,
-    *COMPLEX_TYPES,
-)
 
 AUCCurve = enum.StrEnum("AUCCurve", [(name, name) for name in ("ROC", "PR", "PRGAIN")])
 AUCSummationMethod = enum.StrEnum("AUCSummationMethod", ["INTERPOLATION", "MAJORING", "MINORING"])
@@ -107,145 +96,13 @@ def compute_output_spec(fn: Callable, *args: Any, **kwargs: Any) -> Any:
     return output_spec(apart, args, kwargs)
 
 
-def shape_equal(
-    a_shape: Sequence[Any], b_shape: Sequence[Any], axis: Any = None, allow_none: bool = True
-) -> bool:
-    """Whether two shapes are the same but for some axes, and (`allow_none`) unknown sizes.
-
-    >>> shape_equal((2, None), (2, 3)), shape_equal((2,), (3,)), shape_equal((2,), (3,), axis=0)
-    (True, False, True)
-    """
-    rank, axes = len(a_shape), axis if isinstance(axis, (list, tuple)) else [axis]
-    left_out = {a % rank for a in axes if a is not None}
-    return rank == len(b_shape) and all(
-        a == b or i in left_out or (allow_none and None in (a, b))
-        for i, (a, b) in enumerate(zip(a_shape, b_shape))
-    )
-
-
-# -- shapes ---------------------------------------------------------------------------------------
-
-
-def broadcast_shapes(shape1: Sequence[Any], shape2: Sequence[Any]) -> list[Any]:
-    """The shape of what is computed of arrays of two shapes.
-
-    >>> broadcast_shapes((2, 1), (1, 3))
-    [2, 3]
-    """
-    try:
-        return list(ops.add(KerasTensor(shape1), KerasTensor(shape2)).shape)
-    except ValueError:
-        raise ValueError(
-            f"Cannot broadcast shapes {shape1} and {shape2} against each other."
-        ) from None
-
-
-def reduce_shape(shape: Sequence[Any], axis: Any = None, keepdims: bool = False) -> tuple:
-    """The shape of a sum over some axes.
-
-    >>> reduce_shape((2, None, 3), axis=-1)
-    (2, None)
-    """
-    return tuple(ops.sum(KerasTensor(shape), axis=axis, keepdims=keepdims).shape)
-
-
-def compute_reshape_output_shape(
-    input_shape: Sequence[Any], newshape: Any, newshape_arg_name: str = "newshape"
-) -> tuple:
-    """The shape of an array once it is reshaped.
-
-    >>> compute_reshape_output_shape((2, 6), (4, -1))
-    (4, 3)
-    """
-    return tuple(ops.reshape(KerasTensor(input_shape), newshape).shape)
-
-
-def compute_conv_output_shape(
-    input_shape: Sequence[Any],
-    filters: int,
-    kernel_size: Sequence[int],
-    strides: Any = 1,
-    padding: str = "valid",
-    data_format: str = "channels_last",
-    dilation_rate: Any = 1,
-) -> tuple:
-    """The shape of a convolution.
-
-    >>> compute_conv_output_shape((None, 8, 8, 3), 16, (3, 3), strides=2)
-    (None, 3, 3, 16)
-    """
-    channels = input_shape[-1 if data_format == "channels_last" else 1]
-    kernel = KerasTensor((*kernel_size, channels, filters))
-    x = KerasTensor(input_shape)
-    return tuple(ops.conv(x, kernel, strides, padding, data_format, dilation_rate).shape)
-
-
-def compute_conv_transpose_output_shape(
-    input_shape: Sequence[Any],
-    kernel_size: Sequence[int],
-    filters: int,
-    strides: Any,
-    padding: str,
-    output_padding: Any = None,
-    data_format: str = "channels_last",
-    dilation_rate: Any = 1,
-) -> list[Any]:
-    """The shape of a transposed convolution.
-
-    >>> compute_conv_transpose_output_shape((None, 4, 3), (3,), 16, 2, "same")
-    [None, 8, 16]
-    """
-    channels = input_shape[-1 if data_format == "channels_last" else 1]
-    kernel = KerasTensor((*kernel_size[: len(input_shape) - 2], filters, channels))
-    options = (strides, padding, output_padding, data_format, dilation_rate)
-    return list(ops.conv_transpose(KerasTensor(input_shape), kernel, *options).shape)
-
-
-def compute_conv_transpose_padding_args_for_jax(
-    input_shape: Sequence[Any],
-    kernel_shape: Sequence[int],
-    strides: Any,
-    padding: str,
-    output_padding: Any,
-    dilation_rate: Any,
-) -> list[tuple[int, int]]:
-    """What `jax.lax.conv_transpose` takes as its padding for a transposed convolution.
-
-    >>> compute_conv_transpose_padding_args_for_jax((1, 4, 3), (3, 16, 3), 2, "same", None, 1)
-    [(2, 1)]
-    """
-    n = len(input_shape) - 2
-    steps, dilation = sizes(n, strides=strides), sizes(n, dilation_rate=dilation_rate)
-    more = (None,) * n if output_padding is None else sizes(n, 0, output_padding=output_padding)
-    same = one_of(("valid", "same"), padding=padding.lower()) == "same"
-    return [
-        transposed_pads((k - 1) * d + 1, s, same, m)
-        for k, s, d, m in zip(kernel_shape, steps, dilation, more)
-    ]
-
-
-def compute_pooling_output_shape(
-    input_shape: Sequence[Any],
-    pool_size: Any,
-    strides: Any = None,
-    padding: str = "valid",
-    data_format: str = "channels_last",
-) -> tuple:
-    """The shape of what pooling gives.
-
-    >>> compute_pooling_output_shape((None, 8, 8, 3), (2, 2), (2, 2))
-    (None, 4, 4, 3)
-    """
-    x = KerasTensor(input_shape)
-    return tuple(ops.max_pool(x, pool_size, strides, padding, data_format).shape)
-
-
 # -- names, files, text ---------------------------------------------------------------------------
 
 
 def get_object_name(obj: Any) -> str:
     """The name of an object, or one made of that of its class.
 
+    >>> from keraslike import KerasTensor
     >>> get_object_name(len), get_object_name(KerasTensor((2,), name="x"))
     ('len', 'x')
     """

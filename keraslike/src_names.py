@@ -408,14 +408,20 @@ wrappers.sklearn_wrapper: wrappers.SKLearnClassifier .SKLearnRegressor .SKLearnT
 # What packages use and Keras has not in public.
 PRIVATE = """
 activations: @activations
+applications.imagenet_utils: applications.building.obtain_input_shape
 backend: @ops @backend @config src_functions.SUPPORTS_SPARSE_TENSORS .SUPPORTS_RAGGED_TENSORS
   .SUPPORTS_COMPLEX_DTYPES .IS_THREAD_SAFE .DYNAMIC_SHAPES_OK .DYNAMIC_BATCH_SIZE_OK
   .random_seed_dtype .compute_output_spec distribution_lib=distribution
 backend.common: @backend
-backend.common.backend_utils: src_functions.compute_conv_transpose_output_shape
-  .compute_conv_transpose_padding_args_for_jax
-backend.common.dtypes: src_functions.BOOL_TYPES .INT_TYPES .FLOAT_TYPES .FLOAT8_TYPES
-  .COMPLEX_TYPES .WEAK_TYPES .ALLOWED_DTYPES
+backend.common.backend_utils: src_shapes.canonicalize_axis .canonicalize_axes
+  .compute_conv_transpose_output_shape .compute_conv_transpose_padding_args_for_jax
+  _convert_conv_transpose_padding_args_from_keras_to_jax=src_shapes.conv_transpose_padding
+  _get_output_shape_given_tf_padding=src_shapes.conv_transpose_size
+backend.common.dtypes: core.promotion.BOOL_TYPES .INT_TYPES .FLOAT_TYPES .FLOAT8_TYPES
+  .COMPLEX_TYPES .WEAK_TYPES .ALLOWED_DTYPES LATTICE_UPPER_BOUNDS=core.promotion.UPPER_BOUNDS
+  _least_upper_bound=core.promotion.least_upper_bound _resolve_weak_type=core.promotion.of_width
+  _make_lattice_upper_bounds=core.promotion.upper_bounds _respect_weak_type=core.promotion.weak
+  _type_promotion_lattice=core.promotion.lattice
 backend.common.global_state: src_functions.get_global_attribute .set_global_attribute
 backend.common.keras_tensor: src_functions.any_symbolic_tensors
 backend.common.masking: backend.get_keras_mask .set_keras_mask
@@ -423,8 +429,8 @@ backend.common.name_scope: name_scope core.scopes.current_path
 backend.common.remat: &core.remat
 backend.common.stateless_scope: core.scopes.get_stateless_scope .in_stateless_scope
 backend.common.symbolic_scope: core.scopes.in_symbolic_scope
-backend.common.variables: Variable core.symbolic.standardize_shape src_functions.shape_equal
-  src_functions.ALLOWED_DTYPES AutocastScope=src_functions.autocast_scope
+backend.common.variables: Variable core.symbolic.standardize_shape src_shapes.shape_equal
+  core.promotion.ALLOWED_DTYPES AutocastScope=src_functions.autocast_scope
 backend.config: core.arguments.standardize_data_format
 backend.core: @ops remat name_scope
 backend.image: @ops.image
@@ -444,6 +450,7 @@ backend.nn: @ops.nn
 backend.numpy: @ops.numpy @ops
 backend.random: @random
 callbacks.monitor_callback: training.monitors.MonitorCallback
+datasets.npz_utils: load_npz=datasets.files.read_npz
 dtype_policies.dtype_policy: core.policies.QUANTIZATION_MODES
   _get_quantized_dtype_policy_by_str=core.policies.get_quantized
 initializers.random_initializers: initializers.compute_fans
@@ -464,8 +471,8 @@ losses.losses: losses.loss.LossFunctionWrapper
 metrics.metrics_utils: src_functions.AUCCurve .AUCSummationMethod
 models.functional: models.functional.Functional
 ops: random KerasTensor
-ops.numpy: @ops src_functions.broadcast_shapes .shape_equal
-ops.operation_utils: src_functions.broadcast_shapes .compute_conv_output_shape
+ops.numpy: @ops src_shapes.broadcast_shapes .shape_equal
+ops.operation_utils: src_shapes.broadcast_shapes .compute_conv_output_shape
   .compute_pooling_output_shape .compute_reshape_output_shape .reduce_shape
 optimizers.base_optimizer: BaseOptimizer=optimizers.Optimizer
 quantizers.awq: quantizers.awq.AWQ .awq_quantize_matrix .awq_search_optimal_scales

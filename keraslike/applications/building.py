@@ -150,7 +150,8 @@ def constructor(
         shape, tensor = common["input_shape"], common["input_tensor"]
         default = _square(shape if tensor is None else tensor.shape[1:], sizes) or size
         if tensor is None:
-            shape = obtain_input_shape(shape, default, min_size, include_top, source)
+            form = image_data_format()
+            shape = obtain_input_shape(shape, default, min_size, form, include_top, source)
             tensor = inputs = layers.Input(shape)
         elif not isinstance(tensor, KerasTensor):
             raise TypeError(f"input_tensor is the output of an Input or a layer, not {tensor!r}")
@@ -247,15 +248,21 @@ def _check_shape(shape: Any, tensor: KerasTensor) -> None:
 
 
 def obtain_input_shape(
-    shape: Any, default_size: int | None, min_size: int, include_top: bool, weights: Any
+    input_shape: Any,
+    default_size: int | None,
+    min_size: int,
+    data_format: str,
+    require_flatten: bool,
+    weights: Any = None,
 ) -> tuple[int | None, ...]:
-    """The shape of an image: the one that was given, if the network can do with it."""
-    first = image_data_format() == "channels_first"
+    """The shape of an image: the one that was given, if the network can do with it; with a
+    classifier (`require_flatten`) all its sizes are known."""
+    first = data_format == "channels_first"
 
     def with_channels(channels: Any, *places: int | None) -> tuple[int | None, ...]:
         return (channels, *places) if first else (*places, channels)
 
-    given = None if shape is None else tuple(shape)
+    given = None if input_shape is None else tuple(input_shape)
     if given is not None and len(given) != 3:
         raise ValueError(f"input_shape has three numbers, of an image without its batch: {given}")
     channels = 3 if given is None else given[0 if first else -1]
@@ -263,19 +270,19 @@ def obtain_input_shape(
         if channels != 3:
             raise ValueError(f"ImageNet's images have 3 channels; input_shape={given}")
         expected = with_channels(3, default_size, default_size)
-        if include_top and default_size and given is not None and given != expected:
+        if require_flatten and default_size and given is not None and given != expected:
             raise ValueError(
                 f"with the classifier and ImageNet's weights input_shape is {expected}, not {given}"
             )
     elif channels not in (1, 3):
         warnings.warn(f"input_shape={given} has {channels} channels", stacklevel=3)
     if given is None:
-        places = (default_size, default_size) if include_top else (None, None)
-        return with_channels(channels, *places)
+        size = default_size if require_flatten else None
+        given = with_channels(channels, size, size)
     places = given[1:] if first else given[:-1]
     if any(n is not None and n < min_size for n in places):
         raise ValueError(f"images are at least {min_size} x {min_size}; input_shape={given}")
-    if include_top and default_size and None in given:
+    if require_flatten and None in given:
         raise ValueError(f"with the classifier every size is known; input_shape={given}")
     return given
 

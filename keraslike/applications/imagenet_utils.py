@@ -26,8 +26,8 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
     """Pixels from 0 to 255, as a network expects them.
 
     Args:
-        x: images `(batch, height, width, 3)`, or one without a batch; an array or a tensor, which
-            is left as it is.
+        x: images `(batch, height, width, 3)`, or one without a batch; an array or a tensor. A
+            numpy array of floats is written over, unless it is read-only.
         data_format: `"channels_last"` or `"channels_first"`; what is set, if `None`.
         mode: `"caffe"` for blue, green and red less their means, `"tf"` for -1 to 1, `"torch"` for
             0 to 1, less the mean and divided by the deviation of each colour.
@@ -50,17 +50,19 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
     plain = isinstance(x, np.ndarray)
     if "float" not in str(x.dtype):
         x = x.astype(floatx()) if plain else ops.cast(x, floatx())
+    elif plain and not x.flags.writeable:
+        x = x.copy()
     scale, mean, deviation = _MODES[mode]
-    if scale != 1:
-        x = x / scale
-    if mode == "caffe":
-        x = np.flip(x, axis) if plain else ops.flip(x, axis)
-    if mode == "tf":
-        return x - 1.0
     shape = [3 if i == axis else 1 for i in range(rank)]
     as_array = np.asarray if plain else ops.convert_to_tensor
-    x = x - as_array(np.reshape(mean, shape), x.dtype)
-    return x if mode == "caffe" else x / as_array(np.reshape(deviation, shape), x.dtype)
+    if mode == "caffe":
+        x = np.flip(x, axis) if plain else ops.flip(x, axis)
+    if scale != 1:
+        x /= scale
+    x -= 1.0 if mode == "tf" else as_array(np.reshape(mean, shape), x.dtype)
+    if mode == "torch":
+        x /= as_array(np.reshape(deviation, shape), x.dtype)
+    return x
 
 
 def preprocessing(mode: str | None) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ from keraslike.core import context
 from keraslike.core.arguments import image_data_format, set_image_data_format
 from keraslike.core.base import clear_session, get_uid
 from keraslike.core.dtypes import epsilon, floatx, set_epsilon, set_floatx, standardize_dtype
+from keraslike.core.promotion import result_type
 from keraslike.core.symbolic import KerasTensor, is_keras_tensor
 
 
@@ -53,20 +54,6 @@ def is_int_dtype(dtype: Any) -> bool:
     (True, False)
     """
     return bool(jnp.issubdtype(standardize_dtype(dtype), jnp.integer))
-
-
-def result_type(*dtypes: Any) -> str:
-    """The dtype of what is computed of values of these dtypes; that of layers where none is given.
-
-    Python's `int` and `float` take the width of what they meet.
-
-    >>> result_type("int32", "float16"), result_type("uint8", "int8"), result_type("int8", int)
-    ('float16', 'int16', 'int8')
-    """
-    if not dtypes:
-        return floatx()
-    plain = [d if d in (bool, int, float) else standardize_dtype(d) for d in dtypes]
-    return str(jnp.result_type(*plain))
 
 
 __all__ = [

@@ -91,8 +91,6 @@ class FloatDTypePolicy(DTypePolicy):
 class QuantizedDTypePolicy(DTypePolicy):
     """The policy of a layer whose weights are quantized.
 
-    keraslike reads, compares and writes such policies; a layer that is given one refuses it.
-
     Args:
         mode: one of `"int8"`, `"float8"`, `"int4"`, `"gptq"` and `"awq"`.
         source_name: the policy for all that is not quantized; that of layers that are given none
@@ -179,10 +177,10 @@ class _Sized(QuantizedDTypePolicy):
                 ) from None
             one_of = self._bits if size == "weight_bits" else ()
             if value not in one_of if one_of else value < -1 or value == 0:
-                expected = f"one of {one_of}" if one_of else "-1 or a positive integer"
-                raise ValueError(
-                    f"Invalid {size} in mode. It must be {expected}. Received: mode={mode!r}"
-                )
+                expected = f"must be one of {one_of}" if one_of else "must be -1 or positive"
+                if len(one_of) == 1:
+                    expected = f"only supports {one_of[0]}-bit numbers"
+                raise ValueError(f"Invalid {size} in mode. It {expected}. Received: mode={mode!r}")
             setattr(self, size, value)
         super().__init__(base, source_name)
         self.name = f"{mode}_from_{self._source_name}"

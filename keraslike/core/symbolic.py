@@ -211,12 +211,11 @@ def standardize_shape(shape: Any) -> Shape:
         shape = shape.as_list()
     if shape is None:
         raise ValueError("Undefined shapes are not supported. Received: shape=None")
-    sizes = (shape,) if isinstance(shape, int) else shape
     try:
-        sizes = tuple(sizes)
+        sizes = tuple(shape)
     except TypeError:
         raise ValueError(
-            f"Cannot convert {shape!r} to a shape: it must be a sequence of integers and None."
+            f"Cannot convert '{shape}' to a shape. It must be a sequence of integers and None."
         ) from None
     for s in sizes:
         if s is not None and not hasattr(s, "__index__"):

@@ -132,7 +132,7 @@ class Variable(_Leaf):
     def __new__(cls, *args: Any, trainable: bool = True, **kwargs: Any):
         return object.__new__(Param if cls is Variable and trainable else cls)
 
-    @checked
+    @functools.partial(checked, is_constructor=True)
     def __init__(
         self,
         initializer: Any,

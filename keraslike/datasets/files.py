@@ -68,7 +68,9 @@ class _ArraysOnly(pickle.Unpickler):
             return getattr(np, name)
         if name == "_reconstruct" and module in _MULTIARRAY:
             return super().find_class("numpy._core.multiarray", name)
-        raise pickle.UnpicklingError(f"{module}.{name} has no place in a data set: not loaded")
+        raise pickle.UnpicklingError(
+            f"Refusing to load {module}.{name}, which has no place in a data set"
+        )
 
 
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")

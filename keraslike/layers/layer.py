@@ -747,9 +747,10 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
         if not self._called:
             self._called = True
         state.training, state.depth = training, before[1] + 1
-        state.names = (*before[3], self.name)
+        # A build() that traces the layer's own call has opened its name already.
+        names = state.names = before[3] if self._building else (*before[3], self.name)
         if self._path is None:
-            self._path = "/".join(state.names)
+            self._path = "/".join(names)
         policy = self._own_policy()
         mixed = policy.compute_dtype != policy.variable_dtype
         state.autocast = jnp.dtype(policy.compute_dtype) if mixed and self.autocast else None
@@ -757,7 +758,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             if not self.built:
                 state.names = before[3]
                 self._maybe_build(args, kwargs)
-                state.names = (*before[3], self.name)
+                state.names = names
             if self.input_spec is not None and args:
                 self._check_inputs(args[0])
             call = self.quantized_call if self._is_quantized else self.call

@@ -89,10 +89,11 @@ class Quantizable(Adaptable):
         if policy.quantization_mode not in (None, *self._modes):
             raise self._not_a_mode(policy.quantization_mode)
         if self.built and not self._is_quantized and policy.quantization_mode in _CALIBRATED:
+            mode = policy.quantization_mode
             raise ValueError(
-                f"Layer '{self.name}' cannot be quantized by setting its dtype policy to "
-                f"{policy!r}: call quantize({policy.quantization_mode!r}, config=...), which looks "
-                "at data."
+                f"Implicitly enabling {mode.upper()} quantization by setting the dtype policy of a "
+                f"layer is not supported: call quantize({mode!r}, config=...), which looks at "
+                f"data. Received: dtype_policy={policy!r} for layer '{self.name}'"
             )
 
     def _policy_changed(self) -> None:

@@ -68,16 +68,19 @@ def replacing(path: str) -> Iterator[IO[bytes]]:
         raise
 
 
-def write(path: str, config: dict[str, Any], weights: Any, assets: dict[str, bytes]) -> None:
+def write(
+    to: str | IO[bytes], config: dict[str, Any], weights: Any, assets: dict[str, bytes]
+) -> None:
     """Writes a `.keras` file, whole or not at all.
 
     Args:
-        path: of the file.
+        to: the path of the file, or a file object.
         config: what `registry.serialize(model)` gives.
         weights: the bytes of a `.weights.h5` file.
         assets: files by their paths.
     """
-    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+    target = replacing(to) if isinstance(to, str) else contextlib.nullcontext(to)
+    with target as file, zipfile.ZipFile(file, "w") as archive:
         for name, data in _members(config, weights, assets):
             archive.writestr(name, data)
 

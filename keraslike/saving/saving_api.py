@@ -6,9 +6,11 @@ import contextlib
 import functools
 import io
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import IO, Any
 
 from keraslike.core import base, context, lowering, registry
 from keraslike.core.arguments import warn_user
@@ -38,7 +40,7 @@ _MIN_ALLOWANCE = 32 << 20
 @entry
 def save_model(
     model: Any,
-    filepath: str | os.PathLike,
+    filepath: str | os.PathLike | IO[bytes],
     overwrite: bool = True,
     zipped: bool | None = None,
     *,
@@ -55,7 +57,8 @@ def save_model(
     Args:
         model: a model; one that is not built yet is saved without weights, with a warning.
         filepath: a path ending in `.keras`, or in `.h5` or `.hdf5` for the older format; with
-            `zipped=False` that of a folder.
+            `zipped=False` that of a folder; or a binary file object, which what is in a `.keras`
+            file is written to.
         overwrite: whether an existing file may be replaced without asking.
         zipped: `False` writes what is in a `.keras` file as files in a folder.
         save_format: is not needed: the name tells it.
@@ -72,7 +75,8 @@ def save_model(
     >>> bool((again.get_weights()[0] == model.get_weights()[0]).all())
     True
     """
-    path = _path(filepath)
+    to_file = hasattr(filepath, "write")
+    path = ".keras" if to_file else _path(filepath)
     if not isinstance(model, Layer):
         raise TypeError(f"save_model() saves models. Received: model={model!r}")
     if kwargs:
@@ -108,7 +112,7 @@ def save_model(
         )
 
     def write() -> None:
-        if not _may_write(path, overwrite):
+        if not to_file and not _may_write(path, overwrite):
             return
         if legacy:
             os.makedirs(os.path.dirname(path) or ".", exist_ok=True)  # as Keras does for these
@@ -116,15 +120,16 @@ def save_model(
             _write_h5(path, _to_h5(model, fill))
             return
         config, files = keras_archive.config_of(model), assets.collect(model)
+        target: Any = filepath if to_file else path
         to = keras_archive.write_folder if folder else keras_archive.write
-        to(path, config, _to_h5(model, weights_h5.write), files)
+        to(target, config, _to_h5(model, weights_h5.write), files)
 
-    write_once(path, write)
+    write() if to_file else write_once(path, write)
 
 
 @entry
 def load_model(
-    filepath: str | os.PathLike,
+    filepath: str | os.PathLike | IO[bytes],
     custom_objects: dict[str, Any] | None = None,
     compile: bool = True,
     safe_mode: bool = True,
@@ -138,7 +143,7 @@ def load_model(
         filepath: a path ending in `.keras`, `.h5` or `.hdf5`, written by any Keras from 1 on; or
             a folder that `save_model(zipped=False)` wrote; or the directory of an
             `OrbaxCheckpoint`, whose newest checkpoint is taken, or the folder of one of its
-            checkpoints.
+            checkpoints; or a binary file object with what is in a `.keras` file.
         custom_objects: name -> class or function, for those that are your own.
         compile: whether to compile the model as it was, and to restore the optimizer's state.
         safe_mode: `False` reads the bytecode of lambdas. Only for files you trust.
@@ -146,6 +151,8 @@ def load_model(
     Raises FileNotFoundError where there is nothing; ValueError for what is damaged, foreign or
     whose weights do not fit; TypeError where `custom_objects` lacks a name.
     """
+    if hasattr(filepath, "read"):
+        return _load_from(filepath, custom_objects, compile, safe_mode)
     path = _path(filepath)
     _check_exists(path)
     checkpoint, weights, files = None, b"", {}
@@ -334,6 +341,14 @@ def load_weights(
 
 
 # -- what they share --------------------------------------------------------------------------
+
+
+def _load_from(file: Any, *options: Any) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.keras")
+        with open(path, "wb") as target:
+            shutil.copyfileobj(file, target)
+        return load_model(path, *options)
 
 
 def _path(filepath: Any) -> str:

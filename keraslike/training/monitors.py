@@ -187,9 +187,10 @@ class ModelCheckpoint(MonitorCallback):
                 f"filepath must end in '{suffix}' where save_weights_only={save_weights_only}. "
                 f"Received: filepath={self.filepath!r}"
             )
-        if save_freq != "epoch" and not isinstance(save_freq, int):
+        if save_freq != "epoch" and (not isinstance(save_freq, int) or save_freq < 1):
             raise ValueError(
-                f"Unrecognized save_freq={save_freq!r}: it must be 'epoch' or a number of steps."
+                "Unrecognized save_freq: it must be 'epoch' or a positive number of steps. "
+                f"Received: save_freq={save_freq!r}"
             )
         self._steps = 0
         self._epoch = 0
@@ -200,8 +201,10 @@ class ModelCheckpoint(MonitorCallback):
         self._epoch = epoch
 
     def _after_batch(self, batch: int, logs: dict | None = None) -> None:
-        self._steps += 1
-        if self._steps % self.save_freq == 0:  # type: ignore[operator]
+        position = getattr(self.model, "_position", None)  # a dispatch may have been of many steps
+        self._steps += 1 if position is None else position.updates - position.before
+        if self._steps >= self.save_freq:  # type: ignore[operator]
+            self._steps = 0
             self._save(self._epoch, logs, batch)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:

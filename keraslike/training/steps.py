@@ -7,6 +7,7 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -149,6 +150,13 @@ class Steps(Layer):
     @property
     def compiled(self) -> bool:
         return self._compile_args is not None
+
+    @property
+    def _compile_config(self) -> Any:
+        """The arguments of `compile`, by the name that packages read them under in Keras."""
+        if not self.compiled:
+            raise AttributeError(f"'{self.name}' is not compiled: it has no _compile_config.")
+        return SimpleNamespace(config=self._compile_args, serialize=self.get_compile_config)
 
     @property
     def run_eagerly(self) -> bool:

@@ -24,6 +24,11 @@ from keraslike.training.steps import Steps
 class Trainer(Steps):
     """A layer that can be trained. `Model` is the class to use."""
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        # A class that derives from a layer as well initializes each of its bases, that one first.
+        if args or kwargs or self._name is None:
+            super().__init__(*args, **kwargs)
+
     def _steps_a_dispatch(self, events: CallbackList, mode: str) -> int | None:
         """As `Feed` takes them: `None` is for it to find out."""
         if self.steps_per_execution != "auto":

@@ -12,7 +12,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 _FREE = 2**30  # bytes that any archive may unpack to
@@ -112,7 +112,8 @@ class _Contents:
 
 def _extract_tar(file_path: str, folder: str) -> None:
     contents, links = _Contents(file_path), []
-    with tarfile.open(file_path) as archive:
+
+    def admitted(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         for member in archive:
             contents.admit(member.name, member.size)
             if member.islnk():
@@ -122,10 +123,13 @@ def _extract_tar(file_path: str, folder: str) -> None:
                 links.append(member)
             elif not member.isfile() and not member.isdir():
                 raise contents.refuse(member.name, "is neither a file, a folder nor a link")
-            try:
-                archive.extract(member, folder, filter="data")
-            except tarfile.FilterError as error:
-                raise contents.refuse(member.name, f"is not safe: {error}") from error
+            yield member
+
+    with tarfile.open(file_path) as archive:
+        try:
+            archive.extractall(folder, admitted(archive), filter="data")
+        except tarfile.FilterError as error:
+            raise contents.refuse(error.tarinfo.name, f"is not safe: {error}") from error
     for member in links:  # all members are there now, so each link leads where it will
         try:
             target = os.path.realpath(os.path.join(folder, member.name), strict=True)

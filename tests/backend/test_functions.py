@@ -1,5 +1,6 @@
 """Keras 2's functional backend gives what it gives under TensorFlow."""
 
+import itertools
 import json
 
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import pytest
 
 import keraslike
 from keraslike import backend as K  # noqa: N812
+from keraslike.core import promotion
 from tests.backend import backend_calls
 
 WANTED = json.loads(backend_calls.FILE.read_text())
@@ -95,3 +97,26 @@ def test_what_cannot_be_is_refused():
         K.batch_dot(jnp.ones((2, 2)), jnp.ones((2, 2)), axes=0)
     with pytest.raises(ValueError, match="at most as many axes"):
         K.switch(jnp.ones((2, 2)), jnp.ones(2), jnp.ones(2))
+
+
+@pytest.mark.parametrize("floatx", ["float32", "float16"])
+def test_result_types_are_those_of_keras(floatx):
+    import keras
+
+    kinds = [*promotion.BOOL_TYPES, *promotion.INT_TYPES, *promotion.FLOAT_TYPES, bool, int, float]
+    kinds += [*promotion.COMPLEX_TYPES, "float8_e5m2", None]
+    before = keras.config.floatx()
+    try:
+        keras.config.set_floatx(floatx)
+        K.set_floatx(floatx)
+        for pair in [(kind,) for kind in kinds] + list(itertools.product(kinds, repeat=2)):
+            try:
+                expected = keras.backend.result_type(*pair)
+            except ValueError:
+                with pytest.raises(ValueError, match="no implicit conversions from float8"):
+                    K.result_type(*pair)
+            else:
+                assert K.result_type(*pair) == expected, pair
+    finally:
+        keras.config.set_floatx(before)
+        K.set_floatx(before)

@@ -167,3 +167,33 @@ def test_a_causal_mask_is_added_to_one_that_is_given():
         x, x, x, given, return_attention_scores=True, use_causal_mask=True
     )
     assert (np.asarray(weights[0, 0]) > 0).tolist() == (given[0] & np.tri(3, dtype=bool)).tolist()
+
+
+def test_paths_are_the_same_whether_built_by_a_call_or_from_a_config():
+    paths = [[], []]
+    for found, by_call in zip(paths, (True, False)):
+        layer = Counting(name="counting")
+        layer.inner.name = "inner"
+        layer(np.ones((1, 3))) if by_call else layer.build_from_config({"input_shape": (None, 3)})
+        found += [w.path for w in layer.inner.weights]
+        assert layer.inner.path == "counting/inner"
+    assert paths[0] == paths[1] == ["counting/inner/kernel", "counting/inner/bias"]
+
+
+def test_a_class_that_is_a_trainer_and_a_layer_initializes_both():
+    from keraslike.training.trainer import Trainer
+
+    class Both(Trainer, layers.Layer):
+        def __init__(self):
+            layers.Layer.__init__(self, dtype="mixed_float16", name="both")
+            Trainer.__init__(self)
+
+        def call(self, x):
+            return x
+
+    model = Both()
+    assert (model.name, model.compute_dtype) == ("both", "float16")
+    assert not hasattr(model, "_compile_config")
+    model.compile("sgd", "mse")
+    assert model._compile_config.config["loss"] == "mse"
+    assert model._compile_config.serialize() == model.get_compile_config()

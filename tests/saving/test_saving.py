@@ -1,6 +1,7 @@
 """What comes back from a file, and what happens where it cannot."""
 
 import builtins
+import io
 import pathlib
 
 import h5py
@@ -393,3 +394,13 @@ def test_the_public_face():
     assert set(dir(saving)) == set(saving.__all__)
     assert saving.CustomObjectScope is saving.custom_object_scope
     assert saving.deserialize_keras_object(3) == 3
+
+
+def test_a_file_object_takes_what_is_in_an_archive():
+    model = small()
+    file = io.BytesIO()
+    saving.save_model(model, file)
+    file.seek(0)
+    assert weights_equal(saving.load_model(file), model)
+    with pytest.raises(ValueError, match="damaged|no `.keras` file"):
+        saving.load_model(io.BytesIO(b"nothing"))

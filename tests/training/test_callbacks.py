@@ -48,6 +48,19 @@ def test_a_model_that_is_no_better_is_not_saved_but_orbaxs_directory_is_made(tmp
     assert os.listdir(tmp_path / "a" / "b") == [] and not (tmp_path / "m.keras").exists()
 
 
+def test_save_freq_counts_batches_however_many_a_dispatch_runs(tmp_path):
+    model = make()
+    for steps, expected in ((1, ["2", "4", "6", "8"]), (3, ["3", "6", "8"])):
+        model.compile("sgd", "mse", steps_per_execution=steps)
+        folder = tmp_path / str(steps)
+        saver = keras.callbacks.ModelCheckpoint(folder / "{batch}.weights.h5", save_freq=2,
+                                                save_weights_only=True)  # fmt: skip
+        model.fit(X, Y, batch_size=1, shuffle=False, verbose=0, callbacks=[saver])
+        assert sorted(name.split(".")[0] for name in os.listdir(folder)) == expected
+    with pytest.raises(ValueError, match="positive number of steps"):
+        keras.callbacks.ModelCheckpoint(tmp_path / "m.keras", save_freq=0)
+
+
 def test_lambda_callback_keeps_other_functions_as_attributes():
     callback = keras.callbacks.LambdaCallback(custom=max, on_train_end=lambda logs: None)
     assert callback.custom(1, 2) == 2
