@@ -544,8 +544,7 @@ class InputLayer(Layer):
         elif batch_shape is None and shape is None:
             raise ValueError("An input needs its shape: pass a `shape` argument.")
         elif batch_shape is None:
-            sizes = (shape,) if isinstance(shape, int) else shape  # of a vector, as in Keras 2
-            batch_shape = (batch_size, *symbolic.standardize_shape(sizes))
+            batch_shape = (batch_size, *symbolic.standardize_shape(shape))
         elif shape is not None or batch_size is not None:
             other = "shape" if shape is not None else "batch_size"
             raise ValueError(
