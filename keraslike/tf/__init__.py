@@ -16,6 +16,7 @@ import sys
 
 from keraslike.core import registry
 from keraslike.tf import (
+    autograph,
     debugging,
     dtypes,
     errors,
@@ -32,6 +33,7 @@ from keraslike.tf import (
     sets,
     signal,
     sparse,
+    statements,  # noqa: F401
     strings,
     summary,
     table,
@@ -166,6 +168,7 @@ globals().update({_name: getattr(table, _name) for _name in _SHARED.split()})
 
 _MODULES = {
     *(
+        "autograph",
         "debugging",
         "dtypes",
         "errors",

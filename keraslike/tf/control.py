@@ -20,6 +20,7 @@ from flax import nnx
 from keraslike.core import context, lowering
 from keraslike.core.boxed import Boxed, unbox
 from keraslike.distribution import devices
+from keraslike.tf.autograph import converted
 from keraslike.tf.calls import Reader
 from keraslike.tf.function import _unflatten, every_variable, wrap_values
 from keraslike.tf.ops import concat, expand_dims
@@ -187,7 +188,7 @@ def switch_case(
         i = int(index)
         return fns[i if 0 <= i < len(fns) else -1]()
     index = run(_in_range, (index,), (len(fns),))
-    branches = [_Traced(fn) for fn in fns]
+    branches = [_Traced(converted(fn)) for fn in fns]
     first = branches[0]
     for other in branches[1:]:
         if other.structure != first.structure:
@@ -195,13 +196,29 @@ def switch_case(
                 "The branches must give the same structure of tensors. "
                 f"They give {first.structure} and {other.structure}."
             )
-        ours, theirs = first.out_avals, other.out_avals
-        n = first.structure.num_leaves
-        for a, b in zip(ours[:n], theirs[:n]):
-            if (a.shape, a.dtype) != (b.shape, b.dtype):
+    every = list(range(first.structure.num_leaves))
+    return _unflatten(first.structure, _choose(index, branches, [every] * len(branches)))
+
+
+def _choose(
+    index: Any,
+    branches: Sequence[_Traced],
+    places: Sequence[Sequence[int | None]],
+    names: Sequence[str] = (),
+) -> list[Tensor]:
+    """The results of one of the branches: of each those at its places, zeros where that is `None`.
+
+    `names` are what errors call the results. Variables are changed as that branch does.
+    """
+    avals = [_given(branches, each) for each in zip(*places)]
+    for number, (each, aval) in enumerate(zip(zip(*places), avals)):
+        for branch, place in zip(branches, each):
+            other = aval if place is None else branch.out_avals[place]
+            if (aval.shape, aval.dtype) != (other.shape, other.dtype):
+                what = f"for {names[number]!r} " if names else ""
                 raise TypeError(
-                    "The branches must give tensors of the same shapes and dtypes. "
-                    f"They give {a.dtype}{list(a.shape)} and {b.dtype}{list(b.shape)}."
+                    f"The branches must give tensors of the same shapes and dtypes. They give "
+                    f"{what}{aval.dtype}{list(aval.shape)} and {other.dtype}{list(other.shape)}."
                 )
     changed = list({id(v): v for b in branches for v in b.changed}.values())
     taken = [v for b in branches for v in b.taken] + changed
@@ -212,28 +229,37 @@ def switch_case(
 
         def branch(number: int) -> Callable:
             b = branches[number]
-            n = b.structure.num_leaves
 
             def go() -> list[Any]:
                 out = b(values[starts[number] : starts[number + 1]])
-                new = state | dict(zip(map(id, b.changed), out[n:]))
-                return [*out[:n], *new.values()]
+                new = state | dict(zip(map(id, b.changed), out[b.structure.num_leaves :]))
+                found = [
+                    jnp.zeros(aval.shape, aval.dtype) if place is None else out[place]
+                    for place, aval in zip(places[number], avals)
+                ]
+                return [*found, *new.values()]
 
             return go
 
         return jax.lax.switch(index, [branch(i) for i in range(len(branches))])
 
-    return _finish(_run(choose, [index, *taken]), first.structure, changed)
+    return _written(_run(choose, [index, *taken]), changed)
+
+
+def _given(branches: Sequence[_Traced], places: Sequence[int | None]) -> Any:
+    """The shape and dtype of the first of these results that a branch has."""
+    return next(b.out_avals[p] for b, p in zip(branches, places) if p is not None)
 
 
 def _in_range(index: Any, count: int) -> Any:
     return jnp.where((index < 0) | (index >= count), count - 1, index)
 
 
-def _finish(out: list[Tensor], structure: Any, changed: list[Any]) -> Any:
-    n = structure.num_leaves
+def _written(out: list[Tensor], changed: list[Any]) -> list[Tensor]:
+    """The results, once the values that follow them are written to the variables."""
+    n = len(out) - len(changed)
     lowering.write(changed, [t._value for t in out[n:]])
-    return _unflatten(structure, out[:n])
+    return out[:n]
 
 
 def while_loop(
@@ -267,48 +293,65 @@ def while_loop(
             decision = cond(*state)
         return state
 
+    both = converted(cond), converted(body)
     flat, tree = _flat(start)
 
     def on_arrays(fn: Callable) -> Callable:
         return lambda *values: fn(*wrap_values(jax.tree.unflatten(tree, list(values))))
 
     if any(isinstance(v, TensorArray) for v in start):
-        step = _Traced(on_arrays(body), *map(raw, flat))  # what it writes says what they hold
+        step = _Traced(on_arrays(both[1]), *map(raw, flat))  # what it writes says what they hold
         avals = step.out_avals[: step.structure.num_leaves]
         given = _listed(jax.tree.unflatten(step.structure, avals))
         start = [settled(*pair) for pair in zip(start, given)]
         flat, tree = _flat(start)
+    return _unflatten(tree, _while(on_arrays(both[0]), on_arrays(both[1]), flat, bound))
+
+
+def _while(
+    cond: Callable, body: Callable, flat: list[Tensor], bound: Any, names: Sequence[str] = ()
+) -> list[Tensor]:
+    """The tensors after a loop that is traced; `names` are what errors call them."""
     values = list(map(raw, flat))
-    going, step = _Traced(on_arrays(cond), *values), _Traced(on_arrays(body), *values)
-    avals = step.out_avals[: len(flat)]
-    if len(step.out_avals) - len(step.changed) != len(flat):
+    going, step = _Traced(cond, *values), _Traced(body, *values)
+    _refuse_changes(going)
+    n = len(flat)
+    if len(step.out_avals) - len(step.changed) != n:
         raise TypeError("The body must give as many tensors as there are loop variables.")
-    for number, (before, after) in enumerate(zip(values, avals)):
+    for number, (before, after) in enumerate(zip(values, step.out_avals)):
         if (before.shape, before.dtype) != (after.shape, after.dtype):
             raise TypeError(
-                f"Loop variable {number} must keep its shape and dtype. It was "
-                f"{before.dtype}{list(before.shape)}, the body gives {after.dtype}"
+                f"Loop variable {repr(names[number]) if names else number} must keep its shape and "
+                f"dtype. It was {before.dtype}{list(before.shape)}, the body gives {after.dtype}"
                 f"{list(after.shape)}."
             )
-    if step.changed:
-        raise TypeError(
-            "Variables cannot be assigned to in a traced tf.while_loop: make them loop variables."
-        )
+    changed = step.changed
+    places = {id(v): n + i for i, v in enumerate(changed)}
 
     def loop(*values: Any) -> list[Any]:
-        state, taken = list(values[: len(flat)]), values[len(flat) :]
-        first, second = taken[: len(going.taken)], taken[len(going.taken) :]
+        state, taken = list(values[: n + len(changed)]), values[n + len(changed) :]
+
+        def on(traced: _Traced, taken: Sequence[Any]) -> Callable:
+            """The traced function of the state, which has the values of changed variables."""
+            at = [places.get(id(v)) for v in traced.taken]
+
+            def run(s: Sequence[Any]) -> list[Any]:
+                given = [t if i is None else s[i] for i, t in zip(at, taken)]
+                return traced(given, *s[:n])
+
+            return run
+
+        goes = on(going, taken[: len(going.taken)])
+        go = on(step, taken[len(going.taken) :])
         if bound is None:
-            return jax.lax.while_loop(
-                lambda s: going(first, *s)[0], lambda s: step(second, *s), state
-            )
+            return jax.lax.while_loop(lambda s: goes(s)[0], go, state)
 
         def once(s: list[Any], _: Any) -> tuple[list[Any], None]:
-            return jax.lax.cond(going(first, *s)[0], lambda: step(second, *s), lambda: s), None
+            return jax.lax.cond(goes(s)[0], lambda: go(s), lambda: s), None
 
         return jax.lax.scan(once, state, None, length=bound)[0]
 
-    return _unflatten(tree, _run(loop, [*flat, *going.taken, *step.taken]))
+    return _written(_run(loop, [*flat, *changed, *going.taken, *step.taken]), changed)
 
 
 def _listed(out: Any) -> list[Any]:
@@ -317,12 +360,14 @@ def _listed(out: Any) -> list[Any]:
 
 def map_fn(fn: Callable, elems: Any, dtype: Any = None, **_: Any) -> Any:
     """`fn` on each slice along the first axis, one after the other; the results stacked."""
+    fn = converted(fn)
     return _over(elems, lambda each, _: (None, fn(each)), None, reverse=False)[1]
 
 
 def vectorized_map(fn: Callable, elems: Any, **_: Any) -> Any:
     """`fn` on each slice along the first axis, all at once."""
     flat, tree = _flat(elems)
+    fn = converted(fn)
     slices = [_slice_of(t) for t in flat]
     traced = _Traced(lambda *v: fn(wrap_values(jax.tree.unflatten(tree, list(v)))), *slices)
     _refuse_changes(traced)
@@ -346,6 +391,7 @@ def _refuse_changes(traced: _Traced) -> None:
 def scan(fn: Callable, elems: Any, initializer: Any = None, reverse: bool = False, **_: Any) -> Any:
     """`state = fn(state, slice)` along the first axis; all states stacked."""
     rest, state = _first(elems, initializer, reverse)
+    fn = converted(fn)
     states = _over(rest, lambda each, s: (fn(s, each),) * 2, state, reverse)[1]
     if initializer is not None:
         return states
@@ -356,12 +402,14 @@ def scan(fn: Callable, elems: Any, initializer: Any = None, reverse: bool = Fals
 def foldl(fn: Callable, elems: Any, initializer: Any = None, **_: Any) -> Any:
     """As `scan`; the last state only."""
     elems, state = _first(elems, initializer, False)
+    fn = converted(fn)
     return _over(elems, lambda each, s: (fn(s, each), None), state, False)[0]
 
 
 def foldr(fn: Callable, elems: Any, initializer: Any = None, **_: Any) -> Any:
     """As `foldl`, from the last slice to the first."""
     elems, state = _first(elems, initializer, True)
+    fn = converted(fn)
     return _over(elems, lambda each, s: (fn(s, each), None), state, True)[0]
 
 

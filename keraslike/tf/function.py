@@ -23,6 +23,7 @@ from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.core.pickling import find, is_found, picklable
 from keraslike.core.tracebacks import entry
+from keraslike.tf import autograph as rewriting
 from keraslike.tf import dtypes
 from keraslike.tf.calls import Reader
 from keraslike.tf.dtypes import DType, TensorShape
@@ -289,10 +290,15 @@ class Function:
     """What `tf.function` makes of a Python function."""
 
     def __init__(
-        self, function: Callable, input_signature: Any = None, reduce_retracing: bool = False
+        self,
+        function: Callable,
+        input_signature: Any = None,
+        reduce_retracing: bool = False,
+        autograph: bool = True,
     ):
         functools.update_wrapper(self, function)
         self.python_function = function
+        self.autograph = autograph
         self.reduce_retracing = reduce_retracing
         self.input_signature = None if input_signature is None else tuple(input_signature)
         self._traced: dict[Any, ConcreteFunction] = {}
@@ -310,7 +316,7 @@ class Function:
     @entry
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not trace_state_clean():  # a part of what is being traced
-            return wrap_values(self.python_function(*args, **kwargs))
+            return wrap_values(self._staged(*args, **kwargs))
         concrete, leaves = self._find(args, kwargs)
         return concrete.on([leaves[i] for i in concrete.tensors])
 
@@ -367,7 +373,13 @@ class Function:
 
     def _counted(self, *args: Any, **kwargs: Any) -> Any:
         self._count += 1
-        return self.python_function(*args, **kwargs)
+        return self._staged(*args, **kwargs)
+
+    @functools.cached_property
+    def _staged(self) -> Callable:
+        """The function as it is traced."""
+        function = self.python_function
+        return rewriting.converted(function) if self.autograph else function
 
     def _fitted(self, args: tuple) -> tuple:
         """The arguments as tensors that fit the signature; TypeError where one does not."""
@@ -403,7 +415,7 @@ class Function:
     def __reduce__(self) -> Any:
         if is_found(self):
             return find, (self.__module__, self.__qualname__)
-        given = (self.input_signature, self.reduce_retracing)
+        given = (self.input_signature, self.reduce_retracing, self.autograph)
         return Function, (picklable(self.python_function), *given)
 
     def __repr__(self) -> str:
@@ -442,11 +454,13 @@ def function(
     Args:
         input_signature: a `TensorSpec` for each argument, which are all that it is then traced for;
             sizes may be `None`. A function that cannot be traced without a size is traced for each.
+        autograph: whether Python's `if`, `while`, `for`, `and`, `or` and `not` on tensors are
+            compiled (`keraslike.tf.autograph`); that needs the function's source.
         reduce_retracing: whether an argument of another shape leads to a trace for any size along
             the axes that differ.
 
-    Raises TypeError, which names `tf.cond` and `tf.while_loop`, for Python's `if` and `while` on a
-    tensor; and for arguments that do not fit `input_signature`.
+    Raises TypeError for arguments that do not fit `input_signature`; and, where `autograph` is
+    False or the function has no source, for Python's `if` and `while` on a tensor.
 
     >>> from keraslike import tf
     >>> @function
@@ -457,9 +471,12 @@ def function(
     """
     if func is None:
         return functools.partial(
-            function, input_signature=input_signature, reduce_retracing=reduce_retracing
+            function,
+            input_signature=input_signature,
+            autograph=autograph,
+            reduce_retracing=reduce_retracing,
         )
-    return Function(func, input_signature, reduce_retracing)
+    return Function(func, input_signature, reduce_retracing, autograph)
 
 
 def wrap_values(out: Any) -> Any:

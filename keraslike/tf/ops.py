@@ -510,7 +510,8 @@ def _get(x: Any, *rest: Any) -> Any:
         slice(*p) if isinstance(p, _Slice) else indices[p] if isinstance(p, _Index) else p
         for p in key
     ]
-    return x[tuple(parts)]
+    # numpy cannot be indexed by what is being traced.
+    return (jnp.asarray(x) if indices else x)[tuple(parts)]
 
 
 # -- picking and placing ------------------------------------------------------------------------

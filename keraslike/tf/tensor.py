@@ -166,8 +166,9 @@ class Tensor(Boxed):
     def __bool__(self) -> bool:
         if isinstance(self._value, jax.core.Tracer):
             raise TypeError(
-                "A tensor inside tf.function, or any traced function, has no truth value: use "
-                "tf.cond(), tf.while_loop() or tf.where() instead of if, while, and, or, not."
+                "A tensor that is being traced has no truth value. tf.function compiles if, while, "
+                "and, or and not where it finds the function's source in a file or notebook; "
+                "elsewhere use tf.cond(), tf.while_loop() or tf.where()."
             )
         return bool(self._value)
 

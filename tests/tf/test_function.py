@@ -111,7 +111,7 @@ def test_a_variable_made_by_the_first_call():
 
 
 def test_python_control_flow_on_a_tensor_says_what_to_use():
-    @tf.function
+    @tf.function(autograph=False)
     def absolute(x):
         return x if x > 0 else -x
 

@@ -1,0 +1,232 @@
+"""Python's control flow over tensors: `if`, `while`, `for`, `and`, `or`, `not` in `tf.function`.
+
+A function is rewritten from its source before it is traced, by DiastaticMalt, which is TensorFlow's
+AutoGraph on its own. In the rewritten function each of these statements is a call of an operator;
+`keraslike.tf.statements` has those that differ from Python's. A call of another function rewrites
+that one first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dis
+import functools
+import inspect
+import linecache
+import sys
+import types
+import warnings
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+# Functions of these packages are run as they are.
+_LIBRARIES = sys.stdlib_module_names | {
+    "PIL", "flax", "h5py", "jax", "jaxlib", "keraslike", "malt", "matplotlib", "numpy", "optax",
+    "orbax", "pandas", "pytest", "rich", "scipy", "sklearn",
+}  # fmt: skip
+
+# What rewritten functions call instead of a statement or a function, by name.
+OPERATORS: dict[str, Callable] = {}
+# What they call in place of a function that they name: `range` of a tensor, for one.
+REPLACED: dict[Any, Callable] = {}
+
+_as_they_are: weakref.WeakSet = weakref.WeakSet()
+
+
+def operator(function: Callable) -> Callable:
+    """Registers what a rewritten function calls under this name."""
+    OPERATORS[function.__name__] = function
+    return function
+
+
+@functools.cache
+def _transpiler() -> Any:
+    import importlib.util  # noqa: F401  (malt takes it for imported)
+
+    from malt import operators
+    from malt.core import converter
+    from malt.impl import api
+    from malt.lang import special_functions
+
+    class Transpiler(api.PyToPy):
+        def get_extra_locals(self) -> dict[str, Any]:
+            if self._extra_locals is None:
+                names = {**vars(special_functions), **vars(operators), **OPERATORS}
+                names |= {"ConversionOptions": converter.ConversionOptions,
+                          "Feature": converter.Feature, "STD": converter.STANDARD_OPTIONS,
+                          "autograph_artifact": _artifact}  # fmt: skip
+                self._extra_locals = {"ag__": types.SimpleNamespace(**names)}
+            return self._extra_locals
+
+    return Transpiler()
+
+
+def _artifact(function: Callable, extras: Any = None) -> Callable:
+    """Marks a function that was defined in rewritten code: it is rewritten already."""
+    if isinstance(function, types.FunctionType):
+        _as_they_are.add(function)
+    return function
+
+
+def do_not_convert(func: Callable | None = None) -> Any:
+    """A function whose Python control flow is left to Python when `tf.function` traces it.
+
+    >>> @do_not_convert
+    ... def first(x):
+    ...     return x[0]
+    """
+    if func is None:
+        return do_not_convert
+
+    @functools.wraps(func)
+    def unconverted(*args: Any, **kwargs: Any) -> Any:
+        return func(*args, **kwargs)
+
+    return _artifact(unconverted)
+
+
+def converted(function: Callable) -> Callable:
+    """The function with tensors' control flow in place of Python's.
+
+    The function itself where it has no source, is part of a library, or cannot be rewritten.
+    """
+    if isinstance(function, functools.partial):
+        return functools.partial(converted(function.func), *function.args, **function.keywords)
+    if isinstance(function, types.MethodType):
+        new = _rewritten(function.__func__)
+        return function if new is None else functools.partial(new, function.__self__)
+    if isinstance(function, types.FunctionType):
+        return _rewritten(function) or function
+    call = (
+        None
+        if isinstance(function, type)
+        else inspect.getattr_static(type(function), "__call__", None)
+    )
+    if isinstance(call, types.FunctionType) and (new := _rewritten(call)):
+        return functools.partial(new, function)
+    return function
+
+
+def _rewritten(function: types.FunctionType) -> Callable | None:
+    package = (function.__module__ or "").partition(".")[0]
+    if package in _LIBRARIES or function in _as_they_are:
+        return None
+    code = function.__code__
+    flags = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+    if (
+        code.co_flags & flags
+        or not _has_source(code)
+        or "__autograph_generated" in code.co_filename
+    ):
+        return None
+    try:
+        new, _, places = _transpiler().transform(function, _program())
+    except Exception as error:
+        _as_they_are.add(function)
+        if any(op.opcode in dis.hasjrel for op in dis.get_instructions(code)):
+            warnings.warn(
+                f"Python's control flow in {function.__qualname__}() stays Python's, since its "
+                f"source cannot be rewritten: {type(error).__name__}: {error}",
+                stacklevel=2,
+            )
+        return None
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return new(*args, **kwargs)
+        except Exception as error:
+            _note_place(error, new.__code__.co_filename, places)
+            raise
+
+    return _artifact(run)
+
+
+@functools.cache
+def _program() -> Any:
+    from malt.core import converter
+
+    none: Any = ()
+    return converter.ProgramContext(converter.ConversionOptions(optional_features=none))
+
+
+def _has_source(code: types.CodeType) -> bool:
+    return bool(linecache.getlines(code.co_filename)) or code.co_filename.startswith("<ipython")
+
+
+def _note_place(error: Exception, file: str, places: dict[Any, Any]) -> None:
+    """Says in which line of the user's source it happened: tracebacks show the rewritten one."""
+    lines = {place.lineno: origin for place, origin in places.items()}
+    frame, found = error.__traceback__, None
+    while frame is not None:
+        if frame.tb_frame.f_code.co_filename == file:
+            found = lines.get(frame.tb_lineno, found)
+        frame = frame.tb_next
+    if found is not None:
+        at = found.loc
+        text = found.source_code_line.strip()
+        error.add_note(f'In {found.function_name}(), "{at.filename}", line {at.lineno}: {text}')
+
+
+@operator
+def converted_call(
+    function: Any,
+    args: tuple,
+    kwargs: dict | None,
+    caller_fn_scope: Any = None,
+    options: Any = None,
+) -> Any:
+    """A call in a rewritten function."""
+    from malt.operators import py_builtins
+
+    kwargs = kwargs or {}
+    if function is super:
+        return py_builtins.super_in_original_context(function, args, caller_fn_scope)
+    if function is eval:
+        return py_builtins.eval_in_original_context(function, args, caller_fn_scope)
+    if function is globals:
+        return py_builtins.globals_in_original_context(caller_fn_scope)
+    if function is locals:
+        return py_builtins.locals_in_original_context(caller_fn_scope)
+    with contextlib.suppress(TypeError):  # an object that cannot be hashed
+        function = REPLACED.get(function, function)
+    return converted(function)(*args, **kwargs)
+
+
+def to_graph(entity: Callable, recursive: bool = True, **_: Any) -> Callable:
+    """The function with tensors' control flow in place of Python's.
+
+    Raises ValueError where it cannot be rewritten.
+    """
+    new = _rewritten(inspect.unwrap(entity)) if callable(entity) else None
+    if new is None:
+        raise ValueError(f"to_graph: {entity!r} is no Python function whose source is there.")
+    return new
+
+
+def to_code(entity: Callable, recursive: bool = True, **_: Any) -> str:
+    """The source of the function as `tf.function` traces it.
+
+    Raises ValueError where it cannot be rewritten.
+    """
+    to_graph(entity)
+    new, _, _ = _transpiler().transform(inspect.unwrap(entity), _program())
+    return inspect.cleandoc(inspect.getsource(new))
+
+
+class _Experimental(types.ModuleType):
+    """`tf.autograph.experimental`."""
+
+    do_not_convert = staticmethod(do_not_convert)
+
+    @property
+    def set_loop_options(self) -> Callable:
+        """Options of the loop in whose body it is called: `maximum_iterations`, by which a loop
+        that a tensor ends can be differentiated."""
+        from malt.lang import directives
+
+        return directives.set_loop_options
+
+
+experimental = _Experimental(f"{__name__}.experimental")

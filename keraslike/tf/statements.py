@@ -1,0 +1,420 @@
+"""What Python's statements do in a function that `tf.function` traces: `autograph`'s operators.
+
+Python decides wherever it can. A condition that only the compiled program knows makes an `if` a
+`tf.cond`, and a loop a `tf.while_loop`: the names that the statement changes are its state.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from keraslike.core import base
+from keraslike.core.boxed import Boxed
+from keraslike.core.context import trace_state_clean
+from keraslike.tf import autograph, control, ops, table
+from keraslike.tf.autograph import operator
+from keraslike.tf.tensor import Tensor, convert_to_tensor, raw
+from keraslike.tf.tensor_array import TensorArray, settled
+
+_NUMBERS = (bool, int, float, complex, np.ndarray, np.generic)
+
+
+def _is_traced(x: Any) -> bool:
+    """Whether only the compiled program will know this value."""
+    if isinstance(x, (Tensor, nnx.Variable)):
+        x = raw(x)
+    return isinstance(x, jax.core.Tracer)
+
+
+def _is_value(x: Any) -> bool:
+    return isinstance(x, (Boxed, jax.Array, *_NUMBERS))
+
+
+def _is_unset(x: Any) -> bool:
+    """Whether a name has no value yet, or a function none that it returns."""
+    from malt.operators.variables import Undefined, UndefinedReturnValue
+
+    return isinstance(x, (Undefined, UndefinedReturnValue))
+
+
+def _is_leaf(x: Any) -> bool:
+    return isinstance(x, (Boxed, nnx.Variable, base.Object)) or _is_unset(x)
+
+
+def _flatten(value: Any) -> tuple[list[Any], Any]:
+    return jax.tree.flatten(value, is_leaf=_is_leaf)
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a is b or (type(a) is type(b) and isinstance(a, (*_NUMBERS[:4], str)) and a == b)
+
+
+@operator
+def if_stmt(
+    cond: Any,
+    body: Callable,
+    orelse: Callable,
+    get_state: Callable,
+    set_state: Callable,
+    symbol_names: Sequence[str],
+    nouts: int,
+) -> None:
+    """`if`, by `tf.cond` where the condition is traced."""
+    if not _is_traced(cond):
+        (body if cond else orelse)()
+        return
+    before = get_state()
+    states: list[tuple[Any, ...]] = []  # what the names hold after each branch
+
+    def branch(block: Callable) -> Callable:
+        def run() -> list[Any]:
+            set_state(before)
+            block()
+            states.append(get_state()[:nouts])
+            leaves = [leaf for value in states[-1] for leaf in _flatten(value)[0]]
+            return [convert_to_tensor(leaf) for leaf in leaves if _is_value(leaf)]
+
+        return run
+
+    try:
+        branches = [control._Traced(branch(orelse)), control._Traced(branch(body))]
+    finally:
+        set_state(before)
+    merged = _Merged()
+    names = symbol_names[:nouts]
+    values = [merged.value(*given) for given in zip(names, *states, strict=True)]
+    index = control._as_index(cond)
+    out = iter(control._choose(index, branches, merged.places, merged.names))
+    after = [
+        jax.tree.unflatten(structure, [next(out) if x is _COMPUTED else x for x in leaves])
+        for leaves, structure in values
+    ]
+    set_state((*after, *before[nouts:]))
+
+
+_COMPUTED = object()
+
+
+class _Merged:
+    """Which results of the two branches of an `if` belong together."""
+
+    def __init__(self) -> None:
+        # The places among the results of each branch, `None` where only the other one returns.
+        self.places: tuple[list[int | None], list[int | None]] = [], []
+        self.names: list[str] = []
+        self._counts = [0, 0]
+
+    def value(self, name: str, orelse: Any, body: Any) -> tuple[list[Any], Any]:
+        """What the name holds after the `if`: leaves, `_COMPUTED` among them, and structure."""
+        if _is_unset(orelse) and _is_unset(body):
+            return [orelse], jax.tree.structure(0)
+        if _is_unset(orelse) or _is_unset(body):
+            if not (_is_no_return(orelse) or _is_no_return(body)):
+                branch = "else" if _is_unset(orelse) else "main"
+                raise ValueError(f"{name!r} must also be set in the {branch} branch of this if.")
+            missing = 0 if _is_unset(orelse) else 1
+            leaves, structure = _flatten(body if missing == 0 else orelse)
+            pairs = [(None, x) if missing == 0 else (x, None) for x in leaves]
+        else:
+            (ours, structure), (theirs, other) = _flatten(orelse), _flatten(body)
+            if structure != other:
+                raise TypeError(
+                    f"{name!r} must have the same structure in both branches of this if. It has "
+                    f"{other} and {structure}."
+                )
+            pairs = list(zip(ours, theirs))
+        return [self._leaf(name, *pair) for pair in pairs], structure
+
+    def _leaf(self, name: str, orelse: Any, body: Any) -> Any:
+        given = [_is_value(orelse), _is_value(body)]
+        found = [n if g else None for n, g in zip(self._counts, given)]
+        self._counts = [n + g for n, g in zip(self._counts, given)]
+        if _same(orelse, body):
+            return body
+        if not any(given) and (orelse is None or body is None):
+            return body if orelse is None else orelse  # no tensor, in the branch that returns
+        if not all(given) and orelse is not None and body is not None:
+            raise TypeError(
+                f"{name!r} must be a tensor, or the same, in both branches of this if. "
+                f"Received: {body!r} and {orelse!r}."
+            )
+        for places, place in zip(self.places, found):
+            places.append(place)
+        self.names.append(name)
+        return _COMPUTED
+
+
+def _is_no_return(x: Any) -> bool:
+    from malt.operators.variables import UndefinedReturnValue
+
+    return isinstance(x, UndefinedReturnValue)
+
+
+@operator
+def if_exp(cond: Any, if_true: Callable, if_false: Callable, expr_repr: str = "") -> Any:
+    """`a if cond else b`, by `tf.cond` where the condition is traced."""
+    if not _is_traced(cond):
+        return if_true() if cond else if_false()
+    return control.cond(cond, if_true, if_false)
+
+
+@operator
+def and_(a: Callable, b: Callable) -> Any:
+    """`a and b`; of traced values both are computed."""
+    first = a()
+    return table.logical_and(first, b()) if _is_traced(first) else first and b()
+
+
+@operator
+def or_(a: Callable, b: Callable) -> Any:
+    """`a or b`; of traced values both are computed."""
+    first = a()
+    return table.logical_or(first, b()) if _is_traced(first) else first or b()
+
+
+@operator
+def not_(a: Any) -> Any:
+    """`not a`."""
+    return table.logical_not(a) if _is_traced(a) else not a
+
+
+@operator
+def while_stmt(
+    test: Callable,
+    body: Callable,
+    get_state: Callable,
+    set_state: Callable,
+    symbol_names: Sequence[str],
+    opts: dict[str, Any],
+) -> None:
+    """`while`, by `tf.while_loop` as soon as the condition is traced."""
+    going = test()
+    while not _is_traced(going):
+        if not going:
+            return
+        body()
+        going = test()
+    _loop(test, body, get_state, set_state, symbol_names, opts.get("maximum_iterations"))
+
+
+@operator
+def for_stmt(
+    iter_: Any,
+    extra_test: Callable | None,
+    body: Callable,
+    get_state: Callable,
+    set_state: Callable,
+    symbol_names: Sequence[str],
+    opts: dict[str, Any],
+) -> None:
+    """`for`, by `tf.while_loop` over the first axis of a tensor, or over the `tf.range` of one."""
+    if isinstance(iter_, _Range):
+        count, item = iter_.count(), iter_.item
+    elif isinstance(iter_, (Tensor, nnx.Variable, jax.Array)) and not trace_state_clean():
+        values = convert_to_tensor(iter_)
+        if not values.shape:
+            raise TypeError("A scalar tensor cannot be iterated over.")
+        count, item = values._value.shape[0], values.__getitem__
+    else:
+        _python_for(iter_, extra_test, body, get_state, set_state, symbol_names)
+        return
+    number: list[Any] = [convert_to_tensor(0)]
+
+    def test() -> Any:
+        more = table.less(number[0], count)
+        return more if extra_test is None else and_(extra_test, lambda: more)
+
+    def step() -> None:
+        body(item(number[0]))
+        number[0] = number[0] + 1
+
+    def set_both(state: Sequence[Any]) -> None:
+        number[0] = state[0]
+        set_state(state[1:])
+
+    bounds = (opts.get("maximum_iterations"), count if isinstance(count, int) else None)
+    bound = min((b for b in bounds if b is not None), default=None)
+    names = ("the number of the iteration", *symbol_names)
+    _loop(test, step, lambda: (number[0], *get_state()), set_both, names, bound)
+
+
+def _python_for(
+    iterable: Iterable[Any],
+    extra_test: Callable | None,
+    body: Callable,
+    get_state: Callable,
+    set_state: Callable,
+    names: Sequence[str],
+) -> None:
+    """A loop over what Python iterates over. Where it may be left by a traced condition, the
+    iterations that remain are computed and count if it was not."""
+    for item in iterable:
+        going = extra_test() if extra_test is not None else True
+        if _is_traced(going):
+            once = functools.partial(body, item)
+            if_stmt(going, once, lambda: None, get_state, set_state, names, len(names))
+        elif going:
+            body(item)
+        else:
+            return
+
+
+class _State:
+    """The values of the names that a loop changes, as leaves: tensors and numbers, which are
+    computed, and the rest, which must stay as it is."""
+
+    def __init__(self, names: Sequence[str], values: Sequence[Any]):
+        self.leaves: list[Any] = []
+        self.names: list[str] = []
+        self.structure: list[Any] = []
+        for name, value in zip(names, values):
+            leaves, structure = _flatten(value)
+            self.structure.append(structure)
+            self.leaves += leaves
+            self.names += [name] * len(leaves)
+        self.places = [i for i, leaf in enumerate(self.leaves) if _is_value(leaf)]
+
+    def values(self, tensors: Sequence[Any]) -> tuple[Any, ...]:
+        """The values of the names, with these tensors in place of those that are computed."""
+        leaves, found, start = list(self.leaves), [], 0
+        for place, tensor in zip(self.places, tensors, strict=True):
+            leaves[place] = tensor
+        for structure in self.structure:
+            stop = start + structure.num_leaves
+            found.append(jax.tree.unflatten(structure, leaves[start:stop]))
+            start = stop
+        return tuple(found)
+
+    def after(self, new: _State) -> list[Any]:
+        """The tensors after an iteration; TypeError where it leaves another kind of state."""
+        for name, a, b in zip(dict.fromkeys(self.names), self.structure, new.structure):
+            if a != b:
+                raise TypeError(
+                    f"A loop over tensors must keep the structure of {name!r}: it had {a}, "
+                    f"then {b}."
+                )
+        for name, a, b in zip(self.names, self.leaves, new.leaves):
+            if _is_value(a) is not _is_value(b) or not (_is_value(a) or _same(a, b)):
+                raise TypeError(f"A loop over tensors cannot change {name!r} from {a!r} to {b!r}.")
+        return [convert_to_tensor(new.leaves[place]) for place in self.places]
+
+
+def _loop(
+    test: Callable,
+    body: Callable,
+    get_state: Callable,
+    set_state: Callable,
+    names: Sequence[str],
+    bound: Any,
+) -> None:
+    before = get_state()
+    state = _State(names, before)
+    if any(_is_unset(value) or isinstance(value, TensorArray) for value in before):
+        state = _State(names, _formed(state, before, body, get_state, set_state))
+    start = [convert_to_tensor(state.leaves[place]) for place in state.places]
+
+    def going(*tensors: Any) -> Any:
+        set_state(state.values(tensors))
+        return test()
+
+    def step(*tensors: Any) -> list[Any]:
+        set_state(state.values(tensors))
+        body()
+        return state.after(_State(names, get_state()))
+
+    try:
+        out = control._while(going, step, start, bound, [state.names[i] for i in state.places])
+    finally:
+        set_state(before)
+    set_state(state.values(out))
+
+
+def _formed(
+    state: _State, before: Sequence[Any], body: Callable, get_state: Callable, set_state: Callable
+) -> list[Any]:
+    """The values before the loop in the form in which an iteration leaves them.
+
+    What has no value gets zeros, which are never read: Python would raise an error where a name is
+    read that has none. What a TensorArray will hold is known once something was written to it.
+    """
+    found: list[Any] = []
+
+    def once(*arrays: Any) -> list[Any]:
+        set_state(state.values([convert_to_tensor(a) for a in arrays]))
+        body()
+        found.extend(get_state())
+        return []
+
+    try:
+        control._Traced(once, *(raw(convert_to_tensor(state.leaves[i])) for i in state.places))
+        return [
+            jax.tree.map(_zeros, new, is_leaf=_is_leaf) if _is_unset(old) else settled(old, new)
+            for old, new in zip(before, found)
+        ]
+    finally:
+        set_state(before)
+
+
+def _zeros(like: Any) -> Any:
+    if not _is_value(like):
+        return like
+    like = raw(convert_to_tensor(like))
+    return convert_to_tensor(np.zeros(like.shape, like.dtype))
+
+
+class _Range:
+    """`tf.range` of tensors that are being traced: XLA has no array of such a size, but a loop over
+    it needs none."""
+
+    def __init__(self, start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, **_: Any):
+        start, limit = (0, start) if limit is None else (start, limit)
+        example = next(x for x in (limit, start, delta) if _is_traced(x))
+        dtype = dtype or convert_to_tensor(example).dtype
+        self._start, self._limit, self._delta = (ops.cast(x, dtype) for x in (start, limit, delta))
+
+    def count(self) -> Any:
+        steps = table.ceil if self._start.dtype.is_floating else None
+        if steps is not None:
+            exact = steps((self._limit - self._start) / self._delta)
+            return ops.cast(table.maximum(exact, 0), "int32")
+        # Rounded up: floor division rounds towards minus infinity.
+        exact = -((self._start - self._limit) // self._delta)
+        return ops.cast(table.maximum(exact, 0), "int32")
+
+    def item(self, number: Any) -> Any:
+        return self._start + ops.cast(number, self._start.dtype) * self._delta
+
+    def __getattr__(self, name: str) -> Any:
+        raise TypeError("tf.range of a tensor that is being traced can only be iterated over.")
+
+
+def _range(of: Callable) -> Callable:
+    def replaced(*args: Any, **kwargs: Any) -> Any:
+        given = [*args, *kwargs.values()]
+        if any(map(_is_traced, given)):
+            return _Range(*args, **kwargs)
+        return of(*args, **kwargs)
+
+    return replaced
+
+
+def _cast(kind: type, dtype: str) -> Callable:
+    def replaced(x: Any = 0, *args: Any) -> Any:
+        return ops.cast(x, dtype) if _is_traced(x) else kind(x, *args)
+
+    return replaced
+
+
+autograph.REPLACED |= {
+    range: _range(range),
+    ops.range: _range(ops.range),
+    int: _cast(int, "int32"),
+    float: _cast(float, "float32"),
+    bool: _cast(bool, "bool"),
+}
