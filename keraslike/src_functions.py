@@ -439,6 +439,32 @@ class TrackedSet(set):
         return cls(children)
 
 
+class DotNotTrackScope:
+    """Within the block what attributes are set to does not become the layer's: neither layers nor
+    variables.
+
+    >>> from keraslike import layers
+    >>> beside, dense = layers.Layer(), layers.Dense(2)
+    >>> dense.build((None, 3))
+    >>> with DotNotTrackScope():
+    ...     beside.watched = dense
+    >>> beside.watched is dense, len(beside.weights)
+    (True, 0)
+    """
+
+    def __enter__(self) -> DotNotTrackScope:
+        self._before, context.state.tracking = context.state.tracking, False
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        context.state.tracking = self._before
+
+
+def is_tracking_enabled() -> bool:
+    """Whether what attributes are set to becomes a layer's own."""
+    return context.state.tracking
+
+
 def no_automatic_dependency_tracking(fn: Callable) -> Callable:
     """Decorator of a method: what attributes it sets do not make layers and variables the object's.
 
@@ -455,13 +481,8 @@ def no_automatic_dependency_tracking(fn: Callable) -> Callable:
     """
 
     @functools.wraps(fn)
-    def untracked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        before = dict(vars(self))
-        try:
-            return fn(self, *args, **kwargs)
-        finally:
-            new = {k for k, v in vars(self).items() if k not in before or before[k] is not v}
-            names = getattr(self, "_untracked", frozenset())
-            object.__setattr__(self, "_untracked", names | new | {"_untracked"})
+    def untracked(*args: Any, **kwargs: Any) -> Any:
+        with DotNotTrackScope():
+            return fn(*args, **kwargs)
 
     return untracked

@@ -523,7 +523,8 @@ utils.numerical_utils: src_functions.build_pos_neg_masks
 utils.summary_utils: models.summary.print_summary
 utils.python_utils: src_functions.func_dump .func_load .to_list .remove_long_seq
   /builtins.str.removeprefix .removesuffix
-utils.tracking: src_functions.no_automatic_dependency_tracking TrackedList=/builtins.list
+utils.tracking: src_functions.no_automatic_dependency_tracking .DotNotTrackScope
+  .is_tracking_enabled TrackedList=/builtins.list
   TrackedDict=/builtins.dict TrackedSet=src_functions.TrackedSet
   TrackedOrderedDict=/collections.OrderedDict
 """

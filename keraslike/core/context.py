@@ -69,6 +69,7 @@ class _State(threading.local):
         # Those of them that the step which is being lowered is known to use.
         self.outside: tuple[Any, ...] = ()
         self.scope: Any = None  # the innermost `StatelessScope`, which keeps what is assigned
+        self.tracking = True  # whether layers and variables in attributes become a layer's own
         self.remat: Any = None  # what is computed again for gradients: see `scopes.RematScope`
         self.losses = Attached()  # layer -> what it added to the loss in the last call
         self.dispatching = False  # a program is being run, for which nothing may be traced now

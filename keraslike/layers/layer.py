@@ -165,6 +165,10 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             cls.compute_output_shape = _give_shapes(cls.compute_output_shape)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if not context.state.tracking and any(True for _ in base.iter_state(value)):
+            object.__setattr__(self, "_untracked", self._untracked | {name, "_untracked"})
+            object.__setattr__(self, name, value)
+            return
         if self._complete and any(map(_is_state_of_layers, base.iter_state(value))):
             self._check_open(f"attribute '{name}'")
         if isinstance(value, nnx.Variable) and "_weights" in vars(self):
@@ -747,10 +751,9 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
         if not self._called:
             self._called = True
         state.training, state.depth = training, before[1] + 1
-        # A build() that traces the layer's own call has opened its name already.
-        names = state.names = before[3] if self._building else (*before[3], self.name)
+        state.names = (*before[3], self.name)
         if self._path is None:
-            self._path = "/".join(names)
+            self._path = "/".join(state.names)
         policy = self._own_policy()
         mixed = policy.compute_dtype != policy.variable_dtype
         state.autocast = jnp.dtype(policy.compute_dtype) if mixed and self.autocast else None
@@ -758,7 +761,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             if not self.built:
                 state.names = before[3]
                 self._maybe_build(args, kwargs)
-                state.names = names
+                state.names = (*before[3], self.name)
             if self.input_spec is not None and args:
                 self._check_inputs(args[0])
             call = self.quantized_call if self._is_quantized else self.call
