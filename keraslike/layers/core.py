@@ -138,6 +138,9 @@ class EinsumDense(Quantizable):
     """
 
     _saves_activity_regularizer = True
+    # By Keras's names, as in `Quantizable`.
+    _int4_block_size = property(lambda self: self._block)
+    _int4_unpacked_column_size = property(lambda self: self._matrices()[0].flat[-1])
     kernel = _AdaptedWeight()
     _kernel = _BareWeight("kernel")
 
