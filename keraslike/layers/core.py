@@ -140,6 +140,7 @@ class EinsumDense(Quantizable):
     _saves_activity_regularizer = True
     # By Keras's names, as in `Quantizable`.
     _int4_block_size = property(lambda self: self._block)
+    original_kernel_shape = property(lambda self: self._kernel_shape)
     _int4_unpacked_column_size = property(lambda self: self._matrices()[0].flat[-1])
     kernel = _AdaptedWeight()
     _kernel = _BareWeight("kernel")

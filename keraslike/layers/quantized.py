@@ -115,7 +115,7 @@ class Quantizable(Adaptable):
     @property
     def _block(self) -> int | None:
         """How many inputs of an output have a scale of four-bit numbers; `None` for all."""
-        size = self._int4_block_size
+        size = self._setting("block_size")
         return None if size == -1 else size
 
     # These two by Keras's names, since packages that derive from its layers use them.
