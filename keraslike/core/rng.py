@@ -79,6 +79,7 @@ class SeedGenerator(Object):
 
 _python_random = random.Random()  # where seeds come from
 _global: SeedGenerator | None = None
+chosen: int | None = None  # what `set_random_seed` was given last
 
 
 def make_seed() -> int:
@@ -103,7 +104,9 @@ def set_random_seed(seed: int) -> None:
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"seed must be an integer of at least 0. Received: seed={seed!r}")
+    global chosen
     stream = global_stream()  # before the seeds: making it draws one
+    chosen = int(seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)
     _python_random.seed(int(seed))

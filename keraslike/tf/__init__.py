@@ -17,11 +17,13 @@ import sys
 from keraslike.core import registry
 from keraslike.tf import (
     autograph,
+    data,
     debugging,
     dtypes,
     errors,
     face,
     image,
+    io,
     linalg,
     math,
     nest,
@@ -146,6 +148,7 @@ from keraslike.tf.sorting import (
     unique_with_counts,
 )
 from keraslike.tf.sparse import SparseTensor
+from keraslike.tf.specs import RaggedTensorSpec, SparseTensorSpec, type_spec_from_value
 from keraslike.tf.tape import GradientTape, UnconnectedGradients
 from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, is_tensor
 from keraslike.tf.tensor_array import TensorArray
@@ -169,10 +172,12 @@ globals().update({_name: getattr(table, _name) for _name in _SHARED.split()})
 _MODULES = {
     *(
         "autograph",
+        "data",
         "debugging",
         "dtypes",
         "errors",
         "image",
+        "io",
         "keras",
         "linalg",
         "math",

@@ -162,6 +162,8 @@ class TensorShape(Shape):
     def ndims(self) -> int:
         return len(self)
 
+    rank = ndims
+
     def as_list(self) -> list[int | None]:
         """The sizes, `None` where one is not known."""
         return [s if isinstance(s, int) else None for s in self]
@@ -221,6 +223,33 @@ class TensorShape(Shape):
 
     def __reduce__(self) -> Any:
         return TensorShape, (list(self),)
+
+
+class _Unknown:
+    """A shape of which not even the number of sizes is known."""
+
+    rank = ndims = dims = None
+
+    def is_fully_defined(self) -> bool:
+        return False
+
+    def is_compatible_with(self, other: Any) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return other is None or isinstance(other, _Unknown)
+
+    def __hash__(self) -> int:
+        return hash(None)
+
+    def __repr__(self) -> str:
+        return "TensorShape(None)"
+
+    def __str__(self) -> str:
+        return "<unknown>"
+
+
+UNKNOWN_SHAPE = _Unknown()
 
 
 def _size(dim: Any) -> Any:

@@ -109,13 +109,18 @@ def class_of(cls: type) -> Any:
         with context.using(boxes=True):
             return super(stand, sub).from_config(*args, **kwargs)  # type: ignore[misc]
 
+    stand = stand_for(cls, from_config=classmethod(from_config))
+    return stand
+
+
+def stand_for(cls: type, **more: Any) -> Any:
+    """A class that stands for another, whose objects then answer with tensors."""
     names = {
         "__module__": cls.__module__,
         "__qualname__": cls.__qualname__,
         "__doc__": cls.__doc__,
         "_stands_for": cls,
         "_boxes": True,
-        "from_config": classmethod(from_config),
+        **more,
     }
-    stand = _metaclass(type(cls))(cls.__name__, (cls,), names)
-    return stand
+    return _metaclass(type(cls))(cls.__name__, (cls,), names)

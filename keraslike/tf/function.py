@@ -26,7 +26,7 @@ from keraslike.core.tracebacks import entry
 from keraslike.tf import autograph as rewriting
 from keraslike.tf import dtypes
 from keraslike.tf.calls import Reader
-from keraslike.tf.dtypes import DType, TensorShape
+from keraslike.tf.dtypes import UNKNOWN_SHAPE, DType, TensorShape
 from keraslike.tf.tensor import (
     WIDE,
     Tensor,
@@ -45,7 +45,8 @@ class TensorSpec:
     """
 
     def __init__(self, shape: Any, dtype: Any = dtypes.float32, name: str | None = None):
-        self.shape, self.dtype, self.name = TensorShape(shape), dtypes.as_dtype(dtype), name
+        self.shape = UNKNOWN_SHAPE if shape is None else TensorShape(shape)
+        self.dtype, self.name = dtypes.as_dtype(dtype), name
 
     @classmethod
     def from_tensor(cls, tensor: Any, name: str | None = None) -> TensorSpec:
@@ -212,6 +213,7 @@ class ConcreteFunction:
         else:
             self.run = _Call(on_values)
         self.output_structure = found[0]
+        self.output_shapes = closed.out_avals  # what changed comes last
         self.variables = [variables[i] for i in used]
         self.changed = [variables[i] for i in changed]
 

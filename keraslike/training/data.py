@@ -504,16 +504,23 @@ class StreamData:
                 order = np.random.default_rng(seed).permutation(order)
             return self.source.made(order[first:])
         if self._has_orders:
-            self.source.orders = seed
+            if not self._fixed_steps and self.steps is not None and first > self.steps:
+                self._refuse_position(self.steps, first)
+            elements = self.source.as_numpy_iterator()
+            elements.set_state({"orders": seed, "taken": first})
+            return elements
         iterator = iter(self.source)
         for n in range(first):
             if self._peeked:
                 self._peeked.pop()
             elif next(iterator, self) is self:
-                raise ValueError(
-                    f"The data to resume with has {n} batches, of which {first} were taken before."
-                )
+                self._refuse_position(n, first)
         return iterator
+
+    def _refuse_position(self, count: int, first: int) -> None:
+        raise ValueError(
+            f"The data to resume with has {count} batches, of which {first} were taken before."
+        )
 
     def get_state(self, step: int) -> dict[str, Any]:
         """Plain values from which `set_state` gives the batches that have not been taken."""

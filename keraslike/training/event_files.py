@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from keraslike.core.checksums import record
+
 _FLOAT, _DOUBLE, _STRING = 1, 2, 7  # TensorFlow's numbers of dtypes
 _SCALAR, _TENSOR, _BLOBS = 1, 2, 3  # TensorBoard's kinds of values
 
@@ -129,8 +131,8 @@ class EventFile:
                 name = f"events.out.tfevents.{int(now)}.{socket.gethostname()}.{os.getpid()}"
                 path = os.path.join(self.directory, f"{name}.{next(_numbers)}{self._suffix}")
                 self._file = open(path, "ab")  # noqa: SIM115
-                self._file.write(_record(_message((1, now), (3, "brain.Event:2"))))
-            self._file.write(_record(event))
+                self._file.write(record(_message((1, now), (3, "brain.Event:2"))))
+            self._file.write(record(event))
 
 
 # -- messages ---------------------------------------------------------------------------------
@@ -175,33 +177,7 @@ def _numeric(value: Any, dtype: Any) -> np.ndarray:
     return np.ascontiguousarray(np.asarray(value).astype(dtype)).reshape(np.shape(value))
 
 
-# -- checksums and pictures -------------------------------------------------------------------
-
-
-def _crc_table() -> list[int]:
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
-        table.append(value)
-    return table
-
-
-_TABLE = _crc_table()
-
-
-def _masked_crc(data: bytes) -> bytes:
-    """The CRC-32C of bytes, turned and shifted as these files have it."""
-    crc, table = 0xFFFFFFFF, _TABLE
-    for byte in data:
-        crc = table[(crc ^ byte) & 255] ^ crc >> 8
-    crc ^= 0xFFFFFFFF
-    return struct.pack("<I", (crc >> 15 | crc << 17) + 0xA282EAD8 & 0xFFFFFFFF)
-
-
-def _record(data: bytes) -> bytes:
-    length = struct.pack("<Q", len(data))
-    return length + _masked_crc(length) + data + _masked_crc(data)
+# -- pictures -------------------------------------------------------------------------------
 
 
 _PNG_KINDS = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels

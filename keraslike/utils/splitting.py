@@ -11,7 +11,8 @@ import numpy as np
 
 from keraslike.core.annotations import checked
 from keraslike.core.structures import map_items, map_leaves
-from keraslike.data.dataset import Dataset, host
+from keraslike.data import Dataset
+from keraslike.data.elements import host
 from keraslike.training.data import PyDataset
 
 

@@ -1,0 +1,418 @@
+"""Methods of data sets that make one element of several, and several of one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from keraslike.core.structures import iter_leaves, map_leaves
+from keraslike.data.elements import (
+    ArraySpec,
+    Nested,
+    arguments,
+    as_int,
+    is_text_scalar,
+    length,
+    merged,
+    positive,
+    row,
+    stack,
+)
+from keraslike.data.pipeline import Pipeline, passing, unless
+
+
+class Batching(Pipeline):
+    """Batches, windows and groups of elements."""
+
+    def batch(
+        self,
+        batch_size: Any,
+        drop_remainder: bool = False,
+        num_parallel_calls: Any = None,
+        deterministic: bool | None = None,
+        name: str | None = None,
+    ) -> Any:
+        """Several elements in one, their arrays along a new first axis.
+
+        With `drop_remainder` elements at the end that do not fill a batch are left out.
+        """
+        return self.grouped(batch_size, self._stacked, drop_remainder, keyed=True)
+
+    def _stacked(self, elements: list[Any]) -> Any:
+        return stack(elements, self._view)
+
+    def grouped(
+        self,
+        batch_size: Any,
+        combine: Callable[[list], Any],
+        drop_remainder: bool = False,
+        spec: Callable[[Any, int | None], Any] | None = None,
+        keyed: bool = False,
+    ) -> Any:
+        """What `combine` makes of each `batch_size` elements in a list.
+
+        Args:
+            spec: what is known of that, by what is known of an element and how many there are.
+            keyed: whether `combine` only stacks, so that elements may be fetched by keys.
+        """
+        size = positive("batch_size", batch_size)
+        drop = bool(drop_remainder)
+
+        def start(first: int) -> Iterator[Any]:
+            found = self._fetched() if keyed else None
+            make = combine if found is None else found.many
+            elements = (self._start if found is None else found.keys)(first * size)
+            while group := list(itertools.islice(elements, size)):
+                if len(group) == size or not drop:
+                    yield make(group)
+
+        def known() -> Any:
+            rows = size if drop else None
+            if spec is not None:
+                return spec(self._spec(), rows)
+            return map_leaves(lambda leaf: leaf.inside(rows), self._spec()) if keyed else None
+
+        count = self._count
+        if count >= 0:
+            count = count // size if drop else -(-count // size)
+        return self._then(start, count, spec=known, batch_size=size)
+
+    def unbatch(self, name: str | None = None) -> Any:
+        """The rows of each element as elements."""
+
+        def make() -> Iterator[Any]:
+            for element in self._start(0):
+                yield from (row(element, i, self._view) for i in range(length(element)))
+
+        def known() -> Any:
+            return map_leaves(lambda leaf: leaf.rows(), self._spec())
+
+        return self._then(passing(make), unless(self._count), spec=known, batch_size=None)
+
+    def rebatch(
+        self, batch_size: Any, drop_remainder: bool = False, name: str | None = None
+    ) -> Any:
+        """The rows of all batches in batches of another size, or of several sizes in turn."""
+        if as_int(batch_size) is not None:
+            return self.unbatch().batch(batch_size, drop_remainder)
+        sizes = [positive("batch_size", n) for n in batch_size]
+        rows = self.unbatch()
+
+        def make() -> Iterator[Any]:
+            elements = rows._start(0)
+            for size in itertools.cycle(sizes):
+                group = list(itertools.islice(elements, size))
+                if not group or (drop_remainder and len(group) < size):
+                    return
+                yield self._stacked(group)
+
+        return rows._then(
+            passing(make), spec=lambda: map_leaves(lambda s: s.inside(None), rows._spec())
+        )
+
+    def padded_batch(
+        self,
+        batch_size: Any,
+        padded_shapes: Any = None,
+        padding_values: Any = None,
+        drop_remainder: bool = False,
+        name: str | None = None,
+    ) -> Any:
+        """Batches of arrays of several sizes, which are made as large as the largest of the batch.
+
+        Args:
+            padded_shapes: the sizes to have, for each array; `None`, -1 for the largest there is.
+            padding_values: what is put at the ends, for each array: 0 or an empty text by default.
+
+        Raises ValueError for an array that is larger than its padded shape.
+        """
+
+        def combine(elements: list[Any]) -> Any:
+            first = elements[0]
+            shapes, values = _alike(padded_shapes, first, True), _alike(padding_values, first)
+            parts = zip(iter_leaves(merged(elements, list), _is_group), shapes, values)
+            padded = iter([self._padded(*part) for part in parts])
+            return map_leaves(lambda _: next(padded), first)
+
+        def known(spec: Any, rows: int | None) -> Any:
+            shapes = iter(_alike(padded_shapes, spec, True))
+
+            def padded(leaf: ArraySpec) -> ArraySpec:
+                sizes = next(shapes)
+                given = leaf.shape if sizes is None else tuple(_sizes(sizes))
+                return ArraySpec(given, leaf.dtype).inside(rows)
+
+            return map_leaves(padded, spec)
+
+        return self.grouped(batch_size, combine, drop_remainder, known)
+
+    def _padded(self, arrays: list[Any], sizes: Any, value: Any) -> np.ndarray:
+        arrays = [np.asarray(a, object) if is_text_scalar(a) else np.asarray(a) for a in arrays]
+        largest = tuple(np.max([a.shape for a in arrays], axis=0).astype(int))
+        wanted = largest
+        if sizes is not None:
+            given = list(_sizes(sizes))
+            wanted = tuple(n if g is None else g for n, g in zip(largest, given, strict=True))
+        if any(n > w for n, w in zip(largest, wanted)):
+            raise self._view.error(f"An array of shape {largest} is larger than {wanted}.")
+        dtype = arrays[0].dtype
+        text = dtype.kind == "O"
+        if value is None:
+            value = b"" if text else 0
+        else:
+            value = self._view.array(value)
+            if not text and np.result_type(value.dtype, dtype) != dtype:
+                raise TypeError(f"padding_values of dtype {value.dtype} do not fit {dtype} arrays.")
+        out = np.full((len(arrays), *wanted), value, dtype)
+        for place, array in zip(out, arrays) if wanted else ():
+            place[tuple(map(slice, array.shape))] = array
+        return out if wanted else np.array([a.item() if text else a for a in arrays])
+
+    def ragged_batch(
+        self,
+        batch_size: Any,
+        drop_remainder: bool = False,
+        row_splits_dtype: Any = np.int64,
+        name: str | None = None,
+    ) -> Any:
+        """Batches of arrays of several sizes as ragged tensors; for data sets of `tf.data`."""
+        specs = list(iter_leaves(self._spec()))
+
+        def combine(elements: list[Any]) -> Any:
+            known = iter(specs)
+
+            def joined(leaves: list[Any]) -> Any:
+                shape = getattr(next(known), "shape", None)
+                sizes = [np.shape(leaf) for leaf in leaves]
+                both = [shape, *sizes] if shape is not None else sizes
+                shape = tuple(n[0] if len(set(n)) == 1 else None for n in zip(*both))
+                return self._view.ragged(leaves, shape) if None in shape else self._stacked(leaves)
+
+            return merged(elements, joined)
+
+        def known(spec: Any, rows: int | None) -> Any:
+            def inside(leaf: Any) -> Any:
+                whole = leaf.inside(rows)
+                varies = isinstance(leaf, ArraySpec) and None in (leaf.shape or (None,))
+                return self._view.ragged_spec(whole) if varies else whole
+
+            return map_leaves(inside, spec)
+
+        return self.grouped(batch_size, combine, drop_remainder, known)
+
+    def window(
+        self,
+        size: Any,
+        shift: Any = None,
+        stride: Any = 1,
+        drop_remainder: bool = False,
+        name: str | None = None,
+    ) -> Any:
+        """Data sets of `size` elements, which begin `shift` (by default `size`) elements apart, and
+        take each `stride`-th. In the structure of an element, each array is such a data set.
+
+        >>> from keraslike.data import Dataset
+        >>> windows = Dataset.range(5).window(3, shift=2, drop_remainder=True)
+        >>> [[int(n) for n in window] for window in windows]
+        [[0, 1, 2], [2, 3, 4]]
+        """
+        size, stride = positive("size", size), positive("stride", stride)
+        shift = size if shift is None else positive("shift", shift)
+        reach = (size - 1) * stride + 1
+
+        def make() -> Iterator[Any]:
+            elements, held = self._start(0), []
+            while True:
+                held += itertools.islice(elements, max(reach - len(held), 0))
+                chosen = held[:reach:stride]
+                if not chosen or (drop_remainder and len(chosen) < size):
+                    return
+                yield self._datasets_of(chosen)
+                passed = shift - len(held)
+                del held[:shift]
+                if passed > 0:
+                    next(itertools.islice(elements, passed - 1, None), None)
+
+        count = self._count
+        if count >= 0:
+            count = (
+                max(count - reach, -shift) // shift + 1 if drop_remainder else -(-count // shift)
+            )
+        return self._then(
+            passing(make), count, spec=lambda: map_leaves(Nested, self._spec()), batch_size=None
+        )
+
+    def _datasets_of(self, elements: list[Any]) -> Any:
+        """A data set of each array of the elements, in their structure."""
+
+        def of(leaves: list[Any]) -> Any:
+            return self._make(
+                lambda first: iter(leaves[first:]),
+                len(leaves),
+                (),
+                lambda: self._view.spec(leaves[0]),
+                view=self._view,
+            )
+
+        return merged(elements, of)
+
+    def _of_elements(self, elements: list[Any]) -> Any:
+        """A data set of some of the elements."""
+        return self._make(
+            lambda first: iter(elements[first:]), len(elements), (), self._spec, view=self._view
+        )
+
+    def group_by_window(
+        self,
+        key_func: Callable,
+        reduce_func: Callable,
+        window_size: Any = None,
+        window_size_func: Callable | None = None,
+        name: str | None = None,
+    ) -> Any:
+        """The elements of what `reduce_func(key, dataset)` makes of each `window_size` that have
+        one key; at the end of those that are left, by their keys.
+
+        Args:
+            key_func: the key of an element, an integer.
+            window_size_func: the size for a key, in place of one for all.
+        """
+        if (window_size is None) == (window_size_func is None):
+            raise ValueError("One of window_size and window_size_func must be given.")
+        key_of = self._view.function(key_func)
+        size_of = None if window_size_func is None else self._view.function(window_size_func)
+        reduce = self._view.function(reduce_func)
+
+        def make() -> Iterator[Any]:
+            groups: dict[Any, list[Any]] = {}
+            sizes: dict[Any, int] = {}
+            for element in self._start(0):
+                key = np.int64(key_of(*arguments(element)))
+                group = groups.setdefault(key, [])
+                if key not in sizes:
+                    given = window_size if size_of is None else size_of(key)
+                    sizes[key] = positive("window_size", given)
+                group.append(element)
+                if len(group) == sizes[key]:
+                    del groups[key]
+                    yield from reduce.raw(key, self._of_elements(group))._start(0)
+            for key in sorted(groups):
+                yield from reduce.raw(key, self._of_elements(groups[key]))._start(0)
+
+        def known() -> Any:
+            try:
+                return reduce.raw(np.int64(0), self._of_elements([]))._spec()
+            except Exception:  # it wants elements
+                return None
+
+        return self._then(passing(make), unless(self._count), spec=known, batch_size=None)
+
+    def bucket_by_sequence_length(
+        self,
+        element_length_func: Callable,
+        bucket_boundaries: Any,
+        bucket_batch_sizes: Any,
+        padded_shapes: Any = None,
+        padding_values: Any = None,
+        pad_to_bucket_boundary: bool = False,
+        no_padding: bool = False,
+        drop_remainder: bool = False,
+        name: str | None = None,
+    ) -> Any:
+        """Padded batches of elements of similar lengths.
+
+        Args:
+            element_length_func: the length of an element.
+            bucket_boundaries: the lengths at which buckets end, the first that are not in them.
+            bucket_batch_sizes: the size of the batches of each bucket, one more than boundaries.
+            padded_shapes, padding_values: as `padded_batch` takes them.
+            pad_to_bucket_boundary: whether unknown sizes are one less than the bucket's end, and
+                not the largest of a batch.
+            no_padding: for elements that have one size within a bucket.
+        """
+        bounds, sizes = [int(b) for b in bucket_boundaries], [int(n) for n in bucket_batch_sizes]
+        if len(sizes) != len(bounds) + 1:
+            raise ValueError(
+                "len(bucket_batch_sizes) must equal len(bucket_boundaries) + 1. "
+                f"Received: {len(sizes)} and {len(bounds)}"
+            )
+        length_of = self._view.function(element_length_func)
+
+        def bucket(element: Any) -> int:
+            return int(np.searchsorted(bounds, int(length_of(*arguments(element))), "right"))
+
+        def padded(key: int, group: Any) -> Any:
+            if no_padding:
+                return group.batch(sizes[key], drop_remainder)
+            shapes = padded_shapes
+            if pad_to_bucket_boundary:
+                if key == len(bounds):
+                    raise self._view.error(
+                        "With pad_to_bucket_boundary elements must be shorter than "
+                        f"{bounds[-1]}, the last of the boundaries."
+                    )
+                shapes = self._bounded(padded_shapes, bounds[key] - 1)
+            return group.padded_batch(sizes[key], shapes, padding_values, drop_remainder)
+
+        def make() -> Iterator[Any]:
+            groups: dict[int, list[Any]] = {}
+            for element in self._start(0):
+                key = bucket(element)
+                groups.setdefault(key, []).append(element)
+                if len(groups[key]) == sizes[key]:
+                    yield from padded(key, self._of_elements(groups.pop(key)))._start(0)
+            for key in sorted(groups):
+                yield from padded(key, self._of_elements(groups[key]))._start(0)
+
+        def known() -> Any:
+            group = self._of_elements([])
+            whole = (
+                group.batch(1)
+                if no_padding
+                else group.padded_batch(1, padded_shapes, padding_values)
+            )
+            return whole._spec()
+
+        return self._then(passing(make), unless(self._count), spec=known, batch_size=None)
+
+    def _bounded(self, shapes: Any, size: int) -> Any:
+        """Padded shapes with a size in the place of those that are not known."""
+        spec = self._spec()
+        given = iter(_alike(shapes, spec, True))
+
+        def filled(leaf: ArraySpec) -> list[int]:
+            sizes = next(given)
+            known = leaf.shape if sizes is None else tuple(_sizes(sizes))
+            return [size if n is None else n for n in known or ()]
+
+        return map_leaves(filled, spec)
+
+
+def _is_group(part: Any) -> bool:
+    return isinstance(part, list)
+
+
+def _sizes(shape: Any) -> Iterator[int | None]:
+    for size in np.atleast_1d(np.asarray(shape, object)).tolist() if shape is not None else ():
+        number = as_int(size)
+        yield None if number is None or number < 0 else number
+
+
+def _alike(given: Any, structure: Any, shapes: bool = False) -> list[Any]:
+    """What was given for each leaf of a structure, in order; one for all stands for each."""
+    leaves = list(iter_leaves(structure))
+    if given is None:
+        return [None] * len(leaves)
+    if isinstance(structure, dict):
+        return [x for k in structure for x in _alike(given[k], structure[k], shapes)]
+    if isinstance(structure, tuple):
+        whole = not isinstance(given, (tuple, list, dict))
+        if whole and not shapes:
+            return [given] * len(leaves)
+        if len(given) != len(structure):
+            raise ValueError(f"Expected one for each of {len(structure)} parts. Received: {given}")
+        return [x for g, s in zip(given, structure) for x in _alike(g, s, shapes)]
+    return [given]

@@ -1,0 +1,296 @@
+"""Methods of data sets that take elements of several."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from keraslike.core.structures import iter_leaves, map_leaves
+from keraslike.data import philox
+from keraslike.data.elements import AUTOTUNE, UNKNOWN, arguments, as_int, positive
+from keraslike.data.pipeline import Fetched, Pipeline, Start, common, counted, passing
+
+
+class Combining(Pipeline):
+    """Several data sets in one."""
+
+    @classmethod
+    def zip(cls, *args: Any, datasets: Any = None, name: str | None = None) -> Any:
+        """Structures of an element of each data set, until one of them ends."""
+        structure = datasets if datasets is not None else args[0] if len(args) == 1 else args
+        if isinstance(structure, list):
+            structure = tuple(structure)
+        parts = list(iter_leaves(structure))
+        for part in parts:
+            _check(part, "zip")
+
+        def packed(items: Any) -> Any:
+            left = iter(items)
+            return map_leaves(lambda _: next(left), structure)
+
+        def together(starts: list[Start], pack: Callable) -> Start:
+            return lambda first: map(pack, zip(*[start(first) for start in starts]))
+
+        def fetched() -> Fetched | None:
+            found = [part._fetched() for part in parts]
+            if None in found:
+                return None
+
+            def many(keys: list[Any]) -> Any:
+                return packed([f.many(list(k)) for f, k in zip(found, zip(*keys))])  # type: ignore
+
+            return Fetched(together([f.keys for f in found], lambda keys: keys), many)  # type: ignore
+
+        known = [part._count for part in parts if part._count != -1]
+        return parts[0]._then(
+            together([part._start for part in parts], packed),
+            counted(known, min) if known else -1,
+            spec=lambda: packed([part._spec() for part in parts]),
+            others=tuple(parts[1:]),
+            fetched=fetched,
+            view=cls._own_view(tuple(parts)),
+        )
+
+    def concatenate(self, dataset: Any, name: str | None = None) -> Any:
+        """These elements, and then those of another data set."""
+        _check(dataset, "concatenate")
+
+        def start(first: int) -> Iterator[Any]:
+            if self._count < 0 or first < self._count:
+                return itertools.chain(self._start(first), _late(dataset))
+            return dataset._start(first - self._count)
+
+        def known() -> Any:
+            return common(self._spec(), dataset._spec())
+
+        return self._then(
+            start, counted((self._count, dataset._count), sum), spec=known, others=(dataset,)
+        )
+
+    def flat_map(self, map_func: Callable, name: str | None = None) -> Any:
+        """The elements of the data set that `map_func` makes of each element, in order."""
+        function = self._view.function(map_func)
+
+        def make() -> Iterator[Any]:
+            for element in self._start(0):
+                yield from _dataset(function.raw(*arguments(element)))._start(0)
+
+        return self._then(passing(make), UNKNOWN, spec=self._inner_spec(function), batch_size=None)
+
+    def _inner_spec(self, function: Any) -> Callable[[], Any]:
+        def known() -> Any:
+            orders = self.orders
+            first = next(self._start(0), self)
+            self.orders = orders
+            return None if first is self else _dataset(function.raw(*arguments(first)))._spec()
+
+        return known
+
+    def interleave(
+        self,
+        map_func: Callable,
+        cycle_length: Any = None,
+        block_length: Any = None,
+        num_parallel_calls: Any = None,
+        deterministic: bool | None = None,
+        name: str | None = None,
+    ) -> Any:
+        """The elements of the data sets that `map_func` makes of the elements, `block_length` (1)
+        of each in turn.
+
+        Args:
+            cycle_length: how many data sets are open at a time; by default as many as cores.
+            num_parallel_calls: by how many threads they are read.
+            deterministic: the order is the same in any case.
+        """
+        wanted = as_int(cycle_length)
+        cycle = os.cpu_count() or 1 if wanted in (None, AUTOTUNE) else wanted
+        cycle = positive("cycle_length", cycle)
+        block = 1 if block_length is None else positive("block_length", block_length)
+        function = self._view.function(map_func)
+
+        def opened(element: Any) -> Iterator[Any]:
+            return _dataset(function.raw(*arguments(element)))._start(0)
+
+        def make() -> Iterator[Any]:
+            elements = self._start(0)
+            parallel = num_parallel_calls is not None
+            if not parallel:
+                yield from _interleaved(elements, opened, cycle, block, iter)
+                return
+            with ThreadPoolExecutor(cycle) as executor:
+                ahead = lambda items: _ahead(executor, items, block)  # noqa: E731
+                yield from _interleaved(elements, opened, cycle, block, ahead)
+
+        return self._then(passing(make), UNKNOWN, spec=self._inner_spec(function), batch_size=None)
+
+    @classmethod
+    def sample_from_datasets(
+        cls,
+        datasets: Any,
+        weights: Any = None,
+        seed: int | None = None,
+        stop_on_empty_dataset: bool = False,
+        rerandomize_each_iteration: bool | None = None,
+        name: str | None = None,
+    ) -> Any:
+        """Elements of the data sets, drawn at random.
+
+        Args:
+            weights: the share of each: a list, or a data set of lists.
+            stop_on_empty_dataset: whether to end with the first that has ended, and not the last.
+        """
+        parts, root = list(datasets), philox.seeds(seed)
+        each = isinstance(weights, Pipeline)
+        share = np.ones(len(parts)) if weights is None or each else np.asarray(weights, "float64")
+        if not each and (share.shape != (len(parts),) or (share < 0).any() or not share.sum()):
+            raise ValueError(
+                f"weights must be {len(parts)} numbers of at least 0. Received: weights={weights!r}"
+            )
+        left = [float(w) for w in share]
+
+        def numbers(ended: set[int]) -> Iterator[int]:
+            seeds = (
+                root
+                if rerandomize_each_iteration is False
+                else philox.of_iteration(root, made._times)
+            )
+            made._times += 1
+            shares: Any = itertools.repeat(left)
+            if isinstance(weights, Pipeline):
+                shares = weights._start(0)
+            for draw, now in zip(philox.numbers(seeds), shares):
+                now = [w * (n not in ended) for n, w in enumerate(np.asarray(now).tolist())]
+                if not sum(now):
+                    return
+                edges = np.cumsum(now)
+                yield min(
+                    int(np.searchsorted(edges, draw / 2**32 * edges[-1], "right")), len(now) - 1
+                )
+
+        made = _chosen(cls, parts, numbers, stop_on_empty_dataset, (weights,) if each else ())
+        return made
+
+    @classmethod
+    def choose_from_datasets(
+        cls,
+        datasets: Any,
+        choice_dataset: Any,
+        stop_on_empty_dataset: bool = True,
+        name: str | None = None,
+    ) -> Any:
+        """Elements of the data sets, of which another data set says the numbers.
+
+        Args:
+            stop_on_empty_dataset: whether to end when one is chosen that has ended; otherwise it is
+                passed over.
+        """
+        parts = list(datasets)
+
+        def numbers(ended: set[int]) -> Iterator[int]:
+            for number in choice_dataset._start(0):
+                if not 0 <= int(number) < len(parts):
+                    raise choice_dataset._view.error(
+                        f"A number below {len(parts)} was expected. Received: {int(number)}"
+                    )
+                yield int(number)
+
+        return _chosen(cls, parts, numbers, stop_on_empty_dataset, (choice_dataset,))
+
+
+def _chosen(
+    cls: Any,
+    parts: list[Any],
+    numbers: Callable[[set[int]], Iterator[int]],
+    stop: bool,
+    others: tuple[Any, ...] = (),
+) -> Any:
+    for part in parts:
+        _check(part, "datasets")
+
+    def make() -> Iterator[Any]:
+        ended: set[int] = set()
+        iterators = [part._start(0) for part in parts]
+        for number in numbers(ended):
+            if number in ended:
+                continue
+            element = next(iterators[number], ended)
+            if element is not ended:
+                yield element
+                continue
+            ended.add(number)
+            if stop or len(ended) == len(parts):
+                return
+
+    def known() -> Any:
+        return common(*[part._spec() for part in parts])
+
+    return parts[0]._then(
+        passing(make),
+        counted([*(part._count for part in parts), UNKNOWN], sum),
+        spec=known,
+        others=(*parts[1:], *others),
+        batch_size=None,
+        view=cls._own_view(tuple(parts)),
+    )
+
+
+def _late(dataset: Any) -> Iterator[Any]:
+    yield from dataset._start(0)
+
+
+def _check(dataset: Any, name: str) -> None:
+    if not isinstance(dataset, Pipeline):
+        raise TypeError(f"{name}() takes data sets. Received: {dataset!r}")
+
+
+def _dataset(made: Any) -> Any:
+    if not isinstance(made, Pipeline):
+        raise TypeError(f"map_func must return a Dataset. Received: {made!r}")
+    return made
+
+
+def _interleaved(
+    elements: Iterator[Any],
+    opened: Callable[[Any], Iterator[Any]],
+    cycle: int,
+    block: int,
+    read: Callable[[Iterator[Any]], Iterator[Any]],
+) -> Iterator[Any]:
+    slots: list[Iterator[Any] | None] = [None] * cycle
+    more, end = True, object()
+    place = given = 0
+    while more or any(slot is not None for slot in slots):
+        slot = slots[place]
+        if slot is None:
+            if more:
+                element = next(elements, end)
+                if element is not end:
+                    slots[place] = read(opened(element))
+                    continue
+                more = False
+            place, given = (place + 1) % cycle, 0
+            continue
+        element = next(slot, end)
+        if element is end:
+            slots[place] = None
+            place, given = (place + 1) % cycle, 0
+            continue
+        yield element
+        given += 1
+        if given == block:
+            place, given = (place + 1) % cycle, 0
+
+
+def _ahead(executor: ThreadPoolExecutor, items: Iterator[Any], block: int) -> Iterator[Any]:
+    """The items, read by a thread of the pool in runs of some blocks, one run ahead."""
+    size = max(16, block)
+    pending = executor.submit(lambda: list(itertools.islice(items, size)))
+    while run := pending.result():
+        pending = executor.submit(lambda: list(itertools.islice(items, size)))
+        yield from run

@@ -1,0 +1,263 @@
+"""Elements of data sets: structures of numpy arrays, what is known of them, who sees them how."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from keraslike.core import dtypes, foreign
+from keraslike.core.boxed import Boxed
+from keraslike.core.structures import iter_leaves, map_leaves
+
+AUTOTUNE = -1  # as many threads as there are cores
+INFINITE, UNKNOWN = -1, -2  # what `cardinality()` gives where there is no number
+
+
+class Value(np.ndarray):
+    """An array with the method `numpy()`, which programs call on what a data set gives."""
+
+    def numpy(self) -> np.ndarray:
+        return self.view(np.ndarray)[()]
+
+
+@dataclasses.dataclass(frozen=True)
+class ArraySpec:
+    """The shape and dtype of an array in the elements; a size that varies is `None`, and so is the
+    shape where not even the number of axes is known."""
+
+    shape: tuple[int | None, ...] | None
+    dtype: str
+
+    def inside(self, size: int | None) -> ArraySpec:
+        """With a first axis before the others, as batches have it."""
+        return self if self.shape is None else ArraySpec((size, *self.shape), self.dtype)
+
+    def rows(self) -> ArraySpec:
+        """Without the first axis."""
+        return self if self.shape is None else ArraySpec(self.shape[1:], self.dtype)
+
+    def common(self, other: Any) -> ArraySpec:
+        """What holds for arrays of both kinds."""
+        if not isinstance(other, ArraySpec) or other.dtype != self.dtype:
+            raise TypeError(f"Elements of different kinds: {self} and {other}.")
+        if self.shape is None or other.shape is None or len(self.shape) != len(other.shape):
+            return ArraySpec(None, self.dtype)
+        pairs = zip(self.shape, other.shape)
+        return ArraySpec(tuple(a if a == b else None for a, b in pairs), self.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Nested:
+    """What is known of a data set that is in an element: of its elements."""
+
+    element: Any
+
+    def common(self, other: Any) -> Nested:
+        return self
+
+
+class View:
+    """How elements look to users and their functions: here as numpy arrays.
+
+    A leaf of an element is a numpy array or scalar, `bytes` for one text, `None`, a data set (of a
+    window), or what the room that a view belongs to has besides.
+    """
+
+    of_tensors: View | None = None  # that of `tf.data`, which the room `tf` puts here
+    error: type[Exception] = ValueError  # for arguments and elements that do not fit
+
+    def array(self, value: Any) -> Any:
+        """What a user gave as a leaf, or as the rows of one."""
+        return leaf_of(np.asarray(value if isinstance(value, list) else host(value)))
+
+    def show(self, leaf: Any) -> Any:
+        """A leaf as whoever iterates gets it."""
+        if isinstance(leaf, (np.ndarray, np.generic)):
+            return np.asarray(leaf).view(Value)
+        return leaf
+
+    def given(self, leaf: Any) -> Any:
+        """A leaf as functions of the user's get it."""
+        return leaf
+
+    def function(self, function: Callable) -> Function:
+        """A function of the user's as one of elements."""
+        return Function(function, self)
+
+    def spec(self, leaf: Any) -> Any:
+        """What is known of a leaf from one of its values."""
+        if hasattr(leaf, "_find_spec"):
+            return Nested(leaf._spec())
+        return ArraySpec(np.shape(leaf), dtype_name(leaf))
+
+    def show_spec(self, spec: Any) -> Any:
+        return spec
+
+    def stack(self, leaves: list[Any]) -> Any:
+        """Leaves that are no arrays as the rows of one."""
+        raise TypeError(f"What is no array has no batches. Received: {leaves[0]!r}")
+
+    def row(self, leaf: Any, index: int) -> Any:
+        """A row of a leaf."""
+        return leaf[index]
+
+    def ragged(self, leaves: list[Any], shape: tuple[int | None, ...] | None) -> Any:
+        """Arrays of several sizes as the rows of one."""
+        raise TypeError("Ragged arrays are for data sets of tf.data.")
+
+    def ragged_spec(self, spec: ArraySpec) -> Any:
+        """What is known of these."""
+        return spec
+
+    def element(self, returned: Any) -> Any:
+        """What a function of the user's returned, as an element."""
+        return host(returned)
+
+
+class Function:
+    """A function of the user's, called with leaves of elements and giving an element."""
+
+    def __init__(self, function: Callable, view: View):
+        self._function, self._view = function, view
+
+    def raw(self, *arguments: Any) -> Any:
+        """What the function itself returns."""
+        return self._function(*[map_leaves(self._view.given, a) for a in arguments])
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._view.element(self.raw(*arguments))
+
+    def many(self, specs: Sequence[Any]) -> Callable | None:
+        """The function of many elements at once, their leaves stacked, where that is the same."""
+        return None
+
+    def specs(self, specs: Sequence[Any]) -> Any:
+        """What is known of the results for arguments of which this is known; `None` for nothing."""
+        return None
+
+
+def arguments(element: Any) -> tuple[Any, ...]:
+    """What functions are called with: a tuple as several arguments."""
+    return element if type(element) is tuple else (element,)
+
+
+def host(value: Any) -> Any:
+    """What a function returned as an element: numpy arrays, in tuples and dicts."""
+    if isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, dict):
+        return {k: host(v) for k, v in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(host, value))
+    if isinstance(value, (list, tuple)):
+        return tuple(map(host, value))
+    if isinstance(value, bool):
+        return np.bool_(value)
+    if isinstance(value, int):
+        return np.int32(value) if -(2**31) <= value < 2**31 else np.int64(value)
+    if isinstance(value, float):
+        return np.asarray(value, dtypes.floatx())
+    if isinstance(value, Boxed):
+        return np.asarray(value.unbox())
+    if value is None or isinstance(value, (str, bytes, np.generic)) or hasattr(value, "row_splits"):
+        return value
+    found = foreign.array_of(value)
+    return value if found is None else np.asarray(found)
+
+
+def leaf_of(array: np.ndarray) -> Any:
+    """An array as it is in elements: text is bytes, and one text no array."""
+    if array.dtype.kind == "U":
+        array = np.char.encode(array)
+    if array.dtype.kind == "S":
+        array = array.astype(object)
+    return array.item() if array.dtype == object and not array.ndim else array
+
+
+def dtype_name(leaf: Any) -> str:
+    dtype = getattr(leaf, "dtype", None)
+    if dtype is None:
+        dtype = np.asarray(leaf).dtype
+    return "string" if getattr(dtype, "kind", "") in "OSUT" else getattr(dtype, "name", str(dtype))
+
+
+def is_text_scalar(leaf: Any) -> bool:
+    return isinstance(leaf, (str, bytes))
+
+
+def row(tree: Any, index: Any, view: View | None = None) -> Any:
+    """Each array of a structure at an index."""
+    if view is None:
+        return map_leaves(lambda array: array[index], tree)
+    return map_leaves(lambda leaf: view.row(leaf, index), tree)
+
+
+def length(tree: Any) -> int:
+    """The one number of rows that all arrays have."""
+    leaves = list(iter_leaves(tree))
+    for leaf in leaves:
+        if is_text_scalar(leaf) or not np.ndim(leaf) and not hasattr(leaf, "shape"):
+            raise ValueError(f"Only arrays with a first axis have slices. Received: {leaf!r}")
+        if not len(leaf.shape):
+            raise ValueError(f"Only arrays with a first axis have slices. Received: {leaf!r}")
+    lengths = {int(leaf.shape[0]) for leaf in leaves}
+    if len(lengths) != 1:
+        raise ValueError(f"Arrays must have one length. Received lengths: {sorted(lengths)}")
+    return lengths.pop()
+
+
+def texts(items: Iterable[Any]) -> np.ndarray:
+    """An array of texts."""
+    return np.array([*items, None], object)[:-1]  # of bytes alone numpy makes other arrays
+
+
+def stack(elements: list[Any], view: View | None = None) -> Any:
+    """The arrays of several elements, each along a new first axis."""
+    return merged(elements, lambda leaves: _stacked(leaves, view))
+
+
+def merged(elements: list[Any], combine: Callable[[list[Any]], Any]) -> Any:
+    """One element of several: `combine` of the leaves that have one place in them."""
+    first = elements[0]
+    if isinstance(first, dict):
+        return {k: merged([e[k] for e in elements], combine) for k in first}
+    if isinstance(first, tuple):
+        parts = [merged(list(part), combine) for part in zip(*elements)]
+        return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
+    return None if first is None else combine(elements)
+
+
+def _stacked(leaves: list[Any], view: View | None) -> Any:
+    first = leaves[0]
+    if is_text_scalar(first):
+        return texts(leaves)
+    if type(first) is not np.ndarray and not isinstance(first, (np.generic, int)):
+        return (view or View()).stack(leaves)
+    shapes = {np.shape(e) for e in leaves}
+    if len(shapes) > 1:
+        raise (view or View()).error(
+            "Arrays in a batch must have one shape: padded_batch() and ragged_batch() take others. "
+            f"Received: {sorted(shapes)}"
+        )
+    return np.stack(leaves) if shapes != {()} else np.array(leaves, getattr(first, "dtype", None))
+
+
+def positive(name: str, value: Any, least: int = 1) -> int:
+    """A whole number, given in any form; raises ValueError for others."""
+    number = as_int(value)
+    if number is None or number < least:
+        expected = "a positive integer" if least == 1 else f"an integer of at least {least}"
+        raise ValueError(f"{name} must be {expected}. Received: {name}={value!r}")
+    return number
+
+
+def as_int(value: Any) -> int | None:
+    if isinstance(value, (bool, float, str, bytes)) or value is None:
+        return None
+    try:
+        return value.__index__()
+    except (AttributeError, TypeError):
+        return None

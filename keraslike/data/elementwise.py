@@ -1,0 +1,409 @@
+"""Methods of data sets by which elements are chosen, ordered and computed one at a time."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from typing import Any
+
+import numpy as np
+
+from keraslike.core.arguments import warn_user
+from keraslike.core.structures import iter_leaves, map_leaves
+from keraslike.data import philox
+from keraslike.data.elements import (
+    AUTOTUNE,
+    INFINITE,
+    UNKNOWN,
+    ArraySpec,
+    Function,
+    arguments,
+    as_int,
+    positive,
+)
+from keraslike.data.pipeline import Fetched, Pipeline, Start, passing, unless
+from keraslike.training.prefetch import Ahead, made_by
+
+# Seconds that a call must take before threads are asked to do it, where they are left to us.
+_WORTH_A_THREAD = 5e-4
+
+
+class Elementwise(Pipeline):
+    """What is done with each element, and which are taken in which order."""
+
+    # -- each element ---------------------------------------------------------------------------
+
+    def map(
+        self,
+        map_func: Callable,
+        num_parallel_calls: Any = None,
+        deterministic: bool | None = None,
+        synchronous: bool | None = None,
+        use_unbounded_threadpool: bool = False,
+        name: str | None = None,
+    ) -> Any:
+        """`map_func` of each element; by that many threads, of `AUTOTUNE` by as many as serve.
+
+        Functions of data sets of `tf.data` are given tensors, are traced once for the shapes of the
+        elements where they can be, and run on the CPU; others are given numpy arrays. With
+        `num_parallel_calls` the function must be one that several threads may run.
+
+        Args:
+            deterministic: `False` for results as they come to be ready.
+        """
+        function = self._view.function(map_func)
+
+        def apply(element: Any) -> Any:
+            return function(*arguments(element))
+
+        def start(first: int) -> Iterator[Any]:
+            elements = self._start(first)
+            if num_parallel_calls is None:
+                return map(apply, elements)
+            return in_threads(apply, elements, as_int(num_parallel_calls), deterministic is False)
+
+        def fetched() -> Fetched | None:
+            found = self._fetched()
+            many = None if found is None else function.many(arguments(self._spec()))
+            if found is None or many is None:
+                return None
+            return Fetched(found.keys, lambda keys: many(*arguments(found.many(keys))))
+
+        made = self._then(start, spec=lambda: made._spec_of_call(function, self), fetched=fetched)
+        return made
+
+    def _spec_of_call(self, function: Function, dataset: Any) -> Any:
+        """What is known of a function's results: by its trace, or else by the first of them, in
+        which the first axis is unknown where it is that of a batch."""
+        found = function.specs(arguments(dataset._spec()))
+        if found is not None:
+            return found
+        given = next(iter_leaves(dataset._spec()), None)
+        sizes = getattr(given, "shape", None)
+        if not sizes or sizes[0] is not None:
+            return None
+        return map_leaves(
+            lambda spec: spec.rows().inside(None) if getattr(spec, "shape", None) else spec,
+            self._peeked(),
+        )
+
+    def filter(self, predicate: Callable, name: str | None = None) -> Any:
+        """The elements of which `predicate` is true."""
+        test = self._view.function(predicate)
+        return self._then(
+            passing(lambda: (e for e in self._start(0) if test(*arguments(e)))), unless(self._count)
+        )
+
+    def take_while(self, predicate: Callable, name: str | None = None) -> Any:
+        """The elements before the first of which `predicate` is not true."""
+        test = self._view.function(predicate)
+        return self._then(
+            passing(lambda: itertools.takewhile(lambda e: test(*arguments(e)), self._start(0))),
+            UNKNOWN,
+        )
+
+    def enumerate(self, start: int = 0, name: str | None = None) -> Any:
+        """Each element with its number."""
+        begin = as_int(start) or 0
+
+        def numbered(start: Start) -> Start:
+            return lambda first: zip(map(np.int64, itertools.count(begin + first)), start(first))
+
+        def fetched() -> Fetched | None:
+            found = self._fetched()
+            if found is None:
+                return None
+
+            def many(keys: list[Any]) -> Any:
+                numbers, rest = zip(*keys)
+                return np.asarray(numbers), found.many(list(rest))
+
+            return Fetched(numbered(found.keys), many)
+
+        return self._then(
+            numbered(self._start),
+            spec=lambda: (ArraySpec((), "int64"), self._spec()),
+            fetched=fetched,
+        )
+
+    def scan(self, initial_state: Any, scan_func: Callable, name: str | None = None) -> Any:
+        """The second of what `scan_func(state, element)` returns; the first is the next state."""
+        function, state = (
+            self._view.function(scan_func),
+            map_leaves(self._view.array, initial_state),
+        )
+
+        def make() -> Iterator[Any]:
+            now = state
+            for element in self._start(0):
+                now, out = function(now, element)
+                yield out
+
+        return self._then(passing(make), spec=None)
+
+    def reduce(self, initial_state: Any, reduce_func: Callable, name: str | None = None) -> Any:
+        """The last of the states that `reduce_func(state, element)` returns."""
+        function = self._view.function(reduce_func)
+        state = map_leaves(self._view.array, initial_state, lambda part: isinstance(part, list))
+        for element in self._start(0):
+            state = function(state, element)
+        return map_leaves(self._view.show, state)
+
+    def get_single_element(self, name: str | None = None) -> Any:
+        """The one element that there is; raises ValueError where there are none or several."""
+        found = list(itertools.islice(self._start(0), 2))
+        if len(found) != 1:
+            raise self._view.error(
+                "The dataset was empty." if not found else "The dataset has more than one element."
+            )
+        return map_leaves(self._view.show, found[0])
+
+    # -- which elements -------------------------------------------------------------------------
+
+    def take(self, count: Any, name: str | None = None) -> Any:
+        """The first `count` elements; all of them where it is -1."""
+        count = _count(count)
+        if count < 0:
+            return self._ordered(lambda start: start)
+        known = {INFINITE: count, UNKNOWN: UNKNOWN}.get(self._count, min(self._count, count))
+        return self._ordered(
+            lambda start: lambda first: itertools.islice(start(first), max(count - first, 0)), known
+        )
+
+    def skip(self, count: Any, name: str | None = None) -> Any:
+        """What comes after the first `count` elements; nothing where it is -1."""
+        count = _count(count)
+        if count < 0:
+            return self.take(0)
+        known = self._count if self._count < 0 else max(self._count - count, 0)
+        return self._ordered(lambda start: lambda first: start(first + count), known)
+
+    def shard(self, num_shards: Any, index: Any, name: str | None = None) -> Any:
+        """Each element whose number leaves `index` when it is divided by `num_shards`."""
+        number, place = positive("num_shards", num_shards), _count(index)
+        if not 0 <= place < number:
+            raise self._view.error(
+                f"index must be between 0 and {number - 1}. Received: index={place}"
+            )
+        known = self._count if self._count < 0 else max(-(-(self._count - place) // number), 0)
+        return self._ordered(
+            lambda start: (
+                lambda first: itertools.islice(start(place + first * number), 0, None, number)
+            ),
+            known,
+        )
+
+    def repeat(self, count: Any = None, name: str | None = None) -> Any:
+        """All elements `count` times, without end where it is `None` or -1."""
+        times = -1 if count is None else _count(count)
+
+        def repeated(start: Start) -> Start:
+            def make() -> Iterator[Any]:
+                for _ in itertools.count() if times < 0 else range(times):
+                    given = False
+                    for element in start(0):
+                        given = True
+                        yield element
+                    if not given:
+                        return
+
+            return passing(make)
+
+        if self._count == 0 or times == 0:
+            known = 0
+        elif times < 0:
+            known = INFINITE
+        else:
+            known = self._count if self._count < 0 else self._count * times
+        return self._ordered(repeated, known)
+
+    def shuffle(
+        self,
+        buffer_size: Any,
+        seed: Any = None,
+        reshuffle_each_iteration: bool | None = None,
+        name: str | None = None,
+    ) -> Any:
+        """The elements in a random order, each drawn among the next `buffer_size` of them.
+
+        Args:
+            seed: of the orders, which are those of TensorFlow for the same seed; drawn from numpy's
+                random numbers where it is `None`.
+            reshuffle_each_iteration: whether each iteration has an order of its own (the default).
+        """
+        size = as_int(buffer_size)
+        if size is not None and size < 0:  # the number of elements, where it is not known
+            size = max(self._count, 1) if self._count >= 0 else 2**62
+        size = positive("buffer_size", buffer_size if size is None else size)
+        root = philox.seeds(seed)
+
+        def shuffled(start: Start) -> Start:
+            def make() -> Iterator[Any]:
+                seeds = root
+                if reshuffle_each_iteration is not False:
+                    seeds = philox.of_iteration(root, made._times)
+                made._times += 1
+                return philox.rolled(start(0), size, philox.numbers(seeds))
+
+            return passing(make)
+
+        made = self._ordered(shuffled)
+        return made
+
+    def unique(self, name: str | None = None) -> Any:
+        """Each element where it comes first."""
+
+        def make() -> Iterator[Any]:
+            seen = set()
+            for element in self._start(0):
+                key = tuple(
+                    (np.shape(a), a.tobytes() if hasattr(a, "tobytes") else a)
+                    for a in iter_leaves(element)
+                )
+                if key not in seen:
+                    seen.add(key)
+                    yield element
+
+        return self._then(passing(make), UNKNOWN)
+
+    def rejection_resample(
+        self,
+        class_func: Callable,
+        target_dist: Any,
+        initial_dist: Any = None,
+        seed: Any = None,
+        name: str | None = None,
+    ) -> Any:
+        """Some of the elements, of which the classes come in the given proportions, as pairs of
+        class and element.
+
+        Args:
+            class_func: the class of an element.
+            target_dist: the share that each class is to have.
+            initial_dist: the share that each has; counted while elements pass where it is `None`.
+        """
+        function, root = self._view.function(class_func), philox.seeds(seed)
+        target = np.asarray(target_dist, "float64")
+        initial = None if initial_dist is None else np.asarray(initial_dist, "float64")
+
+        def make() -> Iterator[Any]:
+            draws = philox.numbers(philox.of_iteration(root, made._times))
+            made._times += 1
+            counts = np.ones(len(target))
+            for element in self._start(0):
+                found = function(*arguments(element))
+                counts[int(found)] += initial is None
+                share = counts / counts.sum() if initial is None else initial
+                ratio = target / np.maximum(share, 1e-12)
+                if next(draws) < ratio[int(found)] / ratio.max() * 2**32:
+                    yield found, element
+
+        made = self._then(passing(make), unless(self._count), spec=None)
+        return made
+
+    # -- when they are made ---------------------------------------------------------------------
+
+    def prefetch(self, buffer_size: Any, name: str | None = None) -> Any:
+        """The same elements, of which a thread makes up to `buffer_size` ahead."""
+        size = as_int(buffer_size)
+        if size == 0:
+            return self._ordered(lambda start: start)
+        depth = 2 if size == AUTOTUNE else positive("buffer_size", buffer_size)
+
+        def start(first: int) -> Iterator[Any]:
+            with Ahead(self._start(first), lambda element: element, depth) as ahead:
+                while elements := ahead.take(1, wait=True):
+                    yield from elements
+
+        return self._then(start)
+
+    def apply(self, transformation_func: Callable, name: str | None = None) -> Any:
+        """What a function makes of this data set."""
+        made = transformation_func(self)
+        if not isinstance(made, Pipeline):
+            raise TypeError(f"transformation_func must return a Dataset. Received: {made!r}")
+        return made
+
+    def with_options(self, options: Any, name: str | None = None) -> Any:
+        """The same with options, none of which change what the elements are."""
+        made = self._ordered(lambda start: start)
+        made._options = options
+        return made
+
+    def of_known_length(self, count: int) -> Any:
+        """The same, said to have that many elements; an error where there are others."""
+
+        def make() -> Iterator[Any]:
+            number = 0
+            for number, element in enumerate(self._start(0), 1):
+                if number > count >= 0:
+                    break
+                yield element
+            if count >= 0 and number != count:
+                raise self._view.error(f"There are not {count} elements, as was said.")
+
+        return self._then(passing(make), count)
+
+    def ignore_errors(self, log_warning: bool = False, name: str | None = None) -> Any:
+        """The elements that can be made, without those whose making raises an error."""
+
+        def make() -> Iterator[Any]:
+            elements = self._start(0)
+            while True:
+                try:
+                    yield next(elements)
+                except StopIteration:
+                    return
+                except Exception as e:
+                    if log_warning:
+                        warn_user(f"An element was left out: {e}")
+
+        return self._then(passing(make), unless(self._count))
+
+
+def _count(value: Any) -> int:
+    number = as_int(value)
+    if number is None:
+        raise TypeError(f"An integer was expected. Received: {value!r}")
+    return number
+
+
+def in_threads(
+    apply: Callable, elements: Iterator[Any], calls: int | None, as_ready: bool = False
+) -> Iterator[Any]:
+    """`apply` of each, by threads; where their number is left to us, by none for quick calls."""
+    if calls != AUTOTUNE:
+        return _pooled(apply, elements, positive("num_parallel_calls", calls), as_ready)
+    return _measured(apply, elements, as_ready)
+
+
+def _measured(apply: Callable, elements: Iterator[Any], as_ready: bool) -> Iterator[Any]:
+    times = []
+    for element in itertools.islice(elements, 3):
+        begin = time.perf_counter()
+        out = apply(element)
+        times.append(time.perf_counter() - begin)
+        yield out
+    if not times or min(times) < _WORTH_A_THREAD:
+        yield from map(apply, elements)
+    else:
+        yield from _pooled(apply, elements, os.cpu_count() or 1, as_ready)
+
+
+def _pooled(apply: Callable, elements: Iterator, count: int, as_ready: bool) -> Iterator[Any]:
+    executor = ThreadPoolExecutor(count)
+    if not as_ready:
+        yield from made_by(executor, apply, elements, 2 * count)
+        return
+    try:
+        pending = {executor.submit(apply, e) for e in itertools.islice(elements, 2 * count)}
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for each in done:
+                yield each.result()
+                pending |= {executor.submit(apply, e) for e in itertools.islice(elements, 1)}
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,389 @@
+"""Data sets of the lines, records and rows of files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from keraslike.data import records
+from keraslike.data.dataset import Dataset
+from keraslike.data.elements import UNKNOWN, ArraySpec, as_int, host, is_text_scalar, stack
+from keraslike.data.pipeline import Pipeline, passing
+from keraslike.data.sources import matching, paths
+
+_TEXT = ArraySpec((), "string")
+_NUMBERS = ("float32", "float64", "int32", "int64")
+
+
+class _OfFiles(Dataset):
+    """What `read` gives of each file, one after the other.
+
+    Args:
+        filenames: one or several, or a data set of them.
+        parallel: how many files are read at a time, an element of each in turn.
+    """
+
+    def __init__(
+        self, filenames: Any, read: Callable[[str], Iterator[Any]], parallel: Any, spec: Any
+    ):
+        known = isinstance(filenames, Pipeline)
+        names = filenames if known else Dataset.from_tensor_slices(paths(filenames))
+        if parallel is None:
+
+            def make() -> Iterator[Any]:
+                for name in names._start(0):
+                    for each in [name] if is_text_scalar(name) else np.ravel(name).tolist():
+                        yield from read(*paths(each))
+        else:
+            cycle = as_int(parallel)
+
+            def opened(name: Any) -> Any:
+                (path,) = paths(name)
+                return Dataset(lambda: read(path), UNKNOWN)
+
+            names = names.interleave(opened, cycle, 1, cycle)
+
+            def make() -> Iterator[Any]:
+                return names._start(0)
+
+        self._set(passing(make), UNKNOWN, (names,) if known else (), lambda: spec)
+
+
+class TextLineDataset(_OfFiles):
+    """The lines of text files, without their ends.
+
+    Args:
+        filenames: one or several, or a data set of them.
+        compression_type: `"GZIP"`, `"ZLIB"` or none.
+        num_parallel_reads: how many files are read at a time, a line of each in turn.
+    """
+
+    def __init__(
+        self,
+        filenames: Any,
+        compression_type: Any = None,
+        buffer_size: Any = None,
+        num_parallel_reads: Any = None,
+        name: str | None = None,
+    ):
+        kind = records.compression(compression_type)
+        super().__init__(filenames, lambda p: records.lines(p, kind), num_parallel_reads, _TEXT)
+
+
+class TFRecordDataset(_OfFiles):
+    """The records of TFRecord files, as bytes. Their checksums are looked at: DataLossError names
+    the file and the place of a record that has changed. Arguments as of `TextLineDataset`."""
+
+    def __init__(
+        self,
+        filenames: Any,
+        compression_type: Any = None,
+        buffer_size: Any = None,
+        num_parallel_reads: Any = None,
+        name: str | None = None,
+    ):
+        kind = records.compression(compression_type)
+        super().__init__(filenames, lambda p: records.records(p, kind), num_parallel_reads, _TEXT)
+
+
+class FixedLengthRecordDataset(_OfFiles):
+    """Records of `record_bytes` bytes each, between a header and a footer of some bytes. The other
+    arguments as of `TextLineDataset`."""
+
+    def __init__(
+        self,
+        filenames: Any,
+        record_bytes: Any,
+        header_bytes: Any = None,
+        footer_bytes: Any = None,
+        buffer_size: Any = None,
+        compression_type: Any = None,
+        num_parallel_reads: Any = None,
+        name: str | None = None,
+    ):
+        kind, size = records.compression(compression_type), as_int(record_bytes) or 0
+        if size < 1:
+            raise ValueError(f"record_bytes must be positive. Received: {record_bytes!r}")
+        header, footer = as_int(header_bytes) or 0, as_int(footer_bytes) or 0
+
+        def read(path: str) -> Iterator[bytes]:
+            return records.pieces(path, size, header, footer, kind)
+
+        super().__init__(filenames, read, num_parallel_reads, _TEXT)
+
+
+# -- tables -----------------------------------------------------------------------------------
+
+
+class Column:
+    """How the fields of a column become values: their dtype, and what stands for an empty one."""
+
+    def __init__(self, default: Any):
+        default = getattr(default, "numpy", lambda: default)()
+        self.default: Any = None
+        if hasattr(default, "as_numpy_dtype") or isinstance(default, type):
+            dtype = np.dtype(getattr(default, "as_numpy_dtype", default))
+        else:
+            array = np.asarray(default if isinstance(default, np.ndarray) else host(default))
+            if isinstance(default, (list, tuple)):
+                array = np.asarray([host(x) for x in default] or np.zeros(0, "float32"))
+            dtype = array.dtype
+            if array.size:
+                self.default = array.reshape(-1)[0]
+        self.name = "string" if dtype.kind in "OSU" else dtype.name
+        if self.name != "string" and self.name not in _NUMBERS:
+            raise TypeError(f"A column has numbers of {_NUMBERS} or text. Received: {dtype}")
+        self.type = None if self.name == "string" else dtype.type
+        if self.default is not None and self.type is None:
+            self.default = (
+                str(self.default).encode() if isinstance(self.default, str) else bytes(self.default)
+            )
+
+    def value(self, field: str, na_value: str, number: int) -> Any:
+        """The value of a field; raises ValueError where it has none."""
+        if field == na_value or field == "":
+            if self.default is None:
+                raise ValueError(f"Field {number} is required but missing in record!")
+            return self.default
+        if self.type is None:
+            return field.encode("utf-8", "surrogateescape")
+        try:
+            text = field.strip()
+            if self.name.startswith("int"):
+                found = int(text)
+                info = np.iinfo(self.type)
+                if not info.min <= found <= info.max:
+                    raise ValueError
+                return self.type(found)
+            return self.type(text)
+        except ValueError:
+            raise ValueError(
+                f"Field {number} in record is not a valid {self.name}: {field}"
+            ) from None
+
+
+def fields(
+    line: str | Iterable[str], delimiter: str = ",", quotes: bool = True
+) -> Iterator[list[str]]:
+    """The rows of CSV text, each as its fields."""
+    style = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+    text = io.StringIO(line, newline="") if isinstance(line, str) else line
+    return csv.reader(text, delimiter=delimiter, quoting=style)
+
+
+class CsvDataset(_OfFiles):
+    """The rows of CSV files, as tuples.
+
+    Args:
+        filenames: one or several, or a data set of them.
+        record_defaults: for each column its dtype, or what stands for an empty field.
+        header: whether the first line of each file is passed over.
+        field_delim, use_quote_delim: what is between fields, and whether quotes enclose them.
+        na_value: what stands for an empty field, besides an empty one.
+        select_cols, exclude_cols: the numbers of the columns that are taken, or are not.
+
+    Raises ValueError, while rows are taken, for fields that are missing or no numbers.
+    """
+
+    def __init__(
+        self,
+        filenames: Any,
+        record_defaults: Sequence[Any],
+        compression_type: Any = None,
+        buffer_size: Any = None,
+        header: bool = False,
+        field_delim: str = ",",
+        use_quote_delim: bool = True,
+        na_value: str = "",
+        select_cols: Sequence[int] | None = None,
+        exclude_cols: Sequence[int] | None = None,
+    ):
+        columns = [Column(default) for default in record_defaults]
+        kind = records.compression(compression_type)
+        if select_cols is not None and exclude_cols is not None:
+            raise ValueError("One of select_cols and exclude_cols may be given.")
+        if select_cols is not None and len(select_cols) != len(columns):
+            raise ValueError(
+                f"select_cols must have one number for each of the {len(columns)} columns in "
+                f"record_defaults. Received: {list(select_cols)}"
+            )
+
+        def read(path: str) -> Iterator[Any]:
+            binary = records.opened(path, kind)
+            with io.TextIOWrapper(binary, "utf-8", "surrogateescape", newline="") as file:
+                rows = fields(file, field_delim, use_quote_delim)
+                if header:
+                    next(rows, None)
+                for line, row in enumerate(rows, 1 + header):
+                    chosen: list[int] = list(range(len(row)))
+                    if select_cols is not None:
+                        chosen = [int(n) for n in select_cols]
+                    elif exclude_cols is not None:
+                        chosen = [n for n in chosen if n not in exclude_cols]
+                    if len(chosen) != len(columns) or (chosen and max(chosen) >= len(row)):
+                        raise self._view.error(
+                            f"Expect {len(columns)} fields but have {len(row)} in record: "
+                            f"row {line} of {path}"
+                        )
+                    try:
+                        values = [
+                            c.value(row[n], na_value, i)
+                            for i, (c, n) in enumerate(zip(columns, chosen))
+                        ]
+                    except ValueError as e:
+                        raise self._view.error(f"{e} (row {line} of {path})") from None
+                    yield tuple(values)
+
+        spec = tuple(ArraySpec((), c.name) for c in columns)
+        super().__init__(filenames, read, None, spec)
+
+
+def make_csv_dataset(
+    file_pattern: Any,
+    batch_size: int,
+    column_names: Sequence[str] | None = None,
+    column_defaults: Sequence[Any] | None = None,
+    label_name: str | None = None,
+    select_columns: Sequence[Any] | None = None,
+    field_delim: str = ",",
+    use_quote_delim: bool = True,
+    na_value: str = "",
+    header: bool = True,
+    num_epochs: int | None = None,
+    shuffle: bool = True,
+    shuffle_buffer_size: int = 10000,
+    shuffle_seed: int | None = None,
+    prefetch_buffer_size: Any = None,
+    num_parallel_reads: Any = None,
+    sloppy: bool = False,
+    num_rows_for_inference: int | None = 100,
+    compression_type: Any = None,
+    ignore_errors: bool = False,
+    encoding: str = "utf-8",
+) -> Any:
+    """Batches of the rows of CSV files, as dicts of columns, or pairs of those and the labels.
+
+    Args:
+        file_pattern: of the files' names.
+        column_names: by default what the first row says.
+        column_defaults: for each column its dtype, or what stands for an empty field; by default
+            the narrowest of int32, int64, float32, float64 and text that holds the first rows.
+        label_name: of the column that is the labels.
+        select_columns: the names or numbers of the columns that are taken.
+        num_epochs: how often all rows are given; without end where it is `None`.
+        shuffle, shuffle_buffer_size, shuffle_seed: the order of files and rows.
+        num_rows_for_inference: how many rows tell the dtypes.
+        ignore_errors: whether rows that cannot be read are left out.
+
+    Raises ValueError where there are no files, and for names that are not there.
+    """
+    files = matching(file_pattern)
+
+    def rows_of(path: str) -> Iterator[list[str]]:
+        with io.TextIOWrapper(
+            records.opened(path, compression_type), encoding, "surrogateescape", newline=""
+        ) as file:
+            yield from fields(file, field_delim, use_quote_delim)
+
+    if column_names is None:
+        if not header:
+            raise ValueError("column_names must be given where files have no header.")
+        column_names = next(rows_of(files[0]), [])
+    names = [str(n) for n in column_names]
+    if len(set(names)) != len(names):
+        raise ValueError(f"Column names must differ. Received: {names}")
+    places = list(range(len(names)))
+    if select_columns is not None:
+        places = sorted(names.index(c) if isinstance(c, str) else int(c) for c in select_columns)
+    if label_name is not None and label_name not in [names[n] for n in places]:
+        raise ValueError(f"label_name must be one of the columns. Received: {label_name!r}")
+    if column_defaults is None:
+        column_defaults = _inferred(
+            rows_of, files, places, na_value, header, num_rows_for_inference
+        )
+    elif len(column_defaults) == len(names) != len(places):
+        column_defaults = [column_defaults[n] for n in places]
+
+    def packed(*columns: Any) -> Any:
+        found = {names[n]: c for n, c in zip(places, columns)}
+        return found if label_name is None else (found, found.pop(label_name))
+
+    dataset = Dataset.from_tensor_slices(files)
+    if shuffle:
+        dataset = dataset.shuffle(len(files), shuffle_seed)
+
+    def read(path: Any) -> Any:
+        return CsvDataset(
+            path,
+            column_defaults,
+            compression_type,
+            None,
+            header,
+            field_delim,
+            use_quote_delim,
+            na_value,
+            select_cols=places,
+        )
+
+    dataset = dataset.interleave(read, as_int(num_parallel_reads) or 1)
+    if ignore_errors:
+        dataset = dataset.ignore_errors()
+    if shuffle:
+        dataset = dataset.shuffle(shuffle_buffer_size, shuffle_seed)
+    if num_epochs != 1:
+        dataset = dataset.repeat(num_epochs)
+
+    def combine(rows: list[Any]) -> Any:
+        return packed(*stack(rows))
+
+    columns = [Column(default) for default in column_defaults]
+    drop = num_epochs is None
+
+    def known(_: Any, rows: int | None) -> Any:
+        return packed(*[ArraySpec((rows,), c.name) for c in columns])
+
+    dataset = dataset.grouped(batch_size, combine, drop, known)
+    ahead = 1 if prefetch_buffer_size is None else prefetch_buffer_size
+    return dataset.prefetch(ahead)
+
+
+def _inferred(
+    rows_of: Callable, files: list[str], places: list[int], na: str, header: bool, most: Any
+) -> list[Any]:
+    """Defaults of the dtypes that hold the fields of the first rows."""
+    kinds = [0] * len(places)
+    seen = [False] * len(places)
+    left = float("inf") if most is None else most
+    for path in files:
+        for number, row in enumerate(rows_of(path)):
+            if header and not number:
+                continue
+            if left <= 0:
+                break
+            left -= 1
+            for i, place in enumerate(places):
+                if place < len(row) and row[place] not in ("", na):
+                    seen[i] = True
+                    kinds[i] = max(kinds[i], _kind(row[place]))
+    defaults = [np.int32(0), np.int64(0), np.float32(0), np.float64(0), ""]
+    return [defaults[k] if s else "" for k, s in zip(kinds, seen)]
+
+
+def _kind(field: str) -> int:
+    try:
+        number = int(field)
+        if -(2**31) <= number < 2**31:
+            return 0
+        if -(2**63) <= number < 2**63:
+            return 1
+    except ValueError:
+        pass
+    try:
+        number = float(field)
+        return 2 if abs(number) <= np.finfo("float32").max or number != number else 3
+    except ValueError:
+        return 4

@@ -1,0 +1,250 @@
+"""Data sets of arrays, numbers, generators and files' names."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from keraslike.core.structures import iter_leaves, map_leaves
+from keraslike.data import philox
+from keraslike.data.elements import (
+    INFINITE,
+    UNKNOWN,
+    ArraySpec,
+    View,
+    as_int,
+    length,
+    row,
+    texts,
+)
+from keraslike.data.pipeline import Fetched, Pipeline, passing
+
+
+class Sources(Pipeline):
+    """Data sets that are made of no other."""
+
+    @classmethod
+    def from_tensor_slices(cls, tensors: Any, name: str | None = None) -> Any:
+        """The rows of an array, or of the arrays in a tuple or dict, which have one length."""
+        view = cls._own_view()
+        arrays = _converted(tensors, view)
+        count = length(arrays)
+
+        def start(first: int) -> Iterator[Any]:
+            return (row(arrays, i, by) for i in range(first, count))
+
+        def many(keys: list[int]) -> Any:
+            if (
+                keys
+                and keys[-1] - keys[0] == len(keys) - 1
+                and all(b - a == 1 for a, b in zip(keys, keys[1:]))
+            ):
+                return row(arrays, slice(keys[0], keys[-1] + 1))
+            return row(arrays, np.asarray(keys))
+
+        plain = all(isinstance(leaf, np.ndarray) for leaf in iter_leaves(arrays))
+        by = None if plain else view
+        found = Fetched(lambda first: iter(range(first, count)), many) if plain else None
+        return cls._make(
+            start, count, (), lambda: _row_specs(arrays, view), fetched=lambda: found, view=view
+        )
+
+    @classmethod
+    def from_tensors(cls, tensors: Any, name: str | None = None) -> Any:
+        """One element."""
+        view = cls._own_view()
+        element = _converted(tensors, view)
+        return cls._make(
+            passing(lambda: iter([element])), 1, (), lambda: map_leaves(view.spec, element)
+        )
+
+    @classmethod
+    def range(cls, *args: Any, output_type: Any = np.int64, name: str | None = None) -> Any:
+        """Numbers as Python's `range` gives them, int64 by default.
+
+        >>> from keraslike.data import Dataset
+        >>> [int(n) for n in Dataset.range(5, 0, -2)]
+        [5, 3, 1]
+        """
+        numbers = range(*[as_int(a) for a in args])  # type: ignore[arg-type]
+        dtype = np.dtype(getattr(output_type, "as_numpy_dtype", output_type))
+
+        def keys(first: int) -> Iterator[int]:
+            return iter(numbers[first:])
+
+        found = Fetched(keys, lambda chosen: np.asarray(chosen, dtype))
+        return cls._make(
+            lambda first: map(dtype.type, keys(first)),
+            len(numbers),
+            (),
+            lambda: ArraySpec((), dtype.name),
+            fetched=lambda: found,
+        )
+
+    @classmethod
+    def from_generator(
+        cls,
+        generator: Callable,
+        output_types: Any = None,
+        output_shapes: Any = None,
+        args: Any = None,
+        output_signature: Any = None,
+        name: str | None = None,
+    ) -> Any:
+        """What an iterator gives that a function begins anew for each iteration.
+
+        Args:
+            generator: a function that returns it.
+            output_signature: a `tf.TensorSpec` of each array in the elements, or `output_types`
+                and `output_shapes`; where neither is given, the first element tells.
+            args: what the function is called with.
+
+        Raises TypeError, while elements are taken, for those of other dtypes or shapes.
+        """
+        if not callable(generator):
+            raise TypeError(f"generator must be callable. Received: generator={generator!r}")
+        view = cls._own_view()
+        if output_signature is not None:
+            specs = map_leaves(_as_spec, output_signature)
+        elif output_types is not None:
+            specs = _typed(output_types, output_shapes)
+        else:
+            specs = None
+        given = () if args is None else tuple(map(view.array, args))
+
+        def make() -> Iterator[Any]:
+            for element in generator(*given):
+                yield view.element(element) if specs is None else _fitted(element, specs, view)
+
+        return cls._make(
+            passing(make), UNKNOWN, (), None if specs is None else lambda: specs, view=view
+        )
+
+    @classmethod
+    def random(
+        cls,
+        seed: int | None = None,
+        rerandomize_each_iteration: bool | None = None,
+        name: str | None = None,
+    ) -> Any:
+        """Random numbers below 2**32, without end; each iteration the same by default."""
+        root = philox.seeds(seed)
+
+        def make() -> Iterator[Any]:
+            seeds = root
+            if rerandomize_each_iteration:
+                seeds = philox.of_iteration(root, made._times)
+            made._times += 1
+            return map(np.int64, philox.numbers(seeds))
+
+        made = cls._make(passing(make), INFINITE, (), lambda: ArraySpec((), "int64"))
+        return made
+
+    @classmethod
+    def list_files(
+        cls,
+        file_pattern: Any,
+        shuffle: bool | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> Any:
+        """The paths of the files that a pattern, or several, match, in an order of its own for each
+        iteration, or sorted without `shuffle`.
+
+        Raises ValueError where there are none.
+        """
+        files = texts(path.encode() for path in matching(file_pattern))
+        dataset = cls.from_tensor_slices(files)
+        return dataset.shuffle(len(files), seed) if shuffle or shuffle is None else dataset
+
+    @classmethod
+    def counter(cls, start: int = 0, step: int = 1, dtype: Any = np.int64, name: Any = None) -> Any:
+        """Numbers from `start` on, without end."""
+        kind = np.dtype(getattr(dtype, "as_numpy_dtype", dtype))
+        return cls._make(
+            lambda first: map(kind.type, itertools.count(start + first * step, step)),
+            INFINITE,
+            (),
+            lambda: ArraySpec((), kind.name),
+        )
+
+
+def paths(value: Any) -> list[str]:
+    """Names of files in any form: one or several texts, or paths."""
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    items = value if isinstance(value, (list, tuple)) else np.asarray(value).reshape(-1).tolist()
+    return [os.fsdecode(getattr(item, "numpy", lambda item=item: item)()) for item in items]
+
+
+def matching(pattern: Any) -> list[str]:
+    """The paths that patterns match, sorted; raises ValueError where there are none."""
+    patterns = paths(pattern)
+    found = sorted({path for each in patterns for path in glob.glob(each)})
+    if not found:
+        raise ValueError(f"No files matched pattern: {', '.join(patterns)}")
+    return found
+
+
+def _converted(value: Any, view: View) -> Any:
+    """What a user gave as elements: lists are arrays."""
+    return map_leaves(view.array, value, lambda part: isinstance(part, list))
+
+
+def _row_specs(arrays: Any, view: View) -> Any:
+    return map_leaves(lambda array: view.spec(array).rows(), arrays)
+
+
+def _as_spec(spec: Any) -> Any:
+    """A spec of another kind, `tf.TensorSpec` say, as ours."""
+    if isinstance(spec, ArraySpec) or not hasattr(spec, "dtype") or hasattr(spec, "rows"):
+        return spec
+    shape = None if getattr(spec.shape, "rank", ()) is None else tuple(spec.shape)
+    return ArraySpec(shape, getattr(spec.dtype, "name", str(spec.dtype)))
+
+
+def _typed(types: Any, shapes: Any) -> Any:
+    """Specs of dtypes and shapes; where no shapes are given, they are not known."""
+    if isinstance(types, dict):
+        return {k: _typed(t, None if shapes is None else shapes[k]) for k, t in types.items()}
+    if isinstance(types, tuple):
+        return tuple(_typed(t, None if shapes is None else shapes[i]) for i, t in enumerate(types))
+    name = getattr(types, "name", None) or np.dtype(types).name
+    name = "string" if name == "object" or name.startswith(("str", "bytes")) else name
+    if shapes is None or getattr(shapes, "rank", ()) is None:
+        return ArraySpec(None, name)
+    return ArraySpec(tuple(shapes) if isinstance(shapes, (list, tuple)) else (shapes,), name)
+
+
+def _fitted(element: Any, specs: Any, view: View) -> Any:
+    """An element as arrays of the dtypes and shapes that were said; TypeError for what is not."""
+    if isinstance(specs, dict):
+        if not isinstance(element, dict) or set(element) != set(specs):
+            raise TypeError(f"The generator gave {element!r}, where {specs} was expected.")
+        return {k: _fitted(element[k], s, view) for k, s in specs.items()}
+    if isinstance(specs, tuple):
+        if not isinstance(element, (tuple, list)) or len(element) != len(specs):
+            raise TypeError(f"The generator gave {element!r}, where {specs} was expected.")
+        parts = [_fitted(e, s, view) for e, s in zip(element, specs)]
+        return type(specs)(*parts) if hasattr(specs, "_fields") else tuple(parts)
+    if not isinstance(specs, ArraySpec):
+        return view.array(element)
+    array = view.array(element)
+    if specs.dtype != "string" and isinstance(array, np.ndarray) and array.dtype.kind != "O":
+        wanted = np.dtype(specs.dtype)
+        if array.dtype != wanted and not isinstance(element, (np.ndarray, np.generic)):
+            array = np.asarray(element, wanted)
+    found = view.spec(array)
+    fits = found.dtype == specs.dtype and (
+        specs.shape is None
+        or len(found.shape) == len(specs.shape)
+        and all(n in (None, m) for n, m in zip(specs.shape, found.shape))
+    )
+    if not fits:
+        raise TypeError(f"The generator gave an array of {found}, where {specs} was expected.")
+    return array

@@ -1,0 +1,202 @@
+"""Methods of data sets that keep elements in memory and in files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from keraslike.core.errors import NoSuchFile
+from keraslike.data import records
+from keraslike.data.elements import ArraySpec, arguments
+from keraslike.data.pipeline import Pipeline, passing
+
+_INFO = "dataset.json"
+
+
+class Storage(Pipeline):
+    """Elements that are kept."""
+
+    def cache(self, filename: Any = "", name: str | None = None) -> Any:
+        """The same elements, which are kept once all of them have been asked for.
+
+        Args:
+            filename: of a file to keep them in, which later programs read; in memory without one.
+        """
+        path = records_path(filename)
+        kept: list[list[Any]] = []
+
+        def remembered() -> Iterator[Any]:
+            elements = []
+            for element in self._start(0):
+                elements.append(element)
+                yield element
+            kept[:] = [elements]
+
+        def start(first: int) -> Iterator[Any]:
+            if not path:
+                return iter(kept[0][first:]) if kept else passing(remembered)(first)
+            if os.path.exists(path):
+                return self._like_ours(records.read_back(path, first=first))
+            return passing(lambda: records.kept(self._start(0), path))(first)
+
+        return self._then(start)
+
+    def _like_ours(self, elements: Iterator[Any]) -> Iterator[Any]:
+        """Elements out of a file with this one's named tuples."""
+        return (_retyped(element, self._known_spec) for element in elements)
+
+    def snapshot(
+        self,
+        path: Any,
+        compression: str | None = "AUTO",
+        reader_func: Callable | None = None,
+        shard_func: Callable | None = None,
+        name: str | None = None,
+    ) -> Any:
+        """The same elements, which a directory holds once all have been asked for; later
+        iterations, and programs, read them there. Arguments are as in `save` and `load`."""
+        folder = records_path(path)
+
+        def start(first: int) -> Iterator[Any]:
+            if os.path.exists(os.path.join(folder, _INFO)):
+                return self.load(folder, compression=compression, reader_func=reader_func)._start(
+                    first
+                )
+            return passing(lambda: self._saved(folder, compression, shard_func))(first)
+
+        return self._then(start)
+
+    def save(
+        self,
+        path: Any,
+        compression: str | None = None,
+        shard_func: Callable | None = None,
+        checkpoint_args: dict[str, Any] | None = None,
+        name: str | None = None,
+    ) -> None:
+        """Writes all elements into a directory, for `load`. They must be arrays and texts.
+
+        Args:
+            compression: `"GZIP"`, `"ZLIB"` or `None`.
+            shard_func: the number of the file that an element goes into.
+        """
+        for _ in self._saved(records_path(path), compression, shard_func):
+            pass
+
+    def _saved(
+        self, folder: str, compression: str | None, shard_func: Callable | None
+    ) -> Iterator[Any]:
+        kind = records.compression(compression)
+        above = os.path.dirname(os.path.abspath(folder))
+        os.makedirs(above, exist_ok=True)
+        shard_of = None if shard_func is None else self._view.function(shard_func)
+        temporary = tempfile.mkdtemp(dir=above, prefix=os.path.basename(folder) + ".part")
+        writers: dict[int, records.RecordWriter] = {}
+        try:
+            count = 0
+            for element in self._start(0):
+                shard = 0 if shard_of is None else int(shard_of(*arguments(element)))
+                if shard not in writers:
+                    file = os.path.join(temporary, f"{shard:08d}.records")
+                    writers[shard] = records.RecordWriter(file, kind)
+                writers[shard].write(records.packed(element))
+                count += 1
+                yield element
+            for writer in writers.values():
+                writer.close()
+            try:
+                spec = _plain(self._spec())
+            except ValueError:  # there are no elements
+                spec = None
+            info = {"compression": kind, "count": count, "spec": spec}
+            with open(os.path.join(temporary, _INFO), "w") as file:
+                json.dump(info, file)
+            if os.path.isdir(folder) and os.path.exists(os.path.join(folder, _INFO)):
+                shutil.rmtree(folder)
+            os.replace(temporary, folder)
+        finally:
+            for writer in writers.values():
+                writer.close()
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    @classmethod
+    def load(
+        cls,
+        path: Any,
+        element_spec: Any = None,
+        compression: str | None = None,
+        reader_func: Callable | None = None,
+        wait: bool = False,
+        name: str | None = None,
+    ) -> Any:
+        """The elements that `save` has written into a directory.
+
+        Args:
+            element_spec, compression, wait: taken for the sake of TensorFlow: the directory says.
+            reader_func: makes one data set of one of data sets, the files.
+
+        Raises NoSuchFile where the directory holds none, DataLossError where one is damaged.
+        """
+        folder = records_path(path)
+        try:
+            with open(os.path.join(folder, _INFO)) as file:
+                info = json.load(file)
+        except FileNotFoundError:
+            raise NoSuchFile(f"There is no saved data set in {folder}.") from None
+        names = sorted(n for n in os.listdir(folder) if n.endswith(".records"))
+        known = _typed(info["spec"])
+
+        def of_file(name: str) -> Any:
+            file = os.path.join(folder, name)
+            return cls._make(
+                lambda first: records.read_back(file, info["compression"], first),
+                info["count"] if len(names) == 1 else -2,
+                (),
+                lambda: known,
+            )
+
+        files = [of_file(name) for name in names]
+        if not files:
+            return cls._make(lambda first: iter(()), 0, (), lambda: known)
+        if reader_func is None and len(files) == 1:
+            return files[0]
+        of_files = cls._make(lambda first: iter(files[first:]), len(files))
+        if reader_func is None:
+            return of_files.interleave(lambda dataset: dataset, cycle_length=len(files))
+        return reader_func(of_files)
+
+
+def records_path(path: Any) -> str:
+    path = getattr(path, "numpy", lambda: path)()
+    return os.fsdecode(path)
+
+
+def _retyped(element: Any, spec: Any) -> Any:
+    if isinstance(spec, dict) and isinstance(element, dict):
+        return {k: _retyped(v, spec.get(k)) for k, v in element.items()}
+    if isinstance(spec, tuple) and isinstance(element, tuple):
+        parts = [_retyped(*pair) for pair in zip(element, spec)]
+        return type(spec)(*parts) if hasattr(spec, "_fields") else tuple(parts)
+    return element
+
+
+def _plain(spec: Any) -> Any:
+    if isinstance(spec, dict):
+        return {"dict": [[k, _plain(v)] for k, v in spec.items()]}
+    if isinstance(spec, tuple):
+        return {"tuple": [_plain(v) for v in spec]}
+    return [None if spec.shape is None else list(spec.shape), spec.dtype]
+
+
+def _typed(spec: Any) -> Any:
+    if spec is None:
+        return None
+    if isinstance(spec, dict):
+        if "dict" in spec:
+            return {k: _typed(v) for k, v in spec["dict"]}
+        return tuple(_typed(v) for v in spec["tuple"])
+    return ArraySpec(None if spec[0] is None else tuple(spec[0]), spec[1])

@@ -1,0 +1,46 @@
+"""`tf.data`: `keraslike.data`'s pipelines, whose elements are tensors here.
+
+>>> from keraslike import tf
+>>> dataset = tf.data.Dataset.range(6).map(lambda n: n * n).batch(4)
+>>> [batch.numpy().tolist() for batch in dataset], dataset.element_spec
+([[0, 1, 4, 9], [16, 25]], TensorSpec(shape=(None,), dtype=tf.int64, name=None))
+"""
+
+from keraslike.data import dataset as _dataset
+from keraslike.data import files as _files
+from keraslike.data.elements import AUTOTUNE
+from keraslike.data.elements import INFINITE as INFINITE_CARDINALITY
+from keraslike.data.elements import UNKNOWN as UNKNOWN_CARDINALITY
+from keraslike.data.pipeline import DatasetIterator as Iterator
+from keraslike.tf import face as _face
+from keraslike.tf.data import view as _view
+from keraslike.tf.data.options import Options, ThreadingOptions
+from keraslike.tf.specs import DatasetSpec
+
+Dataset = _face.stand_for(_dataset.Dataset)
+TextLineDataset = _face.stand_for(_files.TextLineDataset)
+TFRecordDataset = _face.stand_for(_files.TFRecordDataset)
+FixedLengthRecordDataset = _face.stand_for(_files.FixedLengthRecordDataset)
+NumpyIterator = Iterator
+
+from keraslike.tf.data import experimental  # noqa: E402  # it is made of these
+
+__all__ = [
+    "AUTOTUNE",
+    "Dataset",
+    "DatasetSpec",
+    "FixedLengthRecordDataset",
+    "INFINITE_CARDINALITY",
+    "Iterator",
+    "NumpyIterator",
+    "Options",
+    "TFRecordDataset",
+    "TextLineDataset",
+    "ThreadingOptions",
+    "UNKNOWN_CARDINALITY",
+    "experimental",
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,145 @@
+"""`tf.data.experimental`: names that methods of data sets had before, and tables in CSV files."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Any
+
+from keraslike.data import files, records
+from keraslike.data.elements import AUTOTUNE
+from keraslike.tf import face
+
+CsvDataset = face.stand_for(files.CsvDataset)
+make_csv_dataset = face.function_of(files.make_csv_dataset)
+TFRecordWriter = records.RecordWriter
+
+
+class AutoShardPolicy(enum.IntEnum):
+    """How data is divided between workers."""
+
+    OFF, AUTO, FILE, DATA, HINT = -1, 0, 1, 2, 3
+
+
+def _transformation(name: str, method: str | None = None) -> Callable:
+    def make(*args: Any, **kwargs: Any) -> Callable:
+        return lambda dataset: getattr(dataset, method or name)(*args, **kwargs)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"`Dataset.{method or name}` as a function for `Dataset.apply`."
+    return make
+
+
+_RENAMED = {"enumerate_dataset": "enumerate", "dense_to_ragged_batch": "ragged_batch"}
+_SAME = (
+    "bucket_by_sequence_length group_by_window ignore_errors rejection_resample scan snapshot "
+    "take_while unbatch unique"
+)
+for _name in (*_SAME.split(), *_RENAMED):
+    globals()[_name] = _transformation(_name, _RENAMED.get(_name))
+
+
+def shuffle_and_repeat(buffer_size: Any, count: Any = None, seed: Any = None) -> Callable:
+    """`shuffle` and `repeat` as a function for `Dataset.apply`."""
+    return lambda dataset: dataset.shuffle(buffer_size, seed).repeat(count)
+
+
+def map_and_batch(
+    map_func: Callable,
+    batch_size: Any,
+    num_parallel_batches: Any = None,
+    drop_remainder: bool = False,
+    num_parallel_calls: Any = None,
+) -> Callable:
+    """`map` and `batch` as a function for `Dataset.apply`."""
+    return lambda d: d.map(map_func, num_parallel_calls).batch(batch_size, drop_remainder)
+
+
+def parallel_interleave(
+    map_func: Callable,
+    cycle_length: Any,
+    block_length: Any = 1,
+    sloppy: bool = False,
+    buffer_output_elements: Any = None,
+    prefetch_input_elements: Any = None,
+) -> Callable:
+    """`interleave` as a function for `Dataset.apply`."""
+    return lambda d: d.interleave(map_func, cycle_length, block_length, cycle_length)
+
+
+def prefetch_to_device(device: Any, buffer_size: Any = None) -> Callable:
+    """`prefetch` as a function for `Dataset.apply`: tensors go to the device when taken."""
+    return lambda dataset: dataset.prefetch(AUTOTUNE if buffer_size is None else buffer_size)
+
+
+def copy_to_device(target_device: Any, source_device: str = "/cpu:0") -> Callable:
+    """A function for `Dataset.apply`: tensors go to the device when they are taken."""
+    return lambda dataset: dataset.take(-1)
+
+
+def cardinality(dataset: Any) -> Any:
+    """The number of elements; -1 where there is no end, -2 where it is not known."""
+    return dataset.cardinality()
+
+
+def assert_cardinality(expected_cardinality: Any) -> Callable:
+    """A function for `Dataset.apply` that says how many elements there are; an error is raised,
+    while they are taken, where there are not so many."""
+    return lambda dataset: dataset.of_known_length(int(expected_cardinality))
+
+
+def get_single_element(dataset: Any) -> Any:
+    """The one element of a data set."""
+    return dataset.get_single_element()
+
+
+def to_variant(dataset: Any) -> Any:
+    """The data set itself: here it is a value as any other."""
+    return dataset
+
+
+def sample_from_datasets(
+    datasets: Any, weights: Any = None, seed: Any = None, stop_on_empty_dataset: bool = False
+) -> Any:
+    """`Dataset.sample_from_datasets`."""
+    return datasets[0].sample_from_datasets(datasets, weights, seed, stop_on_empty_dataset)
+
+
+def choose_from_datasets(
+    datasets: Any, choice_dataset: Any, stop_on_empty_dataset: bool = False
+) -> Any:
+    """`Dataset.choose_from_datasets`."""
+    return datasets[0].choose_from_datasets(datasets, choice_dataset, stop_on_empty_dataset)
+
+
+def save(dataset: Any, path: Any, compression: Any = None, shard_func: Any = None) -> None:
+    """`Dataset.save`."""
+    dataset.save(path, compression, shard_func)
+
+
+def load(
+    path: Any, element_spec: Any = None, compression: Any = None, reader_func: Any = None
+) -> Any:
+    """`Dataset.load`."""
+    from keraslike.tf import data
+
+    return data.Dataset.load(path, element_spec, compression, reader_func)
+
+
+def Counter(start: Any = 0, step: Any = 1, dtype: Any = "int64") -> Any:  # noqa: N802
+    """Numbers from `start` on, without end."""
+    from keraslike.tf import data
+
+    return data.Dataset.counter(start, step, getattr(dtype, "as_numpy_dtype", dtype))
+
+
+__all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
+    name
+    for name in dir()
+    if name[0] != "_"
+    and name not in ("Any", "Callable", "annotations", "enum", "face", "files", "records")
+)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,315 @@
+"""Elements of data sets as tensors, and functions of tensors that prepare them.
+
+Such a function is traced and compiled for the shapes of the elements, once each, and runs on the
+CPU. One that cannot be traced, for it depends on values or is given text, is called as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.core import lowering, rng
+from keraslike.core.boxed import Boxed
+from keraslike.core.structures import iter_leaves, map_items, map_leaves
+from keraslike.data.elements import ArraySpec, Function, View, leaf_of
+from keraslike.tf import dtypes, ragged, specs
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.function import ConcreteFunction, TensorSpec
+from keraslike.tf.ragged import RaggedTensor
+from keraslike.tf.sparse import SparseTensor
+from keraslike.tf.structure import Structure
+from keraslike.tf.tensor import WIDE, Tensor, _numpy_of, _on_device, convert_to_tensor
+
+# Batches smaller than this are computed element by element: no program is compiled for them.
+_FEW = 4
+
+
+class Row(np.ndarray):
+    """A row of a ragged tensor: batches of such are ragged, too."""
+
+
+class TensorView(View):
+    """Elements as `tf.Tensor`s, ragged and sparse ones."""
+
+    error = InvalidArgumentError
+
+    def array(self, value: Any) -> Any:
+        if isinstance(value, Structure):
+            return value
+        if isinstance(value, Boxed) or hasattr(value, "_raw_value"):
+            return leaf_of(np.asarray(convert_to_tensor(value)._value))
+        if isinstance(value, list) and any(isinstance(v, (Boxed, jax.Array)) for v in value):
+            return leaf_of(np.asarray(convert_to_tensor(value)._value))
+        return leaf_of(_numpy_of(value, None, None))
+
+    def element(self, returned: Any) -> Any:
+        if isinstance(returned, list):
+            returned = tuple(returned)
+        if isinstance(returned, (dict, tuple)):
+            return map_items(self._part, returned)
+        return self._part(returned)
+
+    def _part(self, value: Any) -> Any:
+        if isinstance(value, (dict, tuple)):
+            return map_items(self._part, value)
+        return value if value is None or hasattr(value, "_find_spec") else self.array(value)
+
+    def show(self, leaf: Any) -> Any:
+        if isinstance(leaf, (str, bytes)):
+            return Tensor(np.array([leaf, None], object)[:1].reshape(()))
+        if not isinstance(leaf, (np.ndarray, np.generic)):
+            return leaf
+        return Tensor(_on_device(np.asarray(leaf)))
+
+    given = show
+
+    def function(self, function: Callable) -> Function:
+        return Traced(function, self)
+
+    def spec(self, leaf: Any) -> Any:
+        if isinstance(leaf, Structure):
+            return specs.type_spec_from_value(leaf)
+        if isinstance(leaf, Row):
+            return specs.RaggedTensorSpec(leaf.shape, leaf.dtype, 0)
+        return super().spec(leaf)
+
+    def show_spec(self, spec: Any) -> Any:
+        return specs.shown(spec)
+
+    def row(self, leaf: Any, index: int) -> Any:
+        if isinstance(leaf, RaggedTensor):
+            found: Any = leaf[index]  # type: ignore[index]
+            if isinstance(found, RaggedTensor):
+                return found
+            return np.asarray(found._value).view(Row)
+        if isinstance(leaf, SparseTensor):
+            places = np.asarray(leaf.indices)
+            chosen = places[:, 0] == index
+            return SparseTensor(
+                places[chosen, 1:], np.asarray(leaf.values)[chosen], tuple(leaf.shape)[1:]
+            )
+        return leaf[index]
+
+    def stack(self, leaves: list[Any]) -> Any:
+        first = leaves[0]
+        if isinstance(first, Row):
+            return self.ragged(leaves, (None, *first.shape[1:]))
+        if isinstance(first, RaggedTensor):
+            return ragged.stack(leaves)
+        if isinstance(first, SparseTensor):
+            places = [np.asarray(leaf.indices) for leaf in leaves]
+            numbers = np.repeat(np.arange(len(leaves)), list(map(len, places)))
+            values = np.concatenate([np.asarray(leaf.values) for leaf in leaves])
+            indices = np.column_stack([numbers, np.concatenate(places)]).astype(np.int64)
+            sizes = np.max([tuple(leaf.shape) for leaf in leaves], axis=0)
+            return SparseTensor(indices, values, (len(leaves), *sizes.tolist()))
+        return super().stack(leaves)
+
+    def ragged(self, leaves: list[Any], shape: tuple[int | None, ...] | None) -> Any:
+        varying = [axis for axis, n in enumerate(shape or leaves[0].shape) if n is None]
+        arrays = [np.asarray(leaf) for leaf in leaves]
+        if not varying or varying[-1] == 0:
+            return RaggedTensor.from_row_lengths(np.concatenate(arrays), list(map(len, arrays)))
+        rank = varying[-1]
+        return ragged.stack([RaggedTensor.from_tensor(a, ragged_rank=rank) for a in arrays])
+
+    def ragged_spec(self, spec: ArraySpec) -> Any:
+        rank = 1 + max(axis for axis, n in enumerate(spec.shape[1:]) if n is None)  # type: ignore
+        return specs.RaggedTensorSpec(spec.shape, spec.dtype, rank)
+
+
+def on_cpu() -> Any:
+    """A context in which arrays are made and computed on the CPU."""
+    if jax.default_backend() == "cpu":
+        return contextlib.nullcontext()
+    try:
+        return jax.default_device(jax.devices("cpu")[0])
+    except RuntimeError:  # the CPU's backend has been left out
+        return contextlib.nullcontext()
+
+
+class Untraceable(TypeError):
+    """What stands in the way of a trace: text, ragged and sparse tensors, Python's functions."""
+
+
+class Traced(Function):
+    """A function of tensors, compiled once for each structure, shape and dtype of its arguments."""
+
+    def __init__(self, function: Callable, view: View):
+        super().__init__(function, view)
+        self._programs: dict[Any, _Program | None] = {}
+        self._tracing = threading.RLock()
+
+    def raw(self, *arguments: Any) -> Any:
+        with on_cpu():
+            return super().raw(*arguments)
+
+    def __call__(self, *arguments: Any) -> Any:
+        leaves: list[Any] = []
+        key = _flattened(arguments, leaves)
+        program = None if key is None else self._program(key, arguments, leaves)
+        return super().__call__(*arguments) if program is None else program(leaves)
+
+    def _program(self, key: Any, arguments: Any, leaves: Sequence[Any]) -> _Program | None:
+        if key not in self._programs:
+            with self._tracing:
+                if key not in self._programs:
+                    self._programs[key] = self._traced(arguments, leaves)
+        return self._programs[key]
+
+    def _traced(self, arguments: Any, leaves: Sequence[Any]) -> _Program | None:
+        function = getattr(self._function, "python_function", self._function)
+        try:
+            with on_cpu():
+                return _Program(function, arguments, leaves)
+        except Exception:  # it is called as it is, and raises there what is the user's
+            return None
+
+    def _of_specs(self, given: Sequence[Any], size: int = 0) -> _Program | None:
+        def example(spec: Any) -> Any:
+            if not isinstance(spec, ArraySpec) or spec.shape is None or spec.dtype == "string":
+                raise Untraceable
+            shape = [size if n is None else n for n in spec.shape]
+            return jax.ShapeDtypeStruct(tuple(shape), dtypes.as_dtype(spec.dtype).dtype)
+
+        try:
+            examples = tuple(map_leaves(example, spec) for spec in given)
+        except Untraceable:
+            return None
+        leaves: list[Any] = []
+        key = _flattened(examples, leaves)
+        return None if key is None else self._program(key, examples, leaves)
+
+    def specs(self, specs: Sequence[Any]) -> Any:
+        unknown = any(None in (getattr(s, "shape", None) or ()) for s in iter_leaves(tuple(specs)))
+        found = [self._of_specs(specs, size) for size in ((1, 7) if unknown else (0,))]
+        if None in found:
+            return None
+        both = iter([p.out_specs for p in found][-1])  # type: ignore[union-attr]
+        out = [spec.common(next(both)) for spec in found[0].out_specs]  # type: ignore[union-attr]
+        return found[0].rebuilt(out)  # type: ignore[union-attr]
+
+    def many(self, specs: Sequence[Any]) -> Callable | None:
+        if any(None in (getattr(s, "shape", None) or ()) for s in iter_leaves(tuple(specs))):
+            return None
+        program = self._of_specs(specs)
+        if program is None or program.changes:
+            return None
+
+        def run(*arguments: Any) -> Any:
+            leaves: list[Any] = []
+            _flattened(arguments, leaves)
+            return program.many(leaves)
+
+        return run
+
+
+class _Program:
+    """A compiled function of flat arrays, and how its results lie in a structure."""
+
+    def __init__(self, function: Callable, arguments: Any, leaves: Sequence[Any]):
+        def flat(*tensors: Any) -> list[Any]:
+            left = iter(tensors)
+            given = map_leaves(lambda leaf: leaf if leaf is None else next(left), arguments)
+            out: list[Any] = []
+            returned = function(*given)
+            returned = tuple(returned) if isinstance(returned, list) else returned
+            self._structure = map_leaves(
+                lambda leaf: _number(leaf, out), returned, lambda part: isinstance(part, list)
+            )
+            return out
+
+        given = [TensorSpec(leaf.shape, leaf.dtype) for leaf in leaves]
+        structure = jax.tree.structure((tuple(range(len(given))), {}))
+        self._concrete = concrete = ConcreteFunction(flat, given, structure)
+        count = len(concrete.output_shapes) - len(concrete.changed)
+        self.changes = bool(concrete.changed)
+        self.out_specs = [
+            ArraySpec(tuple(a.shape), dtypes.as_dtype(a.dtype).name)
+            for a in concrete.output_shapes[:count]
+        ]
+        self._loop = jax.jit(self._looped)
+
+    def rebuilt(self, items: Sequence[Any]) -> Any:
+        return map_leaves(lambda n: n if n is None else items[n], self._structure)
+
+    def _held(self) -> list[Any]:
+        """The values of the variables and of the tensors from outside that it reads."""
+        concrete = self._concrete
+        return [
+            *[np.asarray(_value(v)) for v in concrete.variables],
+            *[np.asarray(t._value) for t in concrete.captured],
+        ]
+
+    def __call__(self, leaves: Sequence[Any]) -> Any:
+        if self.changes:
+            with rng.drawing, on_cpu():
+                out = self._concrete.run(*self._held(), *leaves)
+                count = len(self.out_specs)
+                lowering.write(self._concrete.changed, out[count:])
+        else:
+            with on_cpu():
+                out = self._concrete.run(*self._held(), *leaves)
+        return self.rebuilt([np.asarray(a)[()] for a in out[: len(self.out_specs)]])
+
+    def many(self, leaves: Sequence[Any]) -> Any:
+        """Of arguments stacked along a first axis, one after the other."""
+        if len(leaves[0]) < _FEW:
+            rows = [self([leaf[i] for leaf in leaves]) for i in range(len(leaves[0]))]
+            columns = zip(*[iter_leaves(row) for row in rows])
+            stacked = iter([np.stack(c) for c in columns if c[0] is not None])
+            return map_leaves(lambda n: n if n is None else next(stacked), self._structure)
+        with on_cpu(), WIDE(True):
+            out = self._loop(self._held(), list(leaves))
+        return self.rebuilt([np.asarray(a) for a in out])
+
+    def _looped(self, held: Sequence[Any], leaves: Sequence[Any]) -> Any:
+        function = self._concrete.run._function
+        return jax.lax.map(lambda row: function(*held, *row), leaves)
+
+
+def _value(variable: Any) -> Any:
+    get = getattr(variable, "get_value", None)
+    return variable._raw_value if get is None else get()
+
+
+def _number(leaf: Any, out: list[Any]) -> int | None:
+    """Puts a result among the others; gives its place."""
+    if leaf is None:
+        return None
+    if isinstance(leaf, (Structure, str, bytes)) or hasattr(leaf, "_find_spec"):
+        raise Untraceable(f"{type(leaf).__name__} is no array.")
+    tensor = convert_to_tensor(leaf)
+    if tensor.dtype is dtypes.string:
+        raise Untraceable("Text is no array.")
+    out.append(Tensor(jnp.asarray(tensor._value)))
+    return len(out) - 1
+
+
+def _flattened(tree: Any, leaves: list[Any]) -> Any:
+    """The structure, shapes and dtypes, to be compared; `None` where not all leaves are numbers."""
+    if isinstance(tree, tuple):
+        return _all(type(tree), [_flattened(item, leaves) for item in tree])
+    if isinstance(tree, dict):
+        return _all(tuple(tree), [_flattened(item, leaves) for item in tree.values()])
+    if tree is None:
+        return "nothing"
+    dtype = getattr(tree, "dtype", None)
+    if isinstance(tree, Row) or not isinstance(dtype, np.dtype) or dtype.kind == "O":
+        return None
+    leaves.append(tree)
+    return tree.shape, dtype
+
+
+def _all(kind: Any, parts: list[Any]) -> Any:
+    return None if None in parts else (kind, *parts)
+
+
+View.of_tensors = TensorView()

@@ -1,0 +1,142 @@
+"""`tf.RaggedTensorSpec`, `tf.SparseTensorSpec`, `tf.data.DatasetSpec`: what is known of values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keraslike.core.structures import map_leaves
+from keraslike.data.elements import ArraySpec, Nested
+from keraslike.tf import dtypes
+from keraslike.tf.dtypes import TensorShape
+from keraslike.tf.function import TensorSpec
+from keraslike.tf.ragged import RaggedTensor
+from keraslike.tf.sparse import SparseTensor
+from keraslike.tf.tensor import convert_to_tensor
+
+
+class _Spec:
+    """A spec that is equal to others that look the same."""
+
+    shape: TensorShape
+    dtype: dtypes.DType
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def common(self, other: Any) -> Any:
+        """What holds for values of both kinds."""
+        if type(other) is not type(self) or other.dtype != self.dtype:
+            raise TypeError(f"Elements of different kinds: {self} and {other}.")
+        sizes = [a if a == b else None for a, b in zip(self.shape, other.shape)]
+        return self._with(sizes, 0)
+
+    def inside(self, size: int | None) -> Any:
+        """With a first axis before the others."""
+        return self._with((size, *self.shape), 1)
+
+    def rows(self) -> Any:
+        """Without the first axis."""
+        return self._with(self.shape[1:], -1)
+
+    def _with(self, shape: Any, more: int) -> Any:
+        raise NotImplementedError
+
+
+class RaggedTensorSpec(_Spec):
+    """The shape, dtype and number of ragged axes that a ragged tensor is to have.
+
+    >>> RaggedTensorSpec([None, None], dtypes.int32)
+    RaggedTensorSpec(TensorShape([None, None]), tf.int32, 1, tf.int64)
+    """
+
+    def __init__(
+        self,
+        shape: Any = None,
+        dtype: Any = dtypes.float32,
+        ragged_rank: int | None = None,
+        row_splits_dtype: Any = dtypes.int64,
+    ):
+        self.shape, self.dtype = TensorShape(shape), dtypes.as_dtype(dtype)
+        self.ragged_rank = len(self.shape) - 1 if ragged_rank is None else ragged_rank
+        self.row_splits_dtype = dtypes.as_dtype(row_splits_dtype)
+
+    @classmethod
+    def from_value(cls, value: Any) -> RaggedTensorSpec:
+        splits = value.row_splits.dtype
+        return cls(value.shape, value.dtype, value.ragged_rank, splits)
+
+    def _with(self, shape: Any, more: int) -> RaggedTensorSpec:
+        rank = self.ragged_rank + more
+        return RaggedTensorSpec(shape, self.dtype, rank, self.row_splits_dtype)
+
+    def __repr__(self) -> str:
+        return (
+            f"RaggedTensorSpec({self.shape!r}, {self.dtype!r}, {self.ragged_rank}, "
+            f"{self.row_splits_dtype!r})"
+        )
+
+
+class SparseTensorSpec(_Spec):
+    """The shape and dtype that a sparse tensor is to have.
+
+    >>> SparseTensorSpec([None, 3], dtypes.int32)
+    SparseTensorSpec(TensorShape([None, 3]), tf.int32)
+    """
+
+    def __init__(self, shape: Any = None, dtype: Any = dtypes.float32):
+        self.shape, self.dtype = TensorShape(shape), dtypes.as_dtype(dtype)
+
+    @classmethod
+    def from_value(cls, value: Any) -> SparseTensorSpec:
+        return cls(value.shape, value.dtype)
+
+    def _with(self, shape: Any, more: int) -> SparseTensorSpec:
+        return SparseTensorSpec(shape, self.dtype)
+
+    def __repr__(self) -> str:
+        return f"SparseTensorSpec({self.shape!r}, {self.dtype!r})"
+
+
+class DatasetSpec:
+    """What is known of a data set: of its elements.
+
+    >>> DatasetSpec(TensorSpec([], dtypes.int64))
+    DatasetSpec(TensorSpec(shape=(), dtype=tf.int64, name=None), TensorShape([]))
+    """
+
+    def __init__(self, element_spec: Any, dataset_shape: Any = ()):
+        self.element_spec = element_spec
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DatasetSpec) and self.element_spec == other.element_spec
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __repr__(self) -> str:
+        return f"DatasetSpec({self.element_spec!r}, TensorShape([]))"
+
+
+def shown(spec: Any) -> Any:
+    """What is known of a leaf of an element, as `element_spec` says it."""
+    if isinstance(spec, ArraySpec):
+        return TensorSpec(spec.shape, spec.dtype)
+    if isinstance(spec, Nested):
+        return DatasetSpec(map_leaves(shown, spec.element))
+    return spec
+
+
+def type_spec_from_value(value: Any) -> Any:
+    """What is known of a tensor of any kind.
+
+    >>> type_spec_from_value([1, 2])
+    TensorSpec(shape=(2,), dtype=tf.int32, name=None)
+    """
+    if isinstance(value, RaggedTensor):
+        return RaggedTensorSpec.from_value(value)
+    if isinstance(value, SparseTensor):
+        return SparseTensorSpec.from_value(value)
+    return TensorSpec.from_tensor(convert_to_tensor(value))
