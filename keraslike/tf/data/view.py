@@ -19,7 +19,7 @@ from keraslike.core import lowering, rng
 from keraslike.core.boxed import Boxed
 from keraslike.core.structures import iter_leaves, map_items, map_leaves
 from keraslike.data.elements import ArraySpec, Function, View, leaf_of
-from keraslike.tf import dtypes, ragged, specs
+from keraslike.tf import autograph, dtypes, ragged, specs
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.function import ConcreteFunction, TensorSpec
 from keraslike.tf.ragged import RaggedTensor
@@ -166,11 +166,15 @@ class Traced(Function):
 
     def _traced(self, arguments: Any, leaves: Sequence[Any]) -> _Program | None:
         function = getattr(self._function, "python_function", self._function)
-        try:
-            with on_cpu():
-                return _Program(function, arguments, leaves)
-        except Exception:  # it is called as it is, and raises there what is the user's
-            return None
+        for form in (lambda f: f, autograph.converted):  # Python's `if` on tensors needs the latter
+            try:
+                with on_cpu():
+                    return _Program(form(function), arguments, leaves)
+            except Untraceable:
+                break
+            except Exception:  # called as it is, it raises what is the user's
+                continue
+        return None
 
     def _of_specs(self, given: Sequence[Any], size: int = 0) -> _Program | None:
         def example(spec: Any) -> Any:
