@@ -490,6 +490,7 @@ regularizers.regularizers: src_functions.validate_float_arg
 saving.object_registration: custom_object_scope=saving.custom_object_scope
   GLOBAL_CUSTOM_NAMES=core.registry._registered_name GLOBAL_CUSTOM_OBJECTS=core.registry._registered
 saving.saving_lib: saving.save_model .load_model saving.stores.H5IOStore
+  _walk_saveable=saving.weights_h5.children
   _ZIP_MEMBER_BOMB_FLOOR_BYTES=saving.keras_archive._FLOOR
   _ZIP_EXTRACT_BOMB_FLOOR_BYTES=saving.keras_archive._FLOOR
   _ZIP_MEMBER_MAX_EXPANSION=saving.keras_archive._MOST_EXPANSION

@@ -99,7 +99,7 @@ def _walk(obj: Any, path: str, visited: _Visited, layout: Layout) -> Iterator[tu
     if not isinstance(obj, base.Object):  # of flax: stored as one, whatever is inside
         visited.update((id(inner), inner) for inner in base.iter_objects(obj))
         return
-    for name, child in _children(obj, layout):
+    for name, child in children(obj, layout):
         yield from _enter(child, f"{path}/{name}" if path else name, visited, {}, layout)
 
 
@@ -131,7 +131,8 @@ def _is_saveable(value: Any) -> bool:
     return isinstance(value, nnx.Pytree) and not isinstance(value, nnx.Variable)
 
 
-def _children(obj: base.Object, layout: Layout) -> Iterator[tuple[str, Any]]:
+def children(obj: base.Object, layout: Layout = KERAS_3) -> Iterator[tuple[str, Any]]:
+    """The attributes in which what is saved may lie, and their values, in a file's order."""
     names = {name for name, _ in obj._attributes()}
     for cls in type(obj).__mro__:  # a user's property may give an object its name in the file
         if not is_ours(cls) and not cls.__module__.startswith(("flax.", "builtins")):

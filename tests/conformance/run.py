@@ -41,7 +41,7 @@ AT_MOST = 0.7  # seconds of processor time that a test of the sample took Keras
 # Reasons that are found by the error; any other that is in expected.txt somebody has written.
 _WORDS = "The error is raised, with a message of its own."
 _PRIVATE = "Private to Keras's own implementation"
-_AUTOMATIC = ("?", _WORDS, _PRIVATE)
+_AUTOMATIC = ("?", _WORDS, f"{_PRIVATE}: keras.src.")
 
 Outcomes = dict[str, dict]  # a test -> its outcome, and the error if it failed
 

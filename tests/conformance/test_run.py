@@ -56,12 +56,15 @@ def test_a_directory(run, capsys):
 
 
 def test_what_is_expected(run):
-    expected = {"a/b_test.py::C::d": "? KeyError: 'x'", "a/b_test.py::C::e": "somebody's reason"}
+    private = "Private to Keras's own implementation: "
+    written = ["somebody's reason", f"{private}a part in somebody's words"]
+    reasons = ["? KeyError: 'x'", f"{private}keras.src.a.B", *written]
+    expected = {f"a/b_test.py::C::{i}": reason for i, reason in enumerate(reasons)}
     run.write_expected(expected)
     assert run.read_expected() == expected
     failed = {t: {"outcome": "failed", "error": "TypeError: y"} for t in expected}
     run._expect(expected, expected, list(expected), failed)
-    assert list(expected.values()) == ["? TypeError: y", "somebody's reason"]
+    assert list(expected.values()) == ["? TypeError: y"] * 2 + written
     run._expect(expected, expected, [], {})
     assert not expected
 
