@@ -564,14 +564,13 @@ def op(function: Callable) -> Callable:
         except Exception as error:
             try:
                 explain(function, args, kwargs)
-            except InvalidArgument as better:
-                shorten(better)
+                if is_symbolic(args, kwargs):
+                    _raise_as_both(error)
+            except (InvalidArgument, InvalidIndex) as better:
+                shorten(better, function, args, kwargs)
                 raise
-            found = _of_both_kinds(error)
-            shorten(found, function, args, kwargs)
-            if found is error:
-                raise
-            raise found from None
+            shorten(error, function, args, kwargs)
+            raise
 
     return either
 
@@ -579,15 +578,15 @@ def op(function: Callable) -> Callable:
 _BOTH = {TypeError: InvalidArgument, IndexError: InvalidIndex}
 
 
-def _of_both_kinds(error: Exception) -> Exception:
-    """An error of JAX's about the arguments of an op, as one that is a ValueError as well."""
+def _raise_as_both(error: Exception) -> None:
+    """Raises an error of JAX's about symbolic arguments of an op as one that is a ValueError as
+    well, which Keras's is."""
     kind, frame = _BOTH.get(type(error)), error.__traceback__
     while frame is not None and kind is not None:
-        if is_users(frame.tb_frame.f_code.co_filename):  # the error is of a function given to us
-            return error
+        if is_users(frame.tb_frame.f_code.co_filename):  # it is of a function given to the op
+            return
         frame = frame.tb_next
-    if kind is None:
-        return error
-    found = kind(*error.args).with_traceback(error.__traceback__)
-    vars(found).update(vars(error))  # its notes
-    return found
+    if kind is not None:
+        found = kind(*error.args).with_traceback(error.__traceback__)
+        vars(found).update(vars(error))  # its notes
+        raise found from None
