@@ -240,7 +240,7 @@ def _copy(response: Any, file: BinaryIO) -> Iterator[int]:
 
 def _shown(counts: Iterator[int], begun: int, size: int | None, name: str) -> Iterator[int]:
     """The same counts, with a bar on a terminal."""
-    from rich import progress
+    from rich import get_console, progress
 
     columns = (
         progress.TextColumn("{task.description}"),
@@ -249,9 +249,8 @@ def _shown(counts: Iterator[int], begun: int, size: int | None, name: str) -> It
         progress.TransferSpeedColumn(),
         progress.TimeRemainingColumn(),
     )
-    with progress.Progress(*columns) as bar:
-        if not bar.console.is_terminal:
-            bar.disable = True
+    # Where nobody would see the bar it is not begun: one that is disabled later draws on for ever.
+    with progress.Progress(*columns, disable=not get_console().is_terminal) as bar:
         task = bar.add_task(name, total=size, completed=begun)
         for count in counts:
             bar.advance(task, count)

@@ -12,6 +12,8 @@ import zipfile
 from typing import Any
 
 import pytest
+import rich
+from rich.console import Console
 
 from keraslike.utils import get_file
 from keraslike.utils.archives import UnsafeArchive, extract_archive
@@ -76,6 +78,14 @@ def test_a_file_is_downloaded_once(get, server, tmp_path):
     get(force_download=True)
     assert len(server.asked) == 2
     assert files(tmp_path) == ["data.bin"]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_the_bar_ends_with_the_download(get, terminal, monkeypatch, capsys):
+    monkeypatch.setattr(rich, "_console", Console(force_terminal=terminal))
+    get()
+    assert ("1.0 MB" in capsys.readouterr().out) == terminal
+    assert not [t for t in threading.enumerate() if type(t).__module__.startswith("rich")]
 
 
 def test_keras_home(server, tmp_path, monkeypatch):
