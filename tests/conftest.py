@@ -27,25 +27,28 @@ def pytest_configure(config):
     """Gives this run a folder for compiled programs, which the workers of pytest-xdist and all
     other processes that tests start share: a model and its copies in files are one program, and
     compiling is what takes the time."""
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # a worker's, or the user's own
+        config.stash[_programs] = tempfile.TemporaryDirectory(prefix="keraslike-tests-")
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = config.stash[_programs].name
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
-        _leave_out_of_collections()
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ:  # a worker's, or the user's own
-        return
-    config.stash[_programs] = tempfile.TemporaryDirectory(prefix="keraslike-tests-")
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = config.stash[_programs].name
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+        _set_up()
 
 
-def _leave_out_of_collections():
+def _set_up():
     """Garbage collection, and `tf.function`, which looks for all variables, pass over the objects
     of the packages that tests import. keraslike's own, which has variables, comes later."""
     import flax.nnx  # noqa: F401
+    import jax
     import keras  # noqa: F401
     import optax  # noqa: F401
 
+    # jax takes longer to leave its frames out of the traceback of an error than for most else.
+    jax.config.update("jax_traceback_filtering", "off")
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)  # tests drop little that is large
 
 
 def pytest_unconfigure(config):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-from jax._src import ad_checkpoint, array, distributed, xla_bridge
+from jax._src import ad_checkpoint, array, config, distributed, xla_bridge
 from jax._src.interpreters import mlir as mlir_internals
 from jax.experimental.compilation_cache import compilation_cache
 from jax.experimental.xla_metadata import set_xla_metadata
@@ -19,6 +19,10 @@ backends_are_initialized = xla_bridge.backends_are_initialized
 
 # What a computed array is, and no tracer is; it can have attributes.
 Computed = array.ArrayImpl
+
+# `with tracebacks("off"):` errors of this thread keep all their frames. To leave out its own ones takes
+# jax longer than a trace does, so whoever tries what may fail does without.
+tracebacks = config.traceback_filtering
 
 # Makes jax read the setting of its cache on the disk again, which it reads once.
 reread_cache_setting = compilation_cache.reset_cache

@@ -23,6 +23,7 @@ from keraslike.core.annotations import explain
 from keraslike.core.base import Object, auto_name, to_snake_case
 from keraslike.core.boxed import Answers, in_boxes, taker, unbox
 from keraslike.core.errors import InvalidArgument, InvalidIndex
+from keraslike.core.jax_internals import tracebacks
 from keraslike.core.notes import show_shape
 from keraslike.core.remat import RematMode, rematerialized
 from keraslike.core.static import Shape, Static
@@ -310,7 +311,7 @@ def output_spec(
         }
         texts.update((i, Text(None, shape)) for i, shape in shapes.items() if i not in numbers)
         structs = [jax.ShapeDtypeStruct(shapes[i], jnp.dtype(flat[i].dtype)) for i in numbers]
-        with context.using(symbolic=True, tapes=()):
+        with context.using(symbolic=True, tapes=()), tracebacks("off"):
             return jax.eval_shape(traced, *structs)
 
     unknown = max((sum(s is None for s in flat[i].shape) for i in symbols), default=0)

@@ -59,8 +59,8 @@ def enable_traceback_filtering() -> None:
 def disable_traceback_filtering() -> None:
     """Shows all of keraslike's frames in the tracebacks of errors.
 
-    JAX leaves out its own frames itself, unless the environment variable `JAX_TRACEBACK_FILTERING`
-    is `off`.
+    JAX leaves out its own frames itself where arrays are computed, unless the environment variable
+    `JAX_TRACEBACK_FILTERING` is `off`.
 
     >>> disable_traceback_filtering()
     >>> is_traceback_filtering_enabled()

@@ -102,6 +102,19 @@ def test_whether_jax_has_begun():
     jax_internals.reread_cache_setting()
 
 
+def test_errors_keep_their_frames_where_that_is_asked_for():
+    def modules():
+        with pytest.raises(TypeError) as raised:
+            jax.jit(jnp.add)(jnp.ones(2), jnp.ones(3))
+        return {entry.frame.f_globals["__name__"] for entry in raised.traceback}
+
+    with jax_internals.tracebacks("auto"):
+        shown = modules()
+        with jax_internals.tracebacks("off"):
+            assert shown < modules()
+        assert modules() == shown
+
+
 def test_processes_share_texts():
     """`shared_store` relies on the client's two methods; tests/distribution has two processes."""
     from jax._src.distributed import global_state

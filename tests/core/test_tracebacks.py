@@ -12,6 +12,7 @@ import pytest
 
 import keraslike as keras
 from keraslike import layers, tf
+from keraslike.core import jax_internals
 
 X, Y = np.ones((8, 3), "float32"), np.ones((8, 1), "float32")
 
@@ -19,7 +20,8 @@ X, Y = np.ones((8, 3), "float32"), np.ones((8, 1), "float32")
 @pytest.fixture(autouse=True)
 def _filtering():
     keras.config.enable_traceback_filtering()
-    yield
+    with jax_internals.tracebacks("auto"):
+        yield
     keras.config.disable_traceback_filtering()
 
 
