@@ -19,6 +19,8 @@ PIP_INSTALL := -m pip install -qq --disable-pip-version-check --no-input
 export KERAS_BACKEND := jax
 # No look-up of newer pyright releases on every lint.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+# Tests start some fifty processes: Python keeps keraslike compiled for them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help test test-fast demo lint bench smoke stress try-latest missing
 .PHONY: conformance conformance-sample guides clean
