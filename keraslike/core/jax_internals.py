@@ -20,7 +20,7 @@ backends_are_initialized = xla_bridge.backends_are_initialized
 # What a computed array is, and no tracer is; it can have attributes.
 Computed = array.ArrayImpl
 
-# `with tracebacks("off"):` errors of this thread keep all their frames. To leave out its own ones takes
+# `with tracebacks("off"):` errors of this thread keep all their frames. To leave out its own takes
 # jax longer than a trace does, so whoever tries what may fail does without.
 tracebacks = config.traceback_filtering
 
