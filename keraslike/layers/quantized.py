@@ -125,6 +125,8 @@ class Quantizable(Adaptable):
     @property
     def _mode_in_use(self) -> str | None:
         """The mode by which products are computed: none before data were looked at."""
+        if not self._is_quantized:
+            return None
         mode = self.quantization_mode
         waits = mode in _CALIBRATED and not getattr(self, f"is_{mode}_calibrated")
         waits = waits and "kernel" in vars(self)  # which a layer out of a file has not
@@ -383,7 +385,7 @@ class Quantizable(Adaptable):
     def _bias(self) -> Any:
         """The bias; with products of float8 it is as precise as bfloat16, which fuses with them."""
         bias = self.bias.value
-        if self._mode_in_use == "float8" and self.compute_dtype == "float32":
+        if self._is_quantized and self._mode_in_use == "float8" and self.compute_dtype == "float32":
             return bias.astype("bfloat16").astype(bias.dtype)
         return bias
 

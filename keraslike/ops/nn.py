@@ -185,18 +185,20 @@ def batch_normalization(
     shape = [1] * x.ndim
     shape[axis] = -1
     vectors = {"mean": mean, "variance": variance, "offset": offset, "scale": scale}
+    vectors = {name: array(v) for name, v in vectors.items() if v is not None}
+    size = x.shape[axis]
     for name, vector in vectors.items():
-        if vector is not None and array(vector).shape != (x.shape[axis],):
+        if vector.shape != (size,):
             raise ValueError(
-                f"`{name}` must be a vector of length `x.shape[axis]`, {x.shape[axis]}. "
-                f"Received: {name} of shape {array(vector).shape}, x of shape {x.shape}."
+                f"`{name}` must be a vector of length `x.shape[axis]`, {size}. "
+                f"Received: {name} of shape {vector.shape}, x of shape {x.shape}."
             )
-    factor = jax.lax.rsqrt(array(variance) + epsilon)
+    factor = jax.lax.rsqrt(vectors["variance"] + epsilon)
     if scale is not None:
-        factor = factor * array(scale)
-    shift = -array(mean) * factor
+        factor = factor * vectors["scale"]
+    shift = -vectors["mean"] * factor
     if offset is not None:
-        shift = shift + array(offset)
+        shift = shift + vectors["offset"]
     return x * factor.reshape(shape) + shift.reshape(shape)
 
 

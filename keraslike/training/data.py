@@ -94,7 +94,8 @@ def to_array(value: Any, name: str) -> Any:
         if texts is not None:
             return Text(texts)
         what = foreign.not_numeric(given, array)
-        raise ValueError(f"{name} must hold numbers. Received {what}.")
+        advice = " StringLookup makes integers of texts." if as_bytes(array) is not None else ""
+        raise ValueError(f"{name} must hold numbers. Received {what}.{advice}")
     if array.dtype == _FLOAT64:
         return array.astype(dtypes.floatx())
     foreign.refuse_wide(array, name)

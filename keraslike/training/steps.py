@@ -523,10 +523,10 @@ class Steps(Layer):
         def symbol(a: Any) -> KerasTensor:
             return KerasTensor((None, *a.shape[1:]), a.dtype)
 
-        x = jax.tree.map(symbol, x, is_leaf=is_text)
-        y_pred = None
-        if not self._all_built():
-            y_pred = self._trace(x)
+        def trace() -> Any:
+            return self._trace(jax.tree.map(symbol, x, is_leaf=is_text))
+
+        y_pred = None if self._all_built() else trace()
         if mode == "predict":
             return
         # A compute_loss of a class's own may give the losses other outputs than the model's.
@@ -534,7 +534,7 @@ class Steps(Layer):
         containers = [c for c in (loss, self._compile_metrics) if c is not None]
         if y is not None and not all(c.built for c in containers):
             if y_pred is None:
-                y_pred = self._trace(x)
+                y_pred = trace()
             for c in containers:
                 c.build(jax.tree.map(symbol, y), y_pred)
 

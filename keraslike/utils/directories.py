@@ -174,7 +174,8 @@ def audio_dataset_from_directory(
     *,
     skip_broken: bool = False,
 ) -> Any:
-    """A data set of the sounds (`.wav`) in a directory, read as they are asked for.
+    """A data set of the sounds in a directory, read as they are asked for: files of the WAV format,
+    whose names end in `.wav`. Files of other formats are left out, as in Keras.
 
     Args:
         sampling_rate: samples a second of the results; by default each file's own.

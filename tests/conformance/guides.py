@@ -5,8 +5,9 @@
     python tests/conformance/guides.py --folder PATH            guides that lie in a folder
 
 They run as they stand, but for: data sets, which are random arrays of the same shapes; networks
-whose weights would be downloaded; `fit` and its like, which take a few steps; and `tf.data` and
-`torch.utils.data` where TensorFlow and PyTorch are not installed, whose place small stand-ins take.
+whose weights would be downloaded; `fit` and its like, which take a few steps, and data sets, which
+give a few batches; and `torch.utils.data` and `tensorflow_datasets`, whose place small stand-ins
+take.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import tempfile
 import time
 import types
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ GUIDES = (
     *("training_with_built_in_methods", "custom_train_step_in_jax"),
     *("writing_a_custom_training_loop_in_jax", "understanding_masking_and_padding"),
     *("working_with_rnns", "serialization_and_saving", "customizing_saving_and_serialization"),
-    "writing_your_own_callbacks",
+    *("writing_your_own_callbacks", "preprocessing_layers", "transfer_learning"),
 )
 LIMIT = 900  # seconds a guide may take
 STEPS, EPOCHS = 12, 3
@@ -96,6 +97,7 @@ def downloaded(name: str) -> pathlib.Path:
 def run(path: pathlib.Path) -> None:
     """Runs one guide in this process."""
     import keraslike
+    from keraslike.applications import building
 
     keras = keraslike.as_keras()
     for name, shape, column, classes in (
@@ -109,13 +111,17 @@ def run(path: pathlib.Path) -> None:
     if not hasattr(keras, "applications"):
         keras.applications = types.SimpleNamespace()
     keras.applications.VGG19 = small_network
+    building.get_file = lambda *args, **kwargs: None  # in whose place random weights stay
     if importlib.util.find_spec("torch") is None:
         stand_in_for_torch()
     if importlib.util.find_spec("tensorflow") is None or "tensorflow" not in sys.modules:
         import tensorflow as tf  # keraslike.tf where there is no TensorFlow
 
         if not hasattr(tf, "data"):
-            tf.data = types.SimpleNamespace(Dataset=Dataset)
+            count = types.SimpleNamespace(cardinality=keraslike.data.Dataset.cardinality)
+            tf.data = types.SimpleNamespace(Dataset=keraslike.data.Dataset, experimental=count)
+        few_batches(keraslike.data.Dataset)
+        stand_in_for_tfds(tf.data.Dataset)
     runpy.run_path(str(path), run_name="__main__")
 
 
@@ -160,49 +166,25 @@ def small_network() -> Any:
     return Sequential([layers.Input((224, 224, 3)), *convolutions, layers.Flatten()])
 
 
-class Dataset:
-    """What the guides use of `tf.data.Dataset`."""
+def few_batches(dataset: Any) -> None:
+    """Lets the data sets of this class end after a few batches."""
+    batch = dataset.batch
+    dataset.batch = lambda self, *args, **kwargs: batch(self, *args, **kwargs).take(STEPS)
 
-    __module__ = "tensorflow.data"  # by which `fit` knows it
 
-    def __init__(self, items: Callable[[], Iterator[Any]], size: int):
-        self.items, self.size = items, size
+def stand_in_for_tfds(dataset: Any) -> None:
+    """Makes `tensorflow_datasets` importable, whose images are random, of two sizes."""
 
-    @classmethod
-    def from_tensor_slices(cls, tensors: Any) -> Dataset:
-        import jax
+    def load(name: str, split: list[str], as_supervised: bool) -> list[Any]:
+        rng = np.random.default_rng(0)
+        sizes = ((120, 160, 3), (200, 180, 3))
+        images = [rng.integers(0, 256, sizes[i % 2], "uint8") for i in range(18)]
+        indices = dataset.from_tensor_slices(np.arange(len(images)))
+        return [indices.map(lambda i: (images[int(i)], int(i) % 2)) for _ in split]
 
-        leaves, form = jax.tree.flatten(tensors)
-        return cls(lambda: (form.unflatten(item) for item in zip(*leaves)), len(leaves[0]))
-
-    def batch(self, batch_size: int) -> Dataset:
-        import jax
-
-        def batches() -> Iterator[Any]:
-            items, batch = self.items(), []
-            for _ in range(STEPS):
-                batch = [item for _, item in zip(range(batch_size), items)]
-                if batch:
-                    yield jax.tree.map(lambda *values: np.stack(values), *batch)
-
-        return Dataset(batches, min(STEPS, -(-self.size // batch_size)))
-
-    def shuffle(self, buffer_size: int) -> Dataset:
-        return self
-
-    prefetch = shuffle
-
-    def take(self, count: int) -> Dataset:
-        return Dataset(lambda: (i for i, _ in zip(self.items(), range(count))), count)
-
-    def __iter__(self) -> Iterator[Any]:
-        import jax
-        import tensorflow as tf
-
-        return (jax.tree.map(tf.constant, item) for item in self.items())
-
-    def __len__(self) -> int:
-        return self.size
+    module = types.ModuleType("tensorflow_datasets")
+    module.load, module.disable_progress_bar = load, lambda: None
+    sys.modules["tensorflow_datasets"] = module
 
 
 def stand_in_for_torch() -> None:
