@@ -24,7 +24,7 @@ from keraslike.core.context import trace_state_clean
 from keraslike.core.pickling import find, is_found, picklable
 from keraslike.core.tracebacks import entry
 from keraslike.tf import autograph as rewriting
-from keraslike.tf import dtypes
+from keraslike.tf import dtypes, graph
 from keraslike.tf.calls import Reader
 from keraslike.tf.dtypes import UNKNOWN_SHAPE, DType, TensorShape
 from keraslike.tf.tensor import (
@@ -131,16 +131,73 @@ def _common(x: Any, y: Any) -> Any:
 class ConcreteFunction:
     """A function traced for one signature."""
 
-    def __init__(self, function: Callable, leaves: list[Any], structure: Any):
-        self.leaves, self.structure = leaves, structure
+    def __init__(
+        self, function: Callable, leaves: list[Any], structure: Any, of: Callable | None = None
+    ):
+        self.leaves, self.structure, self._of = leaves, structure, of or function
         self.tensors = [i for i, leaf in enumerate(leaves) if _is_tensor(leaf)]
         self.structured_input_signature = [TensorSpec(leaves[i].shape, leaves[i].dtype)
                                            for i in self.tensors]  # fmt: skip
         self._trace(function)
 
+    # -- seen from outside --------------------------------------------------------------------
+
     @property
-    def inputs(self) -> list[TensorSpec]:
-        return self.structured_input_signature
+    def name(self) -> str:
+        return f"__inference_{self._of.__name__}_{id(self) % 10**6}"
+
+    @property
+    def graph(self) -> graph.Graph:
+        """The operations, under TensorFlow's names."""
+        return self._seen[0]
+
+    @property
+    def inputs(self) -> list[graph.SymbolicTensor]:
+        """The placeholders of its arguments and of the variables that it uses."""
+        return self._seen[1]
+
+    @property
+    def outputs(self) -> list[graph.SymbolicTensor]:
+        return self._seen[2]
+
+    @property
+    def structured_outputs(self) -> Any:
+        """The shapes and dtypes of the results, in their structure."""
+        shapes = self.output_shapes[: self.output_structure.num_leaves]
+        specs = [TensorSpec(s.shape, s.dtype) for s in shapes]
+        return jax.tree.unflatten(self.output_structure, specs)
+
+    @property
+    def function_def(self) -> graph.FunctionDef:
+        """Its signature and operations."""
+        given, found = (
+            [graph.Argument(t.op.name.lower(), t.dtype) for t in ts]
+            for ts in (self.inputs, self.outputs)
+        )
+        signature = graph.Signature(self.name, given, found)
+        return graph.FunctionDef(signature, self.graph.get_operations())
+
+    @functools.cached_property
+    def _seen(self) -> tuple[graph.Graph, list, list]:
+        names = graph.argument_names(self._of, self.structure)
+        ours = {id(leaf): names[i] for i, leaf in enumerate(self.leaves)}
+        closed, variables, used = self._closed
+        inputs: list[Any] = [None] * len(closed.jaxpr.invars)
+        for i, variable in zip(used, variables, strict=True):
+            stem = str(variable.name or "variable").partition(":")[0].lower()
+            name = ours.get(id(variable), f"{stem}_resource")
+            value = variable._raw_value
+            inputs[i] = (name, True, (value.shape, value.dtype))
+        for i, spec in zip(reversed(range(len(inputs))), reversed(self.structured_input_signature)):
+            name = names[self.tensors[i - len(inputs)]]
+            inputs[i] = (name, False, (spec.shape, spec.dtype))
+        return graph.of_jaxpr(closed, inputs, self.output_structure.num_leaves)
+
+    def __repr__(self) -> str:
+        names = ", ".join(dict.fromkeys(graph.argument_names(self._of, self.structure)))
+        return f"<ConcreteFunction {self._of.__name__}({names}) at 0x{id(self):X}>"
+
+    # -- traced and called ----------------------------------------------------------------------
 
     def _trace(self, function: Callable) -> None:
         traced = 0
@@ -164,11 +221,13 @@ class ConcreteFunction:
         changed: list[int] = []
         found: list[Any] = []
         reader = Reader()
+        names = graph.argument_names(self._of, self.structure)
 
         def pure(state: Sequence[Any], tensors: Sequence[Any]) -> Any:
             filled = list(self.leaves)
             for i, tensor in zip(self.tensors, tensors):
                 filled[i] = Tensor(tensor)
+                filled[i]._label = names[i]
             args, kwargs = jax.tree.unflatten(self.structure, filled)
             with (
                 WIDE(wide),
@@ -215,6 +274,7 @@ class ConcreteFunction:
         self.output_structure = found[0]
         self.output_shapes = closed.out_avals  # what changed comes last
         self.variables = [variables[i] for i in used]
+        self._closed = closed, self.variables, used
         self.changed = [variables[i] for i in changed]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -353,12 +413,15 @@ class Function:
         found, unknown = None, _has_unknown(specs)
         if not (unknown and self._needs_sizes):
             try:
-                found = ConcreteFunction(self._counted, specs, structure)
+                found = ConcreteFunction(self._counted, specs, structure, self.python_function)
             except Exception:
                 if not unknown or _has_unknown(leaves):
                     raise
         if found is None:
-            specs, found = leaves, ConcreteFunction(self._counted, leaves, structure)
+            specs, found = (
+                leaves,
+                ConcreteFunction(self._counted, leaves, structure, self.python_function),
+            )
             self._needs_sizes = True
         self._traced[_signature(structure, specs)] = found
         return found

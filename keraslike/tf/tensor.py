@@ -36,7 +36,7 @@ class Tensor(Boxed):
     the JAX array. 64-bit values stay 64-bit.
     """
 
-    __slots__ = ("_array", "_place", "__weakref__")
+    __slots__ = ("_array", "_label", "_place", "__weakref__")
 
     def __init__(self, value: Any):
         self._array = value
@@ -107,7 +107,9 @@ class Tensor(Boxed):
 
     @property
     def name(self) -> str:
-        raise AttributeError("Tensors have no names here, where there is no graph.")
+        if not hasattr(self, "_label"):
+            raise AttributeError("Tensors have no names here, where there is no graph.")
+        return f"{self._label}:0"  # an argument of a function that is being traced
 
     @property
     def device(self) -> str:
@@ -186,9 +188,13 @@ class Tensor(Boxed):
         return (self[i] for i in range(self._value.shape[0]))
 
     def __repr__(self) -> str:
+        if hasattr(self, "_label"):
+            return f"<tf.Tensor {self.name!r} shape={self.shape} dtype={self.dtype.name}>"
         return f"<tf.Tensor: shape={self.shape}, dtype={self.dtype.name}, {self._shown(repr)}>"
 
     def __str__(self) -> str:
+        if hasattr(self, "_label"):
+            return f'Tensor("{self.name}", shape={self.shape}, dtype={self.dtype.name})'
         if isinstance(self._value, jax.core.Tracer):
             return repr(self)
         text = str(self.numpy())

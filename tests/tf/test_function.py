@@ -65,7 +65,7 @@ def test_concrete_functions():
         return (x + y) * (2 if double else 1)
 
     concrete = add.get_concrete_function(tf.TensorSpec([2]), tf.constant([1.0, 1.0]), double=True)
-    assert concrete.inputs == [tf.TensorSpec([2]), tf.TensorSpec([2])]
+    assert concrete.structured_input_signature == [tf.TensorSpec([2]), tf.TensorSpec([2])]
     assert concrete(tf.constant([1.0, 2.0]), tf.constant([0.0, 0.0])).numpy().tolist() == [2.0, 4.0]
     with pytest.raises(TypeError, match=r"\(3,\)"):
         concrete(tf.constant([1.0, 2.0, 3.0]), tf.constant([0.0, 0.0]))

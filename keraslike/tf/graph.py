@@ -1,0 +1,295 @@
+"""A traced function seen from outside: its jaxpr, under TensorFlow's names of operations."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from jax.extend import core as jex
+
+from keraslike.tf import dtypes
+from keraslike.tf.dtypes import TensorShape
+
+# Of a primitive of JAX: what TensorFlow calls the operation, and its type where that differs.
+_OPERATIONS = {
+    primitive: tuple(names.split())
+    for primitive, names in {
+        "abs": "Abs", "acos": "Acos", "add": "add AddV2", "add_any": "add AddV2",
+        "and": "and LogicalAnd", "argmax": "ArgMax", "argmin": "ArgMin", "asin": "Asin",
+        "atan": "Atan", "atan2": "Atan2", "broadcast_in_dim": "BroadcastTo", "ceil": "Ceil",
+        "cholesky": "Cholesky", "clamp": "clip_by_value ClipByValue",
+        "concatenate": "concat ConcatV2", "cond": "cond If", "conv_general_dilated": "Conv2D",
+        "convert_element_type": "Cast", "cos": "Cos", "cosh": "Cosh", "cumprod": "Cumprod",
+        "cumsum": "Cumsum", "div": "truediv RealDiv", "dot_general": "MatMul",
+        "dynamic_slice": "strided_slice StridedSlice", "eq": "Equal", "erf": "Erf", "exp": "Exp",
+        "expm1": "Expm1", "floor": "Floor", "gather": "GatherV2", "ge": "GreaterEqual",
+        "gt": "Greater", "integer_pow": "pow Pow", "iota": "range Range", "is_finite": "IsFinite",
+        "le": "LessEqual", "lgamma": "Lgamma", "log": "Log", "log1p": "Log1p",
+        "logistic": "Sigmoid", "lt": "Less", "max": "Maximum", "min": "Minimum", "mul": "mul Mul",
+        "ne": "NotEqual", "neg": "Neg", "not": "LogicalNot", "or": "or LogicalOr",
+        "pad": "Pad PadV2", "pow": "pow Pow", "random_bits": "random_uniform RandomUniform",
+        "reduce_and": "All", "reduce_max": "Max", "reduce_min": "Min", "reduce_or": "Any",
+        "reduce_prod": "Prod", "reduce_sum": "Sum", "rem": "mod Mod", "reshape": "Reshape",
+        "rev": "ReverseV2", "round": "Round", "rsqrt": "Rsqrt", "scan": "while StatelessWhile",
+        "scatter": "TensorScatterUpdate", "scatter-add": "TensorScatterAdd", "select_n": "SelectV2",
+        "sign": "Sign", "sin": "Sin", "sinh": "Sinh", "slice": "strided_slice StridedSlice",
+        "sort": "SortV2", "sqrt": "Sqrt", "square": "Square", "squeeze": "Squeeze",
+        "stop_gradient": "StopGradient", "sub": "sub Sub", "tan": "Tan", "tanh": "Tanh",
+        "top_k": "TopKV2", "transpose": "transpose Transpose", "while": "while StatelessWhile",
+    }.items()
+}  # fmt: skip
+_TYPES = {
+    "bool": "BOOL", "string": "STRING", "float16": "HALF", "bfloat16": "BFLOAT16",
+    "float32": "FLOAT", "float64": "DOUBLE", "resource": "RESOURCE",
+}  # fmt: skip
+
+
+class SymbolicTensor:
+    """A result of an operation of a graph."""
+
+    def __init__(self, op: Operation, number: int, shape: Any, dtype: Any):
+        self.op, self.value_index = op, number
+        self.shape = TensorShape(shape)
+        self.dtype = dtype
+
+    @property
+    def name(self) -> str:
+        return f"{self.op.name}:{self.value_index}"
+
+    @property
+    def graph(self) -> Graph:
+        return self.op.graph
+
+    def __repr__(self) -> str:
+        return f"<tf.Tensor {self.name!r} shape={self.shape} dtype={_name_of(self.dtype)}>"
+
+    def __str__(self) -> str:
+        return f'Tensor("{self.name}", shape={self.shape}, dtype={_name_of(self.dtype)})'
+
+
+def _name_of(dtype: Any) -> str:
+    return dtype if isinstance(dtype, str) else dtypes.as_dtype(dtype).name
+
+
+class Operation:
+    """An operation of a graph: its type, inputs and outputs."""
+
+    def __init__(self, graph: Graph, name: str, kind: str, inputs: Sequence[SymbolicTensor]):
+        self.graph, self.name, self.type = graph, name, kind
+        self.inputs = tuple(inputs)
+        self.outputs: list[SymbolicTensor] = []
+
+    def __repr__(self) -> str:
+        return f"<tf.Operation {self.name!r} type={self.type}>"
+
+
+class Graph:
+    """The operations of a traced function, in the order in which they run.
+
+    A function that is called is shown as what it consists of.
+    """
+
+    def __init__(self) -> None:
+        self._operations: dict[str, Operation] = {}
+
+    def get_operations(self) -> list[Operation]:
+        """All operations."""
+        return list(self._operations.values())
+
+    def get_operation_by_name(self, name: str) -> Operation:
+        """The operation of this name; KeyError where there is none."""
+        if name not in self._operations:
+            raise KeyError(
+                f"The graph has no operation {name!r}. It has: {', '.join(self._operations)}."
+            )
+        return self._operations[name]
+
+    def get_tensor_by_name(self, name: str) -> SymbolicTensor:
+        """The result `operation:number`; KeyError where there is none."""
+        operation, _, number = name.partition(":")
+        outputs = self.get_operation_by_name(operation).outputs
+        if not number.isdecimal() or int(number) >= len(outputs):
+            raise KeyError(f"{operation!r} has {len(outputs)} outputs. Received: {name!r}.")
+        return outputs[int(number)]
+
+    def as_graph_element(self, name: str) -> Operation | SymbolicTensor:
+        """The operation, or with a number the result, of this name."""
+        return (self.get_tensor_by_name if ":" in name else self.get_operation_by_name)(name)
+
+    def free(self, name: str) -> str:
+        """This name, with a number where an operation has it already."""
+        found, number = name, 0
+        while found in self._operations:
+            number += 1
+            found = f"{name}_{number}"
+        return found
+
+    def add(
+        self, name: str, kind: str, inputs: Sequence[SymbolicTensor], avals: Sequence[tuple]
+    ) -> list[SymbolicTensor]:
+        """The results of a new operation, of these shapes and dtypes."""
+        name = self.free(name)
+        operation = self._operations[name] = Operation(self, name, kind, inputs)
+        operation.outputs = [SymbolicTensor(operation, i, *a) for i, a in enumerate(avals)]
+        return operation.outputs
+
+    def __repr__(self) -> str:
+        return f"PyGraph<{id(self)}>"
+
+
+def of_jaxpr(
+    closed: Any, inputs: Sequence[tuple[str, bool, tuple] | None], count: int
+) -> tuple[Graph, list[SymbolicTensor], list[SymbolicTensor]]:
+    """The graph of a jaxpr, its placeholders and its results.
+
+    Args:
+        count: how many results it has; what follows are new values of Variables.
+        inputs: of each of its inputs the name, whether it is the value of a Variable, shape and
+            dtype; `None` of one that it does not use.
+    """
+    graph, known = Graph(), {}
+    jaxpr = closed.jaxpr
+    placeholders = []
+    for var, given in zip(jaxpr.invars, inputs, strict=True):
+        if given is None:
+            continue
+        name, resource, aval = given
+        shown = ((), "resource") if resource else aval
+        (tensor,) = graph.add(name, "Placeholder", (), [shown])
+        placeholders.append(tensor)
+        if resource:
+            (tensor,) = graph.add("ReadVariableOp", "ReadVariableOp", (tensor,), [aval])
+        known[var] = tensor
+    for var, value in zip(jaxpr.constvars, closed.consts):
+        (known[var],) = graph.add("Const", "Const", (), [(value.shape, value.dtype)])
+    _add(graph, jaxpr, known)
+    results = []
+    for number, var in enumerate(jaxpr.outvars):
+        tensor = _input(graph, known, var, "Const")
+        if number >= count:
+            graph.add("AssignVariableOp", "AssignVariableOp", (tensor,), ())
+            continue
+        results += graph.add("Identity", "Identity", (tensor,), [(tensor.shape, tensor.dtype)])
+    return graph, placeholders, results
+
+
+def _input(graph: Graph, known: dict[Any, SymbolicTensor], var: Any, name: str) -> SymbolicTensor:
+    if isinstance(var, jex.Literal):
+        return graph.add(name, "Const", (), [(var.aval.shape, var.aval.dtype)])[0]
+    return known[var]
+
+
+def _add(graph: Graph, jaxpr: Any, known: dict[Any, SymbolicTensor]) -> None:
+    for eqn in jaxpr.eqns:
+        primitive, params = eqn.primitive.name, eqn.params
+        inner = params.get("call_jaxpr", params.get("fun_jaxpr"))
+        if inner is None and primitive in ("jit", "pjit", "closed_call", "checkpoint", "remat2"):
+            inner = params.get("jaxpr")
+        if inner is not None:
+            _inline(graph, inner, eqn, known)
+            continue
+        names = _OPERATIONS.get(primitive) or ["".join(map(str.title, primitive.split("_")))]
+        name, kind = names[0], names[-1]
+        at = graph.free(name)
+        inputs = [
+            _input(graph, known, var, f"{at}/{'xyz'[min(i, 2)]}")
+            for i, var in enumerate(eqn.invars)
+        ]
+        if primitive == "integer_pow":
+            inputs += graph.add(f"{at}/y", "Const", (), [((), eqn.outvars[0].aval.dtype)])
+        avals = [(v.aval.shape, v.aval.dtype) for v in eqn.outvars]
+        known |= dict(zip(eqn.outvars, graph.add(name, kind, inputs, avals)))
+
+
+def _inline(graph: Graph, inner: Any, eqn: Any, known: dict[Any, SymbolicTensor]) -> None:
+    consts = getattr(inner, "consts", ())
+    inner = getattr(inner, "jaxpr", inner)
+    ours: dict[Any, Any] = {}
+    for var, value in zip(inner.constvars, consts):
+        (ours[var],) = graph.add("Const", "Const", (), [(value.shape, value.dtype)])
+    literals = {}
+    for var, given in zip(inner.invars, eqn.invars):
+        if isinstance(given, jex.Literal):
+            literals[var] = given
+        else:
+            ours[var] = known[given]
+    if literals:  # a literal stays one, named by what it is an operand of
+        inner = inner.replace(
+            eqns=[e.replace(invars=[literals.get(v, v) if not isinstance(v, jex.Literal) else v
+                                    for v in e.invars]) for e in inner.eqns],
+            outvars=[literals.get(v, v) if not isinstance(v, jex.Literal) else v
+                     for v in inner.outvars],
+        )  # fmt: skip
+    _add(graph, inner, ours)
+    for var, given in zip(eqn.outvars, inner.outvars):
+        known[var] = _input(graph, ours, given, "Const")
+
+
+class Argument:
+    """An argument or result in the signature of a function."""
+
+    def __init__(self, name: str, dtype: Any):
+        self.name, self._dtype = name, _name_of(dtype)
+
+    @property
+    def type(self) -> str:
+        return f"DT_{_TYPES.get(self._dtype, self._dtype.upper())}"
+
+    def __repr__(self) -> str:
+        return f'name: "{self.name}"\ntype: {self.type}\n'
+
+
+class Signature:
+    """The name, arguments and results of a function."""
+
+    def __init__(self, name: str, input_arg: list[Argument], output_arg: list[Argument]):
+        self.name, self.input_arg, self.output_arg = name, input_arg, output_arg
+
+    def __repr__(self) -> str:
+        lines = [f'name: "{self.name}"']
+        for field in ("input_arg", "output_arg"):
+            for each in getattr(self, field):
+                inside = repr(each).splitlines()
+                lines += [f"{field} {{", *(f"  {line}" for line in inside), "}"]
+        return "\n".join(lines) + "\n"
+
+
+class FunctionDef:
+    """What TensorFlow would write down of a function: its signature and operations."""
+
+    def __init__(self, signature: Signature, node_def: list[Operation]):
+        self.signature, self.node_def = signature, node_def
+
+    def __repr__(self) -> str:
+        nodes = "".join(
+            f'node_def {{\n  name: "{op.name}"\n  op: "{op.type}"\n'
+            + "".join(f'  input: "{tensor.name}"\n' for tensor in op.inputs)
+            + "}\n"
+            for op in self.node_def
+        )
+        inside = "".join(f"  {line}\n" for line in repr(self.signature).splitlines())
+        return f"signature {{\n{inside}}}\n{nodes}"
+
+
+def argument_names(function: Callable, structure: Any) -> list[str]:
+    """Of each leaf in `(args, kwargs)` of this structure: the parameter, and its place in there."""
+    names: list[str] = []
+    kinds = inspect.Parameter
+    parameters = inspect.signature(function).parameters.values()
+    places = [
+        p.name for p in parameters if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)
+    ]
+    rest = next((p.name for p in parameters if p.kind is kinds.VAR_POSITIONAL), "args")
+    filled = jax.tree.unflatten(structure, range(structure.num_leaves))
+    for (_, place, *inside), _ in jax.tree_util.tree_leaves_with_path(filled):
+        key = _key(place)
+        if isinstance(key, int):
+            key = places[key] if key < len(places) else f"{rest}_{key - len(places)}"
+        names.append("_".join(map(str, [key, *map(_key, inside)])))
+    return names
+
+
+def _key(part: Any) -> Any:
+    return next(getattr(part, n) for n in ("key", "idx", "name") if hasattr(part, n))
