@@ -316,6 +316,8 @@ def _source(module: types.ModuleType, name: str) -> types.ModuleType:
         return _absent(parent, last, ImportError)
     made = _Source(module.__name__, "Made of keraslike/src_names.py.")
     made.__spec__, made.__path__, made.__file__ = module.__spec__, [], src_names.__file__
+    if place in ("", "version"):
+        made.__version__ = KERAS_VERSION
     return made
 
 

@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import json
 import marshal
+import math
 import os
 import pathlib
 import re
@@ -23,7 +24,7 @@ import numpy as np
 
 from keraslike import layers, ops, tree
 from keraslike.core import base, context, messages, registry
-from keraslike.core.arguments import one_of
+from keraslike.core.arguments import one_of, sizes
 from keraslike.core.dtypes import floatx, is_float, standardize_dtype
 from keraslike.core.promotion import FLOAT_TYPES, INT_TYPES
 from keraslike.core.scopes import StatelessScope
@@ -278,6 +279,58 @@ def validate_float_arg(value: Any, name: str) -> float:
             f"Received: {name}={value}"
         )
     return float(value)
+
+
+def standardize_tuple(value: Any, n: int, name: str, allow_zero: bool = False) -> tuple[int, ...]:
+    """The sizes along `n` axes; ValueError for what is no size, or not one an axis.
+
+    >>> standardize_tuple(2, 3, "strides")
+    (2, 2, 2)
+    """
+    return sizes(n, 0 if allow_zero else 1, **{name: value})
+
+
+def standardize_padding(value: Any, allow_causal: bool = False) -> Any:
+    """How edges are padded, in small letters; lists of numbers as they are.
+
+    >>> standardize_padding("SAME")
+    'same'
+    """
+    if isinstance(value, (list, tuple)):
+        return value
+    return one_of(("valid", "same", "causal")[: 2 + allow_causal], padding=value.lower())
+
+
+def count_params(weights: Sequence[Any]) -> int:
+    """How many numbers weights are.
+
+    >>> count_params([np.ones((2, 3)), np.ones(4)])
+    10
+    """
+    return sum(math.prod(weight.shape) for weight in weights)
+
+
+def is_in_jax_tracing_scope(x: Any = None) -> bool:
+    """Whether JAX is tracing, or, of an array, whether it is a tracer.
+
+    >>> is_in_jax_tracing_scope(), is_in_jax_tracing_scope(jnp.ones(2))
+    (False, False)
+    """
+    return not context.trace_state_clean() if x is None else isinstance(x, jax.core.Tracer)
+
+
+class keras_export:  # noqa: N801 (Keras's name)
+    """Decorator of what Keras has under a public name; a package's own names are its modules'.
+
+    >>> keras_export("keras.layers.Mine")(int) is int
+    True
+    """
+
+    def __init__(self, path: str | Sequence[str]):
+        self.path = path
+
+    def __call__(self, symbol: Any) -> Any:
+        return symbol
 
 
 class LazyModule:

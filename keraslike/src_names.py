@@ -408,11 +408,12 @@ wrappers.sklearn_wrapper: wrappers.SKLearnClassifier .SKLearnRegressor .SKLearnT
 # What packages use and Keras has not in public.
 PRIVATE = """
 activations: @activations
+api_export: src_functions.keras_export
 applications.imagenet_utils: applications.building.obtain_input_shape
 backend: @ops @backend @config src_functions.SUPPORTS_SPARSE_TENSORS .SUPPORTS_RAGGED_TENSORS
   .SUPPORTS_COMPLEX_DTYPES .IS_THREAD_SAFE .DYNAMIC_SHAPES_OK .DYNAMIC_BATCH_SIZE_OK
   .random_seed_dtype .compute_output_spec distribution_lib=distribution
-backend.common: @backend
+backend.common: @backend KerasVariable=Variable
 backend.common.backend_utils: src_shapes.canonicalize_axis .canonicalize_axes
   .compute_conv_transpose_output_shape .compute_conv_transpose_padding_args_for_jax
   _convert_conv_transpose_padding_args_from_keras_to_jax=src_shapes.conv_transpose_padding
@@ -456,7 +457,10 @@ dtype_policies.dtype_policy: core.policies.QUANTIZATION_MODES
 initializers.random_initializers: initializers.compute_fans
 layers.preprocessing.feature_space: utils.feature_space.Cross .Feature .TFDIdentity
 layers.preprocessing.index_lookup: layers.index_lookup.IndexLookup
+layers.merging.base_merge: layers.merging.Merge
+layers.merging.dot: backend.batch_dot
 layers.rnn.conv_lstm: layers.conv_recurrent.ConvLSTMCell src_functions.ConvLSTM
+legacy.backend: @backend
 legacy.saving.json_utils: src_functions.Encoder .decode
 layers.preprocessing.data_layer: layers.image_base.DataLayer
 layers.preprocessing.image_preprocessing.base_image_preprocessing_layer:
@@ -466,7 +470,8 @@ layers.preprocessing.image_preprocessing.bounding_boxes.validation:
   layers.image_base.densify_bounding_boxes .validate_bounding_boxes
 legacy.saving.legacy_h5_format: load_model_from_hdf5=saving.load_model
   save_model_to_hdf5=saving.save_model
-losses.loss: losses.loss.squeeze_or_expand_to_same_rank
+losses.loss: losses.loss.squeeze_or_expand_to_same_rank .apply_mask .reduce_weighted_values
+  .standardize_reduction
 losses.losses: losses.loss.LossFunctionWrapper
 metrics.metrics_utils: src_functions.AUCCurve .AUCSummationMethod
 models.functional: models.functional.Functional
@@ -489,6 +494,7 @@ random.seed_generator: draw_seed=core.rng.draw_key make_default_seed=core.rng.ma
 regularizers.regularizers: src_functions.validate_float_arg
 saving.object_registration: custom_object_scope=saving.custom_object_scope
   GLOBAL_CUSTOM_NAMES=core.registry._registered_name GLOBAL_CUSTOM_OBJECTS=core.registry._registered
+saving.keras_saveable: KerasSaveable=core.base.Object
 saving.saving_lib: saving.save_model .load_model saving.stores.H5IOStore
   _walk_saveable=saving.weights_h5.children
   _ZIP_MEMBER_BOMB_FLOOR_BYTES=saving.keras_archive._FLOOR
@@ -501,11 +507,13 @@ saving.saving_lib: saving.save_model .load_model saving.stores.H5IOStore
   save_weights_only=saving.save_weights load_weights_only=saving.load_weights
 saving.serialization_lib: ObjectSharingScope=core.registry.numbering
   SafeModeScope=core.registry.safe_mode_scope src_functions.in_safe_mode
+trainers.data_adapters.array_slicing: train_validation_split=training.data.split
 trainers.data_adapters.data_adapter_utils: src_functions.class_weight_to_sample_weights
 trainers.compile_utils: training.compile.CompileLoss .CompileMetrics
 trainers.trainer: training.trainer.Trainer
 tree.dmtree_impl: @tree
 tree.optree_impl: @tree
+utils.argument_validation: src_functions.standardize_padding .standardize_tuple
 utils.backend_utils: src_functions.convert_tf_tensor .in_tf_graph .in_grain_data_pipeline
 utils.file_utils: File=/builtins.open /os.path.exists .isdir .join /os.listdir .makedirs
   copy=/shutil.copy rmtree=/shutil.rmtree resolve_path=/os.path.realpath
@@ -516,14 +524,16 @@ utils.dtype_utils: src_functions.dtype_size .cast_to_common_dtype
   is_float=src_functions.names_float
 utils.io_utils: src_functions.print_msg .set_logging_verbosity
   ask_to_proceed_with_overwrite=core.messages.ask_to_overwrite
+utils.jax_utils: src_functions.is_in_jax_tracing_scope
 utils.module_utils: src_functions.LazyModule .tensorflow .tensorflow_io .gfile .scipy .h5py
   .optree .dmtree .grain jax=src_functions.jax_module ocp=src_functions.orbax
 utils.naming: core.base.auto_name .to_snake_case reset_uids=core.base.reset_names
   src_functions.get_object_name uniquify=core.base.auto_name
 utils.numerical_utils: src_functions.build_pos_neg_masks
-utils.summary_utils: models.summary.print_summary
-utils.python_utils: src_functions.func_dump .func_load .to_list .remove_long_seq
-  /builtins.str.removeprefix .removesuffix
+utils.summary_utils: models.summary.print_summary src_functions.count_params
+utils.python_utils: pythonify_logs=training.callbacks.floats src_functions.func_dump .func_load
+  .to_list .remove_long_seq /builtins.str.removeprefix .removesuffix
+utils.traceback_utils: filter_traceback=core.tracebacks.entry
 utils.tracking: src_functions.no_automatic_dependency_tracking .DotNotTrackScope
   .is_tracking_enabled TrackedList=/builtins.list
   TrackedDict=/builtins.dict TrackedSet=src_functions.TrackedSet

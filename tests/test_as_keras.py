@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 TESTS = """
 import importlib
 
+import numpy as np
 import pytest
 
 
@@ -81,6 +82,35 @@ def test_source_modules():
     names = {}
     exec("from keras.src.ops.numpy import *", names)
     assert names["mean"] is mean
+
+
+def test_what_packages_use_of_source_modules():
+    import keraslike
+    from keras.src.api_export import keras_export
+    from keras.src.backend.common.backend_utils import canonicalize_axis
+    from keras.src.layers.merging.base_merge import Merge
+    from keras.src.saving.keras_saveable import KerasSaveable
+    from keras.src.saving.saving_lib import _walk_saveable
+    from keras.src.trainers.data_adapters.array_slicing import train_validation_split
+    from keras.src.utils.argument_validation import standardize_tuple
+    from keras.src.utils.traceback_utils import filter_traceback
+    from keras.src.version import __version__
+
+    @keras_export("keras.layers.RandomAverage")
+    class Weighted(Merge):
+        def _merge_function(self, inputs):
+            return 0.25 * inputs[0] + 0.75 * inputs[1]
+
+    layer = Weighted()
+    layer.inner = keraslike.layers.Dense(2)
+    assert isinstance(layer, KerasSaveable) and __version__.startswith("3.")
+    assert layer([np.ones((1, 2)), np.zeros((1, 2))]).tolist() == [[0.25, 0.25]]
+    assert dict(_walk_saveable(layer))["inner"] is layer.inner
+    (x, y, _), (x_val, _, _) = train_validation_split((np.ones(4), np.zeros(4), None), 0.25)
+    assert len(x) == len(y) == 3 and len(x_val) == 1
+    assert canonicalize_axis(-1, 3) == 2 and standardize_tuple(2, 2, "strides") == (2, 2)
+    with pytest.raises(ValueError, match="strides"):
+        filter_traceback(standardize_tuple)((1, 2, 3), 2, "strides")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from keraslike.layers.layer import Layer
 from keraslike.ops import nn, numpy
 
 
-class _Merge(Layer):
+class Merge(Layer):
     """A function of a list of arrays that broadcast against each other, the batch apart.
 
     An array of lower rank is taken to lack the axes after the batch: `(batch, 3)` merges with
@@ -39,9 +39,9 @@ class _Merge(Layer):
                 )
 
     def call(self, inputs: Sequence[jax.Array]) -> jax.Array:
-        return self._merge(_same_rank(inputs))
+        return self._merge_function(_same_rank(inputs))
 
-    def _merge(self, inputs: list[jax.Array]) -> jax.Array:
+    def _merge_function(self, inputs: list[jax.Array]) -> jax.Array:
         raise NotImplementedError
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> jax.Array | None:
@@ -86,7 +86,7 @@ def _same_rank(inputs: Sequence[jax.Array]) -> list[jax.Array]:
     ]
 
 
-class Add(_Merge):
+class Add(Merge):
     """The sum of the inputs.
 
     Takes a list of arrays that broadcast against each other; raises ValueError where they do not.
@@ -95,11 +95,11 @@ class Add(_Merge):
     [4.0, 6.0]
     """
 
-    def _merge(self, inputs: list[jax.Array]) -> jax.Array:
+    def _merge_function(self, inputs: list[jax.Array]) -> jax.Array:
         return functools.reduce(numpy.add, inputs)
 
 
-class Subtract(_Merge):
+class Subtract(Merge):
     """The first input minus the second.
 
     >>> Subtract()([jnp.array([3.0, 4.0]), jnp.array([1.0, 2.0])]).tolist()
@@ -110,22 +110,22 @@ class Subtract(_Merge):
         _check_list(self, input_shape, 2)
         super().build(input_shape)
 
-    def _merge(self, inputs: list[jax.Array]) -> jax.Array:
+    def _merge_function(self, inputs: list[jax.Array]) -> jax.Array:
         return numpy.subtract(inputs[0], inputs[1])
 
 
-class Average(_Merge):
+class Average(Merge):
     """The mean of the inputs.
 
     >>> Average()([jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0])]).tolist()
     [2.0, 3.0]
     """
 
-    def _merge(self, inputs: list[jax.Array]) -> jax.Array:
+    def _merge_function(self, inputs: list[jax.Array]) -> jax.Array:
         return numpy.divide(functools.reduce(numpy.add, inputs), len(inputs))
 
 
-class _MaskedMerge(_Merge):
+class _MaskedMerge(Merge):
     """A merge in which a step that is masked in some of the inputs takes no part."""
 
     _keeps_sparse = True
@@ -136,7 +136,7 @@ class _MaskedMerge(_Merge):
         """What changes nothing when it is combined with numbers of this dtype."""
         raise NotImplementedError
 
-    def _merge(self, inputs: list[jax.Array]) -> jax.Array:
+    def _merge_function(self, inputs: list[jax.Array]) -> jax.Array:
         return functools.reduce(type(self)._combine, inputs)
 
     def call(self, inputs: Sequence[jax.Array], mask: Any = None) -> jax.Array:
@@ -202,7 +202,7 @@ class Minimum(_MaskedMerge):
         return jnp.inf if dtypes.is_float(dtype) else jnp.iinfo(dtype).max
 
 
-class Concatenate(_Merge):
+class Concatenate(Merge):
     """The inputs one after the other along an axis.
 
     Takes a list of arrays whose other sizes are the same; raises ValueError where they are not.
@@ -228,7 +228,7 @@ class Concatenate(_Merge):
                 f"shapes {[tuple(shape) for shape in input_shape]}"
             )
 
-    def _merge(self, inputs: list[jax.Array]) -> jax.Array:
+    def _merge_function(self, inputs: list[jax.Array]) -> jax.Array:
         return sparsity.concatenate(inputs, self.axis)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> jax.Array | None:
@@ -248,7 +248,7 @@ class Concatenate(_Merge):
         return numpy.any(numpy.concatenate(masks, self.axis), axis=-1)
 
 
-class Dot(_Merge):
+class Dot(Merge):
     """Sums of products of two inputs along an axis of each, sample by sample.
 
     Args:
