@@ -38,15 +38,7 @@ class _Pooling(Layer):
 
     def call(self, inputs: jax.Array) -> jax.Array:
         window = (self.pool_size, self.strides, self.padding, self.data_format)
-        outputs = type(self)._pool(inputs, *window)
-        empty = [isinstance(n, int) and n == 0 for n in outputs.shape]
-        if any(empty) and 0 not in inputs.shape:
-            raise ValueError(
-                f"Layer '{self.name}' ({type(self).__name__}): its window, "
-                f"pool_size={self.pool_size}, is larger than the inputs along axis "
-                f"{empty.index(True)}. Received: inputs of shape {tuple(inputs.shape)}"
-            )
-        return outputs
+        return type(self)._pool(inputs, *window)
 
 
 class _MaxPooling(_Pooling):

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.core import arguments
+from keraslike.core.notes import show_shape
 from keraslike.core.symbolic import op
 from keraslike.ops import cpu_conv, cpu_pool
 from keraslike.ops.wrap import array
@@ -26,12 +27,21 @@ __all__ = [
 ]
 
 
-def _window(inputs: jax.Array, pool_size: Any, strides: Any, data_format: str | None):
+def _window(inputs: jax.Array, pool_size: Any, strides: Any, padding: Any, data_format: str | None):
     n = inputs.ndim - 2
     size = arguments.sizes(n, pool_size=pool_size)
     steps = size if strides is None else arguments.sizes(n, strides=strides)
     last = arguments.standardize_data_format(data_format) == "channels_last"
-    return tuple((1, *s, 1) if last else (1, 1, *s) for s in (size, steps))
+    size, steps = ((1, *s, 1) if last else (1, 1, *s) for s in (size, steps))
+    padding = _padding(padding)
+    for axis, (length, window) in enumerate(zip(inputs.shape, size)):
+        if padding == "VALID" and isinstance(length, int) and 0 < length < window:
+            raise ValueError(
+                f"Computed output size would be zero or negative: pool_size={pool_size} is larger "
+                f"than the inputs along axis {axis}. Received: inputs of shape "
+                f"{show_shape(inputs.shape)}"
+            )
+    return size, steps, padding
 
 
 def _padding(padding: Any) -> str:
@@ -59,8 +69,7 @@ def max_pool(
     [1.0, 3.0]
     """
     x = array(inputs)
-    window, steps = _window(x, pool_size, strides, data_format)
-    return cpu_pool.max_pool(x, window, steps, _padding(padding))
+    return cpu_pool.max_pool(x, *_window(x, pool_size, strides, padding, data_format))
 
 
 @op
@@ -77,8 +86,7 @@ def average_pool(
     [0.5, 2.5]
     """
     x = array(inputs)
-    window, steps = _window(x, pool_size, strides, data_format)
-    padding = _padding(padding)
+    window, steps, padding = _window(x, pool_size, strides, padding, data_format)
     total = cpu_pool.sum_pool(x, window, steps, padding)
     if padding == "VALID":
         return total / math.prod(window)

@@ -414,7 +414,7 @@ def sparse_categorical_crossentropy(
     target, output = array(target).astype("int32"), array(output)
     if target.ndim and target.ndim == output.ndim and target.shape[-1] == 1:
         target = target[..., 0]
-    if not output.ndim or target.shape != output.shape[:-1]:
+    if not output.ndim or target.shape != output.shape[:axis] + output.shape[axis:][1:]:
         raise ValueError(
             "target must have output's shape without the axis of classes. "
             f"Received: target of shape {target.shape}, output of shape {output.shape}."

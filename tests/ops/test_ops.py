@@ -465,12 +465,21 @@ def test_what_keeps_arrays_sparse():
         (lambda: KerasTensor((None, 5, 6))[:, 17, :], "index 17 is out of bounds"),
         (lambda: KerasTensor((None, 5, 6))[..., 0, ...], "ellips"),
         (lambda: ops.matmul(A, KerasTensor((3, 5))), "same shape"),
+        (lambda: ops.max_pool(A[None], 4), "would be zero or negative"),
+        (lambda: ops.average_pool(KerasTensor((None, 2, 1)), 3), "would be zero or negative"),
         (lambda: jax.jit(lambda: random.uniform(()))(), "only use seeded random ops"),
     ],
 )
 def test_what_is_refused_in_keras_words(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_classes_of_cross_entropy_along_another_axis():
+    classes, cross_entropy = np.array([[0, 2, 1, 1]]), ops.sparse_categorical_crossentropy
+    rows = cross_entropy(classes, P[None], axis=1)
+    same(rows, cross_entropy(classes, P[None].transpose(0, 2, 1)))
+    assert cross_entropy(KerasTensor((None, 4), "int32"), P[None], axis=1).shape == (1, 4)
 
 
 def test_shape_size_and_dtype():
