@@ -30,6 +30,12 @@ MODES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _no_collections(monkeypatch):
+    """Keras collects garbage for each weight that a layer drops, which took most of the time."""
+    monkeypatch.setattr("gc.collect", lambda *_: 0)
+
+
 def config_of(K, mode, arguments):
     return getattr(K.quantizers, f"{mode.capitalize()}QuantizationConfig")(**arguments)
 
