@@ -68,6 +68,7 @@ class View:
 
     of_tensors: View | None = None  # that of `tf.data`, which the room `tf` puts here
     error: type[Exception] = ValueError  # for arguments and elements that do not fit
+    ended: type[Exception] = StopIteration  # by `get_next` after the last element
 
     def array(self, value: Any) -> Any:
         """What a user gave as a leaf, or as the rows of one."""

@@ -185,7 +185,10 @@ class DatasetIterator:
 
     def get_next(self) -> Any:
         """The next element."""
-        return next(self)
+        try:
+            return next(self)
+        except StopIteration:
+            raise self._dataset._view.ended("End of sequence") from None
 
     @property
     def element_spec(self) -> Any:

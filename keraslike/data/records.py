@@ -117,19 +117,19 @@ def records(path: str, kind: Any = "") -> Iterator[bytes]:
                         more = False
                         break
                     if len(head) < 12:
-                        raise _damaged(path, at, "is cut off", group)
+                        raise _damaged(path, at, "is cut off")
                     length = struct.unpack_from("<Q", head)[0]
                     if length >= 2**16:  # before so much is read
                         _check([head[:8]], [head[8:]], [at], path)
                     body = file.read(length + 4)
                     if len(body) < length + 4:
                         _check([head[:8]], [head[8:]], [at], path)
-                        raise _damaged(path, at, "is cut off", group)
+                        raise _damaged(path, at, "is cut off")
                     group.append((at, head, body))
                     at, size = at + length + 16, size + length
-            except _Damaged as damaged:
-                yield from _checked(group, path)
-                raise damaged.error from None
+            except DataLossError:
+                yield from _checked(group, path)  # those before it are whole
+                raise
             except (zlib.error, gzip.BadGzipFile, EOFError) as e:
                 yield from _checked(group, path)
                 raise DataLossError(
@@ -138,14 +138,8 @@ def records(path: str, kind: Any = "") -> Iterator[bytes]:
             yield from _checked(group, path)
 
 
-class _Damaged(Exception):
-    def __init__(self, error: DataLossError):
-        self.error = error
-
-
-def _damaged(path: str, at: int, what: str, group: Any = None) -> Any:
-    error = DataLossError(f"{path}: the record at {at} {what}.")
-    return error if group is None else _Damaged(error)
+def _damaged(path: str, at: int, what: str) -> DataLossError:
+    return DataLossError(f"{path}: the record at {at} {what}.")
 
 
 def _checked(group: list[tuple[int, bytes, bytes]], path: str) -> Iterator[bytes]:

@@ -39,13 +39,8 @@ class Sources(Pipeline):
             return (row(arrays, i, by) for i in range(first, count))
 
         def many(keys: list[int]) -> Any:
-            if (
-                keys
-                and keys[-1] - keys[0] == len(keys) - 1
-                and all(b - a == 1 for a, b in zip(keys, keys[1:]))
-            ):
-                return row(arrays, slice(keys[0], keys[-1] + 1))
-            return row(arrays, np.asarray(keys))
+            places = np.asarray(keys)
+            return map_leaves(lambda array: _gathered(array, places), arrays)
 
         plain = all(isinstance(leaf, np.ndarray) for leaf in iter_leaves(arrays))
         by = None if plain else view
@@ -172,6 +167,20 @@ class Sources(Pipeline):
             (),
             lambda: ArraySpec((), kind.name),
         )
+
+
+_ALIGNED = 64  # bytes, from which on a device that is the CPU takes an array without copying it
+
+
+def _gathered(array: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Some rows of an array, in memory of their own."""
+    size = array[:1].nbytes * len(places)
+    if array.dtype.hasobject or size < 2**12:
+        return array[places]
+    memory = np.empty(size + _ALIGNED, np.uint8)
+    begin = -memory.ctypes.data % _ALIGNED
+    out = memory[begin : begin + size].view(array.dtype).reshape(len(places), *array.shape[1:])
+    return np.take(array, places, 0, out=out, mode="clip")
 
 
 def paths(value: Any) -> list[str]:

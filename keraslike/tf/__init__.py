@@ -39,6 +39,7 @@ from keraslike.tf import (
     strings,
     summary,
     table,
+    train,
 )
 from keraslike.tf.control import (
     case,
@@ -138,6 +139,7 @@ from keraslike.tf.ops import (
 )
 from keraslike.tf.ops import slice_ as slice
 from keraslike.tf.ops import tuple_ as tuple
+from keraslike.tf.python import numpy_function, py_function
 from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.sorting import (
     argsort,
@@ -187,7 +189,7 @@ _MODULES = {
         "ragged",
         "random",
     ),
-    *("sets", "signal", "sparse", "strings", "summary"),
+    *("sets", "signal", "sparse", "strings", "summary", "train"),
 }
 __all__ = sorted(
     name

@@ -1,5 +1,7 @@
 """`tf.errors`: the exceptions that tensors raise."""
 
+from keraslike.data.records import DataLossError
+
 
 class OpError(Exception):
     """The base of what an operation raises."""
@@ -31,6 +33,7 @@ class UnimplementedError(OpError, NotImplementedError):
 
 __all__ = [
     "CancelledError",
+    "DataLossError",
     "FailedPreconditionError",
     "InvalidArgumentError",
     "OpError",

@@ -9,12 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.tf import dtypes, random
+from keraslike.tf import dtypes, pictures, random
 from keraslike.tf.ops import cast, concat, pad, reverse, saturate_cast, where
 from keraslike.tf.table import maximum, reduce_mean, reduce_std, reduce_sum, rsqrt
 from keraslike.tf.tensor import Tensor, _as_operand, convert_to_tensor, operation, run, static
 
 _METHODS = {"bilinear": "linear", "nearest": "nearest", "bicubic": "cubic", "lanczos3": "lanczos3"}
+
+globals().update({name: getattr(pictures, name) for name in pictures.__all__})
 
 
 def resize(
@@ -212,6 +214,7 @@ __all__ = [
     "rot90",
     "total_variation",
     "transpose",
+    *pictures.__all__,
 ]
 
 

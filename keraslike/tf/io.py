@@ -1,14 +1,22 @@
-"""`tf.io`: files and records, as text tensors."""
+"""`tf.io`: files, records, pictures and tables, as text tensors and what is in them."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
+import numpy as np
+
 from keraslike.data import records
 from keraslike.data.elements import texts
+from keraslike.data.files import Column, fields
 from keraslike.data.sources import matching, paths
+from keraslike.tf import dtypes, parsing, pictures
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.tensor import Tensor, constant, convert_to_tensor
+
+globals().update({name: getattr(parsing, name) for name in parsing.__all__})
+globals().update({name: getattr(pictures, name) for name in pictures.__all__})
 
 
 class TFRecordOptions:
@@ -47,7 +55,85 @@ def matching_files(pattern: Any, name: str | None = None) -> Tensor:
     return Tensor(texts(path.encode() for path in found))
 
 
-__all__ = ["TFRecordOptions", "TFRecordWriter", "matching_files", "read_file", "write_file"]
+def decode_csv(
+    records: Any,
+    record_defaults: Any,
+    field_delim: str = ",",
+    use_quote_delim: bool = True,
+    na_value: str = "",
+    select_cols: Any = None,
+    name: str | None = None,
+) -> list[Tensor]:
+    """The columns of rows of CSV text, each a tensor of the shape of `records`.
+
+    Args:
+        record_defaults: for each column its dtype, or what stands for an empty field.
+        select_cols: the numbers of the columns that are taken.
+
+    Raises InvalidArgumentError for rows of other numbers of fields, and for fields that are missing
+    or no numbers.
+
+    >>> decode_csv("1,,x", [0, 2.5, ""])
+    [<tf.Tensor: shape=(), dtype=int32, numpy=1>, <tf.Tensor: shape=(), dtype=float32, numpy=2.5>,
+     <tf.Tensor: shape=(), dtype=string, numpy=b'x'>]
+    """
+    given = np.asarray(convert_to_tensor(records))
+    columns = [Column(default) for default in record_defaults]
+    found: list[list[Any]] = [[] for _ in columns]
+    for number, text in enumerate(given.reshape(-1).tolist()):
+        rows = list(fields(text.decode("utf-8", "surrogateescape"), field_delim, use_quote_delim))
+        row = rows[0] if rows else [""]
+        chosen = range(len(row)) if select_cols is None else [int(n) for n in select_cols]
+        if len(chosen) != len(columns) or max(chosen) >= len(row):
+            raise InvalidArgumentError(
+                f"Expect {len(columns)} fields but have {len(row)} in record {number}"
+            )
+        for i, (column, place) in enumerate(zip(columns, chosen)):
+            try:
+                found[i].append(column.value(row[place], na_value, i))
+            except ValueError as e:
+                raise InvalidArgumentError(f"{e} (record {number})") from None
+    out = []
+    for column, values in zip(columns, found):
+        array = texts(values) if column.type is None else np.asarray(values, column.type)
+        out.append(constant(array.reshape(given.shape)))
+    return out
+
+
+def decode_raw(
+    input_bytes: Any,
+    out_type: Any,
+    little_endian: bool = True,
+    fixed_length: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """The numbers that the bytes of texts are, along a last axis.
+
+    >>> decode_raw(["ab", "cd"], dtypes.uint8).numpy().tolist()
+    [[97, 98], [99, 100]]
+    """
+    given = np.asarray(convert_to_tensor(input_bytes))
+    dtype = dtypes.as_dtype(out_type).dtype
+    items = given.reshape(-1).tolist()
+    if fixed_length is not None:
+        items = [item[:fixed_length].ljust(int(fixed_length), b"\0") for item in items]
+    lengths = set(map(len, items))
+    if len(lengths) > 1 or any(n % dtype.itemsize for n in lengths):
+        raise InvalidArgumentError(
+            f"Texts of one length, a multiple of {dtype.itemsize} bytes, were expected. Received "
+            f"lengths: {sorted(lengths)}"
+        )
+    order = dtype if little_endian else dtype.newbyteorder(">")
+    flat = np.frombuffer(b"".join(items), order).astype(dtype)
+    return constant(flat.reshape(*given.shape, -1) if items else flat.reshape(*given.shape, 0))
+
+
+__all__ = [
+    *("TFRecordOptions", "TFRecordWriter", "decode_csv", "decode_raw", "matching_files"),
+    *("read_file", "write_file"),
+    *parsing.__all__,
+    *pictures.__all__,
+]
 
 
 def __dir__() -> list[str]:

@@ -93,6 +93,11 @@ class Tensor(Boxed):
     def get_shape(self) -> TensorShape:
         return self.shape
 
+    def set_shape(self, shape: Any) -> None:
+        """Raises ValueError where the shape is another: here it is always known."""
+        if shape is not None and not self.shape.is_compatible_with(shape):
+            raise ValueError(f"Shapes {self.shape} and {TensorShape(shape)} are not compatible.")
+
     @property
     def dtype(self) -> DType:
         return dtypes._BY_NUMPY[self._value.dtype]

@@ -3,8 +3,10 @@
 import json
 import os
 
+import numpy as np
 import pytest
 
+import keraslike
 from keraslike import tf
 from keraslike.core import rng
 from tests.tf import data_programs
@@ -28,3 +30,246 @@ def test_as_tensorflow(programs, name):
     assert [data_programs.plain(e) for e in dataset] == elements
     assert repr(data_programs.ordinary(dataset.element_spec)) == spec
     assert int(dataset.cardinality()) == count
+
+
+D = tf.data.Dataset
+
+
+def values(dataset):
+    return [data_programs.plain(e) for e in dataset]
+
+
+def test_the_classes_are_one_and_elements_are_tensors_for_who_asked():
+    plain = keraslike.utils.timeseries_dataset_from_array(np.arange(8), None, 3)
+    assert isinstance(plain, D) and isinstance(D.range(3), keraslike.data.Dataset)
+    assert isinstance(next(iter(plain)), np.ndarray)
+    assert isinstance(next(iter(D.zip((plain, D.range(9)))))[0], tf.Tensor)
+    assert isinstance(tf.data.TextLineDataset([]), tf.data.TextLineDataset)
+
+    class Numbers(D):  # as TensorFlow's guide has it
+        def __new__(cls, count):
+            return D.range(count)
+
+    assert values(Numbers(3).map(lambda n: n + 1)) == [1, 2, 3]
+
+
+def test_functions_are_traced_once_and_draw_anew_each_time():
+    traced = []
+
+    def drawn(x):
+        traced.append(x)
+        return x + tf.random.uniform([])
+
+    dataset = D.from_tensor_slices(np.zeros(9, "float32")).map(drawn)
+    assert len(set(values(dataset))) == 9 and len(traced) <= 2
+    weight = tf.Variable(2.0)
+    scaled = D.range(2).map(lambda n: weight * tf.cast(n, tf.float32))
+    assert values(scaled) == [0.0, 2.0]
+    weight.assign(3.0)
+    assert values(scaled) == [0.0, 3.0]
+
+    def halved(n):
+        if n % 2 == 0:
+            return n // 2
+        return n
+
+    assert values(D.range(5).map(halved).batch(5)) == [[0, 1, 1, 3, 2]]
+    python = D.range(3).map(lambda n: tf.numpy_function(lambda m: m * 2, [n], tf.int64))
+    assert values(python.batch(3)) == [[0, 2, 4]]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must have one shape"):
+        list(D.range(3).map(tf.range).batch(3))
+
+
+def test_batches_of_mapped_rows_are_what_the_rows_are():
+    x = np.random.default_rng(0).normal(size=(37, 5)).astype("float32")
+    dataset = D.from_tensor_slices({"x": x}).map(lambda d: (tf.exp(d["x"]), tf.linalg.norm(d["x"])))
+    rows = list(dataset.as_numpy_iterator())
+    for batch, first in zip(dataset.batch(16).as_numpy_iterator(), (0, 16, 32)):
+        for i, part in enumerate(batch):
+            np.testing.assert_array_equal(part, [row[i] for row in rows[first : first + 16]])
+
+
+def test_as_ready_gives_all_and_datasets_of_unknown_elements_say_so():
+    assert sorted(values(D.range(9).map(lambda n: n, 3, deterministic=False))) == list(range(9))
+    assert D.range(9).repeat().cardinality() == tf.data.INFINITE_CARDINALITY
+    with pytest.raises(TypeError, match="length is unknown"):
+        len(D.range(3).filter(lambda n: n > 1))
+    with pytest.raises(TypeError, match="was expected"):
+        list(D.from_generator(lambda: iter([[1, 2]]), output_signature=tf.TensorSpec([3], "int32")))
+    assert D.range(4).reduce(np.int64(0), lambda s, n: s + n).numpy() == 6
+    assert D.range(3).batch(3).get_single_element().numpy().tolist() == [0, 1, 2]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than one"):
+        D.range(3).get_single_element()
+    assert values(D.range(3).map(lambda n: 1 / n).apply(tf.data.experimental.ignore_errors()))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="There are not 4"):
+        list(D.range(3).apply(tf.data.experimental.assert_cardinality(4)))
+
+
+def test_draws_have_the_shares_that_were_asked_for():
+    zeros, ones = D.from_tensors(0).repeat(), D.from_tensors(1).repeat()
+    drawn = values(D.sample_from_datasets([zeros, ones], [0.2, 0.8], seed=1).take(1000))
+    assert 0.75 < np.mean(drawn) < 0.85
+    uneven = D.from_tensor_slices(np.arange(2000) % 10 == 0)
+    even = values(uneven.rejection_resample(lambda x: tf.cast(x, tf.int32), [0.5, 0.5], seed=2))
+    assert 0.4 < np.mean([x for _, x in even]) < 0.6 and len(even) > 200
+
+
+PIPELINES = {
+    "arrays": lambda: D.range(40).shuffle(40, seed=1).batch(3),
+    "repeated": lambda: D.range(7).shuffle(3, seed=1).repeat(5).batch(2),
+    "mapped": lambda: D.range(20).shuffle(9).map(lambda n: n * n).shuffle(4).prefetch(2),
+    "zipped": lambda: D.zip((D.range(20).shuffle(5, seed=2), D.range(30).skip(4))).enumerate(),
+    "filtered": lambda: D.range(40).shuffle(7).filter(lambda n: n % 3 > 0).take(15).skip(1),
+    "joined": lambda: D.range(9).concatenate(D.range(9).shuffle(9)).shard(2, 1),
+    "windows": lambda: D.range(20).window(3, 1, drop_remainder=True).flat_map(lambda w: w.batch(3)),
+    "drawn": lambda: D.sample_from_datasets([D.range(9), D.range(9).shuffle(9)]),
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_an_iterator_goes_on_where_another_was(name):
+    dataset = PIPELINES[name]()
+    list(dataset.take(1))  # an iteration before
+    iterator = iter(dataset)
+    for count in (0, 5):
+        for _ in range(count):
+            next(iterator)
+        state = json.loads(json.dumps(iterator.get_state()))
+        rest = values(iterator) if count else None
+    again = iter(dataset)
+    again.set_state(state)
+    assert values(again) == rest
+    with pytest.raises(tf.errors.OutOfRangeError):
+        again.get_next()
+    with pytest.raises(ValueError, match="parts"):
+        iter(dataset.take(1)).set_state(state)
+
+
+def test_a_restored_iterator_makes_no_elements_that_were_taken():
+    made = []
+    dataset = D.range(1000).map(
+        lambda n: tf.py_function(lambda m: made.append(int(m)) or m, [n], tf.int64)
+    )
+    iterator = iter(dataset.batch(10).prefetch(1))
+    iterator.set_state({"orders": iterator.get_state()["orders"], "taken": 90})
+    assert next(iterator).numpy()[0] == 900 and min(made) >= 900
+
+
+def dense(**kwargs):
+    model = keraslike.Sequential([keraslike.Input((2,)), keraslike.layers.Dense(1)])
+    model.layers[0].set_weights([np.ones((2, 1)), np.zeros(1)])
+    model.compile(keraslike.optimizers.SGD(0.05), "mse", **kwargs)
+    return model
+
+
+def test_fit_evaluate_and_predict_are_those_of_the_arrays():
+    x = np.random.default_rng(0).normal(size=(20, 2)).astype("float32")
+    y, weight = (x[:, :1] > 0).astype("int64"), np.arange(20, dtype="float32")
+    pairs = D.from_tensor_slices((x, y)).batch(5)
+    triples = D.from_tensor_slices((x, y, weight)).batch(5)
+    for dataset, more in (
+        (pairs, {}),
+        (triples, {"sample_weight": weight}),
+        (pairs, {"class_weight": {0: 1.0, 1: 3.0}}),
+    ):
+        one, other = dense(), dense()
+        rest = {k: v for k, v in more.items() if k == "class_weight"}
+        first = one.fit(x, y, batch_size=5, shuffle=False, epochs=2, verbose=0, **more)
+        second = other.fit(dataset, epochs=2, verbose=0, **rest)
+        np.testing.assert_allclose(second.history["loss"], first.history["loss"], rtol=1e-5)
+    assert other.evaluate(pairs, verbose=0) == pytest.approx(one.evaluate(x, y, 5, verbose=0))
+    inputs = pairs.map(lambda x, y: x)
+    np.testing.assert_allclose(other.predict(inputs, verbose=0), one.predict(x, verbose=0), 1e-5)
+    steps = other.fit(pairs.repeat(), steps_per_epoch=3, epochs=2, validation_data=pairs, verbose=0)
+    assert int(other.optimizer.iterations) == 8 + 6 and "val_loss" in steps.history
+
+
+def test_a_backup_keeps_the_position_in_a_pipeline(tmp_path):
+    x = np.random.default_rng(0).normal(size=(12, 2)).astype("float32")
+
+    def trained(*callbacks):
+        keraslike.utils.set_random_seed(0)
+        model = dense()
+        data = D.from_tensor_slices((x, x[:, :1])).shuffle(5, seed=1)
+        data = data.map(lambda a, b: (a * 2, b)).batch(2).prefetch(1)
+        model.fit(data.repeat(), steps_per_epoch=4, epochs=4, callbacks=list(callbacks), verbose=0)
+        return model
+
+    class Stop(keraslike.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if int(self.model.optimizer.iterations) == 9:
+                raise InterruptedError
+
+    backup = {"backup_dir": tmp_path, "save_freq": 1, "double_checkpoint": True}
+    whole = trained()
+    with pytest.raises(InterruptedError):
+        trained(keraslike.callbacks.BackupAndRestore(**backup), Stop())
+    again = trained(keraslike.callbacks.BackupAndRestore(**backup))
+    assert int(again.optimizer.iterations) == 16
+    np.testing.assert_allclose(again.get_weights()[0], whole.get_weights()[0], rtol=1e-6)
+
+
+# -- files ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["", "GZIP", "ZLIB"])
+def test_damaged_records_are_refused_by_file_and_place(tmp_path, kind):
+    path = str(tmp_path / "records")
+    with tf.io.TFRecordWriter(path, tf.io.TFRecordOptions(kind)) as writer:
+        for record in (b"a" * 50, b"b" * 300, b"c"):
+            writer.write(record)
+    assert values(tf.data.TFRecordDataset([path], kind)) == ["a" * 50, "b" * 300, "c"]
+    with open(path, "rb") as file:
+        whole = file.read()
+    if kind:
+        with open(path, "wb") as file:
+            file.write(whole[:-20])
+        with pytest.raises(tf.errors.DataLossError, match="records: the record at"):
+            list(tf.data.TFRecordDataset(path, kind))
+        return
+    for place, what in ((70, "at 66 is corrupted.*length"), (100, "at 66 is corrupted.*checksum")):
+        with open(path, "wb") as file:
+            file.write(whole[:place] + b"!" + whole[place + 1 :])
+        elements = iter(tf.data.TFRecordDataset(path))
+        assert next(elements).numpy() == b"a" * 50
+        with pytest.raises(tf.errors.DataLossError, match=f"records: the record {what}"):
+            list(elements)
+    with open(path, "wb") as file:
+        file.write(whole[:-3])
+    with pytest.raises(tf.errors.DataLossError, match="at 382 is cut off"):
+        list(tf.data.TFRecordDataset(path))
+
+
+def test_elements_are_kept_in_files(tmp_path):
+    given = {"x": np.arange(6.0).reshape(3, 2), "t": ["a", "", "ä"], "n": (np.arange(3),)}
+    dataset = D.from_tensor_slices(given)
+    for kind, shards in ((None, None), ("GZIP", lambda d: d["n"][0] % 2)):
+        path = str(tmp_path / f"saved{kind}")
+        dataset.save(path, compression=kind, shard_func=shards)
+        loaded = D.load(path)
+        found = sorted(values(loaded), key=str) if shards else values(loaded)
+        assert found == (sorted(values(dataset), key=str) if shards else values(dataset))
+        assert loaded.element_spec == dataset.element_spec
+    runs = []
+    counted = D.range(4).map(lambda n: tf.py_function(lambda m: runs.append(1) or m, [n], tf.int64))
+    kept = counted.cache(str(tmp_path / "cache"))
+    list(kept.take(2))
+    assert not os.path.exists(tmp_path / "cache")  # it is not whole
+    runs.clear()
+    assert values(kept) == values(counted.cache(str(tmp_path / "cache"))) == [0, 1, 2, 3]
+    assert len(runs) == 4
+    with pytest.raises(FileNotFoundError, match="no saved data set"):
+        D.load(str(tmp_path))
+    with pytest.raises(ValueError, match="No files matched"):
+        D.list_files(str(tmp_path / "*.none"))
+
+
+def test_rows_that_do_not_fit_are_refused(tmp_path):
+    path = tmp_path / "t.csv"
+    for text, error in (
+        ("1\n", "Expect 2 fields but have 1"),
+        ("1,x\n", "Field 1.*not a valid int32"),
+    ):
+        path.write_text(text)
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"{error}.*t.csv"):
+            list(tf.data.experimental.CsvDataset(str(path), [0, 0]))

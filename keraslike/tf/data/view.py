@@ -20,7 +20,7 @@ from keraslike.core.boxed import Boxed
 from keraslike.core.structures import iter_leaves, map_items, map_leaves
 from keraslike.data.elements import ArraySpec, Function, View, leaf_of
 from keraslike.tf import autograph, dtypes, ragged, specs
-from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
 from keraslike.tf.function import ConcreteFunction, TensorSpec
 from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.sparse import SparseTensor
@@ -39,6 +39,7 @@ class TensorView(View):
     """Elements as `tf.Tensor`s, ragged and sparse ones."""
 
     error = InvalidArgumentError
+    ended = OutOfRangeError
 
     def array(self, value: Any) -> Any:
         if isinstance(value, Structure):

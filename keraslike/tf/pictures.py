@@ -1,0 +1,156 @@
+"""Pictures in bytes as tensors and back, by Pillow: `tf.io.decode_png` and the like."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+
+from keraslike.core import foreign
+from keraslike.tf import dtypes
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.tensor import Tensor, constant, convert_to_tensor
+
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+
+
+def _decoded(contents: Any, channels: Any, formats: tuple[str, ...] | None) -> list[np.ndarray]:
+    """The frames of a picture, (height, width, channels)."""
+    pillow = foreign.library("PIL.Image", "tf.io.decode_image()", "pillow")
+    if channels not in (None, 0, *_MODES):
+        raise ValueError(f"channels must be 0, 1, 3 or 4. Received: channels={channels}")
+    data = convert_to_tensor(contents).numpy()
+    try:
+        picture = pillow.open(io.BytesIO(data), formats=formats)
+        frames = []
+        for number in range(getattr(picture, "n_frames", 1)):
+            picture.seek(number)
+            frames.append(_frame(picture, channels))
+    except InvalidArgumentError:
+        raise
+    except Exception as e:
+        raise InvalidArgumentError(f"The bytes are no picture that can be decoded: {e}") from None
+    return frames
+
+
+def _frame(picture: Any, channels: Any) -> np.ndarray:
+    if channels:
+        mode = _MODES[channels]
+    elif picture.format == "GIF":
+        mode = "RGB"
+    elif picture.mode in ("L", "LA", "RGB", "RGBA"):
+        mode = picture.mode
+    elif picture.mode.startswith("I"):  # of 16 bits
+        return np.asarray(picture).astype(np.uint16)[..., None]
+    elif picture.mode == "P":
+        mode = "RGBA" if "transparency" in picture.info else "RGB"
+    else:
+        mode = "L" if picture.mode == "1" else "RGB"
+    array = np.asarray(picture if picture.mode == mode else picture.convert(mode))
+    return array[..., None] if array.ndim == 2 else array
+
+
+def _of_dtype(array: np.ndarray, dtype: Any) -> Tensor:
+    from keraslike.tf import image  # which has these functions, too
+
+    wanted = dtypes.as_dtype(dtype)
+    if array.dtype == np.uint8 and wanted is dtypes.uint16:
+        array = array.astype(np.uint16) * 257
+    elif array.dtype == np.uint16 and wanted is dtypes.uint8:
+        array = (array >> 8).astype(np.uint8)
+    found = constant(array)
+    return found if found.dtype is wanted else image.convert_image_dtype(found, wanted)
+
+
+def decode_jpeg(
+    contents: Any,
+    channels: int = 0,
+    ratio: int = 1,
+    fancy_upscaling: bool = True,
+    try_recover_truncated: bool = False,
+    acceptable_fraction: float = 1,
+    dct_method: str = "",
+    name: str | None = None,
+) -> Tensor:
+    """A JPEG, or a picture of another kind, as uint8 of shape (height, width, channels).
+
+    Args:
+        channels: 1 for grey, 3 for colours, 0 for what the picture has.
+        ratio: 2, 4 or 8 for a smaller picture.
+    """
+    frames = _decoded(contents, channels, None)
+    if ratio != 1:
+        if ratio not in (2, 4, 8):
+            raise ValueError(f"ratio must be 1, 2, 4 or 8. Received: ratio={ratio}")
+        pillow = foreign.library("PIL.Image", "tf.io.decode_jpeg()", "pillow")
+        small = pillow.fromarray(np.squeeze(frames[0])).reduce(ratio)
+        return constant(np.asarray(small).reshape(small.height, small.width, -1))
+    return constant(frames[0])
+
+
+def decode_png(
+    contents: Any, channels: int = 0, dtype: Any = dtypes.uint8, name: str | None = None
+) -> Tensor:
+    """A PNG, or a picture of another kind, as (height, width, channels), uint8 or uint16."""
+    return _of_dtype(_decoded(contents, channels, None)[0], dtype)
+
+
+def decode_bmp(contents: Any, channels: int = 0, name: str | None = None) -> Tensor:
+    """A BMP as uint8 of shape (height, width, channels)."""
+    return constant(_decoded(contents, channels, ("BMP",))[0])
+
+
+def decode_gif(contents: Any, name: str | None = None) -> Tensor:
+    """The frames of a GIF as uint8 of shape (frames, height, width, 3)."""
+    return constant(np.stack(_decoded(contents, 3, ("GIF",))))
+
+
+def decode_image(
+    contents: Any,
+    channels: int | None = None,
+    dtype: Any = dtypes.uint8,
+    name: str | None = None,
+    expand_animations: bool = True,
+) -> Tensor:
+    """A picture of any kind; with `expand_animations` the frames of a GIF along a first axis."""
+    frames = _decoded(contents, channels, None)
+    moving = convert_to_tensor(contents).numpy()[:3] == b"GIF" and expand_animations
+    return _of_dtype(np.stack(frames) if moving else frames[0], dtype)
+
+
+def _encoded(picture: Any, **options: Any) -> Tensor:
+    pillow = foreign.library("PIL.Image", "tf.io.encode_png()", "pillow")
+    array = np.asarray(convert_to_tensor(picture))
+    if array.ndim != 3 or array.dtype not in (np.uint8, np.uint16):
+        raise InvalidArgumentError(
+            "A picture of uint8 of shape (height, width, channels) was expected. Received: "
+            f"{array.dtype} of shape {array.shape}"
+        )
+    out = io.BytesIO()
+    pillow.fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(out, **options)
+    return constant(out.getvalue())
+
+
+def encode_jpeg(
+    image: Any, format: str = "", quality: int = 95, progressive: bool = False, **_: Any
+) -> Tensor:
+    """A picture of uint8 as the bytes of a JPEG."""
+    return _encoded(image, format="JPEG", quality=quality, progressive=progressive)
+
+
+def encode_png(image: Any, compression: int = -1, name: str | None = None) -> Tensor:
+    """A picture of uint8 as the bytes of a PNG."""
+    level = {} if compression < 0 else {"compress_level": compression}
+    return _encoded(image, format="PNG", **level)
+
+
+def is_jpeg(contents: Any, name: str | None = None) -> Tensor:
+    """Whether bytes begin as a JPEG does."""
+    return constant(convert_to_tensor(contents).numpy()[:3] == b"\xff\xd8\xff")
+
+
+__all__ = [
+    *("decode_bmp", "decode_gif", "decode_image", "decode_jpeg", "decode_png"),
+    *("encode_jpeg", "encode_png", "is_jpeg"),
+]

@@ -1,0 +1,69 @@
+"""`tf.py_function` and `tf.numpy_function`: Python in the place of an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from keraslike.tf import dtypes
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.tensor import Tensor, convert_to_tensor
+
+
+def _called(name: str, func: Callable, inp: Sequence[Any], wanted: Any, arrays: bool) -> Any:
+    given = [convert_to_tensor(x) for x in inp]
+    if any(isinstance(x._value, jax.core.Tracer) for x in given):
+        raise TypeError(
+            f"tf.{name} runs Python, which a compiled function cannot: call it outside of "
+            "tf.function, or in Dataset.map(), which then is not compiled."
+        )
+    out = func(*[x.numpy() for x in given] if arrays else given)
+    several = isinstance(wanted, (list, tuple))
+    kinds = list(wanted) if several else [wanted]
+    if not several and wanted is not None:
+        return _result(name, out, wanted)
+    if wanted is None or not kinds:
+        return []
+    parts = list(out) if isinstance(out, (list, tuple)) else [out]
+    if len(parts) != len(kinds):
+        raise InvalidArgumentError(f"{name} returns {len(parts)} values; Tout has {len(kinds)}.")
+    return [_result(name, *pair) for pair in zip(parts, kinds)]
+
+
+def _result(name: str, value: Any, wanted: Any) -> Tensor:
+    dtype = dtypes.as_dtype(getattr(wanted, "dtype", wanted))
+    if not isinstance(value, (np.ndarray, np.generic, Tensor, jax.Array)):
+        return convert_to_tensor(value, dtype)
+    tensor = convert_to_tensor(value)
+    if tensor.dtype is not dtype:
+        raise InvalidArgumentError(
+            f"{name} was to give a tensor of {dtype.name}; its function gave {tensor.dtype.name}."
+        )
+    return tensor
+
+
+def py_function(func: Callable, inp: Sequence[Any], Tout: Any, name: str | None = None) -> Any:  # noqa: N803
+    """What a Python function gives of tensors, as tensors of the dtypes `Tout`.
+
+    >>> py_function(lambda x: x + 1, [1], dtypes.int32)
+    <tf.Tensor: shape=(), dtype=int32, numpy=2>
+    """
+    return _called("py_function", func, inp, Tout, arrays=False)
+
+
+def numpy_function(
+    func: Callable,
+    inp: Sequence[Any],
+    Tout: Any,  # noqa: N803
+    stateful: bool = True,
+    name: str | None = None,
+) -> Any:
+    """What a Python function gives of numpy arrays, as tensors of the dtypes `Tout`.
+
+    >>> numpy_function(lambda x: x + np.float32(1), [1.0], dtypes.float32)
+    <tf.Tensor: shape=(), dtype=float32, numpy=2.0>
+    """
+    return _called("numpy_function", func, inp, Tout, arrays=True)

@@ -1,0 +1,110 @@
+"""`tf.io` and `tf.train`: bytes are TensorFlow's in both directions."""
+
+import base64
+
+import numpy as np
+import pytest
+
+from keraslike import tf
+from tests.tf import io_facts
+
+FACTS = {  # printed by io_facts.py
+    "example": "CjcKFgoBYRIRGg8KDQH+//////////8BrAIKDQoBYhIIEgYKBAAAAD8KDgoBYxIJCgcKAXgKAnl6",  # noqa: E501
+    "floats": "CAESCBICCAESAggCIggAAMA/AAAgQA==",
+    "texts": "CAcSBBICCAJCAWFCyAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==",  # noqa: E501
+    "number": "CAkSACIIBwAAAAAAAAA=",
+    "halves": "CA4SBBICCAEiAsA/",
+    "values": "CAMSBBICCAMiDAEAAAACAAAAAwAAAA==",
+    "filled": "CAESBBICCAQqBAAAQEA=",
+    "png": "iVBORw0KGgoAAAANSUhEUgAAAAUAAAAECAIAAADJUWIXAAAAFElEQVQImWNkYOHgQQIsNjY2pPABiMgEdm1w1r0AAAAASUVORK5CYII=",  # noqa: E501
+    "grey": "iVBORw0KGgoAAAANSUhEUgAAAAUAAAAECAAAAABjWKqcAAAAFklEQVQImWNk4OHh4WG04eHh4WFBIgEQ5gF/IHM0PwAAAABJRU5ErkJggg==",  # noqa: E501
+}
+FACTS = {name: base64.b64decode(text) for name, text in FACTS.items()}
+
+
+def test_messages_and_tensors():
+    made = io_facts.example(tf.train)
+    assert made.SerializeToString(deterministic=True) == FACTS["example"]
+    assert tf.train.Example.FromString(FACTS["example"]) == made
+    for name, tensor in io_facts.tensors(tf).items():
+        assert tf.io.serialize_tensor(tensor).numpy() == FACTS[name]
+        back = tf.io.parse_tensor(FACTS[name], tensor.dtype)
+        np.testing.assert_array_equal(np.asarray(back), np.asarray(tensor))
+    assert tf.io.parse_tensor(FACTS["values"], tf.int32).numpy().tolist() == [1, 2, 3]
+    assert tf.io.parse_tensor(FACTS["filled"], tf.float32).numpy().tolist() == [3.0] * 4
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Type mismatch"):
+        tf.io.parse_tensor(FACTS["floats"], tf.int32)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Could not parse"):
+        tf.io.parse_tensor(b"no tensor", tf.int32)
+
+
+def test_examples():
+    io, data = tf.io, FACTS["example"]
+    kinds = {
+        "a": io.FixedLenFeature([3], tf.int64),
+        "b": io.FixedLenFeature([], tf.float32),
+        "c": io.VarLenFeature(tf.string),
+        "d": io.FixedLenFeature([2], tf.int64, default_value=9),
+    }
+    one = io.parse_single_example(data, kinds)
+    assert one["a"].numpy().tolist() == [1, -2, 300] and one["b"].numpy() == 0.5
+    assert one["c"].values.numpy().tolist() == [b"x", b"yz"] and one["c"].shape == (2,)
+    assert one["d"].numpy().tolist() == [9, 9]
+    two = io.parse_example([data, b""], {
+        "a": io.RaggedFeature(tf.int64),
+        "b": io.FixedLenFeature([], tf.float32, default_value=-1.0),
+        "c": io.VarLenFeature(tf.string),
+        "e": io.FixedLenSequenceFeature([], tf.int64, True, 7),
+        "s": io.VarLenFeature(tf.int64),
+    })  # fmt: skip
+    assert two["a"].to_list() == [[1, -2, 300], []] and two["b"].numpy().tolist() == [0.5, -1.0]
+    assert two["c"].indices.numpy().tolist() == [[0, 0], [0, 1]] and two["c"].shape == (2, 2)
+    assert two["e"].shape == (2, 0) and two["s"].shape == (2, 0)
+    for kind, message in (
+        (io.FixedLenFeature([2], tf.int64), "Values size: 3"),
+        (io.FixedLenFeature([3], tf.float32), "Data types don't match"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            io.parse_single_example(data, {"a": kind})
+    with pytest.raises(tf.errors.InvalidArgumentError, match="z .*is required"):
+        io.parse_single_example(data, {"z": io.FixedLenFeature([], tf.int64)})
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Could not parse"):
+        io.parse_single_example(b"none", kinds)
+    dataset = tf.data.Dataset.from_tensor_slices([data] * 3).map(
+        lambda text: io.parse_single_example(text, kinds), num_parallel_calls=2
+    )
+    batch = next(iter(dataset.batch(3)))
+    assert batch["a"].shape == (3, 3) and batch["c"].shape == (3, 2)
+
+
+def test_pictures():
+    io, image = tf.io, io_facts.IMAGE
+    np.testing.assert_array_equal(io.decode_png(FACTS["png"]), image)
+    grey = io.decode_png(FACTS["grey"], channels=3).numpy()
+    assert grey.shape == (4, 5, 3) and grey[0, 1].tolist() == [12, 12, 12]
+    np.testing.assert_array_equal(io.decode_image(io.encode_png(image)), image)
+    near = io.decode_jpeg(io.encode_jpeg(image, quality=100)).numpy().astype(int)
+    assert abs(near - image).max() <= 2
+    scaled = io.decode_image(FACTS["png"], dtype=tf.float32).numpy()
+    np.testing.assert_allclose(scaled, image / 255, atol=1e-6)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="no picture"):
+        io.decode_png(b"none")
+    assert not io.is_jpeg(FACTS["png"]).numpy() and io.is_jpeg(io.encode_jpeg(image)).numpy()
+
+
+def test_files_rows_and_numbers(tmp_path):
+    path = str(tmp_path / "below" / "file")
+    tf.io.write_file(path, "abc")
+    assert tf.io.read_file(path).numpy() == b"abc"
+    assert tf.io.matching_files(str(tmp_path / "below" / "*")).numpy().tolist() == [path.encode()]
+    columns = tf.io.decode_csv(["1,2.5,a b", '2,,"q,""z"'], [0, 0.5, ""])
+    assert [c.numpy().tolist() for c in columns] == [[1, 2], [2.5, 0.5], [b"a b", b'q,"z']]
+    assert tf.io.decode_csv("7;8", [tf.int32], ";", select_cols=[1])[0].numpy() == 8
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not a valid int32"):
+        tf.io.decode_csv(["x"], [0])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="is required"):
+        tf.io.decode_csv([""], [tf.int32])
+    assert tf.io.decode_raw(b"\x01\x02", tf.int16).numpy().tolist() == [513]
+    assert tf.io.decode_raw(b"\x01\x02", tf.int16, little_endian=False).numpy().tolist() == [258]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="multiple of 2"):
+        tf.io.decode_raw(b"abc", tf.int16)
