@@ -42,6 +42,7 @@ def small():
     )
 
 
+@pytest.mark.slow
 def test_weights_from_a_file_of_keras(small, tmp_path, rng):
     import keras
 
@@ -55,6 +56,7 @@ def test_weights_from_a_file_of_keras(small, tmp_path, rng):
     assert ours.name == theirs.name == "mobilenet_0.25_32"
 
 
+@pytest.mark.slow
 def test_without_the_classifier(small):
     images = np.zeros((1, 32, 32, 3), "float32")
     assert small(include_top=False)(images).shape == (1, 1, 1, 256)

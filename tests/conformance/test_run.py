@@ -35,6 +35,7 @@ def run(tmp_path, monkeypatch):
     return module
 
 
+@pytest.mark.slow
 def test_a_directory(run, capsys):
     files = run.test_files(["things"])
     assert files == ["things/bad_test.py", "things/good_test.py"]

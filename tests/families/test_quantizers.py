@@ -46,6 +46,7 @@ def test_functions_are_those_of_keras(call):
         )
 
 
+@pytest.mark.slow
 def test_gradients_of_fake_quant_are_those_of_keras():
     def gradients(q):
         def of(x, low, high):

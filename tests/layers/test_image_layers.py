@@ -46,6 +46,7 @@ def images():
     return np.random.default_rng(0).uniform(1, 250, SHAPE).astype("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_the_same_seed_gives_the_images_of_keras(name):
     kwargs, x = dict(CASES[name]), images()
@@ -108,6 +109,7 @@ def test_boxes_in_lists_and_one_image_alone():
     assert out["images"].shape == SHAPE[1:] and out["bounding_boxes"]["boxes"].shape == (1, 4)
 
 
+@pytest.mark.slow
 def test_crops_and_mixtures_of_masks_go_with_the_images():
     x = images()
     data = {"images": x, "segmentation_masks": x}

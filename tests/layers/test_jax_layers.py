@@ -67,6 +67,7 @@ def linen_layer(K):
     return K.layers.FlaxLayer(Block())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [function_layer, linen_layer])
 def test_it_is_that_of_keras(make, rng, tmp_path, monkeypatch):
     # Keras asks TensorFlow whether it is tracing, also on JAX.

@@ -122,6 +122,7 @@ MODELS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 def test_training_on_text(make):
     """The compiled step, whatever the batches come in, computes what one of plain Python does."""

@@ -32,6 +32,7 @@ def _distiller(k, weight=0.4):
     return model
 
 
+@pytest.mark.slow
 def test_training_and_files_are_those_of_keras(tmp_path):
     keras = pytest.importorskip("keras")
     found = []

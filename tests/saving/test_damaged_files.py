@@ -109,6 +109,7 @@ def test_truncated(saved):
             saving.load_model(path)
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_seen_or_harmless(saved, rng):
     model, path = saved
     data = path.read_bytes()

@@ -110,6 +110,7 @@ def test_truncated_and_foreign_files(saved, tmp_path):
         small().save(tmp_path / "w.weights.h5")
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_seen_or_harmless(saved, rng):
     """HDF5 has no checksums here: a weight may come out as another number, and nothing worse."""
     model, path = saved
