@@ -39,6 +39,7 @@ class _Info:
     overwrite_with_gradient: bool = False
     aggregation: str = "none"
     synchronization: str = "auto"
+    layout: Any = None
     number: int = dataclasses.field(default_factory=itertools.count().__next__)  # order of making
 
     def _key(self) -> Static:
@@ -175,6 +176,7 @@ class Variable(_Leaf):
                 constraint=constraint,
                 aggregation=aggregation,
                 synchronization=synchronization,
+                layout=layout,
             )
             super().__init__(value, info=info)
         object.__setattr__(self, "_trace_state", OUTSIDE)
@@ -205,6 +207,11 @@ class Variable(_Leaf):
     synchronization: str = property(  # type: ignore[assignment]
         lambda self: self._info.synchronization
     )
+
+    @property
+    def _layout(self) -> Any:
+        """The layout that it was made with."""
+        return self._info.layout
 
     @property
     def regularizer(self) -> Any:
@@ -547,6 +554,20 @@ class MetricState(Variable):
 
 class OptimizerState(Variable):
     """A learning rate, a step count or a moment of an optimizer."""
+
+    __slots__ = ("_of",)
+
+    def belong_to(self, variable: nnx.Variable | None) -> None:
+        """Says which variable this is a moment of."""
+        object.__setattr__(self, "_of", variable)
+
+    @property
+    def reference(self) -> nnx.Variable | None:
+        """The variable that this is a moment of; `None` where it is of none, or a copy."""
+        try:
+            return object.__getattribute__(self, "_of")
+        except AttributeError:
+            return None
 
 
 class RandomState(Variable):

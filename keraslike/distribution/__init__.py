@@ -5,6 +5,8 @@ from keraslike.distribution.layout import DeviceMesh, TensorLayout, distribute_t
 from keraslike.distribution.parallel import (
     DataParallel,
     Distribution,
+    LayoutMap,
+    ModelParallel,
     distribution,
     set_distribution,
 )
@@ -13,6 +15,8 @@ __all__ = [
     "DataParallel",
     "DeviceMesh",
     "Distribution",
+    "LayoutMap",
+    "ModelParallel",
     "TensorLayout",
     "distribute_tensor",
     "distribution",

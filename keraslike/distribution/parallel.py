@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, MutableMapping, Sequence
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ import jax
 from keraslike.core import base, context
 from keraslike.core.arguments import warn_user
 from keraslike.distribution.devices import list_devices
-from keraslike.distribution.layout import DeviceMesh, TensorLayout
+from keraslike.distribution.layout import DeviceMesh, TensorLayout, distribute_tensor
 from keraslike.training import placement
 
 
@@ -50,6 +51,22 @@ class Distribution:
         return TensorLayout(
             [self.batch_dim_name, *[None] * (len(data_shape) - 1)], self.device_mesh
         )
+
+    def get_tensor_layout(self, path: str) -> TensorLayout | None:
+        """Where the outputs of the layer of this path go; `None` where XLA decides."""
+        return None
+
+    def laid_out(self, path: str, outputs: Any) -> Any:
+        """The outputs of the layer of this path, where they go."""
+        layout = self.get_tensor_layout(path)
+        if layout is None:
+            return outputs
+        return jax.tree.map(lambda array: distribute_tensor(array, layout), outputs)
+
+    @property
+    def key(self) -> Any:
+        """What tells its programs apart from those of others that lay Variables out alike."""
+        return None
 
     def get_variable_layout(self, variable: Any) -> TensorLayout:
         """Where a Variable goes."""
@@ -121,8 +138,164 @@ class DataParallel(Distribution):
         super().__init__(device_mesh, device_mesh.axis_names[0], auto_shard_dataset)
 
     def get_variable_layout(self, variable: Any) -> TensorLayout:
-        """Whole on every device."""
-        return TensorLayout([None] * len(variable._raw_value.shape), self.device_mesh)
+        """The layout that it was made with; otherwise whole on every device."""
+        return _own_layout(variable) or _whole(variable, self.device_mesh)
+
+
+class LayoutMap(MutableMapping):
+    """Layouts by paths: of Variables and of layers, whose outputs they are then for.
+
+    A key is a path or a regular expression for whole paths; a value is a `TensorLayout`, or a tuple
+    of names of the mesh's axes and `None`. A path that no key matches has the layout `None`.
+
+    Args:
+        device_mesh: the mesh of layouts that have none.
+
+    Raises ValueError for a key that is there already, for what is no layout, and for a path that
+    several keys match.
+
+    >>> mesh = DeviceMesh((1, 1), ["batch", "model"], ["cpu:0"])
+    >>> layouts = LayoutMap(mesh)
+    >>> layouts[".*dense.*kernel"] = (None, "model")
+    >>> layouts["net/dense_1/kernel"].axes, layouts["net/dense_1/bias"]
+    ((None, 'model'), None)
+    """
+
+    def __init__(self, device_mesh: DeviceMesh):
+        self._layouts: dict[str, TensorLayout] = {}
+        self._device_mesh = device_mesh
+
+    @property
+    def device_mesh(self) -> DeviceMesh:
+        return self._device_mesh
+
+    def __getitem__(self, key: str) -> TensorLayout | None:
+        if key in self._layouts:
+            return self._layouts[key]
+        found = [pattern for pattern in self._layouts if re.fullmatch(pattern, key)]
+        if len(found) > 1:
+            raise ValueError(
+                f"Path '{key}' matches multiple layout specification keys: {found}. Write them so "
+                "that a path matches one at most."
+            )
+        return self._layouts[found[0]] if found else None
+
+    def __setitem__(self, key: str, layout: Any) -> None:
+        if key in self._layouts:
+            raise ValueError(f"{key} already exist in the LayoutMap, with {self._layouts[key]}.")
+        if isinstance(layout, tuple):
+            layout = TensorLayout(layout)
+        if not isinstance(layout, TensorLayout):
+            raise ValueError(
+                f"{layout!r} should be a TensorLayout type or a tuple of axes. "
+                f"Received: {type(layout).__name__}"
+            )
+        if layout.device_mesh is None and self._device_mesh is not None:
+            layout.device_mesh = self._device_mesh
+        self._layouts[key] = layout
+
+    def __delitem__(self, key: str) -> None:
+        del self._layouts[key]
+
+    def __len__(self) -> int:
+        return len(self._layouts)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._layouts)
+
+
+class ModelParallel(Distribution):
+    """Weights divided over devices as a LayoutMap says, and batches over one axis of its mesh.
+
+    What `fit`, `evaluate` and `predict` compute is what they compute on one device, but for the
+    order of sums. An optimizer's moments, averages and accumulated gradients lie where the weight
+    lies. A weight that no key matches is whole on every device.
+
+    Args:
+        layout_map: by the paths of weights (`model.variables` have them) their layouts, and by the
+            paths of layers those of their outputs.
+        batch_dim_name: the axis of the mesh that batches are spread over; the first by default.
+        auto_shard_dataset: where there are several processes, whether each is given all of the
+            data, of which it uses what its devices need; otherwise each is given its own part.
+
+    Raises ValueError for a `layout_map` that is none; and, when a program is placed, for a weight
+    that does not divide as its layout says.
+
+    >>> import keraslike as keras, numpy as np
+    >>> layouts = LayoutMap(DeviceMesh((1, 1), ["batch", "model"], ["cpu:0"]))
+    >>> layouts[".*kernel"] = (None, "model")
+    >>> with ModelParallel(layout_map=layouts, batch_dim_name="batch").scope():
+    ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4)])
+    ...     model.compile(loss="mse")
+    ...     history = model.fit(np.ones((8, 2)), np.ones((8, 4)), verbose=0)
+    """
+
+    def __init__(
+        self,
+        *,
+        layout_map: LayoutMap | None = None,
+        batch_dim_name: str | None = None,
+        auto_shard_dataset: bool = True,
+        **kwargs: Any,
+    ):
+        kwargs.pop("device_mesh", None)  # that of the map
+        if kwargs:
+            raise TypeError(f"ModelParallel does not take {sorted(kwargs)}.")
+        if layout_map is None:
+            raise ValueError("You must specify a layout_map argument.")
+        if not isinstance(layout_map, LayoutMap):
+            raise ValueError(
+                "Argument `layout_map` must be a `LayoutMap` instance. "
+                f"Received: layout_map={layout_map!r}"
+            )
+        mesh = layout_map.device_mesh
+        name = batch_dim_name or mesh.axis_names[0]
+        if name not in mesh.axis_names:
+            raise ValueError(
+                f"batch_dim_name must be among the mesh's axis_names {list(mesh.axis_names)}. "
+                f"Received: batch_dim_name={name!r}"
+            )
+        super().__init__(mesh, name, auto_shard_dataset)
+        self._layout_map = layout_map
+
+    def get_variable_layout(self, variable: Any) -> TensorLayout:
+        """The layout that it was made with, or the map's; otherwise whole on every device."""
+        reference = getattr(variable, "reference", None)
+        of = variable if reference is None else reference
+        layout = _own_layout(of) or self._layout_map[getattr(of, "path", "")]
+        if layout is None or of._raw_value.shape != variable._raw_value.shape:
+            return _whole(variable, self.device_mesh)
+        _check_divides(variable, layout)
+        return layout
+
+    def get_tensor_layout(self, path: str) -> TensorLayout | None:
+        """The map's layout of this path."""
+        return self._layout_map[path]
+
+    @property
+    def key(self) -> Any:
+        return tuple((path, layout.axes) for path, layout in self._layout_map.items())
+
+
+def _own_layout(variable: Any) -> TensorLayout | None:
+    layout = getattr(variable, "_layout", None)
+    return layout if isinstance(layout, TensorLayout) else None
+
+
+def _whole(variable: Any, mesh: DeviceMesh) -> TensorLayout:
+    return TensorLayout([None] * len(variable._raw_value.shape), mesh)
+
+
+def _check_divides(variable: Any, layout: TensorLayout) -> None:
+    shape, mesh = variable._raw_value.shape, layout.backend_layout.mesh.shape
+    fits = len(layout.axes) <= len(shape) and all(
+        axis is None or size % mesh[axis] == 0 for size, axis in zip(shape, layout.axes)
+    )
+    if not fits:
+        raise ValueError(
+            f"The variable {variable.path} of shape {tuple(shape)} does not divide as its layout "
+            f"{layout.axes} says, over a mesh of {dict(mesh)}."
+        )
 
 
 def distribution() -> Distribution | None:

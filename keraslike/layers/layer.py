@@ -770,6 +770,8 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             outputs = unbox(call(*args, **kwargs))
             if before[1] == 0 and text.holds_text(outputs):
                 outputs = text.outside(outputs)
+            if state.distribution is not None:
+                outputs = state.distribution.laid_out(self._path, outputs)
             if self.activity_regularizer is not None:
                 for output in jax.tree.leaves(outputs):
                     # An empty batch adds nothing; a size that is a symbol is never 0.

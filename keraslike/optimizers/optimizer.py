@@ -255,10 +255,11 @@ class Optimizer(Stateful):
         order = self._slot_order([path for path, _ in leaves], owners)
         for i in order:
             path, value = leaves[i]
-            name, number = field(path), owners[i]
+            name, number, of = field(path), owners[i], None
             if number is not None:
-                name = state_name(self._trainable_variables[number], number, name)
-            self._slots.append(self._state(jnp.asarray(value), name))
+                of = self._trainable_variables[number]
+                name = state_name(of, number, name)
+            self._slots.append(self._state(jnp.asarray(value), name, of=of))
         self._owners = tuple(owners[i] for i in order)
         places = sorted(range(len(order)), key=order.__getitem__)
         self._skeleton = jax.tree.unflatten(structure, places)

@@ -29,13 +29,15 @@ class Stateful(Object):
     def variables(self) -> list[nnx.Variable]:
         raise NotImplementedError
 
-    def _state(self, value: Any, name: str, dtype: Any = None) -> Variable:
+    def _state(self, value: Any, name: str, dtype: Any = None, of: Any = None) -> Variable:
         with context.using(names=(self.name,)):
-            return OptimizerState(value, dtype=dtype, trainable=False, name=name)
+            variable = OptimizerState(value, dtype=dtype, trainable=False, name=name)
+        variable.belong_to(of)
+        return variable
 
     def _zeros_like(self, variables: Sequence[Any], name: str) -> list[Variable]:
         return [
-            self._state(host.full(v.shape, 0, dtype_of(v)), state_name(v, i, name))
+            self._state(host.full(v.shape, 0, dtype_of(v)), state_name(v, i, name), of=v)
             for i, v in enumerate(variables)
         ]
 
@@ -49,10 +51,10 @@ class Stateful(Object):
         name: str | None = None,
     ) -> Variable:
         """A new state Variable; for use in a subclass's `build`."""
-        del aggregation, layout
+        del aggregation
         with context.using(names=(self.name,)):
             variable = OptimizerState(
-                initializer, shape=shape, dtype=dtype, trainable=False, name=name
+                initializer, shape=shape, dtype=dtype, trainable=False, name=name, layout=layout
             )
         self._slots.append(variable)
         return variable
@@ -63,7 +65,9 @@ class Stateful(Object):
         """A new state Variable of another's shape and dtype."""
         shape, dtype = reference_variable.shape, dtype_of(reference_variable)
         full = state_name(reference_variable, len(self._slots), name or "var")
-        return self.add_variable(shape, initializer, dtype, name=full)
+        variable = self.add_variable(shape, initializer, dtype, name=full)
+        variable.belong_to(reference_variable)
+        return variable
 
     def add_optimizer_variables(
         self, trainable_variables: Sequence[Any], name: Any, initializer: Any = "zeros"

@@ -23,6 +23,8 @@ from keraslike.callbacks import BackupAndRestore, Callback, OrbaxCheckpoint
 from keraslike.distribution import (
     DataParallel,
     DeviceMesh,
+    LayoutMap,
+    ModelParallel,
     TensorLayout,
     distribute_tensor,
     list_devices,
@@ -373,6 +375,64 @@ def layouts_of_ones_own():
     close(state(model), state(one))
 
 
+def shards(variable):
+    return {s.data.shape for s in variable._raw_value.addressable_shards}
+
+
+def model_parallel():
+    def build():
+        keras.utils.set_random_seed(5)
+        model = keras.Sequential(
+            [
+                layers.Input((4,)),
+                layers.Dense(6, activation="tanh", name="up"),
+                layers.Dense(1, name="down"),
+            ],
+            name="net",
+        )
+        optimizer = keras.optimizers.Adam(0.01, use_ema=True, gradient_accumulation_steps=2)
+        model.compile(loss="mse", optimizer=optimizer)
+        return model
+
+    one = build()
+    expected = [fit(one), fit(one)]
+    mesh = DeviceMesh((2, 2), ("batch", "model"))
+    layouts = LayoutMap(mesh)
+    layouts[".*up/kernel"] = (None, "model")
+    layouts[".*up/bias"] = ("model",)
+    layouts[".*down/kernel"] = ("model", None)
+    layouts["net/up"] = ("batch", "model")
+    d = ModelParallel(layout_map=layouts, batch_dim_name="batch")
+    assert d.num_model_replicas == 2
+    with d.scope():
+        model = build()
+        history = [fit(model)]
+        up, down = model.layers
+        assert shards(up.kernel) == {(4, 3)} and shards(up.bias) == {(3,)}
+        assert shards(down.kernel) == {(3, 1)} and shards(down.bias) == {(1,)}
+        slots = [v for v in model.optimizer.variables if v.shape == (4, 6)]
+        assert len(slots) == 4  # momentum, velocity, the average, the sum of gradients
+        assert {next(iter(shards(v))) for v in slots} == {(4, 3)}
+        output = jax.jit(up)(X[:4])
+        assert {s.data.shape for s in output.addressable_shards} == {(2, 3)}
+    history.append(fit(model))  # on one device again
+    close(history, expected)
+    close(state(model), state(one))
+    with d.scope(), tempfile.TemporaryDirectory() as folder:
+        outputs = model.predict(X, verbose=0)
+        model.save(path := os.path.join(folder, "m.keras"))
+        close(keras.models.load_model(path).predict(X, verbose=0), outputs)
+    layouts[".*down/bias"] = ("model",)
+    with d.scope():
+        try:
+            fit(model)
+        except ValueError as error:
+            assert "down/bias" in str(error), error
+        else:
+            raise AssertionError("A bias of one number was divided over two devices.")
+    fit(model)
+
+
 CHECKS = [
     fit_evaluate_and_predict_as_on_one_device,
     several_steps_a_dispatch,
@@ -393,6 +453,7 @@ CHECKS = [
     a_step_and_an_optimizer_of_ones_own,
     meshes_and_layouts,
     layouts_of_ones_own,
+    model_parallel,
 ]
 
 

@@ -212,3 +212,35 @@ def test_initialize_reads_the_environment(monkeypatch):
     monkeypatch.setenv("KERAS_DISTRIBUTION_PROCESS_ID", "one")
     with pytest.raises(ValueError, match="KERAS_DISTRIBUTION_PROCESS_ID"):
         d.initialize()
+
+
+def test_layout_maps():
+    mesh = d.DeviceMesh((1, 1), ["batch", "model"], d.list_devices()[:1])
+    layouts = d.LayoutMap(mesh)
+    layouts[".*kernel"] = (None, "model")
+    layouts["net/.*"] = d.TensorLayout(["batch"])
+    assert layouts["dense/kernel"].axes == (None, "model")
+    assert layouts["net/bias"].device_mesh is mesh and layouts["other/bias"] is None
+    assert len(layouts) == 2 and list(layouts) == [".*kernel", "net/.*"]
+    with pytest.raises(ValueError, match="net/kernel.*multiple"):
+        layouts["net/kernel"]
+    with pytest.raises(ValueError, match="already exist"):
+        layouts[".*kernel"] = ("model",)
+    with pytest.raises(ValueError, match="should be a TensorLayout"):
+        layouts["bias"] = "model"
+    with pytest.raises(ValueError, match="axis_names.*other"):
+        layouts["bias"] = ("other",)
+    del layouts["net/.*"]
+    assert layouts["net/bias"] is None
+    for wrong, message in (
+        ({}, "specify a layout_map"),
+        ({"layout_map": {}}, "must be a `LayoutMap`"),
+        ({"layout_map": layouts, "batch_dim_name": "rows"}, "axis_names.*'rows'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            d.ModelParallel(**wrong)
+    model_parallel = d.ModelParallel(layout_map=layouts)
+    assert model_parallel.batch_dim_name == "batch"
+    variable = keras.Variable(np.ones((2, 3)), layout=d.TensorLayout(("model", None), mesh))
+    assert model_parallel.get_variable_layout(variable).axes == ("model", None)
+    assert model_parallel.get_variable_layout(keras.Variable(1.0)).axes == ()
