@@ -55,7 +55,8 @@ def check_thresholds(thresholds: Sequence[float]) -> None:
     outside = [t for t in thresholds if t is None or not 0 <= t <= 1]
     if outside:
         raise ValueError(
-            f"Threshold values must be in [0, 1]. Received: {outside} in thresholds={thresholds}"
+            "Invalid `thresholds`. Threshold values must be in [0, 1]. "
+            f"Received: {outside} in thresholds={thresholds}"
         )
 
 
