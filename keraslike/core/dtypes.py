@@ -52,10 +52,10 @@ def standardize_dtype(dtype: Any) -> str:
     """
     if dtype is None:
         return floatx()
+    if getattr(dtype, "name", dtype) == "string":  # `tf.string` as well
+        return "string"
     if isinstance(dtype, str):
         dtype = {"float": floatx(), "int": "int32"}.get(dtype, dtype)
-        if dtype == "string":
-            return "string"
         if not hasattr(jnp, dtype):  # numpy has abbreviations, some of them deprecated
             raise ValueError(f"Invalid dtype: {dtype!r}")
     try:

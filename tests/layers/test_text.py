@@ -83,7 +83,7 @@ KINDS = {
 
 def test_text_of_every_kind():
     words = vectorization(output_sequence_length=3)
-    model = k.Sequential([k.Input((1,), dtype="string"), words, layers.Embedding(9, 2)])
+    model = k.Sequential([k.Input((1,), dtype=tf.string), words, layers.Embedding(9, 2)])
     wanted = model.layers[1](words(X))
     for data in KINDS.values():
         np.testing.assert_array_equal(words(data), words(X))
