@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from keraslike.ops.wrap import check_index
 from keraslike.tf import dtypes
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.structure import operates
@@ -471,15 +472,8 @@ def get_item(x: Any, key: Any) -> Tensor:
             raise TypeError(
                 f"Tensors are indexed by integers, slices, ... and tf.newaxis. Received: {part!r}"
             )
-    for axis_size, part in zip(x.shape, plain):
-        if not isinstance(part, (int, _Slice)):
-            break
-        if (
-            isinstance(part, int)
-            and isinstance(axis_size, int)
-            and not -axis_size <= part < axis_size
-        ):
-            raise IndexError(f"Index {part} is out of bounds for an axis of size {axis_size}.")
+    known = (slice(None) if isinstance(p, (_Slice, _Index)) else p for p in plain)
+    check_index(tuple(known), tuple(x.shape))
     return run(_get, (x, *indices), (tuple(plain),))
 
 
