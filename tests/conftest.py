@@ -84,5 +84,5 @@ def _few_programs_in_memory():
     import jax
 
     yield
-    if len(jax.devices()[0].client.live_executables()) > 800:
+    if len(jax.devices()[0].client.live_executables()) > 600:
         jax.clear_caches()
