@@ -44,10 +44,10 @@ _PAUSE = 0.05  # before a turn: threads of the column before may still look for 
 class Column:
     """A process that trains when it is told to."""
 
-    def __init__(self, name: str, python: str):
+    def __init__(self, name: str, python: str, *options: str):
         self.name = name
         self.process = subprocess.Popen(
-            [python, str(HERE / "column.py"), name],
+            [python, str(HERE / "column.py"), name, *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -72,8 +72,9 @@ class Column:
 
 @contextlib.contextmanager
 def started(names: list[str], args: Any) -> Iterator[list[Column]]:
-    columns = [Column(name, args.tensorflow if name == TENSORFLOW else sys.executable)
-               for name in names]  # fmt: skip
+    options = ["--cpu"] if args.cpu else []
+    pythons = {TENSORFLOW: args.tensorflow}
+    columns = [Column(name, pythons.get(name, sys.executable), *options) for name in names]
     yield columns
     for column in columns:
         column.end()
@@ -172,6 +173,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="workloads with this in their name")
     parser.add_argument("--kinds", default="fit,start,stream,predict,call,layer,augment")
     parser.add_argument("--tensorflow", default=sys.executable, help="a Python that has it")
+    parser.add_argument(
+        "--cpu", action="store_true", help="processor time, where others use the machine"
+    )
     parser.add_argument("--write", help="a file for the tables")
     args = parser.parse_known_args()[0]
     keras = [KERAS, FUSED] + [TENSORFLOW] * has_tensorflow(args.tensorflow)

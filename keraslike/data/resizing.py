@@ -61,7 +61,7 @@ def _along(image: np.ndarray, axis: int, wanted: int, method: str) -> np.ndarray
     shape = (-1, *[1] * (image.ndim - 1 - axis))
     out: Any = None
     for p, w in zip(places.T, weights.T):
-        part = image.take(p, axis)
+        part = image.take(p, axis).astype("float32", copy=False)
         part *= w.reshape(shape)  # in place, which is several times as fast
         out = part if out is None else np.add(out, part, out=out)
     return out
@@ -73,11 +73,13 @@ def resize(image: np.ndarray, size: tuple[int, int], method: str = "bilinear") -
     >>> resize(np.array([[[0], [2]]]), (1, 4)).ravel().tolist()
     [0.0, 0.5, 1.5, 2.0]
     """
-    image = np.asarray(image, "float32")
+    image = np.asarray(image)
+    if image.dtype != np.uint8:  # of a byte only what is taken becomes floats
+        image = image.astype("float32", copy=False)
     rows_first = size[0] * image.shape[1] <= size[1] * image.shape[0] * 2  # rows are faster to take
     for axis in (0, 1) if rows_first else (1, 0):
         image = _along(image, axis, size[axis], method)
-    return image
+    return image.astype("float32", copy=False)
 
 
 def crop_to_aspect(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
