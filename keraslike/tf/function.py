@@ -45,7 +45,7 @@ class TensorSpec:
     """
 
     def __init__(self, shape: Any, dtype: Any = dtypes.float32, name: str | None = None):
-        self.shape = UNKNOWN_SHAPE if shape is None else TensorShape(shape)
+        self.shape: Any = UNKNOWN_SHAPE if shape is None else TensorShape(shape)
         self.dtype, self.name = dtypes.as_dtype(dtype), name
 
     @classmethod
