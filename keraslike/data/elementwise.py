@@ -24,6 +24,7 @@ from keraslike.data.elements import (
     as_int,
     positive,
 )
+from keraslike.data.options import Options
 from keraslike.data.pipeline import Fetched, Pipeline, Start, passing, unless
 from keraslike.training.prefetch import Ahead, made_by
 
@@ -330,8 +331,12 @@ class Elementwise(Pipeline):
     def with_options(self, options: Any, name: str | None = None) -> Any:
         """The same with options, none of which change what the elements are."""
         made = self._ordered(lambda start: start)
-        made._options = options
+        made._options = self.options().merge(options)
         return made
+
+    def options(self) -> Options:
+        """The options that this data set and those that it is made of were given."""
+        return Options() if self._options is None else self._options
 
     def of_known_length(self, count: int) -> Any:
         """The same, said to have that many elements; an error where there are others."""

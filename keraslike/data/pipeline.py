@@ -156,6 +156,10 @@ class Pipeline:
             yield from each._all()
 
 
+class NeedsPython(TypeError):
+    """What a function does that is being traced, and that only Python can do."""
+
+
 class DatasetIterator:
     """The elements of a data set; where it stands can be saved.
 
@@ -177,6 +181,11 @@ class DatasetIterator:
         return self
 
     def __next__(self) -> Any:
+        if not context.trace_state_clean():
+            raise NeedsPython(
+                "A data set is iterated over in a function that is being traced: its elements "
+                "would become constants. Give the function a batch, and iterate outside."
+            )
         if self._elements is None:
             self._elements = self._dataset._start(0)
         element = next(self._elements)

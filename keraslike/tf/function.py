@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.core.pickling import find, is_found, picklable
 from keraslike.core.tracebacks import entry
+from keraslike.data.pipeline import NeedsPython
 from keraslike.tf import autograph as rewriting
 from keraslike.tf import dtypes, graph
 from keraslike.tf.calls import Reader
@@ -238,6 +240,8 @@ class ConcreteFunction:
                 new = lowering.values_of(variables)
             changed[:] = [i for i, (a, b) in enumerate(zip(state, new)) if a is not b]
             flat, tree = jax.tree.flatten(out)
+            if any(isinstance(x, np.ndarray) and x.dtype.kind == "O" for x in flat):
+                raise NeedsPython("Text cannot leave a traced function: XLA has no strings.")
             found[:] = [tree]
             return [*flat, *[new[i] for i in changed]]
 
@@ -318,7 +322,7 @@ def _unflatten(structure: Any, tensors: list[Tensor]) -> Any:
 
 def _struct(spec: TensorSpec, number: int) -> jax.ShapeDtypeStruct:
     if spec.dtype is dtypes.string:
-        raise TypeError("Text cannot enter a traced function: XLA has no strings.")
+        raise NeedsPython("Text cannot enter a traced function: XLA has no strings.")
     shape = spec.shape
     if not spec.shape.is_fully_defined():
         names = ",".join(f"d{axis}" if s is None else str(s) for axis, s in enumerate(spec.shape))
@@ -344,7 +348,12 @@ def every_variable() -> list[Any]:
         if kind not in kinds:
             kinds.add(kind)
             left += type.__subclasses__(kind)
-    found = [o for o in gc.get_objects() if type(o) in kinds]
+    # In one call of C's: a tuple that another thread is just building must not be held by a list of
+    # ours while that thread runs, or Python refuses to finish it.
+    objects, same = itertools.tee(
+        itertools.chain.from_iterable(itertools.starmap(gc.get_objects, [()]))
+    )
+    found = list(itertools.compress(objects, map(kinds.__contains__, map(type, same))))
     return [v for v in found if isinstance(getattr(v, "_raw_value", None), jax.Array)]
 
 
@@ -365,6 +374,7 @@ class Function:
         self.input_signature = None if input_signature is None else tuple(input_signature)
         self._traced: dict[Any, ConcreteFunction] = {}
         self._count = 0
+        self._in_python = False  # what it does is nothing that can be compiled
         self._needs_sizes = False  # for a trace: with unknown ones it failed
 
     def experimental_get_tracing_count(self) -> int:
@@ -379,7 +389,14 @@ class Function:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not trace_state_clean():  # a part of what is being traced
             return wrap_values(self._staged(*args, **kwargs))
-        concrete, leaves = self._find(args, kwargs)
+        if not self._in_python:
+            try:
+                concrete, leaves = self._find(args, kwargs)
+            except NeedsPython:  # it is given text, or takes elements of a data set
+                self._in_python = True
+        if self._in_python:
+            args, kwargs = wrap((args, kwargs))
+            return wrap_values(self.python_function(*args, **kwargs))
         return concrete.on([leaves[i] for i in concrete.tensors])
 
     def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:

@@ -11,7 +11,7 @@ from keraslike.data import records
 from keraslike.data.elements import texts
 from keraslike.data.files import Column, fields
 from keraslike.data.sources import matching, paths
-from keraslike.tf import dtypes, parsing, pictures
+from keraslike.tf import dtypes, gfile, parsing, pictures  # noqa: F401
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.tensor import Tensor, constant, convert_to_tensor
 
@@ -129,8 +129,8 @@ def decode_raw(
 
 
 __all__ = [
-    *("TFRecordOptions", "TFRecordWriter", "decode_csv", "decode_raw", "matching_files"),
-    *("read_file", "write_file"),
+    *("TFRecordOptions", "TFRecordWriter", "decode_csv", "decode_raw", "gfile"),
+    *("matching_files", "read_file", "write_file"),
     *parsing.__all__,
     *pictures.__all__,
 ]

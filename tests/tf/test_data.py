@@ -155,6 +155,40 @@ def test_a_restored_iterator_makes_no_elements_that_were_taken():
     assert next(iterator).numpy()[0] == 900 and min(made) >= 900
 
 
+def test_a_compiled_function_that_takes_elements_or_text_is_run_by_python():
+    total = tf.Variable(0.0)
+
+    @tf.function
+    def added(dataset):
+        for x in dataset:
+            total.assign_add(x)
+        return total + 0
+
+    dataset = D.from_tensor_slices([1.0, 2.0, 3.0])
+    assert float(added(dataset)) == 6.0 and float(added(dataset.take(1))) == 7.0
+    doubled = tf.function(lambda t: tf.strings.join([t, t]))
+    assert doubled("a").numpy() == b"aa"
+    assert values(D.from_tensor_slices(["b"]).map(doubled)) == ["bb"]
+    with pytest.raises(TypeError, match="would become constants"):
+        tf.function(added.python_function).get_concrete_function(dataset)
+
+
+def test_options_and_the_names_that_there_were_before():
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 2
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    dataset = D.range(4).with_options(options).map(lambda n: n).batch(2)
+    assert dataset.options() == options and D.range(1).options() == tf.data.Options()
+    with pytest.raises(AttributeError, match="Cannot set the property speed"):
+        options.speed = 2
+    old = tf.data.experimental
+    assert old.INFINITE_CARDINALITY == -1 and values(old.from_list([1, 2])) == [1, 2]
+    assert values(old.Counter(3, 2).take(2)) == [3, 5]
+    assert old.at(D.range(9), 4).numpy() == 4 and old.cardinality(D.range(9)).numpy() == 9
+    batches = D.range(4).apply(old.map_and_batch(lambda n: n + 1, 2)).apply(old.unbatch())
+    assert values(batches) == [1, 2, 3, 4]
+
+
 def dense(**kwargs):
     model = keraslike.Sequential([keraslike.Input((2,)), keraslike.layers.Dense(1)])
     model.layers[0].set_weights([np.ones((2, 1)), np.zeros(1)])

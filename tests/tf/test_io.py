@@ -108,3 +108,23 @@ def test_files_rows_and_numbers(tmp_path):
     assert tf.io.decode_raw(b"\x01\x02", tf.int16, little_endian=False).numpy().tolist() == [258]
     with pytest.raises(tf.errors.InvalidArgumentError, match="multiple of 2"):
         tf.io.decode_raw(b"abc", tf.int16)
+
+
+def test_files_by_name_and_batches_of_examples(tmp_path):
+    files, path = tf.io.gfile, str(tmp_path / "a" / "b.tfrecord")
+    files.makedirs(files.join(str(tmp_path), "a"))
+    with tf.io.TFRecordWriter(path) as writer:
+        for _ in range(3):
+            writer.write(FACTS["example"])
+    assert files.exists(path) and files.glob(str(tmp_path / "a" / "*")) == [path]
+    files.copy(path, path + "2")
+    with pytest.raises(FileExistsError):
+        files.rename(path, path + "2")
+    kinds = {"a": tf.io.FixedLenFeature([3], tf.int64), "b": tf.io.FixedLenFeature([], tf.float32)}
+    dataset = tf.data.experimental.make_batched_features_dataset(
+        path + "*", 4, kinds, label_key="b", num_epochs=1, shuffle=False
+    )
+    assert [(x["a"].shape, y.numpy().tolist()) for x, y in dataset] == [
+        ((4, 3), [0.5] * 4),
+        ((2, 3), [0.5] * 2),
+    ]

@@ -6,24 +6,24 @@
 ([[0, 1, 4, 9], [16, 25]], TensorSpec(shape=(None,), dtype=tf.int64, name=None))
 """
 
-from keraslike.data import dataset as _dataset
 from keraslike.data import files as _files
-from keraslike.data.elements import AUTOTUNE
-from keraslike.data.elements import INFINITE as INFINITE_CARDINALITY
-from keraslike.data.elements import UNKNOWN as UNKNOWN_CARDINALITY
+from keraslike.data.options import Options, ThreadingOptions
 from keraslike.data.pipeline import DatasetIterator as Iterator
 from keraslike.tf import face as _face
+from keraslike.tf.data import experimental
 from keraslike.tf.data import view as _view
-from keraslike.tf.data.options import Options, ThreadingOptions
+from keraslike.tf.data.experimental import (
+    AUTOTUNE,
+    INFINITE_CARDINALITY,
+    UNKNOWN_CARDINALITY,
+    Dataset,
+)
 from keraslike.tf.specs import DatasetSpec
 
-Dataset = _face.stand_for(_dataset.Dataset)
 TextLineDataset = _face.stand_for(_files.TextLineDataset)
 TFRecordDataset = _face.stand_for(_files.TFRecordDataset)
 FixedLengthRecordDataset = _face.stand_for(_files.FixedLengthRecordDataset)
 NumpyIterator = Iterator
-
-from keraslike.tf.data import experimental  # noqa: E402  # it is made of these
 
 __all__ = [
     "AUTOTUNE",

@@ -6,10 +6,15 @@ import enum
 from collections.abc import Callable
 from typing import Any
 
-from keraslike.data import files, records
-from keraslike.data.elements import AUTOTUNE
-from keraslike.tf import face
+from keraslike.data import dataset as _dataset
+from keraslike.data import elements, files, options, records, sources
+from keraslike.tf import face, parsing
 
+Dataset = face.stand_for(_dataset.Dataset)
+AUTOTUNE = elements.AUTOTUNE
+INFINITE_CARDINALITY, UNKNOWN_CARDINALITY = elements.INFINITE, elements.UNKNOWN
+AutotuneOptions, DistributeOptions = options.AutotuneOptions, options.DistributeOptions
+OptimizationOptions, ThreadingOptions = options.OptimizationOptions, options.ThreadingOptions
 CsvDataset = face.stand_for(files.CsvDataset)
 make_csv_dataset = face.function_of(files.make_csv_dataset)
 TFRecordWriter = records.RecordWriter
@@ -121,24 +126,86 @@ def load(
     path: Any, element_spec: Any = None, compression: Any = None, reader_func: Any = None
 ) -> Any:
     """`Dataset.load`."""
-    from keraslike.tf import data
-
-    return data.Dataset.load(path, element_spec, compression, reader_func)
+    return Dataset.load(path, element_spec, compression, reader_func)
 
 
 def Counter(start: Any = 0, step: Any = 1, dtype: Any = "int64") -> Any:  # noqa: N802
     """Numbers from `start` on, without end."""
-    from keraslike.tf import data
-
-    return data.Dataset.counter(start, step, getattr(dtype, "as_numpy_dtype", dtype))
+    return Dataset.counter(start, step, getattr(dtype, "as_numpy_dtype", dtype))
 
 
-__all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
-    name
-    for name in dir()
-    if name[0] != "_"
-    and name not in ("Any", "Callable", "annotations", "enum", "face", "files", "records")
-)
+def RandomDataset(seed: Any = None) -> Any:  # noqa: N802
+    """`Dataset.random`."""
+    return Dataset.random(seed)
+
+
+def from_list(elements: list[Any], name: str | None = None) -> Any:
+    """A data set of the elements in a list.
+
+    >>> [int(n) for n in from_list([1, 2])]
+    [1, 2]
+    """
+    view = Dataset.range(0)._view
+    made = [view.element(element) for element in elements]
+    return Dataset._make(lambda first: iter(made[first:]), len(made), view=view)
+
+
+def at(dataset: Any, index: Any) -> Any:
+    """The element with this number."""
+    return dataset.skip(index).take(1).get_single_element()
+
+
+def get_structure(dataset_or_iterator: Any) -> Any:
+    """What is known of the elements."""
+    return dataset_or_iterator.element_spec
+
+
+def parse_example_dataset(
+    features: dict[str, Any], num_parallel_calls: Any = 1, deterministic: Any = None
+) -> Callable:
+    """A function for `Dataset.apply` that makes tensors of batches of serialized examples."""
+    return lambda dataset: dataset.map(
+        lambda data: parsing.parse_example(data, features), num_parallel_calls, deterministic
+    )
+
+
+def make_batched_features_dataset(
+    file_pattern: Any,
+    batch_size: int,
+    features: dict[str, Any],
+    reader: Any = None,
+    label_key: str | None = None,
+    reader_args: Any = None,
+    num_epochs: int | None = None,
+    shuffle: bool = True,
+    shuffle_buffer_size: int = 10000,
+    shuffle_seed: int | None = None,
+    prefetch_buffer_size: Any = None,
+    reader_num_threads: Any = None,
+    parser_num_threads: Any = None,
+    sloppy_ordering: bool = False,
+    drop_final_batch: bool = False,
+) -> Any:
+    """Batches of parsed examples out of files of records."""
+    read = face.stand_for(files.TFRecordDataset) if reader is None else reader
+    dataset = Dataset.from_tensor_slices(sources.matching(file_pattern))
+    if shuffle:
+        dataset = dataset.shuffle(len(dataset), shuffle_seed)
+    dataset = dataset.interleave(
+        lambda name: read(name, *(reader_args or ())), reader_num_threads or 1
+    )
+    if shuffle:
+        dataset = dataset.shuffle(shuffle_buffer_size, shuffle_seed)
+    dataset = dataset.repeat(num_epochs).batch(batch_size, drop_final_batch or num_epochs is None)
+    dataset = dataset.apply(parse_example_dataset(features, parser_num_threads or 2))
+    if label_key is not None:
+        dataset = dataset.map(lambda found: (found, found.pop(label_key)))
+    return dataset.prefetch(AUTOTUNE if prefetch_buffer_size is None else prefetch_buffer_size)
+
+
+_OTHERS = {"Any", "Callable", "Dataset", "annotations", "elements", "enum", "face", "files"}
+_OTHERS |= {"options", "parsing", "records", "sources"}
+__all__ = sorted(name for name in dir() if name[0] != "_" and name not in _OTHERS)
 
 
 def __dir__() -> list[str]:

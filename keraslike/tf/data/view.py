@@ -22,6 +22,7 @@ from keraslike.data.elements import ArraySpec, Function, View, leaf_of
 from keraslike.tf import autograph, dtypes, ragged, specs
 from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
 from keraslike.tf.function import ConcreteFunction, TensorSpec
+from keraslike.tf.function import Function as CompiledFunction
 from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.sparse import SparseTensor
 from keraslike.tf.structure import Structure
@@ -144,6 +145,8 @@ class Traced(Function):
     """A function of tensors, compiled once for each structure, shape and dtype of its arguments."""
 
     def __init__(self, function: Callable, view: View):
+        if isinstance(function, CompiledFunction):  # it is compiled here
+            function = function.python_function
         super().__init__(function, view)
         self._programs: dict[Any, _Program | None] = {}
         self._tracing = threading.RLock()
@@ -166,11 +169,10 @@ class Traced(Function):
         return self._programs[key]
 
     def _traced(self, arguments: Any, leaves: Sequence[Any]) -> _Program | None:
-        function = getattr(self._function, "python_function", self._function)
         for form in (lambda f: f, autograph.converted):  # Python's `if` on tensors needs the latter
             try:
                 with on_cpu():
-                    return _Program(form(function), arguments, leaves)
+                    return _Program(form(self._function), arguments, leaves)
             except Untraceable:
                 break
             except Exception:  # called as it is, it raises what is the user's
