@@ -163,6 +163,7 @@ def test_gptq_and_awq_are_those_of_keras(kind, their_kind, config, arguments, rn
         np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["gptq", "awq"])
 def test_a_model_is_calibrated_by_its_data(mode, rng, tmp_path):
     """Keras 3.15 prepares the layers, but shows them no data: what it gives is no reference."""
@@ -298,6 +299,7 @@ def test_a_class_of_ones_own_has_a_call_by_mode(tmp_path):
         built().quantized_call(np.ones((1, 4)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["int8", "int4"])
 def test_quantized_parts_of_a_layer_are_in_its_file(mode, rng, tmp_path):
     class Own(layers.Layer):  # it builds what is inside by calling it

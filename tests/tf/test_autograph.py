@@ -206,6 +206,7 @@ def only_in_the_loop(n):
     return last
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "args", "expected"),
     [

@@ -23,6 +23,7 @@ def programs(tmp_path_factory):
     return data_programs.programs(tf, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KNOWN)
 def test_as_tensorflow(programs, name):
     elements, spec, count = KNOWN[name]
