@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import gc
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -348,12 +347,9 @@ def every_variable() -> list[Any]:
         if kind not in kinds:
             kinds.add(kind)
             left += type.__subclasses__(kind)
-    # In one call of C's: a tuple that another thread is just building must not be held by a list of
-    # ours while that thread runs, or Python refuses to finish it.
-    objects, same = itertools.tee(
-        itertools.chain.from_iterable(itertools.starmap(gc.get_objects, [()]))
-    )
-    found = list(itertools.compress(objects, map(kinds.__contains__, map(type, same))))
+    # Objects refer to their classes. A list of all objects would hold, among them, the tuples that
+    # other threads are just building, which Python then refuses to finish.
+    found = [o for o in gc.get_referrers(*kinds) if type(o) in kinds]
     return [v for v in found if isinstance(getattr(v, "_raw_value", None), jax.Array)]
 
 

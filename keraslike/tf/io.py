@@ -96,7 +96,7 @@ def decode_csv(
     out = []
     for column, values in zip(columns, found):
         array = texts(values) if column.type is None else np.asarray(values, column.type)
-        out.append(constant(array.reshape(given.shape)))
+        out.append(Tensor(array.reshape(given.shape)))  # on the host, as data is prepared there
     return out
 
 
@@ -125,7 +125,7 @@ def decode_raw(
         )
     order = dtype if little_endian else dtype.newbyteorder(">")
     flat = np.frombuffer(b"".join(items), order).astype(dtype)
-    return constant(flat.reshape(*given.shape, -1) if items else flat.reshape(*given.shape, 0))
+    return Tensor(flat.reshape(*given.shape, -1 if items else 0))
 
 
 __all__ = [

@@ -112,7 +112,7 @@ def _feature(key: str, kind: Any, examples: list[Any], single: bool) -> Any:
     values = [_values(e, source, dtype) for e in examples]
     if isinstance(kind, FixedLenFeature):
         rows = [_fixed(key, v, kind, dtype) for v in values]
-        return constant(rows[0] if single else np.stack(rows) if rows else np.empty((0,)))
+        return _made(rows[0] if single else np.stack(rows) if rows else np.empty((0,)))
     found = [_array([] if v is None else v, dtype) for v in values]
     if isinstance(kind, FixedLenSequenceFeature):
         shape = tuple(int(n) for n in kind.shape)
@@ -120,31 +120,36 @@ def _feature(key: str, kind: Any, examples: list[Any], single: bool) -> Any:
             raise InvalidArgumentError(f"Feature: {key} is required but could not be found.")
         found = [a.reshape(-1, *shape) for a in found]
         if single:
-            return constant(found[0])
+            return _made(found[0])
         filler = kind.default_value
         filler = (b"" if dtype is dtypes.string else 0) if filler is None else filler
         longest = max(map(len, found), default=0)
         out = np.full((len(found), longest, *shape), filler, dtype.dtype)
         for row, array in zip(out, found):
             row[: len(array)] = array
-        return constant(out)
+        return _made(out)
     flat = np.concatenate(found) if found else _array([], dtype)
     lengths = list(map(len, found))
     if isinstance(kind, RaggedFeature):
         if kind.partitions:
             raise NotImplementedError("RaggedFeature with partitions is not supported.")
         if single:
-            return constant(flat)
-        whole = RaggedTensor.from_row_lengths(constant(flat), lengths)
+            return _made(flat)
+        whole = RaggedTensor.from_row_lengths(_made(flat), lengths)
         return whole.with_row_splits_dtype(kind.row_splits_dtype)
     if not isinstance(kind, VarLenFeature):
         raise ValueError(f"features[{key!r}] must say what it is. Received: {kind!r}")
     columns = np.concatenate([np.arange(n) for n in lengths] or [np.zeros(0, int)])
     if single:
-        return SparseTensor(columns[:, None].astype(np.int64), constant(flat), [len(flat)])
+        return SparseTensor(columns[:, None].astype(np.int64), _made(flat), [len(flat)])
     rows = np.repeat(np.arange(len(lengths)), lengths)
     indices = np.stack([rows, columns], 1).astype(np.int64)
-    return SparseTensor(indices, constant(flat), [len(lengths), max(lengths, default=0)])
+    return SparseTensor(indices, _made(flat), [len(lengths), max(lengths, default=0)])
+
+
+def _made(array: Any) -> Tensor:
+    """A tensor on the host, where the functions that prepare data go on with it."""
+    return Tensor(np.asarray(array))
 
 
 def _values(example: Any, key: str, dtype: Any) -> Any:
@@ -203,7 +208,7 @@ def _sparse_of(kind: SparseFeature, examples: list[Any], dtype: Any, single: boo
     flat = np.concatenate(values) if values else _array([], dtype)
     return SparseTensor(
         np.concatenate(places).astype(np.int64),
-        constant(flat),
+        _made(flat),
         sizes if single else [len(examples), *sizes],
     )
 

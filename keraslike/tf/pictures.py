@@ -59,7 +59,7 @@ def _of_dtype(array: np.ndarray, dtype: Any) -> Tensor:
         array = array.astype(np.uint16) * 257
     elif array.dtype == np.uint16 and wanted is dtypes.uint8:
         array = (array >> 8).astype(np.uint8)
-    found = constant(array)
+    found = Tensor(array)
     return found if found.dtype is wanted else image.convert_image_dtype(found, wanted)
 
 
@@ -86,7 +86,7 @@ def decode_jpeg(
         pillow = foreign.library("PIL.Image", "tf.io.decode_jpeg()", "pillow")
         small = pillow.fromarray(np.squeeze(frames[0])).reduce(ratio)
         return constant(np.asarray(small).reshape(small.height, small.width, -1))
-    return constant(frames[0])
+    return Tensor(frames[0])
 
 
 def decode_png(
@@ -98,12 +98,12 @@ def decode_png(
 
 def decode_bmp(contents: Any, channels: int = 0, name: str | None = None) -> Tensor:
     """A BMP as uint8 of shape (height, width, channels)."""
-    return constant(_decoded(contents, channels, ("BMP",))[0])
+    return Tensor(_decoded(contents, channels, ("BMP",))[0])
 
 
 def decode_gif(contents: Any, name: str | None = None) -> Tensor:
     """The frames of a GIF as uint8 of shape (frames, height, width, 3)."""
-    return constant(np.stack(_decoded(contents, 3, ("GIF",))))
+    return Tensor(np.stack(_decoded(contents, 3, ("GIF",))))
 
 
 def decode_image(
