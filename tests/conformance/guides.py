@@ -151,7 +151,10 @@ def shorten(model: Any, method: str) -> None:
             kwargs["epochs"] = min(kwargs.get("epochs", 1), EPOCHS)
             kwargs["validation_steps"] = min(kwargs.get("validation_steps") or STEPS, STEPS)
         data = args[0] if args else kwargs.get("x")
-        if len(data) > 2000 if hasattr(data, "shape") else hasattr(data, "__iter__"):
+        count = int(data.cardinality()) if hasattr(data, "cardinality") else 0
+        if 0 < count <= STEPS:
+            pass
+        elif len(data) > 2000 if hasattr(data, "shape") else hasattr(data, "__iter__"):
             kwargs[steps] = min(kwargs.get(steps) or STEPS, STEPS)
         return whole(self, *args, **kwargs)
 
