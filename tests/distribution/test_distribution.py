@@ -153,7 +153,7 @@ def test_public_names_are_those_of_keras():
     known = {n for n in dir(oracle.distribution) if not n.startswith("_")}
     ours = set(dir(d))
     assert ours - known == {"Distribution"}
-    assert {"ModelParallel", "LayoutMap"} <= known - ours  # not yet
+    assert not known - ours
 
 
 def test_layouts():
