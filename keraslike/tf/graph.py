@@ -162,8 +162,7 @@ def of_jaxpr(
         if resource:
             (tensor,) = graph.add("ReadVariableOp", "ReadVariableOp", (tensor,), [aval])
         known[var] = tensor
-    for var, value in zip(jaxpr.constvars, closed.consts):
-        (known[var],) = graph.add("Const", "Const", (), [(value.shape, value.dtype)])
+    _add_constants(graph, closed, known)
     _add(graph, jaxpr, known)
     results = []
     for number, var in enumerate(jaxpr.outvars):
@@ -176,9 +175,19 @@ def of_jaxpr(
 
 
 def _input(graph: Graph, known: dict[Any, SymbolicTensor], var: Any, name: str) -> SymbolicTensor:
-    if isinstance(var, jex.Literal):
+    """What an operation is given: a number is a constant of its own, named after the operation."""
+    if isinstance(var, jex.Literal) or var not in known:
         return graph.add(name, "Const", (), [(var.aval.shape, var.aval.dtype)])[0]
     return known[var]
+
+
+def _add_constants(graph: Graph, closed: Any, known: dict[Any, SymbolicTensor]) -> Any:
+    """The jaxpr, whose constants are known from now on but for numbers."""
+    jaxpr = getattr(closed, "jaxpr", closed)
+    for var in jaxpr.constvars:
+        if var.aval.shape:
+            (known[var],) = graph.add("Const", "Const", (), [(var.aval.shape, var.aval.dtype)])
+    return jaxpr
 
 
 def _add(graph: Graph, jaxpr: Any, known: dict[Any, SymbolicTensor]) -> None:
@@ -204,24 +213,11 @@ def _add(graph: Graph, jaxpr: Any, known: dict[Any, SymbolicTensor]) -> None:
 
 
 def _inline(graph: Graph, inner: Any, eqn: Any, known: dict[Any, SymbolicTensor]) -> None:
-    consts = getattr(inner, "consts", ())
-    inner = getattr(inner, "jaxpr", inner)
-    ours: dict[Any, Any] = {}
-    for var, value in zip(inner.constvars, consts):
-        (ours[var],) = graph.add("Const", "Const", (), [(value.shape, value.dtype)])
-    literals = {}
+    ours: dict[Any, SymbolicTensor] = {}
+    inner = _add_constants(graph, inner, ours)
     for var, given in zip(inner.invars, eqn.invars):
-        if isinstance(given, jex.Literal):
-            literals[var] = given
-        else:
+        if not isinstance(given, jex.Literal) and given in known:
             ours[var] = known[given]
-    if literals:  # a literal stays one, named by what it is an operand of
-        inner = inner.replace(
-            eqns=[e.replace(invars=[literals.get(v, v) if not isinstance(v, jex.Literal) else v
-                                    for v in e.invars]) for e in inner.eqns],
-            outvars=[literals.get(v, v) if not isinstance(v, jex.Literal) else v
-                     for v in inner.outvars],
-        )  # fmt: skip
     _add(graph, inner, ours)
     for var, given in zip(eqn.outvars, inner.outvars):
         known[var] = _input(graph, ours, given, "Const")
