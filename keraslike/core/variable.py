@@ -25,6 +25,13 @@ from keraslike.core.guards import guard_of
 from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
 
+_numbers = itertools.count()
+
+
+def next_number() -> int:
+    """A number; that of every Variable made since the last call lies in between."""
+    return next(_numbers)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Info:
@@ -40,7 +47,7 @@ class _Info:
     aggregation: str = "none"
     synchronization: str = "auto"
     layout: Any = None
-    number: int = dataclasses.field(default_factory=itertools.count().__next__)  # order of making
+    number: int = dataclasses.field(default_factory=next_number)  # order of making
 
     def _key(self) -> Static:
         how = (self.trainable, self.autocast, self.overwrite_with_gradient)

@@ -106,9 +106,10 @@ def _struct_of(value: Any) -> Any:
 
 def _variables() -> list[Any]:
     """The variables that are alive, those that hold a tracer only where its trace goes on."""
+    alive = context.state.alive
     return [
         v
-        for v in every_variable()
+        for v in (every_variable() if alive is None else alive.every())
         if not isinstance(v._raw_value, jax.core.Tracer) or lowering.is_held(v)
     ]
 

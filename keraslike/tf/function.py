@@ -23,6 +23,7 @@ from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.core.pickling import find, is_found, picklable
 from keraslike.core.tracebacks import entry
+from keraslike.core.variable import next_number
 from keraslike.data.pipeline import NeedsPython
 from keraslike.tf import autograph as rewriting
 from keraslike.tf import dtypes, graph
@@ -221,7 +222,7 @@ class ConcreteFunction:
         wide = wide or bool(jax.config.read("jax_enable_x64"))
         changed: list[int] = []
         found: list[Any] = []
-        reader = Reader()
+        reader, alive = Reader(), Alive(variables)
         names = graph.argument_names(self._of, self.structure)
 
         def pure(state: Sequence[Any], tensors: Sequence[Any]) -> Any:
@@ -233,7 +234,7 @@ class ConcreteFunction:
             with (
                 WIDE(wide),
                 lowering.holding(variables, state),
-                context.using(tapes=(reader,)),
+                context.using(tapes=(reader,), alive=alive),
             ):
                 out = unbox(wrap_values(function(*args, **kwargs)))
                 new = lowering.values_of(variables)
@@ -351,6 +352,20 @@ def every_variable() -> list[Any]:
     # other threads are just building, which Python then refuses to finish.
     found = [o for o in gc.get_referrers(*kinds) if type(o) in kinds]
     return [v for v in found if isinstance(getattr(v, "_raw_value", None), jax.Array)]
+
+
+class Alive:
+    """The variables that are alive, looked for anew once a Variable was made."""
+
+    def __init__(self, variables: list[Any]):
+        self._found, self._number = variables, next_number()
+
+    def every(self) -> list[Any]:
+        number = next_number()
+        if number != self._number + 1:
+            self._found, number = every_variable(), next_number()
+        self._number = number
+        return self._found
 
 
 class Function:
