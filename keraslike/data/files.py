@@ -53,7 +53,24 @@ class _OfFiles(Dataset):
         self._set(passing(make), UNKNOWN, (names,) if known else (), lambda: spec)
 
 
-class TextLineDataset(_OfFiles):
+class _OfRecords(_OfFiles):
+    """What the function `_read` gives of each file, which may be compressed."""
+
+    _read: Callable[[str, Any], Iterator[bytes]]
+
+    def __init__(
+        self,
+        filenames: Any,
+        compression_type: Any = None,
+        buffer_size: Any = None,
+        num_parallel_reads: Any = None,
+        name: str | None = None,
+    ):
+        kind, read = records.compression(compression_type), self._read
+        super().__init__(filenames, lambda p: read(p, kind), num_parallel_reads, _TEXT)
+
+
+class TextLineDataset(_OfRecords):
     """The lines of text files, without their ends.
 
     Args:
@@ -62,32 +79,14 @@ class TextLineDataset(_OfFiles):
         num_parallel_reads: how many files are read at a time, a line of each in turn.
     """
 
-    def __init__(
-        self,
-        filenames: Any,
-        compression_type: Any = None,
-        buffer_size: Any = None,
-        num_parallel_reads: Any = None,
-        name: str | None = None,
-    ):
-        kind = records.compression(compression_type)
-        super().__init__(filenames, lambda p: records.lines(p, kind), num_parallel_reads, _TEXT)
+    _read = staticmethod(records.lines)
 
 
-class TFRecordDataset(_OfFiles):
+class TFRecordDataset(_OfRecords):
     """The records of TFRecord files, as bytes. Their checksums are looked at: DataLossError names
     the file and the place of a record that has changed. Arguments as of `TextLineDataset`."""
 
-    def __init__(
-        self,
-        filenames: Any,
-        compression_type: Any = None,
-        buffer_size: Any = None,
-        num_parallel_reads: Any = None,
-        name: str | None = None,
-    ):
-        kind = records.compression(compression_type)
-        super().__init__(filenames, lambda p: records.records(p, kind), num_parallel_reads, _TEXT)
+    _read = staticmethod(records.records)
 
 
 class FixedLengthRecordDataset(_OfFiles):

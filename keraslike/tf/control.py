@@ -24,7 +24,7 @@ from keraslike.tf.autograph import converted
 from keraslike.tf.calls import Reader
 from keraslike.tf.function import _unflatten, every_variable, wrap_values
 from keraslike.tf.ops import concat, expand_dims
-from keraslike.tf.structure import Structure
+from keraslike.tf.structure import Structure, is_traced
 from keraslike.tf.tensor import (
     WIDE,
     Tensor,
@@ -138,10 +138,6 @@ def _is_leaf(x: Any) -> bool:
     return isinstance(x, (Boxed, nnx.Variable))
 
 
-def _concrete(x: Any) -> bool:
-    return not isinstance(raw(x), jax.core.Tracer)
-
-
 def cond(
     pred: Any, true_fn: Callable | None = None, false_fn: Callable | None = None, name: Any = None
 ) -> Any:
@@ -163,7 +159,7 @@ def _as_index(pred: Any) -> Any:
     pred = _as_operand(pred)
     if pred.shape:
         raise TypeError(f"tf.cond: pred must be a scalar. Received shape {tuple(pred.shape)}.")
-    return int(bool(pred)) if _concrete(pred) else run(_to_index, (pred,))
+    return run(_to_index, (pred,)) if is_traced(pred) else int(bool(pred))
 
 
 def _to_index(pred: Any) -> Any:
@@ -185,7 +181,7 @@ def switch_case(
     fns = [f for _, f in sorted(branch_fns.items())] if isinstance(branch_fns, dict) else branch_fns
     fns = [*fns, *([] if default is None else [default])]
     index = _as_operand(branch_index)
-    if _concrete(index):
+    if not is_traced(index):
         i = int(index)
         return fns[i if 0 <= i < len(fns) else -1]()
     index = run(_in_range, (index,), (len(fns),))
@@ -287,7 +283,7 @@ def while_loop(
     start = [v if isinstance(v, kept) else convert_to_tensor(v) for v in loop_vars]
     bound = static(maximum_iterations)
     decision = _as_operand(cond(*start))
-    if _concrete(decision):
+    if not is_traced(decision):
         state, steps = start, 0
         while bool(decision) and (bound is None or steps < bound):
             state, steps = _listed(body(*state)), steps + 1
@@ -456,7 +452,7 @@ def _over(elems: Any, step: Callable, state: Any, reverse: bool) -> tuple[Any, A
 def print_(*inputs: Any, sep: str = " ", end: str = "\n", **_: Any) -> None:
     """Prints values, those of a traced function each time that it runs."""
     tensors = [convert_to_tensor(x) if not isinstance(x, str) else x for x in inputs]
-    traced = [t for t in tensors if isinstance(t, Tensor) and not _concrete(t)]
+    traced = [t for t in tensors if isinstance(t, Tensor) and is_traced(t)]
     if not traced:
         shown = [str(t.numpy()) if isinstance(t, Tensor) else t for t in tensors]
         print(*shown, sep=sep, end=end)

@@ -19,17 +19,11 @@ from keraslike.core.boxed import Boxed
 from keraslike.core.context import trace_state_clean
 from keraslike.tf import autograph, control, ops, table
 from keraslike.tf.autograph import operator
+from keraslike.tf.structure import is_traced
 from keraslike.tf.tensor import Tensor, convert_to_tensor, raw
 from keraslike.tf.tensor_array import TensorArray, settled
 
 _NUMBERS = (bool, int, float, complex, np.ndarray, np.generic)
-
-
-def _is_traced(x: Any) -> bool:
-    """Whether only the compiled program will know this value."""
-    if isinstance(x, (Tensor, nnx.Variable)):
-        x = raw(x)
-    return isinstance(x, jax.core.Tracer)
 
 
 def _is_value(x: Any) -> bool:
@@ -66,7 +60,7 @@ def if_stmt(
     nouts: int,
 ) -> None:
     """`if`, by `tf.cond` where the condition is traced."""
-    if not _is_traced(cond):
+    if not is_traced(cond):
         (body if cond else orelse)()
         return
     before = get_state()
@@ -159,7 +153,7 @@ def _is_no_return(x: Any) -> bool:
 @operator
 def if_exp(cond: Any, if_true: Callable, if_false: Callable, expr_repr: str = "") -> Any:
     """`a if cond else b`, by `tf.cond` where the condition is traced."""
-    if not _is_traced(cond):
+    if not is_traced(cond):
         return if_true() if cond else if_false()
     return control.cond(cond, if_true, if_false)
 
@@ -168,20 +162,20 @@ def if_exp(cond: Any, if_true: Callable, if_false: Callable, expr_repr: str = ""
 def and_(a: Callable, b: Callable) -> Any:
     """`a and b`; of traced values both are computed."""
     first = a()
-    return table.logical_and(first, b()) if _is_traced(first) else first and b()
+    return table.logical_and(first, b()) if is_traced(first) else first and b()
 
 
 @operator
 def or_(a: Callable, b: Callable) -> Any:
     """`a or b`; of traced values both are computed."""
     first = a()
-    return table.logical_or(first, b()) if _is_traced(first) else first or b()
+    return table.logical_or(first, b()) if is_traced(first) else first or b()
 
 
 @operator
 def not_(a: Any) -> Any:
     """`not a`."""
-    return table.logical_not(a) if _is_traced(a) else not a
+    return table.logical_not(a) if is_traced(a) else not a
 
 
 @operator
@@ -195,7 +189,7 @@ def while_stmt(
 ) -> None:
     """`while`, by `tf.while_loop` as soon as the condition is traced."""
     going = test()
-    while not _is_traced(going):
+    while not is_traced(going):
         if not going:
             return
         body()
@@ -256,7 +250,7 @@ def _python_for(
     iterations that remain are computed and count if it was not."""
     for item in iterable:
         going = extra_test() if extra_test is not None else True
-        if _is_traced(going):
+        if is_traced(going):
             once = functools.partial(body, item)
             if_stmt(going, once, lambda: None, get_state, set_state, names, len(names))
         elif going:
@@ -374,18 +368,16 @@ class _Range:
 
     def __init__(self, start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, **_: Any):
         start, limit = (0, start) if limit is None else (start, limit)
-        example = next(x for x in (limit, start, delta) if _is_traced(x))
+        example = next(x for x in (limit, start, delta) if is_traced(x))
         dtype = dtype or convert_to_tensor(example).dtype
         self._start, self._limit, self._delta = (ops.cast(x, dtype) for x in (start, limit, delta))
 
     def count(self) -> Any:
-        steps = table.ceil if self._start.dtype.is_floating else None
-        if steps is not None:
-            exact = steps((self._limit - self._start) / self._delta)
-            return ops.cast(table.maximum(exact, 0), "int32")
-        # Rounded up: floor division rounds towards minus infinity.
-        exact = -((self._start - self._limit) // self._delta)
-        return ops.cast(table.maximum(exact, 0), "int32")
+        if self._start.dtype.is_floating:
+            count = table.ceil((self._limit - self._start) / self._delta)
+        else:  # rounded up: floor division rounds towards minus infinity
+            count = -((self._start - self._limit) // self._delta)
+        return ops.cast(table.maximum(count, 0), "int32")
 
     def item(self, number: Any) -> Any:
         return self._start + ops.cast(number, self._start.dtype) * self._delta
@@ -397,7 +389,7 @@ class _Range:
 def _range(of: Callable) -> Callable:
     def replaced(*args: Any, **kwargs: Any) -> Any:
         given = [*args, *kwargs.values()]
-        if any(map(_is_traced, given)):
+        if any(map(is_traced, given)):
             return _Range(*args, **kwargs)
         return of(*args, **kwargs)
 
@@ -406,7 +398,7 @@ def _range(of: Callable) -> Callable:
 
 def _cast(kind: type, dtype: str) -> Callable:
     def replaced(x: Any = 0, *args: Any) -> Any:
-        return ops.cast(x, dtype) if _is_traced(x) else kind(x, *args)
+        return ops.cast(x, dtype) if is_traced(x) else kind(x, *args)
 
     return replaced
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import nnx
 
 
 class Structure:
@@ -56,6 +57,9 @@ def operates(function: Callable, name: str | None = None) -> Callable:
 
 
 def is_traced(value: Any) -> bool:
+    """Whether only the compiled program will know the value of a tensor or variable."""
+    if isinstance(value, nnx.Variable):
+        value = value._raw_value
     return isinstance(getattr(value, "_value", value), jax.core.Tracer)
 
 

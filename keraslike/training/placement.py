@@ -3,8 +3,8 @@
 The active distribution (`context.state.distribution`) is asked by these of its attributes:
 `device_mesh.backend_mesh`, a `jax.sharding.Mesh`; `batch_dim_name`, the mesh's axis that batches
 are spread over; `get_variable_layout(variable)` and `get_data_layout(shape)`, each with a
-`backend_layout` that is a `jax.sharding.NamedSharding`; `auto_shard_dataset`; by layers as they
-are called, `laid_out(path, outputs)`. What then happens
+`backend_layout` that is a `jax.sharding.NamedSharding`; `auto_shard_dataset`; `key`; by layers as
+they are called, `laid_out(path, outputs)`. What then happens
 between the devices is XLA's business: a step computes what it would on one.
 """
 
@@ -47,8 +47,7 @@ class Placement:
         # What a step returns is for this process to read; on one it is where it comes to be.
         self.results = self.replicated if self.several else None
         # Distributions that put everything in the same places share what is compiled.
-        own = getattr(distribution, "key", None)
-        self.key = (self.state, self.fixed, self.rows((self.parts,)), own)
+        self.key = (self.state, self.fixed, self.rows((self.parts,)), distribution.key)
         # Devices that share one memory, as those that a CPU is divided into do.
         self.sharing = len(mesh.local_devices) if mesh.devices.flat[0].platform == "cpu" else 1
         _meshes.add(mesh)
