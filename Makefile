@@ -48,10 +48,15 @@ $(STAMP): pyproject.toml
 	@echo "$(VENV) is ready."
 	@touch $@
 
-test: $(STAMP)
+# Tests start some sixty processes. Where PYTHONDONTWRITEBYTECODE is set, each of them would compile
+# the sources of keraslike anew.
+bytecode: $(STAMP)
+	@$(RUN) -m compileall -q keraslike
+
+test: bytecode
 	$(RUN) -m pytest -q -n 2 $(ARGS)
 
-test-fast: $(STAMP)
+test-fast: bytecode
 	$(RUN) -m pytest -q -n 2 -m "not slow" tests $(ARGS)
 
 demo: $(STAMP)

@@ -5,6 +5,7 @@ import gc
 import importlib.metadata
 import os
 import tempfile
+import threading
 
 import numpy as np
 import pytest
@@ -46,9 +47,30 @@ def _set_up():
 
     # jax takes longer to leave its frames out of the traceback of an error than for most else.
     jax.config.update("jax_traceback_filtering", "off")
+    _share_contexts()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)  # tests drop little that is large
+
+
+def _share_contexts():
+    """jax makes a context of MLIR's for each program that it lowers, and keeps it with the program:
+    milliseconds and a megabyte, of which some hundred programs may just as well use one. A program
+    that is lowered while another one is has its own."""
+    from jax._src.interpreters import mlir
+
+    make, of_thread = mlir.make_ir_context, threading.local()
+
+    def context():
+        if mlir.ir.Context.current is not None:
+            return make()
+        uses = getattr(of_thread, "uses", 0)
+        if uses % 200 == 0:
+            of_thread.context = make()
+        of_thread.uses = uses + 1
+        return of_thread.context
+
+    mlir.make_ir_context = context
 
 
 def pytest_unconfigure(config):
@@ -79,10 +101,10 @@ def _seeded():
 
 @pytest.fixture(autouse=True)
 def _few_programs_in_memory():
-    """jax keeps a program, of a megabyte or so, for each operation and shape that was ever run by
-    itself, and tests run thousands. Those that are needed again come from the folder."""
+    """jax keeps a program, of a tenth of a megabyte or more, for each operation and shape that was
+    ever run by itself, and tests run thousands. Those that are needed again come from the folder."""
     import jax
 
     yield
-    if len(jax.devices()[0].client.live_executables()) > 600:
+    if len(jax.devices()[0].client.live_executables()) > 2000:
         jax.clear_caches()

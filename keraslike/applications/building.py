@@ -86,8 +86,6 @@ def pooled(x: Any, pooling: str | None, named: bool = False) -> Any:
         return layers.GlobalAveragePooling2D(name="avg_pool" if named else None)(x)
     if pooling == "max":
         return layers.GlobalMaxPooling2D(name="max_pool" if named else None)(x)
-    if pooling is not None:
-        raise ValueError(f"pooling is 'avg', 'max' or None, not {pooling!r}")
     return x
 
 
@@ -145,6 +143,8 @@ def constructor(
         options = variant | given
         include_top, source = common["include_top"], common["weights"]
         _check_weights(source, include_top, common["classes"], common["classifier_activation"])
+        if not include_top and common["pooling"] not in ("avg", "max", None):
+            raise ValueError(f"pooling is 'avg', 'max' or None, not {common['pooling']!r}")
         if check is not None:
             check(source, **options)
         shape, tensor = common["input_shape"], common["input_tensor"]

@@ -46,6 +46,19 @@ def array(value: Any, dtype: Any = None) -> jax.Array:
     return jax.device_put(value) if trace_state_clean() else jnp.asarray(value)
 
 
+def asarray(value: Any, dtype: Any = None) -> jax.Array:
+    """`jnp.asarray`, which compiles a program for each shape of numpy array that it is given.
+
+    A dtype is one of floats for floats.
+
+    >>> asarray(np.ones(2), "float32").dtype.name, asarray(1.0).weak_type
+    ('float32', True)
+    """
+    if type(value) is not np.ndarray or value.dtype.kind not in "biufc":
+        return jnp.asarray(value, dtype)
+    return array(value, dtype)
+
+
 def copied(values: Sequence[Any]) -> list[jax.Array]:
     """The same values in arrays that may be donated, whoever holds the given ones.
 

@@ -33,8 +33,13 @@ def dense(x: Any) -> Any:
     [[1.0, 0.0], [0.0, 1.0]]
     """
     if is_sparse(x) and x.dtype == bool:  # of which JAX makes none, since they do not add up
-        return cast(x, "int32").todense() > 0
-    return x.todense() if is_sparse(x) else x
+        return _todense(cast(x, "int32")) > 0
+    return _todense(x) if is_sparse(x) else x
+
+
+@jax.jit  # one program, where each operation of JAX's would be one
+def _todense(x: Any) -> Any:
+    return x.todense()
 
 
 def from_dense(x: Any, most: int) -> Any:

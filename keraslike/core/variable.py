@@ -387,7 +387,7 @@ class Variable(_Leaf):
     def _given(self, value: Any) -> Any:
         """The array of what was given; raises InvalidArgument for what holds no numbers."""
         try:
-            return jnp.asarray(value)
+            return host.asarray(value)
         except (TypeError, ValueError) as e:
             if hasattr(value, "dtype") or hasattr(value, "__jax_array__"):
                 raise  # which says more of it

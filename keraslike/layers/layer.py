@@ -21,6 +21,7 @@ from keraslike.core import (
     context,
     dtypes,
     foreign,
+    host,
     lowering,
     policies,
     registry,
@@ -833,10 +834,10 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             if isinstance(x, np.ndarray) and (texts := text.as_bytes(x)) is not None:
                 return self._convert(text.Text(texts))
             if self.autocast and dtypes.is_float(x.dtype):
-                return jnp.asarray(x, dtype=self.compute_dtype)
+                return host.asarray(x, self.compute_dtype)
             if not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
                 foreign.refuse_wide(np.asarray(x), f"The input of layer '{self.name}'")
-            return jnp.asarray(x)
+            return host.asarray(x)
         if hasattr(x, "__jax_array__"):
             return self._convert(x.__jax_array__())
         if sparsity.is_sparse(x):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.core import context, dtypes, foreign, sparsity
+from keraslike.core import context, dtypes, foreign, host, sparsity
 from keraslike.core.errors import InvalidIndex
 from keraslike.core.notes import show_shape
 from keraslike.core.symbolic import op, size_of_values
@@ -33,7 +33,7 @@ def array(x: Any) -> jax.Array:
     elif not isinstance(x, (np.ndarray, np.generic)) and not hasattr(x, "__jax_array__"):
         found = foreign.array_of(x)
         x = x if found is None else found
-    return jnp.asarray(x)
+    return host.asarray(x)
 
 
 def operand(x: Any) -> Any:

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.core import base, lowering
+from keraslike.core import base, host, lowering
 from keraslike.core.arguments import warn_user
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.tracebacks import is_ours
@@ -214,7 +214,7 @@ def shape_of(variable: nnx.Variable) -> tuple[int, ...]:
 def assign(variable: nnx.Variable, value: np.ndarray) -> None:
     """Puts a stored array into a Variable."""
     raw = variable._raw_value
-    array = jnp.array(value, copy=True)  # a buffer of its own: a step may donate it
+    array = host.array(value)  # a buffer of its own: a step may donate it
     if isinstance(variable, Variable):
         variable.assign(array)
     elif is_key(raw):

@@ -85,7 +85,9 @@ def test_the_bar_ends_with_the_download(get, terminal, monkeypatch, capsys):
     monkeypatch.setattr(rich, "_console", Console(force_terminal=terminal))
     get()
     assert ("1.0 MB" in capsys.readouterr().out) == terminal
-    assert not [t for t in threading.enumerate() if type(t).__module__.startswith("rich")]
+    for thread in [t for t in threading.enumerate() if type(t).__module__.startswith("rich")]:
+        thread.join(10)  # it has been told to end
+        assert not thread.is_alive()
 
 
 def test_keras_home(server, tmp_path, monkeypatch):
