@@ -40,7 +40,8 @@ def write(template, folder, kind, config):
                 file.attrs["training_config"] = json.dumps({**compiled, "optimizer_config": rule})
     else:
         path = folder / "orbax"
-        shutil.copytree(template / "orbax", path, dirs_exist_ok=True)
+        if not path.exists():  # or of another config, which is written over
+            shutil.copytree(template / "orbax", path)
         (step,) = path.iterdir()
         rewrite_item(step, "model", lambda _: config)
     return path
