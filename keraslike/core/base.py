@@ -401,7 +401,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         """An object like the one whose `get_config()` this is."""
         from keraslike.core import registry
 
-        return cls(**registry.deserialize_arguments(config))
+        return cls(**registry.deserialize_arguments(cls, config))
 
 
 def _split(obj: Object):

@@ -303,7 +303,7 @@ class DTypePolicyMap(DTypePolicy, PathMap):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> DTypePolicyMap:
         with registry.custom_object_scope(custom_objects or {}):
-            return cls(**registry.deserialize_arguments(config))
+            return cls(**registry.deserialize_arguments(cls, config))
 
     def __repr__(self) -> str:
         mapping = [(k, v.name) for k, v in self._values.items()]

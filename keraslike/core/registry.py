@@ -27,6 +27,7 @@ import numpy as np
 
 from keraslike.core import config, dtypes
 from keraslike.core.base import Object, to_snake_case
+from keraslike.core.tracebacks import is_ours
 
 KERAS_VERSION = "3.15.1"  # whose names and files these are
 
@@ -444,10 +445,20 @@ def deserialize(
         return _deserialize(config)
 
 
-def deserialize_arguments(config: dict[str, Any]) -> dict[str, Any]:
-    """A constructor's arguments: serialized objects among them are made objects again."""
+def deserialize_arguments(cls: Any, config: dict[str, Any]) -> dict[str, Any]:
+    """A constructor's arguments: serialized objects among them are made objects again.
+
+    Of a class of the user's whose `get_config` is its own, only those that a class of keraslike
+    takes: the others are for the user's class to make, as in Keras.
+    """
+    names, mro = set(config), cls.__mro__
+    if any("get_config" in vars(c) and not is_ours(c) for c in mro):
+        ours = [vars(c)["__init__"] for c in mro if is_ours(c) and "__init__" in vars(c)]
+        names = {name for init in ours for name in inspect.signature(init).parameters}
     with _shallow():
-        return {k: _deserialize(v) if _holds_entry(v) else v for k, v in config.items()}
+        return {
+            k: _deserialize(v) if k in names and _holds_entry(v) else v for k, v in config.items()
+        }
 
 
 @contextlib.contextmanager
@@ -512,6 +523,10 @@ def _deserialize(config: Any) -> Any:
                 f"{cls.__name__} could not be made from its config {inner}: {e}. "
                 "Its get_config() and its constructor must name the same arguments."
             ) from e
+        _advise(cls, e)
+        raise
+    except AttributeError as e:
+        _advise(cls, e)
         raise
     build_config = config.get("build_config")
     if build_config and hasattr(obj, "build_from_config") and not getattr(obj, "built", False):
@@ -634,11 +649,31 @@ def _array(config: dict[str, Any]) -> np.ndarray:
     return texts.astype(name.lstrip("<>|=")[0])
 
 
+def _advise(cls: type, error: Exception) -> None:
+    """Raises TypeError where a class took the plain values of an object for the object."""
+    text = str(error)
+    if "'dict' object" in text and "explicitly deserialized" not in text:
+        raise TypeError(
+            f"{cls.__name__} could not be made from its config: {text}. See that layers and other "
+            "objects in what a class's own get_config() gives are explicitly deserialized in its "
+            "from_config()."
+        ) from error
+
+
+def _type_spec(config: Any) -> Any:
+    if not isinstance(config, (list, tuple)):
+        raise TypeError(
+            f"Expected 'config' to be a list or a tuple for a TypeSpec. Received: {config!r}"
+        )
+    raise TypeError(f"A TypeSpec is TensorFlow's, and not known here. Received: {config!r}")
+
+
 _SPECIAL: dict[str, Callable[[Any], Any]] = {
     "__numpy__": _array,
     "__tensor__": lambda c: jnp.asarray(_array(c)),
     "__bytes__": lambda c: c["value"].encode("latin-1"),
     "__slice__": lambda c: slice(*(_deserialize(c[k]) for k in ("start", "stop", "step"))),
     "__ellipsis__": lambda c: Ellipsis,
+    "__typespec__": _type_spec,
     "__lambda__": lambda c: load_function(c.get("value", c)),
 }

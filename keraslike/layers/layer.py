@@ -1139,7 +1139,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
     def from_config(cls, config: dict[str, Any]) -> Any:
         """A layer like the one whose `get_config()` this is. Its constructor is given a policy
         that is none of quantization or by paths by its name."""
-        arguments = registry.deserialize_arguments(config)
+        arguments = registry.deserialize_arguments(cls, config)
         if type(arguments.get("dtype")) in (policies.DTypePolicy, policies.FloatDTypePolicy):
             arguments["dtype"] = arguments["dtype"].name
         return cls(**arguments)

@@ -307,7 +307,7 @@ class TextVectorization(DataLayer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        return cls(**registry.deserialize_arguments(config))
+        return cls(**registry.deserialize_arguments(cls, config))
 
 
 _KEPT = ("vocabulary_size", "has_input_vocabulary")

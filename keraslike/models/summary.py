@@ -74,7 +74,7 @@ def print_summary(
     )
     parts: list[Any] = [f'[b]Model: "{escape(model.name)}"[/]', table]
     trainable, other = _count(model.trainable_weights), _count(model.non_trainable_weights)
-    optimizer = model.optimizer
+    optimizer = getattr(model, "optimizer", None)
     state = _count(optimizer.variables) if optimizer is not None and optimizer.built else None
     total = (trainable[0] + other[0], trainable[1] + other[1])
     if state is not None:

@@ -220,6 +220,8 @@ def scan(
     >>> float(total), sums.tolist()
     (3.0, [1.0, 3.0])
     """
+    if not callable(f):
+        raise TypeError(f"`f` should be a callable. Received: f={f!r}")
     if not isinstance(unroll, bool) and (not isinstance(unroll, int) or unroll < 1):
         raise ValueError(
             f"`unroll` must be an positive integer or boolean. Received: unroll={unroll!r}"

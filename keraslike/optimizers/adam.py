@@ -147,7 +147,8 @@ class AdamW(Adam):
         amsgrad: bool = False,
         **shared: Unpack[SharedButDecay],
     ):
-        require(weight_decay is not None, "a float", weight_decay=weight_decay)
+        if weight_decay is None:
+            raise ValueError("Argument `weight_decay` must be a float. Received: weight_decay=None")
         own = (learning_rate, beta_1, beta_2, epsilon, amsgrad)
         super().__init__(*own, weight_decay=weight_decay, **shared)
 

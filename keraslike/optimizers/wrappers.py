@@ -215,7 +215,7 @@ class OptimizerMap(PathMap):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> OptimizerMap:
         with registry.custom_object_scope(custom_objects or {}):
-            return cls(**registry.deserialize_arguments(config))
+            return cls(**registry.deserialize_arguments(cls, config))
 
 
 def _with_a_rule(optimizer: Any, what: str) -> Optimizer:

@@ -227,12 +227,6 @@ class CompileLoss(Object):
     def __init__(self, loss: Any, loss_weights: Any = None, output_names: Any = None):
         self.loss, self.loss_weights, self.output_names = loss, loss_weights, output_names
         _check_identifiers("losses", loss=loss)
-        for weight in jax.tree.leaves(loss_weights):
-            if isinstance(weight, str) or np.ndim(weight):
-                raise ValueError(
-                    "loss_weights must be a number, or a list or dict of one for each output. "
-                    f"Received: loss_weights={loss_weights!r}"
-                )
         self.built = False
 
     @inherits

@@ -50,7 +50,8 @@ class ProgbarLogger(Callback):
         self._in_epoch = True
 
     def _step(self, seen: int, logs: Any) -> None:
-        self._seen = seen
+        # The last execution of several steps may have had fewer than its number says.
+        self._seen = seen = min(seen, self.params.get("steps") or seen)
         if self._bar is not None:
             self._bar.update(seen, logs)
 

@@ -81,7 +81,8 @@ class Feed:
     ) -> Iterator[tuple[int, Callable[[], Any], int]]:
         """`(first step, run, number of steps)` for each dispatch; `run()` gives its results.
 
-        The first `first` steps of the epoch are passed over.
+        The first `first` steps of the epoch are passed over. Where the number of steps a dispatch
+        was given, each has as many, the last one excepted where the data ends.
         """
         self._settle()
         if self._data is not None:
@@ -90,8 +91,7 @@ class Feed:
         if self.program.jit:
             yield from self._streamed_epoch(max_steps, first)
             return
-        step, batches = first, iter(self.source.batches(first))
-        most = 1 if self.program.stack else self._steps or 1
+        step, batches, most = first, iter(self.source.batches(first)), self._steps or 1
         while max_steps is None or step < max_steps:
             allowed = most if max_steps is None else min(most, max_steps - step)
             items = list(itertools.islice(batches, allowed))
@@ -127,29 +127,37 @@ class Feed:
         fetched = Ahead(batches, send, max(2, most)) if source.ahead else OnDemand(batches, send)
         with fetched:
             while max_steps is None or step < max_steps:
-                allowed = most if max_steps is None else min(most, max_steps - step)
+                allowed = self._steps or most
+                allowed = allowed if max_steps is None else min(allowed, max_steps - step)
                 if len(left) < allowed:
                     left += fetched.take(allowed - len(left), wait=self._steps is not None)
                 if not left:
                     break
-                shapes = [jax.tree.map(np.shape, batch) for batch, _ in left]
-                n = next((i for i, s in enumerate(shapes) if s != shapes[0]), len(left))
+                n = len(left) if self._steps else len(_alike(left))
                 yield step, self._runner(left[:n], most), n
                 step, left = step + n, left[n:]
         source.ended(step)
 
     def _runner(self, items: list[tuple[Batch, Any]], most: int) -> Callable[[], Any]:
         def run() -> Any:
-            if most == 1:
-                results: Any = None
-                for batch, _ in items:
-                    results = self.program.run_batch(batch)
-            else:
-                results = self.program.run_batches([batch for batch, _ in items], most)
+            results, left = [], items
+            while left:
+                batches = [batch for batch, _ in (_alike(left) if most > 1 else left[:1])]
+                if most == 1:
+                    results.append(self.program.run_batch(batches[0]))
+                else:
+                    results.append(self.program.run_batches(batches, most))
+                left = left[len(batches) :]
             self.source.took(items[-1][1])
-            return results
+            return self._result(results)
 
         return run
+
+    def _result(self, results: list[Any]) -> Any:
+        """What a dispatch gives that was made in parts: the last results, or all of them."""
+        if not self.program.stack or len(results) == 1:
+            return results[-1]
+        return jax.tree.map(lambda *parts: np.concatenate([*map(np.asarray, parts)]), *results)
 
     def _resident_epoch(self, max_steps: int | None, first: int):
         source: Any = self.source
@@ -170,7 +178,9 @@ class Feed:
 
             return run
 
-        step = first
+        step, rest = first, source.num_samples % size
+        if rest and (max_steps is not None and max_steps <= there):
+            rest = 0
         steps, pace = self._steps, None
         if placement is not None and placement.several:
             steps = steps or 1  # processes must agree, and each would find out something else
@@ -182,14 +192,17 @@ class Feed:
             pace.begin(self._epochs, max(1, whole - step))
         while step < whole:
             n = min(steps or pace.steps, whole - step)  # type: ignore[union-attr]
-            if pace is None:
+            if self._steps and n < self._steps and rest:  # the last batch belongs to these
+                parts, rest = [runner(size, n, self._steps), runner(rest, 1, 1)], 0
+                yield step, lambda parts=parts: self._result([part() for part in parts]), n + 1
+                step += 1
+            elif pace is None:
                 yield step, runner(size, n, steps or 1), n
             else:
                 yield step, pace.watch(runner(size, n, 2 if pace.in_loop else 1), n), n
             step += n
         self._epochs -= 1
-        rest = source.num_samples % size
-        if rest and step == there and (max_steps is None or step < max_steps):
+        if rest and step == there:
             yield step, runner(rest, 1, 1), 1
             step += 1
         source.ended(step)
@@ -266,6 +279,12 @@ class Position:
             if found:
                 saved.remove(found[0])
                 vars(callback).update(found[0][1])
+
+
+def _alike(items: list[tuple[Batch, Any]]) -> list[tuple[Batch, Any]]:
+    """The first of these batches and those after it that have the same shapes."""
+    shapes = [jax.tree.map(np.shape, batch) for batch, _ in items]
+    return items[: next((i for i, s in enumerate(shapes) if s != shapes[0]), len(items))]
 
 
 def _kept(callback: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import jax
+import numpy as np
 
 from keraslike import ops, optimizers
 from keraslike.core import arguments, base, context, lowering, registry, rng
@@ -62,7 +63,7 @@ class Steps(Layer):
 
     _transient = Layer._transient | {"_functions", "_position", "_programs"}
 
-    optimizer: Any = None
+    optimizer: Any  # once there is one: a model that was not compiled has no such attribute
     loss: Any = None
     history: Any = None
     stop_training = False  # a callback sets one of these to end the loop after its batch
@@ -121,7 +122,13 @@ class Steps(Layer):
             raise ValueError(
                 f"jit_compile must be True, False or 'auto'. Received: jit_compile={jit_compile!r}"
             )
-        # Everything is checked before anything is changed.
+        # Everything is checked before anything is changed. Arrays of weights would give no scalar,
+        # of which alone there are gradients.
+        if any(isinstance(w, str) or np.ndim(w) for w in jax.tree.leaves(loss_weights)):
+            raise ValueError(
+                "loss_weights must be a number, or a list or dict of one for each output. "
+                f"Received: loss_weights={loss_weights!r}"
+            )
         new_optimizer = optimizers.get(optimizer)
         compile_loss = None if loss is None else CompileLoss(loss, loss_weights, self.output_names)
         compile_metrics = CompileMetrics(metrics, weighted_metrics, self.output_names)
@@ -199,25 +206,21 @@ class Steps(Layer):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles the model as another was, of which this is the `get_compile_config()`.
 
-        Warns, and leaves the model as it is, if its class has a `compile` that takes others.
+        Warns, and leaves the model as it is, if its class has a `compile` of its own, since only
+        that class knows what it is to be given.
         """
+        if type(self).compile is not Steps.compile:
+            warn_user(
+                f"'{self.name}' was not compiled when it was loaded: `compile()` was not called as "
+                "part of model loading because the model's `compile()` method is custom. Call it, "
+                f"or write get_compile_config() and compile_from_config(config) of "
+                f"{type(self).__name__} as well."
+            )
+            return
         arguments = set(inspect.signature(Steps.compile).parameters)
         config = {k: v for k, v in registry.deserialize(config).items() if k in arguments}
         if config.get("steps_per_execution") == 1:  # the default of Keras
             config["steps_per_execution"] = "auto"
-        parameters = inspect.signature(self.compile).parameters
-        if not any(p.kind == p.VAR_KEYWORD for p in parameters.values()):
-            needed = {n for n, p in parameters.items() if p.default is p.empty} - set(config)
-            lost = {k for k in set(config) - set(parameters) if not _is_default(k, config[k])}
-            if needed or lost:
-                warn_user(
-                    f"'{self.name}' was not compiled when it was loaded: the compile() of "
-                    f"{type(self).__name__} does not take what was saved, but "
-                    f"{', '.join(parameters)}. Call compile(), or write get_compile_config() and "
-                    "compile_from_config(config) as well."
-                )
-                return
-            config = {k: v for k, v in config.items() if k in parameters}
         self.compile(**config)
         if self._all_built() and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
@@ -433,7 +436,7 @@ class Steps(Layer):
         """
         parts = stateless.parts_of(self, "test")
         values = [trainable_variables, non_trainable_variables, metrics_variables]
-        optimizer = self.optimizer if training else None
+        optimizer = getattr(self, "optimizer", None) if training else None
         if optimizer_variables is None:
             optimizer = None
         elif optimizer is not None:
@@ -622,9 +625,3 @@ def _flat(logs: dict[str, Any]) -> dict[str, Any]:
     for name, value in sorted(logs.items()):
         flat.update(_flat(value) if isinstance(value, dict) else {name: value})
     return flat
-
-
-def _is_default(argument: str, value: Any) -> bool:
-    """Whether an argument of `compile` has a value that says nothing."""
-    default = inspect.signature(Steps.compile).parameters[argument].default
-    return value is None or value == default or argument in ("jit_compile", "auto_scale_loss")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from typing import Any
 
 import jax
@@ -34,6 +35,16 @@ class Trainer(Steps):
         if self.steps_per_execution != "auto":
             return int(self.steps_per_execution)
         return 1 if self.run_eagerly or events.watches(mode) else None
+
+    @property
+    def _execution(self) -> int:
+        """The steps that callbacks are told of together."""
+        steps = self.steps_per_execution
+        return steps if isinstance(steps, int) else 1
+
+    def _in_executions(self, steps: int | None) -> int | None:
+        """The steps that are made where so many are asked for: an execution is not cut short."""
+        return None if steps is None else math.ceil(steps / self._execution) * self._execution
 
     # -- fit ----------------------------------------------------------------------------------
 
@@ -100,7 +111,7 @@ class Trainer(Steps):
             y,
             sample_weight,
             batch_size=batch_size,
-            steps=steps_per_epoch,
+            steps=self._in_executions(steps_per_epoch),
             shuffle=bool(shuffle),
             class_weight=class_weight,
         )
@@ -108,7 +119,9 @@ class Trainer(Steps):
         validate = None
         if validation_data is not None:
             validate = _validation_source(
-                validation_data, validation_batch_size or batch_size, validation_steps
+                validation_data,
+                validation_batch_size or batch_size,
+                self._in_executions(validation_steps),
             )
             validation_steps = _limited(validation_steps, validate)
         example = source.example()
@@ -185,7 +198,9 @@ class Trainer(Steps):
         names = feed.program.step.names
         results: dict[str, Any] = {} if position is None else position.logs
         count = 0 if position is None else position.step
-        for step, run, n in feed.epoch(max_steps, count):
+        # Keras counts the steps that an execution may have, beyond the end of the data too.
+        most = self._execution
+        for step, run, n in feed.epoch(self._in_executions(max_steps), count):
             begin(step, {})
             values = run()
             results = dict(zip(names, values))
@@ -193,7 +208,7 @@ class Trainer(Steps):
             if position is not None:
                 position.advance(count, results)
             throttle.add(values, n)
-            end(count - 1, results)
+            end(max(count, step + most) - 1, results)
             if getattr(self, stop):
                 break
         short = not count or (max_steps is not None and count < max_steps)
@@ -221,7 +236,8 @@ class Trainer(Steps):
         self._need_compiled("evaluate")
         verbosity(verbose)
         _at_least_1(batch_size=batch_size, steps=steps)
-        source = data_.adapt(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        limit = self._in_executions(steps)
+        source = data_.adapt(x, y, sample_weight, batch_size=batch_size, steps=limit)
         steps = _limited(steps, source)
         verbose = verbosity(verbose)
         planned = source.steps if steps is None else steps
@@ -281,7 +297,7 @@ class Trainer(Steps):
         self, x: Any, batch_size: int | None, verbose: Any, steps: int | None, callbacks: Any
     ) -> Any:
         verbosity(verbose)
-        source = data_.adapt(x, batch_size=batch_size, steps=steps)
+        source = data_.adapt(x, batch_size=batch_size, steps=self._in_executions(steps))
         steps = _limited(steps, source)
         self._prepare(source.example(), "predict")
         program = self._program("predict")
@@ -298,13 +314,14 @@ class Trainer(Steps):
         try:
             with interruptible():
                 events.on_predict_begin({})
-                for step, run, n in feed.epoch(steps):
+                for step, run, n in feed.epoch(self._in_executions(steps)):
                     events.on_predict_batch_begin(step, {})
                     out = run()
                     throttle.add(out)
                     outputs.append(out)
                     count = step + n
-                    events.on_predict_batch_end(count - 1, {"outputs": out})
+                    last = max(count, step + self._execution) - 1
+                    events.on_predict_batch_end(last, {"outputs": out})
                     if self.stop_predicting:
                         break
                 events.on_predict_end({})

@@ -50,6 +50,11 @@ class Gate(keraslike.Layer):
     def get_config(self):
         return {**super().get_config(), "units": np.int64(self.units), "inner": self.inner}
 
+    @classmethod
+    def from_config(cls, config):
+        inner = saving.deserialize_keras_object(config["inner"])
+        return cls(**{**config, "inner": inner})
+
 
 # -- what comes back --------------------------------------------------------------------------
 

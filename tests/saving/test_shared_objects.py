@@ -101,6 +101,11 @@ class Twin(keraslike.Layer):
         self.inner.get_config()
         return {**super().get_config(), "inner": self.inner}
 
+    @classmethod
+    def from_config(cls, config):
+        inner = registry.deserialize(config["inner"])
+        return cls(**{**config, "inner": inner})
+
 
 def test_copies_made_while_a_file_is_read(tmp_path):
     inner = layers.Dense(2, kernel_regularizer=regularizers.L1(0.25), bias_initializer="ones")

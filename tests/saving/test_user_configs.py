@@ -12,7 +12,7 @@ from keraslike import layers, saving
 
 @saving.register_keras_serializable(package="user_configs")
 class Around(layers.Layer):
-    """Its config has the inner layer as it is."""
+    """Its config has objects as they are."""
 
     def __init__(self, inner, settings=None, **kwargs):
         super().__init__(**kwargs)
@@ -29,17 +29,59 @@ class Around(layers.Layer):
         }
 
 
-def test_objects_as_they_are_in_a_config(tmp_path):
-    config = saving.serialize_keras_object(Around(layers.Dense(2, name="d")))
+@saving.register_keras_serializable(package="user_configs")
+class Opens(Around):
+    """Makes them again."""
+
+    @classmethod
+    def from_config(cls, config):
+        inner, settings = map(
+            saving.deserialize_keras_object, (config["inner"], config["settings"])
+        )
+        return cls(**{**config, "inner": inner, "settings": settings})
+
+
+def test_objects_in_a_config_are_for_its_class_to_make(tmp_path):
+    config = json.loads(json.dumps(saving.serialize_keras_object(Around(layers.Dense(2)))))
+    loaded = saving.deserialize_keras_object(config)
+    assert loaded.inner["class_name"] == "Dense" and loaded.settings["l2"]["config"] == {"l2": 0.5}
+    inputs = layers.Input((3,))
+    keraslike.Model(inputs, Around(layers.Dense(2))(inputs)).save(tmp_path / "m.keras")
+    with pytest.raises(TypeError, match="could not be made .* explicitly deserialized in"):
+        saving.load_model(tmp_path / "m.keras")
+
+    config = saving.serialize_keras_object(Opens(layers.Dense(2, name="d")))
     loaded = saving.deserialize_keras_object(json.loads(json.dumps(config)))
     assert type(loaded.inner) is layers.Dense and loaded.inner.name == "d"
     assert type(loaded.settings["l2"]) is keraslike.regularizers.L2
-    inputs = layers.Input((3,))
-    model = keraslike.Model(inputs, Around(layers.Dense(2))(inputs))
+    model = keraslike.Model(inputs, Opens(layers.Dense(2))(inputs))
     assert keraslike.models.model_from_json(model.to_json()).output_shape == (None, 2)
     model.save(tmp_path / "m.keras")
     x = np.ones((1, 3), "float32")
     np.testing.assert_array_equal(saving.load_model(tmp_path / "m.keras")(x), model(x))
+
+
+@saving.register_keras_serializable(package="user_configs")
+class Cell(layers.LSTMCell):
+    def __init__(self, units, kind=None, **kwargs):
+        super().__init__(units, **kwargs)
+        self.kind = kind
+
+    def get_config(self):
+        return {**super().get_config(), "kind": self.kind}
+
+
+def test_what_a_class_of_keraslike_takes_is_made_for_a_class_that_derives_from_it():
+    @saving.register_keras_serializable(package="user_configs")
+    class Times(layers.TimeDistributed):
+        def get_config(self):
+            return {**super().get_config(), "dtype": "float32"}
+
+    for layer in (layers.RNN(Cell(2, kind="a")), Times(layers.Dense(2))):
+        config = json.loads(json.dumps(saving.serialize_keras_object(layer)))
+        loaded = saving.deserialize_keras_object(config)
+        assert loaded(np.ones((1, 3, 4), "float32")).shape[-1] == 2
+    assert type(loaded.layer) is layers.Dense
 
 
 @saving.register_keras_serializable(package="user_configs")
