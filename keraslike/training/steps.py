@@ -20,6 +20,7 @@ from keraslike.core.arguments import warn_user
 from keraslike.core.boxed import inherits, unbox
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import is_text
+from keraslike.core.tracebacks import is_ours
 from keraslike.layers.layer import Layer
 from keraslike.metrics import Mean, Metric
 from keraslike.training import stateless
@@ -209,7 +210,7 @@ class Steps(Layer):
         Warns, and leaves the model as it is, if its class has a `compile` of its own, since only
         that class knows what it is to be given.
         """
-        if type(self).compile is not Steps.compile:
+        if not is_ours(type(self).compile):
             warn_user(
                 f"'{self.name}' was not compiled when it was loaded: `compile()` was not called as "
                 "part of model loading because the model's `compile()` method is custom. Call it, "
