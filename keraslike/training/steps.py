@@ -104,8 +104,9 @@ class Steps(Layer):
             metrics: names, functions and Metrics; lists or dicts of them for several outputs.
             weighted_metrics: metrics that take sample weights into account.
             run_eagerly: runs each step as plain Python, for debugging.
-            steps_per_execution: steps that are run on the device at a time. `"auto"` measures how
-                many are fastest, and runs one where a callback has a hook for batches.
+            steps_per_execution: steps that are run on the device at a time, and that callbacks are
+                told of together; numbers of steps are rounded up to a multiple of it. `"auto"`
+                measures how many are fastest, and runs one where a callback has a hook for batches.
             jit_compile: `False` is the same as `run_eagerly`. `"auto"` runs eagerly where a layer's
                 `supports_jit` is false, `True` not even there.
             auto_scale_loss: whether the optimizer of a model whose policy is `"mixed_float16"` is
