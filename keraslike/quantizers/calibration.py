@@ -140,7 +140,7 @@ def check_calibration(config: Any, structure: Any) -> None:
     mode = config.mode
     if structure is None:
         raise ValueError(
-            f"For mode='{mode}', a valid quantization structure must be provided either via "
+            f"For '{mode}' mode, a valid quantization structure must be provided either via "
             "`config.quantization_layer_structure` or by overriding "
             "`model.get_quantization_layer_structure(mode)`. The structure should be a dictionary "
             "with keys 'pre_block_layers' and 'sequential_blocks'."
