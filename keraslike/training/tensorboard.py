@@ -119,8 +119,9 @@ class TensorBoard(Callback):
         logs = logs or {}
         train = {k: v for k, v in logs.items() if not k.startswith("val_")}
         validation = {k[4:]: v for k, v in logs.items() if k.startswith("val_")}
-        if train and self.model.optimizer is not None:
-            train |= rates_of(self.model.optimizer)
+        optimizer = getattr(self.model, "optimizer", None)
+        if train and optimizer is not None:
+            train |= rates_of(optimizer)
         if train and self.write_steps_per_second:
             began, before = self._epoch_began
             seconds = time.perf_counter() - began
@@ -137,7 +138,7 @@ class TensorBoard(Callback):
         self._train.flush()
 
     def on_test_end(self, logs: dict | None = None) -> None:
-        if self.model.optimizer is None or jax.process_index():
+        if getattr(self.model, "optimizer", None) is None or jax.process_index():
             return
         values = {f"{k}_vs_iterations": v for k, v in (logs or {}).items()}
         _scalars(self._validation, "evaluation_", values, self._iterations())
