@@ -102,7 +102,7 @@ def _seeded():
 @pytest.fixture(autouse=True)
 def _few_programs_in_memory():
     """jax keeps a program, of a tenth of a megabyte or more, for each operation and shape that was
-    ever run by itself, and tests run thousands. Those that are needed again come from the folder."""
+    ever run by itself, and tests run thousands. What is needed again comes from the folder."""
     import jax
 
     yield
