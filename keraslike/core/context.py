@@ -56,6 +56,7 @@ class _State(threading.local):
         self.autocast: Any = None  # dtype to which floating-point variables are cast on read
         self.names: tuple[str, ...] = ()  # the path of the layer being built
         self.symbolic = False  # shapes only are being traced: nothing is computed
+        self.exporting = False  # what is traced goes to where there is no Python
         self.allowance: list[int] | None = None  # bytes that new weights may still take
         self.tapes: tuple[Any, ...] = ()  # gradient tapes that record, the innermost last
         self.choices: dict[Any, Any] | None = None  # functions that stand for those of ops
@@ -110,6 +111,20 @@ def using(**values: Any) -> Iterator[None]:
         yield
     finally:
         state.__dict__.update(before)
+
+
+def needs_python(name: str) -> None:
+    """Raises ValueError while a function is traced for a file that is run without Python.
+
+    Args:
+        name: of the layer that computes on the host.
+    """
+    if state.exporting:
+        raise ValueError(
+            f"Layer '{name}' computes on the host, with text or in Python, and cannot be part of "
+            "an exported graph. Export what is behind it, and call the layers before it on the "
+            f"data: keras.Model(model.get_layer('{name}').output, model.outputs).export(...)"
+        )
 
 
 def spend(nbytes: int) -> None:

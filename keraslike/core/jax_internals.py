@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
+from jax import export
 from jax._src import ad_checkpoint, array, config, distributed, xla_bridge
+from jax._src.export import _export as export_internals
 from jax._src.interpreters import mlir as mlir_internals
+from jax._src.lib.mlir import ir
 from jax.experimental.compilation_cache import compilation_cache
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.interpreters import mlir
@@ -64,6 +68,46 @@ def _lower_checkpoint(ctx: Any, *args: Any, **params: Any) -> Any:
 _general = mlir_internals._lowerings[ad_checkpoint.remat_p]
 _rule: Any = getattr(_general, "rule", _general)
 mlir.register_lowering(ad_checkpoint.remat_p, _lower_checkpoint, platform="cpu")
+
+
+# -- export -----------------------------------------------------------------------------------
+
+
+def export_with(
+    function: Any, rules: Sequence[tuple[Any, Any]], platforms: Sequence[str], *args: Any
+) -> export.Exported:
+    """What `jax.jit` gave as a program for several platforms, some of whose primitives are lowered
+    by the rules given, `(primitive, rule)`, on all of them."""
+    rules = (*rules, (ad_checkpoint.remat_p, _rule))
+    exporter = export.export(function, platforms=platforms, _override_lowering_rules=rules)
+    return exporter(*args)
+
+
+# What a program from a file must not call: Python of this process, and other devices.
+_FORBIDDEN = ("infeed", "outfeed", "send", "recv")
+
+
+def check_harmless(exported: export.Exported) -> None:
+    """Raises ValueError for a program that does more than compute, or that cannot be read."""
+    if exported.disabled_safety_checks:
+        raise ValueError("it was exported with safety checks disabled")
+    known = export_internals._CUSTOM_CALL_TARGETS_GUARANTEED_STABLE - {"tf.call_tf_function"}
+
+    def check(op: Any) -> None:
+        name = op.name.removeprefix("stablehlo.")
+        if name == "custom_call":
+            target = op.attributes["call_target_name"].value
+            if target not in known:
+                raise ValueError(f"it calls {target!r}, which is no computation of JAX's")
+        elif name in _FORBIDDEN:
+            raise ValueError(f"it has the operation {name!r}")
+        for region in op.regions:
+            for block in region:
+                for inner in block:
+                    check(inner.operation)
+
+    with mlir.make_ir_context():
+        check(ir.Module.parse(exported.mlir_module()).operation)
 
 
 class SharedStore:

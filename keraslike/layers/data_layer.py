@@ -73,6 +73,7 @@ class DataLayer(Layer):
 
     def _applied(self, inputs: Any) -> Any:
         if is_text(inputs):
+            context.needs_python(self.name)
             return inputs.apply(_number_of(self), self._computed, self._shape_and_dtype)
         if not isinstance(inputs, jax.core.Tracer):
             return self._computed(np.asarray(inputs))
@@ -85,6 +86,7 @@ class DataLayer(Layer):
         raise NotImplementedError
 
     def _traced(self, values: jax.Array) -> jax.Array:
+        context.needs_python(self.name)
         shape, dtype = self._shape_and_dtype(values.shape)
         spec = jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(dtype))
 

@@ -165,6 +165,7 @@ class HashedCrossing(DataLayer):
         return jnp.asarray(dense) if not self.sparse else _sparse(dense, _size(inputs[0]))
 
     def _in_program(self, shape: tuple, parts: list[Any]) -> Any:
+        context.needs_python(self.name)
         spec = jax.ShapeDtypeStruct(
             encoded_shape(shape, self.output_mode, self.num_bins),
             jax.dtypes.canonicalize_dtype(self.compute_dtype),

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.core import dtypes, registry
+from keraslike.core import context, dtypes, registry
 from keraslike.core.foreign import library as _library
 from keraslike.core.rng import SeedGenerator
 from keraslike.layers.layer import Layer
@@ -44,6 +44,7 @@ class _Hosted(Layer):
 
     def _hosted(self, arguments: Any, training: bool, seed: jax.Array) -> Any:
         """The outputs for a structure of arrays; `_others` are changed."""
+        context.needs_python(self.name)
         inputs, structure = jax.tree.flatten(arguments)
         trained = [v.value for v in self._trained]
         others = [v.value for v in self._others]

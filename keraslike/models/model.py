@@ -289,6 +289,32 @@ class Model(Trainer):
         registry.get("saving", "load_weights")(self, filepath, skip_mismatch, **kwargs)
 
     @entry
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Exports the call of the model, which then runs without its code, as the endpoint `serve`.
+
+        Args:
+            filepath: of the folder that is written.
+            format: `"tf_saved_model"`, which TensorFlow reads and is needed for, or `"stablehlo"`,
+                which `keras.saving.load_exported` and plain JAX read.
+            verbose: whether the endpoint is printed; it is by default.
+            input_signature: a list with a structure of `keras.InputSpec` for each argument, where
+                it is to be another than the model's own inputs.
+            platforms: those of `"cpu"`, `"cuda"`, `"rocm"` and `"tpu"` that it is to run on.
+
+        Raises ValueError for a model that was never called, and for one with a layer that computes
+        on the host; ImportError where the format needs a package that is not installed.
+        """
+        write = registry.get("export", "export_model")
+        write(self, filepath, format, verbose, input_signature, **kwargs)
+
+    @entry
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON text, for `model_from_json`."""
         return json.dumps(registry.serialize(self), **kwargs)

@@ -178,6 +178,13 @@ ad.deflinear(_once, lambda t: [_once.bind(t)])
 batching.defvectorized(_once)
 
 
+# What `export` lowers the two by on all platforms.
+PORTABLE = (
+    (_choice, mlir.lower_fun(lambda *a, plain, **_: plain(*a), True)),
+    (_once, mlir.lower_fun(lambda x: x, False)),
+)
+
+
 # -- derivatives ------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from keraslike.core.registry import (
 )
 from keraslike.core.registry import deserialize as deserialize_keras_object
 from keraslike.core.registry import serialize as serialize_keras_object
+from keraslike.export.stablehlo import load_exported
 from keraslike.saving import old_config
 from keraslike.saving.file_editor import KerasFileEditor
 from keraslike.saving.orbax_store import open_checkpoints
@@ -27,6 +28,7 @@ __all__ = [
     "get_custom_objects",
     "get_registered_name",
     "get_registered_object",
+    "load_exported",
     "load_model",
     "load_weights",
     "register_keras_serializable",

@@ -1,0 +1,14 @@
+"""Models as artifacts that run without their code: StableHLO and TensorFlow's SavedModel."""
+
+from keraslike.core import registry
+from keraslike.export.archive import ExportArchive, export_model
+from keraslike.export.stablehlo import ExportedModel, load_exported
+
+__all__ = ["ExportArchive"]
+
+# By these names models, and `keraslike.saving`, find what they need.
+registry.publish("keras.export", {}, aliases={"export_model": export_model})
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,244 @@
+"""`ExportArchive`, which collects endpoints, and `export_model`, which writes a model's own one."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from keraslike.core import base, lowering, messages
+from keraslike.core.processes import write_once
+from keraslike.core.tracebacks import entry
+from keraslike.core.variable import Variable
+from keraslike.export import saved_model, stablehlo
+from keraslike.export.endpoints import PLATFORMS, Endpoint, is_spec, signature_of
+from keraslike.layers.layer import Layer
+
+_WRITERS: dict[str, Callable] = {"saved_model": saved_model.write, "stablehlo": stablehlo.place}
+FORMATS = {"tf_saved_model": "saved_model", "stablehlo": "stablehlo"}
+# Formats of Keras's that are not written.
+_ELSEWHERE = {"onnx", "openvino", "litert", "torch"}
+
+
+class ExportArchive:
+    """Endpoints of layers and models, written as one artifact that needs none of their code.
+
+    Args:
+        format: `"saved_model"`, which TensorFlow reads and writes, or `"stablehlo"`, which JAX does.
+
+    >>> import keraslike, os, tempfile
+    >>> model = keraslike.Sequential([keraslike.Input((3,)), keraslike.layers.Dense(1)])
+    >>> archive = ExportArchive(format="stablehlo")
+    >>> archive.track(model)
+    >>> spec = keraslike.InputSpec(shape=(None, 3), dtype="float32")
+    >>> serve = archive.add_endpoint("serve", model.call, [spec])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     archive.write_out(os.path.join(folder, "model"), verbose=False)
+    ...     sorted(os.listdir(os.path.join(folder, "model")))
+    ['manifest.json', 'serve.jax_export', 'weights.npz']
+    """
+
+    def __init__(self, format: str = "saved_model", **kwargs: Any):
+        if kwargs:
+            raise ValueError(f"Unrecognized keyword arguments: {sorted(kwargs)}")
+        if format not in _WRITERS:
+            raise ValueError(
+                f"Unsupported format: {format}. The formats are {sorted(_WRITERS)}."
+            )
+        self.format = format
+        self._tracked: list[Layer] = []
+        self._endpoints: dict[str, Endpoint] = {}
+        self._collections: dict[str, list[Variable]] = {}
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The variables of what is tracked: those that train, and the others."""
+        return [*self.trainable_variables, *self.non_trainable_variables]
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        return _each_once(v for layer in self._tracked for v in layer.trainable_variables)
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        return _each_once(v for layer in self._tracked for v in layer.non_trainable_variables)
+
+    @entry
+    def track(self, resource: Any) -> None:
+        """Puts the variables of a layer or model into the artifact, whether endpoints use them or
+        not. Raises ValueError for anything else, and for a layer that is not built."""
+        if not isinstance(resource, Layer):
+            raise ValueError(
+                "Invalid resource type. Expected a Keras `Layer` or `Model`. Received object "
+                f"{resource} of type '{type(resource)}'."
+            )
+        if not resource.built:
+            raise ValueError(
+                "The layer provided has not yet been built. It must be built before export."
+            )
+        if all(resource is not layer for layer in self._tracked):
+            self._tracked.append(resource)
+
+    @entry
+    def add_endpoint(
+        self, name: str, fn: Callable, input_signature: Any = None, **kwargs: Any
+    ) -> Callable:
+        """Adds a function that the artifact has under a name, and gives a compiled one of it.
+
+        Args:
+            name: a name for the endpoint.
+            fn: a function of arrays. The variables that it uses come into the artifact.
+            input_signature: a list with a structure of `keras.InputSpec`, symbolic tensors or
+                arrays for each argument. Sizes that are `None` may be any later.
+
+        Raises ValueError for a name that is taken, without a signature, and where `fn` computes on
+        the host, which the error names the layer for.
+        """
+        _no_options(kwargs)
+        if name in self._endpoints:
+            raise ValueError(f"Endpoint name '{name}' is already taken.")
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_]\w*", name):
+            raise ValueError(f"An endpoint's name is an identifier. Received: name={name!r}")
+        if input_signature is None:
+            raise ValueError(
+                "If the `fn` argument provided is not a `tf.function`, you must provide an "
+                "`input_signature` argument to specify the shape and dtype of the function "
+                "arguments. Example: add_endpoint(name='call', fn=model.call, input_signature="
+                "[keras.InputSpec(shape=(None, 224, 224, 3), dtype='float32')])"
+            )
+        self._endpoints[name] = Endpoint(name, fn, input_signature, self._tracked)
+        return fn
+
+    @entry
+    def track_and_add_endpoint(
+        self, name: str, resource: Any, input_signature: Any, **kwargs: Any
+    ) -> Callable:
+        """Tracks a layer or model and adds its `__call__` as an endpoint."""
+        self.track(resource)
+        return self.add_endpoint(name, resource.__call__, input_signature, **kwargs)
+
+    @entry
+    def add_variable_collection(self, name: str, variables: Sequence[Variable]) -> None:
+        """Puts variables into the artifact as a list under a name."""
+        if not isinstance(variables, (list, tuple, set)):
+            raise ValueError(
+                "Expected `variables` to be a list/tuple/set. "
+                f"Received instead object of type '{type(variables)}'."
+            )
+        if not all(map(base.is_variable, variables)):
+            kinds = sorted({str(type(v)) for v in variables})
+            raise ValueError(
+                "Expected all elements in `variables` to be variables. Found instead the "
+                f"following types: {kinds}"
+            )
+        self._collections[name] = list(variables)
+
+    @entry
+    def write_out(
+        self,
+        filepath: str | os.PathLike,
+        options: Any = None,
+        verbose: bool | None = True,
+        platforms: Sequence[str] = PLATFORMS,
+    ) -> None:
+        """Writes the artifact, whole or not at all; an older artifact there is replaced.
+
+        Args:
+            filepath: of the folder; with the format `"stablehlo"` it may end in `.zip`, and is that
+                of an archive then.
+            options: none are taken.
+            verbose: whether the endpoints are printed.
+            platforms: those of `"cpu"`, `"cuda"`, `"rocm"` and `"tpu"` that it is to run on.
+
+        Raises ValueError where no endpoint was added, ImportError where the format needs a package
+        that is not installed, FileExistsError where there is something else at `filepath`.
+        """
+        if options is not None:
+            raise ValueError("`options` of TensorFlow's are not taken: pass options=None.")
+        if not self._endpoints:
+            raise ValueError("No endpoints have been set yet. Call add_endpoint().")
+        path = os.fspath(filepath)
+        variables = _each_once(
+            [*self.variables]
+            + [v for endpoint in self._endpoints.values() for v in endpoint.variables]
+            + [v for some in self._collections.values() for v in some]
+        )
+        names = _named(variables)
+        known = {id(v): name for name, v in names.items()}
+        collections = {
+            name: [known[id(v)] for v in some] for name, some in self._collections.items()
+        }
+
+        def write() -> None:
+            with lowering.undisturbed(variables):
+                values = lowering.values_of(variables)
+                arrays = {n: (v, np.array(a)) for (n, v), a in zip(names.items(), values)}
+            endpoints = list(self._endpoints.values())
+            _WRITERS[self.format](path, endpoints, arrays, collections, tuple(platforms))
+
+        write_once(path, write)
+        if verbose:
+            messages.say(f"Saved artifact at '{path}'. Endpoints:\n{self._shown()}")
+
+    def _shown(self) -> str:
+        lines = []
+        for name, endpoint in self._endpoints.items():
+            lines.append(f"* '{name}'")
+            for spec in jax.tree.leaves(endpoint.signature, is_leaf=is_spec):
+                lines.append(f"    {spec.name or 'input'}: {spec.dtype}{list(spec.shape)}")
+        return "\n".join(lines)
+
+
+def _no_options(kwargs: dict[str, Any]) -> None:
+    """Takes the options that Keras has for jax2tf: which state changes is found out here, and
+    programs are always StableHLO for the sizes that the signature says."""
+    kwargs = {k: v for k, v in kwargs.items() if k not in ("is_static", "jax2tf_kwargs")}
+    if kwargs:
+        raise ValueError(f"Unrecognized keyword arguments: {sorted(kwargs)}")
+
+
+def _each_once(variables: Any) -> list[Any]:
+    return list({id(v): v for v in variables}.values())
+
+
+def _named(variables: Sequence[Any]) -> dict[str, Any]:
+    """The variables by their paths, with a number where several have the same."""
+    names: dict[str, Any] = {}
+    for v in variables:
+        path = getattr(v, "path", None) or type(v).__name__
+        path = path if isinstance(path, str) else "variable"
+        name, count = path, 1
+        while name in names:
+            name, count = f"{path}_{count}", count + 1
+        names[name] = v
+    return names
+
+
+def export_model(
+    model: Any,
+    filepath: str | os.PathLike,
+    format: str = "tf_saved_model",
+    verbose: bool | None = None,
+    input_signature: Any = None,
+    **kwargs: Any,
+) -> None:
+    """Exports a model's call as the endpoint `serve`: see `Model.export`."""
+    if format in _ELSEWHERE:
+        raise ValueError(
+            f"keraslike does not write the format '{format}', which Keras has. It writes "
+            f"{sorted(FORMATS)}."
+        )
+    if format not in FORMATS:
+        raise ValueError(
+            f"Unrecognized format={format}. Supported formats are: {sorted(FORMATS)}."
+        )
+    options = {k: kwargs.pop(k) for k in ("platforms",) if k in kwargs}
+    archive = ExportArchive(FORMATS[format])
+    if input_signature is None:
+        input_signature = signature_of(model)
+    archive.track_and_add_endpoint("serve", model, input_signature, **kwargs)
+    archive.write_out(filepath, verbose=verbose is None or bool(verbose), **options)

@@ -1,0 +1,304 @@
+"""What is exported: functions of a model at signatures, as pure functions of its weights.
+
+A function is traced with symbols for unknown sizes, and lowered for several platforms at once: in
+the forms that every platform has, without those of `ops/cpu.py`, without donation, and without
+calls back into Python.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export
+
+from keraslike.core import base, context, dtypes, jax_internals, lowering, rng
+from keraslike.core.guards import Locks, known_guards
+from keraslike.core.symbolic import KerasTensor
+from keraslike.core.text import Text
+from keraslike.layers.input_spec import InputSpec
+from keraslike.layers.layer import Layer
+from keraslike.models.model import Model
+from keraslike.models.sequential import Sequential
+from keraslike.ops import cpu
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """Shape, with `None` for unknown sizes, dtype and name of an input or output."""
+
+    shape: tuple[int | None, ...]
+    dtype: str
+    name: str | None = None
+
+
+def is_spec(x: Any) -> bool:
+    return isinstance(x, Spec)
+
+
+def spec_of(x: Any) -> Spec:
+    """The `Spec` of an InputSpec, symbolic tensor, array or other thing with a shape and a dtype.
+
+    A tensor is an example: its batch may be of any size.
+    """
+    if isinstance(x, Spec):
+        return x
+    shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
+    if isinstance(x, InputSpec) and (shape is None or dtype is None):
+        raise ValueError(f"The `shape` and `dtype` must be provided. Received: x={x}")
+    if shape is None or dtype is None or isinstance(x, type):
+        raise TypeError(
+            f"Unsupported x={x} of the type ({type(x)}). An input signature is made of "
+            "`keras.InputSpec`, `keras.KerasTensor` and tensors."
+        )
+    sizes = tuple(None if n is None else int(n) for n in shape)
+    if isinstance(x, (KerasTensor, jax.Array, np.ndarray)) and sizes:
+        sizes = (None, *sizes[1:])
+    name = getattr(dtype, "name", None) or str(dtype)
+    name = name if name == "string" else dtypes.standardize_dtype(name)
+    return Spec(sizes, name, getattr(x, "name", None))
+
+
+def signature_of(model: Any) -> list[Any]:
+    """The arguments that a model is called with, as structures of `Spec`.
+
+    Raises TypeError for what is no model, ValueError for one that is not built or was never called.
+    """
+    if not isinstance(model, Model):
+        raise TypeError(
+            f"The model must be a `keras.Model`. Received: model={model} of the type {type(model)}"
+        )
+    if not model.built:
+        raise ValueError(
+            "The model provided has not yet been built. It must be built before export."
+        )
+    if isinstance(model, Sequential):
+        return [spec_of(model.inputs[0])]
+    if "_inputs" in vars(model):
+        return [jax.tree.map(spec_of, model.input)]
+    if not model._called or not model._build_shapes:
+        raise ValueError(
+            "The model provided has never called. It must be called at least once before export."
+        )
+    dtype = model.input_dtype
+
+    def specs(shapes: Any) -> Any:
+        if isinstance(shapes, dict):
+            return {key: specs(value) for key, value in shapes.items()}
+        if all(n is None or isinstance(n, int) for n in shapes):
+            return Spec((None, *shapes[1:]), dtype)
+        return type(shapes)(map(specs, shapes))
+
+    return [specs(shapes) for shapes in model._build_shapes.values()]
+
+
+class Endpoint:
+    """A function that is exported, by a name, for arguments of a signature.
+
+    Args:
+        roots: layers and models whose weights it uses, besides those that it is found to use.
+    """
+
+    def __init__(self, name: str, function: Callable, signature: Any, roots: Sequence[Any]):
+        if not isinstance(signature, (list, tuple)):
+            raise ValueError(
+                "`input_signature` must be a list with a structure of specs for each argument. "
+                f"Received: input_signature={signature!r}"
+            )
+        self.name, self.function, self.roots = name, function, list(roots)
+        owner = getattr(function, "__self__", None)
+        if isinstance(owner, Layer) and all(owner is not root for root in self.roots):
+            self.roots.append(owner)
+        self.signature: list[Any] = [jax.tree.map(spec_of, part) for part in signature]
+        self.variables: list[Any] = []  # those that it uses
+        self.changes = False  # whether it changes some of them
+        self._alike = False  # whether unknown sizes along the same axis are the same
+        self._trace()
+
+    def arguments(self) -> list[Any]:
+        """The arguments with symbols for unknown sizes."""
+        scope, count = export.SymbolicScope(), iter(range(1000))
+
+        def argument(spec: Spec) -> Any:
+            names = [
+                str(n)
+                if n is not None
+                else "batch"
+                if axis == 0
+                else f"d{axis}"
+                if self._alike
+                else f"n{next(count)}"
+                for axis, n in enumerate(spec.shape)
+            ]
+            shape = export.symbolic_shape(", ".join(names), scope=scope) if names else ()
+            if spec.dtype == "string":
+                return Text(None, shape)
+            return jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(spec.dtype))
+
+        return [jax.tree.map(argument, part, is_leaf=is_spec) for part in self.signature]
+
+    def _trace(self) -> None:
+        """Finds out which variables the function uses."""
+        known = base.variables_of(*self.roots, rng.global_stream())
+        used: dict[int, Any] = {}
+
+        def traced() -> dict[int, Any]:
+            noted: dict[int, Any] = {}
+            values = [jax.ShapeDtypeStruct(v.shape, v.dtype) for v in lowering.values_of(known)]
+            with context.using(outsiders=noted):
+                jaxpr = jax.make_jaxpr(self._pure(known))(values, *self.arguments())
+            read = {id(v) for eqn in jaxpr.jaxpr.eqns for v in eqn.invars}
+            read |= {id(v) for v in jaxpr.jaxpr.outvars}
+            used.clear()
+            used.update(
+                (id(v), v) for v, at in zip(known, jaxpr.jaxpr.invars) if id(at) in read
+            )
+            return noted
+
+        while True:
+            try:
+                noted = traced()
+            except Exception as error:
+                if not self._try_alike():
+                    raise self._explained(error) from error
+                continue
+            found = [pair[0] for pair in noted.values() if pair is not None]
+            if not found:
+                break
+            known += found
+        self.variables = list(used.values())
+
+    def _try_alike(self) -> bool:
+        free = [n for part in self.signature for s in jax.tree.leaves(part, is_leaf=is_spec)
+                for n in s.shape[1:]]  # fmt: skip
+        if self._alike or None not in free:
+            return False
+        self._alike = True
+        return True
+
+    def _explained(self, error: Exception) -> Exception:
+        if not isinstance(error, jax.core.InconclusiveDimensionOperation):
+            return error
+        return ValueError(
+            f"The endpoint '{self.name}' does not work for all sizes that its signature leaves "
+            f"open. Give an `input_signature` with numbers for them. {error}"
+        )
+
+    def _pure(self, variables: Sequence[Any]) -> Callable:
+        """`(values, *args) -> (outputs, new values of those that changed)`."""
+
+        def pure(values: Sequence[Any], *args: Any) -> tuple[Any, dict[int, Any]]:
+            lowered = lowering.lower(self.function, variables, self.roots)
+            with (
+                Locks(guard.tracing for guard in known_guards(variables)),
+                context.using(tapes=(), training=None, exporting=True),
+            ):
+                outputs, new = lowered(values, *args)
+            pairs = enumerate(zip(values, new))
+            changed = {i: after for i, (before, after) in pairs if after is not before}
+            return jax.tree.map(jnp.asarray, outputs), changed
+
+        return pure
+
+    def export(
+        self, variables: Sequence[Any], names: Sequence[str], platforms: Sequence[str] = PLATFORMS
+    ) -> export.Exported:
+        """The function of `({name: stored weight}, *arguments)`, lowered.
+
+        It gives the outputs; where it changes state, `(outputs, {name: new stored value})`.
+        """
+        specs = [jax.ShapeDtypeStruct(v.shape, v.dtype) for v in lowering.values_of(variables)]
+        weights = {
+            n: jax.ShapeDtypeStruct(s.shape, stored_dtype(s.dtype)) for n, s in zip(names, specs)
+        }
+        function = self._of_stored(variables, names)
+        try:
+            return _lowered(function, platforms, weights, *self.arguments())
+        except jax.core.InconclusiveDimensionOperation as error:
+            raise self._explained(error) from error
+
+    def export_gradient(
+        self, exported: export.Exported, variables: Sequence[Any], names: Sequence[str]
+    ) -> export.Exported:
+        """The gradients by the floating-point arguments, of all arguments and the cotangents of the
+        floating-point outputs. All are as `exported`, without its structures, has them."""
+        function = self._of_stored(variables, names)
+
+        def pull(inputs: list[Any], along: list[Any]) -> list[Any]:
+            moving = [x for x in inputs if dtypes.is_float(x.dtype)]
+
+            def of_moving(moving: list[Any]) -> list[Any]:
+                rest = iter(moving)
+                flat = [next(rest) if dtypes.is_float(x.dtype) else x for x in inputs]
+                args, kwargs = jax.tree.unflatten(exported.in_tree, flat)
+                outputs = jax.tree.leaves(function(*args, **kwargs))
+                return [y for y in outputs if dtypes.is_float(y.dtype)]
+
+            return jax.vjp(of_moving, moving)[1](along)[0]
+
+        inputs, outputs = (
+            [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in avals]
+            for avals in (exported.in_avals, exported.out_avals)
+        )
+        along = [y for y in outputs if dtypes.is_float(y.dtype)]
+        return _lowered(pull, exported.platforms, inputs, along)
+
+    def _of_stored(self, variables: Sequence[Any], names: Sequence[str]) -> Callable:
+        pure = self._pure(variables)
+        kinds = [v.dtype for v in lowering.values_of(variables)]
+
+        def of_stored(weights: dict[str, Any], *args: Any) -> Any:
+            values = [restored(weights[n], dtype) for n, dtype in zip(names, kinds, strict=True)]
+            outputs, changed = pure(values, *args)
+            new = {names[i]: stored(value) for i, value in changed.items()}
+            self.changes = bool(new)
+            return (outputs, new) if new else outputs
+
+        return of_stored
+
+
+def _lowered(function: Callable, platforms: Sequence[str], *args: Any) -> export.Exported:
+    return jax_internals.export_with(jax.jit(function), cpu.PORTABLE, platforms, *args)
+
+
+# -- weights as files have them -------------------------------------------------------------------
+
+
+def stored_dtype(dtype: Any) -> np.dtype:
+    """The dtype of numpy's own in which a file holds weights: bits of half-precision kinds that
+    numpy does not have, and 8 bits for integers of fewer."""
+    dtype = np.dtype(dtype)
+    if dtype.kind in "biufc" and dtype.isbuiltin == 1:
+        return dtype
+    if jnp.issubdtype(dtype, jnp.integer):
+        return np.dtype("int8" if jnp.issubdtype(dtype, jnp.signedinteger) else "uint8")
+    return np.dtype(f"uint{8 * dtype.itemsize}")
+
+
+def stored(value: Any) -> Any:
+    """A value as it is stored."""
+    to = stored_dtype(value.dtype)
+    if to == value.dtype:
+        return value
+    if jnp.issubdtype(value.dtype, jnp.integer):
+        return value.astype(to)
+    if isinstance(value, np.ndarray):
+        return value.view(to)
+    return jax.lax.bitcast_convert_type(value, to)
+
+
+def restored(value: Any, dtype: Any) -> Any:
+    """The value of a dtype that is stored so."""
+    if value.dtype == dtype:
+        return value
+    if jnp.issubdtype(dtype, jnp.integer):
+        return value.astype(dtype)
+    if isinstance(value, np.ndarray):
+        return value.view(dtype)
+    return jax.lax.bitcast_convert_type(value, dtype)

@@ -1,0 +1,81 @@
+"""Folders and archives of exported files: written whole or not at all, and read with care."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+
+from keraslike.core.errors import DamagedFile, NoSuchFile
+
+ZIP = ".zip"
+
+
+@contextlib.contextmanager
+def placing(path: str, marks: tuple[str, ...]) -> Iterator[str]:
+    """A new folder that takes the place of `path` when the block has ended without an error.
+
+    Of a path that ends in `.zip` the folder's files become the members of an archive. What is there
+    is replaced if it is an archive, an empty folder, or one that holds one of the files `marks`.
+    """
+    path = os.path.realpath(path)
+    parent, name = os.path.split(path)
+    archive = path.endswith(ZIP)
+    if os.path.isdir(path):
+        inside = os.listdir(path)
+        if archive or (inside and not set(marks) & set(inside)):
+            raise FileExistsError(f"Cannot export to '{path}': it is a folder of other files.")
+    elif os.path.exists(path) and not archive:
+        raise FileExistsError(f"Cannot export to '{path}': it is a file, and no folder.")
+    os.makedirs(parent, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{name}.", suffix=".tmp", dir=parent) as temporary:
+        new, old = os.path.join(temporary, "new"), os.path.join(temporary, "old")
+        os.mkdir(new)
+        yield new
+        if archive:
+            packed = os.path.join(temporary, name)
+            with zipfile.ZipFile(packed, "x") as file:  # stored: weights hardly get smaller
+                for member in sorted(os.listdir(new)):
+                    file.write(os.path.join(new, member), member)
+            os.replace(packed, path)
+            return
+        if os.path.isdir(path):
+            os.rename(path, old)
+        try:
+            os.rename(new, path)
+        except OSError:
+            if os.path.isdir(old):
+                os.rename(old, path)
+            raise
+
+
+def read(path: str, name: str, most: int | None = None) -> bytes:
+    """The bytes of a file in a folder or of a member of an archive.
+
+    Raises NoSuchFile where there is nothing at `path`, DamagedFile where there is no such file or
+    the archive is damaged.
+    """
+    if not os.path.exists(path):
+        raise NoSuchFile(f"There is nothing at '{path}'.")
+    if os.path.basename(name) != name or name in ("", ".", ".."):
+        raise DamagedFile(f"'{path}' names a file outside of it: {name!r}.")
+    try:
+        if os.path.isdir(path):
+            with open(os.path.join(path, name), "rb") as file:
+                data = file.read() if most is None else file.read(most + 1)
+        else:
+            with zipfile.ZipFile(path) as archive:
+                info = archive.getinfo(name)
+                if info.compress_type != zipfile.ZIP_STORED:
+                    raise DamagedFile(f"'{path}': its member {name!r} is compressed.")
+                data = archive.read(info)
+    except (KeyError, FileNotFoundError) as e:
+        raise DamagedFile(f"'{path}' is no exported model, or is damaged: no {name!r}.") from e
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as e:
+        raise DamagedFile(f"'{path}' is no exported model, or is damaged: {e}.") from e
+    if most is not None and len(data) > most:
+        raise DamagedFile(f"'{path}': its {name!r} has more than {most:,} bytes.")
+    return data

@@ -1,0 +1,61 @@
+"""The format `tf_saved_model`: what `tf.saved_model.load` reads.
+
+TensorFlow is not imported here. A process of its own, by the interpreter that has it, is given the
+programs as StableHLO and the weights as numpy's files, and writes the SavedModel around them: it
+needs no JAX, and its packages may be of other versions than those here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keraslike.export import files, stablehlo
+from keraslike.export.endpoints import Endpoint
+
+# The interpreter that has TensorFlow, where that is another one.
+INTERPRETER = "KERASLIKE_TENSORFLOW_PYTHON"
+_WRITER = os.path.join(os.path.dirname(__file__), "tensorflow_process.py")
+_MARKS = ("saved_model.pb",)
+
+
+def write(
+    path: str,
+    endpoints: Sequence[Endpoint],
+    arrays: dict[str, tuple[Any, np.ndarray]],
+    collections: dict[str, list[str]],
+    platforms: Sequence[str],
+) -> None:
+    """Writes a SavedModel whose variables are those given, with their names.
+
+    Raises ImportError where there is no TensorFlow, RuntimeError for what it says of the programs.
+    """
+    interpreter = os.environ.get(INTERPRETER)
+    if interpreter is None and importlib.util.find_spec("tensorflow") is None:
+        raise ImportError(
+            "SavedModels are written by TensorFlow: pip install keraslike[tensorflow], or name an "
+            f"interpreter that has it in the environment variable {INTERPRETER}."
+        )
+    with (
+        files.placing(path, _MARKS) as target,
+        tempfile.TemporaryDirectory(prefix="keraslike-export-") as staged,
+    ):
+        stablehlo.write(staged, endpoints, arrays, collections, platforms, modules=True)
+        done = subprocess.run(
+            [interpreter or sys.executable, _WRITER, staged, target],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": ""},
+        )
+        if done.returncode:
+            lines = done.stderr.strip().splitlines()
+            said = "\n".join(lines[-15:])
+            raise RuntimeError(f"TensorFlow could not write '{path}':\n{said}")

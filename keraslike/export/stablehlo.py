@@ -1,0 +1,372 @@
+"""The format `stablehlo`: programs by `jax.export`, which plain JAX runs, and weights by numpy.
+
+A folder, or an archive whose name ends in `.zip`, of
+
+- `NAME.jax_export` for each endpoint, what `jax.export.deserialize` reads: a function of a dict of
+  the weights and of the endpoint's arguments. One that changes state gives its outputs and a dict
+  of the new values;
+- `weights.npz`, the weights by their paths, without pickles. bfloat16 and the like are there as the
+  bits of integers, and are taken for what they are within the program;
+- `manifest.json`: signatures, names and dtypes of the weights, and a checksum of each file.
+
+Where keraslike is not installed:
+
+    jax.export.deserialize(bytearray(open("model/serve.jax_export", "rb").read())).call(
+        dict(numpy.load("model/weights.npz")), x)
+
+What is read here may come from anywhere. A file that is not as the manifest says is refused, and so
+is a program that does anything but compute.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import math
+import os
+import zipfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export
+
+from keraslike.core import jax_internals, json_texts
+from keraslike.core.errors import DamagedFile
+from keraslike.core.tracebacks import entry
+from keraslike.export import files
+from keraslike.export.endpoints import Endpoint, Spec, is_spec, restored, stored, stored_dtype
+
+FORMAT, VERSION = "keraslike-stablehlo", 1
+MANIFEST, WEIGHTS = "manifest.json", "weights.npz"
+_MOST_MANIFEST = 64 << 20
+
+
+def place(path: str, *args: Any) -> None:
+    """Writes a folder, or an archive, in place of an older one: see `write`."""
+    with files.placing(path, (MANIFEST,)) as folder:
+        write(folder, *args)
+
+
+# -- writing --------------------------------------------------------------------------------------
+
+
+def write(
+    folder: str,
+    endpoints: Sequence[Endpoint],
+    arrays: dict[str, tuple[Any, np.ndarray]],
+    collections: dict[str, list[str]],
+    platforms: Sequence[str],
+    modules: bool = False,
+) -> dict[str, Any]:
+    """Writes the files into a folder that is there, and gives what is in the manifest.
+
+    Args:
+        arrays: the variables by the names that they get, each with its value.
+        collections: names of variables by names of users' own.
+        modules: whether the bare programs are written too, with what is needed to call them, for
+            those that do not have JAX.
+    """
+    variables = {
+        name: {
+            "shape": list(value.shape),
+            "dtype": value.dtype.name,
+            "stored": stored_dtype(value.dtype).name,
+            "trainable": bool(getattr(variable, "trainable", True)),
+        }
+        for name, (variable, value) in arrays.items()
+    }
+    weights = _npz({name: stored(value) for name, (_, value) in arrays.items()})
+    sums = {WEIGHTS: _write(folder, WEIGHTS, weights)}
+    owners = [variable for variable, _ in arrays.values()]
+    described = []
+    for number, endpoint in enumerate(endpoints):
+        exported = endpoint.export(owners, list(arrays), platforms)
+        file = f"{endpoint.name}.jax_export"
+        sums[file] = _write(folder, file, bytes(exported.serialize()))
+        outputs = jax.tree.unflatten(exported.out_tree, _specs(exported))
+        updates: list[str] = []
+        if endpoint.changes:
+            outputs, new = outputs
+            updates = sorted(new)
+        about = {
+            "name": endpoint.name,
+            "file": file,
+            "inputs": structure_of(endpoint.signature),
+            "outputs": structure_of(outputs),
+            "updates": updates,
+        }
+        if modules:
+            about["program"] = _bare(folder, f"{number}.mlirbc", exported)
+            about["gradient"] = None
+            # What has no gradient (a loop of unknown length, say) is exported without one.
+            with contextlib.suppress(Exception):
+                gradient = endpoint.export_gradient(exported, owners, list(arrays))
+                about["gradient"] = _bare(folder, f"{number}.gradient.mlirbc", gradient)
+        described.append(about)
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "jax_version": jax.__version__,
+        "platforms": list(platforms),
+        "endpoints": described,
+        "variables": variables,
+        "collections": collections,
+        "sha256": sums,
+    }
+    _write(folder, MANIFEST, json.dumps(manifest, indent=1).encode())
+    return manifest
+
+
+def _bare(folder: str, name: str, exported: export.Exported) -> dict[str, Any]:
+    """Writes a program as it is, and gives what is needed to call it without JAX."""
+    _write(folder, name, exported.mlir_module_serialized)
+    return {
+        "file": name,
+        "kept": list(exported.module_kept_var_idx),
+        "calling_convention": exported.calling_convention_version,
+        "platforms": list(exported.platforms),
+        "outputs": [structure_of(spec) for spec in _specs(exported)],
+    }
+
+
+def _specs(exported: export.Exported) -> list[Spec]:
+    return [
+        Spec(tuple(n if isinstance(n, int) else None for n in a.shape), a.dtype.name)
+        for a in exported.out_avals
+    ]
+
+
+def _write(folder: str, name: str, data: bytes) -> str:
+    with open(os.path.join(folder, name), "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return hashlib.sha256(data).hexdigest()
+
+
+def _npz(arrays: dict[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:  # numpy's own has no place for any name
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                array = np.ascontiguousarray(array).reshape(array.shape)
+                np.lib.format.write_array(member, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def structure_of(tree: Any) -> Any:
+    """A structure of `Spec` as JSON has it."""
+    if isinstance(tree, Spec):
+        return {"shape": list(tree.shape), "dtype": tree.dtype, "name": tree.name}
+    if isinstance(tree, dict):
+        return {"dict": {str(key): structure_of(tree[key]) for key in sorted(tree)}}
+    if isinstance(tree, (list, tuple)):
+        kind = "list" if isinstance(tree, list) else "tuple"
+        return {kind: [structure_of(item) for item in tree]}
+    if tree is None:
+        return None
+    raise TypeError(
+        "Inputs and outputs of what is exported are arrays in lists, tuples and dicts. Received: "
+        f"{type(tree).__name__}"
+    )
+
+
+# -- reading --------------------------------------------------------------------------------------
+
+
+class ExportedModel:
+    """A model that was exported as StableHLO, with its endpoints as methods.
+
+    `model.serve(x)` calls the endpoint `serve`, `model(x)` the first one. `variables` has the
+    weights by name, and calls use what is in it; state that an endpoint changes is changed there.
+    """
+
+    def __init__(
+        self,
+        manifest: dict[str, Any],
+        programs: dict[str, export.Exported],
+        variables: dict[str, jax.Array],
+    ):
+        self.manifest, self.variables = manifest, variables
+        self.endpoints = {
+            about["name"]: self._endpoint(about, programs[about["name"]])
+            for about in manifest["endpoints"]
+        }
+
+    def _endpoint(self, about: dict[str, Any], program: export.Exported) -> Callable:
+        call, spec = jax.jit(program.call), spec_tree(about["inputs"])
+        dtypes = {n: v["dtype"] for n, v in self.manifest["variables"].items()}
+
+        def endpoint(*args: Any) -> Any:
+            given = jax.tree.map(_converted, spec, list(args), is_leaf=is_spec)
+            out = call({n: stored(v) for n, v in self.variables.items()}, *given)
+            if not about["updates"]:
+                return out
+            outputs, new = out
+            self.variables.update((n, restored(v, jnp.dtype(dtypes[n]))) for n, v in new.items())
+            return outputs
+
+        endpoint.__name__ = about["name"]
+        endpoint.__doc__ = f"Inputs: {about['inputs']}. Outputs: {about['outputs']}."
+        return endpoint
+
+    def __getattr__(self, name: str) -> Callable:
+        try:
+            return vars(self)["endpoints"][name]
+        except KeyError:
+            raise AttributeError(
+                f"The exported model has no endpoint '{name}'. It has: {list(self.endpoints)}."
+            ) from None
+
+    def __call__(self, *args: Any) -> Any:
+        return next(iter(self.endpoints.values()))(*args)
+
+
+def _converted(spec: Spec, value: Any) -> jax.Array:
+    return jnp.asarray(value, spec.dtype)
+
+
+@entry
+def load_exported(filepath: str | os.PathLike) -> ExportedModel:
+    """The model in a folder or archive that `model.export(format="stablehlo")` wrote.
+
+    Neither the model's classes nor their code are needed. Raises FileNotFoundError where there is
+    nothing, and ValueError, having run nothing, for what is damaged or does not only compute.
+
+    >>> import keraslike, os, tempfile
+    >>> model = keraslike.Sequential([keraslike.Input((2,)), keraslike.layers.Dense(1)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "exported")
+    ...     model.export(path, format="stablehlo", verbose=False)
+    ...     again = load_exported(path)
+    >>> again.serve([[1.0, 2.0]]).shape
+    (1, 1)
+    """
+    path = os.fspath(filepath)
+    manifest = read_manifest(path)
+    programs = {}
+    for about in manifest["endpoints"]:
+        data = _checked(path, manifest, about["file"])
+        try:
+            program = export.deserialize(bytearray(data))
+            jax_internals.check_harmless(program)
+            _check_signature(program, about, manifest["variables"])
+        except Exception as e:  # of the many kinds that bytes of any kind can cause
+            raise DamagedFile(f"'{path}': its {about['file']!r} cannot be used: {e}") from e
+        programs[about["name"]] = program
+    data = _checked(path, manifest, WEIGHTS)
+    try:
+        arrays = _arrays(data, manifest["variables"])
+    except (ValueError, KeyError, zipfile.BadZipFile, NotImplementedError, EOFError) as e:
+        raise DamagedFile(f"'{path}': its {WEIGHTS!r} cannot be used: {e}") from e
+    return ExportedModel(manifest, programs, {n: jnp.asarray(a) for n, a in arrays.items()})
+
+
+def is_exported(path: str) -> bool:
+    """Whether there is what this format's files are at `path`, as far as names tell."""
+    if os.path.isdir(path):
+        return os.path.isfile(os.path.join(path, MANIFEST))
+    return path.endswith(files.ZIP) and os.path.isfile(path)
+
+
+def read_manifest(path: str) -> dict[str, Any]:
+    """The manifest, checked. Raises DamagedFile for one that is not as `write` makes it."""
+    text = files.read(path, MANIFEST, _MOST_MANIFEST)
+    try:
+        manifest = json_texts.parse_json(text.decode())
+        if manifest["format"] != FORMAT:
+            raise ValueError(f"its format is {manifest['format']!r}")
+        if manifest["version"] != VERSION:
+            raise ValueError(f"its version is {manifest['version']!r}, and this reads {VERSION}")
+        for about in manifest["endpoints"]:
+            spec_tree(about["inputs"]), spec_tree(about["outputs"])
+            if not isinstance(about["name"], str) or not isinstance(about["file"], str):
+                raise ValueError("an endpoint's name or file is no text")
+            if not set(about["updates"]) <= set(manifest["variables"]):
+                raise ValueError(f"{about['name']!r} changes variables that are not there")
+        for name, about in manifest["variables"].items():
+            if not all(isinstance(n, int) and n >= 0 for n in about["shape"]):
+                raise ValueError(f"the shape of {name!r} is {about['shape']!r}")
+            if about["stored"] != stored_dtype(jnp.dtype(about["dtype"])).name:
+                raise ValueError(f"the dtype of {name!r} is {about['dtype']!r}")
+        manifest["collections"].items(), manifest["sha256"].items()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+        raise DamagedFile(
+            f"'{path}' is no exported model, or its {MANIFEST!r} is damaged: {e}"
+        ) from e
+    return manifest
+
+
+def _checked(path: str, manifest: dict[str, Any], name: str) -> bytes:
+    data = files.read(path, name)
+    if hashlib.sha256(data).hexdigest() != manifest["sha256"].get(name):
+        raise DamagedFile(f"'{path}': its {name!r} is damaged: the checksum is another.")
+    return data
+
+
+def spec_tree(structure: Any) -> Any:
+    """The structure of `Spec` that JSON has. Raises ValueError for what is none."""
+    if structure is None:
+        return None
+    if not isinstance(structure, dict):
+        raise ValueError(f"{structure!r} describes no inputs")
+    if "shape" in structure:
+        shape = tuple(structure["shape"])
+        if not all(n is None or (type(n) is int and n >= 0) for n in shape):
+            raise ValueError(f"{shape!r} is no shape")
+        jnp.dtype(structure["dtype"])
+        return Spec(shape, structure["dtype"], structure.get("name"))
+    ((kind, items),) = structure.items()
+    if kind == "dict":
+        return {key: spec_tree(item) for key, item in items.items()}
+    return {"list": list, "tuple": tuple}[kind](map(spec_tree, items))
+
+
+def _check_signature(program: Any, about: dict[str, Any], variables: dict[str, Any]) -> None:
+    weights = {n: Spec(tuple(v["shape"]), v["stored"]) for n, v in variables.items()}
+    wanted = ((weights, *spec_tree(about["inputs"])), {})
+    specs, structure = jax.tree.flatten(wanted, is_leaf=is_spec)
+    if structure != program.in_tree:
+        raise ValueError("its arguments are not those of the manifest")
+    for spec, aval in zip(specs, program.in_avals, strict=True):
+        sizes = tuple(n if isinstance(n, int) else None for n in aval.shape)
+        if sizes != spec.shape or aval.dtype != jax.dtypes.canonicalize_dtype(spec.dtype):
+            raise ValueError(f"it takes {aval} where the manifest has {spec.dtype}{spec.shape}")
+
+
+def _arrays(data: bytes, variables: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The weights; what an array's header says is compared before memory is taken for it."""
+    found = {}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if sorted(archive.namelist()) != sorted(f"{name}.npy" for name in variables):
+            raise ValueError("it has other arrays than the manifest")
+        for name, about in variables.items():
+            info = archive.getinfo(f"{name}.npy")
+            if info.compress_type != zipfile.ZIP_STORED or info.file_size > len(data):
+                raise ValueError(f"{name!r} is compressed")
+            member = io.BytesIO(archive.read(info))
+            version = np.lib.format.read_magic(member)
+            read = np.lib.format.read_array_header_1_0
+            shape, fortran, dtype = (read if version == (1, 0) else _no_header)(member)
+            wanted = np.dtype(about["stored"])
+            rest = member.read()
+            if (
+                dtype != wanted
+                or fortran
+                or list(shape) != about["shape"]
+                or len(rest) != math.prod(shape) * wanted.itemsize
+            ):
+                raise ValueError(f"{name!r} is not the array that the manifest describes")
+            found[name] = restored(
+                np.frombuffer(rest, wanted).reshape(shape), jnp.dtype(about["dtype"])
+            )
+    return found
+
+
+def _no_header(_: Any) -> Any:
+    raise ValueError("an array is of a version of numpy's format that is not written here")
