@@ -1,5 +1,6 @@
 """`python -m keraslike SCRIPT ARGS…` and `python -m keraslike -m PACKAGE ARGS…`: runs a program
-for which `import keras` gives keraslike (`as_keras`)."""
+for which `import keras` gives keraslike (`as_keras`). `python -m keraslike export` and `inspect`
+are about files of models (`export/command.py`)."""
 
 import os
 import runpy
@@ -7,14 +8,21 @@ import sys
 
 import keraslike
 
-_USAGE = (
-    "usage: python -m keraslike SCRIPT [ARG ...]\n       python -m keraslike -m MODULE [ARG ...]"
-)
+_COMMANDS = ("export", "inspect")
+
+_USAGE = """usage: python -m keraslike SCRIPT [ARG ...]
+       python -m keraslike -m MODULE [ARG ...]
+       python -m keraslike export MODEL [--format FORMAT] OUT
+       python -m keraslike inspect MODEL"""
 
 
 def main() -> None:
     """Runs the program that the command line names, with the arguments that follow."""
     arguments = sys.argv[1:]
+    if arguments and arguments[0] in _COMMANDS:
+        from keraslike.export import command
+
+        raise SystemExit(command.main(arguments))
     module = arguments[0] == "-m" if arguments else False
     arguments = arguments[module:]
     if not arguments or (arguments[0].startswith("-") and not module):

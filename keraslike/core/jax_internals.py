@@ -13,9 +13,11 @@ from jax import export
 from jax._src import ad_checkpoint, array, config, distributed, xla_bridge
 from jax._src.export import _export as export_internals
 from jax._src.interpreters import mlir as mlir_internals
+from jax._src.lax import convolution
 from jax._src.lib.mlir import ir
 from jax.experimental.compilation_cache import compilation_cache
 from jax.experimental.xla_metadata import set_xla_metadata
+from jax.extend import random
 from jax.interpreters import mlir
 
 # Whether jax has begun to use its devices: what the environment says is read before that.
@@ -78,9 +80,25 @@ def export_with(
 ) -> export.Exported:
     """What `jax.jit` gave as a program for several platforms, some of whose primitives are lowered
     by the rules given, `(primitive, rule)`, on all of them."""
-    rules = (*rules, (ad_checkpoint.remat_p, _rule))
+    rules = (*rules, *_SAME)
     exporter = export.export(function, platforms=platforms, _override_lowering_rules=rules)
-    return exporter(*args)
+    with config.traceback_in_locations_limit(0):  # no paths of this machine in a file
+        return exporter(*args)
+
+
+def _rule_of(primitive: Any, rules: Any = mlir_internals._lowerings) -> Any:
+    return getattr(rules[primitive], "rule", rules[primitive])
+
+
+# Primitives for which jax has several rules that do the same: a program for several platforms would
+# choose among equal products in a conditional, which XLA is slow at.
+_ON_CPU = mlir_internals._platform_specific_lowerings["cpu"]
+_SAME = (
+    (ad_checkpoint.remat_p, _rule),
+    (convolution.conv_general_dilated_p, _rule_of(convolution.conv_general_dilated_p, _ON_CPU)),
+    (jax.lax.dot_general_p, _rule_of(jax.lax.dot_general_p)),
+    (random.threefry2x32_p, _rule_of(random.threefry2x32_p)),
+)
 
 
 # What a program from a file must not call: Python of this process, and other devices.

@@ -28,7 +28,7 @@ class ExportArchive:
     """Endpoints of layers and models, written as one artifact that needs none of their code.
 
     Args:
-        format: `"saved_model"`, which TensorFlow reads and writes, or `"stablehlo"`, which JAX does.
+        format: `"saved_model"`, which TensorFlow reads and writes, or `"stablehlo"`, for JAX.
 
     >>> import keraslike, os, tempfile
     >>> model = keraslike.Sequential([keraslike.Input((3,)), keraslike.layers.Dense(1)])
@@ -46,9 +46,7 @@ class ExportArchive:
         if kwargs:
             raise ValueError(f"Unrecognized keyword arguments: {sorted(kwargs)}")
         if format not in _WRITERS:
-            raise ValueError(
-                f"Unsupported format: {format}. The formats are {sorted(_WRITERS)}."
-            )
+            raise ValueError(f"Unsupported format: {format}. The formats are {sorted(_WRITERS)}.")
         self.format = format
         self._tracked: list[Layer] = []
         self._endpoints: dict[str, Endpoint] = {}
@@ -233,9 +231,7 @@ def export_model(
             f"{sorted(FORMATS)}."
         )
     if format not in FORMATS:
-        raise ValueError(
-            f"Unrecognized format={format}. Supported formats are: {sorted(FORMATS)}."
-        )
+        raise ValueError(f"Unrecognized format={format}. Supported formats are: {sorted(FORMATS)}.")
     options = {k: kwargs.pop(k) for k in ("platforms",) if k in kwargs}
     archive = ExportArchive(FORMATS[format])
     if input_signature is None:

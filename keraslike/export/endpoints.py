@@ -26,6 +26,10 @@ from keraslike.models.model import Model
 from keraslike.models.sequential import Sequential
 from keraslike.ops import cpu
 
+_Inconclusive: Any = getattr(jax.errors, "InconclusiveDimensionOperation", None)
+if _Inconclusive is None:  # jax before 0.11
+    _Inconclusive = jax.core.InconclusiveDimensionOperation
+
 PLATFORMS = ("cpu", "cuda", "tpu")
 
 
@@ -57,12 +61,11 @@ def spec_of(x: Any) -> Spec:
             f"Unsupported x={x} of the type ({type(x)}). An input signature is made of "
             "`keras.InputSpec`, `keras.KerasTensor` and tensors."
         )
-    sizes = tuple(None if n is None else int(n) for n in shape)
-    if isinstance(x, (KerasTensor, jax.Array, np.ndarray)) and sizes:
-        sizes = (None, *sizes[1:])
     name = getattr(dtype, "name", None) or str(dtype)
     name = name if name == "string" else dtypes.standardize_dtype(name)
-    return Spec(sizes, name, getattr(x, "name", None))
+    sizes = tuple(None if n is None else int(n) for n in shape)
+    spec = Spec(sizes, name, getattr(x, "name", None))
+    return _of_any_batch(spec) if isinstance(x, (KerasTensor, jax.Array, np.ndarray)) else spec
 
 
 def signature_of(model: Any) -> list[Any]:
@@ -82,20 +85,16 @@ def signature_of(model: Any) -> list[Any]:
         return [spec_of(model.inputs[0])]
     if "_inputs" in vars(model):
         return [jax.tree.map(spec_of, model.input)]
-    if not model._called or not model._build_shapes:
+    if not isinstance(model._called, tuple):
         raise ValueError(
             "The model provided has never called. It must be called at least once before export."
         )
-    dtype = model.input_dtype
+    return [jax.tree.map(_of_any_batch, given) for given in model._called]
 
-    def specs(shapes: Any) -> Any:
-        if isinstance(shapes, dict):
-            return {key: specs(value) for key, value in shapes.items()}
-        if all(n is None or isinstance(n, int) for n in shapes):
-            return Spec((None, *shapes[1:]), dtype)
-        return type(shapes)(map(specs, shapes))
 
-    return [specs(shapes) for shapes in model._build_shapes.values()]
+def _of_any_batch(example: Any) -> Spec:
+    spec = spec_of(example)
+    return dataclasses.replace(spec, shape=(None, *spec.shape[1:])) if spec.shape else spec
 
 
 class Endpoint:
@@ -156,9 +155,7 @@ class Endpoint:
             read = {id(v) for eqn in jaxpr.jaxpr.eqns for v in eqn.invars}
             read |= {id(v) for v in jaxpr.jaxpr.outvars}
             used.clear()
-            used.update(
-                (id(v), v) for v, at in zip(known, jaxpr.jaxpr.invars) if id(at) in read
-            )
+            used.update((id(v), v) for v, at in zip(known, jaxpr.jaxpr.invars) if id(at) in read)
             return noted
 
         while True:
@@ -183,7 +180,7 @@ class Endpoint:
         return True
 
     def _explained(self, error: Exception) -> Exception:
-        if not isinstance(error, jax.core.InconclusiveDimensionOperation):
+        if not isinstance(error, _Inconclusive):
             return error
         return ValueError(
             f"The endpoint '{self.name}' does not work for all sizes that its signature leaves "
@@ -220,7 +217,7 @@ class Endpoint:
         function = self._of_stored(variables, names)
         try:
             return _lowered(function, platforms, weights, *self.arguments())
-        except jax.core.InconclusiveDimensionOperation as error:
+        except _Inconclusive as error:
             raise self._explained(error) from error
 
     def export_gradient(

@@ -24,6 +24,10 @@ from keraslike.export.endpoints import Endpoint
 INTERPRETER = "KERASLIKE_TENSORFLOW_PYTHON"
 _WRITER = os.path.join(os.path.dirname(__file__), "tensorflow_process.py")
 _MARKS = ("saved_model.pb",)
+_NEEDED = (
+    "SavedModels are written by TensorFlow: pip install keraslike[tensorflow], or name an "
+    f"interpreter that has it in the environment variable {INTERPRETER}."
+)
 
 
 def write(
@@ -39,10 +43,7 @@ def write(
     """
     interpreter = os.environ.get(INTERPRETER)
     if interpreter is None and importlib.util.find_spec("tensorflow") is None:
-        raise ImportError(
-            "SavedModels are written by TensorFlow: pip install keraslike[tensorflow], or name an "
-            f"interpreter that has it in the environment variable {INTERPRETER}."
-        )
+        raise ImportError(_NEEDED)
     with (
         files.placing(path, _MARKS) as target,
         tempfile.TemporaryDirectory(prefix="keraslike-export-") as staged,
@@ -53,9 +54,11 @@ def write(
             capture_output=True,
             text=True,
             errors="replace",
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": ""},
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONSAFEPATH": "1"},
         )
         if done.returncode:
             lines = done.stderr.strip().splitlines()
+            if lines and lines[-1].startswith("ModuleNotFoundError"):
+                raise ImportError(f"{_NEEDED} There: {lines[-1]}")
             said = "\n".join(lines[-15:])
             raise RuntimeError(f"TensorFlow could not write '{path}':\n{said}")

@@ -228,7 +228,7 @@ class ExportedModel:
 
 
 def _converted(spec: Spec, value: Any) -> jax.Array:
-    return jnp.asarray(value, spec.dtype)
+    return jnp.asarray(value, jax.dtypes.canonicalize_dtype(spec.dtype))
 
 
 @entry

@@ -84,7 +84,7 @@ def shape_first(add_weight: Callable) -> Callable:
 class KerasNames:
     """The names in `ANSWERS` and some methods."""
 
-    _called = False
+    _called: Any = False  # what it was first called with, once it was
     _call_context_args = INHERITED  # what calls inside a call inherit of it
 
     def _register_call_context_args(self: Any, *names: str) -> None:

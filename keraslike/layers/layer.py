@@ -750,7 +750,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
         if self._call_context_args is not keras_names.INHERITED:
             self._inherit(takes, kwargs)
         if not self._called:
-            self._called = True
+            self._called = tuple(map(_kinds_of, args)) or True
         state.training, state.depth = training, before[1] + 1
         state.names = (*before[3], self.name)
         if self._path is None:
@@ -1268,6 +1268,17 @@ def _shapes_of(inputs: Any) -> Any:
     if isinstance(inputs, dict):
         return {k: _shapes_of(v) for k, v in inputs.items()}
     return Shape(symbolic.show_shape(inputs.shape)) if hasattr(inputs, "shape") else inputs
+
+
+def _kinds_of(inputs: Any) -> Any:
+    """What an argument's arrays are like, without their values."""
+    if isinstance(inputs, (list, tuple)):
+        return [_kinds_of(i) for i in inputs]
+    if isinstance(inputs, dict):
+        return {k: _kinds_of(v) for k, v in inputs.items()}
+    if not hasattr(inputs, "shape"):
+        return inputs
+    return InputSpec(inputs.dtype, symbolic.show_shape(inputs.shape))
 
 
 def _give_shapes(method: Callable) -> Callable:

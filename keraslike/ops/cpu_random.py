@@ -19,7 +19,8 @@ def bernoulli(key: jax.Array, p: float, shape: tuple[int, ...]) -> jax.Array:
     >>> bool((bernoulli(key, 0.5, (99,)) == jax.random.bernoulli(key, 0.5, (99,))).all())
     True
     """
-    if not threefry.is_used(key) or math.prod(shape) >= 2**32:
+    known = all(isinstance(n, int) for n in shape)  # in an export they may be symbols
+    if not known or not threefry.is_used(key) or math.prod(shape) >= 2**32:
         return jax.random.bernoulli(key, p, shape)
     return on_cpu(Call(_written_out, (p, shape)), Call(jax.random.bernoulli, (p, shape)), key)
 

@@ -1,6 +1,7 @@
 """What is relied on of the insides of flax and jax: a newer one that differs fails here first."""
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import pytest
 from flax import errors, nnx
@@ -123,3 +124,24 @@ def test_processes_share_texts():
     assert global_state.client is None and jax_internals.shared_store() is None
     for name in ("key_value_set", "blocking_key_value_get"):
         assert callable(getattr(_jax.DistributedRuntimeClient, name))
+
+
+def test_a_program_for_several_platforms_has_each_product_once():
+    def products(x, key):
+        images = jax.lax.conv(x, jnp.ones((1, 1, 2, 2)), (1, 1), "SAME")
+        return images @ images, jax.random.uniform(key, x.shape)
+
+    batch = jax.export.symbolic_shape("batch, 1, 4, 4")
+    args = jax.ShapeDtypeStruct(batch, "float32"), jax.ShapeDtypeStruct((2,), "uint32")
+    exported = jax_internals.export_with(jax.jit(products), (), ("cpu", "cuda", "tpu"), *args)
+    text = exported.mlir_module()
+    for name in ("convolution", "dot_general"):
+        assert text.count(f"stablehlo.{name} ") + text.count(f"stablehlo.{name}(") == 1
+    assert "stablehlo.case" not in text and __file__ not in text
+    jax_internals.check_harmless(exported)
+    called = jax.export.export(
+        jax.jit(lambda x: jax.ffi.ffi_call("other", x)(x)),
+        disabled_checks=[jax.export.DisabledSafetyCheck.custom_call("other")],
+    )(jnp.ones(2))
+    with pytest.raises(ValueError, match="disabled"):
+        jax_internals.check_harmless(called)
