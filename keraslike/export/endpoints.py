@@ -135,7 +135,7 @@ class Endpoint:
                 else f"n{next(count)}"
                 for axis, n in enumerate(spec.shape)
             ]
-            shape = export.symbolic_shape(", ".join(names), scope=scope) if names else ()
+            shape = tuple(export.symbolic_shape(", ".join(names), scope=scope)) if names else ()
             if spec.dtype == "string":
                 return Text(None, shape)
             return jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(spec.dtype))

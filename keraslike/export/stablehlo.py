@@ -284,7 +284,8 @@ def read_manifest(path: str) -> dict[str, Any]:
         if manifest["version"] != VERSION:
             raise ValueError(f"its version is {manifest['version']!r}, and this reads {VERSION}")
         for about in manifest["endpoints"]:
-            spec_tree(about["inputs"]), spec_tree(about["outputs"])
+            for what in ("inputs", "outputs"):
+                spec_tree(about[what])
             if not isinstance(about["name"], str) or not isinstance(about["file"], str):
                 raise ValueError("an endpoint's name or file is no text")
             if not set(about["updates"]) <= set(manifest["variables"]):
@@ -294,7 +295,8 @@ def read_manifest(path: str) -> dict[str, Any]:
                 raise ValueError(f"the shape of {name!r} is {about['shape']!r}")
             if about["stored"] != stored_dtype(jnp.dtype(about["dtype"])).name:
                 raise ValueError(f"the dtype of {name!r} is {about['dtype']!r}")
-        manifest["collections"].items(), manifest["sha256"].items()
+        if not all(isinstance(manifest[key], dict) for key in ("collections", "sha256")):
+            raise ValueError("a part of it is no table")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         raise DamagedFile(
             f"'{path}' is no exported model, or its {MANIFEST!r} is damaged: {e}"

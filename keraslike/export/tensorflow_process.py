@@ -9,10 +9,11 @@ import os
 import sys
 from typing import Any
 
-import ml_dtypes  # type: ignore[import-not-found]
 import numpy as np
-import tensorflow as tf  # type: ignore[import-not-found]
-from tensorflow.compiler.tf2xla.python import xla  # type: ignore[import-not-found]
+
+ml_dtypes: Any  # imported where the program is run
+tf: Any
+xla: Any
 
 
 def _dtype(name: str) -> Any:
@@ -95,6 +96,11 @@ def _differentiable(forward: _Program, backward: _Program | None) -> Any:
 
 
 def main(staged: str, target: str) -> None:
+    global ml_dtypes, tf, xla
+    import ml_dtypes
+    import tensorflow as tf  # type: ignore[import-not-found]
+    from tensorflow.compiler.tf2xla.python import xla  # type: ignore[import-not-found]
+
     with open(os.path.join(staged, "manifest.json"), encoding="utf-8") as file:
         manifest = json.load(file)
     arrays = np.load(os.path.join(staged, "weights.npz"))
