@@ -23,7 +23,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help test test-fast demo lint bench smoke stress try-latest missing
-.PHONY: conformance conformance-sample guides clean
+.PHONY: conformance conformance-sample guides packages clean
 
 help:
 	@echo "make test     run the tests and the doctests"
@@ -37,6 +37,7 @@ help:
 	@echo "make conformance  Keras's own tests against keraslike: hours; ARGS=losses for a part"
 	@echo "make conformance-sample    some 400 of them, in three minutes"
 	@echo "make guides       the guides of Keras's documentation; ARGS=functional_api for some"
+	@echo "make packages     the tests of packages written for Keras; ARGS=scikeras for some"
 	@echo "make try-latest PY=python3.13    contract and smoke tests on the newest jax and flax"
 	@echo "make clean    remove environments, caches and outputs"
 
@@ -102,6 +103,20 @@ conformance-sample: $(STAMP)
 guides: $(STAMP)
 	$(RUN) tests/conformance/guides.py $(ARGS)
 
+# Packages written for Keras are in an environment of their own, with the TensorFlow some install.
+PACKAGES_VENV  := .venv-packages
+PACKAGES_STAMP := $(PACKAGES_VENV)/.installed
+PACKAGES_RUN   := $(PACKAGES_VENV)/bin/python
+
+$(PACKAGES_STAMP): pyproject.toml tests/packages/requirements.txt
+	@echo "Setting up $(PACKAGES_VENV), once: some minutes of downloads ..."
+	$(PYTHON) -m venv --clear $(PACKAGES_VENV)
+	$(PACKAGES_RUN) $(PIP_INSTALL) -e ".[test]" -r tests/packages/requirements.txt
+	@touch $@
+
+packages: $(PACKAGES_STAMP)
+	$(PACKAGES_RUN) tests/packages/run.py $(ARGS)
+
 # Beyond the upper bounds of pyproject.toml, in an environment of its own.
 LATEST_VENV := .venv-latest
 LATEST_RUN  := $(LATEST_VENV)/bin/python
@@ -114,6 +129,6 @@ try-latest:
 	$(LATEST_RUN) -m pytest -q --noconftest tests/core/test_internals.py tests/test_smoke.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(SMOKE_VENV) $(LATEST_VENV) build dist *.egg-info examples/out
+	rm -rf $(VENV) $(SMOKE_VENV) $(LATEST_VENV) $(PACKAGES_VENV) build dist *.egg-info examples/out
 	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis .conformance
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

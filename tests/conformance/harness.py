@@ -7,22 +7,15 @@ environment:
 
     CONFORMANCE_SOURCES  the root of Keras's source distribution
     CONFORMANCE_LIBRARY  keraslike or keras
-    CONFORMANCE_LOG      a file that gets a line of JSON as a test starts and as it ends
-    CONFORMANCE_ONLY     a file with the tests to run, a line each; all of them without it
-    CONFORMANCE_LIMIT    the seconds that a test may take
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import os
 import pathlib
-import re
-import signal
 import sys
-import time
 import types
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -84,7 +77,6 @@ class _Absent:
     with it while they are imported. A test that uses it fails."""
 
     running = False  # whether a test is
-    since = 0.0  # when it began, in this process's time
 
     def __init__(self, name: str):
         self.__dict__.update(_name=name, __name__=name.rpartition(".")[2], __qualname__=name)
@@ -119,71 +111,10 @@ class _Absent:
         return self._used(())
 
 
-# -- tests ----------------------------------------------------------------------------------------
-
-
-def _log(**entry: Any) -> None:
-    with open(os.environ["CONFORMANCE_LOG"], "a") as log:
-        log.write(json.dumps(entry) + "\n")
-
-
-def _id(item: Any) -> str:
-    # An address of an object in it is another one in each process.
-    return re.sub(r"0x[0-9a-f]+", "0x", item.nodeid.removeprefix("keras/src/"))
-
-
-def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Keeps the tests that are asked for."""
-    if only := os.environ.get("CONFORMANCE_ONLY"):
-        wanted = set(pathlib.Path(only).read_text().split("\n"))
-        items[:] = [item for item in items if _id(item) in wanted]
-
-
-def _over(signum: int, frame: Any) -> None:
-    raise TimeoutError(f"The test took over {os.environ['CONFORMANCE_LIMIT']} seconds.")
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: Any) -> Iterator[None]:
-    _log(start=_id(item))
-    signal.signal(signal.SIGALRM, _over)
-    signal.setitimer(signal.ITIMER_REAL, float(os.environ["CONFORMANCE_LIMIT"]))
-    _Absent.running, _Absent.since = True, time.process_time()
+    _Absent.running = True
     try:
         return (yield)
     finally:
         _Absent.running = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        _forget_programs()
-
-
-def _forget_programs() -> None:
-    # As in the conftest.py of our own tests: jax keeps a program for whatever was ever run.
-    jax = sys.modules.get("jax")
-    if jax is not None and len(jax.devices()[0].client.live_executables()) > 400:
-        jax.clear_caches()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: Any, call: Any) -> Iterator[None]:
-    report = yield
-    if report.when == "call" or report.outcome != "passed":
-        outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
-        seconds = round(time.process_time() - _Absent.since, 2)
-        entry = {"id": _id(item), "outcome": outcome, "seconds": seconds}
-        if outcome == "failed":
-            error = call.excinfo
-            said = str(error.value).strip().split("\n")[0][:200]
-            entry |= {"error": f"{error.type.__name__}: {said}", "at": _last_line(error)}
-        _log(**entry)
-    return report
-
-
-def _last_line(error: Any) -> str:
-    path, line = error.traceback[-1].path, error.traceback[-1].lineno
-    return f"{'/'.join(pathlib.Path(path).parts[-3:])}:{line + 1}"
-
-
-def pytest_collectreport(report: Any) -> None:
-    if report.failed:
-        _log(file=report.nodeid.removeprefix("keras/src/"), error=str(report.longrepr)[-3000:])

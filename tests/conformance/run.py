@@ -25,7 +25,8 @@ import tempfile
 import time
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 VERSION = "3.15.1"
 HERE = pathlib.Path(__file__).parent
@@ -44,6 +45,24 @@ _PRIVATE = "Private to Keras's own implementation"
 _AUTOMATIC = ("?", _WORDS, f"{_PRIVATE}: keras.src.")
 
 Outcomes = dict[str, dict]  # a test -> its outcome, and the error if it failed
+
+
+class Suite(NamedTuple):
+    """Tests, and how they are run."""
+
+    root: pathlib.Path  # pytest's
+    folder: str  # below it, which the names of tests leave out
+    plugins: Mapping[str, Sequence[str]]  # a library -> pytest's plugins for it, besides `outcomes`
+    options: Sequence[str] = ()  # of pytest
+    python: str = sys.executable
+    env: Mapping[str, str] = {}
+
+
+def keras_suite() -> Suite:
+    """Keras's own tests."""
+    both = ("harness",)
+    options = ("-o", "python_files=*_test.py")
+    return Suite(SOURCES, "keras/src", {"keras": both, "keraslike": both}, options)
 
 
 # -- running --------------------------------------------------------------------------------------
@@ -84,23 +103,29 @@ def directory(test: str) -> str:
 
 
 def run(
-    library: str, files: Sequence[str], only: Iterable[str] | None = None, limit: int = LIMIT
+    library: str,
+    files: Sequence[str],
+    only: Iterable[str] | None = None,
+    limit: int = LIMIT,
+    suite: Suite | None = None,
 ) -> Outcomes:
     """Runs tests in a process of their own; a new one goes on after a crash or a test that hangs.
 
     Args:
         library: keraslike or keras.
-        files: the test files, below `keras/src`.
+        files: the test files, below the suite's folder.
         only: the tests of them to run, if not all.
         limit: the seconds that a test may take.
+        suite: the suite, if not Keras's own.
     """
+    suite = suite or keras_suite()
     outcomes: Outcomes = {}
     wanted = None if only is None else set(only)
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
         log = pathlib.Path(folder, "log")
         while wanted is None or wanted:
             log.write_text("")
-            process = _start(library, files, log, wanted, limit)
+            process = _start(suite, library, files, log, wanted, limit)
             ended = _wait(process, log)
             found, started = _read(log)
             outcomes |= found
@@ -113,11 +138,12 @@ def run(
             error = f"Crash: the process ended with {process.returncode} in this test"
             last = started[-1]
             outcomes.setdefault(last, {"id": last, "outcome": "failed", "error": error})
-            wanted = set(wanted or _collected(library, files)) - set(outcomes)
+            wanted = set(wanted or collected(library, files, suite)) - set(outcomes)
     return outcomes
 
 
 def _start(
+    suite: Suite,
     library: str,
     files: Sequence[str],
     log: pathlib.Path,
@@ -127,7 +153,8 @@ def _start(
 ) -> subprocess.Popen:
     env = {
         **os.environ,
-        "CONFORMANCE_SOURCES": str(SOURCES),
+        "CONFORMANCE_SOURCES": str(suite.root),
+        "CONFORMANCE_FOLDER": suite.folder,
         "CONFORMANCE_LIBRARY": library,
         "CONFORMANCE_LOG": str(log),
         "CONFORMANCE_LIMIT": str(limit),
@@ -135,6 +162,7 @@ def _start(
         "KERAS_HOME": str(log.parent / "home"),  # no settings or files of the user's
         "PYTHONPATH": os.pathsep.join((str(ROOT), str(HERE), os.environ.get("PYTHONPATH", ""))),
         "PYTHONWARNINGS": "ignore",
+        **suite.env,
     }
     # As tests/conftest.py has it: much is compiled here and little computed.
     env.setdefault("JAX_PLATFORMS", "cpu")
@@ -148,12 +176,13 @@ def _start(
         listed = log.with_name("only")
         listed.write_text("\n".join(sorted(only)))
         env["CONFORMANCE_ONLY"] = str(listed)
-    options = ["-q", "-p", "harness", "-p", "no:cacheprovider", "-c", os.devnull, "-o", "addopts="]
-    options += ["-o", "python_files=*_test.py", f"--rootdir={SOURCES}", "--tb=short"]
-    options += ["--continue-on-collection-errors", *more]
-    paths = [str(SOURCES / "keras/src" / file) for file in files]
+    options = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, "-o", "addopts=", "--tb=short"]
+    options += [f"-p{plugin}" for plugin in ("outcomes", *suite.plugins[library])]
+    options += [f"--rootdir={suite.root}", "--continue-on-collection-errors"]
+    options += [*suite.options, *more]
+    paths = [str(suite.root / suite.folder / file) for file in files]
     with open(log.with_name("output"), "w") as output:
-        command = [sys.executable, "-m", "pytest", *options, *paths]
+        command = [suite.python, "-m", "pytest", *options, *paths]
         return subprocess.Popen(command, env=env, cwd=log.parent, stdout=output, stderr=output)
 
 
@@ -182,14 +211,16 @@ def _read(log: pathlib.Path) -> tuple[Outcomes, list[str]]:
     return outcomes, started
 
 
-def _collected(library: str, files: Sequence[str]) -> list[str]:
+def collected(library: str, files: Sequence[str], suite: Suite | None = None) -> list[str]:
+    """The tests that are in test files."""
+    suite = suite or keras_suite()
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
         log = pathlib.Path(folder, "log")
         log.write_text("")
-        _start(library, files, log, None, LIMIT, "--collect-only").wait()
+        _start(suite, library, files, log, None, LIMIT, "--collect-only").wait()
         lines = log.with_name("output").read_text().splitlines()
-    found = (line.removeprefix("keras/src/") for line in lines if "::" in line)
-    return [re.sub(r"0x[0-9a-f]+", "0x", test) for test in found]  # as harness.py has them
+    found = (line.removeprefix(f"{suite.folder}/") for line in lines if "::" in line)
+    return [re.sub(r"0x[0-9a-f]+", "0x", test) for test in found]  # as outcomes.py has them
 
 
 def keras_outcomes(files: Sequence[str]) -> Outcomes:
@@ -228,10 +259,11 @@ def passed(outcomes: Outcomes) -> set[str]:
     return {test for test, entry in outcomes.items() if entry["outcome"] == "passed"}
 
 
-def read_expected() -> dict[str, str]:
+def read_expected(path: pathlib.Path | None = None) -> dict[str, str]:
     """The tests that keraslike is known not to pass, and why."""
+    path = path or EXPECTED
     expected, reason = {}, ""
-    for line in EXPECTED.read_text().splitlines() if EXPECTED.exists() else ():
+    for line in path.read_text().splitlines() if path.exists() else ():
         if line.startswith("    "):
             expected[line.strip()] = reason
         elif not line.startswith("#"):
@@ -239,10 +271,12 @@ def read_expected() -> dict[str, str]:
     return expected
 
 
-def write_expected(expected: dict[str, str]) -> None:
+def write_expected(
+    expected: dict[str, str], path: pathlib.Path | None = None, by: str = "make conformance"
+) -> None:
     """Writes them by their reasons."""
     lines = [
-        "# Tests that Keras passes and keraslike does not, by reason. `make conformance` writes",
+        f"# Tests that Keras passes and keraslike does not, by reason. `{by}` writes",
         "# this file: of a test that has no reason yet, the error, after a question mark. A reason",
         "# that somebody has written in its place stays until the test passes.",
     ]
@@ -251,10 +285,10 @@ def write_expected(expected: dict[str, str]) -> None:
         by_reason[reason].append(test)
     for reason, tests in sorted(by_reason.items()):
         lines += [reason, *(f"    {test}" for test in sorted(tests))]
-    _write(EXPECTED, lines)
+    write(path or EXPECTED, lines)
 
 
-def _expect(
+def expect(
     expected: dict[str, str], ran: Iterable[str], lacking: Sequence[str], outcomes: Outcomes
 ) -> None:
     """Brings up to date what is expected of the tests that were run."""
@@ -265,7 +299,8 @@ def _expect(
             expected[test] = reason_of(test, outcomes)
 
 
-def _write(path: pathlib.Path, lines: Sequence[str]) -> None:
+def write(path: pathlib.Path, lines: Sequence[str]) -> None:
+    """Writes a file, whole or not at all."""
     path.with_suffix(".new").write_text("\n".join(lines) + "\n")
     path.with_suffix(".new").replace(path)
 
@@ -309,7 +344,7 @@ def compare(paths: Sequence[str], whole: bool) -> None:
         if paths_are_whole(name, group):
             rows[name] = (len(keras), len(wanted), done)
         if whole:
-            _expect(expected, {t for t in expected if t.partition("::")[0] in group}, lacking, ours)
+            expect(expected, {t for t in expected if t.partition("::")[0] in group}, lacking, ours)
             write_expected(expected)
             write_results(rows, expected)
 
@@ -345,14 +380,15 @@ def write_results(rows: dict[str, tuple[int, int, int]], expected: dict[str, str
     table = [(name, *rows[name], private[name]) for name in sorted(rows)]
     total = [sum(row[i] for row in table) for i in range(1, 5)]
     for name, tests, wanted, done, kept in [*table, ("all", *total)]:
-        shares = [_percent(done, wanted), _percent(done, wanted - kept)]
+        shares = [percent(done, wanted), percent(done, wanted - kept)]
         lines.append(
             f"| {name} | {tests} | {wanted} | {done} | {shares[0]} | {kept} | {shares[1]} |"
         )
-    _write(RESULTS, lines)
+    write(RESULTS, lines)
 
 
-def _percent(part: int, whole: int) -> str:
+def percent(part: int, whole: int) -> str:
+    """A share in percent, if there is one."""
     return f"{100 * part / whole:.1f}" if whole else ""
 
 
@@ -364,7 +400,7 @@ def read_sample() -> list[str]:
 def choose() -> None:
     """Chooses the sample: of each directory some tests that Keras passes quickly, by a hash of
     their names, the more of them the more there are."""
-    groups = by_directory(_collected("keras", test_files([""])))
+    groups = by_directory(collected("keras", test_files([""])))
     whole = sum(len(tests) ** 0.5 for tests in groups.values())
     shares = {n: round(SAMPLE_SIZE * len(tests) ** 0.5 / whole) for n, tests in groups.items()}
     for name, tests in groups.items():
@@ -378,7 +414,7 @@ def choose() -> None:
     chosen = [
         t for n, tests in groups.items() for t in [t for t in tests if t in quick][: shares[n]]
     ]
-    _write(SAMPLE, sorted(chosen))
+    write(SAMPLE, sorted(chosen))
     print(f"{len(chosen)} tests are in {SAMPLE.name}")
 
 
@@ -397,7 +433,7 @@ def sample(write: bool) -> int:
             outcomes |= found
     lacking = [test for test in wanted if test not in passed(outcomes)]
     if write:
-        _expect(expected, set(wanted), lacking, outcomes)
+        expect(expected, set(wanted), lacking, outcomes)
         write_expected(expected)
     lost = [test for test in lacking if test not in expected]
     print(f"Of {len(wanted)} of Keras's tests keraslike passes {len(wanted) - len(lacking)}.")

@@ -64,9 +64,9 @@ def test_what_is_expected(run):
     run.write_expected(expected)
     assert run.read_expected() == expected
     failed = {t: {"outcome": "failed", "error": "TypeError: y"} for t in expected}
-    run._expect(expected, expected, list(expected), failed)
+    run.expect(expected, expected, list(expected), failed)
     assert list(expected.values()) == ["? TypeError: y"] * 2 + written
-    run._expect(expected, expected, [], {})
+    run.expect(expected, expected, [], {})
     assert not expected
 
 
