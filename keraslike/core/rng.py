@@ -77,14 +77,17 @@ class SeedGenerator(Object):
         return key
 
 
-_python_random = random.Random()  # where seeds come from
+# Where seeds come from. It is Python's own stream, as in Keras: programs repeat what they do by
+# `random.seed`. Where several processes have to agree it is one that belongs to keraslike.
+_seeds: Any = random
 _global: SeedGenerator | None = None
 chosen: int | None = None  # what `set_random_seed` was given last
 
 
 def make_seed() -> int:
-    """A seed for an object that was given none; reproducible under `set_random_seed`."""
-    return _python_random.randint(1, 2**31 - 1)
+    """A seed for an object that was given none; reproducible under `set_random_seed`, and under
+    `random.seed`."""
+    return _seeds.randint(1, 2**31 - 1)
 
 
 def global_stream() -> SeedGenerator:
@@ -93,7 +96,10 @@ def global_stream() -> SeedGenerator:
     if _global is None:
         with drawing, jax.ensure_compile_time_eval():
             if _global is None:
-                _global = SeedGenerator(make_seed(), name="global_seed_generator")
+                # When it is first asked for must not change the seeds that others get.
+                state = _seeds.getstate()
+                _global = SeedGenerator(make_seed() ^ 0x5BD1E995, name="global_seed_generator")
+                _seeds.setstate(state)
     return _global
 
 
@@ -105,11 +111,12 @@ def set_random_seed(seed: int) -> None:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"seed must be an integer of at least 0. Received: seed={seed!r}")
     global chosen
-    stream = global_stream()  # before the seeds: making it draws one
+    stream = global_stream()
     chosen = int(seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    _python_random.seed(int(seed))
+    if _seeds is not random:
+        _seeds.seed(int(seed))
     stream.seed = int(seed)
     stream.state.assign(host.array([int(seed) & 0xFFFFFFFF, 0], "uint32"))
 
@@ -124,7 +131,7 @@ def get_state() -> dict[str, Any]:
     True
     """
     stream = global_stream()
-    version, words, gauss = _python_random.getstate()
+    version, words, gauss = _seeds.getstate()
     return {
         "seeds": [version, list(words), gauss],
         "global": [stream.seed, *np.asarray(stream.state._raw_value).tolist()],
@@ -135,10 +142,17 @@ def set_state(state: dict[str, Any]) -> None:
     """Sets the streams that belong to no object to what `get_state` found."""
     version, words, gauss = state["seeds"]
     seed, *pair = state["global"]
-    _python_random.setstate((version, tuple(words), gauss))
+    _seeds.setstate((version, tuple(words), gauss))
     stream = global_stream()
     stream.seed = seed
     stream.state.assign(host.array(pair, "uint32"))
+
+
+def share_state(state: dict[str, Any]) -> None:
+    """Sets the streams to those of another process, apart from what a program draws itself."""
+    global _seeds
+    _seeds = random.Random()
+    set_state(state)
 
 
 def draw_key(seed: int | SeedGenerator | None) -> jax.Array:

@@ -126,6 +126,8 @@ def _number(variable: str) -> int | None:
 def _share_random_streams() -> None:
     from jax.experimental import multihost_utils
 
+    if jax.process_count() == 1:
+        return
     state = rng.get_state()
     version, words, _ = state["seeds"]
     seed, *pair = state["global"]
@@ -133,4 +135,4 @@ def _share_random_streams() -> None:
     shared = multihost_utils.broadcast_one_to_all(own).tolist()
     *words, low, high, first, second = shared
     seeds = [version, words, None]
-    rng.set_state({"seeds": seeds, "global": [low + high * 2**32, first, second]})
+    rng.share_state({"seeds": seeds, "global": [low + high * 2**32, first, second]})

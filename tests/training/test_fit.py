@@ -1,6 +1,7 @@
 """fit, evaluate and predict: sources of data, callbacks, interrupts, and what is refused."""
 
 import _thread
+import random
 import signal
 import threading
 
@@ -12,6 +13,7 @@ import pytest
 
 import keraslike as keras
 from keraslike import layers
+from keraslike.core import rng
 
 pytestmark = pytest.mark.slow
 
@@ -111,6 +113,17 @@ def test_shuffling_is_reproducible_and_shuffles():
         model = clone(reference)
         histories.append(model.fit(X, Y, batch_size=8, epochs=2, verbose=0).history["loss"])
     assert histories[0] == histories[1] != histories[2]
+
+
+def test_pythons_seed_repeats_weights_and_orders(monkeypatch):
+    monkeypatch.setattr(rng, "_global", None)  # it comes to be in the first `fit`
+    losses = []
+    for seed in (1, 1, 2):
+        random.seed(seed)
+        model = keras.Sequential([layers.Dense(1), layers.Dropout(0.5)])
+        model.compile(loss="mse", optimizer="sgd")
+        losses.append(model.fit(X, Y, batch_size=8, verbose=0).history["loss"])
+    assert losses[0] == losses[1] != losses[2]
 
 
 def test_dict_inputs_and_validation_split():
