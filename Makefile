@@ -94,7 +94,17 @@ stress: $(STAMP)
 missing: $(STAMP)
 	@$(RUN) tests/conformance/names.py $(ARGS)
 
-conformance: $(STAMP)
+# Some of those tests feed layers from tf.data: an environment that has TensorFlow, too.
+TENSORFLOW_VENV := .conformance/tensorflow
+TENSORFLOW_RUN  := $(TENSORFLOW_VENV)/bin/python
+
+$(TENSORFLOW_VENV)/.installed: pyproject.toml
+	@echo "Making the environment $(TENSORFLOW_VENV), once ..."
+	$(PYTHON) -m venv $(TENSORFLOW_VENV)
+	$(TENSORFLOW_RUN) $(PIP_INSTALL) -e ".[test]" "tensorflow-cpu==2.21.*"
+	@touch $@
+
+conformance: $(STAMP) $(TENSORFLOW_VENV)/.installed
 	$(RUN) tests/conformance/run.py $(ARGS)
 
 conformance-sample: $(STAMP)

@@ -59,7 +59,7 @@ def standardize_dtype(dtype: Any) -> str:
         if not hasattr(jnp, dtype):  # numpy has abbreviations, some of them deprecated
             raise ValueError(f"Invalid dtype: {dtype!r}")
     try:
-        found = jnp.dtype(dtype)
+        found = jnp.dtype(getattr(dtype, "as_numpy_dtype", dtype))
     except (TypeError, ValueError, SyntaxError) as e:  # of numpy's ways of writing a dtype
         raise ValueError(f"Invalid dtype: {dtype!r}") from e
     numeric = jnp.issubdtype(found, jnp.number) or found == jnp.bool_

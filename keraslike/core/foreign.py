@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import sparsity
+from keraslike.core.symbolic import KerasTensor
 
 
 def library(name: str, needed_by: str, package: str | None = None) -> Any:
@@ -26,7 +28,8 @@ def library(name: str, needed_by: str, package: str | None = None) -> Any:
 def array_of(value: Any) -> np.ndarray | jax.Array | None:
     """The numbers in what another library made, or `None` for what is no array of any kind.
 
-    A sparse matrix becomes a dense array; of a frame it is all columns together.
+    A sparse matrix becomes a dense array; of a frame it is all columns together. Raises InGraph for
+    a tensor in a graph of TensorFlow's.
 
     >>> class Tensor:
     ...     def numpy(self):
@@ -45,6 +48,8 @@ def array_of(value: Any) -> np.ndarray | jax.Array | None:
     elif hasattr(value, "to_numpy"):
         found = _of_columns(value) if is_frame(value) else value.to_numpy()
     elif hasattr(value, "__array__"):
+        if hasattr(value, "graph") and hasattr(value, "op"):
+            raise InGraph(f"{value} is part of a graph of TensorFlow's: it has no values yet.")
         found = np.asarray(value)
     else:
         return None
@@ -61,6 +66,47 @@ def _of_torch(tensor: Any) -> np.ndarray:
     ):  # which numpy does not know, nor torch how to give
         return tensor.float().numpy().astype(jnp.bfloat16)
     return tensor.numpy()
+
+
+# -- graphs of TensorFlow ------------------------------------------------------------------------
+
+
+class InGraph(TypeError):
+    """A tensor in a graph of TensorFlow's, as in the map of a `tf.data.Dataset`, has no numbers."""
+
+
+def through_graph(function: Callable, args: tuple, kwargs: dict[str, Any], spec: Any = None) -> Any:
+    """A call as an operation of TensorFlow's, which runs it once the graph has numbers.
+
+    Args:
+        spec: the result's shapes and dtypes; asked of the function, for symbolic tensors, by
+            default.
+    """
+    tf: Any = sys.modules["tensorflow"]
+    leaves, structure = jax.tree.flatten((args, kwargs))
+    places = [i for i, leaf in enumerate(leaves) if tf.is_tensor(leaf)]
+    tensors = [leaves[i] for i in places]
+
+    def called(values: Any) -> Any:
+        filled = dict(zip(places, values, strict=True))
+        given = [filled.get(i, leaf) for i, leaf in enumerate(leaves)]
+        args, kwargs = jax.tree.unflatten(structure, given)
+        return function(*args, **kwargs)
+
+    if spec is None:
+        spec = called([KerasTensor(tuple(t.shape), t.dtype.name) for t in tensors])
+    specs, structure_out = jax.tree.flatten(spec)
+    dtypes = [tf.as_dtype(s.dtype) for s in specs]
+
+    def compute(*values: Any) -> list[np.ndarray]:
+        found = jax.tree.leaves(called(values), is_leaf=is_sparse)
+        return [np.asarray(array_of(x), t.as_numpy_dtype) for x, t in zip(found, dtypes)]
+
+    outputs = tf.numpy_function(compute, tensors, dtypes)
+    for output, known in zip(outputs, specs):
+        output.set_shape(known.shape)
+    outputs = [tf.sparse.from_dense(x) if s.sparse else x for x, s in zip(outputs, specs)]
+    return jax.tree.unflatten(structure_out, outputs)
 
 
 # -- sparse matrices ----------------------------------------------------------------------------

@@ -47,8 +47,8 @@ packages: set[str] = set()
 # published.
 _IN_FILES = frozenset(
     ("activations", "constraints", "distillation", "dtype_policies", "feature_space")
-    + ("functional", "initializers", "keras", "layers", "losses", "metrics", "ops", "optimizers")
-    + ("quantizers", "random", "regularizers", "schedules", "utils")
+    + ("functional", "index_lookup", "initializers", "keras", "layers", "losses", "metrics", "ops")
+    + ("optimizers", "quantizers", "random", "regularizers", "schedules", "utils")
 )
 
 # Bytes of an array of strings, of which a single long one makes all others as long.

@@ -58,7 +58,7 @@ class IndexLookup(DataLayer):
             )
         if not isinstance(num_oov_indices, (int, np.integer)) or num_oov_indices < 0:
             raise ValueError(
-                "`num_oov_indices` must be an integer greater than or equal to 0. "
+                "`num_oov_indices` must be greater than or equal to 0, and an integer. "
                 f"Received: num_oov_indices={num_oov_indices}"
             )
         one_of(("floormod", "farmhash"), oov_method=oov_method)
@@ -567,3 +567,6 @@ def _listed(values: Any) -> Any:
         values = [v.item() if isinstance(v, np.generic) else v for v in values]
         values = [v.decode() if isinstance(v, bytes) else v for v in values]
     return values
+
+
+registry.publish("keras.src.layers.preprocessing.index_lookup", {"IndexLookup": IndexLookup})

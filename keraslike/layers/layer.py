@@ -95,6 +95,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
     _takes_text = True  # whether `call` may be given text
     _says_shapes = True  # whether a `compute_output_shape` of a class's own is all that is asked
     _complete = False  # whether all state is there that there is to be
+    autograph_info__: Any = MappingProxyType({})  # says to TensorFlow: no source to be rewritten
     _build_shapes: Any = None
     _given_input_shape: Any = None
 
@@ -715,6 +716,8 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             if self._boxes or Answers.everywhere:
                 return in_boxes(self._call, args, kwargs)
             return self._call(*args, **kwargs)
+        except foreign.InGraph:
+            return foreign.through_graph(self, args, kwargs)
         except Exception as error:
             shorten(error)
             raise

@@ -370,7 +370,12 @@ class FeatureSpace(Layer):
             )
         if missing := [name for name in self.features if name not in data]:
             raise ValueError(f"The dict lacks the features {missing}. Its keys: {list(data)}")
-        columns = {name: _array(data[name]) for name in self.features}
+        try:
+            columns = {name: _array(data[name]) for name in self.features}
+        except foreign.InGraph:
+            first, spec = data[next(iter(self.features))].shape, self.encoded_features
+            spec = jax.tree.map(lambda t: KerasTensor((*first[:1], *t.shape[1:]), t.dtype), spec)
+            return foreign.through_graph(self, (data,), {}, spec)
         one = any(x.ndim == 0 for x in columns.values())
         columns = {n: x.reshape(1, 1) if x.ndim == 0 else x for n, x in columns.items()}
         columns = {n: x[:, None] if x.ndim == 1 else x for n, x in columns.items()}

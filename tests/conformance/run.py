@@ -7,6 +7,8 @@
 
 Keras's sources, which its tests are in, are downloaded once into `.conformance/`, where the
 outcomes of Keras itself are kept as well: what keraslike has to pass is what Keras passes here.
+Test files that import TensorFlow, in the directories of `WITH_TENSORFLOW`, are run in an
+environment that has it, which `make conformance` makes there.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
 CACHE = ROOT / ".conformance"
 SOURCES = CACHE / f"keras-{VERSION}"
+TENSORFLOW = CACHE / "tensorflow/bin/python"  # of an environment that has it
+WITH_TENSORFLOW = ("layers/preprocessing/",)  # where test files that import it are run there
 EXPECTED, RESULTS, SAMPLE = (HERE / n for n in ("expected.txt", "RESULTS.md", "sample.txt"))
 
 LIMIT = 120  # seconds a test may take
@@ -102,6 +106,14 @@ def directory(test: str) -> str:
     return test.partition("::")[0].rpartition("/")[0]
 
 
+def needs_tensorflow(file: str) -> bool:
+    """Whether a test file is run where TensorFlow is."""
+    if not file.startswith(WITH_TENSORFLOW):
+        return False
+    text = (SOURCES / "keras/src" / file).read_text()
+    return re.search(r"^(import|from) tensorflow\b", text, re.MULTILINE) is not None
+
+
 def run(
     library: str,
     files: Sequence[str],
@@ -118,7 +130,12 @@ def run(
         limit: the seconds that a test may take.
         suite: the suite, if not Keras's own.
     """
-    suite = suite or keras_suite()
+    if suite is None:
+        suite = keras_suite()
+        if apart := [file for file in files if needs_tensorflow(file)]:
+            if others := [file for file in files if file not in apart]:
+                return run(library, others, only, limit) | run(library, apart, only, limit)
+            suite = suite._replace(python=str(TENSORFLOW))
     outcomes: Outcomes = {}
     wanted = None if only is None else set(only)
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
@@ -225,21 +242,25 @@ def collected(library: str, files: Sequence[str], suite: Suite | None = None) ->
 
 def keras_outcomes(files: Sequence[str]) -> Outcomes:
     """What Keras itself passes, of a file in the cache or from a run."""
-    cached = CACHE / f"keras-{VERSION}-outcomes"
+
+    def cached(file: str) -> pathlib.Path:
+        kind = "-tensorflow" * needs_tensorflow(file)
+        return CACHE / f"keras-{VERSION}-outcomes{kind}" / f"{file}.json"
+
     outcomes: Outcomes = {}
     for name, group in by_directory(files).items():
-        missing = [file for file in group if not (cached / f"{file}.json").exists()]
+        missing = [file for file in group if not cached(file).exists()]
         if missing:
             print(f"{name}: Keras itself ...", flush=True)
             found = run("keras", missing)
             for file in missing:
-                path = cached / f"{file}.json"
+                path = cached(file)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 of_file = {t: o for t, o in found.items() if t.partition("::")[0] == file}
                 path.with_suffix(".new").write_text(json.dumps(of_file))
                 path.with_suffix(".new").replace(path)
         for file in group:
-            outcomes |= json.loads((cached / f"{file}.json").read_text())
+            outcomes |= json.loads(cached(file).read_text())
     return outcomes
 
 
@@ -372,6 +393,9 @@ def write_results(rows: dict[str, tuple[int, int, int]], expected: dict[str, str
         "those keraslike passes. `make conformance` writes this table and `expected.txt`, where",
         "the tests stand that keraslike does not pass, by reason. Of these, those are private that",
         "ask for what is private to Keras's own implementation; the last column leaves them out.",
+        "Below `layers/preprocessing` tests that import TensorFlow are run where it is installed.",
+        "Of `applications` eight variants of each test are run, with the smallest networks of the",
+        "families, and none that downloads weights.",
         "",
         "| directory of `keras/src` | tests | Keras passes | keraslike too | % | private | % |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",

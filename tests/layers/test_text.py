@@ -12,6 +12,7 @@ import scipy.sparse
 import keraslike as k
 import keraslike.tf as tf
 from keraslike import layers
+from keraslike.layers.index_lookup import IndexLookup
 from tests.layers.text_facts import ROWS, TABLE
 
 HERE = pathlib.Path(__file__).parent
@@ -191,6 +192,13 @@ def test_a_compiled_model_sees_what_its_layers_learn_later():
     after = model.predict(data, verbose=0)
     assert [b.ravel().tolist() for b in before] == [[1, 0], [0, 0]]
     assert [a.ravel().tolist() for a in after] == [[0, 0], [0, 1]]
+
+
+def test_the_base_of_lookups_by_its_configuration():
+    """Packages make lookups of their own of it."""
+    layer = IndexLookup(None, 1, "", "[UNK]", "string", vocabulary=["a", "b"])
+    twin = layers.deserialize(layers.serialize(layer))
+    assert isinstance(twin, IndexLookup) and twin(["b", "q"]).tolist() == [3, 1]
 
 
 def test_numbers_to_text():

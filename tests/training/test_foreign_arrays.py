@@ -1,6 +1,10 @@
 """Arrays of other libraries in `fit`, `predict` and calls. scipy is the real one; of torch 2.13,
 TensorFlow 2.21, pandas 3.1 and polars 2.1 that is imitated in which they differ from numpy."""
 
+import functools
+import sys
+import types
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -155,6 +159,66 @@ def test_validation_split_and_streams_take_them_too(kind):
     np.testing.assert_allclose(given, expected, rtol=1e-5)
     x, y = KINDS[kind](X), KINDS[kind](Y)
     assert "val_loss" in model.fit(x, y, validation_split=0.25, verbose=0).history
+
+
+class Placed:
+    """A tensor of a graph: it has a shape and a dtype, and the numbers come when the graph runs."""
+
+    def __init__(self, shape, dtype, compute):
+        self.shape, self.dtype, self.compute = shape, Graphs.as_dtype(dtype), compute
+        self.graph = self.op = None
+
+    def set_shape(self, shape):
+        self.shape = shape
+
+    def __array__(self, dtype=None, copy=None):
+        raise NotImplementedError("Cannot convert a symbolic tf.Tensor to a numpy array.")
+
+
+class Graphs(types.ModuleType):
+    """What of TensorFlow it takes to have a function of arrays in a graph."""
+
+    is_tensor = staticmethod(lambda x: isinstance(x, Placed))
+
+    @staticmethod
+    def as_dtype(name):
+        kind = np.object_ if name == "string" else np.dtype(name).type
+        return types.SimpleNamespace(name=name, as_numpy_dtype=kind)
+
+    @staticmethod
+    def numpy_function(function, tensors, dtypes):
+        def run(i):
+            return function(*[t.compute() for t in tensors])[i]
+
+        return [Placed(None, d.name, functools.partial(run, i)) for i, d in enumerate(dtypes)]
+
+
+def test_layers_in_a_graph_of_tensorflow_run_once_it_has_numbers(monkeypatch):
+    graphs = Graphs("tensorflow")
+    graphs.__spec__ = sys.__spec__  # jax asks whether it is there
+    monkeypatch.setitem(sys.modules, "tensorflow", graphs)
+    numbers = Placed((None, 3), "float32", lambda: X[:4])
+    layer = layers.Dense(2)
+    out = layer(numbers)
+    assert (out.shape, out.dtype.name, layer.built) == ((None, 2), "float32", True)
+    np.testing.assert_allclose(out.compute(), layer(X[:4]), rtol=1e-6)
+    words = np.array([b"a", b"z"], object)
+    lookup = layers.StringLookup(vocabulary=["a", "b"])
+    found = lookup(Placed((None,), "string", lambda: words))
+    assert (found.shape, found.compute().tolist()) == ((None,), [1, 0])
+    flipped = layers.RandomFlip()(
+        {"images": Placed((2, 2, 3), "float32", lambda: X[:4].reshape(2, 2, 3))}, training=False
+    )
+    np.testing.assert_array_equal(flipped["images"].compute().reshape(4, 3), X[:4])
+    space = keras.utils.FeatureSpace({"x": "float", "s": "string_hashed"}, hashing_dim=4)
+    one = {
+        "x": Placed((), "float32", lambda: np.float32(2)),
+        "s": Placed((), "string", lambda: b"a"),
+    }
+    both = space(one)
+    assert both.shape == both.compute().shape == (5,)
+    with pytest.raises(TypeError, match="graph of TensorFlow's"):
+        ops.sin(numbers)
 
 
 def test_torchs_bfloat16_has_the_dtype_and_the_values_it_had():

@@ -173,6 +173,11 @@ def test_symbolic_tensors_and_batches_are_told_of():
         assert U.pack_x_y_sample_weight(*batch) == keras.utils.pack_x_y_sample_weight(*batch)
         assert U.unpack_x_y_sample_weight(U.pack_x_y_sample_weight(*batch))[0] == batch[0]
     assert U.standardize_dtype(np.float16) == "float16"
+
+    class TensorFlows:
+        name, as_numpy_dtype = "int64", np.int64
+
+    assert U.standardize_dtype(TensorFlows()) == "int64"
     keraslike.layers.Dense(2)
     U.clear_session(free_memory=False)
     assert keraslike.layers.Dense(2).name == "dense"
