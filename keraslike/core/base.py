@@ -237,6 +237,17 @@ def _name_argument(error: Any, cls: type, args: tuple, kwargs: dict[str, Any]) -
         error.identifier = object()  # constructors around this one have nothing to add
 
 
+# What is called when an object got an attribute: a checkpoint fills what comes to be.
+awaited = context.Attached()
+
+
+def notice(obj: Any) -> None:
+    """Says that an object got an attribute."""
+    function = awaited.get(obj)
+    if function is not None:
+        function()
+
+
 class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
     """A stateful Python object that lowers to a pytree."""
 
@@ -276,6 +287,8 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         # nnx wants to be told which attributes hold data; here it is seen when it is asked for, so
         # a list that is filled later, or an attribute set before `super().__init__()`, is no case.
         object.__setattr__(self, name, value)
+        if awaited:
+            notice(self)
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)

@@ -66,6 +66,19 @@ def crc32c(records: Sequence[bytes]) -> list[int]:
     return [n if size >= 4 else _one(r) for n, size, r in zip(found, lengths, records)]
 
 
+def joined(first: int, second: int, length: int) -> int:
+    """The checksum of two pieces of data, the second of this length, by theirs.
+
+    >>> joined(*crc32c([b"12345", b"6789"]), 4) == crc32c([b"123456789"])[0]
+    True
+    """
+    states = np.array([first], np.uint32)
+    for level in range(length.bit_length()):
+        if length >> level & 1:
+            states = _shifted(states, _shifts(level))
+    return int(states[0]) ^ second
+
+
 def _one(data: bytes) -> int:
     crc, table = 0xFFFFFFFF, _LIST
     for byte in data:

@@ -181,6 +181,8 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             self._rank(objects)
             vars(self).pop(name, None)  # so that attributes lie in the order of their values
         object.__setattr__(self, name, value)
+        if base.awaited:
+            base.notice(self)
 
     def _rank(self, objects: list[Any]) -> None:
         if "_ranks" not in vars(self):

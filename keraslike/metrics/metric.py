@@ -66,6 +66,8 @@ class Metric(base.Object):
             # It has an attribute of its own now; the list is for state that has none.
             self._weights[:] = [v for v in self._weights if v is not value]
         object.__setattr__(self, name, value)
+        if base.awaited:
+            base.notice(self)
 
     # -- state --------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from keraslike.core import base, dtypes, lowering, registry
+from keraslike.core import base, context, dtypes, lowering, registry
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import require, warn_user
 from keraslike.core.base import auto_name, to_snake_case
@@ -299,6 +299,8 @@ class Optimizer(Stateful):
             return
         variables = self._bound(grads, trainable_variables)
         grads, variables = with_gradients(grads, variables)
+        if context.state.replicas is not None:  # each replica has those of its part of the batch
+            grads = jax.lax.psum(grads, context.state.replicas)
         rate = self._current_rate()
         everything = [*self._trainable_variables, *self.variables]
         values = lowering.values_of(everything)

@@ -17,8 +17,10 @@ import sys
 from keraslike.core import registry
 from keraslike.tf import (
     autograph,
+    config,
     data,
     debugging,
+    distribute,
     dtypes,
     errors,
     face,
@@ -89,6 +91,7 @@ from keraslike.tf.linalg import (
     norm,
     tensordot,
 )
+from keraslike.tf.module import Module, name_scope
 from keraslike.tf.math import complex, scalar_mul, truncatediv, truncatemod
 from keraslike.tf.ops import (
     add_n,
@@ -174,8 +177,10 @@ globals().update({_name: getattr(table, _name) for _name in _SHARED.split()})
 _MODULES = {
     *(
         "autograph",
+        "config",
         "data",
         "debugging",
+        "distribute",
         "dtypes",
         "errors",
         "image",

@@ -27,6 +27,10 @@ class FailedPreconditionError(OpError):
     """Something that is not ready for the operation."""
 
 
+class NotFoundError(OpError, FileNotFoundError):
+    """Something of this name that there is not: a file, a tensor in one."""
+
+
 class UnimplementedError(OpError, NotImplementedError):
     """What there is no kernel for."""
 
@@ -36,6 +40,7 @@ __all__ = [
     "DataLossError",
     "FailedPreconditionError",
     "InvalidArgumentError",
+    "NotFoundError",
     "OpError",
     "OutOfRangeError",
     "UnimplementedError",

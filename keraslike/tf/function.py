@@ -39,6 +39,9 @@ from keraslike.tf.tensor import (
 )
 
 
+run_eagerly = False  # whether Python runs the functions: `tf.config.run_functions_eagerly`
+
+
 class TensorSpec:
     """The shape and dtype that a tensor is to have; sizes may be `None`.
 
@@ -400,12 +403,12 @@ class Function:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not trace_state_clean():  # a part of what is being traced
             return wrap_values(self._staged(*args, **kwargs))
-        if not self._in_python:
+        if not (self._in_python or run_eagerly):
             try:
                 concrete, leaves = self._find(args, kwargs)
             except NeedsPython:  # it is given text, or takes elements of a data set
                 self._in_python = True
-        if self._in_python:
+        if self._in_python or run_eagerly:
             args, kwargs = wrap((args, kwargs))
             return wrap_values(self.python_function(*args, **kwargs))
         return concrete.on([leaves[i] for i in concrete.tensors])

@@ -12,6 +12,7 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from keraslike.tf import dtypes
+from keraslike.tf.errors import InvalidArgumentError
 
 # Fields by name: number and kind; `*` is for repeated, `%` a map from texts, `|` one of several.
 _MESSAGES = {
@@ -24,6 +25,23 @@ _MESSAGES = {
     "FeatureList": "feature 1 *Feature",
     "FeatureLists": "feature_list 1 %FeatureList",
     "SequenceExample": "context 1 Features, feature_lists 2 FeatureLists",
+    # Numbers that lie one after the other are bytes to these, which numpy reads at once.
+    "RawFloatList": "value 1 *bytes",
+    "RawFeature": "bytes_list 1 |BytesList, float_list 2 |RawFloatList, int64_list 3 |Int64List",
+    "RawFeatures": "feature 1 %RawFeature",
+    "RawExample": "features 1 RawFeatures",
+    "RawFeatureList": "feature 1 *RawFeature",
+    "RawFeatureLists": "feature_list 1 %RawFeatureList",
+    "RawSequenceExample": "context 1 RawFeatures, feature_lists 2 RawFeatureLists",
+    # Of checkpoints: what is in their files, and how the objects hang together.
+    "VersionDef": "producer 1 int32",
+    "BundleHeader": "num_shards 1 int32, endianness 2 int32, version 3 VersionDef",
+    "BundleEntry": "dtype 1 int32, shape 2 TensorShapeProto, shard_id 3 int32, offset 4 int64, "
+    "size 5 int64, crc32c 6 fixed32, slices 7 *bytes",
+    "ObjectReference": "node_id 1 int32, local_name 2 string",
+    "SerializedTensor": "name 1 string, full_name 2 string, checkpoint_key 3 string",
+    "TrackableObject": "children 1 *ObjectReference, attributes 2 *SerializedTensor",
+    "TrackableObjectGraph": "nodes 1 *TrackableObject",
     "Dim": "size 1 int64, name 2 string",
     "TensorShapeProto": "dim 2 *Dim, unknown_rank 3 bool",
     "TensorProto": "dtype 1 int32, tensor_shape 2 TensorShapeProto, version_number 3 int32, "
@@ -33,7 +51,7 @@ _MESSAGES = {
 }
 _KINDS = {
     **{"double": 1, "float": 2, "int64": 3, "uint64": 4, "int32": 5, "bool": 8, "string": 9},
-    **{"message": 11, "bytes": 12, "uint32": 13},
+    **{"fixed32": 7, "message": 11, "bytes": 12, "uint32": 13},
 }
 
 
@@ -79,6 +97,19 @@ def message(name: str) -> Any:
     return _all()[name]
 
 
+def floats(raw: Any) -> np.ndarray:
+    """The numbers of a `RawFloatList`."""
+    if len(raw.value) == 1:
+        data = raw.value[0]
+        if len(data) % 4:
+            raise InvalidArgumentError(f"Could not parse example input: {len(data)} bytes of floats")
+        if raw.ByteSize() - len(data) == 2 + (max(len(data), 1).bit_length() - 1) // 7:
+            return np.frombuffer(data, "<f4")
+    # Written one by one, or in several parts.
+    whole = message("FloatList").FromString(raw.SerializeToString())
+    return np.fromiter(whole.value, np.float32)
+
+
 # -- tensors ------------------------------------------------------------------------------------
 
 _NUMBERS = {
@@ -93,13 +124,30 @@ _VALUES = {
 }
 
 
+def number_of(dtype: np.dtype) -> int:
+    """TensorFlow's number of a dtype."""
+    return _NUMBERS["string" if dtype == object else dtype.name]
+
+
+def dtype_of(number: int) -> dtypes.DType:
+    """The dtype of a number; raises ValueError for one that is not known."""
+    if number not in _NAMES:
+        raise ValueError(f"A tensor of a dtype that is not known, number {number}.")
+    return dtypes.as_dtype(_NAMES[number])
+
+
+def put_shape(proto: Any, shape: tuple[int, ...]) -> None:
+    """Writes sizes into a `TensorShapeProto`."""
+    proto.SetInParent()
+    for size in shape:
+        proto.dim.add(size=size)
+
+
 def tensor_proto(array: np.ndarray) -> Any:
     """A numpy array, of bytes where it is text, as a `TensorProto`."""
     name = "string" if array.dtype == object else array.dtype.name
     proto = message("TensorProto")(dtype=_NUMBERS[name])
-    proto.tensor_shape.SetInParent()
-    for size in array.shape:
-        proto.tensor_shape.dim.add(size=size)
+    put_shape(proto.tensor_shape, array.shape)
     if name == "string":
         proto.string_val.extend(array.reshape(-1).tolist())
     else:
@@ -109,9 +157,7 @@ def tensor_proto(array: np.ndarray) -> Any:
 
 def array_of(proto: Any) -> np.ndarray:
     """The array in a `TensorProto`; raises ValueError for one that is damaged."""
-    name = _NAMES.get(proto.dtype)
-    if name is None:
-        raise ValueError(f"A tensor of a dtype that is not known, number {proto.dtype}.")
+    name = dtype_of(proto.dtype).name
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     count = int(np.prod(shape, dtype=np.int64))
     dtype = dtypes.as_dtype(name).dtype
@@ -136,14 +182,34 @@ def array_of(proto: Any) -> np.ndarray:
 
 
 def _texts(content: bytes, count: int) -> list[bytes]:
-    lengths, at = [], 0
+    lengths, at = varints(content, 0, count)
+    return pieces(content, at, lengths)
+
+
+def varints(content: bytes, at: int, count: int) -> tuple[list[int], int]:
+    """So many numbers of bytes, and where they end."""
+    found = []
     for _ in range(count):
-        length = shift = 0
+        value = shift = 0
         while content[at] & 128:
-            length |= (content[at] & 127) << shift
+            value |= (content[at] & 127) << shift
             shift, at = shift + 7, at + 1
-        lengths.append(length | content[at] << shift)
+        found.append(value | content[at] << shift)
         at += 1
+    return found, at
+
+
+def varint(value: int) -> bytes:
+    """A number as bytes."""
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def pieces(content: bytes, at: int, lengths: list[int]) -> list[bytes]:
+    """The parts of bytes that have these lengths, from a place on."""
     out = []
     for length in lengths:
         out.append(content[at : at + length])

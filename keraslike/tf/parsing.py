@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,7 +12,7 @@ import numpy as np
 from keraslike.data.elements import texts
 from keraslike.tf import dtypes, messages
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.ragged import RaggedTensor
+from keraslike.tf.ragged import RaggedTensor, stack
 from keraslike.tf.sparse import SparseTensor
 from keraslike.tf.tensor import Tensor, constant, convert_to_tensor
 
@@ -38,14 +40,36 @@ class VarLenFeature(NamedTuple):
     dtype: Any
 
 
-class RaggedFeature(NamedTuple):
-    """A feature of any number of values, as a ragged tensor; of one example, a tensor."""
-
+class _RaggedFeature(NamedTuple):
     dtype: Any
     value_key: str | None = None
     partitions: Sequence[Any] = ()
     row_splits_dtype: Any = dtypes.int32
     validate: bool = False
+
+
+def _partition(name: str, field: str) -> Any:
+    made = NamedTuple(name, [(field, Any)])  # type: ignore[misc]
+    made.__doc__ = f"An inner axis whose rows the feature `{field}` divides."
+    return made
+
+
+class RaggedFeature(_RaggedFeature):
+    """A feature of any number of values, as a ragged tensor; of one example, a tensor.
+
+    Args:
+        value_key: the name of the feature, where it is another than that of the result.
+        partitions: what divides the values into rows, the outermost first: `RowSplits(key)`,
+            `RowLengths(key)`, `RowStarts(key)`, `RowLimits(key)`, `ValueRowIds(key)`, each of a
+            feature of integers, or `UniformRowLength(length)`.
+    """
+
+    RowSplits = _partition("RowSplits", "key")
+    RowLengths = _partition("RowLengths", "key")
+    RowStarts = _partition("RowStarts", "key")
+    RowLimits = _partition("RowLimits", "key")
+    ValueRowIds = _partition("ValueRowIds", "key")
+    UniformRowLength = _partition("UniformRowLength", "length")
 
 
 class SparseFeature(NamedTuple):
@@ -92,59 +116,191 @@ def parse_example(
     return _parsed(np.asarray(data).tolist(), features, single=False)
 
 
-def _parsed(data: list[bytes], features: dict[str, Any], single: bool) -> dict[str, Any]:
-    examples = []
+def parse_single_sequence_example(
+    serialized: Any,
+    context_features: dict[str, Any] | None = None,
+    sequence_features: dict[str, Any] | None = None,
+    example_name: Any = None,
+    name: Any = None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The features of one `tf.train.SequenceExample` in bytes: of the whole, and of its steps.
+
+    Raises InvalidArgumentError as `parse_single_example` does.
+    """
+    data = convert_to_tensor(serialized).numpy()
+    if not isinstance(data, bytes):
+        raise InvalidArgumentError(f"One text was expected. Received shape: {data.shape}")
+    return _sequences([data], context_features, sequence_features, single=True)[:2]
+
+
+def parse_sequence_example(
+    serialized: Any,
+    context_features: dict[str, Any] | None = None,
+    sequence_features: dict[str, Any] | None = None,
+    example_names: Any = None,
+    name: Any = None,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The features of several examples, along a first axis; see `parse_single_sequence_example`.
+
+    The third result has the number of steps of each feature that was padded to the longest.
+    """
+    data = np.asarray(convert_to_tensor(serialized)).tolist()
+    return _sequences(data, context_features, sequence_features, single=False)
+
+
+def _messages(kind: str, data: list[bytes]) -> list[Any]:
+    parse, found = messages.message(kind).FromString, []
     for item in data:
         try:
-            examples.append(messages.message("Example").FromString(item).features.feature)
+            found.append(parse(item))
         except Exception as e:
             raise InvalidArgumentError(f"Could not parse example input: {e}") from None
+    return found
+
+
+def _parsed(data: list[bytes], features: dict[str, Any], single: bool) -> dict[str, Any]:
+    examples = [m.features.feature for m in _messages("RawExample", data)]
     return {key: _feature(key, kind, examples, single) for key, kind in features.items()}
 
 
-def _feature(key: str, kind: Any, examples: list[Any], single: bool) -> Any:
+def _sequences(data: list[bytes], context: Any, sequence: Any, single: bool) -> Any:
+    if not context and not sequence:
+        raise ValueError("Missing features: context_features or sequence_features must be given.")
+    read = _messages("RawSequenceExample", data)
+    around = [m.context.feature for m in read]
+    whole = {k: _feature(k, kind, around, single) for k, kind in (context or {}).items()}
+    lists = [m.feature_lists.feature_list for m in read]
+    steps, lengths = {}, {}
+    for key, kind in (sequence or {}).items():
+        steps[key], count = _steps(key, kind, lists, single)
+        if isinstance(kind, FixedLenSequenceFeature):
+            lengths[key] = count
+    return whole, steps, lengths
+
+
+def _type_of(kind: Any) -> Any:
     dtype = dtypes.as_dtype(kind.dtype)
     if dtype.name not in _LISTS:
         raise ValueError(f"A feature's dtype is string, float32 or int64. Received: {dtype}")
+    return dtype
+
+
+def _feature(key: str, kind: Any, examples: list[Any], single: bool) -> Any:
+    dtype = _type_of(kind)
     if isinstance(kind, SparseFeature):
         return _sparse_of(kind, examples, dtype, single)
     source = getattr(kind, "value_key", None) or key
-    values = [_values(e, source, dtype) for e in examples]
+    values = [_values(e.get(source), source, dtype) for e in examples]
     if isinstance(kind, FixedLenFeature):
         rows = [_fixed(key, v, kind, dtype) for v in values]
         return _made(rows[0] if single else np.stack(rows) if rows else np.empty((0,)))
-    found = [_array([] if v is None else v, dtype) for v in values]
+    if isinstance(kind, FixedLenSequenceFeature) and not kind.allow_missing:
+        if any(v is None for v in values):
+            raise InvalidArgumentError(f"Feature: {key} is required but could not be found.")
+    found = [_array((), dtype) if v is None else v for v in values]
     if isinstance(kind, FixedLenSequenceFeature):
         shape = tuple(int(n) for n in kind.shape)
-        if not kind.allow_missing and None in values:
-            raise InvalidArgumentError(f"Feature: {key} is required but could not be found.")
         found = [a.reshape(-1, *shape) for a in found]
-        if single:
-            return _made(found[0])
-        filler = kind.default_value
-        filler = (b"" if dtype is dtypes.string else 0) if filler is None else filler
-        longest = max(map(len, found), default=0)
-        out = np.full((len(found), longest, *shape), filler, dtype.dtype)
-        for row, array in zip(out, found):
-            row[: len(array)] = array
-        return _made(out)
-    flat = np.concatenate(found) if found else _array([], dtype)
+        return _made(found[0]) if single else _padded(found, kind.default_value, dtype, shape)
+    if isinstance(kind, RaggedFeature) and kind.partitions:
+        return _partitioned(kind, examples, found, single)
+    flat = np.concatenate(found) if found else _array((), dtype)
     lengths = list(map(len, found))
     if isinstance(kind, RaggedFeature):
-        if kind.partitions:
-            raise NotImplementedError("RaggedFeature with partitions is not supported.")
-        if single:
-            return _made(flat)
-        whole = RaggedTensor.from_row_lengths(_made(flat), lengths)
-        return whole.with_row_splits_dtype(kind.row_splits_dtype)
+        return _made(flat) if single else _ragged(kind, _made(flat), lengths)
     if not isinstance(kind, VarLenFeature):
         raise ValueError(f"features[{key!r}] must say what it is. Received: {kind!r}")
-    columns = np.concatenate([np.arange(n) for n in lengths] or [np.zeros(0, int)])
-    if single:
-        return SparseTensor(columns[:, None].astype(np.int64), _made(flat), [len(flat)])
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    indices = np.stack([rows, columns], 1).astype(np.int64)
-    return SparseTensor(indices, _made(flat), [len(lengths), max(lengths, default=0)])
+    return _sparse_rows([lengths], flat, single)
+
+
+def _steps(key: str, kind: Any, lists: list[Any], single: bool) -> tuple[Any, Any]:
+    """A feature of the steps of sequences; and how many steps each has."""
+    dtype = _type_of(kind)
+    source = getattr(kind, "value_key", None) or key
+    if not isinstance(kind, (FixedLenSequenceFeature, VarLenFeature, RaggedFeature)):
+        raise ValueError(f"sequence_features[{key!r}] cannot be: {kind!r}")
+    padded = isinstance(kind, FixedLenSequenceFeature)
+    if padded and not kind.allow_missing and any(source not in found for found in lists):
+        raise InvalidArgumentError(
+            f"Name: <unknown>, Feature list '{key}' is required but could not be found. Did you "
+            "mean to include it in feature_list_dense_missing_assumed_empty or "
+            "feature_list_dense_defaults?"
+        )
+    rows = [
+        [_values(f, source, dtype) for f in found[source].feature] if source in found else []
+        for found in lists
+    ]
+    counts = list(map(len, rows))
+    lengths = _made(np.asarray(counts, np.int64))
+    if padded:
+        fixed = FixedLenFeature(kind.shape, dtype)
+        shape = tuple(int(n) for n in kind.shape)
+        made = [np.stack([_fixed(key, v, fixed, dtype) for v in row]) if row
+                else np.empty((0, *shape), dtype.dtype) for row in rows]  # fmt: skip
+        return (_made(made[0]) if single else _padded(made, None, dtype, shape)), lengths
+    each = [_array((), dtype) if v is None else v for row in rows for v in row]
+    flat = np.concatenate(each) if each else _array((), dtype)
+    sizes = list(map(len, each))
+    if isinstance(kind, VarLenFeature):
+        return _sparse_rows([counts, sizes], flat, single), lengths
+    if kind.partitions:
+        raise NotImplementedError("RaggedFeature of steps with partitions is not supported.")
+    inner = _ragged(kind, _made(flat), sizes)
+    return (inner if single else _ragged(kind, inner, counts)), lengths
+
+
+def _padded(rows: list[np.ndarray], filler: Any, dtype: Any, shape: tuple[int, ...]) -> Tensor:
+    """Rows of different lengths as one array, filled up to the longest."""
+    filler = (b"" if dtype is dtypes.string else 0) if filler is None else filler
+    longest = max(map(len, rows), default=0)
+    out = np.full((len(rows), longest, *shape), filler, dtype.dtype)
+    for row, array in zip(out, rows):
+        row[: len(array)] = array
+    return _made(out)
+
+
+def _ragged(kind: RaggedFeature, values: Any, lengths: list[int]) -> RaggedTensor:
+    lengths_ = np.asarray(lengths, dtypes.as_dtype(kind.row_splits_dtype).dtype)
+    return RaggedTensor.from_row_lengths(values, lengths_)
+
+
+def _partitioned(kind: RaggedFeature, examples: list, values: list[np.ndarray], single: bool):
+    """The values of each example as the rows that its partitions say."""
+    rows = []
+    for example, flat in zip(examples, values):
+        made: Any = _made(flat)
+        for partition in reversed(kind.partitions):
+            way = "from" + re.sub("([A-Z])", r"_\1", type(partition).__name__).lower()
+            way = way.replace("_row_ids", "_rowids")
+            (by,) = partition
+            if isinstance(by, str):
+                found = _values(example.get(by), by, dtypes.int64)
+                found = _array((), dtypes.int64) if found is None else found
+                if not len(found) and way == "from_row_splits":
+                    found = np.zeros(1, np.int64)
+                by = found.astype(dtypes.as_dtype(kind.row_splits_dtype).dtype)
+            elif single and isinstance(made, Tensor):
+                rows_of = (-1 if int(by) else 0, int(by), *made.shape[1:])
+                made = _made(np.asarray(made).reshape(rows_of))
+                continue
+            more = {"nrows": 0} if way == "from_uniform_row_length" and not int(by) else {}
+            made = getattr(RaggedTensor, way)(made, by, **more)
+        rows.append(made)
+    whole = rows[0] if single else stack(rows)
+    if isinstance(whole, Tensor):
+        return whole
+    return whole.with_row_splits_dtype(kind.row_splits_dtype)
+
+
+def _sparse_rows(counts: list[list[int]], flat: np.ndarray, single: bool) -> SparseTensor:
+    """A sparse tensor of values in rows: `counts` has the sizes of the rows of each axis."""
+    sizes = [len(counts[0]), *(max(c, default=0) for c in counts)]
+    places = np.arange(len(counts[0]))[:, None]
+    for count in counts:
+        inner = np.concatenate([np.arange(n) for n in count] or [np.zeros(0, int)])
+        places = np.concatenate([np.repeat(places, count, 0), inner[:, None]], 1)
+    first = 1 if single else 0
+    return SparseTensor(places[:, first:].astype(np.int64), _made(flat), sizes[first:])
 
 
 def _made(array: Any) -> Tensor:
@@ -152,28 +308,26 @@ def _made(array: Any) -> Tensor:
     return Tensor(np.asarray(array))
 
 
-def _values(example: Any, key: str, dtype: Any) -> Any:
+def _values(feature: Any, key: str, dtype: Any) -> np.ndarray | None:
     """The values of a feature; `None` where there are none."""
-    if key not in example:
-        return None
-    feature = example[key]
-    which = feature.WhichOneof("kind")
+    which = None if feature is None else feature.WhichOneof("kind")
     if which is None:
         return None
     if which != _LISTS[dtype.name]:
         raise InvalidArgumentError(
             f"Key: {key}. Data types don't match: {dtype.name} was expected, and it has a {which}."
         )
-    return getattr(feature, which).value
+    found = getattr(feature, which)
+    return messages.floats(found) if which == "float_list" else _array(found.value, dtype)
 
 
 def _array(values: Any, dtype: Any) -> np.ndarray:
-    return texts(values) if dtype is dtypes.string else np.asarray(values, dtype.dtype)
+    return texts(values) if dtype is dtypes.string else np.fromiter(values, dtype.dtype)
 
 
 def _fixed(key: str, values: Any, kind: FixedLenFeature, dtype: Any) -> np.ndarray:
     shape = tuple(int(n) for n in np.atleast_1d(np.asarray(kind.shape, int)))
-    size = int(np.prod(shape, dtype=int))
+    size = math.prod(shape)
     if values is None:
         if kind.default_value is None:
             raise InvalidArgumentError(
@@ -188,16 +342,21 @@ def _fixed(key: str, values: Any, kind: FixedLenFeature, dtype: Any) -> np.ndarr
             f"Key: {key}. Number of {dtype.name} values != expected. Values size: {len(values)} "
             f"but output shape: {list(shape)}"
         )
-    return _array(values, dtype).reshape(shape)
+    return values.reshape(shape)
 
 
 def _sparse_of(kind: SparseFeature, examples: list[Any], dtype: Any, single: bool) -> SparseTensor:
     keys = [kind.index_key] if isinstance(kind.index_key, str) else list(kind.index_key)
     sizes = [int(n) for n in np.atleast_1d(kind.size)]
     places, values = [], []
+
+    def read(example: Any, key: str, dtype: Any) -> np.ndarray:
+        found = _values(example.get(key), key, dtype)
+        return _array((), dtype) if found is None else found
+
     for number, example in enumerate(examples):
-        found = _array(_values(example, kind.value_key, dtype) or [], dtype)
-        columns = [np.asarray(_values(example, k, dtypes.int64) or [], np.int64) for k in keys]
+        found = read(example, kind.value_key, dtype)
+        columns = [read(example, k, dtypes.int64) for k in keys]
         if any(len(c) != len(found) for c in columns):
             raise InvalidArgumentError(f"There are other numbers of values and of indices: {keys}")
         place = np.stack(columns, 1)
@@ -205,7 +364,7 @@ def _sparse_of(kind: SparseFeature, examples: list[Any], dtype: Any, single: boo
         values.append(found[order])
         row = np.full((len(found), 0 if single else 1), number)
         places.append(np.concatenate([row, place[order]], 1))
-    flat = np.concatenate(values) if values else _array([], dtype)
+    flat = np.concatenate(values) if values else _array((), dtype)
     return SparseTensor(
         np.concatenate(places).astype(np.int64),
         _made(flat),
@@ -213,10 +372,49 @@ def _sparse_of(kind: SparseFeature, examples: list[Any], dtype: Any, single: boo
     )
 
 
+# -- tensors as bytes ---------------------------------------------------------------------------
+
+
 def serialize_tensor(tensor: Any, name: str | None = None) -> Tensor:
     """A tensor as the bytes of a `TensorProto`, which `parse_tensor` reads."""
     return constant(
         messages.tensor_proto(np.asarray(convert_to_tensor(tensor))).SerializeToString()
+    )
+
+
+def serialize_sparse(sp_input: Any, out_type: Any = dtypes.string, name: Any = None) -> Tensor:
+    """The indices, values and sizes of a sparse tensor, each as `serialize_tensor` has it."""
+    parts = (sp_input.indices, sp_input.values, sp_input.dense_shape)
+    return constant([serialize_tensor(part).numpy() for part in parts])
+
+
+def serialize_many_sparse(sp_input: Any, out_type: Any = dtypes.string, name: Any = None) -> Tensor:
+    """`serialize_sparse` of each row: `deserialize_many_sparse` joins them."""
+    places, values = np.asarray(sp_input.indices), np.asarray(sp_input.values)
+    count, *sizes = np.asarray(sp_input.dense_shape).tolist()
+    bounds = np.searchsorted(places[:, 0], np.arange(count + 1))
+    rows = [
+        SparseTensor(places[start:stop, 1:], _made(values[start:stop]), sizes)
+        for start, stop in zip(bounds, bounds[1:])
+    ]
+    return constant(np.stack([serialize_sparse(row).numpy() for row in rows]))
+
+
+def deserialize_many_sparse(
+    serialized_sparse: Any, dtype: Any, rank: Any = None, name: Any = None
+) -> SparseTensor:
+    """The sparse tensors in rows of `serialize_sparse`, along a new first axis."""
+    rows = np.asarray(convert_to_tensor(serialized_sparse))
+    if rows.ndim != 2 or rows.shape[1] != 3:
+        raise InvalidArgumentError(f"Texts of shape (rows, 3) were expected. Received: {rows.shape}")
+    indices, values, sizes = (
+        [np.asarray(parse_tensor(text, kind)) for text in column]
+        for column, kind in zip(rows.T, (dtypes.int64, dtype, dtypes.int64))
+    )
+    places = [np.insert(place, 0, row, 1) for row, place in enumerate(indices)]
+    largest = np.max(sizes, 0).tolist() if sizes else []
+    return SparseTensor(
+        np.concatenate(places), _made(np.concatenate(values)), [len(rows), *largest]
     )
 
 
@@ -240,5 +438,7 @@ def parse_tensor(serialized: Any, out_type: Any, name: str | None = None) -> Ten
 
 __all__ = [
     *("FixedLenFeature", "FixedLenSequenceFeature", "RaggedFeature", "SparseFeature"),
-    *("VarLenFeature", "parse_example", "parse_single_example", "parse_tensor", "serialize_tensor"),
+    *("VarLenFeature", "deserialize_many_sparse", "parse_example", "parse_sequence_example"),
+    *("parse_single_example", "parse_single_sequence_example", "parse_tensor"),
+    *("serialize_many_sparse", "serialize_sparse", "serialize_tensor"),
 ]

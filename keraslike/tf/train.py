@@ -1,17 +1,24 @@
-"""`tf.train`: the messages that files of records hold."""
+"""`tf.train`: checkpoints, and the messages that files of records hold."""
 
 from typing import Any
 
+from keraslike.tf import checkpoint as _checkpoint
+from keraslike.tf import clusters as _clusters
 from keraslike.tf import messages as _messages
 
-__all__ = [
+_MESSAGES = [
     *("BytesList", "Example", "Feature", "FeatureList", "FeatureLists", "Features"),
     *("FloatList", "Int64List", "SequenceExample"),
 ]
 
+ClusterSpec = _clusters.ClusterSpec
+globals().update({name: getattr(_checkpoint, name) for name in _checkpoint.__all__})
+
+__all__ = [*_checkpoint.__all__, "ClusterSpec", *_MESSAGES]
+
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
+    if name in _MESSAGES:
         return _messages.message(name)
     raise AttributeError(f"module 'tf.train' has no attribute {name!r}")
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from keraslike.core import context
 from keraslike.core import variable as core
 from keraslike.core.boxed import Boxed, Taking
 from keraslike.core.variable import Param
@@ -108,18 +109,20 @@ class Variable(core.Variable, Taking):
                 )
             if shape is not None and not TensorShape(shape).is_compatible_with(tensor.shape):
                 raise ValueError(f"The initial value has shape {tensor.shape}; shape={shape}.")
-            with precision((tensor._value,)):
+            *around, own = ("Variable" if name is None else name).split("/")
+            names = (*context.state.names, *around)
+            with precision((tensor._value,)), context.using(names=names):
                 super().__init__(
                     jnp.asarray(tensor._value),
                     trainable=trainable is not False,
                     autocast=False,
-                    name="Variable" if name is None else name,
+                    name=own,
                     constraint=constraint,
                 )
 
     # -- what it is ---------------------------------------------------------------------------
 
-    name = property(lambda self: f"{self._info.name}:0")  # type: ignore[assignment]
+    name = property(lambda self: f"{self._info.path}:0")  # type: ignore[assignment]
 
     @property
     def shape(self) -> TensorShape:  # type: ignore[override]

@@ -1,6 +1,8 @@
 """`tf.io` and `tf.train`: bytes are TensorFlow's in both directions."""
 
 import base64
+import json
+import os
 
 import numpy as np
 import pytest
@@ -75,6 +77,32 @@ def test_examples():
     )
     batch = next(iter(dataset.batch(3)))
     assert batch["a"].shape == (3, 3) and batch["c"].shape == (3, 2)
+
+
+def test_partitions_sequences_and_sparse_tensors():
+    with open(os.path.join(os.path.dirname(__file__), "io_parsed.json")) as file:
+        assert io_facts.parsed(tf) == json.load(file)
+    io, sequence = tf.io, tf.train.SequenceExample().SerializeToString()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="'x' is required"):
+        io.parse_sequence_example([sequence], None, {"x": io.FixedLenSequenceFeature([], tf.int64)})
+    with pytest.raises(ValueError, match="context_features or sequence_features"):
+        io.parse_single_sequence_example(sequence)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="shape .rows, 3."):
+        io.deserialize_many_sparse(["a"], tf.int32)
+
+
+def test_floats_in_any_form_of_the_message():
+    one_by_one = b"\r\x00\x00\x80?\r\x00\x00\x00@"  # not packed
+    for values in (one_by_one, b"\n\x04\x00\x00\x80?\n\x04\x00\x00\x00@", b"\n\x04\x00\x00\x80?" + one_by_one[5:]):
+        feature = b"\x12" + bytes([len(values)]) + values
+        entry = b"\n\x01v\x12" + bytes([len(feature)]) + feature
+        features = b"\n" + bytes([len(entry)]) + entry
+        data = b"\n" + bytes([len(features)]) + features
+        found = tf.io.parse_single_example(data, {"v": tf.io.VarLenFeature(tf.float32)})["v"]
+        assert found.values.numpy().tolist() == [1.0, 2.0]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Could not parse"):
+        cut = data.replace(b"\x04\x00\x00\x80?", b"\x03\x00\x00\x80").replace(b"\x0b", b"\x0a")
+        tf.io.parse_single_example(cut, {"v": tf.io.VarLenFeature(tf.float32)})
 
 
 def test_pictures():

@@ -1,0 +1,601 @@
+"""`tf.train.Checkpoint`: what objects hold, in the files that TensorFlow writes and reads.
+
+A file has the tensors by the way to them from the `Checkpoint` (`model/bias/.ATTRIBUTES/...`), and
+how the objects hang together: restoring goes from object to object by the names of attributes, so
+that what is not there yet, the weights of a layer before its first call, is filled when it is made.
+
+>>> import os, tempfile
+>>> from keraslike import tf
+>>> v = tf.Variable(1.0)
+>>> with tempfile.TemporaryDirectory() as folder:
+...     manager = tf.train.CheckpointManager(tf.train.Checkpoint(v=v), folder, max_to_keep=2)
+...     path = manager.save()
+...     _ = v.assign(5.0)
+...     status = tf.train.Checkpoint(v=v).restore(manager.latest_checkpoint)
+...     os.path.basename(path), v.numpy()
+('ckpt-1', np.float32(1.0))
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.core import base, lowering
+from keraslike.core.variable import OptimizerState
+from keraslike.data.pipeline import DatasetIterator
+from keraslike.layers.layer import Layer
+from keraslike.models import Sequential
+from keraslike.optimizers import Optimizer
+from keraslike.saving import weights_h5
+from keraslike.tf import bundle, messages
+from keraslike.tf.errors import NotFoundError
+from keraslike.tf.tensor import WIDE, static
+from keraslike.tf.variables import Variable
+
+_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+
+# -- objects and what they hold -------------------------------------------------------------------
+
+
+def _is_leaf(obj: Any) -> bool:
+    return base.is_variable(obj) or isinstance(obj, DatasetIterator)
+
+
+def _is_kept(obj: Any) -> bool:
+    """Whether an object, or a container, may hold something to save."""
+    if isinstance(obj, (list, tuple)):
+        return any(map(_is_kept, obj))
+    if isinstance(obj, dict):
+        return any(map(_is_kept, obj.values()))
+    return base.is_state(obj) or isinstance(obj, DatasetIterator)
+
+
+def _children(obj: Any) -> dict[str, Any]:
+    """What an object holds, by the names that TensorFlow with Keras 3 has for it."""
+    if _is_leaf(obj):
+        return {}
+    if isinstance(obj, (list, tuple)):
+        held: Any = enumerate(obj)
+    elif isinstance(obj, dict):
+        held = obj.items()
+    elif isinstance(obj, Checkpoint):
+        around = {} if obj._root is None else _children(obj._root)
+        held = {**around, **obj._tracked()}.items()
+    elif isinstance(obj, Optimizer):
+        held = _of_optimizer(obj).items()
+    elif isinstance(obj, base.Object):
+        held = _of_object(obj)
+    else:
+        held = ((k, v) for k, v in vars(obj).items() if base.is_state(v))  # of flax
+    return {str(name): child for name, child in held if _is_kept(child)}
+
+
+def _of_object(obj: Any) -> Iterator[tuple[str, Any]]:
+    operations: Any = None
+    if isinstance(obj, Sequential):
+        yield "_functional", {"_operations": [None, *obj.layers]}
+        names: set[str] = set()
+    elif getattr(obj, "_graph", None) is not None:
+        operations = list(obj.operations)
+        yield "_operations", operations
+        names = set()
+    else:
+        names = {name for name, _ in obj._attributes()}
+    inner = _optimizer_of(obj)
+    if inner is not None:
+        yield "optimizer", inner
+    known = {id(inner), *map(id, operations or ())}
+    for name, value in obj._attributes():
+        if name in names and name not in _NEVER and id(value) not in known:
+            yield name, value
+
+
+def _optimizer_of(obj: Any) -> Any:
+    found = getattr(obj, "optimizer", None)
+    return found if isinstance(found, Optimizer) else None
+
+
+# What only some objects have and others hold, too.
+_NEVER = frozenset({"optimizer", "_layers", "_weights"})
+
+
+def _of_optimizer(optimizer: Any) -> dict[str, Any]:
+    held = {"_iterations": optimizer._iterations, "_learning_rate": optimizer._learning_rate}
+    if optimizer.built:
+        held["_variables"] = list(optimizer.variables)
+        held["_trainable_variables"] = list(optimizer._trainable_variables)
+    inner = getattr(optimizer, "inner_optimizer", None)
+    return held if inner is None else {**held, "inner_optimizer": inner}
+
+
+def _child(obj: Any, children: dict[str, Any], name: str) -> Any:
+    """The child of a name, as this or another version of Keras has it; `None` if there is none."""
+    for known in (name, name.lstrip("_"), f"_{name}"):
+        if known in children:
+            return children[known]
+    of_layers = re.fullmatch(r"layer(_with_weights)?-(\d+)", name)  # Keras 2
+    if of_layers and hasattr(obj, "layers"):
+        found = [x for x in obj.layers if x.weights or not of_layers[1]]
+        number = int(of_layers[2])
+        return found[number] if number < len(found) else None
+    return None
+
+
+def _value_of(leaf: Any) -> tuple[str, np.ndarray]:
+    """What is saved of a variable or an iterator, and what TensorFlow calls it."""
+    if isinstance(leaf, DatasetIterator):
+        state = np.empty((), object)
+        state[()] = json.dumps(leaf.get_state(), default=static).encode()
+        return "ITERATOR_STATE", state
+    value = weights_h5.as_numpy(leaf)
+    if isinstance(leaf, OptimizerState) and value.dtype == np.int32:
+        value = value.astype(np.int64)  # the count of steps, which TensorFlow reads as that only
+    return "VARIABLE_VALUE", value
+
+
+def _escaped(name: str) -> str:
+    return name.replace(".", "..").replace("/", ".S")
+
+
+def _saved(root: Any) -> dict[str, np.ndarray]:
+    """All tensors of an object and of those below it, by name, and the graph of the objects."""
+    proto = messages.message("TrackableObjectGraph")()
+    objects, paths = [root], [""]
+    numbers = {id(root): 0}
+    tensors: dict[str, np.ndarray] = {}
+    for number, obj in enumerate(objects):  # which grows meanwhile
+        node, path = proto.nodes.add(), paths[number]
+        if _is_leaf(obj):
+            name, value = _value_of(obj)
+            key = f"{path}/.ATTRIBUTES/{name}"
+            tensors[key] = value
+            label = str(getattr(obj, "name", "")).partition(":")[0]
+            node.attributes.add(name=name, full_name=label, checkpoint_key=key)
+        for name, child in _children(obj).items():
+            if id(child) not in numbers:
+                numbers[id(child)] = len(objects)
+                objects.append(child)
+                paths.append(f"{path}/{_escaped(name)}" if path else _escaped(name))
+            node.children.add(node_id=numbers[id(child)], local_name=name)
+    graph = np.empty((), object)
+    graph[()] = proto.SerializeToString()
+    return {**tensors, _GRAPH: graph}
+
+
+# -- restoring --------------------------------------------------------------------------------
+
+
+class _Restoration:
+    """A checkpoint that objects are filled from, now and as they come to be."""
+
+    def __init__(self, path: str, root: Any):
+        self.reader = bundle.Reader(path)
+        graph = messages.message("TrackableObjectGraph")
+        if not self.reader.has_tensor(_GRAPH):
+            raise ValueError(f"{path} is of TensorFlow 1: it says nothing of objects.")
+        self.nodes = graph.FromString(self.reader.get_tensor(_GRAPH)).nodes
+        self._has_values = [bool(node.attributes) for node in self.nodes]
+        changed = True
+        while changed:
+            changed = False
+            for number, node in enumerate(self.nodes):
+                if not self._has_values[number] and any(
+                    self._has_values[c.node_id] for c in node.children
+                ):
+                    self._has_values[number] = changed = True
+        self.root = root
+        self.filled: dict[int, Any] = {}  # leaves by the numbers of their nodes
+        self.objects: dict[int, list[Any]] = {}
+        self._first = True
+        self._busy = False
+        self._fill(root, 0)
+        self._first = False
+
+    def _fill(self, obj: Any, number: int) -> None:
+        values: list[tuple[Any, np.ndarray]] = []
+        self._busy, self._waiting = True, []
+        try:
+            self._match(obj, number, values)
+        finally:
+            self._busy = False
+        self._put(values)
+        for waiter, what in self._waiting:  # nothing of what could not be restored is left to wait
+            if what is None:
+                base.awaited.pop(waiter)
+            else:
+                base.awaited.set(waiter, functools.partial(self._again, *what))
+
+    def _put(self, values: list[tuple[Any, np.ndarray]]) -> None:
+        """Fills leaves, once all are known to fit."""
+        for leaf, value in values:
+            if isinstance(leaf, DatasetIterator):
+                leaf.set_state(json.loads(value[()]))
+                continue
+            with WIDE(True), jax.ensure_compile_time_eval():
+                array = jnp.asarray(value.astype(weights_h5.as_numpy(leaf).dtype))
+            if weights_h5.is_key(leaf._raw_value):
+                weights_h5.assign(leaf, value)
+            elif lowering.is_held(leaf):  # it was made while something is traced
+                leaf.assign(array)
+            else:
+                lowering.store([leaf], [array])
+
+    def _match(self, obj: Any, number: int, values: list[Any]) -> bool:
+        """Finds leaves for the values below a node; whether the object holds all that it is to."""
+        seen = self.objects.setdefault(number, [])
+        if any(obj is other for other in seen):
+            return True
+        seen.append(obj)
+        node = self.nodes[number]
+        if _is_leaf(obj):
+            for attribute in node.attributes if number not in self.filled else ():
+                values.append((obj, self._read(obj, attribute.checkpoint_key)))
+                self.filled[number] = obj
+            return True
+        if isinstance(obj, Optimizer) and not obj.built and self._first:
+            self._build(obj, node)
+        children, complete = _children(obj), True
+        for reference in node.children:
+            if not self._has_values[reference.node_id] or reference.node_id == number:
+                continue
+            child = _child(obj, children, reference.local_name)
+            if child is not None and isinstance(obj, Optimizer):
+                child = self._of_old_optimizer(node, reference.local_name, child)
+            whole = child is not None and self._match(child, reference.node_id, values)
+            complete = complete and (whole or isinstance(child, base.Object))
+        for waiter in (obj, obj._root) if isinstance(obj, Checkpoint) else (obj,):
+            if isinstance(waiter, base.Object):
+                self._waiting.append((waiter, None if complete else (obj, number)))
+        return complete
+
+    def _again(self, obj: Any, number: int) -> None:
+        """Fills what an object has come to hold."""
+        if not self._busy:
+            self.objects[number] = [x for x in self.objects[number] if x is not obj]
+            self._fill(obj, number)
+
+    def _read(self, leaf: Any, key: str) -> np.ndarray:
+        value = self.reader.read(key)
+        if base.is_variable(leaf) and value.shape != weights_h5.shape_of(leaf):
+            raise ValueError(
+                f"Received incompatible tensor with shape {value.shape} when attempting to restore "
+                f"variable with shape {weights_h5.shape_of(leaf)} and name {leaf.name}: {key}"
+            )
+        return value
+
+    def _build(self, optimizer: Any, node: Any) -> None:
+        """Lets an optimizer make its slots where the file says for what, and that is there."""
+        numbers = {c.local_name: c.node_id for c in node.children}
+        if "_trainable_variables" in numbers:
+            lists = self.nodes[numbers["_trainable_variables"]].children
+            variables = [self.filled.get(c.node_id) for c in lists]
+        else:  # Keras 2 says it of the optimizers of models alone
+            found = [x for objects in self.objects.values() for x in objects]
+            models = [x for x in found if isinstance(x, Layer) and _optimizer_of(x) is optimizer]
+            variables = models[0].trainable_variables if models else []
+        if variables and None not in variables:
+            optimizer.build(variables)
+
+    def _of_old_optimizer(self, node: Any, name: str, child: Any) -> Any:
+        """Keras 2 does not count the learning rate among an optimizer's variables."""
+        numbers = {c.local_name: c.node_id for c in node.children}
+        if name != "_variables" or "_learning_rate" not in numbers:
+            return child
+        listed = {c.node_id for c in self.nodes[numbers[name]].children}
+        return child if numbers["_learning_rate"] in listed else [child[0], *child[2:]]
+
+    def missing(self) -> Iterator[str]:
+        """The values of the file that nothing was filled with."""
+        for number, node in enumerate(self.nodes):
+            if number not in self.filled:
+                yield from (a.checkpoint_key for a in node.attributes)
+
+    def unfilled(self) -> Iterator[Any]:
+        """The leaves that got no value."""
+        known = {id(leaf) for leaf in self.filled.values()}
+        objects, seen = [self.root], {id(self.root)}
+        for obj in objects:
+            if _is_leaf(obj) and id(obj) not in known:
+                yield obj
+            for child in _children(obj).values():
+                if id(child) not in seen:
+                    seen.add(id(child))
+                    objects.append(child)
+
+
+class CheckpointLoadStatus:
+    """What was restored, and what was not."""
+
+    def __init__(self, restoration: _Restoration | None):
+        self._of = restoration
+
+    def assert_consumed(self) -> CheckpointLoadStatus:
+        """Raises AssertionError unless all values of the file, and all objects, had a partner."""
+        if self._of is not None and (missing := list(self._of.missing())):
+            raise AssertionError(f"Unresolved values in the checkpoint: {missing}")
+        return self.assert_existing_objects_matched()
+
+    def assert_existing_objects_matched(self) -> CheckpointLoadStatus:
+        """Raises AssertionError where a variable got no value."""
+        if self._of is None:
+            raise AssertionError("There was no checkpoint to restore.")
+        unfilled = [getattr(x, "name", repr(x)) for x in self._of.unfilled()]
+        if unfilled:
+            raise AssertionError(f"Objects that the checkpoint has no value for: {unfilled}")
+        return self
+
+    def assert_nontrivial_match(self) -> CheckpointLoadStatus:
+        """Raises AssertionError where nothing but the `Checkpoint` itself had a partner."""
+        names = ("save_counter",)
+        filled = [] if self._of is None else list(self._of.filled.values())
+        if all(getattr(x, "name", "").partition(":")[0] in names for x in filled):
+            raise AssertionError("Nothing except the root object matched a checkpointed value.")
+        return self
+
+    def expect_partial(self) -> CheckpointLoadStatus:
+        """Says that not all values of the file are wanted."""
+        return self
+
+
+# -- checkpoints --------------------------------------------------------------------------------
+
+
+class CheckpointOptions:
+    """How a checkpoint is written and read: here there is one way."""
+
+    def __init__(self, **options: Any):
+        vars(self).update(options)
+
+
+class Checkpoint(base.Object):
+    """Objects by name, to be written into a file together.
+
+    Args:
+        root: an object whose own attributes are written as those of the checkpoint.
+        kwargs: variables, layers, models, optimizers, modules, data iterators, lists and dicts.
+
+    Raises ValueError for what holds nothing to save.
+    """
+
+    def __init__(self, root: Any = None, **kwargs: Any):
+        self._root = root
+        for name, value in kwargs.items():
+            if not (base.is_state(value) or isinstance(value, (list, tuple, dict, DatasetIterator))):
+                raise ValueError(
+                    f"`Checkpoint` was expecting {name} to be a trackable object (an object derived "
+                    f"from `Trackable`), got {value!r}. If you believe this object should be "
+                    "trackable, open an issue."
+                )
+            setattr(self, name, value)
+        with WIDE(True):
+            self._counter = Variable(np.int64(0), trainable=False, name="save_counter")
+
+    @property
+    def save_counter(self) -> Variable:
+        """How many checkpoints were saved."""
+        return self._counter
+
+    def _tracked(self) -> dict[str, Any]:
+        own = {name: v for name, v in vars(self).items() if name[0] != "_"}
+        return {**own, "save_counter": self._counter}
+
+    def save(self, file_prefix: Any, options: Any = None) -> str:
+        """Writes the checkpoint `file_prefix-N`, N counting them, and returns its path."""
+        self._counter.assign_add(1)
+        path = self.write(f"{os.fspath(file_prefix)}-{int(self._counter.numpy())}")
+        _note(os.path.dirname(path), path, [path])
+        return path
+
+    def write(self, file_prefix: Any, options: Any = None) -> str:
+        """Writes a checkpoint of this name and returns its path."""
+        path = os.fspath(file_prefix)
+        bundle.write(path, _saved(self))
+        return path
+
+    def restore(self, save_path: Any, options: Any = None) -> CheckpointLoadStatus:
+        """Fills the objects from a checkpoint, a path as `save` gives it; nothing where it is
+        `None`. What the objects come to hold later is filled when it is made.
+
+        Raises NotFoundError where there is no such file, ValueError for a shape that does not fit.
+        """
+        if save_path is None:
+            return CheckpointLoadStatus(None)
+        path = os.fspath(save_path)
+        if os.path.isdir(path):
+            path = latest_checkpoint(path) or path
+        return CheckpointLoadStatus(_Restoration(path, self))
+
+    read = restore
+
+
+def _state_path(directory: str, name: str | None = None) -> str:
+    return os.path.join(directory, name or "checkpoint")
+
+
+class CheckpointState:
+    """What the file `checkpoint` of a directory says."""
+
+    def __init__(self, model_checkpoint_path: str, all_model_checkpoint_paths: list[str]):
+        self.model_checkpoint_path = model_checkpoint_path
+        self.all_model_checkpoint_paths = all_model_checkpoint_paths
+
+
+def get_checkpoint_state(
+    checkpoint_dir: Any, latest_filename: str | None = None
+) -> CheckpointState | None:
+    """What the file `checkpoint` of a directory says; `None` where there is none."""
+    directory = os.fspath(checkpoint_dir)
+    try:
+        with open(_state_path(directory, latest_filename), encoding="utf-8") as file:
+            lines = re.findall(r'^(\w+): (".*")$', file.read(), re.MULTILINE)
+    except FileNotFoundError:
+        return None
+    found = [(key, os.path.join(directory, json.loads(text))) for key, text in lines]
+    latest = [path for key, path in found if key == "model_checkpoint_path"]
+    paths = [path for key, path in found if key == "all_model_checkpoint_paths"]
+    return CheckpointState(latest[0], paths) if latest else None
+
+
+def latest_checkpoint(checkpoint_dir: Any, latest_filename: str | None = None) -> str | None:
+    """The path of the newest checkpoint of a directory; `None` where there is none."""
+    state = get_checkpoint_state(checkpoint_dir, latest_filename)
+    if state is None or not os.path.exists(f"{state.model_checkpoint_path}.index"):
+        return None
+    return state.model_checkpoint_path
+
+
+def _note(directory: str, latest: str, paths: list[str]) -> None:
+    """Writes the file `checkpoint` of a directory."""
+    names = [json.dumps(os.path.relpath(p, directory or "."), ensure_ascii=False) for p in paths]
+    newest = names[paths.index(latest)]
+    lines = [f"model_checkpoint_path: {newest}"]
+    lines += [f"all_model_checkpoint_paths: {name}" for name in names]
+    path = _state_path(directory)
+    with open(f"{path}.part", "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    os.replace(f"{path}.part", path)
+
+
+class CheckpointManager:
+    """The checkpoints of a directory, of which the newest are kept.
+
+    Args:
+        checkpoint: what is saved.
+        directory: where; it is made with the first one.
+        max_to_keep: how many are kept, `None` for all.
+        keep_checkpoint_every_n_hours: one in so many hours is kept besides.
+        checkpoint_name: what their names begin with.
+        step_counter, checkpoint_interval: a variable, and by how much it must have grown since the
+            last one was saved for `save` to save.
+        init_fn: called by `restore_or_initialize` where there is no checkpoint.
+
+    Raises ValueError for a `max_to_keep` below 1, and an interval without a counter.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        directory: Any,
+        max_to_keep: int | None,
+        keep_checkpoint_every_n_hours: float | None = None,
+        checkpoint_name: str = "ckpt",
+        step_counter: Any = None,
+        checkpoint_interval: int | None = None,
+        init_fn: Callable | None = None,
+    ):
+        if max_to_keep is not None and max_to_keep <= 0:
+            raise ValueError(
+                "Expected a positive integer or `None` for `max_to_keep`, "
+                f"received: max_to_keep={max_to_keep!r}"
+            )
+        if checkpoint_interval is not None and step_counter is None:
+            raise ValueError("`step_counter` must be passed with `checkpoint_interval`.")
+        self.checkpoint, self.directory = checkpoint, os.fspath(directory)
+        self._most, self._hours = max_to_keep, keep_checkpoint_every_n_hours
+        self._prefix = os.path.join(self.directory, checkpoint_name)
+        self._counter, self.checkpoint_interval = step_counter, checkpoint_interval
+        self._init, self._last_step = init_fn, None
+        state = get_checkpoint_state(self.directory)
+        self._paths = [] if state is None else list(state.all_model_checkpoint_paths)
+        self.latest_checkpoint = None if state is None else state.model_checkpoint_path
+        self._preserved = time.time()
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """The paths of the checkpoints that are kept, the oldest first."""
+        return list(self._paths)
+
+    def save(
+        self, checkpoint_number: Any = None, check_interval: bool = True, options: Any = None
+    ) -> str | None:
+        """Writes a checkpoint, removes the oldest and returns its path; `None` where it is not
+        time yet.
+
+        Args:
+            checkpoint_number: of its name; the count of checkpoints by default.
+        """
+        if self.checkpoint_interval is not None:
+            step = int(static(self._counter))
+            due = self._last_step is None or step - self._last_step >= self.checkpoint_interval
+            if check_interval and not due:
+                return None
+            self._last_step = step
+        counter = self.checkpoint.save_counter
+        counter.assign_add(1)
+        number = int(static(counter if checkpoint_number is None else checkpoint_number))
+        path = self.checkpoint.write(f"{self._prefix}-{number}")
+        paths = [*[p for p in self._paths if p != path], path]
+        gone = paths[: len(paths) - self._most] if self._most is not None else []
+        self._paths = paths[len(gone) :]
+        self.latest_checkpoint = path
+        _note(self.directory, path, self._paths)
+        for old in gone:
+            self._remove(old)
+        return path
+
+    def _remove(self, path: str) -> None:
+        index = f"{path}.index"
+        if not os.path.exists(index):
+            return
+        written = os.path.getmtime(index)
+        if self._hours is not None and written - self._preserved >= self._hours * 3600:
+            self._preserved = written
+            return
+        folder, name = os.path.split(path)
+        for file in os.listdir(folder or "."):
+            if file == f"{name}.index" or file.startswith(f"{name}.data-"):
+                os.remove(os.path.join(folder, file))
+
+    def restore_or_initialize(self) -> str | None:
+        """Restores the newest checkpoint and returns its path; calls `init_fn` if there is none."""
+        if self.latest_checkpoint is not None:
+            self.checkpoint.restore(self.latest_checkpoint)
+            if self._counter is not None:
+                self._last_step = int(static(self._counter))
+            return self.latest_checkpoint
+        if self._init is not None:
+            self._init()
+        return None
+
+
+# -- files ----------------------------------------------------------------------------------------
+
+
+def load_checkpoint(ckpt_dir_or_file: Any) -> bundle.Reader:
+    """The tensors of a checkpoint, or of the newest one of a directory.
+
+    Raises NotFoundError where there is none.
+    """
+    path = os.fspath(ckpt_dir_or_file)
+    if os.path.isdir(path):
+        latest = latest_checkpoint(path)
+        if latest is None:
+            raise NotFoundError(f"Couldn't find 'checkpoint' file or checkpoints in {path}")
+        path = latest
+    return bundle.Reader(path)
+
+
+def list_variables(ckpt_dir_or_file: Any) -> list[tuple[str, list[int]]]:
+    """The names and shapes of the tensors of a checkpoint."""
+    return sorted(load_checkpoint(ckpt_dir_or_file).get_variable_to_shape_map().items())
+
+
+def load_variable(ckpt_dir_or_file: Any, name: str) -> Any:
+    """A tensor of a checkpoint as a numpy array."""
+    return load_checkpoint(ckpt_dir_or_file).get_tensor(name)
+
+
+__all__ = [
+    *("Checkpoint", "CheckpointManager", "CheckpointOptions", "get_checkpoint_state"),
+    *("latest_checkpoint", "list_variables", "load_checkpoint", "load_variable"),
+]

@@ -1,0 +1,332 @@
+"""`tf.config`: the devices that there are, and what JAX and XLA can be told about them.
+
+What has to be said before JAX looks for devices raises RuntimeError afterwards, as in TensorFlow,
+where it would change results or where a program relies on it.
+"""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import jax
+
+from keraslike.core import jax_internals
+from keraslike.core.arguments import warn_user
+from keraslike.distribution import devices as found
+from keraslike.tf import function
+
+
+class PhysicalDevice(NamedTuple):
+    """A device of this machine."""
+
+    name: str
+    device_type: str
+
+
+class LogicalDevice(NamedTuple):
+    """A device as programs name it."""
+
+    name: str
+    device_type: str
+
+
+class LogicalDeviceConfiguration(NamedTuple):
+    """One of the parts into which a device is divided."""
+
+    memory_limit: Any = None
+    experimental_priority: Any = None
+    experimental_device_ordinal: Any = None
+
+
+class _Settings:
+    """What was asked for, where JAX does not keep it."""
+
+    def __init__(self) -> None:
+        self.hidden: set[PhysicalDevice] = set()
+        self.inter_op = 0
+        self.soft_placement = True
+        self.optimizer: dict[str, Any] = {}
+        self.jit = ""
+
+
+_settings = _Settings()
+
+
+# -- devices --------------------------------------------------------------------------------------
+
+
+def _all() -> dict[PhysicalDevice, Any]:
+    """The devices of this process, the host's first."""
+    there = [] if jax.default_backend() == "cpu" else jax.local_devices(backend="cpu")[:1]
+    there += jax.local_devices()
+    named: dict[PhysicalDevice, Any] = {}
+    for device in there:
+        kind = device.platform.upper()
+        number = sum(d.device_type == kind for d in named)
+        named[PhysicalDevice(f"/physical_device:{kind}:{number}", kind)] = device
+    return named
+
+
+def _of_type(devices: Any, device_type: str | None) -> list[Any]:
+    return [d for d in devices if device_type is None or d.device_type == device_type.upper()]
+
+
+def list_physical_devices(device_type: str | None = None) -> list[PhysicalDevice]:
+    """The devices of this process: of a type, `"CPU"`, `"GPU"` or `"TPU"`, or all.
+
+    >>> list_physical_devices("CPU")[0]
+    PhysicalDevice(name='/physical_device:CPU:0', device_type='CPU')
+    """
+    return _of_type(_all(), device_type)
+
+
+def get_visible_devices(device_type: str | None = None) -> list[PhysicalDevice]:
+    """Those that programs see; see `set_visible_devices`."""
+    return [d for d in list_physical_devices(device_type) if d not in _settings.hidden]
+
+
+def set_visible_devices(devices: Any, device_type: str | None = None) -> None:
+    """Lets programs see only some devices: results are put on the first of them, and strategies
+    spread over them.
+
+    Args:
+        devices: one, or a list; of a type that is left out all are hidden.
+        device_type: which type is spoken of; all where it is `None`.
+
+    Raises ValueError for a device that there is not, and where none is left.
+    """
+    chosen = [devices] if isinstance(devices, PhysicalDevice) else list(devices)
+    there = list_physical_devices(device_type)
+    unknown = [d for d in chosen if d not in there]
+    if unknown:
+        raise ValueError(f"Unrecognized device: {unknown[0]!r}. There are: {there}")
+    hidden = _settings.hidden - set(there) | {d for d in there if d not in chosen}
+    left = [d for d in _all() if d not in hidden]
+    if not left:
+        raise ValueError(f"One device must be left. Received: devices={devices!r}")
+    _settings.hidden = hidden
+    best = max(left, key=lambda d: d.device_type != "CPU")
+    device = _all()[best]
+    is_default = device == jax.local_devices()[0]
+    jax.config.update("jax_default_device", None if is_default else device)
+
+
+def list_logical_devices(device_type: str | None = None) -> list[LogicalDevice]:
+    """The visible devices by the names that `tf.device` takes.
+
+    >>> list_logical_devices("CPU")[0]
+    LogicalDevice(name='/device:CPU:0', device_type='CPU')
+    """
+    return [
+        LogicalDevice(d.name.replace("/physical_device", "/device"), d.device_type)
+        for d in get_visible_devices(device_type)
+    ]
+
+
+def get_device_details(device: PhysicalDevice) -> dict[str, Any]:
+    """What is known of a device: its name, and of a GPU what it can compute."""
+    device = _all()[_known(device)]
+    details = {} if device.platform == "cpu" else {"device_name": device.device_kind}
+    capability = getattr(device, "compute_capability", None)
+    if capability is not None:
+        details["compute_capability"] = tuple(map(int, str(capability).split(".")))
+    return details
+
+
+def _known(device: Any) -> PhysicalDevice:
+    if device not in _all():
+        raise ValueError(f"Unrecognized device: {device!r}. There are: {list(_all())}")
+    return device
+
+
+def set_logical_device_configuration(
+    device: PhysicalDevice, logical_devices: list[LogicalDeviceConfiguration]
+) -> None:
+    """Divides the CPU into several devices, before JAX has looked for devices.
+
+    Raises RuntimeError afterwards, and for GPUs, which XLA does not divide: how much of its memory
+    it takes is said by the variable `XLA_PYTHON_CLIENT_MEM_FRACTION` of the environment.
+    """
+    if device.device_type != "CPU":
+        raise RuntimeError(
+            f"XLA does not divide {device.name}. Set XLA_PYTHON_CLIENT_MEM_FRACTION in the "
+            "environment to limit the memory that it takes."
+        )
+    if len(logical_devices) == len(list_physical_devices("CPU")):
+        return
+    raise RuntimeError(
+        "Virtual devices cannot be modified after being initialized. Before anything is computed "
+        f"set jax.config.update('jax_num_cpu_devices', {len(logical_devices)})."
+    )
+
+
+def get_logical_device_configuration(device: PhysicalDevice) -> None:
+    """`None`: a device is one."""
+    _known(device)
+
+
+# -- memory ---------------------------------------------------------------------------------------
+
+_PREALLOCATE = "XLA_PYTHON_CLIENT_PREALLOCATE"
+
+
+def set_memory_growth(device: PhysicalDevice, enable: bool) -> None:
+    """Whether memory of a GPU is taken as it is needed, or most of it when JAX looks for devices.
+
+    By then it is too late (listing the devices does so), of which there is a warning.
+    """
+    if device.device_type == "CPU":
+        raise ValueError("Cannot set memory growth on non-GPU and non-Pluggable devices")
+    if enable != get_memory_growth(device):
+        os.environ[_PREALLOCATE] = "false" if enable else "true"
+        warn_user(
+            f"set_memory_growth({device.name}, {enable}) comes too late: JAX has taken its memory. "
+            f"Set {_PREALLOCATE}={os.environ[_PREALLOCATE]} in the environment of the program."
+        )
+
+
+def get_memory_growth(device: PhysicalDevice) -> bool:
+    """Whether memory of a GPU is taken as it is needed."""
+    if device.device_type == "CPU":
+        raise ValueError("Cannot set memory growth on non-GPU and non-Pluggable devices")
+    return os.environ.get(_PREALLOCATE, "true").lower() in ("0", "false")
+
+
+def get_memory_info(device: str) -> dict[str, int]:
+    """The bytes that are in use on a device, now and at most; ValueError where it does not say."""
+    stats = found.find_device(device.rpartition("/")[2].removeprefix("device:").lower())
+    stats = stats.memory_stats()
+    if not stats:
+        raise ValueError(f"Allocator stats not available for device {device!r}")
+    return {"current": stats["bytes_in_use"], "peak": stats["peak_bytes_in_use"]}
+
+
+def get_memory_usage(device: str) -> int:
+    """The bytes that are in use on a device."""
+    return get_memory_info(device)["current"]
+
+
+# -- how things are computed ----------------------------------------------------------------------
+
+
+def run_functions_eagerly(run_eagerly: bool) -> None:
+    """Whether what `tf.function` makes is run by Python instead of being traced and compiled."""
+    function.run_eagerly = bool(run_eagerly)
+
+
+def functions_run_eagerly() -> bool:
+    """What `run_functions_eagerly` was told."""
+    return function.run_eagerly
+
+
+def enable_op_determinism() -> None:
+    """Lets a GPU compute the same each time; what other devices compute is so already.
+
+    Raises RuntimeError where JAX has looked for GPUs already.
+    """
+    flag = "--xla_gpu_deterministic_ops=true"
+    flags = os.environ.get("XLA_FLAGS", "")
+    if flag in flags:
+        return
+    if jax_internals.backends_are_initialized():
+        if jax.default_backend() == "gpu":
+            raise RuntimeError(
+                "Determinism cannot be enabled once JAX has looked for devices: set "
+                f"XLA_FLAGS={flag} in the environment of the program."
+            )
+        return
+    os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
+
+
+def enable_tensor_float_32_execution(enabled: bool) -> None:
+    """Whether products of float32 may be computed with fewer digits, where a GPU is faster so."""
+    jax.config.update("jax_default_matmul_precision", None if enabled else "highest")
+
+
+def tensor_float_32_execution_enabled() -> bool:
+    """Whether products of float32 may be computed with fewer digits."""
+    return jax.config.jax_default_matmul_precision not in ("highest", "float32")
+
+
+def set_soft_device_placement(enabled: bool) -> None:
+    """Whether `tf.device` takes another device where there is none of a name."""
+    _settings.soft_placement = bool(enabled)
+
+
+def get_soft_device_placement() -> bool:
+    """Whether `tf.device` takes another device where there is none of a name."""
+    return _settings.soft_placement
+
+
+def _set_threads(num_threads: int) -> None:
+    """How many threads an operation uses; RuntimeError once JAX has looked for devices."""
+    if num_threads == _get_threads():
+        return
+    if jax_internals.backends_are_initialized():
+        raise RuntimeError("Intra op parallelism cannot be modified after initialization.")
+    if num_threads:
+        os.environ["NPROC"] = str(int(num_threads))
+    else:
+        os.environ.pop("NPROC", None)
+
+
+def _get_threads() -> int:
+    return int(os.environ.get("NPROC", 0))
+
+
+def _set_inter(num_threads: int) -> None:
+    """Kept, and of no effect: XLA has one pool of threads."""
+    _settings.inter_op = int(num_threads)
+
+
+def _set_jit(enabled: Any) -> None:
+    """Kept, and of no effect: XLA compiles everything."""
+    _settings.jit = "autoclustering" if enabled in (True, "autoclustering") else ""
+
+
+threading = SimpleNamespace(
+    set_intra_op_parallelism_threads=_set_threads,
+    get_intra_op_parallelism_threads=_get_threads,
+    set_inter_op_parallelism_threads=_set_inter,
+    get_inter_op_parallelism_threads=lambda: _settings.inter_op,
+)
+optimizer = SimpleNamespace(
+    set_jit=_set_jit,
+    get_jit=lambda: _settings.jit,
+    # Of no effect: they name passes of TensorFlow's.
+    set_experimental_options=lambda options: _settings.optimizer.update(options),
+    get_experimental_options=lambda: dict(_settings.optimizer),
+)
+experimental = SimpleNamespace(
+    VirtualDeviceConfiguration=LogicalDeviceConfiguration,
+    enable_op_determinism=enable_op_determinism,
+    enable_tensor_float_32_execution=enable_tensor_float_32_execution,
+    get_device_details=get_device_details,
+    get_memory_growth=get_memory_growth,
+    get_memory_info=get_memory_info,
+    get_memory_usage=get_memory_usage,
+    get_virtual_device_configuration=get_logical_device_configuration,
+    get_visible_devices=get_visible_devices,
+    list_logical_devices=list_logical_devices,
+    list_physical_devices=list_physical_devices,
+    set_memory_growth=set_memory_growth,
+    set_virtual_device_configuration=set_logical_device_configuration,
+    set_visible_devices=set_visible_devices,
+    tensor_float_32_execution_enabled=tensor_float_32_execution_enabled,
+)
+experimental_functions_run_eagerly = functions_run_eagerly
+experimental_run_functions_eagerly = run_functions_eagerly
+
+__all__ = [
+    *("LogicalDevice", "LogicalDeviceConfiguration", "PhysicalDevice", "experimental"),
+    *("functions_run_eagerly", "get_logical_device_configuration", "get_soft_device_placement"),
+    *("get_visible_devices", "list_logical_devices", "list_physical_devices", "optimizer"),
+    *("run_functions_eagerly", "set_logical_device_configuration", "set_soft_device_placement"),
+    *("set_visible_devices", "threading"),
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,503 @@
+"""`tf.distribute`: strategies that spread training over devices, on `keras.distribution`.
+
+`fit` is what the active distribution makes of it: a step over the whole batch, divided over the
+devices. `run` calls a function once for all replicas, mapped over them (`jax.vmap`): a replica sees
+its part of a batch, optimizers sum gradients over the replicas, and what the replicas do to the
+state of metrics adds up.
+
+>>> from keraslike import tf
+>>> strategy = tf.distribute.MirroredStrategy(["cpu:0"])
+>>> strategy.num_replicas_in_sync
+1
+>>> with strategy.scope():
+...     v = tf.Variable(2.0)
+>>> strategy.run(lambda x: x * v, args=(tf.constant(3.0),))
+<tf.Tensor: shape=(), dtype=float32, numpy=6.0>
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
+
+from keraslike import distribution
+from keraslike.core import context, lowering
+from keraslike.core.boxed import unbox
+from keraslike.core.variable import MetricState
+from keraslike.tf import clusters, config, control, ops, table
+from keraslike.tf.function import _is_leaf, wrap_values
+from keraslike.tf.tensor import Tensor, convert_to_tensor, precision
+
+_AXIS = "replica"
+
+
+class ReduceOp(enum.Enum):
+    """How values of several replicas become one."""
+
+    SUM = "SUM"
+    MEAN = "MEAN"
+
+
+class _Current(threading.local):
+    def __init__(self) -> None:
+        self.strategy: Strategy | None = None  # whose scope() or run() this is
+        self.replica: ReplicaContext | None = None  # within run()
+
+
+_current = _Current()
+
+
+@contextlib.contextmanager
+def _using(**values: Any) -> Iterator[None]:
+    before = {name: getattr(_current, name) for name in values}
+    vars(_current).update(values)
+    try:
+        yield
+    finally:
+        vars(_current).update(before)
+
+
+class DistributedValues:
+    """A value for each replica."""
+
+    def __init__(self, values: Sequence[Any]):
+        self.values = tuple(values)
+
+    def __repr__(self) -> str:
+        shown = "".join(f"\n  {i}: {value}" for i, value in enumerate(self.values))
+        return f"{type(self).__name__}:{{{shown}\n}}"
+
+
+class PerReplica(DistributedValues):
+    """What `run` gives, and data sets of a strategy have, where there are several replicas."""
+
+
+jax.tree_util.register_pytree_node(
+    PerReplica, lambda x: (x.values, None), lambda _, values: PerReplica(values)
+)
+
+
+class ReplicaContext:
+    """What a function that `run` calls knows of the replica that it is run for."""
+
+    def __init__(self, strategy: Strategy, replica_id: Any = 0):
+        self.strategy, self._replica_id = strategy, replica_id
+
+    @property
+    def replica_id_in_sync_group(self) -> Any:
+        """The number of the replica: a tensor where there are several."""
+        return self._replica_id
+
+    @property
+    def num_replicas_in_sync(self) -> int:
+        return self.strategy.num_replicas_in_sync
+
+    def all_reduce(self, reduce_op: Any, value: Any, options: Any = None) -> Any:
+        """The sum or the mean of what the replicas have."""
+        how = ReduceOp(getattr(reduce_op, "value", reduce_op))
+        if self.num_replicas_in_sync == 1:
+            return value
+        collective = jax.lax.psum if how is ReduceOp.SUM else jax.lax.pmean
+        return jax.tree.map(lambda x: collective(x, _AXIS), value)
+
+    def all_gather(self, value: Any, axis: int, options: Any = None) -> Any:
+        """What the replicas have, one after the other along an axis."""
+        if self.num_replicas_in_sync == 1:
+            return value
+        return jax.tree.map(lambda x: jax.lax.all_gather(x, _AXIS, axis=axis, tiled=True), value)
+
+
+class InputContext:
+    """What a function that makes a data set is told: see `distribute_datasets_from_function`."""
+
+    def __init__(
+        self,
+        num_input_pipelines: int = 1,
+        input_pipeline_id: int = 0,
+        num_replicas_in_sync: int = 1,
+    ):
+        self.num_input_pipelines, self.input_pipeline_id = num_input_pipelines, input_pipeline_id
+        self.num_replicas_in_sync = num_replicas_in_sync
+
+    def get_per_replica_batch_size(self, global_batch_size: int) -> int:
+        """A replica's part of a batch; ValueError where it does not divide."""
+        if global_batch_size % self.num_replicas_in_sync:
+            raise ValueError(
+                f"The global_batch_size {global_batch_size} is not divisible by "
+                f"num_replicas_in_sync {self.num_replicas_in_sync}"
+            )
+        return global_batch_size // self.num_replicas_in_sync
+
+
+class DistributedDataset:
+    """The batches of a data set, each divided over the replicas."""
+
+    def __init__(self, dataset: Any, replicas: int, in_parts: bool):
+        self._dataset, self._replicas, self._in_parts = dataset, replicas, in_parts
+
+    @property
+    def element_spec(self) -> Any:
+        """What is known of the elements of the data set."""
+        return self._dataset.element_spec
+
+    def __len__(self) -> int:
+        count = len(self._dataset)
+        return -(-count // self._replicas) if self._in_parts else count
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._replicas == 1:
+            return iter(self._dataset)
+        return self._groups() if self._in_parts else map(self._divided, self._dataset)
+
+    def _groups(self) -> Iterator[Any]:
+        group: list[Any] = []
+        for batch in self._dataset:
+            group.append(batch)
+            if len(group) == self._replicas:
+                yield jax.tree.map(lambda *x: PerReplica(x), *group, is_leaf=_is_leaf)
+                group = []
+        if group:
+            raise ValueError(f"{len(group)} batches are left for {self._replicas} replicas.")
+
+    def _divided(self, batch: Any) -> Any:
+        return jax.tree.map(self._parts, batch, is_leaf=_is_leaf)
+
+    def _parts(self, value: Any) -> PerReplica:
+        size = len(value)
+        if size % self._replicas:
+            raise ValueError(
+                f"A batch of {size} samples does not divide over {self._replicas} replicas: use "
+                "batch(size, drop_remainder=True) with a size that does."
+            )
+        part = size // self._replicas
+        return PerReplica([value[i * part : (i + 1) * part] for i in range(self._replicas)])
+
+
+class Strategy:
+    """The devices over which training is spread. The default one is a single device.
+
+    Args:
+        devices: their names.
+    """
+
+    def __init__(self, devices: Sequence[Any] | None = None):
+        self._devices = None if devices is None else [_spelled(d) for d in devices]
+        self._distribution: Any = None
+        if devices is not None:
+            self._distribution = distribution.DataParallel(devices=self._devices)
+
+    @property
+    def num_replicas_in_sync(self) -> int:
+        """The number of devices; `fit` and `run` divide a batch by it."""
+        return 1 if self._distribution is None else self._distribution.num_model_replicas
+
+    @property
+    def extended(self) -> Any:
+        """What TensorFlow has here of it: the devices."""
+        names = tuple(f"/device:{d.upper()}" for d in self._devices or ["cpu:0"])
+        return SimpleNamespace(worker_devices=names, parameter_devices=names)
+
+    @property
+    def cluster_resolver(self) -> Any:
+        """What was asked for the cluster: nothing, where there is one machine."""
+        return None
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[Strategy]:
+        """Within the block this is the current strategy. Its distribution is the active one from
+        then on, so that a `fit` after the block is spread, too, until another is set."""
+        if self._distribution is not None:
+            distribution.set_distribution(self._distribution)
+        with _using(strategy=self):
+            yield self
+
+    def run(self, fn: Callable, args: Any = (), kwargs: Any = None, options: Any = None) -> Any:
+        """What a function gives for each replica: a `PerReplica` where there are several.
+
+        Args:
+            fn: a function of tensors. With several replicas it is traced, as in `tf.function`, in
+                which this is best called.
+            args, kwargs: of its arguments, `PerReplica`s are taken apart.
+
+        Raises ValueError where the replicas have values of different shapes, and where a variable
+        that does not train and has no `aggregation` is changed.
+        """
+        args, kwargs = tuple(args), dict(kwargs or {})
+        if self.num_replicas_in_sync == 1:
+            with _using(strategy=self, replica=ReplicaContext(self)):
+                return fn(*args, **kwargs)
+        return _run(self, fn, args, kwargs)
+
+    def reduce(self, reduce_op: Any, value: Any, axis: Any = None) -> Any:
+        """The sum or the mean of what `run` gave, over the replicas.
+
+        Args:
+            reduce_op: `ReduceOp.SUM`, `ReduceOp.MEAN` or their names.
+            axis: of each value, over which it is taken as well.
+        """
+        how = ReduceOp(str(getattr(reduce_op, "value", reduce_op)).upper())
+        parts = jax.tree.map(lambda x: _Parts(self._values(x)), value, is_leaf=_is_value)
+        return jax.tree.map(lambda p: _reduced(how, p.values, axis), parts, is_leaf=_is_parts)
+
+    def gather(self, value: Any, axis: int) -> Any:
+        """What the replicas have, one after the other along an axis."""
+        return ops.concat(self._values(value), axis)
+
+    def experimental_local_results(self, value: Any) -> tuple[Any, ...]:
+        """The values of the replicas as a tuple."""
+        return value.values if isinstance(value, DistributedValues) else (value,)
+
+    def _values(self, value: Any) -> list[Any]:
+        if isinstance(value, DistributedValues):
+            return list(value.values)
+        return [convert_to_tensor(value)] * self.num_replicas_in_sync
+
+    def experimental_distribute_dataset(self, dataset: Any, options: Any = None) -> Any:
+        """The batches of a data set, divided over the replicas."""
+        return DistributedDataset(dataset, self.num_replicas_in_sync, in_parts=False)
+
+    def distribute_datasets_from_function(self, dataset_fn: Callable, options: Any = None) -> Any:
+        """The batches of the data set that a function of an `InputContext` gives, one a replica."""
+        made = dataset_fn(InputContext(num_replicas_in_sync=self.num_replicas_in_sync))
+        return DistributedDataset(made, self.num_replicas_in_sync, in_parts=True)
+
+    def experimental_distribute_values_from_function(self, value_fn: Callable) -> Any:
+        """What a function of a `ValueContext` gives for each replica."""
+        count = self.num_replicas_in_sync
+        made = [
+            value_fn(SimpleNamespace(replica_id_in_sync_group=i, num_replicas_in_sync=count))
+            for i in range(count)
+        ]
+        return made[0] if count == 1 else PerReplica(made)
+
+
+class MirroredStrategy(Strategy):
+    """Every device has all variables and takes an equal part of every batch.
+
+    Args:
+        devices: names such as `"/gpu:0"`; all GPUs that are visible, or the CPU, by default.
+    """
+
+    def __init__(self, devices: Any = None, cross_device_ops: Any = None):
+        super().__init__(_visible() if devices is None else list(devices))
+
+
+class CentralStorageStrategy(MirroredStrategy):
+    """As `MirroredStrategy`: XLA has the variables on every device."""
+
+    def __init__(self, compute_devices: Any = None, parameter_device: Any = None):
+        super().__init__(compute_devices)
+
+
+class OneDeviceStrategy(Strategy):
+    """Everything on one device.
+
+    Args:
+        device: its name, `"/gpu:0"`.
+    """
+
+    def __init__(self, device: str):
+        super().__init__([device])
+
+
+class MultiWorkerMirroredStrategy(Strategy):
+    """The same over several machines, whose processes run the same program.
+
+    Args:
+        cluster_resolver: says which they are; by default the variable `TF_CONFIG` of the
+            environment does. Where there are several, it is made before anything is computed.
+    """
+
+    def __init__(self, cluster_resolver: Any = None, communication_options: Any = None):
+        resolver = cluster_resolver or clusters.TFConfigClusterResolver()
+        self._resolver = resolver
+        addresses = clusters.workers(resolver)
+        if len(addresses) > 1 and jax.process_count() == 1:
+            number = clusters.number_of(resolver)
+            distribution.initialize(addresses[0], len(addresses), number)
+        super().__init__(_visible() if jax.process_count() == 1 else distribution.list_devices())
+
+    @property
+    def cluster_resolver(self) -> Any:
+        return self._resolver
+
+
+class TPUStrategy(Strategy):
+    """All cores of a TPU.
+
+    Args:
+        tpu_cluster_resolver: a `TPUClusterResolver`.
+    """
+
+    def __init__(self, tpu_cluster_resolver: Any = None, experimental_device_assignment: Any = None):
+        self._resolver = tpu_cluster_resolver or clusters.TPUClusterResolver()
+        super().__init__(distribution.list_devices("tpu"))
+
+    @property
+    def cluster_resolver(self) -> Any:
+        return self._resolver
+
+
+def _spelled(device: Any) -> str:
+    """A name of TensorFlow's as JAX has it."""
+    name = str(device).rpartition("/")[2].removeprefix("device:").lower()
+    return name if ":" in name else f"{name}:0"
+
+
+def _visible() -> list[str]:
+    devices = config.list_logical_devices()
+    chosen = [d for d in devices if d.device_type != "CPU"] or devices
+    return [d.name for d in chosen]
+
+
+def _is_value(x: Any) -> bool:
+    return isinstance(x, DistributedValues) or _is_leaf(x)
+
+
+class _Parts:
+    """The values of the replicas, as a leaf."""
+
+    def __init__(self, values: list[Any]):
+        self.values = values
+
+
+def _is_parts(x: Any) -> bool:
+    return isinstance(x, _Parts)
+
+
+def _reduced(how: ReduceOp, values: list[Any], axis: Any) -> Any:
+    if axis is not None:
+        values = [ops.concat(values, axis if isinstance(axis, int) else axis[0])]
+    elif len(values) == 1:
+        return values[0]
+    else:
+        values, axis = [ops.stack(values)], 0
+    reduce = table.reduce_sum if how is ReduceOp.SUM else table.reduce_mean
+    return reduce(values[0], axis)
+
+
+# -- a function for all replicas ------------------------------------------------------------------
+
+
+def _run(strategy: Strategy, fn: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+    count = strategy.num_replicas_in_sync
+    leaves, structure = jax.tree.flatten((args, kwargs), is_leaf=_is_value)
+    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, DistributedValues)]
+    stacked = [_stacked(strategy, leaves[i].values) for i in places]
+    variables = control._variables()
+    changed: list[int] = []
+    found: list[Any] = []
+
+    def one(replica: Any, state: Sequence[Any], *values: Any) -> Any:
+        filled = list(leaves)
+        for i, value in zip(places, values):
+            filled[i] = Tensor(value)
+        given, named = jax.tree.unflatten(structure, filled)
+        around = ReplicaContext(strategy, Tensor(replica))
+        with (
+            lowering.holding(variables, state),
+            context.using(replicas=_AXIS),
+            _using(strategy=strategy, replica=around),
+        ):
+            out = unbox(wrap_values(fn(*given, **named)))
+            new = lowering.values_of(variables)
+        changed[:] = [i for i, (a, b) in enumerate(zip(state, new)) if a is not b]
+        flat, tree = jax.tree.flatten(out)
+        found[:] = [tree]
+        return flat, [_agreed(variables[i], state[i], new[i]) for i in changed]
+
+    mapped = jax.vmap(
+        one, (0, None, *[0] * len(stacked)), (0, None), axis_name=_AXIS, axis_size=count
+    )
+    state = lowering.values_of(variables)
+    with precision([*stacked, *state]):
+        out, new = mapped(jnp.arange(count, dtype="int32"), state, *stacked)
+    lowering.write([variables[i] for i in changed], new)
+    parts = [jax.tree.unflatten(found[0], [Tensor(x[i]) for x in out]) for i in range(count)]
+    if found[0].num_leaves == 0:
+        return parts[0]
+    return jax.tree.map(lambda *x: PerReplica(x), *parts, is_leaf=_is_leaf)
+
+
+def _stacked(strategy: Strategy, values: Sequence[Any]) -> Any:
+    arrays = [convert_to_tensor(v)._value for v in values]
+    if len({(a.shape, a.dtype) for a in arrays}) > 1:
+        raise ValueError(
+            "The replicas must have values of one shape. Received: "
+            f"{[tuple(a.shape) for a in arrays]}"
+        )
+    with precision(arrays):
+        whole = jnp.stack(arrays)
+        mesh = strategy._distribution.device_mesh.backend_mesh
+        sharding = NamedSharding(mesh, PartitionSpec(mesh.axis_names[0]))
+        return jax.lax.with_sharding_constraint(whole, sharding)
+
+
+def _agreed(variable: Any, before: Any, new: Any) -> Any:
+    """The one value of a variable that the replicas have changed."""
+    aggregation = str(getattr(variable, "aggregation", "none")).lower()
+    if isinstance(variable, MetricState) or aggregation == "sum":
+        return before + jax.lax.psum(new - before, _AXIS)
+    if aggregation == "none" and not variable.trainable and hasattr(variable, "scatter_nd_add"):
+        raise ValueError(
+            "You must specify an aggregation method to update a variable in a function that runs "
+            f"on several replicas. Received: {variable.name}"
+        )
+    if not jnp.issubdtype(new.dtype, jnp.inexact) or aggregation == "only_first_replica":
+        return jax.lax.all_gather(new, _AXIS)[0]  # all have the same
+    return jax.lax.pmean(new, _AXIS)
+
+
+# -- what is current ------------------------------------------------------------------------------
+
+
+_default = Strategy()
+
+
+def get_strategy() -> Strategy:
+    """The current strategy: that of the `scope()` around, or the default one."""
+    return _current.strategy or _default
+
+
+def has_strategy() -> bool:
+    """Whether there is another than the default one."""
+    return _current.strategy is not None
+
+
+def get_replica_context() -> ReplicaContext | None:
+    """The replica that a function is run for; `None` within `scope()`, outside of `run`."""
+    if _current.strategy is None:
+        return ReplicaContext(_default)
+    return _current.replica
+
+
+def in_cross_replica_context() -> bool:
+    """Whether this is within `scope()`, outside of `run`."""
+    return get_replica_context() is None
+
+
+experimental = SimpleNamespace(
+    CentralStorageStrategy=CentralStorageStrategy,
+    MultiWorkerMirroredStrategy=MultiWorkerMirroredStrategy,
+    TPUStrategy=TPUStrategy,
+)
+cluster_resolver = clusters
+
+__all__ = [
+    *("DistributedDataset", "DistributedValues", "InputContext", "MirroredStrategy"),
+    *("MultiWorkerMirroredStrategy", "OneDeviceStrategy", "ReduceOp", "ReplicaContext"),
+    *("Strategy", "TPUStrategy", "cluster_resolver", "experimental", "get_replica_context"),
+    *("get_strategy", "has_strategy", "in_cross_replica_context"),
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,136 @@
+"""`tf.Module`: objects that hold variables; and names of what is made in a block."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+
+from keraslike.core import base, context
+from keraslike.core.structures import iter_leaves
+from keraslike.layers.layer import Layer
+
+
+class name_scope:  # noqa: N801 (TensorFlow's name)
+    """Within the block names of variables begin with a name.
+
+    Args:
+        name: it may hold `/`; one that ends with it stands in place of those around, and so does an
+            empty one.
+
+    >>> from keraslike import tf
+    >>> with tf.name_scope("outer") as scope:
+    ...     scope, tf.Variable(1.0, name="x").name
+    ('outer/', 'outer/x:0')
+    """
+
+    def __init__(self, name: str | None):
+        self.name = name or ""
+        self._entered = contextlib.ExitStack()
+
+    def __enter__(self) -> str:
+        own = tuple(part for part in self.name.split("/") if part)
+        around = () if not own or self.name.endswith("/") else context.state.names
+        self._entered.enter_context(context.using(names=(*around, *own)))
+        if own:
+            self._entered.enter_context(jax.named_scope("/".join(own)))
+        return "".join(f"{name}/" for name in (*around, *own))
+
+    def __exit__(self, *error: Any) -> None:
+        self._entered.close()
+
+
+class Module(base.Object):
+    """An object that holds variables, and other such objects, in its attributes.
+
+    Args:
+        name: a Python name; that of the class in snake case where it is left out.
+
+    Raises ValueError for another name.
+
+    >>> from keraslike import tf
+    >>> class Dense(tf.Module):
+    ...     def __init__(self, inputs, outputs, name=None):
+    ...         super().__init__(name=name)
+    ...         self.w = tf.Variable(tf.ones([inputs, outputs]), name="w")
+    ...         self.b = tf.Variable(tf.zeros([outputs]), name="b")
+    ...     def __call__(self, x):
+    ...         return x @ self.w + self.b
+    >>> dense = Dense(2, 3)
+    >>> dense.name, [v.name for v in dense.variables], dense(tf.ones([1, 2])).shape
+    ('dense', ['b:0', 'w:0'], TensorShape([1, 3]))
+    """
+
+    def __init__(self, name: str | None = None):
+        if name is None:
+            name = base.to_snake_case(type(self).__name__)
+        if not str(name).isidentifier():
+            raise ValueError(f"{name!r} is not a valid module name: it must be a Python name.")
+        self._name = str(name)
+
+    @property
+    def name(self) -> str:
+        """The name that it was given."""
+        return self._name
+
+    @property
+    def name_scope(self) -> Any:
+        """A block in which names begin with that of the module."""
+        return name_scope(self._name)
+
+    @classmethod
+    def with_name_scope(cls, method: Callable) -> Callable:
+        """Decorator of a method, which is then run in the module's `name_scope`."""
+
+        @functools.wraps(method)
+        def named(self: Any, *args: Any, **kwargs: Any) -> Any:
+            with self.name_scope:
+                return method(self, *args, **kwargs)
+
+        return named
+
+    # Variables are listed by the names of their attributes, those of an object before those of what
+    # it holds, each once.
+    def _all(self, wanted: Callable[[Any], bool]) -> tuple[Any, ...]:
+        found: dict[int, Any] = {}
+        objects: list[Any] = [self]
+        seen = {id(self)}
+        for obj in objects:  # which grows meanwhile
+            for item in _held(obj):
+                if wanted(item):
+                    found.setdefault(id(item), item)
+                if not base.is_variable(item) and id(item) not in seen:
+                    seen.add(id(item))
+                    objects.append(item)
+        return tuple(found.values())
+
+    @property
+    def variables(self) -> tuple[Any, ...]:
+        """The variables of this and of all that it holds."""
+        return self._all(base.is_variable)
+
+    @property
+    def trainable_variables(self) -> tuple[Any, ...]:
+        """Those that train."""
+        return self._all(lambda x: base.is_variable(x) and bool(getattr(x, "trainable", False)))
+
+    @property
+    def non_trainable_variables(self) -> tuple[Any, ...]:
+        """Those that do not."""
+        return self._all(lambda x: base.is_variable(x) and not getattr(x, "trainable", False))
+
+    @property
+    def submodules(self) -> tuple[Any, ...]:
+        """The modules and layers that it holds, and those that these hold."""
+        return tuple(x for x in self._all(lambda x: isinstance(x, (Module, Layer))) if x is not self)
+
+
+def _held(obj: Any) -> Iterator[Any]:
+    if not isinstance(obj, Module):
+        yield from base.own_state(obj)
+        return
+    for _, value in sorted(obj._attributes()):
+        yield from filter(base.is_state, iter_leaves(value, base.is_state))
