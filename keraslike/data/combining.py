@@ -145,7 +145,7 @@ class Combining(Pipeline):
             weights: the share of each: a list, or a data set of lists.
             stop_on_empty_dataset: whether to end with the first that has ended, and not the last.
         """
-        parts, root = list(datasets), philox.seeds(seed)
+        parts = list(datasets)
         each = isinstance(weights, Pipeline)
         share = np.ones(len(parts)) if weights is None or each else np.asarray(weights, "float64")
         if not each and (share.shape != (len(parts),) or (share < 0).any() or not share.sum()):
@@ -156,9 +156,9 @@ class Combining(Pipeline):
 
         def numbers(ended: set[int]) -> Iterator[int]:
             seeds = (
-                root
+                made._seeds
                 if rerandomize_each_iteration is False
-                else philox.of_iteration(root, made._times)
+                else philox.of_iteration(made._seeds, made._times)
             )
             made._times += 1
             shares: Any = itertools.repeat(left)
@@ -174,6 +174,7 @@ class Combining(Pipeline):
                 )
 
         made = _chosen(cls, parts, numbers, stop_on_empty_dataset, (weights,) if each else ())
+        made._seeds = philox.seeds(seed)
         return made
 
     @classmethod

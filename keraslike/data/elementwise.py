@@ -239,19 +239,19 @@ class Elementwise(Pipeline):
         if size is not None and size < 0:  # the number of elements, where it is not known
             size = max(self._count, 1) if self._count >= 0 else 2**62
         size = positive("buffer_size", buffer_size if size is None else size)
-        root = philox.seeds(seed)
 
         def shuffled(start: Start) -> Start:
             def make() -> Iterator[Any]:
-                seeds = root
+                seeds = made._seeds
                 if reshuffle_each_iteration is not False:
-                    seeds = philox.of_iteration(root, made._times)
+                    seeds = philox.of_iteration(seeds, made._times)
                 made._times += 1
                 return philox.rolled(start(0), size, philox.numbers(seeds))
 
             return passing(make)
 
         made = self._ordered(shuffled)
+        made._seeds = philox.seeds(seed)
         return made
 
     def unique(self, name: str | None = None) -> Any:
@@ -286,12 +286,12 @@ class Elementwise(Pipeline):
             target_dist: the share that each class is to have.
             initial_dist: the share that each has; counted while elements pass where it is `None`.
         """
-        function, root = self._view.function(class_func), philox.seeds(seed)
+        function = self._view.function(class_func)
         target = np.asarray(target_dist, "float64")
         initial = None if initial_dist is None else np.asarray(initial_dist, "float64")
 
         def make() -> Iterator[Any]:
-            draws = philox.numbers(philox.of_iteration(root, made._times))
+            draws = philox.numbers(philox.of_iteration(made._seeds, made._times))
             made._times += 1
             counts = np.ones(len(target))
             for element in self._start(0):
@@ -303,6 +303,7 @@ class Elementwise(Pipeline):
                     yield found, element
 
         made = self._then(passing(make), unless(self._count), spec=None)
+        made._seeds = philox.seeds(seed)
         return made
 
     # -- when they are made ---------------------------------------------------------------------

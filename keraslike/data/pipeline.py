@@ -47,6 +47,7 @@ class Pipeline:
         self.batch_size = batch_size
         self._known_spec: Any = None
         self._times = 0  # how often a shuffled one was begun
+        self._seeds: Any = None  # of its draws
         self._options: Any = None
 
     @classmethod
@@ -141,14 +142,20 @@ class Pipeline:
         return f"<{type(self).__name__}, {count}{' elements' if self._count >= 0 else ''}>"
 
     @property
-    def orders(self) -> list[int]:
+    def orders(self) -> list[Any]:
         """Plain values that say in which orders the next iteration gives what is shuffled."""
-        return [each._times for each in self._all()]
+        return [
+            each._times if each._seeds is None else [each._times, *each._seeds]
+            for each in self._all()
+        ]
 
     @orders.setter
-    def orders(self, values: list[int]) -> None:
-        for each, times in zip(self._all(), values, strict=True):
-            each._times = times
+    def orders(self, values: list[Any]) -> None:
+        for each, known in zip(self._all(), values, strict=True):
+            if isinstance(known, list):
+                known, *seeds = known
+                each._seeds = tuple(seeds)
+            each._times = known
 
     def _all(self) -> Iterator[Any]:
         yield self

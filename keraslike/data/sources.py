@@ -128,16 +128,16 @@ class Sources(Pipeline):
         name: str | None = None,
     ) -> Any:
         """Random numbers below 2**32, without end; each iteration the same by default."""
-        root = philox.seeds(seed)
 
         def make() -> Iterator[Any]:
-            seeds = root
+            seeds = made._seeds
             if rerandomize_each_iteration:
-                seeds = philox.of_iteration(root, made._times)
+                seeds = philox.of_iteration(seeds, made._times)
             made._times += 1
             return map(np.int64, philox.numbers(seeds))
 
         made = cls._make(passing(make), INFINITE, (), lambda: ArraySpec((), "int64"))
+        made._seeds = philox.seeds(seed)
         return made
 
     @classmethod

@@ -91,8 +91,8 @@ from keraslike.tf.linalg import (
     norm,
     tensordot,
 )
-from keraslike.tf.module import Module, name_scope
 from keraslike.tf.math import complex, scalar_mul, truncatediv, truncatemod
+from keraslike.tf.module import Module, name_scope
 from keraslike.tf.ops import (
     add_n,
     argmax,
@@ -157,7 +157,12 @@ from keraslike.tf.specs import RaggedTensorSpec, SparseTensorSpec, type_spec_fro
 from keraslike.tf.tape import GradientTape, UnconnectedGradients
 from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, is_tensor
 from keraslike.tf.tensor_array import TensorArray
-from keraslike.tf.variables import IndexedSlices, Variable
+from keraslike.tf.variables import (
+    IndexedSlices,
+    Variable,
+    VariableAggregation,
+    VariableSynchronization,
+)
 
 __version__ = "2.21.0"  # whose names these are
 newaxis = None

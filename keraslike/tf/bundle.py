@@ -90,7 +90,10 @@ def _read_table(path: str) -> dict[bytes, bytes]:
     def block(place: bytes) -> bytes:
         (start, size), _ = messages.varints(place, 0, 2)
         found = data[start : start + size + 1]
-        if len(found) <= size or struct.pack("<I", _checksum(found)) != data[start + size + 1 :][:4]:
+        if (
+            len(found) <= size
+            or struct.pack("<I", _checksum(found)) != data[start + size + 1 :][:4]
+        ):
             raise DamagedFile(f"{path} is damaged: the checksum of a block is another.")
         if found[-1]:
             raise DamagedFile(f"{path} is compressed, which TensorFlow's checkpoints are not.")
@@ -213,7 +216,7 @@ def _shape(entry: Any) -> tuple[int, ...]:
 
 
 def _array(content: bytes, dtype: Any, count: int) -> np.ndarray:
-    if dtype != object:
+    if dtype.kind != "O":
         return np.frombuffer(content, dtype)
     lengths, at = messages.varints(content, 0, count)
     return texts(messages.pieces(content, at + 4, lengths))

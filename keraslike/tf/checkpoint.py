@@ -38,7 +38,7 @@ from keraslike.models import Sequential
 from keraslike.optimizers import Optimizer
 from keraslike.saving import weights_h5
 from keraslike.tf import bundle, messages
-from keraslike.tf.errors import NotFoundError
+from keraslike.tf.checkpoint_files import get_checkpoint_state, latest_checkpoint, note
 from keraslike.tf.tensor import WIDE, static
 from keraslike.tf.variables import Variable
 
@@ -219,7 +219,7 @@ class _Restoration:
         """Fills leaves, once all are known to fit."""
         for leaf, value in values:
             if isinstance(leaf, DatasetIterator):
-                leaf.set_state(json.loads(value[()]))
+                leaf.set_state(json.loads(value.item()))
                 continue
             with WIDE(True), jax.ensure_compile_time_eval():
                 array = jnp.asarray(value.astype(weights_h5.as_numpy(leaf).dtype))
@@ -370,11 +370,12 @@ class Checkpoint(base.Object):
     def __init__(self, root: Any = None, **kwargs: Any):
         self._root = root
         for name, value in kwargs.items():
-            if not (base.is_state(value) or isinstance(value, (list, tuple, dict, DatasetIterator))):
+            if not (
+                base.is_state(value) or isinstance(value, (list, tuple, dict, DatasetIterator))
+            ):
                 raise ValueError(
-                    f"`Checkpoint` was expecting {name} to be a trackable object (an object derived "
-                    f"from `Trackable`), got {value!r}. If you believe this object should be "
-                    "trackable, open an issue."
+                    f"`Checkpoint` was expecting {name} to be a trackable object: a variable, "
+                    f"layer, model, optimizer, module, iterator, list or dict. Received: {value!r}"
                 )
             setattr(self, name, value)
         with WIDE(True):
@@ -393,7 +394,7 @@ class Checkpoint(base.Object):
         """Writes the checkpoint `file_prefix-N`, N counting them, and returns its path."""
         self._counter.assign_add(1)
         path = self.write(f"{os.fspath(file_prefix)}-{int(self._counter.numpy())}")
-        _note(os.path.dirname(path), path, [path])
+        note(os.path.dirname(path), path, [path])
         return path
 
     def write(self, file_prefix: Any, options: Any = None) -> str:
@@ -416,54 +417,6 @@ class Checkpoint(base.Object):
         return CheckpointLoadStatus(_Restoration(path, self))
 
     read = restore
-
-
-def _state_path(directory: str, name: str | None = None) -> str:
-    return os.path.join(directory, name or "checkpoint")
-
-
-class CheckpointState:
-    """What the file `checkpoint` of a directory says."""
-
-    def __init__(self, model_checkpoint_path: str, all_model_checkpoint_paths: list[str]):
-        self.model_checkpoint_path = model_checkpoint_path
-        self.all_model_checkpoint_paths = all_model_checkpoint_paths
-
-
-def get_checkpoint_state(
-    checkpoint_dir: Any, latest_filename: str | None = None
-) -> CheckpointState | None:
-    """What the file `checkpoint` of a directory says; `None` where there is none."""
-    directory = os.fspath(checkpoint_dir)
-    try:
-        with open(_state_path(directory, latest_filename), encoding="utf-8") as file:
-            lines = re.findall(r'^(\w+): (".*")$', file.read(), re.MULTILINE)
-    except FileNotFoundError:
-        return None
-    found = [(key, os.path.join(directory, json.loads(text))) for key, text in lines]
-    latest = [path for key, path in found if key == "model_checkpoint_path"]
-    paths = [path for key, path in found if key == "all_model_checkpoint_paths"]
-    return CheckpointState(latest[0], paths) if latest else None
-
-
-def latest_checkpoint(checkpoint_dir: Any, latest_filename: str | None = None) -> str | None:
-    """The path of the newest checkpoint of a directory; `None` where there is none."""
-    state = get_checkpoint_state(checkpoint_dir, latest_filename)
-    if state is None or not os.path.exists(f"{state.model_checkpoint_path}.index"):
-        return None
-    return state.model_checkpoint_path
-
-
-def _note(directory: str, latest: str, paths: list[str]) -> None:
-    """Writes the file `checkpoint` of a directory."""
-    names = [json.dumps(os.path.relpath(p, directory or "."), ensure_ascii=False) for p in paths]
-    newest = names[paths.index(latest)]
-    lines = [f"model_checkpoint_path: {newest}"]
-    lines += [f"all_model_checkpoint_paths: {name}" for name in names]
-    path = _state_path(directory)
-    with open(f"{path}.part", "w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
-    os.replace(f"{path}.part", path)
 
 
 class CheckpointManager:
@@ -538,7 +491,7 @@ class CheckpointManager:
         gone = paths[: len(paths) - self._most] if self._most is not None else []
         self._paths = paths[len(gone) :]
         self.latest_checkpoint = path
-        _note(self.directory, path, self._paths)
+        note(self.directory, path, self._paths)
         for old in gone:
             self._remove(old)
         return path
@@ -568,34 +521,4 @@ class CheckpointManager:
         return None
 
 
-# -- files ----------------------------------------------------------------------------------------
-
-
-def load_checkpoint(ckpt_dir_or_file: Any) -> bundle.Reader:
-    """The tensors of a checkpoint, or of the newest one of a directory.
-
-    Raises NotFoundError where there is none.
-    """
-    path = os.fspath(ckpt_dir_or_file)
-    if os.path.isdir(path):
-        latest = latest_checkpoint(path)
-        if latest is None:
-            raise NotFoundError(f"Couldn't find 'checkpoint' file or checkpoints in {path}")
-        path = latest
-    return bundle.Reader(path)
-
-
-def list_variables(ckpt_dir_or_file: Any) -> list[tuple[str, list[int]]]:
-    """The names and shapes of the tensors of a checkpoint."""
-    return sorted(load_checkpoint(ckpt_dir_or_file).get_variable_to_shape_map().items())
-
-
-def load_variable(ckpt_dir_or_file: Any, name: str) -> Any:
-    """A tensor of a checkpoint as a numpy array."""
-    return load_checkpoint(ckpt_dir_or_file).get_tensor(name)
-
-
-__all__ = [
-    *("Checkpoint", "CheckpointManager", "CheckpointOptions", "get_checkpoint_state"),
-    *("latest_checkpoint", "list_variables", "load_checkpoint", "load_variable"),
-]
+__all__ = ["Checkpoint", "CheckpointManager", "CheckpointOptions"]

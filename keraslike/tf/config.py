@@ -15,7 +15,7 @@ import jax
 from keraslike.core import jax_internals
 from keraslike.core.arguments import warn_user
 from keraslike.distribution import devices as found
-from keraslike.tf import function
+from keraslike.tf import control, function
 
 
 class PhysicalDevice(NamedTuple):
@@ -46,7 +46,6 @@ class _Settings:
     def __init__(self) -> None:
         self.hidden: set[PhysicalDevice] = set()
         self.inter_op = 0
-        self.soft_placement = True
         self.optimizer: dict[str, Any] = {}
         self.jit = ""
 
@@ -252,12 +251,12 @@ def tensor_float_32_execution_enabled() -> bool:
 
 def set_soft_device_placement(enabled: bool) -> None:
     """Whether `tf.device` takes another device where there is none of a name."""
-    _settings.soft_placement = bool(enabled)
+    control.soft_placement = bool(enabled)
 
 
 def get_soft_device_placement() -> bool:
     """Whether `tf.device` takes another device where there is none of a name."""
-    return _settings.soft_placement
+    return control.soft_placement
 
 
 def _set_threads(num_threads: int) -> None:

@@ -41,7 +41,8 @@ from keraslike.tf.tensor_array import TensorArray, settled
 def device(device_name: str | None) -> contextlib.AbstractContextManager:
     """A block in which tensors are made, and computed on, on a device: `"/GPU:0"`, `"cpu:0"`.
 
-    Raises ValueError where there is no such device. `None` leaves it open.
+    Where there is no such device the block is left to JAX, as TensorFlow leaves it to itself; after
+    `tf.config.set_soft_device_placement(False)` that raises ValueError. `None` leaves it open.
 
     >>> with device("/device:CPU:0"):
     ...     convert_to_tensor([1.0, 2.0]).shape
@@ -51,7 +52,17 @@ def device(device_name: str | None) -> contextlib.AbstractContextManager:
         return contextlib.nullcontext()
     if isinstance(device_name, str):
         device_name = device_name.rpartition("/")[2].removeprefix("device:")
-    return devices.device(device_name)
+        device_name = device_name.removeprefix("physical_device:")
+    try:
+        return devices.device(device_name)
+    except ValueError:
+        kind = str(device_name).partition(":")[0].lower()
+        if not soft_placement or kind not in ("cpu", "gpu", "tpu"):
+            raise
+        return contextlib.nullcontext()
+
+
+soft_placement = True  # see `tf.config.set_soft_device_placement`
 
 
 class _Traced:

@@ -337,7 +337,9 @@ class TPUStrategy(Strategy):
         tpu_cluster_resolver: a `TPUClusterResolver`.
     """
 
-    def __init__(self, tpu_cluster_resolver: Any = None, experimental_device_assignment: Any = None):
+    def __init__(
+        self, tpu_cluster_resolver: Any = None, experimental_device_assignment: Any = None
+    ):
         self._resolver = tpu_cluster_resolver or clusters.TPUClusterResolver()
         super().__init__(distribution.list_devices("tpu"))
 
@@ -382,6 +384,28 @@ def _reduced(how: ReduceOp, values: list[Any], axis: Any) -> Any:
         values, axis = [ops.stack(values)], 0
     reduce = table.reduce_sum if how is ReduceOp.SUM else table.reduce_mean
     return reduce(values[0], axis)
+
+
+# -- losses ---------------------------------------------------------------------------------------
+
+
+def compute_average_loss(
+    per_example_loss: Any, sample_weight: Any = None, global_batch_size: Any = None
+) -> Tensor:
+    """The sum of losses, weighted, over the number of samples that all replicas have."""
+    loss = convert_to_tensor(per_example_loss)
+    if not loss.ndim:
+        raise ValueError("per_example_loss must have a batch axis. Received a scalar.")
+    if global_batch_size is None:
+        global_batch_size = loss.shape[0] * get_strategy().num_replicas_in_sync
+    if sample_weight is not None:
+        loss = loss * ops.cast(sample_weight, loss.dtype)
+    return table.reduce_sum(loss) / ops.cast(global_batch_size, loss.dtype)
+
+
+def scale_regularization_loss(regularization_loss: Any) -> Tensor:
+    """The sum of the terms of a regularization over the number of replicas."""
+    return table.reduce_sum(regularization_loss) / float(get_strategy().num_replicas_in_sync)
 
 
 # -- a function for all replicas ------------------------------------------------------------------

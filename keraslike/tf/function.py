@@ -38,7 +38,6 @@ from keraslike.tf.tensor import (
     wrap,
 )
 
-
 run_eagerly = False  # whether Python runs the functions: `tf.config.run_functions_eagerly`
 
 

@@ -102,7 +102,9 @@ def floats(raw: Any) -> np.ndarray:
     if len(raw.value) == 1:
         data = raw.value[0]
         if len(data) % 4:
-            raise InvalidArgumentError(f"Could not parse example input: {len(data)} bytes of floats")
+            raise InvalidArgumentError(
+                f"Could not parse example input: {len(data)} bytes of floats"
+            )
         if raw.ByteSize() - len(data) == 2 + (max(len(data), 1).bit_length() - 1) // 7:
             return np.frombuffer(data, "<f4")
     # Written one by one, or in several parts.
@@ -126,7 +128,7 @@ _VALUES = {
 
 def number_of(dtype: np.dtype) -> int:
     """TensorFlow's number of a dtype."""
-    return _NUMBERS["string" if dtype == object else dtype.name]
+    return _NUMBERS["string" if dtype.kind == "O" else dtype.name]
 
 
 def dtype_of(number: int) -> dtypes.DType:

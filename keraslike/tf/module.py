@@ -125,7 +125,9 @@ class Module(base.Object):
     @property
     def submodules(self) -> tuple[Any, ...]:
         """The modules and layers that it holds, and those that these hold."""
-        return tuple(x for x in self._all(lambda x: isinstance(x, (Module, Layer))) if x is not self)
+        return tuple(
+            x for x in self._all(lambda x: isinstance(x, (Module, Layer))) if x is not self
+        )
 
 
 def _held(obj: Any) -> Iterator[Any]:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from keraslike import random
 from keraslike.ops import cpu_conv, cpu_pool
 from keraslike.tf import gradients, table
+from keraslike.tf.distribute import compute_average_loss, scale_regularization_loss
 from keraslike.tf.ops import gather
 from keraslike.tf.sorting import top_k
 from keraslike.tf.table import l2_normalize, reduce_sum, sigmoid, softplus, square, tanh
@@ -263,6 +264,7 @@ __all__ = [
     "avg_pool3d",
     "batch_normalization",
     "bias_add",
+    "compute_average_loss",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -281,6 +283,7 @@ __all__ = [
     "max_pool2d",
     "max_pool3d",
     "moments",
+    "scale_regularization_loss",
     "sigmoid",
     "sigmoid_cross_entropy_with_logits",
     "softmax",

@@ -194,9 +194,9 @@ def _feature(key: str, kind: Any, examples: list[Any], single: bool) -> Any:
     if isinstance(kind, FixedLenFeature):
         rows = [_fixed(key, v, kind, dtype) for v in values]
         return _made(rows[0] if single else np.stack(rows) if rows else np.empty((0,)))
-    if isinstance(kind, FixedLenSequenceFeature) and not kind.allow_missing:
-        if any(v is None for v in values):
-            raise InvalidArgumentError(f"Feature: {key} is required but could not be found.")
+    required = isinstance(kind, FixedLenSequenceFeature) and not kind.allow_missing
+    if required and any(v is None for v in values):
+        raise InvalidArgumentError(f"Feature: {key} is required but could not be found.")
     found = [_array((), dtype) if v is None else v for v in values]
     if isinstance(kind, FixedLenSequenceFeature):
         shape = tuple(int(n) for n in kind.shape)
@@ -406,7 +406,9 @@ def deserialize_many_sparse(
     """The sparse tensors in rows of `serialize_sparse`, along a new first axis."""
     rows = np.asarray(convert_to_tensor(serialized_sparse))
     if rows.ndim != 2 or rows.shape[1] != 3:
-        raise InvalidArgumentError(f"Texts of shape (rows, 3) were expected. Received: {rows.shape}")
+        raise InvalidArgumentError(
+            f"Texts of shape (rows, 3) were expected. Received: {rows.shape}"
+        )
     indices, values, sizes = (
         [np.asarray(parse_tensor(text, kind)) for text in column]
         for column, kind in zip(rows.T, (dtypes.int64, dtype, dtypes.int64))

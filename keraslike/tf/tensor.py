@@ -118,9 +118,13 @@ class Tensor(Boxed):
 
     @property
     def device(self) -> str:
-        """Where the value is."""
+        """Where the value is, as TensorFlow names it."""
         devices = getattr(self._value, "devices", None)
-        return "host" if devices is None else str(next(iter(devices())))
+        kind, number = "CPU", 0
+        if devices is not None:
+            device = min(devices(), key=lambda d: d.id)
+            kind, number = device.platform.upper(), device.id
+        return f"/job:localhost/replica:0/task:0/device:{kind}:{number}"
 
     @property
     def _keras_mask(self) -> Tensor | None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from keraslike.tf import checkpoint as _checkpoint
+from keraslike.tf import checkpoint_files as _files
 from keraslike.tf import clusters as _clusters
 from keraslike.tf import messages as _messages
 
@@ -13,8 +14,9 @@ _MESSAGES = [
 
 ClusterSpec = _clusters.ClusterSpec
 globals().update({name: getattr(_checkpoint, name) for name in _checkpoint.__all__})
+globals().update({name: getattr(_files, name) for name in _files.__all__})
 
-__all__ = [*_checkpoint.__all__, "ClusterSpec", *_MESSAGES]
+__all__ = [*_checkpoint.__all__, *_files.__all__, "ClusterSpec", *_MESSAGES]
 
 
 def __getattr__(name: str) -> Any:

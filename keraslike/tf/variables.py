@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 import jax
@@ -26,6 +27,18 @@ from keraslike.tf.tensor import (
     shown_value,
     static,
 )
+
+
+class VariableAggregation(enum.Enum):
+    """How what the replicas of a strategy assign to a variable becomes one value."""
+
+    NONE, SUM, MEAN, ONLY_FIRST_REPLICA = range(4)
+
+
+class VariableSynchronization(enum.Enum):
+    """When that is done: here always at once."""
+
+    AUTO, NONE, ON_WRITE, ON_READ = range(4)
 
 
 class IndexedSlices:
@@ -117,6 +130,7 @@ class Variable(core.Variable, Taking):
                     trainable=trainable is not False,
                     autocast=False,
                     name=own,
+                    aggregation=getattr(aggregation, "name", aggregation or "none").lower(),
                     constraint=constraint,
                 )
 

@@ -1,5 +1,5 @@
-"""A checkpoint that TensorFlow writes: `python tests/tf/checkpoint_facts.py`, where it is installed,
-writes `checkpoint_facts.json`, which `test_checkpoint.py` reads."""
+"""A checkpoint that TensorFlow writes: `python tests/tf/checkpoint_facts.py`, where that is
+installed, writes `checkpoint_facts.json`, which `test_checkpoint.py` reads."""
 
 import base64
 import json

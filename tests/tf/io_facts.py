@@ -51,7 +51,8 @@ def parsed(tf):
 
     examples = [
         example(v=floats(1, 2, 3, 4, 5), s=ints(0, 2, 2, 5), o=ints(0, 2, 3), n=ints(2, 3),
-                i=ints(0, 0, 2, 2, 2), f=ints(0, 1, 4), l=ints(1, 4, 5), e=floats(1, 2, 3, 4), q=ints(9)),
+                i=ints(0, 0, 2, 2, 2), f=ints(0, 1, 4), l=ints(1, 4, 5), e=floats(1, 2, 3, 4),
+                q=ints(9)),
         example(v=floats(6, 7, 8), s=ints(0, 3), o=ints(0, 1), n=ints(3), i=ints(0, 1, 1),
                 f=ints(0, 0), l=ints(0, 3), e=floats(5, 6)),
         example(v=floats(), s=ints(0), o=ints(0), n=ints(), i=ints(), f=ints(), l=ints()),
@@ -94,7 +95,7 @@ def parsed(tf):
         if hasattr(x, "row_splits"):
             return [x.row_splits.dtype.name, x.dtype.name, x.to_list()]
         values = x.numpy()
-        if getattr(values, "dtype", None) == object or isinstance(values, bytes):
+        if x.dtype == tf.string:
             return ["string", list(x.shape), str(values.tolist() if x.shape else values)]
         return [x.dtype.name, list(x.shape), values.tolist()]
 

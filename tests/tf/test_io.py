@@ -93,7 +93,11 @@ def test_partitions_sequences_and_sparse_tensors():
 
 def test_floats_in_any_form_of_the_message():
     one_by_one = b"\r\x00\x00\x80?\r\x00\x00\x00@"  # not packed
-    for values in (one_by_one, b"\n\x04\x00\x00\x80?\n\x04\x00\x00\x00@", b"\n\x04\x00\x00\x80?" + one_by_one[5:]):
+    for values in (
+        one_by_one,
+        b"\n\x04\x00\x00\x80?\n\x04\x00\x00\x00@",
+        b"\n\x04\x00\x00\x80?" + one_by_one[5:],
+    ):
         feature = b"\x12" + bytes([len(values)]) + values
         entry = b"\n\x01v\x12" + bytes([len(feature)]) + feature
         features = b"\n" + bytes([len(entry)]) + entry

@@ -1,0 +1,89 @@
+"""The checkpoints of a directory, and the tensors in one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any
+
+from keraslike.tf import bundle
+from keraslike.tf.errors import NotFoundError
+
+
+def _state_path(directory: str, name: str | None = None) -> str:
+    return os.path.join(directory, name or "checkpoint")
+
+
+class CheckpointState:
+    """What the file `checkpoint` of a directory says."""
+
+    def __init__(self, model_checkpoint_path: str, all_model_checkpoint_paths: list[str]):
+        self.model_checkpoint_path = model_checkpoint_path
+        self.all_model_checkpoint_paths = all_model_checkpoint_paths
+
+
+def get_checkpoint_state(
+    checkpoint_dir: Any, latest_filename: str | None = None
+) -> CheckpointState | None:
+    """What the file `checkpoint` of a directory says; `None` where there is none."""
+    directory = os.fspath(checkpoint_dir)
+    try:
+        with open(_state_path(directory, latest_filename), encoding="utf-8") as file:
+            lines = re.findall(r'^(\w+): (".*")$', file.read(), re.MULTILINE)
+    except FileNotFoundError:
+        return None
+    found = [(key, os.path.join(directory, json.loads(text))) for key, text in lines]
+    latest = [path for key, path in found if key == "model_checkpoint_path"]
+    paths = [path for key, path in found if key == "all_model_checkpoint_paths"]
+    return CheckpointState(latest[0], paths) if latest else None
+
+
+def latest_checkpoint(checkpoint_dir: Any, latest_filename: str | None = None) -> str | None:
+    """The path of the newest checkpoint of a directory; `None` where there is none."""
+    state = get_checkpoint_state(checkpoint_dir, latest_filename)
+    if state is None or not os.path.exists(f"{state.model_checkpoint_path}.index"):
+        return None
+    return state.model_checkpoint_path
+
+
+def note(directory: str, latest: str, paths: list[str]) -> None:
+    """Writes the file `checkpoint` of a directory."""
+    names = [json.dumps(os.path.relpath(p, directory or "."), ensure_ascii=False) for p in paths]
+    newest = names[paths.index(latest)]
+    lines = [f"model_checkpoint_path: {newest}"]
+    lines += [f"all_model_checkpoint_paths: {name}" for name in names]
+    path = _state_path(directory)
+    with open(f"{path}.part", "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    os.replace(f"{path}.part", path)
+
+
+def load_checkpoint(ckpt_dir_or_file: Any) -> bundle.Reader:
+    """The tensors of a checkpoint, or of the newest one of a directory.
+
+    Raises NotFoundError where there is none.
+    """
+    path = os.fspath(ckpt_dir_or_file)
+    if os.path.isdir(path):
+        latest = latest_checkpoint(path)
+        if latest is None:
+            raise NotFoundError(f"Couldn't find 'checkpoint' file or checkpoints in {path}")
+        path = latest
+    return bundle.Reader(path)
+
+
+def list_variables(ckpt_dir_or_file: Any) -> list[tuple[str, list[int]]]:
+    """The names and shapes of the tensors of a checkpoint."""
+    return sorted(load_checkpoint(ckpt_dir_or_file).get_variable_to_shape_map().items())
+
+
+def load_variable(ckpt_dir_or_file: Any, name: str) -> Any:
+    """A tensor of a checkpoint as a numpy array."""
+    return load_checkpoint(ckpt_dir_or_file).get_tensor(name)
+
+
+__all__ = [
+    *("get_checkpoint_state", "latest_checkpoint", "list_variables", "load_checkpoint"),
+    *("load_variable",),
+]

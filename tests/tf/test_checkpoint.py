@@ -1,0 +1,126 @@
+"""`tf.train.Checkpoint`: files are TensorFlow's in both directions."""
+
+import base64
+import json
+import os
+
+import numpy as np
+import pytest
+
+from keraslike import tf
+from tests.tf import checkpoint_facts
+
+with open(checkpoint_facts.PATH) as _file:
+    FACTS = json.load(_file)
+
+
+@pytest.fixture
+def written(tmp_path):
+    for name, data in FACTS["files"].items():
+        (tmp_path / name).write_bytes(base64.b64decode(data))
+    return str(tmp_path)
+
+
+def _values(path):
+    reader = tf.train.load_checkpoint(path)
+    names = [name for name, _ in tf.train.list_variables(path) if name[0] != "_"]
+    return {name: reader.get_tensor(name).tolist() for name in names}
+
+
+def test_a_file_of_tensorflow_fills_the_same_objects(written, tmp_path):
+    latest = tf.train.latest_checkpoint(written)
+    assert latest == os.path.join(written, "ckpt-1") and _values(latest) == FACTS["values"]
+    checkpoint, model = checkpoint_facts.objects(tf)
+    status = checkpoint.restore(latest)
+    status.assert_consumed()
+    suffix = "/.ATTRIBUTES/VARIABLE_VALUE"
+    for i, weight in enumerate(model.trainable_weights):
+        wanted = FACTS["values"][f"optimizer/_trainable_variables/{i}{suffix}"]
+        np.testing.assert_allclose(weight.numpy(), wanted, rtol=1e-6)
+    assert int(model.optimizer.iterations.numpy()) == 1
+    assert checkpoint.scaled.by[0].numpy().tolist() == [4.0, 5.0]
+    # What is written has the same names, values and dtypes.
+    path = checkpoint.write(tmp_path / "own")
+    assert _values(path) == FACTS["values"]
+    own, theirs = map(tf.train.load_checkpoint, (path, latest))
+    assert own.get_variable_to_dtype_map() == theirs.get_variable_to_dtype_map()
+
+
+def test_what_comes_to_be_later_is_filled_then(tmp_path):
+    class Net(tf.keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden = [tf.keras.layers.Dense(4)]
+            self.last = tf.keras.layers.Dense(1)
+
+        def call(self, x):
+            return self.last(self.hidden[0](x))
+
+    x = np.ones((2, 3), "float32")
+
+    @tf.function
+    def train(net, optimizer):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(net(x) ** 2)
+        weights = net.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
+        return loss
+
+    def made():
+        net, optimizer = Net(), tf.keras.optimizers.Adam(0.1)
+        elements = iter(tf.data.Dataset.range(10).shuffle(5))
+        checkpoint = tf.train.Checkpoint(net=net, optimizer=optimizer, elements=elements)
+        return checkpoint, net, optimizer, elements
+
+    checkpoint, net, optimizer, elements = made()
+    manager = tf.train.CheckpointManager(checkpoint, tmp_path, max_to_keep=2)
+    for _ in range(3):
+        train(net, optimizer)
+        next(elements)
+        manager.save()
+    assert [os.path.basename(p) for p in manager.checkpoints] == ["ckpt-2", "ckpt-3"]
+    assert sorted(os.listdir(tmp_path))[1:] == [
+        f"ckpt-{n}.{part}" for n in (2, 3) for part in ("data-00000-of-00001", "index")
+    ]
+    wanted = [float(train(net, optimizer)) for _ in range(2)]
+    following = int(next(elements))
+
+    checkpoint, net, optimizer, elements = made()
+    manager = tf.train.CheckpointManager(checkpoint, tmp_path, max_to_keep=2)
+    status = checkpoint.restore(manager.latest_checkpoint)
+    with pytest.raises(AssertionError, match="net/last/kernel"):
+        status.assert_consumed()
+    assert [float(train(net, optimizer)) for _ in range(2)] == pytest.approx(wanted, rel=1e-6)
+    assert int(next(elements)) == following
+    status.assert_consumed()
+    assert os.path.basename(manager.save()) == "ckpt-4"
+
+
+def test_what_does_not_fit_changes_nothing(tmp_path):
+    a, b = tf.Variable([1.0, 2.0]), tf.Variable(3.0)
+    path = tf.train.Checkpoint(a=a, b=b).save(tmp_path / "x")
+    with pytest.raises(ValueError, match=r"shape \(2,\).*shape \(3,\)"):
+        other = tf.Variable(0.0)
+        tf.train.Checkpoint(b=other, a=tf.Variable([0.0, 0.0, 0.0])).restore(path)
+    assert other.numpy() == 0.0
+    with pytest.raises(AssertionError, match="no value for.*c:0"):
+        checkpoint = tf.train.Checkpoint(a=a, c=tf.Variable(0.0, name="c"))
+        checkpoint.restore(path).expect_partial().assert_existing_objects_matched()
+    with pytest.raises(tf.errors.NotFoundError, match="there is no"):
+        checkpoint.restore(str(tmp_path / "none"))
+    with pytest.raises(ValueError, match="trackable"):
+        tf.train.Checkpoint(a=3)
+    with pytest.raises(ValueError, match="max_to_keep=0"):
+        tf.train.CheckpointManager(checkpoint, tmp_path, 0)
+    for suffix, place in (".index", 20), (".data-00000-of-00001", -14):
+        damaged = bytearray(open(path + suffix, "rb").read())  # noqa: SIM115
+        damaged[place] ^= 1
+        with open(path + suffix, "wb") as file:
+            file.write(damaged)
+        with pytest.raises(ValueError, match="damaged"):
+            tf.train.load_variable(path, "a/.ATTRIBUTES/VARIABLE_VALUE")
+        damaged[place] ^= 1
+        with open(path + suffix, "wb") as file:
+            file.write(damaged)
+    checkpoint.restore(None)
+    assert tf.train.latest_checkpoint(str(tmp_path / "nowhere")) is None
