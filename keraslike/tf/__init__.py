@@ -13,10 +13,12 @@ converts to and from JAX and numpy arrays, so that code can leave `tf` for `jax.
 """
 
 import sys
+from types import SimpleNamespace as _Namespace
 
 from keraslike.core import registry
 from keraslike.tf import (
     autograph,
+    bitwise,
     config,
     data,
     debugging,
@@ -24,6 +26,7 @@ from keraslike.tf import (
     dtypes,
     errors,
     face,
+    general,
     image,
     io,
     linalg,
@@ -34,6 +37,7 @@ from keraslike.tf import (
     queue,
     ragged,
     random,
+    raw_ops,
     sets,
     signal,
     sparse,
@@ -41,6 +45,7 @@ from keraslike.tf import (
     strings,
     summary,
     table,
+    test,
     train,
 )
 from keraslike.tf.control import (
@@ -57,7 +62,14 @@ from keraslike.tf.control import (
 )
 from keraslike.tf.control import print_ as print
 from keraslike.tf.custom import custom_gradient, grad_pass_through
-from keraslike.tf.debugging import get_logger
+from keraslike.tf.debugging import (
+    Assert,
+    assert_equal,
+    assert_greater,
+    assert_less,
+    assert_rank,
+    get_logger,
+)
 from keraslike.tf.dtypes import (
     DType,
     TensorShape,
@@ -165,9 +177,28 @@ from keraslike.tf.variables import (
 )
 
 __version__ = "2.21.0"  # whose names these are
+version = _Namespace(VERSION=__version__)
+sysconfig = _Namespace(
+    get_build_info=lambda: {
+        "is_cuda_build": test.is_built_with_cuda(),
+        "is_rocm_build": test.is_built_with_rocm(),
+        "is_tensorrt_build": False,
+    }
+)
+tpu = _Namespace(experimental=_Namespace(initialize_tpu_system=lambda resolver=None: None))
 newaxis = None
 keras = face.Module(sys.modules["keraslike"], f"{__name__}.keras")
 keras.__version__ = registry.KERAS_VERSION
+initializers, losses, metrics, optimizers = (
+    getattr(keras, _name) for _name in ("initializers", "losses", "metrics", "optimizers")
+)
+constant_initializer, ones_initializer = initializers.Constant, initializers.Ones
+random_normal_initializer = initializers.RandomNormal
+random_uniform_initializer = initializers.RandomUniform
+zeros_initializer = initializers.Zeros
+as_string, realdiv = strings.as_string, table.truediv
+eig, eigvals, matrix_square_root = linalg.eig, linalg.eigvals, linalg.sqrtm
+globals().update({_name: getattr(general, _name) for _name in general.__all__})
 
 # Those of tf.math that TensorFlow has under its own name too.
 _SHARED = (
@@ -182,6 +213,7 @@ globals().update({_name: getattr(table, _name) for _name in _SHARED.split()})
 _MODULES = {
     *(
         "autograph",
+        "bitwise",
         "config",
         "data",
         "debugging",
@@ -198,8 +230,9 @@ _MODULES = {
         "queue",
         "ragged",
         "random",
+        "raw_ops",
     ),
-    *("sets", "signal", "sparse", "strings", "summary", "train"),
+    *("sets", "signal", "sparse", "strings", "summary", "test", "train"),
 }
 __all__ = sorted(
     name

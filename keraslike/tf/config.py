@@ -285,6 +285,10 @@ def _set_jit(enabled: Any) -> None:
     _settings.jit = "autoclustering" if enabled in (True, "autoclustering") else ""
 
 
+def experimental_connect_to_cluster(cluster_spec_or_resolver: Any, *_: Any, **__: Any) -> None:
+    """Nothing: a strategy connects the processes when it is made."""
+
+
 threading = SimpleNamespace(
     set_intra_op_parallelism_threads=_set_threads,
     get_intra_op_parallelism_threads=_get_threads,
@@ -319,7 +323,13 @@ experimental_functions_run_eagerly = functions_run_eagerly
 experimental_run_functions_eagerly = run_functions_eagerly
 
 __all__ = [
-    *("LogicalDevice", "LogicalDeviceConfiguration", "PhysicalDevice", "experimental"),
+    *(
+        "experimental_connect_to_cluster",
+        "LogicalDevice",
+        "LogicalDeviceConfiguration",
+        "PhysicalDevice",
+        "experimental",
+    ),
     *("functions_run_eagerly", "get_logical_device_configuration", "get_soft_device_placement"),
     *("get_visible_devices", "list_logical_devices", "list_physical_devices", "optimizer"),
     *("run_functions_eagerly", "set_logical_device_configuration", "set_soft_device_placement"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -53,6 +54,157 @@ def _refuse(value: np.ndarray, message: str) -> None:
         raise InvalidArgumentError(f"{message} : Tensor had {' and '.join(found)} values")
 
 
+# -- assertions -------------------------------------------------------------------------------
+
+_COMPARISONS = {
+    "equal": (np.equal, "=="),
+    "none_equal": (np.not_equal, "!="),
+    "less": (np.less, "<"),
+    "less_equal": (np.less_equal, "<="),
+    "greater": (np.greater, ">"),
+    "greater_equal": (np.greater_equal, ">="),
+}
+_SIGNS = {
+    "positive": (np.greater, "> 0"),
+    "negative": (np.less, "< 0"),
+    "non_negative": (np.greater_equal, ">= 0"),
+    "non_positive": (np.less_equal, "<= 0"),
+}
+
+
+def _assert(holds: Callable, message: Any, tensors: list[Any], described: str) -> None:
+    """Raises InvalidArgumentError unless `holds(*arrays)` is true of all elements.
+
+    In a traced function the check is made whenever the function runs.
+    """
+    values = [raw(_as_operand(t)) for t in tensors]
+
+    def check(*arrays: Any) -> None:
+        if not np.all(holds(*map(np.asarray, arrays))):
+            shown = "".join(f"\n{np.asarray(a)}" for a in arrays)
+            raise InvalidArgumentError(
+                f"{message or ''}\nCondition {described} did not hold.{shown}"
+            )
+
+    if any(isinstance(v, jax.core.Tracer) for v in values):
+        jax.debug.callback(check, *values)
+    else:
+        check(*values)
+
+
+def _comparison(name: str, compare: Callable, sign: str) -> Callable:
+    def check(x: Any, y: Any, message: Any = None, summarize: Any = None, name: Any = None) -> None:
+        _assert(compare, message, [x, y], f"x {sign} y")
+
+    check.__name__ = check.__qualname__ = f"assert_{name}"
+    check.__doc__ = f"Raises InvalidArgumentError unless `x {sign} y` of all elements."
+    return check
+
+
+def _sign(name: str, compare: Callable, sign: str) -> Callable:
+    def check(x: Any, message: Any = None, summarize: Any = None, name: Any = None) -> None:
+        _assert(lambda v: compare(v, 0), message, [x], f"x {sign}")
+
+    check.__name__ = check.__qualname__ = f"assert_{name}"
+    check.__doc__ = f"Raises InvalidArgumentError unless `x {sign}` of all elements."
+    return check
+
+
+for _name, _how in _COMPARISONS.items():
+    globals()[f"assert_{_name}"] = _comparison(_name, *_how)
+for _name, _how in _SIGNS.items():
+    globals()[f"assert_{_name}"] = _sign(_name, *_how)
+
+
+def assert_near(
+    x: Any,
+    y: Any,
+    rtol: Any = None,
+    atol: Any = None,
+    message: Any = None,
+    summarize: Any = None,
+    name: Any = None,
+) -> None:
+    """Raises InvalidArgumentError unless `|x - y| <= atol + rtol |y|` of all elements."""
+    eps = 10 * float(jnp.finfo(raw(_as_operand(x)).dtype).eps)
+    relative, absolute = (eps if v is None else float(v) for v in (rtol, atol))
+    _assert(lambda a, b: np.abs(a - b) <= absolute + relative * np.abs(b), message, [x, y], "x ~ y")
+
+
+def Assert(condition: Any, data: Any, summarize: Any = None, name: Any = None) -> None:  # noqa: N802
+    """Raises InvalidArgumentError, with the data, unless the condition is true."""
+    _assert(lambda *a: a[0], "assertion failed", [condition, *data], "given")
+
+
+def assert_rank(x: Any, rank: Any, message: Any = None, name: Any = None) -> None:
+    """Raises ValueError unless the tensor has so many axes."""
+    assert_rank_in(x, [rank], message)
+
+
+def assert_rank_in(x: Any, ranks: Any, message: Any = None, name: Any = None) -> None:
+    """Raises ValueError unless the tensor has one of these numbers of axes."""
+    found, ranks = len(_as_operand(x).shape), [int(r) for r in ranks]
+    if found not in ranks:
+        raise ValueError(f"{message or ''} Tensor must have rank {ranks}. Received rank {found}.")
+
+
+def assert_rank_at_least(x: Any, rank: Any, message: Any = None, name: Any = None) -> None:
+    """Raises ValueError unless the tensor has so many axes or more."""
+    found = len(_as_operand(x).shape)
+    if found < int(rank):
+        raise ValueError(
+            f"{message or ''} Tensor must have rank at least {rank}. Received rank {found}."
+        )
+
+
+def assert_type(tensor: Any, tf_type: Any, message: Any = None, name: Any = None) -> None:
+    """Raises TypeError unless the tensor has this dtype."""
+    found = _as_operand(tensor).dtype
+    if found != tf_type:
+        raise TypeError(f"{message or ''} Expected dtype {tf_type!r}. Received: {found}")
+
+
+def assert_shapes(
+    shapes: Any, data: Any = None, summarize: Any = None, message: Any = None, name: Any = None
+) -> None:
+    """Raises ValueError unless tensors have shapes, in which a name stands for one size.
+
+    Args:
+        shapes: pairs of a tensor and sizes: numbers, names, `None` for any; or a dict of them.
+    """
+    known: dict[str, int] = {}
+    for tensor, wanted in shapes.items() if isinstance(shapes, dict) else shapes:
+        if hasattr(tensor, "deref"):
+            tensor = tensor.deref()
+        found = list(_as_operand(tensor).shape)
+        wanted = list(wanted) if not isinstance(wanted, str) else list(wanted)
+        fits = len(found) == len(wanted)
+        for have, want in zip(found, wanted):
+            if isinstance(want, str):
+                want = known.setdefault(want, have)
+            fits = fits and want in (None, have)
+        if not fits:
+            raise ValueError(f"{message or ''} Expected shape {wanted}. Received: {found}")
+
+
+def is_numeric_tensor(tensor: Any) -> bool:
+    """Whether it is a tensor of numbers."""
+    return isinstance(tensor, Tensor) and raw(tensor).dtype.kind in "uifcV"
+
+
+def set_log_device_placement(enabled: bool) -> None:
+    """Kept, and of no effect: XLA places whole programs."""
+    _placement[:] = [bool(enabled)]
+
+
+def get_log_device_placement() -> bool:
+    """What `set_log_device_placement` was told."""
+    return _placement[0]
+
+
+_placement = [False]
+
+
 def get_logger() -> logging.Logger:
     """`tf.get_logger`: the logger of this name in Python's logging; nothing is written to it here.
 
@@ -62,7 +214,12 @@ def get_logger() -> logging.Logger:
     return logging.getLogger("tensorflow")
 
 
-__all__ = ["check_numerics"]
+__all__ = [
+    *("Assert", "assert_near", "assert_rank", "assert_rank_at_least", "assert_rank_in"),
+    *("assert_shapes", "assert_type", "check_numerics", "get_log_device_placement"),
+    *("is_numeric_tensor", "set_log_device_placement"),
+    *(f"assert_{name}" for name in (*_COMPARISONS, *_SIGNS)),
+]
 
 
 def __dir__() -> list[str]:

@@ -508,7 +508,27 @@ def in_cross_replica_context() -> bool:
     return get_replica_context() is None
 
 
+class _Way:
+    """How sums are made between devices: asked for, and left to XLA."""
+
+    def __init__(self, *_: Any, **options: Any):
+        self.options = options
+
+
+HierarchicalCopyAllReduce = NcclAllReduce = ReductionToOneDevice = CrossDeviceOps = _Way
+
+
+class CommunicationImplementation(enum.Enum):
+    """Which library sends messages: JAX chooses."""
+
+    AUTO, RING, NCCL = "AUTO", "RING", "NCCL"
+
+
 experimental = SimpleNamespace(
+    CollectiveCommunication=CommunicationImplementation,
+    CollectiveHints=_Way,
+    CommunicationImplementation=CommunicationImplementation,
+    CommunicationOptions=_Way,
     CentralStorageStrategy=CentralStorageStrategy,
     MultiWorkerMirroredStrategy=MultiWorkerMirroredStrategy,
     TPUStrategy=TPUStrategy,
@@ -516,6 +536,7 @@ experimental = SimpleNamespace(
 cluster_resolver = clusters
 
 __all__ = [
+    *("CrossDeviceOps", "HierarchicalCopyAllReduce", "NcclAllReduce", "ReductionToOneDevice"),
     *("DistributedDataset", "DistributedValues", "InputContext", "MirroredStrategy"),
     *("MultiWorkerMirroredStrategy", "OneDeviceStrategy", "ReduceOp", "ReplicaContext"),
     *("Strategy", "TPUStrategy", "cluster_resolver", "experimental", "get_replica_context"),

@@ -9,7 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.tf import dtypes, pictures, random
+from keraslike.ops import image as colors
+from keraslike.ops import image_transforms
+from keraslike.tf import boxes, dtypes, pictures, random
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ops import cast, concat, pad, reverse, saturate_cast, where
 from keraslike.tf.table import maximum, reduce_mean, reduce_std, reduce_sum, rsqrt
 from keraslike.tf.tensor import Tensor, _as_operand, convert_to_tensor, operation, run, static
@@ -17,6 +20,15 @@ from keraslike.tf.tensor import Tensor, _as_operand, convert_to_tensor, operatio
 _METHODS = {"bilinear": "linear", "nearest": "nearest", "bicubic": "cubic", "lanczos3": "lanczos3"}
 
 globals().update({name: getattr(pictures, name) for name in pictures.__all__})
+globals().update({name: getattr(boxes, name) for name in boxes.__all__})
+_LAST = "channels_last"
+
+
+class ResizeMethod:
+    """The names of the methods of `resize`."""
+
+    BILINEAR, NEAREST_NEIGHBOR = "bilinear", "nearest"
+    BICUBIC, LANCZOS3 = "bicubic", "lanczos3"
 
 
 def resize(
@@ -153,6 +165,207 @@ def per_image_standardization(image: Any) -> Tensor:
     return (image - reduce_mean(image, axes, keepdims=True)) / maximum(spread, least)
 
 
+def adjust_gamma(image: Any, gamma: float = 1, gain: float = 1) -> Tensor:
+    """`gain * image ** gamma`."""
+    return _in_floats(lambda x: gain * x**gamma, image)
+
+
+rgb_to_hsv = operation("image.rgb_to_hsv", "images")(lambda x: colors.rgb_to_hsv(x, _LAST))
+hsv_to_rgb = operation("image.hsv_to_rgb", "images")(lambda x: colors.hsv_to_rgb(x, _LAST))
+
+
+@operation("image.adjust_hue", "image delta")
+def _turned(x: Any, delta: Any) -> Any:
+    hsv = colors.rgb_to_hsv(x, _LAST)
+    return colors.hsv_to_rgb(hsv.at[..., 0].set((hsv[..., 0] + delta) % 1), _LAST)
+
+
+@operation("image.adjust_saturation", "image factor")
+def _saturated(x: Any, factor: Any) -> Any:
+    hsv = colors.rgb_to_hsv(x, _LAST)
+    return colors.hsv_to_rgb(hsv.at[..., 1].set(jnp.clip(hsv[..., 1] * factor, 0, 1)), _LAST)
+
+
+def adjust_hue(image: Any, delta: Any, name: Any = None) -> Tensor:
+    """Colours turned by a share of the circle, from -1 to 1."""
+    return _in_floats(lambda x: _turned(x, delta), image)
+
+
+def adjust_saturation(image: Any, saturation_factor: Any, name: Any = None) -> Tensor:
+    """Saturation times a factor."""
+    return _in_floats(lambda x: _saturated(x, saturation_factor), image)
+
+
+def adjust_jpeg_quality(image: Any, jpeg_quality: Any, dct_method: str = "", name: Any = None):
+    """What is left of a picture in a JPEG of a quality."""
+    image = _as_operand(image)
+    coded = pictures.encode_jpeg(
+        convert_image_dtype(image, dtypes.uint8, saturate=True), quality=int(static(jpeg_quality))
+    )
+    channels = int(image.shape[-1])
+    return convert_image_dtype(pictures.decode_jpeg(coded, channels), image.dtype, saturate=True)
+
+
+_MATRICES = {
+    "rgb_to_yiq": [[0.299, 0.59590059, 0.2115], [0.587, -0.27455667, -0.52273617],
+                   [0.114, -0.32134392, 0.31119955]],
+    "yiq_to_rgb": [[1, 1, 1], [0.95598634, -0.27201283, -1.10674021],
+                   [0.6208248, -0.64720424, 1.70423049]],
+    "rgb_to_yuv": [[0.299, -0.14714119, 0.61497538], [0.587, -0.28886916, -0.51496512],
+                   [0.114, 0.43601035, -0.10001026]],
+    "yuv_to_rgb": [[1, 1, 1], [0, -0.394642334, 2.03206185], [1.13988303, -0.58062185, 0]],
+}  # fmt: skip
+for _name, _matrix in _MATRICES.items():
+    globals()[_name] = operation(f"image.{_name}", "images")(
+        lambda x, matrix=_matrix: x @ jnp.asarray(matrix, x.dtype)
+    )
+
+
+def resize_with_crop_or_pad(image: Any, target_height: int, target_width: int) -> Tensor:
+    """The middle of a picture, on black where it is smaller."""
+    image = _as_operand(image)
+    for axis, size in ((-3, int(static(target_height))), (-2, int(static(target_width)))):
+        have = image.shape[axis]
+        if have > size:
+            first = (have - size) // 2
+            corner = (first, 0) if axis == -3 else (0, first)
+            sizes = (size, image.shape[-2]) if axis == -3 else (image.shape[-3], size)
+            image = crop_to_bounding_box(image, *corner, *sizes)
+        elif have < size:
+            first = (size - have) // 2
+            corner = (first, 0) if axis == -3 else (0, first)
+            sizes = (size, image.shape[-2]) if axis == -3 else (image.shape[-3], size)
+            image = pad_to_bounding_box(image, *corner, *sizes)
+    return image
+
+
+def resize_with_pad(
+    image: Any,
+    target_height: int,
+    target_width: int,
+    method: str = "bilinear",
+    antialias: bool = False,
+) -> Tensor:
+    """A picture of another size whose proportions stay, on black."""
+    image = _as_operand(image)
+    height, width = image.shape[-3:-1]
+    ratio = max(width / target_width, height / target_height)
+    exact = (height / ratio, width / ratio)
+    top, left = int((target_height - exact[0]) / 2), int((target_width - exact[1]) / 2)
+    made = resize(image, [int(n) for n in exact], method, antialias=antialias)
+    return pad_to_bounding_box(made, top, left, target_height, target_width)
+
+
+@operation("image.sobel_edges", "image")
+def sobel_edges(x: Any) -> Any:
+    """How much brightness changes downwards and to the right, along a last axis."""
+    x = jnp.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)], "reflect")
+    down, right = x[:, 2:] - x[:, :-2], x[:, :, 2:] - x[:, :, :-2]
+    smooth = [down[:, :, i : down.shape[2] - 2 + i] for i in range(3)]
+    side = [right[:, i : right.shape[1] - 2 + i] for i in range(3)]
+    return jnp.stack([p[0] + 2 * p[1] + p[2] for p in (smooth, side)], -1)
+
+
+def image_gradients(image: Any) -> tuple[Tensor, Tensor]:
+    """The differences to the pixels below and to the right; 0 at the edge."""
+    return run(_image_gradients, (_as_operand(image),))
+
+
+def _image_gradients(x: Any) -> Any:
+    down = jnp.pad(x[:, 1:] - x[:, :-1], [(0, 0), (0, 1), (0, 0), (0, 0)])
+    return down, jnp.pad(x[:, :, 1:] - x[:, :, :-1], [(0, 0), (0, 0), (0, 1), (0, 0)])
+
+
+def extract_patches(
+    images: Any, sizes: Any, strides: Any, rates: Any, padding: str, name: Any = None
+) -> Tensor:
+    """Windows of pictures, the values of each as channels.
+
+    Args:
+        sizes, strides, rates: `[1, rows, columns, 1]`: of a window, from one to the next, and
+            between the pixels of one.
+        padding: `"VALID"` or `"SAME"`.
+    """
+    given = tuple(static(n)[1:3] for n in (sizes, strides, rates))
+    return run(_patches, (_as_operand(images),), (*given, padding.lower()))
+
+
+def _patches(x: Any, size: Any, strides: Any, rates: Any, padding: str) -> Any:
+    return colors.extract_patches(x, size, strides, rates, padding, _LAST)
+
+
+def ssim(
+    img1: Any,
+    img2: Any,
+    max_val: float,
+    filter_size: int = 11,
+    filter_sigma: float = 1.5,
+    k1: float = 0.01,
+    k2: float = 0.03,
+    return_index_map: bool = False,
+) -> Tensor:
+    """The structural similarity of two pictures, 1 where they are equal."""
+    if return_index_map:
+        raise NotImplementedError("tf.image.ssim: return_index_map is not supported.")
+    first, second = (convert_image_dtype(i, dtypes.float32) for i in (img1, img2))
+    kind = dtypes.as_dtype(_as_operand(img1).dtype)
+    largest = float(max_val) / (kind.max if kind.is_integer else 1)
+    return run(_ssim, (first, second), (largest, filter_size, filter_sigma, k1, k2))
+
+
+def _ssim(a: Any, b: Any, *rest: Any) -> Any:
+    return image_transforms.ssim(a, b, *rest, data_format=_LAST)
+
+
+def random_hue(image: Any, max_delta: float, seed: Any = None) -> Tensor:
+    """`adjust_hue` by a random number."""
+    return adjust_hue(image, random.uniform([], -max_delta, max_delta, seed=seed))
+
+
+def random_saturation(image: Any, lower: float, upper: float, seed: Any = None) -> Tensor:
+    """`adjust_saturation` by a random factor."""
+    return adjust_saturation(image, random.uniform([], lower, upper, seed=seed))
+
+
+def random_jpeg_quality(
+    image: Any, min_jpeg_quality: int, max_jpeg_quality: int, seed: Any = None
+) -> Tensor:
+    """`adjust_jpeg_quality` to a random one."""
+    bounds = (min_jpeg_quality, max_jpeg_quality)
+    return adjust_jpeg_quality(image, random.uniform([], *bounds, dtypes.int32, seed))
+
+
+def random_crop(value: Any, size: Any, seed: Any = None, name: Any = None) -> Tensor:
+    """A part of a tensor of this size, somewhere in it."""
+    value, size = _as_operand(value), tuple(static(size))
+    room = [have - want for have, want in zip(value.shape, size, strict=True)]
+    if min(room) < 0:
+        raise InvalidArgumentError(
+            f"Need value.shape >= size, got {list(value.shape)} and {list(size)}"
+        )
+    shares = random.uniform([len(room)], seed=seed)
+    return run(_cropped, (value, shares), (tuple(room), size))
+
+
+def _cropped(x: Any, shares: Any, room: Any, size: Any) -> Any:
+    starts = jnp.floor(shares * (jnp.asarray(room) + 1)).astype("int32")
+    return jax.lax.dynamic_slice(x, list(jnp.minimum(starts, jnp.asarray(room))), size)
+
+
+def _stateless(name: str) -> Callable:
+    drawing = globals()[name]
+
+    def draw(image: Any, *args: Any, seed: Any = None, **kwargs: Any) -> Tensor:
+        if seed is None:
+            *args, seed = args
+        kwargs.pop("name", None)
+        return drawing(image, *args, seed=random.Stateless(seed), **kwargs)
+
+    draw.__name__ = draw.__qualname__ = f"stateless_{name}"
+    draw.__doc__ = f"`{name}` whose draws follow from a seed of two numbers."
+    return draw
+
+
 def random_flip_left_right(image: Any, seed: Any = None) -> Tensor:
     """Mirrored with probability one half."""
     return where(random.uniform([], seed=seed) < 0.5, flip_left_right(image), image)
@@ -171,6 +384,12 @@ def random_brightness(image: Any, max_delta: float, seed: Any = None) -> Tensor:
 def random_contrast(image: Any, lower: float, upper: float, seed: Any = None) -> Tensor:
     """`adjust_contrast` by a random factor."""
     return adjust_contrast(image, random.uniform([], lower, upper, seed=seed))
+
+
+_RANDOM = "brightness contrast crop flip_left_right flip_up_down hue jpeg_quality saturation"
+_STATELESS = [f"stateless_random_{_name}" for _name in _RANDOM.split()]
+for _name in _STATELESS:
+    globals()[_name] = _stateless(_name.removeprefix("stateless_"))
 
 
 def total_variation(images: Any, name: Any = None) -> Tensor:
@@ -194,6 +413,13 @@ def _psnr(a: Any, b: Any, largest: float) -> Any:
 
 
 __all__ = [
+    *boxes.__all__,
+    *_MATRICES,
+    *_STATELESS,
+    *("ResizeMethod", "adjust_gamma", "adjust_hue", "adjust_jpeg_quality", "adjust_saturation"),
+    *("extract_patches", "hsv_to_rgb", "image_gradients", "random_crop", "random_hue"),
+    *("random_jpeg_quality", "random_saturation", "resize_with_crop_or_pad", "resize_with_pad"),
+    *("rgb_to_hsv", "sobel_edges", "ssim"),
     "adjust_brightness",
     "adjust_contrast",
     "central_crop",

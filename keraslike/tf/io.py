@@ -11,10 +11,11 @@ from keraslike.data import records
 from keraslike.data.elements import texts
 from keraslike.data.files import Column, fields
 from keraslike.data.sources import matching, paths
-from keraslike.tf import dtypes, gfile, parsing, pictures  # noqa: F401
+from keraslike.tf import coding, dtypes, gfile, parsing, pictures  # noqa: F401
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.tensor import Tensor, constant, convert_to_tensor
 
+globals().update({name: getattr(coding, name) for name in coding.__all__})
 globals().update({name: getattr(parsing, name) for name in parsing.__all__})
 globals().update({name: getattr(pictures, name) for name in pictures.__all__})
 
@@ -131,6 +132,7 @@ def decode_raw(
 __all__ = [
     *("TFRecordOptions", "TFRecordWriter", "decode_csv", "decode_raw", "gfile"),
     *("matching_files", "read_file", "write_file"),
+    *coding.__all__,
     *parsing.__all__,
     *pictures.__all__,
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -140,6 +141,16 @@ class LogMatrixDeterminant(NamedTuple):
     log_abs_determinant: Any
 
 
+class Lu(NamedTuple):
+    lu: Any
+    p: Any
+
+
+def _sqrtm(x: Any) -> Any:
+    found = jax.scipy.linalg.sqrtm(x)
+    return found if jnp.iscomplexobj(x) else jnp.real(found)
+
+
 def _diagonal(x: Any) -> Any:
     return jnp.diagonal(x, axis1=-2, axis2=-1)
 
@@ -157,6 +168,14 @@ _TABLE = {
     "eigvalsh": lambda x: jnp.linalg.eigvalsh(gradients.hermitian(x)),
     "pinv": jnp.linalg.pinv,
     "expm": jax.scipy.linalg.expm,
+    "eig": lambda x: tuple(jnp.linalg.eig(x)),
+    "eigvals": jnp.linalg.eigvals,
+    "lu": lambda x: Lu(*(lambda lu, _, p: (lu, p))(*jax.lax.linalg.lu(x))),
+    "sqrtm": lambda x: jnp.vectorize(_sqrtm, signature="(n,n)->(n,n)")(x),
+    "tensor_diag": lambda x: jnp.diag(x.ravel()).reshape(x.shape * 2),
+    "tensor_diag_part": lambda x: _diagonal(
+        x.reshape(math.prod(x.shape[: x.ndim // 2]), -1)
+    ).reshape(x.shape[: x.ndim // 2]),
     "matrix_rank": jnp.linalg.matrix_rank,
     "diag": lambda x: jnp.vectorize(jnp.diag, signature="(n)->(n,n)")(x),
     "diag_part": lambda x: _diagonal(x),

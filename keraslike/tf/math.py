@@ -4,8 +4,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from keraslike.tf import table
+from keraslike.tf import dtypes, table
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.nn import in_top_k, log_softmax, softmax
 from keraslike.tf.ops import (
     add_n,
@@ -30,7 +32,7 @@ from keraslike.tf.segments import (
     unsorted_segment_sum,
 )
 from keraslike.tf.sorting import bincount, top_k
-from keraslike.tf.tensor import Tensor, operation
+from keraslike.tf.tensor import Tensor, constant, operation, static
 
 
 @operation("complex", "real imag")
@@ -83,11 +85,39 @@ def polyval(coeffs: Any, x: Any, name: Any = None) -> Tensor:
     return total
 
 
+def confusion_matrix(
+    labels: Any,
+    predictions: Any,
+    num_classes: Any = None,
+    weights: Any = None,
+    dtype: Any = "int32",
+    name: Any = None,
+) -> Tensor:
+    """How often each class, by rows, was taken for each, by columns.
+
+    >>> confusion_matrix([0, 1, 1], [1, 1, 0]).numpy().tolist()
+    [[0, 1], [1, 1]]
+    """
+    rows, columns = (np.ravel(static(v)).astype(np.int64) for v in (labels, predictions))
+    if len(rows) != len(columns):
+        raise ValueError(f"labels and predictions differ: {len(rows)} and {len(columns)}.")
+    largest = max([*rows, *columns], default=-1) + 1
+    count = int(largest if num_classes is None else static(num_classes))
+    if largest > count or min([*rows, *columns], default=0) < 0:
+        raise InvalidArgumentError(f"Classes from 0 to {count - 1} were expected.")
+    kind = dtypes.as_dtype(dtype).dtype
+    found = np.zeros((count, count), kind)
+    given = 1 if weights is None else np.ravel(np.asarray(static(weights))).astype(kind)
+    np.add.at(found, (rows, columns), given)
+    return constant(found)
+
+
 def scalar_mul(scalar: Any, x: Any, name: Any = None) -> Tensor:
     """`scalar * x`."""
     return table.multiply(scalar, x)
 
 
+accumulate_n = add_n
 globals().update({_name: getattr(table, _name) for _name in table.__all__})
 
 __all__ = [
@@ -97,6 +127,8 @@ __all__ = [
     "argmin",
     "bincount",
     "complex",
+    "accumulate_n",
+    "confusion_matrix",
     "count_nonzero",
     "cumprod",
     "cumsum",

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from keraslike import random
-from keraslike.ops import cpu_conv, cpu_pool
-from keraslike.tf import gradients, table
+from keraslike.ops import cpu_conv, cpu_pool, ctc, patches
+from keraslike.tf import gradients, ops, sparse, table
 from keraslike.tf.distribute import compute_average_loss, scale_regularization_loss
 from keraslike.tf.ops import gather
 from keraslike.tf.sorting import top_k
@@ -177,6 +177,11 @@ def _sizes(value: Any, rank: int) -> tuple[int, ...]:
     return sizes[1:-1] if len(sizes) == rank + 2 else sizes
 
 
+def _format(name: str, data_format: Any) -> None:
+    if data_format is not None and not data_format.endswith("C"):
+        raise ValueError(f"tf.nn.{name}: channels come last. Received: data_format={data_format!r}")
+
+
 def _padding(padding: Any) -> Any:
     return padding if isinstance(padding, str) else tuple(map(tuple, static(padding)[1:-1]))
 
@@ -191,6 +196,7 @@ def _convolution(rank: int) -> Callable:
         dilations: Any = None,
         name: Any = None,
     ) -> Tensor:
+        _format(f"conv{rank}d", data_format)
         given = operands(f"nn.conv{rank}d", input, filters)
         dilation = (1,) * rank if dilations is None else _sizes(dilations, rank)
         return run(cpu_conv.conv, given, (_sizes(strides, rank), _padding(padding), dilation))
@@ -213,6 +219,7 @@ def depthwise_conv2d(
     name: Any = None,
 ) -> Tensor:
     """Convolution of each channel with its own filters."""
+    _format("depthwise_conv2d", data_format)
     given = operands("nn.depthwise_conv2d", input, filter)
     dilation = (1, 1) if dilations is None else _sizes(dilations, 2)
     return run(_depthwise, given, (_sizes(strides, 2), _padding(padding), dilation))
@@ -224,7 +231,7 @@ def _depthwise(x: Any, kernel: Any, strides: Any, padding: Any, dilations: Any) 
     return cpu_conv.conv(x, kernel, strides, padding, dilations)
 
 
-def _pool(name: str, rank: int, average: bool) -> Callable:
+def _pool(name_of: str, rank: int, average: bool) -> Callable:
     def pool(
         input: Any,
         ksize: Any,
@@ -233,12 +240,13 @@ def _pool(name: str, rank: int, average: bool) -> Callable:
         data_format: Any = None,
         name: Any = None,
     ) -> Tensor:
+        _format(name_of, data_format)
         window = _sizes(ksize, rank)
         steps = window if strides is None else _sizes(strides, rank)
         rest = ((1, *window, 1), (1, *steps, 1), padding, average)
         return run(_pooled, (_as_operand(input),), rest)
 
-    pool.__name__ = pool.__qualname__ = name
+    pool.__name__ = pool.__qualname__ = name_of
     pool.__doc__ = f"The {'mean' if average else 'largest'} of each window, channels last."
     return pool
 
@@ -255,8 +263,164 @@ avg_pool1d, avg_pool2d = _pool("avg_pool1d", 1, True), _pool("avg_pool2d", 2, Tr
 max_pool3d, avg_pool3d = _pool("max_pool3d", 3, False), _pool("avg_pool3d", 3, True)
 max_pool, avg_pool = max_pool2d, avg_pool2d
 
+# -- more of the same families --------------------------------------------------------------------
+
+
+def _transposed(rank: int) -> Callable:
+    name = f"conv{rank}d_transpose"
+
+    def conv_transpose(
+        input: Any,
+        filters: Any,
+        output_shape: Any,
+        strides: Any,
+        padding: str = "SAME",
+        data_format: str | None = None,
+        dilations: Any = None,
+        name: Any = None,
+    ) -> Tensor:
+        _format(conv_transpose.__name__, data_format)
+        spread = (1,) * rank if dilations is None else _sizes(dilations, rank)
+        size = tuple(static(output_shape))[-rank - 1 : -1]
+        rest = (size, _sizes(strides, rank), _padding(padding), spread)
+        return run(_conv_transposed, (_as_operand(input), _as_operand(filters)), rest)
+
+    conv_transpose.__name__ = conv_transpose.__qualname__ = name
+    conv_transpose.__doc__ = "A transposed convolution: the gradient of one by its input."
+    return conv_transpose
+
+
+def _conv_transposed(x: Any, kernel: Any, size: Any, strides: Any, padding: Any, spread: Any):
+    # The gradient, by its input, of the convolution that gives what has the shape of `x`.
+    spatial = "DHW"[-len(size) :]
+    layout = (f"N{spatial}C", f"{spatial}IO", f"N{spatial}C")
+    shape = (x.shape[0], *size, kernel.shape[-2])
+
+    def forward(y: Any) -> Any:
+        return jax.lax.conv_general_dilated(
+            y, kernel, strides, padding, None, spread, dimension_numbers=layout
+        )
+
+    return jax.linear_transpose(forward, jax.ShapeDtypeStruct(shape, x.dtype))(x)[0]
+
+
+conv1d_transpose, conv2d_transpose, conv3d_transpose = map(_transposed, (1, 2, 3))
+
+
+def separable_conv2d(
+    input: Any,
+    depthwise_filter: Any,
+    pointwise_filter: Any,
+    strides: Any,
+    padding: str,
+    data_format: str | None = None,
+    dilations: Any = None,
+    name: Any = None,
+) -> Tensor:
+    """A convolution of each channel, then one with a window of size 1."""
+    _format("separable_conv2d", data_format)
+    each = depthwise_conv2d(input, depthwise_filter, strides, padding, dilations=dilations)
+    return conv2d(each, pointwise_filter, 1, "VALID")
+
+
+@operation("nn.depth_to_space", "input")
+def depth_to_space(x: Any, block_size: int, data_format: str = "NHWC") -> Any:
+    """Channels spread over blocks of pixels."""
+    _format("depth_to_space", data_format)
+    return patches.depth_to_space(x, block_size, "channels_last")
+
+
+@operation("nn.space_to_depth", "input")
+def space_to_depth(x: Any, block_size: int, data_format: str = "NHWC") -> Any:
+    """Blocks of pixels as channels."""
+    _format("space_to_depth", data_format)
+    return patches.space_to_depth(x, block_size, "channels_last")
+
+
+@operation("nn.weighted_cross_entropy_with_logits", "labels logits")
+def weighted_cross_entropy_with_logits(y: Any, z: Any, pos_weight: Any) -> Any:
+    """`-w y log(p) - (1 - y) log(1 - p)` for `p = sigmoid(logits)`."""
+    weight = 1 + (pos_weight - 1) * y
+    return (1 - y) * z + weight * (jnp.log1p(jnp.exp(-jnp.abs(z))) + jnp.maximum(-z, 0))
+
+
+@operation("nn.local_response_normalization", "input")
+def local_response_normalization(
+    x: Any, depth_radius: int = 5, bias: float = 1, alpha: float = 1, beta: float = 0.5
+) -> Any:
+    """Each value over a power of the sum of squares in the channels around it."""
+    width = 2 * depth_radius + 1
+    window = (1,) * (x.ndim - 1) + (width,)
+    room = [(0, 0)] * (x.ndim - 1) + [(depth_radius, depth_radius)]
+    total = jax.lax.reduce_window(jnp.square(x), 0.0, jax.lax.add, window, (1,) * x.ndim, room)
+    return x / (bias + alpha * total) ** beta
+
+
+lrn = local_response_normalization
+
+
+@operation("nn.log_poisson_loss", "targets log_input")
+def log_poisson_loss(y: Any, z: Any, compute_full_loss: bool = False) -> Any:
+    """`exp(z) - z y`, with an approximation of `log(y!)` where the whole is asked for."""
+    loss = jnp.exp(z) - z * y
+    if not compute_full_loss:
+        return loss
+    stirling = y * jnp.log(y) - y + 0.5 * jnp.log(2 * jnp.pi * y)
+    return loss + jnp.where((y >= 0) & (y <= 1), 0, stirling)
+
+
+def weighted_moments(
+    x: Any, axes: Any, frequency_weights: Any, keepdims: bool = False, name: Any = None
+) -> tuple[Tensor, Tensor]:
+    """Mean and variance over axes, weighted."""
+    given = operands("nn.weighted_moments", x, frequency_weights)
+    return run(_weighted_moments, given, (static(axes), keepdims))
+
+
+def _weighted_moments(x: Any, weights: Any, axes: Any, keepdims: bool) -> Any:
+    weights = jnp.broadcast_to(weights, x.shape)
+    total = jnp.sum(weights, axes, keepdims=True)
+    mean = jnp.sum(weights * x, axes, keepdims=True) / total
+    variance = jnp.sum(weights * jnp.square(x - mean), axes, keepdims=True) / total
+    return tuple(v if keepdims else jnp.squeeze(v, axes) for v in (mean, variance))
+
+
+def ctc_loss(
+    labels: Any,
+    logits: Any,
+    label_length: Any,
+    logit_length: Any,
+    logits_time_major: bool = True,
+    unique: Any = None,
+    blank_index: Any = 0,
+    name: Any = None,
+) -> Tensor:
+    """What it costs to read labels out of a longer sequence of logits, for each sample.
+
+    Args:
+        labels: `(batch, labels)`, or a sparse tensor of that shape.
+        logits: `(steps, batch, classes)`; `(batch, steps, classes)` if not `logits_time_major`.
+    """
+    logits = _as_operand(logits)
+    if hasattr(labels, "dense_shape"):
+        filled = sparse.to_dense(labels, default_value=-1)
+        label_length = reduce_sum(ops.cast(filled >= 0, "int32"), 1)
+        labels = table.maximum(filled, 0)
+    labels, lengths, steps = map(_as_operand, (labels, label_length, logit_length))
+    blank = 0 if blank_index is None else int(static(blank_index)) % int(logits.shape[-1])
+    return run(_ctc, (logits, labels, lengths, steps), (logits_time_major, blank))
+
+
+def _ctc(logits: Any, labels: Any, lengths: Any, steps: Any, time_major: bool, blank: int) -> Any:
+    logits = jnp.swapaxes(logits, 0, 1) if time_major else logits
+    return ctc.ctc_loss(labels, logits, lengths, steps, blank)
+
+
 __all__ = [
     *_FROM_OPS,
+    *("conv1d_transpose", "conv2d_transpose", "conv3d_transpose", "ctc_loss", "depth_to_space"),
+    *("local_response_normalization", "log_poisson_loss", "lrn", "separable_conv2d"),
+    *("space_to_depth", "weighted_cross_entropy_with_logits", "weighted_moments"),
     "elu",
     "avg_pool",
     "avg_pool1d",

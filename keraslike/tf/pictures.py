@@ -10,7 +10,7 @@ import numpy as np
 from keraslike.core import foreign
 from keraslike.tf import dtypes
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.tensor import Tensor, constant, convert_to_tensor
+from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, static
 
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
@@ -145,12 +145,26 @@ def encode_png(image: Any, compression: int = -1, name: str | None = None) -> Te
     return _encoded(image, format="PNG", **level)
 
 
+def decode_and_crop_jpeg(contents: Any, crop_window: Any, channels: int = 0, **_: Any) -> Tensor:
+    """A part of a JPEG: `crop_window` is `[top, left, height, width]`."""
+    top, left, height, width = static(crop_window)
+    whole = _decoded(contents, channels, None)[0]
+    return Tensor(whole[top : top + height, left : left + width])
+
+
+def extract_jpeg_shape(contents: Any, output_type: Any = dtypes.int32, name: Any = None) -> Tensor:
+    """Height, width and channels of a JPEG."""
+    shape = _decoded(contents, 0, ("JPEG",))[0].shape
+    return Tensor(np.asarray(shape, dtypes.as_dtype(output_type).dtype))
+
+
 def is_jpeg(contents: Any, name: str | None = None) -> Tensor:
     """Whether bytes begin as a JPEG does."""
     return constant(convert_to_tensor(contents).numpy()[:3] == b"\xff\xd8\xff")
 
 
 __all__ = [
-    *("decode_bmp", "decode_gif", "decode_image", "decode_jpeg", "decode_png"),
+    *("decode_and_crop_jpeg", "decode_bmp", "extract_jpeg_shape"),
+    *("decode_gif", "decode_image", "decode_jpeg", "decode_png"),
     *("encode_jpeg", "encode_png", "is_jpeg"),
 ]

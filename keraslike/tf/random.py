@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from keraslike import random
 from keraslike.core import rng
 from keraslike.tf import dtypes
 from keraslike.tf.ops import cast, gather
-from keraslike.tf.tensor import WIDE, Tensor, _as_operand, static, wrap
+from keraslike.tf.tensor import WIDE, Tensor, _as_operand, run, static, wrap
 
 
 def set_seed(seed: int) -> None:
@@ -77,6 +79,8 @@ def uniform(
     name: Any = None,
 ) -> Tensor:
     """Draws of a uniform distribution over `[minval, maxval)`."""
+    if isinstance(seed, Stateless):
+        return stateless_uniform(shape, seed.seed, minval, maxval, dtype)
     return _draw("uniform", shape, dtype, minval=minval, maxval=maxval, seed=seed)
 
 
@@ -101,6 +105,162 @@ def shuffle(value: Any, seed: Any = None, name: Any = None) -> Tensor:
     value = _as_operand(value)
     order = random.shuffle(np.arange(value.shape[0], dtype=np.int32), seed=seed)
     return gather(value, wrap(order))
+
+
+class Stateless:
+    """A seed of two numbers, from which all draws follow."""
+
+    def __init__(self, seed: Any):
+        self.seed = _as_operand(seed)
+
+
+def _key(seed: Any) -> Any:
+    return jax.random.wrap_key_data(jnp.asarray(seed).astype("uint32"), impl="threefry2x32")
+
+
+def _from_seed(kind: str, seed: Any, shape: Any, dtype: Any, *rest: Any) -> Tensor:
+    wanted = dtypes.as_dtype(dtype)
+    with WIDE(True):
+        numbers = tuple(map(static, rest))
+        return run(_drawn, (_as_operand(seed),), (kind, static(shape), wanted.name, *numbers))
+
+
+def _drawn(seed: Any, kind: str, shape: Any, dtype: str, *rest: Any) -> Any:
+    key, shape = _key(seed), (shape,) if isinstance(shape, int) else shape
+    with WIDE(True):
+        if kind == "randint":
+            return jax.random.randint(key, shape, *rest, dtype)
+        if kind == "poisson":
+            return jax.random.poisson(key, jnp.asarray(rest[0]), shape).astype(dtype)
+        if kind == "uniform":
+            return jax.random.uniform(key, shape, dtype, *rest)
+        if kind == "gamma":
+            return jax.random.gamma(key, jnp.asarray(rest[0], dtype), shape, dtype)
+        if kind == "truncated_normal":
+            return jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype)
+        return jax.random.normal(key, shape, dtype)
+
+
+def stateless_uniform(
+    shape: Any,
+    seed: Any,
+    minval: Any = 0,
+    maxval: Any = None,
+    dtype: Any = dtypes.float32,
+    name: Any = None,
+    alg: Any = "auto_select",
+) -> Tensor:
+    """`uniform`, whose draws follow from a seed of two numbers."""
+    if dtypes.as_dtype(dtype).is_integer:
+        if maxval is None:
+            raise ValueError(f"maxval must be given for dtype={dtypes.as_dtype(dtype).name}.")
+        return _from_seed("randint", seed, shape, dtype, minval, maxval)
+    return _from_seed("uniform", seed, shape, dtype, minval, 1.0 if maxval is None else maxval)
+
+
+def stateless_normal(
+    shape: Any,
+    seed: Any,
+    mean: Any = 0.0,
+    stddev: Any = 1.0,
+    dtype: Any = dtypes.float32,
+    name: Any = None,
+    alg: Any = "auto_select",
+) -> Tensor:
+    """`normal`, whose draws follow from a seed of two numbers."""
+    drawn = _from_seed("normal", seed, shape, dtype)
+    return drawn * cast(stddev, dtype) + cast(mean, dtype)
+
+
+def stateless_truncated_normal(
+    shape: Any,
+    seed: Any,
+    mean: Any = 0.0,
+    stddev: Any = 1.0,
+    dtype: Any = dtypes.float32,
+    name: Any = None,
+    alg: Any = "auto_select",
+) -> Tensor:
+    """`truncated_normal`, whose draws follow from a seed of two numbers."""
+    drawn = _from_seed("truncated_normal", seed, shape, dtype)
+    return drawn * cast(stddev, dtype) + cast(mean, dtype)
+
+
+def stateless_gamma(
+    shape: Any,
+    seed: Any,
+    alpha: Any,
+    beta: Any = None,
+    dtype: Any = dtypes.float32,
+    name: Any = None,
+) -> Tensor:
+    """`gamma`, whose draws follow from a seed of two numbers."""
+    drawn = _from_seed("gamma", seed, shape, dtype, alpha)
+    return drawn if beta is None else drawn / beta
+
+
+def stateless_poisson(
+    shape: Any, seed: Any, lam: Any, dtype: Any = dtypes.int32, name: Any = None
+) -> Tensor:
+    """Draws of a Poisson distribution that follow from a seed of two numbers."""
+    return _from_seed("poisson", seed, shape, dtype, lam)
+
+
+def stateless_categorical(
+    logits: Any, num_samples: Any, seed: Any, dtype: Any = dtypes.int64, name: Any = None
+) -> Tensor:
+    """`categorical`, whose draws follow from a seed of two numbers."""
+    found = run(_classes, (_as_operand(seed), _as_operand(logits)), (static(num_samples),))
+    return cast(found, dtype)
+
+
+def _classes(seed: Any, logits: Any, count: int) -> Any:
+    drawn = jax.random.categorical(_key(seed), logits, -1, shape=(count, logits.shape[0]))
+    return drawn.T.astype("int32")
+
+
+def split(seed: Any, num: int = 2, alg: Any = "auto_select") -> Tensor:
+    """Seeds that follow from one, in rows."""
+    return run(_split, (_as_operand(seed),), (static(num),))
+
+
+def _split(seed: Any, num: int) -> Any:
+    return jax.random.key_data(jax.random.split(_key(seed), num)).astype("int32")
+
+
+def fold_in(seed: Any, data: Any, alg: Any = "auto_select") -> Tensor:
+    """The seed that follows from one and a number."""
+    return run(_folded, (_as_operand(seed), _as_operand(data)))
+
+
+def _folded(seed: Any, data: Any) -> Any:
+    return jax.random.key_data(jax.random.fold_in(_key(seed), data)).astype("int32")
+
+
+def poisson(
+    shape: Any, lam: Any, dtype: Any = dtypes.float32, seed: Any = None, name: Any = None
+) -> Tensor:
+    """Draws of a Poisson distribution, of `shape` for each rate in `lam`."""
+    rates, shape = np.asarray(static(lam), "float32"), tuple(np.atleast_1d(static(shape)).tolist())
+    state = random.randint((2,), 0, 2**31 - 1, "int32", seed=seed)
+    rates = tuple(rates.ravel().tolist()) if rates.ndim else float(rates)
+    more = (len(rates),) if isinstance(rates, tuple) else ()
+    return _from_seed("poisson", state, (*shape, *more), dtype, rates)
+
+
+_global: list[Any] = []
+
+
+def get_global_generator() -> Generator:
+    """The generator of the program, which is made with a random seed at first."""
+    if not _global:
+        _global.append(Generator())
+    return _global[0]
+
+
+def set_global_generator(generator: Generator) -> None:
+    """Makes a generator that of the program."""
+    _global[:] = [generator]
 
 
 class Generator:
@@ -138,9 +298,10 @@ class Generator:
 
 
 __all__ = [
-    "Generator",
-    "categorical",
-    "gamma",
+    *("Generator", "categorical", "fold_in", "gamma", "get_global_generator", "poisson"),
+    *("set_global_generator", "split", "stateless_categorical", "stateless_gamma"),
+    *("stateless_normal", "stateless_poisson", "stateless_truncated_normal"),
+    "stateless_uniform",
     "normal",
     "set_seed",
     "shuffle",

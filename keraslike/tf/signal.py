@@ -38,6 +38,18 @@ def _real(name: str, of: Callable) -> Callable:
 rfft, irfft = _real("rfft", jnp.fft.rfft), _real("irfft", jnp.fft.irfft)
 
 
+@operation("signal.rfft2d", "input")
+def rfft2d(x: Any, fft_length: Any = None) -> Any:
+    """The Fourier transform along the last two axes, of real numbers."""
+    return jnp.fft.rfft2(x, fft_length)
+
+
+@operation("signal.irfft2d", "input")
+def irfft2d(x: Any, fft_length: Any = None) -> Any:
+    """What `rfft2d` did, undone."""
+    return jnp.fft.irfft2(x, fft_length)
+
+
 @operation("signal.fftshift", "x")
 def fftshift(x: Any, axes: Any = None) -> Any:
     """Frequency 0 moved to the middle."""
@@ -98,6 +110,93 @@ hann_window = _window("hann_window", (0.5, -0.5))
 hamming_window = _window("hamming_window", (0.54, -0.46))
 
 
+def kaiser_window(
+    window_length: Any, beta: Any = 12.0, dtype: Any = dtypes.float32, name: Any = None
+) -> Tensor:
+    """Kaiser's window."""
+    values = np.kaiser(static(window_length), static(beta))
+    return constant(values.astype(dtypes.as_dtype(dtype).as_numpy_dtype))
+
+
+def vorbis_window(window_length: Any, dtype: Any = dtypes.float32, name: Any = None) -> Tensor:
+    """The window of the Vorbis format."""
+    n = static(window_length)
+    values = np.sin(np.pi / 2 * np.sin(np.pi / n * (np.arange(n) + 0.5)) ** 2)
+    return constant(values.astype(dtypes.as_dtype(dtype).as_numpy_dtype))
+
+
+def inverse_stft_window_fn(
+    frame_step: Any, forward_window_fn: Callable = hann_window, name: Any = None
+) -> Callable:
+    """The window that makes `inverse_stft` undo a `stft` with this window."""
+
+    def window(frame_length: Any, dtype: Any = dtypes.float32) -> Tensor:
+        length, step = static(frame_length), static(frame_step)
+        forward = forward_window_fn(length, dtype=dtype).numpy()
+        overlaps = -(-length // step)
+        squares = np.pad(np.square(forward), (0, overlaps * step - length))
+        total = np.tile(squares.reshape(overlaps, step).sum(0), overlaps)[:length]
+        return constant(forward / total)
+
+    return window
+
+
+def inverse_stft(
+    stfts: Any,
+    frame_length: Any,
+    frame_step: Any,
+    fft_length: Any = None,
+    window_fn: Any = hann_window,
+    name: Any = None,
+) -> Tensor:
+    """The signal whose `stft` this is, where the window fits: see `inverse_stft_window_fn`."""
+    length = static(frame_length)
+    size = 2 ** (length - 1).bit_length() if fft_length is None else static(fft_length)
+    frames = run(_front, (irfft(stfts, [size]),), (length,))
+    if window_fn is not None:
+        frames = frames * window_fn(length, dtype=frames.dtype)
+    return overlap_and_add(frames, frame_step)
+
+
+def _front(x: Any, length: int) -> Any:
+    room = max(0, length - x.shape[-1])
+    return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, room)])[..., :length]
+
+
+def linear_to_mel_weight_matrix(
+    num_mel_bins: int = 20,
+    num_spectrogram_bins: int = 129,
+    sample_rate: Any = 8000,
+    lower_edge_hertz: float = 125.0,
+    upper_edge_hertz: float = 3800.0,
+    dtype: Any = dtypes.float32,
+    name: Any = None,
+) -> Tensor:
+    """What a spectrogram is multiplied by for its bands on the mel scale."""
+
+    def mel(hertz: Any) -> Any:
+        return 1127.0 * np.log(1.0 + np.asarray(hertz) / 700.0)
+
+    rate = float(static(sample_rate))
+    if not 0 <= lower_edge_hertz < upper_edge_hertz <= rate / 2:
+        raise ValueError(
+            "0 <= lower_edge_hertz < upper_edge_hertz <= sample_rate / 2 was expected. Received: "
+            f"{lower_edge_hertz}, {upper_edge_hertz}, {rate}"
+        )
+    bins = mel(np.linspace(0.0, rate / 2, num_spectrogram_bins)[1:])[:, None]
+    edges = np.linspace(mel(lower_edge_hertz), mel(upper_edge_hertz), num_mel_bins + 2)
+    lower, center, upper = edges[:-2], edges[1:-1], edges[2:]
+    slopes = np.minimum((bins - lower) / (center - lower), (upper - bins) / (upper - center))
+    weights = np.pad(np.maximum(0.0, slopes), [(1, 0), (0, 0)])
+    return constant(weights.astype(dtypes.as_dtype(dtype).as_numpy_dtype))
+
+
+def mfccs_from_log_mel_spectrograms(log_mel_spectrograms: Any, name: Any = None) -> Tensor:
+    """The cepstral coefficients of logarithms of mel spectrograms."""
+    found = dct(log_mel_spectrograms)
+    return found * (1.0 / float(np.sqrt(2.0 * found.shape[-1])))
+
+
 def stft(
     signals: Any,
     frame_length: Any,
@@ -131,7 +230,9 @@ def idct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None 
 __all__ = [
     *("fft", "ifft", "fft2d", "ifft2d", "fft3d", "ifft3d", "rfft", "irfft"),
     *("fftshift", "ifftshift", "frame", "overlap_and_add", "hann_window", "hamming_window"),
-    *("stft", "dct", "idct"),
+    *("stft", "dct", "idct", "inverse_stft", "inverse_stft_window_fn", "kaiser_window"),
+    *("linear_to_mel_weight_matrix", "mfccs_from_log_mel_spectrograms", "vorbis_window"),
+    *("rfft2d", "irfft2d"),
 ]
 
 

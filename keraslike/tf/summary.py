@@ -177,6 +177,43 @@ def image(
     return _log(EventFile.image, name, data, step, **more)
 
 
+def audio(
+    name: str,
+    data: Any,
+    sample_rate: Any,
+    step: Any = None,
+    max_outputs: int = 3,
+    encoding: Any = None,
+    description: str | None = None,
+) -> bool:
+    """Logs sounds `(clips, frames, channels)`, floats from -1 to 1."""
+    more = {"rate": int(sample_rate), "max_outputs": max_outputs, "description": description or ""}
+    return _log(EventFile.audio, name, data, step, **more)
+
+
+def create_noop_writer() -> SummaryWriter:
+    """A writer that writes nothing."""
+    return _Nowhere()
+
+
+class _Nowhere(SummaryWriter):
+    def __init__(self) -> None:
+        pass
+
+    @contextlib.contextmanager
+    def as_default(self, step: Any = None) -> Iterator[SummaryWriter]:
+        with _using(writer=None):
+            yield self
+
+    def set_as_default(self, step: Any = None) -> None:
+        _defaults.writer = None
+
+    def flush(self) -> None:
+        pass
+
+    close = flush
+
+
 def text(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:
     """Logs text, or an array of texts, in which TensorBoard reads Markdown."""
     data = data.numpy() if isinstance(data, Tensor) else data

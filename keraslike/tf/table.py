@@ -124,6 +124,18 @@ _MORE = {  # name: (function, tensors, those by which no gradient is taken)
     "multiply_no_nan": (gradients.multiply_no_nan, "x y", ""),
     "invert_permutation": (jnp.argsort, "x", "x"),
     "l2_normalize": (_l2_normalize, "x", ""),
+    "bessel_i0": (special.i0, "x", ""),
+    "bessel_i0e": (special.i0e, "x", ""),
+    "bessel_i1": (special.i1, "x", ""),
+    "bessel_i1e": (special.i1e, "x", ""),
+    "betainc": (special.betainc, "a b x", ""),
+    "erfcinv": (lambda x: -special.ndtri(x / 2) / np.sqrt(2).astype(x.dtype), "x", ""),
+    "igamma": (special.gammainc, "a x", ""),
+    "igammac": (special.gammaincc, "a x", ""),
+    "lbeta": (lambda x: jnp.sum(special.gammaln(x), -1) - special.gammaln(jnp.sum(x, -1)), "x", ""),
+    "nextafter": (jnp.nextafter, "x1 x2", "x1 x2"),
+    "is_non_decreasing": (lambda x: jnp.all(jnp.diff(x.ravel()) >= 0), "x", "x"),
+    "is_strictly_increasing": (lambda x: jnp.all(jnp.diff(x.ravel()) > 0), "x", "x"),
 }
 for _name, (_function, _tensors, _constant) in _MORE.items():
     globals()[_name] = operation(_name, _tensors, _constant)(_function)

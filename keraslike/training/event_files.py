@@ -86,6 +86,23 @@ class EventFile:
         texts = [str(width), str(height), *map(_png, images[:max_outputs])]
         self._log(tag, step, _texts(texts, (len(texts),)), "images", b"", _BLOBS, description)
 
+    def audio(
+        self, tag: str, sounds: Any, step: int, rate: int, max_outputs: int = 3,
+        description: str = "",
+    ) -> None:  # fmt: skip
+        """Logs sounds `(clips, frames, channels)`, floats from -1 to 1, of a sampling rate."""
+        sounds = _numeric(sounds, np.float32)
+        if sounds.ndim != 3:
+            raise ValueError(
+                "Sounds have the shape (clips, frames, channels). "
+                f"Received for '{tag}': {sounds.shape}"
+            )
+        clips = [part for clip in sounds[:max_outputs] for part in (_wav(clip, rate), "")]
+        shape = (len(clips) // 2, 2)  # each with a label
+        self._log(
+            tag, step, _texts(clips, shape), "audio", b"\x08\x01\x10\x01", _BLOBS, description
+        )
+
     def text(self, tag: str, texts: Any, step: int, description: str = "") -> None:
         """Logs text, or an array of texts, in which TensorBoard reads Markdown."""
         array = np.asarray(texts)
@@ -175,6 +192,17 @@ def _texts(texts: list[Any], shape: tuple[int, ...]) -> bytes:
 
 def _numeric(value: Any, dtype: Any) -> np.ndarray:
     return np.ascontiguousarray(np.asarray(value).astype(dtype)).reshape(np.shape(value))
+
+
+# -- sounds ---------------------------------------------------------------------------------
+
+
+def _wav(clip: np.ndarray, rate: int) -> bytes:
+    frames = np.clip(np.round(clip * 32768), -32768, 32767).astype("<i2").tobytes()
+    width = 2 * clip.shape[-1]
+    kind = struct.pack("<HHIIHH", 1, clip.shape[-1], rate, rate * width, width, 16)
+    head = b"WAVEfmt " + struct.pack("<I", 16) + kind + b"data" + struct.pack("<I", len(frames))
+    return b"RIFF" + struct.pack("<I", len(head) + len(frames)) + head + frames
 
 
 # -- pictures -------------------------------------------------------------------------------

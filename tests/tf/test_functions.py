@@ -74,7 +74,7 @@ def test_what_does_not_fit(names, expression, error, match):
         ("t[tf.constant([0, 1])]", TypeError, "gather"),
         ("t['a']", TypeError, "'a'"),
         ("hash(t)", TypeError, "unhashable"),
-        ("tf.device('/GPU:7')", ValueError, "GPU"),
+        ("tf.device('/XPU:7')", ValueError, "xpu"),
         ("len(tf.constant(1))", TypeError, "scalar"),
         ("iter(tf.constant(1))", TypeError, "scalar"),
         ("tf.as_dtype('what')", TypeError, "what"),

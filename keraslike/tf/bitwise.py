@@ -1,0 +1,24 @@
+"""`tf.bitwise`: the bits of integers."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from keraslike.tf.tensor import operation
+
+_TABLE = {
+    "bitwise_and": jnp.bitwise_and,
+    "bitwise_or": jnp.bitwise_or,
+    "bitwise_xor": jnp.bitwise_xor,
+    "left_shift": jnp.left_shift,
+    "right_shift": jnp.right_shift,
+}
+for _name, _function in _TABLE.items():
+    globals()[_name] = operation(f"bitwise.{_name}", "x y", "x y")(_function)
+invert = operation("bitwise.invert", "x", "x")(jnp.invert)
+
+__all__ = [*_TABLE, "invert"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

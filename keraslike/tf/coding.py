@@ -1,0 +1,166 @@
+"""Text of bytes and bytes of text: base64, compressed text, messages of protocol buffers."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import zlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
+
+from keraslike.tf import dtypes, messages
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.tensor import Tensor, convert_to_tensor
+
+
+def _each(function: Callable[[bytes], bytes], given: Any, what: str) -> Tensor:
+    array = np.asarray(convert_to_tensor(given))
+    out = np.empty(array.shape, object)
+    for place, item in np.ndenumerate(array):
+        try:
+            out[place] = function(item)
+        except Exception as e:
+            raise InvalidArgumentError(f"{what}: {e}") from None
+    return Tensor(out)
+
+
+def encode_base64(input: Any, pad: bool = False, name: Any = None) -> Tensor:
+    """Texts in base64, of the kind for addresses; with `pad`, filled up with `=`.
+
+    >>> encode_base64("a?").numpy()
+    b'YT8'
+    """
+
+    def encode(text: bytes) -> bytes:
+        found = base64.urlsafe_b64encode(text)
+        return found if pad else found.rstrip(b"=")
+
+    return _each(encode, input, "Cannot encode")
+
+
+def decode_base64(input: Any, name: Any = None) -> Tensor:
+    """What texts in base64 stand for; InvalidArgumentError where one is none."""
+
+    def decode(text: bytes) -> bytes:
+        return base64.b64decode(text + b"=" * (-len(text) % 4), b"-_", validate=True)
+
+    return _each(decode, input, "Invalid character or length found in base64")
+
+
+def decode_compressed(bytes: Any, compression_type: str = "", name: Any = None) -> Tensor:
+    """Texts that were compressed by `"GZIP"` or `"ZLIB"`."""
+    known = {"": lambda text: text, "GZIP": gzip.decompress, "ZLIB": zlib.decompress}
+    if compression_type not in known:
+        raise ValueError(
+            f"compression_type must be one of {sorted(known)}. Received: {compression_type!r}"
+        )
+    return _each(known[compression_type], bytes, "Cannot decompress")
+
+
+def decode_json_example(json_examples: Any, name: Any = None) -> Tensor:
+    """Examples as JSON has them, as bytes that `parse_example` reads."""
+    kind = messages.message("Example")
+    return _each(
+        lambda text: json_format.Parse(text, kind()).SerializeToString(),
+        json_examples,
+        "Error while parsing JSON",
+    )
+
+
+class DecodeProto(NamedTuple):
+    sizes: Any
+    values: Any
+
+
+def decode_proto(
+    bytes: Any,
+    message_type: str,
+    field_names: Any,
+    output_types: Any,
+    descriptor_source: Any = "local://",
+    message_format: str = "binary",
+    sanitize: bool = False,
+    name: Any = None,
+) -> DecodeProto:
+    """Fields of messages of protocol buffers: how many values each has, and the values.
+
+    Args:
+        message_type: the name of the message, with its package.
+        field_names: which fields.
+        output_types: their dtypes; messages within are strings.
+        descriptor_source: the path of a file that `protoc --descriptor_set_out` has written, or
+            `b"bytes://"` and what is in one.
+        message_format: `"binary"`.
+
+    Raises ValueError for a message or a field that is not described, InvalidArgumentError for bytes
+    that are no such message.
+    """
+    if message_format != "binary":
+        raise ValueError(f"message_format must be 'binary'. Received: {message_format!r}")
+    message, known = _message(message_type, descriptor_source)
+    names = list(field_names)
+    missing = [n for n in names if n not in known]
+    if missing:
+        raise ValueError(f"{message_type} has no field {missing[0]!r}. It has {sorted(known)}.")
+    given = np.asarray(convert_to_tensor(bytes))
+    read = []
+    for item in given.ravel().tolist():
+        try:
+            read.append(message.FromString(item))
+        except Exception as e:
+            raise InvalidArgumentError(f"Unable to parse {message_type}: {e}") from None
+    rows = [[_values(m, known[n]) for m in read] for n in names]
+    sizes = np.asarray([[len(v) for v in column] for column in rows], np.int32)
+    values = []
+    for column, kind in zip(rows, output_types, strict=True):
+        kind = dtypes.as_dtype(kind)
+        longest = max(map(len, column), default=0)
+        filler = b"" if kind is dtypes.string else 0
+        out = np.full((len(column), longest), filler, kind.dtype)
+        for row, found in zip(out, column):
+            row[: len(found)] = found
+        values.append(Tensor(out.reshape(*given.shape, longest)))
+    return DecodeProto(Tensor(sizes.T.reshape(*given.shape, len(names))), values)
+
+
+def _message(message_type: str, source: Any) -> tuple[Any, dict[str, Any]]:
+    text = source.encode() if isinstance(source, str) else source
+    if text in (b"", b"local://"):
+        raise ValueError("descriptor_source must name a file of descriptors.")
+    if text.startswith(b"bytes://"):
+        data = text.removeprefix(b"bytes://")
+    else:
+        with open(text, "rb") as file:
+            data = file.read()
+    pool = descriptor_pool.DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
+        pool.Add(file)
+    try:
+        found = pool.FindMessageTypeByName(message_type)
+    except KeyError:
+        raise ValueError(f"No descriptor found for message type {message_type!r}.") from None
+    return message_factory.GetMessageClass(found), dict(found.fields_by_name)
+
+
+def _values(message: Any, field: Any) -> list[Any]:
+    value = getattr(message, field.name)
+    items = list(value) if field.is_repeated else [value] if _is_there(message, field) else []
+    return [
+        v.SerializeToString() if field.message_type else v.encode() if isinstance(v, str) else v
+        for v in items
+    ]
+
+
+def _is_there(message: Any, field: Any) -> bool:
+    if field.has_presence:
+        return message.HasField(field.name)
+    return bool(getattr(message, field.name))
+
+
+__all__ = [
+    *("decode_base64", "decode_compressed", "decode_json_example", "decode_proto"),
+    "encode_base64",
+]

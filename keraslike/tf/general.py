@@ -1,0 +1,204 @@
+"""What `tf` has under its own name besides operations on tensors in the other modules."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.core import context
+from keraslike.core.context import trace_state_clean
+from keraslike.tf import dtypes, messages, ops
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.structure import host
+from keraslike.tf.tensor import Tensor, _as_operand, constant, convert_to_tensor, operation, run
+
+
+def executing_eagerly() -> bool:
+    """Whether operations are run as they are called: not in a function that is being traced.
+
+    >>> executing_eagerly()
+    True
+    """
+    return trace_state_clean()
+
+
+def inside_function() -> bool:
+    """Whether a function is being traced."""
+    return not trace_state_clean()
+
+
+@contextlib.contextmanager
+def init_scope() -> Iterator[None]:
+    """A block whose operations are run at once, though a function is traced around it."""
+    with jax.ensure_compile_time_eval():
+        yield
+
+
+@contextlib.contextmanager
+def control_dependencies(control_inputs: Any) -> Iterator[None]:
+    """A block like any other: operations have the order in which they are called."""
+    yield
+
+
+def group(*inputs: Any, **_: Any) -> None:
+    """Nothing: what it groups has been done."""
+
+
+def no_op(name: Any = None) -> None:
+    """Nothing."""
+
+
+def get_current_name_scope() -> str:
+    """The names of the `tf.name_scope`s around, with `/` between them."""
+    return "/".join(context.state.names)
+
+
+def get_static_value(tensor: Any, partial: bool = False) -> Any:
+    """The value as numpy has it; `None` while it is being traced."""
+    value = _as_operand(tensor)._value
+    return None if isinstance(value, jax.core.Tracer) else np.asarray(value)
+
+
+def identity_n(input: Any, name: Any = None) -> list[Tensor]:
+    """The tensors."""
+    return [ops.identity(x) for x in input]
+
+
+def shape_n(input: Any, out_type: Any = dtypes.int32, name: Any = None) -> list[Tensor]:
+    """The shape of each tensor."""
+    return [ops.shape(x, out_type) for x in input]
+
+
+def timestamp(name: Any = None) -> Tensor:
+    """The seconds since 1970, float64."""
+    return constant(np.float64(time.time()))
+
+
+def make_tensor_proto(
+    values: Any,
+    dtype: Any = None,
+    shape: Any = None,
+    verify_shape: bool = False,
+    allow_broadcast: bool = False,
+) -> Any:
+    """A `TensorProto` of values as `tf.constant` takes them."""
+    array = np.asarray(convert_to_tensor(values, dtype))
+    if shape is None:
+        return messages.tensor_proto(array)
+    shape = tuple(int(n) for n in shape)
+    if verify_shape and shape != array.shape:
+        raise TypeError(f"Expected Tensor's shape: {shape}, got {array.shape}.")
+    if array.size == 1:
+        return messages.tensor_proto(np.full(shape, array.reshape(-1)[0], array.dtype))
+    return messages.tensor_proto(array.reshape(shape))
+
+
+def make_ndarray(tensor: Any) -> np.ndarray:
+    """The array in a `TensorProto`; raises TypeError for one of a dtype that is not known.
+
+    >>> make_ndarray(make_tensor_proto([1, 2])).tolist()
+    [1, 2]
+    """
+    try:
+        return messages.array_of(tensor)
+    except ValueError as e:
+        raise TypeError(str(e)) from None
+
+
+# -- parts of tensors -------------------------------------------------------------------------
+
+
+def dynamic_partition(data: Any, partitions: Any, num_partitions: int, name: Any = None) -> list:
+    """The rows of `data` that have the number 0, 1, ... in `partitions`, a tensor for each."""
+    data = _as_operand(data)
+    numbers = host(_as_operand(partitions), "tf.dynamic_partition", "use tf.where or a mask.")
+    if numbers.size and (numbers.min() < 0 or numbers.max() >= num_partitions):
+        raise InvalidArgumentError(f"partitions must be from 0 to {num_partitions - 1}.")
+    rows = ops.reshape(data, (-1, *data.shape[numbers.ndim :]))
+    places = [np.flatnonzero(numbers.ravel() == n).astype("int32") for n in range(num_partitions)]
+    return [ops.gather(rows, p) for p in places]
+
+
+def dynamic_stitch(indices: Any, data: Any, name: Any = None) -> Tensor:
+    """A tensor of the rows of several, by the numbers that they are to have."""
+    places = [np.asarray(_as_operand(i)) for i in indices]
+    given = [_as_operand(d) for d in data]
+    size = 1 + max((int(p.max()) for p in places if p.size), default=-1)
+    inner = tuple(given[0].shape[places[0].ndim :])
+    out = ops.zeros((size, *inner), given[0].dtype)
+    for place, rows in zip(places, given, strict=True):
+        rows = ops.reshape(rows, (-1, *inner))
+        out = ops.tensor_scatter_nd_update(out, place.reshape(-1, 1).astype("int32"), rows)
+    return out
+
+
+def reverse_sequence(
+    input: Any,
+    seq_lengths: Any,
+    seq_axis: int | None = None,
+    batch_axis: Any = None,
+    name: Any = None,
+) -> Tensor:
+    """The first `seq_lengths[i]` elements of each row the other way round."""
+    batch = 0 if batch_axis is None else batch_axis
+    return run(
+        _reversed, (_as_operand(input), _as_operand(seq_lengths)), (int(seq_axis or 0), batch)
+    )
+
+
+def _reversed(x: Any, lengths: Any, axis: int, batch: int) -> Any:
+    moved = jnp.moveaxis(x, (batch, axis), (0, 1))
+    steps = jnp.arange(moved.shape[1])
+    lengths = lengths[:, None]
+    places = jnp.where(steps < lengths, lengths - 1 - steps, steps)
+    places = places.reshape(*places.shape, *[1] * (moved.ndim - 2))
+    return jnp.moveaxis(jnp.take_along_axis(moved, places, 1), (0, 1), (batch, axis))
+
+
+@operation("histogram_fixed_width_bins", "values value_range", "values value_range")
+def histogram_fixed_width_bins(x: Any, bounds: Any, nbins: int = 100, dtype: Any = None) -> Any:
+    """Into which of so many bins of one width each value falls."""
+    share = (x - bounds[0]) / (bounds[1] - bounds[0])
+    return jnp.clip(jnp.floor(share * nbins), 0, nbins - 1).astype("int32")
+
+
+def histogram_fixed_width(
+    values: Any, value_range: Any, nbins: int = 100, dtype: Any = dtypes.int32, name: Any = None
+) -> Tensor:
+    """How many values fall into each of so many bins of one width."""
+    found = run(_counted, (histogram_fixed_width_bins(values, value_range, nbins),), (int(nbins),))
+    return ops.cast(found, dtype)
+
+
+def _counted(bins: Any, count: int) -> Any:
+    return jnp.bincount(bins.ravel(), length=count)
+
+
+def bitcast(input: Any, type: Any, name: Any = None) -> Tensor:
+    """The bytes of a tensor as those of another dtype."""
+    return run(_bitcast, (_as_operand(input),), (dtypes.as_dtype(type).name,))
+
+
+def _bitcast(x: Any, dtype: str) -> Any:
+    return jax.lax.bitcast_convert_type(x, dtype)
+
+
+@operation("unravel_index", "indices", "indices")
+def unravel_index(x: Any, dims: Any) -> Any:
+    """The places in a tensor of sizes `dims` of places in its elements one after the other."""
+    return jnp.stack(jnp.unravel_index(x, dims))
+
+
+__all__ = [
+    *("bitcast", "control_dependencies", "dynamic_partition", "dynamic_stitch"),
+    *("executing_eagerly", "get_current_name_scope", "get_static_value", "group"),
+    *("histogram_fixed_width", "histogram_fixed_width_bins", "identity_n", "init_scope"),
+    *("inside_function", "make_ndarray", "make_tensor_proto", "no_op", "reverse_sequence"),
+    *("shape_n", "timestamp", "unravel_index"),
+]

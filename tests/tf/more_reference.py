@@ -1,0 +1,171 @@
+"""Programs whose results TensorFlow gives: `python tests/tf/more_reference.py`, where it is
+installed, writes `more_reference.json`."""
+
+import gzip
+import json
+import os
+
+import numpy as np
+from google.protobuf import descriptor_pb2
+
+PATH = os.path.splitext(__file__)[0] + ".json"
+
+
+def described():
+    """What `protoc` writes of `message Person { string name = 1; int32 id = 2; repeated string
+    email = 3; }`, in proto2."""
+    files = descriptor_pb2.FileDescriptorSet()
+    person = files.file.add(name="person.proto").message_type.add(name="Person")
+    for number, (name, kind, label) in enumerate((("name", 9, 1), ("id", 5, 1), ("email", 9, 3))):
+        person.field.add(name=name, number=number + 1, type=kind, label=label)
+    return files.SerializeToString()
+
+
+def names(tf):
+    rng = np.random.default_rng(0)
+    picture = rng.random((2, 6, 5, 3)).astype("float32")
+    return {
+        "tf": tf,
+        "np": np,
+        "im": tf.constant(picture),
+        "u8": tf.constant((picture * 255).astype("uint8")),
+        "large": tf.constant(rng.random((1, 14, 13, 2)).astype("float32")),
+        "sound": tf.constant(rng.normal(size=60).astype("float32")),
+        "boxes": tf.constant([[0, 0, 1, 1], [0, 0.1, 1, 1.1], [0, 2, 1, 3], [0.5, 0.2, 1.2, 0.9]]),
+        "scores": tf.constant([0.9, 0.75, 0.6, 0.95]),
+        "m": tf.constant([[4.0, 1.0], [2.0, 3.0]]),
+        "x": tf.constant(rng.normal(size=(1, 4, 5, 4)).astype("float32")),
+        "described": b"bytes://" + described(),
+        "ann": b"\n\x03Ann\x10\x07\x1a\x01x\x1a\x01y",
+        "fields": ["name", "id", "email"],
+        "kinds": [tf.string, tf.int32, tf.string],
+        "in_json": '{"features": {"feature": {"a": {"int64List": {"value": [3]}}}}}',
+        "one": tf.io.FixedLenFeature([], tf.int64),
+        "gzipped": gzip.compress(b"text"),
+        "k": tf.constant(rng.normal(size=(3, 2, 6, 4)).astype("float32")),
+    }
+
+
+PROGRAMS = """
+tf.image.rgb_to_hsv(im)
+tf.image.hsv_to_rgb(im)
+tf.image.rgb_to_yiq(im)
+tf.image.rgb_to_yuv(im)
+tf.image.adjust_gamma(u8, 0.7, 1.1)
+tf.image.adjust_hue(im, 0.3)
+tf.image.adjust_saturation(im, 1.7)
+tf.image.sobel_edges(im)
+tf.image.image_gradients(im)
+tf.image.extract_patches(im, [1, 3, 2, 1], [1, 2, 1, 1], [1, 1, 1, 1], "VALID")
+tf.image.extract_patches(im, [1, 2, 2, 1], [1, 2, 2, 1], [1, 2, 1, 1], "SAME")
+tf.image.resize_with_crop_or_pad(im, 4, 8)
+tf.image.resize_with_crop_or_pad(im[0], 9, 2)
+tf.image.resize_with_pad(im, 9, 9)
+tf.image.ssim(large, large * 0.8 + 0.1, 1.0)
+tf.image.crop_and_resize(im, boxes[:2], [1, 0], [3, 4])
+tf.image.crop_and_resize(im, [[0.9, 0.1, 0.2, 0.8]], [0], [1, 3], "nearest", 7.0)
+tf.image.non_max_suppression(boxes, scores, 3, 0.5)
+tf.image.non_max_suppression(boxes, scores, 3, 0.1, 0.7)
+tf.image.non_max_suppression_with_scores(boxes, scores, 4, 1.0, 0.2, 0.5)
+tf.image.draw_bounding_boxes(im, [[[0.1, 0.2, 0.7, 0.9], [-1, -1, 0.5, 0.5]]] * 2, [[1.0, 0, 0]])
+tf.signal.rfft2d(im[0, :, :, 0])
+tf.signal.irfft2d(tf.signal.rfft2d(im[0, :, :4, 0]))
+tf.signal.kaiser_window(7, 5.0)
+tf.signal.vorbis_window(6)
+tf.signal.inverse_stft_window_fn(4)(8, tf.float32)
+tf.signal.linear_to_mel_weight_matrix(5, 17, 8000)
+tf.signal.mfccs_from_log_mel_spectrograms(im[0, :, :, 0])
+tf.linalg.sqrtm(m)
+tf.linalg.eigvals(m)
+tf.linalg.lu(m)
+tf.linalg.tensor_diag([[1.0, 2.0]])
+tf.linalg.tensor_diag_part(tf.linalg.tensor_diag([[1.0, 2.0]]))
+tf.math.confusion_matrix([0, 2, 1, 2], [0, 1, 1, 2])
+tf.math.confusion_matrix([0, 1], [1, 1], 3, [0.5, 2.0], tf.float32)
+tf.math.bessel_i0(scores)
+tf.math.betainc(scores, 2 * scores, scores)
+tf.math.igamma(scores, 2 * scores)
+tf.math.lbeta([[1.0, 2.0, 3.5]])
+tf.math.is_non_decreasing([1.0, 1.0, 2.0])
+tf.math.is_strictly_increasing([1.0, 1.0, 2.0])
+tf.math.accumulate_n([m, m])
+tf.nn.conv2d_transpose(x, k, [1, 8, 10, 6], 2, "SAME")
+tf.nn.conv2d_transpose(x, k, [1, 9, 11, 6], [2, 2], "VALID")
+tf.nn.conv1d_transpose(x[0], k[0], [4, 10, 6], 2)
+tf.nn.separable_conv2d(x, k[:, :, :4, :2], tf.ones([1, 1, 8, 3]), [1, 1, 1, 1], "SAME")
+tf.nn.depth_to_space(x, 2)
+tf.nn.space_to_depth(x[:, :, :4], 2)
+tf.nn.weighted_cross_entropy_with_logits([0.0, 1.0, 0.3], [2.0, -1.0, 0.5], 3.0)
+tf.nn.local_response_normalization(x, 1, 1.5, 0.3, 0.7)
+tf.nn.log_poisson_loss([1.0, 3.0], [0.5, 1.5], True)
+tf.nn.weighted_moments(x, [0, 1], tf.abs(x) + 1)
+tf.nn.ctc_loss([[1, 2, 0], [3, 3, 1]], tf.transpose(x[0], [1, 0, 2])[:, :2], [2, 3], [5, 5])
+tf.nn.compute_average_loss([1.0, 2.0, 6.0], sample_weight=[1.0, 0.5, 1.0], global_batch_size=6)
+tf.nn.scale_regularization_loss([1.0, 2.0])
+tf.dynamic_partition([[1, 2], [3, 4], [5, 6]], [1, 0, 1], 3)
+tf.dynamic_stitch([[0, 3], [2, 1]], [[10, 40], [30, 20]])
+tf.reverse_sequence([[1, 2, 3], [4, 5, 6]], [2, 3], seq_axis=1, batch_axis=0)
+tf.histogram_fixed_width_bins([-1.0, 0.0, 1.5, 2.0, 5.0, 15.0], [0.0, 5.0], nbins=5)
+tf.bitcast([1.0, -2.0], tf.int32)
+tf.unravel_index([2, 5], [2, 3])
+tf.shape_n([m, x])
+tf.as_string([1, 2])
+tf.realdiv([1.0], [4.0])
+tf.bitwise.bitwise_and([6, 3], [3, 1])
+tf.bitwise.invert([6, 3])
+tf.bitwise.left_shift([6, 3], [1, 2])
+tf.constant(tf.make_ndarray(tf.make_tensor_proto([[1.5, 2.5]])))
+tf.constant(tf.make_tensor_proto([1, 2], shape=[2, 1]).SerializeToString())
+tf.raw_ops.Mean(input=m, axis=[0], keep_dims=True)
+tf.raw_ops.Sub(x=m, y=m * 2)
+tf.raw_ops.Cast(x=m, DstT=tf.int32)
+tf.raw_ops.Conv2D(input=im, filter=tf.ones([2, 2, 3, 1]), strides=[1, 1, 1, 1], padding="SAME")
+tf.raw_ops.GatherV2(params=m, indices=[1], axis=0)
+tf.raw_ops.Relu(features=m - 2)
+tf.io.decode_base64(tf.io.encode_base64(["ab", "x"]))
+tf.io.encode_base64(["ab?>", "x"], pad=True)
+list(tf.io.decode_proto([ann, b""], "Person", fields, kinds, described))
+tf.io.decode_compressed(gzipped, "GZIP")
+tf.io.parse_single_example(tf.io.decode_json_example(in_json), {"a": one})["a"]
+tf.zeros_initializer()([2])
+tf.debugging.assert_equal(m, m)
+tf.debugging.assert_less([1], [0])
+tf.debugging.assert_near([1.0], [1.1])
+tf.debugging.assert_positive([1.0, 0.0])
+tf.debugging.assert_rank(m, 3)
+tf.debugging.assert_shapes([(m, ("n", "n")), (x, (1, "h", "w", "c"))])
+tf.debugging.assert_shapes([(m, ("n", "n")), (x, ("n", None, None, 4))])
+tf.debugging.assert_type(m, tf.int32)
+tf.debugging.Assert(tf.constant(False), [m])
+tf.executing_eagerly()
+tf.test.is_gpu_available()
+tf.test.gpu_device_name()
+""".strip().splitlines()
+
+
+def result(program, known):
+    """Dtype, shape and values of each tensor; the value of what is none; an error's name."""
+
+    def plain(x):
+        if isinstance(x, (list, tuple)):
+            return [plain(v) for v in x]
+        if not hasattr(x, "numpy"):
+            return x
+        values = x.numpy()
+        if x.dtype.name == "string":
+            return ["string", list(x.shape), str(np.asarray(values).tolist())]
+        if x.dtype.is_complex:
+            values = np.stack([values.real, values.imag], -1)
+        return [x.dtype.name, list(x.shape), np.asarray(values).astype("float64").tolist()]
+
+    try:
+        return plain(eval(program, known))
+    except Exception as e:
+        return type(e).__name__
+
+
+if __name__ == "__main__":
+    import tensorflow as tf
+
+    with open(PATH, "w") as file:
+        json.dump({p: result(p, names(tf)) for p in PROGRAMS}, file, separators=(",", ":"))

@@ -1,0 +1,108 @@
+"""Functions of `tf` that TensorFlow's results were written down for, and a few that draw."""
+
+import json
+import unittest
+
+import numpy as np
+import pytest
+
+from keraslike import tf
+from tests.tf import more_reference
+
+pytestmark = pytest.mark.slow
+
+with open(more_reference.PATH) as _file:
+    REFERENCE = json.load(_file)
+
+
+def _same(found, wanted):
+    if isinstance(wanted, list) and len(wanted) == 3 and isinstance(wanted[0], str):
+        dtype, shape, values = wanted
+        assert found[:2] == [dtype, shape]
+        if dtype == "string":
+            assert found[2] == values
+        else:
+            np.testing.assert_allclose(found[2], values, rtol=1e-4, atol=1e-5)
+    elif isinstance(wanted, list):
+        assert len(found) == len(wanted)
+        for f, w in zip(found, wanted):
+            _same(f, w)
+    else:
+        assert found == wanted
+
+
+def test_results_are_those_of_tensorflow():
+    known = more_reference.names(tf)
+    assert list(REFERENCE) == more_reference.PROGRAMS
+    for program, wanted in REFERENCE.items():
+        try:
+            _same(more_reference.result(program, known), wanted)
+        except AssertionError as e:
+            raise AssertionError(f"{program}: {e}") from None
+
+
+def test_draws_that_follow_from_a_seed():
+    r, grid = tf.random, tf.reshape(tf.range(400), [20, 20, 1])
+    for draw in (
+        lambda s: r.stateless_uniform([4], s),
+        lambda s: r.stateless_truncated_normal([4], s, stddev=3.0),
+        lambda s: r.stateless_categorical(tf.zeros([1, 1000]), 4, s),
+        lambda s: tf.image.stateless_random_brightness(tf.ones([2, 2, 3]), 0.3, s),
+        lambda s: tf.image.stateless_random_crop(grid, (2, 2, 1), s),
+    ):
+        one, again, other = (draw(s).numpy() for s in ([1, 2], tf.constant([1, 2]), (1, 3)))
+        assert (one == again).all() and (one != other).any()
+    assert len({tuple(s) for s in r.split([1, 2], 3).numpy().tolist()}) == 3
+    rates = r.poisson([500], [1.0, 30.0]).numpy()
+    assert abs(rates[:, 0].mean() - 1) < 0.3 and abs(rates[:, 1].mean() - 30) < 1.5
+    compiled = tf.function(lambda seed: r.stateless_normal([2], seed))
+    np.testing.assert_allclose(compiled(tf.constant([1, 2])), r.stateless_normal([2], [1, 2]), 1e-5)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Need value.shape >= size"):
+        tf.image.random_crop(tf.ones([2, 2, 1]), [3, 2, 1])
+
+
+def test_checks_in_traced_functions_and_what_is_refused():
+    @tf.function
+    def positive(x):
+        tf.debugging.assert_positive(x, "too small")
+        return x + 1
+
+    assert float(positive(tf.constant(1.0))) == 2.0
+    with pytest.raises(Exception, match="too small"):
+        positive(tf.constant(-1.0)).numpy()
+    with pytest.raises(ValueError, match="channels come last"):
+        tf.nn.conv2d(tf.ones([1, 3, 4, 4]), tf.ones([2, 2, 3, 1]), 1, "SAME", data_format="NCHW")
+    with pytest.raises(ValueError, match="no field 'age'"):
+        known = more_reference.names(tf)["described"]
+        tf.io.decode_proto([b""], "Person", ["age"], [tf.int32], known)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'z'"):
+        tf.raw_ops.Add(x=1.0, z=2.0)
+
+
+def test_a_test_case():
+    class Case(tf.test.TestCase):
+        def test_equal(self):
+            self.assertAllClose(tf.constant([1.0, 2.0]), [1.0, 2.0 + 1e-7])
+            self.assertAllEqual({"a": tf.constant([1])}, {"a": [1]})
+            self.assertAllInRange(tf.constant([1, 2]), 1, 2)
+            self.assertNotAllClose([1.0], [2.0])
+            self.assertDTypeEqual(tf.constant(1), tf.int32)
+
+        def test_other(self):
+            self.assertAllClose([1.0], [1.1])
+
+    outcome = unittest.TestResult()
+    unittest.TestLoader().loadTestsFromTestCase(Case).run(outcome)
+    assert outcome.testsRun == 2 and len(outcome.failures) == 1 and not outcome.errors
+
+
+def test_sounds_in_event_files(tmp_path):
+    writer = tf.summary.create_file_writer(str(tmp_path))
+    with writer.as_default(step=1):
+        assert tf.summary.audio("tone", tf.zeros([2, 8, 1]), 8000)
+    writer.close()
+    (path,) = tmp_path.iterdir()
+    data = path.read_bytes()
+    assert data.count(b"RIFF") == 2 and b"audio" in data
+    with tf.summary.create_noop_writer().as_default():
+        assert not tf.summary.scalar("a", 1.0, step=0)
