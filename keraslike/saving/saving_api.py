@@ -35,13 +35,6 @@ from keraslike.training.trainer import Trainer
 # Bytes of weights that the config of even the smallest file may ask for. Drawing a weight's initial
 # value takes up to four times its own memory.
 _MIN_ALLOWANCE = 32 << 20
-# What is logged of an `.h5` file, in the words that logs of Keras are searched for.
-_OLDER = (
-    "You are saving your model as an HDF5 file via `model.save()` or "
-    "`keras.saving.save_model(model)`. This file format is considered legacy. We recommend using "
-    "instead the native Keras format, e.g. `model.save('my_model.keras')` or "
-    "`keras.saving.save_model(model, 'my_model.keras')`. "
-)
 
 
 @entry
@@ -112,10 +105,6 @@ def save_model(
             f"The model '{model.name}' is saved without weights: it has none before it is built "
             "or called on data."
         )
-    if legacy:
-        from absl import logging
-
-        logging.warning(_OLDER)
     if legacy and assets.are_saved(model):
         warn_user(
             f"'{path}' is saved without what save_assets() writes, which only a `.keras` file and "
