@@ -420,6 +420,7 @@ def deserialize(
     custom_objects: dict[str, Any] | None = None,
     safe_mode: bool | None = True,
     module_objects: dict[str, Any] | None = None,
+    printable_module_name: str = "object",
 ) -> Any:
     """The object that `serialize` made these plain values of; plain values come back themselves.
 
@@ -430,6 +431,7 @@ def deserialize(
             a call of this, or of `load_model`, what that was told holds.
         module_objects: the same as `custom_objects`, after them; a text that is a name of theirs
             stands for that.
+        printable_module_name: taken as by Keras, which has no use for it either.
 
     Raises TypeError for a class or function that is not known, ValueError for
     bytecode and for what is nested too deeply.

@@ -644,8 +644,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
     def _build_once(self, args: tuple, kwargs: dict[str, Any]) -> None:
         if self.built or self._building:
             return
-        if self.input_spec is not None and args:
-            self._check_inputs(args[0])  # before weights of a wrong shape are made
+        self._check_inputs(args, kwargs)  # before weights of a wrong shape are made
         if not args and not kwargs:
             inspect.signature(self.call).bind()  # a TypeError names what is missing
         if type(self).build is Layer.build:
@@ -768,8 +767,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
                 state.names = before[3]
                 self._maybe_build(args, kwargs)
                 state.names = (*before[3], self.name)
-            if self.input_spec is not None and args:
-                self._check_inputs(args[0])
+            self._check_inputs(args, kwargs)
             call = self.quantized_call if self._is_quantized else self.call
             if self._remat is not None:
                 call = self.rematerialized_call(call, *args, **kwargs)
@@ -886,16 +884,18 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
         what = f"layer '{self.name}' ({type(self).__name__})"
         note_call(error, what, _call_names(type(self).call), args, kwargs)
 
-    def _check_inputs(self, inputs: Any) -> None:
-        check_inputs(self.input_spec, inputs, f"'{self.name}' ({type(self).__name__})")
+    def _check_inputs(self, args: tuple, kwargs: dict[str, Any]) -> None:
+        if self.input_spec is not None:
+            first = self._first_of(args, kwargs)
+            if args or first is not None:
+                check_inputs(self.input_spec, first, f"'{self.name}' ({type(self).__name__})")
 
     def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
         with context.using(tapes=()):
             try:
                 if not self.built:
                     self._maybe_build(args, kwargs)
-                if self.input_spec is not None and args:
-                    self._check_inputs(args[0])
+                self._check_inputs(args, kwargs)
                 spec = self.compute_output_spec(*args, **kwargs)
             except Exception as error:
                 self._note_call(error, args, kwargs)

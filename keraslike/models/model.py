@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 
@@ -64,7 +64,10 @@ class Model(Trainer):
     def call(self, *args: Any, **kwargs: Any) -> Any:
         if self._graph is None:
             return super().call(*args, **kwargs)
-        return self._graph.run(self._operations, args[0], self.name, kwargs.get("mask"))
+        return self._run_graph(*args, **kwargs)
+
+    def _run_graph(self, inputs: Any, training: Any = None, mask: Any = None, **_: Any) -> Any:
+        return cast(Graph, self._graph).run(self._operations, inputs, self.name, mask)
 
     def _traced_spec(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         own_call = not type(self).call.__module__.startswith("keraslike.models.")

@@ -74,3 +74,16 @@ def test_training_given_while_a_model_is_made_is_what_the_layer_runs_with(kind):
     assert normalization.moving_mean.numpy().tolist() == [0.0, 0.0]
     dropped = keraslike.Model(inputs, layers.Dropout(0.5, seed=1)(inputs, training=True))
     assert (dropped.predict(np.ones((50, 2)), verbose=0) == 0).any()
+
+
+def test_a_functional_model_and_its_layers_take_their_input_by_name():
+    x = keraslike.Input((3,))
+    dense = keraslike.layers.Dense(2)
+    model = keraslike.Model(x, dense(inputs=x))
+    data = np.ones((1, 3), "float32")
+    np.testing.assert_array_equal(model(inputs=data), model(data))
+    assert model(inputs=keraslike.Input((3,))).shape == (None, 2)
+    with pytest.raises(ValueError, match="expected axis -1"):
+        dense(inputs=np.ones((1, 4), "float32"))
+    with pytest.raises(TypeError, match="missing .* 'inputs'"):
+        model()
