@@ -23,7 +23,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help test test-fast demo lint bench smoke stress try-latest missing
-.PHONY: conformance conformance-sample guides packages clean
+.PHONY: conformance conformance-sample guides packages books clean
 
 help:
 	@echo "make test     run the tests and the doctests"
@@ -38,6 +38,7 @@ help:
 	@echo "make conformance-sample    some 400 of them, in three minutes"
 	@echo "make guides       the guides of Keras's documentation; ARGS=functional_api for some"
 	@echo "make packages     the tests of packages written for Keras; ARGS=scikeras for some"
+	@echo "make books DIR=...   notebooks that you have, cell by cell; ARGS=\"--oracle PYTHON --list\""
 	@echo "make try-latest PY=python3.13    contract and smoke tests on the newest jax and flax"
 	@echo "make clean    remove environments, caches and outputs"
 
@@ -127,6 +128,10 @@ $(PACKAGES_STAMP): pyproject.toml tests/packages/requirements.txt
 packages: $(PACKAGES_STAMP)
 	$(PACKAGES_RUN) tests/packages/run.py $(ARGS)
 
+books: $(STAMP)
+	@test -n "$(DIR)" || { echo "Say where notebooks are: make books DIR=~/handson-ml3"; exit 2; }
+	$(RUN) tests/books/run.py $(DIR) $(ARGS)
+
 # Beyond the upper bounds of pyproject.toml, in an environment of its own.
 LATEST_VENV := .venv-latest
 LATEST_RUN  := $(LATEST_VENV)/bin/python
@@ -140,5 +145,5 @@ try-latest:
 
 clean:
 	rm -rf $(VENV) $(SMOKE_VENV) $(LATEST_VENV) $(PACKAGES_VENV) build dist *.egg-info examples/out
-	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis .conformance
+	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis .conformance .books
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

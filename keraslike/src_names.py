@@ -247,6 +247,11 @@ layers.rnn.rnn: layers.RNN
 layers.rnn.simple_rnn: layers.SimpleRNN .SimpleRNNCell
 layers.rnn.stacked_rnn_cells: layers.StackedRNNCells
 layers.rnn.time_distributed: layers.TimeDistributed
+legacy.layers: legacy.layers.ThresholdedReLU
+legacy.losses: legacy.losses.Reduction
+legacy.preprocessing.image: @legacy.preprocessing.image
+legacy.preprocessing.sequence: @legacy.preprocessing.sequence
+legacy.preprocessing.text: @legacy.preprocessing.text
 legacy.saving.serialization: legacy.saving.deserialize_keras_object .serialize_keras_object
 losses: losses.deserialize .get .serialize
 losses.loss: Loss

@@ -171,6 +171,8 @@ class BaseImagePreprocessingLayer(DataLayer):
     # -- calling ------------------------------------------------------------------------------
 
     def call(self, data: Any, training: bool = True) -> Any:
+        if isinstance(data, (list, tuple)):  # images of one size
+            data = array(data)
         images = data["images"] if isinstance(data, dict) else data
         batched = is_batched(images)
         if isinstance(data, dict) and "bounding_boxes" in data:

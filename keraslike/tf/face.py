@@ -9,6 +9,7 @@ and saved as any other.
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import sys
 import types
@@ -20,6 +21,16 @@ from keraslike.core.boxed import in_boxes
 from keraslike.core.configured import Configured
 
 _ROOT = "keraslike"
+
+# Names of Keras 2 that only `tf.keras` still has: the modules of keraslike that have them.
+_OLD = {
+    "keraslike.layers": "keraslike.legacy.layers",
+    "keraslike.losses": "keraslike.legacy.losses",
+    "keraslike.metrics": "keraslike.legacy.losses",
+    "keraslike.preprocessing": "keraslike.legacy.preprocessing",
+    "keraslike.preprocessing.image": "keraslike.legacy.preprocessing.image",
+    "keraslike.preprocessing.sequence": "keraslike.legacy.preprocessing.sequence",
+}
 
 
 class Module(types.ModuleType):
@@ -34,14 +45,23 @@ class Module(types.ModuleType):
             if isinstance(value := vars(module).get(public), types.ModuleType):
                 setattr(self, public, Module(value, f"{name}.{public}"))
 
+    def _old(self) -> types.ModuleType | None:
+        place = _OLD.get(self._module.__name__)
+        return importlib.import_module(place) if place else None
+
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._module, name)
+        old = None if name.startswith("_") or hasattr(self._module, name) else self._old()
+        value = getattr(self._module if old is None else old, name)
+        if isinstance(value, types.ModuleType) and old is not None:
+            value = Module(value, f"{self.__name__}.{name}")
         shown = value if name.startswith("_") else _shown(value)
         setattr(self, name, shown)
         return shown
 
     def __dir__(self) -> list[str]:
-        return dir(self._module)
+        old = self._old()
+        more = () if old is None else (n for n in vars(old) if not n.startswith("_"))
+        return sorted({*dir(self._module), *more})
 
     def __repr__(self) -> str:
         return f"<module {self.__name__!r}, which is {self._module.__name__!r} with tensors>"

@@ -1,0 +1,207 @@
+"""What notebooks download, of the same form and made at random: nothing is fetched."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import pathlib
+import sys
+import types
+import zipfile
+from typing import Any
+
+import numpy as np
+
+COMMON = (
+    "the a of and to in is it you that he was for on are with as I his they be at one have this "
+    "from or had by hot but some what there we can out other were all your when up use word how "
+    "said an each she which do their time if will way about many then them would write like so "
+    "these her long make thing see him two has look more day could go come did my sound no most "
+    "number who over know water than call first people may down side been now find great awful "
+    "movie film bad good"
+)
+WORDS = COMMON.split()
+PICTURES = ("cat", "elephant", "coast", "sf", "starry_night", "fruits")
+FLOWERS = ("dandelion", "daisy", "tulips", "sunflowers", "roses")
+IMAGES = {"mnist": (28, 28), "fashion_mnist": (28, 28), "cifar10": (32, 32, 3)}
+
+
+def sentence(rng: np.random.Generator, words: int) -> str:
+    return " ".join(rng.choice(WORDS, words))
+
+
+def write_files(folder: pathlib.Path) -> None:
+    """Fills a folder with what notebooks expect to lie beside them or to be downloaded."""
+    rng = np.random.default_rng(0)
+
+    def write(name: str, text: str) -> None:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+    for part in ("train", "test"):
+        for label, rating, end in (("pos", 8, "<br />great"), ("neg", 2, "awful")):
+            for i in range(240):
+                review = f"{sentence(rng, int(rng.integers(40, 120)))} {end}"
+                write(f"aclImdb/{part}/{label}/{i}_{rating}.txt", review)
+    pairs = (f"{sentence(rng, 4)}.\t¿{sentence(rng, 5)}?\n" for _ in range(3000))
+    write("spa-eng/spa.txt", "".join(pairs))
+    verse = "".join(
+        f"{sentence(rng, 7).capitalize()};\n"
+        + ("" if i % 4 else f"\nKing {WORDS[i % 90]}:\nWhy? 3 o'clock-q x z jv & k $!\n")
+        for i in range(2500)
+    )
+    for name in ("shakespeare.txt", "moby10b.txt"):
+        write(name, f"First Citizen:\nSpeak, speak.\n\n{verse}")
+    vectors = (f"{w} {' '.join(f'{x:.3f}' for x in rng.normal(size=100))}\n" for w in WORDS)
+    write("glove.6B.100d.txt", "".join(vectors))
+    weather = 10 + 5 * np.sin(np.arange(12000)[:, None] / 1440) + rng.normal(size=(12000, 14))
+    header = ",".join(('"Date Time"', *(f'"quantity {i}"' for i in range(14))))
+    rows = ("01.01.2009 00:10:00," + ",".join(f"{x:.2f}" for x in row) for row in weather)
+    write("jena_climate_2009_2016.csv", "\n".join((header, *rows)))
+    for part, number in (("train", 12), ("valid", 4), ("test", 4)):
+        for i in range(number):
+            notes = np.repeat(rng.integers(50, 75, (30, 4)), 4, 0)
+            lines = ("note0,note1,note2,note3", *(",".join(map(str, row)) for row in notes))
+            write(f"jsb_chorales/{part}/chorale_{i:03}.csv", "\n".join(lines))
+    table = ["service_date,day_type,bus,rail_boardings,total_rides"]
+    for i in range(7640):
+        date = datetime.date(2001, 1, 1) + datetime.timedelta(i)
+        kind = "WWWWWAU"[date.weekday()]
+        bus, rail = rng.integers(0, 90000, 2) + (600000, 400000) + (kind == "W") * 250000
+        table.append(f"{date:%m/%d/%Y},{kind},{bus},{rail},{bus + rail}")
+    write("ridership/CTA_-_Ridership_-_Daily_Boarding_Totals.csv", "\n".join(table))
+    classes = {str(i): [f"n{i:08}", f"class_{i}"] for i in range(1000)}
+    write("imagenet_class_index.json", json.dumps(classes))
+    write_pictures(folder, rng)
+
+
+def write_pictures(folder: pathlib.Path, rng: np.random.Generator) -> None:
+    from PIL import Image
+
+    def picture(name: str, width: int, height: int) -> None:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        noise = rng.integers(0, 255, (height, width, 3)).astype("uint8")
+        Image.fromarray(noise).save(folder / name)
+
+    for i in range(60):
+        picture(f"images/pet_{i:03}.jpg", 50, 40)
+        mask = Image.fromarray(rng.integers(1, 4, (40, 50)).astype("uint8"))
+        (folder / "annotations/trimaps").mkdir(parents=True, exist_ok=True)
+        mask.save(folder / f"annotations/trimaps/pet_{i:03}.png")
+    for name in PICTURES:
+        picture(f"{name}.jpg", 320, 240)
+    with zipfile.ZipFile(folder / "train.zip", "w") as archive:
+        for i in range(110):
+            for kind in ("cat", "dog"):
+                picture(f"train/{kind}.{i}.jpg", 40, 36)
+                archive.write(folder / f"train/{kind}.{i}.jpg", f"train/{kind}.{i}.jpg")
+
+
+def get_file(fname: str | None = None, origin: str = "", *args: Any, **kwargs: Any) -> str:
+    """`keras.utils.get_file`: an archive's content lies in the current folder already."""
+    path = pathlib.Path.cwd() / (fname or origin).rsplit("/", 1)[-1]
+    if kwargs.get("extract") or kwargs.get("untar"):
+        path = path.with_name(path.name.partition(".")[0] + "_extracted")
+        if not path.exists():
+            path.symlink_to(".")
+    if not path.exists():
+        raise OSError(f"there is nothing in the place of {origin or fname}")
+    return str(path)
+
+
+def load_images(name: str) -> Any:
+    def load_data() -> Any:
+        rng, large = np.random.default_rng(0), "cifar" in name
+
+        def part(n: int) -> tuple[np.ndarray, np.ndarray]:
+            some = rng.integers(0, 256, (500, *IMAGES[name]), "uint8")
+            labels = rng.integers(0, 10, (n, 1) if large else n, "uint8")
+            return np.resize(some, (n, *IMAGES[name])), labels
+
+        return part(50000 if large else 60000), part(10000)
+
+    return load_data
+
+
+def load_texts(train: int, test: int, classes: int) -> Any:
+    def load_data(path: str = "", num_words: int = 20000, **kwargs: Any) -> Any:
+        rng = np.random.default_rng(0)
+
+        def part(n: int) -> tuple[np.ndarray, np.ndarray]:
+            lengths = rng.integers(30, 250, 300)
+            some = [[1, *np.minimum(rng.zipf(1.3, k) + 3, num_words - 1).tolist()] for k in lengths]
+            texts = np.empty(n, object)
+            texts[:] = [some[i % 300] for i in range(n)]
+            return texts, rng.integers(0, classes, n)
+
+        return part(train), part(test)
+
+    return load_data
+
+
+def load_table(train: int, test: int, columns: int, dtype: str) -> Any:
+    def load_data(*args: Any, **kwargs: Any) -> Any:
+        rng = np.random.default_rng(0)
+        sizes = (480, 120) if kwargs.get("version") == "small" else (train, test)
+        tables = ((rng.normal(2, 1, (n, columns)), rng.uniform(5, 50, n)) for n in sizes)
+        return tuple((x.astype(dtype), y.astype(dtype)) for x, y in tables)
+
+    return load_data
+
+
+def put_in(keras: Any, tensorflow: Any) -> None:
+    """Puts the stand-ins in the places of what downloads, in the libraries imported."""
+    index = {f"{w}{i or ''}": i * len(WORDS) + k for i in range(200) for k, w in enumerate(WORDS)}
+    loaders = {
+        **{name: load_images(name) for name in IMAGES},
+        "imdb": load_texts(25000, 25000, 2),
+        "reuters": load_texts(8982, 2246, 46),
+        "boston_housing": load_table(404, 102, 13, "float64"),
+        "california_housing": load_table(16512, 4128, 8, "float32"),
+    }
+    for home in (keras, tensorflow.keras):
+        home.utils.get_file = get_file
+        for name, loader in loaders.items():
+            module = getattr(home.datasets, name)
+            module.load_data = loader
+            if hasattr(module, "get_word_index"):
+                module.get_word_index = lambda *args: {w: i + 1 for w, i in index.items()}
+    import sklearn.datasets
+
+    names = ("MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup")
+    names += ("Latitude", "Longitude")
+    (data, target), _ = load_table(4000, 1, len(names), "float64")()
+    housing = types.SimpleNamespace(data=data, target=target / 10, feature_names=list(names))
+    sklearn.datasets.fetch_california_housing = lambda *args, **kwargs: housing
+    kaggle, tfds = types.ModuleType("kagglehub"), types.ModuleType("tensorflow_datasets")
+    kaggle.login, kaggle.competition_download = lambda: None, lambda name: "."
+    tfds.load = lambda *args, **kwargs: load_tfds(tensorflow.data.Dataset, *args, **kwargs)
+    sys.modules.update({"kagglehub": kaggle, "tensorflow_datasets": tfds})
+
+
+def load_tfds(
+    dataset: Any, name: str, split: Any = None, as_supervised: bool = False, with_info: bool = False
+) -> Any:
+    """`tensorflow_datasets.load`."""
+    rng, key, number = np.random.default_rng(0), "image", 300
+    if name == "imdb_reviews":
+        key, names = "text", ("neg", "pos")
+        values = np.array([sentence(rng, 60) for _ in range(number)])
+    elif name == "mnist":
+        names, values = tuple("0123456789"), rng.integers(0, 256, (number, 28, 28, 1), "uint8")
+    else:
+        names, number = FLOWERS, 60
+        values = rng.integers(0, 256, (number, 120, 100, 3), "uint8")
+    labels = rng.integers(0, len(names), number)
+    whole = dataset.from_tensor_slices(
+        (values, labels) if as_supervised else {key: values, "label": labels}
+    )
+    label = types.SimpleNamespace(names=list(names), num_classes=len(names))
+    sizes = {part: types.SimpleNamespace(num_examples=number) for part in ("train", "test")}
+    parts: Any = whole
+    if split is None:
+        parts = {"train": whole, "test": whole}
+    elif isinstance(split, list):
+        parts = [whole.take(number // 2) for _ in split]
+    info = types.SimpleNamespace(splits=sizes, features={"label": label})
+    return (parts, info) if with_info else parts

@@ -1,0 +1,43 @@
+"""The harness that runs notebooks, on one that is written here."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+RUN = pathlib.Path(__file__).with_name("run.py")
+CELLS = [
+    ("%load_ext tensorboard\nimport numpy as np, tensorflow as tf", ""),
+    ("tf.constant([1.0, 2.0]) * 2", "<tf.Tensor: shape=(2,), dtype=float32, numpy=array([2., 4.]"),
+    ("print(1 + 1)", "3"),
+    ("undefined", ""),
+    ("(x, y), _ = tf.keras.datasets.mnist.load_data()\nx.shape", "(60000, 28, 28)"),
+    (
+        "model = tf.keras.Sequential([tf.keras.layers.Flatten(), tf.keras.layers.Dense(10)])\n"
+        "model.compile(loss='sparse_categorical_crossentropy')\n"
+        "len(model.fit(x, y, epochs=30, verbose=0).epoch)",
+        "2",
+    ),
+    ("%timeit -r1 text = open(tf.keras.utils.get_file('shakespeare.txt', 'url')).read()", ""),
+    ("text[:13]", "'First Citizen'"),
+]
+
+
+def test_a_notebook_is_run_and_compared_with_what_it_says(tmp_path):
+    outputs = [
+        [{"output_type": "execute_result", "data": {"text/plain": [text]}}] if text else []
+        for _, text in CELLS
+    ]
+    cells = [
+        {"cell_type": "code", "source": [source], "outputs": output}
+        for (source, _), output in zip(CELLS, outputs, strict=True)
+    ]
+    (tmp_path / "tiny.ipynb").write_text(json.dumps({"cells": cells}))
+    printed = subprocess.check_output(
+        [sys.executable, str(RUN), str(tmp_path), "--list", "--keep", str(tmp_path / "kept")],
+        text=True,
+    ).splitlines()
+    assert printed[1].split() == ["tiny.ipynb", "8", "8", "7", "5", "3"]
+    assert printed[2].startswith("  3: \"NameError: name 'undefined' is not defined\"")
+    assert printed[3].startswith("  1: prints '<tf.Tensor: shape=(2,), dtype=float32")
+    assert printed[5:] == ["  2: prints '2\\n'", "       not '3'"]
