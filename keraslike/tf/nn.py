@@ -177,6 +177,13 @@ def _sizes(value: Any, rank: int) -> tuple[int, ...]:
     return sizes[1:-1] if len(sizes) == rank + 2 else sizes
 
 
+def _window(value: Any, rank: int) -> tuple[int, ...]:
+    """Sizes for all axes: of four for images, the last pools channels."""
+    value = static(value)
+    given = () if isinstance(value, int) else tuple(value)
+    return given if len(given) == rank + 2 else (1, *_sizes(value, rank), 1)
+
+
 def _format(name: str, data_format: Any) -> None:
     if data_format is not None and not data_format.endswith("C"):
         raise ValueError(f"tf.nn.{name}: channels come last. Received: data_format={data_format!r}")
@@ -241,9 +248,9 @@ def _pool(name_of: str, rank: int, average: bool) -> Callable:
         name: Any = None,
     ) -> Tensor:
         _format(name_of, data_format)
-        window = _sizes(ksize, rank)
-        steps = window if strides is None else _sizes(strides, rank)
-        rest = ((1, *window, 1), (1, *steps, 1), padding, average)
+        window = _window(ksize, rank)
+        steps = window if strides is None else _window(strides, rank)
+        rest = (window, steps, padding, average)
         return run(_pooled, (_as_operand(input),), rest)
 
     pool.__name__ = pool.__qualname__ = name_of

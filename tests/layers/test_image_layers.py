@@ -151,3 +151,9 @@ def test_a_model_trains_with_them_and_is_saved(tmp_path):
 def test_errors_name_the_argument(make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+def test_a_list_of_images_is_a_batch():
+    images = np.random.default_rng(0).uniform(size=(2, 6, 5, 3)).astype("float32")
+    layer = layers.CenterCrop(4, 2)
+    assert np.array_equal(layer(list(images)), layer(images))

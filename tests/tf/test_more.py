@@ -106,3 +106,11 @@ def test_sounds_in_event_files(tmp_path):
     assert data.count(b"RIFF") == 2 and b"audio" in data
     with tf.summary.create_noop_writer().as_default():
         assert not tf.summary.scalar("a", 1.0, step=0)
+
+
+def test_windows_of_channels_are_pooled():
+    x = np.random.default_rng(0).normal(size=(2, 4, 5, 6)).astype("float32")
+    largest = tf.nn.max_pool(x, ksize=(1, 1, 1, 3), strides=(1, 1, 1, 3), padding="VALID")
+    assert np.array_equal(largest, x.reshape(2, 4, 5, 2, 3).max(-1))
+    means = tf.nn.avg_pool(x, (1, 1, 1, 2), (1, 1, 1, 2), "VALID")
+    assert np.allclose(means, x.reshape(2, 4, 5, 3, 2).mean(-1), atol=1e-6)
