@@ -50,15 +50,10 @@ $(STAMP): pyproject.toml
 	@echo "$(VENV) is ready."
 	@touch $@
 
-# Tests start some sixty processes. Where PYTHONDONTWRITEBYTECODE is set, each of them would compile
-# the sources of keraslike anew.
-bytecode: $(STAMP)
-	@$(RUN) -m compileall -q keraslike
-
-test: bytecode
+test: $(STAMP)
 	$(RUN) -m pytest -q -n 2 $(ARGS)
 
-test-fast: bytecode
+test-fast: $(STAMP)
 	$(RUN) -m pytest -q -n 2 -m "not slow" tests $(ARGS)
 
 demo: $(STAMP)
