@@ -147,11 +147,17 @@ class Model(Trainer):
 
     @property
     def input_shape(self) -> Any:
-        return jax.tree.map(lambda t: tuple(t.shape), self.input)
+        return self._shapes("_inputs", self.input)
 
     @property
     def output_shape(self) -> Any:
-        return jax.tree.map(lambda t: tuple(t.shape), self.output)
+        return self._shapes("_outputs", self.output)
+
+    def _shapes(self, which: str, tensors: Any) -> Any:
+        if which not in vars(self):
+            return jax.tree.map(lambda t: tuple(t.shape), tensors)
+        shapes = [tuple(t.shape) for t in jax.tree.leaves(tensors)]  # in whatever they are
+        return shapes[0] if len(shapes) == 1 else shapes
 
     @property
     def input_names(self) -> list[str]:

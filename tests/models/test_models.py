@@ -296,6 +296,21 @@ def test_names_of_weights():
     np.testing.assert_array_equal(before[0], model.get_weights()[0])
 
 
+def test_shapes_of_inputs_and_outputs_equal_keras():
+    def shapes(k, structure):
+        x = {"a": k.layers.Input((3,), name="a"), "b": k.layers.Input((4,), name="b")}
+        model = k.Model(structure(x), structure({n: t * 2.0 for n, t in x.items()}))
+        return model.input_shape, model.output_shape
+
+    for structure in (
+        lambda x: [x["a"]],
+        lambda x: {"a": x["a"]},
+        lambda x: [x["a"], x["b"]],
+        lambda x: x,
+    ):
+        assert shapes(keras, structure) == shapes(oracle, structure)
+
+
 def test_clone_model():
     for make in (
         lambda: branching(keras),
