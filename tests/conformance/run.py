@@ -236,6 +236,8 @@ def collected(library: str, files: Sequence[str], suite: Suite | None = None) ->
         log.write_text("")
         _start(suite, library, files, log, None, LIMIT, "--collect-only").wait()
         lines = log.with_name("output").read_text().splitlines()
+    if not any("::" in line for line in lines):
+        print("There are no tests:", *lines[-20:], sep="\n", flush=True)
     found = (line.removeprefix(f"{suite.folder}/") for line in lines if "::" in line)
     return [re.sub(r"0x[0-9a-f]+", "0x", test) for test in found]  # as outcomes.py has them
 
