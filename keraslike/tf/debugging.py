@@ -10,6 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from keraslike.core.tracebacks import (
+    disable_traceback_filtering,
+    enable_traceback_filtering,
+    is_traceback_filtering_enabled,
+)
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.tensor import Tensor, _as_operand, operation, raw
 
@@ -219,6 +224,8 @@ __all__ = [
     *("assert_shapes", "assert_type", "check_numerics", "get_log_device_placement"),
     *("is_numeric_tensor", "set_log_device_placement"),
     *(f"assert_{name}" for name in (*_COMPARISONS, *_SIGNS)),
+    *("disable_traceback_filtering", "enable_traceback_filtering"),
+    "is_traceback_filtering_enabled",
 ]
 
 

@@ -161,6 +161,13 @@ def test_all_of_keraslike_gives_tensors_where_asked():
 # -- checks and settings --------------------------------------------------------------------------
 
 
+def test_filtering_of_tracebacks_is_that_of_keras():
+    tf.debugging.disable_traceback_filtering()
+    assert not keraslike.config.is_traceback_filtering_enabled()
+    tf.debugging.enable_traceback_filtering()
+    assert tf.debugging.is_traceback_filtering_enabled()
+
+
 def test_numbers_are_checked_where_they_are_and_when_a_function_runs():
     good, bad = tf.constant([1.0, 2.0]), tf.constant([float("nan"), float("inf")])
     check = tf.debugging.check_numerics
