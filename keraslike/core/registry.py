@@ -252,7 +252,7 @@ def get(family: str, identifier: Any) -> Any:
     if callable(identifier) or hasattr(identifier, "get_config"):
         return identifier
     raise _uninterpreted(
-        f"Could not interpret {family[:-1]} identifier: {identifier!r}. Expected a name, "
+        f"Could not interpret {_singular(family)} identifier: {identifier!r}. Expected a name, "
         "a config, a function or an instance.",
         identifier,
     )
@@ -265,16 +265,20 @@ def _uninterpreted(message: str, identifier: Any) -> ValueError:
     return error
 
 
+def _singular(family: str) -> str:
+    return {"losses": "loss", "activations": "activation function"}.get(family, family[:-1])
+
+
 def _unknown(family: str, name: str) -> str:
     known = [*_families.get(family, {}), *_scope.custom_objects, *_registered]
     # Of names that differ in case only, "mse" rather than "MSE".
     lowered = {k.lower(): k for k in sorted(known, key=str.islower)}
     close = [lowered[m] for m in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
     hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-    singular = {"losses": "loss", "activations": "activation"}.get(family, family[:-1])
     return (
-        f"Unknown {singular}: {name!r}.{hint} If it is your own, pass the function or object "
-        f"itself, or custom_objects={{{name!r}: ...}} when loading."
+        f"Could not interpret {_singular(family)} identifier: {name!r}.{hint} If it is "
+        f"your own, pass the function or object itself, or custom_objects={{{name!r}: ...}} when "
+        "loading."
     )
 
 

@@ -73,8 +73,14 @@ WRONG = [
     (lambda: layers.Dense(2, dtype="a"), "Invalid dtype: 'a'"),
     (lambda: layers.Dense(2, dtype={}), "dtype={}"),
     (lambda: layers.Dense(2, kernel_regularizer={}), "kernel_regularizer: Could not interpret reg"),
-    (lambda: layers.Dense(2, bias_constraint="no"), "bias_constraint: Unknown constraint: 'no'"),
-    (lambda: layers.LSTM(2, "no"), "activation: Unknown activation: 'no'"),
+    (
+        lambda: layers.Dense(2, bias_constraint="no"),
+        "bias_constraint: Could not interpret constraint identifier: 'no'",
+    ),
+    (
+        lambda: layers.LSTM(2, "no"),
+        "activation: Could not interpret activation function identifier: 'no'",
+    ),
     (lambda: keras.Variable(1.0).assign("a"), "takes numbers of shape.* value='a'"),
     (lambda: keras.Variable(1.0).assign_add([1, [2]]), r"value=\[1, \[2\]\]"),
     (lambda: keras.utils.to_categorical("a"), "x must hold integers.* x='a'"),

@@ -58,5 +58,8 @@ def test_nonneg_functions_and_none():
 
 
 def test_unknown_names():
-    with pytest.raises(ValueError, match="Unknown constraint: 'max_nrm'. Did you mean 'max_norm'"):
+    with pytest.raises(
+        ValueError,
+        match="Could not interpret constraint identifier: 'max_nrm'. Did you mean 'max_norm'",
+    ):
         constraints.get("max_nrm")

@@ -82,7 +82,7 @@ def test_bad_factors(value):
 def test_bad_mode_and_name():
     with pytest.raises(ValueError, match="mode=cols"):
         regularizers.OrthogonalRegularizer(mode="cols")
-    with pytest.raises(ValueError, match="Unknown regularizer: 'l3'"):
+    with pytest.raises(ValueError, match="Could not interpret regularizer identifier: 'l3'"):
         regularizers.get("l3")
 
 

@@ -174,7 +174,8 @@ def test_names(name):
 
 def test_unknown_names_are_refused_with_the_nearest():
     with pytest.raises(
-        ValueError, match="Unknown loss: 'mean_square_error'. Did you mean.*mean_squ"
+        ValueError,
+        match="Could not interpret loss identifier: 'mean_square_error'. Did you mean.*mean_squ",
     ):
         losses.get("mean_square_error")
 

@@ -204,7 +204,8 @@ def test_names(name, cls):
 
 def test_unknown_names_are_refused_with_the_nearest():
     with pytest.raises(
-        ValueError, match="Unknown metric: 'mean_abs_error'. Did you mean 'mean_abs"
+        ValueError,
+        match="Could not interpret metric identifier: 'mean_abs_error'. Did you mean 'mean_abs",
     ):
         metrics.get("mean_abs_error")
 
