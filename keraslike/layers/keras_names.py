@@ -42,6 +42,15 @@ class _Tracker:
     def unlock(self) -> None:
         self._layer._complete = False
 
+    def track(self, attr: Any) -> Any:
+        """Makes weights and layers the layer's own, as if an attribute held them; returns them."""
+        known = set(map(id, base.own_state(self._layer)))
+        if new := [o for o in base.iter_state(attr) if id(o) not in known]:
+            if self.locked:
+                self._layer._check_open("what is tracked")
+            vars(self._layer).setdefault("_weights", []).extend(new)
+        return attr
+
 
 def _own(layer: Any, trains: bool) -> list[Any]:
     return [v for v in base.own_variables(layer) if isinstance(v, Param) is trains]

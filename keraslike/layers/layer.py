@@ -173,8 +173,8 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             return
         if self._complete and any(map(_is_state_of_layers, base.iter_state(value))):
             self._check_open(f"attribute '{name}'")
-        if isinstance(value, nnx.Variable) and "_weights" in vars(self):
-            # It has an attribute of its own now; the list is for weights that have none.
+        if "_weights" in vars(self):
+            # It has an attribute of its own now; the list is for what has none.
             self._weights[:] = [v for v in self._weights if v is not value]
         objects = [o for o in base.iter_state(value) if not base.is_variable(o)]
         if objects and vars(self).get(name) is not value:

@@ -1,6 +1,7 @@
 """What layers and packages written for Keras rely on beyond its public names."""
 
 import jax
+import keras as oracle
 import numpy as np
 import pytest
 
@@ -197,3 +198,34 @@ def test_a_class_that_is_a_trainer_and_a_layer_initializes_both():
     model.compile("sgd", "mse")
     assert model._compile_config.config["loss"] == "mse"
     assert model._compile_config.serialize() == model.get_compile_config()
+
+
+def tracking(k):
+    class Heads(k.layers.Layer):
+        def build(self, shape):
+            self.heads, self.flat = {"a": {}}, {}
+            for i, name in enumerate(("z", "b")):
+                head = self._tracker.track(k.layers.Dense(i + 1, name=name))
+                assert self._tracker.track(head) is head
+                head.build(shape)
+                self.heads["a"][name] = self.flat[name] = head
+            self.kept = self._tracker.track([k.layers.Dense(3, name="c")])
+            self.kept[0].build(shape)
+
+        def call(self, x):
+            return [head(x) for head in self.flat.values()]
+
+    return Heads()
+
+
+def test_what_is_tracked_by_hand_equals_keras():
+    """As packages do with layers that lie in dicts of dicts, which Keras does not look into."""
+    found = []
+    for k in (keras, oracle):
+        layer = tracking(k)
+        assert [y.shape for y in layer(np.ones((2, 4), "float32"))] == [(2, 1), (2, 2)]
+        parts = layer._flatten_layers(include_self=False)
+        found.append(([tuple(w.shape) for w in layer.weights], [x.name for x in parts]))
+        with pytest.raises(ValueError, match="cannot add new elements of state"):
+            layer._tracker.track(k.layers.Dense(3))
+    assert found[0] == found[1]
