@@ -224,7 +224,8 @@ __all__ = [
     *("assert_shapes", "assert_type", "check_numerics", "get_log_device_placement"),
     *("is_numeric_tensor", "set_log_device_placement"),
     *(f"assert_{name}" for name in (*_COMPARISONS, *_SIGNS)),
-    *("disable_traceback_filtering", "enable_traceback_filtering"),
+    "disable_traceback_filtering",
+    "enable_traceback_filtering",
     "is_traceback_filtering_enabled",
 ]
 
