@@ -186,7 +186,7 @@ class Sequential(Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        if not isinstance(config, dict) or not {"name", "layers"} <= set(config):
+        if not isinstance(config, dict) or "layers" not in config:
             raise ValueError(
                 "A Sequential model configuration must be a dictionary containing the 'name' and "
                 f"'layers' keys. Received: {config}"

@@ -379,7 +379,7 @@ def test_command(tmp_path, capsys):
     zoo.made("custom layer and activation").save(tmp_path / "own.keras")
     assert _command("inspect", tmp_path / "own.keras") == 0
     said = capsys.readouterr().out
-    assert "Custom objects needed: Scale, soft" in said and "(Scale)" in said
+    assert "Custom objects needed: Scaling, softened" in said and "(Scaling)" in said
     assert _command("export", tmp_path / "own.keras", "--format", "stablehlo", tmp_path / "o") == 1
     assert "is not known here" in capsys.readouterr().err and not (tmp_path / "o").exists()
     assert _command("inspect", pathlib.Path(__file__)) == 1

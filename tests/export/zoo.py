@@ -6,7 +6,7 @@ import keraslike as keras
 from keraslike import layers, ops
 
 
-class Scale(layers.Layer):
+class Scaling(layers.Layer):
     """A layer of one's own."""
 
     def build(self, input_shape):
@@ -16,7 +16,7 @@ class Scale(layers.Layer):
         return x * self.scale
 
 
-def soft(x):
+def softened(x):
     return x / (1 + ops.abs(x))
 
 
@@ -108,7 +108,7 @@ def several_inputs():
 
 def custom():
     return keras.Sequential(
-        [keras.Input((4,)), layers.Dense(5, activation=soft), Scale(), layers.Dense(2)]
+        [keras.Input((4,)), layers.Dense(5, activation=softened), Scaling(), layers.Dense(2)]
     )
 
 

@@ -289,7 +289,7 @@ def test_a_subset_of_the_variables_leaves_the_others_state_alone(name):
     [
         ("SGD", {"momentum": 2.0}, "momentum=2.0"),
         ("SGD", {"momentum": 1}, "momentum. must be a float"),
-        ("AdamW", {"weight_decay": None}, "weight_decay must be a number"),
+        ("AdamW", {"weight_decay": None}, "`weight_decay` must be a float"),
         ("Lion", {"beta_1": 0.0}, "beta_1=0.0"),
         ("Ftrl", {"learning_rate_power": 0.5}, "learning_rate_power. needs to be negative or zero"),
         ("Ftrl", {"l1_regularization_strength": -1.0}, "l1_regularization_strength=-1.0"),
