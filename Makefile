@@ -22,12 +22,13 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 # Tests start some fifty processes: Python keeps keraslike compiled for them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help test test-fast demo lint bench smoke stress try-latest missing
+.PHONY: help test test-fast test-export demo lint bench smoke stress try-latest missing
 .PHONY: conformance conformance-sample guides packages books clean
 
 help:
 	@echo "make test     run the tests and the doctests"
 	@echo "make test-fast    those of the tests that take little time"
+	@echo "make test-export  exported models in TensorFlow and plain jax; writes docs/export.md"
 	@echo "make demo     train, save, reload and plot: examples/huber_housing.py"
 	@echo "make lint     ruff, pyright and import-linter"
 	@echo "make bench    run the benchmarks"
@@ -55,6 +56,20 @@ test: $(STAMP)
 
 test-fast: $(STAMP)
 	$(RUN) -m pytest -q -n 2 -m "not slow" tests $(ARGS)
+
+# Exported models run in what they are exported for, which has an environment of its own.
+EXPORT_VENV  := .venv-export
+EXPORT_STAMP := $(EXPORT_VENV)/.installed
+EXPORT_RUN   := $(EXPORT_VENV)/bin/python
+
+$(EXPORT_STAMP): pyproject.toml
+	@echo "Making the environment $(EXPORT_VENV), once: some minutes of downloads ..."
+	$(PYTHON) -m venv $(EXPORT_VENV)
+	$(EXPORT_RUN) $(PIP_INSTALL) -e ".[tensorflow]" pytest
+	@touch $@
+
+test-export: $(EXPORT_STAMP)
+	$(EXPORT_RUN) -m pytest -q --noconftest tests/export/runtimes.py $(ARGS)
 
 demo: $(STAMP)
 	@echo "Starting: loading JAX takes a few seconds ..."
@@ -139,6 +154,7 @@ try-latest:
 	$(LATEST_RUN) -m pytest -q --noconftest tests/core/test_internals.py tests/test_smoke.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(SMOKE_VENV) $(LATEST_VENV) $(PACKAGES_VENV) build dist *.egg-info examples/out
+	rm -rf $(VENV) $(EXPORT_VENV) $(SMOKE_VENV) $(LATEST_VENV) $(PACKAGES_VENV)
+	rm -rf build dist *.egg-info examples/out
 	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis .conformance .books
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

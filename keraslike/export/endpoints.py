@@ -8,6 +8,7 @@ calls back into Python.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -119,6 +120,16 @@ class Endpoint:
         self.changes = False  # whether it changes some of them
         self._alike = False  # whether unknown sizes along the same axis are the same
         self._trace()
+
+    @property
+    def argument_names(self) -> list[str]:
+        """What the function calls the arguments of the signature."""
+        owner = getattr(self.function, "__self__", None)
+        bare = isinstance(owner, Layer) and self.function == owner.__call__
+        parameters = inspect.signature(owner.call if bare else self.function).parameters.values()
+        names = [p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD]
+        missing = range(len(names), len(self.signature))
+        return [*names, *(f"argument_{i}" for i in missing)][: len(self.signature)]
 
     def arguments(self) -> list[Any]:
         """The arguments with symbols for unknown sizes."""

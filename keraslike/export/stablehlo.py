@@ -96,6 +96,7 @@ def write(
         about = {
             "name": endpoint.name,
             "file": file,
+            "arguments": endpoint.argument_names,
             "inputs": structure_of(endpoint.signature),
             "outputs": structure_of(outputs),
             "updates": updates,

@@ -4,6 +4,7 @@ Run by an interpreter that has TensorFlow, and need not have keraslike or JAX. `
 that `stablehlo.write(modules=True)` filled.
 """
 
+import inspect
 import json
 import os
 import sys
@@ -149,7 +150,15 @@ def _endpoint(staged: str, about: dict, variables: dict, stored_as: dict) -> Any
         return tf.TensorSpec(spec["shape"], _tf_dtype(spec["dtype"]), spec.get("name"))
 
     specs = _filled(about["inputs"], iter(map(tensor_spec, _flat(about["inputs"]))))
-    return tf.function(serve, input_signature=specs, autograph=False)
+    return _function(serve, about, specs)
+
+
+def _function(function: Any, about: dict, specs: Any) -> Any:
+    """A function of tensors whose arguments have the names of the model's own."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(name, kind) for name in about["arguments"]]
+    function.__signature__ = inspect.Signature(parameters)
+    return tf.function(function, input_signature=specs, autograph=False)
 
 
 def _signature(serve: Any, about: dict) -> Any:
@@ -160,7 +169,7 @@ def _signature(serve: Any, about: dict) -> Any:
     def flat(*args: Any) -> dict:
         return {f"output_{i}": x for i, x in enumerate(tf.nest.flatten(serve(*args)))}
 
-    return tf.function(flat, input_signature=serve.input_signature, autograph=False)
+    return _function(flat, about, serve.input_signature)
 
 
 def _parts(structure: Any) -> list:

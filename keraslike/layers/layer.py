@@ -1281,7 +1281,7 @@ def _kinds_of(inputs: Any) -> Any:
         return [_kinds_of(i) for i in inputs]
     if isinstance(inputs, dict):
         return {k: _kinds_of(v) for k, v in inputs.items()}
-    if not hasattr(inputs, "shape"):
+    if not hasattr(inputs, "shape") or not hasattr(inputs, "dtype"):
         return inputs
     return InputSpec(inputs.dtype, symbolic.show_shape(inputs.shape))
 

@@ -1,0 +1,180 @@
+"""Each format in its own runtime, for `make test-export`: models of the zoo at two batch sizes.
+
+What was found is written to `docs/export.md`. These tests need the packages of all formats, so that
+`make test` leaves them out.
+"""
+
+import json
+import pathlib
+import pickle
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import keraslike as keras
+from tests.export import zoo
+
+TABLE = pathlib.Path(__file__).parents[2] / "docs" / "export.md"
+
+# Programs without keraslike: what loads a model gives a function.
+LOADERS = {
+    "stablehlo": """
+import jax
+def load(folder):
+    with open(folder + "/serve.jax_export", "rb") as file:
+        run = jax.jit(jax.export.deserialize(bytearray(file.read())).call)
+    weights = {k: jax.numpy.asarray(v) for k, v in numpy.load(folder + "/weights.npz").items()}
+    return lambda x: jax.tree.map(numpy.asarray, run(weights, x))
+""",
+    "tf_saved_model": """
+import tensorflow as tf
+def load(folder):
+    loaded = tf.saved_model.load(folder)
+    return lambda x: tf.nest.map_structure(
+        lambda t: t.numpy(), loaded.serve(tf.nest.map_structure(tf.constant, x)))
+""",
+}
+
+RUN = """
+import json, pickle, sys, time
+import numpy
+{loader}
+def flat(tree):
+    return [tree[k] for k in sorted(tree)] if isinstance(tree, dict) else [tree]
+found = {{}}
+for name, (folder, pairs) in pickle.load(open(sys.argv[1], "rb")).items():
+    run, worst = load(folder), 0.0
+    for x, wanted in pairs:
+        for a, b in zip(flat(run(x)), flat(wanted), strict=True):
+            assert a.shape == b.shape, (a.shape, b.shape)
+            worst = max(worst, float(abs(a - b).max()))
+    one = pairs[0][0]
+    times = []
+    for _ in range(30):
+        start = time.perf_counter()
+        run(one)
+        times.append(time.perf_counter() - start)
+    found[name] = [worst, 1e6 * sorted(times)[len(times) // 2]]
+assert not any(name.partition(".")[0] == "keraslike" for name in sys.modules)
+print(json.dumps(found))
+"""
+
+
+ABOUT = """# Models and the formats they are exported in
+
+`make test-export` writes this table: for each of twelve small models the largest difference from
+`predict`, at batch sizes of 1 and 3, in the format's own runtime without keraslike; the size of the
+files beside that of the weights; and microseconds for one sample, conversion to and from numpy
+included, beside `predict`.
+
+"""
+
+
+def _median(run):
+    times = []
+    for _ in range(30):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return 1e6 * sorted(times)[len(times) // 2]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """Of each model: bytes of its weights and microseconds of `predict`; and by format the bytes of
+    the files, the largest difference and microseconds."""
+    folder = tmp_path_factory.mktemp("exported")
+    cases, facts = {name: {} for name in LOADERS}, {}
+    for number, name in enumerate(zoo.MODELS):
+        model = zoo.made(name)
+        pairs = [
+            (x, model.predict(x, verbose=0)) for x in (zoo.inputs_for(model, n) for n in (1, 3))
+        ]
+        one, nbytes = pairs[0][0], sum(v.value.nbytes for v in model.weights)
+        facts[name] = {
+            "weights": nbytes,
+            "predict": _median(lambda m=model, x=one: m.predict(x, verbose=0)),
+        }
+        for kind, of_kind in cases.items():
+            path = folder / f"{number}-{kind}"
+            model.export(path, format=kind, verbose=False)
+            size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            facts[name][kind] = [size]
+            of_kind[name] = (str(path), pairs)
+    for kind, of_kind in cases.items():
+        data = folder / f"{kind}.pickle"
+        data.write_bytes(pickle.dumps(of_kind))
+        program = RUN.format(loader=LOADERS[kind])
+        done = subprocess.run(
+            [sys.executable, "-c", program, data], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        for name, values in json.loads(done.stdout.splitlines()[-1]).items():
+            facts[name][kind] += values
+    TABLE.parent.mkdir(exist_ok=True)
+    TABLE.write_text(_table(facts))
+    return facts
+
+
+def _table(facts):
+    lines = ABOUT.splitlines()
+    heads = ["model", "weights", "predict"]
+    for kind in LOADERS:
+        heads += [f"`{kind}`: difference", "size", "µs"]
+    lines += ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
+    for name, fact in facts.items():
+        row = [name, f"{fact['weights'] / 1000:.1f} kB", f"{fact['predict']:.0f} µs"]
+        for kind in LOADERS:
+            size, worst, micro = fact[kind]
+            row += [f"{worst:.1e}" if worst else "0", f"{size / 1000:.0f} kB", f"{micro:.0f}"]
+        lines.append("| " + " | ".join(row) + " |")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+@pytest.mark.parametrize("name", zoo.MODELS)
+def test_it_gives_what_predict_gives(found, name, kind):
+    size, worst, _ = found[name][kind]
+    assert worst < 1e-5
+    assert size < 1.2 * found[name]["weights"] + 100_000
+
+
+def test_a_saved_model_is_a_layer_that_trains(tmp_path):
+    model = zoo.made("MLP")
+    model.export(tmp_path / "m", verbose=False)
+    layer = keras.layers.TFSMLayer(tmp_path / "m")
+    x = zoo.inputs_for(model, 3)
+
+    def loss(m):
+        return (m(x) ** 2).sum()
+
+    (value, gradients), (again, found) = map(keras.value_and_grad(loss), (model, layer))
+    np.testing.assert_allclose(again, value, rtol=1e-5)
+    by_shape = {v.shape: g for v, g in zip(layer.trainable_variables, found, strict=True)}
+    for v, g in zip(model.trainable_variables, gradients, strict=True):
+        np.testing.assert_allclose(by_shape[v.shape], g, rtol=1e-4, atol=1e-5)
+
+
+def test_endpoints_of_a_saved_model_change_its_state(tmp_path):
+    import tensorflow as tf
+
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((3,)), layers.BatchNormalization(momentum=0.5), layers.Dropout(0.5, seed=1)]
+    )
+    spec = keras.InputSpec(shape=(None, 3), dtype="float32")
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("serve", model.call, [spec])
+    archive.add_endpoint("train", lambda x: model(x, training=True), [spec])
+    archive.add_variable_collection("moments", model.layers[0].non_trainable_variables)
+    archive.write_out(tmp_path / "m", verbose=False)
+    loaded, x = tf.saved_model.load(str(tmp_path / "m")), 3 + np.random.rand(4, 3).astype("float32")
+    assert (loaded.train(x) != loaded.train(x)).numpy().any()
+    model(x, training=True), model(x, training=True)
+    np.testing.assert_allclose(loaded.serve(x), model.predict(x, verbose=0), rtol=1e-5)
+    assert len(loaded.moments) == 2 and len(loaded.variables) == len(model.variables)
+    assert sorted(loaded.signatures) == ["serve", "serving_default", "train"]
