@@ -125,8 +125,10 @@ class Endpoint:
     def argument_names(self) -> list[str]:
         """What the function calls the arguments of the signature."""
         owner = getattr(self.function, "__self__", None)
-        bare = isinstance(owner, Layer) and self.function == owner.__call__
-        parameters = inspect.signature(owner.call if bare else self.function).parameters.values()
+        function = self.function
+        if isinstance(owner, Layer) and function == owner.__call__:
+            function = owner.call
+        parameters = inspect.signature(function).parameters.values()
         names = [p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD]
         missing = range(len(names), len(self.signature))
         return [*names, *(f"argument_{i}" for i in missing)][: len(self.signature)]
