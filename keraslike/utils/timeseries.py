@@ -64,6 +64,10 @@ def timeseries_dataset_from_array(
                 f"`{name}` must be lower than the length of the data. "
                 f"Received: {name}={value}, for data of length {total}"
             )
+    if sequence_length <= 0:
+        raise ValueError(
+            f"`sequence_length` must be higher than 0. Received: sequence_length={sequence_length}"
+        )
     if format not in ("tf", "grain"):
         raise ValueError(f'`format` should be either "tf" or "grain". Received: format={format}')
     part = slice(start_index or 0, total if end_index is None else end_index)
