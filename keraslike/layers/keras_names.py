@@ -52,12 +52,17 @@ class _Tracker:
         return attr
 
 
+def _is_metric(o: Any) -> bool:
+    return isinstance(o, base.Object) and o._kind == "metric"
+
+
 def _own(layer: Any, trains: bool) -> list[Any]:
     return [v for v in base.own_variables(layer) if isinstance(v, Param) is trains]
 
 
 ANSWERS = {
     "_layers": lambda layer: layer._sublayers,
+    "_metrics": lambda layer: [m for m in base.own_state(layer) if _is_metric(m)],
     "_trainable_variables": lambda layer: _own(layer, True),
     "_non_trainable_variables": lambda layer: _own(layer, False),
     "_dtype_policy": lambda layer: layer.dtype_policy,

@@ -48,6 +48,10 @@ def clone_model(
     """
     if kwargs:
         raise ValueError(f"Unexpected arguments: {sorted(kwargs)}")
+    if isinstance(model, Layer) and not isinstance(model, Model):
+        own = {type(model).__name__: type(model)}
+        with registry.keeping_functions(), registry.custom_object_scope(own):
+            return registry.deserialize(registry.serialize(model))
     if not isinstance(model, Model):
         raise InvalidArgument(f"model must be a Model. Received: model={shown(model)}")
     twin = _cloned(model, input_tensors, clone_function, call_function, recursive)

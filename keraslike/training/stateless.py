@@ -16,9 +16,12 @@ from keraslike.core import lowering, rng
 
 
 def takes_state(step: Callable) -> bool:
-    """Whether a step is written as `(state, data) -> (logs, state)`: it needs two arguments."""
+    """Whether a step is written as `(state, data) -> (logs, state)`: it needs two arguments, or
+    hands on whatever it is given, which is these two in Keras."""
     parameters = inspect.signature(step).parameters.values()
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if not positional and any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return True
     return sum(p.default is p.empty for p in positional) >= 2
 
 

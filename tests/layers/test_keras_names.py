@@ -59,6 +59,7 @@ def test_metrics_are_not_among_the_variables():
 
 def test_what_is_tracked():
     layer = Counting()
+    assert layer._metrics == [layer.seen]
     assert layer._layers == [layer.inner] and layer._trainable_variables == [layer.scale]
     layer(np.ones((1, 3), "float32"))
     with pytest.raises(ValueError, match="cannot add new elements of state"):
@@ -229,3 +230,11 @@ def test_what_is_tracked_by_hand_equals_keras():
         with pytest.raises(ValueError, match="cannot add new elements of state"):
             layer._tracker.track(k.layers.Dense(3))
     assert found[0] == found[1]
+
+
+def test_a_layer_is_cloned_with_other_weights_as_built_as_it_is():
+    layer = layers.Dense(3)
+    layer.build((None, 2))
+    twin = keras.models.clone_model(layer)
+    assert twin.name == layer.name and twin.kernel is not layer.kernel
+    assert twin.kernel.shape == (2, 3)

@@ -651,6 +651,20 @@ def test_a_step_in_the_stateless_form_may_add_to_what_super_returns():
     assert history["loss"][1] < history["loss"][0] and int(model.optimizer.iterations) == 4
 
 
+def test_a_step_that_hands_on_its_arguments_is_in_the_stateless_form():
+    class Own(keras.Model):
+        def step(self, state, data):
+            return super().train_step(state, data)
+
+        def train_step(self, *args, **kwargs):
+            return self.step(*args, **kwargs)
+
+    model = functional(Own)
+    model.compile("adam", "mse")
+    loss = model.fit(X, Y, epochs=2, verbose=0).history["loss"]
+    assert loss[1] < loss[0]
+
+
 def test_a_model_without_an_optimizer_cannot_train():
     model = functional(keras.Model)
     model.compile(optimizer=None, loss="mse")
