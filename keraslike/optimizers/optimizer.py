@@ -300,7 +300,7 @@ class Optimizer(Stateful):
         variables = self._bound(grads, trainable_variables)
         grads, variables = with_gradients(grads, variables)
         if context.state.replicas is not None:  # each replica has those of its part of the batch
-            grads = jax.lax.psum(grads, context.state.replicas)
+            grads = [jax.lax.psum(g, context.state.replicas) for g in grads]
         rate = self._current_rate()
         everything = [*self._trainable_variables, *self.variables]
         values = lowering.values_of(everything)

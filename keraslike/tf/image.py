@@ -357,7 +357,7 @@ def _stateless(name: str) -> Callable:
 
     def draw(image: Any, *args: Any, seed: Any = None, **kwargs: Any) -> Tensor:
         if seed is None:
-            *args, seed = args
+            args, seed = args[:-1], args[-1]
         kwargs.pop("name", None)
         return drawing(image, *args, seed=random.Stateless(seed), **kwargs)
 

@@ -129,7 +129,7 @@ def _drawn(seed: Any, kind: str, shape: Any, dtype: str, *rest: Any) -> Any:
     key, shape = _key(seed), (shape,) if isinstance(shape, int) else shape
     with WIDE(True):
         if kind == "randint":
-            return jax.random.randint(key, shape, *rest, dtype)
+            return jax.random.randint(key, shape, rest[0], rest[1], dtype)
         if kind == "poisson":
             return jax.random.poisson(key, jnp.asarray(rest[0]), shape).astype(dtype)
         if kind == "uniform":

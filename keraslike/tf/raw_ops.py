@@ -80,7 +80,8 @@ def _snake(name: str) -> str:
 
 
 def _operation(name: str, function: Callable, arguments: str) -> Callable:
-    names = dict((*a.split("="), a)[:2] for a in arguments.split())
+    parts = [a.partition("=") for a in arguments.split()]
+    names = {name: ours or name for name, _, ours in parts}
 
     def call(**kwargs: Any) -> Any:
         kwargs.pop("name", None)

