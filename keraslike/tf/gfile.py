@@ -31,6 +31,11 @@ def isdir(path: Any) -> bool:
     return os.path.isdir(_path(path))
 
 
+def get_registered_schemes() -> list[str]:
+    """The schemes of addresses that are read: none, as all are paths of this machine."""
+    return [""]
+
+
 def glob(pattern: Any) -> list[str]:
     """The paths that a pattern, or several, match, sorted."""
     try:
@@ -96,8 +101,8 @@ def walk(top: Any, topdown: bool = True, onerror: Any = None) -> Iterator[Any]:
 
 
 __all__ = [
-    *("GFile", "copy", "exists", "glob", "isdir", "join", "listdir", "makedirs", "mkdir"),
-    *("remove", "rename", "rmtree", "stat", "walk"),
+    *("GFile", "copy", "exists", "get_registered_schemes", "glob", "isdir", "join", "listdir"),
+    *("makedirs", "mkdir", "remove", "rename", "rmtree", "stat", "walk"),
 ]
 
 

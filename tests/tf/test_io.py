@@ -149,6 +149,7 @@ def test_files_by_name_and_batches_of_examples(tmp_path):
         for _ in range(3):
             writer.write(FACTS["example"])
     assert files.exists(path) and files.glob(str(tmp_path / "a" / "*")) == [path]
+    assert files.get_registered_schemes() == [""]
     files.copy(path, path + "2")
     with pytest.raises(FileExistsError):
         files.rename(path, path + "2")
