@@ -233,13 +233,26 @@ class MelSpectrogram(Layer):
         Triangles that overlap by half, of equal widths in mel (HTK's formula, which leaves the
         constant part out). Gives `(num_spectrogram_bins, num_mel_bins)`.
         """
-        frequencies = _mel(np.linspace(0.0, sampling_rate / 2.0, num_spectrogram_bins)[1:, None])
-        edges = np.linspace(_mel(lower_edge_hertz), _mel(upper_edge_hertz), num_mel_bins + 2)
-        lower, center, upper = edges[:-2], edges[1:-1], edges[2:]
-        rising = (frequencies - lower) / (center - lower)
-        falling = (upper - frequencies) / (upper - center)
-        weights = np.maximum(0.0, np.minimum(rising, falling))
-        return jnp.asarray(np.pad(weights, ((1, 0), (0, 0))), dtype)
+        edges = lower_edge_hertz, upper_edge_hertz
+        weights = mel_weights(num_mel_bins, num_spectrogram_bins, sampling_rate, *edges)
+        return jnp.asarray(weights, dtype)
+
+
+def mel_weights(
+    num_mel_bins: int,
+    num_spectrogram_bins: int,
+    sampling_rate: float,
+    lower_edge_hertz: float,
+    upper_edge_hertz: float,
+) -> np.ndarray:
+    """What `MelSpectrogram.linear_to_mel_weight_matrix` gives, in float64."""
+    frequencies = _mel(np.linspace(0.0, sampling_rate / 2.0, num_spectrogram_bins)[1:, None])
+    edges = np.linspace(_mel(lower_edge_hertz), _mel(upper_edge_hertz), num_mel_bins + 2)
+    lower, center, upper = edges[:-2], edges[1:-1], edges[2:]
+    rising = (frequencies - lower) / (center - lower)
+    falling = (upper - frequencies) / (upper - center)
+    weights = np.maximum(0.0, np.minimum(rising, falling))
+    return np.pad(weights, ((1, 0), (0, 0)))
 
 
 def _mel(hertz: Any) -> Any:

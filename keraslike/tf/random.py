@@ -158,6 +158,10 @@ def stateless_uniform(
     return _from_seed("uniform", seed, shape, dtype, minval, 1.0 if maxval is None else maxval)
 
 
+def _scaled(kind: str, seed: Any, shape: Any, dtype: Any, mean: Any, stddev: Any) -> Tensor:
+    return _from_seed(kind, seed, shape, dtype) * cast(stddev, dtype) + cast(mean, dtype)
+
+
 def stateless_normal(
     shape: Any,
     seed: Any,
@@ -168,8 +172,7 @@ def stateless_normal(
     alg: Any = "auto_select",
 ) -> Tensor:
     """`normal`, whose draws follow from a seed of two numbers."""
-    drawn = _from_seed("normal", seed, shape, dtype)
-    return drawn * cast(stddev, dtype) + cast(mean, dtype)
+    return _scaled("normal", seed, shape, dtype, mean, stddev)
 
 
 def stateless_truncated_normal(
@@ -182,8 +185,7 @@ def stateless_truncated_normal(
     alg: Any = "auto_select",
 ) -> Tensor:
     """`truncated_normal`, whose draws follow from a seed of two numbers."""
-    drawn = _from_seed("truncated_normal", seed, shape, dtype)
-    return drawn * cast(stddev, dtype) + cast(mean, dtype)
+    return _scaled("truncated_normal", seed, shape, dtype, mean, stddev)
 
 
 def stateless_gamma(

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from keraslike.layers.spectrogram import mel_weights
 from keraslike.ops.signal import add_sequences, sequences
 from keraslike.tf import dtypes
 from keraslike.tf.tensor import Tensor, _as_operand, constant, operation, run, static
@@ -151,11 +152,16 @@ def inverse_stft(
 ) -> Tensor:
     """The signal whose `stft` this is, where the window fits: see `inverse_stft_window_fn`."""
     length = static(frame_length)
-    size = 2 ** (length - 1).bit_length() if fft_length is None else static(fft_length)
+    size = _fft_length(length, fft_length)
     frames = run(_front, (irfft(stfts, [size]),), (length,))
     if window_fn is not None:
         frames = frames * window_fn(length, dtype=frames.dtype)
     return overlap_and_add(frames, frame_step)
+
+
+def _fft_length(frame_length: int, given: Any) -> int:
+    """The values that a frame is filled up to: to the next power of two by default."""
+    return 2 ** (frame_length - 1).bit_length() if given is None else static(given)
 
 
 def _front(x: Any, length: int) -> Any:
@@ -173,21 +179,14 @@ def linear_to_mel_weight_matrix(
     name: Any = None,
 ) -> Tensor:
     """What a spectrogram is multiplied by for its bands on the mel scale."""
-
-    def mel(hertz: Any) -> Any:
-        return 1127.0 * np.log(1.0 + np.asarray(hertz) / 700.0)
-
     rate = float(static(sample_rate))
     if not 0 <= lower_edge_hertz < upper_edge_hertz <= rate / 2:
         raise ValueError(
             "0 <= lower_edge_hertz < upper_edge_hertz <= sample_rate / 2 was expected. Received: "
             f"{lower_edge_hertz}, {upper_edge_hertz}, {rate}"
         )
-    bins = mel(np.linspace(0.0, rate / 2, num_spectrogram_bins)[1:])[:, None]
-    edges = np.linspace(mel(lower_edge_hertz), mel(upper_edge_hertz), num_mel_bins + 2)
-    lower, center, upper = edges[:-2], edges[1:-1], edges[2:]
-    slopes = np.minimum((bins - lower) / (center - lower), (upper - bins) / (upper - center))
-    weights = np.pad(np.maximum(0.0, slopes), [(1, 0), (0, 0)])
+    edges = lower_edge_hertz, upper_edge_hertz
+    weights = mel_weights(num_mel_bins, num_spectrogram_bins, rate, *edges)
     return constant(weights.astype(dtypes.as_dtype(dtype).as_numpy_dtype))
 
 
@@ -208,7 +207,7 @@ def stft(
 ) -> Tensor:
     """The Fourier transform of each windowed frame of a signal."""
     length = static(frame_length)
-    size = 2 ** (length - 1).bit_length() if fft_length is None else static(fft_length)
+    size = _fft_length(length, fft_length)
     frames = frame(signals, length, frame_step, pad_end)
     if window_fn is not None:
         frames = frames * window_fn(length, dtype=frames.dtype)

@@ -169,11 +169,14 @@ class NumpyArrayIterator(Iterator):
 class _FileIterator(Iterator):
     """Batches of images in files: subclasses set what `_from_files` reads."""
 
-    def _set_up(self, generator: Any, class_mode: str | None, modes: tuple, options: dict) -> None:
+    allowed_class_modes: tuple[str, ...]
+
+    def _set_up(self, options: dict[str, Any]) -> None:
         one_of(tuple(_CHANNELS), color_mode=options["color_mode"])
-        if class_mode is not None:
-            one_of(modes, class_mode=class_mode)
-        self.image_data_generator, self.class_mode = generator, class_mode
+        self.image_data_generator = options["image_data_generator"]
+        self.class_mode = options["class_mode"]
+        if self.class_mode is not None:
+            one_of(self.allowed_class_modes, class_mode=self.class_mode)
         self._options = options | {
             "data_format": standardize_data_format(options["data_format"]),
             "target_size": tuple(options["target_size"]),
@@ -186,7 +189,7 @@ class _FileIterator(Iterator):
         self.split = None
         if self.subset is not None:
             one_of(("training", "validation"), subset=self.subset)
-            part = generator._validation_split
+            part = self.image_data_generator._validation_split
             self.split = (0, part) if self.subset == "validation" else (part, 1)
 
     def _part(self, count: int) -> slice:
@@ -261,9 +264,7 @@ class DirectoryIterator(_FileIterator):
         keep_aspect_ratio: bool = False,
         dtype: str | None = None,
     ):
-        self._set_up(
-            image_data_generator, class_mode, self.allowed_class_modes, dict(_arguments(locals()))
-        )
+        self._set_up(_arguments(locals()))
         self.directory = directory
         folders = sorted(entry.name for entry in os.scandir(directory) if entry.is_dir())
         names = list(classes or folders)
@@ -317,9 +318,7 @@ class DataFrameIterator(_FileIterator):
         dtype: str | None = "float32",
         validate_filenames: bool = True,
     ):
-        self._set_up(
-            image_data_generator, class_mode, self.allowed_class_modes, dict(_arguments(locals()))
-        )
+        self._set_up(_arguments(locals()))
         self.directory = directory or ""
         labelled = class_mode in ("binary", "categorical", "sparse")
         names = list(dataframe[x_col])
