@@ -96,7 +96,8 @@ def global_stream() -> SeedGenerator:
     if _global is None:
         with drawing, jax.ensure_compile_time_eval():
             if _global is None:
-                # When it is first asked for must not change the seeds that others get.
+                # When it is first asked for must not change the seeds that others get. The flipped
+                # bits keep its numbers apart from those of the object that gets the same seed.
                 state = _seeds.getstate()
                 _global = SeedGenerator(make_seed() ^ 0x5BD1E995, name="global_seed_generator")
                 _seeds.setstate(state)
