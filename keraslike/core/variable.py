@@ -47,6 +47,7 @@ class _Info:
     aggregation: str = "none"
     synchronization: str = "auto"
     layout: Any = None
+    dtype: Any = None  # the one asked for, where JAX has a narrower one in its place
     number: int = dataclasses.field(default_factory=next_number)  # order of making
 
     def _key(self) -> Static:
@@ -172,6 +173,7 @@ class Variable(_Leaf):
         # A variable may be made while a function is traced: it is no part of the trace.
         with jax.ensure_compile_time_eval():
             value = _initial_value(initializer, shape, dtype)
+            asked = value.dtype if dtype is None else np.dtype(dtypes.standardize_dtype(dtype))
             if layout is not None:
                 value = jax.device_put(value, getattr(layout, "backend_layout", layout))
             info = _Info(
@@ -184,6 +186,7 @@ class Variable(_Leaf):
                 aggregation=aggregation,
                 synchronization=synchronization,
                 layout=layout,
+                dtype=None if asked == value.dtype else asked,
             )
             super().__init__(value, info=info)
         object.__setattr__(self, "_trace_state", OUTSIDE)
@@ -264,8 +267,9 @@ class Variable(_Leaf):
 
     @property
     def dtype(self) -> Any:
-        cast = state.autocast
-        return self._raw_value.dtype if cast is None or not self._info.autocast else cast
+        info = self._info
+        cast = state.autocast if info.autocast else None
+        return cast or info.dtype or self._raw_value.dtype
 
     def __setattr__(self, name: str, value: Any) -> None:
         # What is said of a variable is no part of a trace, which may set it (a layer that does not

@@ -186,7 +186,7 @@ class Sequential(Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        if not isinstance(config, dict) or "layers" not in config:
+        if not isinstance(config, dict) or not {"name", "layers"} <= config.keys():
             raise ValueError(
                 "A Sequential model configuration must be a dictionary containing the 'name' and "
                 f"'layers' keys. Received: {config}"
@@ -207,7 +207,7 @@ class Sequential(Model):
                     if name is not None:
                         named[name] = layer
                 layers.append(layer)
-        model = cls(layers, name=config.get("name"))
+        model = cls(layers, name=config["name"])
         if config.get("dtype") is not None:
             model.dtype_policy = config["dtype"]
         shape = config.get("build_input_shape")

@@ -98,7 +98,7 @@ def modern(value: Any, family: str, origin: Origin) -> Any:
 def _entry(entry: dict[str, Any], family: str, origin: Origin) -> dict[str, Any]:
     class_name, config = entry["class_name"], entry["config"]
     if isinstance(config, list):  # a Sequential of Keras 1
-        config = {"layers": config}
+        config = {"name": None, "layers": config}
     if not isinstance(config, dict):
         raise ValueError(f"The config of {class_name} must be a dict. Received: {config!r}")
     name, family = class_name.rpartition(">")[2], _family_of(entry) or family

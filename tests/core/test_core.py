@@ -6,6 +6,7 @@ import weakref
 
 import jax
 import jax.numpy as jnp
+import keras as oracle
 import numpy as np
 import optax
 import pytest
@@ -96,6 +97,25 @@ def test_integer_variable_refuses_floats():
         count.assign(2.5)
     count.assign(7)
     assert int(count) == 7
+
+
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"initializer": 1.0, "dtype": "float64"},
+        {"initializer": np.zeros(2, "float64")},
+        {"initializer": "zeros", "shape": (2,), "dtype": "int64"},
+        {"initializer": "ones", "shape": (2,), "dtype": "float64"},
+    ],
+)
+def test_variable_says_the_dtype_that_was_asked_for(arguments):
+    """JAX has 32 bits in their place, unless it is told otherwise."""
+    ours, theirs = (module.Variable(**arguments) for module in (keras, oracle))
+    assert ours.dtype == theirs.dtype and ours.value.dtype == theirs.value.dtype
+    ours.assign(ours + 1)
+    assert ours.value.dtype == theirs.value.dtype
+    assert copy.deepcopy(ours).dtype == theirs.dtype
 
 
 def test_variable_cannot_be_changed_from_a_trace_that_does_not_hold_it():

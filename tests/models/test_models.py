@@ -369,12 +369,18 @@ def test_a_clone_has_the_functions_themselves():
     np.testing.assert_array_equal(twin(x), model(x))
 
 
+@pytest.mark.parametrize("config", [{"layers": []}, {"name": "s"}, []])
+def test_a_sequential_config_has_a_name_and_layers(config):
+    with pytest.raises(ValueError, match="'name' and 'layers'"):
+        keras.Sequential.from_config(config)
+
+
 def test_entries_of_a_sequential_config_without_a_name():
     """They are layers of their own, whatever others are called."""
     dense = {"class_name": "Dense", "module": "keras.layers"}
     entries = [{**dense, "config": {"units": n, "name": name}} for n, name in [(2, ""), (3, "x")]]
     entries += [{**dense, "config": {"units": n}} for n in (4, 5)]
-    model = keras.Sequential.from_config({"layers": [*entries, entries[0]]})
+    model = keras.Sequential.from_config({"name": "s", "layers": [*entries, entries[0]]})
     assert [layer.units for layer in model.layers] == [2, 3, 4, 5, 2]
     assert model.layers[0] is model.layers[4]
 

@@ -123,10 +123,10 @@ def test_bytecode_in_the_form_of_keras_2(template, tmp_path, trap, wrapper):  # 
     old = {"class_name": "Lambda", "config": {**old, "output_shape_type": "raw"}}
     stack = {
         "alone": old,
-        "nested": {"class_name": "Sequential", "config": {"layers": [old]}},
+        "nested": {"class_name": "Sequential", "config": {"name": "n", "layers": [old]}},
         "in a wrapper": {"class_name": "advisories>Around", "config": {"layer": old}},
     }[wrapper]
-    config = {"class_name": "Sequential", "config": {"layers": [INPUT, stack]}}
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": [INPUT, stack]}}
     path = write(template, tmp_path, "h5", config)
     refused(lambda: load_model(path), "safe_mode=False", path)
 
@@ -248,7 +248,10 @@ def test_no_argument_of_anything_public_names_a_file(watched, given):  # CVE-202
 def test_names_are_no_paths(template, tmp_path, kind, name):  # CVE-2026-12479
     folder = tmp_path / "a" / "b"
     folder.mkdir(parents=True)
-    config = {"layers": [INPUT, dense(name=name), entry("Activation", {"activation": "relu"})]}
+    config = {
+        "name": "s",
+        "layers": [INPUT, dense(name=name), entry("Activation", {"activation": "relu"})],
+    }
     path = write(template, folder, kind, entry("Sequential", config, "keras"))
     before = set(tmp_path.rglob("*"))
     try:

@@ -462,7 +462,13 @@ def test_objects_that_hold_themselves():
     assert [type(x).__name__ for x in model.layers] == ["Dense"]
     level = entry("Dense", {"units": 2, "name": "a"}, shared_object_id=0)
     for i in range(1, 40):  # of which each would hold two of the one before
-        two = [level, {**entry("Sequential", {"layers": []}, "keras"), "shared_object_id": i - 1}]
+        two = [
+            level,
+            {
+                **entry("Sequential", {"name": None, "layers": []}, "keras"),
+                "shared_object_id": i - 1,
+            },
+        ]
         level = entry("Sequential", {"layers": two, "name": f"s{i}"}, "keras", shared_object_id=i)
     with registry.sharing():
         model = registry.deserialize(level)

@@ -49,7 +49,7 @@ def test_lambdas_need_safe_mode_false(tmp_path, batch):
     wrapped["config"]["output_shape"] = wrapped["config"]["function"]
     wrapped["config"] |= {"function": "times", "function_type": "function"}
     wrapped["config"]["output_shape_type"] = "lambda"
-    old_file(tmp_path / "n.h5", {**config, "config": {"layers": [wrapped]}}, {"l": []})
+    old_file(tmp_path / "n.h5", {**config, "config": {"name": "s", "layers": [wrapped]}}, {"l": []})
     keraslike.Sequential([keraslike.Input((4,)), layers.Lambda(lambda x: x * 3)]).save(
         tmp_path / "o.h5"
     )

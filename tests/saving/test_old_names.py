@@ -53,7 +53,11 @@ def test_hard_sigmoid(version):
 
 
 def test_hard_sigmoid_goes_through_new_files(tmp_path):
-    text = {"class_name": "Sequential", "keras_version": "2.3.1", "config": {"layers": [DENSE]}}
+    text = {
+        "class_name": "Sequential",
+        "keras_version": "2.3.1",
+        "config": {"name": "s", "layers": [DENSE]},
+    }
     model = models.model_from_json(json.dumps(text))
     x = np.linspace(-4, 4, 9)[:, None].astype("float32")
     expected = np.clip(0.2 * x * model.get_weights()[0] + 0.5, 0, 1)
