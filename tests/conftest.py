@@ -38,8 +38,7 @@ def pytest_configure(config):
 
 
 def _set_up():
-    """Garbage collection, and `tf.function`, which looks for all variables, pass over the objects
-    of the packages that tests import. keraslike's own, which has variables, comes later."""
+    """Garbage collection passes over the objects of the packages that tests import."""
     import flax.nnx  # noqa: F401
     import jax
     import keras  # noqa: F401

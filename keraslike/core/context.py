@@ -69,7 +69,6 @@ class _State(threading.local):
         self.outsiders: dict[int, Any] | None = None
         # Those of them that the step which is being lowered is known to use.
         self.outside: tuple[Any, ...] = ()
-        self.alive: Any = None  # all variables, while `tf.function` traces
         self.scope: Any = None  # the innermost `StatelessScope`, which keeps what is assigned
         self.tracking = True  # whether layers and variables in attributes become a layer's own
         self.remat: Any = None  # what is computed again for gradients: see `scopes.RematScope`

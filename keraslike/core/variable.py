@@ -7,6 +7,7 @@ import functools
 import itertools
 import math
 import operator
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,11 +27,13 @@ from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
 
 _numbers = itertools.count()
+_alive: weakref.WeakValueDictionary[int, Variable] = weakref.WeakValueDictionary()
 
 
-def next_number() -> int:
-    """A number; that of every Variable made since the last call lies in between."""
-    return next(_numbers)
+def every_variable() -> list[Variable]:
+    """Every Variable that is alive and holds an array, or a tracer in place of it."""
+    found = [v for v in (of() for of in _alive.valuerefs()) if v is not None]
+    return [v for v in found if isinstance(getattr(v, "_raw_value", None), jax.Array)]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,7 +51,7 @@ class _Info:
     synchronization: str = "auto"
     layout: Any = None
     dtype: Any = None  # the one asked for, where JAX has a narrower one in its place
-    number: int = dataclasses.field(default_factory=next_number)  # order of making
+    number: int = dataclasses.field(default_factory=lambda: next(_numbers))  # order of making
 
     def _key(self) -> Static:
         how = (self.trainable, self.autocast, self.overwrite_with_gradient)
@@ -136,10 +139,16 @@ class Variable(_Leaf):
 
     # `_lent`: the id of the array that somebody was last given, who may have made another of its
     # memory. `_guard`: what excludes the threads that use it, once a program was made for it.
-    __slots__ = ("_lent", "_guard")
+    __slots__ = ("_lent", "_guard", "__weakref__")
 
     def __new__(cls, *args: Any, trainable: bool = True, **kwargs: Any):
         return object.__new__(Param if cls is Variable and trainable else cls)
+
+    @classmethod
+    def _new(cls, value: Any, metadata: dict[str, Any]) -> Variable:
+        new = super()._new(value, metadata)
+        _alive[id(new)] = new
+        return new
 
     @functools.partial(checked, is_constructor=True)
     def __init__(
@@ -190,6 +199,7 @@ class Variable(_Leaf):
             )
             super().__init__(value, info=info)
         object.__setattr__(self, "_trace_state", OUTSIDE)
+        _alive[id(self)] = self
         if state.outsiders is not None:
             state.outsiders[id(self)] = None
 
@@ -476,6 +486,7 @@ class Variable(_Leaf):
         object.__setattr__(self, "_raw_value", state["value"])
         flax_internals.write_metadata(self, state["metadata"])
         object.__setattr__(self, "_trace_state", OUTSIDE)
+        _alive[id(self)] = self
 
     def __reduce__(self):
         return _blank, (type(self),), self.__getstate__()

@@ -19,10 +19,11 @@ from flax import nnx
 
 from keraslike.core import context, lowering
 from keraslike.core.boxed import Boxed, unbox
+from keraslike.core.variable import every_variable
 from keraslike.distribution import devices
 from keraslike.tf.autograph import converted
 from keraslike.tf.calls import Reader
-from keraslike.tf.function import _unflatten, every_variable, wrap_values
+from keraslike.tf.function import _unflatten, wrap_values
 from keraslike.tf.ops import concat, expand_dims
 from keraslike.tf.structure import Structure, is_traced
 from keraslike.tf.tensor import (
@@ -117,10 +118,9 @@ def _struct_of(value: Any) -> Any:
 
 def _variables() -> list[Any]:
     """The variables that are alive, those that hold a tracer only where its trace goes on."""
-    alive = context.state.alive
     return [
         v
-        for v in (every_variable() if alive is None else alive.every())
+        for v in every_variable()
         if not isinstance(v._raw_value, jax.core.Tracer) or lowering.is_held(v)
     ]
 

@@ -23,7 +23,7 @@ from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.core.pickling import find, is_found, picklable
 from keraslike.core.tracebacks import entry
-from keraslike.core.variable import next_number
+from keraslike.core.variable import Variable, every_variable
 from keraslike.data.pipeline import NeedsPython
 from keraslike.tf import autograph as rewriting
 from keraslike.tf import dtypes, graph
@@ -204,19 +204,32 @@ class ConcreteFunction:
     # -- traced and called ----------------------------------------------------------------------
 
     def _trace(self, function: Callable) -> None:
-        traced = 0
+        traced, of_flax = 0, []
         for left in reversed(range(_MOST_TRACES)):
-            variables = live_variables()
+            variables = [*live_variables(), *of_flax]
             known = {id(v) for v in variables}
             try:
                 self._trace_with(function, variables)
-                traced += 1
             except errors.TraceContextError:
-                if not left or all(id(v) in known for v in live_variables()):
+                of_flax = flax_variables()
+                if not left or all(id(v) in known for v in (*live_variables(), *of_flax)):
                     raise
-            if traced == 2 or (traced and all(id(v) in known for v in live_variables())):
+                continue
+            constants = self._constants()
+            if constants and (
+                read := [v for v in flax_variables() if id(v._raw_value) in constants]
+            ):
+                of_flax += read
+                continue
+            traced += 1
+            if traced == 2 or all(id(v) in known for v in live_variables()):
                 return
             # Once more, with the variables that the function itself has made.
+
+    def _constants(self) -> set[int]:
+        """The ids of the arrays that the trace took for constants."""
+        taken = {id(t._value) for t in self.captured}
+        return {id(c) for c in self._closed[0].consts if isinstance(c, jax.Array)} - taken
 
     def _trace_with(self, function: Callable, variables: list[Any]) -> None:
         specs = self.structured_input_signature
@@ -224,7 +237,7 @@ class ConcreteFunction:
         wide = wide or bool(jax.config.read("jax_enable_x64"))
         changed: list[int] = []
         found: list[Any] = []
-        reader, alive = Reader(), Alive(variables)
+        reader = Reader()
         names = graph.argument_names(self._of, self.structure)
 
         def pure(state: Sequence[Any], tensors: Sequence[Any]) -> Any:
@@ -236,7 +249,7 @@ class ConcreteFunction:
             with (
                 WIDE(wide),
                 lowering.holding(variables, state),
-                context.using(tapes=(reader,), alive=alive),
+                context.using(tapes=(reader,)),
             ):
                 out = unbox(wrap_values(function(*args, **kwargs)))
                 new = lowering.values_of(variables)
@@ -341,33 +354,23 @@ def live_variables() -> list[Any]:
     return [v for v in every_variable() if not isinstance(v._raw_value, jax.core.Tracer)]
 
 
-def every_variable() -> list[Any]:
-    """Every variable that is alive and holds a value, or a tracer in place of it."""
+def flax_variables() -> list[Any]:
+    """The variables of flax's own that are alive: of modules which a function calls as they are.
+
+    Only who refers to their classes tells, which takes a pass over all objects of the process.
+    """
     kinds: set[type] = set()
     left = [nnx.Variable]
-    while left:  # `isinstance` takes microseconds here, for each object there is
+    while left:
         kind = left.pop()
-        if kind not in kinds:
+        if kind not in kinds and not issubclass(kind, Variable):
             kinds.add(kind)
             left += type.__subclasses__(kind)
-    # Objects refer to their classes. A list of all objects would hold, among them, the tuples that
-    # other threads are just building, which Python then refuses to finish.
+    # A list of all objects would hold, among them, the tuples that other threads are just building,
+    # which Python then refuses to finish.
     found = [o for o in gc.get_referrers(*kinds) if type(o) in kinds]
-    return [v for v in found if isinstance(getattr(v, "_raw_value", None), jax.Array)]
-
-
-class Alive:
-    """The variables that are alive, looked for anew once a Variable was made."""
-
-    def __init__(self, variables: list[Any]):
-        self._found, self._number = variables, next_number()
-
-    def every(self) -> list[Any]:
-        number = next_number()
-        if number != self._number + 1:
-            self._found, number = every_variable(), next_number()
-        self._number = number
-        return self._found
+    values = [(v, getattr(v, "_raw_value", None)) for v in found]
+    return [v for v, x in values if isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)]
 
 
 class Function:

@@ -87,7 +87,8 @@ def parts_of(model: Any, mode: str) -> list[list[Any]]:
     """The lists of Variables whose values a step of this mode is given."""
     parts = [model.trainable_variables, model.non_trainable_variables]
     if mode == "train":
-        parts.append([] if model.optimizer is None else model.optimizer.variables)
+        optimizer = getattr(model, "optimizer", None)  # of a compiled model
+        parts.append([] if optimizer is None else optimizer.variables)
     if mode != "predict":
         parts.append(model.metrics_variables)
     return parts

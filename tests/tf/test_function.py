@@ -2,8 +2,10 @@ import copy
 import pickle
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 import keraslike as keras
 from keraslike import tf
@@ -315,3 +317,20 @@ def test_reduced_retracing(shapes, count):
     for shape in shapes:
         assert (doubled(tf.ones(shape)).numpy() == 2 * np.ones(shape)).all()
     assert len(traces) == doubled.experimental_get_tracing_count() == count
+
+
+def test_variables_of_flax_s_own_are_read_and_changed():
+    """A module of flax's is called as it is; what it holds is no constant of the trace."""
+    module = nnx.Linear(2, 1, rngs=nnx.Rngs(0))
+    count = nnx.Variable(jnp.zeros(()))
+
+    @tf.function
+    def call(x):
+        count[...] += 1
+        return tf.cond(x[0, 0] > 0, lambda: module(x), lambda: module(-x))
+
+    x = tf.constant([[1.0, 2.0]])
+    for scale in (1.0, 3.0):
+        module.kernel[...] = jnp.full((2, 1), scale)
+        assert call(x).numpy().tolist() == [[3.0 * scale]]
+    assert count[...] == 2.0

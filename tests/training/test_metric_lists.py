@@ -351,6 +351,13 @@ def test_a_state_tree_has_the_paths_that_keras_has_and_can_be_set():
     assert other.layers[1].moving_mean.numpy().tolist() == [7.0, 7.0]
 
 
+def test_a_state_tree_of_a_model_that_was_not_compiled():
+    model = ours.Sequential([ours.Input((2,)), ours.layers.Dense(1, name="d")], name="s")
+    tree = model.get_state_tree()
+    assert tree["trainable_variables"]["s"]["d"].keys() == {"kernel", "bias"}
+    assert tree["optimizer_variables"] == {}
+
+
 @pytest.mark.parametrize(
     "tree, words",
     [
