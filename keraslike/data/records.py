@@ -11,7 +11,7 @@ import os
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from keraslike.core import checksums
 from keraslike.core.errors import DamagedFile
 from keraslike.data.elements import is_text_scalar, texts
 
-_BLOCK = 2**20
+_BLOCK = 2**18
 
 
 class DataLossError(DamagedFile):
@@ -105,59 +105,48 @@ def pieces(path: str, size: int, header: int, footer: int, kind: Any = "") -> It
 
 def records(path: str, kind: Any = "") -> Iterator[bytes]:
     """The records of a TFRecord file; raises DataLossError for one that is cut or has changed."""
+    at, held, wanted = 0, b"", 12  # the place of what is held, and how much of it is a record
     with opened(path, kind) as file:
-        at, more = 0, True
-        while more:
-            group: list[tuple[int, bytes, bytes]] = []  # place, the length with its sum, the rest
-            size = 0
+        while True:
+            blocks, size = [held], len(held)
             try:
-                while size < _BLOCK and len(group) < 256:
-                    head = file.read(12)
-                    if not head:
-                        more = False
-                        break
-                    if len(head) < 12:
-                        raise _damaged(path, at, "is cut off")
-                    length = struct.unpack_from("<Q", head)[0]
-                    if length >= 2**16:  # before so much is read
-                        _check([head[:8]], [head[8:]], [at], path)
-                    body = file.read(length + 4)
-                    if len(body) < length + 4:
-                        _check([head[:8]], [head[8:]], [at], path)
-                        raise _damaged(path, at, "is cut off")
-                    group.append((at, head, body))
-                    at, size = at + length + 16, size + length
-            except DataLossError:
-                yield from _checked(group, path)  # those before it are whole
-                raise
+                while size < wanted and (block := file.read1(_BLOCK)):
+                    blocks.append(block)
+                    size += len(block)
             except (zlib.error, gzip.BadGzipFile, EOFError) as e:
-                yield from _checked(group, path)
-                raise DataLossError(
-                    f"{path}: the record at {at} cannot be decompressed: {e}"
-                ) from e
-            yield from _checked(group, path)
+                raise _damaged(path, at, f"cannot be decompressed: {e}") from e
+            if not size:
+                return
+            if size < wanted:
+                raise _damaged(path, at, "is cut off")
+            held, starts, begin, wanted, known = b"".join(blocks), [], 0, 12, True
+            while known and size - begin >= 12:
+                length = struct.unpack_from("<Q", held, begin)[0]
+                known = held[begin : begin + 12] == checksums.head(length)
+                if known and size - begin < length + 16:
+                    wanted = length + 16
+                    break
+                starts.append(begin)
+                begin += length + 16 if known else 0
+            yield from _checked(held, [*starts, begin] if known else starts, at, path)
+            if not known:
+                what = "is corrupted: the checksum of its length is another"
+                raise _damaged(path, at + begin, what)
+            at, held = at + begin, held[begin:]
 
 
 def _damaged(path: str, at: int, what: str) -> DataLossError:
     return DataLossError(f"{path}: the record at {at} {what}.")
 
 
-def _checked(group: list[tuple[int, bytes, bytes]], path: str) -> Iterator[bytes]:
-    if not group:
-        return
-    places, heads, bodies = zip(*group)
-    _check([h[:8] for h in heads], [h[8:] for h in heads], places, path)
-    data = [body[:-4] for body in bodies]
-    for place, body, crc in zip(places, bodies, checksums.crc32c(data)):
-        if struct.pack("<I", checksums.masked(crc)) != body[-4:]:
-            raise _damaged(path, place, "is corrupted: its checksum is another")
-        yield body[:-4]
-
-
-def _check(data: Iterable[bytes], sums: Iterable[bytes], places: Iterable[int], path: str) -> None:
-    for place, crc, known in zip(places, checksums.crc32c(list(data)), sums):
-        if struct.pack("<I", checksums.masked(crc)) != known:
-            raise _damaged(path, place, "is corrupted: the checksum of its length is another")
+def _checked(held: bytes, starts: list[int], at: int, path: str) -> Iterator[bytes]:
+    """The data of records that begin at these places, the last of which is an end."""
+    data = [held[a + 12 : b - 4] for a, b in itertools.pairwise(starts)]
+    for start, record, tail in zip(starts, data, checksums.tails(data)):
+        end = start + 12 + len(record)
+        if held[end : end + 4] != tail:
+            raise _damaged(path, at + start, "is corrupted: its checksum is another")
+        yield record
 
 
 class RecordWriter:
@@ -174,15 +163,29 @@ class RecordWriter:
         kind = compression(getattr(options, "compression_type", options))
         self._file: Any = (gzip.open if kind == "GZIP" else open)(path, "wb")
         self._deflate = zlib.compressobj() if kind == "ZLIB" else None
+        self._held: list[bytes] = []  # several records' checksums are computed at a time
+        self._size = 0
 
     def write(self, record: Any) -> None:
         """Adds a record: bytes, or a text."""
-        record = getattr(record, "numpy", lambda: record)()
-        data = checksums.record(record.encode() if isinstance(record, str) else bytes(record))
+        if self._file.closed:
+            raise ValueError("The file of records has been closed.")
+        if not isinstance(record, bytes):
+            record = getattr(record, "numpy", lambda: record)()
+            record = record.encode() if isinstance(record, str) else bytes(record)
+        self._held.append(record)
+        self._size += len(record) + 16
+        if self._size > _BLOCK:
+            self._put()
+
+    def _put(self) -> None:
+        data = checksums.written(self._held)
+        self._held, self._size = [], 0
         self._file.write(data if self._deflate is None else self._deflate.compress(data))
 
     def flush(self) -> None:
         """Writes out what is held back."""
+        self._put()
         if self._deflate is not None:
             self._file.write(self._deflate.flush(zlib.Z_SYNC_FLUSH))
         self._file.flush()
@@ -190,9 +193,14 @@ class RecordWriter:
     def close(self) -> None:
         """Ends the file."""
         if not self._file.closed:
+            self._put()
             if self._deflate is not None:
                 self._file.write(self._deflate.flush())
             self._file.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_size"):
+            self.close()
 
     def __enter__(self) -> RecordWriter:
         return self

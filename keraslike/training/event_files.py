@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from keraslike.core.checksums import record
+from keraslike.core.checksums import written
 
 _FLOAT, _DOUBLE, _STRING = 1, 2, 7  # TensorFlow's numbers of dtypes
 _SCALAR, _TENSOR, _BLOBS = 1, 2, 3  # TensorBoard's kinds of values
@@ -148,8 +148,8 @@ class EventFile:
                 name = f"events.out.tfevents.{int(now)}.{socket.gethostname()}.{os.getpid()}"
                 path = os.path.join(self.directory, f"{name}.{next(_numbers)}{self._suffix}")
                 self._file = open(path, "ab")  # noqa: SIM115
-                self._file.write(record(_message((1, now), (3, "brain.Event:2"))))
-            self._file.write(record(event))
+                self._file.write(written([_message((1, now), (3, "brain.Event:2"))]))
+            self._file.write(written([event]))
 
 
 # -- messages ---------------------------------------------------------------------------------
