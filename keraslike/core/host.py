@@ -19,6 +19,8 @@ import numpy as np
 from keraslike.core import threefry
 from keraslike.core.context import trace_state_clean
 
+# Bytes at a multiple of which memory begins that the CPU backend takes without copying it.
+_ALIGNED = 64
 # Above this number of elements a compiled program wins.
 _LARGEST = 2**21
 # Elements at a time, so that what twenty rounds of mixing go over stays in the cache.
@@ -34,6 +36,24 @@ def full(shape: Sequence[int], value: Any, dtype: Any) -> jax.Array:
     if not trace_state_clean() or math.prod(shape) > _LARGEST:
         return jnp.full(shape, value, dtype)
     return jax.device_put(np.full(shape, value, dtype))
+
+
+def memory(shape: Sequence[int], dtype: Any) -> np.ndarray:
+    """An array whose memory becomes that of a JAX array on the CPU."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    data = np.empty(size + _ALIGNED, np.uint8)
+    begin = -data.ctypes.data % _ALIGNED
+    return data[begin : begin + size].view(dtype).reshape(shape)
+
+
+def own(value: np.ndarray) -> np.ndarray:
+    """A copy: of an array that JAX is given, the CPU backend may keep the memory."""
+    if value.dtype.hasobject:
+        return value.copy()
+    copy = memory(value.shape, value.dtype)
+    copy[...] = value
+    return copy
 
 
 def array(value: Any, dtype: Any = None) -> jax.Array:

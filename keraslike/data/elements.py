@@ -67,6 +67,7 @@ class View:
     """
 
     of_tensors: View | None = None  # that of `tf.data`, which the room `tf` puts here
+    copies = False  # whether a data set of a user's arrays copies them
     error: type[Exception] = ValueError  # for arguments and elements that do not fit
     ended: type[Exception] = StopIteration  # by `get_next` after the last element
 

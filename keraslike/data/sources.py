@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from keraslike.core import host
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data import philox
 from keraslike.data.elements import (
@@ -114,7 +115,8 @@ class Sources(Pipeline):
 
         def make() -> Iterator[Any]:
             for element in generator(*given):
-                yield view.element(element) if specs is None else _fitted(element, specs, view)
+                found = view.element(element) if specs is None else _fitted(element, specs, view)
+                yield map_leaves(_copied, found)  # it may fill one array again and again
 
         return cls._make(
             passing(make), UNKNOWN, (), None if specs is None else lambda: specs, view=view
@@ -169,17 +171,11 @@ class Sources(Pipeline):
         )
 
 
-_ALIGNED = 64  # bytes, from which on a device that is the CPU takes an array without copying it
-
-
 def _gathered(array: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Some rows of an array, in memory of their own."""
-    size = array[:1].nbytes * len(places)
-    if array.dtype.hasobject or size < 2**12:
+    if array.dtype.hasobject or array[:1].nbytes * len(places) < 2**12:
         return array[places]
-    memory = np.empty(size + _ALIGNED, np.uint8)
-    begin = -memory.ctypes.data % _ALIGNED
-    out = memory[begin : begin + size].view(array.dtype).reshape(len(places), *array.shape[1:])
+    out = host.memory((len(places), *array.shape[1:]), array.dtype)
     return np.take(array, places, 0, out=out, mode="clip")
 
 
@@ -202,7 +198,12 @@ def matching(pattern: Any) -> list[str]:
 
 def _converted(value: Any, view: View) -> Any:
     """What a user gave as elements: lists are arrays."""
-    return map_leaves(view.array, value, lambda part: isinstance(part, list))
+    found = map_leaves(view.array, value, lambda part: isinstance(part, list))
+    return map_leaves(_copied, found) if view.copies else found
+
+
+def _copied(leaf: Any) -> Any:
+    return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
 
 
 def _row_specs(arrays: Any, view: View) -> Any:

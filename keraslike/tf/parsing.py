@@ -199,7 +199,7 @@ def _feature(key: str, kind: Any, examples: list[Any], single: bool) -> Any:
         raise InvalidArgumentError(f"Feature: {key} is required but could not be found.")
     found = [_array((), dtype) if v is None else v for v in values]
     if isinstance(kind, FixedLenSequenceFeature):
-        shape = tuple(int(n) for n in kind.shape)
+        shape = _sizes(kind.shape)
         found = [a.reshape(-1, *shape) for a in found]
         return _made(found[0]) if single else _padded(found, kind.default_value, dtype, shape)
     if isinstance(kind, RaggedFeature) and kind.partitions:
@@ -234,7 +234,7 @@ def _steps(key: str, kind: Any, lists: list[Any], single: bool) -> tuple[Any, An
     lengths = _made(np.asarray(counts, np.int64))
     if padded:
         fixed = FixedLenFeature(kind.shape, dtype)
-        shape = tuple(int(n) for n in kind.shape)
+        shape = _sizes(kind.shape)
         made = [np.stack([_fixed(key, v, fixed, dtype) for v in row]) if row
                 else np.empty((0, *shape), dtype.dtype) for row in rows]  # fmt: skip
         return (_made(made[0]) if single else _padded(made, None, dtype, shape)), lengths
@@ -325,9 +325,14 @@ def _array(values: Any, dtype: Any) -> np.ndarray:
     return texts(values) if dtype is dtypes.string else np.fromiter(values, dtype.dtype)
 
 
+def _sizes(shape: Any) -> tuple[int, ...]:
+    if type(shape) not in (list, tuple):
+        shape = np.atleast_1d(np.asarray(shape, int)).tolist()
+    return tuple(map(int, shape))
+
+
 def _fixed(key: str, values: Any, kind: FixedLenFeature, dtype: Any) -> np.ndarray:
-    shape = tuple(int(n) for n in np.atleast_1d(np.asarray(kind.shape, int)))
-    size = math.prod(shape)
+    shape = _sizes(kind.shape)
     if values is None:
         if kind.default_value is None:
             raise InvalidArgumentError(
@@ -337,7 +342,7 @@ def _fixed(key: str, values: Any, kind: FixedLenFeature, dtype: Any) -> np.ndarr
         filled = np.empty(shape, dtype.dtype)
         filled[...] = given if np.size(given) == 1 else np.reshape(given, shape)
         return filled
-    if len(values) != size:
+    if len(values) != math.prod(shape):
         raise InvalidArgumentError(
             f"Key: {key}. Number of {dtype.name} values != expected. Values size: {len(values)} "
             f"but output shape: {list(shape)}"

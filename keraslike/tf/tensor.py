@@ -14,7 +14,7 @@ import numpy as np
 from flax import nnx
 from jax import export
 
-from keraslike.core import context, symbolic
+from keraslike.core import context, host, symbolic
 from keraslike.core.boxed import Boxed, Refusal, is_recorded, refuse_recorded
 from keraslike.core.context import trace_state_clean
 from keraslike.core.tracebacks import handled, shorten
@@ -333,6 +333,8 @@ def convert_to_tensor(
     Args:
         dtype_hint: the dtype to have where the value can have it.
     """
+    if type(value) is Tensor and dtype is None:
+        return value
     wanted = None if dtype is None else dtypes.as_dtype(dtype)
     if isinstance(value, nnx.Variable):
         value = read(value)
@@ -362,7 +364,10 @@ def convert_to_tensor(
         )
         kind = wanted or hint or dtypes.int32
         return Tensor(jnp.asarray(given).astype(kind.as_numpy_dtype))
-    return Tensor(_on_device(_numpy_of(value, wanted, hint)))
+    array = _numpy_of(value, wanted, hint)
+    if not isinstance(value, (list, tuple, int, float, str, bytes, np.generic)):
+        array = host.own(array)
+    return Tensor(_on_device(array))
 
 
 def is_tensor(x: Any) -> bool:

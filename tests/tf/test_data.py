@@ -308,3 +308,20 @@ def test_rows_that_do_not_fit_are_refused(tmp_path):
         path.write_text(text)
         with pytest.raises(tf.errors.InvalidArgumentError, match=f"{error}.*t.csv"):
             list(tf.data.experimental.CsvDataset(str(path), [0, 0]))
+
+
+def test_arrays_that_are_changed_later_are_not_the_data_sets():
+    def numbers():
+        one = np.zeros(2, "int32")
+        for n in range(4):
+            one[:] = n
+            yield one
+
+    signature = tf.TensorSpec([2], tf.int32)
+    for more in ({}, {"output_signature": signature}):
+        dataset = D.from_generator(numbers, **more)
+        assert values(dataset.batch(4)) == [[[n, n] for n in range(4)]]
+    x = np.arange(4)
+    rows, whole = D.from_tensor_slices(x), D.from_tensors(x)
+    x[:] = 9
+    assert (values(rows), values(whole)) == ([0, 1, 2, 3], [[0, 1, 2, 3]])

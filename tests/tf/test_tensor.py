@@ -141,3 +141,14 @@ def test_a_size_that_is_unknown():
     assert shape.is_compatible_with([5, 3]) and not shape.is_compatible_with([5, 4])
     assert shape[:1] + [4] == tf.TensorShape([None, 4])
     assert tf.TensorShape(shape.as_list()[:-1] + [7]) == (None, 7)
+
+
+def test_what_is_made_of_a_numpy_array_has_memory_of_its_own():
+    from keraslike.core import host
+
+    for make in (tf.constant, tf.convert_to_tensor, tf.Variable, tf.identity):
+        given = host.memory((16,), "float32")  # which JAX would share
+        given[:] = 1
+        made = make(given)
+        given[:] = 2
+        assert np.asarray(made).tolist() == [1] * 16

@@ -39,6 +39,7 @@ class Row(np.ndarray):
 class TensorView(View):
     """Elements as `tf.Tensor`s, ragged and sparse ones."""
 
+    copies = True
     error = InvalidArgumentError
     ended = OutOfRangeError
 
