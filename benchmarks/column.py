@@ -17,6 +17,7 @@ from typing import Any
 import augmentation
 import layers_alone
 import numpy as np
+import paths
 from workloads import WORKLOADS
 
 # The time of the processor in all threads, or that of the clock.
@@ -176,6 +177,8 @@ def make(kind: str, column: str, name: str) -> Callable[[int], float] | None:
             return by_hand.trainer(name, scan=column.endswith("scan"))
         if kind == "layer":
             return alone(layers_alone.timed(name, None))
+        if kind == "path":
+            return (once := paths.timed(name, None)) and alone(once)
         return jitted(name) if kind in ("predict 1", "call") else None
     if column.startswith("keraslike"):
         import keraslike as k
@@ -190,6 +193,8 @@ def make(kind: str, column: str, name: str) -> Callable[[int], float] | None:
         return streamed(k, name, kind.split()[1], **options)
     if options:
         return None
+    if kind == "path":
+        return (once := paths.timed(name, k)) and alone(once)
     if kind in ("layer", "augment"):
         return alone((layers_alone if kind == "layer" else augmentation).timed(name, k))
     return called(k, name) if kind == "call" else predicted(k, name, int(kind.split()[1]))
@@ -232,8 +237,10 @@ def main() -> None:
             if order["warm"]:
                 run(order["warm"])
         else:
+            used, began = time.process_time(), time.perf_counter()
             reply = {
                 "seconds": run(order["run"]),
+                "share": (time.process_time() - used) / (time.perf_counter() - began),
                 "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
             }
 

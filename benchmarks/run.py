@@ -88,7 +88,8 @@ def measure(
     for column in columns:
         reply = column.ask(make=workload, kind=kind, warm=epochs)
         if "none" not in reply:
-            found[column.name] = {"first": reply["first"], "build": reply["build"], "rounds": []}
+            found[column.name] = {"first": reply["first"], "build": reply["build"]}
+            found[column.name].update(rounds=[], share=[])
             found[column.name]["import"] = column.imported
     for _ in range(args.rounds):
         for column in columns:
@@ -96,6 +97,7 @@ def measure(
                 time.sleep(_PAUSE)
                 reply = column.ask(run=epochs)
                 found[column.name]["rounds"].append(reply["seconds"] / epochs)
+                found[column.name]["share"].append(reply["share"])  # of processors
                 found[column.name]["peak"] = reply["peak"]
     return found
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from keraslike.core import threefry
 from keraslike.core.context import trace_state_clean
+from keraslike.core.jax_internals import put
 
 # Bytes at a multiple of which memory begins that the CPU backend takes without copying it.
 _ALIGNED = 64
@@ -35,7 +36,7 @@ def full(shape: Sequence[int], value: Any, dtype: Any) -> jax.Array:
     """
     if not trace_state_clean() or math.prod(shape) > _LARGEST:
         return jnp.full(shape, value, dtype)
-    return jax.device_put(np.full(shape, value, dtype))
+    return put(np.full(shape, value, dtype))
 
 
 def memory(shape: Sequence[int], dtype: Any) -> np.ndarray:
@@ -63,7 +64,7 @@ def array(value: Any, dtype: Any = None) -> jax.Array:
     [1, 2]
     """
     value = np.array(value, dtype)
-    return jax.device_put(value) if trace_state_clean() else jnp.asarray(value)
+    return put(value) if trace_state_clean() else jnp.asarray(value)
 
 
 def asarray(value: Any, dtype: Any = None) -> jax.Array:

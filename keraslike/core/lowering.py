@@ -74,6 +74,12 @@ def stored(variables: Sequence[nnx.Variable]) -> tuple[Any, ...]:
     return tuple([read(v) for v in variables])
 
 
+def number_in(variable: nnx.Variable) -> int:
+    """The integer that all threads see in a Variable; nobody is given its array."""
+    with undisturbed([variable]):
+        return int(stored([variable])[0])
+
+
 def store(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
     """Puts arrays where all threads see them; the guards of the Variables must be locked."""
     set_value = flax_internals.write_value

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from keraslike.training.callbacks import Callback, History, floats
+from keraslike.training.callbacks import Callback, History, Logs
 from keraslike.training.loggers import ProgbarLogger
 
 
@@ -21,7 +21,7 @@ class CallbackList(Callback):
         model: what they are told is their model.
         params: what they are told by `set_params`: `verbose`, `epochs` and `steps`.
 
-    Arrays in `logs` become floats before a callback sees them, where one asks for them at all.
+    Arrays in `logs` become floats when a callback looks at one.
 
     Raises TypeError for what is no callback.
 
@@ -119,9 +119,9 @@ class CallbackList(Callback):
         if not callbacks:
             return
         if isinstance(logs, dict) and "predict" not in hook:  # whose outputs stay as they are
-            arrays = {k: v for k, v in logs.items() if hasattr(v, "__array__")}
+            arrays = any(hasattr(v, "__array__") for v in logs.values())
             if arrays and not all(getattr(c, "_reads_arrays", False) for c in callbacks):
-                logs = {**logs, **floats(arrays)}
+                logs = Logs(logs)
         for callback in callbacks:
             getattr(callback, hook)(*args, logs)
 

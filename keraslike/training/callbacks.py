@@ -107,6 +107,48 @@ def floats(logs: Any) -> dict[str, Any]:
     return {k: float(v) if np.ndim(v) == 0 else np.asarray(v) for k, v in zip(logs, values)}
 
 
+class Logs(dict):
+    """Logs whose arrays become floats when somebody looks at a value: who does not look does not
+    wait for the device.
+
+    >>> logs = Logs(loss=jax.numpy.float32(0.5))
+    >>> list(logs), logs["loss"], dict(logs)
+    (['loss'], 0.5, {'loss': 0.5})
+    """
+
+    __slots__ = ("_read",)
+
+    def settle(self) -> None:
+        """Waits for the device, if nobody did before."""
+        if not hasattr(self, "_read"):
+            self._read = True
+            arrays = {k: v for k, v in dict.items(self) if hasattr(v, "__array__")}
+            dict.update(self, floats(arrays))
+
+    def __iter__(self) -> Iterator[str]:  # of its own, so that dict(logs) asks __getitem__
+        return iter(self.keys())
+
+    def __reduce__(self) -> tuple:
+        return dict, (dict(self),)
+
+
+def _reading(name: str) -> Callable:
+    method = getattr(dict, name)
+
+    def read(self: Logs, *args: Any, **kwargs: Any) -> Any:
+        self.settle()
+        return method(self, *args, **kwargs)
+
+    return read
+
+
+for _name in (
+    *("__getitem__", "get", "items", "values", "pop", "popitem", "setdefault", "copy"),
+    *("__eq__", "__ne__", "__or__", "__ror__", "__repr__"),
+):
+    setattr(Logs, _name, _reading(_name))
+
+
 class History(Callback):
     """Keeps the logs of every epoch: `history["loss"]` is a list of floats. `fit` returns one."""
 

@@ -140,6 +140,18 @@ def to_arrays(value: Any, name: str, sparse: bool = False) -> Any:
     return TextRows(array.values) if sparse and is_text(array) else array
 
 
+def example_of(data: Any, size: int | None = None) -> Batch:
+    """The shapes and dtypes of a batch, or of one of that size out of such data."""
+
+    def spec(a: Any) -> Any:
+        if isinstance(a, TextRows):
+            return a[:size]
+        n = a.shape[0] if size is None and a.shape else size
+        return a if is_text(a) else jax.ShapeDtypeStruct((n, *a.shape[1:]), a.dtype)
+
+    return jax.tree.map(spec, data, is_leaf=is_text)
+
+
 class SparseRows:
     """A sparse matrix whose rows become a dense array when they are taken."""
 
@@ -352,14 +364,7 @@ class ArrayData:
 
     def example(self) -> Batch:
         """The shapes and dtypes of a batch."""
-        n = min(self.batch_size, self.num_samples)
-
-        def spec(a: Any) -> Any:
-            if isinstance(a, TextRows):
-                return a[:n]
-            return a if is_text(a) else jax.ShapeDtypeStruct((n, *a.shape[1:]), a.dtype)
-
-        return jax.tree.map(spec, self.data, is_leaf=is_text)
+        return example_of(self.data, min(self.batch_size, self.num_samples))
 
     def nbytes(self) -> float:
         """What the data takes where all of it is on a device, which what is sparse cannot be."""

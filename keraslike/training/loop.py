@@ -166,7 +166,7 @@ class Feed:
         size = min(source.batch_size, source.num_samples)
         there = source.num_samples // size - source.taken  # whole batches
         whole = there if max_steps is None else min(there, max_steps)
-        cursor = self.program.put(np.int32((source.taken + first) * size))
+        cursor = self.program.put(np.asarray((source.taken + first) * size, np.int32))
 
         def runner(size: int, steps: int, most: int) -> Callable[[], Any]:
             def run() -> Any:

@@ -19,7 +19,7 @@ from flax import errors
 from keraslike.core import base, context, host, lowering, rng
 from keraslike.core.compilation import compiler_options
 from keraslike.core.guards import Locks, guards_of
-from keraslike.core.jax_internals import compile_for
+from keraslike.core.jax_internals import compile_for, put
 from keraslike.core.text import Functions, holds_text, is_text, keeping_text
 from keraslike.training.data import Batch
 from keraslike.training.interrupts import no_interrupt
@@ -44,6 +44,7 @@ class Program:
         jit: `False` runs the step as plain Python, for debugging.
         stack: whether a dispatch of several steps gives the results of all of them, one after the
             other along the first axis, or the last one's.
+        begin: a stateful function that `run_batch` runs before the step where it is asked to.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class Program:
         fixed: list[Any],
         jit: bool = True,
         stack: bool = False,
+        begin: Callable[[], None] | None = None,
     ):
         self.roots, self.step, self.jit, self.stack = roots, step, jit, stack
+        self.begin = begin
         self._fixed_ids = {id(v) for v in fixed}
         self._of_text = Functions()
         self._outside: dict[int, Any] = {}  # what else the step uses: a variable of a closure, say
@@ -82,6 +85,7 @@ class Program:
         self._paces: dict[int, Pace] = {}
         self._work: dict[int, float] = {}
         self._settled = False
+        self.prepared: set[Any] = set()  # structures of batches for which all state was made
         self._compiled: dict[Any, Callable] = {}
         self._compiled_for: dict[Any, dict[Any, Callable]] = {None: self._compiled}
 
@@ -92,7 +96,12 @@ class Program:
         self._fails_late = False  # a callback in the step may raise at any dispatch
         self._draws = False  # from the global random stream
         self._set_locks()
-        run = lowering.lower(self.step, [*own, self.stream], self.roots)
+        self._pure = self._lowered(self.step)
+        self._step = jax.jit(self._pure)  # which is traced once for all programs that it is part of
+
+    def _lowered(self, step: Callable) -> Callable:
+        """A step as a pure function of the state."""
+        run = lowering.lower(step, [*self.state, *self.fixed, self.stream], self.roots)
         n = len(self.state)
 
         def pure(state: tuple, stream: Any, fixed: tuple, batch: Any) -> tuple[tuple, Any, Any]:
@@ -111,8 +120,7 @@ class Program:
                 self._set_locks()
             return new[:n], drawn, result
 
-        self._pure = pure
-        self._step = jax.jit(pure)  # which is traced once for all programs that it is part of
+        return pure
 
     def _set_locks(self) -> None:
         """What a dispatch holds, in the one order in which all dispatches take it."""
@@ -219,7 +227,7 @@ class Program:
 
     def put(self, tree: Any) -> Any:
         """Arrays of the host, whole on every device that the program runs on."""
-        return jax.device_put(tree) if self.placement is None else self.placement.replicate(tree)
+        return jax.tree.map(put, tree) if self.placement is None else self.placement.replicate(tree)
 
     def send(self, batch: Batch) -> Batch:
         """A batch as a dispatch takes it, ahead of that."""
@@ -377,25 +385,34 @@ class Program:
 
         return restore
 
-    def run_batch(self, batch: Batch) -> Any:
-        """One step on a batch from the host."""
+    def run_batch(self, batch: Batch, anew: bool = False) -> Any:
+        """One step on a batch from the host; with `anew` what `begin` does comes before it, in the
+        same program."""
         if self.jit and holds_text(batch):
-            return self._of_text.run(self._run_numbers, batch)
-        return self._run_numbers(batch)
+            return self._of_text.run(lambda batch: self._run_numbers(batch, anew), batch)
+        return self._run_numbers(batch, anew)
 
-    def _run_numbers(self, batch: Batch) -> Any:
+    def _run_numbers(self, batch: Batch, anew: bool = False) -> Any:
         if self.placement is not None:
             batch = self.placement.batch(batch)
         if not self.jit:
-            put = lambda a: a if is_text(a) else jax.device_put(a)  # noqa: E731
-            batch = jax.tree.map(put, batch, is_leaf=is_text)
-        return self._dispatch("batch", self._whole, batch)[0]
+            batch = keeping_text(self.put, batch)
+        key, make = ("anew", self._anew) if anew else ("batch", self._whole)
+        return self._dispatch(key, make, batch)[0]
 
     def _whole(self) -> Callable:
         if not self.jit:
             return self._pure
         # Where the state is donated, all of it has to be given back.
         return self._jitted(self._changes if self.stack and self.placement is None else self._step)
+
+    def _anew(self) -> Callable:
+        def step(batch: Any) -> Any:
+            self.begin()  # type: ignore[misc]
+            return self.step(batch)
+
+        pure = self._lowered(step)
+        return self._jitted(pure) if self.jit else pure
 
     def _jitted(
         self, function: Callable, donate: tuple = (0,), on_all: int = 0, in_loop: bool = False
@@ -439,7 +456,7 @@ class Program:
             return out
 
         data = jax.tree.map(together, *batches)
-        cursor, data = self.put((np.int32(0), data))
+        cursor, data = self.put((np.zeros((), np.int32), data))
         return self.run_resident(cursor, data, None, size, len(batches), most)[1]
 
     def run_resident(

@@ -25,7 +25,7 @@ from keraslike.layers.layer import Layer
 from keraslike.metrics import Mean, Metric
 from keraslike.training import stateless
 from keraslike.training.compile import CompileLoss, CompileMetrics
-from keraslike.training.data import Bare, unpack_x_y_sample_weight
+from keraslike.training.data import Bare, example_of, unpack_x_y_sample_weight
 from keraslike.training.loop import Position
 from keraslike.training.program import Program
 
@@ -41,6 +41,19 @@ def _function(mode: str) -> property:
     return property(get, put)
 
 
+def _passing(name: str, default: Any, holder: str = "_passing") -> property:
+    """An attribute that changes in every `fit`. Such ones lie in one object, so that the others
+    stay what they were: see `base.Snapshot`."""
+
+    def get(self: Steps) -> Any:
+        return vars(self).get(holder, {}).get(name, default)
+
+    def put(self: Steps, value: Any) -> None:
+        vars(self).setdefault(holder, {})[name] = value
+
+    return property(get, put)
+
+
 class Steps(Layer):
     """A layer that can do one step on a batch: the half of `Trainer` that knows no data."""
 
@@ -48,35 +61,34 @@ class Steps(Layer):
     _untracked = Layer._untracked | {
         "optimizer",
         "loss",
-        "history",
-        "stop_training",
-        "stop_evaluating",
-        "stop_predicting",
         "_eager",
         "_compile_args",
         "_compile_loss",
         "_compile_metrics",
         "_functions",
         "_loss_tracker",
-        "_position",
+        "_passing",
         "_programs",
+        "_running",
     }
 
-    _transient = Layer._transient | {"_functions", "_position", "_programs"}
+    _transient = Layer._transient | {"_functions", "_programs", "_running"}
 
     optimizer: Any  # once there is one: a model that was not compiled has no such attribute
     loss: Any = None
-    history: Any = None
-    stop_training = False  # a callback sets one of these to end the loop after its batch
-    stop_evaluating = False
-    stop_predicting = False
+    history: Any = _passing("history", None)
+    # A callback sets one of these to end the loop after its batch.
+    stop_training = _passing("stop_training", False)
+    stop_evaluating = _passing("stop_evaluating", False)
+    stop_predicting = _passing("stop_predicting", False)
     _eager = False
     output_names: Any = None  # of a model that has a graph
     _compile_args: dict[str, Any] | None = None
     _compile_loss: CompileLoss | None = None
     _compile_metrics: CompileMetrics | None = None
     _loss_tracker: Any = None
-    _position: Position | None = None  # while fit() runs
+    # Of `fit` while it runs.
+    _position: Position | None = _passing("_position", None, "_running")  # type: ignore[assignment]
 
     # -- compile ------------------------------------------------------------------------------
 
@@ -583,8 +595,29 @@ class Steps(Layer):
         if not stack:
             step = _Named(step)
         jit = function is None and not self.run_eagerly and self._supports_jit()
-        programs[mode] = Program(step, roots, fixed, jit=jit, stack=stack)
+        begin = self.reset_metrics if jit and mode != "predict" and self._resets_purely() else None
+        programs[mode] = Program(step, roots, fixed, jit=jit, stack=stack, begin=begin)
         return programs[mode]
+
+    def _ready(self, mode: str, batch: Any) -> Program:
+        """The program for a mode, with all state that its step on such a batch needs."""
+        program: Any = vars(self).get("_programs", {}).get(mode)
+        structure = jax.tree.structure(batch, is_leaf=is_text)
+        known = program is not None and structure in program.prepared and program.is_current()
+        if not known:
+            self._prepare(example_of(batch), mode)
+        if not known or self._users_function(mode) is not None:
+            program = self._program(mode)
+            program.prepared.add(structure)
+        program.place_state()
+        return program
+
+    def _resets_purely(self) -> bool:
+        """Whether `reset_metrics` does nothing but set state, so that it may be traced."""
+        resets = [type(self).reset_metrics]
+        for root in self._state_roots():
+            resets += [getattr(type(o), "reset_state", None) for o in base.iter_objects(root)]
+        return all(is_ours(reset) for reset in resets if reset is not None)
 
 
 def _restore_masks(y_pred: Any, masks: Any) -> None:

@@ -163,7 +163,7 @@ class TensorBoard(Callback):
                 values["steps_per_second"] = 1 / (time.perf_counter() - self._batch_began)
             _scalars(self._train, "batch_", values, self._batch)
         if self._annotation is not None:
-            jax.block_until_ready(logs)
+            jax.block_until_ready(list((logs or {}).values()))
             self._annotation.__exit__(None, None, None)
             self._annotation = None
         if self._profiling and self._batch >= self._stop_batch:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from keraslike.core import arguments, config, context
+from keraslike.core import arguments, config, context, lowering
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import share, verbosity, whole
 from keraslike.core.tracebacks import entry, handled, shorten
@@ -143,7 +143,7 @@ class Trainer(Steps):
         wait = not events.unread
         self.stop_training = False
         sources = [source] if validate is None else [source, validate]
-        updates = 0 if self.optimizer is None else int(self.optimizer.iterations)
+        updates = 0 if self.optimizer is None else lowering.number_in(self.optimizer.iterations)
         position = Position(initial_epoch, updates, sources, example, history, events.callbacks)
         self._position = position
         try:
@@ -381,19 +381,15 @@ class Trainer(Steps):
     def predict_on_batch(self, x: Any) -> Any:
         """The model's outputs for one batch."""
         batch = pack(data_.to_arrays(x, "x"))
-        self._prepare(batch, "predict")
-        program = self._program("predict")
-        program.place_state()
-        return jax.tree.map(np.asarray, program.run_batch(batch))
+        return jax.tree.map(np.asarray, self._ready("predict", batch).run_batch(batch))
 
     def _on_batch(self, mode: str, batch: Any, return_dict: bool) -> Any:
-        source = ArrayData(batch, batch_size=2**31)
-        self._prepare(source.example(), mode)
-        program = self._program(mode)
-        self.reset_metrics()
-        program.place_state()
+        data = ArrayData(batch, batch_size=2**31).data
+        program = self._ready(mode, data)
+        if program.begin is None:
+            self.reset_metrics()
         with interruptible():
-            values = program.run_batch(source.data)
+            values = program.run_batch(data, anew=program.begin is not None)
             logs = floats(dict(zip(program.step.names, values)))
         return logs if return_dict else self._listed(logs)
 

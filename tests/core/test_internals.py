@@ -3,6 +3,7 @@
 import jax
 import jax.export
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import errors, nnx
 
@@ -145,3 +146,16 @@ def test_a_program_for_several_platforms_has_each_product_once():
     )(jnp.ones(2))
     with pytest.raises(ValueError, match="disabled"):
         jax_internals.check_harmless(called)
+
+
+def test_put_is_device_put():
+    for value in (np.ones((2, 3), "float32"), np.array(True), np.arange(3), np.ones(2), 1.5):
+        ours, theirs = jax_internals.put(value), jax.device_put(value)
+        assert (ours.aval, ours.sharding, ours.committed) == (
+            theirs.aval,
+            theirs.sharding,
+            theirs.committed,
+        )
+        assert np.array_equal(ours, theirs)
+    with jax.transfer_guard("disallow"):
+        jax_internals.put(np.ones(2, "float32"))

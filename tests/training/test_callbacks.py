@@ -484,3 +484,49 @@ def test_a_progress_bar_shows_means_of_what_is_not_stateful(names, shown, capsys
     assert capsys.readouterr().out.rpartition("\r")[2].startswith("3/3 " + 20 * "━" + " 0s ")
     with pytest.raises(ValueError, match="Only one of"):
         keras.utils.Progbar(1, stateful_metrics=[], stateless_metrics=[])
+
+
+def test_logs_are_read_when_somebody_looks_at_them():
+    import copy
+    import json
+    import pickle
+
+    from keraslike.training.callbacks import Logs
+
+    def logs():
+        return Logs(loss=jnp.float32(0.5), each=jnp.arange(2.0), name="x")
+
+    assert list(logs()) == ["loss", "each", "name"] and "loss" in logs() and len(logs()) == 3
+    plain = {"loss": 0.5, "name": "x"}
+    ways = [dict, copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+    ways += [lambda x: {**x}, lambda x: x.copy(), lambda x: x | {}, lambda x: {} | x]
+    ways += [lambda x: dict(x.items()), lambda x: dict(zip(x, x.values()))]
+    for read in ways:
+        found = read(logs())
+        assert type(found["each"]) is np.ndarray and found.pop("each").tolist() == [0.0, 1.0]
+        assert type(found["loss"]) is float and found == plain
+    one = Logs(loss=jnp.float32(0.5))
+    assert (
+        json.dumps(one) == '{"loss": 0.5}' and repr(one) == "{'loss': 0.5}" and one == {"loss": 0.5}
+    )
+    one = Logs(loss=jnp.float32(0.5))
+    one["mine"] = 1
+    assert one.pop("loss") == 0.5 and one.get("other", 3) == 3 and one == {"mine": 1}
+
+
+def test_a_batch_callback_that_reads_nothing_does_not_wait(monkeypatch):
+    from keraslike.training import callbacks
+
+    read = []
+    real = callbacks.floats
+    monkeypatch.setattr(callbacks, "floats", lambda logs: read.append(1) or real(logs))
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(loss="mse", optimizer="sgd")
+    losses, times = [], []
+    for hook in (lambda batch, logs: None, lambda batch, logs: losses.append(logs["loss"])):
+        read.clear()
+        noting = keras.callbacks.LambdaCallback(on_train_batch_end=hook)
+        model.fit(np.ones((8, 2)), np.ones((8, 1)), batch_size=2, verbose=0, callbacks=[noting])
+        times.append(len(read))
+    assert times[1] - times[0] == len(losses) == 4
+    assert all(type(loss) is float for loss in losses) and losses == sorted(losses, reverse=True)

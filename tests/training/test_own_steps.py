@@ -714,3 +714,27 @@ def test_a_step_changes_variables_of_no_object_of_its_model():
     history = model.fit(np.ones((4, 2)), np.ones((4, 1)), batch_size=2, epochs=2, verbose=0)
     assert int(steps.value) == 4 and float(average.value) == 3.75
     assert history.history["seen"] == [8.0, 16.0]
+
+
+def test_train_on_batch_begins_metrics_anew_whoever_wrote_their_reset():
+    class Resetting(keras.metrics.Mean):
+        resets = 0
+
+        def reset_state(self):
+            Resetting.resets += 1
+            super().reset_state()
+
+    x = np.arange(6.0, dtype="float32").reshape(3, 2)
+    for metric in (keras.metrics.MeanAbsoluteError(), Resetting()):
+        model = keras.Sequential(
+            [keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")]
+        )
+        model.compile(loss="mae", optimizer=keras.optimizers.SGD(0.0))
+        model.probe = metric
+        if isinstance(metric, Resetting):
+            model.compile(loss="mae", optimizer=keras.optimizers.SGD(0.0), metrics=[metric])
+        for rows in (slice(0, 1), slice(1, 3), slice(1, 3)):
+            for call in (model.train_on_batch, model.test_on_batch):
+                logs = call(x[rows], np.zeros((len(x[rows]), 1)), return_dict=True)
+                assert logs["loss"] == x[rows].sum(1).mean()
+    assert Resetting.resets >= 6  # before each batch: it is seen to run
