@@ -146,7 +146,7 @@ class Variable(_Leaf):
 
     @classmethod
     def _new(cls, value: Any, metadata: dict[str, Any]) -> Variable:
-        new = super()._new(value, metadata)
+        new: Any = super()._new(value, metadata)
         _alive[id(new)] = new
         return new
 
