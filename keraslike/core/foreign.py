@@ -3,6 +3,7 @@ do. None of the libraries is imported, but by `library`."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import sparsity
-from keraslike.core.symbolic import KerasTensor
+from keraslike.core.symbolic import KerasTensor, is_symbolic
 
 
 def library(name: str, needed_by: str, package: str | None = None) -> Any:
@@ -48,7 +49,7 @@ def array_of(value: Any) -> np.ndarray | jax.Array | None:
     elif hasattr(value, "to_numpy"):
         found = _of_columns(value) if is_frame(value) else value.to_numpy()
     elif hasattr(value, "__array__"):
-        if hasattr(value, "graph") and hasattr(value, "op"):
+        if is_in_graph(value):
             raise InGraph(f"{value} is part of a graph of TensorFlow's: it has no values yet.")
         found = np.asarray(value)
     else:
@@ -73,6 +74,29 @@ def _of_torch(tensor: Any) -> np.ndarray:
 
 class InGraph(TypeError):
     """A tensor in a graph of TensorFlow's, as in the map of a `tf.data.Dataset`, has no numbers."""
+
+
+def is_in_graph(value: Any) -> bool:
+    """Whether a value is a tensor in a graph of TensorFlow's."""
+    return hasattr(value, "graph") and hasattr(value, "op")
+
+
+def graph_method(method: Callable) -> Callable:
+    """A layer's method as an operation of TensorFlow's where it is given tensors of a graph."""
+
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if is_symbolic(args, kwargs):
+            return self._traced_spec(args, kwargs, functools.partial(method, self))
+        return method(self, *args, **kwargs)
+
+    @functools.wraps(method)
+    def either(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if "tensorflow" in sys.modules and any(map(is_in_graph, jax.tree.leaves((args, kwargs)))):
+            return through_graph(functools.partial(run, self), args, kwargs)
+        return method(self, *args, **kwargs)
+
+    either.autograph_info__ = {}  # type: ignore[attr-defined]  # see `Layer`
+    return either
 
 
 def through_graph(function: Callable, args: tuple, kwargs: dict[str, Any], spec: Any = None) -> Any:
@@ -100,8 +124,10 @@ def through_graph(function: Callable, args: tuple, kwargs: dict[str, Any], spec:
 
     def compute(*values: Any) -> list[np.ndarray]:
         found = jax.tree.leaves(called(values), is_leaf=is_sparse)
-        return [np.asarray(array_of(x), t.as_numpy_dtype) for x, t in zip(found, dtypes)]
+        found = [x if isinstance(x, (bool, int, float)) else array_of(x) for x in found]
+        return [np.asarray(x, t.as_numpy_dtype) for x, t in zip(found, dtypes)]
 
+    compute.autograph_info__ = {}  # type: ignore[attr-defined]  # see `Layer`
     outputs = tf.numpy_function(compute, tensors, dtypes)
     for output, known in zip(outputs, specs):
         output.set_shape(known.shape)

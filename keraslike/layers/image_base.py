@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike import ops, random
-from keraslike.core import base, context, lowering, rng
+from keraslike.core import base, context, foreign, lowering, rng
 from keraslike.core.arguments import standardize_data_format
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.tracebacks import is_ours
@@ -87,6 +87,12 @@ class BaseImagePreprocessingLayer(DataLayer):
 
     _USE_BASE_FACTOR = True
     _FACTOR_BOUNDS: tuple[float, float] = (-1, 1)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in ("get_random_transformation", *(f"transform_{what}" for what in _SINGLE)):
+            if name in vars(cls):
+                setattr(cls, name, foreign.graph_method(vars(cls)[name]))
 
     def __init__(
         self,

@@ -939,7 +939,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             outputs._keras_mask = given[0]._keras_mask
         return outputs
 
-    def _traced_spec(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+    def _traced_spec(self, args: tuple, kwargs: dict[str, Any], method: Any = None) -> Any:
         masks = [getattr(x, "_keras_mask", None) for x in jax.tree.leaves(args)]
 
         def traced(masks: list[Any], *a: Any, **k: Any) -> Any:
@@ -948,7 +948,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
                     context.set_mask(value, mask)
 
             def run() -> Any:
-                outputs = self(*a, **k)
+                outputs = (method or self)(*a, **k)
                 return outputs, [context.get_mask(x) for x in _leaves(outputs)]
 
             variables = base.variables_of(self, rng.global_stream())

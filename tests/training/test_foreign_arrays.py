@@ -210,6 +210,16 @@ def test_layers_in_a_graph_of_tensorflow_run_once_it_has_numbers(monkeypatch):
         {"images": Placed((2, 2, 3), "float32", lambda: X[:4].reshape(2, 2, 3))}, training=False
     )
     np.testing.assert_array_equal(flipped["images"].compute().reshape(4, 3), X[:4])
+    boxes = np.array([[[2, 1, 4, 3]]], "float32")
+    flip = layers.RandomFlip("horizontal", bounding_box_format="xyxy")
+    given = {"boxes": Placed((None, 1, 4), "float32", lambda: boxes)}
+    given["labels"] = Placed((None, 1), "float32", lambda: np.ones((1, 1), "float32"))
+    how = {"flips": np.array([[True]]), "input_shape": (1, 10, 8, 3)}
+    moved = flip.transform_bounding_boxes(given, transformation=how, training=True)
+    assert moved["boxes"].compute().tolist() == [[[4, 1, 6, 3]]]
+    images = Placed((None, 2, 2, 3), "float32", lambda: np.ones((1, 2, 2, 3), "float32"))
+    drawn = layers.RandAugment(seed=1).get_random_transformation(images)["layer_idxes"]
+    assert len({tuple(drawn.compute()) for _ in range(6)}) > 1  # drawn anew as the graph runs
     space = keras.utils.FeatureSpace({"x": "float", "s": "string_hashed"}, hashing_dim=4)
     one = {
         "x": Placed((), "float32", lambda: np.float32(2)),
