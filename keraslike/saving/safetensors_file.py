@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +47,8 @@ def write(model: Any, path: str) -> None:
     package, weights = _package(), _by_path(model)
     with lowering.undisturbed(list(weights.values())):
         arrays = {name: np.ascontiguousarray(weights_h5.as_numpy(v)) for name, v in weights.items()}
-    data = package.numpy.save(arrays, metadata={"format": "keraslike"})
+    order = json.dumps(list(arrays))  # the format itself sorts names
+    data = package.numpy.save(arrays, metadata={"format": "keraslike", "order": order})
     with keras_archive.replacing(path) as file:
         file.write(data)
 
@@ -63,7 +65,7 @@ def load(model: Any, path: str, name_map: NameMap, skip_mismatch: bool) -> None:
     package, wrong = _package(), []
     try:
         with package.safe_open(path, framework="np") as file:
-            names = file.offset_keys() if name_map == "order" else list(file.keys())
+            names = _in_order(file) if name_map == "order" else list(file.keys())
             pairs = _match(model, names, name_map, wrong)
             values = []
             for name, variable, change in pairs:
@@ -81,12 +83,31 @@ def load(model: Any, path: str, name_map: NameMap, skip_mismatch: bool) -> None:
     if wrong:
         text = f"The weights in '{path}' do not match those of '{model.name}':\n  "
         text += "\n  ".join(wrong)
+        if name_map is None:
+            text += "\nNames that were given automatically differ from model to model: give layers "
+            text += "names of their own, or pass name_map, a map of names or 'order'."
         if not skip_mismatch:
             raise ValueError(text)
         warn_user(text)
     with lowering.undisturbed([v for v, _ in values]):
         for variable, value in values:
             weights_h5.assign(variable, value)
+
+
+def _in_order(file: Any) -> list[str]:
+    """The names in the order of the weights, as the file says it or has them itself."""
+    names = file.offset_keys()
+    recorded = json.loads((file.metadata() or {}).get("order", "null"))
+    if isinstance(recorded, list) and sorted(map(str, recorded)) == sorted(names):
+        return recorded
+    shapes = [tuple(file.get_slice(name).get_shape()) for name in names]
+    if names == sorted(names) and len(set(shapes)) < len(shapes):
+        raise ValueError(
+            "The arrays of the file lie in the order of their names, and some have the same shape: "
+            "that order does not tell which weight an array is. Pass a map of names. "
+            f"Received: name_map='order', names={names}"
+        )
+    return names
 
 
 def _match(

@@ -282,7 +282,8 @@ def load_weights(
         name_map: with `.safetensors`, which weight an array is: a dict or a function from the name
             in the file to the weight's path (`"dense/kernel"`), or to a pair of the path and a
             function of the array (`np.transpose`); `None` leaves an array out. `"order"` takes the
-            arrays in the file's order for the model's weights. Without it, names are paths.
+            arrays in the file's order for the model's weights, which a file written by
+            `save_weights` records. Without it, names are paths.
 
     Raises FileNotFoundError where there is no file; ValueError, having changed nothing, for one
     that is damaged or whose weights do not fit.

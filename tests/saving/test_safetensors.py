@@ -79,17 +79,39 @@ def test_arrays_in_order(tmp_path, rng):
         np.testing.assert_allclose(np.asarray(mine, "float64"), its, rtol=1e-2)
 
 
+def test_the_order_of_weights_is_recorded(tmp_path, rng):
+    """The format sorts names: beta would be gamma, and the mean the variance."""
+    path = str(tmp_path / "x.safetensors")
+    model, other = (
+        keraslike.Sequential([layers.Input((3,)), layers.BatchNormalization()]) for _ in range(2)
+    )
+    model.set_weights([rng.normal(size=3) for _ in model.weights])
+    model.save_weights(path)
+    with pytest.raises(ValueError, match="(?s)given automatically differ"):
+        other.load_weights(path)
+    other.load_weights(path, name_map="order")
+    for mine, its in zip(model.get_weights(), other.get_weights()):
+        np.testing.assert_array_equal(mine, its)
+    save_file(load_file(path), path)  # the record is lost
+    with pytest.raises(ValueError, match="does not tell which weight"):
+        model.load_weights(path, name_map="order")
+
+
 def test_what_does_not_match_is_listed_and_nothing_changes(tmp_path, theirs):
     path = str(tmp_path / "x.safetensors")
     made(units=5).save_weights(path)
     model = made()
     before = model.get_weights()
+    more = str(tmp_path / "more.safetensors")
+    arrays = {f"w{i}": np.asarray(w, "float64") for i, w in enumerate(before)}
+    save_file({**arrays, "x": np.ones(7)}, more)
     cases = [
         (path, None, "'first/kernel' has shape .4, 5., .*first/kernel' has shape .4, 3."),
         (path, {"no": "first/bias"}, "(?s)the file has no 'no'.*nothing for 'first/kernel'"),
         (theirs[0], None, "(?s)pooler.weight', which the model does not.*for 'second/kernel'"),
         (theirs[0], lambda name: "first/bias", "is a second one for 'first/bias'"),
-        (theirs[0], "order", "is one too many"),
+        (theirs[0], "order", "does not tell which weight"),
+        (more, "order", "'x' of the file is one too many"),
         (theirs[0], "alphabet", "name_map must be"),
     ]
     for file, name_map, message in cases:
