@@ -74,8 +74,10 @@ def stored(variables: Sequence[nnx.Variable]) -> tuple[Any, ...]:
     return tuple([read(v) for v in variables])
 
 
-def number_in(variable: nnx.Variable) -> int:
-    """The integer that all threads see in a Variable; nobody is given its array."""
+def number_in(variable: nnx.Variable | jax.Array) -> int:
+    """The integer in an array, or that all threads see in a Variable: nobody is given its array."""
+    if not isinstance(variable, nnx.Variable):
+        return int(variable)
     with undisturbed([variable]):
         return int(stored([variable])[0])
 
