@@ -134,6 +134,7 @@ $(PACKAGES_STAMP): pyproject.toml tests/packages/requirements.txt
 	@echo "Setting up $(PACKAGES_VENV), once: some minutes of downloads ..."
 	$(PYTHON) -m venv --clear $(PACKAGES_VENV)
 	$(PACKAGES_RUN) $(PIP_INSTALL) -e ".[test]" -r tests/packages/requirements.txt
+	$(PACKAGES_RUN) $(PIP_INSTALL) --no-deps keras-tcn==3.5.7
 	@touch $@
 
 packages: $(PACKAGES_STAMP)

@@ -342,6 +342,9 @@ class Variable(_Leaf):
             object.__setattr__(self, "_lent", id(value))
         return value
 
+    # Keras's name, by which packages ask for the array; an array of JAX has another `_value`.
+    _value = property(get_raw_value)
+
     def __getattr__(self, name: str) -> Any:
         found = super().__getattr__(name)
         self.get_raw_value()  # `found` may be a method of the array

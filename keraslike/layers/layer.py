@@ -661,7 +661,10 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
         first, or those that it names, `x_shape` being that of the argument `x`."""
         parameters = _parameters(method)
         if len(parameters) <= 1 or any(p.kind == p.VAR_POSITIONAL for p in parameters):
-            return (_shapes_of(args[0] if args else next(iter(kwargs.values()), None)),), {}
+            first = self._first_of(args, kwargs)
+            if first is None:
+                first = next(iter(kwargs.values()), None)
+            return (_shapes_of(first),), {}
         names = [p.name for p in _parameters(type(self).call)]
         given = {**dict(zip(names, args, strict=False)), **kwargs}
         shapes = {}

@@ -101,7 +101,7 @@ class Graph:
                 values[step.outputs[0]] = result
             else:
                 values.update(zip(step.outputs, jax.tree.leaves(result), strict=True))
-        outputs = jax.tree.map(fill, self.outputs)
+        outputs = map_leaves(fill, self.outputs)
         one = isinstance(outputs, (list, tuple)) and len(outputs) == 1
         return outputs[0] if one else outputs  # a list around a single tensor is that tensor
 

@@ -238,3 +238,12 @@ def test_a_layer_is_cloned_with_other_weights_as_built_as_it_is():
     twin = keras.models.clone_model(layer)
     assert twin.name == layer.name and twin.kernel is not layer.kernel
     assert twin.kernel.shape == (2, 3)
+
+
+def test_the_array_of_a_variable_by_kerass_name():
+    """As KerasHub does, which frees it."""
+    weight = keras.Variable([1.0, 2.0])
+    assert isinstance(weight._value, jax.Array) and weight._value.sharding is not None
+    weight._value.delete()
+    weight.assign([3.0, 4.0])
+    assert weight._value.tolist() == [3, 4]

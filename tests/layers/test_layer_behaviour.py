@@ -759,6 +759,27 @@ def test_compute_output_shape_by_keyword():
     assert layers.Dense(2).compute_output_shape(input_shape=(None, 3)) == (None, 2)
 
 
+def test_shapes_are_those_of_the_first_argument_of_call_in_any_order_of_keywords():
+    def found(k):
+        class First(k.layers.Layer):
+            def build(self, shape):
+                self.was_built_for = shape
+
+            def call(self, one, another=None):
+                return one
+
+            def compute_output_shape(self, one_shape):
+                return one_shape
+
+        one, another = k.Input((3,)), k.Input((4,))
+        layer = First()
+        output = layer(another=another, one=one)
+        again = k.Model([one, another], output)([one, another])
+        return [tuple(s) for s in (layer.was_built_for, output.shape, again.shape)]
+
+    assert found(keraslike) == found(keras) == [(None, 3)] * 3
+
+
 def test_attention_takes_lists():
     with pytest.raises(ValueError, match="a list of length 2 or 3"):
         layers.AdditiveAttention()(np.ones((1, 2, 2), "float32"))

@@ -104,6 +104,13 @@ def test_nested_dicts():
         model({"1": ones(2, 1), "o": {"2": ones(2, 2)}})
 
 
+def test_a_dict_of_outputs_keeps_its_order():
+    i = layers.Input((2,))
+    model = keras.Model(i, {"b": layers.Dense(1)(i), "a": layers.Dense(3)(i)})
+    for given in (ones(1, 2), i):
+        assert [(name, y.shape[-1]) for name, y in model(given).items()] == [("b", 1), ("a", 3)]
+
+
 def test_a_dict_out_of_order_is_not_guessed_from_a_list():
     x, y = layers.Input((1,), name="x"), layers.Input((1,), name="w")
     model = keras.Model({"x": x, "w": y}, x - y)

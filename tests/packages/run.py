@@ -51,6 +51,7 @@ class Package(NamedTuple):
     files: str = "test_*.py"
     at_most: int = AT_MOST
     env: dict[str, str] = {}
+    marks: str = ""  # of pytest's: which tests are run
     note: str = ""
     downloads: dict[str, Callable[[], str]] = {}  # what takes the place of files it would download
 
@@ -110,6 +111,15 @@ PACKAGES = {
         files="*_test.py",
         downloads={"train.csv": titanic, "eval.csv": titanic},
     ),
+    "keras-hub": Package(
+        "keras-team/keras-hub",
+        "71453d08f59edc90d276e999319fc51e61cbf82c",
+        "keras_hub/src",
+        module="keras_hub/src",
+        files="*_test.py",
+        at_most=240,
+        marks="not (large or extra_large or kaggle_key_required or tf_only)",
+    ),
 }
 
 
@@ -131,7 +141,7 @@ def bring(name: str) -> conformance.Suite:
     if package.module:
         _add_tests(folder / pathlib.Path(package.tests).name, INSTALLED / package.module)
         root = INSTALLED
-    options = ("-o", f"python_files={package.files}")
+    options = ("-o", f"python_files={package.files}", "-m", package.marks)
     home = CACHE / "home"
     for file, text in package.downloads.items():
         (home / "datasets").mkdir(parents=True, exist_ok=True)
@@ -152,19 +162,22 @@ def _checkout(package: Package, folder: pathlib.Path) -> None:
 
 
 def _add_tests(source: pathlib.Path, module: pathlib.Path) -> None:
-    """Adds to an installed module the files that its distribution left out: tests and their tools.
+    """Adds to an installed module the files that its distribution left out: tests, their tools and
+    their data.
     What is `a.b` in the repository may be `a.src.b` there; then the tests are changed as the
     package's own build changes its other files."""
-    for file in source.rglob("*.py"):
+    for file in source.rglob("*.*"):
         place = module / file.relative_to(source)
-        if not place.parent.is_dir() and not re.search("test", str(place.relative_to(module))):
+        if place.exists() or not file.is_file():
             continue
-        if not place.exists():
-            text = file.read_text()
-            if module.name != source.name:
-                text = re.sub(rf"\b{source.name}(?=\.[a-z]| import)", rf"{source.name}.src", text)
+        is_python, is_test = file.suffix == ".py", "test" in str(place.relative_to(module))
+        if is_test or (is_python and place.parent.is_dir()):
+            content = file.read_bytes()
+            if is_python and module.name != source.name:
+                pattern = rf"\b{source.name}(?=\.[a-z]| import)"
+                content = re.sub(pattern, rf"{source.name}.src", content.decode()).encode()
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text)
+            place.write_bytes(content)
 
 
 def test_files(suite: conformance.Suite, name: str) -> list[str]:
