@@ -18,6 +18,7 @@ import augmentation
 import layers_alone
 import numpy as np
 import paths
+import pipelines
 from workloads import WORKLOADS
 
 # The time of the processor in all threads, or that of the clock.
@@ -169,7 +170,27 @@ def jitted(name: str) -> Callable[[int], float]:
     return run
 
 
+def piped(name: str, column: str) -> Callable[[int], float]:
+    """A pipeline of `tf.data`, as often as it is told to."""
+    if column.startswith("keraslike"):
+        from keraslike import tf
+    else:
+        import tensorflow as tf
+    once = pipelines.timed(name, tf)
+    once()
+
+    def run(epochs: int) -> float:
+        began = clock()
+        for _ in range(epochs):
+            once()
+        return clock() - began
+
+    return run
+
+
 def make(kind: str, column: str, name: str) -> Callable[[int], float] | None:
+    if kind == "pipeline":
+        return piped(name, column)
     if column.startswith("by hand"):
         import by_hand
 
@@ -214,6 +235,8 @@ def main() -> None:
 
         if column.endswith("kept"):
             keraslike.config.keep_memory()
+    elif column == "TensorFlow":
+        import tensorflow  # noqa: F401
     else:
         import keras  # noqa: F401
     reply: Any = {"import": time.perf_counter() - began}

@@ -28,11 +28,13 @@ from typing import Any
 
 from augmentation import AUGMENTATIONS, SHAPE
 from layers_alone import LAYERS
+from pipelines import COUNTS
 from workloads import WORKLOADS
 
 OURS, HAND, SCAN = "keraslike", "by hand", "by hand, scan"
 KEPT = "keraslike, memory kept"  # with config.keep_memory()
 KERAS, FUSED, TENSORFLOW = "Keras JAX", "Keras JAX, 32", "Keras TensorFlow"
+PLAIN = "TensorFlow"  # without Keras
 SERVED = ("chapter's MLP 8-30-1", "MLP 1024x4", "conv 32-64")  # for predict and model(x)
 ALONE = "in memory"  # where the step is all there is to do
 SOURCES = (ALONE, "generator", "PyDataset", "grain", "torch", "tf.data")
@@ -73,7 +75,7 @@ class Column:
 @contextlib.contextmanager
 def started(names: list[str], args: Any) -> Iterator[list[Column]]:
     options = ["--cpu"] if args.cpu else []
-    pythons = {TENSORFLOW: args.tensorflow}
+    pythons = dict.fromkeys((TENSORFLOW, PLAIN), args.tensorflow)
     columns = [Column(name, pythons.get(name, sys.executable), *options) for name in names]
     yield columns
     for column in columns:
@@ -173,7 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="workloads with this in their name")
-    parser.add_argument("--kinds", default="fit,start,stream,predict,call,layer,augment")
+    parser.add_argument("--kinds", default="fit,start,stream,predict,call,layer,augment,pipelines")
     parser.add_argument("--tensorflow", default=sys.executable, help="a Python that has it")
     parser.add_argument(
         "--cpu", action="store_true", help="processor time, where others use the machine"
@@ -251,6 +253,15 @@ def main() -> None:
             with started([OURS, *(n for n in others if n != FUSED)], args) as columns:
                 found = {name: measure(columns, kind, name, 1, args) for name in some}
             add(table(title, found, "ms", dict.fromkeys(some, 1e3)))
+    if "pipelines" in kinds:
+        some = [name for name in COUNTS if args.only in name]
+        with started([OURS] + [PLAIN] * (TENSORFLOW in keras), args) as columns:
+            found = {name: measure(columns, "pipeline", name, 1, args) for name in some}
+        scale = {name: 1e6 / COUNTS[name] for name in some}
+        add(table("Pipelines of `tf.data`, wall time", found, "µs an element", scale))
+        for each in (each for row in found.values() for each in row.values()):
+            each["rounds"] = [s * r for s, r in zip(each["rounds"], each["share"])]
+        add(table("The same, processor time in all threads", found, "µs an element", scale))
     if args.write:
         Path(args.write).write_text("\n".join(lines) + "\n")
 
