@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from keraslike.core.context import trace_state_clean
+from keraslike.data import resizing
 from keraslike.ops import image as colors
 from keraslike.ops import image_transforms
 from keraslike.tf import boxes, dtypes, pictures, random
@@ -52,6 +54,18 @@ def resize(
 
 def _resize(x: Any, height: int, width: int, method: str, antialias: bool) -> Any:
     shape = (*x.shape[:-3], height, width, x.shape[-1])
+    exact = method != "nearest" or x.dtype.itemsize < 4 or x.dtype == np.float32
+    if (
+        exact
+        and not antialias
+        and x.size
+        and jax.default_backend() == "cpu"
+        and trace_state_clean()
+    ):
+        images = np.asarray(x).reshape(-1, *x.shape[-3:])  # each may be of a size of its own
+        made = [resizing.resize(image, (height, width), method) for image in images]
+        made = np.stack(made).reshape(shape)
+        return made.astype(x.dtype) if method == "nearest" else made
     if method == "nearest":
         return jax.image.resize(x, shape, "nearest")
     return jax.image.resize(x.astype(np.float32), shape, _METHODS[method], antialias=antialias)
@@ -366,14 +380,22 @@ def _stateless(name: str) -> Callable:
     return draw
 
 
+def _flipped(flip: Callable, image: Any, seed: Any) -> Tensor:
+    image = convert_to_tensor(image)
+    drawn = random.uniform(image.shape[:-3], seed=seed)  # a number for each picture
+    if not drawn.ndim and not isinstance(drawn._value, jax.core.Tracer):
+        return flip(image) if drawn.numpy() < 0.5 else image
+    return where((drawn < 0.5)[..., None, None, None], flip(image), image)
+
+
 def random_flip_left_right(image: Any, seed: Any = None) -> Tensor:
-    """Mirrored with probability one half."""
-    return where(random.uniform([], seed=seed) < 0.5, flip_left_right(image), image)
+    """Mirrored with probability one half, each picture of a batch for itself."""
+    return _flipped(flip_left_right, image, seed)
 
 
 def random_flip_up_down(image: Any, seed: Any = None) -> Tensor:
-    """Turned upside down with probability one half."""
-    return where(random.uniform([], seed=seed) < 0.5, flip_up_down(image), image)
+    """Turned upside down with probability one half, each picture of a batch for itself."""
+    return _flipped(flip_up_down, image, seed)
 
 
 def random_brightness(image: Any, max_delta: float, seed: Any = None) -> Tensor:

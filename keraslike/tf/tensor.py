@@ -14,7 +14,7 @@ import numpy as np
 from flax import nnx
 from jax import export
 
-from keraslike.core import context, host, symbolic
+from keraslike.core import context, host, jax_internals, symbolic
 from keraslike.core.boxed import Boxed, Refusal, is_recorded, refuse_recorded
 from keraslike.core.context import trace_state_clean
 from keraslike.core.tracebacks import handled, shorten
@@ -290,7 +290,7 @@ def _on_device(value: np.ndarray) -> Any:
     if value.dtype.kind == "O" or not trace_state_clean():
         return value
     with precision((value,)):
-        return jax.device_put(value)
+        return jax_internals.put(value)
 
 
 # -- making tensors ---------------------------------------------------------------------------

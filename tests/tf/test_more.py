@@ -114,3 +114,17 @@ def test_windows_of_channels_are_pooled():
     assert np.array_equal(largest, x.reshape(2, 4, 5, 2, 3).max(-1))
     means = tf.nn.avg_pool(x, (1, 1, 1, 2), (1, 1, 1, 2), "VALID")
     assert np.allclose(means, x.reshape(2, 4, 5, 3, 2).mean(-1), atol=1e-6)
+
+
+def test_each_picture_of_a_batch_is_mirrored_for_itself():
+    x = tf.reshape(tf.range(20 * 6), (20, 2, 3, 1))
+    for random, flip in (
+        (tf.image.random_flip_left_right, tf.image.flip_left_right),
+        (tf.image.random_flip_up_down, tf.image.flip_up_down),
+    ):
+        for call in (random, tf.function(random)):
+            made, flipped = call(x).numpy(), flip(x).numpy()
+            same = [bool((m == one).all()) for m, one in zip(made, x.numpy())]
+            assert 0 < sum(same) < 20
+            assert all((m == f).all() for m, f, s in zip(made, flipped, same) if not s)
+        assert random(x[0]).shape == (2, 3, 1)
