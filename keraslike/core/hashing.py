@@ -6,6 +6,7 @@ They are published ones: MurmurHash64A (Appleby), FarmHash's Fingerprint64 (Pike
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Callable, Iterable
 
@@ -136,6 +137,7 @@ def farm(s: bytes) -> int:
     return _farm_long(s)
 
 
+@functools.lru_cache(2**16)  # words come again and again
 def _farm_to_16(s: bytes) -> int:
     n = len(s)
     if n >= 8:

@@ -387,16 +387,26 @@ def in_threads(
 
 
 def _measured(apply: Callable, elements: Iterator[Any], as_ready: bool) -> Iterator[Any]:
-    times = []
-    for element in itertools.islice(elements, 3):
-        begin = time.perf_counter()
-        out = apply(element)
+    """By threads if calls take long, and are waited for less with them: Python's interpreter runs
+    one thread at a time, and what is done in Python is slower by several."""
+    times: list[float] = []
+    waits: list[float] = []
+    yield from _timed(map(apply, itertools.islice(elements, 3)), times)
+    threads, count = False, os.cpu_count() or 1
+    if count > 1 and times and min(times) >= _WORTH_A_THREAD:
+        trial = itertools.islice(elements, 8 * count)
+        yield from _timed(_pooled(apply, trial, count, as_ready), waits)
+        threads = sum(waits) < 0.8 * len(waits) * min(times)
+    yield from _pooled(apply, elements, count, as_ready) if threads else map(apply, elements)
+
+
+def _timed(elements: Iterator[Any], times: list[float]) -> Iterator[Any]:
+    """The elements; to the list is added how long each was waited for."""
+    begin = time.perf_counter()
+    for element in elements:
         times.append(time.perf_counter() - begin)
-        yield out
-    if not times or min(times) < _WORTH_A_THREAD:
-        yield from map(apply, elements)
-    else:
-        yield from _pooled(apply, elements, os.cpu_count() or 1, as_ready)
+        yield element
+        begin = time.perf_counter()
 
 
 def _pooled(apply: Callable, elements: Iterator, count: int, as_ready: bool) -> Iterator[Any]:

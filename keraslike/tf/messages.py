@@ -97,6 +97,11 @@ def message(name: str) -> Any:
     return _all()[name]
 
 
+def size_of_floats(count: int) -> int:
+    """How many bytes a `RawFloatList` of so many numbers takes that lie one after the other."""
+    return 4 * count + 2 + (max(4 * count, 1).bit_length() - 1) // 7
+
+
 def floats(raw: Any) -> np.ndarray:
     """The numbers of a `RawFloatList`."""
     if len(raw.value) == 1:
@@ -105,7 +110,7 @@ def floats(raw: Any) -> np.ndarray:
             raise InvalidArgumentError(
                 f"Could not parse example input: {len(data)} bytes of floats"
             )
-        if raw.ByteSize() - len(data) == 2 + (max(len(data), 1).bit_length() - 1) // 7:
+        if raw.ByteSize() == size_of_floats(len(data) // 4):
             return np.frombuffer(data, "<f4")
     # Written one by one, or in several parts.
     whole = message("FloatList").FromString(raw.SerializeToString())

@@ -189,6 +189,10 @@ def _feature(key: str, kind: Any, examples: list[Any], single: bool) -> Any:
     dtype = _type_of(kind)
     if isinstance(kind, SparseFeature):
         return _sparse_of(kind, examples, dtype, single)
+    if isinstance(kind, FixedLenFeature):
+        dense = _dense(key, kind, examples, dtype)
+        if dense is not None:
+            return Tensor(dense[0, ...] if single else dense)
     source = getattr(kind, "value_key", None) or key
     values = [_values(e.get(source), source, dtype) for e in examples]
     if isinstance(kind, FixedLenFeature):
@@ -323,6 +327,30 @@ def _values(feature: Any, key: str, dtype: Any) -> np.ndarray | None:
 
 def _array(values: Any, dtype: Any) -> np.ndarray:
     return texts(values) if dtype is dtypes.string else np.fromiter(values, dtype.dtype)
+
+
+def _dense(key: str, kind: FixedLenFeature, examples: list[Any], dtype: Any) -> np.ndarray | None:
+    """The values of all examples in one array; `None` unless each has as many of this dtype."""
+    shape, which, flat = _sizes(kind.shape), _LISTS[dtype.name], []
+    size = math.prod(shape)
+    whole = messages.size_of_floats(size)
+    for example in examples:
+        feature = example.get(key)
+        if feature is None or feature.WhichOneof("kind") != which:
+            return None
+        found = getattr(feature, which)
+        values = found.value
+        if which == "float_list":  # in bytes, at once
+            if len(values) != 1 or len(values[0]) != 4 * size or found.ByteSize() != whole:
+                return None
+        elif len(values) != size:
+            return None
+        flat += values
+    if which == "float_list":
+        made = np.frombuffer(bytearray().join(flat), "<f4")
+    else:
+        made = texts(flat) if which == "bytes_list" else np.array(flat, np.int64)
+    return made.reshape(len(examples), *shape)
 
 
 def _sizes(shape: Any) -> tuple[int, ...]:

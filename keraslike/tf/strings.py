@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import operator
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -37,10 +38,9 @@ from keraslike.tf.unicode import (
 
 def _each(function: Callable[[bytes], Any], input: Any, dtype: Any = object) -> Tensor:
     given = texts(input)
-    out = np.empty(given.shape, dtype)
-    for place, item in np.ndenumerate(given):
-        out[place] = function(item)
-    return constant(out)
+    out = np.empty(given.size, dtype)
+    out[:] = list(map(function, given.reshape(-1).tolist()))
+    return constant(out.reshape(given.shape))
 
 
 # -- one text to one value ---------------------------------------------------------------------
@@ -72,7 +72,7 @@ def _case(name: str) -> Callable:
             raise InvalidArgumentError(f"encoding must be '' or 'utf-8'. Received: {encoding!r}")
         method = change.__name__
         if not encoding:
-            return _each(lambda b: getattr(b, method)(), input)
+            return _each(operator.methodcaller(method), input)
         return _each(lambda b: text_of(getattr(str(b, "utf-8", "replace"), method)()), input)
 
     change.__name__ = change.__qualname__ = name

@@ -467,10 +467,12 @@ def _texts(array: np.ndarray, value: Any) -> np.ndarray:
 
     if array.dtype.kind in "SU" and not isinstance(value, (np.ndarray, np.generic)):
         array = np.asarray(value, object)  # numpy's own kinds of text drop zeros at the end
-    out = np.empty(array.shape, object)
-    for index, item in np.ndenumerate(array):
-        out[index] = encoded(item)
-    return out
+    items = array.reshape(-1).tolist()
+    if not set(map(type, items)) <= {bytes}:
+        items = list(map(encoded, items))
+    out = np.empty(len(items), object)
+    out[:] = items
+    return out.reshape(array.shape)
 
 
 def _cast_value(value: Any, dtype: DType) -> Any:
