@@ -25,6 +25,7 @@ from keraslike.core.errors import InvalidArgument
 from keraslike.core.guards import guard_of
 from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
+from keraslike.core.tracebacks import is_ours
 
 _numbers = itertools.count()
 _alive: weakref.WeakValueDictionary[int, Variable] = weakref.WeakValueDictionary()
@@ -181,10 +182,15 @@ class Variable(_Leaf):
             )
         # A variable may be made while a function is traced: it is no part of the trace.
         with jax.ensure_compile_time_eval():
-            value = _initial_value(initializer, shape, dtype)
-            asked = value.dtype if dtype is None else np.dtype(dtypes.standardize_dtype(dtype))
+            make = functools.partial(_initial_value, initializer, shape, dtype)
             if layout is not None:
-                value = jax.device_put(value, getattr(layout, "backend_layout", layout))
+                value: Any = jax.device_put(make(), getattr(layout, "backend_layout", layout))
+            elif state.distribution is not None and shape is not None and callable(initializer):
+                canonical = jax.dtypes.canonicalize_dtype(dtypes.standardize_dtype(dtype))
+                value = jax.ShapeDtypeStruct(tuple(shape), canonical)  # until it is known where
+            else:
+                value = make()
+            asked = value.dtype if dtype is None else np.dtype(dtypes.standardize_dtype(dtype))
             info = _Info(
                 name=name,
                 path="/".join((*context.state.names, name)),
@@ -198,6 +204,11 @@ class Variable(_Leaf):
                 dtype=None if asked == value.dtype else asked,
             )
             super().__init__(value, info=info)
+            if state.distribution is not None and layout is None:
+                of = initializer if hasattr(initializer, "__code__") else type(initializer)
+                is_made = isinstance(value, jax.Array)
+                first = (lambda: value) if is_made else make
+                _write_slot(self, state.distribution.made(self, first, not is_made and is_ours(of)))
         object.__setattr__(self, "_trace_state", OUTSIDE)
         _alive[id(self)] = self
         if state.outsiders is not None:
@@ -385,6 +396,8 @@ class Variable(_Leaf):
                 f"Variable '{self.path}' has shape {tuple(raw.shape)}; "
                 f"a value of shape {tuple(value.shape)} cannot be assigned to it."
             )
+        if state.distribution is not None:
+            value = state.distribution.assigned(raw, value)
         outsiders = state.outsiders
         if outsiders is not None and outsiders.get(id(self)) is not None and state.scope is None:
             outsiders[id(self)] = (self, True)
@@ -582,9 +595,9 @@ class OptimizerState(Variable):
 
     __slots__ = ("_of",)
 
-    def belong_to(self, variable: nnx.Variable | None) -> None:
-        """Says which variable this is a moment of."""
-        object.__setattr__(self, "_of", variable)
+    def __init__(self, *args: Any, reference: nnx.Variable | None = None, **kwargs: Any):
+        object.__setattr__(self, "_of", reference)  # which a distribution asks for
+        super().__init__(*args, **kwargs)
 
     @property
     def reference(self) -> nnx.Variable | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import Any
 
 import jax
+from jax.sharding import NamedSharding
 
 from keraslike.core import base, context
 from keraslike.core.arguments import warn_user
@@ -71,6 +73,29 @@ class Distribution:
     def get_variable_layout(self, variable: Any) -> TensorLayout:
         """Where a Variable goes."""
         raise NotImplementedError(f"{type(self).__name__} has no get_variable_layout().")
+
+    def made(self, variable: Any, make: Callable[[], jax.Array], compiled: bool) -> jax.Array:
+        """The first value of a Variable, of which each device makes its part.
+
+        Args:
+            make: gives all of it.
+            compiled: whether it may be compiled; otherwise one device has all of it meanwhile.
+        """
+        layout = self.get_variable_layout(variable)
+        if all(axis is None for axis in layout.axes):
+            return make()
+        sharding: Any = layout.backend_layout
+        placement.note(sharding.mesh)
+        if compiled:
+            return jax.jit(make, out_shardings=sharding)()
+        return placement.put(make(), sharding)
+
+    def assigned(self, old: Any, new: Any) -> Any:
+        """A new value of a Variable, divided as the old one is."""
+        sharding = getattr(old, "sharding", None)
+        if not isinstance(sharding, NamedSharding) or isinstance(new, jax.core.Tracer):
+            return new
+        return new if sharding.is_fully_replicated else placement.put(new, sharding)
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
@@ -258,6 +283,37 @@ class ModelParallel(Distribution):
         super().__init__(mesh, name, auto_shard_dataset)
         self._layout_map = layout_map
 
+    @classmethod
+    def fsdp(
+        cls,
+        device_mesh: DeviceMesh | None = None,
+        *,
+        min_size: int = 1024,
+        auto_shard_dataset: bool = True,
+    ) -> ModelParallel:
+        """Batches and weights both divided over all devices, as in fully sharded data parallelism.
+
+        Each weight is divided along its longest axis of those that the first axis of the mesh
+        divides, and so are an optimizer's moments; a layer's weights are gathered as it computes
+        (arXiv:2304.11277). The weights are made in parts: no device has to hold all of them.
+
+        Args:
+            device_mesh: a mesh, over whose first axis all is divided; all devices by default.
+            min_size: a weight of fewer numbers is whole on every device.
+
+        >>> with ModelParallel.fsdp().scope():
+        ...     distribution()
+        <FullySharded device_mesh=<DeviceMesh shape=(...,), axis_names=['batch']>>
+        """
+        if device_mesh is None:
+            names = list_devices()
+            device_mesh = DeviceMesh((len(names),), ["batch"], names)
+        made = FullySharded(
+            layout_map=LayoutMap(device_mesh), auto_shard_dataset=auto_shard_dataset
+        )
+        made.min_size = min_size
+        return made
+
     def get_variable_layout(self, variable: Any) -> TensorLayout:
         """The layout that it was made with, or the map's; otherwise whole on every device."""
         reference = getattr(variable, "reference", None)
@@ -275,6 +331,29 @@ class ModelParallel(Distribution):
     @property
     def key(self) -> Any:
         return tuple((path, layout.axes) for path, layout in self._layout_map.items())
+
+
+class FullySharded(ModelParallel):
+    """What `ModelParallel.fsdp` makes: every weight is divided along its longest axis."""
+
+    min_size = 1024
+
+    def get_variable_layout(self, variable: Any) -> TensorLayout:
+        """The layout that it was made with, or one that divides its longest axis that divides."""
+        shape = variable._raw_value.shape
+        own = _own_layout(variable)
+        fitting = [
+            i for i, size in enumerate(shape) if size and size % self.num_model_replicas == 0
+        ]
+        if own is not None or not fitting or math.prod(shape) < self.min_size:
+            return own or _whole(variable, self.device_mesh)
+        longest = max(fitting, key=lambda i: shape[i])
+        axes = [self.batch_dim_name if i == longest else None for i in range(len(shape))]
+        return TensorLayout(axes, self.device_mesh)
+
+    @property
+    def key(self) -> Any:
+        return self.min_size
 
 
 def _own_layout(variable: Any) -> TensorLayout | None:

@@ -13,6 +13,10 @@ from keraslike.core.variable import OptimizerState, Variable
 from keraslike.optimizers.state import dtype_of, is_overwritten, state_name
 
 
+def _zeros(shape: Sequence[int], dtype: Any) -> Any:
+    return host.full(shape, 0, dtype)
+
+
 class Stateful(Object):
     """The half of `Optimizer` that knows no gradients: a name, and Variables."""
 
@@ -29,15 +33,17 @@ class Stateful(Object):
     def variables(self) -> list[nnx.Variable]:
         raise NotImplementedError
 
-    def _state(self, value: Any, name: str, dtype: Any = None, of: Any = None) -> Variable:
+    def _state(
+        self, value: Any, name: str, dtype: Any = None, of: Any = None, shape: Any = None
+    ) -> Variable:
         with context.using(names=(self.name,)):
-            variable = OptimizerState(value, dtype=dtype, trainable=False, name=name)
-        variable.belong_to(of)
-        return variable
+            return OptimizerState(
+                value, shape, dtype=dtype, trainable=False, name=name, reference=of
+            )
 
     def _zeros_like(self, variables: Sequence[Any], name: str) -> list[Variable]:
         return [
-            self._state(host.full(v.shape, 0, dtype_of(v)), state_name(v, i, name), of=v)
+            self._state(_zeros, state_name(v, i, name), dtype_of(v), of=v, shape=v.shape)
             for i, v in enumerate(variables)
         ]
 
@@ -52,9 +58,12 @@ class Stateful(Object):
     ) -> Variable:
         """A new state Variable; for use in a subclass's `build`."""
         del aggregation
+        return self._slot(initializer, shape, dtype, name, layout=layout)
+
+    def _slot(self, initializer: Any, shape: Any, dtype: Any, name: Any, **kwargs: Any) -> Variable:
         with context.using(names=(self.name,)):
             variable = OptimizerState(
-                initializer, shape=shape, dtype=dtype, trainable=False, name=name, layout=layout
+                initializer, shape=shape, dtype=dtype, trainable=False, name=name, **kwargs
             )
         self._slots.append(variable)
         return variable
@@ -65,9 +74,7 @@ class Stateful(Object):
         """A new state Variable of another's shape and dtype."""
         shape, dtype = reference_variable.shape, dtype_of(reference_variable)
         full = state_name(reference_variable, len(self._slots), name or "var")
-        variable = self.add_variable(shape, initializer, dtype, name=full)
-        variable.belong_to(reference_variable)
-        return variable
+        return self._slot(initializer, shape, dtype, full, reference=reference_variable)
 
     def add_optimizer_variables(
         self, trainable_variables: Sequence[Any], name: Any, initializer: Any = "zeros"

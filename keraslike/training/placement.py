@@ -50,7 +50,7 @@ class Placement:
         self.key = (self.state, self.fixed, self.rows((self.parts,)), distribution.key)
         # Devices that share one memory, as those that a CPU is divided into do.
         self.sharing = len(mesh.local_devices) if mesh.devices.flat[0].platform == "cpu" else 1
-        _meshes.add(mesh)
+        note(mesh)
 
     @property
     def in_parts(self) -> bool:
@@ -73,16 +73,16 @@ class Placement:
     def put_state(self, state: Sequence[Any], fixed: Sequence[Any]) -> None:
         """Moves the values of the Variables, whose guards are locked, to where they belong."""
         for variables, shardings in ((state, self.state), (fixed, self.fixed)):
-            lowering.store(variables, _put(list(lowering.stored(variables)), list(shardings)))
+            lowering.store(variables, put(list(lowering.stored(variables)), list(shardings)))
 
     def replicate(self, tree: Any) -> Any:
         """Every array of a structure, whole on each device."""
-        return _put(tree, jax.tree.map(lambda _: self.replicated, tree))
+        return put(tree, jax.tree.map(lambda _: self.replicated, tree))
 
     def batch(self, batch: Any) -> Any:
         """A batch from the host, spread over the devices."""
         if not self.in_parts:
-            return _put(batch, jax.tree.map(lambda a: self.rows(np.shape(a)), batch))
+            return put(batch, jax.tree.map(lambda a: self.rows(np.shape(a)), batch))
         own = jax.tree.map(np.asarray, batch)
         count = jax.process_count()
         for size in {a.shape[0] for a in jax.tree.leaves(own)}:
@@ -102,7 +102,14 @@ class Placement:
         )
 
 
-def _put(tree: Any, shardings: Any) -> Any:
+def note(mesh: Mesh) -> None:
+    """Says that state is on a mesh, and has to come home when its distribution ends."""
+    _meshes.add(mesh)
+
+
+def put(tree: Any, shardings: Any) -> Any:
+    """The arrays of a structure where each is to be."""
+
     def one(array: Any, sharding: NamedSharding) -> Any:
         if not getattr(array, "is_fully_addressable", True):
             return jax.device_put(array, sharding)

@@ -433,6 +433,44 @@ def model_parallel():
     fit(model)
 
 
+def fully_sharded():
+    def build():
+        keras.utils.set_random_seed(5)
+        stack = [layers.Dense(32, activation="tanh"), layers.Dropout(0.2), layers.Dense(1)]
+        model = keras.Sequential([layers.Input((4,)), *stack])
+        model.compile(loss="mse", optimizer="adam")
+        return model
+
+    def most_on_a_device(model):
+        held = dict.fromkeys(jax.devices(), 0)
+        for v in [*model.weights, *model.optimizer.variables]:
+            for shard in v._raw_value.addressable_shards:
+                held[shard.device] += shard.data.nbytes
+        return max(held.values())
+
+    one = build()
+    expected = [fit(one, shuffle=False) for _ in range(2)]
+    d = ModelParallel.fsdp(min_size=32)
+    with d.scope():
+        model = build()
+        assert [shards(v) for v in model.weights] == [{(4, 8)}, {(8,)}, {(8, 1)}, {(1,)}]
+        model.optimizer.build(model.trainable_variables)  # in parts from the beginning, all of it
+        assert most_on_a_device(model) <= most_on_a_device(one) / 4 + 64
+        history = [fit(model, shuffle=False)]
+        assert most_on_a_device(model) <= most_on_a_device(one) / 4 + 64
+        with tempfile.TemporaryDirectory() as folder:
+            model.save(path := os.path.join(folder, "m.keras"))
+            loaded = keras.models.load_model(path)
+            assert most_on_a_device(loaded) <= most_on_a_device(one) / 4 + 64
+            close(state(loaded), state(model))
+        close(model(X).sum(), model.predict(X, verbose=0).sum())
+        history.append(fit(model, shuffle=False))
+    close(history, expected)
+    set_distribution(None)
+    fit(model)
+    assert where(model) == {1}
+
+
 CHECKS = [
     fit_evaluate_and_predict_as_on_one_device,
     several_steps_a_dispatch,
@@ -454,6 +492,7 @@ CHECKS = [
     meshes_and_layouts,
     layouts_of_ones_own,
     model_parallel,
+    fully_sharded,
 ]
 
 
