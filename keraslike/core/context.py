@@ -74,6 +74,7 @@ class _State(threading.local):
         self.remat: Any = None  # what is computed again for gradients: see `scopes.RematScope`
         self.losses = Attached()  # layer -> what it added to the loss in the last call
         self.replicas: str | None = None  # the axis over which `tf.distribute` maps a function
+        self.plain = False  # calls run op by op, as `run_eagerly` says
         self.dispatching = False  # a program is being run, for which nothing may be traced now
 
 

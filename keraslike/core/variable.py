@@ -655,13 +655,15 @@ def _initial_value(initializer: Any, shape: Any, dtype: Any) -> jax.Array:
             )
         dtype = jnp.dtype(dtypes.standardize_dtype(dtype))
         context.spend(math.prod(shape) * dtype.itemsize)
-        value = jnp.asarray(initializer(tuple(shape), dtype=dtype))
+        value = initializer(tuple(shape), dtype=dtype)
+        if not isinstance(value, jax.Array):
+            value = jnp.asarray(value)
         if value.shape != tuple(shape):
             raise ValueError(
                 f"initializer {initializer!r} returned shape {value.shape} "
                 f"where {tuple(shape)} was asked for."
             )
-        return value.astype(dtype)
+        return value if value.dtype == dtype and not value.weak_type else value.astype(dtype)
     value = _array(initializer)
     if not isinstance(value, jax.Array):
         value = jnp.asarray(value) if hasattr(value, "__jax_array__") else np.asarray(value)

@@ -42,11 +42,13 @@ from keraslike.core.structures import map_items
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry, handled, is_ours, shorten
 from keraslike.core.variable import Buffer, Param, Variable
-from keraslike.layers import keras_names
+from keraslike.layers import keras_names, specs
 from keraslike.layers.input_spec import InputSpec, check_inputs  # noqa: F401 (layers look here)
 from keraslike.quantizers.configs import validate_and_resolve_config
 
 _numbers = itertools.count(1)
+
+MISSED = object()  # what `Layer._eager_call` gives where it leaves a call to others
 
 
 class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
@@ -74,9 +76,14 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
 
     _untracked = base.Object._untracked | {
         *("_inbound_nodes", "_complete", "_build_lock", "_path"),
-        *("_number", "_ranks", "_places", "_called"),
+        *("_number", "_ranks", "_places", "_called", "_eager_calls"),
     }
-    _transient = base.Object._transient | {"_build_lock", "_number", "_ranks", "_places"}
+    _transient = base.Object._transient | {
+        *("_build_lock", "_number", "_ranks", "_places", "_eager_calls"),
+    }
+
+    # Runs a call as one compiled program, or gives `MISSED`: set by `training.eager`.
+    _eager_call: Callable = staticmethod(lambda *_: MISSED)
 
     built = False
     input_spec: Any = None
@@ -741,6 +748,10 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             kwargs = {k: self._convert(v) for k, v in kwargs.items()}
         if symbolic.is_symbolic(args, kwargs):
             return self.symbolic_call(*args, **kwargs)
+        if self.built and not state.held:
+            outputs = self._eager_call(self, args, kwargs)
+            if outputs is not MISSED:
+                return outputs
 
         takes = _call_takes(type(self).call)
         training = kwargs.pop("training", None)
@@ -756,8 +767,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             self._forget_losses()
         if self._call_context_args is not keras_names.INHERITED:
             self._inherit(takes, kwargs)
-        if not self._called:
-            self._called = tuple(map(_kinds_of, args)) or True
+        self._note_called(args)
         state.training, state.depth = training, before[1] + 1
         state.names = (*before[3], self.name)
         if self._path is None:
@@ -793,6 +803,10 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
         if passes or type(self).compute_mask is not Layer.compute_mask:
             self._set_masks(self._first_of(args, kwargs), outputs, previous)
         return outputs
+
+    def _note_called(self, args: tuple) -> None:
+        if not self._called:
+            self._called = tuple(map(_kinds_of, args)) or True
 
     def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:
         """`layer_call` as the `RematScope` that the layer was made in says."""
@@ -934,7 +948,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
         own = type(self).compute_output_shape
         trusted = self._says_shapes and own is not Layer.compute_output_shape
         if not trusted or not all(o.built for o in self._flatten_layers() if o is not self):
-            return self._traced_spec(args, kwargs)
+            return specs.remembered(self, args, kwargs, self._traced_spec)
         shapes, by_name = self._shapes_for(own, args, kwargs)
         outputs = _tensors_of(self.compute_output_shape(*shapes, **by_name), self.compute_dtype)
         given = symbolic.tensors_in((args, kwargs))

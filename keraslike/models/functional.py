@@ -11,6 +11,7 @@ from keraslike.core import registry
 from keraslike.core.structures import map_items, map_leaves
 from keraslike.core.symbolic import FunctionOperation, KerasTensor, Node, Operation, is_symbolic
 from keraslike.models import operations
+from keraslike.models.graph import nodes_before
 from keraslike.models.model import Model
 from keraslike.models.sequential import Sequential
 
@@ -108,16 +109,15 @@ def _nodes(model: Model) -> dict[int, list[Node]]:
     outputs = {id(t) for t in model.inputs}
     found: dict[int, Node] = {}
 
-    def visit(tensor: KerasTensor) -> None:
+    def enter(tensor: KerasTensor) -> Node | None:
         node = tensor._keras_history.node  # type: ignore[union-attr]
         if id(node) in found or (id(tensor) in outputs):
-            return
-        for t in node.inputs:
-            visit(t)
+            return None
         found[id(node)] = node
+        return node
 
     for t in model.outputs:
-        visit(t)
+        deque(nodes_before(t, enter), maxlen=0)
     by_operation: dict[int, list[Node]] = {}
     for i, op in enumerate(model._operations):
         mine = [n for n in found.values() if n.operation is op and n.inputs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -280,6 +281,28 @@ def _reshaped(value: Any, wanted: Shape) -> Any:
     return value.reshaped(shape) if isinstance(value, Text) else KerasTensor(shape, "string")
 
 
+def nodes_before(
+    tensor: KerasTensor, enter: Callable[[KerasTensor], Node | None]
+) -> Iterator[Node]:
+    """The nodes that a tensor was made by, each after those before it, however long the way is.
+
+    Args:
+        enter: gives the node that made a tensor, or `None` where no more is to be looked for.
+    """
+    path: list[tuple[Node | None, Iterator[KerasTensor]]] = [(None, iter([tensor]))]
+    while path:
+        node, inputs = path[-1]
+        for t in inputs:
+            made_by = enter(t)
+            if made_by is not None:
+                path.append((made_by, iter(made_by.inputs)))
+                break
+        else:
+            path.pop()
+            if node is not None:
+                yield node
+
+
 def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
     """The graph between symbolic tensors, and its operations in Keras's order.
 
@@ -302,30 +325,28 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
     first_visit: dict[int, int] = {}
     finished: set[int] = set()
 
-    def visit(tensor: KerasTensor) -> None:
+    def enter(tensor: KerasTensor) -> Node | None:
         if tensor._keras_history is None:
             if id(tensor) in is_input:
-                return
+                return None
             raise ValueError(f"{connected} {tensor!r}, which comes from no Input().")
         node = tensor._keras_history.node
         if id(node) in finished:
-            return
+            return None
         if node.inputs and id(tensor) in is_input:
             finished.add(id(node))
-            return
+            return None
         first_visit.setdefault(id(node.operation), len(first_visit))
         if not node.inputs and id(tensor) not in is_input:
             raise ValueError(f"{connected} {tensor!r}, which is not among the inputs.")
         finished.add(id(node))
-        for t in node.inputs:
-            visit(t)
-        order.append(node)
+        return node
 
     for path, t in zip(jax.tree.leaves_with_path(outputs), flat_outputs):
         connected = (
             f"Output with path `{_dotted(path[0])}` is not connected to `inputs`: it depends on"
         )
-        visit(t)
+        order += nodes_before(t, enter)
     in_graph = {id(n) for n in order}
 
     node_depth: dict[int, int] = {}

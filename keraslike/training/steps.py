@@ -90,6 +90,12 @@ class Steps(Layer):
     # Of `fit` while it runs.
     _position: Position | None = _passing("_position", None, "_running")  # type: ignore[assignment]
 
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
+        if not self._eager or context.state.plain:
+            return super()._call(*args, **kwargs)
+        with context.using(plain=True):
+            return super()._call(*args, **kwargs)
+
     # -- compile ------------------------------------------------------------------------------
 
     @checked
@@ -603,12 +609,12 @@ class Steps(Layer):
         """The program for a mode, with all state that its step on such a batch needs."""
         program: Any = vars(self).get("_programs", {}).get(mode)
         structure = jax.tree.structure(batch, is_leaf=is_text)
-        known = program is not None and structure in program.prepared and program.is_current()
-        if not known:
+        if program is None or structure not in program.prepared or not program.is_current():
             self._prepare(example_of(batch), mode)
-        if not known or self._users_function(mode) is not None:
             program = self._program(mode)
             program.prepared.add(structure)
+        elif self._users_function(mode) is not None:
+            program = self._program(mode)
         program.place_state()
         return program
 

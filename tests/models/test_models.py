@@ -394,3 +394,34 @@ def test_summary_of_a_range_of_layers_with_columns_at_positions():
     model.summary(print_fn=lines.append, line_length=60, positions=[0.5, 0.75, 1.0])
     rows = [line for line in lines[1].splitlines() if "(Dense)" in line]
     assert [[i for i, c in enumerate(row) if c == "│"] for row in rows] == [[0, 30, 45, 59]] * 4
+
+
+def test_a_graph_of_a_thousand_layers_is_built_saved_loaded_and_summarized(tmp_path):
+    x = inputs = keras.Input((2,))
+    for _ in range(1100):
+        x = layers.Activation("relu")(x)
+    model = keras.Model(inputs, layers.Dense(1)(x))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    lines = []
+    loaded.summary(print_fn=lines.append)
+    assert [x.name for x in loaded.layers] == [x.name for x in model.layers]
+    assert "activation_1099" in "\n".join(lines)
+    assert len(keras.models.clone_model(model).layers) == 1102
+
+
+def test_layers_built_alike_have_shapes_of_their_own():
+    def shapes(**options):
+        layer = keras.layers.Conv1D(3, 2, **options)
+        return layer(keras.Input((8, 2))).shape, layer(keras.Input((None, 2))).shape
+
+    for _ in range(2):
+        assert shapes() == ((None, 7, 3), (None, None, 3))
+        assert shapes(strides=2) == ((None, 4, 3), (None, None, 3))
+        assert shapes(padding="same") == ((None, 8, 3), (None, None, 3))
+        assert shapes(strides=True) == ((None, 7, 3), (None, None, 3))
+    embedded = [keras.layers.Embedding(5, 2, mask_zero=m)(keras.Input((4,))) for m in (1, 1, 0)]
+    masks = [e._keras_mask for e in embedded]
+    assert masks[0] is not masks[1] and masks[0].shape == (None, 4) and masks[2] is None
+    one, other = (keras.layers.Dense(2, dtype=d)(keras.Input((4,))) for d in ("float16", "float32"))
+    assert (one.dtype, other.dtype) == ("float16", "float32")

@@ -1,0 +1,245 @@
+"""Calls outside of any trace as one compiled program each, where nobody can tell but by the clock.
+
+`model(x)` runs op by op, and each op waits for Python. What is called again on the same shapes is
+compiled, as a step is; a large model when it is first called, since its ops would all be compiled,
+too. That is done for what consists of keraslike's own layers and functions. Code of users may do
+what a trace does not repeat (print, count, branch on values), so it runs as it is written; the
+layers that it calls are compiled by themselves.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from keraslike.core import arguments, base, config, context, dtypes, rng
+from keraslike.core.jax_internals import Computed
+from keraslike.core.structures import iter_leaves, map_leaves
+from keraslike.core.symbolic import FunctionOperation
+from keraslike.core.tracebacks import is_ours
+from keraslike.layers import data_layer, hosted, image_base
+from keraslike.layers.layer import MISSED, Layer
+from keraslike.training.program import Program
+from keraslike.training.steps import Steps
+
+# So often a call on the same shapes runs op by op; of so many layers none does.
+_OP_BY_OP, _LARGE = 2, 16
+_MOST = 64  # shapes that are remembered for a layer
+_CHANGES = 16  # of a layer, after which it is not compiled any more
+# These compute with numpy where there are values, or in Python.
+_ON_THE_HOST = (data_layer.DataLayer, image_base.DataLayer, hosted._Hosted)
+# Of these modules some functions look at values where there are any.
+_LOOKING = ("keraslike.ops.linalg", "keraslike.ops.choosing")
+
+
+def call(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """What a call of a layer on converted arguments gives, or `MISSED` where it is to be run op by
+    op."""
+    state = context.state
+    if (
+        state.held
+        or state.plain
+        or state.symbolic
+        or state.inherited
+        or state.tapes
+        or state.scope is not None
+        or state.remat is not None
+        or state.choices is not None
+        or state.distribution is not None
+        or not context.trace_state_clean()
+        or jax.config.jax_disable_jit  # type: ignore[attr-defined]
+    ):
+        return MISSED
+    training = kwargs.get("training")
+    if training is not None:
+        if type(training) is not bool:
+            return MISSED
+        kwargs = {k: v for k, v in kwargs.items() if k != "training"}
+    leaves, structure = jax.tree.flatten((args, kwargs))
+    if not leaves or not all(type(x) is Computed for x in leaves):
+        return MISSED
+    calls = vars(layer).get("_eager_calls")
+    if calls is None:
+        calls = vars(layer)["_eager_calls"] = _Calls(layer)
+    if not calls.left:
+        return MISSED
+    return calls.run(leaves, structure, state.training if training is None else training)
+
+
+class _Calls:
+    """The calls of one layer, and what they were compiled for."""
+
+    def __init__(self, layer: Layer):
+        self.layer = layer
+        self._times: dict[Any, int] = {}  # by signature; -1 for what cannot be compiled
+        self._needed: int | None = None
+        self._snapshot: base.Snapshot | None = None
+        self._methods: list[tuple[type, Any]] = []
+        self.left = _CHANGES
+        self._programs: dict[Any, Program] = {}  # by `training`
+        self._results: dict[Any, _Result] = {}
+
+    def run(self, leaves: list[Any], structure: Any, training: bool | None) -> Any:
+        masks = [context.get_mask(x) for x in leaves]
+        batch = leaves, masks
+        key = (structure, training, _signature(batch))
+        times = self._times.get(key, 0)
+        if times < self._threshold():
+            if len(self._times) >= _MOST:
+                self._times.clear()
+            self._times[key] = times if times < 0 else times + 1
+            return MISSED
+        if not self._is_current():
+            self._begin()
+        if not self.left:
+            return MISSED
+        program = self._program(structure, training)
+        try:
+            out = program.run_batch(batch)
+        except Exception:  # the call op by op says what is wrong, or nothing is
+            self._times[key] = -1
+            return MISSED
+        return self._results[key].given(self.layer, leaves, *out)
+
+    def _threshold(self) -> int:
+        if self._needed is None:
+            large = isinstance(self.layer, Steps) and len(self.layer._known_layers()) >= _LARGE
+            self._needed = 0 if large else _OP_BY_OP
+        return self._needed
+
+    def _is_current(self) -> bool:
+        """Whether all is as it was when it was compiled; who sets an attribute of a layer sees the
+        next call change."""
+        return (
+            self._snapshot is not None
+            and self._snapshot.is_current()  # strictly: a `Program` looks at its Variables alone
+            and all(kind.call is method for kind, method in self._methods)
+            and self._stream is rng.global_stream().state
+            and self._settings == _settings()
+        )
+
+    def _begin(self) -> None:
+        self._programs, self._results = {}, {}
+        self._snapshot, self._settings = base.Snapshot(self.layer), _settings()
+        self._stream = rng.global_stream().state
+        objects = list(base.iter_objects(self.layer))
+        kinds = {type(o) for o in objects if isinstance(o, Layer)}
+        self._methods = [(kind, kind.call) for kind in kinds]
+        self.left = self.left - 1 if all(map(_is_pure, objects)) else 0
+
+    def _program(self, structure: Any, training: bool | None) -> Program:
+        key = structure, training
+        if key not in self._programs:
+
+            def step(batch: Any) -> Any:
+                leaves, masks = batch
+                for leaf, mask in zip(leaves, masks):
+                    context.set_mask(leaf, mask)
+                args, kwargs = jax.tree.unflatten(structure, leaves)
+                with context.using(training=training):
+                    out = self.layer._call(*args, **kwargs)
+                result = _Result(self.layer, leaves, out)
+                self._results[*key, _signature(batch)] = result
+                return result.arrays
+
+            roots = [self.layer, rng.global_stream()]
+            self._programs[key] = Program(step, roots, [], stack=True)
+        self._programs[key].place_state()
+        return self._programs[key]
+
+
+class _Result:
+    """What a traced call gave: its arrays, and where they belong."""
+
+    def __init__(self, layer: Layer, leaves: list[Any], out: Any):
+        given = {id(x): i for i, x in enumerate(leaves)}
+        arrays: list[Any] = []
+
+        def place(x: Any) -> Any:
+            if id(x) in given:
+                return _Place(given[id(x)], of_input=True)
+            if x is None or isinstance(x, (bool, str)):
+                return x
+            if not isinstance(x, jax.Array):
+                raise TypeError(f"{type(x)} is no array")
+            arrays.append(x)
+            return _Place(len(arrays) - 1)
+
+        self.structure = map_leaves(place, out)
+        masks = [context.get_mask(x) for x in arrays]
+        added = layer._added_losses()
+        self.owners = [owner for owner, _ in added]
+        self.arrays: Any = arrays, masks, [values for _, values in added]
+        self.is_one = type(self.structure) is _Place and not self.structure.of_input
+
+    def given(self, layer: Layer, leaves: list[Any], arrays: Any, masks: Any, losses: Any) -> Any:
+        """The same with values."""
+        self.arrays = None  # tracers, once
+        for array, mask in zip(arrays, masks):
+            if mask is not None:
+                context.set_mask(array, mask)
+        state = context.state
+        if state.depth == 0 and state.losses:
+            layer._forget_losses()
+        for owner, added in zip(self.owners, losses):
+            state.losses.set(owner, [*state.losses.get(owner, []), *added])
+        if self.is_one:
+            return arrays[0]
+        return map_leaves(
+            lambda x: (leaves if x.of_input else arrays)[x.number] if type(x) is _Place else x,
+            self.structure,
+        )
+
+
+class _Place:
+    __slots__ = ("number", "of_input")
+
+    def __init__(self, number: int, of_input: bool = False):
+        self.number, self.of_input = number, of_input
+
+
+def _signature(batch: tuple[list[Any], list[Any]]) -> tuple:
+    leaves, masks = batch
+    return tuple(
+        [(x.shape, x.dtype, None if m is None else m.shape) for x, m in zip(leaves, masks)]
+    )
+
+
+def _settings() -> tuple:
+    return (
+        dtypes.floatx(),
+        dtypes.epsilon(),
+        arguments.image_data_format(),
+        config.is_flash_attention_enabled(),
+    )
+
+
+def _is_pure(obj: Any) -> bool:
+    """Whether all that an object does in a call is keraslike's own, and on the device."""
+    if not isinstance(obj, base.Object) or not is_ours(type(obj)) or isinstance(obj, _ON_THE_HOST):
+        return False
+    if isinstance(obj, Layer) and not (obj.supports_jit and obj.built):
+        return False
+    return all(map(_is_pure_value, _parts([v for _, v in obj._attributes()])))
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    for x in iter_leaves(value, base.is_state):
+        yield x.function if isinstance(x, FunctionOperation) else x
+
+
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, np.dtype, np.generic, Computed, type)
+
+
+def _is_pure_value(x: Any) -> bool:
+    if isinstance(x, _PLAIN) or base.is_state(x):
+        return True
+    if isinstance(x, types.FunctionType) or not is_ours(type(x)):
+        module = getattr(x, "__module__", None) or ""
+        ours = module.partition(".")[0] in ("keraslike", "jax")
+        return callable(x) and ours and module not in _LOOKING
+    return True

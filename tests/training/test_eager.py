@@ -1,0 +1,158 @@
+"""Calls that are compiled when they are made again: nothing but their speed may tell."""
+
+import copy
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import keraslike as keras
+from keraslike import layers
+from keraslike.core import context
+
+X = np.random.default_rng(0).normal(size=(4, 3, 8)).astype("float32")
+IDS = np.array([[1, 2, 0], [3, 0, 0]])
+
+
+def programs_of(layer):
+    """For how many kinds of calls a layer has programs."""
+    calls = vars(layer).get("_eager_calls")
+    return len(calls._programs) if calls else 0
+
+
+def dense_net():
+    return keras.Sequential(
+        [
+            keras.Input((3, 8)),
+            layers.Dense(4, "relu", activity_regularizer="l2", kernel_regularizer="l1"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.5),
+            layers.ActivityRegularization(0.1),
+        ]
+    )
+
+
+def two_outputs():
+    x = keras.Input((3, 8))
+    return keras.Model(x, {"b": layers.Dense(2)(x), "a": keras.ops.exp(x), "x": x})
+
+
+CASES = {
+    "losses, state, randomness": (dense_net, X),
+    "masks": (
+        lambda: keras.Sequential([layers.Embedding(5, 3, mask_zero=True), layers.GRU(2)]),
+        IDS,
+    ),
+    "a mask out": (lambda: layers.Embedding(5, 3, mask_zero=True), IDS),
+    "a dict of outputs": (two_outputs, X),
+    "several outputs": (lambda: layers.LSTM(3, return_state=True), X),
+    "a weight that is changed": (lambda: layers.SpectralNormalization(layers.Dense(2)), X),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_compiled_call_is_the_call(case):
+    make, x = CASES[case]
+    found = []
+    for plain in (True, False):
+        keras.utils.set_random_seed(1)
+        layer, told = make(), []
+        for training in (None, True, False, True, True, True, None, False, None):
+            with context.using(plain=plain):
+                out = layer(x, training=training)
+            values = jax.tree.leaves(out)
+            masks = [m for v in values if (m := context.get_mask(v)) is not None]
+            told.append((values, masks, layer.losses, layer.get_weights(), type(out)))
+        assert bool(programs_of(layer)) is not plain
+        found.append(told)
+    assert jax.tree.structure(found[0]) == jax.tree.structure(found[1])
+    for a, b in zip(*map(jax.tree.leaves, found)):
+        if isinstance(a, type):
+            assert a is b
+        else:
+            np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6)
+
+
+def test_code_of_users_runs_each_time_and_what_it_calls_is_compiled():
+    class Counting(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense, self.count = layers.Dense(3), 0
+            self.dense.build((None, 3, 8))
+
+        def call(self, x):
+            self.count += 1
+            return self.dense(x) if jnp.sum(x) > 0 else -self.dense(x)
+
+    model, x = Counting(), np.abs(X)
+    for n in range(1, 6):
+        np.testing.assert_allclose(model(x), model(-x), rtol=1e-5)
+        assert model.count == 2 * n
+    assert not programs_of(model) and programs_of(model.dense)
+    seen = []
+    model = keras.Sequential([keras.Input((3, 8)), layers.Dense(2, lambda x: seen.append(x) or x)])
+    seen.clear()
+    for _ in range(5):
+        model(X)
+    assert len(seen) == 5 and not any(isinstance(x, jax.core.Tracer) for x in seen)
+
+
+def test_changes_are_seen_by_the_next_call():
+    layer = layers.Dense(2, activation="relu")
+    for _ in range(4):
+        before = layer(X)
+    assert programs_of(layer)
+    layer.activation = keras.activations.tanh
+    np.testing.assert_allclose(layer(X)[before > 0], np.tanh(before[before > 0]), rtol=1e-5)
+    layer.set_weights([0 * w for w in layer.get_weights()])
+    for _ in range(4):
+        assert not np.any(layer(X))
+    layer.bias.assign([1.0, 2.0])
+    np.testing.assert_allclose(layer(X)[0, 0], np.tanh([1.0, 2.0]), rtol=1e-5)
+    norm = layers.BatchNormalization()
+    for _ in range(4):
+        norm(X, training=True)
+    norm.trainable = False
+    weights = norm.get_weights()
+    norm(X, training=True)
+    for a, b in zip(weights, norm.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    assert not np.any(copy.deepcopy(layer)(X) - layer(X))
+    assert not np.any(pickle.loads(pickle.dumps(layer))(X) - layer(X))
+
+
+def test_who_wants_plain_python_gets_it():
+    model = dense_net()
+    model.compile(loss="mse", run_eagerly=True)
+    with jax.disable_jit():
+        layer = layers.Dense(2)
+        for _ in range(4):
+            layer(X)
+    for _ in range(4):
+        model(X)
+    assert not any(map(programs_of, [layer, model, *model.layers]))
+
+
+def test_gradients_and_traces_of_users_go_through_a_compiled_layer():
+    layer = layers.Dense(2, "tanh")
+    for _ in range(4):
+        value = layer(X)
+    np.testing.assert_allclose(jax.jit(layer)(X), value, rtol=1e-5)
+    np.testing.assert_allclose(jax.vmap(layer)(jnp.asarray(X)), value, rtol=1e-5)
+    by_input = jax.grad(lambda x: layer(x).sum())(jnp.asarray(X))
+    expected = (1 - value**2) @ layer.kernel.value.T
+    np.testing.assert_allclose(by_input, expected, rtol=1e-4, atol=1e-6)
+    grads = keras.value_and_grad(lambda m: m(X).sum())(layer)[1]
+    np.testing.assert_allclose(grads[1], (1 - value**2).sum((0, 1)), rtol=1e-4)
+
+
+def test_what_is_wrong_is_said_as_ever():
+    layer = layers.Dense(2)
+    for _ in range(4):
+        layer(X)
+    for _ in range(4):
+        with pytest.raises(ValueError, match="axis -1"):
+            layer(X[..., :5])
+    layer(X)
