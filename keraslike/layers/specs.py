@@ -76,7 +76,9 @@ def _key(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     for x in leaves:
         if isinstance(x, KerasTensor):
             mask = x._keras_mask
-            given.append((x.shape, x.dtype, x.sparse, mask and (mask.shape, mask.dtype)))
+            given.append(
+                (x.shape, x.dtype, x.sparse, mask is not None and (mask.shape, mask.dtype))
+            )
         elif isinstance(x, _PLAIN):
             given.append((type(x), x))
         else:
