@@ -62,6 +62,7 @@ class _State(threading.local):
         self.choices: dict[Any, Any] | None = None  # functions that stand for those of ops
         self.boxes = False  # objects made now give their results in boxes: see `boxed.Answers`
         self.distribution: Any = None  # says on which devices training puts state and batches
+        self.gathered: dict[int, Any] = {}  # arrays of several processes, whole on the host, by id
         # What Variables hold while a function of them is lowered, by id: see `lowering.holding`.
         self.held: dict[int, Held] = {}
         # Variables that a lowered function uses and that are not held for it, by id, each with

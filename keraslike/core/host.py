@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import threefry
-from keraslike.core.context import trace_state_clean
+from keraslike.core.context import state, trace_state_clean
 from keraslike.core.jax_internals import put
 
 # Bytes at a multiple of which memory begins that the CPU backend takes without copying it.
@@ -37,6 +37,29 @@ def full(shape: Sequence[int], value: Any, dtype: Any) -> jax.Array:
     if not trace_state_clean() or math.prod(shape) > _LARGEST:
         return jnp.full(shape, value, dtype)
     return put(np.full(shape, value, dtype))
+
+
+def whole(array: Any) -> np.ndarray:
+    """All of an array as numpy's. Where its parts are in several processes, all have to ask.
+
+    >>> whole(jnp.ones(2))
+    array([1., 1.], dtype=float32)
+    """
+    if not is_in_processes(array):
+        return np.asarray(array)
+    known = state.gathered.get(id(array))
+    if known is not None:
+        return known
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.process_allgather(array, tiled=True)
+
+
+def is_in_processes(array: Any) -> bool:
+    """Whether no process has all of an array."""
+    if not isinstance(array, jax.Array) or isinstance(array, jax.core.Tracer):
+        return False
+    return not (array.is_fully_addressable or array.is_fully_replicated)
 
 
 def memory(shape: Sequence[int], dtype: Any) -> np.ndarray:

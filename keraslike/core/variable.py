@@ -440,10 +440,10 @@ class Variable(_Leaf):
 
     def numpy(self) -> np.ndarray:
         """The value as a numpy array on the host."""
-        return np.asarray(self.get_value())
+        return host.whole(self.get_value())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self.get_value(), dtype=dtype)
+        return np.asarray(host.whole(self.get_value()), dtype=dtype)
 
     def __jax_array__(self) -> Any:
         return Refusal() if is_recorded(self) else self.get_value()

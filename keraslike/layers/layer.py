@@ -583,7 +583,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
         """The weights' values as numpy arrays, all of them as of the same step."""
         weights = self.weights
         with lowering.undisturbed(weights):
-            return [np.asarray(v._raw_value) for v in weights]
+            return [host.whole(v._raw_value) for v in weights]
 
     @checked
     def set_weights(self, weights: Sequence[Any]) -> None:

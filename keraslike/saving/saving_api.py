@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
-from keraslike.core import base, context, lowering, registry
+from keraslike.core import base, context, host, lowering, registry
 from keraslike.core.arguments import warn_user
 from keraslike.core.errors import InvalidArgument, NoSuchFile
 from keraslike.core.messages import ask_to_overwrite
@@ -124,7 +124,8 @@ def save_model(
         to = keras_archive.write_folder if folder else keras_archive.write
         to(target, config, _to_h5(model, weights_h5.write), files)
 
-    write() if to_file else write_once(path, write)
+    with _gathered(model):
+        write() if to_file else write_once(path, write)
 
 
 @entry
@@ -203,6 +204,16 @@ def load_model(
     return model
 
 
+@contextlib.contextmanager
+def _gathered(model: Any) -> Iterator[None]:
+    """Within the block the first process, which writes, has all of what several have parts of."""
+    variables = base.variables_of(model, getattr(model, "optimizer", None))
+    with lowering.undisturbed(variables):
+        parts = [array for array in lowering.stored(variables) if host.is_in_processes(array)]
+    with context.using(gathered={id(array): host.whole(array) for array in parts}):
+        yield
+
+
 @entry
 def save_weights(
     model: Any,
@@ -255,7 +266,8 @@ def save_weights(
         else:
             _write_h5(path, _to_h5(model, functools.partial(weights_h5.write, skip=skip)))
 
-    write_once(path, write)
+    with _gathered(model):
+        write_once(path, write)
 
 
 @entry

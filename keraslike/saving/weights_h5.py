@@ -203,7 +203,7 @@ def as_numpy(value: Any) -> np.ndarray:
         value = value._raw_value
     if isinstance(value, jax.Array) and is_key(value):
         value = jax.random.key_data(value)
-    return np.asarray(value)
+    return host.whole(value)
 
 
 def shape_of(variable: nnx.Variable) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from keraslike.core import lowering, rng
+from keraslike.core import host, lowering, rng
 
 # The meshes that state was put on: by them is known what has to come home afterwards, and what a
 # user has put on devices by hand.
@@ -136,7 +136,7 @@ def come_home(variables: Sequence[Any]) -> None:
             data = jnp.asarray(np.asarray(jax.random.key_data(value)))
             value = jax.random.wrap_key_data(data, impl=jax.random.key_impl(value))
         else:
-            value = jnp.asarray(np.asarray(value))
+            value = jnp.asarray(host.whole(value))
         lowering.write([v], [value])
 
 

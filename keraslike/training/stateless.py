@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.core import lowering, rng
+from keraslike.core import host, lowering, rng
 
 
 def takes_state(step: Callable) -> bool:
@@ -172,7 +172,7 @@ def get_tree(model: Any, as_numpy: bool) -> dict[str, Any]:
             for parent in parents:
                 place = place.setdefault(parent, {})
             value = variable.get_raw_value()
-            place[name] = np.asarray(value) if as_numpy else value
+            place[name] = host.whole(value) if as_numpy else value
     return tree
 
 

@@ -71,7 +71,8 @@ def test_two_processes(tmp_path):
     assert names <= set(saved["seen"]) and names <= set(waited["seen"])
     assert saved["written by"] == "0" and saved["equal"]
     assert saved["epochs"] == [0, 1]  # the first came from the backup
-    assert {p.name for p in tmp_path.iterdir()} == {*names, "alone.keras"}
+    parts = {"parts.keras", "parts.h5", "parts.weights.h5"}
+    assert {p.name for p in tmp_path.iterdir()} == {*names, "alone.keras", *parts}
     assert first == second  # the same seeds, the same order of samples, the same weights
     assert first["devices"] == 4
     assert "auto_shard_dataset=False" in first["error"] and "4 devices" in first["error"]
@@ -82,6 +83,12 @@ def test_two_processes(tmp_path):
     for name in ("ordered", "parts"):
         for a, b in zip(first[name], here["parts"], strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+    model, here = two_processes.fit_in_parts()
+    here += model.get_weights()
+    for a, b in zip(first["in parts"], here, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    loaded = keras.saving.load_model(tmp_path / "parts.h5")  # in one process, on one device
+    np.testing.assert_allclose(loaded.predict(two_processes.X, verbose=0), here[1], atol=1e-6)
 
 
 # -- in this process, where there may be one device only ------------------------------------------

@@ -14,7 +14,13 @@ import numpy as np
 
 import keraslike as keras
 from keraslike import layers
-from keraslike.distribution import DataParallel, get_device_count, initialize, set_distribution
+from keraslike.distribution import (
+    DataParallel,
+    ModelParallel,
+    get_device_count,
+    initialize,
+    set_distribution,
+)
 
 X = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
 Y = X[:, :1] * 2
@@ -46,6 +52,37 @@ def train(process):
             model.fit(X[:3], Y[:3], batch_size=3, verbose=0)
         except ValueError as e:
             results["error"] = str(e)
+    return results
+
+
+def fit_in_parts():
+    """The losses and weights of a model that is divided over the devices of all processes."""
+    keras.utils.set_random_seed(4)
+    model = keras.Sequential([layers.Input((3,)), layers.Dense(8, "tanh"), layers.Dense(1)])
+    model.compile(loss="mse", optimizer="adam")
+    loss = model.fit(X, Y, batch_size=8, epochs=2, shuffle=False, verbose=0).history["loss"]
+    return model, [loss, model.predict(X, verbose=0).tolist()]
+
+
+def in_parts(folder):
+    """What is in a model that no process has all of, read, saved and brought together."""
+    set_distribution(ModelParallel.fsdp(min_size=8))
+    model, results = fit_in_parts()
+    results += [w.tolist() for w in model.get_weights()]
+    parts = model.layers[0].kernel._raw_value
+    assert not parts.is_fully_addressable and not parts.is_fully_replicated
+    assert "shape=(3, 8)" in repr(model.layers[0].kernel)
+    model.summary(print_fn=lambda line: None)
+    model.save(folder / "parts.keras")
+    model.save(folder / "parts.h5")
+    model.save_weights(folder / "parts.weights.h5")
+    loaded = keras.saving.load_model(folder / "parts.keras")
+    assert [w.tolist() for w in loaded.get_weights()] == results[2:]
+    assert not loaded.layers[0].kernel._raw_value.is_fully_addressable
+    model.load_weights(folder / "parts.weights.h5")
+    set_distribution(None)
+    model.fit(X, Y, verbose=0)
+    assert model.layers[0].kernel._raw_value.is_fully_addressable
     return results
 
 
@@ -102,4 +139,5 @@ if __name__ == "__main__":
     random.seed(process)  # what one process draws is another's business
     initialize(address, num_processes=2, process_id=process)
     results = {"devices": get_device_count(), **train(process), "saved": save(process, folder)}
+    results["in parts"] = in_parts(folder)
     print(json.dumps(results))
