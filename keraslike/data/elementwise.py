@@ -320,7 +320,9 @@ class Elementwise(Pipeline):
                 while elements := ahead.take(1, wait=True):
                     yield from elements
 
-        return self._then(start)
+        made = self._then(start)
+        made._start_unhurried = self._start_unhurried
+        return made
 
     def apply(self, transformation_func: Callable, name: str | None = None) -> Any:
         """What a function makes of this data set."""

@@ -42,6 +42,7 @@ class Pipeline:
         view: View | None = None,
     ) -> None:
         self._start, self._count, self._inputs = start, count, inputs
+        self._start_unhurried = start  # without a thread of its own that makes elements ahead
         self._find_spec, self._fetched = spec, fetched
         self._view = view or self._own_view(inputs)
         self.batch_size = batch_size
@@ -181,6 +182,7 @@ class DatasetIterator:
 
     def __init__(self, dataset: Pipeline, show: Callable[[Any], Any]):
         self._dataset, self._show = dataset, show
+        self.ahead = True  # false for who takes the elements in a thread already
         self._orders, self._taken = dataset.orders, 0
         self._elements: Iterator[Any] | None = None
 
@@ -194,7 +196,7 @@ class DatasetIterator:
                 "would become constants. Give the function a batch, and iterate outside."
             )
         if self._elements is None:
-            self._elements = self._dataset._start(0)
+            self._elements = self._begun(0)
         element = next(self._elements)
         self._taken += 1
         return map_leaves(self._show, element)
@@ -225,7 +227,11 @@ class DatasetIterator:
             )
         self._dataset.orders = state["orders"]
         self._orders, self._taken = list(state["orders"]), state["taken"]
-        self._elements = self._dataset._start(self._taken)
+        self._elements = self._begun(self._taken)
+
+    def _begun(self, first: int) -> Iterator[Any]:
+        dataset = self._dataset
+        return (dataset._start if self.ahead else dataset._start_unhurried)(first)
 
 
 def common(first: Any, *others: Any) -> Any:

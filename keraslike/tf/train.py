@@ -21,7 +21,7 @@ __all__ = [*_checkpoint.__all__, *_files.__all__, "ClusterSpec", *_MESSAGES]
 
 def __getattr__(name: str) -> Any:
     if name in _MESSAGES:
-        return _messages.message(name)
+        return globals().setdefault(name, _messages.message(name))
     raise AttributeError(f"module 'tf.train' has no attribute {name!r}")
 
 

@@ -513,6 +513,7 @@ class StreamData:
             if not self._fixed_steps and self.steps is not None and first > self.steps:
                 self._refuse_position(self.steps, first)
             elements = self.source.as_numpy_iterator()
+            elements.ahead = False  # a thread takes them
             elements.set_state({"orders": seed, "taken": first})
             return elements
         iterator = iter(self.source)
