@@ -100,6 +100,10 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
     _is_quantized = False
     _keeps_sparse = True  # whether `call` is given sparse arrays as they are
     _takes_text = True  # whether `call` may be given text
+    # Keras's names: whether inputs are made JAX's arrays, and whether others than arrays may be given
+    # by position.
+    _convert_input_args = True
+    _allow_non_tensor_positional_args = False
     _says_shapes = True  # whether a `compute_output_shape` of a class's own is all that is asked
     _complete = False  # whether all state is there that there is to be
     autograph_info__: Any = MappingProxyType({})  # says to TensorFlow: no source to be rewritten
@@ -629,6 +633,10 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
 
     def build(self, *input_shape: Any, **shapes: Any) -> None:
         """Makes the weights. A layer without a `build` of its own makes its sublayers' weights."""
+        if type(self).build is Layer.build:  # else one of its own has called this, and goes on
+            self._build_by_call(*input_shape, **shapes)
+
+    def _build_by_call(self, *input_shape: Any, **shapes: Any) -> None:
         known = any(s is not None for s in (*input_shape, *shapes.values()))
         if known and not all(o.built for o in self._sublayers):
             make = functools.partial(_map_shapes, lambda s: KerasTensor(s, self.compute_dtype))
@@ -735,16 +743,17 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
         state = context.state
-        if args:
-            args = tuple([self._convert(a) for a in args])
-            for i, a in enumerate(args):
+        converts, takes_any = self._convert_input_args, self._allow_non_tensor_positional_args
+        if args and (converts or not takes_any):
+            args = tuple([self._convert(a) for a in args]) if converts else args
+            for i, a in enumerate(() if takes_any else args):
                 if a is not None and not hasattr(a, "shape"):
                     is_option = i > 0 and isinstance(a, (str, bytes))
                     if not is_option and (found := text.of_lists(a)) is not None:
                         args = (*args[:i], self._convert(found), *args[i + 1 :])
                     else:
                         self._check_positional(a)
-        if kwargs:
+        if kwargs and converts:
             kwargs = {k: self._convert(v) for k, v in kwargs.items()}
         if symbolic.is_symbolic(args, kwargs):
             return self.symbolic_call(*args, **kwargs)

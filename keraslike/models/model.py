@@ -170,7 +170,7 @@ class Model(Trainer):
     def build(self, input_shape: Any) -> None:
         """Makes all weights, for a model that is given its input's shape before any data."""
         if self._graph is None:
-            super().build(input_shape)
+            self._build_by_call(input_shape)
 
     @checked
     def summary(

@@ -247,3 +247,21 @@ def test_the_array_of_a_variable_by_kerass_name():
     weight._value.delete()
     weight.assign([3.0, 4.0])
     assert weight._value.tolist() == [3, 4]
+
+
+def test_layers_may_take_what_they_are_given():
+    """As KerasHub's tokenizers do: text as Python has it, and arrays as they are."""
+
+    class Lengths(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self._convert_input_args = False
+            self._allow_non_tensor_positional_args = True
+
+        def call(self, words, of=str):
+            assert type(words) in (list, str) or isinstance(words, np.ndarray), type(words)
+            return [len(w) for w in words]
+
+    layer = Lengths()
+    assert layer(["a", "bcd"]) == [1, 3] and layer("ab") == [1, 1]
+    assert layer([[1, 2], [3]]) == [2, 1] and layer(np.ones((2, 3))) == [3, 3]

@@ -759,6 +759,28 @@ def test_compute_output_shape_by_keyword():
     assert layers.Dense(2).compute_output_shape(input_shape=(None, 3)) == (None, 2)
 
 
+def test_a_build_of_ones_own_may_call_that_of_layer_first():
+    def built(k):
+        class Late(k.layers.Layer):
+            def __init__(self):
+                super().__init__()
+                self.inner, self.calls = k.layers.Dense(2), 0
+
+            def build(self, shape):
+                super().build(shape)
+                self.scale = self.add_weight(shape=(), initializer="ones")
+
+            def call(self, x):
+                self.calls += 1
+                return self.inner(x) * self.scale
+
+        layer = Late()
+        layer.build((None, 3))
+        return len(layer.weights), layer.calls, layer(np.ones((1, 3), "float32")).shape
+
+    assert built(keraslike) == built(keras) == (1, 0, (1, 2))
+
+
 def test_shapes_are_those_of_the_first_argument_of_call_in_any_order_of_keywords():
     def found(k):
         class First(k.layers.Layer):
