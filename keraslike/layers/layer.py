@@ -100,7 +100,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
     _is_quantized = False
     _keeps_sparse = True  # whether `call` is given sparse arrays as they are
     _takes_text = True  # whether `call` may be given text
-    # Keras's names: whether inputs are made JAX's arrays, and whether others than arrays may be given
+    # Keras's names: whether inputs are made JAX's arrays, and whether others may be given
     # by position.
     _convert_input_args = True
     _allow_non_tensor_positional_args = False
