@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ import numpy as np
 from keraslike.data.elements import texts
 from keraslike.tf import dtypes, messages
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.ragged import RaggedTensor, stack
+from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.sparse import SparseTensor
 from keraslike.tf.tensor import Tensor, constant, convert_to_tensor
 
@@ -207,7 +206,8 @@ def _feature(key: str, kind: Any, examples: list[Any], single: bool) -> Any:
         found = [a.reshape(-1, *shape) for a in found]
         return _made(found[0]) if single else _padded(found, kind.default_value, dtype, shape)
     if isinstance(kind, RaggedFeature) and kind.partitions:
-        return _partitioned(kind, examples, found, single)
+        made, counts = _partitioned(kind, examples, found)
+        return made if single else _ragged(kind, made, counts)
     flat = np.concatenate(found) if found else _array((), dtype)
     lengths = list(map(len, found))
     if isinstance(kind, RaggedFeature):
@@ -248,8 +248,10 @@ def _steps(key: str, kind: Any, lists: list[Any], single: bool) -> tuple[Any, An
     if isinstance(kind, VarLenFeature):
         return _sparse_rows([counts, sizes], flat, single), lengths
     if kind.partitions:
-        raise NotImplementedError("RaggedFeature of steps with partitions is not supported.")
-    inner = _ragged(kind, _made(flat), sizes)
+        made, sizes = _partitioned(kind, _by_step(kind, lists, len(each)), each)
+    else:
+        made = _made(flat)
+    inner = _ragged(kind, made, sizes)
     return (inner if single else _ragged(kind, inner, counts)), lengths
 
 
@@ -263,37 +265,75 @@ def _padded(rows: list[np.ndarray], filler: Any, dtype: Any, shape: tuple[int, .
     return _made(out)
 
 
-def _ragged(kind: RaggedFeature, values: Any, lengths: list[int]) -> RaggedTensor:
+def _ragged(kind: RaggedFeature, values: Any, lengths: Any) -> RaggedTensor:
     lengths_ = np.asarray(lengths, dtypes.as_dtype(kind.row_splits_dtype).dtype)
     return RaggedTensor.from_row_lengths(values, lengths_)
 
 
-def _partitioned(kind: RaggedFeature, examples: list, values: list[np.ndarray], single: bool):
-    """The values of each example as the rows that its partitions say."""
-    rows = []
-    for example, flat in zip(examples, values):
-        made: Any = _made(flat)
-        for partition in reversed(kind.partitions):
-            way = "from" + re.sub("([A-Z])", r"_\1", type(partition).__name__).lower()
-            way = way.replace("_row_ids", "_rowids")
-            (by,) = partition
-            if isinstance(by, str):
-                found = _values(example.get(by), by, dtypes.int64)
-                found = _array((), dtypes.int64) if found is None else found
-                if not len(found) and way == "from_row_splits":
-                    found = np.zeros(1, np.int64)
-                by = found.astype(dtypes.as_dtype(kind.row_splits_dtype).dtype)
-            elif single and isinstance(made, Tensor):
-                rows_of = (-1 if int(by) else 0, int(by), *made.shape[1:])
-                made = _made(np.asarray(made).reshape(rows_of))
-                continue
-            more = {"nrows": 0} if way == "from_uniform_row_length" and not int(by) else {}
-            made = getattr(RaggedTensor, way)(made, by, **more)
-        rows.append(made)
-    whole = rows[0] if single else stack(rows)
-    if isinstance(whole, Tensor):
-        return whole
-    return whole.with_row_splits_dtype(kind.row_splits_dtype)
+def _by_step(kind: RaggedFeature, lists: list[Any], count: int) -> list[dict[str, Any]]:
+    """The features of each step of all sequences by which its values are partitioned."""
+    steps: list[dict[str, Any]] = [{} for _ in range(count)]
+    for key in (by for (by,) in kind.partitions if isinstance(by, str)):
+        found = [f for each in lists if key in each for f in each[key].feature]
+        if len(found) != count:
+            raise InvalidArgumentError(
+                f"The partitions '{key}' are of {len(found)} steps, and the values of {count}."
+            )
+        for step, feature in zip(steps, found):
+            step[key] = feature
+    return steps
+
+
+def _partitioned(
+    kind: RaggedFeature, examples: list[Any], values: list[np.ndarray]
+) -> tuple[Any, list[int]]:
+    """The values of all examples in the rows that the partitions of each say; and how many rows
+    each example has."""
+    made: Any = _made(np.concatenate(values) if values else _array((), _type_of(kind)))
+    counts = list(map(len, values))
+    for partition in reversed(kind.partitions):
+        (by,) = partition
+        if not isinstance(by, str):
+            size = int(by)
+            if any(n % size if size else n for n in counts):
+                raise InvalidArgumentError(f"Numbers of values {counts} are no rows of {size}.")
+            counts = [n // size if size else 0 for n in counts]
+            if isinstance(made, Tensor):
+                made = _made(np.asarray(made).reshape(sum(counts), size, *made.shape[1:]))
+            else:
+                made = RaggedTensor.from_uniform_row_length(made, size, nrows=sum(counts))
+                made = made.with_row_splits_dtype(kind.row_splits_dtype)
+            continue
+        found = [_values(example.get(by), by, dtypes.int64) for example in examples]
+        lengths = [
+            np.zeros(0, np.int64) if f is None or not len(f) else _lengths(partition, f, n)
+            for f, n in zip(found, counts)
+        ]
+        for each, count in zip(lengths, counts):
+            if each.sum() != count or (each < 0).any():
+                raise InvalidArgumentError(
+                    f"'{by}' does not partition {count} values: rows of {each.tolist()}"
+                )
+        counts = list(map(len, lengths))
+        made = _ragged(kind, made, np.concatenate([np.zeros(0, np.int64), *lengths]))
+    return made, counts
+
+
+def _lengths(partition: Any, by: np.ndarray, count: int) -> np.ndarray:
+    """The lengths of the rows of so many values."""
+    if isinstance(partition, RaggedFeature.RowLengths):
+        return by
+    if isinstance(partition, RaggedFeature.ValueRowIds):
+        if len(by) != count or (np.diff(by, prepend=0) < 0).any():
+            raise InvalidArgumentError(f"Rows of {count} values never fall: {by.tolist()}")
+        return np.bincount(by)
+    if isinstance(partition, RaggedFeature.RowStarts):
+        by = np.append(by, count)
+    elif isinstance(partition, RaggedFeature.RowLimits):
+        by = np.insert(by, 0, 0)
+    if by[0]:
+        raise InvalidArgumentError(f"The first row begins at 0, and not at {by[0]}.")
+    return np.diff(by)
 
 
 def _sparse_rows(counts: list[list[int]], flat: np.ndarray, single: bool) -> SparseTensor:

@@ -82,6 +82,17 @@ def parsed(tf):
         sequence({"a": ints(3, 4), "d": floats(2)}, x=[floats(5, 6)], m=[ints(7)], t=[], r=[]),
         sequence({"a": ints(5, 6)}, x=[], r=[ints(4)]),
     ]  # fmt: skip
+    pieces = [
+        sequence({}, v=[floats(1, 2, 3), floats(4)], s=[ints(0, 2, 3), ints(0, 1)],
+                 n=[ints(2, 1), ints(1)], i=[ints(0, 0, 1), ints(2)], f=[ints(0, 2), ints(0)],
+                 l=[ints(2, 3), ints(1)], e=[floats(1, 2, 3, 4), floats(5, 6)]),
+        sequence({}, v=[floats(5, 6)], s=[ints(0, 0, 2)], n=[ints(0, 2)], i=[ints(1, 1)],
+                 f=[ints(0, 0)], l=[ints(0, 2)], e=[floats(7, 8)]),
+        sequence({}, **{key: [] for key in "vsnifle"}),
+    ]  # fmt: skip
+    kinds["both"] = r(tf.float32, "v", [r.UniformRowLength(1), r.RowLengths("n")])
+    inner = {key: kinds[key] for key in kinds if key not in ("twice", "q")}
+    inner["deep"] = r(tf.float32, "e", [r.UniformRowLength(1), r.UniformRowLength(2)])
     sparse = tf.sparse.from_dense([[0, 1, 0], [2, 0, 3]])
     many = io.serialize_many_sparse(sparse)
 
@@ -93,7 +104,7 @@ def parsed(tf):
         if hasattr(x, "dense_shape"):
             return [plain(x.indices), plain(x.values), plain(x.dense_shape)]
         if hasattr(x, "row_splits"):
-            return [x.row_splits.dtype.name, x.dtype.name, x.to_list()]
+            return [x.row_splits.dtype.name, x.dtype.name, str(x.shape), x.to_list()]
         values = x.numpy()
         if x.dtype == tf.string:
             return ["string", list(x.shape), str(values.tolist() if x.shape else values)]
@@ -105,6 +116,9 @@ def parsed(tf):
         "sequences": io.parse_sequence_example(sequences, context, steps),
         "sequence": io.parse_single_sequence_example(sequences[0], context, steps),
         "empty": io.parse_single_sequence_example(sequences[2], context, steps),
+        "pieces": io.parse_sequence_example(pieces, None, inner)[1],
+        "piece": io.parse_single_sequence_example(pieces[0], None, inner)[1],
+        "none": io.parse_single_sequence_example(pieces[2], None, inner)[1],
         "sparse": io.serialize_sparse(sparse),
         "many": many,
         "back": io.deserialize_many_sparse(many, tf.int32),
