@@ -443,7 +443,7 @@ class Variable(_Leaf):
         return host.whole(self.get_value())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(host.whole(self.get_value()), dtype=dtype)
+        return np.array(host.whole(self.get_value()), dtype=dtype, copy=copy)
 
     def __jax_array__(self) -> Any:
         return Refusal() if is_recorded(self) else self.get_value()

@@ -145,6 +145,10 @@ class Model(Trainer):
     def output(self) -> Any:
         return self._symbols("_outputs") if "_outputs" in vars(self) else super().output
 
+    # Keras's names, which KerasHub reads.
+    _inputs_struct = property(lambda self: self._symbols("_inputs"))
+    _outputs_struct = property(lambda self: self._symbols("_outputs"))
+
     @property
     def input_shape(self) -> Any:
         return self._shapes("_inputs", self.input)

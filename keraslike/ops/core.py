@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.core import context, dtypes, sparsity
+from keraslike.core import context, dtypes, foreign, sparsity
 from keraslike.core.arguments import unsupported
 from keraslike.core.probing import NoUseTrying
 from keraslike.core.symbolic import FunctionOperation, KerasTensor, op
@@ -103,9 +103,8 @@ def shape(x: Any) -> tuple[int | None, ...]:
     >>> shape(jnp.ones((2, 3)))
     (2, 3)
     """
-    if isinstance(x, KerasTensor):
-        return tuple(x.shape)
-    return tuple(x.shape if sparsity.is_sparse(x) else array(x).shape)
+    has_no_values = isinstance(x, KerasTensor) or foreign.is_in_graph(x)
+    return tuple(x.shape if has_no_values or sparsity.is_sparse(x) else array(x).shape)
 
 
 def dtype(x: Any) -> str:

@@ -158,7 +158,7 @@ class Tensor(Boxed):
         return Refusal() if is_recorded(self) else self._value
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self._value, dtype=dtype)
+        return np.array(self._value, dtype=dtype, copy=copy)
 
     __array_priority__ = 1000  # numpy arrays leave `array * tensor` to us
 

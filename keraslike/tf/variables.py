@@ -282,7 +282,7 @@ class _Unread(Boxed):
     take = staticmethod(calls.take)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self._value, dtype=dtype)
+        return np.array(self._value, dtype=dtype, copy=copy)
 
     def __jax_array__(self) -> Any:
         return self._variable.__jax_array__()

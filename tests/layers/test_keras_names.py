@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import keraslike as keras
-from keraslike import layers, ops
+from keraslike import layers, ops, tf
 
 pytestmark = pytest.mark.slow
 
@@ -265,3 +265,39 @@ def test_layers_may_take_what_they_are_given():
     layer = Lengths()
     assert layer(["a", "bcd"]) == [1, 3] and layer("ab") == [1, 1]
     assert layer([[1, 2], [3]]) == [2, 1] and layer(np.ones((2, 3))) == [3, 3]
+
+
+def test_a_variable_as_an_array_of_ones_own():
+    """numpy's `np.array` copies, unless it is told not to."""
+    weight = keras.Variable([1.0, 2.0])
+    for value in (weight, tf.constant([1.0, 2.0]), tf.Variable([1.0, 2.0])):
+        own = np.array(value)
+        own += 1
+        assert own.tolist() == [2, 3] and np.asarray(value).tolist() == [1, 2]
+        assert np.asarray(value, "int32").tolist() == [1, 2]
+
+
+def test_the_structures_of_a_models_tensors_by_kerass_names():
+    a, b = layers.Input((2,)), layers.Input((3,))
+    model = keras.Model({"b": b, "a": a}, [layers.Dense(1)(a), layers.Dense(1)(b)])
+    assert model._inputs_struct == {"b": b, "a": a} and len(model._outputs_struct) == 2
+
+
+def test_functions_know_that_a_pipeline_of_grains_asks():
+    import grain
+
+    from keraslike.src_functions import in_grain_data_pipeline as asks
+
+    assert not asks()
+    assert list(grain.MapDataset.source([1, 2]).map(lambda _: asks())) == [True, True]
+
+
+def test_the_shape_of_a_tensor_in_a_graph_of_tensorflows():
+    class InGraph:
+        graph = op = None
+        shape = (None, 3)
+
+        def __array__(self, *_, **__):
+            raise NotImplementedError
+
+    assert ops.shape(InGraph()) == (None, 3)
