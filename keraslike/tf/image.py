@@ -64,7 +64,7 @@ def _resize(x: Any, height: int, width: int, method: str, antialias: bool) -> An
     ):
         images = np.asarray(x).reshape(-1, *x.shape[-3:])  # each may be of a size of its own
         made = [resizing.resize(image, (height, width), method) for image in images]
-        made = np.stack(made).reshape(shape)
+        made = made[0] if x.ndim == 3 else np.stack(made).reshape(shape)
         return made.astype(x.dtype) if method == "nearest" else made
     if method == "nearest":
         return jax.image.resize(x, shape, "nearest")
