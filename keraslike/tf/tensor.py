@@ -481,6 +481,8 @@ def _cast_value(value: Any, dtype: DType) -> Any:
         raise TypeError(f"Cannot cast between text and numbers: {value.dtype} to {dtype.name}.")
     if value.dtype == dtype.dtype:
         return value
+    if type(value) is np.ndarray and kind in "biuf" and dtype.dtype.kind == "f":
+        return value.astype(dtype.dtype)
     with WIDE(True):
         if kind == "c" and not dtype.is_complex:
             value = jnp.real(value)
