@@ -1269,21 +1269,13 @@ def _as_shapes(value: Any) -> Any:
         value = value.as_list()
     if _is_shape(value):
         return Shape(value)
-    if isinstance(value, (list, tuple)):
-        return [_as_shapes(v) for v in value]
-    if isinstance(value, dict):
-        return {k: _as_shapes(v) for k, v in value.items()}
-    return value
+    return map_items(_as_shapes, value)
 
 
 def _map_shapes(function: Callable, value: Any) -> Any:
     if _is_shape(value) and (value or isinstance(value, Shape)):
         return function(value)
-    if isinstance(value, (list, tuple)):
-        return [_map_shapes(function, v) for v in value]
-    if isinstance(value, dict):
-        return {k: _map_shapes(function, v) for k, v in value.items()}
-    return value
+    return map_items(functools.partial(_map_shapes, function), value)
 
 
 def _tensors_of(shapes: Any, dtype: str) -> Any:
@@ -1294,11 +1286,9 @@ def _tensors_of(shapes: Any, dtype: str) -> Any:
 
 
 def _shapes_of(inputs: Any) -> Any:
-    if isinstance(inputs, (list, tuple)):
-        return [_shapes_of(i) for i in inputs]
-    if isinstance(inputs, dict):
-        return {k: _shapes_of(v) for k, v in inputs.items()}
-    return Shape(symbolic.show_shape(inputs.shape)) if hasattr(inputs, "shape") else inputs
+    if hasattr(inputs, "shape"):
+        return Shape(symbolic.show_shape(inputs.shape))
+    return map_items(_shapes_of, inputs)
 
 
 def _kinds_of(inputs: Any) -> Any:

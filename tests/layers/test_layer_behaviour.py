@@ -781,6 +781,27 @@ def test_a_build_of_ones_own_may_call_that_of_layer_first():
     assert built(keraslike) == built(keras) == (1, 0, (1, 2))
 
 
+def test_shapes_of_several_tensors_lie_in_what_the_tensors_lie_in():
+    def found(k):
+        class Both(k.layers.Layer):
+            def build(self, shapes):
+                self.kinds = [type(shapes)]
+
+            def call(self, tensors):
+                return tensors[0] + tensors[1]
+
+            def compute_output_shape(self, shapes):
+                self.kinds.append(type(shapes))
+                return shapes[0]
+
+        layers = Both(), Both()
+        for layer, kind in zip(layers, (tuple, list)):
+            layer(kind([k.Input((3,)), k.Input((3,))]))
+        return [layer.kinds for layer in layers]
+
+    assert found(keraslike) == found(keras) == [[tuple, tuple], [list, list]]
+
+
 def test_shapes_are_those_of_the_first_argument_of_call_in_any_order_of_keywords():
     def found(k):
         class First(k.layers.Layer):
