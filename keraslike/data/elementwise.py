@@ -56,15 +56,16 @@ class Elementwise(Pipeline):
             deterministic: `False` for results as they come to be ready.
         """
         function = self._view.function(map_func)
+        faster: list[bool] = []  # whether threads are
 
         def apply(element: Any) -> Any:
             return function(*arguments(element))
 
         def start(first: int) -> Iterator[Any]:
-            elements = self._start(first)
-            if num_parallel_calls is None:
+            elements, calls = self._start(first), num_parallel_calls
+            if calls is None:
                 return map(apply, elements)
-            return in_threads(apply, elements, as_int(num_parallel_calls), deterministic is False)
+            return in_threads(apply, elements, as_int(calls), deterministic is False, faster)
 
         def fetched() -> Fetched | None:
             found = self._fetched()
@@ -380,35 +381,48 @@ def _count(value: Any) -> int:
 
 
 def in_threads(
-    apply: Callable, elements: Iterator[Any], calls: int | None, as_ready: bool = False
+    apply: Callable,
+    elements: Iterator[Any],
+    calls: int | None,
+    as_ready: bool = False,
+    faster: list[bool] | None = None,
 ) -> Iterator[Any]:
-    """`apply` of each, by threads; where their number is left to us, by none for quick calls."""
+    """`apply` of each, by threads; where their number is left to us, by none for quick calls.
+
+    Args:
+        faster: empty, or whether threads are faster, as was found out before.
+    """
     if calls != AUTOTUNE:
         return _pooled(apply, elements, positive("num_parallel_calls", calls), as_ready)
-    return _measured(apply, elements, as_ready)
+    return _measured(apply, elements, as_ready, [] if faster is None else faster)
 
 
-def _measured(apply: Callable, elements: Iterator[Any], as_ready: bool) -> Iterator[Any]:
-    """By threads if calls take long, and are waited for less with them: Python's interpreter runs
+def _measured(
+    apply: Callable, elements: Iterator[Any], as_ready: bool, faster: list[bool]
+) -> Iterator[Any]:
+    """By threads if elements take long, and are there earlier with them: Python's interpreter runs
     one thread at a time, and what is done in Python is slower by several."""
-    times: list[float] = []
-    waits: list[float] = []
-    yield from _timed(map(apply, itertools.islice(elements, 3)), times)
-    threads, count = False, os.cpu_count() or 1
-    if count > 1 and times and min(times) >= _WORTH_A_THREAD:
-        trial = itertools.islice(elements, 8 * count)
-        yield from _timed(_pooled(apply, trial, count, as_ready), waits)
-        threads = sum(waits) < 0.8 * len(waits) * min(times)
+    count = os.cpu_count() or 1
+    if not faster:
+        alone: list[float] = []
+        together: list[float] = []
+        yield from _timed(map(apply, itertools.islice(elements, 4)), alone)
+        took = min(np.diff(alone), default=0)  # the first one may have compiled something
+        if count > 1 and took >= _WORTH_A_THREAD:
+            trial = itertools.islice(elements, 4 * count)
+            yield from _timed(_pooled(apply, trial, count, as_ready), together)
+        if len(alone) == 4:
+            gone = together[-1] - alone[-1] if together else 0
+            faster[:] = [gone < 0.75 * len(together) * took]
+    threads = bool(faster) and faster[0]
     yield from _pooled(apply, elements, count, as_ready) if threads else map(apply, elements)
 
 
 def _timed(elements: Iterator[Any], times: list[float]) -> Iterator[Any]:
-    """The elements; to the list is added how long each was waited for."""
-    begin = time.perf_counter()
+    """The elements; to the list is added when each came."""
     for element in elements:
-        times.append(time.perf_counter() - begin)
+        times.append(time.perf_counter())
         yield element
-        begin = time.perf_counter()
 
 
 def _pooled(apply: Callable, elements: Iterator, count: int, as_ready: bool) -> Iterator[Any]:
