@@ -357,7 +357,11 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
 
     def __repr__(self) -> str:
         name = getattr(self, "name", None)
-        return f"<{type(self).__name__}{f' name={name}' if name else ''}>"
+        built = getattr(self, "built", None)
+        return (
+            f"<{type(self).__name__}{f' name={name}' if name else ''}"
+            f"{'' if built is None else f', built={built}'}>"
+        )
 
     __str__ = __repr__
 

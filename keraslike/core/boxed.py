@@ -113,6 +113,7 @@ class Answers:
     everywhere = False
     box: Callable[[Any], Any] | None = None  # an array as a box
     choices: dict[Any, Any] = {}
+    ragged: Callable[[Any, Any], Any] | None = None  # a ragged box of values and rows' lengths
 
 
 def respond(owner: Any, function: Callable, *args: Any, **kwargs: Any) -> Any:

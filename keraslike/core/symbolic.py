@@ -116,7 +116,10 @@ class KerasTensor:
         return len(self.shape)
 
     def __repr__(self) -> str:
-        return f"<KerasTensor shape={tuple(self.shape)}, dtype={self.dtype}, name={self.name}>"
+        return (
+            f"<KerasTensor shape={tuple(self.shape)}, dtype={self.dtype}, "
+            f"sparse={self.sparse}, ragged={self.ragged}, name={self.name}>"
+        )
 
     def __serialize__(self) -> dict[str, Any]:
         if self._keras_history is None:

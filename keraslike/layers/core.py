@@ -617,7 +617,7 @@ def Input(
     """A symbolic tensor to build a model from. The arguments are those of `InputLayer`.
 
     >>> Input((8,), name="features")
-    <KerasTensor shape=(None, 8), dtype=float32, name=features>
+    <KerasTensor shape=(None, 8), dtype=float32, sparse=False, ragged=False, name=features>
     """
     return InputLayer(
         shape=shape,

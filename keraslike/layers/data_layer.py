@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import context, dtypes, foreign, hashing, sparsity
-from keraslike.core.boxed import Answers, taker, unbox
+from keraslike.core.boxed import Answers, is_boxed, taker, unbox
 from keraslike.core.symbolic import KerasTensor, size_of_values
 from keraslike.core.text import Text, as_bytes, is_text, of_lists
 from keraslike.layers.layer import Layer, _number_of
@@ -29,6 +29,7 @@ class DataLayer(Layer):
 
     autocast = False
     sparse = False
+    _counts_wide = False  # whether counts and ones are int64 in boxes, too, as in TensorFlow
     _several = False  # whether a list of arrays is not one array
     _adapted = 0  # how often it took from data what a compiled program may hold
 
@@ -41,12 +42,28 @@ class DataLayer(Layer):
                 )
             return args[0].with_flat_values(self(args[0].flat_values, **kwargs))
         if taker(args, kwargs) is None:
-            return super().__call__(*args, **kwargs)
+            outputs = super().__call__(*args, **kwargs)
+            return jax.tree.map(self._boxed, outputs, is_leaf=is_boxed) if _in(outputs) else outputs
         bare = unbox((args, kwargs))
         boxed = bare[0] is not args or bare[1] is not kwargs
         with context.using(tapes=()):  # no gradient goes through a category
             outputs = super().__call__(*bare[0], **bare[1])
-        return jax.tree.map(_boxed, outputs) if boxed else outputs
+        return jax.tree.map(self._boxed, outputs) if boxed else outputs
+
+    def _boxed(self, x: Any) -> Any:
+        x = unbox(x)
+        texts = as_bytes(x) if isinstance(x, np.ndarray) else None
+        if texts is not None:
+            return Answers.box(texts)  # type: ignore[misc]
+        if self._boxed_dtype() == "int64" and getattr(x, "dtype", None) != np.int64:
+            with jax.enable_x64(True):
+                x = jnp.asarray(x).astype("int64")
+        return Answers.box(x)  # type: ignore[misc]
+
+    def _boxed_dtype(self) -> str:
+        """The dtype of boxed results, which are as wide as the layer says."""
+        mode = getattr(self, "output_mode", "int")
+        return "int64" if self._counts_wide and mode != "tf_idf" else self._output_dtype()
 
     def _convert(self, x: Any) -> Any:
         if isinstance(x, (list, tuple)):
@@ -107,9 +124,8 @@ class DataLayer(Layer):
         return KerasTensor(shape, self._output_dtype(), sparse=self.sparse)
 
 
-def _boxed(x: Any) -> Any:
-    texts = as_bytes(x) if isinstance(x, np.ndarray) else None
-    return Answers.box(x if texts is None else texts)  # type: ignore[misc]
+def _in(outputs: Any) -> bool:
+    return any(map(is_boxed, jax.tree.leaves(outputs, is_leaf=is_boxed)))
 
 
 def _size(inputs: Any) -> int:

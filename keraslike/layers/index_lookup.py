@@ -472,6 +472,10 @@ class IndexLookup(DataLayer):
     def _depth(self) -> Any:
         return self.max_tokens if self.pad_to_max_tokens else self._frozen_vocab_size
 
+    @property
+    def _counts_wide(self) -> bool:  # type: ignore[override]
+        return not self.invert
+
     def _output_dtype(self) -> str:
         if self.invert:
             return self.vocabulary_dtype

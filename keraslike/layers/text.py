@@ -10,6 +10,7 @@ import numpy as np
 
 from keraslike.core import dtypes, foreign, registry
 from keraslike.core.arguments import one_of
+from keraslike.core.boxed import Answers
 from keraslike.core.text import as_bytes
 from keraslike.layers.adapting import batches
 from keraslike.layers.data_layer import DataLayer
@@ -41,7 +42,7 @@ class TextVectorization(DataLayer):
         vocabulary: the words, or the path of a file with one a line.
         idf_weights: their weights, for `output_mode="tf_idf"`.
         sparse: whether a sparse array of JAX's is given.
-        ragged: must be `False`: there are no ragged arrays in JAX.
+        ragged: whether a `tf.RaggedTensor` is given, which a layer of `tf.keras` can.
         encoding: of words that are bytes, as functions and `get_vocabulary` are given them.
 
     Takes texts, an array `(...)` or `(..., 1)`, gives `(..., length)` or `(..., words)`. Raises
@@ -53,6 +54,7 @@ class TextVectorization(DataLayer):
     """
 
     _takes_text = True
+    _counts_wide = True
 
     def __init__(
         self,
@@ -71,8 +73,6 @@ class TextVectorization(DataLayer):
         name: str | None = None,
         **kwargs: Any,
     ):
-        if ragged:
-            raise ValueError("`ragged=True` is not supported: there are no ragged arrays in JAX.")
         if standardize is not None and not callable(standardize):
             one_of(_STANDARDIZE, standardize=standardize)
         if split is not None and not callable(split):
@@ -100,8 +100,12 @@ class TextVectorization(DataLayer):
             standardize,
             split,
             encoding,
-            False,
+            ragged,
         )
+        if ragged and output_mode != "int":
+            raise ValueError(f"`ragged=True` needs `output_mode='int'`. Received: {output_mode=}")
+        if ragged and not (self._boxes or Answers.everywhere):
+            raise ValueError("`ragged=True` is for layers of `tf.keras`: JAX has no ragged arrays.")
         self.ngrams = tuple(ngrams) if isinstance(ngrams, list) else ngrams
         self.output_mode, self.output_sequence_length = output_mode, output_sequence_length
         self.sparse = sparse
@@ -187,6 +191,18 @@ class TextVectorization(DataLayer):
             )
         return out
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not self.ragged:
+            return super().__call__(*args, **kwargs)
+        texts = self._bytes_in(args[0] if args else kwargs["inputs"])
+        shape, rows = self._split_texts(texts)
+        if len(shape) != 1:
+            raise ValueError(f"`ragged=True` needs texts of one axis. Received: {texts.shape}")
+        rows = [row[: self.output_sequence_length] for row in rows]
+        numbers = self._lookup_layer._numbers([word for row in rows for word in row])
+        lengths = [len(row) for row in rows]
+        return Answers.ragged(np.asarray(numbers, np.int64), lengths)  # type: ignore[misc]
+
     def _computed(self, texts: np.ndarray) -> np.ndarray:
         if (given := as_bytes(texts)) is None:
             raise ValueError(f"Layer '{self.name}' takes text. Received numbers.")
@@ -226,11 +242,14 @@ class TextVectorization(DataLayer):
 
     def update_state(self, data: Any) -> None:
         """Takes a batch into account."""
+        self._lookup_layer._count(self._split_texts(self._bytes_in(data))[1])
+
+    def _bytes_in(self, data: Any) -> np.ndarray:
         found = foreign.array_of(data)
         texts = as_bytes(np.asarray(data if found is None else found))
         if texts is None:
             raise ValueError(f"Layer '{self.name}' takes text. Received: {data!r}")
-        self._lookup_layer._count(self._split_texts(texts)[1])
+        return texts
 
     def finalize_state(self) -> None:
         """Makes the vocabulary of the batches taken into account."""
@@ -303,7 +322,7 @@ class TextVectorization(DataLayer):
         own = self._lookup_layer.get_config()
         for name in ("max_tokens", "pad_to_max_tokens", "vocabulary", "idf_weights"):
             config[name] = own[name]
-        return config | {"ragged": False, "vocabulary_size": self.vocabulary_size()}
+        return config | {"ragged": self.ragged, "vocabulary_size": self.vocabulary_size()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:

@@ -134,7 +134,7 @@ def operation_entry(
         of_class, *of_call = _parted(name, op.function, args, kwargs)
         config |= {k: registry.serialize(v) for k, v in of_class.items()}
         rest.append(tuple(of_call))
-    class_name = _CLASSES.get(name) or "".join(part.capitalize() for part in name.split("_"))
+    class_name = class_name_of(op)
     entry = {
         "module": f"keras.src.ops.{_MODULE_OF.get(name, 'numpy')}",
         "class_name": class_name,
@@ -142,6 +142,12 @@ def operation_entry(
         "registered_name": class_name,
     }
     return entry, rest
+
+
+def class_name_of(op: FunctionOperation) -> str:
+    """The class that Keras has for a function."""
+    name = getattr(op.function, "__name__", "function")
+    return _CLASSES.get(name) or "".join(part.capitalize() for part in name.split("_"))
 
 
 def _parted(

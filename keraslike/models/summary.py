@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +18,7 @@ from rich.table import Table
 
 from keraslike.core.symbolic import tensors_in
 from keraslike.layers.layer import Layer
+from keraslike.models.operations import class_name_of
 from keraslike.models.sequential import Sequential
 
 
@@ -34,19 +37,18 @@ def print_summary(
     shapes = _chain_shapes(model) if listed else None
     branches = model._graph is not None and any(len(n.args) != 1 for n in model._graph.steps)
     branches = branches or not _is_chain(model)
-    table = Table(box=box.HEAVY_HEAD, show_lines=True, width=line_length)
-    table.add_column("Layer (type)", overflow="fold", ratio=4 if line_length else None)
-    table.add_column("Output Shape", overflow="fold")
-    table.add_column("Param #", justify="right", no_wrap=True)
-    if branches:
-        table.add_column("Connected to", overflow="fold")
+    columns = ["Layer (type)", "Output Shape", "Param #"] + ["Connected to"] * branches
+    positions = positions or ([0.3, 0.56, 0.74, 1.0] if branches else [0.45, 0.8, 1.0])
     if show_trainable:
-        table.add_column("Trainable", justify="center")
-    if positions is not None:
-        line_length = line_length or 80
-        for column, width in zip(table.columns, _widths(positions, line_length, table.columns)):
-            column.width, column.ratio = width, None
-        table.width = None
+        columns.append("Trainable")
+        positions = [p * 0.9 for p in positions] + [1.0]
+    width = line_length or min(
+        (108 if branches else 88) + 12 * show_trainable, shutil.get_terminal_size().columns - 4
+    )
+    table = Table(box=box.HEAVY_HEAD, show_lines=True, width=width)
+    sides: Any = {"Param #": "right", "Trainable": "center"}
+    for column, size in zip(columns, _widths(positions, width, columns)):
+        table.add_column(column, justify=sides.get(column, "left"), width=size)
     shown = _range(operations, layer_range)
     for depth, layer in _rows(operations, expand_nested):
         if depth == 0:
@@ -55,9 +57,11 @@ def print_summary(
             if depth == 0 and shapes:
                 next(shapes)
             continue
-        if not branches and depth == 0 and type(layer).__name__ == "InputLayer":
-            continue
-        name = f"{'  ' * depth}[b]{escape(str(layer.name))}[/] ({type(layer).__name__})"
+        is_layer = isinstance(layer, Layer)
+        kind = type(layer).__name__ if is_layer else class_name_of(layer)
+        name = f"[b]{escape(str(layer.name))}[/] ({escape(kind)})"
+        if depth:
+            name = f"{'   ' * depth}└ {name}"
         shape = next(shapes) if shapes and not depth else _output_shape(layer)
         cells = [name, shape, _params(layer)]
         if branches:
@@ -114,21 +118,15 @@ def _range(operations: list[Any], layer_range: Any) -> Iterator[bool]:
     return iter([first <= i <= last for i in range(len(operations))])
 
 
-def _widths(positions: Any, line_length: int, columns: list[Any]) -> list[int]:
-    """The columns' widths within their borders; ValueError for positions that give none."""
+def _widths(positions: Any, line_length: int, columns: list[str]) -> list[int]:
+    """The columns' widths; ValueError for positions that give none."""
     numbers = list(positions) if isinstance(positions, (list, tuple)) else []
-    valid = len(numbers) >= len(columns) and all(isinstance(p, (int, float)) for p in numbers)
-    if valid and numbers[-1] <= 1:
-        numbers = [int(p * line_length) for p in numbers]
-    widths = (
-        [int(b - a) - 3 - (b == line_length) for a, b in zip([0, *numbers], numbers)]
-        if valid
-        else [0]
-    )
-    if min(widths) < 1:
+    ends = [0, *(int(p * line_length if numbers[-1] <= 1 else p) for p in numbers)]
+    widths = [b - a for a, b in itertools.pairwise(ends)]
+    if len(widths) < len(columns) or min(widths) < 4:
         raise ValueError(
-            f"positions must be {len(columns)} growing numbers, the ends of the columns. "
-            f"Received: positions={positions!r}"
+            f"positions must be {len(columns)} growing numbers, the ends of the columns, at least "
+            f"4 apart. Received: positions={positions!r}, in a line of {line_length}"
         )
     return widths
 
@@ -164,7 +162,7 @@ def _output_shape(layer: Any) -> str:
         shapes = layer.compute_output_shape(*args, **by_name)
     except Exception:  # it cannot say, or is built for nothing it could be called on
         return "?"
-    return ", ".join(map(str, jax.tree.leaves(shapes, is_leaf=_is_shape)))
+    return _listed(jax.tree.leaves(shapes, is_leaf=_is_shape)) or "?"
 
 
 def _is_shape(value: Any) -> bool:
@@ -172,7 +170,11 @@ def _is_shape(value: Any) -> bool:
 
 
 def _shapes(tensors: list[Any]) -> str:
-    return ", ".join(str(tuple(t.shape)) for t in tensors)
+    return _listed([tuple(t.shape) for t in tensors])
+
+
+def _listed(shapes: list[Any]) -> str:
+    return str(shapes[0] if len(shapes) == 1 else shapes) if shapes else ""
 
 
 def _chain_shapes(model: Any) -> Iterator[str] | None:

@@ -351,9 +351,14 @@ def concat(values: Any, axis: Any, name: str | None = None) -> Tensor:
 
 
 def _concat(*values: Any, axis: int) -> Any:
-    if values[0].dtype.kind == "O":
-        return np.concatenate(values, axis)
-    return jnp.concatenate(values, axis)
+    return _library(values).concatenate(values, axis)
+
+
+def _library(values: Sequence[Any]) -> Any:
+    """numpy for texts, and for what has values while a function is traced: sizes stay known."""
+    known = not any(isinstance(v, jax.core.Tracer) for v in values)
+    is_numpy = known and any(isinstance(v, np.ndarray) for v in values)
+    return np if values[0].dtype.kind == "O" or is_numpy else jnp
 
 
 @operates
@@ -363,7 +368,7 @@ def stack(values: Any, axis: Any = 0, name: str | None = None) -> Tensor:
 
 
 def _stack(*values: Any, axis: int) -> Any:
-    return np.stack(values, axis) if values[0].dtype.kind == "O" else jnp.stack(values, axis)
+    return _library(values).stack(values, axis)
 
 
 @operation("unstack", "value")

@@ -159,7 +159,7 @@ def _messages(kind: str, data: list[bytes]) -> list[Any]:
 
 def _parsed(data: list[bytes], features: dict[str, Any], single: bool) -> dict[str, Any]:
     examples = [m.features.feature for m in _messages("RawExample", data)]
-    return {key: _feature(key, kind, examples, single) for key, kind in features.items()}
+    return {key: _feature(key, kind, examples, single) for key, kind in sorted(features.items())}
 
 
 def _sequences(data: list[bytes], context: Any, sequence: Any, single: bool) -> Any:
@@ -167,10 +167,10 @@ def _sequences(data: list[bytes], context: Any, sequence: Any, single: bool) -> 
         raise ValueError("Missing features: context_features or sequence_features must be given.")
     read = _messages("RawSequenceExample", data)
     around = [m.context.feature for m in read]
-    whole = {k: _feature(k, kind, around, single) for k, kind in (context or {}).items()}
+    whole = {k: _feature(k, kind, around, single) for k, kind in sorted((context or {}).items())}
     lists = [m.feature_lists.feature_list for m in read]
     steps, lengths = {}, {}
-    for key, kind in (sequence or {}).items():
+    for key, kind in sorted((sequence or {}).items()):
         steps[key], count = _steps(key, kind, lists, single)
         if isinstance(kind, FixedLenSequenceFeature):
             lengths[key] = count

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keraslike.core.boxed import Answers
 from keraslike.tf import dtypes, ops
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged_math import map_flat_values, stack
@@ -200,3 +201,6 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return list(__all__)
+
+
+Answers.ragged = RaggedTensor.from_row_lengths

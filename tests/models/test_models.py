@@ -1,5 +1,7 @@
 """Sequential, Functional and subclassed models."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import keras as oracle
@@ -391,9 +393,37 @@ def test_summary_of_a_range_of_layers_with_columns_at_positions():
     model.summary(print_fn=lines.append, layer_range=["b", "c"])
     shown = [name for name in "abcd" if f" {name} (Dense)" in lines[0]]
     assert shown == ["b", "c"]
-    model.summary(print_fn=lines.append, line_length=60, positions=[0.5, 0.75, 1.0])
-    rows = [line for line in lines[1].splitlines() if "(Dense)" in line]
-    assert [[i for i, c in enumerate(row) if c == "│"] for row in rows] == [[0, 30, 45, 59]] * 4
+    with pytest.raises(ValueError, match="positions must be 3 growing numbers"):
+        model.summary(print_fn=lines.append, positions=[0.5, 0.51, 1.0])
+
+
+def test_summaries_are_keras_s():
+    def summaries(k):
+        inputs = k.Input((3,), name="i")
+        long = k.layers.Dense(3, name="a_name_that_takes_more_than_one_line_of_a_column")(inputs)
+        sequence, state = k.layers.GRU(3, return_state=True, name="g")(
+            s := k.Input((5, 2), name="s")
+        )
+        both = k.layers.Add(name="add")([long, k.ops.relu(inputs)])
+        unbuilt = k.Sequential([k.layers.Dense(4, name="d"), k.layers.Dropout(0.1, name="o")])
+        nested = k.Sequential([k.Input((3,)), k.Model(inputs, long, name="inner")], name="n")
+        chosen = {"line_length": 60, "positions": [0.5, 0.75, 1.0]}
+        for model, given in (
+            (k.Model(inputs, long, name="chain"), {"show_trainable": True}),
+            (k.Model(inputs, both, name="branches"), {}),
+            (k.Model(s, [sequence, state], name="lists"), chosen),
+            (nested, {"expand_nested": True}),
+        ):
+            model.summary(print_fn=lines.append, **given)
+        unbuilt.summary(print_fn=lines.append)
+        return lines[-1].count("?"), [repr(x) for x in (inputs, unbuilt.layers[0], nested)]
+
+    lines: list[str] = []
+    assert summaries(keras) == summaries(oracle)
+    named = re.compile(r"sequential\w*")
+    ours, theirs = lines[: len(lines) // 2], lines[len(lines) // 2 :]
+    for one, other in zip(ours, theirs, strict=True):
+        assert named.sub("", one) == named.sub("", other)
 
 
 def test_a_graph_of_a_thousand_layers_is_built_saved_loaded_and_summarized(tmp_path):

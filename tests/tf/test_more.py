@@ -128,3 +128,50 @@ def test_each_picture_of_a_batch_is_mirrored_for_itself():
             assert 0 < sum(same) < 20
             assert all((m == f).all() for m, f, s in zip(made, flipped, same) if not s)
         assert random(x[0]).shape == (2, 3, 1)
+
+
+def test_sizes_that_are_joined_are_known_while_a_function_is_traced():
+    @tf.function
+    def split(x):
+        shape = tf.concat([tf.shape(x)[:-1], [2, 2]], axis=0)
+        rows = tf.zeros(tf.stack([tf.shape(x)[0], 7]))
+        return tf.reshape(x, shape), rows
+
+    parts, rows = split(tf.ones((3, 5, 4)))
+    assert (parts.shape, rows.shape) == ((3, 5, 2, 2), (3, 7))
+
+
+def test_categories_have_the_dtypes_that_tensorflow_gives_them():
+    layers, texts = tf.keras.layers, tf.constant(["a b", "b"])
+    words = {"vocabulary": ["a", "b"]}
+    made = {
+        mode: layers.TextVectorization(output_mode=mode, **words)
+        for mode in ("int", "multi_hot", "count")
+    }
+    weighed = layers.TextVectorization(output_mode="tf_idf", idf_weights=[1.0, 2.0], **words)
+    mapped = next(iter(tf.data.Dataset.from_tensors(texts).map(made["count"])))
+    results = [layer(given) for layer in made.values() for given in (texts, ["a b", "b"])]
+    results += [mapped, layers.IntegerLookup(vocabulary=[3, 4], output_mode="one_hot")([3, 9])]
+    results += [layers.StringLookup(**words)(["a"]), layers.Hashing(5)(["a"])]
+    assert {r.dtype for r in results} == {tf.int64}
+    assert mapped.numpy().tolist() == [[0, 1, 1], [0, 0, 1]]
+    assert layers.CategoryEncoding(3)([0, 2]).dtype == weighed(texts).dtype == tf.float32
+    assert layers.Discretization([1.0])([2.0]).dtype == tf.int32
+
+
+def test_words_of_texts_are_ragged_where_a_layer_is_asked_for_that():
+    layer = tf.keras.layers.TextVectorization(ragged=True)
+    layer.adapt(["a b c", "a b"])
+    (batch,) = tf.data.Dataset.from_tensor_slices(["a c", "b a a"]).batch(2).map(layer)
+    for found in (layer(["a c", "b a a"]), layer(tf.constant([["a c"], ["b a a"]])), batch):
+        assert isinstance(found, tf.RaggedTensor) and found.dtype == tf.int64
+        assert found.to_list() == [[3, 4], [2, 3, 3]]
+    again = tf.keras.layers.TextVectorization.from_config(layer.get_config())
+    assert again.ragged and layer.get_vocabulary()[2:] == ["b", "a", "c"]
+
+
+def test_parsed_features_are_in_the_order_of_their_names():
+    feature = tf.train.Feature(int64_list=tf.train.Int64List(value=[1]))
+    data = tf.train.Example(features=tf.train.Features(feature={"b": feature, "a": feature}))
+    kinds = {"b": tf.io.FixedLenFeature([], tf.int64), "a": tf.io.VarLenFeature(tf.int64)}
+    assert list(tf.io.parse_single_example(data.SerializeToString(), kinds)) == ["a", "b"]
