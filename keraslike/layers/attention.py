@@ -273,14 +273,32 @@ class _Heads(Layer):
             gate = (self._heads, value_dim)
             self._gate_dense = self._projection("gate", query_shape, gate, "sigmoid")
         self._value_dense = self._projection("value", value_shape, (self._groups, value_dim))
-        self._softmax = Softmax(self._build_axes(len(query_shape)), dtype=self.dtype_policy)
-        self._dropout_layer = Dropout(self.dropout, dtype=self.dtype_policy, seed=self.seed)
+        self._build_attention(len(query_shape) + 1)
         inner = (*query_shape[:-1], self._heads, value_dim)
         outputs = self._outputs or (query_shape[-1],)
         self._output_dense = self._projection("attention_output", inner, outputs, contracted=2)
 
+    def _build_attention(self, rank: int) -> None:
+        """Makes what is between the projections, whose outputs have so many axes."""
+        self._softmax = Softmax(self._build_axes(rank - 1), dtype=self.dtype_policy)
+        self._dropout_layer = Dropout(self.dropout, dtype=self.dtype_policy, seed=self.seed)
+
     def _build_axes(self, rank: int) -> Any:
         return -1
+
+    def _get_common_kwargs_for_sublayer(self) -> dict[str, Any]:
+        """What every projection is made with."""
+        return {
+            # An initializer draws the same whenever it is called: each projection has its own.
+            "kernel_initializer": _again(self.kernel_initializer),
+            "bias_initializer": _again(self.bias_initializer),
+            "kernel_regularizer": self.kernel_regularizer,
+            "bias_regularizer": self.bias_regularizer,
+            "kernel_constraint": self.kernel_constraint,
+            "bias_constraint": self.bias_constraint,
+            "activity_regularizer": self._activities,
+            "dtype": self.dtype_policy,
+        }
 
     def _projection(
         self,
@@ -299,16 +317,8 @@ class _Heads(Layer):
             (*(None for _ in free[1:]), *sizes),
             activation,
             new if self.use_bias else None,
-            # An initializer draws the same whenever it is called: each projection has its own.
-            _again(self.kernel_initializer),
-            _again(self.bias_initializer),
-            self.kernel_regularizer,
-            self.bias_regularizer,
-            self.kernel_constraint,
-            self.bias_constraint,
-            activity_regularizer=self._activities,
-            dtype=self.dtype_policy,
             name=name,
+            **self._get_common_kwargs_for_sublayer(),
         )
         layer.build(input_shape)
         return layer
@@ -511,6 +521,12 @@ class MultiHeadAttention(_Heads):
     """
 
     _sliding_window = _stored_in("sliding_window")
+    # Keras's names, which classes that derive from it use.
+    _num_heads = _stored_in("num_heads")
+    _key_dim = _stored_in("key_dim")
+    _value_dim = _stored_in("value_dim")
+    _use_bias = _stored_in("use_bias")
+    _output_shape = _stored_in("output_shape")
     # Files name the projections by the public attributes.
     _query_dense = _stored_in("query_dense")
     _key_dense = _stored_in("key_dense")

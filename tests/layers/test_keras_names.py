@@ -301,3 +301,32 @@ def test_the_shape_of_a_tensor_in_a_graph_of_tensorflows():
             raise NotImplementedError
 
     assert ops.shape(InGraph()) == (None, 3)
+
+
+def test_attention_may_make_its_projections_itself():
+    """As KerasHub's Whisper and Moonshine do, by names that are private in Keras."""
+    x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype("float32")
+
+    def outputs(k):
+        class Own(k.layers.MultiHeadAttention):
+            def build(self, query_shape, value_shape, key_shape=None):
+                sizes = (None, self._num_heads, self._key_dim)
+                for name in ("query", "key", "value"):
+                    common = self._get_common_kwargs_for_sublayer()
+                    layer = k.layers.EinsumDense("abc,cde->abde", sizes, name=name, **common)
+                    layer.build(query_shape)
+                    setattr(self, f"_{name}_dense", layer)
+                self._build_attention(4)
+                layer = k.layers.EinsumDense("abcd,cde->abe", (None, 4), **common)
+                layer.build((*query_shape[:-1], self._num_heads, self._value_dim))
+                self._output_dense = layer
+                self.built = True
+
+        layer = Own(2, 3, use_bias=False)
+        layer(x, x)
+        assert not layer._use_bias and layer._output_shape is None
+        for i, weight in enumerate(layer.weights):
+            weight.assign(np.random.default_rng(i).normal(size=weight.shape))
+        return np.asarray(layer(x, x))
+
+    np.testing.assert_allclose(outputs(keras), outputs(oracle), atol=1e-5)
