@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +17,10 @@ _MASK = (1 << 64) - 1
 
 
 def hashed(function: Callable[[bytes], int], texts: Iterable[bytes]) -> np.ndarray:
-    """The hashes of texts, uint64, each different text being hashed once."""
-    known: dict[bytes, int] = {}
-    found = [known[t] if t in known else known.setdefault(t, function(t)) for t in texts]
-    return np.array(found, np.uint64)
+    """The hashes of texts, uint64. Those of words are kept: they come again and again."""
+    each = functools.cache(function)
+    word = _of_words.get(function, each)
+    return np.array([(word if len(t) <= 16 else each)(t) for t in texts], np.uint64)
 
 
 def combined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -137,7 +138,6 @@ def farm(s: bytes) -> int:
     return _farm_long(s)
 
 
-@functools.lru_cache(2**16)  # words come again and again
 def _farm_to_16(s: bytes) -> int:
     n = len(s)
     if n >= 8:
@@ -191,3 +191,8 @@ def _farm_long(s: bytes) -> int:
     block(n - 64, m, True)
     first = _mix(v[0], w[0], m) + (y ^ y >> 47) * _K0 + z & _MASK
     return _mix(first, _mix(v[1], w[1], m) + x & _MASK, m)
+
+
+_of_words: dict[Callable[..., int], Any] = {
+    function: functools.lru_cache(2**16)(function) for function in (farm, murmur)
+}

@@ -18,7 +18,7 @@ def _buckets(hashed: Callable[[bytes], int], input: Any, num_buckets: Any) -> Te
     if count < 1:
         raise InvalidArgumentError(f"num_buckets must be at least 1. Received: {count}")
     given = texts(input)
-    found = hashing.hashed(hashed, given.reshape(-1)) % np.uint64(count)
+    found = hashing.hashed(hashed, given.reshape(-1).tolist()) % np.uint64(count)
     return constant(found.astype(np.int64).reshape(given.shape))
 
 
