@@ -62,6 +62,10 @@ def loaded(k: Any, source: str, x: Any, y: Any, batch: int) -> Any:
         from torch.utils.data import DataLoader, TensorDataset
 
         return DataLoader(TensorDataset(from_numpy(x), from_numpy(y)), batch, shuffle=True)
+    if source == "Dataset":
+        if k.__name__ == "keras":
+            raise ImportError("It is keraslike's.")
+        return k.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch(batch)
     if source == "tf.data":
         import tensorflow as tf
 
