@@ -439,8 +439,8 @@ class Variable(_Leaf):
         return _array(value if known else self._given(value))
 
     def numpy(self) -> np.ndarray:
-        """The value as a numpy array on the host."""
-        return host.whole(self.get_value())
+        """The value as a numpy array of one's own on the host."""
+        return np.array(host.whole(self.get_value()))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(host.whole(self.get_value()), dtype=dtype, copy=copy)

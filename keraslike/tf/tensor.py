@@ -142,7 +142,7 @@ class Tensor(Boxed):
                 "A tensor inside tf.function, or any traced function, has no value yet: numpy() "
                 "works outside. tf.cond and tf.while_loop branch on values."
             )
-        value = np.asarray(self._value)
+        value = np.array(self._value)  # of the caller's own
         return value[()] if value.ndim == 0 else value
 
     def ref(self) -> TensorRef:

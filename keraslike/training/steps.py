@@ -201,8 +201,8 @@ class Steps(Layer):
     def _need_compiled(self, method: str) -> None:
         if not self.compiled:
             raise ValueError(
-                f"The model must be compiled before {method}(): call model.compile(loss=..., "
-                "optimizer=...) first."
+                f"You must call `compile()` before {method}(): model.compile(loss=..., "
+                "optimizer=...)."
             )
 
     def get_compile_config(self) -> dict[str, Any] | None:

@@ -275,6 +275,9 @@ def test_a_variable_as_an_array_of_ones_own():
         own += 1
         assert own.tolist() == [2, 3] and np.asarray(value).tolist() == [1, 2]
         assert np.asarray(value, "int32").tolist() == [1, 2]
+        own = value.numpy()
+        own += 1
+        assert own.tolist() == [2, 3] and value.numpy().tolist() == [1, 2]
 
 
 def test_the_structures_of_a_models_tensors_by_kerass_names():

@@ -524,7 +524,7 @@ def test_bad_input(case):
 def test_fit_before_compile():
     model = keras.Sequential([layers.Input((4,)), layers.Dense(1)])
     for method in (model.fit, model.evaluate, model.train_on_batch):
-        with pytest.raises(ValueError, match="compiled before"):
+        with pytest.raises(ValueError, match="You must call `compile"):
             method(X, Y)
 
 
