@@ -22,6 +22,7 @@ from keraslike.core import base, context, lowering
 from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.core.pickling import find, is_found, picklable
+from keraslike.core.structures import map_leaves
 from keraslike.core.tracebacks import entry
 from keraslike.core.variable import Variable, every_variable
 from keraslike.data.pipeline import NeedsPython
@@ -257,7 +258,7 @@ class ConcreteFunction:
             flat, tree = jax.tree.flatten(out)
             if any(isinstance(x, np.ndarray) and x.dtype.kind == "O" for x in flat):
                 raise NeedsPython("Text cannot leave a traced function: XLA has no strings.")
-            found[:] = [tree]
+            found[:] = [tree, map_leaves(lambda _: None, out)]
             return [*flat, *[new[i] for i in changed]]
 
         state = [jax.ShapeDtypeStruct(v._raw_value.shape, v._raw_value.dtype) for v in variables]
@@ -290,7 +291,7 @@ class ConcreteFunction:
             self.run = _Call(exported.call)
         else:
             self.run = _Call(on_values)
-        self.output_structure = found[0]
+        self.output_structure, self._order = found
         self.output_shapes = closed.out_avals  # what changed comes last
         self.variables = [variables[i] for i in used]
         self._closed = closed, self.variables, used
@@ -315,7 +316,7 @@ class ConcreteFunction:
         count = len(out) - len(self.changed)
         lowering.write(self.changed, [t._value for t in out[count:]])
         # The tensors themselves, since tapes know them: no pytree functions.
-        return _unflatten(self.output_structure, out[:count])
+        return _in_order(_unflatten(self.output_structure, out[:count]), self._order)
 
 
 class _Call:
@@ -329,6 +330,16 @@ class _Call:
     def __call__(self, *values: Any) -> Any:
         with WIDE(True):
             return self._compiled(*values)
+
+
+def _in_order(tree: Any, order: Any) -> Any:
+    """With the keys of dicts as they stand in `order`: JAX sorts them."""
+    if isinstance(order, dict):
+        return {key: _in_order(tree[key], inner) for key, inner in order.items()}
+    if isinstance(order, (list, tuple)):
+        items = map(_in_order, tree, order)
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    return tree
 
 
 def _unflatten(structure: Any, tensors: list[Tensor]) -> Any:

@@ -316,6 +316,17 @@ class Steps(Layer):
             )
         return functools.reduce(operator.add, terms)
 
+    def compiled_loss(
+        self, y: Any, y_pred: Any, sample_weight: Any = None, regularization_losses: Any = None
+    ) -> jax.Array:
+        """`compute_loss` for a `train_step` that was written before Keras 3."""
+        return self.compute_loss(None, y, y_pred, sample_weight)
+
+    @property
+    def compiled_metrics(self) -> Any:
+        """The metrics of `compile`, for the same."""
+        return self._compile_metrics
+
     def _compute_loss(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool
     ) -> jax.Array:

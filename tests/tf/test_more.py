@@ -175,3 +175,29 @@ def test_parsed_features_are_in_the_order_of_their_names():
     data = tf.train.Example(features=tf.train.Features(feature={"b": feature, "a": feature}))
     kinds = {"b": tf.io.FixedLenFeature([], tf.int64), "a": tf.io.VarLenFeature(tf.int64)}
     assert list(tf.io.parse_single_example(data.SerializeToString(), kinds)) == ["a", "b"]
+
+
+def test_a_function_s_dict_keeps_the_order_of_its_keys():
+    call = tf.function(lambda x: {"b": x, "a": [{"d": x + 1, "c": (x, x)}]})
+    for found in (call(tf.constant(1)), call(tf.constant(2))):
+        assert (list(found), list(found["a"][0])) == (["b", "a"], ["d", "c"])
+
+
+def test_a_train_step_from_before_keras_3():
+    class Model(tf.keras.Model):
+        def train_step(self, data):
+            x, y = data
+            with tf.GradientTape() as tape:
+                predictions = self(x, training=True)
+                loss = self.compiled_loss(y, predictions, regularization_losses=self.losses)
+            gradients = tape.gradient(loss, self.trainable_weights)
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_weights))
+            self.compiled_metrics.update_state(y, predictions)
+            return {**{m.name: m.result() for m in self.metrics}, "loss": loss}
+
+    inputs = tf.keras.Input((2,))
+    model = Model(inputs, tf.keras.layers.Dense(1, kernel_initializer="ones")(inputs))
+    model.compile("sgd", "mse", metrics=["mae"])
+    history = model.fit(np.ones((4, 2)), np.zeros((4, 1)), verbose=0).history
+    assert history["loss"] == pytest.approx([4.0])
+    assert np.allclose(model.get_weights()[0], 1 - 0.01 * 4)
