@@ -527,6 +527,13 @@ class MultiHeadAttention(_Heads):
     _value_dim = _stored_in("value_dim")
     _use_bias = _stored_in("use_bias")
     _output_shape = _stored_in("output_shape")
+    _kernel_initializer = _stored_in("kernel_initializer")
+    _bias_initializer = _stored_in("bias_initializer")
+    _kernel_regularizer = _stored_in("kernel_regularizer")
+    _bias_regularizer = _stored_in("bias_regularizer")
+    _activity_regularizer = _stored_in("activity_regularizer")
+    _kernel_constraint = _stored_in("kernel_constraint")
+    _bias_constraint = _stored_in("bias_constraint")
     # Files name the projections by the public attributes.
     _query_dense = _stored_in("query_dense")
     _key_dense = _stored_in("key_dense")

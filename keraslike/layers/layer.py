@@ -674,7 +674,7 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
     ) -> tuple[tuple, dict[str, Any]]:
         """What a method that takes shapes is given for the arguments of a call: the shape of the
         first, or those that it names, `x_shape` being that of the argument `x`."""
-        parameters = _parameters(method)
+        parameters = [p for p in _parameters(method) if p.kind != p.VAR_KEYWORD]
         if len(parameters) <= 1 or any(p.kind == p.VAR_POSITIONAL for p in parameters):
             first = self._first_of(args, kwargs)
             if first is None:
@@ -685,8 +685,6 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
         shapes = {}
         for p in parameters:
             name = p.name.removesuffix("_shape")
-            if p.kind == p.VAR_KEYWORD:
-                continue
             if name == p.name or name not in names:
                 raise ValueError(
                     f"Where {method.__name__}() takes several arguments, each has to be named as "

@@ -328,6 +328,7 @@ def test_attention_may_make_its_projections_itself():
         layer = Own(2, 3, use_bias=False)
         layer(x, x)
         assert not layer._use_bias and layer._output_shape is None
+        assert isinstance(layer._kernel_initializer, k.initializers.GlorotUniform)
         for i, weight in enumerate(layer.weights):
             weight.assign(np.random.default_rng(i).normal(size=weight.shape))
         return np.asarray(layer(x, x))
