@@ -232,7 +232,7 @@ def write_results(rows: dict[str, Sequence[str]]) -> None:
     lines = [
         "# Packages written for Keras",
         "",
-        f"Their own tests, at most {AT_MOST} of each that a hash of the names chooses, on Keras",
+        f"Their own tests, of many only some that a hash of the names chooses ({AT_MOST} mostly), on Keras",
         "with its JAX backend, and those that pass there on keraslike. `make packages` writes this",
         "table, and `expected.txt`, where the tests stand that do not pass.",
         "",
