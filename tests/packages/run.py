@@ -232,7 +232,7 @@ def write_results(rows: dict[str, Sequence[str]]) -> None:
     lines = [
         "# Packages written for Keras",
         "",
-        f"Their own tests, of many only some that a hash of the names chooses ({AT_MOST} mostly), on Keras",
+        f"Their own tests, of many only some ({AT_MOST} mostly) that a hash chooses, on Keras",
         "with its JAX backend, and those that pass there on keraslike. `make packages` writes this",
         "table, and `expected.txt`, where the tests stand that do not pass.",
         "",
@@ -243,7 +243,7 @@ def write_results(rows: dict[str, Sequence[str]]) -> None:
     for name in (n for n in PACKAGES if n in rows):
         version, ran, wanted, done = rows[name]
         reasons = Counter(why for test, why in expected.items() if test.startswith(f"{name}: "))
-        said = "; ".join(f"{n}: {why}" if n > 1 else why for why, n in reasons.most_common())
+        said = " ".join(f"{n}: {why}" if n > 1 else why for why, n in reasons.most_common())
         said = said or PACKAGES[name].note
         share = conformance.percent(int(done), int(wanted))
         cells = (name, version, ran, wanted, done, share, said.replace("|", "\\|"))
