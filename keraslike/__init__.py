@@ -7,38 +7,41 @@
 
 import os
 
-from keraslike import (
-    activations,
-    applications,
-    backend,
-    callbacks,
-    config,
-    constraints,
-    datasets,
-    distillation,
-    distribution,
-    dtype_policies,
-    errors,
-    export,
-    initializers,
-    layers,
-    legacy,
-    losses,
-    metrics,
-    mixed_precision,
-    models,
-    ops,
-    optimizers,
-    preprocessing,
-    quantizers,
-    random,
-    regularizers,
-    saving,
-    tree,
-    utils,
-    visualization,
-    wrappers,
-)
+from keraslike.core.collector import paused
+
+with paused():
+    from keraslike import (
+        activations,
+        applications,
+        backend,
+        callbacks,
+        config,
+        constraints,
+        datasets,
+        distillation,
+        distribution,
+        dtype_policies,
+        errors,
+        export,
+        initializers,
+        layers,
+        legacy,
+        losses,
+        metrics,
+        mixed_precision,
+        models,
+        ops,
+        optimizers,
+        preprocessing,
+        quantizers,
+        random,
+        regularizers,
+        saving,
+        tree,
+        utils,
+        visualization,
+        wrappers,
+    )
 from keraslike.as_keras import as_keras, version
 from keraslike.core.lowering import value_and_grad
 from keraslike.core.policies import DTypePolicy, FloatDTypePolicy

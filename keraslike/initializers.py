@@ -15,6 +15,7 @@ from keraslike.core import dtypes, host, registry
 from keraslike.core.arguments import one_of
 from keraslike.core.configured import Configured
 from keraslike.core.rng import SeedGenerator, make_seed
+from keraslike.core.tracebacks import is_ours
 from keraslike.ops.wrap import array
 
 
@@ -105,6 +106,11 @@ class RandomInitializer(Initializer):
             raise ValueError(f"seed must be an integer or a SeedGenerator. Received: seed={seed!r}")
         self.seed = seed
         self._drawn = make_seed() if seed is None else seed
+
+    @property
+    def _repeats(self) -> bool:
+        """Whether it gives the same whenever it is called, so that it may be called later."""
+        return is_ours(type(self)) and not isinstance(self._drawn, SeedGenerator)
 
 
 class RandomNormal(RandomInitializer):

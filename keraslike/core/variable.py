@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import itertools
 import math
 import operator
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -181,8 +182,11 @@ class Variable(_Leaf):
                 f"Received: name={name!r}"
             )
         # A variable may be made while a function is traced: it is no part of the trace.
+        draw = functools.partial(_initial_value, initializer, shape, dtype)
+        placed = layout is not None or state.distribution is not None
+        awaits = state.to_come is not None and not placed and _repeats(initializer)
         with jax.ensure_compile_time_eval():
-            make = functools.partial(_initial_value, initializer, shape, dtype)
+            make = functools.partial(_initial_value, _zeros, shape, dtype) if awaits else draw
             if layout is not None:
                 value: Any = jax.device_put(make(), getattr(layout, "backend_layout", layout))
             elif state.distribution is not None and shape is not None and callable(initializer):
@@ -213,6 +217,8 @@ class Variable(_Leaf):
         _alive[id(self)] = self
         if state.outsiders is not None:
             state.outsiders[id(self)] = None
+        if awaits:
+            state.to_come.append((self, value, draw))  # type: ignore[union-attr]
 
     # -- what it is ---------------------------------------------------------------------------
 
@@ -644,6 +650,28 @@ def _array(value: Any) -> Any:
     if isinstance(value, nnx.Variable):
         return value.get_value()
     return jnp.asarray(value) if isinstance(value, (list, tuple)) else value
+
+
+def _repeats(initializer: Any) -> bool:
+    """Whether an initializer gives the same numbers when it is called later."""
+    return getattr(initializer, "_repeats", False)
+
+
+def _zeros(shape: tuple[int, ...], dtype: Any) -> Any:
+    return host.put(np.zeros(shape, dtype))
+
+
+@contextlib.contextmanager
+def values_to_come() -> Iterator[None]:
+    """While a model is loaded: weights that would be drawn are zeros, and those that are so at the
+    block's end are drawn then, which gives the same numbers."""
+    with context.using(to_come=[]):
+        yield
+        waiting: Any = state.to_come
+    for variable, zeros, draw in waiting:
+        if variable._raw_value is zeros:
+            with context.using(allowance=None):  # it was spent when the weight was made
+                object.__setattr__(variable, "_raw_value", draw())
 
 
 def _initial_value(initializer: Any, shape: Any, dtype: Any) -> jax.Array:

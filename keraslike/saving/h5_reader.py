@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import mmap
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -43,7 +44,7 @@ class Reader:
         version: tuple[int, ...] | None = None,
     ):
         self.file, self.label, self._data, self._version = file, label, data, version
-        self._longest: dict[str, float] = {}
+        self._longest = _longest_of(label) if data is None else {}
 
     def layouts(self) -> list[old_weights.Layout]:
         """The layouts that the file may have."""
@@ -162,6 +163,22 @@ class Reader:
                 f"bytes, but {stored} are stored for it (a shape bomb)."
             )
         return dataset
+
+
+_last: tuple[Any, dict[str, float]] = (None, {})
+
+
+def _longest_of(path: str) -> dict[str, float]:
+    """What was found out about the texts in a file: several readers of it follow each other."""
+    global _last
+    try:
+        found = os.stat(path)
+    except OSError:
+        return {}
+    key = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    if _last[0] != key:
+        _last = key, {}
+    return _last[1]
 
 
 def safe_dataset(group: Any, name: str) -> Any:

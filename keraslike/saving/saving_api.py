@@ -18,6 +18,7 @@ from keraslike.core.errors import InvalidArgument, NoSuchFile
 from keraslike.core.messages import ask_to_overwrite
 from keraslike.core.processes import write_once
 from keraslike.core.tracebacks import entry
+from keraslike.core.variable import values_to_come
 from keraslike.layers.layer import Layer
 from keraslike.saving import (
     assets,
@@ -182,7 +183,11 @@ def load_model(
         config["compile_config"] = None
     # A config of a few bytes can ask for weights of any size.
     allowance = [_MIN_ALLOWANCE + 2 * max(_size(path), len(weights))]
-    with context.using(allowance=allowance), registry.custom_object_scope(custom_objects or {}):
+    with (
+        context.using(allowance=allowance),
+        registry.custom_object_scope(custom_objects or {}),
+        values_to_come(),
+    ):
         with _naming(path), registry.sharing():
             model = registry.deserialize(config, safe_mode=safe_mode)
         if not isinstance(model, Layer):

@@ -214,7 +214,8 @@ def shape_of(variable: nnx.Variable) -> tuple[int, ...]:
 def assign(variable: nnx.Variable, value: np.ndarray) -> None:
     """Puts a stored array into a Variable."""
     raw = variable._raw_value
-    array = host.array(value)  # a buffer of its own: a step may donate it
+    # A buffer of its own: a step may donate it.
+    array = host.put(value) if value.base is None else host.array(value)
     if isinstance(variable, Variable):
         variable.assign(array)
     elif is_key(raw):

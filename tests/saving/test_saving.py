@@ -409,3 +409,32 @@ def test_a_file_object_takes_what_is_in_an_archive():
     assert weights_equal(saving.load_model(file), model)
     with pytest.raises(ValueError, match="damaged|no `.keras` file"):
         saving.load_model(io.BytesIO(b"nothing"))
+
+
+def test_loading_draws_no_initial_values_but_those_that_no_file_has(tmp_path, monkeypatch):
+    from keraslike.core import host
+
+    @keraslike.saving.register_keras_serializable(package="to_come")
+    class Forgetful(layers.Dense):
+        def save_own_variables(self, store):
+            """Keeps nothing."""
+
+        def load_own_variables(self, store):
+            """Gets nothing."""
+
+    drawn = []
+    real = host.uniform
+    monkeypatch.setattr(host, "uniform", lambda *a, **k: drawn.append(1) or real(*a, **k))
+    kernel = keraslike.initializers.GlorotUniform(seed=3)
+    for layer, draws in ((layers.Dense, 0), (Forgetful, 1)):
+        model = keraslike.Sequential([keraslike.Input((3,)), layer(4, kernel_initializer=kernel)])
+        model.compile(loss="mse", optimizer="adam")
+        model.save(tmp_path / "model.keras")
+        drawn.clear()
+        loaded = keraslike.models.load_model(tmp_path / "model.keras")
+        assert len(drawn) == draws
+        np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
+        assert np.any(loaded.get_weights()[0])
+        loaded.fit(np.ones((4, 3)), np.ones((4, 4)), verbose=0)
+        keraslike.Sequential.from_config(model.get_config()).get_weights()
+        assert len(drawn) == draws + 1
