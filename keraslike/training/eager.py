@@ -71,17 +71,14 @@ def call(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
 
 
 class _Calls:
-    """The calls of one layer, and what they were compiled for."""
+    """The calls of one layer: how often which were made, and what is compiled for them."""
 
     def __init__(self, layer: Layer):
         self.layer = layer
+        self.left = _CHANGES
         self._times: dict[Any, int] = {}  # by signature; -1 for what cannot be compiled
         self._needed: int | None = None
-        self._snapshot: base.Snapshot | None = None
-        self._methods: list[tuple[type, Any]] = []
-        self.left = _CHANGES
-        self._programs: dict[Any, Program] = {}  # by `training`
-        self._results: dict[Any, _Result] = {}
+        self._compiled: _Compiled | None = None
 
     def run(self, leaves: list[Any], structure: Any, training: bool | None) -> Any:
         masks = [context.get_mask(x) for x in leaves]
@@ -93,17 +90,18 @@ class _Calls:
                 self._times.clear()
             self._times[key] = times if times < 0 else times + 1
             return MISSED
-        if not self._is_current():
-            self._begin()
-        if not self.left:
+        compiled = self._compiled
+        if compiled is None or not compiled.is_current():
+            compiled = self._compiled = _Compiled(self.layer)
+            self.left = self.left - 1 if compiled.is_pure else 0
+        if not compiled.is_pure:
             return MISSED
-        program = self._program(structure, training)
         try:
-            out = program.run_batch(batch)
+            out = compiled.program(structure, training).run_batch(batch)
         except Exception:  # the call op by op says what is wrong, or nothing is
             self._times[key] = -1
             return MISSED
-        return self._results[key].given(self.layer, leaves, *out)
+        return compiled.results[key].given(self.layer, leaves, *out)
 
     def _threshold(self) -> int:
         if self._needed is None:
@@ -111,29 +109,34 @@ class _Calls:
             self._needed = 0 if large else _OP_BY_OP
         return self._needed
 
-    def _is_current(self) -> bool:
-        """Whether all is as it was when it was compiled; who sets an attribute of a layer sees the
-        next call change."""
+
+class _Compiled:
+    """The programs of a layer as it is now."""
+
+    def __init__(self, layer: Layer):
+        self.layer = layer
+        self.results: dict[Any, _Result] = {}
+        self._programs: dict[Any, Program] = {}
+        self._snapshot, self._settings = base.Snapshot(layer), _settings()
+        self._stream = rng.global_stream().state
+        objects = list(base.iter_objects(layer))
+        kinds = {type(o) for o in objects if isinstance(o, Layer)}
+        self._methods = [(kind, kind.call) for kind in kinds]
+        self.is_pure = all(map(_is_pure, objects))
+
+    def is_current(self) -> bool:
+        """Whether all is as it was; who sets an attribute of a layer sees the next call change."""
         return (
-            self._snapshot is not None
-            and self._snapshot.is_current()  # strictly: a `Program` looks at its Variables alone
+            self._snapshot.is_current()  # strictly: a `Program` looks at its Variables alone
             and all(kind.call is method for kind, method in self._methods)
             and self._stream is rng.global_stream().state
             and self._settings == _settings()
         )
 
-    def _begin(self) -> None:
-        self._programs, self._results = {}, {}
-        self._snapshot, self._settings = base.Snapshot(self.layer), _settings()
-        self._stream = rng.global_stream().state
-        objects = list(base.iter_objects(self.layer))
-        kinds = {type(o) for o in objects if isinstance(o, Layer)}
-        self._methods = [(kind, kind.call) for kind in kinds]
-        self.left = self.left - 1 if all(map(_is_pure, objects)) else 0
-
-    def _program(self, structure: Any, training: bool | None) -> Program:
+    def program(self, structure: Any, training: bool | None) -> Program:
         key = structure, training
-        if key not in self._programs:
+        program = self._programs.get(key)
+        if program is None:
 
             def step(batch: Any) -> Any:
                 leaves, masks = batch
@@ -143,13 +146,13 @@ class _Calls:
                 with context.using(training=training):
                     out = self.layer._call(*args, **kwargs)
                 result = _Result(self.layer, leaves, out)
-                self._results[*key, _signature(batch)] = result
-                return result.arrays
+                self.results[*key, _signature(batch)] = result
+                return result.traced
 
             roots = [self.layer, rng.global_stream()]
-            self._programs[key] = Program(step, roots, [], stack=True)
-        self._programs[key].place_state()
-        return self._programs[key]
+            program = self._programs[key] = Program(step, roots, [], stack=True)
+        program.place_state()
+        return program
 
 
 class _Result:
@@ -173,12 +176,12 @@ class _Result:
         masks = [context.get_mask(x) for x in arrays]
         added = layer._added_losses()
         self.owners = [owner for owner, _ in added]
-        self.arrays: Any = arrays, masks, [values for _, values in added]
+        self.traced: Any = arrays, masks, [values for _, values in added]
         self.is_one = type(self.structure) is _Place and not self.structure.of_input
 
     def given(self, layer: Layer, leaves: list[Any], arrays: Any, masks: Any, losses: Any) -> Any:
         """The same with values."""
-        self.arrays = None  # tracers, once
+        self.traced = None
         for array, mask in zip(arrays, masks):
             if mask is not None:
                 context.set_mask(array, mask)

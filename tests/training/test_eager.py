@@ -19,7 +19,7 @@ IDS = np.array([[1, 2, 0], [3, 0, 0]])
 def programs_of(layer):
     """For how many kinds of calls a layer has programs."""
     calls = vars(layer).get("_eager_calls")
-    return len(calls._programs) if calls else 0
+    return len(calls._compiled._programs) if calls and calls._compiled else 0
 
 
 def dense_net():
@@ -156,3 +156,16 @@ def test_what_is_wrong_is_said_as_ever():
         with pytest.raises(ValueError, match="axis -1"):
             layer(X[..., :5])
     layer(X)
+
+
+def test_threads_may_make_the_first_calls_at_once():
+    from concurrent.futures import ThreadPoolExecutor
+
+    layer = layers.Dense(2)
+    expected = layer(X)
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            layer.activation = keras.activations.get("linear" if _ % 2 else lambda x: x)
+            layer.activation = keras.activations.linear
+            for out in pool.map(lambda _: layer(X), range(16)):
+                np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-6)
