@@ -28,7 +28,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make test     run the tests and the doctests"
 	@echo "make test-fast    those of the tests that take little time"
-	@echo "make test-export  exported models in TensorFlow and plain jax; writes docs/export.md"
+	@echo "make test-export  exported models in TensorFlow, onnxruntime and plain jax; writes docs/export.md"
 	@echo "make demo     train, save, reload and plot: examples/huber_housing.py"
 	@echo "make lint     ruff, pyright and import-linter"
 	@echo "make bench    run the benchmarks"
@@ -66,7 +66,7 @@ EXPORT_RUN   := $(EXPORT_VENV)/bin/python
 $(EXPORT_STAMP): pyproject.toml
 	@echo "Making the environment $(EXPORT_VENV), once: some minutes of downloads ..."
 	$(PYTHON) -m venv $(EXPORT_VENV)
-	$(EXPORT_RUN) $(PIP_INSTALL) -e ".[tensorflow]" pytest
+	$(EXPORT_RUN) $(PIP_INSTALL) -e ".[tensorflow,onnx]" onnxruntime pytest
 	@touch $@
 
 test-export: $(EXPORT_STAMP)

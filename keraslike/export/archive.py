@@ -14,21 +14,26 @@ from keraslike.core import base, lowering, messages
 from keraslike.core.processes import write_once
 from keraslike.core.tracebacks import entry
 from keraslike.core.variable import Variable
-from keraslike.export import saved_model, stablehlo
+from keraslike.export import onnx_format, saved_model, stablehlo
 from keraslike.export.endpoints import PLATFORMS, Endpoint, is_spec, signature_of
 from keraslike.layers.layer import Layer
 
-_WRITERS: dict[str, Callable] = {"saved_model": saved_model.write, "stablehlo": stablehlo.place}
-FORMATS = {"tf_saved_model": "saved_model", "stablehlo": "stablehlo"}
+_WRITERS: dict[str, Callable] = {
+    "onnx": onnx_format.write,
+    "saved_model": saved_model.write,
+    "stablehlo": stablehlo.place,
+}
+FORMATS = {"onnx": "onnx", "tf_saved_model": "saved_model", "stablehlo": "stablehlo"}
 # Formats of Keras's that are not written.
-_ELSEWHERE = {"onnx", "openvino", "litert", "torch"}
+_ELSEWHERE = {"openvino", "litert", "torch"}
 
 
 class ExportArchive:
     """Endpoints of layers and models, written as one artifact that needs none of their code.
 
     Args:
-        format: `"saved_model"`, which TensorFlow reads and writes, or `"stablehlo"`, for JAX.
+        format: `"saved_model"`, which TensorFlow reads and writes, `"stablehlo"`, for JAX, or
+            `"onnx"`, of one endpoint.
 
     >>> import keraslike, os, tempfile
     >>> model = keraslike.Sequential([keraslike.Input((3,)), keraslike.layers.Dense(1)])

@@ -233,6 +233,23 @@ class Endpoint:
         except _Inconclusive as error:
             raise self._explained(error) from error
 
+    def program(self, variables: Sequence[Any]) -> tuple[Any, Any, bool]:
+        """The function of `(*weights, *arguments)` as a program of primitives, the structure of its
+        outputs, and whether it changes state."""
+        values = [jax.ShapeDtypeStruct(v.shape, v.dtype) for v in lowering.values_of(variables)]
+        changes: list[bool] = []
+
+        def function(values: Sequence[Any], *args: Any) -> Any:
+            outputs, changed = self._pure(variables)(values, *args)
+            changes.append(bool(changed))
+            return outputs
+
+        try:
+            traced = jax.make_jaxpr(function, return_shape=True)(values, *self.arguments())
+        except _Inconclusive as error:
+            raise self._explained(error) from error
+        return *traced, changes[-1]
+
     def export_gradient(
         self, exported: export.Exported, variables: Sequence[Any], names: Sequence[str]
     ) -> export.Exported:

@@ -791,6 +791,8 @@ class Layer(base.Object, symbolic.Operation, keras_names.KerasNames):
             call = self.quantized_call if self._is_quantized else self.call
             if self._remat is not None:
                 call = self.rematerialized_call(call, *args, **kwargs)
+            if state.exporting:  # an exporter's errors name the layer
+                call = jax.named_scope(self.name)(call)
             outputs = unbox(call(*args, **kwargs))
             if before[1] == 0 and text.holds_text(outputs):
                 outputs = text.outside(outputs)

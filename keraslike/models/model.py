@@ -313,9 +313,9 @@ class Model(Trainer):
         """Exports the call of the model, which then runs without its code, as the endpoint `serve`.
 
         Args:
-            filepath: of the folder that is written.
-            format: `"tf_saved_model"`, which TensorFlow reads and is needed for, or `"stablehlo"`,
-                which `keras.saving.load_exported` and plain JAX read.
+            filepath: of the folder that is written, or of the file of ONNX.
+            format: `"tf_saved_model"`, which TensorFlow reads and is needed for, `"stablehlo"`,
+                which `keras.saving.load_exported` and plain JAX read, or `"onnx"`.
             verbose: whether the endpoint is printed; it is by default.
             input_signature: a list with a structure of `keras.InputSpec` for each argument, where
                 it is to be another than the model's own inputs.

@@ -29,6 +29,17 @@ def load(folder):
     weights = {k: jax.numpy.asarray(v) for k, v in numpy.load(folder + "/weights.npz").items()}
     return lambda x: jax.tree.map(numpy.asarray, run(weights, x))
 """,
+    "onnx": """
+import onnxruntime
+def load(path):
+    session = onnxruntime.InferenceSession(path)
+    inputs = [a.name for a in session.get_inputs()]
+    outputs = [a.name for a in session.get_outputs()]
+    def run(x):
+        found = session.run(None, x if isinstance(x, dict) else {inputs[0]: x})
+        return found[0] if len(found) == 1 else dict(zip(outputs, found))
+    return run
+""",
     "tf_saved_model": """
 import tensorflow as tf
 def load(folder):
@@ -101,7 +112,7 @@ def found(tmp_path_factory):
         for kind, of_kind in cases.items():
             path = folder / f"{number}-{kind}"
             model.export(path, format=kind, verbose=False)
-            size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            size = sum(f.stat().st_size for f in (path, *path.rglob("*")) if f.is_file())
             facts[name][kind] = [size]
             of_kind[name] = (str(path), pairs)
     for kind, of_kind in cases.items():
@@ -140,6 +151,58 @@ def test_it_gives_what_predict_gives(found, name, kind):
     size, worst, _ = found[name][kind]
     assert worst < 1e-5
     assert size < 1.2 * found[name]["weights"] + 100_000
+
+
+def test_what_onnx_cannot_express_is_refused(tmp_path):
+    path = tmp_path / "m.onnx"
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(keras.ops.sort, name="order")])
+    with pytest.raises(ValueError, match="/order' computes: the primitive 'sort'"):
+        model.export(path, format="onnx", verbose=False)
+    archive, spec = keras.export.ExportArchive(format="onnx"), keras.InputSpec((None, 4), "float32")
+    archive.add_endpoint("a", lambda x: x, [spec])
+    archive.add_endpoint("b", lambda x: x, [spec])
+    with pytest.raises(ValueError, match="one endpoint"):
+        archive.write_out(path, verbose=False)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization()])
+    archive = keras.export.ExportArchive(format="onnx")
+    archive.add_endpoint("train", lambda x: model(x, training=True), [spec])
+    with pytest.raises(ValueError, match="changes state"):
+        archive.write_out(path, verbose=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_operations_in_onnxruntime(tmp_path):
+    import onnxruntime  # pyright: ignore[reportMissingImports]
+
+    ops, layers = keras.ops, keras.layers
+    of_images = {
+        "same pooling": layers.AveragePooling2D(3, 2, padding="same"),
+        "max pooling": layers.MaxPooling2D(3, 2, padding="same"),
+        "dilated": layers.Conv2D(3, 3, dilation_rate=2, padding="same"),
+        "groups": layers.Conv2D(4, 3, groups=2),
+        "transposed": layers.Conv2DTranspose(3, 4, strides=2, padding="valid"),
+        "upsampled": layers.UpSampling2D(2),
+        "padded": layers.ZeroPadding2D(1),
+        "cropped": layers.Cropping2D(1),
+        "reversed": lambda x: x[:, ::-1, 1::2],
+        "argmax": lambda x: ops.argmax(x, -1),
+        "sums": lambda x: ops.cumsum(x, 1) + ops.prod(x, 1, keepdims=True),
+        "all": lambda x: ops.where(ops.all(x > -1, -1, keepdims=True), x, -x),
+        "taken": lambda x: ops.take(x, [2, 0, 1], axis=2),
+        "special": lambda x: ops.erf(x) + ops.log1p(ops.abs(x)) + ops.expm1(x) + ops.round(x),
+        "modulo": lambda x: ops.mod(x, 0.7) + ops.floor(x),
+        "einsum": lambda x: ops.einsum("bijc,bkjc->bikc", x, x),
+    }
+    x = np.random.default_rng(0).normal(size=(3, 7, 6, 4)).astype("float32")
+    for name, layer in of_images.items():
+        inputs = keras.Input((7, 6, 4))
+        model = keras.Model(inputs, layer(inputs))
+        model.export(tmp_path / "m.onnx", format="onnx", verbose=False)
+        session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+        for part in (x, x[:1]):
+            (found,) = session.run(None, {session.get_inputs()[0].name: part})
+            wanted = model.predict(part, verbose=0)
+            np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
 def test_a_saved_model_is_a_layer_that_trains(tmp_path):

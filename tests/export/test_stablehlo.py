@@ -183,6 +183,14 @@ def test_what_an_archive_refuses(tmp_path):
         model.export(tmp_path / "m", format="torch")
 
 
+def test_a_format_without_its_package(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    with pytest.raises(ImportError, match=r"pip install keraslike\[onnx\]"):
+        model.export(tmp_path / "m.onnx", format="onnx", verbose=False)
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_tensorflow(tmp_path, monkeypatch):
     # An interpreter that does not have it says so, whether or not this one does.
     bare = tmp_path / "python"

@@ -1,0 +1,562 @@
+"""The format `onnx`: one graph of ONNX's operators, which onnxruntime and others run.
+
+A model's function, traced with symbols for unknown sizes, is a program of JAX's primitives. Each
+becomes nodes by a line or a function of the tables below; loops over time become `Scan`. The
+package `onnx` only puts the nodes into a file.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import math
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import Literal
+
+from keraslike.core import dtypes
+from keraslike.export.endpoints import Endpoint, is_spec
+
+OPSET, IR = 20, 9
+_MOST = 2 << 30  # bytes that a protocol buffer may have
+
+
+def write(
+    path: str,
+    endpoints: Sequence[Endpoint],
+    arrays: dict[str, tuple[Any, np.ndarray]],
+    collections: dict[str, list[str]],
+    platforms: Sequence[str],
+) -> None:
+    """Writes the only endpoint into a file.
+
+    Raises ImportError without the package `onnx`, and ValueError for several endpoints, for one
+    that changes state, and for what ONNX has no operator for, with the layer's name.
+    """
+    del collections, platforms
+    try:
+        onnx = importlib.import_module("onnx")
+    except ImportError as e:
+        raise ImportError("Files of ONNX are written by: pip install keraslike[onnx]") from e
+    if len(endpoints) != 1:
+        raise ValueError(f"A file of ONNX has one endpoint. Received: {len(endpoints)}")
+    model = _Graph(onnx).model(endpoints[0], arrays)
+    if model.ByteSize() >= _MOST:
+        raise ValueError(f"'{path}': a file of ONNX has less than 2 GiB.")
+    onnx.checker.check_model(model)
+    parent, name = os.path.split(os.path.realpath(path))
+    if os.path.isdir(path):
+        raise FileExistsError(f"Cannot export to '{path}': it is a folder.")
+    os.makedirs(parent, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{name}.", suffix=".tmp", dir=parent) as folder:
+        new = os.path.join(folder, name)
+        with open(new, "xb") as file:
+            file.write(model.SerializeToString())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+
+
+class _NoOperator(Exception):
+    """A primitive, or a use of one, that has no ONNX operator."""
+
+
+class _Graph:
+    """Nodes and constants of a graph; `node` adds one, and gives the names of its outputs."""
+
+    def __init__(self, onnx: Any):
+        self.onnx, self.helper = onnx, onnx.helper
+        self.nodes: list[Any] = []
+        self.constants: dict[str, Any] = {}
+        self.sizes: dict[str, str] = {}  # symbols for sizes, as arrays of one element
+        self.count = 0
+        self.where = ""  # the layers whose part of the program is being run
+
+    def name(self) -> str:
+        self.count += 1
+        return f"/{self.count}"  # a name that no variable's path is
+
+    def node(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
+        names = [self.name() for _ in range(outputs)]
+        self.nodes.append(self.helper.make_node(kind, list(inputs), names, **attributes))
+        return names[0] if outputs == 1 else names
+
+    def constant(self, value: Any, dtype: Any = None, name: str | None = None) -> str:
+        array = np.asarray(value, dtype)
+        name = name or self.name()
+        self.constants[name] = self.onnx.numpy_helper.from_array(array, name)
+        return name
+
+    def type_of(self, dtype: Any) -> int:
+        return self.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+
+    def info(self, name: str, aval: Any) -> Any:
+        shape = [n if isinstance(n, int) else str(n) for n in aval.shape]
+        return self.helper.make_tensor_value_info(name, self.type_of(aval.dtype), shape)
+
+    def cast(self, x: str, dtype: Any) -> str:
+        return self.node("Cast", x, to=self.type_of(dtype))
+
+    # -- sizes ------------------------------------------------------------------------------------
+
+    def shape(self, sizes: Sequence[Any]) -> str:
+        """A shape as an array of int64."""
+        if all(isinstance(n, (int, np.integer)) for n in sizes):
+            return self.constant(sizes, "int64")
+        return self.node("Concat", *map(self.size, sizes), axis=0)
+
+    def size(self, n: Any) -> str:
+        """A size, which may be an expression of symbols, as an array of one element."""
+        if isinstance(n, (int, np.integer)):
+            return self.constant([n], "int64")
+        return self._size(ast.parse(str(n).replace("^", "**"), mode="eval").body)
+
+    def _size(self, e: ast.expr) -> str:
+        kinds = {ast.Add: "Add", ast.Sub: "Sub", ast.Mult: "Mul", ast.Pow: "Pow"}
+        calls = {"max": "Max", "min": "Min", "mod": "Mod"}
+        if isinstance(e, ast.Constant):
+            return self.constant([e.value], "int64")
+        if isinstance(e, ast.Name) and e.id in self.sizes:
+            return self.sizes[e.id]
+        if isinstance(e, ast.UnaryOp) and isinstance(e.op, ast.USub):
+            return self.node("Neg", self._size(e.operand))
+        if isinstance(e, ast.BinOp) and type(e.op) in kinds:
+            return self.node(kinds[type(e.op)], self._size(e.left), self._size(e.right))
+        if isinstance(e, ast.Call) and isinstance(e.func, ast.Name):
+            arguments = [self._size(a) for a in e.args]
+            if e.func.id in calls:
+                return self.node(calls[e.func.id], *arguments)
+            if e.func.id == "floordiv":  # Div rounds to zero, Mod has the divisor's sign
+                a, b = arguments
+                return self.node("Div", self.node("Sub", a, self.node("Mod", a, b)), b)
+        raise _NoOperator(f"a size of {ast.unparse(e)}")
+
+    # -- programs ---------------------------------------------------------------------------------
+
+    def model(self, endpoint: Endpoint, arrays: dict[str, tuple[Any, np.ndarray]]) -> Any:
+        variables = [v for v, _ in arrays.values()]
+        program, outputs, changes = endpoint.program(variables)
+        if changes:
+            raise ValueError(
+                f"The endpoint '{endpoint.name}' changes state, which a graph of ONNX cannot."
+            )
+        names = [self.constant(a, name=n) for n, (_, a) in arrays.items()]
+        inputs = _names(dict(zip(endpoint.argument_names, endpoint.signature)), "input")
+        inputs = [n + "_" if n in self.constants else n for n in inputs]
+        avals = [v.aval for v in program.jaxpr.invars[len(names) :]]
+        for name, aval in zip(inputs, avals, strict=True):
+            for axis, n in enumerate(aval.shape):
+                if not isinstance(n, int) and str(n).isidentifier() and str(n) not in self.sizes:
+                    self.sizes[str(n)] = self.node("Shape", name, start=axis, end=axis + 1)
+        found = self.run(program.jaxpr, program.consts, [*names, *inputs])
+        taken = {*self.constants, *inputs}
+        results = [n + "_out" if n in taken else n for n in _names(outputs, "output")]
+        for name, at in zip(results, found, strict=True):
+            self.nodes.append(self.helper.make_node("Identity", [at], [name]))
+        graph = self.helper.make_graph(
+            self.nodes,
+            endpoint.name,
+            [self.info(n, a) for n, a in zip(inputs, avals)],
+            [self.info(n, v.aval) for n, v in zip(results, program.jaxpr.outvars)],
+            list(_used(self.nodes, self.constants)),
+        )
+        opset = self.helper.make_opsetid("", OPSET)
+        return self.helper.make_model(
+            graph, opset_imports=[opset], ir_version=IR, producer_name="keraslike"
+        )
+
+    def run(self, jaxpr: Any, consts: Sequence[Any], arguments: Sequence[str]) -> list[str]:
+        """Adds the nodes of a program, and gives the names of its results."""
+        names: dict[Any, str] = dict(zip(jaxpr.invars, arguments, strict=True))
+        names.update((v, self.constant(c)) for v, c in zip(jaxpr.constvars, consts, strict=True))
+
+        def read(v: Any) -> str:
+            return self.constant(v.val, v.aval.dtype) if isinstance(v, Literal) else names[v]
+
+        for eqn in jaxpr.eqns:
+            kind, outer = eqn.primitive.name, self.where
+            self.where = str(eqn.source_info.name_stack) or outer
+            given = [read(v) for v in eqn.invars]
+            try:
+                if kind in _SIMPLE:
+                    found = self.node(_SIMPLE[kind], *given)
+                elif kind in _RULES:
+                    found = _RULES[kind](self, eqn, *given)
+                else:
+                    raise _NoOperator("it has no counterpart")
+            except _NoOperator as e:
+                where = self.where or "the endpoint's function"
+                raise ValueError(
+                    f"ONNX cannot express what '{where}' computes: the primitive '{kind}': {e}."
+                ) from e
+            self.where = outer
+            found = [found] if isinstance(found, str) else found
+            names.update(zip(eqn.outvars, found, strict=True))
+        return [read(v) for v in jaxpr.outvars]
+
+    def transpose(self, x: str, order: Sequence[int]) -> str:
+        if list(order) == sorted(order):
+            return x
+        return self.node("Transpose", x, perm=[int(n) for n in order])
+
+    def slice(self, x: str, axes: Any, starts: Any, ends: Any, steps: Any = None) -> str:
+        steps = steps or [1] * len(axes)
+        given = [s if isinstance(s, str) else self.shape(s) for s in (starts, ends)]
+        return self.node("Slice", x, *given, self.shape(axes), self.shape(steps))
+
+
+def _names(tree: Any, default: str) -> list[str]:
+    """Names of a structure's leaves: their own, their keys' or numbered ones."""
+    names: list[str] = []
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree, is_leaf=is_spec)[0]:
+        name = getattr(leaf, "name", None) if is_spec(leaf) else None
+        keys = [str(k.key) for k in path if isinstance(k, jax.tree_util.DictKey)]
+        name = name or (keys[-1] if keys else f"{default}_{len(names)}")
+        names.append(f"{name}_{len(names)}" if name in names else name)
+    return names
+
+
+def _used(nodes: Sequence[Any], constants: dict[str, Any]) -> Any:
+    names: set[str] = set()
+    rest = list(nodes)
+    while rest:
+        node = rest.pop()
+        names.update(node.input)
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                rest += attribute.g.node
+                names.update(o.name for o in attribute.g.output)
+    return (value for name, value in constants.items() if name in names)
+
+
+# -- primitives -----------------------------------------------------------------------------------
+
+_SIMPLE = {
+    "abs": "Abs", "acos": "Acos", "acosh": "Acosh", "add": "Add", "add_any": "Add", "asin": "Asin",
+    "asinh": "Asinh", "atan": "Atan", "atanh": "Atanh", "ceil": "Ceil", "copy": "Identity",
+    "copy_p": "Identity", "cos": "Cos", "cosh": "Cosh", "div": "Div", "eq": "Equal", "erf": "Erf",
+    "exp": "Exp", "floor": "Floor", "ge": "GreaterOrEqual", "gt": "Greater", "le": "LessOrEqual",
+    "log": "Log", "logistic": "Sigmoid", "lt": "Less", "mul": "Mul", "neg": "Neg",
+    "once": "Identity", "pow": "Pow", "sign": "Sign", "sin": "Sin", "sinh": "Sinh", "sqrt": "Sqrt",
+    "stop_gradient": "Identity", "sub": "Sub", "tan": "Tan", "tanh": "Tanh",
+}  # fmt: skip
+
+_RULES: dict[str, Callable[..., Any]] = {}
+
+
+def _rule(*names: str) -> Callable:
+    def put(function: Callable) -> Callable:
+        _RULES.update(dict.fromkeys(names, function))
+        return function
+
+    return put
+
+
+def _one(g: _Graph, eqn: Any, value: float = 1) -> str:
+    return g.constant(value, eqn.invars[0].aval.dtype)
+
+
+_RULES.update(
+    {
+        "rsqrt": lambda g, eqn, x: g.node("Reciprocal", g.node("Sqrt", x)),
+        "square": lambda g, eqn, x: g.node("Mul", x, x),
+        "erfc": lambda g, eqn, x: g.node("Sub", _one(g, eqn), g.node("Erf", x)),
+        "log1p": lambda g, eqn, x: g.node("Log", g.node("Add", x, _one(g, eqn))),
+        "expm1": lambda g, eqn, x: g.node("Sub", g.node("Exp", x), _one(g, eqn)),
+        "exp2": lambda g, eqn, x: g.node("Pow", _one(g, eqn, 2), x),
+        "integer_pow": lambda g, eqn, x: g.node("Pow", x, _one(g, eqn, eqn.params["y"])),
+        "ne": lambda g, eqn, x, y: g.node("Not", g.node("Equal", x, y)),
+        "rem": lambda g, eqn, x, y: g.node("Mod", x, y, fmod=1),
+        "clamp": lambda g, eqn, low, x, high: g.node("Min", g.node("Max", x, low), high),
+        "is_finite": lambda g, eqn, x: g.node(
+            "Not", g.node("Or", g.node("IsInf", x), g.node("IsNaN", x))
+        ),
+        "convert_element_type": lambda g, eqn, x: g.cast(x, eqn.params["new_dtype"]),
+        "transpose": lambda g, eqn, x: g.node("Transpose", x, perm=eqn.params["permutation"]),
+        "concatenate": lambda g, eqn, *xs: g.node("Concat", *xs, axis=eqn.params["dimension"]),
+        "cumsum": lambda g, eqn, x: g.node(
+            "CumSum", x, g.constant(eqn.params["axis"], "int64"), reverse=int(eqn.params["reverse"])
+        ),
+    }
+)
+
+
+@_rule("jit", "pjit", "custom_jvp_call", "custom_vjp_call", "closed_call", "checkpoint", "remat")
+def _call(g: _Graph, eqn: Any, *xs: str) -> list[str]:
+    inner = eqn.params.get("call_jaxpr", eqn.params.get("jaxpr"))
+    return g.run(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), xs)
+
+
+@_rule("on_cpu")
+def _portable(g: _Graph, eqn: Any, *xs: str) -> list[str]:
+    specs = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars]
+    plain = jax.make_jaxpr(eqn.params["plain"])(*specs)
+    return g.run(plain.jaxpr, plain.consts, xs)
+
+
+@_rule("max", "min")
+def _extreme(g: _Graph, eqn: Any, x: str, y: str) -> str:
+    high = eqn.primitive.name == "max"
+    if eqn.invars[0].aval.dtype == bool:
+        return g.node("Or" if high else "And", x, y)
+    return g.node("Max" if high else "Min", x, y)
+
+
+@_rule("and", "or", "xor", "not")
+def _logical(g: _Graph, eqn: Any, *xs: str) -> str:
+    kind = eqn.primitive.name.capitalize()
+    return g.node(kind if eqn.invars[0].aval.dtype == bool else f"Bitwise{kind}", *xs)
+
+
+@_rule("select_n")
+def _select(g: _Graph, eqn: Any, which: str, *cases: str) -> str:
+    if len(cases) != 2 or eqn.invars[0].aval.dtype != bool:
+        raise _NoOperator("more than two cases")
+    if eqn.outvars[0].aval.dtype == bool:  # for which onnxruntime has no Where
+        no = g.node("And", g.node("Not", which), cases[0])
+        return g.node("Or", g.node("And", which, cases[1]), no)
+    return g.node("Where", which, cases[1], cases[0])
+
+
+@_rule("round")
+def _round(g: _Graph, eqn: Any, x: str) -> str:
+    if int(eqn.params["rounding_method"]) == 1:
+        return g.node("Round", x)
+    up = g.node("Floor", g.node("Add", g.node("Abs", x), _one(g, eqn, 0.5)))
+    return g.node("Mul", g.node("Sign", x), up)
+
+
+@_rule("reshape", "squeeze", "expand_dims")
+def _reshape(g: _Graph, eqn: Any, x: str, *_: str) -> str:
+    if eqn.params.get("dimensions") is not None and eqn.primitive.name == "reshape":
+        raise _NoOperator("an order of dimensions")
+    return g.node("Reshape", x, g.shape(eqn.outvars[0].aval.shape), allowzero=1)
+
+
+@_rule("broadcast_in_dim")
+def _broadcast(g: _Graph, eqn: Any, x: str, *_: str) -> str:
+    given, shape = eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape
+    places = eqn.params["broadcast_dimensions"]
+    ones: list[Any] = [1] * len(shape)
+    for axis, n in zip(places, given):
+        ones[axis] = n
+    if given != tuple(ones):
+        x = g.node("Reshape", x, g.shape(ones), allowzero=1)
+    return x if tuple(ones) == tuple(shape) else g.node("Expand", x, g.shape(shape))
+
+
+@_rule("iota")
+def _iota(g: _Graph, eqn: Any, *_: str) -> str:
+    shape, axis = eqn.outvars[0].aval.shape, eqn.params["dimension"]
+    end = g.node("Squeeze", g.size(shape[axis]))
+    x = g.node("Range", g.constant(0, "int64"), end, g.constant(1, "int64"))
+    ones: list[Any] = [1] * len(shape)
+    ones[axis] = shape[axis]
+    x = g.node("Expand", g.node("Reshape", x, g.shape(ones), allowzero=1), g.shape(shape))
+    return g.cast(x, eqn.params["dtype"])
+
+
+@_rule("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or")
+def _reduce(g: _Graph, eqn: Any, x: str) -> str:
+    kind = eqn.primitive.name.removeprefix("reduce_")
+    name = {"and": "Min", "or": "Max"}.get(kind, kind.capitalize())
+    axes, logical = g.constant(eqn.params["axes"], "int64"), kind in ("and", "or")
+    if logical and eqn.invars[0].aval.dtype != bool:
+        raise _NoOperator("bits of integers")
+    if not eqn.params["axes"]:
+        return x
+    x = g.node(f"Reduce{name}", g.cast(x, "int32") if logical else x, axes, keepdims=0)
+    return g.cast(x, bool) if logical else x
+
+
+@_rule("argmax", "argmin")
+def _arg(g: _Graph, eqn: Any, x: str) -> str:
+    kind = "ArgMax" if eqn.primitive.name == "argmax" else "ArgMin"
+    found = g.node(kind, x, axis=eqn.params["axes"][0], keepdims=0)
+    return g.cast(found, eqn.params["index_dtype"])
+
+
+@_rule("slice")
+def _slice(g: _Graph, eqn: Any, x: str) -> str:
+    p, axes = eqn.params, range(len(eqn.invars[0].aval.shape))
+    return g.slice(x, list(axes), p["start_indices"], p["limit_indices"], p["strides"])
+
+
+@_rule("rev")
+def _reverse(g: _Graph, eqn: Any, x: str) -> str:
+    axes = list(eqn.params["dimensions"])
+    least = [np.iinfo("int64").min] * len(axes)
+    return g.slice(x, axes, [-1] * len(axes), least, [-1] * len(axes))
+
+
+@_rule("split")
+def _split(g: _Graph, eqn: Any, x: str) -> Any:
+    sizes = eqn.params["sizes"]
+    return g.node("Split", x, g.shape(sizes), outputs=len(sizes), axis=eqn.params["axis"])
+
+
+@_rule("pad")
+def _pad(g: _Graph, eqn: Any, x: str, value: str) -> str:
+    low, high, inner = zip(*eqn.params["padding_config"])
+    if any(inner):
+        raise _NoOperator("padding between elements")
+    return g.node("Pad", x, g.shape([*low, *high]), value)
+
+
+@_rule("dot_general")
+def _dot(g: _Graph, eqn: Any, x: str, y: str) -> str:
+    (left, right), (batch_left, batch_right) = eqn.params["dimension_numbers"]
+    dtype, ranks = eqn.outvars[0].aval.dtype, [len(v.aval.shape) for v in eqn.invars]
+    x, y = (z if v.aval.dtype == dtype else g.cast(z, dtype) for z, v in zip((x, y), eqn.invars))
+    if tuple(left) == (ranks[0] - 1,) and tuple(right) == (0,) and ranks[1] == 2:
+        return g.node("MatMul", x, y)
+    letters = iter("abcdefghijklmnopqrstuvwxyz")
+    a, b = [next(letters) for _ in range(ranks[0])], [next(letters) for _ in range(ranks[1])]
+    for i, j in zip((*left, *batch_left), (*right, *batch_right)):
+        b[j] = a[i]
+    out = [a[i] for i in batch_left]
+    out += [c for i, c in enumerate(a) if i not in (*left, *batch_left)]
+    out += [c for i, c in enumerate(b) if i not in (*right, *batch_right)]
+    return g.node("Einsum", x, y, equation=f"{''.join(a)},{''.join(b)}->{''.join(out)}")
+
+
+@_rule("conv_general_dilated")
+def _conv(g: _Graph, eqn: Any, x: str, w: str) -> str:
+    p = eqn.params
+    numbers, groups, stretch = p["dimension_numbers"], p["feature_group_count"], p["lhs_dilation"]
+    if p["batch_group_count"] != 1:
+        raise _NoOperator("groups of samples")
+    x = g.transpose(x, numbers.lhs_spec)
+    low, high = zip(*p["padding"])
+    extra: dict[str, Any] = {}
+    dilations, strides = list(p["rhs_dilation"]), list(p["window_strides"])
+    if all(n == 1 for n in stretch):
+        if min(*low, *high) < 0:
+            raise _NoOperator("negative padding")
+        w, kind = g.transpose(w, numbers.rhs_spec), "Conv"
+    else:
+        if groups != 1 or any(n != 1 for n in strides):
+            raise _NoOperator("groups or strides of a transposed convolution")
+        out, into, *space = numbers.rhs_spec
+        w = g.transpose(w, (into, out, *space))
+        axes = list(range(2, 2 + len(space)))
+        least = [np.iinfo("int64").min] * len(axes)
+        w = g.slice(w, axes, [-1] * len(axes), least, [-1] * len(axes))
+        reach = [(eqn.invars[1].aval.shape[i] - 1) * d for i, d in zip(space, dilations)]
+        low, high = ([r - n for r, n in zip(reach, some)] for some in (low, high))
+        more = [max(0, -n) for n in high]
+        if min(low) < 0 or any(n >= s for n, s in zip(more, stretch)):
+            raise _NoOperator("such padding of a transposed convolution")
+        high, strides = [max(0, n) for n in high], list(stretch)
+        kind, extra = "ConvTranspose", {"output_padding": more}
+    pads = [int(n) for n in (*low, *high)]
+    y = g.node(kind, x, w, strides=strides, dilations=dilations, pads=pads, group=groups, **extra)
+    return g.transpose(y, np.argsort(numbers.out_spec).tolist())
+
+
+@_rule("reduce_window_max", "reduce_window_sum")
+def _pool(g: _Graph, eqn: Any, x: str) -> str:
+    p = eqn.params
+    each = list(zip(p["window_dimensions"], p["window_strides"], p["padding"]))
+    fixed = [i for i, one in enumerate(each) if one == (1, 1, (0, 0))]
+    if any(n != 1 for n in p["base_dilation"]) or len(fixed) < 2:
+        raise _NoOperator("windows along all axes")
+    outer = [fixed[0], fixed[-1]]
+    space = [i for i in range(len(each)) if i not in outer]
+    order = [*outer, *space]
+    about: dict[str, Any] = {
+        "kernel_shape": [each[i][0] for i in space],
+        "strides": [each[i][1] for i in space],
+        "pads": [each[i][2][end] for end in (0, 1) for i in space],
+        "dilations": [p["window_dilation"][i] for i in space],
+    }
+    x = g.transpose(x, order)
+    if eqn.primitive.name == "reduce_window_max":
+        y = g.node("MaxPool", x, **about)
+    else:
+        y = g.node("AveragePool", x, count_include_pad=1, **about)
+        y = g.node("Mul", y, _one(g, eqn, math.prod(about["kernel_shape"])))
+    return g.transpose(y, np.argsort(order).tolist())
+
+
+@_rule("gather")
+def _gather(g: _Graph, eqn: Any, x: str, at: str) -> str:
+    p, numbers = eqn.params, eqn.params["dimension_numbers"]
+    (shape, indices), out = (v.aval.shape for v in eqn.invars), eqn.outvars[0].aval
+    axes, sizes, mode = list(numbers.start_index_map), p["slice_sizes"], p["mode"].name
+    offsets, batch, collapsed = (
+        list(numbers.offset_dims),
+        indices[:-1],
+        numbers.collapsed_slice_dims,
+    )
+    rest = [i for i in range(len(shape)) if i not in axes]
+    whole = all(shape[i] == sizes[i] for i in rest)
+    if numbers.operand_batching_dims or not whole or not set(collapsed) <= set(axes):
+        raise _NoOperator("parts along axes without an index")
+    at, zero = g.cast(at, "int64"), g.constant(0, "int64")
+    size = g.shape([sizes[i] for i in axes])
+    inside = ""
+    if mode != "PROMISE_IN_BOUNDS":
+        last = g.node("Sub", g.shape([shape[i] for i in axes]), size)
+        within = g.node("And", g.node("GreaterOrEqual", at, zero), g.node("LessOrEqual", at, last))
+        inside = g.node("ReduceMin", g.cast(within, "int32"), g.constant([-1], "int64"), keepdims=0)
+        at = g.node("Min", g.node("Max", at, zero), last)
+    if not batch:
+        y = g.slice(x, axes, at, g.node("Add", at, size))
+        y = g.node("Squeeze", y, g.constant(collapsed, "int64")) if collapsed else y
+    elif set(collapsed) == set(axes):
+        y = g.node("GatherND", g.transpose(x, [*axes, *rest]), at)
+        places = [i for i in range(len(out.shape)) if i not in offsets]
+        y = g.transpose(y, np.argsort([*places, *offsets]).tolist())
+    else:
+        raise _NoOperator("parts at several places")
+    if mode != "FILL_OR_DROP":
+        return y
+    fill = p["fill_value"]
+    if out.dtype.kind == "b":
+        raise _NoOperator("truth values at places that may be outside")
+    if fill is None and dtypes.is_float(out.dtype):
+        fill = np.nan
+    elif fill is None:
+        limits = jnp.iinfo(out.dtype)
+        fill = limits.min if limits.min < 0 else limits.max
+    spread: list[Any] = [1 if i in offsets else n for i, n in enumerate(out.shape)]
+    inside = g.node("Reshape", g.cast(inside, bool), g.shape(spread), allowzero=1)
+    return g.node("Where", inside, y, g.constant(fill, out.dtype))
+
+
+@_rule("scan")
+def _scan(g: _Graph, eqn: Any, *xs: str) -> Any:
+    p, inner = eqn.params, eqn.params["jaxpr"]
+    consts, carries = p["num_consts"], p["num_carry"]
+    given = inner.jaxpr.invars
+    if len(given) == consts + carries:
+        raise _NoOperator("a loop over no array")
+    names = [g.name() for _ in given[consts:]]
+    outside, g.nodes = g.nodes, []
+    found = g.run(inner.jaxpr, inner.consts, [*xs[:consts], *names])
+    found = [g.node("Identity", name) for name in found]
+    body = g.helper.make_graph(
+        g.nodes,
+        "step",
+        [g.info(n, v.aval) for n, v in zip(names, given[consts:])],
+        [g.info(n, v.aval) for n, v in zip(found, inner.jaxpr.outvars)],
+    )
+    g.nodes = outside
+    inputs, outputs = len(given) - consts - carries, len(found) - carries
+    backwards = int(p["reverse"])
+    return g.node(
+        "Scan",
+        *xs[consts:],
+        outputs=len(found),
+        body=body,
+        num_scan_inputs=inputs,
+        scan_input_directions=[backwards] * inputs,
+        **({"scan_output_directions": [backwards] * outputs} if outputs else {}),
+    )
