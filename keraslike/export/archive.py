@@ -24,8 +24,12 @@ _WRITERS: dict[str, Callable] = {
     "stablehlo": stablehlo.place,
 }
 FORMATS = {"onnx": "onnx", "tf_saved_model": "saved_model", "stablehlo": "stablehlo"}
-# Formats of Keras's that are not written.
-_ELSEWHERE = {"openvino", "litert", "torch"}
+# Formats of Keras's that are not written, and what to do.
+_ELSEWHERE = {
+    "litert": "export a SavedModel, and give it to `tf.lite.TFLiteConverter.from_saved_model`",
+    "openvino": "export with format='onnx', and give the file to `openvino.convert_model`",
+    "torch": "export with format='onnx', whose files onnxruntime runs beside PyTorch",
+}
 
 
 class ExportArchive:
@@ -232,8 +236,8 @@ def export_model(
     """Exports a model's call as the endpoint `serve`: see `Model.export`."""
     if format in _ELSEWHERE:
         raise ValueError(
-            f"keraslike does not write the format '{format}', which Keras has. It writes "
-            f"{sorted(FORMATS)}."
+            f"keraslike does not write the format '{format}', which Keras has, but "
+            f"{sorted(FORMATS)}. Instead, {_ELSEWHERE[format]}."
         )
     if format not in FORMATS:
         raise ValueError(f"Unrecognized format={format}. Supported formats are: {sorted(FORMATS)}.")
