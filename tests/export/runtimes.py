@@ -158,7 +158,8 @@ def test_what_onnx_cannot_express_is_refused(tmp_path):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(keras.ops.sort, name="order")])
     with pytest.raises(ValueError, match="/order' computes: the primitive 'sort'"):
         model.export(path, format="onnx", verbose=False)
-    archive, spec = keras.export.ExportArchive(format="onnx"), keras.InputSpec((None, 4), "float32")
+    spec = keras.InputSpec(shape=(None, 4), dtype="float32")
+    archive = keras.export.ExportArchive(format="onnx")
     archive.add_endpoint("a", lambda x: x, [spec])
     archive.add_endpoint("b", lambda x: x, [spec])
     with pytest.raises(ValueError, match="one endpoint"):
