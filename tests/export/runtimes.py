@@ -166,6 +166,7 @@ def test_what_onnx_cannot_express_is_refused(tmp_path):
         archive.write_out(path, verbose=False)
     model = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization()])
     archive = keras.export.ExportArchive(format="onnx")
+    archive.track(model)
     archive.add_endpoint("train", lambda x: model(x, training=True), [spec])
     with pytest.raises(ValueError, match="changes state"):
         archive.write_out(path, verbose=False)
