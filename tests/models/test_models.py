@@ -419,6 +419,8 @@ def test_summaries_are_keras_s():
         return lines[-1].count("?"), [repr(x) for x in (inputs, unbuilt.layers[0], nested)]
 
     lines: list[str] = []
+    keras.utils.clear_session()  # automatic names begin anew
+    oracle.utils.clear_session()
     assert summaries(keras) == summaries(oracle)
     named = re.compile(r"sequential\w*")
     ours, theirs = lines[: len(lines) // 2], lines[len(lines) // 2 :]
