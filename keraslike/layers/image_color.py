@@ -154,7 +154,9 @@ class RandomContrast(ColorLayer):
         return {"contrast_factor": random.uniform(sizes.each, low, high, dtype, seed)}
 
     def _colored(self, images: jax.Array, transformation: Any) -> jax.Array:
-        mean = jnp.mean(images, self._axes, keepdims=True)
+        height, width = self._axes
+        # One axis after the other: XLA's loop for the first one uses vectors on a CPU.
+        mean = jnp.mean(jnp.mean(images, height, keepdims=True), width, keepdims=True)
         factor = self._cast(transformation["contrast_factor"])
         return self._clip((images - mean) * factor + mean)
 
