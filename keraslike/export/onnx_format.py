@@ -8,7 +8,6 @@ package `onnx` only puts the nodes into a file.
 from __future__ import annotations
 
 import ast
-import importlib
 import math
 import os
 import tempfile
@@ -20,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Literal
 
-from keraslike.core import dtypes
+from keraslike.core import dtypes, foreign
 from keraslike.export.endpoints import Endpoint, is_spec
 
 OPSET, IR = 20, 9
@@ -40,10 +39,7 @@ def write(
     that changes state, and for what ONNX has no operator for, with the layer's name.
     """
     del collections, platforms
-    try:
-        onnx = importlib.import_module("onnx")
-    except ImportError as e:
-        raise ImportError("Files of ONNX are written by: pip install keraslike[onnx]") from e
+    onnx = foreign.library("onnx", "The format 'onnx'", "keraslike[onnx]")
     if len(endpoints) != 1:
         raise ValueError(f"A file of ONNX has one endpoint. Received: {len(endpoints)}")
     model = _Graph(onnx).model(endpoints[0], arrays)

@@ -7,14 +7,10 @@ from typing import Any
 
 from flax import nnx
 
-from keraslike.core import context, host
+from keraslike.core import context
 from keraslike.core.base import Object
 from keraslike.core.variable import OptimizerState, Variable
 from keraslike.optimizers.state import dtype_of, is_overwritten, state_name
-
-
-def _zeros(shape: Sequence[int], dtype: Any) -> Any:
-    return host.full(shape, 0, dtype)
 
 
 class Stateful(Object):
@@ -34,16 +30,22 @@ class Stateful(Object):
         raise NotImplementedError
 
     def _state(
-        self, value: Any, name: str, dtype: Any = None, of: Any = None, shape: Any = None
+        self,
+        value: Any,
+        name: str | None,
+        dtype: Any = None,
+        of: Any = None,
+        shape: Any = None,
+        layout: Any = None,
     ) -> Variable:
         with context.using(names=(self.name,)):
             return OptimizerState(
-                value, shape, dtype=dtype, trainable=False, name=name, reference=of
+                value, shape, dtype, trainable=False, name=name, layout=layout, reference=of
             )
 
     def _zeros_like(self, variables: Sequence[Any], name: str) -> list[Variable]:
         return [
-            self._state(_zeros, state_name(v, i, name), dtype_of(v), of=v, shape=v.shape)
+            self._state("zeros", state_name(v, i, name), dtype_of(v), of=v, shape=v.shape)
             for i, v in enumerate(variables)
         ]
 
@@ -58,15 +60,8 @@ class Stateful(Object):
     ) -> Variable:
         """A new state Variable; for use in a subclass's `build`."""
         del aggregation
-        return self._slot(initializer, shape, dtype, name, layout=layout)
-
-    def _slot(self, initializer: Any, shape: Any, dtype: Any, name: Any, **kwargs: Any) -> Variable:
-        with context.using(names=(self.name,)):
-            variable = OptimizerState(
-                initializer, shape=shape, dtype=dtype, trainable=False, name=name, **kwargs
-            )
-        self._slots.append(variable)
-        return variable
+        self._slots.append(self._state(initializer, name, dtype, shape=shape, layout=layout))
+        return self._slots[-1]
 
     def add_variable_from_reference(
         self, reference_variable: Any, name: str | None = None, initializer: Any = "zeros"
@@ -74,7 +69,8 @@ class Stateful(Object):
         """A new state Variable of another's shape and dtype."""
         shape, dtype = reference_variable.shape, dtype_of(reference_variable)
         full = state_name(reference_variable, len(self._slots), name or "var")
-        return self._slot(initializer, shape, dtype, full, reference=reference_variable)
+        self._slots.append(self._state(initializer, full, dtype, reference_variable, shape))
+        return self._slots[-1]
 
     def add_optimizer_variables(
         self, trainable_variables: Sequence[Any], name: Any, initializer: Any = "zeros"
