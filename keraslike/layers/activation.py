@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from keraslike import activations, constraints, initializers, regularizers
-from keraslike.layers.layer import InputSpec, Layer
+from keraslike.layers.input_spec import InputSpec
+from keraslike.layers.layer import Layer
 
 
 def _at_least_0(of: str, **arguments: Any) -> None:

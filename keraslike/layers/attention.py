@@ -20,8 +20,9 @@ from keraslike.core.rng import SeedGenerator
 from keraslike.core.static import Shape
 from keraslike.layers.activation import Softmax
 from keraslike.layers.core import EinsumDense
-from keraslike.layers.layer import Layer, _call_takes
+from keraslike.layers.layer import Layer
 from keraslike.layers.regularization import Dropout
+from keraslike.layers.signatures import call_takes
 from keraslike.ops.attention import _causal, _dropped_attention, dot_product_attention
 from keraslike.ops.products import matmul
 from keraslike.quantizers import AbsMaxQuantizer
@@ -407,7 +408,7 @@ class _Heads(Layer):
             **({"use_causal_mask": True} if causal_only else {}),
             **(
                 {"return_attention_scores": return_attention_scores}
-                if "return_attention_scores" in _call_takes(compute)
+                if "return_attention_scores" in call_takes(compute)
                 else {}
             ),
         )

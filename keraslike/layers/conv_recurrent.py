@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from keraslike.core.arguments import given, one_of, sizes, standardize_data_format
 from keraslike.layers.convolutional import check_strides_or_dilation
-from keraslike.layers.layer import InputSpec
+from keraslike.layers.input_spec import InputSpec
 from keraslike.layers.recurrent import _of_cell, _OfCell
 from keraslike.layers.recurrent_cells import LSTMCell
 from keraslike.ops import convolution

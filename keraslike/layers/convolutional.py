@@ -16,7 +16,8 @@ from keraslike.core.arguments import (
     spatial_axes,
     standardize_data_format,
 )
-from keraslike.layers.layer import InputSpec, Layer
+from keraslike.layers.input_spec import InputSpec
+from keraslike.layers.layer import Layer
 from keraslike.layers.lora import Adaptable, _AdaptedWeight, _BareWeight
 from keraslike.ops import convolution
 

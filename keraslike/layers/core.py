@@ -18,9 +18,11 @@ from keraslike.core import dtypes, registry, sparsity, symbolic
 from keraslike.core.arguments import positive, warn_user, whole
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry
-from keraslike.layers.layer import InputSpec, Layer, _map_shapes
+from keraslike.layers.input_spec import InputSpec
+from keraslike.layers.layer import Layer
 from keraslike.layers.lora import _AdaptedWeight, _BareWeight
 from keraslike.layers.quantized import Matrix, Quantizable
+from keraslike.layers.shapes import map_shapes
 from keraslike.ops.products import contract, matmul
 
 
@@ -457,9 +459,9 @@ class Lambda(Layer):
             return super().compute_output_spec(inputs, **kwargs)
         shapes = jax.tree.map(lambda tensor: tensor.shape, inputs)
         if callable(self.output_shape):
-            return _map_shapes(self._output, self.output_shape(shapes))
+            return map_shapes(self._output, self.output_shape(shapes))
         batch = symbolic.tensors_in(inputs)[0].shape[0]
-        return _map_shapes(lambda shape: self._output((batch, *shape)), self.output_shape)
+        return map_shapes(lambda shape: self._output((batch, *shape)), self.output_shape)
 
     def _output(self, shape: Any) -> KerasTensor:
         return KerasTensor(shape, dtype=self.compute_dtype)

@@ -17,7 +17,8 @@ from keraslike.core import context, dtypes, foreign, hashing, sparsity
 from keraslike.core.boxed import Answers, is_boxed, taker, unbox
 from keraslike.core.symbolic import KerasTensor, size_of_values
 from keraslike.core.text import Text, as_bytes, is_text, of_lists
-from keraslike.layers.layer import Layer, _number_of
+from keraslike.layers.layer import Layer
+from keraslike.layers.layer_state import number_of
 
 
 class DataLayer(Layer):
@@ -91,7 +92,7 @@ class DataLayer(Layer):
     def _applied(self, inputs: Any) -> Any:
         if is_text(inputs):
             context.needs_python(self.name)
-            return inputs.apply(_number_of(self), self._computed, self._shape_and_dtype)
+            return inputs.apply(number_of(self), self._computed, self._shape_and_dtype)
         if not isinstance(inputs, jax.core.Tracer):
             return self._computed(np.asarray(inputs))
         if context.state.symbolic:

@@ -22,7 +22,7 @@ from keraslike.layers.data_layer import (
     hash_buckets,
     hash_key,
 )
-from keraslike.layers.layer import _number_of
+from keraslike.layers.layer_state import number_of
 
 
 class Hashing(DataLayer):
@@ -156,7 +156,7 @@ class HashedCrossing(DataLayer):
         else:
             # JAX has no integers of 64 bits: those of text go there in two halves.
             parts = [
-                x.apply(_number_of(self), _fingerprints, lambda s: ((*s, 2), "uint32"))
+                x.apply(number_of(self), _fingerprints, lambda s: ((*s, 2), "uint32"))
                 if is_text(x)
                 else x
                 for x in inputs

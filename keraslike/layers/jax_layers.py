@@ -13,7 +13,8 @@ from flax import linen, nnx
 
 from keraslike.core import base, dtypes, registry, rng
 from keraslike.core.rng import SeedGenerator
-from keraslike.layers.layer import Layer, _map_shapes
+from keraslike.layers.layer import Layer
+from keraslike.layers.shapes import map_shapes
 
 _CALL = ("params", "state", "rng", "inputs", "training")
 _INIT = ("rng", "inputs", "training")
@@ -118,7 +119,7 @@ class JaxLayer(Layer):
     def build(self, input_shape: Any) -> None:
         if self._given:
             return
-        sizes = _map_shapes(lambda s: jnp.ones([1 if n is None else n for n in s]), input_shape)
+        sizes = map_shapes(lambda s: jnp.ones([1 if n is None else n for n in s]), input_shape)
         params, state = self._initial(sizes)
         self._params, self._state = self._make(params, True), self._make(state, False)
         self._structures = _leaves(params)[1], _leaves(state)[1]

@@ -12,7 +12,8 @@ from jax import lax
 from keraslike import constraints, initializers, regularizers
 from keraslike.core import dtypes
 from keraslike.core.arguments import unsupported, warn_user
-from keraslike.layers.layer import InputSpec, Layer
+from keraslike.layers.input_spec import InputSpec
+from keraslike.layers.layer import Layer
 from keraslike.layers.wrappers import Wrapper
 from keraslike.ops import nn
 from keraslike.ops.products import matmul

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from keraslike.core import context, registry
-from keraslike.layers.layer import Layer, _call_takes
+from keraslike.layers.layer import Layer
+from keraslike.layers.signatures import call_takes
 
 
 class Pipeline(Layer):
@@ -40,7 +41,7 @@ class Pipeline(Layer):
             context.set_mask(inputs, mask)
         for layer in self.layers:
             takes = training is not None and isinstance(layer, Layer)
-            takes = takes and "training" in _call_takes(type(layer).call)
+            takes = takes and "training" in call_takes(type(layer).call)
             inputs = layer(inputs, training=training) if takes else layer(inputs)
         return inputs
 

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 
 from keraslike import ops
 from keraslike.core.arguments import one_of, sizes, spatial_axes, standardize_data_format
-from keraslike.layers.layer import InputSpec, Layer
+from keraslike.layers.input_spec import InputSpec
+from keraslike.layers.layer import Layer
 from keraslike.ops import convolution
 
 

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from keraslike.core import base, rng
 from keraslike.core.arguments import given, names_of, one_of
 from keraslike.core.variable import Buffer, Param
-from keraslike.layers.layer import InputSpec, Layer, _map_shapes
+from keraslike.layers.input_spec import InputSpec
+from keraslike.layers.layer import Layer
 from keraslike.layers.recurrent_cells import (
     GRUCell,
     LSTMCell,
@@ -24,6 +25,7 @@ from keraslike.layers.recurrent_cells import (
     _initial_state,
     _step,
 )
+from keraslike.layers.shapes import map_shapes
 from keraslike.ops import recurrent
 
 
@@ -146,7 +148,7 @@ class RNN(Layer):
             batches.append(shape[0])
             return (shape[0], *shape[2:])
 
-        step = _map_shapes(step_shape, sequences_shape)
+        step = map_shapes(step_shape, sequences_shape)
         batch = batches[0]
         _build_cell(self.cell, step, batch)
         if not self.stateful:

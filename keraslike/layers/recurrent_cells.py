@@ -13,7 +13,8 @@ from keraslike import activations, constraints, initializers, random, regularize
 from keraslike.core.arguments import given, names_of, positive
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.symbolic import KerasTensor
-from keraslike.layers.layer import Layer, _map_shapes
+from keraslike.layers.layer import Layer
+from keraslike.layers.shapes import map_shapes
 from keraslike.ops import recurrent
 from keraslike.ops.products import matmul
 
@@ -473,7 +474,7 @@ def _build_cell(cell: Any, shape: Any, batch: int | None) -> None:
         sizes,
         is_leaf=lambda size: isinstance(size, tuple),
     )
-    cell.compute_output_spec(_map_shapes(lambda s: KerasTensor(s, dtype), shape), states)
+    cell.compute_output_spec(map_shapes(lambda s: KerasTensor(s, dtype), shape), states)
     cell.built = True
 
 

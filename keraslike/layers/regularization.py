@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from keraslike import random, regularizers
 from keraslike.core.arguments import standardize_data_format
 from keraslike.core.rng import SeedGenerator
-from keraslike.layers.layer import InputSpec, Layer
+from keraslike.layers.input_spec import InputSpec
+from keraslike.layers.layer import Layer
 
 
 class _Noise(Layer):

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 from keraslike.core import sparsity
 from keraslike.core.arguments import one_of, sizes, spatial_axes, standardize_data_format
-from keraslike.layers.layer import InputSpec, Layer
+from keraslike.layers.input_spec import InputSpec
+from keraslike.layers.layer import Layer
 
 
 class Flatten(Layer):

@@ -12,7 +12,8 @@ import numpy as np
 from keraslike import initializers, ops
 from keraslike.core import dtypes
 from keraslike.core.arguments import one_of, positive, standardize_data_format, warn_user
-from keraslike.layers.layer import InputSpec, Layer
+from keraslike.layers.input_spec import InputSpec
+from keraslike.layers.layer import Layer
 from keraslike.ops import convolution
 
 _MODES = ("log", "magnitude", "psd", "real", "imag", "angle", "stft")

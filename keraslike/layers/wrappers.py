@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.core import base, context, lowering, registry, rng
-from keraslike.layers.layer import Layer, _call_takes
+from keraslike.layers.layer import Layer
+from keraslike.layers.signatures import call_takes
 
 
 class Wrapper(Layer):
@@ -80,7 +81,7 @@ class TimeDistributed(Wrapper):
                 "with the batch and the steps of its inputs. "
                 f"Received: a mask of shape {mask.shape}, inputs of shape {inputs.shape}"
             )
-        takes_mask = mask is not None and "mask" in _call_takes(type(self.layer).call)
+        takes_mask = mask is not None and "mask" in call_takes(type(self.layer).call)
         masks = mask if takes_mask else None
         variables = base.variables_of(self.layer, rng.global_stream())
         before = lowering.values_of(variables)
@@ -213,7 +214,7 @@ class Bidirectional(Layer):
             states = initial_state[:half], initial_state[half:]
 
         def run(layer: Any, state: Any) -> tuple[Any, tuple]:
-            takes, given = _call_takes(type(layer).call), {}
+            takes, given = call_takes(type(layer).call), {}
             if state is not None:
                 given["initial_state"] = state
             if mask is not None and "mask" in takes:

@@ -18,7 +18,7 @@ import numpy as np
 from keraslike.core import registry
 from keraslike.core.base import to_snake_case
 from keraslike.core.symbolic import FunctionOperation, KerasTensor, Operation
-from keraslike.layers.layer import MaskOf
+from keraslike.layers.masks_and_losses import MaskOf
 
 # The call's arguments, for all functions that have one of that name, and for some.
 _OF_CALL = (

@@ -10,7 +10,9 @@ from keraslike.core.arguments import boolean
 from keraslike.core.structures import map_leaves
 from keraslike.core.tracebacks import entry
 from keraslike.layers import Input, InputLayer
-from keraslike.layers.layer import Layer, _map_shapes, only_traces
+from keraslike.layers.layer import Layer
+from keraslike.layers.layer_building import only_traces
+from keraslike.layers.shapes import map_shapes
 from keraslike.models.model import Model
 
 
@@ -135,7 +137,7 @@ class Sequential(Model):
                 lambda t: Input(batch_shape=(None, *t.shape[1:]), dtype=t.dtype), first.input
             )
         else:
-            symbols = _map_shapes(
+            symbols = map_shapes(
                 lambda s: Input(batch_shape=(None, *s[1:]), dtype=first.variable_dtype), input_shape
             )
         x = symbols

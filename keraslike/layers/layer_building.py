@@ -1,0 +1,154 @@
+"""How a layer is built: once, by one thread, with names and without tracers."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from keraslike.core import context
+from keraslike.core.errors import InvalidArgument
+from keraslike.core.symbolic import KerasTensor
+from keraslike.core.tracebacks import handled, is_ours, shorten
+from keraslike.layers.shapes import as_shapes, map_shapes, shapes_of
+from keraslike.layers.signatures import call_names, parameters_of
+
+
+def only_traces(build: Callable) -> Callable:
+    """Marks a `build` that computes nothing itself but traces the call of what is inside: a size
+    in a config, such as the number of classes of a one-hot code, is to take no memory there."""
+    build.only_traces = True  # type: ignore[attr-defined]
+    return build
+
+
+def guard_build(build: Callable) -> Callable:
+    """Around a class's own `build`: names, values that are no tracers, and what to remember."""
+
+    @handled
+    @functools.wraps(build)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> None:
+        args = tuple(as_shapes(a) for a in args)
+        kwargs = {k: as_shapes(v) for k, v in kwargs.items()}
+        if self._building:  # a subclass's build has called super().build
+            build(self, *args, **kwargs)
+            return
+        self._building = True
+        try:
+            for shape in (*args, *kwargs.values()) if is_ours(type(self)) else ():
+                if isinstance(shape, (str, int, float)):
+                    raise InvalidArgument(f"input_shape must be a shape. Received: {shape!r}")
+            names = (*context.state.names, self.name)
+            self._path = self._path or "/".join(names)
+            traces = getattr(build, "only_traces", False)
+            values = contextlib.nullcontext() if traces else jax.ensure_compile_time_eval()
+            with context.using(names=names, autocast=None), values:
+                build(self, *args, **kwargs)
+        except Exception as error:
+            shorten(error)
+            raise
+        finally:
+            del self._building
+        self.built = self._complete = True
+        names = call_names(build) or ["input_shape"]
+        self._build_shapes = {**dict(zip(names, args)), **kwargs}
+        if not self._trainable:
+            self.trainable = False
+
+    return guarded
+
+
+class LayerBuilding:
+    """The part of `Layer` that makes its weights from the shapes of its inputs."""
+
+    @guard_build
+    @only_traces
+    def build(self, *input_shape: Any, **shapes: Any) -> None:
+        """Makes the weights. A layer without a `build` of its own makes its sublayers' weights."""
+        if (
+            type(self).build is LayerBuilding.build
+        ):  # else one of its own has called this, and goes on
+            self._build_by_call(*input_shape, **shapes)
+
+    def _build_by_call(self, *input_shape: Any, **shapes: Any) -> None:
+        known = any(s is not None for s in (*input_shape, *shapes.values()))
+        if known and not all(o.built for o in self._sublayers):
+            make = functools.partial(map_shapes, lambda s: KerasTensor(s, self.compute_dtype))
+            kwargs = {k.removesuffix("_shape"): make(v) for k, v in shapes.items()}
+            with context.using(names=context.state.names[:-1]):  # to which the call adds its own
+                self.compute_output_spec(*map(make, input_shape), **kwargs)
+
+    def _build_at_init(self) -> None:
+        """Says that the layer is built, unless its class has a `build` that is still to be run."""
+        if type(self).build is LayerBuilding.build:
+            self.built = self._complete = True
+
+    def _maybe_build(self, args: tuple, kwargs: dict[str, Any]) -> None:
+        if self.built:
+            return
+        # One thread builds, the others wait for it.
+        with vars(self).setdefault("_build_lock", threading.RLock()):
+            self._build_once(args, kwargs)
+
+    def _build_once(self, args: tuple, kwargs: dict[str, Any]) -> None:
+        if self.built or self._building:
+            return
+        self._check_inputs(args, kwargs)  # before weights of a wrong shape are made
+        if not args and not kwargs:
+            inspect.signature(self.call).bind()  # a TypeError names what is missing
+        if type(self).build is LayerBuilding.build:
+            self.built = self._complete = True  # the call itself builds what is inside
+            self._build_shapes = {"input_shape": shapes_of(args[0])} if args else None
+        else:
+            shapes, by_name = self._shapes_for(type(self).build, args, kwargs)
+            self.build(*shapes, **by_name)
+
+    def _shapes_for(
+        self, method: Callable, args: tuple, kwargs: dict[str, Any]
+    ) -> tuple[tuple, dict[str, Any]]:
+        """What a method that takes shapes is given for the arguments of a call: the shape of the
+        first, or those that it names, `x_shape` being that of the argument `x`."""
+        parameters = [p for p in parameters_of(method) if p.kind != p.VAR_KEYWORD]
+        if len(parameters) <= 1 or any(p.kind == p.VAR_POSITIONAL for p in parameters):
+            first = self._first_of(args, kwargs)
+            if first is None:
+                first = next(iter(kwargs.values()), None)
+            return (shapes_of(first),), {}
+        names = [p.name for p in parameters_of(type(self).call)]
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        shapes = {}
+        for p in parameters:
+            name = p.name.removesuffix("_shape")
+            if name == p.name or name not in names:
+                raise ValueError(
+                    f"Where {method.__name__}() takes several arguments, each has to be named as "
+                    f"one of call({', '.join(names)}) with '_shape' after it. Layer '{self.name}' "
+                    f"({type(self).__name__}): {method.__name__}() has argument `{p.name}`, "
+                    + (
+                        "which does not end in `_shape`."
+                        if name == p.name
+                        else f"but `call()` does not have argument `{name}`."
+                    )
+                )
+            if name in given:
+                shapes[p.name] = shapes_of(given[name])
+        return (), shapes
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """What `build` was given, for a loaded layer to be built the same."""
+        if self._build_shapes is None:
+            return None
+        if len(self._build_shapes) == 1:
+            return {"input_shape": next(iter(self._build_shapes.values()))}
+        return {"shapes_dict": self._build_shapes}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Builds the layer as another one was built, of which this is the `get_build_config()`."""
+        if "input_shape" in config:
+            self.build(config["input_shape"])
+        elif "shapes_dict" in config:
+            self.build(**config["shapes_dict"])

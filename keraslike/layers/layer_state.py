@@ -1,0 +1,380 @@
+"""What a layer holds: its weights, random streams, metrics and the layers in it, in order."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from keraslike.core import base, context, dtypes, host, lowering, registry, rng
+from keraslike.core.annotations import checked
+from keraslike.core.arguments import boolean
+from keraslike.core.rng import SeedGenerator
+from keraslike.core.tracebacks import entry
+from keraslike.core.variable import Buffer, Param, Variable
+from keraslike.layers import keras_names
+
+_numbers = itertools.count(1)
+
+
+class LayerState:
+    """The part of `Layer` that keeps weights and sublayers."""
+
+    # What says in which order a layer got its sublayers, see `_in_order`.
+    _number = 0  # counted up with each layer made and each that is assigned
+    _ranks: Any = MappingProxyType({})  # the count when a sublayer was assigned, by its number
+    _places: tuple[int, ...] = ()  # of a copy: its sublayers, by their places in the attributes
+
+    def __new__(cls, *args: Any, **kwargs: Any):
+        self = super().__new__(cls, *args, **kwargs)
+        object.__setattr__(self, "_number", next(_numbers))
+        return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not context.state.tracking and any(True for _ in base.iter_state(value)):
+            object.__setattr__(self, "_untracked", self._untracked | {name, "_untracked"})
+            object.__setattr__(self, name, value)
+            return
+        if self._complete and any(map(_is_state_of_layers, base.iter_state(value))):
+            self._check_open(f"attribute '{name}'")
+        if "_weights" in vars(self):
+            # It has an attribute of its own now; the list is for what has none.
+            self._weights[:] = [v for v in self._weights if v is not value]
+        objects = [o for o in base.iter_state(value) if not base.is_variable(o)]
+        if objects and vars(self).get(name) is not value:
+            self._rank(objects)
+            vars(self).pop(name, None)  # so that attributes lie in the order of their values
+        object.__setattr__(self, name, value)
+        if base.awaited:
+            base.notice(self)
+
+    def _rank(self, objects: list[Any]) -> None:
+        if "_ranks" not in vars(self):
+            object.__setattr__(self, "_ranks", {})
+        for o in objects:
+            self._ranks.setdefault(number_of(o), next(_numbers))
+
+    def _in_order(self) -> list[Any]:
+        """The objects in this layer's attributes, in the order in which it got them, as Keras
+        lists them. One that came to be in a container later counts from when it was made.
+        """
+        return self._sorted(self._in_attributes())
+
+    def _sorted(self, natural: list[Any]) -> list[Any]:
+        if self._places:
+            if len(self._places) == len(natural):
+                self._rank([natural[i] for i in self._places])
+            object.__setattr__(self, "_places", ())
+        ranks = {id(o): self._ranks.get(n, n) for o, n in zip(natural, map(number_of, natural))}
+        return sorted(natural, key=lambda o: ranks[id(o)])
+
+    def _in_attributes(self) -> list[Any]:
+        return [o for o in base.own_state(self) if not base.is_variable(o)]
+
+    def _places_in_order(self) -> tuple[int, ...]:
+        """What `_places` is of a copy; nothing where the order is that of attributes."""
+        natural = self._in_attributes()
+        if len(natural) < 2:
+            return ()
+        place = {id(o): i for i, o in enumerate(natural)}
+        places = tuple(place[id(o)] for o in self._sorted(natural))
+        return () if places == tuple(range(len(places))) else places
+
+    def _lasting(self) -> dict[str, Any]:
+        places = self._places_in_order()
+        return super()._lasting() | ({"_places": places} if places else {})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Objects come out of a pickle in another order than that in which they were made.
+        vars(self).update(state, _number=0)
+
+    def _graph_node_flatten(self):
+        nodes, metadata = super()._graph_node_flatten()
+        places = self._places_in_order()
+        return nodes, (*metadata, places) if places else metadata
+
+    @staticmethod
+    def _graph_node_create_empty(metadata: Any) -> Any:
+        node = base.Object._graph_node_create_empty(metadata[:2])
+        for places in metadata[2:]:
+            object.__setattr__(node, "_places", places)
+        return node
+
+    # -- weights ------------------------------------------------------------------------------
+
+    @entry
+    @keras_names.shape_first
+    @checked
+    def add_weight(
+        self,
+        shape: Sequence[int | None] | None = None,
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        aggregation: str | None = "none",
+        layout: Any = None,
+        overwrite_with_gradient: bool = False,
+        name: str | None = None,
+    ) -> Variable:
+        """Makes a weight of this layer; all but the first three arguments are keywords.
+
+        Args:
+            shape: sizes; a scalar where it is left out.
+            initializer: a name, a function `(shape, dtype=...)` or a value; Glorot uniform for
+                floats and zeros for others where it is left out.
+            dtype: the layer's variable dtype where it is left out.
+            trainable: whether an optimizer changes it.
+            regularizer: a function of the weight whose value is added to the loss.
+            constraint: a function applied after every update.
+            layout: on which devices which part of it is, as of a Variable.
+            overwrite_with_gradient: whether an optimizer takes the gradient for the new value.
+        """
+        self._check_open("a weight")
+        shape = () if shape is None else tuple(_size(s, shape) for s in shape)
+        dtype = dtypes.standardize_dtype(self.variable_dtype if dtype is None else dtype)
+        if initializer is None:
+            initializer = "glorot_uniform" if dtypes.is_float(dtype) else "zeros"
+        names = context.state.names
+        if not names and self._path is not None:  # outside build and call
+            names = tuple(self._path.split("/"))
+        elif not names or names[-1] != self.name:
+            names = (*names, self.name)
+        with context.using(names=names):
+            variable = (Param if trainable else Buffer)(
+                registry.get("initializers", initializer)
+                if isinstance(initializer, (str, dict, type))
+                else initializer,
+                shape=shape,
+                dtype=dtype,
+                trainable=trainable and self._trainable,
+                autocast=autocast,
+                aggregation=aggregation,
+                layout=layout,
+                name=name,
+                regularizer=registry.get("regularizers", regularizer),
+                constraint=registry.get("constraints", constraint),
+            )
+        if overwrite_with_gradient:
+            variable.overwrite_with_gradient = overwrite_with_gradient
+        self._track_variable(variable)
+        return variable
+
+    add_variable = add_weight
+
+    def _check_open(self, what: str) -> None:
+        if self._complete and not self._building and not context.state.depth:
+            raise ValueError(
+                f"You cannot add new elements of state to layer '{self.name}', which is built. "
+                f"Received: {what}. Make weights and layers in __init__(), build() or the first "
+                "call()."
+            )
+
+    @property
+    def _sublayers(self) -> list[Any]:
+        return [o for o in self._in_order() if isinstance(o, LayerState)]
+
+    # This and the next by Keras's names, since packages that derive from Layer use them.
+    def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list[Any]:
+        objects = base.iter_objects(self) if recursive else (self, *self._sublayers)
+        return [o for o in objects if isinstance(o, LayerState) and (include_self or o is not self)]
+
+    @property
+    def _seed_generators(self) -> list[SeedGenerator]:
+        return [o for o in base.own_state(self) if isinstance(o, SeedGenerator)]
+
+    def _gather(self, everything: bool) -> list[nnx.Variable]:
+        """Own weights (those that train first), then each sublayer's: the order of Keras."""
+        known = self._known()
+        if everything not in known:
+            known[everything] = self._walk(everything)
+        return list(known[everything])
+
+    def _known(self) -> dict[Any, Any]:
+        """What was found out about this layer and all in it, as long as nothing changes there."""
+        snapshot, known = vars(self).get("_gathered", (None, {}))
+        if snapshot is None or not snapshot.is_current():
+            snapshot, known = vars(self)["_gathered"] = base.Snapshot(self), {}
+        return known
+
+    def _known_layers(self) -> list[Any]:
+        known = self._known()
+        if "layers" not in known:
+            known["layers"] = self._flatten_layers()
+        return known["layers"]
+
+    def _walk(self, everything: bool) -> list[nnx.Variable]:
+        found: dict[int, nnx.Variable] = {}
+        seen: set[int] = set()
+
+        def visit(obj: Any) -> None:
+            if id(obj) in seen:
+                return
+            seen.add(id(obj))
+            for v in sorted(base.own_variables(obj), key=lambda v: not isinstance(v, nnx.Param)):
+                if everything or not isinstance(v, nnx.RngState):
+                    found.setdefault(id(v), v)
+            if isinstance(obj, LayerState):
+                objects = obj._in_order()
+            else:
+                objects = [o for o in base.own_state(obj) if not isinstance(o, nnx.Variable)]
+            if everything:  # random streams before sublayers
+                objects.sort(key=lambda o: not isinstance(o, rng.SeedGenerator))
+            for o in objects:
+                if getattr(o, "_kind", None) in ("optimizer", "metric"):  # their state is theirs
+                    continue
+                # Of our own objects only layers hold weights; those of flax all may.
+                if everything or isinstance(o, LayerState) or not isinstance(o, base.Object):
+                    visit(o)
+
+        visit(self)
+        return list(found.values())
+
+    @property
+    def variables(self) -> list[Any]:
+        """The weights and the random streams; not metrics, see `metrics_variables`."""
+        return self._gather(everything=True)
+
+    @property
+    def weights(self) -> list[Any]:
+        """The weights of this layer and of those in it, each once."""
+        return self._gather(everything=False)
+
+    @property
+    def trainable_weights(self) -> list[Any]:
+        if not self.trainable:
+            return []
+        return [v for v in self.weights if _trains(v)]
+
+    @property
+    def non_trainable_weights(self) -> list[Any]:
+        if not self.trainable:
+            return self.weights
+        return [v for v in self.weights if not _trains(v)]
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Any]:
+        trainable = {id(v) for v in self.trainable_weights}
+        return [v for v in self.variables if id(v) not in trainable]
+
+    def _metrics_of(self, counts: Callable[[Any], bool]) -> list[Any]:
+        """The metrics in attributes of those layers, of this one and of all in it, that count."""
+        known = self._known()
+        if "metrics" not in known:
+            found = [
+                item
+                for layer in self._flatten_layers()
+                if counts(layer)
+                for item in base.own_state(layer)
+                if isinstance(item, base.Object) and item._kind == "metric"
+            ]
+            known["metrics"] = list({id(m): m for m in found}.values())
+        return known["metrics"]
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics in attributes of this layer and of those in it, each once."""
+        return list(self._metrics_of(lambda layer: True))
+
+    @property
+    def metrics_variables(self) -> list[Any]:
+        """The state of the metrics."""
+        return list({id(v): v for m in self.metrics for v in m.variables}.values())
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        value = self._trainable = boolean(trainable=value)
+        for item in base.own_state(self):
+            if isinstance(item, (Param, LayerState)):
+                item.trainable = value
+
+    @entry
+    def count_params(self) -> int:
+        """The number of scalars in the weights."""
+        if not self.built and not self.weights:
+            raise ValueError(
+                f"Layer '{self.name}' has no weights yet: call it on data, or build(input_shape)."
+            )
+        return sum(int(np.prod(v.shape)) for v in self.weights)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """The weights' values as numpy arrays, all of them as of the same step."""
+        weights = self.weights
+        with lowering.undisturbed(weights):
+            return [host.whole(v._raw_value) for v in weights]
+
+    @checked
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Sets the weights' values, in the order of `get_weights()`.
+
+        Raises ValueError, changing nothing, for another number of arrays or another shape.
+        """
+        variables = self.weights
+        if len(weights) != len(variables):
+            raise ValueError(
+                f"Layer '{self.name}' has {len(variables)} weights; "
+                f"{len(weights)} arrays were given."
+            )
+        for v, w in zip(variables, weights):
+            if tuple(np.shape(w)) != v.shape:
+                raise ValueError(
+                    f"Weight '{v.path}' of layer '{self.name}' has shape {v.shape}; "
+                    f"an array of shape {tuple(np.shape(w))} was given for it."
+                )
+        for v, w in zip(variables, weights):
+            v.assign(w)
+
+    # -- what a layer keeps in a file of its own weights; a subclass may override both ---------
+
+    def save_own_variables(self, store: Any) -> None:
+        """Puts this layer's own weights, not those of its sublayers, into a dict by name."""
+        own = sorted(base.own_variables(self), key=lambda v: not isinstance(v, nnx.Param))
+        store.update({str(i): v for i, v in enumerate(own)})
+
+    def load_own_variables(self, store: Any) -> None:
+        """Sets this layer's own weights from arrays by the names of `save_own_variables`."""
+        own: dict[str, Any] = {}
+        LayerState.save_own_variables(self, own)
+        if set(store.keys()) != set(own):
+            raise ValueError(
+                f"Layer '{self.name}' has {len(own)} weights of its own; "
+                f"the file has {len(store.keys())} for it."
+            )
+        for name, v in own.items():
+            v.assign(store[name])
+
+
+def number_of(obj: Any) -> int:
+    """When an object was made, as far as it tells: a copy, when this was first asked."""
+    if isinstance(obj, LayerState) and not obj._number:
+        object.__setattr__(obj, "_number", next(_numbers))
+    return getattr(obj, "_number", 0)
+
+
+def _is_state_of_layers(value: Any) -> bool:
+    return isinstance(value, (LayerState, nnx.Variable))
+
+
+def _trains(variable: Any) -> bool:
+    trainable = getattr(variable, "trainable", None)
+    return isinstance(variable, nnx.Param) if trainable is None else trainable
+
+
+def _size(size: Any, shape: Any) -> int:
+    if size is None:
+        raise ValueError(f"A weight cannot have a size that is unknown. Received: shape={shape}")
+    return int(size)

@@ -1,0 +1,143 @@
+"""What a layer gives besides its outputs: masks of them, and losses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from keraslike.core import base, context, symbolic
+from keraslike.core.arguments import warn_user
+from keraslike.core.boxed import answers, taker, unbox
+from keraslike.core.symbolic import KerasTensor
+from keraslike.layers.shapes import leaves
+from keraslike.layers.signatures import call_names, takes_masks
+
+
+class MasksAndLosses:
+    """The part of `Layer` that passes masks on and collects losses."""
+
+    # -- masks --------------------------------------------------------------------------------
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """The mask of the output; by default the input's."""
+        return previous_mask
+
+    def _pass_masks(self, takes: frozenset[str], args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Gives the call the masks that its tensors carry: that of the first as `mask`, that of an
+        argument `x` as `x_mask`. Gives what the outputs' mask is made of, or `None`."""
+        masks = masks_of(self._first_of(args, kwargs))
+        given = kwargs
+        if takes_masks(type(self).call):
+            given = {**dict(zip(call_names(type(self).call), args)), **kwargs}
+        named = [k for k in given if f"{k}_mask" in takes]
+        for name in named:
+            if given.get(f"{name}_mask") is None and (found := masks_of(given[name])) is not None:
+                kwargs[f"{name}_mask"] = found
+        if "mask" in takes and given.get("mask") is None:
+            if masks is not None:
+                kwargs["mask"] = masks
+        elif masks is not None and not (self.supports_masking or named or "mask" in takes):
+            warn_user(
+                f"Layer '{self.name}' ({type(self).__name__}) was given an input with a mask, but "
+                "does not support masking: the mask ends here."
+            )
+        return masks if given.get("mask") is None else given["mask"]
+
+    def _first_of(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """The first argument of a call, by place or by name."""
+        if args:
+            return args[0]
+        names = call_names(type(self).call)
+        return next((kwargs[name] for name in names if name in kwargs), None)
+
+    def _set_masks(self, inputs: Any, outputs: Any, previous: Any) -> None:
+        masks = self.compute_mask(inputs, previous)
+        flat = leaves(outputs)
+        if isinstance(masks, (list, tuple)):
+            masks = list(masks)
+        else:
+            masks = [masks] * len(flat)
+        for tensor, mask in zip(flat, masks, strict=False):
+            if mask is not None:
+                context.set_mask(tensor, mask)
+
+    # -- losses -------------------------------------------------------------------------------
+
+    def add_loss(self, loss: Any) -> None:
+        """Adds a scalar (or several) to the loss that training minimizes; for use in `call`.
+
+        Raises ValueError for what is not scalar, and for a symbolic tensor outside of a call.
+        """
+        for value in jax.tree.leaves(unbox(loss)):
+            if isinstance(value, KerasTensor) and not context.state.depth:
+                raise ValueError(
+                    f"add_loss() of '{self.name}' was given a symbolic tensor, which has no value "
+                    f"for any batch: {value!r}. Call add_loss() in the call() of a layer, on what "
+                    "is computed there."
+                )
+            if jnp.ndim(value):
+                raise ValueError(
+                    f"add_loss() takes scalars. Layer '{self.name}' gave one of shape "
+                    f"{jnp.shape(value)}: take its mean or sum."
+                )
+            scope = context.state.scope
+            if scope is not None and scope.collect_losses:
+                scope.add_loss(value)
+            losses = context.state.losses
+            losses.set(self, [*losses.get(self, ()), value])
+
+    def add_metric(self, *args: Any, **kwargs: Any) -> None:
+        """Raises NotImplementedError: metrics are kept in attributes, or given to `compile`."""
+        raise NotImplementedError(
+            "add_metric() is of Keras 2. Keep a metric in an attribute and update it in call(), or "
+            "give it to compile(metrics=...)."
+        )
+
+    # What was added is kept by the thread that called, not by the layer: another thread that calls
+    # the same layer meanwhile, or traces it, has losses of its own.
+
+    def _forget_losses(self) -> None:
+        for layer in self._known_layers():
+            context.state.losses.pop(layer)
+
+    def _added_losses(self) -> list[tuple[Any, list[Any]]]:
+        """What each layer in this one added in the last call."""
+        losses = context.state.losses
+        found = [(layer, losses.get(layer)) for layer in self._known_layers()] if losses else []
+        return [(layer, list(added)) for layer, added in found if added]
+
+    @property
+    @answers
+    def losses(self) -> list[Any]:
+        """The scalars that the last call added, and those of the weights' regularizers."""
+        found = [value for _, added in self._added_losses() for value in added]
+        for v in self.trainable_weights:
+            regularizer = getattr(v, "regularizer", None)
+            if regularizer is not None:
+                take = taker((), {})
+                found.append(unbox(regularizer(v)) if take is None else take(regularizer, (v,), {}))
+        return found
+
+
+class MaskOf(symbolic.FunctionOperation):
+    """The mask that a tensor carries, as an operation of a graph."""
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(context.get_mask, base.auto_name("mask") if name is None else name)
+
+    def again(self) -> MaskOf:
+        return MaskOf()
+
+    def compute_output_spec(self, x: KerasTensor) -> Any:
+        mask = x._keras_mask
+        return None if mask is None else KerasTensor(mask.shape, mask.dtype)
+
+
+def masks_of(value: Any) -> Any:
+    """The masks that arrays in a structure carry, in the same structure; `None` without any."""
+    if isinstance(value, jax.Array):
+        return context.get_mask(value)
+    masks = jax.tree.map(context.get_mask, value)
+    return masks if jax.tree.leaves(masks) else None

@@ -1,0 +1,138 @@
+"""Calls of layers on symbolic tensors: which shapes, dtypes and masks come out."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+from flax import errors
+
+from keraslike.core import base, context, lowering, rng, symbolic
+from keraslike.core.symbolic import KerasTensor
+from keraslike.core.tracebacks import entry
+from keraslike.layers import specs
+from keraslike.layers.masks_and_losses import MaskOf, MasksAndLosses
+from keraslike.layers.shapes import as_shapes, leaves, map_shapes, tensors_of
+from keraslike.layers.signatures import call_takes
+
+
+class SymbolicCalls:
+    """The part of `Layer` that answers for symbolic tensors, and `call`, which it traces."""
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The computation; to be written by every layer."""
+        raise NotImplementedError(
+            f"Layer '{self.name}' ({type(self).__name__}) does not have a `call` method "
+            "implemented."
+        )
+
+    def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
+        with context.using(tapes=()):
+            try:
+                if not self.built:
+                    self._maybe_build(args, kwargs)
+                self._check_inputs(args, kwargs)
+                spec = self.compute_output_spec(*args, **kwargs)
+            except Exception as error:
+                self._note_call(error, args, kwargs)
+                raise
+        outputs = symbolic.record(self, args, kwargs, spec)
+        for tensor in symbolic.tensors_in(outputs):
+            if tensor._keras_mask is not None and tensor._keras_mask._keras_history is None:
+                said = self._symbolic_mask(args, outputs)
+                if said is not None and said.shape == tensor._keras_mask.shape:
+                    tensor._keras_mask = said
+                else:
+                    symbolic.record(MaskOf(), (tensor,), {}, tensor._keras_mask)
+        return outputs
+
+    def _symbolic_mask(self, args: tuple, outputs: Any) -> KerasTensor | None:
+        """What `compute_mask` gives of symbolic tensors, as operations that Keras has too; `None`
+        where that is not to be had: it may use functions that take arrays only."""
+        by_default = type(self).compute_mask is MasksAndLosses.compute_mask
+        passes = self.supports_masking and len(self._flatten_layers()) == 1
+        if not isinstance(outputs, KerasTensor) or (by_default and not passes):
+            return None  # a layer within may give it
+        try:
+            previous = jax.tree.map(lambda x: getattr(x, "_keras_mask", None), args[0])
+            mask = self.compute_mask(args[0], previous)
+        except Exception:
+            return None
+        recorded = isinstance(mask, KerasTensor) and mask._keras_history is not None
+        return mask if recorded else None
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """The output's shapes and dtypes for symbolic inputs, from `compute_output_shape` if a
+        class has one of its own, and else from tracing the call."""
+        own = type(self).compute_output_shape
+        trusted = self._says_shapes and own is not SymbolicCalls.compute_output_shape
+        if not trusted or not all(o.built for o in self._flatten_layers() if o is not self):
+            return specs.remembered(self, args, kwargs, self._traced_spec)
+        shapes, by_name = self._shapes_for(own, args, kwargs)
+        outputs = tensors_of(self.compute_output_shape(*shapes, **by_name), self.compute_dtype)
+        given = symbolic.tensors_in((args, kwargs))
+        if self.supports_masking and len(given) == 1 and isinstance(outputs, KerasTensor):
+            outputs._keras_mask = given[0]._keras_mask
+        return outputs
+
+    def _traced_spec(self, args: tuple, kwargs: dict[str, Any], method: Any = None) -> Any:
+        called: Any = self if method is None else method
+        masks = [getattr(x, "_keras_mask", None) for x in jax.tree.leaves(args)]
+
+        def traced(masks: list[Any], *a: Any, **k: Any) -> Any:
+            for value, mask in zip(leaves(a), masks, strict=True):
+                if mask is not None:
+                    context.set_mask(value, mask)
+
+            def run() -> Any:
+                outputs = called(*a, **k)
+                return outputs, [context.get_mask(x) for x in leaves(outputs)]
+
+            variables = base.variables_of(self, rng.global_stream())
+            variables += [v for v in outside.values() if all(v is not w for w in variables)]
+            lowered = lowering.lower(run, variables, roots=[self])
+            return lowered(lowering.values_of(variables))[0]
+
+        # An error means that a sublayer was made while tracing, and changed its state; or that a
+        # variable of no object below was, one of a closure. Now it is known.
+        outside: dict[int, Any] = {}
+        outputs, found = None, []
+        for is_last in (False, False, True):
+            noted: dict[int, Any] = {}
+            try:
+                with context.using(outsiders=noted):
+                    outputs, found = symbolic.output_spec(traced, (masks, *args), kwargs)
+                break
+            except errors.TraceContextError:
+                if is_last:
+                    raise
+            outside |= {key: pair[0] for key, pair in noted.items() if pair is not None}
+        if context.state.outsiders is not None:
+            for key, v in outside.items():
+                context.state.outsiders.setdefault(key, (v, True))
+        for tensor, mask in zip(jax.tree.leaves(outputs), found, strict=True):
+            tensor._keras_mask = mask
+        return outputs
+
+    @entry
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """The output's shape for an input's shape, `None` where a size is unknown."""
+        if type(self).call is SymbolicCalls.call:
+            raise NotImplementedError(
+                f"Layer '{self.name}' ({type(self).__name__}) does not have a "
+                "`compute_output_shape` method implemented, nor a `call` to find it from."
+            )
+        make = functools.partial(map_shapes, lambda s: KerasTensor(s, self.compute_dtype))
+        kwargs = {k.removesuffix("_shape"): v for k, v in kwargs.items()}
+        if not args and "input" in kwargs and "input" not in call_takes(type(self).call):
+            args = (kwargs.pop("input"),)  # input_shape, whatever the layer calls its input
+        args = tuple(make(as_shapes(a)) for a in args)
+        kwargs = {k: make(as_shapes(v)) for k, v in kwargs.items()}
+        if not self.built:
+            self._maybe_build(args, kwargs)
+        if type(self).compute_output_spec is SymbolicCalls.compute_output_spec:
+            spec = self._traced_spec(args, kwargs)  # a class's own may have asked for this
+        else:
+            spec = self.compute_output_spec(*args, **kwargs)
+        return jax.tree.map(lambda t: t.shape, spec)
