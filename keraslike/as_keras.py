@@ -44,7 +44,7 @@ def as_keras() -> types.ModuleType:
     >>> import subprocess, sys
     >>> program = "import keraslike; keraslike.as_keras(); import keras; print(keras.layers.Dense)"
     >>> print(subprocess.check_output([sys.executable, "-c", program], text=True))
-    <class 'keraslike.layers.core.Dense'>
+    <class 'keraslike.layers.dense.Dense'>
     """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         if "keras" in sys.modules:

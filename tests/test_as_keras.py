@@ -179,7 +179,7 @@ def test_around_a_script(tmp_path):
         "class C: pass\n"
         "pickle.loads(pickle.dumps(C()))\n"
     )
-    said = "__main__ ['--some', 'x'] True <class 'keraslike.layers.core.Dense'>"
+    said = "__main__ ['--some', 'x'] True <class 'keraslike.layers.dense.Dense'>"
     assert said in run("-m", "keraslike", script, "--some", "x")
     assert said in run("-m", "keraslike", "-m", "program", "--some", "x", cwd=tmp_path)
 
@@ -196,7 +196,7 @@ def test_in_spawned_processes(tmp_path):
         "    print('code', child.exitcode)\n"
     )
     said = run("-m", "keraslike", script)
-    assert "keraslike.layers.core.Dense" in said and "code 0" in said
+    assert "keraslike.layers.dense.Dense" in said and "code 0" in said
 
 
 @pytest.mark.slow

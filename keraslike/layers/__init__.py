@@ -6,25 +6,19 @@ from typing import Any
 
 from keraslike.core import registry
 from keraslike.layers.activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
-from keraslike.layers.attention import (
-    AdditiveAttention,
-    Attention,
-    GroupedQueryAttention,
-    MultiHeadAttention,
-)
+from keraslike.layers.attention import AdditiveAttention, Attention
 from keraslike.layers.categorical import CategoryEncoding, Discretization
 from keraslike.layers.conv_recurrent import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from keraslike.layers.convolutional import Conv1D, Conv2D, Conv3D
 from keraslike.layers.core import (
     Activation,
-    Dense,
-    EinsumDense,
     Identity,
     Input,
     InputLayer,
     Lambda,
     Masking,
 )
+from keraslike.layers.dense import Dense, EinsumDense
 from keraslike.layers.depthwise import (
     DepthwiseConv1D,
     DepthwiseConv2D,
@@ -97,6 +91,7 @@ from keraslike.layers.merging import (
     multiply,
     subtract,
 )
+from keraslike.layers.multi_head_attention import GroupedQueryAttention, MultiHeadAttention
 from keraslike.layers.normalization import (
     BatchNormalization,
     GroupNormalization,

@@ -21,7 +21,7 @@ class Wrapper(Layer):
 
     Raises ValueError where that is no layer.
 
-    >>> from keraslike.layers.core import Dense
+    >>> from keraslike.layers.dense import Dense
     >>> wrapper = Wrapper(Dense(3))
     >>> wrapper.build((None, 2))
     >>> [w.shape for w in wrapper.weights]
@@ -59,7 +59,7 @@ class TimeDistributed(Wrapper):
     then one after another. Raises ValueError for an input without steps and for a mask that is not
     `(batch, steps, ...)`.
 
-    >>> from keraslike.layers.core import Dense
+    >>> from keraslike.layers.dense import Dense
     >>> TimeDistributed(Dense(3))(jnp.ones((2, 5, 4))).shape
     (2, 5, 3)
     """
