@@ -15,9 +15,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import errors
 from jax import export
 
 from keraslike.core import base, context, dtypes, jax_internals, lowering, rng
+from keraslike.core.boxed import unbox
 from keraslike.core.guards import Locks, known_guards
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import Text
@@ -113,7 +115,7 @@ class Endpoint:
             )
         self.name, self.function, self.roots = name, function, list(roots)
         owner = getattr(function, "__self__", None)
-        if isinstance(owner, Layer) and all(owner is not root for root in self.roots):
+        if isinstance(owner, base.Object) and all(owner is not root for root in self.roots):
             self.roots.append(owner)
         self.signature: list[Any] = [jax.tree.map(spec_of, part) for part in signature]
         self.variables: list[Any] = []  # those that it uses
@@ -159,9 +161,10 @@ class Endpoint:
         """Finds out which variables the function uses."""
         known = base.variables_of(*self.roots, rng.global_stream())
         used: dict[int, Any] = {}
+        noted: dict[int, Any] = {}
 
-        def traced() -> dict[int, Any]:
-            noted: dict[int, Any] = {}
+        def trace() -> None:
+            noted.clear()
             values = [jax.ShapeDtypeStruct(v.shape, v.dtype) for v in lowering.values_of(known)]
             with context.using(outsiders=noted):
                 jaxpr = jax.make_jaxpr(self._pure(known))(values, *self.arguments())
@@ -169,16 +172,21 @@ class Endpoint:
             read |= {id(v) for v in jaxpr.jaxpr.outvars}
             used.clear()
             used.update((id(v), v) for v, at in zip(known, jaxpr.jaxpr.invars) if id(at) in read)
-            return noted
+
+        def outsiders() -> list[Any]:
+            return [pair[0] for pair in noted.values() if pair is not None]
 
         while True:
             try:
-                noted = traced()
+                trace()
+            except errors.TraceContextError:  # it changes a variable that no root holds
+                if not outsiders():
+                    raise
             except Exception as error:
                 if not self._try_alike():
                     raise self._explained(error) from error
                 continue
-            found = [pair[0] for pair in noted.values() if pair is not None]
+            found = outsiders()
             if not found:
                 break
             known += found
@@ -212,7 +220,7 @@ class Endpoint:
                 outputs, new = lowered(values, *args)
             pairs = enumerate(zip(values, new))
             changed = {i: after for i, (before, after) in pairs if after is not before}
-            return jax.tree.map(jnp.asarray, outputs), changed
+            return jax.tree.map(jnp.asarray, unbox(outputs)), changed
 
         return pure
 

@@ -7,21 +7,18 @@ needs no JAX, and its packages may be of other versions than those here.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from keraslike.core.tensorflow_host import INTERPRETER, environment, interpreter
 from keraslike.export import files, stablehlo
 from keraslike.export.endpoints import Endpoint
 
-# The interpreter that has TensorFlow, where that is another one.
-INTERPRETER = "KERASLIKE_TENSORFLOW_PYTHON"
 _WRITER = os.path.join(os.path.dirname(__file__), "tensorflow_process.py")
 _MARKS = ("saved_model.pb",)
 _NEEDED = (
@@ -41,8 +38,8 @@ def write(
 
     Raises ImportError where there is no TensorFlow, RuntimeError for what it says of the programs.
     """
-    interpreter = os.environ.get(INTERPRETER)
-    if interpreter is None and importlib.util.find_spec("tensorflow") is None:
+    python = interpreter()
+    if python is None:
         raise ImportError(_NEEDED)
     with (
         files.placing(path, _MARKS) as target,
@@ -50,11 +47,11 @@ def write(
     ):
         stablehlo.write(staged, endpoints, arrays, collections, platforms, modules=True)
         done = subprocess.run(
-            [interpreter or sys.executable, _WRITER, staged, target],
+            [python, _WRITER, staged, target],
             capture_output=True,
             text=True,
             errors="replace",
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONSAFEPATH": "1"},
+            env=environment(),
         )
         if done.returncode:
             lines = done.stderr.strip().splitlines()

@@ -18,6 +18,8 @@ import numpy as np
 from keraslike.core import context, dtypes, registry
 from keraslike.core.foreign import library as _library
 from keraslike.core.rng import SeedGenerator
+from keraslike.core.tensorflow_host import HostedModel
+from keraslike.core.tensorflow_server import packed
 from keraslike.layers.layer import Layer
 
 
@@ -272,8 +274,8 @@ class TFSMLayer(_Hosted):
         call_endpoint: the function in it to call, an attribute of it or one of its signatures.
         call_training_endpoint: the one to call with `training=True`; the same by default.
 
-    Its variables become weights, which are copies. The function runs on the host. A file holds the
-    path only, and is loaded with `safe_mode=False` only.
+    Its variables become weights, which are copies. The function runs in a process of TensorFlow's
+    own. A file holds the path only, and is loaded with `safe_mode=False` only.
 
     Raises ImportError where there is no TensorFlow, and ValueError for an endpoint there is not.
     """
@@ -287,89 +289,71 @@ class TFSMLayer(_Hosted):
         name: str | None = None,
         dtype: Any = None,
     ):
-        tf = _library("tensorflow", "TFSMLayer")
-        if not hasattr(tf, "saved_model"):  # keraslike's own, which goes by the name
-            raise ImportError("TFSMLayer needs the library tensorflow: pip install tensorflow")
         super().__init__(trainable=trainable, name=name, dtype=dtype)
         self.filepath = os.fspath(filepath)
         self.call_endpoint, self.call_training_endpoint = call_endpoint, call_training_endpoint
-        self._loaded = _Kept(tf.saved_model.load(self.filepath))
-        found = {}
+        self._loaded = HostedModel(self.filepath)
+        found: set[int] = set()
         for endpoint in filter(None, (call_endpoint, call_training_endpoint)):
-            for concrete in _concrete(self._endpoint(endpoint)):
-                found.update((id(v), v) for v in concrete.variables)
-        variables = list(found.values())
-        self._host = _Kept(
-            [v for v in variables if v.trainable] + [v for v in variables if not v.trainable]
-        )
-        made = [self._made(v) for v in self._host.value]
-        split = sum(bool(v.trainable) for v in variables)
+            found.update(self._endpoint(endpoint)["variables"])
+        about = self._loaded.variables
+        # Those that train come first, as in the arguments of `_compute`.
+        self._numbers = sorted(found, key=lambda n: (not about[n]["trainable"], n))
+        made = [self._made(n, about[n]) for n in self._numbers]
+        split = sum(about[n]["trainable"] for n in found)
         self._trained, self._others = made[:split], made[split:]
         self.built = True
 
-    def _made(self, variable: Any) -> Any:
-        value = variable.numpy()
+    def _made(self, number: int, about: dict[str, Any]) -> Any:
+        value = self._loaded.values[number]
         dtype = None if dtypes.is_float(value.dtype) else str(jnp.asarray(value).dtype)
-        name = variable.name.replace("/", "_").removesuffix(":0")
-        return self.add_weight(
-            value.shape, value, dtype, trainable=bool(variable.trainable), name=name
-        )
+        name = about["name"].replace("/", "_")
+        return self.add_weight(value.shape, value, dtype, trainable=about["trainable"], name=name)
 
-    def _endpoint(self, name: str) -> Any:
-        loaded = self._loaded.value
-        if hasattr(loaded, name):
-            return getattr(loaded, name)
-        if name in loaded.signatures:
-            return loaded.signatures[name]
+    def _endpoint(self, name: str) -> dict[str, Any]:
+        for names in ((name,), ("signatures", name)):
+            node = self._loaded.node(*names)
+            if node is not None and node["kind"] == "function":
+                return node
+        signatures = self._loaded.node("signatures") or {"children": {}}
         raise ValueError(
             f"The SavedModel at '{self.filepath}' has no endpoint '{name}', neither as an "
-            f"attribute nor among its signatures, {list(loaded.signatures)}."
+            f"attribute nor among its signatures, {list(signatures['children'])}."
         )
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         return self._hosted(inputs, bool(training), jnp.zeros(2, "uint32"))
 
-    def _applied(self, trained: list, others: list, tensors: list, how: tuple) -> Any:
-        for variable, value in zip(self._host.value, [*trained, *others], strict=True):
-            variable.assign(value)
+    def _asked(self, values: tuple, how: tuple) -> tuple[Any, ...]:
+        """The endpoint and what it is asked with: arguments, inputs and values of variables."""
+        trained, others, inputs = values
         name = (self.call_training_endpoint if how[1] else None) or self.call_endpoint
-        return self._endpoint(name)(jax.tree.unflatten(how[0], tensors))
+        node, leaves = self._endpoint(name), []
+        given = ((jax.tree.unflatten(how[0], inputs),), {})
+        arguments = packed(given, leaves, lambda x: isinstance(x, np.ndarray))
+        known = dict(zip(self._numbers, [*trained, *others], strict=True))
+        return node, arguments, leaves, [known[n] for n in node["variables"]]
 
     def _compute(self, values: tuple, how: tuple) -> tuple[Any, list]:
-        tf = _library("tensorflow", "TFSMLayer")
-        trained, others, inputs = values
-        outputs = self._applied(trained, others, [tf.constant(v) for v in inputs], how)
-        new = [v.numpy() for v in self._host.value[len(trained) :]]
-        return jax.tree.map(lambda t: t.numpy(), outputs), new
+        trained, others, _ = values
+        node, arguments, inputs, now = self._asked(values, how)
+        outputs, changed = self._loaded.call(node, arguments, inputs, now, trial=True)
+        numbers = self._numbers[len(trained) :]
+        return outputs, [changed.get(n, value) for n, value in zip(numbers, others, strict=True)]
 
     def _derive(self, values: tuple, how: tuple, cotangents: list) -> list[Any]:
-        tf = _library("tensorflow", "TFSMLayer")
-        trained, others, inputs = values
-        tensors = [tf.constant(v) for v in inputs]
-        asked = [*self._host.value[: len(trained)], *tensors]
-        with tf.GradientTape() as tape:
-            tape.watch([t for t in tensors if t.dtype.is_floating])
-            outputs = jax.tree.leaves(self._applied(trained, others, tensors, how))
-        along = [tf.constant(c) for c in cotangents]
-        found = tape.gradient(outputs, asked, along)
-        return [None if g is None else tf.convert_to_tensor(g).numpy() for g in found]
+        trained, _, inputs = values
+        node, arguments, given, now = self._asked(values, how)
+        along = [c for c in cotangents if dtypes.is_float(c.dtype)]
+        found = self._loaded.derive(node, arguments, given, now, along)
+        by_number = dict(zip(node["variables"], found))
+        by_input = dict(zip(map(id, given), found[len(now) :], strict=True))
+        return [
+            *(by_number.get(n) for n in self._numbers[: len(trained)]),
+            *(by_input[id(x)] for x in inputs),
+        ]
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> TFSMLayer:
         registry.refuse_unless_trusted("the path of a SavedModel")
         return cls(**config)
-
-
-class _Kept:
-    """Something of another library's that a copy of the layer shares."""
-
-    def __init__(self, value: Any):
-        self.value = value
-
-    def __deepcopy__(self, memo: Any) -> _Kept:
-        return self
-
-
-def _concrete(function: Any) -> list[Any]:
-    """The traced functions in what a SavedModel has as an endpoint."""
-    return list(getattr(function, "concrete_functions", [function]))

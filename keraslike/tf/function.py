@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -415,6 +416,7 @@ class Function:
     @entry
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not trace_state_clean():  # a part of what is being traced
+            args, kwargs = wrap((args, kwargs))
             return wrap_values(self._staged(*args, **kwargs))
         if not (self._in_python or run_eagerly):
             try:
@@ -535,15 +537,19 @@ class _Method:
     """A `Function` bound to an object."""
 
     def __init__(self, function: Function, instance: Any):
-        self._function, self._instance = function, instance
+        self._function, self.__self__ = function, instance
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(self._function.python_function.__get__(self.__self__))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._function(self._instance, *args, **kwargs)
+        return self._function(self.__self__, *args, **kwargs)
 
     def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:
         signature = self._function.input_signature
         args = signature if not args and signature is not None else args
-        return self._function.get_concrete_function(self._instance, *args, **kwargs)
+        return self._function.get_concrete_function(self.__self__, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(vars(self)["_function"], name)

@@ -17,7 +17,7 @@ import pytest
 from jax import export
 
 import keraslike as keras
-from keraslike import layers
+from keraslike import layers, tf
 from keraslike.export import saved_model
 from keraslike.saving import load_exported
 from tests.export import zoo
@@ -391,3 +391,36 @@ def test_command(tmp_path, capsys):
     assert _command("export", tmp_path / "own.keras", "--format", "stablehlo", tmp_path / "o") == 1
     assert "is not known here" in capsys.readouterr().err and not (tmp_path / "o").exists()
     assert _command("inspect", pathlib.Path(__file__)) == 1
+
+
+class Counting(tf.Module):
+    """Multiplies by a variable, and counts how often."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = tf.Variable(2.0, name="w")
+        self.calls = tf.Variable(0, trainable=False, name="calls")
+
+    def plain(self, x):
+        self.calls.assign_add(1)
+        return {"y": self.w * x}
+
+    @tf.function
+    def traced(self, x):
+        return self.plain(x)
+
+
+@pytest.mark.parametrize("kind", ["plain", "traced", "closure"])
+def test_variables_of_a_tf_module_are_followed(kind, tmp_path):
+    module = Counting()
+    function = (lambda x: module.plain(x)) if kind == "closure" else getattr(module, kind)
+    archive = keras.export.ExportArchive("stablehlo")
+    archive.add_endpoint("run", function, [keras.InputSpec(shape=(None,), dtype="float32")])
+    archive.write_out(tmp_path / "m", verbose=False)
+    loaded = load_exported(tmp_path / "m")
+    assert sorted(loaded.variables) == ["calls", "w"] and int(module.calls.numpy()) == 0
+    assert loaded.manifest["endpoints"][0]["arguments"] == ["x"]
+    loaded.variables["w"] = loaded.variables["w"] + 1
+    for calls in (1, 2):
+        assert loaded.run(np.array([1.0, 2.0]))["y"].tolist() == [3.0, 6.0]
+        assert int(loaded.variables["calls"]) == calls

@@ -8,7 +8,7 @@ import pytest
 
 import keraslike
 from keraslike import layers
-from keraslike.core import registry
+from keraslike.core import registry, tensorflow_host
 from keraslike.layers.hosted import _Hosted
 
 
@@ -57,12 +57,17 @@ def test_what_is_computed_on_the_host_trains_with_the_rest(rng):
     assert float(host._others[0]) == 4  # steps of training, and neither shapes nor predict
 
 
-def test_a_library_that_is_missing_is_named(monkeypatch):
-    for name in ("torch", "tensorflow"):
-        monkeypatch.setitem(sys.modules, name, None)
+def test_a_library_that_is_missing_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    bare = tmp_path / "python"
+    bare.write_text(
+        "#!/bin/sh\necho \"ModuleNotFoundError: No module named 'tensorflow'\" >&2\nexit 1\n"
+    )
+    bare.chmod(0o755)
+    monkeypatch.setenv(tensorflow_host.INTERPRETER, str(bare))
     with pytest.raises(ImportError, match="pip install torch"):
         layers.TorchModuleWrapper(3)
-    with pytest.raises(ImportError, match="pip install tensorflow"):
+    with pytest.raises(ImportError, match=r"pip install keraslike\[tensorflow\]"):
         layers.TFSMLayer("model")
 
 

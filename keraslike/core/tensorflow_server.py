@@ -1,0 +1,275 @@
+"""Runs functions of SavedModels, as `tensorflow_host` asks: `python tensorflow_server.py`.
+
+Run by an interpreter that has TensorFlow, and need not have keraslike or JAX. A message, on
+standard input and output, is two numbers of eight bytes, a header in JSON, and the bytes of arrays.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import os
+import struct
+import sys
+from collections.abc import Iterator
+from typing import IO, Any
+
+import numpy as np
+
+SIZES = struct.Struct("<QQ")
+
+
+def send(stream: IO[bytes], message: dict, arrays: list) -> None:
+    """Writes a message with arrays, text among them as arrays of bytes objects."""
+    about, parts = [], []
+    for array in map(np.asarray, arrays):
+        if array.dtype == object:
+            texts = [base64.b64encode(text).decode() for text in array.ravel().tolist()]
+            about.append({"shape": array.shape, "texts": texts})
+            continue
+        parts.append(np.ascontiguousarray(array).tobytes())
+        about.append({"shape": array.shape, "dtype": array.dtype.name})
+    header = json.dumps({**message, "arrays": about}).encode()
+    stream.write(SIZES.pack(len(header), sum(map(len, parts))))
+    for part in (header, *parts):
+        stream.write(part)
+    stream.flush()
+
+
+def receive(stream: IO[bytes]) -> tuple[dict, list]:
+    """The next message and its arrays. Raises EOFError where there is none."""
+    sizes = stream.read(SIZES.size)
+    if len(sizes) < SIZES.size:
+        raise EOFError("The other process has ended.")
+    of_header, of_arrays = SIZES.unpack(sizes)
+    message, data = json.loads(stream.read(of_header)), stream.read(of_arrays)
+    arrays: list[np.ndarray] = []
+    place = 0
+    for about in message.pop("arrays"):
+        if "texts" in about:
+            array = np.empty(len(about["texts"]), object)
+            array[:] = [base64.b64decode(text) for text in about["texts"]]
+        else:
+            dtype = _dtype(about["dtype"])
+            size = math.prod(about["shape"])
+            array = np.frombuffer(data, dtype, size, place)
+            place += size * dtype.itemsize
+        arrays.append(array.reshape(about["shape"]))
+    return message, arrays
+
+
+def _dtype(name: str) -> np.dtype:
+    import ml_dtypes
+
+    return np.dtype(getattr(ml_dtypes, name, name))
+
+
+def packed(tree: Any, leaves: list, is_leaf: Any) -> Any:
+    """The structure as JSON has it; what is a leaf is put into `leaves`.
+
+    Raises TypeError for what is neither a leaf, nor a list, tuple, dict or plain value.
+    """
+    if is_leaf(tree):
+        leaves.append(tree)
+        return {"leaf": len(leaves) - 1}
+    if isinstance(tree, (list, tuple)):
+        kind = "tuple" if isinstance(tree, tuple) else "list"
+        return {kind: [packed(item, leaves, is_leaf) for item in tree]}
+    if hasattr(tree, "items"):
+        return {"dict": {str(key): packed(item, leaves, is_leaf) for key, item in tree.items()}}
+    if tree is None or isinstance(tree, (bool, int, float, str)):
+        return {"value": tree}
+    raise TypeError(
+        f"A function of a SavedModel takes tensors and plain values. Received: {tree!r}"
+    )
+
+
+def unpacked(tree: Any, leaves: list) -> Any:
+    """The structure that `packed` has described, with these leaves."""
+    ((kind, items),) = tree.items()
+    if kind in ("leaf", "value"):
+        return leaves[items] if kind == "leaf" else items
+    if kind == "dict":
+        return {key: unpacked(item, leaves) for key, item in items.items()}
+    return {"list": list, "tuple": tuple}[kind](unpacked(item, leaves) for item in items)
+
+
+class _Model:
+    """A loaded SavedModel."""
+
+    def __init__(self, tf: Any, path: str, tags: Any):
+        self.tf = tf
+        self.loaded = tf.saved_model.load(path, tags=tags)
+        self.variables: list[Any] = []
+        self.functions: list[Any] = []
+        self.changing: list[bool] = []  # whether a function assigns to variables
+        self._numbers: dict[int, int] = {}  # of variables
+        self.nodes = self._walked()
+
+    def _walked(self) -> list[dict]:
+        """The objects, each with what it holds by name; the first is the loaded one."""
+        objects: list[Any] = [self.loaded]
+        numbers, nodes = {id(self.loaded): 0}, []
+        for obj in objects:  # which grows meanwhile
+            node, children = self._node(obj), {}
+            for name, child in _children(obj) if node["kind"] in _HOLDING else ():
+                if id(child) not in numbers:
+                    if self._node(child, dry=True) is None:
+                        continue
+                    numbers[id(child)] = len(objects)
+                    objects.append(child)
+                children[name] = numbers[id(child)]
+            nodes.append({**node, "children": children})
+        return nodes
+
+    def _node(self, obj: Any, dry: bool = False) -> Any:
+        if isinstance(obj, self.tf.Variable):
+            return True if dry else {"kind": "variable", "number": self._number(obj)}
+        if hasattr(obj, "concrete_functions") or hasattr(obj, "structured_input_signature"):
+            return True if dry else self._function(obj)
+        for kind, kinds in (("dict", dict), ("list", list), ("tuple", tuple)):
+            if isinstance(obj, kinds):
+                return {"kind": kind}
+        if hasattr(obj, "items"):  # the signatures
+            return {"kind": "dict"}
+        known = hasattr(obj, "_trackable_children") and not isinstance(obj, self.tf.Tensor)
+        return {"kind": "object"} if known else None
+
+    def _number(self, variable: Any) -> int:
+        found = self._numbers.setdefault(id(variable), len(self.variables))
+        if found == len(self.variables):
+            self.variables.append(variable)
+        return found
+
+    def _function(self, function: Any) -> dict:
+        concrete = list(getattr(function, "concrete_functions", [function]))
+        used = sorted({self._number(v) for one in concrete for v in one.variables})
+        self.functions.append(function)
+        self.changing.append(any(map(_changes, concrete)))
+        node = {"kind": "function", "number": len(self.functions) - 1, "variables": used}
+        node["overloads"] = [str(one.structured_input_signature) for one in concrete]
+        if not hasattr(function, "concrete_functions"):
+            inputs, outputs = function.structured_input_signature[1], function.structured_outputs
+            node["inputs"], node["outputs"] = map(_specs, (inputs, outputs))
+        return node
+
+    def described(self) -> tuple[dict, list]:
+        about = [
+            {"name": v.name.removesuffix(":0"), "trainable": bool(v.trainable)}
+            for v in self.variables
+        ]
+        return {"nodes": self.nodes, "variables": about}, [v.numpy() for v in self.variables]
+
+    def run(self, message: dict, arrays: list) -> tuple[dict, list]:
+        """Calls a function, or takes its gradients.
+
+        The arrays are the values of the variables in `set`, those of the arguments, and those that
+        gradients are taken along.
+        """
+        tf, values = self.tf, iter(arrays)
+        before = {}
+        for number in message["set"]:
+            variable = self.variables[number]
+            if message["trial"]:
+                before[number] = variable.numpy()
+            variable.assign(next(values))
+        function = self.functions[message["function"]]
+        inputs = [tf.constant(next(values)) for _ in range(message["count"])]
+        used = [self.variables[n] for n in message["variables"]]
+        may_change = self.changing[message["function"]]
+        old = [v.numpy() for v in used] if may_change else []
+        along = [tf.constant(value) for value in values]
+        with tf.GradientTape() as tape:
+            tape.watch([x for x in inputs if x.dtype.is_floating])
+            args, kwargs = unpacked(message["arguments"], inputs)
+            outputs: list[Any] = []
+            structure = packed(function(*args, **kwargs), outputs, tf.is_tensor)
+        if message["gradient"]:
+            moving = [y for y in outputs if y.dtype.is_floating]
+            found = tape.gradient(moving, [*used, *inputs], along)
+            given = [g is not None for g in found]
+            dense = [tf.convert_to_tensor(g).numpy() for g in found if g is not None]
+            answer: tuple[dict, list] = {"given": given}, dense
+        else:
+            pairs = [(n, v.numpy()) for n, v in zip(message["variables"], used)] * may_change
+            new = [p for p, o in zip(pairs, old) if p[1].tobytes() != o.tobytes()]
+            results = [y.numpy() for y in outputs] + [value for _, value in new]
+            answer = {"structure": structure, "changed": [n for n, _ in new]}, results
+        if message["trial"] or message["gradient"]:
+            for variable, value in zip(used, old):
+                variable.assign(value)
+            for number, value in before.items():
+                self.variables[number].assign(value)
+        return answer
+
+
+_HOLDING = ("object", "dict", "list", "tuple")
+
+
+def _children(obj: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(obj, (list, tuple)):
+        yield from ((str(i), item) for i, item in enumerate(obj))
+        return
+    if hasattr(obj, "items"):
+        yield from ((str(key), item) for key, item in obj.items())
+        return
+    for name, child in vars(obj).items():
+        if not name.startswith(("_self_", "__")):
+            yield name, child
+    call = getattr(type(obj), "__call__", None)  # noqa: B004 (a property of the class, if any)
+    if call is not None and hasattr(call, "__get__"):
+        found = vars(obj).get("__call__")
+        if found is not None:
+            yield "__call__", found
+
+
+def _changes(concrete: Any) -> bool:
+    definition = concrete.graph.as_graph_def()
+    nodes = [*definition.node, *(n for f in definition.library.function for n in f.node_def)]
+    kinds = {node.op for node in nodes}
+    return any(
+        kind.startswith("ResourceScatter") or (kind.startswith("Assign") and "Variable" in kind)
+        for kind in kinds
+    )
+
+
+def _specs(specs: Any) -> dict:
+    specs = specs if isinstance(specs, dict) else {}
+    return {
+        name: {
+            "shape": None if spec.shape.rank is None else spec.shape.as_list(),
+            "dtype": spec.dtype.name,
+        }
+        for name, spec in specs.items()
+    }
+
+
+def main() -> None:
+    """Answers messages until standard input ends."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what TensorFlow prints is no message
+    import tensorflow as tf  # type: ignore[import-not-found]
+
+    models: dict[int, _Model] = {}
+    while True:
+        try:
+            message, arrays = receive(sys.stdin.buffer)
+        except EOFError:
+            return
+        try:
+            if message["what"] == "load":
+                number = len(models)
+                model = _Model(tf, message["path"], message["tags"])
+                models[number] = model
+                about, values = model.described()
+                answer: tuple[dict, list] = {**about, "model": number}, values
+            else:
+                answer = models[message["model"]].run(message, arrays)
+        except Exception as error:
+            answer = {"error": [type(error).__name__, str(error)]}, []
+        send(answers, *answer)
+
+
+if __name__ == "__main__":
+    main()
