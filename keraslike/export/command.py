@@ -13,7 +13,7 @@ import h5py
 
 from keraslike.core import registry
 from keraslike.export import archive, files, stablehlo
-from keraslike.saving import keras_archive, legacy_h5, saving_api
+from keraslike.saving import keras_archive, legacy_h5, saving_api, tfjs_folder
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -106,6 +106,8 @@ def _config(path: str) -> Any:
     if os.path.isfile(path) and h5py.is_hdf5(path):
         with h5py.File(path, "r") as file:
             return legacy_h5.read(file, path, False)
+    if not keras_archive.is_folder(path) and tfjs_folder.is_there(path):
+        return tfjs_folder.Folder(path).model_config(compile=False)
     return keras_archive.read(path)[0]
 
 

@@ -29,6 +29,7 @@ from keraslike.saving import (
     safetensors_file,
     seal,
     sharded,
+    tfjs_folder,
     weights_h5,
 )
 from keraslike.training.trainer import Trainer
@@ -145,7 +146,8 @@ def load_model(
         filepath: a path ending in `.keras`, `.h5` or `.hdf5`, written by any Keras from 1 on; or
             a folder that `save_model(zipped=False)` wrote; or the directory of an
             `OrbaxCheckpoint`, whose newest checkpoint is taken, or the folder of one of its
-            checkpoints; or a binary file object with what is in a `.keras` file.
+            checkpoints; or a layers-model of TensorFlow.js, the folder of its `model.json` or that
+            file; or a binary file object with what is in a `.keras` file.
         custom_objects: name -> class or function, for those that are your own.
         compile: whether to compile the model as it was, and to restore the optimizer's state.
         safe_mode: `False` reads the bytecode of lambdas. Only for files you trust.
@@ -158,10 +160,15 @@ def load_model(
     path = _path(filepath)
     _check_exists(path)
     checkpoint, weights, files = None, b"", {}
+    folder, arrays = None, {}
     if _is_archive(path):
         with _naming(path), registry.custom_object_scope(custom_objects or {}):
             config, weights, files = keras_archive.read(path)
             version = keras_archive.version_of(path)
+    elif tfjs_folder.is_there(path):
+        with _naming(path), registry.custom_object_scope(custom_objects or {}):
+            folder = tfjs_folder.Folder(path)
+            config, arrays = folder.model_config(compile), folder.arrays()
     elif os.path.isdir(path):
         checkpoint = orbax_store.find(path)
         path, config = checkpoint.directory, checkpoint.config()
@@ -182,7 +189,8 @@ def load_model(
     if not compile:
         config["compile_config"] = None
     # A config of a few bytes can ask for weights of any size.
-    allowance = [_MIN_ALLOWANCE + 2 * max(_size(path), len(weights))]
+    stored = folder.nbytes if folder is not None else max(_size(path), len(weights))
+    allowance = [_MIN_ALLOWANCE + 2 * stored]
     with (
         context.using(allowance=allowance),
         registry.custom_object_scope(custom_objects or {}),
@@ -195,6 +203,10 @@ def load_model(
         if checkpoint is not None:
             with _naming(path):
                 checkpoint.load(model)
+            return model
+        if folder is not None:
+            with _naming(path):
+                folder.load(model, arrays)
             return model
         if not weights:
             with _h5(path, path) as file:

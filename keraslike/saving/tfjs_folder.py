@@ -1,0 +1,243 @@
+"""Layers-models of TensorFlow.js: `model.json` and binary files of weights beside it.
+
+`modelTopology` holds a config as Keras has it: of Keras 2, from the converter or from TensorFlow.js
+itself, or of Keras 3, from the converter alone. `weightsManifest` says of each weight its name,
+shape and dtype, in the order in which their bytes follow one another in the files.
+
+What is read may come from anywhere: names of files lead nowhere else, sizes are compared with what
+is there before memory is taken, and the config goes the way of every config.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from keraslike.core.arguments import warn_user
+from keraslike.core.errors import DamagedFile
+from keraslike.layers import Bidirectional, Wrapper
+from keraslike.models import Model
+from keraslike.saving import (
+    h5_reader,
+    keras_archive,
+    legacy_h5,
+    old_config,
+    old_weights,
+    weights_h5,
+)
+from keraslike.saving.old_names import Origin, origin_of
+
+MODEL = "model.json"
+_DTYPES = {"float32": 4, "int32": 4, "bool": 1, "uint8": 1, "uint16": 2, "float16": 2}
+_OWN_BACKEND = "tensor_flow.js"  # what TensorFlow.js itself writes
+
+
+def is_there(path: str) -> bool:
+    """Whether a path is that of a `model.json`, or of a folder with one."""
+    if os.path.isdir(path):
+        return os.path.isfile(os.path.join(path, MODEL))
+    return path.endswith(".json") and not path.endswith(".weights.json") and os.path.isfile(path)
+
+
+class Folder:
+    """What a `model.json` and the files that it names hold.
+
+    Raises DamagedFile for what is no layers-model, or is not as it says.
+    """
+
+    def __init__(self, path: str):
+        self.label = path
+        self.path = os.path.join(path, MODEL) if os.path.isdir(path) else path
+        with open(self.path, "rb") as file:
+            text = file.read(64 << 20)
+        about = keras_archive.parse_json(path, text, os.path.basename(self.path))
+        topology = about.get("modelTopology") if isinstance(about, dict) else None
+        if not isinstance(topology, dict):
+            raise DamagedFile(f"'{path}' is no model of TensorFlow.js: it has no `modelTopology`.")
+        if about.get("format") == "graph-model" or "node" in topology:
+            raise DamagedFile(
+                f"'{path}' is a graph-model of TensorFlow.js, which has no layers. load_model() "
+                "reads layers-models."
+            )
+        self.topology = topology
+        self.config = topology.get("model_config", topology)
+        version = topology.get("keras_version")
+        if str(version).startswith("tfjs"):  # whose layers are those of Keras 2
+            version = "2"
+        self.origin = origin_of(version, topology.get("backend"))
+        self._manifest = about.get("weightsManifest")
+        self.nbytes = os.path.getsize(self.path)
+
+    def model_config(self, compile: bool) -> dict[str, Any]:
+        """The config in today's form; names are looked up among the custom objects in scope."""
+        config = keras_archive.checked_config(self.label, self.config)
+        model = old_config.modern(config, "layers", self.origin)
+        compiled = self.topology.get("training_config") or config.get("compile_config")
+        if compiled is None or not compile:
+            return {**model, "compile_config": None}
+        if self.topology.get("backend") == _OWN_BACKEND:
+            warn_user(
+                f"'{self.label}': the arguments of TensorFlow.js's compile() are not taken over."
+            )
+            return {**model, "compile_config": None}
+        keras_archive.checked_config(self.label, {"class_name": "", "config": compiled})
+        return {**model, "compile_config": old_config.compile_config(compiled, self.origin)}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The weights by their names, in the manifest's order."""
+        found: dict[str, np.ndarray] = {}
+        groups = [] if self._manifest is None else self._manifest
+        try:
+            for group in groups:
+                data = self._data(group["paths"])
+                for name, array in self._group(group["weights"], data):
+                    if name in found:
+                        raise ValueError(f"it has two weights {name!r}")
+                    found[name] = array
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as e:
+            if isinstance(e, DamagedFile):
+                raise
+            raise DamagedFile(
+                f"'{self.label}' is damaged: its `weightsManifest` does not fit: {e}."
+            ) from e
+        return found
+
+    def _data(self, names: Sequence[str]) -> bytes:
+        parts = []
+        for name in names:
+            name = name.removeprefix("./") if isinstance(name, str) else name
+            if (
+                not isinstance(name, str)
+                or os.path.basename(name) != name
+                or name in ("", "..", ".")
+            ):
+                raise DamagedFile(f"'{self.label}' is not safe to load: it names a file {name!r}.")
+            place = os.path.join(os.path.dirname(self.path), name)
+            if not os.path.isfile(place):
+                raise DamagedFile(
+                    f"'{self.label}' is damaged: there is no file {name!r} beside it."
+                )
+            with open(place, "rb") as file:
+                parts.append(file.read())
+        data = b"".join(parts)
+        self.nbytes += len(data)
+        return data
+
+    @staticmethod
+    def _group(weights: Sequence[Any], data: bytes) -> Iterator[tuple[str, np.ndarray]]:
+        at = 0
+        for about in weights:
+            name, shape, dtype = about["name"], tuple(about["shape"]), about["dtype"]
+            packed = about.get("quantization") or {}
+            stored = packed.get("dtype", dtype)
+            if not isinstance(name, str) or not all(type(n) is int and n >= 0 for n in shape):
+                raise ValueError(f"{name!r} has the shape {shape}")
+            if dtype not in ("float32", "int32", "bool", "uint8") or stored not in _DTYPES:
+                raise ValueError(f"{name!r} is of {dtype!r}, stored as {stored!r}")
+            size = math.prod(shape) * _DTYPES[stored]
+            if size > len(data) - at:
+                raise ValueError(f"{name!r} goes beyond the end of the files")
+            array = np.frombuffer(data, stored, math.prod(shape), at).reshape(shape)
+            if packed and stored != "float16":
+                array = array * np.float32(packed["scale"]) + np.float32(packed["min"])
+                array = np.round(array) if dtype == "int32" else array
+            yield name, array.astype(dtype)
+            at += size
+        if at != len(data):
+            raise ValueError(f"the files have {len(data)} bytes, and the weights {at}")
+
+    def load(self, model: Any, arrays: dict[str, np.ndarray]) -> None:
+        """Gives a model the weights. Raises ValueError, having changed nothing, for what does not
+        fit."""
+        if not self.origin.is_old:
+            _load_by_place(model, arrays, self)
+            return
+        fitting: list[Any] = []
+        problems: list[str] = []
+        units, by_unit = _units(model), _by_unit(arrays, _units(model), problems)
+        for name, unit in units.items():
+            if unit.weights:
+                stored = _in_order(unit, by_unit[name], self.origin)
+                legacy_h5._match(name, legacy_h5._weights_of(unit), stored, fitting, problems)
+        weights_h5.put(model, _Label(self.label), fitting, [], problems, False)
+
+
+class _Label:
+    """Stands for the reader of a file, where arrays were read already."""
+
+    def __init__(self, label: str):
+        self.label = label
+
+    def fetch(self, datasets: Sequence[Any]) -> None:
+        pass
+
+
+def _load_by_place(model: Any, arrays: dict[str, np.ndarray], folder: Folder) -> None:
+    """Weights that go by their places in a `.weights.h5` file, as in the Keras 3 form."""
+    import h5py
+
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        for name, array in arrays.items():
+            if any(part in ("", ".", "..") for part in name.split("/")) or "\0" in name:
+                raise DamagedFile(f"'{folder.label}' is not safe to load: it names {name!r}.")
+            if name.split("/")[0] != "optimizer":
+                file[name] = array
+    data, version = buffer.getvalue(), folder.origin.version
+    with h5py.File(buffer, "r") as file:
+        weights_h5.load(model, h5_reader.Reader(file, folder.label, data, version))
+
+
+def _units(model: Any) -> dict[str, Any]:
+    """The layers that have weights by names of their own: those of models within models, too."""
+    found: dict[str, Any] = {}
+    for layer in model.layers:
+        if isinstance(layer, Model):
+            inner = _units(layer)
+        else:
+            inner = {layer.name: layer}
+        for name, unit in inner.items():
+            if found.setdefault(name, unit) is not unit:
+                raise ValueError(f"Two layers have the name '{name}', and weights go by names.")
+    return found
+
+
+def _by_unit(
+    arrays: dict[str, np.ndarray], units: dict[str, Any], problems: list[str]
+) -> dict[str, dict[str, np.ndarray]]:
+    """The weights of each layer, by the last part of their names or by the whole ones."""
+    places = {name: name for name in units}
+    for name, unit in units.items():
+        if isinstance(unit, Bidirectional):
+            inner = (unit.forward_layer, unit.backward_layer)
+        else:
+            inner = (unit.layer,) if isinstance(unit, Wrapper) else ()
+        places.update((layer.name, name) for layer in inner if layer.name not in units)
+    found: dict[str, dict[str, np.ndarray]] = {name: {} for name in units}
+    for name, array in arrays.items():
+        # A layer's name may have slashes, and may stand behind those of the models around it.
+        parts = name.split("/")
+        starts = range(len(parts) - 1)
+        spans = ("/".join(parts[i:j]) for i in starts for j in range(len(parts) - 1, i, -1))
+        place = next((places[span] for span in spans if span in places), None)
+        if place is None:
+            problems.append(f"'{name}' is of no layer of the model")
+        else:
+            found[place][name] = array
+    return found
+
+
+def _in_order(unit: Any, stored: dict[str, np.ndarray], origin: Origin) -> list[Any]:
+    """The arrays of a layer in its weights' order: by their own names where these are the same, and
+    else as they come, which is the order of Keras 2."""
+    names = [name.rpartition("/")[2] for name in stored]
+    wanted = [v.name for v in legacy_h5._weights_of(unit)]
+    if sorted(names) == sorted(wanted) and len(set(names)) == len(names):
+        by_name = dict(zip(names, stored.values(), strict=True))
+        return old_weights.converted(unit, [by_name[name] for name in wanted], origin)
+    return old_weights.converted(unit, list(stored.values()), origin)
