@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from keraslike.core.flax_internals import TraceState
-from keraslike.core.jax_internals import Computed
+from keraslike.core.jax_internals import OUTERMOST, Computed, current_trace
 
 
 class Attached:
@@ -98,7 +98,7 @@ OUTSIDE = TraceState()
 
 def trace_state_clean() -> bool:
     """Whether nothing is being traced."""
-    return OUTSIDE.is_valid()
+    return current_trace() is OUTERMOST
 
 
 @contextlib.contextmanager

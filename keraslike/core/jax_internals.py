@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +38,10 @@ backends_are_initialized = xla_bridge.backends_are_initialized
 # What a computed array is, and no tracer is; it can have attributes.
 Computed = array.ArrayImpl
 
+# The trace that is under way in this thread, and what it is where there is none.
+current_trace = core.unsafe_get_current_trace
+OUTERMOST = core.eval_trace
+
 # `with tracebacks("off"):` errors of this thread keep all their frames. To leave out its own takes
 # jax longer than a trace does, so whoever tries what may fail does without.
 tracebacks = config.traceback_filtering
@@ -54,10 +59,15 @@ def put(value: Any) -> Any:
     if type(value) is not np.ndarray or value.dtype not in _KEPT:
         return jax.device_put(value)
     device = pxla.get_default_device()
-    sharding = sharding_impls.make_single_device_sharding(device)
     with config.explicit_device_put_scope():
-        aval = core.ShapedArray(value.shape, value.dtype)
+        aval, sharding = _place(value.shape, value.dtype, device)
         return xla_client.batched_device_put(aval, sharding, [value], [device], False)
+
+
+@functools.lru_cache(maxsize=1024)
+def _place(shape: tuple[int, ...], dtype: np.dtype, device: Any) -> tuple[Any, Any]:
+    aval = core.ShapedArray(shape, dtype)
+    return aval, sharding_impls.make_single_device_sharding(device)
 
 
 def compile_for(function: Any, *args: Any) -> Any:

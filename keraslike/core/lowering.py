@@ -8,6 +8,7 @@ kept in its context, and the Variables look there first.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import sys
 import threading
@@ -70,8 +71,7 @@ def undisturbed(variables: Sequence[nnx.Variable]) -> Iterator[None]:
 
 def stored(variables: Sequence[nnx.Variable]) -> tuple[Any, ...]:
     """The arrays that all threads see in the Variables; their guards must be locked."""
-    read = flax_internals.read_value
-    return tuple([read(v) for v in variables])
+    return tuple(map(flax_internals.read_value, variables))
 
 
 def number_in(variable: nnx.Variable | jax.Array) -> int:
@@ -84,9 +84,9 @@ def number_in(variable: nnx.Variable | jax.Array) -> int:
 
 def store(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
     """Puts arrays where all threads see them; the guards of the Variables must be locked."""
-    set_value = flax_internals.write_value
-    for variable, value in zip(variables, values, strict=True):
-        set_value(variable, value)
+    if len(variables) != len(values):
+        raise ValueError(f"{len(values)} arrays are not for {len(variables)} Variables.")
+    collections.deque(map(flax_internals.write_value, variables, values), maxlen=0)
 
 
 def own(variables: Sequence[nnx.Variable]) -> None:

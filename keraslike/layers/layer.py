@@ -86,8 +86,10 @@ class Layer(
         *("_build_lock", "_number", "_ranks", "_places", "_eager_calls"),
     }
 
-    # Runs a call as one compiled program, or gives `MISSED`: set by `training.eager`.
+    # Runs a call as one compiled program, or gives `MISSED`: set by `training.eager`, which keeps
+    # what it has compiled for a layer with it.
     _eager_call: Callable = staticmethod(lambda *_: MISSED)
+    _eager_calls: Any = None
 
     built = False
     input_spec: Any = None
@@ -319,6 +321,10 @@ class Layer(
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
         state = context.state
+        if self._eager_calls is not None and not state.held and self.built:
+            outputs = self._eager_calls.again(args, kwargs)
+            if outputs is not MISSED:
+                return outputs
         converts, takes_any = self._convert_input_args, self._allow_non_tensor_positional_args
         if args and (converts or not takes_any):
             args = tuple([self._convert(a) for a in args]) if converts else args

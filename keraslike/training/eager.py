@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from keraslike.core import arguments, base, config, context, dtypes, rng
-from keraslike.core.jax_internals import Computed
+from keraslike.core.jax_internals import Computed, put
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.core.symbolic import FunctionOperation
 from keraslike.core.tracebacks import is_ours
@@ -39,8 +39,21 @@ _LOOKING = ("keraslike.ops.linalg", "keraslike.ops.choosing")
 def call(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
     """What a call of a layer on converted arguments gives, or `MISSED` where it is to be run op by
     op."""
+    calls = layer._eager_calls
+    if calls is None:
+        calls = vars(layer)["_eager_calls"] = _Calls(layer)
+    if not calls.left or not _is_outside():
+        return MISSED
+    found = _leaves_of(args, kwargs)
+    if found is None or not all(type(x) is Computed for x in found[0]):
+        return MISSED
+    return calls.run(*found)
+
+
+def _is_outside() -> bool:
+    """Whether a call is outside of all that looks at its operations one by one."""
     state = context.state
-    if (
+    return not (
         state.held
         or state.plain
         or state.symbolic
@@ -52,22 +65,20 @@ def call(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
         or state.distribution is not None
         or not context.trace_state_clean()
         or jax.config.jax_disable_jit  # type: ignore[attr-defined]
-    ):
-        return MISSED
+    )
+
+
+def _leaves_of(args: tuple, kwargs: dict[str, Any]) -> tuple[list[Any], Any, bool | None] | None:
+    """The arrays in the arguments of a call, how they lie there, and whether it is for training."""
     training = kwargs.get("training")
-    if training is not None:
-        if type(training) is not bool:
-            return MISSED
+    if training is None:
+        training = context.state.training
+    elif type(training) is not bool:
+        return None
+    if "training" in kwargs:
         kwargs = {k: v for k, v in kwargs.items() if k != "training"}
     leaves, structure = jax.tree.flatten((args, kwargs))
-    if not leaves or not all(type(x) is Computed for x in leaves):
-        return MISSED
-    calls = vars(layer).get("_eager_calls")
-    if calls is None:
-        calls = vars(layer)["_eager_calls"] = _Calls(layer)
-    if not calls.left:
-        return MISSED
-    return calls.run(leaves, structure, state.training if training is None else training)
+    return (leaves, structure, training) if leaves else None
 
 
 class _Calls:
@@ -79,6 +90,36 @@ class _Calls:
         self._times: dict[Any, int] = {}  # by signature; -1 for what cannot be compiled
         self._needed: int | None = None
         self._compiled: _Compiled | None = None
+
+    def again(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """A call on arguments as they were given, if such a one is compiled, else `MISSED`."""
+        compiled = self._compiled
+        if compiled is None or not compiled.known or not _is_outside():
+            return MISSED
+        found = _leaves_of(args, kwargs)
+        if found is None:
+            return MISSED
+        leaves, structure, training = found
+        converts = self.layer._convert_input_args
+        for i, x in enumerate(leaves):
+            kind = type(x)
+            if not (kind is Computed or (kind is np.ndarray and converts)):
+                return MISSED
+            if x.dtype not in compiled.as_they_are:
+                return MISSED
+            if kind is np.ndarray:  # the caller may change it before the program has read it
+                leaves[i] = x.copy()
+        batch = leaves, [context.get_mask(x) for x in leaves]
+        known = compiled.known.get((structure, training, _signature(batch)))
+        if known is None or not compiled.is_current():
+            return MISSED
+        program, key, result = known
+        out = program.run_known(key, batch)
+        if out is None:
+            return MISSED
+        if not result.is_one:  # some of what is given may be what is returned
+            leaves = [x if type(x) is Computed else put(x) for x in leaves]
+        return result.given(self.layer, leaves, *out)
 
     def run(self, leaves: list[Any], structure: Any, training: bool | None) -> Any:
         masks = [context.get_mask(x) for x in leaves]
@@ -97,11 +138,14 @@ class _Calls:
         if not compiled.is_pure:
             return MISSED
         try:
-            out = compiled.program(structure, training).run_batch(batch)
+            program = compiled.program(structure, training)
+            out = program.run_batch(batch)
         except Exception:  # the call op by op says what is wrong, or nothing is
             self._times[key] = -1
             return MISSED
-        return compiled.results[key].given(self.layer, leaves, *out)
+        result = compiled.results[key]
+        compiled.known[key] = program, program.key_of(batch), result
+        return result.given(self.layer, leaves, *out)
 
     def _threshold(self) -> int:
         if self._needed is None:
@@ -116,6 +160,11 @@ class _Compiled:
     def __init__(self, layer: Layer):
         self.layer = layer
         self.results: dict[Any, _Result] = {}
+        self.known: dict[Any, tuple[Program, Any, _Result]] = {}  # what is compiled
+        # Arrays of these dtypes are not converted before a call.
+        self.as_they_are = {np.dtype(name) for name in ("int32", "uint32", "uint8", "bool")}
+        if layer.compute_dtype == "float32":
+            self.as_they_are.add(np.dtype("float32"))
         self._programs: dict[Any, Program] = {}
         self._snapshot, self._settings = base.Snapshot(layer), _settings()
         self._stream = rng.global_stream().state

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import threading
-from collections.abc import Iterator
 from typing import Any
+
+try:  # what `signal` wraps, which looks up each number in an enumeration, for ten times as long
+    import _signal as signal  # type: ignore[import-not-found]
+except ImportError:
+    import signal
 
 
 class _Interrupt(threading.local):
@@ -18,28 +20,31 @@ class _Interrupt(threading.local):
 _interrupt = _Interrupt()
 
 
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
+class interruptible:
     """Within the block Ctrl-C waits for the end of a dispatch, so that no state is half written."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-    if not callable(before):  # ignored, or handled outside of Python
-        yield
-        return
 
-    def handle(number: int, frame: Any) -> None:
-        if _interrupt.deferring:
-            _interrupt.pending = True
-        else:
-            before(number, frame)
+    __slots__ = ("_before",)
 
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    def __enter__(self) -> None:
+        self._before: Any = None
+        if threading.current_thread() is not threading.main_thread():
+            return
+        before = signal.getsignal(signal.SIGINT)
+        if not callable(before):  # ignored, or handled outside of Python
+            return
+
+        def handle(number: int, frame: Any) -> None:
+            if _interrupt.deferring:
+                _interrupt.pending = True
+            else:
+                before(number, frame)
+
+        signal.signal(signal.SIGINT, handle)
+        self._before = before
+
+    def __exit__(self, *_: Any) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
 
 
 class _NoInterrupt:

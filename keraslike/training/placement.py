@@ -122,6 +122,11 @@ def put(tree: Any, shardings: Any) -> Any:
     return jax.tree.map(one, tree, shardings)
 
 
+def was_used() -> bool:
+    """Whether state was put on several devices in this process."""
+    return bool(_meshes)
+
+
 def come_home(variables: Sequence[Any]) -> None:
     """Variables that a distribution had spread are on the default device again, and not bound to
     it; others stay where they are."""

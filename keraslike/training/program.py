@@ -24,7 +24,7 @@ from keraslike.core.text import Functions, holds_text, is_text, keeping_text
 from keraslike.training.data import Batch
 from keraslike.training.interrupts import no_interrupt
 from keraslike.training.pace import LOOPED, Pace, has_callbacks, work
-from keraslike.training.placement import Placement, come_home
+from keraslike.training.placement import Placement, come_home, was_used
 
 
 class _NotTraced(Exception):
@@ -81,6 +81,7 @@ class Program:
         self.state = [v for v in others if v is not self.stream]
         self.key = self._key(every)
         self._snapshot = base.Snapshot(*self.roots)
+        self.listed: dict[Any, list[str]] = {}  # in which order logs of these names are listed
         self.placement: Placement | None = None  # where there is a distribution
         self._paces: dict[int, Pace] = {}
         self._work: dict[int, float] = {}
@@ -141,6 +142,7 @@ class Program:
         if self.key != self._key(self._variables()):
             return False
         self._snapshot = base.Snapshot(*self.roots)
+        self.listed.clear()  # metrics may have other names
         return True
 
     def settle(self, example: Batch) -> None:
@@ -202,6 +204,8 @@ class Program:
         none."""
         distribution = context.state.distribution
         placement = self.placement
+        if distribution is None and placement is None and not was_used():
+            return
         with self._locks:
             if distribution is None:
                 if placement is not None:
@@ -387,10 +391,26 @@ class Program:
 
     def run_batch(self, batch: Batch, anew: bool = False) -> Any:
         """One step on a batch from the host; with `anew` what `begin` does comes before it, in the
-        same program."""
+        same program, which gives a list of numbers as one array."""
         if self.jit and holds_text(batch):
             return self._of_text.run(lambda batch: self._run_numbers(batch, anew), batch)
         return self._run_numbers(batch, anew)
+
+    def key_of(self, batch: Batch) -> tuple:
+        """What `run_known` is to be given for batches like this one."""
+        return "batch", _signature((batch,))
+
+    def run_known(self, key: tuple, batch: Batch) -> Any:
+        """What `run_batch` gives for numbers, outside of any trace, if it was compiled for such a
+        batch before, else `None`."""
+        function = self._compiled.get(key)
+        if function is None or self.placement is not None or not self.jit or was_used():
+            return None
+        try:
+            with no_interrupt:
+                return self._run(function, batch)[0]
+        except _NotTraced:  # the state has other dtypes than it had
+            return None
 
     def _run_numbers(self, batch: Batch, anew: bool = False) -> Any:
         if self.placement is not None:
@@ -409,7 +429,7 @@ class Program:
     def _anew(self) -> Callable:
         def step(batch: Any) -> Any:
             self.begin()  # type: ignore[misc]
-            return self.step(batch)
+            return _together(self.step(batch))
 
         pure = self._lowered(step)
         return self._jitted(pure) if self.jit else pure
@@ -509,6 +529,15 @@ class Program:
         if self.stack and steps < most:
             results = jax.tree.map(lambda a: np.asarray(a)[: len(a) // most * steps], results)
         return cursor, results
+
+
+def _together(results: Any) -> Any:
+    """Several numbers as one array: each array that is read by itself takes longer than a step."""
+    if not isinstance(results, list) or not results:
+        return results
+    if any(jnp.shape(r) or jnp.result_type(r) != jnp.float32 for r in results):
+        return results
+    return jnp.stack(results)
 
 
 def _signature(args: Any) -> tuple:

@@ -25,7 +25,7 @@ from keraslike.layers.layer import Layer
 from keraslike.metrics import Mean, Metric
 from keraslike.training import stateless
 from keraslike.training.compile import CompileLoss, CompileMetrics
-from keraslike.training.data import Bare, example_of, unpack_x_y_sample_weight
+from keraslike.training.data import Bare, example_of, structure_of, unpack_x_y_sample_weight
 from keraslike.training.loop import Position
 from keraslike.training.program import Program
 
@@ -282,14 +282,22 @@ class Steps(Layer):
             results.update(value if isinstance(value, dict) else {metric.name: value})
         return results
 
-    def _listed(self, logs: dict[str, Any]) -> Any:
-        """The values of logs as a list in the order of the metrics, or the only one of them."""
-        names: list[str] = []
-        for metric in self.metrics:
-            several = metric is self._compile_metrics
-            names += [m.name for m in metric.metrics] if several else [metric.name]
-        known = dict.fromkeys(name for name in names if name in logs)
-        values = [logs[name] for name in (*known, *sorted(logs.keys() - known))]
+    def _listed(self, logs: dict[str, Any], program: Program | None = None) -> Any:
+        """The values of logs as a list in the order of the metrics, or the only one of them.
+
+        With a program, whose step they are of, the order is found once for it.
+        """
+        order = None if program is None else program.listed.get(tuple(logs))
+        if order is None:
+            names: list[str] = []
+            for metric in self.metrics:
+                several = metric is self._compile_metrics
+                names += [m.name for m in metric.metrics] if several else [metric.name]
+            known = dict.fromkeys(name for name in names if name in logs)
+            order = [*known, *sorted(logs.keys() - known)]
+            if program is not None and type(self).metrics is Steps.metrics:
+                program.listed[tuple(logs)] = order
+        values = [logs[name] for name in order]
         return values[0] if len(values) == 1 else values
 
     # -- one step -----------------------------------------------------------------------------
@@ -619,7 +627,7 @@ class Steps(Layer):
     def _ready(self, mode: str, batch: Any) -> Program:
         """The program for a mode, with all state that its step on such a batch needs."""
         program: Any = vars(self).get("_programs", {}).get(mode)
-        structure = jax.tree.structure(batch, is_leaf=is_text)
+        structure = structure_of(batch)
         if program is None or structure not in program.prepared or not program.is_current():
             self._prepare(example_of(batch), mode)
             program = self._program(mode)

@@ -384,14 +384,18 @@ class Trainer(Steps):
         return jax.tree.map(np.asarray, self._ready("predict", batch).run_batch(batch))
 
     def _on_batch(self, mode: str, batch: Any, return_dict: bool) -> Any:
-        data = ArrayData(batch, batch_size=2**31).data
+        data = data_.one_batch(*batch)
         program = self._ready(mode, data)
         if program.begin is None:
             self.reset_metrics()
         with interruptible():
             values = program.run_batch(data, anew=program.begin is not None)
-            logs = floats(dict(zip(program.step.names, values)))
-        return logs if return_dict else self._listed(logs)
+            names = program.step.names
+            if isinstance(values, jax.Array):
+                logs = dict(zip(names, np.asarray(values).tolist()))
+            else:
+                logs = floats(dict(zip(names, values)))
+        return logs if return_dict else self._listed(logs, program)
 
 
 def _within(limit: int | None, given: Any, known: int | None, what: str) -> Any:

@@ -54,6 +54,20 @@ def test_a_trace_state_is_valid_in_its_own_trace_alone():
     assert outside.is_valid() and not inside[0].is_valid()
 
 
+def test_the_outermost_trace_is_current_outside_of_any_trace_alone():
+    seen = []
+
+    def traced(x):
+        seen.append(jax_internals.current_trace() is jax_internals.OUTERMOST)
+        return x
+
+    jax.jit(traced)(1.0)
+    jax.grad(traced)(1.0)
+    jax.vmap(traced)(jnp.ones(2))
+    assert seen == [False] * 3
+    assert jax_internals.current_trace() is jax_internals.OUTERMOST
+
+
 def test_a_variable_of_another_trace_refuses_changes():
     v = nnx.Param(jnp.ones(2))
     flax_internals.check_can_update(v)

@@ -158,6 +158,29 @@ def test_what_is_wrong_is_said_as_ever():
     layer(X)
 
 
+def test_arrays_of_numpy_are_taken_as_they_are_when_they_are_given():
+    dense, flat, embed = layers.Dense(2), layers.Dropout(0.5), layers.Embedding(4, 2)
+    both = two_outputs()
+    for _ in range(4):
+        dense(X), flat(X), embed(IDS.astype("int32")), both(X)
+    assert programs_of(dense) == programs_of(flat) == programs_of(embed) == programs_of(both) == 1
+    large = np.ones((500, 3, 8), "float32")
+    for _ in range(4):
+        dense(large)
+    wanted = np.asarray(dense(jnp.asarray(large)))
+    out = dense(large)
+    large[:] = 0  # what was called must not see it
+    np.testing.assert_array_equal(out, wanted)
+    given, all_given = flat(X), both(X)["x"]
+    assert isinstance(given, jax.Array) and isinstance(all_given, jax.Array)
+    np.testing.assert_array_equal(given, X)
+    for other in (X.astype("float64"), X.astype("float16"), X[:, ::-1], np.asfortranarray(X)):
+        np.testing.assert_allclose(dense(other), dense(jnp.asarray(other)), rtol=1e-5)
+        assert dense(other).dtype == "float32"
+    half = layers.Dense(2, dtype="mixed_float16")
+    assert [half(X).dtype for _ in range(4)] == [np.dtype("float16")] * 4
+
+
 def test_threads_may_make_the_first_calls_at_once():
     from concurrent.futures import ThreadPoolExecutor
 
