@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -117,6 +117,14 @@ def _started() -> _Process:
         return _process
 
 
+class Arguments(NamedTuple):
+    """Arguments of a function of a SavedModel."""
+
+    structure: Any  # `(args, kwargs)` as `tensorflow_server.packed` describes it
+    inputs: Sequence[Any]  # the arrays that are its leaves
+    plain: Sequence[int] = ()  # which of them become tensors of the dtype that is wanted
+
+
 class HostedModel:
     """A SavedModel that is loaded in that process.
 
@@ -149,9 +157,7 @@ class HostedModel:
             node = self.nodes[node["children"][name]]
         return node
 
-    def _asked(
-        self, node: Any, arguments: Any, inputs: Sequence[Any], values: Sequence[Any]
-    ) -> Any:
+    def _asked(self, node: Any, arguments: Arguments, values: Sequence[Any]) -> Any:
         numbers = node["variables"]
         changed = [(n, v) for n, v in zip(numbers, values) if self._sent[n] is not v]
         message = {
@@ -159,26 +165,26 @@ class HostedModel:
             "model": self._model,
             "function": node["number"],
             "variables": numbers,
-            "arguments": arguments,
-            "count": len(inputs),
+            "arguments": arguments.structure,
+            "count": len(arguments.inputs),
+            "plain": list(arguments.plain),
             "set": [n for n, _ in changed],
             "trial": False,
             "gradient": False,
         }
-        return message, [*(np.asarray(v) for _, v in changed), *map(np.asarray, inputs)]
+        return message, [*(np.asarray(v) for _, v in changed), *map(np.asarray, arguments.inputs)]
 
     def call(
-        self, node: Any, arguments: Any, inputs: Sequence[Any], values: Sequence[Any], trial: bool
+        self, node: Any, arguments: Arguments, values: Sequence[Any], trial: bool
     ) -> tuple[Any, dict[int, np.ndarray]]:
         """The outputs of a function, and the new values of the variables that it has changed.
 
         Args:
             node: which function.
-            arguments: `(args, kwargs)` as `packed` describes it, whose leaves are the inputs.
             values: of the function's variables.
             trial: whether all is as before afterwards.
         """
-        message, arrays = self._asked(node, arguments, inputs, values)
+        message, arrays = self._asked(node, arguments, values)
         answer, found = self._process.ask({**message, "trial": trial}, arrays)
         new = found[len(found) - len(answer["changed"]) :]
         changed = dict(zip(answer["changed"], new, strict=True))
@@ -189,20 +195,19 @@ class HostedModel:
                 self._sent[number] = None  # whoever keeps the value will have another array of it
         return unpacked(answer["structure"], found), changed
 
+    def keep(self, number: int, value: Any) -> None:
+        """Says that a value is what the other process has in a variable: it is not sent again."""
+        self._sent[number] = value
+
     def derive(
-        self,
-        node: Any,
-        arguments: Any,
-        inputs: Sequence[Any],
-        values: Sequence[Any],
-        along: Sequence[Any],
+        self, node: Any, arguments: Arguments, values: Sequence[Any], along: Sequence[Any]
     ) -> list[np.ndarray | None]:
         """The gradients by the variables and by the inputs, `None` where there is none.
 
         Args:
             along: a cotangent for each floating-point output.
         """
-        message, arrays = self._asked(node, arguments, inputs, values)
+        message, arrays = self._asked(node, arguments, values)
         message |= {"gradient": True, "trial": True}
         answer, found = self._process.ask(message, [*arrays, *map(np.asarray, along)])
         rest = iter(found)

@@ -148,6 +148,7 @@ class _Model:
         self.functions.append(function)
         self.changing.append(any(map(_changes, concrete)))
         node = {"kind": "function", "number": len(self.functions) - 1, "variables": used}
+        node["changes"] = self.changing[-1]
         node["overloads"] = [str(one.structured_input_signature) for one in concrete]
         if not hasattr(function, "concrete_functions"):
             inputs, outputs = function.structured_input_signature[1], function.structured_outputs
@@ -175,19 +176,21 @@ class _Model:
                 before[number] = variable.numpy()
             variable.assign(next(values))
         function = self.functions[message["function"]]
-        inputs = [tf.constant(next(values)) for _ in range(message["count"])]
+        given = [next(values) for _ in range(message["count"])]
+        # What is no tensor there becomes one of the dtype that the function takes.
+        inputs = [x if i in message["plain"] else tf.constant(x) for i, x in enumerate(given)]
         used = [self.variables[n] for n in message["variables"]]
         may_change = self.changing[message["function"]]
         old = [v.numpy() for v in used] if may_change else []
         along = [tf.constant(value) for value in values]
         with tf.GradientTape() as tape:
-            tape.watch([x for x in inputs if x.dtype.is_floating])
+            tape.watch([x for x in inputs if tf.is_tensor(x) and x.dtype.is_floating])
             args, kwargs = unpacked(message["arguments"], inputs)
             outputs: list[Any] = []
             structure = packed(function(*args, **kwargs), outputs, tf.is_tensor)
         if message["gradient"]:
             moving = [y for y in outputs if y.dtype.is_floating]
-            found = tape.gradient(moving, [*used, *inputs], along)
+            found = tape.gradient(moving, [*used, *map(tf.convert_to_tensor, inputs)], along)
             given = [g is not None for g in found]
             dense = [tf.convert_to_tensor(g).numpy() for g in found if g is not None]
             answer: tuple[dict, list] = {"given": given}, dense

@@ -33,8 +33,12 @@ def write(
     arrays: dict[str, tuple[Any, np.ndarray]],
     collections: dict[str, list[str]],
     platforms: Sequence[str],
+    objects: dict[str, Any] | None = None,
 ) -> None:
     """Writes a SavedModel whose variables are those given, with their names.
+
+    Args:
+        objects: those that have the endpoints, as `tf.saved_model` describes them.
 
     Raises ImportError where there is no TensorFlow, RuntimeError for what it says of the programs.
     """
@@ -45,7 +49,7 @@ def write(
         files.placing(path, _MARKS) as target,
         tempfile.TemporaryDirectory(prefix="keraslike-export-") as staged,
     ):
-        stablehlo.write(staged, endpoints, arrays, collections, platforms, modules=True)
+        stablehlo.write(staged, endpoints, arrays, collections, platforms, True, objects)
         done = subprocess.run(
             [python, _WRITER, staged, target],
             capture_output=True,

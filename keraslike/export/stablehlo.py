@@ -62,6 +62,7 @@ def write(
     collections: dict[str, list[str]],
     platforms: Sequence[str],
     modules: bool = False,
+    objects: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Writes the files into a folder that is there, and gives what is in the manifest.
 
@@ -70,6 +71,8 @@ def write(
         collections: names of variables by names of users' own.
         modules: whether the bare programs are written too, with what is needed to call them, for
             those that do not have JAX.
+        objects: what `tf.saved_model` says of the objects that have the endpoints; these get
+            gradients then.
     """
     variables = {
         name: {
@@ -87,8 +90,9 @@ def write(
     for number, endpoint in enumerate(endpoints):
         exported = endpoint.export(owners, list(arrays), platforms)
         file = f"{endpoint.name}.jax_export"
-        sums[file] = _write(folder, file, bytes(exported.serialize()))
+        sums[file] = _write(folder, file, _serialized(exported, with_gradient=objects is not None))
         outputs = jax.tree.unflatten(exported.out_tree, _specs(exported))
+        used = set(map(id, endpoint.variables))
         updates: list[str] = []
         if endpoint.changes:
             outputs, new = outputs
@@ -100,6 +104,7 @@ def write(
             "inputs": structure_of(endpoint.signature),
             "outputs": structure_of(outputs),
             "updates": updates,
+            "reads": [name for name, v in zip(arrays, owners) if id(v) in used],
         }
         if modules:
             about["program"] = _bare(folder, f"{number}.mlirbc", exported)
@@ -119,8 +124,18 @@ def write(
         "collections": collections,
         "sha256": sums,
     }
+    if objects is not None:
+        manifest["objects"] = objects
     _write(folder, MANIFEST, json.dumps(manifest, indent=1).encode())
     return manifest
+
+
+def _serialized(exported: export.Exported, with_gradient: bool) -> bytes:
+    if with_gradient:
+        # What has no gradient (a loop of unknown length, say) is written without one.
+        with contextlib.suppress(Exception):
+            return bytes(exported.serialize(vjp_order=1))
+    return bytes(exported.serialize())
 
 
 def _bare(folder: str, name: str, exported: export.Exported) -> dict[str, Any]:
@@ -193,7 +208,7 @@ class ExportedModel:
         programs: dict[str, export.Exported],
         variables: dict[str, jax.Array],
     ):
-        self.manifest, self.variables = manifest, variables
+        self.manifest, self.variables, self.programs = manifest, variables, programs
         self.endpoints = {
             about["name"]: self._endpoint(about, programs[about["name"]])
             for about in manifest["endpoints"]

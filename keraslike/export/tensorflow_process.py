@@ -120,16 +120,25 @@ def main(staged: str, target: str) -> None:
         setattr(root, name, [variables[n] for n in members])
 
     signatures = {}
-    for about in manifest["endpoints"]:
+    if "objects" in manifest:
+        root, signatures = _objects(staged, manifest, variables, stored_as)
+    for about in () if "objects" in manifest else manifest["endpoints"]:
         serve = _endpoint(staged, about, variables, stored_as)
         setattr(root, about["name"], serve)
         signatures[about["name"]] = _signature(serve, about)
-    signatures.setdefault("serving_default", signatures[manifest["endpoints"][0]["name"]])
+    if "objects" not in manifest:
+        signatures.setdefault("serving_default", signatures[manifest["endpoints"][0]["name"]])
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=True)
     tf.saved_model.save(root, target, signatures=signatures, options=options)
 
 
 def _endpoint(staged: str, about: dict, variables: dict, stored_as: dict) -> Any:
+    serve = _runner(staged, about, variables, stored_as)
+    return _function(serve, about, _tensor_specs(about))
+
+
+def _runner(staged: str, about: dict, variables: dict, stored_as: dict) -> Any:
+    """A function of an endpoint's arguments that runs its program on the variables."""
     outputs = _flat(about["outputs"])
     gradient = about["gradient"] and _Program(staged, about["gradient"])
     run = _differentiable(_Program(staged, about["program"]), gradient)
@@ -146,11 +155,113 @@ def _endpoint(staged: str, about: dict, variables: dict, stored_as: dict) -> Any
             variable.assign(tf.bitcast(new, variable.dtype) if name in stored_as else new)
         return _filled(about["outputs"], iter(found[: len(outputs)]))
 
+    return serve
+
+
+def _tensor_specs(about: dict) -> Any:
     def tensor_spec(spec: dict) -> Any:
         return tf.TensorSpec(spec["shape"], _tf_dtype(spec["dtype"]), spec.get("name"))
 
-    specs = _filled(about["inputs"], iter(map(tensor_spec, _flat(about["inputs"]))))
-    return _function(serve, about, specs)
+    return _filled(about["inputs"], iter(map(tensor_spec, _flat(about["inputs"]))))
+
+
+def _objects(staged: str, manifest: dict, variables: dict, stored_as: dict) -> Any:
+    """The objects that `tf.saved_model.save` was given, and their signatures."""
+    nodes = manifest["objects"]["nodes"]
+    endpoints = {about["name"]: about for about in manifest["endpoints"]}
+    made: dict[int, Any] = {}
+
+    def overload(name: str) -> Any:
+        about = endpoints[name]
+        return _runner(staged, about, variables, stored_as), _tensor_specs(about)
+
+    def make(number: int) -> Any:
+        if number in made:
+            return made[number]
+        node = nodes[number]
+        if node["kind"] == "variable":
+            made[number] = variables[node["name"]]
+        elif node["kind"] == "function":
+            made[number] = _overloaded(node, overload)
+        elif node["kind"] == "object":
+            obj = made[number] = tf.__internal__.tracking.AutoTrackable()
+            for name, child in node["children"].items():
+                setattr(obj, name, make(child))
+        else:
+            held = {name: make(child) for name, child in node["children"].items()}
+            made[number] = held if node["kind"] == "dict" else list(held.values())
+        return made[number]
+
+    signatures = {}
+    for name, node in manifest["objects"]["signatures"].items():
+        run, specs = overload(node["endpoint"])
+        named = [tf.TensorSpec(s.shape, s.dtype, n) for s, n in zip(specs, node["inputs"])]
+        about = {"arguments": node["inputs"]}
+        signatures[name] = _function(_keyed(run, node["outputs"]), about, named)
+    return make(0), signatures
+
+
+def _keyed(run: Any, names: list) -> Any:
+    return lambda *args: dict(zip(names, tf.nest.flatten(run(*args)), strict=True))
+
+
+def _overloaded(node: dict, overload: Any) -> Any:
+    """A function that has a program for each of several signatures."""
+    runs: dict[Any, Any] = {}
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        flat = tf.nest.flatten((args, kwargs))
+        run, order = runs[_key(flat)]
+        given = zip(order, filter(tf.is_tensor, flat), strict=True)
+        return run(*(tensor for _, tensor in sorted(given, key=lambda pair: pair[0])))
+
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(
+                name, getattr(inspect.Parameter, kind), default=default.get("value", _NONE)
+            )
+            for name, kind, default in node["parameters"]
+        ]
+    )
+    found = [(about, *overload(about["endpoint"])) for about in node["overloads"]]
+    function = tf.function(call, autograph=False)
+    if node["fixed"] and len(found) == 1:
+        args, kwargs = _arguments(found[0][0]["arguments"], found[0][2])
+        if not kwargs and all(isinstance(x, tf.TensorSpec) for x in tf.nest.flatten(args)):
+            function = tf.function(call, input_signature=args, autograph=False)
+    for about, run, specs in found:
+        args, kwargs = _arguments(about["arguments"], specs)
+        places = _arguments(about["arguments"], [_Place(i) for i in range(len(specs))])
+        order = [x for x in tf.nest.flatten(places) if isinstance(x, _Place)]
+        runs[_key(tf.nest.flatten((args, kwargs)))] = run, order
+        function.get_concrete_function(*args, **kwargs)
+    return function
+
+
+_NONE = inspect.Parameter.empty
+
+
+class _Place(int):
+    """The place of a tensor in a program's arguments."""
+
+
+def _key(flat: list) -> tuple:
+    """What tells the arguments of signatures apart: shapes and dtypes of tensors, and values.
+
+    A function is traced anew when it is saved.
+    """
+    return tuple(
+        (str(x.shape), x.dtype.name) if hasattr(x, "dtype") else (type(x).__name__, x) for x in flat
+    )
+
+
+def _arguments(tree: Any, leaves: list) -> Any:
+    ((kind, items),) = tree.items()
+    if kind in ("leaf", "value"):
+        return leaves[items] if kind == "leaf" else items
+    if kind == "dict":
+        return {key: _arguments(item, leaves) for key, item in items.items()}
+    return {"list": list, "tuple": tuple}[kind](_arguments(item, leaves) for item in items)
 
 
 def _function(function: Any, about: dict, specs: Any) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 from keraslike.core import context, dtypes, registry
 from keraslike.core.foreign import library as _library
 from keraslike.core.rng import SeedGenerator
-from keraslike.core.tensorflow_host import HostedModel
+from keraslike.core.tensorflow_host import Arguments, HostedModel
 from keraslike.core.tensorflow_server import packed
 from keraslike.layers.layer import Layer
 
@@ -330,24 +330,23 @@ class TFSMLayer(_Hosted):
         name = (self.call_training_endpoint if how[1] else None) or self.call_endpoint
         node, leaves = self._endpoint(name), []
         given = ((jax.tree.unflatten(how[0], inputs),), {})
-        arguments = packed(given, leaves, lambda x: isinstance(x, np.ndarray))
+        structure = packed(given, leaves, lambda x: isinstance(x, np.ndarray))
         known = dict(zip(self._numbers, [*trained, *others], strict=True))
-        return node, arguments, leaves, [known[n] for n in node["variables"]]
+        return node, Arguments(structure, leaves), [known[n] for n in node["variables"]]
 
     def _compute(self, values: tuple, how: tuple) -> tuple[Any, list]:
         trained, others, _ = values
-        node, arguments, inputs, now = self._asked(values, how)
-        outputs, changed = self._loaded.call(node, arguments, inputs, now, trial=True)
+        outputs, changed = self._loaded.call(*self._asked(values, how), trial=True)
         numbers = self._numbers[len(trained) :]
         return outputs, [changed.get(n, value) for n, value in zip(numbers, others, strict=True)]
 
     def _derive(self, values: tuple, how: tuple, cotangents: list) -> list[Any]:
         trained, _, inputs = values
-        node, arguments, given, now = self._asked(values, how)
+        node, arguments, now = self._asked(values, how)
         along = [c for c in cotangents if dtypes.is_float(c.dtype)]
-        found = self._loaded.derive(node, arguments, given, now, along)
+        found = self._loaded.derive(node, arguments, now, along)
         by_number = dict(zip(node["variables"], found))
-        by_input = dict(zip(map(id, given), found[len(now) :], strict=True))
+        by_input = dict(zip(map(id, arguments.inputs), found[len(now) :], strict=True))
         return [
             *(by_number.get(n) for n in self._numbers[: len(trained)]),
             *(by_input[id(x)] for x in inputs),

@@ -39,6 +39,7 @@ from keraslike.tf import (
     ragged,
     random,
     raw_ops,
+    saved_model,
     sets,
     signal,
     sparse,
@@ -233,6 +234,7 @@ _MODULES = {
         "ragged",
         "random",
         "raw_ops",
+        "saved_model",
     ),
     *("sets", "signal", "sparse", "strings", "summary", "test", "train"),
 }

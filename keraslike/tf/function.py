@@ -141,6 +141,7 @@ class ConcreteFunction:
         self, function: Callable, leaves: list[Any], structure: Any, of: Callable | None = None
     ):
         self.leaves, self.structure, self._of = leaves, structure, of or function
+        self.function = function
         self.tensors = [i for i, leaf in enumerate(leaves) if _is_tensor(leaf)]
         self.structured_input_signature = [TensorSpec(leaves[i].shape, leaves[i].dtype)
                                            for i in self.tensors]  # fmt: skip

@@ -4,6 +4,7 @@ What was found is written to `docs/export.md`. These tests need the packages of 
 `make test` leaves them out.
 """
 
+import importlib
 import json
 import pathlib
 import pickle
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 import keraslike as keras
+from keraslike import tf as ktf
 from tests.export import zoo
 
 TABLE = pathlib.Path(__file__).parents[2] / "docs" / "export.md"
@@ -221,6 +223,79 @@ def test_a_saved_model_is_a_layer_that_trains(tmp_path):
     by_shape = {v.shape: g for v, g in zip(layer.trainable_variables, found, strict=True)}
     for v, g in zip(model.trainable_variables, gradients, strict=True):
         np.testing.assert_allclose(by_shape[v.shape], g, rtol=1e-4, atol=1e-5)
+
+
+class Scaled(ktf.Module):
+    """What `tf.saved_model` is tried on."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = ktf.Variable(2.0, name="w")
+        self.n = ktf.Variable(0, trainable=False, name="n")
+        self.inner = ktf.Module()
+        self.inner.k = ktf.Variable([[1.0, 2.0]], name="k")
+
+    @ktf.function(input_signature=[ktf.TensorSpec([None], ktf.float32)])
+    def f(self, x):
+        self.n.assign_add(1)
+        return self.w * x
+
+    @ktf.function
+    def g(self, x, training=False):
+        return {"z": (x, x + 1), "y": self.w * x} if training else x @ self.inner.k
+
+
+@pytest.mark.parametrize("library", ["tensorflow", "keraslike"])
+def test_objects_in_a_saved_model(library, tmp_path):
+    tf = importlib.import_module(library) if library == "tensorflow" else ktf
+    module, path = Scaled(), str(tmp_path / "m")
+    module.g(ktf.ones([3, 1])), module.g(training=True, x=ktf.ones([2]))
+    ktf.saved_model.save(module, path)
+    loaded = tf.saved_model.load(path)
+    for x in (tf.constant([1.0, 2.0]), [1.0, 2.0], np.array([1.0, 2.0])):
+        assert loaded.f(x).numpy().tolist() == [2, 4]
+    assert loaded.n.numpy() == 3 and loaded.inner.k.shape == (1, 2)
+    found = loaded.g(tf.ones([2]), True)
+    assert found["y"].numpy().tolist() == [2, 2] and found["z"][1].numpy().tolist() == [2, 2]
+    with pytest.raises(ValueError, match="Could not find matching concrete function"):
+        loaded.g(tf.ones([4, 1]))
+    serve = loaded.signatures["serving_default"]
+    assert serve(x=tf.constant([1.0]))["output_0"].numpy().tolist() == [2]
+    loaded.w.assign(3.0)
+    x = tf.constant([1.0, 2.0])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = tf.reduce_sum(loaded.f(x) ** 2)
+    by_w, by_x = tape.gradient(loss, [loaded.w, x])
+    assert by_w.numpy() == 30 and by_x.numpy().tolist() == [18, 36]
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(loaded.g(tf.ones([3, 1])) * 3)
+    assert tape.gradient(loss, loaded.inner.k).numpy().tolist() == [[9, 9]]
+
+
+def test_what_tensorflow_saved_runs_in_its_process(tmp_path):
+    import tensorflow as tf
+
+    class Words(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.calls = tf.Variable(0, dtype=tf.int64)
+            keys = tf.lookup.KeyValueTensorInitializer(["a", "b"], tf.constant([1, 2], tf.int64))
+            self.table = tf.lookup.StaticHashTable(keys, -1)
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def __call__(self, words):
+            self.calls.assign_add(1)
+            return {"upper": tf.strings.upper(words), "number": self.table.lookup(words)}
+
+    tf.saved_model.save(Words(), str(tmp_path / "m"))
+    loaded = ktf.saved_model.load(str(tmp_path / "m"))
+    for calls in (1, 2):
+        found = loaded(ktf.constant(["b", "c"]))
+        assert found["upper"].numpy().tolist() == [b"B", b"C"]
+        assert found["number"].numpy().tolist() == [2, -1] and found["number"].dtype == ktf.int64
+        assert loaded.calls.numpy() == calls
+    assert loaded.signatures["serving_default"](words=["a"])["number"].numpy().tolist() == [1]
 
 
 def test_endpoints_of_a_saved_model_change_its_state(tmp_path):

@@ -1,0 +1,466 @@
+"""`tf.saved_model`: objects with their variables and functions, in a folder that needs no code.
+
+Where there is TensorFlow (`keraslike[tensorflow]`, or an interpreter that has it), `save` lets it
+write a SavedModel; elsewhere the folder holds StableHLO, which `load` reads as well.
+
+>>> import os, tempfile
+>>> from keraslike import tf
+>>> class Scaled(tf.Module):
+...     def __init__(self):
+...         self.w = tf.Variable(2.0)
+...     @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+...     def __call__(self, x):
+...         return self.w * x
+>>> with tempfile.TemporaryDirectory() as folder:
+...     tf.saved_model.save(Scaled(), os.path.join(folder, "scaled"))
+...     loaded = tf.saved_model.load(os.path.join(folder, "scaled"))
+>>> loaded([1.0, 2.0]).numpy().tolist()
+[2.0, 4.0]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from keraslike.core import base, lowering
+from keraslike.core.processes import write_once
+from keraslike.core.tensorflow_host import interpreter, is_saved_model
+from keraslike.core.tensorflow_server import packed
+from keraslike.core.tracebacks import entry
+from keraslike.export import archive, endpoints, stablehlo
+from keraslike.export import saved_model as writing
+from keraslike.layers.layer import Layer
+from keraslike.models.model import Model
+from keraslike.tf import restored
+from keraslike.tf.checkpoint import Checkpoint
+from keraslike.tf.dtypes import UNKNOWN_SHAPE
+from keraslike.tf.function import ConcreteFunction, Function, TensorSpec, _Method, wrap_values
+from keraslike.tf.tensor import WIDE, Tensor, wrap
+
+DEFAULT_SERVING_SIGNATURE_DEF_KEY = "serving_default"
+SERVING, TRAINING, GPU, TPU = "serve", "train", "gpu", "tpu"
+ASSETS_DIRECTORY, VARIABLES_DIRECTORY, VARIABLES_FILENAME = "assets", "variables", "variables"
+SAVED_MODEL_FILENAME_PB, SAVED_MODEL_FILENAME_PBTXT = "saved_model.pb", "saved_model.pbtxt"
+
+
+@dataclasses.dataclass
+class SaveOptions:
+    """Options of `save`, of which none changes what is written here.
+
+    Raises NotImplementedError for those that would.
+    """
+
+    namespace_whitelist: Sequence[str] | None = None
+    save_debug_info: bool = False
+    function_aliases: dict[str, Any] | None = None
+    experimental_debug_stripper: bool = False
+    experimental_io_device: str | None = None
+    experimental_variable_policy: Any = None
+    experimental_custom_gradients: bool = True
+    experimental_image_format: bool = False
+    experimental_skip_saver: bool = False
+
+    def __post_init__(self) -> None:
+        changing = ("function_aliases", "experimental_image_format", "experimental_skip_saver")
+        if given := [name for name in changing if getattr(self, name)]:
+            raise NotImplementedError(f"SaveOptions: {given} would change what is written.")
+
+
+@dataclasses.dataclass
+class LoadOptions:
+    """Options of `load`, of which none changes what is read here."""
+
+    allow_partial_checkpoint: bool = False
+    experimental_io_device: str | None = None
+    experimental_skip_checkpoint: bool = False
+    experimental_variable_policy: Any = None
+    experimental_load_function_aliases: bool = False
+
+
+# -- saving --------------------------------------------------------------------------------------
+
+
+@entry
+def save(
+    obj: Any, export_dir: str | os.PathLike, signatures: Any = None, options: Any = None
+) -> None:
+    """Writes an object, the variables that it and its attributes hold, and its `tf.function`s with
+    all signatures that they were traced for.
+
+    Args:
+        obj: a `tf.Module`, layer, model or `tf.train.Checkpoint`.
+        export_dir: of the folder, which must not hold other files.
+        signatures: a function with an input signature, a concrete function, or a dict of such, for
+            those who call it by names of tensors. Where it is left out it is the only function of
+            `obj` with an `input_signature`, or the call of a model.
+
+    Raises ValueError for an object or a signature of another kind, and for a function that cannot
+    be compiled, one of text, say.
+    """
+    if not isinstance(obj, base.Object):
+        raise ValueError(
+            "Expected an object of type `Trackable`, such as `tf.Module` or a subclass of the "
+            f"`Trackable` class, for export. Got {obj!r} with type {type(obj)}."
+        )
+    with WIDE(True):  # tensors of 64 bits stay so
+        graph = _Graph(obj)
+        described = {"nodes": graph.nodes, "signatures": graph.signatures(signatures)}
+        used = [v for one in graph.endpoints for v in one.variables]
+        variables = list({id(v): v for v in [*graph.variables, *used]}.values())
+        if extra := [v for v in variables if all(v is not known for known in graph.variables)]:
+            graph.add("_captured", extra)  # those of closures
+        names = archive._named(variables)
+        by_id = {id(v): name for name, v in names.items()}
+        for node in graph.nodes:
+            if node["kind"] == "variable":
+                node["name"] = by_id[id(node.pop("of"))]
+        path = os.fspath(export_dir)
+        write_once(path, lambda: _write(path, graph.endpoints, names, described))
+
+
+def _write(path: str, found: list[Any], names: dict[str, Any], described: dict[str, Any]) -> None:
+    variables = list(names.values())
+    with lowering.undisturbed(variables):
+        values = lowering.values_of(variables)
+        arrays = {n: (v, np.array(a)) for (n, v), a in zip(names.items(), values)}
+    if interpreter() is not None:
+        writing.write(path, found, arrays, {}, endpoints.PLATFORMS, described)
+        return
+    with stablehlo.files.placing(path, (stablehlo.MANIFEST, SAVED_MODEL_FILENAME_PB)) as folder:
+        stablehlo.write(folder, found, arrays, {}, endpoints.PLATFORMS, objects=described)
+
+
+class _Graph:
+    """The objects below one, and the functions that are written of them."""
+
+    def __init__(self, root: Any):
+        self.root = root
+        self.endpoints: list[endpoints.Endpoint] = []
+        self.nodes: list[dict[str, Any]] = []
+        self.variables: list[Any] = []
+        self._numbers: dict[Any, int] = {}
+        self._kept: list[Any] = []  # so that no id comes twice
+        self._number(root)
+
+    def add(self, name: str, value: Any) -> None:
+        """Adds an attribute to the root."""
+        self.nodes[0]["children"][name] = self._number(value)
+
+    def _number(self, obj: Any) -> int:
+        key = (id(obj.__self__), id(obj._function)) if isinstance(obj, _Method) else id(obj)
+        if key in self._numbers:
+            return self._numbers[key]
+        number = self._numbers[key] = len(self.nodes)
+        self._kept.append(obj)
+        node: dict[str, Any] = {}
+        self.nodes.append(node)
+        if base.is_variable(obj):
+            self.variables.append(obj)
+            node |= {"kind": "variable", "of": obj, "trainable": bool(obj.trainable)}
+        elif isinstance(obj, (Function, _Method)):
+            node |= self._function(obj)
+        else:
+            kinds = (("dict", dict), ("list", list), ("tuple", tuple))
+            kind = next((k for k, cls in kinds if isinstance(obj, cls)), "object")
+            node |= {"kind": kind, "children": {}}
+            for name, child in _children(obj):
+                node["children"][name] = self._number(child)
+        return number
+
+    def _function(self, function: Any) -> dict[str, Any]:
+        of = getattr(function, "_function", function)
+        name = of.python_function.__name__
+        if of.input_signature is not None:
+            specs = jax.tree.leaves(of.input_signature, is_leaf=lambda x: isinstance(x, TensorSpec))
+            if any(spec.shape is UNKNOWN_SHAPE for spec in specs):
+                raise ValueError(
+                    f"The tf.function '{name}' takes tensors of any rank, as its input_signature "
+                    "says: it cannot be saved."
+                )
+            function.get_concrete_function()
+        if of._in_python:
+            raise ValueError(
+                f"The tf.function '{name}' is run by Python, since it takes text or data sets: it "
+                "cannot be saved."
+            )
+        owner, overloads = getattr(function, "__self__", None), []
+        for concrete in of._traced.values():
+            args, kwargs = _arguments(concrete)
+            if owner is not None:
+                if not args or args[0].value is not owner:
+                    continue  # of another object of the class
+                args = args[1:]
+            arguments = restored.canonical(_signature_of(function), args, kwargs)
+            try:
+                structure = _structure(arguments)
+            except TypeError as error:
+                raise ValueError(f"The tf.function '{name}' cannot be saved: {error}") from None
+            endpoint = self._endpoint(concrete)
+            overloads.append({"endpoint": endpoint.name, "arguments": structure})
+        parameters = [
+            [p.name, p.kind.name, _default(p)] for p in _signature_of(function).parameters.values()
+        ]
+        return {
+            "kind": "function",
+            "parameters": parameters,
+            "overloads": overloads,
+            "fixed": of.input_signature is not None,
+        }
+
+    def _endpoint(self, concrete: ConcreteFunction, result: Callable | None = None) -> Any:
+        """What is written of a function that was traced: one of its tensors, in their order."""
+        specs = concrete.structured_input_signature
+        staged = concrete.function.__self__._staged  # type: ignore[attr-defined]
+
+        def flat(*tensors: Any) -> Any:
+            filled = list(concrete.leaves)
+            for place, tensor in zip(concrete.tensors, tensors, strict=True):
+                filled[place] = Tensor(tensor)
+            args, kwargs = jax.tree.unflatten(concrete.structure, filled)
+            wide = any(s.dtype.size >= 8 for s in specs) or bool(jax.config.read("jax_enable_x64"))
+            with WIDE(wide):
+                out = wrap_values(staged(*args, **kwargs))
+            return out if result is None else result(out)
+
+        name = f"function_{len(self.endpoints)}"
+        signature = [endpoints.Spec(tuple(s.shape), s.dtype.name) for s in specs]
+        try:
+            endpoint = endpoints.Endpoint(name, flat, signature, ())
+        except Exception as error:
+            error.add_note(f"In the tf.function '{concrete._of.__name__}', which is to be saved.")
+            raise
+        self.endpoints.append(endpoint)
+        return endpoint
+
+    # -- signatures --------------------------------------------------------------------------
+
+    def signatures(self, given: Any) -> dict[str, Any]:
+        """The functions that are called by names of tensors."""
+        if given is None:
+            given = self._default_signature()
+        named = given if isinstance(given, dict) else {DEFAULT_SERVING_SIGNATURE_DEF_KEY: given}
+        return {name: self._signature(_concrete(function)) for name, function in named.items()}
+
+    def _default_signature(self) -> Any:
+        if isinstance(self.root, Model):
+            return _call_of(self.root)
+        found = [f for _, f in _functions(self.root) if f.input_signature is not None]
+        concrete = [f.get_concrete_function() for f in found]
+        fit = [c for c in concrete if _is_flat(c.structured_outputs)]
+        return fit[0] if len(fit) == 1 else {}
+
+    def _signature(self, concrete: ConcreteFunction) -> dict[str, Any]:
+        if not _is_flat(concrete.structured_outputs):
+            raise ValueError(
+                f"The function '{concrete._of.__name__}' of a signature must give a tensor, or "
+                f"flat tensors by name or in a list. It gives {concrete.structured_outputs}."
+            )
+        endpoint = self._endpoint(concrete, _by_name)
+        outputs = _by_name(concrete.structured_outputs)
+        return {
+            "endpoint": endpoint.name,
+            "inputs": _input_names(concrete),
+            "outputs": sorted(outputs),
+        }
+
+
+@dataclasses.dataclass
+class _Leaf:
+    """A leaf of the arguments of a function that was traced: a value, or the spec of a tensor with
+    its place among the tensors."""
+
+    value: Any
+    place: int | None = None
+
+
+def _is_leaf(x: Any) -> bool:
+    return isinstance(x, _Leaf)
+
+
+def _arguments(concrete: ConcreteFunction) -> tuple[tuple, dict[str, Any]]:
+    places = {i: place for place, i in enumerate(concrete.tensors)}
+    leaves = [_Leaf(leaf, places.get(i)) for i, leaf in enumerate(concrete.leaves)]
+    return jax.tree.unflatten(concrete.structure, leaves)
+
+
+def _structure(arguments: Any) -> Any:
+    """The arguments as JSON has them; tensors are numbered by their places."""
+
+    def plain(leaf: Any) -> Any:  # a default value is no leaf of the trace's
+        return leaf if not _is_leaf(leaf) or leaf.place is not None else leaf.value
+
+    leaves: list[_Leaf] = []
+    tree = packed(jax.tree.map(plain, arguments, is_leaf=_is_leaf), leaves, _is_leaf)
+
+    def numbered(tree: Any) -> Any:
+        ((kind, items),) = tree.items()
+        if kind == "leaf":
+            return {kind: leaves[items].place}
+        if kind == "dict":
+            return {kind: {key: numbered(item) for key, item in items.items()}}
+        return tree if kind == "value" else {kind: list(map(numbered, items))}
+
+    return numbered(tree)
+
+
+def _default(parameter: inspect.Parameter) -> dict[str, Any]:
+    value = parameter.default
+    is_plain = value is None or isinstance(value, (bool, int, float, str))
+    return {"value": value} if is_plain else {}
+
+
+def _signature_of(function: Any) -> inspect.Signature:
+    if isinstance(function, _Method):
+        return function.__signature__
+    return inspect.signature(function.python_function)
+
+
+def _concrete(function: Any) -> ConcreteFunction:
+    if isinstance(function, ConcreteFunction):
+        return function
+    if isinstance(function, (Function, _Method)) and function.input_signature is not None:
+        return function.get_concrete_function()
+    raise ValueError(
+        f"Expected a TensorFlow function for which to generate a signature, but got {function!r}. "
+        "Only `tf.functions` with an input signature or concrete functions can be used as a "
+        "signature."
+    )
+
+
+def _call_of(model: Model) -> ConcreteFunction:
+    """The call of a model as a function of its inputs."""
+    (given,) = endpoints.signature_of(model)
+    specs = jax.tree.map(lambda s: TensorSpec(s.shape, s.dtype), given, is_leaf=endpoints.is_spec)
+
+    def call(inputs: Any) -> Any:
+        return wrap(model(inputs))
+
+    return Function(call, [specs], autograph=False).get_concrete_function()
+
+
+def _is_flat(outputs: Any) -> bool:
+    if isinstance(outputs, dict):
+        return all(isinstance(x, TensorSpec) and isinstance(k, str) for k, x in outputs.items())
+    if isinstance(outputs, (list, tuple)):
+        return all(isinstance(x, TensorSpec) for x in outputs)
+    return isinstance(outputs, TensorSpec)
+
+
+def _by_name(outputs: Any) -> dict[str, Any]:
+    if isinstance(outputs, dict):
+        return outputs
+    items = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    return {f"output_{i}": item for i, item in enumerate(items)}
+
+
+def _input_names(concrete: ConcreteFunction) -> list[str]:
+    """The names of a function's tensors: of their specs, or of the arguments that they are in."""
+    args, kwargs = _arguments(concrete)
+    of_function = list(inspect.signature(concrete._of).parameters)
+    found: dict[int, str] = {}
+    for name, argument in [*zip(of_function, args), *kwargs.items()]:
+        for leaf in jax.tree.leaves(argument, is_leaf=_is_leaf):
+            if leaf.place is None:
+                continue
+            stem, count = getattr(leaf.value, "name", None) or name, 1
+            unique = stem
+            while unique in found.values():
+                unique, count = f"{stem}_{count}", count + 1
+            found[leaf.place] = unique
+    return [found[place] for place in sorted(found)]
+
+
+def _functions(obj: Any) -> Iterator[tuple[str, Any]]:
+    """The `tf.function`s of an object and of its class, by name."""
+    for name in dir(type(obj)):
+        if (not name.startswith("__") or name == "__call__") and isinstance(
+            inspect.getattr_static(type(obj), name), Function
+        ):
+            yield name, _Method(inspect.getattr_static(type(obj), name), obj)
+    for name, value in list(vars(obj).items()):
+        if isinstance(value, (Function, _Method)):
+            yield name, value
+
+
+def _children(obj: Any) -> Iterator[tuple[str, Any]]:
+    """What an object holds that is written, by name."""
+    if isinstance(obj, (list, tuple)):
+        yield from ((str(i), x) for i, x in enumerate(obj) if _is_kept(x))
+        return
+    if isinstance(obj, dict):
+        yield from ((str(key), x) for key, x in obj.items() if _is_kept(x))
+        return
+    yield from _functions(obj)
+    if isinstance(obj, Checkpoint):
+        yield from obj._tracked().items()
+        return
+    if isinstance(obj, Layer):
+        for name in ("variables", "trainable_variables", "non_trainable_variables"):
+            yield name, list(getattr(obj, name))
+    for name, value in obj._attributes():
+        if isinstance(obj, Layer) and name.startswith("_"):
+            continue
+        if _is_kept(value):
+            yield name, value
+
+
+def _is_kept(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(map(_is_kept, value))
+    if isinstance(value, dict):
+        return bool(value) and all(map(_is_kept, value.values()))
+    return base.is_variable(value) or isinstance(value, (base.Object, Function))
+
+
+# -- loading -------------------------------------------------------------------------------------
+
+
+@entry
+def load(export_dir: str | os.PathLike, tags: Any = None, options: Any = None) -> Any:
+    """The object in a folder that `save`, `Model.export` or TensorFlow itself has written.
+
+    Its attributes are variables, functions, and objects, lists and dicts of such; `signatures` has
+    the functions that are called by names. Functions of a SavedModel run in a process of
+    TensorFlow's own, those of StableHLO here.
+
+    Raises OSError where there is neither, ImportError where a SavedModel is to be run and there is
+    no TensorFlow.
+    """
+    path = os.fspath(export_dir)
+    if os.path.isfile(os.path.join(path, stablehlo.MANIFEST)):
+        return restored.from_programs(path)
+    if not is_saved_model(path):
+        raise OSError(
+            f"SavedModel file does not exist at: {path}/{{{SAVED_MODEL_FILENAME_PBTXT}|"
+            f"{SAVED_MODEL_FILENAME_PB}}}"
+        )
+    return restored.from_saved_model(path, [tags] if isinstance(tags, str) else tags)
+
+
+def contains_saved_model(export_dir: str | os.PathLike) -> bool:
+    """Whether there is what `load` reads.
+
+    >>> contains_saved_model("nowhere")
+    False
+    """
+    path = os.fspath(export_dir)
+    return is_saved_model(path) or os.path.isfile(os.path.join(path, stablehlo.MANIFEST))
+
+
+__all__ = [
+    *("ASSETS_DIRECTORY", "DEFAULT_SERVING_SIGNATURE_DEF_KEY", "GPU", "LoadOptions"),
+    *("SAVED_MODEL_FILENAME_PB", "SAVED_MODEL_FILENAME_PBTXT", "SERVING", "SaveOptions", "TPU"),
+    *("TRAINING", "VARIABLES_DIRECTORY", "VARIABLES_FILENAME", "contains_saved_model"),
+    *("load", "save"),
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,169 @@
+"""`tf.saved_model` in StableHLO: what is loaded computes as what was saved, without its code. What
+TensorFlow writes and reads is in tests/export/runtimes.py. Values are TensorFlow 2.21's."""
+
+import numpy as np
+import pytest
+
+import keraslike as keras
+from keraslike import tf
+from keraslike.tf import saved_model
+
+
+@pytest.fixture(autouse=True)
+def without_tensorflow(monkeypatch):
+    monkeypatch.setattr(saved_model, "interpreter", lambda: None)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return str(tmp_path / "saved")
+
+
+class Inner(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self.k = tf.Variable([[1.0, 2.0]], name="k")
+
+
+class Outer(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = tf.Variable(2.0, name="w")
+        self.n = tf.Variable(0, trainable=False, name="n")
+        self.inner, self.many = Inner(), [tf.Variable(1.0), tf.Variable(2.0)]
+        self.held, self.text = {"a": tf.Variable(7.0)}, "hi"
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+    def f(self, x):
+        self.n.assign_add(1)
+        return self.w * x
+
+    @tf.function
+    def g(self, x, training=False):
+        if training:
+            return {"z": (x, x + 1), "y": self.w * x}
+        return x @ self.inner.k
+
+    @tf.function
+    def never(self, x):
+        return x
+
+
+def _reloaded(obj, folder, **given):
+    tf.saved_model.save(obj, folder, **given)
+    return tf.saved_model.load(folder)
+
+
+def test_objects_and_functions_come_back(folder):
+    outer = Outer()
+    outer.g(tf.ones([3, 1])), outer.g(training=True, x=tf.ones([2]))
+    loaded = _reloaded(outer, folder)
+    assert loaded.w.numpy() == 2 and loaded.inner.k.shape == (1, 2)
+    assert [v.numpy() for v in loaded.many] == [1, 2] and loaded.held["a"].numpy() == 7
+    assert not hasattr(loaded, "text") and not callable(loaded)
+    for x in (tf.constant([1.0, 2.0]), [1.0, 2.0], np.array([1.0, 2.0])):
+        assert loaded.f(x).numpy().tolist() == [2, 4]
+    assert loaded.n.numpy() == 3 and outer.n.numpy() == 0
+    assert loaded.g(tf.ones([3, 1])).numpy().tolist() == [[1, 2]] * 3
+    for found in (loaded.g(tf.ones([2]), True), loaded.g(tf.ones([2]), training=True)):
+        assert found["y"].numpy().tolist() == [2, 2]
+        assert [t.numpy().tolist() for t in found["z"]] == [[1, 1], [2, 2]]
+    loaded.w.assign(3.0)
+    assert loaded.f([1.0]).numpy().tolist() == [3]
+    with pytest.raises(ValueError, match="(?s)Could not find matching.*Option 2"):
+        loaded.g(tf.ones([4, 1]))
+    with pytest.raises(ValueError, match="Found zero restored functions"):
+        loaded.never(tf.ones([1]))
+
+
+def test_tensors_of_a_dict_are_told_by_their_keys(folder):
+    module = tf.Module()
+    module.f = tf.function(lambda b, a, d: b["z"] - b["c"] + 10 * a + 100 * d[1])
+    module.f(d=(1, tf.constant(4.0)), a=tf.constant(3.0), b={"z": tf.constant(2.0), "c": 1.0})
+    loaded = _reloaded(module, folder)
+    given = {"c": 1.0, "z": tf.constant(5.0)}
+    assert loaded.f(given, tf.constant(1.0), (1, tf.constant(2.0))).numpy() == 214
+
+
+def test_signatures(folder):
+    outer = Outer()
+    loaded = _reloaded(outer, folder)
+    serve = loaded.signatures["serving_default"]
+    assert serve(x=tf.constant([1.0]))["output_0"].numpy().tolist() == [2]
+    assert serve(tf.constant([1.0]))["output_0"].numpy().tolist() == [2]
+    assert serve.structured_input_signature == ((), {"x": tf.TensorSpec([None], tf.float32)})
+    assert serve.structured_outputs == {"output_0": tf.TensorSpec([None], tf.float32)}
+    for given in ({}, {"y": tf.ones([1])}, {"x": tf.ones([1, 1])}):
+        with pytest.raises(TypeError, match="signature"):
+            serve(**given)
+    concrete = outer.g.get_concrete_function(tf.TensorSpec([None, 1], tf.float32))
+    loaded = _reloaded(outer, folder, signatures={"a": outer.f, "b": concrete})
+    assert sorted(loaded.signatures) == ["a", "b"]
+    assert loaded.signatures["b"](x=tf.ones([2, 1]))["output_0"].shape == (2, 2)
+    assert loaded.g(tf.ones([9, 1])).shape == (9, 2)
+    for wrong in (outer.g, lambda x: x):
+        with pytest.raises(ValueError, match="Only `tf.functions` with an input signature"):
+            tf.saved_model.save(outer, folder, signatures=wrong)
+
+
+def test_gradients_reach_variables_and_inputs(folder):
+    loaded = _reloaded(Outer(), folder)
+    x = tf.constant([1.0, 2.0])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = tf.reduce_sum(loaded.f(x) ** 2)
+    by_w, by_x, by_k = tape.gradient(loss, [loaded.w, x, loaded.inner.k])
+    assert by_w.numpy() == 20 and by_x.numpy().tolist() == [8, 16] and by_k is None
+
+
+def test_wide_integers_stay_wide(folder):
+    module = tf.Module()
+    module.f = tf.function(lambda x: x + 1, input_signature=[tf.TensorSpec([None], tf.int64)])
+    loaded = _reloaded(module, folder)
+    found = loaded.f(tf.constant([2**40], tf.int64))
+    assert found.dtype == tf.int64 and found.numpy().tolist() == [2**40 + 1]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_models(folder, several):
+    inputs = [keras.Input((3,), name="a"), keras.Input((2,), name="b")]
+    outputs = [keras.layers.Dense(2)(inputs[0]), inputs[1] * 2.0]
+    model = keras.Model(inputs, outputs) if several else keras.Model(inputs[0], outputs[0])
+    serve = _reloaded(model, folder).signatures["serving_default"]
+    x, y = tf.ones([4, 3]), tf.ones([4, 2])
+    given = {"inputs": x, "inputs_1": y} if several else {"inputs": x}
+    found, wanted = serve(**given), model([x, y] if several else x)
+    for number, value in enumerate(wanted if several else [wanted]):
+        np.testing.assert_allclose(found[f"output_{number}"], value, rtol=1e-6)
+
+
+def test_what_model_export_wrote(folder):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.export(folder, format="stablehlo", verbose=False)
+    loaded, x = tf.saved_model.load(folder), tf.ones([2, 3])
+    np.testing.assert_allclose(loaded.serve(x), model(x), rtol=1e-6)
+    assert len(loaded.variables) == 2
+
+
+def test_a_checkpoint_of_what_was_loaded(folder, tmp_path):
+    loaded = _reloaded(Outer(), folder)
+    path = tf.train.Checkpoint(loaded).save(str(tmp_path / "ckpt"))
+    loaded.inner.k.assign([[5.0, 6.0]])
+    tf.train.Checkpoint(loaded).restore(path)
+    assert loaded.inner.k.numpy().tolist() == [[1, 2]]
+
+
+def test_errors(folder):
+    with pytest.raises(ValueError, match="Expected an object of type `Trackable`"):
+        tf.saved_model.save(3, folder)
+    with pytest.raises(OSError, match="SavedModel file does not exist at: .*saved_model.pb"):
+        tf.saved_model.load(folder)
+    module = tf.Module()
+    module.f = tf.function(lambda x: tf.strings.length(x))
+    module.f(tf.constant("abc"))
+    with pytest.raises(ValueError, match="takes text"):
+        tf.saved_model.save(module, folder)
+    module.f = tf.function(lambda x: x, input_signature=[tf.TensorSpec(None, tf.float32)])
+    with pytest.raises(ValueError, match="any rank"):
+        tf.saved_model.save(module, folder)
+    assert not tf.saved_model.contains_saved_model(folder)
