@@ -22,11 +22,13 @@ from keraslike.core.tracebacks import handled, is_ours, shorten
 
 
 class Kind(NamedTuple):
-    """A kind of values: what tells them, and what they are called."""
+    """A kind of values: what tells them, what they are called, and types of which all values are
+    of the kind, so that nothing has to be asked."""
 
     fits: Callable[[Any], bool]
     name: str
     plural: str = ""
+    types: tuple[type, ...] = ()
 
 
 def _is_number(value: Any) -> bool:
@@ -49,18 +51,20 @@ def _is_text(value: Any) -> bool:
 
 
 _KINDS = {
-    "None": Kind(lambda v: v is None, "None"),
-    "bool": Kind(_is_boolean, "True or False"),
-    "int": Kind(_is_integer, "an integer", "integers"),
-    "float": Kind(_is_number, "a number", "numbers"),
-    "str": Kind(lambda v: isinstance(v, str), "a string", "strings"),
+    "None": Kind(lambda v: v is None, "None", types=(type(None),)),
+    "bool": Kind(_is_boolean, "True or False", types=(bool, type(None))),
+    "int": Kind(_is_integer, "an integer", "integers", (int, bool)),
+    "float": Kind(_is_number, "a number", "numbers", (float, int, bool)),
+    "str": Kind(lambda v: isinstance(v, str), "a string", "strings", (str,)),
     "os.PathLike": Kind(lambda v: isinstance(v, os.PathLike), "a path"),
     "Callable": Kind(callable, "callable"),
 }
 # Keras takes any number where one alone is asked for: `patience=epochs / 10` is common.
 _ALONE = {
-    "int": Kind(_is_number, "an integer"),
-    "int | None": Kind(lambda v: v is None or _is_number(v), "an integer or None"),
+    "int": Kind(_is_number, "an integer", types=(int, bool, float)),
+    "int | None": Kind(
+        lambda v: v is None or _is_number(v), "an integer or None", types=(int, type(None))
+    ),
 }
 _MANY = {
     "list": Kind(lambda v: hasattr(v, "__len__") and not _is_text(v), "a list"),
@@ -97,6 +101,7 @@ def _any_of(annotation: str) -> Kind | None:
         lambda value: any(kind.fits(value) for kind in known),
         " or ".join(kind.name for kind in known),
         " or ".join(kind.plural or kind.name for kind in known),
+        tuple(of for kind in known for of in kind.types),
     )
 
 
@@ -173,7 +178,9 @@ def check(function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
     names, kinds = _known(function)
     for name, value in (*zip(names, args), *kwargs.items()):
         found = kinds.get(name)
-        if found is not None and not found[0].fits(value) and value is not found[1]:
+        if found is None or type(value) in found[0].types or value is found[1]:
+            continue
+        if not found[0].fits(value):
             error: Any = InvalidArgument(
                 f"{name} must be {found[0].name}. Received: {name}={shown(value)}"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 _floatx = "float32"
 _epsilon = 1e-7
@@ -52,6 +53,22 @@ def standardize_dtype(dtype: Any) -> str:
     """
     if dtype is None:
         return floatx()
+    kind = type(dtype)
+    if kind is str and dtype not in _DEFAULTS or isinstance(dtype, np.dtype):
+        name = _names.get((kind, dtype))
+        if name is None:
+            name = _names[kind, dtype] = _name_of(dtype)
+        return name
+    return _name_of(dtype)
+
+
+# What a dtype is called, and whether it is one of floats: numpy takes microseconds to say so.
+_names: dict[Any, str] = {}
+_floats: dict[Any, bool] = {}
+_DEFAULTS = ("float", "int")  # which depend on `floatx()`
+
+
+def _name_of(dtype: Any) -> str:
     if getattr(dtype, "name", dtype) == "string":  # `tf.string` as well
         return "string"
     if isinstance(dtype, str):
@@ -72,7 +89,13 @@ def is_float(dtype: Any) -> bool:
     """Whether a dtype is floating point, bfloat16 included."""
     if isinstance(dtype, str) and dtype == "string":
         return False
-    return jnp.issubdtype(dtype, jnp.floating)
+    if not isinstance(dtype, (str, np.dtype)):
+        return jnp.issubdtype(dtype, jnp.floating)
+    key = type(dtype), dtype
+    found = _floats.get(key)
+    if found is None:
+        found = _floats[key] = bool(jnp.issubdtype(dtype, jnp.floating))
+    return found
 
 
 def is_half(dtype: Any) -> bool:

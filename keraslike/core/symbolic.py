@@ -10,7 +10,8 @@ import copy
 import functools
 import inspect
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Container, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -130,6 +131,29 @@ class KerasTensor:
         config = {"shape": list(self.shape), "dtype": self.dtype, "keras_history": history}
         return {"class_name": "__keras_tensor__", "config": config}
 
+    # Copies and pickles of a tensor have the nodes before it, each after those that it is made of:
+    # left to itself Python would go from the last to the first, as deep as the graph is long.
+
+    def __copy__(self) -> KerasTensor:
+        new = object.__new__(type(self))
+        vars(new).update(vars(self))
+        return new
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> KerasTensor:
+        for node in nodes_before(self, _unseen(memo)):
+            copy.deepcopy(node, memo)
+        if id(self) not in memo:  # else it is an output of one of them
+            memo[id(self)] = new = object.__new__(type(self))
+            vars(new).update(copy.deepcopy(vars(self), memo))
+        return memo[id(self)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_before": _Before(self), **vars(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        vars(self).pop("_before", None)
+
     def _no_values(self, wanted: str) -> TypeError:
         return TypeError(
             f"{self!r} has no values to make {wanted} of. To use it in a model, call "
@@ -172,6 +196,66 @@ class KerasTensor:
 
     def __getitem__(self, key: Any) -> KerasTensor:
         return _call_op("get_item", self, key)
+
+
+def nodes_before(
+    tensor: KerasTensor, enter: Callable[[KerasTensor], Node | None]
+) -> Iterator[Node]:
+    """The nodes that a tensor was made by, each after those before it, however long the way is.
+
+    Args:
+        enter: gives the node that made a tensor, or `None` where no more is to be looked for.
+    """
+    path: list[tuple[Node | None, Iterator[KerasTensor]]] = [(None, iter([tensor]))]
+    while path:
+        node, inputs = path[-1]
+        for t in inputs:
+            made_by = enter(t)
+            if made_by is not None:
+                path.append((made_by, iter(made_by.inputs)))
+                break
+        else:
+            path.pop()
+            if node is not None:
+                yield node
+
+
+def _unseen(seen: Container[int]) -> Callable[[KerasTensor], Node | None]:
+    """For `nodes_before`: the nodes whose ids are not among these, each once."""
+    entered: set[int] = set()
+
+    def enter(tensor: KerasTensor) -> Node | None:
+        node = tensor._keras_history and tensor._keras_history.node
+        if node is None or id(node) in seen or id(node) in entered:
+            return None
+        entered.add(id(node))
+        return node
+
+    return enter
+
+
+class _Before:
+    """The nodes before a tensor, in a pickle: a list that is found while it is written."""
+
+    _written = threading.local()  # `seen`: the nodes that are in the list that is being written
+
+    def __init__(self, tensor: KerasTensor):
+        self.tensor = tensor
+
+    def __reduce__(self) -> Any:
+        return list, (), None, self._nodes()
+
+    def _nodes(self) -> Iterator[Node]:
+        written = vars(self._written)
+        outermost = "seen" not in written
+        seen = written.setdefault("seen", set())
+        try:
+            for node in nodes_before(self.tensor, _unseen(seen)):
+                seen.add(id(node))
+                yield node
+        finally:
+            if outermost:
+                written.pop("seen", None)
 
 
 def _call_op(name: str, *args: Any) -> Any:

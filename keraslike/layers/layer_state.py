@@ -20,6 +20,9 @@ from keraslike.layers import keras_names
 
 _numbers = itertools.count(1)
 
+# Values of these types hold no state.
+_PLAIN = frozenset((type(None), bool, int, float, str))
+
 
 class LayerState:
     """The part of `Layer` that keeps weights and sublayers."""
@@ -35,6 +38,11 @@ class LayerState:
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if type(value) in _PLAIN:
+            object.__setattr__(self, name, value)
+            if base.awaited:
+                base.notice(self)
+            return
         if not context.state.tracking and any(True for _ in base.iter_state(value)):
             object.__setattr__(self, "_untracked", self._untracked | {name, "_untracked"})
             object.__setattr__(self, name, value)

@@ -9,9 +9,15 @@ import jax
 
 from keraslike.core import registry
 from keraslike.core.structures import map_items, map_leaves
-from keraslike.core.symbolic import FunctionOperation, KerasTensor, Node, Operation, is_symbolic
+from keraslike.core.symbolic import (
+    FunctionOperation,
+    KerasTensor,
+    Node,
+    Operation,
+    is_symbolic,
+    nodes_before,
+)
 from keraslike.models import operations
-from keraslike.models.graph import nodes_before
 from keraslike.models.model import Model
 from keraslike.models.sequential import Sequential
 

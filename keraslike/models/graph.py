@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ from keraslike.core.arguments import warn_user
 from keraslike.core.probing import SizeTooLarge
 from keraslike.core.static import Shape, Static
 from keraslike.core.structures import map_leaves
-from keraslike.core.symbolic import KerasTensor, Node, show_shape
+from keraslike.core.symbolic import KerasTensor, Node, nodes_before, show_shape
 from keraslike.core.text import Text, is_text
 from keraslike.layers import InputLayer
 
@@ -279,28 +278,6 @@ def _reshaped(value: Any, wanted: Shape) -> Any:
     else:
         return value
     return value.reshaped(shape) if isinstance(value, Text) else KerasTensor(shape, "string")
-
-
-def nodes_before(
-    tensor: KerasTensor, enter: Callable[[KerasTensor], Node | None]
-) -> Iterator[Node]:
-    """The nodes that a tensor was made by, each after those before it, however long the way is.
-
-    Args:
-        enter: gives the node that made a tensor, or `None` where no more is to be looked for.
-    """
-    path: list[tuple[Node | None, Iterator[KerasTensor]]] = [(None, iter([tensor]))]
-    while path:
-        node, inputs = path[-1]
-        for t in inputs:
-            made_by = enter(t)
-            if made_by is not None:
-                path.append((made_by, iter(made_by.inputs)))
-                break
-        else:
-            path.pop()
-            if node is not None:
-                yield node
 
 
 def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
