@@ -37,7 +37,7 @@ from keraslike.layers.layer import Layer
 from keraslike.models import Sequential
 from keraslike.optimizers import Optimizer
 from keraslike.saving import weights_h5
-from keraslike.tf import bundle, messages
+from keraslike.tf import bundle, lookup, messages
 from keraslike.tf.checkpoint_files import get_checkpoint_state, latest_checkpoint, note
 from keraslike.tf.tensor import WIDE, static
 from keraslike.tf.variables import Variable
@@ -48,7 +48,7 @@ _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
 def _is_leaf(obj: Any) -> bool:
-    return base.is_variable(obj) or isinstance(obj, DatasetIterator)
+    return base.is_variable(obj) or isinstance(obj, (DatasetIterator, lookup.MutableHashTable))
 
 
 def _is_kept(obj: Any) -> bool:
@@ -57,7 +57,7 @@ def _is_kept(obj: Any) -> bool:
         return any(map(_is_kept, obj))
     if isinstance(obj, dict):
         return any(map(_is_kept, obj.values()))
-    return base.is_state(obj) or isinstance(obj, DatasetIterator)
+    return base.is_state(obj) or isinstance(obj, (DatasetIterator, lookup.Table))
 
 
 def _children(obj: Any) -> dict[str, Any]:
@@ -131,16 +131,19 @@ def _child(obj: Any, children: dict[str, Any], name: str) -> Any:
     return None
 
 
-def _value_of(leaf: Any) -> tuple[str, np.ndarray]:
-    """What is saved of a variable or an iterator, and what TensorFlow calls it."""
+def _values_of(leaf: Any) -> tuple[str, dict[str, np.ndarray]]:
+    """What TensorFlow calls what is saved of a variable, an iterator or a table, and the tensors by
+    what their names end with."""
+    if isinstance(leaf, lookup.MutableHashTable):
+        return "table", leaf._stored()
     if isinstance(leaf, DatasetIterator):
         state = np.empty((), object)
         state[()] = json.dumps(leaf.get_state(), default=static).encode()
-        return "ITERATOR_STATE", state
+        return "ITERATOR_STATE", {"": state}
     value = weights_h5.as_numpy(leaf)
     if isinstance(leaf, OptimizerState) and value.dtype == np.int32:
         value = value.astype(np.int64)  # the count of steps, which TensorFlow reads as that only
-    return "VARIABLE_VALUE", value
+    return "VARIABLE_VALUE", {"": value}
 
 
 def _escaped(name: str) -> str:
@@ -156,9 +159,9 @@ def _saved(root: Any) -> dict[str, np.ndarray]:
     for number, obj in enumerate(objects):  # which grows meanwhile
         node, path = proto.nodes.add(), paths[number]
         if _is_leaf(obj):
-            name, value = _value_of(obj)
+            name, values = _values_of(obj)
             key = f"{path}/.ATTRIBUTES/{name}"
-            tensors[key] = value
+            tensors |= {f"{key}{ending}": value for ending, value in values.items()}
             label = str(getattr(obj, "name", "")).partition(":")[0]
             node.attributes.add(name=name, full_name=label, checkpoint_key=key)
         for name, child in _children(obj).items():
@@ -202,7 +205,7 @@ class _Restoration:
         self._first = False
 
     def _fill(self, obj: Any, number: int) -> None:
-        values: list[tuple[Any, np.ndarray]] = []
+        values: list[tuple[Any, Any]] = []
         self._busy, self._waiting = True, []
         try:
             self._match(obj, number, values)
@@ -215,9 +218,12 @@ class _Restoration:
             else:
                 base.awaited.set(waiter, functools.partial(self._again, *what))
 
-    def _put(self, values: list[tuple[Any, np.ndarray]]) -> None:
+    def _put(self, values: list[tuple[Any, Any]]) -> None:
         """Fills leaves, once all are known to fit."""
         for leaf, value in values:
+            if isinstance(leaf, lookup.MutableHashTable):
+                leaf._restore(value)
+                continue
             if isinstance(leaf, DatasetIterator):
                 leaf.set_state(json.loads(value.item()))
                 continue
@@ -264,7 +270,9 @@ class _Restoration:
             self.objects[number] = [x for x in self.objects[number] if x is not obj]
             self._fill(obj, number)
 
-    def _read(self, leaf: Any, key: str) -> np.ndarray:
+    def _read(self, leaf: Any, key: str) -> Any:
+        if isinstance(leaf, lookup.MutableHashTable):
+            return {end: self.reader.read(f"{key}{end}") for end in ("-keys", "-values")}
         value = self.reader.read(key)
         if base.is_variable(leaf) and value.shape != weights_h5.shape_of(leaf):
             raise ValueError(
@@ -362,7 +370,8 @@ class Checkpoint(base.Object):
 
     Args:
         root: an object whose own attributes are written as those of the checkpoint.
-        kwargs: variables, layers, models, optimizers, modules, data iterators, lists and dicts.
+        kwargs: variables, layers, models, optimizers, modules, data iterators, tables, lists and
+            dicts.
 
     Raises ValueError for what holds nothing to save.
     """
@@ -371,11 +380,13 @@ class Checkpoint(base.Object):
         self._root = root
         for name, value in kwargs.items():
             if not (
-                base.is_state(value) or isinstance(value, (list, tuple, dict, DatasetIterator))
+                base.is_state(value)
+                or isinstance(value, (list, tuple, dict, DatasetIterator, lookup.Table))
             ):
                 raise ValueError(
                     f"`Checkpoint` was expecting {name} to be a trackable object: a variable, "
-                    f"layer, model, optimizer, module, iterator, list or dict. Received: {value!r}"
+                    f"layer, model, optimizer, module, iterator, table, list or dict. "
+                    f"Received: {value!r}"
                 )
             setattr(self, name, value)
         with WIDE(True):

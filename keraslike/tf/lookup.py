@@ -140,7 +140,7 @@ class TextFileInitializer:
             raise InvalidArgumentError(f"{self._path}: no {dtype.name}: {e}") from None
 
 
-class _Table:
+class Table:
     """What is looked up, and how it is asked for."""
 
     def __init__(self, key_dtype: Any, value_dtype: Any, default: Any, name: str | None):
@@ -177,7 +177,7 @@ class _Table:
         return self  # a layer and its copy share a table, as in TensorFlow
 
 
-class StaticHashTable(_Table):
+class StaticHashTable(Table):
     """A table that does not change.
 
     Args:
@@ -243,7 +243,7 @@ class StaticHashTable(_Table):
         return Tensor(np.asarray(values[self._at(np.asarray(keys._value))], values.dtype))
 
 
-class StaticVocabularyTable(_Table):
+class StaticVocabularyTable(Table):
     """A table of numbers from 0 on, which gives other keys one of `num_oov_buckets` numbers after
     them, by a hash.
 
@@ -304,7 +304,7 @@ class StaticVocabularyTable(_Table):
         return Tensor(found)
 
 
-class MutableHashTable(_Table):
+class MutableHashTable(Table):
     """A table that changes.
 
     Args:
@@ -359,6 +359,23 @@ class MutableHashTable(_Table):
         given = {} if dynamic_default_values is None else {"instead": dynamic_default_values}
         return super().lookup(keys, **given)
 
+    # What a checkpoint has of a table, in TensorFlow's form.
+
+    def _stored(self) -> dict[str, np.ndarray]:
+        keys, values = self.export()
+        return {"-keys": np.asarray(keys._value), "-values": np.asarray(values._value)}
+
+    def _restore(self, found: dict[str, np.ndarray]) -> None:
+        keys, values = found["-keys"], found["-values"]
+        inner = tuple(self.default_value.shape)
+        if values.shape != (*keys.shape, *inner):
+            raise ValueError(
+                f"The table takes values of shape {list(inner)}; the checkpoint has "
+                f"{list(values.shape)} for {len(keys)} keys."
+            )
+        values = values.astype(self.value_dtype.dtype)
+        self._rows = dict(zip(keys.tolist(), values.reshape(-1, *inner)))
+
     def _keys_of(self, keys: Any) -> np.ndarray:
         keys = convert_to_tensor(keys, dtype_hint=self.key_dtype)
         if keys.dtype is not self.key_dtype:
@@ -381,7 +398,9 @@ class MutableHashTable(_Table):
         inner = tuple(self.default_value.shape)
         out = np.empty((len(rows), *inner), self.value_dtype.dtype)
         for place, row in enumerate(rows):
-            out[place] = row
+            out[place] = (
+                row[()] if isinstance(row, np.ndarray) else row
+            )  # a text, and no array of it
         return Tensor(out.reshape(*shape, *inner))
 
 
@@ -405,6 +424,7 @@ class DenseHashTable(MutableHashTable):
             _known(convert_to_tensor(key, self.key_dtype)).item()
             for key in (empty_key, deleted_key)
         ]
+        self._least_buckets = 1 << 17 if initial_num_buckets is None else initial_num_buckets
 
     def _keys_of(self, keys: Any) -> np.ndarray:
         return self._checked(super()._keys_of(keys))
@@ -418,6 +438,36 @@ class DenseHashTable(MutableHashTable):
             if key in self._refused:
                 raise InvalidArgumentError(f"Using the empty_key or deleted_key: {_shown(key)}")
         return keys
+
+    # TensorFlow has the buckets of a hash in its files: a key is in the first free one from that of
+    # its hash on, in steps that grow by one.
+
+    def _stored(self) -> dict[str, np.ndarray]:
+        count = self._least_buckets
+        while 5 * len(self._rows) >= 4 * count:
+            count *= 2
+        width = int(np.prod(self.default_value.shape, dtype=int))
+        like = np.empty(0, self.key_dtype.dtype)
+        keys = _array([self._refused[0]] * count, like)
+        values = np.zeros((count, width), self.value_dtype.dtype)
+        taken = np.zeros(count, bool)
+        for key, row in self._rows.items():
+            place, step = (_hash(key) & (count - 1)), 0
+            while taken[place]:
+                step += 1
+                place = (place + step) & (count - 1)
+            taken[place], keys[place], values[place] = True, key, row.reshape(-1)
+        return {"-keys": keys[:, None], "-values": values}
+
+    def _restore(self, found: dict[str, np.ndarray]) -> None:
+        keys = found["-keys"].reshape(-1)
+        used = np.array([key not in self._refused for key in keys.tolist()], bool)
+        values = found["-values"][used].reshape(-1, *self.default_value.shape)
+        super()._restore({"-keys": keys[used], "-values": values})
+
+
+def _hash(key: Any) -> int:
+    return hashing.murmur(key) if isinstance(key, bytes) else int(key)
 
 
 def _known(tensor: Tensor) -> np.ndarray:

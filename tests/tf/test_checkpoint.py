@@ -124,3 +124,35 @@ def test_what_does_not_fit_changes_nothing(tmp_path):
             file.write(damaged)
     checkpoint.restore(None)
     assert tf.train.latest_checkpoint(str(tmp_path / "nowhere")) is None
+
+
+def _pairs(values, name):
+    """Keys and values of a table, in no order."""
+    return sorted(zip(*(map(str, values[f"{name}/.ATTRIBUTES/table-{x}"]) for x in _PARTS)))
+
+
+_PARTS = ("keys", "values")
+
+
+def test_tables_in_a_file_of_tensorflow(tmp_path):
+    files, values = FACTS["tables"]
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(base64.b64decode(data))
+    checkpoint, filled = checkpoint_facts.tables(tf)
+    for table, (keys, contents) in filled.items():
+        table.insert(tf.convert_to_tensor(keys)[::-1], contents)
+    checkpoint.restore(tf.train.latest_checkpoint(str(tmp_path))).assert_consumed()
+    for table, (keys, contents) in filled.items():
+        assert table.size().numpy() == len(keys)
+        found, wanted = table.lookup(keys).numpy(), tf.convert_to_tensor(contents).numpy()
+        assert found.tolist() == wanted.tolist()
+    assert checkpoint.module.words is checkpoint.words
+    # What is written has the same names and values, and the same buckets.
+    _, own = checkpoint_facts.written(tf, checkpoint)
+    assert sorted(own) == sorted(values)
+    for name in ("dense", "by_text"):
+        for part in _PARTS:
+            key = f"{name}/.ATTRIBUTES/table-{part}"
+            assert own[key] == values[key]
+    for name in ("words", "names"):
+        assert _pairs(own, name) == _pairs(values, name)
