@@ -22,7 +22,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 # Tests start some fifty processes: Python keeps keraslike compiled for them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help test test-fast test-export demo lint bench smoke stress try-latest missing
+.PHONY: help test test-fast test-killed test-export demo lint bench smoke stress try-latest missing
 .PHONY: conformance conformance-sample guides packages books files clean
 
 help:
@@ -34,6 +34,7 @@ help:
 	@echo "make bench    run the benchmarks"
 	@echo "make smoke PY=python3.13    a short test on another interpreter"
 	@echo "make stress   the tests of threads, 200 rounds of each"
+	@echo "make test-killed  a job of processes, killed at 20 random moments: ten minutes"
 	@echo "make missing  the public names of Keras that keraslike has not"
 	@echo "make conformance  Keras's own tests against keraslike: hours; ARGS=losses for a part"
 	@echo "make conformance-sample    some 400 of them, in three minutes"
@@ -54,6 +55,9 @@ $(STAMP): pyproject.toml
 
 test: $(STAMP)
 	$(RUN) -m pytest -q -n 2 $(ARGS)
+
+test-killed: $(STAMP)
+	KERASLIKE_KILLS=20 $(RUN) -m pytest -q tests/distribution/test_killed.py $(ARGS)
 
 test-fast: $(STAMP)
 	$(RUN) -m pytest -q -n 2 -m "not slow" tests $(ARGS)

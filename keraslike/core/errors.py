@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from typing import ClassVar
+
 
 class InvalidArgument(TypeError, ValueError):
     """An argument of a kind that is not taken. Python raises TypeError for it, Keras ValueError.
@@ -66,3 +70,18 @@ _all = InvalidArgument, InvalidIndex, NoSuchFile, NoSuchOutput, DamagedFile
 _all += NoCheckpoint, DamagedCheckpoint
 for _error in _all:
     _error.__module__ = "keraslike.errors"
+
+
+class ProcessLost(RuntimeError):
+    """Another process of the same program is gone; the message says which.
+
+    The thread that watches the others raises it in the main thread, as a class: what it says comes
+    from `told`, and `taken` says that it has arrived.
+    """
+
+    told: ClassVar[Callable[[], str]] = staticmethod(lambda: "")
+    taken: ClassVar[threading.Event] = threading.Event()
+
+    def __init__(self, *args: object):
+        type(self).taken.set()
+        super().__init__(*(args or (type(self).told(),)))

@@ -62,6 +62,13 @@ def is_in_processes(array: Any) -> bool:
     return not (array.is_fully_addressable or array.is_fully_replicated)
 
 
+def is_divided(array: Any) -> bool:
+    """Whether devices hold different parts of an array."""
+    if not isinstance(array, jax.Array) or isinstance(array, jax.core.Tracer):
+        return False
+    return not array.is_fully_replicated
+
+
 def memory(shape: Sequence[int], dtype: Any) -> np.ndarray:
     """An array whose memory becomes that of a JAX array on the CPU."""
     dtype = np.dtype(dtype)

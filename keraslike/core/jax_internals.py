@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import functools
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -25,7 +29,7 @@ from jax._src.export import _export as export_internals
 from jax._src.interpreters import mlir as mlir_internals
 from jax._src.interpreters import pxla
 from jax._src.lax import convolution
-from jax._src.lib import xla_client
+from jax._src.lib import _jax, xla_client
 from jax._src.lib.mlir import ir
 from jax.experimental.compilation_cache import compilation_cache
 from jax.experimental.xla_metadata import set_xla_metadata
@@ -174,17 +178,63 @@ class SharedStore:
         """Gives a key its text."""
         self._client.key_value_set(key, text)
 
+    def replace(self, key: str, text: str) -> None:
+        """Gives a key a text, in place of one that it may have."""
+        self._client.key_value_set(key, text, allow_overwrite=True)
+
+    def remove(self, key: str) -> None:
+        """There is no such key any more."""
+        self._client.key_value_delete(key)
+
+    def below(self, start: str) -> dict[str, str]:
+        """The texts of all keys that begin so, by what follows; `start` ends with a slash."""
+        found = self._client.key_value_dir_get(start)
+        return {key.removeprefix(start): text for key, text in found}
+
     def wait(self, key: str, seconds: float) -> str | None:
-        """The text of a key, as soon as there is one; `None` after so many seconds."""
-        try:
-            return self._client.blocking_key_value_get(key, int(1000 * seconds))
-        except jax.errors.JaxRuntimeError as e:
-            if "DEADLINE_EXCEEDED" not in str(e):
-                raise
-            return None
+        """The text of a key, as soon as there is one; `None` after so many seconds.
+
+        An exception that another thread raises in this one arrives within a second.
+        """
+        until = time.monotonic() + seconds
+        while True:
+            left = until - time.monotonic()
+            try:
+                return self._client.blocking_key_value_get(
+                    key, int(1000 * max(0.001, min(1, left)))
+                )
+            except jax.errors.JaxRuntimeError as e:
+                if "DEADLINE_EXCEEDED" not in str(e):
+                    raise
+                if left <= 1:
+                    return None
 
 
 def shared_store() -> SharedStore | None:
     """The store of the processes that `jax.distributed.initialize` has brought together."""
     client = distributed.global_state.client
     return None if client is None else SharedStore(client)
+
+
+@contextlib.contextmanager
+def service_elsewhere(start: Callable[..., Any]) -> Iterator[None]:
+    """Within the block `jax.distributed.initialize` gets the service by which processes find each
+    other from `start(address, count, heartbeat_timeout=..., ...)`; it is to have `shutdown()`."""
+
+    class Instead:
+        def __getattr__(self, name: str) -> Any:
+            return start if name == "get_distributed_runtime_service" else getattr(_jax, name)
+
+    before = distributed._jax
+    distributed._jax = Instead()  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        distributed._jax = before
+
+
+def raise_in(thread: threading.Thread, kind: type[BaseException]) -> None:
+    """Raises an exception in a thread as soon as it runs Python."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread.ident or 0), ctypes.py_object(kind)
+    )

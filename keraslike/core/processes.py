@@ -1,4 +1,5 @@
-"""Files of a program that runs as several processes: the first one writes, the others wait."""
+"""What several processes of one program agree on: files, which the first one writes while the
+others wait; values that the first one has found; decisions that are to be the same in all."""
 
 from __future__ import annotations
 
@@ -37,38 +38,96 @@ def write_once(path: str, write: Callable[[], Any]) -> None:
     >>> write_once("model.keras", lambda: print("written"))
     written
     """
-    store = jax_internals.shared_store() if jax.process_count() > 1 else None
-    if store is None:  # one process, or several that cannot tell each other anything
-        if jax.process_index() == 0:
-            write()
-        return
+
+    def act() -> None:
+        write()
+
+    _by_first(path, act, f"'{path}' was not written", f"could not write '{path}'")
+
+
+def of_first(what: str, find: Callable[[], Any]) -> Any:
+    """The plain value that `find` gives in the first process, in all of them.
+
+    Args:
+        what: it is, for errors; processes that ask for the same wait for each other's same call.
+        find: finds it; it is not called in the others.
+
+    >>> of_first("newest", lambda: 3)
+    3
+    """
+    return _by_first(what, find, f"The {what} was not found", f"could not find the {what}", True)
+
+
+def any_of(what: str, mine: bool) -> bool:
+    """Whether it is so in any process; each has to ask.
+
+    >>> any_of("stop", False)
+    False
+    """
+    store = _store()
+    if store is None:
+        return mine
+    number, count, process = _next(f"any {what}"), jax.process_count(), jax.process_index()
+    start = f"keraslike/any/{what}/"
+    store.put(f"{start}{number}/{process}", str(int(mine)))
+    if number > 2:  # all have read those before the last: they have written the last
+        store.remove(f"{start}{number - 2}/{process}")
+    found = mine
+    for i in range(count):
+        said = store.wait(f"{start}{number}/{i}", _PATIENCE)
+        if said is None:
+            raise TimeoutError(f"Process {i} did not say '{what}' within {_PATIENCE} seconds.")
+        found |= said == "1"
+    return found
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes and says what one is to write and say."""
+    return jax.process_index() == 0
+
+
+def _store() -> jax_internals.SharedStore | None:
+    return jax_internals.shared_store() if jax.process_count() > 1 else None
+
+
+def _next(key: str) -> int:
     with _counts_lock:
-        _counts[path] += 1
-        number = _counts[path]
-    key = f"keraslike/written/{hashlib.sha256(path.encode(errors='replace')).hexdigest()}/{number}"
+        _counts[key] += 1
+        return _counts[key]
+
+
+def _by_first(
+    what: str, act: Callable[[], Any], missing: str, failing: str, each: bool = False
+) -> Any:
+    store = _store()
+    if store is None:  # one process, or several that cannot tell each other anything
+        return act() if jax.process_index() == 0 or each else None
+    number = _next(what)
+    key = f"keraslike/first/{hashlib.sha256(what.encode(errors='replace')).hexdigest()}/{number}"
     if jax.process_index() == 0:
         try:
-            write()
+            found = act()
+            text = json.dumps({"value": found})
         except BaseException as e:
-            store.put(key, json.dumps([type(e).__name__, str(e)]))
+            store.put(key, json.dumps({"error": [type(e).__name__, str(e)]}))
             raise
-        store.put(key, "null")
-        return
-    found = store.wait(key, _PATIENCE)
-    if found is None:
+        store.put(key, text)
+        return found
+    text = store.wait(key, _PATIENCE)
+    if text is None:
         raise TimeoutError(
-            f"'{path}' was not written by the first process within {_PATIENCE} seconds. All "
-            "processes must save, or the first one alone."
+            f"{missing} by the first process within {_PATIENCE} seconds. All processes must ask "
+            "for it, or the first one alone."
         )
-    failure = json.loads(found)
-    if failure is not None:
-        name, text = failure
-        raise _error(name, text, path)
+    said = json.loads(text)
+    if "error" in said:
+        name, text = said["error"]
+        raise _error(name, f"The first process {failing}. {text}")
+    return said["value"]
 
 
-def _error(name: str, text: str, path: str) -> BaseException:
+def _error(name: str, text: str) -> BaseException:
     kind: Any = getattr(builtins, name, None)
-    text = f"The first process could not write '{path}'. {text}"
     if isinstance(kind, type) and issubclass(kind, Exception):
         with contextlib.suppress(TypeError):  # one that needs other arguments
             return kind(text)

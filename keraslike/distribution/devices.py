@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
+import subprocess
+import sys
 from typing import Any
 
 import jax
 import numpy as np
 
-from keraslike.core import rng
+from keraslike.core import jax_internals, rng
+from keraslike.distribution import watch
 
 
 def list_devices(device_type: str | None = None) -> list[str]:
@@ -80,6 +84,8 @@ def initialize(
     job_addresses: str | None = None,
     num_processes: int | None = None,
     process_id: int | None = None,
+    *,
+    timeout: float | None = None,
 ) -> None:
     """Makes this process one of several, on one machine or many, that run the same program.
 
@@ -92,9 +98,12 @@ def initialize(
             between; or the variable `KERAS_DISTRIBUTION_JOB_ADDRESSES` of the environment.
         num_processes: how many; or `KERAS_DISTRIBUTION_NUM_PROCESSES`.
         process_id: which one this is, from 0; or `KERAS_DISTRIBUTION_PROCESS_ID`.
+        timeout: seconds after which a process that gives no sign of life is lost: all others then
+            end with a `ProcessLost` error that names it. Or `KERAS_DISTRIBUTION_TIMEOUT`; 60 where
+            neither is given.
 
-    Raises ValueError for addresses that are not as many as processes, and what
-    `jax.distributed.initialize` raises.
+    Raises ValueError for addresses that are not as many as processes and for a timeout that is not
+    positive, and what `jax.distributed.initialize` raises.
     """
     environment = "KERAS_DISTRIBUTION_"
     if job_addresses is None:
@@ -109,18 +118,53 @@ def initialize(
             "job_addresses must name process 0, or each of the processes. Received: "
             f"num_processes={num_processes}, job_addresses={job_addresses!r}"
         )
-    jax.distributed.initialize(addresses[0], num_processes, process_id)
+    if timeout is None:
+        timeout = _number(f"{environment}TIMEOUT", float, "a number")
+    timeout = 60.0 if timeout is None else float(timeout)
+    if not 0 < timeout < math.inf:
+        raise ValueError(f"timeout must be a positive number. Received: timeout={timeout}")
+
+    def start(address: str, count: int, **_: Any) -> Any:
+        return _Coordinator(address, count, timeout)
+
+    with jax_internals.service_elsewhere(start):
+        # JAX's own patience, after which it aborts the process, is to be the longer one.
+        heartbeat = max(100, int(4 * timeout))
+        jax.distributed.initialize(
+            addresses[0], num_processes, process_id, heartbeat_timeout_seconds=heartbeat
+        )
+    watch.begin(timeout)
     _share_random_streams()
 
 
-def _number(variable: str) -> int | None:
+class _Coordinator:
+    """The process that runs the service by which all find each other."""
+
+    def __init__(self, address: str, count: int, timeout: float):
+        linger, heartbeat = 2 * timeout + 30, max(100, int(4 * timeout))
+        script = os.path.join(os.path.dirname(__file__), "coordinator.py")
+        command = [sys.executable, script, address, str(count), str(heartbeat), str(linger)]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        if self._process.stdout.readline().strip() != "ready":  # type: ignore[union-attr]
+            raise RuntimeError(
+                f"The service by which processes find each other did not start at '{address}': see "
+                "what it wrote to standard error. The port may be in use."
+            )
+
+    def shutdown(self) -> None:
+        """JAX calls it when this process ends as it should."""
+        self._process.communicate("done\n")
+
+
+def _number(variable: str, kind: Any = int, what: str = "an integer") -> Any:
     value = os.environ.get(variable)
     if value is None:
         return None
     try:
-        return int(value)
+        return kind(value)
     except ValueError:
-        raise ValueError(f"{variable} must be an integer. Received: {value!r}") from None
+        raise ValueError(f"{variable} must be {what}. Received: {value!r}") from None
 
 
 def _share_random_streams() -> None:

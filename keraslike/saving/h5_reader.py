@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import jax
 import ml_dtypes
 import numpy as np
 
@@ -186,9 +187,12 @@ def safe_dataset(group: Any, name: str) -> Any:
     return Reader(group.file, group.file.filename)._dataset(group, name)
 
 
-def read(dataset: Any) -> np.ndarray:
-    """The array in a dataset."""
-    array = np.asarray(dataset[()])
+def read(dataset: Any) -> Any:
+    """The array in a dataset; one that is read in parts (`orbax_arrays`) stays so."""
+    array = dataset[()]
+    if isinstance(array, jax.Array):
+        return array
+    array = np.asarray(array)
     if array.dtype.kind != "V" or "dtype" not in dataset.attrs:
         return array
     found = dataset.attrs.get_id("dtype")

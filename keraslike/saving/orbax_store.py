@@ -35,7 +35,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from keraslike.core import base, json_texts, lowering, rng
+from keraslike.core import base, json_texts, lowering, processes, rng
 from keraslike.core.errors import DamagedCheckpoint, NoCheckpoint
 from keraslike.core.text import Text, is_text
 from keraslike.optimizers import Optimizer
@@ -148,14 +148,21 @@ class Checkpoints:
         """
         settle(self.directory)
         damage: DamagedCheckpoint | None = None
-        for number in reversed(finished(self.directory)):
+        what = f"checkpoints in '{self.directory}'"
+        for number in reversed(processes.of_first(what, lambda: finished(self.directory))):
+            position, found = None, None
             try:
                 checkpoint = Checkpoint(os.path.join(self.directory, str(number)))
                 position = checkpoint.position()
                 checkpoint.load(model, exactly=True)
-                return position
             except DamagedCheckpoint as e:
-                damage = damage or e
+                damage, found = damage or e, e
+            # What one process cannot read, none goes on from.
+            if not processes.any_of("damage", found is not None):
+                return position
+            damage = damage or DamagedCheckpoint(
+                f"The checkpoint {number} in '{self.directory}' is damaged for another process."
+            )
         if damage is not None:
             raise damage
         return None
@@ -449,16 +456,17 @@ class Checkpoint:
             group = item
             for part in array.path[:-1]:
                 group = group.setdefault(part, {})
-            group[array.path[-1]] = 0
-        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), item)
-        args = ocp.args.PyTreeRestore(item=item, restore_args=as_numpy, partial_restore=True)
+            group[array.path[-1]] = array
+        how = jax.tree.map(_restored, item, is_leaf=lambda leaf: isinstance(leaf, Array))
+        item = jax.tree.map(lambda _: 0, item, is_leaf=lambda leaf: isinstance(leaf, Array))
+        args = ocp.args.PyTreeRestore(item=item, restore_args=how, partial_restore=True)
         with self._reading():
             read = ocp.PyTreeCheckpointHandler().restore(self._item(_STATE), args=args)
             for array in arrays:
                 value = read
                 for part in array.path:
                     value = value[part]
-                array.accept(np.asarray(value))
+                array.accept(value if array.sharding else np.asarray(value))
 
     def _item(self, name: str) -> Any:
         from etils import epath
@@ -521,6 +529,15 @@ class Checkpoint:
             raise DamagedCheckpoint(
                 f"The checkpoint '{self.directory}' is damaged or incomplete: {e}"
             ) from e
+
+
+def _restored(array: Array) -> Any:
+    """How orbax reads an array: whole, or of each part only what this process's devices hold."""
+    import orbax.checkpoint as ocp
+
+    if array.sharding is None:
+        return ocp.RestoreArgs(restore_type=np.ndarray)
+    return ocp.ArrayRestoreArgs(sharding=array.sharding, global_shape=array.shape)
 
 
 def _put_arrays(value: Any, arrays: dict[str, Array]) -> Any:

@@ -211,11 +211,13 @@ def shape_of(variable: nnx.Variable) -> tuple[int, ...]:
     return tuple(jax.random.key_data(value).shape if is_key(value) else value.shape)
 
 
-def assign(variable: nnx.Variable, value: np.ndarray) -> None:
-    """Puts a stored array into a Variable."""
+def assign(variable: nnx.Variable, value: Any) -> None:
+    """Puts a stored array into a Variable; one of JAX's is in parts, where they belong."""
     raw = variable._raw_value
-    # A buffer of its own: a step may donate it.
-    array = host.put(value) if value.base is None else host.array(value)
+    if isinstance(value, jax.Array):
+        array = value
+    else:  # a buffer of its own: a step may donate it
+        array = host.put(value) if value.base is None else host.array(value)
     if isinstance(variable, Variable):
         variable.assign(array)
     elif is_key(raw):
@@ -430,6 +432,8 @@ def put(
     """
     if problems and not skip_mismatch:
         raise ValueError(_misfit(root, reader, problems))
+    for _, variable, dataset in fitting:
+        getattr(dataset, "read_for", lambda _: None)(variable._raw_value)
     reader.fetch([dataset for _, _, dataset in fitting])
     with _all_or_nothing(root):
         for where, variable, dataset in fitting:

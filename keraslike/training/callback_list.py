@@ -104,6 +104,14 @@ class CallbackList(Callback):
             for callback in self._of[f"on_{mode}_batch_{end}"]
         )
 
+    def decides(self, mode: str) -> bool:
+        """Whether a callback of the user's own sees each batch, and may stop: those of keraslike
+        decide by logs, which are the same in all processes."""
+        return any(
+            not type(callback).__module__.startswith("keraslike.")
+            for callback in self._of[f"on_{mode}_batch_end"]
+        )
+
     def before_finalizing(self) -> None:
         """Called when the last step is done, before the optimizer gives variables its averages."""
         for callback in self.callbacks:

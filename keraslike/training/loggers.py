@@ -14,6 +14,7 @@ import numpy as np
 
 from keraslike.core.arguments import warn_user
 from keraslike.core.messages import say
+from keraslike.core.processes import is_first
 from keraslike.training.callbacks import Callback
 from keraslike.training.progress import Bar, summary_line
 
@@ -35,7 +36,7 @@ class ProgbarLogger(Callback):
 
     @property
     def _verbose(self) -> int:
-        return self.params.get("verbose", 1)
+        return self.params.get("verbose", 1) if is_first() else 0
 
     def _start(self) -> None:
         self._began, self._seen = time.perf_counter(), 0
@@ -44,7 +45,7 @@ class ProgbarLogger(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         epochs = self.params.get("epochs")
-        if epochs != 1 or self._verbose:
+        if is_first() and (epochs != 1 or self._verbose):
             say(f"Epoch {epoch + 1}/{epochs}" if epochs else f"Epoch {epoch + 1}")
         self._start()
         self._in_epoch = True
@@ -126,12 +127,17 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self._close()
-        self.csv_file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115
         self.keys = None
+        if not is_first():
+            return
+        self.csv_file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        file: Any = self.csv_file
+        if not is_first():
+            return
         logs = logs or {}
-        writer = csv.writer(self.csv_file, delimiter=self.sep)
+        writer = csv.writer(file, delimiter=self.sep)
         if self.keys is None:
             self.keys = sorted(logs)
             if not any(key.startswith("val_") for key in logs):
@@ -139,7 +145,7 @@ class CSVLogger(Callback):
             if not os.path.getsize(self.filename):
                 writer.writerow(["epoch", *self.keys])
         writer.writerow([epoch, *(_cell(logs.get(key, "NA")) for key in self.keys)])
-        self.csv_file.flush()
+        file.flush()
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self._close()
@@ -185,6 +191,8 @@ class RemoteMonitor(Callback):
         self.headers, self.send_as_json = headers, send_as_json
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if not is_first():
+            return
         values = {k: _plain(v) for k, v in (logs or {}).items()}
         text = json.dumps({"epoch": epoch, **values})
         if self.send_as_json:

@@ -199,6 +199,11 @@ class Program:
         """Whether a step is little more than its dispatch."""
         return self.work(batch_size, example) <= 1
 
+    @property
+    def is_spread(self) -> bool:
+        """Whether its steps are computed by several processes together."""
+        return self.placement is not None and self.placement.several
+
     def place_state(self) -> None:
         """Puts the state where the active distribution says, or brings it home where there is
         none."""

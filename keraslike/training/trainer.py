@@ -12,6 +12,7 @@ import numpy as np
 from keraslike.core import arguments, config, context, lowering
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import share, verbosity, whole
+from keraslike.core.processes import any_of
 from keraslike.core.tracebacks import entry, handled, shorten
 from keraslike.training import data as data_
 from keraslike.training.callback_list import CallbackList
@@ -169,6 +170,8 @@ class Trainer(Steps):
                         logs = dict(heapq.merge(logs.items(), val.items(), key=_name))
                     position.next_epoch()
                     events.on_epoch_end(epoch, logs)
+                    if program.is_spread:  # processes stop together, whichever has decided it
+                        self.stop_training = any_of("stop_training", bool(self.stop_training))
                     if self.stop_training:
                         break
                 events.before_finalizing()
@@ -198,6 +201,7 @@ class Trainer(Steps):
         names = feed.program.step.names
         results: dict[str, Any] = {} if position is None else position.logs
         count = 0 if position is None else position.step
+        together = feed.program.is_spread and events.decides(mode)
         # Keras counts the steps that an execution may have, beyond the end of the data too.
         most = self._execution
         for step, run, n in feed.epoch(self._in_executions(max_steps), count):
@@ -209,6 +213,8 @@ class Trainer(Steps):
                 position.advance(count, results)
             throttle.add(values, n)
             end(max(count, step + most) - 1, results)
+            if together:
+                setattr(self, stop, any_of(stop, bool(getattr(self, stop))))
             if getattr(self, stop):
                 break
         short = not count or (max_steps is not None and count < max_steps)

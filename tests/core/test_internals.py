@@ -132,13 +132,23 @@ def test_errors_keep_their_frames_where_that_is_asked_for():
 
 
 def test_processes_share_texts():
-    """`shared_store` relies on the client's two methods; tests/distribution has two processes."""
+    """`shared_store` relies on the client's methods; tests/distribution has two processes."""
+    from jax._src import distributed
     from jax._src.distributed import global_state
     from jax._src.lib import _jax
 
     assert global_state.client is None and jax_internals.shared_store() is None
-    for name in ("key_value_set", "blocking_key_value_get"):
+    methods = ("set", "delete", "dir_get")
+    for name in ("blocking_key_value_get", *(f"key_value_{method}" for method in methods)):
         assert callable(getattr(_jax.DistributedRuntimeClient, name))
+    before = distributed._jax
+    assert callable(before.get_distributed_runtime_service)
+    with jax_internals.service_elsewhere(print):
+        assert distributed._jax.get_distributed_runtime_service is print
+        assert (
+            distributed._jax.get_distributed_runtime_client is _jax.get_distributed_runtime_client
+        )
+    assert distributed._jax is before
 
 
 def test_a_program_for_several_platforms_has_each_product_once():

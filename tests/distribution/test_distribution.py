@@ -23,12 +23,16 @@ pytestmark = pytest.mark.slow
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def start(module, *args, devices=1):
+def start(module, *args, devices=1, out=None):
+    """A process that has so many devices; what it writes goes to pipes, or to a file."""
     flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     env = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", f"tests.distribution.{module}", *args]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=env, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+    if out is None:
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=env, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+    with open(out, "w") as file:
+        return subprocess.Popen(command, env=env, cwd=ROOT, stdout=file, stderr=file)
 
 
 def finish(*processes):
@@ -72,7 +76,15 @@ def test_two_processes(tmp_path):
     assert saved["written by"] == "0" and saved["equal"]
     assert saved["epochs"] == [0, 1]  # the first came from the backup
     parts = {"parts.keras", "parts.h5", "parts.weights.h5"}
-    assert {p.name for p in tmp_path.iterdir()} == {*names, "alone.keras", *parts}
+    others = {"alone.keras", "log.csv", "orbax in parts"}
+    assert {p.name for p in tmp_path.iterdir()} == {*names, *others, *parts}
+    assert [p["agreed"].pop("said") for p in (first, second)] == [3, 0]
+    rows = first["agreed"].pop("rows")
+    assert rows == 4 and second["agreed"].pop("rows") <= rows
+    assert first["agreed"] == {
+        "on_epoch_end": [[0, 1], 6],
+        "on_train_batch_end": [[0], 2],
+    }
     assert first == second  # the same seeds, the same order of samples, the same weights
     assert first["devices"] == 4
     assert "auto_shard_dataset=False" in first["error"] and "4 devices" in first["error"]
@@ -87,6 +99,11 @@ def test_two_processes(tmp_path):
     here += model.get_weights()
     for a, b in zip(first["in parts"], here, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    alone = keras.saving.load_model(tmp_path / "orbax in parts")
+    assert [w.tolist() for w in alone.get_weights()] == first["orbax"]
+    with d.ModelParallel.fsdp().scope():
+        alone = keras.saving.load_model(tmp_path / "orbax in parts")
+        assert [w.tolist() for w in alone.get_weights()] == first["orbax"]
     loaded = keras.saving.load_model(tmp_path / "parts.h5")  # in one process, on one device
     np.testing.assert_allclose(loaded.predict(two_processes.X, verbose=0), here[1], atol=1e-6)
 
@@ -208,7 +225,7 @@ def test_errors_name_the_argument(make, message):
 
 def test_initialize_reads_the_environment(monkeypatch):
     given = []
-    monkeypatch.setattr(jax.distributed, "initialize", lambda *args: given.append(args))
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *args, **_: given.append(args))
     monkeypatch.setenv("KERAS_DISTRIBUTION_JOB_ADDRESSES", "a:1,b:1")
     monkeypatch.setenv("KERAS_DISTRIBUTION_NUM_PROCESSES", "2")
     monkeypatch.setenv("KERAS_DISTRIBUTION_PROCESS_ID", "1")
@@ -216,6 +233,11 @@ def test_initialize_reads_the_environment(monkeypatch):
     d.initialize()
     assert given == [("a:1", 2, 1)]
     assert keras.core.rng.get_state() == before  # of one process nothing is changed
+    monkeypatch.setenv("KERAS_DISTRIBUTION_TIMEOUT", "soon")
+    with pytest.raises(ValueError, match="TIMEOUT must be a number"):
+        d.initialize()
+    with pytest.raises(ValueError, match="timeout=0"):
+        d.initialize(timeout=0)
     monkeypatch.setenv("KERAS_DISTRIBUTION_PROCESS_ID", "one")
     with pytest.raises(ValueError, match="KERAS_DISTRIBUTION_PROCESS_ID"):
         d.initialize()

@@ -4,6 +4,8 @@ python -m tests.distribution.two_processes ID ADDRESS FOLDER prints what it trai
 saves it to the folder.
 """
 
+import contextlib
+import io
 import json
 import pathlib
 import random
@@ -16,6 +18,8 @@ import keraslike as keras
 from keraslike import layers
 from keraslike.distribution import (
     DataParallel,
+    DeviceMesh,
+    LayoutMap,
     ModelParallel,
     get_device_count,
     initialize,
@@ -86,6 +90,65 @@ def in_parts(folder):
     return results
 
 
+class Stop(keras.callbacks.Callback):
+    """Stops in one process only."""
+
+    def __init__(self, hook, when):
+        super().__init__()
+        setattr(self, hook, lambda number, logs=None: self.stop(number == when))
+
+    def stop(self, now):
+        if now and jax.process_index() == 1:
+            self.model.stop_training = True
+
+
+def agreed(folder):
+    """What one process decides all do, and what one writes none of the others does."""
+    set_distribution(DataParallel())
+    model, results = make(), {}
+    kwargs = {"batch_size": 8, "epochs": 3, "shuffle": False}
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        log = keras.callbacks.CSVLogger(folder / "log.csv")
+        model.fit(X, Y, **kwargs, verbose=2, callbacks=[log])
+    results["said"] = said.getvalue().count("loss:")
+    results["rows"] = (folder / "log.csv").read_text().count("\n")
+    made = model.optimizer.iterations.numpy().item()
+    for hook, when in (("on_epoch_end", 1), ("on_train_batch_end", 1)):
+        stop = Stop(hook, when)
+        history = model.fit(X, Y, **kwargs, verbose=0, callbacks=[stop])
+        results[hook] = [history.epoch, model.optimizer.iterations.numpy().item() - made]
+        made = model.optimizer.iterations.numpy().item()
+    set_distribution(None)
+    return results
+
+
+def orbax_in_parts(folder):
+    """Checkpoints of which each process writes and reads its parts, under several layouts."""
+    set_distribution(ModelParallel.fsdp(min_size=8))
+    saver = keras.callbacks.OrbaxCheckpoint(folder / "orbax in parts")
+    keras.utils.set_random_seed(4)
+    up, down = layers.Dense(8, "tanh", name="up"), layers.Dense(1, name="down")
+    model = keras.Sequential([layers.Input((3,)), up, down])
+    model.compile(loss="mse", optimizer="adam")
+    model.fit(X, Y, batch_size=8, shuffle=False, verbose=0, callbacks=[saver])
+    expected = [w.tolist() for w in model.get_weights()]
+    layouts = LayoutMap(DeviceMesh((2, 2), ("batch", "model")))
+    layouts[".*up/kernel"], layouts[".*up/bias"] = (None, "model"), ("model",)
+    layouts[".*down/kernel"] = ("batch", None)
+    for other in (ModelParallel.fsdp(min_size=8), ModelParallel(layout_map=layouts), None):
+        set_distribution(other)
+        again = keras.saving.load_model(folder / "orbax in parts")
+        assert [w.tolist() for w in again.get_weights()] == expected
+        if other is not None:
+            assert not again.layers[1].kernel._raw_value.is_fully_addressable
+            assert not again.layers[1].kernel._raw_value.is_fully_replicated
+        slots = [v.numpy().tolist() for v in again.optimizer.variables]
+        assert slots == [v.numpy().tolist() for v in model.optimizer.variables]
+    set_distribution(None)
+    return expected
+
+
 class Words(layers.Layer):
     """Saves which process wrote it."""
 
@@ -140,4 +203,6 @@ if __name__ == "__main__":
     initialize(address, num_processes=2, process_id=process)
     results = {"devices": get_device_count(), **train(process), "saved": save(process, folder)}
     results["in parts"] = in_parts(folder)
+    results["agreed"] = agreed(folder)
+    results["orbax"] = orbax_in_parts(folder)
     print(json.dumps(results))

@@ -1,0 +1,158 @@
+"""Several processes watch each other, so that none waits for one that is gone.
+
+Each process writes a number that grows to the store that all share, a few times within the time
+that a process may be silent, and reads those of the others. XLA's collectives wait for a lost
+process for ever, or fail with an error of the network's; here the main thread gets a `ProcessLost`
+that names it. If the main thread is in native code, where no exception can reach it, the message is
+printed and the process ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import sys
+import threading
+import time
+import traceback
+from typing import Any
+
+import jax
+
+from keraslike.core import jax_internals
+from keraslike.core.errors import ProcessLost
+
+_BEAT, _ENDED = "keraslike/beat/", "keraslike/ended/"
+# Seconds that the main thread has to take the exception, and then to end by it.
+_TO_TAKE, _TO_END = 1.0, 20.0
+# Seconds that process 0, which keeps the others together, waits for them at its end.
+_LAST = 300.0
+
+# What JAX raises of its runtime's errors, some as ValueError.
+_NATIVE = re.compile("(UNKNOWN|INTERNAL|UNAVAILABLE|DEADLINE_EXCEEDED|ABORTED|CANCELLED)\\b")
+
+
+class Watch(threading.Thread):
+    """Writes this process's signs of life, and reads those of the others.
+
+    Args:
+        store: what all processes share.
+        process, count: the number of this process, and how many there are.
+        timeout: seconds without a sign after which a process is lost.
+    """
+
+    def __init__(self, store: Any, process: int, count: int, timeout: float):
+        super().__init__(name="keraslike-watch", daemon=True)
+        self.store, self.process, self.count, self.timeout = store, process, count, timeout
+        self.lost = threading.Event()
+        self.message = ""
+        self.failed = ""  # what this process has failed by
+        self.ending = False  # the main thread is past the program's own code
+        self._main = threading.main_thread()
+
+    def run(self) -> None:
+        now = answered = time.monotonic()
+        seen = {i: ("", now) for i in range(self.count) if i != self.process}
+        failures: dict[int, str] = {}
+        number, pause = 0, max(0.1, self.timeout / 8)
+        while not self.lost.is_set():
+            began = time.monotonic()
+            number += 1
+            try:
+                self.store.replace(f"{_BEAT}{self.process}", f"{number} {self.failed}")
+                signs, ended = self.store.below(_BEAT), self.store.below(_ENDED)
+                answered = now = time.monotonic()
+                for i, (before, _) in seen.items():
+                    sign, _, failures[i] = signs.get(str(i), "").partition(" ")
+                    if sign != before and not failures[i]:
+                        seen[i] = sign, now
+                silent = [
+                    i
+                    for i, (_, since) in seen.items()
+                    if now - since > self.timeout and str(i) not in ended
+                ]
+                if silent:
+                    self._give_up(" ".join(self._of(i, failures[i]) for i in silent))
+            except jax.errors.JaxRuntimeError:
+                if time.monotonic() - answered > self.timeout:
+                    self._give_up(
+                        "The service by which the processes find each other, on the machine of "
+                        f"process 0, has not answered for {self.timeout:g} seconds."
+                    )
+            time.sleep(pause)
+            if time.monotonic() - began > self.timeout / 2 + pause:  # this process was stopped
+                now = answered = time.monotonic()
+                seen = {i: (sign, now) for i, (sign, _) in seen.items()}
+
+    def _of(self, i: int, failure: str) -> str:
+        if failure:
+            return f"Process {i} of {self.count} has failed: {failure}"
+        return (
+            f"Process {i} of {self.count} has given no sign of life for {self.timeout:g} seconds: "
+            "it has died, or hangs."
+        )
+
+    def _give_up(self, message: str) -> None:
+        self.message = (
+            f"{message} This process ({self.process}) cannot go on without it. Start all processes "
+            "again: fit() with BackupAndRestore goes on where its last backup was made, on as many "
+            "processes or on fewer."
+        )
+        self.lost.set()
+        if self.ending:
+            return
+        taken = ProcessLost.taken
+        jax_internals.raise_in(self._main, ProcessLost)
+        if not taken.wait(_TO_TAKE):
+            self.say()
+            os._exit(1)
+        time.sleep(_TO_END)
+        os._exit(1)
+
+    def say(self) -> None:
+        """Writes what has happened to standard error."""
+        sys.stdout.flush()
+        print(f"{ProcessLost.__name__}: {self.message}", file=sys.stderr, flush=True)
+
+    def at_error(self, kind: type, error: BaseException, trace: Any, before: Any) -> None:
+        """Shows what ended this process, and tells the others; what the network says of a lost
+        process is followed by which one it is."""
+        self.ending = True
+        before(kind, error, trace)
+        if issubclass(kind, ProcessLost):
+            return
+        native = issubclass(kind, jax.errors.JaxRuntimeError) or _NATIVE.match(str(error))
+        if native and self.lost.wait(self.timeout + 2):
+            self.say()
+            return
+        self.failed = traceback.format_exception_only(kind, error)[-1].strip()
+        time.sleep(self.timeout / 4)  # until the others can see it
+
+    def at_exit(self) -> None:
+        """Ends without waiting for those that are gone; process 0 waits for all others."""
+        self.ending = True
+        if not self.lost.is_set() and not self.failed:
+            self.store.replace(f"{_ENDED}{self.process}", "1")
+            until = time.monotonic() + _LAST
+            while self.process == 0 and time.monotonic() < until and not self.lost.is_set():
+                if len(self.store.below(_ENDED)) == self.count:
+                    return
+                time.sleep(0.02)
+        if self.lost.is_set() or self.failed:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(1)  # JAX would wait for the others
+
+
+def begin(timeout: float) -> None:
+    """Begins to watch the other processes; the end of this one is told to them."""
+    store = jax_internals.shared_store()
+    if store is None or jax.process_count() == 1:
+        return
+    watch = Watch(store, jax.process_index(), jax.process_count(), timeout)
+    ProcessLost.told = lambda: watch.message
+    before = sys.excepthook
+    sys.excepthook = lambda kind, error, trace: watch.at_error(kind, error, trace, before)
+    atexit.register(watch.at_exit)  # before JAX's own, which was registered earlier
+    watch.start()

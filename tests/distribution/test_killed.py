@@ -1,0 +1,110 @@
+"""A job of several processes that is killed again and again, and goes on each time.
+
+KERASLIKE_KILLS=20 says how often; `make test-killed` runs it so.
+"""
+
+import json
+import os
+import random
+import socket
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from keraslike.saving import orbax_store
+
+from .restartable import EVERY, TIMEOUT
+from .test_distribution import start
+
+pytestmark = pytest.mark.slow
+
+KILLS = int(os.environ.get("KERASLIKE_KILLS", "2"))
+UNFINISHED = orbax_store._UNFINISHED
+
+
+class Job:
+    """So many processes of one run, whose output goes to files."""
+
+    def __init__(self, count, devices, folder, epochs, logs):
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            address = f"localhost:{free.getsockname()[1]}"
+        self.outs = [logs / f"{time.monotonic_ns()}-{i}" for i in range(count)]
+        arguments = [str(count), address, str(folder), str(epochs)]
+        self.processes = [
+            start("restartable", str(i), *arguments, devices=devices // count, out=out)
+            for i, out in enumerate(self.outs)
+        ]
+
+    def last_step(self):
+        """The step that the first process has said last."""
+        said = [line for line in self.outs[0].read_text().splitlines() if line.startswith("step")]
+        return int(said[-1].split()[1]) if said else 0
+
+    def wait(self, reached):
+        until = time.monotonic() + 120
+        while not reached():
+            ended = [p.returncode for p in self.processes if p.poll() is not None]
+            assert not ended and time.monotonic() < until, self.all()
+            time.sleep(0.002)
+
+    def ended(self, seconds):
+        for process in self.processes:
+            process.wait(seconds)
+
+    def all(self):
+        return "\n".join(out.read_text()[-3000:] for out in self.outs)
+
+    def kill(self):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+def being_saved(folder):
+    return folder.is_dir() and any(UNFINISHED in name for name in os.listdir(folder))
+
+
+def test_killed_and_started_again(tmp_path):
+    folder, logs = tmp_path / "backup", tmp_path / "logs"
+    logs.mkdir()
+    draw = random.Random(os.environ.get("KERASLIKE_SEED", "0"))
+    epochs, done = 3 + KILLS, 0
+    for kill in range(KILLS):
+        count = (4, 2)[kill % 2]
+        job = Job(count, 4, folder, epochs, logs)
+        try:
+            target = done + draw.randint(1, 5)
+            job.wait(lambda job=job, target=target: job.last_step() >= target)
+            if kill == 0:
+                job.wait(lambda: being_saved(folder))
+            else:
+                time.sleep(draw.uniform(0, 0.1))
+            victim = draw.randrange(count)
+            job.processes[victim].kill()
+            job.ended(TIMEOUT + 30)
+            for i, (process, out) in enumerate(zip(job.processes, job.outs, strict=True)):
+                if i != victim:
+                    assert process.returncode == 1, out.read_text()
+                    assert f"ProcessLost: Process {victim} of {count} " in out.read_text()
+        finally:
+            job.kill()
+        said = job.last_step()
+        done = max(orbax_store.finished(folder), default=0)
+        # Each step begins when the backup after the one before is on the disk.
+        assert done >= (said - 1) // EVERY * EVERY, (done, said)
+    job = Job(1, 2, folder, epochs, logs)
+    try:
+        job.ended(120)
+        assert job.processes[0].returncode == 0, job.all()
+    finally:
+        job.kill()
+    lines = job.outs[0].read_text().splitlines()
+    assert next(line for line in lines if line.startswith("step")) == f"step {done + 1}"
+    resumed, whole = json.loads(next(line for line in lines if line.startswith("[[")))
+    assert len(resumed[0]["loss"]) == epochs
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6), resumed, whole
+    )
