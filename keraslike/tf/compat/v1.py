@@ -1,0 +1,291 @@
+"""`tf.compat.v1`, as far as code that runs eagerly uses it.
+
+A name that means the same in TensorFlow 1 and 2 is that of `keraslike.tf`, and so is one under
+which TensorFlow 2 has it now. What another order of arguments or another default would make wrong
+is an error, as are graphs, sessions and placeholders.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from keraslike.tf import gfile as _files
+from keraslike.tf.compat import v1_losses, v1_train
+from keraslike.tf.ops import cast, expand_dims
+from keraslike.tf.ops import where as _where
+from keraslike.tf.tensor import convert_to_tensor
+
+# Of TensorFlow 2's names those that mean something else in TensorFlow 1, by module.
+_OTHERS = {
+    "": "random_normal_initializer random_uniform_initializer initializers metrics summary lite",
+    "image": "resize extract_glimpse",
+    "math": "confusion_matrix in_top_k",
+    "nn": "convolution ctc_loss dropout embedding_lookup in_top_k pool",
+    "random": "poisson",
+    "strings": "split",
+}
+# What TensorFlow 2 has in a module only, and what has another name now.
+_MOVED = {
+    "debugging": "assert_greater_equal assert_less_equal assert_near "
+    "assert_negative assert_non_negative assert_non_positive assert_none_equal assert_positive "
+    "assert_rank_at_least assert_rank_in assert_type "
+    "check_numerics",
+    "io": "FixedLenFeature FixedLenSequenceFeature SparseFeature VarLenFeature decode_csv "
+    "decode_raw matching_files parse_example parse_single_example parse_tensor read_file "
+    "write_file",
+    "linalg": "cholesky diag_part global_norm matrix_transpose qr svd trace",
+    "math": "angle betainc bincount ceil conj cumprod digamma divide_no_nan erf erfc expm1 "
+    "floordiv floormod igamma igammac imag invert_permutation is_finite is_inf is_nan lgamma log "
+    "log1p log_sigmoid mod polyval real reciprocal rint rsqrt segment_max segment_mean segment_min "
+    "segment_prod segment_sum squared_difference unsorted_segment_max unsorted_segment_mean "
+    "unsorted_segment_min unsorted_segment_prod unsorted_segment_sum xdivy zeta",
+    "nn": "depth_to_space space_to_depth",
+    "random": "truncated_normal",
+    "signal": "fft fft2d fft3d ifft ifft2d ifft3d",
+    "strings": "regex_replace",
+}
+_RENAMED = {
+    **{name: f"{module}.{name}" for module, names in _MOVED.items() for name in names.split()},
+    "VERSION": "__version__",
+    "div_no_nan": "math.divide_no_nan",
+    "glorot_normal_initializer": "keras.initializers.GlorotNormal",
+    "glorot_uniform_initializer": "keras.initializers.GlorotUniform",
+    "matrix_band_part": "linalg.band_part",
+    "matrix_determinant": "linalg.det",
+    "matrix_diag": "linalg.diag",
+    "matrix_inverse": "linalg.inv",
+    "matrix_solve": "linalg.solve",
+    "nn.softmax_cross_entropy_with_logits_v2": "nn.softmax_cross_entropy_with_logits",
+    "orthogonal_initializer": "keras.initializers.Orthogonal",
+    "random.set_random_seed": "random.set_seed",
+    "random_gamma": "random.gamma",
+    "random_normal": "random.normal",
+    "random_shuffle": "random.shuffle",
+    "random_uniform": "random.uniform",
+    "self_adjoint_eig": "linalg.eigh",
+    "set_random_seed": "random.set_seed",
+    "sparse_tensor_to_dense": "sparse.to_dense",
+    "string_join": "strings.join",
+    "string_strip": "strings.strip",
+    "string_to_number": "strings.to_number",
+}
+
+
+def _library() -> Any:
+    return sys.modules["keraslike.tf"]
+
+
+def _absent(name: str) -> AttributeError:
+    return AttributeError(
+        f"keraslike has no tf.compat.v1.{name}: it means graphs of TensorFlow 1, or something else "
+        "there than in TensorFlow 2. Write it as TensorFlow 2 does: functions are called eagerly, "
+        "or compiled by tf.function."
+    )
+
+
+def _found(module: str, name: str) -> Any:
+    """What is by a name in TensorFlow 1's module of a name, of those that are the same now."""
+    full = f"{module}.{name}" if module else name
+    if name in _OTHERS.get(module, "").split() or name.startswith("__"):
+        raise _absent(full)
+    obj = _library()
+    for part in _RENAMED.get(full, full).split("."):
+        try:
+            obj = getattr(obj, part)
+        except AttributeError:
+            raise _absent(full) from None
+    if isinstance(obj, ModuleType) and name in (*_OTHERS, *_ADDED):
+        return _Module(name)
+    return obj
+
+
+class _Module(ModuleType):
+    """A module of TensorFlow 1's, with what is the same in that of TensorFlow 2."""
+
+    def __init__(self, name: str):
+        super().__init__(f"{__name__}.{name}")
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        added = _ADDED.get(vars(self)["_name"])
+        if added is not None and hasattr(added, name):
+            return getattr(added, name)
+        return _found(vars(self)["_name"], name)
+
+
+_ADDED: dict[str, Any] = {"losses": v1_losses, "train": v1_train}
+losses = v1_losses
+train = _Module("train")
+
+
+def __getattr__(name: str) -> Any:
+    return _found("", name)
+
+
+# -- how programs are run ----------------------------------------------------------------------
+
+
+def _as_it_is(name: str) -> Any:
+    def function(*args: Any, **kwargs: Any) -> None:
+        return None
+
+    function.__name__ = name
+    function.__doc__ = f"`tf.compat.v1.{name}`: it is so already."
+    return function
+
+
+_ALREADY = (
+    *("enable_control_flow_v2", "enable_eager_execution", "enable_resource_variables"),
+    *("enable_tensor_equality", "enable_v2_behavior", "enable_v2_tensorshape"),
+)
+globals().update({_name: _as_it_is(_name) for _name in _ALREADY})
+
+
+def _refused(name: str) -> Any:
+    def function(*args: Any, **kwargs: Any) -> None:
+        raise NotImplementedError(
+            f"tf.compat.v1.{name}() asks for the graphs of TensorFlow 1, which keraslike does not "
+            "have. Leave the call out: functions are called eagerly, or compiled by tf.function."
+        )
+
+    function.__name__ = name
+    function.__doc__ = f"`tf.compat.v1.{name}`: raises NotImplementedError."
+    return function
+
+
+_NEVER = (
+    *("disable_control_flow_v2", "disable_eager_execution", "disable_resource_variables"),
+    *("disable_tensor_equality", "disable_v2_behavior", "disable_v2_tensorshape"),
+)
+globals().update({_name: _refused(_name) for _name in _NEVER})
+
+
+def executing_eagerly_outside_functions() -> bool:
+    """Whether code outside of functions runs eagerly: always.
+
+    >>> executing_eagerly_outside_functions()
+    True
+    """
+    return True
+
+
+# -- functions that TensorFlow 2 has not -------------------------------------------------------
+
+
+def _cast_to(dtype: str) -> Any:
+    def convert(x: Any, name: str | None = None) -> Any:
+        return cast(x, dtype)
+
+    convert.__doc__ = f"A tensor as {dtype}."
+    return convert
+
+
+to_float, to_double = _cast_to("float32"), _cast_to("float64")
+to_int32, to_int64 = _cast_to("int32"), _cast_to("int64")
+to_bfloat16 = _cast_to("bfloat16")
+
+
+def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Any:
+    """`tf.where`; a condition of one axis chooses among rows.
+
+    >>> where([True, False], [[1, 2], [3, 4]], [[5, 6], [7, 8]]).numpy().tolist()
+    [[1, 2], [7, 8]]
+    """
+    if x is None or y is None:
+        return _where(condition, x, y)
+    condition, x = convert_to_tensor(condition), convert_to_tensor(x)
+    if len(condition.shape) == 1:
+        for _ in x.shape[1:]:
+            condition = expand_dims(condition, -1)
+    return _where(condition, x, y)
+
+
+def div(x: Any, y: Any, name: str | None = None) -> Any:
+    """The quotient, rounded down for integers, as Python 2 had it.
+
+    >>> div(7, 2).numpy()
+    np.int32(3)
+    """
+    x = convert_to_tensor(x)
+    library = _library()
+    return library.math.floordiv(x, y) if x.dtype.is_integer else library.divide(x, y)
+
+
+def assign(ref: Any, value: Any, validate_shape: Any = None, use_locking: Any = None) -> Any:
+    """Sets a variable."""
+    return ref.assign(value)
+
+
+def assign_add(ref: Any, value: Any, use_locking: Any = None, name: Any = None) -> Any:
+    """Adds to a variable."""
+    return ref.assign_add(value)
+
+
+def assign_sub(ref: Any, value: Any, use_locking: Any = None, name: Any = None) -> Any:
+    """Subtracts from a variable."""
+    return ref.assign_sub(value)
+
+
+# -- files and the log ---------------------------------------------------------------------------
+
+
+class gfile:  # noqa: N801 (TensorFlow's name)
+    """`tf.compat.v1.gfile`: `tf.io.gfile` under older names."""
+
+    GFile = FastGFile = Open = _files.GFile
+    Copy, DeleteRecursively = staticmethod(_files.copy), staticmethod(_files.rmtree)
+    Exists, Glob = staticmethod(_files.exists), staticmethod(_files.glob)
+    IsDirectory, ListDirectory = staticmethod(_files.isdir), staticmethod(_files.listdir)
+    MakeDirs, MkDir = staticmethod(_files.makedirs), staticmethod(_files.mkdir)
+    Remove, Rename = staticmethod(_files.remove), staticmethod(_files.rename)
+    Stat, Walk = staticmethod(_files.stat), staticmethod(_files.walk)
+
+
+class logging:  # noqa: N801 (TensorFlow's name)
+    """`tf.compat.v1.logging`: the logger `tf.get_logger()`."""
+
+    DEBUG, INFO, WARN, ERROR, FATAL = 10, 20, 30, 40, 50
+
+    @staticmethod
+    def set_verbosity(v: int) -> None:
+        """Sets the level below which messages are dropped."""
+        _library().get_logger().setLevel(v)
+
+    @staticmethod
+    def get_verbosity() -> int:
+        """The level below which messages are dropped."""
+        return _library().get_logger().getEffectiveLevel()
+
+    @staticmethod
+    def log(level: int, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Logs a message."""
+        _library().get_logger().log(level, msg, *args, **kwargs)
+
+    @classmethod
+    def debug(cls, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Logs a message."""
+        cls.log(cls.DEBUG, msg, *args, **kwargs)
+
+    @classmethod
+    def info(cls, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Logs a message."""
+        cls.log(cls.INFO, msg, *args, **kwargs)
+
+    @classmethod
+    def warn(cls, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Logs a message."""
+        cls.log(cls.WARN, msg, *args, **kwargs)
+
+    warning = warn
+
+    @classmethod
+    def error(cls, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Logs a message."""
+        cls.log(cls.ERROR, msg, *args, **kwargs)
+
+    @classmethod
+    def fatal(cls, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Logs a message."""
+        cls.log(cls.FATAL, msg, *args, **kwargs)

@@ -1,0 +1,249 @@
+"""`tf.compat.v1.losses`: a loss an element, with weights, reduced as TensorFlow 1 did."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from keraslike.tf.tensor import convert_to_tensor
+
+
+def _tf() -> Any:
+    return sys.modules["keraslike.tf"]
+
+
+class Reduction:
+    """How losses of elements become one number."""
+
+    NONE, SUM, MEAN = "none", "weighted_sum", "weighted_mean"
+    SUM_OVER_BATCH_SIZE = "weighted_sum_over_batch_size"
+    SUM_OVER_NONZERO_WEIGHTS = SUM_BY_NONZERO_WEIGHTS = "weighted_sum_by_nonzero_weights"
+
+    @classmethod
+    def all(cls) -> tuple[str, ...]:
+        """All of them."""
+        return (
+            *(cls.NONE, cls.SUM, cls.MEAN, cls.SUM_OVER_BATCH_SIZE),
+            *(cls.SUM_OVER_NONZERO_WEIGHTS, cls.SUM_BY_NONZERO_WEIGHTS),
+        )
+
+    @classmethod
+    def validate(cls, key: str) -> None:
+        """Raises ValueError for what is none of them."""
+        if key not in cls.all():
+            raise ValueError(f"Invalid Reduction Key {key}.")
+
+
+_BY_NONZERO = Reduction.SUM_BY_NONZERO_WEIGHTS
+
+
+def compute_weighted_loss(
+    losses: Any,
+    weights: Any = 1.0,
+    scope: str | None = None,
+    loss_collection: Any = None,
+    reduction: str = _BY_NONZERO,
+) -> Any:
+    """The losses by their weights, and one number of them.
+
+    Args:
+        losses: a loss an element.
+        weights: a number, or a tensor whose axes are those of the losses or of size 1.
+        reduction: one of `Reduction`.
+
+    >>> compute_weighted_loss([2.0, 4.0], [1.0, 0.0]).numpy()
+    np.float32(2.0)
+    """
+    tf = _tf()
+    Reduction.validate(reduction)
+    losses = convert_to_tensor(losses)
+    weights = tf.cast(convert_to_tensor(weights), losses.dtype)
+    if weights.shape.rank not in (0, losses.shape.rank):
+        raise ValueError(
+            f"weights must be a number or have the rank of the losses, {losses.shape.rank}. "
+            f"Received weights of shape {weights.shape}."
+        )
+    weighted = losses * weights
+    if reduction == Reduction.NONE:
+        return weighted
+    total = tf.reduce_sum(weighted)
+    everywhere = tf.broadcast_to(weights, tf.shape(losses))
+    if reduction == Reduction.SUM:
+        return total
+    if reduction == Reduction.MEAN:
+        count = tf.reduce_sum(everywhere)
+    elif reduction == Reduction.SUM_OVER_BATCH_SIZE:
+        count = tf.cast(tf.size(losses), losses.dtype)
+    else:
+        count = tf.math.count_nonzero(everywhere, dtype=losses.dtype)
+    return tf.math.divide_no_nan(total, count)
+
+
+def _pair(labels: Any, predictions: Any) -> tuple[Any, Any]:
+    tf = _tf()
+    labels, predictions = (tf.cast(convert_to_tensor(x), tf.float32) for x in (labels, predictions))
+    if labels.shape != predictions.shape:
+        raise ValueError(
+            f"labels and predictions must have one shape. Received: {labels.shape}, "
+            f"{predictions.shape}"
+        )
+    return labels, predictions
+
+
+def absolute_difference(
+    labels: Any,
+    predictions: Any,
+    weights: Any = 1.0,
+    scope: str | None = None,
+    loss_collection: Any = None,
+    reduction: str = _BY_NONZERO,
+) -> Any:
+    """`|predictions - labels|`."""
+    labels, predictions = _pair(labels, predictions)
+    return compute_weighted_loss(_tf().abs(predictions - labels), weights, reduction=reduction)
+
+
+def mean_squared_error(
+    labels: Any,
+    predictions: Any,
+    weights: Any = 1.0,
+    scope: str | None = None,
+    loss_collection: Any = None,
+    reduction: str = _BY_NONZERO,
+) -> Any:
+    """`(predictions - labels)**2`."""
+    labels, predictions = _pair(labels, predictions)
+    return compute_weighted_loss((predictions - labels) ** 2, weights, reduction=reduction)
+
+
+def huber_loss(
+    labels: Any,
+    predictions: Any,
+    weights: Any = 1.0,
+    delta: float = 1.0,
+    scope: str | None = None,
+    loss_collection: Any = None,
+    reduction: str = _BY_NONZERO,
+) -> Any:
+    """Half the square of the error, of errors above `delta` in a line."""
+    tf = _tf()
+    labels, predictions = _pair(labels, predictions)
+    error = tf.abs(predictions - labels)
+    near = tf.minimum(error, delta)
+    return compute_weighted_loss(
+        0.5 * near**2 + delta * (error - near), weights, reduction=reduction
+    )
+
+
+def log_loss(
+    labels: Any,
+    predictions: Any,
+    weights: Any = 1.0,
+    epsilon: float = 1e-7,
+    scope: str | None = None,
+    loss_collection: Any = None,
+    reduction: str = _BY_NONZERO,
+) -> Any:
+    """The cross-entropy of probabilities of two classes."""
+    tf = _tf()
+    labels, predictions = _pair(labels, predictions)
+    losses = -labels * tf.math.log(predictions + epsilon) - (1 - labels) * tf.math.log(
+        1 - predictions + epsilon
+    )
+    return compute_weighted_loss(losses, weights, reduction=reduction)
+
+
+def hinge_loss(
+    labels: Any,
+    logits: Any,
+    weights: Any = 1.0,
+    scope: str | None = None,
+    loss_collection: Any = None,
+    reduction: str = _BY_NONZERO,
+) -> Any:
+    """`max(0, 1 - y * logits)` with y of -1 and 1 for labels of 0 and 1."""
+    labels, logits = _pair(labels, logits)
+    return compute_weighted_loss(
+        _tf().nn.relu(1 - (2 * labels - 1) * logits), weights, reduction=reduction
+    )
+
+
+def cosine_distance(
+    labels: Any,
+    predictions: Any,
+    axis: int | None = None,
+    weights: Any = 1.0,
+    scope: str | None = None,
+    loss_collection: Any = None,
+    reduction: str = _BY_NONZERO,
+) -> Any:
+    """One less the product along an axis, of tensors of length one there."""
+    if axis is None:
+        raise ValueError("You must specify argument `axis`.")
+    labels, predictions = _pair(labels, predictions)
+    losses = 1 - _tf().reduce_sum(labels * predictions, axis=axis, keepdims=True)
+    return compute_weighted_loss(losses, weights, reduction=reduction)
+
+
+def sigmoid_cross_entropy(
+    multi_class_labels: Any,
+    logits: Any,
+    weights: Any = 1.0,
+    label_smoothing: float = 0,
+    scope: str | None = None,
+    loss_collection: Any = None,
+    reduction: str = _BY_NONZERO,
+) -> Any:
+    """The cross-entropy of logits of two classes each."""
+    labels, logits = _pair(multi_class_labels, logits)
+    labels = labels * (1 - label_smoothing) + 0.5 * label_smoothing
+    losses = _tf().nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
+    return compute_weighted_loss(losses, weights, reduction=reduction)
+
+
+def softmax_cross_entropy(
+    onehot_labels: Any,
+    logits: Any,
+    weights: Any = 1.0,
+    label_smoothing: float = 0,
+    scope: str | None = None,
+    loss_collection: Any = None,
+    reduction: str = _BY_NONZERO,
+) -> Any:
+    """The cross-entropy of logits along the last axis."""
+    tf = _tf()
+    labels, logits = _pair(onehot_labels, logits)
+    labels = labels * (1 - label_smoothing) + label_smoothing / int(labels.shape[-1])
+    losses = tf.nn.softmax_cross_entropy_with_logits(tf.stop_gradient(labels), logits)
+    return compute_weighted_loss(losses, weights, reduction=reduction)
+
+
+def sparse_softmax_cross_entropy(
+    labels: Any,
+    logits: Any,
+    weights: Any = 1.0,
+    scope: str | None = None,
+    loss_collection: Any = None,
+    reduction: str = _BY_NONZERO,
+) -> Any:
+    """The cross-entropy of logits along the last axis, of classes by number."""
+    losses = _tf().nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    return compute_weighted_loss(losses, weights, reduction=reduction)
+
+
+__all__ = [
+    *("Reduction", "absolute_difference", "compute_weighted_loss", "cosine_distance"),
+    *("hinge_loss", "huber_loss", "log_loss", "mean_squared_error", "sigmoid_cross_entropy"),
+    *("softmax_cross_entropy", "sparse_softmax_cross_entropy"),
+]
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(
+        f"keraslike has no tf.compat.v1.losses.{name}: collections of losses are of the graphs of "
+        "TensorFlow 1."
+    )
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,134 @@
+"""`tf.compat.v1.train`: optimizers of TensorFlow 1 on variables, eagerly or in a `tf.function`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from keraslike.optimizers import SGD, Adagrad, Adam
+from keraslike.tf.tape import GradientTape
+
+
+class Optimizer:
+    """Steps of an optimizer under TensorFlow 1's names, of which Keras's computes the updates."""
+
+    def __init__(self, optimizer: Any, name: str):
+        self._optimizer, self._name = optimizer, name
+
+    def get_name(self) -> str:
+        """Its name."""
+        return self._name
+
+    def variables(self) -> list[Any]:
+        """The state of the optimizer."""
+        return list(self._optimizer.variables)
+
+    def compute_gradients(
+        self, loss: Callable[[], Any], var_list: Sequence[Any] | None = None, **_: Any
+    ) -> list[tuple[Any, Any]]:
+        """The gradient of a loss by each variable, with the variable.
+
+        Raises TypeError unless `loss` is a function: a value says nothing of how it was computed.
+        """
+        if not callable(loss):
+            raise TypeError("loss must be a function of no arguments that gives the loss.")
+        with GradientTape() as tape:
+            if var_list is not None:
+                tape.watch(var_list)
+            value = loss()
+        variables = list(tape.watched_variables() if var_list is None else var_list)
+        return list(zip(tape.gradient(value, variables), variables))
+
+    def apply_gradients(
+        self,
+        grads_and_vars: Iterable[tuple[Any, Any]],
+        global_step: Any = None,
+        name: str | None = None,
+    ) -> None:
+        """Makes a step, and counts it in `global_step`.
+
+        Raises ValueError where there is no gradient at all.
+        """
+        pairs = [(g, v) for g, v in grads_and_vars if g is not None]
+        if not pairs:
+            raise ValueError("No gradients provided for any variable.")
+        if not self._optimizer.built:
+            self._optimizer.build([v for _, v in pairs])
+        self._optimizer.apply_gradients(pairs)
+        if global_step is not None:
+            global_step.assign_add(1)
+
+    def minimize(
+        self,
+        loss: Callable[[], Any],
+        global_step: Any = None,
+        var_list: Sequence[Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """Makes a step against the gradient of a loss."""
+        self.apply_gradients(self.compute_gradients(loss, var_list), global_step)
+
+
+class GradientDescentOptimizer(Optimizer):
+    """`v -= learning_rate * g`."""
+
+    def __init__(
+        self, learning_rate: Any, use_locking: bool = False, name: str = "GradientDescent"
+    ):
+        super().__init__(SGD(learning_rate), name)
+
+
+class MomentumOptimizer(Optimizer):
+    """`a = momentum * a + g`, `v -= learning_rate * a`, or Nesterov's form of it."""
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        momentum: float,
+        use_locking: bool = False,
+        name: str = "Momentum",
+        use_nesterov: bool = False,
+    ):
+        super().__init__(SGD(learning_rate, momentum, use_nesterov), name)
+
+
+class AdamOptimizer(Optimizer):
+    """Adam, whose `epsilon` is that of `keras.optimizers.Adam`."""
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        use_locking: bool = False,
+        name: str = "Adam",
+    ):
+        super().__init__(Adam(learning_rate, beta1, beta2, epsilon), name)
+
+
+class AdagradOptimizer(Optimizer):
+    """`a += g**2`, `v -= learning_rate * g / sqrt(a)`."""
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        initial_accumulator_value: float = 0.1,
+        use_locking: bool = False,
+        name: str = "Adagrad",
+    ):
+        if initial_accumulator_value <= 0:
+            raise ValueError(
+                f"initial_accumulator_value must be positive. Received: {initial_accumulator_value}"
+            )
+        super().__init__(Adagrad(learning_rate, initial_accumulator_value, epsilon=0.0), name)
+
+
+__all__ = [
+    *("AdagradOptimizer", "AdamOptimizer", "GradientDescentOptimizer", "MomentumOptimizer"),
+    "Optimizer",
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
