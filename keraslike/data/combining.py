@@ -87,7 +87,10 @@ class Combining(Pipeline):
             orders = self.orders
             first = next(self._start(0), self)
             self.orders = orders
-            return None if first is self else _dataset(function.raw(*arguments(first)))._spec()
+            if first is not self:
+                return _dataset(function.raw(*arguments(first)))._spec()
+            examples = function.supposed(arguments(self._spec()), lambda d: _dataset(d)._spec())
+            return common(examples[0], examples[-1]) if examples else None
 
         return known
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import dtypes, foreign
@@ -139,6 +141,26 @@ class Function:
     def specs(self, specs: Sequence[Any]) -> Any:
         """What is known of the results for arguments of which this is known; `None` for nothing."""
         return None
+
+    def supposed(self, specs: Sequence[Any], of: Callable[[Any], Any] | None = None) -> list[Any]:
+        """What is known (`of`) of what the function returns for examples of its arguments: where a
+        data set has no elements, there are no others. Where it raises, there is nothing."""
+        found = []
+        for size, text in ((1, b"0"), (2, b"0 0")):
+
+            def example(spec: Any, size: int = size, text: bytes = text) -> Any:
+                shape = tuple(size if n is None else n for n in spec.shape)
+                if spec.dtype == "string":
+                    return np.full(shape, text, object) if shape else text
+                return np.zeros(shape, jnp.dtype(spec.dtype))[()]
+
+            with contextlib.suppress(Exception):
+                given = [map_leaves(example, spec) for spec in specs]
+                if of is None:
+                    found.append(map_leaves(self._view.spec, self(*given)))
+                else:
+                    found.append(of(self.raw(*given)))
+        return found
 
 
 def arguments(element: Any) -> tuple[Any, ...]:

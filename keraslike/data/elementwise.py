@@ -25,7 +25,7 @@ from keraslike.data.elements import (
     positive,
 )
 from keraslike.data.options import Options
-from keraslike.data.pipeline import Fetched, Pipeline, Start, passing, unless
+from keraslike.data.pipeline import Fetched, NoElements, Pipeline, Start, common, passing, unless
 from keraslike.training.prefetch import Ahead, made_by
 
 # Seconds that a call must take before threads are asked to do it, where they are left to us.
@@ -74,7 +74,19 @@ class Elementwise(Pipeline):
                 return None
             return Fetched(found.keys, lambda keys: many(*arguments(found.many(keys))))
 
-        made = self._then(start, spec=lambda: made._spec_of_call(function, self), fetched=fetched)
+        def known() -> Any:
+            found = made._spec_of_call(function, self)
+            if found is not None:
+                return found
+            try:
+                return made._peeked()
+            except NoElements:
+                examples = function.supposed(arguments(self._spec()))
+                if not examples:
+                    raise
+                return common(examples[0], examples[-1])
+
+        made = self._then(start, spec=known, fetched=fetched)
         return made
 
     def _spec_of_call(self, function: Function, dataset: Any) -> Any:

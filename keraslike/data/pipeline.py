@@ -135,7 +135,7 @@ class Pipeline:
         found = [map_leaves(self._view.spec, e) for e in itertools.islice(self._start(0), 2)]
         self.orders = orders
         if not found:
-            raise ValueError("An empty data set has no element_spec.")
+            raise NoElements("An empty data set has no element_spec.")
         return common(*found)
 
     def __repr__(self) -> str:
@@ -162,6 +162,10 @@ class Pipeline:
         yield self
         for each in self._inputs:
             yield from each._all()
+
+
+class NoElements(ValueError):
+    """There is no element, and nothing else says what elements would be."""
 
 
 class NeedsPython(TypeError):

@@ -204,9 +204,7 @@ class TextVectorization(DataLayer):
         return Answers.ragged(np.asarray(numbers, np.int64), lengths)  # type: ignore[misc]
 
     def _computed(self, texts: np.ndarray) -> np.ndarray:
-        if (given := as_bytes(texts)) is None:
-            raise ValueError(f"Layer '{self.name}' takes text. Received numbers.")
-        shape, rows = self._split_texts(given)
+        shape, rows = self._split_texts(self._bytes_in(texts))
         lookup = self._lookup_layer
         length = self.output_sequence_length
         if length is None:
@@ -220,8 +218,10 @@ class TextVectorization(DataLayer):
         if self.output_mode == "int":
             return numbers.reshape(*shape, length)
         if self.output_mode == "one_hot":
-            return lookup._encoded(numbers[..., None]).reshape(*shape, length, -1)
-        return lookup._encoded(numbers).reshape(*shape, -1)
+            numbers = numbers[..., None]
+            shape = (*shape, length)
+        encoded = lookup._encoded(numbers)
+        return encoded.reshape(*shape, encoded.shape[-1])
 
     # -- the vocabulary ---------------------------------------------------------------------------
 
@@ -246,9 +246,12 @@ class TextVectorization(DataLayer):
 
     def _bytes_in(self, data: Any) -> np.ndarray:
         found = foreign.array_of(data)
-        texts = as_bytes(np.asarray(data if found is None else found))
+        array = np.asarray(data if found is None else found)
+        texts = as_bytes(array if array.size else array.astype(object))  # numpy makes [] floats
         if texts is None:
-            raise ValueError(f"Layer '{self.name}' takes text. Received: {data!r}")
+            raise ValueError(
+                f"Layer '{self.name}' takes text. Received an array of {array.dtype}: {data!r}"
+            )
         return texts
 
     def finalize_state(self) -> None:

@@ -17,10 +17,11 @@ class ClusterSpec:
     """
 
     def __init__(self, cluster: Any):
-        given = cluster.as_dict() if isinstance(cluster, ClusterSpec) else dict(cluster or {})
+        known = isinstance(cluster, ClusterSpec)
+        given: dict[str, Any] = cluster.as_dict() if known else dict(cluster or {})
         self._jobs = {
             job: [tasks[i] for i in sorted(tasks)] if isinstance(tasks, dict) else list(tasks)
-            for job, tasks in given.items()
+            for job, tasks in sorted(given.items())
         }
 
     @property

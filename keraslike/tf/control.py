@@ -23,10 +23,12 @@ from keraslike.core.variable import every_variable
 from keraslike.distribution import devices
 from keraslike.tf.autograph import converted
 from keraslike.tf.calls import Reader
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.function import _unflatten, wrap_values
 from keraslike.tf.ops import concat, expand_dims
 from keraslike.tf.structure import Structure, is_traced
 from keraslike.tf.tensor import (
+    PLACE,
     WIDE,
     Tensor,
     _as_operand,
@@ -43,7 +45,8 @@ def device(device_name: str | None) -> contextlib.AbstractContextManager:
     """A block in which tensors are made, and computed on, on a device: `"/GPU:0"`, `"cpu:0"`.
 
     Where there is no such device the block is left to JAX, as TensorFlow leaves it to itself; after
-    `tf.config.set_soft_device_placement(False)` that raises ValueError. `None` leaves it open.
+    `tf.config.set_soft_device_placement(False)` that raises InvalidArgumentError. `None` leaves it
+    open.
 
     >>> with device("/device:CPU:0"):
     ...     convert_to_tensor([1.0, 2.0]).shape
@@ -56,11 +59,16 @@ def device(device_name: str | None) -> contextlib.AbstractContextManager:
         device_name = device_name.removeprefix("physical_device:")
     try:
         return devices.device(device_name)
-    except ValueError:
-        kind = str(device_name).partition(":")[0].lower()
-        if not soft_placement or kind not in ("cpu", "gpu", "tpu"):
+    except ValueError as e:
+        kind, _, number = str(device_name).partition(":")
+        if kind.lower() not in ("cpu", "gpu", "tpu"):
             raise
-        return contextlib.nullcontext()
+        if soft_placement:
+            return contextlib.nullcontext()
+        raise InvalidArgumentError(
+            "Could not satisfy device specification "
+            f"'{PLACE}{kind.upper()}:{number or 0}'. enable_soft_placement=0. {e}"
+        ) from e
 
 
 soft_placement = True  # see `tf.config.set_soft_device_placement`

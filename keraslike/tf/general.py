@@ -90,13 +90,13 @@ def make_tensor_proto(
     """A `TensorProto` of values as `tf.constant` takes them."""
     array = np.asarray(convert_to_tensor(values, dtype))
     if shape is None:
-        return messages.tensor_proto(array)
+        return messages.tensor_proto(array, by_value=True)
     shape = tuple(int(n) for n in shape)
     if verify_shape and shape != array.shape:
         raise TypeError(f"Expected Tensor's shape: {shape}, got {array.shape}.")
     if array.size == 1:
-        return messages.tensor_proto(np.full(shape, array.reshape(-1)[0], array.dtype))
-    return messages.tensor_proto(array.reshape(shape))
+        return messages.tensor_proto(array, by_value=True, shape=shape)
+    return messages.tensor_proto(array.reshape(shape), by_value=True)
 
 
 def make_ndarray(tensor: Any) -> np.ndarray:

@@ -44,14 +44,19 @@ _MESSAGES = {
     "TrackableObjectGraph": "nodes 1 *TrackableObject",
     "Dim": "size 1 int64, name 2 string",
     "TensorShapeProto": "dim 2 *Dim, unknown_rank 3 bool",
-    "TensorProto": "dtype 1 int32, tensor_shape 2 TensorShapeProto, version_number 3 int32, "
+    "TensorProto": "dtype 1 DataType, tensor_shape 2 TensorShapeProto, version_number 3 int32, "
     "tensor_content 4 bytes, float_val 5 *float, double_val 6 *double, int_val 7 *int32, "
     "string_val 8 *bytes, scomplex_val 9 *float, int64_val 10 *int64, bool_val 11 *bool, "
     "dcomplex_val 12 *double, half_val 13 *int32, uint32_val 16 *uint32, uint64_val 17 *uint64",
 }
 _KINDS = {
     **{"double": 1, "float": 2, "int64": 3, "uint64": 4, "int32": 5, "bool": 8, "string": 9},
-    **{"fixed32": 7, "message": 11, "bytes": 12, "uint32": 13},
+    **{"fixed32": 7, "message": 11, "bytes": 12, "uint32": 13, "DataType": 14},
+}
+_NUMBERS = {
+    **{"float32": 1, "float64": 2, "int32": 3, "uint8": 4, "int16": 5, "int8": 6, "string": 7},
+    **{"complex64": 8, "int64": 9, "bool": 10, "bfloat16": 14, "uint16": 17, "complex128": 18},
+    **{"float16": 19, "uint32": 22, "uint64": 23},
 }
 
 
@@ -68,7 +73,7 @@ def _describe(message: Any, fields: str) -> None:
         field = message.field.add(name=name, number=int(number))
         field.label = 3 if mark in ("*", "%") else 1
         field.type = _KINDS.get(kind, _KINDS["message"])
-        if field.type == _KINDS["message"]:
+        if field.type in (_KINDS["message"], _KINDS["DataType"]):
             field.type_name = f".tensorflow.{kind}"
         if mark == "|":
             field.oneof_index = 0
@@ -79,6 +84,11 @@ def _all() -> dict[str, Any]:
     file = descriptor_pb2.FileDescriptorProto(
         name="keraslike/messages.proto", package="tensorflow", syntax="proto3"
     )
+    kinds = file.enum_type.add(name="DataType")
+    kinds.value.add(name="DT_INVALID", number=0)
+    short = {"float32": "FLOAT", "float64": "DOUBLE", "float16": "HALF"}
+    for name, number in _NUMBERS.items():
+        kinds.value.add(name=f"DT_{short.get(name, name.upper())}", number=number)
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
         if "|" in fields:
@@ -119,15 +129,11 @@ def floats(raw: Any) -> np.ndarray:
 
 # -- tensors ------------------------------------------------------------------------------------
 
-_NUMBERS = {
-    **{"float32": 1, "float64": 2, "int32": 3, "uint8": 4, "int16": 5, "int8": 6, "string": 7},
-    **{"complex64": 8, "int64": 9, "bool": 10, "bfloat16": 14, "uint16": 17, "complex128": 18},
-    **{"float16": 19, "uint32": 22, "uint64": 23},
-}
 _NAMES = {number: name for name, number in _NUMBERS.items()}
 _VALUES = {
     **{"float32": "float_val", "float64": "double_val", "int64": "int64_val", "bool": "bool_val"},
-    **{"uint32": "uint32_val", "uint64": "uint64_val"},
+    **{"uint32": "uint32_val", "uint64": "uint64_val", "complex64": "scomplex_val"},
+    **{"float16": "half_val", "bfloat16": "half_val", "complex128": "dcomplex_val"},
 }
 
 
@@ -150,13 +156,34 @@ def put_shape(proto: Any, shape: tuple[int, ...]) -> None:
         proto.dim.add(size=size)
 
 
-def tensor_proto(array: np.ndarray) -> Any:
-    """A numpy array, of bytes where it is text, as a `TensorProto`."""
+def tensor_proto(
+    array: np.ndarray,
+    packed: bool = False,
+    by_value: bool = False,
+    shape: tuple[int, ...] | None = None,
+) -> Any:
+    """A numpy array, of bytes where it is text, as a `TensorProto`.
+
+    TensorFlow packs texts of sparse tensors into one text (`packed`), and `tf.make_tensor_proto`
+    writes a single number, and all truth values, as values and not as bytes (`by_value`). One
+    value stands for all of another `shape`.
+    """
     name = "string" if array.dtype == object else array.dtype.name
     proto = message("TensorProto")(dtype=_NUMBERS[name])
-    put_shape(proto.tensor_shape, array.shape)
-    if name == "string":
-        proto.string_val.extend(array.reshape(-1).tolist())
+    put_shape(proto.tensor_shape, array.shape if shape is None else shape)
+    flat = array.reshape(-1)
+    if name == "string" and packed:
+        lengths = b"".join(map(varint, map(len, flat)))
+        proto.tensor_content = lengths + b"".join(flat)
+    elif name == "string":
+        proto.string_val.extend(flat.tolist())
+    elif by_value and (array.size == 1 or name == "bool"):
+        kind = _VALUES.get(name, "int_val")
+        if name.startswith("complex"):
+            flat = np.stack([flat.real, flat.imag], -1).reshape(-1)
+        elif kind == "half_val":
+            flat = flat.view("uint16")
+        getattr(proto, kind).extend(flat.tolist())
     else:
         proto.tensor_content = np.ascontiguousarray(array).tobytes()
     return proto
@@ -172,13 +199,14 @@ def array_of(proto: Any) -> np.ndarray:
         items: Any = list(proto.string_val) or _texts(proto.tensor_content, count)
     elif proto.tensor_content:
         items = np.frombuffer(bytearray(proto.tensor_content), dtype)
-    elif name in ("float16", "bfloat16"):
-        items = np.asarray(proto.half_val, "uint16").view(dtype)
-    elif name.startswith("complex"):
-        parts = proto.scomplex_val if name == "complex64" else proto.dcomplex_val
-        items = np.asarray(parts, f"float{dtype.itemsize * 4}").view(dtype)
     else:
-        items = np.asarray(getattr(proto, _VALUES.get(name, "int_val")), dtype)
+        values = getattr(proto, kind := _VALUES.get(name, "int_val"))
+        if kind == "half_val":
+            items = np.asarray(values, "uint16").view(dtype)
+        elif name.startswith("complex"):
+            items = np.asarray(values, f"float{dtype.itemsize * 4}").view(dtype)
+        else:
+            items = np.asarray(values, dtype)
     if len(items) < count and len(items) and not proto.tensor_content:
         items = [*items, *[items[-1]] * (count - len(items))]  # the last one stands for the rest
     if len(items) != count:

@@ -159,7 +159,23 @@ def _messages(kind: str, data: list[bytes]) -> list[Any]:
 
 def _parsed(data: list[bytes], features: dict[str, Any], single: bool) -> dict[str, Any]:
     examples = [m.features.feature for m in _messages("RawExample", data)]
-    return {key: _feature(key, kind, examples, single) for key, kind in sorted(features.items())}
+    return {key: _feature(key, kind, examples, single) for key, kind in _ordered(features)}
+
+
+def _ordered(features: dict[str, Any] | None) -> list[tuple[str, Any]]:
+    """Features as TensorFlow's results have them: sparse, dense, ragged ones and those made of
+    others, each kind by name."""
+
+    def place(item: tuple[str, Any]) -> tuple[int, str]:
+        key, kind = item
+        if isinstance(kind, VarLenFeature):
+            return 0, key
+        if isinstance(kind, (FixedLenFeature, FixedLenSequenceFeature)):
+            return 1, key
+        of_its_own = isinstance(kind, RaggedFeature) and kind.value_key in (None, key)
+        return 2 if of_its_own else 3, key
+
+    return sorted((features or {}).items(), key=place)
 
 
 def _sequences(data: list[bytes], context: Any, sequence: Any, single: bool) -> Any:
@@ -167,10 +183,10 @@ def _sequences(data: list[bytes], context: Any, sequence: Any, single: bool) -> 
         raise ValueError("Missing features: context_features or sequence_features must be given.")
     read = _messages("RawSequenceExample", data)
     around = [m.context.feature for m in read]
-    whole = {k: _feature(k, kind, around, single) for k, kind in sorted((context or {}).items())}
+    whole = {k: _feature(k, kind, around, single) for k, kind in _ordered(context)}
     lists = [m.feature_lists.feature_list for m in read]
     steps, lengths = {}, {}
-    for key, kind in sorted((sequence or {}).items()):
+    for key, kind in _ordered(sequence):
         steps[key], count = _steps(key, kind, lists, single)
         if isinstance(kind, FixedLenSequenceFeature):
             lengths[key] = count
@@ -456,9 +472,10 @@ def serialize_tensor(tensor: Any, name: str | None = None) -> Tensor:
 
 
 def serialize_sparse(sp_input: Any, out_type: Any = dtypes.string, name: Any = None) -> Tensor:
-    """The indices, values and sizes of a sparse tensor, each as `serialize_tensor` has it."""
+    """The indices, values and sizes of a sparse tensor, each as the bytes of a `TensorProto`."""
     parts = (sp_input.indices, sp_input.values, sp_input.dense_shape)
-    return constant([serialize_tensor(part).numpy() for part in parts])
+    arrays = [np.asarray(convert_to_tensor(part)) for part in parts]
+    return constant([messages.tensor_proto(a, packed=True).SerializeToString() for a in arrays])
 
 
 def serialize_many_sparse(sp_input: Any, out_type: Any = dtypes.string, name: Any = None) -> Tensor:

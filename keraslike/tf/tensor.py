@@ -29,6 +29,18 @@ if TYPE_CHECKING:
     def _Operator(self: Any, other: Any) -> Tensor: ...
 
 
+PLACE = "/job:localhost/replica:0/task:0/device:"  # what a device's name begins with
+
+
+def name_of_device(array: Any) -> str:
+    """Where an array is, as TensorFlow names it; the first device where it is on several."""
+    devices = getattr(array, "devices", None)
+    if devices is None:
+        return f"{PLACE}CPU:0"
+    device = min(devices(), key=lambda d: d.id)
+    return f"{PLACE}{device.platform.upper()}:{device.id}"
+
+
 class Tensor(Boxed):
     """An array in TensorFlow's clothes: what `tf` functions take and give.
 
@@ -119,12 +131,7 @@ class Tensor(Boxed):
     @property
     def device(self) -> str:
         """Where the value is, as TensorFlow names it."""
-        devices = getattr(self._value, "devices", None)
-        kind, number = "CPU", 0
-        if devices is not None:
-            device = min(devices(), key=lambda d: d.id)
-            kind, number = device.platform.upper(), device.id
-        return f"/job:localhost/replica:0/task:0/device:{kind}:{number}"
+        return name_of_device(self._value)
 
     @property
     def _keras_mask(self) -> Tensor | None:

@@ -22,6 +22,7 @@ from keraslike.tf.tensor import (
     TensorRef,
     _as_operand,
     convert_to_tensor,
+    name_of_device,
     precision,
     read,
     shown_value,
@@ -148,6 +149,11 @@ class Variable(core.Variable, Taking):
     @property
     def dtype(self) -> dtypes.DType:
         return dtypes.as_dtype(self._raw_value.dtype)
+
+    @property
+    def device(self) -> str:  # type: ignore[override]
+        """Where the value is, as TensorFlow names it."""
+        return name_of_device(self._raw_value)
 
     def value(self) -> Tensor:  # type: ignore[override]
         """The value; a tape that follows the variable follows it."""

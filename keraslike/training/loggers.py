@@ -33,6 +33,7 @@ class ProgbarLogger(Callback):
         self._bar: Any = None
         self._in_epoch = False  # validation within an epoch has no line of its own
         self._seen, self._began = 0, 0.0
+        self._steps: int | None = None  # of an epoch, as the one before has shown
 
     @property
     def _verbose(self) -> int:
@@ -41,11 +42,14 @@ class ProgbarLogger(Callback):
     def _start(self) -> None:
         self._began, self._seen = time.perf_counter(), 0
         if self._verbose == 1:
-            self._bar = Bar(self.params.get("steps"))
+            self._bar = Bar(self.params.get("steps") or self._steps)
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self._steps = None
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         epochs = self.params.get("epochs")
-        if is_first() and (epochs != 1 or self._verbose):
+        if is_first() and epochs != 1 and self._verbose:
             say(f"Epoch {epoch + 1}/{epochs}" if epochs else f"Epoch {epoch + 1}")
         self._start()
         self._in_epoch = True
@@ -68,10 +72,12 @@ class ProgbarLogger(Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self._in_epoch = False
+        self._steps = self._seen
         self._finish(logs)
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         if not self._in_epoch:
+            self._steps = None
             self._start()
 
     def on_test_end(self, logs: dict | None = None) -> None:

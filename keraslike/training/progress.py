@@ -94,8 +94,7 @@ class Bar:
     def _line(self, seen: int, logs: dict[str, Any]) -> Text:
         total, width = self.total or seen, self.width
         done = min(width, width * seen // max(total, 1)) if self.total else width
-        text = Text(f"{seen}/{self.total or 'Unknown'} " if seen < total or not self.total
-                    else f"{seen}/{total} ")  # fmt: skip
+        text = Text(f"{seen}/{self.total or 'Unknown'} ")
         text.append("━" * done, style="green")
         text.append("━" * (width - done), style="bright_black")
         seconds = time.perf_counter() - self._began
@@ -126,7 +125,8 @@ class Bar:
             say(f"\r{drawn.get()}", end="")
 
     def finish(self, seen: int, logs: dict[str, Any]) -> None:
-        """Draws the last state and leaves it."""
+        """Draws the last state and leaves it; if their number was not known, it is now."""
+        self.total = self.total or seen
         line = self._line(seen, logs)
         if self._live is None and not self._returns:
             say(str(line)) if not self.console.is_terminal else self.console.print(line)

@@ -112,7 +112,7 @@ def without_magics(source: str) -> str:
     if "register_cell_magic" in source:
         return ""
     source = re.sub(r"^(\s*)%(?:timeit|time)\s+(?:-\S+\s+)*", r"\1", source, flags=re.M)
-    source = re.sub(r"^(\s*)[%!].*(?:\\\n.*)*$", r"\1pass", source, flags=re.M)
+    source = re.sub(r"^(\s*)[%!](?:.*\\\n)*.*$", r"\1pass", source, flags=re.M)
     source = re.sub(r"weights=.imagenet.", "weights=None", source)
     source = re.sub(r"(epochs\s*=\s*)\d[\d_]*", rf"\g<1>{EPOCHS}", source)
     return re.sub(r"(for \w+ in range\()\d{3,}\)", r"\g<1>5)", source)

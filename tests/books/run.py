@@ -110,9 +110,11 @@ def report(name: str, ours: dict, oracles: list[dict], listed: bool) -> None:
 
 
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-# What differs from run to run, or is the name of a place in a library.
+# What differs from run to run, is the name of a place in a library, or was drawn over.
 PASSING = re.compile(
-    r"0x[0-9a-f]+|\d+(?:\.\d+)?\s?[mµun]?s(?:/\w+)?\b|(?:keras|keraslike)\.[\w.]+\.|━+"
+    r"^.*[\r\b](?!$)|\x1b\[[0-9;]*m|0x[0-9a-f]+|\d+(?:\.\d+)?\s?[mµun]?s(?:/\w+)?\b"
+    r"|(?:keras|keraslike)\.[\w.]+\.|━+",
+    re.MULTILINE,
 )
 
 

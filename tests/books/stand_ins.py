@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import pathlib
+import shutil
 import sys
 import types
 import zipfile
@@ -88,6 +89,9 @@ def write_pictures(folder: pathlib.Path, rng: np.random.Generator) -> None:
         mask = Image.fromarray(rng.integers(1, 4, (40, 50)).astype("uint8"))
         (folder / "annotations/trimaps").mkdir(parents=True, exist_ok=True)
         mask.save(folder / f"annotations/trimaps/pet_{i:03}.png")
+    for i in range(60, 1060):  # of which notebooks keep the last thousand for validation
+        for place in ("images/pet_{:03}.jpg", "annotations/trimaps/pet_{:03}.png"):
+            shutil.copyfile(folder / place.format(i % 60), folder / place.format(i))
     for name in PICTURES:
         picture(f"{name}.jpg", 320, 240)
     with zipfile.ZipFile(folder / "train.zip", "w") as archive:
@@ -95,6 +99,10 @@ def write_pictures(folder: pathlib.Path, rng: np.random.Generator) -> None:
             for kind in ("cat", "dog"):
                 picture(f"train/{kind}.{i}.jpg", 40, 36)
                 archive.write(folder / f"train/{kind}.{i}.jpg", f"train/{kind}.{i}.jpg")
+    for i in range(110, 2500):  # so many are taken of each
+        for kind in ("cat", "dog"):
+            known = folder / f"train/{kind}.{i % 110}.jpg"
+            shutil.copyfile(known, folder / f"train/{kind}.{i}.jpg")
 
 
 def get_file(fname: str | None = None, origin: str = "", *args: Any, **kwargs: Any) -> str:
@@ -176,7 +184,12 @@ def put_in(keras: Any, tensorflow: Any) -> None:
     kaggle, tfds = types.ModuleType("kagglehub"), types.ModuleType("tensorflow_datasets")
     kaggle.login, kaggle.competition_download = lambda: None, lambda name: "."
     tfds.load = lambda *args, **kwargs: load_tfds(tensorflow.data.Dataset, *args, **kwargs)
-    sys.modules.update({"kagglehub": kaggle, "tensorflow_datasets": tfds})
+    errors = types.ModuleType("kagglehub.exceptions")  # which KerasHub imports
+    errors.KaggleApiHTTPError = OSError
+    kaggle.exceptions = errors
+    sys.modules.update(
+        {"kagglehub": kaggle, "kagglehub.exceptions": errors, "tensorflow_datasets": tfds}
+    )
 
 
 def load_tfds(

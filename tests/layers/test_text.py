@@ -324,6 +324,16 @@ ERRORS = {
 }  # fmt: skip
 
 
+def test_no_texts():
+    for mode, shape in (("int", (0, 3)), ("multi_hot", (0, 2)), ("count", (0, 2))):
+        length = 3 if mode == "int" else None
+        layer = layers.TextVectorization(
+            vocabulary=["a"], output_mode=mode, output_sequence_length=length
+        )
+        for none in ([], np.zeros((0,), "float32"), np.array([], object)):
+            assert layer(none).shape == shape  # as Keras with TensorFlow
+
+
 @pytest.mark.parametrize("case", ERRORS.values(), ids=ERRORS)
 def test_errors(case):
     call, words = case

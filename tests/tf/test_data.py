@@ -36,6 +36,42 @@ def test_as_tensorflow(programs, name):
 D = tf.data.Dataset
 
 
+@pytest.mark.parametrize(
+    "make, spec",
+    [
+        (
+            lambda: tf.data.TextLineDataset([]).map(lambda x: (x, 0)).batch(32),
+            (tf.TensorSpec([None], tf.string), tf.TensorSpec([None], tf.int32)),
+        ),
+        (
+            lambda: tf.data.TextLineDataset([]).map(tf.strings.split),
+            tf.TensorSpec([None], tf.string),
+        ),
+        (
+            lambda: D.range(0).interleave(lambda i: D.range(3)).map(tf.strings.as_string),
+            tf.TensorSpec([], tf.string),
+        ),
+        (
+            lambda: (
+                tf.data.TextLineDataset([])
+                .map(lambda x: (x, 0))
+                .concatenate(tf.data.TextLineDataset([]).map(lambda x: (x, 1)))
+                .shuffle(3)
+            ),
+            (tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int32)),
+        ),
+    ],
+    ids=["lines", "words", "interleaved", "joined"],
+)
+def test_what_elements_would_be_is_known_where_there_are_none(make, spec):
+    assert make().element_spec == spec and list(make()) == []  # as in TensorFlow
+
+
+def test_what_raises_for_every_example_has_no_spec():
+    with pytest.raises(ValueError, match="An empty data set has no element_spec"):
+        tf.data.TextLineDataset([]).map(lambda x: tf.io.decode_png(x)).element_spec  # noqa: B018
+
+
 def values(dataset):
     return [data_programs.plain(e) for e in dataset]
 

@@ -26,12 +26,16 @@ def test_devices():
     )
     assert config.list_physical_devices("GPU") == []
     assert tf.constant(1.0).device == "/job:localhost/replica:0/task:0/device:CPU:0"
+    assert tf.Variable(1.0).device == "/job:localhost/replica:0/task:0/device:CPU:0"
+    cluster = tf.train.ClusterSpec({"worker": ["a:1", "b:2"], "ps": ["c:3"]})
+    assert str(cluster) == "ClusterSpec({'ps': ['c:3'], 'worker': ['a:1', 'b:2']})"
     for name in ("/GPU:0", "/cpu:0", "CPU", "/job:localhost/replica:0/task:0/device:CPU:0"):
         with tf.device(name):  # what is not there is passed over
             assert tf.constant(1.0).device.endswith("CPU:0")
     assert config.get_soft_device_placement()
     config.set_soft_device_placement(False)
-    with pytest.raises(ValueError, match="gpu"), tf.device("/GPU:0"):
+    missing = r"device specification '/job:localhost/replica:0/task:0/device:GPU:1000'"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=missing), tf.device("/gpu:1000"):
         pass
     config.set_soft_device_placement(True)
     with pytest.raises(ValueError, match="One device must be left"):

@@ -40,6 +40,73 @@ def test_messages_and_tensors():
         tf.io.parse_tensor(b"no tensor", tf.int32)
 
 
+@pytest.mark.parametrize(
+    "values, shape, text",
+    [
+        (3, None, "dtype: DT_INT32 tensor_shape { } int_val: 3"),
+        ("a", None, 'dtype: DT_STRING tensor_shape { } string_val: "a"'),
+        (3.0, [4], "dtype: DT_FLOAT tensor_shape { dim { size: 4 } } float_val: 3"),
+        (1 + 2j, None, "dtype: DT_COMPLEX128 tensor_shape { } dcomplex_val: 1 dcomplex_val: 2"),
+        (np.float16(2), None, "dtype: DT_HALF tensor_shape { } half_val: 16384"),
+        (
+            [True, False],
+            None,
+            "dtype: DT_BOOL tensor_shape { dim { size: 2 } } bool_val: true bool_val: false",
+        ),
+        (
+            [1, 2],
+            None,
+            "dtype: DT_INT32 tensor_shape { dim { size: 2 } } "
+            r'tensor_content: "\001\000\000\000\002\000\000\000"',
+        ),
+    ],
+)
+def test_a_single_value_is_written_as_a_value(values, shape, text):
+    made = tf.make_tensor_proto(values, shape=shape)
+    assert " ".join(str(made).split()) == text  # printed by TensorFlow 2.21
+    expected = np.full(shape, values) if shape else np.asarray(values)
+    np.testing.assert_array_equal(
+        tf.make_ndarray(made), expected.astype("S") if isinstance(values, str) else expected
+    )
+
+
+def test_texts_of_sparse_tensors_are_packed():
+    made = tf.io.serialize_sparse(
+        tf.sparse.SparseTensor([[0, 1], [1, 2]], ["a" * 200, "b"], [2, 5])
+    )
+    start = b'\x08\x07\x12\x04\x12\x02\x08\x02"\xcc\x01\xc8\x01\x01'  # as TensorFlow's
+    assert made.numpy()[1] == start + b"a" * 200 + b"b"
+
+
+def test_features_are_in_the_order_of_their_kinds():
+    io, one = tf.io, tf.train.Feature(int64_list=tf.train.Int64List(value=[1]))
+    features = tf.train.Features(feature=dict.fromkeys("abcdefgh", one))
+    kinds = {
+        "h": io.VarLenFeature(tf.int64),
+        "b": io.FixedLenFeature([], tf.int64),
+        "a": io.RaggedFeature(tf.int64),
+        "c": io.VarLenFeature(tf.int64),
+        "g": io.FixedLenFeature([], tf.int64),
+    }
+    more = {
+        "s": io.SparseFeature("d", "e", tf.int64, 5),
+        "d2": io.FixedLenSequenceFeature([], tf.int64, allow_missing=True),
+        "A": io.SparseFeature("d", "e", tf.int64, 5),
+        "r": io.RaggedFeature(tf.int64, "f"),
+    }
+    data = tf.train.Example(features=features).SerializeToString()
+    expected = ["c", "h", "b", "d2", "g", "a", "A", "r", "s"]  # TensorFlow 2.21
+    assert list(io.parse_single_example(data, kinds | more)) == expected
+    assert list(io.parse_example([data], kinds | more)) == expected
+    steps = tf.train.FeatureLists(
+        feature_list={name: tf.train.FeatureList(feature=[one]) for name in "abcdefgh"}
+    )
+    data = tf.train.SequenceExample(context=features, feature_lists=steps).SerializeToString()
+    in_steps = kinds | {name: io.FixedLenSequenceFeature([], tf.int64) for name in "bg"}
+    around, each = io.parse_single_sequence_example(data, kinds, in_steps)
+    assert list(around) == list(each) == ["c", "h", "b", "g", "a"]
+
+
 def test_examples():
     io, data = tf.io, FACTS["example"]
     kinds = {
