@@ -23,7 +23,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help test test-fast test-killed test-export demo lint bench smoke stress try-latest missing
-.PHONY: conformance conformance-sample guides packages books files clean
+.PHONY: docs conformance conformance-sample guides packages books files clean
 
 help:
 	@echo "make test     run the tests and the doctests"
@@ -31,6 +31,7 @@ help:
 	@echo "make test-export  exported models in TensorFlow, onnxruntime and plain jax; writes docs/export.md"
 	@echo "make demo     train, save, reload and plot: examples/huber_housing.py"
 	@echo "make lint     ruff, pyright and import-linter"
+	@echo "make docs     the site, in build/site: guides, reference, notebooks, examples"
 	@echo "make bench    run the benchmarks"
 	@echo "make smoke PY=python3.13    a short test on another interpreter"
 	@echo "make stress   the tests of threads, 200 rounds of each"
@@ -85,6 +86,20 @@ lint: $(STAMP)
 	$(RUN) -m ruff check .
 	$(RUN) -m pyright
 	$(VENV)/bin/lint-imports
+
+# The site has an environment of its own: the generator of its pages is none of the package's needs.
+DOCS_VENV  := .venv-docs
+DOCS_STAMP := $(DOCS_VENV)/.installed
+
+$(DOCS_STAMP): pyproject.toml
+	@echo "Making the environment $(DOCS_VENV), once ..."
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python $(PIP_INSTALL) -e ".[docs]"
+	@touch $@
+
+docs: $(DOCS_STAMP)
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet $(ARGS)
+	@echo "The site is in build/site: open build/site/index.html"
 
 bench: $(STAMP)
 	$(RUN) benchmarks/run.py $(ARGS)
@@ -163,7 +178,7 @@ try-latest:
 	$(LATEST_RUN) -m pytest -q --noconftest tests/core/test_internals.py tests/test_smoke.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(EXPORT_VENV) $(SMOKE_VENV) $(LATEST_VENV) $(PACKAGES_VENV)
+	rm -rf $(VENV) $(EXPORT_VENV) $(SMOKE_VENV) $(LATEST_VENV) $(PACKAGES_VENV) $(DOCS_VENV)
 	rm -rf build dist *.egg-info examples/out
 	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis .conformance .books
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
