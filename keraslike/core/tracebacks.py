@@ -141,7 +141,7 @@ def _note(error: BaseException, function: Callable, args: tuple, kwargs: dict[st
     names = list(inspect.signature(function).parameters)
     if names[:1] == ["self"]:
         names, args = names[1:], args[1:]
-    is_op = function.__module__.startswith("keraslike.ops")
+    is_op = is_ours(function, "ops")
     name = f"ops.{function.__name__}" if is_op else function.__qualname__
     note_call(error, name, names, args, kwargs)
 
@@ -172,10 +172,11 @@ def _visible(traceback: types.TracebackType | None) -> types.TracebackType | Non
     return result
 
 
-def is_ours(value: Any) -> bool:
-    """Whether a class or function is of this package."""
-    module = getattr(value, "__module__", None) or ""  # a lambda out of a file has none
-    return module.partition(".")[0] == "keraslike"
+def is_ours(value: Any, room: str | None = None) -> bool:
+    """Whether a class or function is of this package, or of one of its subpackages."""
+    # A lambda out of a file has no module, nor has a function that `exec` makes.
+    path = (getattr(value, "__module__", None) or "").split(".")
+    return path[0] == "keraslike" and (room is None or path[1:2] == [room])
 
 
 def is_users(filename: str) -> bool:

@@ -33,7 +33,7 @@ from keraslike.core.notes import note_call
 from keraslike.core.static import AutoName
 from keraslike.core.structures import map_items
 from keraslike.core.symbolic import KerasTensor
-from keraslike.core.tracebacks import entry, handled, shorten
+from keraslike.core.tracebacks import entry, handled, is_ours, shorten
 from keraslike.layers import keras_names
 from keraslike.layers.input_spec import check_inputs
 from keraslike.layers.layer_building import LayerBuilding, guard_build
@@ -162,14 +162,14 @@ class Layer(
         if "build" in vars(cls):
             cls.build = guard_build(cls.build)
             cls.built = False
-        elif cls.build is Layer.build and cls.__module__.startswith("keraslike.layers."):
+        elif cls.build is Layer.build and is_ours(cls, "layers"):
             cls.built = True  # there is nothing to be made
         if "quantize" in vars(cls):
             cls.quantize = guard_quantize(cls.quantize)
         if "call" in vars(cls) and "_keeps_sparse" not in vars(cls):
-            cls._keeps_sparse = not cls.__module__.startswith("keraslike.layers.")
+            cls._keeps_sparse = not is_ours(cls, "layers")
         if "call" in vars(cls) and "_takes_text" not in vars(cls):
-            cls._takes_text = not cls.__module__.startswith("keraslike.layers.")
+            cls._takes_text = not is_ours(cls, "layers")
         if "compute_output_shape" in vars(cls):
             cls.compute_output_shape = given_shapes(cls.compute_output_shape)
 

@@ -12,7 +12,7 @@ from keraslike.core import json_texts, registry
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import warn_user
 from keraslike.core.symbolic import KerasTensor
-from keraslike.core.tracebacks import entry
+from keraslike.core.tracebacks import entry, is_ours
 from keraslike.layers.layer import Layer
 from keraslike.models.graph import Graph, trace_graph
 from keraslike.quantizers.calibration import calibrate, check_calibration
@@ -70,7 +70,7 @@ class Model(Trainer):
         return cast(Graph, self._graph).run(self._operations, inputs, self.name, mask)
 
     def _traced_spec(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        own_call = not type(self).call.__module__.startswith("keraslike.models.")
+        own_call = not is_ours(type(self).call, "models")
         if self._graph is None or not args or own_call or kwargs.get("mask") is not None:
             return super()._traced_spec(args, kwargs)
         # Each operation looks into the sizes that it needs, and none is a formula of all before.
@@ -355,7 +355,7 @@ def _takes_graph(cls: type) -> bool:
     """Whether a class is made from `(inputs, outputs)`: it has no constructor of its own."""
     for c in cls.__mro__:
         if "__init__" in vars(c):
-            return c.__module__.startswith("keraslike.models.")
+            return is_ours(c, "models")
     return False
 
 
