@@ -8,6 +8,7 @@ from typing import Any
 from keraslike.data.batching import Batching
 from keraslike.data.combining import Combining
 from keraslike.data.elementwise import Elementwise
+from keraslike.data.naming import name_results
 from keraslike.data.pipeline import Pipeline, passing
 from keraslike.data.sources import Sources
 from keraslike.data.storage import Storage
@@ -46,3 +47,4 @@ class Dataset(Sources, Elementwise, Batching, Combining, Storage):
 
 
 Pipeline._base = Dataset
+name_results(Dataset)

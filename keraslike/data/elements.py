@@ -100,6 +100,10 @@ class View:
     def show_spec(self, spec: Any) -> Any:
         return spec
 
+    def unsized(self, spec: Any) -> Any:
+        """What the spec of one leaf says of others that were computed as it was."""
+        return spec
+
     def stack(self, leaves: list[Any]) -> Any:
         """Leaves that are no arrays as the rows of one."""
         raise TypeError(f"What is no array has no batches. Received: {leaves[0]!r}")

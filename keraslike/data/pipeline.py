@@ -30,6 +30,7 @@ class Pipeline:
     keeps_arrays = True  # no array is written to once it has been given
     _boxes = False  # of the class by whose name it was made, whether elements are tensors
     _base: type[Pipeline]  # `Dataset`
+    _shown_as = ""  # TensorFlow's name of its kind
 
     def _set(
         self,
@@ -136,9 +137,15 @@ class Pipeline:
         self.orders = orders
         if not found:
             raise NoElements("An empty data set has no element_spec.")
-        return common(*found)
+        return map_leaves(self._view.unsized, common(*found))
 
     def __repr__(self) -> str:
+        if self._view is View.of_tensors:
+            name = self._shown_as or f"{type(self).__name__}V2"
+            try:
+                return f"<{name} element_spec={self.element_spec!r}>"
+            except Exception:  # of an element that cannot be made
+                return f"<{name}>"
         count = {INFINITE: "endless", UNKNOWN: "of unknown length"}.get(self._count, self._count)
         return f"<{type(self).__name__}, {count}{' elements' if self._count >= 0 else ''}>"
 

@@ -33,7 +33,8 @@ from keraslike.core import context, lowering
 from keraslike.core.boxed import unbox
 from keraslike.core.variable import MetricState
 from keraslike.tf import clusters, config, control, ops, table
-from keraslike.tf.function import _is_leaf, wrap_values
+from keraslike.tf.function import wrap_values
+from keraslike.tf.signatures import is_leaf
 from keraslike.tf.tensor import Tensor, convert_to_tensor, precision
 
 _AXIS = "replica"
@@ -162,13 +163,13 @@ class DistributedDataset:
         for batch in self._dataset:
             group.append(batch)
             if len(group) == self._replicas:
-                yield jax.tree.map(lambda *x: PerReplica(x), *group, is_leaf=_is_leaf)
+                yield jax.tree.map(lambda *x: PerReplica(x), *group, is_leaf=is_leaf)
                 group = []
         if group:
             raise ValueError(f"{len(group)} batches are left for {self._replicas} replicas.")
 
     def _divided(self, batch: Any) -> Any:
-        return jax.tree.map(self._parts, batch, is_leaf=_is_leaf)
+        return jax.tree.map(self._parts, batch, is_leaf=is_leaf)
 
     def _parts(self, value: Any) -> PerReplica:
         size = len(value)
@@ -361,7 +362,7 @@ def _visible() -> list[str]:
 
 
 def _is_value(x: Any) -> bool:
-    return isinstance(x, DistributedValues) or _is_leaf(x)
+    return isinstance(x, DistributedValues) or is_leaf(x)
 
 
 class _Parts:
@@ -448,7 +449,7 @@ def _run(strategy: Strategy, fn: Callable, args: tuple, kwargs: dict[str, Any]) 
     parts = [jax.tree.unflatten(found[0], [Tensor(x[i]) for x in out]) for i in range(count)]
     if found[0].num_leaves == 0:
         return parts[0]
-    return jax.tree.map(lambda *x: PerReplica(x), *parts, is_leaf=_is_leaf)
+    return jax.tree.map(lambda *x: PerReplica(x), *parts, is_leaf=is_leaf)
 
 
 def _stacked(strategy: Strategy, values: Sequence[Any]) -> Any:

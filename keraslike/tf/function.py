@@ -19,7 +19,7 @@ import numpy as np
 from flax import errors, nnx
 from jax import export
 
-from keraslike.core import base, context, lowering
+from keraslike.core import context, lowering
 from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.core.pickling import find, is_found, picklable
@@ -30,7 +30,16 @@ from keraslike.data.pipeline import NeedsPython
 from keraslike.tf import autograph as rewriting
 from keraslike.tf import dtypes, graph
 from keraslike.tf.calls import Reader
-from keraslike.tf.dtypes import UNKNOWN_SHAPE, DType, TensorShape
+from keraslike.tf.dtypes import TensorShape
+from keraslike.tf.signatures import (
+    MISMATCH,
+    TensorSpec,
+    call_key,
+    common,
+    has_unknown,
+    is_leaf,
+    is_tensor,
+)
 from keraslike.tf.tensor import (
     WIDE,
     Tensor,
@@ -43,95 +52,9 @@ from keraslike.tf.tensor import (
 run_eagerly = False  # whether Python runs the functions: `tf.config.run_functions_eagerly`
 
 
-class TensorSpec:
-    """The shape and dtype that a tensor is to have; sizes may be `None`.
-
-    >>> TensorSpec([None, 3])
-    TensorSpec(shape=(None, 3), dtype=tf.float32, name=None)
-    """
-
-    def __init__(self, shape: Any, dtype: Any = dtypes.float32, name: str | None = None):
-        self.shape: Any = UNKNOWN_SHAPE if shape is None else TensorShape(shape)
-        self.dtype, self.name = dtypes.as_dtype(dtype), name
-
-    @classmethod
-    def from_tensor(cls, tensor: Any, name: str | None = None) -> TensorSpec:
-        return cls(tensor.shape, tensor.dtype, name)
-
-    def is_compatible_with(self, other: Any) -> bool:
-        """Whether a tensor has this dtype and a shape that fits."""
-        return dtypes.as_dtype(other.dtype) is self.dtype and self.shape.is_compatible_with(
-            other.shape
-        )
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TensorSpec) and (self.shape, self.dtype) == (
-            other.shape,
-            other.dtype,
-        )
-
-    def __hash__(self) -> int:
-        return hash((self.shape, self.dtype))
-
-    def __repr__(self) -> str:
-        return f"TensorSpec(shape={self.shape}, dtype={self.dtype!r}, name={self.name!r})"
-
-
-class _Same:
-    """An object as part of a key, by identity."""
-
-    __slots__ = ("of",)
-
-    def __init__(self, of: Any):
-        self.of = of
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.of is other.of
-
-    def __hash__(self) -> int:
-        return id(self.of)
-
-
-def _is_leaf(x: Any) -> bool:
-    return isinstance(x, (Tensor, TensorSpec, nnx.Variable, base.Object))
-
-
-def _is_tensor(x: Any) -> bool:
-    return isinstance(x, (Tensor, TensorSpec, jax.Array, np.ndarray, np.generic))
-
-
-def _key_of(x: Any) -> Any:
-    if _is_tensor(x):
-        return TensorSpec(x.shape, x.dtype)
-    if type(x) in (bool, int, float, complex, str, bytes, type(None), DType):
-        return (type(x), x)
-    return _Same(x)
-
-
 # A trace ends where a variable is changed that came to be in it: the weights of a layer, then the
 # slots of an optimizer, then the state of a metric.
 _MOST_TRACES = 8
-
-
-def _signature(structure: Any, leaves: Sequence[Any]) -> Any:
-    return structure, tuple(map(_key_of, leaves))
-
-
-def _has_unknown(specs: Sequence[Any]) -> bool:
-    return any(_is_tensor(s) and None in s.shape for s in specs)
-
-
-_MISMATCH = object()
-
-
-def _common(x: Any, y: Any) -> Any:
-    """A signature that fits both arguments, or `_MISMATCH`."""
-    if not (_is_tensor(x) and _is_tensor(y)):
-        return x if _key_of(x) == _key_of(y) else _MISMATCH
-    a, b = TensorSpec(x.shape, x.dtype), TensorSpec(y.shape, y.dtype)
-    if a.dtype is not b.dtype or len(a.shape) != len(b.shape):
-        return _MISMATCH
-    return TensorSpec([m if m == n else None for m, n in zip(a.shape, b.shape)], a.dtype)
 
 
 class ConcreteFunction:
@@ -142,7 +65,7 @@ class ConcreteFunction:
     ):
         self.leaves, self.structure, self._of = leaves, structure, of or function
         self.function = function
-        self.tensors = [i for i, leaf in enumerate(leaves) if _is_tensor(leaf)]
+        self.tensors = [i for i, leaf in enumerate(leaves) if is_tensor(leaf)]
         self.structured_input_signature = [TensorSpec(leaves[i].shape, leaves[i].dtype)
                                            for i in self.tensors]  # fmt: skip
         self._trace(function)
@@ -300,7 +223,7 @@ class ConcreteFunction:
         self.changed = [variables[i] for i in changed]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves = jax.tree.leaves((args, kwargs), is_leaf=_is_leaf)
+        leaves = jax.tree.leaves((args, kwargs), is_leaf=is_leaf)
         if len(leaves) == len(self.leaves):
             leaves = [leaves[i] for i in self.tensors]
         return self.on(leaves)
@@ -308,17 +231,54 @@ class ConcreteFunction:
     def on(self, tensors: Sequence[Any]) -> Any:
         """Runs on tensors, in the order in which they stand in the arguments."""
         given = [_as_operand(t) for t in tensors]
-        for spec, tensor in zip(self.structured_input_signature, given, strict=True):
-            if not spec.is_compatible_with(tensor):
-                raise TypeError(
-                    f"This function was traced for {spec}. Received a tensor of shape "
-                    f"{TensorShape(tensor.shape)}, dtype {dtypes.as_dtype(tensor.dtype).name}."
-                )
+        _check_all(self.structured_input_signature, given)
         out = run(self.run, [*self.variables, *self.captured, *given])
         count = len(out) - len(self.changed)
         lowering.write(self.changed, [t._value for t in out[count:]])
         # The tensors themselves, since tapes know them: no pytree functions.
         return _in_order(_unflatten(self.output_structure, out[:count]), self._order)
+
+
+class BySize(ConcreteFunction):
+    """A function of a signature with unknown sizes that asks for more than a trace can tell of
+    them: it is traced anew for the sizes that it is called with.
+
+    What a trace would show, the graph or the outputs, raises the error of the trace.
+    """
+
+    def __init__(self, function: Function, leaves: list[Any], structure: Any, error: Exception):
+        self._by, self._error = function, error
+        super().__init__(function._counted, leaves, structure, function.python_function)
+
+    def _trace(self, function: Callable) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        error = vars(self).get("_error")
+        if error is None or name.startswith("__"):
+            raise AttributeError(name)
+        raise error
+
+    def on(self, tensors: Sequence[Any]) -> Any:
+        given = [_as_operand(t) for t in tensors]
+        _check_all(self.structured_input_signature, given)
+        leaves = list(self.leaves)
+        for place, tensor in zip(self.tensors, given, strict=True):
+            leaves[place] = tensor
+        found = self._by._traced.get(call_key(self.structure, leaves))
+        if found is None:
+            found = self._by._trace(leaves, leaves, self.structure)
+        return found.on(given)
+
+
+def _check_all(specs: Sequence[TensorSpec], tensors: Sequence[Any]) -> None:
+    """Raises TypeError for a tensor that is not of its spec."""
+    for spec, tensor in zip(specs, tensors, strict=True):
+        if not spec.is_compatible_with(tensor):
+            raise TypeError(
+                f"This function was traced for {spec}. Received a tensor of shape "
+                f"{TensorShape(tensor.shape)}, dtype {dtypes.as_dtype(tensor.dtype).name}."
+            )
 
 
 class _Call:
@@ -438,17 +398,17 @@ class Function:
     def _find(self, args: tuple, kwargs: dict[str, Any]) -> tuple[ConcreteFunction, list[Any]]:
         if self.input_signature is not None:
             args = self._fitted(args)
-        leaves, structure = jax.tree.flatten((args, kwargs), is_leaf=_is_leaf)
+        leaves, structure = jax.tree.flatten((args, kwargs), is_leaf=is_leaf)
         specs = list(leaves)
         if self.input_signature is not None:
-            flat = jax.tree.leaves(self.input_signature, is_leaf=_is_leaf)
+            flat = jax.tree.leaves(self.input_signature, is_leaf=is_leaf)
             specs = [*specs[: len(specs) - len(flat)], *flat]
-        found = self._traced.get(_signature(structure, specs))
+        found = self._traced.get(call_key(structure, specs))
         if found is None:
-            found = self._traced.get(_signature(structure, leaves))
+            found = self._traced.get(call_key(structure, leaves))
         if found is None and self.reduce_retracing:
             specs = self._generalized(structure, specs)
-            found = self._traced.get(_signature(structure, specs))
+            found = self._traced.get(call_key(structure, specs))
         return self._trace(specs, leaves, structure) if found is None else found, leaves
 
     def _trace(self, specs: list[Any], leaves: list[Any], structure: Any) -> ConcreteFunction:
@@ -457,20 +417,22 @@ class Function:
         The second where sizes are unknown and the function asks for more than a trace can tell,
         the number of a loop's steps, say.
         """
-        found, unknown = None, _has_unknown(specs)
+        found, unknown = None, has_unknown(specs)
         if not (unknown and self._needs_sizes):
             try:
                 found = ConcreteFunction(self._counted, specs, structure, self.python_function)
-            except Exception:
-                if not unknown or _has_unknown(leaves):
+            except Exception as error:
+                if not unknown:
                     raise
+                if has_unknown(leaves):  # it is traced for the sizes that it is called with
+                    return BySize(self, specs, structure, error)
         if found is None:
             specs, found = (
                 leaves,
                 ConcreteFunction(self._counted, leaves, structure, self.python_function),
             )
             self._needs_sizes = True
-        self._traced[_signature(structure, specs)] = found
+        self._traced[call_key(structure, specs)] = found
         return found
 
     def _generalized(self, structure: Any, specs: list[Any]) -> list[Any]:
@@ -478,8 +440,8 @@ class Function:
         differ; the arguments where there was none of such ranks and dtypes."""
         for known in reversed(self._traced.values()):
             if known.structure == structure:
-                both = [_common(*pair) for pair in zip(specs, known.leaves, strict=True)]
-                if all(b is not _MISMATCH for b in both):
+                both = [common(*pair) for pair in zip(specs, known.leaves, strict=True)]
+                if all(b is not MISMATCH for b in both):
                     return both
         return specs
 

@@ -361,3 +361,48 @@ def test_arrays_that_are_changed_later_are_not_the_data_sets():
     rows, whole = D.from_tensor_slices(x), D.from_tensors(x)
     x[:] = 9
     assert (values(rows), values(whole)) == ([0, 1, 2, 3], [[0, 1, 2, 3]])
+
+
+def test_data_sets_are_shown_as_in_tensorflow(tmp_path):
+    dataset = tf.data.Dataset
+    numbers = dataset.from_tensor_slices(np.arange(6, dtype="int32"))
+    scalar = "TensorSpec(shape=(), dtype=tf.int32, name=None)"
+    shown = {
+        "_TensorSliceDataset": numbers,
+        "_MapDataset": numbers.map(lambda x: x + 1),
+        "_ParallelMapDataset": numbers.map(lambda x: x + 1, tf.data.AUTOTUNE),
+        "_FilterDataset": numbers.filter(lambda x: x > 1),
+        "_ShuffleDataset": numbers.batch(2).unbatch().shuffle(3),
+        "_PrefetchDataset": numbers.prefetch(1),
+        "CacheDataset": numbers.cache(),
+        "_TakeDataset": numbers.take(2),
+        "_ParallelInterleaveDataset": numbers.interleave(
+            dataset.from_tensors, num_parallel_calls=2
+        ),
+        "_DirectedInterleaveDataset": dataset.sample_from_datasets([numbers, numbers]),
+    }
+    for name, made in shown.items():
+        assert repr(made) == f"<{name} element_spec={scalar}>"
+    assert repr(numbers.batch(2)) == (
+        "<_BatchDataset element_spec=TensorSpec(shape=(None,), dtype=tf.int32, name=None)>"
+    )
+    assert repr(dataset.zip({"a": numbers})) == f"<_ZipDataset element_spec={{'a': {scalar}}}>"
+    assert repr(numbers.window(2)) == (
+        f"<_WindowDataset element_spec=DatasetSpec({scalar}, TensorShape([]))>"
+    )
+    text = "TensorSpec(shape=(), dtype=tf.string, name=None)"
+    assert repr(tf.data.TextLineDataset(__file__)) == f"<TextLineDatasetV2 element_spec={text}>"
+    # What cannot be made has no spec, and is shown all the same.
+    missing = dataset.from_tensors("nowhere").map(tf.io.read_file).map(tf.io.decode_jpeg)
+    assert repr(missing) == "<_MapDataset>"
+
+
+def test_sparse_elements_have_any_size():
+    features = {"a": tf.io.VarLenFeature(tf.int64)}
+    values = tf.train.Feature(int64_list=tf.train.Int64List(value=[1, 2]))
+    example = tf.train.Example(features=tf.train.Features(feature={"a": values}))
+    records = tf.data.Dataset.from_tensors(example.SerializeToString())
+    parsed = records.map(lambda text: tf.io.parse_single_example(text, features))
+    assert parsed.element_spec == {"a": tf.SparseTensorSpec([None], tf.int64)}
+    batches = records.batch(2).map(lambda texts: tf.io.parse_example(texts, features))
+    assert batches.element_spec == {"a": tf.SparseTensorSpec([None, None], tf.int64)}

@@ -334,3 +334,38 @@ def test_variables_of_flax_s_own_are_read_and_changed():
         module.kernel[...] = jnp.full((2, 1), scale)
         assert call(x).numpy().tolist() == [[3.0 * scale]]
     assert count[...] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("function", "wanted"),
+    [
+        (lambda x: tf.range(tf.shape(x)[0] - 1), [0, 1, 2, 3, 4]),
+        (lambda x: tf.reshape(x, (2, -1)), [[3, 1, 4], [1, 5, 9]]),
+        (lambda x: tf.split(x, 2)[1], [1, 5, 9]),
+        (lambda x: tf.math.top_k(x, 3).values, [9, 5, 4]),
+        (lambda x: tf.scan(lambda a, v: a + v, x), [3, 4, 8, 9, 14, 23]),
+        (lambda x: x[: tf.minimum(tf.shape(x)[0], 3)], [3, 1, 4]),
+        (lambda x: tf.zeros([tf.maximum(tf.shape(x)[0] // 2, 4)]), [0, 0, 0, 0]),
+        (lambda x: tf.cond(tf.shape(x)[0] > 3, lambda: x[:3], lambda: tf.zeros([3])), [3, 1, 4]),
+        (lambda x: x[: tf.cast(tf.cast(tf.size(x), tf.float32) * 0.5, tf.int32)], [3, 1, 4]),
+    ],
+)
+def test_sizes_that_are_computed(function, wanted):
+    # Where a trace with an unknown size fails, the function is traced for each.
+    x = tf.constant([3.0, 1.0, 4.0, 1.0, 5.0, 9.0])
+    compiled = tf.function(function)
+    concrete = compiled.get_concrete_function(tf.TensorSpec([None], tf.float32))
+    for found in (compiled(x), concrete(x)):
+        assert found.numpy().tolist() == wanted
+    with pytest.raises(TypeError, match="traced for"):
+        concrete(tf.constant([[1.0]]))
+
+
+def test_what_is_asked_of_a_function_traced_by_size():
+    compiled = tf.function(lambda x: tf.split(x, 2))
+    concrete = compiled.get_concrete_function(tf.TensorSpec([None], tf.float32))
+    assert [t.numpy().tolist() for t in concrete(tf.constant([1.0, 2.0]))] == [[1], [2]]
+    assert [t.shape for t in concrete(tf.ones([6]))] == [(3,), (3,)]
+    assert compiled.experimental_get_tracing_count() >= 3
+    with pytest.raises(ValueError, match="equal division"):
+        concrete.graph  # noqa: B018

@@ -86,6 +86,11 @@ class TensorView(View):
     def show_spec(self, spec: Any) -> Any:
         return specs.shown(spec)
 
+    def unsized(self, spec: Any) -> Any:
+        if isinstance(spec, specs.SparseTensorSpec):
+            return specs.SparseTensorSpec([None] * len(spec.shape), spec.dtype)
+        return spec
+
     def row(self, leaf: Any, index: int) -> Any:
         if isinstance(leaf, RaggedTensor):
             found: Any = leaf[index]  # type: ignore[index]

@@ -1,0 +1,101 @@
+"""Signatures of functions of tensors: what one is traced for, and which calls that serves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from keraslike.core import base
+from keraslike.tf import dtypes
+from keraslike.tf.dtypes import UNKNOWN_SHAPE, DType, TensorShape
+from keraslike.tf.tensor import Tensor
+
+
+class TensorSpec:
+    """The shape and dtype that a tensor is to have; sizes may be `None`.
+
+    >>> TensorSpec([None, 3])
+    TensorSpec(shape=(None, 3), dtype=tf.float32, name=None)
+    """
+
+    def __init__(self, shape: Any, dtype: Any = dtypes.float32, name: str | None = None):
+        self.shape: Any = UNKNOWN_SHAPE if shape is None else TensorShape(shape)
+        self.dtype, self.name = dtypes.as_dtype(dtype), name
+
+    @classmethod
+    def from_tensor(cls, tensor: Any, name: str | None = None) -> TensorSpec:
+        return cls(tensor.shape, tensor.dtype, name)
+
+    def is_compatible_with(self, other: Any) -> bool:
+        """Whether a tensor has this dtype and a shape that fits."""
+        return dtypes.as_dtype(other.dtype) is self.dtype and self.shape.is_compatible_with(
+            other.shape
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TensorSpec) and (self.shape, self.dtype) == (
+            other.shape,
+            other.dtype,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype))
+
+    def __repr__(self) -> str:
+        return f"TensorSpec(shape={self.shape}, dtype={self.dtype!r}, name={self.name!r})"
+
+
+class _Same:
+    """An object as part of a key, by identity."""
+
+    __slots__ = ("of",)
+
+    def __init__(self, of: Any):
+        self.of = of
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.of is other.of
+
+    def __hash__(self) -> int:
+        return id(self.of)
+
+
+def is_leaf(x: Any) -> bool:
+    return isinstance(x, (Tensor, TensorSpec, nnx.Variable, base.Object))
+
+
+def is_tensor(x: Any) -> bool:
+    return isinstance(x, (Tensor, TensorSpec, jax.Array, np.ndarray, np.generic))
+
+
+def key_of(x: Any) -> Any:
+    if is_tensor(x):
+        return TensorSpec(x.shape, x.dtype)
+    if type(x) in (bool, int, float, complex, str, bytes, type(None), DType):
+        return (type(x), x)
+    return _Same(x)
+
+
+def call_key(structure: Any, leaves: Sequence[Any]) -> Any:
+    return structure, tuple(map(key_of, leaves))
+
+
+def has_unknown(specs: Sequence[Any]) -> bool:
+    return any(is_tensor(s) and None in s.shape for s in specs)
+
+
+MISMATCH = object()
+
+
+def common(x: Any, y: Any) -> Any:
+    """A signature that fits both arguments, or `MISMATCH`."""
+    if not (is_tensor(x) and is_tensor(y)):
+        return x if key_of(x) == key_of(y) else MISMATCH
+    a, b = TensorSpec(x.shape, x.dtype), TensorSpec(y.shape, y.dtype)
+    if a.dtype is not b.dtype or len(a.shape) != len(b.shape):
+        return MISMATCH
+    return TensorSpec([m if m == n else None for m, n in zip(a.shape, b.shape)], a.dtype)
