@@ -53,6 +53,7 @@ class _Info:
     synchronization: str = "auto"
     layout: Any = None
     dtype: Any = None  # the one asked for, where JAX has a narrower one in its place
+    own: dict[str, Any] = dataclasses.field(default_factory=dict)  # attributes that users set
     number: int = dataclasses.field(default_factory=lambda: next(_numbers))  # order of making
 
     def _key(self) -> Static:
@@ -303,8 +304,16 @@ class Variable(_Leaf):
         # train, built by its first call): nnx would refuse.
         if name in ("trainable", "regularizer", "constraint", "overwrite_with_gradient"):
             object.__setattr__(self, name, value)
-        else:
+        elif hasattr(type(self), name) or name in flax_internals.metadata_of(self):
             super().__setattr__(name, value)
+        else:
+            self._change(own={**self._info.own, name: value})
+
+    def __delattr__(self, name: str) -> None:
+        if name in self._info.own:
+            self._change(own={k: v for k, v in self._info.own.items() if k != name})
+        else:
+            super().__delattr__(name)
 
     # -- its value ----------------------------------------------------------------------------
 
@@ -363,6 +372,9 @@ class Variable(_Leaf):
     _value = property(get_raw_value)
 
     def __getattr__(self, name: str) -> Any:
+        info = flax_internals.metadata_of(self).get("info")
+        if info is not None and name in info.own:
+            return info.own[name]
         found = super().__getattr__(name)
         self.get_raw_value()  # `found` may be a method of the array
         return found

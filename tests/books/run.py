@@ -3,11 +3,14 @@
     python tests/books/run.py FOLDER                          all notebooks in a folder, or one file
     python tests/books/run.py FOLDER --oracle PYTHON          beside TensorFlow, which PYTHON has
     python tests/books/run.py FOLDER --list                   also the cells that differ
+    python tests/books/run.py FOLDER --oracle PYTHON --write  and writes the lines to RESULTS.md
+    python tests/books/run.py FOLDER --kept ...               of what earlier runs here have kept
 
 A line a notebook: its cells; how many TensorFlow runs (or all); how many of these run here; how
 many of them print what TensorFlow prints with two seeds alike, and how many print the same here.
 Without an oracle what the notebook has as its output takes the place of what TensorFlow prints.
-TensorFlow's results are kept in `.books` and not made again.
+Results are kept in `.books`, and those of TensorFlow are not made again. In `reasons.txt` stands
+why a cell differs.
 """
 
 from __future__ import annotations
@@ -28,6 +31,19 @@ from typing import Any
 HERE = pathlib.Path(__file__).resolve().parent
 KEPT = HERE.parents[1] / ".books"
 LIMIT = 3600  # seconds a notebook may take
+RESULTS, REASONS = HERE / "RESULTS.md", HERE / "reasons.txt"
+HEAD = """# Notebooks of books
+
+Their cells of code, run one after another with small data in the place of downloads and with short
+training. "TensorFlow" is how many of them TensorFlow 2.21 with Keras 3.15 runs, "here" how many of
+these keraslike runs, "printed" how many of these print the same in TensorFlow with two seeds, and
+"same" how many of these print it here. A cell that TensorFlow does not run needs a newer or older
+library, a download, or a package that was not installed. `make books DIR=... ARGS="--oracle PYTHON
+--write"` writes a line for each notebook there.
+
+| folder | notebook | cells | TensorFlow | here | printed | same | cells that differ |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |
+"""
 
 
 def main() -> None:
@@ -35,6 +51,8 @@ def main() -> None:
     parser.add_argument("place", type=pathlib.Path)
     parser.add_argument("--oracle", help="a Python that has TensorFlow")
     parser.add_argument("--list", action="store_true", help="list the cells that differ")
+    parser.add_argument("--write", action="store_true", help="write the lines to RESULTS.md")
+    parser.add_argument("--kept", action="store_true", help="run nothing: compare what is kept")
     parser.add_argument("--limit", type=int, default=60, help="seconds a cell may compute")
     parser.add_argument("--keep", type=pathlib.Path, default=KEPT, help="where results are kept")
     options = parser.parse_args()
@@ -54,7 +72,9 @@ def main() -> None:
                 for seed in ((0, 1000) if options.oracle else ())
             ]
             ours = cells_of(path, data, options, "keraslike", sys.executable)
-            report(path.name, ours, oracles, options.list)
+            row = report(path.name, ours, oracles, options.list)
+            if options.write:
+                write_row(path.resolve().parent.name, path.stem, row)
 
 
 def cells_of(
@@ -62,7 +82,7 @@ def cells_of(
 ) -> dict[int, dict[str, Any]]:
     """What a notebook's cells gave, by their number, run in a folder and a process of their own."""
     kept = options.keep / path.resolve().parent.name / f"{path.stem}.{library}.{seed}.json"
-    if library == "keraslike" or not kept.exists():
+    if (library == "keraslike" and not options.kept) or not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.unlink(missing_ok=True)
         surroundings = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "Agg"}
@@ -85,8 +105,11 @@ def cells_of(
     return {cell["cell"]: cell for cell in json.loads(kept.read_text())}
 
 
-def report(name: str, ours: dict, oracles: list[dict], listed: bool) -> None:
-    """Prints the line of a notebook, and the cells that differ."""
+def report(
+    name: str, ours: dict, oracles: list[dict], listed: bool
+) -> tuple[tuple[int, ...], dict[int, str]]:
+    """Prints the line of a notebook, and the cells that differ; returns its numbers, and how each
+    of these cells differs."""
     numbers = list(oracles[0] if oracles else ours)
     expected = [n for n in numbers if not oracles or not oracles[0][n]["error"]]
     run = [n for n in expected if n in ours and not ours[n]["error"]]
@@ -107,6 +130,25 @@ def report(name: str, ours: dict, oracles: list[dict], listed: bool) -> None:
         for n, text in texts.items():
             if n not in same:
                 print(f"  {n}: prints {ours[n]['printed'][:300]!r}\n       not {text[:300]!r}")
+    ended = {n: ours[n]["error"] if n in ours else "not reached" for n in expected if n not in run}
+    return counts, ended | {n: "prints otherwise" for n in texts if n not in same}
+
+
+def write_row(folder: str, name: str, row: tuple[tuple[int, ...], dict[int, str]]) -> None:
+    """Puts a notebook's line among those of `RESULTS.md`."""
+    counts, differing = row
+    known = dict(line.split(" ", 1) for line in REASONS.read_text().splitlines() if line.strip())
+    reasons: dict[str, list[str]] = {}
+    for n, what in differing.items():
+        reasons.setdefault(known.get(f"{name}:{n}", f"? {what[:80]}"), []).append(str(n))
+    said = " ".join(f"{', '.join(cells)}: {why}" for why, cells in reasons.items())
+    said = " ".join(said.split()).replace("|", "\\|")
+    rows = {}
+    if RESULTS.exists():
+        lines = [line for line in RESULTS.read_text().splitlines() if line.startswith("| ")]
+        rows = {tuple(line.split(" | ", 2)[:2]): line for line in lines[2:]}
+    rows[f"| {folder}", name] = f"| {' | '.join((folder, name, *map(str, counts), said))} |"
+    RESULTS.write_text(HEAD + "".join(f"{rows[key]}\n" for key in sorted(rows)))
 
 
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")

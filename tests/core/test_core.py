@@ -495,3 +495,25 @@ def test_variables_of_closures_are_changed_by_a_step():
     assert [float(c) for c in counts] == [3.0, 3.0, 3.0]
     model.evaluate(np.ones((6, 2)), np.ones((6, 1)), batch_size=6, verbose=0)
     assert [float(c) for c in counts] == [4.0, 4.0, 4.0]
+
+
+def test_attributes_of_a_users_own():
+    variable = keras.Variable(2.0)
+    variable.grad = None  # what Keras's and TensorFlow's variables take, too
+    variable.tag = ["x"]
+    assert variable.grad is None and variable.tag == ["x"] and not hasattr(variable, "other")
+    other = copy.deepcopy(variable)
+    other.tag = "y"
+    assert variable.tag == ["x"] and pickle.loads(pickle.dumps(other)).tag == "y"
+    layer = layers.Dense(1)
+    layer.build((None, 2))
+    compiled = jax.jit(lambda layer, x: layer(x))
+    before = compiled(layer, jnp.ones((1, 2)))
+    layer.kernel.tag = "kernel"  # no part of what is compiled for
+    assert compiled(layer, jnp.ones((1, 2))) == before and compiled._cache_size() == 1
+    assert jax.tree.map(lambda x: x, layer).kernel.tag == "kernel"
+    del variable.tag
+    with pytest.raises(AttributeError, match="shape"):
+        variable.shape = (3,)
+    with pytest.raises(AttributeError, match="tag"):
+        del variable.tag
