@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from keraslike.core.arguments import warn_user
+from keraslike.core.arguments import verbosity, warn_user
 from keraslike.core.messages import say
 from keraslike.core.processes import is_first
 from keraslike.training.callbacks import Callback
@@ -37,7 +37,7 @@ class ProgbarLogger(Callback):
 
     @property
     def _verbose(self) -> int:
-        return self.params.get("verbose", 1) if is_first() else 0
+        return verbosity(self.params.get("verbose", 1)) if is_first() else 0
 
     def _start(self) -> None:
         self._began, self._seen = time.perf_counter(), 0

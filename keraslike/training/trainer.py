@@ -130,12 +130,12 @@ class Trainer(Steps):
         program = self._program("train")
         program.place_state()
         validation = None
-        verbose = verbosity(verbose)
         steps = source.steps if steps_per_epoch is None else steps_per_epoch
         if isinstance(source, ArrayData) and steps_per_epoch is not None:
             steps, source.goes_on = min(steps_per_epoch, source.steps), True
+        shown = verbosity(verbose) != 0
         events = CallbackList.of_call(
-            callbacks, self, True, verbose != 0, verbose=verbose, epochs=epochs, steps=steps
+            callbacks, self, True, shown, verbose=verbose, epochs=epochs, steps=steps
         )
         history = events.history
         at_a_time = self._steps_a_dispatch(events, "train")
@@ -245,10 +245,10 @@ class Trainer(Steps):
         limit = self._in_executions(steps)
         source = data_.adapt(x, y, sample_weight, batch_size=batch_size, steps=limit)
         steps = _limited(steps, source)
-        verbose = verbosity(verbose)
         planned = source.steps if steps is None else steps
+        shown = verbosity(verbose) != 0
         events = CallbackList.of_call(
-            callbacks, self, False, verbose != 0, verbose=verbose, epochs=1, steps=planned
+            callbacks, self, False, shown, verbose=verbose, epochs=1, steps=planned
         )
         feed = self._evaluation_feed(source, events)
         try:
@@ -308,10 +308,10 @@ class Trainer(Steps):
         self._prepare(source.example(), "predict")
         program = self._program("predict")
         program.place_state()
-        verbose = verbosity(verbose)
         planned = source.steps if steps is None else steps
+        shown = verbosity(verbose) != 0
         events = CallbackList.of_call(
-            callbacks, self, False, verbose != 0, verbose=verbose, epochs=1, steps=planned
+            callbacks, self, False, shown, verbose=verbose, epochs=1, steps=planned
         )
         feed = Feed(program, source, self._steps_a_dispatch(events, "predict"))
         throttle = Throttle()

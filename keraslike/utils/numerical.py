@@ -15,7 +15,7 @@ from keraslike.core.errors import InvalidArgument
 def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     """One-hot rows of integer labels: `(...)` or `(..., 1)` gives `(..., num_classes)`.
 
-    Of a JAX array it is a JAX array, of anything else numpy's.
+    Of a JAX array it is a JAX array of float32, of anything else numpy's of float64, as in Keras.
 
     Raises ValueError for labels outside of `0 … num_classes - 1`.
 
@@ -35,7 +35,8 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
             f"Labels must be between 0 and num_classes - 1 = {num_classes - 1}. "
             f"Received labels from {labels.min()} to {labels.max()}."
         )
-    return _as_given(x, np.eye(num_classes, dtype="float32")[labels])
+    dtype = "float32" if isinstance(x, jax.Array) else "float64"
+    return _as_given(x, np.eye(num_classes, dtype=dtype)[labels])
 
 
 def _as_given(x: Any, result: np.ndarray) -> Any:

@@ -87,6 +87,8 @@ def cells_of(
         kept.unlink(missing_ok=True)
         surroundings = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "Agg"}
         surroundings["KERAS_BACKEND"] = "jax" if library == "keraslike" else "tensorflow"
+        if options.oracle:  # writes and runs SavedModels
+            surroundings["KERASLIKE_TENSORFLOW_PYTHON"] = options.oracle
         new = kept.with_suffix(".new")
         command = [python, str(HERE / "cells.py"), str(path.resolve()), str(new)]
         command += ["--library", library, "--seed", str(seed), "--limit", str(options.limit)]

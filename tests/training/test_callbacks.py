@@ -121,7 +121,9 @@ def test_utilities_give_jax_arrays_of_jax_arrays():
     labels, rows = jnp.array([0, 2]), jnp.array([[3.0, 4.0]])
     one_hot, unit = keras.utils.to_categorical(labels, 3), keras.utils.normalize(rows)
     assert isinstance(one_hot, jax.Array) and isinstance(unit, jax.Array)
-    np.testing.assert_array_equal(one_hot, keras.utils.to_categorical([0, 2], 3))
+    of_list = keras.utils.to_categorical([0, 2], 3)
+    np.testing.assert_array_equal(one_hot, of_list)
+    assert one_hot.dtype == "float32" and of_list.dtype == "float64"  # as in Keras
     np.testing.assert_allclose(unit, [[0.6, 0.8]], rtol=1e-6)
     assert isinstance(keras.utils.normalize([[3.0, 4.0]]), np.ndarray)
 
@@ -541,3 +543,10 @@ def test_a_batch_callback_that_reads_nothing_does_not_wait(monkeypatch):
         times.append(len(read))
     assert times[1] - times[0] == len(losses) == 4
     assert all(type(loss) is float for loss in losses) and losses == sorted(losses, reverse=True)
+
+
+def test_callbacks_are_told_verbose_as_it_was_given():
+    for verbose in ("auto", 0, 2):
+        assert make().fit(X, Y, verbose=verbose).params == {
+            "verbose": verbose, "epochs": 1, "steps": 1
+        }  # fmt: skip
