@@ -9,7 +9,7 @@ XLA's inverse of the error function is less exact than scipy's.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -24,6 +24,8 @@ from keraslike.core.jax_internals import put
 _ALIGNED = 64
 # Above this number of elements a compiled program wins.
 _LARGEST = 2**21
+# Up to this number nothing is saved by not filling it.
+_SMALL = 2**12
 # Elements at a time, so that what twenty rounds of mixing go over stays in the cache.
 _BLOCK = 2**14
 
@@ -34,7 +36,13 @@ def full(shape: Sequence[int], value: Any, dtype: Any) -> jax.Array:
     >>> full((2,), 1, "float32").tolist()
     [1.0, 1.0]
     """
-    if not trace_state_clean() or math.prod(shape) > _LARGEST:
+    size = math.prod(shape)
+    if not trace_state_clean():
+        return jnp.full(shape, value, dtype)
+    is_zero = type(value) in (int, float) and value == 0
+    if is_zero and size > _SMALL and jax.default_backend() == "cpu":
+        return put(zeros(shape, dtype))
+    if size > _LARGEST:
         return jnp.full(shape, value, dtype)
     return put(np.full(shape, value, dtype))
 
@@ -69,13 +77,19 @@ def is_divided(array: Any) -> bool:
     return not array.is_fully_replicated
 
 
-def memory(shape: Sequence[int], dtype: Any) -> np.ndarray:
+def memory(shape: Sequence[int], dtype: Any, make: Callable = np.empty) -> np.ndarray:
     """An array whose memory becomes that of a JAX array on the CPU."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
-    data = np.empty(size + _ALIGNED, np.uint8)
+    data = make(size + _ALIGNED, np.uint8)
     begin = -data.ctypes.data % _ALIGNED
     return data[begin : begin + size].view(dtype).reshape(shape)
+
+
+def zeros(shape: Sequence[int], dtype: Any) -> np.ndarray:
+    """The same of zeros. A large one takes no memory, and no time, before it is read or written:
+    of a model that is loaded, none are."""
+    return memory(shape, dtype, np.zeros)
 
 
 def own(value: np.ndarray) -> np.ndarray:

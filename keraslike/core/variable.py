@@ -670,7 +670,7 @@ def _repeats(initializer: Any) -> bool:
 
 
 def _zeros(shape: tuple[int, ...], dtype: Any) -> Any:
-    return host.put(np.zeros(shape, dtype))
+    return host.put(host.zeros(shape, dtype))
 
 
 @contextlib.contextmanager

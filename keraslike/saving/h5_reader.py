@@ -13,6 +13,7 @@ import jax
 import ml_dtypes
 import numpy as np
 
+from keraslike.core import host
 from keraslike.saving import hdf5_texts, old_weights
 
 # The dtypes that HDF5 has no name for.
@@ -189,10 +190,9 @@ def safe_dataset(group: Any, name: str) -> Any:
 
 def read(dataset: Any) -> Any:
     """The array in a dataset; one that is read in parts (`orbax_arrays`) stays so."""
-    array = dataset[()]
+    array = _array(dataset)
     if isinstance(array, jax.Array):
         return array
-    array = np.asarray(array)
     if array.dtype.kind != "V" or "dtype" not in dataset.attrs:
         return array
     found = dataset.attrs.get_id("dtype")
@@ -201,6 +201,20 @@ def read(dataset: Any) -> Any:
     name = dataset.attrs["dtype"]
     is_dtype = isinstance(name, str) and name in _LOW_PRECISION
     return array.view(getattr(ml_dtypes, name)) if is_dtype else array
+
+
+def _array(dataset: Any) -> Any:
+    if not hasattr(dataset, "read_direct"):  # not all are of h5py
+        array = dataset[()]
+        return array if isinstance(array, jax.Array) else np.asarray(array)
+    if not dataset.shape or not dataset.size:
+        return np.asarray(dataset[()])
+    dtype = dataset.dtype
+    if dtype.kind not in "iuf" or not dtype.isnative:
+        return np.asarray(dataset[()])
+    array = host.memory(dataset.shape, dtype)  # which JAX takes without a copy
+    dataset.read_direct(array)
+    return array
 
 
 class Store(Mapping[str, np.ndarray]):

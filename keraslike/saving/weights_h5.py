@@ -211,13 +211,18 @@ def shape_of(variable: nnx.Variable) -> tuple[int, ...]:
     return tuple(jax.random.key_data(value).shape if is_key(value) else value.shape)
 
 
-def assign(variable: nnx.Variable, value: Any) -> None:
-    """Puts a stored array into a Variable; one of JAX's is in parts, where they belong."""
+def assign(variable: nnx.Variable, value: Any, is_new: bool = False) -> None:
+    """Puts a stored array into a Variable; one of JAX's is in parts, where they belong.
+
+    Args:
+        is_new: whether nothing else refers to the memory of one of numpy's, which it may be a
+            part of.
+    """
     raw = variable._raw_value
     if isinstance(value, jax.Array):
         array = value
     else:  # a buffer of its own: a step may donate it
-        array = host.put(value) if value.base is None else host.array(value)
+        array = host.put(value) if is_new or value.base is None else host.array(value)
     if isinstance(variable, Variable):
         variable.assign(array)
     elif is_key(raw):
@@ -438,7 +443,7 @@ def put(
     with _all_or_nothing(root):
         for where, variable, dataset in fitting:
             try:
-                assign(variable, read(dataset))
+                assign(variable, read(dataset), is_new=hasattr(dataset, "read_direct"))
             except TypeError as e:
                 problems.append(f"{where}: {e}")
         for where, method, argument in calls:

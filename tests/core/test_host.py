@@ -88,3 +88,13 @@ def test_a_model_is_made_without_compiling_anything():
         assert len(compiled) == 1, compiled  # the step
     finally:
         jax.monitoring.clear_event_listeners()
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (100, 100), (2048, 2048)])
+def test_zeros_are_zeros_and_may_be_donated(shape):
+    a, b = host.full(shape, 0, "float32"), host.full(shape, 0.0, "int32")
+    assert a.dtype == "float32" and b.dtype == "int32" and a.shape == b.shape == shape
+    added = jax.jit(lambda x: x + 1, donate_argnums=0)(a)
+    assert float(added.min()) == float(added.max()) == 1.0
+    other = host.full(shape, 0, "float32")  # memory that the last one had, perhaps
+    assert not np.asarray(other).any() and not np.asarray(b).any()
