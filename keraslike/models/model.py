@@ -315,7 +315,9 @@ class Model(Trainer):
         Args:
             filepath: of the folder that is written, or of the file of ONNX.
             format: `"tf_saved_model"`, which TensorFlow reads and is needed for, `"stablehlo"`,
-                which `keras.saving.load_exported` and plain JAX read, or `"onnx"`.
+                which `keras.saving.load_exported` and plain JAX read, `"onnx"`, or `"tfjs"`, a
+                folder for TensorFlow.js: a layers-model where that has all of the model's layers
+                and no `input_signature` is given, else a graph-model.
             verbose: whether the endpoint is printed; it is by default.
             input_signature: a list with a structure of `keras.InputSpec` for each argument, where
                 it is to be another than the model's own inputs.

@@ -6,6 +6,7 @@ What was found is written to `docs/export.md`. These tests need the packages of 
 
 import importlib
 import json
+import os
 import pathlib
 import pickle
 import subprocess
@@ -51,6 +52,9 @@ def load(folder):
 """,
 }
 
+NODE = "tfjs"  # runs in Node
+KINDS = (*LOADERS, NODE)
+
 RUN = """
 import json, pickle, sys, time
 import numpy
@@ -76,12 +80,56 @@ print(json.dumps(found))
 """
 
 
+def in_node(cases, folder):
+    """Runs models in TensorFlow.js. Of each case, `(path, inputs)` with inputs as dicts of arrays
+    or single ones, gives the outputs and microseconds for the first inputs."""
+
+    def plain(x):
+        x = np.asarray(x)
+        return {"values": x.ravel().tolist(), "shape": x.shape, "dtype": x.dtype.name}
+
+    described = []
+    for path, inputs in cases:
+        about = json.loads(pathlib.Path(path, "model.json").read_text())
+        (name, *_) = about.get("signature", {"inputs": ["x"]})["inputs"]
+        given = [x if isinstance(x, dict) else {name: x} for x in inputs]
+        calls = [{k: plain(v) for k, v in x.items()} for x in given]
+        described.append({"folder": str(path), "calls": calls})
+    (folder / "cases.json").write_text(json.dumps(described))
+    node = pathlib.Path(sys.executable).with_name("node")
+    files = [pathlib.Path(__file__).with_name("tfjs_run.js"), "cases.json", "found.json"]
+    modules = pathlib.Path(sys.prefix) / "node_modules"
+    environment = {**os.environ, "NODE_PATH": str(modules)}
+    subprocess.run([node, *files], cwd=folder, env=environment, check=True, capture_output=True)
+    results = []
+    for one in json.loads((folder / "found.json").read_text()):
+        assert one["error"] is None, one["error"]
+        outputs = [
+            {k: np.reshape(v["values"], v["shape"]) for k, v in of.items()} for of in one["outputs"]
+        ]
+        results.append((outputs, one["micro"]))
+    return results
+
+
+def difference(found, wanted):
+    """The largest of a call's outputs by name."""
+    if not isinstance(wanted, dict):
+        ((_, one),) = found.items()
+        found, wanted = {"": one}, {"": wanted}
+    assert all(found[k].shape == v.shape for k, v in wanted.items())
+    return max(float(np.abs(found[k] - v).max()) for k, v in wanted.items())
+
+
 ABOUT = """# Models and the formats they are exported in
 
 `make test-export` writes this table: for each of twelve small models the largest difference from
 `predict`, at batch sizes of 1 and 3, in the format's own runtime without keraslike; the size of the
 files beside that of the weights; and microseconds for one sample, conversion to and from numpy
 included, beside `predict`.
+
+`tfjs` runs in Node there, on its backend of plain JavaScript. A model all of whose layers
+TensorFlow.js has is written as a layers-model (`tf.loadLayersModel`), any other as a graph-model
+(`tf.loadGraphModel`); where that has loops, it is run by `executeAsync`.
 
 """
 
@@ -100,7 +148,7 @@ def found(tmp_path_factory):
     """Of each model: bytes of its weights and microseconds of `predict`; and by format the bytes of
     the files, the largest difference and microseconds."""
     folder = tmp_path_factory.mktemp("exported")
-    cases, facts = {name: {} for name in LOADERS}, {}
+    cases, facts = {name: {} for name in KINDS}, {}
     for number, name in enumerate(zoo.MODELS):
         model = zoo.made(name)
         pairs = [
@@ -117,8 +165,12 @@ def found(tmp_path_factory):
             size = sum(f.stat().st_size for f in (path, *path.rglob("*")) if f.is_file())
             facts[name][kind] = [size]
             of_kind[name] = (str(path), pairs)
-    for kind, of_kind in cases.items():
-        data = folder / f"{kind}.pickle"
+    given = [(path, [x for x, _ in pairs]) for path, pairs in cases[NODE].values()]
+    for (name, (_, pairs)), (outputs, micro) in zip(cases[NODE].items(), in_node(given, folder)):
+        worst = max(difference(y, wanted) for y, (_, wanted) in zip(outputs, pairs, strict=True))
+        facts[name][NODE] += [worst, micro]
+    for kind in LOADERS:
+        of_kind, data = cases[kind], folder / f"{kind}.pickle"
         data.write_bytes(pickle.dumps(of_kind))
         program = RUN.format(loader=LOADERS[kind])
         done = subprocess.run(
@@ -135,19 +187,19 @@ def found(tmp_path_factory):
 def _table(facts):
     lines = ABOUT.splitlines()
     heads = ["model", "weights", "predict"]
-    for kind in LOADERS:
+    for kind in KINDS:
         heads += [f"`{kind}`: difference", "size", "µs"]
     lines += ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
     for name, fact in facts.items():
         row = [name, f"{fact['weights'] / 1000:.1f} kB", f"{fact['predict']:.0f} µs"]
-        for kind in LOADERS:
+        for kind in KINDS:
             size, worst, micro = fact[kind]
             row += [f"{worst:.1e}" if worst else "0", f"{size / 1000:.0f} kB", f"{micro:.0f}"]
         lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize("kind", LOADERS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", zoo.MODELS)
 def test_it_gives_what_predict_gives(found, name, kind):
     size, worst, _ = found[name][kind]
@@ -175,9 +227,8 @@ def test_what_onnx_cannot_express_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_operations_in_onnxruntime(tmp_path):
-    import onnxruntime  # pyright: ignore[reportMissingImports]
-
+def operations():
+    """Layers and functions of images by name, and three images."""
     ops, layers = keras.ops, keras.layers
     of_images = {
         "same pooling": layers.AveragePooling2D(3, 2, padding="same"),
@@ -197,7 +248,13 @@ def test_operations_in_onnxruntime(tmp_path):
         "modulo": lambda x: ops.mod(x, 0.7) + ops.floor(x),
         "einsum": lambda x: ops.einsum("bijc,bkjc->bikc", x, x),
     }
-    x = np.random.default_rng(0).normal(size=(3, 7, 6, 4)).astype("float32")
+    return of_images, np.random.default_rng(0).normal(size=(3, 7, 6, 4)).astype("float32")
+
+
+def test_operations_in_onnxruntime(tmp_path):
+    import onnxruntime  # pyright: ignore[reportMissingImports]
+
+    of_images, x = operations()
     for name, layer in of_images.items():
         inputs = keras.Input((7, 6, 4))
         model = keras.Model(inputs, layer(inputs))
@@ -207,6 +264,99 @@ def test_operations_in_onnxruntime(tmp_path):
             (found,) = session.run(None, {session.get_inputs()[0].name: part})
             wanted = model.predict(part, verbose=0)
             np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def functions():
+    """Functions whose graphs have loops, branches and orders, which ONNX's have not."""
+    ops = keras.ops
+    return {
+        "sorted": lambda x: ops.sort(x, axis=1),
+        "argsort": lambda x: ops.argsort(x, axis=-1),
+        "halved": lambda x: ops.while_loop(
+            lambda y: ops.max(y) > 1, lambda y: (y / 2,), (ops.sum(x, axis=(1, 2)),)
+        )[0],
+        "one way": keras.layers.Lambda(
+            lambda x: ops.cond(ops.sum(x) > 0, lambda: x + 1, lambda: x * 2)
+        ),
+        "along": lambda x: ops.take_along_axis(x, ops.argsort(x, axis=-1), axis=-1),
+        "strided": keras.layers.DepthwiseConv2D(3, strides=2, depth_multiplier=2),
+        "three axes": lambda x: keras.layers.Conv3D(2, 2)(x[..., None]),
+        "pooled": lambda x: keras.layers.MaxPooling3D(2)(x[..., None]),
+        "one axis": lambda x: keras.layers.Conv1D(3, 2, dilation_rate=2)(x[:, 0]),
+        "scanned": lambda x: ops.associative_scan(ops.add, x, axis=1),
+    }
+
+
+def test_operations_in_tfjs(tmp_path):
+    of_images, x = operations()
+    cases, wanted = {}, {}
+    for name, layer in (of_images | functions()).items():
+        inputs = keras.Input((7, 6, 4))
+        model = keras.Model(inputs, layer(inputs))
+        spec = keras.InputSpec(shape=(None, 7, 6, 4), dtype="float32")
+        path = tmp_path / str(len(cases))
+        model.export(path, format="tfjs", verbose=False, input_signature=[spec])
+        cases[name] = (path, [x, x[:1]])
+        wanted[name] = [model.predict(part, verbose=0) for part in (x, x[:1])]
+    for name, (outputs, _) in zip(cases, in_node(cases.values(), tmp_path), strict=True):
+        for y, z in zip(outputs, wanted[name], strict=True):
+            assert difference(y, z) < 2e-5, name
+
+
+def test_layers_models_in_tfjs(tmp_path):
+    layers = keras.layers
+    image, series, words = (7, 6, 4), (5, 4), (5,)
+    stacks = {
+        "activations": (image, [layers.Activation(a) for a in
+                        ("elu", "relu6", "selu", "silu", "softplus", "softsign", "tanh")]),
+        "softmax": (image, [layers.Softmax(axis=-1), layers.ReLU(0.2), layers.LeakyReLU(0.1)]),
+        "norms": (image, [layers.BatchNormalization(), layers.LayerNormalization(), layers.ELU()]),
+        "strides": (image, [layers.Conv2D(3, 3, strides=2, padding="same", use_bias=False)]),
+        "dilated": (image, [layers.Conv2D(3, 2, dilation_rate=2, activation="relu")]),
+        "transposed": (image, [layers.Conv2DTranspose(3, 4, strides=2, padding="same")]),
+        "separable": (image, [layers.SeparableConv2D(3, 3, depth_multiplier=2),
+                              layers.DepthwiseConv2D(2, depth_multiplier=2)]),
+        "pools": (image, [layers.MaxPooling2D(3, 1, padding="same"),
+                          layers.AveragePooling2D(3, 2, padding="same")]),
+        "around": (image, [layers.ZeroPadding2D(((1, 2), (3, 0))), layers.Cropping2D(2),
+                           layers.UpSampling2D((2, 3))]),
+        "global": (image, [layers.GlobalMaxPooling2D(), layers.RepeatVector(3)]),
+        "shapes": (image, [layers.Reshape((6, -1)), layers.Permute((2, 1)), layers.Flatten()]),
+        "noise": (image, [layers.Dropout(0.5), layers.GaussianNoise(1.0), layers.AlphaDropout(0.2),
+                          layers.GaussianDropout(0.3), layers.GlobalAveragePooling2D()]),
+        "series": (series, [layers.Conv1D(3, 2, padding="same"), layers.MaxPooling1D(2, 1),
+                            layers.SpatialDropout1D(0.5), layers.GlobalAveragePooling1D()]),
+        "two ways": (series, [layers.Bidirectional(layers.LSTM(3, return_sequences=True)),
+                              layers.TimeDistributed(layers.Dense(2)),
+                              layers.Bidirectional(layers.GRU(2, reset_after=False), "sum")]),
+        "masks": (words, [layers.Embedding(10, 3, mask_zero=True),
+                          layers.LSTM(3, return_sequences=True, go_backwards=True),
+                          layers.Dropout(0.2), layers.SimpleRNN(3), layers.Dense(2)]),
+        "skipped": (series, [layers.Masking(0.0), layers.LSTM(3)]),
+        "a model": (series, [keras.Sequential([keras.Input(series), layers.Dense(3),
+                             layers.BatchNormalization()]), layers.Dense(2, activation="relu")]),
+    }  # fmt: skip
+    cases, wanted, numbers = [], [], np.random.default_rng(0)
+    for name, (shape, stack) in stacks.items():
+        model = keras.Sequential([keras.Input(shape), *stack])
+        for v in model.weights:
+            v.assign(v + 0.1 * np.abs(numbers.normal(size=v.shape)))
+        model.export(tmp_path / name, format="tfjs", verbose=False)
+        assert '"layers-model"' in (tmp_path / name / "model.json").read_text(), name
+        x = (
+            numbers.integers(0, 4, (3, *shape))
+            if shape == words
+            else numbers.normal(size=(3, *shape))
+        )
+        x = x.astype("float32")
+        x[1, 2:] = 0
+        cases.append((tmp_path / name, [x, x[:1]]))
+        wanted.append([model.predict(part, verbose=0) for part in (x, x[:1])])
+        again = keras.saving.load_model(tmp_path / name)
+        np.testing.assert_allclose(again.predict(x, verbose=0), wanted[-1][0], atol=1e-6)
+    for (path, _), (outputs, _), pair in zip(cases, in_node(cases, tmp_path), wanted, strict=True):
+        for y, z in zip(outputs, pair, strict=True):
+            assert difference(y, z) < 1e-5, path.name
 
 
 def test_a_saved_model_is_a_layer_that_trains(tmp_path):

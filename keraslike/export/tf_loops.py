@@ -1,0 +1,155 @@
+"""Loops, branches and sorting for `tf_graph`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keraslike.export.primitives import NoOperator
+from keraslike.export.tf_graph import Graph, kind_of, rule, type_
+
+
+def _kinds(variables: Sequence[Any]) -> list[str]:
+    return [kind_of(v.aval.dtype) for v in variables]
+
+
+def _loop(g: Graph, cond: str, body: str, given: Sequence[str], kinds: Sequence[str]) -> list[str]:
+    g.loops = True
+    # The sizes that the functions know are handed on from step to step.
+    given = [*given, *g.symbols.values()]
+    types = {
+        "T": {"list": {"type": [type_(k)["type"] for k in kinds] + ["DT_INT32"] * len(g.symbols)}}
+    }
+    functions = {"cond": {"func": {"name": cond}}, "body": {"func": {"name": body}}}
+    found = g.node("StatelessWhile", *given, outputs=len(given), **functions, **types)
+    return [found] if isinstance(found, str) else found
+
+
+@rule("scan")
+def _scan(g: Graph, eqn: Any, *xs: str) -> list[str]:
+    p, inner = eqn.params, eqn.params["jaxpr"]
+    consts, carries, length = p["num_consts"], p["num_carry"], p["length"]
+    fixed, state, arrays = xs[:consts], xs[consts : consts + carries], xs[consts + carries :]
+    made = inner.jaxpr.outvars[carries:]
+    kinds_in, kinds_out = _kinds(inner.jaxpr.invars), _kinds(made)
+    count = g.scalar(length)
+    full = []
+    for v, kind in zip(made, kinds_out):
+        zero, whole = g.constant(np.zeros((), kind)), g.shape([length, *v.aval.shape])
+        full.append(g.node("BroadcastTo", zero, whole, of=kind, Tidx=type_("int32")))
+    kinds = ["int32", "int32", *kinds_in, *kinds_out]
+
+    def step(given: list[str]) -> list[tuple[str, str]]:
+        i, n, *rest = given
+        values, filled = rest[: len(kinds_in)], rest[len(kinds_in) :]
+        at, one = i, g.constant(1, "int32")
+        if p["reverse"]:
+            at = g.binary("Sub", g.binary("Sub", n, one, "int32"), i, "int32")
+        slices = [
+            g.gathered(x, at, 0, kind)
+            for x, kind in zip(values[consts + carries :], kinds_in[consts + carries :])
+        ]
+        found = g.run(inner.jaxpr, inner.consts, [*values[: consts + carries], *slices])
+        places = g.node("Range", g.constant(0, "int32"), n, one, Tidx=type_("int32"))
+        here = g.binary("Equal", places, at, "int32")
+        put = []
+        for array, y, v, kind in zip(filled, found[carries:], made, kinds_out):
+            rank = len(v.aval.shape)
+            which = g.reshape(here, [-1, *[1] * rank], "bool")
+            put.append(g.node("SelectV2", which, y, array, of=kind))
+        after = [*values[:consts], *found[:carries], *values[consts + carries :]]
+        next_i = g.binary("AddV2", i, one, "int32")
+        sizes = [(s, "int32") for s in g.symbols.values()]
+        return [*zip([next_i, n, *after, *put], kinds), *sizes]
+
+    def goes_on(given: list[str]) -> list[tuple[str, str]]:
+        return [(g.binary("Less", given[0], given[1], "int32"), "bool")]
+
+    body, cond = g.function(kinds, step), g.function(kinds, goes_on)
+    zero = g.constant(0, "int32")
+    found = _loop(g, cond, body, [zero, count, *fixed, *state, *arrays, *full], kinds)[2:]
+    return [*found[consts : consts + carries], *found[len(kinds_in) : len(kinds_in) + len(full)]]
+
+
+@rule("while")
+def _while(g: Graph, eqn: Any, *xs: str) -> list[str]:
+    p = eqn.params
+    tests, steps = p["cond_nconsts"], p["body_nconsts"]
+    cond, body = p["cond_jaxpr"], p["body_jaxpr"]
+    kinds = _kinds(eqn.invars)
+
+    def step(given: list[str]) -> list[tuple[str, str]]:
+        kept = given[: tests + steps]
+        found = g.run(
+            body.jaxpr, body.consts, [*given[tests : tests + steps], *given[tests + steps :]]
+        )
+        return [*zip([*kept, *found], kinds), *((s, "int32") for s in g.symbols.values())]
+
+    def goes_on(given: list[str]) -> list[tuple[str, str]]:
+        found = g.run(cond.jaxpr, cond.consts, [*given[:tests], *given[tests + steps :]])
+        return [(found[0], "bool")]
+
+    body_name, cond_name = g.function(kinds, step), g.function(kinds, goes_on)
+    return _loop(g, cond_name, body_name, xs, kinds)[tests + steps : len(kinds)]
+
+
+@rule("cond")
+def _cond(g: Graph, eqn: Any, which: str, *xs: str) -> Any:
+    branches = eqn.params["branches"]
+    if len(branches) != 2:
+        raise NoOperator("more than two branches")
+    kinds, made = _kinds(eqn.invars[1:]), _kinds(eqn.outvars)
+    g.loops = True
+    names = []
+    for branch in branches:
+
+        def run(given: list[str], branch: Any = branch) -> list[tuple[str, str]]:
+            return list(zip(g.run(branch.jaxpr, branch.consts, given), made))
+
+        names.append({"func": {"name": g.function(kinds, run)}})
+    which = g.cast(which, eqn.invars[0].aval.dtype, bool)
+    given = [*xs, *g.symbols.values()]
+    types = {
+        "Tcond": type_("bool"),
+        "Tin": {
+            "list": {"type": [type_(k)["type"] for k in kinds] + ["DT_INT32"] * len(g.symbols)}
+        },
+        "Tout": {"list": {"type": [type_(k)["type"] for k in made]}},
+    }
+    about = {"then_branch": names[1], "else_branch": names[0], **types}
+    return g.node("StatelessIf", which, *given, outputs=len(made), **about)
+
+
+@rule("sort")
+def _sort(g: Graph, eqn: Any, *xs: str) -> list[str]:
+    p, aval = eqn.params, eqn.invars[0].aval
+    axis, rank = p["dimension"], len(aval.shape)
+    if p["num_keys"] != 1 or aval.dtype == bool:
+        raise NoOperator("several keys")
+    order = [*(i for i in range(rank) if i != axis), axis]
+    back = [order.index(i) for i in range(rank)]
+    kinds, size = _kinds(eqn.invars), g.scalar(aval.shape[axis])
+    rows = [g.transpose(x, order, kind) for x, kind in zip(xs, kinds)]
+    lead = [aval.shape[i] for i in order]
+    # The largest first, of equal ones the first: of the negatives that is the order wanted.
+    about = {"sorted": {"b": True}, "Tk": type_("int32"), "index_type": type_("int32")}
+    below = g.node("Neg", rows[0], of=kinds[0])
+    found, at = g.node("TopKV2", below, size, outputs=2, of=kinds[0], **about)
+    results = [g.node("Neg", found, of=kinds[0])]
+    if len(rows) > 1:
+        places = [g.reshape(at, [*lead, 1], "int32")]
+        for i in range(rank - 1):
+            one: list[Any] = [1] * (rank + 1)
+            one[i] = lead[i]
+            begin, step = g.constant(0, "int32"), g.constant(1, "int32")
+            own = g.node("Range", begin, g.scalar(lead[i]), step, Tidx=type_("int32"))
+            own, whole = g.reshape(own, one, "int32"), g.shape([*lead, 1])
+            own = g.node("BroadcastTo", own, whole, of="int32", Tidx=type_("int32"))
+            places.insert(i, own)
+        places = g.concat(places, rank, "int32")
+        for x, kind in zip(rows[1:], kinds[1:]):
+            types = {"Tparams": type_(kind), "Tindices": type_("int32")}
+            results.append(g.node("GatherNd", x, places, **types))
+    return [g.transpose(y, back, kind) for y, kind in zip(results, kinds)]

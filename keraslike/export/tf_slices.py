@@ -1,0 +1,161 @@
+"""Parts of arrays, padding and looking up for `tf_graph`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.core import dtypes
+from keraslike.export.primitives import NoOperator
+from keraslike.export.tf_graph import Graph, argument_kind, is_number, rule, type_
+
+
+@rule("slice")
+def _slice(g: Graph, eqn: Any, x: str) -> str:
+    p = eqn.params
+    return g.slice(x, p["start_indices"], p["limit_indices"], argument_kind(eqn), p["strides"])
+
+
+@rule("dynamic_slice")
+def _dynamic_slice(g: Graph, eqn: Any, x: str, *at: str) -> str:
+    shape, sizes = eqn.invars[0].aval.shape, eqn.params["slice_sizes"]
+    if not at:
+        return x
+    parts = [g.reshape(a, (1,), "int32") for a in at]
+    start = g.concat(parts, 0, "int32") if len(parts) > 1 else parts[0]
+    return _part(g, x, start, shape, sizes, argument_kind(eqn))
+
+
+def _part(g: Graph, x: str, start: str, shape: Any, sizes: Any, kind: str) -> str:
+    """A part of a size, which is moved to lie within."""
+    last = g.whole("sub", g.shape(shape), g.shape(sizes))
+    start = g.whole("min", g.whole("max", start, g.integers([0])), last)
+    return g.node("Slice", x, start, g.shape(sizes), of=kind, Index=type_("int32"))
+
+
+@rule("rev")
+def _reverse(g: Graph, eqn: Any, x: str) -> str:
+    axes = g.integers(list(eqn.params["dimensions"]))
+    return g.node("ReverseV2", x, axes, of=argument_kind(eqn), Tidx=type_("int32"))
+
+
+@rule("split")
+def _split(g: Graph, eqn: Any, x: str) -> Any:
+    sizes = eqn.params["sizes"]
+    about = {"num_split": {"i": str(len(sizes))}, "Tlen": type_("int32")}
+    axis = g.constant(eqn.params["axis"], "int32")
+    return g.node(
+        "SplitV", x, g.shape(sizes), axis, outputs=len(sizes), of=argument_kind(eqn), **about
+    )
+
+
+@rule("pad")
+def _pad(g: Graph, eqn: Any, x: str, value: str) -> str:
+    return padded(
+        g, x, value, eqn.invars[0].aval.shape, eqn.params["padding_config"], argument_kind(eqn)
+    )
+
+
+def padded(g: Graph, x: str, value: str, shape: Any, config: Any, kind: str) -> str:
+    """An array with values around it and between its elements; negative numbers take away."""
+    shape = list(shape)
+    for axis, (_, _, inner) in enumerate(config):
+        if not inner:
+            continue
+        apart = [*shape[: axis + 1], 1, *shape[axis + 1 :]]
+        x = g.reshape(x, apart, kind)
+        around = [(0, inner if i == axis + 1 else 0) for i in range(len(apart))]
+        x = _surrounded(g, x, value, around, kind)
+        shape[axis] = shape[axis] * (inner + 1)
+        x = g.reshape(x, shape, kind)
+        ends = [*shape]
+        ends[axis] = shape[axis] = shape[axis] - inner
+        x = g.slice(x, [0] * len(shape), ends, kind)
+    config = [(low, high) for low, high, _ in config]
+    if any(is_number(n) and n < 0 for pair in config for n in pair):
+        starts = [-low if is_number(low) and low < 0 else 0 for low, _ in config]
+        ends = [
+            n + high if is_number(high) and high < 0 else n for n, (_, high) in zip(shape, config)
+        ]
+        x = g.slice(x, starts, ends, kind)
+        config = [tuple(max(n, 0) if is_number(n) else n for n in pair) for pair in config]
+    if all(is_number(n) and n == 0 for pair in config for n in pair):
+        return x
+    return _surrounded(g, x, value, config, kind)
+
+
+def _surrounded(g: Graph, x: str, value: str, around: Any, kind: str) -> str:
+    flat = g.shape([n for pair in around for n in pair])
+    pairs = g.reshape(flat, (len(around), 2), "int32")
+    if kind != "bool":
+        return g.node("PadV2", x, pairs, value, of=kind, Tpaddings=type_("int32"))
+    x, value = (g.cast(z, "bool", "int32") for z in (x, value))
+    x = g.node("PadV2", x, pairs, value, of="int32", Tpaddings=type_("int32"))
+    return g.cast(x, "int32", "bool")
+
+
+@rule("gather")
+def _gather(g: Graph, eqn: Any, x: str, at: str) -> str:
+    p, numbers, kind = eqn.params, eqn.params["dimension_numbers"], argument_kind(eqn)
+    (shape, indices), out = (v.aval.shape for v in eqn.invars), eqn.outvars[0].aval
+    at = g.cast(at, eqn.invars[1].aval.dtype, "int32")
+    axes, sizes, mode = list(numbers.start_index_map), p["slice_sizes"], p["mode"].name
+    aligned = list(numbers.operand_batching_dims)
+    offsets, collapsed = list(numbers.offset_dims), set(numbers.collapsed_slice_dims)
+    batch = list(indices[:-1])
+    rest = [i for i in range(len(shape)) if i not in (*axes, *aligned)]
+    if any(shape[i] != sizes[i] for i in rest) or collapsed - set(axes):
+        raise NoOperator("parts along axes without an index")
+    inside = ""
+    if mode != "PROMISE_IN_BOUNDS":
+        last = g.whole("sub", g.shape([shape[i] for i in axes]), g.shape([sizes[i] for i in axes]))
+        zero = g.integers([0])
+        if mode == "FILL_OR_DROP":
+            low = g.binary("GreaterEqual", at, zero, "int32")
+            within = g.node("LogicalAnd", low, g.binary("LessEqual", at, last, "int32"))
+            about = {"keep_dims": {"b": False}, "Tidx": type_("int32")}
+            inside = g.node("All", within, g.integers([len(batch)]), **about)
+        at = g.binary("Minimum", g.binary("Maximum", at, zero, "int32"), last, "int32")
+    if not batch:
+        zero = g.integers([0])
+        parts = [
+            g.slice(at, [axes.index(i)], [axes.index(i) + 1], "int32") if i in axes else zero
+            for i in range(len(shape))
+        ]
+        start = g.concat(parts, 0, "int32") if len(parts) > 1 else parts[0]
+        y = g.node("Slice", x, start, g.shape(sizes), of=kind, Index=type_("int32"))
+        y = g.reshape(y, out.shape, kind)
+    elif collapsed == set(axes):
+        if len(axes) == 1 and not aligned:
+            y = g.gathered(x, g.reshape(at, batch, "int32"), axes[0], kind)
+            places = [i for i in range(len(out.shape)) if i not in offsets]
+            before = [offsets[i] for i in range(axes[0])]
+            y = g.transpose(y, np.argsort([*before, *places, *offsets[axes[0] :]]), kind)
+        else:
+            for i, place in zip(aligned, numbers.start_indices_batching_dims):
+                one: list[Any] = [1] * len(indices)
+                one[place] = shape[i]
+                end, step = g.scalar(shape[i]), g.constant(1, "int32")
+                own = g.node("Range", g.constant(0, "int32"), end, step, Tidx=type_("int32"))
+                own, whole = g.reshape(own, one, "int32"), g.shape([*batch, 1])
+                own = g.node("BroadcastTo", own, whole, of="int32", Tidx=type_("int32"))
+                at = g.concat([at, own], len(batch), "int32")
+            types = {"Tparams": type_(kind), "Tindices": type_("int32")}
+            y = g.node("GatherNd", g.transpose(x, [*axes, *aligned, *rest], kind), at, **types)
+            places = [i for i in range(len(out.shape)) if i not in offsets]
+            y = g.transpose(y, np.argsort([*places, *offsets]), kind)
+    else:
+        raise NoOperator("parts at several places")
+    if mode != "FILL_OR_DROP":
+        return y
+    fill = p["fill_value"]
+    if fill is None and dtypes.is_float(out.dtype):
+        fill = np.nan
+    elif fill is None:
+        limits = jnp.iinfo(out.dtype)
+        fill = limits.min if limits.min < 0 else limits.max
+    spread: list[Any] = [1 if i in offsets else n for i, n in enumerate(out.shape)]
+    return g.node("SelectV2", g.reshape(inside, spread, "bool"), y, g.constant(fill, out.dtype),
+                  of=kind)  # fmt: skip

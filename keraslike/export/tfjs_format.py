@@ -1,0 +1,89 @@
+"""The format `tfjs`: a folder of `model.json` and files of weights, for TensorFlow.js.
+
+A graph-model (`tf.loadGraphModel`), whose inputs and outputs go by their names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keraslike.export import files, primitives, tf_graph, tf_loops, tf_slices, tf_windows
+from keraslike.export.endpoints import Endpoint
+
+MODEL = "model.json"
+_SHARD = 4 << 20  # bytes that browsers keep of a file
+_RULES = (tf_loops, tf_slices, tf_windows)  # which put theirs into the graph's table
+
+
+def write(
+    path: str,
+    endpoints: Sequence[Endpoint],
+    arrays: dict[str, tuple[Any, np.ndarray]],
+    collections: dict[str, list[str]],
+    platforms: Sequence[str],
+) -> None:
+    """Writes the only endpoint as a graph-model.
+
+    Raises ValueError for several endpoints, for one that changes state, and for what TensorFlow.js
+    has no operation for, with the layer's name.
+    """
+    del collections, platforms
+    endpoint = primitives.only(endpoints, "A graph-model of TensorFlow.js")
+    graph = tf_graph.Graph()
+    inputs, outputs = graph.fill(endpoint, arrays)
+    signature = {
+        "inputs": {name: _described(name, aval) for name, aval in inputs.items()},
+        "outputs": {name: _described(name, aval) for name, aval in outputs.items()},
+    }
+    place(path, "graph-model", {**graph.as_json()}, graph.values, signature=signature)
+
+
+def _described(name: str, aval: Any) -> dict[str, Any]:
+    sizes = [{"size": str(n) if isinstance(n, int) else "-1"} for n in aval.shape]
+    dtype = tf_graph.type_(tf_graph.kind_of(aval.dtype))["type"]
+    return {"name": f"{name}:0", "dtype": dtype, "tensorShape": {"dim": sizes}}
+
+
+def place(
+    path: str, kind: str, topology: dict[str, Any], arrays: dict[str, np.ndarray], **more: Any
+) -> None:
+    """Writes the folder of a model, in place of an older one."""
+    weights, parts = [], []
+    for name, array in arrays.items():
+        about, data = _stored(array)
+        weights.append({"name": name, "shape": list(array.shape), **about})
+        parts.append(data)
+    data = b"".join(parts)
+    pieces = [data[i : i + _SHARD] for i in range(0, len(data), _SHARD)] or [b""]
+    names = [f"group1-shard{i + 1}of{len(pieces)}.bin" for i in range(len(pieces))]
+    model = {
+        "format": kind,
+        "generatedBy": "keraslike",
+        "convertedBy": None,
+        **more,
+        "modelTopology": topology,
+        "weightsManifest": [{"paths": names, "weights": weights}],
+    }
+    with files.placing(path, (MODEL,)) as folder:
+        contents = {MODEL: json.dumps(model).encode(), **dict(zip(names, pieces, strict=True))}
+        for name, content in contents.items():
+            with open(os.path.join(folder, name), "xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+
+
+def _stored(array: np.ndarray) -> tuple[dict[str, Any], bytes]:
+    """How the manifest describes an array, and its bytes. Whole numbers of 8 bits stay so."""
+    kind = tf_graph.kind_of(array.dtype)
+    if array.dtype.name in ("int8", "uint8"):
+        least = -128 if array.dtype.name == "int8" else 0
+        packed = {"dtype": "uint8", "min": least, "scale": 1}
+        data = (array.astype("int16") - least).astype("uint8").tobytes()
+        return {"dtype": "int32", "quantization": packed}, data
+    return {"dtype": kind}, np.ascontiguousarray(array.astype(kind)).tobytes()
