@@ -3,6 +3,7 @@ do. None of the libraries is imported, but by `library`."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import sys
@@ -81,6 +82,23 @@ def is_in_graph(value: Any) -> bool:
     return hasattr(value, "graph") and hasattr(value, "op")
 
 
+def in_graph(args: tuple, kwargs: dict[str, Any]) -> bool:
+    """Whether a call is given tensors of a graph of TensorFlow's."""
+    if "tensorflow" not in sys.modules:
+        return False
+    leaves = jax.tree.leaves((args, kwargs))  # of ragged and sparse ones, what holds the numbers
+    return any(is_in_graph(getattr(x, "flat_values", getattr(x, "values", x))) for x in leaves)
+
+
+def autograph() -> Any:
+    """A context in which TensorFlow rewrites the functions that its operations are given, as in a
+    function that it has rewritten itself."""
+    found: Any = sys.modules.get("tensorflow.python.autograph.core.ag_ctx")
+    if found is None:
+        return contextlib.nullcontext()
+    return found.ControlStatusCtx(found.Status.ENABLED)
+
+
 def graph_method(method: Callable) -> Callable:
     """A layer's method as an operation of TensorFlow's where it is given tensors of a graph."""
 
@@ -91,7 +109,7 @@ def graph_method(method: Callable) -> Callable:
 
     @functools.wraps(method)
     def either(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if "tensorflow" in sys.modules and any(map(is_in_graph, jax.tree.leaves((args, kwargs)))):
+        if in_graph(args, kwargs):
             return through_graph(functools.partial(run, self), args, kwargs)
         return method(self, *args, **kwargs)
 

@@ -312,6 +312,9 @@ class Layer(
                 return take(self._call, args, kwargs, owner=self)
             if self._boxes or Answers.everywhere:
                 return in_boxes(self._call, args, kwargs)
+            if not self._convert_input_args and foreign.in_graph(args, kwargs):
+                with foreign.autograph():  # whose `call` is of TensorFlow's operations
+                    return self._call(*args, **kwargs)
             return self._call(*args, **kwargs)
         except foreign.InGraph:
             return foreign.through_graph(self, args, kwargs)

@@ -285,8 +285,15 @@ def scatter_update(
     methods = {None: "set", "add": "add", "mul": "multiply", "max": "max", "min": "min"}
     if reduction not in methods:
         raise ValueError(f"reduction must be one of {list(methods)}. Received: {reduction!r}")
-    place = array(inputs).at[_coordinates(indices)]
-    return getattr(place, methods[reduction])(array(updates))
+    x, places, updates = array(inputs), integers(indices), array(updates)
+    try:
+        return getattr(x.at[_coordinates(places)], methods[reduction])(updates)
+    except (TypeError, ValueError):
+        # The number of updates may be that of indices, whatever formulas of unknown sizes say.
+        sizes = (*x.shape, *places.shape, *updates.shape)
+        if context.state.symbolic and not all(isinstance(n, int) for n in sizes):
+            return x
+        raise
 
 
 def _coordinates(indices: Any) -> tuple[jax.Array, ...]:

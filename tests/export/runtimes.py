@@ -468,3 +468,36 @@ def test_endpoints_of_a_saved_model_change_its_state(tmp_path):
     np.testing.assert_allclose(loaded.serve(x), model.predict(x, verbose=0), rtol=1e-5)
     assert len(loaded.moments) == 2 and len(loaded.variables) == len(model.variables)
     assert sorted(loaded.signatures) == ["serve", "serving_default", "train"]
+
+
+class Repeated(keras.layers.Layer):
+    """A layer of TensorFlow's operations, as KerasHub has them: words, as often as numbers say."""
+
+    def __init__(self):
+        super().__init__()
+        self._convert_input_args, self._allow_non_tensor_positional_args = False, True
+
+    def call(self, inputs):
+        import tensorflow as tf
+
+        def one(count):
+            total = 0
+            for _ in range(count):  # a tensor, where this is rewritten by TensorFlow
+                total += count
+            return total
+
+        if isinstance(inputs, tf.RaggedTensor):
+            return inputs.with_flat_values(tf.map_fn(one, inputs.flat_values))
+        return tf.map_fn(one, inputs)
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+def test_loops_of_a_layer_in_a_graph_of_tensorflow(ragged):
+    import tensorflow as tf
+
+    rows = tf.ragged.constant([[1, 2], [3]]) if ragged else tf.constant([1, 2])
+    found = next(iter(tf.data.Dataset.from_tensors(rows).map(Repeated())))
+    if ragged:
+        assert found.to_list() == [[1, 4], [9]]
+    else:
+        assert found.numpy().tolist() == [1, 4]

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keraslike import Model, ops, random
+from keraslike import Input, Model, ops, random
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.variable import Variable
 
@@ -663,3 +663,18 @@ def test_bad_arguments(call, message):
 def test_dir_lists_ops_only():
     assert not {"jnp", "wrap", "signal", "core", "op", "registry"} & set(dir(ops))
     assert {"relu", "add", "cond", "inv", "max"} <= set(dir(ops))
+
+
+def test_scatter_update_of_sizes_that_are_not_known():
+    # As many updates as indices once there are numbers, though the formulas differ.
+    x, places = Input((None, 8)), Input((None,), dtype="int32")
+    parts = Input((4, 8))
+    flat = ops.reshape(x, (-1, 8))
+    where = ops.reshape(places, (-1, 1))
+    found = ops.scatter_update(flat, where, ops.reshape(parts, (-1, 8)))
+    assert found.shape == (None, 8)
+    model = Model([x, places, parts], found)
+    given = [np.zeros((1, 6, 8)), np.array([[0, 2, 3, 5]]), np.ones((1, 4, 8))]
+    assert model(given).sum(-1).tolist() == [8, 0, 8, 8, 0, 8]
+    with pytest.raises(ValueError, match="scatter_update"):
+        ops.scatter_update(KerasTensor((4, 8)), np.zeros((3, 1), int), KerasTensor((2, 8)))
