@@ -105,6 +105,7 @@ docs: $(DOCS_STAMP)
 
 bench: $(STAMP)
 	$(RUN) benchmarks/run.py $(ARGS)
+	$(RUN) benchmarks/paths.py $(ARGS)
 	$(RUN) benchmarks/tapes.py $(ARGS)
 	$(RUN) benchmarks/lowerings.py $(ARGS)
 

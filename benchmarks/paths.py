@@ -5,6 +5,8 @@ with host arrays, whose loss is read, and for files h5py writing arrays of the s
 
     python benchmarks/paths.py --tensorflow /path/to/python [--rounds 5] [--only on_batch]
 
+`make bench` runs it, too.
+
 Two tables: time by the clock, and the time of the processor in all threads, which says more where
 others use the machine. `--profile PATH` shows where Python spends one path's time.
 """
@@ -336,7 +338,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="paths with this in their name")
     parser.add_argument("--tensorflow", default=sys.executable, help="a Python that has it")
     parser.add_argument("--profile", help="the path to profile instead")
-    args = parser.parse_args()
+    args = parser.parse_known_args()[0]
     args.cpu = False
     if args.profile:
         return profile(args.profile)
