@@ -35,8 +35,11 @@ def test_devices():
     assert config.get_soft_device_placement()
     config.set_soft_device_placement(False)
     missing = r"device specification '/job:localhost/replica:0/task:0/device:GPU:1000'"
-    with pytest.raises(tf.errors.InvalidArgumentError, match=missing), tf.device("/gpu:1000"):
-        pass
+    with pytest.raises(tf.errors.InvalidArgumentError, match=missing) as raised:
+        tf.device("/gpu:1000")
+    assert str(raised.value).endswith(
+        "All available devices [/job:localhost/replica:0/task:0/device:CPU:0]."
+    )
     config.set_soft_device_placement(True)
     with pytest.raises(ValueError, match="One device must be left"):
         config.set_visible_devices([])
