@@ -43,6 +43,9 @@ class EventFile:
         self._file: Any = None
         self._lock = threading.Lock()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> EventFile:
+        return type(self)(self.directory, self._suffix)  # which opens a file of its own
+
     def scalar(self, tag: str, value: Any, step: int, description: str = "") -> None:
         """Logs a number."""
         array = _numeric(value, np.float32)

@@ -1,5 +1,6 @@
 """Callbacks in what their arguments and odd cases mean."""
 
+import copy
 import http.server
 import io
 import json
@@ -550,3 +551,10 @@ def test_callbacks_are_told_verbose_as_it_was_given():
         assert make().fit(X, Y, verbose=verbose).params == {
             "verbose": verbose, "epochs": 1, "steps": 1
         }  # fmt: skip
+
+
+def test_a_copy_of_tensorboard_writes_files_of_its_own(tmp_path):
+    first = keras.callbacks.TensorBoard(tmp_path)
+    for callback in (first, copy.deepcopy(first)):  # as KerasTuner does for each trial
+        make().fit(X, Y, verbose=0, callbacks=[callback])
+    assert len(list((tmp_path / "train").glob("events*"))) == 2
