@@ -109,7 +109,7 @@ $(DOCS_STAMP): pyproject.toml
 	@touch $@
 
 docs: $(DOCS_STAMP)
-	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet $(ARGS)
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build $(ARGS)
 	@echo "The site is in build/site: open build/site/index.html"
 
 bench: $(STAMP)
