@@ -10,6 +10,7 @@ from keraslike.distribution.parallel import (
     distribution,
     set_distribution,
 )
+from keraslike.distribution.planning import Plan, plan
 
 __all__ = [
     "DataParallel",
@@ -17,12 +18,14 @@ __all__ = [
     "Distribution",
     "LayoutMap",
     "ModelParallel",
+    "Plan",
     "TensorLayout",
     "distribute_tensor",
     "distribution",
     "get_device_count",
     "initialize",
     "list_devices",
+    "plan",
     "set_distribution",
 ]
 

@@ -496,9 +496,9 @@ CHECKS = [
 ]
 
 
-def run():
+def run(checks=CHECKS):
     results = {}
-    for check in CHECKS:
+    for check in checks:
         keras.utils.set_random_seed(1)
         set_distribution(None)
         try:

@@ -16,7 +16,7 @@ import keraslike as keras
 from keraslike import distribution as d
 from keraslike import layers
 
-from . import four_devices, two_processes
+from . import eight_devices, four_devices, two_processes
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +58,16 @@ def on_four():
 @pytest.mark.parametrize("name", [check.__name__ for check in four_devices.CHECKS])
 def test_four_devices(on_four, name):
     assert on_four[name] == "", on_four[name]
+
+
+@pytest.fixture(scope="module")
+def on_eight():
+    return finish(start("eight_devices", devices=8))[0]
+
+
+@pytest.mark.parametrize("name", [check.__name__ for check in eight_devices.CHECKS])
+def test_eight_devices(on_eight, name):
+    assert on_eight[name] == "", on_eight[name]
 
 
 def test_two_processes(tmp_path):
@@ -176,7 +186,7 @@ def test_attributes_are_those_of_keras():
 def test_public_names_are_those_of_keras():
     known = {n for n in dir(oracle.distribution) if not n.startswith("_")}
     ours = set(dir(d))
-    assert ours - known == {"Distribution"}
+    assert ours - known == {"Distribution", "Plan", "plan"}
     assert not known - ours
 
 

@@ -1,0 +1,157 @@
+"""How much memory a device needs for a model's training under one layout or another."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from keraslike.core import base
+from keraslike.core.arguments import whole
+from keraslike.distribution.devices import list_devices
+from keraslike.distribution.layout import DeviceMesh
+from keraslike.distribution.parallel import DataParallel, Distribution, ModelParallel
+from keraslike.training.data import adapt
+from keraslike.training.placement import Placement
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Bytes a device under one distribution, from the program that XLA compiled for it.
+
+    Attributes:
+        distribution: to be set by `set_distribution`.
+        weights, slots: of the model and of its optimizer, loss and metrics.
+        gradients: of the weights that train, as large as their parts.
+        activations: all else that is alive at once within a step.
+        total: all of it, and the batch.
+        fits: whether `total` is within the memory that was given; `None` where none was.
+    """
+
+    distribution: Distribution
+    weights: int
+    slots: int
+    gradients: int
+    activations: int
+    total: int
+    fits: bool | None
+
+    def __str__(self) -> str:
+        parts = [
+            f"{name} {getattr(self, name) / 2**20:.1f} MiB"
+            for name in ("weights", "slots", "gradients", "activations", "total")
+        ]
+        fits = {None: "", True: ", fits", False: ", does not fit"}[self.fits]
+        return f"{type(self.distribution).__name__}: {', '.join(parts)}{fits}"
+
+
+def plan(
+    model: Any,
+    batch_size: int,
+    devices: int | Sequence[Any] | None = None,
+    memory: float | None = None,
+    distributions: Sequence[Distribution] | None = None,
+    batch: Any = None,
+) -> list[Plan]:
+    """What a training step of a model needs on each device, under several distributions.
+
+    Each step is compiled, with nothing placed and nothing run. The devices may be virtual ones of a
+    CPU (`XLA_FLAGS=--xla_force_host_platform_device_count=8`): weights, slots and gradients are
+    then what they are anywhere; activations are as XLA's CPU backend arranges them.
+
+    Args:
+        model: a compiled model of which the shapes of inputs are known.
+        batch_size: of all devices together.
+        devices: how many, the first ones, or which; all there are where it is `None`.
+        memory: bytes that a device has.
+        distributions: that are compared; by default `DataParallel` and `ModelParallel.fsdp`.
+        batch: `(x, y)`, where the shapes of inputs are not known, or targets are not of the shapes
+            and dtypes of outputs, as classes by their number.
+
+    Returns a `Plan` for each distribution. Raises ValueError for a model that is not compiled or
+    has no known inputs, and for more devices than there are.
+
+    >>> import keraslike as keras
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(64)])
+    >>> model.compile(loss="mse", optimizer="adam")
+    >>> found = plan(model, 32, devices=1, memory=2**30)
+    >>> found[0].weights, found[0].fits
+    (2304, True)
+    """
+    whole(1, batch_size=batch_size)
+    if not getattr(model, "compiled", False):
+        raise ValueError("model must be compiled: its step is what needs the memory.")
+    if distributions is None:
+        mesh = _mesh(devices)
+        distributions = [DataParallel(mesh), ModelParallel.fsdp(mesh)]
+    example = _example(model, batch_size, batch)
+    return [_planned(model, example, each, memory) for each in distributions]
+
+
+def _mesh(devices: int | Sequence[Any] | None) -> DeviceMesh:
+    names: Sequence[Any] = list_devices()
+    if isinstance(devices, int):
+        if not 0 < devices <= len(names):
+            raise ValueError(
+                f"There are {len(names)} devices. Received: devices={devices}. Virtual ones of the "
+                "CPU are there in a program that is started with "
+                f"XLA_FLAGS=--xla_force_host_platform_device_count={devices} JAX_PLATFORMS=cpu."
+            )
+        names = names[:devices]
+    elif devices is not None:
+        names = devices
+    return DeviceMesh((len(names),), ["batch"], names)
+
+
+def _example(model: Any, batch_size: int, batch: Any) -> Any:
+    """The shapes of a batch, as a step takes it."""
+    if batch is None:
+        inputs = getattr(model, "_inputs_struct", None)
+        if inputs is None:
+            raise ValueError(
+                "model must have inputs of known shape: begin it with keras.Input(shape), or give "
+                "a batch."
+            )
+        batch = jax.tree.map(lambda t: _zeros(t, batch_size), (inputs, model._outputs_struct))
+    elif not isinstance(batch, (tuple, list)):
+        batch = (batch,)
+    return adapt(*batch, batch_size=batch_size).example()
+
+
+def _zeros(tensor: Any, batch_size: int) -> np.ndarray:
+    shape = tuple(tensor.shape[1:])
+    if None in shape:
+        raise ValueError(f"A size of {tensor} is unknown: give a batch.")
+    # All its numbers are the same one, so that it takes no memory.
+    return np.broadcast_to(np.zeros((), jax.numpy.dtype(tensor.dtype)), (batch_size, *shape))
+
+
+def _planned(model: Any, example: Any, distribution: Distribution, memory: float | None) -> Plan:
+    with distribution.scope():
+        model._prepare(example, "train")
+        program = model._program("train")
+        placement = Placement(distribution, program.state, program.fixed)
+        found = program.compiled_for(example, placement).memory_analysis()
+    owned = {id(v) for v in base.variables_of(model)}
+    trained = {id(v) for v in model.trainable_variables}
+    weights = slots = gradients = 0
+    for variables, shardings in (
+        (program.state, placement.state),
+        (program.fixed, placement.fixed),
+    ):
+        for variable, sharding in zip(variables, shardings, strict=True):
+            value = variable._raw_value
+            size = math.prod(sharding.shard_shape(value.shape)) * value.dtype.itemsize
+            weights += size if id(variable) in owned else 0
+            slots += 0 if id(variable) in owned else size
+            gradients += size if id(variable) in trained else 0
+    inside = found.temp_size_in_bytes
+    total = found.argument_size_in_bytes + inside
+    total += max(0, found.output_size_in_bytes - found.alias_size_in_bytes)
+    fits = None if memory is None else total <= memory
+    activations = max(0, inside - gradients)
+    return Plan(distribution, weights, slots, gradients, activations, total, fits)

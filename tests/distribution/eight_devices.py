@@ -1,0 +1,121 @@
+"""What is to hold on eight devices; run as `four_devices` is.
+
+XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m tests.distribution.eight_devices
+"""
+
+import itertools
+import os
+import tempfile
+
+import jax
+import numpy as np
+
+import keraslike as keras
+from keraslike import layers
+from keraslike.callbacks import OrbaxCheckpoint
+from keraslike.distribution import (
+    DataParallel,
+    DeviceMesh,
+    LayoutMap,
+    ModelParallel,
+    plan,
+    set_distribution,
+)
+
+from . import four_devices
+
+X = np.random.default_rng(0).normal(size=(32, 16)).astype("float32")
+Y = np.tanh(X[:, :2] * 2).astype("float32")
+
+
+def tensor_parallel():
+    layouts = LayoutMap(DeviceMesh((2, 4), ("batch", "model")))
+    layouts[".*up/kernel"], layouts[".*up/bias"] = (None, "model"), ("model",)
+    layouts[".*down/kernel"] = ("model", None)
+    return ModelParallel(layout_map=layouts)
+
+
+def trained(remat, accumulate, policy):
+    keras.utils.set_random_seed(3)
+    keras.mixed_precision.set_dtype_policy(policy)
+    try:
+        with keras.RematScope("full" if remat else None):
+            up = layers.Dense(16, "tanh", name="up")
+            stack = [up, layers.Dropout(0.2), layers.Dense(2, name="down")]
+        model = keras.Sequential([layers.Input((16,)), *stack])
+        optimizer = keras.optimizers.Adam(0.01, gradient_accumulation_steps=accumulate)
+        model.compile(loss="mse", optimizer=optimizer, auto_scale_loss=True)
+        scales = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+        assert scales == (policy == "mixed_float16")
+        history = model.fit(X, Y, batch_size=8, epochs=2, shuffle=False, verbose=0)
+        return history.history["loss"], [w.astype("float32") for w in model.get_weights()]
+    finally:
+        keras.mixed_precision.set_dtype_policy("float32")
+
+
+def remat_accumulation_precision_and_every_distribution():
+    policies = ("float32", "mixed_bfloat16", "mixed_float16")
+    combinations = [(True, 2, policy) for policy in policies]
+    if os.environ.get("KERASLIKE_WHOLE"):  # 48 runs, two minutes
+        combinations = itertools.product((False, True), (None, 2), policies)
+    for how in combinations:
+        set_distribution(None)
+        losses, weights = trained(*how)
+        assert losses[1] < losses[0]
+        tight = {"float32": 2e-6, "mixed_bfloat16": 6e-3, "mixed_float16": 1e-3}[how[2]]
+        for d in (DataParallel(), ModelParallel.fsdp(min_size=16), tensor_parallel()):
+            set_distribution(d)
+            found, others = trained(*how)
+            np.testing.assert_allclose(found, losses, rtol=2 * tight, err_msg=str((d, how)))
+            for a, b in zip(others, weights, strict=True):
+                np.testing.assert_allclose(a, b, atol=tight, err_msg=str((d, how)))
+
+
+def most_alive():
+    """The largest part of any array that a device holds, in bytes."""
+    return max(s.data.nbytes for a in jax.live_arrays() for s in a.addressable_shards)
+
+
+def a_model_larger_than_a_device():
+    width, depth = 512, 6
+    whole = 3 * depth * width * width * 4  # weights and two moments
+    limit = whole * 9 // 10  # what a device has: too little for the weights and moments alone
+
+    def build():
+        stack = [layers.Dense(width, "relu") for _ in range(depth)]
+        model = keras.Sequential([layers.Input((width,)), *stack])
+        model.compile(loss="mse", optimizer="adam")
+        return model
+
+    x = np.zeros((16, width), "float32")
+    with ModelParallel.fsdp().scope(), tempfile.TemporaryDirectory() as folder:
+        model = build()
+        model.optimizer.build(model.trainable_variables)
+        assert most_alive() <= width * width * 4 // 8
+        saver = OrbaxCheckpoint(folder, save_on_background=False)
+        model.fit(x, x, batch_size=16, verbose=0, callbacks=[saver])
+        assert most_alive() <= width * width * 4 // 8
+        whole_plan, parts = plan(model, 16, memory=limit)
+        assert parts.fits and not whole_plan.fits, (str(whole_plan), str(parts), limit)
+        held = {
+            kind: sum(v._raw_value.addressable_shards[0].data.nbytes for v in variables)
+            for kind, variables in (
+                ("weights", model.variables),
+                ("slots", model.optimizer.variables),
+            )
+        }
+        assert abs(parts.weights / held["weights"] - 1) < 0.1, (parts, held)
+        assert abs(parts.slots / held["slots"] - 1) < 0.1, (parts, held)
+        assert parts.weights + parts.slots + parts.gradients + parts.activations <= parts.total
+        assert whole_plan.weights + whole_plan.slots >= whole
+        again = keras.saving.load_model(folder)
+        assert most_alive() <= width * width * 4 // 8
+        for a, b in zip(again.weights, model.weights, strict=True):
+            assert a._raw_value.sharding.is_equivalent_to(b._raw_value.sharding, a.value.ndim)
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+CHECKS = [remat_accumulation_precision_and_every_distribution, a_model_larger_than_a_device]
+
+if __name__ == "__main__":
+    four_devices.run(CHECKS)
