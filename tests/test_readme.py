@@ -16,4 +16,4 @@ def test_the_examples_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     assert history["loss"][-1] < 0.5  # untrained it is 2.7
     assert (tmp_path / "huber.keras").exists()
     assert all(leaf.shape[0] == 8 for leaf in names["jax"].tree.leaves(ensemble))
-    assert names["value"] > 0 and len(blocks) == 5
+    assert names["value"] > 0 and len(blocks) == 6

@@ -1,6 +1,6 @@
 """Starts `train.py` as several processes on this machine, and again when one of them dies.
 
-    python examples/cluster/local.py --processes 2 --folder /tmp/backup
+python examples/cluster/local.py --processes 2 --folder /tmp/backup
 """
 
 import argparse
@@ -30,7 +30,8 @@ def launch(processes: int, folder: str, restarts: int = 3, epochs: int = 3) -> N
             command = [sys.executable, str(TRAIN), folder, "--epochs", str(epochs)]
             started.append(subprocess.Popen(command, env=env))
         # Where one dies the others end by themselves, with an error that names it.
-        if not any([process.wait() for process in started]):
+        codes = [process.wait() for process in started]
+        if not any(codes):
             return
     raise RuntimeError(f"The job ended with an error {restarts + 1} times: see above.")
 

@@ -1,9 +1,9 @@
 """Fully sharded training on all devices of all processes; a job that is started again goes on.
 
-    python examples/cluster/local.py          # two processes on this machine
-    sbatch examples/cluster/slurm.sh          # on a SLURM cluster
-    kubectl apply -f examples/cluster/jobset.yaml
-    python examples/cluster/ray_train.py      # pip install "ray[train]"
+python examples/cluster/local.py          # two processes on this machine
+sbatch examples/cluster/slurm.sh          # on a SLURM cluster
+kubectl apply -f examples/cluster/jobset.yaml
+python examples/cluster/ray_train.py      # pip install "ray[train]"
 """
 
 import argparse

@@ -7,23 +7,59 @@ native code. Here it outlives process 0 for as long as the others need to say wh
 Nothing of keraslike or JAX is imported, so that it starts at once.
 """
 
+import contextlib
 import signal
+import socket
 import sys
 import time
+from pathlib import Path
 
 from jaxlib import _jax  # `jax_internals.service_elsewhere` says what is relied on
+
+_ESTABLISHED = "01"
+
+
+def wait_until_free(port: int, seconds: float) -> None:
+    """Waits for the service of a job that was here before: two could listen on one port."""
+    until = time.monotonic() + seconds
+    while True:
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                trial.bind(("", port))
+                return
+        if time.monotonic() > until:
+            raise OSError(f"Port {port} is in use.")
+        time.sleep(0.1)
+
+
+def is_connected(port: int) -> bool:
+    """Whether anybody is connected to a port of this machine; true where it does not say."""
+    try:
+        tables = [Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    except OSError:
+        return True
+    rows = [line.split() for table in tables for line in table.splitlines()[1:]]
+    return any(
+        row[3] == _ESTABLISHED and int(row[1].rpartition(":")[2], 16) == port for row in rows
+    )
 
 
 def serve(address: str, count: int, heartbeat: int, linger: float) -> None:
     """Serves until standard input says `done`, or for a while after it was closed without."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the processes that compute
+    port = int(address.rpartition(":")[2])
+    wait_until_free(port, linger)
     # "recoverable": what the service does about a lost process, `watch.py` does.
     service = _jax.get_distributed_runtime_service(
         address, count, heartbeat_timeout=heartbeat, shutdown_timeout=10, recoverable=True
     )
     print("ready", flush=True)
     if sys.stdin.readline().strip() != "done":
-        time.sleep(linger)
+        until = time.monotonic() + linger
+        time.sleep(1)
+        while time.monotonic() < until and is_connected(port):
+            time.sleep(0.2)
     service.shutdown()
 
 

@@ -90,8 +90,9 @@ def initialize(
     """Makes this process one of several, on one machine or many, that run the same program.
 
     Each process calls it before it computes anything; from then on `list_devices()` names the
-    devices of all. On a TPU pod and under Slurm no argument is needed. Random streams are made
-    those of process 0, so that all processes make the same weights and orders of samples.
+    devices of all. On a TPU pod and under Slurm no argument is needed. Where a launcher, as Ray's,
+    has called `jax.distributed.initialize` already, the processes are taken as they are. Random
+    streams are made those of process 0, so that all make the same weights and orders of samples.
 
     Args:
         job_addresses: `"address:port"` of process 0, or those of all processes with commas
@@ -127,12 +128,13 @@ def initialize(
     def start(address: str, count: int, **_: Any) -> Any:
         return _Coordinator(address, count, timeout)
 
-    with jax_internals.service_elsewhere(start):
-        # JAX's own patience, after which it aborts the process, is to be the longer one.
-        heartbeat = max(100, int(4 * timeout))
-        jax.distributed.initialize(
-            addresses[0], num_processes, process_id, heartbeat_timeout_seconds=heartbeat
-        )
+    if not jax.distributed.is_initialized():
+        with jax_internals.service_elsewhere(start):
+            # JAX's own patience, after which it aborts the process, is to be the longer one.
+            heartbeat = max(100, int(4 * timeout))
+            jax.distributed.initialize(
+                addresses[0], num_processes, process_id, heartbeat_timeout_seconds=heartbeat
+            )
     watch.begin(timeout)
     _share_random_streams()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ class Plan:
         gradients: of the weights that train, as large as their parts.
         activations: all else that is alive at once within a step.
         total: all of it, and the batch.
+        collectives: bytes of the results of all-gather, all-reduce, reduce-scatter and the like in
+            one step; what is in a loop of the model's counts once.
         fits: whether `total` is within the memory that was given; `None` where none was.
     """
 
@@ -38,12 +41,13 @@ class Plan:
     gradients: int
     activations: int
     total: int
+    collectives: int
     fits: bool | None
 
     def __str__(self) -> str:
         parts = [
             f"{name} {getattr(self, name) / 2**20:.1f} MiB"
-            for name in ("weights", "slots", "gradients", "activations", "total")
+            for name in ("weights", "slots", "gradients", "activations", "total", "collectives")
         ]
         fits = {None: "", True: ", fits", False: ", does not fit"}[self.fits]
         return f"{type(self.distribution).__name__}: {', '.join(parts)}{fits}"
@@ -130,12 +134,35 @@ def _zeros(tensor: Any, batch_size: int) -> np.ndarray:
     return np.broadcast_to(np.zeros((), jax.numpy.dtype(tensor.dtype)), (batch_size, *shape))
 
 
+_COLLECTIVE = re.compile(
+    r"= (.*?) (?:all-gather|all-reduce|reduce-scatter|all-to-all|collective-permute)(-start)?\("
+)
+_ARRAY = re.compile(r"([a-z]+)(\d*)[a-z0-9]*\[([\d,]*)\]")
+
+
+def _collectives(text: str) -> int:
+    """The bytes of the results of collectives in the text of a program.
+
+    >>> _collectives("%a.1 = f32[8,4]{1,0} all-gather(%p), dimensions={0}")
+    128
+    """
+    moved = 0
+    for result, begins in _COLLECTIVE.findall(text):
+        arrays = [
+            math.prod(map(int, filter(None, shape.split(",")))) * max(8, int(bits or 8)) // 8
+            for _, bits, shape in _ARRAY.findall(result)
+        ]
+        moved += max(arrays, default=0) if begins else sum(arrays)  # of a pair of input and result
+    return moved
+
+
 def _planned(model: Any, example: Any, distribution: Distribution, memory: float | None) -> Plan:
     with distribution.scope():
         model._prepare(example, "train")
         program = model._program("train")
         placement = Placement(distribution, program.state, program.fixed)
-        found = program.compiled_for(example, placement).memory_analysis()
+        compiled = program.compiled_for(example, placement)
+        found, moved = compiled.memory_analysis(), _collectives(compiled.as_text())
     owned = {id(v) for v in base.variables_of(model)}
     trained = {id(v) for v in model.trainable_variables}
     weights = slots = gradients = 0
@@ -154,4 +181,4 @@ def _planned(model: Any, example: Any, distribution: Distribution, memory: float
     total += max(0, found.output_size_in_bytes - found.alias_size_in_bytes)
     fits = None if memory is None else total <= memory
     activations = max(0, inside - gradients)
-    return Plan(distribution, weights, slots, gradients, activations, total, fits)
+    return Plan(distribution, weights, slots, gradients, activations, total, moved, fits)

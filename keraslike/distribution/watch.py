@@ -48,8 +48,8 @@ class Watch(threading.Thread):
         self.lost = threading.Event()
         self.message = ""
         self.failed = ""  # what this process has failed by
-        self.ending = False  # the main thread is past the program's own code
-        self._main = threading.main_thread()
+        self.ending = False  # the program is past its own code
+        self._main = threading.current_thread()  # which `initialize` was called in
 
     def run(self) -> None:
         now = answered = time.monotonic()

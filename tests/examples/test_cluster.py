@@ -1,8 +1,12 @@
 """The launchers of examples/cluster: on this machine, started again after a process was killed."""
 
+import ast
 import importlib.util
+import os
 import pathlib
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -28,3 +32,17 @@ def test_local_processes_train(tmp_path, monkeypatch, capfd):
 
 def test_the_script_for_slurm_can_be_run():
     assert (CLUSTER / "slurm.sh").stat().st_mode & stat.S_IXUSR
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra `ray`")
+def test_workers_of_ray_train(tmp_path):
+    command = [sys.executable, str(CLUSTER / "ray_train.py"), "--epochs", "2"]
+    env = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(CLUSTER.parents[1])}
+    done = subprocess.run(
+        [*command, "--folder", str(tmp_path / "backup")],
+        env=env, cwd=tmp_path, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    reported = ast.literal_eval(done.stdout.splitlines()[-1])
+    assert reported["processes"] == 2 and reported["last"] < reported["first"]
