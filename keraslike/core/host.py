@@ -142,6 +142,16 @@ def _viewed(value: Any) -> Any:
     return np.asarray(value)
 
 
+def is_here(value: Any) -> bool:
+    """Whether an array's numbers are at hand without waiting for a device or passing them on."""
+    return (
+        trace_state_clean()
+        and isinstance(value, jax.Array)
+        and jax.default_backend() == "cpu"
+        and len(value.devices()) == 1
+    )
+
+
 def draws(key: Any, shape: Sequence[int], dtype: Any, *others: Any) -> bool:
     """Whether random numbers of this shape are drawn here."""
     return (

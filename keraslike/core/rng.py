@@ -65,7 +65,7 @@ class SeedGenerator(Object):
     def _next(self) -> jax.Array:
         key = self.state.value
         try:
-            self.state.assign(key + np.array([0, 1], "uint32"))
+            self.state.assign(_counted(key))
         except TraceContextError:
             if self is not _global:
                 raise
@@ -75,6 +75,13 @@ class SeedGenerator(Object):
                 "that is made inside of it or whose state it takes."
             ) from None
         return key
+
+
+def _counted(key: jax.Array) -> jax.Array:
+    """The key after this one. Of the host's it is made at once: who draws with it need not wait for
+    a device."""
+    one = np.array([0, 1], "uint32")
+    return host.array(np.asarray(key) + one) if host.is_here(key) else key + one
 
 
 # Where seeds come from. It is Python's own stream, as in Keras: programs repeat what they do by

@@ -13,6 +13,10 @@ import jax
 import numpy as np
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+_PARITY = 0x1BD11BDA
+_WORD = 0xFFFFFFFF
+# Up to this many numbers are drawn sooner by Python's integers than by a hundred calls of numpy.
+_FEW = 8
 
 
 def is_used(key: Any) -> bool:
@@ -43,7 +47,10 @@ def uniform(first: Any, second: Any, count: Any) -> Any:
 
 
 def _bits(first: Any, second: Any, count: Any) -> Any:
-    keys = (first, second, first ^ second ^ np.uint32(0x1BD11BDA))
+    if isinstance(count, np.ndarray) and count.size <= _FEW and isinstance(first, np.uint32):
+        words = [_bits_of_one(int(first), int(second), n) for n in count.ravel().tolist()]
+        return np.array(words, np.uint32).reshape(count.shape)
+    keys = (first, second, first ^ second ^ np.uint32(_PARITY))
     # Scalars are added to arrays only: numpy warns where the sum of two of them wraps round.
     x, y = count * np.uint32(0) + first, count + second
     for turn in range(5):
@@ -52,4 +59,16 @@ def _bits(first: Any, second: Any, count: Any) -> Any:
             y = (y << distance | y >> 32 - distance) ^ x
         x = x + keys[(turn + 1) % 3]
         y = y + keys[(turn + 2) % 3] + np.uint32(turn + 1)
+    return x ^ y
+
+
+def _bits_of_one(first: int, second: int, count: int) -> int:
+    keys = (first, second, first ^ second ^ _PARITY)
+    x, y = first, count + second & _WORD
+    for turn in range(5):
+        for distance in _ROTATIONS[turn % 2]:
+            x = x + y & _WORD
+            y = (y << distance | y >> 32 - distance) & _WORD ^ x
+        x = x + keys[(turn + 1) % 3] & _WORD
+        y = y + keys[(turn + 2) % 3] + turn + 1 & _WORD
     return x ^ y

@@ -1,4 +1,8 @@
-"""Pictures in bytes as tensors and back, by Pillow: `tf.io.decode_png` and the like."""
+"""Pictures in bytes as tensors and back: `tf.io.decode_png` and the like.
+
+JPEGs are decoded by libjpeg-turbo through simplejpeg, for values that are those of TensorFlow: it
+asks for the fast cosine transform, for which Pillow cannot be asked. The rest is done by Pillow.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, static
 
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_JPEG = b"\xff\xd8\xff"
 
 
 def _decoded(contents: Any, channels: Any, formats: tuple[str, ...] | None) -> list[np.ndarray]:
@@ -21,6 +26,8 @@ def _decoded(contents: Any, channels: Any, formats: tuple[str, ...] | None) -> l
     if channels not in (None, 0, *_MODES):
         raise ValueError(f"channels must be 0, 1, 3 or 4. Received: channels={channels}")
     data = convert_to_tensor(contents).numpy()
+    if data[:3] == _JPEG and (formats is None or "JPEG" in formats):
+        return [_jpeg(data, channels or 0)]
     try:
         picture = pillow.open(io.BytesIO(data), formats=formats)
         frames = []
@@ -63,6 +70,39 @@ def _of_dtype(array: np.ndarray, dtype: Any) -> Tensor:
     return found if found.dtype is wanted else image.convert_image_dtype(found, wanted)
 
 
+def _jpeg(data: bytes, channels: int = 0, ratio: int = 1, recover: bool = False, **how: bool):
+    """A JPEG as (height, width, channels), by default with the fast cosine transform."""
+    library = foreign.library("simplejpeg", "tf.io.decode_jpeg()")
+    if channels not in (0, 1, 3):
+        raise InvalidArgumentError(f"A JPEG has 1 or 3 channels. Received: channels={channels}")
+
+    def decoded(colors: str, strict: bool) -> np.ndarray:
+        options = {"fastdct": True, **how, "strict": strict}
+        if ratio != 1:  # the smallest that is at least as large as this
+            options.update(min_height=-(-height // ratio), min_width=-(-width // ratio))
+        return library.decode_jpeg(data, colors, **options)
+
+    try:
+        height, width, space, _ = library.decode_jpeg_header(data)
+        of_ink = space in ("CMYK", "YCCK")
+        if of_ink and channels == 1:
+            raise ValueError("A picture in CMYK does not become grey.")
+        gray = channels == 1 or (space == "Gray" and not channels)
+        colors = "CMYK" if of_ink else "Gray" if gray else "RGB"
+        try:
+            array = decoded(colors, True)
+        except ValueError as e:
+            if "remature end" in str(e) and not recover:
+                raise
+            array = decoded(colors, False)  # libjpeg only had something to say, and went on
+    except ValueError as e:
+        raise InvalidArgumentError(f"The bytes are no JPEG that can be decoded: {e}") from None
+    if of_ink:  # of which Adobe's files have the complements
+        inks = array.astype(np.uint16)
+        return (inks[..., :3] * inks[..., 3:] // 255).astype(np.uint8)
+    return array
+
+
 def decode_jpeg(
     contents: Any,
     channels: int = 0,
@@ -78,15 +118,25 @@ def decode_jpeg(
     Args:
         channels: 1 for grey, 3 for colours, 0 for what the picture has.
         ratio: 2, 4 or 8 for a smaller picture.
+        fancy_upscaling: whether colours that are stored at half the size are interpolated.
+        try_recover_truncated: whether a file whose end is missing is no error.
+        dct_method: `"INTEGER_ACCURATE"`, or `"INTEGER_FAST"`, the default.
+
+    Raises InvalidArgumentError for bytes that are no picture.
     """
-    frames = _decoded(contents, channels, None)
-    if ratio != 1:
-        if ratio not in (2, 4, 8):
-            raise ValueError(f"ratio must be 1, 2, 4 or 8. Received: ratio={ratio}")
-        pillow = foreign.library("PIL.Image", "tf.io.decode_jpeg()", "pillow")
-        small = pillow.fromarray(np.squeeze(frames[0])).reduce(ratio)
-        return constant(np.asarray(small).reshape(small.height, small.width, -1))
-    return Tensor(frames[0])
+    if ratio not in (1, 2, 4, 8):
+        raise ValueError(f"ratio must be 1, 2, 4 or 8. Received: ratio={ratio}")
+    if dct_method not in ("", "INTEGER_FAST", "INTEGER_ACCURATE"):
+        raise ValueError(
+            "dct_method must be 'INTEGER_FAST' or 'INTEGER_ACCURATE'. "
+            f"Received: dct_method={dct_method!r}"
+        )
+    data = convert_to_tensor(contents).numpy()
+    if data[:3] != _JPEG:
+        return Tensor(_decoded(contents, channels, None)[0])
+    accurate = dct_method == "INTEGER_ACCURATE"
+    how = {"fastdct": not accurate, "fastupsample": not fancy_upscaling}
+    return Tensor(_jpeg(data, channels, ratio, try_recover_truncated, **how))
 
 
 def decode_png(
@@ -154,13 +204,18 @@ def decode_and_crop_jpeg(contents: Any, crop_window: Any, channels: int = 0, **_
 
 def extract_jpeg_shape(contents: Any, output_type: Any = dtypes.int32, name: Any = None) -> Tensor:
     """Height, width and channels of a JPEG."""
-    shape = _decoded(contents, 0, ("JPEG",))[0].shape
-    return Tensor(np.asarray(shape, dtypes.as_dtype(output_type).dtype))
+    library = foreign.library("simplejpeg", "tf.io.extract_jpeg_shape()")
+    try:
+        height, width, space, _ = library.decode_jpeg_header(convert_to_tensor(contents).numpy())
+    except ValueError as e:
+        raise InvalidArgumentError(f"The bytes are no JPEG: {e}") from None
+    channels = {"Gray": 1, "CMYK": 4, "YCCK": 4}.get(space, 3)
+    return Tensor(np.asarray((height, width, channels), dtypes.as_dtype(output_type).dtype))
 
 
 def is_jpeg(contents: Any, name: str | None = None) -> Tensor:
     """Whether bytes begin as a JPEG does."""
-    return constant(convert_to_tensor(contents).numpy()[:3] == b"\xff\xd8\xff")
+    return constant(convert_to_tensor(contents).numpy()[:3] == _JPEG)
 
 
 __all__ = [
