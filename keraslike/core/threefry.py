@@ -47,7 +47,7 @@ def uniform(first: Any, second: Any, count: Any) -> Any:
 
 
 def _bits(first: Any, second: Any, count: Any) -> Any:
-    if isinstance(count, np.ndarray) and count.size <= _FEW and isinstance(first, np.uint32):
+    if isinstance(count, np.ndarray) and count.size <= _FEW and type(first) is np.uint32:
         words = [_bits_of_one(int(first), int(second), n) for n in count.ravel().tolist()]
         return np.array(words, np.uint32).reshape(count.shape)
     keys = (first, second, first ^ second ^ np.uint32(_PARITY))
