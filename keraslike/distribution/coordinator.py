@@ -46,7 +46,8 @@ def is_connected(port: int) -> bool:
 
 
 def serve(address: str, count: int, heartbeat: int, linger: float) -> None:
-    """Serves until standard input says `done`, or for a while after it was closed without."""
+    """Serves until process 0 has ended, which closes standard input, and the others are gone, too:
+    one that finds no service as it ends is aborted by JAX."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the processes that compute
     port = int(address.rpartition(":")[2])
     wait_until_free(port, linger)
@@ -55,11 +56,11 @@ def serve(address: str, count: int, heartbeat: int, linger: float) -> None:
         address, count, heartbeat_timeout=heartbeat, shutdown_timeout=10, recoverable=True
     )
     print("ready", flush=True)
-    if sys.stdin.readline().strip() != "done":
-        until = time.monotonic() + linger
-        time.sleep(1)
-        while time.monotonic() < until and is_connected(port):
-            time.sleep(0.2)
+    sys.stdin.read()
+    until = time.monotonic() + linger
+    time.sleep(1)
+    while time.monotonic() < until and is_connected(port):
+        time.sleep(0.2)
     service.shutdown()
 
 

@@ -155,8 +155,8 @@ class _Coordinator:
             )
 
     def shutdown(self) -> None:
-        """JAX calls it when this process ends as it should."""
-        self._process.communicate("done\n")
+        """JAX calls it when this process ends as it should: the service goes on for the others."""
+        self._process.stdin.close()  # type: ignore[union-attr]
 
 
 def _number(variable: str, kind: Any = int, what: str = "an integer") -> Any:
