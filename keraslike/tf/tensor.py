@@ -671,6 +671,8 @@ def _meeting(value: Any, dtype: Any) -> Tensor:
     """A number, list or array as a tensor of the dtype that it meets, where it can have it."""
     if type(value) not in (int, float):
         return convert_to_tensor(value, dtype_hint=dtype)
+    if not trace_state_clean():  # where it stays numpy's: what is computed of it is known then
+        return convert_to_tensor(value, dtype_hint=dtype)
     key = (type(value), value, dtype, math.copysign(1, value))  # 0.0 and -0.0 are equal
     found = _numbers.get(key)
     if found is None:

@@ -353,6 +353,7 @@ def test_variables_of_flax_s_own_are_read_and_changed():
 def test_sizes_that_are_computed(function, wanted):
     # Where a trace with an unknown size fails, the function is traced for each.
     x = tf.constant([3.0, 1.0, 4.0, 1.0, 5.0, 9.0])
+    tf.constant([1]) - 1, tf.constant([1]) // 2, tf.constant([1.0]) * 0.5  # numbers met before
     compiled = tf.function(function)
     concrete = compiled.get_concrete_function(tf.TensorSpec([None], tf.float32))
     for found in (compiled(x), concrete(x)):
