@@ -28,6 +28,7 @@ COPIES = {
     "benchmarks/RESULTS.md": "project/speed.md",
     "tests/conformance/RESULTS.md": "project/conformance.md",
     "tests/packages/RESULTS.md": "project/packages.md",
+    "tests/books/RESULTS.md": "project/books.md",
     "tests/files/RESULTS.md": "project/files.md",
 }
 SECTIONS = ("Args", "Arguments", "Returns", "Raises", "Yields", "Call arguments", "Attributes")
