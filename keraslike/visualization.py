@@ -228,7 +228,9 @@ def plot_image_gallery(
     given = {"Label": y_true, "Pred": y_pred}
     labels = {name: _array(y).ravel() for name, y in given.items() if y is not None}
     if labels and label_map is None:
-        raise ValueError("If `y_true` or `y_pred` are provided, a `label_map` must also be.")
+        raise ValueError(
+            "`y_true` and `y_pred` need a `label_map`, which names the classes. Received: None"
+        )
     pictures = _pixels(_images(images, data_format), value_range)
     count = len(pictures)
     rows = rows or math.ceil(count / cols if cols else math.sqrt(count))

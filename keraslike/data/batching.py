@@ -336,7 +336,7 @@ class Batching(Pipeline):
         bounds, sizes = [int(b) for b in bucket_boundaries], [int(n) for n in bucket_batch_sizes]
         if len(sizes) != len(bounds) + 1:
             raise ValueError(
-                "len(bucket_batch_sizes) must equal len(bucket_boundaries) + 1. "
+                "bucket_batch_sizes must have one entry more than bucket_boundaries. "
                 f"Received: {len(sizes)} and {len(bounds)}"
             )
         length_of = self._view.function(element_length_func)

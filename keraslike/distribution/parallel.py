@@ -270,8 +270,7 @@ class ModelParallel(Distribution):
             raise ValueError("You must specify a layout_map argument.")
         if not isinstance(layout_map, LayoutMap):
             raise ValueError(
-                "Argument `layout_map` must be a `LayoutMap` instance. "
-                f"Received: layout_map={layout_map!r}"
+                f"`layout_map` must be a `LayoutMap`. Received: layout_map={layout_map!r}"
             )
         mesh = layout_map.device_mesh
         name = batch_dim_name or mesh.axis_names[0]

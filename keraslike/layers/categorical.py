@@ -101,8 +101,8 @@ class Discretization(DataLayer):
         super().__init__(name=name, dtype=dtype)
         if sparse and output_mode == "int":
             raise ValueError(
-                "`sparse=True` may only be used if `output_mode` is `'one_hot'`, `'multi_hot'`, or "
-                f"`'count'`. Received: sparse={sparse} and output_mode={output_mode}"
+                "`sparse=True` goes with an `output_mode` of `'one_hot'`, `'multi_hot'` or "
+                f"`'count'` only. Received: sparse={sparse} and output_mode={output_mode}"
             )
         one_of(("int", "one_hot", "multi_hot", "count"), output_mode=output_mode)
         if num_bins is not None and num_bins < 0:
@@ -133,8 +133,8 @@ class Discretization(DataLayer):
         """
         if self.num_bins is None:
             raise ValueError(
-                "Cannot adapt a Discretization layer that has been initialized with "
-                "`bin_boundaries`, use `num_bins` instead."
+                f"Layer '{self.name}' was made with `bin_boundaries`, so there is nothing to "
+                "adapt. Make it with `num_bins` to find boundaries from data."
             )
         self.reset_state()
         for batch in batches(data, steps, lists=False):

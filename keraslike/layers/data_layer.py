@@ -197,8 +197,8 @@ def hash_key(salt: Any, kind: str) -> list[int]:
     if isinstance(salt, (tuple, list)) and len(salt) == 2:
         return list(salt)
     raise ValueError(
-        f"The `salt` argument for `{kind}` can only be a tuple of size 2 integers, or a single "
-        f"integer. Received: salt={salt}."
+        f"`salt` of `{kind}` can only be a tuple of size 2, of integers, or one. Received: "
+        f"salt={salt}."
     )
 
 

@@ -198,9 +198,7 @@ class HashedCrossing(DataLayer):
                 f"Received: inputs={inputs}"
             )
         if len(inputs) < 2:
-            raise ValueError(
-                f"`HashedCrossing` should be called on at least two inputs. Received: {inputs}"
-            )
+            raise ValueError(f"`HashedCrossing` crosses at least two inputs. Received: {inputs}")
         shapes = [tuple(x.shape) for x in inputs]
         if len(shapes[0]) > 2 or (len(shapes[0]) == 2 and shapes[0][1] != 1):
             raise ValueError(
@@ -209,7 +207,7 @@ class HashedCrossing(DataLayer):
             )
         if len(set(shapes)) > 1:
             raise ValueError(
-                f"All `HashedCrossing` inputs should have equal shape. Received: shapes {shapes}"
+                f"The inputs of `HashedCrossing` must be of one shape. Received: shapes {shapes}"
             )
         kinds = [str(x.dtype) for x in inputs]
         if not all(kind == "string" or "int" in kind for kind in kinds):
@@ -226,7 +224,7 @@ class HashedCrossing(DataLayer):
             )
         if any(s[-1:] != shapes[0][-1:] for s in shapes):
             raise ValueError(
-                "Expected the two input tensors to have identical shapes. "
+                "The inputs of `HashedCrossing` must be of one shape. "
                 f"Received input_shape={input_shape}"
             )
         return encoded_shape(shapes[0], self.output_mode, self.num_bins)

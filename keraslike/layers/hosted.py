@@ -157,7 +157,7 @@ class TorchModuleWrapper(_Hosted):
         lazy = torch.nn.modules.lazy.LazyModuleMixin
         if isinstance(module, lazy) and module.has_uninitialized_params():
             raise ValueError(
-                "LazyModules are not supported unless they are already initialized. "
+                "Lazy modules without parameters are not supported: call the module once before. "
                 f"Received: module={module}"
             )
         self.module = module.cpu()

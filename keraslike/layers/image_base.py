@@ -52,8 +52,8 @@ class DataLayer(Layer):
     def _get_seed_generator(self, backend: Any = None) -> SeedGenerator:
         if not hasattr(self, "seed") or not hasattr(self, "generator"):
             raise ValueError(
-                "The `seed` and `generator` variable must be set in the `__init__` method before "
-                "calling `_get_seed_generator()`."
+                f"Layer '{self.name}' draws nothing: its constructor has to set `seed` and "
+                "`generator`."
             )
         return self.generator
 
@@ -184,9 +184,9 @@ class BaseImagePreprocessingLayer(DataLayer):
         if isinstance(data, dict) and "bounding_boxes" in data:
             if not self.bounding_box_format:
                 raise ValueError(
-                    "You passed an input with a 'bounding_boxes' key, but you didn't specify a "
-                    "bounding box format. Pass a `bounding_box_format` argument to your "
-                    f"{type(self).__name__} layer, e.g. `bounding_box_format='xyxy'`."
+                    f"Layer '{self.name}' was given bounding boxes and does not know their "
+                    f"format. Make it with a `bounding_box_format`: {type(self).__name__}(..., "
+                    "bounding_box_format='xyxy')."
                 )
             data = {
                 **data,
@@ -346,7 +346,7 @@ def factor_range(
         fits = all((low < n if above else low <= n) and n <= high for n in numbers)
     if not fits or len(numbers) != (2 if numbers is factor else 1):
         raise ValueError(
-            f"The `{name}` argument should be a number (or a list of two numbers) in the range "
+            f"The `{name}` argument should be a number, or two, of the range "
             f"{'(' if above else '['}{low}, {high}]. Received: {name}={factor}"
         )
     if len(numbers) == 2:
@@ -461,12 +461,11 @@ def validate_bounding_boxes(bounding_boxes: Any) -> None:
     rank, of_labels = len(boxes.shape), len(labels.shape)
     if rank not in (2, 3):
         raise ValueError(
-            "Expected `bounding_boxes['boxes']` to have rank 2 or 3, with shape (num_boxes, 4) or "
-            f"(batch_size, num_boxes, 4). Received: bounding_boxes['boxes'].shape={boxes.shape}"
+            "bounding_boxes['boxes'] must be of shape (boxes, 4), or (batch, boxes, 4). "
+            f"Received: bounding_boxes['boxes'].shape={boxes.shape}"
         )
     if of_labels not in (rank - 1, rank):
         raise ValueError(
-            f"Found bounding_boxes['boxes'].shape={boxes.shape} and expected "
-            f"bounding_boxes['labels'] to have rank {rank - 1} or {rank}, but received: "
-            f"bounding_boxes['labels'].shape={labels.shape}"
+            f"bounding_boxes['labels'] must be of rank {rank - 1} or {rank} beside boxes of shape "
+            f"{boxes.shape}. Received: bounding_boxes['labels'].shape={labels.shape}"
         )

@@ -436,10 +436,7 @@ class RandomPerspective(GeometricLayer):
         super().__init__(seed=seed, data_format=data_format, **kwargs)
         self._set_factor(factor)
         if scale < 0.0 or scale > 1.0:
-            raise ValueError(
-                "The `scale` argument should be a number in the range [0,1]. "
-                f"Received: scale={scale}"
-            )
+            raise ValueError(f"`scale` must be a number from 0 to 1. Received: scale={scale}")
         self.scale, self.fill_value = scale, fill_value
         self.interpolation = supported(("nearest", "bilinear"), interpolation=interpolation)
 

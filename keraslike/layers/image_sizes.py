@@ -39,8 +39,8 @@ class _Sized(BaseImagePreprocessingLayer):
     def compute_output_shape(self, input_shape: Any) -> tuple:
         if len(input_shape) not in (3, 4) or isinstance(input_shape[0], (list, tuple)):
             raise ValueError(
-                "`input_shape` must be a non-nested tuple or list of rank-1 with size 3 "
-                f"(unbatched) or 4 (batched). Received: input_shape={input_shape}"
+                "`input_shape` must be a tuple or list of three sizes, or of four with the "
+                f"batch's. Received: input_shape={input_shape}"
             )
         shape = list(input_shape)
         for axis, size in zip(self._axes, (self.height, self.width)):
@@ -337,8 +337,7 @@ class MaxNumBoundingBoxes(BaseImagePreprocessingLayer):
         boxes = input_shape["bounding_boxes"]
         if extra := sorted(set(boxes) - {"boxes", "labels"}):
             raise KeyError(
-                f"There are unsupported keys in `bounding_boxes`: {extra}. Only `boxes` and "
-                "`labels` are supported."
+                f"`bounding_boxes` has `boxes` and `labels` and no other keys. Received: {extra}"
             )
         changed = {k: (s[0], self.max_number, *s[2:]) for k, s in boxes.items()}
         return {**input_shape, "bounding_boxes": changed}

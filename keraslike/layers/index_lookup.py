@@ -65,7 +65,7 @@ class IndexLookup(DataLayer):
         if salt is not None:
             if vocabulary_dtype != "string" and oov_method != "farmhash":
                 raise ValueError(
-                    "`salt` can only be used when `oov_method='farmhash'`. "
+                    "`salt` goes with `oov_method='farmhash'` only. "
                     f"Received: oov_method={oov_method}"
                 )
             salt = hash_key(salt, kind)
@@ -108,8 +108,8 @@ class IndexLookup(DataLayer):
             self.supports_jit = False  # there is no text in compiled programs
         if output_mode == "tf_idf" and vocabulary is not None and idf_weights is None:
             raise ValueError(
-                "When specifying the `vocabulary` argument, in TF-IDF output mode, the "
-                "`idf_weights` argument must also be provided."
+                "A `vocabulary` needs `idf_weights` beside it where output_mode is 'tf_idf'. "
+                "Received: idf_weights=None"
             )
         for argument, token in (("mask_token", mask_token), ("oov_token", oov_token)):
             if not (self._of_text or token is None or isinstance(token, (int, np.integer))):
@@ -185,7 +185,7 @@ class IndexLookup(DataLayer):
         Raises ValueError for tokens that occur twice, or are too many.
         """
         if self.output_mode == "tf_idf" and idf_weights is None:
-            raise ValueError("`idf_weights` must be set if output_mode is 'tf_idf'.")
+            raise ValueError("output_mode 'tf_idf' needs `idf_weights`. Received: None")
         if self.output_mode != "tf_idf" and idf_weights is not None:
             raise ValueError(
                 "`idf_weights` should only be set if output_mode is `'tf_idf'`. Received: "
@@ -205,7 +205,8 @@ class IndexLookup(DataLayer):
                 )
             if self.output_mode == "tf_idf":
                 raise ValueError(
-                    "output_mode `'tf_idf'` does not support loading a vocabulary from file."
+                    "A vocabulary of a file has no weights, which output_mode 'tf_idf' needs: "
+                    "give a list, and `idf_weights`."
                 )
             # A file has no special tokens.
             lines = _lines(os.fspath(vocabulary))
@@ -226,8 +227,8 @@ class IndexLookup(DataLayer):
                 )
             if len(weights) != len(tokens):
                 raise ValueError(
-                    "`idf_weights` must be the same length as vocabulary. len(idf_weights) is "
-                    f"{len(weights)}; len(vocabulary) is {len(tokens)}"
+                    "`idf_weights` must have a weight for each token of the vocabulary. Received: "
+                    f"{len(weights)} weights and {len(tokens)} tokens"
                 )
             if not has_special:
                 weights = np.concatenate([np.full(len(special), weights.mean()), weights])
@@ -247,18 +248,17 @@ class IndexLookup(DataLayer):
         if token is None or _bytes(token) not in tokens:
             return
         raise ValueError(
-            f"Found reserved {what} token at unexpected location in `vocabulary`. Note that passed "
-            "`vocabulary` does not need to include the OOV and mask tokens. Either remove all mask "
-            "and OOV tokens, or include them only at the start of the vocabulary in precisely this "
-            f"order: {self._special()}. Received: {token!r}"
+            f"Found reserved {what} token at unexpected location in `vocabulary`. They are left "
+            "out of a vocabulary, or all stand at its beginning, as "
+            f"{self._special()}. Received: {token!r}"
         )
 
     def _take_tokens(self, tokens: list[Any], weights: np.ndarray | None = None) -> None:
         size = len(tokens) + self._token_start()
         if self.max_tokens is not None and size > self.max_tokens:
             raise ValueError(
-                "Attempted to set a vocabulary larger than the maximum vocab size. Received "
-                f"vocabulary size is {size}; `max_tokens` is {self.max_tokens}."
+                f"The vocabulary must have at most max_tokens={self.max_tokens} tokens, those of "
+                f"unknown words and masks included. Received: {size}"
             )
         fixed = self.output_mode != "int" and not self.pad_to_max_tokens
         if fixed and self._frozen_vocab_size not in (None, size):
@@ -340,8 +340,8 @@ class IndexLookup(DataLayer):
     def _count(self, documents: Iterable[list[Any]]) -> None:
         if self._has_input_vocabulary:
             raise ValueError(
-                f"Cannot adapt layer '{self.name}' after setting a static vocabulary via "
-                "`vocabulary` argument or `set_vocabulary()` method."
+                f"Layer '{self.name}' was given its vocabulary, which adapt() would replace. "
+                "Make a layer without `vocabulary` to adapt it."
             )
         for tokens in documents:
             self._counts.update(tokens)
@@ -409,8 +409,8 @@ class IndexLookup(DataLayer):
         others = [tokens[i] for i in missing.tolist()]
         if others and not self.num_oov_indices:
             raise ValueError(
-                "When `num_oov_indices=0` all inputs should be in vocabulary, found OOV values "
-                f"{[self._plain(t) for t in others[:10]]}, consider setting `num_oov_indices=1`."
+                "A layer with `num_oov_indices=0` takes tokens of its vocabulary only. Received: "
+                f"{[self._plain(t) for t in others[:10]]}. `num_oov_indices=1` is for others."
             )
         texts = others if self._of_text else [str(t).encode() for t in others]
         numbers[missing] = hash_buckets(texts, self.num_oov_indices, self.salt) + self._start()
@@ -452,9 +452,9 @@ class IndexLookup(DataLayer):
     def _check_known(self) -> None:
         if self._depth() is None:
             raise RuntimeError(
-                f"When using `output_mode={self.output_mode}` and `pad_to_max_tokens=False`, you "
-                "must set the layer's vocabulary before calling it. Either pass a `vocabulary` "
-                "argument to the layer, or call `adapt` with some sample data."
+                f"When using `output_mode={self.output_mode}` and `pad_to_max_tokens=False`, the "
+                "vocabulary comes first, since its size is that of the output. "
+                f"Layer '{self.name}' has none: give it one, or adapt it."
             )
 
     def _traced(self, values: jax.Array) -> jax.Array:

@@ -64,8 +64,8 @@ class JaxLayer(Layer):
             _arguments("init_fn", init_fn, _INIT)
         elif params is None and state is None and {"params", "state"} & set(takes):
             raise ValueError(
-                "`init_fn`, `params` and `state` cannot all be `None` when `call_fn` takes a "
-                "`params` or a `state` argument."
+                "Where `call_fn` takes `params` or `state` they have to come from `init_fn`, "
+                "`params` or `state`. Received: None for all three"
             )
         self._begin(params, state, seed if "rng" in takes else False)
 

@@ -51,8 +51,7 @@ class IntegerLookup(IndexLookup):
     ):
         if vocabulary_dtype != "int64":
             raise ValueError(
-                "Only `vocabulary_dtype='int64'` is supported at this time. Received: "
-                f"vocabulary_dtype={vocabulary_dtype}"
+                f"`vocabulary_dtype` must be 'int64'. Received: vocabulary_dtype={vocabulary_dtype}"
             )
         super().__init__(
             max_tokens,

@@ -110,7 +110,7 @@ class Normalization(Layer):
         kept = sorted(axis % rank for axis in self.axis)
         if any(input_shape[axis] is None for axis in kept):
             raise ValueError(
-                "All `axis` values to be kept must have a known shape. "
+                "All `axis` values to be kept need known sizes. "
                 f"Received: axis={self.axis}, input_shape={tuple(input_shape)}"
             )
         self._kept, self._ndim = kept, rank

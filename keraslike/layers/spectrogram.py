@@ -68,7 +68,7 @@ class STFTSpectrogram(Layer):
             )
         if fft_length is not None and fft_length < frame_length:
             raise ValueError(
-                "`fft_length` should be not less than `frame_length`. "
+                "`fft_length` must be at least `frame_length`. "
                 f"Received: {fft_length=}, {frame_length=}"
             )
         if fft_length is not None and fft_length & (fft_length - 1):

@@ -91,8 +91,8 @@ class TextVectorization(DataLayer):
             )
         if output_sequence_length is not None and not isinstance(output_sequence_length, int):
             raise ValueError(
-                "`output_sequence_length` must be either None or an integer when `output_mode` is "
-                f"'int'. Received: output_sequence_length={output_sequence_length}"
+                "`output_sequence_length` must be an integer or None with `output_mode='int'`. "
+                f"Received: output_sequence_length={output_sequence_length}"
             )
         lookup = {k: kwargs.pop(k) for k in _KEPT if k in kwargs}
         super().__init__(name=name, **kwargs)

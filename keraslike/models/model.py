@@ -244,8 +244,8 @@ class Model(Trainer):
             )
         if filters is not None and not isinstance(filters, (str, list, tuple, Callable)):
             raise ValueError(
-                "The `filters` argument must be a regex string, a list of regex strings, or a "
-                f"callable. Received: {filters!r}"
+                "`filters` must be a regular expression, a list of them, or a callable. "
+                f"Received: {filters!r}"
             )
         config = validate_and_resolve_config(mode, config)
         mode, structure = config.mode, None

@@ -81,8 +81,7 @@ def convert_format(
     x = array(boxes)
     if x.shape[-1] != 4:
         raise ValueError(
-            "`boxes` must be a tensor with the last dimension of 4. "
-            f"Received: boxes.shape={x.shape}"
+            f"The last dimension of `boxes` must be 4. Received: boxes.shape={x.shape}"
         )
     source, target = source.lower(), target.lower()
     if source not in FORMATS or target not in FORMATS:
@@ -360,8 +359,8 @@ def compute_iou(
             )
     if "rel" in bounding_box_format and image_shape is None:
         raise ValueError(
-            "When using relative bounding box formats (e.g. `rel_yxyx`) the `image_shape` argument "
-            f"must be provided. Received `image_shape`: {image_shape}"
+            "Boxes in relative numbers, such as those of 'rel_yxyx', need an `image_shape`. "
+            f"Received: image_shape={image_shape}"
         )
     size = _size(image_shape)
     first, second = (

@@ -122,8 +122,8 @@ def affine_transform(
     matrix = array(transform)
     if matrix.ndim not in (1, 2):
         raise ValueError(
-            "Invalid transform rank: expected rank 1 (single transform) or rank 2 (batch of "
-            f"transforms). Received: transform of shape {matrix.shape}"
+            "Invalid transform rank: expected rank 1, or rank 2 with a row for each image. "
+            f"Received: transform of shape {matrix.shape}"
         )
 
     def moved(x: jax.Array) -> jax.Array:

@@ -146,9 +146,11 @@ def check_calibration(config: Any, structure: Any) -> None:
             "with keys 'pre_block_layers' and 'sequential_blocks'."
         )
     if not structure.get("sequential_blocks"):
-        raise ValueError("No sequential blocks found in the provided structure to quantize.")
+        raise ValueError(
+            "The structure that says what to quantize has no blocks under 'sequential_blocks'."
+        )
     if config.dataset is None or config.tokenizer is None:
         raise ValueError(
-            f"{mode.upper()} quantization requires a dataset and a tokenizer. "
-            f"Please provide them in the `{type(config).__name__}`."
+            f"{mode.upper()} needs a `dataset` and a `tokenizer` in the `{type(config).__name__}`. "
+            f"Received: dataset={config.dataset!r}, tokenizer={config.tokenizer!r}"
         )

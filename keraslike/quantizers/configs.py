@@ -123,12 +123,12 @@ def _check_weight_quantizer(config: Any, value_range: Any = None) -> None:
         return
     if value_range is not None and tuple(quantizer.value_range) != value_range:
         raise ValueError(
-            f"{name} requires a weight_quantizer with value_range={value_range}. "
+            f"The weight_quantizer of {name} must have value_range={value_range}. "
             f"Received: value_range={quantizer.value_range}"
         )
     if quantizer.output_dtype != "int8":
         raise ValueError(
-            f"{name} requires a weight_quantizer with output_dtype='int8'. "
+            f"The weight_quantizer of {name} must have output_dtype='int8'. "
             f"Received: output_dtype={quantizer.output_dtype}"
         )
 
@@ -314,7 +314,7 @@ def validate_and_resolve_config(mode: str | None, config: Any) -> QuantizationCo
             )
     if config is None:
         if mode is None:
-            raise ValueError("You must provide either `mode` or `config` to `quantize`.")
+            raise ValueError("quantize() needs a `mode` or a `config`. Received: None for both")
         kind = _by_mode[mode]
         if issubclass(kind, _CalibratedConfig):
             raise ValueError(

@@ -318,7 +318,7 @@ def unpack_int4(packed: Any, orig_len: int, axis: int = 0, dtype: str = "int8") 
     _one_byte(dtype)
     x = array(packed)
     if x.dtype not in (jnp.int8, jnp.uint8):
-        raise TypeError(f"Expected int8 or uint8 tensor for unpacking, got {x.dtype}")
+        raise TypeError(f"Packed numbers must be int8 or uint8. Received: dtype={x.dtype}")
     axis %= x.ndim
     pairs = jnp.stack([x & 15, (x >> 4) & 15], axis=axis + 1)
     if dtype == "int8":

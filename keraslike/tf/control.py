@@ -68,10 +68,8 @@ def device(device_name: str | None) -> contextlib.AbstractContextManager:
         there = [f"{d.platform.upper()}:{d.id}" for d in jax.devices()]
         types = ", ".join(dict.fromkeys(name.partition(":")[0] for name in there))
         raise InvalidArgumentError(
-            "Could not satisfy device specification "
-            f"'{PLACE}{kind.upper()}:{number or 0}'. enable_soft_placement=0. "
-            f"Supported device types [{types}]. "
-            f"All available devices [{', '.join(PLACE + name for name in there)}]."
+            f"There is no device '{PLACE}{kind.upper()}:{number or 0}', and soft placement is off. "
+            f"Kinds: [{types}]. Devices: [{', '.join(PLACE + name for name in there)}]."
         ) from e
 
 

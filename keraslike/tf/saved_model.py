@@ -106,8 +106,8 @@ def save(
     """
     if not isinstance(obj, base.Object):
         raise ValueError(
-            "Expected an object of type `Trackable`, such as `tf.Module` or a subclass of the "
-            f"`Trackable` class, for export. Got {obj!r} with type {type(obj)}."
+            "tf.saved_model.save() takes a tf.Module, a layer, a model or a tf.train.Checkpoint. "
+            f"Received: {obj!r} of type {type(obj)}"
         )
     with WIDE(True):  # tensors of 64 bits stay so
         graph = _Graph(obj)

@@ -280,7 +280,7 @@ class ReduceLROnPlateau(MonitorCallback):
             raise TypeError(f"ReduceLROnPlateau has no such arguments: {sorted(kwargs)}")
         if factor >= 1.0:
             raise ValueError(
-                f"ReduceLROnPlateau does not support a factor >= 1.0. Received: factor={factor}"
+                f"`factor` of ReduceLROnPlateau must be below 1. Received: factor={factor}"
             )
         super().__init__(monitor, mode, min_delta=min_delta)
         self.factor, self.patience, self.verbose = factor, patience, verbose

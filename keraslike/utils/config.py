@@ -51,7 +51,7 @@ class Config(MutableMapping):
 
     def _changing(self) -> dict[str, Any]:
         if self._frozen:
-            raise ValueError("Cannot mutate attribute(s) because the config is frozen.")
+            raise ValueError("This Config was frozen and cannot be changed: change a copy of it.")
         return self._config
 
     def __getitem__(self, key: str) -> Any:

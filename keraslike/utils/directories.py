@@ -281,7 +281,7 @@ class _Files:
             labels = label_mode = None
         if labels is None and class_names is not None:
             raise ValueError(
-                "When `labels=None` (no labels), argument `class_names` cannot be specified."
+                f"`class_names` are for labels, of which there are none. Received: {class_names}"
             )
         self.kind, self.endings, self.directory = kind, endings, os.fspath(directory)
         self.given, self.mode, self.format = labels, label_mode, format
@@ -301,7 +301,7 @@ class _Files:
             raise ValueError(f"`validation_split` must be between 0 and 1, received: {split}")
         if bool(split) != bool(subset):
             raise ValueError(
-                "If `subset` is set, `validation_split` must be set, and inversely. "
+                "`validation_split` must be set together with `subset`. "
                 f"Received: subset={subset!r}, validation_split={split}"
             )
         if subset not in ("training", "validation", "both", None):

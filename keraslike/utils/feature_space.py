@@ -106,7 +106,7 @@ class FeatureSpace(Layer):
     ):
         super().__init__(name=name)
         if not features:
-            raise ValueError("The `features` argument cannot be None or empty.")
+            raise ValueError(f"`features` cannot be None or empty. Received: {features}")
         self.crossing_dim, self.hashing_dim = crossing_dim, hashing_dim
         self.num_discretization_bins = num_discretization_bins
         self.features = {n: self._standardize_feature(n, kind) for n, kind in features.items()}
@@ -240,14 +240,14 @@ class FeatureSpace(Layer):
         if not isinstance(cross, Cross):
             if not self.crossing_dim:
                 raise ValueError(
-                    "When specifying `crosses`, the argument `crossing_dim` (dimensionality of the "
-                    "crossing space) should be specified as well."
+                    "`crosses` need a `crossing_dim`, the number of places that pairs are hashed "
+                    "to. Received: None"
                 )
             cross = Cross(cross, self.crossing_dim)
         if not set(cross.feature_names) <= set(self.features):
             raise ValueError(
-                "All features referenced in the `crosses` argument should be present in the "
-                f"`features` dict. Received unknown features: {cross.feature_names}"
+                "The columns of `crosses` should be present in `features`. Received: "
+                f"{cross.feature_names}"
             )
         return cross
 
@@ -295,8 +295,8 @@ class FeatureSpace(Layer):
         """The symbolic tensor, or a dict of them, that is made of `get_inputs()`."""
         if not self._is_adapted and self._adaptable():
             raise ValueError(
-                "You need to call `.adapt(dataset)` on the FeatureSpace before you can start using "
-                "it."
+                "You need to call `.adapt(dataset)` first: there are columns that are prepared by "
+                "what the data are."
             )
         if self.encoded_features is None:
             self._make_encoders()
@@ -319,9 +319,8 @@ class FeatureSpace(Layer):
                 size = len(layer.bin_boundaries) + 1
             if size is None:
                 raise ValueError(
-                    f"Feature '{name}' has `output_mode='one_hot'`. However it isn't a standard "
-                    "feature and the dimensionality of its output space is not known, thus it "
-                    "cannot be one-hot encoded. Try using `output_mode='int'`."
+                    f"Feature '{name}' cannot have `output_mode='one_hot'`: how many values its "
+                    "preprocessor gives is not known. Use `output_mode='int'`."
                 )
             self.one_hot_encoders[name] = layers.CategoryEncoding(size, "multi_hot")
 
@@ -342,14 +341,14 @@ class FeatureSpace(Layer):
             if encoder is not None:
                 if "int" not in kind:
                     raise ValueError(
-                        f"Feature '{name}' has `output_mode='one_hot'`. Thus its preprocessor "
-                        f"should return an integer dtype. Instead it returns a {kind} dtype."
+                        f"Feature '{name}' has `output_mode='one_hot'`, for which its "
+                        f"preprocessor must give integers. Received: dtype {kind}"
                     )
                 value = encoder(value)
             elif self.output_mode == "concat" and ("int" in kind or kind == "string"):
                 raise ValueError(
-                    f"Cannot concatenate features because feature '{name}' has not been encoded "
-                    f"(it has dtype {kind}). Consider using `output_mode='dict'`."
+                    f"Feature '{name}' cannot be concatenated with others: it is not encoded and "
+                    f"of dtype {kind}. `output_mode='dict'` leaves each by itself."
                 )
             encoded[name] = value
         if self.output_mode == "dict":

@@ -45,7 +45,7 @@ def array_to_img(
     x = np.asarray(x, dtype or dtypes.floatx())
     if x.ndim != 3:
         raise ValueError(
-            f"Expected image array to have rank 3 (single image). Got array with shape: {x.shape}"
+            f"x must be one image, an array of rank 3. Received: an array of shape {x.shape}"
         )
     x = x if last else x.transpose(1, 2, 0)
     if scale:
@@ -164,7 +164,7 @@ def smart_resize(
     (8, 8, 3)
     """
     if len(size) != 2:
-        raise ValueError(f"Expected `size` to be a tuple of 2 integers, but got: {size}.")
+        raise ValueError(f"Expected `size` as a tuple (height, width). Received: size={size}")
     if np.ndim(x) not in (3, 4):
         raise ValueError(
             "Expected an image array with shape `(height, width, channels)`, or `(batch_size, "

@@ -126,9 +126,7 @@ def _apart(batches: Any) -> tuple[list[Any], int]:
 
 def _sizes(left: Any, right: Any, total: int) -> tuple[int, int]:
     if left is None and right is None:
-        raise ValueError(
-            "At least one of the `left_size` or `right_size` must be specified. Received: None."
-        )
+        raise ValueError("Give left_size, right_size or both. Received: None for both")
 
     def size(name: str, value: Any) -> int | None:
         if value is None:

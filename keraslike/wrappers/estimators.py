@@ -148,10 +148,7 @@ class SKLearnClassifier(ClassifierMixin, _Estimator):
     def _encoded(self, y: np.ndarray) -> np.ndarray:
         kind = type_of_target(y)
         if kind not in ("binary", "multiclass"):
-            raise ValueError(
-                "y must be binary or multiclass targets. Unknown label type: "
-                f"{kind}. Only binary and multiclass target types are supported."
-            )
+            raise ValueError(f"y must be binary or multiclass targets. Unknown label type: {kind}.")
         self.classes_ = np.unique(y)
         if len(self.classes_) == 1:
             raise ValueError(

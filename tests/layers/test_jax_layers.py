@@ -144,7 +144,7 @@ def test_methods_and_variables_of_modules(rng):
 
 
 def test_errors_of_functions():
-    with pytest.raises(ValueError, match="cannot all be `None`"):
+    with pytest.raises(ValueError, match="None for all three"):
         layers.JaxLayer(lambda params, inputs: inputs)
     with pytest.raises(ValueError, match="`call_fn`: `mode`"):
         layers.JaxLayer(lambda inputs, mode: inputs)

@@ -888,7 +888,7 @@ def test_normalization_adapts_as_that_of_keras(axis, rng, tmp_path):
 def test_normalization_errors():
     with pytest.raises(ValueError, match="both `mean` and `variance` must be set"):
         layers.Normalization(mean=1.0)
-    with pytest.raises(ValueError, match="known shape"):
+    with pytest.raises(ValueError, match="known sizes"):
         layers.Normalization().build((3, None))
     layer = layers.Normalization()
     with pytest.raises(ValueError, match="empty"):

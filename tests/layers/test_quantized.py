@@ -238,7 +238,7 @@ def test_policies_quantize_and_quantization_errors_change_nothing():
     cases = [
         (lambda: layers.Dense(2).quantize("int8"), ValueError, "isn't yet built"),
         (lambda: built().quantize("int7"), ValueError, "Invalid quantization mode"),
-        (lambda: built().quantize(), ValueError, "either `mode` or `config`"),
+        (lambda: built().quantize(), ValueError, "needs a `mode` or a `config`"),
         (lambda: built().quantize("gptq"), ValueError, "must pass a `GPTQConfig`"),
         (lambda: built().quantize("int8", config=gptq), ValueError, "Contradictory"),
         (lambda: built(dtype="float16").quantize("int8"), ValueError, "float16"),

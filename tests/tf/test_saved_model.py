@@ -154,7 +154,7 @@ def test_a_checkpoint_of_what_was_loaded(folder, tmp_path):
 
 
 def test_errors(folder):
-    with pytest.raises(ValueError, match="Expected an object of type `Trackable`"):
+    with pytest.raises(ValueError, match="takes a tf.Module"):
         tf.saved_model.save(3, folder)
     with pytest.raises(OSError, match="SavedModel file does not exist at: .*saved_model.pb"):
         tf.saved_model.load(folder)

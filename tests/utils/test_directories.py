@@ -123,7 +123,7 @@ def test_what_is_found_is_told(folder, capsys):
         ({"class_names": ["a", "c"]}, "`class_names` passed did not match"),
         ({"class_names": ["a"], "label_mode": "binary"}, "there must be exactly 2"),
         ({"validation_split": 2}, "`validation_split` must be between"),
-        ({"validation_split": 0.2}, "`subset` is set"),
+        ({"validation_split": 0.2}, "together with `subset`"),
         ({"validation_split": 0.2, "subset": "other"}, "`subset` must be either"),
         ({"validation_split": 0.2, "subset": "both"}, "must provide a `seed`"),
         ({"crop_to_aspect_ratio": True, "pad_to_aspect_ratio": True}, "Only one of"),

@@ -78,7 +78,7 @@ class ImageDataGenerator:
     ):
         if validation_split and not 0 < validation_split < 1:
             raise ValueError(
-                f"`validation_split` must be strictly between 0 and 1. Received: {validation_split}"
+                f"`validation_split` must lie between 0 and 1. Received: {validation_split}"
             )
         if isinstance(zoom_range, (int, float)):
             zoom_range = [1 - zoom_range, 1 + zoom_range]

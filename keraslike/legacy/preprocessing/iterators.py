@@ -147,8 +147,8 @@ class NumpyArrayIterator(Iterator):
         )
         if self.x.ndim != 4:
             raise ValueError(
-                "Input data in `NumpyArrayIterator` should have rank 4. You passed an array with "
-                f"shape {self.x.shape}"
+                "Images must be an array of rank 4, (images, rows, columns, channels). Received: "
+                f"an array of shape {self.x.shape}"
             )
         self._options = {"save_to_dir": save_to_dir, "save_prefix": save_prefix}
         self._options |= {"save_format": save_format, "data_format": data_format}
