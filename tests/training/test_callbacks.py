@@ -329,7 +329,7 @@ def test_rates_fall_on_a_plateau_as_those_of_keras():
             reduce.on_epoch_end(epoch, log)
         rates.append([log["learning_rate"] for log in logs])
     assert rates[0] == rates[1] and rates[0][-1] == pytest.approx(0.2)
-    with pytest.raises(ValueError, match="factor >= 1.0"):
+    with pytest.raises(ValueError, match="must be below 1"):
         keras.callbacks.ReduceLROnPlateau(factor=1)
     with pytest.raises(TypeError, match="no such arguments: .'patiance'"):
         keras.callbacks.ReduceLROnPlateau(patiance=3)
