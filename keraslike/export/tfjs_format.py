@@ -40,7 +40,7 @@ def write(
         "inputs": {name: _described(name, aval) for name, aval in inputs.items()},
         "outputs": {name: _described(name, aval) for name, aval in outputs.items()},
     }
-    place(path, "graph-model", {**graph.as_json()}, graph.values, signature=signature)
+    place(path, "graph-model", graph.as_json(), graph.values, signature=signature)
 
 
 def _described(name: str, aval: Any) -> dict[str, Any]:

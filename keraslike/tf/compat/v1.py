@@ -7,12 +7,12 @@ is an error, as are graphs, sessions and placeholders.
 
 from __future__ import annotations
 
-import sys
 from types import ModuleType
 from typing import Any
 
 from keraslike.tf import gfile as _files
 from keraslike.tf.compat import v1_losses, v1_train
+from keraslike.tf.compat.v1_losses import library as _library
 from keraslike.tf.ops import cast, expand_dims
 from keraslike.tf.ops import where as _where
 from keraslike.tf.tensor import convert_to_tensor
@@ -71,10 +71,6 @@ _RENAMED = {
     "string_strip": "strings.strip",
     "string_to_number": "strings.to_number",
 }
-
-
-def _library() -> Any:
-    return sys.modules["keraslike.tf"]
 
 
 def _absent(name: str) -> AttributeError:
@@ -209,8 +205,8 @@ def div(x: Any, y: Any, name: str | None = None) -> Any:
     np.int32(3)
     """
     x = convert_to_tensor(x)
-    library = _library()
-    return library.math.floordiv(x, y) if x.dtype.is_integer else library.divide(x, y)
+    tf = _library()
+    return tf.math.floordiv(x, y) if x.dtype.is_integer else tf.divide(x, y)
 
 
 def assign(ref: Any, value: Any, validate_shape: Any = None, use_locking: Any = None) -> Any:

@@ -8,7 +8,8 @@ from typing import Any
 from keraslike.tf.tensor import convert_to_tensor
 
 
-def _tf() -> Any:
+def library() -> Any:
+    """TensorFlow 2's names, which are whole only once this module has been imported."""
     return sys.modules["keraslike.tf"]
 
 
@@ -54,7 +55,7 @@ def compute_weighted_loss(
     >>> compute_weighted_loss([2.0, 4.0], [1.0, 0.0]).numpy()
     np.float32(2.0)
     """
-    tf = _tf()
+    tf = library()
     Reduction.validate(reduction)
     losses = convert_to_tensor(losses)
     weights = tf.cast(convert_to_tensor(weights), losses.dtype)
@@ -80,7 +81,7 @@ def compute_weighted_loss(
 
 
 def _pair(labels: Any, predictions: Any) -> tuple[Any, Any]:
-    tf = _tf()
+    tf = library()
     labels, predictions = (tf.cast(convert_to_tensor(x), tf.float32) for x in (labels, predictions))
     if labels.shape != predictions.shape:
         raise ValueError(
@@ -100,7 +101,7 @@ def absolute_difference(
 ) -> Any:
     """`|predictions - labels|`."""
     labels, predictions = _pair(labels, predictions)
-    return compute_weighted_loss(_tf().abs(predictions - labels), weights, reduction=reduction)
+    return compute_weighted_loss(library().abs(predictions - labels), weights, reduction=reduction)
 
 
 def mean_squared_error(
@@ -126,7 +127,7 @@ def huber_loss(
     reduction: str = _BY_NONZERO,
 ) -> Any:
     """Half the square of the error, of errors above `delta` in a line."""
-    tf = _tf()
+    tf = library()
     labels, predictions = _pair(labels, predictions)
     error = tf.abs(predictions - labels)
     near = tf.minimum(error, delta)
@@ -145,7 +146,7 @@ def log_loss(
     reduction: str = _BY_NONZERO,
 ) -> Any:
     """The cross-entropy of probabilities of two classes."""
-    tf = _tf()
+    tf = library()
     labels, predictions = _pair(labels, predictions)
     losses = -labels * tf.math.log(predictions + epsilon) - (1 - labels) * tf.math.log(
         1 - predictions + epsilon
@@ -164,7 +165,7 @@ def hinge_loss(
     """`max(0, 1 - y * logits)` with y of -1 and 1 for labels of 0 and 1."""
     labels, logits = _pair(labels, logits)
     return compute_weighted_loss(
-        _tf().nn.relu(1 - (2 * labels - 1) * logits), weights, reduction=reduction
+        library().nn.relu(1 - (2 * labels - 1) * logits), weights, reduction=reduction
     )
 
 
@@ -181,7 +182,7 @@ def cosine_distance(
     if axis is None:
         raise ValueError("You must specify argument `axis`.")
     labels, predictions = _pair(labels, predictions)
-    losses = 1 - _tf().reduce_sum(labels * predictions, axis=axis, keepdims=True)
+    losses = 1 - library().reduce_sum(labels * predictions, axis=axis, keepdims=True)
     return compute_weighted_loss(losses, weights, reduction=reduction)
 
 
@@ -197,7 +198,7 @@ def sigmoid_cross_entropy(
     """The cross-entropy of logits of two classes each."""
     labels, logits = _pair(multi_class_labels, logits)
     labels = labels * (1 - label_smoothing) + 0.5 * label_smoothing
-    losses = _tf().nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
+    losses = library().nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
     return compute_weighted_loss(losses, weights, reduction=reduction)
 
 
@@ -211,7 +212,7 @@ def softmax_cross_entropy(
     reduction: str = _BY_NONZERO,
 ) -> Any:
     """The cross-entropy of logits along the last axis."""
-    tf = _tf()
+    tf = library()
     labels, logits = _pair(onehot_labels, logits)
     labels = labels * (1 - label_smoothing) + label_smoothing / int(labels.shape[-1])
     losses = tf.nn.softmax_cross_entropy_with_logits(tf.stop_gradient(labels), logits)
@@ -227,7 +228,7 @@ def sparse_softmax_cross_entropy(
     reduction: str = _BY_NONZERO,
 ) -> Any:
     """The cross-entropy of logits along the last axis, of classes by number."""
-    losses = _tf().nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    losses = library().nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
     return compute_weighted_loss(losses, weights, reduction=reduction)
 
 
