@@ -22,7 +22,7 @@ class Config(MutableMapping):
     >>> config.seed = 1
     Traceback (most recent call last):
         ...
-    ValueError: Cannot mutate attribute(s) because the config is frozen.
+    ValueError: This Config was frozen and cannot be changed: change a copy of it.
     """
 
     def __init__(self, **kwargs: Any):
