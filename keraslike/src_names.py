@@ -88,9 +88,9 @@ datasets.reuters: datasets.reuters.get_label_names .get_word_index .load_data
 distillation.distillation_loss: distillation.DistillationLoss .FeatureDistillation
   .LogitsDistillation
 distillation.distiller: distillation.Distiller
-distribution.distribution_lib: distribution.DataParallel .DeviceMesh .LayoutMap .ModelParallel
-  .TensorLayout .distribute_tensor .distribution .get_device_count .initialize .list_devices
-  .set_distribution
+distribution.distribution_lib: distribution.DataParallel .DeviceMesh .Distribution .LayoutMap
+  .ModelParallel .TensorLayout .distribute_tensor .distribution .get_device_count .initialize
+  .list_devices .set_distribution
 dtype_policies: dtype_policies.deserialize .get .serialize
 dtype_policies.dtype_policy: DTypePolicy .FloatDTypePolicy config.dtype_policy .set_dtype_policy
   dtype_policies.AWQDTypePolicy .GPTQDTypePolicy .Int4DTypePolicy .QuantizedDTypePolicy

@@ -86,8 +86,13 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
+def are_several() -> bool:
+    """Whether this is one of several processes."""
+    return jax.process_count() > 1
+
+
 def _store() -> jax_internals.SharedStore | None:
-    return jax_internals.shared_store() if jax.process_count() > 1 else None
+    return jax_internals.shared_store() if are_several() else None
 
 
 def _next(key: str) -> int:

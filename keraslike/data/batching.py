@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from keraslike.core.shares import Rows, share_of
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data.elements import (
     ArraySpec,
@@ -61,13 +63,17 @@ class Batching(Pipeline):
         size = positive("batch_size", batch_size)
         drop = bool(drop_remainder)
 
-        def start(first: int) -> Iterator[Any]:
+        def start(first: int, rows: Rows | None = None) -> Iterator[Any]:
             found = self._fetched() if keyed else None
             make = combine if found is None else found.many
             elements = (self._start if found is None else found.keys)(first * size)
             while group := list(itertools.islice(elements, size)):
-                if len(group) == size or not drop:
+                if len(group) < size and drop:
+                    continue
+                if rows is None:
                     yield make(group)
+                else:
+                    yield share_of(group, rows, make)
 
         def known() -> Any:
             rows = size if drop else None
@@ -78,7 +84,10 @@ class Batching(Pipeline):
         count = self._count
         if count >= 0:
             count = count // size if drop else -(-count // size)
-        return self._then(start, count, spec=known, batch_size=size)
+        made = self._then(start, count, spec=known, batch_size=size)
+        if keyed:
+            made._shares = lambda rows: functools.partial(start, rows=rows)
+        return made
 
     def unbatch(self, name: str | None = None) -> Any:
         """The rows of each element as elements."""

@@ -334,7 +334,7 @@ class Elementwise(Pipeline):
                     yield from elements
 
         made = self._then(start)
-        made._start_unhurried = self._start_unhurried
+        made._start_unhurried, made._shares = self._start_unhurried, self._shares
         return made
 
     def apply(self, transformation_func: Callable, name: str | None = None) -> Any:

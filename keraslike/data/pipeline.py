@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keraslike.core import context
+from keraslike.core.shares import Rows, Share
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data.elements import INFINITE, UNKNOWN, Value, View
 
@@ -47,6 +48,9 @@ class Pipeline:
         self._find_spec, self._fetched = spec, fetched
         self._view = view or self._own_view(inputs)
         self.batch_size = batch_size
+        # Where elements are batches of which a part can be made alone: the start of `Share`s.
+        self._shares: Callable[[Rows], Start] | None = None
+        self.is_part = False  # of what several processes have together
         self._known_spec: Any = None
         self._times = 0  # how often a shuffled one was begun
         self._seeds: Any = None  # of its draws
@@ -79,7 +83,7 @@ class Pipeline:
             kwargs.pop("spec", self._spec),
             **kwargs,
         )
-        made._options = self._options
+        made._options, made.is_part = self._options, self.is_part
         return made
 
     def _ordered(self, order: Callable[[Start], Start], count: int | None = None) -> Any:
@@ -89,7 +93,11 @@ class Pipeline:
             found = self._fetched()
             return None if found is None else Fetched(order(found.keys), found.many)
 
-        return self._then(order(self._start), count, fetched=fetched)
+        made = self._then(order(self._start), count, fetched=fetched)
+        shares = self._shares
+        if shares is not None:
+            made._shares = lambda rows: order(shares(rows))
+        return made
 
     # -- how it is asked for ------------------------------------------------------------------
 
@@ -194,6 +202,7 @@ class DatasetIterator:
     def __init__(self, dataset: Pipeline, show: Callable[[Any], Any]):
         self._dataset, self._show = dataset, show
         self.ahead = True  # false for who takes the elements in a thread already
+        self.share: Rows | None = None  # which rows of each batch are to be had, where it can tell
         self._orders, self._taken = dataset.orders, 0
         self._elements: Iterator[Any] | None = None
 
@@ -210,6 +219,8 @@ class DatasetIterator:
             self._elements = self._begun(0)
         element = next(self._elements)
         self._taken += 1
+        if isinstance(element, Share):
+            return Share(map_leaves(self._show, element.batch), element.size)
         return map_leaves(self._show, element)
 
     def get_next(self) -> Any:
@@ -242,6 +253,8 @@ class DatasetIterator:
 
     def _begun(self, first: int) -> Iterator[Any]:
         dataset = self._dataset
+        if self.share is not None and dataset._shares is not None:
+            return dataset._shares(self.share)(first)
         return (dataset._start if self.ahead else dataset._start_unhurried)(first)
 
 

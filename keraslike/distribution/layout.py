@@ -108,12 +108,44 @@ class TensorLayout:
         return f"<TensorLayout axes={self.axes}, device_mesh={self.device_mesh}>"
 
 
+def check_fits(
+    what: str, shape: Sequence[int | None], layout: TensorLayout, divides: bool = True
+) -> None:
+    """Raises ValueError for an array that a layout is not for, or, if it is to, does not divide.
+
+    >>> layout = TensorLayout(["batch"], DeviceMesh((2,), ["batch"], ["cpu:0", "cpu:1"]))
+    >>> check_fits("The variable 'bias'", (3,), layout)
+    Traceback (most recent call last):
+    ValueError: The variable 'bias' of shape (3,) does not divide as its layout ('batch',) says: ...
+    """
+    said = f"{what} of shape {tuple(shape)} does not divide as its layout {layout.axes} says"
+    if len(layout.axes) > len(shape):
+        raise ValueError(f"{said}: the layout is for {len(layout.axes)} axes.")
+    named = [axis for axis in layout.axes if axis is not None]
+    twice = [axis for axis in dict.fromkeys(named) if named.count(axis) > 1]
+    if twice:
+        raise ValueError(f"{said}: it divides several axes over '{twice[0]}' of the mesh.")
+    mesh = layout.device_mesh
+    if mesh is None or not divides:
+        return
+    sizes = dict(zip(mesh.axis_names, mesh.shape))
+    for number, (size, axis) in enumerate(zip(shape, layout.axes)):
+        if axis is not None and size is not None and size % sizes[axis]:
+            raise ValueError(
+                f"{said}: its axis {number}, of size {size}, is no multiple of the {sizes[axis]} "
+                f"devices along the axis '{axis}' of the mesh {sizes}."
+            )
+
+
 def distribute_tensor(tensor: Any, layout: Any) -> Any:
     """The same array laid out over devices, in a trace or outside of one.
 
     Args:
         tensor: an array; a KerasTensor, which is on no device, is returned as it is.
         layout: a TensorLayout, or a sharding of JAX's.
+
+    Raises ValueError for a layout of more axes, and outside of a trace for one that does not divide
+    the array; in a trace XLA fills up what does not divide.
 
     >>> layout = TensorLayout([None], DeviceMesh((1,), ["batch"], ["cpu:0"]))
     >>> distribute_tensor(np.ones(2), layout).sharding == layout.backend_layout
@@ -122,6 +154,8 @@ def distribute_tensor(tensor: Any, layout: Any) -> Any:
     if isinstance(tensor, KerasTensor):
         return tensor
     if isinstance(layout, TensorLayout):
+        traced = isinstance(tensor, jax.core.Tracer)
+        check_fits("The tensor", np.shape(tensor), layout, divides=not traced)
         layout = layout.backend_layout
     if isinstance(tensor, jax.core.Tracer):
         return jax.lax.with_sharding_constraint(tensor, layout)

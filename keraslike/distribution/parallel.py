@@ -13,9 +13,17 @@ from jax.sharding import NamedSharding
 
 from keraslike.core import base, context
 from keraslike.core.arguments import warn_user
+from keraslike.core.symbolic import KerasTensor
 from keraslike.distribution.devices import list_devices
-from keraslike.distribution.layout import DeviceMesh, TensorLayout, distribute_tensor
+from keraslike.distribution.layout import (
+    DeviceMesh,
+    TensorLayout,
+    check_fits,
+    distribute_tensor,
+)
 from keraslike.training import placement
+
+_MOST_ASKED = 20  # paths that a warning lists
 
 
 class Distribution:
@@ -31,22 +39,71 @@ class Distribution:
     def __init__(
         self,
         device_mesh: DeviceMesh,
-        batch_dim_name: str,
+        batch_dim_name: str | None = None,
         auto_shard_dataset: bool = True,
     ):
         self.device_mesh, self.batch_dim_name = device_mesh, batch_dim_name
         self.auto_shard_dataset = auto_shard_dataset
+        # By Keras's names, which its tests replace.
+        self._num_processes, self._process_id = jax.process_count(), jax.process_index()
+        self._is_multi_process = self._num_processes > 1
 
     @property
     def num_processes(self) -> int:
         """How many processes there are in all."""
-        return jax.process_count()
+        return self._num_processes
 
     @property
     def num_model_replicas(self) -> int:
         """Into how many parts a batch is divided."""
+        if self.batch_dim_name is None:
+            raise NotImplementedError(f"{type(self).__name__} has no batch_dim_name.")
         names = list(self.device_mesh.axis_names)
         return self.device_mesh.shape[names.index(self.batch_dim_name)]
+
+    @property
+    def data_shard_id(self) -> int:
+        """Which part of a batch this process reads; several read the same where a part is divided
+        over the devices of several processes."""
+        return self._process_id // max(1, self.num_processes // self.num_model_replicas)
+
+    def distribute_dataset(self, dataset: Any) -> Any:
+        """The part of a data set of batches that this process reads: of each batch its rows.
+
+        `fit`, `evaluate` and `predict` need no such call: they take the whole, of any kind of data.
+
+        Args:
+            dataset: a `tf.data.Dataset` (of keraslike's or of TensorFlow's) of batches.
+
+        Returns `dataset` itself in a single process, and where `auto_shard_dataset` is false.
+        Raises ValueError for other data, and for batches that the processes do not divide.
+
+        >>> from keraslike.data import Dataset
+        >>> dataset = Dataset.range(8).batch(4)
+        >>> DataParallel().distribute_dataset(dataset) is dataset
+        True
+        """
+        if not self._is_multi_process or not self.auto_shard_dataset:
+            return dataset
+        if not all(hasattr(dataset, name) for name in ("rebatch", "shard", "element_spec")):
+            raise ValueError(
+                f"dataset of the type {type(dataset)} is not supported for auto-sharding among "
+                "several processes: it must be a tf.data.Dataset. fit() takes any data."
+            )
+        size = _batch_size(dataset)
+        if size is None:
+            raise ValueError("The batch size of dataset is unknown: make it by dataset.batch(n).")
+        parts = min(self.num_processes, self.num_model_replicas)
+        if parts == 1:
+            return dataset
+        if size % parts:
+            raise ValueError(
+                "Global batch size must be divisible by the number of parts that the processes "
+                f"read. Received: a dataset of batches of {size} samples, and {parts} parts."
+            )
+        part = dataset.rebatch(size // parts).shard(parts, self.data_shard_id)
+        part.is_part = True  # which fit() does not divide again
+        return part
 
     def get_data_layout(self, data_shape: Sequence[int]) -> TensorLayout:
         """Where a batch goes: divided along its first axis."""
@@ -63,7 +120,14 @@ class Distribution:
         layout = self.get_tensor_layout(path)
         if layout is None:
             return outputs
-        return jax.tree.map(lambda array: distribute_tensor(array, layout), outputs)
+
+        def one(array: Any) -> Any:
+            what = f"The output of the layer '{path}'"
+            traced = isinstance(array, (jax.core.Tracer, KerasTensor))
+            check_fits(what, array.shape, layout, divides=not traced)
+            return distribute_tensor(array, layout)
+
+        return jax.tree.map(one, outputs, is_leaf=lambda a: isinstance(a, KerasTensor))
 
     @property
     def key(self) -> Any:
@@ -74,6 +138,15 @@ class Distribution:
         """Where a Variable goes."""
         raise NotImplementedError(f"{type(self).__name__} has no get_variable_layout().")
 
+    def sharding_of(self, variable: Any) -> NamedSharding:
+        """The same for JAX; raises ValueError for a variable that does not divide so."""
+        layout, shape = self.get_variable_layout(variable), variable._raw_value.shape
+        check_fits(f"The variable '{getattr(variable, 'path', '')}'", shape, layout)
+        return layout.backend_layout
+
+    def placed(self) -> None:
+        """Called when a program was traced whose state and batches it places."""
+
     def made(self, variable: Any, make: Callable[[], jax.Array], compiled: bool) -> jax.Array:
         """The first value of a Variable, of which each device makes its part.
 
@@ -81,10 +154,9 @@ class Distribution:
             make: gives all of it.
             compiled: whether it may be compiled; otherwise one device has all of it meanwhile.
         """
-        layout = self.get_variable_layout(variable)
-        if all(axis is None for axis in layout.axes):
+        sharding: Any = self.sharding_of(variable)
+        if sharding.is_fully_replicated:
             return make()
-        sharding: Any = layout.backend_layout
         placement.note(sharding.mesh)
         if compiled:
             return jax.jit(make, out_shardings=sharding)()
@@ -189,6 +261,30 @@ class LayoutMap(MutableMapping):
     def __init__(self, device_mesh: DeviceMesh):
         self._layouts: dict[str, TensorLayout] = {}
         self._device_mesh = device_mesh
+        self._used: set[str] = set()  # keys that have matched a path
+        self._asked: dict[str, None] = {}  # paths
+        self._told = False
+
+    def layout_of(self, path: str) -> TensorLayout | None:
+        """The layout of a path that there is, which is noted."""
+        layout = self[path]
+        if len(self._asked) < _MOST_ASKED:
+            self._asked[path] = None
+        if layout is not None:
+            self._used.update(k for k in self._layouts if k == path or re.fullmatch(k, path))
+        return layout
+
+    def tell_unused(self) -> None:
+        """Warns, once, of keys that no path has matched."""
+        unused = [key for key in self._layouts if key not in self._used]
+        if self._told or not unused:
+            return
+        self._told = True
+        paths = ", ".join(self._asked)
+        warn_user(
+            f"These keys of the LayoutMap match no variable and no layer: {unused}. A key is a "
+            f"regular expression for the whole path. Paths that were looked for: {paths}"
+        )
 
     @property
     def device_mesh(self) -> DeviceMesh:
@@ -243,8 +339,8 @@ class ModelParallel(Distribution):
         auto_shard_dataset: where there are several processes, whether each is given all of the
             data, of which it uses what its devices need; otherwise each is given its own part.
 
-    Raises ValueError for a `layout_map` that is none; and, when a program is placed, for a weight
-    that does not divide as its layout says.
+    Raises ValueError for a `layout_map` that is none; when a weight is made or a program is placed,
+    for one that does not divide as its layout says. Warns where a key of the map matches nothing.
 
     >>> import keraslike as keras, numpy as np
     >>> layouts = LayoutMap(DeviceMesh((1, 1), ["batch", "model"], ["cpu:0"]))
@@ -317,15 +413,17 @@ class ModelParallel(Distribution):
         """The layout that it was made with, or the map's; otherwise whole on every device."""
         reference = getattr(variable, "reference", None)
         of = variable if reference is None else reference
-        layout = _own_layout(of) or self._layout_map[getattr(of, "path", "")]
+        layout = _own_layout(of) or self._layout_map.layout_of(getattr(of, "path", ""))
         if layout is None or of._raw_value.shape != variable._raw_value.shape:
             return _whole(variable, self.device_mesh)
-        _check_divides(variable, layout)
         return layout
 
     def get_tensor_layout(self, path: str) -> TensorLayout | None:
         """The map's layout of this path."""
-        return self._layout_map[path]
+        return self._layout_map.layout_of(path)
+
+    def placed(self) -> None:
+        self._layout_map.tell_unused()
 
     @property
     def key(self) -> Any:
@@ -355,6 +453,15 @@ class FullySharded(ModelParallel):
         return self.min_size
 
 
+def _batch_size(dataset: Any) -> int | None:
+    """How many samples each batch of a data set has."""
+    known = getattr(dataset, "batch_size", None)
+    if known is not None or not type(dataset).__module__.startswith("tensorflow."):
+        return known
+    shapes = [leaf.shape for batch in dataset.take(1) for leaf in jax.tree.leaves(batch)]
+    return int(shapes[0][0]) if shapes and all(len(shape) for shape in shapes) else None
+
+
 def _own_layout(variable: Any) -> TensorLayout | None:
     layout = getattr(variable, "_layout", None)
     return layout if isinstance(layout, TensorLayout) else None
@@ -362,18 +469,6 @@ def _own_layout(variable: Any) -> TensorLayout | None:
 
 def _whole(variable: Any, mesh: DeviceMesh) -> TensorLayout:
     return TensorLayout([None] * len(variable._raw_value.shape), mesh)
-
-
-def _check_divides(variable: Any, layout: TensorLayout) -> None:
-    shape, mesh = variable._raw_value.shape, layout.backend_layout.mesh.shape
-    fits = len(layout.axes) <= len(shape) and all(
-        axis is None or size % mesh[axis] == 0 for size, axis in zip(shape, layout.axes)
-    )
-    if not fits:
-        raise ValueError(
-            f"The variable {variable.path} of shape {tuple(shape)} does not divide as its layout "
-            f"{layout.axes} says, over a mesh of {dict(mesh)}."
-        )
 
 
 def distribution() -> Distribution | None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.core import arguments, dtypes, foreign, rng
+from keraslike.core import arguments, dtypes, foreign, processes, rng
+from keraslike.core.shares import Rows, Share
 from keraslike.core.structures import map_items
 from keraslike.core.text import Text, as_bytes, holds_text, is_text
 from keraslike.training.prefetch import made_by, workers
+from keraslike.training.sharing import is_batched, moved_to, of_grain, one_by_one, state_of
 
 # `(x,)`, `(x, y)` or `(x, y, sample_weight)`, as a step is given it; or a `Bare` x.
 Batch = tuple[Any, ...]
@@ -319,6 +322,8 @@ class ArrayData:
     """
 
     told_of_end = False  # that there were fewer batches than asked for
+    # Where each process reads its own share: the numbers of its rows in a batch of so many.
+    share: Rows | None = None
 
     def __init__(
         self,
@@ -426,15 +431,26 @@ class ArrayData:
             "shuffle": self.shuffle,
         }
 
-    def batches(self, first: int = 0) -> Iterator[tuple[Batch, Any]]:
+    def batches(self, first: int = 0) -> Iterator[tuple[Batch | Share, Any]]:
         """One epoch of batches on the host from batch number `first` on, each with `None`."""
         order = self.order()
         first = (self.taken + first) * self.batch_size
         for start in range(first, self.num_samples, self.batch_size):
-            rows: Any = slice(start, start + self.batch_size)
+            stop = min(start + self.batch_size, self.num_samples)
+            rows: Any = slice(start, stop)
+            if self.share is not None:
+                rows = start + self.share(stop - start)
             if order is not None:
                 rows = order[rows]
-            yield jax.tree.map(lambda a, rows=rows: a[rows], self.data), None
+            batch = jax.tree.map(lambda a, rows=rows: a[rows], self.data)
+            yield (batch if self.share is None else Share(batch, stop - start)), None
+
+    def share_by(self, rows: Rows | None) -> None:
+        """Gives from now on only these rows of each batch, or all again."""
+        self.share = rows
+
+    def agree(self) -> None:
+        """Processes draw the same orders, of the random streams that `initialize` has shared."""
 
     def took(self, position: Any) -> None:
         """A batch was trained on."""
@@ -467,6 +483,7 @@ class StreamData:
 
     told_of_end = False  # that there were fewer batches than asked for
     has_text = False  # in its batches, as far as they are known
+    share: Rows | None = None  # as of `ArrayData`
 
     def __init__(
         self,
@@ -482,7 +499,7 @@ class StreamData:
         # the iterator has given: of the last one, and as of the last that was trained on.
         self._seed: Any = None
         self._given = 0
-        self._position: tuple[Any, int] = (None, 0)
+        self._position: tuple[Any, int, str | None] = (None, 0, None)
         self._is_dataset = isinstance(source, PyDataset)
         self._has_orders = hasattr(source, "orders")
         self.ahead = bool(getattr(source, "can_prefetch", _is_loader(source)))
@@ -496,6 +513,8 @@ class StreamData:
     def example(self) -> Batch:
         """The shapes and dtypes of the first batch (which is kept for the epoch)."""
         if not self._peeked:
+            if self._iterator is None and processes.are_several() and is_batched(self.source):
+                self._iterator = one_by_one(self.source)  # grain's own reads far ahead
             try:
                 self._peeked.append(self._next())
             except StopIteration:
@@ -508,34 +527,76 @@ class StreamData:
 
         return jax.tree.map(spec, batch, is_leaf=is_text)
 
-    def _next(self) -> tuple[Batch, Any]:
+    def _next(self) -> tuple[Batch | Share, Any]:
         if self._iterator is None:
             seed = self.source.orders if self._has_orders else None
             if self._is_dataset and self.shuffle:
                 seed = rng.make_seed()
             self._iterator = self._start(seed)
-        batch = self._ready(next(self._iterator))
+        batch = next(self._iterator)
+        if isinstance(batch, Share):
+            batch = Share(self._ready(batch.batch), batch.size)
+        else:
+            batch = self._ready(batch)
         self._given += 1
-        return batch, (self._seed, self._given)
+        return batch, (self._seed, self._given, state_of(self._iterator))
 
-    def _start(self, seed: Any, first: int = 0) -> Iterator:
-        """The batches from number `first` on."""
+    def share_by(self, rows: Rows | None) -> None:
+        """Gives from now on only these rows of each batch, or all again."""
+        if rows == self.share:
+            return
+        self.share = rows
+        makes_parts = self._is_dataset or self._has_orders or is_batched(self.source)
+        if self._iterator is not None and makes_parts:
+            self._iterator = self._start(self._seed, self._given)
+
+    def agree(self) -> None:
+        """Of what each process would draw for itself, all take what the first one has."""
+        if self._has_orders and (self._iterator is None or self._peeked):
+            orders = self._seed if self._peeked else self.source.orders
+            self._peeked.clear()
+            found = processes.of_first("order of a data set", lambda: orders)
+            self._iterator = self._start(found)
+
+    def _shared(self, batch: Any) -> Any:
+        """Of a batch the rows that this process is to have."""
+        if self.share is None or isinstance(batch, Share):
+            return batch
+        if getattr(self.source, "is_part", False):
+            return Share(batch, None)
+        sizes = {a.shape[0] for a in jax.tree.leaves(batch)}
+        if len(sizes) > 1:
+            return batch
+        mine = self.share(size := sizes.pop())
+        return Share(jax.tree.map(lambda a: a[mine], batch), size)
+
+    def _start(self, seed: Any, first: int = 0, state: str | None = None) -> Iterator:
+        """The batches from number `first` on; `state` is what the iterator has said of its own."""
         self._seed, self._given = seed, first
         if self._is_dataset:
-            if self.source.num_batches is None:  # it has as many as are asked for
-                return self.source.made(itertools.count(first))
-            order: Any = np.arange(self.source.num_batches)
-            if self.shuffle:
-                order = np.random.default_rng(seed).permutation(order)
-            return self.source.made(order[first:])
+            order: Any = itertools.count(first)  # it may have as many as are asked for
+            if self.source.num_batches is not None:
+                order = np.arange(self.source.num_batches)
+                if self.shuffle:
+                    order = np.random.default_rng(seed).permutation(order)
+                order = order[first:]
+            if self.share is not None and not self.source.use_multiprocessing:
+                return self.source.made(order, self.share)
+            return self.source.made(order)
         if self._has_orders:
             if not self._fixed_steps and self.steps is not None and first > self.steps:
                 self._refuse_position(self.steps, first)
             elements = self.source.as_numpy_iterator()
             elements.ahead = False  # a thread takes them
+            elements.share = None if self.source.is_part else self.share
             elements.set_state({"orders": seed, "taken": first})
             return elements
+        shares = None if self.share is None else of_grain(self.source, self.share, first)
+        if shares is not None:
+            return shares
         iterator = iter(self.source)
+        if first and not self._peeked and moved_to(iterator, state):
+            return iterator
         for n in range(first):
             if self._peeked:
                 self._peeked.pop()
@@ -551,10 +612,10 @@ class StreamData:
     def get_state(self, step: int) -> dict[str, Any]:
         """Plain values from which `set_state` gives the batches that have not been taken."""
         del step  # it is known how many were taken since the source began
-        seed, taken = self._position
+        seed, taken, state = self._position
         if self._has_orders and not taken:
             seed = self.source.orders if self._iterator is None else self._seed
-        return {"seed": seed, "taken": taken}
+        return {"seed": seed, "taken": taken, "state": state}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Starts anew and passes over the batches that were taken."""
@@ -562,9 +623,10 @@ class StreamData:
             self._iterator, self._peeked = None, []
         if self._has_orders:
             self.source.orders = state["seed"]
+        own = state.get("state")
         if state["taken"]:
-            self._iterator = self._start(state["seed"], state["taken"])
-        self._position = (state["seed"], state["taken"])
+            self._iterator = self._start(state["seed"], state["taken"], own)
+        self._position = (state["seed"], state["taken"], own)
 
     def _ready(self, batch: Any) -> Batch:
         keeps = getattr(self.source, "keeps_arrays", False)
@@ -600,7 +662,7 @@ class StreamData:
             self._told_of_nan = look_for_nan(arrays, [f"{name} of a batch" for name in names])
         return Bare(*arrays) if bare else tuple(arrays)
 
-    def batches(self, first: int = 0) -> Iterator[tuple[Batch, Any]]:
+    def batches(self, first: int = 0) -> Iterator[tuple[Batch | Share, Any]]:
         """The batches of an epoch of which `first` have been taken, each with what `took` takes."""
         count = first
         if self._is_dataset and not first:
@@ -617,7 +679,7 @@ class StreamData:
                         continue  # start over: more steps were asked for than one pass has
                     break
             count += 1
-            yield item
+            yield self._shared(item[0]), item[1]
 
     def took(self, position: Any) -> None:
         """The batch with this position was trained on."""
@@ -627,7 +689,7 @@ class StreamData:
         """An epoch has ended: all its batches were trained on."""
         del steps
         if not self._once and not self._fixed_steps:
-            self._iterator, self._position = None, (None, 0)
+            self._iterator, self._position = None, (None, 0, None)
         if self._is_dataset:
             self.source.on_epoch_end()
 
@@ -685,12 +747,38 @@ class PyDataset:
         """Batches an epoch; `None` where `steps_per_epoch` says how many."""
         return len(self)  # type: ignore[arg-type]
 
-    def made(self, numbers: Iterable[int]) -> Iterator[Any]:
-        """The batches with these numbers, in this order."""
+    def part(self, index: int, rows: Rows) -> tuple[Any, int]:
+        """What one of several processes needs of a batch, and how many samples the batch has.
+
+        By default the whole batch is made. A subclass that can make some rows alone says so here.
+
+        Args:
+            index: of the batch.
+            rows: gives for the number of samples of the batch the numbers of the rows, an array.
+
+        >>> class Numbers(PyDataset):
+        ...     def __len__(self):
+        ...         return 3
+        ...     def part(self, index, rows):
+        ...         return 4.0 * index + rows(4), 4
+        >>> Numbers().part(2, lambda count: np.arange(count // 2))
+        (array([8., 9.]), 4)
+        """
+        batch = self[index]
+        size = jax.tree.leaves(batch)[0].shape[0]
+        mine = rows(size)
+        return jax.tree.map(lambda a: np.asarray(a)[mine], batch), size
+
+    def made(self, numbers: Iterable[int], rows: Rows | None = None) -> Iterator[Any]:
+        """The batches with these numbers, in this order; with `rows` a `Share` of each."""
         numbers = map(int, numbers)
+        make = self.__getitem__ if rows is None else lambda n: Share(*self.part(n, rows))
         if self.workers <= 1 and not self.use_multiprocessing:
-            return (self[n] for n in numbers)
-        executor, make = workers(self, max(1, self.workers), self.use_multiprocessing)
+            return map(make, numbers)
+        if rows is not None:
+            executor: Any = ThreadPoolExecutor(max(1, self.workers))
+        else:
+            executor, make = workers(self, max(1, self.workers), self.use_multiprocessing)
         return made_by(executor, make, numbers, max(1, self.max_queue_size))
 
     def on_epoch_begin(self) -> None:

@@ -50,6 +50,14 @@ class Feed:
         self._data: Any = None
         self._light: bool | None = None  # of a stream's steps
         self._data_placement: Any = self  # no placement yet
+        self._share()
+
+    def _share(self) -> None:
+        """Lets each of several processes read of a batch what its devices are to have."""
+        placement, source = self.program.placement, self.source
+        own = placement is not None and placement.in_shares and self.program.jit
+        own = own and self._steps in (None, 1) and not source.has_text
+        source.share_by(placement.share if own else None)  # type: ignore[union-attr]
 
     def _settle(self) -> None:
         """Puts data that fits where the program's state is, on each device all of it.
@@ -70,8 +78,9 @@ class Feed:
             if source.batch_size % placement.parts:
                 warn_user(
                     f"batch_size={source.batch_size} is no multiple of the {placement.parts} "
-                    "devices that the distribution spreads a batch over: each of them computes "
-                    "every step whole, and nothing is gained."
+                    "devices that the distribution spreads a batch over: each batch is filled up "
+                    f"to {placement.filled(source.batch_size)} rows, of which those that were "
+                    "filled in count for nothing."
                 )
         if self.program.jit and source.nbytes() * copies <= _resident_limit():
             self._data = self.program.put(source.data)
@@ -122,6 +131,9 @@ class Feed:
                 return item
             return program.send(item[0]), item[1]
 
+        self._share()
+        if placement is not None and placement.several and not first:
+            source.agree()
         step, left = first, []
         batches = source.batches(first)
         fetched = Ahead(batches, send, max(2, most)) if source.ahead else OnDemand(batches, send)
@@ -138,7 +150,7 @@ class Feed:
                 step, left = step + n, left[n:]
         source.ended(step)
 
-    def _runner(self, items: list[tuple[Batch, Any]], most: int) -> Callable[[], Any]:
+    def _runner(self, items: list[Any], most: int) -> Callable[[], Any]:
         def run() -> Any:
             results, left = [], items
             while left:

@@ -2,8 +2,8 @@
 
 The active distribution (`context.state.distribution`) is asked by these of its attributes:
 `device_mesh.backend_mesh`, a `jax.sharding.Mesh`; `batch_dim_name`, the mesh's axis that batches
-are spread over; `get_variable_layout(variable)` and `get_data_layout(shape)`, each with a
-`backend_layout` that is a `jax.sharding.NamedSharding`; `auto_shard_dataset`; `key`; by layers as
+are spread over; `sharding_of(variable)`, a `jax.sharding.NamedSharding`, and
+`get_data_layout(shape)`, whose `backend_layout` is one; `auto_shard_dataset`; `key`; by layers as
 they are called, `laid_out(path, outputs)`. What then happens
 between the devices is XLA's business: a step computes what it would on one.
 """
@@ -19,6 +19,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from keraslike.core import host, lowering, rng
+from keraslike.core.shares import Share
 
 # The meshes that state was put on: by them is known what has to come home afterwards, and what a
 # user has put on devices by hand.
@@ -39,9 +40,9 @@ class Placement:
         self.replicated = NamedSharding(mesh, PartitionSpec())
         self.parts = mesh.shape[distribution.batch_dim_name]
         self._rows: dict[tuple[int, ...], NamedSharding] = {}
+        self._shares: dict[int, np.ndarray] = {}
         self.state, self.fixed = (
-            tuple(distribution.get_variable_layout(v).backend_layout for v in variables)
-            for variables in (state, fixed)
+            tuple(distribution.sharding_of(v) for v in variables) for variables in (state, fixed)
         )
         self.several = len({d.process_index for d in mesh.devices.flat}) > 1  # processes
         # What a step returns is for this process to read; on one it is where it comes to be.
@@ -57,17 +58,33 @@ class Placement:
         """Whether each process gives the part of the data that its own devices are to have."""
         return self.several and not self.distribution.auto_shard_dataset
 
-    def rows(self, shape: tuple[int, ...]) -> NamedSharding:
-        """Where an array of a batch goes: spread by its first axis, whole if that does not divide.
+    @property
+    def in_shares(self) -> bool:
+        """Whether each process needs only some rows of a batch that all agree on."""
+        return self.several and self.distribution.auto_shard_dataset
 
-        In either case a step computes the same; of a batch that is whole each device computes all.
-        """
+    def rows(self, shape: tuple[int, ...]) -> NamedSharding:
+        """Where an array of a batch goes: spread by its first axis."""
         found = self._rows.get(shape)
         if found is None:
             found = self.replicated
-            if shape and shape[0] % self.parts == 0:
+            if shape:
                 found = self.distribution.get_data_layout(shape).backend_layout
             self._rows[shape] = found
+        return found
+
+    def filled(self, size: int) -> int:
+        """The least number of rows that the devices divide and that holds so many."""
+        return -(-size // self.parts) * self.parts
+
+    def share(self, size: int) -> np.ndarray:
+        """The numbers of those rows of a batch of so many that this process's devices need."""
+        found = self._shares.get(size)
+        if found is None:
+            full = self.filled(size)
+            slices = self.rows((full,)).addressable_devices_indices_map((full,)).values()
+            needed = {n for (rows,) in slices for n in range(*rows.indices(full))}  # type: ignore
+            found = self._shares[size] = np.array(sorted(n for n in needed if n < size), np.intp)
         return found
 
     def put_state(self, state: Sequence[Any], fixed: Sequence[Any]) -> None:
@@ -79,10 +96,47 @@ class Placement:
         """Every array of a structure, whole on each device."""
         return put(tree, jax.tree.map(lambda _: self.replicated, tree))
 
-    def batch(self, batch: Any) -> Any:
-        """A batch from the host, spread over the devices."""
-        if not self.in_parts:
-            return put(batch, jax.tree.map(lambda a: self.rows(np.shape(a)), batch))
+    def batch(self, batch: Any) -> tuple[Any, tuple[int, ...] | None]:
+        """A batch from the host, spread over the devices; and the numbers of rows that its arrays
+        had before they were filled up to divide, where any was.
+
+        Args:
+            batch: whole, or the `Share` of this process; with `auto_shard_dataset=False` its part.
+        """
+        own = isinstance(batch, Share) and batch.size is None
+        if isinstance(batch, Share) and batch.size is not None:
+            return self._of_shares(batch.batch, batch.size)
+        if own or self.in_parts:
+            batch = batch.batch if own else batch
+            return self._of_parts(batch), None
+        leaves, structure = jax.tree.flatten(batch)
+        shapes = [np.shape(a) for a in leaves]
+        if all(not s or s[0] % self.parts == 0 for s in shapes):
+            return put(batch, structure.unflatten(map(self.rows, shapes))), None
+        sizes = tuple(s[0] if s else 0 for s in shapes)
+        full = [_filled(np.asarray(a), self.filled(n)) for a, n in zip(leaves, sizes)]
+        placed = put(full, [self.rows(a.shape) for a in full])
+        return structure.unflatten(placed), sizes
+
+    def _of_shares(self, share: Any, size: int) -> tuple[Any, tuple[int, ...] | None]:
+        full, mine = self.filled(size), self.share(size)
+
+        def one(array: Any) -> jax.Array:
+            array = np.asarray(array)
+            shape = (full, *array.shape[1:])
+
+            def part(index: Any) -> np.ndarray:
+                start, stop, _ = index[0].indices(full)
+                first, last = np.searchsorted(mine, [start, stop])
+                return _filled(array[first:last], stop - start)[(slice(None), *index[1:])]
+
+            return jax.make_array_from_callback(shape, self.rows(shape), part)
+
+        leaves, structure = jax.tree.flatten(share)
+        sizes = None if size == full else (size,) * len(leaves)
+        return structure.unflatten(map(one, leaves)), sizes
+
+    def _of_parts(self, batch: Any) -> Any:
         own = jax.tree.map(np.asarray, batch)
         count = jax.process_count()
         for size in {a.shape[0] for a in jax.tree.leaves(own)}:
@@ -95,11 +149,21 @@ class Placement:
         sharding = self.rows((self.parts,))
         return jax.tree.map(lambda a: jax.make_array_from_process_local_data(sharding, a), own)
 
-    def spread(self, batch: Any) -> Any:
-        """The same within a trace, for a batch that was cut there."""
-        return jax.tree.map(
-            lambda a: jax.lax.with_sharding_constraint(a, self.rows(a.shape)), batch
-        )
+    def spread(self, batch: Any, sizes: tuple[int, ...] | None = None) -> Any:
+        """The same within a trace: of a batch that was cut there, or was filled up from so many
+        rows. Where they do not divide, XLA fills up and leaves out of every sum what it has
+        filled in."""
+        leaves, structure = jax.tree.flatten(batch)
+        if sizes is not None:
+            leaves = [a[:n] if a.ndim else a for a, n in zip(leaves, sizes)]
+        spread = jax.lax.with_sharding_constraint
+        return structure.unflatten(spread(a, self.rows(a.shape)) for a in leaves)
+
+
+def _filled(array: np.ndarray, size: int) -> np.ndarray:
+    """An array with rows of zeros at its end, to have so many."""
+    missing = size - len(array) if array.ndim else 0
+    return np.pad(array, [(0, missing), *[(0, 0)] * (array.ndim - 1)]) if missing else array
 
 
 def note(mesh: Mesh) -> None:

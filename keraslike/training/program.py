@@ -246,6 +246,13 @@ class Program:
             )
 
         before, self.placement = self.placement, placement
+        sizes = tuple(a.shape[0] if a.shape else 0 for a in jax.tree.leaves(example))
+        example = jax.tree.map(
+            lambda a: jax.ShapeDtypeStruct(
+                a.shape and (placement.filled(a.shape[0]), *a.shape[1:]), a.dtype
+            ),
+            example,
+        )
         try:
             state, stream, fixed = self._arguments()
             given = (
@@ -255,7 +262,7 @@ class Program:
                 specs(example, jax.tree.map(lambda a: placement.rows(a.shape), example)),
             )
             with self.tracing():
-                return self._whole().lower(*given).compile()
+                return self._whole(sizes).lower(*given).compile()
         finally:
             self.placement = before
 
@@ -374,6 +381,8 @@ class Program:
         with self.tracing():
             traced = compile_for(function, *self._arguments(), *args)
         self._fails_late = self._fails_late or has_callbacks(traced.jaxpr)
+        if self.placement is not None:
+            self.placement.distribution.placed()
 
     def _run_safely(self, function: Callable, args: tuple) -> Any:
         """A dispatch after which the state is as before if it fails.
@@ -443,22 +452,31 @@ class Program:
             return None
 
     def _run_numbers(self, batch: Batch, anew: bool = False) -> Any:
-        if self.placement is not None:
-            batch = self.placement.batch(batch)
+        sizes = None
         if not self.jit:
             batch = keeping_text(self.put, batch)
+        elif self.placement is not None:
+            batch, sizes = self.placement.batch(batch)
         key, make = ("anew", self._anew) if anew else ("batch", self._whole)
-        return self._dispatch(key, make, batch)[0]
+        if sizes is None:
+            return self._dispatch(key, make, batch)[0]
+        return self._dispatch((key, sizes), lambda: make(sizes), batch)[0]
 
-    def _whole(self) -> Callable:
+    def _whole(self, sizes: tuple[int, ...] | None = None) -> Callable:
+        """A step on a batch; `sizes` are of the arrays of one that was filled up."""
         if not self.jit:
             return self._pure
+        if sizes is not None:
+            spread = self.placement.spread  # type: ignore[union-attr]
+            return self._jitted(lambda *args: self._step(*args[:3], spread(args[3], sizes)))
         # Where the state is donated, all of it has to be given back.
         return self._jitted(self._changes if self.stack and self.placement is None else self._step)
 
-    def _anew(self) -> Callable:
+    def _anew(self, sizes: tuple[int, ...] | None = None) -> Callable:
         def step(batch: Any) -> Any:
             self.begin()  # type: ignore[misc]
+            if sizes is not None:
+                batch = self.placement.spread(batch, sizes)  # type: ignore[union-attr]
             return _together(self.step(batch))
 
         pure = self._lowered(step)

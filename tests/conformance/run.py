@@ -36,7 +36,9 @@ ROOT = HERE.parent.parent
 CACHE = ROOT / ".conformance"
 SOURCES = CACHE / f"keras-{VERSION}"
 TENSORFLOW = CACHE / "tensorflow/bin/python"  # of an environment that has it
-WITH_TENSORFLOW = ("layers/preprocessing/",)  # where test files that import it are run there
+# Where test files that import it are run there.
+WITH_TENSORFLOW = ("layers/preprocessing/", "distribution/")
+ON_EIGHT_DEVICES = ("distribution/",)  # virtual ones
 EXPECTED, RESULTS, SAMPLE = (HERE / n for n in ("expected.txt", "RESULTS.md", "sample.txt"))
 
 LIMIT = 120  # seconds a test may take
@@ -186,6 +188,8 @@ def _start(
     env.setdefault(
         "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
     )
+    if all(file.startswith(ON_EIGHT_DEVICES) for file in files):
+        env["XLA_FLAGS"] += " --xla_force_host_platform_device_count=8"
     env.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE / "programs"))
     env.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     env.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
@@ -395,7 +399,8 @@ def write_results(rows: dict[str, tuple[int, int, int]], expected: dict[str, str
         "those keraslike passes. `make conformance` writes this table and `expected.txt`, where",
         "the tests stand that keraslike does not pass, by reason. Of these, those are private that",
         "ask for what is private to Keras's own implementation; the last column leaves them out.",
-        "Below `layers/preprocessing` tests that import TensorFlow are run where it is installed.",
+        "Below `layers/preprocessing` and `distribution` tests that import TensorFlow run where it",
+        "is installed; those of `distribution` on eight virtual devices.",
         "Of `applications` eight variants of each test are run, with the smallest networks of the",
         "families, and none that downloads weights.",
         "",

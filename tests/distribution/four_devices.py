@@ -15,6 +15,7 @@ import warnings
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import keraslike as keras
@@ -130,7 +131,8 @@ def batch_sizes_that_do_not_divide():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         same(lambda m: fit(m, X[:6], Y[:6], batch_size=3))
-    assert any("batch_size=3 is no multiple of the 4 devices" in str(w.message) for w in caught)
+    said = "batch_size=3 is no multiple of the 4 devices"
+    assert any(said in str(w.message) and "to 4 rows" in str(w.message) for w in caught)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         same(lambda m: fit(m, X[:6], Y[:6], batch_size=32))  # one small batch: nothing to warn of
@@ -423,14 +425,75 @@ def model_parallel():
         model.save(path := os.path.join(folder, "m.keras"))
         close(keras.models.load_model(path).predict(X, verbose=0), outputs)
     layouts[".*down/bias"] = ("model",)
-    with d.scope():
-        try:
-            fit(model)
-        except ValueError as error:
-            assert "down/bias" in str(error), error
-        else:
-            raise AssertionError("A bias of one number was divided over two devices.")
+    message = (
+        r"'net/down/bias' of shape \(1,\) .* layout \('model',\) .* axis 0, of size 1, .* 2 "
+        r"devices along the axis 'model'"
+    )
+    with d.scope(), raises(message):  # neither what there is, nor what is made
+        fit(model)
+    with d.scope(), raises(message):
+        build()
     fit(model)
+
+
+def raises(message):
+    return pytest.raises(ValueError, match=message)
+
+
+def layouts_that_do_not_fit():
+    mesh = DeviceMesh((2, 2), ("batch", "model"))
+    for key, axes, message in (
+        ("up/kernel", ("batch", "model", None), r"'up/kernel' of shape \(4, 5\) .* for 3 axes"),
+        ("up/kernel", ("batch", "batch"), "several axes over 'batch'"),
+        ("up/kernel", (None, "model"), "axis 1, of size 5, is no multiple of the 2 devices"),
+        ("up", (None, None, "model"), r"layer 'up' of shape \(None, 5\) .* for 3 axes"),
+    ):
+        layouts = LayoutMap(mesh)
+        layouts[key] = axes
+        with ModelParallel(layout_map=layouts).scope(), raises(message):
+            layers.Dense(5, name="up")(layers.Input((4,)))
+    with raises(r"The tensor of shape \(5, 4\) .* axis 0, of size 5"):
+        distribute_tensor(X[:5], TensorLayout(("batch", None), mesh))
+    with raises(r"shape \(5,\) does not divide as its layout .* for 2 axes"):
+        jax.jit(lambda x: distribute_tensor(x, TensorLayout(("batch", None), mesh)))(X[:5, 0])
+
+
+def keys_that_match_nothing():
+    layouts = LayoutMap(DeviceMesh((2, 2), ("batch", "model")))
+    layouts[".*dense.*/kernel"], layouts[".*dense"] = (None, "model"), ("batch", None)
+    layouts["kernel"], layouts[".*up"] = (None, "model"), ("batch", None)
+
+    def told():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model = keras.Sequential([layers.Input((4,)), layers.Dense(2, name="dense")])
+            model.compile(loss="mse")
+            fit(model)
+        return [str(w.message) for w in caught if "LayoutMap" in str(w.message)]
+
+    with ModelParallel(layout_map=layouts).scope():
+        (said,) = told()
+        assert "['kernel', '.*up']" in said and "/dense/bias" in said, said
+        assert not told()  # once
+
+
+def batches_that_do_not_divide_in_every_layout():
+    """Rows that are filled in count for nothing, not even in statistics over the batch."""
+
+    def train(model):
+        losses = fit(model, X[:12], Y[:12], batch_size=7)
+        streamed = model.evaluate(iter([(X[:7], Y[:7]), (X[7:10], Y[7:10])]), verbose=0)
+        return losses, streamed, model.train_on_batch(X[:5], Y[:5]), model.predict_on_batch(X[:1])
+
+    layouts = LayoutMap(DeviceMesh((2, 2), ("batch", "model")))
+    layouts[".*dense/kernel"] = (None, "model")
+    one = make(deep=True)
+    expected = train(one)
+    with ModelParallel(layout_map=layouts).scope(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = make(deep=True)
+        close(train(model), expected)
+        close(state(model), state(one))
 
 
 def fully_sharded():
@@ -492,6 +555,9 @@ CHECKS = [
     meshes_and_layouts,
     layouts_of_ones_own,
     model_parallel,
+    layouts_that_do_not_fit,
+    keys_that_match_nothing,
+    batches_that_do_not_divide_in_every_layout,
     fully_sharded,
 ]
 

@@ -15,8 +15,9 @@ import pytest
 import keraslike as keras
 from keraslike import distribution as d
 from keraslike import layers
+from keraslike.data import Dataset
 
-from . import eight_devices, four_devices, two_processes
+from . import eight_devices, four_devices, shared_data, two_processes
 
 pytestmark = pytest.mark.slow
 
@@ -77,6 +78,7 @@ def test_two_processes(tmp_path):
     first, second = finish(
         *[start("two_processes", str(i), address, str(tmp_path), devices=2) for i in range(2)],
     )
+    _check_shares(first.pop("shares"), second.pop("shares"), tmp_path / "shares")
     saved, waited = first.pop("saved"), second.pop("saved")
     assert "no folder" in saved["error"] and "no folder" in waited.pop("error")
     del saved["error"]
@@ -86,7 +88,7 @@ def test_two_processes(tmp_path):
     assert saved["written by"] == "0" and saved["equal"]
     assert saved["epochs"] == [0, 1]  # the first came from the backup
     parts = {"parts.keras", "parts.h5", "parts.weights.h5"}
-    others = {"alone.keras", "log.csv", "orbax in parts"}
+    others = {"alone.keras", "log.csv", "orbax in parts", "shares"}
     assert {p.name for p in tmp_path.iterdir()} == {*names, *others, *parts}
     assert [p["agreed"].pop("said") for p in (first, second)] == [3, 0]
     rows = first["agreed"].pop("rows")
@@ -116,6 +118,30 @@ def test_two_processes(tmp_path):
         assert [w.tolist() for w in alone.get_weights()] == first["orbax"]
     loaded = keras.saving.load_model(tmp_path / "parts.h5")  # in one process, on one device
     np.testing.assert_allclose(loaded.predict(two_processes.X, verbose=0), here[1], atol=1e-6)
+
+
+def _check_shares(first, second, folder):
+    """Two processes that read a share each are one that reads all, in the same order."""
+    here = shared_data.alone(folder)
+    samples = set(range(shared_data.N))
+    for name in shared_data.SOURCES:
+        whole, resumed, read = first.pop(name)
+        others = second.pop(name)
+        assert others[:2] == [whole, resumed], name
+        for found in (resumed, *here[name]):  # each goes on where another was ended, but the second
+            for a, b in zip(found, whole, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg=name)
+        if name in shared_data.READ_ONCE:  # what only the other one needs is read with batch 0
+            assert len(read) + len(others[2]) == 2 * shared_data.N + shared_data.BATCH
+            assert {*read, *others[2]} == samples
+    assert [first.pop("part"), second.pop("part")] == [
+        [[0, 1, 2, 3], [8, 9, 10, 11]],
+        [[4, 5, 6, 7], [12, 13, 14, 15]],
+    ]
+    assert first == second
+    np.testing.assert_allclose(*first["of parts"], rtol=1e-6)
+    np.testing.assert_allclose(first["evaluated"], here["evaluated"], rtol=1e-6)
+    np.testing.assert_allclose(first["predicted"], here["predicted"], atol=1e-6)
 
 
 # -- in this process, where there may be one device only ------------------------------------------
@@ -251,6 +277,27 @@ def test_initialize_reads_the_environment(monkeypatch):
     monkeypatch.setenv("KERAS_DISTRIBUTION_PROCESS_ID", "one")
     with pytest.raises(ValueError, match="KERAS_DISTRIBUTION_PROCESS_ID"):
         d.initialize()
+
+
+class OfTwoProcesses(d.DataParallel):
+    def __init__(self, **kwargs):
+        super().__init__(d.DeviceMesh((2,), ["batch"], ["cpu:0", "cpu:1"]), **kwargs)
+        self._num_processes, self._is_multi_process = 2, True
+
+
+def test_a_part_of_a_dataset():
+    whole = Dataset.range(12).batch(4)
+    part = OfTwoProcesses().distribute_dataset(whole)
+    assert [b.tolist() for b in part.as_numpy_iterator()] == [[0, 1], [4, 5], [8, 9]]
+    assert part.map(lambda n: n).is_part and not whole.is_part
+    assert OfTwoProcesses(auto_shard_dataset=False).distribute_dataset(whole) is whole
+    for data, message in (
+        ([1, 2], "list.*not supported for auto-sharding"),
+        (Dataset.range(4), "batch size of dataset is unknown"),
+        (Dataset.range(12).batch(3), "divisible by the number.*batches of 3 samples, and 2 parts"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            OfTwoProcesses().distribute_dataset(data)
 
 
 def test_layout_maps():

@@ -26,6 +26,8 @@ from keraslike.distribution import (
     set_distribution,
 )
 
+from . import shared_data
+
 X = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
 Y = X[:, :1] * 2
 
@@ -205,4 +207,6 @@ if __name__ == "__main__":
     results["in parts"] = in_parts(folder)
     results["agreed"] = agreed(folder)
     results["orbax"] = orbax_in_parts(folder)
+    (folder / "shares").mkdir(exist_ok=True)
+    results["shares"] = shared_data.in_shares(process, folder / "shares")
     print(json.dumps(results))
