@@ -32,6 +32,11 @@ class Initializer(Configured):
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
         raise NotImplementedError(f"{type(self).__name__} has no __call__(shape, dtype) method.")
 
+    def may_wait(self, shape: tuple[int, ...]) -> bool:
+        """Whether a weight may call it when its value is first asked for: it gives floats of this
+        shape without fail, and the same ones whenever it is called."""
+        return False
+
     def clone(self) -> Initializer:
         """An initializer made from this one's config."""
         return type(self).from_config(self.get_config())
@@ -44,6 +49,9 @@ class Zeros(Initializer):
     [0.0, 0.0]
     """
 
+    def may_wait(self, shape: tuple[int, ...]) -> bool:
+        return is_ours(type(self))
+
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
         return host.full(tuple(shape), 0, dtypes.standardize_dtype(dtype))
 
@@ -54,6 +62,9 @@ class Ones(Initializer):
     >>> Ones()((2,)).tolist()
     [1.0, 1.0]
     """
+
+    def may_wait(self, shape: tuple[int, ...]) -> bool:
+        return is_ours(type(self))
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
         return host.full(tuple(shape), 1, dtypes.standardize_dtype(dtype))
@@ -107,10 +118,16 @@ class RandomInitializer(Initializer):
         self.seed = seed
         self._drawn = make_seed() if seed is None else seed
 
-    @property
-    def _repeats(self) -> bool:
-        """Whether it gives the same whenever it is called, so that it may be called later."""
-        return is_ours(type(self)) and not isinstance(self._drawn, SeedGenerator)
+    # The arguments besides the seed that a draw multiplies and adds.
+    _factors: tuple[str, ...] = ()
+
+    def may_wait(self, shape: tuple[int, ...]) -> bool:
+        factors = (getattr(self, name) for name in self._factors)
+        return (
+            is_ours(type(self))
+            and not isinstance(self._drawn, SeedGenerator)
+            and all(type(factor) in (int, float) for factor in factors)
+        )
 
 
 class RandomNormal(RandomInitializer):
@@ -119,6 +136,8 @@ class RandomNormal(RandomInitializer):
     >>> RandomNormal(seed=0)((2, 3)).shape
     (2, 3)
     """
+
+    _factors = ("mean", "stddev")
 
     def __init__(
         self, mean: float = 0.0, stddev: float = 0.05, seed: int | SeedGenerator | None = None
@@ -137,6 +156,8 @@ class TruncatedNormal(RandomInitializer):
     True
     """
 
+    _factors = ("mean", "stddev")
+
     def __init__(
         self, mean: float = 0.0, stddev: float = 0.05, seed: int | SeedGenerator | None = None
     ):
@@ -153,6 +174,8 @@ class RandomUniform(RandomInitializer):
     >>> bool(abs(RandomUniform(seed=0)((100,))).max() <= 0.05)
     True
     """
+
+    _factors = ("minval", "maxval")
 
     def __init__(
         self, minval: float = -0.05, maxval: float = 0.05, seed: int | SeedGenerator | None = None
@@ -185,6 +208,8 @@ class VarianceScaling(RandomInitializer):
     (4, 2)
     """
 
+    _factors = ("scale",)
+
     def __init__(
         self,
         scale: float = 1.0,
@@ -211,6 +236,10 @@ class VarianceScaling(RandomInitializer):
         self.scale, self.mode, self.distribution = scale, mode, name
         self.input_axes, self.output_axes = input_axes, output_axes
         super().__init__(seed)
+
+    def may_wait(self, shape: tuple[int, ...]) -> bool:
+        compute_fans(shape, self.input_axes, self.output_axes)  # raises for axes that it lacks
+        return super().may_wait(shape)
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
         fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
@@ -330,9 +359,14 @@ class Orthogonal(RandomInitializer):
     True
     """
 
+    _factors = ("gain",)
+
     def __init__(self, gain: float = 1.0, seed: int | SeedGenerator | None = None):
         self.gain = gain
         super().__init__(seed)
+
+    def may_wait(self, shape: tuple[int, ...]) -> bool:
+        return len(shape) > 1 and super().may_wait(shape)
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
         if len(shape) < 2:

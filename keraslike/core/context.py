@@ -58,8 +58,6 @@ class _State(threading.local):
         self.symbolic = False  # shapes only are being traced: nothing is computed
         self.exporting = False  # what is traced goes to where there is no Python
         self.allowance: list[int] | None = None  # bytes that new weights may still take
-        # Weights that are to get other values, and what draws them where they do not.
-        self.to_come: list[tuple[Any, Any, Any]] | None = None
         self.tapes: tuple[Any, ...] = ()  # gradient tapes that record, the innermost last
         self.choices: dict[Any, Any] | None = None  # functions that stand for those of ops
         self.boxes = False  # objects made now give their results in boxes: see `boxed.Answers`

@@ -46,6 +46,9 @@ Computed = array.ArrayImpl
 current_trace = core.unsafe_get_current_trace
 OUTERMOST = core.eval_trace
 
+# `with outside_of_traces():` what is computed is computed at once, as where there is no trace.
+outside_of_traces = core.eval_context
+
 # `with tracebacks("off"):` errors of this thread keep all their frames. To leave out its own takes
 # jax longer than a trace does, so whoever tries what may fail does without.
 tracebacks = config.traceback_filtering

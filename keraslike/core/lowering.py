@@ -22,7 +22,7 @@ from keraslike.core import base, context, flax_internals, host, rng
 from keraslike.core.boxed import Boxed
 from keraslike.core.guards import Locks, known_guards
 from keraslike.core.structures import iter_leaves
-from keraslike.core.variable import Variable
+from keraslike.core.variable import Pending, Variable
 
 # A Variable of flax's own cannot look into the context, so it holds tracers in place. The threads
 # that use such Variables exclude each other, for as long as a trace with one of them takes.
@@ -71,6 +71,12 @@ def undisturbed(variables: Sequence[nnx.Variable]) -> Iterator[None]:
 
 def stored(variables: Sequence[nnx.Variable]) -> tuple[Any, ...]:
     """The arrays that all threads see in the Variables; their guards must be locked."""
+    values = tuple(map(flax_internals.read_value, variables))
+    if Pending not in map(type, values):
+        return values
+    for variable, value in zip(variables, values):
+        if type(value) is Pending:
+            variable._draw()  # type: ignore[attr-defined]
     return tuple(map(flax_internals.read_value, variables))
 
 

@@ -8,8 +8,9 @@ import functools
 import itertools
 import math
 import operator
+import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -24,6 +25,7 @@ from keraslike.core.boxed import Refusal, is_recorded, refuse_recorded, taker
 from keraslike.core.context import OUTSIDE, state
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.guards import guard_of
+from keraslike.core.jax_internals import outside_of_traces
 from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName, Static
 from keraslike.core.tracebacks import is_ours
@@ -35,7 +37,7 @@ _alive: weakref.WeakValueDictionary[int, Variable] = weakref.WeakValueDictionary
 def every_variable() -> list[Variable]:
     """Every Variable that is alive and holds an array, or a tracer in place of it."""
     found = [v for v in (of() for of in _alive.valuerefs()) if v is not None]
-    return [v for v in found if isinstance(getattr(v, "_raw_value", None), jax.Array)]
+    return [v for v in found if isinstance(getattr(v, "_spec", None), (jax.Array, Pending))]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,6 +73,76 @@ _AGGREGATIONS = ("none", "mean", "sum", "only_first_replica")
 _SYNCHRONIZATIONS = ("none", "on_read", "on_write", "auto")
 
 _read_slot, _write_slot = flax_internals.read_value, flax_internals.write_value
+
+
+class Pending:
+    """What a Variable holds whose initial value nobody has asked for: a shape, a dtype, and what
+    draws it. A value that is assigned before that, as one from a file, takes its place undrawn.
+    Copies of the Variable may share it, and each draws an array of its own."""
+
+    __slots__ = ("shape", "dtype", "_initializer")
+
+    def __init__(self, initializer: Any, shape: tuple[int, ...], dtype: Any):
+        self.shape, self.dtype, self._initializer = shape, dtype, initializer
+
+    ndim = property(lambda self: len(self.shape))
+    size = property(lambda self: math.prod(self.shape))
+    nbytes = property(lambda self: self.size * self.dtype.itemsize)
+
+    def drawn(self) -> jax.Array:
+        # Whatever asks for it is no part of it: not a trace, a tape or a file's allowance.
+        with (
+            outside_of_traces(),
+            context.using(allowance=None, symbolic=False, tapes=()),
+            jax.default_device(None),
+        ):
+            return _initial_value(self._initializer, self.shape, self.dtype)
+
+
+# Held while a pending value is drawn and put in its place, so that no other thread's is lost.
+_drawing = threading.RLock()
+
+
+def _pending(initializer: Any, shape: Any, dtype: Any) -> Pending | None:
+    """What is to be drawn later; `None` where it has to be now. It is later only where it gives
+    the same then, and cannot fail."""
+    may_wait = getattr(initializer, "may_wait", None)
+    if (
+        (may_wait is None and type(initializer) is not Pending)
+        or state.scope is not None
+        or not context.trace_state_clean()
+        or jax.config.jax_default_device is not None  # type: ignore[attr-defined]
+    ):
+        return None
+    if type(initializer) is Pending:
+        return initializer
+    if shape is None:
+        return None
+    dtype = np.dtype(dtypes.standardize_dtype(dtype))
+    shape = tuple(shape)
+    if dtype not in _DRAWN or not may_wait(shape):
+        return None
+    pending = Pending(initializer, shape, dtype)
+    context.spend(pending.nbytes)
+    return pending
+
+
+_DRAWN = {np.dtype(name) for name in ("float32", "float16", "bfloat16")}
+
+
+def zeros_to_come(shape: tuple[int, ...], dtype: Any) -> Pending:
+    """What a Variable is made of that is all zeros once its value is asked for."""
+    return Pending(_zeros, shape, dtype)
+
+
+def _zeros(shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    return host.full(shape, 0, dtype)
+
+
+def spec_of(variable: Any) -> Any:
+    """What has the shape and dtype of a Variable's value, without asking for the value."""
+    return variable._spec if isinstance(variable, Variable) else variable._raw_value
+
 
 # Kinds of numbers from the narrowest to the widest; a cast downwards loses values.
 _KINDS = (jnp.bool_, jnp.integer, jnp.floating, jnp.complexfloating)
@@ -183,13 +255,14 @@ class Variable(_Leaf):
                 f"Received: name={name!r}"
             )
         # A variable may be made while a function is traced: it is no part of the trace.
-        draw = functools.partial(_initial_value, initializer, shape, dtype)
+        make = functools.partial(_initial_value, initializer, shape, dtype)
         placed = layout is not None or state.distribution is not None
-        awaits = state.to_come is not None and not placed and _repeats(initializer)
-        with jax.ensure_compile_time_eval():
-            make = functools.partial(_initial_value, _zeros, shape, dtype) if awaits else draw
-            if layout is not None:
-                value: Any = jax.device_put(make(), getattr(layout, "backend_layout", layout))
+        pending = None if placed else _pending(initializer, shape, dtype)
+        with contextlib.nullcontext() if pending else jax.ensure_compile_time_eval():
+            if pending is not None:
+                value: Any = pending
+            elif layout is not None:
+                value = jax.device_put(make(), getattr(layout, "backend_layout", layout))
             elif state.distribution is not None and shape is not None and callable(initializer):
                 canonical = jax.dtypes.canonicalize_dtype(dtypes.standardize_dtype(dtype))
                 value = jax.ShapeDtypeStruct(tuple(shape), canonical)  # until it is known where
@@ -218,8 +291,6 @@ class Variable(_Leaf):
         _alive[id(self)] = self
         if state.outsiders is not None:
             state.outsiders[id(self)] = None
-        if awaits:
-            state.to_come.append((self, value, draw))  # type: ignore[union-attr]
 
     # -- what it is ---------------------------------------------------------------------------
 
@@ -283,21 +354,21 @@ class Variable(_Leaf):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(self._raw_value.shape)
+        return tuple(self._spec.shape)
 
     @property
     def ndim(self) -> int:
-        return self._raw_value.ndim
+        return self._spec.ndim
 
     @property
     def size(self) -> int:
-        return self._raw_value.size
+        return self._spec.size
 
     @property
     def dtype(self) -> Any:
         info = self._info
         cast = state.autocast if info.autocast else None
-        return cast or info.dtype or self._raw_value.dtype
+        return cast or info.dtype or self._spec.dtype
 
     def __setattr__(self, name: str, value: Any) -> None:
         # What is said of a variable is no part of a trace, which may set it (a layer that does not
@@ -330,10 +401,20 @@ class Variable(_Leaf):
                 state.outsiders.setdefault(id(self), (self, False))
         guard = guard_of(self)
         if guard is None:
-            return _read_slot(self)
-        with guard.values:
-            guard.uses += 1
-            return _read_slot(self)
+            value = _read_slot(self)
+        else:
+            with guard.values:
+                guard.uses += 1
+                value = _read_slot(self)
+        return self._draw() if type(value) is Pending else value
+
+    def _draw(self) -> jax.Array:
+        with _drawing:
+            value: Any = _read_slot(self)
+            if type(value) is Pending:
+                value = value.drawn()
+                _write_slot(self, value)
+            return value
 
     def _write(self, value: Any) -> None:
         found, scope = state.held.get(id(self)), state.scope
@@ -346,13 +427,20 @@ class Variable(_Leaf):
             return
         guard = guard_of(self)
         if guard is None:
-            _write_slot(self, value)
+            with _drawing:
+                _write_slot(self, value)
             return
-        with guard.values:
+        with guard.values, _drawing:
             guard.uses += 1
             _write_slot(self, value)
 
     _raw_value = property(_read, _write)  # type: ignore[assignment]
+
+    @property
+    def _spec(self) -> Any:
+        """The value, or what has its shape and dtype where it is not drawn yet."""
+        found = state.held.get(id(self))
+        return _read_slot(self) if found is None else found.value
 
     def _read_trace(self) -> Any:
         found = state.held.get(id(self))
@@ -404,7 +492,8 @@ class Variable(_Leaf):
 
     def _assign(self, value: Any) -> None:
         """The same for callers that want no array back, whose memory they might go on using."""
-        raw = self._raw_value
+        # Reading notes in a trace that the variable is used there.
+        raw = self._spec if state.outsiders is None else self._raw_value
         if isinstance(value, nnx.Variable):
             value = value.get_value()
         if not isinstance(value, jax.Array) or value.dtype != raw.dtype:
@@ -415,7 +504,7 @@ class Variable(_Leaf):
                 f"a value of shape {tuple(value.shape)} cannot be assigned to it."
             )
         if state.distribution is not None:
-            value = state.distribution.assigned(raw, value)
+            value = state.distribution.assigned(self._raw_value, value)
         outsiders = state.outsiders
         if outsiders is not None and outsiders.get(id(self)) is not None and state.scope is None:
             outsiders[id(self)] = (self, True)
@@ -423,7 +512,7 @@ class Variable(_Leaf):
         object.__setattr__(self, "_raw_value", value)
 
     def _cast(self, value: Any) -> jax.Array:
-        dtype = self._raw_value.dtype
+        dtype = self._spec.dtype
         given = self._given(value)
         if _kind(given.dtype) > _kind(dtype):
             raise TypeError(
@@ -440,7 +529,7 @@ class Variable(_Leaf):
             if hasattr(value, "dtype") or hasattr(value, "__jax_array__"):
                 raise  # which says more of it
             raise InvalidArgument(
-                f"Variable '{self.path}' takes numbers of shape {tuple(self._raw_value.shape)}. "
+                f"Variable '{self.path}' takes numbers of shape {self.shape}. "
                 f"Received: value={value!r}"
             ) from e
 
@@ -500,7 +589,7 @@ class Variable(_Leaf):
     def __repr__(self) -> str:
         return (
             f"<Variable path={self.path}, shape={self.shape}, "
-            f"dtype={self._raw_value.dtype}, value={_few_numbers(self._raw_value)}>"
+            f"dtype={self._spec.dtype}, value={_few_numbers(self._raw_value)}>"
         )
 
     __str__ = __repr__
@@ -529,7 +618,7 @@ class Variable(_Leaf):
         new = _blank(type(self))
         memo[id(self)] = new
         metadata = dict(flax_internals.metadata_of(self))
-        new.__setstate__({"value": self._raw_value, "metadata": metadata})
+        new.__setstate__({"value": self._spec, "metadata": metadata})
         return new
 
 
@@ -664,29 +753,9 @@ def _array(value: Any) -> Any:
     return jnp.asarray(value) if isinstance(value, (list, tuple)) else value
 
 
-def _repeats(initializer: Any) -> bool:
-    """Whether an initializer gives the same numbers when it is called later."""
-    return getattr(initializer, "_repeats", False)
-
-
-def _zeros(shape: tuple[int, ...], dtype: Any) -> Any:
-    return host.put(host.zeros(shape, dtype))
-
-
-@contextlib.contextmanager
-def values_to_come() -> Iterator[None]:
-    """While a model is loaded: weights that would be drawn are zeros, and those that are so at the
-    block's end are drawn then, which gives the same numbers."""
-    with context.using(to_come=[]):
-        yield
-        waiting: Any = state.to_come
-    for variable, zeros, draw in waiting:
-        if variable._raw_value is zeros:
-            with context.using(allowance=None):  # it was spent when the weight was made
-                object.__setattr__(variable, "_raw_value", draw())
-
-
 def _initial_value(initializer: Any, shape: Any, dtype: Any) -> jax.Array:
+    if type(initializer) is Pending:
+        return initializer.drawn()
     if callable(initializer) and not isinstance(initializer, (jax.Array, nnx.Variable)):
         if shape is None:
             raise ValueError(

@@ -20,6 +20,7 @@ from keraslike.core.foreign import library as _library
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.tensorflow_host import Arguments, HostedModel
 from keraslike.core.tensorflow_server import packed
+from keraslike.core.variable import spec_of
 from keraslike.layers.layer import Layer
 
 
@@ -96,7 +97,7 @@ class _Hosted(Layer):
         run.defvjp(forward, backward)
         outputs, new = run(everything, seed)
         for variable, value in zip(self._others, new) if training else ():
-            variable.assign(jax.lax.stop_gradient(value).astype(variable._raw_value.dtype))
+            variable.assign(jax.lax.stop_gradient(value).astype(spec_of(variable).dtype))
         narrow = self.compute_dtype
         return jax.tree.map(lambda a: a.astype(narrow) if dtypes.is_float(a.dtype) else a, outputs)
 

@@ -6,11 +6,13 @@ import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import errors
 
 from keraslike.core import base, context, lowering, rng, symbolic
 from keraslike.core.symbolic import KerasTensor
-from keraslike.core.tracebacks import entry
+from keraslike.core.tracebacks import entry, is_ours
+from keraslike.core.variable import Pending, spec_of
 from keraslike.layers import specs
 from keraslike.layers.masks_and_losses import MaskOf, MasksAndLosses
 from keraslike.layers.shapes import as_shapes, leaves, map_shapes, tensors_of
@@ -92,7 +94,16 @@ class SymbolicCalls:
             variables = base.variables_of(self, rng.global_stream())
             variables += [v for v in outside.values() if all(v is not w for w in variables)]
             lowered = lowering.lower(run, variables, roots=[self])
-            return lowered(lowering.values_of(variables))[0]
+            return lowered([_seen(v) for v in variables])[0]
+
+        # Code of ours does not look at numbers to find shapes, so none need be drawn for it.
+        is_known = all(map(is_ours, map(type, base.iter_objects(self))))
+
+        def _seen(variable: Any) -> Any:
+            spec = spec_of(variable) if is_known else None
+            if type(spec) is Pending:
+                return jnp.zeros(spec.shape, spec.dtype)
+            return lowering.values_of([variable])[0]
 
         # An error means that a sublayer was made while tracing, and changed its state; or that a
         # variable of no object below was, one of a closure. Now it is known.

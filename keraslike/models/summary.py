@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from keraslike.core.symbolic import tensors_in
+from keraslike.core.variable import spec_of
 from keraslike.layers.layer import Layer
 from keraslike.models.operations import class_name_of
 from keraslike.models.sequential import Sequential
@@ -207,7 +208,7 @@ def _sources(layer: Any) -> str:
 
 
 def _count(variables: list[Any]) -> tuple[int, int]:
-    arrays = [v._raw_value for v in variables]
+    arrays = [spec_of(v) for v in variables]
     return sum(int(np.prod(a.shape)) for a in arrays), sum(a.nbytes for a in arrays)
 
 

@@ -370,6 +370,8 @@ class ScheduleFreeAdamW(Optimizer):
     [0.9]
     """
 
+    _begins_with_weights = True
+
     def __init__(
         self,
         learning_rate: LearningRate = 0.0025,

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from keraslike.core import host
+from keraslike.core.variable import Pending, zeros_to_come
 from keraslike.optimizers.optimizer import LearningRate, Optimizer
 from keraslike.optimizers.shared import Shared
 
@@ -38,7 +39,14 @@ def leafwise(function: Callable, grads: Any, *trees: Any) -> list[Any]:
 
 
 def zeros_like(params: Any) -> Any:
-    return jax.tree.map(lambda p: host.full(p.shape, 0, p.dtype), params)
+    """Zeros of the shapes of arrays; of weights that are only to come, zeros that are to come."""
+    return jax.tree.map(lambda p: zeros(p, p.shape), params)
+
+
+def zeros(like: Any, shape: tuple[int, ...]) -> Any:
+    if isinstance(like, Pending):
+        return zeros_to_come(shape, like.dtype)
+    return host.full(shape, 0, like.dtype)
 
 
 class SGDState(NamedTuple):
@@ -209,7 +217,9 @@ class Adagrad(Optimizer):
         initial, epsilon = self.initial_accumulator_value, self.epsilon
 
         def init(params: Any) -> AdagradState:
-            return AdagradState(jax.tree.map(lambda p: jnp.full_like(p, initial), params))
+            return AdagradState(
+                jax.tree.map(lambda p: host.full(p.shape, initial, p.dtype), params)
+            )
 
         def update(grads, state, params=None, *, learning_rate, iterations):
             def step(g, a):

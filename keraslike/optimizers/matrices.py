@@ -13,7 +13,7 @@ from flax import nnx
 
 from keraslike.core import host
 from keraslike.optimizers.adam import Moments, moved, step_size
-from keraslike.optimizers.gradient_descent import leafwise, rule
+from keraslike.optimizers.gradient_descent import leafwise, rule, zeros
 from keraslike.optimizers.optimizer import LearningRate, Optimizer
 from keraslike.optimizers.shared import Shared, SharedButDecay
 from keraslike.optimizers.state import key_of, label
@@ -72,12 +72,12 @@ class Adafactor(Optimizer):
 
     def transform(self) -> optax.GradientTransformationExtraArgs:
         def start(p: Any) -> Factors:
-            whole = host.full(p.shape, 0, p.dtype)
+            whole = zeros(p, p.shape)
             if p.ndim < 2:
                 nothing = host.full((), 0, "int32")
                 return Factors(nothing, nothing, whole)
-            rows = host.full(p.shape[:-1], 0, p.dtype)
-            return Factors(rows, host.full((*p.shape[:-2], p.shape[-1]), 0, p.dtype), whole)
+            rows = zeros(p, p.shape[:-1])
+            return Factors(rows, zeros(p, (*p.shape[:-2], p.shape[-1])), whole)
 
         def init(params: Any) -> Any:
             return jax.tree.map(start, params)
@@ -195,8 +195,8 @@ class Muon(Optimizer):
 
     def transform(self) -> optax.GradientTransformationExtraArgs:
         def start(path: Any, p: Any) -> Moments:
-            zero = host.full(p.shape, 0, p.dtype)
-            second = host.full(p.shape, 0, p.dtype) if self._is_adams(key_of(path), p) else None
+            zero = zeros(p, p.shape)
+            second = zeros(p, p.shape) if self._is_adams(key_of(path), p) else None
             return Moments(zero, second)
 
         def init(params: Any) -> Any:

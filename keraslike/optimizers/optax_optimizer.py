@@ -36,6 +36,8 @@ class OptaxOptimizer(Optimizer):
     ([0.5, 2.5], 0.5)
     """
 
+    _begins_with_weights = True
+
     def __init__(self, transform: optax.GradientTransformation, **kwargs: Any):
         if not is_transform(transform):
             raise TypeError(f"transform must be an optax transform. Received: {transform!r}")

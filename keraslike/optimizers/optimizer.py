@@ -20,7 +20,7 @@ from keraslike.core.boxed import respond, unbox, unboxed
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.notes import shown
 from keraslike.core.tracebacks import is_ours
-from keraslike.core.variable import Variable
+from keraslike.core.variable import Pending, Variable, spec_of, zeros_to_come
 from keraslike.optimizers.gradients import clip, overwrite, with_gradients
 from keraslike.optimizers.schedules import LearningRateSchedule
 from keraslike.optimizers.shared import take_shared
@@ -153,6 +153,9 @@ class Optimizer(Stateful):
 
     # -- the update rule ----------------------------------------------------------------------
 
+    # Whether the state of the rule begins with the values of the weights, not with their shapes.
+    _begins_with_weights = False
+
     def transform(self) -> optax.GradientTransformation:
         """The update rule, as the hyperparameters are now; to be written by a subclass."""
         raise NotImplementedError(
@@ -248,7 +251,7 @@ class Optimizer(Stateful):
         return tuple(range(len(variables)))
 
     def _build_rule(self) -> None:
-        params = dict(zip(self._keys, lowering.values_of(self._trainable_variables)))
+        params: dict[Any, Any] = dict(zip(self._keys, self._first_params()))
         leaves, structure = jax.tree_util.tree_flatten_with_path(self.transform().init(params))
         numbers = {key: i for i, key in enumerate(self._keys)}
         owners = [owner(path, numbers) for path, _ in leaves]
@@ -259,10 +262,23 @@ class Optimizer(Stateful):
             if number is not None:
                 of = self._trainable_variables[number]
                 name = state_name(of, number, name)
-            self._slots.append(self._state(jnp.asarray(value), name, of=of))
+            value = value if isinstance(value, Pending) else jnp.asarray(value)
+            self._slots.append(self._state(value, name, of=of))
         self._owners = tuple(owners[i] for i in order)
         places = sorted(range(len(order)), key=order.__getitem__)
         self._skeleton = jax.tree.unflatten(structure, places)
+
+    def _first_params(self) -> Sequence[Any]:
+        """What a rule's state is begun with: the weights, or, for a rule of ours that looks at
+        their shapes only, those, and neither weights nor state need be there before a step."""
+        variables = self._trainable_variables
+        if (
+            self._begins_with_weights
+            or not is_ours(type(self).transform)
+            or context.state.distribution is not None
+        ):
+            return lowering.values_of(variables)
+        return [zeros_to_come(s.shape, s.dtype) for s in map(spec_of, variables)]
 
     def _slot_order(self, paths: Sequence[Any], owners: Sequence[Any]) -> list[int]:
         return list(range(len(paths)))

@@ -10,7 +10,7 @@ from flax import nnx
 
 from keraslike.core import lowering
 from keraslike.core.flax_internals import check_can_update
-from keraslike.core.variable import Variable
+from keraslike.core.variable import Variable, spec_of
 
 
 class Cache(dict):
@@ -30,7 +30,7 @@ class Cache(dict):
 
 def dtype_of(variable: nnx.Variable) -> Any:
     """The dtype a variable is kept in, whatever it is cast to when read."""
-    return variable._raw_value.dtype
+    return spec_of(variable).dtype
 
 
 def is_overwritten(variable: nnx.Variable) -> bool:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core.arguments import warn_user
+from keraslike.core.variable import spec_of
 from keraslike.optimizers import Ftrl, Nadam, Optimizer
 from keraslike.saving.old_names import Origin
 
@@ -116,9 +117,9 @@ def places(optimizer: Optimizer, stored: list[Any], older: bool) -> list[tuple[A
     else:
         owned = [s for s, owner in zip(optimizer._slots, optimizer._owners) if owner is not None]
         # Of a vector Keras 3 has numbers in place of what Adafactor keeps of the axes of a matrix.
-        kept = [s for s in owned if jnp.issubdtype(s._raw_value.dtype, jnp.inexact)]
+        kept = [s for s in owned if jnp.issubdtype(spec_of(s).dtype, jnp.inexact)]
         wanted = [*averages, *kept]
-    shapes = [tuple(v._raw_value.shape) for v in wanted]
+    shapes = [tuple(spec_of(v).shape) for v in wanted]
     if shapes != [tuple(a.shape) for a in rest]:
         return None
     found += zip(wanted, rest, strict=True)

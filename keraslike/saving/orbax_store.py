@@ -38,6 +38,7 @@ from flax import nnx
 from keraslike.core import base, json_texts, lowering, processes, rng
 from keraslike.core.errors import DamagedCheckpoint, NoCheckpoint
 from keraslike.core.text import Text, is_text
+from keraslike.core.variable import spec_of
 from keraslike.optimizers import Optimizer
 from keraslike.saving import assets, keras_archive, weights_h5
 from keraslike.saving.orbax_arrays import Array, Weights, checksum, group_of
@@ -244,7 +245,7 @@ def _gathered(model: Any) -> list[nnx.Variable]:
     elsewhere = [v for _, _, own in weights_h5.contents(model) for v in own.values()]
     known = {id(v) for v in [*elsewhere, rng.global_stream().state]}
     roots = [*model._state_roots(), model.optimizer] if model.compiled else []
-    return [v for v in base.variables_of(*roots) if id(v) not in known and v._raw_value.size]
+    return [v for v in base.variables_of(*roots) if id(v) not in known and spec_of(v).size]
 
 
 def _array(value: Any) -> Any:

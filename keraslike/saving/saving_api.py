@@ -18,7 +18,6 @@ from keraslike.core.errors import InvalidArgument, NoSuchFile
 from keraslike.core.messages import ask_to_overwrite
 from keraslike.core.processes import write_once
 from keraslike.core.tracebacks import entry
-from keraslike.core.variable import values_to_come
 from keraslike.layers.layer import Layer
 from keraslike.saving import (
     assets,
@@ -194,7 +193,6 @@ def load_model(
     with (
         context.using(allowance=allowance),
         registry.custom_object_scope(custom_objects or {}),
-        values_to_come(),
     ):
         with _naming(path), registry.sharing():
             model = registry.deserialize(config, safe_mode=safe_mode)

@@ -29,7 +29,7 @@ from keraslike.core import base, host, lowering
 from keraslike.core.arguments import warn_user
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.tracebacks import is_ours
-from keraslike.core.variable import Variable
+from keraslike.core.variable import Variable, spec_of
 from keraslike.layers import keras_names
 from keraslike.layers.layer import Layer
 from keraslike.metrics import Metric
@@ -207,7 +207,7 @@ def as_numpy(value: Any) -> np.ndarray:
 
 
 def shape_of(variable: nnx.Variable) -> tuple[int, ...]:
-    value = variable._raw_value
+    value = spec_of(variable)
     return tuple(jax.random.key_data(value).shape if is_key(value) else value.shape)
 
 
@@ -218,7 +218,7 @@ def assign(variable: nnx.Variable, value: Any, is_new: bool = False) -> None:
         is_new: whether nothing else refers to the memory of one of numpy's, which it may be a
             part of.
     """
-    raw = variable._raw_value
+    raw = spec_of(variable)
     if isinstance(value, jax.Array):
         array = value
     else:  # a buffer of its own: a step may donate it
@@ -438,7 +438,8 @@ def put(
     if problems and not skip_mismatch:
         raise ValueError(_misfit(root, reader, problems))
     for _, variable, dataset in fitting:
-        getattr(dataset, "read_for", lambda _: None)(variable._raw_value)
+        if hasattr(dataset, "read_for"):
+            dataset.read_for(variable._raw_value)
     reader.fetch([dataset for _, _, dataset in fitting])
     with _all_or_nothing(root):
         for where, variable, dataset in fitting:
@@ -527,7 +528,7 @@ def _build_optimizer(optimizer: Any, root: Any, stored: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def _all_or_nothing(root: Any) -> Iterator[None]:
     variables = base.variables_of(*(obj for _, obj in walk(root)))
-    before = lowering.values_of(variables)
+    before = tuple(map(spec_of, variables))
     try:
         yield
     except BaseException:

@@ -25,7 +25,7 @@ from keraslike.core.context import trace_state_clean
 from keraslike.core.pickling import find, is_found, picklable
 from keraslike.core.structures import map_leaves
 from keraslike.core.tracebacks import entry
-from keraslike.core.variable import Variable, every_variable
+from keraslike.core.variable import Variable, every_variable, spec_of
 from keraslike.data.pipeline import NeedsPython
 from keraslike.tf import autograph as rewriting
 from keraslike.tf import dtypes, graph
@@ -186,7 +186,7 @@ class ConcreteFunction:
             found[:] = [tree, map_leaves(lambda _: None, out)]
             return [*flat, *[new[i] for i in changed]]
 
-        state = [jax.ShapeDtypeStruct(v._raw_value.shape, v._raw_value.dtype) for v in variables]
+        state = [jax.ShapeDtypeStruct(s.shape, s.dtype) for s in map(spec_of, variables)]
         shapes = [_struct(s, i) for i, s in enumerate(specs)]
         with WIDE(True):
             closed = jax.make_jaxpr(pure)(state, shapes)
@@ -324,7 +324,7 @@ _scope = export.SymbolicScope()
 
 def live_variables() -> list[Any]:
     """Every variable that is alive and holds a value."""
-    return [v for v in every_variable() if not isinstance(v._raw_value, jax.core.Tracer)]
+    return [v for v in every_variable() if not isinstance(v._spec, jax.core.Tracer)]
 
 
 def flax_variables() -> list[Any]:
