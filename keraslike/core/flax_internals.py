@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from flax import nnx
-from flax.nnx import graphlib, pytreelib, tracers
+from flax.nnx import graphlib, pytreelib, tracers, variablelib
 
 # The state of a trace: `TraceState().is_valid()` says whether the same trace is current still, or
 # none if there was none.
@@ -34,6 +34,18 @@ OWN_PREFIX = "_pytree__"
 def metadata_of(variable: nnx.Variable) -> dict[str, Any]:
     """The metadata of a Variable: the dict itself, not a copy."""
     return variable._var_metadata
+
+
+def fill(variable: nnx.Variable, value: Any, **metadata: Any) -> None:
+    """What `nnx.Variable.__init__` does for a class without hooks, which takes it far longer."""
+    defaults = variablelib.var_defaults()
+    if defaults.hijax or defaults.ref:
+        nnx.Variable.__init__(variable, value, **metadata)
+        return
+    own = {"hijax": False, "ref": False, "eager_sharding": variablelib.using_eager_sharding()}
+    write_trace(variable, TraceState())
+    write_metadata(variable, metadata | own)
+    write_value(variable, value)
 
 
 def check_can_update(variable: nnx.Variable) -> None:

@@ -281,7 +281,10 @@ class Variable(_Leaf):
                 layout=layout,
                 dtype=None if asked == value.dtype else asked,
             )
-            super().__init__(value, info=info)
+            if is_ours(type(self)):
+                flax_internals.fill(self, value, info=info)
+            else:
+                super().__init__(value, info=info)
             if state.distribution is not None and layout is None:
                 of = initializer if hasattr(initializer, "__code__") else type(initializer)
                 is_made = isinstance(value, jax.Array)

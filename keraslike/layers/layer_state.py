@@ -43,16 +43,22 @@ class LayerState:
             if base.awaited:
                 base.notice(self)
             return
-        if not context.state.tracking and any(True for _ in base.iter_state(value)):
+        found = tuple(base.iter_state(value))
+        if not found:
+            object.__setattr__(self, name, value)
+            if base.awaited:
+                base.notice(self)
+            return
+        if not context.state.tracking:
             object.__setattr__(self, "_untracked", self._untracked | {name, "_untracked"})
             object.__setattr__(self, name, value)
             return
-        if self._complete and any(map(_is_state_of_layers, base.iter_state(value))):
+        if self._complete and any(map(_is_state_of_layers, found)):
             self._check_open(f"attribute '{name}'")
         if "_weights" in vars(self):
             # It has an attribute of its own now; the list is for what has none.
             self._weights[:] = [v for v in self._weights if v is not value]
-        objects = [o for o in base.iter_state(value) if not base.is_variable(o)]
+        objects = [o for o in found if not base.is_variable(o)]
         if objects and vars(self).get(name) is not value:
             self._rank(objects)
             vars(self).pop(name, None)  # so that attributes lie in the order of their values
