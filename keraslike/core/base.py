@@ -342,6 +342,13 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
     def _lasting(self) -> dict[str, Any]:
         return {k: v for k, v in vars(self).items() if k not in self._transient}
 
+    def _known(self) -> dict[Any, Any]:
+        """What was found out about this object and all in it, as long as nothing changes there."""
+        snapshot, known = vars(self).get("_gathered", (None, {}))
+        if snapshot is None or not snapshot.is_current():
+            snapshot, known = vars(self)["_gathered"] = Snapshot(self), {}
+        return known
+
     def __getstate__(self) -> dict[str, Any]:
         return picklable(self._lasting())
 

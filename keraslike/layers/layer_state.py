@@ -210,13 +210,6 @@ class LayerState:
             known[everything] = self._walk(everything)
         return list(known[everything])
 
-    def _known(self) -> dict[Any, Any]:
-        """What was found out about this layer and all in it, as long as nothing changes there."""
-        snapshot, known = vars(self).get("_gathered", (None, {}))
-        if snapshot is None or not snapshot.is_current():
-            snapshot, known = vars(self)["_gathered"] = base.Snapshot(self), {}
-        return known
-
     def _known_layers(self) -> list[Any]:
         known = self._known()
         if "layers" not in known:

@@ -120,7 +120,10 @@ class Metric(base.Object):
     @property
     def variables(self) -> list[nnx.Variable]:
         """The state, that of metrics in this one's attributes included."""
-        return base.variables_of(self)
+        known = self._known()
+        if "variables" not in known:
+            known["variables"] = base.variables_of(self)
+        return list(known["variables"])
 
     def reset_state(self) -> None:
         """Sets all state to zeros."""
