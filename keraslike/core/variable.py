@@ -106,7 +106,7 @@ _drawing = threading.RLock()
 def _pending(initializer: Any, shape: Any, dtype: Any) -> Pending | None:
     """What is to be drawn later; `None` where it has to be now. It is later only where it gives
     the same then, and cannot fail."""
-    may_wait = getattr(initializer, "may_wait", None)
+    may_wait: Any = getattr(initializer, "may_wait", None)
     if (
         (may_wait is None and type(initializer) is not Pending)
         or state.scope is not None

@@ -213,7 +213,7 @@ class KerasFileEditor:
         buffer = io.BytesIO()
         with h5py.File(buffer, "w") as file:
             self._write(file, "", self.weights_dict)
-        saving_api._write_h5(path, buffer.getbuffer())
+        saving_api.write_h5(path, buffer.getbuffer())
 
     def resave_weights(self, filepath: str | os.PathLike) -> None:
         """Another name of `save`."""

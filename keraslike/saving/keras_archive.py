@@ -17,6 +17,7 @@ import secrets
 import shutil
 import struct
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from typing import IO, Any
 from keraslike.core import json_texts, registry
 from keraslike.core.errors import DamagedFile
 from keraslike.saving import old_config, seal
+from keraslike.saving.h5_writer import pieces_of
 from keraslike.saving.old_names import origin_of
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -76,13 +78,26 @@ def write(
     Args:
         to: the path of the file, or a file object.
         config: what `registry.serialize(model)` gives.
-        weights: the bytes of a `.weights.h5` file.
+        weights: a `.weights.h5` file, an `Image` or its bytes.
         assets: files by their paths.
     """
     target = replacing(to) if isinstance(to, str) else contextlib.nullcontext(to)
     with target as file, zipfile.ZipFile(file, "w") as archive:
         for name, data in _members(config, weights, assets):
-            archive.writestr(name, data)
+            if name == WEIGHTS:
+                _write_pieces(archive, name, data)
+            else:
+                archive.writestr(name, data)
+
+
+def _write_pieces(archive: zipfile.ZipFile, name: str, data: Any) -> None:
+    """`archive.writestr(name, data)` of what need not lie in memory as a whole."""
+    member = zipfile.ZipInfo(name, time.localtime()[:6])
+    member.external_attr = 0o600 << 16
+    member.file_size = len(data)
+    with archive.open(member, "w") as file:
+        for piece in pieces_of(data):
+            file.write(piece)
 
 
 def write_folder(path: str, config: dict[str, Any], weights: Any, assets: dict[str, bytes]) -> None:
@@ -107,8 +122,10 @@ def write_folder(path: str, config: dict[str, Any], weights: Any, assets: dict[s
                 continue
             os.makedirs(os.path.dirname(place), exist_ok=True)
             with open(place, "xb") as file:
-                file.write(data)
-                file.write(seal.sealed(data) if member == WEIGHTS else b"")
+                if member == WEIGHTS:
+                    seal.write(file, data)
+                else:
+                    file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
         if not os.path.exists(path):

@@ -22,6 +22,7 @@ from keraslike.layers.layer import Layer
 from keraslike.saving import (
     assets,
     h5_reader,
+    h5_writer,
     keras_archive,
     legacy_h5,
     orbax_store,
@@ -118,7 +119,7 @@ def save_model(
         if legacy:
             os.makedirs(os.path.dirname(path) or ".", exist_ok=True)  # as Keras does for these
             fill = functools.partial(legacy_h5.write, include_optimizer=include_optimizer)
-            _write_h5(path, _to_h5(model, fill))
+            write_h5(path, _to_h5(model, fill))
             return
         config, files = keras_archive.config_of(model), assets.collect(model)
         target: Any = filepath if to_file else path
@@ -279,7 +280,7 @@ def save_weights(
         elif max_shard_size is not None:
             sharded.write(model, path, most, skip)
         else:
-            _write_h5(path, _to_h5(model, functools.partial(weights_h5.write, skip=skip)))
+            write_h5(path, _to_h5(model, functools.partial(weights_h5.write, skip=skip)))
 
     with _gathered(model):
         write_once(path, write)
@@ -454,21 +455,18 @@ def _size(path: str) -> int:
     return sum(map(os.path.getsize, found))
 
 
-def _to_h5(model: Any, write: Callable[[Any, Any], None]) -> memoryview:
-    """The bytes of the HDF5 file that `write(model, file)` fills."""
-    import h5py
-
-    buffer = io.BytesIO()
+def _to_h5(model: Any, write: Callable[[Any, Any], None]) -> h5_writer.Image:
+    """The HDF5 file that `write(model, file)` fills."""
     state = base.variables_of(model, getattr(model, "optimizer", None))
-    with lowering.undisturbed(state), h5py.File(buffer, "w") as file:
+    with lowering.undisturbed(state), h5_writer.filled() as (image, file):
         write(model, file)
-    return buffer.getbuffer()
+    return image
 
 
-def _write_h5(path: str, data: memoryview) -> None:
+def write_h5(path: str, data: Any) -> None:
+    """Writes an HDF5 file, an `Image` or bytes, whole or not at all."""
     with keras_archive.replacing(path) as file:
-        file.write(data)
-        file.write(seal.sealed(data))
+        seal.write(file, data)
 
 
 @contextlib.contextmanager

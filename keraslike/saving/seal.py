@@ -5,22 +5,35 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from typing import Any
+from typing import IO, Any
+
+from keraslike.saving.h5_writer import pieces_of
 
 # What a file that was written here ends with: this, then the CRC-32 of all before it. To HDF5 it
 # lies outside of the file, so that any reader passes it over and any writer takes it off.
 _SEAL = b"keraslk\0"
+_LENGTH = len(_SEAL) + 4
 
 
-def sealed(data: Any) -> bytes:
-    """What follows the bytes of an HDF5 file, for `check_seal` to see whether one has changed."""
-    return _SEAL + struct.pack("<I", zlib.crc32(data))
+def write(file: IO[bytes], data: Any) -> bytes:
+    """Writes an HDF5 file, an `Image` or bytes, and a seal after it, which is returned:
+    `check_seal` tells by it whether the file has changed."""
+    found = 0
+    for piece in pieces_of(data):
+        found = zlib.crc32(piece, found)
+        file.write(piece)
+    file.write(seal := _sealed(found))
+    return seal
+
+
+def _sealed(checksum: int) -> bytes:
+    return _SEAL + struct.pack("<I", checksum)
 
 
 def of_file(path: str) -> bytes:
     """The last bytes of a file, where its seal is."""
     with open(path, "rb") as file:
-        file.seek(max(0, os.path.getsize(path) - len(sealed(b""))))
+        file.seek(max(0, os.path.getsize(path) - _LENGTH))
         return file.read()
 
 
@@ -29,7 +42,7 @@ def check_seal(path: str) -> None:
 
     Files of other programs have none, and a file that was changed by HDF5 has lost it.
     """
-    size, seal = os.path.getsize(path) - len(sealed(b"")), of_file(path)
+    size, seal = os.path.getsize(path) - _LENGTH, of_file(path)
     if not seal.startswith(_SEAL):
         return
     with open(path, "rb") as file:
@@ -37,5 +50,5 @@ def check_seal(path: str) -> None:
         while left:
             piece = file.read(min(left, 1 << 20))
             found, left = zlib.crc32(piece, found), left - len(piece)
-    if seal != _SEAL + struct.pack("<I", found):
+    if seal != _sealed(found):
         raise ValueError(f"'{path}' is damaged: its checksum is not that of what it holds.")

@@ -7,7 +7,6 @@ on, each an HDF5 file of some of the arrays, in the layout of `weights_h5`.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +16,7 @@ import numpy as np
 
 from keraslike.core import base, lowering
 from keraslike.core.errors import DamagedFile, NoSuchFile
-from keraslike.saving import h5_reader, keras_archive, seal, weights_h5
+from keraslike.saving import h5_reader, h5_writer, keras_archive, seal, weights_h5
 
 ENDING = ".weights.json"
 
@@ -41,9 +40,7 @@ def write(root: Any, path: str, max_bytes: float, skip: Iterable[Any] = ()) -> N
             for number, (data, groups, size) in enumerate(shards):
                 shard = f"{name.removesuffix(ENDING)}_{number:05}.weights.h5"
                 file = files.enter_context(keras_archive.replacing(os.path.join(folder, shard)))
-                file.write(data)
-                file.write(checksum := seal.sealed(data))
-                checksums[shard] = checksum.hex()
+                checksums[shard] = seal.write(file, data).hex()
                 total += size
                 for group in groups:
                     known = weight_map.get(group)
@@ -56,32 +53,30 @@ def write(root: Any, path: str, max_bytes: float, skip: Iterable[Any] = ()) -> N
 
 def _shards(
     root: Any, max_bytes: float, skip: Iterable[Any]
-) -> Iterator[tuple[memoryview, list[str], int]]:
-    """The bytes of each file, the groups in it, and the size of its arrays."""
-    import h5py
-
-    buffer = io.BytesIO()
-    file, size, groups = h5py.File(buffer, "w"), 0, []
-    for path, obj, own in weights_h5.contents(root, skip):
-        for key, value in own.items():
-            array = weights_h5.as_numpy(value)
-            if array.nbytes > max_bytes:
-                raise ValueError(
-                    f"The weight '{key}' of '{path}' has {array.nbytes:,} bytes, which exceeds the "
-                    f"maximum shard size, {max_bytes:,.0f}: increase `max_shard_size`."
-                )
-            if size + array.nbytes > max_bytes:
-                file.close()
-                yield buffer.getbuffer(), groups, size
-                buffer = io.BytesIO()
-                file, size, groups = h5py.File(buffer, "w"), 0, []
-            group = weights_h5.group_of(file, path, obj)
-            if group.name not in groups:
-                groups.append(group.name)
-            weights_h5.write_array(group, str(key), array)
-            size += array.nbytes
-    file.close()
-    yield buffer.getbuffer(), groups, size
+) -> Iterator[tuple[h5_writer.Image, list[str], int]]:
+    """Each file, the groups in it, and the size of its arrays."""
+    with contextlib.ExitStack() as stack:
+        image, file = stack.enter_context(h5_writer.filled())
+        size, groups = 0, []
+        for path, obj, own in weights_h5.contents(root, skip):
+            for key, value in own.items():
+                nbytes = weights_h5.as_numpy(value).nbytes
+                if nbytes > max_bytes:
+                    raise ValueError(
+                        f"The weight '{key}' of '{path}' has {nbytes:,} bytes, which exceeds the "
+                        f"maximum shard size, {max_bytes:,.0f}: increase `max_shard_size`."
+                    )
+                if size + nbytes > max_bytes:
+                    stack.close()
+                    yield image, groups, size
+                    image, file = stack.enter_context(h5_writer.filled())
+                    size, groups = 0, []
+                group = weights_h5.group_of(file, path, obj)
+                if group.name not in groups:
+                    groups.append(group.name)
+                weights_h5.write_array(group, str(key), value)
+                size += nbytes
+    yield image, groups, size
 
 
 class Reader:

@@ -77,8 +77,7 @@ class H5IOStore:
             self.archive.writestr(str(self.path_or_io), data)
             return
         with keras_archive.replacing(str(self.path_or_io)) as file:
-            file.write(data)
-            file.write(seal.sealed(data))
+            seal.write(file, data)
 
 
 class _Arrays(MutableMapping[str, np.ndarray]):

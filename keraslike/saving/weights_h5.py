@@ -35,7 +35,7 @@ from keraslike.layers.layer import Layer
 from keraslike.metrics import Metric
 from keraslike.models import Sequential
 from keraslike.optimizers import Optimizer
-from keraslike.saving import old_optimizer, old_weights
+from keraslike.saving import h5_writer, old_optimizer, old_weights
 from keraslike.saving.h5_reader import Store, read
 from keraslike.saving.old_weights import KERAS_3, Layout
 
@@ -282,8 +282,10 @@ def _name(obj: Any) -> Any:
 
 def write_array(group: Any, name: str, value: Any) -> None:
     """Writes an array or a Variable as a dataset."""
+    if isinstance(value, nnx.Variable):
+        value = value._raw_value
     array = as_numpy(value)
-    dataset = group.create_dataset(name, data=array)
+    dataset = h5_writer.dataset_of(group, name, array, owner=value)
     if array.dtype.kind == "V":  # bfloat16 and its kin, which HDF5 has no name for
         dataset.attrs["dtype"] = array.dtype.name
 

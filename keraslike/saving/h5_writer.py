@@ -1,0 +1,159 @@
+"""HDF5 files whose large arrays are not copied: they go from where they are to the disk.
+
+HDF5 itself is left to write what is small, into memory. A large array only gets a place in the
+file, and is put there when the bytes of the file are written, in order: so a file takes no memory
+but that, and HDF5 never sees a disk, which it would not recover from being full.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+# Bytes from which on an array is not copied.
+_LARGE = 1 << 16
+# What HDF5 writes lies in blocks of this many bytes, those that it does not touch excepted.
+_BLOCK = 1 << 14
+# Bytes at a time: after a checksum they are still in the cache when they are written.
+_PIECE = 1 << 20
+
+# The images that files are open on, by HDF5's numbers for those.
+_open: dict[int, Image] = {}
+
+
+class Image(io.RawIOBase):
+    """The bytes of an HDF5 file to be: in memory, but for the arrays that are placed in it."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, bytearray] = {}
+        self._size = self._position = 0
+        self._arrays: dict[int, tuple[np.ndarray, Any]] = {}  # by where they begin
+
+    def __len__(self) -> int:
+        return self._size
+
+    # -- what HDF5 asks of a file ---------------------------------------------------------------
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = start + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def truncate(self, size: int | None = None) -> int:
+        self._size = self._position if size is None else size
+        return self._size
+
+    def write(self, data: Any) -> int:
+        given, done = memoryview(data).cast("B"), 0
+        while done < len(given):
+            number, begin = divmod(self._position + done, _BLOCK)
+            n = min(_BLOCK - begin, len(given) - done)
+            block = self._blocks.setdefault(number, bytearray(_BLOCK))
+            block[begin : begin + n] = given[done : done + n]
+            done += n
+        self._position += done
+        self._size = max(self._size, self._position)
+        return done
+
+    def readinto(self, buffer: Any) -> int:
+        target, done = memoryview(buffer).cast("B"), 0
+        for part in self._own(self._position, min(self._position + len(target), self._size)):
+            target[done : done + len(part)] = part
+            done += len(part)
+        self._position += done
+        return done
+
+    def _own(self, begin: int, end: int) -> Iterator[memoryview]:
+        """What HDF5 has written there."""
+        while begin < end:
+            number, first = divmod(begin, _BLOCK)
+            n = min(_BLOCK - first, end - begin)
+            yield memoryview(self._blocks.get(number, _NOTHING))[first : first + n]
+            begin += n
+
+    # -- arrays ---------------------------------------------------------------------------------
+
+    def place(self, group: Any, name: str, array: np.ndarray, owner: Any) -> Any:
+        """Makes a dataset for an array, which must not change any more.
+
+        Args:
+            owner: what is to be kept as long as the memory of the array is needed.
+        """
+        from h5py import h5d, h5p
+
+        how = h5p.create(h5p.DATASET_CREATE)
+        how.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+        how.set_fill_time(h5d.FILL_TIME_NEVER)
+        dataset = group.create_dataset(name, shape=array.shape, dtype=array.dtype, dcpl=how)
+        begin = dataset.id.get_offset()
+        if begin is None:
+            dataset[...] = array
+        else:
+            self._arrays[begin] = array, owner
+        return dataset
+
+    def pieces(self) -> Iterator[memoryview]:
+        """All bytes of the file, in order."""
+        position = 0
+        for begin, (array, _) in sorted(self._arrays.items(), key=lambda item: item[0]):
+            yield from self._own(position, begin)
+            data = memoryview(array.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+            for i in range(0, len(data), _PIECE):
+                yield data[i : i + _PIECE]
+            position = begin + len(data)
+        yield from self._own(position, self._size)
+
+
+_NOTHING = bytes(_BLOCK)
+
+
+@contextlib.contextmanager
+def filled() -> Iterator[tuple[Image, Any]]:
+    """An `Image`, and an `h5py.File` to fill it by, which is closed at the block's end."""
+    import h5py
+
+    image = Image()
+    with h5py.File(image, "w") as file:
+        number = h5py.h5o.get_info(file.id).fileno
+        _open[number] = image
+        try:
+            yield image, file
+        finally:
+            del _open[number]
+
+
+def dataset_of(group: Any, name: str, array: np.ndarray, owner: Any) -> Any:
+    """A dataset of an array in a group of any file.
+
+    Args:
+        owner: whose the memory of the array is: of an array of JAX nobody changes it.
+    """
+    import h5py
+
+    if (
+        array.nbytes >= _LARGE
+        and isinstance(owner, jax.Array)
+        and array.flags.c_contiguous
+        and (image := _open.get(h5py.h5o.get_info(group.id).fileno)) is not None
+    ):
+        return image.place(group, name, array, owner)
+    return group.create_dataset(name, data=array)
+
+
+def pieces_of(data: Any) -> Iterator[Any]:
+    """The bytes of an `Image`, or of what lies in one piece."""
+    if isinstance(data, Image):
+        yield from data.pieces()
+        return
+    view = memoryview(data).cast("B")
+    for i in range(0, len(view), _PIECE):
+        yield view[i : i + _PIECE]
