@@ -106,17 +106,13 @@ _drawing = threading.RLock()
 def _pending(initializer: Any, shape: Any, dtype: Any) -> Pending | None:
     """What is to be drawn later; `None` where it has to be now. It is later only where it gives
     the same then, and cannot fail."""
-    may_wait: Any = getattr(initializer, "may_wait", None)
-    if (
-        (may_wait is None and type(initializer) is not Pending)
-        or state.scope is not None
-        or not context.trace_state_clean()
-        or jax.config.jax_default_device is not None  # type: ignore[attr-defined]
-    ):
+    default_device = jax.config.jax_default_device  # type: ignore[attr-defined]
+    if state.scope is not None or not context.trace_state_clean() or default_device is not None:
         return None
     if type(initializer) is Pending:
         return initializer
-    if shape is None:
+    may_wait = getattr(initializer, "may_wait", None)
+    if may_wait is None or shape is None:
         return None
     dtype = np.dtype(dtypes.standardize_dtype(dtype))
     shape = tuple(shape)
