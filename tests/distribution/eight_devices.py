@@ -5,6 +5,8 @@ XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m tests.distribution.
 
 import itertools
 import os
+import pathlib
+import sys
 import tempfile
 
 import jax
@@ -35,6 +37,10 @@ def tensor_parallel():
     return ModelParallel(layout_map=layouts)
 
 
+def fully_sharded():
+    return ModelParallel.fsdp(min_size=16)
+
+
 def trained(remat, accumulate, policy):
     keras.utils.set_random_seed(3)
     keras.mixed_precision.set_dtype_policy(policy)
@@ -44,7 +50,7 @@ def trained(remat, accumulate, policy):
             stack = [up, layers.Dropout(0.2), layers.Dense(2, name="down")]
         model = keras.Sequential([layers.Input((16,)), *stack])
         optimizer = keras.optimizers.Adam(0.01, gradient_accumulation_steps=accumulate)
-        model.compile(loss="mse", optimizer=optimizer, auto_scale_loss=True)
+        model.compile(optimizer, "mse", steps_per_execution=1, auto_scale_loss=True)
         scales = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         assert scales == (policy == "mixed_float16")
         history = model.fit(X, Y, batch_size=8, epochs=2, shuffle=False, verbose=0)
@@ -56,15 +62,18 @@ def trained(remat, accumulate, policy):
 def remat_accumulation_precision_and_every_distribution():
     policies = ("float32", "mixed_bfloat16", "mixed_float16")
     combinations = [(True, 2, policy) for policy in policies]
-    if os.environ.get("KERASLIKE_WHOLE"):  # 48 runs, two minutes
+    whole = bool(os.environ.get("KERASLIKE_WHOLE"))  # 48 runs, two minutes
+    if whole:
         combinations = itertools.product((False, True), (None, 2), policies)
     for how in combinations:
         set_distribution(None)
         losses, weights = trained(*how)
         assert losses[1] < losses[0]
         tight = {"float32": 2e-6, "mixed_bfloat16": 6e-3, "mixed_float16": 1e-3}[how[2]]
-        for d in (DataParallel(), ModelParallel.fsdp(min_size=16), tensor_parallel()):
-            set_distribution(d)
+        for number, make in enumerate((DataParallel, fully_sharded, tensor_parallel)):
+            if how[2] != "float32" and number != policies.index(how[2]) and not whole:
+                continue
+            set_distribution(d := make())
             found, others = trained(*how)
             np.testing.assert_allclose(found, losses, rtol=2 * tight, err_msg=str((d, how)))
             for a, b in zip(others, weights, strict=True):
@@ -115,7 +124,51 @@ def a_model_larger_than_a_device():
             np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
-CHECKS = [remat_accumulation_precision_and_every_distribution, a_model_larger_than_a_device]
+def attention_in_parts():
+    """Megatron's layout, and sequences that are divided, as the example has them."""
+    sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "examples"))
+    import long_sequences as example
+
+    rng = np.random.default_rng(0)
+    tokens, wanted = rng.integers(0, 4, (2, 2, 32))
+    results, needed = {}, {}
+    layouts = {
+        "none": None,
+        "batch": DataParallel(),
+        "megatron": example.megatron(2, 4),
+        "sequence": example.along_sequences(2, 4),
+    }
+    for name, d in layouts.items():
+        set_distribution(d)
+        keras.utils.set_random_seed(0)
+        model = example.build(vocabulary=4, length=32, width=16, heads=4, blocks=1)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer=keras.optimizers.Adam(0.01, epsilon=1e-3), loss=loss)
+        losses = [model.train_on_batch(tokens, wanted) for _ in range(3)]
+        assert losses[2] < losses[0], losses
+        results[name] = [*losses, *model.get_weights()]
+        if d is not None:
+            (needed[name],) = plan(model, 2, batch=(tokens, wanted), distributions=[d])
+        if name == "megatron":
+            block = model.get_layer("block_0")
+            held = [*block.attention.variables, *block.up.variables, *block.down.variables]
+            whole = {v.path for v in held if v._raw_value.sharding.is_fully_replicated}
+            assert {path.partition("/")[2] for path in whole} == {
+                "attention/attention_output/bias",
+                "down/bias",
+            }
+    for name, found in results.items():
+        for a, b in zip(found, results["none"], strict=True):
+            np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6, err_msg=name)
+    assert needed["sequence"].activations < 0.6 * needed["batch"].activations, needed
+    assert needed["megatron"].weights < 0.5 * needed["batch"].weights, needed
+
+
+CHECKS = [
+    attention_in_parts,
+    remat_accumulation_precision_and_every_distribution,
+    a_model_larger_than_a_device,
+]
 
 if __name__ == "__main__":
     four_devices.run(CHECKS)

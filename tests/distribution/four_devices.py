@@ -44,14 +44,16 @@ class Noise(layers.Layer):
         return x + 0.1 * keras.random.normal(x.shape) if training else x  # of the global stream
 
 
-def make(deep=False, **kwargs):
+def make(deep=False, steps_per_execution=1, **kwargs):
+    """`steps_per_execution="auto"` would be a second program to compile for each."""
     keras.utils.set_random_seed(5)
     hidden = [layers.Dense(6, activation="tanh")]
     if deep:
         hidden += [layers.BatchNormalization(), Noise(), layers.Dropout(0.5)]
     model = keras.Sequential([layers.Input((4,)), *hidden, layers.Dense(1)])
     optimizer = "adam" if deep else keras.optimizers.SGD(0.05, momentum=0.9)
-    model.compile(loss="mse", optimizer=optimizer, metrics=["mae"] if deep else None, **kwargs)
+    kwargs |= {"steps_per_execution": steps_per_execution, "metrics": ["mae"] if deep else None}
+    model.compile(loss="mse", optimizer=optimizer, **kwargs)
     return model
 
 
@@ -92,7 +94,7 @@ def fit_evaluate_and_predict_as_on_one_device():
         loss = model.evaluate(X[:8], Y[:8], batch_size=8, verbose=0)
         return history, loss, model.predict(X, batch_size=8, verbose=0)
 
-    same(train, deep=True)
+    same(train, deep=True, steps_per_execution="auto")
     # The global random stream, which belongs to no model, was on four devices and comes home.
     assert len(keras.random.normal((2,)).sharding.device_set) == 1
 

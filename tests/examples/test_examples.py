@@ -17,6 +17,7 @@ REACHED = {
     "dcgan": lambda r: falls(r["d_loss"]) and r["drawn"].shape == (4, 28, 28, 1),
     "image_classification": lambda r: r["val_accuracy"][-1] > 0.9,
     "knowledge_distillation": lambda r: min(r["teacher"], r["student"]) > 0.8,
+    "long_sequences": lambda r: falls(r["one device"]["loss"]),  # others: tests/distribution
     "miniature_gpt": lambda r: r["text"] == [2, 3, 4, 1] * 3,
     "mnist_convnet": lambda r: r["accuracy"] > 0.6,
     "siamese_network": lambda r: r["accuracy"] > 0.9,
