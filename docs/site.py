@@ -62,7 +62,8 @@ _pages: dict[int, str] = {}  # of objects, by identity
 
 def public_names(module: types.ModuleType, path: str) -> Iterator[tuple[str, Any]]:
     """Each public name in a module and in the modules below it, and its value."""
-    for name in sorted(dir(module)):
+    listed = dir(module) if "__dir__" in vars(module) else getattr(module, "__all__", dir(module))
+    for name in sorted(listed):
         value = getattr(module, name)
         if name.startswith("_") or (path, name) == ("tf", "keras"):  # whose names are keraslike's
             continue

@@ -231,7 +231,7 @@ def keras2_hard_sigmoid(x: Any) -> Any:
     >>> print(keras2_hard_sigmoid(jnp.array([-2.5, 0.0, 1.0])))
     [0.  0.5 0.7]
     """
-    return numpy.clip(0.2 * x + 0.5, 0.0, 1.0)
+    return numpy.clip(numpy.add(numpy.multiply(x, 0.2), 0.5), 0.0, 1.0)
 
 
 def sparse_sigmoid(x: Any) -> Any:

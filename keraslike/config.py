@@ -69,7 +69,11 @@ def is_nnx_enabled() -> bool:
 
 
 def tensor_type() -> str:
-    """What eager calls give: `"jax"` for JAX arrays, or `"tensorflow"`."""
+    """What eager calls give: `"jax"` for JAX arrays, or `"tensorflow"`.
+
+    >>> tensor_type()
+    'jax'
+    """
     return "tensorflow" if Answers.everywhere else "jax"
 
 

@@ -13,7 +13,14 @@ __all__ = ["DistillationLoss", "Distiller", "FeatureDistillation", "LogitsDistil
 
 
 class DistillationLoss(Configured):
-    """Base of distillation losses: `compute_loss` is a subclass's own."""
+    """Base of distillation losses: `compute_loss` is a subclass's own.
+
+    >>> class Distance(DistillationLoss):
+    ...     def compute_loss(self, teacher_outputs, student_outputs, **kwargs):
+    ...         return ops.mean(ops.abs(teacher_outputs - student_outputs))
+    >>> float(Distance().compute_loss(ops.ones(2), ops.zeros(2)))
+    1.0
+    """
 
     # The layers whose outputs are compared; those of the models where they are `None`.
     teacher_layer_name: str | None = None
@@ -157,6 +164,15 @@ class Distiller(Model):
 
     Raises ValueError for models whose inputs or outputs differ in shape or dtype, and for other
     arguments that do not fit.
+
+    >>> import keraslike
+    >>> teacher = keraslike.Sequential([keraslike.Input((3,)), keraslike.layers.Dense(2)])
+    >>> student = keraslike.models.clone_model(teacher)
+    >>> distiller = Distiller(teacher, student, keraslike.distillation.LogitsDistillation())
+    >>> distiller.compile("sgd", "mse")
+    >>> history = distiller.fit(ops.ones((4, 3)), ops.ones((4, 2)), verbose=0).history
+    >>> sorted(history)
+    ['distillation_loss', 'loss', 'student_loss', 'total_loss']
     """
 
     def __init__(

@@ -17,7 +17,12 @@ from keraslike.core.static import Shape
 
 
 class MAP_TO_NONE:  # noqa: N801 (Keras's name)
-    """What a function given to `traverse` returns for a part that is to become `None`."""
+    """What a function given to `traverse` returns for a part that is to become `None`.
+
+    >>> import keraslike
+    >>> keraslike.tree.traverse(lambda x: MAP_TO_NONE if x == 2 else None, [1, 2])
+    [1, None]
+    """
 
 
 class _Node(NamedTuple):

@@ -80,6 +80,10 @@ def draw_bounding_boxes(
 
     Raises ValueError for images that are no batch and boxes without `"boxes"` and `"labels"`,
     TypeError for boxes that are no dict, ImportError without Pillow.
+
+    >>> boxes = {"boxes": np.array([[[1, 1, 6, 6]]]), "labels": np.array([[0]])}
+    >>> draw_bounding_boxes(np.zeros((1, 8, 8, 3)), boxes, "xyxy", (255, 0, 0)).shape
+    (1, 8, 8, 3)
     """
     batch = _images(images, data_format)
     if not isinstance(bounding_boxes, Mapping):
@@ -222,6 +226,10 @@ def plot_image_gallery(
         data_format: `"channels_last"` or `"channels_first"`.
 
     Raises ValueError for other arguments, ImportError without matplotlib.
+
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/images.png"
+    >>> plot_image_gallery(np.zeros((2, 8, 8, 3)), rows=1, cols=2, path=path)
     """
     if path is not None and show:
         raise ValueError("plot_image_gallery() expects either `path` or `show`. Received both.")
@@ -294,6 +302,11 @@ def plot_bounding_box_gallery(
             of one kind of boxes.
         legend: whether there is a legend of the colors.
         kwargs: for `plot_image_gallery`, which has the other arguments, too.
+
+    >>> boxes = {"boxes": np.array([[[1, 1, 6, 6]]]), "labels": np.array([[0]])}
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/boxes.png"
+    >>> plot_bounding_box_gallery(np.zeros((1, 8, 8, 3)), "xyxy", y_true=boxes, path=path)
     """
     if legend and legend_handles:
         raise ValueError("Only pass `legend` OR `legend_handles`. Received both.")
@@ -343,6 +356,11 @@ def plot_segmentation_mask_gallery(
     Args:
         y_true, y_pred: the masks, as `draw_segmentation_masks` takes them; of any number type.
         kwargs: for `plot_image_gallery`; the other arguments are of `draw_segmentation_masks`.
+
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/masks.png"
+    >>> images, masks = np.zeros((1, 8, 8, 3)), np.zeros((1, 8, 8))
+    >>> plot_segmentation_mask_gallery(images, 2, y_true=masks, path=path)
     """
     pictures = _pixels(_images(images, data_format), value_range)
     columns = [pictures]

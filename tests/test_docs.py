@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 from pathlib import Path
 
@@ -71,3 +72,14 @@ def test_links_between_files_become_links_between_pages(site):
     wanted = "[a](project/speed.md#top) b (`examples/x.py`) [c](start.md) [d](https://e.org)"
     assert site._site_links(text, "docs/page.md") == wanted
     assert site._site_links("[h](docs/start.md)", "CONTRIBUTING.md") == "[h](../start.md)"
+
+
+def test_every_public_name_has_documentation_with_an_example(site):
+    lacking = []
+    for entry in site.entries():
+        own = entry.value.__dict__ if isinstance(entry.value, type) else {}
+        text = own.get("__doc__", entry.value.__doc__) or ""
+        # One that needs the network, another process or a large library is not run.
+        if ">>> " not in text and "\n\nExample (" not in inspect.cleandoc(text):
+            lacking.append(entry.names[0])
+    assert [name for name in lacking if not name.startswith("tf.")] == []

@@ -209,6 +209,8 @@ def _doc(title: str, reference: str, arguments: dict[str, Any]) -> str:
             "Returns:",
             "    A functional model: images `(batch, height, width, channels)` to class scores",
             "    `(batch, classes)`, or to features where `include_top` is false.",
+            "",
+            f">>> model = keraslike.applications.{title}(weights=None, classes=10)",
         ]
     )
 

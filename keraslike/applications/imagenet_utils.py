@@ -72,11 +72,14 @@ def preprocessing(mode: str | None) -> Callable[..., Any]:
         return x if mode is None else preprocess_input(x, data_format, mode)
 
     preprocess.__name__ = preprocess.__qualname__ = "preprocess_input"
-    preprocess.__doc__ = (
+    rule = (
         "The same pixels, from 0 to 255: the network scales them itself."
         if mode is None
         else f'Pixels from 0 to 255 as the network expects them: `imagenet_utils`\' mode "{mode}".'
     )
+    shown = preprocess(np.full((1, 1, 3), 127.5)).round(4).tolist()
+    example = f">>> preprocess_input(np.full((1, 1, 3), 127.5)).round(4).tolist()\n{shown}"
+    preprocess.__doc__ = f"{rule}\n\n{example}"
     return preprocess
 
 
@@ -89,6 +92,10 @@ def decode_predictions(preds: Any, top: int = 5) -> list[list[tuple[Any, ...]]]:
 
     Returns:
         For each image, `(code, name, score)` of its classes, the highest score first.
+
+    Example (it downloads the names):
+
+        decode_predictions(np.eye(1000)[:1], top=1)  # [[('n01440764', 'tench', 1.0)]]
     """
     scores = ops.convert_to_numpy(preds)
     if scores.ndim != 2 or scores.shape[1] != 1000:

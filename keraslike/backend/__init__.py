@@ -18,7 +18,11 @@ from keraslike.core.symbolic import KerasTensor, is_keras_tensor
 
 
 def get_keras_mask(x: Any) -> Any:
-    """The mask that an array or a symbolic tensor carries, or `None`."""
+    """The mask that an array or a symbolic tensor carries, or `None`.
+
+    >>> get_keras_mask(jnp.ones((1, 2))) is None
+    True
+    """
     return x._keras_mask if isinstance(x, KerasTensor) else context.get_mask(x)
 
 

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike import activations, layers, ops, random
+from keraslike.backend.documentation import DOCUMENTATION
 from keraslike.core import sparsity
 from keraslike.core.arguments import one_of, standardize_data_format
 from keraslike.core.dtypes import epsilon, floatx, standardize_dtype
@@ -201,7 +202,7 @@ _TABLE: dict[str, Callable] = {
 
 for _name, _function in _TABLE.items():
     _function.__name__ = _function.__qualname__ = _name
-    _function.__doc__ = f"`keras.backend.{_name}` of Keras 2."
+    _function.__doc__ = DOCUMENTATION[_name]
     globals()[_name] = _function
 
 
@@ -226,7 +227,13 @@ def get_value(x: Any) -> Any:
 
 
 def batch_set_value(tuples: Sequence[tuple[Variable, Any]]) -> None:
-    """Assigns to each Variable the value that is with it."""
+    """Assigns to each Variable the value that is with it.
+
+    >>> x = variable(1.0)
+    >>> batch_set_value([(x, 2.0)])
+    >>> float(x)
+    2.0
+    """
     for x, value in tuples:
         _assigned(x, np.asarray(value))
 
@@ -242,7 +249,11 @@ def variable(value: Any, dtype: Any = None, name: str | None = None, constraint:
 
 
 def clip(x: Any, min_value: Any, max_value: Any) -> Any:
-    """The values, none below one limit or above the other; `None` is no limit."""
+    """The values, none below one limit or above the other; `None` is no limit.
+
+    >>> clip([-1.0, 0.5, 2.0], 0.0, 1.0).tolist()
+    [0.0, 0.5, 1.0]
+    """
     numbers = isinstance(min_value, (int, float)) and isinstance(max_value, (int, float))
     if numbers and max_value < min_value:
         max_value = min_value
@@ -278,7 +289,13 @@ def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
 
 
 def gradients(loss: Any, variables: Any) -> Any:
-    """Raises RuntimeError: gradients are of functions, and a value does not know its own."""
+    """Raises RuntimeError: gradients are of functions, and a value does not know its own.
+
+    >>> gradients(constant(1.0), [variable(1.0)])
+    Traceback (most recent call last):
+        ...
+    RuntimeError: gradients(loss, variables) is for graphs of TensorFlow 1. ...
+    """
     raise RuntimeError(
         "gradients(loss, variables) is for graphs of TensorFlow 1. Use jax.grad, "
         "keraslike.value_and_grad or a tf.GradientTape."
@@ -286,7 +303,11 @@ def gradients(loss: Any, variables: Any) -> Any:
 
 
 def repeat(x: Any, n: int) -> Any:
-    """`(samples, n, features)` of `(samples, features)`."""
+    """`(samples, n, features)` of `(samples, features)`.
+
+    >>> repeat(ones((2, 3)), 4).shape
+    (2, 4, 3)
+    """
     if len(x.shape) != 2:
         raise ValueError(f"x must have 2 axes. Received: x of shape {tuple(x.shape)}")
     return ops.repeat(ops.expand_dims(x, 1), n, 1)
@@ -326,14 +347,22 @@ def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
 
 
 def softmax(x: Any, axis: Any = -1) -> Any:
-    """The softmax along an axis; raises ValueError for an array of one."""
+    """The softmax along an axis; raises ValueError for an array of one.
+
+    >>> softmax(constant([[0.0, 0.0]])).tolist()
+    [[0.5, 0.5]]
+    """
     if len(x.shape) <= 1:
         raise ValueError(f"x must have at least 2 axes. Received: x of shape {tuple(x.shape)}")
     return ops.softmax(x, axis)
 
 
 def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
-    """A bias of `(channels,)`, or of all axes but the samples', added."""
+    """A bias of `(channels,)`, or of all axes but the samples', added.
+
+    >>> bias_add(ones((1, 2)), constant([1.0, 2.0])).tolist()
+    [[2.0, 3.0]]
+    """
     rank, own = len(x.shape), len(bias.shape)
     if own not in (1, rank - 1):
         raise ValueError(
@@ -382,7 +411,11 @@ def conv2d_transpose(
     data_format: str | None = None,
     dilation_rate: Any = (1, 1),
 ) -> Any:
-    """The transposed convolution whose output has a shape, which may be one of several."""
+    """The transposed convolution whose output has a shape, which may be one of several.
+
+    >>> conv2d_transpose(ones((1, 2, 2, 3)), ones((2, 2, 4, 3)), (1, 3, 3, 4)).shape
+    (1, 3, 3, 4)
+    """
     first = standardize_data_format(data_format) == "channels_first"
     given, wanted = (s[2:] if first else s[1:-1] for s in (tuple(x.shape), tuple(output_shape)))
     strides, dilation = (v if isinstance(v, Sequence) else (v, v) for v in (strides, dilation_rate))
@@ -481,7 +514,11 @@ def sparse_categorical_crossentropy(
     axis: int = -1,
     ignore_class: int | None = None,
 ) -> Any:
-    """The cross-entropy of classes given by number; zero for a class that is ignored."""
+    """The cross-entropy of classes given by number; zero for a class that is ignored.
+
+    >>> sparse_categorical_crossentropy([1], [[0.5, 0.5]]).round(2)
+    Array([0.69], dtype=float32)
+    """
     if ignore_class is None:
         return ops.sparse_categorical_crossentropy(target, output, from_logits, axis)
     counts = ops.not_equal(target, ignore_class)
@@ -498,7 +535,11 @@ def binary_focal_crossentropy(
     gamma: float = 2.0,
     from_logits: bool = False,
 ) -> Any:
-    """The binary cross-entropy, times `(1 - probability of the target) ** gamma`."""
+    """The binary cross-entropy, times `(1 - probability of the target) ** gamma`.
+
+    >>> binary_focal_crossentropy(constant([1.0]), constant([0.5])).round(3)
+    Array([0.17300001], dtype=float32)
+    """
     p = ops.sigmoid(output) if from_logits else ops.convert_to_tensor(output)
     t = ops.cast(target, p.dtype)
     of_target = t * p + (1 - t) * (1 - p)
@@ -514,7 +555,11 @@ def categorical_focal_crossentropy(
     from_logits: bool = False,
     axis: int = -1,
 ) -> Any:
-    """The categorical cross-entropy, each term times `alpha * (1 - probability) ** gamma`."""
+    """The categorical cross-entropy, each term times `alpha * (1 - probability) ** gamma`.
+
+    >>> categorical_focal_crossentropy(constant([[0.0, 1.0]]), constant([[0.5, 0.5]])).shape
+    (1,)
+    """
     p = ops.softmax(output, axis) if from_logits else ops.convert_to_tensor(output)
     p = ops.clip(p / ops.sum(p, axis, keepdims=True), epsilon(), 1 - epsilon())
     terms = -ops.cast(target, p.dtype) * ops.log(p)
@@ -528,6 +573,10 @@ def ctc_batch_cost(y_true: Any, y_pred: Any, input_length: Any, label_length: An
         y_true: `(samples, labels)`.
         y_pred: `(samples, steps, classes)`, probabilities.
         input_length, label_length: `(samples, 1)`.
+
+    >>> y_pred = softmax(ones((1, 4, 3)))
+    >>> ctc_batch_cost([[0, 1]], y_pred, [[4]], [[2]]).shape
+    (1, 1)
     """
     blank = y_pred.shape[-1] - 1
     lengths = [ops.cast(ops.squeeze(n, -1), "int32") for n in (label_length, input_length)]
@@ -543,7 +592,12 @@ def ctc_decode(
     top_paths: int = 1,
 ) -> tuple[list[Any], Any]:
     """The labels that probabilities `(samples, steps, classes)` stand for, -1 after their end, and
-    the score of each; the blank is the last class."""
+    the score of each; the blank is the last class.
+
+    >>> paths, scores = ctc_decode(softmax(ones((1, 4, 3))), [4])
+    >>> scores.shape
+    (1, 1)
+    """
     paths, scores = ops.ctc_decode(
         ops.log(y_pred + epsilon()),
         ops.cast(input_length, "int32"),
@@ -557,7 +611,11 @@ def ctc_decode(
 
 
 def ctc_label_dense_to_sparse(labels: Any, label_lengths: Any) -> Any:
-    """Labels `(samples, most labels)` as a sparse array that has the first so many of each."""
+    """Labels `(samples, most labels)` as a sparse array that has the first so many of each.
+
+    >>> ctc_label_dense_to_sparse(constant([[1, 2]], "int32"), constant([1], "int32")).shape
+    (1, 2)
+    """
     labels, lengths = np.asarray(labels), np.asarray(label_lengths)
     kept = np.arange(labels.shape[1]) < lengths[:, None]
     indices = np.argwhere(kept)

@@ -26,7 +26,12 @@ def image_data_format() -> str:
 
 
 def set_image_data_format(data_format: str) -> None:
-    """Sets the default layout: `"channels_last"` or `"channels_first"`."""
+    """Sets the default layout: `"channels_last"` or `"channels_first"`.
+
+    >>> set_image_data_format("channels_last")
+    >>> image_data_format()
+    'channels_last'
+    """
     global _data_format
     _data_format = standardize_data_format(data_format)
 

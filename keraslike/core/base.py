@@ -80,6 +80,11 @@ def clear_session(free_memory: bool = True) -> None:
 
     Args:
         free_memory: whether to look for that now.
+
+    >>> import keraslike
+    >>> clear_session()
+    >>> keraslike.layers.Dense(2).name
+    'dense'
     """
     reset_names()
     enable_traceback_filtering()

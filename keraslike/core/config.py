@@ -16,6 +16,10 @@ def enable_unsafe_deserialization() -> None:
     """Lets the bytecode of lambdas be read from configs and files, whatever `safe_mode` says.
 
     Only for programs all of whose files you trust: bytecode can do anything once it runs.
+
+    Example (it lets files run code):
+
+        enable_unsafe_deserialization()
     """
     global _unsafe_deserialization
     _unsafe_deserialization = True
@@ -35,13 +39,20 @@ def is_flash_attention_enabled() -> bool | None:
 
 
 def enable_flash_attention() -> None:
-    """Lets attention use a GPU's fused kernel where a layer asks for it, as it is by default."""
+    """Lets attention use a GPU's fused kernel where a layer asks for it, as it is by default.
+
+    >>> enable_flash_attention()
+    """
     global _flash_attention
     _flash_attention = None
 
 
 def disable_flash_attention() -> None:
-    """Keeps attention from using a GPU's fused kernel."""
+    """Keeps attention from using a GPU's fused kernel.
+
+    >>> disable_flash_attention()
+    >>> enable_flash_attention()
+    """
     global _flash_attention
     _flash_attention = False
 

@@ -21,7 +21,13 @@ def floatx() -> str:
 
 
 def set_floatx(value: str) -> None:
-    """Sets the default float dtype: float16, bfloat16, float32 or float64."""
+    """Sets the default float dtype: float16, bfloat16, float32 or float64.
+
+    >>> set_floatx("float64")
+    >>> floatx()
+    'float64'
+    >>> set_floatx("float32")
+    """
     global _floatx
     if value not in ("float16", "bfloat16", "float32", "float64"):
         raise ValueError(
@@ -40,7 +46,13 @@ def epsilon() -> float:
 
 
 def set_epsilon(value: float) -> None:
-    """Sets the small number that `epsilon()` returns."""
+    """Sets the small number that `epsilon()` returns.
+
+    >>> set_epsilon(1e-5)
+    >>> epsilon()
+    1e-05
+    >>> set_epsilon(1e-7)
+    """
     global _epsilon
     _epsilon = float(value)
 

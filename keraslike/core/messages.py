@@ -11,7 +11,12 @@ _to_output = True
 
 @base.at_clear_session
 def enable_interactive_logging() -> None:
-    """Lets progress and messages of callbacks go to standard output, as they do by default."""
+    """Lets progress and messages of callbacks go to standard output, as they do by default.
+
+    >>> enable_interactive_logging()
+    >>> is_interactive_logging_enabled()
+    True
+    """
     global _to_output
     _to_output = True
 
@@ -29,7 +34,11 @@ def disable_interactive_logging() -> None:
 
 
 def is_interactive_logging_enabled() -> bool:
-    """Whether progress and messages of callbacks go to standard output."""
+    """Whether progress and messages of callbacks go to standard output.
+
+    >>> is_interactive_logging_enabled()
+    True
+    """
     return _to_output
 
 

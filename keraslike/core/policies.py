@@ -317,7 +317,11 @@ _policy: DTypePolicy | None = None
 
 
 def dtype_policy() -> DTypePolicy:
-    """The policy of layers that are given none."""
+    """The policy of layers that are given none.
+
+    >>> dtype_policy().name
+    'float32'
+    """
     return _policy or DTypePolicy(floatx())
 
 
@@ -331,6 +335,11 @@ def set_dtype_policy(policy: str | DTypePolicy) -> None:
     """Sets the policy of layers that are given none, e.g. `"mixed_bfloat16"`.
 
     Raises ValueError for what is none.
+
+    >>> set_dtype_policy("mixed_bfloat16")
+    >>> dtype_policy().compute_dtype
+    'bfloat16'
+    >>> set_dtype_policy("float32")
     """
     global _policy
     if not isinstance(policy, (str, DTypePolicy)):

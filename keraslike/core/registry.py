@@ -129,7 +129,11 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
 
 
 def get_registered_name(obj: Any) -> str:
-    """The name an object was registered under, or else its own name."""
+    """The name an object was registered under, or else its own name.
+
+    >>> get_registered_name(len)
+    'len'
+    """
     try:
         return _registered_name.get(obj) or obj.__name__
     except TypeError:  # unhashable
@@ -141,7 +145,11 @@ def get_registered_object(
     custom_objects: dict[str, Any] | None = None,
     module_objects: dict[str, Any] | None = None,
 ) -> Any:
-    """The object registered under a name, or `None`."""
+    """The object registered under a name, or `None`.
+
+    >>> get_registered_object("a name that nothing has") is None
+    True
+    """
     for table in (_scope.custom_objects, custom_objects, _registered, module_objects):
         if table and name in table:
             return table[name]
@@ -216,7 +224,11 @@ def _numbering(written: dict | None, read: dict | None) -> Iterator[None]:
 
 
 def get_custom_objects() -> dict[str, Any]:
-    """The names registered for every load: a dict that may be added to."""
+    """The names registered for every load: a dict that may be added to.
+
+    >>> "MyLayer" in get_custom_objects()
+    False
+    """
     return _registered
 
 
@@ -439,6 +451,11 @@ def deserialize(
 
     Raises TypeError for a class or function that is not known, ValueError for
     bytecode and for what is nested too deeply.
+
+    >>> import keraslike
+    >>> config = serialize(keraslike.losses.Huber(delta=2.0))
+    >>> deserialize(config).delta
+    2.0
     """
     if module_objects:
         custom_objects = {**module_objects, **(custom_objects or {})}

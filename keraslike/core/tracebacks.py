@@ -51,7 +51,10 @@ def is_traceback_filtering_enabled() -> bool:
 
 
 def enable_traceback_filtering() -> None:
-    """Leaves the frames of keraslike and of JAX out of the tracebacks of errors; the default."""
+    """Leaves the frames of keraslike and of JAX out of the tracebacks of errors; the default.
+
+    >>> enable_traceback_filtering()
+    """
     global _enabled
     _enabled = True
 

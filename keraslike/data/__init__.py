@@ -4,3 +4,7 @@ from keraslike.data.dataset import Dataset
 from keraslike.data.elements import AUTOTUNE, INFINITE, UNKNOWN, ArraySpec
 
 __all__ = ["AUTOTUNE", "INFINITE", "UNKNOWN", "ArraySpec", "Dataset"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

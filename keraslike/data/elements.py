@@ -28,7 +28,11 @@ class Value(np.ndarray):
 @dataclasses.dataclass(frozen=True)
 class ArraySpec:
     """The shape and dtype of an array in the elements; a size that varies is `None`, and so is the
-    shape where not even the number of axes is known."""
+    shape where not even the number of axes is known.
+
+    >>> ArraySpec((None, 2), "float32").shape
+    (None, 2)
+    """
 
     shape: tuple[int | None, ...] | None
     dtype: str

@@ -21,7 +21,18 @@ def load_data(path: str = "boston_housing.npz", test_split: float = 0.2, seed: i
         thousands of dollars.
 
     Harrison and Rubinfeld, Hedonic prices and the demand for clean air, 1978.
+
+    Example (it downloads):
+
+        (x_train, y_train), (x_test, y_test) = load_data()
     """
     data = read_npz(fetch("boston_housing.npz", path))
     x, y = shuffle(np.random.RandomState(seed), data["x"], data["y"])
     return split(x, y, test_split)
+
+
+__all__ = ["load_data"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -25,6 +25,10 @@ def load_data(
         a household, latitude, longitude) and values `(n,)` in dollars.
 
     Pace and Barry, Sparse spatial autoregressions, 1997.
+
+    Example (it downloads):
+
+        (x_train, y_train), (x_test, y_test) = load_data()
     """
     if version not in ("small", "large"):
         raise ValueError(f"version is 'small' or 'large', not {version!r}")
@@ -32,3 +36,10 @@ def load_data(
     rows = slice(600 if version == "small" else None)
     x, y = shuffle(np.random.RandomState(seed), data["x"][rows], data["y"][rows])
     return split(x, y, test_split)
+
+
+__all__ = ["load_data"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

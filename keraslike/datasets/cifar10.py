@@ -14,5 +14,16 @@ def load_data() -> Arrays:
 
     Krizhevsky, Learning multiple layers of features from tiny images, 2009,
     https://www.cs.toronto.edu/~kriz/cifar.html
+
+    Example (it downloads):
+
+        (x_train, y_train), (x_test, y_test) = load_data()
     """
     return load(10, [f"data_batch_{i}" for i in range(1, 6)], "test_batch", "labels")
+
+
+__all__ = ["load_data"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -16,7 +16,18 @@ def load_data(label_mode: str = "fine") -> Arrays:
 
     Krizhevsky, Learning multiple layers of features from tiny images, 2009,
     https://www.cs.toronto.edu/~kriz/cifar.html
+
+    Example (it downloads):
+
+        (x_train, y_train), (x_test, y_test) = load_data()
     """
     if label_mode not in ("fine", "coarse"):
         raise ValueError(f"label_mode is 'fine' or 'coarse', not {label_mode!r}")
     return load(100, ["train"], "test", f"{label_mode}_labels")
+
+
+__all__ = ["load_data"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -17,6 +17,10 @@ def load_data() -> Arrays:
         7 sneaker, 8 bag, 9 ankle boot.
 
     Xiao, Rasul and Vollgraf, Fashion-MNIST, 2017, https://arxiv.org/abs/1708.07747
+
+    Example (it downloads):
+
+        (x_train, y_train), (x_test, y_test) = load_data()
     """
     train, test = _read("train"), _read("t10k")
     return train, test
@@ -32,3 +36,10 @@ def _bytes(name: str, header: int) -> np.ndarray:
     path = fetch(name, cache_subdir=os.path.join("datasets", "fashion-mnist"))
     with gzip.open(path) as file:
         return np.frombuffer(file.read(), np.uint8, offset=header)
+
+
+__all__ = ["load_data"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

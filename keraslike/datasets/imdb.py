@@ -36,6 +36,10 @@ def load_data(
         `(x_train, y_train), (x_test, y_test)`: arrays of lists of numbers, and of 0 or 1.
 
     Maas et al., Learning word vectors for sentiment analysis, 2011.
+
+    Example (it downloads):
+
+        (x_train, y_train), (x_test, y_test) = load_data(num_words=10_000)
     """
     data = read_npz(fetch("imdb.npz", path))
     texts, labels, random = [], [], np.random.RandomState(seed)
@@ -50,5 +54,17 @@ def load_data(
 
 
 def get_word_index(path: str = "imdb_word_index.json") -> dict[str, int]:
-    """The rank of each word, from 1; in `load_data` it has `index_from` more."""
+    """The rank of each word, from 1; in `load_data` it has `index_from` more.
+
+    Example (it downloads):
+
+        ranks = get_word_index()
+    """
     return read_json(fetch("imdb_word_index.json", path))
+
+
+__all__ = ["get_word_index", "load_data"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -15,6 +15,17 @@ def load_data(path: str = "mnist.npz") -> Arrays:
 
     LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to document
     recognition, 1998.
+
+    Example (it downloads):
+
+        (x_train, y_train), (x_test, y_test) = load_data()
     """
     data = read_npz(fetch("mnist.npz", path))
     return (data["x_train"], data["y_train"]), (data["x_test"], data["y_test"])
+
+
+__all__ = ["load_data"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -44,6 +44,10 @@ def load_data(
     Returns:
         `(x_train, y_train), (x_test, y_test)`: arrays of lists of numbers, and of topics, which
         `get_label_names` names.
+
+    Example (it downloads):
+
+        (x_train, y_train), (x_test, y_test) = load_data(num_words=10_000)
     """
     data = read_npz(fetch("reuters.npz", path))
     x, y = shuffle(np.random.RandomState(seed), data["x"], data["y"])
@@ -52,7 +56,12 @@ def load_data(
 
 
 def get_word_index(path: str = "reuters_word_index.json") -> dict[str, int]:
-    """The rank of each word, from 1; in `load_data` it has `index_from` more."""
+    """The rank of each word, from 1; in `load_data` it has `index_from` more.
+
+    Example (it downloads):
+
+        ranks = get_word_index()
+    """
     return read_json(fetch("reuters_word_index.json", path))
 
 
@@ -63,3 +72,10 @@ def get_label_names() -> tuple[str, ...]:
     'earn'
     """
     return tuple(_TOPICS.split())
+
+
+__all__ = ["get_label_names", "get_word_index", "load_data"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

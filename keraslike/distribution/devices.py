@@ -105,6 +105,10 @@ def initialize(
 
     Raises ValueError for addresses that are not as many as processes and for a timeout that is not
     positive, and what `jax.distributed.initialize` raises.
+
+    Example (one of two processes):
+
+        initialize("10.0.0.1:1234,10.0.0.2:1234", 2, process_id=0)
     """
     environment = "KERAS_DISTRIBUTION_"
     if job_addresses is None:

@@ -34,6 +34,10 @@ class Distribution:
         batch_dim_name: the axis of the mesh that batches are spread over.
         auto_shard_dataset: where there are several processes, whether each is given all of the
             data, of which it uses what its devices need; otherwise each is given its own part.
+
+    >>> import keraslike
+    >>> isinstance(keraslike.distribution.DataParallel(), Distribution)
+    True
     """
 
     def __init__(
@@ -489,6 +493,11 @@ def set_distribution(value: Distribution | None) -> None:
     moves their weights. With `None` they go on on one device.
 
     Raises ValueError for what is no Distribution, and for devices that do not exist.
+
+    >>> set_distribution(DataParallel())
+    >>> type(distribution()).__name__
+    'DataParallel'
+    >>> set_distribution(None)
     """
     if value is not None and not isinstance(value, Distribution):
         raise ValueError(f"value must be a Distribution or None. Received: value={value!r}")

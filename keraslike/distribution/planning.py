@@ -33,6 +33,12 @@ class Plan:
         collectives: bytes of the results of all-gather, all-reduce, reduce-scatter and the like in
             one step; what is in a loop of the model's counts once.
         fits: whether `total` is within the memory that was given; `None` where none was.
+
+    >>> import keraslike
+    >>> model = keraslike.Sequential([keraslike.Input((3,)), keraslike.layers.Dense(2)])
+    >>> model.compile("sgd", "mse")
+    >>> keraslike.distribution.plan(model, 4, devices=1)[0].weights
+    32
     """
 
     distribution: Distribution

@@ -142,6 +142,10 @@ class TorchModuleWrapper(_Hosted):
     with `training=True` only. A file holds it pickled, and is loaded with `safe_mode=False` only.
 
     Raises ImportError where there is no PyTorch, and ValueError for what is no module.
+
+    Example (with PyTorch):
+
+        TorchModuleWrapper(torch.nn.Linear(3, 2))
     """
 
     def __init__(
@@ -279,6 +283,10 @@ class TFSMLayer(_Hosted):
     own. A file holds the path only, and is loaded with `safe_mode=False` only.
 
     Raises ImportError where there is no TensorFlow, and ValueError for an endpoint there is not.
+
+    Example (with TensorFlow):
+
+        TFSMLayer("saved_model/", call_endpoint="serving_default")
     """
 
     def __init__(

@@ -368,7 +368,14 @@ def _takes_graph(cls: type) -> bool:
 def save_model(
     model: Model, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
 ) -> None:
-    """Saves a model: see `keraslike.saving.save_model`."""
+    """Saves a model: see `keraslike.saving.save_model`.
+
+    >>> import io, keraslike
+    >>> file = io.BytesIO()
+    >>> save_model(keraslike.Sequential([keraslike.Input((3,)), keraslike.layers.Dense(2)]), file)
+    >>> file.getvalue()[:2]
+    b'PK'
+    """
     registry.get("saving", "save_model")(model, filepath, overwrite, zipped, **kwargs)
 
 
@@ -379,7 +386,15 @@ def load_model(
     compile: bool = True,
     safe_mode: bool = True,
 ) -> Model:
-    """The model in a file: see `keraslike.saving.load_model`."""
+    """The model in a file: see `keraslike.saving.load_model`.
+
+    >>> import io, keraslike
+    >>> file = io.BytesIO()
+    >>> save_model(keraslike.Sequential([keraslike.Input((3,)), keraslike.layers.Dense(2)]), file)
+    >>> _ = file.seek(0)
+    >>> load_model(file).layers[0].units
+    2
+    """
     return registry.get("saving", "load_model")(filepath, custom_objects, compile, safe_mode)
 
 
@@ -388,6 +403,11 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
     """The model whose `to_json()` this is, in any version of Keras, with new weights.
 
     Raises ValueError for what is no JSON of a model, TypeError where `custom_objects` lacks a name.
+
+    >>> import keraslike
+    >>> text = keraslike.Sequential([keraslike.layers.Dense(2)]).to_json()
+    >>> model_from_json(text).layers[0].units
+    2
     """
     with registry.custom_object_scope(custom_objects or {}):
         config = registry.get("saving", "modern_config")(json_texts.parse_json(json_string))

@@ -24,7 +24,11 @@ def _dtype(dtype: Any) -> str:
 
 @op
 def array(x: Any, dtype: Any = None) -> jax.Array:
-    """An array of a list, a number or another array."""
+    """An array of a list, a number or another array.
+
+    >>> array([[1, 2], [3, 4]], dtype="float32").shape
+    (2, 2)
+    """
     return jnp.array(wrap.array(x), dtype=None if dtype is None else _dtype(dtype))
 
 
@@ -38,37 +42,65 @@ def zeros(shape: Sequence[int] | int, dtype: Any = None) -> jax.Array:
 
 
 def ones(shape: Sequence[int] | int, dtype: Any = None) -> jax.Array:
-    """Ones, of `floatx()` where no dtype is given."""
+    """Ones, of `floatx()` where no dtype is given.
+
+    >>> ones((2,)).tolist()
+    [1.0, 1.0]
+    """
     return jnp.ones(shape, _dtype(dtype))
 
 
 def empty(shape: Sequence[int] | int, dtype: Any = None) -> jax.Array:
-    """An array whose values do not matter."""
+    """An array whose values do not matter.
+
+    >>> empty((2, 3)).shape
+    (2, 3)
+    """
     return jnp.empty(shape, _dtype(dtype))
 
 
 def full(shape: Sequence[int] | int, fill_value: Any, dtype: Any = None) -> jax.Array:
-    """The same value everywhere, of `floatx()` where no dtype is given."""
+    """The same value everywhere, of `floatx()` where no dtype is given.
+
+    >>> full((2,), 7.0).tolist()
+    [7.0, 7.0]
+    """
     return jnp.full(shape, operand(fill_value), _dtype(dtype))
 
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> jax.Array:
-    """Ones on a diagonal and zeros elsewhere."""
+    """Ones on a diagonal and zeros elsewhere.
+
+    >>> eye(2, 3).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
     return jnp.eye(N, M, k, _dtype(dtype))
 
 
 def identity(n: int, dtype: Any = None) -> jax.Array:
-    """The identity matrix."""
+    """The identity matrix.
+
+    >>> identity(2).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
     return jnp.identity(n, _dtype(dtype))
 
 
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> jax.Array:
-    """Ones on and below a diagonal, zeros above."""
+    """Ones on and below a diagonal, zeros above.
+
+    >>> tri(2).tolist()
+    [[1.0, 0.0], [1.0, 1.0]]
+    """
     return jnp.tri(N, M, k, _dtype(dtype))
 
 
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> jax.Array:
-    """The numbers from `start` to before `stop` (from 0 to before `start`) in steps."""
+    """The numbers from `start` to before `stop` (from 0 to before `start`) in steps.
+
+    >>> arange(3).tolist(), arange(1, 7, 2).tolist()
+    ([0, 1, 2], [1, 3, 5])
+    """
     return jnp.arange(start, stop, step, None if dtype is None else _dtype(dtype))
 
 
@@ -82,7 +114,11 @@ def linspace(
     dtype: Any = None,
     axis: int = 0,
 ) -> Any:
-    """`num` numbers from `start` to `stop`, equally far apart."""
+    """`num` numbers from `start` to `stop`, equally far apart.
+
+    >>> linspace(0.0, 1.0, 3).tolist()
+    [0.0, 0.5, 1.0]
+    """
     return jnp.linspace(operand(start), operand(stop), num, endpoint, retstep, dtype, axis)
 
 
@@ -132,7 +168,11 @@ empty_like = _like("empty_like", jnp.empty_like)
 
 @op
 def full_like(x: Any, fill_value: Any, dtype: Any = None) -> jax.Array:
-    """The same value everywhere, in the shape of `x`."""
+    """The same value everywhere, in the shape of `x`.
+
+    >>> full_like([1, 2], 7).tolist()
+    [7, 7]
+    """
     return jnp.full_like(wrap.array(x), operand(fill_value), dtype=dtype)
 
 
@@ -171,19 +211,31 @@ def get_item(x: Any, key: Any) -> Any:
 
 @op
 def expand_dims(x: Any, axis: int | Sequence[int]) -> jax.Array:
-    """`x` with an axis of size 1 put in."""
+    """`x` with an axis of size 1 put in.
+
+    >>> expand_dims([1, 2], 0).shape
+    (1, 2)
+    """
     return wrap.moved(jnp.expand_dims, x, axis=axes_of(axis))
 
 
 @op
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> jax.Array:
-    """`x` without the axes of size 1."""
+    """`x` without the axes of size 1.
+
+    >>> squeeze([[[1, 2]]]).tolist()
+    [1, 2]
+    """
     return wrap.moved(jnp.squeeze, x, axis=axes_of(axis))
 
 
 @op
 def transpose(x: Any, axes: Sequence[int] | None = None) -> jax.Array:
-    """The axes in another order, reversed where none is given."""
+    """The axes in another order, reversed where none is given.
+
+    >>> transpose([[1, 2], [3, 4]]).tolist()
+    [[1, 3], [2, 4]]
+    """
     x = x if sparsity.is_sparse(x) else wrap.array(x)
     n = x.ndim
     if axes is not None and sorted(a + n if a < 0 else a for a in axes) != list(range(n)):
@@ -196,7 +248,11 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> jax.Array:
 
 @op
 def swapaxes(x: Any, axis1: int, axis2: int) -> jax.Array:
-    """`x` with two axes exchanged."""
+    """`x` with two axes exchanged.
+
+    >>> swapaxes(jnp.ones((2, 3, 4)), 0, 2).shape
+    (4, 3, 2)
+    """
     x = wrap.array(x)
     for axis in (axis1, axis2):
         if not -x.ndim <= axis < x.ndim:
@@ -206,13 +262,21 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> jax.Array:
 
 @op
 def moveaxis(x: Any, source: Any, destination: Any) -> jax.Array:
-    """`x` with axes moved to other places, the others in their order."""
+    """`x` with axes moved to other places, the others in their order.
+
+    >>> moveaxis(jnp.ones((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
     return jnp.moveaxis(wrap.array(x), source, destination)
 
 
 @op
 def broadcast_to(x: Any, shape: Sequence[int]) -> jax.Array:
-    """`x` repeated along axes of size 1 and new ones to fill a shape."""
+    """`x` repeated along axes of size 1 and new ones to fill a shape.
+
+    >>> broadcast_to([1, 2], (2, 2)).tolist()
+    [[1, 2], [1, 2]]
+    """
     return jnp.broadcast_to(wrap.array(x), tuple(shape))
 
 
@@ -271,13 +335,21 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> jax.Array:
 
 @op
 def stack(x: Sequence[Any], axis: int = 0) -> jax.Array:
-    """Arrays of one shape joined along a new axis."""
+    """Arrays of one shape joined along a new axis.
+
+    >>> stack([[1, 2], [3, 4]], axis=1).tolist()
+    [[1, 3], [2, 4]]
+    """
     return jnp.stack([wrap.array(i) for i in x], axis)
 
 
 @op
 def hstack(xs: Sequence[Any]) -> jax.Array:
-    """Arrays joined along their second axis, vectors along their only one."""
+    """Arrays joined along their second axis, vectors along their only one.
+
+    >>> hstack([[1, 2], [3]]).tolist()
+    [1, 2, 3]
+    """
     return jnp.hstack([wrap.array(x) for x in xs])
 
 
@@ -293,25 +365,41 @@ def dstack(xs: Sequence[Any]) -> jax.Array:
 
 @op
 def vstack(xs: Sequence[Any]) -> jax.Array:
-    """Arrays joined along their first axis, vectors as rows."""
+    """Arrays joined along their first axis, vectors as rows.
+
+    >>> vstack([[1, 2], [3, 4]]).tolist()
+    [[1, 2], [3, 4]]
+    """
     return jnp.vstack([wrap.array(x) for x in xs])
 
 
 @op
 def append(x1: Any, x2: Any, axis: int | None = None) -> jax.Array:
-    """`x2` after `x1` along an axis, both flattened where it is `None`."""
+    """`x2` after `x1` along an axis, both flattened where it is `None`.
+
+    >>> append([1, 2], [3]).tolist()
+    [1, 2, 3]
+    """
     return jnp.append(wrap.array(x1), wrap.array(x2), axis)
 
 
 @op
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[jax.Array]:
-    """Equal parts along an axis, or those between indices."""
+    """Equal parts along an axis, or those between indices.
+
+    >>> [part.tolist() for part in split([1, 2, 3, 4], 2)]
+    [[1, 2], [3, 4]]
+    """
     return list(jnp.split(wrap.array(x), _parts(indices_or_sections), axis))
 
 
 @op
 def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[jax.Array]:
-    """As `split`; parts may differ in size by 1."""
+    """As `split`; parts may differ in size by 1.
+
+    >>> [part.tolist() for part in array_split([1, 2, 3], 2)]
+    [[1, 2], [3]]
+    """
     return list(jnp.array_split(wrap.array(x), _parts(indices_or_sections), axis))
 
 
@@ -335,32 +423,52 @@ dsplit = _split(jnp.dsplit)
 
 @op
 def tile(x: Any, repeats: int | Sequence[int]) -> jax.Array:
-    """`x` laid side by side `repeats` times along each axis."""
+    """`x` laid side by side `repeats` times along each axis.
+
+    >>> tile([1, 2], 2).tolist()
+    [1, 2, 1, 2]
+    """
     return jnp.tile(wrap.array(x), repeats)
 
 
 @op
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> jax.Array:
-    """Each element along an axis repeated."""
+    """Each element along an axis repeated.
+
+    >>> repeat([1, 2], 2).tolist()
+    [1, 1, 2, 2]
+    """
     repeats = np.asarray(repeats) if isinstance(repeats, (list, tuple)) else repeats
     return jnp.repeat(wrap.array(x), repeats, axis)
 
 
 @op
 def flip(x: Any, axis: Any = None) -> jax.Array:
-    """The order along axes reversed."""
+    """The order along axes reversed.
+
+    >>> flip([1, 2, 3]).tolist()
+    [3, 2, 1]
+    """
     return jnp.flip(wrap.array(x), axes_of(axis))
 
 
 @op
 def roll(x: Any, shift: Any, axis: Any = None) -> jax.Array:
-    """Elements moved along axes, those that fall off coming in again."""
+    """Elements moved along axes, those that fall off coming in again.
+
+    >>> roll([1, 2, 3], 1).tolist()
+    [3, 1, 2]
+    """
     return jnp.roll(wrap.array(x), shift, axis)
 
 
 @op
 def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> jax.Array:
-    """Turned by 90 degrees `k` times in the plane of two axes."""
+    """Turned by 90 degrees `k` times in the plane of two axes.
+
+    >>> rot90([[1, 2], [3, 4]]).tolist()
+    [[2, 4], [1, 3]]
+    """
     return jnp.rot90(wrap.array(array), k, (axes[0], axes[1]))
 
 
@@ -386,18 +494,30 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
 
 @op
 def meshgrid(*x: Any, indexing: str = "xy") -> list[jax.Array]:
-    """The coordinates of all points of a grid."""
+    """The coordinates of all points of a grid.
+
+    >>> [axis.tolist() for axis in meshgrid([1, 2], [3, 4])]
+    [[[1, 2], [1, 2]], [[3, 3], [4, 4]]]
+    """
     return jnp.meshgrid(*[wrap.array(i) for i in x], indexing=indexing)
 
 
 def ndim(x: Any) -> int:
-    """The number of axes."""
+    """The number of axes.
+
+    >>> ndim([[1, 2]])
+    2
+    """
     return x.ndim if isinstance(x, KerasTensor) else wrap.array(x).ndim
 
 
 @op
 def size(x: Any) -> Any:
-    """The number of elements, an integer; of a KerasTensor one that has it for a value."""
+    """The number of elements, an integer; of a KerasTensor one that has it for a value.
+
+    >>> size([[1, 2], [3, 4]])
+    4
+    """
     count = _product(wrap.array(x).shape)
     return jnp.asarray(count, "int32") if context.state.symbolic else int(count)
 

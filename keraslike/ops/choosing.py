@@ -17,25 +17,41 @@ from keraslike.ops.wrap import operand
 
 @op
 def take(x: Any, indices: Any, axis: int | None = None) -> jax.Array:
-    """The elements at indices along an axis (of the flattened array if `None`)."""
+    """The elements at indices along an axis (of the flattened array if `None`).
+
+    >>> take([10, 20, 30], [2, 0]).tolist()
+    [30, 10]
+    """
     return jnp.take(wrap.array(x), wrap.integers(indices), axis)
 
 
 @op
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> jax.Array:
-    """Along an axis, the elements that an array of indices of the same rank names."""
+    """Along an axis, the elements that an array of indices of the same rank names.
+
+    >>> take_along_axis([[1, 2], [3, 4]], [[1], [0]], axis=1).tolist()
+    [[2], [3]]
+    """
     return jnp.take_along_axis(wrap.array(x), wrap.integers(indices), axis)
 
 
 @op
 def sort(x: Any, axis: int = -1) -> jax.Array:
-    """The values along an axis in ascending order."""
+    """The values along an axis in ascending order.
+
+    >>> sort([3, 1, 2]).tolist()
+    [1, 2, 3]
+    """
     return jnp.sort(wrap.array(x), axis)
 
 
 @op
 def argsort(x: Any, axis: int | None = -1) -> jax.Array:
-    """The indices that put the values along an axis in ascending order."""
+    """The indices that put the values along an axis in ascending order.
+
+    >>> argsort([3, 1, 2]).tolist()
+    [1, 2, 0]
+    """
     x = wrap.array(x)
     return jnp.argsort(x, axis if x.ndim else None)
 
@@ -138,13 +154,21 @@ def view(x: Any, dtype: Any = None) -> jax.Array:
 
 @op
 def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> jax.Array:
-    """Where values would go in an ascending sequence."""
+    """Where values would go in an ascending sequence.
+
+    >>> searchsorted([1, 3, 5], [3, 4]).tolist()
+    [1, 2]
+    """
     return jnp.searchsorted(wrap.array(sorted_sequence), wrap.array(values), side)
 
 
 @op
 def digitize(x: Any, bins: Any) -> jax.Array:
-    """The number of the bin each value is in."""
+    """The number of the bin each value is in.
+
+    >>> digitize([0.5, 2.5], [1.0, 2.0]).tolist()
+    [0, 2]
+    """
     known = not isinstance(bins, jax.core.Tracer)
     if sparsity.is_sparse(x) and known and np.digitize(0, np.asarray(bins)) == 0:
         return sparsity.elementwise(lambda values: digitize(values, bins), x)
@@ -156,6 +180,9 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
     """How often each integer is there, or the sum of its weights.
 
     Under `jit` integers of `minlength` and more are left out, for the size must be known.
+
+    >>> bincount([0, 2, 2]).tolist()
+    [1, 0, 2]
     """
     sparse = sparse or sparsity.is_sparse(x)
     x = x if sparsity.is_sparse(x) else wrap.array(x)
@@ -177,7 +204,11 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
 
 @op
 def diag(x: Any, k: int = 0) -> jax.Array:
-    """A matrix's diagonal, or the matrix that has this one."""
+    """A matrix's diagonal, or the matrix that has this one.
+
+    >>> diag([1, 2]).tolist(), diag([[1, 2], [3, 4]]).tolist()
+    ([[1, 0], [0, 2]], [1, 4])
+    """
     return jnp.diag(wrap.array(x), k)
 
 
@@ -193,7 +224,11 @@ def diagflat(x: Any, k: int = 0) -> jax.Array:
 
 @op
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> jax.Array:
-    """The diagonal in the plane of two axes."""
+    """The diagonal in the plane of two axes.
+
+    >>> diagonal([[1, 2], [3, 4]]).tolist()
+    [1, 4]
+    """
     x = wrap.array(x)
     if axis1 % max(x.ndim, 1) == axis2 % max(x.ndim, 1):
         raise ValueError(f"axis1 and axis2 cannot be same. Received: axis1={axis1}, axis2={axis2}")
@@ -202,19 +237,31 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> jax.Arr
 
 @op
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> jax.Array:
-    """The sum of the diagonal."""
+    """The sum of the diagonal.
+
+    >>> trace([[1, 2], [3, 4]]).tolist()
+    5
+    """
     return jnp.trace(wrap.array(x), offset, axis1, axis2)
 
 
 @op
 def tril(x: Any, k: int = 0) -> jax.Array:
-    """`x` with zeros above a diagonal."""
+    """`x` with zeros above a diagonal.
+
+    >>> tril([[1, 2], [3, 4]]).tolist()
+    [[1, 0], [3, 4]]
+    """
     return jnp.tril(wrap.array(x), k)
 
 
 @op
 def triu(x: Any, k: int = 0) -> jax.Array:
-    """`x` with zeros below a diagonal."""
+    """`x` with zeros below a diagonal.
+
+    >>> triu([[1, 2], [3, 4]]).tolist()
+    [[1, 2], [0, 4]]
+    """
     return jnp.triu(wrap.array(x), k)
 
 

@@ -222,7 +222,11 @@ def depthwise_conv(
     data_format: str | None = None,
     dilation_rate: int | Sequence[int] = 1,
 ) -> jax.Array:
-    """Convolution of each channel by itself; the kernel is `(*window, channels, multiplier)`."""
+    """Convolution of each channel by itself; the kernel is `(*window, channels, multiplier)`.
+
+    >>> depthwise_conv(jnp.ones((1, 4, 2)), jnp.ones((2, 2, 1))).shape
+    (1, 3, 2)
+    """
     x, kernel = array(inputs), array(kernel)
     last = arguments.standardize_data_format(data_format) == "channels_last"
     if x.shape[-1 if last else 1] != kernel.shape[-2]:
@@ -249,7 +253,11 @@ def separable_conv(
     data_format: str | None = None,
     dilation_rate: int | Sequence[int] = 1,
 ) -> jax.Array:
-    """A depthwise convolution, then one with a window of size 1 that mixes the channels."""
+    """A depthwise convolution, then one with a window of size 1 that mixes the channels.
+
+    >>> separable_conv(jnp.ones((1, 4, 2)), jnp.ones((2, 2, 1)), jnp.ones((1, 2, 5))).shape
+    (1, 3, 5)
+    """
     x = depthwise_conv(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
     return conv(x, pointwise_kernel, data_format=data_format)
 

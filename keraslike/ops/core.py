@@ -118,13 +118,21 @@ def dtype(x: Any) -> str:
 
 @op
 def stop_gradient(variable: Any) -> jax.Array:
-    """The values, as a constant of which no gradient is taken."""
+    """The values, as a constant of which no gradient is taken.
+
+    >>> float(jax.grad(lambda x: x * stop_gradient(x))(3.0))
+    3.0
+    """
     return jax.lax.stop_gradient(array(variable))
 
 
 @op
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[jax.Array]:
-    """The parts along an axis, which is gone from them."""
+    """The parts along an axis, which is gone from them.
+
+    >>> [part.tolist() for part in unstack([[1, 2], [3, 4]])]
+    [[1, 2], [3, 4]]
+    """
     x = array(x)
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"axis {axis} is out of bounds for an array of shape {x.shape}.")
@@ -164,7 +172,11 @@ def cond(pred: Any, true_fn: Callable, false_fn: Callable) -> Any:
 
 @op
 def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
-    """`branches[index](*operands)`, the index being clamped to those there are."""
+    """`branches[index](*operands)`, the index being clamped to those there are.
+
+    >>> switch(1, [lambda x: x + 1, lambda x: x * 10], 2.0).tolist()
+    20.0
+    """
     return jax.lax.switch(integers(index), branches, *operands)
 
 
@@ -232,19 +244,31 @@ def scan(
 
 @op
 def associative_scan(f: Callable, elems: Any, reverse: bool = False, axis: int = 0) -> Any:
-    """As a scan of an associative function of two elements, in logarithmic depth."""
+    """As a scan of an associative function of two elements, in logarithmic depth.
+
+    >>> associative_scan(jnp.add, jnp.array([1, 2, 3])).tolist()
+    [1, 3, 6]
+    """
     return jax.lax.associative_scan(f, elems, reverse, axis)
 
 
 @op
 def map(f: Callable, xs: Any) -> Any:
-    """`f` of each element along the first axis, one after another."""
+    """`f` of each element along the first axis, one after another.
+
+    >>> map(lambda x: x + 1, jnp.array([1, 2])).tolist()
+    [2, 3]
+    """
     return jax.lax.map(f, xs)
 
 
 @op
 def vectorized_map(function: Callable, elements: Any) -> Any:
-    """`function` of each element along the first axis, all at once."""
+    """`function` of each element along the first axis, all at once.
+
+    >>> vectorized_map(lambda x: x + 1, jnp.array([1, 2])).tolist()
+    [2, 3]
+    """
     return jax.vmap(function)(elements)
 
 

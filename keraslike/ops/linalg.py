@@ -49,6 +49,9 @@ def cholesky(x: Any, upper: bool = False) -> jax.Array:
 
     Raises ValueError for a matrix that is not; within `jit`, where that is not known yet, the
     result is NaN.
+
+    >>> cholesky([[4.0, 0.0], [0.0, 9.0]]).tolist()
+    [[2.0, 0.0], [0.0, 3.0]]
     """
     x = _matrices(x, square=True)
     out = jnp.linalg.cholesky(x, upper=upper)
@@ -84,7 +87,13 @@ def lu_factor(x: Any) -> tuple[jax.Array, jax.Array]:
 
 @op
 def qr(x: Any, mode: str = "reduced") -> tuple[jax.Array, jax.Array]:
-    """An orthogonal and an upper triangular matrix whose product is `x`."""
+    """An orthogonal and an upper triangular matrix whose product is `x`.
+
+    >>> q, r = qr([[3.0], [4.0]])
+    >>> (q @ r).round(3)
+    Array([[3.0000002],
+           [4.       ]], dtype=float32)
+    """
     if mode not in ("reduced", "complete"):
         raise ValueError(
             f"`mode`: Expected one of {{'reduced', 'complete'}}. Received: mode={mode}"
@@ -95,7 +104,11 @@ def qr(x: Any, mode: str = "reduced") -> tuple[jax.Array, jax.Array]:
 
 @op
 def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
-    """The singular values of `x`, with the singular vectors: `x = u @ diag(s) @ v`."""
+    """The singular values of `x`, with the singular vectors: `x = u @ diag(s) @ v`.
+
+    >>> svd([[3.0, 0.0], [0.0, 4.0]], compute_uv=False).tolist()
+    [4.0, 3.0]
+    """
     result = jnp.linalg.svd(_matrices(x), full_matrices, compute_uv)
     return tuple(result) if compute_uv else result
 
@@ -129,7 +142,11 @@ def solve(a: Any, b: Any) -> jax.Array:
 
 @op
 def solve_triangular(a: Any, b: Any, lower: bool = False) -> jax.Array:
-    """As `solve`, for a triangular matrix."""
+    """As `solve`, for a triangular matrix.
+
+    >>> solve_triangular([[2.0, 0.0], [1.0, 1.0]], [2.0, 3.0], lower=True).tolist()
+    [1.0, 2.0]
+    """
     a, b, vectors = _system(a, b)
     x = jax.scipy.linalg.solve_triangular(a, b, lower=lower)
     return x[..., 0] if vectors else x
@@ -137,7 +154,11 @@ def solve_triangular(a: Any, b: Any, lower: bool = False) -> jax.Array:
 
 @op
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> jax.Array:
-    """The `x` for which `a @ x` is nearest to `b`."""
+    """The `x` for which `a @ x` is nearest to `b`.
+
+    >>> lstsq([[1.0, 0.0], [0.0, 2.0]], [1.0, 4.0]).round(4)
+    Array([1., 2.], dtype=float32)
+    """
     return jnp.linalg.lstsq(array(a), array(b), rcond=rcond)[0]
 
 
@@ -153,7 +174,11 @@ def matrix_rank(x: Any, tol: float | None = None) -> jax.Array:
 
 @op
 def pinv(x: Any, rcond: float | None = None) -> jax.Array:
-    """The pseudo-inverse."""
+    """The pseudo-inverse.
+
+    >>> pinv([[2.0, 0.0]]).tolist()
+    [[0.5], [0.0]]
+    """
     return jnp.linalg.pinv(_matrices(x), rcond)
 
 

@@ -162,6 +162,9 @@ def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -
 
     >>> max([[1.0, 3.0], [2.0, 0.0]], axis=1).tolist()
     [3.0, 2.0]
+
+    >>> max([[1, 4], [3, 2]], axis=1).tolist()
+    [4, 3]
     """
     return jnp.max(wrap.array(x), axis=axes_of(axis), keepdims=keepdims, initial=initial)
 
@@ -172,26 +175,41 @@ def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -
 
     >>> min([[1.0, 3.0], [2.0, 0.0]], axis=1).tolist()
     [1.0, 0.0]
+
+    >>> min([[1, 4], [3, 2]], axis=1).tolist()
+    [1, 2]
     """
     return jnp.min(wrap.array(x), axis=axes_of(axis), keepdims=keepdims, initial=initial)
 
 
 @op
 def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> jax.Array:
-    """The product of the values along axes."""
+    """The product of the values along axes.
+
+    >>> prod([2, 3, 4]).tolist()
+    24
+    """
     return jnp.prod(wrap.array(x), axis=axes_of(axis), keepdims=keepdims, dtype=dtype)
 
 
 @op
 def average(x: Any, axis: Any = None, weights: Any = None) -> jax.Array:
-    """The mean along axes, weighted."""
+    """The mean along axes, weighted.
+
+    >>> average([1.0, 3.0], weights=[3.0, 1.0]).tolist()
+    1.5
+    """
     weights = None if weights is None else wrap.array(weights)
     return jnp.average(wrap.array(x), axis=axes_of(axis), weights=weights)
 
 
 @op
 def count_nonzero(x: Any, axis: Any = None) -> jax.Array:
-    """The number of values that are not 0 along axes."""
+    """The number of values that are not 0 along axes.
+
+    >>> count_nonzero([0, 1, 2]).tolist()
+    2
+    """
     return jnp.count_nonzero(wrap.array(x), axis=axes_of(axis))
 
 
@@ -425,7 +443,11 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
 def isclose(
     x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> jax.Array:
-    """Whether `abs(x1 - x2) <= atol + rtol * abs(x2)`."""
+    """Whether `abs(x1 - x2) <= atol + rtol * abs(x2)`.
+
+    >>> isclose([1.0, 2.0], [1.0, 2.1]).tolist()
+    [True, False]
+    """
     return jnp.isclose(wrap.array(x1), wrap.array(x2), rtol, atol, equal_nan)
 
 
@@ -433,7 +455,11 @@ def isclose(
 def allclose(
     x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> jax.Array:
-    """Whether all values are close as `isclose` has it."""
+    """Whether all values are close as `isclose` has it.
+
+    >>> bool(allclose([1.0, 2.0], [1.0, 2.0 + 1e-7]))
+    True
+    """
     return jnp.allclose(wrap.array(x1), wrap.array(x2), rtol, atol, equal_nan)
 
 
@@ -441,7 +467,11 @@ def allclose(
 def nan_to_num(
     x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
 ) -> jax.Array:
-    """Values with NaN and the infinities replaced, the latter by the largest finite numbers."""
+    """Values with NaN and the infinities replaced, the latter by the largest finite numbers.
+
+    >>> nan_to_num([1.0, float("nan")]).tolist()
+    [1.0, 0.0]
+    """
     return jnp.nan_to_num(wrap.array(x), nan=nan, posinf=posinf, neginf=neginf)
 
 
@@ -450,7 +480,11 @@ def nan_to_num(
 
 @op
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> jax.Array:
-    """The sum of products over pairs of axes."""
+    """The sum of products over pairs of axes.
+
+    >>> tensordot([[1, 2]], [[3], [4]], axes=1).tolist()
+    [[11]]
+    """
     axes = tuple(map(axes_of, axes)) if isinstance(axes, (list, tuple)) else axes
     return jnp.tensordot(wrap.array(x1), wrap.array(x2), axes)
 
@@ -477,13 +511,21 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> jax.Array:
 def cross(
     x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> jax.Array:
-    """The cross product of vectors."""
+    """The cross product of vectors.
+
+    >>> cross([1, 0, 0], [0, 1, 0]).tolist()
+    [0, 0, 1]
+    """
     return jnp.cross(wrap.array(x1), wrap.array(x2), axisa, axisb, axisc, axis)
 
 
 @op
 def diff(a: Any, n: int = 1, axis: int = -1) -> jax.Array:
-    """The differences between neighbours along an axis, taken `n` times."""
+    """The differences between neighbours along an axis, taken `n` times.
+
+    >>> diff([1, 4, 9]).tolist()
+    [3, 5]
+    """
     return jnp.diff(wrap.array(a), wrap.steps(n=n), axis)
 
 

@@ -16,6 +16,7 @@ from keraslike.core import context, dtypes, foreign, host, sparsity
 from keraslike.core.errors import InvalidIndex
 from keraslike.core.notes import show_shape
 from keraslike.core.symbolic import op, size_of_values
+from keraslike.ops.documentation import DOCUMENTATION
 
 _HOME = "keraslike.ops"
 
@@ -92,12 +93,12 @@ def axes_of(axis: Any) -> Any:
 
 
 def _named(function: Callable, like: Callable, name: str | None) -> Callable:
-    """Gives an op made here the name of the JAX function it stands for, and a line of doc."""
+    """Gives an op made here the name of the JAX function it stands for, and its documentation."""
     # A jit-compiled jnp function knows its name, a partial does not.
     name = name or like.__name__
     function.__name__ = function.__qualname__ = name
     function.__module__ = _HOME
-    function.__doc__ = f"As JAX's function `{name}`, on any array-like and on KerasTensors."
+    function.__doc__ = DOCUMENTATION[name]
     return op(function)
 
 

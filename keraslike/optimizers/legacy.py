@@ -4,7 +4,13 @@ from typing import Any
 
 
 class Optimizer:
-    """Raises ImportError, as in Keras 3: these optimizers computed in other ways than today's."""
+    """Raises ImportError, as in Keras 3: these optimizers computed in other ways than today's.
+
+    >>> SGD(0.1)
+    Traceback (most recent call last):
+        ...
+    ImportError: `keras.optimizers.legacy.SGD` is an optimizer of Keras 2, which Keras 3 does ...
+    """
 
     def __init__(self, *args: Any, **kwargs: Any):
         name = type(self).__name__

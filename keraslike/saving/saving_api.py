@@ -154,6 +154,14 @@ def load_model(
 
     Raises FileNotFoundError where there is nothing; ValueError for what is damaged, foreign or
     whose weights do not fit; TypeError where `custom_objects` lacks a name.
+
+    >>> import io, keraslike
+    >>> file = io.BytesIO()
+    >>> model = keraslike.Sequential([keraslike.Input((3,)), keraslike.layers.Dense(2)])
+    >>> keraslike.saving.save_model(model, file)
+    >>> _ = file.seek(0)
+    >>> load_model(file).layers[0].units
+    2
     """
     if hasattr(filepath, "read"):
         return _load_from(filepath, custom_objects, compile, safe_mode)
@@ -253,6 +261,12 @@ def save_weights(
 
     Raises ValueError for another ending, for a model without weights, and for a weight that is
     larger than a file may be.
+
+    >>> import keraslike, tempfile
+    >>> model = keraslike.Sequential([keraslike.Input((3,)), keraslike.layers.Dense(2)])
+    >>> path = tempfile.mkdtemp() + "/m.weights.h5"
+    >>> save_weights(model, path)
+    >>> model.load_weights(path)
     """
     path = _path(filepath)
     if max_shard_size is not None:
@@ -315,6 +329,16 @@ def load_weights(
 
     Raises FileNotFoundError where there is no file; ValueError, having changed nothing, for one
     that is damaged or whose weights do not fit.
+
+    >>> import keraslike, tempfile
+    >>> layers = keraslike.layers.Input((3,)), keraslike.layers.Dense(2)
+    >>> a = keraslike.Sequential(layers)
+    >>> b = keraslike.models.clone_model(a)
+    >>> path = tempfile.mkdtemp() + "/m.weights.h5"
+    >>> a.save_weights(path)
+    >>> load_weights(b, path)
+    >>> bool((a.layers[0].kernel == b.layers[0].kernel).all())
+    True
     """
     path = _path(filepath)
     _check_exists(path)

@@ -150,7 +150,15 @@ for _name in (
 
 
 class History(Callback):
-    """Keeps the logs of every epoch: `history["loss"]` is a list of floats. `fit` returns one."""
+    """Keeps the logs of every epoch: `history["loss"]` is a list of floats. `fit` returns one.
+
+    >>> import keraslike
+    >>> model = keraslike.Sequential([keraslike.layers.Dense(1, kernel_initializer="zeros")])
+    >>> model.compile(keraslike.optimizers.SGD(0.25), "mse")
+    >>> x = np.ones((4, 1))
+    >>> model.fit(x, x, epochs=2, verbose=0).history["loss"]
+    [1.0, 0.0]
+    """
 
     _reads_arrays = True
 
@@ -186,6 +194,14 @@ class LearningRateScheduler(Callback):
         schedule: a function of the epoch (from 0), and of the current rate if it takes two
             arguments, that returns the new one.
         verbose: 1 says so.
+
+    >>> import keraslike
+    >>> model = keraslike.Sequential([keraslike.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> x = np.ones((4, 1))
+    >>> _ = model.fit(x, x, verbose=0, callbacks=[LearningRateScheduler(lambda epoch: 0.5)])
+    >>> float(model.optimizer.learning_rate)
+    0.5
     """
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0):
@@ -337,6 +353,15 @@ class TerminateOnNaN(Callback):
     Args:
         raise_error: whether by a RuntimeError, which leaves out what callbacks do at the end of
             training, instead of an early end.
+
+    >>> import keraslike
+    >>> model = keraslike.Sequential([keraslike.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> x = np.full((4, 1), np.inf)
+    >>> history = model.fit(x, x, epochs=3, verbose=0, callbacks=[TerminateOnNaN()])
+    Batch 0: the loss is ...; training stops.
+    >>> len(history.epoch)
+    1
     """
 
     def __init__(self, raise_error: bool = False):

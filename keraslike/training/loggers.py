@@ -25,6 +25,14 @@ class ProgbarLogger(Callback):
     """Shows the progress of an epoch, and its logs, on one line that rich draws.
 
     `fit`, `evaluate` and `predict` have one unless `verbose=0` is given.
+
+    >>> import keraslike
+    >>> model = keraslike.Sequential([keraslike.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> x = np.ones((4, 1))
+    >>> history = model.fit(x, x, verbose=0, callbacks=[ProgbarLogger()])
+    >>> sorted(history.history)
+    ['loss']
     """
 
     _reads_arrays = True  # logs may be on the device: they are read when they are drawn
@@ -181,6 +189,9 @@ class RemoteMonitor(Callback):
     A server that cannot be reached, or refuses, is told of by a warning, and training goes on.
 
     Raises ValueError for another kind of address.
+
+    >>> RemoteMonitor("http://localhost:9000", send_as_json=True).root
+    'http://localhost:9000'
     """
 
     def __init__(

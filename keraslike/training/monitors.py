@@ -99,6 +99,15 @@ class EarlyStopping(MonitorCallback):
         baseline: a value that has to be beaten as well.
         restore_best_weights: whether the model gets the weights of its best epoch back.
         start_from_epoch: epochs before which nothing is watched.
+
+    >>> import keraslike
+    >>> model = keraslike.Sequential([keraslike.layers.Dense(1)])
+    >>> model.compile(keraslike.optimizers.SGD(0.0), "mse")
+    >>> stopping = EarlyStopping("loss", patience=2)
+    >>> x = np.ones((4, 1))
+    >>> history = model.fit(x, x, epochs=9, verbose=0, callbacks=[stopping])
+    >>> len(history.epoch)
+    3
     """
 
     _kept = ("wait", "stopped_epoch", "best_epoch", "best", "best_weights")
@@ -162,6 +171,15 @@ class ModelCheckpoint(MonitorCallback):
         save_weights_only: whether only weights are saved.
         save_freq: `"epoch"`, or a number of steps.
         initial_value_threshold: the best value before training.
+
+    >>> import keraslike, tempfile
+    >>> model = keraslike.Sequential([keraslike.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> x, folder = np.ones((4, 1)), tempfile.mkdtemp()
+    >>> checkpoint = ModelCheckpoint(folder + "/{epoch}.keras")
+    >>> _ = model.fit(x, x, epochs=2, verbose=0, callbacks=[checkpoint])
+    >>> sorted(os.listdir(folder))
+    ['1.keras', '2.keras']
     """
 
     _kept = ("best",)

@@ -75,6 +75,14 @@ def image_dataset_from_directory(
     `class_names` and `file_paths`. Files are the same in each part as in Keras for the same seed.
 
     Raises ValueError for other arguments, and where there are no images.
+
+    >>> import os, tempfile, numpy as np, keraslike
+    >>> folder = tempfile.mkdtemp()
+    >>> os.makedirs(folder + "/cat")
+    >>> keraslike.utils.save_img(folder + "/cat/1.png", np.zeros((8, 8, 3)))
+    >>> data = image_dataset_from_directory(folder, image_size=(4, 4), verbose=False)
+    >>> [images.shape for images, labels in data]
+    [(1, 4, 4, 3)]
     """
     if color_mode not in ("rgb", "rgba", "grayscale"):
         _refuse(
@@ -141,6 +149,14 @@ def text_dataset_from_directory(
             subset, follow_links, verbose, skip_broken: as of `image_dataset_from_directory`.
 
     Returns a `Dataset` of texts, or of tuples of texts and labels; a batch is an array of objects.
+
+    >>> import os, tempfile, pathlib
+    >>> folder = tempfile.mkdtemp()
+    >>> os.makedirs(folder + "/good")
+    >>> _ = pathlib.Path(folder, "good", "1.txt").write_text("fine")
+    >>> data = text_dataset_from_directory(folder, verbose=False)
+    >>> [labels.tolist() for texts, labels in data]
+    [[0]]
     """
 
     def load(path: str) -> str | bytes:
@@ -187,6 +203,16 @@ def audio_dataset_from_directory(
 
     Returns a `Dataset` of float32 arrays `(length, channels)` between -1 and 1, or of tuples of
     them and labels.
+
+    >>> import os, tempfile, wave
+    >>> folder = tempfile.mkdtemp()
+    >>> os.makedirs(folder + "/hum")
+    >>> with wave.open(folder + "/hum/1.wav", "wb") as file:
+    ...     file.setparams((1, 2, 8000, 4, "NONE", ""))
+    ...     file.writeframes(bytes(8))
+    >>> data = audio_dataset_from_directory(folder, verbose=False)
+    >>> [sounds.shape for sounds, labels in data]
+    [(1, 4, 1)]
     """
     if ragged and output_sequence_length is not None:
         raise ValueError("Cannot set both `ragged` and `output_sequence_length`")

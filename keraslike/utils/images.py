@@ -89,6 +89,12 @@ def save_img(
         file_format: by default what the path ends in.
         scale: as of `array_to_img`.
         kwargs: for Pillow's `save()`.
+
+    >>> import tempfile, numpy as np
+    >>> path = tempfile.mkdtemp() + "/grey.png"
+    >>> save_img(path, np.full((4, 6, 3), 128.0))
+    >>> load_img(path).size
+    (6, 4)
     """
     if file_format is None and isinstance(path, (str, os.PathLike)):
         file_format = pathlib.Path(path).suffix[1:]
