@@ -139,6 +139,14 @@ def test_all_devices_and_going_on_after_a_crash(execute, folder):
     assert undisturbed == resumed
     assert float(re.search(r"losses differ by at most (\S+)", said).group(1)) < 1e-6
     assert any((folder / "colab_tpu" / "checkpoints" / "best").iterdir())
+    # Weights in parts, and those of a checkpoint on another mesh and on one device.
+    assert "second: (64, 64), a device has (32, 64)" in said
+    assert "first: (8, 64), a device has (8, 32)" in said
+    assert float(re.search(r"that of whole weights by (\S+)", said).group(1)) < 1e-5
+    assert float(re.search(r"predictions of both differ by at most (\S+)", said).group(1)) < 1e-4
+    sizes = re.search(r"of ([\d,]+) bytes of weights and moments a device has ([\d,]+)", said)
+    whole, parts = (int(size.replace(",", "")) for size in sizes.groups())
+    assert parts < 0.6 * whole
 
 
 @pytest.mark.parametrize("name", NAMES)
