@@ -41,6 +41,28 @@ def environment() -> dict[str, str]:
     return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONSAFEPATH": "1"}
 
 
+def program(path: str, *arguments: str, needed: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program of Python's in a process that has TensorFlow, to its end.
+
+    Args:
+        needed: what to say where there is no TensorFlow. Raises ImportError then.
+    """
+    python = interpreter()
+    if python is None:
+        raise ImportError(needed)
+    done = subprocess.run(
+        [python, path, *arguments],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=environment(),
+    )
+    lines = done.stderr.strip().splitlines()
+    if done.returncode and lines and lines[-1].startswith("ModuleNotFoundError"):
+        raise ImportError(f"{needed} There: {lines[-1]}")
+    return done
+
+
 class TensorFlowError(RuntimeError):
     """What TensorFlow says of a call, of a kind that Python does not have."""
 

@@ -14,20 +14,29 @@ from keraslike.core import base, lowering, messages
 from keraslike.core.processes import write_once
 from keraslike.core.tracebacks import entry
 from keraslike.core.variable import Variable
-from keraslike.export import onnx_format, saved_model, stablehlo, tfjs_format, tfjs_layers
+from keraslike.export import (
+    litert_format,
+    onnx_format,
+    saved_model,
+    stablehlo,
+    tfjs_format,
+    tfjs_layers,
+)
 from keraslike.export.endpoints import PLATFORMS, Endpoint, is_spec, signature_of
 from keraslike.layers.layer import Layer
 
 _WRITERS: dict[str, Callable] = {
+    "litert": litert_format.write,
     "onnx": onnx_format.write,
     "saved_model": saved_model.write,
     "stablehlo": stablehlo.place,
     "tfjs": tfjs_format.write,
 }
-FORMATS = {name: name for name in ("onnx", "stablehlo", "tfjs")} | {"tf_saved_model": "saved_model"}
+FORMATS = {name: name for name in ("litert", "onnx", "stablehlo", "tfjs")} | {
+    "tf_saved_model": "saved_model"
+}
 # Formats of Keras's that are not written, and what to do.
 _ELSEWHERE = {
-    "litert": "export a SavedModel, and give it to `tf.lite.TFLiteConverter.from_saved_model`",
     "openvino": "export with format='onnx', and give the file to `openvino.convert_model`",
     "torch": "export with format='onnx', whose files onnxruntime runs beside PyTorch",
 }
@@ -37,9 +46,9 @@ class ExportArchive:
     """Endpoints of layers and models, written as one artifact that needs none of their code.
 
     Args:
-        format: `"saved_model"`, which TensorFlow reads and writes, `"stablehlo"`, for JAX, or
-            `"onnx"`, of one endpoint, or `"tfjs"`, a graph-model of one endpoint for
-            TensorFlow.js.
+        format: `"saved_model"`, which TensorFlow reads and writes, `"stablehlo"`, for JAX, or, of
+            one endpoint, `"onnx"`, `"litert"`, which TensorFlow writes, or `"tfjs"`, a graph-model
+            for TensorFlow.js.
 
     >>> import keraslike, os, tempfile
     >>> model = keraslike.Sequential([keraslike.Input((3,)), keraslike.layers.Dense(1)])
@@ -158,16 +167,21 @@ class ExportArchive:
 
         Args:
             filepath: of the folder; with the format `"stablehlo"` it may end in `.zip`, and is that
-                of an archive then.
-            options: none are taken.
+                of an archive then; with `"litert"` it ends in `.tflite`.
+            options: with the format `"litert"` a dict of attributes of TensorFlow's
+                `tf.lite.TFLiteConverter`; none are taken with others.
             verbose: whether the endpoints are printed.
             platforms: those of `"cpu"`, `"cuda"`, `"rocm"` and `"tpu"` that it is to run on.
 
         Raises ValueError where no endpoint was added, ImportError where the format needs a package
         that is not installed, FileExistsError where there is something else at `filepath`.
         """
-        if options is not None:
-            raise ValueError("`options` of TensorFlow's are not taken: pass options=None.")
+        litert = self.format == "litert"
+        if options is not None and not (litert and isinstance(options, dict)):
+            raise ValueError(
+                "`options` are taken with format='litert' only, as a dict. "
+                f"Received: options={options!r}"
+            )
         if not self._endpoints:
             raise ValueError("No endpoints have been set yet. Call add_endpoint().")
         path = os.fspath(filepath)
@@ -183,11 +197,10 @@ class ExportArchive:
         }
 
         def write() -> None:
-            with lowering.undisturbed(variables):
-                values = lowering.values_of(variables)
-                arrays = {n: (v, np.array(a)) for (n, v), a in zip(names.items(), values)}
+            arrays = arrays_of(names)
             endpoints = list(self._endpoints.values())
-            _WRITERS[self.format](path, endpoints, arrays, collections, tuple(platforms))
+            given = (path, endpoints, arrays, collections, tuple(platforms))
+            _WRITERS[self.format](*given, *([options] if litert else []))
 
         write_once(path, write)
         if verbose:
@@ -227,6 +240,14 @@ def _named(variables: Sequence[Any]) -> dict[str, Any]:
     return names
 
 
+def arrays_of(names: dict[str, Any]) -> dict[str, tuple[Any, np.ndarray]]:
+    """The variables by their names, each with what it holds, of one moment."""
+    variables = list(names.values())
+    with lowering.undisturbed(variables):
+        values = lowering.values_of(variables)
+        return {n: (v, np.array(a)) for (n, v), a in zip(names.items(), values)}
+
+
 def export_model(
     model: Any,
     filepath: str | os.PathLike,
@@ -256,7 +277,9 @@ def export_model(
             if verbose is None or verbose:
                 messages.say(f"Saved a layers-model at '{path}'.")
             return
-    options = {k: kwargs.pop(k) for k in ("platforms",) if k in kwargs}
+    options: dict[str, Any] = {k: kwargs.pop(k) for k in ("platforms",) if k in kwargs}
+    if format == "litert":
+        options["options"], kwargs = kwargs, {}
     archive = ExportArchive(FORMATS[format])
     if input_signature is None:
         input_signature = signature_of(model)

@@ -52,6 +52,21 @@ def placing(path: str, marks: tuple[str, ...]) -> Iterator[str]:
             raise
 
 
+def place_file(path: str, data: bytes) -> None:
+    """Writes a file in place of an older one. Raises FileExistsError where there is a folder."""
+    parent, name = os.path.split(os.path.realpath(path))
+    if os.path.isdir(path):
+        raise FileExistsError(f"Cannot export to '{path}': it is a folder.")
+    os.makedirs(parent, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{name}.", suffix=".tmp", dir=parent) as folder:
+        new = os.path.join(folder, name)
+        with open(new, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, os.path.join(parent, name))
+
+
 def read(path: str, name: str, most: int | None = None) -> bytes:
     """The bytes of a file in a folder or of a member of an archive.
 

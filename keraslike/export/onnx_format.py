@@ -8,8 +8,6 @@ package `onnx` only puts the nodes into a file.
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import dtypes, foreign
-from keraslike.export import primitives
+from keraslike.export import files, primitives
 from keraslike.export.endpoints import Endpoint
 from keraslike.export.primitives import NoOperator
 
@@ -43,17 +41,7 @@ def write(
     if model.ByteSize() >= _MOST:
         raise ValueError(f"'{path}': a file of ONNX has less than 2 GiB.")
     onnx.checker.check_model(model)
-    parent, name = os.path.split(os.path.realpath(path))
-    if os.path.isdir(path):
-        raise FileExistsError(f"Cannot export to '{path}': it is a folder.")
-    os.makedirs(parent, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{name}.", suffix=".tmp", dir=parent) as folder:
-        new = os.path.join(folder, name)
-        with open(new, "xb") as file:
-            file.write(model.SerializeToString())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, path)
+    files.place_file(path, model.SerializeToString())
 
 
 class _Graph(primitives.Graph):

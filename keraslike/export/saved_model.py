@@ -8,14 +8,13 @@ needs no JAX, and its packages may be of other versions than those here.
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from keraslike.core.tensorflow_host import INTERPRETER, environment, interpreter
+from keraslike.core import tensorflow_host
 from keraslike.export import files, stablehlo
 from keraslike.export.endpoints import Endpoint
 
@@ -23,7 +22,7 @@ _WRITER = os.path.join(os.path.dirname(__file__), "tensorflow_process.py")
 _MARKS = ("saved_model.pb",)
 _NEEDED = (
     "SavedModels are written by TensorFlow: pip install keraslike[tensorflow], or name an "
-    f"interpreter that has it in the environment variable {INTERPRETER}."
+    f"interpreter that has it in the environment variable {tensorflow_host.INTERPRETER}."
 )
 
 
@@ -42,24 +41,15 @@ def write(
 
     Raises ImportError where there is no TensorFlow, RuntimeError for what it says of the programs.
     """
-    python = interpreter()
-    if python is None:
+    if tensorflow_host.interpreter() is None:
         raise ImportError(_NEEDED)
     with (
         files.placing(path, _MARKS) as target,
         tempfile.TemporaryDirectory(prefix="keraslike-export-") as staged,
     ):
         stablehlo.write(staged, endpoints, arrays, collections, platforms, True, objects)
-        done = subprocess.run(
-            [python, _WRITER, staged, target],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=environment(),
-        )
+        done = tensorflow_host.program(_WRITER, staged, target, needed=_NEEDED)
         if done.returncode:
             lines = done.stderr.strip().splitlines()
-            if lines and lines[-1].startswith("ModuleNotFoundError"):
-                raise ImportError(f"{_NEEDED} There: {lines[-1]}")
             said = "\n".join(lines[-15:])
             raise RuntimeError(f"TensorFlow could not write '{path}':\n{said}")

@@ -141,12 +141,18 @@ class Graph(primitives.Graph):
         order = [int(n) for n in order]
         return self.node("Transpose", x, self.integers(order), of=kind, Tperm=type_("int32"))
 
-    def slice(self, x: str, starts: Any, ends: Any, kind: str, steps: Any = None) -> str:
-        """Parts along all axes."""
+    def slice(
+        self, x: str, starts: Any, ends: Any, kind: str, steps: Any = None, shape: Any = None
+    ) -> str:
+        """Parts along all axes. Args: shape: of `x`, whose unknown sizes then need no nodes."""
+        whole = [not is_number(n) and bool(end == n) for end, n in zip(ends, shape or ())]
+        whole = whole or [False] * len(ends)
+        ends = [0 if all_of else end for all_of, end in zip(whole, ends)]
         given = [self.shape(s) for s in (starts, ends, steps or [1] * len(starts))]
-        masks = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
-        zeros: dict[str, Any] = {name: {"i": "0"} for name in masks}
-        return self.node("StridedSlice", x, *given, of=kind, Index=type_("int32"), **zeros)
+        masks = ("begin_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+        about: dict[str, Any] = {name: {"i": "0"} for name in masks}
+        about["end_mask"] = {"i": str(sum(1 << i for i, all_of in enumerate(whole) if all_of))}
+        return self.node("StridedSlice", x, *given, of=kind, Index=type_("int32"), **about)
 
     def binary(self, kind: str, x: str, y: str, of: str) -> str:
         return self.node(kind, x, y, of=of)
@@ -194,7 +200,18 @@ class Graph(primitives.Graph):
     def fill(
         self, endpoint: Endpoint, arrays: dict[str, tuple[Any, np.ndarray]]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Adds an endpoint; gives its inputs and outputs, each an abstract array by its name."""
+        """Adds an endpoint; gives its inputs and outputs, each an abstract array by its name.
+
+        Raises ValueError for one that changes state, and for what has no operator.
+        """
+        try:
+            return self._filled(endpoint, arrays)
+        except NoOperator as e:  # of a weight, an input or an output
+            raise ValueError(f"{self.format} has not what '{endpoint.name}' uses: {e}.") from e
+
+    def _filled(
+        self, endpoint: Endpoint, arrays: dict[str, tuple[Any, np.ndarray]]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         program, outputs, changes = endpoint.program([v for v, _ in arrays.values()])
         if changes:
             raise ValueError(
@@ -209,16 +226,14 @@ class Graph(primitives.Graph):
         names = [_clean(n) for n in primitives.names_of(tree, "input")]
         names = [n + "_" if n in self.values else n for n in names]
         avals = [v.aval for v in program.jaxpr.invars[len(weights) :]]
-        for name, aval in zip(names, avals, strict=True):
-            sizes = [{"size": str(n) if isinstance(n, int) else "-1"} for n in aval.shape]
-            attributes = {"dtype": type_(kind_of(aval.dtype)), "shape": {"shape": {"dim": sizes}}}
-            self.nodes.append({"name": name, "op": "Placeholder", "attr": attributes})
+        given = [self.input(name, aval) for name, aval in zip(names, avals, strict=True)]
+        for x, aval in zip(given, avals):
             for axis, n in enumerate(aval.shape):
                 if not isinstance(n, int) and str(n).isidentifier() and str(n) not in self.symbols:
                     types = {"out_type": type_("int32")}
-                    whole = self.node("Shape", name, of=kind_of(aval.dtype), **types)
+                    whole = self.node("Shape", x, of=kind_of(aval.dtype), **types)
                     self.symbols[str(n)] = self.slice(whole, [axis], [axis + 1], "int32")
-        found = self.run(program.jaxpr, program.consts, [*weights, *names])
+        found = self.run(program.jaxpr, program.consts, [*weights, *given])
         taken = {*self.values, *names}
         results = [_clean(n) for n in primitives.names_of(outputs, "output")]
         results = [n + "_out" if n in taken else n for n in results]
@@ -228,6 +243,13 @@ class Graph(primitives.Graph):
         made = dict(zip(results, (v.aval for v in program.jaxpr.outvars), strict=True))
         self._drop_unused(results)
         return dict(zip(names, avals, strict=True)), made
+
+    def input(self, name: str, aval: Any, kind: str | None = None) -> str:
+        """Adds an input, and gives the tensor that the program is given."""
+        sizes = [{"size": str(n) if isinstance(n, int) else "-1"} for n in aval.shape]
+        types = {"dtype": type_(kind or kind_of(aval.dtype)), "shape": {"shape": {"dim": sizes}}}
+        self.nodes.append({"name": name, "op": "Placeholder", "attr": types})
+        return name
 
     def _weight(self, path: str) -> str:
         name = _clean(path)
@@ -473,8 +495,11 @@ def _dot(g: Graph, eqn: Any, x: str, y: str) -> str:
     deep = math.prod(avals[0].shape[i] for i in left)
     kind = kind_of(out.dtype)
     small = all(a.dtype.name in ("int8", "uint8") for a in avals)
-    if kind == "int32" and small and is_number(deep) and deep << 14 < _MOST_EXACT:
-        kind = "float32"  # exact, and far quicker
+    most = deep
+    if kind == "int32" and small and is_number(deep):
+        kind = "float32"  # far quicker, and exact for so many products
+        bits = 14 if all(a.dtype.name == "int8" for a in avals) else 16
+        most = (_MOST_EXACT - 1) >> bits
     x, y = (g.cast(z, a.dtype, kind) for z, a in zip((x, y), avals))
     free = [
         [i for i in range(len(a.shape)) if i not in (*contracted, *batch)]
@@ -492,7 +517,15 @@ def _dot(g: Graph, eqn: Any, x: str, y: str) -> str:
         y = g.reshape(y, [*lead, deep, wide[1]], kind)
     names = ("adj_x", "adj_y") if batch else ("transpose_a", "transpose_b")
     plain = {name: {"b": False} for name in names}
-    found = g.node("BatchMatMulV2" if batch else "MatMul", x, y, of=kind, **plain)
-    if list(out.shape) != [*lead, *wide]:
-        found = g.reshape(found, out.shape, kind)
-    return g.cast(found, kind, out.dtype)
+    operation, sums = "BatchMatMulV2" if batch else "MatMul", kind_of(out.dtype)
+    found = ""
+    for start in range(0, deep, most) if is_number(deep) and deep > most else (0,):
+        a, b = x, y
+        if is_number(deep) and deep > most:
+            end, nothing = min(start + most, deep), [0] * len(lead)
+            sizes = [*lead, wide[0], deep], [*lead, deep, wide[1]]
+            a = g.slice(x, [*nothing, 0, start], [*lead, wide[0], end], kind, shape=sizes[0])
+            b = g.slice(y, [*nothing, start, 0], [*lead, end, wide[1]], kind, shape=sizes[1])
+        part = g.cast(g.node(operation, a, b, of=kind, **plain), kind, sums)
+        found = g.binary("AddV2", found, part, sums) if found else part
+    return found if list(out.shape) == [*lead, *wide] else g.reshape(found, out.shape, sums)

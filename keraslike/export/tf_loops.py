@@ -122,6 +122,21 @@ def _cond(g: Graph, eqn: Any, which: str, *xs: str) -> Any:
     return g.node("StatelessIf", which, *given, outputs=len(made), **about)
 
 
+def _largest(g: Graph, x: str, count: str, kind: str) -> list[str]:
+    """The largest along the last axis, and where they are; of equal ones the first is first."""
+    about = {"sorted": {"b": True}, "Tk": type_("int32"), "index_type": type_("int32")}
+    return g.node("TopKV2", x, count, outputs=2, of=kind, **about)
+
+
+@rule("top_k")
+def _top_k(g: Graph, eqn: Any, x: str) -> list[str]:
+    kind, axis = kind_of(eqn.invars[0].aval.dtype), eqn.params["axis"]
+    order = [i for i in range(len(eqn.invars[0].aval.shape)) if i != axis] + [axis]
+    found = _largest(g, g.transpose(x, order, kind), g.scalar(eqn.params["k"]), kind)
+    back = [order.index(i) for i in range(len(order))]
+    return [g.transpose(y, back, of) for y, of in zip(found, (kind, "int32"), strict=True)]
+
+
 @rule("sort")
 def _sort(g: Graph, eqn: Any, *xs: str) -> list[str]:
     p, aval = eqn.params, eqn.invars[0].aval
@@ -134,9 +149,7 @@ def _sort(g: Graph, eqn: Any, *xs: str) -> list[str]:
     rows = [g.transpose(x, order, kind) for x, kind in zip(xs, kinds)]
     lead = [aval.shape[i] for i in order]
     # The largest first, of equal ones the first: of the negatives that is the order wanted.
-    about = {"sorted": {"b": True}, "Tk": type_("int32"), "index_type": type_("int32")}
-    below = g.node("Neg", rows[0], of=kinds[0])
-    found, at = g.node("TopKV2", below, size, outputs=2, of=kinds[0], **about)
+    found, at = _largest(g, g.node("Neg", rows[0], of=kinds[0]), size, kinds[0])
     results = [g.node("Neg", found, of=kinds[0])]
     if len(rows) > 1:
         places = [g.reshape(at, [*lead, 1], "int32")]

@@ -14,8 +14,9 @@ from keraslike.export.tf_graph import Graph, argument_kind, is_number, rule, typ
 
 @rule("slice")
 def _slice(g: Graph, eqn: Any, x: str) -> str:
-    p = eqn.params
-    return g.slice(x, p["start_indices"], p["limit_indices"], argument_kind(eqn), p["strides"])
+    p, shape = eqn.params, eqn.invars[0].aval.shape
+    ends, steps = p["limit_indices"], p["strides"]
+    return g.slice(x, p["start_indices"], ends, argument_kind(eqn), steps, shape)
 
 
 @rule("dynamic_slice")
@@ -51,6 +52,23 @@ def _split(g: Graph, eqn: Any, x: str) -> Any:
     )
 
 
+@rule("tile")
+def _tile(g: Graph, eqn: Any, x: str) -> str:
+    reps = g.shape(eqn.params["reps"])
+    return g.node("Tile", x, reps, of=argument_kind(eqn), Tmultiples=type_("int32"))
+
+
+@rule("stack")
+def _stack(g: Graph, eqn: Any, *xs: str) -> str:
+    about = {"N": {"i": str(len(xs))}, "axis": {"i": str(eqn.params["axis"])}}
+    return g.node("Pack", *xs, of=argument_kind(eqn), **about)
+
+
+@rule("dim_as_value")
+def _size(g: Graph, eqn: Any) -> str:
+    return g.scalar(eqn.params["dim"])
+
+
 @rule("pad")
 def _pad(g: Graph, eqn: Any, x: str, value: str) -> str:
     return padded(
@@ -70,16 +88,16 @@ def padded(g: Graph, x: str, value: str, shape: Any, config: Any, kind: str) -> 
         x = _surrounded(g, x, value, around, kind)
         shape[axis] = shape[axis] * (inner + 1)
         x = g.reshape(x, shape, kind)
-        ends = [*shape]
-        ends[axis] = shape[axis] = shape[axis] - inner
-        x = g.slice(x, [0] * len(shape), ends, kind)
+        wide, shape = shape, [*shape]
+        shape[axis] = shape[axis] - inner
+        x = g.slice(x, [0] * len(shape), shape, kind, shape=wide)
     config = [(low, high) for low, high, _ in config]
     if any(is_number(n) and n < 0 for pair in config for n in pair):
         starts = [-low if is_number(low) and low < 0 else 0 for low, _ in config]
         ends = [
             n + high if is_number(high) and high < 0 else n for n, (_, high) in zip(shape, config)
         ]
-        x = g.slice(x, starts, ends, kind)
+        x = g.slice(x, starts, ends, kind, shape=shape)
         config = [tuple(max(n, 0) if is_number(n) else n for n in pair) for pair in config]
     if all(is_number(n) and n == 0 for pair in config for n in pair):
         return x

@@ -313,15 +313,18 @@ class Model(Trainer):
         """Exports the call of the model, which then runs without its code, as the endpoint `serve`.
 
         Args:
-            filepath: of the folder that is written, or of the file of ONNX.
+            filepath: of the folder that is written, or of the file of ONNX or LiteRT.
             format: `"tf_saved_model"`, which TensorFlow reads and is needed for, `"stablehlo"`,
-                which `keras.saving.load_exported` and plain JAX read, `"onnx"`, or `"tfjs"`, a
-                folder for TensorFlow.js: a layers-model where that has all of the model's layers
-                and no `input_signature` is given, else a graph-model.
+                which `keras.saving.load_exported` and plain JAX read, `"onnx"`, `"litert"`, a file
+                `.tflite` for phones, which TensorFlow is needed for, too, or `"tfjs"`, a folder for
+                TensorFlow.js: a layers-model where that has all of the model's layers and no
+                `input_signature` is given, else a graph-model.
             verbose: whether the endpoint is printed; it is by default.
             input_signature: a list with a structure of `keras.InputSpec` for each argument, where
                 it is to be another than the model's own inputs.
             platforms: those of `"cpu"`, `"cuda"`, `"rocm"` and `"tpu"` that it is to run on.
+            kwargs: with the format `"litert"`, attributes of `tf.lite.TFLiteConverter`, such as
+                `optimizations=["DEFAULT"]`, `representative_dataset` and `target_spec`.
 
         Raises ValueError for a model that was never called, and for one with a layer that computes
         on the host; ImportError where the format needs a package that is not installed.

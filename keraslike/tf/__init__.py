@@ -31,6 +31,7 @@ from keraslike.tf import (
     image,
     io,
     linalg,
+    lite,
     lookup,
     math,
     nest,
@@ -228,6 +229,7 @@ _MODULES = {
         "io",
         "keras",
         "linalg",
+        "lite",
         "lookup",
         "math",
         "nest",
@@ -245,15 +247,6 @@ __all__ = sorted(
     for name, value in list(globals().items())
     if name[0] != "_" and (name in _MODULES or not isinstance(value, type(sys)))
 )
-
-
-def __getattr__(name: str) -> object:
-    if name == "lite":
-        raise AttributeError(
-            "keraslike has no tf.lite: write a SavedModel by tf.saved_model.save or model.export, "
-            "and give it to TensorFlow's own tf.lite.TFLiteConverter.from_saved_model."
-        )
-    raise AttributeError(f"module 'keraslike.tf' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

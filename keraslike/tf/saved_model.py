@@ -27,9 +27,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
-from keraslike.core import base, lowering
+from keraslike.core import base
 from keraslike.core.processes import write_once
 from keraslike.core.tensorflow_host import interpreter, is_saved_model
 from keraslike.core.tensorflow_server import packed
@@ -126,10 +125,7 @@ def save(
 
 
 def _write(path: str, found: list[Any], names: dict[str, Any], described: dict[str, Any]) -> None:
-    variables = list(names.values())
-    with lowering.undisturbed(variables):
-        values = lowering.values_of(variables)
-        arrays = {n: (v, np.array(a)) for (n, v), a in zip(names.items(), values)}
+    arrays = archive.arrays_of(names)
     if interpreter() is not None:
         writing.write(path, found, arrays, {}, endpoints.PLATFORMS, described)
         return
@@ -215,27 +211,7 @@ class _Graph:
         }
 
     def _endpoint(self, concrete: ConcreteFunction, result: Callable | None = None) -> Any:
-        """What is written of a function that was traced: one of its tensors, in their order."""
-        specs = concrete.structured_input_signature
-        staged = concrete.function.__self__._staged  # type: ignore[attr-defined]
-
-        def flat(*tensors: Any) -> Any:
-            filled = list(concrete.leaves)
-            for place, tensor in zip(concrete.tensors, tensors, strict=True):
-                filled[place] = Tensor(tensor)
-            args, kwargs = jax.tree.unflatten(concrete.structure, filled)
-            wide = any(s.dtype.size >= 8 for s in specs) or bool(jax.config.read("jax_enable_x64"))
-            with WIDE(wide):
-                out = wrap_values(staged(*args, **kwargs))
-            return out if result is None else result(out)
-
-        name = f"function_{len(self.endpoints)}"
-        signature = [endpoints.Spec(tuple(s.shape), s.dtype.name) for s in specs]
-        try:
-            endpoint = endpoints.Endpoint(name, flat, signature, ())
-        except Exception as error:
-            error.add_note(f"In the tf.function '{concrete._of.__name__}', which is to be saved.")
-            raise
+        endpoint = endpoint_of(concrete, f"function_{len(self.endpoints)}", result)
         self.endpoints.append(endpoint)
         return endpoint
 
@@ -246,7 +222,7 @@ class _Graph:
         if given is None:
             given = self._default_signature()
         named = given if isinstance(given, dict) else {DEFAULT_SERVING_SIGNATURE_DEF_KEY: given}
-        return {name: self._signature(_concrete(function)) for name, function in named.items()}
+        return {name: self._signature(concrete_of(function)) for name, function in named.items()}
 
     def _default_signature(self) -> Any:
         if isinstance(self.root, Model):
@@ -262,11 +238,11 @@ class _Graph:
                 f"The function '{concrete._of.__name__}' of a signature must give a tensor, or "
                 f"flat tensors by name or in a list. It gives {concrete.structured_outputs}."
             )
-        endpoint = self._endpoint(concrete, _by_name)
-        outputs = _by_name(concrete.structured_outputs)
+        endpoint = self._endpoint(concrete, by_name)
+        outputs = by_name(concrete.structured_outputs)
         return {
             "endpoint": endpoint.name,
-            "inputs": _input_names(concrete),
+            "inputs": input_names(concrete),
             "outputs": sorted(outputs),
         }
 
@@ -322,7 +298,38 @@ def _signature_of(function: Any) -> inspect.Signature:
     return inspect.signature(function.python_function)
 
 
-def _concrete(function: Any) -> ConcreteFunction:
+def endpoint_of(
+    concrete: ConcreteFunction,
+    name: str,
+    result: Callable | None = None,
+    names: Sequence[str] | None = None,
+) -> endpoints.Endpoint:
+    """What is written of a function that was traced: one of its tensors, in their order."""
+    specs = concrete.structured_input_signature
+    staged = concrete.function.__self__._staged  # type: ignore[attr-defined]
+
+    def flat(*tensors: Any) -> Any:
+        filled = list(concrete.leaves)
+        for place, tensor in zip(concrete.tensors, tensors, strict=True):
+            filled[place] = Tensor(tensor)
+        args, kwargs = jax.tree.unflatten(concrete.structure, filled)
+        wide = any(s.dtype.size >= 8 for s in specs) or bool(jax.config.read("jax_enable_x64"))
+        with WIDE(wide):
+            out = wrap_values(staged(*args, **kwargs))
+        return out if result is None else result(out)
+
+    signature = [
+        endpoints.Spec(tuple(s.shape), s.dtype.name, n)
+        for s, n in zip(specs, names or [None] * len(specs))
+    ]
+    try:
+        return endpoints.Endpoint(name, flat, signature, ())
+    except Exception as error:
+        error.add_note(f"In the tf.function '{concrete._of.__name__}', which is to be saved.")
+        raise
+
+
+def concrete_of(function: Any) -> ConcreteFunction:
     if isinstance(function, ConcreteFunction):
         return function
     if isinstance(function, (Function, _Method)) and function.input_signature is not None:
@@ -353,14 +360,15 @@ def _is_flat(outputs: Any) -> bool:
     return isinstance(outputs, TensorSpec)
 
 
-def _by_name(outputs: Any) -> dict[str, Any]:
+def by_name(outputs: Any) -> dict[str, Any]:
+    """A function's flat outputs with the names that they have in a signature."""
     if isinstance(outputs, dict):
         return outputs
     items = outputs if isinstance(outputs, (list, tuple)) else [outputs]
     return {f"output_{i}": item for i, item in enumerate(items)}
 
 
-def _input_names(concrete: ConcreteFunction) -> list[str]:
+def input_names(concrete: ConcreteFunction) -> list[str]:
     """The names of a function's tensors: of their specs, or of the arguments that they are in."""
     args, kwargs = _arguments(concrete)
     of_function = list(inspect.signature(concrete._of).parameters)

@@ -121,8 +121,3 @@ def test_texts():
     assert compat.as_str_any(3) == "3" and compat.v2 is tf
     with pytest.raises(TypeError, match="Expected binary or unicode string"):
         compat.as_bytes(3)
-
-
-def test_lite_says_what_to_use():
-    with pytest.raises(AttributeError, match="TFLiteConverter.from_saved_model"):
-        tf.lite  # noqa: B018

@@ -1,0 +1,275 @@
+"""The format `litert`: a file `.tflite`, which LiteRT (formerly TensorFlow Lite) runs on phones.
+
+The program becomes a graph of TensorFlow's operations, of those that LiteRT's converter turns into
+LiteRT's own. The converter is part of TensorFlow, and runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from keraslike.core import tensorflow_host
+from keraslike.export import files, primitives, tf_graph, tf_loops, tf_slices, tf_windows
+from keraslike.export.endpoints import Endpoint
+from keraslike.export.litert_process import REFUSED, SIGNATURE
+from keraslike.export.tf_graph import type_
+
+SUFFIX = ".tflite"
+_RULES = (tf_loops, tf_slices, tf_windows)  # which put theirs into the table of graphs
+_PROGRAM = os.path.join(os.path.dirname(__file__), "litert_process.py")
+_MOST = 2 << 30  # bytes that a file may have
+_NEEDED = (
+    "Files of LiteRT are written by TensorFlow's converter: pip install keraslike[litert], or name "
+    "an interpreter that has TensorFlow in the environment variable "
+    f"{tensorflow_host.INTERPRETER}."
+)
+
+
+def write(
+    path: str,
+    endpoints: Sequence[Endpoint],
+    arrays: dict[str, tuple[Any, np.ndarray]],
+    collections: dict[str, list[str]],
+    platforms: Sequence[str],
+    settings: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes the only endpoint into a file, as its signature `serving_default`.
+
+    Args:
+        settings: attributes of TensorFlow's `tf.lite.TFLiteConverter`.
+
+    Raises ImportError where there is no TensorFlow; ValueError for several endpoints, for one that
+    changes state, for settings that the converter does not have, and for what LiteRT has no
+    operation for, with the layer's name.
+    """
+    del collections, platforms
+    if not path.endswith(SUFFIX):
+        raise ValueError(f"A file of LiteRT has a name in '{SUFFIX}'. Received: filepath='{path}'")
+    endpoint = primitives.only(endpoints, "A file of LiteRT")
+    files.place_file(path, converted(endpoint, arrays, settings or {}))
+
+
+def converted(
+    endpoint: Endpoint, arrays: dict[str, tuple[Any, np.ndarray]], settings: Mapping[str, Any]
+) -> bytes:
+    """The bytes of a file: see `write`."""
+    graph = _Graph()
+    inputs, outputs = graph.fill(endpoint, arrays)
+    if sum(array.nbytes for array in graph.values.values()) >= _MOST:
+        raise ValueError("A file of LiteRT has less than 2 GiB, and these weights have more.")
+    about = {"graph": graph.as_json(), "outputs": list(outputs), "saved_model": None}
+    return _convert(about, graph.values, list(inputs), settings, graph.places)
+
+
+def converted_saved_model(
+    path: str, signatures: Sequence[str] | None, settings: Mapping[str, Any]
+) -> bytes:
+    """The bytes of a file that is made of signatures of a SavedModel of TensorFlow's."""
+    about = {"saved_model": os.path.abspath(path), "signature_keys": signatures}
+    return _convert(about, {}, None, settings, {})
+
+
+def _convert(
+    about: dict[str, Any],
+    values: Mapping[str, np.ndarray],
+    inputs: list[str] | None,
+    settings: Mapping[str, Any],
+    places: Mapping[str, str],
+) -> bytes:
+    settings = {name: value for name, value in settings.items() if value is not None}
+    samples = _samples(settings.pop("representative_dataset", None), inputs)
+    plain = {name: _plain(name, value) for name, value in settings.items()}
+    with tempfile.TemporaryDirectory(prefix="keraslike-export-") as staged:
+        described = None if samples is None else [names for names, _ in samples]
+        about = {"signature_keys": [SIGNATURE], **about, "settings": plain, "samples": described}
+        about["values"] = list(values)
+        with open(os.path.join(staged, "about.json"), "x", encoding="utf-8") as file:
+            json.dump(about, file)
+        np.savez(os.path.join(staged, "values.npz"), *values.values())
+        flat = [array for _, arrays in samples or () for array in arrays]
+        np.savez(os.path.join(staged, "samples.npz"), *flat)
+        target = os.path.join(staged, "model.tflite")
+        done = tensorflow_host.program(_PROGRAM, staged, target, needed=_NEEDED)
+        if done.returncode == REFUSED:
+            kind, said = json.loads(done.stdout.strip().splitlines()[-1])
+            raise _explained(kind, said + done.stderr, said, places)
+        if done.returncode:
+            said = "\n".join(done.stderr.strip().splitlines()[-15:])
+            raise RuntimeError(f"TensorFlow could not write a file of LiteRT:\n{said}")
+        with open(target, "rb") as file:
+            return file.read()
+
+
+def _explained(kind: str, text: str, said: str, places: Mapping[str, str]) -> Exception:
+    """The error that says which layers compute what the converter has no operation for."""
+    lacking = re.findall(r"(?:TF Select|Custom) ops: (.+)", text)
+    if not lacking:
+        known: dict[str, type[Exception]] = {"ValueError": ValueError, "TypeError": TypeError}
+        return known.get(kind, RuntimeError)(f"TensorFlow's converter: {said[:2000]}")
+    names = dict.fromkeys(
+        places[node] for node in re.findall(r"error: loc\(.*?\"(\w+)@", text) if places.get(node)
+    )
+    what = ", ".join(sorted({name for line in lacking for name in line.split(", ")}))
+    where = " and ".join(f"'{name}'" for name in names) or "the endpoint's function"
+    return ValueError(
+        f"LiteRT cannot express what {where} computes: it has none of TensorFlow's operations "
+        f"{what}. Where the program that runs the file links TensorFlow's (Select TF ops), pass "
+        'target_spec={"supported_ops": ["TFLITE_BUILTINS", "SELECT_TF_OPS"]}.'
+    )
+
+
+# -- settings of the converter --------------------------------------------------------------------
+
+
+def _samples(
+    given: Any, inputs: list[str] | None
+) -> list[tuple[list[str] | int, list[np.ndarray]]] | None:
+    """Examples of inputs, by which ranges of numbers are found, with the names of the inputs."""
+    if given is None:
+        return None
+    given = getattr(given, "input_gen", given)
+    if not callable(given):
+        raise ValueError(
+            "representative_dataset must be a function that gives lists or dicts of arrays. "
+            f"Received: {given!r}"
+        )
+    found: list[tuple[list[str] | int, list[np.ndarray]]] = []
+    examples: Any = given()
+    for one in examples:
+        if isinstance(one, tuple) and len(one) == 2 and isinstance(one[1], dict):
+            one = one[1]  # with the signature's name before
+        names: Any = list(one) if isinstance(one, dict) else inputs
+        arrays = list(one.values()) if isinstance(one, dict) else list(one)
+        if inputs is not None and (set(names) != set(inputs) or len(arrays) != len(inputs)):
+            what = sorted(names) if isinstance(one, dict) else f"{len(arrays)} arrays"
+            raise ValueError(
+                f"representative_dataset must give an array for each of {inputs}. Received: {what}"
+            )
+        found.append((names or len(arrays), [np.asarray(x) for x in arrays]))
+    if not found:
+        raise ValueError("representative_dataset gave nothing.")
+    return found
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A setting as JSON has it: enums are their names, dtypes a dict of their own."""
+    if isinstance(value, enum.Enum):
+        return value.name
+    if isinstance(value, (bool, int, float, str, type(None))):
+        return value
+    if isinstance(value, Mapping):
+        return {"dict": {key: _plain(key, one) for key, one in value.items()}}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return {"list": [_plain(name, one) for one in value]}
+    dtype = getattr(value, "name", None)
+    if not isinstance(dtype, str):
+        try:
+            dtype = np.dtype(value).name
+        except TypeError:
+            raise ValueError(f"The setting '{name}' cannot be {value!r}.") from None
+    return {"dtype": dtype}
+
+
+# -- the graph ------------------------------------------------------------------------------------
+
+
+_SMALL = {"int8": "DT_INT8", "uint8": "DT_UINT8"}
+
+
+class _Graph(tf_graph.Graph):
+    """A graph of operations that LiteRT has, or that its converter makes of others."""
+
+    format = "LiteRT"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places: dict[str, str] = {}  # of nodes the layers that they are of
+        self._small: dict[str, tuple[str, str]] = {}
+
+    def node(self, kind: str, *inputs: str, outputs: Any = 1, of: Any = None, **more: Any) -> Any:
+        found = super().node(kind, *inputs, outputs=outputs, of=of, **more)
+        self.places[found if isinstance(found, str) else found[0]] = self.where
+        return found
+
+    def constant(self, value: Any, dtype: Any = None, name: str | None = None) -> str:
+        array = np.asarray(value, dtype)
+        kind = _SMALL.get(array.dtype.name)  # whose bytes are a quarter
+        if kind is None or array.size < 16:
+            return super().constant(array, name=name)
+        name = name or self.name()
+        self.values[name] = array
+        shape = {"dim": [{"size": str(n)} for n in array.shape]}
+        value = {"tensor": {"dtype": kind, "tensorShape": shape}}
+        attributes = {"dtype": type_(kind), "value": value}
+        self.nodes.append({"name": name, "op": "Const", "attr": attributes})
+        return self._widened(name, kind)
+
+    def input(self, name: str, aval: Any, kind: str | None = None) -> str:
+        kind = _SMALL.get(aval.dtype.name)
+        super().input(name, aval, kind)
+        return name if kind is None else self._widened(name, kind)
+
+    def cast(self, x: str, before: Any, after: Any) -> str:
+        if x in self._small and tf_graph.kind_of(after) == "float32":
+            at, kind = self._small[x]
+            return self.node("Cast", at, SrcT=type_(kind), DstT=type_("float32"))
+        return super().cast(x, before, after)
+
+    def _widened(self, x: str, kind: str) -> str:
+        found = self.node("Cast", x, SrcT=type_(kind), DstT=type_("int32"))
+        self._small[found] = x, kind
+        return found
+
+    def primitive(self, kind: str, eqn: Any, given: Sequence[str]) -> Any:
+        if kind not in _COMPOSED:
+            return super().primitive(kind, eqn, given)
+        specs = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars]
+        composed = jax.make_jaxpr(functools.partial(_COMPOSED[kind], eqn.params))(*specs)
+        return self.run(composed.jaxpr, composed.consts, given)
+
+
+def _erf(p: Any, x: Any) -> Any:
+    """Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26: to 1.5e-7."""
+    t = 1 / (1 + 0.3275911 * jnp.abs(x))
+    series = 1.061405429
+    for coefficient in (-1.453152027, 1.421413741, -0.284496736, 0.254829592):
+        series = series * t + coefficient
+    return jnp.sign(x) * (1 - series * t * jnp.exp(-x * x))
+
+
+def _cumprod(p: Any, x: Any) -> Any:
+    return lax.associative_scan(jnp.multiply, x, reverse=p["reverse"], axis=p["axis"])
+
+
+def _beside(x: Any) -> Any:
+    """The cosine of an angle, given its sine, or the other way round."""
+    return jnp.sqrt((1 - x) * (1 + x))
+
+
+# Functions that LiteRT has no operation for, by those that it has. `p`: a primitive's parameters.
+_COMPOSED: dict[str, Callable[..., Any]] = {
+    "acos": lambda p, x: jnp.arctan2(_beside(x), x),
+    "acosh": lambda p, x: jnp.log(x + jnp.sqrt((x - 1) * (x + 1))),
+    "asin": lambda p, x: jnp.arctan2(x, _beside(x)),
+    "asinh": lambda p, x: jnp.sign(x) * jnp.log(jnp.abs(x) + jnp.sqrt(x * x + 1)),
+    "atan": lambda p, x: jnp.arctan2(x, 0 * jnp.sign(x) + 1),  # of the same shape
+    "atanh": lambda p, x: (jnp.log1p(x) - jnp.log1p(-x)) / 2,
+    "cosh": lambda p, x: (jnp.exp(x) + jnp.exp(-x)) / 2,
+    "cumprod": _cumprod,
+    "erf": _erf,
+    "erfc": lambda p, x: 1 - _erf(p, x),
+    "sinh": lambda p, x: (jnp.exp(x) - jnp.exp(-x)) / 2,
+    "tan": lambda p, x: jnp.sin(x) / jnp.cos(x),
+}

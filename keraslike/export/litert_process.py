@@ -1,0 +1,163 @@
+"""Writes a file of LiteRT: `python litert_process.py STAGED TARGET`.
+
+Run by an interpreter that has TensorFlow, and need not have keraslike or JAX. `STAGED` is a folder
+that `litert_format` filled, or has `saved_model` of its `about.json` name a SavedModel.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from typing import Any
+
+import numpy as np
+
+tf: Any
+json_format: Any
+
+SIGNATURE = "serving_default"
+REFUSED = 3  # the exit code where the converter, or a setting, is at fault
+
+
+def main(staged: str, target: str) -> None:
+    global tf, json_format
+    import tensorflow as tf  # type: ignore[import-not-found]
+    from google.protobuf import json_format
+
+    with open(os.path.join(staged, "about.json"), encoding="utf-8") as file:
+        about = json.load(file)
+    with tempfile.TemporaryDirectory(dir=staged) as folder:
+        keys = about["signature_keys"]
+        path = about["saved_model"]
+        if path is None:
+            path = folder
+            arrays = _arrays(os.path.join(staged, "values.npz"))
+            _save(about, dict(zip(about["values"], arrays, strict=True)), path)
+        converter = tf.lite.TFLiteConverter.from_saved_model(path, signature_keys=keys)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        try:
+            for name, value in about["settings"].items():
+                _set(converter, name, _given(value))
+            if about["samples"] is not None:
+                arrays = _arrays(os.path.join(staged, "samples.npz"))
+                samples = list(_samples(about["samples"], iter(arrays)))
+                converter.representative_dataset = lambda: iter(samples)
+            data = converter.convert()
+        except Exception as error:
+            print(json.dumps([type(error).__name__, str(error)]))
+            sys.exit(REFUSED)
+    with open(target, "xb") as file:
+        file.write(data)
+
+
+def _save(about: dict, values: Any, path: str) -> None:
+    """Writes the graph as a SavedModel with one signature."""
+    graph = json_format.ParseDict(about["graph"], tf.compat.v1.GraphDef())
+    for function in graph.library.function:
+        _name_outputs(function)
+    for node in [*graph.node, *(n for f in graph.library.function for n in f.node_def)]:
+        if node.op == "Const":
+            made = tf.make_tensor_proto(values[node.name], dtype=node.attr["dtype"].type)
+            node.attr["value"].tensor.CopyFrom(made)
+    specs = {}
+    for node in graph.node:
+        if node.op == "Placeholder":
+            sizes = [None if d.size == -1 else d.size for d in node.attr["shape"].shape.dim]
+            specs[node.name] = tf.TensorSpec(sizes, node.attr["dtype"].type, node.name)
+    outputs = about["outputs"]
+
+    def serve(**tensors: Any) -> Any:
+        found = tf.graph_util.import_graph_def(
+            graph,
+            input_map={f"{name}:0": tensor for name, tensor in tensors.items()},
+            return_elements=[f"{name}:0" for name in outputs],
+            name="",
+        )
+        return dict(zip(outputs, found, strict=True))
+
+    root = tf.Module()
+    root.serve = tf.function(serve, autograph=False).get_concrete_function(**specs)
+    tf.saved_model.save(root, path, signatures={SIGNATURE: root.serve})
+
+
+def _name_outputs(function: Any) -> None:
+    """Outputs of nodes have names in a function, where a graph has numbers."""
+    from tensorflow.python.framework import op_def_registry  # type: ignore[import-not-found]
+
+    nodes = {node.name: node for node in function.node_def}
+
+    def named(at: str) -> str:
+        name, _, number = at.partition(":")
+        if name not in nodes:
+            return name  # an argument
+        node, place = nodes[name], int(number or 0)
+        for output in op_def_registry.get(node.op).output_arg:
+            count = node.attr[output.number_attr].i if output.number_attr else 1
+            if output.type_list_attr:
+                count = len(node.attr[output.type_list_attr].list.type)
+            if place < count:
+                return f"{name}:{output.name}:{place}"
+            place -= count
+        raise ValueError(f"The operation {node.op} has no output {number}.")
+
+    for node in function.node_def:
+        node.input[:] = [named(at) for at in node.input]
+    for name, at in list(function.ret.items()):
+        function.ret[name] = named(at)
+
+
+def _given(value: Any) -> Any:
+    """What `litert_format` described."""
+    if not isinstance(value, dict):
+        return value
+    ((kind, item),) = value.items()
+    if kind == "list":
+        return [_given(one) for one in item]
+    if kind == "dict":
+        return {name: _given(one) for name, one in item.items()}
+    return tf.dtypes.as_dtype(item)
+
+
+_ENUMS = {"optimizations": "Optimize", "supported_ops": "OpsSet"}
+_LISTS = (*_ENUMS, "supported_types")
+
+
+def _set(owner: Any, name: str, value: Any) -> None:
+    if not hasattr(owner, name) or callable(getattr(owner, name)):
+        raise ValueError(f"'{name}' is no setting of {type(owner).__name__}.")
+    if name == "target_spec":
+        if not isinstance(value, dict):
+            raise ValueError(f"target_spec must be a dict. Received: {value!r}")
+        for key, one in value.items():
+            _set(owner.target_spec, key, one)
+        return
+    if name in _LISTS and not isinstance(value, list):
+        raise ValueError(f"{name} must be a list. Received: {value!r}")
+    if name in _ENUMS:
+        kind = getattr(tf.lite, _ENUMS[name])
+        if missing := [one for one in value if one not in kind.__members__]:
+            raise ValueError(f"{name}: expected {list(kind.__members__)}. Received: {missing}")
+        value = [kind[one] for one in value]
+    if name == "supported_types":
+        value = [tf.dtypes.as_dtype(one) for one in value]
+    if name in ("inference_input_type", "inference_output_type"):
+        value = tf.dtypes.as_dtype(value)
+    setattr(owner, name, value)
+
+
+def _arrays(path: str) -> list:
+    with np.load(path) as found:
+        return [found[f"arr_{i}"] for i in range(len(found.files))]
+
+
+def _samples(described: list, arrays: Any) -> Any:
+    """Examples of inputs, each a list of arrays or a dict of them."""
+    for names in described:
+        if isinstance(names, list):
+            yield {name: next(arrays) for name in names}
+        else:
+            yield [next(arrays) for _ in range(names)]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
