@@ -1,4 +1,4 @@
-"""A process of its own that has TensorFlow, and runs functions of SavedModels there.
+"""A process of its own that has TensorFlow, and runs functions of SavedModels and programs there.
 
 TensorFlow is not imported here: `tensorflow_server.py` is run by the interpreter that has it. One
 process serves for all models; it ends with this one.
@@ -39,28 +39,6 @@ def interpreter() -> str | None:
 def environment() -> dict[str, str]:
     """The environment of a process in which TensorFlow is run."""
     return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONSAFEPATH": "1"}
-
-
-def program(path: str, *arguments: str, needed: str) -> subprocess.CompletedProcess[str]:
-    """Runs a program of Python's in a process that has TensorFlow, to its end.
-
-    Args:
-        needed: what to say where there is no TensorFlow. Raises ImportError then.
-    """
-    python = interpreter()
-    if python is None:
-        raise ImportError(needed)
-    done = subprocess.run(
-        [python, path, *arguments],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        env=environment(),
-    )
-    lines = done.stderr.strip().splitlines()
-    if done.returncode and lines and lines[-1].startswith("ModuleNotFoundError"):
-        raise ImportError(f"{needed} There: {lines[-1]}")
-    return done
 
 
 class TensorFlowError(RuntimeError):
@@ -137,6 +115,23 @@ def _started() -> _Process:
         if _process is None or not _process.serves(path):
             _process = _Process(path)
         return _process
+
+
+def run_program(path: str, *arguments: str, needed: str) -> None:
+    """Calls `main(*arguments)` of a file of Python's in that process.
+
+    Args:
+        needed: what to say where there is no TensorFlow.
+
+    Raises ImportError then, and what the call raises, TensorFlowError for TensorFlow's own kinds.
+    """
+    if interpreter() is None:
+        raise ImportError(needed)
+    asked = {"what": "program", "path": path, "arguments": list(arguments)}
+    try:
+        _started().ask(asked, ())
+    except ImportError as error:
+        raise ImportError(f"{needed} {error}") from None
 
 
 class Arguments(NamedTuple):

@@ -1,4 +1,5 @@
-"""Runs functions of SavedModels, as `tensorflow_host` asks: `python tensorflow_server.py`.
+"""Runs functions of SavedModels, and programs, as `tensorflow_host` asks: `python
+tensorflow_server.py`.
 
 Run by an interpreter that has TensorFlow, and need not have keraslike or JAX. A message, on
 standard input and output, is two numbers of eight bytes, a header in JSON, and the bytes of arrays.
@@ -7,6 +8,7 @@ standard input and output, is two numbers of eight bytes, a header in JSON, and 
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
 import math
 import os
@@ -248,6 +250,20 @@ def _specs(specs: Any) -> dict:
     }
 
 
+def _program(path: str) -> Any:
+    """The module in a file, loaded once."""
+    if path not in _programs:
+        name = os.path.splitext(os.path.basename(path))[0]
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None
+        _programs[path] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(_programs[path])
+    return _programs[path]
+
+
+_programs: dict[str, Any] = {}
+
+
 def main() -> None:
     """Answers messages until standard input ends."""
     answers = os.fdopen(os.dup(1), "wb")
@@ -267,6 +283,9 @@ def main() -> None:
                 models[number] = model
                 about, values = model.described()
                 answer: tuple[dict, list] = {**about, "model": number}, values
+            elif message["what"] == "program":
+                _program(message["path"]).main(*message["arguments"])
+                answer = {}, []
             else:
                 answer = models[message["model"]].run(message, arrays)
         except Exception as error:

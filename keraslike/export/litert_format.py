@@ -23,7 +23,7 @@ from jax import lax
 from keraslike.core import tensorflow_host
 from keraslike.export import files, primitives, tf_graph, tf_loops, tf_slices, tf_windows
 from keraslike.export.endpoints import Endpoint
-from keraslike.export.litert_process import REFUSED, SIGNATURE
+from keraslike.export.litert_process import SIGNATURE
 from keraslike.export.tf_graph import type_
 
 SUFFIX = ".tflite"
@@ -101,23 +101,21 @@ def _convert(
         flat = [array for _, arrays in samples or () for array in arrays]
         np.savez(os.path.join(staged, "samples.npz"), *flat)
         target = os.path.join(staged, "model.tflite")
-        done = tensorflow_host.program(_PROGRAM, staged, target, needed=_NEEDED)
-        if done.returncode == REFUSED:
-            kind, said = json.loads(done.stdout.strip().splitlines()[-1])
-            raise _explained(kind, said + done.stderr, said, places)
-        if done.returncode:
-            said = "\n".join(done.stderr.strip().splitlines()[-15:])
-            raise RuntimeError(f"TensorFlow could not write a file of LiteRT:\n{said}")
+        try:
+            tensorflow_host.run_program(_PROGRAM, staged, target, needed=_NEEDED)
+        except (KeyError, OSError, TypeError, ValueError, RuntimeError) as error:
+            raise _explained(error, places) from None
         with open(target, "rb") as file:
             return file.read()
 
 
-def _explained(kind: str, text: str, said: str, places: Mapping[str, str]) -> Exception:
+def _explained(error: Exception, places: Mapping[str, str]) -> Exception:
     """The error that says which layers compute what the converter has no operation for."""
+    text = str(error)
     lacking = re.findall(r"(?:TF Select|Custom) ops: (.+)", text)
     if not lacking:
-        known: dict[str, type[Exception]] = {"ValueError": ValueError, "TypeError": TypeError}
-        return known.get(kind, RuntimeError)(f"TensorFlow's converter: {said[:2000]}")
+        kind = type(error) if isinstance(error, (OSError, TypeError, ValueError)) else RuntimeError
+        return kind(f"TensorFlow's converter: {text[:2000]}")
     names = dict.fromkeys(
         places[node] for node in re.findall(r"error: loc\(.*?\"(\w+)@", text) if places.get(node)
     )

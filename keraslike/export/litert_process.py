@@ -1,12 +1,10 @@
-"""Writes a file of LiteRT: `python litert_process.py STAGED TARGET`.
+"""Writes a file of LiteRT.
 
-Run by an interpreter that has TensorFlow, and need not have keraslike or JAX. `STAGED` is a folder
-that `litert_format` filled, or has `saved_model` of its `about.json` name a SavedModel.
+`main` is called in a process that has TensorFlow, and need not have keraslike or JAX.
 """
 
 import json
 import os
-import sys
 import tempfile
 from typing import Any
 
@@ -16,10 +14,11 @@ tf: Any
 json_format: Any
 
 SIGNATURE = "serving_default"
-REFUSED = 3  # the exit code where the converter, or a setting, is at fault
 
 
 def main(staged: str, target: str) -> None:
+    """Args: staged: a folder that `litert_format` filled, whose `about.json` has a graph or names a
+    SavedModel; target: of the file."""
     global tf, json_format
     import tensorflow as tf  # type: ignore[import-not-found]
     from google.protobuf import json_format
@@ -35,17 +34,13 @@ def main(staged: str, target: str) -> None:
             _save(about, dict(zip(about["values"], arrays, strict=True)), path)
         converter = tf.lite.TFLiteConverter.from_saved_model(path, signature_keys=keys)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        try:
-            for name, value in about["settings"].items():
-                _set(converter, name, _given(value))
-            if about["samples"] is not None:
-                arrays = _arrays(os.path.join(staged, "samples.npz"))
-                samples = list(_samples(about["samples"], iter(arrays)))
-                converter.representative_dataset = lambda: iter(samples)
-            data = converter.convert()
-        except Exception as error:
-            print(json.dumps([type(error).__name__, str(error)]))
-            sys.exit(REFUSED)
+        for name, value in about["settings"].items():
+            _set(converter, name, _given(value))
+        if about["samples"] is not None:
+            arrays = _arrays(os.path.join(staged, "samples.npz"))
+            samples = list(_samples(about["samples"], iter(arrays)))
+            converter.representative_dataset = lambda: iter(samples)
+        data = converter.convert()
     with open(target, "xb") as file:
         file.write(data)
 
@@ -157,7 +152,3 @@ def _samples(described: list, arrays: Any) -> Any:
             yield {name: next(arrays) for name in names}
         else:
             yield [next(arrays) for _ in range(names)]
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

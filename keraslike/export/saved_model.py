@@ -41,15 +41,12 @@ def write(
 
     Raises ImportError where there is no TensorFlow, RuntimeError for what it says of the programs.
     """
-    if tensorflow_host.interpreter() is None:
-        raise ImportError(_NEEDED)
     with (
         files.placing(path, _MARKS) as target,
         tempfile.TemporaryDirectory(prefix="keraslike-export-") as staged,
     ):
         stablehlo.write(staged, endpoints, arrays, collections, platforms, True, objects)
-        done = tensorflow_host.program(_WRITER, staged, target, needed=_NEEDED)
-        if done.returncode:
-            lines = done.stderr.strip().splitlines()
-            said = "\n".join(lines[-15:])
-            raise RuntimeError(f"TensorFlow could not write '{path}':\n{said}")
+        try:
+            tensorflow_host.run_program(_WRITER, staged, target, needed=_NEEDED)
+        except (KeyError, OSError, TypeError, ValueError, RuntimeError) as error:
+            raise RuntimeError(f"TensorFlow could not write '{path}':\n{error}") from None

@@ -1,13 +1,11 @@
-"""Writes a SavedModel of StableHLO programs: `python tensorflow_process.py STAGED TARGET`.
+"""Writes a SavedModel of StableHLO programs.
 
-Run by an interpreter that has TensorFlow, and need not have keraslike or JAX. `STAGED` is a folder
-that `stablehlo.write(modules=True)` filled.
+`main` is called in a process that has TensorFlow, and need not have keraslike or JAX.
 """
 
 import inspect
 import json
 import os
-import sys
 from typing import Any
 
 import numpy as np
@@ -97,6 +95,7 @@ def _differentiable(forward: _Program, backward: _Program | None) -> Any:
 
 
 def main(staged: str, target: str) -> None:
+    """Args: staged: a folder that `stablehlo.write(modules=True)` filled; target: of the result."""
     global ml_dtypes, tf, xla
     import ml_dtypes
     import tensorflow as tf  # type: ignore[import-not-found]
@@ -288,7 +287,3 @@ def _parts(structure: Any) -> list:
         return [structure]
     ((_, items),) = structure.items()
     return list(items.values() if isinstance(items, dict) else items)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -141,6 +141,12 @@ included, beside `predict`.
 TensorFlow.js has is written as a layers-model (`tf.loadLayersModel`), any other as a graph-model
 (`tf.loadGraphModel`); where that has loops, it is run by `executeAsync`.
 
+`litert` is run by `ai_edge_litert`, with LiteRT's own operations, without those of TensorFlow that
+only some programs have. It has no pooling along three axes, and 16-bit numbers only of weights, by
+the converter's setting `supported_types`: models that need more are refused by the layer's name.
+Weights of a model that is quantized to 8 bits take four bytes there; `optimizations=["DEFAULT"]` is
+the converter's own way to one byte.
+
 """
 
 

@@ -18,7 +18,7 @@ from jax import export
 
 import keraslike as keras
 from keraslike import layers, tf
-from keraslike.export import saved_model
+from keraslike.core import tensorflow_host
 from keraslike.saving import load_exported
 from tests.export import zoo
 
@@ -198,7 +198,7 @@ def test_without_tensorflow(tmp_path, monkeypatch):
         "#!/bin/sh\necho \"ModuleNotFoundError: No module named 'tensorflow'\" >&2\nexit 1\n"
     )
     bare.chmod(0o755)
-    monkeypatch.setenv(saved_model.INTERPRETER, str(bare))
+    monkeypatch.setenv(tensorflow_host.INTERPRETER, str(bare))
     with pytest.raises(ImportError, match=r"pip install keraslike\[tensorflow\]"):
         _small().export(tmp_path / "m", verbose=False)
     assert [p.name for p in tmp_path.iterdir()] == ["python"]
