@@ -1,6 +1,6 @@
-"""`python -m keraslike SCRIPT ARGS…` and `python -m keraslike -m PACKAGE ARGS…`: runs a program
-for which `import keras` gives keraslike (`as_keras`). `python -m keraslike export` and `inspect`
-are about files of models (`export/command.py`)."""
+"""`python -m keraslike run SCRIPT ARGS…` and `run -m PACKAGE ARGS…`: runs a program for which
+`import keras` gives keraslike (`as_keras`); `run` may be left out. `export` and `inspect` are about
+files of models (`export/command.py`), `doctor` and `bench` about the installation (`doctor.py`)."""
 
 import os
 import runpy
@@ -8,27 +8,35 @@ import sys
 
 import keraslike
 
-_COMMANDS = ("export", "inspect")
-
-_USAGE = """usage: python -m keraslike SCRIPT [ARG ...]
-       python -m keraslike -m MODULE [ARG ...]
+_USAGE = """usage: python -m keraslike [run] SCRIPT [ARG ...]
+       python -m keraslike [run] -m MODULE [ARG ...]
        python -m keraslike export MODEL [--format FORMAT] OUT
-       python -m keraslike inspect MODEL"""
+       python -m keraslike inspect MODEL
+       python -m keraslike doctor
+       python -m keraslike bench [--seconds SECONDS]"""
 
 
 def main() -> None:
     """Runs the program that the command line names, with the arguments that follow."""
     arguments = sys.argv[1:]
-    if arguments and arguments[0] in _COMMANDS:
+    if arguments and arguments[0] in ("export", "inspect"):
         from keraslike.export import command
 
         raise SystemExit(command.main(arguments))
+    if arguments and arguments[0] in ("doctor", "bench"):
+        from keraslike import doctor
+
+        raise SystemExit(doctor.main(arguments))
+    arguments = arguments[bool(arguments) and arguments[0] == "run" :]
     module = arguments[0] == "-m" if arguments else False
     arguments = arguments[module:]
     if not arguments or (arguments[0].startswith("-") and not module):
         wanted = bool(arguments) and arguments[0] in ("-h", "--help")
         print(_USAGE, file=sys.stdout if wanted else sys.stderr)
         raise SystemExit(0 if wanted else 2)
+    if not module and not os.path.exists(arguments[0]):
+        print(f"There is no file {arguments[0]!r}.\n{_USAGE}", file=sys.stderr)
+        raise SystemExit(2)
     keraslike.as_keras()
     sys.argv = arguments
     if module:

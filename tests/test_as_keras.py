@@ -181,7 +181,7 @@ def test_around_a_script(tmp_path):
     )
     said = "__main__ ['--some', 'x'] True <class 'keraslike.layers.dense.Dense'>"
     assert said in run("-m", "keraslike", script, "--some", "x")
-    assert said in run("-m", "keraslike", "-m", "program", "--some", "x", cwd=tmp_path)
+    assert said in run("-m", "keraslike", "run", "-m", "program", "--some", "x", cwd=tmp_path)
 
 
 @pytest.mark.slow
