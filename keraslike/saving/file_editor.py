@@ -47,11 +47,9 @@ class KerasFileEditor:
         path = self.filepath = saving_api._path(filepath)
         saving_api._check_exists(path)
         self.config = self.metadata = None
-        source: Any = path
-        data: bytes | None = None
+        data: Any = None
         if path.endswith(".keras"):
             self.config, self.metadata, data, _ = keras_archive.read_members(path)
-            source = io.BytesIO(data)
         elif path.endswith(".weights.h5"):
             seal.check_seal(path)
         else:
@@ -60,7 +58,7 @@ class KerasFileEditor:
                 f"Received: filepath={path!r}"
             )
         self.object_metadata: dict[str, dict[str, Any]] = {}  # by path: the name of a layer
-        with saving_api._h5(source, path) as file:
+        with data or contextlib.nullcontext(), saving_api._h5(data or path, path) as file:
             self.weights_dict = self._read(file, h5_reader.Reader(file, path, data), "")
         say(f"Keras {'model' if data else 'weights'} file {os.path.basename(path)!r}")
         if isinstance(self.metadata, dict):

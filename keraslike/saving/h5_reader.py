@@ -7,7 +7,7 @@ import math
 import mmap
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import IO, Any
 
 import jax
 import ml_dtypes
@@ -34,7 +34,7 @@ class Reader:
     Args:
         file: an open `h5py.File`.
         label: what errors call the file.
-        data: its bytes, where they are not those of the file at `label`.
+        data: its bytes, or a file of them, where they are not those of the file at `label`.
         version: of the Keras that wrote it, where that is known.
     """
 
@@ -42,7 +42,7 @@ class Reader:
         self,
         file: Any,
         label: str,
-        data: bytes | None = None,
+        data: bytes | IO[bytes] | None = None,
         version: tuple[int, ...] | None = None,
     ):
         self.file, self.label, self._data, self._version = file, label, data, version
@@ -79,6 +79,9 @@ class Reader:
                     file = stack.enter_context(open(self.label, "rb"))
                     data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
                     stack.enter_context(data)
+                elif not isinstance(data, bytes):
+                    data.seek(0)
+                    data = data.read()
                 longest = max(
                     hdf5_texts.lengths(data, attribute.encode() + b"\0"), default=math.inf
                 )

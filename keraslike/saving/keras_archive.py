@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import importlib.metadata
+import io
 import json
 import os
 import secrets
@@ -168,8 +169,57 @@ def version() -> str:
 # -- reading ----------------------------------------------------------------------------------
 
 
-def read(path: str) -> tuple[dict[str, Any], bytes, dict[str, bytes]]:
-    """The config, the bytes of the weights file and the assets in a `.keras` file, or in a folder
+class Stored(io.RawIOBase):
+    """A part of a file on the disk as a file of its own, which is to be closed.
+
+    It is read where it lies: mapped into memory, it would end the process where somebody cuts the
+    file off meanwhile.
+    """
+
+    def __init__(self, descriptor: int, begin: int, size: int):
+        self._descriptor, self._begin, self._size = os.dup(descriptor), begin, size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = start + offset
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        view, done = view[: max(0, self._size - self._position)], 0
+        while done < len(view):
+            place = self._begin + self._position + done
+            n = os.preadv(self._descriptor, [view[done:]], place)
+            if not n:
+                break
+            done += n
+        self._position += done
+        return done
+
+    def checksum(self) -> int:
+        """The CRC-32 of all of it."""
+        found, piece = 0, memoryview(bytearray(1 << 20))
+        self.seek(0)
+        while n := self.readinto(piece):
+            found = zlib.crc32(piece[:n], found)
+        self.seek(0)
+        return found
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()
+
+
+def read(path: str) -> tuple[dict[str, Any], IO[bytes], dict[str, bytes]]:
+    """The config, the weights file, to be closed, and the assets in a `.keras` file, or in a folder
     of what is in one.
 
     The config is in the form of today; names in it are looked up among the custom objects in scope.
@@ -179,12 +229,13 @@ def read(path: str) -> tuple[dict[str, Any], bytes, dict[str, bytes]]:
     return old_config.from_archive(checked_config(path, config), version), weights, assets
 
 
-def read_members(path: str) -> tuple[Any, Any, bytes, dict[str, bytes]]:
-    """The config, the metadata, the bytes of the weights file and the assets, as they are."""
+def read_members(path: str) -> tuple[Any, Any, IO[bytes], dict[str, bytes]]:
+    """The config, the metadata, the weights file and the assets, as they are."""
     with _opened(path) as archive:
         config = parse_json(path, _member(path, archive, CONFIG), CONFIG)
         metadata = _metadata(path, archive)
-        return config, metadata, _member(path, archive, WEIGHTS), _assets(path, archive)
+        files = _assets(path, archive)
+        return config, metadata, _weights(path, archive), files
 
 
 def is_folder(path: str) -> bool:
@@ -233,10 +284,43 @@ def version_of(path: str) -> tuple[int, ...] | None:
     return None if version is None else origin_of(version).version
 
 
-def read_weights(path: str) -> bytes:
-    """The bytes of the weights file in a `.keras` file."""
+def read_weights(path: str) -> IO[bytes]:
+    """The weights file in a `.keras` file, to be closed."""
     with _opened(path) as archive:
-        return _member(path, archive, WEIGHTS)
+        return _weights(path, archive)
+
+
+def _weights(path: str, archive: Any) -> Any:
+    """The weights file: where it is not packed, on the disk, and its checksum has been seen."""
+    if not hasattr(os, "preadv"):
+        return io.BytesIO(_member(path, archive, WEIGHTS))
+    if isinstance(archive, _Folder):
+        place = os.path.join(path, WEIGHTS)
+        if not os.path.isfile(place):
+            return io.BytesIO(_member(path, archive, WEIGHTS))  # which says so
+        seal.check_seal(place)
+        with open(place, "rb") as file:
+            return Stored(file.fileno(), 0, os.path.getsize(place))
+    member = _checked(path, archive, WEIGHTS)
+    if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
+        return io.BytesIO(_member(path, archive, WEIGHTS))
+    archive.open(member).close()  # which looks at what stands before it
+    archived: Any = archive.fp
+    archived.seek(member.header_offset + _NAMES)
+    begin = member.header_offset + _HEADER + sum(struct.unpack("<HH", archived.read(4)))
+    stored = Stored(archived.fileno(), begin, member.file_size)
+    try:
+        if stored.checksum() != member.CRC:
+            raise zipfile.BadZipFile(f"Bad CRC-32 for file {WEIGHTS!r}")
+    except BaseException:
+        stored.close()
+        raise
+    return stored
+
+
+# Before a member come so many bytes, those that say how long its name and what follows it are
+# excepted, which stand there.
+_HEADER, _NAMES = 30, 26
 
 
 @contextlib.contextmanager
@@ -278,6 +362,19 @@ def _member(path: str, archive: Any, name: str) -> bytes:
             return archive.read(name)
         except FileNotFoundError as e:
             raise DamagedFile(f"'{path}' is no folder of a model: it has no '{name}'.") from e
+    member = _checked(path, archive, name)
+    size = member.file_size
+    with archive.open(member) as file:  # no more than was said, whatever it expands to
+        data = file.read(size)
+        if len(data) != size or file.read(1):
+            raise DamagedFile(
+                f"'{path}' is damaged: '{name}' is not as long as it says, {size} bytes."
+            )
+    return data
+
+
+def _checked(path: str, archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    """The one member of this name, which does not say to be larger than it can be."""
     members = [m for m in archive.infolist() if m.filename == name]
     if len(members) != 1:
         found = ", ".join(sorted(set(archive.namelist()))[:10]) or "nothing"
@@ -295,13 +392,7 @@ def _member(path: str, archive: Any, name: str) -> bytes:
         )
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DamagedFile(f"'{path}': '{name}' is packed in a way that `.keras` files are not.")
-    with archive.open(member) as file:  # no more than was said, whatever it expands to
-        data = file.read(size)
-        if len(data) != size or file.read(1):
-            raise DamagedFile(
-                f"'{path}' is damaged: '{name}' is not as long as it says, {size} bytes."
-            )
-    return data
+    return member
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:

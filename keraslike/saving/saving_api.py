@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
 import os
 import shutil
 import sys
@@ -167,7 +166,7 @@ def load_model(
         return _load_from(filepath, custom_objects, compile, safe_mode)
     path = _path(filepath)
     _check_exists(path)
-    checkpoint, weights, files = None, b"", {}
+    checkpoint, weights, files = None, None, {}
     folder, arrays = None, {}
     if _is_archive(path):
         with _naming(path), registry.custom_object_scope(custom_objects or {}):
@@ -197,9 +196,12 @@ def load_model(
     if not compile:
         config["compile_config"] = None
     # A config of a few bytes can ask for weights of any size.
-    stored = folder.nbytes if folder is not None else max(_size(path), len(weights))
+    stored = folder.nbytes if folder is not None else _size(path)
+    if weights is not None:
+        stored = max(stored, weights.seek(0, os.SEEK_END))
     allowance = [_MIN_ALLOWANCE + 2 * stored]
     with (
+        weights or contextlib.nullcontext(),
         context.using(allowance=allowance),
         registry.custom_object_scope(custom_objects or {}),
     ):
@@ -215,14 +217,14 @@ def load_model(
             with _naming(path):
                 folder.load(model, arrays)
             return model
-        if not weights:
+        if weights is None:
             with _h5(path, path) as file:
                 legacy_h5.load_all(model, file, path)
             return model
         with (
             _naming(path),
             assets.unpacked(model, files, version) as calls,
-            _h5(io.BytesIO(weights), path) as file,
+            _h5(weights, path) as file,
         ):
             weights_h5.load(model, h5_reader.Reader(file, path, weights, version), calls=calls)
     return model
@@ -370,11 +372,9 @@ def load_weights(
         with sharded.opened(path, lambda shard: _h5(shard, shard)) as reader:
             weights_h5.load(model, reader, skip_mismatch, skip=skip)
         return
-    source: Any = path
     data, version = None, None
     if _is_archive(path):
-        data, version = keras_archive.read_weights(path), keras_archive.version_of(path)
-        source = io.BytesIO(data)
+        version, data = keras_archive.version_of(path), keras_archive.read_weights(path)
     elif path.endswith(".weights.h5"):
         seal.check_seal(path)
     elif _is_legacy_file(path):
@@ -387,7 +387,7 @@ def load_weights(
         raise ValueError(
             _unsupported(path, "File format not supported: load_weights() reads", endings)
         )
-    with _h5(source, path) as file:
+    with data or contextlib.nullcontext(), _h5(data or path, path) as file:
         weights_h5.load(
             model, h5_reader.Reader(file, path, data, version), skip_mismatch, skip=skip
         )

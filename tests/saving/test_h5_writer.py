@@ -1,10 +1,11 @@
-"""Files whose large arrays go to the disk from where they are."""
+"""Files whose large arrays go to the disk from where they are, and come from it the same way."""
 
 import contextlib
 import gc
 import io
 import os
 import tracemalloc
+import zipfile
 
 import h5py
 import jax.numpy as jnp
@@ -87,6 +88,52 @@ def test_saving_copies_no_large_array(tmp_path, form):
             theirs.load_weights(tmp_path / form)
         for a, b in zip(theirs.get_weights(), model.get_weights()):
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("form", [*FORMS, "folder"])
+def test_loading_takes_little_memory_besides_the_weights(tmp_path, form):
+    model = large()
+    nbytes = sum(v.numpy().nbytes for v in model.weights)
+    if form == "folder":
+        model.save(tmp_path / form, zipped=False)
+    else:
+        save(model, tmp_path / form)
+    into = large()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        if "weights" in form:
+            into.load_weights(tmp_path / form)
+        else:
+            into = keras.saving.load_model(tmp_path / form)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert weights_equal(into, model)
+    assert nbytes <= peak < 1.2 * nbytes
+
+
+def test_weights_that_are_packed_or_damaged(tmp_path):
+    model = large(200)
+    model.save(tmp_path / "model.keras")
+    packed = tmp_path / "packed.keras"
+    with zipfile.ZipFile(tmp_path / "model.keras") as old:
+        members = {name: old.read(name) for name in old.namelist()}
+        begin = old.getinfo(keras_archive.WEIGHTS).header_offset
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
+        for name, data in members.items():
+            new.writestr(name, data)
+    assert weights_equal(keras.saving.load_model(packed), model)
+    data = bytearray((tmp_path / "model.keras").read_bytes())
+    data[begin + 100_000] ^= 1
+    (tmp_path / "model.keras").write_bytes(data)
+    before = [w.copy() for w in model.get_weights()]
+    with pytest.raises(ValueError, match="(?s)damaged.*CRC"):
+        keras.saving.load_model(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match="(?s)damaged.*CRC"):
+        model.load_weights(tmp_path / "model.keras")
+    for a, b in zip(model.get_weights(), before):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize(
