@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,12 @@ import numpy as np
 _MASK = (1 << 64) - 1
 
 
-def hashed(function: Callable[[bytes], int], texts: Iterable[bytes]) -> np.ndarray:
+def hashed(function: Callable[[bytes], int], texts: Sequence[bytes]) -> np.ndarray:
     """The hashes of texts, uint64. Those of words are kept: they come again and again."""
     each = functools.cache(function)
     word = _of_words.get(function, each)
+    if max(map(len, texts), default=0) <= 16:
+        return np.fromiter(map(word, texts), np.uint64, len(texts))
     return np.array([(word if len(t) <= 16 else each)(t) for t in texts], np.uint64)
 
 

@@ -59,11 +59,14 @@ reread_cache_setting = compilation_cache.reset_cache
 
 # Dtypes that jax keeps as they are, whether its numbers have 64 bits or not.
 _KEPT = {np.dtype(name) for name in ("float32", "int32", "uint32", "bool", "float16", "uint8")}
+_WIDE = {np.dtype(name) for name in ("float64", "int64", "uint64")}  # kept where they are allowed
 
 
 def put(value: Any) -> Any:
     """`jax.device_put(value)`, which takes six times as long for a small array of numpy's."""
-    if type(value) is not np.ndarray or value.dtype not in _KEPT:
+    if type(value) is not np.ndarray or not (
+        value.dtype in _KEPT or (value.dtype in _WIDE and config.enable_x64.value)
+    ):
         return jax.device_put(value)
     device = pxla.get_default_device()
     with config.explicit_device_put_scope():

@@ -76,7 +76,7 @@ def _bilinear(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     rows = image.reshape(height, width * channels)
     if size[1] != width:
         low, high, part = _between(width, size[1], channels)
-        rows = _mixed(rows.take(low, 1), rows.take(high, 1), part)
+        rows = _mixed(rows[:, low], rows[:, high], part)  # take() is half as fast for columns
     if size[0] != height:
         low, high, part = _between(height, size[0], 1)
         rows = _mixed(rows.take(low, 0), rows.take(high, 0), part[:, None])

@@ -34,6 +34,10 @@ REPLACED: dict[Any, Callable] = {}
 _as_they_are: weakref.WeakSet = weakref.WeakSet()
 
 
+class Unsized:
+    """What stands for an array whose size is not known while a function is traced."""
+
+
 def operator(function: Callable) -> Callable:
     """Registers what a rewritten function calls under this name."""
     OPERATORS[function.__name__] = function

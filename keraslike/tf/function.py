@@ -181,6 +181,8 @@ class ConcreteFunction:
                 new = lowering.values_of(variables)
             changed[:] = [i for i, (a, b) in enumerate(zip(state, new)) if a is not b]
             flat, tree = jax.tree.flatten(out)
+            if any(isinstance(x, rewriting.Unsized) for x in flat):
+                raise NeedsPython("A range of unknown size cannot leave a traced function.")
             if any(isinstance(x, np.ndarray) and x.dtype.kind == "O" for x in flat):
                 raise NeedsPython("Text cannot leave a traced function: XLA has no strings.")
             found[:] = [tree, map_leaves(lambda _: None, out)]
@@ -382,9 +384,13 @@ class Function:
         if not (self._in_python or run_eagerly):
             try:
                 concrete, leaves = self._find(args, kwargs)
-            except NeedsPython:  # it is given text, or takes elements of a data set
+            # It is given text, takes elements of a data set, or makes arrays whose sizes its values
+            # say.
+            except NeedsPython:
                 self._in_python = True
         if self._in_python or run_eagerly:
+            if self.input_signature is not None:
+                args = self._fitted(args)
             args, kwargs = wrap((args, kwargs))
             return wrap_values(self.python_function(*args, **kwargs))
         return concrete.on([leaves[i] for i in concrete.tensors])

@@ -16,6 +16,7 @@ import numpy as np
 from flax import nnx
 
 from keraslike.ops.wrap import check_index
+from keraslike.data.pipeline import NeedsPython
 from keraslike.tf import dtypes
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.structure import operates
@@ -536,7 +537,7 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
 def _concrete(name: str, tensor: Any) -> np.ndarray:
     value = raw(tensor)
     if isinstance(value, jax.core.Tracer):
-        raise TypeError(
+        raise NeedsPython(
             f"tf.{name} gives as many elements as the values say, which is not known while a "
             "function is traced: use tf.where(condition, x, y), or call it outside."
         )

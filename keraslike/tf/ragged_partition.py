@@ -212,6 +212,8 @@ def _count(values: Any) -> int:
 
 
 def _partition(x: Any, name: str) -> Any:
+    if type(x) is np.ndarray and x.ndim == 1 and x.dtype in (np.int32, np.int64):
+        return x.copy()
     tensor = convert_to_tensor(x, dtype_hint=None if hasattr(x, "dtype") else dtypes.int64)
     if tensor.dtype not in (dtypes.int32, dtypes.int64) or tensor.ndim != 1:
         raise ValueError(

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.tf import dtypes
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ops import _concrete, cast, expand_dims
 from keraslike.tf.table import less, reduce_max
 from keraslike.tf.tensor import Tensor, _as_operand, constant, operands, run, static
@@ -101,14 +102,47 @@ def _searchsorted(a: Any, v: Any, side: str) -> Any:
 
 
 def bincount(
-    arr: Any, minlength: Any = None, weights: Any = None, dtype: Any = dtypes.int32
+    arr: Any,
+    weights: Any = None,
+    minlength: Any = None,
+    maxlength: Any = None,
+    dtype: Any = dtypes.int32,
+    name: Any = None,
+    axis: int | None = None,
+    binary_output: bool = False,
 ) -> Tensor:
-    """How often each number occurs."""
-    values = _concrete("math.bincount", _as_operand(arr)).reshape(-1)
-    w = None if weights is None else _concrete("math.bincount", _as_operand(weights)).reshape(-1)
-    counts = np.bincount(values, w, static(minlength) or 0)
+    """How often each number occurs, or the sum of its weights.
+
+    Args:
+        minlength, maxlength: the least and the most counts; numbers beyond are left out.
+        axis: `None` or 0 for one count of all, -1 for one of each row.
+        binary_output: whether a number occurs, 1 or 0, instead of how often.
+
+    >>> bincount([1, 1, 3], minlength=5).numpy().tolist()
+    [0, 2, 0, 1, 0]
+    """
+    if binary_output and weights is not None:
+        raise ValueError("weights cannot be given with binary_output=True.")
+    if axis not in (None, 0, -1):
+        raise ValueError(f"axis must be None, 0 or -1. Received: axis={axis}")
+    values = _concrete("math.bincount", _as_operand(arr))
+    w = None if weights is None else _concrete("math.bincount", _as_operand(weights))
+    if values.size and values.min() < 0:
+        raise InvalidArgumentError(f"arr must hold no negative numbers: {values.min()}")
     kind = dtypes.as_dtype(dtype).as_numpy_dtype if w is None else w.dtype
-    return constant(counts.astype(kind))
+    size = max(int(values.max(initial=-1)) + 1, int(static(minlength) or 0))
+    if maxlength is not None:
+        size = min(size, int(static(maxlength)))
+    rows = values.reshape(1, -1) if axis != -1 or values.ndim < 2 else values
+    given = None if w is None else w.reshape(rows.shape)
+    out = np.zeros((len(rows), size), kind)
+    for number, row in enumerate(rows):
+        within = row < size
+        amounts = 1 if given is None else given[number][within]
+        np.add.at(out[number], row[within], amounts)
+    if binary_output:
+        out = (out > 0).astype(kind)
+    return constant(out if axis == -1 and values.ndim > 1 else out[0])
 
 
 def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = dtypes.bool_) -> Tensor:

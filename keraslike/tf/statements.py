@@ -17,6 +17,7 @@ from flax import nnx
 from keraslike.core import base
 from keraslike.core.boxed import Boxed
 from keraslike.core.context import trace_state_clean
+from keraslike.data.pipeline import NeedsPython
 from keraslike.tf import autograph, control, ops, table
 from keraslike.tf.autograph import operator
 from keraslike.tf.structure import is_traced
@@ -362,7 +363,7 @@ def _zeros(like: Any) -> Any:
     return convert_to_tensor(np.zeros(like.shape, like.dtype))
 
 
-class _Range:
+class _Range(autograph.Unsized):
     """`tf.range` of tensors that are being traced: XLA has no array of such a size, but a loop over
     it needs none."""
 
@@ -382,8 +383,12 @@ class _Range:
     def item(self, number: Any) -> Any:
         return self._start + ops.cast(number, self._start.dtype) * self._delta
 
-    def __getattr__(self, name: str) -> Any:
-        raise TypeError("tf.range of a tensor that is being traced can only be iterated over.")
+    def _refuse(self, *_: Any) -> Any:
+        raise NeedsPython("tf.range of a tensor that is being traced can only be iterated over.")
+
+    __getattr__ = __getitem__ = __len__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __neg__ = _refuse
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __pow__ = _refuse
 
 
 def _range(of: Callable) -> Callable:

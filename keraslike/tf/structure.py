@@ -10,6 +10,8 @@ import jax
 import numpy as np
 from flax import nnx
 
+from keraslike.data.pipeline import NeedsPython
+
 
 class Structure:
     """Several tensors that stand for one: a SparseTensor, a RaggedTensor."""
@@ -66,11 +68,11 @@ def is_traced(value: Any) -> bool:
 def host(value: Any, what: str, instead: str) -> np.ndarray:
     """The values of a tensor or array, for what cannot be computed without them.
 
-    Raises TypeError while they are being traced.
+    Raises NeedsPython, a TypeError, while they are being traced.
     """
     value = getattr(value, "_value", value)
     if isinstance(value, jax.core.Tracer):
-        raise TypeError(
+        raise NeedsPython(
             f"{what} depends on values, which are not known while a function is traced: {instead}"
         )
     return np.asarray(value)

@@ -19,6 +19,7 @@ from keraslike.core.boxed import Boxed, Refusal, is_recorded, refuse_recorded
 from keraslike.core.context import trace_state_clean
 from keraslike.core.tracebacks import handled, shorten
 from keraslike.core.variable import Variable
+from keraslike.data.pipeline import NeedsPython
 from keraslike.tf import dtypes
 from keraslike.tf.dtypes import DType, TensorShape
 from keraslike.tf.errors import InvalidArgumentError
@@ -508,7 +509,7 @@ def _identity(x: Any) -> Any:
 def static(value: Any) -> Any:
     """Plain numbers (a shape, an axis) out of a tensor or what else has values now.
 
-    Raises TypeError for a tensor that is being traced.
+    Raises NeedsPython, a TypeError, for a tensor that is being traced.
     """
     if type(value) is int or value is None:
         return value
@@ -519,7 +520,7 @@ def static(value: Any) -> Any:
     if isinstance(value, Tensor):
         value = value._value
     if isinstance(value, jax.core.Tracer):
-        raise TypeError(
+        raise NeedsPython(
             "Shapes, axes and counts must have values while a function is traced. This one is "
             "computed from the function's arguments: use tf.shape(), whose result has values, or "
             "pass a Python number."

@@ -6,6 +6,7 @@ Data that fits stays on the device: a step cuts its own batch out of it.
 from __future__ import annotations
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from keraslike.core import rng
 from keraslike.core.arguments import warn_user
 from keraslike.training.callbacks import floats
 from keraslike.training.data import ArrayData, Batch, StreamData
+from keraslike.training.pace import LOOPED, steps_of
 from keraslike.training.prefetch import Ahead, OnDemand
 from keraslike.training.program import Program, samples_of
 
@@ -26,8 +28,8 @@ _IN_FLIGHT = 8
 _LONG_IN_FLIGHT = 2  # of those that run several steps
 # The most steps a dispatch where the results of all are kept.
 _STACKED = 256
-# The most batches of a stream that are sent together where they are small.
-_TOGETHER = 32
+# The most batches of a stream that are sent together, and the bytes that they may have.
+_TOGETHER, _TOGETHER_BYTES = 32, 8 << 20
 # The part of the device's memory that a data set may take to stay there for a whole `fit`.
 _RESIDENT_SHARE = 0.25
 _RESIDENT_BYTES = 2 << 30  # where the device does not say how much memory it has
@@ -48,7 +50,7 @@ class Feed:
         self.program, self.source = program, source
         self._steps, self._epochs = steps, epochs  # a dispatch; epochs to come
         self._data: Any = None
-        self._light: bool | None = None  # of a stream's steps
+        self._together: int | None = None  # batches of a stream a dispatch
         self._data_placement: Any = self  # no placement yet
         self._share()
 
@@ -114,17 +116,16 @@ class Feed:
         """Batches from the host, which a thread fetches, and sends to the device, while the steps
         run; or, where the source runs code of the user's, the thread that called `fit`.
 
-        Where a step is little work, as many as are ready go in one dispatch.
+        Where steps are faster in a loop, as many as are ready go in one dispatch.
         """
         program, source = self.program, self.source
         most, placement = self._steps, program.placement
         if source.has_text or (most is None and not source.ahead):
             most = 1
         if most is None:
-            if self._light is None:  # asked once: it costs a stream its first batch
-                example = source.example()
-                self._light = program.is_light(samples_of(example), example)
-            most = _TOGETHER if placement is None and self._light else 1
+            if self._together is None:  # asked once: it costs a stream its first batch
+                self._together = self._find_together()
+            most = self._together if placement is None else 1
 
         def send(item: tuple[Batch, Any]) -> tuple[Batch, Any]:
             if most > 1 or placement is not None:  # it is sent with others, or by the placement
@@ -149,6 +150,15 @@ class Feed:
                 yield step, self._runner(left[:n], most), n
                 step, left = step + n, left[n:]
         source.ended(step)
+
+    def _find_together(self) -> int:
+        """How many batches of the stream a dispatch takes at most."""
+        example = self.source.example()
+        work = self.program.work(samples_of(example), example)
+        if self.source.has_text or work > LOOPED:
+            return 1
+        size = sum(math.prod(a.shape) * a.dtype.itemsize for a in jax.tree.leaves(example))
+        return max(1, min(_TOGETHER, steps_of(work), _TOGETHER_BYTES // max(size, 1)))
 
     def _runner(self, items: list[Any], most: int) -> Callable[[], Any]:
         def run() -> Any:

@@ -23,7 +23,7 @@ _FEW = 8
 _WINDOW, _DISPATCHES = 2e-3, 8
 # The multiplications and the elements of all intermediate results in a step that is nearly nothing
 # but its dispatch: a fifth of a millisecond on one core. Its work counts as 1.
-_LIGHT_FLOPS, _LIGHT_ELEMENTS = 5e6, 5e5
+_LIGHT_FLOPS, _LIGHT_ELEMENTS, _LIGHT_SECONDS = 5e6, 5e5, 2e-4
 # Up to this work a step is faster in the loop, in which XLA does not spread operations over threads
 # that have no time to help: 0.7 to 0.9 of its time outside, with 2 to 100 layers.
 LOOPED = 40.0
@@ -178,6 +178,15 @@ def work(jaxpr: Any) -> float:
             size = equation.outvars[0].aval.size * math.prod(shape[i] for i in contracted)
             flops += times * size
     return max(flops / _LIGHT_FLOPS, elements / _LIGHT_ELEMENTS)
+
+
+def steps_of(work: float) -> int:
+    """How many steps of so much work a dispatch should run where that is not measured.
+
+    >>> [steps_of(w) for w in (0.5, 10, 40)]
+    [250, 25, 6]
+    """
+    return max(1, int(_TARGET / (_LIGHT_SECONDS * max(work, 1))))
 
 
 def has_callbacks(jaxpr: Any) -> bool:

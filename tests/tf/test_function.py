@@ -121,8 +121,10 @@ def test_python_control_flow_on_a_tensor_says_what_to_use():
         absolute(tf.constant(1.0))
     with pytest.raises(AttributeError, match="numpy"):
         tf.function(lambda x: x.numpy())(tf.constant(1.0))
+    sized = tf.function(lambda x: tf.zeros([x]))
     with pytest.raises(TypeError, match="tf.shape"):
-        tf.function(lambda x: tf.zeros([x]))(tf.constant(1))
+        sized.get_concrete_function(tf.constant(1))
+    assert sized(tf.constant(2)).shape == (2,)  # it runs in Python
     with pytest.raises(TypeError, match="strings"):
         tf.function(lambda x: x).get_concrete_function(tf.constant("a"))
     assert tf.function(lambda x: x)(tf.constant("a")).numpy() == b"a"  # it runs in Python
@@ -370,3 +372,71 @@ def test_what_is_asked_of_a_function_traced_by_size():
     assert compiled.experimental_get_tracing_count() >= 3
     with pytest.raises(ValueError, match="equal division"):
         concrete.graph  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "function, expected",
+    [
+        (lambda x, m, i: tf.boolean_mask(x, m), [3.0, 3.0, 0.0]),
+        (lambda x, m, i: x[m], [3.0, 3.0, 0.0]),
+        (lambda x, m, i: tf.reduce_sum(tf.boolean_mask(x, m)), 6.0),
+        (lambda x, m, i: tf.unique(x)[0], [3.0, 1.0, 0.0]),
+        (lambda x, m, i: tf.unique_with_counts(x)[2], [2, 1, 1]),
+        (lambda x, m, i: tf.where(m), [[0], [2], [3]]),
+        (lambda x, m, i: tf.gather(x, tf.where(x > 1.0)[:, 0]), [3.0, 3.0]),
+        (lambda x, m, i: tf.math.bincount(i), [0, 1, 2, 0, 0, 1]),
+        (lambda x, m, i: tf.dynamic_partition(x, tf.cast(m, tf.int32), 2)[1], [3.0, 3.0, 0.0]),
+        (lambda x, m, i: tf.range(tf.reduce_max(i)), [0, 1, 2, 3, 4]),
+        (lambda x, m, i: tf.range(tf.reduce_max(i)) * 2, [0, 2, 4, 6, 8]),
+        (lambda x, m, i: tf.repeat(i, i)[:4], [1, 2, 2, 2]),
+        (lambda x, m, i: tf.reduce_sum(tf.cast(tf.sequence_mask(i), tf.int32)), 10),
+    ],
+)
+def test_sizes_that_values_say(function, expected):
+    """Of TensorFlow; also with an input_signature of unknown sizes, and within another function."""
+    x, m = tf.constant([3.0, 1.0, 3.0, 0.0]), tf.constant([True, False, True, True])
+    i = tf.constant([1, 2, 2, 5])
+    specs = [tf.TensorSpec([None], d) for d in (tf.float32, tf.bool, tf.int32)]
+    inner = tf.function(function)
+    for made in (
+        inner,
+        tf.function(function, input_signature=specs),
+        tf.function(lambda *given: inner(*given)),
+    ):
+        for _ in range(2):
+            assert made(x, m, i).numpy().tolist() == expected
+    with pytest.raises(TypeError, match="traced"):
+        tf.function(function).get_concrete_function(x, m, i)
+
+
+def test_gradients_through_sizes_that_values_say():
+    v = tf.Variable([1.0, 2.0, 3.0, 4.0])
+
+    @tf.function
+    def gradient(least):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.gather(v, tf.where(v > least)[:, 0]) ** 2)
+        return tf.convert_to_tensor(tape.gradient(loss, v))
+
+    assert gradient(tf.constant(2.0)).numpy().tolist() == [0, 0, 6, 8]
+    assert gradient(tf.constant(3.0)).numpy().tolist() == [0, 0, 0, 8]
+
+
+def test_bincount():
+    """As TensorFlow's, whose second argument is weights."""
+    counts = tf.math.bincount
+    assert counts([1, 2, 2, 5], [0.5, 1, 2, 3], maxlength=4).numpy().tolist() == [0, 0.5, 3, 0]
+    rows = [[1, 2], [2, 2]]
+    assert counts(rows, axis=-1).numpy().tolist() == [[0, 1, 1], [0, 0, 2]]
+    assert counts(rows, axis=-1, binary_output=True).numpy().tolist() == [[0, 1, 1], [0, 0, 1]]
+    assert counts(rows, axis=0).numpy().tolist() == [0, 1, 3]
+    assert counts([1, 9], minlength=3, maxlength=2).numpy().tolist() == [0, 1]
+    assert counts([1, 2, 2], [1.0, 2, 3], axis=-1).numpy().tolist() == [0, 1, 5]
+    assert counts(tf.constant([], tf.int32)).shape == (0,)
+    assert counts([1], dtype=tf.int64).dtype is tf.int64
+    with pytest.raises(tf.errors.InvalidArgumentError, match="negative"):
+        counts([-1, 2])
+    with pytest.raises(ValueError, match="weights"):
+        counts([1], weights=[1], binary_output=True)
+    with pytest.raises(ValueError, match="axis"):
+        counts([1], axis=1)
