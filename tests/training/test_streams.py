@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 import keraslike as keras
+from keraslike.training.data import StreamData
+from keraslike.training.loop import Feed
+from keraslike.training.prefetch import Ahead
 
 pytestmark = pytest.mark.slow
 
@@ -117,6 +120,58 @@ def test_memory_is_bounded(monkeypatch):
 
     model().fit(counted(), callbacks=[Slow()], verbose=0)
     assert ran == 60 and most <= 5
+
+
+def deep(layers=12, width=128):
+    made = keras.Sequential([keras.layers.Input((4,))])
+    for n in range(layers):
+        k = keras.initializers.GlorotUniform(seed=n)
+        made.add(keras.layers.Dense(width, "tanh", kernel_initializer=k))
+    made.add(keras.layers.Dense(1, kernel_initializer="ones"))
+    made.compile(loss="mse", optimizer="sgd")
+    return made
+
+
+def test_steps_of_more_work_go_several_a_dispatch(monkeypatch):
+    """As they do where arrays are trained on: in a loop, XLA spends no time on its threads."""
+    there, made = [], threading.Event()
+
+    def noted(self, items, most):
+        there.append((len(items), most))
+        return runner(self, items, most)
+
+    class Slow(Dataset):  # all batches are there before the first is taken
+        def __getitem__(self, n):
+            if n == 11:
+                made.set()
+            return super().__getitem__(n)
+
+    def waiting(self, most, wait=False):
+        made.wait(10)
+        return take(self, most, wait)
+
+    runner, take = Feed._runner, Ahead.take
+    monkeypatch.setattr(Feed, "_runner", noted)
+    monkeypatch.setattr(Ahead, "take", waiting)
+    streamed, arrays = deep(), deep()
+    losses = streamed.fit(Slow(), shuffle=False, verbose=0).history["loss"]
+    expected = arrays.fit(X, Y, batch_size=16, shuffle=False, verbose=0).history["loss"]
+    assert losses == pytest.approx(expected, rel=1e-5)
+    assert max(there)[0] > 1 and {most for _, most in there} == {32}
+
+
+def test_how_many_steps_a_dispatch(monkeypatch):
+    """As many as take about 50 ms, and one where the batches are large or the loop slow."""
+
+    def together(work, width):
+        feed = Feed.__new__(Feed)
+        x = np.zeros((16, width), "float32")
+        feed.source = StreamData(iter([(x,)]))
+        feed.program = type("Program", (), {"work": lambda *_: work})
+        return feed._find_together()
+
+    assert [together(w, 4) for w in (0.5, 10, 40, 41)] == [32, 25, 6, 1]
+    assert [together(10, w) for w in (2**14, 2**16, 2**18)] == [8, 2, 1]
 
 
 def test_a_generator_gives_no_more_than_was_asked_for():
