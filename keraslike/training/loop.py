@@ -122,10 +122,11 @@ class Feed:
         most, placement = self._steps, program.placement
         if source.has_text or (most is None and not source.ahead):
             most = 1
-        if most is None:
+        if most is None and placement is None:
             if self._together is None:  # asked once: it costs a stream its first batch
                 self._together = self._find_together()
-            most = self._together if placement is None else 1
+            most = self._together
+        most = most or 1
 
         def send(item: tuple[Batch, Any]) -> tuple[Batch, Any]:
             if most > 1 or placement is not None:  # it is sent with others, or by the placement
