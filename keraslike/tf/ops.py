@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.ops.wrap import check_index
 from keraslike.data.pipeline import NeedsPython
+from keraslike.ops.wrap import check_index
 from keraslike.tf import dtypes
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.structure import operates
