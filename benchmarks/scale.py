@@ -2,6 +2,7 @@
 
     python benchmarks/scale.py                 # a table; about three minutes
     python benchmarks/scale.py --devices 8     # one row of it
+    python benchmarks/scale.py --overhead      # of a distribution on one device, by processor time
 
 Virtual devices share the cores: step times say what a distribution costs, not what it gains. Bytes
 are those of the compiled program, as `keras.distribution.plan` reads them.
@@ -78,10 +79,47 @@ def measured(count, rounds=5, steps=20):
     return rows
 
 
+def overhead(rounds=9, steps=20):
+    """Processor time a step with each distribution of one device, as a ratio to that without one:
+    medians of ratios of neighbours, since other programs run beside this one."""
+    import numpy as np
+
+    from keraslike.distribution import set_distribution
+
+    x = np.random.default_rng(0).normal(size=(BATCH * steps, WIDTH)).astype("float32")
+    named, models, ratios = distributions(1), {}, {}
+    for name, distribution in named.items():
+        set_distribution(distribution)
+        models[name], ratios[name] = build(), []
+        models[name].fit(x, x, batch_size=BATCH, epochs=3, verbose=0)
+
+    def used(name, epochs=3):
+        set_distribution(named[name])
+        models[name].fit(x, x, batch_size=BATCH, verbose=0)  # is placed again
+        began = time.process_time()
+        models[name].fit(x, x, batch_size=BATCH, epochs=epochs, verbose=0)
+        return (time.process_time() - began) / steps / epochs * 1e3
+
+    alone = []
+    for _ in range(rounds):
+        for name in named:
+            before, own = used("none"), used(name)
+            alone.append(before)
+            ratios[name].append(2 * own / (before + used("none")))
+    print(f"without a distribution a step takes {statistics.median(alone):.2f} ms")
+    for name, found in ratios.items():  # of "none": what the measurement itself scatters by
+        low, _, high = statistics.quantiles(found, n=4)
+        print(f"{name}: {statistics.median(found):.3f} ({low:.3f} to {high:.3f})")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int)
+    parser.add_argument("--overhead", action="store_true")
     given = parser.parse_args()
+    if given.overhead:
+        overhead()
+        return
     if given.devices:
         print(json.dumps(measured(given.devices)))
         return

@@ -104,6 +104,15 @@ class TensorLayout:
             raise ValueError(f"{self} has no device_mesh yet: set it first.")
         return NamedSharding(self._device_mesh.backend_mesh, PartitionSpec(*self.axes))
 
+    @functools.cached_property
+    def dividing(self) -> NamedSharding:
+        """The same without those axes of the mesh that have one device only: XLA's programs are
+        slower where they are named."""
+        sharding = self.backend_layout
+        sizes = sharding.mesh.shape
+        axes = [axis if axis is not None and sizes[axis] > 1 else None for axis in self.axes]
+        return NamedSharding(sharding.mesh, PartitionSpec(*axes))
+
     def __repr__(self) -> str:
         return f"<TensorLayout axes={self.axes}, device_mesh={self.device_mesh}>"
 

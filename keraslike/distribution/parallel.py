@@ -146,7 +146,7 @@ class Distribution:
         """The same for JAX; raises ValueError for a variable that does not divide so."""
         layout, shape = self.get_variable_layout(variable), variable._raw_value.shape
         check_fits(f"The variable '{getattr(variable, 'path', '')}'", shape, layout)
-        return layout.backend_layout
+        return layout.dividing
 
     def placed(self) -> None:
         """Called when a program was traced whose state and batches it places."""

@@ -165,6 +165,18 @@ def test_one_device():
     np.testing.assert_allclose(loss, expected, rtol=1e-6)
 
 
+def test_an_axis_of_one_device_divides_nothing():
+    """So that every layout of one device is the same program, which no constraint makes slower."""
+    mesh = d.DeviceMesh((1, 1), ["batch", "model"], d.list_devices()[:1])
+    layouts = d.LayoutMap(mesh)
+    layouts[".*kernel"] = (None, "model")
+    found = set()
+    for distribution in (d.DataParallel(mesh), d.ModelParallel(layout_map=layouts)):
+        with distribution.scope():
+            found.add(distribution.sharding_of(make().layers[0].kernel))
+    assert len(found) == 1 and found.pop().is_fully_replicated
+
+
 def test_without_a_distribution_nothing_is_placed():
     model = make()
     model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
