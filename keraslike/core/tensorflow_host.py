@@ -25,6 +25,8 @@ from keraslike.core.tensorflow_server import unpacked
 # The interpreter that has TensorFlow, where that is another one.
 INTERPRETER = "KERASLIKE_TENSORFLOW_PYTHON"
 
+SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")  # a SavedModel has one of them
+
 
 def interpreter() -> str | None:
     """The interpreter that has TensorFlow; `None` where there is none."""
@@ -233,5 +235,4 @@ class HostedModel:
 
 def is_saved_model(path: str) -> bool:
     """Whether there is what TensorFlow takes for a SavedModel."""
-    names = ("saved_model.pb", "saved_model.pbtxt")
-    return any(os.path.isfile(os.path.join(path, name)) for name in names)
+    return any(os.path.isfile(os.path.join(path, name)) for name in SAVED_MODEL_FILES)

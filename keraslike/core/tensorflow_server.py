@@ -157,6 +157,15 @@ class _Model:
             node["inputs"], node["outputs"] = map(_specs, (inputs, outputs))
         return node
 
+    def _in_form(self, function: Any, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        """The arguments with lists where the function was made with lists, tuples where with those:
+        TensorFlow tells them apart."""
+        for one in getattr(function, "concrete_functions", [function]):
+            wanted = getattr(one, "structured_input_signature", ((), {}))[0]
+            if len(wanted) >= len(args):
+                return tuple(map(_like, args, wanted)), kwargs
+        return args, kwargs
+
     def described(self) -> tuple[dict, list]:
         about = [
             {"name": v.name.removesuffix(":0"), "trainable": bool(v.trainable)}
@@ -187,7 +196,7 @@ class _Model:
         along = [tf.constant(value) for value in values]
         with tf.GradientTape() as tape:
             tape.watch([x for x in inputs if tf.is_tensor(x) and x.dtype.is_floating])
-            args, kwargs = unpacked(message["arguments"], inputs)
+            args, kwargs = self._in_form(function, *unpacked(message["arguments"], inputs))
             outputs: list[Any] = []
             structure = packed(function(*args, **kwargs), outputs, tf.is_tensor)
         if message["gradient"]:
@@ -207,6 +216,17 @@ class _Model:
             for number, value in before.items():
                 self.variables[number].assign(value)
         return answer
+
+
+def _like(given: Any, wanted: Any) -> Any:
+    """A structure whose lists and tuples are those of another one."""
+    if isinstance(given, (list, tuple)) and isinstance(wanted, (list, tuple)):
+        if len(given) != len(wanted):
+            return given
+        return (tuple if isinstance(wanted, tuple) else list)(map(_like, given, wanted))
+    if isinstance(given, dict) and isinstance(wanted, dict):
+        return {k: _like(v, wanted[k]) if k in wanted else v for k, v in given.items()}
+    return given
 
 
 _HOLDING = ("object", "dict", "list", "tuple")

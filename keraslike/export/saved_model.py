@@ -19,7 +19,6 @@ from keraslike.export import files, stablehlo
 from keraslike.export.endpoints import Endpoint
 
 _WRITER = os.path.join(os.path.dirname(__file__), "tensorflow_process.py")
-_MARKS = ("saved_model.pb",)
 _NEEDED = (
     "SavedModels are written by TensorFlow: pip install keraslike[tensorflow], or name an "
     f"interpreter that has it in the environment variable {tensorflow_host.INTERPRETER}."
@@ -42,7 +41,7 @@ def write(
     Raises ImportError where there is no TensorFlow, RuntimeError for what it says of the programs.
     """
     with (
-        files.placing(path, _MARKS) as target,
+        files.placing(path, tensorflow_host.SAVED_MODEL_FILES) as target,
         tempfile.TemporaryDirectory(prefix="keraslike-export-") as staged,
     ):
         stablehlo.write(staged, endpoints, arrays, collections, platforms, True, objects)

@@ -3,6 +3,7 @@
 `main` is called in a process that has TensorFlow, and need not have keraslike or JAX.
 """
 
+import importlib.util
 import inspect
 import json
 import os
@@ -13,6 +14,20 @@ import numpy as np
 ml_dtypes: Any  # imported where the program is run
 tf: Any
 xla: Any
+
+
+def _beside(*names: str) -> Any:
+    """A module of keraslike's that needs no other, by its path: the package may not be there."""
+    spec = importlib.util.spec_from_file_location(
+        names[-1].removesuffix(".py"), os.path.join(os.path.dirname(__file__), *names)
+    )
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_unpacked = _beside("..", "core", "tensorflow_server.py").unpacked
 
 
 def _dtype(name: str) -> Any:
@@ -225,12 +240,12 @@ def _overloaded(node: dict, overload: Any) -> Any:
     found = [(about, *overload(about["endpoint"])) for about in node["overloads"]]
     function = tf.function(call, autograph=False)
     if node["fixed"] and len(found) == 1:
-        args, kwargs = _arguments(found[0][0]["arguments"], found[0][2])
+        args, kwargs = _unpacked(found[0][0]["arguments"], found[0][2])
         if not kwargs and all(isinstance(x, tf.TensorSpec) for x in tf.nest.flatten(args)):
             function = tf.function(call, input_signature=args, autograph=False)
     for about, run, specs in found:
-        args, kwargs = _arguments(about["arguments"], specs)
-        places = _arguments(about["arguments"], [_Place(i) for i in range(len(specs))])
+        args, kwargs = _unpacked(about["arguments"], specs)
+        places = _unpacked(about["arguments"], [_Place(i) for i in range(len(specs))])
         order = [x for x in tf.nest.flatten(places) if isinstance(x, _Place)]
         runs[_key(tf.nest.flatten((args, kwargs)))] = run, order
         function.get_concrete_function(*args, **kwargs)
@@ -252,15 +267,6 @@ def _key(flat: list) -> tuple:
     return tuple(
         (str(x.shape), x.dtype.name) if hasattr(x, "dtype") else (type(x).__name__, x) for x in flat
     )
-
-
-def _arguments(tree: Any, leaves: list) -> Any:
-    ((kind, items),) = tree.items()
-    if kind in ("leaf", "value"):
-        return leaves[items] if kind == "leaf" else items
-    if kind == "dict":
-        return {key: _arguments(item, leaves) for key, item in items.items()}
-    return {"list": list, "tuple": tuple}[kind](_arguments(item, leaves) for item in items)
 
 
 def _function(function: Any, about: dict, specs: Any) -> Any:
