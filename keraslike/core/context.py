@@ -124,8 +124,10 @@ def needs_python(name: str) -> None:
     if state.exporting:
         raise ValueError(
             f"Layer '{name}' computes on the host, with text or in Python, and cannot be part of "
-            "an exported graph. Export what is behind it, and call the layers before it on the "
-            f"data: keras.Model(model.get_layer('{name}').output, model.outputs).export(...)"
+            "an exported graph. Export what is behind it, and call it and the layers before it on "
+            f"the data: keras.Model(model.get_layer('{name}').output, model.outputs).export(...), "
+            "with a list of outputs where several layers do so. Vocabularies are written beside "
+            "the model. Of a class of your own export the part by ExportArchive.add_endpoint."
         )
 
 

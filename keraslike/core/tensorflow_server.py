@@ -151,6 +151,7 @@ class _Model:
         self.changing.append(any(map(_changes, concrete)))
         node = {"kind": "function", "number": len(self.functions) - 1, "variables": used}
         node["changes"] = self.changing[-1]
+        node["parameters"] = list(concrete[0].function_type.parameters) if concrete else []
         node["overloads"] = [str(one.structured_input_signature) for one in concrete]
         if not hasattr(function, "concrete_functions"):
             inputs, outputs = function.structured_input_signature[1], function.structured_outputs

@@ -21,7 +21,15 @@ import numpy as np
 from jax import lax
 
 from keraslike.core import tensorflow_host
-from keraslike.export import files, primitives, tf_graph, tf_loops, tf_slices, tf_windows
+from keraslike.export import (
+    files,
+    primitives,
+    tf_graph,
+    tf_loops,
+    tf_slices,
+    tf_windows,
+    vocabularies,
+)
 from keraslike.export.endpoints import Endpoint
 from keraslike.export.litert_process import SIGNATURE
 from keraslike.export.tf_graph import type_
@@ -58,7 +66,9 @@ def write(
     if not path.endswith(SUFFIX):
         raise ValueError(f"A file of LiteRT has a name in '{SUFFIX}'. Received: filepath='{path}'")
     endpoint = primitives.only(endpoints, "A file of LiteRT")
-    files.place_file(path, converted(endpoint, arrays, settings or {}))
+    data = converted(endpoint, arrays, settings or {})
+    vocabularies.beside(path, vocabularies.roots(endpoints))
+    files.place_file(path, data)
 
 
 def converted(

@@ -1,8 +1,8 @@
 """The format `onnx`: one graph of ONNX's operators, which onnxruntime and others run.
 
 A model's function, traced with symbols for unknown sizes, is a program of JAX's primitives. Each
-becomes nodes by a line or a function of the tables below; loops over time become `Scan`. The
-package `onnx` only puts the nodes into a file.
+becomes nodes by a line or a function of the tables below; those of loops, branches, orders and
+scattered values are in `onnx_loops.py`. The package `onnx` only puts the nodes into a file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import dtypes, foreign
-from keraslike.export import files, primitives
+from keraslike.export import files, primitives, vocabularies
 from keraslike.export.endpoints import Endpoint
 from keraslike.export.primitives import NoOperator
 
@@ -36,15 +36,18 @@ def write(
     that changes state, and for what ONNX has no operator for, with the layer's name.
     """
     del collections, platforms
+    from keraslike.export import onnx_loops  # noqa: F401 (it puts its rules into the table)
+
     onnx = foreign.library("onnx", "The format 'onnx'", "keraslike[onnx]")
-    model = _Graph(onnx).model(primitives.only(endpoints, "A file of ONNX"), arrays)
+    model = Graph(onnx).model(primitives.only(endpoints, "A file of ONNX"), arrays)
     if model.ByteSize() >= _MOST:
         raise ValueError(f"'{path}': a file of ONNX has less than 2 GiB.")
     onnx.checker.check_model(model)
+    vocabularies.beside(path, vocabularies.roots(endpoints))
     files.place_file(path, model.SerializeToString())
 
 
-class _Graph(primitives.Graph):
+class Graph(primitives.Graph):
     """Nodes and constants of a graph; `node` adds one, and gives the names of its outputs."""
 
     format = "ONNX"
@@ -171,10 +174,10 @@ _SIMPLE = {
 }  # fmt: skip
 
 _RULES: dict[str, Callable[..., Any]] = {}
-_Graph.simple, _Graph.rules = _SIMPLE, _RULES
+Graph.simple, Graph.rules = _SIMPLE, _RULES
 
 
-def _rule(*names: str) -> Callable:
+def rule(*names: str) -> Callable:
     def put(function: Callable) -> Callable:
         _RULES.update(dict.fromkeys(names, function))
         return function
@@ -182,7 +185,7 @@ def _rule(*names: str) -> Callable:
     return put
 
 
-def _one(g: _Graph, eqn: Any, value: float = 1) -> str:
+def _one(g: Graph, eqn: Any, value: float = 1) -> str:
     return g.constant(value, eqn.invars[0].aval.dtype)
 
 
@@ -211,22 +214,22 @@ _RULES.update(
 )
 
 
-@_rule("max", "min")
-def _extreme(g: _Graph, eqn: Any, x: str, y: str) -> str:
+@rule("max", "min")
+def _extreme(g: Graph, eqn: Any, x: str, y: str) -> str:
     high = eqn.primitive.name == "max"
     if eqn.invars[0].aval.dtype == bool:
         return g.node("Or" if high else "And", x, y)
     return g.node("Max" if high else "Min", x, y)
 
 
-@_rule("and", "or", "xor", "not")
-def _logical(g: _Graph, eqn: Any, *xs: str) -> str:
+@rule("and", "or", "xor", "not")
+def _logical(g: Graph, eqn: Any, *xs: str) -> str:
     kind = eqn.primitive.name.capitalize()
     return g.node(kind if eqn.invars[0].aval.dtype == bool else f"Bitwise{kind}", *xs)
 
 
-@_rule("select_n")
-def _select(g: _Graph, eqn: Any, which: str, *cases: str) -> str:
+@rule("select_n")
+def _select(g: Graph, eqn: Any, which: str, *cases: str) -> str:
     if len(cases) != 2 or eqn.invars[0].aval.dtype != bool:
         raise NoOperator("more than two cases")
     if eqn.outvars[0].aval.dtype == bool:  # for which onnxruntime has no Where
@@ -235,23 +238,23 @@ def _select(g: _Graph, eqn: Any, which: str, *cases: str) -> str:
     return g.node("Where", which, cases[1], cases[0])
 
 
-@_rule("round")
-def _round(g: _Graph, eqn: Any, x: str) -> str:
+@rule("round")
+def _round(g: Graph, eqn: Any, x: str) -> str:
     if int(eqn.params["rounding_method"]) == 1:
         return g.node("Round", x)
     up = g.node("Floor", g.node("Add", g.node("Abs", x), _one(g, eqn, 0.5)))
     return g.node("Mul", g.node("Sign", x), up)
 
 
-@_rule("reshape", "squeeze", "expand_dims")
-def _reshape(g: _Graph, eqn: Any, x: str, *_: str) -> str:
+@rule("reshape", "squeeze", "expand_dims")
+def _reshape(g: Graph, eqn: Any, x: str, *_: str) -> str:
     if eqn.params.get("dimensions") is not None and eqn.primitive.name == "reshape":
         raise NoOperator("an order of dimensions")
     return g.node("Reshape", x, g.shape(eqn.outvars[0].aval.shape), allowzero=1)
 
 
-@_rule("broadcast_in_dim")
-def _broadcast(g: _Graph, eqn: Any, x: str, *_: str) -> str:
+@rule("broadcast_in_dim")
+def _broadcast(g: Graph, eqn: Any, x: str, *_: str) -> str:
     given, shape = eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape
     places = eqn.params["broadcast_dimensions"]
     ones: list[Any] = [1] * len(shape)
@@ -262,8 +265,8 @@ def _broadcast(g: _Graph, eqn: Any, x: str, *_: str) -> str:
     return x if tuple(ones) == tuple(shape) else g.node("Expand", x, g.shape(shape))
 
 
-@_rule("iota")
-def _iota(g: _Graph, eqn: Any, *_: str) -> str:
+@rule("iota")
+def _iota(g: Graph, eqn: Any, *_: str) -> str:
     shape, axis = eqn.outvars[0].aval.shape, eqn.params["dimension"]
     end = g.node("Squeeze", g.size(shape[axis]))
     x = g.node("Range", g.constant(0, "int64"), end, g.constant(1, "int64"))
@@ -273,8 +276,8 @@ def _iota(g: _Graph, eqn: Any, *_: str) -> str:
     return g.cast(x, eqn.params["dtype"])
 
 
-@_rule("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or")
-def _reduce(g: _Graph, eqn: Any, x: str) -> str:
+@rule("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or")
+def _reduce(g: Graph, eqn: Any, x: str) -> str:
     kind = eqn.primitive.name.removeprefix("reduce_")
     name = {"and": "Min", "or": "Max"}.get(kind, kind.capitalize())
     axes, logical = g.constant(eqn.params["axes"], "int64"), kind in ("and", "or")
@@ -286,42 +289,66 @@ def _reduce(g: _Graph, eqn: Any, x: str) -> str:
     return g.cast(x, bool) if logical else x
 
 
-@_rule("argmax", "argmin")
-def _arg(g: _Graph, eqn: Any, x: str) -> str:
+@rule("argmax", "argmin")
+def _arg(g: Graph, eqn: Any, x: str) -> str:
     kind = "ArgMax" if eqn.primitive.name == "argmax" else "ArgMin"
     found = g.node(kind, x, axis=eqn.params["axes"][0], keepdims=0)
     return g.cast(found, eqn.params["index_dtype"])
 
 
-@_rule("slice")
-def _slice(g: _Graph, eqn: Any, x: str) -> str:
+@rule("stack")
+def _stack(g: Graph, eqn: Any, *xs: str) -> str:
+    axis = g.constant([eqn.params["axis"]], "int64")
+    parts = [g.node("Unsqueeze", x, axis) for x in xs]
+    return g.node("Concat", *parts, axis=eqn.params["axis"])
+
+
+@rule("dim_as_value")
+def _dim(g: Graph, eqn: Any, *_: str) -> str:
+    size = g.node("Squeeze", g.size(eqn.params["dim"]))
+    return g.cast(size, eqn.outvars[0].aval.dtype)
+
+
+@rule("slice")
+def _slice(g: Graph, eqn: Any, x: str) -> str:
     p, axes = eqn.params, range(len(eqn.invars[0].aval.shape))
     return g.slice(x, list(axes), p["start_indices"], p["limit_indices"], p["strides"])
 
 
-@_rule("rev")
-def _reverse(g: _Graph, eqn: Any, x: str) -> str:
+@rule("rev")
+def _reverse(g: Graph, eqn: Any, x: str) -> str:
     axes = list(eqn.params["dimensions"])
     least = [np.iinfo("int64").min] * len(axes)
     return g.slice(x, axes, [-1] * len(axes), least, [-1] * len(axes))
 
 
-@_rule("split")
-def _split(g: _Graph, eqn: Any, x: str) -> Any:
+@rule("split")
+def _split(g: Graph, eqn: Any, x: str) -> Any:
     sizes = eqn.params["sizes"]
     return g.node("Split", x, g.shape(sizes), outputs=len(sizes), axis=eqn.params["axis"])
 
 
-@_rule("pad")
-def _pad(g: _Graph, eqn: Any, x: str, value: str) -> str:
+@rule("pad")
+def _pad(g: Graph, eqn: Any, x: str, value: str) -> str:
+    sizes = list(eqn.invars[0].aval.shape)
     low, high, inner = zip(*eqn.params["padding_config"])
-    if any(inner):
-        raise NoOperator("padding between elements")
+    for axis, more in enumerate(inner):
+        if more:  # after each element, which is after the last, too
+            x = g.node("Unsqueeze", x, g.constant([axis + 1], "int64"))
+            ends = [0] * (len(sizes) + 1)
+            ends[axis + 1] = more
+            x = g.node("Pad", x, g.shape([*[0] * len(ends), *ends]), value)
+            sizes[axis] = sizes[axis] * (more + 1)
+            x = g.node("Reshape", x, g.shape(sizes), allowzero=1)
+            sizes[axis] = sizes[axis] - more
+            x = g.slice(x, [axis], [0], [sizes[axis]])
+    if not any((*low, *high)):
+        return x
     return g.node("Pad", x, g.shape([*low, *high]), value)
 
 
-@_rule("dot_general")
-def _dot(g: _Graph, eqn: Any, x: str, y: str) -> str:
+@rule("dot_general")
+def _dot(g: Graph, eqn: Any, x: str, y: str) -> str:
     (left, right), (batch_left, batch_right) = eqn.params["dimension_numbers"]
     dtype, ranks = eqn.outvars[0].aval.dtype, [len(v.aval.shape) for v in eqn.invars]
     x, y = (z if v.aval.dtype == dtype else g.cast(z, dtype) for z, v in zip((x, y), eqn.invars))
@@ -337,8 +364,8 @@ def _dot(g: _Graph, eqn: Any, x: str, y: str) -> str:
     return g.node("Einsum", x, y, equation=f"{''.join(a)},{''.join(b)}->{''.join(out)}")
 
 
-@_rule("conv_general_dilated")
-def _conv(g: _Graph, eqn: Any, x: str, w: str) -> str:
+@rule("conv_general_dilated")
+def _conv(g: Graph, eqn: Any, x: str, w: str) -> str:
     p = eqn.params
     numbers, groups, stretch = p["dimension_numbers"], p["feature_group_count"], p["lhs_dilation"]
     if p["batch_group_count"] != 1:
@@ -371,8 +398,8 @@ def _conv(g: _Graph, eqn: Any, x: str, w: str) -> str:
     return g.transpose(y, np.argsort(numbers.out_spec).tolist())
 
 
-@_rule("reduce_window_max", "reduce_window_sum")
-def _pool(g: _Graph, eqn: Any, x: str) -> str:
+@rule("reduce_window_max", "reduce_window_sum")
+def _pool(g: Graph, eqn: Any, x: str) -> str:
     p = eqn.params
     each = list(zip(p["window_dimensions"], p["window_strides"], p["padding"]))
     fixed = [i for i, one in enumerate(each) if one == (1, 1, (0, 0))]
@@ -396,8 +423,8 @@ def _pool(g: _Graph, eqn: Any, x: str) -> str:
     return g.transpose(y, np.argsort(order).tolist())
 
 
-@_rule("gather")
-def _gather(g: _Graph, eqn: Any, x: str, at: str) -> str:
+@rule("gather")
+def _gather(g: Graph, eqn: Any, x: str, at: str) -> str:
     p, numbers = eqn.params, eqn.params["dimension_numbers"]
     (shape, indices), out = (v.aval.shape for v in eqn.invars), eqn.outvars[0].aval
     axes, sizes, mode = list(numbers.start_index_map), p["slice_sizes"], p["mode"].name
@@ -406,9 +433,11 @@ def _gather(g: _Graph, eqn: Any, x: str, at: str) -> str:
         indices[:-1],
         numbers.collapsed_slice_dims,
     )
-    rest = [i for i in range(len(shape)) if i not in axes]
+    along = list(numbers.operand_batching_dims)  # axes of which each has an index of its own
+    along_in = list(numbers.start_indices_batching_dims)
+    rest = [i for i in range(len(shape)) if i not in (*axes, *along)]
     whole = all(shape[i] == sizes[i] for i in rest)
-    if numbers.operand_batching_dims or not whole or not set(collapsed) <= set(axes):
+    if not whole or not set(collapsed) <= set(axes):
         raise NoOperator("parts along axes without an index")
     at, zero = g.cast(at, "int64"), g.constant(0, "int64")
     size = g.shape([sizes[i] for i in axes])
@@ -422,9 +451,11 @@ def _gather(g: _Graph, eqn: Any, x: str, at: str) -> str:
         y = g.slice(x, axes, at, g.node("Add", at, size))
         y = g.node("Squeeze", y, g.constant(collapsed, "int64")) if collapsed else y
     elif set(collapsed) == set(axes):
-        y = g.node("GatherND", g.transpose(x, [*axes, *rest]), at)
+        first = [*along_in, *(i for i in range(len(batch)) if i not in along_in)]
+        at, x = g.transpose(at, [*first, len(batch)]), g.transpose(x, [*along, *axes, *rest])
+        y = g.node("GatherND", x, at, batch_dims=len(along))
         places = [i for i in range(len(out.shape)) if i not in offsets]
-        y = g.transpose(y, np.argsort([*places, *offsets]).tolist())
+        y = g.transpose(y, np.argsort([*(places[i] for i in first), *offsets]).tolist())
     else:
         raise NoOperator("parts at several places")
     if mode != "FILL_OR_DROP":
@@ -440,34 +471,3 @@ def _gather(g: _Graph, eqn: Any, x: str, at: str) -> str:
     spread: list[Any] = [1 if i in offsets else n for i, n in enumerate(out.shape)]
     inside = g.node("Reshape", g.cast(inside, bool), g.shape(spread), allowzero=1)
     return g.node("Where", inside, y, g.constant(fill, out.dtype))
-
-
-@_rule("scan")
-def _scan(g: _Graph, eqn: Any, *xs: str) -> Any:
-    p, inner = eqn.params, eqn.params["jaxpr"]
-    consts, carries = p["num_consts"], p["num_carry"]
-    given = inner.jaxpr.invars
-    if len(given) == consts + carries:
-        raise NoOperator("a loop over no array")
-    names = [g.name() for _ in given[consts:]]
-    outside, g.nodes = g.nodes, []
-    found = g.run(inner.jaxpr, inner.consts, [*xs[:consts], *names])
-    found = [g.node("Identity", name) for name in found]
-    body = g.helper.make_graph(
-        g.nodes,
-        "step",
-        [g.info(n, v.aval) for n, v in zip(names, given[consts:])],
-        [g.info(n, v.aval) for n, v in zip(found, inner.jaxpr.outvars)],
-    )
-    g.nodes = outside
-    inputs, outputs = len(given) - consts - carries, len(found) - carries
-    backwards = int(p["reverse"])
-    return g.node(
-        "Scan",
-        *xs[consts:],
-        outputs=len(found),
-        body=body,
-        num_scan_inputs=inputs,
-        scan_input_directions=[backwards] * inputs,
-        **({"scan_output_directions": [backwards] * outputs} if outputs else {}),
-    )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from keraslike.core import tensorflow_host
-from keraslike.export import files, stablehlo
+from keraslike.export import files, stablehlo, vocabularies
 from keraslike.export.endpoints import Endpoint
 
 _WRITER = os.path.join(os.path.dirname(__file__), "tensorflow_process.py")
@@ -49,3 +49,4 @@ def write(
             tensorflow_host.run_program(_WRITER, staged, target, needed=_NEEDED)
         except (KeyError, OSError, TypeError, ValueError, RuntimeError) as error:
             raise RuntimeError(f"TensorFlow could not write '{path}':\n{error}") from None
+        vocabularies.write(target, vocabularies.roots(endpoints))

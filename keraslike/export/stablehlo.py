@@ -7,7 +7,8 @@ A folder, or an archive whose name ends in `.zip`, of
   of the new values;
 - `weights.npz`, the weights by their paths, without pickles. bfloat16 and the like are there as the
   bits of integers, and are taken for what they are within the program;
-- `manifest.json`: signatures, names and dtypes of the weights, and a checksum of each file.
+- `manifest.json`: signatures, names and dtypes of the weights, and a checksum of each file;
+- `vocabularies.json`, where text was looked up in front of the model: see `vocabularies.py`.
 
 Where keraslike is not installed:
 
@@ -38,7 +39,7 @@ from jax import export
 from keraslike.core import jax_internals, json_texts
 from keraslike.core.errors import DamagedFile
 from keraslike.core.tracebacks import entry
-from keraslike.export import files
+from keraslike.export import files, vocabularies
 from keraslike.export.endpoints import Endpoint, Spec, is_spec, restored, stored, stored_dtype
 
 FORMAT, VERSION = "keraslike-stablehlo", 1
@@ -71,8 +72,7 @@ def write(
         collections: names of variables by names of users' own.
         modules: whether the bare programs are written too, with what is needed to call them, for
             those that do not have JAX.
-        objects: what `tf.saved_model` says of the objects that have the endpoints; these get
-            gradients then.
+        objects: what `tf.saved_model` says of the objects that have the endpoints.
     """
     variables = {
         name: {
@@ -90,7 +90,7 @@ def write(
     for number, endpoint in enumerate(endpoints):
         exported = endpoint.export(owners, list(arrays), platforms)
         file = f"{endpoint.name}.jax_export"
-        sums[file] = _write(folder, file, _serialized(exported, with_gradient=objects is not None))
+        sums[file] = _write(folder, file, _serialized(exported, not modules))
         outputs = jax.tree.unflatten(exported.out_tree, _specs(exported))
         used = set(map(id, endpoint.variables))
         updates: list[str] = []
@@ -126,6 +126,9 @@ def write(
     }
     if objects is not None:
         manifest["objects"] = objects
+    words = vocabularies.text_of(vocabularies.roots(endpoints))
+    if words is not None:
+        sums[vocabularies.NAME] = _write(folder, vocabularies.NAME, words)
     _write(folder, MANIFEST, json.dumps(manifest, indent=1).encode())
     return manifest
 
@@ -200,6 +203,7 @@ class ExportedModel:
 
     `model.serve(x)` calls the endpoint `serve`, `model(x)` the first one. `variables` has the
     weights by name, and calls use what is in it; state that an endpoint changes is changed there.
+    `vocabularies` has what the layers in front of the model looked text up in, by their names.
     """
 
     def __init__(
@@ -207,8 +211,10 @@ class ExportedModel:
         manifest: dict[str, Any],
         programs: dict[str, export.Exported],
         variables: dict[str, jax.Array],
+        words: dict[str, Any] | None = None,
     ):
         self.manifest, self.variables, self.programs = manifest, variables, programs
+        self.vocabularies = words or {}
         self.endpoints = {
             about["name"]: self._endpoint(about, programs[about["name"]])
             for about in manifest["endpoints"]
@@ -219,7 +225,7 @@ class ExportedModel:
         dtypes = {n: v["dtype"] for n, v in self.manifest["variables"].items()}
 
         def endpoint(*args: Any) -> Any:
-            given = jax.tree.map(_converted, spec, list(args), is_leaf=is_spec)
+            given = jax.tree.map(converted, spec, list(args), is_leaf=is_spec)
             out = call({n: stored(v) for n, v in self.variables.items()}, *given)
             if not about["updates"]:
                 return out
@@ -243,7 +249,8 @@ class ExportedModel:
         return next(iter(self.endpoints.values()))(*args)
 
 
-def _converted(spec: Spec, value: Any) -> jax.Array:
+def converted(spec: Spec, value: Any) -> jax.Array:
+    """A value as an input of a program is."""
     return jnp.asarray(value, jax.dtypes.canonicalize_dtype(spec.dtype))
 
 
@@ -280,7 +287,11 @@ def load_exported(filepath: str | os.PathLike) -> ExportedModel:
         arrays = _arrays(data, manifest["variables"])
     except (ValueError, KeyError, zipfile.BadZipFile, NotImplementedError, EOFError) as e:
         raise DamagedFile(f"'{path}': its {WEIGHTS!r} cannot be used: {e}") from e
-    return ExportedModel(manifest, programs, {n: jnp.asarray(a) for n, a in arrays.items()})
+    words: Any = None
+    if vocabularies.NAME in manifest["sha256"]:
+        words = json_texts.parse_json(_checked(path, manifest, vocabularies.NAME).decode())
+    variables = {n: jnp.asarray(a) for n, a in arrays.items()}
+    return ExportedModel(manifest, programs, variables, words)
 
 
 def is_exported(path: str) -> bool:

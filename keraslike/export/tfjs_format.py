@@ -12,7 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from keraslike.export import files, primitives, tf_graph, tf_loops, tf_slices, tf_windows
+from keraslike.export import (
+    files,
+    primitives,
+    tf_graph,
+    tf_loops,
+    tf_slices,
+    tf_windows,
+    vocabularies,
+)
 from keraslike.export.endpoints import Endpoint
 
 MODEL = "model.json"
@@ -40,7 +48,8 @@ def write(
         "inputs": {name: _described(name, aval) for name, aval in inputs.items()},
         "outputs": {name: _described(name, aval) for name, aval in outputs.items()},
     }
-    place(path, "graph-model", graph.as_json(), graph.values, signature=signature)
+    roots = vocabularies.roots(endpoints)
+    place(path, "graph-model", graph.as_json(), graph.values, roots, signature=signature)
 
 
 def _described(name: str, aval: Any) -> dict[str, Any]:
@@ -50,9 +59,18 @@ def _described(name: str, aval: Any) -> dict[str, Any]:
 
 
 def place(
-    path: str, kind: str, topology: dict[str, Any], arrays: dict[str, np.ndarray], **more: Any
+    path: str,
+    kind: str,
+    topology: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    roots: Sequence[Any],
+    **more: Any,
 ) -> None:
-    """Writes the folder of a model, in place of an older one."""
+    """Writes the folder of a model, in place of an older one.
+
+    Args:
+        roots: the layers and models that it is of, which may have vocabularies.
+    """
     weights, parts = [], []
     for name, array in arrays.items():
         about, data = _stored(array)
@@ -76,6 +94,7 @@ def place(
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+        vocabularies.write(folder, roots)
 
 
 def _stored(array: np.ndarray) -> tuple[dict[str, Any], bytes]:

@@ -297,13 +297,15 @@ class TFSMLayer(_Hosted):
         trainable: bool = True,
         name: str | None = None,
         dtype: Any = None,
+        *,
+        tags: Sequence[str] | None = None,
     ):
         super().__init__(trainable=trainable, name=name, dtype=dtype)
         self.filepath = os.fspath(filepath)
         self.call_endpoint, self.call_training_endpoint = call_endpoint, call_training_endpoint
-        self._loaded = HostedModel(self.filepath)
+        self._loaded = HostedModel(self.filepath, tags)
         found: set[int] = set()
-        for endpoint in filter(None, (call_endpoint, call_training_endpoint)):
+        for endpoint in (call_endpoint, *filter(None, [call_training_endpoint])):
             found.update(self._endpoint(endpoint)["variables"])
         about = self._loaded.variables
         # Those that train come first, as in the arguments of `_compute`.
@@ -333,12 +335,20 @@ class TFSMLayer(_Hosted):
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         return self._hosted(inputs, bool(training), jnp.zeros(2, "uint32"))
 
+    def _options(self, node: dict[str, Any], training: bool) -> dict[str, Any]:
+        """What the function is given besides the inputs."""
+        return {}
+
     def _asked(self, values: tuple, how: tuple) -> tuple[Any, ...]:
         """The endpoint and what it is asked with: arguments, inputs and values of variables."""
         trained, others, inputs = values
         name = (self.call_training_endpoint if how[1] else None) or self.call_endpoint
         node, leaves = self._endpoint(name), []
-        given = ((jax.tree.unflatten(how[0], inputs),), {})
+        arguments = jax.tree.unflatten(how[0], inputs)
+        if "inputs" in node and isinstance(arguments, dict):  # a signature, which has names only
+            given = ((), {**arguments, **self._options(node, how[1])})
+        else:
+            given = ((arguments,), self._options(node, how[1]))
         structure = packed(given, leaves, lambda x: isinstance(x, np.ndarray))
         known = dict(zip(self._numbers, [*trained, *others], strict=True))
         return node, Arguments(structure, leaves), [known[n] for n in node["variables"]]
