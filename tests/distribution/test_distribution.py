@@ -171,7 +171,10 @@ def test_an_axis_of_one_device_divides_nothing():
     layouts = d.LayoutMap(mesh)
     layouts[".*kernel"] = (None, "model")
     found = set()
-    for distribution in (d.DataParallel(mesh), d.ModelParallel(layout_map=layouts)):
+    for distribution in (
+        d.ModelParallel.fsdp(mesh, min_size=1),
+        d.ModelParallel(layout_map=layouts),
+    ):
         with distribution.scope():
             found.add(distribution.sharding_of(make().layers[0].kernel))
     assert len(found) == 1 and found.pop().is_fully_replicated
