@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import context
+from keraslike.core.jax_internals import put
 
 # What a function is called by, and the shape in which it is given the texts, as far as that may
 # differ between batches of one model.
@@ -85,7 +86,10 @@ class Text:
         """
         key = (name, len(self.shape), *self.shape[1:])
         if self.values is not None:
-            return jnp.asarray(function(self.values.reshape(self.shape)))
+            out = np.asarray(function(self.values.reshape(self.shape)))
+            if not context.trace_state_clean():
+                return jnp.asarray(out)
+            return put(out.astype(jax.dtypes.canonicalize_dtype(out.dtype), copy=False))
         if key in self.results:
             return self.results[key]
         if context.state.symbolic and spec is not None:

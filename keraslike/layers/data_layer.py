@@ -15,6 +15,7 @@ import numpy as np
 
 from keraslike.core import context, dtypes, foreign, hashing, sparsity
 from keraslike.core.boxed import Answers, is_boxed, taker, unbox
+from keraslike.core.jax_internals import put
 from keraslike.core.symbolic import KerasTensor, size_of_values
 from keraslike.core.text import Text, as_bytes, is_text, of_lists
 from keraslike.layers.layer import Layer
@@ -58,7 +59,10 @@ class DataLayer(Layer):
             return Answers.box(texts)  # type: ignore[misc]
         if self._boxed_dtype() == "int64" and getattr(x, "dtype", None) != np.int64:
             with jax.enable_x64(True):
-                x = jnp.asarray(x).astype("int64")
+                if isinstance(x, jax.core.Tracer) or not context.trace_state_clean():
+                    x = jnp.asarray(x).astype("int64")
+                else:  # numpy is faster
+                    x = put(np.asarray(x).astype("int64"))
         return Answers.box(x)  # type: ignore[misc]
 
     def _boxed_dtype(self) -> str:
