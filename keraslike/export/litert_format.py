@@ -204,7 +204,7 @@ class _Graph(tf_graph.Graph):
     def __init__(self) -> None:
         super().__init__()
         self.places: dict[str, str] = {}  # of nodes the layers that they are of
-        self._small: dict[str, tuple[str, str]] = {}
+        self._small: dict[str, tuple[str, str]] = {}  # of tensors what they are in 8 bits
 
     def node(self, kind: str, *inputs: str, outputs: Any = 1, of: Any = None, **more: Any) -> Any:
         found = super().node(kind, *inputs, outputs=outputs, of=of, **more)
@@ -234,6 +234,12 @@ class _Graph(tf_graph.Graph):
             at, kind = self._small[x]
             return self.node("Cast", at, SrcT=type_(kind), DstT=type_("float32"))
         return super().cast(x, before, after)
+
+    def gathered(self, x: str, at: str, axis: int, kind: str) -> str:
+        if x not in self._small:
+            return super().gathered(x, at, axis, kind)
+        whole, small = self._small[x]
+        return self._widened(super().gathered(whole, at, axis, small), small)
 
     def _widened(self, x: str, kind: str) -> str:
         found = self.node("Cast", x, SrcT=type_(kind), DstT=type_("int32"))

@@ -314,6 +314,13 @@ def test_settings_of_the_converter_of_litert(tmp_path):
     model.export(path, format="litert", verbose=False)  # sums of more than float32 has exactly
     (y,) = in_litert(path, x)[0].values()
     np.testing.assert_allclose(y, model.predict(x, verbose=0), atol=1e-5)
+    words = keras.Sequential([keras.Input((6,), dtype="int32"), layers.Embedding(2000, 64)])
+    words.quantize("int8")
+    words.export(path, format="litert", verbose=False)
+    assert path.stat().st_size < 1.2 * sum(v.value.nbytes for v in words.weights)
+    x = np.arange(12, dtype="int32").reshape(2, 6)
+    (y,) = in_litert(path, x)[0].values()
+    np.testing.assert_allclose(y, words.predict(x, verbose=0), rtol=1e-6)
 
 
 def test_tf_lite(tmp_path):
