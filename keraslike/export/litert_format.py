@@ -194,6 +194,12 @@ def _plain(name: str, value: Any) -> Any:
 
 
 _SMALL = {"int8": "DT_INT8", "uint8": "DT_UINT8"}
+_EIGHT_BITS = {
+    "min": {"f": -128.0},
+    "max": {"f": 127.0},
+    "num_bits": {"i": "8"},
+    "narrow_range": {"b": False},
+}  # which leaves whole numbers as they are
 
 
 class _Graph(tf_graph.Graph):
@@ -232,7 +238,10 @@ class _Graph(tf_graph.Graph):
     def cast(self, x: str, before: Any, after: Any) -> str:
         if x in self._small and tf_graph.kind_of(after) == "float32":
             at, kind = self._small[x]
-            return self.node("Cast", at, SrcT=type_(kind), DstT=type_("float32"))
+            found = self.node("Cast", at, SrcT=type_(kind), DstT=type_("float32"))
+            # The converter computes this of a weight, and `litert_process` makes it 8 bits again.
+            known = kind == "DT_INT8" and at in self.values
+            return self.node("FakeQuantWithMinMaxArgs", found, **_EIGHT_BITS) if known else found
         return super().cast(x, before, after)
 
     def gathered(self, x: str, at: str, axis: int, kind: str) -> str:
@@ -240,6 +249,15 @@ class _Graph(tf_graph.Graph):
             return super().gathered(x, at, axis, kind)
         whole, small = self._small[x]
         return self._widened(super().gathered(whole, at, axis, small), small)
+
+    def slice(
+        self, x: str, starts: Any, ends: Any, kind: str, steps: Any = None, shape: Any = None
+    ) -> str:
+        at = self._small.get(x, ("", ""))[0]
+        if at not in self.values or not all(map(tf_graph.is_number, (*starts, *ends))):
+            return super().slice(x, starts, ends, kind, steps, shape)
+        parts = map(slice, starts, ends, steps or [1] * len(starts))
+        return self.constant(self.values[at][tuple(parts)])
 
     def _widened(self, x: str, kind: str) -> str:
         found = self.node("Cast", x, SrcT=type_(kind), DstT=type_("int32"))

@@ -40,9 +40,51 @@ def main(staged: str, target: str) -> None:
             arrays = _arrays(os.path.join(staged, "samples.npz"))
             samples = list(_samples(about["samples"], iter(arrays)))
             converter.representative_dataset = lambda: iter(samples)
-        data = converter.convert()
+        data = _packed(converter.convert())
     with open(target, "xb") as file:
         file.write(data)
+
+
+def _packed(data: Any) -> Any:
+    """The file with those weights in 8 bits that it would make of others whenever it is loaded."""
+    from tensorflow.lite.python import schema_py_generated as schema  # type: ignore
+    from tensorflow.lite.tools import flatbuffer_utils  # type: ignore
+
+    model = flatbuffer_utils.convert_bytearray_to_object(data)
+    kinds = [max(c.builtinCode, c.deprecatedBuiltinCode) for c in model.operatorCodes]
+    found = False
+    for graph in model.subgraphs:
+        for operator in list(graph.operators):
+            if kinds[operator.opcodeIndex] != schema.BuiltinOperator.QUANTIZE:
+                continue
+            before, after = (graph.tensors[t[0]] for t in (operator.inputs, operator.outputs))
+            content, about = model.buffers[before.buffer].data, after.quantization
+            if (
+                content is None
+                or before.type != schema.TensorType.FLOAT32
+                or after.type != schema.TensorType.UINT8
+            ):
+                continue
+            values = np.frombuffer(np.asarray(content, "uint8").tobytes(), "float32")
+            whole = np.round(values / about.scale[0] + about.zeroPoint[0])
+            buffer = schema.BufferT()
+            buffer.data = np.clip(whole, 0, 255).astype("uint8")
+            model.buffers.append(buffer)
+            after.buffer, after.shape = len(model.buffers) - 1, before.shape
+            graph.operators.remove(operator)
+            users = [i for g in model.subgraphs for o in g.operators for i in o.inputs]
+            if operator.inputs[0] not in users:
+                before.buffer, before.shape = 0, [0]
+                before.shapeSignature = None
+            found = True
+    if not found:
+        return data
+    kept = {t.buffer for g in model.subgraphs for t in g.tensors}
+    kept |= {m.buffer for m in model.metadata or ()}
+    for number, buffer in enumerate(model.buffers):
+        if number not in kept:
+            buffer.data = None
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def _save(about: dict, values: Any, path: str) -> None:

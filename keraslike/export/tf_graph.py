@@ -500,7 +500,9 @@ def _dot(g: Graph, eqn: Any, x: str, y: str) -> str:
         kind = "float32"  # far quicker, and exact for so many products
         bits = 14 if all(a.dtype.name == "int8" for a in avals) else 16
         most = (_MOST_EXACT - 1) >> bits
-    x, y = (g.cast(z, a.dtype, kind) for z, a in zip((x, y), avals))
+    several = is_number(deep) and deep > most  # sums, each of parts that are cut out as they are
+    sums, cut = kind_of(out.dtype), kind_of(out.dtype) if several else kind
+    x, y = (g.cast(z, a.dtype, cut) for z, a in zip((x, y), avals))
     free = [
         [i for i in range(len(a.shape)) if i not in (*contracted, *batch)]
         for a, contracted, batch in zip(avals, (left, right), (batch_left, batch_right))
@@ -509,23 +511,23 @@ def _dot(g: Graph, eqn: Any, x: str, y: str) -> str:
     batch = [avals[0].shape[i] for i in batch_left]
     wide = [math.prod(s) for s in shapes]
     lead = [math.prod(batch)] if batch else []
-    x = g.transpose(x, [*batch_left, *free[0], *left], kind)
-    y = g.transpose(y, [*batch_right, *right, *free[1]], kind)
+    x = g.transpose(x, [*batch_left, *free[0], *left], cut)
+    y = g.transpose(y, [*batch_right, *right, *free[1]], cut)
     if [*batch, *shapes[0], deep] != [*lead, wide[0], deep]:
-        x = g.reshape(x, [*lead, wide[0], deep], kind)
+        x = g.reshape(x, [*lead, wide[0], deep], cut)
     if [avals[1].shape[i] for i in (*batch_right, *right, *free[1])] != [*lead, deep, wide[1]]:
-        y = g.reshape(y, [*lead, deep, wide[1]], kind)
+        y = g.reshape(y, [*lead, deep, wide[1]], cut)
     names = ("adj_x", "adj_y") if batch else ("transpose_a", "transpose_b")
     plain = {name: {"b": False} for name in names}
-    operation, sums = "BatchMatMulV2" if batch else "MatMul", kind_of(out.dtype)
-    found = ""
-    for start in range(0, deep, most) if is_number(deep) and deep > most else (0,):
+    operation, found = "BatchMatMulV2" if batch else "MatMul", ""
+    for start in range(0, deep, most) if several else (0,):
         a, b = x, y
-        if is_number(deep) and deep > most:
+        if several:
             end, nothing = min(start + most, deep), [0] * len(lead)
             sizes = [*lead, wide[0], deep], [*lead, deep, wide[1]]
-            a = g.slice(x, [*nothing, 0, start], [*lead, wide[0], end], kind, shape=sizes[0])
-            b = g.slice(y, [*nothing, start, 0], [*lead, end, wide[1]], kind, shape=sizes[1])
+            a = g.slice(x, [*nothing, 0, start], [*lead, wide[0], end], cut, shape=sizes[0])
+            b = g.slice(y, [*nothing, start, 0], [*lead, end, wide[1]], cut, shape=sizes[1])
+            a, b = (g.cast(z, cut, kind) for z in (a, b))
         part = g.cast(g.node(operation, a, b, of=kind, **plain), kind, sums)
         found = g.binary("AddV2", found, part, sums) if found else part
     return found if list(out.shape) == [*lead, *wide] else g.reshape(found, out.shape, sums)

@@ -145,8 +145,8 @@ TensorFlow.js has is written as a layers-model (`tf.loadLayersModel`), any other
 `litert` is run by `ai_edge_litert`, with LiteRT's own operations, without those of TensorFlow that
 only some programs have. It has no pooling along three axes, and 16-bit numbers only of weights, by
 the converter's setting `supported_types`: models that need more are refused by the layer's name.
-Weights of a model that is quantized to 8 bits take four bytes there; `optimizations=["DEFAULT"]` is
-the converter's own way to one byte.
+A model that is quantized to 8 bits gives the same numbers there, and its weights stay so;
+`optimizations=["DEFAULT"]` is the converter's own way to them.
 
 """
 
@@ -312,6 +312,7 @@ def test_settings_of_the_converter_of_litert(tmp_path):
             model.export(path, format="litert", **settings)
     model.quantize("int8")
     model.export(path, format="litert", verbose=False)  # sums of more than float32 has exactly
+    assert path.stat().st_size < 1.2 * sum(v.value.nbytes for v in model.weights) + 10_000
     (y,) = in_litert(path, x)[0].values()
     np.testing.assert_allclose(y, model.predict(x, verbose=0), atol=1e-5)
     words = keras.Sequential([keras.Input((6,), dtype="int32"), layers.Embedding(2000, 64)])
