@@ -5,19 +5,19 @@
 >>> model.compile(loss="mse", optimizer="nadam")
 """
 
+import importlib
 import os
+from typing import TYPE_CHECKING, Any
 
 from keraslike.core.collector import paused
 
 with paused():
     from keraslike import (
         activations,
-        applications,
         backend,
         callbacks,
         config,
         constraints,
-        datasets,
         distillation,
         distribution,
         dtype_policies,
@@ -61,6 +61,9 @@ from keraslike.models.function import Function
 from keraslike.optimizers import Optimizer
 from keraslike.quantizers import Quantizer
 from keraslike.regularizers import Regularizer
+
+if TYPE_CHECKING:
+    from keraslike import applications, datasets
 
 __version__ = "0.1.0"
 
@@ -125,6 +128,16 @@ __all__ = [
     "visualization",
     "wrappers",
 ]
+
+
+# Modules that nothing else here uses are imported when they are first asked for.
+_LATER = ("applications", "datasets")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return importlib.import_module(f"keraslike.{name}")
+    raise AttributeError(f"module 'keraslike' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
