@@ -175,8 +175,8 @@ books: $(STAMP)
 	@test -n "$(DIR)" || { echo "Say where notebooks are: make books DIR=~/handson-ml3"; exit 2; }
 	$(RUN) tests/books/run.py $(DIR) $(ARGS)
 
-files: $(STAMP)
-	$(RUN) tests/files/run.py $(ARGS)
+files: $(EXPORT_STAMP)
+	$(EXPORT_RUN) tests/files/run.py $(ARGS)
 
 # Beyond the upper bounds of pyproject.toml, in an environment of its own.
 LATEST_VENV := .venv-latest

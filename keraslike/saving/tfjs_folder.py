@@ -99,6 +99,7 @@ class Folder:
                     if name in found:
                         raise ValueError(f"it has two weights {name!r}")
                     found[name] = array
+                    self.nbytes += array.nbytes  # unpacked: up to four times what is stored
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as e:
             if isinstance(e, DamagedFile):
                 raise
@@ -124,9 +125,7 @@ class Folder:
                 )
             with open(place, "rb") as file:
                 parts.append(file.read())
-        data = b"".join(parts)
-        self.nbytes += len(data)
-        return data
+        return b"".join(parts)
 
     @staticmethod
     def _group(weights: Sequence[Any], data: bytes) -> Iterator[tuple[str, np.ndarray]]:

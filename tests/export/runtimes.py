@@ -91,9 +91,9 @@ print(json.dumps(found))
 """
 
 
-def in_node(cases, folder):
+def in_node(cases, folder, rounds=10):
     """Runs models in TensorFlow.js. Of each case, `(path, inputs)` with inputs as dicts of arrays
-    or single ones, gives the outputs and microseconds for the first inputs."""
+    or single ones, gives the outputs and the median of microseconds for the first inputs."""
 
     def plain(x):
         x = np.asarray(x)
@@ -108,7 +108,12 @@ def in_node(cases, folder):
         described.append({"folder": str(path), "calls": calls})
     (folder / "cases.json").write_text(json.dumps(described))
     node = pathlib.Path(sys.executable).with_name("node")
-    files = [pathlib.Path(__file__).with_name("tfjs_run.js"), "cases.json", "found.json"]
+    files = [
+        pathlib.Path(__file__).with_name("tfjs_run.js"),
+        "cases.json",
+        "found.json",
+        str(rounds),
+    ]
     modules = pathlib.Path(sys.prefix) / "node_modules"
     environment = {**os.environ, "NODE_PATH": str(modules)}
     subprocess.run([node, *files], cwd=folder, env=environment, check=True, capture_output=True)

@@ -65,7 +65,7 @@ async function main() {
           ),
         );
       }
-      for (let i = 0; i < 10; i++) {
+      for (let i = 0; i < Number(process.argv[4]); i++) {
         const one = tensors(calls[0]);
         const start = process.hrtime.bigint();
         const [, found] = await run(one);
@@ -76,7 +76,7 @@ async function main() {
       error = String((e && e.stack) || e);
     }
     times.sort((a, b) => a - b);
-    results.push({ outputs, error, micro: times[Math.floor(times.length / 2)] });
+    results.push({ outputs, error, micro: times[Math.floor(times.length / 2)] ?? null });
   }
   fs.writeFileSync(process.argv[3], JSON.stringify(results));
 }

