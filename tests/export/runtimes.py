@@ -203,7 +203,30 @@ def found(tmp_path_factory):
             facts[name][kind] += values
     TABLE.parent.mkdir(exist_ok=True)
     TABLE.write_text(_table(facts))
+    write_summary()
     return facts
+
+
+README = TABLE.parents[1] / "README.md"
+MARKS = "<!-- differences: by make test-export -->\n", "<!-- end of differences -->\n"
+
+
+def write_summary():
+    """Puts the differences that the table has into the README, between two marks."""
+    rows = [
+        [cell.strip() for cell in line.strip("| \n").split("|")]
+        for line in TABLE.read_text(encoding="utf-8").splitlines()
+        if line.startswith("| ")
+    ]
+    found = [i for i, head in enumerate(rows[0]) if head.endswith(": difference")]
+    heads = [rows[0][i].removesuffix(": difference") for i in found]
+    lines = [["model", *heads], ["---", *["---:"] * len(heads)]]
+    lines += [[row[0], *(row[i] for i in found)] for row in rows[2:]]
+    table = "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    text = README.read_text(encoding="utf-8")
+    before, _, rest = text.partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    README.write_text(before + MARKS[0] + table + MARKS[1] + after, encoding="utf-8")
 
 
 def _table(facts):
