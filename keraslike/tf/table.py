@@ -14,7 +14,7 @@ import numpy as np
 from jax.scipy import special
 
 from keraslike import ops
-from keraslike.tf import dtypes, gradients
+from keraslike.tf import documentation, dtypes, gradients
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.tensor import WIDE, convert_to_tensor, operation
 
@@ -80,7 +80,7 @@ def _from_table() -> dict[str, Callable]:
                 made[name] = operation(name, "x y", constant)(_two(name, fn))
             else:
                 made[name] = operation(name, "x", constant)(_checked(name, fn, kind == "x float"))
-            made[name].__doc__ = f"As `keraslike.ops.{op or name}`, on tensors."
+            made[name].__doc__ = documentation.of_table(name)
             made[name].__module__ = "keraslike.tf"
     return made
 
@@ -124,7 +124,15 @@ globals()["mod"] = globals()["floormod"]
 
 
 def _zeta(x: Any, q: Any) -> Any:
-    return jnp.where(x < 1, jnp.nan, special.zeta(x, q))
+    far = (q == jnp.inf) & (x > 1)  # where JAX gives NaN
+    return jnp.where(far, 0, jnp.where(x < 1, jnp.nan, special.zeta(x, q)))
+
+
+def _polygamma(a: Any, x: Any) -> Any:
+    whole = (a >= 0) & (a == jnp.floor(a))  # JAX takes integers, TensorFlow numbers of one dtype
+    out = special.polygamma(jnp.where(whole, a, 0).astype(int), x)
+    out = jnp.where((x == jnp.inf) & (a > 0), 0, out)  # where JAX gives NaN
+    return jnp.where(whole, out, jnp.nan)
 
 
 def _l2_normalize(x: Any, axis: Any = None, epsilon: float = 1e-12) -> Any:
@@ -138,7 +146,7 @@ _MORE = {  # name: (function, tensors, those by which no gradient is taken)
     "ndtri": (special.ndtri, "x", ""),
     "reciprocal_no_nan": (lambda x: ops.divide_no_nan(jnp.ones_like(x), x), "x", ""),
     "zeta": (_zeta, "x q", "x"),
-    "polygamma": (special.polygamma, "a x", "a"),
+    "polygamma": (_polygamma, "a x", "a"),
     "xlogy": (gradients.xlogy, "x y", ""),
     "xlog1py": (gradients.xlog1py, "x y", ""),
     "xdivy": (gradients.xdivy, "x y", ""),
@@ -161,7 +169,7 @@ _MORE = {  # name: (function, tensors, those by which no gradient is taken)
 }
 for _name, (_function, _tensors, _constant) in _MORE.items():
     globals()[_name] = operation(_name, _tensors, _constant)(_function)
-    globals()[_name].__doc__ = f"`tf.math.{_name}`, element by element."
+    globals()[_name].__doc__ = documentation.of_table(_name)
     globals()[_name].__module__ = "keraslike.tf"
 
 

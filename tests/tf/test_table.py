@@ -1,0 +1,30 @@
+"""Functions of `tf.math` that come of a table: their examples, and TensorFlow's values."""
+
+from __future__ import annotations
+
+import doctest
+
+import numpy as np
+import pytest
+
+from keraslike import tf
+from keraslike.tf import documentation
+
+
+@pytest.mark.parametrize("name", documentation.OF_TABLE)
+def test_the_example_in_the_docstring(name):
+    text = getattr(tf.math, name).__doc__
+    example = doctest.DocTestParser().get_doctest(text, {}, name, None, 0)
+    assert example.examples
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_polygamma_takes_orders_of_floating_point():
+    found = tf.math.polygamma([0.0, 1.0, 2.0, 1.0], [1.0, 1.0, 3.0, np.inf])
+    np.testing.assert_allclose(found, [-0.5772159, 1.644934, -0.1541138, 0.0], rtol=1e-5)
+    assert np.isnan(tf.math.polygamma([1.5, -1.0], [2.0, 2.0])).all()
+
+
+def test_zeta_far_away_is_zero():
+    found = tf.math.zeta([2.0, 3.0, 0.5], [np.inf, 1.0, 1.0])
+    np.testing.assert_allclose(found, [0.0, 1.202057, np.nan], rtol=1e-5)
