@@ -23,7 +23,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help test test-fast test-killed test-export demo lint bench smoke stress try-latest missing
-.PHONY: docs conformance conformance-sample guides packages books files clean
+.PHONY: docs stubs conformance conformance-sample guides packages books files clean
 
 help:
 	@echo "make test     run the tests and the doctests"
@@ -32,6 +32,7 @@ help:
 	@echo "make test-browser exported models in a web page: examples/browser in headless Chromium"
 	@echo "make demo     train, save, reload and plot: examples/huber_housing.py"
 	@echo "make lint     ruff, pyright and import-linter"
+	@echo "make stubs    type stubs of modules whose functions are made of tables"
 	@echo "make docs     the site, in build/site: guides, reference, notebooks, examples"
 	@echo "make bench    run the benchmarks"
 	@echo "make smoke PY=python3.13    a short test on another interpreter"
@@ -91,6 +92,11 @@ test-browser: $(EXPORT_STAMP)
 demo: $(STAMP)
 	@echo "Starting: loading JAX takes a few seconds ..."
 	@$(RUN) examples/huber_housing.py $(ARGS)
+
+# The types of modules whose functions are made of tables.
+stubs: $(STAMP)
+	@$(RUN) -m tests.types.stubs
+	@$(RUN) -m ruff format -q keraslike
 
 lint: $(STAMP)
 	$(RUN) -m ruff format --check .

@@ -21,6 +21,8 @@ if importlib.metadata.version("jaxlib").startswith("0.10."):
     _FLAGS += " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 os.environ.setdefault("XLA_FLAGS", _FLAGS)
 
+collect_ignore_glob = ["types/samples/*"]  # programs for a type checker
+
 _programs = pytest.StashKey[tempfile.TemporaryDirectory]()
 
 

@@ -55,7 +55,7 @@ class StochasticDepth(layers.Layer):
         if not training:
             return x
         kept = 1 - self.drop_path_rate
-        shape = (ops.shape(x)[0],) + (1,) * (len(x.shape) - 1)
+        shape: Any = (ops.shape(x)[0],) + (1,) * (len(x.shape) - 1)
         return x / kept * ops.floor(kept + random.uniform(shape))
 
 

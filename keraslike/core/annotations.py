@@ -12,13 +12,13 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.notes import shown
-from keraslike.core.tracebacks import handled, is_ours, shorten
+from keraslike.core.tracebacks import Function, handled, is_ours, shorten
 
 
 class Kind(NamedTuple):
@@ -136,7 +136,7 @@ def _parts(text: str, separator: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
-def checked(function: Callable, is_constructor: bool = False) -> Callable:
+def checked(function: Function, is_constructor: bool = False) -> Function:
     """A function that users call: its arguments are checked by their annotations, and the
     tracebacks of its errors are shortened.
 
@@ -170,7 +170,7 @@ def checked(function: Callable, is_constructor: bool = False) -> Callable:
             shorten(error)
             raise
 
-    return run
+    return cast(Function, run)
 
 
 def check(function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 
 from keraslike.core import context
-from keraslike.core.tracebacks import handled, shorten
+from keraslike.core.tracebacks import Function, handled, shorten
 
 
 class Boxed:
@@ -181,7 +181,7 @@ def takes(method: Callable) -> Callable:
     return run
 
 
-def inherits(method: Callable) -> Callable:
+def inherits(method: Function) -> Function:
     """A method that makes objects: they answer as its own object does."""
 
     @functools.wraps(method)
@@ -189,7 +189,7 @@ def inherits(method: Callable) -> Callable:
         with context.using(boxes=self._boxes or context.state.boxes):
             return method(self, *args, **kwargs)
 
-    return run
+    return cast(Function, run)
 
 
 # -- what a tape records ------------------------------------------------------------------------

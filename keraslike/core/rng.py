@@ -100,15 +100,18 @@ def make_seed() -> int:
 def global_stream() -> SeedGenerator:
     """The stream that draws without a seed of their own come from."""
     global _global
-    if _global is None:
+    stream = _global
+    if stream is None:
         with drawing, jax.ensure_compile_time_eval():
-            if _global is None:
+            stream = _global
+            if stream is None:
                 # When it is first asked for must not change the seeds that others get. The flipped
                 # bits keep its numbers apart from those of the object that gets the same seed.
                 state = _seeds.getstate()
-                _global = SeedGenerator(make_seed() ^ 0x5BD1E995, name="global_seed_generator")
+                stream = SeedGenerator(make_seed() ^ 0x5BD1E995, name="global_seed_generator")
+                _global = stream
                 _seeds.setstate(state)
-    return _global
+    return stream
 
 
 def set_random_seed(seed: int) -> None:

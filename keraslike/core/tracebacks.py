@@ -14,11 +14,13 @@ import sys
 import sysconfig
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import jax
 
 from keraslike.core.notes import note_call
+
+Function = TypeVar("Function", bound=Callable)
 
 # Where this package lies, as the names of its files begin.
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -74,7 +76,7 @@ def disable_traceback_filtering() -> None:
     _enabled = False
 
 
-def entry(function: Callable) -> Callable:
+def entry(function: Function) -> Function:
     """A function that users call: the tracebacks of its errors are shortened."""
 
     @handled
@@ -86,13 +88,13 @@ def entry(function: Callable) -> Callable:
             shorten(error)
             raise
 
-    return run
+    return cast(Function, run)
 
 
-def handled(function: Callable) -> Callable:
+def handled(function: Function) -> Function:
     """Marks an entry that calls `shorten` itself, as one that is called often does, since a
     wrapper takes time and a `try` takes none."""
-    _entries.add(function.__code__)
+    _entries.add(cast(Any, function).__code__)
     return function
 
 

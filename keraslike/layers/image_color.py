@@ -328,7 +328,7 @@ class RandomPosterization(_FactorLayer):
     _FACTOR_BOUNDS = (1, 8)
 
     def _drawn(self, sizes: Sizes, seed: Any) -> Any:
-        low, high = self.factor
+        low, high = map(int, self.factor)
         if low == high:
             kept = jnp.full((sizes.batch,), low, "uint8")
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -88,6 +88,10 @@ class Variable(core.Variable, Taking):
     array([[ 1., 42.],
            [ 3.,  4.]], dtype=float32)>
     """
+
+    if TYPE_CHECKING:  # set at the end of this module: `v[key].assign(value)`
+
+        def __getitem__(self, key: Any) -> Any: ...
 
     take = staticmethod(calls.take)  # what a layer gives for a variable is a tensor
 
@@ -261,7 +265,7 @@ def _slice(variable: Any, key: Any) -> Tensor:
     return tensor
 
 
-Variable.__getitem__ = _slice  # type: ignore[method-assign]
+Variable.__getitem__ = _slice  # type: ignore[method-assign,assignment]
 
 
 class TrainableVariable(Variable, Param):

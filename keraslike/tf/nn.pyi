@@ -1,0 +1,213 @@
+"""Types of `keraslike.tf.nn`. Written by tests/types/stubs.py, see there."""
+
+import builtins as _builtins
+from collections.abc import Callable as _Callable
+from collections.abc import Sequence as _Sequence
+from typing import Any as _Any
+
+def avg_pool(
+    input: _Any,
+    ksize: _Any,
+    strides: _Any = ...,
+    padding: _Any = ...,
+    data_format: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def avg_pool1d(
+    input: _Any,
+    ksize: _Any,
+    strides: _Any = ...,
+    padding: _Any = ...,
+    data_format: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def avg_pool2d(
+    input: _Any,
+    ksize: _Any,
+    strides: _Any = ...,
+    padding: _Any = ...,
+    data_format: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def avg_pool3d(
+    input: _Any,
+    ksize: _Any,
+    strides: _Any = ...,
+    padding: _Any = ...,
+    data_format: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def batch_normalization(
+    x: _Any,
+    mean: _Any,
+    variance: _Any,
+    offset: _Any,
+    scale: _Any,
+    variance_epsilon: _builtins.float,
+    name: _Any = ...,
+) -> _Any: ...
+def bias_add(*args: _Any, **kwargs: _Any) -> _Any: ...
+def compute_average_loss(
+    per_example_loss: _Any, sample_weight: _Any = ..., global_batch_size: _Any = ...
+) -> _Any: ...
+def conv1d(
+    input: _Any,
+    filters: _Any,
+    strides: _Any = ...,
+    padding: _Any = ...,
+    data_format: _Any = ...,
+    dilations: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def conv1d_transpose(
+    input: _Any,
+    filters: _Any,
+    output_shape: _Any,
+    strides: _Any,
+    padding: _builtins.str = ...,
+    data_format: _builtins.str | None = ...,
+    dilations: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def conv2d(
+    input: _Any,
+    filters: _Any,
+    strides: _Any = ...,
+    padding: _Any = ...,
+    data_format: _Any = ...,
+    dilations: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def conv2d_transpose(
+    input: _Any,
+    filters: _Any,
+    output_shape: _Any,
+    strides: _Any,
+    padding: _builtins.str = ...,
+    data_format: _builtins.str | None = ...,
+    dilations: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def conv3d(
+    input: _Any,
+    filters: _Any,
+    strides: _Any = ...,
+    padding: _Any = ...,
+    data_format: _Any = ...,
+    dilations: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def conv3d_transpose(
+    input: _Any,
+    filters: _Any,
+    output_shape: _Any,
+    strides: _Any,
+    padding: _builtins.str = ...,
+    data_format: _builtins.str | None = ...,
+    dilations: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def crelu(*args: _Any, **kwargs: _Any) -> _Any: ...
+def ctc_loss(
+    labels: _Any,
+    logits: _Any,
+    label_length: _Any,
+    logit_length: _Any,
+    logits_time_major: _builtins.bool = ...,
+    unique: _Any = ...,
+    blank_index: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def depth_to_space(*args: _Any, **kwargs: _Any) -> _Any: ...
+def depthwise_conv2d(
+    input: _Any,
+    filter: _Any,
+    strides: _Any,
+    padding: _Any,
+    data_format: _Any = ...,
+    dilations: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def dropout(
+    x: _Any, rate: _Any, noise_shape: _Any = ..., seed: _Any = ..., name: _Any = ...
+) -> _Any: ...
+def elu(*args: _Any, **kwargs: _Any) -> _Any: ...
+def embedding_lookup(params: _Any, ids: _Any, max_norm: _Any = ..., name: _Any = ...) -> _Any: ...
+def gelu(*args: _Any, **kwargs: _Any) -> _Any: ...
+def in_top_k(targets: _Any, predictions: _Any, k: _Any, name: _Any = ...) -> _Any: ...
+def l2_loss(t: _Any, name: _Any = ...) -> _Any: ...
+def l2_normalize(*args: _Any, **kwargs: _Any) -> _Any: ...
+def leaky_relu(*args: _Any, **kwargs: _Any) -> _Any: ...
+def local_response_normalization(*args: _Any, **kwargs: _Any) -> _Any: ...
+def log_poisson_loss(*args: _Any, **kwargs: _Any) -> _Any: ...
+def log_softmax(*args: _Any, **kwargs: _Any) -> _Any: ...
+def lrn(*args: _Any, **kwargs: _Any) -> _Any: ...
+def max_pool(
+    input: _Any,
+    ksize: _Any,
+    strides: _Any = ...,
+    padding: _Any = ...,
+    data_format: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def max_pool1d(
+    input: _Any,
+    ksize: _Any,
+    strides: _Any = ...,
+    padding: _Any = ...,
+    data_format: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def max_pool2d(
+    input: _Any,
+    ksize: _Any,
+    strides: _Any = ...,
+    padding: _Any = ...,
+    data_format: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def max_pool3d(
+    input: _Any,
+    ksize: _Any,
+    strides: _Any = ...,
+    padding: _Any = ...,
+    data_format: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def moments(
+    x: _Any, axes: _Any, shift: _Any = ..., keepdims: _builtins.bool = ..., name: _Any = ...
+) -> _Any: ...
+def relu(*args: _Any, **kwargs: _Any) -> _Any: ...
+def relu6(*args: _Any, **kwargs: _Any) -> _Any: ...
+def scale_regularization_loss(regularization_loss: _Any) -> _Any: ...
+def selu(*args: _Any, **kwargs: _Any) -> _Any: ...
+def separable_conv2d(
+    input: _Any,
+    depthwise_filter: _Any,
+    pointwise_filter: _Any,
+    strides: _Any,
+    padding: _builtins.str,
+    data_format: _builtins.str | None = ...,
+    dilations: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def sigmoid(*args: _Any, **kwargs: _Any) -> _Any: ...
+def sigmoid_cross_entropy_with_logits(labels: _Any, logits: _Any, name: _Any = ...) -> _Any: ...
+def silu(*args: _Any, **kwargs: _Any) -> _Any: ...
+def softmax(*args: _Any, **kwargs: _Any) -> _Any: ...
+def softmax_cross_entropy_with_logits(
+    labels: _Any, logits: _Any, axis: _builtins.int = ..., name: _Any = ...
+) -> _Any: ...
+def softplus(*args: _Any, **kwargs: _Any) -> _Any: ...
+def softsign(*args: _Any, **kwargs: _Any) -> _Any: ...
+def space_to_depth(*args: _Any, **kwargs: _Any) -> _Any: ...
+def sparse_softmax_cross_entropy_with_logits(
+    labels: _Any, logits: _Any, name: _Any = ...
+) -> _Any: ...
+def swish(*args: _Any, **kwargs: _Any) -> _Any: ...
+def tanh(*args: _Any, **kwargs: _Any) -> _Any: ...
+def top_k(input: _Any, k: _Any = ..., sorted: _builtins.bool = ..., name: _Any = ...) -> _Any: ...
+def weighted_cross_entropy_with_logits(*args: _Any, **kwargs: _Any) -> _Any: ...
+def weighted_moments(
+    x: _Any, axes: _Any, frequency_weights: _Any, keepdims: _builtins.bool = ..., name: _Any = ...
+) -> _Any: ...

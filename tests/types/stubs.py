@@ -1,0 +1,127 @@
+"""Writes the type stubs of modules whose functions are made of tables: `make stubs`.
+
+A type checker reads a stub in place of its module. It lists the public names with their arguments;
+a function's result is `Any`, since one function takes tensors, symbolic tensors and arrays.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pathlib
+import re
+import types
+from typing import Any
+
+MODULES = (
+    "keraslike.tf",
+    *(f"keraslike.tf.{name}" for name in ("bitwise", "debugging", "image", "io", "linalg")),
+    *(f"keraslike.tf.{name}" for name in ("math", "nn", "raw_ops", "signal", "train")),
+    *("keraslike.tf.compat.v1", "keraslike.tf.data.experimental", "keraslike.backend.functions"),
+)
+_NAMES = r"(Any|None|bool|bytes|complex|dict|float|int|list|object|str|tuple|Callable|Sequence)"
+_SIMPLE = re.compile(rf"{_NAMES}([\[\], |.]+{_NAMES}|\.\.\.|[\[\], ])*")
+
+
+def path_of(module: str) -> pathlib.Path:
+    """Where the stub of a module is: beside it."""
+    source = importlib.import_module(module).__file__
+    assert source is not None
+    return pathlib.Path(source).with_suffix(".pyi")
+
+
+def stub(name: str) -> str:
+    """The stub of a module."""
+    module = importlib.import_module(name)
+    listed = dir(module) if "__dir__" in vars(module) else getattr(module, "__all__", dir(module))
+    imports, lines = set(), []
+    for public in sorted({n for n in listed if not n.startswith("_")}):
+        value = getattr(module, public)
+        if isinstance(value, types.ModuleType):
+            package, _, last = value.__name__.rpartition(".")
+            imports.add(
+                f"from {package} import {last} as {public}"
+                if package
+                else f"import {last} as {public}"
+            )
+        elif isinstance(value, type):
+            lines.append(_of_class(public, value, imports))
+        elif callable(value):
+            lines.append(f"def {public}{_signature(value)} -> _Any: ...")
+        else:
+            lines.append(f"{public}: {_type_of(value, imports)}")
+    head = [
+        f'"""Types of `{name}`. Written by tests/types/stubs.py, see there."""',
+        "",
+        "import builtins as _builtins",
+        "from collections.abc import Callable as _Callable",
+        "from collections.abc import Sequence as _Sequence",
+        "from typing import Any as _Any",
+        "",
+    ]
+    return "\n".join([*head, *sorted(imports), "", *filter(None, lines)]) + "\n"
+
+
+def _of_class(public: str, value: type, imports: set[str]) -> str:
+    # Classes of protocol buffers are made of descriptions, which a type checker does not read.
+    if (value.__module__ or "").startswith("keraslike."):
+        home = importlib.import_module(value.__module__)
+        if getattr(home, value.__qualname__, None) is value:
+            imports.add(f"from {value.__module__} import {value.__qualname__} as {public}")
+            return ""
+    return f"{public}: _Any"
+
+
+def _type_of(value: Any, imports: set[str]) -> str:
+    kind = type(value)
+    if kind in (bool, bytes, float, int, str):
+        return _hidden(kind.__name__)
+    if kind.__module__.startswith("keraslike.tf") and kind.__name__ == "DType":
+        imports.add("from keraslike.tf.dtypes import DType as DType")
+        return "DType"
+    return "_Any"
+
+
+def _signature(value: Any) -> str:
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):
+        return "(*args: _Any, **kwargs: _Any)"
+
+    def of(parameter: inspect.Parameter) -> inspect.Parameter:
+        annotation = parameter.annotation
+        simple = isinstance(annotation, str) and _SIMPLE.fullmatch(annotation)
+        default = parameter.default if parameter.default is parameter.empty else _Ellipsis()
+        return parameter.replace(
+            annotation=_Text(_hidden(annotation) if simple else "_Any"), default=default
+        )
+
+    parameters = [of(parameter) for parameter in signature.parameters.values()]
+    empty = inspect.Signature.empty
+    return str(signature.replace(parameters=parameters, return_annotation=empty))
+
+
+def _hidden(annotation: str) -> str:
+    """An annotation by names that no public one hides: `tf.bool` is a dtype, `tf.raw_ops.Any` an
+    operation."""
+    annotation = re.sub(r"\b(Any|Callable|Sequence)\b", r"_\1", annotation)
+    return re.sub(r"(?<![_\w])([a-z]\w+)", r"_builtins.\1", annotation)
+
+
+class _Text(str):
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class _Ellipsis:
+    def __repr__(self) -> str:
+        return "..."
+
+
+def main() -> None:
+    for name in MODULES:
+        path_of(name).write_text(stub(name))
+
+
+if __name__ == "__main__":
+    main()
