@@ -64,8 +64,11 @@ def public_names(module: types.ModuleType, path: str) -> Iterator[tuple[str, Any
     """Each public name in a module and in the modules below it, and its value."""
     listed = dir(module) if "__dir__" in vars(module) else getattr(module, "__all__", dir(module))
     for name in sorted(listed):
-        value = getattr(module, name)
         if name.startswith("_") or (path, name) == ("tf", "keras"):  # whose names are keraslike's
+            continue
+        try:
+            value = getattr(module, name)
+        except ImportError:  # of an optional package's own class, as tf.lite.Interpreter is
             continue
         if isinstance(value, types.ModuleType):
             if value.__name__ == f"{module.__name__}.{name}":

@@ -15,7 +15,7 @@ import re
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import jax
 from flax import nnx
@@ -218,11 +218,14 @@ def _with_defaults(init: Any, defaults: dict[str, Any]) -> Any:
     return __init__
 
 
+_Made = TypeVar("_Made")  # by which type checkers know that a class makes its own objects
+
+
 class _ObjectType(type(nnx.Module)):
     """The class of classes of Objects, whose call makes an object."""
 
     @handled
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __call__(cls: type[_Made], *args: Any, **kwargs: Any) -> _Made:  # type: ignore[misc]
         try:
             return super().__call__(*args, **kwargs)
         except Exception as error:

@@ -277,7 +277,10 @@ def load_exported(filepath: str | os.PathLike) -> ExportedModel:
         data = _checked(path, manifest, about["file"])
         try:
             program = export.deserialize(bytearray(data))
-            jax_internals.check_harmless(program)
+            derivative = program
+            while derivative is not None:  # a file has a program for each order of gradients
+                jax_internals.check_harmless(derivative)
+                derivative = derivative.vjp() if derivative.has_vjp() else None
             _check_signature(program, about, manifest["variables"])
         except Exception as e:  # of the many kinds that bytes of any kind can cause
             raise DamagedFile(f"'{path}': its {about['file']!r} cannot be used: {e}") from e

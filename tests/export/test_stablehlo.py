@@ -271,7 +271,7 @@ def _manifest(change):
     return damage
 
 
-def _forge(program):
+def _forge(program, vjp_order=0):
     """Another program in place of the model's, with a checksum that fits."""
 
     def damage(folder):
@@ -283,13 +283,31 @@ def _forge(program):
         x = jax.ShapeDtypeStruct((2, 3), "float32")
         allowed = [export.DisabledSafetyCheck.custom_call("some_library")]
         made = export.export(jax.jit(program), platforms=["cpu"], disabled_checks=allowed)
-        exported = dataclasses.replace(made(weights, x), disabled_safety_checks=())
-        (folder / "serve.jax_export").write_bytes(bytes(exported.serialize()))
+        whole = made(weights, x)
+        safe: dict = {"disabled_safety_checks": ()}
+        exported = dataclasses.replace(
+            whole, _get_vjp=lambda _: dataclasses.replace(whole.vjp(), **safe), **safe
+        )
+        (folder / "serve.jax_export").write_bytes(bytes(exported.serialize(vjp_order=vjp_order)))
         _seal(folder, "serve.jax_export")
         shape = {"shape": [2, 3], "dtype": "float32"}
         _manifest(lambda m: m["endpoints"][0].update(inputs={"list": [shape]}))(folder)
 
     return damage
+
+
+@jax.custom_vjp
+def _calls_in_its_gradient(weights, x):
+    return x
+
+
+_calls_in_its_gradient.defvjp(
+    lambda weights, x: (x, weights),
+    lambda weights, g: (
+        jax.tree.map(jnp.zeros_like, weights),
+        jax.ffi.ffi_call("some_library", g)(g),
+    ),
+)
 
 
 def _pickled(folder):
@@ -340,6 +358,10 @@ DAMAGES = {
     "garbage": (_garbage, "cannot be used"),
     "foreign call": (
         _forge(lambda w, x: jax.ffi.ffi_call("some_library", x)(x)),
+        "calls 'some_library', which is no computation",
+    ),
+    "foreign call of the gradient": (
+        _forge(_calls_in_its_gradient, vjp_order=1),
         "calls 'some_library', which is no computation",
     ),
 }
