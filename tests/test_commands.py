@@ -60,11 +60,12 @@ def test_bounds_of_versions(version, bounds, fits):
     assert doctor._is_within(version, bounds) is fits
 
 
-def test_bench_times_each_model(capsys):
+def test_bench_times_each_model(monkeypatch, capsys):
+    models = {name: doctor._MODELS[name] for name in list(doctor._MODELS)[:1]}
+    monkeypatch.setattr(doctor, "_MODELS", models)
     code, lines = lines_of(capsys, "bench", "--seconds", "0")
-    assert code == 0 and len(lines) == 2 + len(doctor._MODELS)
-    for line in lines[2:]:
-        assert re.search(r"\d+\.\d\d s +\d+\.\d+ ms +[\d,]+$", line)
+    assert code == 0 and len(lines) == 3
+    assert re.search(r"\d+\.\d\d s +\d+\.\d+ ms +[\d,]+$", lines[2])
 
 
 def test_a_script_that_is_not_there(monkeypatch, capsys):

@@ -210,7 +210,9 @@ def _doc(title: str, reference: str, arguments: dict[str, Any]) -> str:
             "    A functional model: images `(batch, height, width, channels)` to class scores",
             "    `(batch, classes)`, or to features where `include_top` is false.",
             "",
-            f">>> model = keraslike.applications.{title}(weights=None, classes=10)",
+            "Example (it takes seconds):",
+            "",
+            f"    model = keraslike.applications.{title}(weights=None, classes=10)",
         ]
     )
 
