@@ -5,6 +5,7 @@ A graph-model (`tf.loadGraphModel`), whose inputs and outputs go by their names.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -79,11 +80,13 @@ def place(
     data = b"".join(parts)
     pieces = [data[i : i + _SHARD] for i in range(0, len(data), _SHARD)] or [b""]
     names = [f"group1-shard{i + 1}of{len(pieces)}.bin" for i in range(len(pieces))]
+    sums = {n: hashlib.sha256(piece).hexdigest() for n, piece in zip(names, pieces, strict=True)}
     model = {
         "format": kind,
         "generatedBy": "keraslike",
         "convertedBy": None,
         **more,
+        "userDefinedMetadata": {"sha256": sums},  # the format itself has no checksums
         "modelTopology": topology,
         "weightsManifest": [{"paths": names, "weights": weights}],
     }

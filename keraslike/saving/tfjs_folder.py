@@ -10,6 +10,7 @@ is there before memory is taken, and the config goes the way of every config.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import os
@@ -71,6 +72,9 @@ class Folder:
             version = "2"
         self.origin = origin_of(version, topology.get("backend"))
         self._manifest = about.get("weightsManifest")
+        own = about.get("userDefinedMetadata")
+        sums = own.get("sha256") if isinstance(own, dict) else None
+        self._sums = sums if isinstance(sums, dict) else {}  # what keraslike writes has them
         self.nbytes = os.path.getsize(self.path)
 
     def model_config(self, compile: bool) -> dict[str, Any]:
@@ -125,6 +129,8 @@ class Folder:
                 )
             with open(place, "rb") as file:
                 parts.append(file.read())
+            if self._sums and self._sums.get(name) != hashlib.sha256(parts[-1]).hexdigest():
+                raise DamagedFile(f"'{self.label}' is damaged: {name!r} has another checksum.")
         return b"".join(parts)
 
     @staticmethod

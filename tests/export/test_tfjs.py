@@ -29,6 +29,17 @@ def test_a_model_of_its_layers_is_a_layers_model(tmp_path):
     np.testing.assert_allclose(again.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
 
 
+def test_a_damaged_byte_of_the_weights_is_an_error(tmp_path):
+    model = zoo.made("MLP")
+    model.export(tmp_path / "m", format="tfjs", verbose=False)
+    (shard,) = (tmp_path / "m").glob("*.bin")
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(keras.errors.DamagedFile, match="has another checksum"):
+        keras.saving.load_model(tmp_path / "m")
+
+
 def test_calls_of_a_graph_are_those_of_keras_2(tmp_path):
     a, b = keras.Input((3,), name="a"), keras.Input((3,), name="b")
     dense = layers.Dense(3, name="shared")
