@@ -619,20 +619,20 @@ def test_a_damaged_saved_model_is_an_error(tmp_path):
     x = zoo.inputs_for(model, 3)
     wanted = np.asarray(keras.layers.TFSMLayer(tmp_path / "whole")(x))
 
-    def refused(name, damage):
+    def harmless(name, damage):
         folder = tmp_path / "damaged"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(tmp_path / "whole", folder)
         (folder / name).write_bytes(damage((folder / name).read_bytes()))
-        try:
-            return keras.layers.TFSMLayer(folder)(x) is None
+        try:  # bytes that nobody reads may be others
+            return np.array_equal(keras.layers.TFSMLayer(folder)(x), wanted)
         except (ValueError, OSError, RuntimeError, AttributeError, KeyError):
             return True
 
     data = "variables/variables.data-00000-of-00001"
     for name in ("saved_model.pb", "variables/variables.index", data):
         for share in (0.0, 0.3, 0.9):
-            assert refused(name, lambda b, share=share: b[: int(len(b) * share)]), (name, share)
+            assert harmless(name, lambda b, share=share: b[: int(len(b) * share)]), (name, share)
     for name in ("variables/variables.index", data):
         for at in numbers.random(6):
 
@@ -640,7 +640,7 @@ def test_a_damaged_saved_model_is_an_error(tmp_path):
                 i = int(at * len(b))
                 return b[:i] + bytes([b[i] ^ 16]) + b[i + 1 :]
 
-            assert refused(name, flipped), (name, at)
+            assert harmless(name, flipped), (name, at)
     # The process that read them goes on.
     np.testing.assert_array_equal(keras.layers.TFSMLayer(tmp_path / "whole")(x), wanted)
 
