@@ -80,7 +80,7 @@ def _from_table() -> dict[str, Callable]:
                 made[name] = operation(name, "x y", constant)(_two(name, fn))
             else:
                 made[name] = operation(name, "x", constant)(_checked(name, fn, kind == "x float"))
-            made[name].__doc__ = documentation.of_table(name)
+            made[name].__doc__ = documentation.DOCUMENTATION[name]
             made[name].__module__ = "keraslike.tf"
     return made
 
@@ -169,7 +169,7 @@ _MORE = {  # name: (function, tensors, those by which no gradient is taken)
 }
 for _name, (_function, _tensors, _constant) in _MORE.items():
     globals()[_name] = operation(_name, _tensors, _constant)(_function)
-    globals()[_name].__doc__ = documentation.of_table(_name)
+    globals()[_name].__doc__ = documentation.DOCUMENTATION[_name]
     globals()[_name].__module__ = "keraslike.tf"
 
 

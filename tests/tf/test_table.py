@@ -11,7 +11,7 @@ from keraslike import tf
 from keraslike.tf import documentation
 
 
-@pytest.mark.parametrize("name", documentation.OF_TABLE)
+@pytest.mark.parametrize("name", documentation.DOCUMENTATION)
 def test_the_example_in_the_docstring(name):
     text = getattr(tf.math, name).__doc__
     example = doctest.DocTestParser().get_doctest(text, {}, name, None, 0)
