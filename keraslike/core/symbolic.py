@@ -333,8 +333,9 @@ _ATTEMPTS, _FEW_ATTEMPTS = 200, 4
 
 @functools.cache
 def _unknown_size(axis: int) -> Any:
-    # Two tensors of unknown size along an axis are taken to have the same size there: a batch.
-    (dim,) = export.symbolic_shape(f"d{axis}", scope=_dims_scope)
+    # Two tensors of unknown size along an axis are taken to have the same size there: a batch. A
+    # symbol is printed by its name where a user's call prints a shape; that of the batch is `None`.
+    (dim,) = export.symbolic_shape(f"d{axis}" if axis else "None", scope=_dims_scope)
     return dim
 
 

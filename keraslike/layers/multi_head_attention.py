@@ -416,6 +416,19 @@ class MultiHeadAttention(_Heads):
         sizes = (self.key_dim, self.value_dim)
         super().__init__(num_heads, num_heads, sizes, self.output_shape, settings, **kwargs)
 
+    def _build_attention(self, rank: int) -> None:
+        super()._build_attention(rank)
+        # Keras's names for the two sums, which the layers of packages that derive from this use.
+        letters = "abcdefghijklmnopqrstuvwxyz"
+        axes = self._axes(rank)
+        target, source = letters[:rank], list(letters[:rank])
+        for new, axis in enumerate(axes, rank):
+            source[axis] = letters[new]
+        others = [target[i] for i in range(rank - 1) if i not in axes]
+        scores = "".join([*others, *(x[i] for x in (target, source) for i in axes)])
+        self._dot_product_equation = f"{''.join(source)},{target}->{scores}"
+        self._combine_equation = f"{scores},{''.join(source)}->{target}"
+
     def _build_axes(self, rank: int) -> tuple[int, ...]:
         axes = range(1, rank - 1) if self.attention_axes is None else self.attention_axes
         for axis in axes:

@@ -112,3 +112,13 @@ def test_a_model_of_such_operations_runs_and_nests():
     np.testing.assert_allclose(model.predict([x, y], verbose=0), np.full((2, 5, 3), 6.0))
     outer = model([Input((None, 3)), Input((5, 3))])
     assert outer.shape == (None, 5, 3)
+
+
+def test_unknown_batch_is_printed_as_none(capsys):
+    class Printing(Layer):
+        def call(self, x):
+            print(x.shape)
+            return x
+
+    Printing()(Input((2,)))
+    assert set(capsys.readouterr().out.splitlines()) == {"(None, 2)"}

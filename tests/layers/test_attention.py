@@ -395,6 +395,16 @@ def test_half_precision_and_a_compute_dtype():
     np.testing.assert_allclose(out.astype("float32"), wide(QUERY, QUERY), atol=0.05)
 
 
+@pytest.mark.parametrize(("shape", "axes"), [((2, 3, 4), None), ((2, 5, 6, 4), (2,))])
+def test_a_subclass_may_ask_for_the_formulas_of_the_sums(shape, axes):
+    found = []
+    for library in (keras, keraslike):
+        layer = library.layers.MultiHeadAttention(2, 4, attention_axes=axes)
+        layer(np.zeros(shape, "float32"), np.zeros(shape, "float32"))
+        found.append((layer._dot_product_equation, layer._combine_equation))
+    assert found[0] == found[1]
+
+
 def test_a_subclass_may_compute_the_attention():
     class Mean(layers.MultiHeadAttention):
         def _compute_attention(self, query, key, value, attention_mask=None, **kwargs):
