@@ -31,7 +31,7 @@ from keraslike.core.promotion import FLOAT_TYPES, INT_TYPES
 from keraslike.core.scopes import StatelessScope
 from keraslike.core.structures import map_items
 from keraslike.core.symbolic import is_symbolic, output_spec
-from keraslike.training.data import class_weights_of
+from keraslike.training.arrays import class_weights_of
 
 # What Keras asks of its backends, for JAX's.
 SUPPORTS_SPARSE_TENSORS = True

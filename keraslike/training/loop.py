@@ -16,11 +16,13 @@ import numpy as np
 
 from keraslike.core import rng
 from keraslike.core.arguments import warn_user
+from keraslike.training.arrays import Batch
 from keraslike.training.callbacks import floats
-from keraslike.training.data import ArrayData, Batch, StreamData
+from keraslike.training.data import ArrayData
 from keraslike.training.pace import LOOPED, steps_of
 from keraslike.training.prefetch import Ahead, OnDemand
 from keraslike.training.program import Program, samples_of
+from keraslike.training.stream_data import StreamData
 
 # Dispatches that may be under way at once: enough to hide Python's time, few enough that Ctrl-C
 # and memory do not suffer.
@@ -110,7 +112,7 @@ class Feed:
                 break
             yield step, self._runner(items, 1), len(items)
             step += len(items)
-        self.source.ended(step)
+        self.source.end_epoch(step)
 
     def _streamed_epoch(self, max_steps: int | None, first: int):
         """Batches from the host, which a thread fetches, and sends to the device, while the steps
@@ -150,7 +152,7 @@ class Feed:
                 n = len(left) if self._steps else len(_alike(left))
                 yield step, self._runner(left[:n], most), n
                 step, left = step + n, left[n:]
-        source.ended(step)
+        source.end_epoch(step)
 
     def _find_together(self) -> int:
         """How many batches of the stream a dispatch takes at most."""
@@ -171,7 +173,7 @@ class Feed:
                 else:
                     results.append(self.program.run_batches(batches, most))
                 left = left[len(batches) :]
-            self.source.took(items[-1][1])
+            self.source.mark_trained(items[-1][1])
             return self._result(results)
 
         return run
@@ -228,7 +230,7 @@ class Feed:
         if rest and step == there:
             yield step, runner(rest, 1, 1), 1
             step += 1
-        source.ended(step)
+        source.end_epoch(step)
         if self._epochs > 0:
             source.draw()  # while the device computes
 

@@ -21,7 +21,7 @@ from keraslike.core.compilation import compiler_options
 from keraslike.core.guards import Locks, guards_of
 from keraslike.core.jax_internals import compile_for, put
 from keraslike.core.text import Functions, holds_text, is_text, keeping_text
-from keraslike.training.data import Batch
+from keraslike.training.arrays import Batch
 from keraslike.training.interrupts import no_interrupt
 from keraslike.training.pace import LOOPED, Pace, has_callbacks, work
 from keraslike.training.placement import Placement, come_home, was_used

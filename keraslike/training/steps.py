@@ -24,8 +24,8 @@ from keraslike.core.tracebacks import is_ours
 from keraslike.layers.layer import Layer
 from keraslike.metrics import Mean, Metric
 from keraslike.training import stateless
+from keraslike.training.arrays import Bare, example_of, structure_of, unpack_x_y_sample_weight
 from keraslike.training.compile import CompileLoss, CompileMetrics
-from keraslike.training.data import Bare, example_of, structure_of, unpack_x_y_sample_weight
 from keraslike.training.loop import Position
 from keraslike.training.program import Program
 

@@ -14,13 +14,21 @@ from keraslike.core.annotations import checked
 from keraslike.core.arguments import share, verbosity, whole
 from keraslike.core.processes import any_of
 from keraslike.core.tracebacks import entry, handled, shorten
-from keraslike.training import data as data_
+from keraslike.training.arrays import (
+    check,
+    class_weights_of,
+    pack,
+    to_array,
+    to_arrays,
+    unpack_x_y_sample_weight,
+)
 from keraslike.training.callback_list import CallbackList
 from keraslike.training.callbacks import History, floats
-from keraslike.training.data import ArrayData, StreamData, pack, unpack_x_y_sample_weight
+from keraslike.training.data import ArrayData, adapt, one_batch, split
 from keraslike.training.interrupts import interruptible
 from keraslike.training.loop import Feed, Position, Throttle
 from keraslike.training.steps import Steps
+from keraslike.training.stream_data import StreamData
 
 
 class Trainer(Steps):
@@ -104,10 +112,8 @@ class Trainer(Steps):
         if validation_data is None:
             share(validation_split=validation_split)
         if validation_split and validation_data is None:
-            (x, y, sample_weight), validation_data = data_.split(
-                (x, y, sample_weight), validation_split
-            )
-        source = data_.adapt(
+            (x, y, sample_weight), validation_data = split((x, y, sample_weight), validation_split)
+        source = adapt(
             x,
             y,
             sample_weight,
@@ -243,7 +249,7 @@ class Trainer(Steps):
         verbosity(verbose)
         _at_least_1(batch_size=batch_size, steps=steps)
         limit = self._in_executions(steps)
-        source = data_.adapt(x, y, sample_weight, batch_size=batch_size, steps=limit)
+        source = adapt(x, y, sample_weight, batch_size=batch_size, steps=limit)
         steps = _limited(steps, source)
         planned = source.steps if steps is None else steps
         shown = verbosity(verbose) != 0
@@ -303,7 +309,7 @@ class Trainer(Steps):
         self, x: Any, batch_size: int | None, verbose: Any, steps: int | None, callbacks: Any
     ) -> Any:
         verbosity(verbose)
-        source = data_.adapt(x, batch_size=batch_size, steps=self._in_executions(steps))
+        source = adapt(x, batch_size=batch_size, steps=self._in_executions(steps))
         steps = _limited(steps, source)
         self._prepare(source.example(), "predict")
         program = self._program("predict")
@@ -353,7 +359,7 @@ class Trainer(Steps):
             or not program.is_current()
         ):
             return None
-        data_.check([x := data_.to_array(x, "x")], ["x"])
+        check([x := to_array(x, "x")], ["x"])
         out = program.run_batch(pack(x))
         return np.asarray(out) if isinstance(out, jax.Array) else jax.tree.map(np.asarray, out)
 
@@ -371,7 +377,7 @@ class Trainer(Steps):
         """One step of training on the given batch; returns the loss and metrics of this batch."""
         self._need_compiled("train_on_batch")
         if class_weight is not None:
-            by_class = data_.class_weights_of(y, class_weight)
+            by_class = class_weights_of(y, class_weight)
             sample_weight = by_class if sample_weight is None else sample_weight * by_class
         return self._on_batch("train", (x, y, sample_weight), return_dict)
 
@@ -386,11 +392,11 @@ class Trainer(Steps):
     @entry
     def predict_on_batch(self, x: Any) -> Any:
         """The model's outputs for one batch."""
-        batch = pack(data_.to_arrays(x, "x"))
+        batch = pack(to_arrays(x, "x"))
         return jax.tree.map(np.asarray, self._ready("predict", batch).run_batch(batch))
 
     def _on_batch(self, mode: str, batch: Any, return_dict: bool) -> Any:
-        data = data_.one_batch(*batch)
+        data = one_batch(*batch)
         program = self._ready(mode, data)
         if program.begin is None:
             self.reset_metrics()
@@ -425,9 +431,9 @@ def _at_least_1(**arguments: Any) -> None:
 
 
 def _tell_of_end(source: ArrayData | StreamData) -> None:
-    if source.told_of_end:
+    if source.warned_of_end:
         return
-    source.told_of_end = True
+    source.warned_of_end = True
     arguments.warn_user(
         "Your input ran out of data before all the steps asked for were made. It must give at "
         "least steps_per_epoch * epochs batches, or `steps` of them for each evaluation."
@@ -445,7 +451,7 @@ def _validation_source(given: Any, batch_size: int | None, steps: int | None) ->
     if isinstance(given, (tuple, list)):
         parts = unpack_x_y_sample_weight(tuple(given))
     names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
-    return data_.adapt(*parts, batch_size=batch_size, steps=steps, names=names)
+    return adapt(*parts, batch_size=batch_size, steps=steps, names=names)
 
 
 def _validates(epoch: int, freq: int | list[int]) -> bool:

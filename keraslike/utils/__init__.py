@@ -18,12 +18,9 @@ from keraslike.core.registry import deserialize as deserialize_keras_object
 from keraslike.core.registry import serialize as serialize_keras_object
 from keraslike.core.rng import set_random_seed
 from keraslike.core.symbolic import get_source_inputs, is_keras_tensor
-from keraslike.training.data import (
-    PyDataset,
-    pack_x_y_sample_weight,
-    unpack_x_y_sample_weight,
-)
+from keraslike.training.arrays import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from keraslike.training.progress import Progbar
+from keraslike.training.py_dataset import PyDataset
 from keraslike.utils import bounding_boxes, legacy
 from keraslike.utils.config import Config
 from keraslike.utils.directories import (

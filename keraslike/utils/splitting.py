@@ -13,7 +13,7 @@ from keraslike.core.annotations import checked
 from keraslike.core.structures import map_items, map_leaves
 from keraslike.data import Dataset
 from keraslike.data.elements import host
-from keraslike.training.data import PyDataset
+from keraslike.training.py_dataset import PyDataset
 
 
 class _Rows:

@@ -13,7 +13,7 @@ import scipy.sparse
 import keraslike as keras
 import keraslike.tf as tf
 from keraslike import layers, ops
-from keraslike.training import data
+from keraslike.training import arrays
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(24, 3)).astype("float32")
@@ -264,16 +264,16 @@ def test_layers_losses_metrics_and_ops_take_them_in_structures_and_by_keyword():
 
 
 def test_a_large_sparse_matrix_becomes_dense_a_batch_at_a_time(monkeypatch):
-    monkeypatch.setattr(data, "_DENSE", 10)
+    monkeypatch.setattr(arrays, "_DENSE", 10)
     shapes = []
-    taken = data.SparseRows.__getitem__
+    taken = arrays.SparseRows.__getitem__
 
     def watched(self, rows):
         array = taken(self, rows)
         shapes.append(array.shape)
         return array
 
-    monkeypatch.setattr(data.SparseRows, "__getitem__", watched)
+    monkeypatch.setattr(arrays.SparseRows, "__getitem__", watched)
     x = scipy.sparse.csr_matrix(X)
     model, other = make(), make()
     history = model.fit(x, Y, epochs=2, batch_size=8, shuffle=False, verbose=0).history

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import keraslike as keras
-from keraslike.training.data import StreamData
 from keraslike.training.loop import Feed
 from keraslike.training.prefetch import Ahead
+from keraslike.training.stream_data import StreamData
 
 pytestmark = pytest.mark.slow
 

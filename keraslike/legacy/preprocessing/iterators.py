@@ -15,7 +15,7 @@ import numpy as np
 
 from keraslike.core import dtypes, messages
 from keraslike.core.arguments import one_of, standardize_data_format
-from keraslike.training.data import PyDataset
+from keraslike.training.py_dataset import PyDataset
 from keraslike.utils.images import array_to_img, img_to_array, load_img
 
 _CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keraslike.training.data import PyDataset
+from keraslike.training.py_dataset import PyDataset
 from keraslike.utils.numerical import pad_sequences
 
 __all__ = ["TimeseriesGenerator", "make_sampling_table", "pad_sequences", "skipgrams"]

@@ -1,0 +1,304 @@
+"""What users pass as data, made arrays that a step takes, and looked through."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.core import arguments, dtypes, foreign
+from keraslike.core.structures import map_items
+from keraslike.core.text import Text, as_bytes, is_text
+
+# `(x,)`, `(x, y)` or `(x, y, sample_weight)`, as a step is given it; or a `Bare` x.
+Batch = tuple[Any, ...]
+
+
+class Bare(NamedTuple):
+    """A batch of x alone that came in no tuple, and goes into a step of the user's in none."""
+
+    x: Any
+
+
+def pack(x: Any, y: Any = None, sample_weight: Any = None) -> Batch:
+    """The batch of these arrays, in the form in which Keras gives it to a step.
+
+    >>> pack(1), pack([1, 2]), pack(1, 2), pack(1, 2, 3)
+    (Bare(x=1), ([1, 2],), (1, 2), (1, 2, 3))
+    """
+    if sample_weight is not None:
+        return x, y, sample_weight
+    if y is not None:
+        return x, y
+    return (x,) if isinstance(x, (list, tuple)) else Bare(x)
+
+
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """A batch of these arrays, as `fit` takes it: `x`, `(x,)`, `(x, y)` or
+    `(x, y, sample_weight)`. The second is for an x that is itself a list or tuple.
+
+    >>> pack_x_y_sample_weight(1), pack_x_y_sample_weight([1, 2]), pack_x_y_sample_weight(1, 2)
+    (1, ([1, 2],), (1, 2))
+    """
+    batch = pack(x, y, sample_weight)
+    return batch.x if isinstance(batch, Bare) else batch
+
+
+# What the parts of a batch are called.
+PARTS = ("x", "y", "sample_weight")
+
+
+# The most numbers that a sparse matrix has as a dense one if it is made that at once.
+_DENSE = 2**26
+
+
+# Compared to one of these, a dtype costs less than compared to a type.
+_FLOAT32, _FLOAT64, _INT64 = map(np.dtype, ("float32", "float64", "int64"))
+
+
+def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
+    """`(x, y, sample_weight)` from `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
+
+    >>> unpack_x_y_sample_weight((1, 2))
+    (1, 2, None)
+    """
+    if isinstance(data, list):
+        data = tuple(data)
+    if not isinstance(data, tuple):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        raise ValueError(
+            "A batch must be x, (x,), (x, y) or (x, y, sample_weight). "
+            f"Received a tuple of {len(data)}."
+        )
+    return (*data, None, None)[:3]  # type: ignore[return-value]
+
+
+def to_array(value: Any, name: str) -> Any:
+    """Data as an array of a dtype that JAX computes in, or as text where it may be that; raises
+    ValueError for what is neither."""
+    if type(value) is np.ndarray and value.dtype == _FLOAT32:
+        return value
+    given = value
+    if isinstance(value, jax.Array):
+        return value
+    if not isinstance(value, np.ndarray):
+        found = foreign.array_of(value)
+        value = value if found is None else found
+        if isinstance(value, jax.Array):
+            return value
+    try:
+        array = np.asarray(value)
+    except ValueError as e:
+        raise ValueError(f"{name} must be an array. Received lists that are none: {e}") from None
+    if not foreign.is_numeric(array):
+        texts = None if foreign.is_frame(given) or _is_target(name) else as_bytes(array)
+        if texts is not None:
+            return Text(texts)
+        what = foreign.not_numeric(given, array)
+        advice = " StringLookup makes integers of texts." if as_bytes(array) is not None else ""
+        raise ValueError(f"{name} must hold numbers. Received {what}.{advice}")
+    if array.dtype == _FLOAT64:
+        return array.astype(dtypes.floatx())
+    foreign.refuse_wide(array, name)
+    if array.dtype == _INT64:
+        return array.astype(np.int32)
+    return array
+
+
+def _is_target(name: str) -> bool:
+    return name.startswith(("y", "sample_weight", "validation_data[1", "validation_data[2"))
+
+
+def is_tree(value: Any) -> bool:
+    """Whether a list or dict is a structure of arrays, rather than one array in Python's form."""
+    if isinstance(value, dict):
+        return True
+    if not isinstance(value, (list, tuple)) or not value:
+        return False
+    if hasattr(value, "_fields") or any(isinstance(v, dict) for v in value):
+        return True
+    if any(hasattr(v, "shape") and not isinstance(v, np.generic) for v in value):
+        return True
+    first = next((v for v in value if v is not None), None)
+    return first is None or is_tree(first)
+
+
+def to_arrays(value: Any, name: str, sparse: bool = False) -> Any:
+    """Every array in a structure made ready by `to_array`; with `sparse`, large sparse matrices
+    stay so."""
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return {k: to_arrays(v, f"{name}[{k!r}]", sparse) for k, v in value.items()}
+    if is_tree(value):
+        number = itertools.count()
+        return map_items(lambda v: to_arrays(v, f"{name}[{next(number)}]", sparse), value)
+    if sparse and SparseRows.should_hold(value):
+        return SparseRows(foreign.csr(value))
+    if isinstance(value, (SparseRows, TextRows)):
+        return value if sparse else value[:]
+    array = to_array(value, name)
+    return TextRows(array.values) if sparse and is_text(array) else array
+
+
+def structure_of(batch: Batch) -> Any:
+    """What tells how arrays lie in a batch; texts are taken for arrays."""
+    if type(batch) in (tuple, Bare) and all(type(a) is np.ndarray for a in batch):
+        return type(batch), len(batch)  # found in a tenth of the time
+    return jax.tree.structure(batch, is_leaf=is_text)
+
+
+def example_of(data: Any, size: int | None = None) -> Batch:
+    """The shapes and dtypes of a batch, or of one of that size out of such data."""
+
+    def spec(a: Any) -> Any:
+        if isinstance(a, TextRows):
+            return a[:size]
+        n = a.shape[0] if size is None and a.shape else size
+        return a if is_text(a) else jax.ShapeDtypeStruct((n, *a.shape[1:]), a.dtype)
+
+    return jax.tree.map(spec, data, is_leaf=is_text)
+
+
+class SparseRows:
+    """A sparse matrix whose rows become a dense array when they are taken."""
+
+    ndim = 2
+
+    def __init__(self, matrix: Any):
+        self.matrix = matrix
+        self.shape, self.size = matrix.shape, math.prod(matrix.shape)
+        self.dtype = self[:0].dtype
+
+    @staticmethod
+    def should_hold(value: Any) -> bool:
+        """Whether a value is a sparse matrix that would be too large as a dense one."""
+        if not foreign.is_sparse(value):
+            return False
+        shape = np.asarray(getattr(value, "dense_shape", value.shape))
+        return len(shape) == 2 and math.prod(shape.tolist()) > _DENSE
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return to_array(self.matrix[rows], "x")
+
+    def part(self, rows: slice) -> SparseRows:
+        """Some of the rows, sparse still."""
+        return SparseRows(self.matrix[rows])
+
+
+class TextRows:
+    """Texts, which become a `Text` for a step when they are taken."""
+
+    dtype = np.dtype(object)
+
+    def __init__(self, values: np.ndarray):
+        self.values = values
+        self.shape, self.size, self.ndim = values.shape, values.size, values.ndim
+
+    def __getitem__(self, rows: Any) -> Text:
+        return Text(self.values[rows])
+
+    def part(self, rows: slice) -> TextRows:
+        """Some of the rows."""
+        return TextRows(self.values[rows])
+
+
+def check(values: Iterable[Any], names: Iterable[str]) -> None:
+    """Raises ValueError for arrays that are empty, and does as `look_for_nan`."""
+    nan = arguments.nan_in_data() != "ignore"
+    found = []
+    for value, name in zip(values, names):
+        # One array, which `predict` is often given, is not worth jax's search for its leaves.
+        if isinstance(value, np.ndarray) and value.size and value.ndim:
+            if nan and not _is_clean(value):
+                found.append((name, value))
+            continue
+        for number, array in enumerate(jax.tree.leaves(value)):
+            empty = not array.size or not array.ndim
+            if not empty and (not nan or _is_clean(array)):
+                continue
+            path = jax.tree_util.tree_leaves_with_path(value)[number][0]
+            where = name + jax.tree_util.keystr(path)
+            if not array.ndim:
+                raise ValueError(
+                    f"{where} must be an array with an axis of samples. "
+                    f"Received one number: {array}"
+                )
+            if empty:
+                raise ValueError(f"{where} is empty. Received an array of shape {array.shape}.")
+            found.append((where, array))
+    if found:
+        _tell_of_nan(found)
+
+
+def look_for_nan(values: Iterable[Any], names: Iterable[str]) -> bool:
+    """Whether there is NaN in the arrays: it is told by a warning, once for all of them, or is an
+    error where `config.set_nan_in_data` says so."""
+    if arguments.nan_in_data() == "ignore":
+        return False
+    found = [
+        (name + jax.tree_util.keystr(path), array)
+        for value, name in zip(values, names)
+        for path, array in jax.tree_util.tree_leaves_with_path(value)
+        if not _is_clean(array)
+    ]
+    if found:
+        _tell_of_nan(found)
+    return bool(found)
+
+
+def _tell_of_nan(found: list[tuple[str, Any]]) -> None:
+    told = []
+    for name, array in found:
+        numbers = array.matrix.data if isinstance(array, SparseRows) else array
+        bad = int(np.isnan(np.asarray(numbers, dtype="float32")).sum())
+        told.append(f"{name} holds {bad} NaN values in {array.size}")
+    if arguments.nan_in_data() == "raise":
+        raise ValueError(f"{', '.join(told)}: clean the data first.")
+    arguments.warn_user(
+        f"{', '.join(told)}. If the model does not deal with them, its loss and its weights become "
+        "NaN. keraslike.config.set_nan_in_data('raise') makes this an error, 'ignore' silent."
+    )
+
+
+def _is_clean(array: Any) -> bool:
+    if array.dtype != _FLOAT32 and not dtypes.is_float(array.dtype):
+        return True
+    if isinstance(array, SparseRows):
+        array = array.matrix.data
+    # A product of the array with itself finds a NaN faster than a mask does; infinity makes none.
+    product = (np if isinstance(array, np.ndarray) else jnp).vdot(array, array)
+    return bool(product == product)
+
+
+def class_weights_of(y: Any, class_weight: dict[int, float]) -> np.ndarray:
+    """The weight of each sample from the weight of its class; 1 for classes not named.
+
+    >>> class_weights_of(np.array([0, 1, 2]), {1: 5.0}).tolist()
+    [1.0, 5.0, 1.0]
+    """
+    classes = isinstance(class_weight, dict) and bool(class_weight)
+    if not classes or not all(isinstance(c, (int, np.integer)) for c in class_weight):
+        raise ValueError(
+            "class_weight must be a dict of class numbers and their weights. "
+            f"Received: class_weight={class_weight!r}"
+        )
+    if len(jax.tree.leaves(y)) != 1 and is_tree(y):
+        raise ValueError(
+            "class_weight is for models of one output: give sample_weight, one for each output. "
+            f"Received: class_weight={class_weight!r} and {len(y)} outputs in y."
+        )
+    y = np.asarray(y)
+    if y.ndim > 1 and y.shape[-1] > 1:
+        y = y.argmax(axis=-1)
+    y = np.round(y.reshape(len(y), -1)[:, 0]).astype(int)
+    weights = np.ones(max(int(y.max(initial=0)), *map(int, class_weight)) + 1, dtype="float32")
+    for label, weight in class_weight.items():
+        weights[int(label)] = weight
+    return weights[y]

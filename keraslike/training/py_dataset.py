@@ -1,0 +1,92 @@
+"""`PyDataset`: batches that are asked for by number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import numpy as np
+
+from keraslike.core.shares import Rows, Share
+from keraslike.training.prefetch import made_by, workers
+
+
+class PyDataset:
+    """A dataset that makes each batch when asked for its number; to be subclassed.
+
+    A subclass has `__len__` (batches an epoch) and `__getitem__(index)` (a batch); it may have
+    `on_epoch_begin` and `on_epoch_end`.
+
+    Args:
+        workers: how many batches are made at the same time.
+        use_multiprocessing: whether by processes, to which the dataset goes pickled, instead of
+            threads.
+        max_queue_size: the most batches that are under way or ready, with several workers.
+
+    >>> class Squares(PyDataset):
+    ...     def __len__(self):
+    ...         return 2
+    ...     def __getitem__(self, index):
+    ...         x = np.arange(4.0)[:, None] + 4 * index
+    ...         return x, x**2
+    >>> Squares().num_batches
+    2
+    """
+
+    can_prefetch = True  # a thread may ask for batches while a step runs
+
+    def __init__(
+        self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10
+    ):
+        self.workers, self.use_multiprocessing = workers, use_multiprocessing
+        self.max_queue_size = max_queue_size
+
+    def __getitem__(self, index: int) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} has no __getitem__() method.")
+
+    @property
+    def num_batches(self) -> int | None:
+        """Batches an epoch; `None` where `steps_per_epoch` says how many."""
+        return len(self)  # type: ignore[arg-type]
+
+    def part(self, index: int, rows: Rows) -> tuple[Any, int]:
+        """What one of several processes needs of a batch, and how many samples the batch has.
+
+        By default the whole batch is made. A subclass that can make some rows alone says so here.
+
+        Args:
+            index: of the batch.
+            rows: gives for the number of samples of the batch the numbers of the rows, an array.
+
+        >>> class Numbers(PyDataset):
+        ...     def __len__(self):
+        ...         return 3
+        ...     def part(self, index, rows):
+        ...         return 4.0 * index + rows(4), 4
+        >>> Numbers().part(2, lambda count: np.arange(count // 2))
+        (array([8., 9.]), 4)
+        """
+        batch = self[index]
+        size = jax.tree.leaves(batch)[0].shape[0]
+        mine = rows(size)
+        return jax.tree.map(lambda a: np.asarray(a)[mine], batch), size
+
+    def made(self, numbers: Iterable[int], rows: Rows | None = None) -> Iterator[Any]:
+        """The batches with these numbers, in this order; with `rows` a `Share` of each."""
+        numbers = map(int, numbers)
+        make = self.__getitem__ if rows is None else lambda n: Share(*self.part(n, rows))
+        if self.workers <= 1 and not self.use_multiprocessing:
+            return map(make, numbers)
+        if rows is not None:
+            executor: Any = ThreadPoolExecutor(max(1, self.workers))
+        else:
+            executor, make = workers(self, max(1, self.workers), self.use_multiprocessing)
+        return made_by(executor, make, numbers, max(1, self.max_queue_size))
+
+    def on_epoch_begin(self) -> None:
+        """Called at the beginning of every epoch."""
+
+    def on_epoch_end(self) -> None:
+        """Called at the end of every epoch."""
