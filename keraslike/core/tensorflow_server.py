@@ -219,6 +219,26 @@ class _Model:
         return answer
 
 
+def _revive_optimizers(tf: Any) -> None:
+    """Lets TensorFlow load what Keras 2 saved with its optimizer, of which nothing is used: to
+    TensorFlow alone it is an object that makes no variables for its weights."""
+
+    class SavedOptimizer(tf.__internal__.tracking.AutoTrackable):
+        def add_slot(self, var: Any, *args: Any, **kwargs: Any) -> Any:
+            return tf.Variable(tf.zeros_like(var), trainable=False)
+
+    kinds = tf.__internal__.saved_model.load
+    version = kinds.VersionedTypeRegistration(
+        object_factory=lambda proto: SavedOptimizer(),
+        version=2,
+        min_producer_version=1,
+        min_consumer_version=1,
+    )
+    kinds.register_revived_type(
+        "optimizer", lambda obj: isinstance(obj, SavedOptimizer), versions=[version]
+    )
+
+
 def _like(given: Any, wanted: Any) -> Any:
     """A structure whose lists and tuples are those of another one."""
     if isinstance(given, (list, tuple)) and isinstance(wanted, (list, tuple)):
@@ -291,6 +311,7 @@ def main() -> None:
     os.dup2(2, 1)  # what TensorFlow prints is no message
     import tensorflow as tf  # type: ignore[import-not-found]
 
+    _revive_optimizers(tf)
     models: dict[int, _Model] = {}
     while True:
         try:

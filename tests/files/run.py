@@ -1,6 +1,6 @@
 """Loads model files that packages ship, and compares what the models predict with what their own
 runtimes said of the same inputs: TensorFlow and tf_keras, of `.keras` files Keras 3 on TensorFlow,
-of `model.json` TensorFlow.js in Node.
+of `model.json` TensorFlow.js in Node. A SavedModel runs in TensorFlow, in a process of its own.
 
     make files                   all of `PACKAGES`; writes RESULTS.md
     make files ARGS="fer deepcut"    only some, and writes nothing
@@ -40,7 +40,8 @@ RECORDED = HERE / "recorded.json"
 RESULTS = HERE / "RESULTS.md"
 KEPT = 12  # numbers of an output that are recorded, from all over it
 TOLERANCE = 1e-4
-FORMS = {"model.json": "tfjs"}
+SAVED_MODEL = "saved_model.pb"
+FORMS = {"model.json": "tfjs", SAVED_MODEL: "SavedModel"}
 MODELS = {".h5", ".hdf5", ".keras", *FORMS}  # endings and names
 
 
@@ -57,6 +58,7 @@ class Package(NamedTuple):
 
 
 PACKAGES = {
+    "basic-pitch": Package("0.4.0", r"icassp_2022/nmp/"),
     "deepcut": Package("0.7.0.0", r"\.h5$", code="deepcut/model.py:get_convo_nn2"),
     "deeplc": Package("3.1.13", r"\.keras$"),
     "deeplc-1": Package("1.2.1", r"full_hc_train.*_(8c2|cb9)\w+\.hdf5$", "deeplc", lambdas=True),
@@ -140,6 +142,8 @@ def _unpack(archive: zipfile.ZipFile, package: Package, folder: pathlib.Path) ->
 def predictions(name: str, file: pathlib.Path, keras: Any) -> list[np.ndarray]:
     """What the model of a file predicts, of numbers drawn for its inputs."""
     package = PACKAGES[name]
+    if file.name == SAVED_MODEL:
+        return _of_saved_model(file)
     if package.code:
         code, function = package.code.split(":")
         model = runpy.run_path(str(CACHE / f"{name}-{package.version}" / code))[function]()
@@ -151,6 +155,16 @@ def predictions(name: str, file: pathlib.Path, keras: Any) -> list[np.ndarray]:
     inputs = drawn(model, package.length)
     outputs = model.predict(inputs[0] if len(inputs) == 1 else inputs, verbose=0)
     return [np.asarray(x) for x in (outputs if isinstance(outputs, list) else [outputs])]
+
+
+def _of_saved_model(file: pathlib.Path) -> list[np.ndarray]:
+    import tensorflow as tf
+
+    served = tf.saved_model.load(str(file.parent)).signatures["serving_default"]
+    ((name, spec),) = served.structured_input_signature[1].items()
+    model = types.SimpleNamespace(layers=[], inputs=[spec])
+    outputs = served(**{name: tf.constant(drawn(model, 30)[0])})
+    return [outputs[key].numpy() for key in sorted(outputs)]
 
 
 def drawn(model: Any, length: int) -> list[np.ndarray]:
@@ -192,11 +206,10 @@ def _in_tensorflow(name: str, file: pathlib.Path) -> list[np.ndarray]:
     os.environ["TF_USE_LEGACY_KERAS"] = "1"  # `tensorflow.keras`, which deepcut imports
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import keras
+    import tf_keras
 
     if file.suffix == ".keras":
         return predictions(name, file, keras)
-    import tf_keras
-
     return predictions(name, file, tf_keras)
 
 
