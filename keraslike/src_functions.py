@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike import layers, ops, tree
-from keraslike.core import base, context, messages, registry
+from keraslike.core import context, messages, naming, registry, session
 from keraslike.core.arguments import one_of, sizes
 from keraslike.core.dtypes import floatx, is_float, standardize_dtype
 from keraslike.core.promotion import FLOAT_TYPES, INT_TYPES
@@ -45,7 +45,7 @@ AUCCurve = enum.StrEnum("AUCCurve", [(name, name) for name in ("ROC", "PR", "PRG
 AUCSummationMethod = enum.StrEnum("AUCSummationMethod", ["INTERPOLATION", "MAJORING", "MINORING"])
 
 _attributes: dict[str, Any] = {}
-base.at_clear_session(_attributes.clear)
+session.at_clear_session(_attributes.clear)
 
 
 def get_global_attribute(name: str, default: Any = None, set_to_default: bool = False) -> Any:
@@ -110,7 +110,7 @@ def get_object_name(obj: Any) -> str:
     """
     if hasattr(obj, "name"):
         return obj.name
-    return base.to_snake_case(getattr(obj, "__name__", type(obj).__name__))
+    return naming.to_snake_case(getattr(obj, "__name__", type(obj).__name__))
 
 
 def print_msg(message: Any, line_break: bool = True) -> None:

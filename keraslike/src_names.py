@@ -532,8 +532,8 @@ utils.io_utils: src_functions.print_msg .set_logging_verbosity
 utils.jax_utils: src_functions.is_in_jax_tracing_scope
 utils.module_utils: src_functions.LazyModule .tensorflow .tensorflow_io .gfile .scipy .h5py
   .optree .dmtree .grain jax=src_functions.jax_module ocp=src_functions.orbax
-utils.naming: core.base.auto_name .to_snake_case reset_uids=core.base.reset_names
-  src_functions.get_object_name uniquify=core.base.auto_name
+utils.naming: core.naming.auto_name .to_snake_case reset_uids=core.naming.reset_names
+  src_functions.get_object_name uniquify=core.naming.auto_name
 utils.numerical_utils: src_functions.build_pos_neg_masks
 utils.summary_utils: models.summary.print_summary src_functions.count_params
 utils.python_utils: pythonify_logs=training.callbacks.floats src_functions.func_dump .func_load

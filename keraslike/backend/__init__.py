@@ -11,9 +11,10 @@ from keraslike.backend.functions import *  # noqa: F403
 from keraslike.config import backend
 from keraslike.core import context
 from keraslike.core.arguments import image_data_format, set_image_data_format
-from keraslike.core.base import clear_session, get_uid
 from keraslike.core.dtypes import epsilon, floatx, set_epsilon, set_floatx, standardize_dtype
+from keraslike.core.naming import get_uid
 from keraslike.core.promotion import result_type
+from keraslike.core.session import clear_session
 from keraslike.core.symbolic import KerasTensor, is_keras_tensor
 
 

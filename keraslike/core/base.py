@@ -7,14 +7,10 @@ holds, each once however often it is shared; all else is structure, compared by 
 from __future__ import annotations
 
 import functools
-import gc
 import inspect
 import itertools
 import operator
-import re
-import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar, TypeVar
 
 import jax
@@ -23,75 +19,9 @@ from flax import nnx
 from keraslike.core import context, flax_internals
 from keraslike.core.annotations import check_constructor
 from keraslike.core.pickling import picklable
-from keraslike.core.static import AutoName, Static
+from keraslike.core.static import Static
 from keraslike.core.structures import iter_leaves, map_leaves
-from keraslike.core.tracebacks import enable_traceback_filtering, handled, is_ours, shorten
-
-_counts: dict[str, int] = defaultdict(int)
-_counts_lock = threading.Lock()
-
-
-def to_snake_case(name: str) -> str:
-    """The snake case that automatic names and file paths are written in.
-
-    >>> to_snake_case("Conv2D"), to_snake_case("LayerNormalization")
-    ('conv2d', 'layer_normalization')
-    """
-    name = re.sub(r"\W+", "", name)
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
-def get_uid(prefix: str = "") -> int:
-    """A number not given before for the prefix, from 1 on: automatic names are made of them.
-
-    >>> get_uid("an_example"), get_uid("an_example")
-    (1, 2)
-    """
-    with _counts_lock:
-        _counts[prefix] += 1
-        return _counts[prefix]
-
-
-def auto_name(prefix: str) -> AutoName:
-    """A name not used before: `dense`, `dense_1`, …"""
-    number = get_uid(prefix) - 1
-    return AutoName(f"{prefix}_{number}" if number else prefix)
-
-
-def reset_names() -> None:
-    """Starts automatic names anew."""
-    _counts.clear()
-
-
-_at_clear_session: list[Callable[[], None]] = []
-
-
-def at_clear_session(function: Callable[[], None]) -> Callable[[], None]:
-    """Decorator of what sets a setting back to its default when a session is cleared."""
-    _at_clear_session.append(function)
-    return function
-
-
-def clear_session(free_memory: bool = True) -> None:
-    """Starts automatic names anew, sets the dtype policy, the distribution and the switches of
-    logging, tracebacks, flash attention and unsafe deserialization back to their defaults, and
-    frees what nobody refers to any more.
-
-    Args:
-        free_memory: whether to look for that now.
-
-    >>> import keraslike
-    >>> clear_session()
-    >>> keraslike.layers.Dense(2).name
-    'dense'
-    """
-    reset_names()
-    enable_traceback_filtering()
-    for function in _at_clear_session:
-        function()
-    if free_memory:
-        gc.collect()
+from keraslike.core.tracebacks import handled, is_ours, shorten
 
 
 class _Children:

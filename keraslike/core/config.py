@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from keraslike.core import base
+from keraslike.core import session
 from keraslike.core.arguments import whole
 
 _unsafe_deserialization = False
@@ -57,7 +57,7 @@ def disable_flash_attention() -> None:
     _flash_attention = False
 
 
-@base.at_clear_session
+@session.at_clear_session
 def _reset() -> None:
     global _unsafe_deserialization, _flash_attention
     _unsafe_deserialization, _flash_attention = False, None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from keraslike.core import base
+from keraslike.core import session
 
 _to_output = True
 
 
-@base.at_clear_session
+@session.at_clear_session
 def enable_interactive_logging() -> None:
     """Lets progress and messages of callbacks go to standard output, as they do by default.
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
-from keraslike.core import base, registry
+from keraslike.core import registry, session
 from keraslike.core.dtypes import floatx, is_float, standardize_dtype
 from keraslike.core.path_map import PathMap
 
@@ -325,7 +325,7 @@ def dtype_policy() -> DTypePolicy:
     return _policy or DTypePolicy(floatx())
 
 
-@base.at_clear_session
+@session.at_clear_session
 def _reset() -> None:
     global _policy
     _policy = None

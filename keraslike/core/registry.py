@@ -26,7 +26,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import config, dtypes
-from keraslike.core.base import Object, to_snake_case
+from keraslike.core.base import Object
+from keraslike.core.naming import to_snake_case
 from keraslike.core.tracebacks import is_ours
 
 KERAS_VERSION = "3.15.1"  # whose names and files these are

@@ -11,8 +11,9 @@ import numpy as np
 from flax.errors import TraceContextError
 
 from keraslike.core import context, host
-from keraslike.core.base import Object, auto_name
+from keraslike.core.base import Object
 from keraslike.core.errors import InvalidArgument
+from keraslike.core.naming import auto_name
 from keraslike.core.variable import RandomState
 
 # Held while keys are drawn from a stream that all threads see, so that no two get the same one.

@@ -21,10 +21,11 @@ from jax import export
 
 from keraslike.core import context, dtypes, probing, sparsity, unification
 from keraslike.core.annotations import explain
-from keraslike.core.base import Object, auto_name, to_snake_case
+from keraslike.core.base import Object
 from keraslike.core.boxed import Answers, in_boxes, taker, unbox
 from keraslike.core.errors import InvalidArgument, InvalidIndex
 from keraslike.core.jax_internals import tracebacks
+from keraslike.core.naming import auto_name, to_snake_case
 from keraslike.core.notes import show_shape
 from keraslike.core.remat import RematMode, rematerialized
 from keraslike.core.static import Shape, Static

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 from jax.sharding import NamedSharding
 
-from keraslike.core import base, context
+from keraslike.core import context, session
 from keraslike.core.arguments import warn_user
 from keraslike.core.symbolic import KerasTensor
 from keraslike.distribution.devices import list_devices
@@ -508,6 +508,6 @@ def set_distribution(value: Distribution | None) -> None:
     context.state.distribution = value
 
 
-@base.at_clear_session
+@session.at_clear_session
 def _reset() -> None:
     set_distribution(None)

@@ -20,6 +20,7 @@ from keraslike.core import (
     foreign,
     host,
     lowering,
+    naming,
     policies,
     registry,
     remat,
@@ -141,7 +142,7 @@ class Layer(
             self._given_input_shape = symbolic.standardize_shape(batch_shape)
         # Names are given in the order in which layers are made, as Keras gives them.
         self.name = (
-            base.auto_name(base.to_snake_case(type(self).__name__)) if name is None else name
+            naming.auto_name(naming.to_snake_case(type(self).__name__)) if name is None else name
         )
         if activity_regularizer is not None:
             self.activity_regularizer = registry.get("regularizers", activity_regularizer)
@@ -178,7 +179,7 @@ class Layer(
     @property
     def name(self) -> str:
         if self._name is None:
-            self._name = base.auto_name(base.to_snake_case(type(self).__name__))
+            self._name = naming.auto_name(naming.to_snake_case(type(self).__name__))
         return str(self._name)
 
     @name.setter

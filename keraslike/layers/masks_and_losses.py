@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.core import base, context, symbolic
+from keraslike.core import context, naming, symbolic
 from keraslike.core.arguments import warn_user
 from keraslike.core.boxed import answers, taker, unbox
 from keraslike.core.symbolic import KerasTensor
@@ -125,7 +125,7 @@ class MaskOf(symbolic.FunctionOperation):
     """The mask that a tensor carries, as an operation of a graph."""
 
     def __init__(self, name: str | None = None) -> None:
-        super().__init__(context.get_mask, base.auto_name("mask") if name is None else name)
+        super().__init__(context.get_mask, naming.auto_name("mask") if name is None else name)
 
     def again(self) -> MaskOf:
         return MaskOf()

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.core import base, rng
+from keraslike.core import base, naming, rng
 from keraslike.core.arguments import given, names_of, one_of
 from keraslike.core.variable import Buffer, Param
 from keraslike.layers.input_spec import InputSpec
@@ -256,7 +256,7 @@ class _OfCell(RNN):
         for name in ("dtype", "trainable"):
             if name in arguments:
                 cell_arguments[name] = arguments[name]
-        name = base.to_snake_case(self._cell.__name__)
+        name = naming.to_snake_case(self._cell.__name__)
         # Of those that have the argument. There is no cuDNN here to be chosen or not.
         use_cudnn = arguments.pop("use_cudnn", None)
         if use_cudnn is not None and not isinstance(use_cudnn, bool):

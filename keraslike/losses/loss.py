@@ -11,8 +11,9 @@ import jax.numpy as jnp
 
 from keraslike import ops
 from keraslike.core import context, dtypes, policies, registry
-from keraslike.core.base import Object, auto_name, to_snake_case
+from keraslike.core.base import Object
 from keraslike.core.boxed import respond, taker
+from keraslike.core.naming import auto_name, to_snake_case
 from keraslike.core.tracebacks import handled, is_ours, shorten
 from keraslike.ops.wrap import array
 

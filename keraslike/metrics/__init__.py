@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keraslike.core import registry
-from keraslike.core.base import to_snake_case
+from keraslike.core.naming import to_snake_case
 from keraslike.losses import (
     binary_crossentropy,
     binary_focal_crossentropy,

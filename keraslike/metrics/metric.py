@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from keraslike import initializers
-from keraslike.core import base, context, dtypes, host, lowering, policies
+from keraslike.core import base, context, dtypes, host, lowering, naming, policies
 from keraslike.core.boxed import answers, unboxed
 from keraslike.core.tracebacks import entry
 from keraslike.core.variable import MetricState, Variable, name_first
@@ -43,7 +43,7 @@ class Metric(base.Object):
     _kind = "metric"
 
     def __init__(self, dtype: Any = None, name: str | None = None):
-        self.name = name or base.auto_name(base.to_snake_case(type(self).__name__))
+        self.name = name or naming.auto_name(naming.to_snake_case(type(self).__name__))
         self._policy = None if dtype is None else policies.get(dtype)
 
     @property

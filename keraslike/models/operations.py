@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from keraslike.core import registry
-from keraslike.core.base import to_snake_case
+from keraslike.core.naming import to_snake_case
 from keraslike.core.symbolic import FunctionOperation, KerasTensor, Operation
 from keraslike.layers.masks_and_losses import MaskOf
 

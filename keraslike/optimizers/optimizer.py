@@ -15,9 +15,9 @@ from flax import nnx
 from keraslike.core import base, context, dtypes, lowering, registry
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import require, warn_user
-from keraslike.core.base import auto_name, to_snake_case
 from keraslike.core.boxed import respond, unbox, unboxed
 from keraslike.core.errors import InvalidArgument
+from keraslike.core.naming import auto_name, to_snake_case
 from keraslike.core.notes import shown
 from keraslike.core.tracebacks import is_ours
 from keraslike.core.variable import Pending, Variable, spec_of, zeros_to_come

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from keraslike.core.base import to_snake_case
+from keraslike.core.naming import to_snake_case
 from keraslike.models.functional import is_graph_config
 from keraslike.saving import old_config, tensorflow_names
 from keraslike.saving.old_names import Origin

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.core import base, host, lowering
+from keraslike.core import base, host, lowering, naming
 from keraslike.core.arguments import warn_user
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.tracebacks import is_ours
@@ -117,7 +117,7 @@ def _enter(
             elif _is_saveable(item):
                 if not layout.counts_all and id(item) in visited:
                     continue
-                name = base.to_snake_case(type(item).__name__)
+                name = naming.to_snake_case(type(item).__name__)
             else:
                 continue
             used[name] = number = used.get(name, -1) + 1

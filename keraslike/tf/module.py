@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from keraslike.core import base, context
+from keraslike.core import base, context, naming
 from keraslike.core.structures import iter_leaves
 from keraslike.layers.layer import Layer
 
@@ -66,7 +66,7 @@ class Module(base.Object):
 
     def __init__(self, name: str | None = None):
         if name is None:
-            name = base.to_snake_case(type(self).__name__)
+            name = naming.to_snake_case(type(self).__name__)
         if not str(name).isidentifier():
             raise ValueError(f"{name!r} is not a valid module name: it must be a Python name.")
         self._name = str(name)

@@ -1,6 +1,5 @@
 """Small helpers around models and data, as in Keras."""
 
-from keraslike.core.base import clear_session
 from keraslike.core.dtypes import standardize_dtype
 from keraslike.core.messages import (
     disable_interactive_logging,
@@ -17,6 +16,7 @@ from keraslike.core.registry import (
 from keraslike.core.registry import deserialize as deserialize_keras_object
 from keraslike.core.registry import serialize as serialize_keras_object
 from keraslike.core.rng import set_random_seed
+from keraslike.core.session import clear_session
 from keraslike.core.symbolic import get_source_inputs, is_keras_tensor
 from keraslike.training.arrays import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from keraslike.training.progress import Progbar

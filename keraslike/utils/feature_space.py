@@ -12,8 +12,8 @@ import numpy as np
 
 from keraslike import layers
 from keraslike.core import foreign, registry
-from keraslike.core.base import auto_name
 from keraslike.core.configured import Configured
+from keraslike.core.naming import auto_name
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.layer import Layer
 
