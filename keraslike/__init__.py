@@ -45,11 +45,12 @@ with paused():
     )
 from keraslike.as_keras import as_keras, version
 from keraslike.core.lowering import value_and_grad
+from keraslike.core.operation import Operation, op
 from keraslike.core.policies import DTypePolicy, FloatDTypePolicy
 from keraslike.core.remat import RematScope, remat
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.scopes import StatelessScope, SymbolicScope, name_scope
-from keraslike.core.symbolic import KerasTensor, Operation, op
+from keraslike.core.symbolic import KerasTensor
 from keraslike.core.variable import Variable
 from keraslike.distribution.devices import device
 from keraslike.initializers import Initializer

@@ -10,8 +10,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from keraslike.core import registry
-from keraslike.core.symbolic import op
+from keraslike.core import registry, serialization
+from keraslike.core.operation import op
 from keraslike.ops import nn, numpy
 from keraslike.ops.wrap import array
 
@@ -351,7 +351,7 @@ def get(identifier: Any) -> Callable:
     >>> get("relu") is relu, get(None) is linear
     (True, True)
     """
-    return linear if identifier is None else registry.get("activations", identifier)
+    return linear if identifier is None else serialization.get("activations", identifier)
 
 
 def serialize(activation: Callable) -> Any:
@@ -360,7 +360,7 @@ def serialize(activation: Callable) -> Any:
     >>> serialize(relu)
     'relu'
     """
-    config = registry.serialize_argument(activation)
+    config = serialization.serialize_argument(activation)
     if isinstance(config, dict) and config["class_name"] == "function":
         return {**config, "config": registry.get_registered_name(activation)}
     return config

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.core import dtypes, registry
+from keraslike.core import dtypes, registry, serialization
 from keraslike.core.configured import Configured
 from keraslike.ops.wrap import array
 
@@ -119,7 +119,7 @@ def get(identifier: Any) -> Callable | None:
     >>> get("non_neg") == NonNeg()
     True
     """
-    return registry.get("constraints", identifier)
+    return serialization.get("constraints", identifier)
 
 
 def serialize(constraint: Any) -> Any:
@@ -128,7 +128,7 @@ def serialize(constraint: Any) -> Any:
     >>> serialize(UnitNorm())["config"]
     {'axis': 0}
     """
-    return registry.serialize(constraint)
+    return serialization.serialize(constraint)
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:

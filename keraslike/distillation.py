@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keraslike import losses, metrics, ops, tree
-from keraslike.core import arguments, registry
+from keraslike.core import arguments, registry, serialization
 from keraslike.core.configured import Configured
 from keraslike.models import Model
 
@@ -287,14 +287,14 @@ class Distiller(Model):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for name in ("teacher", "student", "distillation_losses"):
-            config[name] = registry.serialize(getattr(self, name))
+            config[name] = serialization.serialize(getattr(self, name))
         return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         with registry.custom_object_scope(custom_objects or {}):
             parts = ("teacher", "student", "distillation_losses")
-            return cls(**{**config, **{k: registry.deserialize(config[k]) for k in parts}})
+            return cls(**{**config, **{k: serialization.deserialize(config[k]) for k in parts}})
 
 
 def _compare(what: str, of_teacher: Any, of_student: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keraslike.core import registry
+from keraslike.core import serialization
 from keraslike.core.policies import (
     AWQDTypePolicy,
     DTypePolicy,
@@ -38,7 +38,7 @@ def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
     >>> serialize(DTypePolicy("mixed_float16"))["config"]
     {'name': 'mixed_float16'}
     """
-    return registry.serialize(dtype_policy)
+    return serialization.serialize(dtype_policy)
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
@@ -47,7 +47,7 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
     >>> deserialize({"class_name": "DTypePolicy", "config": {"name": "float16"}}).compute_dtype
     'float16'
     """
-    return registry.deserialize(config, custom_objects=custom_objects)
+    return serialization.deserialize(config, custom_objects=custom_objects)
 
 
 def __dir__() -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.core import dtypes, registry, tensorflow_host
+from keraslike.core import dtypes, serialization, tensorflow_host
 from keraslike.core.tracebacks import entry
 from keraslike.export import stablehlo
 from keraslike.export.endpoints import is_spec, restored, stored
@@ -205,7 +205,7 @@ class KerasLayer(Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> KerasLayer:
-        registry.refuse_unless_trusted("the handle of an exported model")
+        serialization.refuse_unless_trusted("the handle of an exported model")
         return cls(**config)
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike import random
-from keraslike.core import dtypes, host, registry
+from keraslike.core import dtypes, host, registry, serialization
 from keraslike.core.arguments import one_of
 from keraslike.core.configured import Configured
 from keraslike.core.rng import SeedGenerator, make_seed
@@ -492,7 +492,7 @@ def get(identifier: Any) -> Callable | None:
             return value.astype(dtypes.standardize_dtype(dtype))
 
         return given
-    return registry.get("initializers", identifier)
+    return serialization.get("initializers", identifier)
 
 
 def serialize(initializer: Any) -> Any:
@@ -501,7 +501,7 @@ def serialize(initializer: Any) -> Any:
     >>> serialize(Zeros())["class_name"]
     'Zeros'
     """
-    return registry.serialize(initializer)
+    return serialization.serialize(initializer)
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:

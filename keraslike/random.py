@@ -12,8 +12,8 @@ import numpy as np
 
 from keraslike.core import dtypes, host, registry
 from keraslike.core.annotations import checked
+from keraslike.core.operation import op
 from keraslike.core.rng import SeedGenerator, draw_key
-from keraslike.core.symbolic import op
 from keraslike.ops import cpu_random
 from keraslike.ops.wrap import array
 

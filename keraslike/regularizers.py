@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.core import registry
+from keraslike.core import registry, serialization
 from keraslike.core.configured import Configured
 from keraslike.ops import nn, numpy
 from keraslike.ops.wrap import array
@@ -137,7 +137,7 @@ def get(identifier: Any) -> Callable | None:
     >>> get("l2").get_config()
     {'l2': 0.01}
     """
-    return registry.get("regularizers", identifier)
+    return serialization.get("regularizers", identifier)
 
 
 def serialize(regularizer: Any) -> Any:
@@ -146,7 +146,7 @@ def serialize(regularizer: Any) -> Any:
     >>> serialize(L2(0.5))["config"]
     {'l2': 0.5}
     """
-    return registry.serialize(regularizer)
+    return serialization.serialize(regularizer)
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike import layers, ops, tree
-from keraslike.core import context, messages, naming, registry, session
+from keraslike.core import context, messages, naming, registry, serialization, session
 from keraslike.core.arguments import one_of, sizes
 from keraslike.core.dtypes import floatx, is_float, standardize_dtype
 from keraslike.core.promotion import FLOAT_TYPES, INT_TYPES
@@ -389,7 +389,7 @@ class Encoder(json.JSONEncoder):
 
     def default(self, o: Any) -> Any:
         """The entry of what JSON has no form for; TypeError for what has none either."""
-        return o.value if isinstance(o, enum.Enum) else registry.serialize(o)
+        return o.value if isinstance(o, enum.Enum) else serialization.serialize(o)
 
     def encode(self, o: Any) -> str:
         """The text of a value."""
@@ -459,7 +459,7 @@ def in_grain_data_pipeline() -> bool:
 
 def in_safe_mode() -> bool | None:
     """Whether a lambda's bytecode is refused when something is deserialized."""
-    return registry._scope.safe_mode
+    return registry.scope.safe_mode
 
 
 def class_weight_to_sample_weights(y: Any, class_weight: dict[int, float]) -> np.ndarray:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar
 import jax
 from flax import nnx
 
-from keraslike.core import context, flax_internals
+from keraslike.core import context, flax_internals, serialization
 from keraslike.core.annotations import check_constructor
 from keraslike.core.pickling import picklable
 from keraslike.core.static import Static
@@ -354,16 +354,12 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values, for `from_config` to make an equal one."""
-        from keraslike.core import registry
-
-        return {k: registry.serialize_argument(v) for k, v in self._constructor_args().items()}
+        return {k: serialization.serialize_argument(v) for k, v in self._constructor_args().items()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """An object like the one whose `get_config()` this is."""
-        from keraslike.core import registry
-
-        return cls(**registry.deserialize_arguments(cls, config))
+        return cls(**serialization.deserialize_arguments(cls, config))
 
 
 def _split(obj: Object):

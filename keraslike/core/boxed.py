@@ -107,7 +107,7 @@ class Answers:
     set, and all callers where `everywhere` is.
 
     Only the outermost of nested calls boxes its result, and only outside of any trace: within,
-    everything is arrays. `box` and `choices` (see `symbolic.op`) are those of the room that boxes.
+    everything is arrays. `box` and `choices` (see `operation.op`) are those of the room that boxes.
     """
 
     everywhere = False

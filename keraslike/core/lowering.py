@@ -21,8 +21,9 @@ from flax import nnx
 from keraslike.core import base, context, flax_internals, host, rng
 from keraslike.core.boxed import Boxed
 from keraslike.core.guards import Locks, known_guards
+from keraslike.core.pending import Pending
 from keraslike.core.structures import iter_leaves
-from keraslike.core.variable import Pending, Variable
+from keraslike.core.variable import Variable
 
 # A Variable of flax's own cannot look into the context, so it holds tracers in place. The threads
 # that use such Variables exclude each other, for as long as a trace with one of them takes.
@@ -95,7 +96,7 @@ def store(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
     collections.deque(map(flax_internals.write_value, variables, values), maxlen=0)
 
 
-def own(variables: Sequence[nnx.Variable]) -> None:
+def unshare(variables: Sequence[nnx.Variable]) -> None:
     """Gives Variables copies of those of their arrays that somebody else may hold.
 
     That is anybody who refers to an array, or was given one by its Variable: `jax.device_put` can
@@ -115,12 +116,12 @@ def own(variables: Sequence[nnx.Variable]) -> None:
         store([variables[i] for i in held], host.copied([values[i] for i in held]))
         for v in (variables[i] for i in held):
             if isinstance(v, Variable):
-                object.__setattr__(v, "_lent", None)
+                object.__setattr__(v, "_escaped", None)
 
 
 def _was_given(variable: nnx.Variable, value: Any) -> bool:
     try:
-        return object.__getattribute__(variable, "_lent") == id(value)
+        return object.__getattribute__(variable, "_escaped") == id(value)
     except AttributeError:  # put together from arrays, or of flax's own
         return True
 

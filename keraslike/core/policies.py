@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
-from keraslike.core import registry, session
+from keraslike.core import registry, serialization, session
 from keraslike.core.dtypes import floatx, is_float, standardize_dtype
 from keraslike.core.path_map import PathMap
 
@@ -291,7 +291,7 @@ class DTypePolicyMap(DTypePolicy, PathMap):
     def get_config(self) -> dict[str, Any]:
         """The arguments. Without a default policy of its own all are to be what the program that
         loads them has."""
-        policies = {k: registry.serialize(v) for k, v in self._values.items()}
+        policies = {k: serialization.serialize(v) for k, v in self._values.items()}
         if self._given_default is None:
             for entry in policies.values():
                 config = entry["config"]
@@ -303,7 +303,7 @@ class DTypePolicyMap(DTypePolicy, PathMap):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> DTypePolicyMap:
         with registry.custom_object_scope(custom_objects or {}):
-            return cls(**registry.deserialize_arguments(cls, config))
+            return cls(**serialization.deserialize_arguments(cls, config))
 
     def __repr__(self) -> str:
         mapping = [(k, v.name) for k, v in self._values.items()]
@@ -365,7 +365,7 @@ def get(identifier: Any) -> DTypePolicy:
         return identifier
     if isinstance(identifier, dict):
         if "class_name" in identifier:
-            found = registry.deserialize(identifier)
+            found = serialization.deserialize(identifier)
             if isinstance(found, DTypePolicy):
                 return found
         elif "name" in identifier:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import inspect
 import re
 import threading
 from collections.abc import Callable, Container, Iterator
@@ -20,18 +19,12 @@ from flax import errors
 from jax import export
 
 from keraslike.core import context, dtypes, probing, sparsity, unification
-from keraslike.core.annotations import explain
-from keraslike.core.base import Object
-from keraslike.core.boxed import Answers, in_boxes, taker, unbox
-from keraslike.core.errors import InvalidArgument, InvalidIndex
 from keraslike.core.jax_internals import tracebacks
-from keraslike.core.naming import auto_name, to_snake_case
+from keraslike.core.naming import auto_name
 from keraslike.core.notes import show_shape
-from keraslike.core.remat import RematMode, rematerialized
-from keraslike.core.static import Shape, Static
-from keraslike.core.structures import map_leaves
+from keraslike.core.operators import COMPARISONS, OF_ONE, OF_TWO, call_op
+from keraslike.core.static import Shape
 from keraslike.core.text import Text
-from keraslike.core.tracebacks import handled, is_users, shorten
 
 
 class Node:
@@ -180,7 +173,7 @@ class KerasTensor:
         return iter([self[i] for i in range(self.shape[0])])
 
     def astype(self, dtype: Any) -> KerasTensor:
-        return _call_op("cast", self, dtype)
+        return call_op("cast", self, dtype)
 
     def _seen_as(self, dtype: str) -> KerasTensor:
         """What a layer that casts its inputs by itself is given: what is recorded is this one."""
@@ -190,13 +183,13 @@ class KerasTensor:
 
     def reshape(self, *shape: Any) -> KerasTensor:
         one = len(shape) == 1 and not isinstance(shape[0], int)
-        return _call_op("reshape", self, shape[0] if one else shape)
+        return call_op("reshape", self, shape[0] if one else shape)
 
     def squeeze(self, axis: Any = None) -> KerasTensor:
-        return _call_op("squeeze", self, axis)
+        return call_op("squeeze", self, axis)
 
     def __getitem__(self, key: Any) -> KerasTensor:
-        return _call_op("get_item", self, key)
+        return call_op("get_item", self, key)
 
 
 def nodes_before(
@@ -259,36 +252,19 @@ class _Before:
                 written.pop("seen", None)
 
 
-def _call_op(name: str, *args: Any) -> Any:
-    from keraslike.core import registry
+def _give_operators() -> None:
+    """Operators and comparisons as operations of the graph; `==` stays that of Python's objects."""
+    for operator, name in OF_TWO.items():
+        setattr(KerasTensor, f"__{operator}__", lambda a, b, name=name: call_op(name, a, b))
+        setattr(KerasTensor, f"__r{operator}__", lambda b, a, name=name: call_op(name, a, b))
+    for operator, name in COMPARISONS.items():
+        if operator != "eq":
+            setattr(KerasTensor, f"__{operator}__", lambda a, b, name=name: call_op(name, a, b))
+    for operator, name in OF_ONE.items():
+        setattr(KerasTensor, f"__{operator}__", lambda a, name=name: call_op(name, a))
 
-    return registry.get("ops", name)(*args)
 
-
-for _operator, _name in {
-    "add": "add",
-    "sub": "subtract",
-    "mul": "multiply",
-    "truediv": "true_divide",
-    "floordiv": "floor_divide",
-    "mod": "mod",
-    "pow": "power",
-    "matmul": "matmul",
-    "and": "logical_and",
-    "or": "logical_or",
-}.items():
-    setattr(KerasTensor, f"__{_operator}__", lambda a, b, name=_name: _call_op(name, a, b))
-    setattr(KerasTensor, f"__r{_operator}__", lambda b, a, name=_name: _call_op(name, a, b))
-for _operator, _name in {
-    "ne": "not_equal",
-    "lt": "less",
-    "le": "less_equal",
-    "gt": "greater",
-    "ge": "greater_equal",
-}.items():
-    setattr(KerasTensor, f"__{_operator}__", lambda a, b, name=_name: _call_op(name, a, b))
-for _operator, _name in {"neg": "negative", "abs": "absolute", "invert": "logical_not"}.items():
-    setattr(KerasTensor, f"__{_operator}__", lambda a, name=_name: _call_op(name, a))
+_give_operators()
 
 
 # -- shapes -----------------------------------------------------------------------------------
@@ -438,162 +414,6 @@ def _in_users_words(error: Exception) -> Exception:
 # -- operations -------------------------------------------------------------------------------
 
 
-class Operation:
-    """A function of tensors as an object, which a graph of symbolic tensors can hold.
-
-    A subclass writes `call`, and `compute_output_spec` where tracing `call` does not tell the
-    shapes and dtypes of what it gives. Layers are operations, too.
-
-    Args:
-        name: a name, without `/`; one is made where none is given.
-
-    >>> class Scale(Operation):
-    ...     def __init__(self, factor, name=None):
-    ...         super().__init__(name=name)
-    ...         self.factor = factor
-    ...     def call(self, x):
-    ...         return x * self.factor
-    >>> scale = Scale(3.0)
-    >>> scale(2.0), scale(KerasTensor((None, 2))).shape, scale.get_config()["factor"]
-    (6.0, (None, 2), 3.0)
-    """
-
-    _remat: RematMode | None = None
-
-    def __new__(cls, *args: Any, **kwargs: Any):
-        return Object.__new__(cls, *args, **kwargs)  # type: ignore[arg-type]
-
-    def __init__(self, name: str | None = None):
-        if name is not None and (not isinstance(name, str) or "/" in name):
-            raise ValueError(
-                f"name must be a string and cannot contain character `/`. Received: name={name!r}"
-            )
-        self.name = name or auto_name(to_snake_case(type(self).__name__))
-        if context.state.remat is not None:
-            self._remat = context.state.remat
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if is_symbolic(args, kwargs):
-            return self.symbolic_call(*args, **kwargs)
-        call = self.call
-        if self._remat is not None:
-            call = self.rematerialized_call(call, *args, **kwargs)
-        return call(*args, **kwargs)
-
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        """The computation; to be written by every operation."""
-        raise NotImplementedError(f"{type(self).__name__} has no call() method.")
-
-    def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
-        """The symbolic tensors for symbolic arguments, and a node of the graph."""
-        return record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
-
-    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """The shapes and dtypes of what `call` gives, as symbolic tensors, from tracing it."""
-        return output_spec(self.call, args, kwargs, _ATTEMPTS)
-
-    def rematerialized_call(self, fn: Callable, *args: Any, **kwargs: Any) -> Callable:
-        """`fn` as the `RematScope` that the operation was made in says."""
-        return rematerialized(self._remat, fn, self.compute_output_spec, args, kwargs)
-
-    @property
-    def input(self) -> Any:
-        """The symbolic input of the first application."""
-        return _one_or_all(self._first_node().inputs)
-
-    @property
-    def output(self) -> Any:
-        """The symbolic output of the first application."""
-        return _one_or_all(self._first_node().outputs)
-
-    def _first_node(self) -> Node:
-        nodes = vars(self).get("_inbound_nodes")
-        if not nodes:
-            raise AttributeError(
-                f"{type(self).__name__} '{self.name}' has never been called on symbolic tensors: "
-                "it has no input and no output."
-            )
-        return nodes[0]
-
-    _constructor_args = Object._constructor_args
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments as plain values, for `from_config` to make an equal one.
-
-        Raises NotImplementedError for a class that takes `*args`, or was given what is not plain:
-        it needs a `get_config` of its own.
-        """
-        try:
-            config = Object.get_config(self)  # type: ignore[arg-type]
-        except TypeError as error:
-            problem = str(error)
-        else:
-            parameters = inspect.signature(type(self).__init__).parameters.values()
-            if not any(p.kind == p.VAR_POSITIONAL for p in parameters):
-                if any(p.name == "name" or p.kind == p.VAR_KEYWORD for p in parameters):
-                    config["name"] = str(self.name)
-                return config
-            problem = "Its constructor takes `*args`."
-        raise NotImplementedError(
-            f"{type(self).__name__} needs a get_config() that gives its constructor's arguments as "
-            f"plain values. {problem}"
-        )
-
-    from_config = classmethod(Object.from_config.__func__)
-
-    # A graph is part of what a model's tree is compared by.
-    def _compared(self) -> Static:
-        names = {"_inbound_nodes", "_init_args", "name"}
-        return Static({k: v for k, v in vars(self).items() if k not in names})
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._compared() == other._compared()
-
-    def __hash__(self) -> int:
-        return hash(type(self))
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} name={self.name}>"
-
-
-def _one_or_all(tensors: list[KerasTensor]) -> Any:
-    return tensors[0] if len(tensors) == 1 else tensors
-
-
-class FunctionOperation(Operation):
-    """A plain function as an operation of a graph."""
-
-    def __init__(self, function: Callable, name: str | None = None):
-        super().__init__(
-            name or auto_name(to_snake_case(getattr(function, "__name__", "function")))
-        )
-        self.function = function
-
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        return unbox(self.function(*args, **kwargs))
-
-    def again(self) -> FunctionOperation:
-        """A new operation of the same function."""
-        return type(self)(self.function)
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and Static(self.function) == Static(other.function)
-
-    def __hash__(self) -> int:
-        return hash(Static(self.function))
-
-
-def record(operation: Any, args: tuple, kwargs: dict[str, Any], outputs: Any) -> Any:
-    """Notes that `operation(*args, **kwargs)` gave these KerasTensors; returns them."""
-    args, kwargs = map_leaves(lambda x: getattr(x, "_cast_from", x), (args, kwargs))
-    node = Node(operation, args, kwargs)
-    vars(operation).setdefault("_inbound_nodes", []).append(node)
-    for index, tensor in enumerate(tensors_in(outputs)):
-        tensor._keras_history = History(node, index)
-        node.outputs.append(tensor)
-    return outputs
-
-
 def is_keras_tensor(x: Any) -> bool:
     """Whether it is a symbolic tensor, which `Input` makes.
 
@@ -627,56 +447,3 @@ def get_source_inputs(tensor: KerasTensor) -> list[KerasTensor]:
             found.append(tensor)
         waiting += reversed(inputs)
     return found
-
-
-def op(function: Callable) -> Callable:
-    """Decorator that makes a JAX function callable on KerasTensors as well.
-
-    >>> double = op(lambda x: 2 * x)
-    >>> double(KerasTensor((None, 3))).shape, double(4)
-    ((None, 3), 8)
-    """
-
-    @handled
-    @functools.wraps(function)
-    def either(*args: Any, **kwargs: Any) -> Any:
-        try:
-            if is_symbolic(args, kwargs):
-                return FunctionOperation(either)(*args, **kwargs)
-            choices = context.state.choices
-            chosen = function if choices is None else choices.get(function, function)
-            take = taker(args, kwargs)
-            if take is not None:
-                return take(chosen, args, kwargs)
-            if choices is None and Answers.everywhere:
-                return in_boxes(either, args, kwargs)
-            return chosen(*args, **kwargs)
-        except Exception as error:
-            try:
-                explain(function, args, kwargs)
-                if is_symbolic(args, kwargs):
-                    _raise_as_both(error)
-            except (InvalidArgument, InvalidIndex) as better:
-                shorten(better, function, args, kwargs)
-                raise
-            shorten(error, function, args, kwargs)
-            raise
-
-    return either
-
-
-_BOTH = {TypeError: InvalidArgument, IndexError: InvalidIndex}
-
-
-def _raise_as_both(error: Exception) -> None:
-    """Raises an error of JAX's about symbolic arguments of an op as one that is a ValueError as
-    well, which Keras's is."""
-    kind, frame = _BOTH.get(type(error)), error.__traceback__
-    while frame is not None and kind is not None:
-        if is_users(frame.tb_frame.f_code.co_filename):  # it is of a function given to the op
-            return
-        frame = frame.tb_next
-    if kind is not None:
-        found = kind(*error.args).with_traceback(error.__traceback__)
-        vars(found).update(vars(error))  # its notes
-        raise found from None

@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import itertools
-import math
 import operator
-import threading
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,19 +15,19 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.core import context, dtypes, flax_internals, host
+from keraslike.core import context, dtypes, flax_internals, host, operators, serialization
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import one_of
-from keraslike.core.boxed import Refusal, is_recorded, refuse_recorded, taker
+from keraslike.core.boxed import Refusal, is_recorded, refuse_recorded
 from keraslike.core.context import OUTSIDE, state
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.guards import guard_of
-from keraslike.core.jax_internals import outside_of_traces
+from keraslike.core.pending import Pending, array_of, drawing, initial_value, pending_value
 from keraslike.core.pickling import picklable
-from keraslike.core.static import AutoName, Static
+from keraslike.core.static import AutoName
 from keraslike.core.tracebacks import is_ours
+from keraslike.core.variable_info import AGGREGATIONS, SYNCHRONIZATIONS, Info, function_or_none
 
-_numbers = itertools.count()
 _alive: weakref.WeakValueDictionary[int, Variable] = weakref.WeakValueDictionary()
 
 
@@ -40,99 +37,7 @@ def every_variable() -> list[Variable]:
     return [v for v in found if isinstance(getattr(v, "_spec", None), (jax.Array, Pending))]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Info:
-    """What a variable is besides its value. Names are kept out of comparisons (see `AutoName`)."""
-
-    name: str
-    path: str
-    trainable: bool
-    autocast: bool
-    regularizer: Any = None
-    constraint: Any = None
-    overwrite_with_gradient: bool = False
-    aggregation: str = "none"
-    synchronization: str = "auto"
-    layout: Any = None
-    dtype: Any = None  # the one asked for, where JAX has a narrower one in its place
-    own: dict[str, Any] = dataclasses.field(default_factory=dict)  # attributes that users set
-    number: int = dataclasses.field(default_factory=lambda: next(_numbers))  # order of making
-
-    def _key(self) -> Static:
-        how = (self.trainable, self.autocast, self.overwrite_with_gradient)
-        return Static((*how, self.regularizer, self.constraint))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Info) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-
-_AGGREGATIONS = ("none", "mean", "sum", "only_first_replica")
-_SYNCHRONIZATIONS = ("none", "on_read", "on_write", "auto")
-
 _read_slot, _write_slot = flax_internals.read_value, flax_internals.write_value
-
-
-class Pending:
-    """What a Variable holds whose initial value nobody has asked for: a shape, a dtype, and what
-    draws it. A value that is assigned before that, as one from a file, takes its place undrawn.
-    Copies of the Variable may share it, and each draws an array of its own."""
-
-    __slots__ = ("shape", "dtype", "_initializer")
-
-    def __init__(self, initializer: Any, shape: tuple[int, ...], dtype: Any):
-        self.shape, self.dtype, self._initializer = shape, dtype, initializer
-
-    ndim = property(lambda self: len(self.shape))
-    size = property(lambda self: math.prod(self.shape))
-    nbytes = property(lambda self: self.size * self.dtype.itemsize)
-
-    def drawn(self) -> jax.Array:
-        # Whatever asks for it is no part of it: not a trace, a tape or a file's allowance.
-        with (
-            outside_of_traces(),
-            context.using(allowance=None, symbolic=False, tapes=()),
-            jax.default_device(None),
-        ):
-            return _initial_value(self._initializer, self.shape, self.dtype)
-
-
-# Held while a pending value is drawn and put in its place, so that no other thread's is lost.
-_drawing = threading.RLock()
-
-
-def _pending(initializer: Any, shape: Any, dtype: Any) -> Pending | None:
-    """What is to be drawn later; `None` where it has to be now. It is later only where it gives
-    the same then, and cannot fail."""
-    default_device = jax.config.jax_default_device  # type: ignore[attr-defined]
-    if state.scope is not None or not context.trace_state_clean() or default_device is not None:
-        return None
-    if type(initializer) is Pending:
-        return initializer
-    may_wait = getattr(initializer, "may_wait", None)
-    if may_wait is None or shape is None:
-        return None
-    dtype = np.dtype(dtypes.standardize_dtype(dtype))
-    shape = tuple(shape)
-    if dtype not in _DRAWN or not may_wait(shape):
-        return None
-    pending = Pending(initializer, shape, dtype)
-    context.spend(pending.nbytes)
-    return pending
-
-
-_DRAWN = {np.dtype(name) for name in ("float32", "float16", "bfloat16")}
-
-
-def zeros_to_come(shape: tuple[int, ...], dtype: Any) -> Pending:
-    """What a Variable is made of that is all zeros once its value is asked for."""
-    return Pending(_zeros, shape, dtype)
-
-
-def _zeros(shape: tuple[int, ...], dtype: Any) -> jax.Array:
-    return host.full(shape, 0, dtype)
 
 
 def spec_of(variable: Any) -> Any:
@@ -173,15 +78,6 @@ class _Leaf(nnx.Variable):
         return tuple(sorted(flax_internals.metadata_of(self).items()))
 
 
-def _function_or_none(attribute: str, value: Any) -> Any:
-    if value is None or callable(value):
-        return value
-    raise ValueError(
-        f"Invalid value for attribute `{attribute}`: it must be a function of the value, or None. "
-        f"Received: {attribute}={value!r}"
-    )
-
-
 class Variable(_Leaf):
     """A mutable array with a name; a weight that trains is an `nnx.Param` as well.
 
@@ -208,9 +104,9 @@ class Variable(_Leaf):
     ([4.0, 6.0], True, (2,))
     """
 
-    # `_lent`: the id of the array that somebody was last given, who may have made another of its
+    # `_escaped`: the id of the array that somebody was last given, who may have made another of its
     # memory. `_guard`: what excludes the threads that use it, once a program was made for it.
-    __slots__ = ("_lent", "_guard", "__weakref__")
+    __slots__ = ("_escaped", "_guard", "__weakref__")
 
     def __new__(cls, *args: Any, trainable: bool = True, **kwargs: Any):
         return object.__new__(Param if cls is Variable and trainable else cls)
@@ -238,12 +134,10 @@ class Variable(_Leaf):
         constraint: Callable | None = None,
     ):
         # Both are for replicas of TensorFlow's kind; arrays are global here.
-        aggregation = one_of(_AGGREGATIONS, aggregation=aggregation or "none")
-        synchronization = one_of(_SYNCHRONIZATIONS, synchronization=synchronization or "none")
+        aggregation = one_of(AGGREGATIONS, aggregation=aggregation or "none")
+        synchronization = one_of(SYNCHRONIZATIONS, synchronization=synchronization or "none")
         if isinstance(initializer, str):
-            from keraslike.core import registry
-
-            initializer = registry.get("initializers", initializer)
+            initializer = serialization.get("initializers", initializer)
         name = AutoName("variable") if name is None else name
         if not isinstance(name, str) or "/" in name:
             raise ValueError(
@@ -251,9 +145,9 @@ class Variable(_Leaf):
                 f"Received: name={name!r}"
             )
         # A variable may be made while a function is traced: it is no part of the trace.
-        make = functools.partial(_initial_value, initializer, shape, dtype)
+        make = functools.partial(initial_value, initializer, shape, dtype)
         placed = layout is not None or state.distribution is not None
-        pending = None if placed else _pending(initializer, shape, dtype)
+        pending = None if placed else pending_value(initializer, shape, dtype)
         with contextlib.nullcontext() if pending else jax.ensure_compile_time_eval():
             if pending is not None:
                 value: Any = pending
@@ -265,7 +159,7 @@ class Variable(_Leaf):
             else:
                 value = make()
             asked = value.dtype if dtype is None else np.dtype(dtypes.standardize_dtype(dtype))
-            info = _Info(
+            info = Info(
                 name=name,
                 path="/".join((*context.state.names, name)),
                 trainable=bool(trainable),
@@ -297,7 +191,7 @@ class Variable(_Leaf):
     path: str = property(lambda self: self._info.path)  # type: ignore[assignment]
 
     @property
-    def _info(self) -> _Info:
+    def _info(self) -> Info:
         return flax_internals.metadata_of(self)["info"]
 
     def _change(self, **changes: Any) -> None:
@@ -327,7 +221,7 @@ class Variable(_Leaf):
 
     @regularizer.setter
     def regularizer(self, value: Any) -> None:
-        self._change(regularizer=_function_or_none("regularizer", value))
+        self._change(regularizer=function_or_none("regularizer", value))
 
     @property
     def constraint(self) -> Any:
@@ -335,7 +229,7 @@ class Variable(_Leaf):
 
     @constraint.setter
     def constraint(self, value: Any) -> None:
-        self._change(constraint=_function_or_none("constraint", value))
+        self._change(constraint=function_or_none("constraint", value))
 
     @property
     def overwrite_with_gradient(self) -> bool:
@@ -377,11 +271,12 @@ class Variable(_Leaf):
         elif hasattr(type(self), name) or name in flax_internals.metadata_of(self):
             super().__setattr__(name, value)
         else:
-            self._change(own={**self._info.own, name: value})
+            self._change(user_attributes={**self._info.user_attributes, name: value})
 
     def __delattr__(self, name: str) -> None:
-        if name in self._info.own:
-            self._change(own={k: v for k, v in self._info.own.items() if k != name})
+        if name in self._info.user_attributes:
+            kept = {k: v for k, v in self._info.user_attributes.items() if k != name}
+            self._change(user_attributes=kept)
         else:
             super().__delattr__(name)
 
@@ -408,7 +303,7 @@ class Variable(_Leaf):
         return self._draw() if type(value) is Pending else value
 
     def _draw(self) -> jax.Array:
-        with _drawing:
+        with drawing:
             value: Any = _read_slot(self)
             if type(value) is Pending:
                 value = value.drawn()
@@ -426,10 +321,10 @@ class Variable(_Leaf):
             return
         guard = guard_of(self)
         if guard is None:
-            with _drawing:
+            with drawing:
                 _write_slot(self, value)
             return
-        with guard.values, _drawing:
+        with guard.values, drawing:
             guard.uses += 1
             _write_slot(self, value)
 
@@ -452,7 +347,7 @@ class Variable(_Leaf):
     def get_raw_value(self) -> Any:
         value = self._raw_value
         if id(self) not in state.held:
-            object.__setattr__(self, "_lent", id(value))
+            object.__setattr__(self, "_escaped", id(value))
         return value
 
     # Keras's name, by which packages ask for the array; an array of JAX has another `_value`.
@@ -460,8 +355,8 @@ class Variable(_Leaf):
 
     def __getattr__(self, name: str) -> Any:
         info = flax_internals.metadata_of(self).get("info")
-        if info is not None and name in info.own:
-            return info.own[name]
+        if info is not None and name in info.user_attributes:
+            return info.user_attributes[name]
         found = super().__getattr__(name)
         self.get_raw_value()  # `found` may be a method of the array
         return found
@@ -542,7 +437,7 @@ class Variable(_Leaf):
 
     def _summand(self, value: Any) -> Any:
         known = isinstance(value, (int, float, complex, jax.Array, nnx.Variable))
-        return _array(value if known else self._given(value))
+        return array_of(value if known else self._given(value))
 
     def numpy(self) -> np.ndarray:
         """The value as a numpy array of one's own on the host."""
@@ -621,67 +516,7 @@ class Variable(_Leaf):
         return new
 
 
-# Python's operators -> the functions of `keraslike.ops` that compute them, with Keras's dtypes.
-_OF_TWO = {
-    "add": "add",
-    "sub": "subtract",
-    "mul": "multiply",
-    "truediv": "true_divide",
-    "floordiv": "floor_divide",
-    "mod": "mod",
-    "pow": "power",
-    "matmul": "matmul",
-    "and": "logical_and",
-    "or": "logical_or",
-    "xor": "logical_xor",
-}
-_COMPARISONS = {
-    "eq": "equal",
-    "ne": "not_equal",
-    "lt": "less",
-    "le": "less_equal",
-    "gt": "greater",
-    "ge": "greater_equal",
-}
-
-
-def _give_operators() -> None:
-    """Operators that a tape sees, and that leave boxed arrays what is theirs."""
-
-    def either(function: Callable, plain: Callable) -> Callable:
-        def operate(*operands: Any) -> Any:
-            take = taker(operands, {})
-            return plain(*operands) if take is None else take(function, operands, {})
-
-        return operate
-
-    for name, op in (_OF_TWO | _COMPARISONS).items():
-        function = getattr(operator, f"__{name}__")
-        setattr(Variable, f"__{name}__", either(function, functools.partial(_call_op, op)))
-        if name in _OF_TWO:
-            reflected = either(
-                functools.partial(_reflected, function),
-                functools.partial(_reflected, functools.partial(_call_op, op)),
-            )
-            setattr(Variable, f"__r{name}__", reflected)
-    for name in ("neg", "abs", "getitem", "invert"):
-        plain = getattr(nnx.Variable, f"__{name}__")
-        setattr(Variable, f"__{name}__", either(getattr(operator, name), plain))
-
-
-def _call_op(name: str, a: Any, b: Any) -> Any:
-    from keraslike.core import registry
-
-    if b is None and name in ("equal", "not_equal"):
-        return name == "not_equal"
-    return registry.get("ops", name)(a, b)
-
-
-def _reflected(function: Callable, b: Any, a: Any) -> Any:
-    return function(a, b)
-
-
-_give_operators()
+operators.give_to_variables(Variable)
 
 
 class Param(Variable, nnx.Param):
@@ -744,47 +579,3 @@ def _few_numbers(value: Any) -> str:
 
 def _blank(cls: type) -> Any:
     return object.__new__(cls)
-
-
-def _array(value: Any) -> Any:
-    if isinstance(value, nnx.Variable):
-        return value.get_value()
-    return jnp.asarray(value) if isinstance(value, (list, tuple)) else value
-
-
-def _initial_value(initializer: Any, shape: Any, dtype: Any) -> jax.Array:
-    if type(initializer) is Pending:
-        return initializer.drawn()
-    if callable(initializer) and not isinstance(initializer, (jax.Array, nnx.Variable)):
-        if shape is None:
-            raise ValueError(
-                "When creating a Variable from an initializer, the `shape` must be given. "
-                f"Received: initializer={initializer!r}, shape=None"
-            )
-        dtype = jnp.dtype(dtypes.standardize_dtype(dtype))
-        context.spend(math.prod(shape) * dtype.itemsize)
-        value = initializer(tuple(shape), dtype=dtype)
-        if not isinstance(value, jax.Array):
-            value = jnp.asarray(value)
-        if value.shape != tuple(shape):
-            raise ValueError(
-                f"initializer {initializer!r} returned shape {value.shape} "
-                f"where {tuple(shape)} was asked for."
-            )
-        return value if value.dtype == dtype and not value.weak_type else value.astype(dtype)
-    value = _array(initializer)
-    if not isinstance(value, jax.Array):
-        value = jnp.asarray(value) if hasattr(value, "__jax_array__") else np.asarray(value)
-        if value.dtype == object:
-            raise ValueError(
-                "initializer must be a value, a function or the name of an initializer. "
-                f"Received: initializer={initializer!r}"
-            )
-    if dtype is not None:
-        value = value.astype(dtypes.standardize_dtype(dtype))
-    if dtype is None and not hasattr(initializer, "dtype") and dtypes.is_float(value.dtype):
-        value = value.astype(dtypes.floatx())
-    if shape is not None and value.shape != tuple(shape):
-        raise ValueError(f"The initial value has shape {value.shape}; shape={tuple(shape)}.")
-    # An array of the user's may change or be donated elsewhere: state has its own.
-    return host.copied([value])[0] if isinstance(value, jax.Array) else host.array(value)

@@ -11,7 +11,7 @@ from typing import Any
 
 import h5py
 
-from keraslike.core import registry
+from keraslike.core import serialization
 from keraslike.export import archive, files, stablehlo
 from keraslike.saving import keras_archive, legacy_h5, saving_api, tfjs_folder
 
@@ -133,7 +133,7 @@ def _unknown(config: Any) -> Iterator[str]:
         wanted, registered = entry["config"] if is_function else name, entry.get("registered_name")
         registered = None if registered == "function" else registered
         try:
-            registry._find(entry.get("module"), wanted, registered, is_function)
+            serialization.find(entry.get("module"), wanted, registered, is_function)
         except (TypeError, ValueError):
             yield str(wanted)
 

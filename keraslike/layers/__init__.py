@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keraslike.core import registry
+from keraslike.core import registry, serialization
 from keraslike.layers.activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from keraslike.layers.attention import AdditiveAttention, Attention
 from keraslike.layers.categorical import CategoryEncoding, Discretization
@@ -178,7 +178,7 @@ def serialize(layer: Layer) -> dict[str, Any]:
     >>> serialize(Dense(3))["class_name"]
     'Dense'
     """
-    return registry.serialize(layer)
+    return serialization.serialize(layer)
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Layer:
@@ -189,7 +189,7 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
     >>> deserialize(serialize(Dense(3))).units
     3
     """
-    layer = registry.deserialize(config, custom_objects)
+    layer = serialization.deserialize(config, custom_objects)
     if not isinstance(layer, Layer):
         raise ValueError(f"config must be that of a layer. Received: config={config!r}")
     return layer

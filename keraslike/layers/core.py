@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike import activations, ops
-from keraslike.core import dtypes, registry, symbolic
+from keraslike.core import dtypes, operation, serialization, symbolic
 from keraslike.core.arguments import warn_user, whole
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry
@@ -152,7 +152,7 @@ class Lambda(Layer):
         custom_objects: dict[str, Any] | None = None,
         safe_mode: bool | None = None,
     ) -> Lambda:
-        return cls(**registry.deserialize(config, custom_objects, safe_mode))
+        return cls(**serialization.deserialize(config, custom_objects, safe_mode))
 
 
 def _parameter_names(function: Callable) -> frozenset[str]:
@@ -164,7 +164,7 @@ def _parameter_names(function: Callable) -> frozenset[str]:
 
 def _serialize_function(function: Callable) -> Any:
     """As a Lambda's config has it: a lambda's parts by name, where elsewhere they are a list."""
-    config = registry.serialize(function)
+    config = serialization.serialize(function)
     if isinstance(config, dict) and config["class_name"] == "__lambda__":
         names = ("code", "defaults", "closure")
         config["config"] = dict(zip(names, config["config"]["value"], strict=True))
@@ -233,14 +233,14 @@ class InputLayer(Layer):
         self.built = True
         if input_tensor is None:
             input_tensor = KerasTensor(self.batch_shape, self.dtype, self.sparse, name=name)
-        symbolic.record(self, (), {}, input_tensor)
+        operation.record(self, (), {}, input_tensor)
 
     def call(self, inputs: Any = None) -> Any:
         return inputs
 
     def get_config(self) -> dict[str, Any]:
         return {
-            "batch_shape": registry.serialize(self.batch_shape),
+            "batch_shape": serialization.serialize(self.batch_shape),
             "dtype": self.dtype,
             "sparse": self.sparse,
             "ragged": self.ragged,

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.core import context, dtypes, registry
+from keraslike.core import context, dtypes, serialization
 from keraslike.core.foreign import library as _library
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.tensorflow_host import Arguments, HostedModel
@@ -265,7 +265,7 @@ class TorchModuleWrapper(_Hosted):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> TorchModuleWrapper:
-        registry.refuse_unless_trusted("a pickled module of PyTorch")
+        serialization.refuse_unless_trusted("a pickled module of PyTorch")
         torch = _library("torch", "TorchModuleWrapper")
         data = io.BytesIO(base64.b64decode(config["module"]))
         return cls(**{**config, "module": torch.load(data, weights_only=False)})
@@ -373,5 +373,5 @@ class TFSMLayer(_Hosted):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> TFSMLayer:
-        registry.refuse_unless_trusted("the path of a SavedModel")
+        serialization.refuse_unless_trusted("the path of a SavedModel")
         return cls(**config)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.core import dtypes, foreign, registry
+from keraslike.core import dtypes, foreign, registry, serialization
 from keraslike.core.arguments import one_of
 from keraslike.core.text import Text, as_bytes
 from keraslike.layers.adapting import batches
@@ -192,7 +192,7 @@ class IndexLookup(DataLayer):
                 f"output_mode={self.output_mode} and idf_weights={idf_weights}"
             )
         if isinstance(vocabulary, (str, os.PathLike)):
-            if registry.in_safe_mode():
+            if serialization.in_safe_mode():
                 raise ValueError(
                     "The config names a vocabulary file outside of the archive, which may be any "
                     "file of this machine. If you trust where the config comes from, load it with "

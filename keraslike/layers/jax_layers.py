@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen, nnx
 
-from keraslike.core import base, dtypes, registry, rng
+from keraslike.core import base, dtypes, rng, serialization
 from keraslike.core.rng import SeedGenerator
 from keraslike.layers.layer import Layer
 from keraslike.layers.shapes import map_shapes
@@ -173,7 +173,7 @@ class JaxLayer(Layer):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for name in {"call_fn", "init_fn"} & set(config):
-            config[name] = registry.serialize(getattr(self, name))
+            config[name] = serialization.serialize(getattr(self, name))
         return config
 
 
@@ -291,8 +291,8 @@ class FlaxLayer(JaxLayer):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["native_serialization_platforms"] = self.native_serialization_platforms
-        config["module"] = registry.serialize(self.module)
-        config["method"] = registry.serialize(self.method)
+        config["module"] = serialization.serialize(self.module)
+        config["method"] = serialization.serialize(self.method)
         return config
 
 

@@ -21,9 +21,10 @@ from keraslike.core import (
     host,
     lowering,
     naming,
+    operation,
     policies,
-    registry,
     remat,
+    serialization,
     sparsity,
     symbolic,
     text,
@@ -54,7 +55,7 @@ class Layer(
     SymbolicCalls,
     MasksAndLosses,
     base.Object,
-    symbolic.Operation,
+    operation.Operation,
     keras_names.KerasNames,
 ):
     """A function with weights: `build` makes them from the input's shape, `call` computes.
@@ -145,7 +146,7 @@ class Layer(
             naming.auto_name(naming.to_snake_case(type(self).__name__)) if name is None else name
         )
         if activity_regularizer is not None:
-            self.activity_regularizer = registry.get("regularizers", activity_regularizer)
+            self.activity_regularizer = serialization.get("regularizers", activity_regularizer)
         if not isinstance(trainable, (bool, np.bool_)):
             raise InvalidArgument(
                 f"Expected `trainable` to be a boolean, True or False. Received: {trainable!r}"
@@ -547,7 +548,7 @@ class Layer(
     def from_config(cls, config: dict[str, Any]) -> Any:
         """A layer like the one whose `get_config()` this is. Its constructor is given a policy
         that is none of quantization or by paths by its name."""
-        arguments = registry.deserialize_arguments(cls, config)
+        arguments = serialization.deserialize_arguments(cls, config)
         if type(arguments.get("dtype")) in (policies.DTypePolicy, policies.FloatDTypePolicy):
             arguments["dtype"] = arguments["dtype"].name
         return cls(**arguments)
@@ -558,7 +559,7 @@ class Layer(
         if not self._saves_activity_regularizer and self.activity_regularizer is None:
             config.pop("activity_regularizer", None)
         if "dtype" in config:
-            config["dtype"] = registry.serialize(self.dtype_policy)
+            config["dtype"] = serialization.serialize(self.dtype_policy)
         return config
 
 

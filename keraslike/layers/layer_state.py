@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from keraslike.core import base, context, dtypes, host, lowering, registry, rng
+from keraslike.core import base, context, dtypes, host, lowering, rng, serialization
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import boolean
 from keraslike.core.rng import SeedGenerator
@@ -162,7 +162,7 @@ class LayerState:
             names = (*names, self.name)
         with context.using(names=names):
             variable = (Param if trainable else Buffer)(
-                registry.get("initializers", initializer)
+                serialization.get("initializers", initializer)
                 if isinstance(initializer, (str, dict, type))
                 else initializer,
                 shape=shape,
@@ -172,8 +172,8 @@ class LayerState:
                 aggregation=aggregation,
                 layout=layout,
                 name=name,
-                regularizer=registry.get("regularizers", regularizer),
-                constraint=registry.get("constraints", constraint),
+                regularizer=serialization.get("regularizers", regularizer),
+                constraint=serialization.get("constraints", constraint),
             )
         if overwrite_with_gradient:
             variable.overwrite_with_gradient = overwrite_with_gradient

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.core import context, naming, symbolic
+from keraslike.core import context, naming, operation
 from keraslike.core.arguments import warn_user
 from keraslike.core.boxed import answers, taker, unbox
 from keraslike.core.symbolic import KerasTensor
@@ -121,7 +121,7 @@ class MasksAndLosses:
         return found
 
 
-class MaskOf(symbolic.FunctionOperation):
+class MaskOf(operation.FunctionOperation):
     """The mask that a tensor carries, as an operation of a graph."""
 
     def __init__(self, name: str | None = None) -> None:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike import constraints, initializers, random, regularizers
-from keraslike.core import context, policies, registry
+from keraslike.core import context, policies, serialization
 from keraslike.core.arguments import positive, share
 from keraslike.layers.activation import Softmax
 from keraslike.layers.dense import EinsumDense
@@ -94,7 +94,7 @@ class _Heads(Layer):
         if quantized:
             found = {f"(.*/)?{name}": x._own_policy() for name, x in quantized.items()}
             default = policies.get(self.dtype_policy.name.removeprefix("map_"))
-            config["dtype"] = registry.serialize(policies.DTypePolicyMap(default, found))
+            config["dtype"] = serialization.serialize(policies.DTypePolicyMap(default, found))
         return config
 
     # -- weights ------------------------------------------------------------------------------

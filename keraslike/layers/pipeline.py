@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from keraslike.core import context, registry
+from keraslike.core import context, serialization
 from keraslike.layers.layer import Layer
 from keraslike.layers.signatures import call_takes
 
@@ -46,7 +46,7 @@ class Pipeline(Layer):
         return inputs
 
     def get_config(self) -> dict[str, Any]:
-        return {"layers": registry.serialize(list(self.layers)), "name": str(self.name)}
+        return {"layers": serialization.serialize(list(self.layers)), "name": str(self.name)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -56,7 +56,7 @@ class Pipeline(Layer):
                 "The config of a `Pipeline` must contain a `layers` key with a list of configs of "
                 f"layers. Received: layers={layers!r}"
             )
-        return cls(**{**config, "layers": [registry.deserialize(layer) for layer in layers]})
+        return cls(**{**config, "layers": [serialization.deserialize(layer) for layer in layers]})
 
 
 Pipeline.built = False  # the first call makes the weights of its layers

@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 from flax import errors
 
-from keraslike.core import base, context, lowering, rng, symbolic
+from keraslike.core import base, context, lowering, operation, rng, symbolic
+from keraslike.core.pending import Pending
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry, is_ours
-from keraslike.core.variable import Pending, spec_of
+from keraslike.core.variable import spec_of
 from keraslike.layers import specs
 from keraslike.layers.masks_and_losses import MaskOf, MasksAndLosses
 from keraslike.layers.shapes import as_shapes, leaves, map_shapes, tensors_of
@@ -39,14 +40,14 @@ class SymbolicCalls:
             except Exception as error:
                 self._note_call(error, args, kwargs)
                 raise
-        outputs = symbolic.record(self, args, kwargs, spec)
+        outputs = operation.record(self, args, kwargs, spec)
         for tensor in symbolic.tensors_in(outputs):
             if tensor._keras_mask is not None and tensor._keras_mask._keras_history is None:
                 said = self._symbolic_mask(args, outputs)
                 if said is not None and said.shape == tensor._keras_mask.shape:
                     tensor._keras_mask = said
                 else:
-                    symbolic.record(MaskOf(), (tensor,), {}, tensor._keras_mask)
+                    operation.record(MaskOf(), (tensor,), {}, tensor._keras_mask)
         return outputs
 
     def _symbolic_mask(self, args: tuple, outputs: Any) -> KerasTensor | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keraslike.core import dtypes, foreign, registry
+from keraslike.core import dtypes, foreign, serialization
 from keraslike.core.arguments import one_of
 from keraslike.core.boxed import Answers
 from keraslike.core.text import as_bytes
@@ -329,7 +329,7 @@ class TextVectorization(DataLayer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        return cls(**registry.deserialize_arguments(cls, config))
+        return cls(**serialization.deserialize_arguments(cls, config))
 
 
 _KEPT = ("vocabulary_size", "has_input_vocabulary")

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.core import base, context, lowering, registry, rng
+from keraslike.core import base, context, lowering, registry, rng, serialization
 from keraslike.layers.layer import Layer
 from keraslike.layers.signatures import call_takes
 
@@ -249,7 +249,7 @@ class Bidirectional(Layer):
 def _like(layer: Layer, name: str, **changes: Any) -> Layer:
     """A new layer of a layer's config, with another name."""
     classes = {type(o).__name__: type(o) for o in base.iter_objects(layer)}
-    with registry.keeping_functions(), registry.custom_object_scope(classes):
+    with serialization.keeping_functions(), registry.custom_object_scope(classes):
         return type(layer).from_config({**layer.get_config(), "name": name, **changes})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from keraslike.core import registry
+from keraslike.core import registry, serialization
 from keraslike.losses.loss import Loss, LossFunctionWrapper
 from keraslike.losses.margin import (
     CategoricalHinge,
@@ -96,7 +96,7 @@ def get(identifier: Any) -> Callable | None:
     >>> get("mse") is mean_squared_error
     True
     """
-    return registry.get("losses", identifier)
+    return serialization.get("losses", identifier)
 
 
 def serialize(loss: Any) -> Any:
@@ -105,7 +105,7 @@ def serialize(loss: Any) -> Any:
     >>> serialize(Huber(2.0))["config"]["delta"]
     2.0
     """
-    return registry.serialize(loss)
+    return serialization.serialize(loss)
 
 
 def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike import ops
-from keraslike.core import context, dtypes, policies, registry
+from keraslike.core import context, dtypes, policies, serialization
 from keraslike.core.base import Object
 from keraslike.core.boxed import respond, taker
 from keraslike.core.naming import auto_name, to_snake_case
@@ -186,8 +186,8 @@ class LossFunctionWrapper(Loss):
         config = super().get_config()
         if "fn" in config:
             # A function is named by its entry, as a bare name would be no argument to call.
-            config["fn"] = registry.serialize(self.fn)
-            config.update(registry.serialize(self._fn_kwargs))
+            config["fn"] = serialization.serialize(self.fn)
+            config.update(serialization.serialize(self._fn_kwargs))
         return config
 
 

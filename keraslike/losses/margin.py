@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.core import context
-from keraslike.core.symbolic import op
+from keraslike.core.operation import op
 from keraslike.losses.loss import LossFunctionWrapper, matched
 from keraslike.ops import numpy
 from keraslike.ops.wrap import array

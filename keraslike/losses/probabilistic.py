@@ -13,7 +13,7 @@ import optax
 
 from keraslike.core import context, dtypes
 from keraslike.core.arguments import warn_user
-from keraslike.core.symbolic import op
+from keraslike.core.operation import op
 from keraslike.losses.loss import LossFunctionWrapper, class_numbers, matched
 from keraslike.ops import nn, numpy
 from keraslike.ops.wrap import array, axes_of

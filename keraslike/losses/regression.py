@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.core import dtypes
-from keraslike.core.symbolic import op
+from keraslike.core.operation import op
 from keraslike.losses.loss import LossFunctionWrapper, matched
 from keraslike.ops import nn, numpy
 

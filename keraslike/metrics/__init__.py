@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keraslike.core import registry
+from keraslike.core import registry, serialization
 from keraslike.core.naming import to_snake_case
 from keraslike.losses import (
     binary_crossentropy,
@@ -132,7 +132,7 @@ def get(identifier: Any) -> Any:
     >>> get("mse").name
     'mean_squared_error'
     """
-    return registry.get("metrics", identifier)
+    return serialization.get("metrics", identifier)
 
 
 def serialize(metric: Any) -> Any:
@@ -141,7 +141,7 @@ def serialize(metric: Any) -> Any:
     >>> serialize(Mean())["class_name"]
     'Mean'
     """
-    return registry.serialize(metric)
+    return serialization.serialize(metric)
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.core import dtypes
-from keraslike.core.symbolic import op
+from keraslike.core.operation import op
 from keraslike.losses.loss import class_numbers, matched
 from keraslike.metrics.reduction import MeanMetricWrapper
 from keraslike.ops import nn

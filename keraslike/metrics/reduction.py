@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike import ops
-from keraslike.core import context, registry
+from keraslike.core import context, serialization
 from keraslike.losses.loss import apply_mask, squeeze_or_expand_to_same_rank
 from keraslike.metrics.metric import Metric
 from keraslike.ops.wrap import array
@@ -132,6 +132,6 @@ class MeanMetricWrapper(Mean):
         config = super().get_config()
         if "fn" in config:
             # A function is named by its entry, as a bare name would be no argument to call.
-            config["fn"] = registry.serialize(self.fn)
-            config.update(registry.serialize(self._fn_kwargs))
+            config["fn"] = serialization.serialize(self.fn)
+            config.update(serialization.serialize(self._fn_kwargs))
         return config

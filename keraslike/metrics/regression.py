@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from keraslike import losses
 from keraslike.core import dtypes
-from keraslike.core.symbolic import op
+from keraslike.core.operation import op
 from keraslike.losses.loss import matched
 from keraslike.metrics.metric import Metric
 from keraslike.metrics.reduction import Mean, MeanMetricWrapper

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from keraslike.core import registry
+from keraslike.core import registry, serialization
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import warn_user
 from keraslike.core.errors import InvalidArgument
@@ -50,14 +50,14 @@ def clone_model(
         raise ValueError(f"Unexpected arguments: {sorted(kwargs)}")
     if isinstance(model, Layer) and not isinstance(model, Model):
         own = {type(model).__name__: type(model)}
-        with registry.keeping_functions(), registry.custom_object_scope(own):
-            return registry.deserialize(registry.serialize(model))
+        with serialization.keeping_functions(), registry.custom_object_scope(own):
+            return serialization.deserialize(serialization.serialize(model))
     if not isinstance(model, Model):
         raise InvalidArgument(f"model must be a Model. Received: model={shown(model)}")
     twin = _cloned(model, input_tensors, clone_function, call_function, recursive)
     if model.compiled and not twin.compiled:
         try:
-            with registry.keeping_functions():
+            with serialization.keeping_functions():
                 config = model.get_compile_config()
             if config is not None:
                 twin.compile_from_config(config)
@@ -142,7 +142,7 @@ def _shape_of(tensors: Any) -> Any:
 def _by_config(layer: Any) -> Any:
     if not isinstance(layer, Layer):
         return layer.again()
-    with registry.keeping_functions():
+    with serialization.keeping_functions():
         config = layer.get_config()
     return type(layer).from_config(config)
 

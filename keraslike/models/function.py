@@ -7,7 +7,8 @@ from typing import Any
 import jax
 
 from keraslike import ops, tree
-from keraslike.core.symbolic import KerasTensor, Operation, show_shape
+from keraslike.core.operation import Operation
+from keraslike.core.symbolic import KerasTensor, show_shape
 from keraslike.core.tracebacks import handled
 from keraslike.models.graph import trace_graph
 

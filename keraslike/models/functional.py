@@ -7,16 +7,10 @@ from typing import Any
 
 import jax
 
-from keraslike.core import registry
+from keraslike.core import serialization
+from keraslike.core.operation import FunctionOperation, Operation
 from keraslike.core.structures import map_items, map_leaves
-from keraslike.core.symbolic import (
-    FunctionOperation,
-    KerasTensor,
-    Node,
-    Operation,
-    is_symbolic,
-    nodes_before,
-)
+from keraslike.core.symbolic import KerasTensor, Node, is_symbolic, nodes_before
 from keraslike.models import operations
 from keraslike.models.model import Model
 from keraslike.models.sequential import Sequential
@@ -83,13 +77,13 @@ def graph_config(model: Model) -> dict[str, Any]:
             return [plain(v) for v in value]
         if isinstance(value, dict):
             return {k: plain(v) for k, v in value.items()}
-        return registry.serialize(value)
+        return serialization.serialize(value)
 
     layers = []
     for i, op in enumerate(model._operations):
         calls = [(node.args, node.kwargs) for node in nodes[i]]
         if not isinstance(op, FunctionOperation):
-            entry = registry.serialize(op)
+            entry = serialization.serialize(op)
         else:
             entry, calls = operations.operation_entry(op, calls)
         entry["name"] = names[i]
@@ -138,7 +132,7 @@ def _nodes(model: Model) -> dict[int, list[Node]]:
 def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
     """The model of such a config. Raises ValueError for one whose graph does not hold together."""
     if any(isinstance(node, list) for x in config["layers"] for node in x.get("inbound_nodes", ())):
-        modern = registry.get("saving", "modern_config")  # that of a version before Keras 3
+        modern = serialization.get("saving", "modern_config")  # that of a version before Keras 3
         config = modern({"class_name": "Functional", "config": config})["config"]
     made_of: dict[str, Any] = {}  # the operations by name
     entries: dict[str, dict[str, Any]] = {}
@@ -204,7 +198,7 @@ def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
 def _operation(entry: dict[str, Any]) -> Any:
     if operations.is_operation_entry(entry):
         return operations.operation(entry)
-    layer = registry.deserialize(
+    layer = serialization.deserialize(
         {k: v for k, v in entry.items() if k not in ("name", "inbound_nodes")}
     )
     if not isinstance(layer, Operation):
@@ -218,7 +212,7 @@ def _call_arguments(node: Any, find: Any) -> tuple[list[Any], dict[str, Any]]:
             if value.get("class_name") == "__keras_tensor__":
                 return find(value["config"]["keras_history"])
             if "class_name" in value and "config" in value:
-                return registry.deserialize(value)
+                return serialization.deserialize(value)
             return {k: restore(v) for k, v in value.items()}
         if isinstance(value, list):
             return [restore(v) for v in value]

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import jax
 
-from keraslike.core import json_texts, registry
+from keraslike.core import json_texts, registry, serialization
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import warn_user
 from keraslike.core.symbolic import KerasTensor
@@ -293,13 +293,13 @@ class Model(Trainer):
     ) -> None:
         """Saves the weights to a `.weights.h5` or a `.safetensors` file, or to several of at most
         so many GB, named by a `.weights.json`."""
-        registry.get("saving", "save_weights")(self, filepath, overwrite, max_shard_size)
+        serialization.get("saving", "save_weights")(self, filepath, overwrite, max_shard_size)
 
     @checked
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Loads weights that `save_weights` or `save` of this or of a like model wrote, or that are
         in a `.safetensors` file by names: see `keraslike.saving.load_weights`."""
-        registry.get("saving", "load_weights")(self, filepath, skip_mismatch, **kwargs)
+        serialization.get("saving", "load_weights")(self, filepath, skip_mismatch, **kwargs)
 
     @entry
     def export(
@@ -329,13 +329,13 @@ class Model(Trainer):
         Raises ValueError for a model that was never called, and for one with a layer that computes
         on the host; ImportError where the format needs a package that is not installed.
         """
-        write = registry.get("export", "export_model")
+        write = serialization.get("export", "export_model")
         write(self, filepath, format, verbose, input_signature, **kwargs)
 
     @entry
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON text, for `model_from_json`."""
-        return json.dumps(registry.serialize(self), **kwargs)
+        return json.dumps(serialization.serialize(self), **kwargs)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
@@ -379,7 +379,7 @@ def save_model(
     >>> file.getvalue()[:2]
     b'PK'
     """
-    registry.get("saving", "save_model")(model, filepath, overwrite, zipped, **kwargs)
+    serialization.get("saving", "save_model")(model, filepath, overwrite, zipped, **kwargs)
 
 
 @entry
@@ -398,7 +398,7 @@ def load_model(
     >>> load_model(file).layers[0].units
     2
     """
-    return registry.get("saving", "load_model")(filepath, custom_objects, compile, safe_mode)
+    return serialization.get("saving", "load_model")(filepath, custom_objects, compile, safe_mode)
 
 
 @checked
@@ -413,5 +413,5 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
     2
     """
     with registry.custom_object_scope(custom_objects or {}):
-        config = registry.get("saving", "modern_config")(json_texts.parse_json(json_string))
-        return registry.deserialize(config)
+        config = serialization.get("saving", "modern_config")(json_texts.parse_json(json_string))
+        return serialization.deserialize(config)

@@ -15,9 +15,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from keraslike.core import registry
+from keraslike.core import registry, serialization
 from keraslike.core.naming import to_snake_case
-from keraslike.core.symbolic import FunctionOperation, KerasTensor, Operation
+from keraslike.core.operation import FunctionOperation, Operation
+from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.masks_and_losses import MaskOf
 
 # The call's arguments, for all functions that have one of that name, and for some.
@@ -132,7 +133,7 @@ def operation_entry(
     rest = []
     for args, kwargs in calls:
         of_class, *of_call = _parted(name, op.function, args, kwargs)
-        config |= {k: registry.serialize(v) for k, v in of_class.items()}
+        config |= {k: serialization.serialize(v) for k, v in of_class.items()}
         rest.append(tuple(of_call))
     class_name = class_name_of(op)
     entry = {
@@ -203,7 +204,7 @@ def operation(entry: dict[str, Any]) -> FunctionOperation:
     """The operation of an entry; raises ValueError for one that `keraslike.ops` has not."""
     if entry["class_name"] == _OF_MASK:
         return MaskOf(entry["config"].get("name"))
-    function = registry.get("ops", _function_name(entry))
+    function = serialization.get("ops", _function_name(entry))
     return FunctionOperation(function, entry["config"].get("name"))
 
 
@@ -223,7 +224,7 @@ def call_arguments(
     always = {"name": entry["config"].get("name"), **_ALWAYS.get(name, {})}
     of_class = {k: v for k, v in entry["config"].items() if k not in always or v != always[k]}
     try:
-        return _joined(function, name, registry.deserialize(of_class), args, kwargs)
+        return _joined(function, name, serialization.deserialize(of_class), args, kwargs)
     except TypeError as error:
         raise TypeError(f"The file calls keraslike.ops.{name} wrongly: {error}") from None
 
@@ -271,7 +272,7 @@ def operation_class(class_name: str) -> type:
     [4.0, 6.0]
     """
     name = _NAMES.get(class_name) or to_snake_case(class_name)
-    return _class_of(registry.get("ops", name), name, class_name)
+    return _class_of(serialization.get("ops", name), name, class_name)
 
 
 @functools.cache

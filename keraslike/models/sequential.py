@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from keraslike.core import context, registry, symbolic
+from keraslike.core import context, registry, serialization, symbolic
 from keraslike.core.arguments import boolean
 from keraslike.core.structures import map_leaves
 from keraslike.core.tracebacks import entry
@@ -173,8 +173,8 @@ class Sequential(Model):
         config = {
             "name": self.name,
             "trainable": self.trainable,
-            "dtype": registry.serialize(self.dtype_policy),
-            "layers": [registry.serialize(x) for x in self._file_layers()],
+            "dtype": serialization.serialize(self.dtype_policy),
+            "layers": [serialization.serialize(x) for x in self._file_layers()],
         }
         if self._graph is not None:
             config["build_input_shape"] = map_leaves(lambda t: list(t.shape), self._inputs)
@@ -205,7 +205,7 @@ class Sequential(Model):
                             "A layer of a Sequential is no layer's config. Expected a dictionary "
                             f"containing a 'config' key. Received: {entry!r}"
                         )
-                    layer = registry.deserialize(entry)
+                    layer = serialization.deserialize(entry)
                     if name is not None:
                         named[name] = layer
                 layers.append(layer)

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import context, dtypes, sparsity
-from keraslike.core.symbolic import KerasTensor, op
+from keraslike.core.operation import op
+from keraslike.core.symbolic import KerasTensor
 from keraslike.ops import wrap
 from keraslike.ops.wrap import axes_of, operand
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.core import dtypes
-from keraslike.core.symbolic import op
+from keraslike.core.operation import op
 from keraslike.ops.wrap import array, public
 
 FORMATS = (

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import context, dtypes, sparsity
-from keraslike.core.symbolic import op
+from keraslike.core.operation import op
 from keraslike.ops import wrap
 from keraslike.ops.wrap import operand
 

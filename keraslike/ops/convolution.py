@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from keraslike.core import arguments
 from keraslike.core.notes import show_shape
-from keraslike.core.symbolic import op
+from keraslike.core.operation import op
 from keraslike.ops import cpu_conv, cpu_pool
 from keraslike.ops.wrap import array
 

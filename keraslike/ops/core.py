@@ -14,8 +14,9 @@ from flax import nnx
 
 from keraslike.core import context, dtypes, foreign, sparsity
 from keraslike.core.arguments import unsupported
+from keraslike.core.operation import FunctionOperation, op
 from keraslike.core.probing import NoUseTrying
-from keraslike.core.symbolic import FunctionOperation, KerasTensor, op
+from keraslike.core.symbolic import KerasTensor
 from keraslike.ops.wrap import array, found, integers, public, steps
 
 

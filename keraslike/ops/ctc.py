@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from keraslike.core.symbolic import op
+from keraslike.core.operation import op
 from keraslike.ops.wrap import array, public
 
 

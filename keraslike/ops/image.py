@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from keraslike.core import arguments, dtypes
-from keraslike.core.symbolic import op
+from keraslike.core.operation import op
 from keraslike.ops import convolution, image_transforms
 from keraslike.ops.core import saturate_cast
 from keraslike.ops.image_layout import image_axes, is_last, ranked

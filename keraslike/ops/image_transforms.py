@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from keraslike.core import dtypes
+from keraslike.core.operation import op
 from keraslike.core.rng import draw_key
-from keraslike.core.symbolic import op
 from keraslike.ops.image_layout import batched, is_last, ranked
 from keraslike.ops.wrap import array, public
 

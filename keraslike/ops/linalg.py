@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.core.symbolic import op
+from keraslike.core.operation import op
 from keraslike.ops.wrap import array, axes_of, floats, public, unary
 
 

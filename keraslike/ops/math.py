@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.core import context
-from keraslike.core.symbolic import op
+from keraslike.core.operation import op
 from keraslike.ops.wrap import array, found, public
 
 # -- segments ---------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.core import context, dtypes, sparsity
-from keraslike.core.symbolic import op
+from keraslike.core.operation import op
 from keraslike.ops import attention, convolution, ctc, patches
 from keraslike.ops.attention import *  # noqa: F403
 from keraslike.ops.convolution import *  # noqa: F403

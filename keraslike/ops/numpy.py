@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.core import context, dtypes, sparsity
-from keraslike.core.symbolic import op
+from keraslike.core.operation import op
 from keraslike.ops import arrays, choosing, products, wrap
 from keraslike.ops.arrays import *  # noqa: F403
 from keraslike.ops.choosing import *  # noqa: F403

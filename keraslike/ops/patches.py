@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from keraslike.core import arguments
-from keraslike.core.symbolic import op
+from keraslike.core.operation import op
 from keraslike.ops.wrap import array, public
 
 

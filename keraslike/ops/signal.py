@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import dtypes
-from keraslike.core.symbolic import op
+from keraslike.core.operation import op
 from keraslike.ops.wrap import array, public
 
 # -- Fourier transforms -----------------------------------------------------------------------

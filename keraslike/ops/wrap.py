@@ -15,7 +15,8 @@ from flax import nnx
 from keraslike.core import context, dtypes, foreign, host, sparsity
 from keraslike.core.errors import InvalidIndex
 from keraslike.core.notes import show_shape
-from keraslike.core.symbolic import op, size_of_values
+from keraslike.core.operation import op
+from keraslike.core.symbolic import size_of_values
 from keraslike.ops.documentation import DOCUMENTATION
 
 _HOME = "keraslike.ops"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keraslike.core import registry
+from keraslike.core import registry, serialization
 from keraslike.optimizers import legacy, schedules
 from keraslike.optimizers.adam import Adam, Adamax, AdamW, Lamb, Lion, Nadam, ScheduleFreeAdamW
 from keraslike.optimizers.gradient_descent import SGD, Adadelta, Adagrad, Ftrl, RMSprop
@@ -38,7 +38,7 @@ def get(identifier: Any) -> Optimizer | None:
     else:
         if isinstance(identifier, str) and identifier.lower() in _by_name:
             identifier = identifier.lower()
-        found = registry.get("optimizers", identifier)
+        found = serialization.get("optimizers", identifier)
     if found is not None and not isinstance(found, Optimizer):
         raise ValueError(
             f"Could not interpret optimizer identifier: {identifier!r}. Expected a name, a "
@@ -55,7 +55,7 @@ def serialize(optimizer: Optimizer) -> dict[str, Any]:
     >>> serialize(SGD(0.5))["config"]["learning_rate"]
     0.5
     """
-    return registry.serialize(optimizer)
+    return serialization.serialize(optimizer)
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
@@ -67,7 +67,7 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
     public = _by_name.get(str(config.get("class_name")).lower())
     if public is not None and not config.get("registered_name"):
         config = {**config, "class_name": public.__name__}
-    return registry.deserialize(config, custom_objects=custom_objects)
+    return serialization.deserialize(config, custom_objects=custom_objects)
 
 
 __all__ = [

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from keraslike.core import host
-from keraslike.core.variable import Pending, zeros_to_come
+from keraslike.core.pending import Pending, zeros_to_come
 from keraslike.optimizers.optimizer import LearningRate, Optimizer
 from keraslike.optimizers.shared import Shared
 

@@ -19,8 +19,9 @@ from keraslike.core.boxed import respond, unbox, unboxed
 from keraslike.core.errors import InvalidArgument
 from keraslike.core.naming import auto_name, to_snake_case
 from keraslike.core.notes import shown
+from keraslike.core.pending import Pending, zeros_to_come
 from keraslike.core.tracebacks import is_ours
-from keraslike.core.variable import Pending, Variable, spec_of, zeros_to_come
+from keraslike.core.variable import Variable, spec_of
 from keraslike.optimizers.gradients import clip, overwrite, with_gradients
 from keraslike.optimizers.schedules import LearningRateSchedule
 from keraslike.optimizers.shared import take_shared

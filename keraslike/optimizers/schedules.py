@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.core import dtypes, registry
+from keraslike.core import dtypes, registry, serialization
 from keraslike.core.configured import Configured
 
 
@@ -304,7 +304,7 @@ def serialize(learning_rate_schedule: LearningRateSchedule) -> dict[str, Any]:
     >>> serialize(PiecewiseConstantDecay([1], [0.1, 0.01]))["class_name"]
     'PiecewiseConstantDecay'
     """
-    return registry.serialize(learning_rate_schedule)
+    return serialization.serialize(learning_rate_schedule)
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
@@ -314,7 +314,7 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
     >>> deserialize(serialize(schedule)) == schedule
     True
     """
-    return registry.deserialize(config, custom_objects=custom_objects)
+    return serialization.deserialize(config, custom_objects=custom_objects)
 
 
 __all__ = [*(c.__name__ for c in _classes), "serialize", "deserialize"]

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from keraslike.core import lowering, registry
+from keraslike.core import lowering, registry, serialization
 from keraslike.core.arguments import require
 from keraslike.core.path_map import PathMap
 from keraslike.optimizers.optimizer import Optimizer
@@ -206,8 +206,8 @@ class OptimizerMap(PathMap):
 
     def get_config(self) -> dict[str, Any]:
         return {
-            "default_optimizer": registry.serialize(self.default_optimizer),
-            "optimizer_map": registry.serialize(self._values),
+            "default_optimizer": serialization.serialize(self.default_optimizer),
+            "optimizer_map": serialization.serialize(self._values),
         }
 
     @classmethod
@@ -215,7 +215,7 @@ class OptimizerMap(PathMap):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> OptimizerMap:
         with registry.custom_object_scope(custom_objects or {}):
-            return cls(**registry.deserialize_arguments(cls, config))
+            return cls(**serialization.deserialize_arguments(cls, config))
 
 
 def _with_a_rule(optimizer: Any, what: str) -> Optimizer:

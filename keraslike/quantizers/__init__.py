@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keraslike.core import registry
+from keraslike.core import registry, serialization
 from keraslike.quantizers.configs import (
     AWQConfig,
     Float8QuantizationConfig,
@@ -45,7 +45,7 @@ def get(identifier: Any, **kwargs: Any) -> Any:
     if kwargs and isinstance(identifier, (str, type)):
         found = identifier if isinstance(identifier, type) else type(get(identifier))
         return found(**kwargs)
-    return registry.get("quantizers", identifier)
+    return serialization.get("quantizers", identifier)
 
 
 def serialize(initializer: Any) -> Any:
@@ -54,7 +54,7 @@ def serialize(initializer: Any) -> Any:
     >>> serialize(AbsMaxQuantizer())["class_name"]
     'AbsMaxQuantizer'
     """
-    return registry.serialize(initializer)
+    return serialization.serialize(initializer)
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from keraslike.core import registry
+from keraslike.core import serialization
 from keraslike.core.configured import Configured
 from keraslike.core.policies import QUANTIZATION_MODES
 from keraslike.quantizers.quantizers import INT4, AbsMaxQuantizer
@@ -35,11 +35,13 @@ class QuantizationConfig(Configured):
         )
 
     def get_config(self) -> dict[str, Any]:
-        return {name: registry.serialize(value) for name, value in super().get_config().items()}
+        return {
+            name: serialization.serialize(value) for name, value in super().get_config().items()
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        return cls(**{name: registry.deserialize(value) for name, value in config.items()})
+        return cls(**{name: serialization.deserialize(value) for name, value in config.items()})
 
     def dtype_policy_string(self) -> str:
         """What the name of a quantized layer's policy begins with."""

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core.configured import Configured
-from keraslike.core.symbolic import op
+from keraslike.core.operation import op
 from keraslike.ops.wrap import array
 
 INT4 = (-8, 7)

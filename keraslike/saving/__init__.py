@@ -10,8 +10,8 @@ from keraslike.core.registry import (
     get_registered_object,
     register_keras_serializable,
 )
-from keraslike.core.registry import deserialize as deserialize_keras_object
-from keraslike.core.registry import serialize as serialize_keras_object
+from keraslike.core.serialization import deserialize as deserialize_keras_object
+from keraslike.core.serialization import serialize as serialize_keras_object
 from keraslike.export.stablehlo import load_exported
 from keraslike.saving import old_config
 from keraslike.saving.file_editor import KerasFileEditor

@@ -24,7 +24,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Any
 
-from keraslike.core import json_texts, registry
+from keraslike.core import json_texts, registry, serialization
 from keraslike.core.errors import DamagedFile
 from keraslike.saving import old_config, seal
 from keraslike.saving.h5_writer import pieces_of
@@ -78,7 +78,7 @@ def write(
 
     Args:
         to: the path of the file, or a file object.
-        config: what `registry.serialize(model)` gives.
+        config: what `serialization.serialize(model)` gives.
         weights: a `.weights.h5` file, an `Image` or its bytes.
         assets: files by their paths.
     """
@@ -155,7 +155,7 @@ def _members(
 
 def config_of(model: Any) -> dict[str, Any]:
     """The config of a model, plain values all through."""
-    return registry.serialize_shared(model)
+    return serialization.serialize_shared(model)
 
 
 def version() -> str:

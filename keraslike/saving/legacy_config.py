@@ -44,7 +44,7 @@ def legacy_identifiers(value: Any) -> Any:
 def legacy_loss(value: Any) -> Any:
     """As `legacy_identifiers`, with the full names of losses: Keras cannot read back "mse"."""
     if isinstance(value, str):
-        return getattr(registry._families["losses"].get(value), "__name__", value)
+        return getattr(registry.names_of("losses").get(value), "__name__", value)
     if isinstance(value, list):
         return [legacy_loss(v) for v in value]
     if isinstance(value, dict) and "class_name" not in value:

@@ -257,7 +257,7 @@ class Reader(h5_reader.Reader):
 
 
 def read(file: Any, path: str, compile: bool) -> dict[str, Any]:
-    """The config of the model in an open `h5py.File`, as `registry.deserialize` takes it.
+    """The config of the model in an open `h5py.File`, as `serialization.deserialize` takes it.
 
     Names are looked up among the custom objects that are now in scope.
 

@@ -31,7 +31,7 @@ _FAMILIES = {
 
 
 def from_json(config: Any) -> Any:
-    """What `registry.deserialize` takes, from the JSON that `to_json` of any Keras made.
+    """What `serialization.deserialize` takes, from the JSON that `to_json` of any Keras made.
 
     Names are looked up among the custom objects that are now in scope.
     """
@@ -265,7 +265,7 @@ def is_custom(class_name: str) -> bool:
 
 def builtin(family: str) -> dict[str, Any]:
     """The names that a family answers to."""
-    return registry._families.get(family, {})
+    return registry.names_of(family)
 
 
 # -- functions --------------------------------------------------------------------------------

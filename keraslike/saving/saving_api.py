@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
-from keraslike.core import base, context, host, lowering, registry
+from keraslike.core import base, context, host, lowering, registry, serialization
 from keraslike.core.arguments import warn_user
 from keraslike.core.errors import InvalidArgument, NoSuchFile
 from keraslike.core.messages import ask_to_overwrite
@@ -205,8 +205,8 @@ def load_model(
         context.using(allowance=allowance),
         registry.custom_object_scope(custom_objects or {}),
     ):
-        with _naming(path), registry.sharing():
-            model = registry.deserialize(config, safe_mode=safe_mode)
+        with _naming(path), serialization.sharing():
+            model = serialization.deserialize(config, safe_mode=safe_mode)
         if not isinstance(model, Layer):
             raise ValueError(f"'{path}' holds a {config['class_name']}, which is no model.")
         if checkpoint is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike.core import context, lowering, symbolic
+from keraslike.core import context, lowering, operation, symbolic
 from keraslike.core.boxed import unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.tf.calls import Reader
@@ -71,7 +71,7 @@ def custom_gradient(f: Callable | None = None) -> Callable:
     @functools.wraps(f)
     def decorated(*args: Any, **kwargs: Any) -> Any:
         if symbolic.is_symbolic(args, kwargs):
-            return symbolic.FunctionOperation(decorated)(*args, **kwargs)
+            return operation.FunctionOperation(decorated)(*args, **kwargs)
         tensors = [_as_operand(a) for a in args]
         if trace_state_clean():
             return _run_eagerly(f, tensors, kwargs)

@@ -17,6 +17,7 @@ from jax import export
 from keraslike.core import context, host, jax_internals, symbolic
 from keraslike.core.boxed import Boxed, Refusal, is_recorded, refuse_recorded
 from keraslike.core.context import trace_state_clean
+from keraslike.core.operation import FunctionOperation
 from keraslike.core.tracebacks import handled, shorten
 from keraslike.core.variable import Variable
 from keraslike.data.pipeline import NeedsPython
@@ -733,7 +734,7 @@ def operation(name: str, tensors: str = "x", constant: str = "", stops: bool = F
         def of_tensors(*args: Any, **kwargs: Any) -> Any:
             try:
                 if symbolic.is_symbolic(args, kwargs):
-                    return symbolic.FunctionOperation(of_tensors)(*args, **kwargs)
+                    return FunctionOperation(of_tensors)(*args, **kwargs)
                 if kwargs:
                     kwargs.pop("name", None)
                     if len(args) < count:

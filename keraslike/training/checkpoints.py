@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from keraslike.core import registry
+from keraslike.core import registry, serialization
 from keraslike.core.messages import say
 from keraslike.training.callbacks import Callback
 from keraslike.training.loop import Position
@@ -39,7 +39,7 @@ class _Saver(Callback):
 
     def _checkpoints(self, directory: str, max_to_keep: int | None, background: bool) -> Any:
         if self._opened is None:
-            open_checkpoints = registry.get("saving", "open_checkpoints")
+            open_checkpoints = serialization.get("saving", "open_checkpoints")
             self._opened = open_checkpoints(directory, max_to_keep, background)
         return self._opened
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.core import registry
+from keraslike.core import serialization
 from keraslike.core.base import Object, variables_of
 from keraslike.core.boxed import inherits
 from keraslike.core.errors import NoSuchOutput
@@ -432,7 +432,7 @@ def _check_identifiers(family: str, **argument: Any) -> None:
     ((what, given),) = argument.items()
     for identifier in jax.tree.leaves(given, is_leaf=_is_identifier):
         if isinstance(identifier, str) and identifier not in _BY_SHAPE:
-            registry.get(family, identifier)
+            serialization.get(family, identifier)
         elif not callable(identifier) and not isinstance(identifier, (str, dict)):
             raise ValueError(
                 f"{what} must be a name, a function or a {'Loss' if what == 'loss' else 'Metric'}, "
@@ -453,7 +453,7 @@ def function_name(function: Any) -> str:
 def _as_loss(identifier: Any, y_true: Any, y_pred: Any) -> Loss:
     if isinstance(identifier, str) and identifier in ("crossentropy", "ce"):
         identifier = f"{_kind(y_true, y_pred)}_crossentropy"
-    loss = registry.get("losses", identifier)
+    loss = serialization.get("losses", identifier)
     if isinstance(loss, Loss):
         return loss
     if not callable(loss):
@@ -484,7 +484,7 @@ def _as_metric(identifier: Any, y_true: Any, y_pred: Any) -> tuple[Metric, str]:
         identifier = f"{_kind(y_true, y_pred)}_accuracy"
     elif name in ("crossentropy", "ce"):
         identifier = f"{_kind(y_true, y_pred)}_crossentropy"
-    metric = registry.get("metrics", identifier)
+    metric = serialization.get("metrics", identifier)
     if inspect.isroutine(metric) or not isinstance(metric, Metric):
         if not callable(metric):
             raise ValueError(

@@ -18,8 +18,8 @@ import numpy as np
 
 from keraslike.core import arguments, base, config, context, dtypes, rng
 from keraslike.core.jax_internals import Computed, put
+from keraslike.core.operation import FunctionOperation
 from keraslike.core.structures import iter_leaves, map_leaves
-from keraslike.core.symbolic import FunctionOperation
 from keraslike.core.tracebacks import is_ours
 from keraslike.layers import data_layer, hosted, image_base
 from keraslike.layers.layer import MISSED, Layer

@@ -371,7 +371,7 @@ class Program:
         if uses == self._uses and not self._foreign:
             return
         if self.placement is None:
-            lowering.own(self.state)
+            lowering.unshare(self.state)
         else:
             self.place_state()
         self._uses = uses

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from keraslike import ops, optimizers
-from keraslike.core import arguments, base, context, lowering, registry, rng
+from keraslike.core import arguments, base, context, lowering, rng, serialization
 from keraslike.core.annotations import checked
 from keraslike.core.arguments import warn_user
 from keraslike.core.boxed import inherits, unbox
@@ -218,7 +218,7 @@ class Steps(Layer):
                 "compile() the loaded model with the transform, then load_weights() the same file."
             )
             return None
-        config = {k: registry.serialize_argument(v) for k, v in self._compile_args.items()}
+        config = {k: serialization.serialize_argument(v) for k, v in self._compile_args.items()}
         if config["steps_per_execution"] == "auto":  # which Keras does not know
             config["steps_per_execution"] = 1
         return config
@@ -238,7 +238,7 @@ class Steps(Layer):
             )
             return
         arguments = set(inspect.signature(Steps.compile).parameters)
-        config = {k: v for k, v in registry.deserialize(config).items() if k in arguments}
+        config = {k: v for k, v in serialization.deserialize(config).items() if k in arguments}
         if config.get("steps_per_execution") == 1:  # the default of Keras
             config["steps_per_execution"] = "auto"
         self.compile(**config)

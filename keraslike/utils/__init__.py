@@ -13,9 +13,9 @@ from keraslike.core.registry import (
     get_registered_object,
     register_keras_serializable,
 )
-from keraslike.core.registry import deserialize as deserialize_keras_object
-from keraslike.core.registry import serialize as serialize_keras_object
 from keraslike.core.rng import set_random_seed
+from keraslike.core.serialization import deserialize as deserialize_keras_object
+from keraslike.core.serialization import serialize as serialize_keras_object
 from keraslike.core.session import clear_session
 from keraslike.core.symbolic import get_source_inputs, is_keras_tensor
 from keraslike.training.arrays import pack_x_y_sample_weight, unpack_x_y_sample_weight

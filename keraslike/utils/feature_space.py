@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike import layers
-from keraslike.core import foreign, registry
+from keraslike.core import foreign, registry, serialization
 from keraslike.core.configured import Configured
 from keraslike.core.naming import auto_name
 from keraslike.core.symbolic import KerasTensor
@@ -52,7 +52,7 @@ class Feature(Configured):
     def __init__(self, dtype: str, preprocessor: Any, output_mode: str):
         _one_of({"int", "one_hot", "float"}, output_mode)
         if isinstance(preprocessor, dict):
-            preprocessor = registry.deserialize(preprocessor)
+            preprocessor = serialization.deserialize(preprocessor)
         self.dtype, self.preprocessor, self.output_mode = dtype, preprocessor, output_mode
 
 
@@ -222,7 +222,7 @@ class FeatureSpace(Layer):
 
     def _standardize_feature(self, name: str, kind: Any) -> Feature:
         if isinstance(kind, dict):
-            kind = registry.deserialize(kind)
+            kind = serialization.deserialize(kind)
         if isinstance(kind, Feature):
             return kind
         if kind not in _KINDS:
@@ -236,7 +236,7 @@ class FeatureSpace(Layer):
 
     def _standardize_cross(self, cross: Any) -> Cross:
         if isinstance(cross, dict):
-            cross = registry.deserialize(cross)
+            cross = serialization.deserialize(cross)
         if not isinstance(cross, Cross):
             if not self.crossing_dim:
                 raise ValueError(
@@ -386,7 +386,7 @@ class FeatureSpace(Layer):
     def get_config(self) -> dict[str, Any]:
         names = ("features", "output_mode", "crosses", "crossing_dim", "hashing_dim")
         config = {name: getattr(self, name) for name in (*names, "num_discretization_bins")}
-        return registry.serialize(config)
+        return serialization.serialize(config)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -404,7 +404,7 @@ class FeatureSpace(Layer):
 
     def save(self, filepath: Any) -> None:
         """Writes it to a `.keras` file, which `keraslike.saving.load_model` reads."""
-        registry.get("saving", "save_model")(self, filepath)
+        serialization.get("saving", "save_model")(self, filepath)
 
 
 _KINDS = (

@@ -15,7 +15,8 @@ from jax.extend.core import Literal
 from keraslike.core import base, context, lowering, rng, symbolic
 from keraslike.core.boxed import unbox
 from keraslike.core.flax_internals import TraceState
-from keraslike.core.symbolic import FunctionOperation, KerasTensor
+from keraslike.core.operation import FunctionOperation
+from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import Layer
 from keraslike.models import Sequential

@@ -5,7 +5,7 @@ import pytest
 
 import keraslike
 from keraslike import config, layers
-from keraslike.core import registry
+from keraslike.core import serialization
 
 
 @pytest.fixture
@@ -41,11 +41,11 @@ def test_unsafe_deserialization(monkeypatch):
     from keraslike.core import config as switches
 
     monkeypatch.setattr(switches, "_unsafe_deserialization", False)
-    entry = registry.serialize(lambda x: x + 1)
+    entry = serialization.serialize(lambda x: x + 1)
     with pytest.raises(ValueError, match="safe_mode=False"):
-        registry.deserialize(entry)
+        serialization.deserialize(entry)
     config.enable_unsafe_deserialization()
-    assert registry.deserialize(entry)(1) == 2
+    assert serialization.deserialize(entry)(1) == 2
 
 
 def test_the_backend_is_jax():

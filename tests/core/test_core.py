@@ -14,8 +14,9 @@ from flax import nnx
 
 import keraslike as keras
 from keraslike import layers, tf
-from keraslike.core import context, lowering, registry
-from keraslike.core.symbolic import KerasTensor, op
+from keraslike.core import context, lowering, serialization
+from keraslike.core.operation import op
+from keraslike.core.symbolic import KerasTensor
 
 
 def mlp(**kwargs):
@@ -393,10 +394,12 @@ def test_unknown_names_suggest_the_nearest():
 
 def test_plain_values_come_back_equal():
     value = {"a": [1, 2.5, None, "x"], "b": {"c": True}}
-    assert registry.deserialize(registry.serialize(value)) == value
+    assert serialization.deserialize(serialization.serialize(value)) == value
     array = np.arange(6.0).reshape(2, 3)
-    np.testing.assert_array_equal(registry.deserialize(registry.serialize(array)), array)
-    assert registry.deserialize(registry.serialize(slice(1, None, 2))) == slice(1, None, 2)
+    np.testing.assert_array_equal(serialization.deserialize(serialization.serialize(array)), array)
+    assert serialization.deserialize(serialization.serialize(slice(1, None, 2))) == slice(
+        1, None, 2
+    )
 
 
 def test_custom_objects_must_be_given():
@@ -409,32 +412,34 @@ def test_custom_objects_must_be_given():
         def call(self, x):
             return x
 
-    assert type(registry.deserialize(registry.serialize(Known()))) is Known
-    config = registry.serialize(Unknown())
+    assert type(serialization.deserialize(serialization.serialize(Known()))) is Known
+    config = serialization.serialize(Unknown())
     with pytest.raises(TypeError, match=r"'Unknown'.*custom_objects=\{'Unknown': Unknown\}"):
-        registry.deserialize(config)
-    assert type(registry.deserialize(config, {"Unknown": Unknown})) is Unknown
+        serialization.deserialize(config)
+    assert type(serialization.deserialize(config, {"Unknown": Unknown})) is Unknown
 
 
 def test_bytecode_is_refused_unless_asked_for():
-    config = registry.serialize(lambda x: x + 1)
+    config = serialization.serialize(lambda x: x + 1)
     with pytest.raises(ValueError, match="safe_mode=False"):
-        registry.deserialize(config)
-    assert registry.deserialize(config, safe_mode=False)(1) == 2
+        serialization.deserialize(config)
+    assert serialization.deserialize(config, safe_mode=False)(1) == 2
 
 
 def test_nothing_a_file_names_is_imported():
     for module in ("os", "keras.src.os", "builtins"):
         entry = {"module": module, "class_name": "function", "config": "system"}
         with pytest.raises(TypeError, match="'system' is not known"):
-            registry.deserialize(entry)
+            serialization.deserialize(entry)
 
 
 def test_a_file_cannot_name_what_reads_and_writes_files():
     for module in ("keras.saving", "keras.models", "keras", "keraslike.saving", "builtins"):
         for name in ("load_model", "save_model", "load_weights", "save_weights", "ModelCheckpoint"):
             with pytest.raises(TypeError, match=f"'{name}' is not known"):
-                registry.deserialize({"module": module, "class_name": "function", "config": name})
+                serialization.deserialize(
+                    {"module": module, "class_name": "function", "config": name}
+                )
 
 
 def test_an_allowance_for_weights_is_kept():

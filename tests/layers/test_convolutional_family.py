@@ -8,7 +8,7 @@ import pytest
 
 import keraslike
 from keraslike import layers, ops
-from keraslike.core import registry
+from keraslike.core import serialization
 
 from .test_layer_parity import (
     FIRST,
@@ -158,10 +158,10 @@ def test_output_and_gradients(name, kwargs, shape, rng):
 def test_config_and_shapes(name, kwargs, shape):
     theirs, ours = make_both(name, kwargs)
     assert plain(ours.get_config()) == plain(theirs.get_config())
-    again = registry.deserialize(as_json(keras.saving.serialize_keras_object(theirs)))
+    again = serialization.deserialize(as_json(keras.saving.serialize_keras_object(theirs)))
     assert type(again) is type(ours)
     assert plain(again.get_config()) == plain(ours.get_config())
-    again = keras.saving.deserialize_keras_object(as_json(registry.serialize(ours)))
+    again = keras.saving.deserialize_keras_object(as_json(serialization.serialize(ours)))
     assert type(again) is type(theirs)
     assert plain(again.get_config()) == plain(theirs.get_config())
     axis = 1 if kwargs.get("data_format") == "channels_first" else len(shape) - 1

@@ -8,7 +8,7 @@ import pytest
 
 import keraslike
 from keraslike import layers
-from keraslike.core import registry, tensorflow_host
+from keraslike.core import serialization, tensorflow_host
 from keraslike.layers.hosted import _Hosted
 
 
@@ -78,4 +78,4 @@ def test_a_library_that_is_missing_is_named(monkeypatch, tmp_path):
 def test_code_in_a_file_is_refused(cls, config):
     entry = {"module": "keras.layers", "class_name": cls.__name__, "config": config}
     with pytest.raises(ValueError, match="safe_mode=False"):
-        registry.deserialize(entry)
+        serialization.deserialize(entry)

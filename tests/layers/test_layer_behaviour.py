@@ -11,7 +11,7 @@ import pytest
 
 import keraslike
 from keraslike import layers
-from keraslike.core import registry
+from keraslike.core import serialization
 from keraslike.core.symbolic import KerasTensor
 
 pytestmark = pytest.mark.slow
@@ -398,18 +398,18 @@ def test_lambda_is_loaded_only_where_that_is_allowed(safe):
     layer = layers.Lambda(lambda x, power=2: scale * x**power, output_shape=(3,))
     config = json.loads(json.dumps(layer.get_config()))
     assert set(config["function"]["config"]) == {"code", "defaults", "closure"}
-    entry = json.loads(json.dumps(registry.serialize(layer)))
+    entry = json.loads(json.dumps(serialization.serialize(layer)))
     if safe:
         for load in (layers.Lambda.from_config, keras.layers.Lambda.from_config):
             with pytest.raises(ValueError, match="safe_mode=False"):
                 load(config)
         with pytest.raises(ValueError, match="safe_mode=False"):
-            registry.deserialize(entry)
+            serialization.deserialize(entry)
         return
     x = jnp.array([[1.0, 2.0, 3.0]])
     for again in (
         layers.Lambda.from_config(config, safe_mode=False),
-        registry.deserialize(entry, safe_mode=False),
+        serialization.deserialize(entry, safe_mode=False),
     ):
         assert again(x).tolist() == [[3.0, 12.0, 27.0]]
     # Keras reads ours (but no defaults: those it does not read of its own files either), we theirs.
@@ -735,7 +735,7 @@ def test_the_room_shows_layers_only():
     assert names == sorted(layers.__all__)
     assert set(names) <= set(dir(keras.layers))
     assert layers.MaxPool2D is layers.MaxPooling2D
-    assert registry.serialize(layers.MaxPool2D())["class_name"] == "MaxPooling2D"
+    assert serialization.serialize(layers.MaxPool2D())["class_name"] == "MaxPooling2D"
 
 
 def test_an_empty_batch_adds_no_activity_loss():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keraslike import layers
-from keraslike.core import registry
+from keraslike.core import serialization
 
 IMAGE = (2, 6, 7, 4)
 FIRST = (2, 4, 6, 7)
@@ -328,10 +328,10 @@ def test_config(name, kwargs, shape):
     again = type(ours).from_config(theirs.get_config())
     assert plain(again.get_config()) == plain(ours.get_config())
     assert again.name == theirs.name
-    again = registry.deserialize(as_json(keras.saving.serialize_keras_object(theirs)))
+    again = serialization.deserialize(as_json(keras.saving.serialize_keras_object(theirs)))
     assert type(again) is type(ours)
     assert plain(again.get_config()) == plain(ours.get_config())
-    again = keras.saving.deserialize_keras_object(as_json(registry.serialize(ours)))
+    again = keras.saving.deserialize_keras_object(as_json(serialization.serialize(ours)))
     assert type(again) is type(theirs)
     assert plain(again.get_config()) == plain(theirs.get_config())
 

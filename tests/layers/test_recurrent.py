@@ -11,7 +11,7 @@ import pytest
 
 import keraslike
 from keraslike import layers, tf
-from keraslike.core import registry
+from keraslike.core import serialization
 from keraslike.core.variable import Param
 
 from .test_layer_parity import as_json, assert_close, plain, share_weights
@@ -238,9 +238,9 @@ def test_config(name):
 
     assert nameless(ours) == nameless(theirs)
     assert nameless(type(ours).from_config(theirs.get_config())) == nameless(ours)
-    again = registry.deserialize(as_json(keras.saving.serialize_keras_object(theirs)))
+    again = serialization.deserialize(as_json(keras.saving.serialize_keras_object(theirs)))
     assert type(again) is type(ours) and nameless(again) == nameless(ours)
-    again = keras.saving.deserialize_keras_object(as_json(registry.serialize(ours)))
+    again = keras.saving.deserialize_keras_object(as_json(serialization.serialize(ours)))
     assert type(again) is type(theirs) and nameless(again) == nameless(theirs)
 
 
@@ -482,7 +482,7 @@ def test_a_cell_of_ones_own(rng):
         (3, 3), (3, 4), (3, 4), (3, 2)]  # fmt: skip
     # It may be wrapped without being registered, and saved with custom_objects.
     assert layers.Bidirectional(layers.RNN(Minimal(3)))(x).shape == (3, 6)
-    again = registry.deserialize(as_json(registry.serialize(layer)), {"Minimal": Minimal})
+    again = serialization.deserialize(as_json(serialization.serialize(layer)), {"Minimal": Minimal})
     assert again.cell.units == 3
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keraslike import losses
-from keraslike.core import context, registry
+from keraslike.core import context, serialization
 
 rng = np.random.default_rng(0)
 REAL = (rng.normal(size=(6, 4)).astype("float32"), rng.normal(size=(6, 4)).astype("float32"))
@@ -274,7 +274,7 @@ def test_an_own_function():
         float(keras.losses.Huber()(*REAL, sample_weight=WEIGHTS)), 1e-5
     )
     config = losses.serialize(wrapped)
-    again = registry.deserialize(config, custom_objects={"huber_fn": create_huber(1.0)})
+    again = serialization.deserialize(config, custom_objects={"huber_fn": create_huber(1.0)})
     np.testing.assert_allclose(again(*REAL), wrapped(*REAL))
 
 
@@ -443,4 +443,4 @@ def test_keras_reads_the_names_of_functions_and_we_read_keras_s():
         assert losses.serialize(ours) == keras.losses.serialize(theirs)
         assert keras.losses.deserialize(losses.serialize(ours)) is theirs
         # ... which is the same where no family is named, and ops of that name are there, too.
-        assert registry.deserialize(keras.saving.serialize_keras_object(theirs)) is ours
+        assert serialization.deserialize(keras.saving.serialize_keras_object(theirs)) is ours

@@ -10,7 +10,7 @@ import pytest
 from flax import errors, nnx
 
 from keraslike import optimizers
-from keraslike.core import context, lowering, registry
+from keraslike.core import context, lowering, serialization
 from keraslike.core.variable import Param, Variable
 from keraslike.optimizers import SGD, Adam, AdamW, Nadam, Optimizer, RMSprop
 
@@ -478,7 +478,7 @@ def test_an_optimizer_without_a_rule_says_so():
 def test_get_by_name_in_any_case(name):
     found = optimizers.get(name)
     assert type(found).__name__ == type(keras.optimizers.get(name)).__name__
-    assert registry.get("optimizers", name.lower()) is not found
+    assert serialization.get("optimizers", name.lower()) is not found
 
 
 def test_get_of_other_things():

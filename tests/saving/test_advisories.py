@@ -29,7 +29,7 @@ import pytest
 
 import keraslike
 from keraslike import layers, saving
-from keraslike.core import registry
+from keraslike.core import registry, serialization
 from keraslike.saving import load_model
 
 from .hostile import (
@@ -98,7 +98,7 @@ def marked(mark):
 @pytest.mark.parametrize("kind", FORMATS)
 def test_no_bytecode_is_read(template, tmp_path, trap, kind, place, monkeypatch):
     # CVE-2024-3660, CVE-2025-9905, CVE-2026-12481
-    monkeypatch.setattr(registry.marshal, "loads", lambda *_: pytest.fail("bytecode was read"))
+    monkeypatch.setattr(serialization.marshal, "loads", lambda *_: pytest.fail("bytecode was read"))
     parts = marked(trap)
     names = ("code", "defaults", "closure")
     for value in ({"value": parts}, dict(zip(names, parts, strict=True))):
@@ -107,7 +107,7 @@ def test_no_bytecode_is_read(template, tmp_path, trap, kind, place, monkeypatch)
         refused(lambda: load_model(path), "safe_mode=False", path)  # noqa: B023
         for door in doors(PLACES[place](hostile)) if kind == "keras" else ():
             refused(door, "safe_mode=False")
-    assert registry._scope.safe_mode is None
+    assert registry.scope.safe_mode is None
 
 
 def test_a_layer_from_its_own_config(trap):  # CVE-2026-12481
@@ -173,7 +173,7 @@ def test_a_config_names_no_vocabulary_outside_of_its_file(template, tmp_path, na
 
 def test_a_class_is_no_function():
     for name in ("Dense", "Model", "SeedGenerator", "Mean", "Adam"):
-        refused(lambda: registry.deserialize(function(name, "keras")), "is a class")  # noqa: B023
+        refused(lambda: serialization.deserialize(function(name, "keras")), "is a class")  # noqa: B023
 
 
 def test_files_may_name_what_models_are_made_of_and_no_more():
@@ -181,7 +181,7 @@ def test_files_may_name_what_models_are_made_of_and_no_more():
     probe = type("Probe", (layers.Layer,), {})
     for home in ("keras.callbacks", "keras.datasets.mnist", "keras.anything"):
         registry.publish(home, {"Probe": probe})
-        refused(lambda: registry.deserialize(entry("Probe", {}, home)), "not known")  # noqa: B023
+        refused(lambda: serialization.deserialize(entry("Probe", {}, home)), "not known")  # noqa: B023
         registry._families.pop(home.rpartition(".")[2], None) if "any" in home else None
     homes = {obj.__module__ for obj in registry._public.values() if hasattr(obj, "__module__")}
     rooms = {home.split(".")[1] for home in homes if home.startswith("keraslike.")}
@@ -229,7 +229,7 @@ def test_no_argument_of_anything_public_names_a_file(watched, given):  # CVE-202
         for parameter in parameters:
             for make in (
                 lambda: thing(**{parameter: given}),  # noqa: B023
-                lambda: registry.deserialize(entry(name, {parameter: given}, None)),  # noqa: B023
+                lambda: serialization.deserialize(entry(name, {parameter: given}, None)),  # noqa: B023
                 lambda: thing(given),  # noqa: B023
             ):
                 tried += 1

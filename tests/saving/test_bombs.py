@@ -15,7 +15,7 @@ import tensorstore
 
 import keraslike
 from keraslike import layers, models, saving
-from keraslike.core import json_texts, registry
+from keraslike.core import json_texts, serialization
 from keraslike.models import functional
 from keraslike.saving import load_model
 
@@ -457,8 +457,8 @@ def test_objects_that_hold_themselves():
     """A shared object is known by its number when it has been made, and not before."""
     inner = sequential(shared_object_id=7)
     inner["config"]["layers"].append(entry("Dense", {"units": 2}, shared_object_id=7))
-    with registry.sharing():
-        model = registry.deserialize(inner)
+    with serialization.sharing():
+        model = serialization.deserialize(inner)
     assert [type(x).__name__ for x in model.layers] == ["Dense"]
     level = entry("Dense", {"units": 2, "name": "a"}, shared_object_id=0)
     for i in range(1, 40):  # of which each would hold two of the one before
@@ -470,8 +470,8 @@ def test_objects_that_hold_themselves():
             },
         ]
         level = entry("Sequential", {"layers": two, "name": f"s{i}"}, "keras", shared_object_id=i)
-    with registry.sharing():
-        model = registry.deserialize(level)
+    with serialization.sharing():
+        model = serialization.deserialize(level)
     for _ in range(39):
         model, other = model.layers
         assert other is not model and not getattr(other, "layers", ())

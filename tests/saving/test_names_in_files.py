@@ -7,7 +7,7 @@ import pytest
 
 import keraslike
 from keraslike import initializers, layers, models
-from keraslike.core import registry
+from keraslike.core import serialization
 
 FAMILIES = (
     *("activations", "constraints", "initializers", "layers", "losses", "metrics"),
@@ -43,7 +43,7 @@ def test_names_and_aliases(family):
                 module = None
             elif module == "builtins" and family == "metrics":
                 continue  # a bare name is that of a loss first
-            found = registry._find(module, name, None, is_function)
+            found = serialization.find(module, name, None, is_function)
             checked += 1
             if getattr(found, "__name__", None) != theirs.__name__:
                 missing.append((module, name, found))
@@ -76,13 +76,15 @@ def test_aliases_in_a_file(tmp_path):
 
 def test_short_names_without_a_module():
     def found(class_name, module=None, **config):
-        return registry.deserialize({"module": module, "class_name": class_name, "config": config})
+        return serialization.deserialize(
+            {"module": module, "class_name": class_name, "config": config}
+        )
 
     assert type(found("OrthogonalInitializer")) is initializers.Orthogonal
     assert type(found("glorot_uniform")) is initializers.GlorotUniform
     assert type(found("AvgPool2D", pool_size=2)) is layers.AveragePooling2D
     mse = {"class_name": "function", "config": "mse", "module": "builtins"}
-    assert registry.deserialize(mse) is keraslike.losses.mean_squared_error
+    assert serialization.deserialize(mse) is keraslike.losses.mean_squared_error
 
 
 @pytest.mark.parametrize("name", ["save_model", "load_model", "EarlyStopping", "early_stopping"])
@@ -93,4 +95,4 @@ def test_what_a_file_must_not_name(name):
             {"class_name": "function", "config": name},
         ):
             with pytest.raises(TypeError, match="not known here"):
-                registry.deserialize({**entry, "module": module})
+                serialization.deserialize({**entry, "module": module})

@@ -7,7 +7,7 @@ import pytest
 
 import keraslike
 from keraslike import activations, constraints, initializers, layers, models, regularizers
-from keraslike.core import registry
+from keraslike.core import registry, serialization
 from keraslike.saving import old_config, old_names
 from keraslike.saving.old_names import Origin, origin_of
 
@@ -17,13 +17,13 @@ from . import keras2
 def read(class_name, version, family="layers", **config):
     """The object of an entry in a file of some version."""
     entry = {"class_name": class_name, "config": config}
-    return registry.deserialize(old_config.modern(entry, family, origin_of(version)))
+    return serialization.deserialize(old_config.modern(entry, family, origin_of(version)))
 
 
 def optimizer(class_name, version, **config):
     entry = {"optimizer_config": {"class_name": class_name, "config": config}}
     found = old_config.compile_config(entry, origin_of(version))["optimizer"]
-    return registry.deserialize(found)
+    return serialization.deserialize(found)
 
 
 def test_which_keras_wrote_a_file():

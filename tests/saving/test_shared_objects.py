@@ -8,7 +8,7 @@ import pytest
 
 import keraslike
 from keraslike import layers, models, regularizers, saving
-from keraslike.core import registry
+from keraslike.core import serialization
 from keraslike.saving import weights_h5
 
 RECURRENT = {
@@ -97,13 +97,13 @@ class Twin(keraslike.Layer):
 
     def get_config(self):
         for i in range(50):
-            registry.serialize(regularizers.L2(i))
+            serialization.serialize(regularizers.L2(i))
         self.inner.get_config()
         return {**super().get_config(), "inner": self.inner}
 
     @classmethod
     def from_config(cls, config):
-        inner = registry.deserialize(config["inner"])
+        inner = serialization.deserialize(config["inner"])
         return cls(**{**config, "inner": inner})
 
 
@@ -135,9 +135,9 @@ def test_a_mark_on_two_different_objects_is_none():
         config = {"name": name, "units": 1, "kernel_regularizer": penalty}
         return {"module": "keras.layers", "class_name": "Dense", "config": config}
 
-    with registry.sharing():
+    with serialization.sharing():
         first, same, other = [
-            registry.deserialize(dense(name, l2))
+            serialization.deserialize(dense(name, l2))
             for name, l2 in (("a", 0.5), ("b", 0.5), ("c", 0.25))
         ]
     assert first.kernel_regularizer is same.kernel_regularizer

@@ -1,0 +1,75 @@
+"""Python's operators and the functions of `keraslike.ops` that compute them."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from flax import nnx
+
+from keraslike.core import registry
+from keraslike.core.boxed import taker
+
+OF_TWO = {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "true_divide",
+    "floordiv": "floor_divide",
+    "mod": "mod",
+    "pow": "power",
+    "matmul": "matmul",
+    "and": "logical_and",
+    "or": "logical_or",
+    "xor": "logical_xor",
+}
+COMPARISONS = {
+    "eq": "equal",
+    "ne": "not_equal",
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+}
+OF_ONE = {"neg": "negative", "abs": "absolute", "invert": "logical_not"}
+
+
+def call_op(name: str, *args: Any) -> Any:
+    """`keraslike.ops.NAME(*args)`, by name, since `ops` imports this room."""
+    return registry.named("ops", name)(*args)
+
+
+def give_to_variables(cls: type) -> None:
+    """Operators that a tape sees, and that leave boxed arrays what is theirs."""
+
+    def either(function: Callable, plain: Callable) -> Callable:
+        def operate(*operands: Any) -> Any:
+            take = taker(operands, {})
+            return plain(*operands) if take is None else take(function, operands, {})
+
+        return operate
+
+    for name, op in (OF_TWO | COMPARISONS).items():
+        function = getattr(operator, f"__{name}__")
+        setattr(cls, f"__{name}__", either(function, functools.partial(_operate, op)))
+        if name in OF_TWO:
+            reflected = either(
+                functools.partial(_reflected, function),
+                functools.partial(_reflected, functools.partial(_operate, op)),
+            )
+            setattr(cls, f"__r{name}__", reflected)
+    for name in ("neg", "abs", "getitem", "invert"):
+        plain = getattr(nnx.Variable, f"__{name}__")
+        setattr(cls, f"__{name}__", either(getattr(operator, name), plain))
+
+
+def _operate(name: str, a: Any, b: Any) -> Any:
+    if b is None and name in ("equal", "not_equal"):
+        return name == "not_equal"
+    return call_op(name, a, b)
+
+
+def _reflected(function: Callable, b: Any, a: Any) -> Any:
+    return function(a, b)

@@ -1,0 +1,123 @@
+"""Initial values of Variables: made at once, or drawn when they are first asked for."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from keraslike.core import context, dtypes, host
+from keraslike.core.context import state
+from keraslike.core.jax_internals import outside_of_traces
+
+
+class Pending:
+    """What a Variable holds whose initial value nobody has asked for: a shape, a dtype, and what
+    draws it. A value that is assigned before that, as one from a file, takes its place undrawn.
+    Copies of the Variable may share it, and each draws an array of its own."""
+
+    __slots__ = ("shape", "dtype", "_initializer")
+
+    def __init__(self, initializer: Any, shape: tuple[int, ...], dtype: Any):
+        self.shape, self.dtype, self._initializer = shape, dtype, initializer
+
+    ndim = property(lambda self: len(self.shape))
+    size = property(lambda self: math.prod(self.shape))
+    nbytes = property(lambda self: self.size * self.dtype.itemsize)
+
+    def drawn(self) -> jax.Array:
+        # Whatever asks for it is no part of it: not a trace, a tape or a file's allowance.
+        with (
+            outside_of_traces(),
+            context.using(allowance=None, symbolic=False, tapes=()),
+            jax.default_device(None),
+        ):
+            return initial_value(self._initializer, self.shape, self.dtype)
+
+
+# Held while a pending value is drawn and put in its place, so that no other thread's is lost.
+drawing = threading.RLock()
+
+
+def pending_value(initializer: Any, shape: Any, dtype: Any) -> Pending | None:
+    """What is to be drawn later; `None` where it has to be now. It is later only where it gives
+    the same then, and cannot fail."""
+    default_device = jax.config.jax_default_device  # type: ignore[attr-defined]
+    if state.scope is not None or not context.trace_state_clean() or default_device is not None:
+        return None
+    if type(initializer) is Pending:
+        return initializer
+    may_wait = getattr(initializer, "may_wait", None)
+    if may_wait is None or shape is None:
+        return None
+    dtype = np.dtype(dtypes.standardize_dtype(dtype))
+    shape = tuple(shape)
+    if dtype not in _DRAWN or not may_wait(shape):
+        return None
+    pending = Pending(initializer, shape, dtype)
+    context.spend(pending.nbytes)
+    return pending
+
+
+_DRAWN = {np.dtype(name) for name in ("float32", "float16", "bfloat16")}
+
+
+def zeros_to_come(shape: tuple[int, ...], dtype: Any) -> Pending:
+    """What a Variable is made of that is all zeros once its value is asked for."""
+    return Pending(_zeros, shape, dtype)
+
+
+def _zeros(shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    return host.full(shape, 0, dtype)
+
+
+def array_of(value: Any) -> Any:
+    """The array in a Variable, or of a list; anything else as it is."""
+    if isinstance(value, nnx.Variable):
+        return value.get_value()
+    return jnp.asarray(value) if isinstance(value, (list, tuple)) else value
+
+
+def initial_value(initializer: Any, shape: Any, dtype: Any) -> jax.Array:
+    """The array that an initializer, or a value in place of one, gives; raises ValueError where its
+    shape is another than `shape`."""
+    if type(initializer) is Pending:
+        return initializer.drawn()
+    if callable(initializer) and not isinstance(initializer, (jax.Array, nnx.Variable)):
+        if shape is None:
+            raise ValueError(
+                "When creating a Variable from an initializer, the `shape` must be given. "
+                f"Received: initializer={initializer!r}, shape=None"
+            )
+        dtype = jnp.dtype(dtypes.standardize_dtype(dtype))
+        context.spend(math.prod(shape) * dtype.itemsize)
+        value = initializer(tuple(shape), dtype=dtype)
+        if not isinstance(value, jax.Array):
+            value = jnp.asarray(value)
+        if value.shape != tuple(shape):
+            raise ValueError(
+                f"initializer {initializer!r} returned shape {value.shape} "
+                f"where {tuple(shape)} was asked for."
+            )
+        return value if value.dtype == dtype and not value.weak_type else value.astype(dtype)
+    value = array_of(initializer)
+    if not isinstance(value, jax.Array):
+        value = jnp.asarray(value) if hasattr(value, "__jax_array__") else np.asarray(value)
+        if value.dtype == object:
+            raise ValueError(
+                "initializer must be a value, a function or the name of an initializer. "
+                f"Received: initializer={initializer!r}"
+            )
+    if dtype is not None:
+        value = value.astype(dtypes.standardize_dtype(dtype))
+    if dtype is None and not hasattr(initializer, "dtype") and dtypes.is_float(value.dtype):
+        value = value.astype(dtypes.floatx())
+    if shape is not None and value.shape != tuple(shape):
+        raise ValueError(f"The initial value has shape {value.shape}; shape={tuple(shape)}.")
+    # An array of the user's may change or be donated elsewhere: state has its own.
+    return host.copied([value])[0] if isinstance(value, jax.Array) else host.array(value)
