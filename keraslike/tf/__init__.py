@@ -65,6 +65,7 @@ from keraslike.tf.control import (
     while_loop,
 )
 from keraslike.tf.control import print_ as print
+from keraslike.tf.conversion import constant, convert_to_tensor, is_tensor
 from keraslike.tf.custom import custom_gradient, grad_pass_through
 from keraslike.tf.debugging import (
     Assert,
@@ -171,7 +172,7 @@ from keraslike.tf.sorting import (
 from keraslike.tf.sparse import SparseTensor
 from keraslike.tf.specs import RaggedTensorSpec, SparseTensorSpec, type_spec_from_value
 from keraslike.tf.tape import GradientTape, UnconnectedGradients
-from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, is_tensor
+from keraslike.tf.tensor import Tensor
 from keraslike.tf.tensor_array import TensorArray
 from keraslike.tf.variables import (
     IndexedSlices,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from keraslike.tf.tensor import operation
+from keraslike.tf.operation import operation
 
 _TABLE = {
     "bitwise_and": jnp.bitwise_and,

@@ -7,8 +7,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from keraslike.tf.conversion import _as_operand, constant, static
 from keraslike.tf.structure import host
-from keraslike.tf.tensor import Tensor, _as_operand, constant, run, static
+from keraslike.tf.tensor import Tensor, run
 
 _TRACED = "choose boxes outside of compiled functions."
 

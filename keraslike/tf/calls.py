@@ -19,17 +19,10 @@ from keraslike.core.text import Functions, Text, as_bytes
 from keraslike.layers.layer import Layer
 from keraslike.tf import dependence
 from keraslike.tf.gradients import CHOICES
+from keraslike.tf.operation import is_shared_number
 from keraslike.tf.recording import Node, Pullbacks, has_tracer, keep, trains
 from keraslike.tf.surroundings import Surroundings
-from keraslike.tf.tensor import (
-    Tensor,
-    _is_inexact,
-    _value,
-    is_shared_number,
-    precision,
-    raw,
-    run,
-)
+from keraslike.tf.tensor import Tensor, _is_inexact, array_in, precision, raw, run
 
 
 class _Place(int):
@@ -320,7 +313,7 @@ def _call_with(calls: _Calls, method: Callable, owner: Any, spec: Any, tensors: 
     variables = calls.variables
     inputs = [*variables, *tensors]
     recorded = [is_recorded(x) for x in inputs]
-    values = [*lowering.values_of(variables), *map(_value, tensors)]
+    values = [*lowering.values_of(variables), *map(array_in, tensors)]
     mask = tuple([r and _is_inexact(v) for r, v in zip(recorded, values)])
     masks = [(i, context.get_mask(t)) for i, t in enumerate(tensors)]
     masked = tuple(i for i, m in masks if m is not None)

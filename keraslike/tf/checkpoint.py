@@ -39,7 +39,8 @@ from keraslike.optimizers import Optimizer
 from keraslike.saving import weights_h5
 from keraslike.tf import bundle, lookup, messages
 from keraslike.tf.checkpoint_files import get_checkpoint_state, latest_checkpoint, note
-from keraslike.tf.tensor import WIDE, static
+from keraslike.tf.conversion import static
+from keraslike.tf.tensor import WIDE
 from keraslike.tf.variables import Variable
 
 _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"

@@ -12,8 +12,9 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 
 from keraslike.tf import dtypes, messages
+from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.tensor import Tensor, convert_to_tensor
+from keraslike.tf.tensor import Tensor
 
 
 def _each(function: Callable[[bytes], bytes], given: Any, what: str) -> Tensor:

@@ -23,21 +23,12 @@ from keraslike.core.variable import every_variable
 from keraslike.distribution import devices
 from keraslike.tf.autograph import converted
 from keraslike.tf.calls import Reader
+from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.function import _unflatten, wrap_values
 from keraslike.tf.ops import concat, expand_dims
 from keraslike.tf.structure import Structure, is_traced
-from keraslike.tf.tensor import (
-    PLACE,
-    WIDE,
-    Tensor,
-    _as_operand,
-    convert_to_tensor,
-    precision,
-    raw,
-    run,
-    static,
-)
+from keraslike.tf.tensor import PLACE, WIDE, Tensor, precision, raw, run
 from keraslike.tf.tensor_array import TensorArray, settled
 
 

@@ -15,17 +15,9 @@ from keraslike.core import context, lowering, operation, symbolic
 from keraslike.core.boxed import unbox
 from keraslike.core.context import trace_state_clean
 from keraslike.tf.calls import Reader
+from keraslike.tf.conversion import _as_operand, convert_to_tensor
 from keraslike.tf.recording import GivenNode, leaves_of, rebuilt, zero
-from keraslike.tf.tensor import (
-    Tensor,
-    _as_operand,
-    _identity,
-    _is_inexact,
-    convert_to_tensor,
-    raw,
-    run,
-    wrap,
-)
+from keraslike.tf.tensor import Tensor, _identity, _is_inexact, raw, run, wrap
 
 
 class _Watcher(Reader):

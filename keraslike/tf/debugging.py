@@ -15,8 +15,10 @@ from keraslike.core.tracebacks import (
     enable_traceback_filtering,
     is_traceback_filtering_enabled,
 )
+from keraslike.tf.conversion import _as_operand
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.tensor import Tensor, _as_operand, operation, raw
+from keraslike.tf.operation import operation
+from keraslike.tf.tensor import Tensor, raw
 
 
 def check_numerics(tensor: Any, message: str, name: str | None = None) -> Tensor:

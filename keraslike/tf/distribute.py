@@ -33,9 +33,10 @@ from keraslike.core import context, lowering
 from keraslike.core.boxed import unbox
 from keraslike.core.variable import MetricState
 from keraslike.tf import clusters, config, control, ops, table
+from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.function import wrap_values
 from keraslike.tf.signatures import is_leaf
-from keraslike.tf.tensor import Tensor, convert_to_tensor, precision
+from keraslike.tf.tensor import Tensor, precision
 
 _AXIS = "replica"
 

@@ -30,6 +30,7 @@ from keraslike.data.pipeline import NeedsPython
 from keraslike.tf import autograph as rewriting
 from keraslike.tf import dtypes, graph
 from keraslike.tf.calls import Reader
+from keraslike.tf.conversion import _as_operand, convert_to_tensor
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.signatures import (
     MISMATCH,
@@ -40,14 +41,7 @@ from keraslike.tf.signatures import (
     is_leaf,
     is_tensor,
 )
-from keraslike.tf.tensor import (
-    WIDE,
-    Tensor,
-    _as_operand,
-    convert_to_tensor,
-    run,
-    wrap,
-)
+from keraslike.tf.tensor import WIDE, Tensor, run, wrap
 
 run_eagerly = False  # whether Python runs the functions: `tf.config.run_functions_eagerly`
 

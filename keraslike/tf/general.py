@@ -14,9 +14,11 @@ import numpy as np
 from keraslike.core import context
 from keraslike.core.context import trace_state_clean
 from keraslike.tf import dtypes, messages, ops
+from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.operation import operation
 from keraslike.tf.structure import host
-from keraslike.tf.tensor import Tensor, _as_operand, constant, convert_to_tensor, operation, run
+from keraslike.tf.tensor import Tensor, run
 
 
 def executing_eagerly() -> bool:

@@ -14,10 +14,13 @@ from keraslike.data import resizing
 from keraslike.ops import image as colors
 from keraslike.ops import image_transforms
 from keraslike.tf import boxes, dtypes, pictures, random
+from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.ops import cast, concat, pad, reverse, saturate_cast, where
+from keraslike.tf.operation import operation
+from keraslike.tf.ops import cast, concat, pad, reverse, where
+from keraslike.tf.pictures import convert_image_dtype
 from keraslike.tf.table import maximum, reduce_mean, reduce_std, reduce_sum, rsqrt
-from keraslike.tf.tensor import Tensor, _as_operand, convert_to_tensor, operation, run, static
+from keraslike.tf.tensor import Tensor, run
 
 _METHODS = {"bilinear": "linear", "nearest": "nearest", "bicubic": "cubic", "lanczos3": "lanczos3"}
 
@@ -125,23 +128,6 @@ def rgb_to_grayscale(images: Any, name: Any = None) -> Tensor:
 def grayscale_to_rgb(images: Any, name: Any = None) -> Tensor:
     """One channel three times."""
     return concat([images] * 3, -1)
-
-
-def convert_image_dtype(image: Any, dtype: Any, saturate: bool = False, name: Any = None) -> Tensor:
-    """A picture in another dtype: floats run from 0 to 1, integers to the largest of theirs."""
-    image, wanted = _as_operand(image), dtypes.as_dtype(dtype)
-    given = dtypes.as_dtype(image.dtype)
-    if given is wanted:
-        return image
-    if given.is_integer and wanted.is_integer:
-        scale = (wanted.max + 1) / (given.max + 1)
-        return cast(cast(image, dtypes.float32) * scale, wanted)
-    if given.is_integer:
-        return cast(image, wanted) * (1.0 / given.max)
-    if wanted.is_integer:
-        scaled = image * (wanted.max + 0.5)
-        return saturate_cast(scaled, wanted) if saturate else cast(scaled, wanted)
-    return cast(image, wanted)
 
 
 def _in_floats(change: Callable[[Tensor], Tensor], image: Any) -> Tensor:

@@ -12,8 +12,9 @@ from keraslike.data.elements import texts
 from keraslike.data.files import Column, fields
 from keraslike.data.sources import matching, paths
 from keraslike.tf import coding, dtypes, gfile, parsing, pictures  # noqa: F401
+from keraslike.tf.conversion import constant, convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.tensor import Tensor, constant, convert_to_tensor
+from keraslike.tf.tensor import Tensor
 
 globals().update({name: getattr(coding, name) for name in coding.__all__})
 globals().update({name: getattr(parsing, name) for name in parsing.__all__})

@@ -10,12 +10,14 @@ import jax.numpy as jnp
 
 from keraslike.ops import products
 from keraslike.tf import gradients
+from keraslike.tf.conversion import _as_operand, joined, static
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.ops import _joined, add_n
+from keraslike.tf.operation import operands, operation
+from keraslike.tf.ops import add_n
 from keraslike.tf.ops import eye as eye
 from keraslike.tf.table import l2_normalize as l2_normalize
 from keraslike.tf.table import maximum, reduce_sum, sqrt, square
-from keraslike.tf.tensor import Tensor, _as_operand, operands, operation, run, static
+from keraslike.tf.tensor import Tensor, run
 
 # -- products and norms ---------------------------------------------------------------------------
 
@@ -59,7 +61,7 @@ def tensordot(a: Any, b: Any, axes: Any) -> Any:
 
 def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
     """Sums of products, as the equation says."""
-    return run(_einsum, _joined("einsum", inputs), (), {"equation": equation})
+    return run(_einsum, joined("einsum", inputs), (), {"equation": equation})
 
 
 def _einsum(*values: Any, equation: str) -> Any:

@@ -19,12 +19,13 @@ from keraslike.data.elements import texts
 from keraslike.data.pipeline import NeedsPython
 from keraslike.data.sources import paths
 from keraslike.tf import dtypes
+from keraslike.tf.conversion import constant, convert_to_tensor
 from keraslike.tf.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError
 from keraslike.tf.ops import cast
 from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.sparse import SparseTensor
 from keraslike.tf.strings import as_string
-from keraslike.tf.tensor import WIDE, Tensor, constant, convert_to_tensor, run
+from keraslike.tf.tensor import WIDE, Tensor, run
 
 
 class TextFileIndex:

@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.tf import dtypes, table
+from keraslike.tf.conversion import constant, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.nn import in_top_k, log_softmax, softmax
+from keraslike.tf.operation import operation
 from keraslike.tf.ops import (
     add_n,
     argmax,
@@ -32,7 +34,7 @@ from keraslike.tf.segments import (
     unsorted_segment_sum,
 )
 from keraslike.tf.sorting import bincount, top_k
-from keraslike.tf.tensor import Tensor, constant, operation, static
+from keraslike.tf.tensor import Tensor
 
 
 @operation("complex", "real imag")

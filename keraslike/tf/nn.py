@@ -11,19 +11,13 @@ import jax.numpy as jnp
 from keraslike import random
 from keraslike.ops import cpu_conv, cpu_pool, ctc, patches
 from keraslike.tf import gradients, ops, sparse, table
+from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.distribute import compute_average_loss, scale_regularization_loss
+from keraslike.tf.operation import operands, operation
 from keraslike.tf.ops import gather
 from keraslike.tf.sorting import top_k
 from keraslike.tf.table import l2_normalize, reduce_sum, sigmoid, softplus, square, tanh
-from keraslike.tf.tensor import (
-    Tensor,
-    _as_operand,
-    convert_to_tensor,
-    operands,
-    operation,
-    run,
-    static,
-)
+from keraslike.tf.tensor import Tensor, run
 
 _FROM_OPS = ["relu", "relu6", "selu", "silu", "softsign", "swish"]
 for _name in _FROM_OPS:

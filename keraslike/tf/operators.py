@@ -8,7 +8,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from keraslike.tf import linalg, ops, table
-from keraslike.tf.tensor import Tensor, operation
+from keraslike.tf.operation import operation
+from keraslike.tf.tensor import Tensor
 
 _ARITHMETIC = {
     "add": table.add,

@@ -18,23 +18,22 @@ from flax import nnx
 from keraslike.data.pipeline import NeedsPython
 from keraslike.ops.wrap import check_index
 from keraslike.tf import dtypes
-from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.structure import operates
-from keraslike.tf.table import not_equal, reduce_sum
-from keraslike.tf.tensor import (
-    WIDE,
-    Tensor,
+from keraslike.tf.conversion import (
     _as_operand,
-    _cast_value,
+    cast_value,
     constant,
     convert_to_tensor,
-    mismatch,
-    operands,
-    operation,
-    raw,
-    run,
+    joined,
+    library,
+    same_dtype,
+    stacked,
     static,
 )
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.operation import operands, operation
+from keraslike.tf.structure import operates
+from keraslike.tf.table import not_equal, reduce_sum
+from keraslike.tf.tensor import WIDE, Tensor, raw, run
 
 # -- shapes and dtypes ------------------------------------------------------------------------
 
@@ -77,7 +76,7 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     x, wanted = _as_operand(x), dtypes.as_dtype(dtype)
     if dtypes.as_dtype(x.dtype) is wanted and isinstance(x, Tensor):
         return x
-    return run(_cast_value, (x,), (wanted,))
+    return run(cast_value, (x,), (wanted,))
 
 
 @operates
@@ -238,7 +237,7 @@ def add_n(inputs: Sequence[Any], name: str | None = None) -> Tensor:
     given = [_as_operand(x) for x in inputs]
     if not given:
         raise ValueError("tf.add_n: inputs must hold a tensor at least.")
-    _same_dtype("add_n", given)
+    same_dtype("add_n", given)
     if len({tuple(x.shape) for x in given}) > 1:
         raise InvalidArgumentError(
             f"tf.add_n: inputs must be of one shape. Received: {[tuple(x.shape) for x in given]}"
@@ -248,13 +247,6 @@ def add_n(inputs: Sequence[Any], name: str | None = None) -> Tensor:
 
 def _sum_of(*values: Any) -> Any:
     return functools.reduce(jnp.add, values)
-
-
-def _same_dtype(name: str, tensors: Sequence[Any]) -> None:
-    first = dtypes.as_dtype(tensors[0].dtype)
-    for i, tensor in enumerate(tensors):
-        if dtypes.as_dtype(tensor.dtype) is not first:
-            raise InvalidArgumentError(mismatch(name, first, tensor.dtype, i))
 
 
 # -- rearranging ------------------------------------------------------------------------------
@@ -333,43 +325,20 @@ def _pad(x: Any, paddings: Any, mode: str, value: Any) -> Any:
     return jnp.pad(x, paddings, mode, **({"constant_values": value} if mode == "constant" else {}))
 
 
-def _joined(name: str, values: Any) -> list[Any]:
-    """Tensors of one dtype from a list in which some may be numbers and lists."""
-    values = list(values)
-    known = [v for v in values if isinstance(v, (Tensor, nnx.Variable))]
-    hint = known[0].dtype if known else None
-    given = [_as_operand(v, hint) for v in values]
-    if not given:
-        raise ValueError(f"tf.{name}: expected at least one tensor, received none.")
-    _same_dtype(name, given)
-    return given
-
-
 @operates
 def concat(values: Any, axis: Any, name: str | None = None) -> Tensor:
     """Tensors end to end along an axis."""
-    return run(_concat, _joined("concat", values), (), {"axis": static(axis)})
+    return run(_concat, joined("concat", values), (), {"axis": static(axis)})
 
 
 def _concat(*values: Any, axis: int) -> Any:
-    return _library(values).concatenate(values, axis)
-
-
-def _library(values: Sequence[Any]) -> Any:
-    """numpy for texts, and for what has values while a function is traced: sizes stay known."""
-    known = not any(isinstance(v, jax.core.Tracer) for v in values)
-    is_numpy = known and any(isinstance(v, np.ndarray) for v in values)
-    return np if values[0].dtype.kind == "O" or is_numpy else jnp
+    return library(values).concatenate(values, axis)
 
 
 @operates
 def stack(values: Any, axis: Any = 0, name: str | None = None) -> Tensor:
     """Tensors of one shape along a new axis."""
-    return run(_stack, _joined("stack", values), (), {"axis": static(axis)})
-
-
-def _stack(*values: Any, axis: int) -> Any:
-    return _library(values).stack(values, axis)
+    return stacked(values, static(axis))
 
 
 @operation("unstack", "value")
@@ -391,7 +360,7 @@ def split(x: Any, num_or_size_splits: Any, axis: int = 0, num: int | None = None
 
 def meshgrid(*args: Any, indexing: str = "xy", **kwargs: Any) -> list[Tensor]:
     """The coordinates of a grid."""
-    return run(_meshgrid, _joined("meshgrid", args), (), {"indexing": indexing})
+    return run(_meshgrid, joined("meshgrid", args), (), {"indexing": indexing})
 
 
 def _meshgrid(*values: Any, indexing: str) -> Any:

@@ -10,10 +10,11 @@ import numpy as np
 
 from keraslike.data.elements import texts
 from keraslike.tf import dtypes, messages
+from keraslike.tf.conversion import constant, convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.sparse import SparseTensor
-from keraslike.tf.tensor import Tensor, constant, convert_to_tensor
+from keraslike.tf.tensor import Tensor
 
 
 class FixedLenFeature(NamedTuple):

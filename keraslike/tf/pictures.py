@@ -13,8 +13,10 @@ import numpy as np
 
 from keraslike.core import foreign
 from keraslike.tf import dtypes
+from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, static
+from keraslike.tf.ops import cast, saturate_cast
+from keraslike.tf.tensor import Tensor
 
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _JPEG = b"\xff\xd8\xff"
@@ -58,16 +60,31 @@ def _frame(picture: Any, channels: Any) -> np.ndarray:
     return array[..., None] if array.ndim == 2 else array
 
 
-def _of_dtype(array: np.ndarray, dtype: Any) -> Tensor:
-    from keraslike.tf import image  # which has these functions, too
+def convert_image_dtype(image: Any, dtype: Any, saturate: bool = False, name: Any = None) -> Tensor:
+    """A picture in another dtype: floats run from 0 to 1, integers to the largest of theirs."""
+    image, wanted = _as_operand(image), dtypes.as_dtype(dtype)
+    given = dtypes.as_dtype(image.dtype)
+    if given is wanted:
+        return image
+    if given.is_integer and wanted.is_integer:
+        scale = (wanted.max + 1) / (given.max + 1)
+        return cast(cast(image, dtypes.float32) * scale, wanted)
+    if given.is_integer:
+        return cast(image, wanted) * (1.0 / given.max)
+    if wanted.is_integer:
+        scaled = image * (wanted.max + 0.5)
+        return saturate_cast(scaled, wanted) if saturate else cast(scaled, wanted)
+    return cast(image, wanted)
 
+
+def _of_dtype(array: np.ndarray, dtype: Any) -> Tensor:
     wanted = dtypes.as_dtype(dtype)
     if array.dtype == np.uint8 and wanted is dtypes.uint16:
         array = array.astype(np.uint16) * 257
     elif array.dtype == np.uint16 and wanted is dtypes.uint8:
         array = (array >> 8).astype(np.uint8)
     found = Tensor(array)
-    return found if found.dtype is wanted else image.convert_image_dtype(found, wanted)
+    return found if found.dtype is wanted else convert_image_dtype(found, wanted)
 
 
 def _jpeg(data: bytes, channels: int = 0, ratio: int = 1, recover: bool = False, **how: bool):

@@ -9,8 +9,9 @@ import jax
 import numpy as np
 
 from keraslike.tf import dtypes
+from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.tensor import Tensor, convert_to_tensor
+from keraslike.tf.tensor import Tensor
 
 
 def _called(name: str, func: Callable, inp: Sequence[Any], wanted: Any, arrays: bool) -> Any:

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from keraslike.tf import dtypes
+from keraslike.tf.conversion import constant, static
 from keraslike.tf.dtypes import DType, TensorShape
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.queue_base import Item, QueueBase, listed, shapes_of
-from keraslike.tf.tensor import Tensor, constant, static
+from keraslike.tf.tensor import Tensor
 
 
 class FIFOQueue(QueueBase):

@@ -11,9 +11,10 @@ import numpy as np
 
 from keraslike.core.context import trace_state_clean
 from keraslike.tf import dtypes, ops
+from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.dtypes import DType, TensorShape
 from keraslike.tf.errors import CancelledError, InvalidArgumentError, OutOfRangeError
-from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, static
+from keraslike.tf.tensor import Tensor
 
 Item = tuple[Tensor, ...]
 _numbers = itertools.count()

@@ -8,6 +8,7 @@ import numpy as np
 
 from keraslike.core.boxed import Answers
 from keraslike.tf import dtypes, ops
+from keraslike.tf.conversion import convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged_math import map_flat_values, stack
 from keraslike.tf.ragged_partition import (
@@ -20,7 +21,7 @@ from keraslike.tf.ragged_partition import (
 from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.sparse_tensor import pick
 from keraslike.tf.structure import host
-from keraslike.tf.tensor import Tensor, convert_to_tensor, static
+from keraslike.tf.tensor import Tensor
 
 
 def constant(

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from keraslike.tf import ops
+from keraslike.tf.conversion import static
 from keraslike.tf.ragged_partition import _count, _summed, _take
 from keraslike.tf.ragged_tensor import RaggedTensor
-from keraslike.tf.tensor import Tensor, static
+from keraslike.tf.tensor import Tensor
 
 
 def get_item(x: RaggedTensor, key: Any) -> Any:

@@ -11,13 +11,14 @@ import numpy as np
 
 from keraslike.ops.math import segment_product
 from keraslike.tf import dtypes, ops, table
+from keraslike.tf.conversion import constant, convert_to_tensor, mismatch, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged_index import get_item
 from keraslike.tf.ragged_partition import _columns, _count, _ids, _joined, _ranges, _summed, _take
 from keraslike.tf.ragged_tensor import OPERATIONS, RaggedTensor
 from keraslike.tf.sparse_tensor import pick
 from keraslike.tf.structure import host, is_traced
-from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, mismatch, run, static
+from keraslike.tf.tensor import Tensor, run
 
 # -- element by element -----------------------------------------------------------------------
 

@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.tf import dtypes, ops
+from keraslike.tf.conversion import convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.sparse_tensor import _sparse, pick
 from keraslike.tf.structure import Structure, host, is_traced
-from keraslike.tf.tensor import WIDE, convert_to_tensor, static
+from keraslike.tf.tensor import WIDE
 
 
 class Partitioned(Structure):

@@ -14,13 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.tf import dtypes, ops
+from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operators import give_operators
 from keraslike.tf.ragged_partition import Partitioned, _at, _columns, _count, _elements, _ids
 from keraslike.tf.sparse_tensor import SparseTensor
 from keraslike.tf.structure import NotDense, is_traced
-from keraslike.tf.tensor import WIDE, Tensor, constant, convert_to_tensor, run, static
+from keraslike.tf.tensor import WIDE, Tensor, run
 
 OPERATIONS: dict[str, Callable] = {}  # what functions of tensors do with a ragged one
 

@@ -11,8 +11,9 @@ import numpy as np
 from keraslike import random
 from keraslike.core import rng
 from keraslike.tf import dtypes
+from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.ops import cast, gather
-from keraslike.tf.tensor import WIDE, Tensor, _as_operand, run, static, wrap
+from keraslike.tf.tensor import WIDE, Tensor, run, wrap
 
 
 def set_seed(seed: int) -> None:

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.ops.math import segment_product
+from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.ops import _concrete
-from keraslike.tf.tensor import Tensor, _as_operand, run, static
+from keraslike.tf.tensor import Tensor, run
 
 
 def _segment(name: str, fn: Callable, of_none: Callable | None = None) -> Callable:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from keraslike.tf import dtypes
+from keraslike.tf.conversion import constant, convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.sparse_tensor import SparseTensor, _validate
 from keraslike.tf.structure import host
-from keraslike.tf.tensor import Tensor, constant, convert_to_tensor
+from keraslike.tf.tensor import Tensor
 
 _KINDS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "string")
 _Row = tuple[int, ...]

@@ -12,7 +12,9 @@ import numpy as np
 from keraslike.layers.spectrogram import mel_weights
 from keraslike.ops.signal import add_sequences, sequences
 from keraslike.tf import dtypes
-from keraslike.tf.tensor import Tensor, _as_operand, constant, operation, run, static
+from keraslike.tf.conversion import _as_operand, constant, static
+from keraslike.tf.operation import operation
+from keraslike.tf.tensor import Tensor, run
 
 for _name in ("fft", "ifft", "fft2d", "ifft2d", "fft3d", "ifft3d"):
     _axes = tuple(range(-int(_name[-2]) if _name.endswith("d") else -1, 0))

@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.tf import dtypes
+from keraslike.tf.conversion import _as_operand, constant, static
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.operation import operands
 from keraslike.tf.ops import _concrete, cast, expand_dims
 from keraslike.tf.table import less, reduce_max
-from keraslike.tf.tensor import Tensor, _as_operand, constant, operands, run, static
+from keraslike.tf.tensor import Tensor, run
 
 
 def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", name: Any = None) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 from jax.experimental.sparse import BCOO
 
 from keraslike.tf import ops, segments, table
+from keraslike.tf.conversion import constant, convert_to_tensor, mismatch, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.sparse_shape import (
     _axis,
@@ -39,7 +40,7 @@ from keraslike.tf.sparse_tensor import (
     to_dense,
 )
 from keraslike.tf.structure import host
-from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, mismatch, run, static
+from keraslike.tf.tensor import Tensor, run
 
 
 def map_values(op: Callable, *args: Any, **kwargs: Any) -> SparseTensor:

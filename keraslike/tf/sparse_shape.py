@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.tf import dtypes, ops, table
+from keraslike.tf.conversion import constant, convert_to_tensor, mismatch, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.sparse_tensor import SparseTensor, _flat, _make, _sparse, _strides, pick, reorder
 from keraslike.tf.structure import host
-from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, mismatch, run, static
+from keraslike.tf.tensor import Tensor, run
 
 
 def _places(s: SparseTensor, name: str) -> np.ndarray:

@@ -17,10 +17,11 @@ import numpy as np
 from jax.experimental.sparse import BCOO
 
 from keraslike.tf import dtypes, ops, table
+from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.structure import NotDense, Structure, host, is_traced
-from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, run, static
+from keraslike.tf.tensor import Tensor, run
 
 _UNARY = ("abs", "negative", "sign", "square", "sqrt", "tanh", "erf")  # what leaves a zero a zero
 

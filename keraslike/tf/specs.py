@@ -7,11 +7,11 @@ from typing import Any
 from keraslike.core.structures import map_leaves
 from keraslike.data.elements import ArraySpec, Nested
 from keraslike.tf import dtypes
+from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.function import TensorSpec
 from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.sparse import SparseTensor
-from keraslike.tf.tensor import convert_to_tensor
 
 
 class _Spec:

@@ -20,8 +20,9 @@ from keraslike.core.context import trace_state_clean
 from keraslike.data.pipeline import NeedsPython
 from keraslike.tf import autograph, control, ops, table
 from keraslike.tf.autograph import operator
+from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.structure import is_traced
-from keraslike.tf.tensor import Tensor, convert_to_tensor, raw
+from keraslike.tf.tensor import Tensor, raw
 from keraslike.tf.tensor_array import TensorArray, settled
 
 _NUMBERS = (bool, int, float, complex, np.ndarray, np.generic)

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from keraslike.tf import dtypes, ragged_math
+from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
 from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.structure import host
-from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, static
+from keraslike.tf.tensor import Tensor
 from keraslike.tf.text_hash import to_hash_bucket, to_hash_bucket_fast, to_hash_bucket_strong
 from keraslike.tf.text_numbers import as_string, format, to_number
 from keraslike.tf.unicode import (

@@ -15,8 +15,10 @@ from jax.scipy import special
 
 from keraslike import ops
 from keraslike.tf import documentation, dtypes, gradients
+from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.tensor import WIDE, convert_to_tensor, operation
+from keraslike.tf.operation import operation
+from keraslike.tf.tensor import WIDE
 
 # -- the table --------------------------------------------------------------------------------
 # `name=op` where keraslike.ops has another name. Those under "float" take no integers, and by those

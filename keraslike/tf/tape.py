@@ -23,16 +23,9 @@ from keraslike.core import context
 from keraslike.core.boxed import Refusal
 from keraslike.core.tracebacks import entry
 from keraslike.tf import calls, recording
+from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.recording import Node, leaves_of, rebuilt, trains
-from keraslike.tf.tensor import (
-    Tensor,
-    _is_inexact,
-    convert_to_tensor,
-    pass_on,
-    precision,
-    raw,
-    run,
-)
+from keraslike.tf.tensor import Tensor, _is_inexact, pass_on, precision, raw, run
 
 
 class UnconnectedGradients:

@@ -11,9 +11,10 @@ import numpy as np
 
 from keraslike.core.context import trace_state_clean
 from keraslike.tf import dtypes, ops
+from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
-from keraslike.tf.tensor import Tensor, constant, convert_to_tensor, run, static
+from keraslike.tf.tensor import Tensor, run
 
 _CLEARED = object()  # in place of a tensor that was read
 _Slots = list[Any]  # a Tensor each, None where nothing was written, _CLEARED

@@ -11,7 +11,7 @@ import numpy as np
 
 from keraslike.core.structures import iter_leaves
 from keraslike.tf import config, random
-from keraslike.tf.tensor import convert_to_tensor
+from keraslike.tf.conversion import convert_to_tensor
 
 
 def is_gpu_available(cuda_only: bool = False, min_cuda_compute_capability: Any = None) -> bool:

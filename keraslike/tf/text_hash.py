@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from keraslike.core import hashing
+from keraslike.tf.conversion import constant, static
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.tensor import Tensor, constant, static
+from keraslike.tf.tensor import Tensor
 from keraslike.tf.unicode import of_ragged, texts
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from keraslike.tf import dtypes
+from keraslike.tf.conversion import constant, convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.structure import host
-from keraslike.tf.tensor import Tensor, constant, convert_to_tensor
+from keraslike.tf.tensor import Tensor
 from keraslike.tf.unicode import of_ragged, texts
 
 _TRACED = "text has no place in compiled functions; call it outside."

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from keraslike.tf import dtypes
+from keraslike.tf.conversion import constant, convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.structure import host
-from keraslike.tf.tensor import Tensor, constant, convert_to_tensor
+from keraslike.tf.tensor import Tensor
 
 _OUTPUT_ENCODINGS = ("UTF-8", "UTF-16-BE", "UTF-32-BE")
 

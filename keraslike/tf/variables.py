@@ -15,18 +15,17 @@ from keraslike.core import variable as core
 from keraslike.core.boxed import Boxed, Taking
 from keraslike.core.variable import Param
 from keraslike.tf import calls, dtypes, ops
+from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.operators import give_operators
 from keraslike.tf.tensor import (
     Tensor,
     TensorRef,
-    _as_operand,
-    convert_to_tensor,
+    array_in,
     name_of_device,
     precision,
     read,
     shown_value,
-    static,
 )
 
 
@@ -210,6 +209,17 @@ class Variable(core.Variable, Taking):
         with precision((value,)):
             super().assign(jnp.asarray(value))
         return _Unread(self)
+
+    def _assign_slice(self, key: Any, how: str, value: Any) -> _Unread:
+        """Sets the elements at a key, or adds to them or subtracts from them."""
+        given = _as_operand(value, self.dtype)
+        key = tuple(
+            k if isinstance(k, slice) or k is Ellipsis else static(k)
+            for k in (key if isinstance(key, tuple) else (key,))
+        )
+        with precision((self._raw_value,)):
+            values = getattr(self._raw_value.at[key], how)(array_in(given))
+        return self._put(Tensor(values))
 
     def assign_add(
         self, delta: Any, use_locking: bool = False, name: Any = None, read_value: bool = True

@@ -13,9 +13,9 @@ from typing import Any
 from keraslike.tf import gfile as _files
 from keraslike.tf.compat import v1_losses, v1_train
 from keraslike.tf.compat.v1_losses import library as _library
+from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.ops import cast, expand_dims
 from keraslike.tf.ops import where as _where
-from keraslike.tf.tensor import convert_to_tensor
 
 # Of TensorFlow 2's names those that mean something else in TensorFlow 1, by module.
 _OTHERS = {

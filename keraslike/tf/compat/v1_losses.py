@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from keraslike.tf.tensor import convert_to_tensor
+from keraslike.tf.conversion import convert_to_tensor
 
 
 def library() -> Any:

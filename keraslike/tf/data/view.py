@@ -20,13 +20,14 @@ from keraslike.core.boxed import Boxed
 from keraslike.core.structures import iter_leaves, map_items, map_leaves
 from keraslike.data.elements import ArraySpec, Function, View, leaf_of
 from keraslike.tf import autograph, dtypes, ragged, specs
+from keraslike.tf.conversion import _numpy_of, convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
 from keraslike.tf.function import ConcreteFunction, TensorSpec
 from keraslike.tf.function import Function as CompiledFunction
 from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.sparse import SparseTensor
 from keraslike.tf.structure import Structure
-from keraslike.tf.tensor import WIDE, Tensor, _numpy_of, _on_device, convert_to_tensor
+from keraslike.tf.tensor import WIDE, Tensor, _on_device
 
 # Batches smaller than this are computed element by element: no program is compiled for them.
 _FEW = 4

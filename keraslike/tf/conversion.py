@@ -1,0 +1,291 @@
+"""Tensors of other things: numbers, lists, text, arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import export
+
+from keraslike.core import host
+from keraslike.data.pipeline import NeedsPython
+from keraslike.tf import dtypes
+from keraslike.tf.dtypes import DType, TensorShape
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.structure import NotDense, Structure, operates
+from keraslike.tf.tensor import WIDE, Tensor, _on_device, precision, read, run
+
+
+def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None = None) -> Tensor:
+    """A tensor of a number, a text, a nested list, an array or a tensor.
+
+    Args:
+        dtype: of the result. Where it is left out arrays keep theirs; Python's numbers are int32,
+            float32 or complex128, int64 where int32 is too small.
+        shape: sizes of the result, which a single value fills.
+
+    Raises ValueError for lists of uneven lengths, TypeError for values that do not fit the dtype.
+
+    >>> constant([[1.0, 2.0]])
+    <tf.Tensor: shape=(1, 2), dtype=float32, numpy=array([[1., 2.]], dtype=float32)>
+    >>> constant(42)
+    <tf.Tensor: shape=(), dtype=int32, numpy=42>
+    """
+    tensor = convert_to_tensor(value, dtype)
+    if dtype is not None and tensor.dtype != dtype:
+        tensor = Tensor(cast_value(tensor._value, dtypes.as_dtype(dtype)))
+    if shape is None:
+        return tensor
+    shape = static(shape)
+    size = int(np.prod(shape))
+    with precision((tensor._value,)):
+        values = jnp.reshape(tensor._value, -1)
+        if values.size not in (1, size):
+            raise TypeError(f"{values.size} values do not fill shape={shape}.")
+        return Tensor(jnp.broadcast_to(values, size).reshape(shape))
+
+
+def convert_to_tensor(
+    value: Any, dtype: Any = None, dtype_hint: Any = None, name: str | None = None
+) -> Tensor:
+    """As `constant`; a tensor or a variable of another dtype raises ValueError.
+
+    Args:
+        dtype_hint: the dtype to have where the value can have it.
+    """
+    if type(value) is Tensor and dtype is None:
+        return value
+    wanted = None if dtype is None else dtypes.as_dtype(dtype)
+    if isinstance(value, nnx.Variable):
+        value = read(value)
+    elif isinstance(value, jax.Array):
+        value = Tensor(value)
+    if isinstance(value, Tensor):
+        if wanted is not None and value.dtype is not wanted:
+            raise ValueError(
+                f"A tensor of dtype {value.dtype.name} was given where {wanted.name} is wanted. "
+                "Nothing is cast silently: use tf.cast()."
+            )
+        return value
+    if isinstance(value, Structure):
+        raise NotDense(value)
+    if hasattr(value, "_as_tensor"):
+        return convert_to_tensor(value._as_tensor(), dtype)
+    if isinstance(value, (list, tuple)) and _holds_tensors(value):
+        tensor = _stack(list(value))
+        return tensor if wanted in (None, tensor.dtype) else run(cast_value, (tensor,), (wanted,))
+    hint = None if dtype_hint is None else dtypes.as_dtype(dtype_hint)
+    if _holds_sizes(value):
+        given = (
+            jnp.stack([jnp.asarray(v) for v in value]) if isinstance(value, tuple | list) else value
+        )
+        kind = wanted or hint or dtypes.int32
+        return Tensor(jnp.asarray(given).astype(kind.as_numpy_dtype))
+    array = _numpy_of(value, wanted, hint)
+    if not isinstance(value, (list, tuple, int, float, str, bytes, np.generic)):
+        array = host.own(array)
+    return Tensor(_on_device(array))
+
+
+def stacked(values: Any, axis: int = 0) -> Tensor:
+    """Tensors of one shape along a new axis."""
+    return run(_stacked_arrays, joined("stack", values), (), {"axis": axis})
+
+
+def _stacked_arrays(*values: Any, axis: int) -> Any:
+    return library(values).stack(values, axis)
+
+
+_stack = operates(stacked, "stack")
+
+
+def joined(name: str, values: Any) -> list[Any]:
+    """Tensors of one dtype from a list in which some may be numbers and lists."""
+    values = list(values)
+    known = [v for v in values if isinstance(v, (Tensor, nnx.Variable))]
+    hint = known[0].dtype if known else None
+    given = [_as_operand(v, hint) for v in values]
+    if not given:
+        raise ValueError(f"tf.{name}: expected at least one tensor, received none.")
+    same_dtype(name, given)
+    return given
+
+
+def mismatch(name: str, a: Any, b: Any, position: int = 1) -> str:
+    """The message for an argument of dtype `b` where `a` was expected."""
+    a, b = dtypes.as_dtype(a), dtypes.as_dtype(b)
+    return (
+        f"tf.{name}: argument {position} was expected to be a {a.spoken} tensor but is a "
+        f"{b.spoken} tensor. Nothing is cast silently: use tf.cast()."
+    )
+
+
+def same_dtype(name: str, tensors: Sequence[Any]) -> None:
+    """Raises InvalidArgumentError, which names the function, for tensors of two dtypes."""
+    first = dtypes.as_dtype(tensors[0].dtype)
+    for i, tensor in enumerate(tensors):
+        if dtypes.as_dtype(tensor.dtype) is not first:
+            raise InvalidArgumentError(mismatch(name, first, tensor.dtype, i))
+
+
+def library(values: Sequence[Any]) -> Any:
+    """numpy for texts, and for what has values while a function is traced: sizes stay known."""
+    known = not any(isinstance(v, jax.core.Tracer) for v in values)
+    is_numpy = known and any(isinstance(v, np.ndarray) for v in values)
+    return np if values[0].dtype.kind == "O" or is_numpy else jnp
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether it is a tensor or a variable of any kind."""
+    return isinstance(x, (Tensor, nnx.Variable)) or hasattr(x, "_as_tensor")
+
+
+def _holds_sizes(value: Any) -> bool:
+    """Whether it is a size that is not known while shapes are traced, or a list with one."""
+    if isinstance(value, (list, tuple)):
+        return any(export.is_symbolic_dim(v) for v in value)
+    return export.is_symbolic_dim(value)
+
+
+def _holds_tensors(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_tensors, value))
+    return isinstance(value, (Tensor, nnx.Variable, jax.Array))
+
+
+def _numpy_of(value: Any, wanted: DType | None, hint: DType | None) -> np.ndarray:
+    from_numpy = isinstance(value, (np.ndarray, np.generic))
+    if isinstance(value, TensorShape):
+        value = value.as_list()
+    if type(value) in (int, float, bool) and (wanted or hint) is None:
+        return _plain_number(value)
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as e:
+        raise ValueError(
+            f"Cannot make a tensor of {value!r}: its lists are not of one size."
+        ) from e
+    if array.dtype.kind in "SUO":
+        array = _texts(array, value)
+        if wanted not in (None, dtypes.string):
+            raise TypeError(f"Cannot make a tensor of dtype {wanted} of {value!r}.")
+        return array
+    target = wanted or hint
+    if target is dtypes.string and not array.size and not from_numpy:
+        return np.empty(array.shape, object)
+    if target is None:
+        return array if from_numpy else _default_width(array)
+    if _may_become(array, target, from_numpy):
+        return array.astype(target.as_numpy_dtype)
+    if wanted is not None:
+        raise TypeError(f"Cannot convert {value!r} to a tensor of dtype {target.name}.")
+    return array if from_numpy else _default_width(array)
+
+
+def _plain_number(value: Any) -> np.ndarray:
+    kind = type(value)
+    if kind is bool:
+        return np.asarray(value)
+    if kind is float:
+        return np.asarray(value, np.float32)
+    return np.asarray(value, np.int32 if -(2**31) <= value < 2**31 else np.int64)
+
+
+def _default_width(array: np.ndarray) -> np.ndarray:
+    kind = array.dtype.kind
+    if kind == "f":
+        return array.astype(np.float32)
+    if kind == "i":
+        small = array.size == 0 or (array.min() >= -(2**31) and array.max() < 2**31)
+        return array.astype(np.int32 if small else np.int64)
+    return array
+
+
+def _may_become(array: np.ndarray, target: DType, from_numpy: bool) -> bool:
+    if target is dtypes.string:
+        return False
+    kinds = "buifc"
+    kind = "f" if target is dtypes.bfloat16 else target.dtype.kind
+    if array.size == 0 and not from_numpy:
+        return True
+    if array.dtype.kind not in kinds:
+        return array.dtype == target.dtype
+    if array.dtype.kind == "b" or kind == "b":
+        return array.dtype.kind == kind
+    if array.dtype.kind in "ui" and kind in "ui":
+        info = np.iinfo(target.as_numpy_dtype)
+        return array.size == 0 or (array.min() >= info.min and array.max() <= info.max)
+    if array.dtype.kind == "f" and kind in "ui":
+        return from_numpy and bool((array == np.trunc(array)).all())
+    return kinds.index(array.dtype.kind) <= kinds.index(kind)
+
+
+def _texts(array: np.ndarray, value: Any) -> np.ndarray:
+    def encoded(item: Any) -> bytes:
+        if isinstance(item, str):
+            return item.encode()
+        if isinstance(item, bytes):
+            return bytes(item)
+        if isinstance(item, (list, tuple)):
+            raise ValueError(f"Cannot make a tensor of {value!r}: its lists are not of one size.")
+        raise ValueError(f"Cannot make a tensor of text of {value!r}, which holds {item!r}.")
+
+    if array.dtype.kind in "SU" and not isinstance(value, (np.ndarray, np.generic)):
+        array = np.asarray(value, object)  # numpy's own kinds of text drop zeros at the end
+    items = array.reshape(-1).tolist()
+    if not set(map(type, items)) <= {bytes}:
+        items = list(map(encoded, items))
+    out = np.empty(len(items), object)
+    out[:] = items
+    return out.reshape(array.shape)
+
+
+def cast_value(value: Any, dtype: DType) -> Any:
+    kind = value.dtype.kind
+    if (kind == "O") != (dtype is dtypes.string):
+        raise TypeError(f"Cannot cast between text and numbers: {value.dtype} to {dtype.name}.")
+    if value.dtype == dtype.dtype:
+        return value
+    if type(value) is np.ndarray and kind in "biuf" and dtype.dtype.kind == "f":
+        return value.astype(dtype.dtype)
+    with WIDE(True):
+        if kind == "c" and not dtype.is_complex:
+            value = jnp.real(value)
+        return jnp.asarray(value).astype(dtype.dtype)
+
+
+def static(value: Any) -> Any:
+    """Plain numbers (a shape, an axis) out of a tensor or what else has values now.
+
+    Raises NeedsPython, a TypeError, for a tensor that is being traced.
+    """
+    if type(value) is int or value is None:
+        return value
+    if isinstance(value, (list, tuple)):
+        return tuple(static(v) for v in value)
+    if isinstance(value, nnx.Variable):
+        value = value._raw_value
+    if isinstance(value, Tensor):
+        value = value._value
+    if isinstance(value, jax.core.Tracer):
+        raise NeedsPython(
+            "Shapes, axes and counts must have values while a function is traced. This one is "
+            "computed from the function's arguments: use tf.shape(), whose result has values, or "
+            "pass a Python number."
+        )
+    if isinstance(value, (np.ndarray, np.generic, jax.Array)):
+        value = np.asarray(value)
+        if value.dtype == object:
+            return tuple(value.ravel().tolist()) if value.ndim else value.item()
+        return static(value.tolist())
+    return value
+
+
+def _as_operand(x: Any, hint: Any = None) -> Any:
+    if isinstance(x, (Tensor, nnx.Variable)):
+        return x
+    return convert_to_tensor(x, dtype_hint=hint)

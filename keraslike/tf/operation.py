@@ -1,0 +1,122 @@
+"""How functions of arrays become functions of tensors."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from flax import nnx
+
+from keraslike.core import symbolic
+from keraslike.core.context import trace_state_clean
+from keraslike.core.operation import FunctionOperation
+from keraslike.core.tracebacks import handled, shorten
+from keraslike.tf.conversion import _as_operand, convert_to_tensor, mismatch, static
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.structure import NotDense
+from keraslike.tf.tensor import Tensor, _value_dtype, run
+
+
+def operands(name: str, x: Any, y: Any) -> tuple[Any, Any]:
+    """Two tensors of one dtype, a number taking that of what it meets.
+
+    Raises InvalidArgumentError, which names both, where they have different ones.
+    """
+    x_is, y_is = isinstance(x, (Tensor, nnx.Variable)), isinstance(y, (Tensor, nnx.Variable))
+    if not x_is:
+        x = _meeting(x, _value_dtype(y) if y_is else None)
+    if not y_is:
+        y = _meeting(y, _value_dtype(x))
+    a, b = _value_dtype(x), _value_dtype(y)
+    if a != b:
+        raise InvalidArgumentError(mismatch(name, a, b))
+    return x, y
+
+
+def _meeting(value: Any, dtype: Any) -> Tensor:
+    """A number, list or array as a tensor of the dtype that it meets, where it can have it."""
+    if type(value) not in (int, float):
+        return convert_to_tensor(value, dtype_hint=dtype)
+    if not trace_state_clean():  # where it stays numpy's: what is computed of it is known then
+        return convert_to_tensor(value, dtype_hint=dtype)
+    key = (type(value), value, dtype, math.copysign(1, value))  # 0.0 and -0.0 are equal
+    found = _numbers.get(key)
+    if found is None:
+        found = convert_to_tensor(value, dtype_hint=dtype)
+        if len(_numbers) < 1000 and isinstance(found._value, jax.Array):
+            _numbers[key] = found
+            _number_ids.add(id(found))
+    return found
+
+
+_numbers: dict[Any, Tensor] = {}  # that operations have met: sending one to the device takes long
+
+
+_number_ids: set[int] = set()
+
+
+def is_shared_number(x: Tensor) -> bool:
+    """Whether a tensor stands for a Python number, for whoever uses that number."""
+    return id(x) in _number_ids
+
+
+def operation(name: str, tensors: str = "x", constant: str = "", stops: bool = False) -> Callable:
+    """Decorator that makes a function of arrays one of tensors.
+
+    Args:
+        name: as errors say it.
+        tensors: the names of the leading parameters that are tensors, all of one dtype; after `;`
+            more, of any dtype each. The rest are plain values, for which tensors may stand that
+            have values already.
+        constant: the names of those by which no gradient is taken.
+        stops: whether the tapes that follow those do not even follow what comes of them.
+    """
+    alike, _, free = tensors.partition(";")
+    alike, free = alike.split(), free.split()
+    names = (*alike, *free)
+    count = len(names)
+    places = frozenset(i for i, n in enumerate(names) if n in constant.split())
+
+    def decorate(fn: Callable) -> Callable:
+        @handled
+        @functools.wraps(fn)
+        def of_tensors(*args: Any, **kwargs: Any) -> Any:
+            try:
+                if symbolic.is_symbolic(args, kwargs):
+                    return FunctionOperation(of_tensors)(*args, **kwargs)
+                if kwargs:
+                    kwargs.pop("name", None)
+                    if len(args) < count:
+                        args = (*args, *[kwargs.pop(n) for n in names[len(args) :] if n in kwargs])
+                if len(args) < count:
+                    missing = ", ".join(names[len(args) :])
+                    raise TypeError(f"tf.{name}() lacks: {missing}.")
+                try:
+                    if len(alike) == 2:
+                        given = [*operands(name, args[0], args[1]), *args[2:count]]
+                        given[2:] = [_as_operand(a) for a in given[2:]]
+                    else:
+                        given = [_as_operand(a) for a in args[:count]]
+                except NotDense as e:
+                    structure = e.given
+                else:
+                    structure = None
+                # Outside of `except`: its errors are not caused by this one.
+                if structure is not None:
+                    return structure._operate(name, of_tensors, args, kwargs)
+                rest = tuple([static(a) for a in args[count:]])
+                if kwargs:
+                    kwargs = {k: static(v) for k, v in kwargs.items()}
+                return run(fn, given, rest, kwargs, constant=places, stops=stops, name=name)
+            except Exception as error:
+                shorten(error)
+                raise
+
+        of_tensors.__name__ = of_tensors.__qualname__ = name.rpartition(".")[2]
+        del of_tensors.__wrapped__
+        return of_tensors
+
+    return decorate
