@@ -19,8 +19,17 @@ import numpy as np
 
 from keraslike import activations, layers, ops, random
 from keraslike.backend.documentation import DOCUMENTATION
+from keraslike.backend.networks import (  # noqa: F401 (in `__all__`)
+    bias_add,
+    conv2d_transpose,
+    convolution,
+    folded,
+    padded,
+    pooling,
+    rnn,
+    softmax,
+)
 from keraslike.core import sparsity
-from keraslike.core.arguments import one_of, standardize_data_format
 from keraslike.core.dtypes import epsilon, floatx, standardize_dtype
 from keraslike.core.scopes import name_scope  # noqa: F401 (Keras has it here, too)
 from keraslike.core.variable import Variable
@@ -152,13 +161,13 @@ _TABLE: dict[str, Callable] = {
     "softplus": lambda x: ops.softplus(x),
     "softsign": lambda x: ops.softsign(x),
     "conv1d": lambda x, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1: (
-        _conv(x, kernel, strides, padding, data_format, dilation_rate)
+        convolution(x, kernel, strides, padding, data_format, dilation_rate)
     ),
     "conv2d": lambda x, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1: (
-        _conv(x, kernel, strides, padding, data_format, dilation_rate)
+        convolution(x, kernel, strides, padding, data_format, dilation_rate)
     ),
     "conv3d": lambda x, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1: (
-        _conv(x, kernel, strides, padding, data_format, dilation_rate)
+        convolution(x, kernel, strides, padding, data_format, dilation_rate)
     ),
     "depthwise_conv2d": lambda x, depthwise_kernel, strides=1, padding="valid", data_format=None, dilation_rate=1: (  # noqa: E501
         ops.depthwise_conv(x, depthwise_kernel, strides, padding, data_format, dilation_rate)
@@ -169,10 +178,10 @@ _TABLE: dict[str, Callable] = {
         )
     ),
     "pool2d": lambda x, pool_size, strides=(1, 1), padding="valid", data_format=None, pool_mode="max": (  # noqa: E501
-        _pool(x, pool_size, strides, padding, data_format, pool_mode)
+        pooling(x, pool_size, strides, padding, data_format, pool_mode)
     ),
     "pool3d": lambda x, pool_size, strides=(1, 1, 1), padding="valid", data_format=None, pool_mode="max": (  # noqa: E501
-        _pool(x, pool_size, strides, padding, data_format, pool_mode)
+        pooling(x, pool_size, strides, padding, data_format, pool_mode)
     ),
     "resize_images": lambda x, height_factor, width_factor, data_format, interpolation="nearest": (
         layers.UpSampling2D((height_factor, width_factor), data_format, interpolation)(x)
@@ -181,10 +190,10 @@ _TABLE: dict[str, Callable] = {
         layers.UpSampling3D((depth_factor, height_factor, width_factor), data_format)(x)
     ),
     "temporal_padding": lambda x, padding=(1, 1): ops.pad(x, [(0, 0), tuple(padding), (0, 0)]),
-    "spatial_2d_padding": lambda x, padding=((1, 1), (1, 1)), data_format=None: _padded(
+    "spatial_2d_padding": lambda x, padding=((1, 1), (1, 1)), data_format=None: padded(
         x, padding, data_format
     ),
-    "spatial_3d_padding": lambda x, padding=((1, 1), (1, 1), (1, 1)), data_format=None: _padded(
+    "spatial_3d_padding": lambda x, padding=((1, 1), (1, 1), (1, 1)), data_format=None: padded(
         x, padding, data_format
     ),
     # Losses
@@ -195,8 +204,8 @@ _TABLE: dict[str, Callable] = {
         ops.categorical_crossentropy(target, output, from_logits, axis)
     ),
     # Loops
-    "foldl": lambda fn, elems, initializer=None, name=None: _fold(fn, elems, initializer, False),
-    "foldr": lambda fn, elems, initializer=None, name=None: _fold(fn, elems, initializer, True),
+    "foldl": lambda fn, elems, initializer=None, name=None: folded(fn, elems, initializer, False),
+    "foldr": lambda fn, elems, initializer=None, name=None: folded(fn, elems, initializer, True),
     "map_fn": lambda fn, elems, name=None, dtype=None: ops.map(fn, elems),
 }
 
@@ -343,167 +352,6 @@ def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
     return ops.expand_dims(found, 1) if len(out) == 1 else found
 
 
-# -- networks ---------------------------------------------------------------------------------
-
-
-def softmax(x: Any, axis: Any = -1) -> Any:
-    """The softmax along an axis; raises ValueError for an array of one.
-
-    >>> softmax(constant([[0.0, 0.0]])).tolist()
-    [[0.5, 0.5]]
-    """
-    if len(x.shape) <= 1:
-        raise ValueError(f"x must have at least 2 axes. Received: x of shape {tuple(x.shape)}")
-    return ops.softmax(x, axis)
-
-
-def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
-    """A bias of `(channels,)`, or of all axes but the samples', added.
-
-    >>> bias_add(ones((1, 2)), constant([1.0, 2.0])).tolist()
-    [[2.0, 3.0]]
-    """
-    rank, own = len(x.shape), len(bias.shape)
-    if own not in (1, rank - 1):
-        raise ValueError(
-            f"bias must have 1 or {rank - 1} axes. Received: bias of shape {tuple(bias.shape)}"
-        )
-    shape = (*[1] * (rank - 1 - own), *bias.shape)
-    if standardize_data_format(data_format) == "channels_first" and rank > 2:
-        shape = (shape[-1], *shape[:-1])
-    return ops.add(x, ops.reshape(bias, (1, *shape)))
-
-
-def _conv(
-    x: Any, kernel: Any, strides: Any, padding: str, data_format: str | None, dilation_rate: Any
-) -> Any:
-    if padding == "causal":
-        size = kernel.shape[0]
-        before = (dilation_rate if isinstance(dilation_rate, int) else dilation_rate[0]) * (
-            size - 1
-        )
-        x, padding = _padded(x, [(before, 0)], data_format), "valid"
-    return ops.conv(x, kernel, strides, padding, data_format, dilation_rate)
-
-
-def _padded(x: Any, padding: Any, data_format: str | None) -> Any:
-    spatial = [tuple(p) for p in padding]
-    first = standardize_data_format(data_format) == "channels_first"
-    none = (0, 0)
-    return ops.pad(x, [none, none, *spatial] if first else [none, *spatial, none])
-
-
-def _pool(
-    x: Any, pool_size: Any, strides: Any, padding: str, data_format: str | None, pool_mode: str
-) -> Any:
-    pool = {"max": ops.max_pool, "avg": ops.average_pool}[
-        one_of(("max", "avg"), pool_mode=pool_mode)
-    ]
-    return pool(x, pool_size, strides, padding, data_format)
-
-
-def conv2d_transpose(
-    x: Any,
-    kernel: Any,
-    output_shape: Sequence[int | None],
-    strides: Any = (1, 1),
-    padding: str = "valid",
-    data_format: str | None = None,
-    dilation_rate: Any = (1, 1),
-) -> Any:
-    """The transposed convolution whose output has a shape, which may be one of several.
-
-    >>> conv2d_transpose(ones((1, 2, 2, 3)), ones((2, 2, 4, 3)), (1, 3, 3, 4)).shape
-    (1, 3, 3, 4)
-    """
-    first = standardize_data_format(data_format) == "channels_first"
-    given, wanted = (s[2:] if first else s[1:-1] for s in (tuple(x.shape), tuple(output_shape)))
-    strides, dilation = (v if isinstance(v, Sequence) else (v, v) for v in (strides, dilation_rate))
-    more: Any = []
-    for n, out, k, s, d in zip(given, wanted, kernel.shape, strides, dilation):
-        if n is None or out is None:
-            more = None
-            break
-        whole = (k - 1) * d + 1
-        more.append(out - (n - 1) * s - whole + (2 * (whole // 2) if padding == "same" else 0))
-    usual = ops.conv_transpose(x, kernel, strides, padding, None, data_format, dilation)
-    if more is None or builtins.all(
-        a in (None, b) for a, b in zip(tuple(output_shape)[1:], usual.shape[1:])
-    ):
-        return usual
-    return ops.conv_transpose(x, kernel, strides, padding, tuple(more), data_format, dilation)
-
-
-def rnn(
-    step_function: Callable,
-    inputs: Any,
-    initial_states: Sequence[Any],
-    go_backwards: bool = False,
-    mask: Any = None,
-    constants: Sequence[Any] | None = None,
-    unroll: bool = False,
-    input_length: int | None = None,
-    time_major: bool = False,
-    zero_output_for_mask: bool = False,
-    return_all_outputs: bool = True,
-) -> tuple[Any, Any, list[Any]]:
-    """`output, states = step_function(input, states)` for each step of inputs.
-
-    Args:
-        inputs: `(samples, steps, ...)`, or `(steps, samples, ...)` with `time_major`.
-        initial_states: arrays.
-        mask: `(samples, steps)`; where it is false the states and the output stay as they were.
-        constants: arrays that the step is given after the states.
-        return_all_outputs: whether all outputs come out, and not the last alone, as one step.
-
-    Gives the last output, the outputs and the last states.
-
-    >>> step = lambda x, states: (x + states[0], [x + states[0]])
-    >>> last, outputs, states = rnn(step, jnp.ones((1, 3, 2)), [jnp.zeros((1, 2))])
-    >>> last.tolist(), outputs.shape
-    ([[3.0, 3.0]], (1, 3, 2))
-    """
-    axis = 0 if time_major else 1
-    x = jax.tree.map(lambda a: jnp.moveaxis(jnp.asarray(a), axis, 0), inputs)
-    steps = jax.tree.leaves(x)[0].shape[0]
-    seen = None if mask is None else jnp.moveaxis(jnp.asarray(mask).astype(bool), axis, 0)
-    more, states, output = tuple(constants or ()), list(map(jnp.asarray, initial_states)), None
-    if go_backwards:
-        x = jax.tree.map(lambda a: jnp.flip(a, 0), x)
-        seen = None if seen is None else jnp.flip(seen, 0)
-
-    def shaped(flag: Any, like: Any) -> Any:
-        return flag.reshape(flag.shape[0], *[1] * (like.ndim - 1))
-
-    def step(carry: tuple[Any, list[Any]], now: tuple[Any, Any]) -> tuple[Any, Any]:
-        before, states = carry
-        x, seen = now
-        output, new = step_function(x, (*states, *more))
-        new = list(new)
-        if seen is not None:
-            kept = jnp.zeros_like(output) if zero_output_for_mask else before
-            output = jnp.where(shaped(seen, output), output, kept)
-            new = [jnp.where(shaped(seen, n), n, s) for n, s in zip(new, states)]
-        return (output, new), output
-
-    first = jax.eval_shape(
-        lambda x: step_function(x, (*states, *more))[0], jax.tree.map(lambda a: a[0], x)
-    )
-    carry = (jnp.zeros(first.shape, first.dtype), states)
-    (output, states), outputs = jax.lax.scan(step, carry, (x, seen), unroll=steps if unroll else 1)
-    if not return_all_outputs:
-        outputs = output[None]
-    return output, jnp.moveaxis(outputs, 0, axis), states
-
-
-def _fold(fn: Callable, elems: Any, initializer: Any, reverse: bool) -> Any:
-    elems = jax.tree.map(jnp.asarray, elems)
-    if initializer is None:
-        first, rest = (-1, slice(None, -1)) if reverse else (0, slice(1, None))
-        initializer, elems = (jax.tree.map(lambda a, i=i: a[i], elems) for i in (first, rest))
-    return jax.lax.scan(lambda a, x: (fn(a, x), None), initializer, elems, reverse=reverse)[0]
-
-
 # -- losses -----------------------------------------------------------------------------------
 
 
@@ -623,7 +471,7 @@ def ctc_label_dense_to_sparse(labels: Any, label_lengths: Any) -> Any:
 
 
 __all__ = sorted(
-    [*_TABLE, "name_scope"]
+    [*_TABLE, "name_scope", "bias_add", "conv2d_transpose", "rnn", "softmax"]
     + [
         name
         for name, value in globals().items()

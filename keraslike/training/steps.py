@@ -1,4 +1,4 @@
-"""What a model is compiled with, and one step of training, evaluation or prediction on a batch."""
+"""One step of training, evaluation or prediction on a batch."""
 
 from __future__ import annotations
 
@@ -7,26 +7,20 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import jax
-import numpy as np
 
-from keraslike import ops, optimizers
-from keraslike.core import arguments, base, context, lowering, rng, serialization
-from keraslike.core.annotations import checked
-from keraslike.core.arguments import warn_user
-from keraslike.core.boxed import inherits, unbox
+from keraslike import ops
+from keraslike.core import arguments, base, context, lowering, rng
+from keraslike.core.boxed import unbox
 from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import is_text
 from keraslike.core.tracebacks import is_ours
 from keraslike.layers.layer import Layer
-from keraslike.metrics import Mean, Metric
 from keraslike.training import stateless
 from keraslike.training.arrays import Bare, example_of, structure_of, unpack_x_y_sample_weight
-from keraslike.training.compile import CompileLoss, CompileMetrics
-from keraslike.training.loop import Position
+from keraslike.training.compiled import Compiled
 from keraslike.training.program import Program
 
 
@@ -41,264 +35,14 @@ def _function(mode: str) -> property:
     return property(get, put)
 
 
-def _passing(name: str, default: Any, holder: str = "_passing") -> property:
-    """An attribute that changes in every `fit`. Such ones lie in one object, so that the others
-    stay what they were: see `base.Snapshot`."""
-
-    def get(self: Steps) -> Any:
-        return vars(self).get(holder, {}).get(name, default)
-
-    def put(self: Steps, value: Any) -> None:
-        vars(self).setdefault(holder, {})[name] = value
-
-    return property(get, put)
-
-
-class Steps(Layer):
-    """A layer that can do one step on a batch: the half of `Trainer` that knows no data."""
-
-    # What compile() and fit() leave on a model is no part of its tree.
-    _untracked = Layer._untracked | {
-        "optimizer",
-        "loss",
-        "_eager",
-        "_compile_args",
-        "_compile_loss",
-        "_compile_metrics",
-        "_functions",
-        "_loss_tracker",
-        "_passing",
-        "_programs",
-        "_running",
-    }
-
-    _transient = Layer._transient | {"_functions", "_programs", "_running"}
-
-    optimizer: Any  # once there is one: a model that was not compiled has no such attribute
-    loss: Any = None
-    history: Any = _passing("history", None)
-    # A callback sets one of these to end the loop after its batch.
-    stop_training = _passing("stop_training", False)
-    stop_evaluating = _passing("stop_evaluating", False)
-    stop_predicting = _passing("stop_predicting", False)
-    _eager = False
-    output_names: Any = None  # of a model that has a graph
-    _compile_args: dict[str, Any] | None = None
-    _compile_loss: CompileLoss | None = None
-    _compile_metrics: CompileMetrics | None = None
-    _loss_tracker: Any = None
-    # Of `fit` while it runs.
-    _position: Position | None = _passing("_position", None, "_running")  # type: ignore[assignment]
+class Steps(Compiled):
+    """A layer that can do one step on a batch; `Trainer` knows of data besides."""
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
         if not self._eager or context.state.plain:
             return super()._call(*args, **kwargs)
         with context.using(plain=True):
             return super()._call(*args, **kwargs)
-
-    # -- compile ------------------------------------------------------------------------------
-
-    @checked
-    @inherits
-    def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        loss_weights: Any = None,
-        metrics: Any = None,
-        weighted_metrics: Any = None,
-        run_eagerly: bool = False,
-        steps_per_execution: int | str = "auto",
-        jit_compile: bool | str = "auto",
-        auto_scale_loss: bool = True,
-    ) -> None:
-        """Says how the model is to be trained.
-
-        Args:
-            optimizer: a name, an Optimizer or any optax transform.
-            loss: a name, a function `(y_true, y_pred)` or a Loss; a list or a dict of them by
-                output name for a model of several outputs.
-            loss_weights: a factor for the loss of each output.
-            metrics: names, functions and Metrics; lists or dicts of them for several outputs.
-            weighted_metrics: metrics that take sample weights into account.
-            run_eagerly: runs each step as plain Python, for debugging.
-            steps_per_execution: steps that are run on the device at a time, and that callbacks are
-                told of together; numbers of steps are rounded up to a multiple of it. `"auto"`
-                measures how many are fastest, and runs one where a callback has a hook for batches.
-            jit_compile: `False` is the same as `run_eagerly`. `"auto"` runs eagerly where a layer's
-                `supports_jit` is false, `True` not even there.
-            auto_scale_loss: whether the optimizer of a model whose policy is `"mixed_float16"` is
-                put into a `LossScaleOptimizer`.
-
-        Raises ValueError for a name that does not exist.
-        """
-        number = isinstance(steps_per_execution, int) and steps_per_execution >= 1
-        if not number and steps_per_execution != "auto":
-            raise ValueError(
-                "steps_per_execution must be a positive integer or 'auto'. "
-                f"Received: steps_per_execution={steps_per_execution!r}"
-            )
-        if jit_compile not in (True, False, None, "auto"):
-            raise ValueError(
-                f"jit_compile must be True, False or 'auto'. Received: jit_compile={jit_compile!r}"
-            )
-        # Everything is checked before anything is changed. Arrays of weights would give no scalar,
-        # of which alone there are gradients.
-        if any(isinstance(w, str) or np.ndim(w) for w in jax.tree.leaves(loss_weights)):
-            raise ValueError(
-                "loss_weights must be a number, or a list or dict of one for each output. "
-                f"Received: loss_weights={loss_weights!r}"
-            )
-        new_optimizer = optimizers.get(optimizer)
-        compile_loss = None if loss is None else CompileLoss(loss, loss_weights, self.output_names)
-        compile_metrics = CompileMetrics(metrics, weighted_metrics, self.output_names)
-        self.optimizer, self.loss = new_optimizer, loss
-        scales = auto_scale_loss and self.dtype_policy.name == "mixed_float16"
-        if scales and not isinstance(new_optimizer, (optimizers.LossScaleOptimizer, type(None))):
-            name = "loss_scale_optimizer"
-            self.optimizer = optimizers.LossScaleOptimizer(new_optimizer, name=name)
-        self._compile_loss, self._compile_metrics = compile_loss, compile_metrics
-        self._loss_tracker = Mean(name="loss")
-        self._eager = run_eagerly or jit_compile is False
-        self._compile_args = {
-            "optimizer": self.optimizer,
-            "loss": loss,
-            "loss_weights": loss_weights,
-            "metrics": metrics,
-            "weighted_metrics": weighted_metrics,
-            "run_eagerly": self._eager,
-            "steps_per_execution": steps_per_execution,
-            "jit_compile": jit_compile,
-            **({} if auto_scale_loss else {"auto_scale_loss": False}),
-        }
-        self._programs, self._functions = {}, {}
-        self.stop_training = False
-
-    @property
-    def compiled(self) -> bool:
-        return self._compile_args is not None
-
-    @property
-    def _compile_config(self) -> Any:
-        """The arguments of `compile`, by the name that packages read them under in Keras."""
-        if not self.compiled:
-            raise AttributeError(f"'{self.name}' is not compiled: it has no _compile_config.")
-        return SimpleNamespace(config=self._compile_args, serialize=self.get_compile_config)
-
-    @property
-    def run_eagerly(self) -> bool:
-        """Whether each step runs as plain Python; may be set."""
-        return self._eager
-
-    @run_eagerly.setter
-    def run_eagerly(self, value: Any) -> None:
-        self._eager, self._programs, self._functions = bool(value), {}, {}
-
-    @property
-    def steps_per_execution(self) -> int | str:
-        return self._compile_args["steps_per_execution"] if self._compile_args else "auto"
-
-    def _need_compiled(self, method: str) -> None:
-        if not self.compiled:
-            raise ValueError(
-                f"You must call `compile()` before {method}(): model.compile(loss=..., "
-                "optimizer=...)."
-            )
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        """The arguments of `compile` as plain values; `None` where an optax transform is among
-        them, which no file can hold."""
-        if self._compile_args is None:
-            return None
-        rule = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        if isinstance(rule, optimizers.OptaxOptimizer):
-            warn_user(
-                f"'{self.name}' is saved without the arguments of compile(): its optimizer is an "
-                "optax transform, which is made of functions. The optimizer's state is saved: "
-                "compile() the loaded model with the transform, then load_weights() the same file."
-            )
-            return None
-        config = {k: serialization.serialize_argument(v) for k, v in self._compile_args.items()}
-        if config["steps_per_execution"] == "auto":  # which Keras does not know
-            config["steps_per_execution"] = 1
-        return config
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles the model as another was, of which this is the `get_compile_config()`.
-
-        Warns, and leaves the model as it is, if its class has a `compile` of its own, since only
-        that class knows what it is to be given.
-        """
-        if not is_ours(type(self).compile):
-            warn_user(
-                f"'{self.name}' was not compiled when it was loaded: `compile()` was not called as "
-                "part of model loading because the model's `compile()` method is custom. Call it, "
-                f"or write get_compile_config() and compile_from_config(config) of "
-                f"{type(self).__name__} as well."
-            )
-            return
-        arguments = set(inspect.signature(Steps.compile).parameters)
-        config = {k: v for k, v in serialization.deserialize(config).items() if k in arguments}
-        if config.get("steps_per_execution") == 1:  # the default of Keras
-            config["steps_per_execution"] = "auto"
-        self.compile(**config)
-        if self._all_built() and self.optimizer is not None:
-            self.optimizer.build(self.trainable_variables)
-
-    # -- metrics ------------------------------------------------------------------------------
-
-    @property
-    def metrics(self) -> list[Metric]:
-        """The loss's running mean, the compiled metrics as one, the losses' running means where
-        there are several, and metrics in attributes of the model and of its layers.
-
-        Metrics of a model within this one are left to it, as it may be trained on its own.
-        """
-        found: list[Any] = [self._loss_tracker] if self._loss_tracker is not None else []
-        inside: set[int] = set()
-        if self._compile_metrics is not None:
-            inside = {id(m) for m in self._compile_metrics.metrics}
-            if self._compile_metrics.is_given:
-                found.append(self._compile_metrics)
-        if self._compile_loss is not None:
-            found += self._compile_loss.metrics
-        found += self._metrics_of(lambda layer: layer is self or not isinstance(layer, Steps))
-        return list({id(m): m for m in found if id(m) not in inside}.values())
-
-    @property
-    def metrics_names(self) -> list[str]:
-        return [m.name for m in self.metrics]
-
-    def reset_metrics(self) -> None:
-        """Makes every metric forget what it has seen."""
-        for metric in self.metrics:
-            metric.reset_state()
-
-    def get_metrics_result(self) -> dict[str, Any]:
-        """The metrics' values by the names they are reported under."""
-        results: dict[str, Any] = {}
-        for metric in self.metrics:
-            value = metric.result()
-            results.update(value if isinstance(value, dict) else {metric.name: value})
-        return results
-
-    def _listed(self, logs: dict[str, Any], program: Program | None = None) -> Any:
-        """The values of logs as a list in the order of the metrics, or the only one of them.
-
-        With a program, whose step they are of, the order is found once for it.
-        """
-        order = None if program is None else program.listed.get(tuple(logs))
-        if order is None:
-            names: list[str] = []
-            for metric in self.metrics:
-                several = metric is self._compile_metrics
-                names += [m.name for m in metric.metrics] if several else [metric.name]
-            known = dict.fromkeys(name for name in names if name in logs)
-            order = [*known, *sorted(logs.keys() - known)]
-            if program is not None and type(self).metrics is Steps.metrics:
-                program.listed[tuple(logs)] = order
-        values = [logs[name] for name in order]
-        return values[0] if len(values) == 1 else values
 
     # -- one step -----------------------------------------------------------------------------
 
