@@ -7,7 +7,9 @@ from keraslike.export.stablehlo import ExportedModel, load_exported
 __all__ = ["ExportArchive"]
 
 # By these names models, and `keraslike.saving`, find what they need.
-registry.publish("keras.export", {}, aliases={"export_model": export_model})
+registry.publish(
+    "keras.export", {}, aliases={"export_model": export_model, "load_exported": load_exported}
+)
 
 
 def __dir__() -> list[str]:

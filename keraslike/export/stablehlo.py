@@ -256,20 +256,7 @@ def converted(spec: Spec, value: Any) -> jax.Array:
 
 @entry
 def load_exported(filepath: str | os.PathLike) -> ExportedModel:
-    """The model in a folder or archive that `model.export(format="stablehlo")` wrote.
-
-    Neither the model's classes nor their code are needed. Raises FileNotFoundError where there is
-    nothing, and ValueError, having run nothing, for what is damaged or does not only compute.
-
-    >>> import keraslike, os, tempfile
-    >>> model = keraslike.Sequential([keraslike.Input((2,)), keraslike.layers.Dense(1)])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "exported")
-    ...     model.export(path, format="stablehlo", verbose=False)
-    ...     again = load_exported(path)
-    >>> again.serve([[1.0, 2.0]]).shape
-    (1, 1)
-    """
+    """The model that `model.export(format="stablehlo")` wrote: `keraslike.saving.load_exported`."""
     path = os.fspath(filepath)
     manifest = read_manifest(path)
     programs = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import jax
 
@@ -15,6 +15,8 @@ from keraslike.core.symbolic import KerasTensor
 from keraslike.core.tracebacks import entry, is_ours
 from keraslike.layers.layer import Layer
 from keraslike.models.graph import Graph, trace_graph
+from keraslike.models.graph_config import from_graph_config, graph_config, is_graph_config
+from keraslike.models.summary import print_summary
 from keraslike.quantizers.calibration import calibrate, check_calibration
 from keraslike.quantizers.configs import should_quantize_layer, validate_and_resolve_config
 from keraslike.training.trainer import Trainer
@@ -38,12 +40,12 @@ class Model(Trainer):
     _graph: Graph | None = None
     _operations: list[Any] = []
     _says_shapes = False
+    _is_sequential = False  # as `Sequential` is, which this module cannot import
+    _functional_class: ClassVar[Any]  # `Functional`, for the same reason
 
     def __new__(cls, *args: Any, **kwargs: Any):
         if cls is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
-            from keraslike.models.functional import Functional
-
-            return super().__new__(Functional, *args, **kwargs)  # type: ignore[arg-type]
+            return super().__new__(cls._functional_class, *args, **kwargs)  # type: ignore[arg-type]
         return super().__new__(cls, *args, **kwargs)
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -200,8 +202,6 @@ class Model(Trainer):
         Raises ValueError for positions that do not grow or are too few, or for a range of layers
         that are not there.
         """
-        from keraslike.models.summary import print_summary
-
         print_summary(
             self, line_length, print_fn, expand_nested, show_trainable, positions, layer_range
         )
@@ -339,20 +339,16 @@ class Model(Trainer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        from keraslike.models import functional
-
         with registry.custom_object_scope(custom_objects or {}):
-            if functional.is_graph_config(config) and (
-                cls is Model or issubclass(cls, functional.Functional) or _takes_graph(cls)
+            if is_graph_config(config) and (
+                cls is Model or issubclass(cls, cls._functional_class) or _takes_graph(cls)
             ):
-                return functional.from_graph_config(cls, config)
+                return from_graph_config(cls, config)
             return super().from_config(config)
 
     def get_config(self) -> dict[str, Any]:
         if self._graph is not None and _takes_graph(type(self)):
-            from keraslike.models import functional
-
-            return functional.graph_config(self)
+            return graph_config(self)
         return super().get_config()
 
 

@@ -9,7 +9,7 @@ from keraslike.core import context, registry, serialization, symbolic
 from keraslike.core.arguments import boolean
 from keraslike.core.structures import map_leaves
 from keraslike.core.tracebacks import entry
-from keraslike.layers import Input, InputLayer
+from keraslike.layers import Input, InputLayer, Lambda
 from keraslike.layers.layer import Layer
 from keraslike.layers.layer_building import only_traces
 from keraslike.layers.shapes import map_shapes
@@ -34,6 +34,7 @@ class Sequential(Model):
     """
 
     _rebuilding = True
+    _is_sequential = True
 
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None):
         boolean(trainable=trainable)
@@ -61,8 +62,6 @@ class Sequential(Model):
                 raise ValueError(
                     f"Only instances of Layer can be added to a Sequential. Received: {layer!r}"
                 )
-            from keraslike.layers import Lambda
-
             layer = Lambda(layer)
         if any(layer.name == other.name and layer is not other for other in self._layers):
             raise ValueError(
@@ -94,9 +93,7 @@ class Sequential(Model):
 
     @property
     def _functional(self) -> Model | None:  # packages look at it
-        from keraslike.models.functional import Functional
-
-        return self._graph and Functional(self._inputs, self._outputs, name=self.name)
+        return self._graph and Model(self._inputs, self._outputs, name=self.name)
 
     def _listed_layers(self) -> list[Layer]:
         return [x for x in self._layers if not isinstance(x, InputLayer)]

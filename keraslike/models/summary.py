@@ -20,7 +20,6 @@ from keraslike.core.symbolic import tensors_in
 from keraslike.core.variable import spec_of
 from keraslike.layers.layer import Layer
 from keraslike.models.operations import class_name_of
-from keraslike.models.sequential import Sequential
 
 
 def print_summary(
@@ -33,7 +32,7 @@ def print_summary(
     layer_range: Any = None,
 ) -> None:
     """Prints a model's layers, output shapes and parameters, or hands the text to `print_fn`."""
-    listed = isinstance(model, Sequential)  # with a row for each time that a layer is used
+    listed = getattr(model, "_is_sequential", False)
     operations = list(model.layers if listed else model._operations or model.layers)
     shapes = _chain_shapes(model) if listed else None
     branches = model._graph is not None and any(len(n.args) != 1 for n in model._graph.steps)

@@ -12,11 +12,16 @@ from keraslike.core.registry import (
 )
 from keraslike.core.serialization import deserialize as deserialize_keras_object
 from keraslike.core.serialization import serialize as serialize_keras_object
-from keraslike.export.stablehlo import load_exported
 from keraslike.saving import old_config
 from keraslike.saving.file_editor import KerasFileEditor
 from keraslike.saving.orbax_store import open_checkpoints
-from keraslike.saving.saving_api import load_model, load_weights, save_model, save_weights
+from keraslike.saving.saving_api import (
+    load_exported,
+    load_model,
+    load_weights,
+    save_model,
+    save_weights,
+)
 
 CustomObjectScope = custom_object_scope
 

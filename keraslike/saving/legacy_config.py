@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from keraslike.core import registry
-from keraslike.models.functional import is_graph_config
+from keraslike.models.graph_config import is_graph_config
 
 
 def legacy_model(entry: dict[str, Any]) -> dict[str, Any]:

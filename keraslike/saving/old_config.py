@@ -13,9 +13,9 @@ import re
 from typing import Any
 
 from keraslike.core import registry
-from keraslike.models.functional import is_graph_config
+from keraslike.models.graph_config import is_graph_config
 from keraslike.saving import old_graph, old_names, old_optimizer
-from keraslike.saving.old_names import Origin, origin_of
+from keraslike.saving.old_names import Origin, is_custom, origin_of
 
 # The family of an object that a config holds, by the last word of the argument's name.
 _FAMILIES = {
@@ -106,7 +106,7 @@ def _entry(entry: dict[str, Any], family: str, origin: Origin) -> dict[str, Any]
     if not custom and not is_graph_config(config):
         name, config = _today(name, config, family, origin)
     if is_graph_config(config):
-        config = {**config, **old_graph.modern_graph(config, origin)}
+        config = {**config, **old_graph.modern_graph(config, origin, modern)}
     elif name == "Lambda" and not custom:
         config = _modern_lambda(config, origin)
     else:
@@ -200,7 +200,7 @@ def _today(
     if name == "Merge" and "layers" not in config:
         name = old_names.MERGES.get(str(config.get("mode")), name)
     name, implied = old_names.CLASSES.get(name, (name, {}))
-    known = builtin(family).get(name)
+    known = registry.names_of(family).get(name)
     if inspect.isclass(known):  # "Convolution2D"
         name = known.__name__
     config.update(implied)
@@ -257,17 +257,6 @@ def _drop(name: str, config: dict[str, Any], gone: dict[str, Any]) -> None:
         del config[argument]
 
 
-def is_custom(class_name: str) -> bool:
-    """Whether the user has registered or given an object of this name."""
-    short = class_name.rpartition(">")[2]
-    return any(registry.get_registered_object(n) is not None for n in (class_name, short))
-
-
-def builtin(family: str) -> dict[str, Any]:
-    """The names that a family answers to."""
-    return registry.names_of(family)
-
-
 # -- functions --------------------------------------------------------------------------------
 
 
@@ -316,7 +305,7 @@ def compile_config(training: dict[str, Any], origin: Origin) -> dict[str, Any]:
 
 def _optimizer(entry: Any, origin: Origin) -> Any:
     if isinstance(entry, str) and origin.is_old and not is_custom(entry):
-        found = builtin("optimizers").get(entry.lower())
+        found = registry.names_of("optimizers").get(entry.lower())
         name = getattr(found, "__name__", entry)
         _, config = _today(name, {}, "optimizers", origin)
         entry = {"class_name": name, "config": config} if config else entry
@@ -338,7 +327,12 @@ def _identifiers(value: Any, family: str, origin: Origin) -> Any:
         if is_custom(value):
             return function(value)
         value = old_names.FUNCTIONS.get(value, value)
-        known = value in builtin(family) or value in ("accuracy", "acc", "crossentropy", "ce")
+        known = value in registry.names_of(family) or value in (
+            "accuracy",
+            "acc",
+            "crossentropy",
+            "ce",
+        )
         return value if known else function(value)
     if not isinstance(value, dict):
         return value

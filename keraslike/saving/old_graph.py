@@ -10,22 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from keraslike.core import registry
 from keraslike.core.naming import to_snake_case
-from keraslike.models.functional import is_graph_config
-from keraslike.saving import old_config, tensorflow_names
-from keraslike.saving.old_names import Origin
+from keraslike.models.graph_config import is_graph_config
+from keraslike.saving import tensorflow_names
+from keraslike.saving.old_names import Origin, is_custom
 
 _CONSTANT = "_CONSTANT_VALUE"
 
 
-def modern_graph(config: dict[str, Any], origin: Origin) -> dict[str, Any]:
+# `old_config.modern`: what brings a config that is not of a graph into the form of today.
+Modern = Callable[[Any, str, Origin], Any]
+
+
+def modern_graph(config: dict[str, Any], origin: Origin, modern: Modern) -> dict[str, Any]:
     """`layers`, `input_layers` and `output_layers` of a functional model's config."""
     entries = config["layers"]
     if any(not isinstance(e, dict) or not isinstance(e.get("config"), dict) for e in entries):
         raise ValueError("The config is damaged: a layer of a functional model has no config.")
     names = {_name(e) for e in entries}
     ends = {k: config[k] for k in ("input_layers", "output_layers")}
-    layers = [_operation(e, origin) for e in entries]
+    layers = [_operation(e, origin, modern) for e in entries]
     if not any(isinstance(node, (list, dict)) and _is_old(node) for node in _nodes(entries)):
         return {**ends, "layers": layers}
 
@@ -51,7 +56,7 @@ def modern_graph(config: dict[str, Any], origin: Origin) -> dict[str, Any]:
 
     for layer, entry in zip(layers, entries, strict=True):
         nodes = [
-            _modern_node(node, tensor, names, origin) if _is_old(node) else node
+            _modern_node(node, tensor, names, origin, modern) if _is_old(node) else node
             for node in entry.get("inbound_nodes", ())
         ]
         function = _tensorflow_function(entry)
@@ -65,7 +70,7 @@ def _name(entry: dict[str, Any]) -> Any:
     return entry.get("name") or entry["config"].get("name")
 
 
-def _operation(entry: dict[str, Any], origin: Origin) -> dict[str, Any]:
+def _operation(entry: dict[str, Any], origin: Origin, modern: Modern) -> dict[str, Any]:
     """The entry of a layer, or of an op: an entry without what every layer's config has."""
     class_name, config = entry.get("class_name"), entry["config"]
     rest = {k: v for k, v in entry.items() if k != "inbound_nodes"}
@@ -77,21 +82,21 @@ def _operation(entry: dict[str, Any], origin: Origin) -> dict[str, Any]:
         isinstance(class_name, str)
         and entry.get("module") is None
         and not {"trainable", "dtype"} & set(config)
-        and not old_config.is_custom(class_name)
+        and not is_custom(class_name)
         and not origin.is_old
-        and to_snake_case(class_name) in old_config.builtin("ops")
+        and to_snake_case(class_name) in registry.names_of("ops")
     )
-    made = {**rest, "module": "keras.ops"} if is_op else old_config.modern(rest, "layers", origin)
+    made = {**rest, "module": "keras.ops"} if is_op else modern(rest, "layers", origin)
     return {**made, **nodes}
 
 
 def _tensorflow_function(entry: dict[str, Any]) -> str | None:
     """The function of TensorFlow that a layer stands for, by the name it has there."""
     class_name, config = entry.get("class_name"), entry["config"]
-    if class_name in ("TFOpLambda", "SlicingOpLambda") and not old_config.is_custom(class_name):
+    if class_name in ("TFOpLambda", "SlicingOpLambda") and not is_custom(class_name):
         return str(config.get("function"))
     foreign = ("TensorFlowOpLayer", "ClassMethod", "InstanceMethod", "InstanceProperty")
-    if class_name in foreign and not old_config.is_custom(class_name):
+    if class_name in foreign and not is_custom(class_name):
         raise ValueError(
             f"The model's '{_name(entry)}' is a {class_name}: an operation of TensorFlow's "
             "that keraslike.ops has not. Make the model anew, and load its weights."
@@ -108,14 +113,14 @@ def _is_old(node: Any) -> bool:
 
 
 def _modern_node(
-    node: Any, tensor: Callable[[Any], Any], names: set[Any], origin: Origin
+    node: Any, tensor: Callable[[Any], Any], names: set[Any], origin: Origin, modern: Modern
 ) -> dict[str, Any]:
     """A call, from `[[layer, call, index, keywords], ...]`."""
     kwargs = next(_keywords(node, names), {})
     if isinstance(node, list) and len(node) == 1:
         node = node[0]
     arguments = _map_references(tensor, node, names)
-    kwargs = old_config.modern(_map_references(tensor, kwargs, names), "", origin)
+    kwargs = modern(_map_references(tensor, kwargs, names), "", origin)
     return {"args": [arguments], "kwargs": kwargs}
 
 

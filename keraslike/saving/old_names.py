@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from keraslike.core import registry
+
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
@@ -274,3 +276,9 @@ TRUNCATED = {
     "he_normal": (2.0, "fan_in"),
     "lecun_normal": (1.0, "fan_in"),
 }
+
+
+def is_custom(class_name: str) -> bool:
+    """Whether the user has registered or given an object of this name."""
+    short = class_name.rpartition(">")[2]
+    return any(registry.get_registered_object(n) is not None for n in (class_name, short))

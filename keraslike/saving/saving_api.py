@@ -493,6 +493,25 @@ def write_h5(path: str, data: Any) -> None:
         seal.write(file, data)
 
 
+@entry
+def load_exported(filepath: str | os.PathLike) -> Any:
+    """The model in a folder or archive that `model.export(format="stablehlo")` wrote.
+
+    Neither the model's classes nor their code are needed. Raises FileNotFoundError where there is
+    nothing, and ValueError, having run nothing, for what is damaged or does not only compute.
+
+    >>> import keraslike, os, tempfile
+    >>> model = keraslike.Sequential([keraslike.Input((2,)), keraslike.layers.Dense(1)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "exported")
+    ...     model.export(path, format="stablehlo", verbose=False)
+    ...     again = load_exported(path)
+    >>> again.serve([[1.0, 2.0]]).shape
+    (1, 1)
+    """
+    return serialization.get("export", "load_exported")(filepath)
+
+
 @contextlib.contextmanager
 def _h5(source: Any, path: str) -> Iterator[Any]:
     """An `h5py.File`; what h5py says of damage becomes a ValueError that names the file."""

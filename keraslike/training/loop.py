@@ -16,12 +16,12 @@ import numpy as np
 
 from keraslike.core import rng
 from keraslike.core.arguments import warn_user
-from keraslike.training.arrays import Batch
+from keraslike.training.arrays import Batch, samples_of
 from keraslike.training.callbacks import floats
 from keraslike.training.data import ArrayData
 from keraslike.training.pace import LOOPED, steps_of
 from keraslike.training.prefetch import Ahead, OnDemand
-from keraslike.training.program import Program, samples_of
+from keraslike.training.program import Program
 from keraslike.training.stream_data import StreamData
 
 # Dispatches that may be under way at once: enough to hide Python's time, few enough that Ctrl-C

@@ -20,8 +20,8 @@ from keraslike.core import base, context, host, lowering, rng
 from keraslike.core.compilation import compiler_options
 from keraslike.core.guards import Locks, guards_of
 from keraslike.core.jax_internals import compile_for, put
-from keraslike.core.text import Functions, holds_text, is_text, keeping_text
-from keraslike.training.arrays import Batch
+from keraslike.core.text import Functions, holds_text, keeping_text
+from keraslike.training.arrays import Batch, cut_batch, samples_of
 from keraslike.training.interrupts import no_interrupt
 from keraslike.training.pace import LOOPED, Pace, has_callbacks, work
 from keraslike.training.placement import Placement, come_home, was_used
@@ -536,7 +536,7 @@ class Program:
         """
 
         def one(state: tuple, stream: Any, fixed: tuple, cursor: Any, data: Batch, order: Any):
-            batch = _cut(data, order, cursor, batch_size)
+            batch = cut_batch(data, order, cursor, batch_size)
             if self.placement is not None:
                 batch = self.placement.spread(batch)
             new, drawn, result = self._step(state, stream, fixed, batch)
@@ -594,14 +594,3 @@ def _signature(args: Any) -> tuple:
     not take the short way for the calls after it.)"""
     leaves, structure = jax.tree.flatten(args)
     return structure, tuple([(a.shape, a.dtype) for a in leaves])
-
-
-def _cut(data: Batch, order: Any, cursor: Any, size: int) -> Batch:
-    if order is None:
-        return jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, cursor, size), data)
-    rows = jax.lax.dynamic_slice_in_dim(order, cursor, size)
-    return jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), data)
-
-
-def samples_of(batch: Batch) -> int:
-    return jax.tree.leaves(batch, is_leaf=is_text)[0].shape[0]
