@@ -96,8 +96,11 @@ def store(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
     collections.deque(map(flax_internals.write_value, variables, values), maxlen=0)
 
 
-def unshare(variables: Sequence[nnx.Variable]) -> None:
-    """Gives Variables copies of those of their arrays that somebody else may hold.
+def unshare(
+    variables: Sequence[nnx.Variable], copied: Callable[[list[Any]], list[Any]] = host.copied
+) -> None:
+    """Gives Variables copies, which `copied` makes, of those of their arrays that somebody else may
+    hold.
 
     That is anybody who refers to an array, or was given one by its Variable: `jax.device_put` can
     make another array of the same memory. A Variable that was put together from arrays does not
@@ -113,7 +116,7 @@ def unshare(variables: Sequence[nnx.Variable]) -> None:
             if n > _ALONE or _was_given(variables[i], values[i])
         ]
     if held:
-        store([variables[i] for i in held], host.copied([values[i] for i in held]))
+        store([variables[i] for i in held], copied([values[i] for i in held]))
         for v in (variables[i] for i in held):
             if isinstance(v, Variable):
                 object.__setattr__(v, "_escaped", None)

@@ -90,7 +90,14 @@ class Placement:
     def put_state(self, state: Sequence[Any], fixed: Sequence[Any]) -> None:
         """Moves the values of the Variables, whose guards are locked, to where they belong."""
         for variables, shardings in ((state, self.state), (fixed, self.fixed)):
-            lowering.store(variables, put(list(lowering.stored(variables)), list(shardings)))
+            values = lowering.stored(variables)
+            elsewhere = [
+                i
+                for i, (value, sharding) in enumerate(zip(values, shardings))
+                if not value.committed or value.sharding != sharding
+            ]
+            placed = put([values[i] for i in elsewhere], [shardings[i] for i in elsewhere])
+            lowering.store([variables[i] for i in elsewhere], placed)
 
     def replicate(self, tree: Any) -> Any:
         """Every array of a structure, whole on each device."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -224,7 +224,7 @@ class Program:
             if self._uses == self._count_uses():
                 return
             # In this order: an array that is replicated keeps the memory that it had on its device.
-            lowering.store(self.state, self._copies())
+            lowering.unshare(self.state, self._copied)
             placement.put_state(self.state, self.fixed)
             lowering.store([self.stream], placement.replicate(lowering.stored([self.stream])))
             self._uses = self._count_uses()
@@ -277,7 +277,9 @@ class Program:
         return keeping_text(self.put, self._of_text.applied(batch)) if self.jit else batch
 
     def _copies(self) -> list[jax.Array]:
-        values = list(lowering.stored(self.state))
+        return self._copied(lowering.stored(self.state))
+
+    def _copied(self, values: Sequence[jax.Array]) -> list[jax.Array]:
         if self.placement is not None and self.placement.several:
             return [jnp.copy(value) for value in values]
         return host.copied(values)
@@ -319,6 +321,8 @@ class Program:
                         return self._run_in_place(make() if function is None else function, args)
                     if function is not None:
                         return self._run(function, *args)
+                    if self.placement is not None:  # what was reset since: it is compiled for that
+                        self.place_state()
                     function = make()
                     self._compile(function, args)
                     self._compiled[key] = function
@@ -408,14 +412,17 @@ class Program:
     def _backup(self) -> Callable[[], None]:
         """Keeps the state; what is returned puts it back."""
         state, (stream,) = lowering.stored(self.state), lowering.stored([self.stream])
-        several = self.placement is not None and self.placement.several
+        shardings = [value.sharding for value in state]
         if self.stack:  # nothing is donated
             kept = list(state)
-        elif several or jax.default_backend() == "cpu":
+        elif jax.default_backend() == "cpu":
             kept = self._copies()
-        else:  # an accelerator may have no room for another copy
+        elif self.placement is None:  # an accelerator may have no room for another copy
             kept = jax.device_put(list(state), jax.local_devices(backend="cpu")[0])
-        shardings = [value.sharding for value in state]
+        else:  # nor may a host for the parts of other hosts
+            kept = jax.device_put(
+                list(state), [s.with_memory_kind("pinned_host") for s in shardings]
+            )
 
         def restore() -> None:
             values = [

@@ -52,7 +52,8 @@ def make(deep=False, steps_per_execution=1, **kwargs):
         hidden += [layers.BatchNormalization(), Noise(), layers.Dropout(0.5)]
     model = keras.Sequential([layers.Input((4,)), *hidden, layers.Dense(1)])
     optimizer = "adam" if deep else keras.optimizers.SGD(0.05, momentum=0.9)
-    kwargs |= {"steps_per_execution": steps_per_execution, "metrics": ["mae"] if deep else None}
+    kwargs = {"metrics": ["mae"] if deep else None, **kwargs}
+    kwargs["steps_per_execution"] = steps_per_execution
     model.compile(loss="mse", optimizer=optimizer, **kwargs)
     return model
 
@@ -155,17 +156,53 @@ def batches_are_spread():
 def each_program_is_compiled_once():
     compiled = []
     jax.monitoring.register_event_duration_secs_listener(
-        lambda name, *_, **__: compiled.append(name) if "backend_compile" in name else None
+        lambda name, *_, **about: compiled.append(about.get("fun_name"))
+        if "backend_compile" in name
+        else None
     )
+    layouts = LayoutMap(DeviceMesh((2, 2), ("batch", "model")))
+    layouts[".*dense.*/kernel"] = ("model", None)
+    for distribution in (
+        None,
+        DataParallel(),
+        ModelParallel.fsdp(min_size=8),
+        ModelParallel(layout_map=layouts),
+    ):
+        set_distribution(distribution)
+        model = make(metrics=["mae"])
+        del compiled[:]
+        fit(model, x=X[:16], y=Y[:16], epochs=2)
+        assert compiled.count("jit(program)") == 1, compiled  # metrics are reset in between
+    set_distribution(None)
     with DataParallel().scope():
         model = make()
         fit(model, epochs=2)
-    assert compiled
     for _ in range(2):  # nor is anything when another such distribution comes
         with DataParallel().scope():
             del compiled[:]
             fit(model, epochs=2)
             assert not compiled, compiled
+
+
+def only_what_somebody_holds_is_copied():
+    """Not the whole state, which may take all the memory that there is."""
+    copied, before = [], loop.Program._copied
+
+    def noted(program, values):
+        copied.extend(value.size for value in values)
+        return before(program, values)
+
+    with ModelParallel.fsdp(min_size=8).scope(), pytest.MonkeyPatch.context() as patch:
+        model = make()
+        fit(model)
+        patch.setattr(loop.Program, "_copied", noted)
+        fit(model, epochs=2)
+        assert not [size for size in copied if size > 1], copied
+        held = model.layers[0].kernel.value
+        kept = np.asarray(held)
+        fit(model)
+        assert [size for size in copied if size > 1] == [held.size], copied
+        np.testing.assert_array_equal(held, kept)
 
 
 def into_the_scope_and_out_again():
@@ -545,6 +582,7 @@ CHECKS = [
     batch_sizes_that_do_not_divide,
     batches_are_spread,
     each_program_is_compiled_once,
+    only_what_somebody_holds_is_copied,
     into_the_scope_and_out_again,
     a_distribution_set_by_a_callback,
     arrays_of_the_user_survive,
