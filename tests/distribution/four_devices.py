@@ -156,9 +156,9 @@ def batches_are_spread():
 def each_program_is_compiled_once():
     compiled = []
     jax.monitoring.register_event_duration_secs_listener(
-        lambda name, *_, **about: compiled.append(about.get("fun_name"))
-        if "backend_compile" in name
-        else None
+        lambda name, *_, **about: (
+            compiled.append(about.get("fun_name")) if "backend_compile" in name else None
+        )
     )
     layouts = LayoutMap(DeviceMesh((2, 2), ("batch", "model")))
     layouts[".*dense.*/kernel"] = ("model", None)
