@@ -23,7 +23,7 @@ from keraslike.data.elements import (
     row,
     stack,
 )
-from keraslike.data.pipeline import Pipeline, passing, unless
+from keraslike.data.pipeline import Pipeline, RowsOf, passing, unless
 
 
 class Batching(Pipeline):
@@ -87,6 +87,14 @@ class Batching(Pipeline):
         made = self._then(start, count, spec=known, batch_size=size)
         if keyed:
             made._shares = lambda rows: functools.partial(start, rows=rows)
+
+            def rows_of() -> RowsOf | None:
+                found = self._fetched()
+                if found is None or found.arrays is None:
+                    return None
+                return RowsOf(found.arrays, found.keys, size, drop)
+
+            made._rows = rows_of
         return made
 
     def unbatch(self, name: str | None = None) -> Any:

@@ -335,6 +335,7 @@ class Elementwise(Pipeline):
 
         made = self._then(start)
         made._start_unhurried, made._shares = self._start_unhurried, self._shares
+        made._rows = self._rows
         return made
 
     def apply(self, transformation_func: Callable, name: str | None = None) -> Any:
@@ -347,7 +348,7 @@ class Elementwise(Pipeline):
     def with_options(self, options: Any, name: str | None = None) -> Any:
         """The same with options, none of which change what the elements are."""
         made = self._ordered(lambda start: start)
-        made._options = self.options().merge(options)
+        made._options, made._rows = self.options().merge(options), self._rows
         return made
 
     def options(self) -> Options:

@@ -22,6 +22,16 @@ class Fetched(NamedTuple):
 
     keys: Start
     many: Callable[[list[Any]], Any]  # the elements of these keys, stacked
+    arrays: Any = None  # whose rows the elements are, where the keys are the numbers of these
+
+
+class RowsOf(NamedTuple):
+    """Batches that are rows of arrays, by their numbers."""
+
+    arrays: Any
+    keys: Start
+    batch_size: int
+    drop_remainder: bool
 
 
 class Pipeline:
@@ -50,6 +60,7 @@ class Pipeline:
         self.batch_size = batch_size
         # Where elements are batches of which a part can be made alone: the start of `Share`s.
         self._shares: Callable[[Rows], Start] | None = None
+        self._rows: Callable[[], RowsOf | None] = lambda: None
         self.is_part = False  # of what several processes have together
         self._known_spec: Any = None
         self._times = 0  # how often a shuffled one was begun
@@ -91,13 +102,18 @@ class Pipeline:
 
         def fetched() -> Fetched | None:
             found = self._fetched()
-            return None if found is None else Fetched(order(found.keys), found.many)
+            return None if found is None else found._replace(keys=order(found.keys))
 
         made = self._then(order(self._start), count, fetched=fetched)
         shares = self._shares
         if shares is not None:
             made._shares = lambda rows: order(shares(rows))
         return made
+
+    def rows_of_arrays(self) -> RowsOf | None:
+        """Of which arrays the batches are rows, and how these are found, where they are nothing
+        else: whoever has the arrays on a device can do without the batches."""
+        return self._rows()
 
     # -- how it is asked for ------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from keraslike.data.elements import (
     row,
     texts,
 )
-from keraslike.data.pipeline import Fetched, Pipeline, passing
+from keraslike.data.pipeline import Fetched, Pipeline, Start, passing
 
 
 class Sources(Pipeline):
@@ -45,7 +45,8 @@ class Sources(Pipeline):
 
         plain = all(isinstance(leaf, np.ndarray) for leaf in iter_leaves(arrays))
         by = None if plain else view
-        found = Fetched(lambda first: iter(range(first, count)), many) if plain else None
+        keys: Start = lambda first: iter(range(first, count))  # noqa: E731
+        found = Fetched(keys, many, arrays) if plain else None
         return cls._make(
             start, count, (), lambda: _row_specs(arrays, view), fetched=lambda: found, view=view
         )

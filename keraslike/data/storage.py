@@ -12,7 +12,7 @@ from typing import Any
 from keraslike.core.errors import NoSuchFile
 from keraslike.data import records
 from keraslike.data.elements import ArraySpec, arguments
-from keraslike.data.pipeline import Pipeline, passing
+from keraslike.data.pipeline import Fetched, Pipeline, passing
 
 _INFO = "dataset.json"
 
@@ -43,7 +43,14 @@ class Storage(Pipeline):
                 return self._like_ours(records.read_back(path, first=first))
             return passing(lambda: records.kept(self._start(0), path))(first)
 
-        return self._then(start)
+        def fetched() -> Fetched | None:
+            found = None if path else self._fetched()
+            # What is computed is to be kept, and so is a random order.
+            if found is None or found.arrays is None:
+                return None
+            return found if all(each._seeds is None for each in self._all()) else None
+
+        return self._then(start, fetched=fetched)
 
     def _like_ours(self, elements: Iterator[Any]) -> Iterator[Any]:
         """Elements out of a file with this one's named tuples."""

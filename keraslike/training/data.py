@@ -181,6 +181,9 @@ class ArrayData:
     def agree(self) -> None:
         """Processes draw the same orders, of the random streams that `initialize` has shared."""
 
+    def position(self, step: int) -> Any:
+        """What `mark_trained` takes after so many steps of an epoch."""
+
     def mark_trained(self, position: Any) -> None:
         """A batch was trained on."""
 

@@ -22,6 +22,7 @@ from keraslike.training.data import ArrayData
 from keraslike.training.pace import LOOPED, steps_of
 from keraslike.training.prefetch import Ahead, OnDemand
 from keraslike.training.program import Program
+from keraslike.training.rows import RowData
 from keraslike.training.stream_data import StreamData
 
 # Dispatches that may be under way at once: enough to hide Python's time, few enough that Ctrl-C
@@ -52,6 +53,7 @@ class Feed:
         self.program, self.source = program, source
         self._steps, self._epochs = steps, epochs  # a dispatch; epochs to come
         self._data: Any = None
+        self._rows: RowData | None = None  # where they are rows of the data set's arrays
         self._together: int | None = None  # batches of a stream a dispatch
         self._data_placement: Any = self  # no placement yet
         self._share()
@@ -72,7 +74,12 @@ class Feed:
         if self._data_placement is placement:
             return
         self._data, self._data_placement = None, placement
-        if not isinstance(source, ArrayData) or (self.program.stack and source.steps == 1):
+        if self.program.stack and source.steps == 1:
+            return
+        if not isinstance(source, ArrayData):
+            self._rows = rows = RowData.of(source) if placement is None else None
+            if rows is not None and self.program.jit and rows.nbytes() <= _resident_limit():
+                self._data = self.program.put(rows.data)
             return
         copies = 1
         if placement is not None:
@@ -185,7 +192,7 @@ class Feed:
         return jax.tree.map(lambda *parts: np.concatenate([*map(np.asarray, parts)]), *results)
 
     def _resident_epoch(self, max_steps: int | None, first: int):
-        source: Any = self.source
+        source: Any = self._rows or self.source
         placement = self.program.placement
         order = self.program.put(source.order())
         size = min(source.batch_size, source.num_samples)
@@ -195,15 +202,18 @@ class Feed:
 
         def runner(size: int, steps: int, most: int) -> Callable[[], Any]:
             def run() -> Any:
-                nonlocal cursor
+                nonlocal cursor, at
                 cursor, results = self.program.run_resident(
                     cursor, self._data, order, size, steps, most
                 )
+                at += steps
+                source.mark_trained(source.position(at))
                 return results
 
             return run
 
         step, rest = first, source.num_samples % size
+        at = first
         if rest and (max_steps is not None and max_steps <= there):
             rest = 0
         steps, pace = self._steps, None

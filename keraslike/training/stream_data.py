@@ -70,7 +70,7 @@ class StreamData:
         # A generator goes on where it was at the last epoch; anything else starts anew. A loader is
         # not asked for an iterator here: that may start its worker processes.
         self._once = hasattr(source, "__next__") and iter(source) is source
-        self._fixed_steps = steps is not None
+        self.fixed_steps = steps is not None
 
     def example(self) -> Batch:
         """The shapes and dtypes of the first batch (which is kept for the epoch)."""
@@ -97,9 +97,9 @@ class StreamData:
             self._iterator = self._start(seed)
         batch = next(self._iterator)
         if isinstance(batch, Share):
-            batch = Share(self._ready(batch.batch), batch.size)
+            batch = Share(self.ready(batch.batch), batch.size)
         else:
-            batch = self._ready(batch)
+            batch = self.ready(batch)
         self._given += 1
         return batch, (self._seed, self._given, state_of(self._iterator))
 
@@ -111,6 +111,14 @@ class StreamData:
         makes_parts = self._is_dataset or self._has_orders or is_batched(self.source)
         if self._iterator is not None and makes_parts:
             self._iterator = self._start(self._seed, self._given)
+
+    def begin_again(self) -> Any:
+        """Drops what was begun of an epoch, so that its batches can be had in another way: the
+        `orders` of that epoch."""
+        if self._iterator is not None:
+            self.source.orders = self._seed
+            self._iterator, self._peeked = None, []
+        return self.source.orders
 
     def agree(self) -> None:
         """Of what each process would draw for itself, all take what the first one has."""
@@ -146,7 +154,7 @@ class StreamData:
                 return self.source.made(order, self.share)
             return self.source.made(order)
         if self._has_orders:
-            if not self._fixed_steps and self.steps is not None and first > self.steps:
+            if not self.fixed_steps and self.steps is not None and first > self.steps:
                 self._refuse_position(self.steps, first)
             elements = self.source.as_numpy_iterator()
             elements.ahead = False  # a thread takes them
@@ -190,7 +198,8 @@ class StreamData:
             self._iterator = self._start(state["seed"], state["taken"], own)
         self._position = (state["seed"], state["taken"], own)
 
-    def _ready(self, batch: Any) -> Batch:
+    def ready(self, batch: Any) -> Batch:
+        """A batch, or all rows of it, in the form in which a step takes it."""
         keeps = getattr(self.source, "keeps_arrays", False)
         given = {id(array) for array in jax.tree.leaves(batch)}
 
@@ -202,7 +211,7 @@ class StreamData:
                 return array.copy()
             return array
 
-        def ready(part: Any, name: str) -> Any:
+        def made(part: Any, name: str) -> Any:
             return jax.tree.map(own, to_arrays(part, name), is_leaf=is_text)
 
         if self.class_weight is not None:
@@ -212,7 +221,7 @@ class StreamData:
         bare = not isinstance(batch, (list, tuple))
         parts = [batch] if bare else batch
         names = _names(len(parts))
-        arrays = [ready(part, name) for part, name in zip(parts, names)]
+        arrays = [made(part, name) for part, name in zip(parts, names)]
         for array, name in zip(arrays, names):
             for leaf in jax.tree.leaves(array):
                 if not leaf.ndim:
@@ -229,7 +238,7 @@ class StreamData:
         count = first
         if self._is_dataset and not first:
             self.source.on_epoch_begin()
-        while not self._fixed_steps or count < self.steps:  # type: ignore[operator]
+        while not self.fixed_steps or count < self.steps:  # type: ignore[operator]
             if self._peeked:
                 item = self._peeked.pop()
             else:
@@ -237,7 +246,7 @@ class StreamData:
                     item = self._next()
                 except StopIteration:
                     self._iterator = None
-                    if self._fixed_steps and self._given and not self._once:
+                    if self.fixed_steps and self._given and not self._once:
                         continue  # start over: more steps were asked for than one pass has
                     break
             count += 1
@@ -250,7 +259,7 @@ class StreamData:
     def end_epoch(self, steps: int) -> None:
         """An epoch has ended: all its batches were trained on."""
         del steps
-        if not self._once and not self._fixed_steps:
+        if not self._once and not self.fixed_steps:
             self._iterator, self._position = None, (None, 0, None)
         if self._is_dataset:
             self.source.on_epoch_end()
