@@ -275,9 +275,7 @@ class _Heads(Layer):
         """
         axes = self._axes(query.ndim)
         if attention_mask is not None:  # its axes are the batch's first and the scores' last
-            gap = query.ndim - 1 + len(axes) - attention_mask.ndim
-            place = attention_mask.ndim - 2 * len(axes)
-            attention_mask = jnp.expand_dims(attention_mask, tuple(range(place, place + gap)))
+            attention_mask = _for_heads(attention_mask, query.ndim - 1 + len(axes), len(axes))
         rate = self.dropout if training else 0.0
         if query.ndim == 4 and rate < 1 and not return_attention_scores:
             more = {"mask": attention_mask, "scale": self._scale, "is_causal": use_causal_mask}
@@ -309,15 +307,32 @@ class _Heads(Layer):
         batch = batch[:rest]
         keys = key.reshape(*batch, -1, dim).swapaxes(-1, -2)
         scores = jnp.matmul(query.reshape(*batch, -1, dim), keys)
-        weights = self._softmax(scores.reshape(*batch, *targets, *sources), mask=attention_mask)
+        weights = self._masked_softmax(scores.reshape(*batch, *targets, *sources), attention_mask)
         kept = self._dropout_layer(weights, training=training)
         kept = kept.reshape(*batch, math.prod(targets), -1)
         outputs = jnp.matmul(kept, value.reshape(*batch, -1, value.shape[-1]))
         outputs = outputs.reshape(*batch, *targets, -1)
         return outputs.transpose(sorted(range(last + 1), key=order.__getitem__)), weights
 
+    def _masked_softmax(
+        self, attention_scores: jax.Array, attention_mask: jax.Array | None = None
+    ) -> jax.Array:
+        """The weights that scores give, whose mask need have no axis of heads."""
+        rank = attention_scores.ndim
+        if attention_mask is not None:
+            axes = len(self._axes(rank - 1))
+            attention_mask = _for_heads(attention_mask, rank, axes)
+        return self._softmax(attention_scores, mask=attention_mask)
+
     def _axes(self, rank: int) -> tuple[int, ...]:
         return (1,)
+
+
+def _for_heads(mask: jax.Array, rank: int, axes: int) -> jax.Array:
+    """A mask of scores of a rank with an axis of size one where it has none, before those of
+    targets and sources."""
+    place = mask.ndim - 2 * axes
+    return jnp.expand_dims(mask, tuple(range(place, place + rank - mask.ndim)))
 
 
 def _again(initializer: Any) -> Any:

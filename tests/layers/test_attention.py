@@ -396,12 +396,15 @@ def test_half_precision_and_a_compute_dtype():
 
 
 @pytest.mark.parametrize(("shape", "axes"), [((2, 3, 4), None), ((2, 5, 6, 4), (2,))])
-def test_a_subclass_may_ask_for_the_formulas_of_the_sums(shape, axes):
+def test_a_subclass_may_ask_for_the_formulas_and_the_weights(shape, axes):
     found = []
     for library in (keras, keraslike):
         layer = library.layers.MultiHeadAttention(2, 4, attention_axes=axes)
         layer(np.zeros(shape, "float32"), np.zeros(shape, "float32"))
         found.append((layer._dot_product_equation, layer._combine_equation))
+        scores, mask = np.ones((2, 2, 3, 3), "float32"), np.eye(3, dtype=bool)[None]
+        if axes is None:
+            found[-1] += (np.asarray(layer._masked_softmax(scores, mask)).tolist(),)
     assert found[0] == found[1]
 
 
