@@ -6,6 +6,7 @@ holds, each once however often it is shared; all else is structure, compared by 
 
 from __future__ import annotations
 
+import collections
 import functools
 import inspect
 import itertools
@@ -18,6 +19,7 @@ from flax import nnx
 
 from keraslike.core import context, flax_internals, serialization
 from keraslike.core.annotations import check_constructor
+from keraslike.core.guards import Guard, Locks, guards_of
 from keraslike.core.pickling import picklable
 from keraslike.core.static import Static
 from keraslike.core.structures import iter_leaves, map_leaves
@@ -230,6 +232,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
+        _Flat.count += 1
 
     def _attributes(self) -> Iterator[tuple[str, Any]]:
         untracked = self._untracked
@@ -258,7 +261,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
     def _graph_node_init(self, attributes: Any) -> None:
         present = {name: _unpack(value) for name, value in attributes}
         for name in [name for name, _ in self._attributes() if name not in present]:
-            del vars(self)[name]
+            delattr(self, name)
         vars(self).update(present)
 
     def _graph_node_set_key(self, key: Any, value: Any) -> None:
@@ -269,7 +272,9 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
             vars(self)[key] = _unpack(value)
 
     def _graph_node_pop_key(self, key: Any) -> Any:
-        return vars(self).pop(key)
+        value = vars(self)[key]
+        delattr(self, key)
+        return value
 
     def _check_valid_context(self, error_msg: Any) -> None:
         """Setting an attribute while tracing is allowed: `lowering` takes tracers out again."""
@@ -362,19 +367,70 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         return cls(**serialization.deserialize_arguments(cls, config))
 
 
-def _split(obj: Object):
-    graphdef, state = nnx.split(obj)
-    flat, treedef = jax.tree_util.tree_flatten_with_path(state)
-    return graphdef, flat, treedef
+class _Flat:
+    """How a tree is flattened, as long as nothing but values changes in it: its Variables in the
+    order of its leaves, and all the rest."""
+
+    __slots__ = ("variables", "structure", "guards", "objects", "types", "removals")
+
+    # How often an attribute was removed from any object: one that comes back under another name
+    # changes no value.
+    count = 0
+
+    def __init__(self, obj: Object):
+        graphdef, state = nnx.split(obj)
+        leaves, treedef = jax.tree_util.tree_flatten(state)
+        self.structure = graphdef, treedef
+        self.variables = jax.tree_util.tree_leaves(state, is_leaf=is_variable)
+        self.guards: list[Guard] = []  # which Variables keep once they have one
+        # A class is no attribute, but may be another one day.
+        self.objects = list(iter_objects(obj))
+        self.types = list(map(type, self.objects))
+        self.removals = _Flat.count
+        own = all(is_variable(v) and hasattr(type(v), "_guard") for v in self.variables)
+        if not own or len(leaves) != len(self.variables):
+            self.variables = []  # of flax's own, or several arrays in one: asked each time
+
+    def is_current(self) -> bool:
+        same = all(map(operator.is_, map(type, self.objects), self.types))
+        return same and self.removals == _Flat.count
+
+    def leaves(self) -> list[Any]:
+        """The values, which from now on somebody else holds."""
+        if context.state.held or not context.trace_state_clean():
+            return [v.get_raw_value() for v in self.variables]
+        self.guards = self.guards or guards_of(self.variables)
+        with Locks(guard.values for guard in self.guards):
+            for guard in self.guards:
+                guard.uses += 1
+            values = list(map(flax_internals.read_value, self.variables))
+        if not all(isinstance(v, jax.Array) for v in dict(zip(map(type, values), values)).values()):
+            return [v.get_raw_value() for v in self.variables]  # one is to be drawn yet
+        lend = map(object.__setattr__, self.variables, itertools.repeat("_lent"), map(id, values))
+        collections.deque(lend, maxlen=0)
+        return values
+
+
+def _flat(obj: Object) -> _Flat:
+    known = obj._known()
+    found = known.get(_Flat)
+    if found is None or not found.is_current():
+        found = known[_Flat] = _Flat(obj)
+    return found
 
 
 def _tree_flatten(obj: Object):
-    graphdef, flat, treedef = _split(obj)
-    return [leaf for _, leaf in flat], (graphdef, treedef)
+    flat = _flat(obj)
+    if flat.variables:
+        return flat.leaves(), flat.structure
+    graphdef, state = nnx.split(obj)
+    leaves, treedef = jax.tree_util.tree_flatten(state)
+    return leaves, (graphdef, treedef)
 
 
 def _tree_flatten_with_keys(obj: Object):
-    graphdef, flat, treedef = _split(obj)
+    graphdef, state = nnx.split(obj)
+    flat, treedef = jax.tree_util.tree_flatten_with_path(state)
     keyed = [(jax.tree_util.GetAttrKey(_dotted(path)), leaf) for path, leaf in flat]
     return keyed, (graphdef, treedef)
 
@@ -498,19 +554,19 @@ class _Record:
         found = list(self.tracked)
         entered: set[int] = set()
         for value in found:  # which grows meanwhile
-            kind = type(value)
             if id(value) in entered:  # one container in several places, or in itself
                 continue
             if is_variable(value):
                 value = flax_internals.metadata_of(value).values()
                 self.containers.append((value, list(value)))
-            elif kind is list or kind is tuple or kind is dict:
+            elif isinstance(value, (list, tuple, dict, set)):
                 entered.add(id(value))
-                if kind is dict:
-                    value = value.values()  # a view: it shows what the dict holds later
+                if isinstance(value, dict):  # views: they show what the dict holds later
+                    self.containers.append((value.keys(), list(value)))
+                    value = value.values()
                 items = list(value)
                 found += items
-                if kind is not tuple:
+                if not isinstance(value, tuple):
                     self.containers.append((value, items))
 
     def views(self) -> Iterator[Any]:

@@ -17,6 +17,7 @@ from keraslike.layers.layer import Layer
 from keraslike.layers.wrappers import Wrapper
 from keraslike.ops import nn
 from keraslike.ops.products import matmul
+from keraslike.ops.variance import mean_and_variance
 from keraslike.ops.wrap import steps
 
 
@@ -204,7 +205,7 @@ class BatchNormalization(_Normalization):
         """Mean and variance of each feature, over what the mask leaves in."""
         axes = tuple(a for a in range(x.ndim) if a != self.axis % x.ndim)
         if mask is None:
-            return jnp.mean(x, axes), jnp.var(x, axes)
+            return mean_and_variance(x, axes)
         if mask.ndim != x.ndim - 1:
             raise ValueError(
                 f"Layer '{self.name}': a mask has one axis less than the inputs. "

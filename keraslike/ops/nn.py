@@ -16,6 +16,7 @@ from keraslike.ops.attention import *  # noqa: F403
 from keraslike.ops.convolution import *  # noqa: F403
 from keraslike.ops.ctc import *  # noqa: F403
 from keraslike.ops.patches import *  # noqa: F403
+from keraslike.ops.variance import mean_and_variance
 from keraslike.ops.wrap import array, axes_of, integers, public, reduction, unary
 
 _ROOMS = (attention, convolution, ctc, patches)  # whose functions Keras has here, too
@@ -208,8 +209,10 @@ def moments(
     x = array(x)
     axes = axes_of(axes)
     wide = x.astype("float32") if dtypes.is_half(x.dtype) else x
-    mean = jnp.mean(wide, axes, keepdims=keepdims)
-    variance = jnp.var(wide, axes, keepdims=keepdims)
+    if jnp.issubdtype(wide.dtype, jnp.floating):
+        mean, variance = mean_and_variance(wide, axes, keepdims)
+    else:
+        mean, variance = (f(wide, axes, keepdims=keepdims) for f in (jnp.mean, jnp.var))
     if x.dtype == wide.dtype:
         return mean, variance
     limit = float(jnp.finfo(x.dtype).max)
