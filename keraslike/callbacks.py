@@ -1,5 +1,6 @@
 """Callbacks: what happens around the steps and epochs of training."""
 
+from keraslike.core import registry
 from keraslike.training.callback_list import CallbackList
 from keraslike.training.callbacks import (
     Callback,
@@ -14,24 +15,7 @@ from keraslike.training.loggers import CSVLogger, ProgbarLogger, RemoteMonitor
 from keraslike.training.monitors import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from keraslike.training.tensorboard import TensorBoard
 
-__all__ = [
-    "BackupAndRestore",
-    "CSVLogger",
-    "Callback",
-    "CallbackList",
-    "EarlyStopping",
-    "History",
-    "LambdaCallback",
-    "LearningRateScheduler",
-    "ModelCheckpoint",
-    "OrbaxCheckpoint",
-    "ProgbarLogger",
-    "ReduceLROnPlateau",
-    "RemoteMonitor",
-    "SwapEMAWeights",
-    "TensorBoard",
-    "TerminateOnNaN",
-]
+__all__ = registry.members(globals(), "training")
 
 
 def __dir__() -> list[str]:

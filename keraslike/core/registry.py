@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from keraslike.core.naming import to_snake_case
+from keraslike.core.tracebacks import is_ours
 
 KERAS_VERSION = "3.15.1"  # whose names and files these are
 
@@ -66,6 +67,18 @@ def publish(module: str, objects: dict[str, Any], aliases: dict[str, Any] | None
         if inspect.isclass(obj):
             family.setdefault(to_snake_case(name), obj)
     family.update(aliases or {})
+
+
+def members(names: dict[str, Any], *rooms: str) -> list[str]:
+    """Of the names in a module those of classes and functions of these rooms, in their order: what
+    a family's `__init__` imports or defines is public."""
+    return [
+        name
+        for name, value in names.items()
+        if not name.startswith("_")
+        and (inspect.isclass(value) or inspect.isfunction(value))
+        and any(is_ours(value, room) for room in rooms)
+    ]
 
 
 def public_name(obj: Any) -> tuple[str | None, str | None]:

@@ -32,9 +32,8 @@ _WRITERS: dict[str, Callable] = {
     "stablehlo": stablehlo.place,
     "tfjs": tfjs_format.write,
 }
-FORMATS = {name: name for name in ("litert", "onnx", "stablehlo", "tfjs")} | {
-    "tf_saved_model": "saved_model"
-}
+FORMATS = {name: name for name in _WRITERS if name != "saved_model"}
+FORMATS["tf_saved_model"] = "saved_model"
 # Formats of Keras's that are not written, and what to do.
 _ELSEWHERE = {
     "openvino": "export with format='onnx', and give the file to `openvino.convert_model`",

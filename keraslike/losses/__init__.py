@@ -58,20 +58,6 @@ from keraslike.losses.regression import (
     mean_squared_logarithmic_error,
 )
 
-_classes = (
-    *(Loss, LossFunctionWrapper, CategoricalHinge, Hinge, SquaredHinge, BinaryCrossentropy),
-    *(BinaryFocalCrossentropy, CategoricalCrossentropy, CategoricalFocalCrossentropy, Dice),
-    *(KLDivergence, Poisson, SparseCategoricalCrossentropy, Tversky, CosineSimilarity, Huber),
-    *(LogCosh, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError),
-    *(MeanSquaredLogarithmicError, CTC, Circle, CategoricalGeneralizedCrossEntropy),
-)
-_functions = (
-    *(categorical_hinge, hinge, squared_hinge, binary_crossentropy, binary_focal_crossentropy),
-    *(categorical_crossentropy, categorical_focal_crossentropy, dice, kl_divergence, poisson),
-    *(sparse_categorical_crossentropy, tversky, cosine_similarity, huber, log_cosh),
-    *(mean_absolute_error, mean_absolute_percentage_error, mean_squared_error),
-    *(mean_squared_logarithmic_error, ctc, circle, categorical_generalized_cross_entropy),
-)
 _short = {
     "bce": binary_crossentropy,
     "kld": kl_divergence,
@@ -83,7 +69,7 @@ _short = {
 
 registry.publish(
     "keras.losses",
-    {o.__name__: o for o in (*_functions, *_classes)},
+    {name: globals()[name] for name in registry.members(globals(), "losses")},
     aliases={**_short, **{name.upper(): f for name, f in _short.items()}},
 )
 
@@ -118,7 +104,7 @@ def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
         return get(name)
 
 
-__all__ = [o.__name__ for o in (*_classes, *_functions)] + ["get", "serialize", "deserialize"]
+__all__ = registry.members(globals(), "losses")
 
 
 def __dir__() -> list[str]:

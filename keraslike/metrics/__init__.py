@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from keraslike.core import registry, serialization
@@ -81,30 +82,8 @@ from keraslike.metrics.regression import (
     pearson_correlation,
 )
 
-_classes = (
-    *(Metric, Mean, Sum, MeanMetricWrapper, MeanSquaredError, RootMeanSquaredError),
-    *(MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredLogarithmicError),
-    *(CosineSimilarity, LogCoshError, R2Score, KLDivergence, Poisson, BinaryCrossentropy),
-    *(CategoricalCrossentropy, SparseCategoricalCrossentropy, Hinge, SquaredHinge),
-    *(CategoricalHinge, Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy),
-    *(TopKCategoricalAccuracy, SparseTopKCategoricalAccuracy, Precision, Recall),
-    *(TruePositives, TrueNegatives, FalsePositives, FalseNegatives),
-    *(AUC, SensitivityAtSpecificity, SpecificityAtSensitivity, PrecisionAtRecall),
-    *(RecallAtPrecision, FBetaScore, F1Score, IoU, BinaryIoU, MeanIoU, OneHotIoU, OneHotMeanIoU),
-    *(PearsonCorrelation, ConcordanceCorrelation),
-)
-_own_functions = (
-    *(binary_accuracy, categorical_accuracy, sparse_categorical_accuracy),
-    *(sparse_top_k_categorical_accuracy, top_k_categorical_accuracy),
-    *(pearson_correlation, concordance_correlation),
-)
-_functions = (
-    *_own_functions,
-    *(binary_crossentropy, binary_focal_crossentropy, categorical_crossentropy),
-    *(categorical_focal_crossentropy, categorical_hinge, hinge, huber, kl_divergence, log_cosh),
-    *(mean_absolute_error, mean_absolute_percentage_error, mean_squared_error),
-    *(mean_squared_logarithmic_error, poisson, sparse_categorical_crossentropy, squared_hinge),
-)
+_own = [globals()[name] for name in registry.members(globals(), "metrics")]
+_classes = [metric for metric in _own if inspect.isclass(metric)]
 _short = {
     "bce": BinaryCrossentropy,
     "mse": MeanSquaredError,
@@ -115,7 +94,7 @@ _short = {
 
 registry.publish(
     "keras.metrics",
-    {o.__name__: o for o in (*_classes, *_own_functions)},
+    {o.__name__: o for o in _own},
     aliases={
         **{to_snake_case(c.__name__): c for c in _classes},  # rather than the functions so named
         **_short,
@@ -154,7 +133,7 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
         return get(config)
 
 
-__all__ = [o.__name__ for o in (*_classes, *_functions)] + ["get", "serialize", "deserialize"]
+__all__ = registry.members(globals(), "metrics", "losses")
 
 
 def __dir__() -> list[str]:

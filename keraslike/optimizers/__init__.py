@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from keraslike.core import registry, serialization
-from keraslike.optimizers import legacy, schedules
+from keraslike.optimizers import legacy, optax_optimizer, schedules
 from keraslike.optimizers.adam import Adam, Adamax, AdamW, Lamb, Lion, Nadam, ScheduleFreeAdamW
 from keraslike.optimizers.gradient_descent import SGD, Adadelta, Adagrad, Ftrl, RMSprop
 from keraslike.optimizers.matrices import Adafactor, Muon
-from keraslike.optimizers.optax_optimizer import OptaxOptimizer, is_transform, to_optax
+from keraslike.optimizers.optax_optimizer import OptaxOptimizer, to_optax
 from keraslike.optimizers.optimizer import Optimizer
 from keraslike.optimizers.wrappers import LossScaleOptimizer, MultiOptimizer, OptimizerMap
 
-_classes = (
-    *(Optimizer, SGD, RMSprop, Adam, AdamW, Nadam, Adagrad, Adadelta, Adamax, Lion),
-    *(Ftrl, Adafactor, Lamb, Muon, ScheduleFreeAdamW),
-    *(LossScaleOptimizer, MultiOptimizer, OptimizerMap),
-)
+# No file may name what is made of functions: `OptaxOptimizer`, `to_optax`.
+_classes = [
+    globals()[name]
+    for name in registry.members(globals(), "optimizers")
+    if name not in ("OptaxOptimizer", "to_optax")
+]
 _by_name = {c.__name__.lower(): c for c in _classes}
 registry.publish("keras.optimizers", {c.__name__: c for c in _classes}, aliases=_by_name)
 
@@ -31,7 +32,7 @@ def get(identifier: Any) -> Optimizer | None:
     >>> get("RMSprop").rho, type(get(optax.adam(0.1))).__name__
     (0.9, 'OptaxOptimizer')
     """
-    if is_transform(identifier):
+    if optax_optimizer.is_transform(identifier):
         return OptaxOptimizer(identifier)
     if isinstance(identifier, dict):
         found = deserialize(identifier)
@@ -70,10 +71,7 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
     return serialization.deserialize(config, custom_objects=custom_objects)
 
 
-__all__ = [
-    *(c.__name__ for c in _classes),
-    *("OptaxOptimizer", "to_optax", "legacy", "schedules", "get", "serialize", "deserialize"),
-]
+__all__ = ["legacy", "schedules", *registry.members(globals(), "optimizers")]
 
 
 def __dir__() -> list[str]:
