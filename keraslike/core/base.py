@@ -406,7 +406,9 @@ class _Flat:
             values = list(map(flax_internals.read_value, self.variables))
         if not all(isinstance(v, jax.Array) for v in dict(zip(map(type, values), values)).values()):
             return [v.get_raw_value() for v in self.variables]  # one is to be drawn yet
-        lend = map(object.__setattr__, self.variables, itertools.repeat("_lent"), map(id, values))
+        lend = map(
+            object.__setattr__, self.variables, itertools.repeat("_escaped"), map(id, values)
+        )
         collections.deque(lend, maxlen=0)
         return values
 
