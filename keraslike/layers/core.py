@@ -95,6 +95,7 @@ class Lambda(Layer):
     """
 
     _keeps_sparse = True
+    built = False  # before its first call, as in Keras
 
     def __init__(
         self,

@@ -164,7 +164,7 @@ class Layer(
         if "build" in vars(cls):
             cls.build = guard_build(cls.build)
             cls.built = False
-        elif cls.build is Layer.build and is_ours(cls, "layers"):
+        elif "built" not in vars(cls) and cls.build is Layer.build and is_ours(cls, "layers"):
             cls.built = True  # there is nothing to be made
         if "quantize" in vars(cls):
             cls.quantize = guard_quantize(cls.quantize)

@@ -124,7 +124,11 @@ class Trainer(Steps):
         )
         steps_per_epoch = _limited(steps_per_epoch, source)
         validate = None
-        if validation_data is not None:
+        if validation_data is not None and _is_empty(validation_data):
+            arguments.warn_user(
+                "validation_data is empty: the model is trained without validation."
+            )
+        elif validation_data is not None:
             validate = _validation_source(
                 validation_data,
                 validation_batch_size or batch_size,
@@ -442,6 +446,12 @@ def _tell_of_end(source: ArrayData | StreamData) -> None:
 
 def _name(log: tuple[str, Any]) -> str:
     return log[0]
+
+
+def _is_empty(validation_data: Any) -> bool:
+    """Whether validation data are arrays without a sample, which Keras takes for none."""
+    arrays = [a for a in jax.tree.leaves(validation_data) if hasattr(a, "shape")]
+    return bool(arrays) and all(a.shape and a.shape[0] == 0 for a in arrays)
 
 
 def _validation_source(given: Any, batch_size: int | None, steps: int | None) -> Any:

@@ -356,6 +356,13 @@ def test_softmax_with_a_mask(rng):
 # -- Lambda -----------------------------------------------------------------------------------
 
 
+def test_a_lambda_is_built_by_its_first_call():
+    layer = layers.Lambda(lambda x: 2 * x)
+    assert not layer.built
+    layer(jnp.ones((1, 2)))
+    assert layer.built
+
+
 def twice(x, factor=2.0):
     return x * factor
 

@@ -96,3 +96,22 @@ def test_what_a_file_must_not_name(name):
         ):
             with pytest.raises(TypeError, match="not known here"):
                 serialization.deserialize({**entry, "module": module})
+
+
+def test_a_bare_name_is_not_taken_for_that_of_a_registered_class():
+    """As in Keras: a function alone is found without its package, as Keras 3.6 wrote it."""
+
+    @keraslike.saving.register_keras_serializable("bare_names")
+    class Bare(layers.Layer):
+        pass
+
+    @keraslike.saving.register_keras_serializable("bare_names")
+    def bare(x):
+        return x
+
+    config = keraslike.saving.serialize_keras_object(Bare())
+    assert type(keraslike.saving.deserialize_keras_object(config)) is Bare
+    with pytest.raises(TypeError, match="'Bare' is not known here"):
+        keraslike.saving.deserialize_keras_object({**config, "registered_name": None})
+    entry = {"module": "builtins", "class_name": "function", "config": "bare"}
+    assert keraslike.saving.deserialize_keras_object(entry) is bare

@@ -483,6 +483,13 @@ def test_train_step_overridden_in_keras_stateless_form():
     assert losses[-1] < losses[0] and int(model.optimizer.iterations) == 10
 
 
+def test_empty_validation_data_are_none():
+    """Keras, too, trains without validation then."""
+    with pytest.warns(UserWarning, match="validation_data is empty"):
+        history = make().fit(X, Y, validation_data=(X[:0], Y[:0]), verbose=0).history
+    assert sorted(history) == ["loss", "mae"]
+
+
 # -- what is refused ----------------------------------------------------------------------------
 
 BAD = {

@@ -1,0 +1,186 @@
+"""A step of a model as a pure function of the state that it uses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from flax import errors
+
+from keraslike.core import base, context, lowering, rng
+from keraslike.core.guards import Locks, guards_of
+from keraslike.core.text import Functions
+from keraslike.training.arrays import Batch
+from keraslike.training.pace import LOOPED, Pace, work
+from keraslike.training.placement import Placement
+
+
+class LoweredStep:
+    """A stateful step, and all Variables that it uses, over which it is lowered.
+
+    The global random stream belongs to all programs, so none of them donates it. It is an argument
+    besides the state, and comes back where the step draws from it.
+
+    Args:
+        step: a stateful function of a batch that returns a structure of arrays.
+        roots: the objects whose state it may read and change.
+        fixed: Variables among that state which it only reads: they are not donated.
+        jit: `False` runs the step as plain Python, for debugging.
+        stack: whether a dispatch of several steps gives the results of all of them, one after the
+            other along the first axis, or the last one's.
+        begin: a stateful function that `run_batch` runs before the step where it is asked to.
+    """
+
+    def __init__(
+        self,
+        step: Callable,
+        roots: list[Any],
+        fixed: list[Any],
+        jit: bool = True,
+        stack: bool = False,
+        begin: Callable[[], None] | None = None,
+    ):
+        self.roots, self.step, self.jit, self.stack = roots, step, jit, stack
+        self.begin = begin
+        self._fixed_ids = {id(v) for v in fixed}
+        self._of_text = Functions()
+        self._outside: dict[int, Any] = {}  # what else the step uses: a variable of a closure, say
+        self._noted: dict[int, Any] = {}  # in the last trace
+        self._collect()
+
+    def _variables(self) -> list[Any]:
+        return base.variables_of(*self.roots, *self._outside.values())
+
+    def _key(self, variables: list[Any]) -> tuple:
+        """What the program was made for: its Variables, and what layers took from data."""
+        objects = [o for root in self.roots for o in base.iter_objects(root)]
+        adapted = [(id(o), n) for o in objects if (n := getattr(o, "_adapted", 0))]
+        return tuple((id(v), getattr(v, "trainable", None)) for v in variables), tuple(adapted)
+
+    def _collect(self) -> None:
+        every = self._variables()
+        self.stream = rng.global_stream().state
+        self.fixed = [v for v in every if id(v) in self._fixed_ids]
+        others = (v for v in every if id(v) not in self._fixed_ids)
+        self.state = [v for v in others if v is not self.stream]
+        self.key = self._key(every)
+        self._snapshot = base.Snapshot(*self.roots)
+        self.listed: dict[Any, list[str]] = {}  # in which order logs of these names are listed
+        self.placement: Placement | None = None  # where there is a distribution
+        self._paces: dict[int, Pace] = {}
+        self._work: dict[int, float] = {}
+        self._settled = False
+        self.prepared: set[Any] = set()  # structures of batches for which all state was made
+        self._compiled: dict[Any, Callable] = {}
+        self._compiled_for: dict[Any, dict[Any, Callable]] = {None: self._compiled}
+
+        own = [*self.state, *self.fixed]
+        self._foreign = any(map(lowering.is_foreign, own))
+        self._guards = guards_of(own)
+        self._uses: int | None = None  # of the state from outside, when it was last made our own
+        self._fails_late = False  # a callback in the step may raise at any dispatch
+        self._draws = False  # from the global random stream
+        self._set_locks()
+        self._pure = self._lowered(self.step)
+        self._step = jax.jit(self._pure)  # which is traced once for all programs that it is part of
+
+    def _lowered(self, step: Callable) -> Callable:
+        """A step as a pure function of the state."""
+        run = lowering.lower(step, [*self.state, *self.fixed, self.stream], self.roots)
+        n = len(self.state)
+
+        def pure(state: tuple, stream: Any, fixed: tuple, batch: Any) -> tuple[tuple, Any, Any]:
+            self._noted = {}
+            noted = None if context.trace_state_clean() else self._noted
+            with context.using(outsiders=noted, outside=tuple(self._outside.values())):
+                result, new = run((*state, *fixed, stream), batch)
+            for v, before, after in zip(self.fixed, fixed, new[n:]):
+                if before is not after and id(v) in self._outside:
+                    self._noted[id(v)] = (v, True)
+            if self._outsiders():
+                raise errors.TraceContextError("The step uses variables beside its model's.")
+            drawn = None if new[-1] is stream else new[-1]
+            if drawn is not None and not self._draws:
+                self._draws = True
+                self._set_locks()
+            return new[:n], drawn, result
+
+        return pure
+
+    def _set_locks(self) -> None:
+        """What a dispatch holds, in the one order in which all dispatches take it."""
+        locks = [lowering.foreign_lock] if self._foreign else []
+        locks += [rng.drawing] if self._draws else []
+        locks += [guard.values for guard in self._guards]
+        self._locks: Any = locks[0] if len(locks) == 1 else Locks(locks)
+
+    def _changes(self, state: tuple, stream: Any, fixed: tuple, batch: Any) -> tuple:
+        """A step that gives only the state that it changes: passing the rest takes time."""
+        new, drawn, result = self._pure(state, stream, fixed, batch)
+        return {i: v for i, v in enumerate(new) if v is not state[i]}, drawn, result
+
+    def is_current(self) -> bool:
+        """Whether the objects still hold the Variables that this program was made for."""
+        if self._snapshot.is_current():
+            return True
+        if self.key != self._key(self._variables()):
+            return False
+        self._snapshot = base.Snapshot(*self.roots)
+        self.listed.clear()  # metrics may have other names
+        return True
+
+    def settle(self, example: Batch) -> None:
+        """Traces the step, so that all state exists that it makes when it is first run.
+
+        Where a step is run as plain Python it comes to be with the first batch.
+        """
+        while self.jit and not self._settled:
+            try:
+                self._of_text.run(self._traced, example)
+                self._settled = True
+            except errors.TraceContextError:
+                self._collect_again()
+
+    def _traced(self, example: Batch) -> Any:
+        with self.tracing():
+            return self._step.trace(*self._arguments(), example)
+
+    def _collect_again(self) -> None:
+        """After a trace that made state: a metric made by its first batch, the slots of a second
+        optimizer; or that used state of no object of the model's. Raises again where there is
+        nothing new."""
+        found = self._outsiders()
+        for variable, is_changed in found:
+            self._outside[id(variable)] = variable
+            (self._fixed_ids.discard if is_changed else self._fixed_ids.add)(id(variable))
+        if not found and self.is_current():
+            raise
+        with self._locks:
+            self._collect()
+
+    def _outsiders(self) -> list[tuple[Any, bool]]:
+        """The variables besides its own that the step used in its last trace, each with whether it
+        changed it; also those that it was known to read, if it changed them."""
+        return [pair for pair in self._noted.values() if pair is not None]
+
+    def pace(self, batch_size: int, example: Batch) -> Pace:
+        """What is known of how many steps a dispatch should run."""
+        if batch_size not in self._paces:
+            self._paces[batch_size] = Pace(looped=self.work(batch_size, example) <= LOOPED)
+        return self._paces[batch_size]
+
+    def work(self, batch_size: int, example: Batch) -> float:
+        """How much a step has to compute, as `pace.work` counts it."""
+        if batch_size not in self._work:
+            try:
+                jaxpr = self._of_text.run(self._traced, example).jaxpr
+            except errors.TraceContextError:  # state to come, which the first step makes
+                return math.inf
+            self._work[batch_size] = work(jaxpr)
+        return self._work[batch_size]
+
+    def is_light(self, batch_size: int, example: Batch) -> bool:
+        """Whether a step is little more than its dispatch."""
+        return self.work(batch_size, example) <= 1
