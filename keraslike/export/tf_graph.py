@@ -326,9 +326,22 @@ def argument_kind(eqn: Any, at: int = 0) -> str:
 @rule("convert_element_type")
 def _convert(g: Graph, eqn: Any, x: str) -> str:
     before, after = eqn.invars[0].aval.dtype, eqn.params["new_dtype"]
-    if np.dtype(after).name in ("uint8", "uint16", "uint32", "int16") and before.kind != "b":
+    if np.dtype(after).name == "uint32" and before.kind != "b":
         raise NoOperator(f"a conversion of {before} to {np.dtype(after)}")
-    return g.cast(x, before, after)
+    if np.dtype(after).kind not in "iu" or np.dtype(after).itemsize > 2 or before.kind == "b":
+        return g.cast(x, before, after)
+    # The graph's integers have 32 bits: as in XLA, a float becomes the nearest number of the narrow
+    # dtype, and of an integer the last bits stay.
+    low, high = int(np.iinfo(after).min), int(np.iinfo(after).max)
+    if before.kind not in "iu":
+        kept = g.binary("Maximum", x, g.constant(low, "float32"), "float32")
+        kept = g.binary("Minimum", kept, g.constant(high, "float32"), "float32")
+        return g.cast(kept, before, after)
+    if np.iinfo(before).min >= low and np.iinfo(before).max <= high:
+        return g.cast(x, before, after)
+    moved = g.binary("Sub", x, g.constant(low, "int32"), "int32") if low else x
+    rest = g.binary("FloorMod", moved, g.constant(high - low + 1, "int32"), "int32")
+    return g.binary("AddV2", rest, g.constant(low, "int32"), "int32") if low else rest
 
 
 @rule("erfc")

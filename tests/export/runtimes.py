@@ -310,6 +310,28 @@ def test_operations_in_litert(tmp_path):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
+def narrowed(x):
+    """Floats as narrow integers, which saturate, and integers as narrower ones, which wrap."""
+    parts = [x.astype(dtype) for dtype in ("uint8", "int8", "uint16", "int16")]
+    parts += [(3 * x).astype("int32").astype(dtype) for dtype in ("uint8", "int8", "int16")]
+    parts += [parts[0].astype("int16")]
+    return keras.ops.stack([part.astype("float32") for part in parts], -1)
+
+
+def test_narrow_integers_in_litert_and_tensorflow_js(tmp_path):
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Lambda(narrowed)])
+    x = np.array(
+        [[-70000, -300, -1.5, -0.5, 0, 0.7], [127.5, 128, 255.9, 256, 300, 66000]], "float32"
+    )
+    wanted = model.predict(x, verbose=0)
+    model.export(tmp_path / "m.tflite", format="litert", verbose=False)
+    ((found,),) = (list(outputs.values()) for outputs in in_litert(tmp_path / "m.tflite", x))
+    np.testing.assert_array_equal(found, wanted)
+    model.export(tmp_path / "m", format="tfjs", verbose=False)
+    (((outputs,), _),) = in_node([(tmp_path / "m", [x])], tmp_path, 0)
+    np.testing.assert_array_equal(next(iter(outputs.values())), wanted)
+
+
 def test_settings_of_the_converter_of_litert(tmp_path):
     layers, path = keras.layers, tmp_path / "m.tflite"
     model = keras.Sequential([keras.Input((1500,), dtype="uint8"), layers.Rescaling(1 / 255),
