@@ -164,7 +164,7 @@ def checked(function: Function, is_constructor: bool = False) -> Function:
                 refused = error
             if refused is None:
                 return function(*args, **kwargs)
-            # Of a constructor nothing is left that it has made.
+            # A constructor can be run once more for its own error, since what it makes is dropped.
             raise _own_words(function, args, kwargs, refused) if is_constructor else refused
         except Exception as error:
             shorten(error)

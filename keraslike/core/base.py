@@ -61,7 +61,8 @@ class _Slot:
         return hash(self.index)
 
 
-# Which types are, since asking flax takes longer than all the rest of a walk.
+# The answers of `is_state` and `is_variable` by type: isinstance() against flax's classes takes
+# longer than the rest of a walk over an object.
 _STATE: dict[type, bool] = {}
 _VARIABLE: dict[type, bool] = {}
 
@@ -177,7 +178,8 @@ def _name_argument(error: Any, cls: type, args: tuple, kwargs: dict[str, Any]) -
         error.identifier = object()  # constructors around this one have nothing to add
 
 
-# What is called when an object got an attribute: a checkpoint fills what comes to be.
+# Functions to call when an object gets an attribute: `tf.train.Checkpoint` restores values into
+# attributes that are created after `restore` was called.
 awaited = context.Attached()
 
 
@@ -193,7 +195,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
 
     __signature__ = ConstructorSignature()
 
-    # "metric" or "optimizer", for the rooms below those that these live in.
+    # "metric" or "optimizer", by which rooms below theirs tell these objects apart.
     _kind: ClassVar[str] = ""
 
     # Attributes that belong to this Python object and not to the tree: they are left out of its
@@ -224,8 +226,8 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # nnx wants to be told which attributes hold data; here it is seen when it is asked for, so
-        # a list that is filled later, or an attribute set before `super().__init__()`, is no case.
+        # nnx must be told which attributes hold data. Here that is decided when the tree is asked
+        # for, so that a list may be filled later and attributes set before `super().__init__()`.
         object.__setattr__(self, name, value)
         if awaited:
             notice(self)
@@ -383,7 +385,7 @@ class _Flat:
         self.structure = graphdef, treedef
         self.variables = jax.tree_util.tree_leaves(state, is_leaf=is_variable)
         self.guards: list[Guard] = []  # which Variables keep once they have one
-        # A class is no attribute, but may be another one day.
+        # The class is compared as well, since `__class__` may be assigned.
         self.objects = list(iter_objects(obj))
         self.types = list(map(type, self.objects))
         self.removals = _Flat.count
@@ -523,8 +525,8 @@ class Snapshot:
         self._keep()
 
     def _keep(self) -> None:
-        # A separator after each view, or an item that goes from the end of one to the beginning of
-        # the next would not be noticed.
+        # A separator follows each view: otherwise an item that moves from the end of one view to
+        # the beginning of the next would not be noticed.
         self._views = [v for r in self._records for view in r.views() for v in (view, _END)]
         self._known = list(itertools.chain.from_iterable(self._views))
 

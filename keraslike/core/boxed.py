@@ -172,7 +172,7 @@ def takes(method: Callable) -> Callable:
             take = taker(args, kwargs)
             if take is None:
                 return respond(self, method, self, *args, **kwargs)
-            # Not `self`: what takes the call may make it at once, and would be asked again.
+            # `self` would be asked again if the taker made the call at once.
             return respond(self, take, types.MethodType(method, self), args, kwargs)
         except Exception as error:
             shorten(error, method, (self, *args), kwargs)

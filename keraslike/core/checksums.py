@@ -63,7 +63,7 @@ def crc32c(records: Sequence[bytes]) -> list[int]:
     if sum(sizes) < _SHORT:
         return [_one(record) for record in records]
     width = min(_PART, max(2, 1 << (max(sizes) - 1).bit_length()))
-    # Zeros before a record do nothing: with them it is a number of whole parts.
+    # Leading zeros do not change a CRC, so each record is padded to a whole number of parts.
     zeros, pieces = bytes(width), []
     for record, size in zip(records, sizes):
         pieces += (zeros[: -size % width], record) if size else (zeros,)
@@ -78,7 +78,7 @@ def crc32c(records: Sequence[bytes]) -> list[int]:
     states = table[words[0]]
     for word in words[1:]:
         states = table.take(states.astype(np.uint16) ^ word) ^ states >> 16
-    # How many parts of the record follow each, and what these make of its state.
+    # A part's state is shifted by the number of parts of its record that follow it.
     after = np.repeat(ends, counts) - np.arange(1, len(states) + 1)
     for bit in range(int(after.max()).bit_length()):
         some = np.flatnonzero(after >> bit & 1)

@@ -63,12 +63,13 @@ class _State(threading.local):
         self.boxes = False  # objects made now give their results in boxes: see `boxed.Answers`
         self.distribution: Any = None  # says on which devices training puts state and batches
         self.gathered: dict[int, Any] = {}  # arrays of several processes, whole on the host, by id
-        # What Variables hold while a function of them is lowered, by id: see `lowering.holding`.
+        # The tracers that Variables hold while a function is lowered, by id: see
+        # `lowering.holding`.
         self.held: dict[int, Held] = {}
-        # Variables that a lowered function uses and that are not held for it, by id, each with
-        # whether it is changed; `None` for those that are made there.
+        # Variables that a lowered function uses although they are not among its arguments, by id,
+        # each with whether it was changed; `None` for those that the function makes.
         self.outsiders: dict[int, Any] | None = None
-        # Those of them that the step which is being lowered is known to use.
+        # Those that an earlier trace of the step has found.
         self.outside: tuple[Any, ...] = ()
         self.scope: Any = None  # the innermost `StatelessScope`, which keeps what is assigned
         self.tracking = True  # whether layers and variables in attributes become a layer's own
@@ -90,7 +91,7 @@ class Held:
 
 state = _State()
 
-# Where variables may be changed unless a lowered function holds them: outside of any trace.
+# The trace state outside of any trace, where Variables may be changed.
 OUTSIDE = TraceState()
 
 

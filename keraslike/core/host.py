@@ -20,13 +20,13 @@ from keraslike.core import threefry
 from keraslike.core.context import state, trace_state_clean
 from keraslike.core.jax_internals import put
 
-# Bytes at a multiple of which memory begins that the CPU backend takes without copying it.
+# The alignment in bytes of memory that the CPU backend takes without a copy.
 _ALIGNED = 64
-# Above this number of elements a compiled program wins.
+# Above this number of elements a compiled program is faster than numpy.
 _LARGEST = 2**21
-# Up to this number nothing is saved by not filling it.
+# Up to this number of elements leaving memory unfilled saves nothing.
 _SMALL = 2**12
-# Elements at a time, so that what twenty rounds of mixing go over stays in the cache.
+# Elements of a block, so that the twenty rounds of Threefry stay within the cache.
 _BLOCK = 2**14
 
 

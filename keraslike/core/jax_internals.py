@@ -36,24 +36,24 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend import random
 from jax.interpreters import mlir
 
-# Whether jax has begun to use its devices: what the environment says is read before that.
+# Whether jax has initialized its devices: variables of the environment have no effect afterwards.
 backends_are_initialized = xla_bridge.backends_are_initialized
 
-# What a computed array is, and no tracer is; it can have attributes.
+# The class of concrete arrays, which tracers are not. Its instances can have attributes.
 Computed = array.ArrayImpl
 
-# The trace that is under way in this thread, and what it is where there is none.
+# The current trace of this thread, and what it is outside of any.
 current_trace = core.unsafe_get_current_trace
 OUTERMOST = core.eval_trace
 
-# `with outside_of_traces():` what is computed is computed at once, as where there is no trace.
+# `with outside_of_traces():` operations run eagerly, even while a function is traced.
 outside_of_traces = core.eval_context
 
-# `with tracebacks("off"):` errors of this thread keep all their frames. To leave out its own takes
-# jax longer than a trace does, so whoever tries what may fail does without.
+# `with tracebacks("off"):` errors of this thread keep all their frames. Removing its own frames
+# takes jax longer than a trace, so code that expects errors switches that off.
 tracebacks = config.traceback_filtering
 
-# Makes jax read the setting of its cache on the disk again, which it reads once.
+# Makes jax read the settings of its cache on the disk again, which it otherwise reads once.
 reread_cache_setting = compilation_cache.reset_cache
 
 

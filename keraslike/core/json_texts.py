@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-# A text of JSON takes some fifteen times its size once it is read: it has no more than this of
-# characters, of lists and dicts, and of values.
+# The most characters, containers and values of a JSON text, which takes about fifteen times its
+# size in memory once it is parsed.
 MOST_JSON = (32 << 20, 1 << 18, 1 << 21)
 
 

@@ -134,7 +134,7 @@ def _references(values: tuple) -> list[int]:
 
 
 _ALONE = _references((object(),))[0] + 1  # in a tuple and in a Variable
-# Other interpreters than CPython have no counts, and without the global lock they are not exact.
+# Reference counts are CPython's, and are not exact without its global lock.
 _COUNTS_REFERENCES = (
     sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
 )

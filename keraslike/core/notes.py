@@ -22,7 +22,7 @@ def note_call(
         names: what the positional arguments are called.
         args, kwargs: the arguments of the call.
     """
-    # What cannot be described must not take the place of the error.
+    # An error while arguments are described must not replace the user's error.
     with contextlib.suppress(Exception):
         if "_noted" in vars(error):
             return

@@ -31,7 +31,8 @@ class Pending:
     nbytes = property(lambda self: self.size * self.dtype.itemsize)
 
     def drawn(self) -> jax.Array:
-        # Whatever asks for it is no part of it: not a trace, a tape or a file's allowance.
+        # The caller's trace and tape must not record the drawing, nor is a file's allowance of
+        # memory charged for it.
         with (
             outside_of_traces(),
             context.using(allowance=None, symbolic=False, tapes=()),
@@ -40,7 +41,7 @@ class Pending:
             return initial_value(self._initializer, self.shape, self.dtype)
 
 
-# Held while a pending value is drawn and put in its place, so that no other thread's is lost.
+# Held while a pending value is drawn and stored, so that no assignment of another thread is lost.
 drawing = threading.RLock()
 
 
@@ -119,5 +120,5 @@ def initial_value(initializer: Any, shape: Any, dtype: Any) -> jax.Array:
         value = value.astype(dtypes.floatx())
     if shape is not None and value.shape != tuple(shape):
         raise ValueError(f"The initial value has shape {value.shape}; shape={tuple(shape)}.")
-    # An array of the user's may change or be donated elsewhere: state has its own.
+    # A user's array may be changed or donated elsewhere, so a Variable holds a copy.
     return host.copied([value])[0] if isinstance(value, jax.Array) else host.array(value)

@@ -106,8 +106,8 @@ def global_stream() -> SeedGenerator:
         with drawing, jax.ensure_compile_time_eval():
             stream = _global
             if stream is None:
-                # When it is first asked for must not change the seeds that others get. The flipped
-                # bits keep its numbers apart from those of the object that gets the same seed.
+                # The seeds that others get must not depend on when this stream is first used. The
+                # XOR keeps its numbers different from those of the object that gets the same seed.
                 state = _seeds.getstate()
                 stream = SeedGenerator(make_seed() ^ 0x5BD1E995, name="global_seed_generator")
                 _global = stream

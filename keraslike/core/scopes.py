@@ -43,7 +43,7 @@ class StatelessScope:
         self.collect_losses = collect_losses
         self.initialize_variables = initialize_variables
         self.losses: list[Any] = []
-        # By id; the Variables are there lest another object get the id of one.
+        # By id; the Variables are kept so that no other object gets one of these ids.
         self._changed: dict[int, tuple[Variable, Held]] = {}
         self._held: dict[int, Held] = {}
         for variable, value in state_mapping or ():
@@ -65,7 +65,7 @@ class StatelessScope:
     def __enter__(self) -> StatelessScope:
         self.trace = TraceState()
         self._outer = state.scope, state.held
-        # Changes of what is held around this block are changes of this one's copies.
+        # Changes within the block apply to copies of what the blocks around it hold.
         self._held = {key: Held(h.value, self.trace) for key, h in state.held.items()}
         self._held |= {key: Held(h.value, self.trace) for key, (_, h) in self._changed.items()}
         self._changed = {key: (v, self._held[key]) for key, (v, _) in self._changed.items()}

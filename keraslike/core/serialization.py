@@ -41,7 +41,7 @@ from keraslike.core.registry import (
 )
 from keraslike.core.tracebacks import is_ours
 
-# Bytes of an array of strings, of which a single long one makes all others as long.
+# The most bytes of an array of strings: numpy stores all of them as long as the longest.
 _MOST_TEXT = 64 << 20
 
 
@@ -50,8 +50,9 @@ class _Form(threading.local):
 
     def __init__(self):
         self.keep_functions = False  # `serialize` leaves functions as they are
-        # Within `serialize_shared()`: an object's id -> (its number, the object, lest another take
-        # the id). Within `sharing()`: the number in an entry -> (the entry, the object made of it).
+        # Within `serialize_shared()`: an object's id -> (its number, the object, which is kept so
+        # that no other gets its id). Within `sharing()`: an entry's number -> (the entry, its
+        # object).
         self.written: dict[int, tuple[int, Any]] | None = None
         self.read: dict[int, tuple[dict[str, Any], Any]] | None = None
 
@@ -89,8 +90,8 @@ def numbering() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _numbering(written: dict | None, read: dict | None) -> Iterator[None]:
-    # Never both where files are read and written: a constructor may copy a layer by its config
-    # while a file is read, get_config() while one is written, and the copy's numbers are others.
+    # While a file is read nothing is numbered, and while one is written nothing is looked up: a
+    # constructor or a get_config() may copy a layer by its config, and a copy's numbers differ.
     before = _form.written, _form.read
     _form.written, _form.read = written, read
     try:
@@ -217,7 +218,7 @@ def serialize_shared(obj: Any) -> Any:
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value
-    # Only what is in the config counts: get_config() may well serialize what it then leaves out.
+    # Only entries in the config count: get_config() may serialize objects that it then leaves out.
     times = collections.Counter(entry["shared_object_id"] for entry in numbered)
     for entry in numbered:
         if times[entry["shared_object_id"]] == 1:
@@ -362,8 +363,8 @@ def _deserialize(config: Any) -> Any:
         return special(inner)
     made = {} if _form.read is None else _form.read
     shared = config.get("shared_object_id")
-    # In Keras's files a number may stand for two objects, of which one was gone when the other
-    # came: then they are none.
+    # In Keras's files one number may stand for two objects, where the second was made after the
+    # first was freed. Entries that differ are therefore not shared.
     if isinstance(shared, int) and shared in made and made[shared][0] == config:
         return made[shared][1]
     as_written = copy.deepcopy(config) if isinstance(shared, int) else config

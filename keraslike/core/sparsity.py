@@ -105,7 +105,7 @@ def _unbatched(x: Any) -> Any:
     x = _coo(x)
     if not x.n_batch and not x.n_dense:
         return x
-    # No more values than that are other than 0.
+    # An upper bound of the number of values that are not 0.
     size = x.nse * math.prod((*x.shape[: x.n_batch], *x.shape[x.ndim - x.n_dense :]))
     return _sparse().BCOO.fromdense(x.todense(), nse=size)
 

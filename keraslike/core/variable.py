@@ -104,8 +104,9 @@ class Variable(_Leaf):
     ([4.0, 6.0], True, (2,))
     """
 
-    # `_escaped`: the id of the array that somebody was last given, who may have made another of its
-    # memory. `_guard`: what excludes the threads that use it, once a program was made for it.
+    # `_escaped`: the id of the array that was last handed out. Its memory must not be donated,
+    # since the receiver may have made another array of it. `_guard`: the locks that threads take to
+    # use the Variable, once a program was made for it.
     __slots__ = ("_escaped", "_guard", "__weakref__")
 
     def __new__(cls, *args: Any, trainable: bool = True, **kwargs: Any):
@@ -264,8 +265,8 @@ class Variable(_Leaf):
         return cast or info.dtype or self._spec.dtype
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # What is said of a variable is no part of a trace, which may set it (a layer that does not
-        # train, built by its first call): nnx would refuse.
+        # These attributes are no part of a trace and may be set within one (a layer that does not
+        # train may be built by its first call), which nnx would refuse.
         if name in ("trainable", "regularizer", "constraint", "overwrite_with_gradient"):
             object.__setattr__(self, name, value)
         elif hasattr(type(self), name) or name in flax_internals.metadata_of(self):
@@ -282,8 +283,8 @@ class Variable(_Leaf):
 
     # -- its value ----------------------------------------------------------------------------
 
-    # In a function that is being lowered a Variable holds another value than outside: its own
-    # thread finds that in `context.state.held`, and no other thread sees it.
+    # While a function is lowered a Variable holds a tracer. It is kept in `context.state.held` of
+    # the tracing thread, so that other threads see the array.
 
     def _read(self) -> Any:
         held = state.held
@@ -386,7 +387,7 @@ class Variable(_Leaf):
 
     def _assign(self, value: Any) -> None:
         """The same for callers that want no array back, whose memory they might go on using."""
-        # Reading notes in a trace that the variable is used there.
+        # In a trace a read records that the variable is used there.
         raw = self._spec if state.outsiders is None else self._raw_value
         if isinstance(value, nnx.Variable):
             value = value.get_value()

@@ -204,8 +204,8 @@ def _in_order(structure: Any) -> bool:
     return isinstance(structure, Ref) or all(map(_in_order, structure))
 
 
-# What a size is at most while shapes are traced, and of how many characters where it is a formula:
-# a few steps that square it would make numbers, and formulas, that take all memory.
+# The largest size while shapes are traced, and the most characters of a symbolic one: a few layers
+# that square a size would otherwise make numbers or formulas that take all memory.
 _MOST, _LONGEST = 2**63, 2000
 
 

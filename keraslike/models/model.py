@@ -75,7 +75,7 @@ class Model(Trainer):
         own_call = not is_ours(type(self).call, "models")
         if self._graph is None or not args or own_call or kwargs.get("mask") is not None:
             return super()._traced_spec(args, kwargs)
-        # Each operation looks into the sizes that it needs, and none is a formula of all before.
+        # Shapes are asked of each operation in turn, so that no size is a formula of all before it.
         return self._graph.output_spec(self._operations, args[0], self.name)
 
     def _has_call(self) -> bool:

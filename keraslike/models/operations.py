@@ -21,7 +21,8 @@ from keraslike.core.operation import FunctionOperation, Operation
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.masks_and_losses import MaskOf
 
-# The call's arguments, for all functions that have one of that name, and for some.
+# Arguments that Keras's operations take when they are called: by name, for all functions, and for
+# some functions only.
 _OF_CALL = (
     "a abs_ angle array bias bins branches choicelist condition condlist constant_values "
     "coordinates data default depthwise_kernel elements elems end_points f false_fn "
@@ -40,7 +41,7 @@ _OF_CALL_IN = {
     "solve": ("b",),
     "solve_triangular": ("b",),
 }
-# Arguments of one of those names that are the class's in some functions.
+# Arguments of these names that are given to the constructor instead in some functions.
 _OF_CLASS_IN = {
     "affine_transform": ("fill_value",),
     "elastic_transform": ("fill_value",),
@@ -52,7 +53,8 @@ _OF_CLASS_IN = {
     "unique": ("fill_value",),
 }
 
-# Keras's modules other than `numpy`, and its classes that are not named after the function.
+# The modules of Keras's operations outside of `numpy`, and the classes with other names than their
+# functions'.
 _MODULES = {
     "core": (
         "associative_scan cast cond convert_to_tensor fori_loop map saturate_cast scan scatter "
@@ -102,7 +104,7 @@ _CLASSES = {
     **{name: name.upper() for name in ("jvp", "psnr", "ssim", "svd")},
 }
 _OF_MASK = "GetMask"  # which Keras has not: there a mask is what it was computed by
-# What Keras's class is told where it does what the function here does.
+# Constructor arguments with which Keras's class does what the function here does.
 _ALWAYS = {"layer_normalization": {"rms_scaling": False}}
 _NAMES = {cls: name for name, cls in _CLASSES.items()}
 

@@ -53,11 +53,11 @@ def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> 
 PARTS = ("x", "y", "sample_weight")
 
 
-# The most numbers that a sparse matrix has as a dense one if it is made that at once.
+# The most elements of a sparse matrix that is made dense as a whole.
 _DENSE = 2**26
 
 
-# Compared to one of these, a dtype costs less than compared to a type.
+# Comparing a dtype with one of these takes less time than comparing it with a type.
 _FLOAT32, _FLOAT64, _INT64 = map(np.dtype, ("float32", "float64", "int64"))
 
 
@@ -214,7 +214,7 @@ def check(values: Iterable[Any], names: Iterable[str]) -> None:
     nan = arguments.nan_in_data() != "ignore"
     found = []
     for value, name in zip(values, names):
-        # One array, which `predict` is often given, is not worth jax's search for its leaves.
+        # A single array, which `predict` is often given, needs no search for leaves.
         if isinstance(value, np.ndarray) and value.size and value.ndim:
             if nan and not _is_clean(value):
                 found.append((name, value))
@@ -272,7 +272,8 @@ def _is_clean(array: Any) -> bool:
         return True
     if isinstance(array, SparseRows):
         array = array.matrix.data
-    # A product of the array with itself finds a NaN faster than a mask does; infinity makes none.
+    # The dot product of the array with itself is NaN where an element is, which is faster than a
+    # mask; infinities give no NaN there.
     product = (np if isinstance(array, np.ndarray) else jnp).vdot(array, array)
     return bool(product == product)
 

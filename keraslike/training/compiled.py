@@ -68,7 +68,7 @@ class Compiled(Layer):
     _compile_loss: CompileLoss | None = None
     _compile_metrics: CompileMetrics | None = None
     _loss_tracker: Any = None
-    # Of `fit` while it runs.
+    # Where `fit` is, while it runs.
     _position: Position | None = _per_fit("_position", None, "_running")  # type: ignore[assignment]
 
     # -- compile ------------------------------------------------------------------------------
@@ -117,8 +117,8 @@ class Compiled(Layer):
             raise ValueError(
                 f"jit_compile must be True, False or 'auto'. Received: jit_compile={jit_compile!r}"
             )
-        # Everything is checked before anything is changed. Arrays of weights would give no scalar,
-        # of which alone there are gradients.
+        # All arguments are checked before anything is changed. An array among the weights would
+        # make the loss an array, which has no gradient.
         if any(isinstance(w, str) or np.ndim(w) for w in jax.tree.leaves(loss_weights)):
             raise ValueError(
                 "loss_weights must be a number, or a list or dict of one for each output. "

@@ -26,13 +26,14 @@ from keraslike.layers.layer import MISSED, Layer
 from keraslike.training.program import Program
 from keraslike.training.steps import Steps
 
-# So often a call on the same shapes runs op by op; of so many layers none does.
+# Calls on the same shapes that run op by op before one is compiled, and the number of layers from
+# which the first call is compiled.
 _OP_BY_OP, _LARGE = 2, 16
 _MOST = 64  # shapes that are remembered for a layer
 _CHANGES = 16  # of a layer, after which it is not compiled any more
-# These compute with numpy where there are values, or in Python.
+# Layers that compute with numpy, or in Python, where there are values.
 _ON_THE_HOST = (data_layer.DataLayer, image_base.DataLayer, hosted._Hosted)
-# Of these modules some functions look at values where there are any.
+# Modules in which some functions depend on values.
 _LOOKING = ("keraslike.ops.linalg", "keraslike.ops.choosing")
 
 

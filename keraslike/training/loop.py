@@ -29,9 +29,9 @@ from keraslike.training.stream_data import StreamData
 # and memory do not suffer.
 _IN_FLIGHT = 8
 _LONG_IN_FLIGHT = 2  # of those that run several steps
-# The most steps a dispatch where the results of all are kept.
+# The most steps of a dispatch that returns the results of all of them.
 _STACKED = 256
-# The most batches of a stream that are sent together, and the bytes that they may have.
+# The most batches, and bytes of them, of a stream that are sent to the device together.
 _TOGETHER, _TOGETHER_BYTES = 32, 8 << 20
 # The part of the device's memory that a data set may take to stay there for a whole `fit`.
 _RESIDENT_SHARE = 0.25

@@ -9,17 +9,17 @@ from typing import Any
 
 import jax
 
-# A dispatch is to take about this long at most: the progress bar and Ctrl-C stay alive.
+# The most seconds that a dispatch should take, so that the progress bar and Ctrl-C respond.
 _TARGET = 0.05
-# Dispatching costs up to a tenth of a millisecond: of longer steps than this it is no part.
+# Dispatching takes up to a tenth of a millisecond, which does not count in steps longer than this.
 _LONG_STEP = 2e-3
-# What running several steps a dispatch may save of a short step's time.
-_HOPE = 0.6
-# A larger number of steps has to be so much faster to be kept.
+# The share of a short step's time that several steps a dispatch may save.
+_SAVING = 0.6
+# A larger number of steps is kept where a step takes less than this share of the best time so far.
 _GAIN = 0.95
 # The number of steps that is tried first.
 _FEW = 8
-# The time that a measurement takes at least, and the dispatches.
+# The least seconds and dispatches of a measurement.
 _WINDOW, _DISPATCHES = 2e-3, 8
 # The multiplications and the elements of all intermediate results in a step that is nearly nothing
 # but its dispatch: a fifth of a millisecond on one core. Its work counts as 1.
@@ -27,7 +27,7 @@ _LIGHT_FLOPS, _LIGHT_ELEMENTS, _LIGHT_SECONDS = 5e6, 5e5, 2e-4
 # Up to this work a step is faster in the loop, in which XLA does not spread operations over threads
 # that have no time to help: 0.7 to 0.9 of its time outside, with 2 to 100 layers.
 LOOPED = 40.0
-# What may be slower in a loop than outside of it, or whose work is not seen from here.
+# Primitives that may be slower in a loop than outside of it, or whose work cannot be counted.
 _HEAVY = ("conv_", "reduce_window", "select_and", "on_cpu", "while", "callback", "custom_call")
 
 
@@ -130,7 +130,7 @@ class Pace:
 
     def _consider(self, seconds: float) -> None:
         """Whether to try several steps at all, one taking so long."""
-        worth = self._left * seconds * _HOPE > (self._compiling or 0.0)
+        worth = self._left * seconds * _SAVING > (self._compiling or 0.0)
         if seconds < _LONG_STEP and worth:
             self.settled = False
             self._try(_FEW)

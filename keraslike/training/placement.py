@@ -21,8 +21,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from keraslike.core import host, lowering, rng
 from keraslike.core.shares import Share
 
-# The meshes that state was put on: by them is known what has to come home afterwards, and what a
-# user has put on devices by hand.
+# The meshes that state was placed on. They tell the state that has to return to the default device
+# afterwards from what a user has placed by hand.
 _meshes: set[Mesh] = set()
 
 
@@ -45,11 +45,11 @@ class Placement:
             tuple(distribution.sharding_of(v) for v in variables) for variables in (state, fixed)
         )
         self.several = len({d.process_index for d in mesh.devices.flat}) > 1  # processes
-        # What a step returns is for this process to read; on one it is where it comes to be.
+        # With several processes a step's results are replicated, so that each can read them.
         self.results = self.replicated if self.several else None
-        # Distributions that put everything in the same places share what is compiled.
+        # Distributions that place everything alike share compiled programs.
         self.key = (self.state, self.fixed, self.rows((self.parts,)), distribution.key)
-        # Devices that share one memory, as those that a CPU is divided into do.
+        # The number of devices that share one memory, as those that a CPU is divided into do.
         self.sharing = len(mesh.local_devices) if mesh.devices.flat[0].platform == "cpu" else 1
         note(mesh)
 

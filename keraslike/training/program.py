@@ -207,7 +207,7 @@ class Program(LoweredStep):
     def _own_state(self) -> None:
         """Makes sure that nobody else holds the arrays that a dispatch donates."""
         uses = self._count_uses()
-        # Who reads a Variable of flax's own is not counted.
+        # Reads of flax's own Variables are not counted.
         if uses == self._uses and not self._foreign:
             return
         if self.placement is None:
@@ -235,8 +235,8 @@ class Program(LoweredStep):
             restore = self._backup()
         try:
             results = self._attempt(function, args)
-            # Not for the state, which another thread's dispatch may have taken by now: what one
-            # program gives fails together.
+            # The results are waited for, and not the state, which another thread's dispatch may
+            # have donated by now: the outputs of one program fail together.
             jax.block_until_ready(results)
         except _NotTraced:
             raise
@@ -335,8 +335,7 @@ class Program(LoweredStep):
         state is afterwards where it was before.
         """
         p = self.placement
-        # A program that gives all its results changes little state: copying it takes longer than
-        # leaving it where it is.
+        # A program that stacks its results changes little state, and donating it saves nothing.
         donated = donate[1:] if self.stack else donate
         options = compiler_options(in_loop)
 
@@ -413,7 +412,7 @@ class Program(LoweredStep):
                 return self._jitted(one, donate=(0, 3), on_all=3)
             return self._jitted(several, donate=(0, 3), on_all=4, in_loop=True)
 
-        # Without `stack` the most steps that there may be are not a part of the program.
+        # Without `stack` one program serves for any number of steps.
         key = (batch_size, most if self.stack else most > 1, order is None)
         rest = () if most == 1 else (np.int32(steps),)
         cursor, results = self._dispatch(key, make, cursor, data, order, *rest)

@@ -134,7 +134,7 @@ def by_function(model: Any, function: Callable, mode: str) -> Callable:
     """A step that changes state from a user's `(state, iterator) -> (results, state)`."""
 
     def step(state: Any, data: Any) -> Any:
-        # The function may donate what it is given.
+        # The function may donate its arguments, so it gets copies.
         return function(jax.tree.map(jnp.copy, state), iter([data]))
 
     return stateful(model, step, mode, whole=True)

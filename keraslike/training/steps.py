@@ -105,7 +105,7 @@ class Steps(Compiled):
         def forward() -> tuple[Any, Any]:
             y_pred = self(x, training=True)
             loss = self._compute_loss(x, y, y_pred, sample_weight, training=True)
-            # A mask belongs to a tensor, and the gradient's trace gives out others.
+            # Masks belong to tensors, and the trace of the gradient returns others.
             masks = jax.tree.map(context.get_mask, y_pred)
             return self.optimizer.scale_loss(loss), (loss, y_pred, masks)
 
@@ -284,8 +284,8 @@ class Steps(Compiled):
         elif not stateful:
             self._make_state(example, mode)
         if stateful:
-            # What the user's step calls, and on what, is seen when it is traced: the layers that
-            # it is the first to call, and its optimizers, make their state then.
+            # What the user's step calls is found by tracing it: layers that it is the first to
+            # call, and its optimizers, create their state then.
             self._program(mode).settle(example)
         elif mode == "train" and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)

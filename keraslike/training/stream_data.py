@@ -57,8 +57,8 @@ class StreamData:
         self.source, self.class_weight, self.shuffle = source, class_weight, shuffle
         self._iterator: Iterator | None = None
         self._peeked: list[Any] = []
-        # The seed of the order of a PyDataset's batches (of a `Dataset` its `orders`), and how many
-        # the iterator has given: of the last one, and as of the last that was trained on.
+        # The seed of the order of a PyDataset's batches (of a `Dataset` its `orders`), how many the
+        # iterator has given, and both as they were at the last batch that was trained on.
         self._seed: Any = None
         self._given = 0
         self._position: tuple[Any, int, str | None] = (None, 0, None)

@@ -212,7 +212,7 @@ class Trainer(Steps):
         results: dict[str, Any] = {} if position is None else position.logs
         count = 0 if position is None else position.step
         together = feed.program.is_spread and events.decides(mode)
-        # Keras counts the steps that an execution may have, beyond the end of the data too.
+        # As in Keras, callbacks are told of whole executions, even beyond the end of the data.
         most = self._execution
         for step, run, n in feed.epoch(self._in_executions(max_steps), count):
             begin(step, {})
