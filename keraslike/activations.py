@@ -381,7 +381,4 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Ca
 __all__ = [f.__name__ for f in _functions] + [
     *("swish", "hard_swish", "get", "serialize", "deserialize")
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

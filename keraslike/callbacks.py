@@ -16,7 +16,4 @@ from keraslike.training.monitors import EarlyStopping, ModelCheckpoint, ReduceLR
 from keraslike.training.tensorboard import TensorBoard
 
 __all__ = registry.members(globals(), "training")
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -132,7 +132,4 @@ __all__ = [
     "set_tensor_type",
     "tensor_type",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -146,7 +146,4 @@ __all__ = [
     *("max_norm", "min_max_norm", "non_neg", "nonneg", "unit_norm"),
     *("get", "serialize", "deserialize"),
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

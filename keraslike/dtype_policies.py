@@ -50,5 +50,4 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
     return serialization.deserialize(config, custom_objects=custom_objects)
 
 
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -19,7 +19,4 @@ __all__ = [
     "NoSuchFile",
     "NoSuchOutput",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -24,10 +24,7 @@ __all__ = ["KerasLayer", "load", "resolve"]
 
 _ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
 _SCHEMES = ("http", "https", "ftp", "file")
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy
 
 
 @entry

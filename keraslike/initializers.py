@@ -522,7 +522,4 @@ __all__ = [
     *("stft", "STFTInitializer"),
     *("IdentityInitializer", "OrthogonalInitializer", "get", "serialize", "deserialize"),
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

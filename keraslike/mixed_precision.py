@@ -14,7 +14,4 @@ __all__ = [
     "set_dtype_policy",
     "set_global_policy",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -233,7 +233,4 @@ registry.publish(
 )
 
 __all__ = ["SeedGenerator", *(f.__name__ for f in _functions)]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -163,7 +163,4 @@ __all__ = [
     *(c.__name__ for c in _classes),
     *("l1", "l2", "l1_l2", "orthogonal_regularizer", "get", "serialize", "deserialize"),
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -120,7 +120,4 @@ __all__ = [
     "vgg19",
     "xception",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -79,7 +79,4 @@ DenseNet201 = _densenet(201, 6, 12, 48, 32)
 preprocess_input = preprocessing("torch")
 
 __all__ = ["DenseNet121", "DenseNet169", "DenseNet201", "decode_predictions", "preprocess_input"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

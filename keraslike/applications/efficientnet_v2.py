@@ -192,7 +192,4 @@ __all__ = [
     "decode_predictions",
     "preprocess_input",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

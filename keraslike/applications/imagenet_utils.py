@@ -115,7 +115,4 @@ def _class_names() -> dict[str, list[str]]:
 
 
 __all__ = ["decode_predictions", "preprocess_input"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

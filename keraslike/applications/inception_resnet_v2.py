@@ -91,7 +91,4 @@ InceptionResNetV2 = constructor(
 preprocess_input = preprocessing("tf")
 
 __all__ = ["InceptionResNetV2", "decode_predictions", "preprocess_input"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -120,7 +120,4 @@ InceptionV3 = constructor(
 preprocess_input = preprocessing("tf")
 
 __all__ = ["InceptionV3", "decode_predictions", "preprocess_input"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -86,7 +86,4 @@ MobileNet = constructor(
 preprocess_input = preprocessing("tf")
 
 __all__ = ["MobileNet", "decode_predictions", "preprocess_input"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

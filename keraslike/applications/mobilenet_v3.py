@@ -208,7 +208,4 @@ MobileNetV3Small, MobileNetV3Large = _mobilenet("small"), _mobilenet("large")
 preprocess_input = preprocessing(None)
 
 __all__ = ["decode_predictions", "preprocess_input"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

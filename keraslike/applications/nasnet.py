@@ -185,7 +185,4 @@ NASNetLarge = _nasnet("large", 331, 4032, 96, 6, True)
 preprocess_input = preprocessing("tf")
 
 __all__ = ["NASNetLarge", "NASNetMobile", "decode_predictions", "preprocess_input"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -106,7 +106,4 @@ ResNet50, ResNet101, ResNet152 = resnet(50), resnet(101), resnet(152)
 preprocess_input = preprocessing("caffe")
 
 __all__ = ["ResNet50", "ResNet101", "ResNet152", "decode_predictions", "preprocess_input"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

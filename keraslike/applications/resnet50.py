@@ -3,7 +3,4 @@
 from keraslike.applications.resnet import ResNet50, decode_predictions, preprocess_input
 
 __all__ = ["ResNet50", "decode_predictions", "preprocess_input"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

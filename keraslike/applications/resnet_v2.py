@@ -8,7 +8,4 @@ ResNet50V2, ResNet101V2, ResNet152V2 = (resnet(depth, "V2") for depth in (50, 10
 preprocess_input = preprocessing("tf")
 
 __all__ = ["ResNet50V2", "ResNet101V2", "ResNet152V2", "decode_predictions", "preprocess_input"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

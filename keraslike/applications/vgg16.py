@@ -47,7 +47,4 @@ VGG16 = vgg(
 preprocess_input = preprocessing("caffe")
 
 __all__ = ["VGG16", "decode_predictions", "preprocess_input"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

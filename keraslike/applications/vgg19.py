@@ -12,7 +12,4 @@ VGG19 = vgg(
 preprocess_input = preprocessing("caffe")
 
 __all__ = ["VGG19", "decode_predictions", "preprocess_input"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

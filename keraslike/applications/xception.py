@@ -70,7 +70,4 @@ Xception = constructor(
 preprocess_input = preprocessing("tf")
 
 __all__ = ["Xception", "decode_predictions", "preprocess_input"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

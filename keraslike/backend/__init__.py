@@ -80,7 +80,4 @@ __all__ = [
     "set_keras_mask",
     "standardize_dtype",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -4,7 +4,4 @@ from keraslike.data.dataset import Dataset
 from keraslike.data.elements import AUTOTUNE, INFINITE, UNKNOWN, ArraySpec
 
 __all__ = ["AUTOTUNE", "INFINITE", "UNKNOWN", "ArraySpec", "Dataset"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -21,7 +21,4 @@ __all__ = [
     "mnist",
     "reuters",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

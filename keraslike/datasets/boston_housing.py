@@ -32,7 +32,4 @@ def load_data(path: str = "boston_housing.npz", test_split: float = 0.2, seed: i
 
 
 __all__ = ["load_data"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -39,7 +39,4 @@ def load_data(
 
 
 __all__ = ["load_data"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

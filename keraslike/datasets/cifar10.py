@@ -23,7 +23,4 @@ def load_data() -> Arrays:
 
 
 __all__ = ["load_data"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -27,7 +27,4 @@ def load_data(label_mode: str = "fine") -> Arrays:
 
 
 __all__ = ["load_data"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

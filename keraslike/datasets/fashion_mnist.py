@@ -39,7 +39,4 @@ def _bytes(name: str, header: int) -> np.ndarray:
 
 
 __all__ = ["load_data"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -64,7 +64,4 @@ def get_word_index(path: str = "imdb_word_index.json") -> dict[str, int]:
 
 
 __all__ = ["get_word_index", "load_data"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -25,7 +25,4 @@ def load_data(path: str = "mnist.npz") -> Arrays:
 
 
 __all__ = ["load_data"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -75,7 +75,4 @@ def get_label_names() -> tuple[str, ...]:
 
 
 __all__ = ["get_label_names", "get_word_index", "load_data"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

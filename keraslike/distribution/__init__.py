@@ -28,7 +28,4 @@ __all__ = [
     "plan",
     "set_distribution",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

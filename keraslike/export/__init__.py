@@ -10,7 +10,4 @@ __all__ = ["ExportArchive"]
 registry.publish(
     "keras.export", {}, aliases={"export_model": export_model, "load_exported": load_exported}
 )
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

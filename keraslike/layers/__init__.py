@@ -203,7 +203,4 @@ __all__ = [
 _older = {"GroupedQueryAttention": GroupedQueryAttention}
 _in_files = [name for name in __all__ if name not in ("serialize", "deserialize")]
 registry.publish("keras.layers", {name: globals()[name] for name in _in_files} | _older)
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

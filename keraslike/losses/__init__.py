@@ -105,7 +105,4 @@ def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
 
 
 __all__ = registry.members(globals(), "losses")
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

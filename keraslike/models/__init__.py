@@ -14,7 +14,4 @@ registry.publish("keras", {"Model": Model, "Sequential": Sequential})
 registry.publish("keras.src.models.functional", {"Functional": Functional})
 
 Layer._eager_call = staticmethod(eager.call)  # type: ignore[method-assign]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -75,7 +75,4 @@ __all__ = [
     *("fake_quant_with_min_max_vars", "get", "pack_int4", "quantize_and_dequantize", "serialize"),
     "unpack_int4",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

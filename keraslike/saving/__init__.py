@@ -56,7 +56,4 @@ registry.publish(
         "save_weights": save_weights,
     },
 )
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -248,7 +248,4 @@ __all__ = sorted(
     for name, value in list(globals().items())
     if name[0] != "_" and (name in _MODULES or not isinstance(value, type(sys)))
 )
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

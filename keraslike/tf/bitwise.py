@@ -18,7 +18,4 @@ for _name, _function in _TABLE.items():
 invert = operation("bitwise.invert", "x", "x")(jnp.invert)
 
 __all__ = [*_TABLE, "invert"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

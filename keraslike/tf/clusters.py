@@ -149,7 +149,4 @@ def number_of(resolver: Any) -> int:
 __all__ = [
     *("ClusterSpec", "SimpleClusterResolver", "TFConfigClusterResolver", "TPUClusterResolver"),
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

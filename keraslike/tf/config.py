@@ -335,7 +335,4 @@ __all__ = [
     *("run_functions_eagerly", "set_logical_device_configuration", "set_soft_device_placement"),
     *("set_visible_devices", "threading"),
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -230,7 +230,4 @@ __all__ = [
     "enable_traceback_filtering",
     "is_traceback_filtering_enabled",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

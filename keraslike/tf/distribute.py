@@ -544,7 +544,4 @@ __all__ = [
     *("Strategy", "TPUStrategy", "cluster_resolver", "experimental", "get_replica_context"),
     *("get_strategy", "has_strategy", "in_cross_replica_context"),
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

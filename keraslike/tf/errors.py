@@ -45,7 +45,4 @@ __all__ = [
     "OutOfRangeError",
     "UnimplementedError",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

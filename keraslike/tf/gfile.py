@@ -104,7 +104,4 @@ __all__ = [
     *("GFile", "copy", "exists", "get_registered_schemes", "glob", "isdir", "join", "listdir"),
     *("makedirs", "mkdir", "remove", "rename", "rmtree", "stat", "walk"),
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -450,7 +450,4 @@ __all__ = [
     "transpose",
     *pictures.__all__,
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

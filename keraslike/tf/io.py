@@ -137,7 +137,4 @@ __all__ = [
     *parsing.__all__,
     *pictures.__all__,
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

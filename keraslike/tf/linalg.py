@@ -283,7 +283,4 @@ __all__ = sorted(
     ]
     + ["l2_normalize", "set_diag", "tensordot", "triangular_solve"]
 )
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -496,7 +496,4 @@ __all__ = [
     *("KeyValueTensorInitializer", "StaticHashTable", "StaticVocabularyTable"),
     *("TextFileIndex", "TextFileInitializer", "experimental"),
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

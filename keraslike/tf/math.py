@@ -157,7 +157,4 @@ __all__ = [
     "unsorted_segment_sum",
     "zero_fraction",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

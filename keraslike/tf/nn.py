@@ -458,7 +458,4 @@ __all__ = [
     "tanh",
     "top_k",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

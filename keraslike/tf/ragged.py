@@ -198,10 +198,7 @@ __all__ = [
     "stack",
     "stack_dynamic_partitions",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy
 
 
 Answers.ragged = RaggedTensor.from_row_lengths

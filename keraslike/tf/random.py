@@ -311,7 +311,4 @@ __all__ = [
     "truncated_normal",
     "uniform",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

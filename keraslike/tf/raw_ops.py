@@ -109,7 +109,4 @@ def _all() -> dict[str, Callable]:
 
 globals().update(_all())
 __all__ = sorted(_all())
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

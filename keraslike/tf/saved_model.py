@@ -468,7 +468,4 @@ __all__ = [
     *("TRAINING", "VARIABLES_DIRECTORY", "VARIABLES_FILENAME", "contains_saved_model"),
     *("load", "save"),
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

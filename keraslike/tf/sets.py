@@ -101,7 +101,4 @@ def _rows(name: str, x: Any, validate: bool) -> tuple[dict[_Row, set], _Row]:
 
 
 __all__ = ["difference", "intersection", "size", "union"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -235,7 +235,4 @@ __all__ = [
     *("linear_to_mel_weight_matrix", "mfccs_from_log_mel_spectrograms", "vorbis_window"),
     *("rfft2d", "irfft2d"),
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

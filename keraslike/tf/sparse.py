@@ -286,7 +286,4 @@ __all__ = [
     "to_indicator",
     "transpose",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -384,7 +384,4 @@ __all__ = [
     "unsorted_segment_join",
     "upper",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

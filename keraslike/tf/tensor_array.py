@@ -343,7 +343,4 @@ def _unflatten(aux: Any, children: tuple[Any, ...]) -> TensorArray:
 jax.tree_util.register_pytree_node(TensorArray, _flatten, _unflatten)
 
 __all__ = ["TensorArray"]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

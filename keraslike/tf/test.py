@@ -181,7 +181,4 @@ __all__ = [
     *("TestCase", "gpu_device_name", "is_built_with_cuda", "is_built_with_gpu_support"),
     *("is_built_with_rocm", "is_built_with_xla", "is_gpu_available", "main"),
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

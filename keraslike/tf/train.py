@@ -25,5 +25,4 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'tf.train' has no attribute {name!r}")
 
 
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

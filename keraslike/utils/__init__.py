@@ -82,7 +82,4 @@ __all__ = [
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

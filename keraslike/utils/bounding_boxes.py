@@ -3,6 +3,4 @@
 from keraslike.ops.bounding_boxes import *  # noqa: F403
 from keraslike.ops.bounding_boxes import __all__ as __all__
 
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -26,5 +26,4 @@ def __getattr__(name: str) -> Any:
     return getattr(estimators, name)
 
 
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -246,5 +246,4 @@ def __getattr__(name: str) -> Any:
     )
 
 
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -40,7 +40,4 @@ __all__ = [
     "UNKNOWN_CARDINALITY",
     "experimental",
 ]
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -206,7 +206,4 @@ def make_batched_features_dataset(
 _OTHERS = {"Any", "Callable", "Dataset", "annotations", "elements", "enum", "face", "files"}
 _OTHERS |= {"options", "parsing", "records", "sources"}
 __all__ = sorted(name for name in dir() if name[0] != "_" and name not in _OTHERS)
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy
