@@ -155,26 +155,19 @@ class Combining(Pipeline):
             raise ValueError(
                 f"weights must be {len(parts)} numbers of at least 0. Received: weights={weights!r}"
             )
-        left = [float(w) for w in share]
+        if not each and (share == 0).any():
+            parts = [part for part, weight in zip(parts, share) if weight]
+            share = share[share > 0]
 
         def numbers(ended: set[int]) -> Iterator[int]:
-            seeds = (
-                made._seeds
-                if rerandomize_each_iteration is False
-                else philox.of_iteration(made._seeds, made._times)
-            )
+            seeds = made._seeds
+            if rerandomize_each_iteration:
+                seeds = philox.of_iteration(seeds, made._times)
             made._times += 1
-            shares: Any = itertools.repeat(left)
+            shares: Any = itertools.repeat(share)
             if isinstance(weights, Pipeline):
-                shares = weights._start(0)
-            for draw, now in zip(philox.numbers(seeds), shares):
-                now = [w * (n not in ended) for n, w in enumerate(np.asarray(now).tolist())]
-                if not sum(now):
-                    return
-                edges = np.cumsum(now)
-                yield min(
-                    int(np.searchsorted(edges, draw / 2**32 * edges[-1], "right")), len(now) - 1
-                )
+                shares = (np.ravel(now).astype("float64") for now in weights._start(0))
+            return philox.chosen(shares, philox.numbers(seeds))
 
         made = _chosen(cls, parts, numbers, stop_on_empty_dataset, (weights,) if each else ())
         made._seeds = philox.seeds(seed)

@@ -30,6 +30,8 @@ from keraslike.training.prefetch import Ahead, made_by
 
 # Seconds that a call must take before threads are asked to do it, where they are left to us.
 _WORTH_A_THREAD = 5e-4
+# Elements of which the classes are counted before the shares of classes are estimated anew.
+_COUNTED = 32
 
 
 class Elementwise(Pipeline):
@@ -298,26 +300,48 @@ class Elementwise(Pipeline):
             class_func: the class of an element.
             target_dist: the share that each class is to have.
             initial_dist: the share that each has; counted while elements pass where it is `None`.
+
+        As in TensorFlow elements come of two passes over this data set, of all elements and of
+        those that are let pass, so that one may come twice.
         """
-        function = self._view.function(class_func)
-        target = np.asarray(target_dist, "float64")
-        initial = None if initial_dist is None else np.asarray(initial_dist, "float64")
+        target = np.asarray(target_dist, "float32")
+        given = None if initial_dist is None else np.asarray(initial_dist, "float32")
+        drawn = philox.seeds(seed)
 
-        def make() -> Iterator[Any]:
-            draws = philox.numbers(philox.of_iteration(made._seeds, made._times))
-            made._times += 1
-            counts = np.ones(len(target))
-            for element in self._start(0):
-                found = function(*arguments(element))
-                counts[int(found)] += initial is None
-                share = counts / counts.sum() if initial is None else initial
-                ratio = target / np.maximum(share, 1e-12)
-                if next(draws) < ratio[int(found)] / ratio.max() * 2**32:
-                    yield found, element
+        def with_class(*element: Any) -> Any:
+            return class_func(*element), element[0] if len(element) == 1 else element
 
-        made = self._then(passing(make), unless(self._count), spec=None)
-        made._seeds = philox.seeds(seed)
-        return made
+        every = self.map(with_class)
+
+        def distributions() -> Iterator[np.ndarray]:
+            if given is not None:
+                yield from itertools.repeat(given)
+            seen, classes = np.full(len(target), 10), (c for c, _ in every._start(0))
+            while group := list(itertools.islice(classes, _COUNTED)):
+                seen = seen + np.bincount(np.asarray(group, int), minlength=len(target))
+                yield from itertools.repeat((seen / seen.sum()).astype("float32"), _COUNTED)
+
+        def accepted() -> Iterator[Any]:
+            draws = philox.rates(drawn)
+            for initial, element in zip(distributions(), every._start(0)):
+                ratio = _ratio(target, initial)
+                least = ratio.min()
+                if next(draws) < ((ratio - least) / (ratio.max() - least))[int(element[0])]:
+                    yield element
+
+        # Each element is one of all, or one of those that the shares of classes let pass.
+        passed = every._then(passing(accepted), unless(self._count))
+        whole = None if given is None else _ratio(target, given).min()
+        if whole is not None and whole in (0, 1):
+            return every if whole else passed
+
+        def weights() -> Iterator[np.ndarray]:
+            for initial in distributions():
+                least = _ratio(target, initial).min()
+                yield np.array([least, 1 - least])
+
+        shares = self._make(passing(weights), UNKNOWN, (), lambda: ArraySpec((2,), "float64"))
+        return self.sample_from_datasets([every, passed], shares, seed, stop_on_empty_dataset=True)
 
     # -- when they are made ---------------------------------------------------------------------
 
@@ -452,3 +476,7 @@ def _pooled(apply: Callable, elements: Iterator, count: int, as_ready: bool) -> 
                 pending |= {executor.submit(apply, e) for e in itertools.islice(elements, 1)}
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _ratio(target: np.ndarray, initial: np.ndarray) -> np.ndarray:
+    return target / (initial + np.finfo("float32").tiny)

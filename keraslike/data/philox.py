@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from keraslike.core import rng
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 _FACTORS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _STEPS = 0x9E3779B9, 0xBB67AE85
+# What TensorFlow's operations without a state mix their seeds with.
+_SCRAMBLING = 0x3EC8F720, 0x02461E29
 _DEFAULT = 87654321  # TensorFlow's, where only a data set is given a seed
 Seeds = tuple[int, int]
 
@@ -33,15 +36,54 @@ def draw(seeds: Seeds, start: int, count: int) -> np.ndarray:
     """
     key, high = (seed & 0xFFFFFFFFFFFFFFFF for seed in seeds)
     number = np.arange(start, start + count, dtype=np.uint64)
-    a, b = number & _LOW, number >> _HALF
-    c, d = np.uint64(high & 0xFFFFFFFF), np.uint64(high >> 32)
-    keys = [key & 0xFFFFFFFF, key >> 32]
+    counter = number & _LOW, number >> _HALF, np.uint64(high & 0xFFFFFFFF), np.uint64(high >> 32)
+    words = np.uint64(key & 0xFFFFFFFF), np.uint64(key >> 32)
+    return np.stack(_mixed(counter, words), 1).reshape(-1)
+
+
+def _mixed(counter: Sequence[Any], key: Sequence[Any]) -> list[np.ndarray]:
+    """The four numbers of each value of the counter, which has four words, and the key two."""
+    a, b, c, d = counter
     for _ in range(10):
         first, second = a * _FACTORS[0], c * _FACTORS[1]
-        a, b = (second >> _HALF) ^ b ^ np.uint64(keys[0]), second & _LOW
-        c, d = (first >> _HALF) ^ d ^ np.uint64(keys[1]), first & _LOW
-        keys = [(k + step) & 0xFFFFFFFF for k, step in zip(keys, _STEPS)]
-    return np.stack([a, b, c, d], 1).reshape(-1)
+        a, b = (second >> _HALF) ^ b ^ key[0], second & _LOW
+        c, d = (first >> _HALF) ^ d ^ key[1], first & _LOW
+        key = [(k + np.uint64(step)) & _LOW for k, step in zip(key, _STEPS)]
+    return [np.asarray(word) for word in (a, b, c, d)]
+
+
+def units(pairs: np.ndarray) -> np.ndarray:
+    """A number of `[0, 1)` for each pair of seeds: the first that TensorFlow's operations draw
+    which keep no state.
+
+    >>> float(units(np.array([[1, 2]]))[0])
+    0.0
+    """
+    seeds = np.asarray(pairs, np.uint64)
+    words = [half for seed in seeds.T for half in (seed & _LOW, seed >> _HALF)]
+    scrambled = _mixed(words, [np.uint64(k) for k in _SCRAMBLING])
+    zero = np.zeros_like(scrambled[0])
+    high, low, *_ = _mixed((zero, zero, scrambled[2], scrambled[3]), scrambled[:2])
+    return (((high & np.uint64(0xFFFFF)) << _HALF) | low).astype(float) * 2.0**-52
+
+
+def chosen(shares: Iterable[np.ndarray], draws: Iterator[int]) -> Iterator[int]:
+    """The numbers of classes, each drawn by shares of its own, as `tf.random.stateless_categorical`
+    draws them for pairs of these draws."""
+    shares = iter(shares)
+    for size in itertools.chain([16], itertools.repeat(512)):
+        some = list(itertools.islice(shares, size))
+        if not some:
+            return
+        pairs = np.array(list(itertools.islice(draws, 2 * len(some)))).reshape(-1, 2)
+        for unit, share in zip(units(pairs).tolist(), some):
+            yield int(np.searchsorted(edges := np.cumsum(share), unit * edges[-1], "right"))
+
+
+def rates(seeds: Seeds) -> Iterator[float]:
+    """Numbers of `[0, 1)`, as an operation of TensorFlow draws one each time that it runs."""
+    for start in itertools.count(0, 256):
+        yield float(np.float32((int(draw(seeds, start, 1)[0]) & 0x7FFFFF) / 2**23))
 
 
 def numbers(seeds: Seeds) -> Iterator[int]:

@@ -183,6 +183,30 @@ def programs(tf, folder):
     p["sample from one"] = D.sample_from_datasets([N, N.skip(5)], [1.0, 0.0]).filter(
         lambda n: n > 1
     )
+    some, others = D.range(5), D.range(100, 105)
+    p["sample"] = D.sample_from_datasets([some, others], [0.5, 0.5], seed=42).repeat(2)
+    p["sample by weights"] = D.sample_from_datasets(
+        [some.repeat(), others.repeat(), N.repeat()], [0.2, 0.5, 0.3], seed=7
+    ).take(60)
+    p["sample evenly"] = D.sample_from_datasets([some, others], seed=42)
+    p["sample to the first end"] = D.sample_from_datasets(
+        [D.range(2), others], [0.5, 0.5], seed=1, stop_on_empty_dataset=True
+    )
+    p["sample anew"] = D.sample_from_datasets(
+        [some, others], [0.5, 0.5], seed=42, rerandomize_each_iteration=True
+    ).repeat(2)
+    p["sample by weights of their own"] = D.sample_from_datasets(
+        [D.range(30), others], D.from_tensor_slices([[1.0, 3.0], [4.0, 1.0]]).repeat(), seed=3
+    )
+    p["sample some"] = D.sample_from_datasets([some, others, N], [0.5, 0.0, 0.5], seed=3)
+    classes = D.from_tensor_slices(([0, 0, 0, 1] * 25, np.arange(100)))
+    for name, target, initial in (
+        ("as given", [0.3, 0.7], [0.75, 0.25]),
+        ("to one class", [0.0, 1.0], [0.75, 0.25]),
+        ("as counted", [0.5, 0.5], None),
+        ("as they are", [0.75, 0.25], [0.75, 0.25]),
+    ):
+        p[f"resampled {name}"] = classes.rejection_resample(lambda c, _: c, target, initial, seed=5)
     # -- kept
     p["cache"] = N.take(3).cache().repeat(2)
     p["cache shuffled"] = N.shuffle(10, seed=1).cache().repeat(2)
