@@ -15,7 +15,6 @@ import jax.numpy as jnp
 from keraslike.core import dtypes, serialization, tensorflow_host
 from keraslike.core.tracebacks import entry
 from keraslike.export import stablehlo
-from keraslike.export.endpoints import is_spec, restored, stored
 from keraslike.layers.hosted import TFSMLayer
 from keraslike.layers.layer import Layer
 from keraslike.utils.downloads import get_file, hash_file
@@ -260,16 +259,12 @@ class _OfJax(Layer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         several = len(self._inputs) > 1 and isinstance(inputs, (list, tuple))
-        wanted = self._inputs if several else self._inputs[0]
-        given = jax.tree.map(stablehlo.converted, wanted, _like(wanted, inputs), is_leaf=is_spec)
-        weights = {n: stored(v.value) for n, v in zip(self._names, self._state)}
-        found = self._program.call(weights, *(given if several else [given]))
-        if not self._updates:
-            return found
-        outputs, new = found
-        for name, variable in zip(self._names, self._state):
-            if name in new:
-                variable.assign(restored(new[name], variable.value.dtype))
+        args = list(inputs) if several else [_like(self._inputs[0], inputs)]
+        state = dict(zip(self._names, self._state))
+        values = {name: variable.value for name, variable in state.items()}
+        outputs, new = stablehlo.run(self._program.call, self._inputs, self._updates, values, args)
+        for name, value in new.items():
+            state[name].assign(value)
         return outputs
 
 

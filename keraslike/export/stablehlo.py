@@ -222,15 +222,10 @@ class ExportedModel:
 
     def _endpoint(self, about: dict[str, Any], program: export.Exported) -> Callable:
         call, spec = jax.jit(program.call), spec_tree(about["inputs"])
-        dtypes = {n: v["dtype"] for n, v in self.manifest["variables"].items()}
 
         def endpoint(*args: Any) -> Any:
-            given = jax.tree.map(converted, spec, list(args), is_leaf=is_spec)
-            out = call({n: stored(v) for n, v in self.variables.items()}, *given)
-            if not about["updates"]:
-                return out
-            outputs, new = out
-            self.variables.update((n, restored(v, jnp.dtype(dtypes[n]))) for n, v in new.items())
+            outputs, new = run(call, spec, about["updates"], self.variables, list(args))
+            self.variables.update(new)
             return outputs
 
         endpoint.__name__ = about["name"]
@@ -249,9 +244,27 @@ class ExportedModel:
         return next(iter(self.endpoints.values()))(*args)
 
 
-def converted(spec: Spec, value: Any) -> jax.Array:
-    """A value as an input of a program is."""
-    return jnp.asarray(value, jax.dtypes.canonicalize_dtype(spec.dtype))
+def run(
+    call: Callable, spec: Any, updates: Any, variables: dict[str, jax.Array], args: list[Any]
+) -> tuple[Any, dict[str, jax.Array]]:
+    """The outputs of a program, and the new values of the variables that it changes.
+
+    Args:
+        spec: of its inputs.
+        updates: the names of the variables that it changes.
+        variables: the values of all.
+    """
+    given = jax.tree.map(
+        lambda s, x: jnp.asarray(x, jax.dtypes.canonicalize_dtype(s.dtype)),
+        spec,
+        args,
+        is_leaf=is_spec,
+    )
+    found = call({name: stored(value) for name, value in variables.items()}, *given)
+    if not updates:
+        return found, {}
+    outputs, new = found
+    return outputs, {name: restored(v, variables[name].dtype) for name, v in new.items()}
 
 
 @entry

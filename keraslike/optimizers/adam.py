@@ -67,7 +67,24 @@ class AdamState(NamedTuple):
     velocity_hat: Any
 
 
-class Adam(Optimizer):
+class _OfMoments(Optimizer):
+    """Two moving averages: the shares of them that are kept, and `epsilon`."""
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **shared: Unpack[Shared],
+    ):
+        super().__init__(learning_rate, **shared)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+
+class Adam(_OfMoments):
     """`w -= a * m / (sqrt(v) + epsilon)` with moving means `m` of `g` and `v` of `g**2`.
 
     `m += (1 - beta_1) * (g - m); v += (1 - beta_2) * (g**2 - v)`, and at step `t = 1, 2, ...`
@@ -99,10 +116,7 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         **shared: Unpack[Shared],
     ):
-        super().__init__(learning_rate, **shared)
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **shared)
         self.amsgrad = amsgrad
 
     def transform(self) -> optax.GradientTransformationExtraArgs:
@@ -158,7 +172,7 @@ class NadamState(NamedTuple):
     u_product: Any
 
 
-class Nadam(Optimizer):
+class Nadam(_OfMoments):
     """Adam with Nesterov momentum, whose momentum warms up: `u(t) = beta_1 * (1 - 0.96**t / 2)`.
 
     With `m` and `v` as Adam's and `U = u(1) * ... * u(t)`,
@@ -179,19 +193,6 @@ class Nadam(Optimizer):
     >>> 0.8 < float(w[0]) < 0.95
     True
     """
-
-    def __init__(
-        self,
-        learning_rate: LearningRate = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        **shared: Unpack[Shared],
-    ):
-        super().__init__(learning_rate, **shared)
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
 
     def transform(self) -> optax.GradientTransformationExtraArgs:
         beta_1, beta_2, epsilon = self.beta_1, self.beta_2, self.epsilon
@@ -239,7 +240,7 @@ class MomentAndNorm(NamedTuple):
     norm: Any
 
 
-class Adamax(Optimizer):
+class Adamax(_OfMoments):
     """Adam by the largest gradient: `u = max(beta_2 * u, |g|); w -= a * m / (u + epsilon)`.
 
     `a = rate / (1 - beta_1**t)` (Kingma and Ba 2014, section 7, https://arxiv.org/abs/1412.6980).
@@ -257,19 +258,6 @@ class Adamax(Optimizer):
     >>> print(w.numpy().round(4))
     [0.9]
     """
-
-    def __init__(
-        self,
-        learning_rate: LearningRate = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        **shared: Unpack[Shared],
-    ):
-        super().__init__(learning_rate, **shared)
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
 
     def transform(self) -> optax.GradientTransformationExtraArgs:
         beta_1, beta_2, epsilon = self.beta_1, self.beta_2, self.epsilon
@@ -293,7 +281,7 @@ class Adamax(Optimizer):
         return rule(init, update)
 
 
-class Lamb(Optimizer):
+class Lamb(_OfMoments):
     """Adam whose step is as long, for each variable, as the variable itself is.
 
     With Adam's `m` and `v`, `u = m / (1 - beta_1**t) / (sqrt(v / (1 - beta_2**t)) + epsilon)` and
@@ -313,19 +301,6 @@ class Lamb(Optimizer):
     >>> print(w.numpy().round(3))
     [2.646 3.646]
     """
-
-    def __init__(
-        self,
-        learning_rate: LearningRate = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        **shared: Unpack[Shared],
-    ):
-        super().__init__(learning_rate, **shared)
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
 
     def transform(self) -> optax.GradientTransformationExtraArgs:
         beta_1, beta_2, epsilon = self.beta_1, self.beta_2, self.epsilon

@@ -61,7 +61,7 @@ def take_shared(cls: type, base: type) -> None:
         twice = further.keys() & kwargs
         if twice or len(args) > len(names):
             what = f"{sorted(twice)} twice" if twice else f"{len(args)} arguments by position"
-            raise TypeError(f"{cls.__name__} was given {what}. It takes {names}.")
+            raise TypeError(f"{type(self).__name__} was given {what}. It takes {names}.")
         init(self, *args[:count], **further, **kwargs)
 
     kwargs = inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD, annotation="Any")
