@@ -22,7 +22,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 # Tests start some fifty processes: Python keeps keraslike compiled for them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help test test-fast test-killed test-export demo lint bench smoke stress try-latest missing
+.PHONY: help test test-fast test-killed test-export demo lint bench smoke stress try-latest missing lines
 .PHONY: docs stubs conformance conformance-sample guides packages books files clean
 
 help:
@@ -39,6 +39,7 @@ help:
 	@echo "make stress   the tests of threads, 200 rounds of each"
 	@echo "make test-killed  a job of processes, killed at 20 random moments: ten minutes"
 	@echo "make missing  the public names of Keras that keraslike has not"
+	@echo "make lines    where the lines are, family by family, beside Keras's"
 	@echo "make conformance  Keras's own tests against keraslike: hours; ARGS=losses for a part"
 	@echo "make conformance-sample    some 400 of them, in three minutes"
 	@echo "make guides       the guides of Keras's documentation; ARGS=functional_api for some"
@@ -142,6 +143,9 @@ stress: $(STAMP)
 
 missing: $(STAMP)
 	@$(RUN) tests/conformance/names.py $(ARGS)
+
+lines: $(STAMP)
+	@$(RUN) -m tests.lines
 
 # Some of those tests feed layers from tf.data: an environment that has TensorFlow, too.
 TENSORFLOW_VENV := .conformance/tensorflow
