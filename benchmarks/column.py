@@ -199,12 +199,18 @@ def make(kind: str, column: str, name: str) -> Callable[[int], float] | None:
         import by_hand
 
         if kind == "fit":
-            return by_hand.trainer(name, scan=column.endswith("scan"))
+            return by_hand.trainer(name, clock, scan=column.endswith("scan"))
         if kind == "layer":
             return alone(layers_alone.timed(name, None))
         if kind == "path":
             return (once := paths.timed(name, None)) and alone(once)
         return jitted(name) if kind in ("predict 1", "call") else None
+    if column.startswith("PyTorch"):
+        if kind != "fit":
+            return None
+        import by_torch
+
+        return by_torch.trainer(name, clock, compiled=column.endswith("compiled"))
     if column.startswith("keraslike"):
         import keraslike as k
     else:
@@ -239,6 +245,8 @@ def main() -> None:
 
         if column.endswith("kept"):
             keraslike.config.keep_memory()
+    elif column.startswith("PyTorch"):
+        import torch  # noqa: F401
     elif column == "TensorFlow":
         import tensorflow  # noqa: F401
     else:

@@ -343,7 +343,7 @@ def main() -> None:
     if args.profile:
         return profile(args.profile)
     names = [run.OURS, run.HAND, run.KERAS]
-    names += [run.TENSORFLOW] * run.has_tensorflow(args.tensorflow)
+    names += [run.TENSORFLOW] * run.has(args.tensorflow, "tensorflow")
     print(f"{run.machine()}.", flush=True)
     found = {}
     with run.started(names, args) as columns:

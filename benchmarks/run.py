@@ -1,12 +1,12 @@
-"""keraslike beside Keras 3 on JAX, Keras 3 on TensorFlow, and a loop of jax and optax by hand.
+"""keraslike beside Keras 3 on JAX and on TensorFlow, PyTorch, and a loop of jax and optax by hand.
 
     make bench                      # or: python benchmarks/run.py [--only MLP] [--rounds 7]
     python benchmarks/run.py --tensorflow /path/to/python --write benchmarks/RESULTS.md
 
 Each column is a process of its own that waits while another works; for a workload they take turns,
 round by round, and the medians of the rounds are printed, and the medians of the ratios within a
-round: machines are noisy. TensorFlow's column is there where TensorFlow can be imported, by this
-Python or by the one that is named.
+round: machines are noisy. The columns of TensorFlow and PyTorch are there where these can be
+imported, by this Python or by the one that is named.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ OURS, HAND, SCAN = "keraslike", "by hand", "by hand, scan"
 KEPT = "keraslike, memory kept"  # with config.keep_memory()
 KERAS, FUSED, TENSORFLOW = "Keras JAX", "Keras JAX, 32", "Keras TensorFlow"
 PLAIN = "TensorFlow"  # without Keras
+TORCH, TORCH_COMPILED = "PyTorch", "PyTorch, compiled"
 SERVED = ("chapter's MLP 8-30-1", "MLP 1024x4", "conv 32-64")  # for predict and model(x)
 ALONE = "in memory"  # where the step is all there is to do
 SOURCES = (ALONE, "generator", "PyDataset", "Dataset", "grain", "torch", "tf.data")
@@ -48,12 +49,15 @@ class Column:
 
     def __init__(self, name: str, python: str, *options: str):
         self.name = name
+        # Threads of PyTorch that wait for a core would count as work.
+        waiting = {"OMP_WAIT_POLICY": "passive"} if "--cpu" in options else {}
         self.process = subprocess.Popen(
             [python, str(HERE / "column.py"), name, *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            env=os.environ | waiting,
         )
         self.imported = self._answer()["import"]
 
@@ -76,6 +80,7 @@ class Column:
 def started(names: list[str], args: Any) -> Iterator[list[Column]]:
     options = ["--cpu"] if args.cpu else []
     pythons = dict.fromkeys((TENSORFLOW, PLAIN), args.tensorflow)
+    pythons |= dict.fromkeys((TORCH, TORCH_COMPILED), args.torch)
     columns = [Column(name, pythons.get(name, sys.executable), *options) for name in names]
     yield columns
     for column in columns:
@@ -157,8 +162,8 @@ def once(title: str, results: dict[str, dict[str, Any]], key: str, form: str) ->
         yield f"| {workload} | " + " | ".join(cells) + " |"
 
 
-def has_tensorflow(python: str) -> bool:
-    code = "import importlib.util as u, sys; sys.exit(not u.find_spec('tensorflow'))"
+def has(python: str, package: str) -> bool:
+    code = f"import importlib.util as u, sys; sys.exit(not u.find_spec({package!r}))"
     return subprocess.run([python, "-c", code]).returncode == 0
 
 
@@ -177,12 +182,17 @@ def main() -> None:
     parser.add_argument("--only", default="", help="workloads with this in their name")
     parser.add_argument("--kinds", default="fit,start,stream,predict,call,layer,augment,pipelines")
     parser.add_argument("--tensorflow", default=sys.executable, help="a Python that has it")
+    parser.add_argument("--torch", default=sys.executable, help="a Python that has PyTorch")
+    parser.add_argument(
+        "--columns", default="", help="of fit: only these and keraslike's, by semicolons"
+    )
     parser.add_argument(
         "--cpu", action="store_true", help="processor time, where others use the machine"
     )
     parser.add_argument("--write", help="a file for the tables")
     args = parser.parse_known_args()[0]
-    keras = [KERAS, FUSED] + [TENSORFLOW] * has_tensorflow(args.tensorflow)
+    keras = [KERAS, FUSED] + [TENSORFLOW] * has(args.tensorflow, "tensorflow")
+    torch = [TORCH, TORCH_COMPILED] * has(args.torch, "torch")
     chosen = [name for name in WORKLOADS if args.only in name]
     kinds = args.kinds.split(",")
     lines = [
@@ -211,7 +221,9 @@ def main() -> None:
         return found
 
     if "fit" in kinds:
-        found = all_of("fit", chosen, [OURS, KEPT, HAND, *keras])
+        names = [OURS, KEPT, HAND, *keras, *torch]
+        only = [name.strip() for name in args.columns.split(";") if name]
+        found = all_of("fit", chosen, [n for n in names if not only or n in (OURS, *only)])
         steps = {name: 1e3 / WORKLOADS[name].steps for name in chosen}
         add(table("A step of `fit`", found, "ms a step", steps))
         add(once("The first epoch, compilation included, seconds", found, "first", ".2f"))

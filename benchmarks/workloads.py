@@ -42,7 +42,7 @@ def conv_net(k: Any) -> Any:
     )
 
 
-def residual_net(k: Any) -> Any:
+def residual_net(k: Any, blocks: int = 2) -> Any:
     layers = k.layers
 
     def conv(x: Any, width: int, size: int = 3, strides: int = 1) -> Any:
@@ -52,7 +52,7 @@ def residual_net(k: Any) -> Any:
     inputs = k.Input((32, 32, 3))
     x = layers.Activation("relu")(conv(inputs, 16))
     for stage, width in enumerate((16, 32, 64)):
-        for block in range(2):
+        for block in range(blocks):
             strides = 2 if stage and not block else 1
             y = layers.Activation("relu")(conv(x, width, strides=strides))
             y = conv(y, width)
@@ -172,6 +172,9 @@ WORKLOADS = {
     ),
     "transformer, 2 blocks": Workload(transformer, integers(20_000, 128), integers(2), 32, 6, 1),
     "residual net": Workload(residual_net, numbers(32, 32, 3), integers(10), 32, 6, 1),
+    "residual net, 3 blocks a stage": Workload(
+        functools.partial(residual_net, blocks=3), numbers(32, 32, 3), integers(10), 32, 6, 1
+    ),
     "depthwise-separable net": Workload(separable_net, numbers(32, 32, 3), integers(10), 32, 6, 1),
     "bidirectional GRU 48": Workload(bidirectional_gru, numbers(64, 32), integers(10), 32, 30, 2),
 }  # fmt: skip

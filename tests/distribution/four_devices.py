@@ -155,25 +155,41 @@ def batches_are_spread():
 
 def each_program_is_compiled_once():
     compiled = []
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda name, *_, **about: (
-            compiled.append(about.get("fun_name")) if "backend_compile" in name else None
-        )
-    )
-    layouts = LayoutMap(DeviceMesh((2, 2), ("batch", "model")))
-    layouts[".*dense.*/kernel"] = ("model", None)
-    for distribution in (
-        None,
-        DataParallel(),
-        ModelParallel.fsdp(min_size=8),
-        ModelParallel(layout_map=layouts),
-    ):
-        set_distribution(distribution)
-        model = make(metrics=["mae"])
-        del compiled[:]
-        fit(model, x=X[:16], y=Y[:16], epochs=2)
-        assert compiled.count("jit(program)") == 1, compiled  # metrics are reset in between
-    set_distribution(None)
+
+    def listen(name, *_, fun_name="", **__):
+        if "backend_compile" in name:
+            compiled.append(fun_name)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    layout = LayoutMap(DeviceMesh((2, 2), ("batch", "model")))
+    layout[".*kernel"] = ("model", None)
+    parallel = ModelParallel(layout_map=layout, batch_dim_name="batch")
+    for distribution in (DataParallel(), parallel, ModelParallel.fsdp()):
+        with distribution.scope():
+            # Of little work, so that "auto" has one program, too.
+            model = make(steps_per_execution="auto")
+            before = len(compiled)
+            fit(model, X[:16], Y[:16], epochs=2)
+            steps = [name for name in compiled[before:] if "program" in name]
+            assert len(steps) == 1, compiled[before:]
+            fit(model, epochs=2)  # the last batch is a smaller one
+            del compiled[:]
+            fit(model, epochs=2)
+            assert not compiled, compiled
+            paths = (
+                lambda: fit(model, validation_data=(X[:8], Y[:8])),
+                lambda: model.evaluate(X, Y, batch_size=8, verbose=0),
+                lambda: model.predict(X, batch_size=8, verbose=0),
+                lambda: model.train_on_batch(X[:8], Y[:8]),
+            )
+            for run in paths:
+                run()
+            model.optimizer.learning_rate = 0.01
+            model.set_weights([0.9 * w for w in model.get_weights()])
+            del compiled[:]
+            for run in paths:
+                run()
+            assert not compiled, compiled
     with DataParallel().scope():
         model = make()
         fit(model, epochs=2)
