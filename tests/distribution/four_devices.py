@@ -153,6 +153,13 @@ def batches_are_spread():
     assert shapes == [[(2, 1)], [(2, 1)], [(5, 1)]], shapes
 
 
+def each_path(model):
+    fit(model, validation_data=(X[:8], Y[:8]))
+    model.evaluate(X, Y, batch_size=8, verbose=0)
+    model.predict(X, batch_size=8, verbose=0)
+    model.train_on_batch(X[:8], Y[:8])
+
+
 def each_program_is_compiled_once():
     compiled = []
 
@@ -176,19 +183,11 @@ def each_program_is_compiled_once():
             del compiled[:]
             fit(model, epochs=2)
             assert not compiled, compiled
-            paths = (
-                lambda: fit(model, validation_data=(X[:8], Y[:8])),
-                lambda: model.evaluate(X, Y, batch_size=8, verbose=0),
-                lambda: model.predict(X, batch_size=8, verbose=0),
-                lambda: model.train_on_batch(X[:8], Y[:8]),
-            )
-            for run in paths:
-                run()
+            each_path(model)
             model.optimizer.learning_rate = 0.01
             model.set_weights([0.9 * w for w in model.get_weights()])
             del compiled[:]
-            for run in paths:
-                run()
+            each_path(model)
             assert not compiled, compiled
     with DataParallel().scope():
         model = make()
