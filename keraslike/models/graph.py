@@ -100,7 +100,10 @@ class Graph:
             if len(step.outputs) == 1 and not isinstance(result, (list, tuple, dict)):
                 values[step.outputs[0]] = result
             else:
-                values.update(zip(step.outputs, jax.tree.leaves(result), strict=True))
+                found = jax.tree.leaves(result)
+                if len(found) < len(step.outputs):  # None where compute_output_shape had a shape
+                    found = jax.tree.leaves(result, is_leaf=lambda x: x is None)
+                values.update(zip(step.outputs, found, strict=True))
         outputs = map_leaves(fill, self.outputs)
         one = isinstance(outputs, (list, tuple)) and len(outputs) == 1
         return outputs[0] if one else outputs  # a list around a single tensor is that tensor

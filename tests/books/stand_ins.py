@@ -92,6 +92,9 @@ def write_pictures(folder: pathlib.Path, rng: np.random.Generator) -> None:
     for i in range(60, 1060):  # of which notebooks keep the last thousand for validation
         for place in ("images/pet_{:03}.jpg", "annotations/trimaps/pet_{:03}.png"):
             shutil.copyfile(folder / place.format(i % 60), folder / place.format(i))
+    for i in range(60):  # the flowers of Oxford
+        (folder / "jpg").mkdir(exist_ok=True)
+        shutil.copyfile(folder / f"images/pet_{i:03}.jpg", folder / f"jpg/image_{i:05}.jpg")
     for name in PICTURES:
         picture(f"{name}.jpg", 320, 240)
     with zipfile.ZipFile(folder / "train.zip", "w") as archive:

@@ -3,6 +3,7 @@
 import warnings
 from collections import namedtuple
 
+import keras as oracle
 import numpy as np
 import pytest
 
@@ -395,3 +396,17 @@ def test_the_summary_of_a_subclass_shows_shapes():
     model(ones(1, 5, 2))
     model.summary(print_fn=text.append)
     assert "(1, 5, 4)" in text[0] and "(1, 5, 10)" in text[0] and "?" in text[0]
+
+
+@pytest.mark.parametrize("library", [oracle, keras])
+def test_an_output_with_a_shape_may_be_none(library):
+    class Halves(library.layers.Layer):
+        def compute_output_shape(self, shape):
+            return [shape, shape]
+
+        def call(self, x):
+            return x / 2, None
+
+    inputs = library.Input((3,))
+    model = library.Model(inputs, Halves()(inputs)[0])
+    np.testing.assert_array_equal(np.asarray(model(np.ones((2, 3)))), 0.5)
