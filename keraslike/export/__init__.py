@@ -1,4 +1,4 @@
-"""Models as artifacts without their code: StableHLO, ONNX, SavedModels and for TensorFlow.js."""
+"""Models as artifacts without their code, for other programs: a module a format."""
 
 from keraslike.core import registry
 from keraslike.export.archive import ExportArchive, export_model

@@ -17,6 +17,7 @@ from keraslike.core.variable import Variable
 from keraslike.export import (
     litert_format,
     onnx_format,
+    openvino_format,
     saved_model,
     stablehlo,
     tfjs_format,
@@ -28,6 +29,7 @@ from keraslike.layers.layer import Layer
 _WRITERS: dict[str, Callable] = {
     "litert": litert_format.write,
     "onnx": onnx_format.write,
+    "openvino": openvino_format.write,
     "saved_model": saved_model.write,
     "stablehlo": stablehlo.place,
     "tfjs": tfjs_format.write,
@@ -36,8 +38,8 @@ FORMATS = {name: name for name in _WRITERS if name != "saved_model"}
 FORMATS["tf_saved_model"] = "saved_model"
 # Formats of Keras's that are not written, and what to do.
 _ELSEWHERE = {
-    "openvino": "export with format='onnx', and give the file to `openvino.convert_model`",
-    "torch": "export with format='onnx', whose files onnxruntime runs beside PyTorch",
+    "torch": "save a `.keras` file, which Keras exports as an ExportedProgram on its PyTorch "
+    "backend only, or export with format='onnx', whose files onnxruntime runs beside PyTorch"
 }
 
 
@@ -46,8 +48,8 @@ class ExportArchive:
 
     Args:
         format: `"saved_model"`, which TensorFlow reads and writes, `"stablehlo"`, for JAX, or, of
-            one endpoint, `"onnx"`, `"litert"`, which TensorFlow writes, or `"tfjs"`, a graph-model
-            for TensorFlow.js.
+            one endpoint, `"onnx"`, `"openvino"`, `"litert"`, which TensorFlow writes, or
+            `"tfjs"`, a graph-model for TensorFlow.js.
 
     >>> import keraslike, os, tempfile
     >>> model = keraslike.Sequential([keraslike.Input((3,)), keraslike.layers.Dense(1)])
@@ -166,7 +168,8 @@ class ExportArchive:
 
         Args:
             filepath: of the folder; with the format `"stablehlo"` it may end in `.zip`, and is that
-                of an archive then; with `"litert"` it ends in `.tflite`.
+                of an archive then; with `"litert"` it ends in `.tflite`, with `"openvino"` in
+                `.xml`.
             options: with the format `"litert"` a dict of attributes of TensorFlow's
                 `tf.lite.TFLiteConverter`; none are taken with others.
             verbose: whether the endpoints are printed.

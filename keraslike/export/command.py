@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 
 from keraslike.core import serialization
-from keraslike.export import archive, files, stablehlo
+from keraslike.export import archive, files, signatures, stablehlo
 from keraslike.saving import keras_archive, legacy_h5, saving_api, tfjs_folder
 
 
@@ -46,6 +46,10 @@ def inspected(path: str) -> Iterator[str]:
     if stablehlo.is_exported(path):
         yield from _exported(path)
         return
+    described = signatures.described(path) if os.path.exists(path) else None
+    if described is not None:
+        yield from _of_others(path, described)
+        return
     config = _config(path)
     yield from _files(path)
     custom = sorted(set(_unknown(config)))
@@ -74,6 +78,16 @@ def _exported(path: str) -> Iterator[str]:
         yield f"Variable '{name}': {about['dtype']}{about['shape']}"
 
 
+def _of_others(path: str, about: signatures.Described) -> Iterator[str]:
+    yield about.kind
+    yield from _files(path)
+    yield f"Operators of other libraries: {', '.join(about.custom) or 'none'}"
+    for signature in about.signatures:
+        yield f"Signature '{signature.name}'" if signature.name else "Signature"
+        for what, specs in (("inputs", signature.inputs), ("outputs", signature.outputs)):
+            yield f"    {what}: {', '.join(f'{s.name}: {_shown(s)}' for s in specs)}"
+
+
 def _shown(tree: Any) -> str:
     if isinstance(tree, dict):
         return "{" + ", ".join(f"{k!r}: {_shown(v)}" for k, v in tree.items()) + "}"
@@ -95,7 +109,10 @@ def _files(path: str) -> Iterator[str]:
         with zipfile.ZipFile(path) as file:
             sizes = {info.filename: info.file_size for info in file.infolist()}
     else:
-        sizes = {os.path.basename(path): os.path.getsize(path)}
+        beside = [f"{os.path.splitext(path)[0]}.bin"] if path.endswith(".xml") else []
+        sizes = {
+            os.path.basename(p): os.path.getsize(p) for p in (path, *beside) if os.path.isfile(p)
+        }
     yield f"{path}: {sum(sizes.values()):,} bytes"
     yield from (f"    {name}: {size:,}" for name, size in sorted(sizes.items()))
 

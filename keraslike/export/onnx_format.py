@@ -36,21 +36,35 @@ def write(
     that changes state, and for what ONNX has no operator for, with the layer's name.
     """
     del collections, platforms
-    from keraslike.export import onnx_loops  # noqa: F401 (it puts its rules into the table)
-
-    onnx = foreign.library("onnx", "The format 'onnx'", "keraslike[onnx]")
-    model = Graph(onnx).model(primitives.only(endpoints, "A file of ONNX"), arrays)
-    if model.ByteSize() >= _MOST:
-        raise ValueError(f"'{path}': a file of ONNX has less than 2 GiB.")
-    onnx.checker.check_model(model)
+    model = made(endpoints, arrays, "A file of ONNX", "keraslike[onnx]")
     vocabularies.beside(path, vocabularies.roots(endpoints))
     files.place_file(path, model.SerializeToString())
+
+
+def made(
+    endpoints: Sequence[Endpoint],
+    arrays: dict[str, tuple[Any, np.ndarray]],
+    what: str,
+    package: str,
+    kind: type[Graph] | None = None,
+) -> Any:
+    """The only endpoint as ONNX's message, made by a kind of graph. `what` is to hold it, and
+    `package` brings onnx. Raises as `write` does."""
+    from keraslike.export import onnx_loops  # noqa: F401 (it puts its rules into the table)
+
+    onnx = foreign.library("onnx", what, package)
+    model = (kind or Graph)(onnx).model(primitives.only(endpoints, what), arrays)
+    if model.ByteSize() >= _MOST:
+        raise ValueError("A graph of ONNX has less than 2 GiB, weights included.")
+    onnx.checker.check_model(model)
+    return model
 
 
 class Graph(primitives.Graph):
     """Nodes and constants of a graph; `node` adds one, and gives the names of its outputs."""
 
     format = "ONNX"
+    scans = True  # whether ONNX's Scan may be used, whose body reads what is around it
 
     def __init__(self, onnx: Any):
         super().__init__()
@@ -65,7 +79,9 @@ class Graph(primitives.Graph):
 
     def node(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
         names = [self.name() for _ in range(outputs)]
-        self.nodes.append(self.helper.make_node(kind, list(inputs), names, **attributes))
+        # The name says which layer a node is of, where a runtime complains of it.
+        name = f"{self.where}{names[0]}" if self.where else ""
+        self.nodes.append(self.helper.make_node(kind, list(inputs), names, name=name, **attributes))
         return names[0] if outputs == 1 else names
 
     def constant(self, value: Any, dtype: Any = None, name: str | None = None) -> str:
@@ -146,6 +162,10 @@ class Graph(primitives.Graph):
         steps = steps or [1] * len(axes)
         given = [s if isinstance(s, str) else self.shape(s) for s in (starts, ends)]
         return self.node("Slice", x, *given, self.shape(axes), self.shape(steps))
+
+    def reverse(self, x: str, axes: Sequence[int]) -> str:
+        least, back = [np.iinfo("int64").min] * len(axes), [-1] * len(axes)
+        return self.slice(x, axes, back, least, back)
 
 
 def _used(nodes: Sequence[Any], constants: dict[str, Any]) -> Any:
@@ -317,9 +337,7 @@ def _slice(g: Graph, eqn: Any, x: str) -> str:
 
 @rule("rev")
 def _reverse(g: Graph, eqn: Any, x: str) -> str:
-    axes = list(eqn.params["dimensions"])
-    least = [np.iinfo("int64").min] * len(axes)
-    return g.slice(x, axes, [-1] * len(axes), least, [-1] * len(axes))
+    return g.reverse(x, list(eqn.params["dimensions"]))
 
 
 @rule("split")
@@ -383,9 +401,7 @@ def _conv(g: Graph, eqn: Any, x: str, w: str) -> str:
             raise NoOperator("groups or strides of a transposed convolution")
         out, into, *space = numbers.rhs_spec
         w = g.transpose(w, (into, out, *space))
-        axes = list(range(2, 2 + len(space)))
-        least = [np.iinfo("int64").min] * len(axes)
-        w = g.slice(w, axes, [-1] * len(axes), least, [-1] * len(axes))
+        w = g.reverse(w, list(range(2, 2 + len(space))))
         reach = [(eqn.invars[1].aval.shape[i] - 1) * d for i, d in zip(space, dilations)]
         low, high = ([r - n for r, n in zip(reach, some)] for some in (low, high))
         more = [max(0, -n) for n in high]

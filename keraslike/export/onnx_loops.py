@@ -68,18 +68,27 @@ def _while(g: Graph, eqn: Any, *xs: str) -> Any:
     return g.node("Loop", "", first, *state, outputs=len(state), body=body)
 
 
-def _counted(g: Graph, p: dict[str, Any], xs: Sequence[str]) -> Any:
-    """A loop that is done a number of times and reads no arrays."""
-    consts, inner = p["num_consts"], p["jaxpr"]
-    given = inner.jaxpr.invars[consts:]
-    if p["reverse"] and len(inner.jaxpr.outvars) > len(given):
-        raise NoOperator("a loop backwards over no array")
-    names, going = [g.name() for _ in given], g.constant(True)
-    infos = [g.info(g.name(), _COUNT), g.info(g.name(), _FLAG)]
-    infos += [g.info(n, v.aval) for n, v in zip(names, given)]
-    body = _graph(g, infos, lambda: [(going, _FLAG), *_run(g, inner, [*xs[:consts], *names])])
+def _by_loop(g: Graph, p: dict[str, Any], xs: Sequence[str]) -> Any:
+    """A scan as a loop that is done a number of times, and takes its rows of the arrays itself."""
+    consts, carries, inner = p["num_consts"], p["num_carry"], p["jaxpr"]
+    given = inner.jaxpr.invars[consts : consts + carries]
     count = g.node("Squeeze", g.size(p["length"]))
-    return g.node("Loop", count, going, *xs[consts:], outputs=len(body.output) - 1, body=body)
+    names, going, at = [g.name() for _ in given], g.constant(True), g.name()
+
+    def step() -> list[tuple[str, Any]]:
+        row = at
+        if p["reverse"]:
+            row = g.node("Sub", g.node("Sub", count, g.constant(1, "int64")), at)
+        rows = [g.node("Gather", x, row, axis=0) for x in xs[consts + carries :]]
+        return [(going, _FLAG), *_run(g, inner, [*xs[:consts], *names, *rows])]
+
+    infos = [g.info(at, _COUNT), g.info(g.name(), _FLAG)]
+    body = _graph(g, [*infos, *(g.info(n, v.aval) for n, v in zip(names, given))], step)
+    state, outputs = xs[consts : consts + carries], len(body.output) - 1
+    found = _list(g.node("Loop", count, going, *state, outputs=outputs, body=body))
+    if p["reverse"]:
+        found[carries:] = [g.reverse(y, [0]) for y in found[carries:]]
+    return found
 
 
 @rule("scan")
@@ -87,8 +96,8 @@ def _scan(g: Graph, eqn: Any, *xs: str) -> Any:
     p, inner = eqn.params, eqn.params["jaxpr"]
     consts, carries = p["num_consts"], p["num_carry"]
     given = inner.jaxpr.invars
-    if len(given) == consts + carries:
-        return _counted(g, p, xs)
+    if len(given) == consts + carries or not g.scans:
+        return _by_loop(g, p, xs)
     names = [g.name() for _ in given[consts:]]
     infos = [g.info(n, v.aval) for n, v in zip(names, given[consts:])]
     body = _graph(g, infos, lambda: _run(g, inner, [*xs[:consts], *names]))

@@ -313,10 +313,11 @@ class Model(Trainer):
         """Exports the call of the model, which then runs without its code, as the endpoint `serve`.
 
         Args:
-            filepath: of the folder that is written, or of the file of ONNX or LiteRT.
+            filepath: of the folder that is written, or of the file of ONNX, OpenVINO or LiteRT.
             format: `"tf_saved_model"`, which TensorFlow reads and is needed for, `"stablehlo"`,
-                which `keras.saving.load_exported` and plain JAX read, `"onnx"`, `"litert"`, a file
-                `.tflite` for phones, which TensorFlow is needed for, too, or `"tfjs"`, a folder for
+                which `keras.saving.load_exported` and plain JAX read, `"onnx"`, `"openvino"`, a
+                file `.xml` with its weights in `.bin` beside it, `"litert"`, a file `.tflite` for
+                phones, which TensorFlow is needed for, too, or `"tfjs"`, a folder for
                 TensorFlow.js: a layers-model where that has all of the model's layers and no
                 `input_signature` is given, else a graph-model.
             verbose: whether the endpoint is printed; it is by default.

@@ -1,6 +1,6 @@
 """Protocol buffers of TensorFlow's: `tf.train.Example` and its parts, and tensors as bytes.
 
-The messages are described here, in a pool of their own, so that TensorFlow may be imported too.
+The messages are in a pool of their own, so that TensorFlow may be imported too.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import functools
 from typing import Any
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from keraslike.core import protocol_buffers
 from keraslike.tf import dtypes
 from keraslike.tf.errors import InvalidArgumentError
 
-# Fields by name: number and kind; `*` is for repeated, `%` a map from texts, `|` one of several.
+# Fields as `protocol_buffers.classes` has them.
 _MESSAGES = {
     "BytesList": "value 1 *bytes",
     "FloatList": "value 1 *float",
@@ -49,10 +49,6 @@ _MESSAGES = {
     "string_val 8 *bytes, scomplex_val 9 *float, int64_val 10 *int64, bool_val 11 *bool, "
     "dcomplex_val 12 *double, half_val 13 *int32, uint32_val 16 *uint32, uint64_val 17 *uint64",
 }
-_KINDS = {
-    **{"double": 1, "float": 2, "int64": 3, "uint64": 4, "int32": 5, "bool": 8, "string": 9},
-    **{"fixed32": 7, "message": 11, "bytes": 12, "uint32": 13, "DataType": 14},
-}
 _NUMBERS = {
     **{"float32": 1, "float64": 2, "int32": 3, "uint8": 4, "int16": 5, "int8": 6, "string": 7},
     **{"complex64": 8, "int64": 9, "bool": 10, "bfloat16": 14, "uint16": 17, "complex128": 18},
@@ -60,46 +56,12 @@ _NUMBERS = {
 }
 
 
-def _describe(message: Any, fields: str) -> None:
-    for line in fields.split(", "):
-        name, number, kind = line.split()
-        mark, kind = (kind[0], kind[1:]) if kind[0] in "*%|" else ("", kind)
-        if mark == "%":
-            entry = message.nested_type.add(
-                name=name.title().replace("_", "") + "Entry", options={"map_entry": True}
-            )
-            _describe(entry, f"key 1 string, value 2 {kind}")
-            kind = f"{message.name}.{entry.name}"
-        field = message.field.add(name=name, number=int(number))
-        field.label = 3 if mark in ("*", "%") else 1
-        field.type = _KINDS.get(kind, _KINDS["message"])
-        if field.type in (_KINDS["message"], _KINDS["DataType"]):
-            field.type_name = f".tensorflow.{kind}"
-        if mark == "|":
-            field.oneof_index = 0
-
-
 @functools.cache
 def _all() -> dict[str, Any]:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="keraslike/messages.proto", package="tensorflow", syntax="proto3"
-    )
-    kinds = file.enum_type.add(name="DataType")
-    kinds.value.add(name="DT_INVALID", number=0)
     short = {"float32": "FLOAT", "float64": "DOUBLE", "float16": "HALF"}
-    for name, number in _NUMBERS.items():
-        kinds.value.add(name=f"DT_{short.get(name, name.upper())}", number=number)
-    for name, fields in _MESSAGES.items():
-        message = file.message_type.add(name=name)
-        if "|" in fields:
-            message.oneof_decl.add(name="kind")
-        _describe(message, fields)
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"tensorflow.{name}"))
-        for name in _MESSAGES
-    }
+    kinds = {f"DT_{short.get(n, n.upper())}": number for n, number in _NUMBERS.items()}
+    enums = {"DataType": {"DT_INVALID": 0} | kinds}
+    return protocol_buffers.classes("tensorflow", _MESSAGES, enums)
 
 
 def message(name: str) -> Any:

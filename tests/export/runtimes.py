@@ -14,11 +14,13 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 import pytest
 
 import keraslike as keras
 from keraslike import tf as ktf
+from keraslike.export import command
 from tests.export import zoo
 
 TABLE = pathlib.Path(__file__).parents[2] / "docs" / "export.md"
@@ -44,6 +46,17 @@ def load(path):
         return found[0] if len(found) == 1 else dict(zip(outputs, found))
     return run
 """,
+    "openvino": """
+import openvino
+core = openvino.Core()
+def load(path):
+    model = core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    outputs = [o.any_name for o in model.outputs]
+    def run(x):
+        found = model(x if isinstance(x, dict) else [x])
+        return found[0] if len(outputs) == 1 else {name: found[name] for name in outputs}
+    return run
+""",
     "litert": """
 from ai_edge_litert.interpreter import Interpreter
 def load(path):
@@ -64,6 +77,7 @@ def load(folder):
 }
 
 NODE = "tfjs"  # runs in Node
+ENDINGS = {"litert": ".tflite", "openvino": ".xml"}
 KINDS = (*LOADERS, NODE)
 
 RUN = """
@@ -153,6 +167,9 @@ the converter's setting `supported_types`: models that need more are refused by 
 A model that is quantized to 8 bits gives the same numbers there, and its weights stay so;
 `optimizations=["DEFAULT"]` is the converter's own way to them.
 
+`openvino` is compiled for the CPU with `{"INFERENCE_PRECISION_HINT": "f32"}`. Without that OpenVINO
+computes in bfloat16 on processors that have it, and results differ by a hundredth or so.
+
 """
 
 
@@ -182,10 +199,11 @@ def found(tmp_path_factory):
             "predict": _median(lambda m=model, x=one: m.predict(x, verbose=0)),
         }
         for kind, of_kind in cases.items():
-            path = folder / f"{number}-{kind}{'.tflite' * (kind == 'litert')}"
+            path = folder / f"{number}-{kind}{ENDINGS.get(kind, '')}"
             model.export(path, format=kind, verbose=False)
-            size = sum(f.stat().st_size for f in (path, *path.rglob("*")) if f.is_file())
-            facts[name][kind] = [size]
+            files = [path, *path.rglob("*"), path.with_suffix(".bin")]
+            size = sum(f.stat().st_size for f in files if f.is_file())
+            facts[name][kind], facts[name].setdefault("paths", {})[kind] = [size], path
             of_kind[name] = (str(path), pairs)
     given = [(path, [x for x, _ in pairs]) for path, pairs in cases[NODE].values()]
     for (name, (_, pairs)), (outputs, micro) in zip(cases[NODE].items(), in_node(given, folder)):
@@ -252,26 +270,93 @@ def test_it_gives_what_predict_gives(found, name, kind):
     assert size < 1.2 * found[name]["weights"] + 100_000
 
 
-def test_what_onnx_cannot_express_is_refused(tmp_path):
-    path = tmp_path / "m.onnx"
+@pytest.mark.parametrize("kind", ["onnx", "openvino"])
+def test_what_onnx_cannot_express_is_refused(tmp_path, kind):
+    path = tmp_path / f"m.{'xml' if kind == 'openvino' else kind}"
     model = keras.Sequential(
         [keras.Input((4,)), keras.layers.Lambda(keras.ops.erfinv, name="inverse")]
     )
     with pytest.raises(ValueError, match="/inverse' computes: the primitive 'erf_inv'"):
-        model.export(path, format="onnx", verbose=False)
+        model.export(path, format=kind, verbose=False)
     spec = keras.InputSpec(shape=(None, 4), dtype="float32")
-    archive = keras.export.ExportArchive(format="onnx")
+    archive = keras.export.ExportArchive(format=kind)
     archive.add_endpoint("a", lambda x: x, [spec])
     archive.add_endpoint("b", lambda x: x, [spec])
     with pytest.raises(ValueError, match="one endpoint"):
         archive.write_out(path, verbose=False)
     model = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization()])
-    archive = keras.export.ExportArchive(format="onnx")
+    archive = keras.export.ExportArchive(format=kind)
     archive.track(model)
     archive.add_endpoint("train", lambda x: model(x, training=True), [spec])
     with pytest.raises(ValueError, match="changes state"):
         archive.write_out(path, verbose=False)
+    if kind == "openvino":
+        with pytest.raises(ValueError, match="end in '.xml'"):
+            zoo.made("MLP").export(tmp_path / "m", format=kind)
     assert not list(tmp_path.iterdir())
+
+
+def test_files_say_what_is_in_them(found, capsys, tmp_path):
+    paths = found["several inputs, embeddings"]["paths"]
+    wanted = ["a: float32[None, 3], b: int32[None, 2]", "p: float32[None, 1], q: float32[None, 2]"]
+    for kind, path in paths.items():
+        capsys.readouterr()
+        assert command.main(["inspect", str(path)]) == 0
+        shown = capsys.readouterr().out
+        if kind != "stablehlo":
+            assert f"    inputs: {wanted[0]}\n    outputs: {wanted[1]}\n" in shown, kind
+        assert f"{path}: " in shown and ": none\n" in shown
+    runs = {
+        "onnx": lambda p: importlib.import_module("onnxruntime").InferenceSession(p),
+        "litert": lambda p: importlib.import_module("ai_edge_litert.interpreter").Interpreter(p),
+        "openvino": lambda p: importlib.import_module("openvino").Core().read_model(p),
+        "tf_saved_model": None,
+        "tfjs": None,
+    }
+    inside = {"tf_saved_model": "saved_model.pb", "tfjs": "model.json"}
+    for kind, run in runs.items():  # what is damaged is an error, here and where it runs
+        path = shutil.copytree(paths[kind], tmp_path / kind) if kind in inside else paths[kind]
+        file, at = pathlib.Path(paths[kind], inside.get(kind, "")), tmp_path / f"cut-{path.name}"
+        at = path / inside[kind] if kind in inside else at
+        for share in (0, 0.1, 0.5, 0.97):
+            at.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+            assert command.main(["inspect", str(path if kind in inside else at)]) == 1, (
+                kind,
+                share,
+            )
+            if run is not None:
+                with pytest.raises(Exception):  # noqa: B017 (each has errors of its own)
+                    run(str(at))
+
+
+def test_operations_in_openvino(tmp_path):
+    import openvino  # pyright: ignore[reportMissingImports]
+
+    def backwards(x):  # a loop over no array
+        return jax.lax.scan(lambda c, _: (c / 2, c), x[:, 0, 0], length=4, reverse=True)[1]
+
+    of_images, x = operations()
+    functions_of = of_images | functions() | placed()
+    functions_of["backwards"] = keras.layers.Lambda(lambda x: backwards(x).swapaxes(0, 1))
+    inputs = keras.Input((7, 6, 4), name="x")
+    model = keras.Model(inputs, {f"o{i}": f(inputs) for i, f in enumerate(functions_of.values())})
+    model.export(tmp_path / "m.xml", format="openvino", verbose=False)
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    run = openvino.Core().compile_model(tmp_path / "m.xml", "CPU", settings)
+    for part in (x, x[:1]):
+        found, wanted = run({"x": part}), model.predict(part, verbose=0)
+        for i, name in enumerate(functions_of):
+            a, b = found[f"o{i}"], wanted[f"o{i}"]
+            assert a.dtype == b.dtype and a.shape == b.shape, name
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=name)
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == ["m.bin", "m.xml"]
+    for file in files:  # a damaged file is an error of OpenVINO's
+        whole = file.read_bytes()
+        file.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(RuntimeError):
+            openvino.Core().read_model(tmp_path / "m.xml")
+        file.write_bytes(whole)
 
 
 def in_litert(path, *inputs):

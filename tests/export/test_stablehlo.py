@@ -179,7 +179,7 @@ def test_what_an_archive_refuses(tmp_path):
         keras.export.ExportArchive(format="other")
     with pytest.raises(ValueError, match="Unrecognized format=other"):
         model.export(tmp_path / "m", format="other")
-    with pytest.raises(ValueError, match="does not write the format 'torch'.*Instead, export"):
+    with pytest.raises(ValueError, match="does not write the format 'torch'.*Instead, save a"):
         model.export(tmp_path / "m", format="torch")
 
 

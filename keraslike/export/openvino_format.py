@@ -1,0 +1,71 @@
+"""The format `openvino`: OpenVINO's own files, a graph as `.xml`, and as `.bin` its weights.
+
+OpenVINO reads the graph that `onnx_format.py` makes, in memory, simplifies it as its own converter
+does, and writes it. That converter, `openvino.convert_model`, would send statistics to its makers.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keraslike.core import foreign
+from keraslike.export import files, onnx_format, vocabularies
+from keraslike.export.endpoints import Endpoint
+
+
+class _Graph(onnx_format.Graph):
+    """A graph of those operators that OpenVINO reads."""
+
+    format = "OpenVINO"
+    scans = False
+
+
+def write(
+    path: str,
+    endpoints: Sequence[Endpoint],
+    arrays: dict[str, tuple[Any, np.ndarray]],
+    collections: dict[str, list[str]],
+    platforms: Sequence[str],
+) -> None:
+    """Writes the only endpoint into the files `NAME.xml` and `NAME.bin`, with whole weights.
+
+    Raises ImportError without the packages `openvino` and `onnx`, and ValueError for a path with
+    another ending, for several endpoints, for one that changes state, and for what ONNX or OpenVINO
+    has no operator for, with the layer's name.
+    """
+    del collections, platforms
+    if not path.endswith(".xml"):
+        raise ValueError(f"OpenVINO's files end in '.xml'. Received: filepath={path!r}")
+    openvino = foreign.library("openvino", "The format 'openvino'", "keraslike[openvino]")
+    graph = onnx_format.made(endpoints, arrays, "A file of OpenVINO", "keraslike[openvino]", _Graph)
+    simplify = foreign.library("openvino._offline_transformations", "The format 'openvino'")
+    try:
+        model = openvino.Core().read_model(io.BytesIO(graph.SerializeToString()))
+        simplify.apply_moc_transformations(model, cf=True, smart_reshape=False)
+    except RuntimeError as error:
+        raise ValueError(f"OpenVINO cannot express a part of the model:\n{error}") from error
+    names = {about.name for about in (*graph.graph.input, *graph.graph.output)}
+    for (
+        node
+    ) in model.get_ops():  # an output has the name of the node before it, too, unless it has none
+        for tensor in node.outputs():
+            tensor.tensor.set_names(tensor.names & names)
+    graph_file, weights_file = path, f"{os.path.splitext(path)[0]}.bin"
+    with tempfile.TemporaryDirectory(prefix="keraslike-export-") as folder:
+        new = os.path.join(folder, "model.xml")
+        openvino.save_model(model, new, compress_to_fp16=False)
+        with open(new, "rb") as file:
+            text = file.read()
+        with open(os.path.join(folder, "model.bin"), "rb") as file:
+            weights = file.read()
+    if os.path.isfile(graph_file):  # one graph is never beside the weights of another
+        os.remove(graph_file)
+    files.place_file(weights_file, weights)
+    files.place_file(graph_file, text)
+    vocabularies.beside(path, vocabularies.roots(endpoints))
