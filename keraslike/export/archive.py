@@ -214,6 +214,8 @@ class ExportArchive:
             lines.append(f"* '{name}'")
             for spec in jax.tree.leaves(endpoint.signature, is_leaf=is_spec):
                 lines.append(f"    {spec.name or 'input'}: {spec.dtype}{list(spec.shape)}")
+            if endpoint.multiple > 1:
+                lines.append(f"    for sizes that are multiples of {endpoint.multiple}")
         return "\n".join(lines)
 
 

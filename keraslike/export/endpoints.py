@@ -29,11 +29,12 @@ from keraslike.models.model import Model
 from keraslike.models.sequential import Sequential
 from keraslike.ops import cpu
 
-_Inconclusive: Any = getattr(jax.errors, "InconclusiveDimensionOperation", None)
-if _Inconclusive is None:  # jax before 0.11
-    _Inconclusive = jax.core.InconclusiveDimensionOperation
+Inconclusive: Any = getattr(jax.errors, "InconclusiveDimensionOperation", None)
+if Inconclusive is None:  # jax before 0.11
+    Inconclusive = jax.core.InconclusiveDimensionOperation
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+_MULTIPLES = (2, 4, 8, 16, 32, 64)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +122,8 @@ class Endpoint:
         self.variables: list[Any] = []  # those that it uses
         self.changes = False  # whether it changes some of them
         self._alike = False  # whether unknown sizes along the same axis are the same
+        self.multiple = 1  # of what unknown sizes but the first have to be multiples
+        self.reason = ""  # the layer that this is for
         self._trace()
 
     @property
@@ -145,7 +148,7 @@ class Endpoint:
                 if n is not None
                 else "batch"
                 if axis == 0
-                else f"d{axis}"
+                else f"{self.multiple}*d{axis}".removeprefix("1*")
                 if self._alike
                 else f"n{next(count)}"
                 for axis, n in enumerate(spec.shape)
@@ -183,7 +186,7 @@ class Endpoint:
                 if not outsiders():
                     raise
             except Exception as error:
-                if not self._try_alike():
+                if not self._try_alike() and not self._try_multiples(error):
                     raise self._explained(error) from error
                 continue
             found = outsiders()
@@ -200,12 +203,20 @@ class Endpoint:
         self._alike = True
         return True
 
+    def _try_multiples(self, error: Exception) -> bool:
+        """Halves that are doubled again are what they were only for some sizes."""
+        larger = [n for n in _MULTIPLES if n > self.multiple]
+        if not self._alike or not larger or "floordiv" not in str(error):
+            return False
+        self.multiple, self.reason = larger[0], _caller(error)
+        return True
+
     def _explained(self, error: Exception) -> Exception:
-        if not isinstance(error, _Inconclusive):
+        if not isinstance(error, Inconclusive) and "floordiv" not in str(error):
             return error
         return ValueError(
             f"The endpoint '{self.name}' does not work for all sizes that its signature leaves "
-            f"open. Give an `input_signature` with numbers for them. {error}"
+            f"open. Give an `input_signature` with numbers for them. {_caller(error)}: {error}"
         )
 
     def _pure(self, variables: Sequence[Any]) -> Callable:
@@ -238,7 +249,7 @@ class Endpoint:
         function = self._of_stored(variables, names)
         try:
             return _lowered(function, platforms, weights, *self.arguments())
-        except _Inconclusive as error:
+        except Inconclusive as error:
             raise self._explained(error) from error
 
     def program(self, variables: Sequence[Any]) -> tuple[Any, Any, bool]:
@@ -254,7 +265,7 @@ class Endpoint:
 
         try:
             traced = jax.make_jaxpr(function, return_shape=True)(values, *self.arguments())
-        except _Inconclusive as error:
+        except Inconclusive as error:
             raise self._explained(error) from error
         return *traced, changes[-1]
 
@@ -296,6 +307,12 @@ class Endpoint:
             return (outputs, new) if new else outputs
 
         return of_stored
+
+
+def _caller(error: Exception) -> str:
+    """The call in which an error was raised, as a note on it says."""
+    note = next(iter(getattr(error, "__notes__", ())), "In the endpoint's function with")
+    return note.partition("\n")[0].removesuffix(" with")
 
 
 def _lowered(function: Callable, platforms: Sequence[str], *args: Any) -> export.Exported:

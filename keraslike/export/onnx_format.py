@@ -390,6 +390,11 @@ def _conv(g: Graph, eqn: Any, x: str, w: str) -> str:
         raise NoOperator("groups of samples")
     x = g.transpose(x, numbers.lhs_spec)
     low, high = zip(*p["padding"])
+    if _unknown([*low, *high]) and all(n == 1 for n in stretch):
+        x = g.node("Pad", x, g.shape([0, 0, *low, 0, 0, *high]))
+        low = high = [0] * len(low)
+    elif _unknown([*low, *high]):
+        raise NoOperator("padding of a transposed convolution that depends on the sizes")
     extra: dict[str, Any] = {}
     dilations, strides = list(p["rhs_dilation"]), list(p["window_strides"])
     if all(n == 1 for n in stretch):
@@ -414,6 +419,10 @@ def _conv(g: Graph, eqn: Any, x: str, w: str) -> str:
     return g.transpose(y, np.argsort(numbers.out_spec).tolist())
 
 
+def _unknown(sizes: Sequence[Any]) -> bool:
+    return not all(isinstance(n, (int, np.integer)) for n in sizes)
+
+
 @rule("reduce_window_max", "reduce_window_sum")
 def _pool(g: Graph, eqn: Any, x: str) -> str:
     p = eqn.params
@@ -431,6 +440,14 @@ def _pool(g: Graph, eqn: Any, x: str) -> str:
         "dilations": [p["window_dilation"][i] for i in space],
     }
     x = g.transpose(x, order)
+    if _unknown(about["pads"]):
+        is_max, dtype = eqn.primitive.name == "reduce_window_max", eqn.invars[0].aval.dtype
+        if is_max and not dtypes.is_float(dtype):
+            raise NoOperator("padding of integers that depends on the sizes")
+        low, high = about["pads"][: len(space)], about["pads"][len(space) :]
+        outside = g.constant(-np.inf if is_max else 0, dtype)
+        x = g.node("Pad", x, g.shape([0, 0, *low, 0, 0, *high]), outside)
+        about["pads"] = [0] * len(about["pads"])
     if eqn.primitive.name == "reduce_window_max":
         y = g.node("MaxPool", x, **about)
     else:

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax.extend.core import Literal
 
-from keraslike.export.endpoints import Endpoint, is_spec
+from keraslike.export.endpoints import Endpoint, Inconclusive, is_spec
 
 _CALLS = ("jit", "pjit", "custom_jvp_call", "custom_vjp_call", "closed_call", "checkpoint", "remat")
 _ARITHMETIC = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Pow: "pow"}
@@ -92,7 +92,7 @@ class Graph:
             given = [read(v) for v in eqn.invars]
             try:
                 found = self.primitive(kind, eqn, given)
-            except NoOperator as e:
+            except (NoOperator, Inconclusive) as e:
                 where = self.where or "the endpoint's function"
                 raise ValueError(
                     f"{self.format} cannot express what '{where}' computes: the primitive "
@@ -121,9 +121,18 @@ class Graph:
 
 
 def only(endpoints: Sequence[Endpoint], what: str) -> Endpoint:
-    """The only endpoint; ValueError where there are several."""
+    """The only endpoint; ValueError where there are several, and for one whose unknown sizes have
+    to be multiples of a number, which is checked nowhere in these formats."""
     if len(endpoints) != 1:
-        raise ValueError(f"{what} has one endpoint. Received: {len(endpoints)}")
+        raise ValueError(
+            f"{what} has one endpoint. Received: {[endpoint.name for endpoint in endpoints]}"
+        )
+    if endpoints[0].multiple > 1:
+        raise ValueError(
+            f"The endpoint '{endpoints[0].name}' needs sizes that are multiples of "
+            f"{endpoints[0].multiple}, which {what[0].lower()}{what[1:]} cannot say. Give an "
+            f"`input_signature` with numbers for them. {endpoints[0].reason}."
+        )
     return endpoints[0]
 
 

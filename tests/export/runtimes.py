@@ -167,6 +167,10 @@ the converter's setting `supported_types`: models that need more are refused by 
 A model that is quantized to 8 bits gives the same numbers there, and its weights stay so;
 `optimizations=["DEFAULT"]` is the converter's own way to them.
 
+Height and width may be unknown. Where a model only works for multiples of 2, 4, ... (one that halves
+them and doubles them again), `stablehlo` and `tf_saved_model` have programs that check it when they
+are called, and the other formats, which cannot, need an `input_signature` with numbers.
+
 `openvino` is compiled for the CPU with `{"INFERENCE_PRECISION_HINT": "f32"}`. Without that OpenVINO
 computes in bfloat16 on processors that have it, and results differ by a hundredth or so.
 
@@ -600,6 +604,28 @@ def placed():
         "three ways": of(chosen),
         "segments": of(lambda x: ops.segment_sum(ops.transpose(x, (1, 0, 2, 3)), rows, 3)),
     }
+
+
+def test_images_of_any_size_in_onnxruntime_and_tfjs(tmp_path):
+    import onnxruntime  # pyright: ignore[reportMissingImports]
+
+    layers = keras.layers
+    inputs = keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 3, strides=2, padding="same")(inputs)
+    x = layers.MaxPooling2D(3, 2, padding="same")(x)
+    model = keras.Model(inputs, layers.AveragePooling2D(3, 2, padding="same")(x))
+    data = [np.random.default_rng(0).normal(size=s).astype("float32")
+            for s in ((2, 16, 25, 3), (1, 9, 30, 3))]  # fmt: skip
+    wanted = [model.predict(part, verbose=0) for part in data]
+    model.export(tmp_path / "m.onnx", format="onnx", verbose=False)
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    found = [session.run(None, {session.get_inputs()[0].name: part})[0] for part in data]
+    spec = keras.InputSpec(shape=inputs.shape, dtype="float32")
+    model.export(tmp_path / "js", format="tfjs", verbose=False, input_signature=[spec])
+    ((outputs, _),) = in_node([(tmp_path / "js", data)], tmp_path)
+    for y, js, z in zip(found, outputs, wanted, strict=True):
+        np.testing.assert_allclose(y, z, atol=1e-5)
+        assert difference(js, z) < 1e-5
 
 
 def test_int4_in_onnxruntime(tmp_path):

@@ -384,6 +384,29 @@ def test_nothing_and_no_archive(tmp_path):
         load_exported(tmp_path / "m.zip")
 
 
+def test_images_of_any_size(tmp_path):
+    inputs = keras.Input((None, None, 1))
+    high = layers.Conv2D(2, 3, padding="same")(inputs)
+    low = layers.Conv2D(2, 3, padding="same")(layers.MaxPooling2D(2)(layers.MaxPooling2D(2)(high)))
+    up = layers.UpSampling2D(2)(layers.Conv2DTranspose(2, 3, strides=2, padding="same")(low))
+    model = keras.Model(inputs, layers.Concatenate(name="both")([up, high]))
+    loaded = load_exported(_exported(tmp_path, model))
+    for shape in ((2, 8, 12, 1), (1, 4, 8, 1)):
+        x = np.random.default_rng(0).normal(size=shape).astype("float32")
+        _assert_close(loaded.serve(x), model.predict(x, verbose=0))
+    for shape in ((2, 8, 10, 1), (1, 5, 8, 1)):
+        with pytest.raises(ValueError, match="Division had remainder"):
+            loaded.serve(np.ones(shape, "float32"))
+    sizes = keras.InputSpec(shape=(None, None, None, 1), dtype="float32")
+    with pytest.raises(ValueError, match="multiples of 4, which a graph.*In the call of layer 'bo"):
+        model.export(tmp_path / "js", format="tfjs", input_signature=[sizes])
+    row = keras.Input((None, 2))
+    thirds = layers.UpSampling1D(3)(layers.MaxPooling1D(3)(row))
+    model = keras.Model(row, layers.Add(name="sum")([row, thirds]))
+    with pytest.raises(ValueError, match="Give an `input_signature` with .*call of layer 'sum'"):
+        _exported(tmp_path, model)
+
+
 # -- the command ----------------------------------------------------------------------------------
 
 
