@@ -125,7 +125,7 @@ def only(endpoints: Sequence[Endpoint], what: str) -> Endpoint:
     to be multiples of a number, which is checked nowhere in these formats."""
     if len(endpoints) != 1:
         raise ValueError(
-            f"{what} has one endpoint. Received: {[endpoint.name for endpoint in endpoints]}"
+            f"{what} is written with one endpoint. Received: {[e.name for e in endpoints]}"
         )
     if endpoints[0].multiple > 1:
         raise ValueError(

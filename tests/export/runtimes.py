@@ -167,9 +167,9 @@ the converter's setting `supported_types`: models that need more are refused by 
 A model that is quantized to 8 bits gives the same numbers there, and its weights stay so;
 `optimizations=["DEFAULT"]` is the converter's own way to them.
 
-Height and width may be unknown. Where a model only works for multiples of 2, 4, ... (one that halves
-them and doubles them again), `stablehlo` and `tf_saved_model` have programs that check it when they
-are called, and the other formats, which cannot, need an `input_signature` with numbers.
+Height and width may be unknown. Where a model only works for multiples of 2, 4, ... (one that
+halves them and doubles them again), `stablehlo` and `tf_saved_model` have programs that check it
+when they are called; the other formats, which cannot, need an `input_signature` with numbers.
 
 `openvino` is compiled for the CPU with `{"INFERENCE_PRECISION_HINT": "f32"}`. Without that OpenVINO
 computes in bfloat16 on processors that have it, and results differ by a hundredth or so.
@@ -286,7 +286,7 @@ def test_what_onnx_cannot_express_is_refused(tmp_path, kind):
     archive = keras.export.ExportArchive(format=kind)
     archive.add_endpoint("a", lambda x: x, [spec])
     archive.add_endpoint("b", lambda x: x, [spec])
-    with pytest.raises(ValueError, match="one endpoint"):
+    with pytest.raises(ValueError, match="with one endpoint"):
         archive.write_out(path, verbose=False)
     model = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization()])
     archive = keras.export.ExportArchive(format=kind)

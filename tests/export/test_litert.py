@@ -61,7 +61,7 @@ def test_errors(model, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="are taken with format='litert' only, as a dict"):
         archive.write_out(path, options=3)
     archive.add_endpoint("b", lambda x: x, [spec])
-    with pytest.raises(ValueError, match="A file of LiteRT has one endpoint"):
+    with pytest.raises(ValueError, match="A file of LiteRT is written with one endpoint"):
         archive.write_out(path)
     wide = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, dtype="bfloat16")])
     with pytest.raises(ValueError, match="LiteRT has not what 'serve' uses: numbers of bfloat16"):
