@@ -165,7 +165,11 @@ def checked(function: Function, is_constructor: bool = False) -> Function:
             if refused is None:
                 return function(*args, **kwargs)
             # A constructor can be run once more for its own error, since what it makes is dropped.
-            raise _own_words(function, args, kwargs, refused) if is_constructor else refused
+            raise (
+                _error_of_constructor(function, args, kwargs, refused)
+                if is_constructor
+                else refused
+            )
         except Exception as error:
             shorten(error)
             raise
@@ -228,7 +232,9 @@ def check_constructor(cls: type) -> None:
         cls.__init__ = checked(cls.__init__, is_constructor=True)
 
 
-def _own_words(constructor: Callable, args: tuple, kwargs: dict[str, Any], found: Any) -> Any:
+def _error_of_constructor(
+    constructor: Callable, args: tuple, kwargs: dict[str, Any], found: Any
+) -> Any:
     """The error that a constructor raises itself about the argument that an error is about: it
     may say more of what the argument has to be."""
     try:

@@ -284,10 +284,10 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
     # Attributes that a copy or a pickle has no use for.
     _transient: ClassVar[frozenset[str]] = frozenset({"_gathered", "_recorded_calls"})
 
-    def _lasting(self) -> dict[str, Any]:
+    def _persistent_attributes(self) -> dict[str, Any]:
         return {k: v for k, v in vars(self).items() if k not in self._transient}
 
-    def _known(self) -> dict[Any, Any]:
+    def _cached_facts(self) -> dict[Any, Any]:
         """What was found out about this object and all in it, as long as nothing changes there."""
         snapshot, known = vars(self).get("_gathered", (None, {}))
         if snapshot is None or not snapshot.is_current():
@@ -295,7 +295,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         return known
 
     def __getstate__(self) -> dict[str, Any]:
-        return picklable(self._lasting())
+        return picklable(self._persistent_attributes())
 
     # nnx copies through split and merge, which leaves out what is not in the tree (an optimizer,
     # the compile arguments); Python's own way copies all of it.
@@ -304,7 +304,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
 
         new = object.__new__(type(self))
         memo[id(self)] = new
-        vars(new).update(copy.deepcopy(self._lasting(), memo))
+        vars(new).update(copy.deepcopy(self._persistent_attributes(), memo))
         return new
 
     def __repr__(self) -> str:
@@ -416,7 +416,7 @@ class _Flat:
 
 
 def _flat(obj: Object) -> _Flat:
-    known = obj._known()
+    known = obj._cached_facts()
     found = known.get(_Flat)
     if found is None or not found.is_current():
         found = known[_Flat] = _Flat(obj)

@@ -175,7 +175,7 @@ class KerasTensor:
     def astype(self, dtype: Any) -> KerasTensor:
         return call_op("cast", self, dtype)
 
-    def _seen_as(self, dtype: str) -> KerasTensor:
+    def _as_cast_input(self, dtype: str) -> KerasTensor:
         """What a layer that casts its inputs by itself is given: what is recorded is this one."""
         seen = copy.copy(self)
         vars(seen).update(dtype=dtype, _cast_from=self)

@@ -230,7 +230,7 @@ class BaseImagePreprocessingLayer(DataLayer):
         return {k: changed[k] for k in data}
 
     def _programs(self) -> tuple[list[Any], dict[Any, Any]]:
-        known = self._known()
+        known = self._cached_facts()
         if "programs" not in known:
             known["programs"] = base.variables_of(self), {}
         return known["programs"]

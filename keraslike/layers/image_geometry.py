@@ -157,7 +157,7 @@ def _pair(name: str, factor: Any, low: float, above: bool = False) -> tuple[floa
     return factor_range(name, factor, low, 1.0, least=-float("inf"), above=above)
 
 
-def _slant(name: str, factor: Any) -> tuple[float, float]:
+def _shear_range(name: str, factor: Any) -> tuple[float, float]:
     if isinstance(factor, (tuple, list)) and len(factor) == 2 and factor[0] == -factor[1]:
         factor = factor[1]  # what one number is in a config
     return _pair(name, factor, 0.0)
@@ -375,8 +375,8 @@ class RandomShear(_AffineLayer):
         super().__init__(
             interpolation=interpolation, seed=seed, data_format=data_format, **fill, **kwargs
         )  # fmt: skip
-        self.x_factor = _slant("x_factor", x_factor)
-        self.y_factor = _slant("y_factor", y_factor)
+        self.x_factor = _shear_range("x_factor", x_factor)
+        self.y_factor = _shear_range("y_factor", y_factor)
 
     def _drawn(self, sizes: Sizes, seed: Any) -> Any:
         shape, dtype = (sizes.batch, 1), self.compute_dtype

@@ -437,7 +437,7 @@ class Layer(
                 if x.dtype == wanted:
                     return x
                 if isinstance(x, KerasTensor):
-                    return x._seen_as(wanted)
+                    return x._as_cast_input(wanted)
                 cast, mask = x.astype(wanted), context.get_mask(x)
                 if mask is not None:
                     context.set_mask(cast, mask)

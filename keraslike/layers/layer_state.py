@@ -98,9 +98,9 @@ class LayerState:
         places = tuple(place[id(o)] for o in self._sorted(natural))
         return () if places == tuple(range(len(places))) else places
 
-    def _lasting(self) -> dict[str, Any]:
+    def _persistent_attributes(self) -> dict[str, Any]:
         places = self._places_in_order()
-        return super()._lasting() | ({"_places": places} if places else {})
+        return super()._persistent_attributes() | ({"_places": places} if places else {})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Objects come out of a pickle in another order than that in which they were made.
@@ -205,13 +205,13 @@ class LayerState:
 
     def _gather(self, everything: bool) -> list[nnx.Variable]:
         """Own weights (those that train first), then each sublayer's: the order of Keras."""
-        known = self._known()
+        known = self._cached_facts()
         if everything not in known:
             known[everything] = self._walk(everything)
         return list(known[everything])
 
     def _known_layers(self) -> list[Any]:
-        known = self._known()
+        known = self._cached_facts()
         if "layers" not in known:
             known["layers"] = self._flatten_layers()
         return known["layers"]
@@ -276,7 +276,7 @@ class LayerState:
 
     def _metrics_of(self, counts: Callable[[Any], bool]) -> list[Any]:
         """The metrics in attributes of those layers, of this one and of all in it, that count."""
-        known = self._known()
+        known = self._cached_facts()
         if "metrics" not in known:
             found = [
                 item

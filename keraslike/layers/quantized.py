@@ -87,7 +87,7 @@ class Quantizable(Adaptable):
 
     def _check_quantized(self, policy: policies.DTypePolicy) -> None:
         if policy.quantization_mode not in (None, *self._modes):
-            raise self._not_a_mode(policy.quantization_mode)
+            raise self._mode_not_supported(policy.quantization_mode)
         if self.built and not self._is_quantized and policy.quantization_mode in _CALIBRATED:
             mode = policy.quantization_mode
             raise ValueError(
@@ -100,7 +100,7 @@ class Quantizable(Adaptable):
         if self.built and not self._is_quantized and self.quantization_mode is not None:
             self.quantize(self.quantization_mode, type_check=False)
 
-    def _not_a_mode(self, mode: Any) -> NotImplementedError:
+    def _mode_not_supported(self, mode: Any) -> NotImplementedError:
         return NotImplementedError(
             f"Invalid quantization mode. Expected one of {self._modes} for layer '{self.name}' "
             f"({type(self).__name__}). Received: quantization_mode={mode!r}"
@@ -153,7 +153,7 @@ class Quantizable(Adaptable):
                 "floats of its weights: quantize(..., type_check=False) quantizes it anyway."
             )
         if mode not in self._modes:
-            raise self._not_a_mode(mode)
+            raise self._mode_not_supported(mode)
         if self.lora_enabled and mode in ("float8", *_CALIBRATED):
             raise NotImplementedError(
                 f"lora is not supported with {mode} quantization. Received: layer '{self.name}'"
@@ -173,7 +173,7 @@ class Quantizable(Adaptable):
     def quantized_call(self, *args: Any, **kwargs: Any) -> Any:
         """The computation with quantized weights, which `call` is as well."""
         if self.quantization_mode not in self._modes:
-            raise self._not_a_mode(self.quantization_mode)
+            raise self._mode_not_supported(self.quantization_mode)
         return self.call(*args, **kwargs)
 
     # -- variables ----------------------------------------------------------------------------
@@ -192,7 +192,7 @@ class Quantizable(Adaptable):
     def quantized_build(self, input_shape: Any, mode: str, config: Any = None) -> None:
         """Makes the variables of a mode."""
         if mode not in self._modes:
-            raise self._not_a_mode(mode)
+            raise self._mode_not_supported(mode)
         if mode == "float8":
             length = getattr(self._own_policy(), "amax_history_length", 1024)
             for of in ("inputs", "kernel", "outputs_grad"):

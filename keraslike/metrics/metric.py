@@ -120,7 +120,7 @@ class Metric(base.Object):
     @property
     def variables(self) -> list[nnx.Variable]:
         """The state, that of metrics in this one's attributes included."""
-        known = self._known()
+        known = self._cached_facts()
         if "variables" not in known:
             known["variables"] = base.variables_of(self)
         return list(known["variables"])

@@ -183,7 +183,7 @@ class Muon(Optimizer):
     def _param_keys(self, variables: Sequence[nnx.Variable]) -> tuple[Any, ...]:
         return tuple((i, label(v, i)) for i, v in enumerate(variables))
 
-    def _is_adams(self, key: Any, value: Any) -> bool:
+    def _uses_adam(self, key: Any, value: Any) -> bool:
         """Whether Adam updates the variable with this key among the params."""
         path = key[1] if isinstance(key, tuple) else str(key)
         if value.ndim != 2 or (self.exclude_embeddings and "embedding" in path.lower()):
@@ -191,12 +191,12 @@ class Muon(Optimizer):
         return any(re.search(pattern, path) for pattern in self.exclude_layers)
 
     def _weight_decay_of(self, key: Any, value: Any) -> float | None:
-        return self.adam_weight_decay if self._is_adams(key, value) else self.weight_decay
+        return self.adam_weight_decay if self._uses_adam(key, value) else self.weight_decay
 
     def transform(self) -> optax.GradientTransformationExtraArgs:
         def start(path: Any, p: Any) -> Moments:
             zero = zeros(p, p.shape)
-            second = zeros(p, p.shape) if self._is_adams(key_of(path), p) else None
+            second = zeros(p, p.shape) if self._uses_adam(key_of(path), p) else None
             return Moments(zero, second)
 
         def init(params: Any) -> Any:

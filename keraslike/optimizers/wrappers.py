@@ -297,10 +297,10 @@ class MultiOptimizer(Wrapper):
             for i, v in enumerate(self._trainable_variables)
         ]
         self._which = tuple(map(self._number_of, found))
-        for part, variables in self._shared_out(self._trainable_variables):
+        for part, variables in self._by_optimizer(self._trainable_variables):
             part.build(variables)
 
-    def _shared_out(
+    def _by_optimizer(
         self, variables: Sequence[Any], values: Sequence[Any] | None = None
     ) -> list[tuple[Optimizer, list[Any]]]:
         """The optimizers that have some of the variables, with these or with values for them."""
@@ -312,18 +312,18 @@ class MultiOptimizer(Wrapper):
 
     def _tie(self, variables: list[Any]) -> None:
         super()._tie(variables)
-        for part, own in self._shared_out(variables):
+        for part, own in self._by_optimizer(variables):
             part._tie(own)
 
     def _step(self, variables: list[Any], grads: list[Any], rate: Any) -> None:
-        own = self._shared_out(variables)
-        for (part, chosen), (_, theirs) in zip(own, self._shared_out(variables, grads)):
+        own = self._by_optimizer(variables)
+        for (part, chosen), (_, theirs) in zip(own, self._by_optimizer(variables, grads)):
             part.apply(theirs, chosen)
         self._iterations.assign_add(1)
 
     def finalize_variable_values(self, var_list: Sequence[nnx.Variable]) -> None:
         """What the optimizers do at the end of `fit`, each with its own of the variables."""
-        for part, variables in self._shared_out(var_list):
+        for part, variables in self._by_optimizer(var_list):
             part.finalize_variable_values(variables)
 
     @property

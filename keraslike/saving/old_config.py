@@ -104,7 +104,7 @@ def _entry(entry: dict[str, Any], family: str, origin: Origin) -> dict[str, Any]
     name, family = class_name.rpartition(">")[2], _family_of(entry) or family
     custom = is_custom(class_name) or is_custom(str(entry.get("registered_name")))
     if not custom and not is_graph_config(config):
-        name, config = _today(name, config, family, origin)
+        name, config = _in_current_form(name, config, family, origin)
     if is_graph_config(config):
         config = {**config, **old_graph.modern_graph(config, origin, modern)}
     elif name == "Lambda" and not custom:
@@ -181,7 +181,7 @@ def _is_not_made_up(origin: Origin) -> bool:
 # -- one class --------------------------------------------------------------------------------
 
 
-def _today(
+def _in_current_form(
     name: str, config: dict[str, Any], family: str, origin: Origin
 ) -> tuple[str, dict[str, Any]]:
     """The class and the arguments that one of Keras's own classes has today.
@@ -307,7 +307,7 @@ def _optimizer(entry: Any, origin: Origin) -> Any:
     if isinstance(entry, str) and origin.is_old and not is_custom(entry):
         found = registry.names_of("optimizers").get(entry.lower())
         name = getattr(found, "__name__", entry)
-        _, config = _today(name, {}, "optimizers", origin)
+        _, config = _in_current_form(name, {}, "optimizers", origin)
         entry = {"class_name": name, "config": config} if config else entry
     older = isinstance(entry, dict) and old_optimizer.is_older(entry.get("config"), origin)
     entry = modern(entry, "optimizers", origin)

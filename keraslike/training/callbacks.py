@@ -270,7 +270,7 @@ class SwapEMAWeights(Callback):
         self.swap_on_epoch = swap_on_epoch
         self._swapped = False
 
-    def _let_swapped_be(self, swapped: bool) -> None:
+    def _swap_averages(self, swapped: bool) -> None:
         optimizers = [o for o in each_optimizer(self.model.optimizer) if getattr(o, "use_ema", 0)]
         if not optimizers:
             raise ValueError(
@@ -290,21 +290,21 @@ class SwapEMAWeights(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         if self.swap_on_epoch:
-            self._let_swapped_be(False)
+            self._swap_averages(False)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if self.swap_on_epoch:
-            self._let_swapped_be(True)
+            self._swap_averages(True)
 
     def _before_finalizing(self) -> None:
         if self.swap_on_epoch:  # lest the optimizer give the model what lies in the averages' place
-            self._let_swapped_be(False)
+            self._swap_averages(False)
 
     def on_test_begin(self, logs: dict | None = None) -> None:
-        self._let_swapped_be(True)
+        self._swap_averages(True)
 
     def on_test_end(self, logs: dict | None = None) -> None:
-        self._let_swapped_be(False)
+        self._swap_averages(False)
 
     on_predict_begin, on_predict_end = on_test_begin, on_test_end
 

@@ -352,7 +352,7 @@ class CompileMetrics(Metric):
                     prefix = f"{output}_" if several and is_named else ""
                     if weighted and prefix + name in taken:
                         name = f"weighted_{name}"
-                    name = _untaken(prefix + name, taken)
+                    name = _unique_name(prefix + name, taken)
                     self._entries.append((path, name, metric, weighted))
 
     def _groups(
@@ -406,7 +406,7 @@ class CompileMetrics(Metric):
         return results
 
 
-def _untaken(name: str, taken: set[str]) -> str:
+def _unique_name(name: str, taken: set[str]) -> str:
     """The name, with a number where it is taken, which it is from now on."""
     found = next(n for n in _numbered(name) if n not in taken)
     taken.add(found)

@@ -326,7 +326,7 @@ class Steps(Compiled):
 
     def _all_built(self) -> bool:
         """Whether the model's weights exist: its own are made when it is called, if it can be."""
-        known = self._known()
+        known = self._cached_facts()
         if "built" not in known:
             layers = self._flatten_layers(include_self=False)
             known["built"] = (self.built or not self._has_call()) and all(x.built for x in layers)
