@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py                 # a table; about three minutes
     python benchmarks/scale.py --devices 8     # one row of it
-    python benchmarks/scale.py --overhead      # of a distribution on one device, by processor time
+    python benchmarks/scale.py --overhead      # of a distribution on one device, in turns
 
 Virtual devices share the cores: step times say what a distribution costs, not what it gains. Bytes
 are those of the compiled program, as `keras.distribution.plan` reads them.
@@ -79,37 +79,46 @@ def measured(count, rounds=5, steps=20):
     return rows
 
 
-def overhead(rounds=9, steps=20):
-    """Processor time a step with each distribution of one device, as a ratio to that without one:
-    medians of ratios of neighbours, since other programs run beside this one."""
+def overhead(rounds=40, steps=20):
+    """Times of a step with each distribution of one device, as ratios to those without one.
+
+    All take turns in one process, in another order each round, since other programs run beside
+    this one: medians over rounds of processor time and of wall time, and of the ratios of those
+    that were measured in the same round.
+    """
     import numpy as np
 
     from keraslike.distribution import set_distribution
 
     x = np.random.default_rng(0).normal(size=(BATCH * steps, WIDTH)).astype("float32")
-    named, models, ratios = distributions(1), {}, {}
+    named, models, times = distributions(1), {}, {}
     for name, distribution in named.items():
         set_distribution(distribution)
-        models[name], ratios[name] = build(), []
+        models[name], times[name] = build(), []
         models[name].fit(x, x, batch_size=BATCH, epochs=3, verbose=0)
 
-    def used(name, epochs=3):
+    def measured_once(name, epochs=2):
         set_distribution(named[name])
         models[name].fit(x, x, batch_size=BATCH, verbose=0)  # is placed again
-        began = time.process_time()
+        began = time.process_time(), time.perf_counter()
         models[name].fit(x, x, batch_size=BATCH, epochs=epochs, verbose=0)
-        return (time.process_time() - began) / steps / epochs * 1e3
+        ended = time.process_time(), time.perf_counter()
+        return [(after - before) / steps / epochs * 1e3 for before, after in zip(began, ended)]
 
-    alone = []
-    for _ in range(rounds):
-        for name in named:
-            before, own = used("none"), used(name)
-            alone.append(before)
-            ratios[name].append(2 * own / (before + used("none")))
-    print(f"without a distribution a step takes {statistics.median(alone):.2f} ms")
-    for name, found in ratios.items():  # of "none": what the measurement itself scatters by
-        low, _, high = statistics.quantiles(found, n=4)
-        print(f"{name}: {statistics.median(found):.3f} ({low:.3f} to {high:.3f})")
+    names = list(named)
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            times[name].append(measured_once(name))
+    print("| layout | processor ms | wall ms | ratio of processor time | ratio of wall time |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for name, found in times.items():
+        columns = [f"{statistics.median(each):.2f}" for each in zip(*found)]
+        for kind in (0, 1):
+            ratios = [own[kind] / none[kind] for own, none in zip(found, times["none"])]
+            low, middle, high = statistics.quantiles(ratios, n=4)
+            columns.append(f"{middle:.3f} ({low:.3f} to {high:.3f})")
+        print("| " + " | ".join([name, *columns]) + " |")
 
 
 def main():

@@ -153,7 +153,7 @@ class Variable(_Leaf):
             if pending is not None:
                 value: Any = pending
             elif layout is not None:
-                value = jax.device_put(make(), getattr(layout, "backend_layout", layout))
+                value = _made_at(getattr(layout, "backend_layout", layout), initializer, make)
             elif state.distribution is not None and shape is not None and callable(initializer):
                 canonical = jax.dtypes.canonicalize_dtype(dtypes.standardize_dtype(dtype))
                 value = jax.ShapeDtypeStruct(tuple(shape), canonical)  # until it is known where
@@ -177,10 +177,10 @@ class Variable(_Leaf):
             else:
                 super().__init__(value, info=info)
             if state.distribution is not None and layout is None:
-                of = initializer if hasattr(initializer, "__code__") else type(initializer)
                 is_made = isinstance(value, jax.Array)
                 first = (lambda: value) if is_made else make
-                _write_slot(self, state.distribution.made(self, first, not is_made and is_ours(of)))
+                compiled = not is_made and _is_compilable(initializer)
+                _write_slot(self, state.distribution.made(self, first, compiled))
         object.__setattr__(self, "_trace_state", OUTSIDE)
         _alive[id(self)] = self
         if state.outsiders is not None:
@@ -215,6 +215,10 @@ class Variable(_Leaf):
     def _layout(self) -> Any:
         """The layout that it was made with."""
         return self._info.layout
+
+    @_layout.setter
+    def _layout(self, value: Any) -> None:
+        self._change(layout=value)
 
     @property
     def regularizer(self) -> Any:
@@ -267,7 +271,7 @@ class Variable(_Leaf):
     def __setattr__(self, name: str, value: Any) -> None:
         # These attributes are no part of a trace and may be set within one (a layer that does not
         # train may be built by its first call), which nnx would refuse.
-        if name in ("trainable", "regularizer", "constraint", "overwrite_with_gradient"):
+        if name in ("trainable", "regularizer", "constraint", "overwrite_with_gradient", "_layout"):
             object.__setattr__(self, name, value)
         elif hasattr(type(self), name) or name in flax_internals.metadata_of(self):
             super().__setattr__(name, value)
@@ -564,6 +568,19 @@ def name_first(method: Callable) -> Callable:
         return method(self, *args, **kwargs)
 
     return either
+
+
+def _is_compilable(initializer: Any) -> bool:
+    """Whether an initializer is keraslike's own, which may be traced."""
+    of = initializer if hasattr(initializer, "__code__") else type(initializer)
+    return callable(initializer) and is_ours(of)
+
+
+def _made_at(sharding: Any, initializer: Any, make: Callable[[], jax.Array]) -> jax.Array:
+    """A first value, of which each device makes its part where that can be compiled."""
+    if _is_compilable(initializer):
+        return jax.jit(make, out_shardings=sharding)()
+    return jax.device_put(make(), sharding)
 
 
 def _few_numbers(value: Any) -> str:

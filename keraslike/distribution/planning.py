@@ -52,11 +52,23 @@ class Plan:
 
     def __str__(self) -> str:
         parts = [
-            f"{name} {getattr(self, name) / 2**20:.1f} MiB"
+            f"{name} {_said(getattr(self, name))}"
             for name in ("weights", "slots", "gradients", "activations", "total", "collectives")
         ]
         fits = {None: "", True: ", fits", False: ", does not fit"}[self.fits]
         return f"{type(self.distribution).__name__}: {', '.join(parts)}{fits}"
+
+
+def _said(size: int) -> str:
+    """Bytes for people.
+
+    >>> _said(80), _said(1536), _said(3 * 2**29)
+    ('80 bytes', '1.5 KiB', '1.5 GiB')
+    """
+    if size < 1024:
+        return f"{size} bytes"
+    power = min((size.bit_length() - 1) // 10, 4)
+    return f"{size / 1024**power:.1f} {'KMGT'[power - 1]}iB"
 
 
 def plan(

@@ -127,7 +127,16 @@ def data_too_large_to_stay_on_the_devices():
 
 
 def eager_steps():
-    same(lambda m: fit(m, X[:8], Y[:8]), run_eagerly=True)
+    """Of a small model: each operation is a program."""
+    losses = []
+    for distributed in (False, True):
+        with scope(distributed):
+            keras.utils.set_random_seed(5)
+            model = keras.Sequential([layers.Input((4,)), layers.Dense(1)])
+            model.compile("sgd", "mse", run_eagerly=True)
+            losses.append((fit(model, X[:8], Y[:8]), state(model)))
+            assert where(model) == {4 if distributed else 1}
+    close(*losses)
 
 
 def batch_sizes_that_do_not_divide():

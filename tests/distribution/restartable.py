@@ -6,6 +6,7 @@ the only process.
 """
 
 import json
+import os
 import pathlib
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from keraslike.distribution import ModelParallel, initialize, set_distribution
 N = 48
 X = np.random.default_rng(0).normal(size=(N, 3)).astype("float32")
 Y = X[:, :1] * 2
-TIMEOUT = 6
+TIMEOUT = float(os.environ.get("KERASLIKE_TIMEOUT", "4"))
 EVERY = 2  # steps from one backup to the next
 
 

@@ -1,20 +1,25 @@
 """Data of which each of several processes reads its share; a part of `two_processes`."""
 
 import contextlib
+import functools
+import shutil
 
 import grain
 import numpy as np
 
 import keraslike as keras
 from keraslike import layers
+from keraslike.core import processes
 from keraslike.data import Dataset
 from keraslike.distribution import DataParallel, distribution, set_distribution
+from keraslike.saving import orbax_store
 from keraslike.training import loop
 
 N, BATCH = 21, 8  # the last batch has 5 samples, which four devices do not divide
 X = np.random.default_rng(7).normal(size=(N, 3)).astype("float32")
 Y = X[:, :1] * 2
 KILLED_AFTER = 4  # steps, of two epochs of three
+EVERY = 2  # steps from one backup to the next
 
 
 class Samples:
@@ -124,12 +129,14 @@ def in_shares(process, folder):
             samples = Samples()
             whole = start(model, name, samples, process, [])
             read = samples.read
-            for kind in ("resumed", "left"):
-                backup = keras.callbacks.BackupAndRestore(folder / f"{kind} {name}", save_freq=1)
-                with contextlib.suppress(Killed):
-                    start(model, name, Samples(), process, [backup, Kill()])
-                    raise AssertionError("it was not killed")
-            backup = keras.callbacks.BackupAndRestore(folder / f"resumed {name}", save_freq=1)
+            left, copy = folder / f"left {name}", folder / f"resumed {name}"
+            backup = keras.callbacks.BackupAndRestore(left, save_freq=EVERY)
+            with contextlib.suppress(Killed):
+                start(model, name, Samples(), process, [backup, Kill()])
+                raise AssertionError("it was not killed")
+            orbax_store.settle(str(left))
+            processes.write_once(str(copy), functools.partial(shutil.copytree, left, copy))
+            backup = keras.callbacks.BackupAndRestore(copy, save_freq=EVERY)
             keras.utils.set_random_seed(12)
             np.random.seed(process + 5)
             resumed = go_on(model, name, Samples(), [backup])
@@ -154,7 +161,7 @@ def alone(folder):
     model, results = make(), {}
     for name in SOURCES:
         whole = start(model, name, Samples(), 0, [])
-        backup = keras.callbacks.BackupAndRestore(folder / f"left {name}", save_freq=1)
+        backup = keras.callbacks.BackupAndRestore(folder / f"left {name}", save_freq=EVERY)
         results[name] = [whole, go_on(model, name, Samples(), [backup])]
     results["evaluated"] = model.evaluate(X, Y, batch_size=5, verbose=0)
     results["predicted"] = model.predict(X, batch_size=5, verbose=0).tolist()

@@ -21,6 +21,7 @@ from .test_distribution import start
 pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("KERASLIKE_KILLS", "2"))
+COUNTS = (4, 2) if KILLS > 2 else (2, 2)  # processes of a job; each takes seconds to start
 UNFINISHED = orbax_store._UNFINISHED
 
 
@@ -73,7 +74,7 @@ def test_killed_and_started_again(tmp_path):
     draw = random.Random(os.environ.get("KERASLIKE_SEED", "0"))
     epochs, done = 3 + KILLS, 0
     for kill in range(KILLS):
-        count = (4, 2)[kill % 2]
+        count = COUNTS[kill % 2]
         job = Job(count, 4, folder, epochs, logs)
         try:
             target = done + draw.randint(1, 5)
