@@ -1,4 +1,4 @@
-"""Loops, branches, orders, and values put at places, for `onnx_format`."""
+"""Loops, branches, orders, and values put at places, for `onnx_graph`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from keraslike.export.onnx_format import Graph, rule
+from keraslike.export.onnx_graph import Graph, rule
 from keraslike.export.primitives import NoOperator
 
 _FLAG = jax.ShapeDtypeStruct((), bool)

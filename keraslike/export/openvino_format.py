@@ -1,6 +1,6 @@
 """The format `openvino`: OpenVINO's own files, a graph as `.xml`, and as `.bin` its weights.
 
-OpenVINO reads the graph that `onnx_format.py` makes, in memory, simplifies it as its own converter
+OpenVINO reads the graph that `onnx_graph.py` makes, in memory, simplifies it as its own converter
 does, and writes it. That converter, `openvino.convert_model`, would send statistics to its makers.
 """
 
@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from keraslike.core import foreign
-from keraslike.export import files, onnx_format, vocabularies
+from keraslike.export import files, onnx_format, onnx_graph, vocabularies
 from keraslike.export.endpoints import Endpoint
 
 
-class _Graph(onnx_format.Graph):
+class _Graph(onnx_graph.Graph):
     """A graph of those operators that OpenVINO reads."""
 
     format = "OpenVINO"
