@@ -90,12 +90,18 @@ def _counted(key: jax.Array) -> jax.Array:
 _seeds: Any = random
 _global: SeedGenerator | None = None
 chosen: int | None = None  # what `set_random_seed` was given last
+_of_operations = random.Random()  # of TensorFlow's operations without a seed, after that
 
 
 def make_seed() -> int:
     """A seed for an object that was given none; reproducible under `set_random_seed`, and under
     `random.seed`."""
     return _seeds.randint(1, 2**31 - 1)
+
+
+def operation_seed() -> int:
+    """The seed that TensorFlow would give the next operation, after `set_random_seed`."""
+    return _of_operations.randint(0, 2**31 - 1)
 
 
 def global_stream() -> SeedGenerator:
@@ -125,6 +131,7 @@ def set_random_seed(seed: int) -> None:
     global chosen
     stream = global_stream()
     chosen = int(seed)
+    _of_operations.seed(chosen)
     random.seed(seed)
     np.random.seed(seed % 2**32)
     if _seeds is not random:

@@ -60,7 +60,7 @@ class Batching(Pipeline):
             spec: what is known of that, by what is known of an element and how many there are.
             keyed: whether `combine` only stacks, so that elements may be fetched by keys.
         """
-        size = positive("batch_size", batch_size)
+        size = positive("batch_size", batch_size, error=self._view.error)
         drop = bool(drop_remainder)
 
         def start(first: int, rows: Rows | None = None) -> Iterator[Any]:
@@ -167,6 +167,10 @@ class Batching(Pipeline):
         return self.grouped(batch_size, combine, drop_remainder, known)
 
     def _padded(self, arrays: list[Any], sizes: Any, value: Any) -> np.ndarray:
+        if not all(is_text_scalar(a) or isinstance(a, (np.ndarray, np.generic)) for a in arrays):
+            raise TypeError(
+                f"padded_batch() is for arrays. Received elements of {type(arrays[0]).__name__}."
+            )
         arrays = [np.asarray(a, object) if is_text_scalar(a) else np.asarray(a) for a in arrays]
         largest = tuple(np.max([a.shape for a in arrays], axis=0).astype(int))
         wanted = largest
@@ -206,15 +210,17 @@ class Batching(Pipeline):
                 sizes = [np.shape(leaf) for leaf in leaves]
                 both = [shape, *sizes] if shape is not None else sizes
                 shape = tuple(n[0] if len(set(n)) == 1 else None for n in zip(*both))
-                return self._view.ragged(leaves, shape) if None in shape else self._stacked(leaves)
+                if None not in shape:
+                    return self._stacked(leaves)
+                return self._view.ragged(leaves, shape, row_splits_dtype)
 
             return merged(elements, joined)
 
         def known(spec: Any, rows: int | None) -> Any:
             def inside(leaf: Any) -> Any:
                 whole = leaf.inside(rows)
-                varies = isinstance(leaf, ArraySpec) and None in (leaf.shape or (None,))
-                return self._view.ragged_spec(whole) if varies else whole
+                varies = isinstance(leaf, ArraySpec) and (leaf.shape is None or None in leaf.shape)
+                return self._view.ragged_spec(whole, row_splits_dtype) if varies else whole
 
             return map_leaves(inside, spec)
 
@@ -236,8 +242,11 @@ class Batching(Pipeline):
         >>> [[int(n) for n in window] for window in windows]
         [[0, 1, 2], [2, 3, 4]]
         """
-        size, stride = positive("size", size), positive("stride", stride)
-        shift = size if shift is None else positive("shift", shift)
+        error = self._view.error
+        size, stride = (
+            positive(n, v, error=error) for n, v in (("size", size), ("stride", stride))
+        )
+        shift = size if shift is None else positive("shift", shift, error=error)
         reach = (size - 1) * stride + 1
 
         def make() -> Iterator[Any]:

@@ -188,6 +188,7 @@ class Combining(Pipeline):
                 passed over.
         """
         parts = list(datasets)
+        choice_dataset._view.check_numbers(choice_dataset._spec())
 
         def numbers(ended: set[int]) -> Iterator[int]:
             for number in choice_dataset._start(0):

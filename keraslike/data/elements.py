@@ -12,6 +12,7 @@ import numpy as np
 
 from keraslike.core import dtypes, foreign
 from keraslike.core.boxed import Boxed
+from keraslike.core.errors import NoSuchFile
 from keraslike.core.structures import iter_leaves, map_leaves
 
 AUTOTUNE = -1  # as many threads as there are cores
@@ -75,6 +76,7 @@ class View:
     of_tensors: View | None = None  # that of `tf.data`, which the room `tf` puts here
     copies = False  # whether a data set of a user's arrays copies them
     error: type[Exception] = ValueError  # for arguments and elements that do not fit
+    missing: type[Exception] = NoSuchFile  # where there is no such file
     ended: type[Exception] = StopIteration  # by `get_next` after the last element
 
     def array(self, value: Any) -> Any:
@@ -116,13 +118,33 @@ class View:
         """A row of a leaf."""
         return leaf[index]
 
-    def ragged(self, leaves: list[Any], shape: tuple[int | None, ...] | None) -> Any:
+    def ragged(
+        self, leaves: list[Any], shape: tuple[int | None, ...] | None, splits: Any = np.int64
+    ) -> Any:
         """Arrays of several sizes as the rows of one."""
         raise TypeError("Ragged arrays are for data sets of tf.data.")
 
-    def ragged_spec(self, spec: ArraySpec) -> Any:
+    def ragged_spec(self, spec: ArraySpec, splits: Any = np.int64) -> Any:
         """What is known of these."""
         return spec
+
+    def plain(self, leaf: Any) -> Any:
+        """A leaf as numpy's arrays, for who asks for these."""
+        return leaf
+
+    def check_single(self, spec: Any) -> None:
+        """Raises an error for elements that `unique` is not for."""
+
+    def check_numbers(self, spec: Any) -> None:
+        """Raises an error for elements that are no numbers of data sets to choose from."""
+
+    def holds(self, returned: Any) -> bool:
+        """What a predicate has returned."""
+        return bool(returned)
+
+    def check_state(self, known: Any, state: Any) -> Any:
+        """A state that a function has returned, beside the one that it was given."""
+        return state
 
     def element(self, returned: Any) -> Any:
         """What a function of the user's returned, as an element."""
@@ -277,12 +299,12 @@ def _stacked(leaves: list[Any], view: View | None) -> Any:
     return np.stack(leaves) if shapes != {()} else np.array(leaves, getattr(first, "dtype", None))
 
 
-def positive(name: str, value: Any, least: int = 1) -> int:
-    """A whole number, given in any form; raises ValueError for others."""
+def positive(name: str, value: Any, least: int = 1, error: type[Exception] = ValueError) -> int:
+    """A whole number, given in any form; raises an error for others."""
     number = as_int(value)
     if number is None or number < least:
         expected = "a positive integer" if least == 1 else f"an integer of at least {least}"
-        raise ValueError(f"{name} must be {expected}. Received: {name}={value!r}")
+        raise error(f"{name} must be {expected}. Received: {name}={value!r}")
     return number
 
 

@@ -108,16 +108,19 @@ class Elementwise(Pipeline):
 
     def filter(self, predicate: Callable, name: str | None = None) -> Any:
         """The elements of which `predicate` is true."""
-        test = self._view.function(predicate)
+        test, holds = self._view.function(predicate), self._view.holds
         return self._then(
-            passing(lambda: (e for e in self._start(0) if test(*arguments(e)))), unless(self._count)
+            passing(lambda: (e for e in self._start(0) if holds(test(*arguments(e))))),
+            unless(self._count),
         )
 
     def take_while(self, predicate: Callable, name: str | None = None) -> Any:
         """The elements before the first of which `predicate` is not true."""
-        test = self._view.function(predicate)
+        test, holds = self._view.function(predicate), self._view.holds
         return self._then(
-            passing(lambda: itertools.takewhile(lambda e: test(*arguments(e)), self._start(0))),
+            passing(
+                lambda: itertools.takewhile(lambda e: holds(test(*arguments(e))), self._start(0))
+            ),
             UNKNOWN,
         )
 
@@ -155,7 +158,8 @@ class Elementwise(Pipeline):
         def make() -> Iterator[Any]:
             now = state
             for element in self._start(0):
-                now, out = function(now, element)
+                new, out = function(now, element)
+                now = self._view.check_state(now, new)
                 yield out
 
         return self._then(passing(make), spec=None)
@@ -165,7 +169,7 @@ class Elementwise(Pipeline):
         function = self._view.function(reduce_func)
         state = map_leaves(self._view.array, initial_state, lambda part: isinstance(part, list))
         for element in self._start(0):
-            state = function(state, element)
+            state = self._view.check_state(state, function(state, element))
         return map_leaves(self._view.show, state)
 
     def get_single_element(self, name: str | None = None) -> Any:
@@ -253,7 +257,9 @@ class Elementwise(Pipeline):
         size = as_int(buffer_size)
         if size is not None and size < 0:  # the number of elements, where it is not known
             size = max(self._count, 1) if self._count >= 0 else 2**62
-        size = positive("buffer_size", buffer_size if size is None else size)
+        size = positive(
+            "buffer_size", buffer_size if size is None else size, error=self._view.error
+        )
 
         def shuffled(start: Start) -> Start:
             def make() -> Iterator[Any]:
@@ -271,6 +277,7 @@ class Elementwise(Pipeline):
 
     def unique(self, name: str | None = None) -> Any:
         """Each element where it comes first."""
+        self._view.check_single(self._spec())
 
         def make() -> Iterator[Any]:
             seen = set()

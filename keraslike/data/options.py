@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+_KINDS = {
+    **dict.fromkeys(["deterministic", "experimental_deterministic", "experimental_slack"], bool),
+    **dict.fromkeys(["enabled", "map_fusion", "filter_fusion", "noop_elimination"], bool),
+    **dict.fromkeys(["private_threadpool_size", "max_intra_op_parallelism", "cpu_budget"], int),
+}
+
 
 class _Options:
     """Attributes by name; others are refused, as in TensorFlow."""
@@ -17,6 +23,11 @@ class _Options:
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in self._names:
             raise AttributeError(f"Cannot set the property {name} on {type(self).__name__}.")
+        kind = _KINDS.get(name)
+        if kind is not None and value is not None and not isinstance(value, kind):
+            raise TypeError(
+                f"Property {name!r} must be of type {kind.__name__}. Received: {value!r}"
+            )
         vars(self)[name] = value
 
     def __eq__(self, other: object) -> bool:

@@ -21,9 +21,10 @@ Seeds = tuple[int, int]
 
 def seeds(seed: int | None) -> Seeds:
     """The two seeds of a data set's draws: the global one, and its own."""
+    if seed is None and rng.chosen is not None:
+        return rng.chosen, rng.operation_seed()
     if seed is None:
-        own = int(np.random.randint(2**31))
-        return (_DEFAULT if rng.chosen is None else rng.chosen), own
+        return _DEFAULT, int(np.random.randint(2**31))
     return (_DEFAULT if rng.chosen is None else rng.chosen), int(seed)
 
 

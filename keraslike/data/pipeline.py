@@ -122,7 +122,7 @@ class Pipeline:
 
     def as_numpy_iterator(self) -> DatasetIterator:
         """An iterator of the elements as plain numpy arrays."""
-        return DatasetIterator(self, lambda leaf: leaf)
+        return DatasetIterator(self, self._view.plain)
 
     def cardinality(self, name: str | None = None) -> Any:
         """The number of elements; -1 where there is no end, -2 where it is not known."""
@@ -203,6 +203,40 @@ class NeedsPython(TypeError):
     """What a function does that is being traced, and that only Python can do."""
 
 
+_NOTHING: Any = object()
+
+
+class Optional:
+    """An element that there may be.
+
+    >>> Optional.from_value(3).get_value(), bool(Optional.empty(None).has_value())
+    (3, False)
+    """
+
+    def __init__(self, value: Any = _NOTHING):
+        self._value = value
+
+    @classmethod
+    def from_value(cls, value: Any) -> Optional:
+        """One that there is."""
+        return cls(value)
+
+    @classmethod
+    def empty(cls, element_spec: Any) -> Optional:
+        """None, of elements of this kind."""
+        return cls()
+
+    def has_value(self, name: str | None = None) -> Any:
+        """Whether there is one, a boolean array."""
+        return Pipeline._own_view().show(np.asarray(self._value is not _NOTHING).view(Value))
+
+    def get_value(self, name: str | None = None) -> Any:
+        """The element; raises InvalidArgumentError where there is none."""
+        if self._value is _NOTHING:
+            raise (View.of_tensors or View()).error("There is no element.")
+        return self._value
+
+
 class DatasetIterator:
     """The elements of a data set; where it stands can be saved.
 
@@ -245,6 +279,15 @@ class DatasetIterator:
             return next(self)
         except StopIteration:
             raise self._dataset._view.ended("End of sequence") from None
+
+    next = __next__
+
+    def get_next_as_optional(self) -> Optional:
+        """The next element, or that there is none."""
+        try:
+            return Optional(next(self))
+        except StopIteration:
+            return Optional()
 
     @property
     def element_spec(self) -> Any:

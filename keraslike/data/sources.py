@@ -106,6 +106,12 @@ class Sources(Pipeline):
         if not callable(generator):
             raise TypeError(f"generator must be callable. Received: generator={generator!r}")
         view = cls._own_view()
+        if output_signature is not None and (output_types, output_shapes) != (None, None):
+            raise TypeError(
+                "output_signature says all: output_types and output_shapes cannot be given with it."
+            )
+        if output_signature is None and output_types is None and view is View.of_tensors:
+            raise TypeError("output_signature or output_types must be given.")
         if output_signature is not None:
             specs = map_leaves(_as_spec, output_signature)
         elif output_types is not None:
@@ -247,9 +253,7 @@ def _fitted(element: Any, specs: Any, view: View) -> Any:
         return view.array(element)
     array = view.array(element)
     if specs.dtype != "string" and isinstance(array, np.ndarray) and array.dtype.kind != "O":
-        wanted = np.dtype(specs.dtype)
-        if array.dtype != wanted and not isinstance(element, (np.ndarray, np.generic)):
-            array = np.asarray(element, wanted)
+        array = np.asarray(array, np.dtype(specs.dtype))  # as TensorFlow casts what it is given
     found = view.spec(array)
     fits = found.dtype == specs.dtype and (
         specs.shape is None

@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from keraslike.core.errors import NoSuchFile
 from keraslike.data import records
 from keraslike.data.elements import ArraySpec, arguments
 from keraslike.data.pipeline import Fetched, Pipeline, passing
@@ -153,7 +152,7 @@ class Storage(Pipeline):
             with open(os.path.join(folder, _INFO)) as file:
                 info = json.load(file)
         except FileNotFoundError:
-            raise NoSuchFile(f"There is no saved data set in {folder}.") from None
+            raise cls._own_view().missing(f"There is no saved data set in {folder}.") from None
         names = sorted(n for n in os.listdir(folder) if n.endswith(".records"))
         known = _typed(info["spec"])
 

@@ -213,9 +213,19 @@ def encode_png(image: Any, compression: int = -1, name: str | None = None) -> Te
 
 
 def decode_and_crop_jpeg(contents: Any, crop_window: Any, channels: int = 0, **_: Any) -> Tensor:
-    """A part of a JPEG: `crop_window` is `[top, left, height, width]`."""
-    top, left, height, width = static(crop_window)
+    """A part of a JPEG: `crop_window` is `[top, left, height, width]`; raises
+    InvalidArgumentError for one that is empty or not within the picture."""
+    window = np.ravel(static(crop_window)).tolist()
+    if len(window) != 4:
+        raise InvalidArgumentError(f"crop_window must have four numbers. Received: {window}")
+    top, left, height, width = window
     whole = _decoded(contents, channels, None)[0]
+    rows, columns = whole.shape[:2]
+    within = top >= 0 <= left and top + height <= rows and left + width <= columns
+    if not within or height < 1 or width < 1:
+        raise InvalidArgumentError(
+            f"crop_window {window} is not a part of a picture of {rows} times {columns} pixels."
+        )
     return Tensor(whole[top : top + height, left : left + width])
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from keraslike.tf import image, linalg, math, nn, ops, table
+from keraslike.tf import image, linalg, math, nn, ops, sorting, table
 
 # Names of functions, and of arguments where the operation's are others: `theirs=ours`.
 _TABLE = {
@@ -56,6 +56,7 @@ _MORE: dict[str, tuple[Callable, str]] = {
     "GatherNd": (ops.gather_nd, "params indices"),
     "SelectV2": (ops.where, "condition t=x e=y"),
     "Range": (ops.range, "start limit delta"),
+    "ListDiff": (sorting.list_diff, "x y out_idx"),
     "OneHot": (ops.one_hot, "indices depth on_value off_value axis"),
     "ArgMax": (ops.argmax, "input dimension=axis output_type"),
     "ArgMin": (ops.argmin, "input dimension=axis output_type"),

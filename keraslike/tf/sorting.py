@@ -127,6 +127,9 @@ def bincount(
         raise ValueError("weights cannot be given with binary_output=True.")
     if axis not in (None, 0, -1):
         raise ValueError(f"axis must be None, 0 or -1. Received: axis={axis}")
+    splits = getattr(arr, "row_splits", None)  # of a ragged tensor
+    if splits is not None:
+        arr, weights = arr.flat_values, getattr(weights, "flat_values", weights)
     values = _concrete("math.bincount", _as_operand(arr))
     w = None if weights is None else _concrete("math.bincount", _as_operand(weights))
     if values.size and values.min() < 0:
@@ -135,16 +138,39 @@ def bincount(
     size = max(int(values.max(initial=-1)) + 1, int(static(minlength) or 0))
     if maxlength is not None:
         size = min(size, int(static(maxlength)))
-    rows = values.reshape(1, -1) if axis != -1 or values.ndim < 2 else values
-    given = None if w is None else w.reshape(rows.shape)
-    out = np.zeros((len(rows), size), kind)
-    for number, row in enumerate(rows):
-        within = row < size
-        amounts = 1 if given is None else given[number][within]
-        np.add.at(out[number], row[within], amounts)
+    by_row = axis == -1 and (splits is not None or values.ndim > 1)
+    if not by_row:
+        numbers, count = np.zeros(values.size, int), 1
+    elif splits is not None:
+        lengths: Any = np.diff(np.asarray(splits))
+        numbers, count = np.repeat(np.arange(len(lengths)), lengths), len(lengths)
+    else:
+        numbers, count = np.repeat(np.arange(len(values)), values.shape[1]), len(values)
+    out, values = np.zeros((count, size), kind), values.reshape(-1)
+    within = values < size
+    np.add.at(out, (numbers[within], values[within]), 1 if w is None else w.reshape(-1)[within])
     if binary_output:
         out = (out > 0).astype(kind)
-    return constant(out if axis == -1 and values.ndim > 1 else out[0])
+    return constant(out if by_row else out[0])
+
+
+class ListDiff(NamedTuple):
+    """The elements of a list that another does not have, and their places."""
+
+    out: Tensor
+    idx: Tensor
+
+
+def list_diff(x: Any, y: Any, out_idx: Any = dtypes.int32) -> ListDiff:
+    """The elements of `x` that `y` does not have, in their order, and their places.
+
+    >>> [t.numpy().tolist() for t in list_diff([1, 2, 3, 4], [2, 4])]
+    [[1, 3], [0, 2]]
+    """
+    ours, theirs = operands("ListDiff", x, y)
+    values, known = (_concrete("ListDiff", tensor) for tensor in (ours, theirs))
+    kept = np.flatnonzero(~np.isin(values, known))
+    return ListDiff(constant(values[kept], ours.dtype), cast(constant(kept), out_idx))
 
 
 def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = dtypes.bool_) -> Tensor:

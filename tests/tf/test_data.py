@@ -354,7 +354,7 @@ def test_arrays_that_are_changed_later_are_not_the_data_sets():
             yield one
 
     signature = tf.TensorSpec([2], tf.int32)
-    for more in ({}, {"output_signature": signature}):
+    for more in ({"output_types": tf.int32}, {"output_signature": signature}):
         dataset = D.from_generator(numbers, **more)
         assert values(dataset.batch(4)) == [[[n, n] for n in range(4)]]
     x = np.arange(4)
@@ -406,3 +406,99 @@ def test_sparse_elements_have_any_size():
     assert parsed.element_spec == {"a": tf.SparseTensorSpec([None], tf.int64)}
     batches = records.batch(2).map(lambda texts: tf.io.parse_example(texts, features))
     assert batches.element_spec == {"a": tf.SparseTensorSpec([None, None], tf.int64)}
+
+
+def lengths(n=6):
+    return D.range(n).map(lambda k: tf.range(k))
+
+
+@pytest.mark.parametrize(
+    "make, error, text",
+    [
+        (lambda: D.range(3).filter(lambda n: n), ValueError, "predicate must return one tf.bool"),
+        (lambda: D.range(3).filter(lambda n: [n > 1]), ValueError, "predicate must return"),
+        (lambda: D.range(3).take_while(lambda n: 1.0), ValueError, "predicate must return"),
+        (
+            lambda: D.range(3).scan(0, lambda s, n: (n, n)),
+            TypeError,
+            "the dtypes of the one before",
+        ),
+        (lambda: D.from_tensor_slices([1.0]).unique(), TypeError, "unique.. is for int32, int64"),
+        (
+            lambda: D.choose_from_datasets([D.range(2)], D.from_tensor_slices([0])),
+            TypeError,
+            "int64",
+        ),
+        (
+            lambda: D.from_generator(lambda: iter([1])),
+            TypeError,
+            "output_signature or output_types",
+        ),
+        (lambda: D.from_generator(iter, tf.int32, output_signature=()), TypeError, "says all"),
+        (lambda: D.range(3).batch(0), tf.errors.InvalidArgumentError, "batch_size must be"),
+        (lambda: D.range(3).window(0), tf.errors.InvalidArgumentError, "size must be"),
+        (lambda: D.range(3).shuffle(0), tf.errors.InvalidArgumentError, "buffer_size must be"),
+        (lambda: D.load("/there/is/none"), tf.errors.NotFoundError, "no saved data set"),
+        (
+            lambda: D.from_tensors(tf.sparse.from_dense([1, 0])).padded_batch(1),
+            TypeError,
+            "padded_batch.. is for arrays",
+        ),
+    ],
+)
+def test_what_tensorflow_refuses(make, error, text):
+    with pytest.raises(error, match=text):
+        list(make())
+
+
+def test_a_generator_gives_what_its_signature_says():
+    given = D.from_generator(lambda: iter(np.arange(2.0)), output_signature=tf.TensorSpec([]))
+    assert [n.dtype for n in given] == [tf.float32] * 2  # of float64
+
+
+def test_ragged_batches_of_dicts_and_of_other_row_splits():
+    words = D.from_tensor_slices(["a b", "c"]).map(
+        lambda s: {"words": tf.strings.split(s), "size": tf.strings.length(s)}
+    )
+    batches = words.ragged_batch(2)
+    assert repr(batches.element_spec["size"]) == repr(tf.TensorSpec([None], tf.int32))
+    assert values(batches) == [{"words": [["a", "b"], ["c"]], "size": [3, 1]}]
+    short = lengths(3).ragged_batch(2, row_splits_dtype=tf.int32)
+    assert next(iter(short)).row_splits.dtype == short.element_spec.row_splits_dtype == tf.int32
+
+
+def test_rows_of_ragged_tensors_are_plain_arrays_for_numpy():
+    rows = D.from_tensor_slices(tf.ragged.constant([[1, 2], []])).as_numpy_iterator()
+    assert [type(row) for row in rows] == [np.ndarray] * 2
+
+
+def test_orders_follow_the_global_seed():
+    tf.random.set_seed(11)
+    assert values(D.range(10).shuffle(10)) == [3, 0, 5, 6, 2, 4, 1, 9, 8, 7]  # as in TensorFlow
+    rng.chosen = None
+
+
+def test_elements_that_there_may_be():
+    elements = iter(D.range(1))
+    first, second = elements.get_next_as_optional(), elements.get_next_as_optional()
+    assert first.has_value() and int(first.get_value()) == 0 and not second.has_value()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="There is no element"):
+        second.get_value()
+
+
+def test_sparse_batches_and_tables_of_data_sets():
+    experimental = tf.data.experimental
+    batches = lengths(3).apply(experimental.dense_to_sparse_batch(2, [4]))
+    assert repr(batches.element_spec) == repr(tf.SparseTensorSpec([None, 4], tf.int64))
+    assert values(batches) == [[[[1, 0]], [0], [2, 4]], [[[0, 0], [0, 1]], [0, 1], [1, 4]]]
+    letters = D.from_tensor_slices(["a", "b"])
+    table = experimental.index_table_from_dataset(letters)
+    assert table.lookup(tf.constant(["b", "z"])).numpy().tolist() == [1, -1]
+    pairs = D.zip((letters, D.range(5, 7)))
+    table = experimental.table_from_dataset(pairs, default_value=np.int64(-2))
+    assert table.lookup(tf.constant(["b", "z"])).numpy().tolist() == [6, -2]
+
+
+def test_options_have_types():
+    with pytest.raises(TypeError, match="'deterministic' must be of type bool"):
+        tf.data.Options().deterministic = 3

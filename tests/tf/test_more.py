@@ -201,3 +201,10 @@ def test_a_train_step_from_before_keras_3():
     history = model.fit(np.ones((4, 2)), np.zeros((4, 1)), verbose=0).history
     assert history["loss"] == pytest.approx([4.0])
     assert np.allclose(model.get_weights()[0], 1 - 0.01 * 4)
+
+
+def test_the_difference_of_lists():
+    out, idx = tf.raw_ops.ListDiff(x=tf.constant(["a", "b", "c"]), y=["b"], out_idx=tf.int64)
+    assert (out.numpy().tolist(), idx.numpy().tolist()) == ([b"a", b"c"], [0, 2])
+    assert (out.dtype, idx.dtype) == (tf.string, tf.int64)
+    assert tf.raw_ops.ListDiff(x=[1, 2, 3, 4], y=[2, 4]).out.numpy().tolist() == [1, 3]

@@ -38,3 +38,11 @@ def test_arguments(options):
     data = base64.b64decode(FACTS["files"]["grey"][0])
     with pytest.raises(ValueError, match=next(iter(options))):
         tf.io.decode_jpeg(data, **options)
+
+
+@pytest.mark.parametrize("window", [[2, 3, 50, 7], [0, 0, 0, 7], [-1, 0, 4, 4], [1, 0, 4]])
+def test_a_window_that_is_no_part_of_a_jpeg(window):
+    picture = tf.io.encode_jpeg(np.zeros((20, 30, 3), "uint8"))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="crop_window"):  # as in TensorFlow
+        tf.io.decode_and_crop_jpeg(picture, window)
+    assert tf.io.decode_and_crop_jpeg(picture, [15, 20, 5, 10]).shape == (5, 10, 3)

@@ -566,3 +566,29 @@ def test_text_stays_outside():
 def test_public_names():
     assert dir(tf.ragged) == sorted(tf.ragged.__all__)
     assert all(hasattr(tf.ragged, name) for name in tf.ragged.__all__)
+
+
+@pytest.mark.parametrize(
+    "options, known",
+    [
+        ({}, [0, 1, 2, 1]),
+        ({"axis": 0}, [0, 1, 2, 1]),
+        ({"axis": -1}, [[0, 1, 2, 0], [0, 0, 0, 0], [0, 0, 0, 1]]),
+        ({"axis": -1, "maxlength": 3}, [[0, 1, 2], [0, 0, 0], [0, 0, 0]]),
+        (
+            {"axis": -1, "binary_output": True, "minlength": 5},
+            [[0, 1, 1, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 1, 0]],
+        ),
+        ({"weights": [[1.0, 2.0, 3.0], [], [4.0]]}, [0.0, 1.0, 5.0, 4.0]),
+        (
+            {"weights": [[1.0, 2.0, 3.0], [], [4.0]], "axis": -1},
+            [[0.0, 1.0, 5.0, 0.0], [0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 4.0]],
+        ),
+    ],
+)
+def test_bincount_of_ragged_numbers(options, known):
+    if "weights" in options:
+        options = {**options, "weights": tf.ragged.constant(options["weights"])}
+    found = tf.math.bincount(tf.ragged.constant([[1, 2, 2], [], [3]]), **options)
+    assert found.numpy().tolist() == known  # as in TensorFlow
+    assert found.dtype == (tf.float32 if "weights" in options else tf.int32)

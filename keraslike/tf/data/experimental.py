@@ -8,7 +8,7 @@ from typing import Any
 
 from keraslike.data import dataset as _dataset
 from keraslike.data import elements, files, options, records, sources
-from keraslike.tf import face, parsing
+from keraslike.tf import face, lookup, parsing, sparse, specs
 
 Dataset = face.stand_for(_dataset.Dataset)
 AUTOTUNE = elements.AUTOTUNE
@@ -155,6 +155,60 @@ def at(dataset: Any, index: Any) -> Any:
     return dataset.skip(index).take(1).get_single_element()
 
 
+def dense_to_sparse_batch(batch_size: Any, row_shape: Any) -> Callable:
+    """A function for `Dataset.apply`: batches of arrays of several sizes as sparse tensors, whose
+    rows have the given shape, or, where a size is unknown, that of the largest."""
+    wanted = [-1 if n is None else int(n) for n in row_shape]
+
+    def sparse_of(rows: Any) -> Any:
+        shape = [largest if n < 0 else n for n, largest in zip(wanted, rows.bounding_shape()[1:])]
+        found = rows.to_sparse()
+        return sparse.SparseTensor(found.indices, found.values, (rows.nrows(), *map(int, shape)))
+
+    def batched(dataset: Any) -> Any:
+        made = dataset.ragged_batch(batch_size).map(sparse_of)
+        shape = [None, *(None if n < 0 else n for n in wanted)]
+        dtype = dataset.element_spec.dtype
+        return made._then(made._start, spec=lambda: specs.SparseTensorSpec(shape, dtype))
+
+    return batched
+
+
+def table_from_dataset(
+    dataset: Any = None,
+    num_oov_buckets: int = 0,
+    vocab_size: Any = None,
+    default_value: Any = None,
+    hasher_spec: Any = None,
+    key_dtype: Any = "string",
+    name: str | None = None,
+) -> Any:
+    """A look-up table of a data set's pairs of key and value."""
+    pairs = list(dataset if vocab_size is None else dataset.take(vocab_size))
+    keys, values = ([part.numpy() for part in column] for column in zip(*pairs))
+    dtype = dataset.element_spec[1].dtype
+    contents = lookup.KeyValueTensorInitializer(keys, values, key_dtype, dtype)
+    if num_oov_buckets:
+        return lookup.StaticVocabularyTable(contents, num_oov_buckets)
+    return lookup.StaticHashTable(contents, -1 if default_value is None else default_value)
+
+
+def index_table_from_dataset(
+    dataset: Any = None,
+    num_oov_buckets: int = 0,
+    vocab_size: Any = None,
+    default_value: Any = -1,
+    hasher_spec: Any = None,
+    key_dtype: Any = "string",
+    name: str | None = None,
+) -> Any:
+    """A look-up table of the numbers of a data set's elements."""
+    pairs = dataset.enumerate().map(lambda number, key: (key, number))
+    return table_from_dataset(
+        pairs, num_oov_buckets, vocab_size, default_value, hasher_spec, key_dtype
+    )
+
+
 def get_structure(dataset_or_iterator: Any) -> Any:
     """What is known of the elements."""
     return dataset_or_iterator.element_spec
@@ -204,6 +258,6 @@ def make_batched_features_dataset(
 
 
 _OTHERS = {"Any", "Callable", "Dataset", "annotations", "elements", "enum", "face", "files"}
-_OTHERS |= {"options", "parsing", "records", "sources"}
+_OTHERS |= {"lookup", "options", "parsing", "records", "sources", "sparse", "specs"}
 __all__ = sorted(name for name in dir() if name[0] != "_" and name not in _OTHERS)
 __dir__ = __all__.copy

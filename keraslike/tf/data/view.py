@@ -21,7 +21,7 @@ from keraslike.core.structures import iter_leaves, map_items, map_leaves
 from keraslike.data.elements import ArraySpec, Function, View, leaf_of
 from keraslike.tf import autograph, dtypes, ragged, specs
 from keraslike.tf.conversion import _numpy_of, convert_to_tensor
-from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
+from keraslike.tf.errors import InvalidArgumentError, NotFoundError, OutOfRangeError
 from keraslike.tf.function import ConcreteFunction, TensorSpec
 from keraslike.tf.function import Function as CompiledFunction
 from keraslike.tf.ragged import RaggedTensor
@@ -42,6 +42,7 @@ class TensorView(View):
 
     copies = True
     error = InvalidArgumentError
+    missing = NotFoundError
     ended = OutOfRangeError
 
     def array(self, value: Any) -> Any:
@@ -121,17 +122,61 @@ class TensorView(View):
             return SparseTensor(indices, values, (len(leaves), *sizes.tolist()))
         return super().stack(leaves)
 
-    def ragged(self, leaves: list[Any], shape: tuple[int | None, ...] | None) -> Any:
+    def ragged(
+        self, leaves: list[Any], shape: tuple[int | None, ...] | None, splits: Any = np.int64
+    ) -> Any:
         varying = [axis for axis, n in enumerate(shape or leaves[0].shape) if n is None]
         arrays = [np.asarray(leaf) for leaf in leaves]
         if not varying or varying[-1] == 0:
-            return RaggedTensor.from_row_lengths(np.concatenate(arrays), list(map(len, arrays)))
-        rank = varying[-1]
-        return ragged.stack([RaggedTensor.from_tensor(a, ragged_rank=rank) for a in arrays])
+            made = RaggedTensor.from_row_lengths(np.concatenate(arrays), list(map(len, arrays)))
+        else:
+            rank = varying[-1]
+            made = ragged.stack([RaggedTensor.from_tensor(a, ragged_rank=rank) for a in arrays])
+        return made.with_row_splits_dtype(splits)
 
-    def ragged_spec(self, spec: ArraySpec) -> Any:
+    def ragged_spec(self, spec: ArraySpec, splits: Any = np.int64) -> Any:
         rank = 1 + max(axis for axis, n in enumerate(spec.shape[1:]) if n is None)  # type: ignore
-        return specs.RaggedTensorSpec(spec.shape, spec.dtype, rank)
+        return specs.RaggedTensorSpec(spec.shape, spec.dtype, rank, dtypes.as_dtype(splits))
+
+    def plain(self, leaf: Any) -> Any:
+        return leaf.view(np.ndarray) if isinstance(leaf, Row) else leaf
+
+    def check_single(self, spec: Any) -> None:
+        if not isinstance(spec, ArraySpec):
+            raise InvalidArgumentError(
+                f"unique() is for elements of one part. Received elements of {spec}"
+            )
+        if spec.dtype not in ("int32", "int64", "string"):
+            raise TypeError(f"unique() is for int32, int64 and text. Received: {spec.dtype}")
+
+    def check_numbers(self, spec: Any) -> None:
+        if spec != ArraySpec((), "int64"):
+            raise TypeError(
+                f"Elements of choice_dataset must be scalars of tf.int64. Received: {spec}"
+            )
+
+    def holds(self, returned: Any) -> bool:
+        found = np.asarray(returned) if isinstance(returned, (np.ndarray, np.generic)) else None
+        if found is None or found.dtype != bool or found.ndim:
+            raise ValueError(
+                "predicate must return one tf.bool, a scalar. "
+                f"Received: {map_leaves(self.spec, returned)}"
+            )
+        return bool(found)
+
+    def check_state(self, known: Any, state: Any) -> Any:
+        """Raises TypeError for a state of other parts or dtypes: nothing is cast."""
+
+        def kinds(tree: Any) -> list[Any]:
+            return [getattr(self.spec(leaf), "dtype", None) for leaf in iter_leaves(tree)]
+
+        before, after = kinds(known), kinds(state)
+        if before != after:
+            raise TypeError(
+                "A new state must have the dtypes of the one before it. "
+                f"Expected: {before}. Received: {after}"
+            )
+        return state
 
 
 def on_cpu() -> Any:
