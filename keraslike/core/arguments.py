@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import operator
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -236,3 +237,15 @@ def require(fits: bool, expected: str, **argument: Any) -> None:
     if not fits:
         ((name, value),) = argument.items()
         raise ValueError(f"{name} must be {expected}. Received: {name}={value!r}")
+
+
+def name_first(method: Callable) -> Callable:
+    """Lets `add_weight` be called with the name first, `add_weight("total", ...)`, as well."""
+
+    @functools.wraps(method)
+    def either(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if args and isinstance(args[0], str):
+            return method(self, *args[1:], name=args[0], **kwargs)
+        return method(self, *args, **kwargs)
+
+    return either

@@ -26,7 +26,13 @@ from keraslike.core.pending import Pending, array_of, drawing, initial_value, pe
 from keraslike.core.pickling import picklable
 from keraslike.core.static import AutoName
 from keraslike.core.tracebacks import is_ours
-from keraslike.core.variable_info import AGGREGATIONS, SYNCHRONIZATIONS, Info, function_or_none
+from keraslike.core.variable_info import (
+    AGGREGATIONS,
+    SYNCHRONIZATIONS,
+    Info,
+    few_numbers,
+    function_or_none,
+)
 
 _alive: weakref.WeakValueDictionary[int, Variable] = weakref.WeakValueDictionary()
 
@@ -488,7 +494,7 @@ class Variable(_Leaf):
     def __repr__(self) -> str:
         return (
             f"<Variable path={self.path}, shape={self.shape}, "
-            f"dtype={self._spec.dtype}, value={_few_numbers(self._raw_value)}>"
+            f"dtype={self._spec.dtype}, value={few_numbers(self._raw_value)}>"
         )
 
     __str__ = __repr__
@@ -558,18 +564,6 @@ class RandomState(Variable):
     """The seed and the counter of a random stream."""
 
 
-def name_first(method: Callable) -> Callable:
-    """Lets `add_weight` be called with the name first, `add_weight("total", ...)`, as well."""
-
-    @functools.wraps(method)
-    def either(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if args and isinstance(args[0], str):
-            return method(self, *args[1:], name=args[0], **kwargs)
-        return method(self, *args, **kwargs)
-
-    return either
-
-
 def _is_compilable(initializer: Any) -> bool:
     """Whether an initializer is keraslike's own, which may be traced."""
     of = initializer if hasattr(initializer, "__code__") else type(initializer)
@@ -581,18 +575,6 @@ def _made_at(sharding: Any, initializer: Any, make: Callable[[], jax.Array]) -> 
     if _is_compilable(initializer):
         return jax.jit(make, out_shardings=sharding)()
     return jax.device_put(make(), sharding)
-
-
-def _few_numbers(value: Any) -> str:
-    """An array's first numbers on one line; a value that has none yet as it calls itself."""
-    if isinstance(value, jax.core.Tracer) or not getattr(value, "is_fully_addressable", True):
-        return type(value).__name__
-    if isinstance(value, jax.Array) and value.is_deleted():
-        return "deleted"
-    if value.size <= 6:
-        return " ".join(str(np.asarray(value)).split())
-    first = np.asarray(value[(0,) * (value.ndim - 1)][:3])
-    return f"{'[' * value.ndim}{' '.join(str(first).split()).strip('[] ')} ...]"
 
 
 def _blank(cls: type) -> Any:

@@ -6,6 +6,9 @@ import dataclasses
 import itertools
 from typing import Any
 
+import jax
+import numpy as np
+
 from keraslike.core.static import Static
 
 _numbers = itertools.count()
@@ -53,3 +56,15 @@ def function_or_none(attribute: str, value: Any) -> Any:
         f"Invalid value for attribute `{attribute}`: it must be a function of the value, or None. "
         f"Received: {attribute}={value!r}"
     )
+
+
+def few_numbers(value: Any) -> str:
+    """An array's first numbers on one line; a value that has none yet as it calls itself."""
+    if isinstance(value, jax.core.Tracer) or not getattr(value, "is_fully_addressable", True):
+        return type(value).__name__
+    if isinstance(value, jax.Array) and value.is_deleted():
+        return "deleted"
+    if value.size <= 6:
+        return " ".join(str(np.asarray(value)).split())
+    first = np.asarray(value[(0,) * (value.ndim - 1)][:3])
+    return f"{'[' * value.ndim}{' '.join(str(first).split()).strip('[] ')} ...]"

@@ -11,9 +11,10 @@ from flax import nnx
 
 from keraslike import initializers
 from keraslike.core import base, context, dtypes, host, lowering, naming, policies
+from keraslike.core.arguments import name_first
 from keraslike.core.boxed import answers, unboxed
 from keraslike.core.tracebacks import entry
-from keraslike.core.variable import MetricState, Variable, name_first
+from keraslike.core.variable import MetricState, Variable
 
 
 class Metric(base.Object):
