@@ -31,7 +31,7 @@ from keraslike.distribution import (
     list_devices,
     set_distribution,
 )
-from keraslike.training import loop
+from keraslike.training import loop, program
 
 N = 21  # batches of 8, the last one of 5
 X = np.random.default_rng(0).normal(size=(N, 4)).astype("float32")
@@ -227,6 +227,37 @@ def only_what_somebody_holds_is_copied():
         fit(model)
         assert [size for size in copied if size > 1] == [held.size], copied
         np.testing.assert_array_equal(held, kept)
+
+
+def a_first_step_that_fails_changes_nothing():
+    """On accelerators the state is kept on the hosts meanwhile, each part where its device is."""
+
+    class Accelerator:
+        def __getattr__(self, name):
+            return (lambda: "gpu") if name == "default_backend" else getattr(jax, name)
+
+    attempt = program.Program._attempt
+
+    def fails(self, function, args):
+        attempt(self, function, args)
+        raise KeyError("no luck")
+
+    for stands_for in (jax, Accelerator()):
+        with ModelParallel.fsdp(min_size=8).scope(), pytest.MonkeyPatch.context() as patch:
+            model = keras.Sequential([layers.Input((4,)), layers.Dense(8)])
+            model.compile("sgd", "mse", steps_per_execution=1)
+            before = model.get_weights()
+            patch.setattr(program, "jax", stands_for)
+            patch.setattr(program.Program, "_attempt", fails)
+            with pytest.raises(KeyError, match="no luck"):
+                fit(model)
+            patch.undo()
+            for a, b in zip(model.get_weights(), before, strict=True):
+                np.testing.assert_array_equal(a, b)
+            kernel = model.layers[0].kernel
+            kind = jax.devices()[0].default_memory().kind
+            assert shards(kernel) == {(4, 2)} and kernel.value.sharding.memory_kind == kind
+            assert np.isfinite(fit(model)["loss"]).all()
 
 
 def into_the_scope_and_out_again():
@@ -607,6 +638,7 @@ CHECKS = [
     batches_are_spread,
     each_program_is_compiled_once,
     only_what_somebody_holds_is_copied,
+    a_first_step_that_fails_changes_nothing,
     into_the_scope_and_out_again,
     a_distribution_set_by_a_callback,
     arrays_of_the_user_survive,
