@@ -1,8 +1,11 @@
 """Exported models as layers: from folders, archives and addresses; what trains, what does not."""
 
+import functools
+import http.server
 import pathlib
 import shutil
 import tarfile
+import threading
 
 import numpy as np
 import pytest
@@ -41,6 +44,33 @@ def test_handles(tmp_path):
                    tmp_path / "m.zip", (tmp_path / "m.tar.gz").as_uri()):  # fmt: skip
         np.testing.assert_allclose(hub.KerasLayer(handle)(X), wanted, atol=1e-6)
     assert pathlib.Path(hub.resolve(tmp_path / "m.zip")).is_relative_to(tmp_path / "cache")
+
+
+def test_a_handle_is_downloaded_once(tmp_path):
+    model = _model()
+    path, wanted = _exported(tmp_path, model), model.predict(X, verbose=0)
+    shutil.make_archive(str(tmp_path / "served" / "m"), "gztar", path)
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            super().do_GET()
+
+        def log_message(self, *args):
+            pass
+
+    handler = functools.partial(Handler, directory=tmp_path / "served")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        for _ in range(2):
+            layer = hub.KerasLayer(f"{address}/m.tar.gz")
+            np.testing.assert_allclose(layer(X), wanted, atol=1e-6)
+        assert asked == ["/m.tar.gz"]
+        with pytest.raises(OSError, match="URL fetch failure on"):
+            hub.resolve(f"{address}/other.tar.gz")
+        server.shutdown()
 
 
 @pytest.mark.parametrize("trainable", [True, False])

@@ -177,3 +177,46 @@ def _gather(g: Graph, eqn: Any, x: str, at: str) -> str:
     spread: list[Any] = [1 if i in offsets else n for i, n in enumerate(out.shape)]
     return g.node("SelectV2", g.reshape(inside, spread, "bool"), y, g.constant(fill, out.dtype),
                   of=kind)  # fmt: skip
+
+
+@rule("scatter", "scatter-add", "scatter_add")
+def _scatter(g: Graph, eqn: Any, x: str, at: str, new: str) -> str:
+    p, numbers, kind = eqn.params, eqn.params["dimension_numbers"], argument_kind(eqn)
+    shape, _, given = (list(v.aval.shape) for v in eqn.invars)
+    axes, window = list(numbers.scatter_dims_to_operand_dims), list(numbers.update_window_dims)
+    rest = [i for i in range(len(shape)) if i not in axes]
+    whole = [given[i] for i in window] == [shape[i] for i in rest]
+    if numbers.operand_batching_dims or set(numbers.inserted_window_dims) != set(axes) or not whole:
+        raise NoOperator("parts along axes with an index")
+    if kind not in ("float32", "int32"):
+        raise NoOperator(f"values of {kind}")
+    at, zero = g.cast(at, eqn.invars[1].aval.dtype, "int32"), g.integers([0])
+    sizes, order = [shape[i] for i in axes], [*axes, *rest]
+    x = g.transpose(x, order, kind)
+    places = [i for i in range(len(given)) if i not in window]
+    new = g.transpose(new, [*places, *window], kind)
+    mode, full = p["mode"].name, [shape[i] for i in order]
+    last = g.whole("sub", g.shape(sizes), g.integers([1]))
+    if mode == "CLIP":
+        at = g.binary("Minimum", g.binary("Maximum", at, zero, "int32"), last, "int32")
+    if mode == "FILL_OR_DROP":  # what is outside goes to a row more, which is left out again
+        low = g.binary("GreaterEqual", at, zero, "int32")
+        within = g.node("LogicalAnd", low, g.binary("LessEqual", at, last, "int32"))
+        about = {"keep_dims": {"b": True}, "Tidx": type_("int32")}
+        within = g.node("All", within, g.integers([len(places)]), **about)
+        outside = g.shape([sizes[0], *[0] * (len(axes) - 1)])
+        at = g.node("SelectV2", within, at, outside, of="int32")
+        more = [(0, 1), *[(0, 0)] * (len(full) - 1)]
+        x = _surrounded(g, x, g.constant(0, eqn.invars[0].aval.dtype), more, kind)
+        full[0] = full[0] + 1
+    types = {"Tindices": type_("int32")}
+    if eqn.primitive.name == "scatter":
+        y = g.node("TensorScatterUpdate", x, at, new, of=kind, **types)
+    else:
+        y = g.binary(
+            "AddV2", x, g.node("ScatterNd", at, new, g.shape(full), of=kind, **types), kind
+        )
+    if mode == "FILL_OR_DROP":
+        ends = [sizes[0], *full[1:]]
+        y = g.slice(y, [0] * len(full), ends, kind, shape=full)
+    return g.transpose(y, np.argsort(order), kind)

@@ -385,7 +385,7 @@ def test_operations_in_litert(tmp_path):
         "tiled": lambda x: ops.tile(x, (1, 2, 1, 1)),
         "mean": keras.layers.Lambda(lambda x: ops.mean(x, axis=(1, 2)) * ops.shape(x)[0]),
     }
-    functions_of = of_images | functions() | more
+    functions_of = of_images | functions() | scattered() | more
     del functions_of["pooled"]  # along three axes: it has none
     inputs = keras.Input((7, 6, 4))
     outputs = {f"o{i}": f(inputs) for i, f in enumerate(functions_of.values())}
@@ -628,6 +628,11 @@ def test_images_of_any_size_in_onnxruntime_and_tfjs(tmp_path):
         assert difference(js, z) < 1e-5
 
 
+def scattered():
+    """Those functions that put values at places of which every format has them."""
+    return {name: placed()[name] for name in ("added at", "set at, one outside", "segments")}
+
+
 def test_int4_in_onnxruntime(tmp_path):
     import onnxruntime  # pyright: ignore[reportMissingImports]
 
@@ -647,7 +652,7 @@ def test_int4_in_onnxruntime(tmp_path):
 def test_operations_in_tfjs(tmp_path):
     of_images, x = operations()
     cases, wanted = {}, {}
-    for name, layer in (of_images | functions()).items():
+    for name, layer in (of_images | functions() | scattered()).items():
         inputs = keras.Input((7, 6, 4))
         model = keras.Model(inputs, layer(inputs))
         spec = keras.InputSpec(shape=(None, 7, 6, 4), dtype="float32")
