@@ -522,3 +522,11 @@ def test_attributes_of_a_users_own():
         variable.shape = (3,)
     with pytest.raises(AttributeError, match="tag"):
         del variable.tag
+
+
+def test_symbolic_tensors_have_the_operators_of_keras():
+    a, b = (KerasTensor((2, 3), dtype="bool") for _ in range(2))
+    x, y = (oracle.KerasTensor((2, 3), dtype="bool") for _ in range(2))
+    for function in (lambda a, b: a ^ b, lambda a, b: a & b, lambda a, b: a | b, lambda a, b: ~a):
+        ours, theirs = function(a, b), function(x, y)
+        assert (tuple(ours.shape), ours.dtype) == (theirs.shape, theirs.dtype)
