@@ -152,6 +152,20 @@ def attention(batch: int, length: int, heads: int, width: int):
     return name, jax.nn.dot_product_attention, ops.dot_product_attention, arrays
 
 
+def batch_norm(*shape: int):
+    """In training, and a relu after it."""
+    axes = tuple(range(len(shape) - 1))
+
+    def normalized(moments: Callable, x: jax.Array, gamma: jax.Array, beta: jax.Array):
+        y = ops.batch_normalization(x, *moments(x), -1, beta, gamma)
+        return jax.nn.relu(y)
+
+    plain = functools.partial(normalized, lambda x: (jnp.mean(x, axes), jnp.var(x, axes)))
+    ours = functools.partial(normalized, functools.partial(ops.moments, axes=axes))
+    arrays = normal(*shape), normal(shape[-1], seed=1), normal(shape[-1], seed=2)
+    return f"batch norm {'x'.join(map(str, shape))}", plain, ours, arrays
+
+
 def work() -> Iterator[tuple[str, Callable, Callable, tuple]]:
     yield conv("conv", (128, 28, 28, 1), (3, 3, 1, 32), padding="valid")
     yield conv("conv", (128, 28, 28, 1), (3, 3, 1, 8))
@@ -202,6 +216,10 @@ def work() -> Iterator[tuple[str, Callable, Callable, tuple]]:
         yield pool((16, 30, 30, 32), 2, 3, "valid", mean)
         yield pool((32, 200, 64), 3, 2, "same", mean)
         yield pool((4, 16, 16, 16, 32), 2, 2, "valid", mean)
+    for channels, size in ((8, 64), (16, 32), (32, 16), (64, 8), (128, 4)):
+        for batch in (8, 32, 128):
+            yield batch_norm(batch, size, size, channels)
+    yield batch_norm(8, 56, 56, 64)
     yield embedding(20_000, 128, 2560)
     yield embedding(1_000, 32, 8192)
     yield product((32, 128, 64), (64, 256))
