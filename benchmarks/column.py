@@ -19,14 +19,14 @@ import layers_alone
 import numpy as np
 import paths
 import pipelines
-from workloads import WORKLOADS
+from workloads import EVERY
 
 # The time of the processor in all threads, or that of the clock.
 clock = time.process_time if "--cpu" in sys.argv else time.perf_counter
 
 
 def trained(k: Any, name: str, **options: Any) -> Callable[[int], float]:
-    workload = WORKLOADS[name]
+    workload = EVERY[name]
     x, y = workload.data()
     model = workload.compiled(k, **options)
 
@@ -81,7 +81,7 @@ def loaded(k: Any, source: str, x: Any, y: Any, batch: int) -> Any:
 
 def streamed(k: Any, name: str, source: str, **options: Any) -> Callable[[int], float] | None:
     """`fit` on a generator or a loader that cuts and shuffles the data, as a user's would."""
-    workload = WORKLOADS[name]
+    workload = EVERY[name]
     try:
         batches = loaded(k, source, *workload.data(), workload.batch)
     except ImportError:
@@ -99,7 +99,7 @@ def streamed(k: Any, name: str, source: str, **options: Any) -> Callable[[int], 
 
 def predicted(k: Any, name: str, samples: int) -> Callable[[int], float]:
     """`predict` on so many samples; of one, a hundred times an epoch."""
-    workload = WORKLOADS[name]
+    workload = EVERY[name]
     x = workload.data()[0]
     x = np.resize(x, (samples, *x.shape[1:]))
     model = workload.model(k)
@@ -116,7 +116,7 @@ def predicted(k: Any, name: str, samples: int) -> Callable[[int], float]:
 
 def called(k: Any, name: str) -> Callable[[int], float]:
     """`model(x)` on one sample, as plain Python."""
-    workload = WORKLOADS[name]
+    workload = EVERY[name]
     x = workload.data()[0][:1]
     model = workload.model(k)
 
@@ -160,7 +160,7 @@ def jitted(name: str) -> Callable[[int], float]:
     import by_hand
     import jax
 
-    x = WORKLOADS[name].data()[0][:1]
+    x = EVERY[name].data()[0][:1]
     weights = by_hand.Weights()
     by_hand.MODELS[name](weights, x, jax.random.key(0))
     function = jax.jit(lambda w, x: by_hand.MODELS[name](by_hand.Weights(w), x, None))

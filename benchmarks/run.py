@@ -29,7 +29,7 @@ from typing import Any
 from augmentation import AUGMENTATIONS, SHAPE
 from layers_alone import LAYERS
 from pipelines import COUNTS
-from workloads import WORKLOADS
+from workloads import EVERY, LARGER, WORKLOADS
 
 OURS, HAND, SCAN = "keraslike", "by hand", "by hand, scan"
 KEPT = "keraslike, memory kept"  # with config.keep_memory()
@@ -182,6 +182,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="workloads with this in their name")
     parser.add_argument("--kinds", default="fit,start,stream,predict,call,layer,augment,pipelines")
     parser.add_argument("--tensorflow", default=sys.executable, help="a Python that has it")
+    parser.add_argument("--larger", action="store_true", help="the larger models instead")
     parser.add_argument("--torch", default=sys.executable, help="a Python that has PyTorch")
     parser.add_argument(
         "--columns", default="", help="of fit: only these and keraslike's, by semicolons"
@@ -193,7 +194,7 @@ def main() -> None:
     args = parser.parse_known_args()[0]
     keras = [KERAS, FUSED] + [TENSORFLOW] * has(args.tensorflow, "tensorflow")
     torch = [TORCH, TORCH_COMPILED] * has(args.torch, "torch")
-    chosen = [name for name in WORKLOADS if args.only in name]
+    chosen = [name for name in (LARGER if args.larger else WORKLOADS) if args.only in name]
     kinds = args.kinds.split(",")
     lines = [
         "# Results",
@@ -216,15 +217,21 @@ def main() -> None:
         for name in workloads:
             some = names + [SCAN] if kind == "fit" and name == next(iter(WORKLOADS)) else names
             with started(some, args) as columns:
-                found[name] = measure(columns, kind, name, epochs or WORKLOADS[name].epochs, args)
+                found[name] = measure(columns, kind, name, epochs or EVERY[name].epochs, args)
             print(f"  {kind}, {name}: done", file=sys.stderr, flush=True)
         return found
 
     if "fit" in kinds:
-        names = [OURS, KEPT, HAND, *keras, *torch]
+        names = [
+            OURS,
+            KEPT,
+            *([] if args.larger else [HAND]),
+            *keras,
+            *([] if args.larger else torch),
+        ]
         only = [name.strip() for name in args.columns.split(";") if name]
         found = all_of("fit", chosen, [n for n in names if not only or n in (OURS, *only)])
-        steps = {name: 1e3 / WORKLOADS[name].steps for name in chosen}
+        steps = {name: 1e3 / EVERY[name].steps for name in chosen}
         add(table("A step of `fit`", found, "ms a step", steps))
         add(once("The first epoch, compilation included, seconds", found, "first", ".2f"))
         add(once("Building and compiling the model before it, seconds", found, "build", ".2f"))

@@ -178,3 +178,87 @@ WORKLOADS = {
     "depthwise-separable net": Workload(separable_net, numbers(32, 32, 3), integers(10), 32, 6, 1),
     "bidirectional GRU 48": Workload(bidirectional_gru, numbers(64, 32), integers(10), 32, 30, 2),
 }  # fmt: skip
+
+
+# -- larger models, only keraslike's, Keras's and TensorFlow's columns -------------------------
+
+
+def decoder(k: Any, width: int = 384, heads: int = 6, layers: int = 12, tokens: int = 256) -> Any:
+    """A language model with a causal mask, normalization first."""
+    inputs = k.Input((tokens,))
+    x = k.layers.Embedding(8_000, width)(inputs)
+    for _ in range(layers):
+        y = k.layers.LayerNormalization()(x)
+        y = k.layers.MultiHeadAttention(heads, width // heads)(y, y, use_causal_mask=True)
+        x = k.layers.Add()([x, y])
+        y = k.layers.Dense(4 * width, activation="gelu")(k.layers.LayerNormalization()(x))
+        x = k.layers.Add()([x, k.layers.Dense(width)(y)])
+    return k.Model(inputs, k.layers.Dense(8_000)(k.layers.LayerNormalization()(x)))
+
+
+def u_net(k: Any, size: int = 128, width: int = 16, levels: int = 4) -> Any:
+    def twice(x: Any, filters: int) -> Any:
+        for _ in range(2):
+            x = k.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+            x = k.layers.Activation("relu")(k.layers.BatchNormalization()(x))
+        return x
+
+    inputs = x = k.Input((size, size, 3))
+    seen = []
+    for level in range(levels):
+        seen.append(twice(x, width << level))
+        x = k.layers.MaxPooling2D(2)(seen[-1])
+    x = twice(x, width << levels)
+    for level in reversed(range(levels)):
+        x = k.layers.Conv2DTranspose(width << level, 2, strides=2)(x)
+        x = twice(k.layers.Concatenate()([x, seen[level]]), width << level)
+    return k.Model(inputs, k.layers.Conv2D(2, 1)(x))
+
+
+def wide_and_deep(k: Any, fields: int = 26, rows: int = 10_000, width: int = 16) -> Any:
+    """An embedding for each field of categories, and numbers beside them, all in one array."""
+    inputs = k.Input((fields,))
+    columns = [inputs[:, i] for i in range(fields)]
+    deep = k.layers.Concatenate()([k.layers.Embedding(rows, width)(c) for c in columns])
+    for units in (256, 128):
+        deep = k.layers.Dense(units, activation="relu")(deep)
+    wide = k.layers.Add()([k.layers.Embedding(rows, 1)(c) for c in columns])
+    return k.Model(inputs, k.layers.Add()([wide, k.layers.Dense(1)(deep)]))
+
+
+def conv_lstm(k: Any) -> Any:
+    layers = k.layers
+    return k.Sequential(
+        [
+            k.Input((10, 32, 32, 1)),
+            layers.ConvLSTM2D(16, 3, padding="same", return_sequences=True),
+            layers.BatchNormalization(),
+            layers.ConvLSTM2D(16, 3, padding="same"),
+            layers.Conv2D(1, 3, padding="same"),
+        ]
+    )
+
+
+LARGER = {
+    "decoder, 12 layers of 384": Workload(
+        decoder, integers(8_000, 256), integers(8_000, 256), 2, 2, 1
+    ),
+    "U-Net 128": Workload(u_net, numbers(128, 128, 3), integers(2, 128, 128), 4, 2, 1),
+    "wide and deep, 26 embeddings": Workload(
+        wide_and_deep, integers(10_000, 26), numbers(1), 256, 20, 1, **_REGRESSION
+    ),
+    "ConvLSTM, 2 layers": Workload(
+        conv_lstm, numbers(10, 32, 32, 1), numbers(32, 32, 1), 8, 3, 1, **_REGRESSION
+    ),
+    "ResNet-50, 224": Workload(
+        lambda k: k.applications.ResNet50(weights=None, classes=10, classifier_activation=None),
+        numbers(224, 224, 3), integers(10), 8, 2, 1,
+    ),
+    "EfficientNet-B0, 224": Workload(
+        lambda k: k.applications.EfficientNetB0(
+            weights=None, classes=10, classifier_activation=None
+        ),
+        numbers(224, 224, 3), integers(10), 8, 2, 1,
+    ),
+}  # fmt: skip
+EVERY = WORKLOADS | LARGER
