@@ -337,3 +337,7 @@ def _named(features: dict[str, Any]) -> dict[str | None, Any]:
 
 _PUBLIC = {name: globals()[name] for name in __all__}
 registry.publish("keras.distillation", _PUBLIC)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -361,3 +361,7 @@ __all__ = [
     "pack_sequence_as",
     "traverse",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

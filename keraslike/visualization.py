@@ -384,3 +384,7 @@ def plot_segmentation_mask_gallery(
     gallery = np.stack(columns, 1).reshape(-1, *pictures.shape[1:])
     kwargs.update(rows=len(pictures), cols=len(columns), data_format="channels_last")
     plot_image_gallery(gallery, **kwargs)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -77,6 +77,13 @@ class TextLineDataset(_OfRecords):
         filenames: one or several, or a data set of them.
         compression_type: `"GZIP"`, `"ZLIB"` or none.
         num_parallel_reads: how many files are read at a time, a line of each in turn.
+
+    >>> from keraslike import tf
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "lines")
+    >>> tf.io.write_file(path, "one" + chr(10) + "two")
+    >>> [line.numpy() for line in tf.data.TextLineDataset(path)]
+    [b'one', b'two']
     """
 
     _read = staticmethod(records.lines)
@@ -84,14 +91,31 @@ class TextLineDataset(_OfRecords):
 
 class TFRecordDataset(_OfRecords):
     """The records of TFRecord files, as bytes. Their checksums are looked at: DataLossError names
-    the file and the place of a record that has changed. Arguments as of `TextLineDataset`."""
+    the file and the place of a record that has changed. Arguments as of `TextLineDataset`.
+
+    >>> from keraslike import tf
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "records")
+    >>> with tf.io.TFRecordWriter(path) as writer:
+    ...     writer.write(b"one")
+    >>> [r.numpy() for r in tf.data.TFRecordDataset(path)]
+    [b'one']
+    """
 
     _read = staticmethod(records.records)
 
 
 class FixedLengthRecordDataset(_OfFiles):
     """Records of `record_bytes` bytes each, between a header and a footer of some bytes. The other
-    arguments as of `TextLineDataset`."""
+    arguments as of `TextLineDataset`.
+
+    >>> from keraslike import tf
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "records")
+    >>> tf.io.write_file(path, "aabb")
+    >>> [r.numpy() for r in tf.data.FixedLengthRecordDataset(path, 2)]
+    [b'aa', b'bb']
+    """
 
     def __init__(
         self,
@@ -186,6 +210,14 @@ class CsvDataset(_OfFiles):
         select_cols, exclude_cols: the numbers of the columns that are taken, or are not.
 
     Raises ValueError, while rows are taken, for fields that are missing or no numbers.
+
+    >>> from keraslike import tf
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "table.csv")
+    >>> tf.io.write_file(path, "1,a" + chr(10) + "2,b")
+    >>> rows = tf.data.experimental.CsvDataset(path, [tf.int32, tf.string])
+    >>> [(a.numpy().tolist(), b.numpy()) for a, b in rows]
+    [(1, b'a'), (2, b'b')]
     """
 
     def __init__(
@@ -279,6 +311,14 @@ def make_csv_dataset(
         ignore_errors: whether rows that cannot be read are left out.
 
     Raises ValueError where there are no files, and for names that are not there.
+
+    >>> from keraslike import tf
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "table.csv")
+    >>> tf.io.write_file(path, "a,b" + chr(10) + "1,2")
+    >>> batches = tf.data.experimental.make_csv_dataset(path, 1, label_name="b", num_epochs=1)
+    >>> [(x["a"].numpy().tolist(), y.numpy().tolist()) for x, y in batches]
+    [([1], [2])]
     """
     files = matching(file_pattern)
 

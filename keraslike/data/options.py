@@ -39,19 +39,59 @@ class _Options:
         return f"<{type(self).__name__} {vars(self)}>"
 
 
-def _kind(name: str, names: str) -> type[_Options]:
-    return type(name, (_Options,), {"_names": dict.fromkeys(names.split())})
+class AutotuneOptions(_Options):
+    """Options of what TensorFlow's runtime finds out by itself: all None until they are set.
+
+    >>> options = Options()
+    >>> options.autotune.enabled = True
+    >>> options.autotune.enabled, options.autotune.cpu_budget
+    (True, None)
+    """
+
+    _names = dict.fromkeys(["enabled", "cpu_budget", "ram_budget", "autotune_algorithm"])
 
 
-AutotuneOptions = _kind("AutotuneOptions", "enabled cpu_budget ram_budget autotune_algorithm")
-DistributeOptions = _kind("DistributeOptions", "auto_shard_policy num_devices")
-OptimizationOptions = _kind(
-    "OptimizationOptions",
-    "apply_default_optimizations filter_fusion filter_parallelization inject_prefetch "
-    "map_and_batch_fusion map_and_filter_fusion map_fusion map_parallelization noop_elimination "
-    "parallel_batch seq_interleave_prefetch shuffle_and_repeat_fusion warm_start",
-)
-ThreadingOptions = _kind("ThreadingOptions", "max_intra_op_parallelism private_threadpool_size")
+class DistributeOptions(_Options):
+    """Options of how data is divided between workers: all None until they are set.
+
+    >>> options = Options()
+    >>> options.experimental_distribute.num_devices = 1
+    >>> options.experimental_distribute
+    <DistributeOptions {'auto_shard_policy': None, 'num_devices': 1}>
+    """
+
+    _names = dict.fromkeys(["auto_shard_policy", "num_devices"])
+
+
+class OptimizationOptions(_Options):
+    """Options of how TensorFlow's runtime rewrites a pipeline: all None until they are set.
+
+    >>> options = Options()
+    >>> options.experimental_optimization.map_fusion = True
+    >>> options.experimental_optimization.map_fusion
+    True
+    """
+
+    _names = dict.fromkeys(
+        [
+            *("apply_default_optimizations", "filter_fusion", "filter_parallelization"),
+            *("inject_prefetch", "map_and_batch_fusion", "map_and_filter_fusion", "map_fusion"),
+            *("map_parallelization", "noop_elimination", "parallel_batch"),
+            *("seq_interleave_prefetch", "shuffle_and_repeat_fusion", "warm_start"),
+        ]
+    )
+
+
+class ThreadingOptions(_Options):
+    """Options of the threads of TensorFlow's runtime: all None until they are set.
+
+    >>> options = Options()
+    >>> options.threading.private_threadpool_size = 2
+    >>> options.threading
+    <ThreadingOptions {'max_intra_op_parallelism': None, 'private_threadpool_size': 2}>
+    """
+
+    _names = dict.fromkeys(["max_intra_op_parallelism", "private_threadpool_size"])
 
 
 class Options(_Options):

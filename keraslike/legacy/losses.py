@@ -11,6 +11,11 @@ from keraslike.losses import (
     mean_squared_logarithmic_error,
 )
 
+__all__ = [
+    *("KLD", "MAE", "MAPE", "MSE", "MSLE", "Reduction", "kl_divergence", "kld"),
+    *("kullback_leibler_divergence", "log_cosh", "logcosh", "mae", "mape", "mse", "msle"),
+]
+
 KLD = kld = kullback_leibler_divergence = kl_divergence
 MAE = mae = mean_absolute_error
 MAPE = mape = mean_absolute_percentage_error

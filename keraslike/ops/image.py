@@ -305,3 +305,7 @@ def extract_patches_3d(
 
 
 __all__ = [*image_transforms.__all__, *public(globals())]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -201,3 +201,7 @@ def jvp(fun: Callable, primals: Any, tangents: Any, has_aux: bool = False) -> An
 
 
 __all__ = public(globals())
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -526,3 +526,7 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> jax.Array:
 
 
 __all__ = [*public(globals()), *(name for room in _ROOMS for name in room.__all__)]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

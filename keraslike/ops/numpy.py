@@ -563,3 +563,7 @@ def kaiser(x: Any, beta: Any) -> jax.Array:
 
 
 __all__ = [*arrays.__all__, *choosing.__all__, *wrap.public(globals())]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -205,6 +205,8 @@ as_string, realdiv = strings.as_string, table.truediv
 eig, eigvals, matrix_square_root = linalg.eig, linalg.eigvals, linalg.sqrtm
 globals().update({_name: getattr(general, _name) for _name in general.__all__})
 
+vars(dtypes).update(cast=cast, complex=complex, saturate_cast=saturate_cast)
+
 # Those of tf.math that TensorFlow has under its own name too.
 _SHARED = (
     "abs acos acosh add asin asinh atan atan2 atanh cos cosh divide equal exp floor greater "

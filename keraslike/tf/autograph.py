@@ -198,10 +198,21 @@ def converted_call(
     return converted(function)(*args, **kwargs)
 
 
-def to_graph(entity: Callable, recursive: bool = True, **_: Any) -> Callable:
+def to_graph(
+    entity: Callable, recursive: bool = True, experimental_optional_features: Any = None
+) -> Callable:
     """The function with tensors' control flow in place of Python's.
 
     Raises ValueError where it cannot be rewritten.
+
+    Example (in a file, since the source is needed)::
+
+        def positive(x):
+            if x > 0:
+                return x
+            return -x
+
+        tf.autograph.to_graph(positive)(tf.constant(-1.0))
     """
     new = _rewritten(inspect.unwrap(entity)) if callable(entity) else None
     if new is None:
@@ -209,10 +220,16 @@ def to_graph(entity: Callable, recursive: bool = True, **_: Any) -> Callable:
     return new
 
 
-def to_code(entity: Callable, recursive: bool = True, **_: Any) -> str:
+def to_code(
+    entity: Callable, recursive: bool = True, experimental_optional_features: Any = None
+) -> str:
     """The source of the function as `tf.function` traces it.
 
     Raises ValueError where it cannot be rewritten.
+
+    Example (in a file, since the source is needed)::
+
+        print(tf.autograph.to_code(function))
     """
     to_graph(entity)
     new, _, _ = _transpiler().transform(inspect.unwrap(entity), _program())
@@ -234,3 +251,9 @@ class _Experimental(types.ModuleType):
 
 
 experimental = _Experimental(f"{__name__}.experimental")
+
+__all__ = ["do_not_convert", "experimental", "to_code", "to_graph"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

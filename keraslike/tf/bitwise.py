@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
+from keraslike.tf import documentation
 from keraslike.tf.operation import operation
 
 _TABLE = {
@@ -16,6 +17,8 @@ _TABLE = {
 for _name, _function in _TABLE.items():
     globals()[_name] = operation(f"bitwise.{_name}", "x y", "x y")(_function)
 invert = operation("bitwise.invert", "x", "x")(jnp.invert)
+
+documentation.describe(globals(), "bitwise")
 
 __all__ = [*_TABLE, "invert"]
 __dir__ = __all__.copy

@@ -29,6 +29,11 @@ def crop_and_resize(
         box_indices: of which picture each box is.
         method: `"bilinear"` or `"nearest"`.
         extrapolation_value: what is outside of a picture.
+
+    >>> from keraslike import tf
+    >>> image = tf.reshape(tf.range(4.0), [1, 2, 2, 1])
+    >>> tf.image.crop_and_resize(image, [[0.0, 0.0, 1.0, 1.0]], [0], [1, 1]).numpy().tolist()
+    [[[[1.5]]]]
     """
     if method not in ("bilinear", "nearest"):
         raise ValueError(f"method must be 'bilinear' or 'nearest'. Received: method={method!r}")
@@ -106,7 +111,13 @@ def non_max_suppression(
     score_threshold: Any = float("-inf"),
     name: Any = None,
 ) -> Tensor:
-    """The numbers of the boxes with the best scores that do not overlap."""
+    """The numbers of the boxes with the best scores that do not overlap.
+
+    >>> from keraslike import tf
+    >>> boxes = [[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.9], [2.0, 2.0, 3.0, 3.0]]
+    >>> tf.image.non_max_suppression(boxes, [0.9, 0.8, 0.7], 3).numpy().tolist()
+    [0, 2]
+    """
     found, _ = _chosen(boxes, scores, max_output_size, iou_threshold, score_threshold)
     return constant(np.asarray(found, np.int32))
 
@@ -120,7 +131,14 @@ def non_max_suppression_with_scores(
     soft_nms_sigma: float = 0.0,
     name: Any = None,
 ) -> tuple[Tensor, Tensor]:
-    """The same with their scores, which overlaps make smaller where `soft_nms_sigma` is not 0."""
+    """The same with their scores, which overlaps make smaller where `soft_nms_sigma` is not 0.
+
+    >>> from keraslike import tf
+    >>> boxes = [[0.0, 0.0, 1.0, 1.0], [2.0, 2.0, 3.0, 3.0]]
+    >>> kept, scores = tf.image.non_max_suppression_with_scores(boxes, [0.5, 0.75], 2)
+    >>> kept.numpy().tolist(), scores.numpy().tolist()
+    ([1, 0], [0.75, 0.5])
+    """
     found, values = _chosen(
         boxes, scores, max_output_size, iou_threshold, score_threshold, float(soft_nms_sigma)
     )
@@ -132,6 +150,13 @@ def draw_bounding_boxes(images: Any, boxes: Any, colors: Any, name: Any = None) 
 
     Args:
         colors: rows of channels, which the boxes take in turn.
+
+    >>> from keraslike import tf
+    >>> image = tf.zeros([1, 3, 3, 1])
+    >>> tf.image.draw_bounding_boxes(image, [[[0.0, 0.0, 1.0, 1.0]]], [[1.0]])[
+    ...     0, :, :, 0
+    ... ].numpy().tolist()
+    [[1.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0]]
     """
     given = (_as_operand(v) for v in (images, boxes))
     found, places = (host(v, "Drawing boxes", _TRACED) for v in given)

@@ -360,10 +360,28 @@ class CheckpointLoadStatus:
 
 
 class CheckpointOptions:
-    """How a checkpoint is written and read: here there is one way."""
+    """How a checkpoint is written and read: here there is one way.
 
-    def __init__(self, **options: Any):
-        vars(self).update(options)
+    >>> from keraslike import tf
+    >>> tf.train.CheckpointOptions(experimental_io_device="/cpu:0").experimental_io_device
+    '/cpu:0'
+    """
+
+    def __init__(
+        self,
+        experimental_io_device: str | None = None,
+        experimental_enable_async_checkpoint: bool = False,
+        experimental_write_callbacks: Any = None,
+        enable_async: bool = False,
+        experimental_skip_slot_variables: bool = False,
+        experimental_sharding_callback: Any = None,
+    ):
+        self.experimental_io_device = experimental_io_device
+        self.experimental_enable_async_checkpoint = experimental_enable_async_checkpoint
+        self.experimental_write_callbacks = experimental_write_callbacks
+        self.enable_async = enable_async
+        self.experimental_skip_slot_variables = experimental_skip_slot_variables
+        self.experimental_sharding_callback = experimental_sharding_callback
 
 
 class Checkpoint(base.Object):
@@ -375,6 +393,16 @@ class Checkpoint(base.Object):
             dicts.
 
     Raises ValueError for what holds nothing to save.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> v = tf.Variable(1.0)
+    >>> checkpoint = tf.train.Checkpoint(v=v)
+    >>> path = checkpoint.save(tempfile.mkdtemp() + "/ckpt")
+    >>> w = v.assign(5.0)
+    >>> status = checkpoint.restore(path)
+    >>> v.numpy().tolist()
+    1.0
     """
 
     def __init__(self, root: Any = None, **kwargs: Any):
@@ -445,6 +473,15 @@ class CheckpointManager:
         init_fn: called by `restore_or_initialize` where there is no checkpoint.
 
     Raises ValueError for a `max_to_keep` below 1, and an interval without a counter.
+
+    >>> from keraslike import tf
+    >>> import os, tempfile
+    >>> manager = tf.train.CheckpointManager(
+    ...     tf.train.Checkpoint(v=tf.Variable(1.0)), tempfile.mkdtemp(), max_to_keep=1
+    ... )
+    >>> paths = [manager.save() for _ in range(2)]
+    >>> [os.path.basename(path) for path in manager.checkpoints]
+    ['ckpt-2']
     """
 
     def __init__(
@@ -457,6 +494,7 @@ class CheckpointManager:
         step_counter: Any = None,
         checkpoint_interval: int | None = None,
         init_fn: Callable | None = None,
+        last_checkpoint_step: int | None = None,
     ):
         if max_to_keep is not None and max_to_keep <= 0:
             raise ValueError(

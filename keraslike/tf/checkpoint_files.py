@@ -26,7 +26,15 @@ class CheckpointState:
 def get_checkpoint_state(
     checkpoint_dir: Any, latest_filename: str | None = None
 ) -> CheckpointState | None:
-    """What the file `checkpoint` of a directory says; `None` where there is none."""
+    """What the file `checkpoint` of a directory says; `None` where there is none.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> path = tf.train.Checkpoint(v=tf.Variable(1.0)).save(folder + "/ckpt")
+    >>> tf.train.get_checkpoint_state(folder).model_checkpoint_path == path
+    True
+    """
     directory = os.fspath(checkpoint_dir)
     try:
         with open(_state_path(directory, latest_filename), encoding="utf-8") as file:
@@ -40,7 +48,15 @@ def get_checkpoint_state(
 
 
 def latest_checkpoint(checkpoint_dir: Any, latest_filename: str | None = None) -> str | None:
-    """The path of the newest checkpoint of a directory; `None` where there is none."""
+    """The path of the newest checkpoint of a directory; `None` where there is none.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> path = tf.train.Checkpoint(v=tf.Variable(1.0)).save(folder + "/ckpt")
+    >>> tf.train.latest_checkpoint(folder) == path
+    True
+    """
     state = get_checkpoint_state(checkpoint_dir, latest_filename)
     if state is None or not os.path.exists(f"{state.model_checkpoint_path}.index"):
         return None
@@ -63,6 +79,12 @@ def load_checkpoint(ckpt_dir_or_file: Any) -> bundle.Reader:
     """The tensors of a checkpoint, or of the newest one of a directory.
 
     Raises NotFoundError where there is none.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> path = tf.train.Checkpoint(v=tf.Variable(1.0)).save(tempfile.mkdtemp() + "/ckpt")
+    >>> tf.train.load_checkpoint(path).get_tensor("v/.ATTRIBUTES/VARIABLE_VALUE").tolist()
+    1.0
     """
     path = os.fspath(ckpt_dir_or_file)
     if os.path.isdir(path):
@@ -74,12 +96,30 @@ def load_checkpoint(ckpt_dir_or_file: Any) -> bundle.Reader:
 
 
 def list_variables(ckpt_dir_or_file: Any) -> list[tuple[str, list[int]]]:
-    """The names and shapes of the tensors of a checkpoint."""
+    """The names and shapes of the tensors of a checkpoint.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> path = tf.train.Checkpoint(v=tf.Variable([1.0, 2.0])).save(tempfile.mkdtemp() + "/ckpt")
+    >>> [
+    ...     (name, shape)
+    ...     for name, shape in tf.train.list_variables(path)
+    ...     if name.startswith("v/")
+    ... ]
+    [('v/.ATTRIBUTES/VARIABLE_VALUE', [2])]
+    """
     return sorted(load_checkpoint(ckpt_dir_or_file).get_variable_to_shape_map().items())
 
 
 def load_variable(ckpt_dir_or_file: Any, name: str) -> Any:
-    """A tensor of a checkpoint as a numpy array."""
+    """A tensor of a checkpoint as a numpy array.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> path = tf.train.Checkpoint(v=tf.Variable(1.0)).save(tempfile.mkdtemp() + "/ckpt")
+    >>> tf.train.load_variable(path, "v/.ATTRIBUTES/VARIABLE_VALUE").tolist()
+    1.0
+    """
     return load_checkpoint(ckpt_dir_or_file).get_tensor(name)
 
 

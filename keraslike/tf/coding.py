@@ -43,7 +43,12 @@ def encode_base64(input: Any, pad: bool = False, name: Any = None) -> Tensor:
 
 
 def decode_base64(input: Any, name: Any = None) -> Tensor:
-    """What texts in base64 stand for; InvalidArgumentError where one is none."""
+    """What texts in base64 stand for; InvalidArgumentError where one is none.
+
+    >>> from keraslike import tf
+    >>> tf.io.decode_base64("aGk").numpy()
+    b'hi'
+    """
 
     def decode(text: bytes) -> bytes:
         return base64.b64decode(text + b"=" * (-len(text) % 4), b"-_", validate=True)
@@ -52,7 +57,13 @@ def decode_base64(input: Any, name: Any = None) -> Tensor:
 
 
 def decode_compressed(bytes: Any, compression_type: str = "", name: Any = None) -> Tensor:
-    """Texts that were compressed by `"GZIP"` or `"ZLIB"`."""
+    """Texts that were compressed by `"GZIP"` or `"ZLIB"`.
+
+    >>> from keraslike import tf
+    >>> import zlib
+    >>> tf.io.decode_compressed(zlib.compress(b"text"), "ZLIB").numpy()
+    b'text'
+    """
     known = {"": lambda text: text, "GZIP": gzip.decompress, "ZLIB": zlib.decompress}
     if compression_type not in known:
         raise ValueError(
@@ -62,7 +73,15 @@ def decode_compressed(bytes: Any, compression_type: str = "", name: Any = None) 
 
 
 def decode_json_example(json_examples: Any, name: Any = None) -> Tensor:
-    """Examples as JSON has them, as bytes that `parse_example` reads."""
+    """Examples as JSON has them, as bytes that `parse_example` reads.
+
+    >>> from keraslike import tf
+    >>> coded = tf.io.decode_json_example(
+    ...     '{"features": {"feature": {"a": {"int64List": {"value": ["7"]}}}}}'
+    ... )
+    >>> tf.train.Example.FromString(coded.numpy()).features.feature["a"].int64_list.value[:]
+    [7]
+    """
     kind = messages.message("Example")
     return _each(
         lambda text: json_format.Parse(text, kind()).SerializeToString(),
@@ -98,6 +117,17 @@ def decode_proto(
 
     Raises ValueError for a message or a field that is not described, InvalidArgumentError for bytes
     that are no such message.
+
+    >>> from google.protobuf import descriptor_pb2, timestamp_pb2
+    >>> from keraslike import tf
+    >>> described = descriptor_pb2.FileDescriptorSet()
+    >>> size = described.file.add().ParseFromString(timestamp_pb2.DESCRIPTOR.serialized_pb)
+    >>> source = b"bytes://" + described.SerializeToString()
+    >>> data = timestamp_pb2.Timestamp(seconds=7).SerializeToString()
+    >>> kind = "google.protobuf.Timestamp"
+    >>> sizes, values = tf.io.decode_proto([data], kind, ["seconds"], [tf.int64], source)
+    >>> values[0].numpy().tolist()
+    [[7]]
     """
     if message_format != "binary":
         raise ValueError(f"message_format must be 'binary'. Received: {message_format!r}")

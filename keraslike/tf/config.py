@@ -19,21 +19,36 @@ from keraslike.tf import control, function
 
 
 class PhysicalDevice(NamedTuple):
-    """A device of this machine."""
+    """A device of this machine.
+
+    >>> from keraslike import tf
+    >>> isinstance(tf.config.list_physical_devices("CPU")[0], tf.config.PhysicalDevice)
+    True
+    """
 
     name: str
     device_type: str
 
 
 class LogicalDevice(NamedTuple):
-    """A device as programs name it."""
+    """A device as programs name it.
+
+    >>> from keraslike import tf
+    >>> isinstance(tf.config.list_logical_devices()[0], tf.config.LogicalDevice)
+    True
+    """
 
     name: str
     device_type: str
 
 
 class LogicalDeviceConfiguration(NamedTuple):
-    """One of the parts into which a device is divided."""
+    """One of the parts into which a device is divided.
+
+    >>> from keraslike import tf
+    >>> tf.config.LogicalDeviceConfiguration(memory_limit=1024).memory_limit
+    1024
+    """
 
     memory_limit: Any = None
     experimental_priority: Any = None
@@ -82,7 +97,12 @@ def list_physical_devices(device_type: str | None = None) -> list[PhysicalDevice
 
 
 def get_visible_devices(device_type: str | None = None) -> list[PhysicalDevice]:
-    """Those that programs see; see `set_visible_devices`."""
+    """Those that programs see; see `set_visible_devices`.
+
+    >>> from keraslike import tf
+    >>> [device.device_type for device in tf.config.get_visible_devices("CPU")][0]
+    'CPU'
+    """
     return [d for d in list_physical_devices(device_type) if d not in _settings.hidden]
 
 
@@ -95,6 +115,9 @@ def set_visible_devices(devices: Any, device_type: str | None = None) -> None:
         device_type: which type is spoken of; all where it is `None`.
 
     Raises ValueError for a device that there is not, and where none is left.
+
+    >>> from keraslike import tf
+    >>> tf.config.set_visible_devices(tf.config.list_physical_devices())
     """
     chosen = [devices] if isinstance(devices, PhysicalDevice) else list(devices)
     there = list_physical_devices(device_type)
@@ -147,6 +170,12 @@ def set_logical_device_configuration(
 
     Raises RuntimeError afterwards, and for GPUs, which XLA does not divide: how much of its memory
     it takes is said by the variable `XLA_PYTHON_CLIENT_MEM_FRACTION` of the environment.
+
+    Example (at the beginning of a program)::
+
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        two = [tf.config.LogicalDeviceConfiguration()] * 2
+        tf.config.set_logical_device_configuration(cpu, two)
     """
     if device.device_type != "CPU":
         raise RuntimeError(
@@ -162,7 +191,12 @@ def set_logical_device_configuration(
 
 
 def get_logical_device_configuration(device: PhysicalDevice) -> None:
-    """`None`: a device is one."""
+    """`None`: a device is one.
+
+    >>> from keraslike import tf
+    >>> device = tf.config.list_physical_devices("CPU")[0]
+    >>> tf.config.get_logical_device_configuration(device)
+    """
     _known(device)
 
 
@@ -211,12 +245,24 @@ def get_memory_usage(device: str) -> int:
 
 
 def run_functions_eagerly(run_eagerly: bool) -> None:
-    """Whether what `tf.function` makes is run by Python instead of being traced and compiled."""
+    """Whether what `tf.function` makes is run by Python instead of being traced and compiled.
+
+    >>> from keraslike import tf
+    >>> tf.config.run_functions_eagerly(True)
+    >>> tf.config.functions_run_eagerly()
+    True
+    >>> tf.config.run_functions_eagerly(False)
+    """
     function.run_eagerly = bool(run_eagerly)
 
 
 def functions_run_eagerly() -> bool:
-    """What `run_functions_eagerly` was told."""
+    """What `run_functions_eagerly` was told.
+
+    >>> from keraslike import tf
+    >>> tf.config.functions_run_eagerly()
+    False
+    """
     return function.run_eagerly
 
 
@@ -250,12 +296,22 @@ def tensor_float_32_execution_enabled() -> bool:
 
 
 def set_soft_device_placement(enabled: bool) -> None:
-    """Whether `tf.device` takes another device where there is none of a name."""
+    """Whether `tf.device` takes another device where there is none of a name.
+
+    >>> from keraslike import tf
+    >>> tf.config.set_soft_device_placement(True)
+    """
     control.soft_placement = bool(enabled)
 
 
 def get_soft_device_placement() -> bool:
-    """Whether `tf.device` takes another device where there is none of a name."""
+    """Whether `tf.device` takes another device where there is none of a name.
+
+    >>> from keraslike import tf
+    >>> tf.config.set_soft_device_placement(True)
+    >>> tf.config.get_soft_device_placement()
+    True
+    """
     return control.soft_placement
 
 
@@ -285,8 +341,19 @@ def _set_jit(enabled: Any) -> None:
     _settings.jit = "autoclustering" if enabled in (True, "autoclustering") else ""
 
 
-def experimental_connect_to_cluster(cluster_spec_or_resolver: Any, *_: Any, **__: Any) -> None:
-    """Nothing: a strategy connects the processes when it is made."""
+def experimental_connect_to_cluster(
+    cluster_spec_or_resolver: Any,
+    job_name: str = "localhost",
+    task_index: int = 0,
+    protocol: Any = None,
+    make_master_device_default: bool = True,
+    cluster_device_filters: Any = None,
+) -> None:
+    """Nothing: a strategy connects the processes when it is made.
+
+    >>> from keraslike import tf
+    >>> tf.config.experimental_connect_to_cluster(tf.train.ClusterSpec({"worker": ["host:1"]}))
+    """
 
 
 threading = SimpleNamespace(

@@ -178,8 +178,22 @@ def _to_index(pred: Any) -> Any:
     return pred.astype(np.int32)
 
 
-def case(pred_fn_pairs: Any, default: Callable | None = None, **_: Any) -> Any:
-    """The function of the first pair whose predicate holds, or `default`."""
+def case(
+    pred_fn_pairs: Any,
+    default: Callable | None = None,
+    exclusive: bool = False,
+    strict: bool = False,
+    name: str = "case",
+) -> Any:
+    """The function of the first pair whose predicate holds, or `default`.
+
+    >>> from keraslike import tf
+    >>> x = tf.constant(3)
+    >>> tf.case(
+    ...     [(x < 0, lambda: "negative"), (x > 0, lambda: "positive")], default=lambda: "zero"
+    ... )
+    'positive'
+    """
     pairs = list(pred_fn_pairs.items() if isinstance(pred_fn_pairs, dict) else pred_fn_pairs)
     (pred, fn), rest = pairs[0], pairs[1:]
     otherwise = functools.partial(case, rest, default) if rest else default or fn
@@ -187,9 +201,17 @@ def case(pred_fn_pairs: Any, default: Callable | None = None, **_: Any) -> Any:
 
 
 def switch_case(
-    branch_index: Any, branch_fns: Any, default: Callable | None = None, name: Any = None
+    branch_index: Any,
+    branch_fns: Any,
+    default: Callable | None = None,
+    name: str = "switch_case",
 ) -> Any:
-    """The function that the index names, the last (or `default`) where it names none."""
+    """The function that the index names, the last (or `default`) where it names none.
+
+    >>> from keraslike import tf
+    >>> tf.switch_case(tf.constant(1), [lambda: 10, lambda: 20])
+    20
+    """
     fns = [f for _, f in sorted(branch_fns.items())] if isinstance(branch_fns, dict) else branch_fns
     fns = [*fns, *([] if default is None else [default])]
     index = _as_operand(branch_index)
@@ -367,14 +389,36 @@ def _listed(out: Any) -> list[Any]:
     return list(out) if isinstance(out, (list, tuple)) else [out]
 
 
-def map_fn(fn: Callable, elems: Any, dtype: Any = None, **_: Any) -> Any:
-    """`fn` on each slice along the first axis, one after the other; the results stacked."""
+def map_fn(
+    fn: Callable,
+    elems: Any,
+    dtype: Any = None,
+    parallel_iterations: Any = None,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    infer_shape: bool = True,
+    name: str | None = None,
+    fn_output_signature: Any = None,
+) -> Any:
+    """`fn` on each slice along the first axis, one after the other; the results stacked.
+
+    >>> from keraslike import tf
+    >>> tf.map_fn(lambda x: x * x, tf.constant([1, 2, 3])).numpy().tolist()
+    [1, 4, 9]
+    """
     fn = converted(fn)
     return _over(elems, lambda each, _: (None, fn(each)), None, reverse=False)[1]
 
 
-def vectorized_map(fn: Callable, elems: Any, **_: Any) -> Any:
-    """`fn` on each slice along the first axis, all at once."""
+def vectorized_map(
+    fn: Callable, elems: Any, fallback_to_while_loop: bool = True, warn: bool = True
+) -> Any:
+    """`fn` on each slice along the first axis, all at once.
+
+    >>> from keraslike import tf
+    >>> tf.vectorized_map(lambda x: x * x, tf.constant([1, 2, 3])).numpy().tolist()
+    [1, 4, 9]
+    """
     flat, tree = _flat(elems)
     fn = converted(fn)
     slices = [_slice_of(t) for t in flat]
@@ -397,8 +441,23 @@ def _refuse_changes(traced: _Traced) -> None:
         raise TypeError("Variables cannot be assigned to here: carry the value along as a state.")
 
 
-def scan(fn: Callable, elems: Any, initializer: Any = None, reverse: bool = False, **_: Any) -> Any:
-    """`state = fn(state, slice)` along the first axis; all states stacked."""
+def scan(
+    fn: Callable,
+    elems: Any,
+    initializer: Any = None,
+    parallel_iterations: Any = 10,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    infer_shape: bool = True,
+    reverse: bool = False,
+    name: str | None = None,
+) -> Any:
+    """`state = fn(state, slice)` along the first axis; all states stacked.
+
+    >>> from keraslike import tf
+    >>> tf.scan(lambda total, x: total + x, tf.constant([1, 2, 3])).numpy().tolist()
+    [1, 3, 6]
+    """
     rest, state = _first(elems, initializer, reverse)
     fn = converted(fn)
     states = _over(rest, lambda each, s: (fn(s, each),) * 2, state, reverse)[1]
@@ -408,15 +467,41 @@ def scan(fn: Callable, elems: Any, initializer: Any = None, reverse: bool = Fals
     return concat(ends[::-1] if reverse else ends, 0)
 
 
-def foldl(fn: Callable, elems: Any, initializer: Any = None, **_: Any) -> Any:
-    """As `scan`; the last state only."""
+def foldl(
+    fn: Callable,
+    elems: Any,
+    initializer: Any = None,
+    parallel_iterations: Any = 10,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    name: str | None = None,
+) -> Any:
+    """As `scan`; the last state only.
+
+    >>> from keraslike import tf
+    >>> tf.foldl(lambda total, x: 2 * total + x, tf.constant([1, 2, 3])).numpy().tolist()
+    11
+    """
     elems, state = _first(elems, initializer, False)
     fn = converted(fn)
     return _over(elems, lambda each, s: (fn(s, each), None), state, False)[0]
 
 
-def foldr(fn: Callable, elems: Any, initializer: Any = None, **_: Any) -> Any:
-    """As `foldl`, from the last slice to the first."""
+def foldr(
+    fn: Callable,
+    elems: Any,
+    initializer: Any = None,
+    parallel_iterations: Any = 10,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    name: str | None = None,
+) -> Any:
+    """As `foldl`, from the last slice to the first.
+
+    >>> from keraslike import tf
+    >>> tf.foldr(lambda total, x: 2 * total + x, tf.constant([1, 2, 3])).numpy().tolist()
+    17
+    """
     elems, state = _first(elems, initializer, True)
     fn = converted(fn)
     return _over(elems, lambda each, s: (fn(s, each), None), state, True)[0]
@@ -461,8 +546,21 @@ def _over(elems: Any, step: Callable, state: Any, reverse: bool) -> tuple[Any, A
     return _unflatten(traced.structure, _run(loop, [*held, *flat, *traced.taken]))
 
 
-def print_(*inputs: Any, sep: str = " ", end: str = "\n", **_: Any) -> None:
-    """Prints values, those of a traced function each time that it runs."""
+def print_(*inputs: Any, **kwargs: Any) -> None:
+    """Prints values, those of a traced function each time that it runs.
+
+    Args:
+        sep: what stands between them, a space.
+        end: what stands behind them, a new line.
+
+    >>> from keraslike import tf
+    >>> tf.print("x =", tf.constant(1))
+    x = 1
+    """
+    sep, end = kwargs.get("sep", " "), kwargs.get("end", "\n")
+    unknown = set(kwargs) - {"sep", "end", "output_stream", "summarize", "name"}
+    if unknown:
+        raise TypeError(f"tf.print() got an unexpected keyword argument {min(unknown)!r}")
     tensors = [convert_to_tensor(x) if not isinstance(x, str) else x for x in inputs]
     traced = [t for t in tensors if isinstance(t, Tensor) and is_traced(t)]
     if not traced:

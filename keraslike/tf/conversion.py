@@ -20,7 +20,7 @@ from keraslike.tf.structure import NotDense, Structure, operates
 from keraslike.tf.tensor import WIDE, Tensor, _on_device, precision, read, run
 
 
-def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None = None) -> Tensor:
+def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Const") -> Tensor:
     """A tensor of a number, a text, a nested list, an array or a tensor.
 
     Args:
@@ -56,6 +56,10 @@ def convert_to_tensor(
 
     Args:
         dtype_hint: the dtype to have where the value can have it.
+
+    >>> from keraslike import tf
+    >>> tf.convert_to_tensor([1, 2], tf.float32).numpy().tolist()
+    [1.0, 2.0]
     """
     if type(value) is Tensor and dtype is None:
         return value
@@ -140,7 +144,12 @@ def library(values: Sequence[Any]) -> Any:
 
 
 def is_tensor(x: Any) -> bool:
-    """Whether it is a tensor or a variable of any kind."""
+    """Whether it is a tensor or a variable of any kind.
+
+    >>> from keraslike import tf
+    >>> tf.is_tensor(tf.constant(1)), tf.is_tensor(1)
+    (True, False)
+    """
     return isinstance(x, (Tensor, nnx.Variable)) or hasattr(x, "_as_tensor")
 
 

@@ -15,6 +15,7 @@ from keraslike.core.tracebacks import (
     enable_traceback_filtering,
     is_traceback_filtering_enabled,
 )
+from keraslike.tf import documentation
 from keraslike.tf.conversion import _as_operand
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operation
@@ -103,9 +104,15 @@ def _comparison(name: str, compare: Callable, sign: str) -> Callable:
     def check(x: Any, y: Any, message: Any = None, summarize: Any = None, name: Any = None) -> None:
         _assert(compare, message, [x, y], f"x {sign} y")
 
-    check.__name__ = check.__qualname__ = f"assert_{name}"
-    check.__doc__ = f"Raises InvalidArgumentError unless `x {sign} y` of all elements."
-    return check
+    def check_none(
+        x: Any, y: Any, summarize: Any = None, message: Any = None, name: Any = None
+    ) -> None:  # in the order that TensorFlow has for this one
+        check(x, y, message, summarize, name)
+
+    made = check_none if name == "none_equal" else check
+    made.__name__ = made.__qualname__ = f"assert_{name}"
+    made.__doc__ = f"Raises InvalidArgumentError unless `x {sign} y` of all elements."
+    return made
 
 
 def _sign(name: str, compare: Callable, sign: str) -> Callable:
@@ -132,31 +139,51 @@ def assert_near(
     summarize: Any = None,
     name: Any = None,
 ) -> None:
-    """Raises InvalidArgumentError unless `|x - y| <= atol + rtol |y|` of all elements."""
+    """Raises InvalidArgumentError unless `|x - y| <= atol + rtol |y|` of all elements.
+
+    >>> from keraslike import tf
+    >>> tf.debugging.assert_near([1.0], [1.0000001])
+    """
     eps = 10 * float(jnp.finfo(raw(_as_operand(x)).dtype).eps)
     relative, absolute = (eps if v is None else float(v) for v in (rtol, atol))
     _assert(lambda a, b: np.abs(a - b) <= absolute + relative * np.abs(b), message, [x, y], "x ~ y")
 
 
 def Assert(condition: Any, data: Any, summarize: Any = None, name: Any = None) -> None:  # noqa: N802
-    """Raises InvalidArgumentError, with the data, unless the condition is true."""
+    """Raises InvalidArgumentError, with the data, unless the condition is true.
+
+    >>> from keraslike import tf
+    >>> tf.Assert(True, ["fine"])
+    """
     _assert(lambda *a: a[0], "assertion failed", [condition, *data], "given")
 
 
 def assert_rank(x: Any, rank: Any, message: Any = None, name: Any = None) -> None:
-    """Raises ValueError unless the tensor has so many axes."""
+    """Raises ValueError unless the tensor has so many axes.
+
+    >>> from keraslike import tf
+    >>> tf.assert_rank([[1, 2]], 2)
+    """
     assert_rank_in(x, [rank], message)
 
 
 def assert_rank_in(x: Any, ranks: Any, message: Any = None, name: Any = None) -> None:
-    """Raises ValueError unless the tensor has one of these numbers of axes."""
+    """Raises ValueError unless the tensor has one of these numbers of axes.
+
+    >>> from keraslike import tf
+    >>> tf.debugging.assert_rank_in([[1]], [1, 2])
+    """
     found, ranks = len(_as_operand(x).shape), [int(r) for r in ranks]
     if found not in ranks:
         raise ValueError(f"{message or ''} Tensor must have rank {ranks}. Received rank {found}.")
 
 
 def assert_rank_at_least(x: Any, rank: Any, message: Any = None, name: Any = None) -> None:
-    """Raises ValueError unless the tensor has so many axes or more."""
+    """Raises ValueError unless the tensor has so many axes or more.
+
+    >>> from keraslike import tf
+    >>> tf.debugging.assert_rank_at_least([[1]], 1)
+    """
     found = len(_as_operand(x).shape)
     if found < int(rank):
         raise ValueError(
@@ -165,7 +192,11 @@ def assert_rank_at_least(x: Any, rank: Any, message: Any = None, name: Any = Non
 
 
 def assert_type(tensor: Any, tf_type: Any, message: Any = None, name: Any = None) -> None:
-    """Raises TypeError unless the tensor has this dtype."""
+    """Raises TypeError unless the tensor has this dtype.
+
+    >>> from keraslike import tf
+    >>> tf.debugging.assert_type(tf.constant(1.0), tf.float32)
+    """
     found = _as_operand(tensor).dtype
     if found != tf_type:
         raise TypeError(f"{message or ''} Expected dtype {tf_type!r}. Received: {found}")
@@ -178,6 +209,9 @@ def assert_shapes(
 
     Args:
         shapes: pairs of a tensor and sizes: numbers, names, `None` for any; or a dict of them.
+
+    >>> from keraslike import tf
+    >>> tf.debugging.assert_shapes([(tf.ones([2, 3]), ("rows", 3))])
     """
     known: dict[str, int] = {}
     for tensor, wanted in shapes.items() if isinstance(shapes, dict) else shapes:
@@ -195,17 +229,31 @@ def assert_shapes(
 
 
 def is_numeric_tensor(tensor: Any) -> bool:
-    """Whether it is a tensor of numbers."""
+    """Whether it is a tensor of numbers.
+
+    >>> from keraslike import tf
+    >>> tf.debugging.is_numeric_tensor(tf.constant(1)), tf.debugging.is_numeric_tensor("text")
+    (True, False)
+    """
     return isinstance(tensor, Tensor) and raw(tensor).dtype.kind in "uifcV"
 
 
 def set_log_device_placement(enabled: bool) -> None:
-    """Kept, and of no effect: XLA places whole programs."""
+    """Kept, and of no effect: XLA places whole programs.
+
+    >>> from keraslike import tf
+    >>> tf.debugging.set_log_device_placement(False)
+    """
     _placement[:] = [bool(enabled)]
 
 
 def get_log_device_placement() -> bool:
-    """What `set_log_device_placement` was told."""
+    """What `set_log_device_placement` was told.
+
+    >>> from keraslike import tf
+    >>> tf.debugging.get_log_device_placement()
+    False
+    """
     return _placement[0]
 
 
@@ -220,6 +268,8 @@ def get_logger() -> logging.Logger:
     """
     return logging.getLogger("tensorflow")
 
+
+documentation.describe(globals(), "debugging")
 
 __all__ = [
     *("Assert", "assert_near", "assert_rank", "assert_rank_at_least", "assert_rank_in"),

@@ -42,7 +42,12 @@ _AXIS = "replica"
 
 
 class ReduceOp(enum.Enum):
-    """How values of several replicas become one."""
+    """How values of several replicas become one.
+
+    >>> from keraslike import tf
+    >>> tf.distribute.ReduceOp.SUM.name
+    'SUM'
+    """
 
     SUM = "SUM"
     MEAN = "MEAN"
@@ -68,7 +73,13 @@ def _using(**values: Any) -> Iterator[None]:
 
 
 class DistributedValues:
-    """A value for each replica."""
+    """A value for each replica.
+
+    >>> from keraslike import tf
+    >>> strategy = tf.distribute.get_strategy()
+    >>> strategy.experimental_local_results(strategy.run(lambda: 1))
+    (1,)
+    """
 
     def __init__(self, values: Sequence[Any]):
         self.values = tuple(values)
@@ -88,7 +99,12 @@ jax.tree_util.register_pytree_node(
 
 
 class ReplicaContext:
-    """What a function that `run` calls knows of the replica that it is run for."""
+    """What a function that `run` calls knows of the replica that it is run for.
+
+    >>> from keraslike import tf
+    >>> tf.distribute.get_replica_context().num_replicas_in_sync
+    1
+    """
 
     def __init__(self, strategy: Strategy, replica_id: Any = 0):
         self.strategy, self._replica_id = strategy, replica_id
@@ -118,7 +134,13 @@ class ReplicaContext:
 
 
 class InputContext:
-    """What a function that makes a data set is told: see `distribute_datasets_from_function`."""
+    """What a function that makes a data set is told: see `distribute_datasets_from_function`.
+
+    >>> from keraslike import tf
+    >>> context = tf.distribute.InputContext(num_replicas_in_sync=2)
+    >>> context.get_per_replica_batch_size(8)
+    4
+    """
 
     def __init__(
         self,
@@ -140,7 +162,14 @@ class InputContext:
 
 
 class DistributedDataset:
-    """The batches of a data set, each divided over the replicas."""
+    """The batches of a data set, each divided over the replicas.
+
+    >>> from keraslike import tf
+    >>> strategy = tf.distribute.MirroredStrategy(["/cpu:0"])
+    >>> batches = strategy.experimental_distribute_dataset(tf.data.Dataset.range(4).batch(2))
+    >>> [strategy.run(tf.reduce_sum, (batch,)).numpy().tolist() for batch in batches]
+    [1, 5]
+    """
 
     def __init__(self, dataset: Any, replicas: int, in_parts: bool):
         self._dataset, self._replicas, self._in_parts = dataset, replicas, in_parts
@@ -188,6 +217,10 @@ class Strategy:
 
     Args:
         devices: their names.
+
+    >>> from keraslike import tf
+    >>> isinstance(tf.distribute.get_strategy(), tf.distribute.Strategy)
+    True
     """
 
     def __init__(self, devices: Sequence[Any] | None = None):
@@ -286,6 +319,13 @@ class MirroredStrategy(Strategy):
 
     Args:
         devices: names such as `"/gpu:0"`; all GPUs that are visible, or the CPU, by default.
+
+    >>> from keraslike import tf
+    >>> strategy = tf.distribute.MirroredStrategy(["/cpu:0"])
+    >>> with strategy.scope():
+    ...     v = tf.Variable(1.0)
+    >>> strategy.num_replicas_in_sync
+    1
     """
 
     def __init__(self, devices: Any = None, cross_device_ops: Any = None):
@@ -304,6 +344,11 @@ class OneDeviceStrategy(Strategy):
 
     Args:
         device: its name, `"/gpu:0"`.
+
+    >>> from keraslike import tf
+    >>> strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    >>> strategy.run(lambda: tf.constant(2)).numpy().tolist()
+    2
     """
 
     def __init__(self, device: str):
@@ -316,6 +361,13 @@ class MultiWorkerMirroredStrategy(Strategy):
     Args:
         cluster_resolver: says which they are; by default the variable `TF_CONFIG` of the
             environment does. Where there are several, it is made before anything is computed.
+
+    Example (in a process of each machine)::
+
+        cluster = {"worker": ["one:1234", "two:1234"]}
+        task = {"type": "worker", "index": 0}
+        os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
     """
 
     def __init__(self, cluster_resolver: Any = None, communication_options: Any = None):
@@ -337,10 +389,19 @@ class TPUStrategy(Strategy):
 
     Args:
         tpu_cluster_resolver: a `TPUClusterResolver`.
+
+    Example (where there is a TPU)::
+
+        strategy = tf.distribute.TPUStrategy()
+        with strategy.scope():
+            model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
     """
 
     def __init__(
-        self, tpu_cluster_resolver: Any = None, experimental_device_assignment: Any = None
+        self,
+        tpu_cluster_resolver: Any = None,
+        experimental_device_assignment: Any = None,
+        experimental_spmd_xla_partitioning: bool = False,
     ):
         self._resolver = tpu_cluster_resolver or clusters.TPUClusterResolver()
         super().__init__(distribution.list_devices("tpu"))
@@ -394,7 +455,12 @@ def _reduced(how: ReduceOp, values: list[Any], axis: Any) -> Any:
 def compute_average_loss(
     per_example_loss: Any, sample_weight: Any = None, global_batch_size: Any = None
 ) -> Tensor:
-    """The sum of losses, weighted, over the number of samples that all replicas have."""
+    """The sum of losses, weighted, over the number of samples that all replicas have.
+
+    >>> from keraslike import tf
+    >>> tf.nn.compute_average_loss([1.0, 3.0], global_batch_size=4).numpy().tolist()
+    1.0
+    """
     loss = convert_to_tensor(per_example_loss)
     if not loss.ndim:
         raise ValueError("per_example_loss must have a batch axis. Received a scalar.")
@@ -406,7 +472,12 @@ def compute_average_loss(
 
 
 def scale_regularization_loss(regularization_loss: Any) -> Tensor:
-    """The sum of the terms of a regularization over the number of replicas."""
+    """The sum of the terms of a regularization over the number of replicas.
+
+    >>> from keraslike import tf
+    >>> tf.nn.scale_regularization_loss(2.0).numpy().tolist()
+    2.0
+    """
     return table.reduce_sum(regularization_loss) / float(get_strategy().num_replicas_in_sync)
 
 
@@ -489,29 +560,55 @@ _default = Strategy()
 
 
 def get_strategy() -> Strategy:
-    """The current strategy: that of the `scope()` around, or the default one."""
+    """The current strategy: that of the `scope()` around, or the default one.
+
+    >>> from keraslike import tf
+    >>> tf.distribute.get_strategy().num_replicas_in_sync
+    1
+    """
     return _current.strategy or _default
 
 
 def has_strategy() -> bool:
-    """Whether there is another than the default one."""
+    """Whether there is another than the default one.
+
+    >>> from keraslike import tf
+    >>> tf.distribute.has_strategy()
+    False
+    """
     return _current.strategy is not None
 
 
 def get_replica_context() -> ReplicaContext | None:
-    """The replica that a function is run for; `None` within `scope()`, outside of `run`."""
+    """The replica that a function is run for; `None` within `scope()`, outside of `run`.
+
+    >>> from keraslike import tf
+    >>> tf.distribute.get_replica_context().num_replicas_in_sync
+    1
+    """
     if _current.strategy is None:
         return ReplicaContext(_default)
     return _current.replica
 
 
 def in_cross_replica_context() -> bool:
-    """Whether this is within `scope()`, outside of `run`."""
+    """Whether this is within `scope()`, outside of `run`.
+
+    >>> from keraslike import tf
+    >>> tf.distribute.in_cross_replica_context()
+    False
+    """
     return get_replica_context() is None
 
 
 class _Way:
-    """How sums are made between devices: asked for, and left to XLA."""
+    """How sums are made between devices: asked for, and left to XLA.
+
+    >>> from keraslike import tf
+    >>> way = tf.distribute.ReductionToOneDevice()
+    >>> tf.distribute.MirroredStrategy(["/cpu:0"], cross_device_ops=way).num_replicas_in_sync
+    1
+    """
 
     def __init__(self, *_: Any, **options: Any):
         self.options = options

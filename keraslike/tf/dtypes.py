@@ -121,8 +121,14 @@ complex64, complex128 = _BY_NAME["complex64"], _BY_NAME["complex128"]
 bool_ = _BY_NAME["bool"]
 
 
-def as_dtype(value: Any) -> DType:
-    """The DType of a name, of a Python type or of numpy's dtype; TypeError where there is none."""
+def as_dtype(type_value: Any) -> DType:
+    """The DType of a name, of a Python type or of numpy's dtype; TypeError where there is none.
+
+    >>> from keraslike import tf
+    >>> tf.as_dtype("float32")
+    tf.float32
+    """
+    value = type_value
     if isinstance(value, DType):
         return value
     if isinstance(value, str):
@@ -255,3 +261,22 @@ UNKNOWN_SHAPE = _Unknown()
 def _size(dim: Any) -> Any:
     # While shapes are traced a size may be a symbol of JAX's.
     return int(dim) if isinstance(dim, (int, np.integer)) else dim
+
+
+def __getattr__(name: str) -> Any:
+    if name == "bool":  # in this module Python's
+        return bool_
+    raise AttributeError(f"module 'tf.dtypes' has no attribute {name!r}")
+
+
+# `tf` puts the last three in here: what they are made of needs this module.
+__all__ = [
+    *("DType", "as_dtype", "bfloat16", "bool", "complex64", "complex128", "double", "float16"),
+    *("float32", "float64", "half", "int8", "int16", "int32", "int64", "string"),
+    *("uint8", "uint16", "uint32", "uint64"),
+    *("cast", "complex", "saturate_cast"),  # noqa: F822
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

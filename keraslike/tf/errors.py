@@ -1,38 +1,89 @@
 """`tf.errors`: the exceptions that tensors raise."""
 
+from typing import Any
+
 from keraslike.data.records import DataLossError
 
 
 class OpError(Exception):
-    """The base of what an operation raises."""
+    """The base of what an operation raises.
 
-    def __init__(self, message: str = ""):
-        super().__init__(message)
-        self.message = message
+    >>> from keraslike import tf
+    >>> error = tf.errors.OpError(None, None, "what happened", 3)
+    >>> error.message
+    'what happened'
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        # A message, or what TensorFlow's errors are made of: a node, an operation and a message.
+        given = dict(zip(("node_def", "op", "message"), args)) if len(args) > 1 else {}
+        self.node_def, self.op = (kwargs.get(n, given.get(n)) for n in ("node_def", "op"))
+        first = args[0] if len(args) == 1 else ""
+        self.message = str(kwargs.get("message", given.get("message", first)))
+        super().__init__(self.message)
 
 
 class InvalidArgumentError(OpError, ValueError):
-    """Arguments that do not fit one another: dtypes or shapes."""
+    """Arguments that do not fit one another: dtypes or shapes.
+
+    >>> from keraslike import tf
+    >>> try:
+    ...     tf.reshape([1, 2, 3], [2, 2])
+    ... except tf.errors.InvalidArgumentError:
+    ...     print("does not fit")
+    does not fit
+    """
 
 
 class OutOfRangeError(OpError, IndexError):
-    """An element beyond the last was asked for; a queue that is closed and empty."""
+    """An element beyond the last was asked for; a queue that is closed and empty.
+
+    >>> from keraslike import tf
+    >>> try:
+    ...     next(iter(tf.data.Dataset.range(0)))
+    ... except (StopIteration, tf.errors.OutOfRangeError):
+    ...     print("at the end")
+    at the end
+    """
 
 
 class CancelledError(OpError):
-    """An operation that was given up: a queue that is closed."""
+    """An operation that was given up: a queue that is closed.
+
+    >>> from keraslike import tf
+    >>> issubclass(tf.errors.CancelledError, tf.errors.OpError)
+    True
+    """
 
 
 class FailedPreconditionError(OpError):
-    """Something that is not ready for the operation."""
+    """Something that is not ready for the operation.
+
+    >>> from keraslike import tf
+    >>> issubclass(tf.errors.FailedPreconditionError, tf.errors.OpError)
+    True
+    """
 
 
 class NotFoundError(OpError, FileNotFoundError):
-    """Something of this name that there is not: a file, a tensor in one."""
+    """Something of this name that there is not: a file, a tensor in one.
+
+    >>> from keraslike import tf
+    >>> try:
+    ...     tf.train.load_checkpoint("/no/such/file")
+    ... except tf.errors.NotFoundError:
+    ...     print("not found")
+    not found
+    """
 
 
 class UnimplementedError(OpError, NotImplementedError):
-    """What there is no kernel for."""
+    """What there is no kernel for.
+
+    >>> from keraslike import tf
+    >>> issubclass(tf.errors.UnimplementedError, tf.errors.OpError)
+    True
+    """
 
 
 __all__ = [

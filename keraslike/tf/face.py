@@ -59,9 +59,9 @@ class Module(types.ModuleType):
         return shown
 
     def __dir__(self) -> list[str]:
+        names = getattr(self._module, "__all__", None) or dir(self._module)
         old = self._old()
-        more = () if old is None else (n for n in vars(old) if not n.startswith("_"))
-        return sorted({*dir(self._module), *more})
+        return sorted({*names, *(() if old is None else old.__all__)})
 
     def __repr__(self) -> str:
         return f"<module {self.__name__!r}, which is {self._module.__name__!r} with tensors>"

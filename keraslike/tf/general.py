@@ -31,54 +31,108 @@ def executing_eagerly() -> bool:
 
 
 def inside_function() -> bool:
-    """Whether a function is being traced."""
+    """Whether a function is being traced.
+
+    >>> from keraslike import tf
+    >>> tf.inside_function()
+    False
+    """
     return not trace_state_clean()
 
 
 @contextlib.contextmanager
 def init_scope() -> Iterator[None]:
-    """A block whose operations are run at once, though a function is traced around it."""
+    """A block whose operations are run at once, though a function is traced around it.
+
+    >>> from keraslike import tf
+    >>> with tf.init_scope():
+    ...     print(tf.executing_eagerly())
+    True
+    """
     with jax.ensure_compile_time_eval():
         yield
 
 
 @contextlib.contextmanager
 def control_dependencies(control_inputs: Any) -> Iterator[None]:
-    """A block like any other: operations have the order in which they are called."""
+    """A block like any other: operations have the order in which they are called.
+
+    >>> from keraslike import tf
+    >>> with tf.control_dependencies([]):
+    ...     x = tf.constant(1)
+    >>> x.numpy().tolist()
+    1
+    """
     yield
 
 
-def group(*inputs: Any, **_: Any) -> None:
-    """Nothing: what it groups has been done."""
+def group(*inputs: Any, **kwargs: Any) -> None:
+    """Nothing: what it groups has been done.
+
+    >>> from keraslike import tf
+    >>> tf.group() is None
+    True
+    """
 
 
 def no_op(name: Any = None) -> None:
-    """Nothing."""
+    """Nothing.
+
+    >>> from keraslike import tf
+    >>> tf.no_op() is None
+    True
+    """
 
 
 def get_current_name_scope() -> str:
-    """The names of the `tf.name_scope`s around, with `/` between them."""
+    """The names of the `tf.name_scope`s around, with `/` between them.
+
+    >>> from keraslike import tf
+    >>> with tf.name_scope("outer"):
+    ...     print(tf.get_current_name_scope())
+    outer
+    """
     return "/".join(context.state.names)
 
 
 def get_static_value(tensor: Any, partial: bool = False) -> Any:
-    """The value as numpy has it; `None` while it is being traced."""
+    """The value as numpy has it; `None` while it is being traced.
+
+    >>> from keraslike import tf
+    >>> tf.get_static_value(tf.constant([1, 2])).tolist()
+    [1, 2]
+    """
     value = _as_operand(tensor)._value
     return None if isinstance(value, jax.core.Tracer) else np.asarray(value)
 
 
 def identity_n(input: Any, name: Any = None) -> list[Tensor]:
-    """The tensors."""
+    """The tensors.
+
+    >>> from keraslike import tf
+    >>> [t.numpy().tolist() for t in tf.identity_n([[1, 2], 3.0])]
+    [[1, 2], 3.0]
+    """
     return [ops.identity(x) for x in input]
 
 
 def shape_n(input: Any, out_type: Any = dtypes.int32, name: Any = None) -> list[Tensor]:
-    """The shape of each tensor."""
+    """The shape of each tensor.
+
+    >>> from keraslike import tf
+    >>> [s.numpy().tolist() for s in tf.shape_n([[1, 2], [[3]]])]
+    [[2], [1, 1]]
+    """
     return [ops.shape(x, out_type) for x in input]
 
 
 def timestamp(name: Any = None) -> Tensor:
-    """The seconds since 1970, float64."""
+    """The seconds since 1970, float64.
+
+    >>> from keraslike import tf
+    >>> bool(tf.timestamp() > 0)
+    True
+    """
     return constant(np.float64(time.time()))
 
 
@@ -89,7 +143,12 @@ def make_tensor_proto(
     verify_shape: bool = False,
     allow_broadcast: bool = False,
 ) -> Any:
-    """A `TensorProto` of values as `tf.constant` takes them."""
+    """A `TensorProto` of values as `tf.constant` takes them.
+
+    >>> from keraslike import tf
+    >>> tf.make_ndarray(tf.make_tensor_proto([1, 2])).tolist()
+    [1, 2]
+    """
     array = np.asarray(convert_to_tensor(values, dtype))
     if shape is None:
         return messages.tensor_proto(array, by_value=True)
@@ -117,7 +176,12 @@ def make_ndarray(tensor: Any) -> np.ndarray:
 
 
 def dynamic_partition(data: Any, partitions: Any, num_partitions: int, name: Any = None) -> list:
-    """The rows of `data` that have the number 0, 1, ... in `partitions`, a tensor for each."""
+    """The rows of `data` that have the number 0, 1, ... in `partitions`, a tensor for each.
+
+    >>> from keraslike import tf
+    >>> [t.numpy().tolist() for t in tf.dynamic_partition([10, 20, 30], [0, 1, 0], 2)]
+    [[10, 30], [20]]
+    """
     data = _as_operand(data)
     numbers = host(_as_operand(partitions), "tf.dynamic_partition", "use tf.where or a mask.")
     if numbers.size and (numbers.min() < 0 or numbers.max() >= num_partitions):
@@ -128,7 +192,12 @@ def dynamic_partition(data: Any, partitions: Any, num_partitions: int, name: Any
 
 
 def dynamic_stitch(indices: Any, data: Any, name: Any = None) -> Tensor:
-    """A tensor of the rows of several, by the numbers that they are to have."""
+    """A tensor of the rows of several, by the numbers that they are to have.
+
+    >>> from keraslike import tf
+    >>> tf.dynamic_stitch([[0, 2], [1]], [[10, 30], [20]]).numpy().tolist()
+    [10, 20, 30]
+    """
     places = [np.asarray(_as_operand(i)) for i in indices]
     given = [_as_operand(d) for d in data]
     size = 1 + max((int(p.max()) for p in places if p.size), default=-1)
@@ -147,7 +216,12 @@ def reverse_sequence(
     batch_axis: Any = None,
     name: Any = None,
 ) -> Tensor:
-    """The first `seq_lengths[i]` elements of each row the other way round."""
+    """The first `seq_lengths[i]` elements of each row the other way round.
+
+    >>> from keraslike import tf
+    >>> tf.reverse_sequence([[1, 2, 3], [4, 5, 6]], [2, 3], seq_axis=1).numpy().tolist()
+    [[2, 1, 3], [6, 5, 4]]
+    """
     batch = 0 if batch_axis is None else batch_axis
     return run(
         _reversed, (_as_operand(input), _as_operand(seq_lengths)), (int(seq_axis or 0), batch)
@@ -164,8 +238,17 @@ def _reversed(x: Any, lengths: Any, axis: int, batch: int) -> Any:
 
 
 @operation("histogram_fixed_width_bins", "values value_range", "values value_range")
-def histogram_fixed_width_bins(x: Any, bounds: Any, nbins: int = 100, dtype: Any = None) -> Any:
-    """Into which of so many bins of one width each value falls."""
+def histogram_fixed_width_bins(
+    x: Any, bounds: Any, nbins: int = 100, dtype: Any = dtypes.int32
+) -> Any:
+    """Into which of so many bins of one width each value falls.
+
+    >>> from keraslike import tf
+    >>> tf.histogram_fixed_width_bins(
+    ...     [-1.0, 0.0, 1.5, 2.0, 5.0, 15.0], [0.0, 5.0], nbins=5
+    ... ).numpy().tolist()
+    [0, 0, 1, 2, 4, 4]
+    """
     share = (x - bounds[0]) / (bounds[1] - bounds[0])
     return jnp.clip(jnp.floor(share * nbins), 0, nbins - 1).astype("int32")
 
@@ -173,7 +256,14 @@ def histogram_fixed_width_bins(x: Any, bounds: Any, nbins: int = 100, dtype: Any
 def histogram_fixed_width(
     values: Any, value_range: Any, nbins: int = 100, dtype: Any = dtypes.int32, name: Any = None
 ) -> Tensor:
-    """How many values fall into each of so many bins of one width."""
+    """How many values fall into each of so many bins of one width.
+
+    >>> from keraslike import tf
+    >>> tf.histogram_fixed_width(
+    ...     [-1.0, 0.0, 1.5, 2.0, 5.0, 15.0], [0.0, 5.0], nbins=5
+    ... ).numpy().tolist()
+    [2, 1, 1, 0, 2]
+    """
     found = run(_counted, (histogram_fixed_width_bins(values, value_range, nbins),), (int(nbins),))
     return ops.cast(found, dtype)
 
@@ -183,7 +273,12 @@ def _counted(bins: Any, count: int) -> Any:
 
 
 def bitcast(input: Any, type: Any, name: Any = None) -> Tensor:
-    """The bytes of a tensor as those of another dtype."""
+    """The bytes of a tensor as those of another dtype.
+
+    >>> from keraslike import tf
+    >>> tf.bitcast([1.0], tf.int32).numpy().tolist()
+    [1065353216]
+    """
     return run(_bitcast, (_as_operand(input),), (dtypes.as_dtype(type).name,))
 
 
@@ -193,7 +288,12 @@ def _bitcast(x: Any, dtype: str) -> Any:
 
 @operation("unravel_index", "indices", "indices")
 def unravel_index(x: Any, dims: Any) -> Any:
-    """The places in a tensor of sizes `dims` of places in its elements one after the other."""
+    """The places in a tensor of sizes `dims` of places in its elements one after the other.
+
+    >>> from keraslike import tf
+    >>> tf.unravel_index([2, 5], [2, 3]).numpy().tolist()
+    [[0, 1], [2, 2]]
+    """
     return jnp.stack(jnp.unravel_index(x, dims))
 
 

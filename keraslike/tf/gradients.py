@@ -174,13 +174,23 @@ def clip(x: Any, low: Any, high: Any) -> Any:
 # A product where JAX selects: an infinite gradient (that of a root at 0) gives nan at the kink.
 @_differentiated(lambda out, x, t: t * (x > 0).astype(x.dtype))
 def relu(x: Any) -> Any:
-    """The positive part."""
+    """The positive part.
+
+    >>> from keraslike import tf
+    >>> tf.nn.relu([-1.0, 2.0]).numpy().tolist()
+    [0.0, 2.0]
+    """
     return jnp.maximum(x, 0)
 
 
 @_differentiated(lambda out, x, t: t * ((x > 0) & (x < 6)).astype(x.dtype))
 def relu6(x: Any) -> Any:
-    """The positive part, 6 at most."""
+    """The positive part, 6 at most.
+
+    >>> from keraslike import tf
+    >>> tf.nn.relu6([-1.0, 8.0]).numpy().tolist()
+    [0.0, 6.0]
+    """
     return jnp.minimum(jnp.maximum(x, 0), 6)
 
 
@@ -191,7 +201,12 @@ def leaky_relu(x: Any, slope: float = 0.2) -> Any:
 
 @_differentiated(lambda out, x, t: t * jnp.where(out < 0, out + 1, 1))
 def elu(x: Any) -> Any:
-    """`x` where it is positive, `exp(x) - 1` elsewhere."""
+    """`x` where it is positive, `exp(x) - 1` elsewhere.
+
+    >>> from keraslike import tf
+    >>> tf.nn.elu([-1.0, 2.0]).numpy().round(4)
+    array([-0.6321,  2.    ], dtype=float32)
+    """
     return jax.nn.elu(x)
 
 
@@ -200,7 +215,12 @@ _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.7580993408473766
 
 @_differentiated(lambda out, x, t: t * jnp.where(out < 0, out + _SELU_ALPHA, _SELU_SCALE))
 def selu(x: Any) -> Any:
-    """A scaled `elu`."""
+    """A scaled `elu`.
+
+    >>> from keraslike import tf
+    >>> tf.nn.selu([-1.0, 1.0]).numpy().round(4)
+    array([-1.1113,  1.0507], dtype=float32)
+    """
     return jax.nn.selu(x)
 
 
@@ -238,7 +258,12 @@ def hermitian(x: Any) -> Any:
 
 
 def cholesky(x: Any) -> Any:
-    """The lower factor; its gradient is spread over both triangles."""
+    """The lower factor; its gradient is spread over both triangles.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.cholesky([[4.0, 2.0], [2.0, 5.0]]).numpy().tolist()
+    [[2.0, 0.0], [1.0, 2.0]]
+    """
     return jnp.linalg.cholesky(x + jax.lax.stop_gradient(hermitian(x) - x))
 
 

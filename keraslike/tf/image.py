@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from keraslike.core.context import trace_state_clean
 from keraslike.data import resizing
 from keraslike.ops import image as colors
 from keraslike.ops import image_transforms
-from keraslike.tf import boxes, dtypes, pictures, random
+from keraslike.tf import boxes, documentation, dtypes, pictures, random
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operation
@@ -30,7 +31,12 @@ _LAST = "channels_last"
 
 
 class ResizeMethod:
-    """The names of the methods of `resize`."""
+    """The names of the methods of `resize`.
+
+    >>> from keraslike import tf
+    >>> tf.image.ResizeMethod.BILINEAR
+    'bilinear'
+    """
 
     BILINEAR, NEAREST_NEIGHBOR = "bilinear", "nearest"
     BICUBIC, LANCZOS3 = "bicubic", "lanczos3"
@@ -44,7 +50,14 @@ def resize(
     antialias: bool = False,
     name: Any = None,
 ) -> Tensor:
-    """Pictures of another size, float32; the method `"nearest"` keeps the dtype."""
+    """Pictures of another size, float32; the method `"nearest"` keeps the dtype.
+
+    >>> from keraslike import tf
+    >>> tf.image.resize([[[1.0], [3.0]]], [1, 1]).numpy().tolist()
+    [[[2.0]]]
+    >>> tf.image.resize([[[1], [3]]], [2, 2], method="nearest").numpy().ravel().tolist()
+    [1, 3, 1, 3]
+    """
     images = _as_operand(images)
     if method not in _METHODS:
         raise ValueError(f"method must be one of {sorted(_METHODS)}. Received: method={method!r}")
@@ -75,50 +88,102 @@ def _resize(x: Any, height: int, width: int, method: str, antialias: bool) -> An
 
 
 def flip_left_right(image: Any) -> Tensor:
-    """Pictures mirrored, left to right."""
+    """Pictures mirrored, left to right.
+
+    >>> from keraslike import tf
+    >>> tf.image.flip_left_right([[[1], [2]]]).numpy().tolist()
+    [[[2], [1]]]
+    """
     return reverse(image, [-2])
 
 
 def flip_up_down(image: Any) -> Tensor:
-    """Pictures mirrored, top to bottom."""
+    """Pictures mirrored, top to bottom.
+
+    >>> from keraslike import tf
+    >>> tf.image.flip_up_down([[[1]], [[2]]]).numpy().tolist()
+    [[[2]], [[1]]]
+    """
     return reverse(image, [-3])
 
 
 @operation("image.transpose", "image")
 def transpose(x: Any) -> Any:
-    """Rows and columns exchanged."""
+    """Rows and columns exchanged.
+
+    >>> from keraslike import tf
+    >>> tf.image.transpose([[[1], [2]]]).numpy().tolist()
+    [[[1]], [[2]]]
+    """
     return jnp.swapaxes(x, -3, -2)
 
 
 @operation("image.rot90", "image")
 def rot90(x: Any, k: int = 1) -> Any:
-    """Pictures turned by `k` quarters, counter-clockwise."""
+    """Pictures turned by `k` quarters, counter-clockwise.
+
+    >>> from keraslike import tf
+    >>> tf.image.rot90([[[1], [2]], [[3], [4]]]).numpy().ravel().tolist()
+    [2, 4, 1, 3]
+    """
     return jnp.rot90(x, k, (-3, -2))
 
 
-@operation("image.central_crop", "image")
+@operation("image.central_crop", "image", named=False)
 def central_crop(x: Any, central_fraction: float) -> Any:
-    """The middle of a picture, a fraction of its height and width."""
+    """The middle of a picture, a fraction of its height and width.
+
+    >>> from keraslike import tf
+    >>> tf.image.central_crop(tf.reshape(tf.range(4), [4, 1, 1]), 0.5).numpy().tolist()
+    [[[1]], [[2]]]
+    """
     rows, columns = (int((n - n * central_fraction) / 2) for n in x.shape[-3:-1])
     return x[..., rows : x.shape[-3] - rows, columns : x.shape[-2] - columns, :]
 
 
-@operation("image.crop_to_bounding_box", "image")
-def crop_to_bounding_box(x: Any, top: int, left: int, height: int, width: int) -> Any:
-    """The part of a picture that begins at a corner."""
-    return x[..., top : top + height, left : left + width, :]
+@operation("image.crop_to_bounding_box", "image", named=False)
+def crop_to_bounding_box(
+    x: Any, offset_height: int, offset_width: int, target_height: int, target_width: int
+) -> Any:
+    """The part of a picture that begins at a corner.
+
+    >>> from keraslike import tf
+    >>> tf.image.crop_to_bounding_box(
+    ...     tf.reshape(tf.range(6), [2, 3, 1]), 0, 1, 2, 2
+    ... ).numpy().tolist()
+    [[[1], [2]], [[4], [5]]]
+    """
+    bottom, right = offset_height + target_height, offset_width + target_width
+    if min(offset_height, offset_width) < 0 or bottom > x.shape[-3] or right > x.shape[-2]:
+        raise ValueError(
+            f"tf.image.crop_to_bounding_box: rows {offset_height} to {bottom} and columns "
+            f"{offset_width} to {right} are not all in a picture of shape {tuple(x.shape)}."
+        )
+    return x[..., offset_height:bottom, offset_width:right, :]
 
 
-def pad_to_bounding_box(image: Any, top: Any, left: Any, height: Any, width: Any) -> Tensor:
-    """A picture on a larger black one."""
+def pad_to_bounding_box(
+    image: Any, offset_height: Any, offset_width: Any, target_height: Any, target_width: Any
+) -> Tensor:
+    """A picture on a larger black one.
+
+    >>> from keraslike import tf
+    >>> tf.image.pad_to_bounding_box(tf.constant([[[5]]]), 0, 1, 1, 3).numpy().tolist()
+    [[[0], [5], [0]]]
+    """
     image = _as_operand(image)
-    rows = (top, height - top - image.shape[-3])
-    columns = (left, width - left - image.shape[-2])
+    rows = (offset_height, target_height - offset_height - image.shape[-3])
+    columns = (offset_width, target_width - offset_width - image.shape[-2])
     return pad(image, [(0, 0)] * (len(image.shape) - 3) + [rows, columns, (0, 0)])
 
 
 def rgb_to_grayscale(images: Any, name: Any = None) -> Tensor:
-    """The brightness of colours, one channel."""
+    """The brightness of colours, one channel.
+
+    >>> from keraslike import tf
+    >>> tf.image.rgb_to_grayscale(tf.constant([[[1.0, 0.0, 0.0]]])).numpy().round(4).tolist()
+    [[[0.2989000082015991]]]
+    """
     images = _as_operand(images)
     weights = convert_to_tensor(np.asarray([0.2989, 0.587, 0.114], np.float32))
     gray = reduce_sum(cast(images, dtypes.float32) * weights, -1, keepdims=True)
@@ -126,7 +191,12 @@ def rgb_to_grayscale(images: Any, name: Any = None) -> Tensor:
 
 
 def grayscale_to_rgb(images: Any, name: Any = None) -> Tensor:
-    """One channel three times."""
+    """One channel three times.
+
+    >>> from keraslike import tf
+    >>> tf.image.grayscale_to_rgb(tf.constant([[[5]]])).numpy().tolist()
+    [[[5, 5, 5]]]
+    """
     return concat([images] * 3, -1)
 
 
@@ -141,12 +211,22 @@ def _in_floats(change: Callable[[Tensor], Tensor], image: Any) -> Tensor:
 
 
 def adjust_brightness(image: Any, delta: Any) -> Tensor:
-    """A number added to all values."""
+    """A number added to all values.
+
+    >>> from keraslike import tf
+    >>> tf.image.adjust_brightness([[[0.5, 1.0]]], 0.25).numpy().tolist()
+    [[[0.75, 1.25]]]
+    """
     return _in_floats(lambda x: x + delta, image)
 
 
 def adjust_contrast(images: Any, contrast_factor: Any) -> Tensor:
-    """The distances from each channel's mean, times a factor."""
+    """The distances from each channel's mean, times a factor.
+
+    >>> from keraslike import tf
+    >>> tf.image.adjust_contrast([[[1.0], [3.0]]], 2.0).numpy().tolist()
+    [[[0.0], [4.0]]]
+    """
 
     def change(x: Tensor) -> Tensor:
         mean = reduce_mean(x, (-3, -2), keepdims=True)
@@ -156,7 +236,12 @@ def adjust_contrast(images: Any, contrast_factor: Any) -> Tensor:
 
 
 def per_image_standardization(image: Any) -> Tensor:
-    """Each picture with mean 0 and variance 1."""
+    """Each picture with mean 0 and variance 1.
+
+    >>> from keraslike import tf
+    >>> tf.image.per_image_standardization([[[1.0], [3.0]]]).numpy().round(4).tolist()
+    [[[-1.0], [1.0]]]
+    """
     image = cast(image, dtypes.float32)
     axes = (-3, -2, -1)
     count = int(np.prod(image.shape[-3:]))
@@ -166,7 +251,12 @@ def per_image_standardization(image: Any) -> Tensor:
 
 
 def adjust_gamma(image: Any, gamma: float = 1, gain: float = 1) -> Tensor:
-    """`gain * image ** gamma`."""
+    """`gain * image ** gamma`.
+
+    >>> from keraslike import tf
+    >>> tf.image.adjust_gamma([[[0.5]]], gamma=2.0).numpy().tolist()
+    [[[0.25]]]
+    """
     return _in_floats(lambda x: gain * x**gamma, image)
 
 
@@ -187,23 +277,42 @@ def _saturated(x: Any, factor: Any) -> Any:
 
 
 def adjust_hue(image: Any, delta: Any, name: Any = None) -> Tensor:
-    """Colours turned by a share of the circle, from -1 to 1."""
+    """Colours turned by a share of the circle, from -1 to 1.
+
+    >>> from keraslike import tf
+    >>> tf.image.adjust_hue([[[1.0, 0.0, 0.0]]], 0.5).numpy().round(4).tolist()
+    [[[0.0, 1.0, 1.0]]]
+    """
     return _in_floats(lambda x: _turned(x, delta), image)
 
 
 def adjust_saturation(image: Any, saturation_factor: Any, name: Any = None) -> Tensor:
-    """Saturation times a factor."""
+    """Saturation times a factor.
+
+    >>> from keraslike import tf
+    >>> tf.image.adjust_saturation([[[1.0, 0.5, 0.5]]], 0.0).numpy().tolist()
+    [[[1.0, 1.0, 1.0]]]
+    """
     return _in_floats(lambda x: _saturated(x, saturation_factor), image)
 
 
 def adjust_jpeg_quality(image: Any, jpeg_quality: Any, dct_method: str = "", name: Any = None):
-    """What is left of a picture in a JPEG of a quality."""
+    """What is left of a picture in a JPEG of a quality.
+
+    >>> from keraslike import tf
+    >>> tf.image.adjust_jpeg_quality(tf.zeros([8, 8, 3]), 50).shape
+    TensorShape([8, 8, 3])
+    """
     image = _as_operand(image)
     coded = pictures.encode_jpeg(
         convert_image_dtype(image, dtypes.uint8, saturate=True), quality=int(static(jpeg_quality))
     )
     channels = int(image.shape[-1])
     return convert_image_dtype(pictures.decode_jpeg(coded, channels), image.dtype, saturate=True)
+
+
+def _times(matrix: Any) -> Callable:
+    return lambda x: x @ jnp.asarray(matrix, x.dtype)
 
 
 _MATRICES = {
@@ -216,13 +325,18 @@ _MATRICES = {
     "yuv_to_rgb": [[1, 1, 1], [0, -0.394642334, 2.03206185], [1.13988303, -0.58062185, 0]],
 }  # fmt: skip
 for _name, _matrix in _MATRICES.items():
-    globals()[_name] = operation(f"image.{_name}", "images")(
-        lambda x, matrix=_matrix: x @ jnp.asarray(matrix, x.dtype)
-    )
+    globals()[_name] = operation(f"image.{_name}", "images", named=False)(_times(_matrix))
 
 
 def resize_with_crop_or_pad(image: Any, target_height: int, target_width: int) -> Tensor:
-    """The middle of a picture, on black where it is smaller."""
+    """The middle of a picture, on black where it is smaller.
+
+    >>> from keraslike import tf
+    >>> tf.image.resize_with_crop_or_pad(
+    ...     tf.reshape(tf.range(4), [4, 1, 1]), 2, 1
+    ... ).numpy().ravel().tolist()
+    [1, 2]
+    """
     image = _as_operand(image)
     for axis, size in ((-3, int(static(target_height))), (-2, int(static(target_width)))):
         have = image.shape[axis]
@@ -246,7 +360,12 @@ def resize_with_pad(
     method: str = "bilinear",
     antialias: bool = False,
 ) -> Tensor:
-    """A picture of another size whose proportions stay, on black."""
+    """A picture of another size whose proportions stay, on black.
+
+    >>> from keraslike import tf
+    >>> tf.image.resize_with_pad(tf.ones([2, 1, 1]), 2, 3).numpy()[..., 0].tolist()
+    [[0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]
+    """
     image = _as_operand(image)
     height, width = image.shape[-3:-1]
     ratio = max(width / target_width, height / target_height)
@@ -256,9 +375,15 @@ def resize_with_pad(
     return pad_to_bounding_box(made, top, left, target_height, target_width)
 
 
-@operation("image.sobel_edges", "image")
+@operation("image.sobel_edges", "image", named=False)
 def sobel_edges(x: Any) -> Any:
-    """How much brightness changes downwards and to the right, along a last axis."""
+    """How much brightness changes downwards and to the right, along a last axis.
+
+    >>> from keraslike import tf
+    >>> edges = tf.image.sobel_edges(tf.reshape(tf.range(9.0), [1, 3, 3, 1]))
+    >>> edges[0, 1, 1, 0].numpy().tolist()
+    [24.0, 8.0]
+    """
     x = jnp.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)], "reflect")
     down, right = x[:, 2:] - x[:, :-2], x[:, :, 2:] - x[:, :, :-2]
     smooth = [down[:, :, i : down.shape[2] - 2 + i] for i in range(3)]
@@ -267,7 +392,13 @@ def sobel_edges(x: Any) -> Any:
 
 
 def image_gradients(image: Any) -> tuple[Tensor, Tensor]:
-    """The differences to the pixels below and to the right; 0 at the edge."""
+    """The differences to the pixels below and to the right; 0 at the edge.
+
+    >>> from keraslike import tf
+    >>> down, right = tf.image.image_gradients(tf.reshape(tf.range(4.0), [1, 2, 2, 1]))
+    >>> down.numpy().ravel().tolist(), right.numpy().ravel().tolist()
+    ([2.0, 2.0, 0.0, 0.0], [1.0, 0.0, 1.0, 0.0])
+    """
     return run(_image_gradients, (_as_operand(image),))
 
 
@@ -285,6 +416,13 @@ def extract_patches(
         sizes, strides, rates: `[1, rows, columns, 1]`: of a window, from one to the next, and
             between the pixels of one.
         padding: `"VALID"` or `"SAME"`.
+
+    >>> from keraslike import tf
+    >>> image = tf.reshape(tf.range(4), [1, 2, 2, 1])
+    >>> tf.image.extract_patches(
+    ...     image, [1, 2, 2, 1], [1, 1, 1, 1], [1, 1, 1, 1], "VALID"
+    ... ).numpy().tolist()
+    [[[[0, 1, 2, 3]]]]
     """
     given = tuple(static(n)[1:3] for n in (sizes, strides, rates))
     return run(_patches, (_as_operand(images),), (*given, padding.lower()))
@@ -304,7 +442,13 @@ def ssim(
     k2: float = 0.03,
     return_index_map: bool = False,
 ) -> Tensor:
-    """The structural similarity of two pictures, 1 where they are equal."""
+    """The structural similarity of two pictures, 1 where they are equal.
+
+    >>> from keraslike import tf
+    >>> picture = tf.ones([16, 16, 1])
+    >>> tf.image.ssim(picture, picture, max_val=1.0).numpy().tolist()
+    1.0
+    """
     if return_index_map:
         raise NotImplementedError("tf.image.ssim: return_index_map is not supported.")
     first, second = (convert_image_dtype(i, dtypes.float32) for i in (img1, img2))
@@ -318,25 +462,45 @@ def _ssim(a: Any, b: Any, *rest: Any) -> Any:
 
 
 def random_hue(image: Any, max_delta: float, seed: Any = None) -> Tensor:
-    """`adjust_hue` by a random number."""
+    """`adjust_hue` by a random number.
+
+    >>> from keraslike import tf
+    >>> tf.image.random_hue(tf.zeros([2, 2, 3]), 0.25).shape
+    TensorShape([2, 2, 3])
+    """
     return adjust_hue(image, random.uniform([], -max_delta, max_delta, seed=seed))
 
 
 def random_saturation(image: Any, lower: float, upper: float, seed: Any = None) -> Tensor:
-    """`adjust_saturation` by a random factor."""
+    """`adjust_saturation` by a random factor.
+
+    >>> from keraslike import tf
+    >>> tf.image.random_saturation(tf.zeros([2, 2, 3]), 0.5, 1.5).shape
+    TensorShape([2, 2, 3])
+    """
     return adjust_saturation(image, random.uniform([], lower, upper, seed=seed))
 
 
 def random_jpeg_quality(
     image: Any, min_jpeg_quality: int, max_jpeg_quality: int, seed: Any = None
 ) -> Tensor:
-    """`adjust_jpeg_quality` to a random one."""
+    """`adjust_jpeg_quality` to a random one.
+
+    >>> from keraslike import tf
+    >>> tf.image.random_jpeg_quality(tf.zeros([8, 8, 3]), 50, 90).shape
+    TensorShape([8, 8, 3])
+    """
     bounds = (min_jpeg_quality, max_jpeg_quality)
     return adjust_jpeg_quality(image, random.uniform([], *bounds, dtypes.int32, seed))
 
 
 def random_crop(value: Any, size: Any, seed: Any = None, name: Any = None) -> Tensor:
-    """A part of a tensor of this size, somewhere in it."""
+    """A part of a tensor of this size, somewhere in it.
+
+    >>> from keraslike import tf
+    >>> tf.image.random_crop([1, 2, 3, 4], [2]).shape
+    TensorShape([2])
+    """
     value, size = _as_operand(value), tuple(static(size))
     room = [have - want for have, want in zip(value.shape, size, strict=True)]
     if min(room) < 0:
@@ -352,16 +516,26 @@ def _cropped(x: Any, shares: Any, room: Any, size: Any) -> Any:
     return jax.lax.dynamic_slice(x, list(jnp.minimum(starts, jnp.asarray(room))), size)
 
 
+def _of(signature: inspect.Signature) -> Any:
+    return signature.parameters.values()
+
+
 def _stateless(name: str) -> Callable:
     drawing = globals()[name]
 
-    def draw(image: Any, *args: Any, seed: Any = None, **kwargs: Any) -> Tensor:
-        if seed is None:
-            args, seed = args[:-1], args[-1]
-        kwargs.pop("name", None)
-        return drawing(image, *args, seed=random.Stateless(seed), **kwargs)
+    signature = inspect.signature(drawing)
+    if name != "random_saturation":  # whose seed is None in TensorFlow, too, and an error then
+        seeded = [p.replace(default=p.empty) if p.name == "seed" else p for p in _of(signature)]
+        signature = signature.replace(parameters=seeded)
+
+    def draw(*args: Any, **kwargs: Any) -> Tensor:
+        given = signature.bind(*args, **kwargs)
+        given.apply_defaults()
+        given.arguments["seed"] = random.Stateless(given.arguments["seed"])
+        return drawing(*given.args, **given.kwargs)
 
     draw.__name__ = draw.__qualname__ = f"stateless_{name}"
+    draw.__signature__ = signature  # type: ignore[attr-defined]
     draw.__doc__ = f"`{name}` whose draws follow from a seed of two numbers."
     return draw
 
@@ -375,22 +549,42 @@ def _flipped(flip: Callable, image: Any, seed: Any) -> Tensor:
 
 
 def random_flip_left_right(image: Any, seed: Any = None) -> Tensor:
-    """Mirrored with probability one half, each picture of a batch for itself."""
+    """Mirrored with probability one half, each picture of a batch for itself.
+
+    >>> from keraslike import tf
+    >>> bool(tf.reduce_sum(tf.image.random_flip_left_right([[[1], [2]]])) == 3)
+    True
+    """
     return _flipped(flip_left_right, image, seed)
 
 
 def random_flip_up_down(image: Any, seed: Any = None) -> Tensor:
-    """Turned upside down with probability one half, each picture of a batch for itself."""
+    """Turned upside down with probability one half, each picture of a batch for itself.
+
+    >>> from keraslike import tf
+    >>> bool(tf.reduce_sum(tf.image.random_flip_up_down([[[1]], [[2]]])) == 3)
+    True
+    """
     return _flipped(flip_up_down, image, seed)
 
 
 def random_brightness(image: Any, max_delta: float, seed: Any = None) -> Tensor:
-    """`adjust_brightness` by a random number."""
+    """`adjust_brightness` by a random number.
+
+    >>> from keraslike import tf
+    >>> tf.image.random_brightness(tf.zeros([2, 2, 3]), 0.5).shape
+    TensorShape([2, 2, 3])
+    """
     return adjust_brightness(image, random.uniform([], -max_delta, max_delta, seed=seed))
 
 
 def random_contrast(image: Any, lower: float, upper: float, seed: Any = None) -> Tensor:
-    """`adjust_contrast` by a random factor."""
+    """`adjust_contrast` by a random factor.
+
+    >>> from keraslike import tf
+    >>> tf.image.random_contrast(tf.zeros([2, 2, 3]), 0.5, 1.5).numpy().max()
+    np.float32(0.0)
+    """
     return adjust_contrast(image, random.uniform([], lower, upper, seed=seed))
 
 
@@ -401,7 +595,12 @@ for _name in _STATELESS:
 
 
 def total_variation(images: Any, name: Any = None) -> Tensor:
-    """The sum of the differences between neighbours."""
+    """The sum of the differences between neighbours.
+
+    >>> from keraslike import tf
+    >>> tf.image.total_variation(tf.constant([[[1.0], [4.0]]])).numpy().tolist()
+    3.0
+    """
     return run(_total_variation, (_as_operand(images),))
 
 
@@ -411,7 +610,14 @@ def _total_variation(x: Any) -> Any:
 
 
 def psnr(a: Any, b: Any, max_val: float, name: Any = None) -> Tensor:
-    """The signal-to-noise ratio of two pictures, decibels."""
+    """The signal-to-noise ratio of two pictures, decibels.
+
+    >>> from keraslike import tf
+    >>> tf.image.psnr(
+    ...     tf.constant([[[0.0]]]), tf.constant([[[1.0]]]), max_val=10.0
+    ... ).numpy().round(4).tolist()
+    20.0
+    """
     return run(_psnr, (cast(a, dtypes.float32), cast(b, dtypes.float32)), (float(max_val),))
 
 
@@ -419,6 +625,8 @@ def _psnr(a: Any, b: Any, largest: float) -> Any:
     error = jnp.mean(jnp.square(a - b), (-3, -2, -1))
     return 20 * jnp.log10(largest) - 10 * jnp.log10(error)
 
+
+documentation.describe(globals(), "image")
 
 __all__ = [
     *boxes.__all__,

@@ -22,9 +22,25 @@ globals().update({name: getattr(pictures, name) for name in pictures.__all__})
 
 
 class TFRecordOptions:
-    """How a file of records is compressed: `"GZIP"`, `"ZLIB"` or not at all."""
+    """How a file of records is compressed: `"GZIP"`, `"ZLIB"` or not at all.
 
-    def __init__(self, compression_type: Any = None, **_: Any):
+    >>> from keraslike import tf
+    >>> tf.io.TFRecordOptions(compression_type="GZIP").compression_type
+    'GZIP'
+    """
+
+    def __init__(
+        self,
+        compression_type: Any = None,
+        flush_mode: Any = None,
+        input_buffer_size: Any = None,
+        output_buffer_size: Any = None,
+        window_bits: Any = None,
+        compression_level: Any = None,
+        compression_method: Any = None,
+        mem_level: Any = None,
+        compression_strategy: Any = None,
+    ):
         self.compression_type = records.compression(compression_type)
 
 
@@ -32,14 +48,30 @@ TFRecordWriter = records.RecordWriter
 
 
 def read_file(filename: Any, name: str | None = None) -> Tensor:
-    """What is in a file, as one text."""
+    """What is in a file, as one text.
+
+    >>> from keraslike import tf
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "text")
+    >>> tf.io.write_file(path, "text")
+    >>> tf.io.read_file(path).numpy()
+    b'text'
+    """
     (path,) = paths(filename)
     with open(path, "rb") as file:
         return constant(file.read())
 
 
 def write_file(filename: Any, contents: Any, name: str | None = None) -> None:
-    """Writes a text into a file, in a directory that is made where there is none."""
+    """Writes a text into a file, in a directory that is made where there is none.
+
+    >>> from keraslike import tf
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "text")
+    >>> tf.io.write_file(path, "text")
+    >>> tf.io.gfile.exists(path)
+    True
+    """
     (path,) = paths(filename)
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     temporary = f"{path}.{os.getpid()}.part"
@@ -49,7 +81,12 @@ def write_file(filename: Any, contents: Any, name: str | None = None) -> None:
 
 
 def matching_files(pattern: Any, name: str | None = None) -> Tensor:
-    """The paths that a pattern, or several, match, sorted."""
+    """The paths that a pattern, or several, match, sorted.
+
+    >>> from keraslike import tf
+    >>> tf.io.matching_files("/no/such/file*").shape
+    TensorShape([0])
+    """
     try:
         found = matching(pattern)
     except ValueError:

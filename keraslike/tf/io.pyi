@@ -7,15 +7,24 @@ from typing import Any as _Any
 
 from keraslike.data.records import RecordWriter as TFRecordWriter
 from keraslike.tf import gfile as gfile
-from keraslike.tf.io import TFRecordOptions as TFRecordOptions
 from keraslike.tf.parsing import FixedLenFeature as FixedLenFeature
 from keraslike.tf.parsing import FixedLenSequenceFeature as FixedLenSequenceFeature
 from keraslike.tf.parsing import RaggedFeature as RaggedFeature
 from keraslike.tf.parsing import SparseFeature as SparseFeature
 from keraslike.tf.parsing import VarLenFeature as VarLenFeature
 
+class TFRecordOptions(_Any): ...
+
 def decode_and_crop_jpeg(
-    contents: _Any, crop_window: _Any, channels: _builtins.int = ..., **_: _Any
+    contents: _Any,
+    crop_window: _Any,
+    channels: _builtins.int = ...,
+    ratio: _builtins.int = ...,
+    fancy_upscaling: _builtins.bool = ...,
+    try_recover_truncated: _builtins.bool = ...,
+    acceptable_fraction: _builtins.float = ...,
+    dct_method: _builtins.str = ...,
+    name: _builtins.str | None = ...,
 ) -> _Any: ...
 def decode_base64(input: _Any, name: _Any = ...) -> _Any: ...
 def decode_bmp(
@@ -84,7 +93,13 @@ def encode_jpeg(
     format: _builtins.str = ...,
     quality: _builtins.int = ...,
     progressive: _builtins.bool = ...,
-    **_: _Any,
+    optimize_size: _builtins.bool = ...,
+    chroma_downsampling: _builtins.bool = ...,
+    density_unit: _builtins.str = ...,
+    x_density: _builtins.int = ...,
+    y_density: _builtins.int = ...,
+    xmp_metadata: _builtins.str = ...,
+    name: _builtins.str | None = ...,
 ) -> _Any: ...
 def encode_png(
     image: _Any, compression: _builtins.int = ..., name: _builtins.str | None = ...

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from keraslike.ops import products
-from keraslike.tf import gradients
+from keraslike.tf import documentation, dtypes, gradients
 from keraslike.tf.conversion import _as_operand, joined, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operands, operation
@@ -17,7 +18,7 @@ from keraslike.tf.ops import add_n
 from keraslike.tf.ops import eye as eye
 from keraslike.tf.table import l2_normalize as l2_normalize
 from keraslike.tf.table import maximum, reduce_sum, sqrt, square
-from keraslike.tf.tensor import Tensor, run
+from keraslike.tf.tensor import WIDE, Tensor, run
 
 # -- products and norms ---------------------------------------------------------------------------
 
@@ -30,8 +31,20 @@ def matmul(
     transpose_b: bool = False,
     adjoint_a: bool = False,
     adjoint_b: bool = False,
+    a_is_sparse: bool = False,
+    b_is_sparse: bool = False,
+    output_type: Any = None,
+    grad_a: bool = False,
+    grad_b: bool = False,
 ) -> Any:
-    """The product of matrices, batched over leading axes."""
+    """The product of matrices, batched over leading axes.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.matmul([[1, 2]], [[3], [4]]).numpy().tolist()
+    [[11]]
+    """
+    if output_type is not None:
+        raise NotImplementedError("tf.matmul: output_type is not supported: use tf.cast().")
     if min(a.ndim, b.ndim) < 2:
         raise InvalidArgumentError(
             f"tf.matmul: both must have 2 axes or more. Received shapes {a.shape} and {b.shape}."
@@ -48,19 +61,45 @@ def matmul(
 
 
 @operation("linalg.matvec", "a b")
-def matvec(a: Any, b: Any, transpose_a: bool = False) -> Any:
-    """The product of a matrix and a vector, batched over leading axes."""
+def matvec(
+    a: Any,
+    b: Any,
+    transpose_a: bool = False,
+    adjoint_a: bool = False,
+    a_is_sparse: bool = False,
+    b_is_sparse: bool = False,
+) -> Any:
+    """The product of a matrix and a vector, batched over leading axes.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.matvec([[1, 2], [3, 4]], [1, 10]).numpy().tolist()
+    [21, 43]
+    """
+    if adjoint_a:
+        a, transpose_a = jnp.conj(a), True
     return jnp.matmul(jnp.swapaxes(a, -1, -2) if transpose_a else a, b[..., None])[..., 0]
 
 
 @operation("tensordot", "a b")
 def tensordot(a: Any, b: Any, axes: Any) -> Any:
-    """The sum of products over several axes."""
+    """The sum of products over several axes.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.tensordot([[1, 2], [3, 4]], [[1, 0], [0, 1]], 2).numpy().tolist()
+    5
+    """
     return jnp.tensordot(a, b, axes)
 
 
 def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
-    """Sums of products, as the equation says."""
+    """Sums of products, as the equation says.
+
+    >>> from keraslike import tf
+    >>> tf.einsum(
+    ...     "ij,j->i", tf.constant([[1, 2], [3, 4]]), tf.constant([1, 10])
+    ... ).numpy().tolist()
+    [21, 43]
+    """
     return run(_einsum, joined("einsum", inputs), (), {"equation": equation})
 
 
@@ -69,14 +108,20 @@ def _einsum(*values: Any, equation: str) -> Any:
 
 
 def norm(
-    tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: bool = False, name: Any = None
+    tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: Any = None, name: Any = None
 ) -> Tensor:
     """The norm: of all elements taken as one vector, or along an axis (of matrices along two).
 
     Args:
         ord: `"euclidean"`, 1, 2, `np.inf` or another positive number; of matrices also `"fro"`.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.norm([3.0, 4.0]).numpy().tolist()
+    5.0
+    >>> tf.linalg.norm([[3.0, -4.0]], ord=1, axis=1).numpy().tolist()
+    [7.0]
     """
-    return run(_norm, (_as_operand(tensor),), (ord, static(axis), keepdims))
+    return run(_norm, (_as_operand(tensor),), (ord, static(axis), bool(keepdims)))
 
 
 def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
@@ -103,7 +148,12 @@ def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = None) -> Tensor:
-    """Values moved into a range."""
+    """Values moved into a range.
+
+    >>> from keraslike import tf
+    >>> tf.clip_by_value([-1.0, 0.5, 3.0], 0.0, 1.0).numpy().tolist()
+    [0.0, 0.5, 1.0]
+    """
     t = _as_operand(t)
     low, high = (operands("clip_by_value", t, v)[1] for v in (clip_value_min, clip_value_max))
     return run(gradients.clip, (t, low, high))
@@ -111,7 +161,12 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = 
 
 @operation("clip_by_norm", "t")
 def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None) -> Any:
-    """The tensor, made shorter where its norm is larger than `clip_norm`."""
+    """The tensor, made shorter where its norm is larger than `clip_norm`.
+
+    >>> from keraslike import tf
+    >>> tf.clip_by_norm([3.0, 4.0], 2.5).numpy().tolist()
+    [1.5, 2.0]
+    """
     total = jnp.sum(jnp.square(t), axes, keepdims=True)
     some = total > 0
     length = jnp.where(some, jnp.sqrt(jnp.where(some, total, 1)), total)
@@ -119,12 +174,23 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None) -> Any:
 
 
 def global_norm(t_list: Any, name: Any = None) -> Tensor:
-    """The norm of all elements of several tensors; those that are None are left out."""
+    """The norm of all elements of several tensors; those that are None are left out.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.global_norm([[3.0], [4.0]]).numpy().tolist()
+    5.0
+    """
     return sqrt(add_n([reduce_sum(square(t)) for t in t_list if t is not None]))
 
 
 def clip_by_global_norm(t_list: Any, clip_norm: Any, use_norm: Any = None, name: Any = None) -> Any:
-    """The tensors, made shorter together where their `global_norm` is larger; and that norm."""
+    """The tensors, made shorter together where their `global_norm` is larger; and that norm.
+
+    >>> from keraslike import tf
+    >>> clipped, norm = tf.clip_by_global_norm([[3.0], [4.0]], 2.5)
+    >>> [t.numpy().tolist() for t in clipped], norm.numpy().tolist()
+    ([[1.5], [2.0]], 5.0)
+    """
     length = global_norm(t_list) if use_norm is None else use_norm
     factor = clip_norm / maximum(length, clip_norm)
     return [None if t is None else t * factor for t in t_list], length
@@ -157,6 +223,11 @@ def _diagonal(x: Any) -> Any:
     return jnp.diagonal(x, axis1=-2, axis2=-1)
 
 
+# What the matrices are called, where not `input`.
+_MATRIX = {
+    **dict.fromkeys(("eig", "eigh", "eigvals", "eigvalsh"), "tensor"),
+    **{"adjoint": "matrix", "logdet": "matrix", "tensor_diag": "diagonal", "trace": "x"},
+}
 _TABLE = {
     "det": jnp.linalg.det,
     "slogdet": lambda x: LogMatrixDeterminant(*jnp.linalg.slogdet(x)),
@@ -168,35 +239,170 @@ _TABLE = {
     ),
     "eigh": lambda x: tuple(jnp.linalg.eigh(gradients.hermitian(x))),
     "eigvalsh": lambda x: jnp.linalg.eigvalsh(gradients.hermitian(x)),
-    "pinv": jnp.linalg.pinv,
     "expm": jax.scipy.linalg.expm,
     "eig": lambda x: tuple(jnp.linalg.eig(x)),
     "eigvals": jnp.linalg.eigvals,
-    "lu": lambda x: Lu(*jax.lax.linalg.lu(x)[::2]),
     "sqrtm": lambda x: jnp.vectorize(_sqrtm, signature="(n,n)->(n,n)")(x),
     "tensor_diag": lambda x: jnp.diag(x.ravel()).reshape(x.shape * 2),
     "tensor_diag_part": lambda x: _diagonal(
         x.reshape(math.prod(x.shape[: x.ndim // 2]), -1)
     ).reshape(x.shape[: x.ndim // 2]),
-    "matrix_rank": jnp.linalg.matrix_rank,
-    "diag": lambda x: jnp.vectorize(jnp.diag, signature="(n)->(n,n)")(x),
-    "diag_part": lambda x: _diagonal(x),
-    "matrix_transpose": lambda x: jnp.swapaxes(x, -1, -2),
     "adjoint": lambda x: jnp.conj(jnp.swapaxes(x, -1, -2)),
 }
 for _name, _fn in _TABLE.items():
-    globals()[_name] = operation(f"linalg.{_name}", "input")(_fn)
+    globals()[_name] = operation(f"linalg.{_name}", _MATRIX.get(_name, "input"))(_fn)
+
+
+@operation("linalg.matrix_transpose", "a")
+def matrix_transpose(a: Any, name: str = "matrix_transpose", conjugate: bool = False) -> Any:
+    """Rows and columns exchanged, batched over leading axes.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.matrix_transpose([[1, 2], [3, 4]]).numpy().tolist()
+    [[1, 3], [2, 4]]
+    """
+    out = jnp.swapaxes(a, -1, -2)
+    return jnp.conj(out) if conjugate else out
+
+
+@operation("linalg.lu", "input")
+def lu(x: Any, output_idx_type: Any = dtypes.int32) -> Any:
+    """The factors of matrices, `L` (without its diagonal of ones) and `U` in one, and the order of
+    the rows: `(lu, p)`.
+
+    >>> from keraslike import tf
+    >>> lu, p = tf.linalg.lu([[4.0, 2.0], [2.0, 5.0]])
+    >>> lu.numpy().tolist(), p.numpy().tolist()
+    ([[4.0, 2.0], [0.5, 4.0]], [0, 1])
+    """
+    found, _, order = jax.lax.linalg.lu(x)
+    kind = dtypes.as_dtype(output_idx_type).dtype
+    with WIDE(kind.itemsize == 8):
+        return Lu(found, jnp.asarray(order).astype(kind))
+
+
+# -- diagonals ------------------------------------------------------------------------------------
+
+
+def _bounds(k: Any) -> tuple[int, int]:
+    """The lowest and the highest diagonal."""
+    k = k if isinstance(k, tuple) else (k,)
+    if not 0 < len(k) < 3 or k[0] > k[-1]:
+        raise ValueError(f"k must be a diagonal, or the lowest and the highest. Received: k={k}")
+    return int(k[0]), int(k[-1])
+
+
+def _starts(low: int, high: int, rows: int, columns: int, align: str) -> dict[int, int]:
+    """Where in a row of diagonals' elements, as long as the longest, each diagonal begins."""
+    sides = align.split("_")
+    if len(sides) != 2 or set(sides) - {"LEFT", "RIGHT"}:
+        raise ValueError(f"align must be like 'RIGHT_LEFT'. Received: align={align!r}")
+    lengths = {d: min(rows + min(d, 0), columns - max(d, 0)) for d in range(low, high + 1)}
+    longest = max(lengths.values())
+    left = {d: "LEFT" in (sides[0] * (d >= 0), sides[1] * (d <= 0)) for d in lengths}
+    return {d: 0 if left[d] else longest - lengths[d] for d in lengths}
+
+
+def _in_band(diagonals: Any, low: int, high: int, rows: int, columns: int, align: str) -> Any:
+    """What diagonals say of the elements of matrices, and for which they do."""
+    starts = _starts(low, high, rows, columns, align)
+    if low == high:
+        diagonals = diagonals[..., None, :]
+    i, j = np.indices((rows, columns))
+    inside = (j - i >= low) & (j - i <= high)
+    d = np.clip(j - i, low, high)
+    place = np.minimum(i, j) + np.vectorize(starts.get, otypes=[int])(d)
+    return diagonals[..., high - d, np.where(inside, place, 0)], inside
+
+
+@operation("linalg.diag", "diagonal")
+def diag(
+    diagonal: Any,
+    name: str = "diag",
+    k: Any = 0,
+    num_rows: int = -1,
+    num_cols: int = -1,
+    padding_value: Any = 0,
+    align: str = "RIGHT_LEFT",
+) -> Any:
+    """Matrices of their diagonals: the main one, the `k`-th above it (below, if negative), or all
+    from `k[0]` to `k[1]`, that of the highest first.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.diag([1, 2]).numpy().tolist()
+    [[1, 0], [0, 2]]
+    >>> tf.linalg.diag([[0, 8, 9], [1, 2, 3], [4, 5, 0]], k=(-1, 1)).numpy().tolist()
+    [[1, 8, 0], [4, 2, 9], [0, 5, 3]]
+    """
+    low, high = _bounds(k)
+    least = (diagonal.shape[-1] - min(high, 0), diagonal.shape[-1] + max(low, 0))
+    sizes = (num_rows, num_cols)
+    if sizes == (-1, -1):
+        sizes = (max(least),) * 2
+    rows, columns = (m if n == -1 else n for n, m in zip(sizes, least))
+    if rows < least[0] or columns < least[1]:
+        raise InvalidArgumentError(
+            f"tf.linalg.diag: diagonals of shape {tuple(diagonal.shape)} are too long for "
+            f"{rows} rows and {columns} columns."
+        )
+    values, inside = _in_band(diagonal, low, high, rows, columns, align)
+    return jnp.where(inside, values, jnp.asarray(padding_value, diagonal.dtype))
+
+
+@operation("linalg.diag_part", "input")
+def diag_part(
+    x: Any,
+    name: str = "diag_part",
+    k: Any = 0,
+    padding_value: Any = 0,
+    align: str = "RIGHT_LEFT",
+) -> Any:
+    """The main diagonal of matrices, the `k`-th above it (below, if negative), or all from `k[0]`
+    to `k[1]`, that of the highest first, shorter ones padded at the side that `align` leaves.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.diag_part([[1, 2], [3, 4]]).numpy().tolist()
+    [1, 4]
+    >>> tf.linalg.diag_part([[1, 2], [3, 4]], k=1).numpy().tolist()
+    [2]
+    """
+    low, high = _bounds(k)
+    rows, columns = x.shape[-2:]
+    if low <= -rows or high >= columns:
+        raise InvalidArgumentError(
+            f"tf.linalg.diag_part: matrices of shape {tuple(x.shape)} have no diagonal k={k}."
+        )
+    starts = _starts(low, high, rows, columns, align)
+    longest = min(rows + min(high, 0), columns - max(low, 0))
+    d, place = np.mgrid[low : high + 1, :longest][:, ::-1]
+    place = place - np.vectorize(starts.get, otypes=[int])(d)
+    i, j = place + np.maximum(-d, 0), place + np.maximum(d, 0)
+    inside = (place >= 0) & (i < rows) & (j < columns)
+    values = x[..., np.where(inside, i, 0), np.where(inside, j, 0)]
+    out = jnp.where(inside, values, jnp.asarray(padding_value, x.dtype))
+    return out[..., 0, :] if low == high else out
 
 
 @operation("linalg.inv", "input")
 def inv(x: Any, adjoint: bool = False) -> Any:
-    """The inverse of square matrices."""
+    """The inverse of square matrices.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.inv([[2.0, 0.0], [0.0, 4.0]]).numpy().tolist()
+    [[0.5, 0.0], [0.0, 0.25]]
+    """
     return jnp.linalg.inv(jnp.conj(jnp.swapaxes(x, -1, -2)) if adjoint else x)
 
 
 @operation("linalg.svd", "tensor")
 def svd(x: Any, full_matrices: bool = False, compute_uv: bool = True) -> Any:
-    """Singular values, and the left and right vectors as columns: `(s, u, v)`."""
+    """Singular values, and the left and right vectors as columns: `(s, u, v)`.
+
+    >>> from keraslike import tf
+    >>> s, u, v = tf.linalg.svd([[3.0, 0.0], [0.0, 2.0]])
+    >>> s.numpy().tolist()
+    [3.0, 2.0]
+    """
     if not compute_uv:
         return jnp.linalg.svd(x, compute_uv=False)
     u, s, vh = jnp.linalg.svd(x, full_matrices=full_matrices)
@@ -205,37 +411,92 @@ def svd(x: Any, full_matrices: bool = False, compute_uv: bool = True) -> Any:
 
 @operation("linalg.solve", "matrix rhs")
 def solve(a: Any, b: Any, adjoint: bool = False) -> Any:
-    """The solution of `matrix @ x == rhs`."""
+    """The solution of `matrix @ x == rhs`.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.solve([[2.0, 0.0], [0.0, 4.0]], [[2.0], [8.0]]).numpy().tolist()
+    [[1.0], [2.0]]
+    """
     return jnp.linalg.solve(jnp.conj(jnp.swapaxes(a, -1, -2)) if adjoint else a, b)
 
 
 @operation("linalg.triangular_solve", "matrix rhs")
 def triangular_solve(a: Any, b: Any, lower: bool = True, adjoint: bool = False) -> Any:
-    """As `solve`, for triangular matrices."""
+    """As `solve`, for triangular matrices.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.triangular_solve([[2.0, 0.0], [1.0, 4.0]], [[2.0], [9.0]]).numpy().tolist()
+    [[1.0], [2.0]]
+    """
     return jax.scipy.linalg.solve_triangular(a, b, trans=2 if adjoint else 0, lower=lower)
 
 
 @operation("linalg.cholesky_solve", "chol rhs")
 def cholesky_solve(chol: Any, rhs: Any) -> Any:
-    """The solution of `a @ x == rhs`, where `chol` is the lower factor of `a`."""
+    """The solution of `a @ x == rhs`, where `chol` is the lower factor of `a`.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.cholesky_solve([[2.0, 0.0], [1.0, 2.0]], [[8.0], [9.0]]).numpy().tolist()
+    [[1.375], [1.25]]
+    """
     half = jax.scipy.linalg.solve_triangular(chol, rhs, lower=True)
     return jax.scipy.linalg.solve_triangular(chol, half, lower=True, trans=2)
 
 
+@operation("linalg.pinv", "a")
+def pinv(a: Any, rcond: Any = None, validate_args: bool = False) -> Any:
+    """The pseudo-inverse of matrices: singular values up to `rcond` times the
+    largest count as 0.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.pinv([[2.0, 0.0], [0.0, 4.0]]).numpy().round(4).tolist()
+    [[0.5, 0.0], [0.0, 0.25]]
+    """
+    return jnp.linalg.pinv(a, _small(a, 10) if rcond is None else rcond)
+
+
+@operation("linalg.matrix_rank", "a")
+def matrix_rank(a: Any, tol: Any = None, validate_args: bool = False) -> Any:
+    """How many singular values of matrices are above `tol`, int32.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.matrix_rank([[1.0, 2.0], [2.0, 4.0]]).numpy().tolist()
+    1
+    """
+    values = jnp.linalg.svd(a, compute_uv=False)
+    if tol is None:
+        tol = _small(a, 1) * jnp.max(values, -1, keepdims=True)
+    return jnp.sum(values > tol, -1, dtype="int32")
+
+
+def _small(a: Any, factor: int) -> float:
+    return factor * max(a.shape[-2:]) * float(jnp.finfo(a.dtype).eps)
+
+
 @operation("linalg.set_diag", "input diagonal")
-def set_diag(x: Any, diagonal: Any, k: Any = 0, align: str = "RIGHT_LEFT") -> Any:
-    """Matrices with another diagonal: the main one, or the `k`-th above it (below, if negative)."""
-    if not isinstance(k, int):
-        raise ValueError(f"tf.linalg.set_diag: one diagonal is set at a time. Received: k={k}")
+def set_diag(
+    x: Any, diagonal: Any, name: str = "set_diag", k: Any = 0, align: str = "RIGHT_LEFT"
+) -> Any:
+    """Matrices with other diagonals, which `k` names as in `diag`.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.set_diag([[1, 2], [3, 4]], [7, 8]).numpy().tolist()
+    [[7, 2], [3, 8]]
+    """
+    low, high = _bounds(k)
     rows, columns = x.shape[-2:]
-    first, second = max(-k, 0), max(k, 0)
-    index = jnp.arange(min(rows - first, columns - second))
-    return x.at[..., first + index, second + index].set(diagonal)
+    values, inside = _in_band(diagonal, low, high, rows, columns, align)
+    return jnp.where(inside, values, x)
 
 
 @operation("linalg.lstsq", "matrix rhs")
 def lstsq(a: Any, b: Any, l2_regularizer: float = 0.0, fast: bool = True) -> Any:
-    """The least-squares solution of `matrix @ x == rhs`."""
+    """The least-squares solution of `matrix @ x == rhs`.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.lstsq([[1.0, 0.0], [0.0, 2.0]], [[3.0], [4.0]]).numpy().round(4).tolist()
+    [[3.0], [2.0]]
+    """
     if l2_regularizer == 0.0:
         return jnp.linalg.lstsq(a, b)[0]
     at = jnp.swapaxes(a, -1, -2)
@@ -244,7 +505,12 @@ def lstsq(a: Any, b: Any, l2_regularizer: float = 0.0, fast: bool = True) -> Any
 
 @operation("linalg.band_part", "input")
 def band_part(x: Any, num_lower: int, num_upper: int) -> Any:
-    """Zeros outside a band around the diagonal; a negative width keeps all on that side."""
+    """Zeros outside a band around the diagonal; a negative width keeps all on that side.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.band_part([[1, 2, 3], [4, 5, 6], [7, 8, 9]], 0, 1).numpy().tolist()
+    [[1, 2, 0], [0, 5, 6], [0, 0, 9]]
+    """
     rows, columns = jnp.ogrid[: x.shape[-2], : x.shape[-1]]
     low = (num_lower < 0) | (rows - columns <= num_lower)
     high = (num_upper < 0) | (columns - rows <= num_upper)
@@ -253,15 +519,30 @@ def band_part(x: Any, num_lower: int, num_upper: int) -> Any:
 
 @operation("linalg.cross", "a b")
 def cross(a: Any, b: Any) -> Any:
-    """The cross product along the last axis."""
+    """The cross product along the last axis.
+
+    >>> from keraslike import tf
+    >>> tf.linalg.cross([1, 0, 0], [0, 1, 0]).numpy().tolist()
+    [0, 0, 1]
+    """
     return jnp.cross(a, b)
 
 
-def normalize(tensor: Any, ord: Any = "euclidean", axis: Any = None) -> tuple[Tensor, Tensor]:
-    """The tensor divided by its norm, and the norm."""
+def normalize(
+    tensor: Any, ord: Any = "euclidean", axis: Any = None, name: str | None = None
+) -> tuple[Tensor, Tensor]:
+    """The tensor divided by its norm, and the norm.
+
+    >>> from keraslike import tf
+    >>> unit, norm = tf.linalg.normalize([3.0, 4.0])
+    >>> unit.numpy().round(4), norm.numpy().tolist()
+    (array([0.6, 0.8], dtype=float32), [5.0])
+    """
     length = norm(tensor, ord, axis, keepdims=True)
     return tensor / length, length
 
+
+documentation.describe(globals(), "linalg")
 
 __all__ = sorted(
     [*_TABLE]
@@ -269,15 +550,21 @@ __all__ = sorted(
         "band_part",
         "cholesky_solve",
         "cross",
+        "diag",
+        "diag_part",
         "einsum",
         "eye",
         "global_norm",
         "inv",
         "lstsq",
+        "lu",
         "matmul",
+        "matrix_transpose",
         "matvec",
+        "matrix_rank",
         "norm",
         "normalize",
+        "pinv",
         "solve",
         "svd",
     ]

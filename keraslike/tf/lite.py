@@ -37,7 +37,12 @@ __all__ = [
 
 
 class Optimize(enum.Enum):
-    """Ways to make a file smaller and quicker, at the cost of some accuracy."""
+    """Ways to make a file smaller and quicker, at the cost of some accuracy.
+
+    >>> from keraslike import tf
+    >>> tf.lite.Optimize.DEFAULT.name
+    'DEFAULT'
+    """
 
     DEFAULT = "DEFAULT"
     OPTIMIZE_FOR_SIZE = "OPTIMIZE_FOR_SIZE"
@@ -46,7 +51,12 @@ class Optimize(enum.Enum):
 
 
 class OpsSet(enum.Enum):
-    """Sets of operations that a file may use."""
+    """Sets of operations that a file may use.
+
+    >>> from keraslike import tf
+    >>> tf.lite.OpsSet.TFLITE_BUILTINS.name
+    'TFLITE_BUILTINS'
+    """
 
     TFLITE_BUILTINS = "TFLITE_BUILTINS"
     SELECT_TF_OPS = "SELECT_TF_OPS"
@@ -58,7 +68,12 @@ class OpsSet(enum.Enum):
 
 
 class TargetSpec:
-    """What a file is to run on: sets of operations, and dtypes of weights."""
+    """What a file is to run on: sets of operations, and dtypes of weights.
+
+    >>> from keraslike import tf
+    >>> tf.lite.TargetSpec().supported_types
+    set()
+    """
 
     def __init__(
         self,
@@ -74,7 +89,13 @@ class TargetSpec:
 
 
 class RepresentativeDataset:
-    """A function that gives examples of a model's inputs: lists or dicts of arrays."""
+    """A function that gives examples of a model's inputs: lists or dicts of arrays.
+
+    >>> from keraslike import tf
+    >>> data = tf.lite.RepresentativeDataset(lambda: iter([[1.0]]))
+    >>> list(data.input_gen())
+    [[1.0]]
+    """
 
     def __init__(self, input_gen: Callable[[], Iterable[Any]]):
         self.input_gen = input_gen
@@ -84,6 +105,11 @@ class TFLiteConverter:
     """Makes the bytes of a file `.tflite`, by the settings that its attributes are.
 
     All attributes of TensorFlow's own converter may be set.
+
+    Example (runs TensorFlow in a process of its own)::
+
+        model = tf.keras.Sequential([tf.keras.Input((4,)), tf.keras.layers.Dense(1)])
+        data = tf.lite.TFLiteConverter.from_keras_model(model).convert()
     """
 
     def __init__(self, write: Callable[[dict[str, Any]], bytes]):

@@ -29,7 +29,12 @@ from keraslike.tf.tensor import WIDE, Tensor, run
 
 
 class TextFileIndex:
-    """What of a line of a file is meant, where it is no column of it."""
+    """What of a line of a file is meant, where it is no column of it.
+
+    >>> from keraslike import tf
+    >>> tf.lookup.TextFileIndex.LINE_NUMBER
+    -1
+    """
 
     WHOLE_LINE, LINE_NUMBER = -2, -1
 
@@ -68,6 +73,20 @@ class TextFileInitializer:
         vocab_size: how many lines are read; all of them where it is `None`.
         delimiter: what is between columns.
         value_index_offset: what is added to line numbers.
+
+    >>> from keraslike import tf
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "words")
+    >>> tf.io.write_file(path, "one" + chr(10) + "two")
+    >>> words = tf.lookup.TextFileInitializer(
+    ...     path,
+    ...     tf.string,
+    ...     tf.lookup.TextFileIndex.WHOLE_LINE,
+    ...     tf.int64,
+    ...     tf.lookup.TextFileIndex.LINE_NUMBER,
+    ... )
+    >>> tf.lookup.StaticHashTable(words, -1).lookup(tf.constant(["two"])).numpy().tolist()
+    [1]
     """
 
     def __init__(
@@ -186,6 +205,12 @@ class StaticHashTable(Table):
         default_value: of a key that is not in it.
 
     Raises FailedPreconditionError for a key with two values.
+
+    >>> from keraslike import tf
+    >>> pairs = tf.lookup.KeyValueTensorInitializer(["a", "b"], [1, 2])
+    >>> table = tf.lookup.StaticHashTable(pairs, default_value=-1)
+    >>> table.lookup(tf.constant(["b", "z"])).numpy().tolist()
+    [2, -1]
     """
 
     def __init__(

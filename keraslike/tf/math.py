@@ -41,7 +41,8 @@ from keraslike.tf.tensor import Tensor
 def complex(x: Any, y: Any) -> Any:  # noqa: A001
     """The numbers `real + i imag`.
 
-    >>> complex([1.0], [2.0])
+    >>> from keraslike import tf
+    >>> tf.complex([1.0], [2.0])
     <tf.Tensor: shape=(1,), dtype=complex64, numpy=array([1.+2.j], dtype=complex64)>
     """
     return jax.lax.complex(*jnp.broadcast_arrays(x, y))
@@ -51,7 +52,12 @@ def complex(x: Any, y: Any) -> Any:  # noqa: A001
 def cumulative_logsumexp(
     x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False
 ) -> Any:
-    """The logarithm of the sums of `exp(x)` up to each element along an axis."""
+    """The logarithm of the sums of `exp(x)` up to each element along an axis.
+
+    >>> from keraslike import tf
+    >>> tf.math.cumulative_logsumexp([0.0, 0.0]).numpy().round(4)
+    array([0.    , 0.6931], dtype=float32)
+    """
     if exclusive:
         edge = [(0, 0)] * x.ndim
         edge[axis] = (0, 1) if reverse else (1, 0)
@@ -63,24 +69,44 @@ def cumulative_logsumexp(
 
 @operation("math.zero_fraction", "value", constant="value")
 def zero_fraction(x: Any) -> Any:
-    """The share of elements that are 0, float32."""
+    """The share of elements that are 0, float32.
+
+    >>> from keraslike import tf
+    >>> tf.math.zero_fraction([0, 1, 0, 2]).numpy().tolist()
+    0.5
+    """
     return jnp.mean((x == 0).astype("float32"))
 
 
 @operation("math.truncatediv", "x y", constant="x y")
 def truncatediv(x: Any, y: Any) -> Any:
-    """The quotient without its fraction, rounded towards 0."""
+    """The quotient without its fraction, rounded towards 0.
+
+    >>> from keraslike import tf
+    >>> tf.truncatediv([7, -7], 2).numpy().tolist()
+    [3, -3]
+    """
     return jax.lax.div(*jnp.broadcast_arrays(x, y)) if x.dtype.kind in "ui" else jnp.trunc(x / y)
 
 
 @operation("math.truncatemod", "x y")
 def truncatemod(x: Any, y: Any) -> Any:
-    """What remains of a division that rounds towards 0."""
+    """What remains of a division that rounds towards 0.
+
+    >>> from keraslike import tf
+    >>> tf.truncatemod([7, -7], 2).numpy().tolist()
+    [1, -1]
+    """
     return jnp.fmod(x, y)
 
 
 def polyval(coeffs: Any, x: Any, name: Any = None) -> Tensor:
-    """The polynomial with these coefficients, that of the highest power first, at `x`."""
+    """The polynomial with these coefficients, that of the highest power first, at `x`.
+
+    >>> from keraslike import tf
+    >>> tf.math.polyval([2.0, 0.0, 1.0], 3.0).numpy().tolist()
+    19.0
+    """
     total, *others = coeffs
     for coefficient in others:
         total = table.add(table.multiply(total, x), coefficient)
@@ -92,7 +118,7 @@ def confusion_matrix(
     predictions: Any,
     num_classes: Any = None,
     weights: Any = None,
-    dtype: Any = "int32",
+    dtype: Any = dtypes.int32,
     name: Any = None,
 ) -> Tensor:
     """How often each class, by rows, was taken for each, by columns.
@@ -115,11 +141,27 @@ def confusion_matrix(
 
 
 def scalar_mul(scalar: Any, x: Any, name: Any = None) -> Tensor:
-    """`scalar * x`."""
+    """`scalar * x`.
+
+    >>> from keraslike import tf
+    >>> tf.math.scalar_mul(2.0, tf.constant([1.0, 2.0])).numpy().tolist()
+    [2.0, 4.0]
+    """
     return table.multiply(scalar, x)
 
 
-accumulate_n = add_n
+def accumulate_n(
+    inputs: Any, shape: Any = None, tensor_dtype: Any = None, name: str | None = None
+) -> Tensor:
+    """The sum of several tensors of one shape and dtype: `add_n`.
+
+    >>> from keraslike import tf
+    >>> tf.math.accumulate_n([[1.0, 2.0], [3.0, 4.0]]).numpy().tolist()
+    [4.0, 6.0]
+    """
+    return add_n(inputs)
+
+
 globals().update({_name: getattr(table, _name) for _name in table.__all__})
 
 __all__ = [

@@ -6,9 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from keraslike import tree
-from keraslike.tree import is_nested
+from keraslike.tree import is_nested as _is_nested
 
 __all__ = ["assert_same_structure", "flatten", "is_nested", "map_structure", "pack_sequence_as"]
+
+
+def is_nested(seq: Any) -> bool:
+    """Whether a value is a structure (a list, a tuple, a dict) rather than a leaf.
+
+    >>> from keraslike import tf
+    >>> tf.nest.is_nested([1, 2]), tf.nest.is_nested(1)
+    (True, False)
+    """
+    return _is_nested(seq)
 
 
 def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
@@ -52,3 +62,7 @@ def pack_sequence_as(structure: Any, flat_sequence: Any, expand_composites: bool
     {'b': 2, 'a': [1]}
     """
     return tree.pack_sequence_as(structure, flat_sequence)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -10,56 +10,105 @@ import jax.numpy as jnp
 
 from keraslike import random
 from keraslike.ops import cpu_conv, cpu_pool, ctc, patches
-from keraslike.tf import gradients, ops, sparse, table
+from keraslike.tf import documentation, gradients, ops, sparse, table
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.distribute import compute_average_loss, scale_regularization_loss
+from keraslike.tf.linalg import clip_by_norm
 from keraslike.tf.operation import operands, operation
 from keraslike.tf.ops import gather
 from keraslike.tf.sorting import top_k
-from keraslike.tf.table import l2_normalize, reduce_sum, sigmoid, softplus, square, tanh
+from keraslike.tf.table import l2_normalize, reduce_sum, sigmoid, softplus, softsign, square, tanh
 from keraslike.tf.tensor import Tensor, run
 
-_FROM_OPS = ["relu", "relu6", "selu", "silu", "softsign", "swish"]
+_FROM_OPS = ["relu", "relu6", "selu"]
 for _name in _FROM_OPS:
     globals()[_name] = operation(f"nn.{_name}", "features")(table.plain(_name))
 elu = operation("nn.elu", "features")(gradients.elu)
 
 
+@operation("nn.silu", "features", named=False)
+def silu(x: Any, beta: float = 1.0) -> Any:
+    """`x * sigmoid(beta * x)`.
+
+    >>> from keraslike import tf
+    >>> tf.nn.silu([0.0, 2.0]).numpy().round(4)
+    array([0.    , 1.7616], dtype=float32)
+    """
+    return x * jax.nn.sigmoid(beta * x)
+
+
+swish = silu
+
+
 @operation("nn.gelu", "features")
 def gelu(x: Any, approximate: bool = False) -> Any:
-    """`x` times the normal distribution's share below it."""
+    """`x` times the normal distribution's share below it.
+
+    >>> from keraslike import tf
+    >>> tf.nn.gelu([-1.0, 1.0]).numpy().round(4)
+    array([-0.1587,  0.8413], dtype=float32)
+    """
     return jax.nn.gelu(x, approximate=approximate)
 
 
 @operation("nn.leaky_relu", "features")
 def leaky_relu(x: Any, alpha: float = 0.2) -> Any:
-    """`x` where it is positive, `alpha x` elsewhere."""
+    """`x` where it is positive, `alpha x` elsewhere.
+
+    >>> from keraslike import tf
+    >>> tf.nn.leaky_relu([-1.0, 2.0], 0.5).numpy().tolist()
+    [-0.5, 2.0]
+    """
     return gradients.leaky_relu(x, alpha)
 
 
 @operation("nn.crelu", "features")
 def crelu(x: Any, axis: int = -1) -> Any:
-    """The positive part of `x` and that of `-x`, end to end."""
+    """The positive part of `x` and that of `-x`, end to end.
+
+    >>> from keraslike import tf
+    >>> tf.nn.crelu([-1.0, 2.0]).numpy().tolist()
+    [0.0, 2.0, 1.0, 0.0]
+    """
     return jnp.concatenate([gradients.relu(x), gradients.relu(-x)], axis)
 
 
 @operation("nn.softmax", "logits")
-def softmax(x: Any, axis: Any = -1) -> Any:
-    """`exp(x) / sum(exp(x))` along an axis."""
-    return jax.nn.softmax(x, axis)
+def softmax(x: Any, axis: Any = None) -> Any:
+    """`exp(x) / sum(exp(x))` along an axis, the last where none is given.
+
+    >>> from keraslike import tf
+    >>> tf.math.softmax([0.0, 0.0]).numpy().tolist()
+    [0.5, 0.5]
+    """
+    return jax.nn.softmax(x, -1 if axis is None else axis)
 
 
 @operation("nn.log_softmax", "logits")
-def log_softmax(x: Any, axis: Any = -1) -> Any:
-    """The logarithm of `softmax`."""
-    return jax.nn.log_softmax(x, axis)
+def log_softmax(x: Any, axis: Any = None) -> Any:
+    """The logarithm of `softmax`.
+
+    >>> from keraslike import tf
+    >>> tf.math.log_softmax([0.0, 0.0]).numpy().round(4)
+    array([-0.6931, -0.6931], dtype=float32)
+    """
+    return jax.nn.log_softmax(x, -1 if axis is None else axis)
 
 
 # -- losses -------------------------------------------------------------------------------------
 
 
-def sigmoid_cross_entropy_with_logits(labels: Any, logits: Any, name: Any = None) -> Tensor:
-    """`-y log(p) - (1 - y) log(1 - p)` for `p = sigmoid(logits)`, element by element."""
+def sigmoid_cross_entropy_with_logits(
+    labels: Any = None, logits: Any = None, name: Any = None
+) -> Tensor:
+    """`-y log(p) - (1 - y) log(1 - p)` for `p = sigmoid(logits)`, element by element.
+
+    >>> from keraslike import tf
+    >>> tf.nn.sigmoid_cross_entropy_with_logits(
+    ...     labels=[1.0, 0.0], logits=[0.0, 0.0]
+    ... ).numpy().round(4)
+    array([0.6931, 0.6931], dtype=float32)
+    """
     return run(
         gradients.sigmoid_loss, operands("nn.sigmoid_cross_entropy_with_logits", labels, logits)
     )
@@ -68,13 +117,23 @@ def sigmoid_cross_entropy_with_logits(labels: Any, logits: Any, name: Any = None
 def softmax_cross_entropy_with_logits(
     labels: Any, logits: Any, axis: int = -1, name: Any = None
 ) -> Tensor:
-    """`-sum(y log(softmax(logits)))` along an axis."""
+    """`-sum(y log(softmax(logits)))` along an axis.
+
+    >>> from keraslike import tf
+    >>> tf.nn.softmax_cross_entropy_with_logits([[1.0, 0.0]], [[0.0, 0.0]]).numpy().round(4)
+    array([0.6931], dtype=float32)
+    """
     given = operands("nn.softmax_cross_entropy_with_logits", labels, logits)
     return run(gradients.softmax_loss, given, (static(axis),))
 
 
 def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: Any = None) -> Tensor:
-    """`-log(softmax(logits)[label])` for labels that are numbers of classes."""
+    """`-log(softmax(logits)[label])` for labels that are numbers of classes.
+
+    >>> from keraslike import tf
+    >>> tf.nn.sparse_softmax_cross_entropy_with_logits([1], [[0.0, 0.0]]).numpy().round(4)
+    array([0.6931], dtype=float32)
+    """
     return run(_sparse_loss, (_as_operand(logits), _as_operand(labels)))
 
 
@@ -84,7 +143,12 @@ def _sparse_loss(z: Any, labels: Any) -> Any:
 
 
 def l2_loss(t: Any, name: Any = None) -> Tensor:
-    """Half the sum of squares."""
+    """Half the sum of squares.
+
+    >>> from keraslike import tf
+    >>> tf.nn.l2_loss([1.0, 3.0]).numpy().tolist()
+    5.0
+    """
     return reduce_sum(square(t)) / 2
 
 
@@ -94,7 +158,13 @@ def l2_loss(t: Any, name: Any = None) -> Tensor:
 def moments(
     x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: Any = None
 ) -> tuple[Tensor, Tensor]:
-    """Mean and variance over axes."""
+    """Mean and variance over axes.
+
+    >>> from keraslike import tf
+    >>> mean, variance = tf.nn.moments(tf.constant([1.0, 3.0]), [0])
+    >>> mean.numpy().tolist(), variance.numpy().tolist()
+    (2.0, 1.0)
+    """
     return run(_moments, (_as_operand(x),), (static(axes), keepdims))
 
 
@@ -114,7 +184,14 @@ def batch_normalization(
     variance_epsilon: float,
     name: Any = None,
 ) -> Tensor:
-    """`(x - mean) / sqrt(variance + epsilon) * scale + offset`."""
+    """`(x - mean) / sqrt(variance + epsilon) * scale + offset`.
+
+    >>> from keraslike import tf
+    >>> tf.nn.batch_normalization(
+    ...     tf.constant([1.0, 3.0]), 2.0, 1.0, 0.0, 1.0, 0.0
+    ... ).numpy().tolist()
+    [-1.0, 1.0]
+    """
     factor = table.rsqrt(_as_operand(variance) + variance_epsilon)
     factor = factor if scale is None else factor * scale
     shifted = _as_operand(x) * factor - mean * factor
@@ -123,7 +200,12 @@ def batch_normalization(
 
 @operation("nn.bias_add", "value bias")
 def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
-    """A vector added along the channels."""
+    """A vector added along the channels.
+
+    >>> from keraslike import tf
+    >>> tf.nn.bias_add([[1.0, 2.0]], [10.0, 20.0]).numpy().tolist()
+    [[11.0, 22.0]]
+    """
     if data_format and data_format.startswith("NC"):
         bias = bias.reshape(-1, *(1,) * (x.ndim - 2))
     return x + bias
@@ -132,7 +214,12 @@ def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
 def dropout(
     x: Any, rate: Any, noise_shape: Any = None, seed: Any = None, name: Any = None
 ) -> Tensor:
-    """Elements set to 0 with probability `rate`, the others scaled up; `x` itself at rate 0."""
+    """Elements set to 0 with probability `rate`, the others scaled up; `x` itself at rate 0.
+
+    >>> from keraslike import tf
+    >>> tf.nn.dropout([1.0, 2.0], 0.0).numpy().tolist()
+    [1.0, 2.0]
+    """
     x, rate = _as_operand(x), float(static(rate))
     if rate == 0:
         return convert_to_tensor(x)
@@ -146,12 +233,25 @@ def _drop(x: Any, kept: Any, rate: float) -> Any:
 
 
 def embedding_lookup(params: Any, ids: Any, max_norm: Any = None, name: Any = None) -> Tensor:
-    """The rows of a table that `ids` name."""
-    return gather(params, ids)
+    """The rows of a table that `ids` name, made shorter where their norm is larger than `max_norm`.
+
+    >>> from keraslike import tf
+    >>> tf.nn.embedding_lookup(tf.constant([[1, 2], [3, 4]]), [1, 0]).numpy().tolist()
+    [[3, 4], [1, 2]]
+    """
+    rows = gather(params, ids)
+    if max_norm is None:
+        return rows
+    return clip_by_norm(rows, max_norm, list(range(len(_as_operand(ids).shape), rows.ndim)))
 
 
 def in_top_k(targets: Any, predictions: Any, k: Any, name: Any = None) -> Tensor:
-    """Whether each target is among the `k` largest predictions."""
+    """Whether each target is among the `k` largest predictions.
+
+    >>> from keraslike import tf
+    >>> tf.math.in_top_k([0, 1], [[0.9, 0.1], [0.8, 0.2]], 1).numpy().tolist()
+    [True, False]
+    """
     given = (_as_operand(predictions), _as_operand(targets))
     return run(_in_top_k, given, (static(k),), constant=(0, 1))
 
@@ -187,13 +287,16 @@ def _padding(padding: Any) -> Any:
     return padding if isinstance(padding, str) else tuple(map(tuple, static(padding)[1:-1]))
 
 
+_FORMATS = {1: "NWC", 2: "NHWC", 3: "NDHWC"}
+
+
 def _convolution(rank: int) -> Callable:
     def conv(
         input: Any,
         filters: Any,
-        strides: Any = 1,
-        padding: Any = "VALID",
-        data_format: Any = None,
+        strides: Any,
+        padding: Any,
+        data_format: Any = _FORMATS[rank],
         dilations: Any = None,
         name: Any = None,
     ) -> Tensor:
@@ -207,7 +310,25 @@ def _convolution(rank: int) -> Callable:
     return conv
 
 
-conv1d, conv2d, conv3d = _convolution(1), _convolution(2), _convolution(3)
+_conv1d, conv2d, conv3d = _convolution(1), _convolution(2), _convolution(3)
+
+
+def conv1d(
+    input: Any,
+    filters: Any,
+    stride: Any,
+    padding: Any,
+    data_format: Any = "NWC",
+    dilations: Any = None,
+    name: Any = None,
+) -> Tensor:
+    """Convolution over one axis, channels last.
+
+    >>> from keraslike import tf
+    >>> tf.nn.conv1d([[[1.0], [2.0], [3.0]]], [[[1.0]], [[1.0]]], 1, "VALID").numpy().tolist()
+    [[[3.0], [5.0]]]
+    """
+    return _conv1d(input, filters, stride, padding, data_format, dilations)
 
 
 def depthwise_conv2d(
@@ -219,7 +340,14 @@ def depthwise_conv2d(
     dilations: Any = None,
     name: Any = None,
 ) -> Tensor:
-    """Convolution of each channel with its own filters."""
+    """Convolution of each channel with its own filters.
+
+    >>> from keraslike import tf
+    >>> tf.nn.depthwise_conv2d(
+    ...     tf.ones([1, 2, 2, 2]), tf.ones([2, 2, 2, 1]), [1, 1, 1, 1], "VALID"
+    ... ).numpy().tolist()
+    [[[[4.0, 4.0]]]]
+    """
     _format("depthwise_conv2d", data_format)
     given = operands("nn.depthwise_conv2d", input, filter)
     dilation = (1, 1) if dilations is None else _sizes(dilations, 2)
@@ -236,15 +364,13 @@ def _pool(name_of: str, rank: int, average: bool) -> Callable:
     def pool(
         input: Any,
         ksize: Any,
-        strides: Any = None,
-        padding: Any = "VALID",
-        data_format: Any = None,
+        strides: Any,
+        padding: Any,
+        data_format: Any = _FORMATS[rank],
         name: Any = None,
     ) -> Tensor:
         _format(name_of, data_format)
-        window = _window(ksize, rank)
-        steps = window if strides is None else _window(strides, rank)
-        rest = (window, steps, padding, average)
+        rest = (_window(ksize, rank), _window(strides, rank), padding, average)
         return run(_pooled, (_as_operand(input),), rest)
 
     pool.__name__ = pool.__qualname__ = name_of
@@ -262,7 +388,32 @@ def _pooled(x: Any, window: Any, strides: Any, padding: str, average: bool) -> A
 max_pool1d, max_pool2d = _pool("max_pool1d", 1, False), _pool("max_pool2d", 2, False)
 avg_pool1d, avg_pool2d = _pool("avg_pool1d", 1, True), _pool("avg_pool2d", 2, True)
 max_pool3d, avg_pool3d = _pool("max_pool3d", 3, False), _pool("avg_pool3d", 3, True)
-max_pool, avg_pool = max_pool2d, avg_pool2d
+
+
+def _pool_of_any_rank(name_of: str) -> Callable:
+    def pool(
+        input: Any,
+        ksize: Any,
+        strides: Any,
+        padding: Any,
+        data_format: Any = None,
+        name: Any = None,
+    ) -> Tensor:
+        input = _as_operand(input)
+        rank = len(input.shape) - 2
+        if rank not in (1, 2, 3):
+            raise ValueError(
+                f"tf.nn.{name_of}: input must have 3, 4 or 5 axes. Received shape {input.shape}."
+            )
+        pools = globals()[f"{name_of}{rank}d"]
+        return pools(input, ksize, strides, padding, data_format or _FORMATS[rank])
+
+    pool.__name__ = pool.__qualname__ = name_of
+    pool.__doc__ = f"As `{name_of}1d`, `{name_of}2d` or `{name_of}3d`, by the number of axes."
+    return pool
+
+
+max_pool, avg_pool = _pool_of_any_rank("max_pool"), _pool_of_any_rank("avg_pool")
 
 # -- more of the same families --------------------------------------------------------------------
 
@@ -276,7 +427,7 @@ def _transposed(rank: int) -> Callable:
         output_shape: Any,
         strides: Any,
         padding: str = "SAME",
-        data_format: str | None = None,
+        data_format: str = _FORMATS[rank],
         dilations: Any = None,
         name: Any = None,
     ) -> Tensor:
@@ -318,7 +469,18 @@ def separable_conv2d(
     dilations: Any = None,
     name: Any = None,
 ) -> Tensor:
-    """A convolution of each channel, then one with a window of size 1."""
+    """A convolution of each channel, then one with a window of size 1.
+
+    >>> from keraslike import tf
+    >>> tf.nn.separable_conv2d(
+    ...     tf.ones([1, 2, 2, 2]),
+    ...     tf.ones([2, 2, 2, 1]),
+    ...     tf.ones([1, 1, 2, 1]),
+    ...     [1, 1, 1, 1],
+    ...     "VALID",
+    ... ).numpy().tolist()
+    [[[[8.0]]]]
+    """
     _format("separable_conv2d", data_format)
     each = depthwise_conv2d(input, depthwise_filter, strides, padding, dilations=dilations)
     return conv2d(each, pointwise_filter, 1, "VALID")
@@ -326,21 +488,36 @@ def separable_conv2d(
 
 @operation("nn.depth_to_space", "input")
 def depth_to_space(x: Any, block_size: int, data_format: str = "NHWC") -> Any:
-    """Channels spread over blocks of pixels."""
+    """Channels spread over blocks of pixels.
+
+    >>> from keraslike import tf
+    >>> tf.nn.depth_to_space([[[[1, 2, 3, 4]]]], 2).numpy().tolist()
+    [[[[1], [2]], [[3], [4]]]]
+    """
     _format("depth_to_space", data_format)
     return patches.depth_to_space(x, block_size, "channels_last")
 
 
 @operation("nn.space_to_depth", "input")
 def space_to_depth(x: Any, block_size: int, data_format: str = "NHWC") -> Any:
-    """Blocks of pixels as channels."""
+    """Blocks of pixels as channels.
+
+    >>> from keraslike import tf
+    >>> tf.nn.space_to_depth([[[[1], [2]], [[3], [4]]]], 2).numpy().tolist()
+    [[[[1, 2, 3, 4]]]]
+    """
     _format("space_to_depth", data_format)
     return patches.space_to_depth(x, block_size, "channels_last")
 
 
 @operation("nn.weighted_cross_entropy_with_logits", "labels logits")
 def weighted_cross_entropy_with_logits(y: Any, z: Any, pos_weight: Any) -> Any:
-    """`-w y log(p) - (1 - y) log(1 - p)` for `p = sigmoid(logits)`."""
+    """`-w y log(p) - (1 - y) log(1 - p)` for `p = sigmoid(logits)`.
+
+    >>> from keraslike import tf
+    >>> tf.nn.weighted_cross_entropy_with_logits([1.0, 0.0], [0.0, 0.0], 2.0).numpy().round(4)
+    array([1.3863, 0.6931], dtype=float32)
+    """
     weight = 1 + (pos_weight - 1) * y
     return (1 - y) * z + weight * (jnp.log1p(jnp.exp(-jnp.abs(z))) + jnp.maximum(-z, 0))
 
@@ -349,7 +526,14 @@ def weighted_cross_entropy_with_logits(y: Any, z: Any, pos_weight: Any) -> Any:
 def local_response_normalization(
     x: Any, depth_radius: int = 5, bias: float = 1, alpha: float = 1, beta: float = 0.5
 ) -> Any:
-    """Each value over a power of the sum of squares in the channels around it."""
+    """Each value over a power of the sum of squares in the channels around it.
+
+    >>> from keraslike import tf
+    >>> tf.nn.local_response_normalization(
+    ...     [[[[1.0, 2.0]]]], depth_radius=0, alpha=3.0, beta=1.0
+    ... ).numpy().round(4)
+    array([[[[0.25  , 0.1538]]]], dtype=float32)
+    """
     width = 2 * depth_radius + 1
     window = (1,) * (x.ndim - 1) + (width,)
     room = [(0, 0)] * (x.ndim - 1) + [(depth_radius, depth_radius)]
@@ -362,7 +546,12 @@ lrn = local_response_normalization
 
 @operation("nn.log_poisson_loss", "targets log_input")
 def log_poisson_loss(y: Any, z: Any, compute_full_loss: bool = False) -> Any:
-    """`exp(z) - z y`, with an approximation of `log(y!)` where the whole is asked for."""
+    """`exp(z) - z y`, with an approximation of `log(y!)` where the whole is asked for.
+
+    >>> from keraslike import tf
+    >>> tf.nn.log_poisson_loss([1.0, 2.0], [0.0, 0.0]).numpy().tolist()
+    [1.0, 1.0]
+    """
     loss = jnp.exp(z) - z * y
     if not compute_full_loss:
         return loss
@@ -373,7 +562,13 @@ def log_poisson_loss(y: Any, z: Any, compute_full_loss: bool = False) -> Any:
 def weighted_moments(
     x: Any, axes: Any, frequency_weights: Any, keepdims: bool = False, name: Any = None
 ) -> tuple[Tensor, Tensor]:
-    """Mean and variance over axes, weighted."""
+    """Mean and variance over axes, weighted.
+
+    >>> from keraslike import tf
+    >>> mean, variance = tf.nn.weighted_moments([1.0, 3.0], [0], [3.0, 1.0])
+    >>> mean.numpy().tolist(), variance.numpy().tolist()
+    (1.5, 0.75)
+    """
     given = operands("nn.weighted_moments", x, frequency_weights)
     return run(_weighted_moments, given, (static(axes), keepdims))
 
@@ -393,7 +588,7 @@ def ctc_loss(
     logit_length: Any,
     logits_time_major: bool = True,
     unique: Any = None,
-    blank_index: Any = 0,
+    blank_index: Any = None,
     name: Any = None,
 ) -> Tensor:
     """What it costs to read labels out of a longer sequence of logits, for each sample.
@@ -401,6 +596,11 @@ def ctc_loss(
     Args:
         labels: `(batch, labels)`, or a sparse tensor of that shape.
         logits: `(steps, batch, classes)`; `(batch, steps, classes)` if not `logits_time_major`.
+
+    >>> from keraslike import tf
+    >>> logits = tf.zeros([2, 1, 3])
+    >>> tf.nn.ctc_loss([[1]], logits, [1], [2], blank_index=0).numpy().round(4)
+    array([1.0986], dtype=float32)
     """
     logits = _as_operand(logits)
     if hasattr(labels, "dense_shape"):
@@ -417,8 +617,13 @@ def _ctc(logits: Any, labels: Any, lengths: Any, steps: Any, time_major: bool, b
     return ctc.ctc_loss(labels, logits, lengths, steps, blank)
 
 
+documentation.describe(globals(), "nn")
+
 __all__ = [
     *_FROM_OPS,
+    "silu",
+    "softsign",
+    "swish",
     *("conv1d_transpose", "conv2d_transpose", "conv3d_transpose", "ctc_loss", "depth_to_space"),
     *("local_response_normalization", "log_poisson_loss", "lrn", "separable_conv2d"),
     *("space_to_depth", "weighted_cross_entropy_with_logits", "weighted_moments"),

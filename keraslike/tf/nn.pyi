@@ -8,32 +8,32 @@ from typing import Any as _Any
 def avg_pool(
     input: _Any,
     ksize: _Any,
-    strides: _Any = ...,
-    padding: _Any = ...,
+    strides: _Any,
+    padding: _Any,
     data_format: _Any = ...,
     name: _Any = ...,
 ) -> _Any: ...
 def avg_pool1d(
     input: _Any,
     ksize: _Any,
-    strides: _Any = ...,
-    padding: _Any = ...,
+    strides: _Any,
+    padding: _Any,
     data_format: _Any = ...,
     name: _Any = ...,
 ) -> _Any: ...
 def avg_pool2d(
     input: _Any,
     ksize: _Any,
-    strides: _Any = ...,
-    padding: _Any = ...,
+    strides: _Any,
+    padding: _Any,
     data_format: _Any = ...,
     name: _Any = ...,
 ) -> _Any: ...
 def avg_pool3d(
     input: _Any,
     ksize: _Any,
-    strides: _Any = ...,
-    padding: _Any = ...,
+    strides: _Any,
+    padding: _Any,
     data_format: _Any = ...,
     name: _Any = ...,
 ) -> _Any: ...
@@ -46,15 +46,20 @@ def batch_normalization(
     variance_epsilon: _builtins.float,
     name: _Any = ...,
 ) -> _Any: ...
-def bias_add(*args: _Any, **kwargs: _Any) -> _Any: ...
+def bias_add(
+    value: _Any,
+    bias: _Any,
+    data_format: _builtins.str | None = ...,
+    name: _builtins.str | None = ...,
+) -> _Any: ...
 def compute_average_loss(
     per_example_loss: _Any, sample_weight: _Any = ..., global_batch_size: _Any = ...
 ) -> _Any: ...
 def conv1d(
     input: _Any,
     filters: _Any,
-    strides: _Any = ...,
-    padding: _Any = ...,
+    stride: _Any,
+    padding: _Any,
     data_format: _Any = ...,
     dilations: _Any = ...,
     name: _Any = ...,
@@ -65,15 +70,15 @@ def conv1d_transpose(
     output_shape: _Any,
     strides: _Any,
     padding: _builtins.str = ...,
-    data_format: _builtins.str | None = ...,
+    data_format: _builtins.str = ...,
     dilations: _Any = ...,
     name: _Any = ...,
 ) -> _Any: ...
 def conv2d(
     input: _Any,
     filters: _Any,
-    strides: _Any = ...,
-    padding: _Any = ...,
+    strides: _Any,
+    padding: _Any,
     data_format: _Any = ...,
     dilations: _Any = ...,
     name: _Any = ...,
@@ -84,15 +89,15 @@ def conv2d_transpose(
     output_shape: _Any,
     strides: _Any,
     padding: _builtins.str = ...,
-    data_format: _builtins.str | None = ...,
+    data_format: _builtins.str = ...,
     dilations: _Any = ...,
     name: _Any = ...,
 ) -> _Any: ...
 def conv3d(
     input: _Any,
     filters: _Any,
-    strides: _Any = ...,
-    padding: _Any = ...,
+    strides: _Any,
+    padding: _Any,
     data_format: _Any = ...,
     dilations: _Any = ...,
     name: _Any = ...,
@@ -103,11 +108,11 @@ def conv3d_transpose(
     output_shape: _Any,
     strides: _Any,
     padding: _builtins.str = ...,
-    data_format: _builtins.str | None = ...,
+    data_format: _builtins.str = ...,
     dilations: _Any = ...,
     name: _Any = ...,
 ) -> _Any: ...
-def crelu(*args: _Any, **kwargs: _Any) -> _Any: ...
+def crelu(features: _Any, axis: _builtins.int = ..., name: _builtins.str | None = ...) -> _Any: ...
 def ctc_loss(
     labels: _Any,
     logits: _Any,
@@ -118,7 +123,12 @@ def ctc_loss(
     blank_index: _Any = ...,
     name: _Any = ...,
 ) -> _Any: ...
-def depth_to_space(*args: _Any, **kwargs: _Any) -> _Any: ...
+def depth_to_space(
+    input: _Any,
+    block_size: _builtins.int,
+    data_format: _builtins.str = ...,
+    name: _builtins.str | None = ...,
+) -> _Any: ...
 def depthwise_conv2d(
     input: _Any,
     filter: _Any,
@@ -131,56 +141,85 @@ def depthwise_conv2d(
 def dropout(
     x: _Any, rate: _Any, noise_shape: _Any = ..., seed: _Any = ..., name: _Any = ...
 ) -> _Any: ...
-def elu(*args: _Any, **kwargs: _Any) -> _Any: ...
+def elu(features: _Any, name: _builtins.str | None = ...) -> _Any: ...
 def embedding_lookup(params: _Any, ids: _Any, max_norm: _Any = ..., name: _Any = ...) -> _Any: ...
-def gelu(*args: _Any, **kwargs: _Any) -> _Any: ...
+def gelu(
+    features: _Any, approximate: _builtins.bool = ..., name: _builtins.str | None = ...
+) -> _Any: ...
 def in_top_k(targets: _Any, predictions: _Any, k: _Any, name: _Any = ...) -> _Any: ...
 def l2_loss(t: _Any, name: _Any = ...) -> _Any: ...
-def l2_normalize(*args: _Any, **kwargs: _Any) -> _Any: ...
-def leaky_relu(*args: _Any, **kwargs: _Any) -> _Any: ...
-def local_response_normalization(*args: _Any, **kwargs: _Any) -> _Any: ...
-def log_poisson_loss(*args: _Any, **kwargs: _Any) -> _Any: ...
-def log_softmax(*args: _Any, **kwargs: _Any) -> _Any: ...
-def lrn(*args: _Any, **kwargs: _Any) -> _Any: ...
+def l2_normalize(
+    x: _Any,
+    axis: _Any = ...,
+    epsilon: _builtins.float = ...,
+    name: _builtins.str | None = ...,
+    dim: _Any = ...,
+) -> _Any: ...
+def leaky_relu(
+    features: _Any, alpha: _builtins.float = ..., name: _builtins.str | None = ...
+) -> _Any: ...
+def local_response_normalization(
+    input: _Any,
+    depth_radius: _builtins.int = ...,
+    bias: _builtins.float = ...,
+    alpha: _builtins.float = ...,
+    beta: _builtins.float = ...,
+    name: _builtins.str | None = ...,
+) -> _Any: ...
+def log_poisson_loss(
+    targets: _Any,
+    log_input: _Any,
+    compute_full_loss: _builtins.bool = ...,
+    name: _builtins.str | None = ...,
+) -> _Any: ...
+def log_softmax(logits: _Any, axis: _Any = ..., name: _builtins.str | None = ...) -> _Any: ...
+def lrn(
+    input: _Any,
+    depth_radius: _builtins.int = ...,
+    bias: _builtins.float = ...,
+    alpha: _builtins.float = ...,
+    beta: _builtins.float = ...,
+    name: _builtins.str | None = ...,
+) -> _Any: ...
 def max_pool(
     input: _Any,
     ksize: _Any,
-    strides: _Any = ...,
-    padding: _Any = ...,
+    strides: _Any,
+    padding: _Any,
     data_format: _Any = ...,
     name: _Any = ...,
 ) -> _Any: ...
 def max_pool1d(
     input: _Any,
     ksize: _Any,
-    strides: _Any = ...,
-    padding: _Any = ...,
+    strides: _Any,
+    padding: _Any,
     data_format: _Any = ...,
     name: _Any = ...,
 ) -> _Any: ...
 def max_pool2d(
     input: _Any,
     ksize: _Any,
-    strides: _Any = ...,
-    padding: _Any = ...,
+    strides: _Any,
+    padding: _Any,
     data_format: _Any = ...,
     name: _Any = ...,
 ) -> _Any: ...
 def max_pool3d(
     input: _Any,
     ksize: _Any,
-    strides: _Any = ...,
-    padding: _Any = ...,
+    strides: _Any,
+    padding: _Any,
     data_format: _Any = ...,
     name: _Any = ...,
 ) -> _Any: ...
 def moments(
     x: _Any, axes: _Any, shift: _Any = ..., keepdims: _builtins.bool = ..., name: _Any = ...
 ) -> _Any: ...
-def relu(*args: _Any, **kwargs: _Any) -> _Any: ...
-def relu6(*args: _Any, **kwargs: _Any) -> _Any: ...
+def relu(features: _Any, name: _builtins.str | None = ...) -> _Any: ...
+def relu6(features: _Any, name: _builtins.str | None = ...) -> _Any: ...
 def scale_regularization_loss(regularization_loss: _Any) -> _Any: ...
-def selu(*args: _Any, **kwargs: _Any) -> _Any: ...
+def selu(features: _Any, name: _builtins.str | None = ...) -> _Any: ...
 def separable_conv2d(
     input: _Any,
     depthwise_filter: _Any,
@@ -191,23 +230,38 @@ def separable_conv2d(
     dilations: _Any = ...,
     name: _Any = ...,
 ) -> _Any: ...
-def sigmoid(*args: _Any, **kwargs: _Any) -> _Any: ...
-def sigmoid_cross_entropy_with_logits(labels: _Any, logits: _Any, name: _Any = ...) -> _Any: ...
-def silu(*args: _Any, **kwargs: _Any) -> _Any: ...
-def softmax(*args: _Any, **kwargs: _Any) -> _Any: ...
+def sigmoid(x: _Any, name: _builtins.str | None = ...) -> _Any: ...
+def sigmoid_cross_entropy_with_logits(
+    labels: _Any = ..., logits: _Any = ..., name: _Any = ...
+) -> _Any: ...
+def silu(features: _Any, beta: _builtins.float = ...) -> _Any: ...
+def softmax(logits: _Any, axis: _Any = ..., name: _builtins.str | None = ...) -> _Any: ...
 def softmax_cross_entropy_with_logits(
     labels: _Any, logits: _Any, axis: _builtins.int = ..., name: _Any = ...
 ) -> _Any: ...
-def softplus(*args: _Any, **kwargs: _Any) -> _Any: ...
-def softsign(*args: _Any, **kwargs: _Any) -> _Any: ...
-def space_to_depth(*args: _Any, **kwargs: _Any) -> _Any: ...
+def softplus(features: _Any, name: _builtins.str | None = ...) -> _Any: ...
+def softsign(features: _Any, name: _builtins.str | None = ...) -> _Any: ...
+def space_to_depth(
+    input: _Any,
+    block_size: _builtins.int,
+    data_format: _builtins.str = ...,
+    name: _builtins.str | None = ...,
+) -> _Any: ...
 def sparse_softmax_cross_entropy_with_logits(
     labels: _Any, logits: _Any, name: _Any = ...
 ) -> _Any: ...
-def swish(*args: _Any, **kwargs: _Any) -> _Any: ...
-def tanh(*args: _Any, **kwargs: _Any) -> _Any: ...
-def top_k(input: _Any, k: _Any = ..., sorted: _builtins.bool = ..., name: _Any = ...) -> _Any: ...
-def weighted_cross_entropy_with_logits(*args: _Any, **kwargs: _Any) -> _Any: ...
+def swish(features: _Any, beta: _builtins.float = ...) -> _Any: ...
+def tanh(x: _Any, name: _builtins.str | None = ...) -> _Any: ...
+def top_k(
+    input: _Any,
+    k: _Any = ...,
+    sorted: _builtins.bool = ...,
+    index_type: _Any = ...,
+    name: _Any = ...,
+) -> _Any: ...
+def weighted_cross_entropy_with_logits(
+    labels: _Any, logits: _Any, pos_weight: _Any, name: _builtins.str | None = ...
+) -> _Any: ...
 def weighted_moments(
     x: _Any, axes: _Any, frequency_weights: _Any, keepdims: _builtins.bool = ..., name: _Any = ...
 ) -> _Any: ...

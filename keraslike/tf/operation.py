@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -63,7 +64,13 @@ def is_shared_number(x: Tensor) -> bool:
     return id(x) in _number_ids
 
 
-def operation(name: str, tensors: str = "x", constant: str = "", stops: bool = False) -> Callable:
+def operation(
+    name: str,
+    tensors: str = "x",
+    constant: str = "",
+    stops: bool = False,
+    named: bool = True,
+) -> Callable:
     """Decorator that makes a function of arrays one of tensors.
 
     Args:
@@ -73,6 +80,7 @@ def operation(name: str, tensors: str = "x", constant: str = "", stops: bool = F
             have values already.
         constant: the names of those by which no gradient is taken.
         stops: whether the tapes that follow those do not even follow what comes of them.
+        named: whether TensorFlow's function takes a name for graphs, as nearly all do.
     """
     alike, _, free = tensors.partition(";")
     alike, free = alike.split(), free.split()
@@ -81,6 +89,8 @@ def operation(name: str, tensors: str = "x", constant: str = "", stops: bool = F
     places = frozenset(i for i, n in enumerate(names) if n in constant.split())
 
     def decorate(fn: Callable) -> Callable:
+        shown, most = _signature(fn, names, named)
+
         @handled
         @functools.wraps(fn)
         def of_tensors(*args: Any, **kwargs: Any) -> Any:
@@ -107,7 +117,7 @@ def operation(name: str, tensors: str = "x", constant: str = "", stops: bool = F
                 # Outside of `except`: its errors are not caused by this one.
                 if structure is not None:
                     return structure._operate(name, of_tensors, args, kwargs)
-                rest = tuple([static(a) for a in args[count:]])
+                rest = tuple([static(a) for a in args[count:most]])
                 if kwargs:
                     kwargs = {k: static(v) for k, v in kwargs.items()}
                 return run(fn, given, rest, kwargs, constant=places, stops=stops, name=name)
@@ -117,6 +127,21 @@ def operation(name: str, tensors: str = "x", constant: str = "", stops: bool = F
 
         of_tensors.__name__ = of_tensors.__qualname__ = name.rpartition(".")[2]
         del of_tensors.__wrapped__
+        of_tensors.__signature__ = shown  # type: ignore[attr-defined]
         return of_tensors
 
     return decorate
+
+
+def _signature(fn: Callable, names: tuple[str, ...], named: bool) -> tuple[inspect.Signature, int]:
+    """How a function of tensors is called: the tensors by their names, what else the function of
+    arrays takes, and the name that TensorFlow's functions take for graphs; and how many of its
+    arguments the function of arrays takes."""
+    rest = list(inspect.signature(fn).parameters.values())[len(names) :]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    tensors = [inspect.Parameter(n, kind, annotation="Any") for n in names]
+    plain = [p for p in rest if p.kind is kind]
+    count = len(tensors) + len(plain)
+    if named and all(p.name != "name" for p in plain):
+        plain.append(inspect.Parameter("name", kind, default=None, annotation="str | None"))
+    return inspect.Signature([*tensors, *plain], return_annotation="Any"), count

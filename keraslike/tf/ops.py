@@ -17,7 +17,7 @@ from flax import nnx
 
 from keraslike.data.pipeline import NeedsPython
 from keraslike.ops.wrap import check_index
-from keraslike.tf import dtypes
+from keraslike.tf import documentation, dtypes
 from keraslike.tf.conversion import (
     _as_operand,
     cast_value,
@@ -39,12 +39,17 @@ from keraslike.tf.tensor import WIDE, Tensor, raw, run
 
 
 @operates
-def shape(input: Any, out_type: Any = dtypes.int32, name: str | None = None) -> Tensor:
-    """The sizes, a tensor that can be used as a shape anywhere."""
+def shape(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
+    """The sizes, a tensor that can be used as a shape anywhere.
+
+    >>> from keraslike import tf
+    >>> tf.shape([[1, 2]]).numpy().tolist()
+    [1, 2]
+    """
     sizes = tuple(_as_operand(input).shape)
     if not all(isinstance(s, int) for s in sizes):
         return Symbols(sizes)  # type: ignore[return-value]
-    return Tensor(np.asarray(sizes, dtypes.as_dtype(out_type).as_numpy_dtype))
+    return Tensor(np.asarray(sizes, dtypes.as_dtype(out_type or dtypes.int32).as_numpy_dtype))
 
 
 class Symbols(tuple):
@@ -52,17 +57,27 @@ class Symbols(tuple):
 
 
 @operates
-def size(input: Any, out_type: Any = dtypes.int32, name: str | None = None) -> Tensor:
-    """The number of elements."""
+def size(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
+    """The number of elements.
+
+    >>> from keraslike import tf
+    >>> tf.size([[1, 2], [3, 4]]).numpy().tolist()
+    4
+    """
     count = math.prod(_as_operand(input).shape)
     if not isinstance(count, int):
         return Tensor(jnp.asarray(count))
-    return Tensor(np.asarray(count, dtypes.as_dtype(out_type).as_numpy_dtype))
+    return Tensor(np.asarray(count, dtypes.as_dtype(out_type or dtypes.int32).as_numpy_dtype))
 
 
 @operates
 def rank(input: Any, name: str | None = None) -> Tensor:
-    """The number of axes."""
+    """The number of axes.
+
+    >>> from keraslike import tf
+    >>> tf.rank([[1, 2]]).numpy().tolist()
+    2
+    """
     return constant(len(_as_operand(input).shape))
 
 
@@ -70,7 +85,8 @@ def rank(input: Any, name: str | None = None) -> Tensor:
 def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     """The values in another dtype.
 
-    >>> cast(constant(2.7), "int32")
+    >>> from keraslike import tf
+    >>> tf.cast(tf.constant(2.7), "int32")
     <tf.Tensor: shape=(), dtype=int32, numpy=2>
     """
     x, wanted = _as_operand(x), dtypes.as_dtype(dtype)
@@ -81,7 +97,12 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
 
 @operates
 def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
-    """As `cast`, with values beyond the dtype's range at its ends."""
+    """As `cast`, with values beyond the dtype's range at its ends.
+
+    >>> from keraslike import tf
+    >>> tf.saturate_cast([-5.0, 300.0], tf.uint8).numpy().tolist()
+    [0, 255]
+    """
     wanted = dtypes.as_dtype(dtype)
     value = convert_to_tensor(value)
     with WIDE(True):
@@ -90,33 +111,67 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
 
 
 def identity(input: Any, name: str | None = None) -> Tensor:
-    """The tensor."""
+    """The tensor.
+
+    >>> from keraslike import tf
+    >>> tf.identity([1, 2]).numpy().tolist()
+    [1, 2]
+    """
     return run(lambda x: x, (_as_operand(input),))
 
 
 def tuple_(tensors: Any, control_inputs: Any = None, name: str | None = None) -> list[Any]:
-    """The tensors; where TensorFlow waits for all of them, JAX does by itself."""
+    """The tensors; where TensorFlow waits for all of them, JAX does by itself.
+
+    >>> from keraslike import tf
+    >>> [t.numpy().tolist() for t in tf.tuple([tf.constant(1), tf.constant(2)])]
+    [1, 2]
+    """
     return [None if t is None else identity(t) for t in tensors]
 
 
 @operation("stop_gradient", "input", constant="input", stops=True)
 def stop_gradient(x: Any) -> Any:
-    """The tensor, a constant to all gradients."""
+    """The tensor, a constant to all gradients.
+
+    >>> from keraslike import tf
+    >>> tf.stop_gradient([1.0, 2.0]).numpy().tolist()
+    [1.0, 2.0]
+    """
     return jax.lax.stop_gradient(x)
 
 
-def zeros(shape: Any, dtype: Any = dtypes.float32, name: str | None = None) -> Tensor:
-    """A tensor of zeros."""
+def zeros(
+    shape: Any, dtype: Any = dtypes.float32, name: str | None = None, layout: Any = None
+) -> Tensor:
+    """A tensor of zeros.
+
+    >>> from keraslike import tf
+    >>> tf.zeros([2, 2]).numpy().tolist()
+    [[0.0, 0.0], [0.0, 0.0]]
+    """
     return fill(shape, np.zeros((), dtypes.as_dtype(dtype).as_numpy_dtype))
 
 
-def ones(shape: Any, dtype: Any = dtypes.float32, name: str | None = None) -> Tensor:
-    """A tensor of ones."""
+def ones(
+    shape: Any, dtype: Any = dtypes.float32, name: str | None = None, layout: Any = None
+) -> Tensor:
+    """A tensor of ones.
+
+    >>> from keraslike import tf
+    >>> tf.ones([2, 2]).numpy().tolist()
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
     return fill(shape, np.ones((), dtypes.as_dtype(dtype).as_numpy_dtype))
 
 
-def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
-    """A tensor of one value."""
+def fill(dims: Any, value: Any, name: str | None = None, layout: Any = None) -> Tensor:
+    """A tensor of one value.
+
+    >>> from keraslike import tf
+    >>> tf.fill([2, 2], 7).numpy().tolist()
+    [[7, 7], [7, 7]]
+    """
     return broadcast_to(value, dims)
 
 
@@ -127,16 +182,26 @@ def eye(
     dtype: Any = dtypes.float32,
     name: str | None = None,
 ) -> Tensor:
-    """Ones on the diagonal."""
+    """Ones on the diagonal.
+
+    >>> from keraslike import tf
+    >>> tf.eye(2).numpy().tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
     rows, columns = static(num_rows), static(num_columns)
     one = constant(np.eye(rows, columns, dtype=dtypes.as_dtype(dtype).as_numpy_dtype))
     return one if batch_shape is None else broadcast_to(one, (*static(batch_shape), *one.shape))
 
 
 def range(  # noqa: A001
-    start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name: str | None = None
+    start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name: str = "range"
 ) -> Tensor:
-    """Numbers from `start` (0) up to and without `limit`."""
+    """Numbers from `start` (0) up to and without `limit`.
+
+    >>> from keraslike import tf
+    >>> tf.range(1, 10, 3).numpy().tolist()
+    [1, 4, 7]
+    """
     start, limit = (0, start) if limit is None else (start, limit)
     parts = [static(p) for p in (start, limit, delta)]
     given = [p for p in (start, limit, delta) if isinstance(p, (Tensor, np.ndarray, np.generic))]
@@ -149,7 +214,12 @@ def range(  # noqa: A001
 
 
 def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int = 0) -> Tensor:
-    """`num` numbers at even distances, both ends included."""
+    """`num` numbers at even distances, both ends included.
+
+    >>> from keraslike import tf
+    >>> tf.linspace(0.0, 1.0, 5).numpy().tolist()
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
     start, stop = operands("linspace", start, stop)
     return run(_linspace, (start, stop), (static(num), axis))
 
@@ -168,7 +238,12 @@ def one_hot(
     dtype: Any = None,
     name: str | None = None,
 ) -> Tensor:
-    """`on_value` (1) at the place that each index names, `off_value` (0) elsewhere."""
+    """`on_value` (1) at the place that each index names, `off_value` (0) elsewhere.
+
+    >>> from keraslike import tf
+    >>> tf.one_hot([1, 0], 3, 1.0, 0.0).numpy().tolist()
+    [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
+    """
     wanted = dtypes.as_dtype(dtypes.float32 if dtype is None else dtype)
     on, off = (1 if on_value is None else on_value), (0 if off_value is None else off_value)
     hot = run(_one_hot, (_as_operand(indices),), (static(depth), -1 if axis is None else axis))
@@ -183,9 +258,13 @@ def _one_hot(indices: Any, depth: int, axis: int) -> Any:
 
 
 def _arg(name: str, fn: Callable) -> Callable:
-    def arg(input: Any, axis: Any = 0, output_type: Any = dtypes.int64, name: Any = None) -> Tensor:
+    def arg(
+        input: Any, axis: Any = None, output_type: Any = dtypes.int64, name: Any = None
+    ) -> Tensor:
         kind = dtypes.as_dtype(output_type).as_numpy_dtype
-        return run(pick, (_as_operand(input),), (static(axis), kind), constant=(0,))
+        return run(
+            pick, (_as_operand(input),), (0 if axis is None else static(axis), kind), constant=(0,)
+        )
 
     def pick(x: Any, axis: int, kind: Any) -> Any:
         with WIDE(True):
@@ -201,13 +280,23 @@ argmax, argmin = _arg("argmax", jnp.argmax), _arg("argmin", jnp.argmin)
 
 @operation("cumsum", "x")
 def cumsum(x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Any:
-    """Sums of all elements up to each along an axis."""
+    """Sums of all elements up to each along an axis.
+
+    >>> from keraslike import tf
+    >>> tf.cumsum([1, 2, 3], 0, exclusive=True).numpy().tolist()
+    [0, 1, 3]
+    """
     return _cumulative(jnp.cumsum, 0, x, axis, exclusive, reverse)
 
 
 @operation("cumprod", "x")
 def cumprod(x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Any:
-    """Products of all elements up to each along an axis."""
+    """Products of all elements up to each along an axis.
+
+    >>> from keraslike import tf
+    >>> tf.math.cumprod([1, 2, 3]).numpy().tolist()
+    [1, 2, 6]
+    """
     return _cumulative(jnp.cumprod, 1, x, axis, exclusive, reverse)
 
 
@@ -221,19 +310,38 @@ def _cumulative(fn: Callable, first: int, x: Any, axis: int, exclusive: bool, re
 
 @operation("reduce_euclidean_norm", "input_tensor")
 def reduce_euclidean_norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The root of the sum of squares."""
+    """The root of the sum of squares.
+
+    >>> from keraslike import tf
+    >>> tf.math.reduce_euclidean_norm([[3.0, 4.0], [0.0, 1.0]], 1).numpy().tolist()
+    [5.0, 1.0]
+    """
     return jnp.sqrt(jnp.sum(jnp.square(x), axis=axis, keepdims=keepdims))
 
 
 def count_nonzero(
-    input: Any, axis: Any = None, keepdims: bool = False, dtype: Any = dtypes.int64
+    input: Any,
+    axis: Any = None,
+    keepdims: Any = None,
+    dtype: Any = dtypes.int64,
+    name: str | None = None,
 ) -> Tensor:
-    """The number of elements that are not 0."""
-    return reduce_sum(cast(not_equal(input, 0), dtype), axis, keepdims)
+    """The number of elements that are not 0.
+
+    >>> from keraslike import tf
+    >>> tf.math.count_nonzero([[0, 1], [2, 3]], 1).numpy().tolist()
+    [1, 2]
+    """
+    return reduce_sum(cast(not_equal(input, 0), dtype), axis, bool(keepdims))
 
 
 def add_n(inputs: Sequence[Any], name: str | None = None) -> Tensor:
-    """The sum of several tensors of one shape and dtype."""
+    """The sum of several tensors of one shape and dtype.
+
+    >>> from keraslike import tf
+    >>> tf.add_n([[1.0, 2.0], [3.0, 4.0]]).numpy().tolist()
+    [4.0, 6.0]
+    """
     given = [_as_operand(x) for x in inputs]
     if not given:
         raise ValueError("tf.add_n: inputs must hold a tensor at least.")
@@ -253,51 +361,101 @@ def _sum_of(*values: Any) -> Any:
 
 
 @operation("transpose", "a")
-def transpose(a: Any, perm: Any = None, conjugate: bool = False) -> Any:
-    """The axes in another order, reversed where none is given."""
+def transpose(a: Any, perm: Any = None, conjugate: bool = False, name: str = "transpose") -> Any:
+    """The axes in another order, reversed where none is given.
+
+    >>> from keraslike import tf
+    >>> tf.transpose([[1, 2], [3, 4]], [1, 0]).numpy().tolist()
+    [[1, 3], [2, 4]]
+    """
     out = jnp.transpose(a, perm)
     return jnp.conj(out) if conjugate else out
 
 
 @operation("reshape", "tensor")
 def reshape(x: Any, shape: Any) -> Any:
-    """The same elements in another shape; one size may be -1."""
+    """The same elements in another shape; one size may be -1.
+
+    Raises InvalidArgumentError for a shape of another number of elements.
+
+    >>> from keraslike import tf
+    >>> tf.reshape([1, 2, 3, 4], [2, -1]).numpy().tolist()
+    [[1, 2], [3, 4]]
+    """
+    wanted = shape if isinstance(shape, tuple) else (shape,)
+    if all(isinstance(n, int) for n in (*wanted, *x.shape)):
+        known, count = math.prod(n for n in wanted if n != -1), math.prod(x.shape)
+        if known != count if -1 not in wanted else known and count % known:
+            raise InvalidArgumentError(
+                f"tf.reshape: a tensor of shape {tuple(x.shape)} has {count} elements, which do "
+                f"not fit shape {wanted}."
+            )
     return x.reshape(shape) if x.dtype.kind == "O" else jnp.reshape(x, shape)
 
 
 @operation("expand_dims", "input")
 def expand_dims(x: Any, axis: int) -> Any:
-    """An axis of size 1 more."""
+    """An axis of size 1 more, at the place `axis`.
+
+    >>> from keraslike import tf
+    >>> tf.expand_dims([1, 2], 0).numpy().tolist()
+    [[1, 2]]
+    """
     return jnp.expand_dims(x, axis)
 
 
 @operation("squeeze", "input")
 def squeeze(x: Any, axis: Any = None) -> Any:
-    """Without the axes of size 1."""
-    return jnp.squeeze(x, axis)
+    """Without the axes of size 1.
+
+    >>> from keraslike import tf
+    >>> tf.squeeze([[[1], [2]]], [0]).numpy().tolist()
+    [[1], [2]]
+    """
+    return jnp.squeeze(x, None if axis == () else axis)  # no axes: all, as TensorFlow has it
 
 
 @operation("broadcast_to", "input")
 def broadcast_to(x: Any, shape: Any) -> Any:
-    """The tensor repeated to a shape."""
+    """The tensor repeated to a shape.
+
+    >>> from keraslike import tf
+    >>> tf.broadcast_to([1, 2], [2, 2]).numpy().tolist()
+    [[1, 2], [1, 2]]
+    """
     return jnp.broadcast_to(x, shape)
 
 
 @operation("tile", "input")
 def tile(x: Any, multiples: Any) -> Any:
-    """The tensor several times side by side along each axis."""
+    """The tensor several times side by side along each axis.
+
+    >>> from keraslike import tf
+    >>> tf.tile([[1, 2]], [2, 2]).numpy().tolist()
+    [[1, 2, 1, 2], [1, 2, 1, 2]]
+    """
     return jnp.tile(x, multiples)
 
 
 @operation("repeat", "input")
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Each element several times."""
+    """Each element several times.
+
+    >>> from keraslike import tf
+    >>> tf.repeat([1, 2], [2, 3]).numpy().tolist()
+    [1, 1, 2, 2, 2]
+    """
     return jnp.repeat(x, np.asarray(repeats), axis=axis)
 
 
 @operation("reverse", "tensor")
 def reverse(x: Any, axis: Any) -> Any:
-    """The elements the other way round along the axes."""
+    """The elements the other way round along the axes.
+
+    >>> from keraslike import tf
+    >>> tf.reverse([[1, 2], [3, 4]], [1]).numpy().tolist()
+    [[2, 1], [4, 3]]
+    """
     if type(x) is np.ndarray:
         return np.flip(x, axis)
     return jnp.flip(x, axis)
@@ -305,7 +463,12 @@ def reverse(x: Any, axis: Any) -> Any:
 
 @operation("roll", "input")
 def roll(x: Any, shift: Any, axis: Any) -> Any:
-    """The elements moved along the axes, what falls out at one end coming in at the other."""
+    """The elements moved along the axes, what falls out at one end coming in at the other.
+
+    >>> from keraslike import tf
+    >>> tf.roll([1, 2, 3], 1, 0).numpy().tolist()
+    [3, 1, 2]
+    """
     return jnp.roll(x, shift, axis)
 
 
@@ -316,7 +479,12 @@ def pad(
     constant_values: Any = 0,
     name: str | None = None,
 ) -> Tensor:
-    """The tensor with `paddings[i] = (before, after)` elements more along axis `i`."""
+    """The tensor with `paddings[i] = (before, after)` elements more along axis `i`.
+
+    >>> from keraslike import tf
+    >>> tf.pad([[1, 2]], [[1, 0], [0, 1]]).numpy().tolist()
+    [[0, 0, 0], [1, 2, 0]]
+    """
     rest = (static(paddings), mode.lower(), static(constant_values))
     return run(_pad, (_as_operand(tensor),), rest)
 
@@ -326,8 +494,13 @@ def _pad(x: Any, paddings: Any, mode: str, value: Any) -> Any:
 
 
 @operates
-def concat(values: Any, axis: Any, name: str | None = None) -> Tensor:
-    """Tensors end to end along an axis."""
+def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
+    """Tensors end to end along an axis.
+
+    >>> from keraslike import tf
+    >>> tf.concat([[1, 2], [3]], 0).numpy().tolist()
+    [1, 2, 3]
+    """
     return run(_concat, joined("concat", values), (), {"axis": static(axis)})
 
 
@@ -336,20 +509,37 @@ def _concat(*values: Any, axis: int) -> Any:
 
 
 @operates
-def stack(values: Any, axis: Any = 0, name: str | None = None) -> Tensor:
-    """Tensors of one shape along a new axis."""
+def stack(values: Any, axis: Any = 0, name: str = "stack") -> Tensor:
+    """Tensors of one shape along a new axis.
+
+    >>> from keraslike import tf
+    >>> tf.stack([[1, 2], [3, 4]], 1).numpy().tolist()
+    [[1, 3], [2, 4]]
+    """
     return stacked(values, static(axis))
 
 
 @operation("unstack", "value")
-def unstack(x: Any, num: int | None = None, axis: int = 0) -> Any:
-    """A list of the slices along an axis."""
+def unstack(x: Any, num: int | None = None, axis: int = 0, name: str = "unstack") -> Any:
+    """A list of the slices along an axis.
+
+    >>> from keraslike import tf
+    >>> [t.numpy().tolist() for t in tf.unstack([[1, 2], [3, 4]], 2, 1)]
+    [[1, 3], [2, 4]]
+    """
     return [jnp.take(x, i, axis) for i in np.arange(x.shape[axis])]
 
 
 @operation("split", "value")
-def split(x: Any, num_or_size_splits: Any, axis: int = 0, num: int | None = None) -> Any:
-    """A list of pieces along an axis: so many of one size, or of the sizes given."""
+def split(
+    x: Any, num_or_size_splits: Any, axis: int = 0, num: int | None = None, name: str = "split"
+) -> Any:
+    """A list of pieces along an axis: so many of one size, or of the sizes given.
+
+    >>> from keraslike import tf
+    >>> [t.numpy().tolist() for t in tf.split([1, 2, 3, 4], [1, 3])]
+    [[1], [2, 3, 4]]
+    """
     if isinstance(num_or_size_splits, int):
         return list(jnp.split(x, num_or_size_splits, axis))
     sizes = list(num_or_size_splits)
@@ -358,8 +548,20 @@ def split(x: Any, num_or_size_splits: Any, axis: int = 0, num: int | None = None
     return list(jnp.split(x, np.cumsum(sizes)[:-1].tolist(), axis))
 
 
-def meshgrid(*args: Any, indexing: str = "xy", **kwargs: Any) -> list[Tensor]:
-    """The coordinates of a grid."""
+def meshgrid(*args: Any, **kwargs: Any) -> list[Tensor]:
+    """The coordinates of a grid: of each vector a tensor of the grid's shape.
+
+    Args:
+        indexing: `"xy"` (rows are the second vector's) or `"ij"`.
+
+    >>> from keraslike import tf
+    >>> [t.numpy().tolist() for t in tf.meshgrid([1, 2], [3, 4])]
+    [[[1, 2], [1, 2]], [[3, 3], [4, 4]]]
+    """
+    indexing = kwargs.pop("indexing", "xy")
+    kwargs.pop("name", None)
+    if kwargs:
+        raise TypeError(f"tf.meshgrid() got an unexpected keyword argument {min(kwargs)!r}")
     return run(_meshgrid, joined("meshgrid", args), (), {"indexing": indexing})
 
 
@@ -368,7 +570,12 @@ def _meshgrid(*values: Any, indexing: str) -> Any:
 
 
 def slice_(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tensor:
-    """The block that begins at `begin`, of `size` (-1: all that is left) along each axis."""
+    """The block that begins at `begin`, of `size` (-1: all that is left) along each axis.
+
+    >>> from keraslike import tf
+    >>> tf.slice([[1, 2, 3], [4, 5, 6]], [0, 1], [2, -1]).numpy().tolist()
+    [[2, 3], [5, 6]]
+    """
     begin, size = static(begin), static(size)
     return get_item(
         input_, tuple(slice(b, None if s == -1 else b + s) for b, s in zip(begin, size))
@@ -385,6 +592,7 @@ def strided_slice(
     ellipsis_mask: int = 0,
     new_axis_mask: int = 0,
     shrink_axis_mask: int = 0,
+    var: Any = None,
     name: str | None = None,
 ) -> Tensor:
     """What `input_[begin:end:strides]` is, along each axis.
@@ -415,7 +623,12 @@ def strided_slice(
 
 
 def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Tensor:
-    """The tensor; raises ValueError where its shape is not this one (None fits any size)."""
+    """The tensor; raises ValueError where its shape is not this one (None fits any size).
+
+    >>> from keraslike import tf
+    >>> tf.ensure_shape([[1, 2]], [None, 2]).numpy().tolist()
+    [[1, 2]]
+    """
     x, wanted = _as_operand(x), tuple(shape)
     fits = len(x.shape) == len(wanted)
     if not fits or any(w not in (None, s) for s, w in zip(x.shape, wanted)):
@@ -490,7 +703,12 @@ def _get(x: Any, *rest: Any) -> Any:
 
 @operates
 def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Tensor:
-    """`x` where the condition holds, `y` elsewhere; without them the indices where it holds."""
+    """`x` where the condition holds, `y` elsewhere; without them the indices where it holds.
+
+    >>> from keraslike import tf
+    >>> tf.where([True, False], [1, 2], [3, 4]).numpy().tolist()
+    [1, 4]
+    """
     condition = _as_operand(condition)
     if x is None and y is None:
         found = np.argwhere(_concrete("where", condition))
@@ -514,8 +732,13 @@ def _concrete(name: str, tensor: Any) -> np.ndarray:
 
 
 @operates
-def boolean_mask(tensor: Any, mask: Any, axis: int | None = None, name: Any = None) -> Tensor:
-    """The elements, or slices, where the mask holds."""
+def boolean_mask(tensor: Any, mask: Any, axis: Any = None, name: str = "boolean_mask") -> Tensor:
+    """The elements, or slices, where the mask holds.
+
+    >>> from keraslike import tf
+    >>> tf.boolean_mask([1, 2, 3], [True, False, True]).numpy().tolist()
+    [1, 3]
+    """
     tensor, mask = _as_operand(tensor), _concrete("boolean_mask", _as_operand(mask))
     first = 0 if axis is None else static(axis)
     if tuple(tensor.shape[first : first + mask.ndim]) != mask.shape:
@@ -535,7 +758,12 @@ def gather(
     batch_dims: int = 0,
     name: str | None = None,
 ) -> Tensor:
-    """The slices at several indices along an axis."""
+    """The slices at several indices along an axis.
+
+    >>> from keraslike import tf
+    >>> tf.gather([[1, 2], [3, 4], [5, 6]], [2, 0], axis=0).numpy().tolist()
+    [[5, 6], [1, 2]]
+    """
     params, indices = _as_operand(params), _as_operand(indices)
     axis = static(axis)
     axis = batch_dims if axis is None else axis
@@ -551,9 +779,28 @@ def _gather(params: Any, indices: Any, axis: int, batch_dims: int) -> Any:
     return fn(params, indices)
 
 
-def gather_nd(params: Any, indices: Any, batch_dims: int = 0, name: str | None = None) -> Tensor:
-    """The elements, or slices, at the places that the last axis of `indices` names."""
+def gather_nd(
+    params: Any,
+    indices: Any,
+    batch_dims: int = 0,
+    name: str | None = None,
+    bad_indices_policy: str = "",
+) -> Tensor:
+    """The elements, or slices, at the places that the last axis of `indices` names.
+
+    >>> from keraslike import tf
+    >>> tf.gather_nd([[1, 2], [3, 4]], [[0, 1], [1, 0]]).numpy().tolist()
+    [2, 3]
+    """
+    _policy("gather_nd", bad_indices_policy)
     return run(_gather_nd, (_as_operand(params), _as_operand(indices)), (static(batch_dims),))
+
+
+def _policy(name: str, policy: str) -> None:
+    if policy not in ("", "DEFAULT", "ERROR"):
+        raise NotImplementedError(
+            f"tf.{name}: indices out of range are errors. Received: bad_indices_policy={policy!r}"
+        )
 
 
 def _gather_nd(params: Any, indices: Any, batch_dims: int) -> Any:
@@ -567,7 +814,14 @@ def _scatter(name: str, method: str) -> Callable:
     def place(x: Any, updates: Any, indices: Any) -> Any:
         return getattr(jnp.asarray(x).at[tuple(jnp.moveaxis(indices, -1, 0))], method)(updates)
 
-    def scatter(tensor: Any, indices: Any, updates: Any, name: str | None = None) -> Tensor:
+    def scatter(
+        tensor: Any,
+        indices: Any,
+        updates: Any,
+        bad_indices_policy: str = "",
+        name: str | None = None,
+    ) -> Tensor:
+        _policy(scatter.__name__, bad_indices_policy)
         tensor, updates = operands(method, tensor, updates)
         return run(place, (tensor, updates, _as_operand(indices)))
 
@@ -576,14 +830,41 @@ def _scatter(name: str, method: str) -> Callable:
     return scatter
 
 
-tensor_scatter_nd_update = _scatter("tensor_scatter_nd_update", "set")
+_update = _scatter("tensor_scatter_nd_update", "set")
 tensor_scatter_nd_add = _scatter("tensor_scatter_nd_add", "add")
 tensor_scatter_nd_sub = _scatter("tensor_scatter_nd_sub", "subtract")
 tensor_scatter_nd_max = _scatter("tensor_scatter_nd_max", "max")
 tensor_scatter_nd_min = _scatter("tensor_scatter_nd_min", "min")
 
 
-def scatter_nd(indices: Any, updates: Any, shape: Any, name: str | None = None) -> Tensor:
-    """Zeros of a shape, with updates added at the places that indices name."""
+def tensor_scatter_nd_update(
+    tensor: Any, indices: Any, updates: Any, name: str | None = None
+) -> Tensor:
+    """The tensor with updates in place of the elements, or slices, that indices name.
+
+    >>> from keraslike import tf
+    >>> tf.tensor_scatter_nd_update([1, 2, 3], [[0], [2]], [10, 20]).numpy().tolist()
+    [10, 2, 20]
+    """
+    return _update(tensor, indices, updates)
+
+
+def scatter_nd(
+    indices: Any,
+    updates: Any,
+    shape: Any,
+    bad_indices_policy: str = "",
+    name: str | None = None,
+) -> Tensor:
+    """Zeros of a shape, with updates added at the places that indices name.
+
+    >>> from keraslike import tf
+    >>> tf.scatter_nd([[1], [3]], [5, 6], [4]).numpy().tolist()
+    [0, 5, 0, 6]
+    """
     updates = _as_operand(updates)
-    return tensor_scatter_nd_add(zeros(shape, updates.dtype), indices, updates)
+    zero = zeros(shape, updates.dtype)
+    return tensor_scatter_nd_add(zero, indices, updates, bad_indices_policy)
+
+
+documentation.describe(globals())

@@ -18,7 +18,19 @@ from keraslike.tf.tensor import Tensor
 
 
 class FixedLenFeature(NamedTuple):
-    """A feature of one shape; an example without it has the default, or is refused."""
+    """A feature of one shape; an example without it has the default, or is refused.
+
+    >>> from keraslike import tf
+    >>> example = tf.train.Example(
+    ...     features=tf.train.Features(
+    ...         feature={"a": tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))}
+    ...     )
+    ... )
+    >>> tf.io.parse_single_example(
+    ...     example.SerializeToString(), {"a": tf.io.FixedLenFeature([], tf.int64)}
+    ... )["a"].numpy().tolist()
+    7
+    """
 
     shape: Any
     dtype: Any
@@ -26,7 +38,12 @@ class FixedLenFeature(NamedTuple):
 
 
 class FixedLenSequenceFeature(NamedTuple):
-    """A feature of any number of values of one shape, padded to the longest of a batch."""
+    """A feature of any number of values of one shape, padded to the longest of a batch.
+
+    >>> from keraslike import tf
+    >>> tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True).allow_missing
+    True
+    """
 
     shape: Any
     dtype: Any
@@ -35,7 +52,12 @@ class FixedLenSequenceFeature(NamedTuple):
 
 
 class VarLenFeature(NamedTuple):
-    """A feature of any number of values, as a sparse tensor."""
+    """A feature of any number of values, as a sparse tensor.
+
+    >>> from keraslike import tf
+    >>> tf.io.VarLenFeature(tf.int64).dtype
+    tf.int64
+    """
 
     dtype: Any
 
@@ -62,6 +84,10 @@ class RaggedFeature(_RaggedFeature):
         partitions: what divides the values into rows, the outermost first: `RowSplits(key)`,
             `RowLengths(key)`, `RowStarts(key)`, `RowLimits(key)`, `ValueRowIds(key)`, each of a
             feature of integers, or `UniformRowLength(length)`.
+
+    >>> from keraslike import tf
+    >>> tf.io.RaggedFeature(tf.int64).dtype
+    tf.int64
     """
 
     RowSplits = _partition("RowSplits", "key")
@@ -73,7 +99,12 @@ class RaggedFeature(_RaggedFeature):
 
 
 class SparseFeature(NamedTuple):
-    """A sparse tensor, of which one feature has the values and others the indices."""
+    """A sparse tensor, of which one feature has the values and others the indices.
+
+    >>> from keraslike import tf
+    >>> tf.io.SparseFeature("places", "values", tf.float32, 10).size
+    10
+    """
 
     index_key: Any
     value_key: str
@@ -109,7 +140,19 @@ def parse_single_example(
 def parse_example(
     serialized: Any, features: dict[str, Any], example_names: Any = None, name: Any = None
 ) -> dict[str, Any]:
-    """The features of several examples, along a first axis; see `parse_single_example`."""
+    """The features of several examples, along a first axis; see `parse_single_example`.
+
+    >>> from keraslike import tf
+    >>> example = tf.train.Example(
+    ...     features=tf.train.Features(
+    ...         feature={"a": tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))}
+    ...     )
+    ... )
+    >>> tf.io.parse_example(
+    ...     [example.SerializeToString()], {"a": tf.io.FixedLenFeature([], tf.int64)}
+    ... )["a"].numpy().tolist()
+    [7]
+    """
     data = convert_to_tensor(serialized)
     if not data.ndim:
         return parse_single_example(data, features)
@@ -126,6 +169,18 @@ def parse_single_sequence_example(
     """The features of one `tf.train.SequenceExample` in bytes: of the whole, and of its steps.
 
     Raises InvalidArgumentError as `parse_single_example` does.
+
+    >>> from keraslike import tf
+    >>> step = tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))
+    >>> lists = tf.train.FeatureLists(
+    ...     feature_list={"a": tf.train.FeatureList(feature=[step, step])}
+    ... )
+    >>> coded = tf.train.SequenceExample(feature_lists=lists).SerializeToString()
+    >>> wanted = {"a": tf.io.FixedLenSequenceFeature([], tf.int64)}
+    >>> tf.io.parse_single_sequence_example(coded, sequence_features=wanted)[1][
+    ...     "a"
+    ... ].numpy().tolist()
+    [7, 7]
     """
     data = convert_to_tensor(serialized).numpy()
     if not isinstance(data, bytes):
@@ -143,6 +198,16 @@ def parse_sequence_example(
     """The features of several examples, along a first axis; see `parse_single_sequence_example`.
 
     The third result has the number of steps of each feature that was padded to the longest.
+
+    >>> from keraslike import tf
+    >>> step = tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))
+    >>> lists = tf.train.FeatureLists(
+    ...     feature_list={"a": tf.train.FeatureList(feature=[step, step])}
+    ... )
+    >>> coded = tf.train.SequenceExample(feature_lists=lists).SerializeToString()
+    >>> wanted = {"a": tf.io.FixedLenSequenceFeature([], tf.int64)}
+    >>> tf.io.parse_sequence_example([coded], sequence_features=wanted)[1]["a"].numpy().tolist()
+    [[7, 7]]
     """
     data = np.asarray(convert_to_tensor(serialized)).tolist()
     return _sequences(data, context_features, sequence_features, single=False)
@@ -466,21 +531,36 @@ def _sparse_of(kind: SparseFeature, examples: list[Any], dtype: Any, single: boo
 
 
 def serialize_tensor(tensor: Any, name: str | None = None) -> Tensor:
-    """A tensor as the bytes of a `TensorProto`, which `parse_tensor` reads."""
+    """A tensor as the bytes of a `TensorProto`, which `parse_tensor` reads.
+
+    >>> from keraslike import tf
+    >>> tf.io.parse_tensor(tf.io.serialize_tensor([1.0]), tf.float32).numpy().tolist()
+    [1.0]
+    """
     return constant(
         messages.tensor_proto(np.asarray(convert_to_tensor(tensor))).SerializeToString()
     )
 
 
 def serialize_sparse(sp_input: Any, out_type: Any = dtypes.string, name: Any = None) -> Tensor:
-    """The indices, values and sizes of a sparse tensor, each as the bytes of a `TensorProto`."""
+    """The indices, values and sizes of a sparse tensor, each as the bytes of a `TensorProto`.
+
+    >>> from keraslike import tf
+    >>> tf.io.serialize_sparse(tf.sparse.from_dense([[0, 5]])).shape
+    TensorShape([3])
+    """
     parts = (sp_input.indices, sp_input.values, sp_input.dense_shape)
     arrays = [np.asarray(convert_to_tensor(part)) for part in parts]
     return constant([messages.tensor_proto(a, packed=True).SerializeToString() for a in arrays])
 
 
 def serialize_many_sparse(sp_input: Any, out_type: Any = dtypes.string, name: Any = None) -> Tensor:
-    """`serialize_sparse` of each row: `deserialize_many_sparse` joins them."""
+    """`serialize_sparse` of each row: `deserialize_many_sparse` joins them.
+
+    >>> from keraslike import tf
+    >>> tf.io.serialize_many_sparse(tf.sparse.from_dense([[0, 5], [6, 0]])).shape
+    TensorShape([2, 3])
+    """
     places, values = np.asarray(sp_input.indices), np.asarray(sp_input.values)
     count, *sizes = np.asarray(sp_input.dense_shape).tolist()
     bounds = np.searchsorted(places[:, 0], np.arange(count + 1))
@@ -494,7 +574,14 @@ def serialize_many_sparse(sp_input: Any, out_type: Any = dtypes.string, name: An
 def deserialize_many_sparse(
     serialized_sparse: Any, dtype: Any, rank: Any = None, name: Any = None
 ) -> SparseTensor:
-    """The sparse tensors in rows of `serialize_sparse`, along a new first axis."""
+    """The sparse tensors in rows of `serialize_sparse`, along a new first axis.
+
+    >>> from keraslike import tf
+    >>> x = tf.sparse.from_dense([[0, 5], [6, 0]])
+    >>> back = tf.io.deserialize_many_sparse(tf.io.serialize_many_sparse(x), tf.int32)
+    >>> tf.sparse.to_dense(back).numpy().tolist()
+    [[0, 5], [6, 0]]
+    """
     rows = np.asarray(convert_to_tensor(serialized_sparse))
     if rows.ndim != 2 or rows.shape[1] != 3:
         raise InvalidArgumentError(
@@ -515,6 +602,10 @@ def parse_tensor(serialized: Any, out_type: Any, name: str | None = None) -> Ten
     """The tensor in the bytes of a `TensorProto`.
 
     Raises InvalidArgumentError for other bytes, and for a tensor of another dtype.
+
+    >>> from keraslike import tf
+    >>> tf.io.parse_tensor(tf.io.serialize_tensor([1, 2]), tf.int32).numpy().tolist()
+    [1, 2]
     """
     try:
         proto = messages.message("TensorProto").FromString(convert_to_tensor(serialized).numpy())

@@ -61,7 +61,12 @@ def _frame(picture: Any, channels: Any) -> np.ndarray:
 
 
 def convert_image_dtype(image: Any, dtype: Any, saturate: bool = False, name: Any = None) -> Tensor:
-    """A picture in another dtype: floats run from 0 to 1, integers to the largest of theirs."""
+    """A picture in another dtype: floats run from 0 to 1, integers to the largest of theirs.
+
+    >>> from keraslike import tf
+    >>> tf.image.convert_image_dtype([[[0.0, 1.0]]], tf.uint8).numpy().tolist()
+    [[[0, 255]]]
+    """
     image, wanted = _as_operand(image), dtypes.as_dtype(dtype)
     given = dtypes.as_dtype(image.dtype)
     if given is wanted:
@@ -140,6 +145,11 @@ def decode_jpeg(
         dct_method: `"INTEGER_ACCURATE"`, or `"INTEGER_FAST"`, the default.
 
     Raises InvalidArgumentError for bytes that are no picture.
+
+    >>> from keraslike import tf
+    >>> coded = tf.io.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
+    >>> tf.image.decode_jpeg(coded).shape
+    TensorShape([8, 8, 3])
     """
     if ratio not in (1, 2, 4, 8):
         raise ValueError(f"ratio must be 1, 2, 4 or 8. Received: ratio={ratio}")
@@ -159,17 +169,69 @@ def decode_jpeg(
 def decode_png(
     contents: Any, channels: int = 0, dtype: Any = dtypes.uint8, name: str | None = None
 ) -> Tensor:
-    """A PNG, or a picture of another kind, as (height, width, channels), uint8 or uint16."""
+    """A PNG, or a picture of another kind, as (height, width, channels), uint8 or uint16.
+
+    >>> from keraslike import tf
+    >>> coded = tf.io.encode_png(tf.constant([[[1], [2]]], tf.uint8))
+    >>> tf.image.decode_png(coded).numpy().tolist()
+    [[[1], [2]]]
+    """
     return _of_dtype(_decoded(contents, channels, None)[0], dtype)
 
 
 def decode_bmp(contents: Any, channels: int = 0, name: str | None = None) -> Tensor:
-    """A BMP as uint8 of shape (height, width, channels)."""
+    """A BMP as uint8 of shape (height, width, channels).
+
+    >>> from keraslike import tf
+    >>> header = b"BM" + bytes(
+    ...     [
+    ...         58,
+    ...         0,
+    ...         0,
+    ...         0,
+    ...         0,
+    ...         0,
+    ...         0,
+    ...         0,
+    ...         54,
+    ...         0,
+    ...         0,
+    ...         0,
+    ...         40,
+    ...         0,
+    ...         0,
+    ...         0,
+    ...         1,
+    ...         0,
+    ...         0,
+    ...         0,
+    ...         1,
+    ...         0,
+    ...         0,
+    ...         0,
+    ...         1,
+    ...         0,
+    ...         24,
+    ...         0,
+    ...     ]
+    ... )
+    >>> tf.io.decode_bmp(header + bytes(24) + bytes([1, 2, 3, 0])).numpy().tolist()
+    [[[3, 2, 1]]]
+    """
     return Tensor(_decoded(contents, channels, ("BMP",))[0])
 
 
 def decode_gif(contents: Any, name: str | None = None) -> Tensor:
-    """The frames of a GIF as uint8 of shape (frames, height, width, 3)."""
+    """The frames of a GIF as uint8 of shape (frames, height, width, 3).
+
+    >>> import io
+    >>> import PIL.Image
+    >>> from keraslike import tf
+    >>> file = io.BytesIO()
+    >>> PIL.Image.new("RGB", (4, 2)).save(file, "GIF")
+    >>> tf.io.decode_gif(file.getvalue()).shape
+    TensorShape([1, 2, 4, 3])
+    """
     return Tensor(np.stack(_decoded(contents, 3, ("GIF",))))
 
 
@@ -180,7 +242,13 @@ def decode_image(
     name: str | None = None,
     expand_animations: bool = True,
 ) -> Tensor:
-    """A picture of any kind; with `expand_animations` the frames of a GIF along a first axis."""
+    """A picture of any kind; with `expand_animations` the frames of a GIF along a first axis.
+
+    >>> from keraslike import tf
+    >>> coded = tf.io.encode_png(tf.constant([[[1], [2]]], tf.uint8))
+    >>> tf.image.decode_image(coded).numpy().tolist()
+    [[[1], [2]]]
+    """
     frames = _decoded(contents, channels, None)
     moving = convert_to_tensor(contents).numpy()[:3] == b"GIF" and expand_animations
     return _of_dtype(np.stack(frames) if moving else frames[0], dtype)
@@ -200,21 +268,59 @@ def _encoded(picture: Any, **options: Any) -> Tensor:
 
 
 def encode_jpeg(
-    image: Any, format: str = "", quality: int = 95, progressive: bool = False, **_: Any
+    image: Any,
+    format: str = "",
+    quality: int = 95,
+    progressive: bool = False,
+    optimize_size: bool = False,
+    chroma_downsampling: bool = True,
+    density_unit: str = "in",
+    x_density: int = 300,
+    y_density: int = 300,
+    xmp_metadata: str = "",
+    name: str | None = None,
 ) -> Tensor:
-    """A picture of uint8 as the bytes of a JPEG."""
+    """A picture of uint8 as the bytes of a JPEG.
+
+    >>> from keraslike import tf
+    >>> coded = tf.image.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
+    >>> tf.io.is_jpeg(coded).numpy().tolist()
+    True
+    """
     return _encoded(image, format="JPEG", quality=quality, progressive=progressive)
 
 
 def encode_png(image: Any, compression: int = -1, name: str | None = None) -> Tensor:
-    """A picture of uint8 as the bytes of a PNG."""
+    """A picture of uint8 as the bytes of a PNG.
+
+    >>> from keraslike import tf
+    >>> coded = tf.image.encode_png(tf.constant([[[1], [2]]], tf.uint8))
+    >>> tf.strings.substr(coded, 1, 3).numpy()
+    b'PNG'
+    """
     level = {} if compression < 0 else {"compress_level": compression}
     return _encoded(image, format="PNG", **level)
 
 
-def decode_and_crop_jpeg(contents: Any, crop_window: Any, channels: int = 0, **_: Any) -> Tensor:
+def decode_and_crop_jpeg(
+    contents: Any,
+    crop_window: Any,
+    channels: int = 0,
+    ratio: int = 1,
+    fancy_upscaling: bool = True,
+    try_recover_truncated: bool = False,
+    acceptable_fraction: float = 1,
+    dct_method: str = "",
+    name: str | None = None,
+) -> Tensor:
     """A part of a JPEG: `crop_window` is `[top, left, height, width]`; raises
-    InvalidArgumentError for one that is empty or not within the picture."""
+    InvalidArgumentError for one that is empty or not within the picture.
+
+    >>> from keraslike import tf
+    >>> coded = tf.io.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
+    >>> tf.image.decode_and_crop_jpeg(coded, [0, 0, 2, 4]).shape
+    TensorShape([2, 4, 3])
+    """
     window = np.ravel(static(crop_window)).tolist()
     if len(window) != 4:
         raise InvalidArgumentError(f"crop_window must have four numbers. Received: {window}")
@@ -230,7 +336,13 @@ def decode_and_crop_jpeg(contents: Any, crop_window: Any, channels: int = 0, **_
 
 
 def extract_jpeg_shape(contents: Any, output_type: Any = dtypes.int32, name: Any = None) -> Tensor:
-    """Height, width and channels of a JPEG."""
+    """Height, width and channels of a JPEG.
+
+    >>> from keraslike import tf
+    >>> coded = tf.io.encode_jpeg(tf.zeros([8, 4, 3], tf.uint8))
+    >>> tf.image.extract_jpeg_shape(coded).numpy().tolist()
+    [8, 4, 3]
+    """
     library = foreign.library("simplejpeg", "tf.io.extract_jpeg_shape()")
     try:
         height, width, space, _ = library.decode_jpeg_header(convert_to_tensor(contents).numpy())
@@ -241,7 +353,12 @@ def extract_jpeg_shape(contents: Any, output_type: Any = dtypes.int32, name: Any
 
 
 def is_jpeg(contents: Any, name: str | None = None) -> Tensor:
-    """Whether bytes begin as a JPEG does."""
+    """Whether bytes begin as a JPEG does.
+
+    >>> from keraslike import tf
+    >>> tf.image.is_jpeg(b"no picture").numpy().tolist()
+    False
+    """
     return constant(convert_to_tensor(contents).numpy()[:3] == _JPEG)
 
 

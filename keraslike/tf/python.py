@@ -46,7 +46,12 @@ def _result(name: str, value: Any, wanted: Any) -> Tensor:
     return tensor
 
 
-def py_function(func: Callable, inp: Sequence[Any], Tout: Any, name: str | None = None) -> Any:  # noqa: N803
+def py_function(
+    func: Any = None,
+    inp: Any = None,
+    Tout: Any = None,  # noqa: N803
+    name: str | None = None,
+) -> Any:
     """What a Python function gives of tensors, as tensors of the dtypes `Tout`.
 
     >>> py_function(lambda x: x + 1, [1], dtypes.int32)
@@ -56,9 +61,9 @@ def py_function(func: Callable, inp: Sequence[Any], Tout: Any, name: str | None 
 
 
 def numpy_function(
-    func: Callable,
-    inp: Sequence[Any],
-    Tout: Any,  # noqa: N803
+    func: Any = None,
+    inp: Any = None,
+    Tout: Any = None,  # noqa: N803
     stateful: bool = True,
     name: str | None = None,
 ) -> Any:

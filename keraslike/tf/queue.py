@@ -57,7 +57,15 @@ class FIFOQueue(QueueBase):
 
 
 class PaddingFIFOQueue(FIFOQueue):
-    """First in, first out; sizes given as `None` may differ and are filled up with zeros."""
+    """First in, first out; sizes given as `None` may differ and are filled up with zeros.
+
+    >>> from keraslike import tf
+    >>> queue = tf.queue.PaddingFIFOQueue(2, [tf.int32], [[None]])
+    >>> queue.enqueue([[1]])
+    >>> queue.enqueue([[2, 3]])
+    >>> queue.dequeue_many(2).numpy().tolist()
+    [[1, 0], [2, 3]]
+    """
 
     _takes_partial_shapes = True
 
@@ -84,7 +92,15 @@ class PaddingFIFOQueue(FIFOQueue):
 
 
 class PriorityQueue(QueueBase):
-    """The least first: each element begins with its priority, an int64 scalar."""
+    """The least first: each element begins with its priority, an int64 scalar.
+
+    >>> from keraslike import tf
+    >>> queue = tf.queue.PriorityQueue(2, [tf.string], [[]])
+    >>> queue.enqueue([tf.constant(5, tf.int64), "late"])
+    >>> queue.enqueue([tf.constant(1, tf.int64), "soon"])
+    >>> queue.dequeue()[1].numpy()
+    b'soon'
+    """
 
     def __init__(
         self,
@@ -119,6 +135,12 @@ class RandomShuffleQueue(QueueBase):
     Args:
         min_after_dequeue: how many elements stay in while the queue is open, to mix well.
         seed: for the same order every time.
+
+    >>> from keraslike import tf
+    >>> queue = tf.queue.RandomShuffleQueue(2, 0, [tf.int32], [[]])
+    >>> queue.enqueue_many([[1, 2]])
+    >>> sorted(queue.dequeue_many(2).numpy().tolist())
+    [1, 2]
     """
 
     def __init__(

@@ -28,6 +28,10 @@ class QueueBase:
         dtypes: of the components of an element.
         shapes: of the components; needed to dequeue several at once.
         names: of the components, which are dicts then.
+
+    >>> from keraslike import tf
+    >>> isinstance(tf.queue.FIFOQueue(1, [tf.int32]), tf.queue.QueueBase)
+    True
     """
 
     _takes_partial_shapes = False

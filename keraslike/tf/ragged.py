@@ -151,7 +151,12 @@ def boolean_mask(data: Any, mask: Any, name: str | None = None) -> Any:
 def segment_ids_to_row_splits(
     segment_ids: Any, num_segments: Any = None, out_type: Any = None, name: Any = None
 ) -> Tensor:
-    """Where rows end, of the row that each value belongs to."""
+    """Where rows end, of the row that each value belongs to.
+
+    >>> from keraslike import tf
+    >>> tf.ragged.segment_ids_to_row_splits([0, 0, 2]).numpy().tolist()
+    [0, 2, 2, 3]
+    """
     ids = _partition(segment_ids, "segment_ids")
     if num_segments is None:
         known = host(ids, "The count of segments", "give num_segments=.")
@@ -160,7 +165,12 @@ def segment_ids_to_row_splits(
 
 
 def row_splits_to_segment_ids(splits: Any, name: Any = None, out_type: Any = None) -> Tensor:
-    """The row of each value, of where rows end."""
+    """The row of each value, of where rows end.
+
+    >>> from keraslike import tf
+    >>> tf.ragged.row_splits_to_segment_ids([0, 2, 2, 3]).numpy().tolist()
+    [0, 0, 2]
+    """
     splits = _partition(splits, "splits")
     count = host(splits, "The count of values", "use RaggedTensor.value_rowids().")[-1]
     return _typed(_ids(splits, int(count)), out_type)
@@ -174,7 +184,12 @@ def _typed(value: Any, out_type: Any) -> Tensor:
 def stack_dynamic_partitions(
     data: Any, partitions: Any, num_partitions: Any, name: str | None = None
 ) -> RaggedTensor:
-    """Row `i` holds the elements of which `partitions` says `i`."""
+    """Row `i` holds the elements of which `partitions` says `i`.
+
+    >>> from keraslike import tf
+    >>> tf.ragged.stack_dynamic_partitions([10, 20, 30], [0, 1, 0], 2).to_list()
+    [[10, 30], [20]]
+    """
     data = convert_to_tensor(data)
     which = host(convert_to_tensor(partitions), "The length of rows", "call it outside.")
     count = int(static(num_partitions))

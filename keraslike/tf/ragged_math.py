@@ -330,14 +330,15 @@ def _rank(function: Callable, input: Any, name: Any = None) -> Any:
 _ELEMENTWISE = [
     entry.partition("=")[0]
     for kind, names in table._TABLE.items()
-    if kind.startswith("x")
+    if not kind.startswith("input")
     for entry in names.split()
 ]
 _ELEMENTWISE += [
-    *("cast", "saturate_cast", "truediv", "squared_difference", "xlogy", "xdivy", "lgamma"),
+    *("cast", "ones_like", "saturate_cast", "truediv", "zeros_like"),
+    *("squared_difference", "xlogy", "xdivy", "lgamma"),
     *("multiply_no_nan", "digamma", "one_hot", "clip_by_value", "stop_gradient", "identity"),
     *("bitwise.bitwise_and", "bitwise.bitwise_or", "bitwise.bitwise_xor"),
-    *[f"nn.{n}" for n in ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softsign")],
+    *[f"nn.{n}" for n in ("relu", "leaky_relu", "elu", "selu", "gelu", "silu")],
 ]
 
 OPERATIONS.update(dict.fromkeys(_ELEMENTWISE, _elementwise))

@@ -17,7 +17,15 @@ from keraslike.tf.tensor import WIDE, Tensor, run, wrap
 
 
 def set_seed(seed: int) -> None:
-    """Begins the global random stream anew: the same numbers follow each time."""
+    """Begins the global random stream anew: the same numbers follow each time.
+
+    >>> from keraslike import tf
+    >>> tf.random.set_seed(1)
+    >>> first = tf.random.uniform([2])
+    >>> tf.random.set_seed(1)
+    >>> bool(tf.reduce_all(tf.random.uniform([2]) == first))
+    True
+    """
     rng.set_random_seed(seed)
 
 
@@ -44,7 +52,12 @@ def normal(
     seed: Any = None,
     name: Any = None,
 ) -> Tensor:
-    """Draws of a normal distribution."""
+    """Draws of a normal distribution.
+
+    >>> from keraslike import tf
+    >>> tf.random.normal([2, 3]).shape
+    TensorShape([2, 3])
+    """
     return _located("normal", shape, mean, stddev, dtype, seed)
 
 
@@ -56,7 +69,12 @@ def truncated_normal(
     seed: Any = None,
     name: Any = None,
 ) -> Tensor:
-    """Draws of a normal distribution within two standard deviations."""
+    """Draws of a normal distribution within two standard deviations.
+
+    >>> from keraslike import tf
+    >>> bool(tf.reduce_max(tf.abs(tf.random.truncated_normal([9]))) <= 2)
+    True
+    """
     return _located("truncated_normal", shape, mean, stddev, dtype, seed)
 
 
@@ -79,30 +97,55 @@ def uniform(
     seed: Any = None,
     name: Any = None,
 ) -> Tensor:
-    """Draws of a uniform distribution over `[minval, maxval)`."""
+    """Draws of a uniform distribution over `[minval, maxval)`.
+
+    >>> from keraslike import tf
+    >>> bool(tf.reduce_max(tf.random.uniform([9], maxval=2.0)) < 2)
+    True
+    """
     if isinstance(seed, Stateless):
         return stateless_uniform(shape, seed.seed, minval, maxval, dtype)
     return _draw("uniform", shape, dtype, minval=minval, maxval=maxval, seed=seed)
 
 
 def gamma(
-    shape: Any, alpha: Any, beta: Any = None, dtype: Any = dtypes.float32, seed: Any = None
+    shape: Any,
+    alpha: Any,
+    beta: Any = None,
+    dtype: Any = dtypes.float32,
+    seed: Any = None,
+    name: str | None = None,
 ) -> Tensor:
-    """Draws of a gamma distribution."""
+    """Draws of a gamma distribution.
+
+    >>> from keraslike import tf
+    >>> tf.random.gamma([2, 3], 1.0).shape
+    TensorShape([2, 3])
+    """
     drawn = _draw("gamma", shape, dtype, alpha=float(static(alpha)), seed=seed)
     return drawn if beta is None else drawn / beta
 
 
 def categorical(
-    logits: Any, num_samples: Any, dtype: Any = dtypes.int64, seed: Any = None, name: Any = None
+    logits: Any, num_samples: Any, dtype: Any = None, seed: Any = None, name: Any = None
 ) -> Tensor:
-    """Numbers of classes, drawn for each row of logits."""
+    """Numbers of classes, drawn for each row of logits.
+
+    >>> from keraslike import tf
+    >>> tf.random.categorical([[0.0, 0.0]], 5).shape
+    TensorShape([1, 5])
+    """
     drawn = random.categorical(_as_operand(logits)._value, static(num_samples), seed=seed)
-    return cast(wrap(drawn), dtype)
+    return cast(wrap(drawn), dtypes.int64 if dtype is None else dtype)
 
 
 def shuffle(value: Any, seed: Any = None, name: Any = None) -> Tensor:
-    """The slices along the first axis in random order."""
+    """The slices along the first axis in random order.
+
+    >>> from keraslike import tf
+    >>> tf.sort(tf.random.shuffle([1, 2, 3])).numpy().tolist()
+    [1, 2, 3]
+    """
     value = _as_operand(value)
     order = random.shuffle(np.arange(value.shape[0], dtype=np.int32), seed=seed)
     return gather(value, wrap(order))
@@ -151,7 +194,13 @@ def stateless_uniform(
     name: Any = None,
     alg: Any = "auto_select",
 ) -> Tensor:
-    """`uniform`, whose draws follow from a seed of two numbers."""
+    """`uniform`, whose draws follow from a seed of two numbers.
+
+    >>> from keraslike import tf
+    >>> first, again = (tf.random.stateless_uniform([2], seed=[1, 2]) for _ in range(2))
+    >>> bool(tf.reduce_all(first == again))
+    True
+    """
     if dtypes.as_dtype(dtype).is_integer:
         if maxval is None:
             raise ValueError(f"maxval must be given for dtype={dtypes.as_dtype(dtype).name}.")
@@ -172,7 +221,12 @@ def stateless_normal(
     name: Any = None,
     alg: Any = "auto_select",
 ) -> Tensor:
-    """`normal`, whose draws follow from a seed of two numbers."""
+    """`normal`, whose draws follow from a seed of two numbers.
+
+    >>> from keraslike import tf
+    >>> tf.random.stateless_normal([2], seed=[1, 2]).shape
+    TensorShape([2])
+    """
     return _scaled("normal", seed, shape, dtype, mean, stddev)
 
 
@@ -185,7 +239,12 @@ def stateless_truncated_normal(
     name: Any = None,
     alg: Any = "auto_select",
 ) -> Tensor:
-    """`truncated_normal`, whose draws follow from a seed of two numbers."""
+    """`truncated_normal`, whose draws follow from a seed of two numbers.
+
+    >>> from keraslike import tf
+    >>> bool(tf.reduce_max(tf.abs(tf.random.stateless_truncated_normal([9], seed=[1, 2]))) <= 2)
+    True
+    """
     return _scaled("truncated_normal", seed, shape, dtype, mean, stddev)
 
 
@@ -197,7 +256,12 @@ def stateless_gamma(
     dtype: Any = dtypes.float32,
     name: Any = None,
 ) -> Tensor:
-    """`gamma`, whose draws follow from a seed of two numbers."""
+    """`gamma`, whose draws follow from a seed of two numbers.
+
+    >>> from keraslike import tf
+    >>> tf.random.stateless_gamma([2], seed=[1, 2], alpha=1.0).shape
+    TensorShape([2])
+    """
     drawn = _from_seed("gamma", seed, shape, dtype, alpha)
     return drawn if beta is None else drawn / beta
 
@@ -205,14 +269,24 @@ def stateless_gamma(
 def stateless_poisson(
     shape: Any, seed: Any, lam: Any, dtype: Any = dtypes.int32, name: Any = None
 ) -> Tensor:
-    """Draws of a Poisson distribution that follow from a seed of two numbers."""
+    """Draws of a Poisson distribution that follow from a seed of two numbers.
+
+    >>> from keraslike import tf
+    >>> tf.random.stateless_poisson([2], seed=[1, 2], lam=2.0).shape
+    TensorShape([2])
+    """
     return _from_seed("poisson", seed, shape, dtype, lam)
 
 
 def stateless_categorical(
     logits: Any, num_samples: Any, seed: Any, dtype: Any = dtypes.int64, name: Any = None
 ) -> Tensor:
-    """`categorical`, whose draws follow from a seed of two numbers."""
+    """`categorical`, whose draws follow from a seed of two numbers.
+
+    >>> from keraslike import tf
+    >>> tf.random.stateless_categorical([[0.0, 0.0]], 5, seed=[1, 2]).shape
+    TensorShape([1, 5])
+    """
     found = run(_classes, (_as_operand(seed), _as_operand(logits)), (static(num_samples),))
     return cast(found, dtype)
 
@@ -223,7 +297,12 @@ def _classes(seed: Any, logits: Any, count: int) -> Any:
 
 
 def split(seed: Any, num: int = 2, alg: Any = "auto_select") -> Tensor:
-    """Seeds that follow from one, in rows."""
+    """Seeds that follow from one, in rows.
+
+    >>> from keraslike import tf
+    >>> tf.random.split([1, 2], 3).shape
+    TensorShape([3, 2])
+    """
     return run(_split, (_as_operand(seed),), (static(num),))
 
 
@@ -232,7 +311,12 @@ def _split(seed: Any, num: int) -> Any:
 
 
 def fold_in(seed: Any, data: Any, alg: Any = "auto_select") -> Tensor:
-    """The seed that follows from one and a number."""
+    """The seed that follows from one and a number.
+
+    >>> from keraslike import tf
+    >>> tf.random.fold_in([1, 2], 3).shape
+    TensorShape([2])
+    """
     return run(_folded, (_as_operand(seed), _as_operand(data)))
 
 
@@ -243,7 +327,12 @@ def _folded(seed: Any, data: Any) -> Any:
 def poisson(
     shape: Any, lam: Any, dtype: Any = dtypes.float32, seed: Any = None, name: Any = None
 ) -> Tensor:
-    """Draws of a Poisson distribution, of `shape` for each rate in `lam`."""
+    """Draws of a Poisson distribution, of `shape` for each rate in `lam`.
+
+    >>> from keraslike import tf
+    >>> tf.random.poisson([3], 2.0).shape
+    TensorShape([3])
+    """
     rates, shape = np.asarray(static(lam), "float32"), tuple(np.atleast_1d(static(shape)).tolist())
     state = random.randint((2,), 0, 2**31 - 1, "int32", seed=seed)
     rates = tuple(rates.ravel().tolist()) if rates.ndim else float(rates)
@@ -255,14 +344,25 @@ _global: list[Any] = []
 
 
 def get_global_generator() -> Generator:
-    """The generator of the program, which is made with a random seed at first."""
+    """The generator of the program, which is made with a random seed at first.
+
+    >>> from keraslike import tf
+    >>> tf.random.get_global_generator().normal([2]).shape
+    TensorShape([2])
+    """
     if not _global:
         _global.append(Generator())
     return _global[0]
 
 
 def set_global_generator(generator: Generator) -> None:
-    """Makes a generator that of the program."""
+    """Makes a generator that of the program.
+
+    >>> from keraslike import tf
+    >>> tf.random.set_global_generator(tf.random.Generator.from_seed(1))
+    >>> tf.random.get_global_generator().uniform([2]).shape
+    TensorShape([2])
+    """
     _global[:] = [generator]
 
 

@@ -54,6 +54,10 @@ class SaveOptions:
     """Options of `save`, of which none changes what is written here.
 
     Raises NotImplementedError for those that would.
+
+    >>> from keraslike import tf
+    >>> tf.saved_model.SaveOptions().save_debug_info
+    False
     """
 
     namespace_whitelist: Sequence[str] | None = None
@@ -65,16 +69,24 @@ class SaveOptions:
     experimental_custom_gradients: bool = True
     experimental_image_format: bool = False
     experimental_skip_saver: bool = False
+    experimental_sharding_callback: Any = None
+    extra_tags: Any = None
 
     def __post_init__(self) -> None:
         changing = ("function_aliases", "experimental_image_format", "experimental_skip_saver")
+        changing += ("experimental_sharding_callback", "extra_tags")
         if given := [name for name in changing if getattr(self, name)]:
             raise NotImplementedError(f"SaveOptions: {given} would change what is written.")
 
 
 @dataclasses.dataclass
 class LoadOptions:
-    """Options of `load`, of which none changes what is read here."""
+    """Options of `load`, of which none changes what is read here.
+
+    >>> from keraslike import tf
+    >>> tf.saved_model.LoadOptions().allow_partial_checkpoint
+    False
+    """
 
     allow_partial_checkpoint: bool = False
     experimental_io_device: str | None = None
@@ -102,6 +114,14 @@ def save(
 
     Raises ValueError for an object or a signature of another kind, and for a function that cannot
     be compiled, one of text, say.
+
+    Example (runs TensorFlow in a process of its own)::
+
+        module = tf.Module()
+        module.double = tf.function(
+            lambda x: 2 * x, input_signature=[tf.TensorSpec([None], tf.float32)]
+        )
+        tf.saved_model.save(module, "folder")
     """
     if not isinstance(obj, base.Object):
         raise ValueError(
@@ -440,6 +460,13 @@ def load(export_dir: str | os.PathLike, tags: Any = None, options: Any = None) -
 
     Raises OSError where there is neither, ImportError where a SavedModel is to be run and there is
     no TensorFlow.
+
+    Example (runs TensorFlow in a process of its own)::
+
+        module = tf.Module()
+        module.v = tf.Variable(2.0)
+        tf.saved_model.save(module, "folder")
+        tf.saved_model.load("folder").v.numpy()
     """
     path = os.fspath(export_dir)
     if os.path.isfile(os.path.join(path, stablehlo.MANIFEST)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,18 +10,24 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.ops.math import segment_product
+from keraslike.tf import documentation
 from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.ops import _concrete
 from keraslike.tf.tensor import Tensor, run
 
 
-def _segment(name: str, fn: Callable, of_none: Callable | None = None) -> Callable:
+def _segment(
+    name: str, kind: str, fn: Callable, of_none: Callable | None = None, prefix: str = ""
+) -> Callable:
     """Args: of_none: what a segment has in which there is nothing, for a dtype."""
 
-    def segment(data: Any, segment_ids: Any, num_segments: Any = None, name: Any = None) -> Tensor:
+    def segment(data: Any, segment_ids: Any, name: Any = None) -> Tensor:
         ids = _as_operand(segment_ids)
-        if num_segments is None:
-            num_segments = int(_concrete(f"math.segment_{name}", ids)[-1]) + 1
+        count = int(_concrete(f"math.segment_{kind}", ids)[-1]) + 1
+        return run(of, (_as_operand(data), ids), (count,))
+
+    def unsorted(data: Any, segment_ids: Any, num_segments: Any, name: Any = None) -> Tensor:
+        ids = _as_operand(segment_ids)
         return run(of, (_as_operand(data), ids), (static(num_segments),))
 
     def of(data: Any, ids: Any, count: int) -> Any:
@@ -31,8 +38,10 @@ def _segment(name: str, fn: Callable, of_none: Callable | None = None) -> Callab
         empty = (found == 0).reshape(found.shape + (1,) * (out.ndim - found.ndim))
         return jnp.where(empty, jnp.asarray(of_none(out.dtype), out.dtype), out)
 
-    segment.__doc__ = f"The {name} of the rows that have one segment number."
-    return segment
+    made = unsorted if prefix else segment
+    made.__name__ = made.__qualname__ = f"{prefix}segment_{name}"
+    made.__doc__ = f"The {kind} of the rows that have one segment number."
+    return made
 
 
 def _count(data: Any, ids: Any, num_segments: int) -> Any:
@@ -50,11 +59,20 @@ def _segment_sqrt_n(data: Any, ids: Any, num_segments: int) -> Any:
 _lowest = lambda dtype: jnp.finfo(dtype).min if dtype.kind != "i" else jnp.iinfo(dtype).min  # noqa: E731
 _highest = lambda dtype: jnp.finfo(dtype).max if dtype.kind != "i" else jnp.iinfo(dtype).max  # noqa: E731
 _nothing = lambda dtype: 0  # noqa: E731
-segment_sum = unsorted_segment_sum = _segment("sum", jax.ops.segment_sum)
-segment_prod = unsorted_segment_prod = _segment("product", segment_product)
-segment_mean = unsorted_segment_mean = _segment("mean", _segment_mean)
-segment_max = _segment("max", jax.ops.segment_max, _nothing)
-segment_min = _segment("min", jax.ops.segment_min, _nothing)
-unsorted_segment_max = _segment("max", jax.ops.segment_max, _lowest)
-unsorted_segment_min = _segment("min", jax.ops.segment_min, _highest)
-unsorted_segment_sqrt_n = _segment("sum, divided by the root of the number,", _segment_sqrt_n)
+segment_sum = _segment("sum", "sum", jax.ops.segment_sum)
+segment_prod = _segment("prod", "product", segment_product)
+segment_mean = _segment("mean", "mean", _segment_mean)
+segment_max = _segment("max", "max", jax.ops.segment_max, _nothing)
+segment_min = _segment("min", "min", jax.ops.segment_min, _nothing)
+
+_unsorted = functools.partial(_segment, prefix="unsorted_")
+unsorted_segment_sum = _unsorted("sum", "sum", jax.ops.segment_sum)
+unsorted_segment_prod = _unsorted("prod", "product", segment_product)
+unsorted_segment_mean = _unsorted("mean", "mean", _segment_mean)
+unsorted_segment_max = _unsorted("max", "max", jax.ops.segment_max, _lowest)
+unsorted_segment_min = _unsorted("min", "min", jax.ops.segment_min, _highest)
+unsorted_segment_sqrt_n = _unsorted(
+    "sqrt_n", "sum, divided by the root of the number,", _segment_sqrt_n
+)
+
+documentation.describe(globals())

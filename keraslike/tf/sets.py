@@ -28,19 +28,34 @@ def union(a: Any, b: Any, validate_indices: bool = True) -> SparseTensor:
 
 
 def intersection(a: Any, b: Any, validate_indices: bool = True) -> SparseTensor:
-    """The elements that are in both sets."""
+    """The elements that are in both sets.
+
+    >>> from keraslike import tf
+    >>> tf.sparse.to_dense(tf.sets.intersection([[1, 2, 3]], [[2, 3]])).numpy().tolist()
+    [[2, 3]]
+    """
     return _combined("intersection", a, b, validate_indices, set.intersection)
 
 
 def difference(a: Any, b: Any, aminusb: bool = True, validate_indices: bool = True) -> SparseTensor:
-    """The elements of `a` that are not in `b`; the other way round with `aminusb=False`."""
+    """The elements of `a` that are not in `b`; the other way round with `aminusb=False`.
+
+    >>> from keraslike import tf
+    >>> tf.sparse.to_dense(tf.sets.difference([[1, 2, 3]], [[2]])).numpy().tolist()
+    [[1, 3]]
+    """
     if not aminusb:
         a, b = b, a
     return _combined("difference", a, b, validate_indices, set.difference)
 
 
 def size(a: Any, validate_indices: bool = True) -> Tensor:
-    """The number of different elements of each set, int32; `a` is sparse."""
+    """The number of different elements of each set, int32; `a` is sparse.
+
+    >>> from keraslike import tf
+    >>> tf.sets.size(tf.sparse.from_dense([[1, 2, 2]])).numpy().tolist()
+    [2]
+    """
     if not isinstance(a, SparseTensor):
         raise TypeError(f"tf.sets.size: expected a SparseTensor, received {a!r}")
     rows, shape = _rows("size", a, validate_indices)

@@ -11,17 +11,20 @@ import numpy as np
 
 from keraslike.layers.spectrogram import mel_weights
 from keraslike.ops.signal import add_sequences, sequences
-from keraslike.tf import dtypes
+from keraslike.tf import documentation, dtypes
 from keraslike.tf.conversion import _as_operand, constant, static
 from keraslike.tf.operation import operation
 from keraslike.tf.tensor import Tensor, run
 
+
+def _over(of: Callable, axes: tuple[int, ...]) -> Callable:
+    return lambda x: of(x, axes=axes)
+
+
 for _name in ("fft", "ifft", "fft2d", "ifft2d", "fft3d", "ifft3d"):
     _axes = tuple(range(-int(_name[-2]) if _name.endswith("d") else -1, 0))
     _of = jnp.fft.ifftn if _name[0] == "i" else jnp.fft.fftn
-    globals()[_name] = operation(f"signal.{_name}", "input")(
-        lambda x, of=_of, axes=_axes: of(x, axes=axes)
-    )
+    globals()[_name] = operation(f"signal.{_name}", "input")(_over(_of, _axes))
 
 
 def _real(name: str, of: Callable) -> Callable:
@@ -41,27 +44,47 @@ def _real(name: str, of: Callable) -> Callable:
 rfft, irfft = _real("rfft", jnp.fft.rfft), _real("irfft", jnp.fft.irfft)
 
 
-@operation("signal.rfft2d", "input")
+@operation("signal.rfft2d", "input_tensor")
 def rfft2d(x: Any, fft_length: Any = None) -> Any:
-    """The Fourier transform along the last two axes, of real numbers."""
+    """The Fourier transform along the last two axes, of real numbers.
+
+    >>> from keraslike import tf
+    >>> tf.signal.rfft2d([[1.0, 1.0]]).numpy().tolist()
+    [[(2+0j), 0j]]
+    """
     return jnp.fft.rfft2(x, fft_length)
 
 
-@operation("signal.irfft2d", "input")
+@operation("signal.irfft2d", "input_tensor")
 def irfft2d(x: Any, fft_length: Any = None) -> Any:
-    """What `rfft2d` did, undone."""
+    """What `rfft2d` did, undone.
+
+    >>> from keraslike import tf
+    >>> tf.signal.irfft2d([[2 + 0j, 0j]]).numpy().tolist()
+    [[1.0, 1.0]]
+    """
     return jnp.fft.irfft2(x, fft_length)
 
 
 @operation("signal.fftshift", "x")
 def fftshift(x: Any, axes: Any = None) -> Any:
-    """Frequency 0 moved to the middle."""
+    """Frequency 0 moved to the middle.
+
+    >>> from keraslike import tf
+    >>> tf.signal.fftshift([0, 1, 2, 3]).numpy().tolist()
+    [2, 3, 0, 1]
+    """
     return jnp.fft.fftshift(x, axes)
 
 
 @operation("signal.ifftshift", "x")
 def ifftshift(x: Any, axes: Any = None) -> Any:
-    """What `fftshift` did, undone."""
+    """What `fftshift` did, undone.
+
+    >>> from keraslike import tf
+    >>> tf.signal.ifftshift([2, 3, 0, 1]).numpy().tolist()
+    [0, 1, 2, 3]
+    """
     return jnp.fft.ifftshift(x, axes)
 
 
@@ -74,7 +97,12 @@ def frame(
     axis: int = -1,
     name: Any = None,
 ) -> Tensor:
-    """Windows of a signal, one every `frame_step` samples."""
+    """Windows of a signal, one every `frame_step` samples.
+
+    >>> from keraslike import tf
+    >>> tf.signal.frame([1, 2, 3, 4], 2, 1).numpy().tolist()
+    [[1, 2], [2, 3], [3, 4]]
+    """
     rest = (static(frame_length), static(frame_step), pad_end, pad_value, axis)
     return run(_frame, (_as_operand(signal),), rest)
 
@@ -90,7 +118,12 @@ def _frame(x: Any, length: int, step: int, pad_end: bool, value: float, axis: in
 
 
 def overlap_and_add(signal: Any, frame_step: Any, name: Any = None) -> Tensor:
-    """The signal of which these are the frames, overlaps added."""
+    """The signal of which these are the frames, overlaps added.
+
+    >>> from keraslike import tf
+    >>> tf.signal.overlap_and_add([[1, 2], [3, 4]], 1).numpy().tolist()
+    [1, 5, 4]
+    """
     return run(add_sequences, (_as_operand(signal),), (static(frame_step),))
 
 
@@ -116,13 +149,23 @@ hamming_window = _window("hamming_window", (0.54, -0.46))
 def kaiser_window(
     window_length: Any, beta: Any = 12.0, dtype: Any = dtypes.float32, name: Any = None
 ) -> Tensor:
-    """Kaiser's window."""
+    """Kaiser's window.
+
+    >>> from keraslike import tf
+    >>> tf.signal.kaiser_window(3, 2.0).numpy().round(4)
+    array([0.4387, 1.    , 0.4387], dtype=float32)
+    """
     values = np.kaiser(static(window_length), static(beta))
     return constant(values.astype(dtypes.as_dtype(dtype).as_numpy_dtype))
 
 
 def vorbis_window(window_length: Any, dtype: Any = dtypes.float32, name: Any = None) -> Tensor:
-    """The window of the Vorbis format."""
+    """The window of the Vorbis format.
+
+    >>> from keraslike import tf
+    >>> tf.signal.vorbis_window(4).numpy().round(4)
+    array([0.228 , 0.9737, 0.9737, 0.228 ], dtype=float32)
+    """
     n = static(window_length)
     values = np.sin(np.pi / 2 * np.sin(np.pi / n * (np.arange(n) + 0.5)) ** 2)
     return constant(values.astype(dtypes.as_dtype(dtype).as_numpy_dtype))
@@ -131,7 +174,13 @@ def vorbis_window(window_length: Any, dtype: Any = dtypes.float32, name: Any = N
 def inverse_stft_window_fn(
     frame_step: Any, forward_window_fn: Callable = hann_window, name: Any = None
 ) -> Callable:
-    """The window that makes `inverse_stft` undo a `stft` with this window."""
+    """The window that makes `inverse_stft` undo a `stft` with this window.
+
+    >>> from keraslike import tf
+    >>> window = tf.signal.inverse_stft_window_fn(2)
+    >>> window(4, tf.float32).numpy().round(4)
+    array([0., 1., 1., 1.], dtype=float32)
+    """
 
     def window(frame_length: Any, dtype: Any = dtypes.float32) -> Tensor:
         length, step = static(frame_length), static(frame_step)
@@ -152,7 +201,15 @@ def inverse_stft(
     window_fn: Any = hann_window,
     name: Any = None,
 ) -> Tensor:
-    """The signal whose `stft` this is, where the window fits: see `inverse_stft_window_fn`."""
+    """The signal whose `stft` this is, where the window fits: see `inverse_stft_window_fn`.
+
+    >>> from keraslike import tf
+    >>> x = tf.ones([8])
+    >>> spectra = tf.signal.stft(x, 4, 2)
+    >>> window = tf.signal.inverse_stft_window_fn(2)
+    >>> tf.signal.inverse_stft(spectra, 4, 2, window_fn=window).numpy().round(4)[2:6].tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    """
     length = static(frame_length)
     size = _fft_length(length, fft_length)
     frames = run(_front, (irfft(stfts, [size]),), (length,))
@@ -180,7 +237,12 @@ def linear_to_mel_weight_matrix(
     dtype: Any = dtypes.float32,
     name: Any = None,
 ) -> Tensor:
-    """What a spectrogram is multiplied by for its bands on the mel scale."""
+    """What a spectrogram is multiplied by for its bands on the mel scale.
+
+    >>> from keraslike import tf
+    >>> tf.signal.linear_to_mel_weight_matrix(2, 5, 8000).shape
+    TensorShape([5, 2])
+    """
     rate = float(static(sample_rate))
     if not 0 <= lower_edge_hertz < upper_edge_hertz <= rate / 2:
         raise ValueError(
@@ -193,7 +255,12 @@ def linear_to_mel_weight_matrix(
 
 
 def mfccs_from_log_mel_spectrograms(log_mel_spectrograms: Any, name: Any = None) -> Tensor:
-    """The cepstral coefficients of logarithms of mel spectrograms."""
+    """The cepstral coefficients of logarithms of mel spectrograms.
+
+    >>> from keraslike import tf
+    >>> tf.signal.mfccs_from_log_mel_spectrograms([[1.0, 1.0]]).numpy().round(4)
+    array([[2., 0.]], dtype=float32)
+    """
     found = dct(log_mel_spectrograms)
     return found * (1.0 / float(np.sqrt(2.0 * found.shape[-1])))
 
@@ -207,7 +274,12 @@ def stft(
     pad_end: bool = False,
     name: Any = None,
 ) -> Tensor:
-    """The Fourier transform of each windowed frame of a signal."""
+    """The Fourier transform of each windowed frame of a signal.
+
+    >>> from keraslike import tf
+    >>> tf.signal.stft(tf.ones([8]), 4, 2).shape
+    TensorShape([3, 3])
+    """
     length = static(frame_length)
     size = _fft_length(length, fft_length)
     frames = frame(signals, length, frame_step, pad_end)
@@ -218,15 +290,68 @@ def stft(
 
 @operation("signal.dct", "input")
 def dct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None = None) -> Any:
-    """The cosine transform along the last axis."""
-    return jax.scipy.fft.dct(x, type=type, n=n, axis=axis, norm=norm)
+    """The cosine transform of a type, 1 to 4, along the last axis, of `n` values (cut, or filled
+    with zeros); `norm="ortho"` makes it orthonormal.
+
+    Raises ValueError for type 1 with a norm, and for another axis.
+
+    >>> from keraslike import tf
+    >>> tf.signal.dct([1.0, 1.0]).numpy().round(4).tolist()
+    [4.0, 0.0]
+    """
+    if axis != -1:
+        raise ValueError(f"tf.signal.dct: axis must be -1. Received: axis={axis}")
+    if n is not None:
+        x = x[..., :n]
+        x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, n - x.shape[-1])])
+    return _cosine_transform(x, type, norm)
+
+
+def _cosine_transform(x: Any, type: int, norm: str | None) -> Any:
+    if norm not in (None, "ortho"):
+        raise ValueError(f"norm must be None or 'ortho'. Received: norm={norm!r}")
+    count = x.shape[-1]
+    if type == 2:
+        return jax.scipy.fft.dct(x, type=2, norm=norm)
+    if type == 3:  # jax's inverse of type 2 is that but for a factor
+        return jax.scipy.fft.idct(x, type=2, norm=norm) * (2 * count if norm is None else 1)
+    if type == 1:
+        if norm is not None or count < 2:
+            raise ValueError(
+                "Type 1 of the cosine transform has no norm, and needs two values at least. "
+                f"Received: norm={norm!r}, {count} values"
+            )
+        angles = np.outer(np.arange(count), np.arange(count)) * np.pi / (count - 1)
+        weights = 2 * np.cos(angles)
+        weights[[0, -1]] /= 2
+        return x @ jnp.asarray(weights, x.dtype)
+    if type == 4:
+        odd = 2 * np.arange(count) + 1
+        weights = 2 * np.cos(np.outer(odd, odd) * np.pi / (4 * count))
+        scale = 1 if norm is None else np.sqrt(0.5 / count)
+        return x @ jnp.asarray(weights * scale, x.dtype)
+    raise ValueError(f"The types of the cosine transform are 1 to 4. Received: type={type}")
 
 
 @operation("signal.idct", "input")
 def idct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None = None) -> Any:
-    """What `dct` did, undone (up to a factor, where `norm` is `None`)."""
-    return jax.scipy.fft.idct(x, type=type, n=n, axis=axis, norm=norm)
+    """What `dct` of a type did, undone; without a norm but for a factor `2 n`, of type 1
+    `2 (n - 1)`.
 
+    Raises ValueError for a length `n` and for another axis.
+
+    >>> from keraslike import tf
+    >>> tf.signal.idct([2.0, 0.0], norm=None).numpy().round(4).tolist()
+    [2.0, 2.0]
+    """
+    if n is not None or axis != -1:
+        raise ValueError(
+            f"tf.signal.idct: n must be None and axis -1. Received: n={n}, axis={axis}"
+        )
+    return _cosine_transform(x, {2: 3, 3: 2}.get(type, type), norm)
+
+
+documentation.describe(globals(), "signal")
 
 __all__ = [
     *("fft", "ifft", "fft2d", "ifft2d", "fft3d", "ifft3d", "rfft", "irfft"),

@@ -14,11 +14,16 @@ from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operands
 from keraslike.tf.ops import _concrete, cast, expand_dims
 from keraslike.tf.table import less, reduce_max
-from keraslike.tf.tensor import Tensor, run
+from keraslike.tf.tensor import WIDE, Tensor, run
 
 
 def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", name: Any = None) -> Tensor:
-    """The elements in order."""
+    """The elements in order.
+
+    >>> from keraslike import tf
+    >>> tf.sort([3, 1, 2]).numpy().tolist()
+    [1, 2, 3]
+    """
     return run(_sort, (_as_operand(values),), (static(axis), direction == "DESCENDING"))
 
 
@@ -35,7 +40,12 @@ def argsort(
     stable: bool = False,
     name: Any = None,
 ) -> Tensor:
-    """The indices that put the elements in order, int32."""
+    """The indices that put the elements in order, int32.
+
+    >>> from keraslike import tf
+    >>> tf.argsort([3, 1, 2], direction="DESCENDING").numpy().tolist()
+    [0, 2, 1]
+    """
     return run(_argsort, (_as_operand(values),), (static(axis), direction == "DESCENDING"))
 
 
@@ -48,14 +58,27 @@ class TopKV2(NamedTuple):
     indices: Any
 
 
-def top_k(input: Any, k: Any = 1, sorted: bool = True, name: Any = None) -> TopKV2:
-    """The `k` largest along the last axis (`values`), and their `indices`."""
-    return run(_top_k, (_as_operand(input),), (static(k),))
+def top_k(
+    input: Any,
+    k: Any = 1,
+    sorted: bool = True,
+    index_type: Any = dtypes.int32,
+    name: Any = None,
+) -> TopKV2:
+    """The `k` largest along the last axis (`values`), and their `indices`.
+
+    >>> from keraslike import tf
+    >>> values, indices = tf.math.top_k([1, 3, 2], 2)
+    >>> values.numpy().tolist(), indices.numpy().tolist()
+    ([3, 2], [1, 2])
+    """
+    return run(_top_k, (_as_operand(input),), (static(k), dtypes.as_dtype(index_type).dtype))
 
 
-def _top_k(x: Any, k: int) -> Any:
+def _top_k(x: Any, k: int, kind: Any) -> Any:
     values, indices = jax.lax.top_k(x, k)
-    return TopKV2(values, indices.astype(np.int32))
+    with WIDE(kind.itemsize == 8):
+        return TopKV2(values, jnp.asarray(indices).astype(kind))
 
 
 class Unique(NamedTuple):
@@ -71,7 +94,13 @@ class UniqueWithCounts(NamedTuple):
 
 def unique(x: Any, out_idx: Any = dtypes.int32, name: Any = None) -> Unique:
     """The different elements in the order they come (`y`), and each one's place among them
-    (`idx`)."""
+    (`idx`).
+
+    >>> from keraslike import tf
+    >>> y, idx = tf.unique([7, 8, 7])
+    >>> y.numpy().tolist(), idx.numpy().tolist()
+    ([7, 8], [0, 1, 0])
+    """
     return Unique(*unique_with_counts(x, out_idx)[:2])
 
 
@@ -92,9 +121,18 @@ def unique_with_counts(x: Any, out_idx: Any = dtypes.int32, name: Any = None) ->
 
 
 def searchsorted(
-    sorted_sequence: Any, values: Any, side: str = "left", out_type: Any = dtypes.int32
+    sorted_sequence: Any,
+    values: Any,
+    side: str = "left",
+    out_type: Any = dtypes.int32,
+    name: str | None = None,
 ) -> Tensor:
-    """Where values would go in a sorted sequence."""
+    """Where values would go in a sorted sequence.
+
+    >>> from keraslike import tf
+    >>> tf.searchsorted([1, 3, 5], [0, 3, 9]).numpy().tolist()
+    [0, 1, 3]
+    """
     given = operands("searchsorted", sorted_sequence, values)
     return cast(run(_searchsorted, given, (side,), constant=(0, 1)), out_type)
 
@@ -164,7 +202,8 @@ class ListDiff(NamedTuple):
 def list_diff(x: Any, y: Any, out_idx: Any = dtypes.int32) -> ListDiff:
     """The elements of `x` that `y` does not have, in their order, and their places.
 
-    >>> [t.numpy().tolist() for t in list_diff([1, 2, 3, 4], [2, 4])]
+    >>> from keraslike import tf
+    >>> [t.numpy().tolist() for t in tf.raw_ops.ListDiff(x=[1, 2, 3, 4], y=[2, 4])]
     [[1, 3], [0, 2]]
     """
     ours, theirs = operands("ListDiff", x, y)
@@ -173,8 +212,15 @@ def list_diff(x: Any, y: Any, out_idx: Any = dtypes.int32) -> ListDiff:
     return ListDiff(constant(values[kept], ours.dtype), cast(constant(kept), out_idx))
 
 
-def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = dtypes.bool_) -> Tensor:
-    """True for the first `lengths[i]` places of row `i`."""
+def sequence_mask(
+    lengths: Any, maxlen: Any = None, dtype: Any = dtypes.bool_, name: str | None = None
+) -> Tensor:
+    """True for the first `lengths[i]` places of row `i`.
+
+    >>> from keraslike import tf
+    >>> tf.sequence_mask([1, 3], 3).numpy().tolist()
+    [[True, False, False], [True, True, True]]
+    """
     lengths = _as_operand(lengths)
     longest = static(reduce_max(lengths) if maxlen is None else maxlen)
     steps = constant(np.arange(longest).astype(dtypes.as_dtype(lengths.dtype).as_numpy_dtype))

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental.sparse import BCOO
 
-from keraslike.tf import ops, segments, table
+from keraslike.tf import documentation, ops, segments, table
 from keraslike.tf.conversion import constant, convert_to_tensor, mismatch, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.sparse_shape import (
@@ -85,6 +85,11 @@ def add(a: Any, b: Any, threshold: Any = 0) -> Any:
 
     Args:
         threshold: sums of two values that are smaller in magnitude are left out.
+
+    >>> from keraslike import tf
+    >>> x = tf.sparse.from_dense([[0, 1]])
+    >>> tf.sparse.to_dense(tf.sparse.add(x, x)).numpy().tolist()
+    [[0, 2]]
     """
     if not isinstance(a, SparseTensor) and not isinstance(b, SparseTensor):
         raise TypeError("One argument must be a SparseTensor: tf.add() adds two dense tensors.")
@@ -100,7 +105,7 @@ def add(a: Any, b: Any, threshold: Any = 0) -> Any:
         return run(_add_to, (dense, s._values, s.indices))
     places, of_a, of_b = _aligned("add", a, b)
     number, values = np.concatenate([of_a, of_b]), ops.concat([a._values, b._values], 0)
-    total = segments.segment_sum(values, number, len(places))
+    total = segments.unsorted_segment_sum(values, number, len(places))
     out = _make(constant(places), total, a._sizes)
     if static(threshold) == 0:
         return out
@@ -117,7 +122,7 @@ def _extremum(name: str, function: Callable) -> Callable:
         a, b = _sparse(sp_a), _sparse(sp_b)
         places, of_a, of_b = _aligned(extremum.__name__, a, b)
         x, y = (
-            segments.segment_sum(s._values, number, len(places))
+            segments.unsorted_segment_sum(s._values, number, len(places))
             for s, number in ((a, of_a), (b, of_b))
         )
         return _make(constant(places), function(x, y), a._sizes)
@@ -150,7 +155,11 @@ def _reduction(name: str) -> Callable:
             return ops.reshape(out, shape)
         places = _places(s, reduce.__name__)[:, kept]
         _, first, number = np.unique(_flat(places, sizes), return_index=True, return_inverse=True)
-        of = segments.segment_sum if reduce.__name__ == "reduce_sum" else segments.segment_max
+        of = (
+            segments.unsorted_segment_sum
+            if reduce.__name__ == "reduce_sum"
+            else segments.unsorted_segment_max
+        )
         values = of(s._values, number.reshape(-1), len(first))
         places = places[first]
         if keepdims:
@@ -219,7 +228,14 @@ def _matmul(values: Any, b: Any, indices: Any, sizes: tuple, of_a: bool, of_b: b
 
 
 def softmax(sp_input: Any, name: str | None = None) -> SparseTensor:
-    """The softmax over the values of each row (the last axis), the places without one left out."""
+    """The softmax over the values of each row (the last axis), the places without one left out.
+
+    >>> from keraslike import tf
+    >>> tf.sparse.softmax(
+    ...     tf.sparse.from_dense([[0.0, 1.0], [1.0, 1.0]])
+    ... ).values.numpy().tolist()
+    [1.0, 0.5, 0.5]
+    """
     s = _sparse(sp_input)
     if len(s._sizes) < 2 or not s.dtype.is_floating:
         raise InvalidArgumentError(
@@ -236,14 +252,27 @@ def _softmax(values: Any, indices: Any, sizes: tuple[int, ...]) -> Any:
     return powers / jax.ops.segment_sum(powers, row, count)[row]
 
 
+def _summed(rows: Any, ids: Any, count: Any) -> Tensor:
+    if count is None:
+        return segments.segment_sum(rows, ids)
+    return segments.unsorted_segment_sum(rows, ids, count)
+
+
 def _segment(name: str, power: float) -> Callable:
-    def segment(data: Any, indices: Any, segment_ids: Any, num_segments: Any = None) -> Tensor:
+    def segment(
+        data: Any,
+        indices: Any,
+        segment_ids: Any,
+        num_segments: Any = None,
+        name: str | None = None,
+        sparse_gradient: bool = False,
+    ) -> Tensor:
         ids, rows = convert_to_tensor(segment_ids), ops.gather(data, indices)
-        total = segments.segment_sum(rows, ids, num_segments)
+        total = _summed(rows, ids, num_segments)
         if not power:
             return total
         ones = ops.ones((rows.shape[0],) + (1,) * (rows.ndim - 1), rows.dtype)
-        count = table.maximum(segments.segment_sum(ones, ids, num_segments), 1)
+        count = table.maximum(_summed(ones, ids, num_segments), 1)
         return table.truediv(total, table.pow(count, power))
 
     segment.__name__ = segment.__qualname__ = f"segment_{name}"
@@ -256,6 +285,8 @@ def _segment(name: str, power: float) -> Callable:
 segment_sum = _segment("sum", 0)
 segment_mean = _segment("mean", 1.0)
 segment_sqrt_n = _segment("sqrt_n", 0.5)
+
+documentation.describe(globals(), "sparse")
 
 __all__ = [
     "SparseTensor",

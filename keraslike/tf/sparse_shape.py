@@ -37,7 +37,12 @@ def _axis(axis: Any, rank: int, name: str) -> int:
 def eye(
     num_rows: Any, num_columns: Any = None, dtype: Any = dtypes.float32, name: Any = None
 ) -> SparseTensor:
-    """Ones on the diagonal."""
+    """Ones on the diagonal.
+
+    >>> from keraslike import tf
+    >>> tf.sparse.to_dense(tf.sparse.eye(2)).numpy().tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
     rows = static(num_rows)
     columns = rows if num_columns is None else static(num_columns)
     steps = np.arange(min(rows, columns))
@@ -45,7 +50,14 @@ def eye(
 
 
 def to_indicator(sp_input: Any, vocab_size: int, name: Any = None) -> Tensor:
-    """True at the places that the values name along the last axis, of size `vocab_size`."""
+    """True at the places that the values name along the last axis, of size `vocab_size`.
+
+    >>> from keraslike import tf
+    >>> tf.sparse.to_indicator(
+    ...     tf.sparse.SparseTensor([[0, 0]], [2], [1, 1]), 4
+    ... ).numpy().tolist()
+    [[False, False, True, False]]
+    """
     s = _sparse(sp_input)
     sizes = (*s._sizes[:-1], static(vocab_size))
     return run(_indicate, (s._values, s.indices), (sizes,))
@@ -56,7 +68,12 @@ def _indicate(values: Any, indices: Any, sizes: tuple[int, ...]) -> Any:
 
 
 def transpose(sp_input: Any, perm: Any = None, name: str | None = None) -> SparseTensor:
-    """The axes in another order, reversed where none is given."""
+    """The axes in another order, reversed where none is given.
+
+    >>> from keraslike import tf
+    >>> tf.sparse.to_dense(tf.sparse.transpose(tf.sparse.from_dense([[0, 1]]))).numpy().tolist()
+    [[0], [1]]
+    """
     s = _sparse(sp_input)
     rank = len(s._sizes)
     perm = tuple(range(rank))[::-1] if perm is None else tuple(static(perm))
@@ -67,7 +84,14 @@ def transpose(sp_input: Any, perm: Any = None, name: str | None = None) -> Spars
 
 
 def reshape(sp_input: Any, shape: Any, name: str | None = None) -> SparseTensor:
-    """The same elements in another shape; one size may be -1."""
+    """The same elements in another shape; one size may be -1.
+
+    >>> from keraslike import tf
+    >>> tf.sparse.to_dense(
+    ...     tf.sparse.reshape(tf.sparse.from_dense([0, 1, 2, 0]), [2, 2])
+    ... ).numpy().tolist()
+    [[0, 1], [2, 0]]
+    """
     s = _sparse(sp_input)
     wanted, count = list(static(shape)), math.prod(s._sizes)
     if wanted.count(-1) > 1:
@@ -89,7 +113,12 @@ def _reshape(indices: Any, old: tuple[int, ...], new: tuple[int, ...]) -> Any:
 
 
 def expand_dims(sp_input: Any, axis: Any = None, name: str | None = None) -> SparseTensor:
-    """An axis of size 1 more, by default the last."""
+    """An axis of size 1 more, by default the last.
+
+    >>> from keraslike import tf
+    >>> tf.sparse.expand_dims(tf.sparse.from_dense([0, 1]), 0).shape
+    TensorShape([1, 2])
+    """
     s = _sparse(sp_input)
     at = _axis(-1 if axis is None else axis, len(s._sizes) + 1, "expand_dims")
     indices = ops.pad(s.indices, [[0, 0], [1, 0]])
@@ -105,6 +134,11 @@ def concat(
 
     Args:
         expand_nonconcat_dims: let the other sizes differ and take the largest of each.
+
+    >>> from keraslike import tf
+    >>> x = tf.sparse.from_dense([[0, 1]])
+    >>> tf.sparse.to_dense(tf.sparse.concat(0, [x, x])).numpy().tolist()
+    [[0, 1], [0, 1]]
     """
     given = [_sparse(s) for s in sp_inputs]
     if not given:
@@ -131,7 +165,13 @@ def concat(
 
 
 def slice(sp_input: Any, start: Any, size: Any, name: Any = None) -> SparseTensor:  # noqa: A001
-    """The block that begins at `start`, of `size` as far as there are elements."""
+    """The block that begins at `start`, of `size` as far as there are elements.
+
+    >>> from keraslike import tf
+    >>> x = tf.sparse.from_dense([[0, 1], [2, 3]])
+    >>> tf.sparse.to_dense(tf.sparse.slice(x, [0, 1], [2, 1])).numpy().tolist()
+    [[1], [3]]
+    """
     s = _sparse(sp_input)
     start, size = static(start), static(size)
     if not len(start) == len(size) == len(s._sizes):
@@ -147,7 +187,13 @@ def slice(sp_input: Any, start: Any, size: Any, name: Any = None) -> SparseTenso
 def split(
     sp_input: Any = None, num_split: Any = None, axis: Any = None, name: Any = None
 ) -> list[SparseTensor]:
-    """`num_split` pieces along an axis, the first ones longer where they cannot be of one size."""
+    """`num_split` pieces along an axis, the first ones longer where they cannot be of one size.
+
+    >>> from keraslike import tf
+    >>> x = tf.sparse.from_dense([[0, 1], [2, 3]])
+    >>> [tf.sparse.to_dense(part).numpy().tolist() for part in tf.sparse.split(x, 2, 1)]
+    [[[0], [2]], [[1], [3]]]
+    """
     s = _sparse(sp_input)
     at, count = _axis(axis, len(s._sizes), "split"), static(num_split)
     if not 1 <= count <= s._sizes[at]:
@@ -164,7 +210,13 @@ def split(
 
 
 def retain(sp_input: Any, to_retain: Any) -> SparseTensor:
-    """Only the values for which `to_retain`, a boolean vector, holds."""
+    """Only the values for which `to_retain`, a boolean vector, holds.
+
+    >>> from keraslike import tf
+    >>> x = tf.sparse.from_dense([1, 2])
+    >>> tf.sparse.to_dense(tf.sparse.retain(x, [False, True])).numpy().tolist()
+    [0, 2]
+    """
     s = _sparse(sp_input)
     keep = host(
         convert_to_tensor(to_retain),
@@ -180,7 +232,12 @@ def retain(sp_input: Any, to_retain: Any) -> SparseTensor:
 
 
 def reset_shape(sp_input: Any, new_shape: Any = None) -> SparseTensor:
-    """Another shape around the same indices: the smallest, or one that is not smaller."""
+    """Another shape around the same indices: the smallest, or one that is not smaller.
+
+    >>> from keraslike import tf
+    >>> tf.sparse.reset_shape(tf.sparse.from_dense([0, 1]), [4]).shape
+    TensorShape([4])
+    """
     s = _sparse(sp_input)
     if new_shape is None:
         places = _places(s, "reset_shape")
@@ -192,7 +249,14 @@ def reset_shape(sp_input: Any, new_shape: Any = None) -> SparseTensor:
 
 
 def fill_empty_rows(sp_input: Any, default_value: Any, name: Any = None) -> tuple:
-    """A value at the start of each row that has none, and which rows those are."""
+    """A value at the start of each row that has none, and which rows those are.
+
+    >>> from keraslike import tf
+    >>> x = tf.sparse.from_dense([[0, 1], [0, 0]])
+    >>> filled, empty = tf.sparse.fill_empty_rows(x, 7)
+    >>> tf.sparse.to_dense(filled).numpy().tolist(), empty.numpy().tolist()
+    ([[0, 1], [7, 0]], [False, True])
+    """
     s = _sparse(sp_input)
     places = _places(s, "fill_empty_rows")
     empty = np.bincount(places[:, 0], minlength=s._sizes[0]) == 0
@@ -207,7 +271,13 @@ def fill_empty_rows(sp_input: Any, default_value: Any, name: Any = None) -> tupl
 
 
 def mask(a: Any, mask_indices: Any, name: str | None = None) -> Any:
-    """`IndexedSlices` without the rows that `mask_indices` names."""
+    """`IndexedSlices` without the rows that `mask_indices` names.
+
+    >>> from keraslike import tf
+    >>> rows = tf.IndexedSlices([[1.0], [2.0]], [0, 3])
+    >>> tf.sparse.mask(rows, [3]).values.numpy().tolist()
+    [[1.0]]
+    """
     gone = np.asarray(convert_to_tensor(mask_indices))
     keep = np.flatnonzero(
         ~np.isin(host(a.indices, "Which rows are kept", "call it outside."), gone)

@@ -251,6 +251,10 @@ def to_dense(
 
     Raises InvalidArgumentError for indices that are out of order, repeated or out of bounds; while
     a function is traced they are not looked at.
+
+    >>> from keraslike import tf
+    >>> tf.sparse.to_dense(tf.sparse.SparseTensor([[0, 1]], [5], [1, 2])).numpy().tolist()
+    [[0, 5]]
     """
     s = _sparse(sp_input)
     if validate_indices and not is_traced(s.indices):
@@ -270,7 +274,13 @@ def _scatter(values: Any, filler: Any, indices: Any, sizes: tuple[int, ...]) -> 
 
 
 def reorder(sp_input: Any, name: str | None = None) -> SparseTensor:
-    """The same with indices in the order of rows."""
+    """The same with indices in the order of rows.
+
+    >>> from keraslike import tf
+    >>> x = tf.sparse.SparseTensor([[1, 0], [0, 0]], [2, 1], [2, 1])
+    >>> tf.sparse.reorder(x).values.numpy().tolist()
+    [1, 2]
+    """
     s = _sparse(sp_input)
     order = run(_order, (s.indices,), (s._sizes,))
     return _make(pick(s.indices, order), pick(s._values, order), s._sizes)

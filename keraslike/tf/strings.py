@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from keraslike.tf import dtypes, ragged_math
+from keraslike.tf import documentation, dtypes, ragged_math
 from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
 from keraslike.tf.ragged_tensor import RaggedTensor
@@ -88,7 +88,12 @@ lower, upper = _case("lower"), _case("upper")
 
 @of_ragged
 def strip(input: Any, name: str | None = None) -> Tensor:
-    """The text without the whitespace around it."""
+    """The text without the whitespace around it.
+
+    >>> from keraslike import tf
+    >>> tf.strings.strip("  text ").numpy()
+    b'text'
+    """
     return _each(lambda b: b.strip(b" \t\n\v\f\r"), input)
 
 
@@ -178,7 +183,12 @@ def _plain(text: Any) -> bytes:
 
 @of_ragged
 def regex_full_match(input: Any, pattern: Any, name: str | None = None) -> Tensor:
-    """Whether the whole text matches a pattern, in the syntax that RE2 and Python's `re` share."""
+    """Whether the whole text matches a pattern, in the syntax that RE2 and Python's `re` share.
+
+    >>> from keraslike import tf
+    >>> tf.strings.regex_full_match(["abc", "xyz"], "a.*").numpy().tolist()
+    [True, False]
+    """
     wanted = _pattern(_plain(pattern))
     return _each(lambda b: wanted.fullmatch(_as_str(b)) is not None, input, bool)
 
@@ -299,7 +309,12 @@ def split(input: Any, sep: Any = None, maxsplit: int = -1, name: str | None = No
 
 
 def bytes_split(input: Any, name: str | None = None) -> Any:
-    """The bytes of each text, a row of them each."""
+    """The bytes of each text, a row of them each.
+
+    >>> from keraslike import tf
+    >>> tf.strings.bytes_split(["ab", "c"]).to_list()
+    [[b'a', b'b'], [b'c']]
+    """
     return to_rows(input, lambda text: [bytes([b]) for b in text], object)
 
 
@@ -319,6 +334,10 @@ def ngrams(
         pad_values: a text, or a pair of them, to stand before and after each row.
         padding_width: how many of them; by default one less than the width.
         preserve_short_sequences: give a row that is too short as one n-gram.
+
+    >>> from keraslike import tf
+    >>> tf.strings.ngrams(["a", "b", "c"], 2).numpy().tolist()
+    [b'a b', b'b c']
     """
     widths = np.atleast_1d(static(ngram_width)).tolist()
     left, right = pad_values if isinstance(pad_values, (tuple, list)) else (pad_values, pad_values)
@@ -348,7 +367,12 @@ def ngrams(
 def unsorted_segment_join(
     inputs: Any, segment_ids: Any, num_segments: Any, separator: str = "", name: str | None = None
 ) -> Tensor:
-    """The texts of each segment as one."""
+    """The texts of each segment as one.
+
+    >>> from keraslike import tf
+    >>> tf.strings.unsorted_segment_join(["a", "b", "c"], [1, 0, 1], 2, ":").numpy().tolist()
+    [b'b', b'a:c']
+    """
     ids = host(convert_to_tensor(segment_ids), "What is joined", _TRACED).reshape(-1)
     out = np.empty(int(static(num_segments)), object)
     given = texts(inputs).reshape(-1)
@@ -356,6 +380,8 @@ def unsorted_segment_join(
         out[i] = _plain(separator).join(given[ids == i])
     return Tensor(out)
 
+
+documentation.describe(globals(), "strings")
 
 __all__ = [
     "as_string",

@@ -50,7 +50,13 @@ def _using(**values: Any) -> Iterator[None]:
 
 
 class SummaryWriter:
-    """An event file: what `create_file_writer` returns."""
+    """An event file: what `create_file_writer` returns.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> isinstance(tf.summary.create_file_writer(tempfile.mkdtemp()), tf.summary.SummaryWriter)
+    True
+    """
 
     def __init__(self, logdir: Any, filename_suffix: str = ".v2"):
         self._events = EventFile(logdir, filename_suffix)
@@ -86,26 +92,60 @@ def create_file_writer(
     flush_millis: int | None = None,
     filename_suffix: str | None = None,
     name: str | None = None,
+    experimental_trackable: bool = False,
+    experimental_mesh: Any = None,
 ) -> SummaryWriter:
-    """A writer of event files in a directory, which is made when there is something to write."""
+    """A writer of event files in a directory, which is made when there is something to write.
+
+    >>> from keraslike import tf
+    >>> import os, tempfile
+    >>> path = tempfile.mkdtemp()
+    >>> writer = tf.summary.create_file_writer(path)
+    >>> with writer.as_default():
+    ...     written = tf.summary.scalar("loss", 0.5, step=1)
+    >>> writer.flush()
+    >>> len(os.listdir(path))
+    1
+    """
     del max_queue, flush_millis, name  # it is flushed where a block of as_default() ends
     return SummaryWriter(logdir, ".v2" if filename_suffix is None else filename_suffix)
 
 
 def flush(writer: SummaryWriter | None = None, name: str | None = None) -> None:
-    """Writes to the disk what was logged with a writer, or else with the default one."""
+    """Writes to the disk what was logged with a writer, or else with the default one.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> writer = tf.summary.create_file_writer(tempfile.mkdtemp())
+    >>> tf.summary.flush(writer)
+    """
     writer = _defaults.writer if writer is None else writer
     if writer is not None:
         writer.flush()
 
 
 def record_if(condition: Any) -> contextlib.AbstractContextManager:
-    """Within the block, values are logged if the condition, or function, is true."""
+    """Within the block, values are logged if the condition, or function, is true.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> with (
+    ...     tf.summary.create_file_writer(tempfile.mkdtemp()).as_default(),
+    ...     tf.summary.record_if(False),
+    ... ):
+    ...     print(bool(tf.summary.scalar("loss", 0.5, step=1)))
+    False
+    """
     return _using(recording=condition)
 
 
 def should_record_summaries() -> bool:
-    """Whether values are logged now: there is a default writer, and `record_if` lets them."""
+    """Whether values are logged now: there is a default writer, and `record_if` lets them.
+
+    >>> from keraslike import tf
+    >>> bool(tf.summary.should_record_summaries())
+    False
+    """
     condition = _defaults.recording
     return _defaults.writer is not None and bool(condition() if callable(condition) else condition)
 
@@ -149,7 +189,14 @@ def _log(write: Callable[..., None], tag: str, data: Any, step: Any, **options: 
 
 
 def scalar(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:
-    """Logs a number; returns whether it was logged."""
+    """Logs a number; returns whether it was logged.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> with tf.summary.create_file_writer(tempfile.mkdtemp()).as_default():
+    ...     print(bool(tf.summary.scalar("loss", 0.5, step=1)))
+    True
+    """
     return _log(EventFile.scalar, name, data, step, description=description or "")
 
 
@@ -160,7 +207,14 @@ def histogram(
     buckets: int | None = None,
     description: str | None = None,
 ) -> bool:
-    """Logs how many values are distributed, in 30 buckets unless another number is given."""
+    """Logs how many values are distributed, in 30 buckets unless another number is given.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> with tf.summary.create_file_writer(tempfile.mkdtemp()).as_default():
+    ...     print(bool(tf.summary.histogram("weights", [1.0, 2.0], step=1)))
+    True
+    """
     more = {"buckets": 30 if buckets is None else buckets, "description": description or ""}
     return _log(EventFile.histogram, name, data, step, **more)
 
@@ -172,7 +226,14 @@ def image(
     max_outputs: int = 3,
     description: str | None = None,
 ) -> bool:
-    """Logs pictures `(samples, height, width, channels)`, floats from 0 to 1 or uint8."""
+    """Logs pictures `(samples, height, width, channels)`, floats from 0 to 1 or uint8.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> with tf.summary.create_file_writer(tempfile.mkdtemp()).as_default():
+    ...     print(bool(tf.summary.image("picture", tf.zeros([1, 2, 2, 1]), step=1)))
+    True
+    """
     more = {"max_outputs": max_outputs, "description": description or ""}
     return _log(EventFile.image, name, data, step, **more)
 
@@ -186,13 +247,26 @@ def audio(
     encoding: Any = None,
     description: str | None = None,
 ) -> bool:
-    """Logs sounds `(clips, frames, channels)`, floats from -1 to 1."""
+    """Logs sounds `(clips, frames, channels)`, floats from -1 to 1.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> with tf.summary.create_file_writer(tempfile.mkdtemp()).as_default():
+    ...     print(bool(tf.summary.audio("sound", tf.zeros([1, 8, 1]), 8000, step=1)))
+    True
+    """
     more = {"rate": int(sample_rate), "max_outputs": max_outputs, "description": description or ""}
     return _log(EventFile.audio, name, data, step, **more)
 
 
 def create_noop_writer() -> SummaryWriter:
-    """A writer that writes nothing."""
+    """A writer that writes nothing.
+
+    >>> from keraslike import tf
+    >>> with tf.summary.create_noop_writer().as_default():
+    ...     print(bool(tf.summary.scalar("loss", 0.5, step=1)))
+    False
+    """
     return _Nowhere()
 
 
@@ -215,6 +289,23 @@ class _Nowhere(SummaryWriter):
 
 
 def text(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:
-    """Logs text, or an array of texts, in which TensorBoard reads Markdown."""
+    """Logs text, or an array of texts, in which TensorBoard reads Markdown.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> with tf.summary.create_file_writer(tempfile.mkdtemp()).as_default():
+    ...     print(bool(tf.summary.text("note", "started", step=1)))
+    True
+    """
     data = data.numpy() if isinstance(data, Tensor) else data
     return _log(EventFile.text, name, data, step, description=description or "")
+
+
+__all__ = [
+    *("SummaryWriter", "audio", "create_file_writer", "create_noop_writer", "experimental"),
+    *("flush", "histogram", "image", "record_if", "scalar", "should_record_summaries", "text"),
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

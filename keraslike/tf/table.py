@@ -26,13 +26,14 @@ from keraslike.tf.tensor import WIDE
 
 _TABLE = {
     "x": "abs sign negative square",
-    "x constant": "zeros_like ones_like round rint=round floor ceil logical_not is_nan=isnan "
+    "x constant": "round rint=round floor ceil logical_not is_nan=isnan "
     "is_finite=isfinite is_inf=isinf",
     "x float": "sqrt rsqrt exp expm1 log log1p sin cos tan asin=arcsin acos=arccos atan=arctan "
     "sinh cosh tanh asinh=arcsinh acosh=arccosh atanh=arctanh sigmoid log_sigmoid erf erfc "
-    "erfinv softplus softsign reciprocal",
-    "x y": "add subtract multiply floormod=mod pow=power maximum minimum divide_no_nan "
-    "atan2=arctan2",
+    "erfinv reciprocal",
+    "features float": "softplus softsign",
+    "x y": "add subtract multiply floormod=mod pow=power maximum minimum divide_no_nan",
+    "y x": "atan2=arctan2",
     "x y constant": "floordiv=floor_divide equal not_equal less less_equal greater greater_equal "
     "logical_and logical_or logical_xor",
     "input_tensor axis=None keepdims=False": "reduce_sum=sum reduce_mean=mean reduce_max=max "
@@ -78,10 +79,14 @@ def _from_table() -> dict[str, Callable]:
             constant = "x y" if kind.endswith("constant") else ""
             if kind.startswith("input_tensor"):
                 made[name] = operation(name, "input_tensor")(_reduction(name, fn))
-            elif kind.startswith("x y"):
-                made[name] = operation(name, "x y", constant)(_two(name, fn))
+            elif kind.startswith(("x y", "y x")):
+                made[name] = operation(name, kind.removesuffix(" constant"), constant)(
+                    _two(name, fn)
+                )
             else:
-                made[name] = operation(name, "x", constant)(_checked(name, fn, kind == "x float"))
+                made[name] = operation(name, kind.split()[0], constant)(
+                    _checked(name, fn, kind.endswith("float"))
+                )
             made[name].__doc__ = documentation.DOCUMENTATION[name]
             made[name].__module__ = "keraslike.tf"
     return made
@@ -125,6 +130,25 @@ globals()["mod"] = globals()["floormod"]
 # -- those that keraslike.ops does not have -----------------------------------------------------
 
 
+def _like(name: str, number: int) -> Callable:
+    def like(x: Any, dtype: Any = None, name: str | None = None, layout: Any = None) -> Any:
+        wanted = x.dtype if dtype is None else dtypes.as_dtype(dtype).dtype
+        if wanted.kind == "O":
+            if number:
+                raise TypeError("tf.ones_like: there is no text that stands for 1.")
+            return np.full(x.shape, b"", object)
+        with WIDE(wanted.itemsize >= 8):
+            return jnp.full(x.shape, number, wanted)
+
+    return operation(name, "input", "input")(like)
+
+
+zeros_like, ones_like = _like("zeros_like", 0), _like("ones_like", 1)
+for _function in (zeros_like, ones_like):
+    _function.__doc__ = documentation.DOCUMENTATION[_function.__name__]
+    _function.__module__ = "keraslike.tf"
+
+
 def _zeta(x: Any, q: Any) -> Any:
     far = (q == jnp.inf) & (x > 1)  # where JAX gives NaN
     return jnp.where(far, 0, jnp.where(x < 1, jnp.nan, special.zeta(x, q)))
@@ -137,7 +161,10 @@ def _polygamma(a: Any, x: Any) -> Any:
     return jnp.where(whole, out, jnp.nan)
 
 
-def _l2_normalize(x: Any, axis: Any = None, epsilon: float = 1e-12) -> Any:
+def _l2_normalize(
+    x: Any, axis: Any = None, epsilon: float = 1e-12, name: str | None = None, dim: Any = None
+) -> Any:
+    axis = dim if axis is None else axis
     total = jnp.sum(jnp.square(x), axis, keepdims=True)
     return x * jax.lax.rsqrt(gradients.maximum(total, epsilon))
 
@@ -154,7 +181,7 @@ _MORE = {  # name: (function, tensors, those by which no gradient is taken)
     "xdivy": (gradients.xdivy, "x y", ""),
     "squared_difference": (lambda x, y: jnp.square(x - y), "x y", ""),
     "multiply_no_nan": (gradients.multiply_no_nan, "x y", ""),
-    "invert_permutation": (jnp.argsort, "x", "x"),
+    "invert_permutation": (lambda x: jnp.argsort(x), "x", "x"),
     "l2_normalize": (_l2_normalize, "x", ""),
     "bessel_i0": (special.i0, "x", ""),
     "bessel_i0e": (special.i0e, "x", ""),
@@ -192,7 +219,19 @@ def _of_complex(name: str, fn: Callable, of_real: Callable | None = None) -> Cal
     return either
 
 
-conj = _of_complex("conj", jnp.conj)
+_conj = _of_complex("conj", jnp.conj)
+
+
+def conj(x: Any, name: Any = None) -> Any:
+    """The complex conjugate; tensors of real numbers as they are.
+
+    >>> from keraslike import tf
+    >>> tf.math.conj(tf.constant([1 + 2j])).numpy().tolist()
+    [(1-2j)]
+    """
+    return _conj(x)
+
+
 real = _of_complex("real", jnp.real)
 imag = _of_complex("imag", jnp.imag, jnp.zeros_like)
 angle = _of_complex("angle", jnp.angle, lambda x: jnp.where(x < 0, jnp.pi, 0).astype(x.dtype))
@@ -200,7 +239,12 @@ angle = _of_complex("angle", jnp.angle, lambda x: jnp.where(x < 0, jnp.pi, 0).as
 
 @operation("truediv", "x y")
 def truediv(x: Any, y: Any) -> Any:
-    """`x / y`; integers of 32 bits and more give float64, shorter ones float32."""
+    """`x / y`; integers of 32 bits and more give float64, shorter ones float32.
+
+    >>> from keraslike import tf
+    >>> tf.truediv(3, 2).numpy().tolist()
+    1.5
+    """
     if x.dtype.kind in "ui":
         with WIDE(True):
             wide = np.float32 if x.dtype.itemsize < 4 else np.float64
@@ -212,10 +256,12 @@ def truediv(x: Any, y: Any) -> Any:
 
 divide = truediv
 
+documentation.describe(globals())
+
 __all__ = sorted(
     [
         *(entry.partition("=")[0] for names in _TABLE.values() for entry in names.split()),
         *_MORE,
-        *("angle", "conj", "divide", "imag", "mod", "real", "truediv"),
+        *("angle", "conj", "divide", "imag", "mod", "ones_like", "real", "truediv", "zeros_like"),
     ]
 )

@@ -29,7 +29,15 @@ from keraslike.tf.tensor import Tensor, _is_inexact, pass_on, precision, raw, ru
 
 
 class UnconnectedGradients:
-    """What `gradient` gives for a source that the target does not depend on."""
+    """What `gradient` gives for a source that the target does not depend on.
+
+    >>> from keraslike import tf
+    >>> x, y = tf.Variable(1.0), tf.Variable(2.0)
+    >>> with tf.GradientTape() as tape:
+    ...     z = 3.0 * x
+    >>> tape.gradient(z, y, unconnected_gradients=tf.UnconnectedGradients.ZERO).numpy().tolist()
+    0.0
+    """
 
     NONE = "none"
     ZERO = "zero"

@@ -41,6 +41,11 @@ class Tensor(Boxed):
 
     `numpy()` is its value; JAX and numpy functions take it as an array. As a pytree its leaf is
     the JAX array. 64-bit values stay 64-bit.
+
+    >>> from keraslike import tf
+    >>> x = tf.constant([1, 2])
+    >>> isinstance(x, tf.Tensor), x.shape, x.dtype
+    (True, TensorShape([2]), tf.int32)
     """
 
     __slots__ = ("_array", "_label", "_place", "__weakref__")

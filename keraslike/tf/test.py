@@ -15,43 +15,87 @@ from keraslike.tf.conversion import convert_to_tensor
 
 
 def is_gpu_available(cuda_only: bool = False, min_cuda_compute_capability: Any = None) -> bool:
-    """Whether there is a GPU."""
+    """Whether there is a GPU.
+
+    >>> from keraslike import tf
+    >>> isinstance(tf.test.is_gpu_available(), bool)
+    True
+    """
     return bool(config.list_physical_devices("GPU"))
 
 
 def gpu_device_name() -> str:
-    """The name of the first GPU; an empty text where there is none."""
+    """The name of the first GPU; an empty text where there is none.
+
+    >>> from keraslike import tf
+    >>> isinstance(tf.test.gpu_device_name(), str)
+    True
+    """
     found = config.list_logical_devices("GPU")
     return found[0].name if found else ""
 
 
 def is_built_with_cuda() -> bool:
-    """Whether JAX runs on CUDA."""
+    """Whether JAX runs on CUDA.
+
+    >>> from keraslike import tf
+    >>> isinstance(tf.test.is_built_with_cuda(), bool)
+    True
+    """
     return "cuda" in jax.devices()[0].client.platform_version.lower()
 
 
 def is_built_with_rocm() -> bool:
-    """Whether JAX runs on ROCm."""
+    """Whether JAX runs on ROCm.
+
+    >>> from keraslike import tf
+    >>> tf.test.is_built_with_rocm()
+    False
+    """
     return "rocm" in jax.devices()[0].client.platform_version.lower()
 
 
 def is_built_with_gpu_support() -> bool:
-    """Whether JAX runs on a GPU."""
+    """Whether JAX runs on a GPU.
+
+    >>> from keraslike import tf
+    >>> isinstance(tf.test.is_built_with_gpu_support(), bool)
+    True
+    """
     return is_gpu_available()
 
 
 def is_built_with_xla() -> bool:
-    """True: XLA compiles everything."""
+    """True: XLA compiles everything.
+
+    >>> from keraslike import tf
+    >>> tf.test.is_built_with_xla()
+    True
+    """
     return True
 
 
 def main(argv: Any = None) -> None:
-    """Runs the tests of the program."""
+    """Runs the tests of the program.
+
+    Example (at the end of a file of tests)::
+
+        if __name__ == "__main__":
+            tf.test.main()
+    """
     unittest.main(argv=argv)
 
 
 class TestCase(unittest.TestCase):
-    """A test case whose assertions take tensors, arrays, and structures of them."""
+    """A test case whose assertions take tensors, arrays, and structures of them.
+
+    >>> from keraslike import tf
+    >>> class Check(tf.test.TestCase):
+    ...     def test_sum(self):
+    ...         self.assertAllEqual(tf.constant([1, 2]) + 1, [2, 3])
+    >>> Check("test_sum").run().wasSuccessful()
+    True
+    """
 
     __test__ = False  # a base, no test of its own
 

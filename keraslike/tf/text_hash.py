@@ -35,7 +35,12 @@ def to_hash_bucket(input: Any, num_buckets: Any, name: str | None = None) -> Ten
 
 @of_ragged
 def to_hash_bucket_fast(input: Any, num_buckets: Any, name: str | None = None) -> Tensor:
-    """A number below `num_buckets` of each text, int64, by FarmHash's Fingerprint64."""
+    """A number below `num_buckets` of each text, int64, by FarmHash's Fingerprint64.
+
+    >>> from keraslike import tf
+    >>> tf.strings.to_hash_bucket_fast(["a", "b"], 10).numpy().tolist()
+    [9, 2]
+    """
     return _buckets(hashing.farm, input, num_buckets)
 
 
@@ -47,6 +52,10 @@ def to_hash_bucket_strong(
 
     Args:
         key: two numbers, without which nobody can choose texts that fall into one bucket.
+
+    >>> from keraslike import tf
+    >>> tf.strings.to_hash_bucket_strong(["a", "b"], 10, [1, 2]).numpy().tolist()
+    [6, 4]
     """
     if len(key) != 2:
         raise ValueError(f"key must be two integers. Received: {key!r}")

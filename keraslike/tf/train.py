@@ -5,6 +5,7 @@ from typing import Any
 from keraslike.tf import checkpoint as _checkpoint
 from keraslike.tf import checkpoint_files as _files
 from keraslike.tf import clusters as _clusters
+from keraslike.tf import documentation
 from keraslike.tf import messages as _messages
 
 _MESSAGES = [
@@ -21,7 +22,9 @@ __all__ = [*_checkpoint.__all__, *_files.__all__, "ClusterSpec", *_MESSAGES]
 
 def __getattr__(name: str) -> Any:
     if name in _MESSAGES:
-        return globals().setdefault(name, _messages.message(name))
+        made = globals().setdefault(name, _messages.message(name))
+        made.__doc__ = documentation.MADE[f"train.{name}"]
+        return made
     raise AttributeError(f"module 'tf.train' has no attribute {name!r}")
 
 

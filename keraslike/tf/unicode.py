@@ -144,7 +144,13 @@ def unicode_decode_with_offsets(
     replace_control_characters: bool = False,
     name: str | None = None,
 ) -> tuple[Any, Any]:
-    """As `unicode_decode`, and the byte at which each character begins, int64."""
+    """As `unicode_decode`, and the byte at which each character begins, int64.
+
+    >>> from keraslike import tf
+    >>> codes, starts = tf.strings.unicode_decode_with_offsets("ab", "UTF-8")
+    >>> codes.numpy().tolist(), starts.numpy().tolist()
+    ([97, 98], [0, 1])
+    """
     codec = _codec(input_encoding)
     _check_errors(errors)
 
@@ -164,7 +170,12 @@ def unicode_split(
     replacement_char: int = 65533,
     name: str | None = None,
 ) -> Any:
-    """The characters of each text, a row of them each, in the same encoding."""
+    """The characters of each text, a row of them each, in the same encoding.
+
+    >>> from keraslike import tf
+    >>> tf.strings.unicode_split("ab", "UTF-8").numpy().tolist()
+    [b'a', b'b']
+    """
     return unicode_split_with_offsets(input, input_encoding, errors, replacement_char)[0]
 
 
@@ -175,7 +186,13 @@ def unicode_split_with_offsets(
     replacement_char: int = 65533,
     name: str | None = None,
 ) -> tuple[Any, Any]:
-    """As `unicode_split`, and the byte at which each character begins, int64."""
+    """As `unicode_split`, and the byte at which each character begins, int64.
+
+    >>> from keraslike import tf
+    >>> parts, starts = tf.strings.unicode_split_with_offsets("ab", "UTF-8")
+    >>> parts.numpy().tolist(), starts.numpy().tolist()
+    ([b'a', b'b'], [0, 1])
+    """
     _check_output(input_encoding, "input_encoding")
     points, offsets = unicode_decode_with_offsets(input, input_encoding, errors, replacement_char)
     flat = points.flat_values if isinstance(points, RaggedTensor) else points
@@ -257,7 +274,13 @@ def unicode_transcode(
     replace_control_characters: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """The texts in another encoding: "UTF-8", "UTF-16-BE" or "UTF-32-BE"."""
+    """The texts in another encoding: "UTF-8", "UTF-16-BE" or "UTF-32-BE".
+
+    >>> from keraslike import tf
+    >>> coded = tf.strings.unicode_transcode("hi", "UTF-8", "UTF-16-BE")
+    >>> tf.strings.length(coded).numpy().tolist()
+    4
+    """
     _check_output(output_encoding)
     _check_errors(errors)
     source, target, given = _codec(input_encoding), _codec(output_encoding), texts(input)

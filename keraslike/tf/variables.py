@@ -30,19 +30,35 @@ from keraslike.tf.tensor import (
 
 
 class VariableAggregation(enum.Enum):
-    """How what the replicas of a strategy assign to a variable becomes one value."""
+    """How what the replicas of a strategy assign to a variable becomes one value.
+
+    >>> from keraslike import tf
+    >>> tf.Variable(1.0, aggregation=tf.VariableAggregation.SUM).numpy().tolist()
+    1.0
+    """
 
     NONE, SUM, MEAN, ONLY_FIRST_REPLICA = range(4)
 
 
 class VariableSynchronization(enum.Enum):
-    """When that is done: here always at once."""
+    """When that is done: here always at once.
+
+    >>> from keraslike import tf
+    >>> tf.Variable(1.0, synchronization=tf.VariableSynchronization.AUTO).numpy().tolist()
+    1.0
+    """
 
     AUTO, NONE, ON_WRITE, ON_READ = range(4)
 
 
 class IndexedSlices:
-    """Some rows of a tensor: `values[i]` belongs at row `indices[i]`."""
+    """Some rows of a tensor: `values[i]` belongs at row `indices[i]`.
+
+    >>> from keraslike import tf
+    >>> rows = tf.IndexedSlices([[1.0, 2.0]], [1], dense_shape=[3, 2])
+    >>> tf.convert_to_tensor(rows).numpy().tolist()
+    [[0.0, 0.0], [1.0, 2.0], [0.0, 0.0]]
+    """
 
     def __init__(self, values: Any, indices: Any, dense_shape: Any = None):
         self.values, self.indices = convert_to_tensor(values), convert_to_tensor(indices)

@@ -109,3 +109,7 @@ def deserialize_keras_object(
         if "custom_objects" in inspect.signature(cls.from_config).parameters:
             return cls.from_config(config, custom_objects=custom_objects or {})
         return cls.from_config(config)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-import doctest
-
 import numpy as np
-import pytest
 
 from keraslike import tf
-from keraslike.tf import documentation
-
-
-@pytest.mark.parametrize("name", documentation.DOCUMENTATION)
-def test_the_example_in_the_docstring(name):
-    text = getattr(tf.math, name).__doc__
-    example = doctest.DocTestParser().get_doctest(text, {}, name, None, 0)
-    assert example.examples
-    assert doctest.DocTestRunner().run(example).failed == 0
 
 
 def test_polygamma_takes_orders_of_floating_point():

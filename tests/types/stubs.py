@@ -17,8 +17,11 @@ MODULES = (
     "keraslike.tf",
     *(f"keraslike.tf.{name}" for name in ("bitwise", "debugging", "image", "io", "linalg")),
     *(f"keraslike.tf.{name}" for name in ("math", "nn", "raw_ops", "signal", "train")),
+    "keraslike.ops",
     *("keraslike.tf.compat.v1", "keraslike.tf.data.experimental", "keraslike.backend.functions"),
 )
+# Those most of whose functions are defined one by one, with types of their own.
+_DEFINED = ("keraslike.ops",)
 _NAMES = r"(Any|None|bool|bytes|complex|dict|float|int|list|object|str|tuple|Callable|Sequence)"
 _SIMPLE = re.compile(rf"{_NAMES}([\[\], |.]+{_NAMES}|\.\.\.|[\[\], ])*")
 
@@ -38,14 +41,20 @@ def stub(name: str) -> str:
     for public in sorted({n for n in listed if not n.startswith("_")}):
         value = getattr(module, public)
         if isinstance(value, types.ModuleType):
+            value = getattr(value, "_module", value)  # what a module of `tf.keras` stands for
             package, _, last = value.__name__.rpartition(".")
+            if package == name and value.__spec__ is None:  # made, of no file that is read
+                lines.append(f"{public}: _Any")
+                continue
             imports.add(
                 f"from {package} import {last} as {public}"
                 if package
                 else f"import {last} as {public}"
             )
         elif isinstance(value, type):
-            lines.append(_of_class(public, value, imports))
+            lines.append(_of_class(name, public, value, imports))
+        elif name in _DEFINED and (home := _home_of(public, value)):
+            imports.add(f"from {home} import {value.__name__} as {public}")
         elif callable(value):
             lines.append(f"def {public}{_signature(value)} -> _Any: ...")
         else:
@@ -62,7 +71,16 @@ def stub(name: str) -> str:
     return "\n".join([*head, *sorted(imports), "", *filter(None, lines)]) + "\n"
 
 
-def _of_class(public: str, value: type, imports: set[str]) -> str:
+def _home_of(public: str, value: Any) -> str | None:
+    """The module in whose source a function is defined."""
+    home = importlib.import_module(value.__module__) if callable(value) else None
+    source = inspect.getsource(home) if home and home.__name__.startswith("keraslike.") else ""
+    return home.__name__ if home and f"\ndef {value.__name__}(" in source else None
+
+
+def _of_class(module: str, public: str, value: type, imports: set[str]) -> str:
+    if value.__module__ == module:  # the stub stands in its place
+        return f"class {public}(_Any): ..."
     # Classes of protocol buffers are made of descriptions, which a type checker does not read.
     if (value.__module__ or "").startswith("keraslike."):
         home = importlib.import_module(value.__module__)

@@ -47,12 +47,23 @@ def as_str_any(value: Any, encoding: str = "utf-8") -> str:
 
 
 def path_to_str(path: Any) -> Any:
-    """What names a path as str; anything else as it is."""
+    """What names a path as str; anything else as it is.
+
+    >>> from keraslike import tf
+    >>> import pathlib
+    >>> tf.compat.path_to_str(pathlib.PurePosixPath("a/b"))
+    'a/b'
+    """
     return os.fspath(path) if hasattr(path, "__fspath__") else path
 
 
 def forward_compatible(year: int, month: int, day: int) -> bool:
-    """Whether what is written need not be read by versions before a day: always."""
+    """Whether what is written need not be read by versions before a day: always.
+
+    >>> from keraslike import tf
+    >>> tf.compat.forward_compatible(2020, 1, 1)
+    True
+    """
     return True
 
 

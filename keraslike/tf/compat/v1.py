@@ -10,11 +10,13 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from keraslike.tf import documentation
 from keraslike.tf import gfile as _files
 from keraslike.tf.compat import v1_losses, v1_train
 from keraslike.tf.compat.v1_losses import library as _library
-from keraslike.tf.conversion import convert_to_tensor
-from keraslike.tf.ops import cast, expand_dims
+from keraslike.tf.conversion import convert_to_tensor as _convert
+from keraslike.tf.ops import cast as _cast
+from keraslike.tf.ops import expand_dims as _expand_dims
 from keraslike.tf.ops import where as _where
 
 # Of TensorFlow 2's names those that mean something else in TensorFlow 1, by module.
@@ -124,7 +126,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _as_it_is(name: str) -> Any:
-    def function(*args: Any, **kwargs: Any) -> None:
+    def function() -> None:
         return None
 
     function.__name__ = name
@@ -133,14 +135,24 @@ def _as_it_is(name: str) -> Any:
 
 
 _ALREADY = (
-    *("enable_control_flow_v2", "enable_eager_execution", "enable_resource_variables"),
+    *("enable_control_flow_v2", "enable_resource_variables"),
     *("enable_tensor_equality", "enable_v2_behavior", "enable_v2_tensorshape"),
 )
 globals().update({_name: _as_it_is(_name) for _name in _ALREADY})
 
 
+def enable_eager_execution(
+    config: Any = None, device_policy: Any = None, execution_mode: Any = None
+) -> None:
+    """Nothing: functions run eagerly already.
+
+    >>> from keraslike import tf
+    >>> tf.compat.v1.enable_eager_execution()
+    """
+
+
 def _refused(name: str) -> Any:
-    def function(*args: Any, **kwargs: Any) -> None:
+    def function() -> None:
         raise NotImplementedError(
             f"tf.compat.v1.{name}() asks for the graphs of TensorFlow 1, which keraslike does not "
             "have. Leave the call out: functions are called eagerly, or compiled by tf.function."
@@ -172,7 +184,7 @@ def executing_eagerly_outside_functions() -> bool:
 
 def _cast_to(dtype: str) -> Any:
     def convert(x: Any, name: str | None = None) -> Any:
-        return cast(x, dtype)
+        return _cast(x, dtype)
 
     convert.__doc__ = f"A tensor as {dtype}."
     return convert
@@ -191,10 +203,10 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
     """
     if x is None or y is None:
         return _where(condition, x, y)
-    condition, x = convert_to_tensor(condition), convert_to_tensor(x)
+    condition, x = _convert(condition), _convert(x)
     if len(condition.shape) == 1:
         for _ in x.shape[1:]:
-            condition = expand_dims(condition, -1)
+            condition = _expand_dims(condition, -1)
     return _where(condition, x, y)
 
 
@@ -204,23 +216,76 @@ def div(x: Any, y: Any, name: str | None = None) -> Any:
     >>> div(7, 2).numpy()
     np.int32(3)
     """
-    x = convert_to_tensor(x)
+    x = _convert(x)
     tf = _library()
     return tf.math.floordiv(x, y) if x.dtype.is_integer else tf.divide(x, y)
 
 
-def assign(ref: Any, value: Any, validate_shape: Any = None, use_locking: Any = None) -> Any:
-    """Sets a variable."""
+def convert_to_tensor(
+    value: Any,
+    dtype: Any = None,
+    name: str | None = None,
+    preferred_dtype: Any = None,
+    dtype_hint: Any = None,
+) -> Any:
+    """`tf.convert_to_tensor`, with TensorFlow 1's order of arguments.
+
+    >>> from keraslike import tf
+    >>> tf.compat.v1.convert_to_tensor([1, 2], tf.float32).numpy().tolist()
+    [1.0, 2.0]
+    """
+    hint = preferred_dtype if dtype_hint is None else dtype_hint
+    return _convert(value, dtype=dtype, dtype_hint=hint)
+
+
+def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any = None) -> Any:
+    """`tf.expand_dims`, whose axis was `dim` once.
+
+    >>> from keraslike import tf
+    >>> tf.compat.v1.expand_dims([1, 2], dim=0).numpy().tolist()
+    [[1, 2]]
+    """
+    if (axis is None) == (dim is None):
+        raise ValueError(f"expand_dims: give axis or dim. Received: axis={axis}, dim={dim}")
+    return _expand_dims(input, dim if axis is None else axis)
+
+
+def assign(
+    ref: Any,
+    value: Any,
+    validate_shape: Any = None,
+    use_locking: Any = None,
+    name: str | None = None,
+) -> Any:
+    """Sets a variable.
+
+    >>> from keraslike import tf
+    >>> v = tf.Variable(1.0)
+    >>> tf.compat.v1.assign(v, 5.0).numpy().tolist()
+    5.0
+    """
     return ref.assign(value)
 
 
 def assign_add(ref: Any, value: Any, use_locking: Any = None, name: Any = None) -> Any:
-    """Adds to a variable."""
+    """Adds to a variable.
+
+    >>> from keraslike import tf
+    >>> v = tf.Variable(1.0)
+    >>> tf.compat.v1.assign_add(v, 5.0).numpy().tolist()
+    6.0
+    """
     return ref.assign_add(value)
 
 
 def assign_sub(ref: Any, value: Any, use_locking: Any = None, name: Any = None) -> Any:
-    """Subtracts from a variable."""
+    """Subtracts from a variable.
+
+    >>> from keraslike import tf
+    >>> v = tf.Variable(1.0)
+    >>> tf.compat.v1.assign_sub(v, 5.0).numpy().tolist()
+    -4.0
+    """
     return ref.assign_sub(value)
 
 
@@ -228,7 +293,12 @@ def assign_sub(ref: Any, value: Any, use_locking: Any = None, name: Any = None) 
 
 
 class gfile:  # noqa: N801 (TensorFlow's name)
-    """`tf.compat.v1.gfile`: `tf.io.gfile` under older names."""
+    """`tf.compat.v1.gfile`: `tf.io.gfile` under older names.
+
+    >>> from keraslike import tf
+    >>> tf.compat.v1.gfile.Exists("/no/such/file")
+    False
+    """
 
     GFile = FastGFile = Open = _files.GFile
     Copy, DeleteRecursively = staticmethod(_files.copy), staticmethod(_files.rmtree)
@@ -240,7 +310,13 @@ class gfile:  # noqa: N801 (TensorFlow's name)
 
 
 class logging:  # noqa: N801 (TensorFlow's name)
-    """`tf.compat.v1.logging`: the logger `tf.get_logger()`."""
+    """`tf.compat.v1.logging`: the logger `tf.get_logger()`.
+
+    >>> from keraslike import tf
+    >>> tf.compat.v1.logging.set_verbosity(tf.compat.v1.logging.ERROR)
+    >>> tf.compat.v1.logging.get_verbosity()
+    40
+    """
 
     DEBUG, INFO, WARN, ERROR, FATAL = 10, 20, 30, 40, 50
 
@@ -285,3 +361,18 @@ class logging:  # noqa: N801 (TensorFlow's name)
     def fatal(cls, msg: str, *args: Any, **kwargs: Any) -> None:
         """Logs a message."""
         cls.log(cls.FATAL, msg, *args, **kwargs)
+
+
+documentation.describe(globals(), "compat.v1")
+
+__all__ = [
+    *_ALREADY,
+    *_NEVER,
+    *("assign", "assign_add", "assign_sub", "convert_to_tensor", "div", "enable_eager_execution"),
+    *("executing_eagerly_outside_functions", "expand_dims", "gfile", "logging", "losses"),
+    *("to_bfloat16", "to_double", "to_float", "to_int32", "to_int64", "train", "where"),
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

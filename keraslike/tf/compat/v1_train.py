@@ -10,7 +10,13 @@ from keraslike.tf.tape import GradientTape
 
 
 class Optimizer:
-    """Steps of an optimizer under TensorFlow 1's names, of which Keras's computes the updates."""
+    """Steps of an optimizer under TensorFlow 1's names, of which Keras's computes the updates.
+
+    >>> from keraslike import tf
+    >>> v1 = tf.compat.v1.train
+    >>> isinstance(v1.GradientDescentOptimizer(0.1), v1.Optimizer)
+    True
+    """
 
     def __init__(self, optimizer: Any, name: str):
         self._optimizer, self._name = optimizer, name
@@ -70,7 +76,15 @@ class Optimizer:
 
 
 class GradientDescentOptimizer(Optimizer):
-    """`v -= learning_rate * g`."""
+    """`v -= learning_rate * g`.
+
+    >>> from keraslike import tf
+    >>> v = tf.Variable(1.0)
+    >>> optimizer = tf.compat.v1.train.GradientDescentOptimizer(0.25)
+    >>> optimizer.minimize(lambda: v * v, var_list=[v])
+    >>> v.numpy().round(4).tolist()
+    0.5
+    """
 
     def __init__(
         self, learning_rate: Any, use_locking: bool = False, name: str = "GradientDescent"
@@ -79,7 +93,15 @@ class GradientDescentOptimizer(Optimizer):
 
 
 class MomentumOptimizer(Optimizer):
-    """`a = momentum * a + g`, `v -= learning_rate * a`, or Nesterov's form of it."""
+    """`a = momentum * a + g`, `v -= learning_rate * a`, or Nesterov's form of it.
+
+    >>> from keraslike import tf
+    >>> v = tf.Variable(1.0)
+    >>> optimizer = tf.compat.v1.train.MomentumOptimizer(0.25, 0.9)
+    >>> optimizer.minimize(lambda: v * v, var_list=[v])
+    >>> v.numpy().round(4).tolist()
+    0.5
+    """
 
     def __init__(
         self,
@@ -93,7 +115,15 @@ class MomentumOptimizer(Optimizer):
 
 
 class AdamOptimizer(Optimizer):
-    """Adam, whose `epsilon` is that of `keras.optimizers.Adam`."""
+    """Adam, whose `epsilon` is that of `keras.optimizers.Adam`.
+
+    >>> from keraslike import tf
+    >>> v = tf.Variable(1.0)
+    >>> optimizer = tf.compat.v1.train.AdamOptimizer(0.25)
+    >>> optimizer.minimize(lambda: v * v, var_list=[v])
+    >>> v.numpy().round(4).tolist()
+    0.75
+    """
 
     def __init__(
         self,
@@ -108,7 +138,15 @@ class AdamOptimizer(Optimizer):
 
 
 class AdagradOptimizer(Optimizer):
-    """`a += g**2`, `v -= learning_rate * g / sqrt(a)`."""
+    """`a += g**2`, `v -= learning_rate * g / sqrt(a)`.
+
+    >>> from keraslike import tf
+    >>> v = tf.Variable(1.0)
+    >>> optimizer = tf.compat.v1.train.AdagradOptimizer(0.25)
+    >>> optimizer.minimize(lambda: v * v, var_list=[v])
+    >>> v.numpy().round(4).tolist()
+    0.7530999779701233
+    """
 
     def __init__(
         self,

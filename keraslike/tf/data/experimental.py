@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 from keraslike.data import dataset as _dataset
 from keraslike.data import elements, files, options, records, sources
-from keraslike.tf import face, lookup, parsing, sparse, specs
+from keraslike.tf import documentation, dtypes, face, lookup, parsing, sparse, specs
 
 Dataset = face.stand_for(_dataset.Dataset)
 AUTOTUNE = elements.AUTOTUNE
@@ -21,7 +22,12 @@ TFRecordWriter = records.RecordWriter
 
 
 class AutoShardPolicy(enum.IntEnum):
-    """How data is divided between workers."""
+    """How data is divided between workers.
+
+    >>> from keraslike import tf
+    >>> tf.data.experimental.AutoShardPolicy.DATA.name
+    'DATA'
+    """
 
     OFF, AUTO, FILE, DATA, HINT = -1, 0, 1, 2, 3
 
@@ -30,6 +36,13 @@ def _transformation(name: str, method: str | None = None) -> Callable:
     def make(*args: Any, **kwargs: Any) -> Callable:
         return lambda dataset: getattr(dataset, method or name)(*args, **kwargs)
 
+    shown = inspect.signature(getattr(_dataset.Dataset, method or name))
+    kept = [p for p in shown.parameters.values() if p.name not in ("self", "name")]
+    if name == "dense_to_ragged_batch":
+        kept[-1] = kept[-1].replace(default=dtypes.int64)
+    make.__signature__ = shown.replace(  # type: ignore[attr-defined]
+        parameters=kept, return_annotation="Callable"
+    )
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"`Dataset.{method or name}` as a function for `Dataset.apply`."
     return make
@@ -45,7 +58,15 @@ for _name in (*_SAME.split(), *_RENAMED):
 
 
 def shuffle_and_repeat(buffer_size: Any, count: Any = None, seed: Any = None) -> Callable:
-    """`shuffle` and `repeat` as a function for `Dataset.apply`."""
+    """`shuffle` and `repeat` as a function for `Dataset.apply`.
+
+    >>> from keraslike import tf
+    >>> dataset = tf.data.Dataset.range(2).apply(
+    ...     tf.data.experimental.shuffle_and_repeat(2, count=2)
+    ... )
+    >>> sorted(int(n) for n in dataset)
+    [0, 0, 1, 1]
+    """
     return lambda dataset: dataset.shuffle(buffer_size, seed).repeat(count)
 
 
@@ -56,7 +77,15 @@ def map_and_batch(
     drop_remainder: bool = False,
     num_parallel_calls: Any = None,
 ) -> Callable:
-    """`map` and `batch` as a function for `Dataset.apply`."""
+    """`map` and `batch` as a function for `Dataset.apply`.
+
+    >>> from keraslike import tf
+    >>> dataset = tf.data.Dataset.range(4).apply(
+    ...     tf.data.experimental.map_and_batch(lambda n: n * n, 2)
+    ... )
+    >>> [b.numpy().tolist() for b in dataset]
+    [[0, 1], [4, 9]]
+    """
     return lambda d: d.map(map_func, num_parallel_calls).batch(batch_size, drop_remainder)
 
 
@@ -68,75 +97,170 @@ def parallel_interleave(
     buffer_output_elements: Any = None,
     prefetch_input_elements: Any = None,
 ) -> Callable:
-    """`interleave` as a function for `Dataset.apply`."""
+    """`interleave` as a function for `Dataset.apply`.
+
+    >>> from keraslike import tf
+    >>> twice = tf.data.experimental.parallel_interleave(
+    ...     lambda n: tf.data.Dataset.from_tensors(n).repeat(2), 2
+    ... )
+    >>> [int(n) for n in tf.data.Dataset.range(2).apply(twice)]
+    [0, 1, 0, 1]
+    """
     return lambda d: d.interleave(map_func, cycle_length, block_length, cycle_length)
 
 
 def prefetch_to_device(device: Any, buffer_size: Any = None) -> Callable:
-    """`prefetch` as a function for `Dataset.apply`: tensors go to the device when taken."""
+    """`prefetch` as a function for `Dataset.apply`: tensors go to the device when taken.
+
+    >>> from keraslike import tf
+    >>> dataset = tf.data.Dataset.range(2).apply(
+    ...     tf.data.experimental.prefetch_to_device("/cpu:0")
+    ... )
+    >>> [int(n) for n in dataset]
+    [0, 1]
+    """
     return lambda dataset: dataset.prefetch(AUTOTUNE if buffer_size is None else buffer_size)
 
 
 def copy_to_device(target_device: Any, source_device: str = "/cpu:0") -> Callable:
-    """A function for `Dataset.apply`: tensors go to the device when they are taken."""
+    """A function for `Dataset.apply`: tensors go to the device when they are taken.
+
+    >>> from keraslike import tf
+    >>> dataset = tf.data.Dataset.range(2).apply(tf.data.experimental.copy_to_device("/cpu:0"))
+    >>> [int(n) for n in dataset]
+    [0, 1]
+    """
     return lambda dataset: dataset.take(-1)
 
 
 def cardinality(dataset: Any) -> Any:
-    """The number of elements; -1 where there is no end, -2 where it is not known."""
+    """The number of elements; -1 where there is no end, -2 where it is not known.
+
+    >>> from keraslike import tf
+    >>> tf.data.experimental.cardinality(tf.data.Dataset.range(5)).numpy().tolist()
+    5
+    """
     return dataset.cardinality()
 
 
 def assert_cardinality(expected_cardinality: Any) -> Callable:
     """A function for `Dataset.apply` that says how many elements there are; an error is raised,
-    while they are taken, where there are not so many."""
+    while they are taken, where there are not so many.
+
+    >>> from keraslike import tf
+    >>> dataset = tf.data.Dataset.range(9).filter(lambda n: n < 2)
+    >>> len(dataset.apply(tf.data.experimental.assert_cardinality(2)))
+    2
+    """
     return lambda dataset: dataset.of_known_length(int(expected_cardinality))
 
 
 def get_single_element(dataset: Any) -> Any:
-    """The one element of a data set."""
+    """The one element of a data set.
+
+    >>> from keraslike import tf
+    >>> tf.data.experimental.get_single_element(tf.data.Dataset.range(7, 8)).numpy().tolist()
+    7
+    """
     return dataset.get_single_element()
 
 
 def to_variant(dataset: Any) -> Any:
-    """The data set itself: here it is a value as any other."""
+    """The data set itself: here it is a value as any other.
+
+    >>> from keraslike import tf
+    >>> tf.data.experimental.to_variant(tf.data.Dataset.range(2)) is not None
+    True
+    """
     return dataset
 
 
 def sample_from_datasets(
     datasets: Any, weights: Any = None, seed: Any = None, stop_on_empty_dataset: bool = False
 ) -> Any:
-    """`Dataset.sample_from_datasets`."""
+    """`Dataset.sample_from_datasets`.
+
+    >>> from keraslike import tf
+    >>> datasets = [tf.data.Dataset.range(2), tf.data.Dataset.range(10, 12)]
+    >>> sorted(
+    ...     int(n)
+    ...     for n in tf.data.experimental.sample_from_datasets(datasets, [0.5, 0.5], seed=1)
+    ... )
+    [0, 1, 10, 11]
+    """
     return datasets[0].sample_from_datasets(datasets, weights, seed, stop_on_empty_dataset)
 
 
 def choose_from_datasets(
     datasets: Any, choice_dataset: Any, stop_on_empty_dataset: bool = False
 ) -> Any:
-    """`Dataset.choose_from_datasets`."""
+    """`Dataset.choose_from_datasets`.
+
+    >>> from keraslike import tf
+    >>> first, second = tf.data.Dataset.range(2), tf.data.Dataset.range(10, 12)
+    >>> order = tf.data.Dataset.from_tensor_slices(tf.constant([1, 0, 1, 0], tf.int64))
+    >>> [int(n) for n in tf.data.experimental.choose_from_datasets([first, second], order)]
+    [10, 0, 11, 1]
+    """
     return datasets[0].choose_from_datasets(datasets, choice_dataset, stop_on_empty_dataset)
 
 
-def save(dataset: Any, path: Any, compression: Any = None, shard_func: Any = None) -> None:
-    """`Dataset.save`."""
+def save(
+    dataset: Any,
+    path: Any,
+    compression: Any = None,
+    shard_func: Any = None,
+    checkpoint_args: Any = None,
+) -> None:
+    """`Dataset.save`; raises NotImplementedError for checkpoints of the saving itself.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp()
+    >>> tf.data.experimental.save(tf.data.Dataset.range(2), path)
+    >>> [int(n) for n in tf.data.Dataset.load(path)]
+    [0, 1]
+    """
+    if checkpoint_args is not None:
+        raise NotImplementedError("save: checkpoint_args is not supported.")
     dataset.save(path, compression, shard_func)
 
 
 def load(
     path: Any, element_spec: Any = None, compression: Any = None, reader_func: Any = None
 ) -> Any:
-    """`Dataset.load`."""
+    """`Dataset.load`.
+
+    >>> from keraslike import tf
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp()
+    >>> tf.data.Dataset.range(2).save(path)
+    >>> [int(n) for n in tf.data.experimental.load(path)]
+    [0, 1]
+    """
     return Dataset.load(path, element_spec, compression, reader_func)
 
 
-def Counter(start: Any = 0, step: Any = 1, dtype: Any = "int64") -> Any:  # noqa: N802
-    """Numbers from `start` on, without end."""
+def Counter(start: Any = 0, step: Any = 1, dtype: Any = dtypes.int64) -> Any:  # noqa: N802
+    """Numbers from `start` on, without end.
+
+    >>> from keraslike import tf
+    >>> [int(n) for n in tf.data.experimental.Counter(5).take(2)]
+    [5, 6]
+    """
     return Dataset.counter(start, step, getattr(dtype, "as_numpy_dtype", dtype))
 
 
-def RandomDataset(seed: Any = None) -> Any:  # noqa: N802
-    """`Dataset.random`."""
-    return Dataset.random(seed)
+def RandomDataset(  # noqa: N802
+    seed: Any = None, rerandomize_each_iteration: bool | None = None, name: str | None = None
+) -> Any:
+    """`Dataset.random`.
+
+    >>> from keraslike import tf
+    >>> len(list(tf.data.experimental.RandomDataset(1).take(2)))
+    2
+    """
+    return Dataset.random(seed, rerandomize_each_iteration)
 
 
 def from_list(elements: list[Any], name: str | None = None) -> Any:
@@ -151,13 +275,25 @@ def from_list(elements: list[Any], name: str | None = None) -> Any:
 
 
 def at(dataset: Any, index: Any) -> Any:
-    """The element with this number."""
+    """The element with this number.
+
+    >>> from keraslike import tf
+    >>> tf.data.experimental.at(tf.data.Dataset.range(5), 3).numpy().tolist()
+    3
+    """
     return dataset.skip(index).take(1).get_single_element()
 
 
 def dense_to_sparse_batch(batch_size: Any, row_shape: Any) -> Callable:
     """A function for `Dataset.apply`: batches of arrays of several sizes as sparse tensors, whose
-    rows have the given shape, or, where a size is unknown, that of the largest."""
+    rows have the given shape, or, where a size is unknown, that of the largest.
+
+    >>> from keraslike import tf
+    >>> dataset = tf.data.Dataset.range(1, 3).map(lambda n: tf.range(n))
+    >>> batches = dataset.apply(tf.data.experimental.dense_to_sparse_batch(2, [3]))
+    >>> [tf.sparse.to_dense(batch).numpy().tolist() for batch in batches]
+    [[[0, 0, 0], [0, 1, 0]]]
+    """
     wanted = [-1 if n is None else int(n) for n in row_shape]
 
     def sparse_of(rows: Any) -> Any:
@@ -183,7 +319,14 @@ def table_from_dataset(
     key_dtype: Any = "string",
     name: str | None = None,
 ) -> Any:
-    """A look-up table of a data set's pairs of key and value."""
+    """A look-up table of a data set's pairs of key and value.
+
+    >>> from keraslike import tf
+    >>> pairs = tf.data.Dataset.from_tensor_slices((["a", "b"], [5, 7]))
+    >>> table = tf.data.experimental.table_from_dataset(pairs, default_value=-1)
+    >>> table.lookup(tf.constant(["b", "z"])).numpy().tolist()
+    [7, -1]
+    """
     pairs = list(dataset if vocab_size is None else dataset.take(vocab_size))
     keys, values = ([part.numpy() for part in column] for column in zip(*pairs))
     dtype = dataset.element_spec[1].dtype
@@ -202,7 +345,14 @@ def index_table_from_dataset(
     key_dtype: Any = "string",
     name: str | None = None,
 ) -> Any:
-    """A look-up table of the numbers of a data set's elements."""
+    """A look-up table of the numbers of a data set's elements.
+
+    >>> from keraslike import tf
+    >>> words = tf.data.Dataset.from_tensor_slices(["a", "b"])
+    >>> table = tf.data.experimental.index_table_from_dataset(words)
+    >>> table.lookup(tf.constant(["b", "z"])).numpy().tolist()
+    [1, -1]
+    """
     pairs = dataset.enumerate().map(lambda number, key: (key, number))
     return table_from_dataset(
         pairs, num_oov_buckets, vocab_size, default_value, hasher_spec, key_dtype
@@ -210,14 +360,30 @@ def index_table_from_dataset(
 
 
 def get_structure(dataset_or_iterator: Any) -> Any:
-    """What is known of the elements."""
+    """What is known of the elements.
+
+    >>> from keraslike import tf
+    >>> tf.data.experimental.get_structure(tf.data.Dataset.range(2)).dtype
+    tf.int64
+    """
     return dataset_or_iterator.element_spec
 
 
 def parse_example_dataset(
     features: dict[str, Any], num_parallel_calls: Any = 1, deterministic: Any = None
 ) -> Callable:
-    """A function for `Dataset.apply` that makes tensors of batches of serialized examples."""
+    """A function for `Dataset.apply` that makes tensors of batches of serialized examples.
+
+    >>> from keraslike import tf
+    >>> feature = tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))
+    >>> example = tf.train.Example(features=tf.train.Features(feature={"a": feature}))
+    >>> parse = tf.data.experimental.parse_example_dataset(
+    ...     {"a": tf.io.FixedLenFeature([], tf.int64)}
+    ... )
+    >>> dataset = tf.data.Dataset.from_tensors([example.SerializeToString()]).apply(parse)
+    >>> [batch["a"].numpy().tolist() for batch in dataset]
+    [[7]]
+    """
     return lambda dataset: dataset.map(
         lambda data: parsing.parse_example(data, features), num_parallel_calls, deterministic
     )
@@ -240,7 +406,22 @@ def make_batched_features_dataset(
     sloppy_ordering: bool = False,
     drop_final_batch: bool = False,
 ) -> Any:
-    """Batches of parsed examples out of files of records."""
+    """Batches of parsed examples out of files of records.
+
+    >>> from keraslike import tf
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "records")
+    >>> feature = tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))
+    >>> example = tf.train.Example(features=tf.train.Features(feature={"a": feature}))
+    >>> with tf.io.TFRecordWriter(path) as writer:
+    ...     writer.write(example.SerializeToString())
+    >>> wanted = {"a": tf.io.FixedLenFeature([], tf.int64)}
+    >>> batches = tf.data.experimental.make_batched_features_dataset(
+    ...     path, 1, wanted, num_epochs=1
+    ... )
+    >>> [batch["a"].numpy().tolist() for batch in batches]
+    [[7]]
+    """
     read = face.stand_for(files.TFRecordDataset) if reader is None else reader
     dataset = Dataset.from_tensor_slices(sources.matching(file_pattern))
     if shuffle:
@@ -258,6 +439,8 @@ def make_batched_features_dataset(
 
 
 _OTHERS = {"Any", "Callable", "Dataset", "annotations", "elements", "enum", "face", "files"}
-_OTHERS |= {"lookup", "options", "parsing", "records", "sources", "sparse", "specs"}
+_OTHERS |= {"documentation", "dtypes", "inspect", "lookup", "options", "parsing", "records"}
+_OTHERS |= {"sources", "sparse", "specs"}
+documentation.describe(globals(), "data.experimental")
 __all__ = sorted(name for name in dir() if name[0] != "_" and name not in _OTHERS)
 __dir__ = __all__.copy
