@@ -10,7 +10,7 @@ A line a notebook: its cells; how many TensorFlow runs (or all); how many of the
 many of them print what TensorFlow prints with two seeds alike, and how many print the same here.
 Without an oracle what the notebook has as its output takes the place of what TensorFlow prints.
 Results are kept in `.books`, and those of TensorFlow are not made again. In `reasons.txt` stands
-why a cell differs.
+why a cell differs, by its number, or `*` for all others of a notebook.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ Their cells of code, run one after another with small data in the place of downl
 training. "TensorFlow" is how many of them TensorFlow 2.21 with Keras 3.15 runs, "here" how many of
 these keraslike runs, "printed" how many of these print the same in TensorFlow with two seeds, and
 "same" how many of these print it here. A cell that TensorFlow does not run needs a newer or older
-library, a download, or a package that was not installed. `make books DIR=... ARGS="--oracle PYTHON
+library, a download, or a package that was not installed. A line without a count of TensorFlow's
+was run with keraslike alone, one epoch
+of 16 rows or of one batch of 4. `make books DIR=... ARGS="--oracle PYTHON
 --write"` writes a line for each notebook there.
 
 | folder | notebook | cells | TensorFlow | here | printed | same | cells that differ |
@@ -74,7 +76,7 @@ def main() -> None:
             ours = cells_of(path, data, options, "keraslike", sys.executable)
             row = report(path.name, ours, oracles, options.list)
             if options.write:
-                write_row(path.resolve().parent.name, path.stem, row)
+                write_row(path.resolve().parent.name, path.stem, row, bool(oracles))
 
 
 def cells_of(
@@ -136,13 +138,21 @@ def report(
     return counts, ended | {n: "prints otherwise" for n in texts if n not in same}
 
 
-def write_row(folder: str, name: str, row: tuple[tuple[int, ...], dict[int, str]]) -> None:
-    """Puts a notebook's line among those of `RESULTS.md`."""
+def write_row(
+    folder: str, name: str, row: tuple[tuple[int, ...], dict[int, str]], beside: bool
+) -> None:
+    """Puts a notebook's line among those of `RESULTS.md`; of one that was not run beside
+    TensorFlow, only the cells that do not run."""
+    counts: tuple[Any, ...]
     counts, differing = row
+    if not beside:
+        counts = (counts[0], "", counts[2], "", "")
+        differing = {n: what for n, what in differing.items() if what != "prints otherwise"}
     known = dict(line.split(" ", 1) for line in REASONS.read_text().splitlines() if line.strip())
     reasons: dict[str, list[str]] = {}
     for n, what in differing.items():
-        reasons.setdefault(known.get(f"{name}:{n}", f"? {what[:80]}"), []).append(str(n))
+        why = known.get(f"{name}:{n}") or known.get(f"{name}:*") or f"? {what[:80]}"
+        reasons.setdefault(why, []).append(str(n))
     said = " ".join(f"{', '.join(cells)}: {why}" for why, cells in reasons.items())
     said = " ".join(said.split()).replace("|", "\\|")
     rows = {}
