@@ -7,6 +7,7 @@ does, and writes it. That converter, `openvino.convert_model`, would send statis
 from __future__ import annotations
 
 import io
+import math
 import os
 import tempfile
 from collections.abc import Sequence
@@ -17,6 +18,15 @@ import numpy as np
 from keraslike.core import foreign
 from keraslike.export import files, onnx_format, onnx_graph, vocabularies
 from keraslike.export.endpoints import Endpoint
+
+
+def _weights(model: Any) -> list[Any]:
+    """The constants that are numbers, and more than one."""
+    return [
+        node
+        for node in model.get_ops()
+        if node.get_type_name() == "Constant" and math.prod(node.get_output_shape(0)) > 1
+    ]
 
 
 class _Graph(onnx_graph.Graph):
@@ -47,7 +57,9 @@ def write(
     simplify = foreign.library("openvino._offline_transformations", "The format 'openvino'")
     try:
         model = openvino.Core().read_model(io.BytesIO(graph.SerializeToString()))
-        simplify.apply_moc_transformations(model, cf=True, smart_reshape=False)
+        # It would make numbers of four bytes of weights that are quantized.
+        if not any(c.get_element_type().bitwidth <= 8 for c in _weights(model)):
+            simplify.apply_moc_transformations(model, cf=True, smart_reshape=False)
     except RuntimeError as error:
         raise ValueError(f"OpenVINO cannot express a part of the model:\n{error}") from error
     names = {about.name for about in (*graph.graph.input, *graph.graph.output)}

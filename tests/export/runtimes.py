@@ -633,6 +633,21 @@ def scattered():
     return {name: placed()[name] for name in ("added at", "set at, one outside", "segments")}
 
 
+def test_quantized_weights_stay_small_in_openvino(tmp_path):
+    import openvino  # pyright: ignore[reportMissingImports]
+
+    x = np.random.default_rng(0).normal(size=(3, 512)).astype("float32")
+    for mode in ("int8", "int4"):
+        model = keras.Sequential([keras.Input((512,)), keras.layers.Dense(512)])
+        model.quantize(mode)
+        model.export(tmp_path / "m.xml", format="openvino", verbose=False)
+        size = sum(file.stat().st_size for file in tmp_path.iterdir())
+        assert size < 1.2 * sum(v.value.nbytes for v in model.weights) + 100_000
+        settings = {"INFERENCE_PRECISION_HINT": "f32"}
+        run = openvino.Core().compile_model(tmp_path / "m.xml", "CPU", settings)
+        np.testing.assert_allclose(run([x])[0], model.predict(x, verbose=0), atol=1e-4)
+
+
 def test_int4_in_onnxruntime(tmp_path):
     import onnxruntime  # pyright: ignore[reportMissingImports]
 
