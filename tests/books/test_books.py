@@ -62,11 +62,15 @@ def test_the_line_of_a_notebook_replaces_the_one_before(tmp_path, monkeypatch):
         ("a", cells("1", "x")),
         ("b", cells("2", "x", error="E")),
     ):
-        run.write_row("book", name, run.report(name, ours, theirs, False))
-    assert run.RESULTS.read_text().splitlines()[-2:] == [
+        run.write_row("book", name, run.report(name, ours, theirs, False), True)
+    run.REASONS.write_text("b:7 Because | of it.\nc:* All of it.\n")
+    alone = {n: cell | {"published": "x"} for n, cell in cells("x", "y", error="E").items()}
+    run.write_row("book", "c", run.report("c", alone, [], False), False)
+    assert run.RESULTS.read_text().splitlines()[-3:] == [
         "| book | a | 4 | 4 | 3 | 2 | 2 | 2: ? not reached |",
         "| book | b | 4 | 4 | 2 | 2 | 1 | "
         "2: ? not reached 7: Because \\| of it. 0: ? prints otherwise |",
+        "| book | c | 3 |  | 2 |  |  | 7: All of it. |",
     ]
 
 
