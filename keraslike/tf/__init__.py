@@ -99,6 +99,20 @@ from keraslike.tf.dtypes import (
 )
 from keraslike.tf.dtypes import bool_ as bool
 from keraslike.tf.function import TensorSpec, function
+from keraslike.tf.indexing import (
+    boolean_mask,
+    gather,
+    gather_nd,
+    scatter_nd,
+    strided_slice,
+    tensor_scatter_nd_add,
+    tensor_scatter_nd_max,
+    tensor_scatter_nd_min,
+    tensor_scatter_nd_sub,
+    tensor_scatter_nd_update,
+    where,
+)
+from keraslike.tf.indexing import slice_ as slice
 from keraslike.tf.linalg import (
     clip_by_global_norm,
     clip_by_norm,
@@ -114,7 +128,6 @@ from keraslike.tf.ops import (
     add_n,
     argmax,
     argmin,
-    boolean_mask,
     broadcast_to,
     cast,
     concat,
@@ -123,8 +136,6 @@ from keraslike.tf.ops import (
     expand_dims,
     eye,
     fill,
-    gather,
-    gather_nd,
     identity,
     linspace,
     meshgrid,
@@ -138,26 +149,17 @@ from keraslike.tf.ops import (
     reverse,
     roll,
     saturate_cast,
-    scatter_nd,
     shape,
     size,
     split,
     squeeze,
     stack,
     stop_gradient,
-    strided_slice,
-    tensor_scatter_nd_add,
-    tensor_scatter_nd_max,
-    tensor_scatter_nd_min,
-    tensor_scatter_nd_sub,
-    tensor_scatter_nd_update,
     tile,
     transpose,
     unstack,
-    where,
     zeros,
 )
-from keraslike.tf.ops import slice_ as slice
 from keraslike.tf.ops import tuple_ as tuple
 from keraslike.tf.python import numpy_function, py_function
 from keraslike.tf.ragged import RaggedTensor

@@ -13,7 +13,7 @@ import numpy as np
 
 from keraslike.core import context
 from keraslike.core.context import trace_state_clean
-from keraslike.tf import dtypes, messages, ops
+from keraslike.tf import dtypes, indexing, messages, ops
 from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operation
@@ -188,7 +188,7 @@ def dynamic_partition(data: Any, partitions: Any, num_partitions: int, name: Any
         raise InvalidArgumentError(f"partitions must be from 0 to {num_partitions - 1}.")
     rows = ops.reshape(data, (-1, *data.shape[numbers.ndim :]))
     places = [np.flatnonzero(numbers.ravel() == n).astype("int32") for n in range(num_partitions)]
-    return [ops.gather(rows, p) for p in places]
+    return [indexing.gather(rows, p) for p in places]
 
 
 def dynamic_stitch(indices: Any, data: Any, name: Any = None) -> Tensor:
@@ -205,7 +205,7 @@ def dynamic_stitch(indices: Any, data: Any, name: Any = None) -> Tensor:
     out = ops.zeros((size, *inner), given[0].dtype)
     for place, rows in zip(places, given, strict=True):
         rows = ops.reshape(rows, (-1, *inner))
-        out = ops.tensor_scatter_nd_update(out, place.reshape(-1, 1).astype("int32"), rows)
+        out = indexing.tensor_scatter_nd_update(out, place.reshape(-1, 1).astype("int32"), rows)
     return out
 
 

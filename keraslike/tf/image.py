@@ -13,12 +13,20 @@ import numpy as np
 from keraslike.core.context import trace_state_clean
 from keraslike.data import resizing
 from keraslike.ops import image as colors
-from keraslike.ops import image_transforms
 from keraslike.tf import boxes, documentation, dtypes, pictures, random
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.image_measures import (  # noqa: F401
+    extract_patches,
+    image_gradients,
+    psnr,
+    sobel_edges,
+    ssim,
+    total_variation,
+)
+from keraslike.tf.indexing import where
 from keraslike.tf.operation import operation
-from keraslike.tf.ops import cast, concat, pad, reverse, where
+from keraslike.tf.ops import cast, concat, pad, reverse
 from keraslike.tf.pictures import convert_image_dtype
 from keraslike.tf.table import maximum, reduce_mean, reduce_std, reduce_sum, rsqrt
 from keraslike.tf.tensor import Tensor, run
@@ -375,92 +383,6 @@ def resize_with_pad(
     return pad_to_bounding_box(made, top, left, target_height, target_width)
 
 
-@operation("image.sobel_edges", "image", named=False)
-def sobel_edges(x: Any) -> Any:
-    """How much brightness changes downwards and to the right, along a last axis.
-
-    >>> from keraslike import tf
-    >>> edges = tf.image.sobel_edges(tf.reshape(tf.range(9.0), [1, 3, 3, 1]))
-    >>> edges[0, 1, 1, 0].numpy().tolist()
-    [24.0, 8.0]
-    """
-    x = jnp.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)], "reflect")
-    down, right = x[:, 2:] - x[:, :-2], x[:, :, 2:] - x[:, :, :-2]
-    smooth = [down[:, :, i : down.shape[2] - 2 + i] for i in range(3)]
-    side = [right[:, i : right.shape[1] - 2 + i] for i in range(3)]
-    return jnp.stack([p[0] + 2 * p[1] + p[2] for p in (smooth, side)], -1)
-
-
-def image_gradients(image: Any) -> tuple[Tensor, Tensor]:
-    """The differences to the pixels below and to the right; 0 at the edge.
-
-    >>> from keraslike import tf
-    >>> down, right = tf.image.image_gradients(tf.reshape(tf.range(4.0), [1, 2, 2, 1]))
-    >>> down.numpy().ravel().tolist(), right.numpy().ravel().tolist()
-    ([2.0, 2.0, 0.0, 0.0], [1.0, 0.0, 1.0, 0.0])
-    """
-    return run(_image_gradients, (_as_operand(image),))
-
-
-def _image_gradients(x: Any) -> Any:
-    down = jnp.pad(x[:, 1:] - x[:, :-1], [(0, 0), (0, 1), (0, 0), (0, 0)])
-    return down, jnp.pad(x[:, :, 1:] - x[:, :, :-1], [(0, 0), (0, 0), (0, 1), (0, 0)])
-
-
-def extract_patches(
-    images: Any, sizes: Any, strides: Any, rates: Any, padding: str, name: Any = None
-) -> Tensor:
-    """Windows of pictures, the values of each as channels.
-
-    Args:
-        sizes, strides, rates: `[1, rows, columns, 1]`: of a window, from one to the next, and
-            between the pixels of one.
-        padding: `"VALID"` or `"SAME"`.
-
-    >>> from keraslike import tf
-    >>> image = tf.reshape(tf.range(4), [1, 2, 2, 1])
-    >>> tf.image.extract_patches(
-    ...     image, [1, 2, 2, 1], [1, 1, 1, 1], [1, 1, 1, 1], "VALID"
-    ... ).numpy().tolist()
-    [[[[0, 1, 2, 3]]]]
-    """
-    given = tuple(static(n)[1:3] for n in (sizes, strides, rates))
-    return run(_patches, (_as_operand(images),), (*given, padding.lower()))
-
-
-def _patches(x: Any, size: Any, strides: Any, rates: Any, padding: str) -> Any:
-    return colors.extract_patches(x, size, strides, rates, padding, _LAST)
-
-
-def ssim(
-    img1: Any,
-    img2: Any,
-    max_val: float,
-    filter_size: int = 11,
-    filter_sigma: float = 1.5,
-    k1: float = 0.01,
-    k2: float = 0.03,
-    return_index_map: bool = False,
-) -> Tensor:
-    """The structural similarity of two pictures, 1 where they are equal.
-
-    >>> from keraslike import tf
-    >>> picture = tf.ones([16, 16, 1])
-    >>> tf.image.ssim(picture, picture, max_val=1.0).numpy().tolist()
-    1.0
-    """
-    if return_index_map:
-        raise NotImplementedError("tf.image.ssim: return_index_map is not supported.")
-    first, second = (convert_image_dtype(i, dtypes.float32) for i in (img1, img2))
-    kind = dtypes.as_dtype(_as_operand(img1).dtype)
-    largest = float(max_val) / (kind.max if kind.is_integer else 1)
-    return run(_ssim, (first, second), (largest, filter_size, filter_sigma, k1, k2))
-
-
-def _ssim(a: Any, b: Any, *rest: Any) -> Any:
-    return image_transforms.ssim(a, b, *rest, data_format=_LAST)
-
-
 def random_hue(image: Any, max_delta: float, seed: Any = None) -> Tensor:
     """`adjust_hue` by a random number.
 
@@ -592,38 +514,6 @@ _RANDOM = "brightness contrast crop flip_left_right flip_up_down hue jpeg_qualit
 _STATELESS = [f"stateless_random_{_name}" for _name in _RANDOM.split()]
 for _name in _STATELESS:
     globals()[_name] = _stateless(_name.removeprefix("stateless_"))
-
-
-def total_variation(images: Any, name: Any = None) -> Tensor:
-    """The sum of the differences between neighbours.
-
-    >>> from keraslike import tf
-    >>> tf.image.total_variation(tf.constant([[[1.0], [4.0]]])).numpy().tolist()
-    3.0
-    """
-    return run(_total_variation, (_as_operand(images),))
-
-
-def _total_variation(x: Any) -> Any:
-    down, right = jnp.abs(jnp.diff(x, axis=-3)), jnp.abs(jnp.diff(x, axis=-2))
-    return jnp.sum(down, (-3, -2, -1)) + jnp.sum(right, (-3, -2, -1))
-
-
-def psnr(a: Any, b: Any, max_val: float, name: Any = None) -> Tensor:
-    """The signal-to-noise ratio of two pictures, decibels.
-
-    >>> from keraslike import tf
-    >>> tf.image.psnr(
-    ...     tf.constant([[[0.0]]]), tf.constant([[[1.0]]]), max_val=10.0
-    ... ).numpy().round(4).tolist()
-    20.0
-    """
-    return run(_psnr, (cast(a, dtypes.float32), cast(b, dtypes.float32)), (float(max_val),))
-
-
-def _psnr(a: Any, b: Any, largest: float) -> Any:
-    error = jnp.mean(jnp.square(a - b), (-3, -2, -1))
-    return 20 * jnp.log10(largest) - 10 * jnp.log10(error)
 
 
 documentation.describe(globals(), "image")

@@ -11,13 +11,14 @@ from keraslike.data import records
 from keraslike.data.elements import texts
 from keraslike.data.files import Column, fields
 from keraslike.data.sources import matching, paths
-from keraslike.tf import coding, dtypes, gfile, parsing, pictures  # noqa: F401
+from keraslike.tf import coding, dtypes, gfile, parsing, pictures, serialized  # noqa: F401
 from keraslike.tf.conversion import constant, convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.tensor import Tensor
 
 globals().update({name: getattr(coding, name) for name in coding.__all__})
 globals().update({name: getattr(parsing, name) for name in parsing.__all__})
+globals().update({name: getattr(serialized, name) for name in serialized.__all__})
 globals().update({name: getattr(pictures, name) for name in pictures.__all__})
 
 
@@ -172,6 +173,7 @@ __all__ = [
     *("matching_files", "read_file", "write_file"),
     *coding.__all__,
     *parsing.__all__,
+    *serialized.__all__,
     *pictures.__all__,
 ]
 __dir__ = __all__.copy

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from keraslike.tf import linalg, ops, table
+from keraslike.tf import indexing, linalg, ops, table
 from keraslike.tf.operation import operation
 from keraslike.tf.tensor import Tensor
 
@@ -59,7 +59,7 @@ def give_operators(cls: type) -> None:
         setattr(cls, f"__{name}__", lambda a, b, fn=fn: fn(a, b))
     for name, fn in _SINGLE.items():
         setattr(cls, f"__{name}__", lambda a, fn=fn: fn(a))
-    cls.__getitem__ = lambda a, key: ops.get_item(a, key)  # type: ignore[attr-defined]
+    cls.__getitem__ = lambda a, key: indexing.get_item(a, key)  # type: ignore[attr-defined]
     cls.__hash__ = None  # type: ignore[assignment]  # equality compares elements: use ref()
 
 

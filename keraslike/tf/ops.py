@@ -13,10 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
-from keraslike.data.pipeline import NeedsPython
-from keraslike.ops.wrap import check_index
 from keraslike.tf import documentation, dtypes
 from keraslike.tf.conversion import (
     _as_operand,
@@ -33,7 +30,7 @@ from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operands, operation
 from keraslike.tf.structure import operates
 from keraslike.tf.table import not_equal, reduce_sum
-from keraslike.tf.tensor import WIDE, Tensor, raw, run
+from keraslike.tf.tensor import WIDE, Tensor, run
 
 # -- shapes and dtypes ------------------------------------------------------------------------
 
@@ -247,7 +244,9 @@ def one_hot(
     wanted = dtypes.as_dtype(dtypes.float32 if dtype is None else dtype)
     on, off = (1 if on_value is None else on_value), (0 if off_value is None else off_value)
     hot = run(_one_hot, (_as_operand(indices),), (static(depth), -1 if axis is None else axis))
-    return where(hot, cast(convert_to_tensor(on), wanted), cast(convert_to_tensor(off), wanted))
+    return run(
+        jnp.where, (hot, cast(convert_to_tensor(on), wanted), cast(convert_to_tensor(off), wanted))
+    )
 
 
 def _one_hot(indices: Any, depth: int, axis: int) -> Any:
@@ -569,59 +568,6 @@ def _meshgrid(*values: Any, indexing: str) -> Any:
     return list(jnp.meshgrid(*values, indexing=indexing))
 
 
-def slice_(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tensor:
-    """The block that begins at `begin`, of `size` (-1: all that is left) along each axis.
-
-    >>> from keraslike import tf
-    >>> tf.slice([[1, 2, 3], [4, 5, 6]], [0, 1], [2, -1]).numpy().tolist()
-    [[2, 3], [5, 6]]
-    """
-    begin, size = static(begin), static(size)
-    return get_item(
-        input_, tuple(slice(b, None if s == -1 else b + s) for b, s in zip(begin, size))
-    )
-
-
-def strided_slice(
-    input_: Any,
-    begin: Any,
-    end: Any,
-    strides: Any = None,
-    begin_mask: int = 0,
-    end_mask: int = 0,
-    ellipsis_mask: int = 0,
-    new_axis_mask: int = 0,
-    shrink_axis_mask: int = 0,
-    var: Any = None,
-    name: str | None = None,
-) -> Tensor:
-    """What `input_[begin:end:strides]` is, along each axis.
-
-    Args:
-        begin_mask, end_mask: bits of the axes along which `begin`, or `end`, does not count.
-        ellipsis_mask, new_axis_mask, shrink_axis_mask: bits of the places where `...`,
-            `tf.newaxis` or the index `begin` stands in the key.
-
-    >>> strided_slice([1, 2, 3, 4], [0], [4], [2]).numpy().tolist()
-    [1, 3]
-    """
-    begin, end = static(begin), static(end)
-    steps = (1,) * len(begin) if strides is None else static(strides)
-    key: list[Any] = []
-    for i, (first, last, step) in enumerate(zip(begin, end, steps)):
-        bit = 1 << i
-        if ellipsis_mask & bit:
-            key.append(Ellipsis)
-        elif new_axis_mask & bit:
-            key.append(None)
-        elif shrink_axis_mask & bit:
-            key.append(first)
-        else:
-            start = None if begin_mask & bit else first
-            key.append(slice(start, None if end_mask & bit else last, step))
-    return get_item(input_, tuple(key))
-
-
 def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Tensor:
     """The tensor; raises ValueError where its shape is not this one (None fits any size).
 
@@ -636,235 +582,7 @@ def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Tensor:
     return identity(x)
 
 
-def get_item(x: Any, key: Any) -> Tensor:
-    """`x[key]` with integers, slices, `...`, `tf.newaxis`, and a boolean mask or a 0-d tensor."""
-    x = _as_operand(x)
-    parts = key if isinstance(key, tuple) else (key,)
-    plain: list[Any] = []
-    indices: list[Any] = []
-    for part in parts:
-        if isinstance(part, (Tensor, nnx.Variable, np.ndarray, jax.Array)):
-            part = _as_operand(part)
-            if part.dtype is dtypes.bool_ or part.dtype == "bool":
-                return boolean_mask(x, part) if len(parts) == 1 else _mixed_mask()
-            if part.shape:
-                raise TypeError(
-                    "Tensors are indexed by integers, slices, ... and tf.newaxis; "
-                    "use tf.gather() for several indices."
-                )
-            indices.append(part)
-            plain.append(_Index(len(indices) - 1))
-        elif isinstance(part, slice):
-            plain.append(_Slice(*map(static, (part.start, part.stop, part.step))))
-        elif part is None or part is Ellipsis or isinstance(part, (int, np.integer)):
-            plain.append(part if part is None or part is Ellipsis else int(part))
-        else:
-            raise TypeError(
-                f"Tensors are indexed by integers, slices, ... and tf.newaxis. Received: {part!r}"
-            )
-    known = (slice(None) if isinstance(p, (_Slice, _Index)) else p for p in plain)
-    check_index(tuple(known), tuple(x.shape))
-    return run(_get, (x, *indices), (tuple(plain),))
-
-
-def _mixed_mask() -> Any:
-    raise TypeError("A boolean mask must be the only index: use tf.boolean_mask().")
-
-
-class _Index(int):
-    """The place of a tensor among those that index."""
-
-    def __hash__(self) -> int:
-        return hash(("index", int(self)))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Index) and int(self) == int(other)
-
-
-class _Slice(tuple):
-    """A slice that can be hashed."""
-
-    def __new__(cls, *parts: Any):
-        return tuple.__new__(cls, parts)
-
-
-def _get(x: Any, *rest: Any) -> Any:
-    *indices, key = rest
-    parts = [
-        slice(*p) if isinstance(p, _Slice) else indices[p] if isinstance(p, _Index) else p
-        for p in key
-    ]
-    # numpy cannot be indexed by what is being traced.
-    return (jnp.asarray(x) if indices else x)[tuple(parts)]
-
-
 # -- picking and placing ------------------------------------------------------------------------
-
-
-@operates
-def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Tensor:
-    """`x` where the condition holds, `y` elsewhere; without them the indices where it holds.
-
-    >>> from keraslike import tf
-    >>> tf.where([True, False], [1, 2], [3, 4]).numpy().tolist()
-    [1, 4]
-    """
-    condition = _as_operand(condition)
-    if x is None and y is None:
-        found = np.argwhere(_concrete("where", condition))
-        return constant(found.astype(np.int64))
-    x, y = operands("where", x, y)
-    return run(_where, (condition, x, y))
-
-
-def _where(condition: Any, x: Any, y: Any) -> Any:
-    return jnp.where(condition, x, y)
-
-
-def _concrete(name: str, tensor: Any) -> np.ndarray:
-    value = raw(tensor)
-    if isinstance(value, jax.core.Tracer):
-        raise NeedsPython(
-            f"tf.{name} gives as many elements as the values say, which is not known while a "
-            "function is traced: use tf.where(condition, x, y), or call it outside."
-        )
-    return np.asarray(value)
-
-
-@operates
-def boolean_mask(tensor: Any, mask: Any, axis: Any = None, name: str = "boolean_mask") -> Tensor:
-    """The elements, or slices, where the mask holds.
-
-    >>> from keraslike import tf
-    >>> tf.boolean_mask([1, 2, 3], [True, False, True]).numpy().tolist()
-    [1, 3]
-    """
-    tensor, mask = _as_operand(tensor), _concrete("boolean_mask", _as_operand(mask))
-    first = 0 if axis is None else static(axis)
-    if tuple(tensor.shape[first : first + mask.ndim]) != mask.shape:
-        raise ValueError(f"A mask of shape {mask.shape} does not fit shape {tuple(tensor.shape)}.")
-    flat = np.flatnonzero(mask)
-    sizes = tuple(tensor.shape)
-    joined = reshape(tensor, (*sizes[:first], mask.size, *sizes[first + mask.ndim :]))
-    return gather(joined, flat.astype(np.int32), axis=first)
-
-
-@operates
-def gather(
-    params: Any,
-    indices: Any,
-    validate_indices: Any = None,
-    axis: Any = None,
-    batch_dims: int = 0,
-    name: str | None = None,
-) -> Tensor:
-    """The slices at several indices along an axis.
-
-    >>> from keraslike import tf
-    >>> tf.gather([[1, 2], [3, 4], [5, 6]], [2, 0], axis=0).numpy().tolist()
-    [[5, 6], [1, 2]]
-    """
-    params, indices = _as_operand(params), _as_operand(indices)
-    axis = static(axis)
-    axis = batch_dims if axis is None else axis
-    if isinstance(params, Tensor) and params.dtype is dtypes.string:
-        return Tensor(np.take(params._value, np.asarray(indices), axis))
-    return run(_gather, (params, indices), (axis, batch_dims))
-
-
-def _gather(params: Any, indices: Any, axis: int, batch_dims: int) -> Any:
-    fn = functools.partial(jnp.take, axis=axis - batch_dims)
-    for _ in np.arange(batch_dims):
-        fn = jax.vmap(fn)
-    return fn(params, indices)
-
-
-def gather_nd(
-    params: Any,
-    indices: Any,
-    batch_dims: int = 0,
-    name: str | None = None,
-    bad_indices_policy: str = "",
-) -> Tensor:
-    """The elements, or slices, at the places that the last axis of `indices` names.
-
-    >>> from keraslike import tf
-    >>> tf.gather_nd([[1, 2], [3, 4]], [[0, 1], [1, 0]]).numpy().tolist()
-    [2, 3]
-    """
-    _policy("gather_nd", bad_indices_policy)
-    return run(_gather_nd, (_as_operand(params), _as_operand(indices)), (static(batch_dims),))
-
-
-def _policy(name: str, policy: str) -> None:
-    if policy not in ("", "DEFAULT", "ERROR"):
-        raise NotImplementedError(
-            f"tf.{name}: indices out of range are errors. Received: bad_indices_policy={policy!r}"
-        )
-
-
-def _gather_nd(params: Any, indices: Any, batch_dims: int) -> Any:
-    fn = lambda p, i: p[tuple(jnp.moveaxis(i, -1, 0))]  # noqa: E731
-    for _ in np.arange(batch_dims):
-        fn = jax.vmap(fn)
-    return fn(params, indices)
-
-
-def _scatter(name: str, method: str) -> Callable:
-    def place(x: Any, updates: Any, indices: Any) -> Any:
-        return getattr(jnp.asarray(x).at[tuple(jnp.moveaxis(indices, -1, 0))], method)(updates)
-
-    def scatter(
-        tensor: Any,
-        indices: Any,
-        updates: Any,
-        bad_indices_policy: str = "",
-        name: str | None = None,
-    ) -> Tensor:
-        _policy(scatter.__name__, bad_indices_policy)
-        tensor, updates = operands(method, tensor, updates)
-        return run(place, (tensor, updates, _as_operand(indices)))
-
-    scatter.__name__ = scatter.__qualname__ = name
-    scatter.__doc__ = f"The tensor with `{method}` of updates at the places that indices name."
-    return scatter
-
-
-_update = _scatter("tensor_scatter_nd_update", "set")
-tensor_scatter_nd_add = _scatter("tensor_scatter_nd_add", "add")
-tensor_scatter_nd_sub = _scatter("tensor_scatter_nd_sub", "subtract")
-tensor_scatter_nd_max = _scatter("tensor_scatter_nd_max", "max")
-tensor_scatter_nd_min = _scatter("tensor_scatter_nd_min", "min")
-
-
-def tensor_scatter_nd_update(
-    tensor: Any, indices: Any, updates: Any, name: str | None = None
-) -> Tensor:
-    """The tensor with updates in place of the elements, or slices, that indices name.
-
-    >>> from keraslike import tf
-    >>> tf.tensor_scatter_nd_update([1, 2, 3], [[0], [2]], [10, 20]).numpy().tolist()
-    [10, 2, 20]
-    """
-    return _update(tensor, indices, updates)
-
-
-def scatter_nd(
-    indices: Any,
-    updates: Any,
-    shape: Any,
-    bad_indices_policy: str = "",
-    name: str | None = None,
-) -> Tensor:
-    """Zeros of a shape, with updates added at the places that indices name.
-
-    >>> from keraslike import tf
-    >>> tf.scatter_nd([[1], [3]], [5, 6], [4]).numpy().tolist()
-    [0, 5, 0, 6]
-    """
-    updates = _as_operand(updates)
-    zero = zeros(shape, updates.dtype)
-    return tensor_scatter_nd_add(zero, indices, updates, bad_indices_policy)
 
 
 documentation.describe(globals())

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.ops.math import segment_product
-from keraslike.tf import dtypes, ops, table
+from keraslike.tf import dtypes, indexing, ops, table
 from keraslike.tf.conversion import constant, convert_to_tensor, mismatch, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.ragged_index import get_item
@@ -314,7 +314,7 @@ def _where(
     function: Callable, condition: Any, x: Any = None, y: Any = None, name: Any = None
 ) -> Any:
     if x is None and y is None:
-        found = ops.where(condition.flat_values)
+        found = indexing.where(condition.flat_values)
         return pick(condition.to_sparse().indices, np.asarray(found)[:, 0])
     return _elementwise(function, condition, x, y)
 

@@ -12,7 +12,8 @@ from keraslike import random
 from keraslike.core import rng
 from keraslike.tf import dtypes
 from keraslike.tf.conversion import _as_operand, static
-from keraslike.tf.ops import cast, gather
+from keraslike.tf.indexing import gather
+from keraslike.tf.ops import cast
 from keraslike.tf.tensor import WIDE, Tensor, run, wrap
 
 

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from keraslike.tf import dtypes, image, linalg, nn, ops, sorting, table
+from keraslike.tf import dtypes, image, indexing, linalg, nn, ops, sorting, table, windows
 
 # What operations are called with: `theirs=ours` where the function has another name for it, a
 # default in brackets, and nothing behind `=` where the function has nothing of the kind: then only
@@ -52,15 +52,15 @@ _MORE: dict[str, tuple[Callable, str]] = {
     "LogSoftmax": (nn.log_softmax, "logits"),
     "BiasAdd": (nn.bias_add, "value bias data_format['NHWC']"),
     "Conv2D": (
-        nn.conv2d,
+        windows.conv2d,
         "input filter=filters strides padding use_cudnn_on_gpu=[True] explicit_paddings=[[]] "
         "data_format['NHWC'] dilations[[1,1,1,1]]",
     ),
     "MaxPool": (
-        nn.max_pool2d,
+        windows.max_pool2d,
         "input ksize strides padding explicit_paddings=[[]] data_format['NHWC']",
     ),
-    "AvgPool": (nn.avg_pool2d, "value=input ksize strides padding data_format['NHWC']"),
+    "AvgPool": (windows.avg_pool2d, "value=input ksize strides padding data_format['NHWC']"),
     "L2Loss": (nn.l2_loss, "t"),
     "Reshape": (ops.reshape, "tensor shape"),
     "Transpose": (ops.transpose, "x=a perm"),
@@ -72,9 +72,9 @@ _MORE: dict[str, tuple[Callable, str]] = {
     "Tile": (ops.tile, "input multiples"),
     "Fill": (ops.fill, "dims value"),
     "Pad": (ops.pad, "input=tensor paddings"),
-    "GatherV2": (ops.gather, "params indices axis batch_dims[0]"),
-    "GatherNd": (ops.gather_nd, "params indices bad_indices_policy['']"),
-    "SelectV2": (ops.where, "condition t=x e=y"),
+    "GatherV2": (indexing.gather, "params indices axis batch_dims[0]"),
+    "GatherNd": (indexing.gather_nd, "params indices bad_indices_policy['']"),
+    "SelectV2": (indexing.where, "condition t=x e=y"),
     "Range": (ops.range, "start limit delta"),
     "ListDiff": (sorting.list_diff, "x y out_idx[int32]"),
     "OneHot": (ops.one_hot, "indices depth on_value off_value axis[-1]"),

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from keraslike.ops.math import segment_product
 from keraslike.tf import documentation
 from keraslike.tf.conversion import _as_operand, static
-from keraslike.tf.ops import _concrete
+from keraslike.tf.indexing import _concrete
 from keraslike.tf.tensor import Tensor, run
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from keraslike.tf import dtypes
 from keraslike.tf.conversion import _as_operand, constant, static
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.indexing import _concrete
 from keraslike.tf.operation import operands
-from keraslike.tf.ops import _concrete, cast, expand_dims
+from keraslike.tf.ops import cast, expand_dims
 from keraslike.tf.table import less, reduce_max
 from keraslike.tf.tensor import WIDE, Tensor, run
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental.sparse import BCOO
 
-from keraslike.tf import documentation, ops, segments, table
+from keraslike.tf import documentation, indexing, ops, segments, table
 from keraslike.tf.conversion import constant, convert_to_tensor, mismatch, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.sparse_shape import (
@@ -267,7 +267,7 @@ def _segment(name: str, power: float) -> Callable:
         name: str | None = None,
         sparse_gradient: bool = False,
     ) -> Tensor:
-        ids, rows = convert_to_tensor(segment_ids), ops.gather(data, indices)
+        ids, rows = convert_to_tensor(segment_ids), indexing.gather(data, indices)
         total = _summed(rows, ids, num_segments)
         if not power:
             return total

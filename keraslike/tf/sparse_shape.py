@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.tf import dtypes, ops, table
+from keraslike.tf import dtypes, indexing, ops, table
 from keraslike.tf.conversion import constant, convert_to_tensor, mismatch, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.sparse_tensor import SparseTensor, _flat, _make, _sparse, _strides, pick, reorder
@@ -79,7 +79,7 @@ def transpose(sp_input: Any, perm: Any = None, name: str | None = None) -> Spars
     perm = tuple(range(rank))[::-1] if perm is None else tuple(static(perm))
     if sorted(perm) != list(range(rank)):
         raise ValueError(f"perm must be an order of the {rank} axes. Received: {list(perm)}")
-    columns = ops.gather(s.indices, np.asarray(perm), axis=1)
+    columns = indexing.gather(s.indices, np.asarray(perm), axis=1)
     return reorder(_make(columns, s._values, [s._sizes[p] for p in perm]))
 
 
@@ -124,7 +124,7 @@ def expand_dims(sp_input: Any, axis: Any = None, name: str | None = None) -> Spa
     indices = ops.pad(s.indices, [[0, 0], [1, 0]])
     order = [*range(1, at + 1), 0, *range(at + 1, len(s._sizes) + 1)]
     sizes = (*s._sizes[:at], 1, *s._sizes[at:])
-    return _make(ops.gather(indices, np.asarray(order), axis=1), s._values, sizes)
+    return _make(indexing.gather(indices, np.asarray(order), axis=1), s._values, sizes)
 
 
 def concat(
@@ -263,7 +263,7 @@ def fill_empty_rows(sp_input: Any, default_value: Any, name: Any = None) -> tupl
     added = np.zeros((empty.sum(), len(s._sizes)), np.int64)
     added[:, 0] = np.flatnonzero(empty)
     filler = ops.reshape(convert_to_tensor(default_value, s.dtype), [1])
-    filler = ops.gather(filler, np.zeros(len(added), np.int32))
+    filler = indexing.gather(filler, np.zeros(len(added), np.int32))
     out = _make(
         ops.concat([s.indices, constant(added)], 0), ops.concat([s._values, filler], 0), s._sizes
     )

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental.sparse import BCOO
 
-from keraslike.tf import dtypes, ops, table
+from keraslike.tf import dtypes, indexing, ops, table
 from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.errors import InvalidArgumentError
@@ -189,7 +189,7 @@ def pick(x: Any, rows: Any) -> Tensor:
     """The rows of a tensor at several indices."""
     if not is_traced(rows):  # as 32-bit integers: tapes compile pullbacks in 32 bits
         rows = np.asarray(rows).astype(np.int32 if x.shape[0] < 2**31 else np.int64)
-    return ops.gather(x, rows)
+    return indexing.gather(x, rows)
 
 
 def _strides(sizes: Sequence[int]) -> np.ndarray:
@@ -225,7 +225,7 @@ def from_dense(tensor: Any, name: str | None = None) -> SparseTensor:
 def _pick(tensor: Tensor, indices: np.ndarray) -> Tensor:
     if tensor.dtype is dtypes.string:
         return Tensor(tensor._value[tuple(indices.T)])
-    return ops.gather_nd(tensor, indices)
+    return indexing.gather_nd(tensor, indices)
 
 
 def _validate(indices: np.ndarray, sizes: tuple[int, ...]) -> None:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core.context import trace_state_clean
-from keraslike.tf import dtypes, ops
+from keraslike.tf import dtypes, indexing, ops
 from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
@@ -192,7 +192,7 @@ class TensorArray:
         """Several elements along a new first axis."""
         places = convert_to_tensor(indices)
         if isinstance(places._value, jax.core.Tracer) or self._slots is None:
-            return ops.gather(self._all(), places)
+            return indexing.gather(self._all(), places)
         numbers = np.asarray(places).tolist()
         for at in numbers:
             if not 0 <= at < self._length():

@@ -14,7 +14,7 @@ from keraslike.core import context
 from keraslike.core import variable as core
 from keraslike.core.boxed import Boxed, Taking
 from keraslike.core.variable import Param
-from keraslike.tf import calls, dtypes, ops
+from keraslike.tf import calls, dtypes, indexing, ops
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.operators import give_operators
@@ -68,7 +68,7 @@ class IndexedSlices:
         if self.dense_shape is None:
             raise ValueError("IndexedSlices become a tensor only where dense_shape was given.")
         zeros = ops.zeros(self.dense_shape, self.values.dtype)
-        return ops.tensor_scatter_nd_add(zeros, ops.expand_dims(self.indices, -1), self.values)
+        return indexing.tensor_scatter_nd_add(zeros, ops.expand_dims(self.indices, -1), self.values)
 
     def __repr__(self) -> str:
         return f"IndexedSlices(indices={self.indices}, values={self.values})"
@@ -251,15 +251,15 @@ class Variable(core.Variable, Taking):
 
     def scatter_nd_update(self, indices: Any, updates: Any, name: Any = None) -> _Unread:
         """Puts `updates[i]` at the place that `indices[i]` names."""
-        return self._put(ops.tensor_scatter_nd_update(_now(self), indices, updates))
+        return self._put(indexing.tensor_scatter_nd_update(_now(self), indices, updates))
 
     def scatter_nd_add(self, indices: Any, updates: Any, name: Any = None) -> _Unread:
         """Adds `updates[i]` at the place that `indices[i]` names."""
-        return self._put(ops.tensor_scatter_nd_add(_now(self), indices, updates))
+        return self._put(indexing.tensor_scatter_nd_add(_now(self), indices, updates))
 
     def scatter_nd_sub(self, indices: Any, updates: Any, name: Any = None) -> _Unread:
         """Subtracts `updates[i]` at the place that `indices[i]` names."""
-        return self._put(ops.tensor_scatter_nd_sub(_now(self), indices, updates))
+        return self._put(indexing.tensor_scatter_nd_sub(_now(self), indices, updates))
 
     def scatter_update(
         self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None
@@ -286,7 +286,7 @@ give_operators(Variable)
 
 
 def _slice(variable: Any, key: Any) -> Tensor:
-    tensor = ops.get_item(variable, key)
+    tensor = indexing.get_item(variable, key)
     tensor._place = (variable, key)  # v[key].assign(value) changes the variable
     return tensor
 

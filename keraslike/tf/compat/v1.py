@@ -15,9 +15,9 @@ from keraslike.tf import gfile as _files
 from keraslike.tf.compat import v1_losses, v1_train
 from keraslike.tf.compat.v1_losses import library as _library
 from keraslike.tf.conversion import convert_to_tensor as _convert
+from keraslike.tf.indexing import where as _where
 from keraslike.tf.ops import cast as _cast
 from keraslike.tf.ops import expand_dims as _expand_dims
-from keraslike.tf.ops import where as _where
 
 # Of TensorFlow 2's names those that mean something else in TensorFlow 1, by module.
 _OTHERS = {
