@@ -97,14 +97,14 @@ def store(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
 
 
 def unshare(
-    variables: Sequence[nnx.Variable], copied: Callable[[list[Any]], list[Any]] = host.copied
+    variables: Sequence[nnx.Variable], copied: Callable[[list[Any]], list[Any]] | None = None
 ) -> None:
-    """Gives Variables copies, which `copied` makes, of those of their arrays that somebody else may
-    hold.
+    """Gives Variables copies of those of their arrays that somebody else may hold.
 
-    That is anybody who refers to an array, or was given one by its Variable: `jax.device_put` can
-    make another array of the same memory. A Variable that was put together from arrays does not
-    say, nor does one of flax. The guards of the Variables must be locked.
+    `copied`, or `host.copied`, makes them. Somebody else is anybody who refers to an array, or was
+    given one by its Variable: `jax.device_put` can make another array of the same memory. A
+    Variable that was put together from arrays does not say, nor does one of flax. The
+    guards of the Variables must be locked.
     """
     values = stored(variables)
     if _copies_always or not _COUNTS_REFERENCES:
@@ -116,7 +116,8 @@ def unshare(
             if n > _ALONE or _was_given(variables[i], values[i])
         ]
     if held:
-        store([variables[i] for i in held], copied([values[i] for i in held]))
+        copies = (copied or host.copied)([values[i] for i in held])
+        store([variables[i] for i in held], copies)
         for v in (variables[i] for i in held):
             if isinstance(v, Variable):
                 object.__setattr__(v, "_escaped", None)

@@ -47,8 +47,8 @@ class ExportArchive:
     """Endpoints of layers and models, written as one artifact that needs none of their code.
 
     Args:
-        format: `"saved_model"`, which TensorFlow reads and writes, `"stablehlo"`, for JAX, or, of
-            one endpoint, `"onnx"`, `"openvino"`, `"litert"`, which TensorFlow writes, or
+        format: `"saved_model"`, which TensorFlow reads and writes, `"stablehlo"`, for JAX,
+            `"litert"`, which TensorFlow writes, or, of one endpoint, `"onnx"`, `"openvino"` or
             `"tfjs"`, a graph-model for TensorFlow.js.
 
     >>> import keraslike, os, tempfile

@@ -53,34 +53,54 @@ def write(
     platforms: Sequence[str],
     settings: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes the only endpoint into a file, as its signature `serving_default`.
+    """Writes endpoints into a file: an only one as its signature `serving_default`, several as
+    signatures of their names.
 
     Args:
         settings: attributes of TensorFlow's `tf.lite.TFLiteConverter`.
 
-    Raises ImportError where there is no TensorFlow; ValueError for several endpoints, for one that
-    changes state, for settings that the converter does not have, and for what LiteRT has no
-    operation for, with the layer's name.
+    Raises ImportError where there is no TensorFlow; ValueError for an endpoint that changes state,
+    for settings that the converter does not have, and for what LiteRT has no operation for, with
+    the layer's name.
     """
     del collections, platforms
     if not path.endswith(SUFFIX):
         raise ValueError(f"A file of LiteRT has a name in '{SUFFIX}'. Received: filepath='{path}'")
-    endpoint = primitives.only(endpoints, "A file of LiteRT")
-    data = converted(endpoint, arrays, settings or {})
+    data = converted(endpoints, arrays, settings or {})
     vocabularies.beside(path, vocabularies.roots(endpoints))
     files.place_file(path, data)
 
 
 def converted(
-    endpoint: Endpoint, arrays: dict[str, tuple[Any, np.ndarray]], settings: Mapping[str, Any]
+    endpoints: Sequence[Endpoint],
+    arrays: dict[str, tuple[Any, np.ndarray]],
+    settings: Mapping[str, Any],
 ) -> bytes:
     """The bytes of a file: see `write`."""
-    graph = _Graph()
-    inputs, outputs = graph.fill(endpoint, arrays)
-    if sum(array.nbytes for array in graph.values.values()) >= _MOST:
+    described: list[dict[str, Any]] = []
+    values: list[np.ndarray] = []
+    places: dict[str, str] = {}
+    inputs: list[str] | None = None
+    for endpoint in endpoints:
+        primitives.check_sizes(endpoint, "A file of LiteRT")
+        graph = _Graph()
+        given, outputs = graph.fill(endpoint, arrays)
+        inputs = list(given) if len(endpoints) == 1 else None
+        places |= graph.places
+        values += graph.values.values()
+        about = {"graph": graph.as_json(), "outputs": list(outputs), "values": list(graph.values)}
+        described.append({"signature": endpoint.name, **about})
+    if len(endpoints) == 1:
+        described[0]["signature"] = SIGNATURE
+    elif settings.get("representative_dataset") is not None:
+        names = [endpoint.name for endpoint in endpoints]
+        raise ValueError(f"representative_dataset is for one endpoint. Received: {names}")
+    # The same weights in several endpoints are in the file once.
+    if sum({id(array): array.nbytes for array in values}.values()) >= _MOST:
         raise ValueError("A file of LiteRT has less than 2 GiB, and these weights have more.")
-    about = {"graph": graph.as_json(), "outputs": list(outputs), "saved_model": None}
-    return _convert(about, graph.values, list(inputs), settings, graph.places)
+    keys = [one["signature"] for one in described]
+    about = {"graphs": described, "saved_model": None, "signature_keys": keys}
+    return _convert(about, values, inputs, settings, places)
 
 
 def converted_saved_model(
@@ -88,12 +108,12 @@ def converted_saved_model(
 ) -> bytes:
     """The bytes of a file that is made of signatures of a SavedModel of TensorFlow's."""
     about = {"saved_model": os.path.abspath(path), "signature_keys": signatures}
-    return _convert(about, {}, None, settings, {})
+    return _convert(about, (), None, settings, {})
 
 
 def _convert(
     about: dict[str, Any],
-    values: Mapping[str, np.ndarray],
+    values: Sequence[np.ndarray],
     inputs: list[str] | None,
     settings: Mapping[str, Any],
     places: Mapping[str, str],
@@ -103,11 +123,10 @@ def _convert(
     plain = {name: _plain(name, value) for name, value in settings.items()}
     with tempfile.TemporaryDirectory(prefix="keraslike-export-") as staged:
         described = None if samples is None else [names for names, _ in samples]
-        about = {"signature_keys": [SIGNATURE], **about, "settings": plain, "samples": described}
-        about["values"] = list(values)
+        about = {**about, "settings": plain, "samples": described}
         with open(os.path.join(staged, "about.json"), "x", encoding="utf-8") as file:
             json.dump(about, file)
-        np.savez(os.path.join(staged, "values.npz"), *values.values())
+        np.savez(os.path.join(staged, "values.npz"), *values)
         flat = [array for _, arrays in samples or () for array in arrays]
         np.savez(os.path.join(staged, "samples.npz"), *flat)
         target = os.path.join(staged, "model.tflite")

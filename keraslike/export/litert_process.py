@@ -30,8 +30,7 @@ def main(staged: str, target: str) -> None:
         path = about["saved_model"]
         if path is None:
             path = folder
-            arrays = _arrays(os.path.join(staged, "values.npz"))
-            _save(about, dict(zip(about["values"], arrays, strict=True)), path)
+            _save(about["graphs"], iter(_arrays(os.path.join(staged, "values.npz"))), path)
         converter = tf.lite.TFLiteConverter.from_saved_model(path, signature_keys=keys)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         for name, value in about["settings"].items():
@@ -87,8 +86,18 @@ def _packed(data: Any) -> Any:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def _save(about: dict, values: Any, path: str) -> None:
-    """Writes the graph as a SavedModel with one signature."""
+def _save(graphs: list[dict], arrays: Any, path: str) -> None:
+    """Writes graphs as a SavedModel with a signature for each."""
+    root = tf.Module()
+    root.functions = [
+        _function(about, {name: next(arrays) for name in about["values"]}) for about in graphs
+    ]
+    signatures = {about["signature"]: f for about, f in zip(graphs, root.functions, strict=True)}
+    tf.saved_model.save(root, path, signatures=signatures)
+
+
+def _function(about: dict, values: Any) -> Any:
+    """A graph as a function of its inputs by their names."""
     graph = json_format.ParseDict(about["graph"], tf.compat.v1.GraphDef())
     for function in graph.library.function:
         _name_outputs(function)
@@ -112,9 +121,7 @@ def _save(about: dict, values: Any, path: str) -> None:
         )
         return dict(zip(outputs, found, strict=True))
 
-    root = tf.Module()
-    root.serve = tf.function(serve, autograph=False).get_concrete_function(**specs)
-    tf.saved_model.save(root, path, signatures={SIGNATURE: root.serve})
+    return tf.function(serve, autograph=False).get_concrete_function(**specs)
 
 
 def _name_outputs(function: Any) -> None:

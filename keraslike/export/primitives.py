@@ -121,19 +121,24 @@ class Graph:
 
 
 def only(endpoints: Sequence[Endpoint], what: str) -> Endpoint:
-    """The only endpoint; ValueError where there are several, and for one whose unknown sizes have
-    to be multiples of a number, which is checked nowhere in these formats."""
+    """The only endpoint; ValueError where there are several, and as `check_sizes` raises it."""
     if len(endpoints) != 1:
         raise ValueError(
             f"{what} is written with one endpoint. Received: {[e.name for e in endpoints]}"
         )
-    if endpoints[0].multiple > 1:
-        raise ValueError(
-            f"The endpoint '{endpoints[0].name}' needs sizes that are multiples of "
-            f"{endpoints[0].multiple}, which {what[0].lower()}{what[1:]} cannot say. Give an "
-            f"`input_signature` with numbers for them. {endpoints[0].reason}."
-        )
+    check_sizes(endpoints[0], what)
     return endpoints[0]
+
+
+def check_sizes(endpoint: Endpoint, what: str) -> None:
+    """Raises ValueError for an endpoint whose unknown sizes have to be multiples of a number, which
+    is checked nowhere in most formats."""
+    if endpoint.multiple > 1:
+        raise ValueError(
+            f"The endpoint '{endpoint.name}' needs sizes that are multiples of "
+            f"{endpoint.multiple}, which {what[0].lower()}{what[1:]} cannot say. Give an "
+            f"`input_signature` with numbers for them. {endpoint.reason}."
+        )
 
 
 def names_of(tree: Any, default: str) -> list[str]:

@@ -135,6 +135,24 @@ class Graph(primitives.Graph):
     def reshape(self, x: str, sizes: Sequence[Any], kind: str) -> str:
         return self.node("Reshape", x, self.shape(sizes), of=kind, Tshape=type_("int32"))
 
+    def select(
+        self, xs: Sequence[str], given: Sequence[Sequence[Any]], shape: Sequence[Any], kind: str
+    ) -> str:
+        """Args: xs: truth values, what is where they hold, and what is elsewhere; given: their
+        shapes; shape: that of the result."""
+        kinds = ("bool", kind, kind)
+        if len(shape) > 4:  # in browsers, TensorFlow.js computes this of four axes at most
+            whole = [self.broadcast(*x, shape, of) for *x, of in zip(xs, given, kinds)]
+            xs = [self.reshape(x, [-1], of) for x, of in zip(whole, kinds)]
+        found = self.node("SelectV2", *xs, of=kind)
+        return self.reshape(found, shape, kind) if len(shape) > 4 else found
+
+    def broadcast(self, x: str, given: Sequence[Any], shape: Sequence[Any], kind: str) -> str:
+        """Args: given: the shape of `x`."""
+        if tuple(given) == tuple(shape):
+            return x
+        return self.node("BroadcastTo", x, self.shape(shape), of=kind, Tidx=type_("int32"))
+
     def transpose(self, x: str, order: Any, kind: str) -> str:
         if list(order) == sorted(order):
             return x
@@ -413,8 +431,10 @@ def _select(g: Graph, eqn: Any, which: str, *cases: str) -> str:
         raise NoOperator("more than two cases")
     shape, of = eqn.invars[0].aval.shape, eqn.outvars[0].aval
     if shape != of.shape:  # one truth value for all
-        which = g.reshape(which, [1] * len(of.shape), "bool")
-    return g.node("SelectV2", which, cases[1], cases[0], of=kind_of(of.dtype))
+        shape = [1] * len(of.shape)
+        which = g.reshape(which, shape, "bool")
+    xs, given = (which, cases[1], cases[0]), (shape, of.shape, of.shape)
+    return g.select(xs, given, of.shape, kind_of(of.dtype))
 
 
 @rule("round")
@@ -442,9 +462,7 @@ def _broadcast(g: Graph, eqn: Any, x: str, *_: str) -> str:
         ones[axis] = n
     if given != tuple(ones):
         x = g.reshape(x, ones, kind)
-    if tuple(ones) == tuple(shape):
-        return x
-    return g.node("BroadcastTo", x, g.shape(shape), of=kind, Tidx=type_("int32"))
+    return g.broadcast(x, ones, shape, kind)
 
 
 @rule("transpose")

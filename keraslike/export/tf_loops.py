@@ -56,9 +56,10 @@ def _scan(g: Graph, eqn: Any, *xs: str) -> list[str]:
         here = g.binary("Equal", places, at, "int32")
         put = []
         for array, y, v, kind in zip(filled, found[carries:], made, kinds_out):
-            rank = len(v.aval.shape)
-            which = g.reshape(here, [-1, *[1] * rank], "bool")
-            put.append(g.node("SelectV2", which, y, array, of=kind))
+            shape = [length, *v.aval.shape]
+            along = [length, *[1] * (len(shape) - 1)]
+            cases = (g.reshape(here, [-1, *along[1:]], "bool"), y, array)
+            put.append(g.select(cases, (along, v.aval.shape, shape), shape, kind))
         after = [*values[:consts], *found[:carries], *values[consts + carries :]]
         next_i = g.binary("AddV2", i, one, "int32")
         sizes = [(s, "int32") for s in g.symbols.values()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -82,10 +83,10 @@ def padded(g: Graph, x: str, value: str, shape: Any, config: Any, kind: str) -> 
     for axis, (_, _, inner) in enumerate(config):
         if not inner:
             continue
-        apart = [*shape[: axis + 1], 1, *shape[axis + 1 :]]
+        # Four axes, whatever their number was: in browsers, TensorFlow.js takes no more.
+        apart = [math.prod(shape[:axis]), shape[axis], 1, math.prod(shape[axis + 1 :])]
         x = g.reshape(x, apart, kind)
-        around = [(0, inner if i == axis + 1 else 0) for i in range(len(apart))]
-        x = _surrounded(g, x, value, around, kind)
+        x = _surrounded(g, x, value, [(0, 0), (0, 0), (0, inner), (0, 0)], kind)
         shape[axis] = shape[axis] * (inner + 1)
         x = g.reshape(x, shape, kind)
         wide, shape = shape, [*shape]
@@ -175,8 +176,8 @@ def _gather(g: Graph, eqn: Any, x: str, at: str) -> str:
         limits = jnp.iinfo(out.dtype)
         fill = limits.min if limits.min < 0 else limits.max
     spread: list[Any] = [1 if i in offsets else n for i, n in enumerate(out.shape)]
-    return g.node("SelectV2", g.reshape(inside, spread, "bool"), y, g.constant(fill, out.dtype),
-                  of=kind)  # fmt: skip
+    cases = (g.reshape(inside, spread, "bool"), y, g.constant(fill, out.dtype))
+    return g.select(cases, (spread, out.shape, ()), out.shape, kind)
 
 
 @rule("scatter", "scatter-add", "scatter_add")

@@ -3,3 +3,4 @@
 from keraslike.legacy import saving
 
 __all__ = ["saving"]
+__dir__ = __all__.copy

@@ -179,7 +179,7 @@ def _converted(function: Any, signature: Any, roots: list[Any], settings: dict[s
 
 def _of_endpoint(endpoint: Endpoint, settings: dict[str, Any]) -> bytes:
     arrays = archive.arrays_of(archive._named(endpoint.variables))
-    return litert_format.converted(endpoint, arrays, settings)
+    return litert_format.converted([endpoint], arrays, settings)
 
 
 # -- what runs files --------------------------------------------------------------------------

@@ -105,9 +105,9 @@ print(json.dumps(found))
 """
 
 
-def in_node(cases, folder, rounds=10):
-    """Runs models in TensorFlow.js. Of each case, `(path, inputs)` with inputs as dicts of arrays
-    or single ones, gives the outputs and the median of microseconds for the first inputs."""
+def for_tfjs(cases, root=None):
+    """What `tfjs_run.js` reads of cases, `(path, inputs)` with inputs as dicts of arrays or single
+    ones; paths are said from a root."""
 
     def plain(x):
         x = np.asarray(x)
@@ -119,8 +119,27 @@ def in_node(cases, folder, rounds=10):
         (name, *_) = about.get("signature", {"inputs": ["x"]})["inputs"]
         given = [x if isinstance(x, dict) else {name: x} for x in inputs]
         calls = [{k: plain(v) for k, v in x.items()} for x in given]
-        described.append({"folder": str(path), "calls": calls})
-    (folder / "cases.json").write_text(json.dumps(described))
+        folder = path if root is None else pathlib.Path(path).relative_to(root)
+        described.append({"folder": str(folder), "calls": calls})
+    return json.dumps(described)
+
+
+def of_tfjs(text):
+    """The outputs by their names, and microseconds, of each case in what `tfjs_run.js` says."""
+    results = []
+    for one in json.loads(text):
+        assert one["error"] is None, one["error"]
+        outputs = [
+            {k: np.reshape(v["values"], v["shape"]) for k, v in of.items()} for of in one["outputs"]
+        ]
+        results.append((outputs, one["micro"]))
+    return results
+
+
+def in_node(cases, folder, rounds=10):
+    """Runs models in TensorFlow.js. Of each case, as in `for_tfjs`, gives the outputs and the
+    median of microseconds for the first inputs."""
+    (folder / "cases.json").write_text(for_tfjs(cases))
     node = pathlib.Path(sys.executable).with_name("node")
     files = [
         pathlib.Path(__file__).with_name("tfjs_run.js"),
@@ -131,14 +150,7 @@ def in_node(cases, folder, rounds=10):
     modules = pathlib.Path(sys.prefix) / "node_modules"
     environment = {**os.environ, "NODE_PATH": str(modules)}
     subprocess.run([node, *files], cwd=folder, env=environment, check=True, capture_output=True)
-    results = []
-    for one in json.loads((folder / "found.json").read_text()):
-        assert one["error"] is None, one["error"]
-        outputs = [
-            {k: np.reshape(v["values"], v["shape"]) for k, v in of.items()} for of in one["outputs"]
-        ]
-        results.append((outputs, one["micro"]))
-    return results
+    return of_tfjs((folder / "found.json").read_text())
 
 
 def difference(found, wanted):
@@ -157,7 +169,8 @@ ABOUT = """# Models and the formats they are exported in
 files beside that of the weights; and microseconds for one sample, conversion to and from numpy
 included, beside `predict`.
 
-`tfjs` runs in Node there, on its backend of plain JavaScript. A model all of whose layers
+`tfjs` runs in Node there, on its backend of plain JavaScript; `make test-browser` runs the same
+models in Chromium, on WebGL, and demands the numbers of `predict` to 1e-4. A model all of whose layers
 TensorFlow.js has is written as a layers-model (`tf.loadLayersModel`), any other as a graph-model
 (`tf.loadGraphModel`); where that has loops, it is run by `executeAsync`.
 
@@ -461,6 +474,33 @@ def test_settings_of_the_converter_of_litert(tmp_path):
     x = np.arange(12, dtype="int32").reshape(2, 6)
     (y,) = in_litert(path, x)[0].values()
     np.testing.assert_allclose(y, words.predict(x, verbose=0), rtol=1e-6)
+
+
+def test_several_endpoints_in_a_file_of_litert(tmp_path):
+    from ai_edge_litert.interpreter import Interpreter  # pyright: ignore[reportMissingImports]
+
+    inputs = keras.Input((40,))
+    code = keras.layers.Dense(2000, activation="tanh")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2)(code))
+    encoder = keras.Model(inputs, code)
+    archive = keras.export.ExportArchive("litert")
+    archive.track(model)
+    spec = keras.InputSpec(shape=(None, 40), dtype="float32")
+    archive.add_endpoint("predict", model.call, [spec])
+    archive.add_endpoint("encode", encoder.call, [spec])
+    path = tmp_path / "m.tflite"
+    archive.write_out(path, verbose=False)
+    # A weight of both is in the file once.
+    assert path.stat().st_size < 1.2 * sum(v.value.nbytes for v in model.weights) + 10_000
+    interpreter = Interpreter(str(path))
+    assert set(interpreter.get_signature_list()) == {"predict", "encode"}
+    for name, of in (("predict", model), ("encode", encoder)):
+        runner = interpreter.get_signature_runner(name)
+        (at,) = runner.get_input_details()
+        for count in (1, 3):
+            x = np.random.default_rng(count).normal(size=(count, 40)).astype("float32")
+            (y,) = runner(**{at: x}).values()
+            np.testing.assert_allclose(y, of.predict(x, verbose=0), atol=1e-5)
 
 
 def test_tf_lite(tmp_path):

@@ -61,8 +61,8 @@ def test_errors(model, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="are taken with format='litert' only, as a dict"):
         archive.write_out(path, options=3)
     archive.add_endpoint("b", lambda x: x, [spec])
-    with pytest.raises(ValueError, match="A file of LiteRT is written with one endpoint"):
-        archive.write_out(path)
+    with pytest.raises(ValueError, match=r"for one endpoint. Received: \['a', 'b'\]"):
+        archive.write_out(path, options={"representative_dataset": lambda: [[np.ones(4)]]})
     wide = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, dtype="bfloat16")])
     with pytest.raises(ValueError, match="LiteRT has not what 'serve' uses: numbers of bfloat16"):
         wide.export(path, format="litert")

@@ -1,8 +1,11 @@
-// Runs models in TensorFlow.js: `node tfjs_run.js CASES.json`, with tfjs where NODE_PATH says.
+// Runs models in TensorFlow.js: in Node, `node tfjs_run.js CASES.json FOUND.json ROUNDS`, with tfjs
+// where NODE_PATH says; or as a module of a page that has tfjs, which is served beside `cases.json`
+// and says in its text what was found.
 // Of each case: its folder, inputs by name as nested lists with dtypes, and what came out.
-const fs = require("fs");
-const path = require("path");
-const tf = require("@tensorflow/tfjs");
+const inNode = typeof require !== "undefined";
+const fs = inNode ? require("fs") : null;
+const path = inNode ? require("path") : null;
+const tf = inNode ? require("@tensorflow/tfjs") : globalThis.tf;
 
 function fromFolder(folder) {
   const model = JSON.parse(fs.readFileSync(path.join(folder, "model.json")));
@@ -18,14 +21,19 @@ function fromFolder(folder) {
   };
 }
 
+async function json(name) {
+  return inNode ? JSON.parse(fs.readFileSync(name)) : (await fetch(name)).json();
+}
+
 async function load(folder) {
-  const { format } = JSON.parse(fs.readFileSync(path.join(folder, "model.json")));
+  const { format } = await json(`${folder}/model.json`);
+  const source = inNode ? fromFolder(folder) : `${folder}/model.json`;
   if (format === "graph-model") {
-    const model = await tf.loadGraphModel(fromFolder(folder));
+    const model = await tf.loadGraphModel(source);
     const names = Object.keys(model.artifacts.signature.outputs);
     return async (inputs) => [names, await model.executeAsync(inputs, names)];
   }
-  const model = await tf.loadLayersModel(fromFolder(folder));
+  const model = await tf.loadLayersModel(source);
   return async (inputs) => {
     const given = Object.values(inputs);
     const found = model.predict(
@@ -44,10 +52,9 @@ function tensors(inputs) {
   );
 }
 
-async function main() {
-  await tf.setBackend("cpu");
+async function found(cases, rounds) {
   const results = [];
-  for (const { folder, calls } of JSON.parse(fs.readFileSync(process.argv[2]))) {
+  for (const { folder, calls } of cases) {
     const outputs = [];
     const times = [];
     let error = null;
@@ -65,12 +72,12 @@ async function main() {
           ),
         );
       }
-      for (let i = 0; i < Number(process.argv[4]); i++) {
+      for (let i = 0; i < rounds; i++) {
         const one = tensors(calls[0]);
-        const start = process.hrtime.bigint();
+        const start = performance.now();
         const [, found] = await run(one);
         (Array.isArray(found) ? found : [found]).forEach((t) => t.dataSync());
-        times.push(Number(process.hrtime.bigint() - start) / 1000);
+        times.push(1000 * (performance.now() - start));
       }
     } catch (e) {
       error = String((e && e.stack) || e);
@@ -78,7 +85,18 @@ async function main() {
     times.sort((a, b) => a - b);
     results.push({ outputs, error, micro: times[Math.floor(times.length / 2)] ?? null });
   }
-  fs.writeFileSync(process.argv[3], JSON.stringify(results));
+  return results;
+}
+
+async function main() {
+  if (inNode) {
+    await tf.setBackend("cpu");
+    const [, , cases, target, rounds] = process.argv;
+    fs.writeFileSync(target, JSON.stringify(await found(await json(cases), Number(rounds))));
+  } else {
+    document.body.textContent = JSON.stringify(await found(await json("cases.json"), 0));
+    document.body.dataset.ready = tf.getBackend();
+  }
 }
 
 main();

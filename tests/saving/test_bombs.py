@@ -16,7 +16,7 @@ import tensorstore
 import keraslike
 from keraslike import layers, models, saving
 from keraslike.core import json_texts, serialization
-from keraslike.models import functional
+from keraslike.models import graph_config
 from keraslike.saving import load_model
 
 from .hostile import (
@@ -488,8 +488,8 @@ def test_calls_in_any_order_take_time_in_proportion(monkeypatch):
         chain.append({**layer, "name": name, "inbound_nodes": [{"args": [source]}]})
     ends = {"input_layers": [["in", 0, 0]], "output_layers": [[name, 0, 0]]}
     tried = []
-    known = functional._call_arguments
-    monkeypatch.setattr(functional, "_call_arguments", lambda *a: tried.append(None) or known(*a))
+    known = graph_config._call_arguments
+    monkeypatch.setattr(graph_config, "_call_arguments", lambda *a: tried.append(None) or known(*a))
     model = models.Model.from_config({"layers": chain[::-1], **ends})
     assert len(model.layers) == count + 1 and len(tried) < 3 * count
     lost = {"layers": chain[:1] + chain[2:], **ends}
