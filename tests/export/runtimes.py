@@ -170,9 +170,9 @@ files beside that of the weights; and microseconds for one sample, conversion to
 included, beside `predict`.
 
 `tfjs` runs in Node there, on its backend of plain JavaScript; `make test-browser` runs the same
-models in Chromium, on WebGL, and demands the numbers of `predict` to 1e-4. A model all of whose layers
-TensorFlow.js has is written as a layers-model (`tf.loadLayersModel`), any other as a graph-model
-(`tf.loadGraphModel`); where that has loops, it is run by `executeAsync`.
+models in Chromium, on WebGL, and demands the numbers of `predict` to 1e-4. A model all of whose
+layers TensorFlow.js has is written as a layers-model (`tf.loadLayersModel`), any other as a
+graph-model (`tf.loadGraphModel`); where that has loops, it is run by `executeAsync`.
 
 `litert` is run by `ai_edge_litert`, with LiteRT's own operations, without those of TensorFlow that
 only some programs have. It has no pooling along three axes, and 16-bit numbers only of weights, by
