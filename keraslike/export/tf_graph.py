@@ -142,7 +142,7 @@ class Graph(primitives.Graph):
         shapes; shape: that of the result."""
         kinds = ("bool", kind, kind)
         if len(shape) > 4:  # in browsers, TensorFlow.js computes this of four axes at most
-            whole = [self.broadcast(*x, shape, of) for *x, of in zip(xs, given, kinds)]
+            whole = [self.broadcast(x, at, shape, of) for x, at, of in zip(xs, given, kinds)]
             xs = [self.reshape(x, [-1], of) for x, of in zip(whole, kinds)]
         found = self.node("SelectV2", *xs, of=kind)
         return self.reshape(found, shape, kind) if len(shape) > 4 else found
