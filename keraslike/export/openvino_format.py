@@ -63,9 +63,8 @@ def write(
     except RuntimeError as error:
         raise ValueError(f"OpenVINO cannot express a part of the model:\n{error}") from error
     names = {about.name for about in (*graph.graph.input, *graph.graph.output)}
-    for (
-        node
-    ) in model.get_ops():  # an output has the name of the node before it, too, unless it has none
+    # An output has the name of the node before it, too.
+    for node in model.get_ops():
         for tensor in node.outputs():
             tensor.tensor.set_names(tensor.names & names)
     graph_file, weights_file = path, f"{os.path.splitext(path)[0]}.bin"

@@ -183,11 +183,12 @@ def test_what_an_archive_refuses(tmp_path):
         model.export(tmp_path / "m", format="torch")
 
 
-def test_a_format_without_its_package(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnx", None)
+@pytest.mark.parametrize("format, ending", [("onnx", ".onnx"), ("openvino", ".xml")])
+def test_a_format_without_its_package(tmp_path, monkeypatch, format, ending):
+    monkeypatch.setitem(sys.modules, format, None)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    with pytest.raises(ImportError, match=r"pip install keraslike\[onnx\]"):
-        model.export(tmp_path / "m.onnx", format="onnx", verbose=False)
+    with pytest.raises(ImportError, match=rf"pip install keraslike\[{format}\]"):
+        model.export(tmp_path / f"m{ending}", format=format, verbose=False)
     assert not list(tmp_path.iterdir())
 
 
