@@ -64,7 +64,6 @@ from keraslike.tf.control import (
     vectorized_map,
     while_loop,
 )
-from keraslike.tf.control import print_ as print
 from keraslike.tf.conversion import constant, convert_to_tensor, is_tensor
 from keraslike.tf.custom import custom_gradient, grad_pass_through
 from keraslike.tf.debugging import (
@@ -161,6 +160,7 @@ from keraslike.tf.ops import (
     zeros,
 )
 from keraslike.tf.ops import tuple_ as tuple
+from keraslike.tf.printing import print_ as print
 from keraslike.tf.python import numpy_function, py_function
 from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.sorting import (

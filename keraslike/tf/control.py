@@ -544,30 +544,3 @@ def _over(elems: Any, step: Callable, state: Any, reverse: bool) -> tuple[Any, A
         return [*last, *outs]
 
     return _unflatten(traced.structure, _run(loop, [*held, *flat, *traced.taken]))
-
-
-def print_(*inputs: Any, **kwargs: Any) -> None:
-    """Prints values, those of a traced function each time that it runs.
-
-    Args:
-        sep: what stands between them, a space.
-        end: what stands behind them, a new line.
-
-    >>> from keraslike import tf
-    >>> tf.print("x =", tf.constant(1))
-    x = 1
-    """
-    sep, end = kwargs.get("sep", " "), kwargs.get("end", "\n")
-    unknown = set(kwargs) - {"sep", "end", "output_stream", "summarize", "name"}
-    if unknown:
-        raise TypeError(f"tf.print() got an unexpected keyword argument {min(unknown)!r}")
-    tensors = [convert_to_tensor(x) if not isinstance(x, str) else x for x in inputs]
-    traced = [t for t in tensors if isinstance(t, Tensor) and is_traced(t)]
-    if not traced:
-        shown = [str(t.numpy()) if isinstance(t, Tensor) else t for t in tensors]
-        print(*shown, sep=sep, end=end)
-        return
-    marks = [
-        "{}" if isinstance(t, Tensor) else t.replace("{", "{{").replace("}", "}}") for t in tensors
-    ]
-    jax.debug.print(sep.join(marks), *[t._value for t in tensors if isinstance(t, Tensor)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -141,37 +140,51 @@ def format(  # noqa: A001
     parts = template.split(placeholder)
     if len(parts) - 1 != len(given):
         raise ValueError(f"There are {len(parts) - 1} placeholders and {len(given)} tensors.")
-    shown = [_shown(host(convert_to_tensor(x), "Text", _TRACED), summarize, 0) for x in given]
-    pieces = [piece for pair in zip(parts, [*shown, ""], strict=True) for piece in pair]
+    said = [shown(host(convert_to_tensor(x), "Text", _TRACED), summarize) for x in given]
+    pieces = [piece for pair in zip(parts, [*said, ""], strict=True) for piece in pair]
     out = np.empty((), object)
     out[()] = "".join(pieces).encode()
     return Tensor(out)
 
 
-def _shown(x: np.ndarray, edge: int, depth: int) -> str:
+def shown(x: np.ndarray, edge: int, depth: int = 0) -> str:
+    """An array as TensorFlow prints it.
+
+    Args:
+        edge: how many elements at each end of an axis are shown; -1 for all.
+
+    >>> shown(np.arange(10.0), 1)
+    '[0 ... 9]'
+    """
     if not x.ndim:
         return _scalar(x.item() if x.dtype.kind == "O" else x[()])
-    if edge >= 0 and 2 * edge < len(x):
-        items: Sequence[Any] = [*x[:edge], ..., *x[len(x) - edge :]]
-    else:
-        items = list(x)
-    shown = ["..." if i is ... else _shown(np.asarray(i), edge, depth + 1) for i in items]
+    edge = min(edge, x.size)
+    cut = 0 <= 2 * edge < len(x)
+    items = [*x[:edge], *x[len(x) - edge :]] if cut else list(x)
+    parts = [shown(np.asarray(i), edge, depth + 1) for i in items]
     between = " " if x.ndim == 1 else "\n" * (x.ndim - 1) + " " * (depth + 1)
-    return f"[{between.join(shown)}]"
+    if cut:
+        parts.insert(edge, "..." if edge else f"{between}...")
+    return f"[{between.join(parts)}]"
+
+
+_ESCAPED = {"\n": r"\n", "\r": r"\r", "\t": r"\t", '"': r"\"", "'": r"\'", "\\": r"\\"}
 
 
 def _scalar(x: Any) -> str:
     if isinstance(x, bytes):
-        return f'"{x.decode("utf-8", "replace")}"'
+        text = x.decode("utf-8", "replace")
+        said = [_ESCAPED.get(c, c if c >= " " and c != "\x7f" else f"\\{ord(c):03o}") for c in text]
+        return f'"{"".join(said)}"'
     if isinstance(x, (bool, np.bool_)):
         return str(int(x))
     if isinstance(x, np.complexfloating):
-        return f"({_scalar(x.real)},{_scalar(x.imag)})"
+        return "?"  # which TensorFlow does not show
     if isinstance(x, np.integer):
         return str(x)
-    few, many = (15, 17) if isinstance(x, np.float64) else (6, 9)
+    kind, few, many = (np.float64, 15, 17) if isinstance(x, np.float64) else (np.float32, 6, 9)
     text = f"%.{few}g" % x
-    return text if type(x)(text) == x else f"%.{many}g" % x
+    return text if kind(text) == kind(x) else f"%.{many}g" % x
 
 
 __all__ = ["as_string", "format", "to_number"]

@@ -1,5 +1,6 @@
 import copy
 import pickle
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -217,15 +218,61 @@ def test_pickles_and_copies():
 def test_printing_values_while_it_runs(capfd):
     @tf.function
     def shown(x):
-        tf.print("x is", x, "{}")
+        tf.print("x is", x, "{}", {"twice": 2 * x})
         return x
 
     shown(tf.constant(1.5))
-    shown(tf.constant(2.5))
+    shown(tf.constant([2.5, 1 / 3]))
     jax.effects_barrier()
-    assert capfd.readouterr().out.splitlines() == ["x is 1.5 {}", "x is 2.5 {}"]
+    lines = ["x is 1.5 {} {'twice': 3}", "x is [2.5 0.333333343] {} {'twice': [5 0.666666687]}"]
+    assert capfd.readouterr().err.splitlines() == lines
     tf.print("now", tf.constant(3))
-    assert capfd.readouterr().out == "now 3\n"
+    assert capfd.readouterr() == ("", "now 3\n")
+
+
+# What TensorFlow 2.21 prints.
+PRINTED = [
+    ((1 / 3, tf.constant(1 / 3), 3, True, None), {}, "0.3333333333333333 0.333333343 3 True None"),
+    ((tf.constant([1e10, 1e-7, 123456789.0, np.nan, -np.inf, -0.0]),), {"summarize": -1},
+     "[1e+10 1e-07 123456792 nan -inf -0]"),
+    ((tf.constant(1 / 3, tf.float64), tf.constant(0.1, tf.float16)), {},
+     "0.33333333333333331 0.0999755859"),
+    ((tf.constant([[1, 2], [3, 4]]), tf.range(10)), {}, "[[1 2]\n [3 4]] [0 1 2 ... 7 8 9]"),
+    ((tf.reshape(tf.range(8), [4, 2]),), {"summarize": 1}, "[[0 1]\n ...\n [6 7]]"),
+    ((tf.zeros([2, 0]), tf.zeros([0, 3]), tf.zeros([2, 0, 3])), {}, "[\n ...] [] [\n\n ...]"),
+    ((tf.constant("a"),), {}, "a"),
+    ((tf.constant("a"), tf.constant(["b", "\n\"é"]), "c"), {}, '"a" ["b" "\\n\\"é"] c'),
+    ((tf.constant([True, False]), tf.Variable([1.0]), tf.constant(1 + 2j)), {}, "[1 0] [1] ?"),
+    (({"b": (tf.constant(1),), "a": [tf.constant(2.0), "x"]},), {}, "{'a': [2, 'x'], 'b': (1,)}"),
+    ((tf.ragged.constant([[1.5], [], [1 / 3]]), tf.ragged.constant([["a"]])), {},
+     "[[1.500000], [], [0.333333]] [['a']]"),
+    ((tf.ragged.constant([[i] for i in range(5)]),), {"summarize": 1}, "[[0], ..., [4]]"),
+    ((tf.sparse.from_dense([[0.0, 1.5]]),), {},
+     "'SparseTensor(indices=[[0 1]], values=[1.5], shape=[1 2])'"),
+    ((np.array([1.5, 2]), tf.float32, range(2)), {}, "array([1.5, 2. ]) tf.float32 [0, 1]"),
+    (("a", "b"), {"sep": ", "}, "a, b"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("values, settings, text", PRINTED)
+def test_printing(capsys, values, settings, text):
+    tf.print(*values, output_stream=sys.stdout, end="~", **settings)
+    assert capsys.readouterr() == (f"{text}~", "")
+
+
+def test_where_printed_text_goes(tmp_path, capsys):
+    said, path = [], tmp_path / "log"
+    tf.print(tf.constant([1.0]), output_stream=said.append)
+    for _ in range(2):
+        tf.print(1, output_stream=f"file://{path}")
+    assert said == ["[1]\n"] and path.read_text() == "1\n1\n"
+    with pytest.raises(ValueError, match="output_stream must be .* Received: 'log'"):
+        tf.print(1, output_stream="log")
+    with pytest.raises(ValueError, match="Unrecognized keyword arguments for tf.print: {'to': 1}"):
+        tf.print(1, to=1)
+    with pytest.raises(TypeError, match="summarize must be an int. Received: 'a'"):
+        tf.print(1, summarize="a")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_step_whose_first_trace_makes_all_state_there_is():

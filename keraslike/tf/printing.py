@@ -1,0 +1,144 @@
+"""`tf.print`: values as TensorFlow shows them, those of a traced function whenever it runs."""
+
+from __future__ import annotations
+
+import pprint
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from keraslike.tf.conversion import convert_to_tensor
+from keraslike.tf.ragged_tensor import RaggedTensor
+from keraslike.tf.sparse_tensor import SparseTensor
+from keraslike.tf.structure import is_traced
+from keraslike.tf.tensor import Tensor
+from keraslike.tf.text_numbers import as_string, shown
+
+_OTHERS = (RaggedTensor, SparseTensor)
+
+
+class _Mark:
+    """Stands in a structure where a tensor was."""
+
+    def __init__(self, number: int):
+        self.number = number
+
+    def __repr__(self) -> str:
+        return f"\0{self.number}\0"
+
+
+def print_(*inputs: Any, **kwargs: Any) -> None:
+    """Prints tensors, texts and structures of them, those of a traced function each time it runs.
+
+    Of an axis of many elements those at its ends are shown.
+
+    Args:
+        output_stream: `sys.stderr` (where nothing is given), `sys.stdout` or another open file, a
+            function that is called with the text, such as one that logs, or `"file://PATH"`, to
+            which the text is added.
+        summarize: how many elements at each end of an axis are shown, 3; -1 for all.
+        sep: what stands between the values, a space.
+        end: what stands behind them, a new line.
+
+    Raises ValueError for other arguments and for what is no stream; TypeError for `summarize` that
+    is no int.
+
+    >>> import sys
+    >>> from keraslike import tf
+    >>> tf.print("x =", tf.constant([1.0, 2.5]), {"n": tf.range(10)}, output_stream=sys.stdout)
+    x = [1 2.5] {'n': [0 1 2 ... 7 8 9]}
+    """
+    settings = {"sep": " ", "end": "\n", "output_stream": None, "summarize": 3, "name": None}
+    unknown = {name: value for name, value in kwargs.items() if name not in settings}
+    if unknown:
+        raise ValueError(f"Unrecognized keyword arguments for tf.print: {unknown}")
+    settings |= kwargs
+    sep, end, edge = settings["sep"], settings["end"], settings["summarize"]
+    if not isinstance(edge, int):
+        raise TypeError(f"summarize must be an int. Received: {edge!r}")
+    write = _writer(settings["output_stream"])
+    tensors: list[Any] = []
+    template = sep.join(one if isinstance(one, str) else _pattern(one, tensors) for one in inputs)
+    if template == "\x000\0" and _is_text(tensors[0]):
+        write(tensors[0].numpy().decode("utf-8", "replace") + end)
+        return
+
+    def show(values: Sequence[Any]) -> None:
+        write(re.sub("\0(\\d+)\0", lambda m: _text(values[int(m[1])], edge), template) + end)
+
+    arrays, structure = jax.tree.flatten(tensors)
+    if any(isinstance(array, jax.core.Tracer) for array in arrays):
+        jax.debug.callback(lambda *given: show(jax.tree.unflatten(structure, given)), *arrays)
+    else:
+        show(tensors)
+
+
+def _pattern(value: Any, tensors: list[Any]) -> str:
+    """A structure as text with marks for its tensors, which are added to a list."""
+
+    def marked(one: Any) -> Any:
+        if isinstance(one, (Tensor, nnx.Variable, jax.Array, *_OTHERS)):
+            tensors.append(one if isinstance(one, _OTHERS) else convert_to_tensor(one))
+            return _Mark(len(tensors) - 1)
+        if isinstance(one, dict):
+            return {key: marked(one[key]) for key in one}
+        if type(one) in (list, tuple, range):
+            items = [marked(item) for item in one]
+            return tuple(items) if isinstance(one, tuple) else items
+        return one
+
+    return pprint.pformat(marked(value))
+
+
+def _is_text(tensor: Any) -> bool:
+    return (
+        isinstance(tensor, Tensor) and not is_traced(tensor) and isinstance(tensor.numpy(), bytes)
+    )
+
+
+def _text(value: Any, edge: int) -> str:
+    if isinstance(value, RaggedTensor):
+        return _rows(value.to_list(), edge)
+    if isinstance(value, SparseTensor):
+        parts = {"indices": value.indices, "values": value.values, "shape": value.dense_shape}
+        said = ", ".join(f"{name}={_text(part, edge)}" for name, part in parts.items())
+        return f"'SparseTensor({said})'"
+    return shown(np.asarray(value.numpy() if isinstance(value, Tensor) else value), edge)
+
+
+def _rows(value: Any, edge: int) -> str:
+    if isinstance(value, bytes):
+        return f"'{value.decode('utf-8', 'replace')}'"
+    if not isinstance(value, list):
+        return as_string(value).numpy().decode()
+    cut = 0 <= 2 * edge < len(value)
+    items = value[:edge] + value[len(value) - edge :] if cut else value
+    rows = [_rows(item, edge) for item in items]
+    if cut:
+        rows.insert(edge, "...")
+    return f"[{', '.join(rows)}]"
+
+
+def _writer(stream: Any) -> Callable[[str], Any]:
+    if stream is None:
+        return lambda text: print(text, end="", file=sys.stderr)
+    if hasattr(stream, "write"):
+        return lambda text: print(text, end="", file=stream)
+    if callable(stream):
+        return stream
+    if not isinstance(stream, str) or not stream.startswith("file://"):
+        raise ValueError(
+            "output_stream must be sys.stdout, sys.stderr, an open file, a function, or "
+            f"'file://PATH'. Received: {stream!r}"
+        )
+
+    def add(text: str) -> None:
+        with open(stream.removeprefix("file://"), "a", encoding="utf-8") as file:
+            file.write(text)
+
+    return add
