@@ -322,7 +322,7 @@ def while_loop(
         while bool(decision) and (bound is None or steps < bound):
             state, steps = _listed(body(*state)), steps + 1
             decision = cond(*state)
-        return state
+        return _as_given(loop_vars, state)
 
     both = converted(cond), converted(body)
     flat, tree = _flat(start)
@@ -336,7 +336,15 @@ def while_loop(
         given = _listed(jax.tree.unflatten(step.structure, avals))
         start = [settled(*pair) for pair in zip(start, given)]
         flat, tree = _flat(start)
-    return _unflatten(tree, _while(on_arrays(both[0]), on_arrays(both[1]), flat, bound))
+    end = _unflatten(tree, _while(on_arrays(both[0]), on_arrays(both[1]), flat, bound))
+    return _as_given(loop_vars, end)
+
+
+def _as_given(loop_vars: Any, values: list[Any]) -> Any:
+    """A list of values as the tuple that the variables of the loop were given as."""
+    if not isinstance(loop_vars, tuple):
+        return values
+    return type(loop_vars)(*values) if hasattr(loop_vars, "_fields") else tuple(values)
 
 
 def _while(

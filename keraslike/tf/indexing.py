@@ -19,6 +19,7 @@ from keraslike.tf.conversion import (
     constant,
     static,
 )
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operands
 from keraslike.tf.ops import reshape, zeros
 from keraslike.tf.structure import operates
@@ -33,6 +34,11 @@ def slice_(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tenso
     [[2, 3], [5, 6]]
     """
     begin, size = static(begin), static(size)
+    for axis, (b, s, n) in enumerate(zip(begin, size, tuple(_as_operand(input_).shape))):
+        if isinstance(n, int) and not (0 <= b <= n and -1 <= s <= n - b):
+            raise InvalidArgumentError(
+                f"begin[{axis}]={b} and size[{axis}]={s} are not within an axis of size {n}."
+            )
     return get_item(
         input_, tuple(slice(b, None if s == -1 else b + s) for b, s in zip(begin, size))
     )
@@ -98,6 +104,8 @@ def get_item(x: Any, key: Any) -> Tensor:
             plain.append(_Index(len(indices) - 1))
         elif isinstance(part, slice):
             plain.append(_Slice(*map(static, (part.start, part.stop, part.step))))
+        elif isinstance(part, bool):
+            raise ValueError(f"A tensor is indexed by a mask of its shape. Received: {part}")
         elif part is None or part is Ellipsis or isinstance(part, (int, np.integer)):
             plain.append(part if part is None or part is Ellipsis else int(part))
         else:
@@ -206,9 +214,31 @@ def gather(
     params, indices = _as_operand(params), _as_operand(indices)
     axis = static(axis)
     axis = batch_dims if axis is None else axis
+    check_places("indices", indices, tuple(params.shape)[axis])
     if isinstance(params, Tensor) and params.dtype is dtypes.string:
         return Tensor(np.take(params._value, np.asarray(indices), axis))
     return run(_gather, (params, indices), (axis, batch_dims))
+
+
+def check_places(name: str, indices: Any, sizes: Any) -> None:
+    """Raises InvalidArgumentError for an index outside of its axis.
+
+    In a trace, whose values are not known, XLA leaves such a place out: what is taken from there is
+    NaN or the lowest integer, and what is put there is dropped.
+
+    Args:
+        sizes: of the axis, or of the axes that the last axis of `indices` has an index of each for.
+    """
+    values = raw(indices)
+    if isinstance(values, jax.core.Tracer):
+        return
+    values = np.asarray(values)
+    wrong = (values < 0) | (values >= np.asarray(sizes, np.int64))
+    if wrong.any():
+        place = tuple(np.argwhere(wrong)[0].tolist())
+        at = f"[{', '.join(map(str, place))}]" if place else ""
+        size = sizes if isinstance(sizes, int) else sizes[place[-1]]
+        raise InvalidArgumentError(f"{name}{at} = {values[place]} is not in [0, {size}).")
 
 
 def _gather(params: Any, indices: Any, axis: int, batch_dims: int) -> Any:
@@ -232,7 +262,9 @@ def gather_nd(
     [2, 3]
     """
     _policy("gather_nd", bad_indices_policy)
-    return run(_gather_nd, (_as_operand(params), _as_operand(indices)), (static(batch_dims),))
+    params, indices, batch_dims = _as_operand(params), _as_operand(indices), static(batch_dims)
+    check_places("indices", indices, tuple(params.shape)[batch_dims:][: indices.shape[-1]])
+    return run(_gather_nd, (params, indices), (batch_dims,))
 
 
 def _policy(name: str, policy: str) -> None:
@@ -262,7 +294,9 @@ def _scatter(name: str, method: str) -> Callable:
     ) -> Tensor:
         _policy(scatter.__name__, bad_indices_policy)
         tensor, updates = operands(method, tensor, updates)
-        return run(place, (tensor, updates, _as_operand(indices)))
+        indices = _as_operand(indices)
+        check_places("indices", indices, tuple(tensor.shape)[: indices.shape[-1]])
+        return run(place, (tensor, updates, indices))
 
     scatter.__name__ = scatter.__qualname__ = name
     scatter.__doc__ = f"The tensor with `{method}` of updates at the places that indices name."

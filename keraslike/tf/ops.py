@@ -206,8 +206,14 @@ def range(  # noqa: A001
         kinds = [p.dtype if isinstance(p, Tensor) else dtypes.as_dtype(p.dtype) for p in given]
         plain = [convert_to_tensor(p).dtype for p in parts]
         dtype = next((k for k in (*kinds, *plain) if k.is_floating), (*kinds, *plain)[0])
-    values = np.arange(*parts, dtype=np.float64 if dtypes.as_dtype(dtype).is_floating else None)
-    return constant(values.astype(dtypes.as_dtype(dtype).as_numpy_dtype))
+    kind = dtypes.as_dtype(dtype).as_numpy_dtype
+    first, last, step = (np.asarray(p).astype(kind) for p in parts)
+    if not step or (first > last if step > 0 else first < last):
+        raise InvalidArgumentError(
+            f"delta must lead from start to limit. Received: {start=}, {limit=}, {delta=}"
+        )
+    count = max(int(np.ceil(np.abs((last - first) / step))), 0)
+    return constant(first + np.arange(count).astype(kind) * step)
 
 
 def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int = 0) -> Tensor:
@@ -433,6 +439,10 @@ def tile(x: Any, multiples: Any) -> Any:
     >>> tf.tile([[1, 2]], [2, 2]).numpy().tolist()
     [[1, 2, 1, 2], [1, 2, 1, 2]]
     """
+    if len(multiples) != x.ndim:
+        raise InvalidArgumentError(
+            f"multiples must have a number for each of {x.ndim} axes. Received: {list(multiples)}"
+        )
     return jnp.tile(x, multiples)
 
 
@@ -539,11 +549,21 @@ def split(
     >>> [t.numpy().tolist() for t in tf.split([1, 2, 3, 4], [1, 3])]
     [[1], [2, 3, 4]]
     """
+    size = x.shape[axis]
     if isinstance(num_or_size_splits, int):
+        if isinstance(size, int) and (num_or_size_splits < 1 or size % num_or_size_splits):
+            raise InvalidArgumentError(
+                f"An axis of size {size} does not divide into {num_or_size_splits} parts."
+            )
         return list(jnp.split(x, num_or_size_splits, axis))
     sizes = list(num_or_size_splits)
     if -1 in sizes:
-        sizes[sizes.index(-1)] = x.shape[axis] - sum(sizes) - 1
+        sizes[sizes.index(-1)] = size - sum(sizes) - 1
+    if isinstance(size, int) and (sum(sizes) != size or min(sizes, default=0) < 0):
+        raise InvalidArgumentError(
+            f"num_or_size_splits must add up to {size}, the size of axis {axis}. "
+            f"Received: {list(num_or_size_splits)}"
+        )
     return list(jnp.split(x, np.cumsum(sizes)[:-1].tolist(), axis))
 
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from keraslike.ops.math import segment_product
 from keraslike.tf import documentation
 from keraslike.tf.conversion import _as_operand, static
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.indexing import _concrete
-from keraslike.tf.tensor import Tensor, run
+from keraslike.tf.tensor import Tensor, raw, run
 
 
 def _segment(
@@ -23,12 +25,22 @@ def _segment(
 
     def segment(data: Any, segment_ids: Any, name: Any = None) -> Tensor:
         ids = _as_operand(segment_ids)
-        count = int(_concrete(f"math.segment_{kind}", ids)[-1]) + 1
+        known = _concrete(f"math.segment_{kind}", ids)
+        if known.size and known[0] < 0 or (np.diff(known) < 0).any():
+            raise InvalidArgumentError(
+                f"segment_ids must be numbers from 0 on that do not decrease. Received: {known}"
+            )
+        count = int(known[-1]) + 1
         return run(of, (_as_operand(data), ids), (count,))
 
     def unsorted(data: Any, segment_ids: Any, num_segments: Any, name: Any = None) -> Tensor:
-        ids = _as_operand(segment_ids)
-        return run(of, (_as_operand(data), ids), (static(num_segments),))
+        ids, count = _as_operand(segment_ids), static(num_segments)
+        known = raw(ids)
+        if not isinstance(known, jax.core.Tracer) and (np.asarray(known) >= count).any():
+            raise InvalidArgumentError(
+                f"segment_ids must be below num_segments={count}. Received: {np.asarray(known)}"
+            )
+        return run(of, (_as_operand(data), ids), (count,))
 
     def of(data: Any, ids: Any, count: int) -> Any:
         out = fn(data, ids, num_segments=count)

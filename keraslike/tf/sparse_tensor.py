@@ -151,8 +151,8 @@ class SparseTensor(Structure):
 
     def __repr__(self) -> str:
         return (
-            f"SparseTensor(indices={self.indices}, values={self._values}, "
-            f"dense_shape={self.dense_shape})"
+            f"SparseTensor(indices={self.indices!s}, values={self._values!s}, "
+            f"dense_shape={self.dense_shape!s})"
         )
 
     def __reduce__(self) -> Any:

@@ -187,7 +187,9 @@ class Tensor(Boxed):
         return bool(self._value)
 
     def __format__(self, spec: str) -> str:
-        return format(self.numpy(), spec) if spec else str(self)
+        if isinstance(self._value, jax.core.Tracer) and not spec:
+            return str(self)
+        return format(self.numpy(), spec)
 
     def __len__(self) -> int:
         if not self._value.shape:

@@ -71,7 +71,7 @@ class IndexedSlices:
         return indexing.tensor_scatter_nd_add(zeros, ops.expand_dims(self.indices, -1), self.values)
 
     def __repr__(self) -> str:
-        return f"IndexedSlices(indices={self.indices}, values={self.values})"
+        return f"IndexedSlices(indices={self.indices!s}, values={self.values!s})"
 
 
 class _Ref:

@@ -208,3 +208,74 @@ def test_the_difference_of_lists():
     assert (out.numpy().tolist(), idx.numpy().tolist()) == ([b"a", b"c"], [0, 2])
     assert (out.dtype, idx.dtype) == (tf.string, tf.int64)
     assert tf.raw_ops.ListDiff(x=[1, 2, 3, 4], y=[2, 4]).out.numpy().tolist() == [1, 3]
+
+
+TABLE = [[1.0, 2.0], [3.0, 4.0]]
+OUTSIDE = [
+    ("gather", lambda i: tf.gather(TABLE, i)),
+    ("gather along an axis", lambda i: tf.gather(TABLE, [i], axis=1)),
+    ("gather of a batch", lambda i: tf.gather(TABLE, [[0], i], batch_dims=1)),
+    ("gather_nd", lambda i: tf.gather_nd(TABLE, [[0, i[0]]])),
+    ("texts", lambda i: tf.gather(["a", "b"], i)),
+    ("embedding_lookup", lambda i: tf.nn.embedding_lookup(tf.Variable(TABLE), i)),
+    ("tensor_scatter_nd_update", lambda i: tf.tensor_scatter_nd_update([1, 2], [i], [3])),
+    ("tensor_scatter_nd_add", lambda i: tf.tensor_scatter_nd_add([1, 2], [i], [3])),
+    ("scatter_nd", lambda i: tf.scatter_nd([i], [3], [2])),
+]
+
+
+@pytest.mark.parametrize("call", [c for _, c in OUTSIDE], ids=[name for name, _ in OUTSIDE])
+def test_an_index_outside_of_its_axis_is_an_error(call):
+    """Also a negative one: XLA alone would take it from the end, or give NaN."""
+    call([1])
+    for index in (2, -1):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=rf"= {index} is not in \[0, 2\)"):
+            call([index])
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: tf.split(tf.range(5), [2, 2]), "must add up to 5"),
+        (lambda: tf.split(tf.range(5), 2), "does not divide into 2 parts"),
+        (lambda: tf.slice([1, 2], [1], [5]), "size.0.=5 are not within"),
+        (lambda: tf.slice([1, 2], [-1], [1]), "begin.0.=-1"),
+        (lambda: tf.tile([1], [1, 2]), "a number for each of 1 axes"),
+        (lambda: tf.math.segment_sum([1, 2], [1, 0]), "do not decrease"),
+        (lambda: tf.math.unsorted_segment_sum([1, 2], [5, 0], 2), "below num_segments=2"),
+        (lambda: tf.range(0, 5, 0), "delta must lead from start to limit"),
+        (lambda: tf.range(5, 0), "delta must lead from start to limit"),
+        (lambda: tf.constant([1, 2, 3])[True], "Received: True"),
+    ],
+)
+def test_what_does_not_fit_is_an_error(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_numbers_of_a_range_are_computed_in_its_dtype():
+    """The last numbers as TensorFlow 2.21 has them: the start and so many times the step."""
+    for arguments, last in {
+        (0.0, 1.0, 0.3): 0.9000000357627869,
+        (0.0, 10.0, 0.1): 9.90000057220459,
+        (5.0, 0.0, -0.7): 0.09999990463256836,
+    }.items():
+        assert float(tf.range(*arguments)[-1]) == last
+    assert tf.range(0.0, 1.0, 0.1, dtype=tf.float64).numpy().tolist()[-1] == 0.9
+
+
+def test_a_loop_returns_what_it_was_given_the_form_of():
+    def loop(variables):
+        return tf.while_loop(lambda i, j: i < 3, lambda i, j: (i + 1, j), variables)
+
+    i, j = tf.constant(0), tf.constant(1)
+    for call in (loop, tf.function(loop)):
+        assert isinstance(call((i, j)), tuple) and isinstance(call([i, j]), list)
+        assert [int(x) for x in call((i, j))] == [3, 1]
+
+
+def test_formatted_text_has_the_number():
+    x = tf.constant([1.5, 2.0])
+    assert (
+        f"{tf.constant(1.5)} {x} {tf.constant(2)} {tf.constant(1.25):.1f}" == "1.5 [1.5 2. ] 2 1.2"
+    )
