@@ -94,7 +94,8 @@ class Placement:
             elsewhere = [
                 i
                 for i, (value, sharding) in enumerate(zip(values, shardings))
-                if not value.committed or value.sharding != sharding
+                # All processes have to put the same arrays.
+                if self.several or not value.committed or value.sharding != sharding
             ]
             placed = put([values[i] for i in elsewhere], [shardings[i] for i in elsewhere])
             lowering.store([variables[i] for i in elsewhere], placed)

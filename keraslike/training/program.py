@@ -60,7 +60,10 @@ class Program(LoweredStep):
             if self._uses == self._count_uses():
                 return
             # In this order: an array that is replicated keeps the memory that it had on its device.
-            lowering.unshare(self.state, self._copied)
+            if placement.several:  # counts of references may differ from process to process
+                lowering.store(self.state, self._copies())
+            else:
+                lowering.unshare(self.state, self._copied)
             placement.put_state(self.state, self.fixed)
             lowering.store([self.stream], placement.replicate(lowering.stored([self.stream])))
             self._uses = self._count_uses()
