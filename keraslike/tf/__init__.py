@@ -103,12 +103,14 @@ from keraslike.tf.indexing import (
     gather,
     gather_nd,
     scatter_nd,
+    split,
     strided_slice,
     tensor_scatter_nd_add,
     tensor_scatter_nd_max,
     tensor_scatter_nd_min,
     tensor_scatter_nd_sub,
     tensor_scatter_nd_update,
+    unstack,
     where,
 )
 from keraslike.tf.indexing import slice_ as slice
@@ -150,13 +152,11 @@ from keraslike.tf.ops import (
     saturate_cast,
     shape,
     size,
-    split,
     squeeze,
     stack,
     stop_gradient,
     tile,
     transpose,
-    unstack,
     zeros,
 )
 from keraslike.tf.ops import tuple_ as tuple

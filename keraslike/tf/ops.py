@@ -528,45 +528,6 @@ def stack(values: Any, axis: Any = 0, name: str = "stack") -> Tensor:
     return stacked(values, static(axis))
 
 
-@operation("unstack", "value")
-def unstack(x: Any, num: int | None = None, axis: int = 0, name: str = "unstack") -> Any:
-    """A list of the slices along an axis.
-
-    >>> from keraslike import tf
-    >>> [t.numpy().tolist() for t in tf.unstack([[1, 2], [3, 4]], 2, 1)]
-    [[1, 3], [2, 4]]
-    """
-    return [jnp.take(x, i, axis) for i in np.arange(x.shape[axis])]
-
-
-@operation("split", "value")
-def split(
-    x: Any, num_or_size_splits: Any, axis: int = 0, num: int | None = None, name: str = "split"
-) -> Any:
-    """A list of pieces along an axis: so many of one size, or of the sizes given.
-
-    >>> from keraslike import tf
-    >>> [t.numpy().tolist() for t in tf.split([1, 2, 3, 4], [1, 3])]
-    [[1], [2, 3, 4]]
-    """
-    size = x.shape[axis]
-    if isinstance(num_or_size_splits, int):
-        if isinstance(size, int) and (num_or_size_splits < 1 or size % num_or_size_splits):
-            raise InvalidArgumentError(
-                f"An axis of size {size} does not divide into {num_or_size_splits} parts."
-            )
-        return list(jnp.split(x, num_or_size_splits, axis))
-    sizes = list(num_or_size_splits)
-    if -1 in sizes:
-        sizes[sizes.index(-1)] = size - sum(sizes) - 1
-    if isinstance(size, int) and (sum(sizes) != size or min(sizes, default=0) < 0):
-        raise InvalidArgumentError(
-            f"num_or_size_splits must add up to {size}, the size of axis {axis}. "
-            f"Received: {list(num_or_size_splits)}"
-        )
-    return list(jnp.split(x, np.cumsum(sizes)[:-1].tolist(), axis))
-
-
 def meshgrid(*args: Any, **kwargs: Any) -> list[Tensor]:
     """The coordinates of a grid: of each vector a tensor of the grid's shape.
 

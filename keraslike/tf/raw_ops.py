@@ -66,7 +66,7 @@ _MORE: dict[str, tuple[Callable, str]] = {
     "Transpose": (ops.transpose, "x=a perm"),
     "ConcatV2": (ops.concat, "values axis"),
     "Pack": (ops.stack, "values axis[0]"),
-    "Unpack": (ops.unstack, "value num axis[0]"),
+    "Unpack": (indexing.unstack, "value num axis[0]"),
     "ExpandDims": (ops.expand_dims, "input axis"),
     "Squeeze": (ops.squeeze, "input axis[[]]"),
     "Tile": (ops.tile, "input multiples"),

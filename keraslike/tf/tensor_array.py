@@ -132,13 +132,13 @@ class TensorArray:
         count = value.shape[0]
         if count != self._length() and not (self._dynamic and count > self._length()):
             raise ValueError(f"{count} elements do not fit an array of size {self._length()}.")
-        return self._written(range(count), ops.unstack(value))
+        return self._written(range(count), indexing.unstack(value))
 
     def scatter(self, indices: Any, value: Any, name: str | None = None) -> TensorArray:
         """The array with the slices of a tensor written at several indices."""
         value, places = self._converted(value), convert_to_tensor(indices)
         if not isinstance(places._value, jax.core.Tracer):
-            return self._written(np.asarray(places).tolist(), ops.unstack(value))
+            return self._written(np.asarray(places).tolist(), indexing.unstack(value))
         out = self
         for i in range(places.shape[0]):
             out = out.write(places[i], value[i])
@@ -204,7 +204,7 @@ class TensorArray:
     def concat(self, name: str | None = None) -> Tensor:
         """All elements end to end along their first axis."""
         if self._slots is None:
-            return ops.concat(ops.unstack(self._all()), 0)
+            return ops.concat(indexing.unstack(self._all()), 0)
         if not self._slots:
             return ops.zeros((0,), self._dtype)
         return ops.concat(self._filled(self._slots), 0)
@@ -223,7 +223,7 @@ class TensorArray:
 
     def _list(self) -> _Slots:
         if self._slots is None:
-            self._slots, self._stacked = list(ops.unstack(self._stacked)), None
+            self._slots, self._stacked = list(indexing.unstack(self._stacked)), None
         return self._slots
 
     def _all(self) -> Tensor:
