@@ -153,6 +153,14 @@ class Graph(primitives.Graph):
             return x
         return self.node("BroadcastTo", x, self.shape(shape), of=kind, Tidx=type_("int32"))
 
+    def numbers_along(self, axis: int, shape: Sequence[Any]) -> str:
+        """Of each element of an array of this shape its number along an axis, int32."""
+        zero, one = self.constant(0, "int32"), self.constant(1, "int32")
+        x = self.node("Range", zero, self.scalar(shape[axis]), one, Tidx=type_("int32"))
+        ones: list[Any] = [1] * len(shape)
+        ones[axis] = shape[axis]
+        return self.broadcast(self.reshape(x, ones, "int32"), ones, shape, "int32")
+
     def transpose(self, x: str, order: Any, kind: str) -> str:
         if list(order) == sorted(order):
             return x
@@ -485,14 +493,7 @@ def _cumulative(g: Graph, eqn: Any, x: str) -> str:
 @rule("iota")
 def _iota(g: Graph, eqn: Any, *_: str) -> str:
     shape, axis = eqn.outvars[0].aval.shape, eqn.params["dimension"]
-    zero, one = g.constant(0, "int32"), g.constant(1, "int32")
-    x = g.node("Range", zero, g.scalar(shape[axis]), one, Tidx=type_("int32"))
-    ones: list[Any] = [1] * len(shape)
-    ones[axis] = shape[axis]
-    x = g.reshape(x, ones, "int32")
-    if tuple(ones) != tuple(shape):
-        x = g.node("BroadcastTo", x, g.shape(shape), of="int32", Tidx=type_("int32"))
-    return g.cast(x, "int32", eqn.params["dtype"])
+    return g.cast(g.numbers_along(axis, shape), "int32", eqn.params["dtype"])
 
 
 @rule("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or")

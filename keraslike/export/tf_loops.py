@@ -37,8 +37,8 @@ def _scan(g: Graph, eqn: Any, *xs: str) -> list[str]:
     count = g.scalar(length)
     full = []
     for v, kind in zip(made, kinds_out):
-        zero, whole = g.constant(np.zeros((), kind)), g.shape([length, *v.aval.shape])
-        full.append(g.node("BroadcastTo", zero, whole, of=kind, Tidx=type_("int32")))
+        zero = g.constant(np.zeros((), kind))
+        full.append(g.broadcast(zero, (), [length, *v.aval.shape], kind))
     kinds = ["int32", "int32", *kinds_in, *kinds_out]
 
     def step(given: list[str]) -> list[tuple[str, str]]:
@@ -155,13 +155,7 @@ def _sort(g: Graph, eqn: Any, *xs: str) -> list[str]:
     if len(rows) > 1:
         places = [g.reshape(at, [*lead, 1], "int32")]
         for i in range(rank - 1):
-            one: list[Any] = [1] * (rank + 1)
-            one[i] = lead[i]
-            begin, step = g.constant(0, "int32"), g.constant(1, "int32")
-            own = g.node("Range", begin, g.scalar(lead[i]), step, Tidx=type_("int32"))
-            own, whole = g.reshape(own, one, "int32"), g.shape([*lead, 1])
-            own = g.node("BroadcastTo", own, whole, of="int32", Tidx=type_("int32"))
-            places.insert(i, own)
+            places.insert(i, g.numbers_along(i, [*lead, 1]))
         places = g.concat(places, rank, "int32")
         for x, kind in zip(rows[1:], kinds[1:]):
             types = {"Tparams": type_(kind), "Tindices": type_("int32")}

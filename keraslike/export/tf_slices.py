@@ -153,13 +153,8 @@ def _gather(g: Graph, eqn: Any, x: str, at: str) -> str:
             before = [offsets[i] for i in range(axes[0])]
             y = g.transpose(y, np.argsort([*before, *places, *offsets[axes[0] :]]), kind)
         else:
-            for i, place in zip(aligned, numbers.start_indices_batching_dims):
-                one: list[Any] = [1] * len(indices)
-                one[place] = shape[i]
-                end, step = g.scalar(shape[i]), g.constant(1, "int32")
-                own = g.node("Range", g.constant(0, "int32"), end, step, Tidx=type_("int32"))
-                own, whole = g.reshape(own, one, "int32"), g.shape([*batch, 1])
-                own = g.node("BroadcastTo", own, whole, of="int32", Tidx=type_("int32"))
+            for place in numbers.start_indices_batching_dims:
+                own = g.numbers_along(place, [*batch, 1])
                 at = g.concat([at, own], len(batch), "int32")
             types = {"Tparams": type_(kind), "Tindices": type_("int32")}
             y = g.node("GatherNd", g.transpose(x, [*axes, *aligned, *rest], kind), at, **types)

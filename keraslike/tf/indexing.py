@@ -22,7 +22,7 @@ from keraslike.tf.conversion import (
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operands, operation
 from keraslike.tf.ops import reshape, zeros
-from keraslike.tf.structure import operates
+from keraslike.tf.structure import is_traced, operates
 from keraslike.tf.tensor import Tensor, raw, run
 
 
@@ -229,10 +229,9 @@ def check_places(name: str, indices: Any, sizes: Any) -> None:
     Args:
         sizes: of the axis, or of the axes that the last axis of `indices` has an index of each for.
     """
-    values = raw(indices)
-    if isinstance(values, jax.core.Tracer):
+    if is_traced(indices):
         return
-    values = np.asarray(values)
+    values = np.asarray(raw(indices))
     wrong = (values < 0) | (values >= np.asarray(sizes, np.int64))
     if wrong.any():
         place = tuple(np.argwhere(wrong)[0].tolist())

@@ -126,9 +126,9 @@ def _rows(value: Any, edge: int) -> str:
 
 def _writer(stream: Any) -> Callable[[str], Any]:
     if stream is None:
-        return lambda text: print(text, end="", file=sys.stderr)
+        return lambda text: sys.stderr.write(text)  # what it is by the time of the text
     if hasattr(stream, "write"):
-        return lambda text: print(text, end="", file=stream)
+        return stream.write
     if callable(stream):
         return stream
     if not isinstance(stream, str) or not stream.startswith("file://"):

@@ -15,6 +15,7 @@ from keraslike.tf import documentation
 from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.indexing import _concrete
+from keraslike.tf.structure import is_traced
 from keraslike.tf.tensor import Tensor, raw, run
 
 
@@ -35,10 +36,9 @@ def _segment(
 
     def unsorted(data: Any, segment_ids: Any, num_segments: Any, name: Any = None) -> Tensor:
         ids, count = _as_operand(segment_ids), static(num_segments)
-        known = raw(ids)
-        if not isinstance(known, jax.core.Tracer) and (np.asarray(known) >= count).any():
+        if not is_traced(ids) and (np.asarray(raw(ids)) >= count).any():
             raise InvalidArgumentError(
-                f"segment_ids must be below num_segments={count}. Received: {np.asarray(known)}"
+                f"segment_ids must be below num_segments={count}. Received: {np.asarray(raw(ids))}"
             )
         return run(of, (_as_operand(data), ids), (count,))
 
