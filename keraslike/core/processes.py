@@ -9,12 +9,12 @@ import hashlib
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 
-from keraslike.core import jax_internals
+from keraslike.core import context, host, jax_internals, lowering
 
 # How long a process waits for the first one to write a file, in seconds.
 _PATIENCE = 900
@@ -79,6 +79,20 @@ def any_of(what: str, mine: bool) -> bool:
             raise TimeoutError(f"Process {i} did not say '{what}' within {_PATIENCE} seconds.")
         found |= said == "1"
     return found
+
+
+@contextlib.contextmanager
+def gathered(variables: Sequence[Any]) -> Iterator[None]:
+    """Within the block each process has all of what several have parts of, so that the first one
+    may read and write it alone. All have to come here.
+
+    >>> with gathered([]):
+    ...     pass
+    """
+    with lowering.undisturbed(variables):
+        parts = [array for array in lowering.stored(variables) if host.is_in_processes(array)]
+    with context.using(gathered={id(array): host.whole(array) for array in parts}):
+        yield
 
 
 def is_first() -> bool:

@@ -8,6 +8,7 @@ Nothing of keraslike or JAX is imported, so that it starts at once.
 """
 
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -34,14 +35,23 @@ def wait_until_free(port: int, seconds: float) -> None:
 
 
 def is_connected(port: int) -> bool:
-    """Whether anybody is connected to a port of this machine; true where it does not say."""
+    """Whether anybody is connected to a port of this process; true where the system does not say.
+
+    A connection that another program made may have the same number at its own end."""
     try:
         tables = [Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6")]
+        own = set()
+        for file in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):  # one that was open for the listing
+                own.add(os.readlink(file))
     except OSError:
         return True
     rows = [line.split() for table in tables for line in table.splitlines()[1:]]
     return any(
-        row[3] == _ESTABLISHED and int(row[1].rpartition(":")[2], 16) == port for row in rows
+        row[3] == _ESTABLISHED
+        and int(row[1].rpartition(":")[2], 16) == port
+        and f"socket:[{row[9]}]" in own
+        for row in rows
     )
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from keraslike.core import base, lowering, messages
-from keraslike.core.processes import write_once
+from keraslike.core import base, host, lowering, messages
+from keraslike.core.processes import gathered, write_once
 from keraslike.core.tracebacks import entry
 from keraslike.core.variable import Variable
 from keraslike.export import (
@@ -204,7 +204,8 @@ class ExportArchive:
             given = (path, endpoints, arrays, collections, tuple(platforms))
             _WRITERS[self.format](*given, *([options] if litert else []))
 
-        write_once(path, write)
+        with gathered(variables):
+            write_once(path, write)
         if verbose:
             messages.say(f"Saved artifact at '{path}'. Endpoints:\n{self._shown()}")
 
@@ -249,7 +250,7 @@ def arrays_of(names: dict[str, Any]) -> dict[str, tuple[Any, np.ndarray]]:
     variables = list(names.values())
     with lowering.undisturbed(variables):
         values = lowering.values_of(variables)
-        return {n: (v, np.array(a)) for (n, v), a in zip(names.items(), values)}
+        return {n: (v, np.array(host.whole(a))) for (n, v), a in zip(names.items(), values)}
 
 
 def export_model(
@@ -276,7 +277,8 @@ def export_model(
     ):
         written: list[bool] = []
         path = os.fspath(filepath)
-        write_once(path, lambda: written.append(tfjs_layers.write(model, path)))
+        with gathered(base.variables_of(model)):
+            write_once(path, lambda: written.append(tfjs_layers.write(model, path)))
         if written != [False]:
             if verbose is None or verbose:
                 messages.say(f"Saved a layers-model at '{path}'.")

@@ -123,7 +123,7 @@ def write(model: Any, path: str) -> bool:
     except _NoLayer:
         return False
     with lowering.undisturbed(list(weights.values())):
-        arrays = {n: np.asarray(v.value, "float32") for n, v in weights.items()}
+        arrays = {n: np.asarray(v, "float32") for n, v in weights.items()}
     about = {"keras_version": _VERSION, "backend": "tensorflow", "model_config": topology}
     tfjs_format.place(path, "layers-model", about, arrays, [model])
     return True

@@ -149,8 +149,7 @@ class Checkpoints:
         """
         settle(self.directory)
         damage: DamagedCheckpoint | None = None
-        what = f"checkpoints in '{self.directory}'"
-        for number in reversed(processes.of_first(what, lambda: finished(self.directory))):
+        for number in reversed(self._finished()):
             position, found = None, None
             try:
                 checkpoint = Checkpoint(os.path.join(self.directory, str(number)))
@@ -167,6 +166,12 @@ class Checkpoints:
         if damage is not None:
             raise damage
         return None
+
+    def _finished(self) -> list[int]:
+        """The numbers of the finished checkpoints, the same in all processes: each would find what
+        is there when it looks."""
+        what = f"checkpoints in '{self.directory}'"
+        return processes.of_first(what, lambda: finished(self.directory))
 
     def wait_until_finished(self) -> None:
         """Returns when everything is on the disk; raises what went wrong while writing it."""
@@ -185,7 +190,7 @@ class Checkpoints:
     def delete(self) -> None:
         """Deletes all checkpoints, and the directory where there is nothing else in it."""
         manager = self._manager()
-        for number in finished(self.directory):
+        for number in self._finished():  # for each of which orbax lets all processes meet
             manager.delete(number)
         self.close()
         with contextlib.suppress(OSError):

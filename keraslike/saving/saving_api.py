@@ -15,7 +15,7 @@ from keraslike.core import base, context, host, lowering, registry, serializatio
 from keraslike.core.arguments import warn_user
 from keraslike.core.errors import InvalidArgument, NoSuchFile
 from keraslike.core.messages import ask_to_overwrite
-from keraslike.core.processes import write_once
+from keraslike.core.processes import gathered, write_once
 from keraslike.core.tracebacks import entry
 from keraslike.layers.layer import Layer
 from keraslike.saving import (
@@ -125,7 +125,7 @@ def save_model(
         to = keras_archive.write_folder if folder else keras_archive.write
         to(target, config, _to_h5(model, weights_h5.write), files)
 
-    with _gathered(model):
+    with gathered(base.variables_of(model, getattr(model, "optimizer", None))):
         write() if to_file else write_once(path, write)
 
 
@@ -230,16 +230,6 @@ def load_model(
     return model
 
 
-@contextlib.contextmanager
-def _gathered(model: Any) -> Iterator[None]:
-    """Within the block the first process, which writes, has all of what several have parts of."""
-    variables = base.variables_of(model, getattr(model, "optimizer", None))
-    with lowering.undisturbed(variables):
-        parts = [array for array in lowering.stored(variables) if host.is_in_processes(array)]
-    with context.using(gathered={id(array): host.whole(array) for array in parts}):
-        yield
-
-
 @entry
 def save_weights(
     model: Any,
@@ -298,7 +288,7 @@ def save_weights(
         else:
             write_h5(path, _to_h5(model, functools.partial(weights_h5.write, skip=skip)))
 
-    with _gathered(model):
+    with gathered(base.variables_of(model, getattr(model, "optimizer", None))):
         write_once(path, write)
 
 

@@ -29,7 +29,7 @@ from typing import Any
 import jax
 
 from keraslike.core import base
-from keraslike.core.processes import write_once
+from keraslike.core.processes import gathered, write_once
 from keraslike.core.tensorflow_host import interpreter, is_saved_model
 from keraslike.core.tensorflow_server import packed
 from keraslike.core.tracebacks import entry
@@ -141,7 +141,8 @@ def save(
             if node["kind"] == "variable":
                 node["name"] = by_id[id(node.pop("of"))]
         path = os.fspath(export_dir)
-        write_once(path, lambda: _write(path, graph.endpoints, names, described))
+        with gathered(variables):
+            write_once(path, lambda: _write(path, graph.endpoints, names, described))
 
 
 def _write(path: str, found: list[Any], names: dict[str, Any], described: dict[str, Any]) -> None:

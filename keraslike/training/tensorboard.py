@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from keraslike.core import processes
 from keraslike.core.arguments import image_data_format, warn_user
 from keraslike.layers.embedding import Embedding
 from keraslike.training.callbacks import Callback, rates_of
@@ -86,7 +87,7 @@ class TensorBoard(Callback):
 
     def set_model(self, model: Any) -> None:
         super().set_model(model)
-        if jax.process_index():  # the first process writes
+        if not processes.is_first():  # the first process writes
             return
         if self.write_graph and type(model).__name__ in ("Functional", "Sequential"):
             try:
@@ -114,9 +115,13 @@ class TensorBoard(Callback):
             self._epoch_began = time.perf_counter(), self._iterations()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if jax.process_index():
-            return
-        logs = logs or {}
+        weights = bool(self.histogram_freq) and epoch % self.histogram_freq == 0
+        vectors = bool(self.embeddings_freq) and epoch % self.embeddings_freq == 0
+        with processes.gathered(self.model.weights if weights or vectors else []):
+            if processes.is_first():
+                self._write_epoch(epoch, logs or {}, weights, vectors)
+
+    def _write_epoch(self, epoch: int, logs: dict, weights: bool, vectors: bool) -> None:
         train = {k: v for k, v in logs.items() if not k.startswith("val_")}
         validation = {k[4:]: v for k, v in logs.items() if k.startswith("val_")}
         optimizer = getattr(self.model, "optimizer", None)
@@ -128,9 +133,9 @@ class TensorBoard(Callback):
             train["steps_per_second"] = (self._iterations() - before) / seconds
         for events, values in ((self._train, train), (self._validation, validation)):
             _scalars(events, "epoch_", values, epoch)
-        if self.histogram_freq and epoch % self.histogram_freq == 0:
+        if weights:
             self._write_weights(epoch)
-        if self.embeddings_freq and epoch % self.embeddings_freq == 0:
+        if vectors:
             for layer in self._embeddings():
                 path = os.path.join(self.log_dir, _vectors_of(layer))
                 os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -138,7 +143,7 @@ class TensorBoard(Callback):
         self._train.flush()
 
     def on_test_end(self, logs: dict | None = None) -> None:
-        if getattr(self.model, "optimizer", None) is None or jax.process_index():
+        if getattr(self.model, "optimizer", None) is None or not processes.is_first():
             return
         values = {f"{k}_vs_iterations": v for k, v in (logs or {}).items()}
         _scalars(self._validation, "evaluation_", values, self._iterations())
@@ -156,7 +161,7 @@ class TensorBoard(Callback):
 
     def _after_batch(self, batch: int, logs: dict | None = None) -> None:
         every = self.update_freq
-        if isinstance(every, int) and self._batch % every == 0 and not jax.process_index():
+        if isinstance(every, int) and self._batch % every == 0 and processes.is_first():
             values = dict(logs or {})
             if self.write_steps_per_second:
                 jax.block_until_ready(values)

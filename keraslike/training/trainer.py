@@ -211,7 +211,8 @@ class Trainer(Steps):
         names = feed.program.step.names
         results: dict[str, Any] = {} if position is None else position.logs
         count = 0 if position is None else position.step
-        together = feed.program.is_spread and events.decides(mode)
+        # The callbacks of one process may be none of another's.
+        together = feed.program.is_spread and any_of("decides", events.decides(mode))
         # As in Keras, callbacks are told of whole executions, even beyond the end of the data.
         most = self._execution
         for step, run, n in feed.epoch(self._in_executions(max_steps), count):

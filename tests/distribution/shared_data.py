@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import shutil
+import time
 
 import grain
 import numpy as np
@@ -96,6 +97,17 @@ class Kill(keras.callbacks.Callback):
             raise Killed
 
 
+class Late(keras.callbacks.Callback):
+    """Is slower in one process than in the others as `fit` ends."""
+
+    def __init__(self, process):
+        super().__init__()
+        self.process = process
+
+    def on_train_end(self, logs=None):
+        time.sleep(0.1 * self.process)
+
+
 def make():
     model = keras.Sequential([layers.Input((3,)), layers.Dense(1)])
     model.compile(loss="mse", optimizer=keras.optimizers.SGD(0.1), metrics=["mae"])
@@ -139,7 +151,7 @@ def in_shares(process, folder):
             backup = keras.callbacks.BackupAndRestore(copy, save_freq=EVERY)
             keras.utils.set_random_seed(12)
             np.random.seed(process + 5)
-            resumed = go_on(model, name, Samples(), [backup])
+            resumed = go_on(model, name, Samples(), [Late(process), backup])
             results[name] = [whole, resumed, read]
         results["evaluated"] = model.evaluate(X, Y, batch_size=5, verbose=0)
         results["predicted"] = model.predict(X, batch_size=5, verbose=0).tolist()

@@ -24,36 +24,50 @@ pytestmark = pytest.mark.slow
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def start(module, *args, devices=1, out=None):
-    """A process that has so many devices; what it writes goes to pipes, or to a file."""
+LIMIT = 200  # seconds that a process may take; it then writes its stacks and ends
+
+
+def start(module, *args, devices=1, out):
+    """A process that has so many devices; what it writes goes to a file.
+
+    (A pipe that nobody reads may stop it, and with it all others that wait for it.)
+    """
     flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     env = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", f"tests.distribution.{module}", *args]
-    if out is None:
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, env=env, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+    limited = ["-m", "tests.distribution.limited", str(LIMIT), f"tests.distribution.{module}"]
     with open(out, "w") as file:
-        return subprocess.Popen(command, env=env, cwd=ROOT, stdout=file, stderr=file)
+        return subprocess.Popen(
+            [sys.executable, *limited, *args], env=env, cwd=ROOT, stdout=file, stderr=file
+        )
 
 
 def finish(*processes):
-    """What each printed last."""
-    results = []
+    """What each has printed last.
+
+    Args:
+        processes: pairs of a process and the file that it writes to.
+    """
     try:
-        for process in processes:
-            out, err = process.communicate(timeout=240)
-            assert process.returncode == 0, err
-            results.append(json.loads(out.splitlines()[-1]))
+        codes = [process.wait(LIMIT + 20) for process, _ in processes]
     finally:
-        for process in processes:
+        for process, _ in processes:
             process.kill()
-            process.communicate()
-    return results
+            process.wait()
+        written = [pathlib.Path(out).read_text() for _, out in processes]
+        print(*(f"process {i}:\n{text[-8000:]}" for i, text in enumerate(written)), sep="\n")
+    assert not any(codes), codes
+    lines = [[line for line in text.splitlines() if line.startswith("{")] for text in written]
+    return [json.loads(found[-1]) for found in lines]
+
+
+def run(module, devices, folder):
+    """What one process prints."""
+    return finish((start(module, devices=devices, out=folder / module), folder / module))[0]
 
 
 @pytest.fixture(scope="module")
-def on_four():
-    return finish(start("four_devices", devices=4))[0]
+def on_four(tmp_path_factory):
+    return run("four_devices", 4, tmp_path_factory.mktemp("devices"))
 
 
 @pytest.mark.parametrize("name", [check.__name__ for check in four_devices.CHECKS])
@@ -62,8 +76,8 @@ def test_four_devices(on_four, name):
 
 
 @pytest.fixture(scope="module")
-def on_eight():
-    return finish(start("eight_devices", devices=8))[0]
+def on_eight(tmp_path_factory):
+    return run("eight_devices", 8, tmp_path_factory.mktemp("devices"))
 
 
 @pytest.mark.parametrize("name", [check.__name__ for check in eight_devices.CHECKS])
@@ -71,13 +85,16 @@ def test_eight_devices(on_eight, name):
     assert on_eight[name] == "", on_eight[name]
 
 
-def test_two_processes(tmp_path):
+def test_two_processes(tmp_path, tmp_path_factory):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
-    first, second = finish(
-        *[start("two_processes", str(i), address, str(tmp_path), devices=2) for i in range(2)],
-    )
+    outs = [tmp_path_factory.mktemp("outs") / str(i) for i in range(2)]
+    started = [
+        start("two_processes", str(i), address, str(tmp_path), devices=2, out=out)
+        for i, out in enumerate(outs)
+    ]
+    first, second = finish(*zip(started, outs, strict=True))
     _check_shares(first.pop("shares"), second.pop("shares"), tmp_path / "shares")
     saved, waited = first.pop("saved"), second.pop("saved")
     assert "no folder" in saved["error"] and "no folder" in waited.pop("error")
@@ -88,7 +105,7 @@ def test_two_processes(tmp_path):
     assert saved["written by"] == "0" and saved["equal"]
     assert saved["epochs"] == [0, 1]  # the first came from the backup
     parts = {"parts.keras", "parts.h5", "parts.weights.h5"}
-    others = {"alone.keras", "log.csv", "orbax in parts", "shares"}
+    others = {"alone.keras", "board", "log.csv", "orbax in parts", "program", "shares"}
     assert {p.name for p in tmp_path.iterdir()} == {*names, *others, *parts}
     assert [p["agreed"].pop("said") for p in (first, second)] == [3, 0]
     rows = first["agreed"].pop("rows")
@@ -96,6 +113,7 @@ def test_two_processes(tmp_path):
     assert first["agreed"] == {
         "on_epoch_end": [[0, 1], 6],
         "on_train_batch_end": [[0], 2],
+        "epochs": 1,
     }
     assert first == second  # the same seeds, the same order of samples, the same weights
     assert first["devices"] == 4
@@ -116,6 +134,8 @@ def test_two_processes(tmp_path):
     with d.ModelParallel.fsdp().scope():
         alone = keras.saving.load_model(tmp_path / "orbax in parts")
         assert [w.tolist() for w in alone.get_weights()] == first["orbax"]
+    program = keras.saving.load_exported(tmp_path / "program")
+    np.testing.assert_allclose(program.serve(two_processes.X), here[1], atol=1e-6)
     loaded = keras.saving.load_model(tmp_path / "parts.h5")  # in one process, on one device
     np.testing.assert_allclose(loaded.predict(two_processes.X, verbose=0), here[1], atol=1e-6)
 
