@@ -11,6 +11,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -223,13 +224,23 @@ def shared_store() -> SharedStore | None:
 
 
 @contextlib.contextmanager
-def service_elsewhere(start: Callable[..., Any]) -> Iterator[None]:
+def service_elsewhere(
+    start: Callable[..., Any], connected: Callable[[str], AbstractContextManager[str]]
+) -> Iterator[None]:
     """Within the block `jax.distributed.initialize` gets the service by which processes find each
-    other from `start(address, count, heartbeat_timeout=..., ...)`; it is to have `shutdown()`."""
+    other from `start(address, count, heartbeat_timeout=..., ...)`, which is to have `shutdown()`;
+    its client is made in the block `connected(address)`, and connects to the address that gives."""
+
+    def client(address: str, *args: Any, **kwargs: Any) -> Any:
+        with connected(address) as instead:
+            return _jax.get_distributed_runtime_client(instead, *args, **kwargs)
 
     class Instead:
+        get_distributed_runtime_service = staticmethod(start)
+        get_distributed_runtime_client = staticmethod(client)
+
         def __getattr__(self, name: str) -> Any:
-            return start if name == "get_distributed_runtime_service" else getattr(_jax, name)
+            return getattr(_jax, name)
 
     before = distributed._jax
     distributed._jax = Instead()  # type: ignore[assignment]

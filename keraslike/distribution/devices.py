@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -13,6 +15,7 @@ import numpy as np
 
 from keraslike.core import jax_internals, rng
 from keraslike.distribution import watch
+from keraslike.distribution.relay import Relay, without_proxy
 
 
 def list_devices(device_type: str | None = None) -> list[str]:
@@ -100,8 +103,9 @@ def initialize(
         num_processes: how many; or `KERAS_DISTRIBUTION_NUM_PROCESSES`.
         process_id: which one this is, from 0; or `KERAS_DISTRIBUTION_PROCESS_ID`.
         timeout: seconds after which a process that gives no sign of life is lost: all others then
-            end with a `ProcessLost` error that names it. Or `KERAS_DISTRIBUTION_TIMEOUT`; 60 where
-            neither is given.
+            end with a `ProcessLost` error that names it, or says that the service by which they
+            find each other, on the machine of process 0, is gone. Or
+            `KERAS_DISTRIBUTION_TIMEOUT`; 60 where neither is given.
 
     Raises ValueError for addresses that are not as many as processes and for a timeout that is not
     positive, and what `jax.distributed.initialize` raises.
@@ -132,14 +136,23 @@ def initialize(
     def start(address: str, count: int, **_: Any) -> Any:
         return _Coordinator(address, count, timeout)
 
+    relays = []
+
+    @contextlib.contextmanager
+    def connected(address: str) -> Iterator[str]:
+        relays.append(relay := Relay(address))
+        relay.start()
+        with without_proxy():
+            yield relay.address
+
     if not jax.distributed.is_initialized():
-        with jax_internals.service_elsewhere(start):
+        with jax_internals.service_elsewhere(start, connected):
             # JAX's own patience, after which it aborts the process, is to be the longer one.
             heartbeat = max(100, int(4 * timeout))
             jax.distributed.initialize(
                 addresses[0], num_processes, process_id, heartbeat_timeout_seconds=heartbeat
             )
-    watch.begin(timeout)
+    watch.begin(timeout, *relays)
     _share_random_streams()
 
 

@@ -193,7 +193,8 @@ class DataParallel(Distribution):
     What `fit`, `evaluate` and `predict` compute is what they compute on one device, but for the
     order of sums: `batch_size` is that of all devices together, batch normalization sees the whole
     batch, random numbers are the same. A batch that does not divide, such as the last one of an
-    epoch, is computed whole on each device. Data that fits is kept whole on each device.
+    epoch, is spread as well, unevenly; nothing is added to any sum. Data that takes less than a
+    quarter of a device's memory is kept whole on each device.
 
     Args:
         device_mesh: a mesh; batches are spread over its first axis.

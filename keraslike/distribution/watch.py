@@ -22,8 +22,10 @@ import jax
 
 from keraslike.core import jax_internals
 from keraslike.core.errors import ProcessLost
+from keraslike.distribution.relay import Relay
 
 _BEAT, _ENDED = "keraslike/beat/", "keraslike/ended/"
+_SERVICE = "The service by which the processes find each other, on the machine of process 0,"
 # Seconds that the main thread has to take the exception, and then to end by it.
 _TO_TAKE, _TO_END = 1.0, 20.0
 # Seconds that process 0, which keeps the others together, waits for them at its end.
@@ -50,19 +52,38 @@ class Watch(threading.Thread):
         self.failed = ""  # what this process has failed by
         self.ending = False  # the program is past its own code
         self._main = threading.current_thread()  # which `initialize` was called in
+        self._giving_up = threading.Lock()
+        self._answered = time.monotonic()  # when the store did last
+        self._pause = max(0.1, timeout / 8)
+
+    def start(self) -> None:
+        super().start()
+        threading.Thread(target=self._expect_answers, name=f"{self.name}-2", daemon=True).start()
+
+    def _expect_answers(self) -> None:
+        """Gives up where the store is silent: a call of it returns minutes later."""
+        before = time.monotonic()
+        while not self.lost.is_set():
+            time.sleep(self._pause)
+            now = time.monotonic()
+            if now - before > self.timeout / 2 + self._pause:  # this process was stopped
+                self._answered = now
+            before = now
+            if now - self._answered > self.timeout:
+                self.give_up(f"{_SERVICE} has not answered for {self.timeout:g} seconds.")
 
     def run(self) -> None:
-        now = answered = time.monotonic()
+        now = self._answered = time.monotonic()
         seen = {i: ("", now) for i in range(self.count) if i != self.process}
         failures: dict[int, str] = {}
-        number, pause = 0, max(0.1, self.timeout / 8)
+        number = 0
         while not self.lost.is_set():
             began = time.monotonic()
             number += 1
             try:
                 self.store.replace(f"{_BEAT}{self.process}", f"{number} {self.failed}")
                 signs, ended = self.store.below(_BEAT), self.store.below(_ENDED)
-                answered = now = time.monotonic()
+                self._answered = now = time.monotonic()
                 for i, (before, _) in seen.items():
                     sign, _, failures[i] = signs.get(str(i), "").partition(" ")
                     if sign != before and not failures[i]:
@@ -73,16 +94,12 @@ class Watch(threading.Thread):
                     if now - since > self.timeout and str(i) not in ended
                 ]
                 if silent:
-                    self._give_up(" ".join(self._of(i, failures[i]) for i in silent))
+                    self.give_up(" ".join(self._of(i, failures[i]) for i in silent))
             except jax.errors.JaxRuntimeError:
-                if time.monotonic() - answered > self.timeout:
-                    self._give_up(
-                        "The service by which the processes find each other, on the machine of "
-                        f"process 0, has not answered for {self.timeout:g} seconds."
-                    )
-            time.sleep(pause)
-            if time.monotonic() - began > self.timeout / 2 + pause:  # this process was stopped
-                now = answered = time.monotonic()
+                pass  # no answer
+            time.sleep(self._pause)
+            if time.monotonic() - began > self.timeout / 2 + self._pause:  # it was stopped
+                now = time.monotonic()
                 seen = {i: (sign, now) for i, (sign, _) in seen.items()}
 
     def _of(self, i: int, failure: str) -> str:
@@ -93,15 +110,24 @@ class Watch(threading.Thread):
             "it has died, or hangs."
         )
 
-    def _give_up(self, message: str) -> None:
-        self.message = (
-            f"{message} This process ({self.process}) cannot go on without it. Start all processes "
-            "again: fit() with BackupAndRestore goes on where its last backup was made, on as many "
-            "processes or on fewer."
-        )
-        self.lost.set()
+    def service_lost(self) -> None:
+        """The connection to the store is closed."""
+        self.give_up(f"{_SERVICE} is gone: process 0, or the machine that it ran on, has died.")
+
+    def give_up(self, message: str) -> None:
+        """Ends this process by a `ProcessLost` that begins with the message."""
+        with self._giving_up:
+            if self.lost.is_set():
+                return
+            self.message = (
+                f"{message} This process ({self.process}) cannot go on without it. Start all "
+                "processes again: fit() with BackupAndRestore goes on where its last backup was "
+                "made, on as many processes or on fewer."
+            )
+            self.lost.set()
         if self.ending:
-            return
+            time.sleep(_TO_END)
+            os._exit(1)
         taken = ProcessLost.taken
         jax_internals.raise_in(self._main, ProcessLost)
         if not taken.wait(_TO_TAKE):
@@ -145,8 +171,9 @@ class Watch(threading.Thread):
             os._exit(1)  # JAX would wait for the others
 
 
-def begin(timeout: float) -> None:
-    """Begins to watch the other processes; the end of this one is told to them."""
+def begin(timeout: float, *relays: Relay) -> None:
+    """Begins to watch the other processes, and whether the service is there that the relays lead
+    to; the end of this process is told to the others."""
     store = jax_internals.shared_store()
     if store is None or jax.process_count() == 1:
         return
@@ -156,3 +183,5 @@ def begin(timeout: float) -> None:
     sys.excepthook = lambda kind, error, trace: watch.at_error(kind, error, trace, before)
     atexit.register(watch.at_exit)  # before JAX's own, which was registered earlier
     watch.start()
+    for relay in relays:
+        relay.lost = watch.service_lost

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
-from keraslike.core import base, context, host, lowering, registry, serialization
+from keraslike.core import base, context, lowering, registry, serialization
 from keraslike.core.arguments import warn_user
 from keraslike.core.errors import InvalidArgument, NoSuchFile
 from keraslike.core.messages import ask_to_overwrite

@@ -1,5 +1,7 @@
 """What is relied on of the insides of flax and jax: a newer one that differs fails here first."""
 
+import contextlib
+
 import jax
 import jax.export
 import jax.numpy as jnp
@@ -143,11 +145,19 @@ def test_processes_share_texts():
         assert callable(getattr(_jax.DistributedRuntimeClient, name))
     before = distributed._jax
     assert callable(before.get_distributed_runtime_service)
-    with jax_internals.service_elsewhere(print):
+    asked = []
+
+    @contextlib.contextmanager
+    def connected(address):
+        asked.append(address)
+        yield "localhost:2"
+
+    with jax_internals.service_elsewhere(print, connected):
         assert distributed._jax.get_distributed_runtime_service is print
-        assert (
-            distributed._jax.get_distributed_runtime_client is _jax.get_distributed_runtime_client
-        )
+        assert distributed._jax.DistributedRuntimeClient is _jax.DistributedRuntimeClient
+        # It connects to nobody before it is told to.
+        client = distributed._jax.get_distributed_runtime_client("localhost:1", 0, init_timeout=1)
+        assert isinstance(client, _jax.DistributedRuntimeClient) and asked == ["localhost:1"]
     assert distributed._jax is before
 
 
