@@ -97,7 +97,7 @@ from keraslike.tf.dtypes import (
     uint64,
 )
 from keraslike.tf.dtypes import bool_ as bool
-from keraslike.tf.function import TensorSpec, function
+from keraslike.tf.function import function
 from keraslike.tf.indexing import (
     boolean_mask,
     gather,
@@ -163,6 +163,7 @@ from keraslike.tf.ops import tuple_ as tuple
 from keraslike.tf.printing import print_ as print
 from keraslike.tf.python import numpy_function, py_function
 from keraslike.tf.ragged import RaggedTensor
+from keraslike.tf.signatures import TensorSpec
 from keraslike.tf.sorting import (
     argsort,
     searchsorted,

@@ -57,6 +57,7 @@ def _transpiler() -> Any:
         def get_extra_locals(self) -> dict[str, Any]:
             if self._extra_locals is None:
                 names = {**vars(special_functions), **vars(operators), **OPERATORS}
+                names["FunctionScope"] = _scope_class()
                 names |= {"ConversionOptions": converter.ConversionOptions,
                           "Feature": converter.Feature, "STD": converter.STANDARD_OPTIONS,
                           "autograph_artifact": _artifact}  # fmt: skip
@@ -64,6 +65,32 @@ def _transpiler() -> Any:
             return self._extra_locals
 
     return Transpiler()
+
+
+@functools.cache
+def _scope_class() -> type:
+    from malt import operators
+    from malt.operators.variables import UndefinedReturnValue
+
+    class Scope(operators.FunctionScope):
+        """The body of a rewritten function."""
+
+        def ret(self, value: Any, did_return: Any) -> Any:
+            """What the function returns.
+
+            Raises ValueError where only the compiled program will know whether it returns anything.
+            """
+            if not isinstance(did_return, bool) and not (
+                value is None or isinstance(value, UndefinedReturnValue)
+            ):
+                raise ValueError(
+                    "A function that returns a value in one branch of an if over tensors, or in a "
+                    "loop over them, must return one in every case: the else branch must also have "
+                    "a return statement."
+                )
+            return super().ret(value, did_return)
+
+    return Scope
 
 
 def _artifact(function: Callable, extras: Any = None) -> Callable:

@@ -20,12 +20,13 @@ from flax import nnx
 from keraslike.core import context, lowering
 from keraslike.core.boxed import Boxed, unbox
 from keraslike.core.variable import every_variable
+from keraslike.data.pipeline import NeedsPython
 from keraslike.distribution import devices
 from keraslike.tf.autograph import converted
 from keraslike.tf.calls import Reader
+from keraslike.tf.concrete import _unflatten, wrap_values
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.function import _unflatten, wrap_values
 from keraslike.tf.ops import concat, expand_dims
 from keraslike.tf.structure import Structure, is_traced
 from keraslike.tf.tensor import PLACE, WIDE, Tensor, precision, raw, run
@@ -336,8 +337,17 @@ def while_loop(
         given = _listed(jax.tree.unflatten(step.structure, avals))
         start = [settled(*pair) for pair in zip(start, given)]
         flat, tree = _flat(start)
-    end = _unflatten(tree, _while(on_arrays(both[0]), on_arrays(both[1]), flat, bound))
+    try:
+        end = _unflatten(tree, _while(on_arrays(both[0]), on_arrays(both[1]), flat, bound))
+    except ShapeChanges as error:
+        if shape_invariants is None:
+            raise
+        raise NeedsPython(str(error)) from error
     return _as_given(loop_vars, end)
+
+
+class ShapeChanges(ValueError):
+    """A variable of a traced loop gets another shape on the way."""
 
 
 def _as_given(loop_vars: Any, values: list[Any]) -> Any:
@@ -359,7 +369,8 @@ def _while(
         raise TypeError("The body must give as many tensors as there are loop variables.")
     for number, (before, after) in enumerate(zip(values, step.out_avals)):
         if (before.shape, before.dtype) != (after.shape, after.dtype):
-            raise TypeError(
+            kind = TypeError if before.dtype != after.dtype else ShapeChanges
+            raise kind(
                 f"Loop variable {repr(names[number]) if names else number} must keep its shape and "
                 f"dtype. It was {before.dtype}{list(before.shape)}, the body gives {after.dtype}"
                 f"{list(after.shape)}."

@@ -17,6 +17,7 @@ from keraslike.core.tracebacks import (
 )
 from keraslike.tf import documentation
 from keraslike.tf.conversion import _as_operand
+from keraslike.tf.effects import call_back
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operation
 from keraslike.tf.tensor import Tensor, raw
@@ -52,7 +53,7 @@ def check_numerics(tensor: Any, message: str, name: str | None = None) -> Tensor
 @operation("debugging.check_numerics")
 def _checked(x: Any, message: str) -> Any:
     if isinstance(x, jax.core.Tracer):
-        jax.debug.callback(lambda value: _refuse(np.asarray(value), message), x)
+        call_back(lambda given: _refuse(given[0], message), [x])
     return x
 
 
@@ -95,7 +96,7 @@ def _assert(holds: Callable, message: Any, tensors: list[Any], described: str) -
             )
 
     if any(isinstance(v, jax.core.Tracer) for v in values):
-        jax.debug.callback(check, *values)
+        call_back(lambda given: check(*given), values)
     else:
         check(*values)
 

@@ -33,6 +33,7 @@ from keraslike.core import context, lowering
 from keraslike.core.boxed import unbox
 from keraslike.core.variable import MetricState
 from keraslike.tf import clusters, config, control, ops, table
+from keraslike.tf.concrete import wrap_values
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.distribute_values import (
     DistributedDataset,
@@ -40,7 +41,6 @@ from keraslike.tf.distribute_values import (
     InputContext,
     PerReplica,
 )
-from keraslike.tf.function import wrap_values
 from keraslike.tf.signatures import is_leaf
 from keraslike.tf.tensor import Tensor, precision
 

@@ -70,6 +70,7 @@ class Module(base.Object):
         if not str(name).isidentifier():
             raise ValueError(f"{name!r} is not a valid module name: it must be a Python name.")
         self._name = str(name)
+        self._scope = "".join(f"{part}/" for part in (*context.state.names, self._name))
 
     @property
     def name(self) -> str:
@@ -78,8 +79,8 @@ class Module(base.Object):
 
     @property
     def name_scope(self) -> Any:
-        """A block in which names begin with that of the module."""
-        return name_scope(self._name)
+        """A block in which names begin with that of the module, wherever it is entered."""
+        return name_scope(self._scope)
 
     @classmethod
     def with_name_scope(cls, method: Callable) -> Callable:

@@ -13,6 +13,7 @@ import numpy as np
 from flax import nnx
 
 from keraslike.tf.conversion import convert_to_tensor
+from keraslike.tf.effects import call_back
 from keraslike.tf.ragged_tensor import RaggedTensor
 from keraslike.tf.sparse_tensor import SparseTensor
 from keraslike.tf.structure import is_traced
@@ -64,18 +65,16 @@ def print_(*inputs: Any, **kwargs: Any) -> None:
     write = _writer(settings["output_stream"])
     tensors: list[Any] = []
     template = sep.join(one if isinstance(one, str) else _pattern(one, tensors) for one in inputs)
-    if template == "\x000\0" and _is_text(tensors[0]):
-        write(tensors[0].numpy().decode("utf-8", "replace") + end)
-        return
+    arrays, structure = jax.tree.flatten(tensors)
 
-    def show(values: Sequence[Any]) -> None:
+    def show(arrays: Sequence[Any]) -> None:
+        values = jax.tree.unflatten(structure, arrays)
+        if template == "\x000\0" and _is_text(values[0]):
+            write(values[0].numpy().decode("utf-8", "replace") + end)
+            return
         write(re.sub("\0(\\d+)\0", lambda m: _text(values[int(m[1])], edge), template) + end)
 
-    arrays, structure = jax.tree.flatten(tensors)
-    if any(isinstance(array, jax.core.Tracer) for array in arrays):
-        jax.debug.callback(lambda *given: show(jax.tree.unflatten(structure, given)), *arrays)
-    else:
-        show(tensors)
+    call_back(show, arrays)
 
 
 def _pattern(value: Any, tensors: list[Any]) -> str:

@@ -18,9 +18,10 @@ from keraslike.core.tensorflow_server import packed, unpacked
 from keraslike.export import stablehlo
 from keraslike.export.endpoints import Spec, is_spec, stored
 from keraslike.export.endpoints import restored as restored_value
+from keraslike.tf.concrete import _Call
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
 from keraslike.tf.dtypes import as_dtype
-from keraslike.tf.function import TensorSpec, _Call
+from keraslike.tf.signatures import TensorSpec
 from keraslike.tf.tensor import WIDE, Tensor, run, wrap
 from keraslike.tf.variables import Variable, _Unread
 

@@ -39,8 +39,10 @@ from keraslike.layers.layer import Layer
 from keraslike.models.model import Model
 from keraslike.tf import restored
 from keraslike.tf.checkpoint import Checkpoint
+from keraslike.tf.concrete import ConcreteFunction, wrap_values
 from keraslike.tf.dtypes import UNKNOWN_SHAPE
-from keraslike.tf.function import ConcreteFunction, Function, TensorSpec, _Method, wrap_values
+from keraslike.tf.function import Function, _Method
+from keraslike.tf.signatures import TensorSpec
 from keraslike.tf.tensor import WIDE, Tensor, wrap
 
 DEFAULT_SERVING_SIGNATURE_DEF_KEY = "serving_default"
@@ -326,7 +328,7 @@ def endpoint_of(
     names: Sequence[str] | None = None,
 ) -> endpoints.Endpoint:
     """What is written of a function that was traced: one of its tensors, in their order."""
-    specs = concrete.structured_input_signature
+    specs = concrete.specs
     staged = concrete.function.__self__._staged  # type: ignore[attr-defined]
 
     def flat(*tensors: Any) -> Any:

@@ -23,7 +23,7 @@ class TensorSpec:
     """
 
     def __init__(self, shape: Any, dtype: Any = dtypes.float32, name: str | None = None):
-        self.shape: Any = UNKNOWN_SHAPE if shape is None else TensorShape(shape)
+        self.shape: Any = UNKNOWN_SHAPE if shape in (None, UNKNOWN_SHAPE) else TensorShape(shape)
         self.dtype, self.name = dtypes.as_dtype(dtype), name
 
     @classmethod
@@ -85,7 +85,7 @@ def call_key(structure: Any, leaves: Sequence[Any]) -> Any:
 
 
 def has_unknown(specs: Sequence[Any]) -> bool:
-    return any(is_tensor(s) and None in s.shape for s in specs)
+    return any(is_tensor(s) and (s.shape is UNKNOWN_SHAPE or None in s.shape) for s in specs)
 
 
 MISMATCH = object()
@@ -95,6 +95,8 @@ def common(x: Any, y: Any) -> Any:
     """A signature that fits both arguments, or `MISMATCH`."""
     if not (is_tensor(x) and is_tensor(y)):
         return x if key_of(x) == key_of(y) else MISMATCH
+    if UNKNOWN_SHAPE in (x.shape, y.shape):
+        return MISMATCH
     a, b = TensorSpec(x.shape, x.dtype), TensorSpec(y.shape, y.dtype)
     if a.dtype is not b.dtype or len(a.shape) != len(b.shape):
         return MISMATCH

@@ -9,8 +9,8 @@ from keraslike.data.elements import ArraySpec, Nested
 from keraslike.tf import dtypes
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.dtypes import TensorShape
-from keraslike.tf.function import TensorSpec
 from keraslike.tf.ragged import RaggedTensor
+from keraslike.tf.signatures import TensorSpec
 from keraslike.tf.sparse import SparseTensor
 
 

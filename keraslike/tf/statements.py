@@ -23,6 +23,8 @@ from keraslike.tf.autograph import operator
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.structure import is_traced
 from keraslike.tf.tensor import Tensor, raw
+from keraslike.tf.tensor import _flatten as _flatten_tensor
+from keraslike.tf.tensor import _unflatten as _unflatten_tensor
 from keraslike.tf.tensor_array import TensorArray, settled
 
 _NUMBERS = (bool, int, float, complex, np.ndarray, np.generic)
@@ -84,6 +86,7 @@ def if_stmt(
         set_state(before)
     merged = _Merged()
     names = symbol_names[:nouts]
+    states = _after_returning(cond, before, names, states)
     values = [merged.value(*given) for given in zip(names, *states, strict=True)]
     index = control._as_index(cond)
     out = iter(control._choose(index, branches, merged.places, merged.names))
@@ -95,6 +98,31 @@ def if_stmt(
 
 
 _COMPUTED = object()
+
+
+class _Not(Tensor):
+    """`not a` of a traced `a`."""
+
+    __slots__ = ("of",)
+
+
+jax.tree_util.register_pytree_node(_Not, _flatten_tensor, _unflatten_tensor)
+
+
+def _after_returning(
+    cond: Any, before: Sequence[Any], names: Sequence[str], states: list[tuple[Any, ...]]
+) -> list[tuple[Any, ...]]:
+    """The states after the branches of an `if`, with what its condition tells of them.
+
+    `if not do_return:`, which the rest of a function becomes where it may have returned before,
+    leaves `do_return` true if the rest returns in any case.
+    """
+    orelse, body = states
+    for place, name in enumerate(names):
+        known = isinstance(cond, _Not) and name.startswith("do_return")
+        if known and cond.of is before[place] is orelse[place] and body[place] is True:
+            orelse = (*orelse[:place], True, *orelse[place + 1 :])
+    return [orelse, body]
 
 
 class _Merged:
@@ -119,6 +147,14 @@ class _Merged:
             pairs = [(None, x) if missing == 0 else (x, None) for x in leaves]
         else:
             (ours, structure), (theirs, other) = _flatten(orelse), _flatten(body)
+            if (orelse is None) is not (body is None):
+                raise ValueError(
+                    f"{name!r} is None in one branch of this if, and in the other one it is not."
+                )
+            if _grows(orelse) and _grows(body) and orelse._length() != body._length():
+                raise NeedsPython(
+                    f"How long the TensorArray {name!r} becomes depends on a tensor that is traced."
+                )
             if structure != other:
                 raise TypeError(
                     f"{name!r} must have the same structure in both branches of this if. It has "
@@ -136,6 +172,8 @@ class _Merged:
         if not any(given) and (orelse is None or body is None):
             return body if orelse is None else orelse  # no tensor, in the branch that returns
         if not all(given) and orelse is not None and body is not None:
+            if isinstance(orelse, str) and isinstance(body, str):
+                raise NeedsPython(f"Text that {name!r} is by a tensor: XLA has no strings.")
             raise TypeError(
                 f"{name!r} must be a tensor, or the same, in both branches of this if. "
                 f"Received: {body!r} and {orelse!r}."
@@ -177,7 +215,11 @@ def or_(a: Callable, b: Callable) -> Any:
 @operator
 def not_(a: Any) -> Any:
     """`not a`."""
-    return table.logical_not(a) if is_traced(a) else not a
+    if not is_traced(a):
+        return not a
+    opposite = _Not(raw(table.logical_not(a)))
+    opposite.of = a
+    return opposite
 
 
 @operator
@@ -196,7 +238,12 @@ def while_stmt(
             return
         body()
         going = test()
-    _loop(test, body, get_state, set_state, symbol_names, opts.get("maximum_iterations"))
+    try:
+        _loop(test, body, get_state, set_state, symbol_names, opts.get("maximum_iterations"))
+    except control.ShapeChanges as error:
+        if "shape_invariants" not in opts:
+            raise
+        raise NeedsPython(str(error)) from error
 
 
 @operator
@@ -220,6 +267,10 @@ def for_stmt(
     else:
         _python_for(iter_, extra_test, body, get_state, set_state, symbol_names)
         return
+    if isinstance(count, int) and any(_grows(value) for value in get_state()):
+        steps = map(item, range(count))
+        _python_for(steps, extra_test, body, get_state, set_state, symbol_names)
+        return
     number: list[Any] = [convert_to_tensor(0)]
 
     def test() -> Any:
@@ -237,7 +288,19 @@ def for_stmt(
     bounds = (opts.get("maximum_iterations"), count if isinstance(count, int) else None)
     bound = min((b for b in bounds if b is not None), default=None)
     names = ("the number of the iteration", *symbol_names)
-    _loop(test, step, lambda: (number[0], *get_state()), set_both, names, bound)
+    try:
+        _loop(test, step, lambda: (number[0], *get_state()), set_both, names, bound)
+    except control.ShapeChanges as error:
+        if "shape_invariants" not in opts:
+            raise
+        if not isinstance(count, int):
+            raise NeedsPython(str(error)) from error
+        _python_for(map(item, range(count)), extra_test, body, get_state, set_state, symbol_names)
+
+
+def _grows(value: Any) -> bool:
+    """Whether a loop may make a TensorArray longer: XLA needs to know how long it will be."""
+    return isinstance(value, TensorArray) and value.dynamic_size
 
 
 def _python_for(

@@ -22,9 +22,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
-import jax
-import numpy as np
-
+from keraslike.tf.effects import call_back
 from keraslike.tf.tensor import Tensor, raw
 from keraslike.training.event_files import EventFile
 
@@ -181,10 +179,7 @@ def _log(write: Callable[..., None], tag: str, data: Any, step: Any, **options: 
     def log(data: Any, step: Any) -> None:
         write(events, tag, data, int(step), **options)
 
-    if any(isinstance(v, jax.core.Tracer) for v in (data, step)):
-        jax.debug.callback(lambda d, s: log(np.asarray(d), s), data, step)
-    else:
-        log(data, step)
+    call_back(lambda given: log(*given), [data, step])
     return True
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core.context import trace_state_clean
+from keraslike.data.pipeline import NeedsPython
 from keraslike.tf import dtypes, indexing, ops
 from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
@@ -109,6 +110,11 @@ class TensorArray:
         at = _index(index)
         out = self._next()
         if isinstance(at, Tensor):
+            if self._dynamic:
+                raise NeedsPython(
+                    "A TensorArray of dynamic_size is written to at an index that is traced: how "
+                    "long it becomes is not known."
+                )
             out._stacked, out._slots = run(_set, (out._all(), value, at)), None
             return out
         if at < 0:

@@ -342,8 +342,7 @@ def test_what_both_branches_must_give(x):
     with pytest.raises(TypeError, match="'z' int32.*float32") as error:
         of_two_dtypes(x)
     assert "of_two_dtypes" in error.value.__notes__[0] and "if x > 0" in error.value.__notes__[0]
-    with pytest.raises(TypeError, match="'z' must be a tensor, or the same"):
-        no_tensor(x)
+    assert no_tensor(x).numpy() == (b"b" if x > 0 else b"a")  # by Python: XLA has no text
     with pytest.raises(TypeError, match="'t' must keep its shape and dtype"):
         growing(x)
 

@@ -20,11 +20,12 @@ from keraslike.core.boxed import Boxed
 from keraslike.core.structures import iter_leaves, map_items, map_leaves
 from keraslike.data.elements import ArraySpec, Function, View, leaf_of
 from keraslike.tf import autograph, dtypes, ragged, specs
+from keraslike.tf.concrete import ConcreteFunction
 from keraslike.tf.conversion import _numpy_of, convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError, NotFoundError, OutOfRangeError
-from keraslike.tf.function import ConcreteFunction, TensorSpec
 from keraslike.tf.function import Function as CompiledFunction
 from keraslike.tf.ragged import RaggedTensor
+from keraslike.tf.signatures import TensorSpec
 from keraslike.tf.sparse import SparseTensor
 from keraslike.tf.structure import Structure
 from keraslike.tf.tensor import WIDE, Tensor, _on_device

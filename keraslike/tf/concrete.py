@@ -1,0 +1,386 @@
+"""A function that was traced for one signature, and is compiled: what `tf.function` calls."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import errors, nnx
+from jax import export
+
+from keraslike.core import context, lowering
+from keraslike.core.boxed import Boxed, unbox
+from keraslike.core.structures import map_leaves
+from keraslike.core.variable import Variable, every_variable, spec_of
+from keraslike.data.pipeline import NeedsPython
+from keraslike.tf import autograph as rewriting
+from keraslike.tf import dtypes, effects, graph
+from keraslike.tf.calls import Reader
+from keraslike.tf.conversion import _as_operand, convert_to_tensor
+from keraslike.tf.dtypes import UNKNOWN_SHAPE, TensorShape
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.recording import trains
+from keraslike.tf.signatures import TensorSpec, is_leaf, is_tensor
+from keraslike.tf.tensor import WIDE, Tensor, run, wrap
+
+# A trace ends where a variable is changed that came to be in it: the weights of a layer, then the
+# slots of an optimizer, then the state of a metric.
+_MOST_TRACES = 8
+
+
+class ConcreteFunction:
+    """A function traced for one signature."""
+
+    def __init__(
+        self, function: Callable, leaves: list[Any], structure: Any, of: Callable | None = None
+    ):
+        self.leaves, self.structure, self._of = leaves, structure, of or function
+        self.function = function
+        self.tensors = [i for i, leaf in enumerate(leaves) if is_tensor(leaf)]
+        self.specs = [TensorSpec(leaves[i].shape, leaves[i].dtype) for i in self.tensors]
+        self._texts: dict[int, Any] = {}
+        self._trace(function)
+
+    # -- seen from outside --------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return f"__inference_{self._of.__name__}_{id(self) % 10**6}"
+
+    @property
+    def graph(self) -> graph.Graph:
+        """The operations, under TensorFlow's names."""
+        return self._seen[0]
+
+    @property
+    def inputs(self) -> list[graph.SymbolicTensor]:
+        """The placeholders of its arguments and of the variables that it uses."""
+        return self._seen[1]
+
+    @property
+    def outputs(self) -> list[graph.SymbolicTensor]:
+        return self._seen[2]
+
+    @property
+    def structured_input_signature(self) -> tuple[tuple, dict[str, Any]]:
+        """The arguments that it was traced for: of tensors the specs, under their names."""
+        names = graph.argument_names(self._of, self.structure)
+        leaves = list(self.leaves)
+        for i, spec in zip(self.tensors, self.specs):
+            name = getattr(leaves[i], "name", None) if isinstance(leaves[i], TensorSpec) else None
+            leaves[i] = TensorSpec(spec.shape, spec.dtype, name or names[i])
+        return jax.tree.unflatten(self.structure, leaves)
+
+    @property
+    def structured_outputs(self) -> Any:
+        """The shapes and dtypes of the results, in their structure."""
+        specs = [TensorSpec(s.shape, s.dtype) for s in self.output_shapes[: self._results]]
+        tree = jax.tree.unflatten(self.output_structure, self._with_texts(specs))
+        return _in_order(tree, self._order)
+
+    @property
+    def trainable_variables(self) -> tuple[Any, ...]:
+        """Those of its variables that tapes follow."""
+        return tuple(v for v in self.variables if trains(v))
+
+    @property
+    def captured_inputs(self) -> list[Any]:
+        """The variables and tensors that it reads and is not given."""
+        return [*self.variables, *self.captured]
+
+    @property
+    def function_def(self) -> graph.FunctionDef:
+        """Its signature and operations."""
+        given, found = (
+            [graph.Argument(t.op.name.lower(), t.dtype) for t in ts]
+            for ts in (self.inputs, self.outputs)
+        )
+        signature = graph.Signature(self.name, given, found)
+        return graph.FunctionDef(signature, self.graph.get_operations())
+
+    @functools.cached_property
+    def _seen(self) -> tuple[graph.Graph, list, list]:
+        names = graph.argument_names(self._of, self.structure)
+        ours = {id(leaf): names[i] for i, leaf in enumerate(self.leaves)}
+        closed, variables, used = self._closed
+        inputs: list[Any] = [None] * len(closed.jaxpr.invars)
+        for i, variable in zip(used, variables, strict=True):
+            stem = str(variable.name or "variable").partition(":")[0].lower()
+            name = ours.get(id(variable), f"{stem}_resource")
+            value = variable._raw_value
+            inputs[i] = (name, True, (value.shape, value.dtype))
+        for i, spec in zip(reversed(range(len(inputs))), reversed(self.specs)):
+            name = names[self.tensors[i - len(inputs)]]
+            inputs[i] = (name, False, (spec.shape, spec.dtype))
+        return graph.of_jaxpr(closed, inputs, self._results)
+
+    def __repr__(self) -> str:
+        names = ", ".join(dict.fromkeys(graph.argument_names(self._of, self.structure)))
+        return f"<ConcreteFunction {self._of.__name__}({names}) at 0x{id(self):X}>"
+
+    # -- traced and called ----------------------------------------------------------------------
+
+    def _trace(self, function: Callable) -> None:
+        traced, of_flax = 0, []
+        for left in reversed(range(_MOST_TRACES)):
+            variables = [*live_variables(), *of_flax]
+            known = {id(v) for v in variables}
+            try:
+                self._trace_with(function, variables)
+            except errors.TraceContextError:
+                of_flax = flax_variables()
+                if not left or all(id(v) in known for v in (*live_variables(), *of_flax)):
+                    raise
+                continue
+            constants = self._constants()
+            if constants and (
+                read := [v for v in flax_variables() if id(v._raw_value) in constants]
+            ):
+                of_flax += read
+                continue
+            traced += 1
+            if traced == 2 or all(id(v) in known for v in live_variables()):
+                return
+            # Once more, with the variables that the function itself has made.
+
+    def _constants(self) -> set[int]:
+        """The ids of the arrays that the trace took for constants."""
+        taken = {id(t._value) for t in self.captured}
+        return {id(c) for c in self._closed[0].consts if isinstance(c, jax.Array)} - taken
+
+    def _trace_with(self, function: Callable, variables: list[Any]) -> None:
+        specs = self.specs
+        wide = any(s.dtype.size >= 8 and s.dtype is not dtypes.string for s in specs)
+        wide = wide or bool(jax.config.read("jax_enable_x64"))
+        changed: list[int] = []
+        found: list[Any] = []
+        reader = Reader()
+        names = graph.argument_names(self._of, self.structure)
+
+        def pure(state: Sequence[Any], tensors: Sequence[Any]) -> Any:
+            filled = list(self.leaves)
+            for i, tensor in zip(self.tensors, tensors):
+                filled[i] = Tensor(tensor)
+                filled[i]._label = names[i]
+            args, kwargs = jax.tree.unflatten(self.structure, filled)
+            with (
+                WIDE(wide),
+                lowering.holding(variables, state),
+                context.using(tapes=(reader,)),
+            ):
+                out = unbox(wrap_values(function(*args, **kwargs)))
+                new = lowering.values_of(variables)
+            changed[:] = [i for i, (a, b) in enumerate(zip(state, new)) if a is not b]
+            flat, tree = jax.tree.flatten(out)
+            if any(isinstance(x, rewriting.Unsized) for x in flat):
+                raise NeedsPython("A range of unknown size cannot leave a traced function.")
+            # XLA has no strings: text was known when the function was traced, and stays so.
+            self._texts = {i: x for i, x in enumerate(flat) if _is_text(x)}
+            flat = [x for x in flat if not _is_text(x)]
+            found[:] = [tree, map_leaves(lambda _: None, out)]
+            return [*flat, *[new[i] for i in changed]]
+
+        state = [jax.ShapeDtypeStruct(s.shape, s.dtype) for s in map(spec_of, variables)]
+        shapes = [_struct(s, i) for i, s in enumerate(specs)]
+        with WIDE(True):
+            closed = jax.make_jaxpr(pure)(state, shapes)
+        jaxpr = closed.jaxpr
+        read = {id(v) for eqn in jaxpr.eqns for v in eqn.invars}
+        read |= {id(v) for v in jaxpr.outvars}
+        n = len(variables)
+        used = [i for i in range(n) if id(jaxpr.invars[i]) in read]
+        # Tensors from outside are arguments as well: a tape may follow them.
+        places = [i for i, c in enumerate(closed.consts) if id(c) in reader.tensors]
+        self.captured = [reader.tensors[id(closed.consts[i])] for i in places]
+
+        def on_values(*values: Any) -> list[Any]:
+            ours, captured = values[: len(used)], values[len(used) : len(used) + len(places)]
+            state, consts = dict(zip(used, ours)), list(closed.consts)
+            for i, value in zip(places, captured):
+                consts[i] = value
+            full = [state.get(i) for i in range(n)]
+            return jax.core.eval_jaxpr(jaxpr, consts, *full, *values[len(used) + len(places) :])
+
+        if any(None in s.shape for s in specs):
+            with WIDE(True):
+                held = [jax.ShapeDtypeStruct(t._value.shape, t._value.dtype) for t in self.captured]
+                exported = export.export(jax.jit(on_values))(
+                    *[state[i] for i in used], *held, *shapes
+                )
+            self.run = _Call(exported.call)
+        else:
+            self.run = _Call(on_values)
+        self.output_structure, self._order = found
+        self.output_shapes = closed.out_avals  # what changed comes last
+        self.variables = [variables[i] for i in used]
+        self._closed = closed, self.variables, used
+        self.changed = [variables[i] for i in changed]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        leaves = jax.tree.leaves((args, kwargs), is_leaf=is_leaf)
+        if kwargs or len(leaves) not in (len(self.leaves), len(self.tensors)):
+            leaves = self._matched(args, kwargs)
+        if len(leaves) == len(self.leaves):
+            leaves = [leaves[i] for i in self.tensors]
+        return self.on(leaves)
+
+    def _matched(self, args: tuple, kwargs: dict[str, Any]) -> list[Any]:
+        """The leaves of the arguments that it was traced for; what is no tensor may be left out."""
+        bound = inspect.signature(self._of).bind_partial(*args, **kwargs)
+        ours, theirs = jax.tree.unflatten(self.structure, self.leaves)
+        names = [n for n in inspect.signature(self._of).parameters if n not in theirs]
+        filled = list(bound.args) + [
+            bound.arguments.get(name, value)
+            for name, value in list(zip(names, ours))[len(bound.args) :]
+        ]
+        try:
+            leaves = self.structure.flatten_up_to((tuple(filled), theirs | bound.kwargs))
+        except ValueError:
+            leaves = None
+        if leaves is None or any(isinstance(leaves[i], TensorSpec) for i in self.tensors):
+            wanted, _ = self.structured_input_signature
+            raise TypeError(
+                f"{self._of.__name__}() was traced for {wanted}. Received: {args}, {kwargs}"
+            )
+        return leaves
+
+    def on(self, tensors: Sequence[Any]) -> Any:
+        """Runs on tensors, in the order in which they stand in the arguments."""
+        given = [_as_operand(t) for t in tensors]
+        _check_all(self.specs, given)
+        with effects.awaited() if self._closed[0].effects else contextlib.nullcontext():
+            out = run(self.run, [*self.variables, *self.captured, *given])
+        count = len(out) - len(self.changed)
+        lowering.write(self.changed, [t._value for t in out[count:]])
+        # The tensors themselves, since tapes know them: no pytree functions.
+        tensors = self._with_texts(out[:count])
+        return _in_order(_unflatten(self.output_structure, tensors), self._order)
+
+    @property
+    def _results(self) -> int:
+        """How many results the compiled program gives: all but text."""
+        return self.output_structure.num_leaves - len(self._texts)
+
+    def _with_texts(self, results: list[Any]) -> list[Any]:
+        if not self._texts:
+            return results
+        left = iter(results)
+        return [
+            Tensor(self._texts[i]) if i in self._texts else next(left)
+            for i in range(self.output_structure.num_leaves)
+        ]
+
+
+def _check_all(specs: Sequence[TensorSpec], tensors: Sequence[Any]) -> None:
+    """Raises InvalidArgumentError for a tensor of another dtype, TypeError for another shape."""
+    for number, (spec, tensor) in enumerate(zip(specs, tensors, strict=True)):
+        if not spec.is_compatible_with(tensor):
+            if dtypes.as_dtype(tensor.dtype) is not spec.dtype:
+                raise InvalidArgumentError(
+                    f"Argument {number} was expected to be a {spec.dtype.name} tensor but is a "
+                    f"{dtypes.as_dtype(tensor.dtype).name} tensor."
+                )
+            raise TypeError(
+                f"This function was traced for {spec}. Received a tensor of shape "
+                f"{TensorShape(tensor.shape)}, dtype {dtypes.as_dtype(tensor.dtype).name}."
+            )
+
+
+class _Call:
+    """A compiled function on flat values; long-lived, so that tapes compile its gradient once."""
+
+    def __init__(self, function: Callable):
+        self._function = function
+        self.programs: dict[Any, Any] = {}  # of tapes
+        self._compiled = jax.jit(function)
+
+    def __call__(self, *values: Any) -> Any:
+        with WIDE(True):
+            return self._compiled(*values)
+
+
+def _is_text(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.kind == "O"
+
+
+def _in_order(tree: Any, order: Any) -> Any:
+    """With the keys of dicts as they stand in `order`: JAX sorts them."""
+    if isinstance(order, dict):
+        return {key: _in_order(tree[key], inner) for key, inner in order.items()}
+    if isinstance(order, (list, tuple)):
+        items = map(_in_order, tree, order)
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    return tree
+
+
+class NeedsSizes(ValueError):
+    """What is to be traced needs to know more of the shapes of its arguments."""
+
+
+def _unflatten(structure: Any, tensors: list[Tensor]) -> Any:
+    return jax.tree.unflatten(structure, tensors)
+
+
+def _struct(spec: TensorSpec, number: int) -> jax.ShapeDtypeStruct:
+    if spec.dtype is dtypes.string:
+        raise NeedsPython("Text cannot enter a traced function: XLA has no strings.")
+    shape = spec.shape
+    if shape is UNKNOWN_SHAPE:
+        raise NeedsSizes("A tensor of unknown rank cannot be traced: XLA needs the rank.")
+    if not spec.shape.is_fully_defined():
+        names = ",".join(f"d{axis}" if s is None else str(s) for axis, s in enumerate(spec.shape))
+        shape = export.symbolic_shape(names, scope=_scope)
+    return jax.ShapeDtypeStruct(tuple(shape), spec.dtype.dtype)
+
+
+# Two tensors of unknown size along an axis are taken to have one size there: a batch.
+_scope = export.SymbolicScope()
+
+
+def live_variables() -> list[Any]:
+    """Every variable that is alive and holds a value."""
+    return [v for v in every_variable() if not isinstance(v._spec, jax.core.Tracer)]
+
+
+def flax_variables() -> list[Any]:
+    """The variables of flax's own that are alive: of modules which a function calls as they are.
+
+    Only who refers to their classes tells, which takes a pass over all objects of the process.
+    """
+    kinds: set[type] = set()
+    left = [nnx.Variable]
+    while left:
+        kind = left.pop()
+        if kind not in kinds and not issubclass(kind, Variable):
+            kinds.add(kind)
+            left += type.__subclasses__(kind)
+    # A list of all objects would hold, among them, the tuples that other threads are just building,
+    # which Python then refuses to finish.
+    found = [o for o in gc.get_referrers(*kinds) if type(o) in kinds]
+    values = [(v, getattr(v, "_raw_value", None)) for v in found]
+    return [v for v, x in values if isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)]
+
+
+def wrap_values(out: Any) -> Any:
+    """Tensors in place of arrays and numbers, as a traced function gives them."""
+    if isinstance(out, TensorShape):
+        return convert_to_tensor(out)
+    if isinstance(out, (list, tuple)):
+        items = [wrap_values(o) for o in out]
+        return type(out)(*items) if hasattr(out, "_fields") else type(out)(items)
+    if isinstance(out, dict):
+        return {k: wrap_values(v) for k, v in out.items()}
+    if isinstance(out, range):
+        return [convert_to_tensor(number) for number in out]
+    if isinstance(out, (int, float, str, bytes, Boxed, nnx.Variable)):
+        return convert_to_tensor(out)
+    if export.is_symbolic_dim(out):
+        return Tensor(jnp.asarray(out).astype(np.int32))
+    return wrap(out)

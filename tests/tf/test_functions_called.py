@@ -1,0 +1,274 @@
+"""How `tf.function` takes arguments, traces, gives results and raises. The values are those of
+TensorFlow 2.21, but for programs that it refuses and which have a value in Python."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from keraslike import tf
+
+number = tf.constant
+
+
+def traces(function, *calls):
+    """How often the function has been traced after each of these calls."""
+    counts = []
+    for args, kwargs in calls:
+        function(*args, **kwargs)
+        counts.append(function.experimental_get_tracing_count())
+    return counts
+
+
+def test_equal_calls_are_one_trace_however_the_arguments_are_given():
+    @tf.function
+    def product(x, y=2):
+        return x * y
+
+    calls = [((1, 2), {}), ((1,), {}), ((), {"x": 1}), ((), {"y": 2, "x": 1}), ((1, 3), {})]
+    assert traces(product, *calls) == [1, 1, 1, 1, 2]
+    x = number([1.0, 2.0])
+    assert traces(product, ((x,), {}), ((), {"x": x + 1.0})) == [3, 3]
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+    def doubled(x, times=2):
+        return x * times
+
+    assert traces(doubled, (([1.0],), {}), ((), {"x": [1.0, 2.0]})) == [1, 1]
+    assert doubled(x=[1.0, 2.0]).numpy().tolist() == [2.0, 4.0]
+    with pytest.raises(TypeError, match="1 arguments"):
+        tf.function(lambda x, y: x, input_signature=[tf.TensorSpec([None])])([1.0], [2.0])
+
+    part = tf.function(lambda x: x * 2)
+    whole = tf.function(lambda x: part(x) + part(x + 1))
+    assert int(whole(number(1))) == 6
+    assert part.experimental_get_tracing_count() == whole.experimental_get_tracing_count() == 1
+
+
+def test_input_signatures_of_dicts_and_of_any_rank():
+    of_dict = tf.function(
+        lambda d: d["a"] * d["b"],
+        input_signature=[{"b": tf.TensorSpec([None]), "a": tf.TensorSpec([], tf.float32)}],
+    )
+    assert of_dict({"a": 2.0, "b": [1.0, 2.0]}).numpy().tolist() == [2.0, 4.0]
+    rank = tf.function(tf.rank, input_signature=[tf.TensorSpec(None, tf.float32)])
+    assert [int(rank(x)) for x in (1.0, [1.0], [[1.0]])] == [0, 1, 2]
+
+
+def test_concrete_functions_take_arguments_by_name_and_without_what_is_no_tensor():
+    add = tf.function(lambda x, k: x + k).get_concrete_function(tf.TensorSpec([None]), 2.0)
+    assert add(number([1.0])).numpy().tolist() == add(x=number([1.0])).numpy().tolist() == [3.0]
+    assert add(number([1.0]), 2.0).numpy().tolist() == [3.0]
+    signature = "((TensorSpec(shape=(None,), dtype=tf.float32, name='x'), 2.0), {})"
+    assert str(add.structured_input_signature) == signature
+    named = tf.function(lambda x: x).get_concrete_function(tf.TensorSpec([2], name="inputs"))
+    assert named.structured_input_signature[0][0].name == "inputs"
+    assert named([1.0, 2.0]).numpy().tolist() == [1.0, 2.0]
+    with pytest.raises(TypeError, match="was traced for"):
+        named()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="float32 tensor but is a int32"):
+        named(number([1, 2]))
+    v = tf.Variable(2.0)
+    times = tf.function(lambda: v * 1.0).get_concrete_function()
+    assert times.trainable_variables == (v,) and len(times.captured_inputs) == 1
+
+
+def test_text_shapes_and_ranges_leave_a_function():
+    @tf.function
+    def several(x):
+        return {"text": f"{x.shape}", "shape": x.shape, "two": range(2), "sum": tf.reduce_sum(x)}
+
+    for values in ([1, 2], [3, 4]):
+        found = several(number(values))
+        assert found["text"].numpy() == b"(2,)" and found["text"].dtype is tf.string
+        assert found["shape"].numpy().tolist() == [2] and int(found["sum"]) == sum(values)
+        assert [int(n) for n in found["two"]] == [0, 1]
+    assert several.experimental_get_tracing_count() == 1
+
+
+@tf.function
+def in_one_branch(x):
+    if x > 0:
+        return x
+
+
+@tf.function
+def in_a_loop(x):
+    for i in tf.range(5):
+        if x == i:
+            return i
+
+
+@tf.function
+def in_branches_within(x):
+    if x > 0:
+        if x > 5:
+            return x * 2
+    else:
+        return x
+    return x * 3
+
+
+@tf.function
+def in_branches_within_but_one(x):
+    if x > 0:
+        if x > 5:
+            return x * 2
+    else:
+        return x
+
+
+@tf.function
+def after_a_loop(x):
+    for i in tf.range(5):
+        if x == i:
+            return i
+    return -x
+
+
+def test_a_function_that_may_return_nothing_is_refused():
+    for function in (in_one_branch, in_a_loop, in_branches_within_but_one):
+        with pytest.raises(ValueError, match="must also have a return statement"):
+            function(number(1))
+    assert [int(in_branches_within(number(x))) for x in (-1, 3, 9)] == [-1, 9, 18]
+    assert [int(after_a_loop(number(x))) for x in (1, 9)] == [1, -9]
+
+
+@tf.function
+def none_in_one_branch(x):
+    if x > 0:
+        y = None
+    else:
+        y = x
+    return y
+
+
+def test_none_in_one_branch_only_is_refused():
+    with pytest.raises(ValueError, match="'y' is None in one branch"):
+        none_in_one_branch(number(1))
+
+
+@tf.function
+def collected(x, n):
+    array = tf.TensorArray(tf.float32, size=1, dynamic_size=True)
+    for i in tf.range(n):
+        array = array.write(i, x * tf.cast(i, tf.float32))
+    return array.stack(), array.size()
+
+
+@tf.function
+def collected_until(x, n):
+    array = tf.TensorArray(tf.float32, size=0, dynamic_size=True)
+    for i in tf.range(6):
+        if i >= n:
+            break
+        array = array.write(i, x * tf.cast(i, tf.float32))
+    return array.stack()
+
+
+@tf.function
+def growing(x, n):
+    v = tf.zeros([0])
+    for _ in tf.range(n):
+        tf.autograph.experimental.set_loop_options(shape_invariants=[(v, tf.TensorShape([None]))])
+        v = tf.concat([v, [x]], 0)
+    return v
+
+
+@tf.function
+def growing_all_the_same(x, n):
+    v = tf.zeros([0])
+    for _ in tf.range(n):
+        v = tf.concat([v, [x]], 0)
+    return v
+
+
+def test_arrays_that_grow_in_loops():
+    for count in (4, number(4)):
+        stacked, size = collected(number(2.0), count)
+        assert stacked.numpy().tolist() == [0.0, 2.0, 4.0, 6.0] and int(size) == 4
+        assert growing(number(2.0), count).numpy().tolist() == [2.0] * 4
+        with pytest.raises(ValueError, match="'v' must keep its shape"):
+            growing_all_the_same(number(2.0), count)
+    assert collected_until(number(2.0), number(3)).numpy().tolist() == [0.0, 2.0, 4.0]
+    both = tf.function(
+        lambda x, n: tf.while_loop(
+            lambda i, v: i < n,
+            lambda i, v: (i + 1, tf.concat([v, [x]], 0)),
+            (number(0), tf.zeros([0])),
+            shape_invariants=(tf.TensorShape([]), tf.TensorShape([None])),
+        )[1]
+    )
+    assert both(number(2.0), number(3)).numpy().tolist() == [2.0] * 3
+
+
+changing = tf.Variable(0)
+
+
+@tf.function
+def printing(x):
+    tf.print("first", x, output_stream=sys.stdout)
+    if x > 1:
+        tf.print("large", output_stream=sys.stdout)
+    else:
+        tf.print("small", output_stream=sys.stdout)
+    for i in tf.range(2):
+        changing.assign_add(i + 1)
+        tf.print("loop", i, changing, output_stream=sys.stdout)
+    tf.print("last", output_stream=sys.stdout)
+    return x
+
+
+def test_what_is_printed_comes_in_the_order_of_the_program(capsys):
+    for x in (2.0, 0.5):
+        changing.assign(0)
+        printing(number(x))
+        size = "large" if x > 1 else "small"
+        lines = [f"first {x:g}", size, "loop 0 1", "loop 1 3", "last"]
+        assert capsys.readouterr().out.splitlines() == lines
+
+
+def test_a_check_that_fails_in_a_function_raises_as_outside(capfd):
+    @tf.function
+    def checked(x):
+        tf.print("before", output_stream=sys.stdout)
+        tf.debugging.assert_positive(x, message="not so")
+        tf.print("after", output_stream=sys.stdout)
+        changing.assign(7)
+        return x
+
+    changing.assign(0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not so"):
+        checked(number(-1.0))
+    assert capfd.readouterr().out == "before\n"
+    assert float(checked(number(1.0))) == 1.0
+    assert capfd.readouterr().out == "before\nafter\n"
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        tf.function(lambda x: tf.debugging.Assert(x > 0, [x]))(number(-1))
+
+
+def test_the_names_of_a_module_are_those_of_where_it_was_made():
+    class Inner(tf.Module):
+        @tf.Module.with_name_scope
+        def __call__(self):
+            return tf.Variable(1.0, name="v").name
+
+    class Outer(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.before = Inner()
+            with self.name_scope:
+                self.within = Inner()
+
+        @tf.Module.with_name_scope
+        def __call__(self):
+            return self.before(), self.within()
+
+    outer = Outer()
+    assert outer.name_scope.name == "outer/"
+    assert outer() == ("inner/v:0", "outer/inner/v:0")
+
+
+def test_numbers_of_numpy_are_one_trace():
+    identity = tf.function(lambda x: x)
+    assert traces(identity, ((np.float32(3.0),), {}), ((number(1.0),), {})) == [1, 1]
