@@ -73,7 +73,7 @@ def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = N
         if not boxed and not any(is_recorded(t) for t in tensors):
             with context.using(tapes=()):
                 return unbox(function(*args, **kwargs))
-        return run(_call, tensors, (CHOICES.get(function, function), spec))
+        return run(_call, tensors, (CHOICES.get(function, function), spec), own=False)
     if any(map(_is_text, tensors)):
         args, kwargs = _joined(spec, [_as_text(x) if _is_text(x) else x for x in tensors])
     if isinstance(owner, Layer) and not owner.built:

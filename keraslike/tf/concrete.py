@@ -256,7 +256,7 @@ class ConcreteFunction:
         given = [_as_operand(t) for t in tensors]
         _check_all(self.specs, given)
         with effects.awaited() if self._closed[0].effects else contextlib.nullcontext():
-            out = run(self.run, [*self.variables, *self.captured, *given])
+            out = run(self.run, [*self.variables, *self.captured, *given], own=False)
         count = len(out) - len(self.changed)
         lowering.write(self.changed, [t._value for t in out[count:]])
         # The tensors themselves, since tapes know them: no pytree functions.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from flax import nnx
 
 from keraslike.core import context, lowering
 from keraslike.core.boxed import Boxed, unbox
+from keraslike.core.context import trace_state_clean
 from keraslike.core.variable import every_variable
 from keraslike.data.pipeline import NeedsPython
 from keraslike.distribution import devices
@@ -27,6 +29,7 @@ from keraslike.tf.calls import Reader
 from keraslike.tf.concrete import _unflatten, wrap_values
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.one_by_one import is_dense, one_by_one
 from keraslike.tf.ops import concat, expand_dims
 from keraslike.tf.structure import Structure, is_traced
 from keraslike.tf.tensor import PLACE, WIDE, Tensor, precision, raw, run
@@ -170,7 +173,7 @@ def _as_index(pred: Any) -> Any:
     if isinstance(pred, bool):
         return int(pred)
     pred = _as_operand(pred)
-    if pred.shape:
+    if pred.shape and (is_traced(pred) or math.prod(pred.shape) != 1):
         raise TypeError(f"tf.cond: pred must be a scalar. Received shape {tuple(pred.shape)}.")
     return run(_to_index, (pred,)) if is_traced(pred) else int(bool(pred))
 
@@ -315,15 +318,25 @@ def while_loop(
     <tf.Tensor: shape=(), dtype=int32, numpy=6>
     """
     kept = (list, tuple, dict, Structure, TensorArray)
-    start = [v if isinstance(v, kept) else convert_to_tensor(v) for v in loop_vars]
+    if isinstance(
+        loop_vars, dict
+    ):  # whose keys are given, as TensorFlow does: nothing to go on with
+        start = [convert_to_tensor(v) for v in loop_vars]
+    else:
+        start = [v if isinstance(v, kept) else convert_to_tensor(v) for v in loop_vars]
     bound = static(maximum_iterations)
     decision = _as_operand(cond(*start))
     if not is_traced(decision):
-        state, steps = start, 0
+        state, steps, given = start, 0, loop_vars
         while bool(decision) and (bound is None or steps < bound):
-            state, steps = _listed(body(*state)), steps + 1
+            found = body(*state)
+            if isinstance(found, (list, tuple)):
+                given = found
+            state, steps = _listed(found), steps + 1
             decision = cond(*state)
-        return _as_given(loop_vars, state)
+        if not steps and isinstance(loop_vars, dict):
+            return {k: convert_to_tensor(v) for k, v in loop_vars.items()}
+        return _as_given(given, state)
 
     both = converted(cond), converted(body)
     flat, tree = _flat(start)
@@ -425,6 +438,9 @@ def map_fn(
     >>> tf.map_fn(lambda x: x * x, tf.constant([1, 2, 3])).numpy().tolist()
     [1, 4, 9]
     """
+    signature = dtype if fn_output_signature is None else fn_output_signature
+    if trace_state_clean() and not (is_dense(signature) and is_dense(elems)):
+        return one_by_one(fn, elems, signature)
     fn = converted(fn)
     return _over(elems, lambda each, _: (None, fn(each)), None, reverse=False)[1]
 

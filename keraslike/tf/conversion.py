@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -150,7 +152,7 @@ def is_tensor(x: Any) -> bool:
     >>> tf.is_tensor(tf.constant(1)), tf.is_tensor(1)
     (True, False)
     """
-    return isinstance(x, (Tensor, nnx.Variable)) or hasattr(x, "_as_tensor")
+    return isinstance(x, (Tensor, nnx.Variable, Structure)) or hasattr(x, "_as_tensor")
 
 
 def _holds_sizes(value: Any) -> bool:
@@ -167,32 +169,36 @@ def _holds_tensors(value: Any) -> bool:
 
 
 def _numpy_of(value: Any, wanted: DType | None, hint: DType | None) -> np.ndarray:
-    from_numpy = isinstance(value, (np.ndarray, np.generic))
+    """The value as numpy's array of the dtype that is wanted, or else of the hint where it can be.
+
+    As TensorFlow has it, arrays of numpy become any dtype as numpy casts them; Python's numbers
+    keep to their kind, and integers that do not fit a narrower one are wrapped.
+    """
     if isinstance(value, TensorShape):
         value = value.as_list()
     if type(value) in (int, float, bool) and (wanted or hint) is None:
         return _plain_number(value)
+    from_numpy = isinstance(value, (np.ndarray, np.generic))
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as e:
         raise ValueError(
             f"Cannot make a tensor of {value!r}: its lists are not of one size."
         ) from e
+    target = wanted or hint
+    if target is not None:
+        found = (_forced if from_numpy else _in_kind)(array, target)
+        if found is not None:
+            return found
     if array.dtype.kind in "SUO":
         array = _texts(array, value)
         if wanted not in (None, dtypes.string):
-            raise TypeError(f"Cannot make a tensor of dtype {wanted} of {value!r}.")
+            kind = ValueError if from_numpy else TypeError
+            raise kind(f"Cannot make a tensor of dtype {wanted} of {value!r}.")
         return array
-    target = wanted or hint
-    if target is dtypes.string and not array.size and not from_numpy:
-        return np.empty(array.shape, object)
-    if target is None:
-        return array if from_numpy else _default_width(array)
-    if _may_become(array, target, from_numpy):
-        return array.astype(target.as_numpy_dtype)
     if wanted is not None:
-        raise TypeError(f"Cannot convert {value!r} to a tensor of dtype {target.name}.")
-    return array if from_numpy else _default_width(array)
+        raise TypeError(f"Cannot convert {value!r} to a tensor of dtype {wanted.name}.")
+    return array if from_numpy else _default_width(array, value)
 
 
 def _plain_number(value: Any) -> np.ndarray:
@@ -200,37 +206,93 @@ def _plain_number(value: Any) -> np.ndarray:
     if kind is bool:
         return np.asarray(value)
     if kind is float:
+        if _LARGEST < abs(value) < math.inf:
+            raise _too_large(value)
         return np.asarray(value, np.float32)
+    if not -(2**63) <= value < 2**63:
+        raise _too_large(value)
     return np.asarray(value, np.int32 if -(2**31) <= value < 2**31 else np.int64)
 
 
-def _default_width(array: np.ndarray) -> np.ndarray:
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def _too_large(value: Any) -> ValueError:
+    return ValueError(f"{value!r} is beyond the range of its dtype: name a wider one by dtype=.")
+
+
+def _default_width(array: np.ndarray, value: Any) -> np.ndarray:
+    """Python's numbers as int32, or int64 where they need it, and float32; numpy's floats, of which
+    the first decides, keep their dtype in a list."""
     kind = array.dtype.kind
     if kind == "f":
-        return array.astype(np.float32)
-    if kind == "i":
+        first = value
+        while isinstance(first, (list, tuple)) and first:
+            first = first[0]
+        if isinstance(first, (np.floating, np.ndarray)) and first.dtype.kind == "f":
+            return array.astype(first.dtype)
+        with np.errstate(over="ignore"):
+            out = array.astype(np.float32)
+        if np.isinf(out).any() and not np.array_equal(np.isinf(out), np.isinf(array)):
+            raise _too_large(value)
+        return out
+    if kind == "u" and array.size and array.max() >= 2**63:
+        raise _too_large(value)
+    if kind in "iu":
         small = array.size == 0 or (array.min() >= -(2**31) and array.max() < 2**31)
         return array.astype(np.int32 if small else np.int64)
     return array
 
 
-def _may_become(array: np.ndarray, target: DType, from_numpy: bool) -> bool:
-    if target is dtypes.string:
-        return False
-    kinds = "buifc"
-    kind = "f" if target is dtypes.bfloat16 else target.dtype.kind
-    if array.size == 0 and not from_numpy:
-        return True
-    if array.dtype.kind not in kinds:
-        return array.dtype == target.dtype
-    if array.dtype.kind == "b" or kind == "b":
-        return array.dtype.kind == kind
-    if array.dtype.kind in "ui" and kind in "ui":
-        info = np.iinfo(target.as_numpy_dtype)
-        return array.size == 0 or (array.min() >= info.min and array.max() <= info.max)
-    if array.dtype.kind == "f" and kind in "ui":
-        return from_numpy and bool((array == np.trunc(array)).all())
-    return kinds.index(array.dtype.kind) <= kinds.index(kind)
+def _forced(array: np.ndarray, target: DType) -> np.ndarray | None:
+    """An array of numpy in any other dtype, as numpy casts it; `None` for numbers as text, and text
+    that is no number."""
+    if (target is dtypes.string) != (array.dtype.kind in "SUO"):
+        if target is dtypes.string:
+            return np.empty(array.shape, object) if not array.size else None
+    elif target is dtypes.string:
+        return None
+    with warnings.catch_warnings():  # of parts of complex numbers, NaN and what is out of range
+        warnings.simplefilter("ignore")
+        try:
+            return array.astype(target.as_numpy_dtype)
+        except (ValueError, TypeError):
+            return None
+
+
+# To which Python's numbers are converted at once: bools, too, and integers of any length.
+_DIRECT = frozenset(
+    {"bool", "float16", "float32", "float64", "int32", "int64", "uint64", "complex128"}
+)
+
+
+def _in_kind(array: np.ndarray, target: DType) -> np.ndarray | None:
+    """An array of Python's numbers in a dtype of their kind or a more general one, else `None`."""
+    kind, to = array.dtype.kind, "f" if target is dtypes.bfloat16 else target.dtype.kind
+    if array.size == 0:
+        return array.astype(target.as_numpy_dtype)
+    if kind == "O" and to in "fc" and all(type(v) in (int, float) for v in array.flat):
+        if target.name not in _DIRECT:
+            raise ValueError(
+                f"{array} is beyond the range of int64, of which {target.name} is made."
+            )
+        return array.astype(float).astype(target.as_numpy_dtype)  # integers of any length
+    if target is dtypes.string or kind not in "biufc":
+        return None
+    if kind == "b":
+        fits = target.name in _DIRECT
+    elif kind in "iu" and to in "iu":
+        fits = not (kind == "u" and array.dtype != target.dtype and array.max() >= 2**63)
+        fits = fits and not (target is dtypes.uint64 and kind == "i" and array.min() < 0)
+    else:
+        fits = to != "b" and _KINDS.index(kind) <= _KINDS.index(to)
+    if not fits:
+        return None
+    with np.errstate(over="ignore"):
+        return array.astype(target.as_numpy_dtype)
+
+
+_KINDS = "iufc"
 
 
 def _texts(array: np.ndarray, value: Any) -> np.ndarray:
@@ -264,7 +326,24 @@ def cast_value(value: Any, dtype: DType) -> Any:
     with WIDE(True):
         if kind == "c" and not dtype.is_complex:
             value = jnp.real(value)
-        return jnp.asarray(value).astype(dtype.dtype)
+        value = jnp.asarray(value)
+        if value.dtype.kind == "f" and dtype.is_integer:
+            return _truncated(value, dtype)
+        return value.astype(dtype.dtype)
+
+
+def _truncated(value: Any, dtype: DType) -> Any:
+    """Floating-point numbers as integers, those out of range as processors (and TensorFlow) make
+    them, where JAX takes the nearest: the lowest, of which a narrower dtype has the last bits."""
+    if dtype is dtypes.uint64:
+        return value.astype(dtype.dtype)
+    wide = np.dtype(np.int64 if dtype.size == 8 or dtype is dtypes.uint32 else np.int32)
+    low, end = float(np.iinfo(wide).min), 2.0 ** (wide.itemsize * 8 - 1)
+    inside = (value >= low) & (value < end)
+    if value.dtype == jnp.float16:
+        inside = jnp.isfinite(value)
+    found = jnp.where(inside, value, 0).astype(wide)
+    return jnp.where(inside, found, np.iinfo(wide).min).astype(dtype.dtype)
 
 
 def static(value: Any) -> Any:

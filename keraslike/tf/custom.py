@@ -74,7 +74,7 @@ def custom_gradient(f: Callable | None = None) -> Callable:
             of_arrays = _of_arrays(f, len(args), kwargs, read, tapes, constant is None)
             call = _stopping(jax.custom_gradient(of_arrays), constant or frozenset())
             try:
-                return run(call, [*tensors, *read], lasting=False)
+                return run(call, [*tensors, *read], lasting=False, own=False)
             except _Reads as e:
                 read += e.read
             except _Constant as e:

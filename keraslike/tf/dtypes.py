@@ -74,6 +74,36 @@ class DType:
         raise TypeError(f"tf.{self.name} has no least and no largest value.")
 
     @property
+    def is_unsigned(self) -> bool:
+        return self._numpy.kind == "u"
+
+    @property
+    def is_numeric(self) -> bool:
+        return self.is_integer or self.is_floating or self.is_complex
+
+    @property
+    def is_quantized(self) -> bool:
+        return False
+
+    @property
+    def is_numpy_compatible(self) -> bool:
+        return True
+
+    @property
+    def real_dtype(self) -> DType:
+        """The dtype of the real part of complex numbers; of others the dtype itself."""
+        return {"complex64": float32, "complex128": float64}.get(self.name, self)
+
+    @property
+    def limits(self) -> tuple[Any, Any]:
+        """The least and the largest value; of floating-point numbers 0 and 1, as of pictures."""
+        return (0, 1) if self.is_floating else (self.min, self.max)
+
+    def is_compatible_with(self, other: Any) -> bool:
+        """Whether it is the same dtype."""
+        return self == other
+
+    @property
     def spoken(self) -> str:
         """What it is called in errors."""
         other = _SPOKEN.get(self.name)
@@ -159,8 +189,10 @@ class TensorShape(Shape):
 
     __slots__ = ()
 
-    def __new__(cls, dims: Any = ()):
-        if isinstance(dims, int):
+    def __new__(cls, dims: Any = ()) -> TensorShape:
+        if dims is None or isinstance(dims, _Unknown):
+            return UNKNOWN_SHAPE
+        if isinstance(dims, (int, np.integer)):
             dims = (dims,)
         return super().__new__(cls, (d if d is None else _size(d) for d in dims))
 
@@ -193,12 +225,77 @@ class TensorShape(Shape):
     def is_compatible_with(self, other: Any) -> bool:
         """Whether a tensor may have both shapes."""
         other = TensorShape(other)
+        if other is UNKNOWN_SHAPE:
+            return True
         return len(self) == len(other) and all(
             a is None or b is None or a == b for a, b in zip(self, other, strict=True)
         )
 
+    def is_subtype_of(self, other: Any) -> bool:
+        """Whether each tensor of this shape has the other shape, too."""
+        other = TensorShape(other)
+        if other is UNKNOWN_SHAPE:
+            return True
+        return len(self) == len(other) and all(b is None or a == b for a, b in zip(self, other))
+
+    def merge_with(self, other: Any) -> TensorShape:
+        """The sizes that either shape knows; ValueError where they know different ones."""
+        other = TensorShape(other)
+        self.assert_is_compatible_with(other)
+        if other is UNKNOWN_SHAPE:
+            return self
+        return TensorShape([b if a is None else a for a, b in zip(self, other)])
+
+    def most_specific_compatible_shape(self, other: Any) -> TensorShape:
+        """The sizes on which both agree, unknown where they do not."""
+        other = TensorShape(other)
+        if other is UNKNOWN_SHAPE or len(self) != len(other):
+            return UNKNOWN_SHAPE
+        return TensorShape([a if a == b else None for a, b in zip(self, other)])
+
+    def with_rank(self, rank: int) -> TensorShape:
+        """The shape; ValueError where it has another number of sizes."""
+        if len(self) != rank:
+            raise ValueError(f"Shape {self} must have rank {rank}.")
+        return self
+
+    def with_rank_at_least(self, rank: int) -> TensorShape:
+        """The shape; ValueError where it has fewer sizes."""
+        if len(self) < rank:
+            raise ValueError(f"Shape {self} must have rank at least {rank}.")
+        return self
+
+    def with_rank_at_most(self, rank: int) -> TensorShape:
+        """The shape; ValueError where it has more sizes."""
+        if len(self) > rank:
+            raise ValueError(f"Shape {self} must have rank at most {rank}.")
+        return self
+
+    def assert_has_rank(self, rank: int) -> None:
+        """Raises ValueError for another number of sizes."""
+        if self.rank not in (None, rank):
+            raise ValueError(f"Shape {self} must have rank {rank}.")
+
+    def assert_same_rank(self, other: Any) -> None:
+        """Raises ValueError where the other shape has more sizes, or fewer."""
+        other = TensorShape(other)
+        if None not in (self.rank, other.rank) and self.rank != other.rank:
+            raise ValueError(f"Shapes {self} and {other} must have the same rank.")
+
+    def assert_is_compatible_with(self, other: Any) -> None:
+        """Raises ValueError where no tensor may have both shapes."""
+        if not self.is_compatible_with(other):
+            raise ValueError(f"Shapes {self} and {TensorShape(other)} are not compatible.")
+
+    def assert_is_fully_defined(self) -> None:
+        """Raises ValueError where a size is not known."""
+        if not self.is_fully_defined():
+            raise ValueError(f"Shape {self} is not fully defined.")
+
     def concatenate(self, other: Any) -> TensorShape:
-        return TensorShape((*self, *TensorShape(other)))
+        """The sizes of both, one after the other."""
+        other = TensorShape(other)
+        return other if other is UNKNOWN_SHAPE else TensorShape((*self, *other))
 
     def __getitem__(self, key: Any) -> Any:
         found = tuple.__getitem__(self, key)
@@ -231,16 +328,67 @@ class TensorShape(Shape):
         return TensorShape, (list(self),)
 
 
-class _Unknown:
+class _Unknown(TensorShape):
     """A shape of which not even the number of sizes is known."""
 
-    rank = ndims = dims = None
+    __slots__ = ()
+
+    rank = ndims = dims = None  # type: ignore[assignment]
+
+    def __new__(cls, dims: Any = None) -> TensorShape:
+        return tuple.__new__(cls)
+
+    def num_elements(self) -> None:
+        return None
 
     def is_fully_defined(self) -> bool:
         return False
 
     def is_compatible_with(self, other: Any) -> bool:
         return True
+
+    def is_subtype_of(self, other: Any) -> bool:
+        return TensorShape(other) is self
+
+    def merge_with(self, other: Any) -> TensorShape:
+        return TensorShape(other)
+
+    def most_specific_compatible_shape(self, other: Any) -> TensorShape:
+        return self
+
+    def with_rank(self, rank: int) -> TensorShape:
+        return TensorShape([None] * rank)
+
+    def with_rank_at_least(self, rank: int) -> TensorShape:
+        return self
+
+    with_rank_at_most = with_rank_at_least
+
+    def concatenate(self, other: Any) -> TensorShape:
+        return self
+
+    def __radd__(self, other: Any) -> TensorShape:
+        return self
+
+    def as_list(self) -> Any:
+        raise ValueError("as_list() is not defined on an unknown TensorShape.")
+
+    def __len__(self) -> int:
+        raise ValueError("Cannot take the length of a shape with unknown rank.")
+
+    def __iter__(self) -> Any:
+        raise ValueError("Cannot iterate over a shape with unknown rank.")
+
+    def __getitem__(self, key: Any) -> Any:
+        if not isinstance(key, slice):
+            return None
+        bounds = key.start or 0, key.stop
+        if key.stop is None or min(bounds) < 0 or key.step not in (None, 1):
+            return self
+        return TensorShape([None] * max(bounds[1] - bounds[0], 0))
+
+    def __bool__(self) -> bool:
+        return False
 
     def __eq__(self, other: object) -> bool:
         return other is None or isinstance(other, _Unknown)
@@ -254,13 +402,21 @@ class _Unknown:
     def __str__(self) -> str:
         return "<unknown>"
 
+    def __reduce__(self) -> Any:
+        return TensorShape, (None,)
 
-UNKNOWN_SHAPE = _Unknown()
+
+UNKNOWN_SHAPE: TensorShape = _Unknown()
 
 
 def _size(dim: Any) -> Any:
-    # While shapes are traced a size may be a symbol of JAX's.
-    return int(dim) if isinstance(dim, (int, np.integer)) else dim
+    if isinstance(dim, (int, np.integer)):
+        if dim < 0:
+            raise ValueError(f"A size must be 0 or more, or None. Received: {dim}")
+        return int(dim)
+    if isinstance(dim, (str, bytes, float)):
+        raise TypeError(f"A size must be an integer or None. Received: {dim!r}")
+    return dim  # while shapes are traced a size may be a symbol of JAX's
 
 
 def __getattr__(name: str) -> Any:

@@ -35,6 +35,29 @@ class InvalidArgumentError(OpError, ValueError):
     """
 
 
+class _InvalidIndex(InvalidArgumentError, IndexError):
+    """An index beyond its axis, for those who expect either error."""
+
+
+_InvalidIndex.__name__ = _InvalidIndex.__qualname__ = "InvalidArgumentError"
+
+
+def as_invalid_argument(error: Exception, name: str = "") -> InvalidArgumentError:
+    """What an operation raises for arguments that its function refuses, with the same message.
+
+    Args:
+        error: what that function raised.
+        name: of the operation, which begins the message where it is known.
+    """
+    text = str(error)
+    if name and not text.startswith("tf."):
+        text = f"tf.{name}: {text}"
+    made = (_InvalidIndex if isinstance(error, IndexError) else InvalidArgumentError)(text)
+    for note in getattr(error, "__notes__", ()):
+        made.add_note(note)
+    return made.with_traceback(error.__traceback__)
+
+
 class OutOfRangeError(OpError, IndexError):
     """An element beyond the last was asked for; a queue that is closed and empty.
 

@@ -155,7 +155,7 @@ xdivy = _two(
     lambda out, x, t, low, s, high, u: jnp.where(x < low, s, jnp.where(x > high, u, t))
 )
 def _clip(x: Any, low: Any, high: Any) -> Any:
-    return jnp.minimum(jnp.maximum(x, low), high)
+    return jnp.maximum(jnp.minimum(x, high), low)
 
 
 def clip(x: Any, low: Any, high: Any) -> Any:
@@ -164,7 +164,7 @@ def clip(x: Any, low: Any, high: Any) -> Any:
     low = jnp.asarray(-jnp.inf if low is None else low)
     high = jnp.asarray(jnp.inf if high is None else high)
     if not jnp.issubdtype(x.dtype, jnp.floating):
-        return jnp.clip(x, low, high)
+        return jnp.maximum(jnp.minimum(x, high), low).astype(x.dtype)
     return _clip(*jnp.broadcast_arrays(x, low.astype(x.dtype), high.astype(x.dtype)))
 
 

@@ -87,7 +87,7 @@ def strided_slice(
 def get_item(x: Any, key: Any) -> Tensor:
     """`x[key]` with integers, slices, `...`, `tf.newaxis`, and a boolean mask or a 0-d tensor."""
     x = _as_operand(x)
-    parts = key if isinstance(key, tuple) else (key,)
+    parts = tuple(key) if isinstance(key, (tuple, list)) else (key,)  # a list is a tuple, too
     plain: list[Any] = []
     indices: list[Any] = []
     for part in parts:
@@ -112,9 +112,7 @@ def get_item(x: Any, key: Any) -> Tensor:
             raise TypeError(
                 f"Tensors are indexed by integers, slices, ... and tf.newaxis. Received: {part!r}"
             )
-    known = (slice(None) if isinstance(p, (_Slice, _Index)) else p for p in plain)
-    check_index(tuple(known), tuple(x.shape))
-    return run(_get, (x, *indices), (tuple(plain),))
+    return run(_get, (x, *indices), (tuple(plain),), name="strided_slice")
 
 
 def _mixed_mask() -> Any:
@@ -140,6 +138,8 @@ class _Slice(tuple):
 
 def _get(x: Any, *rest: Any) -> Any:
     *indices, key = rest
+    known = (slice(None) if isinstance(p, (_Slice, _Index)) else p for p in key)
+    check_index(tuple(known), tuple(x.shape))
     parts = [
         slice(*p) if isinstance(p, _Slice) else indices[p] if isinstance(p, _Index) else p
         for p in key

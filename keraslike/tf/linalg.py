@@ -121,13 +121,17 @@ def norm(
     >>> tf.linalg.norm([[3.0, -4.0]], ord=1, axis=1).numpy().tolist()
     [7.0]
     """
-    return run(_norm, (_as_operand(tensor),), (ord, static(axis), bool(keepdims)))
+    rest = (ord, static(axis), bool(keepdims))
+    return run(_norm, (_as_operand(tensor),), rest, name="norm")
 
 
 def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     of_matrices = isinstance(axis, tuple) and len(axis) == 2
+    if x.dtype.kind in "buiO":
+        raise ValueError(f"expected a tensor of floating-point numbers. Received: {x.dtype.name}")
     if ord in ("euclidean", "fro") or (ord == 2 and not of_matrices):
-        return jnp.sqrt(jnp.sum(jnp.real(x * jnp.conj(x)), axis, keepdims=keepdims))
+        out = jnp.sqrt(jnp.sum(jnp.real(x * jnp.conj(x)), axis, keepdims=keepdims))
+        return out.astype(x.dtype)  # complex numbers have a norm that is one, too
     if of_matrices and ord == 2:
         largest = jnp.linalg.svd(jnp.moveaxis(x, axis, (-2, -1)), compute_uv=False)[..., 0]
         return jnp.expand_dims(largest, axis) if keepdims else largest
@@ -193,6 +197,7 @@ def clip_by_global_norm(t_list: Any, clip_norm: Any, use_norm: Any = None, name:
     """
     length = global_norm(t_list) if use_norm is None else use_norm
     factor = clip_norm / maximum(length, clip_norm)
+    factor = factor + (length - length)  # NaN in every tensor where the norm is not finite
     return [None if t is None else t * factor for t in t_list], length
 
 

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
-from keraslike.tf import indexing, linalg, ops, table
+from keraslike.tf import bitwise, dtypes, indexing, linalg, ops, table
+from keraslike.tf.conversion import _as_operand, convert_to_tensor
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operation
 from keraslike.tf.tensor import Tensor
 
@@ -21,9 +24,32 @@ _ARITHMETIC = {
     "pow": table.pow,
     "matmul": linalg.matmul,
 }
+
+
+def _alike(fn: Callable, otherwise: bool, a: Any, b: Any) -> Any:
+    """A comparison element by element; shapes that do not fit differ as a whole, as does None."""
+    if b is None:
+        return otherwise
+    try:
+        return fn(a, b)
+    except InvalidArgumentError:
+        if _fit(a, b):
+            raise
+    return convert_to_tensor(otherwise)
+
+
+def _fit(a: Any, b: Any) -> bool:
+    """Whether two shapes can be broadcast to one."""
+    try:
+        np.broadcast_shapes(*(tuple(_as_operand(x).shape) for x in (a, b)))
+    except ValueError:
+        return False
+    return True
+
+
 _COMPARISONS = {
-    "eq": table.equal,
-    "ne": table.not_equal,
+    "eq": lambda a, b: _alike(table.equal, False, a, b),
+    "ne": lambda a, b: _alike(table.not_equal, True, a, b),
     "lt": table.less,
     "le": table.less_equal,
     "gt": table.greater,
@@ -33,7 +59,7 @@ _SINGLE = {
     "neg": table.negative,
     "pos": ops.identity,
     "abs": table.abs,
-    "invert": table.logical_not,
+    "invert": lambda x: (table.logical_not if x.dtype == dtypes.bool_ else bitwise.invert)(x),
 }
 
 

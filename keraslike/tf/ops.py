@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.tf import documentation, dtypes
+from keraslike.tf import documentation, dtypes, gradients
 from keraslike.tf.conversion import (
     _as_operand,
     cast_value,
@@ -100,11 +100,19 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
     >>> tf.saturate_cast([-5.0, 300.0], tf.uint8).numpy().tolist()
     [0, 255]
     """
-    wanted = dtypes.as_dtype(dtype)
-    value = convert_to_tensor(value)
-    with WIDE(True):
-        low, high = (jnp.asarray(v).astype(value.dtype.dtype) for v in (wanted.min, wanted.max))
-        return cast(Tensor(jnp.clip(value._value, low, high)), wanted)
+    value, wanted = convert_to_tensor(value), dtypes.as_dtype(dtype)
+    if value.dtype.is_complex and not wanted.is_complex:
+        value = cast(value, value.dtype.real_dtype)
+    if value.dtype.is_complex or wanted.is_complex:
+        return cast(value, wanted)
+    low, high = (max(wanted.min, value.dtype.min), min(wanted.max, value.dtype.max))
+    # Bounds that the value's dtype has, within those of the other.
+    low, high = (np.asarray(float(v) if value.dtype.is_floating else int(v)) for v in (low, high))
+    low, high = (v.astype(value.dtype.as_numpy_dtype) for v in (low, high))
+    if value.dtype.is_floating and wanted.is_integer and int(high) > wanted.max:
+        high = np.nextafter(high, low)
+    clipped = run(gradients.clip, (value, Tensor(low), Tensor(high)), name="saturate_cast")
+    return cast(clipped, wanted)
 
 
 def identity(input: Any, name: str | None = None) -> Tensor:
@@ -228,6 +236,10 @@ def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int
 
 
 def _linspace(start: Any, stop: Any, num: int, axis: int) -> Any:
+    if start.dtype.kind in "ui":
+        with WIDE(True):
+            start, stop = (jnp.asarray(v).astype(np.float64) for v in (start, stop))
+            return jnp.linspace(start, stop, num, axis=axis)
     return jnp.linspace(start, stop, num, axis=axis)
 
 
@@ -262,7 +274,7 @@ def _one_hot(indices: Any, depth: int, axis: int) -> Any:
 # -- reductions that are not in the table ---------------------------------------------------------
 
 
-def _arg(name: str, fn: Callable) -> Callable:
+def _arg(name: str, fn: Callable, worst: float) -> Callable:
     def arg(
         input: Any, axis: Any = None, output_type: Any = dtypes.int64, name: Any = None
     ) -> Tensor:
@@ -273,6 +285,8 @@ def _arg(name: str, fn: Callable) -> Callable:
 
     def pick(x: Any, axis: int, kind: Any) -> Any:
         with WIDE(True):
+            if x.dtype.kind == "f":  # NaN is neither larger nor smaller than anything
+                x = jnp.where(jnp.isnan(x), worst, x)
             return fn(x, axis=axis).astype(kind)
 
     arg.__name__ = arg.__qualname__ = name
@@ -280,7 +294,8 @@ def _arg(name: str, fn: Callable) -> Callable:
     return arg
 
 
-argmax, argmin = _arg("argmax", jnp.argmax), _arg("argmin", jnp.argmin)
+argmax = _arg("argmax", jnp.argmax, -math.inf)
+argmin = _arg("argmin", jnp.argmin, math.inf)
 
 
 @operation("cumsum", "x")

@@ -203,7 +203,7 @@ class _Program:
 
     def on(self, tensors: Sequence[Tensor]) -> Any:
         """The outputs for tensors in the order of the arguments."""
-        found = run(self._run, [*self.variables, *tensors])
+        found = run(self._run, [*self.variables, *tensors], own=False)
         count = len(found) - len(self._changed)
         lowering.write(self._changed, [t._value for t in found[count:]])
         structure = jax.tree.structure(self.outputs, is_leaf=lambda x: isinstance(x, TensorSpec))
@@ -346,7 +346,7 @@ class _HostedFunction:
         if key not in self._calls:
             self._calls[key] = _HostedCall(self._model, self._node, structure, plain)
         call = self._calls[key]
-        found = run(call, [*self.variables, *tensors])
+        found = run(call, [*self.variables, *tensors], own=False)
         changed = self.variables if self._node["changes"] else ()
         count = len(found) - len(changed)
         lowering.write(changed, [t._value for t in found[count:]])

@@ -61,7 +61,9 @@ def _count(data: Any, ids: Any, num_segments: int) -> Any:
 
 
 def _segment_mean(data: Any, ids: Any, num_segments: int) -> Any:
-    return jax.ops.segment_sum(data, ids, num_segments) / _count(data, ids, num_segments)
+    total, count = jax.ops.segment_sum(data, ids, num_segments), _count(data, ids, num_segments)
+    # Of integers, as C++ divides them: towards 0.
+    return jax.lax.div(total, count) if data.dtype.kind in "ui" else total / count
 
 
 def _segment_sqrt_n(data: Any, ids: Any, num_segments: int) -> Any:

@@ -11,7 +11,7 @@ from flax import nnx
 
 from keraslike.core import base
 from keraslike.tf import dtypes
-from keraslike.tf.dtypes import UNKNOWN_SHAPE, DType, TensorShape
+from keraslike.tf.dtypes import DType, TensorShape
 from keraslike.tf.tensor import Tensor
 
 
@@ -23,7 +23,7 @@ class TensorSpec:
     """
 
     def __init__(self, shape: Any, dtype: Any = dtypes.float32, name: str | None = None):
-        self.shape: Any = UNKNOWN_SHAPE if shape in (None, UNKNOWN_SHAPE) else TensorShape(shape)
+        self.shape: Any = TensorShape(shape)
         self.dtype, self.name = dtypes.as_dtype(dtype), name
 
     @classmethod

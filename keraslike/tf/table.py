@@ -60,8 +60,16 @@ def plain(name: str) -> Callable:
     return gradients.CHOICES.get(function, function)
 
 
+_OF_NOTHING = {"reduce_max": 0, "reduce_min": 1}  # which end of the dtype
+
+
 def _reduction(name: str, fn: Callable) -> Callable:
     def reduce(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        if x.size == 0 and name in _OF_NOTHING and x.dtype.kind in "uif":
+            info = jnp.finfo(x.dtype) if x.dtype.kind == "f" else jnp.iinfo(x.dtype)
+            ends = (-jnp.inf, jnp.inf) if x.dtype.kind == "f" else (info.min, info.max)
+            first = jnp.asarray(ends[_OF_NOTHING[name]], x.dtype)
+            return getattr(jnp, name[-3:])(x, axis, keepdims=keepdims, initial=first)
         if x.dtype.kind in "ui" and name == "reduce_mean":  # an integer stays one
             return (fn(x.astype(float), axis, keepdims)).astype(x.dtype)
         out = fn(x, axis, keepdims)
@@ -75,7 +83,7 @@ def _from_table() -> dict[str, Callable]:
     for kind, names in _TABLE.items():
         for entry in names.split():
             name, _, op = entry.partition("=")
-            fn = plain(op or name)
+            fn = _OWN.get(name) or plain(op or name)
             constant = "x y" if kind.endswith("constant") else ""
             if kind.startswith("input_tensor"):
                 made[name] = operation(name, "input_tensor")(_reduction(name, fn))
@@ -90,6 +98,43 @@ def _from_table() -> dict[str, Callable]:
             made[name].__doc__ = documentation.DOCUMENTATION[name]
             made[name].__module__ = "keraslike.tf"
     return made
+
+
+def _sign(x: Any) -> Any:
+    return jnp.where(x == 0, jnp.zeros_like(x), jnp.sign(x))  # never -0.0
+
+
+def _floordiv(x: Any, y: Any) -> Any:
+    """Of floating-point numbers the quotient rounded down: Python's takes the remainder first."""
+    if x.dtype.kind in "ui":
+        return jnp.floor_divide(x, _divisor(y))
+    return jnp.floor(jnp.divide(x, y))
+
+
+def _floormod(x: Any, y: Any) -> Any:
+    return jnp.mod(x, _divisor(y))
+
+
+def _divisor(y: Any) -> Any:
+    """The divisor of integers; raises where its values are known and one is 0."""
+    if y.dtype.kind in "ui" and not isinstance(y, jax.core.Tracer) and not np.asarray(y).all():
+        raise InvalidArgumentError("Integer division by zero.")
+    return y
+
+
+def _divide_no_nan(x: Any, y: Any) -> Any:
+    if x.dtype.kind in "ui":
+        with WIDE(True):
+            return ops.divide_no_nan(*(jnp.asarray(v).astype(np.float64) for v in (x, y)))
+    return ops.divide_no_nan(x, y)
+
+
+_OWN: dict[str, Callable] = {
+    "sign": _sign,
+    "floordiv": _floordiv,
+    "floormod": _floormod,
+    "divide_no_nan": _divide_no_nan,
+}
 
 
 _OF_TEXT = {"add": np.add, "equal": np.equal, "not_equal": np.not_equal}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,12 @@ from flax import nnx
 from keraslike.core import context, jax_internals
 from keraslike.core.boxed import Boxed, Refusal, is_recorded, refuse_recorded
 from keraslike.core.context import trace_state_clean
+from keraslike.core.errors import InvalidArgument, InvalidIndex
 from keraslike.core.tracebacks import handled, shorten
 from keraslike.core.variable import Variable
 from keraslike.tf import dtypes
 from keraslike.tf.dtypes import DType, TensorShape
+from keraslike.tf.errors import as_invalid_argument
 
 if TYPE_CHECKING:
 
@@ -184,7 +187,7 @@ class Tensor(Boxed):
                 "and, or and not where it finds the function's source in a file or notebook; "
                 "elsewhere use tf.cond(), tf.while_loop() or tf.where()."
             )
-        return bool(self._value)
+        return bool(self._value) if self._value.size else False
 
     def __format__(self, spec: str) -> str:
         if isinstance(self._value, jax.core.Tracer) and not spec:
@@ -339,6 +342,7 @@ def run(
     constant: Container[int] = (),
     stops: bool = False,
     name: str = "",
+    own: bool = True,
 ) -> Any:
     """`fn(*arrays, *rest, **kwargs)` with tensors in and out, recorded by tapes that follow one.
 
@@ -350,6 +354,8 @@ def run(
         constant: the places of tensors by which no gradient is taken: it is None.
         stops: whether the tapes that follow those do not even follow what comes of them.
         name: of the operation, in TensorFlow.
+        own: whether `fn` calls no code of users: the errors for what it is given are then
+            InvalidArgumentError, as those of TensorFlow's operations.
     """
     kwargs = kwargs or {}
     tapes = context.state.tapes
@@ -357,22 +363,41 @@ def run(
         [i not in constant and is_recorded(t) for i, t in enumerate(tensors)] if tapes else ()
     )
     values = [t._value if isinstance(t, Tensor) else array_in(t) for t in tensors]
-    if True in recorded:
-        followed = tuple([r and _is_inexact(v) for r, v in zip(recorded, values)])
-        if True in followed:
-            return tapes[-1]._run(fn, tensors, values, followed, rest, kwargs, lasting, name)
     try:
+        if True in recorded:
+            followed = tuple([r and _is_inexact(v) for r, v in zip(recorded, values)])
+            if True in followed:
+                return tapes[-1]._run(fn, tensors, values, followed, rest, kwargs, lasting, name)
         with precision(values):
             if not trace_state_clean() and all(map(_is_small, values)) and values:
                 out = _known_now(fn, values, rest, kwargs)
             else:
                 out = wrap(fn(*values, *rest, **kwargs))
     except Exception as error:
-        shorten(error)
-        raise
+        if not own or type(error) not in _REFUSALS or not _fits(fn, values, rest, kwargs):
+            shorten(error)
+            raise
+        refusal = as_invalid_argument(error, name)
+        shorten(refusal)
+        raise refusal from None
     if tapes and constant and not stops:
         pass_on([t for i, t in enumerate(tensors) if i in constant], out)
     return out
+
+
+# And none of the classes below them.
+_REFUSALS = frozenset({TypeError, ValueError, IndexError, InvalidArgument, InvalidIndex})
+
+
+def _fits(fn: Callable, values: Sequence[Any], rest: tuple, kwargs: dict[str, Any]) -> bool:
+    """Whether the function takes these arguments: whether it is their values that it refuses."""
+    try:
+        inspect.signature(fn).bind(*values, *rest, **kwargs)
+    except TypeError:
+        return False
+    except ValueError:  # of functions without a signature
+        return True
+    return True
 
 
 def pass_on(inputs: Sequence[Any], output: Any) -> None:

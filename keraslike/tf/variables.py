@@ -196,6 +196,9 @@ class Variable(core.Variable, Taking):
     def __len__(self) -> int:
         return len(self.value())
 
+    def __bool__(self) -> bool:
+        return bool(self.value())
+
     def __iter__(self) -> Any:
         return iter(self.value())
 
@@ -261,6 +264,30 @@ class Variable(core.Variable, Taking):
         """Subtracts `updates[i]` at the place that `indices[i]` names."""
         return self._put(indexing.tensor_scatter_nd_sub(_now(self), indices, updates))
 
+    def scatter_nd_max(self, indices: Any, updates: Any, name: Any = None) -> _Unread:
+        """Takes the larger of the value and `updates[i]` at the place that `indices[i]` names."""
+        return self._put(indexing.tensor_scatter_nd_max(_now(self), indices, updates))
+
+    def scatter_nd_min(self, indices: Any, updates: Any, name: Any = None) -> _Unread:
+        """Takes the smaller of the value and `updates[i]` at the place that `indices[i]` names."""
+        return self._put(indexing.tensor_scatter_nd_min(_now(self), indices, updates))
+
+    def sparse_read(self, indices: Any, name: Any = None) -> Tensor:
+        """The rows at several indices."""
+        return indexing.gather(self, indices)
+
+    def gather_nd(self, indices: Any, name: Any = None) -> Tensor:
+        """The elements, or slices, at the places that the last axis of `indices` names."""
+        return indexing.gather_nd(self, indices)
+
+    def set_shape(self, shape: Any) -> None:
+        """Raises ValueError where the shape is another."""
+        self.shape.assert_is_compatible_with(shape)
+
+    def is_initialized(self, name: Any = None) -> Tensor:
+        """Whether it has a value: always."""
+        return convert_to_tensor(True)
+
     def scatter_update(
         self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None
     ):
@@ -274,6 +301,39 @@ class Variable(core.Variable, Taking):
     def scatter_sub(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
         """Subtracts from rows."""
         return self.scatter_nd_sub(*_rows(sparse_delta))
+
+    def scatter_max(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
+        """Takes the larger elements of rows and those given."""
+        return self.scatter_nd_max(*_rows(sparse_delta))
+
+    def scatter_min(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
+        """Takes the smaller elements of rows and those given."""
+        return self.scatter_nd_min(*_rows(sparse_delta))
+
+    def scatter_mul(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
+        """Multiplies rows."""
+        return self._scatter_rows(sparse_delta, "multiply")
+
+    def scatter_div(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
+        """Divides rows."""
+        return self._scatter_rows(sparse_delta, "divide")
+
+    def _scatter_rows(self, delta: Any, how: str) -> _Unread:
+        places, rows = _rows(delta)
+        indexing.check_places("indices", delta.indices, self.shape[0])
+        with precision((self._raw_value,)):
+            at = self._raw_value.at[array_in(places)[..., 0]]
+            return self._put(Tensor(getattr(at, how)(array_in(rows))))
+
+    def batch_scatter_update(
+        self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None
+    ):
+        """Replaces elements along the last axis of the indices, within each row before it."""
+        _rows(sparse_delta)
+        places = np.asarray(sparse_delta.indices._value)
+        leading = np.indices(places.shape)[:-1]
+        places = np.stack([*leading, places], -1).astype(np.int32)
+        return self.scatter_nd_update(places, sparse_delta.values)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         raise TypeError(

@@ -1,0 +1,45 @@
+"""`tf.map_fn` of what is no dense tensor of numbers: a loop of Python's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from keraslike.tf import dtypes, nest, ragged_math
+from keraslike.tf.conversion import convert_to_tensor, stacked
+from keraslike.tf.dtypes import DType
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.signatures import TensorSpec
+from keraslike.tf.specs import RaggedTensorSpec, SparseTensorSpec
+from keraslike.tf.structure import Structure
+
+
+def is_dense(tree: Any) -> bool:
+    """Whether all in a structure are tensors of numbers, or the dtypes and specs of such."""
+
+    def dense(x: Any) -> bool:
+        if isinstance(x, (Structure, RaggedTensorSpec, SparseTensorSpec)):
+            return False
+        if x is None or isinstance(x, (TensorSpec, DType)):
+            return getattr(x, "dtype", None) is not dtypes.string and x is not dtypes.string
+        return convert_to_tensor(x).dtype is not dtypes.string
+
+    return all(map(dense, nest.flatten(tree)))
+
+
+def one_by_one(fn: Callable, elems: Any, signature: Any) -> Any:
+    """`map_fn` over ragged rows and text, and of functions that give such: by Python's loop."""
+    flat: list[Any] = [x if isinstance(x, Structure) else convert_to_tensor(x) for x in nest.flatten(elems)]
+    count = int(flat[0].nrows()) if hasattr(flat[0], "nrows") else flat[0].shape[0]
+    found = [fn(nest.pack_sequence_as(elems, [x[i] for x in flat])) for i in range(count)]
+    if not found:
+        raise InvalidArgumentError("tf.map_fn: elems must hold an element at least.")
+    specs = (
+        nest.flatten(signature) if signature is not None else [None] * len(nest.flatten(found[0]))
+    )
+    columns = zip(*map(nest.flatten, found), strict=True)
+    outs = [
+        ragged_math.stack(list(c)) if isinstance(spec, RaggedTensorSpec) else stacked(list(c))
+        for c, spec in zip(columns, specs, strict=True)
+    ]
+    return nest.pack_sequence_as(found[0], outs)

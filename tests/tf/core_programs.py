@@ -1,0 +1,209 @@
+"""One-line programs over tensors, with what TensorFlow gives: `python tests/tf/core_programs.py`,
+where it is installed, writes `core_programs.json`."""
+
+import json
+import os
+
+import numpy as np
+
+PATH = os.path.splitext(__file__)[0] + ".json"
+NAN, INF = float("nan"), float("inf")
+
+
+def names(tf):
+    return {
+        "tf": tf,
+        "np": np,
+        "c": tf.constant,
+        "S": tf.TensorShape,
+        "nan": NAN,
+        "inf": INF,
+        "v": tf.Variable([1.0, 2.0, 3.0]),
+        "rows": lambda indices, values: tf.IndexedSlices(tf.constant(values), tf.constant(indices)),
+    }
+
+
+# Numbers as tensors of a dtype that is asked for, or that an operand has.
+_VALUES = (
+    "1|-1|300|2**31|2**70|1.5|1e40|True|[True,False]|1j|'a'|[]|np.float64(1.5)|np.array([1.5])"
+    "|np.array([True])|np.array([-1,300])|np.array([1j])|[np.float64(1.5)]|[np.float16(1.5)]"
+    "|[np.int64(3)]|[np.uint8(3)]|[1,np.float64(1.5)]|np.array([1],dtype=object)|np.array(['a'])"
+)
+CONVERSIONS = [
+    f"c({value}, {dtype})"
+    for value in _VALUES.split("|")
+    for dtype in ("None", "tf.float32", "tf.int32", "tf.uint8", "tf.bool", "tf.complex64")
+] + [f"c([1, 2], tf.int32) + {value}" for value in _VALUES.split("|")]
+
+SHAPES = """
+S(None)
+str(S(None))
+S(None).rank
+len(S(None))
+list(S(None))
+S(None).as_list()
+S(None)[0]
+S(None)[1:3]
+S(None) + [2]
+S([2]) + S(None)
+S(None) == S([None])
+S([2]).is_compatible_with(None)
+S([2, 3]).merge_with([None, 3])
+S([2, 3]).merge_with([2, 4])
+S([2, 3]).most_specific_compatible_shape([2, 4])
+S([2, 3]).most_specific_compatible_shape([2])
+S([2, 3]).is_subtype_of(S([None, 3]))
+S([2, 3]).with_rank(3)
+S(None).with_rank(2)
+S([2]).assert_same_rank([1, 2])
+S([-1])
+S("a")
+tf.TensorSpec(None).shape
+tf.uint8.is_unsigned
+tf.bool.is_numeric
+tf.complex64.real_dtype
+tf.uint8.limits
+"""
+
+NUMBERS = """
+c(7) // c(0)
+c(7) % c(0)
+c([1.0, -1.0]) // c([0.1, inf])
+tf.sign(c([-0.0, nan]))
+tf.math.divide_no_nan(c(7), c([0, 2]))
+tf.reduce_max(c([], tf.float32))
+tf.reduce_min(c([], tf.int32))
+tf.reduce_max(tf.zeros([2, 0], tf.int64), axis=1)
+tf.argmax(c([nan, 1.0]))
+tf.argmin(c([1.0, nan, 0.0]))
+tf.clip_by_value(c([1.0, 5.0]), 6.0, 2.0)
+tf.clip_by_value(c([1, 5]), 6, 2)
+tf.clip_by_global_norm([c([inf]), c([4.0])], 1.0)
+tf.norm(c([3 + 4j, 0]))
+tf.norm(c([3, 4]))
+tf.cast(c([nan, inf, -inf, 1e20, -1e20, 3.9, -3.9]), tf.int32)
+tf.cast(c([nan, inf, -inf, 1e20, -1e20, 3.9, -3.9]), tf.int64)
+tf.cast(c([300.0, -1.0, 3.9, 1e10]), tf.uint8)
+tf.cast(c([300.0, -1.0, 200.0]), tf.int8)
+tf.cast(c([300.0, -1.0, 3e9, 1e20]), tf.uint32)
+tf.cast(c([300.0, -1.0], tf.float16), tf.uint8)
+tf.saturate_cast(c([1e20, -1e20, nan]), tf.int32)
+tf.saturate_cast(c([-5]), tf.uint32)
+tf.saturate_cast(c([-1, 255]), tf.uint64)
+tf.saturate_cast(c([300, -300]), tf.int8)
+tf.saturate_cast(c([1e10]), tf.float16)
+tf.saturate_cast(c([1 + 2j]), tf.float32)
+tf.bitwise.left_shift(c([1, -1, 1]), c([31, 33, -1]))
+tf.bitwise.right_shift(c([-8, 8]), c([1, 40]))
+~c([5])
+~c([True])
+c(1) == None
+c(1) != None
+c([1, 2]) == c([1, 2, 3])
+c([1, 2]) != c([1, 2, 3])
+tf.equal(c([1, 2]), c([1, 2, 3]))
+tf.math.segment_mean(c([1, 2, -4, -3]), c([0, 0, 2, 2]))
+tf.linspace(0, 10, 5)
+"""
+
+ERRORS = """
+c([1, 2, 3])[5]
+c([1, 2])[0, 0]
+c(1)[0]
+tf.squeeze(c([[1, 2]]), 1)
+tf.transpose([1, 2], [1, 0])
+tf.expand_dims([1], 5)
+tf.concat([[[1]], [2]], 0)
+c([1, 2]) + c([1, 2, 3])
+tf.broadcast_to([1, 2], [3])
+tf.reduce_sum([1], 5)
+tf.argmax([1], 3)
+tf.roll([1], 1, 3)
+tf.pad([1], [[1, 1], [0, 0]])
+tf.matmul([[1.0]], [[1.0], [2.0]])
+tf.nn.conv2d(tf.zeros([1, 2, 2, 3]), tf.zeros([1, 1, 2, 1]), 1, "SAME")
+tf.reduce_sum([1], no_such_argument=1)
+"""
+
+LOOPS = """
+tf.while_loop(lambda a, b: a < 3, lambda a, b: [a + 1, b], (c(0), c(1)))
+tf.while_loop(lambda *a: False, lambda *a: a, {"a": c(0)})
+tf.cond(c([True]), lambda: 1.0, lambda: 2.0)
+tf.map_fn(tf.range, c([1, 2]), fn_output_signature=tf.RaggedTensorSpec([None], tf.int32))
+tf.map_fn(tf.strings.length, c(["a", "bc"]), fn_output_signature=tf.int32)
+tf.map_fn(tf.reduce_sum, tf.ragged.constant([[1, 2], [3]]), fn_output_signature=tf.int32)
+tf.map_fn(lambda t: (tf.as_string(t), t), c([1, 2]), fn_output_signature=(tf.string, tf.int32))
+c([[1, 2], [3, 4]])[[0, 1]]
+bool(c([]))
+tf.is_tensor(tf.ragged.constant([[1]]))
+"""
+
+VARIABLES = """
+v.scatter_mul(rows([0, 2], [2.0, 3.0]))
+v.scatter_div(rows([0, 2], [2.0, 3.0]))
+v.scatter_max(rows([0, 2], [2.0, 1.0]))
+v.scatter_min(rows([0, 2], [2.0, 1.0]))
+v.batch_scatter_update(rows([0, 2], [2.0, 1.0]))
+v.scatter_nd_max([[0]], [5.0])
+v.scatter_nd_min([[0]], [-5.0])
+v.scatter_mul(rows([5], [1.0]))
+v.sparse_read([2, 0])
+v.sparse_read([7])
+v.gather_nd([[2], [0]])
+v.set_shape([3])
+v.set_shape([4])
+bool(tf.Variable(0))
+"""
+
+PROGRAMS = [
+    *CONVERSIONS,
+    *(
+        line
+        for text in (SHAPES, NUMBERS, ERRORS, LOOPS, VARIABLES)
+        for line in text.strip().splitlines()
+    ),
+]
+_ERRORS = ("InvalidArgumentError", "UnimplementedError", "NotFoundError", "OutOfRangeError")
+_BUILT_IN = (TypeError, AttributeError, KeyError, IndexError, ValueError)
+
+
+def result(program, known):
+    """Dtype, shape and values of each tensor; a text of what is none; an error's kind."""
+    tf = known["tf"]
+
+    def plain(x):
+        if isinstance(x, tf.TensorShape):
+            return repr(x)
+        if isinstance(x, (list, tuple)):
+            return [plain(v) for v in x]
+        if isinstance(x, dict):
+            return {key: plain(v) for key, v in x.items()}
+        if isinstance(x, tf.SparseTensor):
+            return [plain(v) for v in (x.indices, x.values, x.dense_shape)]
+        if isinstance(x, tf.RaggedTensor):
+            return [x.dtype.name, str(x.shape), str(x.to_list())]
+        if not hasattr(x, "numpy"):
+            return x if isinstance(x, (bool, int, float, str, type(None))) else repr(x)
+        values = x.numpy()
+        if x.dtype.name == "string":
+            return ["string", list(x.shape), str(np.asarray(values).tolist())]
+        if x.dtype.is_complex:
+            values = np.stack([values.real, values.imag], -1)
+        if x.dtype.is_integer:
+            return [x.dtype.name, list(x.shape), np.asarray(values).tolist()]
+        return [x.dtype.name, list(x.shape), np.asarray(values).astype("float64").tolist()]
+
+    try:
+        return plain(eval(program, known))
+    except Exception as e:
+        kinds = [kind for kind in _ERRORS if isinstance(e, getattr(tf.errors, kind))]
+        return (kinds or [kind.__name__ for kind in _BUILT_IN if isinstance(e, kind)])[0]
+
+
+if __name__ == "__main__":
+    import tensorflow as tf
+
+    known = names(tf)
+    lines = [f"{json.dumps(p)}: {json.dumps(result(p, known))}" for p in PROGRAMS]
+    with open(PATH, "w") as file:
+        file.write("{\n" + ",\n".join(lines) + "\n}\n")

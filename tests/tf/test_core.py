@@ -1,0 +1,63 @@
+"""Tensors of numbers, their arithmetic, dtypes and errors, beside what TensorFlow gives."""
+
+import json
+
+import numpy as np
+import pytest
+
+from keraslike import tf
+from tests.tf import core_programs
+
+with open(core_programs.PATH) as _file:
+    REFERENCE = json.load(_file)
+
+
+def _same(found, wanted):
+    if isinstance(wanted, list) and len(wanted) == 3 and isinstance(wanted[0], str):
+        dtype, shape, values = wanted
+        assert found[:2] == [dtype, shape]
+        if isinstance(values, str):
+            assert found[2] == values
+        else:
+            np.testing.assert_allclose(found[2], values, rtol=1e-4, atol=1e-5)
+    elif isinstance(wanted, list):
+        assert len(found) == len(wanted)
+        for f, w in zip(found, wanted):
+            _same(f, w)
+    elif isinstance(wanted, dict):
+        assert list(found) == list(wanted)
+        for key in wanted:
+            _same(found[key], wanted[key])
+    else:
+        assert found == wanted
+
+
+def test_results_are_those_of_tensorflow():
+    known = core_programs.names(tf)
+    assert list(REFERENCE) == core_programs.PROGRAMS
+    wrong = []
+    for program, wanted in REFERENCE.items():
+        found = core_programs.result(program, known)
+        try:
+            _same(found, wanted)
+        except (AssertionError, TypeError):
+            wrong.append(f"{program}\n  gives {found}\n  wanted {wanted}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_refused_arguments_are_errors_of_both_kinds():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="tf.squeeze"):
+        tf.squeeze(tf.constant([[1, 2]]), 1)
+    with pytest.raises(ValueError):
+        tf.constant([1, 2]) + tf.constant([1, 2, 3])
+    with pytest.raises(IndexError, match="out of bounds"):
+        tf.constant([1, 2])[5]
+    with pytest.raises(ValueError), tf.GradientTape() as tape:
+        x = tf.constant([1.0, 2.0])
+        tape.watch(x)
+        x + tf.constant([1.0, 2.0, 3.0])
+    with pytest.raises(ValueError):
+        tf.function(lambda x: x + tf.constant([1, 2, 3]))(tf.constant([1, 2]))
+    # What a function of the user's raises stays what it is.
+    with pytest.raises(KeyError):
+        tf.custom_gradient(lambda x: {}[1])(tf.constant(1.0))
