@@ -29,7 +29,9 @@ def is_dense(tree: Any) -> bool:
 
 def one_by_one(fn: Callable, elems: Any, signature: Any) -> Any:
     """`map_fn` over ragged rows and text, and of functions that give such: by Python's loop."""
-    flat: list[Any] = [x if isinstance(x, Structure) else convert_to_tensor(x) for x in nest.flatten(elems)]
+    flat: list[Any] = [
+        x if isinstance(x, Structure) else convert_to_tensor(x) for x in nest.flatten(elems)
+    ]
     count = int(flat[0].nrows()) if hasattr(flat[0], "nrows") else flat[0].shape[0]
     found = [fn(nest.pack_sequence_as(elems, [x[i] for x in flat])) for i in range(count)]
     if not found:

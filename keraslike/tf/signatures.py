@@ -11,7 +11,7 @@ from flax import nnx
 
 from keraslike.core import base
 from keraslike.tf import dtypes
-from keraslike.tf.dtypes import DType, TensorShape
+from keraslike.tf.dtypes import UNKNOWN_SHAPE, DType, TensorShape
 from keraslike.tf.tensor import Tensor
 
 
