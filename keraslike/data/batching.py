@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from keraslike.core.iteration import Failed, Steps, attempted, begun, tried
 from keraslike.core.shares import Rows, share_of
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data.elements import (
+    UNKNOWN,
     ArraySpec,
     Nested,
     arguments,
@@ -23,7 +25,7 @@ from keraslike.data.elements import (
     row,
     stack,
 )
-from keraslike.data.pipeline import Pipeline, RowsOf, passing, unless
+from keraslike.data.pipeline import Pipeline, RowsOf, enduring, passing, unless
 
 
 class Batching(Pipeline):
@@ -67,13 +69,19 @@ class Batching(Pipeline):
             found = self._fetched() if keyed else None
             make = combine if found is None else found.many
             elements = (self._start if found is None else found.keys)(first * size)
-            while group := list(itertools.islice(elements, size)):
-                if len(group) < size and drop:
-                    continue
-                if rows is None:
-                    yield make(group)
-                else:
-                    yield share_of(group, rows, make)
+            if keyed and self.is_map and found is None:  # an error is that of the whole batch
+                elements = tried(elements)
+
+            def following() -> Any:
+                group = list(itertools.islice(elements, size))
+                for element in group:
+                    if type(element) is Failed:
+                        raise element.error
+                if not group or (drop and len(group) < size):
+                    raise StopIteration
+                return make(group) if rows is None else share_of(group, rows, make)
+
+            return Steps(following)
 
         def known() -> Any:
             rows = size if drop else None
@@ -101,13 +109,28 @@ class Batching(Pipeline):
         """The rows of each element as elements."""
 
         def make() -> Iterator[Any]:
-            for element in self._start(0):
-                yield from (row(element, i, self._view) for i in range(length(element)))
+            for element in tried(self._start(0)):
+                rows = attempted(length)(element)
+                if type(rows) is Failed:
+                    yield rows
+                else:
+                    yield from (row(element, i, self._view) for i in range(rows))
 
         def known() -> Any:
             return map_leaves(lambda leaf: leaf.rows(), self._spec())
 
-        return self._then(passing(make), unless(self._count), spec=known, batch_size=None)
+        return self._then(enduring(make), self._count_of_rows(), spec=known, batch_size=None)
+
+    def _count_of_rows(self) -> int:
+        """The number of rows in all elements, where the specs say that."""
+        if self._count < 0 or (self._known_spec is None and self._find_spec is None):
+            return unless(self._count)
+        try:
+            shapes = [getattr(s, "shape", None) for s in iter_leaves(self._spec())]
+        except Exception:  # of an element that cannot be made
+            return UNKNOWN
+        sizes = [tuple(shape)[0] for shape in shapes if shape is not None and len(shape)]
+        return self._count * int(sizes[0]) if sizes and sizes[0] is not None else UNKNOWN
 
     def rebatch(
         self, batch_size: Any, drop_remainder: bool = False, name: str | None = None
@@ -115,20 +138,37 @@ class Batching(Pipeline):
         """The rows of all batches in batches of another size, or of several sizes in turn."""
         if as_int(batch_size) is not None:
             return self.unbatch().batch(batch_size, drop_remainder)
-        sizes = [positive("batch_size", n) for n in batch_size]
+        error = self._view.error
+        sizes = [positive("batch_size", n, 0, error) for n in batch_size]
+        if not any(sizes):
+            raise error(f"batch_size must have a positive number. Received: {batch_size!r}")
         rows = self.unbatch()
 
         def make() -> Iterator[Any]:
-            elements = rows._start(0)
-            for size in itertools.cycle(sizes):
-                group = list(itertools.islice(elements, size))
-                if not group or (drop_remainder and len(group) < size):
-                    return
-                yield self._stacked(group)
+            elements, turns = rows._start(0), itertools.cycle(sizes)
+            ahead: list[Any] = []  # whether there is another, an empty batch does not tell
+
+            def following() -> Any:
+                if not ahead:
+                    ahead.append(next(elements))
+                size = next(turns)
+                if not size:
+                    return self._nothing_of(ahead[0])
+                group = [*ahead, *itertools.islice(elements, size - 1)]
+                ahead.clear()
+                if drop_remainder and len(group) < size:
+                    raise StopIteration
+                return self._stacked(group)
+
+            return Steps(following)
 
         return rows._then(
             passing(make), spec=lambda: map_leaves(lambda s: s.inside(None), rows._spec())
         )
+
+    def _nothing_of(self, element: Any) -> Any:
+        """A batch of no such elements."""
+        return map_leaves(lambda leaf: leaf[:0], self._stacked([element]))
 
     def padded_batch(
         self,
@@ -178,7 +218,8 @@ class Batching(Pipeline):
             given = list(_sizes(sizes))
             wanted = tuple(n if g is None else g for n, g in zip(largest, given, strict=True))
         if any(n > w for n, w in zip(largest, wanted)):
-            raise self._view.error(f"An array of shape {largest} is larger than {wanted}.")
+            sizes = tuple(map(int, largest))
+            raise self._view.damaged(f"An array of shape {sizes} is larger than {wanted}.")
         dtype = arrays[0].dtype
         text = dtype.kind == "O"
         if value is None:
@@ -250,13 +291,14 @@ class Batching(Pipeline):
         reach = (size - 1) * stride + 1
 
         def make() -> Iterator[Any]:
-            elements, held = self._start(0), []
+            elements, held = tried(self._start(0)), []
             while True:
                 held += itertools.islice(elements, max(reach - len(held), 0))
                 chosen = held[:reach:stride]
                 if not chosen or (drop_remainder and len(chosen) < size):
                     return
-                yield self._datasets_of(chosen)
+                failed = [e for e in chosen if type(e) is Failed]
+                yield failed[0] if failed else self._datasets_of(chosen)
                 passed = shift - len(held)
                 del held[:shift]
                 if passed > 0:
@@ -268,7 +310,7 @@ class Batching(Pipeline):
                 max(count - reach, -shift) // shift + 1 if drop_remainder else -(-count // shift)
             )
         return self._then(
-            passing(make), count, spec=lambda: map_leaves(Nested, self._spec()), batch_size=None
+            enduring(make), count, spec=lambda: map_leaves(Nested, self._spec()), batch_size=None
         )
 
     def _datasets_of(self, elements: list[Any]) -> Any:
@@ -315,18 +357,34 @@ class Batching(Pipeline):
         def make() -> Iterator[Any]:
             groups: dict[Any, list[Any]] = {}
             sizes: dict[Any, int] = {}
-            for element in self._start(0):
+
+            def key_and_size(element: Any) -> Any:
                 key = np.int64(key_of(*arguments(element)))
-                group = groups.setdefault(key, [])
                 if key not in sizes:
                     given = window_size if size_of is None else size_of(key)
-                    sizes[key] = positive("window_size", given)
+                    sizes[key] = positive("window_size", given, error=self._view.error)
+                return key, sizes[key]
+
+            def reduced(key: Any) -> Iterator[Any]:
+                def begin() -> Iterator[Any]:
+                    made = reduce.raw(key, self._of_elements(groups.pop(key)))
+                    if not isinstance(made, Pipeline):
+                        raise TypeError(f"reduce_func must return a data set. Received: {made!r}")
+                    return made._start(0)
+
+                return begun(begin)
+
+            for element in tried(self._start(0)):
+                found = attempted(key_and_size)(element)
+                if type(found) is Failed:
+                    yield found
+                    continue
+                group = groups.setdefault(found[0], [])
                 group.append(element)
-                if len(group) == sizes[key]:
-                    del groups[key]
-                    yield from reduce.raw(key, self._of_elements(group))._start(0)
+                if len(group) == found[1]:
+                    yield from reduced(found[0])
             for key in sorted(groups):
-                yield from reduce.raw(key, self._of_elements(groups[key]))._start(0)
+                yield from reduced(key)
 
         def known() -> Any:
             try:
@@ -334,7 +392,7 @@ class Batching(Pipeline):
             except Exception:  # it wants elements
                 return None
 
-        return self._then(passing(make), unless(self._count), spec=known, batch_size=None)
+        return self._then(enduring(make), unless(self._count), spec=known, batch_size=None)
 
     def bucket_by_sequence_length(
         self,
@@ -385,13 +443,18 @@ class Batching(Pipeline):
 
         def make() -> Iterator[Any]:
             groups: dict[int, list[Any]] = {}
-            for element in self._start(0):
-                key = bucket(element)
+            for element in tried(self._start(0)):
+                key = attempted(bucket)(element)
+                if type(key) is Failed:
+                    yield key
+                    continue
                 groups.setdefault(key, []).append(element)
                 if len(groups[key]) == sizes[key]:
-                    yield from padded(key, self._of_elements(groups.pop(key)))._start(0)
+                    group = self._of_elements(groups.pop(key))
+                    yield from begun(lambda key=key, group=group: padded(key, group)._start(0))
             for key in sorted(groups):
-                yield from padded(key, self._of_elements(groups[key]))._start(0)
+                group = self._of_elements(groups[key])
+                yield from begun(lambda key=key, group=group: padded(key, group)._start(0))
 
         def known() -> Any:
             group = self._of_elements([])
@@ -402,7 +465,7 @@ class Batching(Pipeline):
             )
             return whole._spec()
 
-        return self._then(passing(make), unless(self._count), spec=known, batch_size=None)
+        return self._then(enduring(make), unless(self._count), spec=known, batch_size=None)
 
     def _bounded(self, shapes: Any, size: int) -> Any:
         """Padded shapes with a size in the place of those that are not known."""

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from keraslike.core.iteration import Failed, Steps, attempted, begun, tried
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data import philox
 from keraslike.data.elements import AUTOTUNE, UNKNOWN, arguments, as_int, positive
-from keraslike.data.pipeline import Fetched, Pipeline, Start, common, counted, passing
+from keraslike.data.pipeline import Fetched, Pipeline, Start, common, counted, enduring
 
 
 class Combining(Pipeline):
@@ -34,7 +35,7 @@ class Combining(Pipeline):
             return map_leaves(lambda _: next(left), structure)
 
         def together(starts: list[Start], pack: Callable) -> Start:
-            return lambda first: map(pack, zip(*[start(first) for start in starts]))
+            return lambda first: map(pack, _together([start(first) for start in starts]))
 
         def fetched() -> Fetched | None:
             found = [part._fetched() for part in parts]
@@ -62,7 +63,8 @@ class Combining(Pipeline):
 
         def start(first: int) -> Iterator[Any]:
             if self._count < 0 or first < self._count:
-                return itertools.chain(self._start(first), _late(dataset))
+                both = itertools.chain([lambda: self._start(first)], [lambda: dataset._start(0)])
+                return itertools.chain.from_iterable(begin() for begin in both)
             return dataset._start(first - self._count)
 
         def known() -> Any:
@@ -76,11 +78,17 @@ class Combining(Pipeline):
         """The elements of the data set that `map_func` makes of each element, in order."""
         function = self._view.function(map_func)
 
-        def make() -> Iterator[Any]:
-            for element in self._start(0):
-                yield from _dataset(function.raw(*arguments(element)))._start(0)
+        def opened(element: Any) -> Iterator[Any]:
+            return _dataset(function.raw(*arguments(element)))._start(0)
 
-        return self._then(passing(make), UNKNOWN, spec=self._inner_spec(function), batch_size=None)
+        def make() -> Iterator[Any]:
+            for element in tried(self._start(0)):
+                if type(element) is Failed:
+                    yield element
+                else:
+                    yield from begun(lambda element=element: opened(element))
+
+        return self._then(enduring(make), UNKNOWN, spec=self._inner_spec(function), batch_size=None)
 
     def _inner_spec(self, function: Any) -> Callable[[], Any]:
         def known() -> Any:
@@ -113,24 +121,28 @@ class Combining(Pipeline):
         """
         wanted = as_int(cycle_length)
         cycle = os.cpu_count() or 1 if wanted in (None, AUTOTUNE) else wanted
-        cycle = positive("cycle_length", cycle)
-        block = 1 if block_length is None else positive("block_length", block_length)
+        error = self._view.error
+        cycle = positive("cycle_length", cycle, error=error)
+        block = 1 if block_length is None else positive("block_length", block_length, error=error)
+        threads = as_int(num_parallel_calls)
+        if num_parallel_calls is not None and threads != AUTOTUNE:
+            positive("num_parallel_calls", num_parallel_calls, error=error)
         function = self._view.function(map_func)
 
         def opened(element: Any) -> Iterator[Any]:
             return _dataset(function.raw(*arguments(element)))._start(0)
 
         def make() -> Iterator[Any]:
-            elements = self._start(0)
+            elements = tried(self._start(0))
             parallel = num_parallel_calls is not None
             if not parallel:
-                yield from _interleaved(elements, opened, cycle, block, iter)
+                yield from _interleaved(elements, opened, cycle, block, tried)
                 return
             with ThreadPoolExecutor(cycle) as executor:
-                ahead = lambda items: _ahead(executor, items, block)  # noqa: E731
+                ahead = lambda items: _ahead(executor, tried(items), block)  # noqa: E731
                 yield from _interleaved(elements, opened, cycle, block, ahead)
 
-        return self._then(passing(make), UNKNOWN, spec=self._inner_spec(function), batch_size=None)
+        return self._then(enduring(make), UNKNOWN, spec=self._inner_spec(function), batch_size=None)
 
     @classmethod
     def sample_from_datasets(
@@ -213,7 +225,7 @@ def _chosen(
 
     def make() -> Iterator[Any]:
         ended: set[int] = set()
-        iterators = [part._start(0) for part in parts]
+        iterators = [tried(part._start(0)) for part in parts]
         for number in numbers(ended):
             if number in ended:
                 continue
@@ -229,7 +241,7 @@ def _chosen(
         return common(*[part._spec() for part in parts])
 
     return parts[0]._then(
-        passing(make),
+        enduring(make),
         counted([*(part._count for part in parts), UNKNOWN], sum),
         spec=known,
         others=(*parts[1:], *others),
@@ -238,8 +250,23 @@ def _chosen(
     )
 
 
-def _late(dataset: Any) -> Iterator[Any]:
-    yield from dataset._start(0)
+def _together(iterators: list[Iterator[Any]]) -> Iterator[Any]:
+    """As `zip`; where one raises an error, the others go on by an element, too."""
+
+    def following() -> Any:
+        items, failed = [], None
+        for elements in iterators:
+            try:
+                items.append(next(elements))
+            except StopIteration:
+                raise
+            except Exception as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+        return tuple(items)
+
+    return Steps(following)
 
 
 def _check(dataset: Any, name: str) -> None:
@@ -269,7 +296,11 @@ def _interleaved(
             if more:
                 element = next(elements, end)
                 if element is not end:
-                    slots[place] = read(opened(element))
+                    begun = attempted(opened)(element)
+                    if type(begun) is Failed:
+                        yield begun
+                    else:
+                        slots[place] = read(begun)
                     continue
                 more = False
             place, given = (place + 1) % cycle, 0
@@ -280,7 +311,7 @@ def _interleaved(
             place, given = (place + 1) % cycle, 0
             continue
         yield element
-        given += 1
+        given += type(element) is not Failed
         if given == block:
             place, given = (place + 1) % cycle, 0
 

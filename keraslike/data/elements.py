@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -77,6 +77,8 @@ class View:
     copies = False  # whether a data set of a user's arrays copies them
     error: type[Exception] = ValueError  # for arguments and elements that do not fit
     missing: type[Exception] = NoSuchFile  # where there is no such file
+    unready: type[Exception] = ValueError  # for a state that does not allow what is asked
+    damaged: type[Exception] = ValueError  # for elements that are larger than was said
     ended: type[Exception] = StopIteration  # by `get_next` after the last element
 
     def array(self, value: Any) -> Any:
@@ -145,6 +147,10 @@ class View:
     def check_state(self, known: Any, state: Any) -> Any:
         """A state that a function has returned, beside the one that it was given."""
         return state
+
+    def called(self, begin: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+        """The iterator that a user's generator gives, with errors as users get them."""
+        return begin()
 
     def element(self, returned: Any) -> Any:
         """What a function of the user's returned, as an element."""

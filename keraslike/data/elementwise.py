@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from keraslike.core.arguments import warn_user
+from keraslike.core.iteration import Enduring, Failed, attempted, cut, tried
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data import philox
 from keraslike.data.elements import (
@@ -25,7 +26,16 @@ from keraslike.data.elements import (
     positive,
 )
 from keraslike.data.options import Options
-from keraslike.data.pipeline import Fetched, NoElements, Pipeline, Start, common, passing, unless
+from keraslike.data.pipeline import (
+    Fetched,
+    NoElements,
+    Pipeline,
+    Start,
+    common,
+    enduring,
+    passing,
+    unless,
+)
 from keraslike.training.prefetch import Ahead, made_by
 
 # Seconds that a call must take before threads are asked to do it, where they are left to us.
@@ -58,16 +68,17 @@ class Elementwise(Pipeline):
             deterministic: `False` for results as they come to be ready.
         """
         function = self._view.function(map_func)
+        calls = self._calls(num_parallel_calls)
         faster: list[bool] = []  # whether threads are
 
         def apply(element: Any) -> Any:
             return function(*arguments(element))
 
         def start(first: int) -> Iterator[Any]:
-            elements, calls = self._start(first), num_parallel_calls
+            elements = self._start(first)
             if calls is None:
                 return map(apply, elements)
-            return in_threads(apply, elements, as_int(calls), deterministic is False, faster)
+            return in_threads(apply, elements, calls, deterministic is False, faster)
 
         def fetched() -> Fetched | None:
             found = self._fetched()
@@ -89,7 +100,15 @@ class Elementwise(Pipeline):
                 return common(examples[0], examples[-1])
 
         made = self._then(start, spec=known, fetched=fetched)
+        made.is_map = True
         return made
+
+    def _calls(self, num_parallel_calls: Any) -> int | None:
+        """By how many threads, AUTOTUNE or none; raises an error for what is neither."""
+        number = as_int(num_parallel_calls)
+        if num_parallel_calls is None or number == AUTOTUNE:
+            return number
+        return positive("num_parallel_calls", num_parallel_calls, error=self._view.error)
 
     def _spec_of_call(self, function: Function, dataset: Any) -> Any:
         """What is known of a function's results: by its trace, or else by the first of them, in
@@ -110,7 +129,7 @@ class Elementwise(Pipeline):
         """The elements of which `predicate` is true."""
         test, holds = self._view.function(predicate), self._view.holds
         return self._then(
-            passing(lambda: (e for e in self._start(0) if holds(test(*arguments(e))))),
+            passing(lambda: filter(lambda e: holds(test(*arguments(e))), self._start(0))),
             unless(self._count),
         )
 
@@ -157,10 +176,14 @@ class Elementwise(Pipeline):
 
         def make() -> Iterator[Any]:
             now = state
-            for element in self._start(0):
+
+            def apply(element: Any) -> Any:
+                nonlocal now
                 new, out = function(now, element)
                 now = self._view.check_state(now, new)
-                yield out
+                return out
+
+            return map(apply, self._start(0))
 
         return self._then(passing(make), spec=None)
 
@@ -190,7 +213,7 @@ class Elementwise(Pipeline):
             return self._ordered(lambda start: start)
         known = {INFINITE: count, UNKNOWN: UNKNOWN}.get(self._count, min(self._count, count))
         return self._ordered(
-            lambda start: lambda first: itertools.islice(start(first), max(count - first, 0)), known
+            lambda start: lambda first: cut(start(first), 0, max(count - first, 0)), known
         )
 
     def skip(self, count: Any, name: str | None = None) -> Any:
@@ -203,17 +226,15 @@ class Elementwise(Pipeline):
 
     def shard(self, num_shards: Any, index: Any, name: str | None = None) -> Any:
         """Each element whose number leaves `index` when it is divided by `num_shards`."""
-        number, place = positive("num_shards", num_shards), _count(index)
+        number = positive("num_shards", num_shards, error=self._view.error)
+        place = _count(index)
         if not 0 <= place < number:
             raise self._view.error(
                 f"index must be between 0 and {number - 1}. Received: index={place}"
             )
         known = self._count if self._count < 0 else max(-(-(self._count - place) // number), 0)
         return self._ordered(
-            lambda start: (
-                lambda first: itertools.islice(start(place + first * number), 0, None, number)
-            ),
-            known,
+            lambda start: lambda first: cut(start(place + first * number), 0, None, number), known
         )
 
     def repeat(self, count: Any = None, name: str | None = None) -> Any:
@@ -224,13 +245,13 @@ class Elementwise(Pipeline):
             def make() -> Iterator[Any]:
                 for _ in itertools.count() if times < 0 else range(times):
                     given = False
-                    for element in start(0):
+                    for element in tried(start(0)):
                         given = True
                         yield element
                     if not given:
                         return
 
-            return passing(make)
+            return enduring(make)
 
         if self._count == 0 or times == 0:
             known = 0
@@ -267,9 +288,9 @@ class Elementwise(Pipeline):
                 if reshuffle_each_iteration is not False:
                     seeds = philox.of_iteration(seeds, made._times)
                 made._times += 1
-                return philox.rolled(start(0), size, philox.numbers(seeds))
+                return philox.rolled(tried(start(0)), size, philox.numbers(seeds))
 
-            return passing(make)
+            return enduring(make)
 
         made = self._ordered(shuffled)
         made._seeds = philox.seeds(seed)
@@ -281,14 +302,17 @@ class Elementwise(Pipeline):
 
         def make() -> Iterator[Any]:
             seen = set()
-            for element in self._start(0):
+
+            def is_new(element: Any) -> bool:
                 key = tuple(
                     (np.shape(a), a.tobytes() if hasattr(a, "tobytes") else a)
                     for a in iter_leaves(element)
                 )
-                if key not in seen:
-                    seen.add(key)
-                    yield element
+                new = key not in seen
+                seen.add(key)
+                return new
+
+            return filter(is_new, self._start(0))
 
         return self._then(passing(make), UNKNOWN)
 
@@ -357,14 +381,22 @@ class Elementwise(Pipeline):
         size = as_int(buffer_size)
         if size == 0:
             return self._ordered(lambda start: start)
-        depth = 2 if size == AUTOTUNE else positive("buffer_size", buffer_size)
+        depth = (
+            2 if size == AUTOTUNE else positive("buffer_size", buffer_size, error=self._view.error)
+        )
 
-        def start(first: int) -> Iterator[Any]:
+        def made_ahead(first: int) -> Iterator[Any]:
             with Ahead(self._start(first), lambda element: element, depth) as ahead:
-                while elements := ahead.take(1, wait=True):
-                    yield from elements
+                while True:
+                    try:
+                        elements = ahead.take(1, wait=True)
+                    except Exception as error:
+                        elements = [Failed(error)]
+                    if not elements:
+                        return
+                    yield elements[0]
 
-        made = self._then(start)
+        made = self._then(lambda first: Enduring(made_ahead(first)))
         made._start_unhurried, made._shares = self._start_unhurried, self._shares
         made._rows = self._rows
         return made
@@ -391,28 +423,30 @@ class Elementwise(Pipeline):
 
         def make() -> Iterator[Any]:
             number = 0
-            for number, element in enumerate(self._start(0), 1):
+            for element in tried(self._start(0)):
+                number += type(element) is not Failed
                 if number > count >= 0:
                     break
                 yield element
             if count >= 0 and number != count:
-                raise self._view.error(f"There are not {count} elements, as was said.")
+                found = f"more than {count}" if number > count else number
+                yield Failed(
+                    self._view.unready(
+                        f"The data set was said to have {count} elements. There are {found}."
+                    )
+                )
 
-        return self._then(passing(make), count)
+        return self._then(enduring(make), count)
 
     def ignore_errors(self, log_warning: bool = False, name: str | None = None) -> Any:
         """The elements that can be made, without those whose making raises an error."""
 
         def make() -> Iterator[Any]:
-            elements = self._start(0)
-            while True:
-                try:
-                    yield next(elements)
-                except StopIteration:
-                    return
-                except Exception as e:
-                    if log_warning:
-                        warn_user(f"An element was left out: {e}")
+            for element in tried(self._start(0)):
+                if type(element) is not Failed:
+                    yield element
+                elif log_warning:
+                    warn_user(f"An element was left out: {element.error}")
 
         return self._then(passing(make), unless(self._count))
 
@@ -436,9 +470,10 @@ def in_threads(
     Args:
         faster: empty, or whether threads are faster, as was found out before.
     """
-    if calls != AUTOTUNE:
-        return _pooled(apply, elements, positive("num_parallel_calls", calls), as_ready)
-    return _measured(apply, elements, as_ready, [] if faster is None else faster)
+    apply, elements = attempted(apply), tried(elements)
+    if calls is not None and calls != AUTOTUNE:
+        return Enduring(_pooled(apply, elements, calls, as_ready))
+    return Enduring(_measured(apply, elements, as_ready, [] if faster is None else faster))
 
 
 def _measured(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import csv
+import gzip
 import io
+import itertools
+import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from keraslike.core.iteration import Failed, begun, tried
 from keraslike.data import records
 from keraslike.data.dataset import Dataset
 from keraslike.data.elements import UNKNOWN, ArraySpec, as_int, host, is_text_scalar, stack
-from keraslike.data.pipeline import Pipeline, passing
+from keraslike.data.pipeline import Pipeline, enduring
 from keraslike.data.sources import matching, paths
 
 _TEXT = ArraySpec((), "string")
@@ -35,22 +39,37 @@ class _OfFiles(Dataset):
         if parallel is None:
 
             def make() -> Iterator[Any]:
-                for name in names._start(0):
+                for name in tried(names._start(0)):
+                    if type(name) is Failed:
+                        yield name
+                        continue
                     for each in [name] if is_text_scalar(name) else np.ravel(name).tolist():
-                        yield from read(*paths(each))
+                        yield from self._of_file(read, *paths(each))
         else:
             cycle = as_int(parallel)
 
             def opened(name: Any) -> Any:
                 (path,) = paths(name)
-                return Dataset(lambda: read(path), UNKNOWN)
+                return Dataset._make(enduring(lambda: self._of_file(read, path)), UNKNOWN)
 
             names = names.interleave(opened, cycle, 1, cycle)
 
             def make() -> Iterator[Any]:
                 return names._start(0)
 
-        self._set(passing(make), UNKNOWN, (names,) if known else (), lambda: spec)
+        self._set(enduring(make), UNKNOWN, (names,) if known else (), lambda: spec)
+
+    def _of_file(self, read: Callable[[str], Iterator[Any]], path: str) -> Iterator[Any]:
+        """What is read, with the errors that users get."""
+        for element in begun(lambda: read(path)):
+            error = element.error if type(element) is Failed else None
+            if isinstance(error, FileNotFoundError):
+                element = Failed(self._view.missing(f"{path}; No such file or directory"))
+            elif isinstance(error, (zlib.error, gzip.BadGzipFile, EOFError)):
+                element = Failed(records.DataLossError(f"{path}: cannot be decompressed: {error}"))
+            elif isinstance(error, ValueError) and not isinstance(error, records.DataLossError):
+                element = Failed(self._view.error(str(error)))
+            yield element
 
 
 class _OfRecords(_OfFiles):
@@ -132,6 +151,11 @@ class FixedLengthRecordDataset(_OfFiles):
         if size < 1:
             raise ValueError(f"record_bytes must be positive. Received: {record_bytes!r}")
         header, footer = as_int(header_bytes) or 0, as_int(footer_bytes) or 0
+        if header < 0 or footer < 0:
+            raise ValueError(
+                "header_bytes and footer_bytes must be at least 0. "
+                f"Received: {header_bytes!r} and {footer_bytes!r}"
+            )
 
         def read(path: str) -> Iterator[bytes]:
             return records.pieces(path, size, header, footer, kind)
@@ -140,6 +164,13 @@ class FixedLengthRecordDataset(_OfFiles):
 
 
 # -- tables -----------------------------------------------------------------------------------
+
+
+def number_of(text: str) -> float:
+    """A number in the notation of C, which hexadecimal digits belong to; raises ValueError."""
+    if not text.isascii() or "_" in text:
+        raise ValueError(f"Not a number: {text!r}")
+    return float.fromhex(text) if text.lstrip("+-")[:2] in ("0x", "0X") else float(text)
 
 
 class Column:
@@ -177,25 +208,90 @@ class Column:
         try:
             text = field.strip()
             if self.name.startswith("int"):
+                if not text.isascii() or "_" in text:
+                    raise ValueError
                 found = int(text)
                 info = np.iinfo(self.type)
                 if not info.min <= found <= info.max:
                     raise ValueError
                 return self.type(found)
-            return self.type(text)
+            return self.type(number_of(text))
         except ValueError:
             raise ValueError(
                 f"Field {number} in record is not a valid {self.name}: {field}"
             ) from None
 
 
-def fields(
-    line: str | Iterable[str], delimiter: str = ",", quotes: bool = True
-) -> Iterator[list[str]]:
-    """The rows of CSV text, each as its fields."""
-    style = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
-    text = io.StringIO(line, newline="") if isinstance(line, str) else line
-    return csv.reader(text, delimiter=delimiter, quoting=style)
+_QUOTED = re.compile(r'"((?:[^"]|"")*+)"')
+
+
+class _Open(ValueError):
+    """A quoted field that does not end in the line."""
+
+
+def split(text: str, delimiter: str = ",", quotes: bool = True) -> list[str]:
+    """The fields of a row of CSV text, whose end of line has been taken off; raises ValueError for
+    quotes and ends of lines in a field that does not begin with a quote."""
+    found, place = [], 0
+    while True:
+        quoted = quotes and text.startswith('"', place)
+        if quoted:
+            match = _QUOTED.match(text, place)
+            if match is None:
+                raise _Open("Quoted field has to end with quote followed by delim or end")
+            found.append(match[1].replace('""', '"'))
+            end = match.end()
+            if end < len(text) and text[end] != delimiter:
+                raise ValueError("Quote inside a string has to be escaped by another quote")
+        else:
+            end = text.find(delimiter, place)
+            end = len(text) if end < 0 else end
+            field = text[place:end]
+            if (quotes and '"' in field) or "\n" in field or "\r" in field:
+                raise ValueError("Unquoted fields cannot have quotes/CRLFs inside")
+            found.append(field)
+        place = end + 1
+        if end >= len(text):
+            return found
+
+
+def rows(lines: Iterable[str], delimiter: str = ",", quotes: bool = True) -> Iterator[Any]:
+    """The rows of lines of CSV text, each as its fields; a `Failed` for one that is not well
+    formed. A quoted field may go over several lines."""
+    row = ""
+    for line in lines:
+        row += line
+        whole = row.rstrip("\r\n")
+        if not quotes or '"' not in whole:
+            yield whole.split(delimiter)
+        else:
+            try:
+                yield split(whole, delimiter, quotes)
+            except _Open:
+                continue
+            except ValueError as error:
+                yield Failed(error)
+        row = ""
+    if row:
+        yield Failed(ValueError("Reached end of file without closing quoted field in record"))
+
+
+def check_layout(delimiter: Any, select_cols: Any, columns: int, error: type[Exception]) -> None:
+    """Raises an error for a delimiter of several characters and for columns out of order."""
+    if not isinstance(delimiter, str) or len(delimiter) != 1:
+        raise error(f"field_delim should be only 1 char. Received: field_delim={delimiter!r}")
+    if select_cols is None:
+        return
+    chosen = [int(n) for n in select_cols]
+    if len(chosen) != columns:
+        raise error(
+            f"select_cols should match output size: there are {columns} in record_defaults. "
+            f"Received: select_cols={chosen}"
+        )
+    if any(a >= b for a, b in itertools.pairwise(chosen)):
+        raise error(
+            f"select_cols should be strictly increasing indices. Received: select_cols={chosen}"
+        )
 
 
 class CsvDataset(_OfFiles):
@@ -237,37 +333,32 @@ class CsvDataset(_OfFiles):
         kind = records.compression(compression_type)
         if select_cols is not None and exclude_cols is not None:
             raise ValueError("One of select_cols and exclude_cols may be given.")
-        if select_cols is not None and len(select_cols) != len(columns):
-            raise ValueError(
-                f"select_cols must have one number for each of the {len(columns)} columns in "
-                f"record_defaults. Received: {list(select_cols)}"
-            )
+        check_layout(field_delim, select_cols, len(columns), self._own_view().error)
+        left_out = set(map(int, exclude_cols or ()))
+
+        def values(path: str, line: int, row: Any) -> Any:
+            if type(row) is Failed:
+                return Failed(ValueError(f"{row.error} (row {line} of {path})"))
+            chosen = range(len(row)) if select_cols is None else [int(n) for n in select_cols]
+            if left_out:
+                chosen = [n for n in chosen if n not in left_out]
+            if len(chosen) != len(columns) or (chosen and chosen[-1] >= len(row)):
+                what = f"Expect {len(columns)} fields but have {len(row)} in record"
+                return Failed(ValueError(f"{what}: row {line} of {path}"))
+            try:
+                pairs = enumerate(zip(columns, chosen))
+                return tuple(c.value(row[n], na_value, i) for i, (c, n) in pairs)
+            except ValueError as e:
+                return Failed(ValueError(f"{e} (row {line} of {path})"))
 
         def read(path: str) -> Iterator[Any]:
             binary = records.opened(path, kind)
             with io.TextIOWrapper(binary, "utf-8", "surrogateescape", newline="") as file:
-                rows = fields(file, field_delim, use_quote_delim)
+                found = enumerate(rows(file, field_delim, use_quote_delim), 1)
                 if header:
-                    next(rows, None)
-                for line, row in enumerate(rows, 1 + header):
-                    chosen: list[int] = list(range(len(row)))
-                    if select_cols is not None:
-                        chosen = [int(n) for n in select_cols]
-                    elif exclude_cols is not None:
-                        chosen = [n for n in chosen if n not in exclude_cols]
-                    if len(chosen) != len(columns) or (chosen and max(chosen) >= len(row)):
-                        raise self._view.error(
-                            f"Expect {len(columns)} fields but have {len(row)} in record: "
-                            f"row {line} of {path}"
-                        )
-                    try:
-                        values = [
-                            c.value(row[n], na_value, i)
-                            for i, (c, n) in enumerate(zip(columns, chosen))
-                        ]
-                    except ValueError as e:
-                        raise self._view.error(f"{e} (row {line} of {path})") from None
-                    yield tuple(values)
+                    next(found, None)
+                for line, row in found:
+                    yield values(path, line, row)
 
         spec = tuple(ArraySpec((), c.name) for c in columns)
         super().__init__(filenames, read, None, spec)
@@ -323,10 +414,9 @@ def make_csv_dataset(
     files = matching(file_pattern)
 
     def rows_of(path: str) -> Iterator[list[str]]:
-        with io.TextIOWrapper(
-            records.opened(path, compression_type), encoding, "surrogateescape", newline=""
-        ) as file:
-            yield from fields(file, field_delim, use_quote_delim)
+        with io.TextIOWrapper(records.opened(path, compression_type), encoding, newline="") as file:
+            found = rows(file, field_delim, use_quote_delim)
+            yield from (row for row in found if type(row) is not Failed)
 
     if column_names is None:
         if not header:
@@ -365,7 +455,7 @@ def make_csv_dataset(
             field_delim,
             use_quote_delim,
             na_value,
-            select_cols=places,
+            select_cols=None if select_columns is None else places,
         )
 
     dataset = dataset.interleave(read, as_int(num_parallel_reads) or 1)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keraslike.core import rng
+from keraslike.core.iteration import Failed
 
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 _FACTORS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -102,11 +103,21 @@ def of_iteration(seeds: Seeds, times: int) -> Seeds:
 
 
 def rolled(items: Iterator, size: int, draws: Iterator[int]) -> Iterator:
-    """The items, each drawn among the next `size` of them."""
-    buffer = list(itertools.islice(items, size))
+    """The items, each drawn among the next `size` of them; a `Failed` when it comes."""
+    buffer: list[Any] = []
+    for item in items:
+        if type(item) is Failed:
+            yield item
+            continue
+        buffer.append(item)
+        if len(buffer) == size:
+            break
     place = 0
     if len(buffer) == size:
         for new in items:
+            if type(new) is Failed:
+                yield new
+                continue
             at = (place + next(draws)) % size
             out, buffer[at] = buffer[at], buffer[place]
             buffer[place] = new

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keraslike.core import context
+from keraslike.core.iteration import Enduring, cut
 from keraslike.core.shares import Rows, Share
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data.elements import INFINITE, UNKNOWN, Value, View
@@ -42,6 +43,7 @@ class Pipeline:
     _boxes = False  # of the class by whose name it was made, whether elements are tensors
     _base: type[Pipeline]  # `Dataset`
     _shown_as = ""  # TensorFlow's name of its kind
+    is_map = False  # whether it is made by `map`, which TensorFlow makes one with a `batch`
 
     def _set(
         self,
@@ -329,7 +331,12 @@ def common(first: Any, *others: Any) -> Any:
 
 def passing(make: Callable[[], Iterable[Any]]) -> Start:
     """A start of an iterator that cannot be begun further on."""
-    return lambda first: itertools.islice(make(), first, None)
+    return lambda first: cut(iter(make()), first)
+
+
+def enduring(make: Callable[[], Iterable[Any]]) -> Start:
+    """As `passing`, of a generator that gives a `Failed` in the place of an error."""
+    return passing(lambda: Enduring(make()))
 
 
 def counted(counts: Iterable[int], combine: Callable[[list[int]], int]) -> int:

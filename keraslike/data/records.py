@@ -18,6 +18,7 @@ import numpy as np
 
 from keraslike.core import checksums
 from keraslike.core.errors import DamagedFile
+from keraslike.core.iteration import Failed
 from keraslike.data.elements import is_text_scalar, texts
 
 _BLOCK = 2**18
@@ -78,12 +79,19 @@ def lines(path: str, kind: Any = "") -> Iterator[bytes]:
     """The lines of a text file, without their ends."""
     with opened(path, kind) as file:
         for line in file:
-            end = -2 if line.endswith(b"\r\n") else -1 if line.endswith(b"\n") else None
-            yield line[:end]
+            if b"\r" in line:  # which TensorFlow leaves out wherever it is
+                line = line.replace(b"\r", b"")
+            yield line[:-1] if line.endswith(b"\n") else line
 
 
 def pieces(path: str, size: int, header: int, footer: int, kind: Any = "") -> Iterator[bytes]:
     """Records of one size; raises DataLossError where the file's size does not fit."""
+    if not compression(kind) and (os.path.getsize(path) - header - footer) % size:
+        left = os.path.getsize(path) - header - footer
+        raise ValueError(
+            f"{path}: {left} bytes between a header of {header} and a footer of {footer} are not "
+            f"records of {size} bytes each."
+        )
     with opened(path, kind) as file:
         skipped = file.read(header)
         held = b""
@@ -161,8 +169,13 @@ class RecordWriter:
 
     def __init__(self, path: Any, options: Any = None):
         kind = compression(getattr(options, "compression_type", options))
-        self._file: Any = (gzip.open if kind == "GZIP" else open)(path, "wb")
-        self._deflate = zlib.compressobj() if kind == "ZLIB" else None
+        level = getattr(options, "compression_level", None)
+        level = -1 if level is None else int(level)
+        if kind == "GZIP":
+            self._file: Any = gzip.open(path, "wb", level if level >= 0 else 9)  # noqa: SIM115
+        else:
+            self._file = open(path, "wb")  # noqa: SIM115
+        self._deflate = zlib.compressobj(level) if kind == "ZLIB" else None
         self._held: list[bytes] = []  # several records' checksums are computed at a time
         self._size = 0
 
@@ -172,6 +185,8 @@ class RecordWriter:
             raise ValueError("The file of records has been closed.")
         if not isinstance(record, bytes):
             record = getattr(record, "numpy", lambda: record)()
+            if not isinstance(record, (str, bytes, bytearray, memoryview)):
+                raise TypeError(f"A record is bytes or a text. Received: {record!r}")
             record = record.encode() if isinstance(record, str) else bytes(record)
         self._held.append(record)
         self._size += len(record) + 16
@@ -267,10 +282,15 @@ def kept(elements: Iterator[Any], path: str, kind: Any = "") -> Iterator[Any]:
     os.close(handle)
     try:
         with RecordWriter(temporary, kind) as writer:
+            failed = False
             for element in elements:
-                writer.write(packed(element))
+                if type(element) is Failed:
+                    failed = True
+                else:
+                    writer.write(packed(element))
                 yield element
-        os.replace(temporary, path)
+        if not failed:
+            os.replace(temporary, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)

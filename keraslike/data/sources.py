@@ -121,9 +121,11 @@ class Sources(Pipeline):
         given = () if args is None else tuple(map(view.array, args))
 
         def make() -> Iterator[Any]:
-            for element in generator(*given):
+            def fitted(element: Any) -> Any:
                 found = view.element(element) if specs is None else _fitted(element, specs, view)
-                yield map_leaves(_copied, found)  # it may fill one array again and again
+                return map_leaves(_copied, found)  # it may fill one array again and again
+
+            return map(fitted, view.called(lambda: iter(generator(*given))))
 
         return cls._make(
             passing(make), UNKNOWN, (), None if specs is None else lambda: specs, view=view
@@ -197,7 +199,7 @@ def paths(value: Any) -> list[str]:
 def matching(pattern: Any) -> list[str]:
     """The paths that patterns match, sorted; raises ValueError where there are none."""
     patterns = paths(pattern)
-    found = sorted({path for each in patterns for path in glob.glob(each)})
+    found = sorted(path for each in patterns for path in glob.glob(each))
     if not found:
         raise ValueError(f"No files matched pattern: {', '.join(patterns)}")
     return found

@@ -9,9 +9,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from keraslike.core.iteration import Enduring, Failed, tried
 from keraslike.data import records
 from keraslike.data.elements import ArraySpec, arguments
-from keraslike.data.pipeline import Fetched, Pipeline, passing
+from keraslike.data.pipeline import Fetched, Pipeline, enduring
 
 _INFO = "dataset.json"
 
@@ -30,17 +31,18 @@ class Storage(Pipeline):
 
         def remembered() -> Iterator[Any]:
             elements = []
-            for element in self._start(0):
+            for element in tried(self._start(0)):
                 elements.append(element)
                 yield element
-            kept[:] = [elements]
+            if not any(type(element) is Failed for element in elements):
+                kept[:] = [elements]
 
         def start(first: int) -> Iterator[Any]:
             if not path:
-                return iter(kept[0][first:]) if kept else passing(remembered)(first)
+                return iter(kept[0][first:]) if kept else enduring(remembered)(first)
             if os.path.exists(path):
                 return self._like_ours(records.read_back(path, first=first))
-            return passing(lambda: records.kept(self._start(0), path))(first)
+            return enduring(lambda: records.kept(tried(self._start(0)), path))(first)
 
         def fetched() -> Fetched | None:
             found = None if path else self._fetched()
@@ -72,7 +74,7 @@ class Storage(Pipeline):
                 return self.load(folder, compression=compression, reader_func=reader_func)._start(
                     first
                 )
-            return passing(lambda: self._saved(folder, compression, shard_func))(first)
+            return enduring(lambda: self._saved(folder, compression, shard_func))(first)
 
         return self._then(start)
 
@@ -90,7 +92,7 @@ class Storage(Pipeline):
             compression: `"GZIP"`, `"ZLIB"` or `None`.
             shard_func: the number of the file that an element goes into.
         """
-        for _ in self._saved(records_path(path), compression, shard_func):
+        for _ in Enduring(self._saved(records_path(path), compression, shard_func)):
             pass
 
     def _saved(
@@ -103,8 +105,12 @@ class Storage(Pipeline):
         temporary = tempfile.mkdtemp(dir=above, prefix=os.path.basename(folder) + ".part")
         writers: dict[int, records.RecordWriter] = {}
         try:
-            count = 0
-            for element in self._start(0):
+            count, failed = 0, False
+            for element in tried(self._start(0)):
+                if type(element) is Failed:
+                    failed = True
+                    yield element
+                    continue
                 shard = 0 if shard_of is None else int(shard_of(*arguments(element)))
                 if shard not in writers:
                     file = os.path.join(temporary, f"{shard:08d}.records")
@@ -112,6 +118,8 @@ class Storage(Pipeline):
                 writers[shard].write(records.packed(element))
                 count += 1
                 yield element
+            if failed:
+                return
             for writer in writers.values():
                 writer.close()
             try:

@@ -100,6 +100,24 @@ class NotFoundError(OpError, FileNotFoundError):
     """
 
 
+class AlreadyExistsError(OpError, FileExistsError):
+    """Something that was to be made, and is there already: a file.
+
+    >>> from keraslike import tf
+    >>> issubclass(tf.errors.AlreadyExistsError, FileExistsError)
+    True
+    """
+
+
+class PermissionDeniedError(OpError, PermissionError):
+    """What may not be done: reading a file that is opened for writing.
+
+    >>> from keraslike import tf
+    >>> issubclass(tf.errors.PermissionDeniedError, PermissionError)
+    True
+    """
+
+
 class UnimplementedError(OpError, NotImplementedError):
     """What there is no kernel for.
 
@@ -110,6 +128,7 @@ class UnimplementedError(OpError, NotImplementedError):
 
 
 __all__ = [
+    "AlreadyExistsError",
     "CancelledError",
     "DataLossError",
     "FailedPreconditionError",
@@ -117,6 +136,7 @@ __all__ = [
     "NotFoundError",
     "OpError",
     "OutOfRangeError",
+    "PermissionDeniedError",
     "UnimplementedError",
 ]
 __dir__ = __all__.copy

@@ -2,23 +2,169 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from keraslike.data.sources import matching, paths
+from keraslike.tf.errors import (
+    AlreadyExistsError,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    NotFoundError,
+    OpError,
+    PermissionDeniedError,
+)
 
 
 def _path(path: Any) -> str:
     return paths(path)[0]
 
 
-class GFile:
-    """A file as Python's `open` gives it."""
+@contextlib.contextmanager
+def errors(path: Any) -> Iterator[None]:
+    """A block in which errors of the system with a file are those of `tf.errors`."""
+    try:
+        yield
+    except OpError:
+        raise
+    except FileNotFoundError as error:
+        raise NotFoundError(f"{path}; No such file or directory") from error
+    except FileExistsError as error:
+        raise AlreadyExistsError(f"{path}; file already exists") from error
+    except (IsADirectoryError, NotADirectoryError) as error:
+        raise FailedPreconditionError(f"{path}; {error.strerror}") from error
+    except PermissionError as error:
+        raise PermissionDeniedError(f"{path}; {error.strerror}") from error
 
-    def __new__(cls, name: Any, mode: str = "r") -> Any:
-        return open(_path(name), mode)
+
+_MODES = ("r", "w", "a", "r+", "w+", "a+")
+
+
+class GFile:
+    """A file, opened when it is first used. Of a text the bytes are UTF-8, and ends of lines stay
+    what they are.
+
+    Args:
+        mode: "r", "w", "a", or one of these with "+"; with "b" bytes are read.
+
+    Raises NotFoundError where there is no such file, PermissionDeniedError for reading what is
+    opened for writing and the other way round.
+
+    >>> import tempfile
+    >>> name = os.path.join(tempfile.mkdtemp(), "file")
+    >>> with GFile(name, "w") as file:
+    ...     file.write("one two")
+    >>> GFile(name).read()
+    'one two'
+    """
+
+    def __init__(self, name: Any, mode: str = "r"):
+        self._name, self._mode = name, mode
+        self._kind = mode.replace("b", "")
+        self._binary = "b" in mode
+        self._file: Any = None
+        if self._kind not in _MODES:
+            raise InvalidArgumentError(f"mode must be one of {_MODES}. Received: mode={mode!r}")
+
+    @property
+    def name(self) -> Any:
+        return self._name
+
+    @property
+    def mode(self) -> str:
+        return self._mode
+
+    def _opened(self, to: str = "") -> Any:
+        if to == "read" and self._kind in ("w", "a"):
+            raise PermissionDeniedError(f"{self._name}; the file is not open for reading")
+        if to == "write" and self._kind == "r":
+            raise PermissionDeniedError(f"{self._name}; the file is not open for writing")
+        if self._file is None:
+            with errors(self._name):
+                self._file = open(_path(self._name), f"{self._kind}b")  # noqa: SIM115
+        return self._file
+
+    def _shown(self, data: bytes) -> Any:
+        return data if self._binary else data.decode()
+
+    def size(self) -> int:
+        """The number of bytes."""
+        if self._file is not None and self._kind != "r":
+            self._file.flush()
+        return stat(self._name).length
+
+    def read(self, n: int = -1) -> Any:
+        """The rest of the file, or the next `n` bytes."""
+        with errors(self._name):
+            return self._shown(self._opened("read").read(n))
+
+    def readline(self) -> Any:
+        """The next line with its end; nothing after the last."""
+        return self._shown(self._opened("read").readline())
+
+    def readlines(self) -> list[Any]:
+        """All lines that are left."""
+        return list(self)
+
+    def write(self, file_content: Any) -> None:
+        """Adds a text or bytes."""
+        data = file_content.encode() if isinstance(file_content, str) else bytes(file_content)
+        self._opened("write").write(data)
+
+    def seek(self, offset: int | None = None, whence: int = 0, position: int | None = None) -> None:
+        """Goes to a byte, counted from the beginning, from here or from the end."""
+        if offset is None:
+            if position is None:
+                raise TypeError("seek(): offset is to be given")
+            offset = position
+        self._opened().seek(offset, whence)
+
+    def seekable(self) -> bool:
+        """That a byte can be gone to."""
+        return True
+
+    def tell(self) -> int:
+        """The number of bytes before this place."""
+        return self._opened().tell()
+
+    def flush(self) -> None:
+        """Writes out what is held back."""
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Ends the use of the file; a file that was to be written is there afterwards."""
+        if self._file is None and self._kind in ("w", "w+", "a", "a+"):
+            self._opened()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __iter__(self) -> GFile:
+        return self
+
+    def __next__(self) -> Any:
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def __enter__(self) -> GFile:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+
+class FileStatistics(NamedTuple):
+    """What is known of a file."""
+
+    length: int
+    mtime_nsec: int
+    is_directory: bool
 
 
 def exists(path: Any) -> bool:
@@ -46,53 +192,64 @@ def glob(pattern: Any) -> list[str]:
 
 def listdir(path: Any) -> list[str]:
     """What is in a directory."""
-    return os.listdir(_path(path))
+    with errors(path):
+        return os.listdir(_path(path))
 
 
 def makedirs(path: Any) -> None:
     """Makes a directory, and those above it, where there is none."""
-    os.makedirs(_path(path), exist_ok=True)
+    with errors(path):
+        os.makedirs(_path(path), exist_ok=True)
 
 
 def mkdir(path: Any) -> None:
-    """Makes a directory."""
-    os.mkdir(_path(path))
+    """Makes a directory, where there is none; that above it must be there."""
+    if not isdir(path):
+        with errors(path):
+            os.mkdir(_path(path))
 
 
 def remove(path: Any) -> None:
     """Removes a file."""
-    os.remove(_path(path))
+    with errors(path):
+        os.remove(_path(path))
 
 
 def rmtree(path: Any) -> None:
     """Removes a directory and all that is in it."""
-    shutil.rmtree(_path(path))
+    with errors(path):
+        shutil.rmtree(_path(path))
 
 
 def _free(path: str, overwrite: bool) -> str:
     if os.path.exists(path) and not overwrite:
-        raise FileExistsError(f"There is a file already: {path}. overwrite=True replaces it.")
+        raise AlreadyExistsError(f"There is a file already: {path}. overwrite=True replaces it.")
     return path
 
 
 def copy(src: Any, dst: Any, overwrite: bool = False) -> None:
-    """Copies a file; raises FileExistsError where there is one and `overwrite` is not set."""
-    shutil.copyfile(_path(src), _free(_path(dst), overwrite))
+    """Copies a file; raises AlreadyExistsError where there is one and `overwrite` is not set."""
+    with errors(src):
+        shutil.copyfile(_path(src), _free(_path(dst), overwrite))
 
 
 def rename(src: Any, dst: Any, overwrite: bool = False) -> None:
-    """Moves a file; raises FileExistsError where there is one and `overwrite` is not set."""
-    os.replace(_path(src), _free(_path(dst), overwrite))
+    """Moves a file; raises AlreadyExistsError where there is one and `overwrite` is not set."""
+    with errors(src):
+        os.replace(_path(src), _free(_path(dst), overwrite))
 
 
-def stat(path: Any) -> os.stat_result:
-    """What the system knows of a file."""
-    return os.stat(_path(path))
+def stat(path: Any) -> FileStatistics:
+    """The number of bytes of a file, when it was changed last, and whether it is a directory."""
+    with errors(path):
+        found = os.stat(_path(path))
+    return FileStatistics(found.st_size, found.st_mtime_ns, os.path.isdir(_path(path)))
 
 
-def join(path: Any, *others: Any) -> str:
+def join(path: Any, *others: Any) -> Any:
     """Parts of a path as one."""
-    return os.path.join(_path(path), *map(_path, others))
+    joined = os.path.join(_path(path), *map(_path, others))
+    return os.fsencode(joined) if isinstance(path, bytes) else joined
 
 
 def walk(top: Any, topdown: bool = True, onerror: Any = None) -> Iterator[Any]:

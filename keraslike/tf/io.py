@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Any
 
@@ -9,11 +10,11 @@ import numpy as np
 
 from keraslike.data import records
 from keraslike.data.elements import texts
-from keraslike.data.files import Column, fields
+from keraslike.data.files import Column, check_layout, split
 from keraslike.data.sources import matching, paths
 from keraslike.tf import coding, dtypes, gfile, parsing, pictures, serialized  # noqa: F401
 from keraslike.tf.conversion import constant, convert_to_tensor
-from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.errors import FailedPreconditionError, InvalidArgumentError
 from keraslike.tf.tensor import Tensor
 
 globals().update({name: getattr(coding, name) for name in coding.__all__})
@@ -42,10 +43,57 @@ class TFRecordOptions:
         mem_level: Any = None,
         compression_strategy: Any = None,
     ):
+        if isinstance(compression_type, TFRecordOptions):
+            compression_type = compression_type.compression_type
         self.compression_type = records.compression(compression_type)
+        self.flush_mode, self.window_bits = flush_mode, window_bits
+        self.input_buffer_size, self.output_buffer_size = input_buffer_size, output_buffer_size
+        self.compression_level, self.mem_level = compression_level, mem_level
+        self.compression_method = compression_method
+        self.compression_strategy = compression_strategy
+
+    @classmethod
+    def get_compression_type_string(cls, options: Any) -> str:
+        """The name of the compression that options, or a name, stand for."""
+        return (
+            options.compression_type if isinstance(options, cls) else records.compression(options)
+        )
 
 
-TFRecordWriter = records.RecordWriter
+class TFRecordWriter(records.RecordWriter):
+    """Writes a TFRecord file.
+
+    Args:
+        options: how it is compressed: `"GZIP"`, `"ZLIB"`, or `TFRecordOptions`.
+
+    Raises NotFoundError where the file's directory is missing, FailedPreconditionError for a record
+    after the end.
+
+    >>> import tempfile
+    >>> from keraslike import tf
+    >>> path = os.path.join(tempfile.mkdtemp(), "records")
+    >>> with tf.io.TFRecordWriter(path) as writer:
+    ...     writer.write(b"one")
+    >>> [record.numpy() for record in tf.data.TFRecordDataset(path)]
+    [b'one']
+    """
+
+    def __init__(self, path: Any, options: Any = None):
+        with gfile.errors(path):
+            super().__init__(path, options)
+
+    def write(self, record: Any) -> None:
+        """Adds a record: bytes, or a text."""
+        if self._file.closed:
+            raise FailedPreconditionError("Writer is closed.")
+        super().write(record)
+
+
+def _one(filename: Any) -> str:
+    shape = () if isinstance(filename, os.PathLike) else tuple(convert_to_tensor(filename).shape)
+    if shape:
+        raise InvalidArgumentError(f"One name of a file was expected. Received shape: {shape}")
+    return paths(filename)[0]
 
 
 def read_file(filename: Any, name: str | None = None) -> Tensor:
@@ -58,8 +106,8 @@ def read_file(filename: Any, name: str | None = None) -> Tensor:
     >>> tf.io.read_file(path).numpy()
     b'text'
     """
-    (path,) = paths(filename)
-    with open(path, "rb") as file:
+    path = _one(filename)
+    with gfile.errors(path), open(path, "rb") as file:
         return constant(file.read())
 
 
@@ -73,12 +121,16 @@ def write_file(filename: Any, contents: Any, name: str | None = None) -> None:
     >>> tf.io.gfile.exists(path)
     True
     """
-    (path,) = paths(filename)
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    path = _one(filename)
+    data = convert_to_tensor(contents, dtypes.string).numpy()
     temporary = f"{path}.{os.getpid()}.part"
-    with open(temporary, "wb") as file:
-        file.write(convert_to_tensor(contents).numpy())
-    os.replace(temporary, path)
+    with gfile.errors(path):
+        if os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
 
 
 def matching_files(pattern: Any, name: str | None = None) -> Tensor:
@@ -119,12 +171,23 @@ def decode_csv(
     """
     given = np.asarray(convert_to_tensor(records))
     columns = [Column(default) for default in record_defaults]
+    for i, default in enumerate(record_defaults):
+        shape = getattr(default, "shape", None)
+        count = int(np.prod(np.shape(default) if shape is None else tuple(shape)))
+        if count > 1:
+            raise InvalidArgumentError(
+                f"There should only be 1 default per field but field {i} has {count}"
+            )
+    check_layout(field_delim, select_cols, len(columns), InvalidArgumentError)
     found: list[list[Any]] = [[] for _ in columns]
     for number, text in enumerate(given.reshape(-1).tolist()):
-        rows = list(fields(text.decode("utf-8", "surrogateescape"), field_delim, use_quote_delim))
-        row = rows[0] if rows else [""]
+        try:
+            decoded = text.decode("utf-8", "surrogateescape")
+            row = split(decoded, field_delim, use_quote_delim) if decoded else []
+        except ValueError as e:
+            raise InvalidArgumentError(f"{e} (record {number})") from None
         chosen = range(len(row)) if select_cols is None else [int(n) for n in select_cols]
-        if len(chosen) != len(columns) or max(chosen) >= len(row):
+        if len(chosen) != len(columns) or (chosen and max(chosen) >= len(row)):
             raise InvalidArgumentError(
                 f"Expect {len(columns)} fields but have {len(row)} in record {number}"
             )
@@ -153,6 +216,8 @@ def decode_raw(
     [[97, 98], [99, 100]]
     """
     given = np.asarray(convert_to_tensor(input_bytes))
+    if given.dtype != object:
+        raise InvalidArgumentError(f"Texts were expected. Received: tensor of {given.dtype.name}")
     dtype = dtypes.as_dtype(out_type).dtype
     items = given.reshape(-1).tolist()
     if fixed_length is not None:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
+from keraslike.core.iteration import Failed, attempted, tried
+
 _END = object()
 # Seconds that further items are waited for. A dispatch for each item would take Python from the
 # thread that makes them.
@@ -38,6 +40,7 @@ class Ahead:
         self._items, self._prepare = items, prepare
         self._queue: queue.Queue = queue.Queue(depth)
         self._stopped = False
+        self._failed: Failed | None = None  # an error behind the items that were taken last
         self._error: BaseException | None = None
         self._ended = False
         self._thread = threading.Thread(target=self._work, name="keraslike-batches", daemon=True)
@@ -45,9 +48,10 @@ class Ahead:
 
     def _work(self) -> None:
         items = iter(self._items)
+        prepare = attempted(self._prepare)
         try:
-            for item in items:
-                self._queue.put(self._prepare(item))
+            for item in tried(items):
+                self._queue.put(prepare(item))
                 del item  # a batch that is under way is held once
                 if self._stopped:
                     break
@@ -65,6 +69,9 @@ class Ahead:
         """
         taken: list[Any] = []
         until = 0.0
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            raise failed.error
         while len(taken) < most and not self._ended:
             left = None if wait or not taken else max(0.0, until - time.monotonic())
             try:
@@ -75,8 +82,13 @@ class Ahead:
                 until = time.monotonic() + _PATIENCE
             if item is _END:
                 self._ended = True
-            else:
+            elif type(item) is not Failed:
                 taken.append(item)
+            elif taken:
+                self._failed = item
+                break
+            else:
+                raise item.error
         if not taken and self._error is not None:
             raise self._error
         return taken

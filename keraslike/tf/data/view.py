@@ -22,7 +22,13 @@ from keraslike.data.elements import ArraySpec, Function, View, leaf_of
 from keraslike.tf import autograph, dtypes, ragged, specs
 from keraslike.tf.concrete import ConcreteFunction
 from keraslike.tf.conversion import _numpy_of, convert_to_tensor
-from keraslike.tf.errors import InvalidArgumentError, NotFoundError, OutOfRangeError
+from keraslike.tf.errors import (
+    DataLossError,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    NotFoundError,
+    OutOfRangeError,
+)
 from keraslike.tf.function import Function as CompiledFunction
 from keraslike.tf.ragged import RaggedTensor
 from keraslike.tf.signatures import TensorSpec
@@ -44,6 +50,8 @@ class TensorView(View):
     copies = True
     error = InvalidArgumentError
     missing = NotFoundError
+    unready = FailedPreconditionError
+    damaged = DataLossError
     ended = OutOfRangeError
 
     def array(self, value: Any) -> Any:

@@ -1,0 +1,122 @@
+"""Iterators that go on after an error: the element that could not be made is missing, no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+
+class Failed(NamedTuple):
+    """In the place of an element: why there is none."""
+
+    error: Exception
+
+
+def tried(elements: Iterable[Any]) -> Iterator[Any]:
+    """The elements, with a `Failed` for each error that was raised in the place of one.
+
+    >>> [type(x).__name__ for x in tried(map(int, ["1", "x", "3"]))]
+    ['int', 'Failed', 'int']
+    """
+    take = iter(elements).__next__
+    while True:
+        try:
+            element = take()
+        except StopIteration:
+            return
+        except Exception as error:
+            element = Failed(error)
+        yield element
+
+
+def begun(begin: Callable[[], Iterable[Any]]) -> Iterator[Any]:
+    """The elements of an iterator, as `tried`; a `Failed` also where it cannot be begun."""
+    try:
+        elements = begin()
+    except Exception as error:
+        yield Failed(error)
+    else:
+        yield from tried(elements)
+
+
+def attempted(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The function, which returns a `Failed` for an error, and for a `Failed` itself."""
+
+    def attempt(element: Any) -> Any:
+        if type(element) is Failed:
+            return element
+        try:
+            return function(element)
+        except Exception as error:
+            return Failed(error)
+
+    return attempt
+
+
+class Enduring:
+    """The elements of a generator, which would end with the first error that it raised: it yields
+    `Failed`s, and these are raised here.
+
+    >>> numbers = Enduring(tried(map(int, ["x", "3"])))
+    >>> try:
+    ...     next(numbers)
+    ... except ValueError:
+    ...     next(numbers)
+    3
+    """
+
+    def __init__(self, elements: Iterable[Any]):
+        self._elements = iter(elements)
+
+    def __iter__(self) -> Enduring:
+        return self
+
+    def __next__(self) -> Any:
+        element = next(self._elements)
+        if type(element) is Failed:
+            raise element.error
+        return element
+
+    def close(self) -> None:
+        """Ends the generator."""
+        close = getattr(self._elements, "close", None)
+        if close is not None:
+            close()
+
+
+class Steps:
+    """What a function returns each time that it is called, until it raises StopIteration."""
+
+    def __init__(self, step: Callable[[], Any]):
+        self._step = step
+
+    def __iter__(self) -> Steps:
+        return self
+
+    def __next__(self) -> Any:
+        return self._step()
+
+
+def cut(elements: Iterator[Any], first: int, end: int | None = None, step: int = 1) -> Any:
+    """As `itertools.islice`, which ends with the first error.
+
+    >>> list(cut(iter(range(9)), 2, 7, 2))
+    [2, 4, 6]
+    """
+    if end is None and step == 1 and not first:
+        return elements
+    place, wanted = 0, first
+
+    def following() -> Any:
+        nonlocal place, wanted
+        if end is not None and wanted >= end:
+            raise StopIteration
+        while place < wanted:
+            next(elements)
+            place += 1
+        element = next(elements)
+        place += 1
+        wanted += step
+        return element
+
+    return Steps(following)

@@ -1,0 +1,219 @@
+"""What data sets of `tf.data` give after an error, and which errors: TensorFlow's."""
+
+import gzip
+
+import pytest
+
+from keraslike import tf
+
+D = tf.data.Dataset
+R = D.range
+
+
+def checked(x):
+    tf.debugging.assert_none_equal(x % 4, tf.constant(2, tf.int64))
+    return x
+
+
+def broken(count=8):
+    return R(count).map(checked)
+
+
+def plain(element):
+    if isinstance(element, tuple):
+        return tuple(map(plain, element))
+    value = element.numpy()
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def outcomes(dataset, most=12):
+    """The elements, and "E" in the place of an error."""
+    found, elements = [], iter(dataset)
+    for _ in range(most):
+        try:
+            found.append(plain(next(elements)))
+        except StopIteration:
+            break
+        except Exception:
+            found.append("E")
+    return found
+
+
+ZERO = tf.constant(0, tf.int64)
+# As TensorFlow 2.21 gives them.
+PROGRAMS = {
+    "map": (broken, [0, 1, "E", 3, 4, 5, "E", 7]),
+    "batch": (lambda: broken().batch(3), ["E", [3, 4, 5], "E"]),
+    "shuffled": (lambda: R(8).shuffle(1).map(checked).batch(3), ["E", [3, 4, 5], "E"]),
+    "padded": (lambda: broken().padded_batch(3), ["E", [3, 4, 5], "E", [7]]),
+    "filter": (lambda: broken().filter(lambda x: x != 3), [0, 1, "E", 4, 5, "E", 7]),
+    "predicate": (lambda: R(4).filter(lambda x: checked(x) < 5), [0, 1, "E", 3]),
+    "flat_map": (lambda: R(2).flat_map(lambda x: broken(4)), [0, 1, "E", 3] * 2),
+    "interleave": (lambda: R(2).interleave(lambda x: broken(4), 2), [0, 0, 1, 1, "E", 3, "E", 3]),
+    "zip": (lambda: D.zip(broken(4), R(4)), [(0, 0), (1, 1), "E", (3, 3)]),
+    "enumerate": (lambda: broken(4).enumerate(), [(0, 0), (1, 1), "E", (3, 3)]),
+    "scan": (
+        lambda: broken().scan(ZERO, lambda s, x: (s + x, s + x)),
+        [0, 1, "E", 4, 8, 13, "E", 20],
+    ),
+    "scan_func": (lambda: R(4).scan(ZERO, lambda s, x: (s + x, checked(x))), [0, 1, "E", 3]),
+    "window": (
+        lambda: broken().window(3, 1).flat_map(lambda w: w.batch(3)),
+        ["E", "E", "E", [3, 4, 5], "E", "E", "E", [7]],
+    ),
+    "unbatch": (lambda: broken().batch(2).unbatch(), [0, 1, "E", 4, 5, "E"]),
+    "rebatch": (lambda: broken().batch(2).rebatch(3), ["E", "E"]),
+    "grouped": (
+        lambda: broken().group_by_window(lambda x: x % 2, lambda k, w: w.batch(2), 2),
+        ["E", [1, 3], [0, 4], "E", [5, 7]],
+    ),
+    "buckets": (
+        lambda: broken().bucket_by_sequence_length(lambda x: 1, [5], [2, 2], no_padding=True),
+        [[0, 1], "E", [3, 4], "E", [5, 7]],
+    ),
+    "repeat": (lambda: broken(4).repeat(2), [0, 1, "E", 3] * 2),
+    "take": (lambda: broken().take(3), [0, 1, "E", 3]),
+    "shard": (lambda: broken().shard(2, 0), [0, "E", 3, 5, "E"]),
+    "concatenate": (lambda: broken(4).concatenate(broken(4)), [0, 1, "E", 3] * 2),
+    "cache": (lambda: broken().cache(), [0, 1, "E", 3, 4, 5, "E", 7]),
+    "prefetch": (lambda: broken().prefetch(2), [0, 1, "E", 3, 4, 5, "E", 7]),
+    "take_while": (lambda: broken().take_while(lambda x: x < 5), [0, 1, "E", 3, 4]),
+    "unique": (lambda: broken().unique(), [0, 1, "E", 3, 4, 5, "E", 7]),
+    "threads": (lambda: R(8).map(checked, 2), [0, 1, "E", 3, 4, 5, "E", 7]),
+    "tuned": (lambda: R(8).map(checked, tf.data.AUTOTUNE), [0, 1, "E", 3, 4, 5, "E", 7]),
+    "choose": (
+        lambda: D.choose_from_datasets([broken(), R(8)], R(8).map(lambda x: x % 2)),
+        [0, 0, 1, 1, "E", 2, 3, 3],
+    ),
+    "generator": (
+        lambda: D.from_generator(
+            lambda: iter(broken(4)), output_signature=tf.TensorSpec([], tf.int64)
+        ),
+        [0, 1, "E", 3],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_iteration_goes_on_after_an_error(name):
+    make, expected = PROGRAMS[name]
+    assert outcomes(make()) == expected
+    assert outcomes(make().ignore_errors()) == [x for x in expected if x != "E"]
+
+
+def test_what_is_shuffled_or_kept_loses_only_what_raised():
+    assert sorted(outcomes(broken().shuffle(3, seed=1).ignore_errors())) == [0, 1, 3, 4, 5, 7]
+    kept = broken().cache().ignore_errors()
+    assert outcomes(kept) == outcomes(kept) == [0, 1, 3, 4, 5, 7]
+
+
+def test_the_next_file_is_read_after_a_damaged_one(tmp_path):
+    good, bad, cut = (str(tmp_path / name) for name in ("good", "bad", "cut"))
+    with tf.io.TFRecordWriter(good) as writer:
+        for size in (3, 4, 5):
+            writer.write(b"x" * size)
+    with open(good, "rb") as file:
+        data = file.read()
+    with open(bad, "wb") as file:
+        file.write(data[:-3] + bytes([data[-3] ^ 255]) + data[-2:])
+    with open(cut, "wb") as file:
+        file.write(data[:-3])
+    whole = [b"xxx", b"xxxx", b"xxxxx"]
+    for broken_file in (bad, cut):
+        records = tf.data.TFRecordDataset([broken_file, good])
+        assert outcomes(records) == [b"xxx", b"xxxx", "E", *whole]
+        with pytest.raises(tf.errors.DataLossError):
+            list(records)
+    missing = tf.data.TextLineDataset([str(tmp_path / "none"), good])
+    with pytest.raises(tf.errors.NotFoundError, match="No such file"):
+        next(iter(missing))
+    gz = str(tmp_path / "gz")
+    with open(gz, "wb") as file:
+        file.write(gzip.compress(b"a\nb" * 99)[:20])
+    with pytest.raises(tf.errors.DataLossError, match="cannot be decompressed"):
+        list(tf.data.TextLineDataset(gz, "GZIP"))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not records of 4 bytes"):
+        tf.io.write_file(str(tmp_path / "fixed"), "abcdef")
+        list(tf.data.FixedLengthRecordDataset(str(tmp_path / "fixed"), 4))
+
+
+CSV = {
+    '"a""b",c': [(b'a"b', b"c")],
+    '"a\nb",c\n': [(b"a\nb", b"c")],
+    'a"b,c\nd,e\n': ["E", (b"d", b"e")],
+    'a,b"\nc,d': ["E", (b"c", b"d")],
+    '"a,b\nc,d\n': ["E"],
+    "a,b\n\nc,d\n": [(b"a", b"b"), "E", (b"c", b"d")],
+    "a,b\r\nc,d": [(b"a", b"b"), (b"c", b"d")],
+    "a,b\rc,d": [(b"a", b"b"), (b"c", b"d")],
+    "a,b,c\nd,e": ["E", (b"d", b"e")],
+}
+
+
+@pytest.mark.parametrize("text", CSV)
+def test_rows_that_are_not_well_formed(text, tmp_path):
+    path = str(tmp_path / "table.csv")
+    tf.io.write_file(path, text)
+    assert outcomes(tf.data.experimental.CsvDataset(path, [tf.string] * 2)) == CSV[text]
+
+
+def test_a_table_without_the_rows_that_raise(tmp_path):
+    path = str(tmp_path / "bad.csv")
+    tf.io.write_file(path, "a,b\n1,2\nx,4\n5,6\n7\n8,9,10\n11,12\n")
+    batches = tf.data.experimental.make_csv_dataset(
+        path,
+        2,
+        None,
+        [tf.int32, tf.int32],
+        num_epochs=1,
+        shuffle=False,
+        ignore_errors=True,
+    )
+    found = [{k: v.numpy().tolist() for k, v in batch.items()} for batch in batches]
+    assert found == [{"a": [1, 5], "b": [2, 6]}, {"a": [11], "b": [12]}]
+
+
+@pytest.mark.parametrize(
+    "text, quotes",
+    [("a\nb", True), ("a\n", False), ('a"b', True), ('"a', True), ('"a"b', True), ("", True)],
+)
+def test_a_record_of_csv_that_is_not_well_formed(text, quotes):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        tf.io.decode_csv(text, [[""]], use_quote_delim=quotes)
+
+
+def test_numbers_in_the_notation_of_c():
+    numbers = tf.io.decode_csv("0x1f,0X1p3,-.5e1,inf", [[0.0]] * 4)
+    assert [n.numpy() for n in numbers] == [31.0, 8.0, -5.0, float("inf")]
+    for text, default in (("1_0", 0), ("1_0", 0.0), ("٣", 0), ("0x1f", 0)):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="is not a valid"):
+            tf.io.decode_csv(text, [[default]])
+
+
+def test_arguments_that_do_not_fit(tmp_path):
+    path = str(tmp_path / "table.csv")
+    tf.io.write_file(path, "1,2")
+    csv = tf.data.experimental.CsvDataset
+    wrong = tf.errors.InvalidArgumentError
+    for make in (
+        lambda: csv(path, [tf.int32] * 2, select_cols=[1, 0]),
+        lambda: csv(path, [tf.int32] * 2, select_cols=[1]),
+        lambda: csv(path, [tf.int32] * 2, field_delim=";;"),
+        lambda: R(3).map(lambda x: x, 0),
+        lambda: R(3).interleave(R, 0),
+        lambda: R(3).interleave(R, 2, num_parallel_calls=0),
+        lambda: R(3).shard(0, 0),
+        lambda: R(3).prefetch(-5),
+        lambda: list(R(3).group_by_window(lambda x: x, lambda k, w: w, 0)),
+    ):
+        with pytest.raises(wrong):
+            make()
+    with pytest.raises(tf.errors.DataLossError):
+        list(R(3).map(tf.range).padded_batch(3, [1]))
+
+
+def test_sizes_of_batches_in_turn_and_numbers_of_rows():
+    batches = R(6).batch(4).rebatch([0, 4])
+    assert [b.numpy().tolist() for b in batches] == [[], [0, 1, 2, 3], [], [4, 5]]
+    assert len(D.from_tensors(([1, 2], [[3], [4]])).unbatch()) == 2
+    assert len(R(6).batch(2, drop_remainder=True).unbatch()) == 6
