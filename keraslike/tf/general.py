@@ -16,6 +16,7 @@ from keraslike.core.context import trace_state_clean
 from keraslike.tf import dtypes, indexing, messages, ops
 from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.moves import moves
 from keraslike.tf.operation import operation
 from keraslike.tf.structure import host
 from keraslike.tf.tensor import Tensor, run
@@ -228,6 +229,7 @@ def reverse_sequence(
     )
 
 
+@moves
 def _reversed(x: Any, lengths: Any, axis: int, batch: int) -> Any:
     moved = jnp.moveaxis(x, (batch, axis), (0, 1))
     steps = jnp.arange(moved.shape[1])

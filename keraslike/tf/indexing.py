@@ -20,6 +20,7 @@ from keraslike.tf.conversion import (
     static,
 )
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.moves import moves
 from keraslike.tf.operation import operands, operation
 from keraslike.tf.ops import reshape, zeros
 from keraslike.tf.structure import is_traced, operates
@@ -164,6 +165,7 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
     return run(_where, (condition, x, y))
 
 
+@moves
 def _where(condition: Any, x: Any, y: Any) -> Any:
     return jnp.where(condition, x, y)
 
@@ -282,6 +284,7 @@ def _gather_nd(params: Any, indices: Any, batch_dims: int) -> Any:
 
 def _scatter(name: str, method: str) -> Callable:
     def place(x: Any, updates: Any, indices: Any) -> Any:
+        indices = jnp.asarray(indices)
         return getattr(jnp.asarray(x).at[tuple(jnp.moveaxis(indices, -1, 0))], method)(updates)
 
     def scatter(
@@ -297,6 +300,8 @@ def _scatter(name: str, method: str) -> Callable:
         check_places("indices", indices, tuple(tensor.shape)[: indices.shape[-1]])
         return run(place, (tensor, updates, indices))
 
+    if method == "set":
+        place = moves(place)
     scatter.__name__ = scatter.__qualname__ = name
     scatter.__doc__ = f"The tensor with `{method}` of updates at the places that indices name."
     return scatter
@@ -348,6 +353,7 @@ def scatter_nd(
 
 
 @operation("unstack", "value")
+@moves
 def unstack(x: Any, num: int | None = None, axis: int = 0, name: str = "unstack") -> Any:
     """A list of the slices along an axis.
 
@@ -359,6 +365,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0, name: str = "unstack"
 
 
 @operation("split", "value")
+@moves
 def split(
     x: Any, num_or_size_splits: Any, axis: int = 0, num: int | None = None, name: str = "split"
 ) -> Any:

@@ -27,6 +27,7 @@ from keraslike.tf.conversion import (
     static,
 )
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.moves import moves
 from keraslike.tf.operation import operands, operation
 from keraslike.tf.structure import operates
 from keraslike.tf.table import not_equal, reduce_sum
@@ -136,6 +137,7 @@ def tuple_(tensors: Any, control_inputs: Any = None, name: str | None = None) ->
 
 
 @operation("stop_gradient", "input", constant="input", stops=True)
+@moves
 def stop_gradient(x: Any) -> Any:
     """The tensor, a constant to all gradients.
 
@@ -381,6 +383,7 @@ def _sum_of(*values: Any) -> Any:
 
 
 @operation("transpose", "a")
+@moves
 def transpose(a: Any, perm: Any = None, conjugate: bool = False, name: str = "transpose") -> Any:
     """The axes in another order, reversed where none is given.
 
@@ -414,6 +417,7 @@ def reshape(x: Any, shape: Any) -> Any:
 
 
 @operation("expand_dims", "input")
+@moves
 def expand_dims(x: Any, axis: int) -> Any:
     """An axis of size 1 more, at the place `axis`.
 
@@ -425,6 +429,7 @@ def expand_dims(x: Any, axis: int) -> Any:
 
 
 @operation("squeeze", "input")
+@moves
 def squeeze(x: Any, axis: Any = None) -> Any:
     """Without the axes of size 1.
 
@@ -436,6 +441,7 @@ def squeeze(x: Any, axis: Any = None) -> Any:
 
 
 @operation("broadcast_to", "input")
+@moves
 def broadcast_to(x: Any, shape: Any) -> Any:
     """The tensor repeated to a shape.
 
@@ -447,6 +453,7 @@ def broadcast_to(x: Any, shape: Any) -> Any:
 
 
 @operation("tile", "input")
+@moves
 def tile(x: Any, multiples: Any) -> Any:
     """The tensor several times side by side along each axis.
 
@@ -462,6 +469,7 @@ def tile(x: Any, multiples: Any) -> Any:
 
 
 @operation("repeat", "input")
+@moves
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """Each element several times.
 
@@ -486,6 +494,7 @@ def reverse(x: Any, axis: Any) -> Any:
 
 
 @operation("roll", "input")
+@moves
 def roll(x: Any, shift: Any, axis: Any) -> Any:
     """The elements moved along the axes, what falls out at one end coming in at the other.
 
@@ -509,11 +518,16 @@ def pad(
     >>> tf.pad([[1, 2]], [[1, 0], [0, 1]]).numpy().tolist()
     [[0, 0, 0], [1, 2, 0]]
     """
-    rest = (static(paddings), mode.lower(), static(constant_values))
-    return run(_pad, (_as_operand(tensor),), rest)
+    tensor = _as_operand(tensor)
+    rest = (static(paddings), mode.lower())
+    if dtypes.as_dtype(tensor.dtype) is dtypes.string:
+        text = _as_operand("" if isinstance(constant_values, int) else constant_values)
+        return run(_pad, (tensor, text), rest)
+    return run(_pad, (tensor,), (static(constant_values), *rest))
 
 
-def _pad(x: Any, paddings: Any, mode: str, value: Any) -> Any:
+@moves
+def _pad(x: Any, value: Any, paddings: Any, mode: str) -> Any:
     return jnp.pad(x, paddings, mode, **({"constant_values": value} if mode == "constant" else {}))
 
 
@@ -560,6 +574,7 @@ def meshgrid(*args: Any, **kwargs: Any) -> list[Tensor]:
     return run(_meshgrid, joined("meshgrid", args), (), {"indexing": indexing})
 
 
+@moves
 def _meshgrid(*values: Any, indexing: str) -> Any:
     return list(jnp.meshgrid(*values, indexing=indexing))
 
