@@ -1,1 +1,1 @@
-"""The foundations every other room stands on: state, tracing, symbols, the registry."""
+"""The package that all others are built on: state, tracing, symbolic tensors, the registry."""

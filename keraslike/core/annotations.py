@@ -1,8 +1,8 @@
-"""Checks of arguments by their annotations: what users call refuses what it says that it does not
-take, by an error that names the argument, before anything is done.
+"""Checks of arguments by their annotations: functions that users call reject values of the wrong
+type at once, with an error that names the argument.
 
-Only what annotations of built-in types say is checked; an argument that may be a layer, an array or
-anything else is left to who takes it.
+Only annotations of built-in types are checked. An argument that may be a layer, an array or another
+object is checked where it is used.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from keraslike.core.tracebacks import Function, handled, is_ours, shorten
 
 
 class Kind(NamedTuple):
-    """A kind of values: what tells them, what they are called, and types of which all values are
-    of the kind, so that nothing has to be asked."""
+    """A kind of values: a predicate, its name in messages, and types whose values always belong to
+    the kind, so that the predicate need not be called for them."""
 
     fits: Callable[[Any], bool]
     name: str
@@ -32,13 +32,13 @@ class Kind(NamedTuple):
 
 
 def _is_number(value: Any) -> bool:
-    # Arrays and tracers of no axes are numbers, too; how many axes they have is not asked here.
+    # Scalar arrays and tracers are numbers, too; their rank is not checked here.
     return any(hasattr(value, name) for name in ("__index__", "__float__", "__jax_array__"))
 
 
 def _is_boolean(value: Any) -> bool:
     if isinstance(value, (bool, int, np.integer)) or value is None:
-        return value in (0, 1, None)  # `None` says no
+        return value in (0, 1, None)  # `None` counts as false.
     return str(getattr(value, "dtype", "")) == "bool"
 
 
@@ -59,7 +59,7 @@ _KINDS = {
     "os.PathLike": Kind(lambda v: isinstance(v, os.PathLike), "a path"),
     "Callable": Kind(callable, "callable"),
 }
-# Keras takes any number where one alone is asked for: `patience=epochs / 10` is common.
+# Keras accepts any number where a single one is expected: `patience=epochs / 10` is common.
 _ALONE = {
     "int": Kind(_is_number, "an integer", types=(int, bool, float)),
     "int | None": Kind(
@@ -76,8 +76,8 @@ _MANY["Sequence"] = _MANY["tuple"] = _MANY["list"]
 
 @functools.cache
 def kind_of(annotation: str) -> Kind | None:
-    """The kind of values that an annotation tells of, `None` where it tells of others than those of
-    built-in types.
+    """The kind of values that an annotation names; `None` where it names types that are not built
+    in.
 
     >>> kind_of("int | Sequence[int] | None").name
     'an integer or a list of integers or None'
@@ -85,7 +85,7 @@ def kind_of(annotation: str) -> Kind | None:
     False
     >>> kind_of("Any")
     """
-    if annotation == "None":  # an argument of Keras's that nothing here answers to
+    if annotation == "None":  # An argument of Keras's that has no effect here.
         return None
     return _ALONE.get(annotation) or _any_of(annotation)
 
@@ -112,7 +112,7 @@ def _kind_of_part(part: str) -> Kind | None:
     many = _MANY.get(outer)
     if many is None:
         return _KINDS.get(part)
-    if many is not _MANY["list"]:  # looking into an iterator would use it up
+    if many is not _MANY["list"]:  # Inspecting an iterator would consume it.
         return many
     of = _any_of(_parts(inside.removesuffix("]"), ",")[0])
     if of is None:
@@ -125,7 +125,7 @@ def _kind_of_part(part: str) -> Kind | None:
 
 
 def _parts(text: str, separator: str) -> list[str]:
-    """The parts of a text between separators that are in no brackets."""
+    """The parts of a text between separators that are outside of brackets."""
     parts, depth = [""], 0
     for character in text:
         depth += (character == "[") - (character == "]")
@@ -137,7 +137,7 @@ def _parts(text: str, separator: str) -> list[str]:
 
 
 def checked(function: Function, is_constructor: bool = False) -> Function:
-    """A function that users call: its arguments are checked by their annotations, and the
+    """Wraps a function that users call: its arguments are checked by their annotations, and the
     tracebacks of its errors are shortened.
 
     The wrapped function raises InvalidArgument for an argument of another kind, unless it is the
@@ -164,7 +164,8 @@ def checked(function: Function, is_constructor: bool = False) -> Function:
                 refused = error
             if refused is None:
                 return function(*args, **kwargs)
-            # A constructor can be run once more for its own error, since what it makes is dropped.
+            # The constructor can be run again to obtain its own error, since the object is
+            # discarded.
             raise (
                 _error_of_constructor(function, args, kwargs, refused)
                 if is_constructor
@@ -193,7 +194,7 @@ def check(function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
 
 
 def explain(function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
-    """As `check`, for an op that has failed: then there is time to see whether it is the axis."""
+    """As `check`, for an op that has failed: its `axis` is checked against the rank as well."""
     if not is_ours(function):
         return
     check(function, args, kwargs)
@@ -213,7 +214,7 @@ def explain(function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
 
 @functools.lru_cache(maxsize=4096)
 def _known(function: Callable) -> tuple[list[str], dict[str, tuple[Kind, Any]]]:
-    """The names of the positional parameters, and kind and default of those that are checked."""
+    """The names of the positional parameters, and the kinds and defaults of the checked ones."""
     parameters = inspect.signature(function).parameters.values()
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     kinds = {
@@ -227,7 +228,7 @@ def _known(function: Callable) -> tuple[list[str], dict[str, tuple[Kind, Any]]]:
 
 
 def check_constructor(cls: type) -> None:
-    """Makes the constructor that a class of keraslike's has of its own a checked one."""
+    """Makes the constructor that a class of keraslike defines a checked one."""
     if is_ours(cls) and "__init__" in vars(cls):
         cls.__init__ = checked(cls.__init__, is_constructor=True)
 
@@ -235,8 +236,7 @@ def check_constructor(cls: type) -> None:
 def _error_of_constructor(
     constructor: Callable, args: tuple, kwargs: dict[str, Any], found: Any
 ) -> Any:
-    """The error that a constructor raises itself about the argument that an error is about: it
-    may say more of what the argument has to be."""
+    """The error that a constructor raises itself for the same argument: it may be more specific."""
     try:
         constructor(*args, **kwargs)
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What layers' arguments have in common: checks, where the channels are, a size for each axis."""
+"""Shared checks and conversions of arguments: data formats, sizes per axis, numbers, strings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _data_format = "channels_last"
 
 
 def image_data_format() -> str:
-    """Where the channels are in images whose layout nobody names.
+    """The default position of the channels in images.
 
     >>> image_data_format()
     'channels_last'
@@ -27,7 +27,7 @@ def image_data_format() -> str:
 
 
 def set_image_data_format(data_format: str) -> None:
-    """Sets the default layout: `"channels_last"` or `"channels_first"`.
+    """Sets the default data format: `"channels_last"` or `"channels_first"`.
 
     >>> set_image_data_format("channels_last")
     >>> image_data_format()
@@ -38,7 +38,7 @@ def set_image_data_format(data_format: str) -> None:
 
 
 def standardize_data_format(data_format: str | None) -> str:
-    """The layout's name in lower case; `None` gives the default. Raises ValueError for others.
+    """The data format in lower case; `None` gives the default. Raises ValueError for other values.
 
     >>> standardize_data_format("Channels_First")
     'channels_first'
@@ -52,7 +52,8 @@ _nan_in_data = "warn"
 
 
 def nan_in_data() -> str:
-    """What happens where data that a model is given holds NaN: `"warn"`, `"raise"` or `"ignore"`.
+    """What happens if data that is passed to a model contains NaN: `"warn"`, `"raise"` or
+    `"ignore"`.
 
     >>> nan_in_data()
     'warn'
@@ -61,7 +62,7 @@ def nan_in_data() -> str:
 
 
 def set_nan_in_data(action: str) -> None:
-    """Says what `fit`, `evaluate` and `predict` do where their data holds NaN.
+    """Sets what `fit`, `evaluate` and `predict` do if their data contains NaN.
 
     Args:
         action: `"warn"` goes on and says how many there are, once for each call; `"raise"` is a
@@ -74,7 +75,7 @@ def set_nan_in_data(action: str) -> None:
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """A warning at the line of the user's that the call came from."""
+    """Issues a warning at the line of user code that the call came from."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and not is_users(frame.f_code.co_filename):
         level, frame = level + 1, frame.f_back
@@ -198,7 +199,8 @@ def share(**argument: Any) -> float:
 
 
 def given(scope: dict[str, Any]) -> dict[str, Any]:
-    """What a constructor was given, from its `locals()`; it must have `**kwargs`.
+    """The arguments that a constructor was called with, from its `locals()`; it must have
+    `**kwargs`.
 
     >>> class Named:
     ...     def __init__(self, name, size=3, **kwargs):
@@ -211,19 +213,19 @@ def given(scope: dict[str, Any]) -> dict[str, Any]:
 
 
 def names_of(cls: type) -> list[str]:
-    """The arguments of a constructor, without `self` and `**kwargs`."""
+    """The names of a constructor's arguments, without `self` and `**kwargs`."""
     return list(inspect.signature(cls.__init__).parameters)[1:-1]
 
 
 def unsupported(**arguments: Any) -> None:
-    """Raises ValueError for an argument of Keras's that nothing here answers to, if it is given."""
+    """Raises ValueError for an argument of Keras's that is not supported here, if it is passed."""
     for name, value in arguments.items():
         if value is not None and value is not False:
             raise ValueError(f"{name} is not supported: leave it out. Received: {name}={value!r}")
 
 
 def spatial_axes(rank: int, data_format: str) -> tuple[int, ...]:
-    """The spatial axes of a batch that has `rank` of them.
+    """The spatial axes of a batch with `rank` spatial axes.
 
     >>> spatial_axes(2, "channels_last"), spatial_axes(2, "channels_first")
     ((1, 2), (2, 3))

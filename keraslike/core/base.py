@@ -1,7 +1,8 @@
-"""`Object`: what layers, models, losses, metrics and optimizers are underneath.
+"""`Object`, the base class of layers, models, losses, metrics and optimizers.
 
-An Object is a flax.nnx graph node and a JAX pytree. Its leaves are the arrays of the Variables it
-holds, each once however often it is shared; all else is structure, compared by `Static`.
+An Object is a flax.nnx graph node and a JAX pytree. Its leaves are the arrays of the Variables that
+it holds, each once however often it is shared. Everything else is static structure, compared by
+`Static`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from keraslike.core.tracebacks import handled, is_ours, shorten
 
 
 class _Children:
-    """A list, tuple or dict of Objects and Variables, as a pytree that keeps its type and order."""
+    """A list, tuple or dict of Objects and Variables as a pytree that keeps the container's type
+    and order."""
 
     __slots__ = ("values", "structure")
 
@@ -47,7 +49,7 @@ jax.tree_util.register_pytree_with_keys(
 
 
 class _Slot:
-    """Stands in a container's structure where a child was."""
+    """A placeholder for a child in a container's structure."""
 
     __slots__ = ("index",)
 
@@ -61,8 +63,8 @@ class _Slot:
         return hash(self.index)
 
 
-# The answers of `is_state` and `is_variable` by type: isinstance() against flax's classes takes
-# longer than the rest of a walk over an object.
+# Results of `is_state` and `is_variable` by type: isinstance() on flax's classes takes longer than
+# the rest of a traversal.
 _STATE: dict[type, bool] = {}
 _VARIABLE: dict[type, bool] = {}
 
@@ -125,18 +127,18 @@ def _unpack(value: Any) -> Any:
 
 
 class ConstructorSignature:
-    """What `help(cls)` shows: the arguments of `__init__`, which a `__new__` would hide."""
+    """The signature that `help(cls)` shows: that of `__init__`, which a `__new__` would hide."""
 
     def __get__(self, obj: Any, cls: type) -> inspect.Signature:
-        if obj is not None:  # an object that can be called has the signature of its __call__
+        if obj is not None:  # An object that can be called has the signature of its `__call__`.
             raise AttributeError("__signature__")
         signature = inspect.signature(cls.__init__)
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
 def _with_defaults(init: Any, defaults: dict[str, Any]) -> Any:
-    """A constructor with other ways to write its defaults: `(1, 1)` for the 1 that stands for one
-    on each axis, whatever their number."""
+    """A constructor whose signature shows other defaults of the same meaning, such as `(1, 1)` for
+    an integer 1 that applies to every axis."""
 
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -151,11 +153,11 @@ def _with_defaults(init: Any, defaults: dict[str, Any]) -> Any:
     return __init__
 
 
-_Made = TypeVar("_Made")  # by which type checkers know that a class makes its own objects
+_Made = TypeVar("_Made")  # Tells type checkers that calling the class returns an instance of it.
 
 
 class _ObjectType(type(nnx.Module)):
-    """The class of classes of Objects, whose call makes an object."""
+    """The metaclass of Objects, whose call makes an object."""
 
     @handled
     def __call__(cls: type[_Made], *args: Any, **kwargs: Any) -> _Made:  # type: ignore[misc]
@@ -169,13 +171,13 @@ class _ObjectType(type(nnx.Module)):
 
 
 def _name_argument(error: Any, cls: type, args: tuple, kwargs: dict[str, Any]) -> None:
-    """Lets the error say which argument of a constructor it is about."""
+    """Marks an error with the constructor's argument that caused it."""
     names = [p.name for p in inspect.signature(cls).parameters.values()]
     given = {**dict(zip(names, args)), **kwargs}
     found = [name for name, value in given.items() if value is error.identifier]
     if found:
         error.args = (f"{found[0]}: {error}",)
-        error.identifier = object()  # constructors around this one have nothing to add
+        error.identifier = object()  # Enclosing constructors must not mark the error again.
 
 
 # Functions to call when an object gets an attribute: `tf.train.Checkpoint` restores values into
@@ -184,30 +186,31 @@ awaited = context.Attached()
 
 
 def notice(obj: Any) -> None:
-    """Says that an object got an attribute."""
+    """Notifies those who wait for attributes that an object got one."""
     function = awaited.get(obj)
     if function is not None:
         function()
 
 
 class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
-    """A stateful Python object that lowers to a pytree."""
+    """A stateful Python object that can be flattened as a pytree."""
 
     __signature__ = ConstructorSignature()
 
-    # "metric" or "optimizer", by which rooms below theirs tell these objects apart.
+    # "metric" or "optimizer", by which packages that must not import theirs recognise these
+    # objects.
     _kind: ClassVar[str] = ""
 
-    # Attributes that belong to this Python object and not to the tree: they are left out of its
-    # structure, and a copy made by tree operations has the class's default in their place.
+    # Attributes that belong to the Python object and not to the tree: they are excluded from its
+    # structure, and copies made by tree operations have the class's default in their place.
     _untracked: ClassVar[frozenset[str]] = frozenset(
         {"_init_args", "_gathered", "_recorded_calls", "_boxes"}
     )
 
-    # Of a class that inherits a constructor: see `_with_defaults`.
+    # For a class that inherits its constructor: see `_with_defaults`.
     _shown_defaults: ClassVar[dict[str, Any]]
 
-    _boxes = False  # whether callers get results in boxes: see `boxed.Answers`
+    _boxes = False  # Whether callers get results as boxed arrays: see `boxed.Answers`.
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(pytree=False, **kwargs)
@@ -226,8 +229,9 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # nnx must be told which attributes hold data. Here that is decided when the tree is asked
-        # for, so that a list may be filled later and attributes set before `super().__init__()`.
+        # nnx has to be told which attributes hold data. Here that is decided when the tree is
+        # flattened, so that lists may be filled later and attributes may be set before
+        # `super().__init__()`.
         object.__setattr__(self, name, value)
         if awaited:
             notice(self)
@@ -238,7 +242,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
 
     def _attributes(self) -> Iterator[tuple[str, Any]]:
         untracked = self._untracked
-        # A list, since another thread may set an attribute meanwhile.
+        # Copied to a list, since another thread may set an attribute during the iteration.
         for name, value in list(vars(self).items()):
             if name not in untracked and not name.startswith(flax_internals.OWN_PREFIX):
                 yield name, value
@@ -254,7 +258,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
     def _graph_node_create_empty(metadata: tuple[type, tuple[str, ...]]) -> Any:
         cls, order = metadata
         node = flax_internals.new_node(cls)
-        vars(node).update(dict.fromkeys(order))  # weights are listed in the order of attributes
+        vars(node).update(dict.fromkeys(order))  # Weights are listed in the order of attributes.
         return node
 
     def _graph_node_clear(self) -> None:
@@ -279,16 +283,18 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         return value
 
     def _check_valid_context(self, error_msg: Any) -> None:
-        """Setting an attribute while tracing is allowed: `lowering` takes tracers out again."""
+        """Does nothing: attributes may be set during a trace, and `lowering` removes tracers
+        afterwards."""
 
-    # Attributes that a copy or a pickle has no use for.
+    # Attributes that are not copied and not pickled.
     _transient: ClassVar[frozenset[str]] = frozenset({"_gathered", "_recorded_calls"})
 
     def _persistent_attributes(self) -> dict[str, Any]:
         return {k: v for k, v in vars(self).items() if k not in self._transient}
 
     def _cached_facts(self) -> dict[Any, Any]:
-        """What was found out about this object and all in it, as long as nothing changes there."""
+        """A cache of facts about this object and all objects below it, which is dropped when they
+        change."""
         snapshot, known = vars(self).get("_gathered", (None, {}))
         if snapshot is None or not snapshot.is_current():
             snapshot, known = vars(self)["_gathered"] = Snapshot(self), {}
@@ -297,8 +303,8 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
     def __getstate__(self) -> dict[str, Any]:
         return picklable(self._persistent_attributes())
 
-    # nnx copies through split and merge, which leaves out what is not in the tree (an optimizer,
-    # the compile arguments); Python's own way copies all of it.
+    # nnx copies through split and merge, which would lose what is not in the tree (the optimizer,
+    # the arguments of `compile`). Python's own mechanism copies everything.
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         import copy
 
@@ -320,18 +326,19 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
     # -- configuration ------------------------------------------------------------------------
 
     def _constructor_args(self) -> dict[str, Any]:
-        """The constructor's arguments, as an equal object would be made from.
+        """The constructor's arguments that make an equal object.
 
-        keraslike's own classes keep each argument in the attribute of its name, where a later
-        change shows; of anybody else's class, what was passed is taken.
+        keraslike's own classes keep each argument in the attribute of the same name, so that later
+        changes are included. For other classes, the arguments that were passed are used.
         """
         args, kwargs = vars(self).get("_init_args", ((), {}))
         found: dict[str, Any] = {}
         mro = type(self).__mro__
-        # A class that overrides get_config adds its own arguments to those from here.
+        # A class that overrides get_config adds its own arguments to those found here.
         own = [i for i, c in enumerate(mro) if "get_config" in vars(c) and not is_ours(c)]
         outermost = True
-        accepted: set[str] | None = None  # all names, or those that the constructor takes
+        # `None` stands for all names; otherwise the names that the constructor accepts.
+        accepted: set[str] | None = None
         for i, cls in enumerate(mro):
             if "__init__" not in vars(cls):
                 continue
@@ -370,13 +377,13 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
 
 
 class _Flat:
-    """How a tree is flattened, as long as nothing but values changes in it: its Variables in the
-    order of its leaves, and all the rest."""
+    """A cached flattening: the Variables in the order of the leaves, and the static structure. It
+    is valid until something other than values changes in the tree."""
 
     __slots__ = ("variables", "structure", "guards", "objects", "types", "removals")
 
-    # How often an attribute was removed from any object: one that comes back under another name
-    # changes no value.
+    # How often an attribute was removed from any object. An attribute that was removed and set
+    # again under another name changes no value, so a snapshot alone would not detect it.
     count = 0
 
     def __init__(self, obj: Object):
@@ -384,21 +391,22 @@ class _Flat:
         leaves, treedef = jax.tree_util.tree_flatten(state)
         self.structure = graphdef, treedef
         self.variables = jax.tree_util.tree_leaves(state, is_leaf=is_variable)
-        self.guards: list[Guard] = []  # which Variables keep once they have one
-        # The class is compared as well, since `__class__` may be assigned.
+        self.guards: list[Guard] = []  # The guards of the Variables, kept once they exist.
+        # Classes are compared too, since `__class__` may be assigned.
         self.objects = list(iter_objects(obj))
         self.types = list(map(type, self.objects))
         self.removals = _Flat.count
         own = all(is_variable(v) and hasattr(type(v), "_guard") for v in self.variables)
         if not own or len(leaves) != len(self.variables):
-            self.variables = []  # of flax's own, or several arrays in one: asked each time
+            # Variables of flax's own class, or with several arrays each: flattened anew each time.
+            self.variables = []
 
     def is_current(self) -> bool:
         same = all(map(operator.is_, map(type, self.objects), self.types))
         return same and self.removals == _Flat.count
 
     def leaves(self) -> list[Any]:
-        """The values, which from now on somebody else holds."""
+        """The values of the leaves, which are marked as referenced from outside from now on."""
         if context.state.held or not context.trace_state_clean():
             return [v.get_raw_value() for v in self.variables]
         self.guards = self.guards or guards_of(self.variables)
@@ -407,7 +415,8 @@ class _Flat:
                 guard.uses += 1
             values = list(map(flax_internals.read_value, self.variables))
         if not all(isinstance(v, jax.Array) for v in dict(zip(map(type, values), values)).values()):
-            return [v.get_raw_value() for v in self.variables]  # one is to be drawn yet
+            # At least one value is still pending.
+            return [v.get_raw_value() for v in self.variables]
         lend = map(
             object.__setattr__, self.variables, itertools.repeat("_escaped"), map(id, values)
         )
@@ -453,7 +462,7 @@ def _tree_unflatten(aux: Any, leaves: Any) -> Any:
 
 
 def own_state(obj: Any) -> Iterator[Any]:
-    """The Variables and Objects an object holds in its own attributes, in order, each once."""
+    """The Variables and Objects in an object's own attributes, in order, each once."""
     attributes = obj._attributes() if isinstance(obj, Object) else list(vars(obj).items())
     seen: set[int] = set()
     for name, value in attributes:
@@ -466,9 +475,10 @@ def own_state(obj: Any) -> Iterator[Any]:
 
 
 def own_variables(obj: Any) -> list[nnx.Variable]:
-    """The Variables an object holds in its own attributes, in the order in which it got them.
+    """The Variables in an object's own attributes, in the order in which it got them.
 
-    An attribute's place tells when it was set; of one in a container, when it was made counts.
+    A Variable in an attribute is ordered by when the attribute was set, one in a container by when
+    it was made.
     """
     place = 0
     found: dict[int, tuple[int, nnx.Variable]] = {}
@@ -517,7 +527,8 @@ def variables_of(*roots: Any) -> list[nnx.Variable]:
 
 
 class Snapshot:
-    """What objects and all below them held at a time: asking whether that has changed is quick."""
+    """A record of what objects and all objects below them held at one time; checking whether that
+    has changed is fast."""
 
     def __init__(self, *roots: Any):
         seen: set[int] = set()
@@ -525,20 +536,20 @@ class Snapshot:
         self._keep()
 
     def _keep(self) -> None:
-        # A separator follows each view: otherwise an item that moves from the end of one view to
-        # the beginning of the next would not be noticed.
+        # A separator follows each view. Without it, an item that moves from the end of one view to
+        # the beginning of the next would not be detected.
         self._views = [v for r in self._records for view in r.views() for v in (view, _END)]
         self._known = list(itertools.chain.from_iterable(self._views))
 
     def is_current(self) -> bool:
-        """Whether every attribute, every item of its containers and what is said of its Variables
-        (whether they train) is the same object still."""
+        """Whether every attribute, every item of its containers and every Variable's metadata (such
+        as whether it trains) is still the same object."""
         now = itertools.chain.from_iterable(self._views)
         if all(map(operator.is_, now, self._known)):
             return True
         if not all(map(_Record.is_current, self._records)):
             return False
-        self._keep()  # attributes that are no state may come, change and go
+        self._keep()  # Attributes that hold no state may be added, changed and removed.
         return True
 
 
@@ -557,15 +568,15 @@ class _Record:
         self.tracked = self._tracked()
         found = list(self.tracked)
         entered: set[int] = set()
-        for value in found:  # which grows meanwhile
-            if id(value) in entered:  # one container in several places, or in itself
+        for value in found:  # The list grows during the loop.
+            if id(value) in entered:  # One container may be in several places, or contain itself.
                 continue
             if is_variable(value):
                 value = flax_internals.metadata_of(value).values()
                 self.containers.append((value, list(value)))
             elif isinstance(value, (list, tuple, dict, set)):
                 entered.add(id(value))
-                if isinstance(value, dict):  # views: they show what the dict holds later
+                if isinstance(value, dict):  # Views, which show later changes of the dict.
                     self.containers.append((value.keys(), list(value)))
                     value = value.values()
                 items = list(value)
@@ -574,7 +585,7 @@ class _Record:
                     self.containers.append((value, items))
 
     def views(self) -> Iterator[Any]:
-        """What the object holds, as it is whenever one looks."""
+        """Live views of what the object holds."""
         yield self.attributes.values()
         yield from (container for container, _ in self.containers)
 

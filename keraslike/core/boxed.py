@@ -1,5 +1,5 @@
-"""Calls that take another way: those given an array in a box, those that a tape records, and those
-whose caller has asked for results in boxes.
+"""Dispatch of calls with boxed arrays, of calls that a tape records, and of calls whose caller gets
+boxed results.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from keraslike.core.tracebacks import Function, handled, shorten
 
 
 class Boxed:
-    """An array in a box. Ops, layers and losses that are given one hand their call to its class,
-    as numpy does with `__array_function__`."""
+    """A boxed array. Ops, layers and losses that receive one dispatch their call to its class, as
+    numpy does with `__array_function__`."""
 
     __slots__ = ()
 
@@ -27,12 +27,12 @@ class Boxed:
 
     @staticmethod
     def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None) -> Any:
-        """The call of `function`, whose state is in the object `owner`, with boxed results."""
+        """Calls `function`, whose state is in the object `owner`, with boxed results."""
         raise NotImplementedError
 
 
 class Taking:
-    """A Variable that takes calls over, as a boxed array does, and stays what it is."""
+    """A Variable that takes over calls like a boxed array, without being unboxed."""
 
     __slots__ = ()
 
@@ -44,7 +44,8 @@ def is_boxed(x: Any) -> bool:
 
 
 def taker(args: tuple, kwargs: dict[str, Any]) -> Callable | None:
-    """What takes a call over: the innermost active tape, or the class of a boxed argument."""
+    """The object that takes over a call: the innermost active tape, or the class of a boxed
+    argument."""
     tapes = context.state.tapes
     if tapes:
         return tapes[-1].take
@@ -71,7 +72,7 @@ def _find(x: Any, kinds: Any = Boxed) -> Any:
 
 
 def unbox(tree: Any) -> Any:
-    """The lists, tuples and dicts of `tree` with arrays in place of boxed ones."""
+    """The lists, tuples and dicts of `tree` with their boxed arrays unboxed."""
     if isinstance(tree, Boxed):
         return tree.unbox()
     if _find(tree) is None:
@@ -82,7 +83,7 @@ def unbox(tree: Any) -> Any:
 
 
 def unboxed(method: Callable) -> Callable:
-    """A method that is given arrays where the caller has boxed ones, and that no tape records."""
+    """Makes a method receive plain arrays for boxed ones, and hides its call from tapes."""
 
     @handled
     @functools.wraps(method)
@@ -103,28 +104,32 @@ def unboxed(method: Callable) -> Callable:
 
 
 class Answers:
-    """Who gets boxed results: callers of objects that were made while `context.state.boxes` was
-    set, and all callers where `everywhere` is.
+    """Decides who gets boxed results: callers of objects that were made while `context.state.boxes`
+    was set, and all callers where `everywhere` is true.
 
-    Only the outermost of nested calls boxes its result, and only outside of any trace: within,
-    everything is arrays. `box` and `choices` (see `operation.op`) are those of the room that boxes.
+    Only the outermost of nested calls boxes its result, and only outside of any trace, where all
+    values are plain arrays. `box` and `choices` (see `operation.op`) are set by the package that
+    defines the boxes.
     """
 
     everywhere = False
-    box: Callable[[Any], Any] | None = None  # an array as a box
+    box: Callable[[Any], Any] | None = None  # Boxes an array.
     choices: dict[Any, Any] = {}
-    ragged: Callable[[Any, Any], Any] | None = None  # a ragged box of values and rows' lengths
+    # Makes a boxed ragged array from values and row lengths.
+    ragged: Callable[[Any, Any], Any] | None = None
 
 
 def respond(owner: Any, function: Callable, *args: Any, **kwargs: Any) -> Any:
-    """`function(*args, **kwargs)`, the result in boxes where the caller of `owner` gets them."""
+    """Calls `function(*args, **kwargs)` and boxes its result if the caller of `owner` gets boxed
+    results."""
     if not (owner._boxes or Answers.everywhere):
         return function(*args, **kwargs)
     return in_boxes(function, args, kwargs)
 
 
 def in_boxes(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
-    """`function(*args, **kwargs)` in boxes, if no other call is under way that will box."""
+    """Calls `function(*args, **kwargs)` and boxes its result, unless an enclosing call will do
+    so."""
     state = context.state
     outermost = state.choices is None and not state.depth and context.trace_state_clean()
     with context.using(choices=Answers.choices):
@@ -148,7 +153,7 @@ def _boxed(tree: Any) -> Any:
 
 
 def answers(method: Callable) -> Callable:
-    """A method whose result is in boxes where its object's caller gets them."""
+    """Makes a method box its result where its object's caller gets boxed results."""
 
     @handled
     @functools.wraps(method)
@@ -163,7 +168,7 @@ def answers(method: Callable) -> Callable:
 
 
 def takes(method: Callable) -> Callable:
-    """The `__call__` of an object without state: it can be recorded, and it answers in boxes."""
+    """Wraps the `__call__` of an object without state: it can be recorded, and boxes its result."""
 
     @handled
     @functools.wraps(method)
@@ -172,7 +177,7 @@ def takes(method: Callable) -> Callable:
             take = taker(args, kwargs)
             if take is None:
                 return respond(self, method, self, *args, **kwargs)
-            # `self` would be asked again if the taker made the call at once.
+            # Calling it immediately would ask `self` again.
             return respond(self, take, types.MethodType(method, self), args, kwargs)
         except Exception as error:
             shorten(error, method, (self, *args), kwargs)
@@ -182,7 +187,8 @@ def takes(method: Callable) -> Callable:
 
 
 def inherits(method: Function) -> Function:
-    """A method that makes objects: they answer as its own object does."""
+    """Wraps a method that creates objects: their results are boxed if those of its own object
+    are."""
 
     @functools.wraps(method)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -207,10 +213,10 @@ def refuse_recorded(x: Any) -> None:
 
 
 class Refusal:
-    """What a recorded tensor or variable gives JAX in place of its array.
+    """Given to JAX by a recorded tensor or variable in place of its array.
 
-    JAX's operators leave the operation to the tensor then, which records it; everything else
-    raises, for the gradient would be lost.
+    JAX's operators then return NotImplemented, so that the tensor's own operator runs and is
+    recorded; any other use raises, since the gradient would be lost.
     """
 
     def __array__(self, *_: Any, **__: Any) -> Any:

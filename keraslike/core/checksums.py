@@ -1,4 +1,4 @@
-"""CRC-32C checksums, by which records of files are known to be whole."""
+"""CRC-32C checksums, which detect damaged records of files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Below this many bytes a loop is as fast.
+# Below this number of bytes a plain loop is as fast.
 _SHORT = 1024
-# Records are cut into parts of at most so many bytes, whose states are computed side by side.
+# Records are split into parts of at most this many bytes, whose states are computed in parallel.
 _PART = 64
 
 
@@ -28,7 +28,7 @@ _LIST = _TABLE.tolist()
 
 @functools.cache
 def _pairs() -> np.ndarray:
-    """What two bytes of zeros make of a state that is below 2**16."""
+    """How two bytes of zeros change a state below 2**16."""
     state = np.arange(2**16, dtype=np.uint32)
     for _ in range(2):
         state = _TABLE[state & 255] ^ state >> 8
@@ -37,7 +37,7 @@ def _pairs() -> np.ndarray:
 
 @functools.cache
 def _shifts(level: int) -> np.ndarray:
-    """What `2**level` bytes of zeros make of a state, for each value of each of its bytes."""
+    """How `2**level` bytes of zeros change a state, for each value of each of its bytes."""
     values = np.arange(256, dtype=np.uint32)
     states = np.stack([values << np.uint32(8 * byte) for byte in range(4)])
     if not level:
@@ -71,7 +71,7 @@ def crc32c(records: Sequence[bytes]) -> list[int]:
     lengths = np.asarray(sizes)
     counts = np.maximum(-(-lengths // width), 1)
     ends = np.cumsum(counts)
-    begun = (ends * width - lengths)[lengths >= 4]  # the first four bytes are inverted
+    begun = (ends * width - lengths)[lengths >= 4]  # The first four bytes are inverted.
     data[begun[:, None] + np.arange(4)] ^= 255
     words = np.ascontiguousarray(data.view("<u2").reshape(-1, width // 2).T)
     table = _pairs()
@@ -88,7 +88,8 @@ def crc32c(records: Sequence[bytes]) -> list[int]:
 
 
 def joined(first: int, second: int, length: int) -> int:
-    """The checksum of two pieces of data, the second of this length, by theirs.
+    """The checksum of two concatenated pieces of data, computed from their checksums and the length
+    of the second.
 
     >>> joined(*crc32c([b"12345", b"6789"]), 4) == crc32c([b"123456789"])[0]
     True
@@ -108,19 +109,20 @@ def _one(data: bytes) -> int:
 
 
 def masked(crc: int) -> int:
-    """A checksum as records hold it."""
+    """A checksum in the masked form in which records hold it."""
     return (crc >> 15 | crc << 17) + 0xA282EAD8 & 0xFFFFFFFF
 
 
 @functools.lru_cache(4096)
 def head(length: int) -> bytes:
-    """What is before the data of a record: their length, and a checksum of it."""
+    """The bytes before the data of a record: the length of the data, and a checksum of the
+    length."""
     data = struct.pack("<Q", length)
     return data + struct.pack("<I", masked(_one(data)))
 
 
 def tails(records: Sequence[bytes]) -> list[bytes]:
-    """What is after the data of each record: a checksum of them."""
+    """The bytes after the data of each record: a checksum of the data."""
     sums = np.asarray(crc32c(records), np.uint32)
     sums = (sums >> 15 | sums << 17) + np.uint32(0xA282EAD8)
     whole = sums.astype("<u4").tobytes()
@@ -128,7 +130,6 @@ def tails(records: Sequence[bytes]) -> list[bytes]:
 
 
 def written(records: Sequence[bytes]) -> bytes:
-    """Data as records of a TFRecord or event file: of each its length, itself, a checksum of
-    both."""
+    """Records in the format of TFRecord and event files: length, data, and a checksum of each."""
     parts = zip(map(head, map(len, records)), records, tails(records))
     return b"".join(itertools.chain.from_iterable(parts))

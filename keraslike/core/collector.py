@@ -1,4 +1,4 @@
-"""Python's garbage collector, which has nothing to find while modules are imported."""
+"""Pausing Python's garbage collector while modules are imported, which creates no garbage."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
-    """Within the block no pass is made: one over all that jax and flax hold takes longer than a
-    hundred modules do.
+    """Within the block the collector is paused. One pass over all objects of jax and flax takes
+    longer than importing a hundred modules.
 
     >>> with paused():
     ...     gc.isenabled()

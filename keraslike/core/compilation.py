@@ -1,4 +1,4 @@
-"""How programs are compiled and given memory: options for XLA, the cache on the disk, malloc."""
+"""Compiler options for XLA, the compilation cache on disk, and memory allocation."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ import jaxlib.version
 
 from keraslike.core import jax_internals
 
-# jaxlib 0.10 hands convolutions on the CPU to a library that computes their gradients at half the
-# speed of XLA's own code. By default it hands it products and sums, too, and there the library is
-# the faster one. Of jaxlib 0.11 and 0.12 the default is the better choice.
+# jaxlib 0.10 passes convolutions on the CPU to a library that computes their gradients at half the
+# speed of XLA's own code. Its default also passes products and sums, where that library is faster.
+# In jaxlib 0.11 and 0.12 the default is the better choice.
 _WITHOUT_CONVOLUTIONS = {
     "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,"
     "LIBRARY_FUSION_TYPE_REDUCE"
 }
 
-# Orders operations for use of memory rather than for many threads: so less is copied, and in a loop
-# over steps that take microseconds no thread has time to help.
+# Schedules operations for memory rather than for many threads. This copies less, and in a loop over
+# steps of a few microseconds additional threads do not help.
 _IN_ORDER = {"xla_cpu_enable_concurrency_optimized_scheduler": False}
 
-# glibc's mallopt. M_MMAP_THRESHOLD, M_TRIM_THRESHOLD: what they come to by themselves once an array
-# of 32 MB was freed; before that, what a step frees goes back to the system and is cleared, page by
-# page, for the next. M_TOP_PAD: so much more is asked for at a time.
+# Parameters of glibc's mallopt. M_MMAP_THRESHOLD and M_TRIM_THRESHOLD get the values that they
+# reach once an array of 32 MB was freed; before that, memory that a step frees is returned to the
+# system and cleared page by page for the next step. M_TOP_PAD is how much more is requested at a
+# time.
 _STEADY = ((-3, 32 << 20), (-1, 64 << 20), (-2, 8 << 20))
-# One arena for all threads (M_ARENA_MAX), no mapping of an array's own (M_MMAP_MAX), none given
-# back (M_TRIM_THRESHOLD).
+# One arena for all threads (M_ARENA_MAX), no separate mappings for arrays (M_MMAP_MAX), and no
+# memory is returned to the system (M_TRIM_THRESHOLD).
 _KEEP = ((-8, 1), (-4, 0), (-1, 2**31 - 1))
 
 
 def compiler_options(in_loop: bool = False) -> dict[str, Any] | None:
-    """What `jax.jit(compiler_options=...)` should be given on the default backend.
+    """The value for `jax.jit(compiler_options=...)` on the default backend.
 
     Only the outermost `jit` counts.
 
@@ -77,7 +78,7 @@ def keep_memory() -> None:
         )
     if _glibc() is None:
         raise RuntimeError("keep_memory() needs Linux with glibc.")
-    _steady_memory()  # which would undo it later
+    _steady_memory()  # It would undo these settings later.
     for parameter, value in _KEEP:
         if not _glibc().mallopt(parameter, value):
             raise RuntimeError(f"glibc refused mallopt({parameter}, {value}).")
@@ -93,7 +94,8 @@ def _glibc() -> Any:
 
 @functools.cache
 def _steady_memory() -> None:
-    """Lets programs on the CPU find the memory of their last run, unless the user has a say."""
+    """Makes programs on the CPU reuse the memory of their last run, unless the user configured
+    malloc."""
     if _glibc() is None or any(n.startswith(("MALLOC_", "GLIBC_TUNABLES")) for n in os.environ):
         return
     for parameter, value in _STEADY:
@@ -124,7 +126,8 @@ def set_compilation_cache(directory: str | os.PathLike | None) -> None:
     if path is not None:
         os.makedirs(path, exist_ok=True)
     jax.config.update("jax_compilation_cache_dir", path)
-    # Small programs too: a model has many, and reading one takes a tenth of compiling it.
+    # Small programs are cached too: a model has many, and reading one takes a tenth of the time
+    # that compiling takes.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0 if path else 1.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1 if path else 0)
     jax_internals.reread_cache_setting()

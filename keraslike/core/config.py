@@ -1,4 +1,4 @@
-"""Switches that several rooms look at."""
+"""Global switches that several packages read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def is_unsafe_deserialization_enabled() -> bool:
 
 
 def is_flash_attention_enabled() -> bool | None:
-    """`False` where layers are not to use a fused kernel for attention; `None` where they may.
+    """`False` if layers must not use a fused attention kernel; `None` if they may.
 
     >>> is_flash_attention_enabled()
     """
@@ -82,7 +82,7 @@ _max_steps_per_epoch = _from_environment("KERAS_MAX_STEPS_PER_EPOCH")
 
 
 def max_epochs() -> int | None:
-    """The number of epochs that no `fit` goes beyond; `None` where there is no limit.
+    """The upper limit on the epochs of every `fit`; `None` where there is no limit.
 
     >>> max_epochs()
     """
@@ -101,7 +101,7 @@ def set_max_epochs(max_epochs: int | None) -> None:
 
 
 def max_steps_per_epoch() -> int | None:
-    """The number of steps that no epoch, `evaluate` or `predict` goes beyond; `None` without limit.
+    """The upper limit on the steps of every epoch, `evaluate` and `predict`; `None` without limit.
 
     >>> max_steps_per_epoch()
     """

@@ -1,4 +1,5 @@
-"""`Configured`: objects that are nothing but their constructor's arguments."""
+"""`Configured`, the base of objects that are described completely by their constructor's
+arguments."""
 
 from __future__ import annotations
 
@@ -25,10 +26,10 @@ class Configured:
 
     __signature__ = ConstructorSignature()
 
-    # Attributes that do not make a difference between two objects.
+    # Attributes that are ignored when two objects are compared.
     _not_compared: frozenset[str] = frozenset({"_init_args", "_boxes"})
 
-    _boxes = False  # as of an `Object`
+    _boxes = False  # As in `Object`.
 
     def __new__(cls, *args: Any, **kwargs: Any):
         return Object.__new__(cls, *args, **kwargs)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Floating-point defaults, and the names of dtypes. Policies are in `policies`."""
+"""Default dtypes, and canonical names of dtypes. Policies are in `policies`."""
 
 from __future__ import annotations
 
@@ -74,22 +74,23 @@ def standardize_dtype(dtype: Any) -> str:
     return _name_of(dtype)
 
 
-# What a dtype is called, and whether it is one of floats: numpy takes microseconds to say so.
+# The name of a dtype, and whether it is a floating-point one, cached: numpy takes microseconds to
+# compute them.
 _names: dict[Any, str] = {}
 _floats: dict[Any, bool] = {}
-_DEFAULTS = ("float", "int")  # which depend on `floatx()`
+_DEFAULTS = ("float", "int")  # These depend on `floatx()`.
 
 
 def _name_of(dtype: Any) -> str:
-    if getattr(dtype, "name", dtype) == "string":  # `tf.string` as well
+    if getattr(dtype, "name", dtype) == "string":  # `tf.string` as well.
         return "string"
     if isinstance(dtype, str):
         dtype = {"float": floatx(), "int": "int32"}.get(dtype, dtype)
-        if not hasattr(jnp, dtype):  # numpy has abbreviations, some of them deprecated
+        if not hasattr(jnp, dtype):  # numpy has abbreviations, some of them deprecated.
             raise ValueError(f"Invalid dtype: {dtype!r}")
     try:
         found = jnp.dtype(getattr(dtype, "as_numpy_dtype", dtype))
-    except (TypeError, ValueError, SyntaxError) as e:  # of numpy's ways of writing a dtype
+    except (TypeError, ValueError, SyntaxError) as e:  # A notation that only numpy understands.
         raise ValueError(f"Invalid dtype: {dtype!r}") from e
     numeric = jnp.issubdtype(found, jnp.number) or found == jnp.bool_
     if found.shape or found.fields or not numeric:
@@ -111,5 +112,5 @@ def is_float(dtype: Any) -> bool:
 
 
 def is_half(dtype: Any) -> bool:
-    """Whether a dtype is float16 or bfloat16, in which sums are not to be computed."""
+    """Whether a dtype is float16 or bfloat16, which are too imprecise for sums."""
     return dtype in ("float16", "bfloat16")

@@ -1,4 +1,4 @@
-"""The exceptions that Python has no name for. All are kinds of built-in ones."""
+"""Exceptions that Python has no type for. Each is a subclass of built-in ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 
 class InvalidArgument(TypeError, ValueError):
-    """An argument of a kind that is not taken. Python raises TypeError for it, Keras ValueError.
+    """An argument of a type that is not accepted: Python raises TypeError for it, Keras ValueError.
 
     >>> issubclass(InvalidArgument, TypeError) and issubclass(InvalidArgument, ValueError)
     True
@@ -24,7 +24,7 @@ class InvalidIndex(IndexError, ValueError):
 
 
 class NoSuchFile(FileNotFoundError, ValueError):
-    """There is no file at the path. Python raises the one where a file is missing, Keras the other.
+    """There is no file at the path: Python and Keras raise different exceptions for that.
 
     >>> issubclass(NoSuchFile, FileNotFoundError) and issubclass(NoSuchFile, ValueError)
     True
@@ -32,7 +32,8 @@ class NoSuchFile(FileNotFoundError, ValueError):
 
 
 class NoSuchOutput(KeyError, ValueError):
-    """A model has no such output, or not as many. Keras raises the one or the other.
+    """A model has no such output, or another number of outputs. Keras raises either exception for
+    that.
 
     >>> str(NoSuchOutput("'y' is none")), issubclass(NoSuchOutput, ValueError)
     ("'y' is none", True)
@@ -42,7 +43,7 @@ class NoSuchOutput(KeyError, ValueError):
 
 
 class DamagedFile(ValueError):
-    """A file that cannot be read, or that is not safe to read; the message names the file.
+    """A file that cannot be read, or is not safe to read. The message names the file.
 
     >>> issubclass(DamagedFile, ValueError)
     True
@@ -58,14 +59,14 @@ class NoCheckpoint(FileNotFoundError, ValueError):
 
 
 class DamagedCheckpoint(DamagedFile):
-    """A checkpoint that cannot be read, or is none of keraslike's.
+    """A checkpoint that cannot be read, or that was not written by keraslike.
 
     >>> issubclass(DamagedCheckpoint, ValueError)
     True
     """
 
 
-# A traceback names them as users import them.
+# Tracebacks show the name by which users import them.
 _all = InvalidArgument, InvalidIndex, NoSuchFile, NoSuchOutput, DamagedFile
 _all += NoCheckpoint, DamagedCheckpoint
 for _error in _all:
@@ -73,10 +74,10 @@ for _error in _all:
 
 
 class ProcessLost(RuntimeError):
-    """Another process of the same program is gone; the message says which.
+    """Another process of the same program has ended; the message names it.
 
-    The thread that watches the others raises it in the main thread, as a class: what it says comes
-    from `told`, and `taken` says that it has arrived.
+    The thread that watches the other processes raises this class in the main thread. The message is
+    read from `told`, and `taken` records that the exception has arrived.
     """
 
     told: ClassVar[Callable[[], str]] = staticmethod(lambda: "")

@@ -1,6 +1,7 @@
-"""All that is taken from inside flax: one name for each thing, with what is relied on.
+"""Every use of flax's internals, under one name each, with the behaviour that is relied on.
 
-`tests/core/test_internals.py` checks each of these, so that a new flax tells what it changed.
+`tests/core/test_internals.py` checks each of these, so that a new version of flax shows what it
+changed.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ from typing import Any
 from flax import nnx
 from flax.nnx import graphlib, pytreelib, tracers, variablelib
 
-# The state of a trace: `TraceState().is_valid()` says whether the same trace is current still, or
-# none if there was none.
+# The state of a trace. `TraceState().is_valid()` says whether the trace in which it was made is
+# still the current one; outside of any trace, whether there is still none.
 TraceState = tracers.TraceState
 
-# What a graph node gives for an attribute that is data, and for one that is structure.
+# The elements that a graph node gives for an attribute with data, and for a static one.
 DataElem = graphlib.DataElem
 StaticElem = graphlib.StaticElem
 
-# The places in which an `nnx.Variable` keeps its value and the trace that it was made in. They are
-# slots: reading and writing them runs no code of flax's or of a subclass's.
+# The slots in which an `nnx.Variable` keeps its value and the trace that it was made in. Reading
+# and writing slots runs no code of flax's or of a subclass's.
 read_value = nnx.Variable._raw_value.__get__  # type: ignore[attr-defined]
 write_value = nnx.Variable._raw_value.__set__  # type: ignore[attr-defined]
 read_trace = nnx.Variable._trace_state.__get__  # type: ignore[attr-defined]
@@ -27,7 +28,7 @@ write_trace = nnx.Variable._trace_state.__set__  # type: ignore[attr-defined]
 
 write_metadata = nnx.Variable._var_metadata.__set__  # type: ignore[attr-defined]
 
-# How the attributes begin that flax itself keeps on a graph node.
+# The prefix of attributes that flax itself keeps on a graph node.
 OWN_PREFIX = "_pytree__"
 
 
@@ -37,7 +38,7 @@ def metadata_of(variable: nnx.Variable) -> dict[str, Any]:
 
 
 def fill(variable: nnx.Variable, value: Any, **metadata: Any) -> None:
-    """What `nnx.Variable.__init__` does for a class without hooks, which takes it far longer."""
+    """What `nnx.Variable.__init__` does for a class without hooks, but faster."""
     defaults = variablelib.var_defaults()
     if defaults.hijax or defaults.ref:
         nnx.Variable.__init__(variable, value, **metadata)
@@ -54,7 +55,7 @@ def check_can_update(variable: nnx.Variable) -> None:
 
 
 def new_node(cls: type) -> Any:
-    """A graph node of the class without attributes, as flax makes one before it fills it."""
+    """A graph node of the class without attributes, as flax makes one before it sets them."""
     node = object.__new__(cls)
     vars(node)["_pytree__state"] = pytreelib.PytreeState()
     vars(node)["_pytree__nodes"] = cls._pytree__nodes

@@ -1,5 +1,5 @@
-"""Arrays of other libraries: of torch, TensorFlow, pandas, polars and scipy, told by what they can
-do. None of the libraries is imported, but by `library`."""
+"""Arrays of other libraries (torch, TensorFlow, pandas, polars, scipy), recognised by their
+methods. None of the libraries is imported, except by `library`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from keraslike.core.symbolic import KerasTensor, is_symbolic
 
 
 def library(name: str, needed_by: str, package: str | None = None) -> Any:
-    """A library that is imported when it is used; raises ImportError that says how to get it."""
+    """Imports an optional library; raises ImportError that says how to install it."""
     try:
         return importlib.import_module(name)
     except ImportError as e:
@@ -28,10 +28,10 @@ def library(name: str, needed_by: str, package: str | None = None) -> Any:
 
 
 def array_of(value: Any) -> np.ndarray | jax.Array | None:
-    """The numbers in what another library made, or `None` for what is no array of any kind.
+    """The numbers in another library's array, or `None` for a value that is no array of any kind.
 
-    A sparse matrix becomes a dense array; of a frame it is all columns together. Raises InGraph for
-    a tensor in a graph of TensorFlow's.
+    A sparse matrix becomes a dense array, a frame an array of all its columns. Raises InGraph for a
+    tensor in a graph of TensorFlow's.
 
     >>> class Tensor:
     ...     def numpy(self):
@@ -59,13 +59,13 @@ def array_of(value: Any) -> np.ndarray | jax.Array | None:
 
 
 def _of_torch(tensor: Any) -> np.ndarray:
-    tensor = tensor.detach()  # out of the gradient's graph
+    tensor = tensor.detach()  # Detached from the gradient's graph.
     if "sparse" in str(getattr(tensor, "layout", "")):
         tensor = tensor.to_dense()
     tensor = tensor.cpu()
     if str(getattr(tensor, "dtype", "")).endswith(
         "bfloat16"
-    ):  # which numpy does not know, nor torch how to give
+    ):  # numpy does not know the dtype, and torch cannot convert it.
         return tensor.float().numpy().astype(jnp.bfloat16)
     return tensor.numpy()
 
@@ -74,7 +74,7 @@ def _of_torch(tensor: Any) -> np.ndarray:
 
 
 class InGraph(TypeError):
-    """A tensor in a graph of TensorFlow's, as in the map of a `tf.data.Dataset`, has no numbers."""
+    """A tensor in a graph of TensorFlow's (as in the map of a `tf.data.Dataset`) has no numbers."""
 
 
 def is_in_graph(value: Any) -> bool:
@@ -83,16 +83,17 @@ def is_in_graph(value: Any) -> bool:
 
 
 def in_graph(args: tuple, kwargs: dict[str, Any]) -> bool:
-    """Whether a call is given tensors of a graph of TensorFlow's."""
+    """Whether a call has tensors of a graph of TensorFlow's among its arguments."""
     if "tensorflow" not in sys.modules:
         return False
-    leaves = jax.tree.leaves((args, kwargs))  # of ragged and sparse ones, what holds the numbers
+    # Ragged and sparse tensors are represented by the tensor of their values.
+    leaves = jax.tree.leaves((args, kwargs))
     return any(is_in_graph(getattr(x, "flat_values", getattr(x, "values", x))) for x in leaves)
 
 
 def autograph() -> Any:
-    """A context in which TensorFlow rewrites the functions that its operations are given, as in a
-    function that it has rewritten itself."""
+    """A context in which TensorFlow's AutoGraph converts functions that are passed to operations,
+    as it does within a converted function."""
     found: Any = sys.modules.get("tensorflow.python.autograph.core.ag_ctx")
     if found is None:
         return contextlib.nullcontext()
@@ -100,7 +101,8 @@ def autograph() -> Any:
 
 
 def graph_method(method: Callable) -> Callable:
-    """A layer's method as an operation of TensorFlow's where it is given tensors of a graph."""
+    """Makes a layer's method an operation of TensorFlow's when it is called with tensors of a
+    graph."""
 
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
         if is_symbolic(args, kwargs):
@@ -118,7 +120,7 @@ def graph_method(method: Callable) -> Callable:
 
 
 def through_graph(function: Callable, args: tuple, kwargs: dict[str, Any], spec: Any = None) -> Any:
-    """A call as an operation of TensorFlow's, which runs it once the graph has numbers.
+    """Makes a call an operation of TensorFlow's, which runs it when the graph is executed.
 
     Args:
         spec: the result's shapes and dtypes; asked of the function, for symbolic tensors, by
@@ -167,13 +169,13 @@ def is_sparse(value: Any) -> bool:
 
 
 def _is_scipy_sparse(value: Any) -> bool:
-    """Whoever has such a matrix has imported scipy.sparse, which takes 60 ms."""
+    """A matrix of scipy's can only exist if scipy.sparse was imported, which takes 60 ms."""
     module = sys.modules.get("scipy.sparse")
     return module is not None and module.issparse(value)
 
 
 def _coordinates(value: Any) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
-    """Where the values of a sparse tensor are, the values, and its shape."""
+    """The coordinates of a sparse tensor's values, the values, and the tensor's shape."""
     if sparsity.is_sparse(value):
         indices, values, shape = sparsity.coordinates(value)
     else:
@@ -182,7 +184,7 @@ def _coordinates(value: Any) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
 
 
 def csr(value: Any) -> Any:
-    """A sparse matrix as scipy's, whose rows can be taken."""
+    """A sparse matrix in scipy's CSR format, from which rows can be taken."""
     if not _is_scipy_sparse(value):
         import scipy.sparse
 
@@ -192,7 +194,7 @@ def csr(value: Any) -> Any:
 
 
 def _scattered(value: Any) -> np.ndarray:
-    """A sparse tensor of another rank than two."""
+    """A dense array of a sparse tensor whose rank is not two."""
     if _is_scipy_sparse(value):
         return value.toarray()
     indices, values, shape = _coordinates(value)
@@ -210,18 +212,19 @@ def is_frame(value: Any) -> bool:
 
 
 def _of_columns(frame: Any) -> np.ndarray:
-    """The columns of a frame side by side, in a dtype that all of their numbers have."""
+    """The columns of a frame as one array, in a dtype that can represent all of their numbers."""
     columns = [_column(frame[name]) for name in frame.columns]
     if not columns or not all(is_numeric(column) for column in columns):
         return np.empty(tuple(frame.shape), object)
-    whole = np.asarray(frame.to_numpy())  # of booleans and numbers pandas makes objects
+    # pandas gives an object array for booleans and numbers together.
+    whole = np.asarray(frame.to_numpy())
     return whole if is_numeric(whole) else np.stack(columns, axis=1)
 
 
 def _column(series: Any) -> np.ndarray:
     try:
         return np.asarray(series.to_numpy())
-    except Exception:  # polars does not give every type
+    except Exception:  # polars does not support every dtype.
         return np.asarray(list(series), object)
 
 
@@ -232,7 +235,8 @@ def is_numeric(array: Any) -> bool:
 
 
 def refuse_wide(array: np.ndarray, name: str) -> None:
-    """Raises ValueError for integers that do not fit into 32 bits, to which they would be cut."""
+    """Raises ValueError for integers that do not fit into 32 bits, to which they would be
+    truncated."""
     if not array.size or array.dtype not in (np.int64, np.uint64):
         return
     low, high = (0, 2**32) if array.dtype == np.uint64 else (-(2**31), 2**31)
@@ -245,7 +249,8 @@ def refuse_wide(array: np.ndarray, name: str) -> None:
 
 
 def not_numeric(value: Any, array: Any) -> str:
-    """What in `value` is no number: the columns of a frame by their names, or the dtype."""
+    """Describes the parts of `value` that are not numeric: a frame's columns by name, or the
+    dtype."""
     if is_frame(value):
         bad = [n for n in value.columns if not is_numeric(_column(value[n]))]
         shown = ", ".join(_shown(n, value[n]) for n in bad[:5])

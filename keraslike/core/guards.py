@@ -1,8 +1,8 @@
-"""Locks that keep state whole while several threads use it.
+"""Locks that protect state which several threads use.
 
-While a function is lowered, what its Variables hold is seen by the thread that lowers it alone (see
-`lowering.holding`), so nothing has to be locked for that. Locks are for what all threads see: the
-arrays in the Variables, which a compiled step takes (they are donated) and replaces.
+While a function is lowered, only the lowering thread sees the tracers in its Variables (see
+`lowering.holding`), so no lock is needed for these. The locks protect what all threads see: the
+arrays in the Variables, which a compiled step consumes (they are donated) and replaces.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 
 class Guard:
-    """Excludes from each other the threads that use the state of one model.
+    """A lock for the state of one model.
 
-    `values` is held for the moment in which arrays are read, or in which a step is dispatched and
-    its results are written back: never while Python code of a user runs. `tracing` is held while
-    the model's own code is traced, which may set attributes of its objects. `uses` counts the reads
-    and writes from outside of a dispatch: after one of them somebody may hold an array.
+    `values` is held while arrays are read, or while a step is dispatched and its results are
+    written back; user code never runs under it. `tracing` is held while the model's own code is
+    traced, which may set attributes of its objects. `uses` counts the reads and writes outside of
+    dispatches: after each of them an array may be referenced from outside.
     """
 
     __slots__ = ("number", "values", "tracing", "uses")
@@ -37,9 +37,9 @@ _attaching = threading.Lock()
 
 
 def guards_of(variables: Iterable[Any]) -> list[Guard]:
-    """The guards of Variables, in the order in which they may be locked.
+    """The guards of Variables, in the order in which they must be locked.
 
-    Variables that have none get one in common with the others, and keep it.
+    Variables without a guard get one, shared by all of these.
     """
     with _attaching:
         ours = [v for v in variables if hasattr(type(v), "_guard")]
@@ -53,13 +53,14 @@ def guards_of(variables: Iterable[Any]) -> list[Guard]:
 
 
 def known_guards(variables: Iterable[Any]) -> list[Guard]:
-    """The guards that Variables have, in the order in which they may be locked."""
+    """The existing guards of Variables, in the order in which they must be locked."""
     found = {guard for guard in map(guard_of, variables) if guard is not None}
     return sorted(found, key=lambda guard: guard.number)
 
 
 def guard_of(variable: Any) -> Guard | None:
-    """The guard of one Variable; `None` for one that no program was made for, or of flax's own."""
+    """The guard of one Variable; `None` for a Variable of flax's own class, or one that no program
+    uses."""
     try:
         return object.__getattribute__(variable, "_guard")
     except AttributeError:
@@ -67,7 +68,7 @@ def guard_of(variable: Any) -> Guard | None:
 
 
 class Locks:
-    """Several locks as one context manager, taken in the order in which they are given."""
+    """Several locks as one context manager, acquired in the given order."""
 
     __slots__ = ("_locks",)
 

@@ -1,7 +1,7 @@
-"""Hashes of texts: the same numbers as TensorFlow's.
+"""Hashes of texts, with the same values as TensorFlow's.
 
-They are published ones: MurmurHash64A (Appleby), FarmHash's Fingerprint64 (Pike), SipHash-2-4
-(Aumasson and Bernstein, 2012). All arithmetic is modulo 2^64.
+The algorithms are published: MurmurHash64A (Appleby), FarmHash's Fingerprint64 (Pike) and
+SipHash-2-4 (Aumasson and Bernstein, 2012). All arithmetic is modulo 2^64.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MASK = (1 << 64) - 1
 
 
 def hashed(function: Callable[[bytes], int], texts: Sequence[bytes]) -> np.ndarray:
-    """The hashes of texts, uint64. Those of words are kept: they come again and again."""
+    """The hashes of texts as uint64. Hashes of words are cached, since words recur."""
     each = functools.cache(function)
     word = _of_words.get(function, each)
     if max(map(len, texts), default=0) <= 16:
@@ -26,7 +26,7 @@ def hashed(function: Callable[[bytes], int], texts: Sequence[bytes]) -> np.ndarr
 
 
 def combined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """FarmHash's FingerprintCat64, of arrays of uint64.
+    """FarmHash's FingerprintCat64 for arrays of uint64.
 
     >>> int(combined(np.uint64([1]), np.uint64([2]))[0])
     14454907135238785252
@@ -61,7 +61,7 @@ def murmur(text: bytes, seed: int = 0xDECAFCAFFE) -> int:
 
 
 def sip(text: bytes, k0: int, k1: int) -> int:
-    """SipHash-2-4 by a key of two numbers."""
+    """SipHash-2-4 with a key of two numbers."""
     k0, k1 = k0 & _MASK, k1 & _MASK
     v = [
         k0 ^ 0x736F6D6570736575,

@@ -1,8 +1,9 @@
-"""Arrays made by numpy, where compiling a program for their shape takes longer than filling them.
+"""Arrays made by numpy, where compiling a program for their shape would take longer than filling
+them.
 
-jax compiles even `zeros` once for each shape, and drawing initial values for a tenth of a second:
-the layers of a model together would wait for that longer than for its training step. The numbers
-drawn here are those that `jax.random` draws: uniform ones to the bit, normal ones to 1e-5, since
+JAX compiles even `zeros` once for each shape, and a program that draws initial values for a tenth
+of a second: together the layers of a model would take longer to initialize than to compile. The
+numbers drawn here equal those of `jax.random`: uniform ones to the bit, normal ones to 1e-5, since
 XLA's inverse of the error function is less exact than scipy's.
 """
 
@@ -20,18 +21,18 @@ from keraslike.core import threefry
 from keraslike.core.context import state, trace_state_clean
 from keraslike.core.jax_internals import put
 
-# The alignment in bytes of memory that the CPU backend takes without a copy.
+# The alignment in bytes of memory that the CPU backend uses without copying.
 _ALIGNED = 64
 # Above this number of elements a compiled program is faster than numpy.
 _LARGEST = 2**21
-# Up to this number of elements leaving memory unfilled saves nothing.
+# Up to this number of elements, leaving memory uninitialized saves nothing.
 _SMALL = 2**12
-# Elements of a block, so that the twenty rounds of Threefry stay within the cache.
+# The number of elements in a block, chosen so that the twenty rounds of Threefry stay in the cache.
 _BLOCK = 2**14
 
 
 def full(shape: Sequence[int], value: Any, dtype: Any) -> jax.Array:
-    """An array of one value.
+    """An array filled with one value.
 
     >>> full((2,), 1, "float32").tolist()
     [1.0, 1.0]
@@ -48,7 +49,8 @@ def full(shape: Sequence[int], value: Any, dtype: Any) -> jax.Array:
 
 
 def whole(array: Any) -> np.ndarray:
-    """All of an array as numpy's. Where its parts are in several processes, all have to ask.
+    """A complete array as numpy's. Where its shards belong to several processes, all of them must
+    call this.
 
     >>> whole(jnp.ones(2))
     array([1., 1.], dtype=float32)
@@ -64,21 +66,21 @@ def whole(array: Any) -> np.ndarray:
 
 
 def is_in_processes(array: Any) -> bool:
-    """Whether no process has all of an array."""
+    """Whether an array is distributed over processes, so that none of them has all of it."""
     if not isinstance(array, jax.Array) or isinstance(array, jax.core.Tracer):
         return False
     return not (array.is_fully_addressable or array.is_fully_replicated)
 
 
 def is_divided(array: Any) -> bool:
-    """Whether devices hold different parts of an array."""
+    """Whether devices hold different shards of an array."""
     if not isinstance(array, jax.Array) or isinstance(array, jax.core.Tracer):
         return False
     return not array.is_fully_replicated
 
 
 def memory(shape: Sequence[int], dtype: Any, make: Callable = np.empty) -> np.ndarray:
-    """An array whose memory becomes that of a JAX array on the CPU."""
+    """An uninitialized numpy array whose memory a JAX array on the CPU can use without copying."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
     data = make(size + _ALIGNED, np.uint8)
@@ -87,13 +89,14 @@ def memory(shape: Sequence[int], dtype: Any, make: Callable = np.empty) -> np.nd
 
 
 def zeros(shape: Sequence[int], dtype: Any) -> np.ndarray:
-    """The same of zeros. A large one takes no memory, and no time, before it is read or written:
-    of a model that is loaded, none are."""
+    """As `memory`, with zeros. Large arrays take no memory and no time before they are first
+    accessed, which may be never, if a model's weights are loaded."""
     return memory(shape, dtype, np.zeros)
 
 
 def own(value: np.ndarray) -> np.ndarray:
-    """A copy: of an array that JAX is given, the CPU backend may keep the memory."""
+    """A copy of a numpy array: the CPU backend may keep using the memory of an array that it is
+    given."""
     if value.dtype.hasobject:
         return value.copy()
     copy = memory(value.shape, value.dtype)
@@ -102,7 +105,7 @@ def own(value: np.ndarray) -> np.ndarray:
 
 
 def array(value: Any, dtype: Any = None) -> jax.Array:
-    """An array with memory of its own of numbers, a list of them or a numpy array.
+    """A JAX array with memory of its own, made of a number, a list of numbers or a numpy array.
 
     >>> array([1, 2], "uint32").tolist()
     [1, 2]
@@ -125,10 +128,10 @@ def asarray(value: Any, dtype: Any = None) -> jax.Array:
 
 
 def copied(values: Sequence[Any]) -> list[jax.Array]:
-    """The same values in arrays that may be donated, whoever holds the given ones.
+    """Copies of arrays that may be donated, whoever refers to the originals.
 
-    On the CPU it is the memory of the given arrays that they refer to: donated, such an array is
-    copied by the program that it is donated to.
+    On the CPU the copies alias the original memory: when such an array is donated, the program that
+    it is donated to copies it.
     """
     if jax.default_backend() != "cpu" or not trace_state_clean():
         return jax.device_put(list(values), may_alias=False)
@@ -136,14 +139,15 @@ def copied(values: Sequence[Any]) -> list[jax.Array]:
 
 
 def _viewed(value: Any) -> Any:
-    """The memory of an array on the default device; another array, and one of keys, itself."""
+    """An array that aliases the memory of one on the default device; other arrays, and key arrays,
+    are returned unchanged."""
     if getattr(value, "committed", False) or jnp.issubdtype(value.dtype, jax.dtypes.extended):
         return value
     return np.asarray(value)
 
 
 def is_here(value: Any) -> bool:
-    """Whether an array's numbers are at hand without waiting for a device or passing them on."""
+    """Whether an array's values are available without waiting for a device or transferring them."""
     return (
         trace_state_clean()
         and isinstance(value, jax.Array)
@@ -153,7 +157,7 @@ def is_here(value: Any) -> bool:
 
 
 def draws(key: Any, shape: Sequence[int], dtype: Any, *others: Any) -> bool:
-    """Whether random numbers of this shape are drawn here."""
+    """Whether random numbers of this shape are drawn by numpy."""
     return (
         trace_state_clean()
         and dtype == "float32"
@@ -178,7 +182,7 @@ def uniform(key: Any, shape: Sequence[int], minval: float = 0.0, maxval: float =
         part = out[start : start + _BLOCK]
         count = np.arange(start, start + len(part), dtype="uint32")
         unit = threefry.uniform(first, second, count)
-        part[:] = unit * np.float64(high - low) + low  # rounded once, as a fused multiply-add is
+        part[:] = unit * np.float64(high - low) + low  # Rounded once, as in a fused multiply-add.
     return np.maximum(out, low, out=out).reshape(shape)
 
 

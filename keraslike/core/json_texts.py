@@ -1,17 +1,17 @@
-"""JSON that may come from anywhere."""
+"""JSON texts of unknown origin."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-# The most characters, containers and values of a JSON text, which takes about fifteen times its
-# size in memory once it is parsed.
+# The most characters, containers and values in a JSON text. Parsed, it takes about fifteen times
+# its size in memory.
 MOST_JSON = (32 << 20, 1 << 18, 1 << 21)
 
 
 def check_json(text: str | bytes) -> None:
-    """Raises ValueError for JSON that would take memory out of proportion to any model."""
+    """Raises ValueError for JSON that would take a disproportionate amount of memory."""
     brackets, comma = ("{[", ",") if isinstance(text, str) else ((b"{", b"["), b",")
     found = (len(text), sum(map(text.count, brackets)), text.count(comma))  # type: ignore[arg-type]
     if any(n > most for n, most in zip(found, MOST_JSON, strict=True)):
@@ -22,9 +22,10 @@ def check_json(text: str | bytes) -> None:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """What JSON that may come from anywhere holds.
+    """Parses JSON of unknown origin.
 
-    Raises ValueError where it is no JSON, is nested too deeply or, before it is read, is too large.
+    Raises ValueError for invalid JSON, for one that is nested too deeply and, before it is parsed,
+    for one that is too large.
     """
     check_json(text)
     try:

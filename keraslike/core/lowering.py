@@ -1,9 +1,9 @@
-"""Lowering: stateful Python code as a pure function of arrays, and back.
+"""Lowering: stateful Python code as a pure function of arrays.
 
-For the time of a trace the Variables hold tracers in place of their arrays. Any reference to a
-Variable then gives the tracer, also one that a closure holds (a loss that reads a layer's kernel,
-say), which a merged copy would miss. What they hold is known to the thread that traces only: it is
-kept in its context, and the Variables look there first.
+During a trace the Variables hold tracers in place of their arrays. Every reference to a Variable
+then gives the tracer, including references in closures (such as a loss that reads a layer's
+kernel), which a merged copy would miss. The tracers are visible to the tracing thread only: they
+are in its context, which the Variables read first.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from keraslike.core.pending import Pending
 from keraslike.core.structures import iter_leaves
 from keraslike.core.variable import Variable
 
-# A Variable of flax's own cannot look into the context, so it holds tracers in place. The threads
-# that use such Variables exclude each other, for as long as a trace with one of them takes.
+# A Variable of flax's own class cannot read the context, so it holds tracers in place. A trace with
+# such Variables holds this lock, which excludes other threads that use them.
 foreign_lock = threading.RLock()
 
 
 def is_foreign(variable: Any) -> bool:
-    """Whether a Variable is of flax's own."""
+    """Whether a Variable is of flax's own class."""
     return not isinstance(variable, Variable)
 
 
 def values_of(variables: Sequence[nnx.Variable | Boxed]) -> tuple[Any, ...]:
-    """The arrays in the Variables (or in boxes given in place of some) as they are (no cast)."""
+    """The arrays in the Variables (or in boxed arrays given in their place), without a cast."""
     return tuple([_foreign_value(v) if is_foreign(v) else v._raw_value for v in variables])
 
 
@@ -48,10 +48,9 @@ def _foreign_value(variable: nnx.Variable | Boxed) -> Any:
 
 
 def write(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
-    """Puts arrays into Variables, with no check: they come from the variables' own step.
+    """Writes arrays into Variables without checks: they come from the Variables' own step.
 
-    But what is traced goes only where the trace may write: TraceContextError is raised for a
-    Variable that came to be in it.
+    In a trace, TraceContextError is raised for a Variable that the trace must not change.
     """
     if not context.trace_state_clean():
         for variable, value in zip(variables, values, strict=True):
@@ -64,14 +63,15 @@ def write(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
 
 @contextlib.contextmanager
 def undisturbed(variables: Sequence[nnx.Variable]) -> Iterator[None]:
-    """Within the block no other thread's step changes the Variables: what is read of them belongs
-    together."""
+    """Within the block no other thread's step changes the Variables, so that values read from them
+    belong to the same step."""
     with Locks(guard.values for guard in known_guards(variables)):
         yield
 
 
 def stored(variables: Sequence[nnx.Variable]) -> tuple[Any, ...]:
-    """The arrays that all threads see in the Variables; their guards must be locked."""
+    """The arrays in the Variables that all threads see; the guards of the Variables must be
+    locked."""
     values = tuple(map(flax_internals.read_value, variables))
     if Pending not in map(type, values):
         return values
@@ -82,7 +82,8 @@ def stored(variables: Sequence[nnx.Variable]) -> tuple[Any, ...]:
 
 
 def number_in(variable: nnx.Variable | jax.Array) -> int:
-    """The integer in an array, or that all threads see in a Variable: nobody is given its array."""
+    """The integer in an array, or in a Variable as all threads see it, without handing out the
+    array."""
     if not isinstance(variable, nnx.Variable):
         return int(variable)
     with undisturbed([variable]):
@@ -90,7 +91,7 @@ def number_in(variable: nnx.Variable | jax.Array) -> int:
 
 
 def store(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
-    """Puts arrays where all threads see them; the guards of the Variables must be locked."""
+    """Stores arrays where all threads see them; the guards of the Variables must be locked."""
     if len(variables) != len(values):
         raise ValueError(f"{len(values)} arrays are not for {len(variables)} Variables.")
     collections.deque(map(flax_internals.write_value, variables, values), maxlen=0)
@@ -99,12 +100,13 @@ def store(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
 def unshare(
     variables: Sequence[nnx.Variable], copied: Callable[[list[Any]], list[Any]] | None = None
 ) -> None:
-    """Gives Variables copies of those of their arrays that somebody else may hold.
+    """Replaces arrays that may be referenced from outside their Variables by copies, before
+    donation.
 
-    `copied`, or `host.copied`, makes them. Somebody else is anybody who refers to an array, or was
-    given one by its Variable: `jax.device_put` can make another array of the same memory. A
-    Variable that was put together from arrays does not say, nor does one of flax. The
-    guards of the Variables must be locked.
+    `copied`, or `host.copied`, makes the copies. An array counts as referenced if anything but its
+    Variable refers to it, or if the Variable has handed it out: `jax.device_put` can make another
+    array of the same memory. Arrays in flax's own Variables, and in Variables that were assembled
+    from arrays, always count. The guards of the Variables must be locked.
     """
     values = stored(variables)
     if _copies_always or not _COUNTS_REFERENCES:
@@ -126,7 +128,7 @@ def unshare(
 def _was_given(variable: nnx.Variable, value: Any) -> bool:
     try:
         return object.__getattribute__(variable, "_escaped") == id(value)
-    except AttributeError:  # put together from arrays, or of flax's own
+    except AttributeError:  # A Variable that was assembled from arrays, or one of flax's own class.
         return True
 
 
@@ -134,8 +136,9 @@ def _references(values: tuple) -> list[int]:
     return [sys.getrefcount(value) for value in values]
 
 
-_ALONE = _references((object(),))[0] + 1  # in a tuple and in a Variable
-# Reference counts are CPython's, and are not exact without its global lock.
+# The reference count of an object in a tuple and in a Variable.
+_ALONE = _references((object(),))[0] + 1
+# Reference counts are specific to CPython, and are not exact without its global lock.
 _COUNTS_REFERENCES = (
     sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
 )
@@ -162,9 +165,11 @@ def set_copy_before_donation(value: bool) -> None:
 def holding(
     variables: Sequence[nnx.Variable | Boxed], values: Sequence[Any], roots: Sequence[Any] = ()
 ) -> Iterator[None]:
-    """Within the block the Variables hold `values` for this thread; afterwards what they held.
+    """Within the block the Variables hold `values` for this thread, and afterwards their former
+    ones.
 
-    So do boxed arrays that are given in place of Variables.
+    Boxed arrays may be given in place of Variables. Attributes of the objects in `roots` that hold
+    tracers at the end of the block are restored, and losses that their layers added are dropped.
 
     Attributes of the objects in `roots` that came to hold tracers in the block are put back too,
     and what their layers add to the loss is forgotten at its end.
@@ -195,7 +200,7 @@ def holding(
 
 @contextlib.contextmanager
 def _in_place(pairs: list[tuple[nnx.Variable, Any]], trace: Any) -> Iterator[None]:
-    """The same for Variables of flax's own."""
+    """The same for Variables of flax's own class."""
     variables = [v for v, _ in pairs]
     with foreign_lock:
         before = stored(variables)
@@ -212,7 +217,7 @@ def _in_place(pairs: list[tuple[nnx.Variable, Any]], trace: Any) -> Iterator[Non
 
 
 def is_held(variable: nnx.Variable) -> bool:
-    """Whether a lowered function that is being traced right now holds the Variable."""
+    """Whether a lowered function that is being traced has the Variable among its arguments."""
     return variable._trace_state.is_valid()
 
 
@@ -228,7 +233,7 @@ def _drop_tracers(obj: Any, before: dict[str, Any]) -> None:
         if name in before and before[name] is not value:
             now[name] = before[name]
         elif isinstance(value, (list, dict)) and name in before:
-            value.clear()  # a log of tensors that was filled while tracing
+            value.clear()  # A list of tensors that was filled during the trace.
         else:
             del now[name]
 
@@ -236,7 +241,7 @@ def _drop_tracers(obj: Any, before: dict[str, Any]) -> None:
 def _holds_tracer(value: Any) -> bool:
     return any(
         isinstance(leaf, jax.core.Tracer)
-        for item in iter_leaves(value)  # jax would sort the keys, which may be of several types
+        for item in iter_leaves(value)  # jax would sort the keys, which may have several types.
         for leaf in jax.tree.leaves(item, is_leaf=base.is_state)
     )
 
@@ -244,7 +249,8 @@ def _holds_tracer(value: Any) -> bool:
 def lower(
     function: Callable, variables: Sequence[nnx.Variable], roots: Sequence[Any] = ()
 ) -> Callable:
-    """A pure `(values, *args) -> (result, new_values)` of a function that uses the Variables.
+    """The pure function `(values, *args) -> (result, new_values)` of a function that uses the
+    Variables.
 
     >>> from keraslike.core.variable import Variable
     >>> count = Variable(0.0)
@@ -317,7 +323,8 @@ def gradient(
     others: Sequence[nnx.Variable],
     has_aux: bool = False,
 ) -> tuple[Any, list[Any]]:
-    """Value and gradients of `function()` by `trainable`; new values of `others` are kept."""
+    """Value and gradients of `function()` with respect to `trainable`; new values of `others` are
+    kept."""
     known = {id(v) for v in (*trainable, *others)}
     others = [*others, *(v for v in context.state.outside if id(v) not in known)]
 

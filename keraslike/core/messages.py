@@ -1,4 +1,4 @@
-"""What is said while a model trains: on standard output, or to absl's log."""
+"""Messages during training, which go to standard output or to absl's log."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def say(message: str, end: str = "\n") -> None:
         return
     try:
         sys.stdout.write(f"{message}{end}")
-    except UnicodeEncodeError:  # an output that lacks the bar's line
+    except UnicodeEncodeError:  # The output's encoding lacks the characters of the progress bar.
         encoding = sys.stdout.encoding or "ascii"
         plain = message.replace("━", "=").encode(encoding, "replace").decode(encoding)
         sys.stdout.write(f"{plain}{end}")
@@ -63,7 +63,7 @@ def say(message: str, end: str = "\n") -> None:
 
 
 def ask_to_overwrite(path: str) -> bool:
-    """Asks on standard input whether a file is to be replaced, until the answer is yes or no."""
+    """Asks on standard input whether a file should be replaced, until the answer is yes or no."""
     answer = input(f"'{path}' exists. Replace it? [y/n] ")
     while answer.strip().lower() not in ("y", "yes", "n", "no"):
         answer = input("Please answer y or n: ")

@@ -26,7 +26,8 @@ def to_snake_case(name: str) -> str:
 
 
 def get_uid(prefix: str = "") -> int:
-    """A number not given before for the prefix, from 1 on: automatic names are made of them.
+    """A number that was not given before for this prefix, from 1 on. Automatic names are made of
+    them.
 
     >>> get_uid("an_example"), get_uid("an_example")
     (1, 2)
@@ -43,5 +44,5 @@ def auto_name(prefix: str) -> AutoName:
 
 
 def reset_names() -> None:
-    """Starts automatic names anew."""
+    """Starts automatic names again from the beginning."""
     _counts.clear()

@@ -1,4 +1,4 @@
-"""Notes on errors: the call in which an error was raised, and what was given to it."""
+"""Notes on errors, which name the call that raised them and show its arguments."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-_LONGEST = 100  # characters of a value that is no tensor
+_LONGEST = 100  # The most characters shown of a value that is not a tensor.
 
 
 def note_call(
@@ -22,7 +22,7 @@ def note_call(
         names: what the positional arguments are called.
         args, kwargs: the arguments of the call.
     """
-    # An error while arguments are described must not replace the user's error.
+    # An error while the arguments are described must not replace the original error.
     with contextlib.suppress(Exception):
         if "_noted" in vars(error):
             return
@@ -36,7 +36,7 @@ def note_call(
 
 
 def shown(value: Any) -> str:
-    """A value as an error shows it: a tensor, in any nesting, by its shape and dtype.
+    """The text for a value in an error message: tensors, in any nesting, by shape and dtype.
 
     >>> shown({"a": 1.5, "b": "c" * 200})
     "{'a': 1.5, 'b': <str>}"
@@ -62,5 +62,5 @@ def _is_plain(value: Any) -> bool:
 
 
 def show_shape(shape: Any) -> tuple[int | None, ...]:
-    """A shape as people are told it: a size that is not known yet is `None`."""
+    """A shape for error messages, with `None` for a size that is unknown."""
     return tuple(s if isinstance(s, int) else None for s in shape)

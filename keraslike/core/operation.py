@@ -1,4 +1,5 @@
-"""Operations: functions of tensors as objects, and the decorator that makes functions such."""
+"""Operations, which are functions of tensors as objects, and the decorator `op`, which makes
+functions accept symbolic tensors."""
 
 from __future__ import annotations
 
@@ -75,7 +76,7 @@ class Operation:
         raise NotImplementedError(f"{type(self).__name__} has no call() method.")
 
     def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
-        """The symbolic tensors for symbolic arguments, and a node of the graph."""
+        """Adds a node to the graph and returns its symbolic outputs."""
         return record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
@@ -83,7 +84,7 @@ class Operation:
         return output_spec(self.call, args, kwargs, _ATTEMPTS)
 
     def rematerialized_call(self, fn: Callable, *args: Any, **kwargs: Any) -> Callable:
-        """`fn` as the `RematScope` that the operation was made in says."""
+        """`fn` wrapped as the `RematScope` that the operation was made in requires."""
         return rematerialized(self._remat, fn, self.compute_output_spec, args, kwargs)
 
     @property
@@ -131,7 +132,7 @@ class Operation:
 
     from_config = classmethod(Object.from_config.__func__)
 
-    # A graph is part of what a model's tree is compared by.
+    # A graph is part of the static structure by which trees are compared.
     def _compared(self) -> Static:
         names = {"_inbound_nodes", "_init_args", "name"}
         return Static({k: v for k, v in vars(self).items() if k not in names})
@@ -163,7 +164,7 @@ class FunctionOperation(Operation):
         return unbox(self.function(*args, **kwargs))
 
     def again(self) -> FunctionOperation:
-        """A new operation of the same function."""
+        """A new operation with the same function."""
         return type(self)(self.function)
 
     def __eq__(self, other: object) -> bool:
@@ -174,7 +175,7 @@ class FunctionOperation(Operation):
 
 
 def record(operation: Any, args: tuple, kwargs: dict[str, Any], outputs: Any) -> Any:
-    """Notes that `operation(*args, **kwargs)` gave these KerasTensors; returns them."""
+    """Records that `operation(*args, **kwargs)` gave these KerasTensors; returns them."""
     args, kwargs = map_leaves(lambda x: getattr(x, "_cast_from", x), (args, kwargs))
     node = Node(operation, args, kwargs)
     vars(operation).setdefault("_inbound_nodes", []).append(node)
@@ -224,14 +225,15 @@ _BOTH = {TypeError: InvalidArgument, IndexError: InvalidIndex}
 
 
 def _raise_as_both(error: Exception) -> None:
-    """Raises an error of JAX's about symbolic arguments of an op as one that is a ValueError as
-    well, which Keras's is."""
+    """Raises JAX's error about symbolic arguments of an op as an exception that is also a
+    ValueError, which Keras raises."""
     kind, frame = _BOTH.get(type(error)), error.__traceback__
     while frame is not None and kind is not None:
-        if is_users(frame.tb_frame.f_code.co_filename):  # it is of a function given to the op
+        # The error was raised in a function that was passed to the op.
+        if is_users(frame.tb_frame.f_code.co_filename):
             return
         frame = frame.tb_next
     if kind is not None:
         found = kind(*error.args).with_traceback(error.__traceback__)
-        vars(found).update(vars(error))  # its notes
+        vars(found).update(vars(error))  # The notes of the error.
         raise found from None

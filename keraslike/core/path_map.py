@@ -10,13 +10,13 @@ from keraslike.core.arguments import require
 
 
 class PathMap(MutableMapping):
-    """A dict by paths in which a value is looked for in three places: under the path itself, under
-    the one regular expression that all of it matches, and in what `_default()` gives.
+    """A dict with paths as keys. A value is looked up under the path itself, under the one regular
+    expression that matches the whole path, and then in `_default()`.
 
     Raises ValueError where several expressions match, and where a key that is there is set.
     """
 
-    _what = ""  # what its keys are for, in an error
+    _what = ""  # What the keys are used for, in error messages.
 
     def __init__(self, values: dict[str, Any] | None) -> None:
         self._values = {} if values is None else values
@@ -25,7 +25,7 @@ class PathMap(MutableMapping):
         raise NotImplementedError
 
     def _checked(self, value: Any) -> Any:
-        """The value as it is kept."""
+        """Validates and converts a value before it is stored."""
         raise NotImplementedError
 
     def __getitem__(self, key: str) -> Any:

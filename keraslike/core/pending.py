@@ -1,4 +1,4 @@
-"""Initial values of Variables: made at once, or drawn when they are first asked for."""
+"""Initial values of Variables, which are computed immediately or on the first read."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from keraslike.core.jax_internals import outside_of_traces
 
 
 class Pending:
-    """What a Variable holds whose initial value nobody has asked for: a shape, a dtype, and what
-    draws it. A value that is assigned before that, as one from a file, takes its place undrawn.
-    Copies of the Variable may share it, and each draws an array of its own."""
+    """The content of a Variable whose initial value nobody has read yet: a shape, a dtype and the
+    initializer. A value that is assigned before the first read (from a file, for example) replaces
+    it. Copies of the Variable may share it; each computes an array of its own."""
 
     __slots__ = ("shape", "dtype", "_initializer")
 
@@ -31,8 +31,8 @@ class Pending:
     nbytes = property(lambda self: self.size * self.dtype.itemsize)
 
     def drawn(self) -> jax.Array:
-        # The caller's trace and tape must not record the drawing, nor is a file's allowance of
-        # memory charged for it.
+        # The computation must not be recorded by the caller's trace or tape, and it is not charged
+        # to the memory allowance of a file.
         with (
             outside_of_traces(),
             context.using(allowance=None, symbolic=False, tapes=()),
@@ -41,13 +41,13 @@ class Pending:
             return initial_value(self._initializer, self.shape, self.dtype)
 
 
-# Held while a pending value is drawn and stored, so that no assignment of another thread is lost.
+# Held while a pending value is computed and stored, so that no concurrent assignment is lost.
 drawing = threading.RLock()
 
 
 def pending_value(initializer: Any, shape: Any, dtype: Any) -> Pending | None:
-    """What is to be drawn later; `None` where it has to be now. It is later only where it gives
-    the same then, and cannot fail."""
+    """The pending value of an initializer; `None` where it must be computed immediately. It is
+    deferred only where the result does not depend on the time, and cannot fail."""
     default_device = jax.config.jax_default_device  # type: ignore[attr-defined]
     if state.scope is not None or not context.trace_state_clean() or default_device is not None:
         return None
@@ -69,7 +69,7 @@ _DRAWN = {np.dtype(name) for name in ("float32", "float16", "bfloat16")}
 
 
 def zeros_to_come(shape: tuple[int, ...], dtype: Any) -> Pending:
-    """What a Variable is made of that is all zeros once its value is asked for."""
+    """A pending value of zeros."""
     return Pending(_zeros, shape, dtype)
 
 
@@ -78,15 +78,15 @@ def _zeros(shape: tuple[int, ...], dtype: Any) -> jax.Array:
 
 
 def array_of(value: Any) -> Any:
-    """The array in a Variable, or of a list; anything else as it is."""
+    """The array in a Variable, or made of a list; other values are returned unchanged."""
     if isinstance(value, nnx.Variable):
         return value.get_value()
     return jnp.asarray(value) if isinstance(value, (list, tuple)) else value
 
 
 def initial_value(initializer: Any, shape: Any, dtype: Any) -> jax.Array:
-    """The array that an initializer, or a value in place of one, gives; raises ValueError where its
-    shape is another than `shape`."""
+    """The array that an initializer, or a value in its place, gives; raises ValueError where its
+    shape differs from `shape`."""
     if type(initializer) is Pending:
         return initializer.drawn()
     if callable(initializer) and not isinstance(initializer, (jax.Array, nnx.Variable)):
@@ -120,5 +120,5 @@ def initial_value(initializer: Any, shape: Any, dtype: Any) -> jax.Array:
         value = value.astype(dtypes.floatx())
     if shape is not None and value.shape != tuple(shape):
         raise ValueError(f"The initial value has shape {value.shape}; shape={tuple(shape)}.")
-    # A user's array may be changed or donated elsewhere, so a Variable holds a copy.
+    # A user's array may be changed or donated elsewhere, so the Variable holds a copy.
     return host.copied([value])[0] if isinstance(value, jax.Array) else host.array(value)

@@ -1,4 +1,4 @@
-"""Functions that pickle refuses, as what it takes: those made within a function, and lambdas."""
+"""Pickling of functions that pickle refuses: nested functions and lambdas."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from keraslike.core.structures import map_leaves
 
 
 def picklable(value: Any) -> Any:
-    """A value, with the functions in its lists, tuples and dicts that no import would find packed.
+    """A value in which functions that cannot be imported by name are packed, in lists, tuples and
+    dicts too.
 
-    A packed function comes out of a pickle as a function: its code, with what its closure holds.
+    A packed function is restored from its code and its closure.
 
     >>> import pickle
     >>> def create_scale(factor):
@@ -33,7 +34,7 @@ def picklable(value: Any) -> Any:
 def _picklable(value: Any) -> Any:
     if isinstance(value, types.FunctionType):
         return value if is_found(value) else _packed.setdefault(id(value), _ByValue(value))
-    if isinstance(value, (jax.custom_jvp, jax.custom_vjp)):  # pickle would look into them
+    if isinstance(value, (jax.custom_jvp, jax.custom_vjp)):  # pickle would look into them.
         return _ByName(value) if is_found(value) else value
     return value
 
@@ -77,7 +78,8 @@ class _ByValue:
         )
 
 
-# While a pickle is written: a function that it meets twice is one function afterwards.
+# While a pickle is written, a function that occurs twice is packed once, so that it is restored as
+# one function.
 _packed: weakref.WeakValueDictionary[int, _ByValue] = weakref.WeakValueDictionary()
 
 

@@ -1,4 +1,4 @@
-"""Policies: in what dtype a layer keeps its weights, and in which it computes."""
+"""Dtype policies: the dtype of a layer's weights, and the dtype in which it computes."""
 
 from __future__ import annotations
 
@@ -52,9 +52,10 @@ class DTypePolicy:
             ) from None
 
     def convert_input(self, x: Any, autocast: bool, dtype: Any) -> Any:
-        """An array with floats of a dtype, if `autocast` is on; what is none, as it is."""
+        """Casts an array of floats to a dtype if `autocast` is true; other values are returned
+        unchanged."""
         dtype = standardize_dtype(dtype)
-        if not hasattr(x, "_keras_history"):  # a symbolic tensor
+        if not hasattr(x, "_keras_history"):  # A symbolic tensor.
             if not hasattr(x, "__array__"):
                 return x
             x = jnp.asarray(x)
@@ -154,11 +155,11 @@ class QuantizedFloat8DTypePolicy(QuantizedDTypePolicy):
 
 
 class _Sized(QuantizedDTypePolicy):
-    """A policy whose mode has numbers in it: `"gptq/4/128"`."""
+    """A policy whose name contains numbers, such as `"gptq/4/128"`."""
 
     mode: str
-    _sizes: ClassVar[tuple[str, ...]]  # the names of the numbers
-    _bits: ClassVar[tuple[int, ...]] = ()  # what weight_bits may be
+    _sizes: ClassVar[tuple[str, ...]]  # The names of these numbers.
+    _bits: ClassVar[tuple[int, ...]] = ()  # The allowed values of `weight_bits`.
 
     def __init__(self, mode: str, source_name: str | None = None):
         name = type(self).__name__
@@ -289,8 +290,8 @@ class DTypePolicyMap(DTypePolicy, PathMap):
         return DTypePolicyMap, self.default_policy, self._values
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments. Without a default policy of its own all are to be what the program that
-        loads them has."""
+        """The arguments. A missing default policy stays missing, so that the program that loads the
+        map uses its own default."""
         policies = {k: serialization.serialize(v) for k, v in self._values.items()}
         if self._given_default is None:
             for entry in policies.values():

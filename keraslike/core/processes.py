@@ -1,5 +1,5 @@
-"""What several processes of one program agree on: files, which the first one writes while the
-others wait; values that the first one has found; decisions that are to be the same in all."""
+"""Coordination of several processes: files that the first one writes, values that it computes, and
+decisions that must be the same in all."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def of_first(what: str, find: Callable[[], Any]) -> Any:
 
 
 def any_of(what: str, mine: bool) -> bool:
-    """Whether it is so in any process; each has to ask.
+    """Whether the argument is true in any process; all processes must call this.
 
     >>> any_of("stop", False)
     False
@@ -70,7 +70,9 @@ def any_of(what: str, mine: bool) -> bool:
     number, count, process = _next(f"any {what}"), jax.process_count(), jax.process_index()
     start = f"keraslike/any/{what}/"
     store.put(f"{start}{number}/{process}", str(int(mine)))
-    if number > 2:  # all have read those before the last: they have written the last
+    # All processes have read the values of the round before last: they have written in the last
+    # one.
+    if number > 2:
         store.remove(f"{start}{number - 2}/{process}")
     found = mine
     for i in range(count):
@@ -96,12 +98,12 @@ def gathered(variables: Sequence[Any]) -> Iterator[None]:
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes and says what one is to write and say."""
+    """Whether this is the first process, which writes files and chooses shared values."""
     return jax.process_index() == 0
 
 
 def are_several() -> bool:
-    """Whether this is one of several processes."""
+    """Whether the program consists of several processes."""
     return jax.process_count() > 1
 
 
@@ -119,7 +121,7 @@ def _by_first(
     what: str, act: Callable[[], Any], missing: str, failing: str, each: bool = False
 ) -> Any:
     store = _store()
-    if store is None:  # one process, or several that cannot tell each other anything
+    if store is None:  # There is one process, or no way for several to communicate.
         return act() if jax.process_index() == 0 or each else None
     number = _next(what)
     key = f"keraslike/first/{hashlib.sha256(what.encode(errors='replace')).hexdigest()}/{number}"
@@ -148,6 +150,6 @@ def _by_first(
 def _error(name: str, text: str) -> BaseException:
     kind: Any = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, Exception):
-        with contextlib.suppress(TypeError):  # one that needs other arguments
+        with contextlib.suppress(TypeError):  # The call needs other arguments.
             return kind(text)
     return RuntimeError(f"{text} ({name})")

@@ -1,4 +1,4 @@
-"""Which dtype is computed in where values of several are: Keras's lattice of dtypes."""
+"""Dtype promotion: the dtype in which values of several dtypes are computed, by Keras's lattice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ INT_TYPES = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "i
 FLOAT_TYPES = ("bfloat16", "float16", "float32", "float64")
 FLOAT8_TYPES = ("float8_e4m3fn", "float8_e5m2")
 COMPLEX_TYPES = ("complex64", "complex128")
-WEAK_TYPES = ("int", "float")  # Python's numbers, which take the width of what they meet
+# Python's numbers take the width of the dtype that they are combined with.
+WEAK_TYPES = ("int", "float")
 ALLOWED_DTYPES = (*FLOAT_TYPES[1:], *INT_TYPES, "bfloat16", *BOOL_TYPES, "string") + (
     *FLOAT8_TYPES,
     *COMPLEX_TYPES,
@@ -42,13 +43,13 @@ complex128:
 
 
 def lattice() -> dict[str, list[str]]:
-    """Each dtype, and those that follow it at once: what holds all its values."""
+    """Each dtype with its direct successors, which can hold all of its values."""
     lines = (line.partition(":") for line in _NEXT.strip().split("\n"))
     return {dtype: [*above.split()] for dtype, _, above in lines}
 
 
 def upper_bounds() -> dict[str, set[str]]:
-    """Each dtype, and all that can stand for it, itself among them; ValueError for a cycle."""
+    """Each dtype with all of its upper bounds, itself among them; raises ValueError for a cycle."""
     above = lattice()
     bounds: dict[str, set[str]] = {}
 
@@ -69,7 +70,7 @@ UPPER_BOUNDS = upper_bounds()
 
 @functools.lru_cache(512)
 def least_upper_bound(*dtypes: str) -> str:
-    """The narrowest of what can stand for all of some dtypes; ValueError where there is none.
+    """The least upper bound of some dtypes; raises ValueError where there is none.
 
     >>> least_upper_bound("float16", "bfloat16"), least_upper_bound("int8", "uint8")
     ('float32', 'int16')
@@ -87,7 +88,7 @@ def least_upper_bound(*dtypes: str) -> str:
 
 
 def weak(dtype: str, weak_type: bool = True) -> str:
-    """The kind of a dtype, which stands for a Python number: `bool`, `int`, `float` or `complex`.
+    """The weak type of a dtype, as a Python number has it: `bool`, `int`, `float` or `complex`.
 
     >>> weak("uint8"), weak("uint8", False)
     ('int', 'uint8')
@@ -104,7 +105,7 @@ def weak(dtype: str, weak_type: bool = True) -> str:
 
 
 def of_width(dtype: str, precision: str = "32") -> str:
-    """The dtype of the same kind with so many bits.
+    """The dtype of the same kind with this number of bits.
 
     >>> of_width("int", "16"), of_width("bfloat16"), of_width("bool")
     ('int16', 'float32', 'bool')

@@ -1,4 +1,4 @@
-"""Messages of protocol buffers that are described by a line each, without a compiler for them."""
+"""Protocol buffer messages that are described in a compact table, without the protobuf compiler."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _MESSAGE, _ENUM = 11, 14
 def classes(
     package: str, messages: Mapping[str, str], enums: Mapping[str, Mapping[str, int]] | None = None
 ) -> dict[str, Any]:
-    """The classes of messages, in a pool of their own: other libraries may have messages so named.
+    """The classes of messages, in a descriptor pool of their own, since other libraries may define
+    messages of the same names.
 
     Args:
         messages: by a message's name its fields, each a name, a number and a kind; `*` before the

@@ -1,4 +1,4 @@
-"""Names and objects: what is public, what users registered, and what a name stands for."""
+"""The registry of public and user-defined names, and the lookup of objects by name."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from typing import Any
 from keraslike.core.naming import to_snake_case
 from keraslike.core.tracebacks import is_ours
 
-KERAS_VERSION = "3.15.1"  # whose names and files these are
+KERAS_VERSION = "3.15.1"  # The version of Keras whose names and file formats these are.
 
-_public: dict[tuple[str, str], Any] = {}  # (Keras's module, name) -> object, for files
-_names: dict[str, dict[str, Any]] = {}  # "losses" -> the names in `_public` -> object
-_public_name: dict[int, tuple[str, str]] = {}  # id(object) -> (module, name)
-_families: dict[str, dict[str, Any]] = {}  # "losses" -> every name it answers to -> object
-_stand_ins: dict[int, tuple[Any, Any]] = {}  # id(function) -> it, and the one it stands for
-_registered: dict[str, Any] = {}  # "package>Name" -> object
+_public: dict[tuple[str, str], Any] = {}  # (Keras's module, name) -> object, for files.
+_names: dict[str, dict[str, Any]] = {}  # "losses" -> the names in `_public` -> object.
+_public_name: dict[int, tuple[str, str]] = {}  # id(object) -> (module, name).
+_families: dict[str, dict[str, Any]] = {}  # "losses" -> every accepted name -> object.
+# id(function) -> the function, and the one that it replaces.
+_stand_ins: dict[int, tuple[Any, Any]] = {}
+_registered: dict[str, Any] = {}  # "package>Name" -> object.
 _registered_name: dict[Any, str] = {}
-# Packages whose classes need not be registered, as in Keras: those written for it, which are
-# derived from keraslike's classes once `as_keras()` was called.
+# Packages whose classes need not be registered, as in Keras: those that are written for Keras and
+# derive from keraslike's classes after `as_keras()`.
 packages: set[str] = set()
 
-# The families that a file may name: what models are made of. Of all others (callbacks, saving, ...)
-# some read and write files, and no config is to make them do so. Of `utils`, FeatureSpace alone is
-# published.
+# The families whose objects a file may name: the parts of models. Others (callbacks, saving, ...)
+# may read and write files, which no config may cause. Of `utils`, only FeatureSpace is published.
 _IN_FILES = frozenset(
     ("activations", "constraints", "distillation", "dtype_policies", "feature_space")
     + ("functional", "index_lookup", "initializers", "keras", "layers", "losses", "metrics", "ops")
@@ -38,10 +38,10 @@ _IN_FILES = frozenset(
 class _Scope(threading.local):
     def __init__(self):
         self.custom_objects: dict[str, Any] = {}
-        self.safe_mode: bool | None = None  # what the outermost call of `deserialize` said
+        self.safe_mode: bool | None = None  # The argument of the outermost call of `deserialize`.
 
 
-# What holds within blocks, for the thread that they are in.
+# The state of scopes in this thread.
 scope = _Scope()
 
 
@@ -70,8 +70,8 @@ def publish(module: str, objects: dict[str, Any], aliases: dict[str, Any] | None
 
 
 def members(names: dict[str, Any], *rooms: str) -> list[str]:
-    """Of the names in a module those of classes and functions of these rooms, in their order: what
-    a family's `__init__` imports or defines is public."""
+    """The names in a module whose values are classes and functions defined in these packages, in
+    order: a family's public names are those that its `__init__` imports or defines."""
     return [
         name
         for name, value in names.items()
@@ -82,14 +82,14 @@ def members(names: dict[str, Any], *rooms: str) -> list[str]:
 
 
 def public_name(obj: Any) -> tuple[str | None, str | None]:
-    """Keras's module and name of a public object that files may name; else `(None, None)`."""
+    """Keras's module and name for a public object that files may name; else `(None, None)`."""
     _, obj = _stand_ins.get(id(obj), (obj, obj))
     module, name = found = _public_name.get(id(obj), (None, None))
     return found if _public.get((module, name)) is obj else (None, None)  # type: ignore[arg-type]
 
 
 def publish_as(function: Callable, other: Any) -> None:
-    """Makes a function known by the name that another, which it stands for, has in files."""
+    """Gives a function, in files, the name of another one that it replaces."""
     _stand_ins[id(function)] = function, other
 
 
@@ -124,7 +124,7 @@ def get_registered_name(obj: Any) -> str:
     """
     try:
         return _registered_name.get(obj) or obj.__name__
-    except TypeError:  # unhashable
+    except TypeError:  # An unhashable object.
         return obj.__name__
 
 
@@ -164,7 +164,7 @@ def custom_object_scope(custom_objects: dict[str, Any]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def safe_mode_scope(safe_mode: bool = True) -> Iterator[None]:
-    """Within the block a lambda's bytecode is refused, or run, when something is deserialized."""
+    """Within the block, deserialization refuses, or allows, the bytecode of lambdas."""
     with using(None, safe_mode):
         yield
 
@@ -193,25 +193,26 @@ def get_custom_objects() -> dict[str, Any]:
 
 
 def singular(family: str) -> str:
-    """What one member of a family is called in messages."""
+    """The word for one member of a family in messages."""
     return {"losses": "loss", "activations": "activation function"}.get(family, family[:-1])
 
 
 def named(family: str, name: str) -> Any:
-    """What was registered under a name, or has it in a family; `None` where nothing has."""
+    """The object registered under a name, or known by it in a family; `None` where there is
+    none."""
     found = get_registered_object(name)
     return names_of(family).get(name) if found is None else found
 
 
 def names_of(family: str) -> dict[str, Any]:
-    """Every name of a family, aliases and snake case too, and what it stands for."""
+    """All names of a family, aliases and snake case included, with their objects."""
     return _families.get(family, {})
 
 
 def unknown(family: str, name: str) -> str:
-    """The message for a name that nothing in a family has, with the nearest ones that do."""
+    """The message for a name that is unknown in a family, with the closest known names."""
     known = [*_families.get(family, {}), *scope.custom_objects, *_registered]
-    # Of names that differ in case only, "mse" rather than "MSE".
+    # Of names that differ only in case, "mse" is suggested rather than "MSE".
     lowered = {k.lower(): k for k in sorted(known, key=str.islower)}
     close = [lowered[m] for m in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
     hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
@@ -223,7 +224,8 @@ def unknown(family: str, name: str) -> str:
 
 
 def registered_in_any_package(name: str) -> Any:
-    """What is registered under a name in one package; `None` where none, or several, have it."""
+    """The object registered under a name in any one package; `None` where none or several have
+    it."""
     same = [obj for full, obj in _registered.items() if full.partition(">")[2] == name]
     return same[0] if len(same) == 1 else None
 
@@ -240,8 +242,8 @@ def find_public(module: Any, name: str, is_function: bool = False) -> Any:
     root = (module or "keras").partition(".")[0]
     if root not in ("keras", "keraslike", "builtins", "tf_keras", "tensorflow"):
         return None
-    # First the families in the module's name ("keras.src.layers.core.dense" -> "layers"), then all,
-    # ops last; in either the names themselves before aliases.
+    # First the families in the module's name ("keras.src.layers.core.dense" -> "layers"), then all
+    # others, ops last; within each, names before aliases.
     every = sorted(_IN_FILES, key=lambda family: family == "ops")
     named = [part for part in (module or "").split(".") if part in _IN_FILES]
     found = [

@@ -1,4 +1,4 @@
-"""Rematerialization: activations that are computed again for the gradient instead of kept."""
+"""Rematerialization: activations that are recomputed for the gradient instead of being kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from keraslike.core.variable import Variable
 
 
 class RematMode(NamedTuple):
-    """What a `RematScope` says."""
+    """The settings of a `RematScope`."""
 
     mode: str | None
     output_size_threshold: int
@@ -68,7 +68,7 @@ class RematScope:
 
 
 def get_current_remat_mode() -> RematMode | None:
-    """What the innermost `RematScope` says; `None` outside of any."""
+    """The settings of the innermost `RematScope`; `None` outside of any."""
     return state.remat
 
 
@@ -87,7 +87,8 @@ def remat(f: Callable) -> Callable:
     def again(*args: Any, **kwargs: Any) -> Any:
         flat, structure = jax.tree.flatten((args, kwargs), is_leaf=_is_whole)
         arrays = [i for i, x in enumerate(flat) if isinstance(x, jax.Array)]
-        if context.trace_state_clean() or state.symbolic:  # there is no gradient to be taken
+        # Without a trace there is no gradient to compute.
+        if context.trace_state_clean() or state.symbolic:
             return f(*args, **kwargs)
         masks = [context.get_mask(flat[i]) for i in arrays]
         changed: list[Variable] = []
@@ -140,7 +141,8 @@ def _is_whole(x: Any) -> bool:
 def rematerialized(
     mode: RematMode | None, function: Callable, spec: Callable, args: tuple, kwargs: dict[str, Any]
 ) -> Callable:
-    """The function as a mode says that is not about layers; `spec` gives its symbolic outputs."""
+    """The function rematerialized as a mode says that does not depend on layers; `spec` computes
+    its symbolic outputs."""
     if mode is None or mode.mode in (None, "activations", "list_of_layers"):
         return function
     if state.symbolic:

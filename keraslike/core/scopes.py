@@ -1,4 +1,4 @@
-"""Blocks in which code runs otherwise: on other values, for shapes only, or under a name."""
+"""Context managers that replace values, restrict execution to shapes, or add names."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class StatelessScope:
         self.collect_losses = collect_losses
         self.initialize_variables = initialize_variables
         self.losses: list[Any] = []
-        # By id; the Variables are kept so that no other object gets one of these ids.
+        # Keyed by id. The Variables are kept alive so that no other object can get the same id.
         self._changed: dict[int, tuple[Variable, Held]] = {}
         self._held: dict[int, Held] = {}
         for variable, value in state_mapping or ():
@@ -65,7 +65,7 @@ class StatelessScope:
     def __enter__(self) -> StatelessScope:
         self.trace = TraceState()
         self._outer = state.scope, state.held
-        # Changes within the block apply to copies of what the blocks around it hold.
+        # Assignments in the block apply to copies of what enclosing blocks hold.
         self._held = {key: Held(h.value, self.trace) for key, h in state.held.items()}
         self._held |= {key: Held(h.value, self.trace) for key, (_, h) in self._changed.items()}
         self._changed = {key: (v, self._held[key]) for key, (v, _) in self._changed.items()}
@@ -76,20 +76,22 @@ class StatelessScope:
         state.scope, state.held = self._outer
 
     def take(self, variable: Variable, value: Any) -> bool:
-        """Whether the block keeps a value that is assigned to a Variable nobody holds."""
-        if not self.trace.is_valid():  # a trace that began within: its tracers must not get out
+        """Whether the block keeps the value that is assigned to a Variable without an entry of its
+        own."""
+        # A trace began inside the block: its tracers must not leave it.
+        if not self.trace.is_valid():
             return False
         held = self._held[id(variable)] = state.held[id(variable)] = Held(value, self.trace)
         self._changed[id(variable)] = variable, held
         return True
 
     def note(self, variable: Variable, held: Held) -> None:
-        """Says that a Variable was changed that somebody holds."""
+        """Records that a Variable with a value of its own was changed."""
         if self._held.get(id(variable)) is held:
             self._changed.setdefault(id(variable), (variable, held))
 
     def add_loss(self, loss: Any) -> None:
-        """Puts a scalar into `losses`."""
+        """Appends a scalar to `losses`."""
         self.losses.append(loss)
 
     def add_update(self, update: tuple[Variable, Any]) -> None:
@@ -114,7 +116,7 @@ class StatelessScope:
 
     @property
     def changed(self) -> list[tuple[Variable, Any]]:
-        """The Variables that were given values, and these."""
+        """The Variables that were assigned to, and their values."""
         return [(variable, held.value) for variable, held in self._changed.values()]
 
 
@@ -155,7 +157,7 @@ def in_symbolic_scope() -> bool:
 
 
 class _Name(str):
-    """A part of a path, and who opened it."""
+    """A part of a path, and the caller that opened it."""
 
     caller: Any = None
 

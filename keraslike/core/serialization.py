@@ -1,9 +1,9 @@
-"""Objects to plain values and back.
+"""Conversion of objects to plain values and back.
 
-A saved model is data. A class or function named in it is found among the custom objects in scope,
-what was registered, or keraslike's own public names (`registry`); after `as_keras()` a class of a
-package written for Keras in its module, as in Keras; and nowhere else: nothing of others is
-imported. The format is Keras's: `{"module", "class_name", "config", "registered_name"}`.
+A saved model is data. A class or function that it names is looked up among the custom objects in
+scope, the registered ones and keraslike's own public names (`registry`); after `as_keras()` also in
+modules of packages that were written for Keras, as Keras does. Nothing else is imported. The format
+is Keras's: `{"module", "class_name", "config", "registered_name"}`.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ from keraslike.core.registry import (
 )
 from keraslike.core.tracebacks import is_ours
 
-# The most bytes of an array of strings: numpy stores all of them as long as the longest.
+# The most bytes in an array of strings: numpy stores every string with the length of the longest.
 _MOST_TEXT = 64 << 20
 
 
 class _Form(threading.local):
-    """In which form objects are written and read in this thread."""
+    """The form in which this thread serializes and deserializes objects."""
 
     def __init__(self):
-        self.keep_functions = False  # `serialize` leaves functions as they are
-        # Within `serialize_shared()`: an object's id -> (its number, the object, which is kept so
-        # that no other gets its id). Within `sharing()`: an entry's number -> (the entry, its
-        # object).
+        self.keep_functions = False  # Makes `serialize` return functions unchanged.
+        # Within `serialize_shared()`: the id of an object -> (its number, the object, which is kept
+        # alive so that its id stays unique). Within `sharing()`: the number of an entry -> (the
+        # entry, its object).
         self.written: dict[int, tuple[int, Any]] | None = None
         self.read: dict[int, tuple[dict[str, Any], Any]] | None = None
 
@@ -65,7 +65,8 @@ _form = _Form()
 
 @contextlib.contextmanager
 def keeping_functions() -> Iterator[None]:
-    """Within the block configs hold functions themselves: for copies that go to no file."""
+    """Within the block, configs contain functions themselves. This is for copies that are not
+    written to a file."""
     before, _form.keep_functions = _form.keep_functions, True
     try:
         yield
@@ -75,23 +76,24 @@ def keeping_functions() -> Iterator[None]:
 
 @contextlib.contextmanager
 def sharing() -> Iterator[None]:
-    """Within the block, entries that `serialize_shared` has marked as one object become one."""
+    """Within the block, entries that `serialize_shared` marked as one object are deserialized as
+    one object."""
     with _numbering(None, {}):
         yield
 
 
 @contextlib.contextmanager
 def numbering() -> Iterator[None]:
-    """Within the block each object that is serialized gets a number, and entries of the same
-    number become one object."""
+    """Within the block, each serialized object gets a number, and entries with the same number are
+    deserialized as one object."""
     with _numbering({}, {}):
         yield
 
 
 @contextlib.contextmanager
 def _numbering(written: dict | None, read: dict | None) -> Iterator[None]:
-    # While a file is read nothing is numbered, and while one is written nothing is looked up: a
-    # constructor or a get_config() may copy a layer by its config, and a copy's numbers differ.
+    # Reading a file assigns no numbers, and writing one looks none up: a constructor or a
+    # get_config() may copy a layer through its config, and the copy's numbers differ.
     before = _form.written, _form.read
     _form.written, _form.read = written, read
     try:
@@ -134,7 +136,8 @@ def get(family: str, identifier: Any) -> Any:
 
 
 def _uninterpreted(message: str, identifier: Any) -> ValueError:
-    """An error that keeps what it is about: a constructor says which of its arguments it was."""
+    """An error that carries its identifier, so that a constructor can name the argument that caused
+    it."""
     error: Any = ValueError(message)
     error.identifier = identifier
     return error
@@ -173,7 +176,7 @@ def serialize(obj: Any) -> Any:
         return {"class_name": "__ellipsis__", "config": {}}
     if isinstance(obj, np.dtype) or (inspect.isclass(obj) and issubclass(obj, np.generic)):
         return jnp.dtype(obj).name
-    if hasattr(obj, "__serialize__"):  # a KerasTensor
+    if hasattr(obj, "__serialize__"):  # A KerasTensor.
         return obj.__serialize__()
     if inspect.isroutine(obj) or isinstance(obj, jax.custom_jvp | jax.custom_vjp):
         return _serialize_function(obj)
@@ -184,7 +187,7 @@ def serialize(obj: Any) -> Any:
         )
     cls = type(obj)
     module, name = public_name(cls)
-    config = serialize(obj.get_config())  # a user's may hold what is not plain
+    config = serialize(obj.get_config())  # A user's config may contain values that are not plain.
     if module and name and not is_registered(cls):
         entry = _entry(module, name, config, None)
     else:
@@ -218,7 +221,7 @@ def serialize_shared(obj: Any) -> Any:
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value
-    # Only entries in the config count: get_config() may serialize objects that it then leaves out.
+    # Only entries in the config count: get_config() may serialize objects and then leave them out.
     times = collections.Counter(entry["shared_object_id"] for entry in numbered)
     for entry in numbered:
         if times[entry["shared_object_id"]] == 1:
@@ -242,7 +245,7 @@ def _serialize_function(function: Any) -> Any:
         return {"class_name": "__lambda__", "config": {"value": dump_function(function)}}
     module, name = public_name(function)
     if module is not None:
-        # Keras finds its functions under this module only; an op may be called as a loss is.
+        # Keras finds its functions in this module only; an op may be used as a loss.
         ours = _entry(module, "function", name, name)
         return ours if module == "keras.ops" else _entry("builtins", "function", name, "function")
     if "<locals>" not in function.__qualname__ and "." in function.__qualname__:
@@ -363,7 +366,7 @@ def _deserialize(config: Any) -> Any:
         return special(inner)
     made = {} if _form.read is None else _form.read
     shared = config.get("shared_object_id")
-    # In Keras's files one number may stand for two objects, where the second was made after the
+    # In Keras's files one number may stand for two objects, where the second was created after the
     # first was freed. Entries that differ are therefore not shared.
     if isinstance(shared, int) and shared in made and made[shared][0] == config:
         return made[shared][1]
@@ -414,7 +417,8 @@ def find(module: Any, name: Any, registered_name: Any, is_function: bool = False
             "Expected 'config' to be a non-null str, the name of a function or class. "
             f"Received: {name!r}"
         )
-    # A registered function is named with its package, and custom_objects may know it without.
+    # A registered function is stored with its package's name, and custom_objects may contain it
+    # without.
     for candidate in (registered_name, name, name.rpartition(">")[2]):
         if isinstance(candidate, str):
             found = get_registered_object(candidate)
@@ -451,12 +455,12 @@ def _find_in_package(module: Any, name: str) -> Any:
 
 
 def in_safe_mode() -> bool:
-    """Whether an object is made of a config that may come from anybody."""
+    """Whether an object is being created from a config of unknown origin."""
     return scope.safe_mode is True and not config.is_unsafe_deserialization_enabled()
 
 
 def refuse_unless_trusted(what: str) -> None:
-    """Raises ValueError unless safe_mode=False is in force: a file holds code of some kind."""
+    """Raises ValueError unless safe_mode=False is in force, for a file that contains code."""
     if scope.safe_mode is not False and not config.is_unsafe_deserialization_enabled():
         raise ValueError(
             f"This file holds {what}, which could do anything once it runs (arbitrary code "
@@ -477,12 +481,13 @@ def load_function(value: Any) -> types.FunctionType:
     return types.FunctionType(raw, namespace, "<lambda>", defaults, cells)
 
 
-# What a lambda is saved as: a list of these, or (a Lambda layer's) a dict.
+# The parts of a saved lambda: a list, or in a Lambda layer's config a dict with these keys.
 _LAMBDA_PARTS = ("code", "defaults", "closure")
 
 
 def _array(config: dict[str, Any]) -> np.ndarray:
-    """An array from nested lists and the name of a dtype, no larger than the lists are."""
+    """An array made of nested lists and the name of a dtype; its size is limited by that of the
+    lists."""
     value, name = config["value"], config["dtype"]
     if not isinstance(name, str) or name.lstrip("<>|=")[:1] not in ("U", "S"):
         return np.array(value, dtype=dtypes.standardize_dtype(name))
@@ -494,7 +499,8 @@ def _array(config: dict[str, Any]) -> np.ndarray:
 
 
 def _advise(cls: type, error: Exception) -> None:
-    """Raises TypeError where a class took the plain values of an object for the object."""
+    """Raises TypeError where a class received the plain values of an object in place of the
+    object."""
     text = str(error)
     if "'dict' object" in text and "explicitly deserialized" not in text:
         raise TypeError(

@@ -1,4 +1,4 @@
-"""What `clear_session` sets back."""
+"""`clear_session`, and the settings that it resets."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _at_clear_session: list[Callable[[], None]] = []
 
 
 def at_clear_session(function: Callable[[], None]) -> Callable[[], None]:
-    """Decorator of what sets a setting back to its default when a session is cleared."""
+    """Decorator for functions that reset a setting to its default when a session is cleared."""
     _at_clear_session.append(function)
     return function
 
 
 def clear_session(free_memory: bool = True) -> None:
-    """Starts automatic names anew, sets the dtype policy, the distribution and the switches of
-    logging, tracebacks, flash attention and unsafe deserialization back to their defaults, and
-    frees what nobody refers to any more.
+    """Restarts automatic names, resets the dtype policy, the distribution and the switches for
+    logging, tracebacks, flash attention and unsafe deserialization to their defaults, and frees
+    unreferenced memory.
 
     Args:
         free_memory: whether to look for that now.

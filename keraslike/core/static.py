@@ -1,4 +1,4 @@
-"""Static attributes compared by what they hold, so that models built alike have equal trees."""
+"""Static attributes, compared by their contents, so that models built alike have equal trees."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class Shape(tuple):
 
 
 class AutoName(str):
-    """A name nobody chose. It stays out of a tree's structure: any two compare as the same."""
+    """An automatic name. Any two of them compare equal, which keeps them out of a tree's
+    structure."""
 
     __slots__ = ()
 
@@ -99,7 +100,7 @@ def _cells(function: types.FunctionType) -> list[Any]:
     for cell in function.__closure__ or ():
         try:
             cells.append(cell.cell_contents)
-        except ValueError:  # a cell that is still empty
+        except ValueError:  # The cell is still empty.
             cells.append(None)
     return cells
 
@@ -112,9 +113,9 @@ def _same(a: Any, b: Any, seen: dict[tuple[int, int], tuple[Any, Any]]) -> bool:
         return False
     if kind is AutoName:
         return True
-    if (id(a), id(b)) in seen:  # a cycle: the rest of the comparison decides
+    if (id(a), id(b)) in seen:  # A cycle: the rest of the comparison decides.
         return True
-    seen[id(a), id(b)] = (a, b)  # which keeps the ids theirs
+    seen[id(a), id(b)] = (a, b)  # Keeping the objects alive keeps their ids unique.
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(_same(x, y, seen) for x, y in zip(a, b, strict=True))
     if isinstance(a, dict):
@@ -138,5 +139,6 @@ def _same(a: Any, b: Any, seen: dict[tuple[int, int], tuple[Any, Any]]) -> bool:
         return _same(vars(a), vars(b), seen)
     try:
         return bool(a == b)
-    except Exception:  # a user's __eq__ that cannot answer means "not known to be equal"
+    # A user's __eq__ that raises means that the values are not known to be equal.
+    except Exception:
         return False

@@ -7,7 +7,8 @@ from typing import Any
 
 
 def map_items(function: Callable, container: Any) -> Any:
-    """A container of the same type with `function` of each item; what is none is given back.
+    """A container of the same type with `function` applied to each item; a value that is no
+    container is returned unchanged.
 
     >>> map_items(str, {"b": 1, "a": 2})
     {'b': '1', 'a': '2'}
@@ -46,7 +47,7 @@ def map_leaves(
     def each(item: Any) -> Any:
         return map_leaves(function, item, is_leaf, above)
 
-    if isinstance(tree, tuple):  # which can hold itself only by way of a list or a dict
+    if isinstance(tree, tuple):  # A tuple can only contain itself through a list or a dict.
         return map_items(each, tree)
     new = above[id(tree)] = {} if isinstance(tree, dict) else type(tree)()
     if isinstance(tree, dict):
@@ -60,7 +61,7 @@ def map_leaves(
 def iter_leaves(
     tree: Any, is_leaf: Callable[[Any], bool] | None = None, _above: tuple[Any, ...] = ()
 ) -> Iterator[Any]:
-    """The leaves of a structure, in order; it is not entered again where it holds itself.
+    """The leaves of a structure, in order; a container that contains itself is entered once.
 
     >>> list(iter_leaves({"b": (1, [2]), "a": None}))
     [1, 2, None]

@@ -1,7 +1,7 @@
-"""Symbolic tensors: a shape, a dtype and where they came from.
+"""Symbolic tensors, which have a shape, a dtype and the history of how they were computed.
 
-Shapes are asked of JAX. A function is traced by `jax.eval_shape` with symbolic dimensions where a
-size is unknown; where that is inconclusive, `probing` tries sizes.
+Shapes come from JAX: a function is traced by `jax.eval_shape`, with symbolic dimensions for unknown
+sizes. Where that is inconclusive, `probing` tries numbers for them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from keraslike.core.text import Text
 
 
 class Node:
-    """One application of an operation: what went in and the symbolic tensors that came out."""
+    """One application of an operation: its arguments and its symbolic outputs."""
 
     __slots__ = ("operation", "args", "kwargs", "outputs")
 
@@ -42,7 +42,7 @@ class Node:
 
 
 class History(NamedTuple):
-    """Where a symbolic tensor came from: the node, and which of its outputs it is."""
+    """The origin of a symbolic tensor: a node, and the index of the tensor among its outputs."""
 
     node: Node
     index: int
@@ -125,8 +125,8 @@ class KerasTensor:
         config = {"shape": list(self.shape), "dtype": self.dtype, "keras_history": history}
         return {"class_name": "__keras_tensor__", "config": config}
 
-    # Copies and pickles of a tensor have the nodes before it, each after those that it is made of:
-    # left to itself Python would go from the last to the first, as deep as the graph is long.
+    # Copies and pickles of a tensor contain the nodes before it, each after its inputs. Python's
+    # own recursion would start at the last node and go as deep as the graph is long.
 
     def __copy__(self) -> KerasTensor:
         new = object.__new__(type(self))
@@ -136,7 +136,7 @@ class KerasTensor:
     def __deepcopy__(self, memo: dict[int, Any]) -> KerasTensor:
         for node in nodes_before(self, _unseen(memo)):
             copy.deepcopy(node, memo)
-        if id(self) not in memo:  # else it is an output of one of them
+        if id(self) not in memo:  # Otherwise it is an output of one of the nodes.
             memo[id(self)] = new = object.__new__(type(self))
             vars(new).update(copy.deepcopy(vars(self), memo))
         return memo[id(self)]
@@ -154,7 +154,8 @@ class KerasTensor:
             "keraslike.ops functions on it, or wrap JAX code in a layer or a Lambda."
         )
 
-    __array_ufunc__ = None  # numpy leaves `array + tensor` to us
+    # Makes numpy arrays return NotImplemented for `array + tensor`, so that our operator is used.
+    __array_ufunc__ = None
 
     def __array__(self, *_args: Any, **_kwargs: Any):
         raise self._no_values("a numpy array")
@@ -176,7 +177,8 @@ class KerasTensor:
         return call_op("cast", self, dtype)
 
     def _as_cast_input(self, dtype: str) -> KerasTensor:
-        """What a layer that casts its inputs by itself is given: what is recorded is this one."""
+        """The tensor that a layer passes to `call` after it cast its input; the graph records the
+        uncast one."""
         seen = copy.copy(self)
         vars(seen).update(dtype=dtype, _cast_from=self)
         return seen
@@ -215,7 +217,8 @@ def nodes_before(
 
 
 def _unseen(seen: Container[int]) -> Callable[[KerasTensor], Node | None]:
-    """For `nodes_before`: the nodes whose ids are not among these, each once."""
+    """For `nodes_before`: a function that gives the node of a tensor the first time it is asked for
+    it, unless the node's id is in `seen`."""
     entered: set[int] = set()
 
     def enter(tensor: KerasTensor) -> Node | None:
@@ -229,9 +232,9 @@ def _unseen(seen: Container[int]) -> Callable[[KerasTensor], Node | None]:
 
 
 class _Before:
-    """The nodes before a tensor, in a pickle: a list that is found while it is written."""
+    """The nodes before a tensor, in a pickle. The list is computed while the pickle is written."""
 
-    _written = threading.local()  # `seen`: the nodes that are in the list that is being written
+    _written = threading.local()  # `seen` holds the nodes in the list that is being written.
 
     def __init__(self, tensor: KerasTensor):
         self.tensor = tensor
@@ -253,7 +256,8 @@ class _Before:
 
 
 def _give_operators() -> None:
-    """Operators and comparisons as operations of the graph; `==` stays that of Python's objects."""
+    """Defines operators and comparisons as graph operations. `==` keeps its meaning for Python
+    objects."""
     for operator, name in OF_TWO.items():
         setattr(KerasTensor, f"__{operator}__", lambda a, b, name=name: call_op(name, a, b))
         setattr(KerasTensor, f"__r{operator}__", lambda b, a, name=name: call_op(name, a, b))
@@ -300,25 +304,27 @@ def standardize_shape(shape: Any) -> Shape:
 
 _dims_scope = export.SymbolicScope()
 
-# Unknown sizes that are traced as symbols; JAX's formulas in them grow exponentially with more.
+# The most unknown sizes that are traced as symbols: the size of JAX's formulas grows exponentially
+# with their number.
 _MOST_SYMBOLS = 8
 
-# How many ways of matching unknown sizes are tried: for a single operation, and for a layer, whose
-# trace takes longer.
+# How many ways of matching unknown sizes are tried: for a single operation, and for a layer, which
+# takes longer to trace.
 _ATTEMPTS, _FEW_ATTEMPTS = 200, 4
 
 
 @functools.cache
 def _unknown_size(axis: int) -> Any:
-    # Two tensors of unknown size along an axis are taken to have the same size there: a batch. A
-    # symbol is printed by its name where a user's call prints a shape; that of the batch is `None`.
+    # Unknown sizes of several tensors along the same axis are taken to be equal, as for a batch. A
+    # symbol is printed by its name where user code prints a shape; the batch's symbol is named
+    # `None`.
     (dim,) = export.symbolic_shape(f"d{axis}" if axis else "None", scope=_dims_scope)
     return dim
 
 
 @functools.cache
 def size_of_values() -> Any:
-    """The size, in a trace of shapes, of a result that is as large as the values say."""
+    """In a trace of shapes, the size of a result whose size depends on values."""
     (dim,) = export.symbolic_shape("found", scope=_dims_scope)
     return dim
 
@@ -329,7 +335,7 @@ def tensors_in(tree: Any) -> list[KerasTensor]:
 
 
 def is_symbolic(args: tuple, kwargs: dict[str, Any]) -> bool:
-    """Whether any argument is, or any list, tuple or dict among them holds, a KerasTensor."""
+    """Whether an argument is a KerasTensor, or a list, tuple or dict that contains one."""
     return any(map(_symbolic, args)) or (bool(kwargs) and any(map(_symbolic, kwargs.values())))
 
 
@@ -346,21 +352,21 @@ def output_spec(
 ) -> Any:
     """The structure of KerasTensors that a function of arrays gives for symbolic arguments.
 
-    Unknown sizes that have to agree with others are matched in at most so many attempts.
+    At most `attempts` ways of matching unknown sizes to each other are tried.
     """
     with context.using(tapes=()):
         flat, treedef = jax.tree.flatten((args, kwargs))
     symbols = [i for i, x in enumerate(flat) if isinstance(x, KerasTensor)]
     numbers = [i for i in symbols if flat[i].dtype != "string"]
     texts: dict[int, Text] = {}
-    is_sparse: list[bool] = []  # of the outputs
+    is_sparse: list[bool] = []  # One entry for each output.
 
     def traced(*tensors: Any) -> Any:
         values = [texts.get(i, x) for i, x in enumerate(flat)]
         for i, tensor in zip(numbers, tensors, strict=True):
             values[i] = sparsity.empty(tensor) if flat[i].sparse else tensor
         a, k = jax.tree.unflatten(treedef, values)
-        # A symbolic tensor has a shape, and not the shapes of what a sparse array is made of.
+        # A symbolic tensor has a shape, but not the shapes of a sparse array's components.
         out = function(*a, **k)
         is_sparse[:] = map(sparsity.is_sparse, jax.tree.leaves(out, is_leaf=sparsity.is_sparse))
         return jax.tree.map(
@@ -389,8 +395,8 @@ def output_spec(
     except Exception as error:
         if not unknown:
             raise
-        # JAX could not decide something about an unknown size, or the fault is the caller's: then
-        # other sizes do not help, and the first error tells more.
+        # JAX could not decide something about an unknown size, or the caller made a mistake. In the
+        # second case other sizes do not help, and the first error is the most informative.
         sizes = [x for x in flat if type(x) is int]
         spec = probing.probed(trace, unknown, sizes)
         if spec is None:
@@ -404,7 +410,7 @@ def output_spec(
 
 
 def _in_users_words(error: Exception) -> Exception:
-    """The error with `None` where it names the symbol that stood for an unknown size."""
+    """The error with `None` in place of the symbol that stood for an unknown size."""
     error.args = tuple(
         re.sub(r"\bd\d+\b", "None", a) if isinstance(a, str) else a for a in error.args
     )

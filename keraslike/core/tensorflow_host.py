@@ -1,7 +1,7 @@
-"""A process of its own that has TensorFlow, and runs functions of SavedModels and programs there.
+"""A child process with TensorFlow, which runs functions of SavedModels and programs.
 
-TensorFlow is not imported here: `tensorflow_server.py` is run by the interpreter that has it. One
-process serves for all models; it ends with this one.
+TensorFlow is not imported in this process: `tensorflow_server.py` is run by an interpreter that has
+it. One child serves all models and ends with this process.
 """
 
 from __future__ import annotations
@@ -22,29 +22,30 @@ import numpy as np
 from keraslike.core import tensorflow_server
 from keraslike.core.tensorflow_server import unpacked
 
-# The interpreter that has TensorFlow, where that is another one.
+# The interpreter with TensorFlow, if it is another one than this.
 INTERPRETER = "KERASLIKE_TENSORFLOW_PYTHON"
 
-SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")  # a SavedModel has one of them
+SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")  # A SavedModel contains one of them.
 
 
 def interpreter() -> str | None:
-    """The interpreter that has TensorFlow; `None` where there is none."""
+    """The interpreter with TensorFlow; `None` where there is none."""
     named = os.environ.get(INTERPRETER)
     if named is not None:
         return named
-    # Not `find_spec`: keraslike's own modules may go by the name of `tensorflow` in this process.
+    # `find_spec` is not used, since keraslike's own modules may be named `tensorflow` in this
+    # process.
     found = importlib.machinery.PathFinder.find_spec("tensorflow")
     return sys.executable if found is not None and found.origin is not None else None
 
 
 def environment() -> dict[str, str]:
-    """The environment of a process in which TensorFlow is run."""
+    """The environment variables of a process in which TensorFlow runs."""
     return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONSAFEPATH": "1"}
 
 
 class TensorFlowError(RuntimeError):
-    """What TensorFlow says of a call, of a kind that Python does not have."""
+    """An error in TensorFlow of a type that Python does not have."""
 
 
 _KINDS = {kind.__name__: kind for kind in (KeyError, OSError, TypeError, ValueError)}
@@ -52,7 +53,8 @@ _KINDS = {kind.__name__: kind for kind in (KeyError, OSError, TypeError, ValueEr
 
 class _Process:
     def __init__(self, path: str):
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (it is closed with the process)
+        # Closed with the process.
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [path, tensorflow_server.__file__],
             stdin=subprocess.PIPE,
@@ -64,7 +66,8 @@ class _Process:
         atexit.register(self.end)
 
     def serves(self, path: str) -> bool:
-        """Whether it is alive, this process's own, and of the interpreter at a path."""
+        """Whether the child is alive, belongs to this process and runs the interpreter at a
+        path."""
         alive = self._process.poll() is None and self.owner == os.getpid()
         return alive and self.path == path
 
@@ -139,13 +142,14 @@ def run_program(path: str, *arguments: str, needed: str) -> None:
 class Arguments(NamedTuple):
     """Arguments of a function of a SavedModel."""
 
-    structure: Any  # `(args, kwargs)` as `tensorflow_server.packed` describes it
-    inputs: Sequence[Any]  # the arrays that are its leaves
-    plain: Sequence[int] = ()  # which of them become tensors of the dtype that is wanted
+    structure: Any  # `(args, kwargs)` as described by `tensorflow_server.packed`.
+    inputs: Sequence[Any]  # The arrays that are its leaves.
+    # The inputs that become tensors of the dtype that the function expects.
+    plain: Sequence[int] = ()
 
 
 class HostedModel:
-    """A SavedModel that is loaded in that process.
+    """A SavedModel that is loaded in the child process.
 
     Args:
         path: of the folder.
@@ -161,14 +165,14 @@ class HostedModel:
         self._model = answer["model"]
         self.nodes: list[dict[str, Any]] = answer["nodes"]
         self.variables: list[dict[str, Any]] = answer["variables"]
-        self.values = values  # of the variables as they are in the files
+        self.values = values  # The variables' values in the files.
         self._sent: list[Any] = list(values)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> HostedModel:
         return self
 
     def node(self, *names: str) -> dict[str, Any] | None:
-        """What is by these names below the loaded object, or `None`."""
+        """The node at a path of names below the loaded object, or `None`."""
         node = self.nodes[0]
         for name in names:
             if name not in node["children"]:
@@ -211,11 +215,12 @@ class HostedModel:
             for number, value in zip(node["variables"], values):
                 self._sent[number] = value
             for number in changed:
-                self._sent[number] = None  # whoever keeps the value will have another array of it
+                # Whoever keeps the value will later have another array of it.
+                self._sent[number] = None
         return unpacked(answer["structure"], found), changed
 
     def keep(self, number: int, value: Any) -> None:
-        """Says that a value is what the other process has in a variable: it is not sent again."""
+        """Records that the child's variable holds a value, so that it is not sent again."""
         self._sent[number] = value
 
     def derive(
@@ -234,5 +239,5 @@ class HostedModel:
 
 
 def is_saved_model(path: str) -> bool:
-    """Whether there is what TensorFlow takes for a SavedModel."""
+    """Whether a path holds a SavedModel."""
     return any(os.path.isfile(os.path.join(path, name)) for name in SAVED_MODEL_FILES)

@@ -1,8 +1,8 @@
-"""Runs functions of SavedModels, and programs, as `tensorflow_host` asks: `python
+"""Runs functions of SavedModels, and programs, for `tensorflow_host`: `python
 tensorflow_server.py`.
 
-Run by an interpreter that has TensorFlow, and need not have keraslike or JAX. A message, on
-standard input and output, is two numbers of eight bytes, a header in JSON, and the bytes of arrays.
+The interpreter needs TensorFlow, but neither keraslike nor JAX. A message on standard input or
+output consists of two numbers of eight bytes, a header in JSON, and the bytes of arrays.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SIZES = struct.Struct("<QQ")
 
 
 def send(stream: IO[bytes], message: dict, arrays: list) -> None:
-    """Writes a message with arrays, text among them as arrays of bytes objects."""
+    """Writes a message with arrays; arrays of text are arrays of bytes objects."""
     about, parts = [], []
     for array in map(np.asarray, arrays):
         if array.dtype == object:
@@ -40,7 +40,7 @@ def send(stream: IO[bytes], message: dict, arrays: list) -> None:
 
 
 def receive(stream: IO[bytes]) -> tuple[dict, list]:
-    """The next message and its arrays. Raises EOFError where there is none."""
+    """Reads the next message and its arrays. Raises EOFError at the end of the stream."""
     sizes = stream.read(SIZES.size)
     if len(sizes) < SIZES.size:
         raise EOFError("The other process has ended.")
@@ -68,9 +68,9 @@ def _dtype(name: str) -> np.dtype:
 
 
 def packed(tree: Any, leaves: list, is_leaf: Any) -> Any:
-    """The structure as JSON has it; what is a leaf is put into `leaves`.
+    """A description of a structure that JSON can hold; its leaves are appended to `leaves`.
 
-    Raises TypeError for what is neither a leaf, nor a list, tuple, dict or plain value.
+    Raises TypeError for a value that is neither a leaf, nor a list, tuple, dict or plain value.
     """
     if is_leaf(tree):
         leaves.append(tree)
@@ -88,7 +88,7 @@ def packed(tree: Any, leaves: list, is_leaf: Any) -> Any:
 
 
 def unpacked(tree: Any, leaves: list) -> Any:
-    """The structure that `packed` has described, with these leaves."""
+    """The structure that `packed` described, with these leaves."""
     ((kind, items),) = tree.items()
     if kind in ("leaf", "value"):
         return leaves[items] if kind == "leaf" else items
@@ -105,15 +105,15 @@ class _Model:
         self.loaded = tf.saved_model.load(path, tags=tags)
         self.variables: list[Any] = []
         self.functions: list[Any] = []
-        self.changing: list[bool] = []  # whether a function assigns to variables
-        self._numbers: dict[int, int] = {}  # of variables
+        self.changing: list[bool] = []  # For each function, whether it assigns to variables.
+        self._numbers: dict[int, int] = {}  # The numbers of variables by id.
         self.nodes = self._walked()
 
     def _walked(self) -> list[dict]:
-        """The objects, each with what it holds by name; the first is the loaded one."""
+        """The objects below the loaded one, which comes first, each with its children by name."""
         objects: list[Any] = [self.loaded]
         numbers, nodes = {id(self.loaded): 0}, []
-        for obj in objects:  # which grows meanwhile
+        for obj in objects:  # The list grows during the loop.
             node, children = self._node(obj), {}
             for name, child in _children(obj) if node["kind"] in _HOLDING else ():
                 if id(child) not in numbers:
@@ -133,7 +133,7 @@ class _Model:
         for kind, kinds in (("dict", dict), ("list", list), ("tuple", tuple)):
             if isinstance(obj, kinds):
                 return {"kind": kind}
-        if hasattr(obj, "items"):  # the signatures
+        if hasattr(obj, "items"):  # The signatures.
             return {"kind": "dict"}
         known = hasattr(obj, "_trackable_children") and not isinstance(obj, self.tf.Tensor)
         return {"kind": "object"} if known else None
@@ -159,8 +159,8 @@ class _Model:
         return node
 
     def _in_form(self, function: Any, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-        """The arguments with lists where the function was made with lists, tuples where with those:
-        TensorFlow tells them apart."""
+        """The arguments with lists and tuples where the function was traced with these: TensorFlow
+        distinguishes the two."""
         for one in getattr(function, "concrete_functions", [function]):
             wanted = getattr(one, "structured_input_signature", ((), {}))[0]
             if len(wanted) >= len(args):
@@ -175,10 +175,10 @@ class _Model:
         return {"nodes": self.nodes, "variables": about}, [v.numpy() for v in self.variables]
 
     def run(self, message: dict, arrays: list) -> tuple[dict, list]:
-        """Calls a function, or takes its gradients.
+        """Calls a function, or computes its gradients.
 
-        The arrays are the values of the variables in `set`, those of the arguments, and those that
-        gradients are taken along.
+        The arrays are the values of the variables in `set`, those of the arguments, and the
+        cotangents.
         """
         tf, values = self.tf, iter(arrays)
         before = {}
@@ -189,7 +189,7 @@ class _Model:
             variable.assign(next(values))
         function = self.functions[message["function"]]
         given = [next(values) for _ in range(message["count"])]
-        # What is no tensor there becomes one of the dtype that the function takes.
+        # An array that was no tensor becomes one of the dtype that the function expects.
         inputs = [x if i in message["plain"] else tf.constant(x) for i, x in enumerate(given)]
         used = [self.variables[n] for n in message["variables"]]
         may_change = self.changing[message["function"]]
@@ -220,8 +220,8 @@ class _Model:
 
 
 def _revive_optimizers(tf: Any) -> None:
-    """Lets TensorFlow load what Keras 2 saved with its optimizer, of which nothing is used: to
-    TensorFlow alone it is an object that makes no variables for its weights."""
+    """Lets TensorFlow load a model that Keras 2 saved with its optimizer. The optimizer is replaced
+    by an object that makes no variables, since it is not used."""
 
     class SavedOptimizer(tf.__internal__.tracking.AutoTrackable):
         def add_slot(self, var: Any, *args: Any, **kwargs: Any) -> Any:
@@ -240,7 +240,7 @@ def _revive_optimizers(tf: Any) -> None:
 
 
 def _like(given: Any, wanted: Any) -> Any:
-    """A structure whose lists and tuples are those of another one."""
+    """A structure with the list and tuple types of another one."""
     if isinstance(given, (list, tuple)) and isinstance(wanted, (list, tuple)):
         if len(given) != len(wanted):
             return given
@@ -263,7 +263,8 @@ def _children(obj: Any) -> Iterator[tuple[str, Any]]:
     for name, child in vars(obj).items():
         if not name.startswith(("_self_", "__")):
             yield name, child
-    call = getattr(type(obj), "__call__", None)  # noqa: B004 (a property of the class, if any)
+    # A property of the class, if any.
+    call = getattr(type(obj), "__call__", None)  # noqa: B004
     if call is not None and hasattr(call, "__get__"):
         found = vars(obj).get("__call__")
         if found is not None:
@@ -306,9 +307,9 @@ _programs: dict[str, Any] = {}
 
 
 def main() -> None:
-    """Answers messages until standard input ends."""
+    """Answers messages until the end of standard input."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what TensorFlow prints is no message
+    os.dup2(2, 1)  # Output of TensorFlow must not be mistaken for a message.
     import tensorflow as tf  # type: ignore[import-not-found]
 
     _revive_optimizers(tf)

@@ -1,9 +1,9 @@
-"""Texts that models are given: they stay on the host, and a compiled step gets what was made of
-them there.
+"""Text in the inputs of models: it stays on the host, and a compiled step gets the results of
+functions that were applied to it there.
 
-Within a trace a `Text` holds, in place of the texts, the results of the functions that the trace is
-known to apply to them. Where it is asked for another one it raises `Wanted`: whoever started the
-trace computes that of the texts that it has, and traces again.
+In a trace, a `Text` holds the results of the functions that are known to be applied to it. When
+another function is applied, it raises `Wanted`: the caller that started the trace computes that
+function on the actual texts and traces again.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import numpy as np
 from keraslike.core import context
 from keraslike.core.jax_internals import put
 
-# What a function is called by, and the shape in which it is given the texts, as far as that may
-# differ between batches of one model.
+# The key of a function, and the shape in which it receives the texts as far as it may differ
+# between batches of one model.
 Key = tuple[Any, ...]
 
 
 class Wanted(Exception):
-    """A function is to be applied to texts that a trace does not have."""
+    """A function was applied to texts that are not available in a trace."""
 
     def __init__(self, place: str, key: Key, function: Callable):
         super().__init__("Texts were asked for in a compiled function, which has none.")
@@ -126,7 +126,7 @@ def is_text(x: Any) -> bool:
 
 
 def holds_text(tree: Any) -> bool:
-    """Whether there is text in lists, tuples and dicts."""
+    """Whether lists, tuples and dicts contain text."""
     if type(tree) is Text:
         return True
     if isinstance(tree, dict):
@@ -137,16 +137,18 @@ def holds_text(tree: Any) -> bool:
 
 
 class Functions:
-    """What the steps of a program make of the texts in a batch, before they are run.
+    """The functions that the steps of a program apply to the texts in a batch, before the steps
+    run.
 
-    They come to be known by traces, which raise `Wanted`.
+    Traces discover them by raising `Wanted`.
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, dict[Key, Callable]] = {}  # by where in the batch the texts are
+        # Keyed by the position of the texts in the batch.
+        self._known: dict[str, dict[Key, Callable]] = {}
 
     def applied(self, batch: Any) -> Any:
-        """The batch with the results of all known functions in its texts."""
+        """The batch with the results of all known functions added to its texts."""
 
         def ready(path: Any, x: Any) -> Any:
             if not is_text(x) or x.values is None:
@@ -159,20 +161,22 @@ class Functions:
         return jax.tree_util.tree_map_with_path(ready, batch, is_leaf=is_text)
 
     def run(self, function: Callable, batch: Any) -> Any:
-        """`function(batch)`, again with what it turns out to want of the batch's texts."""
+        """`function(batch)`, called again with the results of the text functions that it asks
+        for."""
         while True:
             batch = self.applied(batch)
             try:
                 return function(batch)
             except Wanted as wanted:
                 known = self._known.setdefault(wanted.place, {})
-                if wanted.key in known:  # it was no help: these are no texts of the batch
+                # The function is known already, so these texts are not those of the batch.
+                if wanted.key in known:
                     raise
                 known[wanted.key] = wanted.function
 
 
 def of_lists(value: Any) -> Text | None:
-    """A text of lists of Python's strings; `None` for anything else."""
+    """A `Text` made of lists of Python strings; `None` for anything else."""
     first = value
     while isinstance(first, (list, tuple)) and first:
         first = first[0]
@@ -183,12 +187,12 @@ def of_lists(value: Any) -> Text | None:
 
 
 def outside(tree: Any) -> Any:
-    """Lists, tuples and dicts with arrays of Python's strings in place of texts."""
+    """Replaces texts in lists, tuples and dicts by arrays of Python strings."""
     return jax.tree.map(lambda x: x.decoded() if is_text(x) else x, tree, is_leaf=is_text)
 
 
 def keeping_text(function: Callable, tree: Any) -> Any:
-    """`function(tree)`, a tree of the same structure whose texts have their values still."""
+    """`function(tree)`, a tree of the same structure, whose texts keep their values."""
     before = [x for x in jax.tree.leaves(tree, is_leaf=is_text) if is_text(x)]
     out = function(tree)
     after = [x for x in jax.tree.leaves(out, is_leaf=is_text) if is_text(x)]
@@ -201,7 +205,8 @@ def keeping_text(function: Callable, tree: Any) -> Any:
 
 
 def as_bytes(array: np.ndarray) -> np.ndarray | None:
-    """The texts in an array as bytes, in UTF-8 where they are none yet; `None` for other things.
+    """The texts in an array as bytes, encoded in UTF-8 where they are strings; `None` for other
+    arrays.
 
     >>> as_bytes(np.array([["é"]])).tolist(), as_bytes(np.array([1]))
     ([[b'\\xc3\\xa9']], None)

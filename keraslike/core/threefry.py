@@ -1,7 +1,7 @@
 """Threefry-2x32 with 20 rounds (Salmon et al., SC 2011), the generator of `jax.random`.
 
-Written for any arrays of uint32: numpy runs it without compiling anything, and in a compiled
-program it is one pass over the counters, in registers, where JAX's own carries all words through
+The functions accept uint32 arrays of numpy and JAX. With numpy nothing is compiled; in a compiled
+program this is one fused pass over the counters, where JAX's own implementation writes all words to
 memory five times.
 """
 
@@ -15,12 +15,12 @@ import numpy as np
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 _WORD = 0xFFFFFFFF
-# Up to this many numbers are drawn sooner by Python's integers than by a hundred calls of numpy.
+# Up to this many numbers, Python integers are faster than a hundred calls of numpy.
 _FEW = 8
 
 
 def is_used(key: Any) -> bool:
-    """Whether `jax.random` draws by this generator: of a raw key, in its usual mode."""
+    """Whether `jax.random` uses this generator: for a raw key, in its default mode."""
     return (
         np.shape(key) == (2,)
         and key.dtype == np.uint32
@@ -30,7 +30,8 @@ def is_used(key: Any) -> bool:
 
 
 def uniform(first: Any, second: Any, count: Any) -> Any:
-    """For each counter a float32 of `[0, 1)`, the one that `jax.random.uniform` has at that place.
+    """For each counter a float32 in `[0, 1)`: the number that `jax.random.uniform` has at that
+    place.
 
     Args:
         first, second: the two words of a key, uint32.
@@ -41,7 +42,7 @@ def uniform(first: Any, second: Any, count: Any) -> Any:
     >>> bool((drawn == jax.random.uniform(key, (5,))).all())
     True
     """
-    # 23 bits of mantissa, of a number from 1 to 2.
+    # The 23 bits are the mantissa of a number from 1 to 2.
     bits = _bits(first, second, count) >> 9 | np.uint32(0x3F800000)
     return bits.view("float32") - np.float32(1)
 
@@ -51,7 +52,7 @@ def _bits(first: Any, second: Any, count: Any) -> Any:
         words = [_bits_of_one(int(first), int(second), n) for n in count.ravel().tolist()]
         return np.array(words, np.uint32).reshape(count.shape)
     keys = (first, second, first ^ second ^ np.uint32(_PARITY))
-    # Scalars are added to arrays only: numpy warns where the sum of two of them wraps round.
+    # Scalars are only added to arrays: numpy warns where the sum of two scalars overflows.
     x, y = count * np.uint32(0) + first, count + second
     for turn in range(5):
         for distance in _ROTATIONS[turn % 2]:

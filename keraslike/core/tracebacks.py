@@ -1,7 +1,8 @@
-"""Tracebacks as users are shown them: their own lines and the error, and nothing of what is inside.
+"""Tracebacks that show users their own lines and the error, without the frames of this package.
 
-A function that users call is an entry. An exception that leaves the outermost entry loses the
-frames of keraslike and of the packages that it is built on; those of user code in between stay.
+A function that users call is an entry. When an exception leaves the outermost entry, the frames of
+keraslike and of the packages that it is built on are removed from its traceback; frames of user
+code between them stay.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from keraslike.core.notes import note_call
 
 Function = TypeVar("Function", bound=Callable)
 
-# Where this package lies, as the names of its files begin.
+# The directory of this package, as a prefix of the names of its files.
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 _SITE = os.path.dirname(os.path.dirname(os.path.abspath(jax.__file__)))
@@ -33,10 +34,10 @@ def _directories(*names: str) -> tuple[str, ...]:
 
 
 _BELOW = _directories("jax", "jaxlib", "flax", "optax", "orbax")
-# What both keraslike and its users call is shown where users do.
+# Frames of packages that both keraslike and its users call are shown where users call them.
 _SHARED = (os.path.join(sysconfig.get_paths()["stdlib"], ""), *_directories("numpy", "h5py"))
 
-# As a descriptor: a class of users may refuse to set attributes.
+# Set through the descriptor, since a user's exception class may refuse to set attributes.
 _CONTEXT: Any = BaseException.__dict__["__context__"]
 
 _enabled = True
@@ -92,8 +93,8 @@ def entry(function: Function) -> Function:
 
 
 def handled(function: Function) -> Function:
-    """Marks an entry that calls `shorten` itself, as one that is called often does, since a
-    wrapper takes time and a `try` takes none."""
+    """Marks an entry that calls `shorten` itself. A function that is called often does so, since a
+    `try` is cheaper than a wrapper."""
     _entries.add(cast(Any, function).__code__)
     return function
 
@@ -104,8 +105,8 @@ def shorten(
     args: tuple = (),
     kwargs: dict[str, Any] | None = None,
 ) -> None:
-    """Shortens the traceback of an error that is about to leave the calling entry, and of those
-    that it came from, unless another entry is under way around it.
+    """Shortens the traceback of an error that is about to leave the entry that calls this, and
+    those of the errors in its chain, unless another entry is active around this one.
 
     Args:
         error: the error.
@@ -118,7 +119,7 @@ def shorten(
             return
         frame = frame.f_back
     if function is not None:
-        with contextlib.suppress(Exception):  # a function that cannot be described has no note
+        with contextlib.suppress(Exception):  # A function without a signature gets no note.
             _note(error, function, args, kwargs or {})
     if not _enabled:
         return
@@ -129,13 +130,14 @@ def shorten(
         if e is None or id(e) in seen:
             continue
         seen.add(id(e))
-        e.with_traceback(_visible(e.__traceback__))  # also of a frozen dataclass
+        # This also works for exceptions that are frozen dataclasses.
+        e.with_traceback(_visible(e.__traceback__))
         if isinstance(e, BaseExceptionGroup):
             waiting += e.exceptions
         if e.__cause__ is None and not e.__suppress_context__:
             _CONTEXT.__set__(e, _of_users(e.__context__))
         waiting.append(e.__cause__ or e.__context__)
-        # What JAX says of its own frames; ours are many more.
+        # Drops JAX's note about its own hidden frames; many more frames of ours are hidden.
         notes = getattr(e, "__notes__", [])
         notes[:] = [n for n in notes if "JAX_TRACEBACK_FILTERING" not in str(n)]
 
@@ -152,18 +154,18 @@ def _note(error: BaseException, function: Callable, args: tuple, kwargs: dict[st
 
 
 def _of_users(context: BaseException | None) -> BaseException | None:
-    """The exception that another one was raised after, leaving out those that were raised and
-    caught within keraslike."""
+    """The exception that another one was raised after, skipping those that were raised and caught
+    within keraslike."""
     while context is not None and context.__traceback__ and not _visible(context.__traceback__):
         context = context.__cause__ or context.__context__
     return context
 
 
 def _visible(traceback: types.TracebackType | None) -> types.TracebackType | None:
-    """A traceback of the frames that users are shown."""
+    """The part of a traceback that users are shown."""
     hide_below = jax.config.jax_traceback_filtering != "off"  # type: ignore[attr-defined]
     shown: list[types.TracebackType] = []
-    inside = True  # whether the frame before is hidden
+    inside = True  # Whether the previous frame is hidden.
     while traceback is not None:
         kind = _kind(traceback.tb_frame.f_code.co_filename)
         if kind != "shared":
@@ -178,21 +180,23 @@ def _visible(traceback: types.TracebackType | None) -> types.TracebackType | Non
 
 
 def is_ours(value: Any, room: str | None = None) -> bool:
-    """Whether a class or function is of this package, or of one of its subpackages."""
-    # A lambda out of a file has no module, nor has a function that `exec` makes.
+    """Whether a class or function is defined in this package, or in one of the given
+    subpackages."""
+    # A lambda loaded from a file and a function made by `exec` have no module.
     path = (getattr(value, "__module__", None) or "").split(".")
     return path[0] == "keraslike" and (room is None or path[1:2] == [room])
 
 
 def is_users(filename: str) -> bool:
-    """Whether a file holds code of users, and not of keraslike or what it and they call."""
+    """Whether a file holds user code: neither keraslike's, nor that of packages below or shared
+    ones."""
     return _kind(filename) == "users"
 
 
 @functools.cache
 def _kind(filename: str) -> str:
-    """Whose code is in a file: `"ours"`, `"below"` (of a package that this one is built on),
-    `"shared"` (of one that users call as well) or `"users"`."""
+    """The owner of a file's code: `"ours"`, `"below"` (a package that this one is built on),
+    `"shared"` (a package that users call as well) or `"users"`."""
     if filename.startswith(_PACKAGE):
         return "ours"
     if filename.startswith(_BELOW):

@@ -1,7 +1,8 @@
-"""Unknown sizes of several operands matched to each other and to the sizes that are known.
+"""Matches unknown sizes of several operands to each other and to the sizes that are known.
 
-An unknown size may turn out to be any number. Where an operation on `(None, 3)` and `(2, None)`
-works for some sizes only, its output is what those have in common: a sum of the two is `(2, 3)`.
+An unknown size may stand for any number. Where an operation on shapes `(None, 3)` and `(2, None)`
+is valid for some sizes only, the output has the sizes that all of these have in common: the sum of
+the two has shape `(2, 3)`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import jax
 
 from keraslike.core import probing
 
-Place = tuple[int, int]  # an operand, by its number, and an axis of it
+Place = tuple[int, int]  # The number of an operand, and an axis of it.
 
-# Numbers that no size in a model is likely to be; many divide the first, none the second.
+# Numbers that are unlikely to be sizes in a model: many numbers divide the first, none the second.
 _MANY_DIVISORS, _NO_DIVISOR = 2**4 * 3**3 * 5**2 * 7 * 11, 100_003
 
 
@@ -60,13 +61,14 @@ def unified(
 
 
 def _relaxed(attempt: Callable, bound: dict[Place, int], found: Any) -> Any:
-    """The output with every size unknown again that need not have been bound."""
+    """The output with those sizes unknown again that did not have to be bound."""
     for place in list(bound):
         rest = {k: v for k, v in bound.items() if k != place}
         wider = attempt(rest)
         if wider is not None:
             bound, found = rest, wider
-    for place in bound:  # a symbol may be refused where any number, or many, would do
+    # A symbol may be refused although every number, or many numbers, would be accepted.
+    for place in bound:
         for size in (_MANY_DIVISORS, _NO_DIVISOR):
             other = attempt({**bound, place: size})
             if other is not None:
@@ -75,10 +77,11 @@ def _relaxed(attempt: Callable, bound: dict[Place, int], found: Any) -> Any:
 
 
 def _matches(shapes: Mapping[int, Any], unknown: list[Place]) -> Iterator[dict[Place, int]]:
-    """Sizes for some of the unknown ones, the likeliest first."""
-    yield {}  # all of them equal
+    """Candidate values for some of the unknown sizes, the most likely first."""
+    yield {}  # All of them are equal.
     for place_of in (lambda axis, shape: axis - len(shape), lambda axis, shape: axis):
-        # Broadcasting: what others have at the same place, counted from the end or the beginning.
+        # Broadcasting: the sizes of other operands at the same axis, counted from the end or the
+        # start.
         bound: dict[Place, int] = {}
         for i, axis in unknown:
             place = place_of(axis, shapes[i])

@@ -47,11 +47,12 @@ _read_slot, _write_slot = flax_internals.read_value, flax_internals.write_value
 
 
 def spec_of(variable: Any) -> Any:
-    """What has the shape and dtype of a Variable's value, without asking for the value."""
+    """An object with the shape and dtype of a Variable's value; a pending value is not computed for
+    it."""
     return variable._spec if isinstance(variable, Variable) else variable._raw_value
 
 
-# Kinds of numbers from the narrowest to the widest; a cast downwards loses values.
+# Kinds of numbers from the narrowest to the widest: a cast to a narrower kind loses values.
 _KINDS = (jnp.bool_, jnp.integer, jnp.floating, jnp.complexfloating)
 
 
@@ -60,7 +61,8 @@ def _kind(dtype: Any) -> int:
 
 
 class _Leaf(nnx.Variable):
-    """A Variable that does not become a tree's leaf where a tape would lose sight of it."""
+    """Base that registers each subclass as a pytree node. Flattening a Variable that a tape records
+    raises, since its gradient would be lost."""
 
     def __init_subclass__(cls) -> None:
         if "__slots__" not in vars(cls):
@@ -110,9 +112,9 @@ class Variable(_Leaf):
     ([4.0, 6.0], True, (2,))
     """
 
-    # `_escaped`: the id of the array that was last handed out. Its memory must not be donated,
-    # since the receiver may have made another array of it. `_guard`: the locks that threads take to
-    # use the Variable, once a program was made for it.
+    # `_escaped` is the id of the array that was last handed out. Its memory must not be donated,
+    # since the receiver may have made another array that shares it. `_guard` holds the locks that
+    # threads take to use the Variable, once a program was made for it.
     __slots__ = ("_escaped", "_guard", "__weakref__")
 
     def __new__(cls, *args: Any, trainable: bool = True, **kwargs: Any):
@@ -140,7 +142,7 @@ class Variable(_Leaf):
         regularizer: Callable | None = None,
         constraint: Callable | None = None,
     ):
-        # Both are for replicas of TensorFlow's kind; arrays are global here.
+        # Both describe replicas as TensorFlow has them; arrays are global here.
         aggregation = one_of(AGGREGATIONS, aggregation=aggregation or "none")
         synchronization = one_of(SYNCHRONIZATIONS, synchronization=synchronization or "none")
         if isinstance(initializer, str):
@@ -151,7 +153,8 @@ class Variable(_Leaf):
                 "Argument `name` must be a string and cannot contain character `/`. "
                 f"Received: name={name!r}"
             )
-        # A variable may be made while a function is traced: it is no part of the trace.
+        # A Variable may be made while a function is traced, but its initial value is no part of the
+        # trace.
         make = functools.partial(initial_value, initializer, shape, dtype)
         placed = layout is not None or state.distribution is not None
         pending = None if placed else pending_value(initializer, shape, dtype)
@@ -162,7 +165,8 @@ class Variable(_Leaf):
                 value = _made_at(getattr(layout, "backend_layout", layout), initializer, make)
             elif state.distribution is not None and shape is not None and callable(initializer):
                 canonical = jax.dtypes.canonicalize_dtype(dtypes.standardize_dtype(dtype))
-                value = jax.ShapeDtypeStruct(tuple(shape), canonical)  # until it is known where
+                # The array is made once the layout is known.
+                value = jax.ShapeDtypeStruct(tuple(shape), canonical)
             else:
                 value = make()
             asked = value.dtype if dtype is None else np.dtype(dtypes.standardize_dtype(dtype))
@@ -219,7 +223,7 @@ class Variable(_Leaf):
 
     @property
     def _layout(self) -> Any:
-        """The layout that it was made with."""
+        """The layout that the Variable was made with."""
         return self._info.layout
 
     @_layout.setter
@@ -275,8 +279,8 @@ class Variable(_Leaf):
         return cast or info.dtype or self._spec.dtype
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # These attributes are no part of a trace and may be set within one (a layer that does not
-        # train may be built by its first call), which nnx would refuse.
+        # These attributes are no part of a trace and may be set within one (a frozen layer may be
+        # built by its first call). nnx would refuse that.
         if name in ("trainable", "regularizer", "constraint", "overwrite_with_gradient", "_layout"):
             object.__setattr__(self, name, value)
         elif hasattr(type(self), name) or name in flax_internals.metadata_of(self):
@@ -293,8 +297,8 @@ class Variable(_Leaf):
 
     # -- its value ----------------------------------------------------------------------------
 
-    # While a function is lowered a Variable holds a tracer. It is kept in `context.state.held` of
-    # the tracing thread, so that other threads see the array.
+    # While a function is lowered, a Variable holds a tracer. The tracer is kept in
+    # `context.state.held` of the tracing thread, so that other threads still read the array.
 
     def _read(self) -> Any:
         held = state.held
@@ -343,7 +347,7 @@ class Variable(_Leaf):
 
     @property
     def _spec(self) -> Any:
-        """The value, or what has its shape and dtype where it is not drawn yet."""
+        """The value, or an object with its shape and dtype while the value is pending."""
         found = state.held.get(id(self))
         return _read_slot(self) if found is None else found.value
 
@@ -361,7 +365,8 @@ class Variable(_Leaf):
             object.__setattr__(self, "_escaped", id(value))
         return value
 
-    # Keras's name, by which packages ask for the array; an array of JAX has another `_value`.
+    # Keras's private name for the array, which other packages use. A `jax.Array` has another
+    # `_value`.
     _value = property(get_raw_value)
 
     def __getattr__(self, name: str) -> Any:
@@ -369,7 +374,7 @@ class Variable(_Leaf):
         if info is not None and name in info.user_attributes:
             return info.user_attributes[name]
         found = super().__getattr__(name)
-        self.get_raw_value()  # `found` may be a method of the array
+        self.get_raw_value()  # `found` may be a bound method of the array.
         return found
 
     def get_value(self, *, index: Any = ...) -> jax.Array:
@@ -396,8 +401,8 @@ class Variable(_Leaf):
         return self.get_raw_value()
 
     def _assign(self, value: Any) -> None:
-        """The same for callers that want no array back, whose memory they might go on using."""
-        # In a trace a read records that the variable is used there.
+        """As `assign`, for callers that do not need the array back."""
+        # In a trace, a read records that the Variable is used there.
         raw = self._spec if state.outsiders is None else self._raw_value
         if isinstance(value, nnx.Variable):
             value = value.get_value()
@@ -427,12 +432,12 @@ class Variable(_Leaf):
         return given.astype(dtype)
 
     def _given(self, value: Any) -> Any:
-        """The array of what was given; raises InvalidArgument for what holds no numbers."""
+        """The array made of a value; raises InvalidArgument for a value that holds no numbers."""
         try:
             return host.asarray(value)
         except (TypeError, ValueError) as e:
             if hasattr(value, "dtype") or hasattr(value, "__jax_array__"):
-                raise  # which says more of it
+                raise  # That error is more specific.
             raise InvalidArgument(
                 f"Variable '{self.path}' takes numbers of shape {self.shape}. "
                 f"Received: value={value!r}"
@@ -451,7 +456,7 @@ class Variable(_Leaf):
         return array_of(value if known else self._given(value))
 
     def numpy(self) -> np.ndarray:
-        """The value as a numpy array of one's own on the host."""
+        """The value as a numpy array on the host, which shares no memory with the Variable."""
         return np.array(host.whole(self.get_value()))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -460,7 +465,8 @@ class Variable(_Leaf):
     def __jax_array__(self) -> Any:
         return Refusal() if is_recorded(self) else self.get_value()
 
-    __array_priority__ = 1000  # numpy arrays leave `array * variable` to us
+    # Makes numpy arrays return NotImplemented for `array * variable`, so that our operator is used.
+    __array_priority__ = 1000
 
     def __iter__(self):
         return iter(self.get_value())
@@ -499,7 +505,8 @@ class Variable(_Leaf):
 
     __str__ = __repr__
 
-    # `nnx.Variable` slots pickle through these; a trace cannot be pickled nor need it be.
+    # `nnx.Variable` pickles its slots through these methods. The state of a trace cannot be pickled
+    # and is left out.
     def __getstate__(self) -> dict[str, Any]:
         info = self._info
         info = dataclasses.replace(
@@ -539,7 +546,7 @@ class Buffer(Variable):
 
 
 class MetricState(Variable):
-    """What a metric has gathered so far."""
+    """The accumulated state of a metric."""
 
 
 class OptimizerState(Variable):
@@ -548,12 +555,12 @@ class OptimizerState(Variable):
     __slots__ = ("_of",)
 
     def __init__(self, *args: Any, reference: nnx.Variable | None = None, **kwargs: Any):
-        object.__setattr__(self, "_of", reference)  # which a distribution asks for
+        object.__setattr__(self, "_of", reference)  # A distribution asks for it.
         super().__init__(*args, **kwargs)
 
     @property
     def reference(self) -> nnx.Variable | None:
-        """The variable that this is a moment of; `None` where it is of none, or a copy."""
+        """The Variable that this is a moment of; `None` where it belongs to none, or is a copy."""
         try:
             return object.__getattribute__(self, "_of")
         except AttributeError:
@@ -565,13 +572,14 @@ class RandomState(Variable):
 
 
 def _is_compilable(initializer: Any) -> bool:
-    """Whether an initializer is keraslike's own, which may be traced."""
+    """Whether an initializer is defined in keraslike, which means that it can be traced."""
     of = initializer if hasattr(initializer, "__code__") else type(initializer)
     return callable(initializer) and is_ours(of)
 
 
 def _made_at(sharding: Any, initializer: Any, make: Callable[[], jax.Array]) -> jax.Array:
-    """A first value, of which each device makes its part where that can be compiled."""
+    """An initial value, of which each device computes its own part where the initializer can be
+    compiled."""
     if _is_compilable(initializer):
         return jax.jit(make, out_shardings=sharding)()
     return jax.device_put(make(), sharding)

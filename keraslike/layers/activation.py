@@ -8,9 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike import activations, constraints, initializers, regularizers
+from keraslike import activations
+from keraslike.core.arguments import given
 from keraslike.layers.input_spec import InputSpec
 from keraslike.layers.layer import Layer
+from keraslike.layers.weighted import Weighted
 
 
 def _at_least_0(of: str, **arguments: Any) -> None:
@@ -29,6 +31,7 @@ class ReLU(Layer):
     [0.0, 0.5, 1.0]
     """
 
+    built = True
     supports_masking = True
 
     def __init__(
@@ -62,6 +65,7 @@ class LeakyReLU(Layer):
     [-1.0, 3.0]
     """
 
+    built = True
     supports_masking = True
 
     def __init__(self, negative_slope: float | None = 0.3, **kwargs: Any):
@@ -85,6 +89,7 @@ class ELU(Layer):
     [-1.0, 3.0]
     """
 
+    built = True
     supports_masking = True
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any):
@@ -95,7 +100,7 @@ class ELU(Layer):
         return activations.elu(inputs, alpha=self.alpha)
 
 
-class PReLU(Layer):
+class PReLU(Weighted):
     """`x` where it is positive, `alpha * x` elsewhere; `alpha` is learned (arXiv:1502.01852).
 
     Args:
@@ -107,6 +112,9 @@ class PReLU(Layer):
     """
 
     supports_masking = True
+    alpha_initializer: Any
+    alpha_regularizer: Any
+    alpha_constraint: Any
 
     def __init__(
         self,
@@ -116,10 +124,7 @@ class PReLU(Layer):
         shared_axes: int | Sequence[int] | None = None,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
-        self.alpha_initializer = initializers.get(alpha_initializer)
-        self.alpha_regularizer = regularizers.get(alpha_regularizer)
-        self.alpha_constraint = constraints.get(alpha_constraint)
+        super().__init__(PReLU, **given(locals()))
         if isinstance(shared_axes, int):
             shared_axes = [shared_axes]
         self.shared_axes = None if shared_axes is None else list(shared_axes)
@@ -127,13 +132,7 @@ class PReLU(Layer):
     def build(self, input_shape: Sequence[int | None]) -> None:
         sizes = {axis: n for axis, n in enumerate(input_shape) if axis > 0}
         own = {axis: n for axis, n in sizes.items() if axis not in (self.shared_axes or ())}
-        self.alpha = self.add_weight(
-            [own.get(axis, 1) for axis in sizes],
-            self.alpha_initializer,
-            regularizer=self.alpha_regularizer,
-            constraint=self.alpha_constraint,
-            name="alpha",
-        )
+        self.alpha = self._add("alpha", [own.get(axis, 1) for axis in sizes])
         self.input_spec = InputSpec(ndim=len(input_shape), axes=own)
 
     def call(self, inputs: jax.Array) -> jax.Array:
@@ -149,6 +148,7 @@ class Softmax(Layer):
     [[0.5, 0.5]]
     """
 
+    built = True
     supports_masking = True
 
     def __init__(self, axis: int | Sequence[int] | None = -1, **kwargs: Any):

@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike import activations, constraints, initializers, regularizers
 from keraslike.core.arguments import (
+    given,
     one_of,
     positive,
     sizes,
@@ -17,8 +17,8 @@ from keraslike.core.arguments import (
     standardize_data_format,
 )
 from keraslike.layers.input_spec import InputSpec
-from keraslike.layers.layer import Layer
 from keraslike.layers.lora import Adaptable, _AdaptedWeight, _BareWeight
+from keraslike.layers.weighted import Weighted
 from keraslike.ops import convolution
 
 
@@ -32,44 +32,29 @@ def check_strides_or_dilation(strides: Sequence[int], dilation_rate: Sequence[in
         )
 
 
-class Convolutional(Layer):
-    """What all convolutions have in common: a window, where the channels are, and what comes after.
+class Convolutional(Weighted):
+    """Base of all convolutions: the window, the layout of the channels, the bias, the activation.
 
     Args:
-        paddings: the names of the ways to treat edges that there are.
+        paddings: the values that `padding` may have.
     """
 
     rank: int
     bias: Any
+    kernel_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: str
+    data_format: str
+    dilation_rate: tuple[int, ...]
     _saves_activity_regularizer = True
 
-    def __init__(
-        self,
-        kernel_size: int | Sequence[int],
-        strides: int | Sequence[int],
-        padding: str,
-        data_format: str | None,
-        dilation_rate: int | Sequence[int],
-        activation: str | Callable | None,
-        use_bias: bool,
-        bias_initializer: Any,
-        bias_regularizer: Any,
-        bias_constraint: Any,
-        activity_regularizer: Any,
-        paddings: Sequence[str] = ("valid", "same"),
-        **kwargs: Any,
-    ):
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        self.kernel_size = sizes(self.rank, kernel_size=kernel_size)
-        self.strides = sizes(self.rank, strides=strides)
-        self.padding = one_of(paddings, padding=padding)
-        self.data_format = standardize_data_format(data_format)
-        self.dilation_rate = sizes(self.rank, dilation_rate=dilation_rate)
-        self.activation = activations.get(activation)
-        self.use_bias = use_bias
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.bias_constraint = constraints.get(bias_constraint)
+    def __init__(self, cls: type, paddings: Sequence[str] = ("valid", "same"), **arguments: Any):
+        super().__init__(cls, **arguments)
+        self.kernel_size = sizes(self.rank, kernel_size=self.kernel_size)
+        self.strides = sizes(self.rank, strides=self.strides)
+        self.padding = one_of(paddings, padding=self.padding)
+        self.data_format = standardize_data_format(self.data_format)
+        self.dilation_rate = sizes(self.rank, dilation_rate=self.dilation_rate)
         self.input_spec = InputSpec(min_ndim=self.rank + 2, max_ndim=self.rank + 2)
 
     def _input_channels(self, input_shape: Sequence[int | None]) -> Any:
@@ -82,15 +67,7 @@ class Convolutional(Layer):
         return channels
 
     def _add_bias(self, filters: Any) -> None:
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                (filters,),
-                self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-                name="bias",
-            )
+        self.bias = self._add("bias", (filters,)) if self.use_bias else None
 
     def _finished(self, outputs: jax.Array) -> jax.Array:
         """With the bias, activated."""
@@ -103,6 +80,8 @@ class Convolutional(Layer):
 class _Conv(Adaptable, Convolutional):
     """A convolution over `rank` spatial axes; subclasses name the rank and nothing else."""
 
+    filters: int
+    groups: int
     kernel = _AdaptedWeight()
     _kernel = _BareWeight("kernel")
 
@@ -126,30 +105,13 @@ class _Conv(Adaptable, Convolutional):
         bias_constraint: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            activation,
-            use_bias,
-            bias_initializer,
-            bias_regularizer,
-            bias_constraint,
-            activity_regularizer,
-            ("valid", "same", "causal")[: 2 + (self.rank == 1)],
-            **kwargs,
-        )
+        paddings = ("valid", "same", "causal")[: 2 + (self.rank == 1)]
+        super().__init__(_Conv, paddings=paddings, **given(locals()))
         self.filters = positive(filters=filters)
         if groups < 1:
             raise ValueError(
                 f"The number of groups must be a positive integer. Received: {groups=}."
             )
-        self.groups = groups
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
         if self.filters % self.groups:
             raise ValueError(
                 "The number of filters must be evenly divisible by the number of groups. "
@@ -164,13 +126,8 @@ class _Conv(Adaptable, Convolutional):
                 f"Layer '{self.name}': the number of channels must be a multiple of "
                 f"groups={self.groups}. Received: {channels} channels, input_shape={input_shape}"
             )
-        self.kernel = self.add_weight(
-            (*self.kernel_size, channels and channels // self.groups, self.filters),
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-            name="kernel",
-        )
+        per_group = channels and channels // self.groups
+        self.kernel = self._add("kernel", (*self.kernel_size, per_group, self.filters))
         self._add_bias(self.filters)
         self._adapt_built()
 

@@ -28,6 +28,7 @@ class Activation(Layer):
     [0.0, 2.0]
     """
 
+    built = True
     supports_masking = True
 
     def __init__(self, activation: str | Callable | None, **kwargs: Any):
@@ -47,6 +48,7 @@ class Masking(Layer):
     [[[1.0, 2.0], [0.0, 0.0]]]
     """
 
+    built = True
     supports_masking = True
 
     def __init__(self, mask_value: Any = 0.0, **kwargs: Any):
@@ -67,6 +69,7 @@ class Identity(Layer):
     [1.0, 2.0]
     """
 
+    built = True
     _keeps_sparse = _takes_text = True
     supports_masking = True
 
@@ -95,7 +98,6 @@ class Lambda(Layer):
     """
 
     _keeps_sparse = True
-    built = False  # before its first call, as in Keras
 
     def __init__(
         self,

@@ -9,12 +9,11 @@ import string
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
-from keraslike import activations, constraints, initializers, regularizers
+from keraslike import initializers
 from keraslike.core import sparsity
-from keraslike.core.arguments import positive
+from keraslike.core.arguments import given, positive
 from keraslike.layers.input_spec import InputSpec
 from keraslike.layers.lora import _AdaptedWeight, _BareWeight
 from keraslike.layers.quantized import Matrix, Quantizable
@@ -41,6 +40,8 @@ class Dense(Quantizable):
     _keeps_sparse = True
     supports_masking = True
     input_spec = InputSpec(min_ndim=2)
+    units: int
+    bias: Any
     kernel = _AdaptedWeight()
     _kernel = _BareWeight("kernel")
 
@@ -61,50 +62,16 @@ class Dense(Quantizable):
         quantization_config: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(
-            lora_rank=lora_rank,
-            lora_alpha=lora_alpha,
-            quantization_config=quantization_config,
-            activity_regularizer=activity_regularizer,
-            **kwargs,
-        )
+        super().__init__(Dense, **given(locals()))
         self.units = positive(units=units)
-        self.activation = activations.get(activation)
-        self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         features = input_shape[-1]
         self._kernel_shape: Any = (features, self.units)
-        self._add_matrix(
-            "kernel",
-            self._kernel_shape,
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                (self.units,),
-                self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-                name="bias",
-            )
+        self._add_matrix("kernel", self._kernel_shape)
+        self.bias = self._add("bias", (self.units,)) if self.use_bias else None
         self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
         self._adapt_built()
-
-    def call(self, inputs: jax.Array) -> jax.Array:
-        outputs = self._multiplied(inputs)
-        if self.bias is not None:
-            outputs = outputs + self._bias()
-        return outputs if self.activation is None else self.activation(outputs)
 
     def _product(self, inputs: Any, weight: Any) -> Any:
         product = sparsity.matmul if sparsity.is_sparse(inputs) else matmul
@@ -139,6 +106,10 @@ class EinsumDense(Quantizable):
     _int4_block_size = property(lambda self: self._block)
     original_kernel_shape = property(lambda self: self._kernel_shape)
     _int4_unpacked_column_size = property(lambda self: self._matrices()[0].flat[-1])
+    equation: str
+    bias_axes: str | None
+    gptq_unpacked_column_size: int | None
+    bias: Any
     kernel = _AdaptedWeight()
     _kernel = _BareWeight("kernel")
 
@@ -160,31 +131,20 @@ class EinsumDense(Quantizable):
         quantization_config: Any = None,
         **kwargs: Any,
     ):
-        adapted = {"lora_rank": lora_rank, "lora_alpha": lora_alpha}
-        super().__init__(**adapted, quantization_config=quantization_config, **kwargs)
-        self.gptq_unpacked_column_size = gptq_unpacked_column_size
-        self.equation = equation
+        super().__init__(EinsumDense, **given(locals()))
         self.output_shape = (output_shape,) if isinstance(output_shape, int) else (*output_shape,)
-        self.activation = activations.get(activation)
-        self.bias_axes = bias_axes
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
         _einsum_parts(equation)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        before, given, after, kernel, out = _einsum_parts(self.equation)
-        elided = len(input_shape) - len(given)
+        before, letters, after, kernel, out = _einsum_parts(self.equation)
+        elided = len(input_shape) - len(letters)
         if elided < 0 or (elided and not before and not after):
             raise ValueError(
                 f"Layer '{self.name}': equation={self.equation!r} does not fit an input of shape "
                 f"{tuple(input_shape)}."
             )
         first = elided if before else 0
-        found = dict(zip(given, input_shape[first : first + len(given)]))
+        found = dict(zip(letters, input_shape[first : first + len(letters)]))
         sizes = self.output_shape if first else (input_shape[0], *self.output_shape)
         if len(sizes) != len(out):
             raise ValueError(
@@ -202,13 +162,8 @@ class EinsumDense(Quantizable):
         sizes = {**found, **{k: n for k, n in wanted.items() if n is not None}}
         self.input_spec = InputSpec(ndim=len(input_shape))
         self._kernel_shape: Any = tuple(sizes.get(letter) for letter in kernel)
-        self._add_matrix(
-            "kernel",
-            self._kernel_shape,
-            _by_axes(self.kernel_initializer, kernel, out),
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
+        initializer = _by_axes(self.kernel_initializer, kernel, out)
+        self._add_matrix("kernel", self._kernel_shape, initializer=initializer)
         self.bias = None
         if self.bias_axes is not None:
             if not self.bias_axes or set(self.bias_axes) - set(out):
@@ -218,20 +173,8 @@ class EinsumDense(Quantizable):
                 )
             rest = out[min(map(out.index, self.bias_axes)) :]
             shape = [sizes.get(letter) if letter in self.bias_axes else 1 for letter in rest]
-            self.bias = self.add_weight(
-                shape + [1] * (elided if after else 0),
-                self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-                name="bias",
-            )
+            self.bias = self._add("bias", shape + [1] * (elided if after else 0))
         self._adapt_built()
-
-    def call(self, inputs: jax.Array) -> jax.Array:
-        outputs = self._multiplied(inputs)
-        if self.bias is not None:
-            outputs = outputs + self._bias()
-        return outputs if self.activation is None else self.activation(outputs)
 
     def _product(self, inputs: Any, weight: Any) -> Any:
         _, given, after, kernel, out = _einsum_parts(self.equation)

@@ -8,14 +8,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp  # noqa: F401  (for the examples)
 
-from keraslike import constraints, initializers, regularizers
-from keraslike.core.arguments import positive
+from keraslike.core.arguments import given, positive
 from keraslike.layers.convolutional import Convolutional
 from keraslike.ops import convolution
 
 
 class _DepthwiseConv(Convolutional):
     """A filter or several for each channel, over `rank` spatial axes."""
+
+    depth_multiplier: int
+    depthwise_initializer: Any
+    depthwise_regularizer: Any
+    depthwise_constraint: Any
 
     def __init__(
         self,
@@ -36,33 +40,13 @@ class _DepthwiseConv(Convolutional):
         bias_constraint: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            activation,
-            use_bias,
-            bias_initializer,
-            bias_regularizer,
-            bias_constraint,
-            activity_regularizer,
-            **kwargs,
-        )
+        super().__init__(_DepthwiseConv, **given(locals()))
         self.depth_multiplier = positive(depth_multiplier=depth_multiplier)
-        self.depthwise_initializer = initializers.get(depthwise_initializer)
-        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
-        self.depthwise_constraint = constraints.get(depthwise_constraint)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         channels = self._input_channels(input_shape)
-        self.kernel = self.add_weight(
-            (*self.kernel_size, channels, self.depth_multiplier),
-            self.depthwise_initializer,
-            regularizer=self.depthwise_regularizer,
-            constraint=self.depthwise_constraint,
-            name="kernel",
+        self.kernel = self._add(
+            "kernel", (*self.kernel_size, channels, self.depth_multiplier), "depthwise"
         )
         self._add_bias(channels and channels * self.depth_multiplier)
 
@@ -115,6 +99,15 @@ class DepthwiseConv2D(_DepthwiseConv):
 class _SeparableConv(Convolutional):
     """A depthwise convolution over `rank` spatial axes, then one that mixes the channels."""
 
+    filters: int
+    depth_multiplier: int
+    depthwise_initializer: Any
+    depthwise_regularizer: Any
+    depthwise_constraint: Any
+    pointwise_initializer: Any
+    pointwise_regularizer: Any
+    pointwise_constraint: Any
+
     def __init__(
         self,
         filters: int,
@@ -138,44 +131,19 @@ class _SeparableConv(Convolutional):
         bias_constraint: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            activation,
-            use_bias,
-            bias_initializer,
-            bias_regularizer,
-            bias_constraint,
-            activity_regularizer,
-            **kwargs,
-        )
+        super().__init__(_SeparableConv, **given(locals()))
         self.filters = positive(filters=filters)
         self.depth_multiplier = positive(depth_multiplier=depth_multiplier)
-        self.depthwise_initializer = initializers.get(depthwise_initializer)
-        self.pointwise_initializer = initializers.get(pointwise_initializer)
-        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
-        self.pointwise_regularizer = regularizers.get(pointwise_regularizer)
-        self.depthwise_constraint = constraints.get(depthwise_constraint)
-        self.pointwise_constraint = constraints.get(pointwise_constraint)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         channels = self._input_channels(input_shape)
-        self.depthwise_kernel = self.add_weight(
-            (*self.kernel_size, channels, self.depth_multiplier),
-            self.depthwise_initializer,
-            regularizer=self.depthwise_regularizer,
-            constraint=self.depthwise_constraint,
-            name="depthwise_kernel",
+        self.depthwise_kernel = self._add(
+            "depthwise_kernel", (*self.kernel_size, channels, self.depth_multiplier), "depthwise"
         )
-        self.pointwise_kernel = self.add_weight(
+        self.pointwise_kernel = self._add(
+            "pointwise_kernel",
             (*(1,) * self.rank, channels and channels * self.depth_multiplier, self.filters),
-            self.pointwise_initializer,
-            regularizer=self.pointwise_regularizer,
-            constraint=self.pointwise_constraint,
-            name="pointwise_kernel",
+            "pointwise",
         )
         self._add_bias(self.filters)
 

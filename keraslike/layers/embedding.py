@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike import constraints, initializers, ops, regularizers
+from keraslike import ops
 from keraslike.core import context
+from keraslike.core.arguments import given
 from keraslike.core.errors import InvalidArgument
 from keraslike.layers.lora import _AdaptedWeight, _BareWeight
 from keraslike.layers.quantized import Matrix, Quantizable
@@ -38,6 +39,10 @@ class Embedding(Quantizable):
     _adapted = "embeddings"
     _modes = ("int8", "int4")
     _quantizes_inputs = ()
+    embeddings_initializer: Any
+    embeddings_regularizer: Any
+    embeddings_constraint: Any
+    mask_zero: bool
     embeddings = _AdaptedWeight()
     _embeddings = _BareWeight("embeddings")
 
@@ -56,26 +61,18 @@ class Embedding(Quantizable):
         **kwargs: Any,
     ):
         kwargs.pop("input_length", None)  # Keras 2 asked for it
-        adapted = {"lora_rank": lora_rank, "lora_alpha": lora_alpha}
-        super().__init__(**adapted, quantization_config=quantization_config, **kwargs)
+        arguments = given(locals())
+        del arguments["weights"]  # here the property of that name
+        super().__init__(Embedding, **arguments)
         self.input_dim = _size(input_dim=input_dim)
         self.output_dim = _size(output_dim=output_dim)
-        self.embeddings_initializer = initializers.get(embeddings_initializer)
-        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
-        self.embeddings_constraint = constraints.get(embeddings_constraint)
-        self.mask_zero = self.supports_masking = mask_zero
+        self.supports_masking = mask_zero
         if weights is not None:
             self.build((None,))
             self.set_weights(weights if isinstance(weights, (list, tuple)) else [weights])
 
     def build(self, input_shape: Any = None) -> None:
-        self._add_matrix(
-            "embeddings",
-            (self.input_dim, self.output_dim),
-            self.embeddings_initializer,
-            regularizer=self.embeddings_regularizer,
-            constraint=self.embeddings_constraint,
-        )
+        self._add_matrix("embeddings", (self.input_dim, self.output_dim))
         self._adapt_built()
 
     def call(self, inputs: jax.Array) -> jax.Array:
@@ -174,7 +171,8 @@ class ReversibleEmbedding(Embedding):
         super().build(input_shape)
         if not self.tie_weights:
             shape = (self.output_dim, self.input_dim)
-            self._add_matrix("reverse_embeddings", shape, self.embeddings_initializer)
+            free = {"regularizer": None, "constraint": None}
+            self._add_matrix("reverse_embeddings", shape, "embeddings", **free)
 
     def call(self, inputs: jax.Array, reverse: bool = False) -> jax.Array:
         if not reverse:

@@ -93,7 +93,7 @@ class Layer(
     _eager_call: Callable = staticmethod(lambda *_: MISSED)
     _eager_calls: Any = None
 
-    built = False
+    built = False  # true in the classes that Keras builds in their constructor
     input_spec: Any = None
     supports_masking = False
     supports_jit = True  # a model that has a layer which does not runs its steps as plain Python
@@ -164,8 +164,6 @@ class Layer(
         if "build" in vars(cls):
             cls.build = guard_build(cls.build)
             cls.built = False
-        elif "built" not in vars(cls) and cls.build is Layer.build and is_ours(cls, "layers"):
-            cls.built = True  # there is nothing to be made
         if "quantize" in vars(cls):
             cls.quantize = guard_quantize(cls.quantize)
         if "call" in vars(cls) and "_keeps_sparse" not in vars(cls):

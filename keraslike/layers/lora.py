@@ -10,6 +10,7 @@ from keraslike import initializers
 from keraslike.core import context
 from keraslike.core.arguments import whole
 from keraslike.layers.layer import Layer
+from keraslike.layers.weighted import Weighted
 
 
 class _AdaptedWeight:
@@ -40,7 +41,7 @@ class _BareWeight:
         return self if layer is None else vars(layer).get(self.name)
 
 
-class Adaptable(Layer):
+class Adaptable(Weighted):
     """Base of layers with a weight that can be adapted (LoRA; Hu et al., arXiv:2106.09685).
 
     `weight + lora_alpha / lora_rank * a @ b` is used in place of the weight, which does not train
@@ -58,8 +59,8 @@ class Adaptable(Layer):
     _adapted = "kernel"
     lora_enabled = False
 
-    def __init__(self, *args: Any, lora_rank: Any = None, lora_alpha: Any = None, **kwargs: Any):
-        super().__init__(*args, **kwargs)
+    def __init__(self, cls: type, lora_rank: Any = None, lora_alpha: Any = None, **kwargs: Any):
+        super().__init__(cls, **kwargs)
         self.lora_rank: Any = None if lora_rank is None else whole(1, lora_rank=lora_rank)
         self.lora_alpha = lora_rank if lora_alpha is None else lora_alpha
 
@@ -110,12 +111,13 @@ class Adaptable(Layer):
         with context.using(names=tuple(weight.path.split("/")[:-1]), autocast=None):
             for letter, (shape, initializer) in shapes.items():
                 name = f"lora_{self._adapted}_{letter}"
-                made = self.add_weight(
+                made = self._add(
+                    name,
                     shape,
-                    initializers.get(initializer),
-                    dtype="float32",  # lest what is small gets lost
-                    regularizer=getattr(self, f"{self._adapted}_regularizer"),
-                    name=name,
+                    self._adapted,
+                    initializer=initializers.get(initializer),
+                    constraint=None,
+                    dtype="float32",  # half precision would lose small updates
                 )
                 setattr(self, name, made)
         weight.trainable = False

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike import constraints, initializers, random, regularizers
+from keraslike import initializers, random, regularizers
 from keraslike.core import context, policies, serialization
 from keraslike.core.arguments import positive, share
 from keraslike.layers.activation import Softmax
@@ -17,6 +17,7 @@ from keraslike.layers.dense import EinsumDense
 from keraslike.layers.layer import Layer
 from keraslike.layers.regularization import Dropout
 from keraslike.layers.signatures import call_takes
+from keraslike.layers.weighted import resolved
 from keraslike.ops.attention import _causal, _dropped_attention, dot_product_attention
 from keraslike.quantizers import AbsMaxQuantizer
 
@@ -53,12 +54,9 @@ class _Heads(Layer):
         self._heads, self._groups, self._sizes = heads, groups, sizes
         self._outputs = output_shape
         self._scale = 1 / math.sqrt(sizes[0])
-        for name in ("kernel_initializer", "bias_initializer"):
-            setattr(self, name, initializers.get(settings[name]))
-        for name in ("kernel_regularizer", "bias_regularizer"):
-            setattr(self, name, regularizers.get(settings[name]))
-        for name in ("kernel_constraint", "bias_constraint"):
-            setattr(self, name, constraints.get(settings[name]))
+        for kind in ("initializer", "regularizer", "constraint"):
+            for name in (f"kernel_{kind}", f"bias_{kind}"):
+                setattr(self, name, resolved(name, settings[name]))
         # It is the projections' outputs that it looks at, not this layer's.
         self._activities = regularizers.get(settings["activity_regularizer"])
         self.dropout = share(dropout=settings["dropout"])

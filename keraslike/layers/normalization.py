@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from keraslike import constraints, initializers, regularizers
+from keraslike import initializers
 from keraslike.core import dtypes
-from keraslike.core.arguments import unsupported, warn_user
+from keraslike.core.arguments import given, unsupported, warn_user
 from keraslike.layers.input_spec import InputSpec
 from keraslike.layers.layer import Layer
+from keraslike.layers.weighted import Weighted
 from keraslike.layers.wrappers import Wrapper
 from keraslike.ops import nn
 from keraslike.ops.products import matmul
@@ -21,57 +22,29 @@ from keraslike.ops.variance import mean_and_variance
 from keraslike.ops.wrap import steps
 
 
-class _Normalization(Layer):
+class _Normalization(Weighted):
     """`gamma * (inputs - mean) / sqrt(variance + epsilon) + beta`, in float32 at least."""
 
     supports_masking = True
     gamma: Any = None
     beta: Any = None
 
-    def __init__(
-        self,
-        epsilon: float,
-        center: bool,
-        scale: bool,
-        beta_initializer: Any,
-        gamma_initializer: Any,
-        beta_regularizer: Any,
-        gamma_regularizer: Any,
-        beta_constraint: Any,
-        gamma_constraint: Any,
-        **kwargs: Any,
-    ):
-        super().__init__(**kwargs)
-        self.epsilon = epsilon
-        self.center = center
-        self.scale = scale
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
-        self.beta_constraint = constraints.get(beta_constraint)
-        self.gamma_constraint = constraints.get(gamma_constraint)
+    epsilon: float
+    center: bool
+    scale: bool
+    beta_initializer: Any
+    beta_regularizer: Any
+    beta_constraint: Any
+    gamma_initializer: Any
+    gamma_regularizer: Any
+    gamma_constraint: Any
 
     def _build_scale_and_center(self, shape: Sequence[Any], scale: bool, center: bool) -> None:
         self.gamma = self.beta = None
         if scale:
-            self.gamma = self.add_weight(
-                shape,
-                self.gamma_initializer,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-                autocast=False,
-                name="gamma",
-            )
+            self.gamma = self._add("gamma", shape, autocast=False)
         if center:
-            self.beta = self.add_weight(
-                shape,
-                self.beta_initializer,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-                autocast=False,
-                name="beta",
-            )
+            self.beta = self._add("beta", shape, autocast=False)
 
 
 def _axes(layer: Layer, input_shape: Sequence[Any], axis: int | Sequence[int]) -> list[int]:
@@ -142,27 +115,12 @@ class BatchNormalization(_Normalization):
         synchronized: bool = False,
         **kwargs: Any,
     ):
-        super().__init__(
-            float(epsilon),
-            center,
-            scale,
-            beta_initializer,
-            gamma_initializer,
-            beta_regularizer,
-            gamma_regularizer,
-            beta_constraint,
-            gamma_constraint,
-            **kwargs,
-        )
+        super().__init__(BatchNormalization, **given(locals()))
         unsupported(synchronized=synchronized)
         self.axis = int(axis)
-        self.momentum = float(momentum)
-        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
-        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
-        self.synchronized = synchronized
-        self.renorm = renorm
-        self.renorm_clipping = _check_clipping(renorm_clipping or {}) if renorm else renorm_clipping
-        self.renorm_momentum = renorm_momentum
+        self.momentum, self.epsilon = float(momentum), float(epsilon)
+        if renorm:
+            self.renorm_clipping = _check_clipping(renorm_clipping or {})
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         _axes(self, input_shape, self.axis)
@@ -302,18 +260,7 @@ class LayerNormalization(_Normalization):
         rms_scaling: bool = False,
         **kwargs: Any,
     ):
-        super().__init__(
-            epsilon,
-            center,
-            scale,
-            beta_initializer,
-            gamma_initializer,
-            beta_regularizer,
-            gamma_regularizer,
-            beta_constraint,
-            gamma_constraint,
-            **kwargs,
-        )
+        super().__init__(LayerNormalization, **given(locals()))
         self.axis = _one_or_several(
             axis, "Expected an int or a list/tuple of ints for the argument 'axis'"
         )
@@ -321,7 +268,6 @@ class LayerNormalization(_Normalization):
             warn_user(
                 "rms_scaling=True divides by the standard deviation, not by the root mean square."
             )
-        self.rms_scaling = rms_scaling
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         shape = tuple(input_shape[axis] for axis in _axes(self, input_shape, self.axis))
@@ -377,25 +323,12 @@ class GroupNormalization(_Normalization):
         gamma_constraint: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(
-            epsilon,
-            center,
-            scale,
-            beta_initializer,
-            gamma_initializer,
-            beta_regularizer,
-            gamma_regularizer,
-            beta_constraint,
-            gamma_constraint,
-            **kwargs,
-        )
+        super().__init__(GroupNormalization, **given(locals()))
         if not isinstance(groups, int) or (groups < 1 and groups != -1):
             raise ValueError(
                 "Invalid value for argument `groups`: it must be a positive integer, or -1 for as "
                 f"many as channels. Received: groups={groups}"
             )
-        self.groups = groups
-        self.axis = axis
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         (axis,) = _axes(self, input_shape, self.axis)
@@ -473,6 +406,7 @@ class UnitNormalization(Layer):
     [[0.0, -1.0]]
     """
 
+    built = True
     supports_masking = True
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any):

@@ -57,6 +57,3 @@ class Pipeline(Layer):
                 f"layers. Received: layers={layers!r}"
             )
         return cls(**{**config, "layers": [serialization.deserialize(layer) for layer in layers]})
-
-
-Pipeline.built = False  # the first call makes the weights of its layers

@@ -18,6 +18,7 @@ from keraslike.ops import convolution
 class _Pooling(Layer):
     """A reduction over windows along `rank` spatial axes."""
 
+    built = True
     rank: int
     _pool: Callable[..., jax.Array]
 
@@ -232,6 +233,7 @@ class AdaptiveMaxPooling3D(_AdaptiveMaxPooling):
 class _GlobalPooling(Layer):
     """A reduction over all of `rank` spatial axes."""
 
+    built = True
     rank: int
 
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any):

@@ -65,16 +65,23 @@ class Quantizable(Adaptable):
     _modes: tuple[str, ...] = policies.QUANTIZATION_MODES
     is_gptq_calibrated = is_awq_calibrated = False
     inputs_quantizer: Any = None
+    bias: Any
     _quantizes_inputs = ("int8",)  # modes in which inputs are, where no configuration says
 
-    def __init__(self, *args: Any, quantization_config: Any = None, **kwargs: Any):
-        super().__init__(*args, **kwargs)
+    def __init__(self, cls: type, quantization_config: Any = None, **kwargs: Any):
+        super().__init__(cls, **kwargs)
         if not isinstance(quantization_config, (QuantizationConfig, type(None))):
             raise ValueError(
                 "quantization_config must be a QuantizationConfig. "
                 f"Received: quantization_config={quantization_config!r}"
             )
         self.quantization_config = quantization_config
+
+    def call(self, inputs: jax.Array) -> jax.Array:
+        outputs = self._multiplied(inputs)
+        if self.bias is not None:
+            outputs = outputs + self._bias()
+        return outputs if self.activation is None else self.activation(outputs)
 
     def _matrices(self) -> list[Matrix]:
         raise NotImplementedError
@@ -178,13 +185,13 @@ class Quantizable(Adaptable):
 
     # -- variables ----------------------------------------------------------------------------
 
-    def _add_matrix(self, name: str, *args: Any, **kwargs: Any) -> None:
-        """Makes a weight of floats by `add_weight`, but where it is quantized already."""
+    def _add_matrix(self, name: str, shape: Any, kind: str | None = None, **options: Any) -> None:
+        """Makes a weight of floats by `_add`, unless it is quantized from the beginning."""
         mode = self.quantization_mode
         if mode is not None and not self._is_quantized:
             self.quantized_build(None, mode, self.quantization_config)
         if mode in (None, "float8"):
-            setattr(self, name, self.add_weight(*args, name=name, **kwargs))
+            setattr(self, name, self._add(name, shape, kind, **options))
 
     def _variable(self, name: str) -> Any:
         return vars(self).get(name)

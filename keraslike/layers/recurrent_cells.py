@@ -9,12 +9,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike import activations, constraints, initializers, random, regularizers
-from keraslike.core.arguments import given, names_of, positive
+from keraslike import activations, random
+from keraslike.core.arguments import given, positive
 from keraslike.core.rng import SeedGenerator
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.layer import Layer
 from keraslike.layers.shapes import map_shapes
+from keraslike.layers.weighted import Weighted
 from keraslike.ops import recurrent
 from keraslike.ops.products import matmul
 
@@ -25,15 +26,8 @@ _ELEMENTWISE = frozenset(
     + (activations.softsign, activations.hard_sigmoid, activations.hard_tanh, activations.relu6)
 )
 
-_FAMILIES = {
-    "initializer": initializers,
-    "regularizer": regularizers,
-    "constraint": constraints,
-    "activation": activations,
-}
 
-
-class _Cell(Layer):
+class _Cell(Weighted):
     """A step that is a function of `x @ kernel` and `h @ recurrent_kernel`.
 
     A subclass says how many gates there are, how the bias is begun and, in `_advance`, what a step
@@ -44,15 +38,16 @@ class _Cell(Layer):
     _gates: int
     _units = "units"  # the argument that is the size of the state
     _axis = -1  # of the features
+    recurrent_initializer: Any
+    recurrent_regularizer: Any
+    recurrent_constraint: Any
+    dropout: float
+    recurrent_dropout: float
+    seed: int | None
 
     def __init__(self, cls: type[_Cell], **arguments: Any):
-        own = names_of(cls)
         implementation = arguments.pop("implementation", 2)
-        super().__init__(**{name: v for name, v in arguments.items() if name not in own})
-        for name in own:
-            family = _FAMILIES.get(name.rpartition("_")[2])
-            value = arguments[name]
-            setattr(self, name, value if family is None else family.get(value))
+        super().__init__(cls, **arguments)
         units = positive(**{self._units: getattr(self, self._units)})
         setattr(self, self._units, units)
         self.dropout = _rate(dropout=self.dropout)
@@ -73,15 +68,8 @@ class _Cell(Layer):
             if name == "bias" and not self.use_bias:
                 self.bias = None
                 return
-            initializer = getattr(self, f"{kind}_initializer")
-            weight = self.add_weight(
-                shape,
-                self._begin_bias if name == "bias" else initializer,
-                regularizer=getattr(self, f"{kind}_regularizer"),
-                constraint=getattr(self, f"{kind}_constraint"),
-                name=name,
-            )
-            setattr(self, name, weight)
+            begin = {"initializer": self._begin_bias} if name == "bias" else {}
+            setattr(self, name, self._add(name, shape, kind, **begin))
 
     def _shapes(self, input_shape: Sequence[int | None], size: int) -> tuple[tuple, tuple]:
         """Of the kernel and of the recurrent kernel."""

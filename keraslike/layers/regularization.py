@@ -24,6 +24,7 @@ class _Noise(Layer):
     seed draw the same numbers.
     """
 
+    built = True
     supports_masking = True
 
     def __init__(self, seed: int | None, strength: float, argument: str, **kwargs: Any):
@@ -252,6 +253,7 @@ class ActivityRegularization(Layer):
     """
 
     supports_masking = True
+    built = True
 
     def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0, **kwargs: Any):
         super().__init__(activity_regularizer=regularizers.L1L2(l1=l1, l2=l2), **kwargs)

@@ -51,6 +51,7 @@ class Reshape(Layer):
     (5, 2, 3)
     """
 
+    built = True
     _keeps_sparse = True
 
     def __init__(self, target_shape: Sequence[int], **kwargs: Any):

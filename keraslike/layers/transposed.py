@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp  # noqa: F401  (for the examples)
 
-from keraslike import constraints, initializers, regularizers
 from keraslike.core.arguments import given, positive, sizes
 from keraslike.layers.convolutional import Convolutional, check_strides_or_dilation
 from keraslike.ops import convolution
@@ -16,6 +15,8 @@ from keraslike.ops import convolution
 
 class _ConvTranspose(Convolutional):
     """What a convolution's gradient does with its inputs, over `rank` spatial axes."""
+
+    filters: int
 
     def __init__(
         self,
@@ -37,25 +38,9 @@ class _ConvTranspose(Convolutional):
         bias_constraint: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            activation,
-            use_bias,
-            bias_initializer,
-            bias_regularizer,
-            bias_constraint,
-            activity_regularizer,
-            **kwargs,
-        )
+        super().__init__(_ConvTranspose, **given(locals()))
         self.filters = positive(filters=filters)
         self.output_padding = self._check_output_padding(output_padding)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
         check_strides_or_dilation(self.strides, self.dilation_rate)
 
     def _check_output_padding(self, output_padding: Any) -> tuple[int, ...] | None:
@@ -70,13 +55,8 @@ class _ConvTranspose(Convolutional):
         return found
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        self.kernel = self.add_weight(
-            (*self.kernel_size, self.filters, self._input_channels(input_shape)),
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-            name="kernel",
-        )
+        channels = self._input_channels(input_shape)
+        self.kernel = self._add("kernel", (*self.kernel_size, self.filters, channels))
         self._add_bias(self.filters)
 
     def call(self, inputs: jax.Array) -> jax.Array:

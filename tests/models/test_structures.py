@@ -215,7 +215,12 @@ def test_sequential_of_a_layer_that_knows_no_shapes():
 
 
 def test_layers_without_weights_are_built_once_made():
-    assert layers.Dropout(0.1).built and layers.Flatten().built and layers.MaxPooling2D().built
+    assert layers.Dropout(0.1).built and layers.Reshape((1,)).built and layers.MaxPooling2D().built
+    # These are built by their first call, although they have no weights.
+    for layer in (layers.Flatten(), layers.Rescaling(2.0), layers.RandomFlip()):
+        assert not layer.built and layer.get_build_config() is None
+        layer(ones(2, 4, 4, 3))
+        assert layer.built and layer.get_build_config() == {"input_shape": (2, 4, 4, 3)}
     assert not layers.Dense(1).built and not layers.BatchNormalization().built
 
     class Scaled(layers.Dropout):
