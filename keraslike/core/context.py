@@ -13,9 +13,9 @@ from keraslike.core.jax_internals import OUTERMOST, Computed, current_trace
 
 
 class Attached:
-    """Values that belong to objects, by identity, each for as long as its object lives.
+    """Values that belong to objects, looked up by identity and kept as long as the object lives.
 
-    For what cannot have attributes (arrays and tracers), or must not (see `state.losses`).
+    For objects that cannot have attributes (arrays and tracers), or must not (see `state.losses`).
     """
 
     __slots__ = ("_entries",)
@@ -27,7 +27,7 @@ class Attached:
         return bool(self._entries)
 
     def set(self, owner: Any, value: Any) -> None:
-        """Attaches a value; raises TypeError for an owner that nothing can refer to weakly."""
+        """Attaches a value; raises TypeError for an owner without weak references."""
         key, entries = id(owner), self._entries
         entries[key] = (weakref.ref(owner, lambda _: entries.pop(key, None)), value)
 
@@ -36,7 +36,7 @@ class Attached:
         return entry[1] if entry is not None and entry[0]() is owner else default
 
     def items(self) -> list[tuple[Any, Any]]:
-        """The owners that are alive, each with its value."""
+        """The owners that are alive, with their values."""
         found = [(owner(), value) for owner, value in list(self._entries.values())]
         return [(owner, value) for owner, value in found if owner is not None]
 
@@ -47,41 +47,46 @@ class Attached:
 
 
 class _State(threading.local):
-    """One for each thread: a new thread begins with these values."""
+    """The call context of one thread; a new thread starts with these values."""
 
     def __init__(self):
-        self.training: bool | None = None  # inherited by every layer called inside
-        self.inherited: dict[str, Any] = {}  # other arguments that layers have registered for it
-        self.depth = 0  # of layer calls; 0 outside any
-        self.autocast: Any = None  # dtype to which floating-point variables are cast on read
-        self.names: tuple[str, ...] = ()  # the path of the layer being built
-        self.symbolic = False  # shapes only are being traced: nothing is computed
-        self.exporting = False  # what is traced goes to where there is no Python
-        self.allowance: list[int] | None = None  # bytes that new weights may still take
-        self.tapes: tuple[Any, ...] = ()  # gradient tapes that record, the innermost last
-        self.choices: dict[Any, Any] | None = None  # functions that stand for those of ops
-        self.boxes = False  # objects made now give their results in boxes: see `boxed.Answers`
-        self.distribution: Any = None  # says on which devices training puts state and batches
-        self.gathered: dict[int, Any] = {}  # arrays of several processes, whole on the host, by id
+        self.training: bool | None = None  # Inherited by every layer that is called inside.
+        # Other arguments that layers have registered for inheritance.
+        self.inherited: dict[str, Any] = {}
+        self.depth = 0  # The number of nested layer calls; 0 outside of any.
+        # The dtype to which floating-point variables are cast when they are read.
+        self.autocast: Any = None
+        self.names: tuple[str, ...] = ()  # The path of the layer that is being built.
+        self.symbolic = False  # Only shapes are traced: nothing is computed.
+        self.exporting = False  # The traced program will be run without Python.
+        # The number of bytes that new weights may still take.
+        self.allowance: list[int] | None = None
+        self.tapes: tuple[Any, ...] = ()  # The gradient tapes that record, the innermost last.
+        self.choices: dict[Any, Any] | None = None  # Replacements for functions of ops.
+        self.boxes = False  # Objects made now give boxed results: see `boxed.Answers`.
+        # The distribution, which decides on which devices training places state and batches.
+        self.distribution: Any = None
+        # Complete host copies of arrays that are distributed over processes, by id.
+        self.gathered: dict[int, Any] = {}
         # The tracers that Variables hold while a function is lowered, by id: see
         # `lowering.holding`.
         self.held: dict[int, Held] = {}
         # Variables that a lowered function uses although they are not among its arguments, by id,
-        # each with whether it was changed; `None` for those that the function makes.
+        # each with whether it was changed; `None` for those that the function creates.
         self.outsiders: dict[int, Any] | None = None
-        # Those that an earlier trace of the step has found.
+        # Variables of that kind that an earlier trace of the step found.
         self.outside: tuple[Any, ...] = ()
-        self.scope: Any = None  # the innermost `StatelessScope`, which keeps what is assigned
-        self.tracking = True  # whether layers and variables in attributes become a layer's own
-        self.remat: Any = None  # what is computed again for gradients: see `scopes.RematScope`
-        self.losses = Attached()  # layer -> what it added to the loss in the last call
-        self.replicas: str | None = None  # the axis over which `tf.distribute` maps a function
-        self.plain = False  # calls run op by op, as `run_eagerly` says
-        self.dispatching = False  # a program is being run, for which nothing may be traced now
+        self.scope: Any = None  # The innermost `StatelessScope`, which keeps assigned values.
+        self.tracking = True  # Whether layers and variables in attributes are tracked by the layer.
+        self.remat: Any = None  # The rematerialization settings: see `remat.RematScope`.
+        self.losses = Attached()  # Layer -> the losses that it added in the last call.
+        self.replicas: str | None = None  # The mapped axis of `tf.distribute`.
+        self.plain = False  # Calls run op by op, as `run_eagerly` requests.
+        self.dispatching = False  # A program is being dispatched; nothing may be traced meanwhile.
 
 
 class Held:
-    """What a Variable holds in a lowered function, and the trace in which it may be changed."""
+    """The value of a Variable in a lowered function, and the trace in which it may be changed."""
 
     __slots__ = ("value", "trace")
 
@@ -91,7 +96,7 @@ class Held:
 
 state = _State()
 
-# The trace state outside of any trace, where Variables may be changed.
+# The trace state outside of any trace, in which Variables may be changed.
 OUTSIDE = TraceState()
 
 
@@ -117,7 +122,7 @@ def using(**values: Any) -> Iterator[None]:
 
 
 def needs_python(name: str) -> None:
-    """Raises ValueError while a function is traced for a file that is run without Python.
+    """Raises ValueError while a function is traced for a file whose program runs without Python.
 
     Args:
         name: of the layer that computes on the host.
@@ -133,10 +138,10 @@ def needs_python(name: str) -> None:
 
 
 def spend(nbytes: int) -> None:
-    """Takes from the allowance that `using(allowance=[...])` sets for weights made in its block.
+    """Charges the memory of a weight to the allowance of `using(allowance=[...])`.
 
-    A file of a few bytes can ask for a layer of any size; so its loader sets one. Raises
-    ValueError where the allowance is used up, before any memory is taken.
+    A file of a few bytes can request a layer of any size, so loaders set an allowance. Raises
+    ValueError where it is exceeded, before any memory is allocated.
     """
     if state.allowance is None:
         return
@@ -147,21 +152,23 @@ def spend(nbytes: int) -> None:
         )
 
 
-# Masks of what cannot have attributes. They are found by identity: no thread finds the tracers of
-# another here.
+# The masks of objects without attributes. They are found by identity, so no thread finds the
+# tracers of another one here.
 masks = Attached()
 
 
 def set_mask(tensor: Any, mask: Any) -> None:
     """Attaches a boolean mask to an array, a tracer or a KerasTensor; `None` takes it off."""
-    if type(tensor) is Computed:  # it can, and users read and set it there, as in Keras
+    # This class has attributes; users read and set the mask there, as in Keras.
+    if type(tensor) is Computed:
         if mask is not None or hasattr(tensor, "_keras_mask"):
             tensor._keras_mask = mask
         return
     if mask is None:
         masks.pop(tensor)
         return
-    with contextlib.suppress(TypeError):  # a numpy scalar, say: it cannot carry a mask
+    # Some objects, such as numpy scalars, cannot carry a mask.
+    with contextlib.suppress(TypeError):
         masks.set(tensor, mask)
 
 
@@ -175,7 +182,7 @@ def get_mask(tensor: Any) -> Any:
 
 @contextlib.contextmanager
 def masked(pairs: Sequence[tuple[Any, Any]]) -> Iterator[None]:
-    """Within the block each tensor of the pairs has the mask that is with it."""
+    """Within the block each tensor of the pairs carries the mask beside it."""
     before = [(tensor, get_mask(tensor)) for tensor, _ in pairs]
     for tensor, mask in pairs:
         set_mask(tensor, mask)

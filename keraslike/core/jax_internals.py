@@ -1,6 +1,7 @@
-"""All that is taken from inside jax: one name for each thing, with what is relied on.
+"""Every use of jax's internals, under one name each, with the behaviour that is relied on.
 
-`tests/core/test_internals.py` checks each of these, so that a new jax tells what it changed.
+`tests/core/test_internals.py` checks each of these, so that a new version of jax shows what it
+changed.
 """
 
 from __future__ import annotations
@@ -37,34 +38,35 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend import random
 from jax.interpreters import mlir
 
-# Whether jax has initialized its devices: variables of the environment have no effect afterwards.
+# Whether jax has initialized its devices; environment variables have no effect afterwards.
 backends_are_initialized = xla_bridge.backends_are_initialized
 
-# The class of concrete arrays, which tracers are not. Its instances can have attributes.
+# The class of concrete arrays, which does not include tracers. Its instances can have attributes.
 Computed = array.ArrayImpl
 
-# The current trace of this thread, and what it is outside of any.
+# The current trace of this thread, and its value outside of any trace.
 current_trace = core.unsafe_get_current_trace
 OUTERMOST = core.eval_trace
 
 # `with outside_of_traces():` operations run eagerly, even while a function is traced.
 outside_of_traces = core.eval_context
 
-# `with tracebacks("off"):` errors of this thread keep all their frames. Removing its own frames
-# takes jax longer than a trace, so code that expects errors switches that off.
+# `with tracebacks("off"):` errors of this thread keep all their frames. Removing them takes jax
+# longer than a trace, so code that expects errors switches that off.
 tracebacks = config.traceback_filtering
 
-# Makes jax read the settings of its cache on the disk again, which it otherwise reads once.
+# Makes jax read the settings of its cache on disk again, which it otherwise reads once.
 reread_cache_setting = compilation_cache.reset_cache
 
 
-# Dtypes that jax keeps as they are, whether its numbers have 64 bits or not.
+# Dtypes that jax keeps whether or not 64-bit numbers are enabled.
 _KEPT = {np.dtype(name) for name in ("float32", "int32", "uint32", "bool", "float16", "uint8")}
-_WIDE = {np.dtype(name) for name in ("float64", "int64", "uint64")}  # kept where they are allowed
+# Dtypes that are kept where 64-bit numbers are enabled.
+_WIDE = {np.dtype(name) for name in ("float64", "int64", "uint64")}
 
 
 def put(value: Any) -> Any:
-    """`jax.device_put(value)`, which takes six times as long for a small array of numpy's."""
+    """`jax.device_put(value)`, but six times as fast for a small numpy array."""
     if type(value) is not np.ndarray or not (
         value.dtype in _KEPT or (value.dtype in _WIDE and config.enable_x64.value)
     ):
@@ -82,8 +84,8 @@ def _place(shape: tuple[int, ...], dtype: np.dtype, device: Any) -> tuple[Any, A
 
 
 def compile_for(function: Any, *args: Any) -> Any:
-    """Traces and compiles what `jax.jit` gave, for arguments like these: the trace, which has the
-    jaxpr.
+    """Traces and compiles a function of `jax.jit` for arguments like these, and returns the trace,
+    which has the jaxpr.
 
     The next call with such arguments neither traces nor compiles.
     """
@@ -93,11 +95,11 @@ def compile_for(function: Any, *args: Any) -> Any:
 
 
 def keep_nothing(*_: Any, **__: Any) -> bool:
-    """The policy of a `jax.checkpoint` that keeps nothing, on the CPU either.
+    """The policy of a `jax.checkpoint` that keeps no intermediate values, on the CPU either.
 
-    XLA's CPU backend takes JAX's barriers away before it looks for what is computed twice, so that
-    a checkpoint there keeps all there is. It does not look into a function that is not to be
-    inlined: with this policy the arguments of what is computed again come out of such a one.
+    XLA's CPU backend removes JAX's barriers before it eliminates common subexpressions, so that
+    nothing would be recomputed there. It does not look into a function that must not be inlined:
+    with this policy the inputs of the recomputation are the outputs of such a function.
     """
     return False
 
@@ -125,11 +127,12 @@ mlir.register_lowering(ad_checkpoint.remat_p, _lower_checkpoint, platform="cpu")
 def export_with(
     function: Any, rules: Sequence[tuple[Any, Any]], platforms: Sequence[str], *args: Any
 ) -> export.Exported:
-    """What `jax.jit` gave as a program for several platforms, some of whose primitives are lowered
-    by the rules given, `(primitive, rule)`, on all of them."""
+    """Exports a function of `jax.jit` for several platforms; the primitives in the pairs
+    `(primitive, rule)` are lowered by these rules on all of them."""
     rules = (*rules, *_SAME)
     exporter = export.export(function, platforms=platforms, _override_lowering_rules=rules)
-    with config.traceback_in_locations_limit(0):  # no paths of this machine in a file
+    # A file should not contain paths of the machine that wrote it.
+    with config.traceback_in_locations_limit(0):
         return exporter(*args)
 
 
@@ -137,8 +140,8 @@ def _rule_of(primitive: Any, rules: Any = mlir_internals._lowerings) -> Any:
     return getattr(rules[primitive], "rule", rules[primitive])
 
 
-# Primitives for which jax has several rules that do the same: a program for several platforms would
-# choose among equal products in a conditional, which XLA is slow at.
+# Primitives for which jax has several equivalent lowering rules. A program for several platforms
+# would choose among them in a conditional, which XLA executes slowly.
 _ON_CPU = mlir_internals._platform_specific_lowerings["cpu"]
 _SAME = (
     (ad_checkpoint.remat_p, _rule),
@@ -148,12 +151,13 @@ _SAME = (
 )
 
 
-# What a program from a file must not call: Python of this process, and other devices.
+# What a program from a file must not do: call Python in this process, or communicate with other
+# devices.
 _FORBIDDEN = ("infeed", "outfeed", "send", "recv")
 
 
 def check_harmless(exported: export.Exported) -> None:
-    """Raises ValueError for a program that does more than compute, or that cannot be read."""
+    """Raises ValueError for a program that does more than compute, or that cannot be parsed."""
     if exported.disabled_safety_checks:
         raise ValueError("it was exported with safety checks disabled")
     known = export_internals._CUSTOM_CALL_TARGETS_GUARANTEED_STABLE - {"tf.call_tf_function"}
@@ -176,30 +180,31 @@ def check_harmless(exported: export.Exported) -> None:
 
 
 class SharedStore:
-    """Texts by keys that all processes of a program see, once each."""
+    """A key-value store of texts that all processes of a program share."""
 
     def __init__(self, client: Any):
         self._client = client
 
     def put(self, key: str, text: str) -> None:
-        """Gives a key its text."""
+        """Stores a new key."""
         self._client.key_value_set(key, text)
 
     def replace(self, key: str, text: str) -> None:
-        """Gives a key a text, in place of one that it may have."""
+        """Stores a key that may exist."""
         self._client.key_value_set(key, text, allow_overwrite=True)
 
     def remove(self, key: str) -> None:
-        """There is no such key any more."""
+        """Deletes a key."""
         self._client.key_value_delete(key)
 
     def below(self, start: str) -> dict[str, str]:
-        """The texts of all keys that begin so, by what follows; `start` ends with a slash."""
+        """The texts of all keys that start with `start`, which ends with a slash, by the rest of
+        the key."""
         found = self._client.key_value_dir_get(start)
         return {key.removeprefix(start): text for key, text in found}
 
     def wait(self, key: str, seconds: float) -> str | None:
-        """The text of a key, as soon as there is one; `None` after so many seconds.
+        """The text of a key, as soon as it exists; `None` after this many seconds.
 
         An exception that another thread raises in this one arrives within a second.
         """
@@ -218,7 +223,7 @@ class SharedStore:
 
 
 def shared_store() -> SharedStore | None:
-    """The store of the processes that `jax.distributed.initialize` has brought together."""
+    """The key-value store of the processes that `jax.distributed.initialize` connected."""
     client = distributed.global_state.client
     return None if client is None else SharedStore(client)
 
@@ -227,9 +232,10 @@ def shared_store() -> SharedStore | None:
 def service_elsewhere(
     start: Callable[..., Any], connected: Callable[[str], AbstractContextManager[str]]
 ) -> Iterator[None]:
-    """Within the block `jax.distributed.initialize` gets the service by which processes find each
-    other from `start(address, count, heartbeat_timeout=..., ...)`, which is to have `shutdown()`;
-    its client is made in the block `connected(address)`, and connects to the address that gives."""
+    """Within the block, `jax.distributed.initialize` obtains the service that connects the
+    processes from `start(address, count, heartbeat_timeout=..., ...)`; it must have a method
+    `shutdown()`. Its client is made in the block `connected(address)`, and connects to the address
+    that this gives."""
 
     def client(address: str, *args: Any, **kwargs: Any) -> Any:
         with connected(address) as instead:
@@ -251,7 +257,7 @@ def service_elsewhere(
 
 
 def raise_in(thread: threading.Thread, kind: type[BaseException]) -> None:
-    """Raises an exception in a thread as soon as it runs Python."""
+    """Raises an exception in another thread when that next executes Python code."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(thread.ident or 0), ctypes.py_object(kind)
     )

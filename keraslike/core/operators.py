@@ -1,4 +1,4 @@
-"""Python's operators and the functions of `keraslike.ops` that compute them."""
+"""Python's operators and the functions of `keraslike.ops` that implement them."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ OF_ONE = {"neg": "negative", "abs": "absolute", "invert": "logical_not"}
 
 
 def call_op(name: str, *args: Any) -> Any:
-    """`keraslike.ops.NAME(*args)`, by name, since `ops` imports this room."""
+    """Calls `keraslike.ops.NAME(*args)`, by name, since `ops` imports this package."""
     return registry.named("ops", name)(*args)
 
 
 def give_to_variables(cls: type) -> None:
-    """Operators that a tape sees, and that leave boxed arrays what is theirs."""
+    """Defines operators that tapes record and that leave operations with boxed arrays to these."""
 
     def either(function: Callable, plain: Callable) -> Callable:
         def operate(*operands: Any) -> Any:

@@ -1,9 +1,10 @@
-"""Output shapes by trying sizes, for functions that JAX cannot trace with a size that is any.
+"""Output shapes by trying numbers for unknown sizes, for functions that JAX cannot trace
+symbolically.
 
-A function of a size that is not known gives a shape, of which some sizes are the same whatever the
-unknown one turns out to be. Which ones these are is found out by trying, with sizes chosen so that
-the answer does not depend on which they are: beyond any constant in the function and divisible by
-all that it may divide by, that and one more, and some that Python code can count to.
+Sizes of the output that are equal in all attempts do not depend on the unknown size. The numbers
+are chosen so that the answer does not depend on the choice: some are larger than any constant in
+the function and divisible by all likely divisors, some are one more than that, and some are small
+enough for Python loops.
 """
 
 from __future__ import annotations
@@ -18,18 +19,21 @@ from jax import export
 
 from keraslike.core.static import Shape
 
-# A size of which every number to 128 is a divisor, and products of small ones; and one with as many
-# divisors as go well with the numbers of 32 bits that some functions count elements by. Neither is
-# traced as it stands, but times a symbol: no memory and no loop in Python can come of that.
+# A size that is divisible by every number up to 128 and by products of small numbers, and one with
+# as many divisors as fit into the 32-bit numbers with which some functions count elements. Neither
+# is traced as a number but as a multiple of a symbol, so that it causes neither large arrays nor
+# long Python loops.
 _DIVISIBLE = math.lcm(*range(1, 129)) * 2**12 * 3**3 * 5**3
 _DIVISIBLE_32 = 2**6 * 3**3 * 5**3 * 7 * 11
 _MOST_32 = 2**31 - 2
 
-# Unknown sizes that get a symbol each: JAX's formulas grow exponentially with more.
+# The most unknown sizes that get a symbol each: the size of JAX's formulas grows exponentially with
+# their number.
 _MOST_SYMBOLS = 8
 
-# Sizes that are tried, a row for each attempt: its numbers go to the axes in turn. They are not
-# equal where an equality might pass for a rule, and in the next row all are, where one is needed.
+# Sizes to try, one row for each attempt; the axes get the numbers of a row in turn. The numbers in
+# a row differ, so that an accidental equality is not taken for a rule. In the next row all are
+# equal, for functions that require that.
 _FEW: tuple[Sequence[int], ...] = ((7, 11, 13, 17, 19, 23, 5, 9), (6,))
 _SOME: tuple[Sequence[int], ...] = ((67, 71, 73, 79, 83, 89, 61, 59), (64,))
 _MORE: tuple[Sequence[int], ...] = ((120, 144, 168, 180, 240, 360, 96, 192), (96,))
@@ -40,16 +44,16 @@ Size = Callable[[int, int], Any]
 
 
 class NoUseTrying(ValueError):
-    """What the function says of a size that is unknown, whatever others are tried for it."""
+    """The error does not depend on which numbers are tried for the unknown size."""
 
 
 class SizeTooLarge(NoUseTrying):
-    """A size beyond any computer's, or a formula as long: other sizes would only take longer."""
+    """A size or a formula is too large for any number: trying others would only take longer."""
 
 
 @functools.cache
 def _symbols(most: int | None) -> Sequence[Any]:
-    """A symbol for every axis, which stands for any size of at least 1 and at most so many."""
+    """A symbol for every axis, which stands for sizes from 1 to a maximum."""
     names = [f"n{axis}" for axis in range(_MOST_SYMBOLS)]
     scope = export.SymbolicScope([f"{n} <= {most}" for n in names] if most else [])
     return export.symbolic_shape(", ".join(names), scope=scope)
@@ -91,11 +95,12 @@ def probed(trace: Callable[[Size], Any], axes: int, numbers: Sequence[int] = ())
     by_size = [first(each(rows)) for rows in (_ONE, given, _FEW, _SOME, _MORE)]
     by_symbol = [first(large(extra)) for extra in (1, 0)]
     found = [spec for spec in (*by_size, *by_symbol) if spec is not None]
-    # What one attempt gives may be that size's own; a symbol is many sizes.
+    # The sizes of a single attempt may be specific to its numbers; a symbol represents many
+    # numbers.
     if not found or (len(found) == 1 and by_symbol == [None, None]):
         return None
-    # With few elements a function may do something else: the structure and the number of axes are
-    # those of many.
+    # For few elements a function may behave differently: the structure and the ranks are taken from
+    # the attempts with many.
     spec = found[-1]
     for other in found:
         if _kind(other) == _kind(spec):
@@ -104,7 +109,7 @@ def probed(trace: Callable[[Size], Any], axes: int, numbers: Sequence[int] = ())
 
 
 def _multiples(numbers: Sequence[int]) -> list[tuple[int, int | None]]:
-    """By what a symbol is multiplied, and how large it is at most."""
+    """The factor by which a symbol is multiplied, and the maximum of the product."""
     multiples: list[tuple[int, int | None]] = []
     for start, end in ((_DIVISIBLE, 2**400), (_DIVISIBLE_32, _MOST_32 // 4)):
         for number in numbers:
@@ -120,7 +125,7 @@ def _kind(spec: Any) -> Any:
 
 
 def common(a: Any, b: Any) -> Spec:
-    """What two outputs have in common: the sizes that are the same in both."""
+    """The sizes that two outputs have in common."""
     shape = [
         m if isinstance(m, int) and isinstance(n, int) and m == n else None
         for m, n in zip(a.shape, b.shape, strict=True)

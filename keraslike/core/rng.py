@@ -1,4 +1,4 @@
-"""Random streams: a seed and a counter in a Variable, advanced at every draw."""
+"""Random streams: a seed and a counter in a Variable, which advances with every draw."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from keraslike.core.errors import InvalidArgument
 from keraslike.core.naming import auto_name
 from keraslike.core.variable import RandomState
 
-# Held while keys are drawn from a stream that all threads see, so that no two get the same one.
+# Held while keys are drawn from a stream that all threads share, so that no two threads get the
+# same key.
 drawing = threading.RLock()
 
 
 class UnseededDraw(TraceContextError, ValueError):
-    """A draw from the global stream in a trace that does not hold it."""
+    """A draw from the global stream in a trace that does not have it among its arguments."""
 
     def __init__(self, message: str):
         Exception.__init__(self, message)
@@ -56,9 +57,9 @@ class SeedGenerator(Object):
 
     def next(self) -> jax.Array:
         """The next key (a raw uint32 pair, which every `jax.random` function takes)."""
-        if id(self.state) in context.state.held:  # a trace's own
+        if id(self.state) in context.state.held:  # The stream belongs to the trace.
             return self._next()
-        if context.state.symbolic:  # an op's shapes: nothing is drawn
+        if context.state.symbolic:  # Only the shapes of an op are traced: no key is drawn.
             return self.state.value
         with drawing:
             return self._next()
@@ -79,41 +80,42 @@ class SeedGenerator(Object):
 
 
 def _counted(key: jax.Array) -> jax.Array:
-    """The key after this one. Of the host's it is made at once: who draws with it need not wait for
+    """The key after this one. A key on the host is computed there, so that a draw does not wait for
     a device."""
     one = np.array([0, 1], "uint32")
     return host.array(np.asarray(key) + one) if host.is_here(key) else key + one
 
 
-# Where seeds come from. It is Python's own stream, as in Keras: programs repeat what they do by
-# `random.seed`. Where several processes have to agree it is one that belongs to keraslike.
+# The source of seeds. By default it is Python's own stream, as in Keras: programs are reproducible
+# under `random.seed`. Where several processes have to agree, it is a stream of keraslike's own.
 _seeds: Any = random
 _global: SeedGenerator | None = None
-chosen: int | None = None  # what `set_random_seed` was given last
-_of_operations = random.Random()  # of TensorFlow's operations without a seed, after that
+chosen: int | None = None  # The last argument of `set_random_seed`.
+# Seeds for TensorFlow's operations without a seed, after `set_random_seed`.
+_of_operations = random.Random()
 
 
 def make_seed() -> int:
-    """A seed for an object that was given none; reproducible under `set_random_seed`, and under
+    """A seed for an object without one; reproducible under `set_random_seed`, and under
     `random.seed`."""
     return _seeds.randint(1, 2**31 - 1)
 
 
 def operation_seed() -> int:
-    """The seed that TensorFlow would give the next operation, after `set_random_seed`."""
+    """The seed that TensorFlow would give to the next operation after `set_random_seed`."""
     return _of_operations.randint(0, 2**31 - 1)
 
 
 def global_stream() -> SeedGenerator:
-    """The stream that draws without a seed of their own come from."""
+    """The stream that draws without a seed use."""
     global _global
     stream = _global
     if stream is None:
         with drawing, jax.ensure_compile_time_eval():
             stream = _global
             if stream is None:
-                # The seeds that others get must not depend on when this stream is first used. The
-                # XOR keeps its numbers different from those of the object that gets the same seed.
+                # The seeds of other objects must not depend on when this stream is first used. The
+                # XOR makes its numbers differ from those of the object that gets the same seed.
                 state = _seeds.getstate()
                 stream = SeedGenerator(make_seed() ^ 0x5BD1E995, name="global_seed_generator")
                 _global = stream
@@ -158,7 +160,7 @@ def get_state() -> dict[str, Any]:
 
 
 def set_state(state: dict[str, Any]) -> None:
-    """Sets the streams that belong to no object to what `get_state` found."""
+    """Restores the streams that belong to no object from the result of `get_state`."""
     version, words, gauss = state["seeds"]
     seed, *pair = state["global"]
     _seeds.setstate((version, tuple(words), gauss))
@@ -168,7 +170,8 @@ def set_state(state: dict[str, Any]) -> None:
 
 
 def share_state(state: dict[str, Any]) -> None:
-    """Sets the streams to those of another process, apart from what a program draws itself."""
+    """Sets the streams to those of another process, except for the ones that a program draws from
+    independently."""
     global _seeds
     _seeds = random.Random()
     set_state(state)

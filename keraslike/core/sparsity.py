@@ -1,4 +1,5 @@
-"""Sparse arrays of JAX's (`BCOO`): told apart, made dense, and what is computed without that."""
+"""JAX's sparse arrays (`BCOO`): recognising and converting them, and operations that keep them
+sparse."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from keraslike.core import dtypes
 
 def is_sparse(x: Any) -> bool:
     """Whether a value is a sparse array of JAX's."""
-    sparse = sys.modules.get("jax.experimental.sparse")  # which takes a tenth of a second to import
+    sparse = sys.modules.get("jax.experimental.sparse")  # Importing it takes a tenth of a second.
     return sparse is not None and isinstance(x, sparse.JAXSparse)
 
 
@@ -32,23 +33,23 @@ def dense(x: Any) -> Any:
     >>> dense(sparse.BCOO.fromdense(jnp.eye(2))).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    if is_sparse(x) and x.dtype == bool:  # of which JAX makes none, since they do not add up
+    if is_sparse(x) and x.dtype == bool:  # JAX does not sum boolean duplicates.
         return _todense(cast(x, "int32")) > 0
     return _todense(x) if is_sparse(x) else x
 
 
-@jax.jit  # one program, where each operation of JAX's would be one
+@jax.jit  # Compiled as one program; each of JAX's operations would be a program of its own.
 def _todense(x: Any) -> Any:
     return x.todense()
 
 
 def from_dense(x: Any, most: int) -> Any:
-    """A dense array, traced or not, as a sparse one that keeps at most so many values."""
+    """A dense array as a sparse one that stores at most this many values; it may be a tracer."""
     return _sparse().BCOO.fromdense(x, nse=most)
 
 
 def from_coordinates(indices: Any, values: Any, shape: tuple) -> Any:
-    """The sparse array that has values at indices, a row each in order."""
+    """A sparse array with values at the given indices, one row for each value, in order."""
     parts = jnp.asarray(values), jnp.asarray(indices, "int32")
     return _sparse().BCOO(parts, shape=shape, indices_sorted=True, unique_indices=True)
 
@@ -64,7 +65,7 @@ def _coo(x: Any) -> Any:
 
 
 def coordinates(x: Any) -> tuple[Any, Any, tuple[int, ...]]:
-    """Where the values are that a sparse array keeps, a row each, the values, and its shape.
+    """The indices that a sparse array stores, one row for each value, the values, and its shape.
 
     >>> from jax.experimental import sparse
     >>> coordinates(sparse.BCOO.fromdense(jnp.array([[0, 5]])))[0].tolist()
@@ -73,12 +74,12 @@ def coordinates(x: Any) -> tuple[Any, Any, tuple[int, ...]]:
     x = _coo(x)
     if x.n_batch or x.n_dense:
         x = _sparse().BCOO.fromdense(x.todense())
-    inside = (x.indices < jnp.array(x.shape)).all(-1)  # what is padded is not
+    inside = (x.indices < jnp.array(x.shape)).all(-1)  # Padding has indices outside of the shape.
     return x.indices[inside], x.data[inside], x.shape
 
 
 def matmul(x1: Any, x2: Any) -> Any:
-    """A product of which a factor is sparse; sparse itself if both are.
+    """The product of two arrays of which at least one is sparse; the result is sparse if both are.
 
     >>> from jax.experimental import sparse
     >>> matmul(sparse.BCOO.fromdense(jnp.eye(2)), jnp.ones((2, 3))).shape
@@ -101,7 +102,8 @@ def _alike_but_last(x1: Any, x2: Any) -> bool:
 
 
 def _unbatched(x: Any) -> Any:
-    """A sparse array of a place and a number for each value."""
+    """A sparse array without batch and dense dimensions: one index row and one number for each
+    value."""
     x = _coo(x)
     if not x.n_batch and not x.n_dense:
         return x
@@ -111,7 +113,7 @@ def _unbatched(x: Any) -> Any:
 
 
 def concatenate(arrays: Sequence[Any], axis: int) -> Any:
-    """Arrays one after the other, as a sparse one if all are."""
+    """Concatenates arrays; the result is sparse if all of them are."""
     if not all(map(is_sparse, arrays)):
         return jnp.concatenate(list(map(dense, arrays)), axis)
     dtype = jnp.result_type(*(x.dtype for x in arrays))
@@ -120,21 +122,22 @@ def concatenate(arrays: Sequence[Any], axis: int) -> Any:
 
 
 def reshape(x: Any, shape: tuple[int, ...]) -> Any:
-    """The elements of an array, sparse or not, in another shape."""
+    """Reshapes an array, sparse or dense."""
     if not is_sparse(x):
         return jnp.reshape(x, shape)
     return _sparse().sparsify(lambda x: jnp.reshape(x, shape))(_unbatched(x))
 
 
 def transpose(x: Any, order: tuple[int, ...]) -> Any:
-    """An array, sparse or not, with its axes in another order."""
+    """Transposes an array, sparse or dense."""
     if not is_sparse(x):
         return jnp.transpose(x, order)
     return _sparse().bcoo_transpose(_unbatched(x), permutation=order)
 
 
 def bincount(x: Any, weights: Any, minlength: int) -> Any:
-    """A sparse array of how often each integer is there, of a sparse one among what it keeps."""
+    """Counts how often each integer occurs among the stored values of a sparse array; the result is
+    sparse."""
     if is_sparse(x):
         if weights is not None and not (
             is_sparse(weights) and jnp.array_equal(_coo(x).indices, _coo(weights).indices)
@@ -149,12 +152,12 @@ def bincount(x: Any, weights: Any, minlength: int) -> Any:
 
 
 def add(x1: Any, x2: Any) -> Any:
-    """A sum, sparse if both parts are and have the same shape."""
+    """The sum, sparse if both operands are and have the same shape."""
     return _union(jnp.add, x1, x2)
 
 
 def subtract(x1: Any, x2: Any) -> Any:
-    """A difference, sparse if both parts are and have the same shape."""
+    """The difference, sparse if both operands are and have the same shape."""
     return _union(jnp.subtract, x1, x2)
 
 
@@ -171,12 +174,12 @@ def _alike(x1: Any, x2: Any) -> bool:
 
 
 def maximum(x1: Any, x2: Any) -> Any:
-    """The larger values, sparse if both arrays are and have the same shape."""
+    """The element-wise maximum, sparse if both operands are and have the same shape."""
     return _extreme(jnp.maximum, x1, x2)
 
 
 def minimum(x1: Any, x2: Any) -> Any:
-    """The smaller values, sparse if both arrays are and have the same shape."""
+    """The element-wise minimum, sparse if both operands are and have the same shape."""
     return _extreme(jnp.minimum, x1, x2)
 
 
@@ -188,14 +191,15 @@ def _extreme(function: Any, x1: Any, x2: Any) -> Any:
 
 
 def _with_places(x: Any, other: Any) -> Any:
-    """The same values, with zeros where the other array has any, each place once and in order."""
+    """The same array, which also stores zeros at the indices of the other one; indices are unique
+    and sorted."""
     data = jnp.concatenate([x.data, jnp.zeros_like(other.data, x.dtype)], x.n_batch)
     indices = jnp.concatenate([x.indices, other.indices.astype(x.indices.dtype)], x.n_batch)
     return _once(_sparse().BCOO((data, indices), shape=x.shape))
 
 
 def _once(x: Any) -> Any:
-    """The same array with each place once; how many there are is not known in a trace."""
+    """The same array with unique indices; in a trace their number is unknown."""
     if x.unique_indices:
         return x
     nse = x.nse if isinstance(x.indices, jax.core.Tracer) else None
@@ -208,7 +212,7 @@ def _with_values(x: Any, values: Any) -> Any:
 
 
 def multiply(x1: Any, x2: Any) -> Any:
-    """A product element by element: sparse, unless what is sparse is broadcast."""
+    """The element-wise product, sparse unless the sparse operand is broadcast."""
     if is_sparse(x1) and is_sparse(x2):
         if not _alike(x1, x2):
             return jnp.multiply(dense(x1), dense(x2))
@@ -224,10 +228,11 @@ def multiply(x1: Any, x2: Any) -> Any:
 
 
 def divide(x1: Any, x2: Any) -> Any:
-    """A quotient, sparse if the dividend is and the divisor is a number or an array of its shape.
+    """The quotient, sparse if the dividend is and the divisor is a number or an array of the same
+    shape.
 
-    Where the divisor is 0 or NaN the quotient of a place that is not kept is NaN; as long as the
-    values are known such places are added, and by a number that is 0 nothing stays sparse.
+    Where the divisor is 0 or NaN, the quotient is NaN even at indices that are not stored. If the
+    values are known, such indices are added; a scalar divisor of 0 gives a dense array.
     """
     if is_sparse(x2) or jnp.shape(x2) not in ((), x1.shape):
         return jnp.divide(dense(x1), dense(x2))
@@ -246,7 +251,7 @@ def divide(x1: Any, x2: Any) -> Any:
 
 
 def by_structure(function: Any, x: Any, **kwargs: Any) -> Any:
-    """A sparse array of one of JAX's functions that move or sum values.
+    """A function on sparse arrays from one of JAX's functions that rearrange or sum stored values.
 
     >>> from jax.experimental import sparse
     >>> by_structure(jnp.transpose, sparse.BCOO.fromdense(jnp.ones((2, 3)))).shape
@@ -256,7 +261,7 @@ def by_structure(function: Any, x: Any, **kwargs: Any) -> Any:
 
 
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The mean along axes, sparse unless of all of them."""
+    """The mean along axes, sparse unless it is over all of them."""
     x = x if jnp.issubdtype(x.dtype, jnp.inexact) else cast(x, dtypes.floatx())
     total = by_structure(jnp.sum, x, axis=axis, keepdims=keepdims)
     axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
@@ -265,7 +270,7 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def elementwise(function: Any, x: Any) -> Any:
-    """A sparse array of a function, which is 0 at 0, of each value.
+    """A function on sparse arrays that applies an element-wise function with value 0 at 0.
 
     >>> from jax.experimental import sparse
     >>> elementwise(jnp.sqrt, sparse.BCOO.fromdense(jnp.array([0.0, 4.0]))).todense().tolist()
@@ -276,12 +281,12 @@ def elementwise(function: Any, x: Any) -> Any:
 
 
 def negative(x: Any) -> Any:
-    """Every value with the other sign."""
+    """The negated values."""
     return cast(x, x.dtype) * -1 if jnp.issubdtype(x.dtype, jnp.number) else -dense(x)
 
 
 def one_hot(x: jax.Array, num_classes: int, axis: int, dtype: Any) -> Any:
-    """Ones at the places of classes along a new axis; nothing is kept of the zeros.
+    """One-hot codes of classes along a new axis; the zeros are not stored.
 
     >>> one_hot(jnp.array([2, -1]), 3, -1, "float32").todense().tolist()
     [[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
@@ -298,30 +303,30 @@ def one_hot(x: jax.Array, num_classes: int, axis: int, dtype: Any) -> Any:
 
 
 def empty(like: Any) -> Any:
-    """A sparse array of a shape and dtype, of no values."""
+    """A sparse array of a shape and dtype without stored values."""
     places = jnp.zeros((0, len(like.shape)), "int32")
     return _sparse().BCOO((jnp.zeros(0, like.dtype), places), shape=like.shape)
 
 
 def of_dense(x: jax.Array) -> Any:
-    """An array as a sparse one that has a place for each number."""
+    """A dense array as a sparse one that stores every element."""
     return _sparse().BCOO.fromdense(x, nse=math.prod(x.shape))
 
 
 def from_parts(values: Any, indices: Any, shape: tuple[int, ...]) -> Any:
-    """A sparse array of values and where they are, a row of indices each."""
+    """A sparse array made of values and their indices, one row each."""
     return _sparse().BCOO((values, indices), shape=shape)
 
 
 def multi_hot(x: jax.Array, num_classes: int, axis: int, dtype: Any) -> Any:
-    """Ones at the places of all classes of a row; `axis` is that of the classes before rows are
-    put together.
+    """Multi-hot codes: ones at all classes of a row; `axis` is that of the classes before rows are
+    combined.
 
     >>> multi_hot(jnp.array([[2, 0, 2]]), 3, -1, "float32").todense().tolist()
     [[1.0, 0.0, 1.0]]
     """
-    rows = 1 if x.ndim > 1 else 0  # the axis that goes, as it is in `one_hot`'s result
-    own = rows if axis % (x.ndim + 1) > rows else rows - 1  # as it is in `x`
+    rows = 1 if x.ndim > 1 else 0  # The axis to sum over, as numbered in the result of `one_hot`.
+    own = rows if axis % (x.ndim + 1) > rows else rows - 1  # The same axis as numbered in `x`.
     x = jnp.moveaxis(x, own, -1)
     earlier = jnp.tril(jnp.ones((x.shape[-1],) * 2, bool), -1)
     again = jnp.any((x[..., None] == x[..., None, :]) & earlier, -1)

@@ -1,4 +1,4 @@
-"""What a Variable is besides its value."""
+"""The metadata of a Variable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _numbers = itertools.count()
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Info:
-    """What a variable is besides its value. Names are kept out of comparisons (see `AutoName`)."""
+    """The metadata of a variable. Names are excluded from comparisons (see `AutoName`)."""
 
     name: str
     path: str
@@ -28,9 +28,10 @@ class Info:
     aggregation: str = "none"
     synchronization: str = "auto"
     layout: Any = None
-    dtype: Any = None  # the one asked for, where JAX has a narrower one in its place
+    dtype: Any = None  # The requested dtype, where JAX uses a narrower one instead.
     user_attributes: dict[str, Any] = dataclasses.field(default_factory=dict)
-    number: int = dataclasses.field(default_factory=lambda: next(_numbers))  # order of making
+    # The order of creation.
+    number: int = dataclasses.field(default_factory=lambda: next(_numbers))
 
     def _key(self) -> Static:
         how = (self.trainable, self.autocast, self.overwrite_with_gradient)
@@ -59,7 +60,7 @@ def function_or_none(attribute: str, value: Any) -> Any:
 
 
 def few_numbers(value: Any) -> str:
-    """An array's first numbers on one line; a value that has none yet as it calls itself."""
+    """The first elements of an array on one line; a pending value is described by its repr."""
     if isinstance(value, jax.core.Tracer) or not getattr(value, "is_fully_addressable", True):
         return type(value).__name__
     if isinstance(value, jax.Array) and value.is_deleted():

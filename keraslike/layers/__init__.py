@@ -1,4 +1,4 @@
-"""Layers: what models are made of. The names, arguments and defaults are Keras's."""
+"""Layers, the building blocks of models, with Keras's names, arguments and defaults."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ from keraslike.layers.text import TextVectorization
 from keraslike.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from keraslike.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 
-# Keras's second names.
+# Aliases in Keras.
 GroupQueryAttention = GroupedQueryAttention
 Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
 Convolution1DTranspose, Convolution2DTranspose = Conv1DTranspose, Conv2DTranspose
@@ -182,7 +182,7 @@ def serialize(layer: Layer) -> dict[str, Any]:
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Layer:
-    """The layer that `serialize` made this config of.
+    """The layer that a config of `serialize` describes.
 
     Raises ValueError for the config of something else.
 
@@ -199,7 +199,7 @@ __all__ = [
     name for name in registry.members(globals(), "layers") if name != "GroupedQueryAttention"
 ]
 
-# The class's own name is no public one of Keras's, but its older files have it.
+# Keras does not export this class's own name, but its older files contain it.
 _older = {"GroupedQueryAttention": GroupedQueryAttention}
 _in_files = [name for name in __all__ if name not in ("serialize", "deserialize")]
 registry.publish("keras.layers", {name: globals()[name] for name in _in_files} | _older)

@@ -1,4 +1,4 @@
-"""Activations that have arguments or weights of their own."""
+"""Activation layers with arguments or weights."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class LeakyReLU(Layer):
     supports_masking = True
 
     def __init__(self, negative_slope: float | None = 0.3, **kwargs: Any):
-        negative_slope = kwargs.pop("alpha", negative_slope)  # Keras 2's name
+        negative_slope = kwargs.pop("alpha", negative_slope)  # The argument's name in Keras 2.
         super().__init__(**kwargs)
         if negative_slope is None:
             raise ValueError(

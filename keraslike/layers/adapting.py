@@ -1,4 +1,4 @@
-"""Data for `adapt`: what a layer that learns from data, not by training, is given."""
+"""The batches of data that is passed to `adapt`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from keraslike.core.variable import Variable
 
 
 def batches(data: Any, steps: int | None = None, lists: bool = True) -> Iterator[Any]:
-    """The batches in data: an array, a `PyDataset`, or batches in any iterable, of which those
-    that are tuples count with their first part.
+    """The batches in data, which is an array, a `PyDataset`, or any iterable of batches. Of a batch
+    that is a tuple, the first item is used.
 
     Args:
         steps: the most batches; all by default.
@@ -41,6 +41,6 @@ def batches(data: Any, steps: int | None = None, lists: bool = True) -> Iterator
 
 
 def is_batch(data: Any) -> bool:
-    """Whether data is an array of any kind."""
+    """Whether data is an array of any library."""
     kinds = (np.ndarray, jax.Array, Variable)
     return isinstance(data, kinds) or foreign.array_of(data) is not None

@@ -1,7 +1,7 @@
-"""Attention: each target takes a weighted mean of the values, weighted by how its query fits keys.
+"""Attention: for each target, a mean of the values that is weighted by how well its query matches
+the keys.
 
-The names of the axes: `(batch, targets, features)` for queries, `(batch, sources, features)` for
-keys and values, which belong together.
+Queries have axes `(batch, targets, features)`, keys and values `(batch, sources, features)`.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ class Attention(Layer):
     def _calculate_score_mask(
         self, scores: jax.Array, v_mask: jax.Array | None, use_causal_mask: bool
     ) -> jax.Array | None:
-        """What a target sees, which broadcasts to the scores; `None` for everything."""
+        """The mask of visible sources, which broadcasts to the scores; `None` if all are
+        visible."""
         seen = None if v_mask is None else v_mask[..., None, :].astype(bool)
         if not use_causal_mask:
             return seen

@@ -1,4 +1,4 @@
-"""Layers that make categories of numbers, and arrays of categories."""
+"""Layers that assign numbers to categories, and that encode categories."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Discretization(DataLayer):
         self.epsilon, self.output_mode, self.sparse = epsilon, output_mode, sparse
         self.reset_state()
 
-    # A summary has two rows: values, and how many of the data each stands for.
+    # A summary has two rows: values, and how many values of the data each represents.
 
     def adapt(self, data: Any, steps: int | None = None) -> None:
         """Finds the boundaries of bins that hold as many values of the data each.
@@ -142,7 +142,7 @@ class Discretization(DataLayer):
         self.finalize_state()
 
     def update_state(self, data: Any) -> None:
-        """Takes a batch into account."""
+        """Adds a batch to the summary."""
         values = np.sort(np.asarray(data, dtype="float32").reshape(-1))
         step = max(values.size * self.epsilon, 1)
         chosen = values[int(step - 1) :: int(step)]
@@ -150,14 +150,14 @@ class Discretization(DataLayer):
         self._summary = _compressed(both[:, np.argsort(both[0])], self.epsilon)
 
     def finalize_state(self) -> None:
-        """Makes the boundaries of the batches taken into account."""
+        """Computes the boundaries from the batches that were added."""
         if self.num_bins is not None:
             summary = _compressed(self._summary, 1.0 / self.num_bins)
             self.bin_boundaries = summary[0, :-1].tolist()
             self._adapted += 1
 
     def reset_state(self) -> None:
-        """Forgets the batches taken into account."""
+        """Discards the summary."""
         self._summary = np.zeros((2, 0), "float32")
 
     def _edges(self) -> np.ndarray:
@@ -192,7 +192,7 @@ class Discretization(DataLayer):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         found = None
-        if config.get("num_bins") is not None:  # the boundaries are what it was adapted to
+        if config.get("num_bins") is not None:  # The boundaries were found by `adapt`.
             config = dict(config)
             found = config.pop("bin_boundaries", None)
         layer = super().from_config(config)
@@ -202,7 +202,7 @@ class Discretization(DataLayer):
 
 
 def _compressed(summary: np.ndarray, epsilon: float) -> np.ndarray:
-    """A summary of about `1 / epsilon` values that stand for as many each."""
+    """A summary of about `1 / epsilon` values that represent equally many each."""
     if summary.shape[1] * epsilon < 1:
         return summary
     wanted = epsilon + np.arange(0.0, 1.0, epsilon)

@@ -1,4 +1,4 @@
-"""LSTMs of images: the products of an LSTM are convolutions, along one, two or three axes."""
+"""Convolutional LSTMs in one, two and three dimensions."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class ConvLSTMCell(LSTMCell):
         self.dilation_rate = sizes(rank, dilation_rate=dilation_rate)
         check_strides_or_dilation(self.strides, self.dilation_rate)
         self._axis = -1 if self.data_format == "channels_last" else 1
-        self.implementation = 1  # each gate has a mask of its own
+        self.implementation = 1  # Each gate has its own dropout mask.
         self.state_size = [self.filters, self.filters]
 
     def build(self, input_shape: Sequence[int | None]) -> None:
@@ -90,7 +90,7 @@ class ConvLSTMCell(LSTMCell):
         return (*self.kernel_size, channels, size), (*self.kernel_size, self.filters, size)
 
     def get_initial_state(self, batch_size: Any = None) -> list[jax.Array]:
-        """Zeros: the states before the first step. The cell must be built."""
+        """The initial states, which are zeros. The cell must be built."""
         return [jnp.zeros((batch_size, *self._state_shape), self.compute_dtype)] * 2
 
     def _enter(self, inputs: jax.Array, masks: Any) -> jax.Array:
@@ -104,7 +104,7 @@ class ConvLSTMCell(LSTMCell):
         return self._convolved(state, "recurrent_kernel", masks, 1, "same", self.data_format)
 
     def _convolved(self, x: jax.Array, name: str, masks: Any, *window: Any) -> jax.Array:
-        """With the kernel of that name, of one step or of all of them."""
+        """The convolution of one step, or of all steps, with the kernel of this name."""
         masks = masks if isinstance(masks, list) else [masks]
         found = []
         for mask, kernel in zip(masks, jnp.split(self._weight(name), len(masks), -1)):
@@ -120,7 +120,7 @@ class ConvLSTMCell(LSTMCell):
 
 
 class _ConvLSTM(_OfCell):
-    """An RNN of a ConvLSTMCell; subclasses name the rank and nothing else."""
+    """Base of RNN layers with a ConvLSTMCell; subclasses define the rank only."""
 
     rank: int
     _cell = ConvLSTMCell

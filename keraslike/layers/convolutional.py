@@ -1,4 +1,4 @@
-"""Convolution in one, two and three dimensions: one mechanism, whatever the rank."""
+"""Convolution in one, two and three dimensions, implemented for any rank."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from keraslike.ops import convolution
 
 
 def check_strides_or_dilation(strides: Sequence[int], dilation_rate: Sequence[int]) -> None:
-    """Raises ValueError where both are above 1."""
+    """Raises ValueError if both are above 1."""
     if max(strides) > 1 and max(dilation_rate) > 1:
         raise ValueError(
             "Specifying `strides > 1` is not compatible with `dilation_rate > 1`: "
@@ -58,7 +58,7 @@ class Convolutional(Weighted):
         self.input_spec = InputSpec(min_ndim=self.rank + 2, max_ndim=self.rank + 2)
 
     def _input_channels(self, input_shape: Sequence[int | None]) -> Any:
-        """How many there are; inputs of another number are an error from now on."""
+        """The number of channels; from now on the input spec requires it."""
         axis = -1 if self.data_format == "channels_last" else 1
         channels = input_shape[axis]
         self.input_spec = InputSpec(
@@ -70,7 +70,7 @@ class Convolutional(Weighted):
         self.bias = self._add("bias", (filters,)) if self.use_bias else None
 
     def _finished(self, outputs: jax.Array) -> jax.Array:
-        """With the bias, activated."""
+        """Adds the bias and applies the activation."""
         if self.bias is not None:
             after = () if self.data_format == "channels_last" else (1,) * self.rank
             outputs = outputs + jnp.reshape(self.bias.value, (-1, *after))
@@ -78,7 +78,7 @@ class Convolutional(Weighted):
 
 
 class _Conv(Adaptable, Convolutional):
-    """A convolution over `rank` spatial axes; subclasses name the rank and nothing else."""
+    """Base of convolutions; subclasses define the rank only."""
 
     filters: int
     groups: int
@@ -133,7 +133,7 @@ class _Conv(Adaptable, Convolutional):
 
     def call(self, inputs: jax.Array) -> jax.Array:
         padding = self.padding
-        if padding == "causal":  # step t sees no step after t
+        if padding == "causal":  # No output depends on a later step.
             before = self.dilation_rate[0] * (self.kernel_size[0] - 1)
             (steps,) = spatial_axes(1, self.data_format)
             inputs = jnp.pad(inputs, [(before if a == steps else 0, 0) for a in range(3)])

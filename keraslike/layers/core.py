@@ -1,4 +1,4 @@
-"""Layers that every model uses: Input, Activation, Masking, Identity, Lambda."""
+"""Basic layers: Input, Activation, Masking, Identity, Lambda."""
 
 from __future__ import annotations
 
@@ -161,12 +161,13 @@ class Lambda(Layer):
 def _parameter_names(function: Callable) -> frozenset[str]:
     try:
         return frozenset(inspect.signature(function).parameters)
-    except (TypeError, ValueError):  # some functions written in C do not tell
+    except (TypeError, ValueError):  # Some functions written in C have no signature.
         return frozenset()
 
 
 def _serialize_function(function: Callable) -> Any:
-    """As a Lambda's config has it: a lambda's parts by name, where elsewhere they are a list."""
+    """The config of a function in a Lambda layer, where a lambda's parts are a dict and not a
+    list."""
     config = serialization.serialize(function)
     if isinstance(config, dict) and config["class_name"] == "__lambda__":
         names = ("code", "defaults", "closure")
@@ -206,7 +207,7 @@ class InputLayer(Layer):
         name: str | None = None,
         **kwargs: Any,
     ):
-        if "input_shape" in kwargs:  # Keras 2's name
+        if "input_shape" in kwargs:  # The argument's name in Keras 2.
             warn_user("Argument `input_shape` is deprecated. Use `shape` instead.")
             shape = kwargs.pop("input_shape")
         batch_shape = kwargs.pop("batch_input_shape", batch_shape)
@@ -255,7 +256,7 @@ class InputLayer(Layer):
 def _agreed(
     tensor: Any, shape: Any, batch_size: Any, batch_shape: Any, dtype: Any, sparse: Any
 ) -> tuple:
-    """The shape and dtype of the tensor given; raises where another argument contradicts them."""
+    """The shape and dtype of the given tensor; raises where another argument contradicts them."""
     if not isinstance(tensor, KerasTensor):
         raise ValueError(
             f"Argument `input_tensor` must be a KerasTensor. Received: input_tensor={tensor!r}"

@@ -1,7 +1,7 @@
-"""`DataLayer`, the base of layers that make categories of data, and how categories are encoded.
+"""`DataLayer`, the base of layers that encode data as categories, and the encodings.
 
-What has values is computed by numpy: in eager calls, in the map of a data pipeline, and of text in
-a model, which is no content of compiled programs.
+Concrete values are processed by numpy: in eager calls and in the map of a data pipeline. The same
+holds for text in a model, which compiled programs cannot contain.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ class DataLayer(Layer):
 
     autocast = False
     sparse = False
-    _counts_wide = False  # whether counts and ones are int64 in boxes, too, as in TensorFlow
-    _several = False  # whether a list of arrays is not one array
-    _adapted = 0  # how often it took from data what a compiled program may hold
+    _counts_wide = False  # Whether boxed counts and codes are int64 as well, as in TensorFlow.
+    _several = False  # Whether a list of arrays is a list of inputs, and not one array.
+    # Counts the changes of adapted values, which compiled programs may contain as constants.
+    _adapted = 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and hasattr(args[0], "with_flat_values"):  # a ragged tensor
+        if len(args) == 1 and hasattr(args[0], "with_flat_values"):  # A ragged tensor.
             if getattr(self, "output_mode", None) != "int":
                 raise ValueError(
                     f"Layer '{self.name}' takes ragged tensors with output_mode='int' only: call "
@@ -48,7 +49,7 @@ class DataLayer(Layer):
             return jax.tree.map(self._boxed, outputs, is_leaf=is_boxed) if _in(outputs) else outputs
         bare = unbox((args, kwargs))
         boxed = bare[0] is not args or bare[1] is not kwargs
-        with context.using(tapes=()):  # no gradient goes through a category
+        with context.using(tapes=()):  # Categories have no gradient.
             outputs = super().__call__(*bare[0], **bare[1])
         return jax.tree.map(self._boxed, outputs) if boxed else outputs
 
@@ -61,12 +62,12 @@ class DataLayer(Layer):
             with jax.enable_x64(True):
                 if isinstance(x, jax.core.Tracer) or not context.trace_state_clean():
                     x = jnp.asarray(x).astype("int64")
-                else:  # numpy is faster
+                else:  # numpy is faster.
                     x = put(np.asarray(x).astype("int64"))
         return Answers.box(x)  # type: ignore[misc]
 
     def _boxed_dtype(self) -> str:
-        """The dtype of boxed results, which are as wide as the layer says."""
+        """The dtype of boxed results."""
         mode = getattr(self, "output_mode", "int")
         return "int64" if self._counts_wide and mode != "tf_idf" else self._output_dtype()
 
@@ -138,7 +139,7 @@ def _size(inputs: Any) -> int:
 
 
 def _sparse(dense: Any, most: int) -> Any:
-    """An array as a sparse one, of so many values at most where they are not known."""
+    """A dense array as a sparse one; of a tracer, `most` values are stored."""
     if isinstance(dense, jax.core.Tracer):
         return sparsity.from_dense(dense, most)
     places = np.nonzero(np.asarray(dense))
@@ -146,7 +147,7 @@ def _sparse(dense: Any, most: int) -> Any:
 
 
 def encoded_shape(shape: tuple, mode: str, depth: int | None) -> tuple:
-    """The shape of what `encode` gives for categories of a shape."""
+    """The shape of the result of `encode` for categories of a shape."""
     shape = tuple(shape)
     if mode == "int":
         return shape
@@ -195,7 +196,7 @@ def encode(categories: Any, mode: str, depth: int, dtype: Any, weights: Any = No
 
 
 def hash_key(salt: Any, kind: str) -> list[int]:
-    """The two numbers of a salt; raises ValueError for what is none."""
+    """A salt as two numbers; raises ValueError for an invalid one."""
     if isinstance(salt, int):
         return [salt, salt]
     if isinstance(salt, (tuple, list)) and len(salt) == 2:
@@ -207,7 +208,7 @@ def hash_key(salt: Any, kind: str) -> list[int]:
 
 
 def hash_buckets(texts: list[bytes], count: int, salt: list[int] | None = None) -> np.ndarray:
-    """The buckets of texts, of so many, by FarmHash, or with a salt by SipHash.
+    """The buckets of texts, out of `count`, by FarmHash, or by SipHash if there is a salt.
 
     >>> hash_buckets([b"a", b"b"], 3).tolist()
     [0, 1]

@@ -1,4 +1,4 @@
-"""Products of the inputs with a matrix of weights: `Dense` and `EinsumDense`."""
+"""Products with a weight matrix: `Dense` and `EinsumDense`."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class EinsumDense(Quantizable):
     """
 
     _saves_activity_regularizer = True
-    # By Keras's names, as in `Quantizable`.
+    # Keras's private names, as in `Quantizable`.
     _int4_block_size = property(lambda self: self._block)
     original_kernel_shape = property(lambda self: self._kernel_shape)
     _int4_unpacked_column_size = property(lambda self: self._matrices()[0].flat[-1])
@@ -215,7 +215,8 @@ class EinsumDense(Quantizable):
             self.gptq_unpacked_column_size = self._calibrated_shape()[1]
 
     def _letters(self) -> tuple[str, str, str]:
-        """Those of the inputs, kernel and output, also of the axes that an ellipsis stands for."""
+        """The letters of the inputs, the kernel and the output, with letters for axes of an
+        ellipsis."""
         before, given, after, kernel, out = _einsum_parts(self.equation)
         unused = [c for c in string.ascii_letters if c not in given + kernel + out]
         more = "".join(unused[: self.input_spec.ndim - len(given)])
@@ -242,8 +243,8 @@ class EinsumDense(Quantizable):
 
 
 def _spread(x: Any, letters: str, wanted: str) -> Any:
-    """An array with other axes: those that are not wanted, of size 1, go, and those that it does
-    not have come with size 1."""
+    """An array with its axes rearranged: axes of size 1 that are not wanted are removed, and
+    missing axes are inserted with size 1."""
     kept = [letter for letter in wanted if letter in letters]
     left = [letter for letter in letters if letter in wanted]
     x = x.squeeze(tuple(i for i, letter in enumerate(letters) if letter not in wanted))
@@ -252,7 +253,8 @@ def _spread(x: Any, letters: str, wanted: str) -> Any:
 
 
 def _einsum_parts(equation: str) -> tuple[bool, str, bool, str, str]:
-    """Whether an ellipsis comes first, the inputs' letters, whether one ends; kernel, output."""
+    """Whether an ellipsis comes first, the letters of the inputs, whether an ellipsis comes last,
+    and the letters of the kernel and of the output."""
     form = r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?"
     match = re.fullmatch(form, equation.replace(" ", ""))
     if match is None or match[1] != match[5] or match[3] != match[7] or (match[1] and match[3]):
@@ -277,12 +279,12 @@ def _einsum_parts(equation: str) -> tuple[bool, str, bool, str, str]:
 
 
 def _by_axes(initializer: Any, kernel: str, out: str) -> Any:
-    """The initializer, counting as outputs the axes that the output has."""
+    """A copy of the initializer that treats the axes of the output as its output axes."""
     if not isinstance(initializer, initializers.VarianceScaling) or (
         initializer.input_axes is not None and initializer.output_axes is not None
     ):
         return initializer
-    new = copy.copy(initializer)  # draws what this one would
+    new = copy.copy(initializer)  # The copy draws the same values.
     new.input_axes = [i for i, letter in enumerate(kernel) if letter not in out]
     new.output_axes = [i for i, letter in enumerate(kernel) if letter in out]
     return new

@@ -1,4 +1,4 @@
-"""Convolution of each channel by itself, alone or with a mixture of the channels after it."""
+"""Convolution of each channel separately, alone or followed by a mixture of the channels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keraslike.ops import convolution
 
 
 class _DepthwiseConv(Convolutional):
-    """A filter or several for each channel, over `rank` spatial axes."""
+    """Base of depthwise convolutions, with `depth_multiplier` filters for each channel."""
 
     depth_multiplier: int
     depthwise_initializer: Any

@@ -1,4 +1,4 @@
-"""Embeddings: a vector for each integer, and the way back."""
+"""Embeddings, which map integers to vectors, and the reverse."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Embedding(Quantizable):
     (1, 3, 4)
     """
 
-    autocast = False  # inputs are indices, which half precision would round
+    autocast = False  # Half precision would round the inputs, which are indices.
     _saves_activity_regularizer = True
     _adapted = "embeddings"
     _modes = ("int8", "int4")
@@ -60,9 +60,9 @@ class Embedding(Quantizable):
         quantization_config: Any = None,
         **kwargs: Any,
     ):
-        kwargs.pop("input_length", None)  # Keras 2 asked for it
+        kwargs.pop("input_length", None)  # An argument in Keras 2.
         arguments = given(locals())
-        del arguments["weights"]  # here the property of that name
+        del arguments["weights"]  # It is the name of a property here.
         super().__init__(Embedding, **arguments)
         self.input_dim = _size(input_dim=input_dim)
         self.output_dim = _size(output_dim=output_dim)
@@ -104,7 +104,7 @@ class Embedding(Quantizable):
 
     def _constructor_args(self) -> dict[str, Any]:
         args = super()._constructor_args()
-        args.pop("weights", None)  # here the property of that name
+        args.pop("weights", None)  # It is the name of a property here.
         return args
 
 
@@ -219,4 +219,4 @@ class ReversibleEmbedding(Embedding):
         return spec if self.tie_weights else {mode: spec[mode] + more[mode] for mode in spec}
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        return None  # the call sets it, which knows the way
+        return None  # `call` sets the mask, which depends on the direction.

@@ -1,4 +1,4 @@
-"""Layers that make categories by hashing: Hashing and HashedCrossing."""
+"""Layers that assign categories by hashing: Hashing and HashedCrossing."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class HashedCrossing(DataLayer):
             values = [x.values.reshape(x.shape) if is_text(x) else np.asarray(x) for x in inputs]
             dense = self._crossed(*map(_fingerprints, values))
         else:
-            # JAX has no integers of 64 bits: those of text go there in two halves.
+            # JAX has no 64-bit integers by default, so hashes of text are passed as two halves.
             parts = [
                 x.apply(number_of(self), _fingerprints, lambda s: ((*s, 2), "uint32"))
                 if is_text(x)
@@ -240,7 +240,7 @@ class HashedCrossing(DataLayer):
 
 
 def _fingerprints(values: np.ndarray) -> np.ndarray:
-    """64 bits of each text or integer, as two halves."""
+    """A 64-bit number for each text or integer, as two halves."""
     texts = as_bytes(values)
     if texts is None:
         found = values.astype(np.int64).view(np.uint64)

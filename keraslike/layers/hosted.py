@@ -1,5 +1,6 @@
-"""Layers whose computation another library does on the host: modules of PyTorch and SavedModels of
-TensorFlow. They need that library, and a step of training goes through it and back."""
+"""Layers that another library computes on the host: modules of PyTorch and SavedModels of
+TensorFlow. The library must be installed, and each training step calls it from the compiled
+program."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ from keraslike.layers.layer import Layer
 
 
 class _Hosted(Layer):
-    """Outputs, new state and gradients by functions of numpy arrays.
+    """Base of layers whose outputs, state updates and gradients are functions of numpy arrays.
 
     A subclass has `_trained` and `_others`, lists of Variables. `_compute` gives the outputs and
     the new values of `_others`, which count in training. `values` are those of `_trained`, of
@@ -42,11 +43,11 @@ class _Hosted(Layer):
         raise NotImplementedError
 
     def _derive(self, values: tuple, how: tuple, cotangents: list) -> list[Any]:
-        """Gradients by what trains and by the inputs, `None` where there is none."""
+        """The gradients by trainable values and inputs, with `None` where there is none."""
         raise NotImplementedError
 
     def _hosted(self, arguments: Any, training: bool, seed: jax.Array) -> Any:
-        """The outputs for a structure of arrays; `_others` are changed."""
+        """The outputs for a structure of arrays; `_others` are updated."""
         context.needs_python(self.name)
         inputs, structure = jax.tree.flatten(arguments)
         trained = [v.value for v in self._trained]
@@ -102,12 +103,12 @@ class _Hosted(Layer):
         return jax.tree.map(lambda a: a.astype(narrow) if dtypes.is_float(a.dtype) else a, outputs)
 
     def _spec(self, values: Any, structure: Any, training: bool) -> Any:
-        """Shapes and dtypes of what comes out, found by computing it once on zeros."""
+        """The shapes and dtypes of the outputs, determined by one computation on zeros."""
         shapes = [(tuple(v.shape), str(v.dtype)) for v in jax.tree.leaves(values)]
         key = (str(shapes), structure, training)
         specs = vars(self).setdefault("_specs", {})
         if key not in specs:
-            # A size that is only a symbol is an error here, and sizes are tried in its place.
+            # A symbolic size raises here, and numbers are tried in its place.
             zeros = jax.tree.map(lambda v: np.zeros([int(n) for n in v.shape], v.dtype), values)
             outputs = self._compute(zeros, (structure, training, 0))
             specs[key] = jax.tree.map(
@@ -122,7 +123,7 @@ def _wide(value: jax.Array) -> jax.Array:
 
 
 def _to_numpy(value: Any) -> np.ndarray:
-    return np.array(value)  # one of its own, which the other library may change
+    return np.array(value)  # A copy, since the other library may change it in place.
 
 
 def _no_gradient(value: Any) -> np.ndarray:
@@ -260,7 +261,7 @@ class TorchModuleWrapper(_Hosted):
 
     def _constructor_args(self) -> dict[str, Any]:
         args = super()._constructor_args()
-        args["module"] = None  # which get_config() writes
+        args["module"] = None  # get_config() adds it.
         return args
 
     @classmethod
@@ -308,7 +309,7 @@ class TFSMLayer(_Hosted):
         for endpoint in (call_endpoint, *filter(None, [call_training_endpoint])):
             found.update(self._endpoint(endpoint)["variables"])
         about = self._loaded.variables
-        # Those that train come first, as in the arguments of `_compute`.
+        # Trainable variables come first, as in the arguments of `_compute`.
         self._numbers = sorted(found, key=lambda n: (not about[n]["trainable"], n))
         made = [self._made(n, about[n]) for n in self._numbers]
         split = sum(about[n]["trainable"] for n in found)
@@ -336,16 +337,17 @@ class TFSMLayer(_Hosted):
         return self._hosted(inputs, bool(training), jnp.zeros(2, "uint32"))
 
     def _options(self, node: dict[str, Any], training: bool) -> dict[str, Any]:
-        """What the function is given besides the inputs."""
+        """Keyword arguments of the function besides the inputs."""
         return {}
 
     def _asked(self, values: tuple, how: tuple) -> tuple[Any, ...]:
-        """The endpoint and what it is asked with: arguments, inputs and values of variables."""
+        """The endpoint, its arguments and the values of its variables."""
         trained, others, inputs = values
         name = (self.call_training_endpoint if how[1] else None) or self.call_endpoint
         node, leaves = self._endpoint(name), []
         arguments = jax.tree.unflatten(how[0], inputs)
-        if "inputs" in node and isinstance(arguments, dict):  # a signature, which has names only
+        # A signature, which accepts keyword arguments only.
+        if "inputs" in node and isinstance(arguments, dict):
             given = ((), {**arguments, **self._options(node, how[1])})
         else:
             given = ((arguments,), self._options(node, how[1]))

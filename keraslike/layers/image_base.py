@@ -1,4 +1,4 @@
-"""The bases of layers that prepare images, alone or with labels, masks and boxes."""
+"""Base classes of layers that transform images, alone or together with labels, masks and boxes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keraslike.core.tracebacks import is_ours
 from keraslike.layers.layer import Layer
 from keraslike.ops.wrap import array
 
-# What is transformed, in this order, and what one of it is called.
+# The transformed keys, in order, with the name of a single item of each.
 _SINGLE = {
     "images": "single_image",
     "bounding_boxes": "single_bounding_box",
@@ -28,7 +28,8 @@ _SINGLE = {
 
 
 class _Backend(types.SimpleNamespace):
-    """What layers of Keras's users find in `self.backend`: functions, and modules of them."""
+    """The value of `self.backend` in layers of Keras's users: functions, and modules of
+    functions."""
 
     name = _backend = "jax"
     random = random
@@ -47,7 +48,7 @@ class DataLayer(Layer):
     backend = _Backend()
 
     def _check_positional(self, argument: Any) -> None:
-        """Boxes may be lists."""
+        """Accepts all arguments, since boxes may be lists."""
 
     def _get_seed_generator(self, backend: Any = None) -> SeedGenerator:
         if not hasattr(self, "seed") or not hasattr(self, "generator"):
@@ -117,13 +118,13 @@ class BaseImagePreprocessingLayer(DataLayer):
 
     @property
     def _axes(self) -> tuple[int, int]:
-        """Those of height and width, from the end."""
+        """The axes of height and width, counted from the end."""
         return (-3, -2) if self.data_format == "channels_last" else (-2, -1)
 
     # -- what subclasses say ------------------------------------------------------------------
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        """What is to be done with the images that `data` is, or has."""
+        """Draws the transformation for the images in `data`."""
         return None
 
     def _transform_images(self, images: Any, transformation: Any, interpolation: str) -> Any:
@@ -150,7 +151,7 @@ class BaseImagePreprocessingLayer(DataLayer):
             return self._transform_images(segmentation_masks, transformation, "nearest")
         return segmentation_masks
 
-    # The same of one image, which is a batch of one meanwhile.
+    # The same for a single image, which is transformed as a batch of one.
 
     def transform_single_image(self, image: Any, transformation: Any, training: bool = True) -> Any:
         return self._single("images", image, transformation, training)
@@ -177,7 +178,7 @@ class BaseImagePreprocessingLayer(DataLayer):
     # -- calling ------------------------------------------------------------------------------
 
     def call(self, data: Any, training: bool = True) -> Any:
-        if isinstance(data, (list, tuple)):  # images of one size
+        if isinstance(data, (list, tuple)):  # Images of one size.
             data = array(data)
         images = data["images"] if isinstance(data, dict) else data
         batched = is_batched(images)
@@ -210,7 +211,10 @@ class BaseImagePreprocessingLayer(DataLayer):
     def _compiled(
         self, data: dict[str, Any], batched: bool, training: bool, alone: bool = False
     ) -> dict[str, Any]:
-        """What `_changed` gives, outside of any trace from one program for images of this shape.
+        """The result of `_changed`, outside of traces from a program that is compiled for each
+        shape.
+
+        Subclasses defined by users are not compiled, since their methods may have side effects.
 
         A user's class runs as plain Python: its methods may do anything.
         """
@@ -261,7 +265,8 @@ class BaseImagePreprocessingLayer(DataLayer):
         target_range: Sequence[float],
         dtype: Any = "float32",
     ) -> jax.Array:
-        """Colours between other least and largest values, the same where these are the same."""
+        """Rescales colours from one range of values to another; equal ranges leave them
+        unchanged."""
         low, high = original_range
         new_low, new_high = target_range
         if (low, high) == (new_low, new_high):
@@ -308,7 +313,7 @@ class RandomImageLayer(BaseImagePreprocessingLayer):
         raise NotImplementedError
 
     def _chosen(self, sizes: Sizes, seed: Any) -> jax.Array:
-        """Which images are changed: with a probability that is drawn, too, from `factor`."""
+        """Which images are transformed; the probability itself is drawn from `factor`."""
         probability = random.uniform((sizes.batch,), *self.factor, seed=seed)
         return random.uniform((sizes.batch,), 0, 1, seed=seed) < probability
 
@@ -356,7 +361,7 @@ def factor_range(
 
 
 def two_numbers(value_range: Any) -> Any:
-    """The least and the largest value of a colour; raises ValueError where they are not two."""
+    """The least and the largest value of a pixel; raises ValueError unless there are two."""
     if not isinstance(value_range, (tuple, list)) or len(value_range) != 2:
         raise ValueError(
             "The `value_range` argument should be a list of two numbers. "
@@ -388,13 +393,13 @@ class Sizes(NamedTuple):
     """Of the images in what a layer is called on."""
 
     shape: tuple[int, ...]
-    batch: int  # 1 for an image alone
+    batch: int  # 1 for a single image.
     height: int
     width: int
 
     @property
     def each(self) -> tuple[int, ...]:
-        """The shape of one number for each image, for them to be broadcast together."""
+        """The shape of one number for each image, which broadcasts to the images."""
         return (*self.shape[:-3], 1, 1, 1)
 
 
@@ -406,7 +411,7 @@ def sizes_of(data: Any, data_format: str) -> Sizes:
 
 
 def per_image(values: Any, like: Any) -> jax.Array:
-    """A number for each image, to be broadcast against images or what belongs to them."""
+    """A number for each image, reshaped to broadcast to `like`."""
     values = array(values)
     return values.reshape(values.size, *[1] * (len(like.shape) - 1)) if like.ndim else values
 
@@ -419,7 +424,7 @@ def densify_bounding_boxes(
     labels_default_value: int = -1,
     backend: Any = None,
 ) -> dict[str, Any]:
-    """Boxes and labels as arrays; of lists of several lengths the shorter are filled up.
+    """Boxes and labels as arrays; lists of different lengths are padded.
 
     >>> boxes = {"boxes": [[[0, 0, 1, 1]], []], "labels": [[3], []]}
     >>> densify_bounding_boxes(boxes, is_batched=True)["labels"].tolist()
@@ -444,7 +449,7 @@ def densify_bounding_boxes(
 
 
 def validate_bounding_boxes(bounding_boxes: Any) -> None:
-    """Raises ValueError unless these are boxes and labels that belong to each other."""
+    """Raises ValueError unless these are boxes with matching labels."""
     if not isinstance(bounding_boxes, dict) or not {"boxes", "labels"} <= set(bounding_boxes):
         raise ValueError(
             "Expected `bounding_boxes` argument to be a dict with keys 'boxes' and 'labels'. "

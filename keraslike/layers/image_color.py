@@ -1,4 +1,5 @@
-"""Layers that change the colours of images at random; labels, masks and boxes stay."""
+"""Layers that change the colours of images at random, and leave labels, masks and boxes
+unchanged."""
 
 from __future__ import annotations
 
@@ -76,7 +77,7 @@ class RandomBrightness(ColorLayer):
 
 
 class _FactorLayer(ColorLayer):
-    """Changes colours by a factor that is drawn for each image."""
+    """Base of layers that change colours by a factor, which is drawn for each image."""
 
     def __init__(
         self,
@@ -155,7 +156,7 @@ class RandomContrast(ColorLayer):
 
     def _colored(self, images: jax.Array, transformation: Any) -> jax.Array:
         height, width = self._axes
-        # One axis after the other: XLA's loop for the first one uses vectors on a CPU.
+        # The axes are reduced one after the other: XLA vectorizes the first loop on the CPU.
         mean = jnp.mean(jnp.mean(images, height, keepdims=True), width, keepdims=True)
         factor = self._cast(transformation["contrast_factor"])
         return self._clip((images - mean) * factor + mean)
@@ -217,7 +218,7 @@ class RandomGrayscale(ColorLayer):
 
 
 class _HsvLayer(_FactorLayer):
-    """Changes hue or saturation, the channel `_channel`, by `_changed_channel`."""
+    """Base of layers that change hue or saturation: channel `_channel`, by `_changed_channel`."""
 
     _channel: int
 
@@ -303,7 +304,7 @@ class RandomSharpness(_FactorLayer):
     def _colored(self, images: jax.Array, transformation: Any) -> jax.Array:
         factor = per_image(self._cast(transformation["factor"] * 2), images)
         summed = images
-        for axis in self._axes:  # of a pixel and its neighbours, beyond the edge there is nothing
+        for axis in self._axes:  # Sums over a pixel and its neighbours, with zeros beyond the edge.
             size = images.shape[axis]
             pads = [(1, 1) if a == axis % images.ndim else (0, 0) for a in range(images.ndim)]
             padded = jnp.pad(summed, pads)
@@ -521,7 +522,7 @@ class RandomColorJitter(ColorLayer):
         return images
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        return None  # each layer draws its own
+        return None  # Each layer draws its own transformation.
 
 
 _JITTERED = {

@@ -1,4 +1,4 @@
-"""Layers that move, turn, stretch and bend images at random, with their masks and boxes."""
+"""Layers that move, rotate, scale and distort images at random, with their masks and boxes."""
 
 from __future__ import annotations
 
@@ -125,7 +125,8 @@ class RandomFlip(GeometricLayer):
 
 
 class _AffineLayer(GeometricLayer):
-    """Moves pixels by a matrix for each image, as `ops.image.affine_transform` takes it."""
+    """Base of layers that move pixels by a matrix for each image, as `ops.image.affine_transform`
+    does."""
 
     def __init__(self, *, fill_mode: str, interpolation: str, fill_value: float, **kwargs: Any):
         super().__init__(**kwargs)
@@ -149,7 +150,8 @@ class _AffineLayer(GeometricLayer):
 
 
 def _rows(a0: Any, a1: Any, a2: Any, b0: Any, b1: Any, b2: Any) -> jax.Array:
-    """The matrices `(images, 8)` of numbers for all images and of arrays, one for each."""
+    """The matrices `(images, 8)`, from numbers for all images and arrays with one entry for
+    each."""
     return jnp.stack(jnp.broadcast_arrays(a0, a1, a2, b0, b1, b2, 0.0, 0.0), -1)
 
 
@@ -159,7 +161,7 @@ def _pair(name: str, factor: Any, low: float, above: bool = False) -> tuple[floa
 
 def _shear_range(name: str, factor: Any) -> tuple[float, float]:
     if isinstance(factor, (tuple, list)) and len(factor) == 2 and factor[0] == -factor[1]:
-        factor = factor[1]  # what one number is in a config
+        factor = factor[1]  # The form in which a config contains a single number.
     return _pair(name, factor, 0.0)
 
 
@@ -525,7 +527,7 @@ class RandomElasticTransform(GeometricLayer):
             return None
         chosen = self._chosen(sizes, seed)
         factor = random.uniform((), *self.scale, dtype=self.compute_dtype, seed=seed)
-        # One key, so that masks are bent as images are.
+        # A fixed key, so that masks are distorted like their images.
         return {"apply_transform": chosen, "distortion_factor": factor, "seed": draw_key(seed)}
 
     def _moved(self, images: jax.Array, transformation: Any, interpolation: str) -> jax.Array:

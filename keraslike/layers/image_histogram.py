@@ -1,4 +1,4 @@
-"""Layers that spread the colours of images over the range that they may have."""
+"""Layers that redistribute the colours of images over the range of values."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class ContrastLimitedAdaptiveHistogramEqualization(StillLayer):
         self, images: Any, transformation: Any = None, training: bool = True
     ) -> Any:
         x = self._transform_value_range(images, self.value_range, (0, 255))
-        # Each channel of each image is an image by itself.
+        # Each channel of each image is processed separately.
         x = batched(self._spread, array(x).astype("float32"), self.data_format)
         x = self._transform_value_range(x, (0, 255), self.value_range)
         return x.astype(images.dtype)
@@ -159,7 +159,7 @@ class ContrastLimitedAdaptiveHistogramEqualization(StillLayer):
         return jnp.moveaxis(x.reshape(batch, channels, height, width), 1, -1)
 
     def _table(self, colors: jax.Array) -> jax.Array:
-        """What becomes of each of 256 colours in a part with these."""
+        """The new value of each of 256 colours in a tile with these colours."""
         counts = jnp.zeros(256, "float32").at[colors].add(1)
         if self.clip_limit > 0:
             most = self.clip_limit * colors.size / 256
@@ -172,7 +172,7 @@ class ContrastLimitedAdaptiveHistogramEqualization(StillLayer):
 
 
 def _between(size: int, tile: int, tiles: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The parts before and after each pixel along an axis, and how near the latter is."""
+    """The tiles before and after each pixel along an axis, and the weight of the second."""
     place = (jnp.arange(size, dtype="float32") - tile / 2) / tile
     before = jnp.floor(place)
     first, second = (jnp.clip(n, 0, tiles - 1).astype("int32") for n in (before, before + 1))

@@ -1,4 +1,4 @@
-"""Layers that put parts of images together, and whole policies of augmentation."""
+"""Layers that combine several images, and augmentation policies."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ class MixUp(RandomImageLayer):
 
 
 class _Keys(SeedGenerator):
-    """Keys that are made from one, in a branch of a program that may not change any state."""
+    """A key stream derived from one key, for branches of a program in which no state may change."""
 
     def __init__(self, key: jax.Array):
         self._key, self._count = key, 0
@@ -250,7 +250,7 @@ class _Keys(SeedGenerator):
 
 
 class _Policy(RandomImageLayer):
-    """Has other layers, by their names in `_names`, and does what some of them do."""
+    """Base of layers that apply other layers, which are attributes with the names in `_names`."""
 
     _FACTOR_BOUNDS = (0, 1)
     _names: tuple[str, ...] = (
@@ -286,7 +286,7 @@ class _Policy(RandomImageLayer):
                 setattr(self, name, make())
 
     def _applied(self, method: str, value: Any, transformation: Any) -> Any:
-        """What the drawn layers make of a value, each by this method of it."""
+        """The result of applying this method of the chosen layers to a value."""
         raise NotImplementedError
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
@@ -347,7 +347,8 @@ class RandAugment(_Policy):
         return {"transforms": transforms, "layer_idxes": which}
 
     def _applied(self, method: str, value: Any, transformation: Any) -> Any:
-        """A value after the changes, each by this method of its layer."""
+        """The result of applying this method of the chosen layers, one after another, to a
+        value."""
 
         def branch(name: str, drawn: Any) -> Callable:
             return lambda x: _like(x, getattr(getattr(self, name), method)(x, drawn))
@@ -416,7 +417,8 @@ class AugMix(_Policy):
         return {
             "chain_mixing_weights": weights / jnp.sum(weights),
             "weight_sample": random.beta((), self.alpha, self.alpha, seed=seed),
-            # A layer, or none, and the key that its transformation is drawn with.
+            # The index of a layer (or of the identity, which comes last) and the key for its
+            # transformation.
             "chain_transforms": {
                 "layer_idx": random.randint(chains, 0, len(self._names) + 1, seed=seed),
                 "key": jax.random.split(draw_key(seed), chains),
@@ -424,7 +426,8 @@ class AugMix(_Policy):
         }
 
     def _applied(self, method: str, value: jax.Array, transformation: Any) -> jax.Array:
-        """The weighted mean of a value and of what chains make of it by this method of layers."""
+        """The weighted mean of a value and of the results of chains that apply this method of
+        layers."""
 
         def change(name: str, x: Any, key: Any) -> Any:
             layer = getattr(self, name)
@@ -447,7 +450,7 @@ class AugMix(_Policy):
 
             start = jnp.zeros(value.shape, self.compute_dtype)
             mixed = lax.scan(chain, start, (chains, weights))[0]
-        else:  # in Keras's form: layers by their names, and what was drawn for each
+        else:  # In Keras's form: layers by name, with their transformations.
             mixed = 0.0
             for i, positions in enumerate(chains):
                 x = value

@@ -1,4 +1,4 @@
-"""Layers that make images of another size, and lists of boxes of another length."""
+"""Layers that change the size of images or the number of bounding boxes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from keraslike.ops.wrap import array
 
 
 class _Sized(BaseImagePreprocessingLayer):
-    """Gives images of `height` and `width`, in training and elsewhere."""
+    """Base of layers whose outputs have a fixed `height` and `width`, in training and inference."""
 
     _USE_BASE_FACTOR = False
 
@@ -30,7 +30,7 @@ class _Sized(BaseImagePreprocessingLayer):
         return labels
 
     def _change_boxes(self, bounding_boxes: Any, size: tuple[int, int], change: Any) -> Any:
-        """Boxes of images of `size` as boxes of those that the layer gives."""
+        """Converts boxes of images of `size` to boxes of the layer's outputs."""
         layout, own = self.bounding_box_format, (self.height, self.width)
         corners = convert_format(bounding_boxes, layout, "xyxy", *size)
         changed = {**corners, "boxes": joined(*change(*columns(corners["boxes"])))}
@@ -49,7 +49,8 @@ class _Sized(BaseImagePreprocessingLayer):
 
 
 def _window(height: int, width: int, rows: int, columns: int) -> tuple[int, int, int, int]:
-    """Top, left, height and width of the largest part in the middle with the shape of another."""
+    """Top, left, height and width of the largest centred window with the aspect ratio of `rows` by
+    `columns`."""
     high = max(min(height, int(width * rows / columns)), 1)
     wide = max(min(width, int(height * columns / rows)), 1)
     return (height - high) // 2, (width - wide) // 2, high, wide
@@ -140,7 +141,7 @@ class Resizing(_Sized):
         return self._change_boxes(bounding_boxes, (height, width), change)
 
     def compute_output_spec(self, data: Any, *args: Any, **kwargs: Any) -> Any:
-        return self._traced_spec((data, *args), kwargs)  # the dtype is that of the images
+        return self._traced_spec((data, *args), kwargs)  # The output has the dtype of the images.
 
 
 class CenterCrop(_Sized):
@@ -192,7 +193,7 @@ class CenterCrop(_Sized):
 
 
 def _into(part: tuple, layer: Any) -> Any:
-    """The change of boxes where a part of an image becomes what a layer gives."""
+    """The function that maps boxes when a window of an image becomes the layer's output."""
     top, left, high, wide = part
     down, across = layer.height / high, layer.width / wide
 
@@ -247,7 +248,7 @@ class RandomCrop(RandomImageLayer, _Sized):
         self.height, self.width = height, width
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        """Where the part begins, its row and column, and the size of the images."""
+        """The row and the column where the window starts, and the size of the images."""
         _, _, height, width = sizes_of(data, self.data_format)
         seed = self._get_seed_generator() if seed is None else seed
         starts: Any = _window(height, width, self.height, self.width)[:2]

@@ -1,4 +1,4 @@
-"""`IndexLookup`: the numbers of the entries of a vocabulary."""
+"""`IndexLookup`, which maps tokens to their indices in a vocabulary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from keraslike.layers.adapting import batches
 from keraslike.layers.data_layer import DataLayer, encode, encoded_shape, hash_buckets, hash_key
 
 MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
-_MISSING, _DROPPED = -2, -1  # of a token: not in the vocabulary; the mask, where it has no number
+# Indices of special tokens: not in the vocabulary; the mask token in modes where it has no index.
+_MISSING, _DROPPED = -2, -1
 
 
 class IndexLookup(DataLayer):
@@ -98,14 +99,15 @@ class IndexLookup(DataLayer):
         self.vocabulary_dtype = dtypes.standardize_dtype(vocabulary_dtype)
         self.invert, self.output_mode, self.sparse = invert, output_mode, sparse
         self.pad_to_max_tokens, self.oov_method, self.salt = pad_to_max_tokens, oov_method, salt
-        # The vocabulary is in the config if it was given, and otherwise a file of the archive's.
+        # A vocabulary that was passed to the constructor is stored in the config, any other one in
+        # a file of the archive.
         is_file = isinstance(vocabulary, (str, os.PathLike))
         self._given = _Words(None if is_file else vocabulary, idf_weights)
         self._has_input_vocabulary = bool(given)
         self._frozen_vocab_size = size
         self.idf_weights: np.ndarray | None = None
         if invert and self._of_text:
-            self.supports_jit = False  # there is no text in compiled programs
+            self.supports_jit = False  # Compiled programs cannot return text.
         if output_mode == "tf_idf" and vocabulary is not None and idf_weights is None:
             raise ValueError(
                 "A `vocabulary` needs `idf_weights` beside it where output_mode is 'tf_idf'. "
@@ -121,12 +123,12 @@ class IndexLookup(DataLayer):
 
     @property
     def input_vocabulary(self) -> Any:
-        """The vocabulary that was given to the constructor, unless as a file."""
+        """The vocabulary that was passed to the constructor, unless it was a file."""
         return self._given.tokens
 
     @property
     def input_idf_weights(self) -> Any:
-        """The weights that were given to the constructor."""
+        """The weights that were passed to the constructor."""
         return self._given.table
 
     @property
@@ -145,7 +147,7 @@ class IndexLookup(DataLayer):
         return self._of_text and not self.invert
 
     def _start(self) -> int:
-        """The first number of a token that is not in the vocabulary."""
+        """The first index of out-of-vocabulary tokens."""
         return int(self.mask_token is not None and self.output_mode == "int")
 
     def _token_start(self) -> int:
@@ -171,7 +173,7 @@ class IndexLookup(DataLayer):
     _encoding = "utf-8"
 
     def vocabulary_size(self) -> int:
-        """The number of tokens, with the mask and those that stand for others."""
+        """The number of tokens, including the mask token and the out-of-vocabulary tokens."""
         return len(self._words.tokens) + self._token_start()
 
     def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
@@ -208,7 +210,7 @@ class IndexLookup(DataLayer):
                     "A vocabulary of a file has no weights, which output_mode 'tf_idf' needs: "
                     "give a list, and `idf_weights`."
                 )
-            # A file has no special tokens.
+            # A vocabulary file contains no special tokens.
             lines = _lines(os.fspath(vocabulary))
             self._take_tokens(self._parsed([line.removesuffix("\r") for line in lines]))
             return
@@ -289,7 +291,7 @@ class IndexLookup(DataLayer):
         self._words = _Words(tokens, table)
 
     def _flat(self, tokens: Any, name: str = "data") -> list[Any]:
-        """Tokens of any kind of array, or of lists, as Python's."""
+        """Tokens from arrays of any library, or from lists, as a list of Python values."""
         found = foreign.array_of(tokens)
         array = np.asarray(tokens if found is None else found).reshape(-1)
         if not array.size:
@@ -329,7 +331,7 @@ class IndexLookup(DataLayer):
         self.finalize_state()
 
     def update_state(self, data: Any) -> None:
-        """Takes a batch into account."""
+        """Adds a batch to the counts."""
         found = foreign.array_of(data)
         array = np.asarray(data if found is None else found)
         documents = array.reshape(1, -1)
@@ -350,7 +352,7 @@ class IndexLookup(DataLayer):
             self._documents += 1
 
     def finalize_state(self) -> None:
-        """Makes the vocabulary of the batches taken into account."""
+        """Computes the vocabulary from the batches that were counted."""
         if self._has_input_vocabulary or not self._counts:
             self._frozen_vocab_size = self.vocabulary_size()
             return
@@ -369,7 +371,7 @@ class IndexLookup(DataLayer):
         self.reset_state()
 
     def reset_state(self) -> None:
-        """Forgets the batches taken into account."""
+        """Discards the counts."""
         self._counts: Counter = Counter()
         self._document_counts: Counter = Counter()
         self._documents = 0
@@ -386,7 +388,6 @@ class IndexLookup(DataLayer):
                 )
             numbers = self._numbers(texts.reshape(-1).tolist()).reshape(values.shape)
             return self._encoded(numbers)
-        self._flat(values[:0])  # raises for what are no integers
         return self._encoded(self._searched(np, self._as_integers(values)))
 
     def _as_integers(self, values: Any) -> Any:
@@ -397,14 +398,15 @@ class IndexLookup(DataLayer):
         return values.astype(np.int64)
 
     def _numbers(self, tokens: list[Any]) -> np.ndarray:
-        """The numbers of tokens of text."""
+        """The indices of text tokens."""
         table, count = self._words.table, self.num_oov_indices
         default = self._start() if count == 1 else _MISSING
         numbers = np.array([table.get(token, default) for token in tokens], np.int64)
         return numbers if count == 1 else self._hashed(numbers, tokens)
 
     def _hashed(self, numbers: np.ndarray, tokens: Sequence[Any]) -> np.ndarray:
-        """The numbers with those put in that tokens have by their hashes."""
+        """The indices with those of unknown tokens replaced by indices that their hashes
+        determine."""
         missing = np.flatnonzero(numbers == _MISSING)
         others = [tokens[i] for i in missing.tolist()]
         if others and not self.num_oov_indices:
@@ -417,7 +419,7 @@ class IndexLookup(DataLayer):
         return numbers
 
     def _searched(self, xp: Any, values: Any) -> Any:
-        """The numbers of integers, by numpy or in a compiled program."""
+        """The indices of integers, computed by numpy or in a compiled program."""
         keys, numbers = self._words.table
         if xp is jnp:
             fits = abs(keys) < 2**31
@@ -491,7 +493,7 @@ class IndexLookup(DataLayer):
         return {}
 
     def build_from_config(self, config: dict[str, Any]) -> None:
-        """Does nothing: there is nothing to be built."""
+        """Does nothing: the layer has no weights."""
 
     @property
     def _has_own_format(self) -> bool:
@@ -506,7 +508,7 @@ class IndexLookup(DataLayer):
             self.idf_weights = np.asarray(store["idf_weights"])
 
     def save_assets(self, dir_path: str) -> None:
-        """Writes the vocabulary, where the config has none, to `vocabulary.txt`."""
+        """Writes the vocabulary to `vocabulary.txt`, unless the config contains it."""
         if self.input_vocabulary is None:
             tokens = [str(token) for token in self.get_vocabulary()]
             if any("\n" in token for token in tokens):
@@ -520,11 +522,12 @@ class IndexLookup(DataLayer):
                 file.write("\n".join(tokens))
 
     def load_assets(self, dir_path: str) -> None:
-        """Reads what `save_assets` wrote."""
+        """Reads the file of `save_assets`."""
         if self.input_vocabulary is not None:
             return
         lines = _lines(os.path.join(dir_path, "vocabulary.txt"))
-        lines += [""] * ((self._frozen_vocab_size or 0) - len(lines))  # tokens of no characters
+        # Empty tokens at the end of the file.
+        lines += [""] * ((self._frozen_vocab_size or 0) - len(lines))
         self._take_tokens(self._parsed(lines[self._token_start() :]))
 
     def get_config(self) -> dict[str, Any]:
@@ -536,8 +539,8 @@ class IndexLookup(DataLayer):
 
 
 class _Words:
-    """A vocabulary and what finds the tokens in it, as one value for who looks through a layer's
-    attributes."""
+    """A vocabulary and its lookup table, wrapped so that traversals of a layer's attributes do not
+    enter them."""
 
     def __init__(self, tokens: Any, table: Any):
         self.tokens, self.table = tokens, table
@@ -562,7 +565,7 @@ def _lines(path: str) -> list[str]:
 
 
 def _listed(values: Any) -> Any:
-    """Values that a config can hold."""
+    """Converts values to lists that a config can contain."""
     found = foreign.array_of(values)
     values = values if found is None else np.asarray(found)
     if isinstance(values, np.ndarray):

@@ -1,4 +1,4 @@
-"""`InputSpec`: what a layer asks of its inputs."""
+"""`InputSpec`, which describes the inputs that a layer accepts."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ class InputSpec:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> InputSpec:
-        """The spec whose `get_config()` this is."""
+        """The spec with this `get_config()`."""
         return cls(**config)
 
     def problem(self, shape: tuple[int | None, ...], dtype: Any = None) -> str | None:
-        """What is wrong with an input of this shape and dtype, or `None`."""
+        """Describes why an input of this shape and dtype is rejected; `None` if it is accepted."""
         rank, squeezes = len(shape), self.allow_last_axis_squeeze
         if self.ndim is not None and rank != self.ndim and not squeezes:
             return f"expected ndim={self.ndim}, found ndim={rank}"
@@ -104,7 +104,7 @@ class InputSpec:
 
 
 def check_inputs(specs: Any, inputs: Any, layer: str) -> None:
-    """Raises ValueError for inputs that a layer's specs, one or a structure of them, do not fit."""
+    """Raises ValueError for inputs that do not match a layer's spec, or its structure of specs."""
     wanted = [s for s in tree.flatten(specs) if s is not None or not isinstance(specs, InputSpec)]
     names = [None if spec is None else spec.name for spec in wanted]
     if isinstance(inputs, dict) and all(names):

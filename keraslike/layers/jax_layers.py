@@ -1,4 +1,4 @@
-"""Layers around functions and modules of JAX: `JaxLayer` and `FlaxLayer`."""
+"""Layers that wrap functions and modules of JAX: `JaxLayer` and `FlaxLayer`."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class JaxLayer(Layer):
         self.built = self._given
 
     def _make(self, values: Any, trainable: bool) -> list[Any]:
-        """The leaves of a structure of values, those that are arrays or numbers as Variables."""
+        """The leaves of a structure of values; arrays and numbers become Variables."""
 
         def make(value: Any) -> Any:
             if base.is_variable(value):
@@ -94,26 +94,26 @@ class JaxLayer(Layer):
 
     @property
     def params(self) -> Any:
-        """The Variables that train, in the structure of the parameters."""
+        """The trainable Variables, in the structure of the parameters."""
         return jax.tree.unflatten(self._structures[0], self._params)
 
     @property
     def state(self) -> Any:
-        """The Variables with the state, in its structure."""
+        """The Variables of the state, in its structure."""
         return jax.tree.unflatten(self._structures[1], self._state)
 
     def _get_init_seed(self) -> jax.Array:
         return rng.global_stream().next()
 
     def _get_init_rng(self) -> Any:
-        """What `init_fn` is given as `rng`; a subclass may give several keys."""
+        """The value for `rng` of `init_fn`; a subclass may return several keys."""
         return self._get_init_seed()
 
     def _get_call_seed(self) -> jax.Array:
         return self.seed_generator.next()
 
     def _get_call_rng(self, training: bool) -> Any:
-        """What `call_fn` is given as `rng`; a subclass may give several keys."""
+        """The value for `rng` of `call_fn`; a subclass may return several keys."""
         return self._get_call_seed() if training else None
 
     def build(self, input_shape: Any) -> None:
@@ -165,7 +165,7 @@ class JaxLayer(Layer):
 
     def _constructor_args(self) -> dict[str, Any]:
         args = super()._constructor_args()
-        for name in ("params", "state", "variables"):  # a file has them as weights
+        for name in ("params", "state", "variables"):  # Saved files contain them as weights.
             args.pop(name, None)
         args.pop("seed", None)
         return args
@@ -236,7 +236,7 @@ class FlaxLayer(JaxLayer):
                 "variables must be a dict of collections, or a state of nnx. "
                 f"Received: variables={variables!r}"
             )
-        # A method is one of whichever module there will be.
+        # Only the name of a bound method is kept, so that it works with a copied module.
         of_module = getattr(method, "__self__", None) is not None
         self.module: Any = module
         self.method: Any = getattr(method, "__name__", None) if of_module else method
@@ -297,7 +297,7 @@ class FlaxLayer(JaxLayer):
 
 
 def _parted(variables: Any) -> tuple[Any, Any]:
-    """What trains, and what does not, of a linen module's variables."""
+    """Splits a linen module's variables into the trainable collection and the others."""
     if variables is None:
         return None, None
     params = {name: values for name, values in variables.items() if name == "params"}

@@ -1,5 +1,4 @@
-"""What of a layer is asked for by names of Keras's that are not public: packages and layers that
-derive from Keras's use them."""
+"""Private names of Keras's layers that other packages use, and that layers here answer to."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ INHERITED = frozenset({"training"})
 
 
 class _Answer:
-    """A name that a layer answers to unless an attribute of its own has it."""
+    """A read-only default for a name, which an attribute of the instance overrides."""
 
     def __init__(self, of: Any):
         self.of = of
@@ -27,7 +26,7 @@ class _Answer:
 
 
 class _Tracker:
-    """Whether a layer takes weights and layers that it has not got yet."""
+    """Controls whether a layer accepts further weights and sublayers."""
 
     def __init__(self, layer: Any):
         self._layer = layer
@@ -43,7 +42,7 @@ class _Tracker:
         self._layer._complete = False
 
     def track(self, attr: Any) -> Any:
-        """Makes weights and layers the layer's own, as if an attribute held them; returns them."""
+        """Adds weights and layers to the layer, as if they were in an attribute; returns them."""
         known = set(map(id, base.own_state(self._layer)))
         if new := [o for o in base.iter_state(attr) if id(o) not in known]:
             if self.locked:
@@ -71,7 +70,7 @@ ANSWERS = {
 
 
 def shape_first(add_weight: Callable) -> Callable:
-    """Checks what `add_weight` is given by position."""
+    """Wraps `add_weight` to check its positional arguments."""
 
     @functools.wraps(add_weight)
     def checked(self: Any, *args: Any, **kwargs: Any) -> Variable:
@@ -98,12 +97,13 @@ def shape_first(add_weight: Callable) -> Callable:
 class KerasNames:
     """The names in `ANSWERS` and some methods."""
 
-    _called: Any = False  # what it was first called with, once it was
-    _call_context_args = INHERITED  # what calls inside a call inherit of it
+    # The shapes and dtypes of the arguments of the first call, once there was one.
+    _called: Any = False
+    _call_context_args = INHERITED  # The arguments that nested calls inherit.
 
     def _register_call_context_args(self: Any, *names: str) -> None:
-        """Makes arguments, besides `training`, be inherited: what a call of this layer is given for
-        one, the calls of layers in it are given too, if they have registered it as well.
+        """Registers arguments, besides `training`, for inheritance: nested calls of layers that
+        have registered the same argument receive the value that this layer is called with.
 
         Raises RuntimeError for a layer that has been called.
         """
@@ -115,7 +115,7 @@ class KerasNames:
         self._call_context_args = self._call_context_args | set(names)
 
     def _inherit(self: Any, takes: frozenset[str], kwargs: dict[str, Any]) -> None:
-        """Gives a call the arguments that it and the calls around it registered."""
+        """Adds the inherited arguments to a call's keyword arguments."""
         known = dict(context.state.inherited)
         for name in self._call_context_args - {"training"}:
             if (given := kwargs.pop(name, None)) is not None:
@@ -128,7 +128,7 @@ class KerasNames:
         vars(self).setdefault("_weights", []).append(variable)
 
     def _untrack_variable(self: Any, variable: nnx.Variable) -> None:
-        """Takes a weight from the layer: attributes that hold it are `None` then."""
+        """Removes a weight from the layer; attributes that hold it become `None`."""
         if "_weights" in vars(self):
             self._weights[:] = [v for v in self._weights if v is not variable]
         for name, value in list(vars(self).items()):

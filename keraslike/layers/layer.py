@@ -46,7 +46,7 @@ from keraslike.layers.signatures import call_names, call_takes, parameters_of
 from keraslike.layers.symbolic_calls import SymbolicCalls
 from keraslike.quantizers.configs import validate_and_resolve_config
 
-MISSED = object()  # what `Layer._eager_call` gives where it leaves a call to others
+MISSED = object()  # The result of `Layer._eager_call` where no compiled program runs the call.
 
 
 class Layer(
@@ -88,33 +88,37 @@ class Layer(
         *("_build_lock", "_number", "_ranks", "_places", "_eager_calls"),
     }
 
-    # Runs a call as one compiled program, or gives `MISSED`: set by `training.eager`, which keeps
-    # what it has compiled for a layer with it.
+    # Runs a call as one compiled program, or returns `MISSED`. It is set by `training.eager`, which
+    # keeps the compiled programs of a layer in `_eager_calls`.
     _eager_call: Callable = staticmethod(lambda *_: MISSED)
     _eager_calls: Any = None
 
-    built = False  # true in the classes that Keras builds in their constructor
+    built = False  # True in the classes that Keras builds in their constructor.
     input_spec: Any = None
     supports_masking = False
-    supports_jit = True  # a model that has a layer which does not runs its steps as plain Python
+    # If false, models that contain the layer run their steps without compilation.
+    supports_jit = True
     autocast = True
     activity_regularizer: Any = None
-    _saves_activity_regularizer = False  # whether a config has it also where it is None
+    # Whether a config contains the argument even if it is None.
+    _saves_activity_regularizer = False
     _name: str | None = None
     _trainable = True
     _policy: policies.DTypePolicy | None = None
-    _path: str | None = None  # where it was first built or called
+    _path: str | None = None  # The path at which the layer was first built or called.
     _building = False
     _is_quantized = False
-    _keeps_sparse = True  # whether `call` is given sparse arrays as they are
-    _takes_text = True  # whether `call` may be given text
-    # Keras's names: whether inputs are made JAX's arrays, and whether others may be given
-    # by position.
+    _keeps_sparse = True  # Whether `call` accepts sparse arrays.
+    _takes_text = True  # Whether `call` accepts text.
+    # Keras's names. The first says whether inputs are converted to JAX arrays, the second whether
+    # other values may be passed by position.
     _convert_input_args = True
     _allow_non_tensor_positional_args = False
-    _says_shapes = True  # whether a `compute_output_shape` of a class's own is all that is asked
-    _complete = False  # whether all state is there that there is to be
-    autograph_info__: Any = MappingProxyType({})  # says to TensorFlow: no source to be rewritten
+    # Whether a class's own `compute_output_shape` determines the output without a trace.
+    _says_shapes = True
+    _complete = False  # Whether the layer has all of its weights and sublayers.
+    # Tells TensorFlow's AutoGraph not to convert the layer's methods.
+    autograph_info__: Any = MappingProxyType({})
     _build_shapes: Any = None
     _given_input_shape: Any = None
 
@@ -141,7 +145,7 @@ class Layer(
             batch_shape = (None, *input_shape)
         if batch_shape is not None:
             self._given_input_shape = symbolic.standardize_shape(batch_shape)
-        # Names are given in the order in which layers are made, as Keras gives them.
+        # Names are assigned in the order in which layers are created, as in Keras.
         self.name = (
             naming.auto_name(naming.to_snake_case(type(self).__name__)) if name is None else name
         )
@@ -189,12 +193,13 @@ class Layer(
 
     @property
     def path(self) -> str:
-        """The names of the layers around this one where it was first built or called, and its."""
+        """The names of the enclosing layers at the first build or call, and the layer's own."""
         return self._path or "/".join((*context.state.names, self.name))
 
     @property
     def dtype_policy(self) -> policies.DTypePolicy:
-        """The policy as it was given; of a map, `dtype` and `compute_dtype` go by the path."""
+        """The policy that was passed; in a map, `dtype` and `compute_dtype` are looked up by the
+        path."""
         return self._policy or policies.dtype_policy()
 
     @dtype_policy.setter
@@ -209,7 +214,7 @@ class Layer(
         self._policy_changed()
 
     def _policy_changed(self) -> None:
-        """Where a built layer may follow another policy."""
+        """Called when the policy changes; a built layer may have to be quantized."""
 
     def _check_quantized(self, policy: policies.DTypePolicy) -> None:
         mode, cls = policy.quantization_mode, type(self)
@@ -229,12 +234,13 @@ class Layer(
 
     @property
     def quantization_mode(self) -> str | None:
-        """How the weights are quantized, such as `"int8"`; `None` where they are not."""
+        """The quantization mode of the weights, such as `"int8"`; `None` if they are not
+        quantized."""
         return self._own_policy().quantization_mode
 
     def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
-        """Quantizes the weights, in layers that can: `Dense`, `EinsumDense`, `Embedding` and
-        `ReversibleEmbedding`. Raises NotImplementedError in all others."""
+        """Quantizes the weights of the layers that support it: `Dense`, `EinsumDense`, `Embedding`
+        and `ReversibleEmbedding`. Others raise NotImplementedError."""
         self._check_quantize(validate_and_resolve_config(mode, config).mode)
         raise NotImplementedError(
             f"Layer '{self.name}' ({type(self).__name__}) does not have a `quantize` method "
@@ -242,9 +248,8 @@ class Layer(
         )
 
     def quantized_call(self, *args: Any, **kwargs: Any) -> Any:
-        """What is computed in place of `call` once the layer is quantized: in a class of one's own
-        the method that is named after the mode, such as `_int8_call`. Raises NotImplementedError
-        where there is none."""
+        """Replaces `call` in a quantized layer. In a user's class it calls the method that is named
+        after the mode, such as `_int8_call`; raises NotImplementedError where there is none."""
         call = getattr(self, f"_{self.quantization_mode}_call", None)
         if call is None:
             raise NotImplementedError(
@@ -255,7 +260,7 @@ class Layer(
 
     @contextlib.contextmanager
     def _adding(self) -> Iterator[None]:
-        """While variables are made after the layer was built."""
+        """A block in which variables may be added after the layer was built."""
         if self._building:
             yield
             return
@@ -313,7 +318,7 @@ class Layer(
             if self._boxes or Answers.everywhere:
                 return in_boxes(self._call, args, kwargs)
             if not self._convert_input_args and foreign.in_graph(args, kwargs):
-                with foreign.autograph():  # whose `call` is of TensorFlow's operations
+                with foreign.autograph():  # The layer's `call` consists of TensorFlow's operations.
                     return self._call(*args, **kwargs)
             return self._call(*args, **kwargs)
         except foreign.InGraph:
@@ -378,7 +383,7 @@ class Layer(
             call = self.quantized_call if self._is_quantized else self.call
             if self._remat is not None:
                 call = self.rematerialized_call(call, *args, **kwargs)
-            if state.exporting:  # an exporter's errors name the layer
+            if state.exporting:  # Errors of exporters name the layer.
                 call = jax.named_scope(self.name)(call)
             outputs = unbox(call(*args, **kwargs))
             if before[1] == 0 and text.holds_text(outputs):
@@ -387,7 +392,7 @@ class Layer(
                 outputs = state.distribution.laid_out(self._path, outputs)
             if self.activity_regularizer is not None:
                 for output in jax.tree.leaves(outputs):
-                    # An empty batch adds nothing; a size that is a symbol is never 0.
+                    # An empty batch adds nothing. A symbolic size is never 0.
                     self.add_loss(self.activity_regularizer(output) / (output.shape[0] or 1))
         except Exception as error:
             self._note_call(error, args, kwargs)
@@ -405,7 +410,7 @@ class Layer(
             self._called = tuple(map(kinds_of, args)) or True
 
     def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:
-        """`layer_call` as the `RematScope` that the layer was made in says."""
+        """`layer_call`, wrapped as the `RematScope` that the layer was made in requires."""
         mode = self._remat
         if mode is not None and mode.mode == "activations":
             activation = getattr(self, "activation", None)
@@ -426,7 +431,7 @@ class Layer(
         return super().rematerialized_call(layer_call, *args, **kwargs)
 
     def _convert(self, x: Any) -> Any:
-        """Arrays of any kind as JAX's, floats in the compute dtype."""
+        """Converts arrays of any library to JAX arrays, with floats cast to the compute dtype."""
         if isinstance(x, nnx.Variable):
             x = x.get_value()
         if isinstance(x, (jax.Array, KerasTensor)):
@@ -466,9 +471,9 @@ class Layer(
             return map_items(self._convert, x)
         if x is None or isinstance(x, bool):
             return x
-        found = foreign.array_of(x)  # of torch, pandas, …
+        found = foreign.array_of(x)  # An array of torch, pandas or another library.
         if found is not None and found.dtype.kind in "SO" and not foreign.is_frame(x):
-            return self._convert(found)  # of text
+            return self._convert(found)  # An array of text.
         if found is None or not foreign.is_numeric(found):
             if foreign.is_frame(x):
                 what = foreign.not_numeric(x, found)
@@ -534,7 +539,7 @@ class Layer(
             outputs = self(*args, **kwargs)
             return outputs, self.losses if return_losses else []
 
-        counted = self.metrics_variables  # what the call makes of them is dropped
+        counted = self.metrics_variables  # Updates of metrics are discarded.
         pure = lowering.lower(run, [*trainable, *others, *counted], roots=[self])
         (outputs, losses), new = pure([*values, *lowering.values_of(counted)])
         others_new = list(new[len(trainable) : len(values)])
@@ -544,8 +549,8 @@ class Layer(
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """A layer like the one whose `get_config()` this is. Its constructor is given a policy
-        that is none of quantization or by paths by its name."""
+        """The layer described by a config of `get_config()`. A policy that is neither a map nor one
+        of quantization is passed to the constructor by name."""
         arguments = serialization.deserialize_arguments(cls, config)
         if type(arguments.get("dtype")) in (policies.DTypePolicy, policies.FloatDTypePolicy):
             arguments["dtype"] = arguments["dtype"].name
@@ -562,7 +567,7 @@ class Layer(
 
 
 def guard_quantize(quantize: Callable) -> Callable:
-    """Around a class's own `quantize`, which makes variables of a layer that is built."""
+    """Wraps a class's own `quantize`, which adds variables to a built layer."""
 
     @functools.wraps(quantize)
     def guarded(self: Layer, *args: Any, **kwargs: Any) -> None:

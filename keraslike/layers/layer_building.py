@@ -1,4 +1,4 @@
-"""How a layer is built: once, by one thread, with names and without tracers."""
+"""Building layers: once, by one thread, under the layer's name and outside of traces."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from keraslike.layers.signatures import call_names, parameters_of
 
 
 def only_traces(build: Callable) -> Callable:
-    """Marks a `build` that computes nothing itself but traces the call of what is inside: a size
-    in a config, such as the number of classes of a one-hot code, is to take no memory there."""
+    """Marks a `build` that computes no values but only traces the calls of sublayers. A large size
+    in a config, such as the number of classes of a one-hot code, then takes no memory."""
     build.only_traces = True  # type: ignore[attr-defined]
     return build
 
 
 def guard_build(build: Callable) -> Callable:
-    """Around a class's own `build`: names, values that are no tracers, and what to remember."""
+    """Wraps a class's own `build`: sets names, leaves traces, and records the shapes."""
 
     @handled
     @functools.wraps(build)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> None:
         args = tuple(as_shapes(a) for a in args)
         kwargs = {k: as_shapes(v) for k, v in kwargs.items()}
-        if self._building:  # a subclass's build has called super().build
+        if self._building:  # A subclass's build has called super().build.
             build(self, *args, **kwargs)
             return
         self._building = True
@@ -71,7 +71,7 @@ class LayerBuilding:
         """Makes the weights. A layer without a `build` of its own makes its sublayers' weights."""
         if (
             type(self).build is LayerBuilding.build
-        ):  # else one of its own has called this, and goes on
+        ):  # Otherwise a subclass's build has called this method.
             self._build_by_call(*input_shape, **shapes)
 
     def _build_by_call(self, *input_shape: Any, **shapes: Any) -> None:
@@ -79,29 +79,31 @@ class LayerBuilding:
         if known and not all(o.built for o in self._sublayers):
             make = functools.partial(map_shapes, lambda s: KerasTensor(s, self.compute_dtype))
             kwargs = {k.removesuffix("_shape"): make(v) for k, v in shapes.items()}
-            with context.using(names=context.state.names[:-1]):  # to which the call adds its own
+            # The call adds the layer's name itself.
+            with context.using(names=context.state.names[:-1]):
                 self.compute_output_spec(*map(make, input_shape), **kwargs)
 
     def _build_at_init(self) -> None:
-        """Says that the layer is built, unless its class has a `build` that is still to be run."""
+        """Marks the layer as built, unless its class has a `build` method of its own."""
         if type(self).build is LayerBuilding.build:
             self.built = self._complete = True
 
     def _maybe_build(self, args: tuple, kwargs: dict[str, Any]) -> None:
         if self.built:
             return
-        # One thread builds, the others wait for it.
+        # One thread builds while the others wait.
         with vars(self).setdefault("_build_lock", threading.RLock()):
             self._build_once(args, kwargs)
 
     def _build_once(self, args: tuple, kwargs: dict[str, Any]) -> None:
         if self.built or self._building:
             return
-        self._check_inputs(args, kwargs)  # before weights of a wrong shape are made
+        self._check_inputs(args, kwargs)  # Checked before weights of a wrong shape are made.
         if not args and not kwargs:
-            inspect.signature(self.call).bind()  # a TypeError names what is missing
+            # Raises a TypeError that names the missing arguments.
+            inspect.signature(self.call).bind()
         if type(self).build is LayerBuilding.build:
-            self.built = self._complete = True  # the call itself builds what is inside
+            self.built = self._complete = True  # The call builds the sublayers.
             self._build_shapes = {"input_shape": shapes_of(args[0])} if args else None
         else:
             shapes, by_name = self._shapes_for(type(self).build, args, kwargs)
@@ -110,8 +112,8 @@ class LayerBuilding:
     def _shapes_for(
         self, method: Callable, args: tuple, kwargs: dict[str, Any]
     ) -> tuple[tuple, dict[str, Any]]:
-        """What a method that takes shapes is given for the arguments of a call: the shape of the
-        first, or those that it names, `x_shape` being that of the argument `x`."""
+        """The arguments for a method that takes shapes, from the arguments of a call: the shape of
+        the first one, or those that the method names, where `x_shape` is the shape of `x`."""
         parameters = [p for p in parameters_of(method) if p.kind != p.VAR_KEYWORD]
         if len(parameters) <= 1 or any(p.kind == p.VAR_POSITIONAL for p in parameters):
             first = self._first_of(args, kwargs)
@@ -139,7 +141,7 @@ class LayerBuilding:
         return (), shapes
 
     def get_build_config(self) -> dict[str, Any] | None:
-        """What `build` was given, for a loaded layer to be built the same."""
+        """The arguments of `build`, with which a loaded layer is built again."""
         if self._build_shapes is None:
             return None
         if len(self._build_shapes) == 1:
@@ -147,7 +149,7 @@ class LayerBuilding:
         return {"shapes_dict": self._build_shapes}
 
     def build_from_config(self, config: dict[str, Any]) -> None:
-        """Builds the layer as another one was built, of which this is the `get_build_config()`."""
+        """Builds the layer from the `get_build_config()` of another one."""
         if "input_shape" in config:
             self.build(config["input_shape"])
         elif "shapes_dict" in config:

@@ -1,4 +1,4 @@
-"""What a layer holds: its weights, random streams, metrics and the layers in it, in order."""
+"""The state of a layer: weights, random streams, metrics and sublayers, in order."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ from keraslike.layers import keras_names
 
 _numbers = itertools.count(1)
 
-# Values of these types hold no state.
+# Types whose values hold no state.
 _PLAIN = frozenset((type(None), bool, int, float, str))
 
 
 class LayerState:
     """The part of `Layer` that keeps weights and sublayers."""
 
-    # What says in which order a layer got its sublayers, see `_in_order`.
-    _number = 0  # counted up with each layer made and each that is assigned
-    _ranks: Any = MappingProxyType({})  # the count when a sublayer was assigned, by its number
-    _places: tuple[int, ...] = ()  # of a copy: its sublayers, by their places in the attributes
+    # These three determine the order of the sublayers, see `_in_order`.
+    _number = 0  # A counter value; it increases with each layer that is created or assigned.
+    # The counter value at which a sublayer was assigned, by the sublayer's number.
+    _ranks: Any = MappingProxyType({})
+    # In a copy, the order of the sublayers as indices into the order of attributes.
+    _places: tuple[int, ...] = ()
 
     def __new__(cls, *args: Any, **kwargs: Any):
         self = super().__new__(cls, *args, **kwargs)
@@ -56,12 +58,13 @@ class LayerState:
         if self._complete and any(map(_is_state_of_layers, found)):
             self._check_open(f"attribute '{name}'")
         if "_weights" in vars(self):
-            # It has an attribute of its own now; the list is for what has none.
+            # `_weights` is for weights without an attribute.
             self._weights[:] = [v for v in self._weights if v is not value]
         objects = [o for o in found if not base.is_variable(o)]
         if objects and vars(self).get(name) is not value:
             self._rank(objects)
-            vars(self).pop(name, None)  # so that attributes lie in the order of their values
+            # Keeps attributes in the order in which their values were assigned.
+            vars(self).pop(name, None)
         object.__setattr__(self, name, value)
         if base.awaited:
             base.notice(self)
@@ -73,8 +76,8 @@ class LayerState:
             self._ranks.setdefault(number_of(o), next(_numbers))
 
     def _in_order(self) -> list[Any]:
-        """The objects in this layer's attributes, in the order in which it got them, as Keras
-        lists them. One that came to be in a container later counts from when it was made.
+        """The objects in this layer's attributes, in the order in which Keras lists them: by when
+        they were assigned, or, if they were added to a container later, by when they were created.
         """
         return self._sorted(self._in_attributes())
 
@@ -90,7 +93,7 @@ class LayerState:
         return [o for o in base.own_state(self) if not base.is_variable(o)]
 
     def _places_in_order(self) -> tuple[int, ...]:
-        """What `_places` is of a copy; nothing where the order is that of attributes."""
+        """The value of `_places` for a copy; empty if the order is that of the attributes."""
         natural = self._in_attributes()
         if len(natural) < 2:
             return ()
@@ -103,7 +106,7 @@ class LayerState:
         return super()._persistent_attributes() | ({"_places": places} if places else {})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Objects come out of a pickle in another order than that in which they were made.
+        # Objects are unpickled in another order than that in which they were created.
         vars(self).update(state, _number=0)
 
     def _graph_node_flatten(self):
@@ -156,7 +159,7 @@ class LayerState:
         if initializer is None:
             initializer = "glorot_uniform" if dtypes.is_float(dtype) else "zeros"
         names = context.state.names
-        if not names and self._path is not None:  # outside build and call
+        if not names and self._path is not None:  # Outside of build and call.
             names = tuple(self._path.split("/"))
         elif not names or names[-1] != self.name:
             names = (*names, self.name)
@@ -194,7 +197,7 @@ class LayerState:
     def _sublayers(self) -> list[Any]:
         return [o for o in self._in_order() if isinstance(o, LayerState)]
 
-    # This and the next by Keras's names, since packages that derive from Layer use them.
+    # Keras's private names, which packages that derive from Layer use.
     def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list[Any]:
         objects = base.iter_objects(self) if recursive else (self, *self._sublayers)
         return [o for o in objects if isinstance(o, LayerState) and (include_self or o is not self)]
@@ -204,7 +207,8 @@ class LayerState:
         return [o for o in base.own_state(self) if isinstance(o, SeedGenerator)]
 
     def _gather(self, everything: bool) -> list[nnx.Variable]:
-        """Own weights (those that train first), then each sublayer's: the order of Keras."""
+        """The layer's own weights (trainable ones first), then those of each sublayer, as in
+        Keras."""
         known = self._cached_facts()
         if everything not in known:
             known[everything] = self._walk(everything)
@@ -231,12 +235,13 @@ class LayerState:
                 objects = obj._in_order()
             else:
                 objects = [o for o in base.own_state(obj) if not isinstance(o, nnx.Variable)]
-            if everything:  # random streams before sublayers
+            if everything:  # Random streams come before sublayers.
                 objects.sort(key=lambda o: not isinstance(o, rng.SeedGenerator))
             for o in objects:
-                if getattr(o, "_kind", None) in ("optimizer", "metric"):  # their state is theirs
+                # Optimizers and metrics keep their own state.
+                if getattr(o, "_kind", None) in ("optimizer", "metric"):
                     continue
-                # Of our own objects only layers hold weights; those of flax all may.
+                # Of keraslike's objects only layers have weights; any of flax's may.
                 if everything or isinstance(o, LayerState) or not isinstance(o, base.Object):
                     visit(o)
 
@@ -245,12 +250,12 @@ class LayerState:
 
     @property
     def variables(self) -> list[Any]:
-        """The weights and the random streams; not metrics, see `metrics_variables`."""
+        """The weights and the random streams. Variables of metrics are in `metrics_variables`."""
         return self._gather(everything=True)
 
     @property
     def weights(self) -> list[Any]:
-        """The weights of this layer and of those in it, each once."""
+        """The weights of this layer and its sublayers, each once."""
         return self._gather(everything=False)
 
     @property
@@ -275,7 +280,8 @@ class LayerState:
         return [v for v in self.variables if id(v) not in trainable]
 
     def _metrics_of(self, counts: Callable[[Any], bool]) -> list[Any]:
-        """The metrics in attributes of those layers, of this one and of all in it, that count."""
+        """The metrics in the attributes of this layer and all layers below it, for which `counts`
+        is true."""
         known = self._cached_facts()
         if "metrics" not in known:
             found = [
@@ -290,12 +296,12 @@ class LayerState:
 
     @property
     def metrics(self) -> list[Any]:
-        """The metrics in attributes of this layer and of those in it, each once."""
+        """The metrics in the attributes of this layer and its sublayers, each once."""
         return list(self._metrics_of(lambda layer: True))
 
     @property
     def metrics_variables(self) -> list[Any]:
-        """The state of the metrics."""
+        """The Variables of the metrics."""
         return list({id(v): v for m in self.metrics for v in m.variables}.values())
 
     @property
@@ -319,7 +325,7 @@ class LayerState:
         return sum(int(np.prod(v.shape)) for v in self.weights)
 
     def get_weights(self) -> list[np.ndarray]:
-        """The weights' values as numpy arrays, all of them as of the same step."""
+        """The values of the weights as numpy arrays, all from the same training step."""
         weights = self.weights
         with lowering.undisturbed(weights):
             return [host.whole(v._raw_value) for v in weights]
@@ -348,12 +354,12 @@ class LayerState:
     # -- what a layer keeps in a file of its own weights; a subclass may override both ---------
 
     def save_own_variables(self, store: Any) -> None:
-        """Puts this layer's own weights, not those of its sublayers, into a dict by name."""
+        """Stores this layer's own weights, without those of sublayers, in a dict by name."""
         own = sorted(base.own_variables(self), key=lambda v: not isinstance(v, nnx.Param))
         store.update({str(i): v for i, v in enumerate(own)})
 
     def load_own_variables(self, store: Any) -> None:
-        """Sets this layer's own weights from arrays by the names of `save_own_variables`."""
+        """Sets this layer's own weights from arrays with the names of `save_own_variables`."""
         own: dict[str, Any] = {}
         LayerState.save_own_variables(self, own)
         if set(store.keys()) != set(own):
@@ -366,7 +372,7 @@ class LayerState:
 
 
 def number_of(obj: Any) -> int:
-    """When an object was made, as far as it tells: a copy, when this was first asked."""
+    """The counter value at which an object was created; for a copy, when this was first called."""
     if isinstance(obj, LayerState) and not obj._number:
         object.__setattr__(obj, "_number", next(_numbers))
     return getattr(obj, "_number", 0)

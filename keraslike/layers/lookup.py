@@ -1,4 +1,4 @@
-"""Layers that number the entries of a vocabulary: IntegerLookup and StringLookup."""
+"""Layers that map entries of a vocabulary to indices: IntegerLookup and StringLookup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Low-rank adaptation: a layer's weight stays, and a product of two small ones is added to it."""
+"""Low-rank adaptation (LoRA): a frozen weight, to which the product of two small ones is added."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keraslike.layers.weighted import Weighted
 
 
 class _AdaptedWeight:
-    """The attribute of a weight that may be adapted: the Variable or, once it is, the sum."""
+    """The attribute of a weight that can be adapted: the Variable, or the adapted value."""
 
     def __set_name__(self, cls: type, name: str) -> None:
         self.name = name
@@ -32,7 +32,7 @@ class _AdaptedWeight:
 
 
 class _BareWeight:
-    """The Variable of an `_AdaptedWeight`, without what is added to it."""
+    """The Variable of an `_AdaptedWeight`, without the added product."""
 
     def __init__(self, name: str):
         self.name = name
@@ -71,7 +71,8 @@ class Adaptable(Weighted):
         a_initializer: Any = "he_uniform",
         b_initializer: Any = "zeros",
     ) -> None:
-        """Adapts the layer, which must be built; a model with it has to be compiled anew.
+        """Enables LoRA. The layer must be built, and a compiled model with it must be compiled
+        again.
 
         Raises ValueError for a layer that is not built, is adapted already or has a constraint.
         """
@@ -128,7 +129,7 @@ class Adaptable(Weighted):
         return vars(self)[self._adapted].shape
 
     def _read(self, name: str) -> Any:
-        """What the attribute of the weight is."""
+        """The value of the attribute of the weight."""
         if name not in vars(self):
             raise AttributeError(f"Layer '{self.name}' has no {name} before it is built.")
         return self._merged().astype(self.compute_dtype) if self.lora_enabled else vars(self)[name]
@@ -137,7 +138,7 @@ class Adaptable(Weighted):
         return tuple(getattr(self, f"lora_{self._adapted}_{letter}") for letter in "ab")
 
     def _merged(self) -> Any:
-        """The weight's value, with what is added to it."""
+        """The value of the weight with the product added to it."""
         value = self._unadapted()
         if not self.lora_enabled:
             return value
@@ -169,7 +170,7 @@ class Adaptable(Weighted):
         return {str(i): v for i, v in enumerate(v for v in own.values() if id(v) not in added)}
 
     def _stored_values(self) -> dict[int, Any]:
-        """What is stored in place of the value of a variable, by its id."""
+        """Values to store in place of those of Variables, by the Variables' ids."""
         return {id(vars(self)[self._adapted]): self._merged()} if self.lora_enabled else {}
 
     def save_own_variables(self, store: Any) -> None:
@@ -195,7 +196,7 @@ class Adaptable(Weighted):
             v.assign(store[name])
         if self.lora_enabled:
             _, b = self._factors()
-            b.assign(jnp.zeros(b.shape, b.dtype))  # it is in the weight now
+            b.assign(jnp.zeros(b.shape, b.dtype))  # The stored weight includes the product.
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

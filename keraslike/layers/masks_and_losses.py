@@ -1,4 +1,4 @@
-"""What a layer gives besides its outputs: masks of them, and losses."""
+"""Masks and losses of layers."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ class MasksAndLosses:
         return previous_mask
 
     def _pass_masks(self, takes: frozenset[str], args: tuple, kwargs: dict[str, Any]) -> Any:
-        """Gives the call the masks that its tensors carry: that of the first as `mask`, that of an
-        argument `x` as `x_mask`. Gives what the outputs' mask is made of, or `None`."""
+        """Passes the masks of the arguments to the call: the first argument's as `mask`, that of an
+        argument `x` as `x_mask`. Returns the mask from which that of the output is computed, or
+        `None`."""
         masks = masks_of(self._first_of(args, kwargs))
         given = kwargs
         if takes_masks(type(self).call):
@@ -46,7 +47,7 @@ class MasksAndLosses:
         return masks if given.get("mask") is None else given["mask"]
 
     def _first_of(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        """The first argument of a call, by place or by name."""
+        """The first argument of a call, whether it is passed by position or by keyword."""
         if args:
             return args[0]
         names = call_names(type(self).call)
@@ -66,7 +67,8 @@ class MasksAndLosses:
     # -- losses -------------------------------------------------------------------------------
 
     def add_loss(self, loss: Any) -> None:
-        """Adds a scalar (or several) to the loss that training minimizes; for use in `call`.
+        """Adds a scalar, or a structure of scalars, to the loss that training minimizes; for use in
+        `call`.
 
         Raises ValueError for what is not scalar, and for a symbolic tensor outside of a call.
         """
@@ -89,21 +91,22 @@ class MasksAndLosses:
             losses.set(self, [*losses.get(self, ()), value])
 
     def add_metric(self, *args: Any, **kwargs: Any) -> None:
-        """Raises NotImplementedError: metrics are kept in attributes, or given to `compile`."""
+        """Raises NotImplementedError: metrics belong in attributes, or in the arguments of
+        `compile`."""
         raise NotImplementedError(
             "add_metric() is of Keras 2. Keep a metric in an attribute and update it in call(), or "
             "give it to compile(metrics=...)."
         )
 
-    # What was added is kept by the thread that called, not by the layer: another thread that calls
-    # the same layer meanwhile, or traces it, has losses of its own.
+    # Added losses are kept by the calling thread and not by the layer, so that another thread that
+    # calls or traces the same layer has its own.
 
     def _forget_losses(self) -> None:
         for layer in self._known_layers():
             context.state.losses.pop(layer)
 
     def _added_losses(self) -> list[tuple[Any, list[Any]]]:
-        """What each layer in this one added in the last call."""
+        """The losses that each layer in this one added in the last call."""
         losses = context.state.losses
         found = [(layer, losses.get(layer)) for layer in self._known_layers()] if losses else []
         return [(layer, list(added)) for layer, added in found if added]
@@ -111,7 +114,7 @@ class MasksAndLosses:
     @property
     @answers
     def losses(self) -> list[Any]:
-        """The scalars that the last call added, and those of the weights' regularizers."""
+        """The scalars that the last call added, and the values of the weights' regularizers."""
         found = [value for _, added in self._added_losses() for value in added]
         for v in self.trainable_weights:
             regularizer = getattr(v, "regularizer", None)
@@ -136,7 +139,7 @@ class MaskOf(operation.FunctionOperation):
 
 
 def masks_of(value: Any) -> Any:
-    """The masks that arrays in a structure carry, in the same structure; `None` without any."""
+    """The masks of the arrays in a structure, in the same structure; `None` if there are none."""
     if isinstance(value, jax.Array):
         return context.get_mask(value)
     masks = jax.tree.map(context.get_mask, value)

@@ -1,4 +1,4 @@
-"""Merging: several inputs, one output."""
+"""Layers that merge several inputs into one output."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _check_masks(inputs: Any, mask: Any) -> None:
 
 
 def _size(shape: Shape, axis: int, rank: int) -> int | None:
-    """The size along an axis once the axes that are missing after the batch are put in."""
+    """The size along an axis, after missing axes were inserted behind the batch axis."""
     missing = rank - len(shape)
     return shape[0] if axis == 0 else 1 if axis <= missing else shape[axis - missing]
 
@@ -126,14 +126,14 @@ class Average(Merge):
 
 
 class _MaskedMerge(Merge):
-    """A merge in which a step that is masked in some of the inputs takes no part."""
+    """A merge that leaves out, at each step, the inputs whose mask is false there."""
 
     _keeps_sparse = True
     _combine: Callable[[jax.Array, jax.Array], jax.Array]
 
     @staticmethod
     def _neutral(dtype: Any) -> float:
-        """What changes nothing when it is combined with numbers of this dtype."""
+        """The neutral element of the operation for a dtype."""
         raise NotImplementedError
 
     def _merge_function(self, inputs: list[jax.Array]) -> jax.Array:
@@ -241,7 +241,8 @@ class Concatenate(Merge):
         for x, m in zip(inputs, mask):
             if m is None:
                 m = numpy.ones_like(x, "bool")
-            elif len(m.shape) < len(x.shape):  # one for each step, of all its features
+            # The mask has one value for each step, which applies to all features.
+            elif len(m.shape) < len(x.shape):
                 none = numpy.zeros_like(x, "bool")
                 m = numpy.logical_or(numpy.expand_dims(m, -1), none)
             masks.append(numpy.not_equal(m, 0))

@@ -1,4 +1,4 @@
-"""Attention by several heads, each with projections of its own to and from the features."""
+"""Attention with several heads, each of which has its own projections."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _stored_in(name: str) -> Any:
 
 
 class _Heads(Layer):
-    """What `MultiHeadAttention` and `GroupedQueryAttention` share: all but the heads' numbers."""
+    """The common base of `MultiHeadAttention` and `GroupedQueryAttention`."""
 
     supports_masking = True
     _saves_activity_regularizer = True
@@ -57,7 +57,7 @@ class _Heads(Layer):
         for kind in ("initializer", "regularizer", "constraint"):
             for name in (f"kernel_{kind}", f"bias_{kind}"):
                 setattr(self, name, resolved(name, settings[name]))
-        # It is the projections' outputs that it looks at, not this layer's.
+        # It applies to the outputs of the projections, not to those of this layer.
         self._activities = regularizers.get(settings["activity_regularizer"])
         self.dropout = share(dropout=settings["dropout"])
         self.use_bias = settings["use_bias"]
@@ -74,11 +74,13 @@ class _Heads(Layer):
 
     def _constructor_args(self) -> dict[str, Any]:
         args = super()._constructor_args()
-        args.pop("flash_attention", None)  # a choice of the machine, not of the model
+        # It depends on the hardware and is not part of the model.
+        args.pop("flash_attention", None)
         return {**args, "activity_regularizer": self._activities}
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments; where projections are quantized, `dtype` is a map that says so."""
+        """The arguments. If projections are quantized, `dtype` is a map that contains their
+        policies."""
         config = super().get_config()
         quantized = {x.name: x for x in self._sublayers if x._is_quantized}
         for x in quantized.values():
@@ -122,7 +124,7 @@ class _Heads(Layer):
         self._output_dense = self._projection("attention_output", inner, outputs, contracted=2)
 
     def _build_attention(self, rank: int) -> None:
-        """Makes what is between the projections, whose outputs have so many axes."""
+        """Creates the layers between the projections, whose outputs have rank `rank`."""
         self._softmax = Softmax(self._build_axes(rank - 1), dtype=self.dtype_policy)
         self._dropout_layer = Dropout(self.dropout, dtype=self.dtype_policy, seed=self.seed)
 
@@ -130,9 +132,10 @@ class _Heads(Layer):
         return -1
 
     def _get_common_kwargs_for_sublayer(self) -> dict[str, Any]:
-        """What every projection is made with."""
+        """The arguments with which every projection is created."""
         return {
-            # An initializer draws the same whenever it is called: each projection has its own.
+            # An initializer with a seed returns the same values on every call, so each projection
+            # gets a copy.
             "kernel_initializer": _again(self.kernel_initializer),
             "bias_initializer": _again(self.bias_initializer),
             "kernel_regularizer": self.kernel_regularizer,
@@ -178,7 +181,8 @@ class _Heads(Layer):
         attention_mask: jax.Array | None = None,
         use_causal_mask: bool = False,
     ) -> jax.Array | None:
-        """What a target sees, `(batch, targets, sources)` or what broadcasts to it, or `None`."""
+        """Which sources a target sees, in a shape that broadcasts to `(batch, targets, sources)`,
+        or `None`."""
         masks = [] if attention_mask is None else [jnp.asarray(attention_mask).astype(bool)]
         if query_mask is not None:
             masks.append(jnp.asarray(query_mask).astype(bool)[..., :, None])
@@ -225,7 +229,7 @@ class _Heads(Layer):
         if key_mask is None and key is not None:
             key_mask = context.get_mask(key)
         masks = (query_mask, value_mask, key_mask, attention_mask)
-        # A subclass's own `_compute_attention` may know of masks only.
+        # A `_compute_attention` that a subclass defines may only support masks.
         causal_only = use_causal_mask and self.sliding_window is None
         causal_only = causal_only and all(mask is None for mask in masks)
         compute = type(self)._compute_attention
@@ -233,7 +237,7 @@ class _Heads(Layer):
         seen = None
         if not causal_only:
             seen = self._compute_attention_mask(query, value, *masks, use_causal_mask)
-        # The masks are dealt with above: the projections are not to be told of them.
+        # The masks are applied to the scores; the projections must not see them.
         with context.masked(
             [(x, None) for x in (query, value, key) if context.get_mask(x) is not None]
         ):
@@ -267,18 +271,20 @@ class _Heads(Layer):
         return_attention_scores: bool = False,
         use_causal_mask: bool = False,
     ) -> tuple[jax.Array, jax.Array | None]:
-        """The weighted means, and the weights where they are wanted; a subclass may override it.
+        """The outputs of the heads, and the attention weights if they are requested; a subclass may
+        override it.
 
-        Queries are `(batch, ..., heads, dim)`, keys and values have `groups` in place of `heads`.
+        Queries are `(batch, ..., heads, dim)`; keys and values have `groups` in place of `heads`.
         """
         axes = self._axes(query.ndim)
-        if attention_mask is not None:  # its axes are the batch's first and the scores' last
+        # The axes of the mask are the first ones of the batch and the last ones of the scores.
+        if attention_mask is not None:
             attention_mask = _for_heads(attention_mask, query.ndim - 1 + len(axes), len(axes))
         rate = self.dropout if training else 0.0
         if query.ndim == 4 and rate < 1 and not return_attention_scores:
             more = {"mask": attention_mask, "scale": self._scale, "is_causal": use_causal_mask}
-            # As in Keras, a target that sees nothing gets zeros from a layer with dropout, in
-            # training or not, and the mean of all values from one without.
+            # As in Keras, the output for a target that sees no source is zero in a layer with
+            # dropout, in training and inference, and the mean of all values in a layer without.
             kept = attention_mask if self.dropout > 0 else None
             if rate:
                 shape = (query.shape[0], self._heads, query.shape[1], key.shape[1])
@@ -295,7 +301,7 @@ class _Heads(Layer):
         repeats = self._heads // self._groups
         if repeats > 1:
             key, value = (jnp.repeat(x, repeats, axis=-2) for x in (key, value))
-        # What is attended to comes last, as one axis, before the features.
+        # The attended axes are moved to the end, before the features, and merged.
         last = query.ndim - 1
         order = [*(a for a in range(last) if a not in axes), *axes, last]
         query, key, value = (x.transpose(order) for x in (query * self._scale, key, value))
@@ -315,7 +321,7 @@ class _Heads(Layer):
     def _masked_softmax(
         self, attention_scores: jax.Array, attention_mask: jax.Array | None = None
     ) -> jax.Array:
-        """The weights that scores give, whose mask need have no axis of heads."""
+        """The attention weights for scores; the mask may lack the axis of the heads."""
         rank = attention_scores.ndim
         if attention_mask is not None:
             axes = len(self._axes(rank - 1))
@@ -327,14 +333,14 @@ class _Heads(Layer):
 
 
 def _for_heads(mask: jax.Array, rank: int, axes: int) -> jax.Array:
-    """A mask of scores of a rank with an axis of size one where it has none, before those of
-    targets and sources."""
+    """Inserts an axis of size one for the heads into a mask without one, before the axes of targets
+    and sources."""
     place = mask.ndim - 2 * axes
     return jnp.expand_dims(mask, tuple(range(place, place + rank - mask.ndim)))
 
 
 def _again(initializer: Any) -> Any:
-    """An equal initializer that draws for itself, unless its seed says what."""
+    """A copy of an initializer, which draws other values unless its seed is fixed."""
     if not isinstance(initializer, initializers.Initializer):
         return initializer
     return type(initializer).from_config(initializer.get_config())
@@ -379,7 +385,7 @@ class MultiHeadAttention(_Heads):
     """
 
     _sliding_window = _stored_in("sliding_window")
-    # Keras's names, which classes that derive from it use.
+    # Keras's private names, which subclasses in other packages use.
     _num_heads = _stored_in("num_heads")
     _key_dim = _stored_in("key_dim")
     _value_dim = _stored_in("value_dim")
@@ -392,7 +398,7 @@ class MultiHeadAttention(_Heads):
     _activity_regularizer = _stored_in("activity_regularizer")
     _kernel_constraint = _stored_in("kernel_constraint")
     _bias_constraint = _stored_in("bias_constraint")
-    # Files name the projections by the public attributes.
+    # Files contain the projections under the public names.
     _query_dense = _stored_in("query_dense")
     _key_dense = _stored_in("key_dense")
     _value_dense = _stored_in("value_dense")
@@ -431,7 +437,7 @@ class MultiHeadAttention(_Heads):
 
     def _build_attention(self, rank: int) -> None:
         super()._build_attention(rank)
-        # Keras's names for the two sums, which the layers of packages that derive from this use.
+        # Keras's private names for the two equations, which subclasses in other packages use.
         letters = "abcdefghijklmnopqrstuvwxyz"
         axes = self._axes(rank)
         target, source = letters[:rank], list(letters[:rank])
@@ -521,7 +527,7 @@ class GroupedQueryAttention(_Heads):
 
 
 def _several(name: str, value: Any) -> tuple[int, ...] | None:
-    """Integers from one or several; Keras takes an empty sequence for none."""
+    """A tuple from one integer or several; as in Keras, an empty sequence counts as none."""
     if value is None or isinstance(value, int):
         return None if value is None else (value,)
     if not isinstance(value, (list, tuple)) or not all(isinstance(v, int) for v in value):

@@ -1,4 +1,5 @@
-"""Normalization: over the batch, over features of a sample or groups of them, of a kernel."""
+"""Normalization over the batch, over the features of a sample, over groups of channels, and of
+kernels."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ from keraslike.ops.wrap import steps
 
 
 class _Normalization(Weighted):
-    """`gamma * (inputs - mean) / sqrt(variance + epsilon) + beta`, in float32 at least."""
+    """Base of layers that compute `gamma * (inputs - mean) / sqrt(variance + epsilon) + beta` in
+    float32 or a wider dtype."""
 
     supports_masking = True
     gamma: Any = None
@@ -48,7 +50,7 @@ class _Normalization(Weighted):
 
 
 def _axes(layer: Layer, input_shape: Sequence[Any], axis: int | Sequence[int]) -> list[int]:
-    """The axes counted from the front, in order; raises ValueError for one there is not."""
+    """The axes as non-negative numbers, sorted; raises ValueError for one out of range."""
     rank, axes = len(input_shape), [axis] if isinstance(axis, int) else axis
     for found in axes:
         if not -rank <= found < rank:
@@ -160,7 +162,7 @@ class BatchNormalization(_Normalization):
         return outputs.astype(self.compute_dtype)
 
     def _moments(self, x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-        """Mean and variance of each feature, over what the mask leaves in."""
+        """The mean and the variance of each feature, over the steps that the mask includes."""
         axes = tuple(a for a in range(x.ndim) if a != self.axis % x.ndim)
         if mask is None:
             return mean_and_variance(x, axes)
@@ -193,7 +195,7 @@ class BatchNormalization(_Normalization):
         self.moving_variance.assign(jax.nn.relu(jnp.square(moving_stddev) - self.epsilon))
 
     def _corrected(self, gamma: Any, beta: Any, mean: jax.Array, variance: jax.Array) -> tuple:
-        """`gamma` and `beta` with which the batch comes out as by the moving moments."""
+        """`gamma` and `beta`, corrected so that the result is normalized by the moving moments."""
         limits = self.renorm_clipping or {}
         stddev = jnp.sqrt(variance + self.epsilon)
         moving = jnp.maximum(_at_least_float32(self.renorm_stddev.value), self.epsilon**0.5)
@@ -243,7 +245,7 @@ class LayerNormalization(_Normalization):
     [[-1.0, 1.0]]
     """
 
-    autocast = False  # what it is given it computes in float32 at least
+    autocast = False  # Inputs are cast to float32 or a wider dtype in `call`.
 
     def __init__(
         self,
@@ -306,7 +308,7 @@ class GroupNormalization(_Normalization):
     [[-1.0, 1.0, -1.0, 1.0]]
     """
 
-    autocast = False  # what it is given it computes in float32 at least
+    autocast = False  # Inputs are cast to float32 or a wider dtype in `call`.
 
     def __init__(
         self,
@@ -474,7 +476,8 @@ class SpectralNormalization(Wrapper):
         return self.layer(inputs).astype(inputs.dtype)
 
     def _divided(self, u: jax.Array, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The vector after the iterations and the kernel; both stay where the kernel is zero."""
+        """The vector after the iterations and the divided kernel; both are unchanged if the kernel
+        is zero."""
         zero = jnp.all(kernel == 0)
         rows = kernel.reshape(-1, kernel.shape[-1])
         new = u

@@ -1,4 +1,4 @@
-"""Pooling over windows and over all of an image: one mechanism each, whatever the rank."""
+"""Pooling over windows and over whole images, implemented for any rank."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class AveragePooling3D(_AveragePooling):
 
 
 class _AdaptivePooling(Layer):
-    """A reduction over as many windows as there are to be outputs, along `rank` spatial axes."""
+    """Base of pooling layers with a fixed number of windows along `rank` spatial axes."""
 
     rank: int
     _op: str
@@ -275,7 +275,7 @@ class GlobalAveragePooling1D(_GlobalAveragePooling):
         return total / jnp.sum(keep.astype(inputs.dtype), self._axes, keepdims=self.keepdims)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        return None  # the steps are gone
+        return None  # The output has no steps.
 
 
 class GlobalAveragePooling2D(_GlobalAveragePooling):

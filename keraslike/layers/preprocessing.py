@@ -1,4 +1,4 @@
-"""Layers that prepare numbers by moving and scaling them."""
+"""Layers that shift and scale numbers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Rescaling(Layer):
 
 
 def _numbers(value: Any, name: str) -> Any:
-    """A number or nested lists of numbers, which a config can hold."""
+    """A number or nested lists of numbers, which a config can contain."""
     numbers = np.asarray(value)
     if numbers.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be a number or an array of them. Received: {name}={value!r}")
@@ -140,7 +140,7 @@ class Normalization(Layer):
                 self.build(tuple(batch.shape))
             self._check(batch)
             reduced = tuple(a for a in range(batch.ndim) if a not in self._kept)
-            # Moments of the parts make those of all.
+            # The moments of the batches are combined.
             n = max(1, batch.size // max(1, int(np.prod(self._sizes))))
             here, count = np.mean(batch, reduced), count + n
             moved = here - mean
@@ -176,12 +176,12 @@ class Normalization(Layer):
 
     @property
     def mean(self) -> Any:
-        """The means, in a shape that broadcasts to inputs; `None` before the layer is built."""
+        """The means, in a shape that broadcasts to the inputs; `None` before the layer is built."""
         return self._moment(self.input_mean, "adapt_mean")
 
     @property
     def variance(self) -> Any:
-        """The variances, likewise."""
+        """The variances, in the same shape as the means."""
         return self._moment(self.input_variance, "adapt_variance")
 
     def call(self, inputs: Any) -> jax.Array:

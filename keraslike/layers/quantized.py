@@ -1,7 +1,7 @@
-"""Quantized weights: in which variables they are kept, and how products with them are computed.
+"""Quantized weights: the variables in which they are kept, and products with them.
 
-A layer says which of its weights are factors of products (`_matrices`), over which axes of them a
-product sums, and how it is computed (`_product`). The rest is the same for all of them.
+A layer specifies which of its weights are factors of products (`_matrices`), over which axes of
+them a product sums, and how it is computed (`_product`). All other code is shared.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from keraslike.quantizers.quantizers import INT4, dequantize_with_sz_map, straig
 class Matrix(NamedTuple):
     """A weight that a product sums over some axes of."""
 
-    name: str  # of its attribute
+    name: str  # The name of the attribute.
     shape: tuple[int, ...]
     summed: tuple[int, ...]
-    flat: tuple[int, ...]  # the matrix whose numbers of four bits are packed
-    side: int = 0  # the axis of that which is summed over
-    pack: int = -1  # the axis of that along which two numbers share a byte
-    mixed: bool = False  # whether rows of that may belong to several outputs
-    zero: str | None = "int8"  # the dtype of zero points
+    flat: tuple[int, ...]  # The matrix that is packed in modes with four-bit numbers.
+    side: int = 0  # The axis of `flat` that the product sums over.
+    pack: int = -1  # The axis of `flat` along which two numbers share a byte.
+    mixed: bool = False  # Whether rows of `flat` may belong to several outputs.
+    zero: str | None = "int8"  # The dtype of zero points.
 
     def groups(self, block: int) -> tuple[int, ...]:
-        """The shape of what there is for each block of `flat`."""
+        """The shape of an array with one entry for each block of `flat`."""
         shape = list(self.flat)
         shape[self.side] = -(-shape[self.side] // block)
         return tuple(shape)
 
 
-# In which order files have a layer's variables; what a layer lacks is left out.
+# The order of a layer's variables in files; variables that the layer does not have are skipped.
 _ORDER = {
     None: "{0} bias",
     "int8": "{0} bias {0}_scale",
@@ -50,7 +50,8 @@ _ORDER = {
     "gptq": "bias quantized_kernel kernel_scale kernel_zero g_idx",
     "awq": "bias quantized_kernel kernel_scale kernel_zero awq_scales g_idx",
 }
-_CALIBRATED = ("gptq", "awq")  # modes whose numbers come of data, see `keraslike.quantizers.gptq`
+# Modes that calibrate the weights on data, see `keraslike.quantizers.gptq`.
+_CALIBRATED = ("gptq", "awq")
 
 
 class Quantizable(Adaptable):
@@ -66,7 +67,7 @@ class Quantizable(Adaptable):
     is_gptq_calibrated = is_awq_calibrated = False
     inputs_quantizer: Any = None
     bias: Any
-    _quantizes_inputs = ("int8",)  # modes in which inputs are, where no configuration says
+    _quantizes_inputs = ("int8",)  # Modes in which inputs are quantized by default.
 
     def __init__(self, cls: type, quantization_config: Any = None, **kwargs: Any):
         super().__init__(cls, **kwargs)
@@ -87,7 +88,7 @@ class Quantizable(Adaptable):
         raise NotImplementedError
 
     def _product(self, inputs: Any, weight: Any) -> Any:
-        """The product with a weight; of two arrays of int8 it is one of int32."""
+        """The product of inputs and a weight; for two int8 arrays it is int32."""
         raise NotImplementedError
 
     # -- which mode ---------------------------------------------------------------------------
@@ -114,29 +115,31 @@ class Quantizable(Adaptable):
         )
 
     def _setting(self, name: str) -> Any:
-        """`block_size`, `group_size` or `weight_bits`, of the configuration or else the policy."""
+        """`block_size`, `group_size` or `weight_bits` of the configuration or, by default, of the
+        policy."""
         config = self.quantization_config
         of = config if hasattr(config, name) else self._own_policy()
         return getattr(of, name, None)
 
     @property
     def _block(self) -> int | None:
-        """How many inputs of an output have a scale of four-bit numbers; `None` for all."""
+        """How many inputs share a scale in the four-bit mode; `None` for all of an output."""
         size = self._setting("block_size")
         return None if size == -1 else size
 
-    # These two by Keras's names, since packages that derive from its layers use them.
+    # Keras's private names, which packages that derive from its layers use.
     _int4_block_size = property(lambda self: self._setting("block_size"))
     _orig_output_dim = property(lambda self: self._matrices()[0].flat[-1])
 
     @property
     def _mode_in_use(self) -> str | None:
-        """The mode by which products are computed: none before data were looked at."""
+        """The mode in which products are computed: none before the calibration."""
         if not self._is_quantized:
             return None
         mode = self.quantization_mode
         waits = mode in _CALIBRATED and not getattr(self, f"is_{mode}_calibrated")
-        waits = waits and "kernel" in vars(self)  # which a layer out of a file has not
+        # A layer that was loaded from a file has no `kernel`.
+        waits = waits and "kernel" in vars(self)
         return None if waits else mode
 
     def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
@@ -178,7 +181,7 @@ class Quantizable(Adaptable):
             self.dtype_policy = f"{config.dtype_policy_string()}_from_{policy.name}"
 
     def quantized_call(self, *args: Any, **kwargs: Any) -> Any:
-        """The computation with quantized weights, which `call` is as well."""
+        """The computation with quantized weights; `call` is the same."""
         if self.quantization_mode not in self._modes:
             raise self._mode_not_supported(self.quantization_mode)
         return self.call(*args, **kwargs)
@@ -197,7 +200,7 @@ class Quantizable(Adaptable):
         return vars(self).get(name)
 
     def quantized_build(self, input_shape: Any, mode: str, config: Any = None) -> None:
-        """Makes the variables of a mode."""
+        """Creates the variables of a mode."""
         if mode not in self._modes:
             raise self._mode_not_supported(mode)
         if mode == "float8":
@@ -227,7 +230,7 @@ class Quantizable(Adaptable):
         self, name: str, shape: Any, initializer: Any, dtype: Any, called: Any = None
     ) -> None:
         made = self.add_weight(shape, initializer, dtype, trainable=False, name=called or name)
-        vars(self).pop(name, None)  # so that variables are in the order in which they are made
+        vars(self).pop(name, None)  # Keeps the variables in the order in which they are created.
         setattr(self, name, made)
 
     def _build_rounded(self, m: Matrix, mode: str) -> None:
@@ -262,14 +265,14 @@ class Quantizable(Adaptable):
         self._fixed("g_idx", (rows,), "zeros", "float32")
 
     def _calibrated_shape(self) -> tuple[int, int]:
-        """The rows and columns of the matrix that GPTQ and AWQ see."""
+        """The rows and columns of the matrix that GPTQ and AWQ quantize."""
         rows, columns = self._matrices()[0].shape
         return rows, columns
 
     # -- from floats to numbers of few bits and back ------------------------------------------
 
     def _rounded(self, m: Matrix, mode: str, value: np.ndarray) -> dict[str, Any]:
-        """What the variables of a matrix of these floats hold."""
+        """The values of the variables that represent a matrix of these floats."""
         config, block = self.quantization_config, self._block
         quantizer = None if config is None else config.weight_quantizer
         if mode == "int8":
@@ -293,8 +296,8 @@ class Quantizable(Adaptable):
         return {m.name: packed, f"{m.name}_scale": scale, **found}
 
     def _numbers(self, m: Matrix, rows: Any = None) -> tuple[Any, Any]:
-        """A matrix, or only some of its rows, without its scale, and this: by it an output is to be
-        divided. `None` in its place where it could not be left out."""
+        """A matrix, or some of its rows, without its scale, and the scale by which outputs are
+        divided: `None` where it is applied to the matrix already."""
         mode, block = self._mode_in_use, self._block
 
         def get(name: str) -> Any:
@@ -322,12 +325,12 @@ class Quantizable(Adaptable):
         return value.reshape(m.shape) if rows is None else value, None
 
     def _dequantized(self, m: Matrix) -> Any:
-        """The floats that a matrix stands for."""
+        """The floats that a quantized matrix represents."""
         value, scale = self._numbers(m)
         return value if scale is None else value / self._from_outputs(m, scale)
 
     def _to_outputs(self, m: Matrix, scale: Any) -> Any:
-        """A scale that has the axes of the matrix, with the axes of the output."""
+        """Converts a scale from the axes of the matrix to those of the output."""
         return scale.squeeze(m.summed)
 
     def _from_outputs(self, m: Matrix, scale: Any) -> Any:
@@ -342,7 +345,7 @@ class Quantizable(Adaptable):
     # -- products -----------------------------------------------------------------------------
 
     def _multiplied(self, inputs: Any) -> Any:
-        """The product of inputs and the first matrix, with what adapts it."""
+        """The product of inputs and the first matrix, including the LoRA product."""
         mode = self._mode_in_use
         if mode is None:
             return self._product(inputs, self._merged())
@@ -390,7 +393,7 @@ class Quantizable(Adaptable):
         return _gradient_to_float8(outputs, *scales)
 
     def _bias(self) -> Any:
-        """The bias; with products of float8 it is as precise as bfloat16, which fuses with them."""
+        """The bias; in float8 mode it is rounded to bfloat16, which fuses with the products."""
         bias = self.bias.value
         if self._is_quantized and self._mode_in_use == "float8" and self.compute_dtype == "float32":
             return bias.astype("bfloat16").astype(bias.dtype)
@@ -428,7 +431,7 @@ class Quantizable(Adaptable):
 
     @property
     def variable_serialization_spec(self) -> dict[str | None, list[str]]:
-        """For each mode the variables' names, in the order in which files have their values."""
+        """The names of the variables for each mode, in the order in which files contain them."""
         modes = (None, *self._modes)
         return {mode: _ORDER[mode].format(self._adapted).split() for mode in modes}
 
@@ -442,8 +445,8 @@ class Quantizable(Adaptable):
         return {str(i): v for i, v in enumerate(found)}
 
     def _stored_values(self) -> dict[int, Any]:
-        """What is stored in place of the value of a variable, by its id: the sum of a weight and
-        what adapts it."""
+        """Values to store in place of those of Variables, by the Variables' ids: weights with the
+        LoRA product added."""
         mode = self.quantization_mode
         if mode in _CALIBRATED and self._mode_in_use is None:
             raise ValueError(
@@ -463,7 +466,7 @@ class Quantizable(Adaptable):
 
 # -- products of float8 -----------------------------------------------------------------------
 
-# The gradients of scales and histories are their new values, which an optimizer takes for them.
+# The gradients of scales and histories are their new values, which the optimizer assigns.
 
 
 def _next(x: Any, scale: Any, history: Any, dtype: Any) -> tuple[Any, Any]:

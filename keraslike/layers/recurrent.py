@@ -1,4 +1,4 @@
-"""Recurrent layers: what runs a cell along a sequence."""
+"""Recurrent layers, which run a cell over the steps of a sequence."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ from keraslike.ops import recurrent
 def _run(
     cell: Any, inputs: Any, states: list[Any], training: Any, zero: bool, **options: Any
 ) -> tuple[Any, list[Any], bool]:
-    """Outputs, last states, and whether the last output is the first of them."""
+    """The outputs, the last states, and whether the last output equals the first state."""
     if isinstance(cell, StackedRNNCells) and type(cell).call is StackedRNNCells.call:
-        # Cell by cell is the same as step by step, and what is fast for one cell is so for all.
+        # Running the cells one after another over the whole sequence is equivalent to running all
+        # of them step by step, and allows the fast implementation of each cell.
         new, last = [], False
         for i, (c, old) in enumerate(zip(cell.cells, states)):
-            zeros = zero or i < len(cell.cells) - 1  # nothing sees these outputs
+            zeros = zero or i < len(cell.cells) - 1  # These outputs are not visible outside.
             inputs, state, last = _run(c, inputs, _as_list(old), training, zeros, **options)
             new.append(state if isinstance(old, (list, tuple)) else state[0])
         return inputs, new, last
@@ -64,7 +65,8 @@ def _is_weight(variable: Any) -> bool:
 
 
 class _States(base.Object):
-    """States that stay from batch to batch. They are no weights, so no layer holds them itself."""
+    """States that persist across batches. The wrapper keeps the layer from listing them as
+    weights."""
 
     def __init__(self, values: Any):
         self.values = values
@@ -138,11 +140,11 @@ class RNN(Layer):
 
     @property
     def states(self) -> Any:
-        """The Variables with the states of a stateful layer; `None` of any other."""
+        """The state Variables of a stateful layer; `None` for any other."""
         return None if self._kept is None else self._kept.values
 
     def build(self, sequences_shape: Sequence[int | None], initial_state_shape: Any = None) -> None:
-        batches: list[int | None] = []  # of each sequence in a structure
+        batches: list[int | None] = []  # One entry for each sequence in a structure.
 
         def step_shape(shape: Any) -> tuple[int | None, ...]:
             batches.append(shape[0])
@@ -169,11 +171,11 @@ class RNN(Layer):
         self._kept = _States(jax.tree.map(keep, self.get_initial_state(batch)))
 
     def get_initial_state(self, batch_size: Any) -> list[Any]:
-        """The states before the first step, a list of arrays `(batch_size, state_size)`."""
+        """The initial states: a list of arrays `(batch_size, state_size)`."""
         return _initial_state(self.cell, batch_size)
 
     def reset_state(self) -> None:
-        """Makes the states of a stateful layer zero."""
+        """Sets the states of a stateful layer to zero."""
         for variable in base.iter_state(self.states):
             variable.assign(jnp.zeros(variable.shape, variable.dtype))
 
@@ -197,7 +199,7 @@ class RNN(Layer):
             self.zero_output_for_mask,
             mask=jnp.swapaxes(masks[0], 0, 1).astype(bool) if masks else None,
             reverse=self.go_backwards,
-            # Where shapes only are asked for, the number of steps may not be known.
+            # The number of steps may be unknown in a trace of shapes.
             unroll=self.unroll and isinstance(steps, int),
         )
         if self.return_sequences:
@@ -215,7 +217,7 @@ class RNN(Layer):
         return (output, *states) if self.return_state else output
 
     def _begin(self, initial_state: Any, batch: Any) -> list[Any]:
-        # Where shapes only are asked for, the batch's size may not be known.
+        # The batch size may be unknown in a trace of shapes.
         keeps = self._kept is not None and isinstance(batch, int)
         if keeps:
             (size,) = {v.shape[0] for v in base.iter_state(self.states)}
@@ -244,7 +246,7 @@ class RNN(Layer):
 
 
 class _OfCell(RNN):
-    """An RNN of one of the cells here, made from the cell's arguments."""
+    """Base of RNN layers with a fixed cell class, which are made from the cell's arguments."""
 
     input_spec = InputSpec(ndim=3)
     _saves_activity_regularizer = True
@@ -257,7 +259,7 @@ class _OfCell(RNN):
             if name in arguments:
                 cell_arguments[name] = arguments[name]
         name = naming.to_snake_case(self._cell.__name__)
-        # Of those that have the argument. There is no cuDNN here to be chosen or not.
+        # For layers that have the argument, which has no effect here.
         use_cudnn = arguments.pop("use_cudnn", None)
         if use_cudnn is not None and not isinstance(use_cudnn, bool):
             use_cudnn = one_of(("auto",), use_cudnn=use_cudnn)
@@ -329,7 +331,7 @@ class SimpleRNN(_OfCell):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        config.pop("seed")  # Keras leaves it out here, and here only
+        config.pop("seed")  # Keras omits it from the config of this class only.
         return config
 
 

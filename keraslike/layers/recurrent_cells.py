@@ -1,4 +1,4 @@
-"""Cells: one step of a recurrent layer."""
+"""Cells, which compute one step of a recurrent layer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from keraslike.layers.weighted import Weighted
 from keraslike.ops import recurrent
 from keraslike.ops.products import matmul
 
-# Functions of each element by itself.
+# Activations that work element by element.
 _ELEMENTWISE = frozenset(
     (activations.tanh, activations.relu, activations.sigmoid, activations.linear, activations.elu)
     + (activations.selu, activations.gelu, activations.silu, activations.softplus)
@@ -28,16 +28,16 @@ _ELEMENTWISE = frozenset(
 
 
 class _Cell(Weighted):
-    """A step that is a function of `x @ kernel` and `h @ recurrent_kernel`.
+    """Base of cells that are functions of `x @ kernel` and `h @ recurrent_kernel`.
 
-    A subclass says how many gates there are, how the bias is begun and, in `_advance`, what a step
-    does with the first of the two products; in `_fast` how a sequence is run where there is a
-    faster way than by steps.
+    A subclass defines the number of gates, the initial bias, and in `_advance` the computation of a
+    step from the first of the two products. `_fast` returns a faster function for a whole sequence,
+    if there is one.
     """
 
     _gates: int
-    _units = "units"  # the argument that is the size of the state
-    _axis = -1  # of the features
+    _units = "units"  # The name of the argument with the size of the state.
+    _axis = -1  # The feature axis.
     recurrent_initializer: Any
     recurrent_regularizer: Any
     recurrent_constraint: Any
@@ -72,7 +72,7 @@ class _Cell(Weighted):
             setattr(self, name, self._add(name, shape, kind, **begin))
 
     def _shapes(self, input_shape: Sequence[int | None], size: int) -> tuple[tuple, tuple]:
-        """Of the kernel and of the recurrent kernel."""
+        """The shapes of the kernel and of the recurrent kernel."""
         return (input_shape[-1], size), (self.units, size)
 
     def _bias_shape(self, size: int) -> tuple[int, ...]:
@@ -82,7 +82,7 @@ class _Cell(Weighted):
         return self.bias_initializer(shape, dtype=dtype)
 
     def get_initial_state(self, batch_size: Any = None) -> list[jax.Array]:
-        """Zeros: the states before the first step."""
+        """The initial states, which are zeros."""
         return _zeros(self, batch_size)
 
     def call(
@@ -94,7 +94,8 @@ class _Cell(Weighted):
         return new[0], new if several else new[0]
 
     def _draw(self, inputs: jax.Array, state: jax.Array, training: Any) -> tuple[Any, Any]:
-        """Factors for the inputs and for the state, the same at every step of a sequence."""
+        """Dropout factors for the inputs and for the state, which are the same at every step of a
+        sequence."""
         if not training:
             return None, None
         return self._factors(inputs, self.dropout), self._factors(state, self.recurrent_dropout)
@@ -115,7 +116,7 @@ class _Cell(Weighted):
         return self._weight("bias")
 
     def _enter(self, inputs: jax.Array, masks: Any) -> jax.Array:
-        """The part of the sums that the inputs of a step, or of all steps, make."""
+        """The contribution of the inputs of one step, or of all steps, to the pre-activations."""
         product, bias = _product(inputs, self._weight("kernel"), masks), self._input_bias()
         return product if bias is None else product + bias
 
@@ -131,7 +132,7 @@ class _Cell(Weighted):
     def _along(
         self, inputs: jax.Array, states: list[Any], training: Any, **options: Any
     ) -> tuple[jax.Array, list[Any]]:
-        """All outputs and the last states for inputs `(steps, batch, features)`."""
+        """All outputs and the last states for inputs of shape `(steps, batch, features)`."""
         masks, recurrent_masks = self._draw(inputs[0], states[0], training)
         fast = self._fast()
         if fast is None or recurrent_masks is not None or isinstance(masks, list):
@@ -155,7 +156,8 @@ def _rate(**argument: Any) -> float:
 
 
 def _product(x: jax.Array, kernel: jax.Array, masks: Any) -> jax.Array:
-    """`(x * mask) @ kernel`, where there are several masks each for its share of the columns."""
+    """`(x * mask) @ kernel`; if there are several masks, each applies to an equal part of the
+    columns."""
     if not isinstance(masks, list):
         return matmul(x if masks is None else x * masks, kernel)
     parts = jnp.split(kernel, len(masks), -1)
@@ -168,8 +170,8 @@ def _zeros(cell: Any, batch_size: Any) -> list[jax.Array]:
 
 
 def _sizes(size: Any) -> tuple[int, ...]:
-    """The sizes of a state behind the batch's: a number, or a shape."""
-    if hasattr(size, "as_list"):  # TensorFlow's
+    """The shape of a state without the batch axis, from a number or a shape."""
+    if hasattr(size, "as_list"):  # A `TensorShape` of TensorFlow.
         return tuple(size.as_list())
     return size if isinstance(size, tuple) else (size,)
 
@@ -220,7 +222,7 @@ class SimpleRNNCell(_Cell):
         **kwargs: Any,
     ):
         super().__init__(SimpleRNNCell, **given(locals()))
-        self.implementation = 2  # one gate has one mask
+        self.implementation = 2  # With a single gate there is one mask only.
 
     def _advance(self, entered: jax.Array, states: list[Any], masks: Any) -> list[Any]:
         return [self.activation(entered + self._recur(states[0], masks))]
@@ -410,7 +412,7 @@ class StackedRNNCells(Layer):
         return _output_size(self.cells[-1])
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
-        """The states of each cell before the first step."""
+        """The initial states of each cell."""
         states = [_initial_state(cell, batch_size) for cell in self.cells]
         return [s[0] if isinstance(c.state_size, int) else s for c, s in zip(self.cells, states)]
 
@@ -455,7 +457,7 @@ def _build_cell(cell: Any, shape: Any, batch: int | None) -> None:
     if type(cell).build is not Layer.build:
         cell.build(shape)
         return
-    # It makes its weights in its constructor, or its sublayers do when it is called.
+    # The cell makes its weights in its constructor, or its sublayers are built when it is called.
     sizes, dtype = _as_list(cell.state_size), cell.compute_dtype
     states = jax.tree.map(
         lambda size: KerasTensor((batch, *_sizes(size)), dtype),

@@ -1,4 +1,4 @@
-"""Regularization: noise in training, penalties on activations."""
+"""Regularization layers, which add noise in training or penalize activations."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from keraslike.layers.layer import Layer
 
 
 class _Noise(Layer):
-    """Changes its inputs at random in training, and not elsewhere.
+    """Base of layers that change their inputs at random, in training only.
 
-    The random stream is the layer's own: it goes on with every call, and two layers of the same
+    Each layer has its own random stream, which advances with every call; two layers with the same
     seed draw the same numbers.
     """
 
@@ -193,7 +193,8 @@ class AlphaDropout(Dropout):
         given = self.noise_shape or (None,) * inputs.ndim
         shape = tuple(n if m is None else m for n, m in zip(inputs.shape, given, strict=True))
         kept = random.uniform(shape, seed=self.seed_generator) >= self.rate
-        least = -1.6732632423543772 * 1.0507009873554805  # selu's, far below 0
+        # The limit of selu for large negative inputs.
+        least = -1.6732632423543772 * 1.0507009873554805
         scale = ((1 - self.rate) * (1 + self.rate * least**2)) ** -0.5
         return scale * jnp.where(kept, inputs, least) - scale * least * self.rate
 
@@ -265,5 +266,5 @@ class ActivityRegularization(Layer):
 
     def _constructor_args(self) -> dict[str, Any]:
         args = super()._constructor_args()
-        args.pop("activity_regularizer", None)  # l1 and l2 say it
+        args.pop("activity_regularizer", None)  # It is made from l1 and l2.
         return args

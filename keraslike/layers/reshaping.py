@@ -1,4 +1,4 @@
-"""Reshaping: the same numbers in another shape, with zeros around, repeated, or fewer of them."""
+"""Layers that reshape, pad, crop and repeat."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Reshape(Layer):
                 )
         target = self.target_shape
         if -1 in target and known and 0 not in given:
-            # Of inputs without samples JAX cannot tell what -1 stands for.
+            # For an empty batch JAX cannot infer the size -1.
             target = tuple(math.prod(given) // known if n == -1 else n for n in target)
         return sparsity.reshape(inputs, (inputs.shape[0], *target))
 
@@ -137,7 +137,8 @@ def _repetitions(**argument: Any) -> int:
 
 
 def _pairs(rank: int, **argument: Any) -> tuple[tuple[int, ...], ...]:
-    """A pair of numbers for each axis, from one for all, or one or a pair for each of them."""
+    """A pair of numbers for each axis, from one number for all axes, or a number or a pair for
+    each."""
     ((name, value),) = argument.items()
     pairs = (value,) if rank == 1 else value
     if isinstance(value, int):
@@ -151,7 +152,7 @@ def _pairs(rank: int, **argument: Any) -> tuple[tuple[int, ...], ...]:
 
 
 class _ZeroPadding(Layer):
-    """Zeros before and after each of `rank` spatial axes."""
+    """Base of layers that add zeros before and after each of `rank` spatial axes."""
 
     rank: int
 
@@ -211,7 +212,7 @@ class ZeroPadding3D(_ZeroPadding):
 
 
 class _Cropping(Layer):
-    """Less at the beginning and the end of each of `rank` spatial axes."""
+    """Base of layers that remove the beginning and the end of each of `rank` spatial axes."""
 
     rank: int
     data_format: str | None = None

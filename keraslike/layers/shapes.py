@@ -1,4 +1,4 @@
-"""Shapes in any nesting, as `build` and `compute_output_shape` are given them."""
+"""Structures of shapes, as `build` and `compute_output_shape` receive them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def is_shape(value: Any) -> bool:
 
 
 def as_shapes(value: Any) -> Any:
-    """Shapes in any nesting, each as a `Shape`."""
+    """Converts each shape in a structure to a `Shape`."""
     if hasattr(value, "as_list") and not isinstance(value, Shape):
         value = value.as_list()
     if is_shape(value):
@@ -38,7 +38,7 @@ def map_shapes(function: Callable, value: Any) -> Any:
 
 
 def tensors_of(shapes: Any, dtype: str) -> Any:
-    """Symbolic tensors of shapes in any nesting, which stays as it is."""
+    """Converts each shape in a structure to a symbolic tensor."""
     if hasattr(shapes, "as_list") or (is_shape(shapes) and (shapes or isinstance(shapes, Shape))):
         return KerasTensor(shapes, dtype)
     return map_items(lambda inner: tensors_of(inner, dtype), shapes)
@@ -51,7 +51,7 @@ def shapes_of(inputs: Any) -> Any:
 
 
 def kinds_of(inputs: Any) -> Any:
-    """What an argument's arrays are like, without their values."""
+    """The shapes and dtypes of the arrays in an argument."""
     if isinstance(inputs, (list, tuple)):
         return [kinds_of(i) for i in inputs]
     if isinstance(inputs, dict):
@@ -62,7 +62,7 @@ def kinds_of(inputs: Any) -> Any:
 
 
 def given_shapes(method: Callable) -> Callable:
-    """A user's `compute_output_shape` may call `as_list()` on what it is given."""
+    """Wraps a user's `compute_output_shape`, which may call `as_list()` on its argument."""
 
     @functools.wraps(method)
     def given(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -14,7 +14,7 @@ def parameters_of(function: Callable) -> tuple[inspect.Parameter, ...]:
 
 @functools.cache
 def call_takes(function: Callable) -> frozenset[str]:
-    """The names of a call's parameters; `training` is among them where it takes any keyword."""
+    """The names of a call's parameters. `training` is included where `**kwargs` accepts it."""
     parameters = parameters_of(function)
     return frozenset(p.name for p in parameters if p.kind != p.VAR_KEYWORD)
 
@@ -26,6 +26,6 @@ def takes_masks(function: Callable) -> bool:
 
 @functools.cache
 def call_names(function: Callable) -> list[str]:
-    """The names of a call's positional arguments."""
+    """The names of a call's positional parameters."""
     several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p.name for p in parameters_of(function) if p.kind not in several]

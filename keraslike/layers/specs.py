@@ -1,6 +1,6 @@
-"""Shapes that were found before: layers built alike give the same for the same inputs.
+"""A cache of output shapes: layers with equal arguments have equal output shapes for equal inputs.
 
-Tracing a call for its shapes takes a millisecond, and a network has the same layer many times.
+Tracing a call takes a millisecond, and a network contains the same kind of layer many times.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from keraslike.core.tracebacks import is_ours
 _known: dict[Any, Any] = {}
 _MOST = 2048
 _PLAIN = (type(None), bool, int, float, str)
-# What makes, limits and checks weights and inputs: the shapes do not depend on it.
+# Options of weights and inputs that do not affect shapes.
 _IRRELEVANT = ("initializer", "constraint", "regularizer", "input_spec", "_build_shapes")
 
 
 def remembered(layer: Any, args: tuple, kwargs: dict[str, Any], trace: Callable) -> Any:
-    """`trace(args, kwargs)`, the symbolic outputs; of keraslike's own layers only once for all that
-    are alike."""
+    """`trace(args, kwargs)`, the symbolic outputs; for keraslike's own layers the trace is shared
+    by all equal layers."""
     key = _key(layer, args, kwargs)
     if key is None:
         return trace(args, kwargs)
@@ -49,7 +49,7 @@ def _copy(tensor: KerasTensor) -> KerasTensor:
 
 
 def _key(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
-    """All that the shapes depend on; `None` where it is not known to be all."""
+    """Everything that determines the shapes; `None` if that is unknown."""
     state, kind = context.state, type(layer)
     if (
         not is_ours(kind)

@@ -1,4 +1,4 @@
-"""Spectrograms: which frequencies a signal has at which time."""
+"""Spectrograms, which show the frequencies of a signal over time."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class STFTSpectrogram(Layer):
         signals = x.reshape(batch * channels, time, 1)
 
         def transformed(kernel: Any) -> Any:
-            """`(batch, channels, frames, frequencies)`"""
+            """`(batch, channels, frames, frequencies)`."""
             if kernel is None:
                 return None
             step = self.frame_step or self.frame_length // 2
@@ -127,7 +127,8 @@ class STFTSpectrogram(Layer):
         if self.mode == "stft":
             return jnp.concatenate([real, imag], 3)
         power = jnp.square(real) + jnp.square(imag)
-        if self.mode == "psd":  # frequencies of either sign but for the first and the last
+        # All frequencies but the first and the last represent two, of either sign.
+        if self.mode == "psd":
             return power + jnp.pad(power[..., 1:-1], [(0, 0)] * 3 + [(1, 1)])
         magnitude = jnp.sqrt(jnp.maximum(power, dtypes.epsilon()))
         if self.mode == "magnitude":
@@ -204,7 +205,7 @@ class MelSpectrogram(Layer):
             self.window,
         )
         power = jnp.square(real) + jnp.square(imag)
-        silent = power == 0  # where a power below 2 has no derivative
+        silent = power == 0  # The power function has no derivative there for exponents below 2.
         spectrum = jnp.where(silent, 0, jnp.power(jnp.where(silent, 1, power), self.mag_exp / 2))
         weights = self.linear_to_mel_weight_matrix(
             self.num_mel_bins,
@@ -246,7 +247,7 @@ def mel_weights(
     lower_edge_hertz: float,
     upper_edge_hertz: float,
 ) -> np.ndarray:
-    """What `MelSpectrogram.linear_to_mel_weight_matrix` gives, in float64."""
+    """The matrix of `MelSpectrogram.linear_to_mel_weight_matrix`, in float64."""
     frequencies = _mel(np.linspace(0.0, sampling_rate / 2.0, num_spectrogram_bins)[1:, None])
     edges = np.linspace(_mel(lower_edge_hertz), _mel(upper_edge_hertz), num_mel_bins + 2)
     lower, center, upper = edges[:-2], edges[1:-1], edges[2:]

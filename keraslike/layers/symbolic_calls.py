@@ -1,4 +1,4 @@
-"""Calls of layers on symbolic tensors: which shapes, dtypes and masks come out."""
+"""Calls of layers on symbolic tensors: the shapes, dtypes and masks of their outputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SymbolicCalls:
     """The part of `Layer` that answers for symbolic tensors, and `call`, which it traces."""
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        """The computation; to be written by every layer."""
+        """The computation. Every layer has to define it."""
         raise NotImplementedError(
             f"Layer '{self.name}' ({type(self).__name__}) does not have a `call` method "
             "implemented."
@@ -51,12 +51,13 @@ class SymbolicCalls:
         return outputs
 
     def _symbolic_mask(self, args: tuple, outputs: Any) -> KerasTensor | None:
-        """What `compute_mask` gives of symbolic tensors, as operations that Keras has too; `None`
-        where that is not to be had: it may use functions that take arrays only."""
+        """The result of `compute_mask` on symbolic tensors, as graph operations that Keras has
+        as well. `None` where that fails, since the method may use functions that only accept
+        arrays."""
         by_default = type(self).compute_mask is MasksAndLosses.compute_mask
         passes = self.supports_masking and len(self._flatten_layers()) == 1
         if not isinstance(outputs, KerasTensor) or (by_default and not passes):
-            return None  # a layer within may give it
+            return None  # A sublayer may provide the mask.
         try:
             previous = jax.tree.map(lambda x: getattr(x, "_keras_mask", None), args[0])
             mask = self.compute_mask(args[0], previous)
@@ -66,8 +67,8 @@ class SymbolicCalls:
         return mask if recorded else None
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """The output's shapes and dtypes for symbolic inputs, from `compute_output_shape` if a
-        class has one of its own, and else from tracing the call."""
+        """The shapes and dtypes of the outputs for symbolic inputs, from a class's own
+        `compute_output_shape` or else from a trace of the call."""
         own = type(self).compute_output_shape
         trusted = self._says_shapes and own is not SymbolicCalls.compute_output_shape
         if not trusted or not all(o.built for o in self._flatten_layers() if o is not self):
@@ -97,7 +98,8 @@ class SymbolicCalls:
             lowered = lowering.lower(run, variables, roots=[self])
             return lowered([_seen(v) for v in variables])[0]
 
-        # Code of ours does not look at numbers to find shapes, so none need be drawn for it.
+        # keraslike's own code does not inspect values to determine shapes, so pending values need
+        # not be computed for it.
         is_known = all(map(is_ours, map(type, base.iter_objects(self))))
 
         def _seen(variable: Any) -> Any:
@@ -106,8 +108,9 @@ class SymbolicCalls:
                 return jnp.zeros(spec.shape, spec.dtype)
             return lowering.values_of([variable])[0]
 
-        # An error means that a sublayer was made while tracing, and changed its state; or that a
-        # variable of no object below was, one of a closure. Now it is known.
+        # An error means that the trace created a sublayer and changed its state, or changed a
+        # variable that belongs to no object below the layer, such as one in a closure. The next
+        # attempt includes these.
         outside: dict[int, Any] = {}
         outputs, found = None, []
         for is_last in (False, False, True):
@@ -129,7 +132,7 @@ class SymbolicCalls:
 
     @entry
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
-        """The output's shape for an input's shape, `None` where a size is unknown."""
+        """The shape of the output for the shape of an input, with `None` for unknown sizes."""
         if type(self).call is SymbolicCalls.call:
             raise NotImplementedError(
                 f"Layer '{self.name}' ({type(self).__name__}) does not have a "
@@ -138,13 +141,14 @@ class SymbolicCalls:
         make = functools.partial(map_shapes, lambda s: KerasTensor(s, self.compute_dtype))
         kwargs = {k.removesuffix("_shape"): v for k, v in kwargs.items()}
         if not args and "input" in kwargs and "input" not in call_takes(type(self).call):
-            args = (kwargs.pop("input"),)  # input_shape, whatever the layer calls its input
+            # `input_shape` is accepted whatever the layer calls its input.
+            args = (kwargs.pop("input"),)
         args = tuple(make(as_shapes(a)) for a in args)
         kwargs = {k: make(as_shapes(v)) for k, v in kwargs.items()}
         if not self.built:
             self._maybe_build(args, kwargs)
         if type(self).compute_output_spec is SymbolicCalls.compute_output_spec:
-            spec = self._traced_spec(args, kwargs)  # a class's own may have asked for this
+            spec = self._traced_spec(args, kwargs)  # A class's own method may have called this one.
         else:
             spec = self.compute_output_spec(*args, **kwargs)
         return jax.tree.map(lambda t: t.shape, spec)

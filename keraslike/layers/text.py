@@ -1,4 +1,4 @@
-"""`TextVectorization`: texts as arrays of the numbers of their words."""
+"""`TextVectorization`, which maps the words of texts to indices."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class TextVectorization(DataLayer):
 
     @property
     def compute_dtype(self) -> str:
-        """That of text, which it takes."""
+        """The dtype of the inputs, which are text."""
         return "string"
 
     variable_dtype = compute_dtype
@@ -135,7 +135,7 @@ class TextVectorization(DataLayer):
     # -- words ------------------------------------------------------------------------------------
 
     def _split_texts(self, texts: np.ndarray) -> tuple[tuple, list[list[bytes]]]:
-        """The axes of an array of texts, and the words of each of the texts along them."""
+        """The shape of an array of texts, and the words of each text in it."""
         standardize, split = self.standardize, self.split
         if callable(standardize):
             texts = self._applied_by(standardize, texts)
@@ -241,13 +241,14 @@ class TextVectorization(DataLayer):
         self.finalize_state()
 
     def update_state(self, data: Any) -> None:
-        """Takes a batch into account."""
+        """Adds a batch to the counts."""
         self._lookup_layer._count(self._split_texts(self._bytes_in(data))[1])
 
     def _bytes_in(self, data: Any) -> np.ndarray:
         found = foreign.array_of(data)
         array = np.asarray(data if found is None else found)
-        texts = as_bytes(array if array.size else array.astype(object))  # numpy makes [] floats
+        # numpy makes an array of floats for [].
+        texts = as_bytes(array if array.size else array.astype(object))
         if texts is None:
             raise ValueError(
                 f"Layer '{self.name}' takes text. Received an array of {array.dtype}: {data!r}"
@@ -255,12 +256,12 @@ class TextVectorization(DataLayer):
         return texts
 
     def finalize_state(self) -> None:
-        """Makes the vocabulary of the batches taken into account."""
+        """Computes the vocabulary from the batches that were counted."""
         self._lookup_layer.finalize_state()
         self._adapted += 1
 
     def reset_state(self) -> None:
-        """Forgets the batches taken into account."""
+        """Discards the counts."""
         self._lookup_layer.reset_state()
 
     def get_vocabulary(self, include_special_tokens: bool = True) -> list[str]:
@@ -272,11 +273,11 @@ class TextVectorization(DataLayer):
         return self._lookup_layer.get_vocabulary(include_special_tokens)
 
     def vocabulary_size(self) -> int:
-        """The number of words, with those that stand for no word and for others."""
+        """The number of words, including the padding and the out-of-vocabulary words."""
         return self._lookup_layer.vocabulary_size()
 
     def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
-        """Sets the words, and with `output_mode="tf_idf"` their weights: see
+        """Sets the words and, with `output_mode="tf_idf"`, their weights: see
         `StringLookup.set_vocabulary`."""
         self._lookup_layer.set_vocabulary(vocabulary, idf_weights)
         self._adapted += 1
@@ -313,11 +314,11 @@ class TextVectorization(DataLayer):
         self._lookup_layer.load_own_variables(store)
 
     def save_assets(self, dir_path: str) -> None:
-        """Writes the vocabulary, where the config has none, to `vocabulary.txt`."""
+        """Writes the vocabulary to `vocabulary.txt`, unless the config contains it."""
         self._lookup_layer.save_assets(dir_path)
 
     def load_assets(self, dir_path: str) -> None:
-        """Reads what `save_assets` wrote."""
+        """Reads the file of `save_assets`."""
         self._lookup_layer.load_assets(dir_path)
 
     def get_config(self) -> dict[str, Any]:
@@ -342,12 +343,12 @@ def _array(texts: Sequence[bytes]) -> np.ndarray:
 
 
 def _rows(words: Any) -> list[list[bytes]]:
-    """The words of each text, of what a function made of the texts."""
-    if hasattr(words, "to_list"):  # a ragged tensor
+    """The words of each text, from the result of a user's function on the texts."""
+    if hasattr(words, "to_list"):  # A ragged tensor.
         words = words.to_list()
     elif (found := foreign.array_of(words)) is not None:
         words = np.asarray(found).tolist()
-    if words and isinstance(words[0], (str, bytes)):  # of one text
+    if words and isinstance(words[0], (str, bytes)):  # The words of a single text.
         words = [words]
     return [list(_bytes_of(row)) for row in words]
 

@@ -1,4 +1,4 @@
-"""Transposed convolution in one, two and three dimensions: one mechanism, whatever the rank."""
+"""Transposed convolution in one, two and three dimensions, implemented for any rank."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from keraslike.ops import convolution
 
 
 class _ConvTranspose(Convolutional):
-    """What a convolution's gradient does with its inputs, over `rank` spatial axes."""
+    """Base of transposed convolutions, which compute the gradient of a convolution by its
+    inputs."""
 
     filters: int
 

@@ -1,4 +1,4 @@
-"""Layers around another layer: at every step of a sequence, and along it in both directions."""
+"""Layers that wrap another layer: for every step of a sequence, and for both directions."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class Bidirectional(Layer):
                 f"Received: merge_mode={merge_mode!r}"
             )
         super().__init__(**kwargs)
-        # Which no config has.
+        # The config does not contain it.
         kept = {"use_cudnn": layer.use_cudnn} if hasattr(layer, "use_cudnn") else {}
         name = f"forward_{layer.name.removeprefix('forward_')}"
         self.forward_layer: Any = _like(layer, name, **kept)
@@ -180,12 +180,12 @@ class Bidirectional(Layer):
 
     @property
     def states(self) -> Any:
-        """The Variables with the states of a stateful layer; `None` of any other."""
+        """The state Variables of a stateful layer; `None` for any other."""
         forward, backward = self.forward_layer.states, self.backward_layer.states
         return None if forward is None or backward is None else (*forward, *backward)
 
     def reset_state(self) -> None:
-        """Makes the states zero; raises AttributeError unless the layers are stateful."""
+        """Sets the states to zero; raises AttributeError unless the layers are stateful."""
         if not self.stateful:
             raise AttributeError(f"Layer '{self.name}' is not stateful: it keeps no states.")
         self.forward_layer.reset_state()
@@ -242,12 +242,12 @@ class Bidirectional(Layer):
 
     def _constructor_args(self) -> dict[str, Any]:
         args = super()._constructor_args()
-        args.pop("weights", None)  # here the property of that name
+        args.pop("weights", None)  # The name is that of a property here.
         return args
 
 
 def _like(layer: Layer, name: str, **changes: Any) -> Layer:
-    """A new layer of a layer's config, with another name."""
+    """A new layer with the config of another layer, under a different name."""
     classes = {type(o).__name__: type(o) for o in base.iter_objects(layer)}
     with serialization.keeping_functions(), registry.custom_object_scope(classes):
         return type(layer).from_config({**layer.get_config(), "name": name, **changes})

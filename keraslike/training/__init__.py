@@ -1,1 +1,1 @@
-"""Compile, data, the compiled loop and callbacks."""
+"""Training: compile, data, the compiled loop and callbacks."""

@@ -1,4 +1,4 @@
-"""`CallbackList`: the callbacks of a `fit`, `evaluate` or `predict`, called as one."""
+"""`CallbackList`, which calls all callbacks of a `fit`, `evaluate` or `predict`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ class CallbackList(Callback):
     def of_call(
         cls, callbacks: Any, model: Any, add_history: bool, add_progbar: bool, **params: Any
     ) -> CallbackList:
-        """The list for one call of `fit`, `evaluate` or `predict`, which may be given one."""
+        """The list for a call of `fit`, `evaluate` or `predict`, whose argument may already be a
+        list."""
         if not isinstance(callbacks, CallbackList):
             return cls(callbacks, add_history, add_progbar, model, **params)
         callbacks.history = callbacks._find_or_add(History, add_history)
@@ -92,12 +93,12 @@ class CallbackList(Callback):
 
     @property
     def unread(self) -> bool:
-        """Whether nobody but the History of `fit` is given the logs of an epoch."""
+        """Whether only the History of `fit` receives the logs of an epoch."""
         return [type(c) for c in self.callbacks] == [History]
 
     def watches(self, mode: str) -> bool:
-        """Whether a callback has written a batch hook of this mode, and so asks for each step. A
-        progress bar takes what comes."""
+        """Whether a callback defines a batch hook of this mode and therefore needs every step. A
+        progress bar does not: it shows what is available."""
         return any(
             type(callback) is not ProgbarLogger
             for end in ("begin", "end")
@@ -105,20 +106,20 @@ class CallbackList(Callback):
         )
 
     def decides(self, mode: str) -> bool:
-        """Whether a callback of the user's own sees each batch, and may stop: those of keraslike
-        decide by logs, which are the same in all processes."""
+        """Whether a user's callback receives each batch and may stop the training. keraslike's own
+        callbacks decide by the logs, which are the same in all processes."""
         return any(
             not type(callback).__module__.startswith("keraslike.")
             for callback in self._of[f"on_{mode}_batch_end"]
         )
 
     def before_finalizing(self) -> None:
-        """Called when the last step is done, before the optimizer gives variables its averages."""
+        """Called after the last step, before the optimizer replaces variables by their averages."""
         for callback in self.callbacks:
             getattr(callback, "_before_finalizing", lambda: None)()
 
     def abandon(self) -> None:
-        """Called when all is over, after an exception, too."""
+        """Called at the very end, also after an exception."""
         if self.progbar is not None:
             self.progbar.abandon()
 
@@ -126,7 +127,7 @@ class CallbackList(Callback):
         callbacks = self._of[hook]
         if not callbacks:
             return
-        if isinstance(logs, dict) and "predict" not in hook:  # whose outputs stay as they are
+        if isinstance(logs, dict) and "predict" not in hook:  # The outputs in it are not converted.
             arrays = any(hasattr(v, "__array__") for v in logs.values())
             if arrays and not all(getattr(c, "_reads_arrays", False) for c in callbacks):
                 logs = Logs(logs)
@@ -160,7 +161,7 @@ _HOOKS = [name for name in vars(Callback) if name.startswith("on_")]
 
 
 def _of_all(hook: str) -> Callable:
-    """The method of a CallbackList that calls this hook of its callbacks."""
+    """The method of a CallbackList that calls this hook of all its callbacks."""
     of_number = "batch" in hook or "epoch" in hook
 
     def call(self: CallbackList, number: int, logs: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""Callbacks: what happens around the steps and epochs of training."""
+"""Callbacks, which run at the steps and epochs of training."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Callback:
 
     params: dict[str, Any] = {}
     _model: Any = None
-    # What saves the training's state comes after all that may change it.
+    # A callback that saves the state of training runs after all that may change it.
     _comes_last = False
-    # Whether logs may hold arrays that the device still computes. If no callback needs floats,
-    # nobody waits for it.
+    # Whether the callback accepts logs with arrays that the device still computes. If no callback
+    # needs floats, no call waits for the device.
     _reads_arrays = False
-    # Attributes that a callback gets back when training is resumed.
+    # Attributes that are restored when training is resumed.
     _kept: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -51,10 +51,10 @@ class Callback:
         self._model = model
 
     def on_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """Another name of `on_train_batch_begin`."""
+        """An alias of `on_train_batch_begin`."""
 
     def on_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Another name of `on_train_batch_end`."""
+        """An alias of `on_train_batch_end`."""
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Before an epoch of training."""
@@ -102,14 +102,16 @@ class Callback:
 
 
 def floats(logs: Any) -> dict[str, Any]:
-    """Logs as Python floats (arrays with several values as numpy arrays); waits for the device."""
-    values = jax.device_get(list(logs.values()))  # a list: a dict would come back sorted
+    """The logs as Python floats (arrays with several values as numpy arrays); waits for the
+    device."""
+    # A list, since a dict would be returned with sorted keys.
+    values = jax.device_get(list(logs.values()))
     return {k: float(v) if np.ndim(v) == 0 else np.asarray(v) for k, v in zip(logs, values)}
 
 
 class Logs(dict):
-    """Logs whose arrays become floats when somebody looks at a value: who does not look does not
-    wait for the device.
+    """Logs whose arrays are converted to floats on the first access, so that callers who do not
+    read them need not wait for the device.
 
     >>> logs = Logs(loss=jax.numpy.float32(0.5))
     >>> list(logs), logs["loss"], dict(logs)
@@ -119,13 +121,13 @@ class Logs(dict):
     __slots__ = ("_read",)
 
     def settle(self) -> None:
-        """Waits for the device, if nobody did before."""
+        """Waits for the device, unless that was done before."""
         if not hasattr(self, "_read"):
             self._read = True
             arrays = {k: v for k, v in dict.items(self) if hasattr(v, "__array__")}
             dict.update(self, floats(arrays))
 
-    def __iter__(self) -> Iterator[str]:  # of its own, so that dict(logs) asks __getitem__
+    def __iter__(self) -> Iterator[str]:  # Defined here so that dict(logs) calls __getitem__.
         return iter(self.keys())
 
     def __reduce__(self) -> tuple:
@@ -165,7 +167,7 @@ class History(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list] = {}
         self.epoch: list[int] = []
-        self._pending: dict[str, Any] = {}  # logs that the device may still compute
+        self._pending: dict[str, Any] = {}  # Logs that the device may still compute.
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self.epoch = []
@@ -181,7 +183,8 @@ class History(Callback):
     def settle(self) -> None:
         """Waits for the logs of the last epoch, if they were not known at its end."""
         values = floats(self._pending)
-        with no_interrupt:  # which comes before the logs are kept, or after all of them are
+        # An interrupt is raised before or after the logs are stored, never in between.
+        with no_interrupt:
             self._pending = {}
             for k, v in values.items():
                 self.history.setdefault(k, []).append(v)
@@ -225,18 +228,18 @@ class LearningRateScheduler(Callback):
 
 
 def each_optimizer(optimizer: Any) -> Iterator[Any]:
-    """An optimizer, or those within it that have a learning rate and averages of their own."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+    """The optimizer, or the inner ones that have their own learning rate and averages."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # For a LossScaleOptimizer.
     yield from getattr(optimizer, "optimizers", [optimizer])
 
 
 def rate_of(optimizer: Any) -> float:
-    """An optimizer's learning rate as it is now."""
+    """An optimizer's current learning rate."""
     return float(np.asarray(optimizer.learning_rate))
 
 
 def rates_of(optimizer: Any) -> dict[str, float]:
-    """The learning rates by the names by which they are logged."""
+    """The learning rates by the names under which they are logged."""
     several = list(each_optimizer(optimizer))
     if len(several) == 1:
         return {"learning_rate": rate_of(several[0])}
@@ -297,7 +300,9 @@ class SwapEMAWeights(Callback):
             self._swap_averages(True)
 
     def _before_finalizing(self) -> None:
-        if self.swap_on_epoch:  # lest the optimizer give the model what lies in the averages' place
+        # Otherwise the optimizer would overwrite the model's weights by the values in place of the
+        # averages.
+        if self.swap_on_epoch:
             self._swap_averages(False)
 
     def on_test_begin(self, logs: dict | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What a model is compiled with: optimizer, losses, metrics."""
+"""The arguments of `compile`: optimizer, losses, metrics."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from keraslike.training.program import Program
 
 
 def _per_fit(name: str, default: Any, holder: str = "_per_fit") -> property:
-    """An attribute that changes in every `fit`. Such ones lie in one object, so that the others
-    stay what they were: see `base.Snapshot`."""
+    """An attribute that changes in every `fit`. All of these are kept in one object, so that they
+    do not invalidate a `base.Snapshot` of the model."""
 
     def get(self: Compiled) -> Any:
         return vars(self).get(holder, {}).get(name, default)
@@ -38,7 +38,7 @@ def _per_fit(name: str, default: Any, holder: str = "_per_fit") -> property:
 class Compiled(Layer):
     """A layer that can be compiled."""
 
-    # What compile() and fit() leave on a model is no part of its tree.
+    # Attributes that compile() and fit() set are not part of the model's tree.
     _untracked = Layer._untracked | {
         "optimizer",
         "loss",
@@ -55,20 +55,20 @@ class Compiled(Layer):
 
     _transient = Layer._transient | {"_functions", "_programs", "_running"}
 
-    optimizer: Any  # once there is one: a model that was not compiled has no such attribute
+    optimizer: Any  # Declared only: a model that was not compiled has no such attribute.
     loss: Any = None
     history: Any = _per_fit("history", None)
-    # A callback sets one of these to end the loop after its batch.
+    # A callback sets one of these to end the loop after the current batch.
     stop_training = _per_fit("stop_training", False)
     stop_evaluating = _per_fit("stop_evaluating", False)
     stop_predicting = _per_fit("stop_predicting", False)
     _eager = False
-    output_names: Any = None  # of a model that has a graph
+    output_names: Any = None  # Set in models with a graph.
     _compile_args: dict[str, Any] | None = None
     _compile_loss: CompileLoss | None = None
     _compile_metrics: CompileMetrics | None = None
     _loss_tracker: Any = None
-    # Where `fit` is, while it runs.
+    # The position of the running `fit`.
     _position: Position | None = _per_fit("_position", None, "_running")  # type: ignore[assignment]
 
     # -- compile ------------------------------------------------------------------------------
@@ -155,14 +155,14 @@ class Compiled(Layer):
 
     @property
     def _compile_config(self) -> Any:
-        """The arguments of `compile`, by the name that packages read them under in Keras."""
+        """The arguments of `compile`, under the name that other packages use in Keras."""
         if not self.compiled:
             raise AttributeError(f"'{self.name}' is not compiled: it has no _compile_config.")
         return SimpleNamespace(config=self._compile_args, serialize=self.get_compile_config)
 
     @property
     def run_eagerly(self) -> bool:
-        """Whether each step runs as plain Python; may be set."""
+        """Whether steps run as plain Python; may be set."""
         return self._eager
 
     @run_eagerly.setter
@@ -181,8 +181,8 @@ class Compiled(Layer):
             )
 
     def get_compile_config(self) -> dict[str, Any] | None:
-        """The arguments of `compile` as plain values; `None` where an optax transform is among
-        them, which no file can hold."""
+        """The arguments of `compile` as plain values; `None` if they contain an optax transform,
+        which cannot be stored in a file."""
         if self._compile_args is None:
             return None
         rule = getattr(self.optimizer, "inner_optimizer", self.optimizer)
@@ -194,15 +194,15 @@ class Compiled(Layer):
             )
             return None
         config = {k: serialization.serialize_argument(v) for k, v in self._compile_args.items()}
-        if config["steps_per_execution"] == "auto":  # which Keras does not know
+        if config["steps_per_execution"] == "auto":  # Keras does not know this value.
             config["steps_per_execution"] = 1
         return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles the model as another was, of which this is the `get_compile_config()`.
+        """Compiles the model with the `get_compile_config()` of another one.
 
-        Warns, and leaves the model as it is, if its class has a `compile` of its own, since only
-        that class knows what it is to be given.
+        Warns and leaves the model unchanged if its class has its own `compile`, since only that
+        class knows its arguments.
         """
         if not is_ours(type(self).compile):
             warn_user(
@@ -214,7 +214,7 @@ class Compiled(Layer):
             return
         arguments = set(inspect.signature(Compiled.compile).parameters)
         config = {k: v for k, v in serialization.deserialize(config).items() if k in arguments}
-        if config.get("steps_per_execution") == 1:  # the default of Keras
+        if config.get("steps_per_execution") == 1:  # Keras's default.
             config["steps_per_execution"] = "auto"
         self.compile(**config)
         if self._all_built() and self.optimizer is not None:
@@ -224,10 +224,10 @@ class Compiled(Layer):
 
     @property
     def metrics(self) -> list[Metric]:
-        """The loss's running mean, the compiled metrics as one, the losses' running means where
-        there are several, and metrics in attributes of the model and of its layers.
+        """The running mean of the loss, the compiled metrics as one, the running means of the
+        losses if there are several, and the metrics in attributes of the model and its layers.
 
-        Metrics of a model within this one are left to it, as it may be trained on its own.
+        Metrics of a nested model are excluded, since that model may be trained separately.
         """
         found: list[Any] = [self._loss_tracker] if self._loss_tracker is not None else []
         inside: set[int] = set()
@@ -245,7 +245,7 @@ class Compiled(Layer):
         return [m.name for m in self.metrics]
 
     def reset_metrics(self) -> None:
-        """Makes every metric forget what it has seen."""
+        """Resets the state of all metrics."""
         for metric in self.metrics:
             metric.reset_state()
 
@@ -258,7 +258,8 @@ class Compiled(Layer):
         return results
 
     def _listed(self, logs: dict[str, Any], program: Program | None = None) -> Any:
-        """The values of logs as a list in the order of the metrics, or the only one of them.
+        """The values of logs as a list in the order of the metrics, or the only one of them. The
+        order is cached in the program that computed them.
 
         With a program, whose step they are of, the order is found once for it.
         """

@@ -1,4 +1,5 @@
-"""`ArrayData`: arrays in memory, cut into batches; `adapt` finds the source for what users pass."""
+"""`ArrayData`, which cuts arrays in memory into batches, and `adapt`, which finds the source for a
+user's data."""
 
 from __future__ import annotations
 
@@ -30,14 +31,15 @@ from keraslike.training.stream_data import StreamData
 
 
 def one_batch(x: Any, y: Any = None, sample_weight: Any = None) -> Batch:
-    """All of the given data as the batch of one step."""
+    """All of the given data as a single batch."""
     given = {n: a for n, a in zip(PARTS, (x, y, sample_weight)) if a is not None}
     if any(type(a) is not np.ndarray or a.dtype.kind not in "fiub" for a in given.values()):
         return ArrayData((x, y, sample_weight), batch_size=2**31).data
     arrays = [to_array(a, n) for n, a in given.items()]
     check(arrays, given)
     if x is None or len({len(a) for a in arrays}) > 1:
-        return ArrayData((x, y, sample_weight), batch_size=2**31).data  # which says what is wrong
+        # It raises an error that describes the problem.
+        return ArrayData((x, y, sample_weight), batch_size=2**31).data
     return pack(*[None if a is None else arrays.pop(0) for a in (x, y, sample_weight)])
 
 
@@ -50,8 +52,9 @@ class ArrayData:
         shuffle: whether each epoch takes the samples in a new order.
     """
 
-    warned_of_end = False  # that there were fewer batches than asked for
-    # Where each process reads its own share: the numbers of its rows in a batch of so many.
+    warned_of_end = False  # Whether a warning about too few batches was issued.
+    # The rows that this process reads of a batch with a given number of samples, if each process
+    # reads its own share.
     share: Rows | None = None
 
     def __init__(
@@ -81,22 +84,22 @@ class ArrayData:
             raise ValueError(f"All arrays must have the same number of samples. Received {listed}.")
         self.num_samples = next(iter(sizes.values()))
         self.steps = math.ceil(self.num_samples / self.batch_size)
-        self.ahead = True  # a thread may cut the batches
+        self.ahead = True  # A thread may cut the batches.
         self.has_text = any(
             isinstance(a, (Text, TextRows)) for a in jax.tree.leaves(self.data, is_leaf=is_text)
         )
         self._generator = np.random.default_rng(rng.make_seed()) if shuffle else None
-        # The generator's state at the beginning of the epoch, and that of the next one with its
-        # order where this is drawn already.
+        # The generator's state at the beginning of the epoch, and that of the next epoch with its
+        # order, if that was drawn already.
         self._began: Any = None
         self._next: tuple[Any, np.ndarray] | None = None
-        # Where epochs are shorter than the data, each goes on where the one before ended: how many
-        # batches were taken since the data began, and the order of the samples.
+        # If epochs are shorter than the data, each continues where the previous one ended: the
+        # number of batches since the beginning of the data, and the order of the samples.
         self.goes_on, self.taken = False, 0
         self._order: np.ndarray | None = None
 
     def order(self) -> np.ndarray | None:
-        """The order of the samples in the next epoch; `None` for the one they are in."""
+        """The order of the samples in the next epoch; `None` for their own order."""
         if not self.taken:
             self._order = self._new_order()
         return self._order
@@ -109,7 +112,7 @@ class ArrayData:
         return order
 
     def draw(self) -> None:
-        """Finds the order of the next epoch now, where the time for it is to spare."""
+        """Computes the order of the next epoch in advance, while the device is busy."""
         if self._generator is not None and self._next is None:
             state = self._generator.bit_generator.state
             order = self._generator.permutation(self.num_samples)
@@ -120,16 +123,16 @@ class ArrayData:
         return example_of(self.data, min(self.batch_size, self.num_samples))
 
     def nbytes(self) -> float:
-        """What the data takes where all of it is on a device, which what is sparse cannot be."""
+        """The size of the data on a device; sparse data cannot be kept there."""
         leaves = jax.tree.leaves(self.data)
         if any(isinstance(a, (SparseRows, TextRows)) for a in leaves):
             return math.inf
         return sum(a.nbytes for a in leaves)
 
     def get_state(self, step: int) -> dict[str, Any]:
-        """Plain values from which `set_state` gives the rest of an epoch after `step` steps.
+        """Plain values from which `set_state` restores the rest of an epoch after `step` steps.
 
-        With `step=0` the epoch is the next one, otherwise the one that is under way.
+        With `step=0` the epoch is the next one, otherwise the current one.
         """
         if step or self.taken:
             return {"generator": self._began, "taken": self.taken, **self._shape()}
@@ -138,7 +141,7 @@ class ArrayData:
         return {"generator": self._generator and self._generator.bit_generator.state}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Makes the next epoch that of the state; raises ValueError where it had other data."""
+        """Makes the next epoch that of the state; raises ValueError if the data differ."""
         for name, value in self._shape().items():
             if state.get(name, value) != value:
                 raise ValueError(
@@ -161,7 +164,7 @@ class ArrayData:
         }
 
     def batches(self, first: int = 0) -> Iterator[tuple[Batch | Share, Any]]:
-        """One epoch of batches on the host from batch number `first` on, each with `None`."""
+        """The host batches of one epoch from number `first` on, each with `None`."""
         order = self.order()
         first = (self.taken + first) * self.batch_size
         for start in range(first, self.num_samples, self.batch_size):
@@ -175,20 +178,21 @@ class ArrayData:
             yield (batch if self.share is None else Share(batch, stop - start)), None
 
     def share_by(self, rows: Rows | None) -> None:
-        """Gives from now on only these rows of each batch, or all again."""
+        """Restricts each batch to these rows from now on, or removes the restriction."""
         self.share = rows
 
     def agree(self) -> None:
-        """Processes draw the same orders, of the random streams that `initialize` has shared."""
+        """Does nothing: processes draw the same orders, from the random streams that `initialize`
+        shared."""
 
     def position(self, step: int) -> Any:
-        """What `mark_trained` takes after so many steps of an epoch."""
+        """The argument for `mark_trained` after this number of steps of an epoch."""
 
     def mark_trained(self, position: Any) -> None:
-        """A batch was trained on."""
+        """Records that a batch was trained on."""
 
     def end_epoch(self, steps: int) -> None:
-        """An epoch has ended after so many steps."""
+        """Records that an epoch ended after this number of steps."""
         if self.goes_on:
             self.taken += steps
             self.taken = self.taken if self.taken < self.steps else 0
@@ -205,7 +209,7 @@ def adapt(
     class_weight: dict[int, float] | None = None,
     names: tuple[str, str, str] = PARTS,
 ) -> ArrayData | StreamData:
-    """The data source for what a user passed; raises ValueError for what cannot be one."""
+    """The data source for a user's data; raises ValueError for unsupported data."""
     streams = isinstance(x, PyDataset) or (
         not hasattr(x, "shape")
         and not is_tree(x)

@@ -1,7 +1,7 @@
-"""Event files, which TensorBoard shows: a record for each value, as it is logged.
+"""Writes event files for TensorBoard, with one record for each logged value.
 
-A record is its length, the bytes of an `Event` message and a checksum of each. The few messages
-that are needed are written here field by field, which is less than a library would bring along.
+A record consists of its length, the bytes of an `Event` message and a checksum of each. The few
+messages that are needed are encoded here, which is less code than a library would add.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import numpy as np
 
 from keraslike.core.checksums import written
 
-_FLOAT, _DOUBLE, _STRING = 1, 2, 7  # TensorFlow's numbers of dtypes
-_SCALAR, _TENSOR, _BLOBS = 1, 2, 3  # TensorBoard's kinds of values
+_FLOAT, _DOUBLE, _STRING = 1, 2, 7  # TensorFlow's numbers for dtypes.
+_SCALAR, _TENSOR, _BLOBS = 1, 2, 3  # TensorBoard's numbers for kinds of values.
 
 _numbers = itertools.count()
 
 
 class EventFile:
-    """A file of events in a directory, which is made when the first one is logged.
+    """An event file in a directory; it is created when the first value is logged.
 
-    Values may be anything that numpy makes an array of. Several threads may log.
+    Values may be anything that numpy converts to an array. The methods are thread-safe.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, EventFile(folder) as events:
@@ -44,7 +44,7 @@ class EventFile:
         self._lock = threading.Lock()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> EventFile:
-        return type(self)(self.directory, self._suffix)  # which opens a file of its own
+        return type(self)(self.directory, self._suffix)  # The copy opens its own file.
 
     def scalar(self, tag: str, value: Any, step: int, description: str = "") -> None:
         """Logs a number."""
@@ -56,10 +56,10 @@ class EventFile:
     def histogram(
         self, tag: str, values: Any, step: int, buckets: int = 30, description: str = ""
     ) -> None:
-        """Logs how the finite ones among many values are distributed."""
+        """Logs the distribution of the finite values in an array."""
         values = _numeric(values, np.float64).ravel()
         values = values[np.isfinite(values)]
-        table = np.zeros((buckets, 3))  # left, right, count
+        table = np.zeros((buckets, 3))  # Left edge, right edge, count.
         if values.size and values.min() == values.max():
             table[:, :2] = values[0]
             table[-1, 2] = values.size
@@ -71,7 +71,7 @@ class EventFile:
     def image(
         self, tag: str, images: Any, step: int, max_outputs: int = 3, description: str = ""
     ) -> None:
-        """Logs pictures `(samples, height, width, channels)`: floats from 0 to 1, or uint8.
+        """Logs images `(samples, height, width, channels)`: floats from 0 to 1, or uint8.
 
         There are 1 (grey), 2 (grey, alpha), 3 or 4 channels.
         """
@@ -82,7 +82,7 @@ class EventFile:
                 f"Received for '{tag}': {images.shape}"
             )
         if images.dtype != np.uint8:
-            # Half a step is added, so that 1.0 is 255, and what lies between is rounded.
+            # Half a step is added, so that values are rounded and 1.0 becomes 255.
             images = np.nan_to_num(_numeric(images, np.float32))
             images = (np.clip(images, 0, 1) * 255 + 0.5).astype(np.uint8)
         height, width = images.shape[1:3]
@@ -93,7 +93,8 @@ class EventFile:
         self, tag: str, sounds: Any, step: int, rate: int, max_outputs: int = 3,
         description: str = "",
     ) -> None:  # fmt: skip
-        """Logs sounds `(clips, frames, channels)`, floats from -1 to 1, of a sampling rate."""
+        """Logs audio clips `(clips, frames, channels)` with floats from -1 to 1, at a sampling
+        rate."""
         sounds = _numeric(sounds, np.float32)
         if sounds.ndim != 3:
             raise ValueError(
@@ -101,29 +102,29 @@ class EventFile:
                 f"Received for '{tag}': {sounds.shape}"
             )
         clips = [part for clip in sounds[:max_outputs] for part in (_wav(clip, rate), "")]
-        shape = (len(clips) // 2, 2)  # each with a label
+        shape = (len(clips) // 2, 2)  # Each clip has a label.
         self._log(
             tag, step, _texts(clips, shape), "audio", b"\x08\x01\x10\x01", _BLOBS, description
         )
 
     def text(self, tag: str, texts: Any, step: int, description: str = "") -> None:
-        """Logs text, or an array of texts, in which TensorBoard reads Markdown."""
+        """Logs text, or an array of texts, which TensorBoard renders as Markdown."""
         array = np.asarray(texts)
         self._log(tag, step, _texts(array.ravel().tolist(), array.shape), "text", b"", _TENSOR,
                   description)  # fmt: skip
 
     def graph(self, tag: str, model_json: str, step: int = 0) -> None:
-        """Logs the architecture of a model, as its `to_json()` gives it."""
+        """Logs the architecture of a model from its `to_json()`."""
         self._log(tag, step, _texts([model_json], ()), "graph_keras_model", b"1", 0, "")
 
     def flush(self) -> None:
-        """Writes what was logged to the disk."""
+        """Flushes the file to disk."""
         with self._lock:
             if self._file is not None:
                 self._file.flush()
 
     def close(self) -> None:
-        """Ends the file; what is logged later goes to another."""
+        """Closes the file; a new one is created if more is logged."""
         with self._lock:
             if self._file is not None:
                 self._file.close()
@@ -159,7 +160,8 @@ class EventFile:
 
 
 def _message(*fields: tuple[int, Any]) -> bytes:
-    """A message of protocol buffers: ints, doubles, and texts or messages by their numbers."""
+    """A protocol buffer message with integers, doubles, texts and nested messages by field
+    number."""
     out = bytearray()
     for number, value in fields:
         if isinstance(value, float):
@@ -211,12 +213,13 @@ def _wav(clip: np.ndarray, rate: int) -> bytes:
 # -- pictures -------------------------------------------------------------------------------
 
 
-_PNG_KINDS = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels
+_PNG_KINDS = {1: 0, 2: 4, 3: 2, 4: 6}  # PNG's colour types by the number of channels.
 
 
 def _png(image: np.ndarray) -> bytes:
     height, width, channels = image.shape
-    rows = np.zeros((height, 1 + width * channels), np.uint8)  # each begins with its filter: none
+    # Each row starts with the number of its filter, which is 0 for none.
+    rows = np.zeros((height, 1 + width * channels), np.uint8)
     rows[:, 1:] = image.reshape(height, -1)
 
     def chunk(kind: bytes, data: bytes) -> bytes:

@@ -1,11 +1,13 @@
-"""Ctrl-C that waits for the end of a dispatch, so that no state is half written."""
+"""Delays Ctrl-C to the end of a dispatch, so that state is never written partially."""
 
 from __future__ import annotations
 
 import threading
 from typing import Any
 
-try:  # what `signal` wraps, which looks up each number in an enumeration, for ten times as long
+# The functions that `signal` wraps. The wrappers look up each number in an enumeration, which takes
+# ten times as long.
+try:
     import _signal as signal  # type: ignore[import-not-found]
 except ImportError:
     import signal
@@ -21,7 +23,8 @@ _interrupt = _Interrupt()
 
 
 class interruptible:
-    """Within the block Ctrl-C waits for the end of a dispatch, so that no state is half written."""
+    """Within the block, Ctrl-C is delayed to the end of a dispatch, so that state is never written
+    partially."""
 
     __slots__ = ("_before",)
 
@@ -30,7 +33,7 @@ class interruptible:
         if threading.current_thread() is not threading.main_thread():
             return
         before = signal.getsignal(signal.SIGINT)
-        if not callable(before):  # ignored, or handled outside of Python
+        if not callable(before):  # The signal is ignored, or handled outside of Python.
             return
 
         def handle(number: int, frame: Any) -> None:
@@ -48,7 +51,8 @@ class interruptible:
 
 
 class _NoInterrupt:
-    """A dispatch and its write-back: an interrupt comes after it. Costs two attribute writes."""
+    """A block for a dispatch and its write-back, after which a pending interrupt is raised.
+    Entering and leaving it costs two attribute writes."""
 
     __slots__ = ()
 

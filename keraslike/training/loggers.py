@@ -1,4 +1,4 @@
-"""Callbacks that tell others how training goes: a progress bar, a table in a file, a server."""
+"""Callbacks that report the progress of training: a progress bar, a CSV file, a server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keraslike.core.processes import is_first
 from keraslike.training.callbacks import Callback
 from keraslike.training.progress import Bar, summary_line
 
-_PATIENCE = 10  # seconds that a server may take to answer
+_PATIENCE = 10  # The timeout for the server's response, in seconds.
 
 
 class ProgbarLogger(Callback):
@@ -35,13 +35,14 @@ class ProgbarLogger(Callback):
     ['loss']
     """
 
-    _reads_arrays = True  # logs may be on the device: they are read when they are drawn
+    _reads_arrays = True  # Logs may still be on the device: they are read when they are drawn.
 
     def __init__(self) -> None:
         self._bar: Any = None
-        self._in_epoch = False  # validation within an epoch has no line of its own
+        self._in_epoch = False  # Validation within an epoch has no line of its own.
         self._seen, self._began = 0, 0.0
-        self._steps: int | None = None  # of an epoch, as the one before has shown
+        # The number of steps in an epoch, known from the previous epoch.
+        self._steps: int | None = None
 
     @property
     def _verbose(self) -> int:
@@ -63,7 +64,7 @@ class ProgbarLogger(Callback):
         self._in_epoch = True
 
     def _step(self, seen: int, logs: Any) -> None:
-        # The last execution of several steps may have had fewer than its number says.
+        # The last execution may have had fewer steps than its number says.
         self._seen = seen = min(seen, self.params.get("steps") or seen)
         if self._bar is not None:
             self._bar.update(seen, logs)
@@ -76,7 +77,7 @@ class ProgbarLogger(Callback):
             self._step(batch + 1, logs or {})
 
     def on_predict_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        self._step(batch + 1, {})  # outputs are not shown
+        self._step(batch + 1, {})  # Outputs are not shown.
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self._in_epoch = False
@@ -106,7 +107,7 @@ class ProgbarLogger(Callback):
             say(summary_line(self._seen, self.params.get("steps"), seconds, logs or {}))
 
     def abandon(self) -> None:
-        """Leaves the line as it is, after an exception."""
+        """Leaves the line unfinished, after an exception."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -221,7 +222,7 @@ class RemoteMonitor(Callback):
         request = urllib.request.Request(self.root + self.path, body.encode(), headers)
         try:
             urllib.request.urlopen(request, timeout=_PATIENCE).close()
-        except OSError as e:  # as urllib's errors are
+        except OSError as e:  # urllib's errors are subclasses of OSError.
             warn_user(f"Could not reach RemoteMonitor root server at {self.root}: {e}")
 
 

@@ -1,6 +1,6 @@
-"""The loop over a data source: which batches a dispatch runs on, and how far `fit` has come.
+"""The loop over a data source: which batches a dispatch processes, and the position of `fit`.
 
-Data that fits stays on the device: a step cuts its own batch out of it.
+Data that fits is kept on the device, where a step slices its own batch.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from keraslike.training.program import Program
 from keraslike.training.rows import RowData
 from keraslike.training.stream_data import StreamData
 
-# Dispatches that may be under way at once: enough to hide Python's time, few enough that Ctrl-C
-# and memory do not suffer.
+# The most dispatches in flight: enough to hide Python's overhead, and few enough for Ctrl-C to
+# respond and memory to suffice.
 _IN_FLIGHT = 8
-_LONG_IN_FLIGHT = 2  # of those that run several steps
-# The most steps of a dispatch that returns the results of all of them.
+_LONG_IN_FLIGHT = 2  # For dispatches with several steps.
+# The most steps in a dispatch that returns the results of all of them.
 _STACKED = 256
-# The most batches, and bytes of them, of a stream that are sent to the device together.
+# The most batches of a stream, and the most bytes, that are sent to the device together.
 _TOGETHER, _TOGETHER_BYTES = 32, 8 << 20
-# The part of the device's memory that a data set may take to stay there for a whole `fit`.
+# The share of the device's memory that a data set may occupy for a whole `fit`.
 _RESIDENT_SHARE = 0.25
-_RESIDENT_BYTES = 2 << 30  # where the device does not say how much memory it has
+_RESIDENT_BYTES = 2 << 30  # For devices that do not report the size of their memory.
 
 
 class Feed:
@@ -51,24 +51,24 @@ class Feed:
         self, program: Program, source: ArrayData | StreamData, steps: int | None, epochs: int = 1
     ):
         self.program, self.source = program, source
-        self._steps, self._epochs = steps, epochs  # a dispatch; epochs to come
+        self._steps, self._epochs = steps, epochs  # Steps in a dispatch; epochs to come.
         self._data: Any = None
-        self._rows: RowData | None = None  # where they are rows of the data set's arrays
-        self._together: int | None = None  # batches of a stream a dispatch
-        self._data_placement: Any = self  # no placement yet
+        self._rows: RowData | None = None  # Set if the batches are rows of the data set's arrays.
+        self._together: int | None = None  # The number of batches of a stream in a dispatch.
+        self._data_placement: Any = self  # A sentinel: there is no placement yet.
         self._share()
 
     def _share(self) -> None:
-        """Lets each of several processes read of a batch what its devices are to have."""
+        """Lets each of several processes read only the rows of a batch that its devices need."""
         placement, source = self.program.placement, self.source
         own = placement is not None and placement.in_shares and self.program.jit
         own = own and self._steps in (None, 1) and not source.has_text
         source.share_by(placement.share if own else None)  # type: ignore[union-attr]
 
     def _settle(self) -> None:
-        """Puts data that fits where the program's state is, on each device all of it.
+        """Moves data that fits to the devices of the program's state, complete on each of them.
 
-        So a step needs no samples from another device, in whatever order they are taken.
+        A step then needs no samples from another device, whatever their order.
         """
         source, placement = self.source, self.program.placement
         if self._data_placement is placement:
@@ -83,7 +83,7 @@ class Feed:
             return
         copies = 1
         if placement is not None:
-            if placement.in_parts:  # no process has all of it
+            if placement.in_parts:  # No process has all of it.
                 return
             copies = placement.sharing
             if source.batch_size % placement.parts:
@@ -122,23 +122,24 @@ class Feed:
         self.source.end_epoch(step)
 
     def _streamed_epoch(self, max_steps: int | None, first: int):
-        """Batches from the host, which a thread fetches, and sends to the device, while the steps
-        run; or, where the source runs code of the user's, the thread that called `fit`.
+        """Batches from the host, which a thread fetches and transfers while steps run; if the
+        source runs user code, the thread that called `fit` does so.
 
-        Where steps are faster in a loop, as many as are ready go in one dispatch.
+        Where steps are faster in a loop, all available batches are processed in one dispatch.
         """
         program, source = self.program, self.source
         most, placement = self._steps, program.placement
         if source.has_text or (most is None and not source.ahead):
             most = 1
         if most is None and placement is None:
-            if self._together is None:  # asked once: it costs a stream its first batch
+            if self._together is None:  # Computed once: it consumes the stream's first batch.
                 self._together = self._find_together()
             most = self._together
         most = most or 1
 
         def send(item: tuple[Batch, Any]) -> tuple[Batch, Any]:
-            if most > 1 or placement is not None:  # it is sent with others, or by the placement
+            # It is transferred with others, or by the placement.
+            if most > 1 or placement is not None:
                 return item
             return program.send(item[0]), item[1]
 
@@ -162,7 +163,7 @@ class Feed:
         source.end_epoch(step)
 
     def _find_together(self) -> int:
-        """How many batches of the stream a dispatch takes at most."""
+        """The most batches of the stream in one dispatch."""
         example = self.source.example()
         work = self.program.work(samples_of(example), example)
         if self.source.has_text or work > LOOPED:
@@ -186,7 +187,7 @@ class Feed:
         return run
 
     def _result(self, results: list[Any]) -> Any:
-        """What a dispatch gives that was made in parts: the last results, or all of them."""
+        """The results of a dispatch that was run in parts: the last ones, or all of them."""
         if not self.program.stack or len(results) == 1:
             return results[-1]
         return jax.tree.map(lambda *parts: np.concatenate([*map(np.asarray, parts)]), *results)
@@ -196,7 +197,7 @@ class Feed:
         placement = self.program.placement
         order = self.program.put(source.order())
         size = min(source.batch_size, source.num_samples)
-        there = source.num_samples // size - source.taken  # whole batches
+        there = source.num_samples // size - source.taken  # Whole batches.
         whole = there if max_steps is None else min(there, max_steps)
         cursor = self.program.put(np.asarray((source.taken + first) * size, np.int32))
 
@@ -218,7 +219,7 @@ class Feed:
             rest = 0
         steps, pace = self._steps, None
         if placement is not None and placement.several:
-            steps = steps or 1  # processes must agree, and each would find out something else
+            steps = steps or 1  # Processes must agree, but their measurements would differ.
         if steps is None and self.program.stack:
             light = self.program.is_light(size, source.example())
             steps = min(whole, _STACKED) if light else 1
@@ -227,7 +228,8 @@ class Feed:
             pace.begin(self._epochs, max(1, whole - step))
         while step < whole:
             n = min(steps or pace.steps, whole - step)  # type: ignore[union-attr]
-            if self._steps and n < self._steps and rest:  # the last batch belongs to these
+            # The last, smaller batch belongs to these steps.
+            if self._steps and n < self._steps and rest:
                 parts, rest = [runner(size, n, self._steps), runner(rest, 1, 1)], 0
                 yield step, lambda parts=parts: self._result([part() for part in parts]), n + 1
                 step += 1
@@ -242,7 +244,7 @@ class Feed:
             step += 1
         source.end_epoch(step)
         if self._epochs > 0:
-            source.draw()  # while the device computes
+            source.draw()  # Done while the device computes.
 
 
 class Position:
@@ -271,12 +273,12 @@ class Position:
     ):
         self.epoch, self.step = epoch, 0
         self.updates = self.before = updates
-        self.logs: dict[str, Any] = {}  # of the last finished step
+        self.logs: dict[str, Any] = {}  # Of the last finished step.
         self.sources, self.example = sources, example
         self.history, self.callbacks = history, callbacks
 
     def advance(self, step: int, logs: dict[str, Any]) -> None:
-        """`step` steps of the epoch are finished now."""
+        """Records that `step` steps of the epoch are finished."""
         self.before = self.updates
         self.updates += step - self.step
         self.step, self.logs = step, logs
@@ -285,8 +287,9 @@ class Position:
         self.epoch, self.step, self.logs = self.epoch + 1, 0, {}
 
     def get_state(self) -> dict[str, Any]:
-        """Plain values, arrays and the shapes of a batch, from which `set_state` restores it."""
-        steps = [self.step, *[0] * len(self.sources)]  # no validation is under way
+        """Plain values, arrays and the shapes of a batch, from which `set_state` restores the
+        position."""
+        steps = [self.step, *[0] * len(self.sources)]  # No validation is running.
         return {
             "epoch": self.epoch,
             "step": self.step,
@@ -300,7 +303,7 @@ class Position:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Moves to where another `fit` was; raises ValueError where it had other data."""
+        """Moves to the position of another `fit`; raises ValueError if that had other data."""
         for source, saved in zip(self.sources, state["data"]):
             source.set_state(saved)
         rng.set_state(state["random"])
@@ -317,7 +320,7 @@ class Position:
 
 
 def _alike(items: list[tuple[Batch, Any]]) -> list[tuple[Batch, Any]]:
-    """The first of these batches and those after it that have the same shapes."""
+    """The first of these batches and those that follow it with the same shapes."""
     shapes = [jax.tree.map(np.shape, batch) for batch, _ in items]
     return items[: next((i for i, s in enumerate(shapes) if s != shapes[0]), len(items))]
 
@@ -328,7 +331,7 @@ def _kept(callback: Any) -> dict[str, Any]:
 
 
 class Throttle:
-    """Keeps the number of dispatches under way small."""
+    """Limits the number of dispatches in flight."""
 
     def __init__(self):
         self._pending: deque[Any] = deque()

@@ -18,10 +18,10 @@ from keraslike.training.placement import Placement
 
 
 class LoweredStep:
-    """A stateful step, and all Variables that it uses, over which it is lowered.
+    """A stateful step, lowered over all Variables that it uses.
 
-    The global random stream belongs to all programs, so none of them donates it. It is an argument
-    besides the state, and comes back where the step draws from it.
+    All programs share the global random stream, so none of them donates it. It is passed separately
+    from the state, and returned if the step draws from it.
 
     Args:
         step: a stateful function of a batch that returns a structure of arrays.
@@ -46,15 +46,16 @@ class LoweredStep:
         self.begin = begin
         self._fixed_ids = {id(v) for v in fixed}
         self._of_text = Functions()
-        self._outside: dict[int, Any] = {}  # what else the step uses: a variable of a closure, say
-        self._noted: dict[int, Any] = {}  # in the last trace
+        # Other Variables that the step uses, such as one in a closure.
+        self._outside: dict[int, Any] = {}
+        self._noted: dict[int, Any] = {}  # Recorded by the last trace.
         self._collect()
 
     def _variables(self) -> list[Any]:
         return base.variables_of(*self.roots, *self._outside.values())
 
     def _key(self, variables: list[Any]) -> tuple:
-        """What the program was made for: its Variables, and what layers took from data."""
+        """The cache key of the program: its Variables, and adapted values of layers."""
         objects = [o for root in self.roots for o in base.iter_objects(root)]
         adapted = [(id(o), n) for o in objects if (n := getattr(o, "_adapted", 0))]
         return tuple((id(v), getattr(v, "trainable", None)) for v in variables), tuple(adapted)
@@ -67,27 +68,28 @@ class LoweredStep:
         self.state = [v for v in others if v is not self.stream]
         self.key = self._key(every)
         self._snapshot = base.Snapshot(*self.roots)
-        self.listed: dict[Any, list[str]] = {}  # in which order logs of these names are listed
-        self.placement: Placement | None = None  # where there is a distribution
+        self.listed: dict[Any, list[str]] = {}  # The order of the logs, by their names.
+        self.placement: Placement | None = None  # Set if there is a distribution.
         self._paces: dict[int, Pace] = {}
         self._work: dict[int, float] = {}
         self._settled = False
-        self.prepared: set[Any] = set()  # structures of batches for which all state was made
+        self.prepared: set[Any] = set()  # Structures of batches for which all state was created.
         self._compiled: dict[Any, Callable] = {}
         self._compiled_for: dict[Any, dict[Any, Callable]] = {None: self._compiled}
 
         own = [*self.state, *self.fixed]
         self._foreign = any(map(lowering.is_foreign, own))
         self._guards = guards_of(own)
-        self._uses: int | None = None  # of the state from outside, when it was last made our own
-        self._fails_late = False  # a callback in the step may raise at any dispatch
-        self._draws = False  # from the global random stream
+        # The number of outside accesses to the state when it was last unshared.
+        self._uses: int | None = None
+        self._fails_late = False  # A callback in the step may raise in any dispatch.
+        self._draws = False  # Whether the step draws from the global random stream.
         self._set_locks()
         self._pure = self._lowered(self.step)
-        self._step = jax.jit(self._pure)  # which is traced once for all programs that it is part of
+        self._step = jax.jit(self._pure)  # Traced once for all programs that contain it.
 
     def _lowered(self, step: Callable) -> Callable:
-        """A step as a pure function of the state."""
+        """The step as a pure function of the state."""
         run = lowering.lower(step, [*self.state, *self.fixed, self.stream], self.roots)
         n = len(self.state)
 
@@ -110,14 +112,14 @@ class LoweredStep:
         return pure
 
     def _set_locks(self) -> None:
-        """What a dispatch holds, in the one order in which all dispatches take it."""
+        """The locks that a dispatch holds, in the order in which all dispatches acquire them."""
         locks = [lowering.foreign_lock] if self._foreign else []
         locks += [rng.drawing] if self._draws else []
         locks += [guard.values for guard in self._guards]
         self._locks: Any = locks[0] if len(locks) == 1 else Locks(locks)
 
     def _changes(self, state: tuple, stream: Any, fixed: tuple, batch: Any) -> tuple:
-        """A step that gives only the state that it changes: passing the rest takes time."""
+        """The step restricted to the state that it changes: returning the rest takes time."""
         new, drawn, result = self._pure(state, stream, fixed, batch)
         return {i: v for i, v in enumerate(new) if v is not state[i]}, drawn, result
 
@@ -128,11 +130,12 @@ class LoweredStep:
         if self.key != self._key(self._variables()):
             return False
         self._snapshot = base.Snapshot(*self.roots)
-        self.listed.clear()  # metrics may have other names
+        self.listed.clear()  # Metrics may have been renamed.
         return True
 
     def settle(self, example: Batch) -> None:
-        """Traces the step, so that all state exists that it makes when it is first run.
+        """Traces the step, which creates the state that its first run would create. A step that
+        runs as plain Python creates it with the first batch.
 
         Where a step is run as plain Python it comes to be with the first batch.
         """
@@ -148,9 +151,9 @@ class LoweredStep:
             return self._step.trace(*self._arguments(), example)
 
     def _collect_again(self) -> None:
-        """After a trace that made state: a metric made by its first batch, the slots of a second
-        optimizer; or that used state of no object of the model's. Raises again where there is
-        nothing new."""
+        """Collects the Variables again after a trace that created state (a metric in its first
+        batch, the slots of a second optimizer) or used state outside of the model. Raises the error
+        again if there is nothing new."""
         found = self._outsiders()
         for variable, is_changed in found:
             self._outside[id(variable)] = variable
@@ -161,26 +164,26 @@ class LoweredStep:
             self._collect()
 
     def _outsiders(self) -> list[tuple[Any, bool]]:
-        """The variables besides its own that the step used in its last trace, each with whether it
-        changed it; also those that it was known to read, if it changed them."""
+        """The Variables outside of the state that the last trace used, each with whether it was
+        changed; this includes those that were known to be read, if they were changed."""
         return [pair for pair in self._noted.values() if pair is not None]
 
     def pace(self, batch_size: int, example: Batch) -> Pace:
-        """What is known of how many steps a dispatch should run."""
+        """The measurements for the number of steps in a dispatch."""
         if batch_size not in self._paces:
             self._paces[batch_size] = Pace(looped=self.work(batch_size, example) <= LOOPED)
         return self._paces[batch_size]
 
     def work(self, batch_size: int, example: Batch) -> float:
-        """How much a step has to compute, as `pace.work` counts it."""
+        """The work in a step, as `pace.work` estimates it."""
         if batch_size not in self._work:
             try:
                 jaxpr = self._of_text.run(self._traced, example).jaxpr
-            except errors.TraceContextError:  # state to come, which the first step makes
+            except errors.TraceContextError:  # The first step creates state.
                 return math.inf
             self._work[batch_size] = work(jaxpr)
         return self._work[batch_size]
 
     def is_light(self, batch_size: int, example: Batch) -> bool:
-        """Whether a step is little more than its dispatch."""
+        """Whether a step takes hardly longer than its dispatch."""
         return self.work(batch_size, example) <= 1

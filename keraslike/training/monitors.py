@@ -1,4 +1,4 @@
-"""Callbacks that watch a logged value: early stopping, checkpoints, a learning rate that falls."""
+"""Callbacks that monitor a logged value: early stopping, checkpoints, learning-rate reduction."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MonitorCallback(Callback):
     """
 
     best: float | None = None
-    monitor_op: Any = None  # `ops.greater` or `ops.less`, once it is known which is better
+    monitor_op: Any = None  # `ops.greater` or `ops.less`, once the direction is known.
 
     def __init__(
         self,
@@ -66,8 +66,8 @@ class MonitorCallback(Callback):
         return value + self.min_delta < best
 
     def _is_best(self, logs: dict | None) -> bool:
-        """Whether the value is the best so far, as which it is kept. What cannot be told is saved
-        rather than lost: a warning says that the value is missing."""
+        """Whether the value is the best so far; if so, it is kept. A missing value counts as the
+        best, so that nothing is lost, and causes a warning."""
         value = self._value(logs)
         if value is None:
             return True
@@ -77,7 +77,7 @@ class MonitorCallback(Callback):
         return True
 
     def _value(self, logs: dict | None) -> float | None:
-        self._set_monitor_op()  # where it is not known, the name may be wrong
+        self._set_monitor_op()  # If the direction is unknown, the name may be wrong.
         value = (logs or {}).get(self.monitor)
         if value is None:
             warn_user(
@@ -219,7 +219,7 @@ class ModelCheckpoint(MonitorCallback):
         self._epoch = epoch
 
     def _after_batch(self, batch: int, logs: dict | None = None) -> None:
-        position = getattr(self.model, "_position", None)  # a dispatch may have been of many steps
+        position = getattr(self.model, "_position", None)  # A dispatch may have run many steps.
         self._steps += 1 if position is None else position.updates - position.before
         if self._steps >= self.save_freq:  # type: ignore[operator]
             self._steps = 0
@@ -292,7 +292,7 @@ class ReduceLROnPlateau(MonitorCallback):
         min_lr: float = 0.0,
         **kwargs: Any,
     ):
-        if "epsilon" in kwargs:  # what Keras 1 called it
+        if "epsilon" in kwargs:  # The argument's name in Keras 1.
             min_delta = kwargs.pop("epsilon")
         if kwargs:
             raise TypeError(f"ReduceLROnPlateau has no such arguments: {sorted(kwargs)}")
@@ -328,7 +328,7 @@ class ReduceLROnPlateau(MonitorCallback):
                 self.cooldown_counter, self.wait = self.cooldown, 0
 
     def _reduce(self, epoch: int) -> bool:
-        """Whether a rate was not at its least yet."""
+        """Reduces the learning rate; returns whether it was above its minimum."""
         reduced = False
         for optimizer in each_optimizer(self.model.optimizer):
             rate = rate_of(optimizer)
@@ -340,7 +340,7 @@ class ReduceLROnPlateau(MonitorCallback):
         return reduced
 
 
-# The metrics whose value is the better the larger it is.
+# Metrics for which a larger value is better.
 _ACCURACIES = ["", "Binary", "Categorical", "SparseCategorical", "TopKCategorical"]
 _LARGER = frozenset(
     [f"{kind}Accuracy" for kind in [*_ACCURACIES, "SparseTopKCategorical"]]
@@ -353,7 +353,7 @@ _LARGER_NAMES = ("acc", "accuracy", "auc", "precision", "recall", "f1_score")
 
 
 def _direction(model: Any, name: str) -> bool | None:
-    """Whether a larger value of the metric that is logged by this name is better, if known."""
+    """Whether a larger value of the metric with this name is better, if that is known."""
     compiled = getattr(model, "_compile_metrics", None)
     entries = compiled._entries if compiled is not None and compiled.built else ()
     found = {reported: metric for _, reported, metric, _ in entries}
@@ -362,7 +362,7 @@ def _direction(model: Any, name: str) -> bool | None:
     metric = found.get(name)
     if name.endswith("loss"):
         return False
-    own = getattr(metric, "_direction", None)  # as Keras's metrics call it
+    own = getattr(metric, "_direction", None)  # The attribute's name in Keras's metrics.
     if own is not None:
         return own == "up"
     if {cls.__name__ for cls in type(metric).__mro__} & _LARGER:

@@ -1,4 +1,4 @@
-"""How many steps a dispatch runs: judged by the work in a step, found by measurement."""
+"""Chooses the number of steps in a dispatch, from an estimate of the work and from measurements."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ import jax
 
 # The most seconds that a dispatch should take, so that the progress bar and Ctrl-C respond.
 _TARGET = 0.05
-# Dispatching takes up to a tenth of a millisecond, which does not count in steps longer than this.
+# Dispatching takes up to 0.1 ms, which is negligible for steps longer than this.
 _LONG_STEP = 2e-3
-# The share of a short step's time that several steps a dispatch may save.
+# The largest share of a short step's time that running several steps in a dispatch saves.
 _SAVING = 0.6
-# A larger number of steps is kept where a step takes less than this share of the best time so far.
+# A larger number of steps is kept if the time of a step falls below this share of the best time so
+# far.
 _GAIN = 0.95
 # The number of steps that is tried first.
 _FEW = 8
-# The least seconds and dispatches of a measurement.
+# The least seconds and dispatches in a measurement.
 _WINDOW, _DISPATCHES = 2e-3, 8
-# The multiplications and the elements of all intermediate results in a step that is nearly nothing
-# but its dispatch: a fifth of a millisecond on one core. Its work counts as 1.
+# The multiplications, and the elements of all intermediate results, in a step that consists mostly
+# of dispatch overhead: 0.2 ms on one core. Its work is defined as 1.
 _LIGHT_FLOPS, _LIGHT_ELEMENTS, _LIGHT_SECONDS = 5e6, 5e5, 2e-4
-# Up to this work a step is faster in the loop, in which XLA does not spread operations over threads
-# that have no time to help: 0.7 to 0.9 of its time outside, with 2 to 100 layers.
+# Up to this amount of work a step is faster in a loop, where XLA does not distribute operations
+# over threads: it takes 0.7 to 0.9 of its time outside, with 2 to 100 layers.
 LOOPED = 40.0
-# Primitives that may be slower in a loop than outside of it, or whose work cannot be counted.
+# Primitives that may be slower in a loop, or whose work cannot be counted.
 _HEAVY = ("conv_", "reduce_window", "select_and", "on_cpu", "while", "callback", "custom_call")
 
 
 class Pace:
-    """The number of steps a dispatch, for one program and one size of batch.
+    """The number of steps in a dispatch, for one program and one batch size.
 
-    It begins with one. Where a step is so short that dispatching is a part of it, and so many are
-    to come that compiling a second program for several pays, a few are tried, and if that is
-    faster as many as take 50 ms; the fastest is kept. A step that is `looped` has one program only,
-    the one for several: then nothing is compared.
+    It starts with one. If dispatching takes a relevant part of a step, and the remaining steps
+    justify the compilation of a second program for several steps, a few are tried; if that is
+    faster, as many as take 50 ms. The fastest number is kept. A step that is `looped` has only the
+    program for several steps, so that nothing is compared.
 
     >>> pace = Pace()
     >>> pace.begin(epochs=200, steps=500)
@@ -47,21 +48,23 @@ class Pace:
 
     def __init__(self, looped: bool = False) -> None:
         self.looped = looped
-        self.steps = 1  # what the next dispatch should run
+        self.steps = 1  # The number of steps in the next dispatch.
         self.settled = False
-        self._best = (1, math.inf)  # steps a dispatch, seconds a step
-        self._compiling: float | None = None  # seconds that the program for one step took
-        self._seen: set[bool] = set()  # programs that have run: for one step, for several
+        self._best = (1, math.inf)  # Steps in a dispatch, seconds for a step.
+        # The compilation time of the program for one step, in seconds.
+        self._compiling: float | None = None
+        # Programs that have run: for one step (false), for several (true).
+        self._seen: set[bool] = set()
         self._left = self._most = 0
         self._start()
 
     @property
     def in_loop(self) -> bool:
-        """Whether the next dispatch runs the program for several steps, be it for one."""
+        """Whether the next dispatch runs the program for several steps, even for a single one."""
         return self.looped or self.steps > 1
 
     def begin(self, epochs: int, steps: int) -> None:
-        """So many epochs are to come, each of so many steps."""
+        """Announces the number of epochs, and of steps in each."""
         self._left, self._most = epochs * steps, steps
         self._start()
         if self._best[1] == math.inf:
@@ -77,7 +80,7 @@ class Pace:
         self._since, self._count, self._dispatches = self._now(), 0, 0
 
     def watch(self, run: Callable[[], Any], steps: int) -> Callable[[], Any]:
-        """The dispatch, and then what there is to be learned from it."""
+        """Runs a dispatch and measures it."""
 
         def watched() -> Any:
             results = run()
@@ -87,15 +90,15 @@ class Pace:
         return watched
 
     def ran(self, steps: int, results: Any) -> None:
-        """A dispatch of `steps` steps was sent off; `results` is what it will give."""
+        """Records that a dispatch of `steps` steps was sent; `results` are its outputs."""
         self._left -= steps
         if self.settled:
             return
-        if steps != self.steps:  # the rest of an epoch
+        if steps != self.steps:  # The last steps of an epoch.
             self._wait(results)
             self._start()
             return
-        if self.in_loop not in self._seen:  # it was compiled
+        if self.in_loop not in self._seen:  # The program was compiled in this dispatch.
             self._wait(results)
             self._seen.add(self.in_loop)
             if self.looped:
@@ -129,7 +132,7 @@ class Pace:
             self._keep_best()
 
     def _consider(self, seconds: float) -> None:
-        """Whether to try several steps at all, one taking so long."""
+        """Decides whether to try several steps, given the time of one."""
         worth = self._left * seconds * _SAVING > (self._compiling or 0.0)
         if seconds < _LONG_STEP and worth:
             self.settled = False
@@ -160,8 +163,9 @@ class Pace:
 
 
 def work(jaxpr: Any) -> float:
-    """How much a step has to compute: up to 1 it takes hardly longer than its dispatch, and above
-    `LOOPED`, or with operations that are slow there, it is not to be put in a loop unmeasured.
+    """An estimate of the work in a step. Up to 1, a step takes hardly longer than its dispatch;
+    above `LOOPED`, or with operations that are slow in a loop, it must be measured before it is put
+    in one.
 
     >>> import jax.numpy as jnp
     >>> [work(jax.make_jaxpr(lambda x: x @ x)(jnp.ones((n, n)))) < 1 for n in (16, 1024)]
@@ -181,7 +185,7 @@ def work(jaxpr: Any) -> float:
 
 
 def steps_of(work: float) -> int:
-    """How many steps of so much work a dispatch should run where that is not measured.
+    """How many steps with this amount of work a dispatch should run, without a measurement.
 
     >>> [steps_of(w) for w in (0.5, 10, 40)]
     [250, 25, 6]
@@ -195,7 +199,7 @@ def has_callbacks(jaxpr: Any) -> bool:
 
 
 def _equations(jaxpr: Any, times: int) -> Iterator[tuple[Any, int]]:
-    """Every operation, those in inner functions too, and how often it runs."""
+    """All operations, including those in nested functions, and how often each of them runs."""
     for equation in jaxpr.eqns:
         yield equation, times
         inside = times * equation.params.get("length", 1)

@@ -1,4 +1,4 @@
-"""The line that shows how far an epoch has come, drawn by rich."""
+"""The progress bar of an epoch, drawn by rich."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from rich.text import Text
 
 from keraslike.core.messages import is_interactive_logging_enabled, say
 
-_INTERVAL = 0.1  # seconds between two drawings in `fit`: reading logs waits for the device
+# The least seconds between two updates in `fit`: reading logs waits for the device.
+_INTERVAL = 0.1
 
 
 def _console(**options: Any) -> Console:
-    # Made anew each time: standard output may have been redirected since. To a notebook it writes
-    # text as to anything else, where rich would make an output of its own of every line.
+    # Created for each bar, since standard output may have been redirected meanwhile. In a notebook
+    # rich would create an output for each line; this console writes plain text there.
     return Console(highlight=False, markup=False, soft_wrap=True, force_jupyter=False, **options)
 
 
 def show_value(value: Any) -> str:
-    """A logged value as it is shown.
+    """The text for a logged value.
 
     >>> show_value(0.00002), show_value(1.5)
     ('2.0000e-05', '1.5000')
@@ -33,7 +34,7 @@ def show_value(value: Any) -> str:
 
 
 def show_time(seconds: float) -> str:
-    """A duration of a step.
+    """The text for the duration of a step.
 
     >>> show_time(0.0021), show_time(0.000034), show_time(2.4)
     ('2ms', '34us', '2s')
@@ -52,15 +53,16 @@ def _pieces(seconds: float, steps: int, logs: dict[str, Any], unit: str = "step"
 def summary_line(
     steps: int, total: int | None, seconds: float, logs: dict[str, Any], unit: str = "step"
 ) -> str:
-    """The line of an epoch where no bar is drawn (`verbose=2`)."""
+    """The line for an epoch if no bar is drawn (`verbose=2`)."""
     rest = _pieces(seconds, steps, logs, unit).replace(" ", " - ", 1)
     return f"{steps}/{total or steps} - {rest}"
 
 
 class Bar:
-    """`12/363 ━━━━━━━━━━ 1s 2ms/step - loss: 0.5000`, in place on a terminal and in a notebook.
+    """A line such as `12/363 ━━━━━━━━━━ 1s 2ms/step - loss: 0.5000`, updated in place on a terminal
+    and in a notebook.
 
-    Where the output is neither, only the finished line is written.
+    Elsewhere only the finished line is written.
 
     Args:
         total: steps to come; `None` where it is not known.
@@ -79,13 +81,13 @@ class Bar:
         everywhere: bool = False,
     ):
         self.total, self.width, self.interval, self.unit = total, width, interval, unit
-        # A notebook knows colours and carriage returns, but not how to move a cursor.
+        # A notebook supports colours and carriage returns, but no cursor movements.
         notebook = Console().is_jupyter
         self.console = _console(force_terminal=True if notebook else None)
         live = self.console.is_terminal and not notebook and is_interactive_logging_enabled()
         self._live = Live(console=self.console, auto_refresh=False) if live else None
         self._returns = (notebook or everywhere) and not live
-        self._length = 0  # of the line that a carriage return goes back over
+        self._length = 0  # The length of the line that the next carriage return overwrites.
         self._began = time.perf_counter()
         self._drawn = self._began if interval else 0.0
         if self._live is not None:
@@ -102,12 +104,12 @@ class Bar:
             f"{seconds / seen * (total - seen):.0f}s" if self.total and 0 < seen < total else None
         )
         pieces = _pieces(seconds, seen, logs, self.unit)
-        if left is not None:  # while it runs: the time that is left, as Keras shows it
+        if left is not None:  # While it runs, the remaining time is shown, as in Keras.
             pieces = pieces.replace(pieces.split(" ", 1)[0], left, 1)
         return text.append(f" {pieces}")
 
     def update(self, seen: int, logs: Any) -> None:
-        """Shows logs, which may still be on the device, unless the last drawing was just now."""
+        """Draws logs, which may still be on the device, unless the last update was just now."""
         now = time.perf_counter()
         if not (self._live or self._returns) or now - self._drawn < self.interval:
             return
@@ -125,7 +127,7 @@ class Bar:
             say(f"\r{drawn.get()}", end="")
 
     def finish(self, seen: int, logs: dict[str, Any]) -> None:
-        """Draws the last state and leaves it; if their number was not known, it is now."""
+        """Draws the final state. If the number of steps was unknown, it is known from then on."""
         self.total = self.total or seen
         line = self._line(seen, logs)
         if self._live is None and not self._returns:
@@ -185,7 +187,8 @@ class Progbar:
         self.stateful_metrics = set(stateful_metrics or ()) if stateless_metrics is None else None
         self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
         self._seen_so_far, self._began = 0, time.perf_counter()
-        self._sums: dict[str, tuple[Any, int]] = {}  # by name: the sum, and of how many steps
+        # By name: the sum, and the number of steps in it.
+        self._sums: dict[str, tuple[Any, int]] = {}
         self._bar: Bar | None = None
 
     def update(
@@ -202,7 +205,7 @@ class Progbar:
             finalize: `True` ends the bar with these values as they are; by default it ends when
                 `current` has reached the target.
         """
-        final = bool(finalize)  # values of all steps, not of the last one
+        final = bool(finalize)  # Values for all steps, not for the last one.
         if finalize is None:
             finalize = self.target is not None and current >= self.target
         steps = max(current - self._seen_so_far, 1)

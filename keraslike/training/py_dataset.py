@@ -1,4 +1,4 @@
-"""`PyDataset`: batches that are asked for by number."""
+"""`PyDataset`, whose batches are requested by index."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PyDataset:
     2
     """
 
-    can_prefetch = True  # a thread may ask for batches while a step runs
+    can_prefetch = True  # A thread may request batches while a step runs.
 
     def __init__(
         self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10
@@ -48,13 +48,15 @@ class PyDataset:
 
     @property
     def num_batches(self) -> int | None:
-        """Batches an epoch; `None` where `steps_per_epoch` says how many."""
+        """The number of batches in an epoch; `None` if `steps_per_epoch` determines it."""
         return len(self)  # type: ignore[arg-type]
 
     def part(self, index: int, rows: Rows) -> tuple[Any, int]:
-        """What one of several processes needs of a batch, and how many samples the batch has.
+        """The part of a batch that one of several processes needs, and the number of samples in the
+        batch.
 
-        By default the whole batch is made. A subclass that can make some rows alone says so here.
+        By default the whole batch is created. A subclass that can create a part of it overrides
+        this.
 
         Args:
             index: of the batch.
@@ -74,7 +76,7 @@ class PyDataset:
         return jax.tree.map(lambda a: np.asarray(a)[mine], batch), size
 
     def made(self, numbers: Iterable[int], rows: Rows | None = None) -> Iterator[Any]:
-        """The batches with these numbers, in this order; with `rows` a `Share` of each."""
+        """The batches with these numbers, in this order; with `rows`, a `Share` of each."""
         numbers = map(int, numbers)
         make = self.__getitem__ if rows is None else lambda n: Share(*self.part(n, rows))
         if self.workers <= 1 and not self.use_multiprocessing:

@@ -1,5 +1,5 @@
-"""Data sets whose batches are nothing but rows of arrays: these go to the device once, and of each
-epoch only the numbers of the rows."""
+"""Data sets whose batches are rows of arrays: the arrays are transferred to the device once, and
+for each epoch only the numbers of the rows."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from keraslike.training.stream_data import StreamData
 
 
 class RowData:
-    """The arrays of a data set, and its orders, as `ArrayData` gives them for arrays.
+    """The arrays of a data set and the orders of its rows, with the interface of `ArrayData`.
 
-    The epochs, and where they stand, are those of the stream; raises nothing that it would not.
+    The position and the length of epochs are those of the underlying stream.
     """
 
-    taken = 0  # each epoch is a whole one
+    taken = 0  # Each epoch is a complete one.
 
     def __init__(self, stream: StreamData, found: Any):
         arrays, self._keys, self.batch_size, self._drop = found
         self._stream, self.data = stream, stream.ready(arrays)
-        self.num_samples = 0  # of the epoch that `order` was asked for
-        self._seed: Any = None  # of that epoch
-        self._drawn: tuple[Any, Any, Any] | None = None  # the next one's: seeds before, after; rows
+        self.num_samples = 0  # The number of samples in the epoch that `order` was called for.
+        self._seed: Any = None  # The seed of that epoch.
+        # For the next epoch: the seeds before and after, and the rows.
+        self._drawn: tuple[Any, Any, Any] | None = None
 
     @classmethod
     def of(cls, stream: StreamData) -> RowData | None:
-        """What there is for a stream; `None` where its batches are more than rows of arrays."""
+        """The row data of a stream; `None` if its batches are not merely rows of arrays."""
         source = stream.source
         if stream.fixed_steps or not stream.steps or not hasattr(source, "rows_of_arrays"):
             return None
@@ -46,7 +47,7 @@ class RowData:
         return example_of(self.data, min(self.batch_size, self.num_samples))
 
     def order(self) -> np.ndarray:
-        """The numbers of the rows in the epoch that begins."""
+        """The numbers of the rows in the epoch that starts."""
         self._seed = self._stream.begin_again()
         drawn, self._drawn = self._drawn, None
         if drawn is None or drawn[0] != self._seed:
@@ -65,11 +66,11 @@ class RowData:
         return before, after, rows
 
     def draw(self) -> None:
-        """Finds the order of the next epoch now, where the time for it is to spare."""
+        """Computes the order of the next epoch in advance, while the device is busy."""
         self._drawn = self._draw()
 
     def position(self, step: int) -> Any:
-        """What `mark_trained` takes after so many steps of the epoch."""
+        """The argument for `mark_trained` after this number of steps of the epoch."""
         return self._seed, step, None
 
     def mark_trained(self, position: Any) -> None:

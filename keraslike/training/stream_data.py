@@ -1,4 +1,4 @@
-"""`StreamData`: batches that somebody else makes, in the form in which `fit` takes them."""
+"""`StreamData`: batches from an iterable, in the form that `fit` consumes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from keraslike.training.arrays import (
 from keraslike.training.py_dataset import PyDataset
 from keraslike.training.sharing import is_batched, moved_to, of_grain, one_by_one, state_of
 
-# Packages whose loaders expect that another thread takes their batches.
+# Packages whose loaders may be iterated in another thread.
 _LOADERS = ("torch", "grain", "tensorflow")
 
 
@@ -43,9 +43,9 @@ class StreamData:
         class_weight: class -> weight, multiplied into each batch's sample weights.
     """
 
-    warned_of_end = False  # that there were fewer batches than asked for
-    has_text = False  # in its batches, as far as they are known
-    share: Rows | None = None  # as of `ArrayData`
+    warned_of_end = False  # Whether a warning about too few batches was issued.
+    has_text = False  # Whether the batches contain text, as far as they are known.
+    share: Rows | None = None  # As in `ArrayData`.
 
     def __init__(
         self,
@@ -57,8 +57,9 @@ class StreamData:
         self.source, self.class_weight, self.shuffle = source, class_weight, shuffle
         self._iterator: Iterator | None = None
         self._peeked: list[Any] = []
-        # The seed of the order of a PyDataset's batches (of a `Dataset` its `orders`), how many the
-        # iterator has given, and both as they were at the last batch that was trained on.
+        # The seed of the order of a PyDataset's batches (for a `Dataset`, its `orders`), the number
+        # of batches that the iterator has returned, and both values at the last batch that was
+        # trained on.
         self._seed: Any = None
         self._given = 0
         self._position: tuple[Any, int, str | None] = (None, 0, None)
@@ -67,16 +68,16 @@ class StreamData:
         self.ahead = bool(getattr(source, "can_prefetch", _is_loader(source)))
         self._told_of_nan = False
         self.steps: int | None = _length(source) if steps is None else steps
-        # A generator goes on where it was at the last epoch; anything else starts anew. A loader is
-        # not asked for an iterator here: that may start its worker processes.
+        # A generator continues where the last epoch ended; other iterables start again. A loader's
+        # iterator is not requested here, since that may start its worker processes.
         self._once = hasattr(source, "__next__") and iter(source) is source
         self.fixed_steps = steps is not None
 
     def example(self) -> Batch:
-        """The shapes and dtypes of the first batch (which is kept for the epoch)."""
+        """The shapes and dtypes of the first batch, which is kept for the epoch."""
         if not self._peeked:
             if self._iterator is None and processes.are_several() and is_batched(self.source):
-                self._iterator = one_by_one(self.source)  # grain's own reads far ahead
+                self._iterator = one_by_one(self.source)  # grain's own iterator reads far ahead.
             try:
                 self._peeked.append(self._next())
             except StopIteration:
@@ -104,7 +105,7 @@ class StreamData:
         return batch, (self._seed, self._given, state_of(self._iterator))
 
     def share_by(self, rows: Rows | None) -> None:
-        """Gives from now on only these rows of each batch, or all again."""
+        """Restricts each batch to these rows from now on, or removes the restriction."""
         if rows == self.share:
             return
         self.share = rows
@@ -113,15 +114,15 @@ class StreamData:
             self._iterator = self._start(self._seed, self._given)
 
     def begin_again(self) -> Any:
-        """Drops what was begun of an epoch, so that its batches can be had in another way: the
-        `orders` of that epoch."""
+        """Restarts the epoch, so that its batches can be obtained in another way: with the same
+        `orders`."""
         if self._iterator is not None:
             self.source.orders = self._seed
             self._iterator, self._peeked = None, []
         return self.source.orders
 
     def agree(self) -> None:
-        """Of what each process would draw for itself, all take what the first one has."""
+        """Uses the first process's random choices in all processes."""
         if self._has_orders and (self._iterator is None or self._peeked):
             orders = self._seed if self._peeked else self.source.orders
             self._peeked.clear()
@@ -129,7 +130,7 @@ class StreamData:
             self._iterator = self._start(found)
 
     def _shared(self, batch: Any) -> Any:
-        """Of a batch the rows that this process is to have."""
+        """The rows of a batch that belong to this process."""
         if self.share is None or isinstance(batch, Share):
             return batch
         if getattr(self.source, "is_part", False):
@@ -141,10 +142,10 @@ class StreamData:
         return Share(jax.tree.map(lambda a: a[mine], batch), size)
 
     def _start(self, seed: Any, first: int = 0, state: str | None = None) -> Iterator:
-        """The batches from number `first` on; `state` is what the iterator has said of its own."""
+        """The batches from number `first` on; `state` is the state that the iterator reported."""
         self._seed, self._given = seed, first
         if self._is_dataset:
-            order: Any = itertools.count(first)  # it may have as many as are asked for
+            order: Any = itertools.count(first)  # The dataset may provide any number of batches.
             if self.source.num_batches is not None:
                 order = np.arange(self.source.num_batches)
                 if self.shuffle:
@@ -157,7 +158,7 @@ class StreamData:
             if not self.fixed_steps and self.steps is not None and first > self.steps:
                 self._refuse_position(self.steps, first)
             elements = self.source.as_numpy_iterator()
-            elements.ahead = False  # a thread takes them
+            elements.ahead = False  # A thread consumes them.
             elements.share = None if self.source.is_part else self.share
             elements.set_state({"orders": seed, "taken": first})
             return elements
@@ -180,15 +181,16 @@ class StreamData:
         )
 
     def get_state(self, step: int) -> dict[str, Any]:
-        """Plain values from which `set_state` gives the batches that have not been taken."""
-        del step  # it is known how many were taken since the source began
+        """Plain values from which `set_state` restores the position of the first batch that was not
+        trained on."""
+        del step  # The number of consumed batches is known.
         seed, taken, state = self._position
         if self._has_orders and not taken:
             seed = self.source.orders if self._iterator is None else self._seed
         return {"seed": seed, "taken": taken, "state": state}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Starts anew and passes over the batches that were taken."""
+        """Restarts the source and skips the batches that were trained on."""
         if not self._once:
             self._iterator, self._peeked = None, []
         if self._has_orders:
@@ -199,12 +201,12 @@ class StreamData:
         self._position = (state["seed"], state["taken"], own)
 
     def ready(self, batch: Any) -> Batch:
-        """A batch, or all rows of it, in the form in which a step takes it."""
+        """A batch, or all of its rows, in the form that a step accepts."""
         keeps = getattr(self.source, "keeps_arrays", False)
         given = {id(array) for array in jax.tree.leaves(batch)}
 
         def own(array: Any) -> Any:
-            """A copy of what its maker may overwrite with the next batch while this one waits."""
+            """A copy of a batch whose arrays the source may overwrite with the next batch."""
             if keeps:
                 return array
             if isinstance(array, np.ndarray) and (id(array) in given or not array.flags.owndata):
@@ -234,7 +236,8 @@ class StreamData:
         return Bare(*arrays) if bare else tuple(arrays)
 
     def batches(self, first: int = 0) -> Iterator[tuple[Batch | Share, Any]]:
-        """The batches of an epoch from number `first` on, each with what `mark_trained` takes."""
+        """The batches of an epoch from number `first` on, each with its argument for
+        `mark_trained`."""
         count = first
         if self._is_dataset and not first:
             self.source.on_epoch_begin()
@@ -247,17 +250,17 @@ class StreamData:
                 except StopIteration:
                     self._iterator = None
                     if self.fixed_steps and self._given and not self._once:
-                        continue  # start over: more steps were asked for than one pass has
+                        continue  # Restarts, since more steps were requested than one pass has.
                     break
             count += 1
             yield self._shared(item[0]), item[1]
 
     def mark_trained(self, position: Any) -> None:
-        """The batch with this position was trained on."""
+        """Records that the batch with this position was trained on."""
         self._position = position
 
     def end_epoch(self, steps: int) -> None:
-        """An epoch has ended: all its batches were trained on."""
+        """Records that an epoch ended: all of its batches were trained on."""
         del steps
         if not self._once and not self.fixed_steps:
             self._iterator, self._position = None, (None, 0, None)
@@ -266,15 +269,15 @@ class StreamData:
 
 
 def _names(count: int) -> Sequence[str]:
-    """What the parts of a batch are called; a step of the user's may take more than three."""
+    """The names of the parts of a batch; a user's step may accept more than three."""
     return PARTS[:count] if count <= len(PARTS) else [f"batch[{i}]" for i in range(count)]
 
 
 def _length(source: Any) -> int | None:
-    """Batches an epoch, where they are known."""
+    """The number of batches in an epoch, if it is known."""
     if isinstance(source, PyDataset):
         return source.num_batches
     try:
         return len(source)
-    except TypeError:  # of a dataset that does not know it, too
+    except TypeError:  # A dataset may raise this if it does not know its length.
         return None
