@@ -1,4 +1,4 @@
-"""What users pass as data, made arrays that a step takes, and looked through."""
+"""Conversion of users' data to arrays that a step accepts, and checks of them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from keraslike.core import arguments, dtypes, foreign
 from keraslike.core.structures import map_items
 from keraslike.core.text import Text, as_bytes, is_text
 
-# `(x,)`, `(x, y)` or `(x, y, sample_weight)`, as a step is given it; or a `Bare` x.
+# `(x,)`, `(x, y)` or `(x, y, sample_weight)`, in the form that a step receives; or a `Bare` x.
 Batch = tuple[Any, ...]
 
 
 class Bare(NamedTuple):
-    """A batch of x alone that came in no tuple, and goes into a step of the user's in none."""
+    """A batch that consists of x only and was not in a tuple; a user's step receives x without
+    one."""
 
     x: Any
 
 
 def pack(x: Any, y: Any = None, sample_weight: Any = None) -> Batch:
-    """The batch of these arrays, in the form in which Keras gives it to a step.
+    """A batch with these arrays, in the form in which Keras passes it to a step.
 
     >>> pack(1), pack([1, 2]), pack(1, 2), pack(1, 2, 3)
     (Bare(x=1), ([1, 2],), (1, 2), (1, 2, 3))
@@ -49,15 +50,15 @@ def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> 
     return batch.x if isinstance(batch, Bare) else batch
 
 
-# What the parts of a batch are called.
+# The names of the parts of a batch.
 PARTS = ("x", "y", "sample_weight")
 
 
-# The most elements of a sparse matrix that is made dense as a whole.
+# The most elements of a sparse matrix that is converted to a dense one as a whole.
 _DENSE = 2**26
 
 
-# Comparing a dtype with one of these takes less time than comparing it with a type.
+# Comparing a dtype with one of these is faster than comparing it with a type.
 _FLOAT32, _FLOAT64, _INT64 = map(np.dtype, ("float32", "float64", "int64"))
 
 
@@ -80,8 +81,8 @@ def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
 
 
 def to_array(value: Any, name: str) -> Any:
-    """Data as an array of a dtype that JAX computes in, or as text where it may be that; raises
-    ValueError for what is neither."""
+    """Data as an array in a dtype that JAX supports, or as text where that is allowed; raises
+    ValueError for other values."""
     if type(value) is np.ndarray and value.dtype == _FLOAT32:
         return value
     given = value
@@ -116,7 +117,7 @@ def _is_target(name: str) -> bool:
 
 
 def is_tree(value: Any) -> bool:
-    """Whether a list or dict is a structure of arrays, rather than one array in Python's form."""
+    """Whether a list or dict is a structure of arrays, rather than one array as nested lists."""
     if isinstance(value, dict):
         return True
     if not isinstance(value, (list, tuple)) or not value:
@@ -130,8 +131,8 @@ def is_tree(value: Any) -> bool:
 
 
 def to_arrays(value: Any, name: str, sparse: bool = False) -> Any:
-    """Every array in a structure made ready by `to_array`; with `sparse`, large sparse matrices
-    stay so."""
+    """Applies `to_array` to every array in a structure; with `sparse`, large sparse matrices stay
+    sparse."""
     if value is None:
         return None
     if isinstance(value, dict):
@@ -148,14 +149,14 @@ def to_arrays(value: Any, name: str, sparse: bool = False) -> Any:
 
 
 def structure_of(batch: Batch) -> Any:
-    """What tells how arrays lie in a batch; texts are taken for arrays."""
+    """A hashable description of the structure of a batch; texts count as arrays."""
     if type(batch) in (tuple, Bare) and all(type(a) is np.ndarray for a in batch):
-        return type(batch), len(batch)  # found in a tenth of the time
+        return type(batch), len(batch)  # This takes a tenth of the time.
     return jax.tree.structure(batch, is_leaf=is_text)
 
 
 def example_of(data: Any, size: int | None = None) -> Batch:
-    """The shapes and dtypes of a batch, or of one of that size out of such data."""
+    """The shapes and dtypes of a batch, or of a batch of a given size taken from data."""
 
     def spec(a: Any) -> Any:
         if isinstance(a, TextRows):
@@ -178,7 +179,7 @@ class SparseRows:
 
     @staticmethod
     def should_hold(value: Any) -> bool:
-        """Whether a value is a sparse matrix that would be too large as a dense one."""
+        """Whether a value is a sparse matrix that would be too large as a dense array."""
         if not foreign.is_sparse(value):
             return False
         shape = np.asarray(getattr(value, "dense_shape", value.shape))
@@ -188,12 +189,12 @@ class SparseRows:
         return to_array(self.matrix[rows], "x")
 
     def part(self, rows: slice) -> SparseRows:
-        """Some of the rows, sparse still."""
+        """Some of the rows, as a sparse matrix."""
         return SparseRows(self.matrix[rows])
 
 
 class TextRows:
-    """Texts, which become a `Text` for a step when they are taken."""
+    """Texts whose selected rows become a `Text`."""
 
     dtype = np.dtype(object)
 
@@ -210,11 +211,11 @@ class TextRows:
 
 
 def check(values: Iterable[Any], names: Iterable[str]) -> None:
-    """Raises ValueError for arrays that are empty, and does as `look_for_nan`."""
+    """Raises ValueError for empty arrays, and calls `look_for_nan`."""
     nan = arguments.nan_in_data() != "ignore"
     found = []
     for value, name in zip(values, names):
-        # A single array, which `predict` is often given, needs no search for leaves.
+        # A single array, a frequent input of `predict`, needs no search for leaves.
         if isinstance(value, np.ndarray) and value.size and value.ndim:
             if nan and not _is_clean(value):
                 found.append((name, value))
@@ -238,8 +239,8 @@ def check(values: Iterable[Any], names: Iterable[str]) -> None:
 
 
 def look_for_nan(values: Iterable[Any], names: Iterable[str]) -> bool:
-    """Whether there is NaN in the arrays: it is told by a warning, once for all of them, or is an
-    error where `config.set_nan_in_data` says so."""
+    """Checks arrays for NaN. If there is any, it warns, once for all of them, or raises an error if
+    `config.set_nan_in_data` requests that. Returns whether there was any."""
     if arguments.nan_in_data() == "ignore":
         return False
     found = [
@@ -272,14 +273,14 @@ def _is_clean(array: Any) -> bool:
         return True
     if isinstance(array, SparseRows):
         array = array.matrix.data
-    # The dot product of the array with itself is NaN where an element is, which is faster than a
-    # mask; infinities give no NaN there.
+    # The dot product of the array with itself is NaN if an element is, and is faster than a mask.
+    # Infinities do not make it NaN.
     product = (np if isinstance(array, np.ndarray) else jnp).vdot(array, array)
     return bool(product == product)
 
 
 def class_weights_of(y: Any, class_weight: dict[int, float]) -> np.ndarray:
-    """The weight of each sample from the weight of its class; 1 for classes not named.
+    """The weight of each sample from the weight of its class; 1 for classes without a weight.
 
     >>> class_weights_of(np.array([0, 1, 2]), {1: 5.0}).tolist()
     [1.0, 5.0, 1.0]
@@ -306,7 +307,8 @@ def class_weights_of(y: Any, class_weight: dict[int, float]) -> np.ndarray:
 
 
 def cut_batch(data: Batch, order: Any, cursor: Any, size: int) -> Batch:
-    """So many samples from a place on, in the order that is given, within a compiled program."""
+    """Slices a batch of `size` samples from a position, in the given order, within a compiled
+    program."""
     if order is None:
         return jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, cursor, size), data)
     rows = jax.lax.dynamic_slice_in_dim(order, cursor, size)
@@ -314,5 +316,5 @@ def cut_batch(data: Batch, order: Any, cursor: Any, size: int) -> Batch:
 
 
 def samples_of(batch: Batch) -> int:
-    """How many samples a batch has."""
+    """The number of samples in a batch."""
     return jax.tree.leaves(batch, is_leaf=is_text)[0].shape[0]

@@ -13,7 +13,7 @@ from keraslike.training.monitors import MonitorCallback
 
 
 class _Saver(Callback):
-    """A callback that saves to a directory after every epoch, or after every so many steps."""
+    """Base of callbacks that save to a directory after every epoch, or after a number of steps."""
 
     _comes_last = True
     _opened: Any = None
@@ -153,7 +153,8 @@ class OrbaxCheckpoint(_Saver, MonitorCallback):
             self._opened.close()
 
     def wait_until_finished(self) -> None:
-        """Returns when all that was saved is on the disk; raises what went wrong on the way."""
+        """Waits until all checkpoints are on disk; raises errors that occurred while they were
+        saved."""
         if self._opened is not None:
             self._opened.wait_until_finished()
 

@@ -1,4 +1,4 @@
-"""What `compile` was told, matched to a model's outputs: losses, their weights, and metrics."""
+"""Matches the arguments of `compile` (losses, loss weights, metrics) to a model's outputs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from keraslike.metrics import Mean, MeanMetricWrapper, Metric
 
 
 class Output(NamedTuple):
-    """An output of a model: where it is in what the model returns, and its name, which is only a
-    number where the model gives it none."""
+    """An output of a model: its path in the returned structure, and its name, which is only a
+    number if the model does not name it."""
 
     path: tuple[Any, ...]
     name: str
@@ -32,11 +32,11 @@ class Output(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Its place in what the model returns, where it has no key but a number its name."""
+        """Its path in the returned structure, if it has no key and its name is a number."""
         return self.labelled(self.name)
 
     def labelled(self, loss: str) -> str:
-        """What its loss is reported by; one without a name goes by that of the loss."""
+        """The name under which its loss is reported; without a name, that of the loss."""
         if not self.path or isinstance(self.path[-1], int):
             name = self.name if self.is_named else loss
             return "/".join(map(str, (*self.path[:-1], name)))
@@ -44,7 +44,7 @@ class Output(NamedTuple):
 
 
 def outputs_of(y_pred: Any, names: Sequence[str] | None) -> list[Output]:
-    """The outputs of a model, in any nesting, with their names.
+    """The outputs of a model, in any structure, with their names.
 
     >>> [o.label for o in outputs_of([1, (2, {"b": 3})], ["x", "y", "z"])]
     ['x', '1/y', '1/1/b']
@@ -79,7 +79,8 @@ def _leaves(node: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...],
 
 
 def _misfit(what: str, said: str) -> NoSuchOutput:
-    """The error of an argument that does not fit the outputs; programs know it by how it begins."""
+    """The error for an argument that does not match the outputs. Other code recognises it by its
+    beginning."""
     begins = {
         "y": "y_true and y_pred have different structures.",
         "loss_weights": "loss_weights must match the number of losses.",
@@ -88,11 +89,11 @@ def _misfit(what: str, said: str) -> NoSuchOutput:
 
 
 class _Mismatch(Exception):
-    """A value that does not have the structure of the outputs."""
+    """Raised for a value whose structure differs from that of the outputs."""
 
 
 def _matched(value: Any, node: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple, Any]]:
-    """The part of `value` for each output in `node`, in the order in which `value` has them."""
+    """The part of `value` for each output in `node`, in the order of `value`."""
     items = _items(node)
     if items is None:
         yield path, value
@@ -165,20 +166,21 @@ def per_output(
 
 
 class _Weighted(NamedTuple):
-    """A loss as it was given, and its factor."""
+    """A loss as it was passed, and its weight."""
 
     loss: Any
     weight: Any
 
 
-_Losses = list[tuple[tuple, _Weighted]]  # each with the path of what it is given
+_Losses = list[tuple[tuple, _Weighted]]  # Each with the path of its outputs.
 
 
 def _nested(loss: Any, node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple, _Weighted]]:
-    """The losses of a structure that has several for one output, or one for several together.
+    """The losses of a structure with several losses for one output, or one loss for several
+    outputs.
 
-    A list of losses is of one for each item where the model returns a list, or for each output.
-    Elsewhere all of them are of the same outputs.
+    A list of losses has one for each item if the model returns a list, or for each output.
+    Otherwise all of them apply to the same outputs.
     """
     if loss is None:
         return
@@ -210,7 +212,7 @@ def _inside(node: Any, path: tuple[Any, ...]) -> Any:
 
 
 def _packed(values: dict[tuple, Any], node: Any, path: tuple[Any, ...]) -> Any:
-    """The values of the outputs in `node`, in its structure."""
+    """The values of the outputs in `node`, with its structure."""
     items = _items(node)
     if items is None:
         return _only(values.get(path))
@@ -222,7 +224,8 @@ def _packed(values: dict[tuple, Any], node: Any, path: tuple[Any, ...]) -> Any:
 
 
 class CompileLoss(Object):
-    """The weighted sum of the losses of all outputs, and a running mean of each if several."""
+    """The weighted sum of the losses of all outputs, with a running mean of each if there are
+    several."""
 
     def __init__(self, loss: Any, loss_weights: Any = None, output_names: Any = None):
         self.loss, self.loss_weights, self.output_names = loss, loss_weights, output_names
@@ -231,7 +234,7 @@ class CompileLoss(Object):
 
     @inherits
     def build(self, y_true: Any, y_pred: Any) -> None:
-        """Chooses the loss of each output from the structure and shapes of targets and outputs."""
+        """Selects the loss of each output, from the structure and shapes of targets and outputs."""
         outputs = outputs_of(y_pred, self.output_names)
         losses = self._losses(y_pred, outputs)
         names = [o.name for o in outputs]
@@ -240,9 +243,9 @@ class CompileLoss(Object):
         by_path = {o.path: o for o in outputs}
         self._paths = [p for p in by_path if any(p[: len(path)] == path for path, _ in losses)]
         targets = per_output(y_true, y_pred, outputs, "y", having=self._paths)
-        self._terms = []  # (path of the output or of several, loss, its factor)
+        self._terms = []  # (path of the outputs, loss, weight).
         self.trackers = []
-        taken: dict[str, tuple[Any, ...]] = {}  # names by the path of what they are of
+        taken: dict[str, tuple[Any, ...]] = {}  # Reported names and the paths of their outputs.
         for path, (identifier, weight) in losses:
             node = _inside(y_pred, path)
             loss = _as_loss(identifier, _packed(targets, node, path), node)
@@ -305,7 +308,7 @@ class CompileLoss(Object):
                     f"The loss of output '{name}' has shape {jnp.shape(value)}; a scalar is "
                     "needed to train. Use a reduction other than None."
                 )
-            if self.trackers:  # each loss is reported as it is, before its weight
+            if self.trackers:  # Each loss is reported without its weight.
                 batch = _batch_size(jax.tree.leaves(pred)[0])
                 self.trackers[k].update_state(value, sample_weight=batch)
             total = total + (value if factor is None else value * factor)
@@ -313,13 +316,12 @@ class CompileLoss(Object):
 
 
 def _only(value: Any) -> Any:
-    """What is in a list of one."""
+    """The item of a list with one item; other lists are returned unchanged."""
     return value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value
 
 
 class CompileMetrics(Metric):
-    """The metrics of all outputs as one, whose result is a dict by the names they are reported
-    under."""
+    """The metrics of all outputs as one metric, whose result is a dict by reported names."""
 
     def __init__(self, metrics: Any, weighted_metrics: Any, output_names: Any = None):
         super().__init__(name="compile_metrics")
@@ -330,7 +332,8 @@ class CompileMetrics(Metric):
 
     @inherits
     def build(self, y_true: Any, y_pred: Any) -> None:
-        """Makes the metrics of each output; `"accuracy"` becomes the kind that fits the shapes."""
+        """Creates the metrics of each output; `"accuracy"` becomes the variant that fits the
+        shapes."""
         outputs = outputs_of(y_pred, self.output_names)
         several = len(outputs) > 1
         groups = [
@@ -338,7 +341,7 @@ class CompileMetrics(Metric):
             for given, what in ((self.given, "metrics"), (self.given_weighted, "weighted_metrics"))
         ]
         self._paths = [o.path for o in outputs if any(group[o.path] for group, _ in groups)]
-        self._entries = []  # (path of the output, reported name, metric, weighted)
+        self._entries = []  # (path of the output, reported name, metric, whether it is weighted).
         self.built = True
         if not self._paths:
             return
@@ -407,7 +410,7 @@ class CompileMetrics(Metric):
 
 
 def _unique_name(name: str, taken: set[str]) -> str:
-    """The name, with a number where it is taken, which it is from now on."""
+    """The name, with a number appended if it is taken; it is reserved from then on."""
     found = next(n for n in _numbered(name) if n not in taken)
     taken.add(found)
     return found
@@ -428,7 +431,7 @@ def _is_identifier(value: Any) -> bool:
 
 
 def _check_identifiers(family: str, **argument: Any) -> None:
-    """Raises ValueError for what is no loss or metric, and for a name that does not exist."""
+    """Raises ValueError for values that are no losses or metrics, and for unknown names."""
     ((what, given),) = argument.items()
     for identifier in jax.tree.leaves(given, is_leaf=_is_identifier):
         if isinstance(identifier, str) and identifier not in _BY_SHAPE:
@@ -445,7 +448,7 @@ def _batch_size(tensor: Any) -> Any:
 
 
 def function_name(function: Any) -> str:
-    """The name a plain function is reported by."""
+    """The name under which a plain function is reported."""
     name = getattr(function, "__name__", None) or type(function).__name__
     return "lambda" if name == "<lambda>" else name
 

@@ -1,10 +1,10 @@
-"""Calls outside of any trace as one compiled program each, where nobody can tell but by the clock.
+"""Calls outside of traces, compiled as one program each.
 
-`model(x)` runs op by op, and each op waits for Python. What is called again on the same shapes is
-compiled, as a step is; a large model when it is first called, since its ops would all be compiled,
-too. That is done for what consists of keraslike's own layers and functions. Code of users may do
-what a trace does not repeat (print, count, branch on values), so it runs as it is written; the
-layers that it calls are compiled by themselves.
+`model(x)` runs op by op, with Python's overhead for each op. A call that is repeated with the same
+shapes is compiled, like a step; a large model is compiled on its first call, since its ops would
+all be compiled one by one. This applies to objects that consist of keraslike's own layers and
+functions. User code may have effects that a trace does not repeat (printing, counting, branching on
+values), so it runs as plain Python; the layers that it calls are compiled separately.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from keraslike.layers.layer import MISSED, Layer
 from keraslike.training.program import Program
 from keraslike.training.steps import Steps
 
-# Calls on the same shapes that run op by op before one is compiled, and the number of layers from
-# which the first call is compiled.
+# The number of calls with the same shapes that run op by op before one is compiled, and the number
+# of layers from which on the first call is compiled.
 _OP_BY_OP, _LARGE = 2, 16
-_MOST = 64  # shapes that are remembered for a layer
-_CHANGES = 16  # of a layer, after which it is not compiled any more
-# Layers that compute with numpy, or in Python, where there are values.
+_MOST = 64  # The most shapes that are remembered for a layer.
+_CHANGES = 16  # The number of changes of a layer after which its calls are no longer compiled.
+# Layers that compute concrete values with numpy, or in Python.
 _ON_THE_HOST = (data_layer.DataLayer, image_base.DataLayer, hosted._Hosted)
 # Modules in which some functions depend on values.
 _LOOKING = ("keraslike.ops.linalg", "keraslike.ops.choosing")
 
 
 def call(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
-    """What a call of a layer on converted arguments gives, or `MISSED` where it is to be run op by
+    """The result of a layer's call on converted arguments, or `MISSED` if it should run op by
     op."""
     calls = layer._eager_calls
     if calls is None:
@@ -52,7 +52,8 @@ def call(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
 
 
 def _is_outside() -> bool:
-    """Whether a call is outside of all that looks at its operations one by one."""
+    """Whether a call is outside of traces, tapes and other contexts that observe single
+    operations."""
     state = context.state
     return not (
         state.held
@@ -70,7 +71,7 @@ def _is_outside() -> bool:
 
 
 def _leaves_of(args: tuple, kwargs: dict[str, Any]) -> tuple[list[Any], Any, bool | None] | None:
-    """The arrays in the arguments of a call, how they lie there, and whether it is for training."""
+    """The arrays in the arguments of a call, their structure, and whether it is a training call."""
     training = kwargs.get("training")
     if training is None:
         training = context.state.training
@@ -83,17 +84,18 @@ def _leaves_of(args: tuple, kwargs: dict[str, Any]) -> tuple[list[Any], Any, boo
 
 
 class _Calls:
-    """The calls of one layer: how often which were made, and what is compiled for them."""
+    """The calls of one layer: how often each kind was made, and the programs for them."""
 
     def __init__(self, layer: Layer):
         self.layer = layer
         self.left = _CHANGES
-        self._times: dict[Any, int] = {}  # by signature; -1 for what cannot be compiled
+        self._times: dict[Any, int] = {}  # By signature; -1 for calls that cannot be compiled.
         self._needed: int | None = None
         self._compiled: _Compiled | None = None
 
     def again(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        """A call on arguments as they were given, if such a one is compiled, else `MISSED`."""
+        """The result of a call on unconverted arguments if there is a compiled program for it, else
+        `MISSED`."""
         compiled = self._compiled
         if compiled is None or not compiled.known or not _is_outside():
             return MISSED
@@ -108,7 +110,8 @@ class _Calls:
                 return MISSED
             if x.dtype not in compiled.as_they_are:
                 return MISSED
-            if kind is np.ndarray:  # the caller may change it before the program has read it
+            # The caller may change the array before the program has read it.
+            if kind is np.ndarray:
                 leaves[i] = x.copy()
         batch = leaves, [context.get_mask(x) for x in leaves]
         known = compiled.known.get((structure, training, _signature(batch)))
@@ -118,7 +121,7 @@ class _Calls:
         out = program.run_known(key, batch)
         if out is None:
             return MISSED
-        if not result.is_one:  # some of what is given may be what is returned
+        if not result.is_one:  # Outputs may alias inputs.
             leaves = [x if type(x) is Computed else put(x) for x in leaves]
         return result.given(self.layer, leaves, *out)
 
@@ -141,7 +144,8 @@ class _Calls:
         try:
             program = compiled.program(structure, training)
             out = program.run_batch(batch)
-        except Exception:  # the call op by op says what is wrong, or nothing is
+        # If the call is wrong, running it op by op gives a better error; otherwise it succeeds.
+        except Exception:
             self._times[key] = -1
             return MISSED
         result = compiled.results[key]
@@ -156,12 +160,12 @@ class _Calls:
 
 
 class _Compiled:
-    """The programs of a layer as it is now."""
+    """The programs of a layer in its current configuration."""
 
     def __init__(self, layer: Layer):
         self.layer = layer
         self.results: dict[Any, _Result] = {}
-        self.known: dict[Any, tuple[Program, Any, _Result]] = {}  # what is compiled
+        self.known: dict[Any, tuple[Program, Any, _Result]] = {}  # The compiled calls.
         # Arrays of these dtypes are not converted before a call.
         self.as_they_are = {np.dtype(name) for name in ("int32", "uint32", "uint8", "bool")}
         if layer.compute_dtype == "float32":
@@ -175,9 +179,11 @@ class _Compiled:
         self.is_pure = all(map(_is_pure, objects))
 
     def is_current(self) -> bool:
-        """Whether all is as it was; who sets an attribute of a layer sees the next call change."""
+        """Whether nothing has changed since: setting an attribute of a layer affects its next
+        call."""
         return (
-            self._snapshot.is_current()  # strictly: a `Program` looks at its Variables alone
+            # The strict check: a `Program` only compares its Variables.
+            self._snapshot.is_current()
             and all(kind.call is method for kind, method in self._methods)
             and self._stream is rng.global_stream().state
             and self._settings == _settings()
@@ -206,7 +212,7 @@ class _Compiled:
 
 
 class _Result:
-    """What a traced call gave: its arrays, and where they belong."""
+    """The outputs of a traced call: its arrays and their structure."""
 
     def __init__(self, layer: Layer, leaves: list[Any], out: Any):
         given = {id(x): i for i, x in enumerate(leaves)}
@@ -230,7 +236,7 @@ class _Result:
         self.is_one = type(self.structure) is _Place and not self.structure.of_input
 
     def given(self, layer: Layer, leaves: list[Any], arrays: Any, masks: Any, losses: Any) -> Any:
-        """The same with values."""
+        """The same structure with values."""
         self.traced = None
         for array, mask in zip(arrays, masks):
             if mask is not None:
@@ -272,7 +278,7 @@ def _settings() -> tuple:
 
 
 def _is_pure(obj: Any) -> bool:
-    """Whether all that an object does in a call is keraslike's own, and on the device."""
+    """Whether all code that an object's call runs is keraslike's own, and runs on the device."""
     if not isinstance(obj, base.Object) or not is_ours(type(obj)) or isinstance(obj, _ON_THE_HOST):
         return False
     if isinstance(obj, Layer) and not (obj.supports_jit and obj.built):

@@ -1,11 +1,11 @@
-"""Where the arrays of a step are, when there are several devices.
+"""The placement of a step's arrays on several devices.
 
-The active distribution (`context.state.distribution`) is asked by these of its attributes:
-`device_mesh.backend_mesh`, a `jax.sharding.Mesh`; `batch_dim_name`, the mesh's axis that batches
-are spread over; `sharding_of(variable)`, a `jax.sharding.NamedSharding`, and
-`get_data_layout(shape)`, whose `backend_layout` is one; `auto_shard_dataset`; `key`; by layers as
-they are called, `laid_out(path, outputs)`. What then happens
-between the devices is XLA's business: a step computes what it would on one.
+The active distribution (`context.state.distribution`) has these attributes:
+`device_mesh.backend_mesh`, a `jax.sharding.Mesh`; `batch_dim_name`, the mesh axis over which
+batches are sharded; `sharding_of(variable)`, a `jax.sharding.NamedSharding`;
+`get_data_layout(shape)`, whose `backend_layout` is one; `auto_shard_dataset`; `key`; and, used by
+layers when they are called, `laid_out(path, outputs)`. XLA inserts the communication between the
+devices: the result of a step is the same as on one.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from keraslike.core import host, lowering, rng
 from keraslike.core.shares import Share
 
-# The meshes that state was placed on. They tell the state that has to return to the default device
-# afterwards from what a user has placed by hand.
+# The meshes on which state was placed. They distinguish state that must return to the default
+# device afterwards from state that a user placed explicitly.
 _meshes: set[Mesh] = set()
 
 
@@ -44,27 +44,29 @@ class Placement:
         self.state, self.fixed = (
             tuple(distribution.sharding_of(v) for v in variables) for variables in (state, fixed)
         )
-        self.several = len({d.process_index for d in mesh.devices.flat}) > 1  # processes
-        # With several processes a step's results are replicated, so that each can read them.
+        # Whether there are several processes.
+        self.several = len({d.process_index for d in mesh.devices.flat}) > 1
+        # With several processes the results of a step are replicated, so that each process can read
+        # them.
         self.results = self.replicated if self.several else None
-        # Distributions that place everything alike share compiled programs.
+        # Distributions with equal placements share compiled programs.
         self.key = (self.state, self.fixed, self.rows((self.parts,)), distribution.key)
-        # The number of devices that share one memory, as those that a CPU is divided into do.
+        # The number of devices that share one memory, such as those into which a CPU is divided.
         self.sharing = len(mesh.local_devices) if mesh.devices.flat[0].platform == "cpu" else 1
         note(mesh)
 
     @property
     def in_parts(self) -> bool:
-        """Whether each process gives the part of the data that its own devices are to have."""
+        """Whether each process supplies the part of the data that its own devices need."""
         return self.several and not self.distribution.auto_shard_dataset
 
     @property
     def in_shares(self) -> bool:
-        """Whether each process needs only some rows of a batch that all agree on."""
+        """Whether each process needs only some rows of a batch that is the same in all of them."""
         return self.several and self.distribution.auto_shard_dataset
 
     def rows(self, shape: tuple[int, ...]) -> NamedSharding:
-        """Where an array of a batch goes: spread by its first axis."""
+        """The sharding of an array in a batch along its first axis."""
         found = self._rows.get(shape)
         if found is None:
             found = self.replicated
@@ -74,11 +76,11 @@ class Placement:
         return found
 
     def filled(self, size: int) -> int:
-        """The least number of rows that the devices divide and that holds so many."""
+        """The smallest multiple of the number of shards that is at least `size`."""
         return -(-size // self.parts) * self.parts
 
     def share(self, size: int) -> np.ndarray:
-        """The numbers of those rows of a batch of so many that this process's devices need."""
+        """The numbers of the rows, of a batch of this size, that this process's devices need."""
         found = self._shares.get(size)
         if found is None:
             full = self.filled(size)
@@ -88,25 +90,26 @@ class Placement:
         return found
 
     def put_state(self, state: Sequence[Any], fixed: Sequence[Any]) -> None:
-        """Moves the values of the Variables, whose guards are locked, to where they belong."""
+        """Moves the values of the Variables, whose guards are locked, to the devices of their
+        shardings."""
         for variables, shardings in ((state, self.state), (fixed, self.fixed)):
             values = lowering.stored(variables)
             elsewhere = [
                 i
                 for i, (value, sharding) in enumerate(zip(values, shardings))
-                # All processes have to put the same arrays.
+                # All processes must move the same arrays.
                 if self.several or not value.committed or value.sharding != sharding
             ]
             placed = put([values[i] for i in elsewhere], [shardings[i] for i in elsewhere])
             lowering.store([variables[i] for i in elsewhere], placed)
 
     def replicate(self, tree: Any) -> Any:
-        """Every array of a structure, whole on each device."""
+        """Replicates every array of a structure on all devices."""
         return put(tree, jax.tree.map(lambda _: self.replicated, tree))
 
     def batch(self, batch: Any) -> tuple[Any, tuple[int, ...] | None]:
-        """A batch from the host, spread over the devices; and the numbers of rows that its arrays
-        had before they were filled up to divide, where any was.
+        """Shards a batch from the host; also returns the sizes of its arrays before they were
+        padded to a divisible size, if any was.
 
         Args:
             batch: whole, or the `Share` of this process; with `auto_shard_dataset=False` its part.
@@ -158,9 +161,8 @@ class Placement:
         return jax.tree.map(lambda a: jax.make_array_from_process_local_data(sharding, a), own)
 
     def spread(self, batch: Any, sizes: tuple[int, ...] | None = None) -> Any:
-        """The same within a trace: of a batch that was cut there, or was filled up from so many
-        rows. Where they do not divide, XLA fills up and leaves out of every sum what it has
-        filled in."""
+        """Shards a batch within a trace: one that was sliced there, or that was padded. If its size
+        is not divisible, XLA pads it and excludes the padding from every sum."""
         leaves, structure = jax.tree.flatten(batch)
         if sizes is not None:
             leaves = [a[:n] if a.ndim else a for a, n in zip(leaves, sizes)]
@@ -169,23 +171,24 @@ class Placement:
 
 
 def _filled(array: np.ndarray, size: int) -> np.ndarray:
-    """An array with rows of zeros at its end, to have so many."""
+    """An array with rows of zeros appended, up to a given size."""
     missing = size - len(array) if array.ndim else 0
     return np.pad(array, [(0, missing), *[(0, 0)] * (array.ndim - 1)]) if missing else array
 
 
 def note(mesh: Mesh) -> None:
-    """Says that state is on a mesh, and has to come home when its distribution ends."""
+    """Records that state is on a mesh and must return to the default device when its distribution
+    ends."""
     _meshes.add(mesh)
 
 
 def put(tree: Any, shardings: Any) -> Any:
-    """The arrays of a structure where each is to be."""
+    """Moves the arrays of a structure to the given shardings."""
 
     def one(array: Any, sharding: NamedSharding) -> Any:
         if not getattr(array, "is_fully_addressable", True):
             return jax.device_put(array, sharding)
-        whole = np.asarray(array)  # all processes have the same
+        whole = np.asarray(array)  # All processes have the same values.
         return jax.make_array_from_callback(whole.shape, sharding, whole.__getitem__)
 
     leaves = jax.tree.leaves(shardings)
@@ -195,13 +198,13 @@ def put(tree: Any, shardings: Any) -> Any:
 
 
 def was_used() -> bool:
-    """Whether state was put on several devices in this process."""
+    """Whether state was placed on several devices in this process."""
     return bool(_meshes)
 
 
 def come_home(variables: Sequence[Any]) -> None:
-    """Variables that a distribution had spread are on the default device again, and not bound to
-    it; others stay where they are."""
+    """Moves Variables that a distribution sharded back to the default device, uncommitted; others
+    are unchanged."""
     if not _meshes:
         return
     for v in variables:
@@ -218,6 +221,7 @@ def come_home(variables: Sequence[Any]) -> None:
 
 
 def leave() -> None:
-    """Brings home what belongs to no program: the global random stream."""
+    """Moves the state that belongs to no program, the global random stream, to the default
+    device."""
     if _meshes:
         come_home([rng.global_stream().state])

@@ -1,7 +1,7 @@
-"""The compiled steps: model, loss, metrics and optimizer lowered once to one XLA program.
+"""Compiled steps: the model, losses, metrics and optimizer are lowered to one XLA program.
 
-A dispatch takes the state as a flat tuple of arrays, which are donated, runs one step or several,
-and what it returns is written back into the Variables before anything else happens.
+A dispatch passes the state as a flat tuple of arrays, which are donated, and runs one step or
+several. Its outputs are written back to the Variables before anything else happens.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from keraslike.training.placement import Placement, come_home, was_used
 
 
 class _NotTraced(Exception):
-    """A dispatch found that its function was not traced for these arguments."""
+    """Raised in a dispatch whose function was not traced for these arguments."""
 
 
 class Program(LoweredStep):
-    """A lowered step that is compiled when it is first run. The arguments are those of
+    """A lowered step that is compiled on its first run. The arguments are those of
     `LoweredStep`."""
 
     @property
     def is_spread(self) -> bool:
-        """Whether its steps are computed by several processes together."""
+        """Whether several processes compute the steps together."""
         return self.placement is not None and self.placement.several
 
     def place_state(self) -> None:
-        """Puts the state where the active distribution says, or brings it home where there is
-        none."""
+        """Moves the state to the devices of the active distribution; without one, to the default
+        device."""
         distribution = context.state.distribution
         placement = self.placement
         if distribution is None and placement is None and not was_used():
@@ -59,8 +59,8 @@ class Program(LoweredStep):
                 self._uses = None
             if self._uses == self._count_uses():
                 return
-            # In this order: an array that is replicated keeps the memory that it had on its device.
-            if placement.several:  # counts of references may differ from process to process
+            # The order matters: a replicated array keeps the memory that it had on its device.
+            if placement.several:  # Reference counts may differ between processes.
                 lowering.store(self.state, self._copies())
             else:
                 lowering.unshare(self.state, self._copied)
@@ -74,8 +74,8 @@ class Program(LoweredStep):
         self._compiled = self._compiled_for.setdefault(key, {})
 
     def compiled_for(self, example: Batch, placement: Placement) -> Any:
-        """XLA's program of one step on a batch of these shapes, with everything where a placement
-        puts it. Nothing is moved and nothing is run."""
+        """XLA's program for one step on a batch of these shapes, with the shardings of a placement.
+        Nothing is moved or run."""
 
         def specs(tree: Any, shardings: Any) -> Any:
             return jax.tree.map(
@@ -106,11 +106,11 @@ class Program(LoweredStep):
             self.placement = before
 
     def put(self, tree: Any) -> Any:
-        """Arrays of the host, whole on every device that the program runs on."""
+        """Transfers host arrays, complete, to every device of the program."""
         return jax.tree.map(put, tree) if self.placement is None else self.placement.replicate(tree)
 
     def send(self, batch: Batch) -> Batch:
-        """A batch as a dispatch takes it, ahead of that."""
+        """Transfers a batch before its dispatch."""
         if not holds_text(batch):
             return self.put(batch)
         return keeping_text(self.put, self._of_text.applied(batch)) if self.jit else batch
@@ -125,7 +125,7 @@ class Program(LoweredStep):
 
     @contextlib.contextmanager
     def unchanged(self) -> Iterator[None]:
-        """After the block the state is what it was before."""
+        """Within the block the state may change; it is restored at the end."""
         with self._locks:
             before = self._copies()
         yield
@@ -148,7 +148,8 @@ class Program(LoweredStep):
         return stored(self.state), *stored([self.stream]), stored(self.fixed)
 
     def _dispatch(self, key: Any, make: Callable[[], Callable], *args: Any) -> Any:
-        """Runs what `make` gives, which is compiled for each shape of the arguments."""
+        """Runs the function of `make`, which is compiled for each combination of argument
+        shapes."""
         held = context.state.held
         within = bool(held) and any(id(v) in held for v in (*self.state, *self.fixed))
         key = key, _signature(args)
@@ -160,15 +161,16 @@ class Program(LoweredStep):
                         return self._run_in_place(make() if function is None else function, args)
                     if function is not None:
                         return self._run(function, *args)
-                    if self.placement is not None:  # what was reset since: it is compiled for that
+                    # State that was reset meanwhile must be placed as the program expects.
+                    if self.placement is not None:
                         self.place_state()
                     function = make()
                     self._compile(function, args)
                     self._compiled[key] = function
                     return self._run_safely(function, args)
-                except _NotTraced:  # the state has other dtypes than it had
+                except _NotTraced:  # The dtypes of the state have changed.
                     self._compiled.pop(key, None)
-                except errors.TraceContextError:  # each trace may come a little further
+                except errors.TraceContextError:  # Each trace may create or find more state.
                     self._collect_again()
                     self.place_state()
 
@@ -176,7 +178,7 @@ class Program(LoweredStep):
         return (self._run_safely if self._fails_late else self._attempt)(function, args)
 
     def _run_in_place(self, function: Callable, args: tuple) -> Any:
-        """A step of plain Python, or one within a function that is lowered over the same state."""
+        """Runs a step as plain Python, or within a function that is lowered over the same state."""
         state = list(lowering.values_of(self.state))
         if self.jit and not self.stack:
             state = [jnp.copy(value) for value in state]
@@ -190,7 +192,7 @@ class Program(LoweredStep):
         return results
 
     def _attempt(self, function: Callable, args: tuple) -> Any:
-        """A dispatch of what is compiled, and its write-back."""
+        """Dispatches the compiled function and writes its outputs back."""
         with self._locks:
             if not self.stack:
                 self._own_state()
@@ -208,7 +210,7 @@ class Program(LoweredStep):
         return results
 
     def _own_state(self) -> None:
-        """Makes sure that nobody else holds the arrays that a dispatch donates."""
+        """Ensures that the donated arrays are not referenced from outside."""
         uses = self._count_uses()
         # Reads of flax's own Variables are not counted.
         if uses == self._uses and not self._foreign:
@@ -220,7 +222,7 @@ class Program(LoweredStep):
         self._uses = uses
 
     def _compile(self, function: Callable, args: tuple) -> None:
-        """Traces and compiles, while other threads may go on with the model."""
+        """Traces and compiles, while other threads may use the model."""
         with self.tracing():
             traced = compile_for(function, *self._arguments(), *args)
         self._fails_late = self._fails_late or has_callbacks(traced.jaxpr)
@@ -228,18 +230,18 @@ class Program(LoweredStep):
             self.placement.distribution.placed()
 
     def _run_safely(self, function: Callable, args: tuple) -> Any:
-        """A dispatch after which the state is as before if it fails.
+        """A dispatch that restores the state if it fails.
 
-        A failure at run time (no memory for what is in between, an exception in a callback) comes
-        when the arrays of the state are gone: they were donated. The memory that a program takes is
-        the same each time, so it shows in the first run; a program with callbacks may always fail.
+        When a dispatch fails at run time (out of memory, an exception in a callback), the arrays of
+        the state have been donated. A program uses the same amount of memory each time, so running
+        out of memory shows in its first run; a program with callbacks may fail at any time.
         """
         with self._locks:
             restore = self._backup()
         try:
             results = self._attempt(function, args)
-            # The results are waited for, and not the state, which another thread's dispatch may
-            # have donated by now: the outputs of one program fail together.
+            # Waits for the results and not for the state, which another thread's dispatch may have
+            # donated meanwhile: the outputs of one program fail together.
             jax.block_until_ready(results)
         except _NotTraced:
             raise
@@ -249,16 +251,16 @@ class Program(LoweredStep):
         return results
 
     def _backup(self) -> Callable[[], None]:
-        """Keeps the state; what is returned puts it back."""
+        """Makes a backup of the state; the returned function restores it."""
         state, (stream,) = lowering.stored(self.state), lowering.stored([self.stream])
         shardings = [value.sharding for value in state]
-        if self.stack:  # nothing is donated
+        if self.stack:  # Nothing is donated.
             kept = list(state)
         elif jax.default_backend() == "cpu":
             kept = self._copies()
-        elif self.placement is None:  # an accelerator may have no room for another copy
+        elif self.placement is None:  # An accelerator may not have enough memory for a second copy.
             kept = jax.device_put(list(state), jax.local_devices(backend="cpu")[0])
-        else:  # nor may a host for the parts of other hosts
+        else:  # A host may not have enough memory for the shards of other hosts.
             kept = jax.device_put(
                 list(state), [s.with_memory_kind("pinned_host") for s in shardings]
             )
@@ -275,26 +277,26 @@ class Program(LoweredStep):
         return restore
 
     def run_batch(self, batch: Batch, anew: bool = False) -> Any:
-        """One step on a batch from the host; with `anew` what `begin` does comes before it, in the
-        same program, which gives a list of numbers as one array."""
+        """One step on a batch from the host. With `anew`, `begin` runs before it in the same
+        program, which then returns a list of numbers as one array."""
         if self.jit and holds_text(batch):
             return self._of_text.run(lambda batch: self._run_numbers(batch, anew), batch)
         return self._run_numbers(batch, anew)
 
     def key_of(self, batch: Batch) -> tuple:
-        """What `run_known` is to be given for batches like this one."""
+        """The key with which `run_known` finds the program for batches like this one."""
         return "batch", _signature((batch,))
 
     def run_known(self, key: tuple, batch: Batch) -> Any:
-        """What `run_batch` gives for numbers, outside of any trace, if it was compiled for such a
-        batch before, else `None`."""
+        """The result of `run_batch` for numbers, outside of any trace, if it was compiled for such
+        a batch before; else `None`."""
         function = self._compiled.get(key)
         if function is None or self.placement is not None or not self.jit or was_used():
             return None
         try:
             with no_interrupt:
                 return self._run(function, batch)[0]
-        except _NotTraced:  # the state has other dtypes than it had
+        except _NotTraced:  # The dtypes of the state have changed.
             return None
 
     def _run_numbers(self, batch: Batch, anew: bool = False) -> Any:
@@ -309,13 +311,14 @@ class Program(LoweredStep):
         return self._dispatch((key, sizes), lambda: make(sizes), batch)[0]
 
     def _whole(self, sizes: tuple[int, ...] | None = None) -> Callable:
-        """A step on a batch; `sizes` are of the arrays of one that was filled up."""
+        """The function for a step on a batch; `sizes` are the sizes of its arrays before
+        padding."""
         if not self.jit:
             return self._pure
         if sizes is not None:
             spread = self.placement.spread  # type: ignore[union-attr]
             return self._jitted(lambda *args: self._step(*args[:3], spread(args[3], sizes)))
-        # Where the state is donated, all of it has to be given back.
+        # If the state is donated, all of it must be returned.
         return self._jitted(self._changes if self.stack and self.placement is None else self._step)
 
     def _anew(self, sizes: tuple[int, ...] | None = None) -> Callable:
@@ -331,14 +334,14 @@ class Program(LoweredStep):
     def _jitted(
         self, function: Callable, donate: tuple = (0,), on_all: int = 0, in_loop: bool = False
     ) -> Callable:
-        """`(state, stream, fixed, *on_all, ...) -> (state, drawn, *donated others, results)` as one
-        program.
+        """The compiled program `(state, stream, fixed, *on_all, ...) -> (state, drawn, *donated
+        others, results)`.
 
-        With a distribution the arguments numbered by `on_all` are whole on every device, and the
-        state is afterwards where it was before.
+        With a distribution, the arguments numbered by `on_all` are replicated, and the state keeps
+        its placement.
         """
         p = self.placement
-        # A program that stacks its results changes little state, and donating it saves nothing.
+        # A program that stacks its results changes little state, so that donation saves nothing.
         donated = donate[1:] if self.stack else donate
         options = compiler_options(in_loop)
 
@@ -360,7 +363,7 @@ class Program(LoweredStep):
         )
 
     def run_batches(self, batches: list[Batch], most: int) -> Any:
-        """A step on each of up to `most` batches of one shape from the host, in one dispatch."""
+        """One step on each of up to `most` host batches of equal shape, in one dispatch."""
         size = samples_of(batches[0])
 
         def together(*arrays: Any) -> np.ndarray:
@@ -375,7 +378,9 @@ class Program(LoweredStep):
     def run_resident(
         self, cursor: Any, data: Batch, order: Any, batch_size: int, steps: int, most: int = 1
     ) -> tuple[Any, Any]:
-        """`steps` steps on consecutive batches of data on the device: `(cursor, results)`.
+        """`steps` steps on consecutive batches of data on the device; returns `(cursor, results)`.
+        With `most` above 1 they run in a loop, and one program serves for any number of steps up to
+        it.
 
         With `most` above 1 they run in a loop, and one program serves for any number up to it.
         """
@@ -425,7 +430,8 @@ class Program(LoweredStep):
 
 
 def _together(results: Any) -> Any:
-    """Several numbers as one array: each array that is read by itself takes longer than a step."""
+    """Packs several numbers into one array: transferring each separately takes longer than a
+    step."""
     if not isinstance(results, list) or not results:
         return results
     if any(jnp.shape(r) or jnp.result_type(r) != jnp.float32 for r in results):
@@ -434,8 +440,10 @@ def _together(results: Any) -> Any:
 
 
 def _signature(args: Any) -> tuple:
-    """What a compiled function depends on: it is never called with other shapes, so that nothing
-    is traced in a dispatch. (Where jax itself finds that out, in a call that then fails, it does
-    not take the short way for the calls after it.)"""
+    """The cache key of a compiled function, which determines the shapes of its arguments, so that
+    no dispatch traces anything.
+
+    (If jax detected a new shape itself, in a call that then fails, it would not use its fast path
+    for later calls.)"""
     leaves, structure = jax.tree.flatten(args)
     return structure, tuple([(a.shape, a.dtype) for a in leaves])

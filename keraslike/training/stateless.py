@@ -1,4 +1,4 @@
-"""Steps in Keras's stateless form: pure functions of lists of values, in and out."""
+"""Steps in Keras's stateless form: pure functions of lists of values."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from keraslike.core import host, lowering, rng
 
 
 def takes_state(step: Callable) -> bool:
-    """Whether a step is written as `(state, data) -> (logs, state)`: it needs two arguments, or
-    hands on whatever it is given, which is these two in Keras."""
+    """Whether a step has the form `(state, data) -> (logs, state)`: it has two parameters, or
+    passes on `*args`, which are these two in Keras."""
     parameters = inspect.signature(step).parameters.values()
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if not positional and any(p.kind is p.VAR_POSITIONAL for p in parameters):
@@ -45,8 +45,8 @@ def stateful(model: Any, step: Callable, mode: str, whole: bool = False) -> Call
 
 
 def in_either_form(mode: str) -> Callable:
-    """Lets a step that takes `data` be called with `(state, data)` as well, as `super()` is by a
-    user's step in the stateless form."""
+    """Lets a step that takes `data` be called with `(state, data)` as well, as a user's step in the
+    stateless form does through `super()`."""
 
     def decorate(step: Callable) -> Callable:
         @functools.wraps(step)
@@ -64,8 +64,8 @@ def in_either_form(mode: str) -> Callable:
 
 
 def run(function: Callable, model: Any, parts: Any, values: Any) -> tuple[Any, tuple]:
-    """`function()` where the lists of Variables in `parts` hold the lists of `values`, and their
-    new values; the Variables themselves stay as they are."""
+    """Calls `function()` while the lists of Variables in `parts` hold the lists of `values`;
+    returns its result and the new values. The Variables themselves are unchanged."""
     variables = [v for part in parts for v in part]
     flat = [value for part in values for value in part]
     if len(flat) != len(variables):
@@ -73,7 +73,7 @@ def run(function: Callable, model: Any, parts: Any, values: Any) -> tuple[Any, t
         raise ValueError(
             f"The state of '{model.name}' is made of lists of {expected} values. Received: {got}"
         )
-    stream = rng.global_stream().state  # a step may draw from it, whoever holds the rest
+    stream = rng.global_stream().state  # A step may draw from it.
     hidden = [] if any(v is stream for v in variables) else [stream]
     pure = lowering.lower(function, [*variables, *hidden], roots=[model])
     result, new = pure([*flat, *lowering.values_of(hidden)])
@@ -84,10 +84,10 @@ def run(function: Callable, model: Any, parts: Any, values: Any) -> tuple[Any, t
 
 
 def parts_of(model: Any, mode: str) -> list[list[Any]]:
-    """The lists of Variables whose values a step of this mode is given."""
+    """The lists of Variables whose values a step of this mode receives."""
     parts = [model.trainable_variables, model.non_trainable_variables]
     if mode == "train":
-        optimizer = getattr(model, "optimizer", None)  # of a compiled model
+        optimizer = getattr(model, "optimizer", None)  # Only a compiled model has one.
         parts.append([] if optimizer is None else optimizer.variables)
     if mode != "predict":
         parts.append(model.metrics_variables)
@@ -98,10 +98,11 @@ def parts_of(model: Any, mode: str) -> list[list[Any]]:
 
 
 class StepFunction:
-    """What `make_train_function` and its like make: `(state, iterator) -> (results, state)`.
+    """The functions that `make_train_function` and the like create: `(state, iterator) -> (results,
+    state)`.
 
-    It takes as many batches as `steps_per_execution` says, or as there are, and gives the logs of
-    the last step, or the predictions for all of them.
+    It consumes up to `steps_per_execution` batches and returns the logs of the last step, or the
+    predictions for all of them.
     """
 
     def __init__(self, model: Any, mode: str):
@@ -131,10 +132,10 @@ class StepFunction:
 
 
 def by_function(model: Any, function: Callable, mode: str) -> Callable:
-    """A step that changes state from a user's `(state, iterator) -> (results, state)`."""
+    """A step that changes state, from a user's `(state, iterator) -> (results, state)`."""
 
     def step(state: Any, data: Any) -> Any:
-        # The function may donate its arguments, so it gets copies.
+        # The function may donate its arguments, so it receives copies.
         return function(jax.tree.map(jnp.copy, state), iter([data]))
 
     return stateful(model, step, mode, whole=True)
@@ -162,7 +163,7 @@ def _by_group(model: Any) -> dict[str, dict[str, Any]]:
 
 
 def get_tree(model: Any, as_numpy: bool) -> dict[str, Any]:
-    """The values of all Variables of a model in dicts, nested as their paths are."""
+    """The values of all Variables of a model in nested dicts, keyed by the parts of their paths."""
     tree: dict[str, Any] = {}
     for group, variables in _by_group(model).items():
         tree[group] = {}
@@ -177,7 +178,8 @@ def get_tree(model: Any, as_numpy: bool) -> dict[str, Any]:
 
 
 def set_tree(model: Any, tree: dict[str, Any]) -> None:
-    """Gives Variables the values that `get_tree` gave; those that are left out stay."""
+    """Sets Variables to the values of `get_tree`; Variables that are missing in it are
+    unchanged."""
     groups = _by_group(model)
     unknown = sorted(set(tree) - set(groups))
     if unknown:

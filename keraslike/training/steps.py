@@ -36,7 +36,7 @@ def _function(mode: str) -> property:
 
 
 class Steps(Compiled):
-    """A layer that can do one step on a batch; `Trainer` knows of data besides."""
+    """A layer that can run one step on a batch; `Trainer` adds the loops over data."""
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
         if not self._eager or context.state.plain:
@@ -54,7 +54,7 @@ class Steps(Compiled):
         sample_weight: Any = None,
         training: bool = True,
     ) -> jax.Array:
-        """The scalar that is minimized: the compiled loss and what layers and weights add to it."""
+        """The scalar to minimize: the compiled loss, and the losses of layers and weights."""
         terms = []
         if self._compile_loss is not None and y is not None:
             terms.append(self._compile_loss(y, y_pred, sample_weight))
@@ -71,18 +71,18 @@ class Steps(Compiled):
     def compiled_loss(
         self, y: Any, y_pred: Any, sample_weight: Any = None, regularization_losses: Any = None
     ) -> jax.Array:
-        """`compute_loss` for a `train_step` that was written before Keras 3."""
+        """`compute_loss`, for a `train_step` that was written for Keras 2."""
         return self.compute_loss(None, y, y_pred, sample_weight)
 
     @property
     def compiled_metrics(self) -> Any:
-        """The metrics of `compile`, for the same."""
+        """The metrics of `compile`, for a `train_step` that was written for Keras 2."""
         return self._compile_metrics
 
     def _compute_loss(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool
     ) -> jax.Array:
-        """`compute_loss`, which a subclass may have written without the `training` argument."""
+        """Calls `compute_loss`; a subclass may define it without the `training` argument."""
         if "training" in inspect.signature(self.compute_loss).parameters:
             return self.compute_loss(x, y, y_pred, sample_weight, training=training)
         return self.compute_loss(x, y, y_pred, sample_weight)
@@ -90,14 +90,14 @@ class Steps(Compiled):
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
-        """Updates the compiled metrics with a batch and returns all metrics' values."""
+        """Updates the compiled metrics with a batch and returns the values of all metrics."""
         if self._compile_metrics is not None and y is not None:
             self._compile_metrics.update_state(y, y_pred, sample_weight)
         return self.get_metrics_result()
 
     @stateless.in_either_form("train")
     def train_step(self, data: Any) -> dict[str, Any]:
-        """One step of training on a batch; runs on tracers, compiled to one program."""
+        """One training step on a batch; it runs on tracers and is compiled to one program."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         if self.optimizer is None:
             raise ValueError("The model was compiled without an optimizer: it cannot be trained.")
@@ -105,7 +105,7 @@ class Steps(Compiled):
         def forward() -> tuple[Any, Any]:
             y_pred = self(x, training=True)
             loss = self._compute_loss(x, y, y_pred, sample_weight, training=True)
-            # Masks belong to tensors, and the trace of the gradient returns others.
+            # Masks are attached to tensors, and the trace of the gradient returns other tensors.
             masks = jax.tree.map(context.get_mask, y_pred)
             return self.optimizer.scale_loss(loss), (loss, y_pred, masks)
 
@@ -122,7 +122,7 @@ class Steps(Compiled):
 
     @stateless.in_either_form("test")
     def test_step(self, data: Any) -> dict[str, Any]:
-        """One step of evaluation on a batch."""
+        """One evaluation step on a batch."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = self(x, training=False)
         loss = self._compute_loss(x, y, y_pred, sample_weight, training=False)
@@ -137,7 +137,8 @@ class Steps(Compiled):
 
     # -- functions of state and an iterator ---------------------------------------------------
 
-    # A class may make its own, or a program set them; else steps are compiled with their data.
+    # A class may define these methods, or a program may set the functions; by default steps are
+    # compiled together with their data.
 
     train_function = _function("train")
     test_function = _function("test")
@@ -264,28 +265,29 @@ class Steps(Compiled):
         self.run_eagerly = self.run_eagerly or value is False
 
     def jax_state_sync(self) -> None:
-        """Does nothing: the Variables hold what the last step left, in a callback too."""
+        """Does nothing: the Variables always hold the values of the last step, even in
+        callbacks."""
 
     def _state_roots(self) -> list[Any]:
-        """Everything but the optimizer that a step may change."""
+        """All objects, except for the optimizer, that a step may change."""
         compiled = [self._loss_tracker, self._compile_metrics, self._compile_loss]
         return [self, *[o for o in compiled if o is not None], rng.global_stream()]
 
     # -- lowering -----------------------------------------------------------------------------
 
     def _prepare(self, example: Any, mode: str) -> None:
-        """Makes all state there is to be, from the shapes of a batch."""
+        """Creates all state, from the shapes of a batch."""
         step = getattr(self, f"{mode}_step")
         own = getattr(step, "__func__", step) is not getattr(Steps, f"{mode}_step")
         stateful = own and not stateless.takes_state(step)
         if own and self._all_built():
-            with contextlib.suppress(Exception):  # the step may call the model on something else
+            with contextlib.suppress(Exception):  # The step may call the model on other inputs.
                 self._make_state(example, mode)
         elif not stateful:
             self._make_state(example, mode)
         if stateful:
-            # What the user's step calls is found by tracing it: layers that it is the first to
-            # call, and its optimizers, create their state then.
+            # The user's step is traced to find the objects that it calls: layers that it calls
+            # first, and its optimizers, then create their state.
             self._program(mode).settle(example)
         elif mode == "train" and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
@@ -297,11 +299,12 @@ class Steps(Compiled):
         return type(self).compute_loss is not Steps.compute_loss
 
     def _has_call(self) -> bool:
-        """Whether the model can be called: one of which only the steps are written cannot."""
+        """Whether the model can be called: it cannot if only its steps are defined."""
         return type(self).call is not Layer.call
 
     def _make_state(self, example: Any, mode: str) -> None:
-        """Makes what a call of the model on x makes, and the losses and metrics of its outputs."""
+        """Creates the state of a call of the model on x, and that of the losses and metrics of its
+        outputs."""
         if not self._has_call():
             return
         x, y, _ = unpack_x_y_sample_weight(example)
@@ -315,7 +318,7 @@ class Steps(Compiled):
         y_pred = None if self._all_built() else trace()
         if mode == "predict":
             return
-        # A compute_loss of a class's own may give the losses other outputs than the model's.
+        # A class's own compute_loss may pass other values than the model's outputs to the losses.
         loss = None if self._has_own_loss() else self._compile_loss
         containers = [c for c in (loss, self._compile_metrics) if c is not None]
         if y is not None and not all(c.built for c in containers):
@@ -325,7 +328,8 @@ class Steps(Compiled):
                 c.build(jax.tree.map(symbol, y), y_pred)
 
     def _all_built(self) -> bool:
-        """Whether the model's weights exist: its own are made when it is called, if it can be."""
+        """Whether the model's weights exist. Its own weights are created by its first call, if it
+        can be called."""
         known = self._cached_facts()
         if "built" not in known:
             layers = self._flatten_layers(include_self=False)
@@ -369,7 +373,8 @@ class Steps(Compiled):
         return programs[mode]
 
     def _ready(self, mode: str, batch: Any) -> Program:
-        """The program for a mode, with all state that its step on such a batch needs."""
+        """The program for a mode, after all state that its step on such a batch needs was
+        created."""
         program: Any = vars(self).get("_programs", {}).get(mode)
         structure = structure_of(batch)
         if program is None or structure not in program.prepared or not program.is_current():
@@ -382,7 +387,7 @@ class Steps(Compiled):
         return program
 
     def _resets_purely(self) -> bool:
-        """Whether `reset_metrics` does nothing but set state, so that it may be traced."""
+        """Whether `reset_metrics` only sets state, so that it can be traced."""
         resets = [type(self).reset_metrics]
         for root in self._state_roots():
             resets += [getattr(type(o), "reset_state", None) for o in base.iter_objects(root)]
@@ -407,8 +412,8 @@ def _on_batch(step: Callable, batch: Any) -> Any:
 
 
 class _Named:
-    """A step whose logs come as a list, their names, in order, aside: a compiled function would
-    sort them."""
+    """A step that returns its logs as a list and records their names in order: a compiled function
+    would sort the keys."""
 
     def __init__(self, step: Callable):
         self.step = step
@@ -424,7 +429,7 @@ class _Named:
 
 
 def _flat(logs: dict[str, Any]) -> dict[str, Any]:
-    """Logs in the order of their names, those of a dict among them in its place."""
+    """The values of logs in order, with nested dicts flattened in place."""
     flat: dict[str, Any] = {}
     for name, value in sorted(logs.items()):
         flat.update(_flat(value) if isinstance(value, dict) else {name: value})

@@ -35,24 +35,24 @@ class Trainer(Steps):
     """A layer that can be trained. `Model` is the class to use."""
 
     def __init__(self, *args: Any, **kwargs: Any):
-        # A class that derives from a layer as well initializes each of its bases, that one first.
+        # A class that also derives from a layer initializes each of its bases, the layer first.
         if args or kwargs or self._name is None:
             super().__init__(*args, **kwargs)
 
     def _steps_a_dispatch(self, events: CallbackList, mode: str) -> int | None:
-        """As `Feed` takes them: `None` is for it to find out."""
+        """The argument for `Feed`: `None` lets it measure."""
         if self.steps_per_execution != "auto":
             return int(self.steps_per_execution)
         return 1 if self.run_eagerly or events.watches(mode) else None
 
     @property
     def _execution(self) -> int:
-        """The steps that callbacks are told of together."""
+        """The number of steps that callbacks are notified of together."""
         steps = self.steps_per_execution
         return steps if isinstance(steps, int) else 1
 
     def _in_executions(self, steps: int | None) -> int | None:
-        """The steps that are made where so many are asked for: an execution is not cut short."""
+        """The number of steps that are run if `steps` are requested: complete executions."""
         return None if steps is None else math.ceil(steps / self._execution) * self._execution
 
     # -- fit ----------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ class Trainer(Steps):
         history = events.history
         at_a_time = self._steps_a_dispatch(events, "train")
         feed = Feed(program, source, at_a_time, epochs - initial_epoch)
-        # Where nobody waits for the logs, the next epoch is sent off while this one is computed.
+        # If nothing waits for the logs, the next epoch is dispatched while this one is computed.
         wait = not events.unread
         self.stop_training = False
         sources = [source] if validate is None else [source, validate]
@@ -159,13 +159,13 @@ class Trainer(Steps):
         self._position = position
         try:
             with interruptible():
-                events.on_train_begin({})  # which may move to where another fit() was
+                events.on_train_begin({})  # This may move the position to that of another fit().
                 logs: dict[str, Any] = {}
                 for epoch in range(position.epoch, epochs):
                     if position.step == 0:
                         self.reset_metrics()
                         events.on_epoch_begin(epoch, {})
-                    else:  # what an epoch's beginning changes is in the state already
+                    else:  # The state already includes the effects of the epoch's beginning.
                         with program.unchanged():
                             events.on_epoch_begin(epoch, {})
                     given = self._run_epoch(feed, events, "train", steps_per_epoch, position)
@@ -180,7 +180,7 @@ class Trainer(Steps):
                         logs = dict(heapq.merge(logs.items(), val.items(), key=_name))
                     position.next_epoch()
                     events.on_epoch_end(epoch, logs)
-                    if program.is_spread:  # processes stop together, whichever has decided it
+                    if program.is_spread:  # Processes stop together, whichever of them decided it.
                         self.stop_training = any_of("stop_training", bool(self.stop_training))
                     if self.stop_training:
                         break
@@ -191,7 +191,7 @@ class Trainer(Steps):
         finally:
             history.settle()
             self._position = None
-            sources.clear()  # what remembers the attributes may hold the position for long
+            sources.clear()  # A traceback may keep the position alive for long.
             events.abandon()
         return history
 
@@ -203,7 +203,7 @@ class Trainer(Steps):
         max_steps: int | None,
         position: Position | None = None,
     ) -> dict[str, Any] | None:
-        """The logs of the last step; `None` where the data has come to its end before."""
+        """Runs an epoch and returns the logs of the last step; `None` if there was no data left."""
         begin = getattr(events, f"on_{mode}_batch_begin")
         end = getattr(events, f"on_{mode}_batch_end")
         stop = "stop_training" if mode == "train" else "stop_evaluating"
@@ -211,9 +211,14 @@ class Trainer(Steps):
         names = feed.program.step.names
         results: dict[str, Any] = {} if position is None else position.logs
         count = 0 if position is None else position.step
+<<<<<<< HEAD
         # The callbacks of one process may be none of another's.
         together = feed.program.is_spread and any_of("decides", events.decides(mode))
         # As in Keras, callbacks are told of whole executions, even beyond the end of the data.
+=======
+        together = feed.program.is_spread and events.decides(mode)
+        # As in Keras, callbacks receive whole executions, even beyond the end of the data.
+>>>>>>> 94e169e (Plainer comments in training)
         most = self._execution
         for step, run, n in feed.epoch(self._in_executions(max_steps), count):
             begin(step, {})
@@ -351,8 +356,8 @@ class Trainer(Steps):
         return jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts]), *outputs)
 
     def _predict_few(self, x: Any, batch_size: int | None) -> Any:
-        """The outputs for one array that is one batch, or `None`: what a server asks for, over and
-        over, is not to wait for what only many batches need."""
+        """The outputs for an array that is a single batch, or `None` for other data. A server calls
+        this repeatedly, so it skips the setup that only many batches need."""
         program = vars(self).get("_programs", {}).get("predict")
         if (
             not isinstance(x, np.ndarray)
@@ -416,7 +421,7 @@ class Trainer(Steps):
 
 
 def _within(limit: int | None, given: Any, known: int | None, what: str) -> Any:
-    """What was given for a number, or the limit where that number is unknown or beyond it."""
+    """The given number, or the limit if the number is unknown or larger."""
     if limit is None or (known is not None and known <= limit):
         return given
     arguments.warn_user(f"{what} is limited to {limit}, as keraslike.config says.")
@@ -429,7 +434,7 @@ def _limited(steps: int | None, source: ArrayData | StreamData) -> int | None:
 
 
 def _at_least_1(**arguments: Any) -> None:
-    """Raises ValueError for an argument that is given and no integer of at least 1."""
+    """Raises ValueError for an argument that is given but no integer of at least 1."""
     for name, value in arguments.items():
         if value is not None:
             whole(1, **{name: value})
@@ -450,7 +455,7 @@ def _name(log: tuple[str, Any]) -> str:
 
 
 def _is_empty(validation_data: Any) -> bool:
-    """Whether validation data are arrays without a sample, which Keras takes for none."""
+    """Whether validation data consists of arrays without samples, which Keras ignores."""
     arrays = [a for a in jax.tree.leaves(validation_data) if hasattr(a, "shape")]
     return bool(arrays) and all(a.shape and a.shape[0] == 0 for a in arrays)
 
