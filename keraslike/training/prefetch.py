@@ -1,4 +1,4 @@
-"""Batches made ready while a step runs: by a thread, where what makes them allows that."""
+"""Prefetching of batches by a thread, where their source allows that."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from typing import Any
 from keraslike.core.iteration import Failed, attempted, tried
 
 _END = object()
-# Seconds that further items are waited for. A dispatch for each item would take Python from the
-# thread that makes them.
+# How long to wait for further items, in seconds. A dispatch for each single item would take
+# Python's lock from the thread that prepares them.
 _PATIENCE = 5e-3
 
 
 class Ahead:
-    """The items of an iterator, taken from it by a thread that is some items ahead.
+    """The items of an iterator, which a thread takes from it in advance.
 
-    An exception of the iterator is raised where its item would have come, with the traceback of
-    where it happened.
+    An exception of the iterator is raised in place of its item, with the original traceback.
 
     Args:
         items: where they come from; used by the thread only.
@@ -40,7 +39,7 @@ class Ahead:
         self._items, self._prepare = items, prepare
         self._queue: queue.Queue = queue.Queue(depth)
         self._stopped = False
-        self._failed: Failed | None = None  # an error behind the items that were taken last
+        self._failed: Failed | None = None  # An error that follows the items that were taken last.
         self._error: BaseException | None = None
         self._ended = False
         self._thread = threading.Thread(target=self._work, name="keraslike-batches", daemon=True)
@@ -52,7 +51,7 @@ class Ahead:
         try:
             for item in tried(items):
                 self._queue.put(prepare(item))
-                del item  # a batch that is under way is held once
+                del item  # Drops the reference, so that a batch in flight is kept alive once only.
                 if self._stopped:
                     break
         except BaseException as error:
@@ -63,7 +62,8 @@ class Ahead:
             self._queue.put(_END)
 
     def take(self, most: int, wait: bool = False) -> list[Any]:
-        """The next items: one at least, and up to `most` of those that come soon; none at the end.
+        """The next items: at least one, and up to `most` that arrive soon; none at the end. With
+        `wait` it returns exactly `most`, unless the end comes first.
 
         With `wait` it is `most`, unless the end comes before.
         """
@@ -94,7 +94,7 @@ class Ahead:
         return taken
 
     def close(self) -> None:
-        """Ends the thread when it has finished what it is at, and drops what is ready."""
+        """Stops the thread after its current item, and discards prepared items."""
         self._stopped = True
         while not self._ended:
             self._ended = self._queue.get() is _END
@@ -107,10 +107,10 @@ class Ahead:
 
 
 class OnDemand:
-    """The items of an iterator as they are asked for, in the place of `Ahead`.
+    """The items of an iterator on request, with the interface of `Ahead`.
 
-    For iterators that run code of the user's, which may call or train models, draw random numbers
-    and expect the model to be as the last step left it.
+    For iterators that run user code, which may call or train models, draw random numbers, and
+    expect the model to be in the state after the last step.
 
     >>> with OnDemand(range(3), lambda n: n * n) as squares:
     ...     [squares.take(1), squares.take(9, wait=True), squares.take(1)]
@@ -122,7 +122,7 @@ class OnDemand:
         self._prepare = prepare
 
     def take(self, most: int, wait: bool = False) -> list[Any]:
-        """The next item, or with `wait` the next `most` of them; fewer at the end."""
+        """The next item, or with `wait` the next `most`; fewer at the end."""
         items = itertools.islice(self._items, most if wait else 1)
         return [self._prepare(item) for item in items]
 
@@ -137,7 +137,7 @@ class OnDemand:
 def made_by(
     executor: Executor, make: Callable[[int], Any], numbers: Iterable[int], most: int
 ) -> Iterator[Any]:
-    """`make(n)` for each number, in order, of which `most` are under way at a time.
+    """`make(n)` for each number, in order, of which up to `most` run concurrently.
 
     >>> list(made_by(ThreadPoolExecutor(2), abs, [-1, -2, -3], most=2))
     [1, 2, 3]
@@ -155,7 +155,8 @@ def made_by(
 
 
 def workers(dataset: Any, count: int, processes: bool) -> tuple[Executor, Callable[[int], Any]]:
-    """What runs `dataset[n]`, in threads or in processes of their own, and the function to run.
+    """The executor that runs `dataset[n]` in threads or in processes, and the function to run.
+    Processes are spawned and receive a pickled copy: forking a process with jax in it may deadlock.
 
     Processes start anew and get a pickled copy: a fork of a process that jax runs in may hang.
     """

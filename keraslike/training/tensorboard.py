@@ -1,4 +1,4 @@
-"""`TensorBoard`: event files of a training, for the program of that name."""
+"""`TensorBoard`, a callback that writes event files for the program of that name."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class TensorBoard(Callback):
     ['train', 'validation']
     """
 
-    _reads_arrays = True  # of the batches that are written only
+    _reads_arrays = True  # Only of the batches whose logs are written.
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class TensorBoard(Callback):
 
     def set_model(self, model: Any) -> None:
         super().set_model(model)
-        if not processes.is_first():  # the first process writes
+        if not processes.is_first():  # Only the first process writes.
             return
         if self.write_graph and type(model).__name__ in ("Functional", "Sequential"):
             try:
@@ -195,7 +195,7 @@ class TensorBoard(Callback):
         return [layer for layer in self.model.layers if isinstance(layer, Embedding)]
 
     def _describe_embeddings(self) -> None:
-        """Writes what the projector is to show, and from which files."""
+        """Writes the projector's configuration, with the names of its files."""
         given = self.embeddings_metadata
         layers = self._embeddings()
         files = dict(given) if isinstance(given, dict) else {x.name: given for x in layers if given}
@@ -244,14 +244,15 @@ def _vectors_of(layer: Any) -> str:
 
 
 def _as_pictures(weight: np.ndarray) -> np.ndarray | None:
-    """A weight as `(samples, height, width, channels)`, or `None` where it is no picture."""
+    """A weight as images `(samples, height, width, channels)`; `None` if its shape does not allow
+    that."""
     weight = np.squeeze(weight)
     if weight.ndim == 1:
         return weight[None, :, None, None]
     if weight.ndim == 2:
         return (weight.T if weight.shape[0] > weight.shape[1] else weight)[None, :, :, None]
     if weight.ndim == 3:
-        if image_data_format() == "channels_last":  # a picture for each kernel
+        if image_data_format() == "channels_last":  # One image for each kernel.
             weight = weight.transpose(2, 0, 1)
         return weight[..., None]
     return None

@@ -211,14 +211,9 @@ class Trainer(Steps):
         names = feed.program.step.names
         results: dict[str, Any] = {} if position is None else position.logs
         count = 0 if position is None else position.step
-<<<<<<< HEAD
-        # The callbacks of one process may be none of another's.
+        # Another process may have none of the callbacks of this one.
         together = feed.program.is_spread and any_of("decides", events.decides(mode))
-        # As in Keras, callbacks are told of whole executions, even beyond the end of the data.
-=======
-        together = feed.program.is_spread and events.decides(mode)
         # As in Keras, callbacks receive whole executions, even beyond the end of the data.
->>>>>>> 94e169e (Plainer comments in training)
         most = self._execution
         for step, run, n in feed.epoch(self._in_executions(max_steps), count):
             begin(step, {})
