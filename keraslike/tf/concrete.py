@@ -255,13 +255,18 @@ class ConcreteFunction:
         """Runs on tensors, in the order in which they stand in the arguments."""
         given = [_as_operand(t) for t in tensors]
         _check_all(self.specs, given)
-        with effects.awaited() if self._closed[0].effects else contextlib.nullcontext():
+        with effects.awaited() if self.has_effects else contextlib.nullcontext():
             out = run(self.run, [*self.variables, *self.captured, *given], own=False)
         count = len(out) - len(self.changed)
         lowering.write(self.changed, [t._value for t in out[count:]])
         # The tensors themselves, since tapes know them: no pytree functions.
         tensors = self._with_texts(out[:count])
         return _in_order(_unflatten(self.output_structure, tensors), self._order)
+
+    @property
+    def has_effects(self) -> bool:
+        """Whether the compiled program does more than compute."""
+        return bool(self._closed[0].effects)
 
     @property
     def _results(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -109,11 +109,19 @@ def _stacked_arrays(*values: Any, axis: int) -> Any:
 _stack = operates(stacked, "stack")
 
 
+def _tensors_in(values: Any) -> Iterator[Any]:
+    """The tensors and variables in a list of lists, those of the list itself first."""
+    yield from (v for v in values if isinstance(v, (Tensor, nnx.Variable)))
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from _tensors_in(value)
+
+
 def joined(name: str, values: Any) -> list[Any]:
     """Tensors of one dtype from a list in which some may be numbers and lists."""
     values = list(values)
-    known = [v for v in values if isinstance(v, (Tensor, nnx.Variable))]
-    hint = known[0].dtype if known else None
+    known = next(_tensors_in(values), None)
+    hint = None if known is None else known.dtype
     given = [_as_operand(v, hint) for v in values]
     if not given:
         raise ValueError(f"tf.{name}: expected at least one tensor, received none.")

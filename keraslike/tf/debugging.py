@@ -15,9 +15,8 @@ from keraslike.core.tracebacks import (
     enable_traceback_filtering,
     is_traceback_filtering_enabled,
 )
-from keraslike.tf import documentation
+from keraslike.tf import documentation, effects
 from keraslike.tf.conversion import _as_operand
-from keraslike.tf.effects import call_back
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operation
 from keraslike.tf.tensor import Tensor, raw
@@ -47,13 +46,15 @@ def check_numerics(tensor: Any, message: str, name: str | None = None) -> Tensor
         )
     if not isinstance(value, jax.core.Tracer):
         _refuse(np.asarray(value), message)
+    elif effects.noted(lambda given: _refuse(given, message), [value]):
+        return tensor
     return _checked(tensor, message)
 
 
 @operation("debugging.check_numerics")
 def _checked(x: Any, message: str) -> Any:
     if isinstance(x, jax.core.Tracer):
-        call_back(lambda given: _refuse(given[0], message), [x])
+        effects.call_back(lambda given: _refuse(given[0], message), [x])
     return x
 
 
@@ -96,7 +97,8 @@ def _assert(holds: Callable, message: Any, tensors: list[Any], described: str) -
             )
 
     if any(isinstance(v, jax.core.Tracer) for v in values):
-        call_back(lambda given: check(*given), values)
+        if not effects.noted(check, values):
+            effects.call_back(lambda given: check(*given), values)
     else:
         check(*values)
 

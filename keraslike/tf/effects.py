@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import jax
 import numpy as np
 
 from keraslike.core import context
+from keraslike.core.jax_internals import current_trace
 
 _failed: list[Exception] = []  # in the function that runs now
 _waiting = 0  # how many blocks wait for what runs
@@ -44,6 +46,58 @@ def call_back(function: Callable, values: Sequence[Any]) -> None:
 
     traced = [values[i] for i in places]
     jax.debug.callback(called, *traced, ordered=context.state.distribution is None)
+
+
+class Watch:
+    """The checks that a function makes while it is traced, of values which its program gives."""
+
+    def __init__(self) -> None:
+        self.trace = current_trace()
+        self.checks: list[tuple[Callable, int]] = []  # each with how many of the values are its
+        self.values: list[Any] = []
+
+    def verify(self, values: Sequence[Any]) -> None:
+        """Makes the checks of what a program has given; raises what they raise."""
+        left = iter(values)
+        for check, count in self.checks:
+            check(*[next(left) for _ in range(count)])
+
+
+_watches = threading.local()
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[Watch]:
+    """A block in which a function is traced whose program is to be followed by its checks, which
+    costs less than that the program calls them."""
+    before = getattr(_watches, "watch", None)
+    _watches.watch = watch = Watch()
+    try:
+        yield watch
+    finally:
+        _watches.watch = before
+
+
+def noted(check: Callable, values: Sequence[Any]) -> bool:
+    """Whether `check`, which raises an error or does nothing, will be called with the arrays each
+    time that what is traced runs: within `watched`."""
+    watch = getattr(_watches, "watch", None)
+    if watch is None:
+        return False
+    if current_trace() is watch.trace:
+        watch.checks.append((check, len(values)))
+        watch.values += values
+    else:  # in the body of a loop or of a branch, which need not run
+        call_back(lambda given: check(*given), values)
+    return True
+
+
+def checked(check: Callable, value: Any) -> None:
+    """Calls `check` with an array; of one that is traced, where `noted` has it called."""
+    if isinstance(value, jax.core.Tracer):
+        noted(check, [value])
+    else:
+        check(np.asarray(value))
 
 
 @contextlib.contextmanager

@@ -13,13 +13,13 @@ import numpy as np
 
 from keraslike.core import context
 from keraslike.core.context import trace_state_clean
-from keraslike.tf import dtypes, indexing, messages, ops
+from keraslike.tf import dtypes, effects, indexing, messages, ops
 from keraslike.tf.conversion import _as_operand, constant, convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import moves
 from keraslike.tf.operation import operation
 from keraslike.tf.structure import host
-from keraslike.tf.tensor import Tensor, run
+from keraslike.tf.tensor import Tensor, raw, run
 
 
 def executing_eagerly() -> bool:
@@ -223,10 +223,18 @@ def reverse_sequence(
     >>> tf.reverse_sequence([[1, 2, 3], [4, 5, 6]], [2, 3], seq_axis=1).numpy().tolist()
     [[2, 1, 3], [6, 5, 4]]
     """
-    batch = 0 if batch_axis is None else batch_axis
-    return run(
-        _reversed, (_as_operand(input), _as_operand(seq_lengths)), (int(seq_axis or 0), batch)
-    )
+    batch, axis = 0 if batch_axis is None else batch_axis, int(seq_axis or 0)
+    x, lengths = _as_operand(input), _as_operand(seq_lengths)
+
+    def check(values: Any) -> None:
+        if (values > x.shape[axis]).any() or (values < 0).any():
+            raise InvalidArgumentError(
+                f"seq_lengths must be from 0 to {x.shape[axis]}, the size of seq_axis. "
+                f"Received: {values}"
+            )
+
+    effects.checked(check, raw(lengths))
+    return run(_reversed, (x, lengths), (axis, batch))
 
 
 @moves

@@ -13,7 +13,7 @@ from flax import nnx
 
 from keraslike.data.pipeline import NeedsPython
 from keraslike.ops.wrap import check_index
-from keraslike.tf import documentation, dtypes
+from keraslike.tf import documentation, dtypes, effects
 from keraslike.tf.conversion import (
     _as_operand,
     constant,
@@ -23,7 +23,7 @@ from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import moves
 from keraslike.tf.operation import operands, operation
 from keraslike.tf.ops import reshape, zeros
-from keraslike.tf.structure import is_traced, operates
+from keraslike.tf.structure import operates
 from keraslike.tf.tensor import Tensor, raw, run
 
 
@@ -141,12 +141,25 @@ def _get(x: Any, *rest: Any) -> Any:
     *indices, key = rest
     known = (slice(None) if isinstance(p, (_Slice, _Index)) else p for p in key)
     check_index(tuple(known), tuple(x.shape))
+    axis = 0
+    for part in key:
+        if part is Ellipsis:
+            axis += x.ndim - sum(p is not None and p is not Ellipsis for p in key)
+        elif part is not None:
+            if isinstance(part, _Index):
+                effects.checked(functools.partial(_check_place, axis, x.shape[axis]), indices[part])
+            axis += 1
     parts = [
         slice(*p) if isinstance(p, _Slice) else indices[p] if isinstance(p, _Index) else p
         for p in key
     ]
     # numpy cannot be indexed by what is being traced.
     return (jnp.asarray(x) if indices else x)[tuple(parts)]
+
+
+def _check_place(axis: int, size: int, index: Any) -> None:
+    if not -size <= index < size:
+        raise InvalidArgumentError(f"slice index {index} of dimension {axis} out of bounds.")
 
 
 @operates
@@ -226,14 +239,16 @@ def check_places(name: str, indices: Any, sizes: Any) -> None:
     """Raises InvalidArgumentError for an index outside of its axis.
 
     In a trace, whose values are not known, XLA leaves such a place out: what is taken from there is
-    NaN or the lowest integer, and what is put there is dropped.
+    NaN or the lowest integer, and what is put there is dropped. Functions of `tf.data` raise.
 
     Args:
         sizes: of the axis, or of the axes that the last axis of `indices` has an index of each for.
     """
-    if is_traced(indices):
-        return
-    values = np.asarray(raw(indices))
+    effects.checked(functools.partial(_check_places, name, sizes), raw(indices))
+
+
+def _check_places(name: str, sizes: Any, indices: Any) -> None:
+    values = np.asarray(indices)
     wrong = (values < 0) | (values >= np.asarray(sizes, np.int64))
     if wrong.any():
         place = tuple(np.argwhere(wrong)[0].tolist())

@@ -86,6 +86,7 @@ def truncatediv(x: Any, y: Any) -> Any:
     >>> tf.truncatediv([7, -7], 2).numpy().tolist()
     [3, -3]
     """
+    y = table.divisor(y)
     return jax.lax.div(*jnp.broadcast_arrays(x, y)) if x.dtype.kind in "ui" else jnp.trunc(x / y)
 
 
@@ -97,7 +98,7 @@ def truncatemod(x: Any, y: Any) -> Any:
     >>> tf.truncatemod([7, -7], 2).numpy().tolist()
     [1, -1]
     """
-    return jnp.fmod(x, y)
+    return jnp.fmod(x, table.divisor(y))
 
 
 def polyval(coeffs: Any, x: Any, name: Any = None) -> Tensor:

@@ -576,7 +576,7 @@ def meshgrid(*args: Any, **kwargs: Any) -> list[Tensor]:
 
 @moves
 def _meshgrid(*values: Any, indexing: str) -> Any:
-    return list(jnp.meshgrid(*values, indexing=indexing))
+    return list(jnp.meshgrid(*map(jnp.atleast_1d, values), indexing=indexing))
 
 
 def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Tensor:

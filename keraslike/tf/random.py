@@ -10,11 +10,12 @@ import numpy as np
 
 from keraslike import random
 from keraslike.core import rng
-from keraslike.tf import dtypes
+from keraslike.tf import dtypes, effects
 from keraslike.tf.conversion import _as_operand, static
+from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.indexing import gather
 from keraslike.tf.ops import cast
-from keraslike.tf.tensor import WIDE, Tensor, run, wrap
+from keraslike.tf.tensor import WIDE, Tensor, raw, run, wrap
 
 
 def set_seed(seed: int) -> None:
@@ -106,7 +107,23 @@ def uniform(
     """
     if isinstance(seed, Stateless):
         return stateless_uniform(shape, seed.seed, minval, maxval, dtype)
+    if dtypes.as_dtype(dtype).is_integer and maxval is not None:
+        _check_bounds(minval, maxval)
     return _draw("uniform", shape, dtype, minval=minval, maxval=maxval, seed=seed)
+
+
+def _check_bounds(minval: Any, maxval: Any) -> None:
+    """Raises InvalidArgumentError where no integer is at least `minval` and below `maxval`."""
+
+    def check(low: Any, high: Any) -> None:
+        if (np.asarray(low) >= np.asarray(high)).any():
+            raise InvalidArgumentError(f"Need minval < maxval, got {low} >= {high}")
+
+    bounds = [raw(_as_operand(bound)) for bound in (minval, maxval)]
+    if not any(isinstance(bound, jax.core.Tracer) for bound in bounds):
+        check(*bounds)
+    else:
+        effects.noted(check, bounds)
 
 
 def gamma(
@@ -205,6 +222,7 @@ def stateless_uniform(
     if dtypes.as_dtype(dtype).is_integer:
         if maxval is None:
             raise ValueError(f"maxval must be given for dtype={dtypes.as_dtype(dtype).name}.")
+        _check_bounds(minval, maxval)
         return _from_seed("randint", seed, shape, dtype, minval, maxval)
     return _from_seed("uniform", seed, shape, dtype, minval, 1.0 if maxval is None else maxval)
 

@@ -11,12 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.ops.math import segment_product
-from keraslike.tf import documentation
+from keraslike.tf import documentation, effects
 from keraslike.tf.conversion import _as_operand, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.indexing import _concrete
-from keraslike.tf.structure import is_traced
 from keraslike.tf.tensor import Tensor, raw, run
+
+
+def _check_ids(count: int, ids: Any) -> None:
+    if (ids >= count).any():
+        raise InvalidArgumentError(
+            f"segment_ids must be below num_segments={count}. Received: {ids}"
+        )
 
 
 def _segment(
@@ -36,10 +42,7 @@ def _segment(
 
     def unsorted(data: Any, segment_ids: Any, num_segments: Any, name: Any = None) -> Tensor:
         ids, count = _as_operand(segment_ids), static(num_segments)
-        if not is_traced(ids) and (np.asarray(raw(ids)) >= count).any():
-            raise InvalidArgumentError(
-                f"segment_ids must be below num_segments={count}. Received: {np.asarray(raw(ids))}"
-            )
+        effects.checked(functools.partial(_check_ids, count), raw(ids))
         return run(of, (_as_operand(data), ids), (count,))
 
     def of(data: Any, ids: Any, count: int) -> Any:

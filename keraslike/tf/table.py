@@ -14,7 +14,7 @@ import numpy as np
 from jax.scipy import special
 
 from keraslike import ops
-from keraslike.tf import documentation, dtypes, gradients
+from keraslike.tf import documentation, dtypes, effects, gradients
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operation
@@ -107,19 +107,24 @@ def _sign(x: Any) -> Any:
 def _floordiv(x: Any, y: Any) -> Any:
     """Of floating-point numbers the quotient rounded down: Python's takes the remainder first."""
     if x.dtype.kind in "ui":
-        return jnp.floor_divide(x, _divisor(y))
+        return jnp.floor_divide(x, divisor(y))
     return jnp.floor(jnp.divide(x, y))
 
 
 def _floormod(x: Any, y: Any) -> Any:
-    return jnp.mod(x, _divisor(y))
+    return jnp.mod(x, divisor(y))
 
 
-def _divisor(y: Any) -> Any:
+def divisor(y: Any) -> Any:
     """The divisor of integers; raises where its values are known and one is 0."""
-    if y.dtype.kind in "ui" and not isinstance(y, jax.core.Tracer) and not np.asarray(y).all():
-        raise InvalidArgumentError("Integer division by zero.")
+    if y.dtype.kind in "ui":
+        effects.checked(_refuse_zeros, y)
     return y
+
+
+def _refuse_zeros(y: Any) -> None:
+    if not np.asarray(y).all():
+        raise InvalidArgumentError("Integer division by zero.")
 
 
 def _divide_no_nan(x: Any, y: Any) -> Any:

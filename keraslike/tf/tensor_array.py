@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,11 +12,11 @@ import numpy as np
 
 from keraslike.core.context import trace_state_clean
 from keraslike.data.pipeline import NeedsPython
-from keraslike.tf import dtypes, indexing, ops
+from keraslike.tf import dtypes, effects, indexing, ops
 from keraslike.tf.conversion import constant, convert_to_tensor, static
 from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
-from keraslike.tf.tensor import Tensor, run
+from keraslike.tf.tensor import Tensor, raw, run
 
 _CLEARED = object()  # in place of a tensor that was read
 _Slots = list[Any]  # a Tensor each, None where nothing was written, _CLEARED
@@ -115,7 +116,9 @@ class TensorArray:
                     "A TensorArray of dynamic_size is written to at an index that is traced: how "
                     "long it becomes is not known."
                 )
-            out._stacked, out._slots = run(_set, (out._all(), value, at)), None
+            stacked = out._all()
+            effects.checked(functools.partial(_check_place, int(stacked.shape[0])), raw(at))
+            out._stacked, out._slots = run(_set, (stacked, value, at)), None
             return out
         if at < 0:
             raise OutOfRangeError(f"A negative index cannot be written to: {at}")
@@ -302,6 +305,11 @@ def _index(index: Any) -> Any:
     if isinstance(index, Tensor) and isinstance(index._value, jax.core.Tracer):
         return index
     return int(static(index))
+
+
+def _check_place(size: int, index: Any) -> None:
+    if not 0 <= index < size:
+        raise OutOfRangeError(f"Index {index} is outside of an array of size {size}.")
 
 
 def _set(all_: Any, value: Any, at: Any) -> Any:

@@ -217,3 +217,81 @@ def test_sizes_of_batches_in_turn_and_numbers_of_rows():
     assert [b.numpy().tolist() for b in batches] == [[], [0, 1, 2, 3], [], [4, 5]]
     assert len(D.from_tensors(([1, 2], [[3], [4]])).unbatch()) == 2
     assert len(R(6).batch(2, drop_remainder=True).unbatch()) == 6
+
+
+X = tf.constant([1, 2, 3])
+M = tf.constant([[1, 2, 3], [4, 5, 6]])
+
+
+def branched(n):
+    if n > 2:
+        return X[n]
+    return X[0]
+
+
+def as_int(n):
+    return tf.cast(n, tf.int32)
+
+
+# In functions that are traced, too: what TensorFlow gives for 0 to 5.
+TRACED = {
+    "gather": (lambda n: tf.gather(X, n), [1, 2, 3, "E", "E", "E"]),
+    "gather_nd": (lambda n: tf.gather_nd(M, [[n, 0]]), [[1], [4], "E", "E", "E", "E"]),
+    "batch_dims": (
+        lambda n: tf.gather(M, [[n], [0]], batch_dims=1),
+        [[[1], [4]], [[2], [4]], [[3], [4]], "E", "E", "E"],
+    ),
+    "index": (lambda n: X[n], [1, 2, 3, "E", "E", "E"]),
+    "negative": (lambda n: M[..., -n], [[1, 4], [3, 6], [2, 5], [1, 4], "E", "E"]),
+    "floordiv": (lambda n: 6 // (n - 2), [-3, -6, "E", 6, 3, 2]),
+    "mod": (lambda n: 6 % (n - 2), [0, 0, "E", 0, 0, 0]),
+    "truncatediv": (lambda n: tf.truncatediv(6 * n, n - 2), [0, -6, "E", 18, 12, 10]),
+    "segments": (
+        lambda n: tf.math.unsorted_segment_sum(X, [0, n, 1], 3),
+        [[3, 3, 0], [1, 5, 0], [1, 3, 2], "E", "E", "E"],
+    ),
+    "reversed": (
+        lambda n: tf.reverse_sequence([[1, 2, 3]], [n], 1),
+        [[[1, 2, 3]], [[1, 2, 3]], [[2, 1, 3]], [[3, 2, 1]], "E", "E"],
+    ),
+    "array": (
+        lambda n: tf.TensorArray(tf.int64, 3).write(as_int(n), n).stack(),
+        [[0, 0, 0], [0, 1, 0], [0, 0, 2], "E", "E", "E"],
+    ),
+    "drawn": (
+        lambda n: tf.random.uniform([], 0, as_int(n), tf.int32) * 0,
+        ["E", 0, 0, 0, 0, 0],
+    ),
+    "branch": (
+        lambda n: tf.cond(n > 2, lambda: 10 // (n - 4), lambda: n),
+        [0, 1, 2, -10, "E", 10],
+    ),
+    "statement": (branched, [1, 1, 1, "E", "E", "E"]),
+    "numerics": (
+        lambda n: tf.debugging.check_numerics(1.0 / tf.cast(n - 1, tf.float32), "") * 0.0,
+        [0.0, "E", 0.0, 0.0, 0.0, 0.0],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRACED)
+def test_traced_functions_raise_for_values_that_do_not_fit(name):
+    function, expected = TRACED[name]
+    assert outcomes(R(6).map(function)) == expected
+    found, elements = [], iter(R(6).map(function))
+    for _ in expected:
+        try:
+            found.append(plain(next(elements)))
+        except tf.errors.OpError:
+            found.append("E")
+    assert found == expected
+
+
+def test_batches_of_mapped_elements_raise_for_one_that_does_not_fit():
+    batches = R(16).map(lambda n: tf.gather(tf.range(9), n)).batch(5)
+    assert outcomes(batches) == [[0, 1, 2, 3, 4], "E", "E", "E"]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="is not in"):
+        list(batches)
+    assert plain(X[tf.constant(-1)]) == 3
+    with pytest.raises(tf.errors.InvalidArgumentError, match="out of bounds"):
+        X[tf.constant(3)]

@@ -19,7 +19,7 @@ from keraslike.core import lowering, rng
 from keraslike.core.boxed import Boxed
 from keraslike.core.structures import iter_leaves, map_items, map_leaves
 from keraslike.data.elements import ArraySpec, Function, View, leaf_of
-from keraslike.tf import autograph, dtypes, ragged, specs
+from keraslike.tf import autograph, dtypes, effects, ragged, specs
 from keraslike.tf.concrete import ConcreteFunction
 from keraslike.tf.conversion import _numpy_of, convert_to_tensor
 from keraslike.tf.errors import (
@@ -287,17 +287,19 @@ class _Program:
             left = iter(tensors)
             given = map_leaves(lambda leaf: leaf if leaf is None else next(left), arguments)
             out: list[Any] = []
-            returned = function(*given)
-            returned = tuple(returned) if isinstance(returned, list) else returned
-            self._structure = map_leaves(
-                lambda leaf: _number(leaf, out), returned, lambda part: isinstance(part, list)
-            )
-            return out
+            with effects.watched() as self._watch:
+                returned = function(*given)
+                returned = tuple(returned) if isinstance(returned, list) else returned
+                self._structure = map_leaves(
+                    lambda leaf: _number(leaf, out), returned, lambda part: isinstance(part, list)
+                )
+            return [*out, *map(Tensor, self._watch.values)]
 
         given = [TensorSpec(leaf.shape, leaf.dtype) for leaf in leaves]
         structure = jax.tree.structure((tuple(range(len(given))), {}))
         self._concrete = concrete = ConcreteFunction(flat, given, structure)
         count = len(concrete.output_shapes) - len(concrete.changed)
+        self._count, count = count, count - len(self._watch.values)
         self.changes = bool(concrete.changed)
         self.out_specs = [
             ArraySpec(tuple(a.shape), dtypes.as_dtype(a.dtype).name)
@@ -319,13 +321,21 @@ class _Program:
     def __call__(self, leaves: Sequence[Any]) -> Any:
         if self.changes:
             with rng.drawing, on_cpu():
-                out = self._concrete.run(*self._held(), *leaves)
-                count = len(self.out_specs)
-                lowering.write(self._concrete.changed, out[count:])
+                out = self._run(leaves)
+                lowering.write(self._concrete.changed, out[self._count :])
         else:
             with on_cpu():
-                out = self._concrete.run(*self._held(), *leaves)
+                out = self._run(leaves)
         return self.rebuilt([np.asarray(a)[()] for a in out[: len(self.out_specs)]])
+
+    def _awaited(self) -> Any:
+        return effects.awaited() if self._concrete.has_effects else contextlib.nullcontext()
+
+    def _run(self, leaves: Sequence[Any]) -> Any:
+        with self._awaited():
+            out = self._concrete.run(*self._held(), *leaves)
+        self._watch.verify(out[len(self.out_specs) : self._count])
+        return out
 
     def many(self, leaves: Sequence[Any]) -> Any:
         """Of arguments stacked along a first axis, one after the other."""
@@ -334,8 +344,10 @@ class _Program:
             columns = zip(*[iter_leaves(row) for row in rows])
             stacked = iter([np.stack(c) for c in columns if c[0] is not None])
             return map_leaves(lambda n: n if n is None else next(stacked), self._structure)
-        with on_cpu(), WIDE(True):
+        with on_cpu(), WIDE(True), self._awaited():
             out = self._loop(self._held(), list(leaves))
+        for row in zip(*[np.asarray(a) for a in out[len(self.out_specs) :]]):
+            self._watch.verify(row)
         return self.rebuilt([np.asarray(a) for a in out])
 
     def _looped(self, held: Sequence[Any], leaves: Sequence[Any]) -> Any:
