@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -23,7 +24,28 @@ class RematMode(NamedTuple):
 
     mode: str | None
     output_size_threshold: int
-    layer_names: Sequence[str]
+    layer_names: Sequence[str | type]
+
+    def names(self, layer: Any) -> bool:
+        """Whether a layer is among `layer_names`.
+
+        >>> from keraslike.layers import Dense
+        >>> RematMode("list_of_layers", 0, ("block_.*",)).names(Dense(2, name="block_3"))
+        True
+        """
+        return any(
+            isinstance(layer, one) if isinstance(one, type) else _matches(one, layer.name)
+            for one in self.layer_names
+        )
+
+
+def _matches(pattern: str, name: str) -> bool:
+    if pattern == name:
+        return True
+    try:
+        return re.fullmatch(pattern, name) is not None
+    except re.error:  # a name, and no expression
+        return False
 
 
 class RematScope:
@@ -36,7 +58,8 @@ class RematScope:
             `"larger_than"` for those whose outputs (of a whole batch) have more numbers than the
             threshold; `"list_of_layers"` for those named; `None` for none.
         output_size_threshold: of `"larger_than"`.
-        layer_names: of `"list_of_layers"`.
+        layer_names: of `"list_of_layers"`: names, regular expressions for whole names, and classes
+            of layers.
 
     Raises ValueError for another mode.
 
@@ -49,7 +72,7 @@ class RematScope:
         self,
         mode: str | None = "full",
         output_size_threshold: int = 1024,
-        layer_names: Sequence[str] | None = None,
+        layer_names: Sequence[str | type] | None = None,
     ):
         modes = ("full", "activations", "larger_than", "list_of_layers", None)
         if mode not in modes:

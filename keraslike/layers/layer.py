@@ -427,7 +427,7 @@ class Layer(
 
             return call
         if mode is not None and mode.mode == "list_of_layers":
-            return remat.remat(layer_call) if self.name in mode.layer_names else layer_call
+            return remat.remat(layer_call) if mode.names(self) else layer_call
         return super().rematerialized_call(layer_call, *args, **kwargs)
 
     def _convert(self, x: Any) -> Any:

@@ -3,6 +3,7 @@
 XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m tests.distribution.eight_devices
 """
 
+import contextlib
 import itertools
 import os
 import pathlib
@@ -41,11 +42,18 @@ def fully_sharded():
     return ModelParallel.fsdp(min_size=16)
 
 
+REMAT = {
+    "float32": {"mode": "full"},
+    "mixed_bfloat16": {"mode": "list_of_layers", "layer_names": [layers.Dense]},
+    "mixed_float16": {"mode": "list_of_layers", "layer_names": ["u.*"]},
+}
+
+
 def trained(remat, accumulate, policy):
     keras.utils.set_random_seed(3)
     keras.mixed_precision.set_dtype_policy(policy)
     try:
-        with keras.RematScope("full" if remat else None):
+        with keras.RematScope(**REMAT[policy]) if remat else contextlib.nullcontext():
             up = layers.Dense(16, "tanh", name="up")
             stack = [up, layers.Dropout(0.2), layers.Dense(2, name="down")]
         model = keras.Sequential([layers.Input((16,)), *stack])

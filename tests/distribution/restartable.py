@@ -45,7 +45,9 @@ def train(folder, epochs):
 
 if __name__ == "__main__":
     process, count, address, folder, epochs = sys.argv[1:]
-    if count != "1":
+    if "SLURM_JOB_ID" in os.environ:  # JAX reads there who is who
+        initialize(timeout=TIMEOUT)
+    elif count != "1":
         initialize(address, int(count), int(process), timeout=TIMEOUT)
     results = [train(pathlib.Path(folder), int(epochs))]
     if count == "1":

@@ -27,13 +27,14 @@ ROOT = pathlib.Path(__file__).parents[2]
 LIMIT = 200  # seconds that a process may take; it then writes its stacks and ends
 
 
-def start(module, *args, devices=1, out):
+def start(module, *args, devices=1, out, **variables):
     """A process that has so many devices; what it writes goes to a file.
 
     (A pipe that nobody reads may stop it, and with it all others that wait for it.)
     """
     flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     env = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    env |= variables
     limited = ["-m", "tests.distribution.limited", str(LIMIT), f"tests.distribution.{module}"]
     with open(out, "w") as file:
         return subprocess.Popen(

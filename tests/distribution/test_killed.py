@@ -5,6 +5,7 @@ alone; otherwise process 0 dies with the service that all find each other by, as
 is lost, or the service hangs.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -26,20 +27,43 @@ pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("KERASLIKE_KILLS", "2"))
 COUNTS = (4, 2) if KILLS > 2 else (2, 2)  # processes of a job; each takes seconds to start
+_LEAST_PORT = 2**16 - 2**12  # JAX adds the number of a job of SLURM's
 UNFINISHED = orbax_store._UNFINISHED
 
 
-class Job:
-    """So many processes of one run, whose output goes to files."""
+def as_slurm_has_it(count, process):
+    """The variables by which SLURM tells a process of a job step who it is; and a port that JAX
+    takes for a job of this number."""
+    step = {"SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": str(count)}
+    return {**step, "SLURM_PROCID": str(process), "SLURM_LOCALID": str(process)}
 
-    def __init__(self, count, devices, folder, epochs, logs):
-        with socket.socket() as free:
-            free.bind(("localhost", 0))
-            address = f"localhost:{free.getsockname()[1]}"
+
+def free_port(least=0):
+    for _ in range(1000):
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("localhost", random.randrange(least, 2**16) if least else 0))
+            return free.getsockname()[1]
+    raise OSError("There is no free port.")
+
+
+class Job:
+    """So many processes of one run, whose output goes to files; `slurm` starts them without a word
+    on where the others are, as SLURM does."""
+
+    def __init__(self, count, devices, folder, epochs, logs, slurm=False):
+        port = free_port(_LEAST_PORT if slurm else 0)
+        address = f"localhost:{port}"
+        number = {"SLURM_JOB_ID": str(port - _LEAST_PORT)}
         self.outs = [logs / f"{time.monotonic_ns()}-{i}" for i in range(count)]
         arguments = [str(count), address, str(folder), str(epochs)]
         self.processes = [
-            start("restartable", str(i), *arguments, devices=devices // count, out=out)
+            start(
+                "restartable",
+                *(str(i), *arguments),
+                devices=devices // count,
+                out=out,
+                **(number | as_slurm_has_it(count, i) if slurm else {}),
+            )
             for i, out in enumerate(self.outs)
         ]
 
@@ -85,7 +109,7 @@ def test_killed_and_started_again(tmp_path):
     epochs, done = 3 + KILLS, 0
     for kill in range(KILLS):
         count, service = COUNTS[kill % 2], None
-        job = Job(count, 4, folder, epochs, logs)
+        job = Job(count, 4, folder, epochs, logs, slurm=kill % 2 == 1)
         try:
             target = done + draw.randint(1, 5)
             job.wait(lambda job=job, target=target: job.last_step() >= target)

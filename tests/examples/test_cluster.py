@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 CLUSTER = pathlib.Path(__file__).parents[2] / "examples" / "cluster"
 
@@ -30,8 +31,46 @@ def test_local_processes_train(tmp_path, monkeypatch, capfd):
     assert out.count("Epoch 1/2") == 1  # said by the first process only
 
 
-def test_the_script_for_slurm_can_be_run():
-    assert (CLUSTER / "slurm.sh").stat().st_mode & stat.S_IXUSR
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_script_for_slurm(tmp_path, code):
+    """What it asks of SLURM: the training on all nodes, and the job once more where that fails."""
+    script = CLUSTER / "slurm.sh"
+    assert script.stat().st_mode & stat.S_IXUSR
+    for name, ends in (("srun", code), ("scontrol", 0)):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "{name} $*"\nexit {ends}\n')
+        (tmp_path / name).chmod(0o755)
+    env = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "SLURM_SUBMIT_DIR": str(CLUSTER.parents[1]),
+        "SLURM_JOB_ID": "7",
+    }
+    done = subprocess.run(
+        [script, "--epochs", "2"], env=env, capture_output=True, text=True, check=True
+    )
+    run, *again = done.stdout.splitlines()
+    *_, program, folder, option, epochs = run.split()
+    assert run.startswith("srun --kill-on-bad-exit=0 python ")
+    assert pathlib.Path(program) == CLUSTER / "train.py" and (option, epochs) == ("--epochs", "2")
+    assert folder.endswith("backup-7")
+    assert again == ["scontrol requeue 7"] * code
+
+
+def test_the_jobset():
+    """It says to each process what `initialize` asks for, in the names that JobSet gives pods."""
+    jobset = yaml.safe_load((CLUSTER / "jobset.yaml").read_text())
+    name, (workers,) = jobset["metadata"]["name"], jobset["spec"]["replicatedJobs"]
+    job = workers["template"]["spec"]
+    (container,) = job["template"]["spec"]["containers"]
+    said = {v["name"]: v["value"] for v in container["env"]}
+    (port,) = [p["containerPort"] for p in container["ports"]]
+    assert said == {
+        "KERAS_DISTRIBUTION_JOB_ADDRESSES": f"{name}-{workers['name']}-0-0.{name}:{port}",
+        "KERAS_DISTRIBUTION_NUM_PROCESSES": str(job["completions"]),
+    }
+    assert job["completions"] == job["parallelism"] and job["completionMode"] == "Indexed"
+    (command,) = container["args"]
+    assert command.startswith("KERAS_DISTRIBUTION_PROCESS_ID=$JOB_COMPLETION_INDEX exec python ")
+    assert (CLUSTER.parents[1] / command.split()[3]).exists()
 
 
 @pytest.mark.slow
