@@ -1,4 +1,4 @@
-"""Networks that classify images, with the weights of those trained on ImageNet.
+"""Image classification networks, with weights that were trained on ImageNet.
 
 Each module has the constructors of a family, its `preprocess_input` and `decode_predictions`.
 """

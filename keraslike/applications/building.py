@@ -1,4 +1,4 @@
-"""What the networks share: their arguments, input, end and weights."""
+"""Code that all networks share: arguments, input, classifier and weights."""
 
 from __future__ import annotations
 
@@ -48,24 +48,24 @@ _DESCRIPTIONS = {
 
 
 def channel_axis() -> int:
-    """The axis of a batch's channels, in the order that is set."""
+    """The axis of the channels in the default data format."""
     return 1 if image_data_format() == "channels_first" else 3
 
 
 def place_axis() -> int:
-    """The first of the two axes of places."""
+    """The first spatial axis."""
     return 2 if image_data_format() == "channels_first" else 1
 
 
 def padding_before_strides(x: KerasTensor, kernel_size: int) -> tuple[tuple[int, int], ...]:
-    """What to add before a "valid" convolution with strides of 2, to halve the sides."""
+    """The padding before a "valid" convolution with strides of 2 that halves the sides."""
     axis, half = place_axis(), kernel_size // 2
     sizes = x.shape[axis : axis + 2]
     return tuple((half - (1 if n is None else 1 - n % 2), half) for n in sizes)
 
 
 def divisible(value: float, divisor: int = 8) -> int:
-    """The nearest multiple of a divisor, at least nine tenths of the value.
+    """The nearest multiple of a divisor that is at least nine tenths of the value.
 
     >>> divisible(33), divisible(3)
     (32, 8)
@@ -75,13 +75,13 @@ def divisible(value: float, divisor: int = 8) -> int:
 
 
 def dense_top(x: Any, classes: int, activation: Any, pool: str | None = "avg_pool", **options: Any):
-    """The mean over all places, and a layer of class scores."""
+    """Global average pooling and a dense layer of class scores."""
     x = layers.GlobalAveragePooling2D(name=pool)(x)
     return layers.Dense(classes, activation=activation, name="predictions", **options)(x)
 
 
 def pooled(x: Any, pooling: str | None, named: bool = False) -> Any:
-    """The end of a network without a classifier."""
+    """The output of a network without a classifier."""
     if pooling == "avg":
         return layers.GlobalAveragePooling2D(name="avg_pool" if named else None)(x)
     if pooling == "max":
@@ -259,8 +259,8 @@ def obtain_input_shape(
     require_flatten: bool,
     weights: Any = None,
 ) -> tuple[int | None, ...]:
-    """The shape of an image: the one that was given, if the network can do with it; with a
-    classifier (`require_flatten`) all its sizes are known."""
+    """The shape of an image: the given one, if the network supports it; with a classifier
+    (`require_flatten`) all sizes have to be known."""
     first = data_format == "channels_first"
 
     def with_channels(channels: Any, *places: int | None) -> tuple[int | None, ...]:
@@ -294,7 +294,7 @@ def obtain_input_shape(
 def by_hash(
     pattern: str, hashes: dict[str, tuple[str, str]] | tuple[str, str]
 ) -> Callable[..., Any]:
-    """Where weights are whose address differs by the variant, and by `_notop`."""
+    """The location of weights whose address differs by variant, and by `_notop`."""
 
     def find(include_top: bool, size: int, variant: str = "", **_: Any) -> tuple[str, str]:
         of_variant = hashes if isinstance(hashes, tuple) else hashes[variant]

@@ -1,4 +1,4 @@
-"""ConvNeXt: convolutional networks built as transformers are."""
+"""ConvNeXt: convolutional networks modelled on transformers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class StochasticDepth(layers.Layer):
 
 
 class LayerScale(layers.Layer):
-    """`x * gamma`, one weight for each channel.
+    """`x * gamma`, with one trainable factor for each channel.
 
     >>> import numpy as np
     >>> LayerScale(0.5, 2)(np.ones((1, 2))).tolist()

@@ -1,4 +1,4 @@
-"""DenseNet: each layer is given what all layers before it in its block have made."""
+"""DenseNet: each layer's input is the concatenation of all previous outputs in its block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EfficientNet: width, depth and size of images grow together."""
+"""EfficientNet: width, depth and image size are scaled together."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _DEVIATIONS = (0.229, 0.224, 0.225)
 
 
 def initial() -> VarianceScaling:
-    """Of convolutions."""
+    """For convolutions."""
     return VarianceScaling(2.0, "fan_out", "truncated_normal")
 
 
@@ -57,7 +57,7 @@ def active(x: Any, name: str) -> Any:
 
 
 def conv(x: Any, filters: int, name: str, kernel_size: int = 1, **options: Any) -> Any:
-    """A convolution of places as they are; without a bias, unless it is told otherwise."""
+    """A convolution with `"same"` padding; without a bias by default."""
     options = {"padding": "same", "use_bias": False} | options
     return layers.Conv2D(filters, kernel_size, kernel_initializer=initial(), name=name, **options)(
         x
@@ -65,7 +65,7 @@ def conv(x: Any, filters: int, name: str, kernel_size: int = 1, **options: Any) 
 
 
 def weighted(x: Any, filters: int, narrow: int, name: str) -> Any:
-    """Channels times weights that depend on the mean over all places."""
+    """Squeeze and excitation: channels scaled by weights that depend on their means."""
     weights = layers.GlobalAveragePooling2D(name=f"{name}se_squeeze")(x)
     shape = (filters, 1, 1) if channel_axis() == 1 else (1, 1, filters)
     weights = layers.Reshape(shape, name=f"{name}se_reshape")(weights)
@@ -75,7 +75,7 @@ def weighted(x: Any, filters: int, narrow: int, name: str) -> Any:
 
 
 def added(x: Any, inputs: Any, rate: float, name: str) -> Any:
-    """A block's result on top of its inputs; in training it is left out now and then."""
+    """Adds a block's result to its inputs; in training it is dropped at random."""
     if rate > 0:
         x = layers.Dropout(rate, noise_shape=(None, 1, 1, 1), name=f"{name}drop")(x)
     return layers.Add(name=f"{name}add")([x, inputs])
@@ -95,7 +95,7 @@ def _body(
     x: Any, variant: str, width: float, depth: float, dropout_rate: float, weights: Any
 ) -> Any:
     x = layers.Normalization(axis=channel_axis())(layers.Rescaling(1 / 255)(x))
-    if weights == "imagenet":  # which were trained with a mistake in the scale
+    if weights == "imagenet":  # They were trained with a wrong scale.
         x = layers.Rescaling([1 / math.sqrt(d) for d in _DEVIATIONS])(x)
     x = layers.ZeroPadding2D(padding_before_strides(x, 3), name="stem_conv_pad")(x)
     x = conv(x, divisible(32 * width), "stem_conv", 3, strides=2, padding="valid")

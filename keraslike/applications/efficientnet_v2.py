@@ -1,4 +1,4 @@
-"""EfficientNetV2: its first stages convolve all channels at once."""
+"""EfficientNetV2, whose first stages use full instead of depthwise convolutions."""
 
 from __future__ import annotations
 

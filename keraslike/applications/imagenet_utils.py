@@ -1,4 +1,5 @@
-"""How pixels are scaled for networks that were trained on ImageNet, and what their classes are."""
+"""Preprocessing of images and decoding of predictions for networks that were trained on
+ImageNet."""
 
 from __future__ import annotations
 
@@ -66,7 +67,8 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
 
 
 def preprocessing(mode: str | None) -> Callable[..., Any]:
-    """The `preprocess_input` of a network; where the network does it itself, it changes nothing."""
+    """The `preprocess_input` of a network; it returns its input if the network contains
+    preprocessing."""
 
     def preprocess(x: Any, data_format: str | None = None) -> Any:
         return x if mode is None else preprocess_input(x, data_format, mode)

@@ -1,4 +1,4 @@
-"""InceptionResNetV2: Inception's branches, added to what they were given."""
+"""InceptionResNetV2: Inception's branches with residual connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""InceptionV3: several convolutions of different sizes side by side."""
+"""InceptionV3: parallel convolutions of different sizes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PAPER = (
     "Szegedy et al., Rethinking the Inception architecture for computer vision, 2015, "
     "https://arxiv.org/abs/1512.00567"
 )
-Branch = tuple[tuple, ...]  # of convolutions, each (filters, kernel[, strides])
+Branch = tuple[tuple, ...]  # Convolutions, each given as (filters, kernel[, strides]).
 _DOUBLE_3: Branch = ((64, 1), (96, 3), (96, 3))
 
 
@@ -25,7 +25,8 @@ def conv(
     padding: str = "",
     name: str | None = None,
 ) -> Any:
-    """A convolution, normalized and active; one of strides 2 pads nothing unless it is told to."""
+    """A convolution with normalization and activation; one with strides of 2 is not padded by
+    default."""
     padding = padding or ("same" if strides == 1 else "valid")
     x = layers.Conv2D(
         filters, kernel_size, strides=strides, padding=padding, use_bias=False, name=name
@@ -36,12 +37,12 @@ def conv(
 
 
 def ends_of(x: Any, branches: tuple[Branch, ...]) -> list[Any]:
-    """What each of the branches makes of a tensor."""
+    """The outputs of all branches for a tensor."""
     return [functools.reduce(lambda end, step: conv(end, *step), branch, x) for branch in branches]
 
 
 def stem(x: Any) -> Any:
-    """The first layers, up to an eighth of the image's sides."""
+    """The first layers, which reduce the sides of the image to an eighth."""
     x = conv(x, 32, 3, 2)
     x = conv(x, 32, 3, padding="valid")
     x = layers.MaxPooling2D(3, strides=2)(conv(x, 64, 3))
@@ -50,12 +51,13 @@ def stem(x: Any) -> Any:
 
 
 def mean(x: Any) -> Any:
-    """The means of 3 x 3 places around each."""
+    """Average pooling over 3 x 3 windows."""
     return layers.AveragePooling2D(3, strides=1, padding="same")(x)
 
 
 def _mixed(x: Any, name: str, *branches: Branch, pool: int | None = None) -> Any:
-    """Branches side by side; the last pools: means, or where `pool` is `None` maxima, halving."""
+    """Parallel branches, concatenated. The last one pools: averages, or halving maxima if `pool` is
+    `None`."""
     ends = ends_of(x, branches)
     if pool is None:
         ends.append(layers.MaxPooling2D(3, strides=2)(x))
@@ -91,7 +93,7 @@ def _body(x: Any) -> Any:
 
 
 def _widest(x: Any, i: int) -> Any:
-    """Branches that part once more."""
+    """Branches that split again."""
     axis = channel_axis()
     single = conv(x, 320, 1)
     one = conv(x, 384, 1)

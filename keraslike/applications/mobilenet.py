@@ -1,4 +1,4 @@
-"""MobileNet: convolutions of each channel by itself, and of 1 x 1 across them."""
+"""MobileNet: depthwise convolutions followed by 1 x 1 convolutions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MobileNetV2: blocks that are wide inside and narrow between."""
+"""MobileNetV2: inverted residual blocks with linear bottlenecks."""
 
 from __future__ import annotations
 

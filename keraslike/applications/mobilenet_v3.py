@@ -1,4 +1,4 @@
-"""MobileNetV3: found by a search, with hard swish and weights of channels."""
+"""MobileNetV3: from an architecture search, with hard swish and squeeze-and-excitation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ _HASHES = {
         "cde8136e733e811080d9fcd8a252f7e4",
     ),
 }
-_BLOCKS = {  # expansion, filters, a large kernel, strides, weights of channels, hard swish
+# Expansion, filters, whether the kernel is large, strides, squeeze and excitation, hard swish.
+_BLOCKS = {
     "small": (
         (1, 16, False, 2, True, False),
         (72 / 16, 24, False, 2, False, False),

@@ -1,4 +1,5 @@
-"""NASNet: cells that a search found, each given what the two cells before it have made."""
+"""NASNet: cells from an architecture search; each receives the outputs of the two previous
+cells."""
 
 from __future__ import annotations
 
@@ -68,7 +69,7 @@ def _body(
 
 
 def _separable(x: Any, filters: int, kernel_size: int, name: str, strides: int = 1) -> Any:
-    """Two separable convolutions, of which the first may have strides."""
+    """Two separable convolutions, the first of which may have strides."""
     x = _relu(x)
     if strides == 2:
         x = layers.ZeroPadding2D(
@@ -90,7 +91,8 @@ def _separable(x: Any, filters: int, kernel_size: int, name: str, strides: int =
 
 
 def _adjusted(before: Any, x: Any, filters: int, name: str) -> Any:
-    """What the cell before the last has made, with as many places and filters as this cell has."""
+    """The output of the cell before the last, resized to the number of positions and filters of
+    this cell."""
     if before is None:
         return x
     if before.shape[2] != x.shape[2]:

@@ -1,4 +1,4 @@
-"""ResNet: blocks that add to what they are given; and the second form, which normalizes before."""
+"""ResNet: residual blocks; V2 normalizes before each convolution."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _body(x: Any, variant: str, repeats: tuple[int, ...], second_form: bool) -> 
         filters = 64 * 2**stage
         for i in range(n):
             name = f"conv{stage + 2}_block{i + 1}"
-            if second_form:  # its strides are in the last block of a stage
+            if second_form:  # In V2, the last block of a stage has the strides.
                 strides = 2 if i == n - 1 and stage < 3 else 1
                 x = _block_of_second_form(x, filters, strides, i == 0, name)
             else:
@@ -85,7 +85,7 @@ def _block_of_second_form(x: Any, filters: int, strides: int, projected: bool, n
 
 
 def resnet(depth: int, form: str = "") -> Any:
-    """The network of so many layers, in the form `""` or `"V2"`."""
+    """A network with the given numbers of layers, in the form `""` or `"V2"`."""
     title = f"ResNet{depth}{form}"
     return constructor(
         title,

@@ -1,4 +1,4 @@
-"""ResNet of 50 layers."""
+"""ResNet with 50 layers."""
 
 from keraslike.applications.resnet import ResNet50, decode_predictions, preprocess_input
 

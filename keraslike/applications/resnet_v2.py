@@ -1,4 +1,4 @@
-"""ResNet in its second form."""
+"""ResNet V2."""
 
 from keraslike.applications.imagenet_utils import decode_predictions, preprocessing
 from keraslike.applications.resnet import resnet

@@ -1,4 +1,4 @@
-"""VGG16: thirteen convolutions of 3 x 3 and three dense layers."""
+"""VGG16: thirteen 3 x 3 convolutions and three dense layers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _top(x: Any, classes: int, activation: Any) -> Any:
 
 
 def vgg(title: str, repeats: tuple[int, ...], hashes: tuple[str, str]) -> Any:
-    """A network of five blocks, of so many convolutions each."""
+    """A network with five blocks, with the given number of convolutions in each."""
     name = title.lower()
     files = by_hash(f"{SITE}{name}/{name}_weights_tf_dim_ordering_tf_kernels{{1}}.h5", hashes)
     return constructor(title, _PAPER, _body, files, name=name, size=224, top=_top, repeats=repeats)

@@ -1,4 +1,4 @@
-"""VGG19: sixteen convolutions of 3 x 3 and three dense layers."""
+"""VGG19: sixteen 3 x 3 convolutions and three dense layers."""
 
 from keraslike.applications.imagenet_utils import decode_predictions, preprocessing
 from keraslike.applications.vgg16 import vgg

@@ -1,4 +1,4 @@
-"""Xception: separable convolutions in blocks that add to what they are given."""
+"""Xception: blocks of separable convolutions with residual connections."""
 
 from __future__ import annotations
 

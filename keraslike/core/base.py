@@ -229,9 +229,8 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # nnx has to be told which attributes hold data. Here that is decided when the tree is
-        # flattened, so that lists may be filled later and attributes may be set before
-        # `super().__init__()`.
+        # nnx has to know which attributes hold data. This is decided when the tree is flattened:
+        # lists may be filled later, and attributes may be set before `super().__init__()`.
         object.__setattr__(self, name, value)
         if awaited:
             notice(self)
@@ -382,8 +381,8 @@ class _Flat:
 
     __slots__ = ("variables", "structure", "guards", "objects", "types", "removals")
 
-    # How often an attribute was removed from any object. An attribute that was removed and set
-    # again under another name changes no value, so a snapshot alone would not detect it.
+    # Counts removed attributes of any object: one that is set again under another name changes no
+    # value, so that a snapshot alone would not detect it.
     count = 0
 
     def __init__(self, obj: Object):
@@ -527,8 +526,7 @@ def variables_of(*roots: Any) -> list[nnx.Variable]:
 
 
 class Snapshot:
-    """A record of what objects and all objects below them held at one time; checking whether that
-    has changed is fast."""
+    """A record of what objects and all objects below them held, which is fast to compare."""
 
     def __init__(self, *roots: Any):
         seen: set[int] = set()

@@ -1,4 +1,4 @@
-"""What Keras keeps of its older versions."""
+"""Features of older versions that Keras still contains."""
 
 from keraslike.legacy import saving
 

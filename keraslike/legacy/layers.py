@@ -1,4 +1,4 @@
-"""Layers of Keras 2 that Keras 3 knows under another name."""
+"""Layers of Keras 2 that have another name in Keras 3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses by the names of Keras 2."""
+"""Losses under their names in Keras 2."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logcosh = log_cosh
 
 
 class Reduction:
-    """What `reduction=` of a loss may be."""
+    """The values of a loss's `reduction`."""
 
     AUTO = "auto"
     NONE = "none"

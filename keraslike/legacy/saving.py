@@ -1,4 +1,4 @@
-"""Objects and their configs in the form of Keras 2."""
+"""Serialization of objects in the form of Keras 2."""
 
 from keraslike.utils.legacy import deserialize_keras_object, serialize_keras_object
 

@@ -1,4 +1,4 @@
-"""`clone_model`: a model of the same architecture with new weights."""
+"""`clone_model`, which makes a model with the same architecture and new weights."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _cloned(
                 f"{_shape_of(model._inputs)}. Received: {_shape_of(input_tensors)}"
             )
     operations = [
-        op if isinstance(op, InputLayer) else clone(op)  # inputs are replaced, not called
+        op if isinstance(op, InputLayer) else clone(op)  # Inputs are replaced, not called.
         for op in model._operations
     ]
     if call_function is not None:
@@ -131,7 +131,7 @@ def _cloned(
 
 
 def _shape_of(tensors: Any) -> Any:
-    """What a structure of tensors looks like; a list and a tuple look the same."""
+    """The structure of tensors, in which lists and tuples are equivalent."""
     if isinstance(tensors, dict):
         return {k: _shape_of(tensors[k]) for k in sorted(tensors)}
     if isinstance(tensors, (list, tuple)):

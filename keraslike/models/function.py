@@ -1,4 +1,4 @@
-"""`Function`: a graph of operations between symbolic tensors, as an operation itself."""
+"""`Function`, a graph of operations between symbolic tensors that is an operation itself."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Function(Operation):
 
     @property
     def operations(self) -> list[Any]:
-        """The operations, those that need the inputs only first."""
+        """The operations in topological order."""
         return list(self._operations)
 
     @property

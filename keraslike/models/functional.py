@@ -1,4 +1,4 @@
-"""`Functional`: a model made of a graph of layers."""
+"""`Functional`, a model that is a graph of layers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Functional(Model, metaclass=_OfGraph):
 
     @property
     def operations(self) -> list[Any]:
-        """The layers and other operations, those that need the inputs only first."""
+        """The layers and other operations, in topological order."""
         return list(self._operations)
 
 

@@ -1,4 +1,4 @@
-"""The graph of a functional model: which operation runs on which tensors, as plain data."""
+"""The graph of a functional model, as plain data: which operation is applied to which tensors."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from keraslike.layers import InputLayer
 
 @dataclasses.dataclass(frozen=True)
 class Ref:
-    """A tensor of the graph, by number."""
+    """A reference to a tensor of the graph, by number."""
 
     index: int
 
 
 @dataclasses.dataclass
 class Step:
-    """One application of an operation (by its place in the model's list) within the graph."""
+    """One application of an operation, which is given by its index in the model's list."""
 
     operation: int
     args: tuple
@@ -38,7 +38,7 @@ class Step:
 
 @dataclasses.dataclass
 class Input:
-    """What an input of the graph has to look like."""
+    """The specification of an input of the graph."""
 
     name: str = dataclasses.field(compare=False)
     shape: Shape
@@ -46,12 +46,14 @@ class Input:
     index: int
     optional: bool = False
     sparse: bool = False
-    any_size: bool = False  # whether the sizes are an example, and only the rank has to be this
-    path: str = dataclasses.field(compare=False, default="")  # in the structure of all inputs
+    # Whether the sizes are only an example, so that only the rank is checked.
+    any_size: bool = False
+    # The path in the structure of all inputs.
+    path: str = dataclasses.field(compare=False, default="")
 
 
 class Graph:
-    """Steps in an order in which they can run, and the structures of inputs and outputs."""
+    """The steps in an executable order, and the structures of inputs and outputs."""
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class Graph:
         return hash((len(self.inputs), len(self.steps)))
 
     def run(self, operations: list[Any], inputs: Any, name: str, masks: Any = None) -> Any:
-        """The outputs for input arrays, which have the masks given or those they carry."""
+        """The outputs for input arrays, with the given masks or those that they carry."""
         values: dict[int, Any] = {}
         for spec, value in zip(self.inputs, self._flatten(inputs, name), strict=True):
             values[spec.index] = standardize_input(value, spec, name)
@@ -101,19 +103,21 @@ class Graph:
                 values[step.outputs[0]] = result
             else:
                 found = jax.tree.leaves(result)
-                if len(found) < len(step.outputs):  # None where compute_output_shape had a shape
+                # compute_output_shape may have announced an output where the call returns None.
+                if len(found) < len(step.outputs):
                     found = jax.tree.leaves(result, is_leaf=lambda x: x is None)
                 values.update(zip(step.outputs, found, strict=True))
         outputs = map_leaves(fill, self.outputs)
         one = isinstance(outputs, (list, tuple)) and len(outputs) == 1
-        return outputs[0] if one else outputs  # a list around a single tensor is that tensor
+        # A list with a single tensor is equivalent to the tensor.
+        return outputs[0] if one else outputs
 
     def output_spec(self, operations: list[Any], inputs: Any, name: str) -> Any:
-        """The outputs for symbolic inputs, each operation being asked for its own."""
+        """The outputs for symbolic inputs; each operation computes its own shapes."""
         return self.run([op.compute_output_spec for op in operations], inputs, name)
 
     def _flatten(self, inputs: Any, name: str) -> list[Any]:
-        """The input arrays in the order of `self.inputs`, by their structure or by name.
+        """The input arrays in the order of `self.inputs`, matched by structure or by name.
 
         Raises ValueError for inputs that cannot be told apart so.
         """
@@ -177,12 +181,12 @@ def _leaves(inputs: Any) -> list[Any]:
 
 
 def _match(structure: Any, given: Any, found: dict[int, Any], extra: list[str]) -> bool:
-    """Whether inputs have a structure; lists, tuples and named tuples are all the same.
+    """Whether inputs have a structure; lists, tuples and named tuples are equivalent.
 
-    Puts the inputs into `found` by their number and names that are in a dict too many into `extra`.
+    Adds the inputs by number to `found`, and the names of superfluous dict entries to `extra`.
     """
     if isinstance(structure, Ref):
-        if isinstance(given, (list, tuple)) and len(given) == 1:  # a list around a single tensor
+        if isinstance(given, (list, tuple)) and len(given) == 1:  # A list with a single tensor.
             (given,) = given
         if isinstance(given, (list, tuple, dict)):
             return False
@@ -201,14 +205,14 @@ def _match(structure: Any, given: Any, found: dict[int, Any], extra: list[str]) 
 
 
 def _in_order(structure: Any) -> bool:
-    """Whether there is but one order of the inputs: a dict has one where it is sorted by key."""
+    """Whether the order of the inputs is unambiguous: for a dict, if it is sorted by key."""
     if isinstance(structure, dict):
         return list(structure) == sorted(structure) and all(map(_in_order, structure.values()))
     return isinstance(structure, Ref) or all(map(_in_order, structure))
 
 
-# The largest size while shapes are traced, and the most characters of a symbolic one: a few layers
-# that square a size would otherwise make numbers or formulas that take all memory.
+# The largest size in traces of shapes, and the most characters of a symbolic one. Otherwise a few
+# layers that square a size would create numbers or formulas that exhaust memory.
 _MOST, _LONGEST = 2**63, 2000
 
 
@@ -219,9 +223,9 @@ def _check_sizes(tensor: Any) -> None:
 
 
 def standardize_input(value: Any, spec: Input, model: str) -> Any:
-    """An input array with the rank and the dtype that the model's Input declares.
+    """Converts an input array to the rank and the dtype that the model's Input declares.
 
-    Raises ValueError for a shape that does not fit, naming the axis. The batch may have any size.
+    Raises ValueError for a shape that does not match, naming the axis. The batch may have any size.
     """
     if value is None:
         if spec.optional:
@@ -257,7 +261,8 @@ def standardize_input(value: Any, spec: Input, model: str) -> Any:
     if not spec.sparse:
         value = sparsity.dense(value)
     same = value.dtype == spec.dtype
-    if not same and not isinstance(value, (KerasTensor, Text)):  # without 64 bits, of int64 too
+    # Without 64-bit numbers this includes int64.
+    if not same and not isinstance(value, (KerasTensor, Text)):
         same = value.dtype == jax.dtypes.canonicalize_dtype(spec.dtype)
     if not same:
         value = ops.cast(value, spec.dtype)
@@ -272,7 +277,7 @@ def _content(dtype: Any) -> str:
 
 
 def _reshaped(value: Any, wanted: Shape) -> Any:
-    """Text with a last axis of one more, or without it, where it lacks it or is not to have it."""
+    """Text with a last axis of size 1 added or removed."""
     shape = tuple(value.shape)
     if len(shape) == len(wanted) + 1 and shape[-1] == 1:
         shape = shape[:-1]
@@ -286,8 +291,8 @@ def _reshaped(value: Any, wanted: Shape) -> Any:
 def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
     """The graph between symbolic tensors, and its operations in Keras's order.
 
-    The order (by depth, the inputs deepest, then by first visit) is that of `model.layers`, and
-    with it that of the weights and of the names in a saved file.
+    The order (by depth, with the inputs deepest, then by first visit) is that of `model.layers`,
+    and therefore of the weights and of the names in a saved file.
     """
     flat_inputs: list[KerasTensor] = jax.tree.leaves(inputs)
     flat_outputs: list[KerasTensor] = jax.tree.leaves(outputs)
@@ -348,10 +353,10 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
     for i, t in enumerate(flat_inputs):
         node = t._keras_history and t._keras_history.node
         op = node and node.operation
-        if node is None or node.inputs:  # one from within another graph is where this one begins
+        if node is None or node.inputs:  # An input of another graph is an input of this one.
             op = InputLayer(batch_shape=t.shape, dtype=t.dtype)
             operation_depth[id(op)], first_visit[id(op)] = deepest, i - len(flat_inputs)
-        elif id(op) not in operation_depth:  # an input that nothing depends on
+        elif id(op) not in operation_depth:  # An input without dependents.
             operation_depth[id(op)], first_visit[id(op)] = 0, -1
         by_id[id(op)] = op
         optional = bool(getattr(op, "optional", False))
@@ -379,7 +384,7 @@ def trace_graph(inputs: Any, outputs: Any) -> tuple[Graph, list[Any]]:
             number.setdefault(id(t), len(number))
         produced = tuple(number[id(t)] for t in node.outputs)
         steps.append(Step(place[id(node.operation)], args, kwargs, produced))
-    structure = map_leaves(ref, inputs)  # jax would sort a dict by its keys
+    structure = map_leaves(ref, inputs)  # jax would sort the keys of a dict.
     graph = Graph(specs, structure, steps, map_leaves(ref, outputs), _output_names(outputs))
     return graph, operations
 

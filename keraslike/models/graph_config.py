@@ -1,4 +1,4 @@
-"""The form of functional models in configs and files."""
+"""Functional models in configs and files."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def graph_config(model: Any) -> dict[str, Any]:
 
 
 def _first_number(op: Any) -> int:
-    """By which number a model's inputs and outputs name the first call of an operation: Keras
-    counts from 1 there if it is a functional model, and from 0 everywhere else."""
+    """The number with which a model's inputs and outputs refer to the first call of an operation:
+    as in Keras, it is 1 for a functional model, and 0 for everything else."""
     return int(getattr(op, "_graph", None) is not None and not op._is_sequential)
 
 
 def _nodes(model: Any) -> dict[int, list[Node]]:
-    """The nodes of the graph by operation, in the order in which they were made."""
+    """The nodes of the graph by operation, in the order of their creation."""
     outputs = {id(t) for t in model.inputs}
     found: dict[int, Node] = {}
 
@@ -103,11 +103,12 @@ def _nodes(model: Any) -> dict[int, list[Node]]:
 
 
 def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
-    """The model of such a config. Raises ValueError for one whose graph does not hold together."""
+    """The model of such a config. Raises ValueError if its graph is inconsistent."""
     if any(isinstance(node, list) for x in config["layers"] for node in x.get("inbound_nodes", ())):
-        modern = serialization.get("saving", "modern_config")  # that of a version before Keras 3
+        # A config of an older version than Keras 3.
+        modern = serialization.get("saving", "modern_config")
         config = modern({"class_name": "Functional", "config": config})["config"]
-    made_of: dict[str, Any] = {}  # the operations by name
+    made_of: dict[str, Any] = {}  # The operations by name.
     entries: dict[str, dict[str, Any]] = {}
     ready: deque[tuple[str, int, dict[str, Any]]] = deque()
     for entry in config["layers"]:
@@ -116,14 +117,16 @@ def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
         ready += [(name, i, node) for i, node in enumerate(entry.get("inbound_nodes", ()))]
     made: dict[tuple[str, int], list[KerasTensor]] = {}
     for name, op in made_of.items():
-        for i, node in enumerate(vars(op).get("_inbound_nodes", ())):  # an InputLayer makes its own
+        # An InputLayer creates its own node.
+        for i, node in enumerate(vars(op).get("_inbound_nodes", ())):
             made[name, i] = node.outputs
 
     def find(history: Any) -> KerasTensor:
         name, node, index = history[:3]
         return made[name, node][index]
 
-    blocked: dict[Any, list[tuple[str, int, dict[str, Any]]]] = {}  # by the call they wait for
+    # Calls by the call that they wait for.
+    blocked: dict[Any, list[tuple[str, int, dict[str, Any]]]] = {}
     while ready:
         name, i, node = call = ready.popleft()
         try:
@@ -131,7 +134,8 @@ def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
         except KeyError as e:
             blocked.setdefault(e.args[0], []).append(call)
             continue
-        if not is_symbolic(tuple(args), kwargs):  # it would be computed now, and be no part
+        # The call would be computed immediately and would not be part of the graph.
+        if not is_symbolic(tuple(args), kwargs):
             raise ValueError(f"The config is damaged: '{name}' is called on none of its tensors.")
         op = made_of[name]
         if isinstance(op, FunctionOperation):
@@ -164,7 +168,7 @@ def from_graph_config(cls: type, config: dict[str, Any]) -> Any:
     }
     model = cls(inputs=inputs, outputs=outputs, **rest)
     if config.get("trainable") is False:
-        model._trainable = False  # the layers' own configs say whether they are
+        model._trainable = False  # The configs of the layers contain this for each of them.
     return model
 
 

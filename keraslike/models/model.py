@@ -1,4 +1,4 @@
-"""`Model`: layers grouped to one that can be trained, saved and looked at."""
+"""`Model`: a group of layers that can be trained, saved and inspected."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Model(Trainer):
     _graph: Graph | None = None
     _operations: list[Any] = []
     _says_shapes = False
-    _is_sequential = False  # as `Sequential` is, which this module cannot import
-    _functional_class: ClassVar[Any]  # `Functional`, for the same reason
+    _is_sequential = False  # True in `Sequential`, which this module cannot import.
+    _functional_class: ClassVar[Any]  # `Functional`, which this module cannot import either.
 
     def __new__(cls, *args: Any, **kwargs: Any):
         if cls is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
@@ -60,7 +60,7 @@ class Model(Trainer):
     def _set_graph(self, inputs: Any, outputs: Any) -> None:
         self._graph, self._operations = trace_graph(inputs, outputs)
         self._inputs, self._outputs = inputs, outputs
-        self.autocast = False  # the graph's inputs say which dtype they have
+        self.autocast = False  # The graph's inputs determine the dtypes.
         self.built = True
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
@@ -75,14 +75,14 @@ class Model(Trainer):
         own_call = not is_ours(type(self).call, "models")
         if self._graph is None or not args or own_call or kwargs.get("mask") is not None:
             return super()._traced_spec(args, kwargs)
-        # Shapes are asked of each operation in turn, so that no size is a formula of all before it.
+        # Each operation is asked for its shapes in turn, so that symbolic sizes stay simple.
         return self._graph.output_spec(self._operations, args[0], self.name)
 
     def _has_call(self) -> bool:
         return self._graph is not None or type(self).call is not Model.call
 
     def _check_open(self, what: str) -> None:
-        if self._graph is None:  # what is not in the graph is in no way of its outputs
+        if self._graph is None:  # Operations outside of the graph do not affect its outputs.
             super()._check_open(what)
 
     def _check_positional(self, argument: Any) -> None:
@@ -93,8 +93,8 @@ class Model(Trainer):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers right below the model, each once; a Sequential's without its Input, and of a
-        functional model those of its graph."""
+        """The layers directly below the model, each once; without the Input for a Sequential, and
+        those of the graph for a functional model."""
         return self._listed_layers()
 
     @layers.setter
@@ -111,7 +111,7 @@ class Model(Trainer):
 
     @checked
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """A layer by its name or its place; raises ValueError where there is none."""
+        """A layer by name or by index; raises ValueError if there is none."""
         if (name is None) == (index is None):
             raise ValueError("get_layer() takes a name or an index, one of them.")
         if index is not None:
@@ -125,12 +125,12 @@ class Model(Trainer):
 
     @property
     def inputs(self) -> list[KerasTensor]:
-        """The symbolic inputs of a model that has a graph."""
+        """The symbolic inputs of a model with a graph."""
         return jax.tree.leaves(self._symbols("_inputs"))
 
     @property
     def outputs(self) -> list[KerasTensor]:
-        """The symbolic outputs of a model that has a graph."""
+        """The symbolic outputs of a model with a graph."""
         return jax.tree.leaves(self._symbols("_outputs"))
 
     def _symbols(self, which: str) -> Any:
@@ -147,7 +147,7 @@ class Model(Trainer):
     def output(self) -> Any:
         return self._symbols("_outputs") if "_outputs" in vars(self) else super().output
 
-    # Keras's names, which KerasHub reads.
+    # Private names of Keras's, which KerasHub uses.
     _inputs_struct = property(lambda self: self._symbols("_inputs"))
     _outputs_struct = property(lambda self: self._symbols("_outputs"))
 
@@ -162,7 +162,7 @@ class Model(Trainer):
     def _shapes(self, which: str, tensors: Any) -> Any:
         if which not in vars(self):
             return jax.tree.map(lambda t: tuple(t.shape), tensors)
-        shapes = [tuple(t.shape) for t in jax.tree.leaves(tensors)]  # in whatever they are
+        shapes = [tuple(t.shape) for t in jax.tree.leaves(tensors)]  # In any structure.
         return shapes[0] if len(shapes) == 1 else shapes
 
     @property
@@ -174,7 +174,7 @@ class Model(Trainer):
         return self._graph.output_names if self._graph is not None else None
 
     def build(self, input_shape: Any) -> None:
-        """Makes all weights, for a model that is given its input's shape before any data."""
+        """Creates all weights of a model, from the shape of its input."""
         if self._graph is None:
             self._build_by_call(input_shape)
 
@@ -354,14 +354,15 @@ class Model(Trainer):
 
 
 def _takes_graph(cls: type) -> bool:
-    """Whether a class is made from `(inputs, outputs)`: it has no constructor of its own."""
+    """Whether a class is constructed from `(inputs, outputs)`: it defines no constructor."""
     for c in cls.__mro__:
         if "__init__" in vars(c):
             return is_ours(c, "models")
     return False
 
 
-# `keras.models` has these names as well; what they do lives in `keraslike.saving`, higher up.
+# `keras.models` has these names as well. They are implemented in `keraslike.saving`, which this
+# package must not import.
 
 
 @entry
@@ -386,7 +387,7 @@ def load_model(
     compile: bool = True,
     safe_mode: bool = True,
 ) -> Model:
-    """The model in a file: see `keraslike.saving.load_model`.
+    """Loads a model from a file: see `keraslike.saving.load_model`.
 
     >>> import io, keraslike
     >>> file = io.BytesIO()

@@ -1,8 +1,8 @@
-"""Functions of `keraslike.ops` in a graph, and their form in a file.
+"""Functions of `keraslike.ops` in graphs, and their form in files.
 
-Keras has a class for each function. Some arguments are those of the class and stand in its config:
-what tells one operation from another, such as an axis or a shape. All others are the call's, and a
-call is kept apart: tensors, and what could be one (an operand, an index, a mask).
+Keras has a class for each function. Arguments that distinguish operations, such as an axis or a
+shape, belong to the class and are stored in its config. All others (tensors, operands, indices,
+masks) belong to the call, and calls are stored separately.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from keraslike.core.operation import FunctionOperation, Operation
 from keraslike.core.symbolic import KerasTensor
 from keraslike.layers.masks_and_losses import MaskOf
 
-# Arguments that Keras's operations take when they are called: by name, for all functions, and for
+# Arguments that Keras's operations receive when they are called: by name, for all functions and for
 # some functions only.
 _OF_CALL = (
     "a abs_ angle array bias bins branches choicelist condition condlist constant_values "
@@ -41,7 +41,7 @@ _OF_CALL_IN = {
     "solve": ("b",),
     "solve_triangular": ("b",),
 }
-# Arguments of these names that are given to the constructor instead in some functions.
+# Arguments with these names that some functions pass to the constructor instead.
 _OF_CLASS_IN = {
     "affine_transform": ("fill_value",),
     "elastic_transform": ("fill_value",),
@@ -53,8 +53,8 @@ _OF_CLASS_IN = {
     "unique": ("fill_value",),
 }
 
-# The modules of Keras's operations outside of `numpy`, and the classes with other names than their
-# functions'.
+# The modules of Keras's operations outside of `numpy`, and the classes whose names differ from
+# those of their functions.
 _MODULES = {
     "core": (
         "associative_scan cast cond convert_to_tensor fori_loop map saturate_cast scan scatter "
@@ -103,8 +103,9 @@ _CLASSES = {
     **{name: name.upper() for name in ("fft", "fft2", "ifft2", "irfft", "istft", "rfft", "stft")},
     **{name: name.upper() for name in ("jvp", "psnr", "ssim", "svd")},
 }
-_OF_MASK = "GetMask"  # which Keras has not: there a mask is what it was computed by
-# Constructor arguments with which Keras's class does what the function here does.
+# Keras has no such operation: there a mask is the output of the operation that computed it.
+_OF_MASK = "GetMask"
+# Constructor arguments with which Keras's class computes the same as the function here.
 _ALWAYS = {"layer_normalization": {"rms_scaling": False}}
 _NAMES = {cls: name for name, cls in _CLASSES.items()}
 
@@ -121,7 +122,7 @@ def _is_of_call(function: str, argument: str) -> bool:
 def operation_entry(
     op: FunctionOperation, calls: Sequence[tuple[tuple, dict[str, Any]]]
 ) -> tuple[dict[str, Any], list[tuple[tuple, dict[str, Any]]]]:
-    """The entry of an operation in a graph's config, and what stays of its calls' arguments.
+    """The entry of an operation in a graph's config, and the remaining arguments of its calls.
 
     Raises TypeError for a function that is none of `keraslike.ops`.
     """
@@ -148,7 +149,7 @@ def operation_entry(
 
 
 def class_name_of(op: FunctionOperation) -> str:
-    """The class that Keras has for a function."""
+    """The name of Keras's class for a function."""
     name = getattr(op.function, "__name__", "function")
     return _CLASSES.get(name) or "".join(part.capitalize() for part in name.split("_"))
 
@@ -156,13 +157,14 @@ def class_name_of(op: FunctionOperation) -> str:
 def _parted(
     name: str, function: Any, args: tuple, kwargs: dict[str, Any]
 ) -> tuple[dict[str, Any], tuple, dict[str, Any]]:
-    """A call's arguments: the class's, and the call's by place and by name."""
+    """Splits the arguments of a call into those of the class, and those of the call by position and
+    by name."""
     signature = inspect.signature(function)
     given = signature.bind(*args, **kwargs).arguments
     of_class: dict[str, Any] = {}
     by_place: list[Any] = []
     by_name: dict[str, Any] = {}
-    in_order = True  # whether no argument of the call is left out so far
+    in_order = True  # Whether all positional arguments of the call were included so far.
     for parameter in signature.parameters.values():
         key = parameter.name
         if key not in given:
@@ -187,7 +189,8 @@ def _holds_tensor(value: Any) -> bool:
 
 
 def _index(key: Any) -> Any:
-    """A key of which only tuples become lists in a file, so that it can be told from an index."""
+    """The key of an indexing operation, in which files store only tuples as lists, to distinguish
+    it from an array index."""
     if isinstance(key, tuple):
         return tuple(map(_index, key))
     return np.asarray(key) if isinstance(key, list) else key
@@ -203,7 +206,7 @@ def is_operation_entry(entry: dict[str, Any]) -> bool:
 
 
 def operation(entry: dict[str, Any]) -> FunctionOperation:
-    """The operation of an entry; raises ValueError for one that `keraslike.ops` has not."""
+    """The operation of an entry; raises ValueError if `keraslike.ops` has no such function."""
     if entry["class_name"] == _OF_MASK:
         return MaskOf(entry["config"].get("name"))
     function = serialization.get("ops", _function_name(entry))
@@ -218,7 +221,7 @@ def _function_name(entry: dict[str, Any]) -> str:
 def call_arguments(
     entry: dict[str, Any], function: Any, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> tuple[tuple, dict[str, Any]]:
-    """What a function is called on: the arguments of a call in a file, and those in the config.
+    """The arguments of a function, from those of a call in a file and those in the config.
 
     Raises TypeError for arguments that the function has not.
     """
@@ -234,7 +237,7 @@ def call_arguments(
 def _joined(
     function: Any, name: str, of_class: dict[str, Any], args: Sequence[Any], kwargs: dict[str, Any]
 ) -> tuple[tuple, dict[str, Any]]:
-    """A function's arguments, of those of Keras's class for it and those of a call."""
+    """Combines the arguments of Keras's class for a function with those of a call."""
     given = {**of_class, **kwargs}
     parameters = inspect.signature(function).parameters
     by_place = [
@@ -266,7 +269,8 @@ def _joined(
 
 
 def operation_class(class_name: str) -> type:
-    """Keras's class of a function: made with the class's arguments, called with the call's.
+    """Keras's class for a function, which is constructed with the class's arguments and called with
+    the call's.
 
     Raises ValueError if `keraslike.ops` has no such function.
 

@@ -1,4 +1,4 @@
-"""`Sequential`: layers one after another."""
+"""`Sequential`, a linear stack of layers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Sequential(Model):
         super().__init__(trainable=trainable, name=name)
         self._layers: list[Layer] = []
         if layers is not None:
-            self._rebuilding = False  # once, after the last layer
+            self._rebuilding = False  # The model is built once, after the last layer.
             for layer in layers if isinstance(layers, (list, tuple)) else [layers]:
                 self.add(layer)
             del self._rebuilding
@@ -49,9 +49,9 @@ class Sequential(Model):
 
     @entry
     def add(self, layer: Any, rebuild: bool = True) -> None:
-        """Adds a layer to the end; raises ValueError for what is none."""
+        """Appends a layer; raises ValueError for another object."""
         if isinstance(layer, symbolic.KerasTensor) and layer._keras_history is not None:
-            layer = layer._keras_history.operation  # what Input() gives
+            layer = layer._keras_history.operation  # The result of Input().
         if not isinstance(layer, Layer):
             if isinstance(layer, type) and issubclass(layer, Layer):
                 raise ValueError(
@@ -92,7 +92,7 @@ class Sequential(Model):
         return layer
 
     @property
-    def _functional(self) -> Model | None:  # packages look at it
+    def _functional(self) -> Model | None:  # Other packages use this private name.
         return self._graph and Model(self._inputs, self._outputs, name=self.name)
 
     def _listed_layers(self) -> list[Layer]:
@@ -141,7 +141,7 @@ class Sequential(Model):
         try:
             for layer in self.layers:
                 x = layer(x)
-        except NotImplementedError:  # a layer that cannot tell the shape of its output
+        except NotImplementedError:  # A layer that cannot compute the shape of its output.
             return
         except TypeError as error:
             parameters = inspect.signature(layer.call).parameters.values()
@@ -154,7 +154,7 @@ class Sequential(Model):
             raise
         self._set_graph(symbols, x)
         for spec in self._graph.inputs:  # type: ignore[union-attr]
-            spec.any_size = True  # the layers say which sizes they need
+            spec.any_size = True  # The layers determine which sizes they accept.
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if self._graph is not None:
@@ -195,7 +195,7 @@ class Sequential(Model):
             named: dict[str, Any] = {}
             for entry in config["layers"]:
                 name = _name_in(entry)
-                layer = named.get(name) if name is not None else None  # which comes again
+                layer = named.get(name) if name is not None else None  # A layer that occurs again.
                 if layer is None:
                     if not isinstance(entry, dict) or "config" not in entry:
                         raise ValueError(
@@ -218,9 +218,9 @@ class Sequential(Model):
 
 
 def _fits(shape: Any, wanted: Any) -> bool:
-    """Whether all sizes that both of two shapes say, but for the batch's, are the same."""
+    """Whether all known sizes of two shapes, except for the batch's, are equal."""
     if not isinstance(shape, (list, tuple)) or any(isinstance(n, (list, tuple)) for n in shape):
-        return True  # of several inputs
+        return True  # There are several inputs.
     sizes = zip(shape[1:], wanted[1:])
     return len(shape) == len(wanted) and all(a == b or None in (a, b) for a, b in sizes)
 
@@ -229,7 +229,7 @@ _PLACED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KE
 
 
 def _name_in(entry: Any) -> str | None:
-    """The name of the layer that an entry of a config describes, where it says one."""
+    """The name of the layer that an entry of a config describes, if it contains one."""
     config = entry.get("config") if isinstance(entry, dict) else None
     name = config.get("name") if isinstance(config, dict) else None
     return name if isinstance(name, str) else None

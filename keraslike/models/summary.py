@@ -1,4 +1,4 @@
-"""`model.summary()`: a table that rich draws."""
+"""`model.summary()`, a table that rich renders."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def print_summary(
     positions: Any = None,
     layer_range: Any = None,
 ) -> None:
-    """Prints a model's layers, output shapes and parameters, or hands the text to `print_fn`."""
+    """Prints a model's layers, output shapes and parameters, or passes the text to `print_fn`."""
     listed = getattr(model, "_is_sequential", False)
     operations = list(model.layers if listed else model._operations or model.layers)
     shapes = _chain_shapes(model) if listed else None
@@ -71,7 +71,7 @@ def print_summary(
             cells.append(("Y" if layer.trainable else "N") if weights else "-")
         table.add_row(*cells)
 
-    # A Console of its own width where no terminal says how wide to be.
+    # A console with a width of its own, since no terminal determines it.
     out: Any = io.StringIO() if print_fn is not None else None
     console = Console(
         file=out, width=line_length, highlight=False, force_terminal=False if out else None
@@ -97,7 +97,7 @@ def print_summary(
 
 
 def _range(operations: list[Any], layer_range: Any) -> Iterator[bool]:
-    """For each operation whether it is in the range; ValueError where there is no such range."""
+    """For each operation, whether it is in the range; ValueError for an invalid range."""
     if layer_range is None:
         return iter([True] * len(operations))
     names = list(layer_range) if isinstance(layer_range, (list, tuple)) else []
@@ -119,7 +119,7 @@ def _range(operations: list[Any], layer_range: Any) -> Iterator[bool]:
 
 
 def _widths(positions: Any, line_length: int, columns: list[str]) -> list[int]:
-    """The columns' widths; ValueError for positions that give none."""
+    """The widths of the columns; ValueError for invalid positions."""
     numbers = list(positions) if isinstance(positions, (list, tuple)) else []
     ends = [0, *(int(p * line_length if numbers[-1] <= 1 else p) for p in numbers)]
     widths = [b - a for a, b in itertools.pairwise(ends)]
@@ -140,7 +140,8 @@ def _rows(operations: list[Any], expand: bool, depth: int = 0) -> Iterator[tuple
 
 
 def _is_chain(model: Any) -> bool:
-    """Whether every layer is fed by the one before: no column is needed to say so."""
+    """Whether every layer's input is the output of the previous one, so that no column for
+    connections is needed."""
     if model._graph is None:
         return True
     previous = {i.index for i in model._graph.inputs}
@@ -157,10 +158,11 @@ def _output_shape(layer: Any) -> str:
     if nodes:
         return _shapes(nodes[0].outputs)
     given = layer._build_shapes if isinstance(layer, Layer) and layer.built else None
-    try:  # what it would give for what it was built for
+    try:  # The output shape for the shapes with which the layer was built.
         args, by_name = ((), given) if isinstance(given, dict) else ((given,), {})
         shapes = layer.compute_output_shape(*args, **by_name)
-    except Exception:  # it cannot say, or is built for nothing it could be called on
+    # The layer cannot compute it, or was built with something that is not the shape of an input.
+    except Exception:
         return "?"
     return _listed(jax.tree.leaves(shapes, is_leaf=_is_shape)) or "?"
 
@@ -178,8 +180,8 @@ def _listed(shapes: list[Any]) -> str:
 
 
 def _chain_shapes(model: Any) -> Iterator[str] | None:
-    """The output shapes of a Sequential's layers, each where it stands; `None` before it is built
-    (and of a copy, which has no symbolic tensors)."""
+    """The output shapes of a Sequential's layers; `None` before it is built, and for a copy without
+    symbolic tensors."""
     tensors = jax.tree.leaves(vars(model).get("_outputs"))
     found: list[str] = []
     while tensors and len(found) < len(model.layers):

@@ -13,7 +13,7 @@ from keraslike.optimizers.optax_optimizer import OptaxOptimizer, to_optax
 from keraslike.optimizers.optimizer import Optimizer
 from keraslike.optimizers.wrappers import LossScaleOptimizer, MultiOptimizer, OptimizerMap
 
-# No file may name what is made of functions: `OptaxOptimizer`, `to_optax`.
+# No file may name objects that are made from functions: `OptaxOptimizer`, `to_optax`.
 _classes = [
     globals()[name]
     for name in registry.members(globals(), "optimizers")
@@ -60,7 +60,7 @@ def serialize(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
-    """The optimizer that `serialize` made this config of.
+    """The optimizer that a config of `serialize` describes.
 
     >>> deserialize({"class_name": "SGD", "config": {"momentum": 0.9}}).momentum
     0.9

@@ -1,6 +1,6 @@
-"""Adam and what was made of it: AdamW, Nadam, Adamax, Lamb, ScheduleFreeAdamW, and Lion.
+"""Adam and its variants: AdamW, Nadam, Adamax, Lamb, ScheduleFreeAdamW, and Lion.
 
-They are made as those in `gradient_descent` are.
+They are defined like those in `gradient_descent`.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ def _moments(params: Any) -> Any:
 
 
 def moved(g: Any, old: Moments, beta_1: Any, beta_2: Any) -> Moments:
-    """The moving means after another gradient."""
+    """The moving averages after the next gradient."""
     m = old.momentum + (g - old.momentum) * (1 - beta_1)
     return Moments(m, old.velocity + (jnp.square(g) - old.velocity) * (1 - beta_2))
 
 
 def powers(iterations: Any, *betas: float) -> Callable[[Any], list[Any]]:
-    """For a dtype, what is left of the start of moving means: `beta**t` with `t` from 1 on."""
+    """For each dtype, the bias of moving averages at step `t`, counted from 1: `beta**t`."""
 
-    @functools.cache  # the same for all variables of a dtype
+    @functools.cache  # Shared by all variables of a dtype.
     def of(dtype: Any) -> list[Any]:
         t = jnp.asarray(iterations + 1, dtype)
         return [jnp.power(jnp.asarray(beta, dtype), t) for beta in betas]
@@ -51,7 +51,7 @@ def powers(iterations: Any, *betas: float) -> Callable[[Any], list[Any]]:
 def step_size(
     learning_rate: Any, iterations: Any, beta_1: float, beta_2: float
 ) -> Callable[[Any], Any]:
-    """For a dtype, the rate by which Adam multiplies `m / sqrt(v)`."""
+    """For each dtype, the factor with which Adam multiplies `m / sqrt(v)`."""
     left = powers(iterations, beta_1, beta_2)
 
     @functools.cache
@@ -68,7 +68,7 @@ class AdamState(NamedTuple):
 
 
 class _OfMoments(Optimizer):
-    """Two moving averages: the shares of them that are kept, and `epsilon`."""
+    """Base of optimizers with two moving averages: their decay rates, and `epsilon`."""
 
     def __init__(
         self,
@@ -211,7 +211,7 @@ class Nadam(_OfMoments):
             own = state.u_product.dtype
             product = state.u_product * warm(iterations + 1, own)
 
-            @functools.cache  # the same for all variables of a dtype
+            @functools.cache  # Shared by all variables of a dtype.
             def scalars(dtype):
                 u, u_next = warm(iterations + 1, dtype), warm(iterations + 2, dtype)
                 done = product.astype(dtype)
@@ -266,7 +266,7 @@ class Adamax(_OfMoments):
             return jax.tree.map(MomentAndNorm, zeros_like(params), zeros_like(params))
 
         def update(grads, state, params=None, *, learning_rate, iterations):
-            @functools.cache  # the same for all variables of a dtype
+            @functools.cache  # Shared by all variables of a dtype.
             def left(dtype):
                 return 1 - jnp.power(jnp.asarray(beta_1, dtype), jnp.asarray(iterations + 1, dtype))
 
@@ -315,7 +315,8 @@ class Lamb(_OfMoments):
                 return m / (1 - power_1) / (jnp.sqrt(v / (1 - power_2)) + epsilon), new
 
             updates, moments = leafwise(step, grads, state)
-            updates, _ = trust.update(updates, trust.init(grads), params)  # which has no state
+            # The transform has no state.
+            updates, _ = trust.update(updates, trust.init(grads), params)
             down = jax.tree.map(lambda u: -jnp.asarray(learning_rate, u.dtype) * u, updates)
             return down, moments
 
@@ -420,7 +421,7 @@ class Lion(Optimizer):
         **shared: Unpack[Shared],
     ):
         super().__init__(learning_rate, **shared)
-        # At 0 only the sign of the gradient would count.
+        # At 0 a step would only depend on the sign of the gradient.
         require(0 < beta_1 <= 1, "greater than 0 and at most 1", beta_1=beta_1)
         self.beta_1 = beta_1
         self.beta_2 = beta_2

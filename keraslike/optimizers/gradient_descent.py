@@ -24,22 +24,24 @@ __all__ = ["SGD", "RMSprop", "Adagrad", "Adadelta", "Ftrl"]
 
 
 def rule(init: Callable, update: Callable) -> optax.GradientTransformationExtraArgs:
-    """A transform: `init(params)` and `update(grads, state, params, learning_rate, iterations)`.
+    """A transform with `init(params)` and `update(grads, state, params, learning_rate,
+    iterations)`.
 
-    What `update` gives is added to the params. `iterations` counts from 0.
+    The result of `update` is added to the parameters. `iterations` counts from 0.
     """
     return optax.GradientTransformationExtraArgs(init, update)
 
 
 def leafwise(function: Callable, grads: Any, *trees: Any) -> list[Any]:
-    """Maps a function that returns several values; gives a tree of each, shaped as `grads` is."""
+    """Maps a function that returns several values over trees; returns a tree for each value, with
+    the structure of `grads`."""
     leaves, structure = jax.tree.flatten(grads)
     rows = zip(leaves, *(structure.flatten_up_to(tree) for tree in trees), strict=True)
     return [structure.unflatten(column) for column in zip(*(function(*row) for row in rows))]
 
 
 def zeros_like(params: Any) -> Any:
-    """Zeros of the shapes of arrays; of weights that are only to come, zeros that are to come."""
+    """Zeros with the shapes of arrays; for pending weights, pending zeros."""
     return jax.tree.map(lambda p: zeros(p, p.shape), params)
 
 

@@ -1,4 +1,4 @@
-"""Gradients before the update rule sees them: which there are, and how large they may be."""
+"""Processing of gradients before the update rule: selection, overwriting, clipping."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keraslike.optimizers.state import dtype_of, is_overwritten, label, write
 def with_gradients(
     grads: list[Any], variables: list[nnx.Variable]
 ) -> tuple[list[Any], list[nnx.Variable]]:
-    """The gradients that are not `None`, as arrays, and their variables."""
+    """The gradients that are not `None`, as arrays, with their variables."""
     pairs = [(g, v) for g, v in zip(grads, variables) if g is not None]
     if not pairs:
         raise ValueError(
@@ -45,10 +45,10 @@ def overwrite(
     accumulators: Mapping[int, nnx.Variable],
     last: Any,
 ) -> tuple[list[Any], list[nnx.Variable]]:
-    """Gives variables that are to be overwritten their gradients for values; returns the others.
+    """Assigns gradients to variables that are overwritten with them; returns the other pairs.
 
-    Where there are accumulators (by the variables' ids) the value is the largest of the gradients
-    that they gathered, and it is given in the last step that they gather for.
+    With accumulators (by the ids of variables) the value is the maximum of the accumulated
+    gradients, and it is assigned in the last step of the accumulation.
     """
     rest: tuple[list[Any], list[nnx.Variable]] = [], []
     for g, v in zip(grads, variables):
@@ -72,7 +72,7 @@ def clip(
     global_norm: float | None = None,
     value: float | None = None,
 ) -> list[Any]:
-    """Gradients no longer each than `norm`, together than `global_norm`, no element than `value`.
+    """Gradients clipped to a norm each, to a norm together, and to a largest element.
 
     >>> [g.tolist() for g in clip([jnp.array([3.0, 4.0])], norm=1.0, global_norm=None, value=None)]
     [[0.6000000238418579, 0.800000011920929]]
@@ -82,7 +82,7 @@ def clip(
     if global_norm and global_norm > 0:
         size = optax.tree.norm(grads)
         scale = global_norm * jnp.minimum(1 / size, 1 / global_norm)
-        scale = scale + (size - size)  # an infinite norm leaves nothing to go by: NaN
+        scale = scale + (size - size)  # For an infinite norm the result is NaN.
         return [g * scale.astype(g.dtype) for g in grads]
     if value and value > 0:
         return [jnp.clip(g, -value, value) for g in grads]

@@ -1,10 +1,11 @@
-"""The names of the older optimizers of TensorFlow's Keras 2, of which Keras 3 has none."""
+"""The names of the older optimizers of TensorFlow's Keras 2, which Keras 3 does not have."""
 
 from typing import Any
 
 
 class Optimizer:
-    """Raises ImportError, as in Keras 3: these optimizers computed in other ways than today's.
+    """Raises ImportError, as in Keras 3: these optimizers have other update rules than the current
+    ones.
 
     >>> SGD(0.1)
     Traceback (most recent call last):

@@ -1,4 +1,5 @@
-"""Rules that treat matrices as such, Adafactor and Muon, made like those in `gradient_descent`."""
+"""Adafactor and Muon, whose rules treat matrices specially. They are defined like those in
+`gradient_descent`."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ __all__ = ["Adafactor", "Muon"]
 
 
 class Factors(NamedTuple):
-    r: Any  # means of rows, and of columns; of a vector nothing, for which files have a 0
+    r: Any  # Means over rows, and over columns. A vector has none, for which files contain a 0.
     c: Any
     velocity: Any
 
@@ -184,7 +185,7 @@ class Muon(Optimizer):
         return tuple((i, label(v, i)) for i, v in enumerate(variables))
 
     def _uses_adam(self, key: Any, value: Any) -> bool:
-        """Whether Adam updates the variable with this key among the params."""
+        """Whether Adam updates the variable with this key."""
         path = key[1] if isinstance(key, tuple) else str(key)
         if value.ndim != 2 or (self.exclude_embeddings and "embedding" in path.lower()):
             return True
@@ -223,7 +224,7 @@ class Muon(Optimizer):
         return -self.lr_adjust(jnp.asarray(learning_rate, u.dtype) * u), Moments(m, None)
 
     def lr_adjust(self, x: Any) -> Any:
-        """A step of the length that `rms_rate` asks for."""
+        """Scales an update to the length that `rms_rate` requests."""
         return x if self.rms_rate is None else x * max(x.shape) ** 0.5 * self.rms_rate
 
     def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:

@@ -1,4 +1,4 @@
-"""Both ways between optimizers and optax: `OptaxOptimizer` and `to_optax`."""
+"""Conversion between optimizers and optax transforms: `OptaxOptimizer` and `to_optax`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class OptaxOptimizer(Optimizer):
         self._given = transform
 
     def transform(self) -> optax.GradientTransformation:
-        """The transform as it was given."""
+        """The transform that was passed."""
         return self._given
 
     def _current_rate(self) -> None:
@@ -60,7 +60,7 @@ class OptaxOptimizer(Optimizer):
 
     @property
     def learning_rate(self) -> Any:
-        """The Variable that holds the rate of a transform made by `optax.inject_hyperparams`."""
+        """The Variable with the learning rate of a transform made by `optax.inject_hyperparams`."""
         found = optax.tree_utils.tree_get_all_with_path(self._skeleton, "learning_rate")
         places = [place for _, place in found if isinstance(place, int)]
         if len(places) != 1:
@@ -83,8 +83,8 @@ class OptaxOptimizer(Optimizer):
         return tuple(keys)
 
     def _slot_order(self, paths: Sequence[Any], owners: Sequence[Any]) -> list[int]:
-        # A dict flattens in the order of its keys, and names such as dense_9 and dense_10 depend
-        # on what was made before: state is listed in the order of the variables.
+        # A dict is flattened in the order of its keys, and names such as dense_9 and dense_10
+        # depend on what was created before: state is listed in the order of the variables.
         def place(i: int) -> tuple[int, int]:
             kind = tuple(k for k in paths[i] if getattr(k, "key", None) not in names)
             return kinds.setdefault(kind, len(kinds)), -1 if owners[i] is None else owners[i]
@@ -100,7 +100,8 @@ class OptaxOptimizer(Optimizer):
 
 
 def is_transform(value: Any) -> bool:
-    """Whether a value is an optax transform (or one that goes for it, as `optax.MultiSteps`)."""
+    """Whether a value is an optax transform, or an object with its interface such as
+    `optax.MultiSteps`."""
     if isinstance(value, (type, Optimizer)):
         return False
     return callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))
@@ -135,7 +136,8 @@ def to_optax(optimizer: Optimizer) -> optax.GradientTransformationExtraArgs:
         rate, decayed = optimizer._rate_at(count), params
         leaves, structure = jax.tree.flatten(updates)
         grads = structure.unflatten(optimizer._clip_gradients(leaves))
-        if params is not None:  # weight decay comes before the rule, which may look at the params
+        # Weight decay comes before the rule, which may depend on the parameters.
+        if params is not None:
             decayed = jax.tree_util.tree_map_with_path(
                 lambda path, p: optimizer._decayed(key_of(path), p, rate), params
             )

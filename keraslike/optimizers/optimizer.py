@@ -1,4 +1,5 @@
-"""`Optimizer`: the state and the arithmetic around an update rule, which is an optax transform."""
+"""`Optimizer`: the state and the computations around an update rule, which is an optax
+transform."""
 
 from __future__ import annotations
 
@@ -81,7 +82,7 @@ class Optimizer(Stateful):
     """
 
     _kind = "optimizer"
-    # What is trained belongs to the model, not to the optimizer's tree.
+    # The trained variables belong to the model, not to the optimizer's tree.
     _untracked = Stateful._untracked | {"_trainable_variables", "_excluded", "_compiled"}
     _excluded: tuple[tuple[nnx.Variable, ...], re.Pattern | None] | None = None
 
@@ -139,11 +140,11 @@ class Optimizer(Stateful):
         self._learning_rate = self._checked_rate(learning_rate)
         self._model_variables_moving_average: list[Variable] = []
         self._accumulated_gradients: list[Variable] = []
-        self._slots: list[Variable] = []  # the rule's own
-        self._skeleton: Any = None  # the rule's state, with the numbers of slots for leaves
-        self._owners: tuple[int | None, ...] = ()  # for each slot the variable it belongs to
-        self._keys: tuple[Any, ...] = ()  # the variables' names in the rule's params
-        self._decays: tuple[bool, ...] = ()  # which variables decay
+        self._slots: list[Variable] = []  # Variables of the update rule.
+        self._skeleton: Any = None  # The rule's state, with indices of slots as leaves.
+        self._owners: tuple[int | None, ...] = ()  # For each slot, the variable that it belongs to.
+        self._keys: tuple[Any, ...] = ()  # The variables' keys in the rule's parameters.
+        self._decays: tuple[bool, ...] = ()  # Whether each variable decays.
 
     def _checked_rate(self, rate: Any) -> Any:
         if _is_function(rate):
@@ -154,19 +155,19 @@ class Optimizer(Stateful):
 
     # -- the update rule ----------------------------------------------------------------------
 
-    # Whether the state of the rule begins with the values of the weights, not with their shapes.
+    # Whether the initial state of the rule depends on the values of the weights.
     _begins_with_weights = False
 
     def transform(self) -> optax.GradientTransformation:
-        """The update rule, as the hyperparameters are now; to be written by a subclass."""
+        """The update rule with the current hyperparameters; a subclass defines it."""
         raise NotImplementedError(
             f"{type(self).__name__} has no update rule: write transform(), which returns an "
             "optax transform, or update_step(gradient, variable, learning_rate)."
         )
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Changes one variable by its gradient; what a subclass may write in place of `transform()`
-        or, calling this one, around it."""
+        """Updates one variable with its gradient. A subclass may define it in place of
+        `transform()`, or extend it by calling this one."""
         self._run_rule([variable], [gradient], learning_rate, of_all=False)
 
     def _overrides(self, method: str) -> bool:
@@ -176,18 +177,20 @@ class Optimizer(Stateful):
 
     @property
     def variables(self) -> list[nnx.Variable]:
-        """All state: the step count, the learning rate, averages, then that of the rule."""
-        if not is_ours(type(self)):  # a user's may be anywhere
+        """All state: the step count, the learning rate, averages, then the state of the rule."""
+        if not is_ours(type(self)):  # A user's class may keep Variables anywhere.
             return base.variables_of(self)
         rate = self._learning_rate
         own = [self._iterations, *([rate] if isinstance(rate, nnx.Variable) else [])]
-        if self.built:  # else not yet, or another thread is building it and has made some
+        # Otherwise it is not built, or another thread is building it and has created some of the
+        # state.
+        if self.built:
             own += (*self._model_variables_moving_average, *self._accumulated_gradients)
             own += self._slots
         return [*own, *(v for part in self._parts() for v in part.variables)]
 
     def _parts(self) -> Sequence[Optimizer]:
-        """The optimizers that this one applies gradients with."""
+        """The optimizers to which this one passes gradients."""
         return ()
 
     @property
@@ -210,7 +213,7 @@ class Optimizer(Stateful):
     def learning_rate(self, value: Any) -> None:
         if callable(value) and not isinstance(value, nnx.Variable):
             self._learning_rate = value
-            vars(self).pop("_compiled", None)  # one Variable fewer
+            vars(self).pop("_compiled", None)  # There is one Variable fewer.
         elif isinstance(self._learning_rate, nnx.Variable):
             require(not isinstance(value, str), "a number or a schedule", learning_rate=value)
             self._learning_rate.assign(value)
@@ -270,8 +273,9 @@ class Optimizer(Stateful):
         self._skeleton = jax.tree.unflatten(structure, places)
 
     def _first_params(self) -> Sequence[Any]:
-        """What a rule's state is begun with: the weights, or, for a rule of ours that looks at
-        their shapes only, those, and neither weights nor state need be there before a step."""
+        """The parameters with which a rule's state is initialized: the weights, or, for keraslike's
+        rules that only depend on shapes, their shapes. Then pending weights need not be computed
+        before a step."""
         variables = self._trainable_variables
         if (
             self._begins_with_weights
@@ -316,7 +320,8 @@ class Optimizer(Stateful):
             return
         variables = self._bound(grads, trainable_variables)
         grads, variables = with_gradients(grads, variables)
-        if context.state.replicas is not None:  # each replica has those of its part of the batch
+        # Each replica has the gradients of its part of the batch.
+        if context.state.replicas is not None:
             grads = [jax.lax.psum(g, context.state.replicas) for g in grads]
         rate = self._current_rate()
         everything = [*self._trainable_variables, *self.variables]
@@ -324,7 +329,7 @@ class Optimizer(Stateful):
         traced = any(isinstance(x, jax.core.Tracer) for x in (*values, *grads, rate))
         if traced or not self._is_pure():
             self._step(variables, grads, rate)
-        else:  # one compiled program instead of a dispatch for every operation
+        else:  # One compiled program instead of a dispatch for every operation.
             key = (self._numbers(), tuple((id(v), is_overwritten(v)) for v in variables))
             compiled = vars(self).setdefault("_compiled", Cache())
             if key not in compiled:
@@ -334,7 +339,7 @@ class Optimizer(Stateful):
         self._constrain(variables)
 
     def _is_pure(self) -> bool:
-        """Whether a step is the same function of arrays as long as `_numbers()` are the same."""
+        """Whether a step is a pure function of arrays as long as `_numbers()` are the same."""
         parts = self._parts()
         asked = any(_is_function(part._learning_rate) for part in parts)
         return is_ours(type(self)) and not asked and all(part._is_pure() for part in parts)
@@ -378,7 +383,7 @@ class Optimizer(Stateful):
         return list(new[:count]), list(new[count:])
 
     def _bound(self, grads: list[Any], variables: Iterable[nnx.Variable] | None) -> list[Any]:
-        """The variables that the gradients are for, known to this optimizer."""
+        """The variables of the gradients, if this optimizer was built with them."""
         if variables is None:
             if not self._trainable_variables:
                 raise ValueError(
@@ -391,7 +396,8 @@ class Optimizer(Stateful):
             raise ValueError(f"There are {len(grads)} gradients for {len(variables)} variables.")
         if not self.built:
             self.build(variables)
-        if not self._trainable_variables:  # a copy made by tree operations, for a copy of the model
+        # A copy made by tree operations, for a copy of the model.
+        if not self._trainable_variables:
             if len(variables) != len(self._keys):
                 raise ValueError(
                     f"This optimizer was built for {len(self._keys)} variables; "
@@ -448,7 +454,8 @@ class Optimizer(Stateful):
 
     def _update(self, variables: list[Any], grads: list[Any], rate: Any) -> None:
         grads = self._clip_gradients(grads)
-        if self._overrides("_apply_weight_decay"):  # as in Keras, where it has no rate
+        # As in Keras, where this method has no access to the learning rate.
+        if self._overrides("_apply_weight_decay"):
             self._apply_weight_decay(variables)
         else:
             self._apply_weight_decay(variables, rate)
@@ -463,7 +470,8 @@ class Optimizer(Stateful):
     def _run_rule(
         self, variables: list[Any], grads: list[Any], rate: Any, of_all: bool = True
     ) -> None:
-        """Changes variables and their state by the rule, and (`of_all`) what belongs to no one."""
+        """Updates variables and their state by the rule, and with `of_all` also state without an
+        owner."""
         given = {id(v): g for v, g in zip(variables, grads)}
         params = dict(zip(self._keys, lowering.values_of(self._trainable_variables)))
         full = {
@@ -498,7 +506,8 @@ class Optimizer(Stateful):
                 write([v], [self._decayed(self._keys[i], value, rate)])
 
     def _decayed(self, key: Any, value: Any, rate: Any) -> Any:
-        """A variable's value after weight decay; `key` is its own among the rule's params."""
+        """A variable's value after weight decay; `key` is the variable's key in the rule's
+        parameters."""
         decay = self._weight_decay_of(key, value)
         if decay is None:
             return value
@@ -513,7 +522,8 @@ class Optimizer(Stateful):
         var_list: Iterable[nnx.Variable] | None = None,
         var_names: Iterable[str] | None = None,
     ) -> None:
-        """Weight decay leaves these variables alone, and those whose names hold one of the texts.
+        """Excludes variables from weight decay: the given ones, and those whose names contain one
+        of the texts.
 
         >>> from keraslike.optimizers.adam import AdamW
         >>> AdamW().exclude_from_weight_decay(var_names=["bias"])
@@ -543,7 +553,7 @@ class Optimizer(Stateful):
             if is_overwritten(v):
                 continue
             value = v._raw_value
-            # The first step's average is the variable itself.
+            # The first average is the variable itself.
             momentum = (done != 0).astype(value.dtype) * self.ema_momentum
             new = momentum * average._raw_value + (1 - momentum) * value
             write([average], [new])
@@ -551,7 +561,7 @@ class Optimizer(Stateful):
                 write([v], [jnp.where((done + 1) % every == 0, new, value)])
 
     def finalize_variable_values(self, var_list: Sequence[nnx.Variable]) -> None:
-        """Gives the variables their averages where `use_ema` is on: what `fit` ends with."""
+        """Sets the variables to their averages if `use_ema` is on; `fit` calls it at its end."""
         if not self.use_ema:
             return
         averages = self._model_variables_moving_average
@@ -562,14 +572,14 @@ class Optimizer(Stateful):
                 write([v], [average])
 
     def scale_loss(self, loss: Any) -> Any:
-        """The loss times `loss_scale_factor`: what gradients are to be taken of."""
+        """The loss multiplied by `loss_scale_factor`, for computing gradients."""
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
 
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> Any:
-        """An optimizer like the one whose `get_config()` this is, without its state."""
+        """The optimizer described by a config of `get_config()`, without its state."""
         with registry.custom_object_scope(custom_objects or {}):
             return super().from_config(config)
 
@@ -583,4 +593,4 @@ class Optimizer(Stateful):
 
 
 def _is_function(rate: Any) -> bool:
-    return callable(rate) and not isinstance(rate, nnx.Variable)  # which has a __call__
+    return callable(rate) and not isinstance(rate, nnx.Variable)  # A class with a __call__.

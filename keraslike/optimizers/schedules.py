@@ -1,4 +1,4 @@
-"""Learning rates that are functions of the step: `rate = schedule(step)`."""
+"""Learning rate schedules, which are functions of the step: `rate = schedule(step)`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keraslike.core.configured import Configured
 
 
 class LearningRateSchedule(Configured):
-    """Base of the schedules; a subclass writes `__call__(step)`, which gives a scalar.
+    """Base of the schedules; a subclass defines `__call__(step)`, which returns a scalar.
 
     `step` is an integer scalar, an array or a tracer. An optimizer calls its schedule with the
     number of steps done so far.
@@ -272,13 +272,13 @@ class CosineDecayRestarts(LearningRateSchedule):
         self.name = name
 
     def __call__(self, step: Any) -> jax.Array:
-        periods = _scalar(step) / self.first_decay_steps  # counted in first periods
+        periods = _scalar(step) / self.first_decay_steps  # The time in units of the first period.
         t_mul = _scalar(self.t_mul)
         if self.t_mul == 1.0:
             restarts = jnp.floor(periods)
             fraction = periods - restarts
         else:
-            # Period i starts at (1 - t_mul**i) / (1 - t_mul): the sum of those before it.
+            # Period i starts at (1 - t_mul**i) / (1 - t_mul), the sum of the periods before it.
             restarts = jnp.floor(jnp.log(1.0 - periods * (1.0 - t_mul)) / jnp.log(t_mul))
             length = jnp.power(t_mul, restarts)
             fraction = (periods - (1.0 - length) / (1.0 - t_mul)) / length
@@ -308,7 +308,7 @@ def serialize(learning_rate_schedule: LearningRateSchedule) -> dict[str, Any]:
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
-    """The schedule that `serialize` made this config of.
+    """The schedule that a config of `serialize` describes.
 
     >>> schedule = CosineDecay(0.1, 100)
     >>> deserialize(serialize(schedule)) == schedule

@@ -1,4 +1,5 @@
-"""The arguments that all optimizers share, which each names in its signature as Keras's does."""
+"""The arguments that all optimizers share. As in Keras, each optimizer's signature contains
+them."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any, TypedDict
 
 
 class SharedButDecay(TypedDict, total=False):
-    """The same without the weight decay, for one that names it itself."""
+    """The shared arguments without the weight decay, for optimizers that declare it themselves."""
 
     clipnorm: float | None
     clipvalue: float | None
@@ -22,16 +23,17 @@ class SharedButDecay(TypedDict, total=False):
 
 
 class Shared(SharedButDecay, total=False):
-    """The arguments of `Optimizer` that an optimizer passes on: `**shared: Unpack[Shared]`."""
+    """The arguments that an optimizer passes on to `Optimizer`: `**shared: Unpack[Shared]`."""
 
     weight_decay: float | None
 
 
 def take_shared(cls: type, base: type) -> None:
-    """Gives a constructor that ends in `**shared: Unpack[Shared]` the signature with all of them.
+    """Adds the shared arguments to the signature of a constructor that ends in `**shared:
+    Unpack[Shared]`.
 
-    They come after its positional arguments, and by position, too, as does what it has by keyword
-    alone, which comes after them. What it names itself stays where it is.
+    They follow its positional arguments, may be passed by position, and precede its keyword-only
+    arguments. Shared arguments that it declares itself keep their place.
     """
     init = vars(cls).get("__init__")
     if init is None:

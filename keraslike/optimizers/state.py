@@ -1,4 +1,4 @@
-"""What an optimizer's state is made with: names for it, ways to read and to write it."""
+"""Helpers for an optimizer's state: names, reads and writes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from keraslike.core.variable import Variable, spec_of
 
 
 class Cache(dict):
-    """The compiled updates of one optimizer. They hold on to its variables: a copy starts empty."""
+    """The compiled updates of one optimizer. They refer to its variables, so the cache of a copy is
+    empty."""
 
     def add(self, key: Any, value: Any) -> None:
-        if len(self) >= 8:  # a hyperparameter that changes all the time
+        if len(self) >= 8:  # A hyperparameter that changes in every step.
             self.clear()
         self[key] = value
 
@@ -29,34 +30,36 @@ class Cache(dict):
 
 
 def dtype_of(variable: nnx.Variable) -> Any:
-    """The dtype a variable is kept in, whatever it is cast to when read."""
+    """The dtype in which a variable is stored, whatever it is cast to when read."""
     return spec_of(variable).dtype
 
 
 def is_overwritten(variable: nnx.Variable) -> bool:
-    """Whether the gradient of a variable is its new value."""
+    """Whether a variable's gradient is its new value."""
     return getattr(variable, "overwrite_with_gradient", False)
 
 
 def label(variable: nnx.Variable, number: int, attribute: str = "path") -> str:
-    """What a variable is called; a plain `nnx.Param` has no name and goes by its number."""
+    """The name of a variable; a plain `nnx.Param` has none and is named by its number."""
     return getattr(variable, attribute) if isinstance(variable, Variable) else f"variable_{number}"
 
 
 def state_name(variable: nnx.Variable, number: int, field: str) -> str:
-    """The name of a piece of state that belongs to a variable."""
+    """The name of a state Variable that belongs to a variable."""
     return f"{label(variable, number)}_{field}".replace("/", "_")
 
 
 def write(variables: Sequence[nnx.Variable], values: Sequence[Any]) -> None:
-    """Puts in values of the right shape and dtype; an error in a trace that is not lowered."""
+    """Assigns a value of the right shape and dtype; raises in a trace that is not a lowered
+    function's."""
     for variable in variables:
         check_can_update(variable)
     lowering.write(variables, values)
 
 
 def owner(path: Sequence[Any], numbers: dict[Any, int]) -> int | None:
-    """The variable that a leaf of the rule's state belongs to: the innermost key says."""
+    """The index of the variable that a leaf of the rule's state belongs to, from the innermost
+    key."""
     for key in reversed(path):
         if isinstance(key, jax.tree_util.DictKey) and key.key in numbers:
             return numbers[key.key]
@@ -64,12 +67,13 @@ def owner(path: Sequence[Any], numbers: dict[Any, int]) -> int | None:
 
 
 def key_of(path: Sequence[Any]) -> Any:
-    """What a leaf of the params goes by: its key in a rule's dict, or its path in another tree."""
+    """The key of a leaf of the parameters: its key in a rule's dict, or its path in another
+    tree."""
     key = getattr(path[-1], "key", None) if len(path) == 1 else None
     return jax.tree_util.keystr(tuple(path), simple=True, separator="/") if key is None else key
 
 
 def field(path: Sequence[Any]) -> str:
-    """The innermost attribute that leads to a leaf: `momentum`, `velocity`, `count`."""
+    """The innermost attribute on the path to a leaf: `momentum`, `velocity`, `count`."""
     names = [k.name for k in path if isinstance(k, jax.tree_util.GetAttrKey)]
     return names[-1] if names else "state"

@@ -1,4 +1,4 @@
-"""`Stateful`: how an optimizer's state Variables are made, named, read and set."""
+"""`Stateful`: how an optimizer's state Variables are created, named, read and set."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from keraslike.optimizers.state import dtype_of, is_overwritten, state_name
 
 
 class Stateful(Object):
-    """The half of `Optimizer` that knows no gradients: a name, and Variables."""
+    """The part of `Optimizer` that is independent of gradients: its name and its Variables."""
 
     _name: Any
-    _slots: list[Variable]  # the rule's own
+    _slots: list[Variable]  # Variables of the update rule.
     _trainable_variables: tuple[nnx.Variable, ...] = ()
     built: bool
 
@@ -58,7 +58,7 @@ class Stateful(Object):
         layout: Any = None,
         name: str | None = None,
     ) -> Variable:
-        """A new state Variable; for use in a subclass's `build`."""
+        """Creates a state Variable; for use in a subclass's `build`."""
         del aggregation
         self._slots.append(self._state(initializer, name, dtype, shape=shape, layout=layout))
         return self._slots[-1]
@@ -66,7 +66,7 @@ class Stateful(Object):
     def add_variable_from_reference(
         self, reference_variable: Any, name: str | None = None, initializer: Any = "zeros"
     ) -> Variable:
-        """A new state Variable of another's shape and dtype."""
+        """Creates a state Variable with the shape and dtype of another one."""
         shape, dtype = reference_variable.shape, dtype_of(reference_variable)
         full = state_name(reference_variable, len(self._slots), name or "var")
         self._slots.append(self._state(initializer, full, dtype, reference_variable, shape))
@@ -75,8 +75,8 @@ class Stateful(Object):
     def add_optimizer_variables(
         self, trainable_variables: Sequence[Any], name: Any, initializer: Any = "zeros"
     ) -> Any:
-        """For each variable a state Variable like it, or `None` if it is overwritten with its
-        gradient; a list of them for each of several names."""
+        """Creates a state Variable for each variable, or `None` for one that is overwritten with
+        its gradient; for several names, a list of them for each."""
         names = [name] if isinstance(name, str) else list(name)
         several = isinstance(initializer, (list, tuple))
         initializers = list(initializer) if several else [initializer] * len(names)
@@ -120,11 +120,11 @@ class Stateful(Object):
             variable.assign(weight)
 
     def save_own_variables(self, store: Any) -> None:
-        """Puts the optimizer's variables into a dict by their numbers."""
+        """Stores the optimizer's variables in a dict by number."""
         store.update({str(i): v for i, v in enumerate(self.variables)})
 
     def load_own_variables(self, store: Any) -> None:
-        """Sets the variables from arrays by the names of `save_own_variables`."""
+        """Sets the variables from arrays with the names of `save_own_variables`."""
         if len(store) != len(self.variables):
             raise ValueError(
                 f"The optimizer '{self.name}' has {len(self.variables)} variables; {len(store)} "

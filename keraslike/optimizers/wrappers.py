@@ -1,4 +1,5 @@
-"""Optimizers that hand gradients to others: LossScaleOptimizer, MultiOptimizer, OptimizerMap."""
+"""Optimizers that delegate gradients to others: LossScaleOptimizer, MultiOptimizer,
+OptimizerMap."""
 
 from __future__ import annotations
 
@@ -21,13 +22,13 @@ __all__ = ["LossScaleOptimizer", "MultiOptimizer", "OptimizerMap"]
 
 
 class Wrapper(Optimizer):
-    """An optimizer without a rule of its own, whose parts have one each."""
+    """Base of optimizers without a rule of their own, which contain optimizers with one."""
 
     def _constrain(self, variables: list[Any]) -> None:
-        """The parts do that."""
+        """The inner optimizers apply constraints."""
 
     def _constructor_args(self) -> dict[str, Any]:
-        """Of those of all optimizers only what the constructor names."""
+        """Of the shared arguments only those that the constructor names."""
         names = inspect.signature(type(self).__init__).parameters
         return {k: v for k, v in super()._constructor_args().items() if k in names}
 
@@ -71,7 +72,7 @@ class LossScaleOptimizer(Wrapper):
                 "LossScaleOptimizer changes its scale: dynamic=False is not supported. For a scale "
                 "that stays, set `loss_scale_factor` of the optimizer itself."
             )
-        # Older files have the arguments of all optimizers, at their defaults.
+        # Older files contain the arguments that all optimizers share, with their default values.
         defaults = {**dict.fromkeys(Shared.__annotations__), "use_ema": False, "ema_momentum": 0.99}
         for argument in defaults.keys() & kwargs.keys():
             value = kwargs.pop(argument)
@@ -134,21 +135,22 @@ class LossScaleOptimizer(Wrapper):
         write(touched, jax.lax.cond(self.check_finite(grads), *branches))
 
     def check_finite(self, grads: Sequence[Any]) -> Any:
-        """Whether no gradient has a NaN or an infinity; those that are `None` do not count."""
+        """Whether no gradient contains a NaN or an infinity; gradients that are `None` are
+        ignored."""
         found = [jnp.isfinite(g).all() for g in grads if g is not None]
         return jnp.all(jnp.asarray(found))
 
     def scale_loss(self, loss: Any) -> Any:
-        """The loss times the scale: what gradients are to be taken of."""
+        """The loss multiplied by the scale, for computing gradients."""
         return loss * (self.dynamic_scale.value if self.built else self.initial_scale)
 
     def finalize_variable_values(self, var_list: Sequence[nnx.Variable]) -> None:
-        """What the inner optimizer does at the end of `fit`."""
+        """Calls the inner optimizer's method at the end of `fit`."""
         self.inner_optimizer.finalize_variable_values(var_list)
 
     @property
     def learning_rate(self) -> Any:
-        """That of the inner optimizer."""
+        """The learning rate of the inner optimizer."""
         return self.inner_optimizer.learning_rate
 
     @learning_rate.setter
@@ -157,7 +159,7 @@ class LossScaleOptimizer(Wrapper):
 
     @property
     def iterations(self) -> Any:
-        """The number of steps that were not left out."""
+        """The number of steps that were not skipped."""
         return self.inner_optimizer.iterations
 
 
@@ -201,7 +203,7 @@ class OptimizerMap(PathMap):
         return _with_a_rule(value, "optimizer")
 
     def __call__(self, variable: Any) -> Optimizer:
-        """The optimizer of a variable."""
+        """The optimizer for a variable."""
         return self[variable.path]
 
     def get_config(self) -> dict[str, Any]:
@@ -250,7 +252,8 @@ class MultiOptimizer(Wrapper):
     [0.0, 0.9]
     """
 
-    # A copy made by tree operations has the optimizers and what each is for, if it is built.
+    # A copy made by tree operations contains the optimizers and their assignment to variables, if
+    # it is built.
     _untracked = Wrapper._untracked | {"_optimizer_map"}
     _optimizer_map: Any = None
     _inner_optimizers: list[Optimizer] | tuple[()] = ()
@@ -266,7 +269,7 @@ class MultiOptimizer(Wrapper):
         super().__init__(learning_rate=0.0, loss_scale_factor=loss_scale_factor, name=name)
         self._optimizer_map = optimizer_map
         self._inner_optimizers = []
-        self._which: tuple[int, ...] = ()  # the optimizer of each variable
+        self._which: tuple[int, ...] = ()  # The index of the optimizer of each variable.
         if isinstance(optimizer_map, OptimizerMap):
             for optimizer in (*optimizer_map._values.values(), optimizer_map.default_optimizer):
                 self._number_of(optimizer)
@@ -322,13 +325,13 @@ class MultiOptimizer(Wrapper):
         self._iterations.assign_add(1)
 
     def finalize_variable_values(self, var_list: Sequence[nnx.Variable]) -> None:
-        """What the optimizers do at the end of `fit`, each with its own of the variables."""
+        """Calls the method of each optimizer, with its own variables, at the end of `fit`."""
         for part, variables in self._by_optimizer(var_list):
             part.finalize_variable_values(variables)
 
     @property
     def loss_scale_factor(self) -> float | None:
-        """That of all the optimizers."""
+        """The loss scale factor of all optimizers."""
         return self._loss_scale_factor
 
     @loss_scale_factor.setter
@@ -339,7 +342,7 @@ class MultiOptimizer(Wrapper):
 
     @property
     def learning_rate(self) -> Any:
-        """There is none: AttributeError is raised."""
+        """Raises AttributeError: each optimizer has its own."""
         raise AttributeError(
             "A MultiOptimizer has no learning rate: its optimizers have one each "
             "(see its attribute `optimizers`)."

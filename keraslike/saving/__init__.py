@@ -1,4 +1,4 @@
-"""Saving and loading models, and the registry of the objects that files may name."""
+"""Saving and loading of models, and the registration of objects that files may name."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ __all__ = [
     "serialize_keras_object",
 ]
 
-# By these names models and callbacks, in rooms below, find what they need. They are aliases only,
-# so that no file can name them: a config that calls save_model() must not be had.
+# Models and callbacks, which must not import this package, find these functions by name. They are
+# registered as aliases only, so that no file can name them: a config must not be able to call
+# save_model().
 registry.publish(
     "keras.saving",
     {},

@@ -1,10 +1,9 @@
-"""Files that objects write for themselves: `save_assets` and `load_assets`, as Keras calls them.
+"""Files that objects write themselves, with Keras's methods `save_assets` and `load_assets`.
 
-Each object that has `save_assets(directory)` is given a directory of its own, at the path that it
-has in a weights file (see `weights_h5`); what it wrote is kept by name and bytes, which is what the
-formats store: a `.keras` file in `assets/`, a checkpoint as arrays. For `load_assets(directory)`
-they are written to a temporary directory. Names that come from a file may be anything, so each is
-checked before it becomes a path.
+Each object with `save_assets(directory)` receives a directory of its own, at the object's path in a
+weights file (see `weights_h5`). The files are stored by name and content: in a `.keras` file below
+`assets/`, in a checkpoint as arrays. For `load_assets(directory)` they are written to a temporary
+directory. Names from a file are untrusted, so each is checked before it is used as a path.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from typing import Any
 from keraslike.saving import old_weights, weights_h5
 from keraslike.saving.old_weights import KERAS_3, Layout
 
-# The files of a model by their paths; a directory without files ends in a slash.
+# The files of a model by path; an empty directory ends in a slash.
 Assets = dict[str, bytes]
 
 
 def collect(root: Any) -> Assets:
-    """What the `save_assets` of an object and of all below it write.
+    """The files that `save_assets` of an object, and of all objects below it, writes.
 
     >>> import keraslike, pathlib
     >>> class Words(keraslike.Layer):
@@ -51,7 +50,7 @@ def collect(root: Any) -> Assets:
 
 
 def are_saved(root: Any) -> bool:
-    """Whether an object, or one below it, has a `save_assets`."""
+    """Whether an object, or one below it, has a `save_assets` method."""
     return any(True for _ in _methods(root, "save_assets"))
 
 
@@ -59,8 +58,8 @@ def are_saved(root: Any) -> bool:
 def unpacked(
     root: Any, assets: Assets, version: tuple[int, ...] | None = None
 ) -> Iterator[list[tuple[str, Callable, str]]]:
-    """The calls by which an object and all below it load their assets, which lie in a temporary
-    directory while the block lasts: `(where, load_assets, directory)`.
+    """Writes assets to a temporary directory, which exists within the block, and gives the calls
+    that load them: `(where, load_assets, directory)`.
 
     Args:
         version: of the Keras that wrote the file, where that is known.

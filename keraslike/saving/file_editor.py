@@ -1,4 +1,4 @@
-"""`KerasFileEditor`: what is in a file of weights, changed and saved again."""
+"""`KerasFileEditor`, which changes the contents of a weights file."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class KerasFileEditor:
                 "KerasFileEditor reads files whose name ends in `.keras` or `.weights.h5`. "
                 f"Received: filepath={path!r}"
             )
-        self.object_metadata: dict[str, dict[str, Any]] = {}  # by path: the name of a layer
+        self.object_metadata: dict[str, dict[str, Any]] = {}  # By path: the name of a layer.
         with data or contextlib.nullcontext(), saving_api._h5(data or path, path) as file:
             self.weights_dict = self._read(file, h5_reader.Reader(file, path, data), "")
         say(f"Keras {'model' if data else 'weights'} file {os.path.basename(path)!r}")
@@ -109,7 +109,7 @@ class KerasFileEditor:
         for path, obj, own in weights_h5.contents(reference_model):
             place = _down(self.weights_dict, path)
             if isinstance(obj, SeedGenerator) and not isinstance(place, dict):
-                continue  # random streams, which Keras does not save
+                continue  # Random streams, which Keras does not save.
             for name, value in own.items():
                 inside = wanted
                 for part in path.split("/") if path else ():
@@ -177,7 +177,7 @@ class KerasFileEditor:
         inside[name].update(weights)
 
     def _find(self, object_name: str) -> tuple[dict[str, Any], str]:
-        """The dict that an object is in, and its name there."""
+        """The dict that contains an object, and its name there."""
         if "/" in object_name:
             parent, _, name = object_name.rpartition("/")
             inside = _down(self.weights_dict, parent)
@@ -199,7 +199,7 @@ class KerasFileEditor:
     # -- saving -------------------------------------------------------------------------------
 
     def save(self, filepath: str | os.PathLike) -> None:
-        """Saves what there is now to a `.weights.h5` file."""
+        """Saves the current contents to a `.weights.h5` file."""
         path = saving_api._path(filepath)
         if not path.endswith(".weights.h5"):
             raise ValueError(
@@ -229,14 +229,14 @@ class KerasFileEditor:
 
 
 def _down(inside: Any, path: str) -> Any:
-    """What is at a path; `None` where nothing is."""
+    """The value at a path; `None` if there is none."""
     for part in path.split("/") if path else ():
         inside = inside.get(part) if isinstance(inside, dict) else None
     return inside
 
 
 def _holding(inside: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
-    """The dicts that hold an object of this name."""
+    """The dicts that contain an object with this name."""
     if isinstance(inside.get(name), dict):
         yield inside
     for value in inside.values():

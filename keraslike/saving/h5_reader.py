@@ -1,4 +1,4 @@
-"""Arrays out of an HDF5 file that may come from anywhere."""
+"""Reading arrays from untrusted HDF5 files."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _LOW_PRECISION = frozenset(
     n for n, t in vars(ml_dtypes).items() if isinstance(t, type) and issubclass(t, np.generic)
 )
 
-_LONGEST_NAME = 64  # bytes of a dtype's name at most
+_LONGEST_NAME = 64  # The longest name of a dtype, in bytes.
 
 
 class Reader:
-    """Arrays out of a weights file that may come from anywhere.
+    """Reads arrays from an untrusted weights file.
 
-    Only groups and datasets that lie in the file itself are read: no link is followed and no
-    outside storage. A dataset that says to be larger than what is stored for it is refused before
-    memory is set aside for it, and so is one that would have to be unpacked.
+    Only groups and datasets in the file itself are read: links and external storage are not
+    followed. A dataset is rejected, before memory is allocated, if its stated size exceeds its
+    stored size or if it is compressed.
 
     Args:
         file: an open `h5py.File`.
@@ -57,19 +57,19 @@ class Reader:
         return old_weights.layouts(self._version, bool(self.file.visititems(has_name)))
 
     def own(self, path: str) -> dict[str, Any]:
-        """The datasets in `<path>/vars` by name; none where there is no such group."""
+        """The datasets in `<path>/vars` by name; none if there is no such group."""
         group = self._group([*path.split("/"), "vars"] if path else ["vars"])
         return {} if group is None else {k: self._dataset(group, k) for k in group}
 
     def fetch(self, datasets: list[Any]) -> None:
-        """Called with the datasets that are about to be read one after the other."""
+        """Called with the datasets that are read next, in order."""
 
     def check_texts(self, attribute: str, most: int) -> None:
-        """Refuses attributes of this name whose texts have more bytes than `most`.
+        """Rejects attributes of this name whose texts have more than `most` bytes.
 
-        Texts of varying length lie elsewhere in the file, many of them perhaps in one place, and
-        HDF5 sets aside what they say to need before it looks. The bytes of the file tell it before:
-        wherever an attribute of this name may be, the lengths of its texts are added up.
+        Variable-length texts are stored elsewhere in the file, possibly many in one place, and HDF5
+        allocates their stated sizes before it reads them. So their lengths are found in the bytes
+        of the file first, wherever an attribute of this name may be.
         """
         longest = self._longest.get(attribute)
         if longest is None:
@@ -87,7 +87,8 @@ class Reader:
                 )
             plan = self.file.file.id.get_create_plist()
             if plan.get_sizes() != (8, 8) or plan.get_userblock():
-                longest = math.inf  # other numbers of bytes than the format is read by
+                # Other integer sizes than those by which the format is parsed here.
+                longest = math.inf
             self._longest[attribute] = longest
         if longest > most:
             what = "cannot be read" if longest == math.inf else f"says to hold {longest:,.0f} bytes"
@@ -104,11 +105,11 @@ class Reader:
             if last == "vars" and path not in places and hasattr(item, "keys") and len(item):
                 unused.append(path)
 
-        self.file.visititems(visit)  # which follows no soft or external links
+        self.file.visititems(visit)  # This follows neither soft nor external links.
         return unused
 
     def child(self, group: Any, name: str) -> Any:
-        """A group within another, which is no link."""
+        """A group within another group, which must not be a link."""
         return self._child(group, name, "Group")
 
     def _group(self, parts: list[str]) -> Any:
@@ -151,7 +152,7 @@ class Reader:
             raise ValueError(
                 f"'{self.label}' is no weights file: '{where}' holds {dtype}, not numbers."
             )
-        # HDF5 unpacks until the packed data ends, whatever the shape says.
+        # HDF5 decompresses all of the packed data, whatever the shape says.
         if dataset.id.get_create_plist().get_nfilters():
             raise ValueError(
                 f"'{self.label}' is not safe to load: '{where}' is compressed, which Keras's files "
@@ -174,7 +175,8 @@ _last: tuple[Any, dict[str, float]] = (None, {})
 
 
 def _longest_of(path: str) -> dict[str, float]:
-    """What was found out about the texts in a file: several readers of it follow each other."""
+    """A cache of the lengths of the texts in a file, since several readers of it follow each
+    other."""
     global _last
     try:
         found = os.stat(path)
@@ -187,12 +189,13 @@ def _longest_of(path: str) -> dict[str, float]:
 
 
 def safe_dataset(group: Any, name: str) -> Any:
-    """A dataset that lies in the file itself and takes no more memory than is stored for it."""
+    """A dataset that is stored in the file itself, and takes no more memory than its stored
+    size."""
     return Reader(group.file, group.file.filename)._dataset(group, name)
 
 
 def read(dataset: Any) -> Any:
-    """The array in a dataset; one that is read in parts (`orbax_arrays`) stays so."""
+    """The array in a dataset; one that is read in shards (`orbax_arrays`) is returned unread."""
     array = _array(dataset)
     if isinstance(array, jax.Array):
         return array
@@ -207,7 +210,7 @@ def read(dataset: Any) -> Any:
 
 
 def _array(dataset: Any) -> Any:
-    if not hasattr(dataset, "read_direct"):  # not all are of h5py
+    if not hasattr(dataset, "read_direct"):  # Not every dataset is one of h5py's.
         array = dataset[()]
         return array if isinstance(array, jax.Array) else np.asarray(array)
     if not dataset.shape or not dataset.size:
@@ -215,13 +218,14 @@ def _array(dataset: Any) -> Any:
     dtype = dataset.dtype
     if dtype.kind not in "iuf" or not dtype.isnative:
         return np.asarray(dataset[()])
-    array = host.memory(dataset.shape, dtype)  # which JAX takes without a copy
+    array = host.memory(dataset.shape, dtype)  # JAX uses this memory without a copy.
     dataset.read_direct(array)
     return array
 
 
 class Store(Mapping[str, np.ndarray]):
-    """What a class's own `load_own_variables` is given: arrays by name, read when asked for."""
+    """The argument of a class's own `load_own_variables`: arrays by name, which are read on
+    access."""
 
     def __init__(self, datasets: dict[str, Any]):
         self._datasets = datasets

@@ -1,8 +1,8 @@
-"""HDF5 files whose large arrays are not copied: they go from where they are to the disk.
+"""Writes HDF5 files without copying large arrays.
 
-HDF5 itself is left to write what is small, into memory. A large array only gets a place in the
-file, and is put there when the bytes of the file are written, in order: so a file takes no memory
-but that, and HDF5 never sees a disk, which it would not recover from being full.
+HDF5 writes everything that is small, to memory. A large array only gets a place in the file, and
+its memory is written there when the bytes of the file are written in order. So a file takes no
+additional memory, and HDF5 never writes to a disk: it cannot recover if the disk is full.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ from typing import Any
 import jax
 import numpy as np
 
-# Bytes from which on an array is not copied.
+# The size in bytes from which on an array is not copied.
 _LARGE = 1 << 16
-# What HDF5 writes lies in blocks of this many bytes, those that it does not touch excepted.
+# The size of the blocks of bytes that HDF5 writes; blocks that it does not touch are not kept.
 _BLOCK = 1 << 14
-# Bytes at a time: after a checksum they are still in the cache when they are written.
+# The number of bytes that are processed at a time, so that they are still in the cache between the
+# checksum and the write.
 _PIECE = 1 << 20
 
-# The images that files are open on, by HDF5's numbers for those.
+# The images of open files, by HDF5's numbers for these.
 _open: dict[int, Image] = {}
 
 
 class Image(io.RawIOBase):
-    """The bytes of an HDF5 file to be: in memory, but for the arrays that are placed in it."""
+    """The bytes of a new HDF5 file, in memory except for the arrays that are placed in it."""
 
     def __init__(self) -> None:
         self._blocks: dict[int, bytearray] = {}
         self._size = self._position = 0
-        self._arrays: dict[int, tuple[np.ndarray, Any]] = {}  # by where they begin
+        self._arrays: dict[int, tuple[np.ndarray, Any]] = {}  # By their offset.
 
     def __len__(self) -> int:
         return self._size
@@ -73,7 +74,7 @@ class Image(io.RawIOBase):
         return done
 
     def _own(self, begin: int, end: int) -> Iterator[memoryview]:
-        """What HDF5 has written there."""
+        """The bytes that HDF5 has written there."""
         while begin < end:
             number, first = divmod(begin, _BLOCK)
             n = min(_BLOCK - first, end - begin)
@@ -83,7 +84,7 @@ class Image(io.RawIOBase):
     # -- arrays ---------------------------------------------------------------------------------
 
     def place(self, group: Any, name: str, array: np.ndarray, owner: Any) -> Any:
-        """Makes a dataset for an array, which must not change any more.
+        """Makes a dataset for an array, which must not be changed afterwards.
 
         Args:
             owner: what is to be kept as long as the memory of the array is needed.
@@ -118,7 +119,7 @@ _NOTHING = bytes(_BLOCK)
 
 @contextlib.contextmanager
 def filled() -> Iterator[tuple[Image, Any]]:
-    """An `Image`, and an `h5py.File` to fill it by, which is closed at the block's end."""
+    """An `Image`, and an `h5py.File` that writes to it and is closed at the end of the block."""
     import h5py
 
     image = Image()
@@ -132,7 +133,7 @@ def filled() -> Iterator[tuple[Image, Any]]:
 
 
 def dataset_of(group: Any, name: str, array: np.ndarray, owner: Any) -> Any:
-    """A dataset of an array in a group of any file.
+    """Makes a dataset of an array in a group of any file.
 
     Args:
         owner: whose the memory of the array is: of an array of JAX nobody changes it.
@@ -150,7 +151,7 @@ def dataset_of(group: Any, name: str, array: np.ndarray, owner: Any) -> Any:
 
 
 def pieces_of(data: Any) -> Iterator[Any]:
-    """The bytes of an `Image`, or of what lies in one piece."""
+    """The bytes of an `Image`, or of an object with a single buffer."""
     if isinstance(data, Image):
         yield from data.pieces()
         return

@@ -1,8 +1,8 @@
-"""Texts of varying length in HDF5 files, looked at before HDF5 reads them.
+"""Checks of variable-length texts in HDF5 files, before HDF5 reads them.
 
-An attribute says how long each of its texts is and where it lies. HDF5 sets aside that much before
-it looks, a copy for each however many lie in one place; it goes round for ever over a heap that is
-made so, and breaks down over kinds of data that there are not.
+An attribute states the length and the position of each of its texts. HDF5 allocates the stated
+sizes before it checks them, and separately for each text, even if they share a position; a crafted
+heap makes it loop forever, and invalid kinds of data make it crash.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from typing import Any
 
 import numpy as np
 
-_MOST_TEXTS = 1 << 20  # of all attributes of one name in a file
+_MOST_TEXTS = 1 << 20  # For all attributes of one name in a file.
 
 
 def lengths(data: Any, name: bytes) -> Iterator[float]:
-    """How many bytes the texts have together of each attribute of this name, by HDF5's format:
-    sizes of name, dtype and shape; these three; then 16 bytes a text, its length first."""
+    """The total length in bytes of the texts of each attribute with this name, by HDF5's format:
+    the sizes of name, dtype and shape; these three; then 16 bytes for each text, of which the first
+    are its length."""
     place, seen = data.find(name), 0
     while place >= 0:
-        for version, header, unit in ((1, 8, 8), (2, 8, 1), (3, 9, 1)):  # unit: of alignment
+        for version, header, unit in ((1, 8, 8), (2, 8, 1), (3, 9, 1)):  # `unit` is the alignment.
             start = place - header
             if start < 0 or data[start] != version:
                 continue
@@ -32,9 +33,9 @@ def lengths(data: Any, name: bytes) -> Iterator[float]:
             texts = shape + spans[2]
             if sizes[0] < len(name) or texts > len(data):
                 continue
-            if unit == 1 and data[start + 1]:  # the dtype or the shape is elsewhere
+            if unit == 1 and data[start + 1]:  # The dtype or the shape is stored elsewhere.
                 yield math.inf
-            if data[place + spans[0]] & 15 != 9:  # not of varying length
+            if data[place + spans[0]] & 15 != 9:  # It has no variable length.
                 continue
             first = shape + (8 if data[shape] == 1 else 4)
             (count,) = struct.unpack_from("<Q", data, first) if data[shape + 1] else (1,)
@@ -48,15 +49,15 @@ def lengths(data: Any, name: bytes) -> Iterator[float]:
         place = data.find(name, place + 1)
 
 
-# How a text of varying length is named: its length, and where it lies.
+# A reference to a variable-length text: its length and its position.
 _TEXT = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])
 
 
 def _is_sound(data: Any, heap: int) -> bool:
-    """Whether HDF5 comes to an end with the heap at an address: over a piece without a size it
-    goes round for ever."""
+    """Whether HDF5 terminates on the heap at an address: a piece of size 0 makes it loop
+    forever."""
     if data[heap : heap + 4] != b"GCOL":
-        return True  # which it refuses
+        return True  # HDF5 rejects it.
     (size,) = struct.unpack_from("<Q", data, heap + 8)
     place, end = heap + 16, heap + size
     while end - place >= 16 and end <= len(data):
@@ -68,7 +69,7 @@ def _is_sound(data: Any, heap: int) -> bool:
 
 
 def is_text(attribute: Any) -> bool:
-    """Whether an attribute holds texts; HDF5 breaks down over some of what calls itself so."""
+    """Whether an attribute contains texts; HDF5 crashes on some invalid dtypes of texts."""
     import h5py
 
     return isinstance(attribute.get_type(), h5py.h5t.TypeStringID)

@@ -33,11 +33,11 @@ from keraslike.saving.old_names import origin_of
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 ASSETS = "assets/"
 
-# Keras stores its members uncompressed. One that claims more than the floor, and to expand to more
-# than this many times what is there of it, is a bomb and no model that someone packed again.
+# Keras stores members without compression. A member that is larger than the floor, and expands to
+# more than this multiple of its stored size, is a decompression bomb and no repacked model.
 _FLOOR, _MOST_EXPANSION = 64 << 20, 100
 
-# Levels of lists and dicts in a config: models nested some sixty deep.
+# The deepest nesting of lists and dicts in a config: about sixty nested models.
 _MOST_LEVELS = 200
 
 
@@ -46,11 +46,11 @@ _MOST_LEVELS = 200
 
 @contextlib.contextmanager
 def replacing(path: str) -> Iterator[IO[bytes]]:
-    """A new file that takes the place of `path` when the block has ended without an error.
+    """A new file that replaces `path` when the block ends without an error.
 
-    It is written beside the old one, which stays whole until the new one is on the disk.
+    It is written beside the old one, which is unchanged until the new one is on disk.
     """
-    path = os.path.realpath(path)  # a link goes on pointing to the file
+    path = os.path.realpath(path)  # A symbolic link keeps pointing to the file.
     folder, name = os.path.split(path)
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"Cannot save '{name}': there is no folder '{folder}'.")
@@ -74,7 +74,7 @@ def replacing(path: str) -> Iterator[IO[bytes]]:
 def write(
     to: str | IO[bytes], config: dict[str, Any], weights: Any, assets: dict[str, bytes]
 ) -> None:
-    """Writes a `.keras` file, whole or not at all.
+    """Writes a `.keras` file, completely or not at all.
 
     Args:
         to: the path of the file, or a file object.
@@ -92,7 +92,7 @@ def write(
 
 
 def _write_pieces(archive: zipfile.ZipFile, name: str, data: Any) -> None:
-    """`archive.writestr(name, data)` of what need not lie in memory as a whole."""
+    """`archive.writestr(name, data)` for data that need not be in memory at once."""
     member = zipfile.ZipInfo(name, time.localtime()[:6])
     member.external_attr = 0o600 << 16
     member.file_size = len(data)
@@ -102,9 +102,9 @@ def _write_pieces(archive: zipfile.ZipFile, name: str, data: Any) -> None:
 
 
 def write_folder(path: str, config: dict[str, Any], weights: Any, assets: dict[str, bytes]) -> None:
-    """Writes what is in a `.keras` file as files in a folder.
+    """Writes the contents of a `.keras` file as files in a folder.
 
-    Of a folder that is there, they are replaced when all are on the disk; others stay.
+    Existing files are replaced once all new ones are on disk; other files are kept.
     """
     path = os.path.realpath(path)
     folder, name = os.path.split(path)
@@ -134,7 +134,7 @@ def write_folder(path: str, config: dict[str, Any], weights: Any, assets: dict[s
             return
         for member in os.listdir(new):
             place = os.path.join(path, member)
-            if os.path.isdir(place):  # the assets, which cannot be replaced in one step
+            if os.path.isdir(place):  # The assets, which cannot be replaced in one step.
                 os.rename(place, os.path.join(old, member))
             os.replace(os.path.join(new, member), place)
 
@@ -154,7 +154,7 @@ def _members(
 
 
 def config_of(model: Any) -> dict[str, Any]:
-    """The config of a model, plain values all through."""
+    """The config of a model as nested plain values."""
     return serialization.serialize_shared(model)
 
 
@@ -162,7 +162,7 @@ def version() -> str:
     """The version of keraslike."""
     try:
         return importlib.metadata.version("keraslike")
-    except importlib.metadata.PackageNotFoundError:  # imported from a checkout
+    except importlib.metadata.PackageNotFoundError:  # Imported from a checkout.
         return "unknown"
 
 
@@ -170,10 +170,10 @@ def version() -> str:
 
 
 class Stored(io.RawIOBase):
-    """A part of a file on the disk as a file of its own, which is to be closed.
+    """A part of a file on disk as a file object, which has to be closed.
 
-    It is read where it lies: mapped into memory, it would end the process where somebody cuts the
-    file off meanwhile.
+    It is read from the file and not mapped into memory: a mapping would crash the process if the
+    file was truncated meanwhile.
     """
 
     def __init__(self, descriptor: int, begin: int, size: int):
@@ -204,7 +204,7 @@ class Stored(io.RawIOBase):
         return done
 
     def checksum(self) -> int:
-        """The CRC-32 of all of it."""
+        """The CRC-32 of the whole part."""
         found, piece = 0, memoryview(bytearray(1 << 20))
         self.seek(0)
         while n := self.readinto(piece):
@@ -219,10 +219,11 @@ class Stored(io.RawIOBase):
 
 
 def read(path: str) -> tuple[dict[str, Any], IO[bytes], dict[str, bytes]]:
-    """The config, the weights file, to be closed, and the assets in a `.keras` file, or in a folder
-    of what is in one.
+    """The config, the weights file (which has to be closed) and the assets in a `.keras` file, or
+    in a folder with the contents of one.
 
-    The config is in the form of today; names in it are looked up among the custom objects in scope.
+    The config is converted to its current form; names in it are looked up among the custom objects
+    in scope.
     """
     config, metadata, weights, assets = read_members(path)
     version = _keras_version(metadata)
@@ -230,7 +231,7 @@ def read(path: str) -> tuple[dict[str, Any], IO[bytes], dict[str, bytes]]:
 
 
 def read_members(path: str) -> tuple[Any, Any, IO[bytes], dict[str, bytes]]:
-    """The config, the metadata, the weights file and the assets, as they are."""
+    """The config, the metadata, the weights file and the assets, unconverted."""
     with _opened(path) as archive:
         config = parse_json(path, _member(path, archive, CONFIG), CONFIG)
         metadata = _metadata(path, archive)
@@ -239,12 +240,12 @@ def read_members(path: str) -> tuple[Any, Any, IO[bytes], dict[str, bytes]]:
 
 
 def is_folder(path: str) -> bool:
-    """Whether it is a folder of what is in a `.keras` file."""
+    """Whether it is a folder with the contents of a `.keras` file."""
     return os.path.isdir(path) and os.path.isfile(os.path.join(path, CONFIG))
 
 
 class _Folder:
-    """The files in a folder, by their paths, as a `ZipFile` has its members."""
+    """The files in a folder by path, with the interface of a `ZipFile`."""
 
     def __init__(self, path: str):
         self.path = path
@@ -278,33 +279,35 @@ def _keras_version(metadata: Any) -> Any:
 
 
 def version_of(path: str) -> tuple[int, ...] | None:
-    """The version of the Keras that wrote a `.keras` file; `None` where it does not say."""
+    """The version of Keras that wrote a `.keras` file; `None` if it is not recorded."""
     with _opened(path) as archive:
         version = _keras_version(_metadata(path, archive))
     return None if version is None else origin_of(version).version
 
 
 def read_weights(path: str) -> IO[bytes]:
-    """The weights file in a `.keras` file, to be closed."""
+    """The weights file in a `.keras` file, which has to be closed."""
     with _opened(path) as archive:
         return _weights(path, archive)
 
 
 def _weights(path: str, archive: Any) -> Any:
-    """The weights file: where it is not packed, on the disk, and its checksum has been seen."""
+    """The weights file. If it is not compressed it is read from disk, after its checksum was
+    verified."""
     if not hasattr(os, "preadv"):
         return io.BytesIO(_member(path, archive, WEIGHTS))
     if isinstance(archive, _Folder):
         place = os.path.join(path, WEIGHTS)
         if not os.path.isfile(place):
-            return io.BytesIO(_member(path, archive, WEIGHTS))  # which says so
+            # This raises the error for a missing member.
+            return io.BytesIO(_member(path, archive, WEIGHTS))
         seal.check_seal(place)
         with open(place, "rb") as file:
             return Stored(file.fileno(), 0, os.path.getsize(place))
     member = _checked(path, archive, WEIGHTS)
     if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
         return io.BytesIO(_member(path, archive, WEIGHTS))
-    archive.open(member).close()  # which looks at what stands before it
+    archive.open(member).close()  # This checks the member's local header.
     archived: Any = archive.fp
     archived.seek(member.header_offset + _NAMES)
     begin = member.header_offset + _HEADER + sum(struct.unpack("<HH", archived.read(4)))
@@ -318,8 +321,8 @@ def _weights(path: str, archive: Any) -> Any:
     return stored
 
 
-# Before a member come so many bytes, those that say how long its name and what follows it are
-# excepted, which stand there.
+# The size of the header before a member, and the offset of the sizes of the variable-length name
+# and extra field.
 _HEADER, _NAMES = 30, 26
 
 
@@ -364,7 +367,8 @@ def _member(path: str, archive: Any, name: str) -> bytes:
             raise DamagedFile(f"'{path}' is no folder of a model: it has no '{name}'.") from e
     member = _checked(path, archive, name)
     size = member.file_size
-    with archive.open(member) as file:  # no more than was said, whatever it expands to
+    # No more than the stated size is read, whatever it expands to.
+    with archive.open(member) as file:
         data = file.read(size)
         if len(data) != size or file.read(1):
             raise DamagedFile(
@@ -374,7 +378,7 @@ def _member(path: str, archive: Any, name: str) -> bytes:
 
 
 def _checked(path: str, archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    """The one member of this name, which does not say to be larger than it can be."""
+    """The only member with this name, after a check of its stated size."""
     members = [m for m in archive.infolist() if m.filename == name]
     if len(members) != 1:
         found = ", ".join(sorted(set(archive.namelist()))[:10]) or "nothing"
@@ -396,7 +400,7 @@ def _checked(path: str, archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A member of an archive; ValueError for one that says to be larger than it can be."""
+    """The content of a member; ValueError for one whose stated size is impossible."""
     return _member(archive.filename or "archive", archive, name)
 
 
@@ -416,7 +420,7 @@ def _assets(path: str, archive: Any) -> dict[str, bytes]:
 
 
 def parse_json(path: str, data: bytes | str, what: str) -> Any:
-    """What a part of a file holds as JSON; ValueError where it is none."""
+    """Parses a part of a file as JSON; ValueError if it is invalid."""
     try:
         return json_texts.parse_json(data)
     except ValueError as e:
@@ -424,7 +428,7 @@ def parse_json(path: str, data: bytes | str, what: str) -> Any:
 
 
 def checked_config(path: str, config: Any) -> dict[str, Any]:
-    """A model's config that was read from a file; ValueError where it cannot be one."""
+    """A model's config that was read from a file; ValueError if it cannot be one."""
     if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
         raise DamagedFile(f"'{path}': its config describes no model.")
     level = [config]

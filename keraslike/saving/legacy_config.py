@@ -1,7 +1,7 @@
-"""Configs as Keras 3 writes them to `.h5` files.
+"""The form in which Keras 3 writes configs to `.h5` files.
 
-A model, a layer, a loss or an optimizer goes by the name of its class there, without a module, and
-a function by its bare name. How they are read, from as far back as Keras 1, is in `old_config`.
+Models, layers, losses and optimizers are identified by the name of their class, without a module,
+and functions by their bare name. Reading, including configs of Keras 1, is in `old_config`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from keraslike.models.graph_config import is_graph_config
 
 
 def legacy_model(entry: dict[str, Any]) -> dict[str, Any]:
-    """The entry of a model or layer as a `.h5` file has it: without the module's name.
+    """The entry of a model or layer for a `.h5` file: without the module's name.
 
-    The objects within its config stay as they are in a `.keras` file.
+    Nested objects in its config have the same form as in a `.keras` file.
     """
     class_name, module = entry["class_name"], str(entry.get("module"))
     if class_name.startswith("__") or module.startswith(("keras.src.ops", "keras.ops")):
-        return entry  # an op and a layer may have one name
+        return entry  # An op and a layer may have the same name.
     config = entry["config"]
     if class_name == "Sequential" or is_graph_config(config):
         config = {**config, "layers": [legacy_model(x) for x in config["layers"]]}
@@ -29,7 +29,7 @@ def legacy_model(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def legacy_identifiers(value: Any) -> Any:
-    """Losses or metrics as a `.h5` file has them: functions by their names."""
+    """Losses or metrics for a `.h5` file: functions by name."""
     if isinstance(value, list):
         return [legacy_identifiers(v) for v in value]
     if not isinstance(value, dict):
@@ -42,7 +42,7 @@ def legacy_identifiers(value: Any) -> Any:
 
 
 def legacy_loss(value: Any) -> Any:
-    """As `legacy_identifiers`, with the full names of losses: Keras cannot read back "mse"."""
+    """As `legacy_identifiers`, but with the full names of losses: Keras cannot read "mse" back."""
     if isinstance(value, str):
         return getattr(registry.names_of("losses").get(value), "__name__", value)
     if isinstance(value, list):

@@ -47,7 +47,7 @@ _MODEL, _TRAINING = "model_config", "training_config"
 _WEIGHTS, _OPTIMIZER, _EXTRA = "model_weights", "optimizer_weights", "keraslike"
 _TOP = "top_level_model_weights"
 
-# The most bytes of one attribute; longer lists are split over several, numbered ones.
+# The maximum size of an attribute in bytes; longer lists are split into numbered attributes.
 _MOST_BYTES = 64512
 
 
@@ -55,7 +55,7 @@ _MOST_BYTES = 64512
 
 
 def write(model: Any, file: Any, include_optimizer: bool = True) -> None:
-    """Writes a model into an open `h5py.File`.
+    """Writes a model to an open `h5py.File`.
 
     Args:
         include_optimizer: whether to write the arguments of `compile` and the optimizer's state.
@@ -63,7 +63,7 @@ def write(model: Any, file: Any, include_optimizer: bool = True) -> None:
     entry = keras_archive.config_of(model)
     compiled = entry.pop("compile_config", None) if include_optimizer else None
     config = legacy_config.legacy_model(entry)
-    # The root's class goes by its own name in Keras; the rest is for ourselves.
+    # Keras identifies the root's class by name; the other keys are for keraslike.
     config["class_name"] = entry["class_name"]
     config |= {k: entry[k] for k in ("registered_name", "build_config") if entry.get(k)}
     version = KERAS_VERSION
@@ -99,7 +99,8 @@ def _is_extra(obj: Any) -> bool:
 def _layers_of(model: Any) -> list[Any]:
     others = (x for x in model._sublayers if not isinstance(x, InputLayer))
     layers = [*getattr(model, "layers", ()), *others]
-    return list({id(x): x for x in layers}.values())  # one that comes again is stored once
+    # A layer that occurs more than once is stored once.
+    return list({id(x): x for x in layers}.values())
 
 
 def _weights_of(layer: Any) -> list[Any]:
@@ -107,7 +108,7 @@ def _weights_of(layer: Any) -> list[Any]:
 
 
 def _own_weights(model: Any) -> list[Any]:
-    """The weights of a model that are in none of its layers."""
+    """The weights of a model that belong to none of its layers."""
     of_layers = {id(v) for layer in _layers_of(model) for v in layer.weights}
     return [v for v in _weights_of(model) if id(v) not in of_layers]
 
@@ -133,13 +134,13 @@ def _write_names(group: Any, attribute: str, names: Iterable[str]) -> None:
 
 
 def _group_names(layers: Iterable[Any]) -> list[str]:
-    """The group of each layer: its name, with what would make a path of it replaced."""
+    """The name of each layer's group: the layer's name, with path separators replaced."""
     taken = {_TOP}
     return [_free_name(layer.name.replace("/", "_"), taken) for layer in layers]
 
 
 def _free_name(path: str, taken: set[str]) -> str:
-    """The path as a name that no group or dataset has, nor one above or below it.
+    """A variant of the path that is no group or dataset, and neither above nor below one.
 
     Args:
         taken: the names in use, and the groups that they lie in with a slash at the end.
@@ -161,10 +162,10 @@ def _above(name: str) -> list[str]:
 
 
 class Reader(h5_reader.Reader):
-    """Attributes and lists of arrays out of a file that may come from anywhere."""
+    """Attributes and lists of arrays from an untrusted file."""
 
     def text(self, attribute: str) -> str | bytes | None:
-        """An attribute of the file that holds a text; `None` where there is none."""
+        """An attribute of the file with a text; `None` where there is none."""
         if attribute not in self.file.attrs:
             return None
         self._check_size(self.file, attribute, os.path.getsize(self.label))
@@ -179,12 +180,13 @@ class Reader(h5_reader.Reader):
         return value
 
     def origin(self) -> Origin:
-        """Which Keras wrote the file; the first that did told nothing of it."""
+        """The version of Keras that wrote the file; the first one did not record it."""
         version, backend = self.text("keras_version"), self.text("backend")
         return origin_of("1" if version is None else version, backend)
 
     def has_older_optimizer(self) -> bool:
-        """Whether the state in the file is that of the older family of Keras 2's optimizers."""
+        """Whether the file's optimizer state belongs to the older family of Keras 2's
+        optimizers."""
         text = self.text(_TRAINING)
         training = None if text is None else keras_archive.parse_json(self.label, text, _TRAINING)
         entry = training.get("optimizer_config") if isinstance(training, dict) else None
@@ -192,8 +194,8 @@ class Reader(h5_reader.Reader):
         return old_optimizer.is_older(config, self.origin())
 
     def names(self, group: Any, attribute: str) -> list[str]:
-        """An attribute of a group that holds a list of texts, or the several that it was split to;
-        ValueError where there is none."""
+        """An attribute of a group with a list of texts, which may be split; ValueError where there
+        is none."""
         present = [attribute] if attribute in group.attrs else []
         while present[:1] != [attribute] and f"{attribute}{len(present)}" in group.attrs:
             present.append(f"{attribute}{len(present)}")
@@ -257,7 +259,7 @@ class Reader(h5_reader.Reader):
 
 
 def read(file: Any, path: str, compile: bool) -> dict[str, Any]:
-    """The config of the model in an open `h5py.File`, as `serialization.deserialize` takes it.
+    """The config of the model in an open `h5py.File`, for `serialization.deserialize`.
 
     Names are looked up among the custom objects that are now in scope.
 
@@ -286,7 +288,7 @@ def read(file: Any, path: str, compile: bool) -> dict[str, Any]:
 def load(
     model: Any, file: Any, path: str, skip_mismatch: bool = False, by_name: bool = False
 ) -> None:
-    """Gives a model the weights, and the random streams, of an open `h5py.File`.
+    """Loads the weights and the random streams of an open `h5py.File` into a model.
 
     Args:
         skip_mismatch: leave weights that do not fit as they are, with a warning for each.
@@ -298,20 +300,20 @@ def load(
 
 
 def load_all(model: Any, file: Any, path: str) -> None:
-    """As `load`, and the optimizer's state."""
+    """As `load`, including the optimizer's state."""
     optimizer = isinstance(getattr(model, "optimizer", None), Optimizer)
     _load(model, Reader(file, path), False, False, optimizer)
 
 
 def _without_config(model: Any, file: Any) -> bool:
-    """Whether the model's optimizer gets its state with the weights: only one that no config can
-    describe, and that load_model() could therefore not restore."""
+    """Whether the optimizer's state is loaded with the weights: only for an optimizer without a
+    config, whose state load_model() could not restore."""
     given = isinstance(getattr(model, "optimizer", None), OptaxOptimizer)
     return given and _OPTIMIZER in file and _TRAINING not in file.attrs
 
 
 def _load(model: Any, reader: Reader, skip_mismatch: bool, by_name: bool, optimizer: bool) -> None:
-    # A file of weights alone, as older versions wrote them, has no groups around them.
+    # A file that contains only weights, as older versions wrote them, has no enclosing groups.
     root = (
         () if any(n in reader.file.attrs for n in ("layer_names", "layer_names0")) else (_WEIGHTS,)
     )
@@ -367,7 +369,7 @@ def _match(
 def _match_extra(
     model: Any, reader: Reader, fitting: list[Any], problems: list[str]
 ) -> list[weights_h5.Call]:
-    """The random streams, and the objects that load by a method of their own."""
+    """Adds the random streams, and the objects with a loading method of their own."""
     if _EXTRA not in reader.file:
         return []
     extra = h5_reader.Reader(reader.group(_EXTRA), reader.label)

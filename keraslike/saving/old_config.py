@@ -1,9 +1,9 @@
-"""Configs as old as Keras 1, brought into the form and the words of Keras 3.
+"""Converts configs of Keras 1 and later to the form of Keras 3.
 
-Every format goes this way: `.h5` files, `.keras` files that TensorFlow 2.12 to 2.15 wrote, and JSON
-from `to_json`. An entry of an object comes without a module or with one that is no more, the calls
-of a functional model are lists (`old_graph`), and names mean what they meant when the file was
-written (`old_names`). Classes of the user's own keep their arguments as they are.
+All formats use this: `.h5` files, `.keras` files of TensorFlow 2.12 to 2.15, and JSON of `to_json`.
+In old configs an object's entry has no module, or one that no longer exists; the calls of a
+functional model are lists (`old_graph`), and names have their former meaning (`old_names`). The
+arguments of users' classes are unchanged.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from keraslike.models.graph_config import is_graph_config
 from keraslike.saving import old_graph, old_names, old_optimizer
 from keraslike.saving.old_names import Origin, is_custom, origin_of
 
-# The family of an object that a config holds, by the last word of the argument's name.
+# The family of a nested object, by the last word of the argument's name.
 _FAMILIES = {
     "activation": "activations",
     "cell": "layers",
@@ -31,9 +31,10 @@ _FAMILIES = {
 
 
 def from_json(config: Any) -> Any:
-    """What `serialization.deserialize` takes, from the JSON that `to_json` of any Keras made.
+    """The argument for `serialization.deserialize`, from the `to_json` text of any version of
+    Keras.
 
-    Names are looked up among the custom objects that are now in scope.
+    Names are looked up among the custom objects in scope.
     """
     if not isinstance(config, dict) or not isinstance(config.get("class_name"), str):
         return config
@@ -48,7 +49,7 @@ def from_json(config: Any) -> Any:
 
 
 def from_archive(config: dict[str, Any], version: Any) -> dict[str, Any]:
-    """The config in a `.keras` file, from the version in the file's metadata."""
+    """The config in a `.keras` file, converted from the version in the file's metadata."""
     origin = origin_of(version)
     if not origin.is_old or version is None:
         return config
@@ -60,7 +61,7 @@ def from_archive(config: dict[str, Any], version: Any) -> dict[str, Any]:
 
 
 def modern(value: Any, family: str, origin: Origin) -> Any:
-    """A config with all entries in it in the form of a `.keras` file of Keras 3.
+    """A config with all entries in the form of a `.keras` file of Keras 3.
 
     Args:
         value: a config, or a part of one.
@@ -97,7 +98,7 @@ def modern(value: Any, family: str, origin: Origin) -> Any:
 
 def _entry(entry: dict[str, Any], family: str, origin: Origin) -> dict[str, Any]:
     class_name, config = entry["class_name"], entry["config"]
-    if isinstance(config, list):  # a Sequential of Keras 1
+    if isinstance(config, list):  # A Sequential of Keras 1.
         config = {"name": None, "layers": config}
     if not isinstance(config, dict):
         raise ValueError(f"The config of {class_name} must be a dict. Received: {config!r}")
@@ -113,11 +114,12 @@ def _entry(entry: dict[str, Any], family: str, origin: Origin) -> dict[str, Any]
         config = {k: _argument(k, v, origin) for k, v in config.items()}
     rest = {k: v for k, v in entry.items() if k not in ("class_name", "config", "compile_config")}
     if origin.is_old:
-        if not custom:  # what its graph or its first call builds
+        if not custom:  # Its graph or its first call builds it.
             rest.pop("build_config", None)
-        if family != "layers":  # two that are alike are not one, and may have one number
+        # Equal objects may have one number although they are not the same object.
+        if family != "layers":
             rest.pop("shared_object_id", None)
-    # Keras 2 has names as of registered classes for its own optimizers, too.
+    # Keras 2 also gives registered names to its own optimizers.
     rest["registered_name"] = (rest.get("registered_name") or class_name) if custom else None
     module = entry.get("module") if custom else None
     module = module or (f"keras.{family}" if family else None)
@@ -125,7 +127,7 @@ def _entry(entry: dict[str, Any], family: str, origin: Origin) -> dict[str, Any]
 
 
 def _family_of(entry: dict[str, Any]) -> str:
-    """The family that the module in an entry tells."""
+    """The family to which the module in an entry belongs."""
     parts = str(entry.get("module") or "").split(".")
     return next((part for part in parts if part in set(_FAMILIES.values())), "")
 
@@ -135,7 +137,7 @@ def _argument(name: str, value: Any, origin: Origin) -> Any:
 
 
 def _without_class(value: dict[str, Any], family: str, origin: Origin) -> Any:
-    """A dict; or a regularizer or constraint of Keras 1, which tells its class as its name."""
+    """A dict; or a regularizer or constraint of Keras 1, whose name is that of its class."""
     name = value.get("name")
     if isinstance(name, str) and family in ("regularizers", "constraints"):
         config = {k: v for k, v in value.items() if k != "name"}
@@ -146,7 +148,7 @@ def _without_class(value: dict[str, Any], family: str, origin: Origin) -> Any:
 
 
 def _named(value: str, family: str, origin: Origin) -> Any:
-    """An object that a config has by its name alone."""
+    """An object that a config identifies only by name."""
     if not origin.is_old or is_custom(value):
         return value
     if family == "activations" and value in old_names.FUNCTIONS:
@@ -184,7 +186,7 @@ def _is_not_made_up(origin: Origin) -> bool:
 def _in_current_form(
     name: str, config: dict[str, Any], family: str, origin: Origin
 ) -> tuple[str, dict[str, Any]]:
-    """The class and the arguments that one of Keras's own classes has today.
+    """The class and the arguments that correspond to one of Keras's older classes.
 
     Raises ValueError for an argument that Keras 3 has not, and without which it is another model.
     """
@@ -236,7 +238,7 @@ def _in_current_form(
 
 
 def _with_sizes(config: dict[str, Any]) -> dict[str, Any]:
-    """Sizes that Keras 1 has as several arguments, as one."""
+    """Combines sizes that Keras 1 has as separate arguments."""
     sizes = [k for k in ("kernel_dim1", "kernel_dim2", "kernel_dim3") if k in config]
     sizes = sizes or [k for k in ("nb_row", "nb_col") if k in config]
     if not sizes:
@@ -261,7 +263,7 @@ def _drop(name: str, config: dict[str, Any], gone: dict[str, Any]) -> None:
 
 
 def function(value: Any) -> Any:
-    """The entry of a function that an older config has as a name or as a lambda's parts."""
+    """The entry of a function that an older config stores as a name or as the parts of a lambda."""
     if isinstance(value, str):
         short = value.rpartition(">")[2]
         name = value if registry.get_registered_object(value) is not None else short
@@ -289,7 +291,7 @@ def _modern_lambda(config: dict[str, Any], origin: Origin) -> dict[str, Any]:
 
 
 def compile_config(training: dict[str, Any], origin: Origin) -> dict[str, Any]:
-    """What `compile_from_config` takes, from the `training_config` of a `.h5` file or the
+    """The argument for `compile_from_config`, from the `training_config` of a `.h5` file or the
     `compile_config` of a `.keras` file."""
     plain = ("loss_weights", "run_eagerly", "steps_per_execution", "jit_compile")
     config = {k: training[k] for k in plain if training.get(k) is not None}
@@ -320,7 +322,7 @@ def _optimizer(entry: Any, origin: Origin) -> Any:
 
 
 def _identifiers(value: Any, family: str, origin: Origin) -> Any:
-    """Losses or metrics. A name that is none of Keras's own has to be a function's."""
+    """Losses or metrics. A name that Keras does not know must be a function's."""
     if isinstance(value, list):
         return [_identifiers(v, family, origin) for v in value]
     if isinstance(value, str):

@@ -1,8 +1,8 @@
-"""Functional models of Keras 1 and 2: their graph in Keras 3's form.
+"""Converts the graphs of functional models of Keras 1 and 2 to the form of Keras 3.
 
-A call is `[[layer, call, index, keywords], ...]` there, and what TensorFlow computed on symbolic
-tensors is a layer named after the function (`TFOpLambda`, `SlicingOpLambda`), which becomes the
-call of an op.
+There a call is `[[layer, call, index, keywords], ...]`. A computation of TensorFlow's on symbolic
+tensors is a layer named after the function (`TFOpLambda`, `SlicingOpLambda`), which becomes a call
+of an op.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from keraslike.saving.old_names import Origin, is_custom
 _CONSTANT = "_CONSTANT_VALUE"
 
 
-# `old_config.modern`: what brings a config that is not of a graph into the form of today.
+# `old_config.modern`, which converts configs that are not graphs.
 Modern = Callable[[Any, str, Origin], Any]
 
 
 def modern_graph(config: dict[str, Any], origin: Origin, modern: Modern) -> dict[str, Any]:
-    """`layers`, `input_layers` and `output_layers` of a functional model's config."""
+    """The `layers`, `input_layers` and `output_layers` of a functional model's config."""
     entries = config["layers"]
     if any(not isinstance(e, dict) or not isinstance(e.get("config"), dict) for e in entries):
         raise ValueError("The config is damaged: a layer of a functional model has no config.")
@@ -34,8 +34,8 @@ def modern_graph(config: dict[str, Any], origin: Origin, modern: Modern) -> dict
     if not any(isinstance(node, (list, dict)) and _is_old(node) for node in _nodes(entries)):
         return {**ends, "layers": layers}
 
-    # Keras 2 counts the calls of a nested model from 1, those of a layer from 0; Keras 3 does so
-    # at the model's ends only, and for functional models only.
+    # Keras 2 counts the calls of a nested model from 1, and those of a layer from 0. Keras 3 does
+    # so only for the inputs and outputs of a model, and only for functional models.
     calls: dict[str, int] = {}
     for name, number, *_ in _references([*_nodes(entries), *ends.values()], names):
         calls[name] = min(number, calls.get(name, number))
@@ -71,7 +71,7 @@ def _name(entry: dict[str, Any]) -> Any:
 
 
 def _operation(entry: dict[str, Any], origin: Origin, modern: Modern) -> dict[str, Any]:
-    """The entry of a layer, or of an op: an entry without what every layer's config has."""
+    """The entry of a layer or of an op, which lacks the arguments that every layer has."""
     class_name, config = entry.get("class_name"), entry["config"]
     rest = {k: v for k, v in entry.items() if k != "inbound_nodes"}
     nodes = {"inbound_nodes": entry.get("inbound_nodes", [])}
@@ -91,7 +91,7 @@ def _operation(entry: dict[str, Any], origin: Origin, modern: Modern) -> dict[st
 
 
 def _tensorflow_function(entry: dict[str, Any]) -> str | None:
-    """The function of TensorFlow that a layer stands for, by the name it has there."""
+    """TensorFlow's name for the function that a layer calls."""
     class_name, config = entry.get("class_name"), entry["config"]
     if class_name in ("TFOpLambda", "SlicingOpLambda") and not is_custom(class_name):
         return str(config.get("function"))
@@ -125,7 +125,7 @@ def _modern_node(
 
 
 def _keywords(node: Any, names: set[Any]) -> Iterator[dict[str, Any]]:
-    """The keywords of a call: each tensor in it has them."""
+    """The keyword arguments of a call, which every tensor in it repeats."""
     if _is_reference(node, names) or _is_constant(node):
         yield from (value for value in node[3:] if isinstance(value, dict))
     elif isinstance(node, (list, dict)):

@@ -1,8 +1,8 @@
-"""What names meant when a file was written: one table of all that changed from Keras 1 to 3.
+"""A table of names whose meaning changed between Keras 1 and Keras 3.
 
-A name stands here if a file may have it and Keras 3 has it no more, or in another sense: classes,
-arguments, values of arguments, and defaults of arguments that a file may lack. `old_config` walks
-through a config and asks this table; nothing else knows the history.
+It lists the names that a file may contain and that Keras 3 has removed or changed: classes,
+arguments, values of arguments, and defaults of arguments that a file may lack. `old_config`
+traverses a config and consults this table; no other module contains the history.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from keraslike.core import registry
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Which Keras wrote a file.
+    """The version of Keras that wrote a file.
 
     Args:
         version: major, minor and further numbers. A file that does not tell is taken as Keras 2.
@@ -32,17 +32,17 @@ class Origin:
 
     @property
     def is_old(self) -> bool:
-        """Whether it was before Keras 3."""
+        """Whether it is older than Keras 3."""
         return self.version < (3,)
 
     @property
     def is_standalone(self) -> bool:
-        """Whether it was the package `keras` of Keras 1, or of Keras 2 before 2.4."""
+        """Whether it is the package `keras` of Keras 1, or of Keras 2 before 2.4."""
         return self.version < (2, 4) and not self.in_tensorflow
 
 
 def origin_of(version: Any, backend: Any = None) -> Origin:
-    """The origin that a file tells in its `keras_version` and `backend`.
+    """The origin that a file states in its `keras_version` and `backend`.
 
     >>> origin_of("2.2.4-tf").version, origin_of("2.2.4-tf").is_standalone
     ((2, 2, 4), False)
@@ -58,7 +58,7 @@ def origin_of(version: Any, backend: Any = None) -> Origin:
 
 # -- classes ----------------------------------------------------------------------------------
 
-# Class -> the class that Keras 3 has for it, and the arguments that say so.
+# Class -> its equivalent in Keras 3, and the arguments that select it.
 CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
     "AtrousConvolution1D": ("Conv1D", {}),
     "AtrousConvolution2D": ("Conv2D", {}),
@@ -73,7 +73,7 @@ CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
     "UnifiedLSTM": ("LSTM", {}),
 }
 
-# The layer that a Merge of Keras 1 is, by its mode.
+# The layer that corresponds to a Merge of Keras 1, by its mode.
 MERGES = {
     "ave": "Average",
     "concat": "Concatenate",
@@ -125,7 +125,7 @@ _EMBEDDING = {
 }
 _OPTIMIZERS = ("SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "Adamax", "Nadam", "Ftrl")
 
-# Class of today, as a pattern -> argument -> its name now. An argument of today stays as it is.
+# Current class, as a pattern -> argument -> its current name. A current argument is unchanged.
 RENAMED: list[tuple[str, dict[str, str]]] = [
     ("Dense", {**_KERNEL, "output_dim": "units"}),
     ("SimpleRNN|LSTM|GRU", _RECURRENT),
@@ -156,10 +156,10 @@ class _Anything:
         return True
 
 
-# Whatever value an argument had, a model without it computes the same.
+# A model without the argument computes the same, whatever its value.
 ANY = _Anything()
 
-# Class of today, as a pattern -> argument -> the values without which a model is the same.
+# Current class, as a pattern -> argument -> the values with which it has no effect.
 GONE: list[tuple[str, dict[str, Any]]] = [
     (".*", {"time_major": (False,), "dynamic": (False,), "input_dtype": ANY}),
     ("Dense|SimpleRNN|LSTM|GRU|Conv1D", {"input_dim": ANY, "input_length": ANY}),
@@ -194,7 +194,7 @@ GONE: list[tuple[str, dict[str, Any]]] = [
     ),
     ("Attention|AdditiveAttention", {"causal": (False,)}),
     ("InputLayer", {"ragged": (False, None), "type_spec": (None,)}),
-    # Of a Merge of Keras 1: which of the merging layers it is has been found already.
+    # For a Merge of Keras 1: the merging layer was determined before.
     (
         "|".join(sorted(set(MERGES.values()))),
         {
@@ -221,7 +221,7 @@ GONE: list[tuple[str, dict[str, Any]]] = [
 
 
 class Default(NamedTuple):
-    """What an argument that a config lacks was, where that is not today's default."""
+    """The default of an argument at the time, where it differs from the current one."""
 
     classes: str
     argument: str
@@ -241,7 +241,7 @@ DEFAULTS = [
 
 # -- values that meant something else ---------------------------------------------------------
 
-# Functions: name -> the name of what it was. Keras 3 has another line for `hard_sigmoid`.
+# Functions: name -> current name. Keras 3 uses another slope for `hard_sigmoid`.
 FUNCTIONS = {
     "hard_sigmoid": "keras2_hard_sigmoid",
     "softmax_v2": "softmax",
@@ -258,19 +258,19 @@ def _scaling(scale: float, mode: str, distribution: str) -> tuple[str, dict[str,
     return "VarianceScaling", {"scale": scale, "mode": mode, "distribution": distribution}
 
 
-# Initializers by name in Keras 1: class and arguments. Its normal distributions were whole ones.
+# Initializers by name in Keras 1: class and arguments. Its normal distributions were not truncated.
 INITIALIZERS_1: dict[str, tuple[str, dict[str, Any]]] = {
     "glorot_normal": _scaling(1.0, "fan_avg", "untruncated_normal"),
     "he_normal": _scaling(2.0, "fan_in", "untruncated_normal"),
     "orthogonal": ("Orthogonal", {"gain": 1.1}),
 }
 
-# Until 2.2.2 the package `keras` did not make up for the ends that a truncated normal distribution
-# lacks: the deviation was as much smaller as the standard one's is.
+# Until 2.2.2 the package `keras` did not correct the deviation of a truncated normal distribution,
+# which is smaller than that of the full one.
 TRUNCATED_VARIANCE = 0.87962566103423978**2
 NOT_MADE_UP = (2, 2, 2)
 
-# Initializers by name whose numbers that concerns.
+# The initializers, by name, that this concerns.
 TRUNCATED = {
     "glorot_normal": (1.0, "fan_avg"),
     "he_normal": (2.0, "fan_in"),
@@ -279,6 +279,6 @@ TRUNCATED = {
 
 
 def is_custom(class_name: str) -> bool:
-    """Whether the user has registered or given an object of this name."""
+    """Whether the user has registered or passed an object with this name."""
     short = class_name.rpartition(">")[2]
     return any(registry.get_registered_object(n) is not None for n in (class_name, short))

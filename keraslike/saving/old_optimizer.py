@@ -1,9 +1,9 @@
 """Optimizers in files of Keras 1 and 2: their arguments, and the order of their state.
 
-There were two families. The older (the package `keras`, TensorFlow's until 2.10, and
-`optimizers.legacy` after it) has `decay` or `lr` in its config, and lists one kind of slot after
-the other. The newer (from TensorFlow 2.11 on) lists the slots of one weight after the other, as
-Keras 3 does, but no learning rate among them.
+There were two families. The older one (the package `keras`, TensorFlow's until 2.10, and
+`optimizers.legacy` afterwards) has `decay` or `lr` in its config, and lists the slots by kind. The
+newer one (from TensorFlow 2.11 on) lists the slots by weight, as Keras 3 does, but without a
+learning rate.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from keraslike.optimizers import Ftrl, Nadam, Optimizer
 from keraslike.saving.old_names import Origin
 
 _EPSILON, _SMALL = 1e-7, 1e-6
-_VANISHED = 100_000  # steps after which a product of momentums below 1 is 0
+_VANISHED = 100_000  # The number of steps after which a product of momentums below 1 is 0.
 
 
 def is_older(config: Any, origin: Origin) -> bool:
-    """Whether an optimizer's config is of the older of the two families."""
+    """Whether an optimizer's config belongs to the older family."""
     if not origin.is_old or not isinstance(config, dict):
         return False
     return ("decay" in config or "lr" in config) and config.get("is_legacy_optimizer") is not False
 
 
 def arguments(name: str, config: dict[str, Any], origin: Origin, older: bool) -> dict[str, Any]:
-    """The arguments that make one of Keras's optimizers compute what the file's did.
+    """The arguments with which Keras 3's optimizer computes what the file's did.
 
     Args:
         name: of the class.
@@ -44,12 +44,13 @@ def arguments(name: str, config: dict[str, Any], origin: Origin, older: bool) ->
         config["learning_rate"] = rate = float(rate)
     decay = config.pop("decay", None)
     config.pop("schedule_decay", None)
-    if decay and older and name != "Nadam":  # whose decay is that of its momentum
+    if decay and older and name != "Nadam":  # Its decay is that of the momentum.
         config["learning_rate"] = _decayed(rate, decay)
     if not config.get("epsilon"):
         config.pop("epsilon", None)
     added = name == "Adagrad" or (name == "RMSprop" and not _is_under_root(config))
-    if older and added:  # to the root, and under it now: the root of its square is as large
+    # It was added to the root and is now added under it, so it has to be squared.
+    if older and added:
         epsilon = config.get("epsilon", _EPSILON)
         config["epsilon"] = epsilon**2
         if epsilon > _SMALL:
@@ -59,13 +60,14 @@ def arguments(name: str, config: dict[str, Any], origin: Origin, older: bool) ->
                 "long."
             )
     if origin.is_standalone and config.get("clipnorm"):
-        config["global_clipnorm"] = config.pop("clipnorm")  # the norm of all gradients together
+        config["global_clipnorm"] = config.pop("clipnorm")  # The norm of all gradients together.
     return config
 
 
 def _is_under_root(config: dict[str, Any]) -> bool:
-    """Whether RMSprop had its epsilon under the root, as with momentum. A centered one keeps it
-    there: its variance may come out below zero, and only an epsilon as large makes up for that."""
+    """Whether RMSprop added epsilon under the root, as with momentum. A centered one keeps it
+    there: its variance may be rounded below zero, which only an epsilon of that size
+    compensates."""
     return bool(config.get("momentum")) or bool(config.get("centered"))
 
 
@@ -88,35 +90,36 @@ def _decayed(rate: Any, decay: float) -> Any:
 
 
 def places(optimizer: Optimizer, stored: list[Any], older: bool) -> list[tuple[Any, Any]] | None:
-    """`(variable, array)` for the state of an optimizer that is built; `None` where the arrays are
-    not laid out as that optimizer's were.
+    """`(variable, array)` for the state of an optimizer that is built; `None` if the arrays are not
+    laid out like this optimizer's.
 
     Args:
         stored: the file's arrays, or datasets, in order.
         older: whether the file has an optimizer of the older family.
     """
     if older and type(optimizer) is Nadam:
-        return None  # its momentum grew in another way, and its moments are not what ours would be
+        return None  # Its momentum grew in another way, so that its moments differ from ours.
     found: list[tuple[Any, Any]] = []
     rest = list(stored)
     if rest and tuple(rest[0].shape) == ():
-        steps = np.asarray(rest.pop(0)[()])  # of a floating dtype at first
+        steps = np.asarray(rest.pop(0)[()])  # It had a floating-point dtype at first.
         found.append((optimizer.iterations, steps.astype("int64")))
     elif not older:
         return None
     slots = _slots_of_weights(optimizer)
     count, kinds = len(slots), len(slots[0]) if slots else 0
     if count and len(rest) == (kinds + 1) * count:
-        unused = rest[-count:]  # a momentum of 0; or `amsgrad`, which the package `keras` had off
+        # A momentum of 0; or `amsgrad`, which the package `keras` had switched off.
+        unused = rest[-count:]
         if kinds == 0 or (older and all(tuple(a.shape) == (1,) for a in unused)):
             rest = rest[:-count]
     averages = [] if older else list(optimizer._model_variables_moving_average)
     if older:
-        in_pairs = isinstance(optimizer, Ftrl)  # the only one
+        in_pairs = isinstance(optimizer, Ftrl)  # It is the only one.
         wanted = [slot for group in (slots if in_pairs else zip(*slots)) for slot in group]
     else:
         owned = [s for s, owner in zip(optimizer._slots, optimizer._owners) if owner is not None]
-        # Of a vector Keras 3 has numbers in place of what Adafactor keeps of the axes of a matrix.
+        # For a vector, Keras 3 has numbers in place of Adafactor's statistics of rows and columns.
         kept = [s for s in owned if jnp.issubdtype(spec_of(s).dtype, jnp.inexact)]
         wanted = [*averages, *kept]
     shapes = [tuple(spec_of(v).shape) for v in wanted]
@@ -138,6 +141,6 @@ def _slots_of_weights(optimizer: Optimizer) -> list[list[Any]]:
 
 
 def _product(optimizer: Nadam, count: int) -> np.ndarray:
-    """The product of all momentums in so many steps, which TensorFlow does not save."""
+    """The product of all momentums up to a step, which TensorFlow does not save."""
     steps = np.arange(1, min(count, _VANISHED) + 1)
     return np.asarray(np.prod(optimizer.beta_1 * (1.0 - 0.5 * 0.96**steps)), "float32")

@@ -1,7 +1,7 @@
-"""Weights of older versions: where they are in a `.weights.h5` file, and how in a `.h5` file.
+"""Weights of older versions: their places in `.weights.h5` files, and their layout in `.h5` files.
 
-There those of Keras 1, of Keras 2 on Theano and of layers for cuDNN lie in another layout than the
-layer of today has them: gates apart, axes in another order, kernels mirrored.
+Weights of Keras 1, of Keras 2 with Theano and of cuDNN layers have another layout than in the
+current layers: separate gates, other axis orders, mirrored kernels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from keraslike.saving.old_names import Origin
 
 _CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 _MIRRORED = (*_CONVOLUTIONS, layers.Conv2DTranspose)
-_LSTM_GATES = (0, 2, 1, 3)  # the places of input, forget, cell and output gate in Keras 1
+_LSTM_GATES = (0, 2, 1, 3)  # The positions of the input, forget, cell and output gate in Keras 1.
 
 
 # Attributes of MultiHeadAttention that hold layers -> their names in Keras 2.
@@ -29,7 +29,7 @@ _DEPENDENCIES = "_layer_checkpoint_dependencies"
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How a version walks through objects to the places of their arrays in a weights file.
+    """How a version of Keras walks through objects to the places of their arrays in a weights file.
 
     Args:
         is_old: whether it is Keras 2, which takes attributes in the order of `dir`, lists the
@@ -48,7 +48,7 @@ class Layout:
     has_dependencies: bool = False
 
     def children(self, obj: Any, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
-        """The attributes of these names by what Keras 2 calls them, in its order."""
+        """The attributes with these names, by Keras 2's names and in its order."""
         is_attention = isinstance(obj, layers.MultiHeadAttention)
         found = {_ATTENTION.get(n, n) if is_attention else n: n for n in names}
         if self.has_dependencies and _has_graph(obj):
@@ -59,7 +59,7 @@ class Layout:
             elif place == "layers" and isinstance(obj, Model):
                 yield place, _listed(obj)
             else:
-                with contextlib.suppress(Exception):  # a property that cannot answer
+                with contextlib.suppress(Exception):  # A property that raises contains nothing.
                     yield place, getattr(obj, found[place])
 
 
@@ -71,7 +71,7 @@ _TENSORFLOW_2_15 = Layout(is_old=True, from_last=True, counts_all=False)
 
 
 def layouts(version: tuple[int, ...] | None, names_layers: bool) -> list[Layout]:
-    """The layouts that a file may have: the likeliest first where the version is known.
+    """The layouts that a file may have; the most likely comes first if the version is known.
 
     Args:
         version: of the Keras that wrote it, where the file says it.
@@ -123,7 +123,8 @@ OF_GRAPHS = frozenset({"layers", "_layers", "_operations"})
 
 
 def converted(layer: Any, stored: Sequence[Any], origin: Origin) -> list[Any]:
-    """The arrays of a layer in today's layout; those that need no change are as they were given.
+    """The arrays of a layer in the current layout; arrays that need no conversion are returned
+    unchanged.
 
     Args:
         layer: of today, built.
@@ -149,7 +150,7 @@ def converted(layer: Any, stored: Sequence[Any], origin: Origin) -> list[Any]:
 
 
 def _of_model(model: Any, arrays: list[Any], origin: Origin) -> list[Any]:
-    """A model within a model: all that trains of its layers, then all else."""
+    """A nested model: first the trainable weights of all its layers, then the others."""
     inner = [layer for layer in _listed(model) if layer.weights]
     found: list[list[Any]] = [[], []]
     counts = [(_count(x, arrays, origin), len(x.non_trainable_weights)) for x in inner]
@@ -166,7 +167,8 @@ def _of_model(model: Any, arrays: list[Any], origin: Origin) -> list[Any]:
 
 
 def _count(layer: Any, arrays: list[Any], origin: Origin) -> int:
-    """How many arrays in the file are a layer's that train: Keras 1 has the gates apart."""
+    """The number of arrays in the file for the trainable weights of a layer: Keras 1 stores gates
+    separately."""
     count = len(layer.trainable_weights)
     gates = {layers.LSTM: 4, layers.GRU: 3}.get(type(layer))
     return gates * 3 if gates and origin.version < (2,) and count == 3 else count
@@ -175,13 +177,13 @@ def _count(layer: Any, arrays: list[Any], origin: Origin) -> int:
 def _of_gates(layer: Any, arrays: list[Any], origin: Origin) -> list[Any]:
     is_lstm = isinstance(layer, layers.LSTM)
     gates = 4 if is_lstm else 3
-    if len(arrays) == 3 * gates:  # Keras 1: kernel, recurrent kernel and bias of each gate
+    if len(arrays) == 3 * gates:  # Keras 1: kernel, recurrent kernel and bias of each gate.
         order = _LSTM_GATES if is_lstm else range(gates)
         values = [np.asarray(a[()]) for a in arrays]
         return [np.concatenate([values[3 * gate + i] for gate in order], axis=-1) for i in range(3)]
     if len(arrays) != 3 or tuple(arrays[2].shape) != (2 * gates * layer.units,):
         return arrays
-    # cuDNN's: kernels transposed, two biases one after the other.
+    # cuDNN: transposed kernels, and two concatenated biases.
     kernel, recurrent, bias = (np.asarray(a[()]) for a in arrays)
     shape = (kernel.shape[0], layer.units)
     kernel = np.concatenate(
@@ -198,15 +200,15 @@ def _kernel(layer: Any, stored: Any, origin: Origin) -> Any:
     is_first = origin.version < (2,) and isinstance(layer, _CONVOLUTIONS)
     if is_first and rank == 1 and len(stored.shape) == 4:
         kernel = np.asarray(stored[()])
-        if kernel.shape[1] != 1:  # Keras 1.0 and 1.1: filters first
+        if kernel.shape[1] != 1:  # Keras 1.0 and 1.1: the filters come first.
             kernel = kernel.transpose(2, 3, 1, 0)
         kernel = kernel[:, 0]
     elif is_first and rank > 1 and layer.data_format == "channels_first":
         kernel = np.asarray(stored[()])
         kernel = kernel.transpose(*range(2, rank + 2), 1, 0)
     if tuple(kernel.shape) != tuple(layer.kernel.shape):
-        return before  # which will be said not to fit
-    if origin.backend == "theano":  # which mirrors kernels, as convolutions of mathematics do
+        return before  # The mismatch is reported elsewhere.
+    if origin.backend == "theano":  # Theano computes true convolutions, which mirror the kernel.
         kernel = np.asarray(kernel[()])
         kernel = np.flip(kernel, axis=tuple(range(rank)))
     return kernel

@@ -1,4 +1,4 @@
-"""The arrays of a checkpoint: what their groups and checksums are, each read when asked for."""
+"""The arrays of a checkpoint, with their groups and checksums, which are read on access."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keraslike.core.errors import DamagedCheckpoint
 
 
 def group_of(path: str) -> list[str]:
-    """Where the arrays of the object at a path are in the tree."""
+    """The subtree with the arrays of the object at a path."""
     return [*path.split("/"), "vars"] if path else ["vars"]
 
 
@@ -24,7 +24,7 @@ def checksum(array: np.ndarray) -> int:
 
 
 class Array:
-    """An array in a checkpoint; read when `[()]` asks for it, as one of HDF5 is."""
+    """An array in a checkpoint; `[()]` reads it, as with a dataset of HDF5."""
 
     attrs: dict[str, Any] = {}
 
@@ -38,16 +38,18 @@ class Array:
     ):
         self.checkpoint, self.path, self.shape, self.dtype = checkpoint, path, shape, dtype
         self.chunk = chunk
-        self.sharding: Any = None  # of the Variable that it is read for, if that is in parts
+        # The sharding of the Variable that it is read for, if that is sharded.
+        self.sharding: Any = None
         self.value: Any = None if path else np.zeros(shape, dtype)
 
     def read_for(self, value: jax.Array) -> None:
-        """It is read into the parts that this value of a Variable is divided into."""
+        """Makes it be read with the sharding of this value of a Variable."""
         if self.path and host.is_divided(value):
             self.sharding = value.sharding
 
     def check(self) -> None:
-        """A piece larger than the whole array would take memory that nobody asked for."""
+        """Rejects a chunk that is larger than the array, since it would take memory that is not
+        needed."""
         if math.prod(self.chunk) > max(1, math.prod(self.shape)):
             raise DamagedCheckpoint(
                 f"'{self.checkpoint.directory}' is damaged or not safe to load: "
@@ -55,10 +57,10 @@ class Array:
             )
 
     def accept(self, value: Any) -> None:
-        """Keeps what was read; raises ValueError where it is not what was written."""
+        """Keeps a value that was read; raises ValueError if its checksum is wrong."""
         where = "/".join(self.path)
         wanted = self.checkpoint.checksums.get(where)
-        # Of an array that several processes have parts of nobody has all to check.
+        # If several processes have shards of an array, no process has all of it to check.
         checked = wanted is not None and getattr(value, "is_fully_addressable", True)
         if value.shape != self.shape or (checked and wanted != checksum(np.asarray(value))):
             raise ValueError(f"{where} is not what was written")
@@ -70,7 +72,7 @@ class Array:
 
 
 class Weights:
-    """The arrays of a checkpoint as `weights_h5.load` asks for them."""
+    """The arrays of a checkpoint, with the interface that `weights_h5.load` reads from."""
 
     def __init__(self, checkpoint: Any, groups: dict[str, Any]):
         self.label, self.fetch, self._groups = checkpoint.directory, checkpoint.fetch, groups

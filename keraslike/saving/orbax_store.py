@@ -45,9 +45,10 @@ from keraslike.saving.orbax_arrays import Array, Weights, checksum, group_of
 
 _STATE, _MODEL, _TRAINING = "state", "model", "training"
 _FORMAT = 1
-_UNFINISHED = ".orbax-checkpoint-tmp"  # how orbax marks the folder of a save under way
+# The suffix with which orbax marks the folder of a save in progress.
+_UNFINISHED = ".orbax-checkpoint-tmp"
 
-# The open writer of each directory, so that nobody reads or writes beside a save under way.
+# The open writer of each directory, so that no other call reads or writes during a save.
 _writers: weakref.WeakValueDictionary[str, Checkpoints] = weakref.WeakValueDictionary()
 
 
@@ -66,7 +67,7 @@ def open_checkpoints(directory: str, max_to_keep: int | None, background: bool) 
 
 
 class Checkpoints:
-    """What `open_checkpoints` gives."""
+    """The object that `open_checkpoints` returns."""
 
     def __init__(self, directory: str, max_to_keep: int | None, background: bool):
         self.directory = os.path.abspath(directory)
@@ -88,7 +89,8 @@ class Checkpoints:
                 enable_async_checkpointing=self.background,
                 cleanup_tmp_directories=True,
             )
-            # Not compressed, which hardly helps with weights and lets a chunk unpack to any size.
+            # Uncompressed: weights hardly compress, and a compressed chunk could expand to any
+            # size.
             plain = ocp.PyTreeCheckpointHandler(use_compression=False)
             handlers = ocp.handlers.DefaultCheckpointHandlerRegistry()
             handlers.add(_STATE, ocp.args.PyTreeSave, plain)
@@ -157,7 +159,7 @@ class Checkpoints:
                 checkpoint.load(model, exactly=True)
             except DamagedCheckpoint as e:
                 damage, found = damage or e, e
-            # What one process cannot read, none goes on from.
+            # If one process cannot read it, none resumes from it.
             if not processes.any_of("damage", found is not None):
                 return position
             damage = damage or DamagedCheckpoint(
@@ -174,12 +176,12 @@ class Checkpoints:
         return processes.of_first(what, lambda: finished(self.directory))
 
     def wait_until_finished(self) -> None:
-        """Returns when everything is on the disk; raises what went wrong while writing it."""
+        """Waits until everything is on disk; raises errors that occurred during writing."""
         if self._opened is not None:
             self._opened.wait_until_finished()
 
     def close(self) -> None:
-        """Finishes what is under way; the next save opens the directory again."""
+        """Finishes the save in progress; the next save opens the directory again."""
         if self._opened is not None:
             opened, self._opened = self._opened, None
             try:
@@ -188,7 +190,7 @@ class Checkpoints:
                 opened.close()
 
     def delete(self) -> None:
-        """Deletes all checkpoints, and the directory where there is nothing else in it."""
+        """Deletes all checkpoints, and the directory if it contains nothing else."""
         manager = self._manager()
         for number in self._finished():  # for each of which orbax lets all processes meet
             manager.delete(number)
@@ -198,17 +200,17 @@ class Checkpoints:
 
 
 def settle(directory: str) -> None:
-    """Waits for the saves of this process that are under way in a directory."""
+    """Waits for this process's saves in progress in a directory."""
     writer = _writers.get(os.path.abspath(directory))
     if writer is not None:
         writer.close()
 
 
 def _clear_unfinished(directory: str) -> None:
-    """Removes what saves that failed have left.
+    """Removes the remains of failed saves.
 
-    orbax does so too, but gives up where a file vanishes meanwhile: of a save that has just failed
-    a thread may still be writing.
+    orbax does so too, but fails if a file vanishes meanwhile: a thread may still be writing for a
+    save that has just failed.
     """
     if jax.process_index() or not os.path.isdir(directory):
         return
@@ -224,7 +226,8 @@ def _clear_unfinished(directory: str) -> None:
 
 
 def _tree(model: Any, weights_only: bool) -> tuple[dict[str, Any], list[Any]]:
-    """The arrays of a model, nested; and those without elements, which orbax does not write."""
+    """The arrays of a model in nested dicts; and those without elements, which orbax does not
+    write."""
     tree: dict[str, Any] = {"model": {}}
     empty: list[Any] = []
     with lowering.undisturbed(base.variables_of(model, getattr(model, "optimizer", None))):
@@ -246,7 +249,7 @@ def _tree(model: Any, weights_only: bool) -> tuple[dict[str, Any], list[Any]]:
 
 
 def _gathered(model: Any) -> list[nnx.Variable]:
-    """The Variables that a step may change beside those in a weights file."""
+    """The Variables that a step may change, besides those in a weights file."""
     elsewhere = [v for _, _, own in weights_h5.contents(model) for v in own.values()]
     known = {id(v) for v in [*elsewhere, rng.global_stream().state]}
     roots = [*model._state_roots(), model.optimizer] if model.compiled else []
@@ -266,7 +269,7 @@ def _kind(array: Any) -> tuple[tuple[int, ...], Any]:
 
 
 def _checksums(tree: dict[str, Any]) -> dict[str, int]:
-    """The CRC-32 of every array by its path, but of arrays that other hosts have parts of."""
+    """The CRC-32 of every array by path, except for arrays that are distributed over hosts."""
     paths = jax.tree_util.tree_leaves_with_path(tree)
     here = {
         "/".join(key.key for key in path): array
@@ -288,7 +291,7 @@ def _json_checksum(value: Any) -> int:
 
 
 def _take_arrays(value: Any, arrays: dict[str, Any]) -> Any:
-    """A copy of plain values in which numbers stand for the arrays, which go to `arrays`."""
+    """A copy of plain values with numbers in place of arrays, which are appended to `arrays`."""
     if isinstance(value, dict):
         return {k: _take_arrays(v, arrays) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -317,7 +320,7 @@ def finished(directory: str) -> list[int]:
 
 
 def find(directory: str) -> Checkpoint:
-    """The newest checkpoint in a directory, or the one whose own folder is given.
+    """The newest checkpoint in a directory, or the checkpoint whose own folder is given.
 
     Raises an error that is both a FileNotFoundError and a ValueError where there is none.
     """
@@ -341,14 +344,14 @@ def find(directory: str) -> Checkpoint:
 
 
 def _check_entry(entry: os.DirEntry) -> None:
-    """Refuses a link, which may lead anywhere, and what is no file, which may never end."""
+    """Rejects links, which may lead anywhere, and special files, which may never end."""
     if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
         kind = "a link" if entry.is_symlink() else "no file"
         raise DamagedCheckpoint(f"Not safe to load: '{entry.path}' is {kind}.")
 
 
 def _check_folder(directory: str) -> None:
-    """Refuses what should not be in a checkpoint, wherever it is in it, and JSON beyond reason."""
+    """Rejects unexpected entries anywhere in a checkpoint, and JSON files of unreasonable size."""
     for entry in os.scandir(directory):
         _check_entry(entry)
         if entry.is_dir():
@@ -358,7 +361,7 @@ def _check_folder(directory: str) -> None:
 
 
 def _text(path: str) -> bytes:
-    """What is in one of orbax's files of text, cut off where it is longer than any."""
+    """The content of one of orbax's text files, truncated to a maximum length."""
     with open(path, "rb") as file:
         return file.read(json_texts.MOST_JSON[0] + 1)
 
@@ -383,7 +386,7 @@ class Checkpoint:
         return self._training["checksums"]
 
     def config(self) -> dict[str, Any]:
-        """The architecture, as in a `.keras` file; ValueError where only weights were saved."""
+        """The architecture, as in a `.keras` file; ValueError if only weights were saved."""
         if not os.path.isdir(os.path.join(self.directory, _MODEL)):
             raise ValueError(
                 f"'{self.directory}' holds weights without the model's architecture: make the "
@@ -392,7 +395,7 @@ class Checkpoint:
         return keras_archive.checked_config(self.directory, self._json(_MODEL))
 
     def position(self) -> dict[str, Any]:
-        """Where training stood: what was given to `Checkpoints.save`."""
+        """The position of the training: the argument of `Checkpoints.save`."""
         with self._reading():
             return _put_arrays(self._training["position"], self._tree.get("arrays", {}))
 
@@ -430,7 +433,8 @@ class Checkpoint:
             arrays = [array for _, array in sorted(arrays, key=lambda item: int(item[0]))]
             example = _example(self._training["position"].get("example"))
         if example is not None and not exactly and model.compiled:
-            model._prepare(example, "train")  # makes the metrics, and weights that call() makes
+            # Creates the metrics, and the weights that call() creates.
+            model._prepare(example, "train")
         variables = _gathered(model)
         fits = [_kind(a) for a in arrays] == [_kind(_array(v)) for v in variables]
         if exactly:
@@ -449,7 +453,7 @@ class Checkpoint:
             weights_h5.assign(variable, array[()])
 
     def fetch(self, arrays: list[Array]) -> None:
-        """Reads arrays, all at once."""
+        """Reads arrays together."""
         arrays = [a for a in arrays if a.value is None]
         if not arrays:
             return
@@ -494,11 +498,11 @@ class Checkpoint:
 
     @functools.cached_property
     def _tree(self) -> dict[str, Any]:
-        """The arrays that are stored, nested, by their shapes and dtypes."""
+        """The shapes and dtypes of the stored arrays, in nested dicts."""
         import orbax.checkpoint as ocp
         import tensorstore
 
-        # Finds a damaged index at once, where orbax would leave many calls hanging.
+        # Detects a damaged index immediately, where orbax would leave many calls hanging.
         folder = os.path.join(self.directory, _STATE, "")
         base = {"driver": "file", "path": folder}
         store = tensorstore.KvStore.open({"driver": "ocdbt", "base": base}).result()
@@ -531,14 +535,14 @@ class Checkpoint:
             yield
         except DamagedCheckpoint:
             raise
-        except (Exception, RecursionError) as e:  # orbax, tensorstore and json raise of all kinds
+        except (Exception, RecursionError) as e:  # orbax, tensorstore and json raise various types.
             raise DamagedCheckpoint(
                 f"The checkpoint '{self.directory}' is damaged or incomplete: {e}"
             ) from e
 
 
 def _restored(array: Array) -> Any:
-    """How orbax reads an array: whole, or of each part only what this process's devices hold."""
+    """How orbax restores an array: complete, or only the shards on this process's devices."""
     import orbax.checkpoint as ocp
 
     if array.sharding is None:
@@ -557,7 +561,7 @@ def _put_arrays(value: Any, arrays: dict[str, Array]) -> Any:
 
 
 def _example(value: Any) -> Any:
-    """Shapes and dtypes of a batch, from their plain form."""
+    """The shapes and dtypes of a batch, from their plain form."""
     if isinstance(value, dict):
         if set(value) == {"shape", "dtype"} and isinstance(value["dtype"], str):
             if value["dtype"] == "string":

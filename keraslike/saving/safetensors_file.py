@@ -29,7 +29,7 @@ def _package() -> Any:
 
 
 def _by_path(model: Any) -> dict[str, Any]:
-    """The weights by their paths below the model, which alone is not in a name."""
+    """The weights by path, without the model's own name."""
     found: dict[str, Any] = {}
     for v in model.weights:
         path = v.path.removeprefix(f"{model.name}/")
@@ -43,18 +43,18 @@ def _by_path(model: Any) -> dict[str, Any]:
 
 
 def write(model: Any, path: str) -> None:
-    """Writes the weights by their paths. Raises ValueError where two have the same one."""
+    """Writes the weights by path. Raises ValueError if two have the same path."""
     package, weights = _package(), _by_path(model)
     with lowering.undisturbed(list(weights.values())):
         arrays = {name: np.ascontiguousarray(weights_h5.as_numpy(v)) for name, v in weights.items()}
-    order = json.dumps(list(arrays))  # the format itself sorts names
+    order = json.dumps(list(arrays))  # The format itself sorts names.
     data = package.numpy.save(arrays, metadata={"format": "keraslike", "order": order})
     with keras_archive.replacing(path) as file:
         file.write(data)
 
 
 def load(model: Any, path: str, name_map: NameMap, skip_mismatch: bool) -> None:
-    """Sets a model's weights from a file.
+    """Loads a model's weights from a file.
 
     Args:
         name_map: see `keraslike.saving.load_weights`.
@@ -95,7 +95,7 @@ def load(model: Any, path: str, name_map: NameMap, skip_mismatch: bool) -> None:
 
 
 def _in_order(file: Any) -> list[str]:
-    """The names in the order of the weights, as the file says it or has them itself."""
+    """The names in the order of the weights, as recorded in the file or in the file's own order."""
     names = file.offset_keys()
     recorded = json.loads((file.metadata() or {}).get("order", "null"))
     if isinstance(recorded, list) and sorted(map(str, recorded)) == sorted(names):
@@ -113,8 +113,8 @@ def _in_order(file: Any) -> list[str]:
 def _match(
     model: Any, names: list[str], name_map: NameMap, wrong: list[str]
 ) -> list[tuple[str, Any, Callable | None]]:
-    """`(name in the file, weight, what is done to the array)`; appends to `wrong` what has no
-    other side."""
+    """Triples `(name in the file, weight, conversion of the array)`; names and weights without a
+    counterpart are appended to `wrong`."""
     if isinstance(name_map, str):
         if name_map != "order":
             raise ValueError(

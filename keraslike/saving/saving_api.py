@@ -33,8 +33,8 @@ from keraslike.saving import (
 )
 from keraslike.training.trainer import Trainer
 
-# Bytes of weights that the config of even the smallest file may ask for. Drawing a weight's initial
-# value takes up to four times its own memory.
+# The size of weights, in bytes, that the config of even the smallest file may request. Drawing an
+# initial value takes up to four times its size.
 _MIN_ALLOWANCE = 32 << 20
 
 
@@ -116,7 +116,7 @@ def save_model(
         if not to_file and not _may_write(path, overwrite):
             return
         if legacy:
-            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)  # as Keras does for these
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)  # As Keras does for these.
             fill = functools.partial(legacy_h5.write, include_optimizer=include_optimizer)
             write_h5(path, _to_h5(model, fill))
             return
@@ -195,7 +195,7 @@ def load_model(
         )
     if not compile:
         config["compile_config"] = None
-    # A config of a few bytes can ask for weights of any size.
+    # A config of a few bytes can request weights of any size.
     stored = folder.nbytes if folder is not None else _size(path)
     if weights is not None:
         stored = max(stored, weights.seek(0, os.SEEK_END))
@@ -413,7 +413,8 @@ def _is_legacy(path: str) -> bool:
 
 
 def _is_legacy_file(path: str) -> bool:
-    """Whether a file is of the older format. TensorFlow up to 2.12 wrote that to `.keras`, too."""
+    """Whether a file has the older format. TensorFlow up to 2.12 wrote it to `.keras` files,
+    too."""
     if not path.endswith(".keras") or os.path.isdir(path):
         return _is_legacy(path)
     with open(path, "rb") as file:
@@ -421,7 +422,7 @@ def _is_legacy_file(path: str) -> bool:
 
 
 def _is_archive(path: str) -> bool:
-    """Whether it is a `.keras` file of Keras 3, or a folder of what is in one."""
+    """Whether it is a `.keras` file of Keras 3, or a folder with the contents of one."""
     if os.path.isdir(path):
         return keras_archive.is_folder(path)
     return path.endswith(".keras") and not _is_legacy_file(path)
@@ -438,7 +439,8 @@ def _check_exists(path: str) -> None:
 
 
 def _has_weights(model: Layer) -> bool:
-    """Whether the weights exist; of a model that has steps but no call they are its layers'."""
+    """Whether the weights exist. For a model with steps but without a call, these are its layers'
+    weights."""
     return model.built or (isinstance(model, Trainer) and model._all_built())
 
 
@@ -462,7 +464,7 @@ def _may_write(path: str, overwrite: bool) -> bool:
 
 
 def _size(path: str) -> int:
-    """Bytes on the disk: of a file, or of all in a folder."""
+    """The size in bytes of a file, or of all files in a folder."""
     if not os.path.isdir(path):
         return os.path.getsize(path)
     found = (os.path.join(folder, f) for folder, _, files in os.walk(path) for f in files)
@@ -470,7 +472,7 @@ def _size(path: str) -> int:
 
 
 def _to_h5(model: Any, write: Callable[[Any, Any], None]) -> h5_writer.Image:
-    """The HDF5 file that `write(model, file)` fills."""
+    """The HDF5 file that `write(model, file)` writes."""
     state = base.variables_of(model, getattr(model, "optimizer", None))
     with lowering.undisturbed(state), h5_writer.filled() as (image, file):
         write(model, file)
@@ -478,7 +480,7 @@ def _to_h5(model: Any, write: Callable[[Any, Any], None]) -> h5_writer.Image:
 
 
 def write_h5(path: str, data: Any) -> None:
-    """Writes an HDF5 file, an `Image` or bytes, whole or not at all."""
+    """Writes an HDF5 file, an `Image` or bytes, completely or not at all."""
     with keras_archive.replacing(path) as file:
         seal.write(file, data)
 
@@ -504,7 +506,7 @@ def load_exported(filepath: str | os.PathLike) -> Any:
 
 @contextlib.contextmanager
 def _h5(source: Any, path: str) -> Iterator[Any]:
-    """An `h5py.File`; what h5py says of damage becomes a ValueError that names the file."""
+    """An open `h5py.File`; errors of h5py become a ValueError that names the file."""
     import h5py
 
     try:
@@ -512,7 +514,7 @@ def _h5(source: Any, path: str) -> Iterator[Any]:
             yield file
     except (PermissionError, Warning):
         raise
-    except Exception as e:  # h5py raises of all kinds
+    except Exception as e:  # h5py raises various types.
         if isinstance(e, (TypeError, ValueError)) and path in str(e):
             raise
         raise ValueError(f"The weights in '{path}' are damaged or no HDF5: {_short(e)}") from e
@@ -520,8 +522,8 @@ def _h5(source: Any, path: str) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _naming(path: str) -> Iterator[None]:
-    """Errors from making the model say which file it comes from: a TypeError as one, what is
-    raised of files by a class of the user's as it is, and all else as a ValueError."""
+    """Adds the name of the file to errors from making the model: a TypeError stays one, file-system
+    errors raised by a user's class are unchanged, and all others become a ValueError."""
     try:
         yield
     except (OSError, Warning):
@@ -540,6 +542,6 @@ def _naming(path: str) -> Iterator[None]:
 
 
 def _short(error: Exception) -> str:
-    """What an error says; a name or a config in it may be as long as the file."""
+    """The text of an error, shortened: a name or a config in it may be as long as the file."""
     text = str(error)
     return text if len(text) < 2000 else f"{text[:1000]} ... {text[-500:]}"

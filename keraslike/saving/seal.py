@@ -1,4 +1,4 @@
-"""The checksum at the end of an HDF5 file, which HDF5 itself has none of."""
+"""A checksum at the end of an HDF5 file, since the format itself has none."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import IO, Any
 
 from keraslike.saving.h5_writer import pieces_of
 
-# What a file that was written here ends with: this, then the CRC-32 of all before it. To HDF5 it
-# lies outside of the file, so that any reader passes it over and any writer takes it off.
+# The end of a file that was written here: this marker, then the CRC-32 of everything before it. For
+# HDF5 it lies outside of the file, so that every reader ignores it and every writer removes it.
 _SEAL = b"keraslk\0"
 _LENGTH = len(_SEAL) + 4
 
 
 def write(file: IO[bytes], data: Any) -> bytes:
-    """Writes an HDF5 file, an `Image` or bytes, and a seal after it, which is returned:
-    `check_seal` tells by it whether the file has changed."""
+    """Writes an HDF5 file, an `Image` or bytes, followed by a seal, which is returned: `check_seal`
+    uses it to detect changes of the file."""
     found = 0
     for piece in pieces_of(data):
         found = zlib.crc32(piece, found)
@@ -38,9 +38,9 @@ def of_file(path: str) -> bytes:
 
 
 def check_seal(path: str) -> None:
-    """Raises ValueError where a file that ends in a seal is not what was written.
+    """Raises ValueError if a file that ends in a seal differs from what was written.
 
-    Files of other programs have none, and a file that was changed by HDF5 has lost it.
+    Files of other programs have no seal, and a file that HDF5 changed has lost it.
     """
     size, seal = os.path.getsize(path) - _LENGTH, of_file(path)
     if not seal.startswith(_SEAL):

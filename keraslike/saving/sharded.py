@@ -1,7 +1,8 @@
-"""Weights in several files: a `.weights.json` that says which group lies in which of them.
+"""Weights in several files, and a `.weights.json` that maps groups to files.
 
-As Keras's: `model.weights.json` beside `model_00000.weights.h5`, `model_00001.weights.h5` and so
-on, each an HDF5 file of some of the arrays, in the layout of `weights_h5`.
+The format is Keras's: `model.weights.json` beside `model_00000.weights.h5`,
+`model_00001.weights.h5` and so on, each an HDF5 file with some of the arrays, in the layout of
+`weights_h5`.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ ENDING = ".weights.json"
 
 
 def write(root: Any, path: str, max_bytes: float, skip: Iterable[Any] = ()) -> None:
-    """Writes the arrays of an object and of all below it, at most so many bytes to a file.
+    """Writes the arrays of an object and of all objects below it, with at most `limit` bytes in
+    each file.
 
-    The files take the place of older ones when all are on the disk, the one at `path` last.
-    Objects in `skip`, and what is below no other, are left out.
+    Older files are replaced once all new ones are on disk, the one at `path` last. Objects in
+    `skip`, and objects that are only reachable through them, are left out.
 
     Raises ValueError for an array that is larger.
     """
@@ -34,7 +36,7 @@ def write(root: Any, path: str, max_bytes: float, skip: Iterable[Any] = ()) -> N
     weight_map: dict[str, Any] = {}
     state = base.variables_of(root, getattr(root, "optimizer", None))
     with contextlib.ExitStack() as files:
-        index = files.enter_context(keras_archive.replacing(path))  # entered first, replaced last
+        index = files.enter_context(keras_archive.replacing(path))  # Entered first, replaced last.
         with lowering.undisturbed(state):
             shards = _shards(root, max_bytes, skip)
             for number, (data, groups, size) in enumerate(shards):
@@ -54,7 +56,7 @@ def write(root: Any, path: str, max_bytes: float, skip: Iterable[Any] = ()) -> N
 def _shards(
     root: Any, max_bytes: float, skip: Iterable[Any]
 ) -> Iterator[tuple[h5_writer.Image, list[str], int]]:
-    """Each file, the groups in it, and the size of its arrays."""
+    """Each file, its groups, and the size of its arrays."""
     with contextlib.ExitStack() as stack:
         image, file = stack.enter_context(h5_writer.filled())
         size, groups = 0, []
@@ -80,7 +82,7 @@ def _shards(
 
 
 class Reader:
-    """The arrays of all files as those of one: what `weights_h5.load` reads from."""
+    """The arrays of all files, with the interface that `weights_h5.load` reads from."""
 
     def __init__(self, label: str, readers: list[h5_reader.Reader]):
         self.label, self._readers = label, readers
@@ -90,7 +92,7 @@ class Reader:
         return {k: v for reader in self._readers for k, v in reader.own(path).items()}
 
     def fetch(self, datasets: list[Any]) -> None:
-        """Called with the datasets that are about to be read."""
+        """Called with the datasets that are read next."""
 
     def unused(self, places: set[str]) -> list[str]:
         """The groups with arrays that are not among `places`."""
@@ -99,7 +101,7 @@ class Reader:
 
 @contextlib.contextmanager
 def opened(path: str, open_h5: Callable[[str], Any]) -> Iterator[Reader]:
-    """A `Reader` of the files that a `.weights.json` names, which lie beside it.
+    """A `Reader` of the files that a `.weights.json` names, which are in the same folder.
 
     Args:
         open_h5: gives a context with the open HDF5 file at a path.
@@ -134,7 +136,7 @@ def opened(path: str, open_h5: Callable[[str], Any]) -> Iterator[Reader]:
 
 
 def as_size(max_shard_size: Any) -> float:
-    """Bytes, from GB; raises ValueError for what is no positive number."""
+    """Converts GB to bytes; raises ValueError unless the number is positive."""
     valid = isinstance(max_shard_size, (int, float, np.number))
     if not valid or isinstance(max_shard_size, bool) or not max_shard_size > 0:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""`H5IOStore`, by which packages keep arrays of their own in the layout of a weights file."""
+"""`H5IOStore`, with which other packages store their own arrays in the layout of a weights file."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class H5IOStore:
         return pathlib.Path(str(self.path_or_io)).read_bytes()
 
     def make(self, path: str, metadata: dict[str, Any] | None = None) -> MutableMapping:
-        """The arrays of a path, to be written, with attributes of the group."""
+        """The arrays of a path, for writing, with attributes of the group."""
         if metadata is not None and not isinstance(metadata, dict):
             raise ValueError(f"`metadata` should be a dict or `None`. Received: {metadata!r}")
         group = self.h5_file.require_group(f"{path}/vars" if path else "vars")
@@ -64,11 +64,11 @@ class H5IOStore:
         return _Arrays(self, group)
 
     def get(self, path: str) -> MutableMapping:
-        """The arrays of a path; none where there is no such path."""
+        """The arrays of a path; none if the path does not exist."""
         return _Arrays(self, self.h5_file.get(f"{path}/vars" if path else "vars"))
 
     def close(self) -> None:
-        """Closes the file, and puts what was written in its place."""
+        """Closes the file, and moves a written file to its place."""
         self.h5_file.close()
         if self.mode == "r" or self.path_or_io is self._buffer:
             return

@@ -1,7 +1,7 @@
-"""TensorFlow's functions in the graphs of Keras 2, as the ops that do the same.
+"""Maps TensorFlow's functions in graphs of Keras 2 to equivalent ops.
 
 A layer `TFOpLambda` holds the name of a function (`"math.reduce_sum"`) and is called with that
-function's own arguments. `call` turns such a call into one of the op.
+function's arguments. `call` converts such a call to one of the op.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 
 
 class _Op(NamedTuple):
-    """An op, and what the arguments are called there that TensorFlow's function has."""
+    """An op, and its names for the arguments of TensorFlow's function."""
 
     name: str
     arguments: dict[str, str]
-    # Arguments -> what they have to be for the op to compute the same.
+    # Arguments -> the values for which the op computes the same.
     only: dict[str, tuple[Any, ...]] = {}
-    # What more there is to change in the keyword arguments.
+    # A further conversion of the keyword arguments.
     change: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
 
@@ -40,7 +40,7 @@ def _first_axis(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sizes(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """`tf.split` takes sizes, `ops.split` places."""
+    """`tf.split` takes sizes, `ops.split` takes indices."""
     parts = kwargs["indices_or_sections"]
     if isinstance(parts, list):
         kwargs["indices_or_sections"] = [int(i) for i in np.cumsum(parts)[:-1]]
@@ -52,7 +52,7 @@ def _lower(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _slices(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """`x[...]`: a slice is a dict of its three parts in the file."""
+    """`x[...]`: in the file a slice is a dict of its three parts."""
     spec = kwargs["key"]
     if not isinstance(spec, list):
         return {"key": _slice(spec)}
@@ -68,7 +68,7 @@ def _slice(part: Any) -> Any:
 _INTEGERS = {"output_type": ("int32", "int64")}
 
 _NAMES: dict[str, _Op] = {
-    # arithmetic
+    # Arithmetic.
     "__operators__.add": _two("add"),
     "__operators__.eq": _Op("equal", {"other": "x2"}),
     "__operators__.getitem": _Op("get_item", {"slice_spec": "key"}, change=_slices),
@@ -139,7 +139,7 @@ _NAMES: dict[str, _Op] = {
     "math.top_k": _Op("top_k", {"k": "k", "sorted": "sorted"}),
     "math.truediv": _two("divide"),
     "clip_by_value": _Op("clip", {"clip_value_min": "x_min", "clip_value_max": "x_max"}),
-    # activations
+    # Activations.
     "nn.elu": _one("elu"),
     "nn.gelu": _Op(
         "gelu", {"approximate": "approximate"}, change=lambda k: {"approximate": False} | k
@@ -152,7 +152,7 @@ _NAMES: dict[str, _Op] = {
     "nn.silu": _Op("silu", {}, {"beta": (1.0,)}),
     "nn.softmax": _Op("softmax", {"axis": "axis"}),
     "nn.softsign": _one("softsign"),
-    # shapes
+    # Shapes.
     "broadcast_to": _Op("broadcast_to", {"shape": "shape"}),
     "cast": _Op("cast", {"dtype": "dtype"}),
     "concat": _Op("concatenate", {"axis": "axis"}),
@@ -191,7 +191,7 @@ _NAMES: dict[str, _Op] = {
     "unstack": _Op("unstack", {"num": "num", "axis": "axis"}),
     "where": _Op("where", {"x": "x1", "y": "x2"}),
     "zeros_like": _Op("zeros_like", {"dtype": "dtype"}),
-    # products
+    # Products.
     "linalg.matmul": _Op(
         "matmul",
         {"b": "x2"},
@@ -203,7 +203,7 @@ _NAMES: dict[str, _Op] = {
     "tensordot": _Op("tensordot", {"b": "x2", "axes": "axes"}),
 }
 
-# Functions that TensorFlow has under two names.
+# Functions with two names in TensorFlow.
 _SECOND = {
     "compat.v1.concat": "concat",
     "compat.v1.expand_dims": "expand_dims",
@@ -231,7 +231,7 @@ def _find(function: str) -> _Op:
 
 
 def operation(function: str, name: Any) -> dict[str, Any]:
-    """The entry of the op that stands for a function of TensorFlow's.
+    """The entry of the op that corresponds to a function of TensorFlow's.
 
     Raises ValueError where there is none.
     """
@@ -246,7 +246,7 @@ def operation(function: str, name: Any) -> dict[str, Any]:
 
 
 def call(function: str, node: dict[str, Any]) -> dict[str, Any]:
-    """The call of the op, from one of TensorFlow's function.
+    """The call of the op that corresponds to a call of TensorFlow's function.
 
     Args:
         function: its name in TensorFlow.
@@ -258,7 +258,8 @@ def call(function: str, node: dict[str, Any]) -> dict[str, Any]:
     kwargs: dict[str, Any] = {}
     for name, value in node["kwargs"].items():
         if name in op.arguments:
-            if value is not None:  # and no default of TensorFlow's that is another here
+            # This is not TensorFlow's default either, which may differ from the op's.
+            if value is not None:
                 kwargs[op.arguments[name]] = value
         elif value is not None and name != "name" and value not in op.only.get(name, ()):
             raise ValueError(
@@ -269,9 +270,9 @@ def call(function: str, node: dict[str, Any]) -> dict[str, Any]:
     if op.change is not None:
         kwargs = op.change(kwargs)
     args = list(node["args"])
-    if op.name == "get_item":  # Keras 3 has the key by its place
+    if op.name == "get_item":  # Keras 3 passes the key by position.
         args.append(kwargs.pop("key"))
-    if "x2" in op.arguments.values():  # where TensorFlow makes a tensor of a list
+    if "x2" in op.arguments.values():  # TensorFlow converts lists to tensors there.
         args = [_constant(a) for a in args]
         kwargs = {k: _constant(v) if k in ("x1", "x2") else v for k, v in kwargs.items()}
     return {"args": args, "kwargs": kwargs}

@@ -35,7 +35,7 @@ from keraslike.saving.old_names import Origin, origin_of
 
 MODEL = "model.json"
 _DTYPES = {"float32": 4, "int32": 4, "bool": 1, "uint8": 1, "uint16": 2, "float16": 2}
-_OWN_BACKEND = "tensor_flow.js"  # what TensorFlow.js itself writes
+_OWN_BACKEND = "tensor_flow.js"  # The name that TensorFlow.js itself writes.
 
 
 def is_there(path: str) -> bool:
@@ -46,7 +46,7 @@ def is_there(path: str) -> bool:
 
 
 class Folder:
-    """What a `model.json` and the files that it names hold.
+    """The contents of a `model.json` and of the files that it names.
 
     Raises DamagedFile for what is no layers-model, or is not as it says.
     """
@@ -68,17 +68,18 @@ class Folder:
         self.topology = topology
         self.config = topology.get("model_config", topology)
         version = topology.get("keras_version")
-        if str(version).startswith("tfjs"):  # whose layers are those of Keras 2
+        if str(version).startswith("tfjs"):  # Its layers are those of Keras 2.
             version = "2"
         self.origin = origin_of(version, topology.get("backend"))
         self._manifest = about.get("weightsManifest")
         own = about.get("userDefinedMetadata")
         sums = own.get("sha256") if isinstance(own, dict) else None
-        self._sums = sums if isinstance(sums, dict) else {}  # what keraslike writes has them
+        # Files that keraslike writes contain them.
+        self._sums = sums if isinstance(sums, dict) else {}
         self.nbytes = os.path.getsize(self.path)
 
     def model_config(self, compile: bool) -> dict[str, Any]:
-        """The config in today's form; names are looked up among the custom objects in scope."""
+        """The config in its current form; names are looked up among the custom objects in scope."""
         config = keras_archive.checked_config(self.label, self.config)
         model = old_config.modern(config, "layers", self.origin)
         compiled = self.topology.get("training_config") or config.get("compile_config")
@@ -93,7 +94,7 @@ class Folder:
         return {**model, "compile_config": old_config.compile_config(compiled, self.origin)}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The weights by their names, in the manifest's order."""
+        """The weights by name, in the order of the manifest."""
         found: dict[str, np.ndarray] = {}
         groups = [] if self._manifest is None else self._manifest
         try:
@@ -103,7 +104,7 @@ class Folder:
                     if name in found:
                         raise ValueError(f"it has two weights {name!r}")
                     found[name] = array
-                    self.nbytes += array.nbytes  # unpacked: up to four times what is stored
+                    self.nbytes += array.nbytes  # Unpacked: up to four times the stored size.
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as e:
             if isinstance(e, DamagedFile):
                 raise
@@ -157,8 +158,8 @@ class Folder:
             raise ValueError(f"the files have {len(data)} bytes, and the weights {at}")
 
     def load(self, model: Any, arrays: dict[str, np.ndarray]) -> None:
-        """Gives a model the weights. Raises ValueError, having changed nothing, for what does not
-        fit."""
+        """Loads the weights into a model. Raises ValueError, having changed nothing, for weights
+        that do not match."""
         if not self.origin.is_old:
             _load_by_place(model, arrays, self)
             return
@@ -173,7 +174,7 @@ class Folder:
 
 
 class _Label:
-    """Stands for the reader of a file, where arrays were read already."""
+    """Replaces the reader of a file whose arrays were read already."""
 
     def __init__(self, label: str):
         self.label = label
@@ -183,7 +184,8 @@ class _Label:
 
 
 def _load_by_place(model: Any, arrays: dict[str, np.ndarray], folder: Folder) -> None:
-    """Weights that go by their places in a `.weights.h5` file, as in the Keras 3 form."""
+    """Loads weights that are identified by their places in a `.weights.h5` file, as in the form of
+    Keras 3."""
     import h5py
 
     buffer = io.BytesIO()
@@ -199,7 +201,7 @@ def _load_by_place(model: Any, arrays: dict[str, np.ndarray], folder: Folder) ->
 
 
 def _units(model: Any) -> dict[str, Any]:
-    """The layers that have weights by names of their own: those of models within models, too."""
+    """The layers with weights of their own, including those of nested models."""
     found: dict[str, Any] = {}
     for layer in model.layers:
         if isinstance(layer, Model):
@@ -215,7 +217,7 @@ def _units(model: Any) -> dict[str, Any]:
 def _by_unit(
     arrays: dict[str, np.ndarray], units: dict[str, Any], problems: list[str]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """The weights of each layer, by the last part of their names or by the whole ones."""
+    """The weights of each layer, by the last part of their names or by the full names."""
     places = {name: name for name in units}
     for name, unit in units.items():
         if isinstance(unit, Bidirectional):
@@ -225,7 +227,7 @@ def _by_unit(
         places.update((layer.name, name) for layer in inner if layer.name not in units)
     found: dict[str, dict[str, np.ndarray]] = {name: {} for name in units}
     for name, array in arrays.items():
-        # A layer's name may have slashes, and may stand behind those of the models around it.
+        # A layer's name may contain slashes, and may follow those of enclosing models.
         parts = name.split("/")
         starts = range(len(parts) - 1)
         spans = ("/".join(parts[i:j]) for i in starts for j in range(len(parts) - 1, i, -1))
@@ -238,8 +240,8 @@ def _by_unit(
 
 
 def _in_order(unit: Any, stored: dict[str, np.ndarray], origin: Origin) -> list[Any]:
-    """The arrays of a layer in its weights' order: by their own names where these are the same, and
-    else as they come, which is the order of Keras 2."""
+    """The arrays of a layer in the order of its weights: by name if the names are equal, else in
+    the stored order, which is that of Keras 2."""
     names = [name.rpartition("/")[2] for name in stored]
     wanted = [v.name for v in legacy_h5._weights_of(unit)]
     if sorted(names) == sorted(wanted) and len(set(names)) == len(names):

@@ -69,13 +69,13 @@ def walk(
                 yield f"{path} (of which Keras 2 stores nothing)", obj
 
 
-# By id, with the objects, since a property may make one for this walk alone: were it gone, the next
-# object might be taken for it.
+# By id, together with the objects: a property may create an object for this walk alone, and if it
+# were freed, the next object could get the same id.
 _Visited = dict[int, Any]
 
 
 class _Again(dict):
-    """Objects by id, and the paths at which a walk came upon one again."""
+    """Objects by id, and the further paths at which a walk reached them."""
 
     def __init__(self):
         super().__init__()
@@ -83,7 +83,8 @@ class _Again(dict):
 
 
 def _other_names(root: Any) -> list[tuple[str, str]]:
-    """`(group, other group)` where an object can be reached by another name, a property's say."""
+    """`(group, other group)` for objects that are reachable under another name, such as a
+    property's."""
     visited = _Again()
     first = {id(obj): path for path, obj in _walk(root, "", visited, KERAS_3)}
     return [(first[id(obj)], path) for path, obj in visited.found if id(obj) in first]
@@ -96,7 +97,8 @@ def _walk(obj: Any, path: str, visited: _Visited, layout: Layout) -> Iterator[tu
         return
     visited[id(obj)] = obj
     yield path, obj
-    if not isinstance(obj, base.Object):  # of flax: stored as one, whatever is inside
+    # A module of flax's is stored as one object, with everything in it.
+    if not isinstance(obj, base.Object):
         visited.update((id(inner), inner) for inner in base.iter_objects(obj))
         return
     for name, child in children(obj, layout):
@@ -108,7 +110,7 @@ def _enter(
 ) -> Iterator[tuple[str, Any]]:
     if isinstance(value, _CONTAINERS):
         if id(value) in containers or (containers and not layout.enters_containers):
-            return  # it holds itself, or is in another
+            return  # It contains itself, or is contained in another one.
         containers[id(value)] = value
         used: dict[str, int] = {}
         for item in list(value.values() if isinstance(value, (dict, nnx.Dict)) else value):
@@ -132,9 +134,10 @@ def _is_saveable(value: Any) -> bool:
 
 
 def children(obj: base.Object, layout: Layout = KERAS_3) -> Iterator[tuple[str, Any]]:
-    """The attributes in which what is saved may lie, and their values, in a file's order."""
+    """The attributes that may contain saved objects, and their values, in the order of files."""
     names = {name for name, _ in obj._attributes()}
-    for cls in type(obj).__mro__:  # a user's property may give an object its name in the file
+    # A user's property may determine the name of an object in the file.
+    for cls in type(obj).__mro__:
         if not is_ours(cls) and not cls.__module__.startswith(("flax.", "builtins")):
             names.update(vars(cls))
     names.update(n for n in _OF_MODELS if hasattr(obj, n))
@@ -151,15 +154,15 @@ def children(obj: base.Object, layout: Layout = KERAS_3) -> Iterator[tuple[str, 
     for name in order:
         try:
             child = getattr(obj, name)
-        except Exception:  # a property that cannot answer holds nothing to save
+        except Exception:  # A property that raises contains nothing to save.
             continue
         yield name, child
 
 
-# What a model has, whether or not it is in its tree.
+# Attributes of models, whether or not they are in the tree.
 _OF_MODELS = ("layers", "loss", "metrics", "optimizer")
 
-# Attributes that hold nothing of their own: what is in them has its place elsewhere.
+# Attributes without state of their own: what they contain is stored elsewhere.
 _NEVER = frozenset(dir(Layer)) - set(keras_names.ANSWERS) | {"_weights"}
 
 
@@ -185,7 +188,7 @@ def _own_variables(obj: Any) -> dict[str, nnx.Variable]:
 
 
 def own_method(obj: Any, name: str) -> Any:
-    """`save_own_variables` or `load_own_variables`, where a class has one of its own."""
+    """`save_own_variables` or `load_own_variables`, if a class overrides it."""
     of = next((cls for cls in type(obj).__mro__ if name in vars(cls)), None)
     if of is None or (is_ours(of) and not getattr(obj, "_has_own_format", False)):
         return None
@@ -193,12 +196,12 @@ def own_method(obj: Any, name: str) -> Any:
 
 
 def is_key(value: Any) -> bool:
-    """Whether an array holds keys of `jax.random`."""
+    """Whether an array contains keys of `jax.random`."""
     return jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
 
 
 def as_numpy(value: Any) -> np.ndarray:
-    """What is stored of an array or a Variable."""
+    """The stored form of an array or a Variable."""
     if isinstance(value, nnx.Variable):
         value = value._raw_value
     if isinstance(value, jax.Array) and is_key(value):
@@ -212,7 +215,7 @@ def shape_of(variable: nnx.Variable) -> tuple[int, ...]:
 
 
 def assign(variable: nnx.Variable, value: Any, is_new: bool = False) -> None:
-    """Puts a stored array into a Variable; one of JAX's is in parts, where they belong.
+    """Assigns a stored array to a Variable; a JAX array is sharded as the Variable is.
 
     Args:
         is_new: whether nothing else refers to the memory of one of numpy's, which it may be a
@@ -221,7 +224,7 @@ def assign(variable: nnx.Variable, value: Any, is_new: bool = False) -> None:
     raw = spec_of(variable)
     if isinstance(value, jax.Array):
         array = value
-    else:  # a buffer of its own: a step may donate it
+    else:  # A new buffer, since a step may donate it.
         array = host.put(value) if is_new or value.base is None else host.array(value)
     if isinstance(variable, Variable):
         variable.assign(array)
@@ -235,7 +238,7 @@ def assign(variable: nnx.Variable, value: Any, is_new: bool = False) -> None:
 
 
 def contents(root: Any, skip: Iterable[Any] = ()) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """`(group, object, its arrays or Variables by name)` of an object and of all below it."""
+    """`(group, object, its arrays or Variables by name)` for an object and all objects below it."""
     for path, obj in walk(root, skip=skip):
         save_own_variables = own_method(obj, "save_own_variables")
         own: dict[str, Any] = {}
@@ -252,7 +255,7 @@ def write(
     wanted: Callable[[Any], bool] = lambda obj: True,
     skip: Iterable[Any] = (),
 ) -> None:
-    """Writes the arrays of an object and of all below it into an `h5py.File` or a group of one.
+    """Writes the arrays of an object and of all objects below it to an `h5py.File` or a group.
 
     Args:
         wanted: which of the objects to write.
@@ -268,7 +271,7 @@ def write(
 
 
 def group_of(file: Any, path: str, obj: Any) -> Any:
-    """The group for an object's own arrays, which is made if there is none."""
+    """The group for an object's own arrays, which is created if it does not exist."""
     group = file.require_group(f"{path}/vars" if path else "vars")
     name = _name(obj)
     if isinstance(name, str):
@@ -286,13 +289,13 @@ def write_array(group: Any, name: str, value: Any) -> None:
         value = value._raw_value
     array = as_numpy(value)
     dataset = h5_writer.dataset_of(group, name, array, owner=value)
-    if array.dtype.kind == "V":  # bfloat16 and its kin, which HDF5 has no name for
+    if array.dtype.kind == "V":  # bfloat16 and similar dtypes, for which HDF5 has no name.
         dataset.attrs["dtype"] = array.dtype.name
 
 
 # -- reading ----------------------------------------------------------------------------------
 
-# Of a method by which an object loads what is its own: `(where, method, argument)`.
+# A call of an object's own loading method: `(where, method, argument)`.
 Call = tuple[str, Callable[[Any], Any], Any]
 
 
@@ -326,7 +329,8 @@ def load(
         if wanted is not None and id(obj) not in wanted:
             continue
         stored = reader.own(path)
-        if not stored and _is_layer(obj) and _own_variables(obj):  # the file may know it otherwise
+        # The file may contain it under another name.
+        if not stored and _is_layer(obj) and _own_variables(obj):
             others = _other_names(root) if others is None else others
             for first, other in others:
                 if not stored and f"{path}/".startswith(f"{first}/"):
@@ -335,7 +339,7 @@ def load(
                     places.add(place)
         load_own_variables = own_method(obj, "load_own_variables")
         if isinstance(obj, Optimizer) and not stored:
-            continue  # a file of weights alone
+            continue  # The file contains only weights.
         if load_own_variables is not None:
             if isinstance(obj, Optimizer):
                 _build_optimizer(obj, root, stored)
@@ -344,7 +348,8 @@ def load(
         if isinstance(obj, Optimizer):
             own, stored = of_optimizer(obj, root, stored)
         elif isinstance(obj, Metric) or (isinstance(obj, SeedGenerator) and not stored):
-            continue  # Keras's files have no random streams, and only Keras 2's have metrics
+            # Files of Keras contain no random streams, and only those of Keras 2 contain metrics.
+            continue
         else:
             own = _own_variables(obj)
         for key, variable in own.items():
@@ -363,7 +368,7 @@ def load(
             if key not in own
             if not isinstance(obj, Optimizer)
         )
-    unused = _unused(reader, places)  # looked for while an error in the file changes nothing yet
+    unused = _unused(reader, places)  # Checked before anything is changed.
     put(root, reader, fitting, [*own_methods, *calls], problems, skip_mismatch)
     if unused:
         warn_user(
@@ -372,10 +377,10 @@ def load(
 
 
 def _walk_of(root: Any, reader: Any) -> list[tuple[str, Any]]:
-    """The walk by which the file's arrays are found: of the layouts that it may have, the one by
-    which all weights and all arrays have their counterparts, or the most of them.
+    """The walk that matches the file's arrays: among the possible layouts, the one with which all
+    weights and all arrays have counterparts, or else most of them.
 
-    Raises ValueError where two fit that give a weight different arrays.
+    Raises ValueError if two layouts match that assign different arrays to a weight.
     """
     if not hasattr(reader, "layouts"):
         return list(walk(root))
@@ -407,12 +412,13 @@ def _walk_of(root: Any, reader: Any) -> list[tuple[str, Any]]:
 
 
 def _is_layer(obj: Any) -> bool:
-    """Whether an object keeps weights under its path in every version."""
+    """Whether an object's weights are stored under its path in every version."""
     return not isinstance(obj, (Metric, Optimizer, SeedGenerator))
 
 
 def _count_misfits(reader: Any, walked: list[tuple[str, Any]], own: Callable[[str], Any]) -> int:
-    """How many objects have other weights in the file, plus how many places are of no object."""
+    """The number of objects whose weights differ from those in the file, plus the number of groups
+    without an object."""
     count = len(_unused(reader, {path for path, _ in walked}))
     for path, obj in walked:
         if _is_layer(obj) and own_method(obj, "load_own_variables") is None:
@@ -429,8 +435,8 @@ def put(
     problems: list[str],
     skip_mismatch: bool,
 ) -> None:
-    """Assigns what a file has for an object and for all below it: everything or, where there are
-    problems that are not to be skipped, nothing.
+    """Assigns the arrays of a file to an object and all objects below it; if there are problems
+    that must not be skipped, it raises and assigns nothing.
 
     Args:
         fitting: `(where, variable, dataset)`, of equal shapes.
@@ -485,7 +491,7 @@ def _misfit(root: Any, reader: Any, problems: list[str]) -> str:
 def of_optimizer(
     optimizer: Any, root: Any, stored: dict[str, Any], older: bool = False
 ) -> tuple[dict[str, nnx.Variable], dict[str, Any]]:
-    """The optimizer's Variables that a file's arrays are for, and the arrays, by common names.
+    """The optimizer's Variables and the file's arrays for them, by common names.
 
     Args:
         root: the model.
@@ -499,7 +505,7 @@ def of_optimizer(
     shapes = {k: shape_of(v) for k, v in own.items()}
     if shapes == {k: tuple(d.shape) for k, d in stored.items()} and not older:
         return own, stored
-    # Saved before the first step: a step count and a learning rate, no moments yet.
+    # Saved before the first step: a step count and a learning rate, but no slots.
     first = {k: v for k, v in own.items() if k in stored}
     if len(first) == len(stored) <= 2 and all(d.shape == () for d in stored.values()):
         return first, stored
@@ -510,7 +516,7 @@ def of_optimizer(
             {str(i): variable for i, (variable, _) in enumerate(pairs)},
             {str(i): array for i, (_, array) in enumerate(pairs)},
         )
-    if len(stored) == len(own) and not older:  # what does not fit will be named
+    if len(stored) == len(own) and not older:  # Mismatches are reported by name.
         return own, stored
     warn_user(
         f"The optimizer '{optimizer.name}' starts afresh: it has {len(own)} variables and the "
@@ -520,8 +526,8 @@ def of_optimizer(
 
 
 def _build_optimizer(optimizer: Any, root: Any, stored: dict[str, Any]) -> None:
-    """Makes the slots of the optimizer of compile() where the file has some; what another one
-    trains, only its first step or its build() says."""
+    """Creates the slots of the optimizer of compile() if the file has some. For other optimizers
+    only their first step or build() knows the variables that they train."""
     of_compile = optimizer is getattr(root, "optimizer", None)
     if of_compile and not optimizer.built and any(tuple(d.shape) for d in stored.values()):
         optimizer.build(root.trainable_variables)
@@ -539,6 +545,6 @@ def _all_or_nothing(root: Any) -> Iterator[None]:
 
 
 def _unused(reader: Any, places: set[str]) -> list[str]:
-    """The weights of the file that the model has no place for."""
+    """The weights in the file that have no counterpart in the model."""
     others = ("metrics", "optimizer", "vars")
     return [p for p in reader.unused(places) if p.partition("/")[0] not in others]

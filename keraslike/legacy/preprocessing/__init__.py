@@ -1,4 +1,4 @@
-"""Data made ready for training as in Keras 1 and 2; public as `tf.keras.preprocessing`."""
+"""Data preparation of Keras 1 and 2; public as `tf.keras.preprocessing`."""
 
 from . import image, sequence, text
 

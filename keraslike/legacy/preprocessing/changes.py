@@ -1,4 +1,4 @@
-"""Changes of one image, given or at random; numpy's global stream is drawn from."""
+"""Transformations of one image, fixed or random. Random numbers come from numpy's global stream."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def apply_affine_transform(
     back = np.eye(3)
     back[:2, 2] = -middle[:2, 2]
     matrix = middle @ matrix @ back
-    if col_axis > row_axis:  # the matrix counts columns first
+    if col_axis > row_axis:  # The matrix lists columns first.
         matrix = matrix[[1, 0, 2]][:, [1, 0, 2]]
     offset: Any = matrix[:2, 2]
     channels = [

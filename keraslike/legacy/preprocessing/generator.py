@@ -1,4 +1,4 @@
-"""`ImageDataGenerator`: batches of images, each of them changed at random."""
+"""`ImageDataGenerator`, which creates batches of randomly transformed images."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class ImageDataGenerator:
         interpolation: str = "nearest",
         keep_aspect_ratio: bool = False,
     ) -> DirectoryIterator:
-        """Batches of the images in a directory, which has a folder a class."""
+        """Batches of the images in a directory with one folder for each class."""
         given = {k: v for k, v in locals().items() if k not in ("self", "directory")}
         more: dict[str, Any] = {"data_format": self.data_format, "dtype": self.dtype}
         return DirectoryIterator(directory, self, **given, **more)
@@ -172,13 +172,13 @@ class ImageDataGenerator:
         """Batches of the images whose paths are in a table of pandas."""
         own = ("self", "dataframe", "directory", "kwargs", "own")
         given = {name: value for name, value in locals().items() if name not in own}
-        if class_mode == "other":  # its older name
+        if class_mode == "other":  # An older name.
             given["class_mode"] = "raw"
         more: dict[str, Any] = {"data_format": self.data_format, "dtype": self.dtype}
         return DataFrameIterator(dataframe, directory, self, **given, **more)
 
     def standardize(self, x: np.ndarray) -> np.ndarray:
-        """Images normalized, where possible in place."""
+        """Normalizes images, in place if possible."""
         if self.preprocessing_function:
             x = self.preprocessing_function(x)
         if self.rescale:
@@ -209,7 +209,7 @@ class ImageDataGenerator:
     def _shift(self, given: Any, size: int) -> float:
         if not given:
             return 0
-        try:  # one of several, or a number of pixels below this
+        try:  # One of several shifts, or a range of pixels.
             shift = np.random.choice(given) * np.random.choice([-1, 1])
         except ValueError:
             shift = np.random.uniform(-given, given)
@@ -247,7 +247,8 @@ class ImageDataGenerator:
         }
 
     def apply_transform(self, x: Any, transform_parameters: dict[str, Any]) -> np.ndarray:
-        """One image changed as `get_random_transform` says; names that are left out do nothing."""
+        """Applies a transformation of `get_random_transform` to an image; missing keys have no
+        effect."""
         names = ("theta", "tx", "ty", "shear", "zx", "zy")
         given = {k: transform_parameters[k] for k in names if k in transform_parameters}
         how = dict(zip(("row_axis", "col_axis", "channel_axis"), self._axes, strict=True))
@@ -265,14 +266,15 @@ class ImageDataGenerator:
         return x
 
     def random_transform(self, x: Any, seed: int | None = None) -> np.ndarray:
-        """One image changed at random."""
+        """Applies a random transformation to an image."""
         return self.apply_transform(x, self.get_random_transform(x.shape, seed))
 
     def _changed(self, x: np.ndarray) -> np.ndarray:
         return self.standardize(self.random_transform(x).astype(self.dtype))
 
     def fit(self, x: Any, augment: bool = False, rounds: int = 1, seed: int | None = None) -> None:
-        """Finds what normalization needs in some images, with `augment` changed `rounds` times."""
+        """Computes the statistics for normalization from images, with `augment` after `rounds`
+        random transformations."""
         x = np.array(x, self.dtype)
         if x.ndim != 4:
             raise ValueError(

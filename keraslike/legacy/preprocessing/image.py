@@ -1,4 +1,4 @@
-"""Images changed at random while they are read, as in Keras 1 and 2."""
+"""Image augmentation while images are read, as in Keras 1 and 2."""
 
 from keraslike.legacy.preprocessing.changes import (
     apply_affine_transform,

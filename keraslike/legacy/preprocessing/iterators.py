@@ -75,14 +75,14 @@ class Iterator(PyDataset):
         self._set_index_array()
 
     def reset(self) -> None:
-        """Begins anew with the first batch."""
+        """Restarts with the first batch."""
         self.batch_index = 0
 
     def _get_batches_of_transformed_samples(self, index_array: np.ndarray) -> Any:
         raise NotImplementedError
 
     def _save(self, batch: np.ndarray, rows: np.ndarray, options: dict[str, Any]) -> None:
-        """Writes images to where they may be looked at."""
+        """Writes images to files, for inspection."""
         if options["save_to_dir"]:
             for image, row in zip(batch, rows, strict=True):
                 number = np.random.randint(10**7)
@@ -167,7 +167,7 @@ class NumpyArrayIterator(Iterator):
 
 
 class _FileIterator(Iterator):
-    """Batches of images in files: subclasses set what `_from_files` reads."""
+    """Base of iterators over image files; subclasses set what `_from_files` reads."""
 
     allowed_class_modes: tuple[str, ...]
 
@@ -193,7 +193,7 @@ class _FileIterator(Iterator):
             self.split = (0, part) if self.subset == "validation" else (part, 1)
 
     def _part(self, count: int) -> slice:
-        """Which of so many files are in the subset."""
+        """The slice of the files that belongs to the subset."""
         return slice(*(int(part * count) for part in self.split)) if self.split else slice(None)
 
     @property

@@ -1,4 +1,4 @@
-"""Sequences made ready for training, as in Keras 1 and 2."""
+"""Preparation of sequences, as in Keras 1 and 2."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def skipgrams(
         labels += [[1, 0] if categorical else 0] * number
     if shuffle:
         seed = random.randint(0, 10**7) if seed is None else seed
-        for values in (couples, labels):  # in one order
+        for values in (couples, labels):  # In the same order.
             random.seed(seed)
             random.shuffle(values)
     return couples, labels

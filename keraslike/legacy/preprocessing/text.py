@@ -1,4 +1,4 @@
-"""Texts as lists of word numbers, as Keras 1 and 2 made them."""
+"""Conversion of texts to lists of word indices, as in Keras 1 and 2."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Tokenizer:
         return text_to_word_sequence(text, self.filters, self.lower, self.split)
 
     def fit_on_texts(self, texts: Iterable[Any]) -> None:
-        """Counts the words of texts, or of lists of words, and numbers all that are known."""
+        """Counts the words of texts, or of lists of words, and assigns indices to all words."""
         for text in texts:
             self.document_count += 1
             words = self._words(text)
@@ -132,14 +132,15 @@ class Tokenizer:
             self.index_docs[self.word_index[word]] = count
 
     def fit_on_sequences(self, sequences: Sequence[Sequence[int]]) -> None:
-        """Counts in how many sequences each number is, for `"tfidf"`."""
+        """Counts the sequences in which each index occurs, for `"tfidf"`."""
         self.document_count += len(sequences)
         for sequence in sequences:
             for number in set(sequence):
                 self.index_docs[number] += 1
 
     def _translated(self, items: Iterable[Any], table: dict, number: Any, unknown: Any) -> list:
-        """What a table has for items; `unknown`, if there is one, for those it leaves out."""
+        """Looks items up in a table; items that it lacks become `unknown`, or are dropped if that
+        is None."""
         found = []
         for item in items:
             value = table.get(item)
@@ -159,7 +160,7 @@ class Tokenizer:
             yield self._translated(words, self.word_index, lambda word, i: i, unknown)
 
     def texts_to_sequences(self, texts: Iterable[Any]) -> list[list[int]]:
-        """The numbers of the words of each text."""
+        """The indices of the words of each text."""
         return list(self.texts_to_sequences_generator(texts))
 
     def sequences_to_texts_generator(self, sequences: Iterable[Sequence[int]]) -> Iterator[str]:
@@ -169,11 +170,11 @@ class Tokenizer:
             yield " ".join(words)
 
     def sequences_to_texts(self, sequences: Iterable[Sequence[int]]) -> list[str]:
-        """The words of each sequence of numbers, with spaces between."""
+        """The words of each sequence of indices, joined by spaces."""
         return list(self.sequences_to_texts_generator(sequences))
 
     def texts_to_matrix(self, texts: Iterable[Any], mode: str = "binary") -> np.ndarray:
-        """`sequences_to_matrix` of texts."""
+        """`sequences_to_matrix` for texts."""
         return self.sequences_to_matrix(self.texts_to_sequences(texts), mode)
 
     def sequences_to_matrix(
@@ -214,7 +215,7 @@ class Tokenizer:
 
 
 def tokenizer_from_json(json_string: str) -> Tokenizer:
-    """The tokenizer that `to_json` has written.
+    """The tokenizer described by a text of `to_json`.
 
     >>> tokenizer_from_json(Tokenizer(num_words=5).to_json()).num_words
     5
@@ -225,7 +226,7 @@ def tokenizer_from_json(json_string: str) -> Tokenizer:
         for name in ("word_counts", "word_docs", "index_docs", "index_word", "word_index")
     }
     tokenizer = Tokenizer(**config)
-    for name, table in tables.items():  # JSON has made texts of the numbers
+    for name, table in tables.items():  # JSON converts numeric keys to texts.
         by_number = name in ("index_docs", "index_word")
         table = {int(key): value for key, value in table.items()} if by_number else table
         setattr(tokenizer, name, table)
