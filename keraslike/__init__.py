@@ -131,7 +131,7 @@ __all__ = [
 ]
 
 
-# Modules that nothing else here uses are imported when they are first asked for.
+# Modules that no other module imports are imported on first access.
 _LATER = ("applications", "datasets")
 
 

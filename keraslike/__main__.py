@@ -17,7 +17,7 @@ _USAGE = """usage: python -m keraslike [run] SCRIPT [ARG ...]
 
 
 def main() -> None:
-    """Runs the program that the command line names, with the arguments that follow."""
+    """Runs the program in the command line, with its arguments."""
     arguments = sys.argv[1:]
     if arguments and arguments[0] in ("export", "inspect"):
         from keraslike.export import command
@@ -45,7 +45,7 @@ def main() -> None:
         script = arguments[0]
         sys.path[0] = os.path.dirname(
             os.path.abspath(script)
-        )  # where python puts a script's folder
+        )  # Where Python puts the folder of a script.
         runpy.run_path(script, run_name="__main__")
 
 

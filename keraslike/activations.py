@@ -40,7 +40,7 @@ def relu(
         return nn.leaky_relu(x, negative_slope)
     above = nn.relu(x) if threshold == 0.0 else jnp.where(x > threshold, x, 0)
     if max_value == 6.0 and threshold == 0.0:
-        above = nn.relu6(x)  # the same values; at 6 it has another gradient than clip
+        above = nn.relu6(x)  # The same values, but another gradient at 6 than clip has.
     elif max_value is not None:
         above = numpy.clip(above, 0, max_value)
     if negative_slope == 0.0:

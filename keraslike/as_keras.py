@@ -1,8 +1,8 @@
-"""`import keras`, and `tensorflow.keras`, as keraslike: for scripts and packages as they stand.
+"""Makes `import keras` and `tensorflow.keras` give keraslike, for unmodified scripts and packages.
 
-Modules are found by a finder on `sys.meta_path`. A module of Keras's public face is the one of
-keraslike itself, so names that come to be there are there at once; those of `keras.src` are made
-of the tables in `src_names.py`.
+A finder on `sys.meta_path` finds the modules. Public modules of Keras are those of keraslike
+itself, so that names that are added later are visible; modules of `keras.src` are created from the
+tables in `src_names.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from keraslike.core import registry
 from keraslike.core.registry import KERAS_VERSION
 
 _FACES = ("keras", "keras.api", "keras._tf_keras.keras")
-# Public modules that the one above them does not list.
+# Public modules that their parent module does not list.
 _SPACES = ("keras.ops.image", "keras.ops.linalg", "keras.ops.nn", "keras.ops.numpy")
 
 
@@ -62,8 +62,8 @@ def as_keras() -> types.ModuleType:
 
 
 class _InChild:
-    """Part of what `multiprocessing` sends to a process that it spawns, which reads it before it
-    imports anything of the program's."""
+    """Part of the data that `multiprocessing` sends to a spawned process, which unpickles it before
+    it imports the program's modules."""
 
     def __reduce__(self) -> tuple[Any, tuple]:
         return as_keras, ()
@@ -79,9 +79,9 @@ def version() -> str:
 
 
 def pytest_addoption() -> None:
-    """Called by pytest as soon as it has imported this module as a plugin, before any conftest."""
+    """pytest calls this as soon as it has imported this module as a plugin, before any conftest."""
     as_keras()
-    # Workers of pytest-xdist import what stands there that early, and other plugins later.
+    # Workers of pytest-xdist import the plugins in this variable as early, and others later.
     plugins = os.environ.get("PYTEST_PLUGINS", "").split(",")
     if __name__ not in plugins:
         os.environ["PYTEST_PLUGINS"] = ",".join(filter(None, (*plugins, __name__)))
@@ -91,7 +91,7 @@ def pytest_addoption() -> None:
 
 
 class _Finder:
-    """Finds Keras's modules, and TensorFlow's where it is not installed, and loads them."""
+    """Finds and loads Keras's modules, and TensorFlow's if that is not installed."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
@@ -102,10 +102,10 @@ class _Finder:
         return None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
-        return None  # the ordinary one, until it is known what is there
+        return None  # The default module, until its content is known.
 
     def exec_module(self, module: types.ModuleType) -> None:
-        # Python takes from sys.modules what a module has put there in its own place.
+        # After the import, Python takes the module from sys.modules.
         sys.modules[module.__name__] = _module(module)
 
 
@@ -126,7 +126,7 @@ def _has_tensorflow() -> bool:
 
 
 def _module(module: types.ModuleType) -> types.ModuleType:
-    """What is found under the name of a module that is being imported."""
+    """The module to import for a name."""
     name = module.__name__
     if name.startswith("tensorflow.keras") and _has_tensorflow():
         name = name.removeprefix("tensorflow.")
@@ -152,7 +152,7 @@ def _module(module: types.ModuleType) -> types.ModuleType:
 
 
 class _Face(types.ModuleType):
-    """`keras` itself: the public names of keraslike, with the version of Keras."""
+    """The module `keras`: keraslike's public names, with the version of Keras."""
 
     __version__ = KERAS_VERSION
 
@@ -181,12 +181,12 @@ def _face() -> types.ModuleType:
 
 
 class _Table:
-    """Where keraslike has what is in the modules of `keras.src`."""
+    """Maps the modules and names of `keras.src` to those of keraslike."""
 
     def __init__(self, *tables: str):
-        self.places: dict[str, dict[str, str]] = {"": {}}  # module -> name -> place
-        self.spaces: dict[str, list[str]] = {}  # module -> places of which it has all names
-        self.modules: dict[str, str] = {}  # module -> the module of keraslike that it is
+        self.places: dict[str, dict[str, str]] = {"": {}}  # Module -> name -> place.
+        self.spaces: dict[str, list[str]] = {}  # Module -> places whose names it has.
+        self.modules: dict[str, str] = {}  # Module -> the module of keraslike that it is.
         names: dict[str, str] = {}
         module = before = ""
         for token in " ".join(tables).split():
@@ -203,12 +203,12 @@ class _Table:
                 before, _, last = place.rpartition(".")
                 names[name or last] = place
         for module in list(self.places):
-            while module:  # the packages that it is in
+            while module:  # The packages that contain it.
                 self.places.setdefault(module, {})
                 module = module.rpartition(".")[0]
 
     def places_of(self, module: str, name: str) -> Iterator[str]:
-        """Where a name of a module may be, the likeliest place first."""
+        """The possible places of a name of a module, the most likely first."""
         if name in self.places[module]:
             yield self.places[module][name]
         for space in self.spaces.get(module, ()):
@@ -224,7 +224,7 @@ class _Table:
             yield f"{module}.{name}".lstrip(".")
 
     def names_of(self, module: str) -> set[str]:
-        """The names that a module may have."""
+        """The possible names of a module."""
         found = set(self.places[module])
         for space in (*self.spaces.get(module, ()), *((module,) if "." not in module else ())):
             with contextlib.suppress(LookupError):
@@ -243,7 +243,7 @@ def _table() -> _Table:
 
 
 def _at(place: str) -> Any:
-    """What is at a place in keraslike, a module or a name in one; LookupError if nothing is."""
+    """The module or name at a place in keraslike; LookupError if there is none."""
     outside = place.startswith("/")
     top, *parts = (place[1:] if outside else f"keraslike.{place}".rstrip(".")).split(".")
     found: Any = importlib.import_module(top)
@@ -258,10 +258,10 @@ def _at(place: str) -> Any:
 
 
 class _Source(types.ModuleType):
-    """A module of `keras.src`, which looks its names up when they are asked for."""
+    """A module of `keras.src`, whose names are looked up on access."""
 
     def __getattr__(self, name: str) -> Any:
-        if name == "__all__":  # `from keras.src.ops.numpy import *`
+        if name == "__all__":  # `from keras.src.ops.numpy import *`.
             return [name for name in dir(self) if name[0] != "_" and hasattr(self, name)]
         if name.startswith("__"):
             raise AttributeError(name)
@@ -272,12 +272,12 @@ class _Source(types.ModuleType):
         for place in _table().places_of(module, name):
             with contextlib.suppress(LookupError):
                 return _at(place)
-        if f"{module}.".startswith("ops.") and name[0].isupper():  # Keras's class of a function
+        if f"{module}.".startswith("ops.") and name[0].isupper():  # Keras's class for a function.
             with contextlib.suppress(ValueError):
                 return importlib.import_module("keraslike.models.operations").operation_class(name)
         return _absent(self.__name__, name, AttributeError)
 
-    # A test that patches a name where Keras has it means what keraslike has in its place.
+    # A test that patches a name of Keras's means the corresponding name of keraslike.
 
     def _holder(self, name: str) -> tuple[Any, str]:
         module = self.__name__.removeprefix("keras.src").lstrip(".")
@@ -300,7 +300,7 @@ class _Source(types.ModuleType):
         found, last = self._holder(name)
         if found is None:
             return super().__delattr__(name)
-        with contextlib.suppress(KeyError):  # it is as it was before it was first set
+        with contextlib.suppress(KeyError):  # The value before the name was first set.
             setattr(found, last, vars(self).get("_before", {}).pop(name))
 
     def __dir__(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Callbacks: what happens around the steps and epochs of training."""
+"""Callbacks, under Keras's names."""
 
 from keraslike.core import registry
 from keraslike.training.callback_list import CallbackList

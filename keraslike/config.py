@@ -1,4 +1,4 @@
-"""Settings: dtypes, policies, epsilon, memory, logging, limits, what tracebacks show."""
+"""Settings: dtypes, policies, epsilon, memory, logging, limits, tracebacks."""
 
 import importlib
 from typing import Any
@@ -42,7 +42,7 @@ from keraslike.core.tracebacks import (
 
 
 def backend() -> str:
-    """What computes: always `"jax"`.
+    """The backend, which is always `"jax"`.
 
     >>> backend()
     'jax'
@@ -51,7 +51,7 @@ def backend() -> str:
 
 
 def set_backend(backend: Any) -> None:
-    """Takes `"jax"`, for programs that say what computes; raises ValueError for any other.
+    """Accepts `"jax"`, for programs that select a backend; raises ValueError for any other.
 
     >>> set_backend("jax")
     """
@@ -60,7 +60,7 @@ def set_backend(backend: Any) -> None:
 
 
 def is_nnx_enabled() -> bool:
-    """Whether layers are modules of flax.nnx and variables its Variables: they always are.
+    """Whether layers are modules of flax.nnx, and variables its Variables; always true.
 
     >>> is_nnx_enabled()
     True
@@ -69,7 +69,7 @@ def is_nnx_enabled() -> bool:
 
 
 def tensor_type() -> str:
-    """What eager calls give: `"jax"` for JAX arrays, or `"tensorflow"`.
+    """The type of the results of eager calls: `"jax"` for JAX arrays, or `"tensorflow"`.
 
     >>> tensor_type()
     'jax'
@@ -94,7 +94,7 @@ def set_tensor_type(value: Any) -> None:
     if value not in ("jax", "tensorflow"):
         raise ValueError(f"The tensor type is 'jax' or 'tensorflow'. Received: {value!r}")
     if value == "tensorflow":
-        importlib.import_module("keraslike.tf")  # which says what a tensor is
+        importlib.import_module("keraslike.tf")  # It defines the tensor class.
     Answers.everywhere = value == "tensorflow"
 
 

@@ -1,7 +1,7 @@
-"""Constraints: functions applied to a weight after every update.
+"""Constraints, which are functions that are applied to a weight after every update.
 
-Those of norms take them along `axis`: 0 for the kernel of a dense layer, `[0, 1, 2]` for that of a
-two-dimensional convolution, gives one norm for each unit.
+Constraints on norms compute them along `axis`: 0 for the kernel of a dense layer and `[0, 1, 2]`
+for that of a two-dimensional convolution give one norm for each unit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from keraslike.ops.wrap import array
 
 
 class Constraint(Configured):
-    """Base of the constraints; a subclass writes `__call__(w)`, which gives a weight of w's shape.
+    """Base of the constraints; a subclass defines `__call__(w)`, which returns a weight of w's
+    shape.
 
     >>> class Rounded(Constraint):
     ...     def __call__(self, w):
@@ -37,7 +38,7 @@ def _norms(w: jax.Array, axis: int | Sequence[int] | None) -> jax.Array:
 
 
 class MaxNorm(Constraint):
-    """Scales weights down whose norm is above `max_value`.
+    """Scales down weights whose norm exceeds `max_value`.
 
     >>> MaxNorm(2.0)(jnp.array([[4.0], [0.0]])).round().tolist()
     [[2.0], [0.0]]
@@ -132,7 +133,7 @@ def serialize(constraint: Any) -> Any:
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
-    """The constraint that `serialize` made this config of.
+    """The constraint that a config of `serialize` describes.
 
     >>> deserialize(serialize(MaxNorm(3.0))) == MaxNorm(3.0)
     True

@@ -1,4 +1,4 @@
-"""Distillation: a student model learns from the outputs of a teacher, and from targets."""
+"""Distillation: a student model is trained on the outputs of a teacher, and on targets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["DistillationLoss", "Distiller", "FeatureDistillation", "LogitsDistil
 
 
 class DistillationLoss(Configured):
-    """Base of distillation losses: `compute_loss` is a subclass's own.
+    """Base of distillation losses; a subclass defines `compute_loss`.
 
     >>> class Distance(DistillationLoss):
     ...     def compute_loss(self, teacher_outputs, student_outputs, **kwargs):
@@ -22,12 +22,12 @@ class DistillationLoss(Configured):
     1.0
     """
 
-    # The layers whose outputs are compared; those of the models where they are `None`.
+    # The layers whose outputs are compared; if `None`, the outputs of the models are.
     teacher_layer_name: str | None = None
     student_layer_name: str | None = None
 
     def compute_loss(self, teacher_outputs: Any, student_outputs: Any, **kwargs: Any) -> Any:
-        """The scalar that says how far the student is from the teacher."""
+        """A scalar that measures the difference between student and teacher."""
         raise NotImplementedError(f"{type(self).__name__} has no compute_loss() method.")
 
     def validate_outputs(self, teacher_outputs: Any, student_outputs: Any) -> None:
@@ -35,11 +35,11 @@ class DistillationLoss(Configured):
         tree.assert_same_structure(teacher_outputs, student_outputs)
 
     def validate_model_compatibility(self, teacher: Any, student: Any) -> None:
-        """Raises ValueError for models that this loss is not for."""
+        """Raises ValueError for models that the loss does not support."""
 
 
 class _OfOutputs(DistillationLoss):
-    """A loss for each output, `None` for those that do not count; their sum."""
+    """A loss for each output, or `None` for outputs that are ignored."""
 
     loss: Any
 
@@ -61,7 +61,7 @@ class _OfOutputs(DistillationLoss):
             raise ValueError(f"The structure of `loss` is not that of the outputs: {e}") from e
 
     def compute_loss(self, teacher_outputs: Any, student_outputs: Any, **kwargs: Any) -> Any:
-        """The sum of the losses of the outputs."""
+        """The sum of the losses of all outputs."""
         found = tree.map_structure(self._of_one, self.loss, teacher_outputs, student_outputs)
         return sum(tree.flatten(found))
 
@@ -145,7 +145,7 @@ class LogitsDistillation(_OfOutputs):
 def _symbolic(model: Any, name: str) -> Any:
     try:
         return getattr(model, name, None)
-    except ValueError:  # it is not built
+    except ValueError:  # The layer is not built.
         return None
 
 
@@ -234,7 +234,7 @@ class Distiller(Model):
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        if config.get("loss") is None:  # Keras does not write the student's
+        if config.get("loss") is None:  # Keras does not save the student's loss.
             arguments.warn_user(f"'{self.name}' was saved without its loss: call compile().")
         else:
             super().compile_from_config(config)
@@ -250,7 +250,7 @@ class Distiller(Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """The weighted sum of the student's loss and those of the distillation."""
+        """The weighted sum of the student's loss and the distillation losses."""
         if y_pred is None:
             y_pred = self(x, training=training)
         own: Any = 0.0
@@ -322,7 +322,8 @@ _FINAL = "final_output"
 
 
 def _extractor(model: Model, distillation_losses: Any, role: str) -> Model | None:
-    """A model of the outputs of the layers that losses name, and of its own; `None` for none."""
+    """A model with the outputs of the layers that losses name, and its own outputs; `None` if no
+    loss names one."""
     names = [getattr(loss, f"{role}_layer_name", None) for loss in distillation_losses]
     layers = {name: model.get_layer(name=name).output for name in names if name}
     if not layers:

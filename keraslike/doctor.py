@@ -1,4 +1,4 @@
-"""`python -m keraslike doctor` says whether this installation works, and `bench` how fast it is."""
+"""`python -m keraslike doctor` checks this installation, and `bench` measures its speed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ import numpy as np
 
 from keraslike import layers, models, saving
 
-# Extras for users; those for work on keraslike itself are left out.
+# Extras for users; those for the development of keraslike are excluded.
 _EXTRAS = ("images", "safetensors", "onnx", "openvino", "litert", "tensorflow")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `doctor` or `bench`; gives the exit code, 1 where something does not work."""
+    """Runs `doctor` or `bench`; returns the exit code, 1 if a check fails."""
     parser = argparse.ArgumentParser(prog="python -m keraslike")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("doctor", help="versions, devices, what is missing, a short self-test")
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def examined() -> Iterator[tuple[str, bool]]:
-    """Lines on this installation, and whether each of them is as it should be."""
+    """Lines that describe this installation, each with whether its check passed."""
     yield f"Python {platform.python_version()} on {platform.platform()}, {_cores()} CPU cores", True
     yield from _versions()
     yield from _devices()
@@ -71,7 +71,8 @@ def _version(name: str) -> str | None:
 
 
 def _requirements(extra: str | None) -> dict[str, str]:
-    """The packages that keraslike needs, or one of its extras, and their bounds."""
+    """The packages that keraslike, or one of its extras, requires, and the bounds of their
+    versions."""
     found = {}
     for line in metadata.requires("keraslike") or []:
         requirement, _, marker = line.partition(";")
@@ -97,7 +98,7 @@ def _versions() -> Iterator[tuple[str, bool]]:
 
 
 def _is_within(version: str, bounds: str) -> bool:
-    """Whether a version fulfils bounds such as `>=0.10,<0.13`."""
+    """Whether a version satisfies bounds such as `>=0.10,<0.13`."""
 
     def numbers(text: str) -> list[int]:
         return [int(part) for part in re.match(r"[\d.]+", text).group().strip(".").split(".")]  # type: ignore[union-attr]
@@ -120,7 +121,7 @@ def _devices() -> Iterator[tuple[str, bool]]:
 
 
 def _self_test() -> Iterator[tuple[str, bool]]:
-    """Trains, saves, loads and predicts."""
+    """Trains, saves, loads and predicts with a small model."""
     began = time.perf_counter()
     try:
         x = np.linspace(-1, 1, 256, dtype="float32").reshape(64, 4)
@@ -134,7 +135,7 @@ def _self_test() -> Iterator[tuple[str, bool]]:
         file.seek(0)
         again = saving.load_model(file)
         error = float(np.abs(again.predict(x, verbose=0) - model.predict(x, verbose=0)).max())
-    except Exception as failure:  # whatever it is, the user is to see it
+    except Exception as failure:  # Whatever the error is, it is reported to the user.
         yield f"self-test failed: {type(failure).__name__}: {failure}", False
         return
     seconds = time.perf_counter() - began
@@ -170,7 +171,7 @@ _MODELS: dict[str, Callable[[], tuple[list, tuple[int, ...]]]] = {
 
 
 def benched(seconds: float, batch_size: int = 64) -> Iterator[str]:
-    """Lines of a table: the first epoch of each model, and a step of it in later ones."""
+    """Lines of a table: for each model the time of the first epoch, and of a step in later ones."""
     device = jax.devices()[0]
     yield f"keraslike {_version('keraslike')}, jax {jax.__version__}, {device.device_kind}"
     yield f"{'model':32}{'first epoch':>14}{'a step':>12}{'samples/s':>14}"

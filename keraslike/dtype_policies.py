@@ -1,4 +1,4 @@
-"""Policies of dtypes, by Keras's names."""
+"""Dtype policies, under Keras's names."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
-    """The policy that `serialize` made this config of.
+    """The policy that a config of `serialize` describes.
 
     >>> deserialize({"class_name": "DTypePolicy", "config": {"name": "float16"}}).compute_dtype
     'float16'

@@ -1,4 +1,4 @@
-"""The exceptions of keraslike's own; all others are Python's built-in ones."""
+"""keraslike's own exceptions; all others are built-in ones."""
 
 from keraslike.core.errors import (
     DamagedCheckpoint,

@@ -1,4 +1,5 @@
-"""Exported models used again, as `tensorflow_hub` does: `KerasLayer`, `load` and `resolve`."""
+"""Reuse of exported models, with the interface of `tensorflow_hub`: `KerasLayer`, `load`,
+`resolve`."""
 
 from __future__ import annotations
 
@@ -98,7 +99,7 @@ def load(handle: str | os.PathLike, tags: Any = None, options: Any = None) -> An
         if tags is not None:
             raise ValueError(f"Only SavedModels have tags. Received: tags={tags!r}")
         return stablehlo.load_exported(path)
-    from keraslike.tf import saved_model  # which is a second to import
+    from keraslike.tf import saved_model  # Importing it takes a second.
 
     return saved_model.load(path, tags=tags)
 
@@ -168,7 +169,7 @@ class KerasLayer(Layer):
 
     @property
     def resolved_object(self) -> Any:
-        """The model as `load` gives it."""
+        """The model, as `load` returns it."""
         return load(self.handle, self.tags)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
@@ -182,7 +183,7 @@ class KerasLayer(Layer):
 
     def _chosen(self, outputs: dict[str, Any]) -> Any:
         if self.output_key is None and self.signature is None:
-            return outputs  # of the model itself, which gives what it gives
+            return outputs  # The model itself is called, so its outputs are returned unchanged.
         key = self.output_key or ("default" if "default" in outputs else None)
         if key is None and len(outputs) == 1:
             (key,) = outputs
@@ -206,7 +207,7 @@ class KerasLayer(Layer):
 
 
 class _OfTensorFlow(TFSMLayer):
-    """A function of a SavedModel, with further arguments."""
+    """A function of a SavedModel, with additional arguments."""
 
     def __init__(self, path: str, signature: str | None, arguments: dict[str, Any], tags: Any):
         self._signature, self._arguments = signature, arguments
@@ -228,7 +229,7 @@ class _OfTensorFlow(TFSMLayer):
 
 
 class _OfJax(Layer):
-    """An endpoint of a model exported as StableHLO."""
+    """An endpoint of a model that was exported as StableHLO."""
 
     def __init__(self, path: str, signature: str | None, trainable: bool):
         super().__init__()
@@ -269,7 +270,7 @@ class _OfJax(Layer):
 
 
 def _like(wanted: Any, given: Any) -> Any:
-    """The inputs with lists or tuples as the endpoint has them."""
+    """The inputs with the list and tuple types that the endpoint expects."""
     if isinstance(wanted, (list, tuple)) and isinstance(given, (list, tuple)):
         return type(wanted)(given)
     return given

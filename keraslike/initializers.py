@@ -1,4 +1,5 @@
-"""Initializers: functions `(shape, dtype=None)` that give a weight its first values."""
+"""Initializers, which are functions `(shape, dtype=None)` that compute the initial value of a
+weight."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from keraslike.ops.wrap import array
 
 
 class Initializer(Configured):
-    """Base of the initializers; a subclass writes `__call__(shape, dtype=None)`.
+    """Base of the initializers; a subclass defines `__call__(shape, dtype=None)`.
 
     >>> class Sevens(Initializer):
     ...     def __call__(self, shape, dtype=None):
@@ -33,12 +34,12 @@ class Initializer(Configured):
         raise NotImplementedError(f"{type(self).__name__} has no __call__(shape, dtype) method.")
 
     def may_wait(self, shape: tuple[int, ...]) -> bool:
-        """Whether a weight may call it when its value is first asked for: it gives floats of this
-        shape without fail, and the same ones whenever it is called."""
+        """Whether a weight may defer the call to its first read: the call gives floats of this
+        shape, cannot fail, and always returns the same values."""
         return False
 
     def clone(self) -> Initializer:
-        """An initializer made from this one's config."""
+        """A new initializer with this one's config."""
         return type(self).from_config(self.get_config())
 
 
@@ -104,7 +105,7 @@ class Identity(Initializer):
 
 
 class RandomInitializer(Initializer):
-    """Base of the initializers that draw.
+    """Base of random initializers.
 
     With an integer seed, or none, an initializer gives the same numbers at every call; with a
     SeedGenerator, new ones. Without a seed one is drawn when the initializer is made.
@@ -118,7 +119,7 @@ class RandomInitializer(Initializer):
         self.seed = seed
         self._drawn = make_seed() if seed is None else seed
 
-    # The arguments besides the seed that a draw multiplies and adds.
+    # The arguments, besides the seed, that scale and shift the random numbers.
     _factors: tuple[str, ...] = ()
 
     def may_wait(self, shape: tuple[int, ...]) -> bool:
@@ -187,7 +188,7 @@ class RandomUniform(RandomInitializer):
         return random.uniform(shape, self.minval, self.maxval, dtype, self._drawn)
 
 
-# The standard deviation of a standard normal distribution cut off at -2 and 2.
+# The standard deviation of a standard normal distribution that is truncated at -2 and 2.
 _TRUNCATED_STDDEV = 0.87962566103423978
 
 
@@ -238,7 +239,8 @@ class VarianceScaling(RandomInitializer):
         super().__init__(seed)
 
     def may_wait(self, shape: tuple[int, ...]) -> bool:
-        compute_fans(shape, self.input_axes, self.output_axes)  # raises for axes that it lacks
+        # Raises if the shape lacks the axes.
+        compute_fans(shape, self.input_axes, self.output_axes)
         return super().may_wait(shape)
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
@@ -259,7 +261,7 @@ def compute_fans(
     input_axes: Sequence[int] | None = None,
     output_axes: Sequence[int] | None = None,
 ) -> tuple[int, int]:
-    """How many inputs and outputs a unit has whose weights are of this shape.
+    """The fan-in and the fan-out of a weight with this shape.
 
     >>> compute_fans((3, 3, 8, 16))
     (72, 144)
@@ -274,7 +276,7 @@ def compute_fans(
 
 
 class _Scaled(VarianceScaling):
-    """A variance scaling that has a name of its own."""
+    """A variance scaling with a name of its own."""
 
     _scaling: tuple[float, str, str]
 
@@ -374,13 +376,15 @@ class Orthogonal(RandomInitializer):
         rows, columns = math.prod(shape[:-1]), shape[-1]
         tall = (max(rows, columns), min(rows, columns))
         dtype = dtypes.standardize_dtype(dtype)
-        whole = "float32" if dtypes.is_half(dtype) else dtype  # half ones are not factorized
+        # Half precision has no QR decomposition.
+        whole = "float32" if dtypes.is_half(dtype) else dtype
         drawn = random.normal(tall, dtype=whole, seed=self._drawn)
-        # numpy's needs no compiling for the shape, but knows neither tracers nor other dtypes.
+        # numpy's needs no compilation for the shape, but supports neither tracers nor other dtypes.
         by_numpy = drawn.dtype == "float32" and not isinstance(drawn, jax.core.Tracer)
         module: Any = np if by_numpy else jnp
         q, r = module.linalg.qr(drawn)
-        q = q * module.sign(module.diag(r))  # makes all orthogonal matrices equally likely
+        # Makes the distribution uniform over all orthogonal matrices.
+        q = q * module.sign(module.diag(r))
         return jnp.reshape(self.gain * (q if rows >= columns else q.T), shape).astype(dtype)
 
 
@@ -412,7 +416,7 @@ class STFT(Initializer):
         self.scaling = scaling if scaling is None else one_of(_SCALINGS, scaling=scaling)
         self.periodic = periodic = bool(periodic)
         if isinstance(window, str):
-            _window(window, 1, periodic)  # raises for a name that is not known
+            _window(window, 1, periodic)  # Raises if the name is unknown.
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
         frame, _, frequencies = shape
@@ -447,7 +451,7 @@ _classes = (
     *(VarianceScaling, GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform),
     *(LecunNormal, Orthogonal, STFT),
 )
-# Keras has every class under its name in snake case, too.
+# Keras also has every class under its name in snake case.
 zeros, ones, constant, identity = Zeros, Ones, Constant, Identity
 random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
 variance_scaling, orthogonal = VarianceScaling, Orthogonal
@@ -505,7 +509,7 @@ def serialize(initializer: Any) -> Any:
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
-    """The initializer that `serialize` made this config of.
+    """The initializer that a config of `serialize` describes.
 
     >>> deserialize(serialize(Constant(2.0))) == Constant(2.0)
     True

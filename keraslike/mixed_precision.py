@@ -1,4 +1,4 @@
-"""Policies of dtypes and the scaling of losses, by the names that Keras 2 had for them."""
+"""Dtype policies and loss scaling, under their names in Keras 2."""
 
 from keraslike.core.policies import DTypePolicy, dtype_policy, set_dtype_policy
 from keraslike.optimizers import LossScaleOptimizer

@@ -173,7 +173,7 @@ def dropout(
 
 
 def _kept(shape: Sequence[int], rate: float, seed: Seed) -> jax.Array:
-    """Whether dropout leaves an element."""
+    """A mask that is true for the elements that dropout keeps."""
     return cpu_random.bernoulli(_key(seed), 1.0 - rate, tuple(shape))
 
 

@@ -1,4 +1,4 @@
-"""Regularizers: functions of a weight whose value is added to the loss."""
+"""Regularizers, which are functions of a weight whose value is added to the loss."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def validate_float_arg(value: Any, name: str) -> float:
 
 
 class Regularizer(Configured):
-    """Base of the regularizers; a subclass writes `__call__(x)`, which gives a scalar.
+    """Base of the regularizers; a subclass defines `__call__(x)`, which returns a scalar.
 
     >>> class Mean(Regularizer):
     ...     def __call__(self, x):
@@ -150,7 +150,7 @@ def serialize(regularizer: Any) -> Any:
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
-    """The regularizer that `serialize` made this config of.
+    """The regularizer that a config of `serialize` describes.
 
     >>> deserialize(serialize(L2(0.5))) == L2(0.5)
     True

@@ -1,4 +1,5 @@
-"""What packages use of `keras.src` and keraslike has in another form; `src_names.py` names it."""
+"""Functions of `keras.src` that packages use and that keraslike has in another form; `src_names.py`
+lists them."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ from keraslike.core.structures import map_items
 from keraslike.core.symbolic import is_symbolic, output_spec
 from keraslike.training.arrays import class_weights_of
 
-# What Keras asks of its backends, for JAX's.
+# Properties of Keras's JAX backend.
 SUPPORTS_SPARSE_TENSORS = True
 SUPPORTS_RAGGED_TENSORS = False
 SUPPORTS_COMPLEX_DTYPES = True
@@ -49,7 +50,7 @@ session.at_clear_session(_attributes.clear)
 
 
 def get_global_attribute(name: str, default: Any = None, set_to_default: bool = False) -> Any:
-    """A value that was set for the whole process.
+    """Reads a value that was set for the whole process.
 
     >>> get_global_attribute("an_example", default=2)
     2
@@ -73,7 +74,7 @@ def random_seed_dtype() -> str:
 
 
 def any_symbolic_tensors(args: tuple | None = None, kwargs: dict[str, Any] | None = None) -> bool:
-    """Whether any argument is or holds a symbolic tensor.
+    """Whether an argument is, or contains, a symbolic tensor.
 
     >>> any_symbolic_tensors(([2.0],))
     False
@@ -82,9 +83,9 @@ def any_symbolic_tensors(args: tuple | None = None, kwargs: dict[str, Any] | Non
 
 
 def compute_output_spec(fn: Callable, *args: Any, **kwargs: Any) -> Any:
-    """The symbolic tensors that a function of arrays gives for symbolic arguments.
+    """The symbolic outputs of a function of arrays for symbolic arguments.
 
-    What it assigns to Variables is forgotten.
+    Its assignments to Variables are discarded.
 
     >>> from keraslike import KerasTensor
     >>> compute_output_spec(lambda x: x[:, 0], KerasTensor((None, 3))).shape
@@ -102,7 +103,7 @@ def compute_output_spec(fn: Callable, *args: Any, **kwargs: Any) -> Any:
 
 
 def get_object_name(obj: Any) -> str:
-    """The name of an object, or one made of that of its class.
+    """The name of an object, or one derived from its class.
 
     >>> from keraslike import KerasTensor
     >>> get_object_name(len), get_object_name(KerasTensor((2,), name="x"))
@@ -123,19 +124,19 @@ def print_msg(message: Any, line_break: bool = True) -> None:
 
 
 def set_logging_verbosity(level: str) -> None:
-    """Sets the level from which on messages are logged: FATAL, ERROR, WARNING, INFO or DEBUG."""
+    """Sets the logging level: FATAL, ERROR, WARNING, INFO or DEBUG."""
     from absl import logging
 
     one_of(("fatal", "error", "warning", "info", "debug"), level=level)
     logging.set_verbosity(getattr(logging, level.upper()))
 
 
-# The part of the free memory that weights may take while they are saved: they are packed there.
+# The share of the free memory that weights may take while they are packed for saving.
 MEMORY_UPPER_BOUND = 1.0
 
 
 def is_remote_path(filepath: Any) -> bool:
-    """Whether a path is one of a store in the net.
+    """Whether a path belongs to a remote file system.
 
     >>> is_remote_path("gs://bucket/model.keras"), is_remote_path("model.keras")
     (True, False)
@@ -145,7 +146,7 @@ def is_remote_path(filepath: Any) -> bool:
 
 
 def raise_if_no_gfile(path: Any) -> None:
-    """Raises ValueError for a path into a store in the net, which only TensorFlow reads."""
+    """Raises ValueError for a remote path, which only TensorFlow can read."""
     raise ValueError(
         "Handling remote paths requires installing TensorFlow (its tf.io.gfile). "
         f"Received path: {path}"
@@ -153,7 +154,7 @@ def raise_if_no_gfile(path: Any) -> None:
 
 
 def path_to_string(path: Any) -> Any:
-    """A path as text; what is none as it is.
+    """Converts a path to text; other values are returned unchanged.
 
     >>> path_to_string(None), path_to_string("model.keras")
     (None, 'model.keras')
@@ -162,7 +163,7 @@ def path_to_string(path: Any) -> Any:
 
 
 def resolve_sub_path(base_dir: str, relative_path: str) -> str | None:
-    """A path below a folder, whose links have been followed; `None` for one that leaves it.
+    """A path below a folder, with links resolved; `None` for one that leaves the folder.
 
     >>> resolve_sub_path("/data", "../secret")
     """
@@ -171,7 +172,7 @@ def resolve_sub_path(base_dir: str, relative_path: str) -> str | None:
 
 
 def resolve_hasher(algorithm: str, file_hash: str | None = None) -> Any:
-    """An object of `hashlib`'s: SHA-256's if that is asked for or a hash is that long, else MD5's.
+    """A hash object of `hashlib`: SHA-256 if that is requested or a hash has its length, else MD5.
 
     >>> resolve_hasher("auto", "a" * 64).name, resolve_hasher("other").name
     ('sha256', 'md5')
@@ -181,7 +182,7 @@ def resolve_hasher(algorithm: str, file_hash: str | None = None) -> Any:
 
 
 def dtype_size(dtype: str) -> int:
-    """The bits of a dtype; ValueError for what is none of numbers or booleans.
+    """The number of bits of a dtype; ValueError for a dtype that is neither numeric nor boolean.
 
     >>> dtype_size("bfloat16"), dtype_size("bool")
     (16, 1)
@@ -194,7 +195,7 @@ def dtype_size(dtype: str) -> int:
 
 
 def names_float(dtype: str) -> bool:
-    """Whether the name of a dtype is one of floating-point numbers.
+    """Whether the name of a dtype is that of a floating-point dtype.
 
     >>> names_float("float8_e5m2"), names_float("int8")
     (True, False)
@@ -203,7 +204,7 @@ def names_float(dtype: str) -> bool:
 
 
 def cast_to_common_dtype(tensors: Sequence[Any]) -> Sequence[Any]:
-    """Tensors in the widest floating-point dtype among theirs; if there is none, as they are.
+    """Casts tensors to the widest floating-point dtype among them; without one they are unchanged.
 
     >>> [x.dtype.name for x in cast_to_common_dtype([jnp.ones(2), jnp.ones(2, "int32")])]
     ['float32', 'float32']
@@ -216,7 +217,8 @@ def cast_to_common_dtype(tensors: Sequence[Any]) -> Sequence[Any]:
 
 
 def func_dump(func: types.FunctionType) -> tuple[str, Any, Any]:
-    """A function's `(bytecode, defaults, closure)`, for `func_load` on the same Python.
+    """The `(bytecode, defaults, closure)` of a function, for `func_load` in the same version of
+    Python.
 
     >>> func_load(func_dump(lambda x: 2 * x))(3)
     6
@@ -227,7 +229,8 @@ def func_dump(func: types.FunctionType) -> tuple[str, Any, Any]:
 
 
 def func_load(code: Any, defaults: Any = None, closure: Any = None, globs: Any = None) -> Callable:
-    """The function of what `func_dump` gave, whole or in its parts: it runs what it is given."""
+    """The function described by the result of `func_dump`. It executes the code that it is
+    given."""
     if isinstance(code, (tuple, list)):
         code, defaults, closure = code
     cells = tuple(c if isinstance(c, types.CellType) else types.CellType(c) for c in closure or ())
@@ -253,7 +256,7 @@ def build_pos_neg_masks(
 
 
 def to_list(x: Any) -> list[Any]:
-    """A list as it is, anything else as a list of it.
+    """A list unchanged, any other value in a new list.
 
     >>> to_list(2), to_list([2])
     ([2], [2])
@@ -292,7 +295,7 @@ def standardize_tuple(value: Any, n: int, name: str, allow_zero: bool = False) -
 
 
 def standardize_padding(value: Any, allow_causal: bool = False) -> Any:
-    """How edges are padded, in small letters; lists of numbers as they are.
+    """A padding mode in lower case; lists of numbers are returned unchanged.
 
     >>> standardize_padding("SAME")
     'same'
@@ -303,7 +306,7 @@ def standardize_padding(value: Any, allow_causal: bool = False) -> Any:
 
 
 def count_params(weights: Sequence[Any]) -> int:
-    """How many numbers weights are.
+    """The number of elements of all weights.
 
     >>> count_params([np.ones((2, 3)), np.ones(4)])
     10
@@ -312,7 +315,7 @@ def count_params(weights: Sequence[Any]) -> int:
 
 
 def is_in_jax_tracing_scope(x: Any = None) -> bool:
-    """Whether JAX is tracing, or, of an array, whether it is a tracer.
+    """Whether JAX is tracing, or, for an array, whether it is a tracer.
 
     >>> is_in_jax_tracing_scope(), is_in_jax_tracing_scope(jnp.ones(2))
     (False, False)
@@ -321,7 +324,7 @@ def is_in_jax_tracing_scope(x: Any = None) -> bool:
 
 
 class keras_export:  # noqa: N801 (Keras's name)
-    """Decorator of what Keras has under a public name; a package's own names are its modules'.
+    """A decorator without effect: the public names of a package are those of its modules.
 
     >>> keras_export("keras.layers.Mine")(int) is int
     True
@@ -335,7 +338,7 @@ class keras_export:  # noqa: N801 (Keras's name)
 
 
 class LazyModule:
-    """A module that is imported when it is first used.
+    """A module that is imported on first use.
 
     >>> LazyModule("json").available, LazyModule("no_such_module").available
     (True, False)
@@ -366,7 +369,7 @@ class LazyModule:
             raise ImportError(self.import_error_msg) from error
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # what Python and its tools look for in any object
+        if name.startswith("__"):  # Attributes that Python and its tools look up in any object.
             raise AttributeError(name)
         return getattr(self.initialize(), name)
 
@@ -380,19 +383,19 @@ dmtree = LazyModule("tree", pip_name="dm-tree")
 
 
 class Encoder(json.JSONEncoder):
-    """JSON in which tuples, bytes and what is serialized are entries; an enumeration's values are
-    their own.
+    """A JSON encoder that represents tuples, bytes and serializable objects as entries, and
+    enumeration members by their values.
 
     >>> decode(Encoder().encode({"sizes": (2, [b"ab"])}))
     {'sizes': (2, [b'ab'])}
     """
 
     def default(self, o: Any) -> Any:
-        """The entry of what JSON has no form for; TypeError for what has none either."""
+        """The entry of a value without a JSON form; TypeError if it has none."""
         return o.value if isinstance(o, enum.Enum) else serialization.serialize(o)
 
     def encode(self, o: Any) -> str:
-        """The text of a value."""
+        """The JSON text of a value."""
         return super().encode(_in_entries(o))
 
 
@@ -405,7 +408,7 @@ def _in_entries(value: Any) -> Any:
 
 
 def decode(json_string: str) -> Any:
-    """The value of a text that an `Encoder` made; entries of objects stay as they are."""
+    """The value of a text of an `Encoder`; entries of objects are not deserialized."""
     kinds: dict[Any, Callable[[dict], Any]] = {
         "__tuple__": lambda entry: tuple(entry["items"]),
         "__bytes__": lambda entry: entry["value"].encode(),
@@ -435,22 +438,22 @@ def autocast_scope(dtype: Any) -> contextlib.AbstractContextManager[None]:
 
 
 def convert_tf_tensor(outputs: Any, dtype: Any = None) -> Any:
-    """What a preprocessing layer gives, which is an array of JAX's here anyway."""
+    """The output of a preprocessing layer, which is a JAX array already."""
     return outputs if dtype is None else jax.tree.map(lambda x: jnp.asarray(x, dtype), outputs)
 
 
 def in_tf_graph() -> bool:
-    """Whether a graph of TensorFlow's is being made, which is never."""
+    """Whether a graph of TensorFlow's is being built, which is never the case."""
     return False
 
 
 def in_grain_data_pipeline() -> bool:
-    """Whether a data pipeline of grain's asks, which wants numpy arrays of its functions.
+    """Whether it is called by a data pipeline of grain's, which expects numpy arrays.
 
     >>> in_grain_data_pipeline()
     False
     """
-    place = os.path.join("grain", "_src", "python", "data")  # dataset/, data_loader.py
+    place = os.path.join("grain", "_src", "python", "data")  # dataset/, data_loader.py.
     frame: types.FrameType | None = sys._getframe(1)
     while frame is not None and place not in frame.f_code.co_filename:
         frame = frame.f_back
@@ -458,12 +461,12 @@ def in_grain_data_pipeline() -> bool:
 
 
 def in_safe_mode() -> bool | None:
-    """Whether a lambda's bytecode is refused when something is deserialized."""
+    """Whether deserialization rejects the bytecode of lambdas."""
     return registry.scope.safe_mode
 
 
 def class_weight_to_sample_weights(y: Any, class_weight: dict[int, float]) -> np.ndarray:
-    """The weight of each sample, by its class number or its one-hot target.
+    """The weight of each sample, from its class number or its one-hot target.
 
     >>> class_weight_to_sample_weights(np.array([0, 1, 1]), {1: 2.0}).tolist()
     [1.0, 2.0, 2.0]
@@ -475,7 +478,7 @@ def class_weight_to_sample_weights(y: Any, class_weight: dict[int, float]) -> np
 
 
 def ConvLSTM(rank: int, *args: Any, **kwargs: Any) -> Any:
-    """The ConvLSTM layer of images with so many spatial axes.
+    """The ConvLSTM layer with this number of spatial axes.
 
     >>> type(ConvLSTM(2, 4, 3)).__name__
     'ConvLSTM2D'
@@ -485,7 +488,7 @@ def ConvLSTM(rank: int, *args: Any, **kwargs: Any) -> Any:
 
 @tree.register_tree_node_class
 class TrackedSet(set):
-    """A set whose items `keraslike.tree` goes through, as it does those of a list.
+    """A set that `keraslike.tree` traverses like a list.
 
     >>> tree.flatten(TrackedSet([1.0]))
     [1.0]
@@ -497,13 +500,12 @@ class TrackedSet(set):
 
     @classmethod
     def tree_unflatten(cls, metadata: None, children: Any) -> TrackedSet:
-        """The set of some items."""
+        """The set with these items."""
         return cls(children)
 
 
 class DotNotTrackScope:
-    """Within the block what attributes are set to does not become the layer's: neither layers nor
-    variables.
+    """Within the block, layers and variables that are assigned to attributes are not tracked.
 
     >>> from keraslike import layers
     >>> beside, dense = layers.Layer(), layers.Dense(2)
@@ -523,12 +525,12 @@ class DotNotTrackScope:
 
 
 def is_tracking_enabled() -> bool:
-    """Whether what attributes are set to becomes a layer's own."""
+    """Whether layers and variables in attributes are tracked."""
     return context.state.tracking
 
 
 def no_automatic_dependency_tracking(fn: Callable) -> Callable:
-    """Decorator of a method: what attributes it sets do not make layers and variables the object's.
+    """Decorator for a method: layers and variables that it assigns to attributes are not tracked.
 
     >>> from keraslike import layers
     >>> class Beside(layers.Layer):

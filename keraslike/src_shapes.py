@@ -16,7 +16,7 @@ from keraslike.ops.convolution import transposed_pads
 def shape_equal(
     a_shape: Sequence[Any], b_shape: Sequence[Any], axis: Any = None, allow_none: bool = True
 ) -> bool:
-    """Whether two shapes are the same but for some axes, and (`allow_none`) unknown sizes.
+    """Whether two shapes are equal, ignoring some axes and (`allow_none`) unknown sizes.
 
     >>> shape_equal((2, None), (2, 3)), shape_equal((2,), (3,)), shape_equal((2,), (3,), axis=0)
     (True, False, True)
@@ -30,7 +30,7 @@ def shape_equal(
 
 
 def canonicalize_axis(axis: Any, num_dims: int) -> int:
-    """The number of an axis, counted from the first one; ValueError if there is no such axis.
+    """An axis as a non-negative number; ValueError if it is out of range.
 
     >>> canonicalize_axis(-1, 4)
     3
@@ -42,7 +42,7 @@ def canonicalize_axis(axis: Any, num_dims: int) -> int:
 
 
 def canonicalize_axes(axis: Any, num_dims: int) -> tuple[int, ...]:
-    """The numbers of several axes, or of one, counted from the first one.
+    """One or several axes as non-negative numbers.
 
     >>> canonicalize_axes([0, -1], 4), canonicalize_axes(1, 4)
     ((0, 3), (1,))
@@ -52,7 +52,7 @@ def canonicalize_axes(axis: Any, num_dims: int) -> tuple[int, ...]:
 
 
 def broadcast_shapes(shape1: Sequence[Any], shape2: Sequence[Any]) -> list[Any]:
-    """The shape of what is computed of arrays of two shapes.
+    """The shape to which two shapes broadcast.
 
     >>> broadcast_shapes((2, 1), (1, 3))
     [2, 3]
@@ -66,7 +66,7 @@ def broadcast_shapes(shape1: Sequence[Any], shape2: Sequence[Any]) -> list[Any]:
 
 
 def reduce_shape(shape: Sequence[Any], axis: Any = None, keepdims: bool = False) -> tuple:
-    """The shape of a sum over some axes.
+    """The shape of a reduction over some axes.
 
     >>> reduce_shape((2, None, 3), axis=-1)
     (2, None)
@@ -77,7 +77,7 @@ def reduce_shape(shape: Sequence[Any], axis: Any = None, keepdims: bool = False)
 def compute_reshape_output_shape(
     input_shape: Sequence[Any], newshape: Any, newshape_arg_name: str = "newshape"
 ) -> tuple:
-    """The shape of an array once it is reshaped.
+    """The shape of an array after a reshape.
 
     >>> compute_reshape_output_shape((2, 6), (4, -1))
     (4, 3)
@@ -94,7 +94,7 @@ def compute_conv_output_shape(
     data_format: str = "channels_last",
     dilation_rate: Any = 1,
 ) -> tuple:
-    """The shape of a convolution.
+    """The shape of the output of a convolution.
 
     >>> compute_conv_output_shape((None, 8, 8, 3), 16, (3, 3), strides=2)
     (None, 3, 3, 16)
@@ -115,7 +115,7 @@ def compute_conv_transpose_output_shape(
     data_format: str = "channels_last",
     dilation_rate: Any = 1,
 ) -> list[Any]:
-    """The shape of a transposed convolution.
+    """The shape of the output of a transposed convolution.
 
     >>> compute_conv_transpose_output_shape((None, 4, 3), (3,), 16, 2, "same")
     [None, 8, 16]
@@ -134,7 +134,7 @@ def compute_conv_transpose_padding_args_for_jax(
     output_padding: Any,
     dilation_rate: Any,
 ) -> list[tuple[int, int]]:
-    """What `jax.lax.conv_transpose` takes as its padding for a transposed convolution.
+    """The padding argument of `jax.lax.conv_transpose` for a transposed convolution.
 
     >>> compute_conv_transpose_padding_args_for_jax((1, 4, 3), (3, 16, 3), 2, "same", None, 1)
     [(2, 1)]
@@ -185,7 +185,7 @@ def compute_pooling_output_shape(
     padding: str = "valid",
     data_format: str = "channels_last",
 ) -> tuple:
-    """The shape of what pooling gives.
+    """The shape of the output of pooling.
 
     >>> compute_pooling_output_shape((None, 8, 8, 3), (2, 2), (2, 2))
     (None, 4, 4, 3)

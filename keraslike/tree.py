@@ -17,7 +17,7 @@ from keraslike.core.static import Shape
 
 
 class MAP_TO_NONE:  # noqa: N801 (Keras's name)
-    """What a function given to `traverse` returns for a part that is to become `None`.
+    """The value that a function for `traverse` returns for a part that should become `None`.
 
     >>> import keraslike
     >>> keraslike.tree.traverse(lambda x: MAP_TO_NONE if x == 2 else None, [1, 2])
@@ -26,7 +26,7 @@ class MAP_TO_NONE:  # noqa: N801 (Keras's name)
 
 
 class _Node(NamedTuple):
-    """The parts of a structure: what they are found by, the parts, and how one is put together."""
+    """A structure's parts with their keys, and the function that rebuilds it."""
 
     keys: Sequence[Any]
     parts: Sequence[Any]
@@ -91,7 +91,7 @@ def _dict_node(structure: Any) -> _Node:
 
     def rebuild(new: Iterable[Any]) -> Any:
         found = dict(zip(keys, new))
-        pairs = [(k, found[k]) for k in structure]  # in the order in which it has its keys
+        pairs = [(k, found[k]) for k in structure]  # In the order of its keys.
         if isinstance(structure, collections.defaultdict):
             return collections.defaultdict(structure.default_factory, pairs)
         return type(structure)(pairs)

@@ -1,5 +1,5 @@
-"""Pictures of images with what is known of them: boxes, masks, labels. Pillow draws and matplotlib
-plots; they are imported when they are used."""
+"""Images with annotations: boxes, masks, labels. Pillow draws and matplotlib plots; both are
+imported on first use."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _images(images: Any, data_format: str | None) -> np.ndarray:
 
 
 def _pixels(images: np.ndarray, value_range: Sequence[float] | None = None) -> np.ndarray:
-    """Images from 0 to 255, uint8; floats without a known range are from 0 to 1 or to 255."""
+    """Images from 0 to 255 as uint8; floats without a known range are from 0 to 1 or to 255."""
     if value_range is None:
         unit = images.dtype.kind == "f" and images.size and images.max() <= 1
         value_range = (0, 1) if unit else (0, 255)
@@ -105,7 +105,8 @@ def draw_bounding_boxes(
         "xyxy",
         *batch.shape[1:3],
     )["boxes"]
-    weight = max((text_thickness or line_thickness) - 2, 0)  # a letter has two pixels
+    # The lines of a letter are two pixels wide.
+    weight = max((text_thickness or line_thickness) - 2, 0)
     drawn = []
     for n, pixels in enumerate(_pixels(batch)):
         gray = pixels.shape[-1] == 1

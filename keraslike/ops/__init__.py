@@ -14,7 +14,7 @@ from keraslike.ops.signal import *  # noqa: F403
 _ROOMS = (core, linalg, math, nn, numpy, signal)
 __all__ = sorted({name for room in _ROOMS for name in room.__all__})
 
-# The functions of `image` have no names among these, but files name all in one way.
+# Files refer to the functions of `image` by names without the module.
 registry.publish(
     "keras.ops",
     {name: globals()[name] for name in __all__}

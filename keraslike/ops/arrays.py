@@ -487,7 +487,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
         )
     extra = {} if constant_values is None else {"constant_values": constant_values}
     x = wrap.array(x)
-    if mode in ("reflect", "symmetric"):  # as many pieces as it takes
+    if mode in ("reflect", "symmetric"):  # As many pieces as necessary.
         for size, pair in zip(x.shape, np.broadcast_to(pad_width, (x.ndim, 2)).tolist()):
             wrap.steps(pad_width=max(pair) // max(size - 1, 1) if isinstance(size, int) else 1)
     return jnp.pad(x, pad_width, mode, **extra)

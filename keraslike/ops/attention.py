@@ -1,4 +1,4 @@
-"""Scaled dot-product attention, and the form of it that XLA's CPU backend is fast at."""
+"""Scaled dot-product attention, and a form of it that is fast on XLA's CPU backend."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keraslike.core.operation import op
 from keraslike.ops.cpu import Call, on_cpu
 from keraslike.ops.wrap import array, public
 
-# Bytes of scores that the CPU's caches hold.
+# The size of scores, in bytes, that fits into the CPU's caches.
 _CACHED = 1 << 22
 
 
@@ -117,7 +117,7 @@ def _attend(
 
 
 def _to_scores(name: str, x: jax.Array, scores: tuple) -> jax.Array:
-    """With all four axes, each of them of the scores' size or 1."""
+    """Expands to four axes, each of the scores' size or 1."""
     if x.ndim <= 4:
         x = x.reshape((1,) * (4 - x.ndim) + x.shape)
     if x.ndim != 4 or any(n not in (1, m) for n, m in zip(x.shape, scores)):
@@ -131,7 +131,7 @@ def _to_scores(name: str, x: jax.Array, scores: tuple) -> jax.Array:
 def _plain(q: jax.Array, k: jax.Array, v: jax.Array, *rest: Any) -> jax.Array:
     *arrays, names, scale, causal, rate, implementation = rest
     given = dict(zip(names, arrays))
-    if "kept" in given:  # which JAX's own function does not know
+    if "kept" in given:  # JAX's own function does not support it.
         k, v = (jnp.repeat(x, q.shape[2] // x.shape[2], 2) for x in (k, v))
         exact = jnp.promote_types(q.dtype, "float32")
         scores = jnp.einsum("bthd,bshd->bhts", q * scale, k, preferred_element_type=exact)
@@ -141,20 +141,19 @@ def _plain(q: jax.Array, k: jax.Array, v: jax.Array, *rest: Any) -> jax.Array:
         return jax.nn.dot_product_attention(
             q, k, v, **given, scale=scale, is_causal=causal, implementation=implementation
         )
-    # JAX's function wants values of the keys' size; columns of zeros add columns of zeros.
+    # JAX's function requires values of the keys' size; columns of zeros give columns of zeros.
     size = max(v.shape[-1], k.shape[-1])
     q, k, padded = (jnp.pad(x, [(0, 0)] * 3 + [(0, size - x.shape[-1])]) for x in (q, k, v))
     out = _plain(q, k, padded, *arrays, names, scale, causal, rate, implementation)
     return out[..., : v.shape[-1]]
 
 
-# XLA's CPU backend is slow at products whose contracted axis is not where it wants it, and each
-# pass over the scores, the largest array there is, costs as much as a product. So the heads come
-# before the tokens, the keys are transposed before the product (the smaller array), and it is the
-# output that is divided by the sum of the exponentials, not they themselves: the gradient then
-# needs the sum over the sources of `output * its gradient` only. Scores that are more than the
-# caches hold are made for a few samples at a time, and again for the gradient: to keep them takes
-# longer.
+# XLA's CPU backend is slow at products whose contracted axis is not in the right place, and each
+# pass over the scores, the largest array, costs as much as a product. So heads precede tokens, the
+# keys (the smaller array) are transposed before the product, and the output is divided by the sum
+# of the exponentials rather than the exponentials themselves: the gradient then only needs the sum
+# of `output * its gradient` over the sources. If the scores exceed the caches, they are computed
+# for a few samples at a time and recomputed for the gradient, which is faster than keeping them.
 
 
 def _deferred(q: jax.Array, k: jax.Array, v: jax.Array, *rest: Any) -> jax.Array:
@@ -162,7 +161,7 @@ def _deferred(q: jax.Array, k: jax.Array, v: jax.Array, *rest: Any) -> jax.Array
     given = dict(zip(names, arrays))
     some = functools.partial(_some, scale=scale, causal=causal, rate=rate)
     batch, size = q.shape[0], (q.shape[2], q.shape[1], k.shape[1])
-    if not all(isinstance(n, int) for n in (batch, *size)):  # in an export
+    if not all(isinstance(n, int) for n in (batch, *size)):  # In an export.
         return some((q, k, v), given)
     parts = min(batch, -(-4 * batch * math.prod(size) // _CACHED))
     if parts <= 1:
@@ -186,7 +185,7 @@ def _some(qkv: tuple, given: dict[str, jax.Array], scale: float, causal: bool, r
     q, k, v = qkv
     batch, targets, heads, dim = q.shape
     sources, groups = k.shape[1:3]
-    # The heads of a group follow each other as more targets of one product.
+    # The heads of a group are treated as additional targets of one product.
     q = (q * scale).reshape(batch, targets, groups, heads // groups, dim)
     q = q.transpose(0, 2, 3, 1, 4).reshape(batch, groups, -1, dim)
     scores = q @ k.transpose(0, 2, 3, 1)
@@ -202,7 +201,7 @@ def _some(qkv: tuple, given: dict[str, jax.Array], scale: float, causal: bool, r
 
 
 def _limited(scores: jax.Array, given: dict[str, jax.Array], causal: bool) -> jax.Array:
-    """With the bias, and so low where a target is not to see a source that the weight is zero."""
+    """Scores with the bias added, and masked ones so low that their weight is zero."""
     if "bias" in given:
         scores = scores + given["bias"]
     if causal:
@@ -219,12 +218,12 @@ def _dropped(weights: jax.Array, given: dict[str, jax.Array], rate: float) -> ja
 
 
 def _causal(targets: int, sources: int) -> jax.Array:
-    """Whether a target, a row, sees a source: none after its own place."""
+    """The causal mask: a target (row) sees the sources up to its own position."""
     return jnp.arange(targets)[:, None] >= jnp.arange(sources)
 
 
 def _lowest(scores: jax.Array) -> float:
-    """What JAX's own function gives scores that are masked."""
+    """The value that JAX's own function assigns to masked scores."""
     return -0.7 * float(jnp.finfo(scores.dtype).max)
 
 

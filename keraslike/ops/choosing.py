@@ -195,7 +195,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
         return sparsity.bincount(x, weights if given else wrap.array(weights), minlength)
     length = minlength or None if isinstance(x, jax.core.Tracer) else None
     weights = None if weights is None else wrap.array(weights)
-    if x.ndim == 2:  # one count for each row
+    if x.ndim == 2:  # One count for each row.
         length = length or max(minlength, int(x.max()) + 1)
         count = lambda row, w: jnp.bincount(row, w, length=length)  # noqa: E731
         return jax.vmap(count, (0, None if weights is None else 0))(x, weights)

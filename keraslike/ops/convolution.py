@@ -136,7 +136,7 @@ def _adaptive(reduce: Any, inputs: Any, output_size: Any, data_format: str | Non
             continue
         starts = [i * n // count for i in range(count)]
         stops = [-(-(i + 1) * n // count) for i in range(count)]
-        # Windows have two sizes at most: a small one is filled up with its own first value.
+        # Windows have at most two sizes: a shorter one is padded with its own first value.
         longest = max(b - a for a, b in zip(starts, stops))
         places = jnp.array([[*range(a, b), a][:longest] for a, b in zip(starts, stops)])
         inside = jnp.arange(longest) < jnp.subtract(*map(jnp.array, (stops, starts)))[:, None]
@@ -239,7 +239,7 @@ def depthwise_conv(
 
 
 def apart(kernel: jax.Array) -> jax.Array:
-    """A depthwise kernel as that of a convolution of as many groups as channels."""
+    """A depthwise kernel in the form of a convolution with one group for each channel."""
     return kernel.reshape(*kernel.shape[:-2], 1, kernel.shape[-2] * kernel.shape[-1])
 
 
@@ -315,7 +315,8 @@ def conv_transpose(
 
 
 def transposed_pads(window: int, stride: int, same: bool, more: int | None) -> tuple[int, int]:
-    """Around inputs with zeros between them, for an ordinary convolution to go over them."""
+    """The padding of inputs with zeros between them, with which an ordinary convolution computes
+    the transposed one."""
     if not same:
         more = max(stride - window, 0) if more is None else more
         return window - 1, window - 1 + more

@@ -47,7 +47,8 @@ def saturate_cast(x: Any, dtype: Any) -> jax.Array:
         own = jnp.iinfo(x.dtype)
         low, high = builtins.max(low, own.min), builtins.min(high, own.max)
         return jnp.clip(x, builtins.int(low), builtins.int(high)).astype(dtype)
-    # The limits may not exist in the dtype of x; the nearest number that does is inside of them.
+    # The limits may not be representable in the dtype of x; the nearest representable number is
+    # within them.
     kind = np.dtype(x.dtype) if x.dtype != jnp.bfloat16 else np.dtype("float32")
     bounds = np.array([low, high]).clip(
         float(jnp.finfo(x.dtype).min), float(jnp.finfo(x.dtype).max)
@@ -157,7 +158,7 @@ def cond(pred: Any, true_fn: Callable, false_fn: Callable) -> Any:
     >>> float(cond(True, lambda: jnp.float32(1), lambda: jnp.float32(2)))
     1.0
     """
-    if isinstance(pred, (bool, np.bool_)):  # nothing to decide later
+    if isinstance(pred, (bool, np.bool_)):  # The branch is known already.
         return true_fn() if pred else false_fn()
     try:
         return jax.lax.cond(array(pred), true_fn, false_fn)
@@ -314,7 +315,7 @@ def scatter_update(
     try:
         return getattr(x.at[_coordinates(places)], methods[reduction])(updates)
     except (TypeError, ValueError):
-        # The number of updates may be that of indices, whatever formulas of unknown sizes say.
+        # The numbers of updates and of indices are equal, whatever formulas of unknown sizes say.
         sizes = (*x.shape, *places.shape, *updates.shape)
         if context.state.symbolic and not all(isinstance(n, int) for n in sizes):
             return x
@@ -346,7 +347,7 @@ def slice(inputs: Any, start_indices: Any, shape: Sequence[int]) -> jax.Array:
 
 
 def _starts(start_indices: Any, x: jax.Array) -> tuple[Any, ...]:
-    """An index for each axis: plain integers where they are known."""
+    """An index for each axis: Python integers where they are known."""
     if not isinstance(start_indices, (list, tuple)):
         start_indices = integers(start_indices)
     starts = tuple(start_indices)

@@ -1,15 +1,15 @@
-"""One function on the CPU, another on every other platform.
+"""One function on the CPU, another one on every other platform.
 
-XLA's CPU backend computes some convolutions and poolings a hundred times slower than the same sums
-written otherwise: `cpu_conv.py`, `cpu_pool.py`. Which of the two functions runs is decided when a
-program is lowered, so one traced here and exported elsewhere is right and fast there.
+XLA's CPU backend computes some convolutions and poolings a hundred times slower than an equivalent
+form: `cpu_conv.py`, `cpu_pool.py`. The function is selected when a program is lowered, so that a
+program which is traced here and exported to another platform is fast there.
 
-`lax.platform_dependent` would say it in a line, but it is a conditional: differentiated, it hands
-the platform's number from the forward to the backward part as data, XLA removes the conditional
-after it has chosen how to convolve, and convolutions inside it are up to eighty times slower.
-So here is a primitive. Differentiated, transposed or batched it is itself, with both functions
-differentiated, transposed or batched: forward mode, reverse mode, `vmap` and derivatives of any
-order work as they do for ordinary operations.
+`lax.platform_dependent` would be simpler, but it is a conditional. Its derivative passes the index
+of the platform from the forward to the backward pass as data, XLA removes the conditional only
+after it has selected its convolution algorithms, and convolutions in it are up to eighty times
+slower. So this is a primitive. Its derivatives, transposes and batched forms are the same primitive
+with the derivatives, transposes and batched forms of both functions: forward mode, reverse mode,
+`vmap` and derivatives of any order work as for ordinary operations.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _choice.multiple_results = True
 
 
 class Call(NamedTuple):
-    """A function with its static arguments, equal to another of the same ones."""
+    """A function with its static arguments; equal calls have equal functions and arguments."""
 
     function: Callable
     args: tuple = ()
@@ -83,7 +83,7 @@ mlir.register_lowering(
 
 
 def _tangents(*given: Any) -> tuple:
-    """What `function` does to the tangents of those of its arguments that have one."""
+    """The tangents of `function` for those of its arguments that have one."""
     *arrays, function, moving = given
     primals, tangents = arrays[: len(moving)], arrays[len(moving) :]
 
@@ -110,7 +110,7 @@ ad.primitive_jvps[_choice] = _choice_jvp
 
 
 def _cotangents(*given: Any) -> tuple:
-    """The transpose of `function` in those of its arguments that it is linear in."""
+    """The transpose of `function` in the arguments in which it is linear."""
     *arrays, function, linear = given
     known = len(linear) - sum(x is not None for x in linear)
     fixed, cotangents = arrays[:known], arrays[known:]
@@ -152,12 +152,12 @@ batching.primitive_batchers[_choice] = _choice_batch
 
 
 def once(x: jax.Array) -> jax.Array:
-    """`x`, computed before anything that reads it; its derivatives are, too.
+    """`x`, computed once before all operations that read it; its derivatives are, too.
 
-    XLA's CPU backend writes what `x` is made of into each loop that reads it, and computes it again
-    there: a normalization nine times for the nine taps of a window, and in an order of memory that
-    is slow. There is no way to say that this does not pay (an optimization barrier is gone by
-    then), but it does not look into a function that is not to be inlined. This one does nothing.
+    XLA's CPU backend fuses the computation of `x` into each loop that reads it, and repeats it
+    there: a normalization is computed nine times for the nine taps of a window, in a slow memory
+    order. XLA removes an optimization barrier before it fuses, but it does not fuse across a
+    function that must not be inlined. This is such a function; it returns its argument.
     """
     return _once.bind(x)
 
@@ -178,7 +178,7 @@ ad.deflinear(_once, lambda t: [_once.bind(t)])
 batching.defvectorized(_once)
 
 
-# What `export` lowers the two by on all platforms.
+# The rules with which `export` lowers the two primitives on all platforms.
 PORTABLE = (
     (_choice, mlir.lower_fun(lambda *a, plain, **_: plain(*a), True)),
     (_once, mlir.lower_fun(lambda x: x, False)),
@@ -205,7 +205,7 @@ class Bilinear(NamedTuple):
 
 
 def transposed(function: Callable, index: int, like: jax.Array) -> Callable:
-    """The gradient form of a bilinear `function`, as XLA would have it."""
+    """The gradient form of a bilinear `function`, derived by JAX."""
     shape = jax.ShapeDtypeStruct(like.shape, like.dtype)
 
     def gradient(*args: jax.Array) -> jax.Array:
@@ -277,7 +277,7 @@ def known(x: jax.Array, batch: int = 0) -> bool:
 
 
 def is_small(shape: Sequence[Any]) -> bool:
-    """Whether an array is so small that XLA's own form takes no longer, as of one image."""
+    """Whether an array is so small (as for a single image) that XLA's own form is as fast."""
     return isinstance(shape[0], int) and math.prod(shape) < 1 << 16
 
 
@@ -290,7 +290,7 @@ def pads_of(
 
 
 def pad(x: jax.Array, value: Any, pads: Sequence[tuple[int, int]]) -> jax.Array:
-    """Padded with a value; a negative number crops."""
+    """Pads with a value; negative numbers crop."""
     if not any(map(any, pads)):
         return x
     return lax.pad(x, jnp.asarray(value, x.dtype), [(*p, 0) for p in pads])

@@ -1,7 +1,8 @@
-"""Convolution as XLA's CPU backend computes it fastest.
+"""Convolutions in the forms that XLA's CPU backend computes fastest.
 
-The form is picked by shape, from measurements of the value and of each gradient by itself
-(`benchmarks/lowerings.py`); where plain was not slower, plain it stays. Inside, channels come last.
+The form is selected by shape, from measurements of the value and of each gradient separately
+(`benchmarks/lowerings.py`); XLA's own form is kept where it was not slower. Internally, channels
+come last.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from keraslike.ops.products import contract
 
 
 class _Geometry(NamedTuple):
-    """Where the windows of a convolution lie, an entry for each spatial axis."""
+    """The geometry of a convolution's windows, with an entry for each spatial axis."""
 
     strides: tuple[int, ...]
     pads: tuple[tuple[int, int], ...]
@@ -129,7 +130,7 @@ def _plain_transposed(
 def _fast_transposed(
     x: jax.Array, kernel: jax.Array, strides: Any, pads: Any, dilation: Any, last: bool
 ) -> jax.Array:
-    """The gradient, with respect to its input, of a convolution with strides."""
+    """The gradient of a strided convolution with respect to its input."""
     x = once(x if last else jnp.moveaxis(x, 1, -1))
     reach = [(k - 1) * d for k, d in zip(kernel.shape, dilation)]
     out = [(n - 1) * s + 1 + sum(p) - r for n, s, p, r in zip(x.shape[1:], strides, pads, reach)]
@@ -145,16 +146,16 @@ def _fast_transposed(
 
 
 def _fast_conv(*given: Any) -> jax.Array:
-    """`trained` says whether a derivative is taken of it."""
+    """`trained` says whether derivatives are taken."""
     x, kernel, *bias, g, last, trained = given
     x = x if last else jnp.moveaxis(x, 1, -1)
     form = _form(x.shape[-1], kernel.shape) or _plain_last
     small = is_small((*x.shape[:-1], kernel.shape[-1]))
     if small and not trained and form in (_few, _dense):
-        form = _plain_last  # which XLA can put into one loop with a pooling after it
+        form = _plain_last  # XLA can fuse it with a following pooling.
     if form in (_few, _pointwise, _plain_last):
         y = sum(bias, form(x, kernel, g))
-    elif form is _depthwise:  # a loop, that has room for the bias and reads x once
+    elif form is _depthwise:  # A loop that includes the bias and reads x once.
         y = once(sum(bias, form(x, kernel, g)))
     else:
         y = sum(bias, once(form(once(x), kernel, g)))
@@ -186,7 +187,7 @@ def _plain_last(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 
 
 def _form(channels: int, kernel: Sequence[int]) -> Callable | None:
-    """The form that a convolution takes by the shapes; `None` is the same as everywhere."""
+    """The form of a convolution for its shapes; `None` is the form of all platforms."""
     *window, depth, filters = kernel
     taps = math.prod(window)
     groups = channels // depth if depth else 0
@@ -204,7 +205,7 @@ def _form(channels: int, kernel: Sequence[int]) -> Callable | None:
 
 
 def _slices(x: jax.Array, g: _Geometry, window: Sequence[int]) -> list[jax.Array]:
-    """For each tap of the window, in the kernel's order, the inputs that it meets."""
+    """For each tap of the window, in the kernel's order, the inputs that it is multiplied with."""
     x = pad(x, 0, ((0, 0), *g.pads, (0, 0)))
     out = [
         (n - (k - 1) * d - 1) // s + 1
@@ -222,7 +223,7 @@ def _slices(x: jax.Array, g: _Geometry, window: Sequence[int]) -> list[jax.Array
 def _pointwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     """A window of one element: a matrix product.
 
-    Reshaped to two axes its kernel's gradient is fast, its value is so as it is.
+    The gradient of its kernel is faster after a reshape to two axes, its value without.
     """
 
     def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -236,8 +237,9 @@ def _pointwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 
 
 def _dense(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
-    """Of many channels plain is fast but for two gradients: the kernel's, which reads memory in
-    large steps, and with strides the input's, which would be of mostly zeros."""
+    """For many channels XLA's own form is fast, except for two gradients: that of the kernel, which
+    reads memory in large strides, and, with strides, that of the input, which would mostly process
+    zeros."""
 
     def patches(x: jax.Array, kernel: jax.Array) -> jax.Array:
         return _patches(once(x), kernel, g)
@@ -267,8 +269,8 @@ def _dense(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 def _correlated_by_filters(
     x: jax.Array, dy: jax.Array, window: Sequence[int], g: _Geometry
 ) -> jax.Array:
-    """A kernel's gradient as a convolution of `dy` by `x`, and not of `x` by `dy`: what is
-    convolved is copied for each tap, so it should be what is smaller."""
+    """The gradient of a kernel as a convolution of `dy` by `x` instead of `x` by `dy`: the first
+    operand is copied for each tap, so the smaller array should be the first."""
     n = len(window)
     layout = (n + 1, 0, *range(1, n + 1))
     out = lax.conv_general_dilated(
@@ -284,7 +286,7 @@ def _correlated_by_filters(
 def _around(
     size: Sequence[int], out: Sequence[int], window: Sequence[int], g: _Geometry
 ) -> list[tuple[int, int]]:
-    """The zeros around a result's gradient that let all taps meet it wherever there is an input."""
+    """The padding of a result's gradient with which every tap has a value for each input."""
     first = [(k - 1) * d - before for k, d, (before, _) in zip(window, g.dilation, g.pads)]
     return [
         (f, n + (k - 1) * d - f - (m - 1) * s - 1)
@@ -293,10 +295,11 @@ def _around(
 
 
 def _each(shape: Sequence[Any], products: Any) -> int | None:
-    """How many samples a kernel's gradient is computed for at once: 8 or 16, in up to 16 parts.
+    """The number of samples for which a kernel's gradient is computed at once: 8 or 16, in up to 16
+    parts.
 
-    `None` is all of them: where a part is more than 2 MB, and where it takes longer to compile the
-    parts than they save.
+    `None` stands for all of them: if a part exceeds 2 MB, and if compiling the parts takes longer
+    than they save.
     """
     batch, sample = shape[0], math.prod(shape[1:])
     if not isinstance(batch, int) or products < 1 << 28:
@@ -306,8 +309,8 @@ def _each(shape: Sequence[Any], products: Any) -> int | None:
 
 
 def _phases(dy: jax.Array, kernel: jax.Array, g: _Geometry, size: Sequence[int]) -> jax.Array:
-    """The gradient for inputs that lie `strides` apart: an ordinary convolution by those taps that
-    met them; then the results side by side."""
+    """The gradient for inputs at a distance of `strides`: ordinary convolutions with the taps that
+    read them, whose results are interleaved."""
     kernel = _turned(kernel)
     window, n = kernel.shape[:-2], len(size)
     each = [-(-m // s) for m, s in zip(size, g.strides)]
@@ -315,13 +318,14 @@ def _phases(dy: jax.Array, kernel: jax.Array, g: _Geometry, size: Sequence[int])
     found = []
     for phase in itertools.product(*map(range, g.strides)):
         first = [(b - r) % s for b, r, s in zip(before, phase, g.strides)]
-        if any(f >= k for f, k in zip(first, window)):  # more strides than taps
+        if any(f >= k for f, k in zip(first, window)):  # There are more strides than taps.
             found.append(jnp.zeros((dy.shape[0], *each, kernel.shape[-1]), dy.dtype))
             continue
         taps = kernel[tuple(slice(f, None, s) for f, s in zip(first, g.strides))]
         around = []
         for i, s in enumerate(g.strides):
-            at = (phase[i] + first[i] - before[i]) // s  # the output that the first tap gave to
+            # The output to which the first tap contributed.
+            at = (phase[i] + first[i] - before[i]) // s
             reach = (taps.shape[i] - 1) * g.dilation[i]
             around.append((-at, each[i] + at + reach - dy.shape[1 + i]))
         found.append(_applied(dy, taps, _Geometry((1,) * n, tuple(around), g.dilation)))
@@ -333,7 +337,7 @@ def _phases(dy: jax.Array, kernel: jax.Array, g: _Geometry, size: Sequence[int])
 
 
 def _depthwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
-    """A filter or several for each channel: products with shifted inputs, added up."""
+    """A filter or several for each channel: a sum of products with shifted inputs."""
     *window, _, filters = kernel.shape
     weights = kernel.reshape(-1, x.shape[-1], filters // x.shape[-1])
     given: Any = {"window": window, "g": g}
@@ -345,7 +349,7 @@ def _depthwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 
 
 def _gathered(x: jax.Array, weights: jax.Array, window: Sequence[int], g: _Geometry) -> jax.Array:
-    """For each output, what the taps meet times their weights."""
+    """For each output, the sum of the taps' inputs times their weights."""
     taps = _slices(*_padded(x, g), window)
     found = [
         jnp.asarray(sum(tap * weights[i, :, j] for i, tap in enumerate(taps)))
@@ -353,14 +357,14 @@ def _gathered(x: jax.Array, weights: jax.Array, window: Sequence[int], g: _Geome
     ]
     if len(found) == 1:
         return found[0]
-    y = jnp.stack(found, -1)  # for each channel the filters that it has
+    y = jnp.stack(found, -1)  # For each channel its filters.
     return y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1])
 
 
 def _gathered_back(
     dy: jax.Array, weights: jax.Array, window: Sequence[int], g: _Geometry, size: Sequence[int]
 ) -> jax.Array:
-    """For each input, the outputs it had a part in times the weights it had there."""
+    """For each input, the sum of the outputs that it contributed to, times the weights."""
     around = _around(size, dy.shape[1:-1], window, g)
     zeros = [(0, 0, 0), *((*p, s - 1) for p, s in zip(around, g.strides)), (0, 0, 0)]
     dy = dy.reshape(*dy.shape[:-1], *weights.shape[1:])
@@ -375,11 +379,11 @@ def _gathered_back(
 def _correlated(
     x: jax.Array, dy: jax.Array, window: Sequence[int], g: _Geometry, parts: int = 8
 ) -> jax.Array:
-    """For each tap, the sum of what it met times the outputs.
+    """For each tap, the sum of its inputs times the outputs.
 
-    Parts of the batch are added up element by element, and what remains to be summed is small. All
-    taps go in one loop: in a loop each, all memory is read for each. By LLVM's choice the loop is
-    of vector instructions for up to 8 parts and 9 sums.
+    Parts of the batch are added element by element, which leaves a small array to sum. All taps are
+    computed in one loop: separate loops would each read all of the memory. LLVM vectorizes this
+    loop for up to 8 parts and 9 sums.
     """
     batch = x.shape[0]
     parts = max(1, min(parts, batch)) if isinstance(batch, int) else 1
@@ -403,7 +407,8 @@ def _added(x: Sequence[jax.Array], y: Sequence[jax.Array]) -> tuple[jax.Array, .
 
 
 def _padded(x: jax.Array, g: _Geometry, more: int = 0) -> tuple[jax.Array, _Geometry]:
-    """With the zeros around it, and `more` samples, in memory: the loops need not ask for them."""
+    """The padded input, with `more` additional samples, in memory, so that the loops need no bounds
+    checks."""
     x = once(pad(x, 0, ((0, more), *g.pads, (0, 0))))
     return x, g._replace(pads=((0, 0),) * len(g.pads))
 
@@ -429,9 +434,9 @@ def _grouped(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 
 
 def _diagonal(kernels: Sequence[jax.Array]) -> jax.Array:
-    """The kernel of several groups as that of one, with zeros where they do not meet.
+    """The kernels of several groups as one kernel, with zeros between the groups.
 
-    It is put together from padded pieces: jaxlib 0.10 crashes on the gradient of a product with an
+    It is assembled from padded pieces: jaxlib 0.10 crashes on the gradient of a product with an
     identity matrix, which has seven axes (jax issue 39257).
     """
     before = [(0, 0)] * (kernels[0].ndim - 1)
@@ -444,7 +449,7 @@ def _diagonal(kernels: Sequence[jax.Array]) -> jax.Array:
 
 
 def _products(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
-    """Products of each channel, shifted, with a tap's weights for all filters, added up."""
+    """The sum of the products of each shifted channel with a tap's weights for all filters."""
     weights = kernel.reshape(-1, *kernel.shape[-2:])
     return jnp.asarray(
         sum(
@@ -456,13 +461,14 @@ def _products(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 
 
 def _patches(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
-    """One matrix product with what each window sees."""
+    """One matrix product with the patches of all windows."""
     seen = jnp.concatenate(_slices(x, g, kernel.shape[:-2]), -1)
     return contract(seen, kernel.reshape(-1, kernel.shape[-1]))
 
 
 def _patches_apart(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
-    """As `_patches`, with the windows along the last axis: for few channels less is moved."""
+    """As `_patches`, with the windows along the last axis: for few channels this moves less
+    memory."""
     *window, channels, filters = kernel.shape
     planes = jnp.moveaxis(x, -1, 0)[..., None]
     planes = planes.reshape(channels * x.shape[0], *x.shape[1:-1], 1)
@@ -475,14 +481,14 @@ def _patches_apart(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 
 
 def _few(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
-    """A convolution of up to four channels."""
+    """A convolution with up to four channels."""
     *window, channels, filters = kernel.shape
     seen = math.prod(window) * channels
     apart = functools.partial(_patches_apart, g=g)
     plain = functools.partial(_plain_last, g=g)
     if max(g.strides) == 1 or channels == 1:
         along_x = apart
-    else:  # the value of a transposed convolution, the last one of a decoder
+    else:  # The value of a transposed convolution, such as the last one of a decoder.
         along_x = functools.partial(_patches, g=g) if math.prod(window) <= 16 else plain
     along_kernel = apart if seen <= 16 and filters >= 32 else plain
     return Bilinear(
@@ -493,7 +499,7 @@ def _few(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 
 
 def _volume(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
-    """A convolution over three axes, as one over two."""
+    """A convolution over three axes, computed as one over two."""
     by_inputs = functools.partial(_volume_by_inputs, g=g)
     by_filters = functools.partial(_volume_by_filters, g=g)
     channels, filters = kernel.shape[-2:]
@@ -506,7 +512,7 @@ def _volume(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
 
 
 def _volume_by_inputs(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
-    """Of as many more channels as the first axis has taps."""
+    """The taps along the first axis become additional channels."""
     depth, *window, channels, filters = kernel.shape
     first = _Geometry((g.strides[0], 1, 1), (g.pads[0], (0, 0), (0, 0)), (g.dilation[0], 1, 1))
     seen = jnp.concatenate(_slices(x, first, (depth, 1, 1)), -1)
@@ -517,14 +523,15 @@ def _volume_by_inputs(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Arra
 
 
 def _volume_by_filters(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
-    """Of as many more filters as the first axis has taps, whose results are shifted and added."""
+    """The taps along the first axis become additional filters, whose results are shifted and
+    added."""
     depth, *window, channels, filters = kernel.shape
     planes = x.reshape(-1, *x.shape[2:])
     flat = jnp.moveaxis(kernel, 0, -2).reshape(*window, channels, depth * filters)
     y = _applied(planes, flat, _Geometry(g.strides[1:], g.pads[1:], g.dilation[1:]))
     y = once(y.reshape(*x.shape[:2], *y.shape[1:]))
     (before, after), step = g.pads[0], g.dilation[0]
-    beyond = after - (depth - 1) * step  # where the first tap's results end
+    beyond = after - (depth - 1) * step  # The end of the results of the first tap.
     found = []
     for i in range(depth):
         shift = ((0, 0), (before - i * step, beyond + i * step), *((0, 0),) * 3)

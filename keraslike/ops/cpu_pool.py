@@ -1,7 +1,8 @@
-"""Pooling as XLA's CPU backend computes it fastest, value and gradient each by itself.
+"""Pooling in the forms that XLA's CPU backend computes fastest, for the value and for the gradient
+separately.
 
-The form is picked by shape, from measurements (`benchmarks/lowerings.py`); where plain was not
-slower, plain it stays.
+The form is selected by shape, from measurements (`benchmarks/lowerings.py`); XLA's own form is kept
+where it was not slower.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from keraslike.ops.cpu import Call, is_small, known, on_cpu, pad, pads_of
 
 
 class _Windows(NamedTuple):
-    """The windows of a pooling, an entry for each axis of the array, as XLA has them."""
+    """The windows of a pooling, in XLA's form: an entry for each axis of the array."""
 
     size: tuple[int, ...]
     strides: tuple[int, ...]
@@ -80,7 +81,7 @@ def _lowest(dtype: Any) -> Any:
 
 
 def _slices_pay(w: _Windows) -> bool:
-    """Whether slices are the faster way to the value (they nearly always are to the gradient)."""
+    """Whether slices are faster for the value (they nearly always are for the gradient)."""
     padded, strided = any(map(any, w.pads)), max(w.strides) > 1
     apart = all(n <= s for n, s in zip(w.size, w.strides))
     return math.prod(w.size) <= (9 if apart else 49) and not (padded and strided)
@@ -104,12 +105,13 @@ def _larger(a: jax.Array, b: jax.Array) -> jax.Array:
 @_larger.defjvp
 def _(primals: tuple, tangents: tuple) -> tuple:
     a, b = primals
-    # lax.max would give each of two equal values half.
+    # lax.max would give each of two equal values half of the gradient.
     return lax.max(a, b), lax.select(a >= b, *tangents)
 
 
 def _max_of_slices(x: jax.Array, w: _Windows) -> jax.Array:
-    """Axis by axis, the last first, so that among equal values the first of a window wins."""
+    """Reduces axis by axis, the last one first, so that the first of equal values in a window is
+    selected."""
     for axis in reversed(range(x.ndim)):
         if w.size[axis] > 1 or w.strides[axis] > 1:
             x = functools.reduce(_larger, _along(x, axis, w))
@@ -117,10 +119,10 @@ def _max_of_slices(x: jax.Array, w: _Windows) -> jax.Array:
 
 
 def _along(x: jax.Array, axis: int, w: _Windows) -> list[jax.Array]:
-    """For each place in the windows along an axis, the values that are there.
+    """For each position in the windows along an axis, the values there.
 
-    They are cut out of the strides' phases, not taken with strides: transposed, that is a
-    concatenation, where slices with strides would be a sum of arrays with holes.
+    They are slices of the strides' phases and not strided slices: the transpose is then a
+    concatenation, and not a sum of arrays with gaps.
     """
     size, stride, (before, after) = w.size[axis], w.strides[axis], w.pads[axis]
     out = (x.shape[axis] + before + after - size) // stride + 1
@@ -168,7 +170,7 @@ def _sum_of_slices(x: jax.Array, w: _Windows) -> jax.Array:
 
 
 def _sum_of_tiles(x: jax.Array, w: _Windows) -> jax.Array:
-    """Windows that cover the axes without a gap, so that each is an axis of its own."""
+    """Windows that tile the axes without gaps, so that each window is an axis of its own."""
     shape, pads, axes = [], [], []
     for n, size, (before, after) in zip(x.shape, w.size, w.pads):
         tiles = (n + before + after) // size if size > 1 else n

@@ -107,7 +107,7 @@ def _greedy(
     kept = labels != blank
     if merge_repeated:
         kept &= jnp.pad(labels[:, 1:] != labels[:, :-1], ((0, 0), (1, 0)), constant_values=True)
-    order = jnp.argsort(~kept, 1, stable=True)  # what is kept moves to the front
+    order = jnp.argsort(~kept, 1, stable=True)  # The kept labels move to the front.
     labels = jnp.take_along_axis(jnp.where(kept, labels, -1), order, 1)
     return labels[None].astype("int32"), scores
 
@@ -115,24 +115,26 @@ def _greedy(
 def _beam_search(
     log_p: jax.Array, length: jax.Array, width: int, top_paths: int, blank: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Of one sample, `(steps, classes)`: paths `(top_paths, steps)` and their log probabilities."""
+    """A beam search for one sample `(steps, classes)`: paths `(top_paths, steps)` and their log
+    probabilities."""
     steps, classes = log_p.shape
     nothing = -jnp.inf
     places = jnp.arange(steps)
     is_label = jnp.arange(classes) != blank
 
     def step(beam: tuple, at: tuple) -> tuple:
-        paths, sizes, blanks, labels = beam  # the log p of ways that end in no label, and in one
+        # The log probabilities of alignments that end in the blank, and in a label.
+        paths, sizes, blanks, labels = beam
         p, counts = at
         last = jnp.where(sizes > 0, paths[jnp.arange(width), sizes - 1], -1)
         total = jnp.logaddexp(blanks, labels)
-        # The same path: nothing is read, or its last label once more.
+        # The path is unchanged: a blank, or its last label repeated.
         stay_blanks = total + p[blank]
         stay_labels = jnp.where(sizes > 0, labels + p[last], nothing)
-        # One label more; a label that is equal to the last only after none.
+        # The path is extended by a label; one that equals the last label must follow a blank.
         before = jnp.where(last[:, None] == jnp.arange(classes), blanks[:, None], total[:, None])
         more = jnp.where(is_label, before + p, nothing)
-        # A path that another in the beam becomes by one label more is met there.
+        # Paths that become equal to another path of the beam by this extension are merged with it.
         parents = jnp.where(places == sizes[:, None] - 1, -1, paths)
         is_parent = jnp.all(parents[:, None] == paths[None], -1) & (sizes[:, None] == sizes + 1)
         meets = is_parent & (total[None] > nothing) & (total[:, None] > nothing)

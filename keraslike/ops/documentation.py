@@ -1,4 +1,5 @@
-"""What the ops do that one line makes of a function of JAX's, with an example of each."""
+"""The documentation, with an example each, of ops that are defined in one line from functions of
+JAX."""
 
 _TEXT = """
 abs
@@ -801,7 +802,8 @@ As `split`, along the first axis.
 
 
 def read(text: str) -> dict[str, str]:
-    """The docstrings in a text: of each a line with the name, the rule, and an example."""
+    """The docstrings in a text, which has for each a line with the name, the rule, and an
+    example."""
     found = {}
     for entry in text.strip().split("\n\n"):
         name, _, entry = entry.partition("\n")

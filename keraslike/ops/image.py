@@ -142,7 +142,8 @@ def resize(
     x = ranked(images)
     *axes, _ = image_axes(data_format)
     height, width = (x.shape[a] for a in axes)
-    wanted = (width * size[0] // size[1], height * size[1] // size[0])  # at this width, height
+    # The size with this width or height and the target's aspect ratio.
+    wanted = (width * size[0] // size[1], height * size[1] // size[0])
     if crop_to_aspect_ratio:
         for axis, n, m in zip(axes, (height, width), wanted):
             m = max(min(n, m), 1)
@@ -162,7 +163,7 @@ def resize(
 
 
 def _sides(length: Any, before: Any, after: Any, target: Any, sign: int, names: tuple) -> tuple:
-    """How much is added (`sign` 1) or cut off (-1) before and after, and the length then."""
+    """The amounts to add (`sign` 1) or to crop (-1) before and after, and the resulting length."""
     given = dict(zip(names, (before, after, target)))
     if list(given.values()).count(None) != 1:
         raise ValueError(

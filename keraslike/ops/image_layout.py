@@ -1,4 +1,4 @@
-"""How images lie in an array: alone or in a batch, channels first or last."""
+"""The layout of images in an array: single or batched, channels first or last."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def is_last(data_format: str | None) -> bool:
 
 
 def image_axes(data_format: str | None) -> tuple[int, int, int]:
-    """The axes of height, width and channels, from the end."""
+    """The axes of height, width and channels, counted from the end."""
     return (-3, -2, -1) if is_last(data_format) else (-2, -1, -3)
 
 
 def batched(change: Callable, images: Any, data_format: str | None) -> jax.Array:
-    """What `change` makes of images as `(batch, height, width, channels)`, laid out as before."""
+    """Applies `change` to images as `(batch, height, width, channels)` and restores the layout."""
     x = ranked(images)
     one, last = x.ndim == 3, is_last(data_format)
     x = x[None] if one else x

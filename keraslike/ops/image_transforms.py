@@ -1,4 +1,4 @@
-"""Images moved, bent and filtered."""
+"""Geometric transformations and filters of images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keraslike.core.rng import draw_key
 from keraslike.ops.image_layout import batched, is_last, ranked
 from keraslike.ops.wrap import array, public
 
-_ORDERS = {"nearest": 0, "bilinear": 1}  # of `map_coordinates`
+_ORDERS = {"nearest": 0, "bilinear": 1}  # For `map_coordinates`.
 _FILL_MODES = ("constant", "nearest", "wrap", "mirror", "reflect")
 
 # -- places -----------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ def _order(interpolation: str) -> int:
 
 
 def _moved(x: jax.Array, rows: Any, columns: Any, order: int, mode: str, value: Any) -> jax.Array:
-    """`(batch, height, width, channels)` of what is at the places `(batch, height, width)`."""
+    """Values `(batch, height, width, channels)` at the coordinates `(batch, height, width)`."""
 
     def one(image: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
         def channel(c: jax.Array) -> jax.Array:
@@ -187,7 +187,7 @@ def perspective_transform(
 
 
 def projection(start: jax.Array, end: jax.Array) -> jax.Array:
-    """The eight numbers of the projection that moves four points to four others, `(batch, 8)`."""
+    """The eight parameters `(batch, 8)` of the projection that maps four points to four others."""
     (x, y), (u, v) = (jnp.moveaxis(p, -1, 0) for p in (start, end))
     one, zero = jnp.ones_like(x), jnp.zeros_like(x)
     of_u = jnp.stack([x, y, one, zero, zero, zero, -u * x, -u * y], -1)
@@ -237,11 +237,11 @@ def bent(
     data_format: str | None,
     largest: float,
 ) -> jax.Array:
-    """As `elastic_transform`, also where `sigma`, at most `largest`, is known only in the program,
-    and with a key for `seed`."""
+    """As `elastic_transform`, but `sigma` (at most `largest`) may be a tracer, and `seed` a key."""
     order = _order(interpolation)
     _check_fill_mode(fill_mode)
-    key = seed if isinstance(seed, jax.Array) else draw_key(seed)  # one for both directions
+    # The same key for both directions.
+    key = seed if isinstance(seed, jax.Array) else draw_key(seed)
 
     def moved(x: jax.Array) -> jax.Array:
         dtype = x.dtype if dtypes.is_float(x.dtype) else dtypes.floatx()
@@ -298,14 +298,15 @@ def scale_and_translate(
 
 
 def _bell(size: int, sigma: Any, dtype: Any) -> jax.Array:
-    """`size` values of a normal distribution's density that sum to 1."""
+    """`size` values of a Gaussian density, normalized to sum to 1."""
     x = jnp.arange(size, dtype=dtype) - jnp.array((size - 1) / 2, dtype)
     values = jnp.exp(-0.5 * jnp.square(x / sigma))
     return values / jnp.sum(values)
 
 
 def _filtered(x: jax.Array, rows: Any, columns: Any, padding: str = "SAME") -> jax.Array:
-    """Each channel of `(batch, height, width, channels)` with a filter along both axes."""
+    """Applies a filter along both spatial axes to each channel of `(batch, height, width,
+    channels)`."""
     one = jnp.ones(x.shape[-1:], x.dtype)
     for kernel in (rows[:, None, None, None] * one, columns[None, :, None, None] * one):
         x = lax.conv_general_dilated(

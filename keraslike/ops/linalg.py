@@ -13,7 +13,7 @@ from keraslike.ops.wrap import array, axes_of, floats, public, unary
 
 
 def _matrices(x: Any, square: bool = False) -> jax.Array:
-    """The array, which must have matrices in its last two axes."""
+    """The array, after a check that its last two axes are matrices."""
     x = array(x)
     if x.ndim < 2:
         raise ValueError(f"Input should have rank >= 2. Received: input.shape = {x.shape}")
@@ -114,7 +114,7 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
 
 
 def _system(a: Any, b: Any) -> tuple[jax.Array, jax.Array, bool]:
-    """A matrix and what is on the right of it, as a matrix, and whether it was vectors."""
+    """The matrix, the right-hand side as a matrix, and whether it was a vector."""
     a, b = _matrices(a, square=True), array(b)
     if b.ndim < 1:
         raise ValueError("b: Expected input to have rank >= 1. Received: a scalar.")

@@ -18,7 +18,7 @@ from keraslike.ops.wrap import array, found, public
 def segment_product(
     data: jax.Array, ids: jax.Array, num_segments: int, indices_are_sorted: bool = False
 ) -> jax.Array:
-    """`jax.ops.segment_prod` with a derivative: that by an element is the product of the others.
+    """`jax.ops.segment_prod` with a derivative: by an element it is the product of the others.
 
     >>> jax.grad(lambda x: segment_product(x, jnp.array([0, 0]), 1)[0])(jnp.array([2.0, 0.0]))
     Array([0., 2.], dtype=float32)
@@ -34,7 +34,7 @@ def segment_product(
         zero = data == 0
         zeros = jax.ops.segment_sum(zero.astype(data.dtype), ids, num_segments)[ids]
         some = jnp.where(zero, 1, data)
-        rest = prod(some)[ids] / some  # the product of the others that are not 0
+        rest = prod(some)[ids] / some  # The product of the other elements that are not 0.
         others = jnp.where(zeros - zero == 0, rest, 0)
         return prod(data), jax.ops.segment_sum(t * others, ids, num_segments)
 
@@ -107,7 +107,7 @@ def cdist(x: Any, y: Any) -> jax.Array:
         )
     difference = jnp.expand_dims(x, -2) - jnp.expand_dims(y, -3)
     square = jnp.sum(difference * difference, -1)
-    nothing = square == 0  # where the root has no derivative
+    nothing = square == 0  # The square root has no derivative there.
     return jnp.where(nothing, 0, jnp.sqrt(jnp.where(nothing, 1, square)))
 
 

@@ -1,4 +1,4 @@
-"""What networks are made of: activations, normalization, cross-entropy."""
+"""Neural network functions: activations, normalization, cross-entropy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from keraslike.ops.patches import *  # noqa: F403
 from keraslike.ops.variance import mean_and_variance
 from keraslike.ops.wrap import array, axes_of, integers, public, reduction, unary
 
-_ROOMS = (attention, convolution, ctc, patches)  # whose functions Keras has here, too
+_ROOMS = (attention, convolution, ctc, patches)  # Modules whose functions Keras has in this one.
 
 # -- activations ------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ def sparsemax(x: Any, axis: int = -1) -> jax.Array:
     descending = jnp.flip(jnp.sort(x, -1), -1)
     excess = jnp.cumsum(descending, -1) - 1
     count = jnp.arange(1, x.shape[-1] + 1)
-    # The values above the threshold are the k largest, for the largest such k.
+    # The values above the threshold are the k largest ones, for the largest k that satisfies this.
     k = jnp.sum(descending * count > excess, -1, keepdims=True)
     tau = jnp.take_along_axis(excess, k - 1, -1) / k
     return jnp.moveaxis(jnp.maximum(x - tau, 0), -1, axis)
@@ -287,7 +287,7 @@ def layer_normalization(
     axes = (axis,) if isinstance(axis, int) else tuple(axis)
     axes = tuple(sorted(a % x.ndim for a in axes))
     shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
-    # Off the mean first: it is exact for a mean far from 0, and the gradient is the quicker one.
+    # The mean is subtracted first: this is exact for a mean far from 0, and its gradient is faster.
     centered = wide - jnp.mean(wide, axes, keepdims=True)
     variance = jnp.mean(jnp.square(centered), axes, keepdims=True)
     factor = jax.lax.rsqrt(variance + (dtypes.epsilon() if epsilon is None else epsilon))
@@ -330,7 +330,7 @@ def normalize(
     x = jnp.atleast_1d(array(x))
     axis = axes_of(axis)
     least = dtypes.epsilon() if epsilon is None else epsilon
-    if order == 2:  # this way round the gradient is finite where all of x is 0
+    if order == 2:  # In this order the gradient is finite if all of x is 0.
         square = jnp.sum(jnp.square(x), axis, keepdims=True)
         return x * jax.lax.rsqrt(jnp.maximum(square, least**2))
     return x / jnp.maximum(jnp.linalg.norm(x, order, axis, keepdims=True), least)
@@ -505,7 +505,7 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[jax.Array, jax.Array]:
     >>> values.tolist(), indices.tolist()
     ([5, 3], [1, 2])
     """
-    del sorted  # they are
+    del sorted  # They always are.
     values, indices = jax.lax.top_k(array(x), k)
     return values, indices
 

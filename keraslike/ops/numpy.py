@@ -502,7 +502,7 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> jax.Array:
             f"it takes at most 8. Received: {len(operands)}"
         )
     arrays = [wrap.array(x) for x in operands]
-    if {x.dtype for x in arrays} == {jnp.dtype("int8")}:  # as in `matmul`
+    if {x.dtype for x in arrays} == {jnp.dtype("int8")}:  # As in `matmul`.
         kwargs.setdefault("preferred_element_type", jnp.int32)
     return jnp.einsum(subscripts, *arrays, **kwargs)
 

@@ -1,4 +1,4 @@
-"""Products of arrays with a matrix of weights, in two dimensions."""
+"""Products of arrays with a weight matrix, computed as two-dimensional products."""
 
 from __future__ import annotations
 
@@ -51,20 +51,21 @@ def contract(x: jax.Array, weights: jax.Array, axes: int = 1) -> jax.Array:
     if rows.dtype == columns.dtype == jnp.int8:
         return lax.reshape(_product_of_bytes(rows, columns), (*free, *new))
     if _is_narrow(rows, columns):
-        columns = once(columns.T).T  # its gradient is now that of what is narrow by what is wide
+        # The gradient is now the product of the narrow factor with the wide one.
+        columns = once(columns.T).T
     return lax.reshape(rows @ columns, (*free, *new))
 
 
-# So many products of two bytes add up to a whole number that float32 has; their matrix is small
-# enough for the processor's cache.
+# float32 represents sums of this number of int8 products exactly, and such a block of the matrix
+# fits into the processor's cache.
 _BYTES = 256
 
 
 def _product_of_bytes(rows: jax.Array, columns: jax.Array) -> jax.Array:
-    """The product of two matrices of int8, of int32.
+    """The int32 product of two int8 matrices.
 
-    XLA's CPU backend has no fast form of it for few rows: one row by 4096 x 4096 takes forty times
-    as long as of float32. In blocks of floats it is exact as well, and less is read.
+    XLA's CPU backend is slow at it for few rows: one row by 4096 x 4096 takes forty times as long
+    as with float32. In blocks of floats the result is exact as well, and less memory is read.
     """
     plain = Call(_as_int32)
     sizes = (*rows.shape, *columns.shape)
@@ -93,7 +94,7 @@ def _in_blocks(rows: jax.Array, columns: jax.Array) -> jax.Array:
 
 
 def _is_narrow(rows: jax.Array, columns: jax.Array) -> bool:
-    """Whether the gradient with respect to `columns` is to be computed transposed."""
+    """Whether the gradient with respect to `columns` should be computed transposed."""
     sizes = (*rows.shape, *columns.shape[1:])
     if len(sizes) < 3 or not all(isinstance(n, int) for n in sizes):
         return False

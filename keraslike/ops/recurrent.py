@@ -83,7 +83,7 @@ def rnn(
 
 
 def _changed(step: Callable, inputs: Any, states: Any, variables: Sequence[Any]) -> list[Any]:
-    """Those of the Variables that a step changes."""
+    """The Variables that a step changes."""
     changed: list[Any] = []
 
     def trial(x: Any, states: Any, before: Any) -> Any:
@@ -100,7 +100,7 @@ def _changed(step: Callable, inputs: Any, states: Any, variables: Sequence[Any])
 
 
 def _output(states: Any) -> jax.Array:
-    """The output of the step before: the first state, of the last cell if they are stacked."""
+    """The output of the previous step: the first state, of the last cell if cells are stacked."""
     first = states[0]
     return states[-1][0] if isinstance(first, (list, tuple)) else first
 
@@ -113,7 +113,7 @@ def _where(keep: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
 
 
 class _Form(NamedTuple):
-    """A recurrence and its derivative, in functions of one step and of all steps.
+    """A recurrence and its derivative, as functions of one step and of all steps.
 
     `advance(x, states, kernel, bias) -> (states, saved)` is a step. `coefficients(saved, before,
     mask)` gives, for all steps at once, what `tangent(inputs, states, product, coefficients)`
@@ -131,7 +131,7 @@ class _Form(NamedTuple):
 
 
 def _loop(form: _Form, x: Any, kernel: Any, bias: Any, states: tuple, mask: Any) -> tuple:
-    """The last states, and for every step the states after it and what the derivative needs."""
+    """The last states, and for every step the states after it and the values for the derivative."""
 
     def body(states: tuple, given: tuple) -> tuple:
         x, keep = given
@@ -160,7 +160,7 @@ def _(form: _Form, primals: tuple, tangents: tuple) -> tuple:
     before = tuple(_before(e, s, form.reverse) for e, s in zip(every, states))
     dx = form.enter(dx, matmul(before[0], dkernel), dbias)
     coefficients = form.coefficients(saved, every, before, mask)
-    # The backward pass multiplies by the transpose, which it should not have to form every time.
+    # The backward pass multiplies by the transpose, which should not be computed in every step.
     transposed = lax.optimization_barrier(kernel.T)
 
     def body(dstates: tuple, given: tuple) -> tuple:
@@ -176,19 +176,19 @@ def _(form: _Form, primals: tuple, tangents: tuple) -> tuple:
 
 
 def _before(every: jax.Array, first: jax.Array, reverse: bool) -> jax.Array:
-    """For each step the state that it began with."""
+    """For each step the state before it."""
     if reverse:
         return jnp.concatenate([every[1:], first[None]])
     return jnp.concatenate([first[None], every[:-1]])
 
 
 def _moving(mask: Any, *arrays: jax.Array) -> tuple[jax.Array, ...]:
-    """Coefficients of what happens in a step, which is nothing where the mask is false."""
+    """Coefficients of a step's changes, which are zero where the mask is false."""
     return arrays if mask is None else tuple(jnp.where(mask, a, 0) for a in arrays)
 
 
 def _staying(mask: Any, *arrays: jax.Array) -> tuple[jax.Array, ...]:
-    """Coefficients of a state in itself, which stays where the mask is false."""
+    """Coefficients of a state in itself, which is unchanged where the mask is false."""
     return arrays if mask is None else tuple(jnp.where(mask, a, 1) for a in arrays)
 
 
@@ -202,7 +202,8 @@ def _kept(new: jax.Array, stay: Any, old: jax.Array) -> jax.Array:
 
 
 def _in_float32(loop: Callable) -> Callable:
-    """Half precision is computed in float32: rounding in every step would add up."""
+    """Half precision is computed in float32, since rounding errors would accumulate over the
+    steps."""
 
     @functools.wraps(loop)
     def run(inputs: jax.Array, *arrays: Any, **options: Any) -> tuple:
@@ -219,9 +220,8 @@ def _columns(mask: jax.Array | None) -> jax.Array | None:
     return None if mask is None else mask[..., None]
 
 
-# sigmoid(x) is (1 + tanh(x / 2)) / 2. With the halving done to the weights, all gates of a step are
-# one tanh of an array that lies in one piece: XLA's CPU backend computes that eight times as fast
-# as functions of slices.
+# sigmoid(x) is (1 + tanh(x / 2)) / 2. With the weights halved, all gates of a step are one tanh of
+# a contiguous array, which XLA's CPU backend computes eight times as fast as functions of slices.
 
 
 def _gate(t: jax.Array) -> jax.Array:
@@ -317,8 +317,9 @@ def _gru_advance(x: Any, states: tuple, kernel: Any, bias: tuple) -> tuple:
     z, r = jnp.split(t, 2, -1)
     a = a[:, 2 * units :]
     g = jnp.tanh(x[:, 2 * units :] + bias[1] + _gate(r) * a)
-    # Tanh is never above 1. That t goes on to the next step makes XLA keep it as an array: without
-    # it would compute it as a function of slices, where no derivative asks for it.
+    # Tanh never exceeds 1, so this has no effect on the values. As `t` is used in the next step,
+    # XLA keeps it as an array; otherwise it would compute it from slices if no derivative is
+    # needed.
     z = jnp.where(before[:, :units] <= 1, _gate(z), before[:, :units])
     return (g + z * (h - g), t), (t, g, a)
 

@@ -17,7 +17,7 @@ from keraslike.ops.wrap import array, public
 
 
 def _complex(x: Any, rank: int = 1) -> jax.Array:
-    """An array of complex numbers of a pair of arrays of real ones."""
+    """A complex array from a pair of real ones."""
     if not isinstance(x, (tuple, list)) or len(x) != 2:
         raise ValueError(
             f"Input `x` should be a tuple of two tensors, real and imaginary. Received: x={x!r}"
@@ -112,7 +112,7 @@ def extract_sequences(x: Any, sequence_length: int, sequence_stride: int) -> jax
 
 
 def sequences(x: jax.Array, length: int, stride: int) -> jax.Array:
-    """`extract_sequences` of an array.
+    """`extract_sequences` for an array.
 
     >>> sequences(jnp.arange(4), 2, 2).tolist()
     [[0, 1], [2, 3]]
@@ -121,7 +121,7 @@ def sequences(x: jax.Array, length: int, stride: int) -> jax.Array:
 
 
 def _places(count: Any, length: int, stride: int) -> Any:
-    """Where each element of each part lies; the number of parts may be unknown."""
+    """The index of each element of each frame; the number of frames may be unknown."""
     arange = np.arange if isinstance(count, int) else jnp.arange
     return arange(count)[:, None] * stride + np.arange(length)
 
@@ -147,7 +147,7 @@ def _check_stride(sequence_stride: int) -> None:
 
 
 def _window(window: Any, sequence_length: int, fft_length: int, dtype: Any) -> jax.Array:
-    """The factors of a sequence, with zeros on both sides that fill it up to `fft_length`."""
+    """The window, zero-padded on both sides to `fft_length`."""
     if fft_length < sequence_length:
         raise ValueError(
             "`fft_length` must equal or be larger than `sequence_length`. "
@@ -240,7 +240,7 @@ def istft(
     signal = add_sequences(parts * factors, sequence_stride) / jnp.where(
         weights > 1e-10, weights, 1
     )
-    if window is None:  # parts are not taken apart from each other again
+    if window is None:  # as in Keras
         signal = signal * (fft_length / sequence_stride)
     start = fft_length // 2 if center else 0
     stop = start + length if length is not None else signal.shape[-1] - start

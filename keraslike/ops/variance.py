@@ -1,4 +1,4 @@
-"""The variance around a mean that is there already, with a gradient of few passes over memory."""
+"""The variance around a known mean, with a gradient that takes few passes over memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 def mean_and_variance(
     x: jax.Array, axes: int | Sequence[int] | None, keepdims: bool = False
 ) -> tuple[jax.Array, jax.Array]:
-    """The mean and the variance of floats along axes, or along all.
+    """The mean and the variance of floats along axes, or along all axes.
 
     >>> [float(m) for m in mean_and_variance(jnp.array([1.0, 3.0]), (0,))]
     [2.0, 1.0]
@@ -24,10 +24,11 @@ def mean_and_variance(
     return (mean, variance) if keepdims else (mean.squeeze(axes), variance.squeeze(axes))
 
 
-# How the variance depends on the mean is no part of its derivative: the sum of the differences
-# from the mean is zero, which `jnp.var` adds up in a pass of its own. And a gradient written with
-# the differences makes XLA's CPU backend keep them in memory: by the values and the mean it is
-# `a * x + b`, which goes into the loop that adds it to the gradient of what is normalized.
+# The dependence of the variance on the mean does not contribute to its derivative, since the
+# deviations from the mean sum to zero; `jnp.var` computes that sum in a separate pass. A gradient
+# in terms of the deviations would make XLA's CPU backend keep them in memory. In terms of the
+# values and the mean it is `a * x + b`, which is fused into the loop that adds it to the gradient
+# of the normalized values.
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _around(x: jax.Array, mean: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     return jnp.mean(jnp.square(x - mean), axes, keepdims=True)

@@ -1,4 +1,5 @@
-"""What turns JAX functions into ops: Keras's argument names, any array-like, KerasTensors too."""
+"""Wrappers that make ops of JAX functions: Keras's argument names, array-likes, and
+KerasTensors."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ _HOME = "keraslike.ops"
 
 
 def array(x: Any) -> jax.Array:
-    """A JAX array of an array, a Variable, a number or a nested list of them."""
+    """Converts an array, a Variable, a number or a nested list to a JAX array."""
     if isinstance(x, jax.Array):
         return x
     if isinstance(x, nnx.Variable):
@@ -39,17 +40,18 @@ def array(x: Any) -> jax.Array:
 
 
 def operand(x: Any) -> Any:
-    """As `array`, but a Python number stays one: it takes the dtype of what it meets."""
+    """As `array`, but a Python number is returned unchanged, so that it takes the dtype of the
+    other operand."""
     return x if isinstance(x, (bool, int, float, complex)) else array(x)
 
 
 def floats(x: jax.Array) -> jax.Array:
-    """An array of floats, which integers and truth values become; complex numbers stay."""
+    """An array of floats: integers and booleans are cast, complex numbers are not."""
     return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(dtypes.floatx())
 
 
 def integers(x: Any) -> jax.Array:
-    """An array of indices; where only shapes are asked for, its dtype does not matter."""
+    """An array of indices; in a trace of shapes, any dtype is accepted."""
     x = array(x)
     if context.state.symbolic and not jnp.issubdtype(x.dtype, jnp.integer):
         return x.astype("int32")
@@ -57,13 +59,13 @@ def integers(x: Any) -> jax.Array:
 
 
 def found(*shape: Any, dtype: Any = "int32") -> jax.Array:
-    """In a trace of shapes, a result whose size along the axes named `None` its values decide."""
+    """In a trace of shapes, a result whose sizes along the axes named `None` depend on values."""
     return jnp.zeros([size_of_values() if n is None else n for n in shape], dtype)
 
 
 def check_index(key: Any, shape: Any) -> None:
-    """Raises IndexError for an integer of `x[key]` that is beyond the size of its axis: jax takes
-    the last element there."""
+    """Raises IndexError for an integer in `x[key]` that is out of bounds, where jax would use the
+    last element."""
     parts = [k for k in (key if isinstance(key, tuple) else (key,)) if k is not None]
     if not all(isinstance(k, (slice, EllipsisType)) or type(k) is int for k in parts):
         return
@@ -76,12 +78,12 @@ def check_index(key: Any, shape: Any) -> None:
             )
 
 
-# Python's own loops in an op are as long as an argument says, and a file may hold any number.
+# The longest Python loop in an op; its length is an argument, and a file may contain any number.
 _MOST_STEPS = 1 << 13
 
 
 def steps(**argument: Any) -> Any:
-    """The one argument given; raises ValueError for an integer beyond any use of it."""
+    """The one argument given; raises ValueError for an unreasonably large integer."""
     ((name, value),) = argument.items()
     if isinstance(value, int) and value > _MOST_STEPS:
         raise ValueError(f"{name} must be at most {_MOST_STEPS}. Received: {name}={value}")
@@ -89,13 +91,14 @@ def steps(**argument: Any) -> Any:
 
 
 def axes_of(axis: Any) -> Any:
-    """An axis, or several as a tuple, which is how JAX wants them."""
+    """An axis, or several axes as a tuple, as JAX expects them."""
     return tuple(axis) if isinstance(axis, (list, tuple)) else axis
 
 
 def _named(function: Callable, like: Callable, name: str | None) -> Callable:
-    """Gives an op made here the name of the JAX function it stands for, and its documentation."""
-    # A jit-compiled jnp function knows its name, a partial does not.
+    """Gives an op that is made here the name and the documentation of the corresponding JAX
+    function."""
+    # A jit-compiled jnp function has a name, a partial does not.
     name = name or like.__name__
     function.__name__ = function.__qualname__ = name
     function.__module__ = _HOME
@@ -120,8 +123,8 @@ def public(namespace: dict[str, Any]) -> list[str]:
 def unary(
     like: Callable, name: str | None = None, floats: bool = False, sparse: bool = False
 ) -> Callable:
-    """The op `f(x)`, with `floats` of floats only, which integers become; with `sparse` it is 0
-    at 0, and what it makes of a sparse array is sparse."""
+    """The op `f(x)`. With `floats` integers are cast to floats; with `sparse` the function is 0 at
+    0, so that it keeps sparse arrays sparse."""
     prepared = _floats_of if floats else array
 
     def function(x: Any) -> Any:
@@ -133,8 +136,8 @@ def unary(
 
 
 def binary(like: Callable, name: str | None = None, sparse: Callable | None = None) -> Callable:
-    """The op `f(x1, x2)`, its arguments broadcast against each other; `sparse(x1, x2)` where one
-    is a sparse array, if there is such a function, and a dense one is made of it if not."""
+    """The op `f(x1, x2)` with broadcasting. Sparse arrays are passed to `sparse(x1, x2)` if there
+    is such a function, and converted to dense ones otherwise."""
 
     def function(x1: Any, x2: Any) -> Any:
         if sparse is not None and (sparsity.is_sparse(x1) or sparsity.is_sparse(x2)):
@@ -145,7 +148,7 @@ def binary(like: Callable, name: str | None = None, sparse: Callable | None = No
 
 
 def bitwise(like: Callable, name: str | None = None) -> Callable:
-    """As `binary`; Keras names the arguments of these `x` and `y`."""
+    """As `binary`, with Keras's argument names `x` and `y`."""
 
     def function(x: Any, y: Any) -> Any:
         return like(operand(x), operand(y))
@@ -154,7 +157,8 @@ def bitwise(like: Callable, name: str | None = None) -> Callable:
 
 
 def reduction(like: Callable, name: str | None = None, sparse: Callable | None = None) -> Callable:
-    """The op `f(x, axis=None, keepdims=False)`; `sparse` is that of sparse arrays, if there is."""
+    """The op `f(x, axis=None, keepdims=False)`; `sparse` is its implementation for sparse
+    arrays."""
 
     def function(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         if sparse is not None and sparsity.is_sparse(x):
@@ -165,7 +169,8 @@ def reduction(like: Callable, name: str | None = None, sparse: Callable | None =
 
 
 def moved(function: Callable, x: Any, **kwargs: Any) -> Any:
-    """A function of JAX's that moves values of an array, which stays sparse if all its axes are."""
+    """A function of JAX's that moves values in an array; an array whose axes are all sparse stays
+    sparse."""
     if sparsity.is_sparse(x) and not getattr(x, "n_dense", 0):
         return sparsity.by_structure(function, x, **kwargs)
     return function(array(x), **kwargs)
