@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
+import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax.errors import TraceContextError
 
 from keraslike.core import context, host
 from keraslike.core.base import Object
 from keraslike.core.errors import InvalidArgument
+from keraslike.core.jax_internals import current_trace
 from keraslike.core.naming import auto_name
 from keraslike.core.variable import RandomState
 
@@ -123,6 +128,67 @@ def global_stream() -> SeedGenerator:
     return stream
 
 
+_runs: SeedGenerator | None = None  # counts the runs of traced functions with seeded operations
+_run_count = 0  # of functions that are not traced
+_counts: dict[int, int] = {}  # of draws elsewhere, by the seeds of operations
+_SEEDED, _WORD, _MOST_COUNTS = 87654321, 0xFFFFFFFF, 4096
+_here = threading.local()  # `run` and `trace`: what all draws of one run have in common
+
+
+def operation_key(seed: int) -> jax.Array:
+    """A key for an operation of TensorFlow's that was given a seed: another one each time that it
+    runs. In one run of a function all operations with this seed get the same key, as an image and
+    its mask are to be flipped alike.
+
+    >>> first, second = operation_key(7), operation_key(7)
+    >>> bool((first == second).all())
+    False
+    """
+    global _run_count
+    mixed = (int(seed) * 0x9E3779B1 ^ (_SEEDED if chosen is None else chosen * 0x85EBCA6B)) & _WORD
+    if context.trace_state_clean():
+        run = getattr(_here, "run", None)
+        with drawing:
+            if run is None:
+                number = _counts[seed] = _counts.pop(seed, 0) + 1
+                if len(_counts) > _MOST_COUNTS:
+                    del _counts[next(iter(_counts))]
+            else:
+                if not run[0]:
+                    _run_count += 1
+                    run[0] = _run_count
+                number = run[0]
+        return host.array([mixed, number & _WORD], "uint32")
+    trace = current_trace()
+    known = getattr(_here, "trace", None)
+    if known is None or known[0]() is not trace:
+        try:
+            number = _run_stream().next()[1]
+        except TraceContextError:  # the trace does not have the stream among its arguments
+            number = np.uint32(0)
+        _here.trace = known = weakref.ref(trace), number
+    return jnp.stack([jnp.uint32(mixed), jnp.asarray(known[1]).astype("uint32")])
+
+
+@contextlib.contextmanager
+def one_run() -> Iterator[None]:
+    """A block that is one run of a function, for `operation_key`."""
+    before = getattr(_here, "run", None)
+    _here.run = [0]
+    try:
+        yield
+    finally:
+        _here.run = before
+
+
+def _run_stream() -> SeedGenerator:
+    global _runs
+    if _runs is None:
+        with drawing, jax.ensure_compile_time_eval():
+            _runs = _runs or SeedGenerator(0, name="runs")
+    return _runs
+
+
 def set_random_seed(seed: int) -> None:
     """Seeds Python's and numpy's random numbers and keraslike's own.
 
@@ -130,10 +196,13 @@ def set_random_seed(seed: int) -> None:
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"seed must be an integer of at least 0. Received: seed={seed!r}")
-    global chosen
+    global chosen, _run_count
     stream = global_stream()
+    _run_count = 0
     chosen = int(seed)
     _of_operations.seed(chosen)
+    _counts.clear()
+    _run_stream().state.assign(host.array([0, 0], "uint32"))
     random.seed(seed)
     np.random.seed(seed % 2**32)
     if _seeds is not random:

@@ -17,16 +17,19 @@ _STEPS = 0x9E3779B9, 0xBB67AE85
 # What TensorFlow's operations without a state mix their seeds with.
 _SCRAMBLING = 0x3EC8F720, 0x02461E29
 _DEFAULT = 87654321  # TensorFlow's, where only a data set is given a seed
+_MOST = 2**31 - 1  # what TensorFlow takes seeds modulo
 Seeds = tuple[int, int]
 
 
 def seeds(seed: int | None) -> Seeds:
     """The two seeds of a data set's draws: the global one, and its own."""
     if seed is None and rng.chosen is not None:
-        return rng.chosen, rng.operation_seed()
-    if seed is None:
-        return _DEFAULT, int(np.random.randint(2**31))
-    return (_DEFAULT if rng.chosen is None else rng.chosen), int(seed)
+        pair = rng.chosen % _MOST, rng.operation_seed()
+    elif seed is None:
+        pair = _DEFAULT, int(np.random.randint(2**31))
+    else:
+        pair = (_DEFAULT if rng.chosen is None else rng.chosen) % _MOST, int(seed) % _MOST
+    return (0, _MOST) if pair == (0, 0) else pair
 
 
 def draw(seeds: Seeds, start: int, count: int) -> np.ndarray:

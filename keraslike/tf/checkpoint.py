@@ -538,7 +538,7 @@ class CheckpointManager:
         number = int(static(counter if checkpoint_number is None else checkpoint_number))
         path = self.checkpoint.write(f"{self._prefix}-{number}")
         paths = [*[p for p in self._paths if p != path], path]
-        gone = paths[: len(paths) - self._most] if self._most is not None else []
+        gone = [] if self._most is None else paths[: max(len(paths) - self._most, 0)]
         self._paths = paths[len(gone) :]
         self.latest_checkpoint = path
         note(self.directory, path, self._paths)

@@ -15,6 +15,7 @@ from keraslike.tf.distribute import compute_average_loss, scale_regularization_l
 from keraslike.tf.indexing import gather
 from keraslike.tf.linalg import clip_by_norm
 from keraslike.tf.operation import operands, operation
+from keraslike.tf.random import operation_seed
 from keraslike.tf.sorting import top_k
 from keraslike.tf.table import l2_normalize, reduce_sum, sigmoid, softplus, softsign, square, tanh
 from keraslike.tf.tensor import Tensor, run
@@ -242,7 +243,7 @@ def dropout(
     if rate == 0:
         return convert_to_tensor(x)
     shape = tuple(x.shape) if noise_shape is None else static(noise_shape)
-    kept = random.uniform(shape, seed=seed) >= rate
+    kept = random.uniform(shape, seed=operation_seed(seed)) >= rate
     return run(_drop, (x, kept), (rate,))
 
 

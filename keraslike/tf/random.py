@@ -31,9 +31,17 @@ def set_seed(seed: int) -> None:
     rng.set_random_seed(seed)
 
 
-def _draw(name: str, shape: Any, dtype: Any, **kwargs: Any) -> Tensor:
+def operation_seed(seed: Any) -> Any:
+    """What a function of `keras.random` takes for the seed of an operation."""
+    if seed is None or isinstance(seed, rng.SeedGenerator):
+        return seed
+    return rng.operation_key(int(static(seed)))
+
+
+def _draw(name: str, shape: Any, dtype: Any, seed: Any = None, **kwargs: Any) -> Tensor:
     wanted = dtypes.as_dtype(dtype)
     kwargs = {k: static(v) for k, v in kwargs.items()}
+    kwargs["seed"] = operation_seed(seed)
     if wanted.is_integer:  # from 0 where no end is given, as TensorFlow wants one
         low, high = kwargs.pop("minval"), kwargs.pop("maxval")
         if high is None:
@@ -153,7 +161,9 @@ def categorical(
     >>> tf.random.categorical([[0.0, 0.0]], 5).shape
     TensorShape([1, 5])
     """
-    drawn = random.categorical(_as_operand(logits)._value, static(num_samples), seed=seed)
+    drawn = random.categorical(
+        _as_operand(logits)._value, static(num_samples), seed=operation_seed(seed)
+    )
     return cast(wrap(drawn), dtypes.int64 if dtype is None else dtype)
 
 
@@ -165,7 +175,7 @@ def shuffle(value: Any, seed: Any = None, name: Any = None) -> Tensor:
     [1, 2, 3]
     """
     value = _as_operand(value)
-    order = random.shuffle(np.arange(value.shape[0], dtype=np.int32), seed=seed)
+    order = random.shuffle(np.arange(value.shape[0], dtype=np.int32), seed=operation_seed(seed))
     return gather(value, wrap(order))
 
 
@@ -353,7 +363,7 @@ def poisson(
     TensorShape([3])
     """
     rates, shape = np.asarray(static(lam), "float32"), tuple(np.atleast_1d(static(shape)).tolist())
-    state = random.randint((2,), 0, 2**31 - 1, "int32", seed=seed)
+    state = random.randint((2,), 0, 2**31 - 1, "int32", seed=operation_seed(seed))
     rates = tuple(rates.ravel().tolist()) if rates.ndim else float(rates)
     more = (len(rates),) if isinstance(rates, tuple) else ()
     return _from_seed("poisson", state, (*shape, *more), dtype, rates)

@@ -156,3 +156,10 @@ def test_tables_in_a_file_of_tensorflow(tmp_path):
             assert own[key] == values[key]
     for name in ("words", "names"):
         assert _pairs(own, name) == _pairs(values, name)
+
+
+def test_a_manager_removes_nothing_before_there_are_too_many(tmp_path):
+    manager = tf.train.CheckpointManager(tf.train.Checkpoint(v=tf.Variable(0.0)), tmp_path, 3)
+    for count in (1, 2, 3, 3, 3):
+        manager.save()
+        assert len(manager.checkpoints) == len(list(tmp_path.glob("*.index"))) == count

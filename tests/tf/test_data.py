@@ -502,3 +502,36 @@ def test_sparse_batches_and_tables_of_data_sets():
 def test_options_have_types():
     with pytest.raises(TypeError, match="'deterministic' must be of type bool"):
         tf.data.Options().deterministic = 3
+
+
+def test_draws_with_a_seed_differ_from_run_to_run_and_agree_within_one():
+    def drawn(x):  # the same for an image and its mask
+        return tf.random.uniform([], seed=2), tf.random.uniform([], seed=2)
+
+    def of_text(s):  # not traced
+        return drawn(tf.strings.to_number(s))
+
+    for dataset in (D.range(5).map(drawn), D.from_tensor_slices(list("01234")).map(of_text)):
+        pairs = [tuple(map(float, pair)) for pair in dataset]
+        assert all(a == b for a, b in pairs) and len(set(pairs)) == 5
+    picture = tf.constant([[[0.0], [1.0]]])
+    flipped = D.range(30).map(lambda x: tf.image.random_flip_left_right(picture, seed=4))
+    assert {x.numpy()[0, 0, 0] for x in flipped} == {0.0, 1.0}
+    assert len({float(tf.random.uniform([], seed=2)) for _ in range(3)}) == 3
+    traced = tf.function(lambda: tf.random.normal([], seed=2) - tf.random.normal([], seed=3))
+    assert len({float(traced()) for _ in range(3)}) == 3
+
+    def again():
+        tf.random.set_seed(7)
+        return [float(tf.random.uniform([], seed=2)), *values(D.range(2).map(drawn))]
+
+    try:
+        assert again() == again()
+    finally:
+        rng.chosen = None
+
+
+def test_seeds_of_any_size_and_sign(monkeypatch):  # orders are TensorFlow's
+    monkeypatch.setattr(rng, "chosen", None)
+    assert values(D.range(10).shuffle(10, seed=-1)) == [8, 3, 7, 5, 6, 2, 1, 0, 9, 4]
+    assert values(D.range(10).shuffle(10, seed=2**40)) == [6, 8, 0, 4, 1, 3, 7, 9, 5, 2]

@@ -213,7 +213,7 @@ class Traced(Function):
         self._tracing = threading.RLock()
 
     def raw(self, *arguments: Any) -> Any:
-        with on_cpu():
+        with on_cpu(), rng.one_run():
             return super().raw(*arguments)
 
     def __call__(self, *arguments: Any) -> Any:
