@@ -38,7 +38,7 @@ class DistillationLoss(Configured):
         """Raises ValueError for models that the loss does not support."""
 
 
-class _OfOutputs(DistillationLoss):
+class _PerOutput(DistillationLoss):
     """A loss for each output, or `None` for outputs that are ignored."""
 
     loss: Any
@@ -69,7 +69,7 @@ class _OfOutputs(DistillationLoss):
         return 0.0 if loss is None else ops.mean(loss(teacher, student))
 
 
-class FeatureDistillation(_OfOutputs):
+class FeatureDistillation(_PerOutput):
     """How far the output of a layer of the student is from that of a layer of the teacher.
 
     Args:
@@ -108,7 +108,7 @@ class FeatureDistillation(_OfOutputs):
                     raise ValueError(f"In {role} model: {e}") from e
 
 
-class LogitsDistillation(_OfOutputs):
+class LogitsDistillation(_PerOutput):
     """How far the logits of the student are from those of the teacher, both divided by a
     temperature.
 

@@ -159,11 +159,11 @@ class KerasLayer(Layer):
         self.fixed_shape = None if output_shape is None else tuple(output_shape)
         path = resolve(handle)
         if tensorflow_host.is_saved_model(path):
-            self.inner: Any = _OfTensorFlow(path, signature, self.arguments, tags)
+            self.inner: Any = _SavedModelFunction(path, signature, self.arguments, tags)
         elif self.arguments or tags is not None:
             raise ValueError("`arguments` and `tags` are for SavedModels.")
         else:
-            self.inner = _OfJax(path, signature, trainable)
+            self.inner = _StableHLOFunction(path, signature, trainable)
         self.inner.trainable = trainable
         self.built = True
 
@@ -206,7 +206,7 @@ class KerasLayer(Layer):
         return cls(**config)
 
 
-class _OfTensorFlow(TFSMLayer):
+class _SavedModelFunction(TFSMLayer):
     """A function of a SavedModel, with additional arguments."""
 
     def __init__(self, path: str, signature: str | None, arguments: dict[str, Any], tags: Any):
@@ -228,7 +228,7 @@ class _OfTensorFlow(TFSMLayer):
         return {**own, **self._arguments}
 
 
-class _OfJax(Layer):
+class _StableHLOFunction(Layer):
     """An endpoint of a model that was exported as StableHLO."""
 
     def __init__(self, path: str, signature: str | None, trainable: bool):

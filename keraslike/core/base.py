@@ -48,7 +48,7 @@ jax.tree_util.register_pytree_with_keys(
 )
 
 
-class _Slot:
+class _Placeholder:
     """A placeholder for a child in a container's structure."""
 
     __slots__ = ("index",)
@@ -57,7 +57,7 @@ class _Slot:
         self.index = index
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Slot) and self.index == other.index
+        return isinstance(other, _Placeholder) and self.index == other.index
 
     def __hash__(self) -> int:
         return hash(self.index)
@@ -105,7 +105,7 @@ def _pack(value: Any) -> flax_internals.DataElem | flax_internals.StaticElem:
     def replace(item: Any) -> Any:
         if is_state(item):
             children.append(item)
-            return _Slot(len(children) - 1)
+            return _Placeholder(len(children) - 1)
         return item
 
     structure = map_leaves(replace, value, is_state)
@@ -121,7 +121,7 @@ def _unpack(value: Any) -> Any:
         return value
 
     def restore(item: Any) -> Any:
-        return value.values[item.index] if isinstance(item, _Slot) else item
+        return value.values[item.index] if isinstance(item, _Placeholder) else item
 
     return map_leaves(restore, value.structure.value)
 
@@ -185,7 +185,7 @@ def _name_argument(error: Any, cls: type, args: tuple, kwargs: dict[str, Any]) -
 awaited = context.Attached()
 
 
-def notice(obj: Any) -> None:
+def notify(obj: Any) -> None:
     """Notifies those who wait for attributes that an object got one."""
     function = awaited.get(obj)
     if function is not None:
@@ -233,11 +233,11 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         # lists may be filled later, and attributes may be set before `super().__init__()`.
         object.__setattr__(self, name, value)
         if awaited:
-            notice(self)
+            notify(self)
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
-        _Flat.count += 1
+        _Flattening.count += 1
 
     def _attributes(self) -> Iterator[tuple[str, Any]]:
         untracked = self._untracked
@@ -375,7 +375,7 @@ class Object(nnx.Module, pytree=False, metaclass=_ObjectType):
         return cls(**serialization.deserialize_arguments(cls, config))
 
 
-class _Flat:
+class _Flattening:
     """A cached flattening: the Variables in the order of the leaves, and the static structure. It
     is valid until something other than values changes in the tree."""
 
@@ -394,7 +394,7 @@ class _Flat:
         # Classes are compared too, since `__class__` may be assigned.
         self.objects = list(iter_objects(obj))
         self.types = list(map(type, self.objects))
-        self.removals = _Flat.count
+        self.removals = _Flattening.count
         own = all(is_variable(v) and hasattr(type(v), "_guard") for v in self.variables)
         if not own or len(leaves) != len(self.variables):
             # Variables of flax's own class, or with several arrays each: flattened anew each time.
@@ -402,7 +402,7 @@ class _Flat:
 
     def is_current(self) -> bool:
         same = all(map(operator.is_, map(type, self.objects), self.types))
-        return same and self.removals == _Flat.count
+        return same and self.removals == _Flattening.count
 
     def leaves(self) -> list[Any]:
         """The values of the leaves, which are marked as referenced from outside from now on."""
@@ -423,11 +423,11 @@ class _Flat:
         return values
 
 
-def _flat(obj: Object) -> _Flat:
+def _flat(obj: Object) -> _Flattening:
     known = obj._cached_facts()
-    found = known.get(_Flat)
+    found = known.get(_Flattening)
     if found is None or not found.is_current():
-        found = known[_Flat] = _Flat(obj)
+        found = known[_Flattening] = _Flattening(obj)
     return found
 
 

@@ -29,10 +29,10 @@ _IN_ORDER = {"xla_cpu_enable_concurrency_optimized_scheduler": False}
 # reach once an array of 32 MB was freed; before that, memory that a step frees is returned to the
 # system and cleared page by page for the next step. M_TOP_PAD is how much more is requested at a
 # time.
-_STEADY = ((-3, 32 << 20), (-1, 64 << 20), (-2, 8 << 20))
+_STEADY_MEMORY = ((-3, 32 << 20), (-1, 64 << 20), (-2, 8 << 20))
 # One arena for all threads (M_ARENA_MAX), no separate mappings for arrays (M_MMAP_MAX), and no
 # memory is returned to the system (M_TRIM_THRESHOLD).
-_KEEP = ((-8, 1), (-4, 0), (-1, 2**31 - 1))
+_KEEP_MEMORY = ((-8, 1), (-4, 0), (-1, 2**31 - 1))
 
 
 def compiler_options(in_loop: bool = False) -> dict[str, Any] | None:
@@ -79,7 +79,7 @@ def keep_memory() -> None:
     if _glibc() is None:
         raise RuntimeError("keep_memory() needs Linux with glibc.")
     _steady_memory()  # It would undo these settings later.
-    for parameter, value in _KEEP:
+    for parameter, value in _KEEP_MEMORY:
         if not _glibc().mallopt(parameter, value):
             raise RuntimeError(f"glibc refused mallopt({parameter}, {value}).")
 
@@ -98,7 +98,7 @@ def _steady_memory() -> None:
     malloc."""
     if _glibc() is None or any(n.startswith(("MALLOC_", "GLIBC_TUNABLES")) for n in os.environ):
         return
-    for parameter, value in _STEADY:
+    for parameter, value in _STEADY_MEMORY:
         _glibc().mallopt(parameter, value)
 
 

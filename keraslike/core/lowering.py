@@ -115,7 +115,7 @@ def unshare(
         held = [
             i
             for i, n in enumerate(_references(values))
-            if n > _ALONE or _was_given(variables[i], values[i])
+            if n > _UNSHARED_COUNT or _was_handed_out(variables[i], values[i])
         ]
     if held:
         copies = (copied or host.copied)([values[i] for i in held])
@@ -125,7 +125,7 @@ def unshare(
                 object.__setattr__(v, "_escaped", None)
 
 
-def _was_given(variable: nnx.Variable, value: Any) -> bool:
+def _was_handed_out(variable: nnx.Variable, value: Any) -> bool:
     try:
         return object.__getattribute__(variable, "_escaped") == id(value)
     except AttributeError:  # A Variable that was assembled from arrays, or one of flax's own class.
@@ -137,7 +137,7 @@ def _references(values: tuple) -> list[int]:
 
 
 # The reference count of an object in a tuple and in a Variable.
-_ALONE = _references((object(),))[0] + 1
+_UNSHARED_COUNT = _references((object(),))[0] + 1
 # Reference counts are specific to CPython, and are not exact without its global lock.
 _COUNTS_REFERENCES = (
     sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -185,7 +185,7 @@ def holding(
         else:
             foreign.append((variable, value))
     losses = state.losses
-    with _in_place(foreign, trace) if foreign else contextlib.nullcontext():
+    with _holding_in_place(foreign, trace) if foreign else contextlib.nullcontext():
         try:
             state.held = held
             if objects:
@@ -199,7 +199,7 @@ def holding(
 
 
 @contextlib.contextmanager
-def _in_place(pairs: list[tuple[nnx.Variable, Any]], trace: Any) -> Iterator[None]:
+def _holding_in_place(pairs: list[tuple[nnx.Variable, Any]], trace: Any) -> Iterator[None]:
     """The same for Variables of flax's own class."""
     variables = [v for v, _ in pairs]
     with foreign_lock:

@@ -17,7 +17,7 @@ import jax
 from keraslike.core import context, host, jax_internals, lowering
 
 # How long a process waits for the first one to write a file, in seconds.
-_PATIENCE = 900
+_TIMEOUT = 900
 
 _counts: Counter[str] = Counter()
 _counts_lock = threading.Lock()
@@ -76,9 +76,9 @@ def any_of(what: str, mine: bool) -> bool:
         store.remove(f"{start}{number - 2}/{process}")
     found = mine
     for i in range(count):
-        said = store.wait(f"{start}{number}/{i}", _PATIENCE)
+        said = store.wait(f"{start}{number}/{i}", _TIMEOUT)
         if said is None:
-            raise TimeoutError(f"Process {i} did not say '{what}' within {_PATIENCE} seconds.")
+            raise TimeoutError(f"Process {i} did not say '{what}' within {_TIMEOUT} seconds.")
         found |= said == "1"
     return found
 
@@ -134,10 +134,10 @@ def _by_first(
             raise
         store.put(key, text)
         return found
-    text = store.wait(key, _PATIENCE)
+    text = store.wait(key, _TIMEOUT)
     if text is None:
         raise TimeoutError(
-            f"{missing} by the first process within {_PATIENCE} seconds. All processes must ask "
+            f"{missing} by the first process within {_TIMEOUT} seconds. All processes must ask "
             "for it, or the first one alone."
         )
     said = json.loads(text)

@@ -142,7 +142,7 @@ class KerasTensor:
         return memo[id(self)]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_before": _Before(self), **vars(self)}
+        return {"_before": _NodesBefore(self), **vars(self)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -231,7 +231,7 @@ def _unseen(seen: Container[int]) -> Callable[[KerasTensor], Node | None]:
     return enter
 
 
-class _Before:
+class _NodesBefore:
     """The nodes before a tensor, in a pickle. The list is computed while the pickle is written."""
 
     _written = threading.local()  # `seen` holds the nodes in the list that is being written.

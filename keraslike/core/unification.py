@@ -18,7 +18,7 @@ from keraslike.core import probing
 Place = tuple[int, int]  # The number of an operand, and an axis of it.
 
 # Numbers that are unlikely to be sizes in a model: many numbers divide the first, none the second.
-_MANY_DIVISORS, _NO_DIVISOR = 2**4 * 3**3 * 5**2 * 7 * 11, 100_003
+_WITH_MANY_DIVISORS, _NO_DIVISOR = 2**4 * 3**3 * 5**2 * 7 * 11, 100_003
 
 
 def unified(
@@ -69,7 +69,7 @@ def _relaxed(attempt: Callable, bound: dict[Place, int], found: Any) -> Any:
             bound, found = rest, wider
     # A symbol may be refused although every number, or many numbers, would be accepted.
     for place in bound:
-        for size in (_MANY_DIVISORS, _NO_DIVISOR):
+        for size in (_WITH_MANY_DIVISORS, _NO_DIVISOR):
             other = attempt({**bound, place: size})
             if other is not None:
                 found = jax.tree.map(probing.common, found, other)

@@ -162,7 +162,9 @@ class Variable(_Leaf):
             if pending is not None:
                 value: Any = pending
             elif layout is not None:
-                value = _made_at(getattr(layout, "backend_layout", layout), initializer, make)
+                value = _made_with_layout(
+                    getattr(layout, "backend_layout", layout), initializer, make
+                )
             elif state.distribution is not None and shape is not None and callable(initializer):
                 canonical = jax.dtypes.canonicalize_dtype(dtypes.standardize_dtype(dtype))
                 # The array is made once the layout is known.
@@ -423,7 +425,7 @@ class Variable(_Leaf):
 
     def _cast(self, value: Any) -> jax.Array:
         dtype = self._spec.dtype
-        given = self._given(value)
+        given = self._converted(value)
         if _kind(given.dtype) > _kind(dtype):
             raise TypeError(
                 f"Variable '{self.path}' has dtype {dtype}; a value of dtype {given.dtype} "
@@ -431,7 +433,7 @@ class Variable(_Leaf):
             )
         return given.astype(dtype)
 
-    def _given(self, value: Any) -> Any:
+    def _converted(self, value: Any) -> Any:
         """The array made of a value; raises InvalidArgument for a value that holds no numbers."""
         try:
             return host.asarray(value)
@@ -453,7 +455,7 @@ class Variable(_Leaf):
 
     def _summand(self, value: Any) -> Any:
         known = isinstance(value, (int, float, complex, jax.Array, nnx.Variable))
-        return array_of(value if known else self._given(value))
+        return array_of(value if known else self._converted(value))
 
     def numpy(self) -> np.ndarray:
         """The value as a numpy array on the host, which shares no memory with the Variable."""
@@ -577,7 +579,7 @@ def _is_compilable(initializer: Any) -> bool:
     return callable(initializer) and is_ours(of)
 
 
-def _made_at(sharding: Any, initializer: Any, make: Callable[[], jax.Array]) -> jax.Array:
+def _made_with_layout(sharding: Any, initializer: Any, make: Callable[[], jax.Array]) -> jax.Array:
     """An initial value, of which each device computes its own part where the initializer can be
     compiled."""
     if _is_compilable(initializer):

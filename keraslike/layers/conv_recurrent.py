@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from keraslike.core.arguments import given, one_of, sizes, standardize_data_format
 from keraslike.layers.convolutional import check_strides_or_dilation
 from keraslike.layers.input_spec import InputSpec
-from keraslike.layers.recurrent import _of_cell, _OfCell
+from keraslike.layers.recurrent import _cell_attribute, _CellRNN
 from keraslike.layers.recurrent_cells import LSTMCell
 from keraslike.ops import convolution
 
@@ -81,7 +81,7 @@ class ConvLSTMCell(LSTMCell):
             )
         super().build(input_shape)
         one = jax.ShapeDtypeStruct((1, *input_shape[1:]), self.compute_dtype)
-        state = list(jax.eval_shape(lambda x: self._enter(x, None), one).shape[1:])
+        state = list(jax.eval_shape(lambda x: self._input_part(x, None), one).shape[1:])
         state[self._axis if self._axis < 0 else 0] = self.filters
         self._state_shape = tuple(state)
 
@@ -93,14 +93,14 @@ class ConvLSTMCell(LSTMCell):
         """The initial states, which are zeros. The cell must be built."""
         return [jnp.zeros((batch_size, *self._state_shape), self.compute_dtype)] * 2
 
-    def _enter(self, inputs: jax.Array, masks: Any) -> jax.Array:
+    def _input_part(self, inputs: jax.Array, masks: Any) -> jax.Array:
         window = (self.strides, self.padding, self.data_format, self.dilation_rate)
         product = self._convolved(inputs, "kernel", masks, *window)
         bias = self._input_bias()
         after = (1,) * (self.rank if self._axis == 1 else 0)
         return product if bias is None else product + bias.reshape(-1, *after)
 
-    def _recur(self, state: jax.Array, masks: Any) -> jax.Array:
+    def _state_part(self, state: jax.Array, masks: Any) -> jax.Array:
         return self._convolved(state, "recurrent_kernel", masks, 1, "same", self.data_format)
 
     def _convolved(self, x: jax.Array, name: str, masks: Any, *window: Any) -> jax.Array:
@@ -115,11 +115,11 @@ class ConvLSTMCell(LSTMCell):
             found.append(outputs.reshape(*steps, *outputs.shape[1:]))
         return jnp.concatenate(found, self._axis if self._axis < 0 else -self.rank - 1)
 
-    def _fast(self) -> None:
+    def _fast_sequence(self) -> None:
         return None
 
 
-class _ConvLSTM(_OfCell):
+class _ConvLSTM(_CellRNN):
     """Base of RNN layers with a ConvLSTMCell; subclasses define the rank only."""
 
     rank: int
@@ -165,7 +165,7 @@ class _ConvLSTM(_OfCell):
 
 
 for _name in ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate"):
-    setattr(_ConvLSTM, _name, _of_cell(_name))
+    setattr(_ConvLSTM, _name, _cell_attribute(_name))
 
 
 class ConvLSTM1D(_ConvLSTM):

@@ -46,7 +46,11 @@ class DataLayer(Layer):
             return args[0].with_flat_values(self(args[0].flat_values, **kwargs))
         if taker(args, kwargs) is None:
             outputs = super().__call__(*args, **kwargs)
-            return jax.tree.map(self._boxed, outputs, is_leaf=is_boxed) if _in(outputs) else outputs
+            return (
+                jax.tree.map(self._boxed, outputs, is_leaf=is_boxed)
+                if _holds_boxed(outputs)
+                else outputs
+            )
         bare = unbox((args, kwargs))
         boxed = bare[0] is not args or bare[1] is not kwargs
         with context.using(tapes=()):  # Categories have no gradient.
@@ -130,7 +134,7 @@ class DataLayer(Layer):
         return KerasTensor(shape, self._output_dtype(), sparse=self.sparse)
 
 
-def _in(outputs: Any) -> bool:
+def _holds_boxed(outputs: Any) -> bool:
     return any(map(is_boxed, jax.tree.leaves(outputs, is_leaf=is_boxed)))
 
 

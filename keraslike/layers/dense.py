@@ -162,7 +162,7 @@ class EinsumDense(Quantizable):
         sizes = {**found, **{k: n for k, n in wanted.items() if n is not None}}
         self.input_spec = InputSpec(ndim=len(input_shape))
         self._kernel_shape: Any = tuple(sizes.get(letter) for letter in kernel)
-        initializer = _by_axes(self.kernel_initializer, kernel, out)
+        initializer = _with_output_axes(self.kernel_initializer, kernel, out)
         self._add_matrix("kernel", self._kernel_shape, initializer=initializer)
         self.bias = None
         if self.bias_axes is not None:
@@ -224,16 +224,16 @@ class EinsumDense(Quantizable):
         return first + given + last, kernel, first + out + last
 
     def _to_outputs(self, m: Matrix, scale: Any) -> Any:
-        return _spread(scale, *self._letters()[1:])
+        return _rearranged(scale, *self._letters()[1:])
 
     def _from_outputs(self, m: Matrix, scale: Any) -> Any:
-        return _spread(scale, *self._letters()[:0:-1])
+        return _rearranged(scale, *self._letters()[:0:-1])
 
     def _rounded_inputs(self, inputs: Any) -> tuple[Any, Any]:
         given, _, out = self._letters()
         axes = tuple(i for i, letter in enumerate(given) if letter not in out)
         inputs, scale = self.inputs_quantizer(inputs, axis=axes)
-        return inputs, _spread(scale, given, out)
+        return inputs, _rearranged(scale, given, out)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -242,7 +242,7 @@ class EinsumDense(Quantizable):
         return config
 
 
-def _spread(x: Any, letters: str, wanted: str) -> Any:
+def _rearranged(x: Any, letters: str, wanted: str) -> Any:
     """An array with its axes rearranged: axes of size 1 that are not wanted are removed, and
     missing axes are inserted with size 1."""
     kept = [letter for letter in wanted if letter in letters]
@@ -278,7 +278,7 @@ def _einsum_parts(equation: str) -> tuple[bool, str, bool, str, str]:
     return bool(match[1]), given, bool(match[3]), kernel, out
 
 
-def _by_axes(initializer: Any, kernel: str, out: str) -> Any:
+def _with_output_axes(initializer: Any, kernel: str, out: str) -> Any:
     """A copy of the initializer that treats the axes of the output as its output axes."""
     if not isinstance(initializer, initializers.VarianceScaling) or (
         initializer.input_axes is not None and initializer.output_axes is not None

@@ -28,16 +28,16 @@ from keraslike.layers.layer import Layer
 class _Hosted(Layer):
     """Base of layers whose outputs, state updates and gradients are functions of numpy arrays.
 
-    A subclass has `_trained` and `_others`, lists of Variables. `_compute` gives the outputs and
-    the new values of `_others`, which count in training. `values` are those of `_trained`, of
-    `_others` and of the arguments; `how` is the structure of the arguments,
-    whether it is training, and a number to seed with.
+    A subclass has `_parameter_variables` and `_state_variables`, lists of Variables. `_compute`
+    returns the outputs and the new values of `_state_variables`, which are assigned in training.
+    `values` are those of the two lists and of the arguments; `how` is the structure of the
+    arguments, whether it is a training call, and a number to seed with.
     """
 
     _untracked = Layer._untracked | {"_specs", "_lock"}
     _transient = Layer._transient | {"_specs", "_lock"}
-    _trained: list[Any]
-    _others: list[Any]
+    _parameter_variables: list[Any]
+    _state_variables: list[Any]
 
     def _compute(self, values: tuple, how: tuple) -> tuple[Any, list]:
         raise NotImplementedError
@@ -47,11 +47,11 @@ class _Hosted(Layer):
         raise NotImplementedError
 
     def _hosted(self, arguments: Any, training: bool, seed: jax.Array) -> Any:
-        """The outputs for a structure of arrays; `_others` are updated."""
+        """The outputs for a structure of arrays; `_state_variables` are updated."""
         context.needs_python(self.name)
         inputs, structure = jax.tree.flatten(arguments)
-        trained = [v.value for v in self._trained]
-        others = [v.value for v in self._others]
+        trained = [v.value for v in self._parameter_variables]
+        others = [v.value for v in self._state_variables]
         everything = jax.tree.map(_wide, (trained, others, inputs))
         spec = self._spec(everything, structure, training)
         lock = vars(self).setdefault("_lock", threading.RLock())
@@ -97,7 +97,7 @@ class _Hosted(Layer):
 
         run.defvjp(forward, backward)
         outputs, new = run(everything, seed)
-        for variable, value in zip(self._others, new) if training else ():
+        for variable, value in zip(self._state_variables, new) if training else ():
             variable.assign(jax.lax.stop_gradient(value).astype(spec_of(variable).dtype))
         narrow = self.compute_dtype
         return jax.tree.map(lambda a: a.astype(narrow) if dtypes.is_float(a.dtype) else a, outputs)
@@ -171,8 +171,8 @@ class TorchModuleWrapper(_Hosted):
         self.seed_generator = SeedGenerator()
         named = dict(module.named_parameters())
         self._names = [[k for k, p in named.items()], [k for k, _ in module.named_buffers()]]
-        self._trained = [self._made(k, p, p.requires_grad) for k, p in named.items()]
-        self._others = [self._made(k, b, False) for k, b in module.named_buffers()]
+        self._parameter_variables = [self._made(k, p, p.requires_grad) for k, p in named.items()]
+        self._state_variables = [self._made(k, b, False) for k, b in module.named_buffers()]
         self.built = True
 
     def _made(self, name: str, tensor: Any, trainable: bool) -> Any:
@@ -235,7 +235,12 @@ class TorchModuleWrapper(_Hosted):
         return True
 
     def _by_name(self) -> dict[str, Any]:
-        return dict(zip([*self._names[0], *self._names[1]], [*self._trained, *self._others]))
+        return dict(
+            zip(
+                [*self._names[0], *self._names[1]],
+                [*self._parameter_variables, *self._state_variables],
+            )
+        )
 
     def save_own_variables(self, store: Any) -> None:
         store.update(self._by_name())
@@ -313,7 +318,7 @@ class TFSMLayer(_Hosted):
         self._numbers = sorted(found, key=lambda n: (not about[n]["trainable"], n))
         made = [self._made(n, about[n]) for n in self._numbers]
         split = sum(about[n]["trainable"] for n in found)
-        self._trained, self._others = made[:split], made[split:]
+        self._parameter_variables, self._state_variables = made[:split], made[split:]
         self.built = True
 
     def _made(self, number: int, about: dict[str, Any]) -> Any:

@@ -198,7 +198,7 @@ class BaseImagePreprocessingLayer(DataLayer):
             return {**data, **self._compiled(given, batched, bool(training))}
         return self._compiled({"images": data}, batched, bool(training), alone=True)["images"]
 
-    def _changed(self, data: dict[str, Any], batched: bool, training: bool, alone: bool) -> Any:
+    def _transformed(self, data: dict[str, Any], batched: bool, training: bool, alone: bool) -> Any:
         whole = data["images"] if alone else data
         transformation = self.get_random_transformation(whole, training=training)
         changed = {}
@@ -211,7 +211,7 @@ class BaseImagePreprocessingLayer(DataLayer):
     def _compiled(
         self, data: dict[str, Any], batched: bool, training: bool, alone: bool = False
     ) -> dict[str, Any]:
-        """The result of `_changed`, outside of traces from a program that is compiled for each
+        """The result of `_transformed`, outside of traces from a program that is compiled for each
         shape.
 
         Subclasses defined by users are not compiled, since their methods may have side effects.
@@ -219,13 +219,13 @@ class BaseImagePreprocessingLayer(DataLayer):
         A user's class runs as plain Python: its methods may do anything.
         """
         if not is_ours(type(self)) or not context.trace_state_clean() or context.state.tapes:
-            return self._changed(data, batched, training, alone)
+            return self._transformed(data, batched, training, alone)
         variables, programs = self._programs()
         how = (tuple(data), batched, training, alone, self.compute_dtype)
         if how not in programs:
 
             def change(leaves: Any) -> Any:
-                return self._changed({k: leaves[k] for k in how[0]}, *how[1:4])
+                return self._transformed({k: leaves[k] for k in how[0]}, *how[1:4])
 
             programs[how] = jax.jit(lowering.lower(change, variables, [self]))
         with rng.drawing if variables else context.using():

@@ -164,7 +164,7 @@ class CenterCrop(_Sized):
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         return {"input_shape": sizes_of(data, self.data_format).shape}
 
-    def _part(self, shape: Any) -> tuple[int, int, int, int]:
+    def _window_of(self, shape: Any) -> tuple[int, int, int, int]:
         height, width = (shape[axis] for axis in self._axes)
         if height >= self.height and width >= self.width:
             parts = (height - self.height) // 2, (width - self.width) // 2
@@ -175,8 +175,8 @@ class CenterCrop(_Sized):
         self, images: Any, transformation: Any = None, training: bool = True
     ) -> Any:
         images = self._cast(images)
-        top, left, high, wide = self._part(images.shape)
-        images = _cut(images, self._axes, (top, left), (high, wide))
+        top, left, high, wide = self._window_of(images.shape)
+        images = _sliced(images, self._axes, (top, left), (high, wide))
         return self._cast(_resized(images, self))
 
     def transform_segmentation_masks(
@@ -189,10 +189,10 @@ class CenterCrop(_Sized):
     ) -> Any:
         shape = transformation["input_shape"]
         size = (shape[self._axes[0]], shape[self._axes[1]])
-        return self._change_boxes(bounding_boxes, size, _into(self._part(shape), self))
+        return self._change_boxes(bounding_boxes, size, _box_mapping(self._window_of(shape), self))
 
 
-def _into(part: tuple, layer: Any) -> Any:
+def _box_mapping(part: tuple, layer: Any) -> Any:
     """The function that maps boxes when a window of an image becomes the layer's output."""
     top, left, high, wide = part
     down, across = layer.height / high, layer.width / wide
@@ -205,7 +205,7 @@ def _into(part: tuple, layer: Any) -> Any:
     return change
 
 
-def _cut(images: jax.Array, axes: tuple[int, int], starts: Any, sizes: Any) -> jax.Array:
+def _sliced(images: jax.Array, axes: tuple[int, int], starts: Any, sizes: Any) -> jax.Array:
     for axis, start, size in zip(axes, starts, sizes):
         images = jax.lax.dynamic_slice_in_dim(images, start, size, axis % images.ndim)
     return images
@@ -257,7 +257,7 @@ class RandomCrop(RandomImageLayer, _Sized):
             starts = [random.uniform((), 0, n, seed=seed).astype("int32") for n in most]
         return *starts, height, width
 
-    def _part(self, transformation: Any, size: tuple[int, int], training: bool) -> tuple:
+    def _window_of(self, transformation: Any, size: tuple[int, int], training: bool) -> tuple:
         if not training:
             return _window(*size, self.height, self.width)
         starts, own = transformation[:2], (self.height, self.width)
@@ -269,8 +269,8 @@ class RandomCrop(RandomImageLayer, _Sized):
     ) -> Any:
         images = self._cast(images)
         size = (images.shape[self._axes[0]], images.shape[self._axes[1]])
-        part = self._part(transformation, size, training)
-        return self._cast(_resized(_cut(images, self._axes, part[:2], part[2:]), self))
+        part = self._window_of(transformation, size, training)
+        return self._cast(_resized(_sliced(images, self._axes, part[:2], part[2:]), self))
 
     def transform_segmentation_masks(
         self, segmentation_masks: Any, transformation: Any, training: bool = True
@@ -281,8 +281,8 @@ class RandomCrop(RandomImageLayer, _Sized):
         self, bounding_boxes: Any, transformation: Any, training: bool = True
     ) -> Any:
         size = tuple(transformation[2:]) or (self.height, self.width)
-        part = self._part(transformation, size, training)
-        return self._change_boxes(bounding_boxes, size, _into(part, self))
+        part = self._window_of(transformation, size, training)
+        return self._change_boxes(bounding_boxes, size, _box_mapping(part, self))
 
 
 class MaxNumBoundingBoxes(BaseImagePreprocessingLayer):

@@ -245,7 +245,7 @@ class FlaxLayer(JaxLayer):
                 nnx.update(module, variables)
             self._begin({}, {}, False)
         else:
-            self._begin(*_parted(variables), seed)
+            self._begin(*_split_variables(variables), seed)
 
     @property
     def _is_nnx(self) -> bool:
@@ -266,7 +266,7 @@ class FlaxLayer(JaxLayer):
     def _initial(self, inputs: Any) -> tuple[Any, Any]:
         more = {"training": True} if self._takes_training() else {}
         rngs = self._get_init_rng()
-        return _parted(self.module.init(rngs, inputs, method=self.method, **more))
+        return _split_variables(self.module.init(rngs, inputs, method=self.method, **more))
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         training = bool(training)
@@ -296,7 +296,7 @@ class FlaxLayer(JaxLayer):
         return config
 
 
-def _parted(variables: Any) -> tuple[Any, Any]:
+def _split_variables(variables: Any) -> tuple[Any, Any]:
     """Splits a linen module's variables into the trainable collection and the others."""
     if variables is None:
         return None, None

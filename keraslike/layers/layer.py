@@ -259,7 +259,7 @@ class Layer(
         return call(*args, **kwargs)
 
     @contextlib.contextmanager
-    def _adding(self) -> Iterator[None]:
+    def _adding_variables(self) -> Iterator[None]:
         """A block in which variables may be added after the layer was built."""
         if self._building:
             yield
@@ -571,7 +571,7 @@ def guard_quantize(quantize: Callable) -> Callable:
 
     @functools.wraps(quantize)
     def guarded(self: Layer, *args: Any, **kwargs: Any) -> None:
-        with self._adding():
+        with self._adding_variables():
             quantize(self, *args, **kwargs)
 
     return guarded

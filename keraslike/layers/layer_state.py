@@ -43,13 +43,13 @@ class LayerState:
         if type(value) in _PLAIN:
             object.__setattr__(self, name, value)
             if base.awaited:
-                base.notice(self)
+                base.notify(self)
             return
         found = tuple(base.iter_state(value))
         if not found:
             object.__setattr__(self, name, value)
             if base.awaited:
-                base.notice(self)
+                base.notify(self)
             return
         if not context.state.tracking:
             object.__setattr__(self, "_untracked", self._untracked | {name, "_untracked"})
@@ -67,7 +67,7 @@ class LayerState:
             vars(self).pop(name, None)
         object.__setattr__(self, name, value)
         if base.awaited:
-            base.notice(self)
+            base.notify(self)
 
     def _rank(self, objects: list[Any]) -> None:
         if "_ranks" not in vars(self):

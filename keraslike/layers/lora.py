@@ -22,7 +22,7 @@ class _AdaptedWeight:
     def __get__(self, layer: Any, cls: type) -> Any:
         if layer is None:
             return self
-        return layer._read(self.name)
+        return layer._adapted_value(self.name)
 
     def __set__(self, layer: Any, value: Any) -> None:
         vars(layer)[self.name] = value
@@ -128,7 +128,7 @@ class Adaptable(Weighted):
     def _adapted_shape(self) -> tuple[int, ...]:
         return vars(self)[self._adapted].shape
 
-    def _read(self, name: str) -> Any:
+    def _adapted_value(self, name: str) -> Any:
         """The value of the attribute of the weight."""
         if name not in vars(self):
             raise AttributeError(f"Layer '{self.name}' has no {name} before it is built.")

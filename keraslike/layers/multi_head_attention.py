@@ -22,7 +22,7 @@ from keraslike.ops.attention import _causal, _dropped_attention, dot_product_att
 from keraslike.quantizers import AbsMaxQuantizer
 
 
-def _stored_in(name: str) -> Any:
+def _alias_of(name: str) -> Any:
     return property(
         lambda self: getattr(self, name), lambda self, layer: setattr(self, name, layer)
     )
@@ -39,7 +39,7 @@ class _Heads(Layer):
     _key_dense: Any
     _value_dense: Any
     _output_dense: Any
-    _flash_attention = _stored_in("flash_attention")
+    _flash_attention = _alias_of("flash_attention")
 
     def __init__(
         self,
@@ -136,8 +136,8 @@ class _Heads(Layer):
         return {
             # An initializer with a seed returns the same values on every call, so each projection
             # gets a copy.
-            "kernel_initializer": _again(self.kernel_initializer),
-            "bias_initializer": _again(self.bias_initializer),
+            "kernel_initializer": _fresh_copy(self.kernel_initializer),
+            "bias_initializer": _fresh_copy(self.bias_initializer),
             "kernel_regularizer": self.kernel_regularizer,
             "bias_regularizer": self.bias_regularizer,
             "kernel_constraint": self.kernel_constraint,
@@ -339,7 +339,7 @@ def _for_heads(mask: jax.Array, rank: int, axes: int) -> jax.Array:
     return jnp.expand_dims(mask, tuple(range(place, place + rank - mask.ndim)))
 
 
-def _again(initializer: Any) -> Any:
+def _fresh_copy(initializer: Any) -> Any:
     """A copy of an initializer, which draws other values unless its seed is fixed."""
     if not isinstance(initializer, initializers.Initializer):
         return initializer
@@ -384,25 +384,25 @@ class MultiHeadAttention(_Heads):
     ((1, 3, 4), (1, 2, 3, 3))
     """
 
-    _sliding_window = _stored_in("sliding_window")
+    _sliding_window = _alias_of("sliding_window")
     # Keras's private names, which subclasses in other packages use.
-    _num_heads = _stored_in("num_heads")
-    _key_dim = _stored_in("key_dim")
-    _value_dim = _stored_in("value_dim")
-    _use_bias = _stored_in("use_bias")
-    _output_shape = _stored_in("output_shape")
-    _kernel_initializer = _stored_in("kernel_initializer")
-    _bias_initializer = _stored_in("bias_initializer")
-    _kernel_regularizer = _stored_in("kernel_regularizer")
-    _bias_regularizer = _stored_in("bias_regularizer")
-    _activity_regularizer = _stored_in("activity_regularizer")
-    _kernel_constraint = _stored_in("kernel_constraint")
-    _bias_constraint = _stored_in("bias_constraint")
+    _num_heads = _alias_of("num_heads")
+    _key_dim = _alias_of("key_dim")
+    _value_dim = _alias_of("value_dim")
+    _use_bias = _alias_of("use_bias")
+    _output_shape = _alias_of("output_shape")
+    _kernel_initializer = _alias_of("kernel_initializer")
+    _bias_initializer = _alias_of("bias_initializer")
+    _kernel_regularizer = _alias_of("kernel_regularizer")
+    _bias_regularizer = _alias_of("bias_regularizer")
+    _activity_regularizer = _alias_of("activity_regularizer")
+    _kernel_constraint = _alias_of("kernel_constraint")
+    _bias_constraint = _alias_of("bias_constraint")
     # Files contain the projections under the public names.
-    _query_dense = _stored_in("query_dense")
-    _key_dense = _stored_in("key_dense")
-    _value_dense = _stored_in("value_dense")
-    _output_dense = _stored_in("output_dense")
+    _query_dense = _alias_of("query_dense")
+    _key_dense = _alias_of("key_dense")
+    _value_dense = _alias_of("value_dense")
+    _output_dense = _alias_of("output_dense")
 
     def __init__(
         self,

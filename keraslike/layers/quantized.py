@@ -172,7 +172,7 @@ class Quantizable(Adaptable):
         values: dict[str, Any] = {}
         for m in self._matrices() if mode in ("int8", "int4") else ():
             values |= self._rounded(m, mode, np.asarray(vars(self)[m.name]._raw_value))
-        with self._adding():
+        with self._adding_variables():
             self.quantized_build(None, mode, config)
         for name, value in values.items():
             self._variable(name).assign(value)
@@ -401,10 +401,10 @@ class Quantizable(Adaptable):
 
     # -- what `kernel` is, and files ----------------------------------------------------------
 
-    def _read(self, name: str) -> Any:
+    def _adapted_value(self, name: str) -> Any:
         mode = self._mode_in_use
         if mode in (None, "float8") or self.lora_enabled or not self.built:
-            return super()._read(name)
+            return super()._adapted_value(name)
         if mode in _CALIBRATED:
             return self._unpacked_kernel()
         m = next(m for m in self._matrices() if m.name == name)

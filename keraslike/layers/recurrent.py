@@ -44,7 +44,7 @@ def _run(
         return inputs, new, last
     mask = options["mask"]
     if isinstance(cell, _Cell) and type(cell).call is _Cell.call:
-        outputs, states = cell._along(inputs, states, training, **options)
+        outputs, states = cell._run_sequence(inputs, states, training, **options)
         if zero and mask is not None:
             outputs = jnp.where(mask.reshape(*mask.shape, *(1,) * (outputs.ndim - 2)), outputs, 0)
         return outputs, states, mask is None or not zero
@@ -245,7 +245,7 @@ class RNN(Layer):
         return [mask, *[None] * len(self.state_size)] if self.return_state else mask
 
 
-class _OfCell(RNN):
+class _CellRNN(RNN):
     """Base of RNN layers with a fixed cell class, which are made from the cell's arguments."""
 
     input_spec = InputSpec(ndim=3)
@@ -278,15 +278,15 @@ class _OfCell(RNN):
         return config
 
 
-def _of_cell(name: str) -> property:
+def _cell_attribute(name: str) -> property:
     return property(lambda self: getattr(self.cell, name))
 
 
 for _name in dict.fromkeys([*names_of(LSTMCell), *names_of(GRUCell)]):
-    setattr(_OfCell, _name, _of_cell(_name))
+    setattr(_CellRNN, _name, _cell_attribute(_name))
 
 
-class SimpleRNN(_OfCell):
+class SimpleRNN(_CellRNN):
     """A recurrent network whose output is fed back: see `SimpleRNNCell`, and `RNN` for the rest.
 
     Args:
@@ -335,7 +335,7 @@ class SimpleRNN(_OfCell):
         return config
 
 
-class LSTM(_OfCell):
+class LSTM(_CellRNN):
     """Long short-term memory: see `LSTMCell` for a step, and `RNN` for what is done with it.
 
     Args:
@@ -386,7 +386,7 @@ class LSTM(_OfCell):
         super().__init__(**given(locals()))
 
 
-class GRU(_OfCell):
+class GRU(_CellRNN):
     """Gated recurrent units: see `GRUCell` for a step, and `RNN` for what is done with it.
 
     Args:

@@ -31,8 +31,8 @@ class _Cell(Weighted):
     """Base of cells that are functions of `x @ kernel` and `h @ recurrent_kernel`.
 
     A subclass defines the number of gates, the initial bias, and in `_advance` the computation of a
-    step from the first of the two products. `_fast` returns a faster function for a whole sequence,
-    if there is one.
+    step from the first of the two products. `_fast_sequence` returns a faster function for a whole
+    sequence, if there is one.
     """
 
     _gates: int
@@ -68,7 +68,7 @@ class _Cell(Weighted):
             if name == "bias" and not self.use_bias:
                 self.bias = None
                 return
-            begin = {"initializer": self._begin_bias} if name == "bias" else {}
+            begin = {"initializer": self._initial_bias} if name == "bias" else {}
             setattr(self, name, self._add(name, shape, kind, **begin))
 
     def _shapes(self, input_shape: Sequence[int | None], size: int) -> tuple[tuple, tuple]:
@@ -78,7 +78,7 @@ class _Cell(Weighted):
     def _bias_shape(self, size: int) -> tuple[int, ...]:
         return (size,)
 
-    def _begin_bias(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
+    def _initial_bias(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
         return self.bias_initializer(shape, dtype=dtype)
 
     def get_initial_state(self, batch_size: Any = None) -> list[jax.Array]:
@@ -90,7 +90,7 @@ class _Cell(Weighted):
     ) -> tuple[jax.Array, Any]:
         several, old = isinstance(states, (list, tuple)), _as_list(states)
         masks, recurrent_masks = self._draw(inputs, old[0], training)
-        new = self._advance(self._enter(inputs, masks), old, recurrent_masks)
+        new = self._advance(self._input_part(inputs, masks), old, recurrent_masks)
         return new[0], new if several else new[0]
 
     def _draw(self, inputs: jax.Array, state: jax.Array, training: Any) -> tuple[Any, Any]:
@@ -115,33 +115,33 @@ class _Cell(Weighted):
     def _input_bias(self) -> Any:
         return self._weight("bias")
 
-    def _enter(self, inputs: jax.Array, masks: Any) -> jax.Array:
+    def _input_part(self, inputs: jax.Array, masks: Any) -> jax.Array:
         """The contribution of the inputs of one step, or of all steps, to the pre-activations."""
         product, bias = _product(inputs, self._weight("kernel"), masks), self._input_bias()
         return product if bias is None else product + bias
 
-    def _recur(self, state: jax.Array, masks: Any) -> jax.Array:
+    def _state_part(self, state: jax.Array, masks: Any) -> jax.Array:
         return _product(state, self._weight("recurrent_kernel"), masks)
 
     def _advance(self, entered: jax.Array, states: list[Any], masks: Any) -> list[Any]:
         raise NotImplementedError
 
-    def _fast(self) -> Callable | None:
+    def _fast_sequence(self) -> Callable | None:
         return None
 
-    def _along(
+    def _run_sequence(
         self, inputs: jax.Array, states: list[Any], training: Any, **options: Any
     ) -> tuple[jax.Array, list[Any]]:
         """All outputs and the last states for inputs of shape `(steps, batch, features)`."""
         masks, recurrent_masks = self._draw(inputs[0], states[0], training)
-        fast = self._fast()
+        fast = self._fast_sequence()
         if fast is None or recurrent_masks is not None or isinstance(masks, list):
 
             def step(x: jax.Array, states: list[Any]) -> tuple[jax.Array, list[Any]]:
                 new = self._advance(x, states, recurrent_masks)
                 return new[0], new
 
-            return recurrent.rnn(step, self._enter(inputs, masks), states, **options)
+            return recurrent.rnn(step, self._input_part(inputs, masks), states, **options)
         weights = map(self._weight, ("kernel", "recurrent_kernel", "bias"))
         inputs = inputs if masks is None else inputs * masks
         outputs, states = fast(inputs, *weights, *states, **options)
@@ -225,9 +225,9 @@ class SimpleRNNCell(_Cell):
         self.implementation = 2  # With a single gate there is one mask only.
 
     def _advance(self, entered: jax.Array, states: list[Any], masks: Any) -> list[Any]:
-        return [self.activation(entered + self._recur(states[0], masks))]
+        return [self.activation(entered + self._state_part(states[0], masks))]
 
-    def _fast(self) -> Callable | None:
+    def _fast_sequence(self) -> Callable | None:
         if self.activation not in _ELEMENTWISE:
             return None
 
@@ -283,21 +283,21 @@ class LSTMCell(_Cell):
         super().__init__(LSTMCell, **given(locals()))
         self.state_size = [self.units, self.units]
 
-    def _begin_bias(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
+    def _initial_bias(self, shape: Sequence[int], dtype: Any = None) -> jax.Array:
         if not self.unit_forget_bias:
-            return super()._begin_bias(shape, dtype)
+            return super()._initial_bias(shape, dtype)
         n, begin = shape[0] // 4, self.bias_initializer
         parts = begin((n,), dtype=dtype), jnp.ones((n,), dtype), begin((2 * n,), dtype=dtype)
         return jnp.concatenate(parts)
 
     def _advance(self, entered: jax.Array, states: list[Any], masks: Any) -> list[Any]:
         h, c = states
-        i, f, g, o = jnp.split(entered + self._recur(h, masks), 4, self._axis)
+        i, f, g, o = jnp.split(entered + self._state_part(h, masks), 4, self._axis)
         gate = self.recurrent_activation
         c = gate(f) * c + gate(i) * self.activation(g)
         return [gate(o) * self.activation(c), c]
 
-    def _fast(self) -> Callable | None:
+    def _fast_sequence(self) -> Callable | None:
         return recurrent.lstm if _usual(self) else None
 
 
@@ -365,7 +365,7 @@ class GRUCell(_Cell):
         (h,) = states
         n = self.units
         if self.reset_after:
-            product = self._recur(h, masks)
+            product = self._state_part(h, masks)
             if self.bias is not None:
                 product = product + self._weight("bias")[1]
             gates, rest = product[:, : 2 * n], product[:, 2 * n :]
@@ -379,7 +379,7 @@ class GRUCell(_Cell):
             rest = _product(r * h, kernel[:, 2 * n :], masks[2:] if several else masks)
         return [z * h + (1 - z) * self.activation(entered[:, 2 * n :] + rest)]
 
-    def _fast(self) -> Callable | None:
+    def _fast_sequence(self) -> Callable | None:
         return recurrent.gru if self.reset_after and _usual(self) else None
 
 

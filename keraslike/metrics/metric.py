@@ -68,7 +68,7 @@ class Metric(base.Object):
             self._weights[:] = [v for v in self._weights if v is not value]
         object.__setattr__(self, name, value)
         if base.awaited:
-            base.notice(self)
+            base.notify(self)
 
     # -- state --------------------------------------------------------------------------------
 

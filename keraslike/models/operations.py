@@ -23,7 +23,7 @@ from keraslike.layers.masks_and_losses import MaskOf
 
 # Arguments that Keras's operations receive when they are called: by name, for all functions and for
 # some functions only.
-_OF_CALL = (
+_CALL_ARGUMENTS = (
     "a abs_ angle array bias bins branches choicelist condition condlist constant_values "
     "coordinates data default depthwise_kernel elements elems end_points f false_fn "
     "fill_value fun image1 image2 images index indices init init_val inputs kernel key "
@@ -42,7 +42,7 @@ _OF_CALL_IN = {
     "solve_triangular": ("b",),
 }
 # Arguments with these names that some functions pass to the constructor instead.
-_OF_CLASS_IN = {
+_CLASS_ARGUMENTS_IN = {
     "affine_transform": ("fill_value",),
     "elastic_transform": ("fill_value",),
     "histogram": ("bins",),
@@ -104,16 +104,16 @@ _CLASSES = {
     **{name: name.upper() for name in ("jvp", "psnr", "ssim", "svd")},
 }
 # Keras has no such operation: there a mask is the output of the operation that computed it.
-_OF_MASK = "GetMask"
+_MASK_OPERATION = "GetMask"
 # Constructor arguments with which Keras's class computes the same as the function here.
 _ALWAYS = {"layer_normalization": {"rms_scaling": False}}
 _NAMES = {cls: name for name, cls in _CLASSES.items()}
 
 
 def _is_of_call(function: str, argument: str) -> bool:
-    if argument in _OF_CLASS_IN.get(function, ()):
+    if argument in _CLASS_ARGUMENTS_IN.get(function, ()):
         return False
-    return argument in _OF_CALL.split() or argument in _OF_CALL_IN.get(function, ())
+    return argument in _CALL_ARGUMENTS.split() or argument in _OF_CALL_IN.get(function, ())
 
 
 # -- to plain values --------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def operation_entry(
     config: dict[str, Any] = {"name": str(op.name)}
     rest = []
     for args, kwargs in calls:
-        of_class, *of_call = _parted(name, op.function, args, kwargs)
+        of_class, *of_call = _split_arguments(name, op.function, args, kwargs)
         config |= {k: serialization.serialize(v) for k, v in of_class.items()}
         rest.append(tuple(of_call))
     class_name = class_name_of(op)
@@ -154,7 +154,7 @@ def class_name_of(op: FunctionOperation) -> str:
     return _CLASSES.get(name) or "".join(part.capitalize() for part in name.split("_"))
 
 
-def _parted(
+def _split_arguments(
     name: str, function: Any, args: tuple, kwargs: dict[str, Any]
 ) -> tuple[dict[str, Any], tuple, dict[str, Any]]:
     """Splits the arguments of a call into those of the class, and those of the call by position and
@@ -207,7 +207,7 @@ def is_operation_entry(entry: dict[str, Any]) -> bool:
 
 def operation(entry: dict[str, Any]) -> FunctionOperation:
     """The operation of an entry; raises ValueError if `keraslike.ops` has no such function."""
-    if entry["class_name"] == _OF_MASK:
+    if entry["class_name"] == _MASK_OPERATION:
         return MaskOf(entry["config"].get("name"))
     function = serialization.get("ops", _function_name(entry))
     return FunctionOperation(function, entry["config"].get("name"))
@@ -229,12 +229,14 @@ def call_arguments(
     always = {"name": entry["config"].get("name"), **_ALWAYS.get(name, {})}
     of_class = {k: v for k, v in entry["config"].items() if k not in always or v != always[k]}
     try:
-        return _joined(function, name, serialization.deserialize(of_class), args, kwargs)
+        return _combined_arguments(
+            function, name, serialization.deserialize(of_class), args, kwargs
+        )
     except TypeError as error:
         raise TypeError(f"The file calls keraslike.ops.{name} wrongly: {error}") from None
 
 
-def _joined(
+def _combined_arguments(
     function: Any, name: str, of_class: dict[str, Any], args: Sequence[Any], kwargs: dict[str, Any]
 ) -> tuple[tuple, dict[str, Any]]:
     """Combines the arguments of Keras's class for a function with those of a call."""
@@ -292,11 +294,11 @@ def _class_of(function: Any, name: str, class_name: str) -> type:
         self.name = self._operation.name
 
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        args, kwargs = _joined(function, name, self._of_class, args, kwargs)
+        args, kwargs = _combined_arguments(function, name, self._of_class, args, kwargs)
         return self._operation(*args, **kwargs)
 
     def compute_output_spec(self: Any, *args: Any, **kwargs: Any) -> Any:
-        args, kwargs = _joined(function, name, self._of_class, args, kwargs)
+        args, kwargs = _combined_arguments(function, name, self._of_class, args, kwargs)
         return self._operation.compute_output_spec(*args, **kwargs)
 
     def argument(self: Any, key: str) -> Any:

@@ -67,7 +67,7 @@ class AdamState(NamedTuple):
     velocity_hat: Any
 
 
-class _OfMoments(Optimizer):
+class _TwoMoments(Optimizer):
     """Base of optimizers with two moving averages: their decay rates, and `epsilon`."""
 
     def __init__(
@@ -84,7 +84,7 @@ class _OfMoments(Optimizer):
         self.epsilon = epsilon
 
 
-class Adam(_OfMoments):
+class Adam(_TwoMoments):
     """`w -= a * m / (sqrt(v) + epsilon)` with moving means `m` of `g` and `v` of `g**2`.
 
     `m += (1 - beta_1) * (g - m); v += (1 - beta_2) * (g**2 - v)`, and at step `t = 1, 2, ...`
@@ -172,7 +172,7 @@ class NadamState(NamedTuple):
     u_product: Any
 
 
-class Nadam(_OfMoments):
+class Nadam(_TwoMoments):
     """Adam with Nesterov momentum, whose momentum warms up: `u(t) = beta_1 * (1 - 0.96**t / 2)`.
 
     With `m` and `v` as Adam's and `U = u(1) * ... * u(t)`,
@@ -240,7 +240,7 @@ class MomentAndNorm(NamedTuple):
     norm: Any
 
 
-class Adamax(_OfMoments):
+class Adamax(_TwoMoments):
     """Adam by the largest gradient: `u = max(beta_2 * u, |g|); w -= a * m / (u + epsilon)`.
 
     `a = rate / (1 - beta_1**t)` (Kingma and Ba 2014, section 7, https://arxiv.org/abs/1412.6980).
@@ -281,7 +281,7 @@ class Adamax(_OfMoments):
         return rule(init, update)
 
 
-class Lamb(_OfMoments):
+class Lamb(_TwoMoments):
     """Adam whose step is as long, for each variable, as the variable itself is.
 
     With Adam's `m` and `v`, `u = m / (1 - beta_1**t) / (sqrt(v / (1 - beta_2**t)) + epsilon)` and

@@ -22,7 +22,7 @@ _LARGE = 1 << 16
 _BLOCK = 1 << 14
 # The number of bytes that are processed at a time, so that they are still in the cache between the
 # checksum and the write.
-_PIECE = 1 << 20
+_CHUNK = 1 << 20
 
 # The images of open files, by HDF5's numbers for these.
 _open: dict[int, Image] = {}
@@ -108,8 +108,8 @@ class Image(io.RawIOBase):
         for begin, (array, _) in sorted(self._arrays.items(), key=lambda item: item[0]):
             yield from self._own(position, begin)
             data = memoryview(array.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
-            for i in range(0, len(data), _PIECE):
-                yield data[i : i + _PIECE]
+            for i in range(0, len(data), _CHUNK):
+                yield data[i : i + _CHUNK]
             position = begin + len(data)
         yield from self._own(position, self._size)
 
@@ -156,5 +156,5 @@ def pieces_of(data: Any) -> Iterator[Any]:
         yield from data.pieces()
         return
     view = memoryview(data).cast("B")
-    for i in range(0, len(view), _PIECE):
-        yield view[i : i + _PIECE]
+    for i in range(0, len(view), _CHUNK):
+        yield view[i : i + _CHUNK]

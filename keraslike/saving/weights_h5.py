@@ -74,7 +74,7 @@ def walk(
 _Visited = dict[int, Any]
 
 
-class _Again(dict):
+class _Revisits(dict):
     """Objects by id, and the further paths at which a walk reached them."""
 
     def __init__(self):
@@ -85,14 +85,14 @@ class _Again(dict):
 def _other_names(root: Any) -> list[tuple[str, str]]:
     """`(group, other group)` for objects that are reachable under another name, such as a
     property's."""
-    visited = _Again()
+    visited = _Revisits()
     first = {id(obj): path for path, obj in _walk(root, "", visited, KERAS_3)}
     return [(first[id(obj)], path) for path, obj in visited.found if id(obj) in first]
 
 
 def _walk(obj: Any, path: str, visited: _Visited, layout: Layout) -> Iterator[tuple[str, Any]]:
     if id(obj) in visited:
-        if isinstance(visited, _Again):
+        if isinstance(visited, _Revisits):
             visited.found.append((path, obj))
         return
     visited[id(obj)] = obj

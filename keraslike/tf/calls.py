@@ -143,7 +143,7 @@ class Reader:
         if isinstance(x, nnx.Variable):
             if trains(x):
                 self.variables[id(x)] = x
-        elif isinstance(x, Tensor) and _is_outside(x):
+        elif isinstance(x, Tensor) and _is_unobserved(x):
             known = self.tensors.setdefault(id(x._value), x)
             if known is not x:
                 with jax.ensure_compile_time_eval(), precision((x._value,)):
@@ -181,7 +181,7 @@ class _Foreign(Reader):
         self._known = {id(v) for v in known}
 
     def _follows(self, x: Any) -> bool:
-        outside = isinstance(x, nnx.Variable) or (isinstance(x, Tensor) and _is_outside(x))
+        outside = isinstance(x, nnx.Variable) or (isinstance(x, Tensor) and _is_unobserved(x))
         if outside and id(x) not in self._known:
             self.variables[id(x)] = x
         return False
@@ -194,7 +194,7 @@ class _Reads(Exception):
         self.variables = variables
 
 
-def _is_outside(x: Tensor) -> bool:
+def _is_unobserved(x: Tensor) -> bool:
     """Whether a tensor was there before the trace, and may be followed by a tape some day."""
     value = x._value
     return (

@@ -215,7 +215,7 @@ def _packed(values: dict[tuple, Any], node: Any, path: tuple[Any, ...]) -> Any:
     """The values of the outputs in `node`, with its structure."""
     items = _items(node)
     if items is None:
-        return _only(values.get(path))
+        return _single_item(values.get(path))
     parts = {key: _packed(values, inside, (*path, key)) for key, inside in items}
     if isinstance(node, dict):
         return {key: parts[key] for key in node}
@@ -264,7 +264,7 @@ class CompileLoss(Object):
         try:
             all_alike = not isinstance(self.loss, list)
             chosen = per_output(self.loss, y_pred, outputs, "loss", repeat=all_alike)
-            chosen = {path: _only(loss) for path, loss in chosen.items() if loss is not None}
+            chosen = {path: _single_item(loss) for path, loss in chosen.items() if loss is not None}
             if all(map(_is_leaf, chosen.values())):
                 given = self.loss_weights
                 weights = per_output(given, y_pred, outputs, "loss_weights", having=list(chosen))
@@ -315,7 +315,7 @@ class CompileLoss(Object):
         return total
 
 
-def _only(value: Any) -> Any:
+def _single_item(value: Any) -> Any:
     """The item of a list with one item; other lists are returned unchanged."""
     return value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value
 
@@ -351,7 +351,7 @@ class CompileMetrics(Metric):
             for path, output, pred, is_named in outputs:
                 weighted = what == "weighted_metrics"
                 for identifier in jax.tree.leaves(group[path], is_leaf=_is_identifier):
-                    metric, name = _as_metric(identifier, _only(targets[path]), pred)
+                    metric, name = _as_metric(identifier, _single_item(targets[path]), pred)
                     prefix = f"{output}_" if several and is_named else ""
                     if weighted and prefix + name in taken:
                         name = f"weighted_{name}"
@@ -392,7 +392,7 @@ class CompileMetrics(Metric):
         targets = per_output(y_true, y_pred, outputs, "y", having=self._paths)
         weights = per_output(sample_weight, y_pred, outputs, "sample_weight", repeat=True)
         for path, _, metric, weighted in self._entries:
-            target, weight = _only(targets[path]), _only(weights[path])
+            target, weight = _single_item(targets[path]), _single_item(weights[path])
             if target is None:
                 continue
             true = as_column(target, by_path[path])

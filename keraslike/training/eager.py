@@ -28,13 +28,13 @@ from keraslike.training.steps import Steps
 
 # The number of calls with the same shapes that run op by op before one is compiled, and the number
 # of layers from which on the first call is compiled.
-_OP_BY_OP, _LARGE = 2, 16
+_CALLS_OP_BY_OP, _LARGE = 2, 16
 _MOST = 64  # The most shapes that are remembered for a layer.
 _CHANGES = 16  # The number of changes of a layer after which its calls are no longer compiled.
 # Layers that compute concrete values with numpy, or in Python.
-_ON_THE_HOST = (data_layer.DataLayer, image_base.DataLayer, hosted._Hosted)
+_HOST_LAYERS = (data_layer.DataLayer, image_base.DataLayer, hosted._Hosted)
 # Modules in which some functions depend on values.
-_LOOKING = ("keraslike.ops.linalg", "keraslike.ops.choosing")
+_VALUE_DEPENDENT_MODULES = ("keraslike.ops.linalg", "keraslike.ops.choosing")
 
 
 def call(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -43,7 +43,7 @@ def call(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
     calls = layer._eager_calls
     if calls is None:
         calls = vars(layer)["_eager_calls"] = _Calls(layer)
-    if not calls.left or not _is_outside():
+    if not calls.left or not _is_unobserved():
         return MISSED
     found = _leaves_of(args, kwargs)
     if found is None or not all(type(x) is Computed for x in found[0]):
@@ -51,7 +51,7 @@ def call(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
     return calls.run(*found)
 
 
-def _is_outside() -> bool:
+def _is_unobserved() -> bool:
     """Whether a call is outside of traces, tapes and other contexts that observe single
     operations."""
     state = context.state
@@ -97,7 +97,7 @@ class _Calls:
         """The result of a call on unconverted arguments if there is a compiled program for it, else
         `MISSED`."""
         compiled = self._compiled
-        if compiled is None or not compiled.known or not _is_outside():
+        if compiled is None or not compiled.known or not _is_unobserved():
             return MISSED
         found = _leaves_of(args, kwargs)
         if found is None:
@@ -155,7 +155,7 @@ class _Calls:
     def _threshold(self) -> int:
         if self._needed is None:
             large = isinstance(self.layer, Steps) and len(self.layer._known_layers()) >= _LARGE
-            self._needed = 0 if large else _OP_BY_OP
+            self._needed = 0 if large else _CALLS_OP_BY_OP
         return self._needed
 
 
@@ -279,7 +279,7 @@ def _settings() -> tuple:
 
 def _is_pure(obj: Any) -> bool:
     """Whether all code that an object's call runs is keraslike's own, and runs on the device."""
-    if not isinstance(obj, base.Object) or not is_ours(type(obj)) or isinstance(obj, _ON_THE_HOST):
+    if not isinstance(obj, base.Object) or not is_ours(type(obj)) or isinstance(obj, _HOST_LAYERS):
         return False
     if isinstance(obj, Layer) and not (obj.supports_jit and obj.built):
         return False
@@ -300,5 +300,5 @@ def _is_pure_value(x: Any) -> bool:
     if isinstance(x, types.FunctionType) or not is_ours(type(x)):
         module = getattr(x, "__module__", None) or ""
         ours = module.partition(".")[0] in ("keraslike", "jax")
-        return callable(x) and ours and module not in _LOOKING
+        return callable(x) and ours and module not in _VALUE_DEPENDENT_MODULES
     return True

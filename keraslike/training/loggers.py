@@ -18,7 +18,7 @@ from keraslike.core.processes import is_first
 from keraslike.training.callbacks import Callback
 from keraslike.training.progress import Bar, summary_line
 
-_PATIENCE = 10  # The timeout for the server's response, in seconds.
+_TIMEOUT = 10  # The timeout for the server's response, in seconds.
 
 
 class ProgbarLogger(Callback):
@@ -221,7 +221,7 @@ class RemoteMonitor(Callback):
         headers = {"Content-Type": kind, **(self.headers or {})}
         request = urllib.request.Request(self.root + self.path, body.encode(), headers)
         try:
-            urllib.request.urlopen(request, timeout=_PATIENCE).close()
+            urllib.request.urlopen(request, timeout=_TIMEOUT).close()
         except OSError as e:  # urllib's errors are subclasses of OSError.
             warn_user(f"Could not reach RemoteMonitor root server at {self.root}: {e}")
 

@@ -17,7 +17,7 @@ from keraslike.core.iteration import Failed, attempted, tried
 _END = object()
 # How long to wait for further items, in seconds. A dispatch for each single item would take
 # Python's lock from the thread that prepares them.
-_PATIENCE = 5e-3
+_TIMEOUT = 5e-3
 
 
 class Ahead:
@@ -79,7 +79,7 @@ class Ahead:
             except queue.Empty:
                 break
             if not taken:
-                until = time.monotonic() + _PATIENCE
+                until = time.monotonic() + _TIMEOUT
             if item is _END:
                 self._ended = True
             elif type(item) is not Failed:

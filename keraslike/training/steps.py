@@ -366,7 +366,7 @@ class Steps(Compiled):
         step = functools.partial(_on_batch, step)
         stack = mode == "predict"
         if not stack:
-            step = _Named(step)
+            step = _NamedLogs(step)
         jit = function is None and not self.run_eagerly and self._supports_jit()
         begin = self.reset_metrics if jit and mode != "predict" and self._resets_purely() else None
         programs[mode] = Program(step, roots, fixed, jit=jit, stack=stack, begin=begin)
@@ -411,7 +411,7 @@ def _on_batch(step: Callable, batch: Any) -> Any:
     return step(batch.x if isinstance(batch, Bare) else batch)
 
 
-class _Named:
+class _NamedLogs:
     """A step that returns its logs as a list and records their names in order: a compiled function
     would sort the keys."""
 

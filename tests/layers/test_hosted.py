@@ -17,8 +17,8 @@ class Tanh(_Hosted):
 
     def __init__(self):
         super().__init__()
-        self._trained = [self.add_weight((4, 3), name="w")]
-        self._others = [self.add_weight((), "zeros", trainable=False, name="count")]
+        self._parameter_variables = [self.add_weight((4, 3), name="w")]
+        self._state_variables = [self.add_weight((), "zeros", trainable=False, name="count")]
 
     def call(self, inputs, training=False):
         return self._hosted({"x": inputs}, bool(training), jnp.zeros(2, "uint32"))
@@ -54,7 +54,7 @@ def test_what_is_computed_on_the_host_trains_with_the_rest(rng):
         model.compile(keraslike.optimizers.SGD(0.1), "mse")
         model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0)
     np.testing.assert_allclose(models[0].predict(x, verbose=0), models[1](x), rtol=1e-5, atol=1e-6)
-    assert float(host._others[0]) == 4  # steps of training, and neither shapes nor predict
+    assert float(host._state_variables[0]) == 4  # steps of training, and neither shapes nor predict
 
 
 def test_a_library_that_is_missing_is_named(monkeypatch, tmp_path):
