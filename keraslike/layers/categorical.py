@@ -16,7 +16,7 @@ from keraslike.layers.data_layer import DataLayer, _size, _sparse, encode, encod
 
 
 class CategoryEncoding(DataLayer):
-    """Categories, integers below `num_tokens`, as arrays of that size.
+    """Encodes categories, integers below `num_tokens`, as arrays of that size.
 
     Args:
         num_tokens: how many categories there are.
@@ -72,7 +72,7 @@ class CategoryEncoding(DataLayer):
 
 
 class Discretization(DataLayer):
-    """The number of the bin that each value is in.
+    """Maps each value to the index of the bin that contains it.
 
     Args:
         bin_boundaries: where bins end and the next ones begin, in growing order.

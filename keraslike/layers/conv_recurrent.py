@@ -17,7 +17,7 @@ from keraslike.ops import convolution
 
 
 class ConvLSTMCell(LSTMCell):
-    """A step of an LSTM of images: see `LSTMCell`, with convolutions for the products.
+    """A step of a convolutional LSTM: an `LSTMCell` with convolutions in place of products.
 
     Args:
         rank: how many spatial axes there are.
@@ -169,7 +169,8 @@ for _name in ("filters", "kernel_size", "strides", "padding", "data_format", "di
 
 
 class ConvLSTM1D(_ConvLSTM):
-    """An LSTM of rows, `(batch, steps, size, channels)`; see `ConvLSTM2D`.
+    """A convolutional LSTM for sequences of rows, `(batch, steps, size, channels)`; see
+    `ConvLSTM2D`.
 
     >>> ConvLSTM1D(4, 3)(jnp.ones((1, 2, 5, 3))).shape
     (1, 3, 4)
@@ -179,7 +180,7 @@ class ConvLSTM1D(_ConvLSTM):
 
 
 class ConvLSTM2D(_ConvLSTM):
-    """An LSTM of images, whose products are convolutions (Shi et al., arXiv:1506.04214).
+    """A convolutional LSTM for sequences of images (Shi et al., arXiv:1506.04214).
 
     Args:
         filters: the number of channels of the output.
@@ -202,7 +203,7 @@ class ConvLSTM2D(_ConvLSTM):
 
 
 class ConvLSTM3D(_ConvLSTM):
-    """An LSTM of volumes, `(batch, steps, depth, height, width, channels)`; see `ConvLSTM2D`.
+    """A convolutional LSTM for volumes, `(batch, steps, *spatial, channels)`; see `ConvLSTM2D`.
 
     >>> ConvLSTM3D(2, 2)(jnp.ones((1, 2, 3, 3, 3, 1))).shape
     (1, 2, 2, 2, 2)

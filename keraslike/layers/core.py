@@ -40,7 +40,7 @@ class Activation(Layer):
 
 
 class Masking(Layer):
-    """Zeros for the steps that hold nothing but `mask_value`, and a mask that leaves them out.
+    """Sets steps in which all features equal `mask_value` to zero, and masks them out.
 
     Takes `(batch, steps, ..., features)`, gives the same shape.
 
@@ -63,7 +63,7 @@ class Masking(Layer):
 
 
 class Identity(Layer):
-    """The inputs as they are.
+    """Returns its inputs.
 
     >>> Identity()(jnp.array([1.0, 2.0])).tolist()
     [1.0, 2.0]
@@ -78,7 +78,7 @@ class Identity(Layer):
 
 
 class Lambda(Layer):
-    """Any function as a layer: `function(inputs, **arguments)`.
+    """Wraps a function as a layer: `function(inputs, **arguments)`.
 
     A function with an argument `training` or `mask` is given it. Weights that the function uses
     are not the layer's: a function that has some is better written as a layer.
@@ -176,7 +176,7 @@ def _serialize_function(function: Callable) -> Any:
 
 
 class InputLayer(Layer):
-    """Where a model's data comes in; `output` is the symbolic tensor that stands for it.
+    """The input of a model; `output` is the symbolic tensor that represents it.
 
     Args:
         shape: of one sample, `None` where a size is unknown.

@@ -21,7 +21,7 @@ from keraslike.ops.products import contract, matmul
 
 
 class Dense(Quantizable):
-    """`activation(inputs @ kernel + bias)`: every unit sees every feature.
+    """`activation(inputs @ kernel + bias)`: a fully connected layer.
 
     Args:
         units: the size of the output's last axis.

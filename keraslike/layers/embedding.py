@@ -17,7 +17,7 @@ from keraslike.ops.products import matmul
 
 
 class Embedding(Quantizable):
-    """A table of vectors; an integer is replaced by its row.
+    """Maps integers to the rows of a table of vectors.
 
     Args:
         input_dim: the number of rows; inputs are below it.
@@ -119,7 +119,7 @@ def _size(**argument: Any) -> int:
 
 
 class ReversibleEmbedding(Embedding):
-    """An `Embedding` that also goes the other way, from vectors to a score for each row.
+    """An `Embedding` that can also be applied in reverse: it maps vectors to a score for each row.
 
     Args:
         input_dim: the number of rows.

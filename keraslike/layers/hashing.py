@@ -26,7 +26,7 @@ from keraslike.layers.layer_state import number_of
 
 
 class Hashing(DataLayer):
-    """A category of each text or number, by its hash, which is TensorFlow's.
+    """Maps each text or number to a category by its hash, with TensorFlow's values.
 
     Args:
         num_bins: how many categories there are.
@@ -105,8 +105,7 @@ class Hashing(DataLayer):
 
 
 class HashedCrossing(DataLayer):
-    """A category of the texts or integers of several features together, by their hash, which is
-    TensorFlow's.
+    """Maps combinations of several features to categories by their hash, with TensorFlow's values.
 
     Args:
         num_bins: how many categories there are.

@@ -39,7 +39,7 @@ class _Backend(types.SimpleNamespace):
 
 
 class DataLayer(Layer):
-    """A layer that may be called in a data pipeline, on arrays of the host as on any others.
+    """A layer that may be called in a data pipeline, with host arrays as well as any others.
 
     Subclasses with randomness set `seed` and `generator`. `self.backend` has Keras's functions:
     `self.backend.numpy.mean`, `self.backend.random.uniform`, `self.backend.image.resize`.
@@ -63,7 +63,7 @@ class DataLayer(Layer):
 
 
 class BaseImagePreprocessingLayer(DataLayer):
-    """Base of the layers that change images, labels, masks and boxes in one way.
+    """Base of layers that transform images, labels, masks and boxes consistently.
 
     Args:
         factor: how much is changed, one number or two, between `_FACTOR_BOUNDS`.
@@ -275,7 +275,7 @@ class BaseImagePreprocessingLayer(DataLayer):
 
 
 class StillLayer(BaseImagePreprocessingLayer):
-    """Base of those that change the images only: labels, masks and boxes stay as they are."""
+    """Base of layers that only change images, and leave labels, masks and boxes unchanged."""
 
     _USE_BASE_FACTOR = False
 
@@ -294,7 +294,7 @@ class StillLayer(BaseImagePreprocessingLayer):
 
 
 class RandomImageLayer(BaseImagePreprocessingLayer):
-    """Base of keraslike's own: `_drawn` gives the transformation, of numbers from a stream."""
+    """Base of keraslike's random layers: `_drawn` draws the transformation from a random stream."""
 
     _USE_BASE_FACTOR = False
 
@@ -390,7 +390,7 @@ def is_batched(images: Any) -> bool:
 
 
 class Sizes(NamedTuple):
-    """Of the images in what a layer is called on."""
+    """The sizes of the images in the input of a layer."""
 
     shape: tuple[int, ...]
     batch: int  # 1 for a single image.

@@ -22,7 +22,7 @@ from keraslike.ops.wrap import array
 
 
 class ColorLayer(StillLayer, RandomImageLayer):
-    """Changes images only, in `_colored`, and in training only."""
+    """Base of layers that change images only, in `_colored`, and in training only."""
 
     def transform_images(
         self, images: Any, transformation: Any = None, training: bool = True
@@ -40,7 +40,7 @@ class ColorLayer(StillLayer, RandomImageLayer):
 
 
 class RandomBrightness(ColorLayer):
-    """Adds a number to all pixels of an image, and clips.
+    """Adds a random number to all pixels of each image, and clips the result.
 
     Args:
         factor: the number is between `-factor` and `factor`, or between two numbers of `[-1, 1]`,
@@ -96,7 +96,7 @@ class _FactorLayer(ColorLayer):
 
 
 class RandomColorDegeneration(_FactorLayer):
-    """Takes colours from images: 1 makes them grey.
+    """Blends images with their greyscale version: 1 makes them grey.
 
     Args:
         factor: how much, drawn between `-factor` and `factor` or two numbers of `[-1, 1]`.
@@ -123,7 +123,7 @@ class RandomColorDegeneration(_FactorLayer):
 
 
 class RandomContrast(ColorLayer):
-    """Moves pixels away from the mean of their image and channel, and clips.
+    """Scales the difference of pixels from the mean of their image and channel, and clips.
 
     Args:
         factor: they are moved by factors between `1 - low` and `1 + high`, if these are two
@@ -163,7 +163,7 @@ class RandomContrast(ColorLayer):
 
 
 class RandomGrayscale(ColorLayer):
-    """Makes some images grey, of as many channels as before; the dtype stays.
+    """Converts some images to greyscale; the number of channels and the dtype are unchanged.
 
     Args:
         factor: the share of images.
@@ -235,7 +235,7 @@ class _HsvLayer(_FactorLayer):
 
 
 class RandomHue(_HsvLayer):
-    """Turns the hue of images.
+    """Shifts the hue of images.
 
     Args:
         factor: by how much of half a circle, drawn between 0 and `factor`, or two numbers of
@@ -265,7 +265,7 @@ class RandomHue(_HsvLayer):
 
 
 class RandomSaturation(_HsvLayer):
-    """Makes colours stronger or weaker: `factor / (1 - factor)` times.
+    """Scales the saturation of images by `factor / (1 - factor)`.
 
     Args:
         factor: drawn between `-factor` and `factor`, or between two numbers; 0 makes images
@@ -287,7 +287,7 @@ class RandomSaturation(_HsvLayer):
 
 
 class RandomSharpness(_FactorLayer):
-    """Makes images smoother or sharper.
+    """Smooths or sharpens images.
 
     Args:
         factor: drawn between 0 and `factor`, or between two numbers of `[0, 1]`; 0 gives smoothed
@@ -315,7 +315,7 @@ class RandomSharpness(_FactorLayer):
 
 
 class RandomPosterization(_FactorLayer):
-    """Leaves the first bits of colours.
+    """Reduces the number of bits of each colour.
 
     Args:
         factor: how many, drawn from 1 up to one less than `factor`, or between two numbers of
@@ -345,7 +345,7 @@ class RandomPosterization(_FactorLayer):
 
 
 class RandomInvert(ColorLayer):
-    """Turns the colours of some images round: the largest value less the pixel's.
+    """Inverts the colours of some images: `value_range[1] - pixel`.
 
     Args:
         factor: the probability of it, drawn between 0 and `factor` or two numbers of `[0, 1]`.
@@ -432,7 +432,7 @@ class RandomGaussianBlur(ColorLayer):
 
 
 class Solarization(ColorLayer):
-    """Adds a number to images, and turns pixels round that are not below a threshold then.
+    """Adds a number to images, and inverts pixels that are not below a threshold afterwards.
 
     Args:
         addition_factor: the number is drawn between 0 and `addition_factor`, or two numbers of

@@ -23,7 +23,7 @@ from keraslike.ops.wrap import array
 
 
 class GeometricLayer(RandomImageLayer):
-    """Moves pixels. Masks are moved like images, to the nearest value, and boxes with them.
+    """Base of layers that move pixels, with masks (by nearest neighbour) and boxes.
 
     A subclass says where images and boxes go: `_transform_images` and `_moved_boxes`.
     """
@@ -61,7 +61,7 @@ class GeometricLayer(RandomImageLayer):
 
 
 class RandomFlip(GeometricLayer):
-    """Mirrors half of the images.
+    """Flips half of the images.
 
     Args:
         mode: `"horizontal"`, `"vertical"` or `"horizontal_and_vertical"`.
@@ -166,7 +166,7 @@ def _shear_range(name: str, factor: Any) -> tuple[float, float]:
 
 
 class RandomRotation(_AffineLayer):
-    """Turns images about their middle.
+    """Rotates images about their centre.
 
     Args:
         factor: by how much of a whole turn, drawn between `-factor` and `factor`, or two numbers
@@ -230,7 +230,7 @@ class RandomRotation(_AffineLayer):
 
 
 class RandomTranslation(_AffineLayer):
-    """Moves images up and down, left and right.
+    """Translates images vertically and horizontally.
 
     Args:
         height_factor: by how much of the height, drawn between `-height_factor` and
@@ -284,7 +284,7 @@ class RandomTranslation(_AffineLayer):
 
 
 class RandomZoom(_AffineLayer):
-    """Makes what images show larger or smaller.
+    """Zooms images in or out.
 
     Args:
         height_factor: by how much of the height more is seen, drawn between `-height_factor` and
@@ -349,7 +349,7 @@ class RandomZoom(_AffineLayer):
 
 
 class RandomShear(_AffineLayer):
-    """Slants images.
+    """Shears images.
 
     Args:
         x_factor: by how much of a pixel a row is moved against the next, drawn between
@@ -411,7 +411,7 @@ class RandomShear(_AffineLayer):
 
 
 class RandomPerspective(GeometricLayer):
-    """Shows some images from another side: each corner is moved.
+    """Applies a random perspective transformation to some images, which moves their corners.
 
     Args:
         factor: the probability of it, drawn between 0 and `factor` or two numbers of `[0, 1]`.
@@ -485,7 +485,7 @@ class RandomPerspective(GeometricLayer):
 
 
 class RandomElasticTransform(GeometricLayer):
-    """Bends some images: each pixel is moved at random, neighbours much alike.
+    """Distorts some images by smooth random displacements of their pixels.
 
     Args:
         factor: the probability of it, drawn between 0 and `factor` or two numbers of `[0, 1]`.

@@ -14,7 +14,7 @@ from keraslike.ops.wrap import array
 
 
 class AutoContrast(StillLayer):
-    """Stretches the colours of each channel of an image over the whole range.
+    """Stretches the values of each channel of an image to the whole range.
 
     Args:
         value_range: the least and the largest value of a pixel.
@@ -42,7 +42,7 @@ class AutoContrast(StillLayer):
 
 
 class Equalization(StillLayer):
-    """Spreads the colours of each channel so that all are about equally frequent.
+    """Equalizes the histogram of each channel.
 
     Args:
         value_range: the least and the largest value of a pixel.
@@ -99,7 +99,7 @@ class Equalization(StillLayer):
 
 
 class ContrastLimitedAdaptiveHistogramEqualization(StillLayer):
-    """Spreads the colours of each part of an image, of rare ones less (Zuiderveld 1994).
+    """Equalizes the histogram of each tile of an image, with limited contrast (Zuiderveld 1994).
 
     Args:
         value_range: the least and the largest value of a pixel.

@@ -55,7 +55,7 @@ def _drawn_windows(layer: Any, sizes: Sizes, shares: Any, seed: Any) -> tuple[ja
 
 
 class RandomErasing(ColorLayer):
-    """Puts noise, or a colour, over a rectangle of some images.
+    """Fills a random rectangle of some images with noise, or with a colour.
 
     Args:
         factor: the probability of it, drawn between 0 and `factor` or two numbers of `[0, 1]`.
@@ -114,7 +114,8 @@ class RandomErasing(ColorLayer):
 
 
 class CutMix(RandomImageLayer):
-    """Puts a rectangle of another image of the batch into each, and mixes the labels likewise.
+    """Replaces a rectangle of each image by that of another image of the batch, and mixes the
+    labels.
 
     Args:
         factor: the larger, the more often large parts are put in: the share is from a beta
@@ -305,7 +306,7 @@ class _Policy(RandomImageLayer):
 
 
 class RandAugment(_Policy):
-    """Does some of eleven random changes, of colours and places (Cubuk et al. 1909.13719).
+    """Applies random transformations, out of eleven, to images (Cubuk et al. 1909.13719).
 
     Args:
         value_range: the least and the largest value of a pixel.
@@ -371,7 +372,8 @@ def _like(given: Any, changed: Any) -> Any:
 
 
 class AugMix(_Policy):
-    """Mixes images with what chains of random changes make of them (Hendrycks et al. 1912.02781).
+    """Mixes images with the results of chains of random transformations (Hendrycks et al.
+    1912.02781).
 
     Args:
         value_range: the least and the largest value of a pixel.

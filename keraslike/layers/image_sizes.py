@@ -57,7 +57,7 @@ def _window(height: int, width: int, rows: int, columns: int) -> tuple[int, int,
 
 
 class Resizing(_Sized):
-    """Images of another size.
+    """Resizes images.
 
     Args:
         height, width: the size.
@@ -145,7 +145,7 @@ class Resizing(_Sized):
 
 
 class CenterCrop(_Sized):
-    """The middle of images; of one that is smaller, the largest part of this shape, resized.
+    """Crops the centre of images; smaller images are cropped to the aspect ratio and resized.
 
     Args:
         height, width: the size.
@@ -219,7 +219,8 @@ def _resized(images: jax.Array, layer: Any) -> jax.Array:
 
 
 class RandomCrop(RandomImageLayer, _Sized):
-    """In training a part of images, the same of all images of a batch; else their middle.
+    """Crops a random window of images in training, the same for a batch, and their centre
+    otherwise.
 
     Images that are not larger than the part in both directions are resized. The middle is the
     largest part with the shape of the result, resized.
@@ -286,7 +287,7 @@ class RandomCrop(RandomImageLayer, _Sized):
 
 
 class MaxNumBoundingBoxes(BaseImagePreprocessingLayer):
-    """So many boxes for each image: the first ones, or all and `fill_value` after them.
+    """Limits or pads the bounding boxes of each image to a fixed number.
 
     Args:
         max_number: how many.

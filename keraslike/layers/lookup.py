@@ -9,7 +9,7 @@ from keraslike.layers.index_lookup import IndexLookup
 
 
 class IntegerLookup(IndexLookup):
-    """The numbers of integers in a vocabulary of them.
+    """Maps integers to their indices in a vocabulary.
 
     Args:
         max_tokens: the most tokens in the vocabulary, with those that stand for others.
@@ -73,7 +73,7 @@ class IntegerLookup(IndexLookup):
 
 
 class StringLookup(IndexLookup):
-    """The numbers of texts in a vocabulary of them.
+    """Maps texts to their indices in a vocabulary.
 
     The arguments are those of an IntegerLookup, for tokens that are texts; those that are not in
     the vocabulary are spread by their hashes, the same as TensorFlow's.

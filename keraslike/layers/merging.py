@@ -17,7 +17,7 @@ from keraslike.ops import nn, numpy
 
 
 class Merge(Layer):
-    """A function of a list of arrays that broadcast against each other, the batch apart.
+    """Base of layers that combine a list of arrays, which broadcast except for the batch.
 
     An array of lower rank is taken to lack the axes after the batch: `(batch, 3)` merges with
     `(batch, 2, 3)` as `(batch, 1, 3)`. A step of the output is masked where it is in all inputs.
@@ -203,7 +203,7 @@ class Minimum(_MaskedMerge):
 
 
 class Concatenate(Merge):
-    """The inputs one after the other along an axis.
+    """The inputs concatenated along an axis.
 
     Takes a list of arrays whose other sizes are the same; raises ValueError where they are not.
 
@@ -250,7 +250,7 @@ class Concatenate(Merge):
 
 
 class Dot(Merge):
-    """Sums of products of two inputs along an axis of each, sample by sample.
+    """The sum of products of two inputs along an axis of each, for each sample.
 
     Args:
         axes: one for both inputs, or a pair. The batch is axis 0.

@@ -163,7 +163,7 @@ class SpatialDropout3D(SpatialDropout2D):
 
 
 class AlphaDropout(Dropout):
-    """Dropout for `selu`: mean and variance stay what they are (Klambauer et al., 1706.02515).
+    """Dropout that preserves mean and variance, for `selu` (Klambauer et al., 1706.02515).
 
     In training values are set, with probability `rate`, to the one that `selu` tends to far below
     0, and all are then scaled and shifted.
@@ -245,7 +245,7 @@ class GaussianDropout(_Noise):
 
 
 class ActivityRegularization(Layer):
-    """The inputs as they are; `l1 * sum(abs(x)) + l2 * sum(x**2)`, a sample, joins the loss.
+    """Returns its inputs; adds `l1 * sum(abs(x)) + l2 * sum(x**2)` for each sample to the loss.
 
     >>> layer = ActivityRegularization(l1=0.5)
     >>> y = layer(jnp.array([[1.0, -3.0]]))

@@ -16,7 +16,7 @@ from keraslike.layers.layer import Layer
 
 
 class Flatten(Layer):
-    """One row for each sample: `(batch, ...)` in, `(batch, features)` out.
+    """Flattens each sample: `(batch, ...)` in, `(batch, features)` out.
 
     Args:
         data_format: with `"channels_first"` the channels are moved to the end beforehand, so that
@@ -40,7 +40,7 @@ class Flatten(Layer):
 
 
 class Reshape(Layer):
-    """Another shape for each sample.
+    """Reshapes each sample.
 
     Args:
         target_shape: without the batch; one size may be -1, which follows from the others.
@@ -81,7 +81,7 @@ class Reshape(Layer):
 
 
 class Permute(Layer):
-    """The axes of each sample in another order.
+    """Permutes the axes of each sample.
 
     Args:
         dims: the axes, counted from 1: 0 is the batch, which stays.
@@ -107,7 +107,7 @@ class Permute(Layer):
 
 
 class RepeatVector(Layer):
-    """Each row `n` times: `(batch, features)` in, `(batch, n, features)` out.
+    """Repeats each row `n` times: `(batch, features)` in, `(batch, n, features)` out.
 
     >>> RepeatVector(3)(jnp.ones((2, 4))).shape
     (2, 3, 4)
@@ -171,7 +171,7 @@ class _ZeroPadding(Layer):
 
 
 class ZeroPadding1D(_ZeroPadding):
-    """Zeros before and after the steps of sequences, `(batch, steps, channels)`.
+    """Adds zeros before and after sequences, `(batch, steps, channels)`.
 
     Args:
         padding: how many on both sides, or a pair of numbers.
@@ -185,7 +185,7 @@ class ZeroPadding1D(_ZeroPadding):
 
 
 class ZeroPadding2D(_ZeroPadding):
-    """Zeros around images, `(batch, height, width, channels)`.
+    """Adds zeros around images, `(batch, height, width, channels)`.
 
     Args:
         padding: how many on each side; or one number for height and one for width; or a pair
@@ -201,7 +201,7 @@ class ZeroPadding2D(_ZeroPadding):
 
 
 class ZeroPadding3D(_ZeroPadding):
-    """Zeros around volumes, `(batch, depth, height, width, channels)`; see `ZeroPadding2D`.
+    """Adds zeros around volumes, `(batch, depth, height, width, channels)`; see `ZeroPadding2D`.
 
     >>> ZeroPadding3D(1)(jnp.ones((1, 2, 3, 4, 5))).shape
     (1, 4, 5, 6, 5)
@@ -240,7 +240,7 @@ class _Cropping(Layer):
 
 
 class Cropping1D(_Cropping):
-    """Sequences without their first and last steps, `(batch, steps, channels)`.
+    """Removes the first and last steps of sequences, `(batch, steps, channels)`.
 
     Args:
         cropping: how many steps less on both sides, or a pair of numbers.
@@ -257,7 +257,7 @@ class Cropping1D(_Cropping):
 
 
 class Cropping2D(_Cropping):
-    """Images without their edges, `(batch, height, width, channels)`.
+    """Removes the edges of images, `(batch, height, width, channels)`.
 
     Args:
         cropping: how much less on each side; or one number for height and one for width; or a pair
@@ -280,7 +280,7 @@ class Cropping2D(_Cropping):
 
 
 class Cropping3D(_Cropping):
-    """Volumes without their edges, `(batch, depth, height, width, channels)`; see `Cropping2D`.
+    """Removes the edges of volumes, `(batch, depth, height, width, channels)`; see `Cropping2D`.
 
     >>> Cropping3D()(jnp.ones((1, 4, 5, 6, 5))).shape
     (1, 2, 3, 4, 5)
@@ -305,7 +305,7 @@ def _repeated(x: jax.Array, axes: Sequence[int], times: Sequence[int]) -> jax.Ar
 
 
 class UpSampling1D(Layer):
-    """Each step of sequences `size` times, `(batch, steps, channels)`.
+    """Repeats each step of sequences `size` times, `(batch, steps, channels)`.
 
     >>> UpSampling1D(3)(jnp.ones((1, 2, 4))).shape
     (1, 6, 4)
@@ -325,7 +325,7 @@ _INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
 
 
 class UpSampling2D(Layer):
-    """Images made larger by whole factors, `(batch, height, width, channels)`.
+    """Enlarges images by integer factors, `(batch, height, width, channels)`.
 
     Args:
         size: the factors of height and width, one integer if they are the same.
@@ -361,7 +361,7 @@ class UpSampling2D(Layer):
 
 
 class UpSampling3D(Layer):
-    """Each value of volumes repeated along depth, height and width.
+    """Repeats each value of volumes along depth, height and width.
 
     Args:
         size: how often along each axis, one integer if it is the same.

@@ -137,7 +137,7 @@ class STFTSpectrogram(Layer):
 
 
 class MelSpectrogram(Layer):
-    """The spectrogram of a signal by the mel scale, in which steps sound alike.
+    """The spectrogram of a signal on the mel scale, which is perceptually even.
 
     Args:
         fft_length: the length of a Fourier transform.

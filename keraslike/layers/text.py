@@ -22,7 +22,7 @@ _STANDARDIZE = ("lower_and_strip_punctuation", "lower", "strip_punctuation")
 
 
 class TextVectorization(DataLayer):
-    """Texts as arrays of the numbers of their words, which `adapt` finds, or that are given.
+    """Maps texts to arrays of word indices, by a vocabulary that is given or found by `adapt`.
 
     Args:
         max_tokens: the most words in the vocabulary.

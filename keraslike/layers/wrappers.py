@@ -14,7 +14,7 @@ from keraslike.layers.signatures import call_takes
 
 
 class Wrapper(Layer):
-    """Base of layers around another one, which they hold in `layer`.
+    """Base of layers that wrap another one, in the attribute `layer`.
 
     Args:
         layer: the layer inside.
@@ -49,7 +49,7 @@ def _checked(**argument: Any) -> Layer:
 
 
 class TimeDistributed(Wrapper):
-    """The same layer at every step of a sequence.
+    """Applies a layer to every step of a sequence.
 
     Args:
         layer: takes `(batch, ...)`.
@@ -109,7 +109,7 @@ class TimeDistributed(Wrapper):
 
 
 class Bidirectional(Layer):
-    """Two recurrent layers, one along the sequence and one from its end.
+    """Runs two recurrent layers over a sequence, one forward and one backward.
 
     Args:
         layer: the recurrent layer; a new one is made of its config.
