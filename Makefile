@@ -13,7 +13,8 @@ SMOKE_VENV  := .venv-smoke
 SMOKE_STAMP  = $(SMOKE_VENV)/.installed-$(notdir $(PY))
 SMOKE_RUN   := $(SMOKE_VENV)/bin/python
 
-PIP_INSTALL := -m pip install -qq --disable-pip-version-check --no-input
+# What is imported is compiled then: most of what is installed never is.
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check --no-input --no-compile
 
 # Tests and benchmarks compare with Keras, which has to run on JAX too.
 export KERAS_BACKEND := jax

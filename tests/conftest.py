@@ -2,7 +2,6 @@
 test has compiled is compiled for all."""
 
 import gc
-import importlib.metadata
 import os
 import tempfile
 import threading
@@ -10,16 +9,10 @@ import threading
 import numpy as np
 import pytest
 
+from tests import quick
+
 os.environ.setdefault("KERAS_BACKEND", "jax")
-# Tests compile much and compute little: most of their time would go to making machine code, and to
-# optimizing it. What XLA does with a program before that is as users have it, and `make smoke`
-# leaves this out.
-_FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-if importlib.metadata.version("jaxlib").startswith("0.10."):
-    # The older of two ways to make it, and all of a program at once: a quarter of the time. Later
-    # versions have only the newer way, and end the process over a flag that they do not know.
-    _FLAGS += " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-os.environ.setdefault("XLA_FLAGS", _FLAGS)
+os.environ.setdefault("XLA_FLAGS", quick.FLAGS)
 
 collect_ignore_glob = ["types/samples/*"]  # programs for a type checker
 

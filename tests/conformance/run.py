@@ -30,6 +30,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
+
+from tests import quick  # noqa: E402
+
 VERSION = "3.15.1"
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -183,11 +187,8 @@ def _start(
         "PYTHONWARNINGS": "ignore",
         **suite.env,
     }
-    # As tests/conftest.py has it: much is compiled here and little computed.
     env.setdefault("JAX_PLATFORMS", "cpu")
-    env.setdefault(
-        "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    )
+    env.setdefault("XLA_FLAGS", quick.FLAGS)
     if all(file.startswith(ON_EIGHT_DEVICES) for file in files):
         env["XLA_FLAGS"] += " --xla_force_host_platform_device_count=8"
     env.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE / "programs"))
