@@ -436,7 +436,8 @@ class ModelParallel(Distribution):
 
 
 class FullySharded(ModelParallel):
-    """What `ModelParallel.fsdp` makes: every weight is divided along its longest axis."""
+    """What `ModelParallel.fsdp` makes: a weight of `min_size` numbers or more is divided along the
+    longest of the axes that the devices divide."""
 
     min_size = 1024
 
