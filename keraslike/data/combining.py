@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from keraslike.core.iteration import Failed, Steps, attempted, begun, tried
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data import philox
 from keraslike.data.elements import AUTOTUNE, UNKNOWN, arguments, as_int, positive
-from keraslike.data.pipeline import Fetched, Pipeline, Start, common, counted, enduring
+from keraslike.data.pipeline import Fetched, NoElements, Pipeline, Start, common, counted, enduring
 
 
 class Combining(Pipeline):
@@ -26,6 +27,8 @@ class Combining(Pipeline):
         structure = datasets if datasets is not None else args[0] if len(args) == 1 else args
         if isinstance(structure, list):
             structure = tuple(structure)
+        if not args and datasets is None:
+            raise TypeError("Must pass at least one dataset to `zip`.")
         parts = list(iter_leaves(structure))
         for part in parts:
             _check(part, "zip")
@@ -60,6 +63,9 @@ class Combining(Pipeline):
     def concatenate(self, dataset: Any, name: str | None = None) -> Any:
         """These elements, and then those of another data set."""
         _check(dataset, "concatenate")
+        with contextlib.suppress(NoElements):
+            if self._find_spec is not None and dataset._find_spec is not None:
+                common(self._spec(), dataset._spec())
 
         def start(first: int) -> Iterator[Any]:
             if self._count < 0 or first < self._count:
@@ -167,6 +173,8 @@ class Combining(Pipeline):
             raise ValueError(
                 f"weights must be {len(parts)} numbers of at least 0. Received: weights={weights!r}"
             )
+        if not parts:
+            raise ValueError("Invalid `datasets`. `datasets` should not be empty.")
         if not each and (share == 0).any():
             parts = [part for part, weight in zip(parts, share) if weight]
             share = share[share > 0]
@@ -220,6 +228,8 @@ def _chosen(
     stop: bool,
     others: tuple[Any, ...] = (),
 ) -> Any:
+    if not parts:
+        raise ValueError("Invalid `datasets`. `datasets` should not be empty.")
     for part in parts:
         _check(part, "datasets")
 

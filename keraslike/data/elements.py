@@ -257,7 +257,7 @@ def row(tree: Any, index: Any, view: View | None = None) -> Any:
 
 def length(tree: Any) -> int:
     """The one number of rows that all arrays have."""
-    leaves = list(iter_leaves(tree))
+    leaves = [leaf for leaf in iter_leaves(tree) if leaf is not None]
     for leaf in leaves:
         if is_text_scalar(leaf) or not np.ndim(leaf) and not hasattr(leaf, "shape"):
             raise ValueError(f"Only arrays with a first axis have slices. Received: {leaf!r}")

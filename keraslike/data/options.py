@@ -48,7 +48,12 @@ class AutotuneOptions(_Options):
     (True, None)
     """
 
-    _names = dict.fromkeys(["enabled", "cpu_budget", "ram_budget", "autotune_algorithm"])
+    _names = dict.fromkeys(
+        [
+            *("enabled", "cpu_budget", "ram_budget", "autotune_algorithm"),
+            *("initial_parallelism", "min_parallelism"),
+        ]
+    )
 
 
 class DistributeOptions(_Options):
@@ -94,6 +99,16 @@ class ThreadingOptions(_Options):
     _names = dict.fromkeys(["max_intra_op_parallelism", "private_threadpool_size"])
 
 
+class ServiceOptions(_Options):
+    """Options of TensorFlow's data service: all None until they are set.
+
+    >>> Options().experimental_service
+    <ServiceOptions {'pinned': None}>
+    """
+
+    _names = {"pinned": None}
+
+
 class Options(_Options):
     """Options of a data set, for `Dataset.with_options`.
 
@@ -105,10 +120,11 @@ class Options(_Options):
     _names = {
         **dict.fromkeys(["deterministic", "experimental_deterministic", "experimental_slack"]),
         **dict.fromkeys(["experimental_symbolic_checkpoint", "experimental_warm_start"]),
-        **dict.fromkeys(["framework_type", "dataset_name"]),
+        **dict.fromkeys(["framework_type", "dataset_name", "experimental_external_state_policy"]),
         "autotune": AutotuneOptions,
         "experimental_distribute": DistributeOptions,
         "experimental_optimization": OptimizationOptions,
+        "experimental_service": ServiceOptions,
         "experimental_threading": ThreadingOptions,
         "threading": ThreadingOptions,
     }

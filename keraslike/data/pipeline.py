@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keraslike.core import context
-from keraslike.core.iteration import Enduring, cut
+from keraslike.core.iteration import Enduring, Failed, cut, tried
 from keraslike.core.shares import Rows, Share
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data.elements import INFINITE, UNKNOWN, Value, View
@@ -24,6 +24,9 @@ class Fetched(NamedTuple):
     keys: Start
     many: Callable[[list[Any]], Any]  # the elements of these keys, stacked
     arrays: Any = None  # whose rows the elements are, where the keys are the numbers of these
+
+
+_TRIED = 9  # elements that are made, at most, to find out what they are like, if they raise errors
 
 
 class RowsOf(NamedTuple):
@@ -159,8 +162,13 @@ class Pipeline:
     def _peeked(self) -> Any:
         """What the first two elements have in common."""
         orders = self.orders
-        found = [map_leaves(self._view.spec, e) for e in itertools.islice(self._start(0), 2)]
+        few = list(itertools.islice(tried(self._start(0)), 2))
+        if few and all(type(element) is Failed for element in few):
+            few += itertools.islice(tried(self._start(0)), 2, _TRIED)
+        found = [map_leaves(self._view.spec, e) for e in few if type(e) is not Failed][:2]
         self.orders = orders
+        if few and not found:
+            raise few[0].error
         if not found:
             raise NoElements("An empty data set has no element_spec.")
         return map_leaves(self._view.unsized, common(*found))
@@ -215,8 +223,8 @@ class Optional:
     (3, False)
     """
 
-    def __init__(self, value: Any = _NOTHING):
-        self._value = value
+    def __init__(self, value: Any = _NOTHING, element_spec: Any = None):
+        self._value, self.element_spec = value, element_spec
 
     @classmethod
     def from_value(cls, value: Any) -> Optional:
@@ -226,7 +234,7 @@ class Optional:
     @classmethod
     def empty(cls, element_spec: Any) -> Optional:
         """None, of elements of this kind."""
-        return cls()
+        return cls(element_spec=element_spec)
 
     def has_value(self, name: str | None = None) -> Any:
         """Whether there is one, a boolean array."""
@@ -287,9 +295,9 @@ class DatasetIterator:
     def get_next_as_optional(self) -> Optional:
         """The next element, or that there is none."""
         try:
-            return Optional(next(self))
+            return Optional(next(self), self.element_spec)
         except StopIteration:
-            return Optional()
+            return Optional(element_spec=self.element_spec)
 
     @property
     def element_spec(self) -> Any:
@@ -322,11 +330,26 @@ class DatasetIterator:
 def common(first: Any, *others: Any) -> Any:
     """What holds for elements of each of several kinds."""
     for other in others:
+        if not _alike(first, other):
+            raise TypeError(f"Incompatible dataset elements: {first} vs. {other}")
         theirs = iter_leaves(other)
         first = map_leaves(
             lambda s, theirs=theirs: s.common(next(theirs)) if hasattr(s, "common") else s, first
         )
     return first
+
+
+def _alike(first: Any, other: Any) -> bool:
+    """Whether two structures have the same parts."""
+    if isinstance(first, dict):
+        return isinstance(other, dict) and all(
+            k in other and _alike(v, other[k]) for k, v in first.items()
+        )
+    if isinstance(first, tuple):
+        return (
+            isinstance(other, tuple) and len(first) == len(other) and all(map(_alike, first, other))
+        )
+    return not isinstance(other, (dict, tuple))
 
 
 def passing(make: Callable[[], Iterable[Any]]) -> Start:

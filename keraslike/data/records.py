@@ -224,6 +224,11 @@ class RecordWriter:
         self.close()
 
 
+# What else may be in an element, by the names that files have for it: the class, what gives the
+# arrays and texts of such a value as a tuple, and what makes a value of these.
+STRUCTURES: dict[str, tuple[type, Any, Any]] = {}
+
+
 # -- elements -------------------------------------------------------------------------------------
 
 
@@ -242,6 +247,9 @@ def _packed(value: Any, parts: list[bytes]) -> Any:
         return {"tuple": [_packed(v, parts) for v in value]}
     if value is None:
         return None
+    for name, (kind, parts_of, _) in STRUCTURES.items():
+        if isinstance(value, kind):
+            return {"of": name, "tuple": [_packed(v, parts) for v in parts_of(value)]}
     array = np.asarray(value, object) if is_text_scalar(value) else np.asarray(value)
     if not isinstance(value, (np.ndarray, np.generic)) and not is_text_scalar(value):
         raise TypeError(f"Only arrays and texts can be kept in a file. Received: {value!r}")
@@ -265,7 +273,8 @@ def _unpacked(known: Any, data: IO[bytes]) -> Any:
     if isinstance(known, dict):
         if "dict" in known:
             return {k: _unpacked(v, data) for k, v in known["dict"]}
-        return tuple(_unpacked(v, data) for v in known["tuple"])
+        items = tuple(_unpacked(v, data) for v in known["tuple"])
+        return STRUCTURES[known["of"]][2](items) if "of" in known else items
     if known[0] == "string":
         items = [data.read(n) for n in known[2]]
         return texts(items).reshape(known[1]) if known[1] else items[0]

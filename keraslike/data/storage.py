@@ -15,6 +15,9 @@ from keraslike.data.elements import ArraySpec, arguments
 from keraslike.data.pipeline import Fetched, Pipeline, enduring
 
 _INFO = "dataset.json"
+# Specs of what `records.STRUCTURES` names: the class, its arguments as plain values, and what makes
+# one of these.
+SPECS: dict[str, tuple[type, Any, Any]] = {}
 
 
 class Storage(Pipeline):
@@ -180,7 +183,8 @@ class Storage(Pipeline):
             return files[0]
         of_files = cls._make(lambda first: iter(files[first:]), len(files))
         if reader_func is None:
-            return of_files.interleave(lambda dataset: dataset, cycle_length=len(files))
+            made = of_files.interleave(lambda dataset: dataset, cycle_length=len(files))
+            return made._then(made._start, info["count"])
         return reader_func(of_files)
 
 
@@ -199,10 +203,15 @@ def _retyped(element: Any, spec: Any) -> Any:
 
 
 def _plain(spec: Any) -> Any:
+    if spec is None:
+        return None
     if isinstance(spec, dict):
         return {"dict": [[k, _plain(v)] for k, v in spec.items()]}
     if isinstance(spec, tuple):
         return {"tuple": [_plain(v) for v in spec]}
+    for name, (kind, parts_of, _) in SPECS.items():
+        if isinstance(spec, kind):
+            return {"of": name, "parts": parts_of(spec)}
     return [None if spec.shape is None else list(spec.shape), spec.dtype]
 
 
@@ -210,6 +219,8 @@ def _typed(spec: Any) -> Any:
     if spec is None:
         return None
     if isinstance(spec, dict):
+        if "of" in spec:
+            return SPECS[spec["of"]][2](*spec["parts"])
         if "dict" in spec:
             return {k: _typed(v) for k, v in spec["dict"]}
         return tuple(_typed(v) for v in spec["tuple"])

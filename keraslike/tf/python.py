@@ -36,7 +36,8 @@ def _called(name: str, func: Callable, inp: Sequence[Any], wanted: Any, arrays: 
 
 def _result(name: str, value: Any, wanted: Any) -> Tensor:
     dtype = dtypes.as_dtype(getattr(wanted, "dtype", wanted))
-    if not isinstance(value, (np.ndarray, np.generic, Tensor, jax.Array)):
+    arrays = (np.ndarray, np.generic) if name == "numpy_function" else ()
+    if not isinstance(value, (*arrays, Tensor, jax.Array)):
         return convert_to_tensor(value, dtype)
     tensor = convert_to_tensor(value)
     if tensor.dtype is not dtype:

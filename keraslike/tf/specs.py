@@ -100,6 +100,32 @@ class SparseTensorSpec(_Spec):
         return f"SparseTensorSpec({self.shape!r}, {self.dtype!r})"
 
 
+class NoneTensorSpec(_Spec):
+    """That there is nothing: `None` in an element.
+
+    >>> NoneTensorSpec()
+    NoneTensorSpec()
+    """
+
+    def common(self, other: Any) -> Any:
+        """What holds for values of both kinds."""
+        return self
+
+    def _with(self, shape: Any, more: int) -> NoneTensorSpec:
+        return self
+
+    def inside(self, size: int | None) -> NoneTensorSpec:
+        """With a first axis before the others."""
+        return self
+
+    def rows(self) -> NoneTensorSpec:
+        """Without the first axis."""
+        return self
+
+    def __repr__(self) -> str:
+        return "NoneTensorSpec()"
+
+
 class DatasetSpec:
     """What is known of a data set: of its elements.
 
@@ -109,6 +135,11 @@ class DatasetSpec:
 
     def __init__(self, element_spec: Any, dataset_shape: Any = ()):
         self.element_spec = element_spec
+
+    @classmethod
+    def from_value(cls, value: Any) -> DatasetSpec:
+        """Of a data set."""
+        return cls(value.element_spec)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, DatasetSpec) and self.element_spec == other.element_spec

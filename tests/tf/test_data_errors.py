@@ -295,3 +295,80 @@ def test_batches_of_mapped_elements_raise_for_one_that_does_not_fit():
     assert plain(X[tf.constant(-1)]) == 3
     with pytest.raises(tf.errors.InvalidArgumentError, match="out of bounds"):
         X[tf.constant(3)]
+
+
+def kept(dataset, path):
+    dataset.save(path)
+    return tf.data.Dataset.load(path)
+
+
+KEPT = {
+    "ragged": lambda: tf.ragged.constant([[1], [2, 3], []]),
+    "nested": lambda: tf.ragged.constant([[["a"], []], [["b", "c"]]]),
+    "sparse": lambda: tf.sparse.from_dense([[1.0, 0.0], [0.0, 2.0]]),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_elements_of_any_kind_are_kept_in_files(name, tmp_path):
+    dataset = D.from_tensor_slices(KEPT[name]())
+
+    def shown(elements):
+        return [repr(getattr(e, "indices", e)) + repr(getattr(e, "values", "")) for e in elements]
+
+    expected = shown(dataset)
+    loaded = kept(dataset, str(tmp_path / "saved"))
+    assert shown(loaded) == expected and loaded.element_spec == dataset.element_spec
+    cached = dataset.cache(str(tmp_path / "cache"))
+    assert shown(cached) == shown(cached) == expected
+    snapshot = dataset.snapshot(str(tmp_path / "snapshot"))
+    assert shown(snapshot) == shown(snapshot) == expected
+
+
+def test_structures_of_elements():
+    pairs = D.from_tensor_slices(([1, 2], None))
+    assert [(int(a), b) for a, b in pairs] == [(1, None), (2, None)]
+    assert repr(pairs.element_spec[1]) == "NoneTensorSpec()"
+    with pytest.raises(TypeError, match="Incompatible"):
+        R(2).concatenate(D.zip(R(2), R(2)))
+    with pytest.raises(TypeError, match="Incompatible|kinds"):
+        R(2).concatenate(D.from_tensor_slices(["a"]))
+    with pytest.raises(ValueError, match="should not be empty"):
+        D.choose_from_datasets([], R(1))
+    with pytest.raises(tf.errors.DataLossError, match="row_shape"):
+        list(R(4).map(tf.range).apply(tf.data.experimental.dense_to_sparse_batch(2, [2])))
+    nothing = iter(R(0)).get_next_as_optional()
+    assert not nothing.has_value() and nothing.element_spec == tf.TensorSpec([], tf.int64)
+    halves = R(2).map(lambda x: tf.py_function(lambda v: v.numpy() * 2.5, [x], tf.float32))
+    assert outcomes(halves) == [0.0, 2.5]
+    numbers = D.from_tensor_slices(["x", "y", "1"]).map(tf.strings.to_number)
+    assert numbers.element_spec.dtype == tf.float32  # though the first elements raise
+
+
+def test_files_and_their_errors(tmp_path):
+    gfile, path = tf.io.gfile, str(tmp_path / "file")
+    with gfile.GFile(path, "w") as file:
+        file.write("one\r\ntwo")
+    with gfile.GFile(path, "a") as file:
+        file.write(b" three")
+    assert list(gfile.GFile(path)) == ["one\r\n", "two three"]
+    with gfile.GFile(path, "rb") as file:
+        file.seek(-5, 2)
+        assert (file.read(3), file.tell(), file.size(), file.mode) == (b"thr", 12, 14, "rb")
+    assert gfile.stat(path).length == 14 and gfile.stat(str(tmp_path)).is_directory
+    assert gfile.join(b"a", b"b") == b"a/b"
+    for error, call in (
+        (tf.errors.NotFoundError, lambda: gfile.GFile(path + "-").read()),
+        (tf.errors.NotFoundError, lambda: gfile.remove(path + "-")),
+        (tf.errors.NotFoundError, lambda: tf.io.read_file(path + "-")),
+        (tf.errors.NotFoundError, lambda: tf.io.TFRecordWriter(str(tmp_path / "-" / "-"))),
+        (tf.errors.AlreadyExistsError, lambda: gfile.copy(path, path)),
+        (tf.errors.PermissionDeniedError, lambda: gfile.GFile(path).write("x")),
+        (tf.errors.PermissionDeniedError, lambda: gfile.GFile(path, "w").read()),
+        (tf.errors.FailedPreconditionError, lambda: gfile.remove(str(tmp_path))),
+        (tf.errors.FailedPreconditionError, lambda: tf.io.write_file(str(tmp_path), "x")),
+        (tf.errors.InvalidArgumentError, lambda: gfile.GFile(path, "x")),
+        (tf.errors.InvalidArgumentError, lambda: tf.io.read_file([path])),
+    ):
+        with pytest.raises(error):
+            call()

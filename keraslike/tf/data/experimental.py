@@ -7,18 +7,64 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from keraslike.core.structures import map_leaves
 from keraslike.data import dataset as _dataset
-from keraslike.data import elements, files, options, records, sources
+from keraslike.data import elements, files, options, pipeline, records, sources
 from keraslike.tf import documentation, dtypes, face, lookup, parsing, sparse, specs
+from keraslike.tf.errors import DataLossError
 
 Dataset = face.stand_for(_dataset.Dataset)
 AUTOTUNE = elements.AUTOTUNE
 INFINITE_CARDINALITY, UNKNOWN_CARDINALITY = elements.INFINITE, elements.UNKNOWN
 AutotuneOptions, DistributeOptions = options.AutotuneOptions, options.DistributeOptions
+ServiceOptions = options.ServiceOptions
 OptimizationOptions, ThreadingOptions = options.OptimizationOptions, options.ThreadingOptions
 CsvDataset = face.stand_for(files.CsvDataset)
 make_csv_dataset = face.function_of(files.make_csv_dataset)
-TFRecordWriter = records.RecordWriter
+
+
+class TFRecordWriter:
+    """Writes the texts of a data set into a TFRecord file.
+
+    >>> from keraslike import tf
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "records")
+    >>> writer = tf.data.experimental.TFRecordWriter(path)
+    >>> writer.write(tf.data.Dataset.from_tensor_slices(["one", "two"]))
+    >>> [record.numpy() for record in tf.data.TFRecordDataset(path)]
+    [b'one', b'two']
+    """
+
+    def __init__(self, filename: Any, compression_type: Any = None):
+        self._path, self._compression = sources.paths(filename)[0], compression_type
+
+    def write(self, dataset: Any) -> None:
+        """Writes the elements; raises TypeError for a data set of others than texts."""
+        if not isinstance(dataset, pipeline.Pipeline):
+            raise TypeError(f"A data set was expected. Received: {dataset!r}")
+        if dataset._spec() != elements.ArraySpec((), "string"):
+            raise TypeError(f"A data set of texts was expected. Received: {dataset.element_spec}")
+        with records.RecordWriter(self._path, self._compression) as writer:
+            for record in dataset._start(0):
+                writer.write(record)
+
+
+class Optional(pipeline.Optional):
+    """An element that there may be: `get_next_as_optional` of an iterator gives one.
+
+    >>> from keraslike import tf
+    >>> some = tf.data.experimental.Optional.from_value([1, 2])
+    >>> bool(some.has_value()), some.get_value().numpy().tolist()
+    (True, [1, 2])
+    """
+
+    @classmethod
+    def from_value(cls, value: Any) -> Optional:
+        """One that there is."""
+        view: Any = elements.View.of_tensors
+        found = map_leaves(view.array, value, lambda part: isinstance(part, list))
+        spec = map_leaves(lambda leaf: view.show_spec(view.spec(leaf)), found)
+        return cls(map_leaves(view.show, found), spec)
 
 
 class AutoShardPolicy(enum.IntEnum):
@@ -297,7 +343,10 @@ def dense_to_sparse_batch(batch_size: Any, row_shape: Any) -> Callable:
     wanted = [-1 if n is None else int(n) for n in row_shape]
 
     def sparse_of(rows: Any) -> Any:
-        shape = [largest if n < 0 else n for n, largest in zip(wanted, rows.bounding_shape()[1:])]
+        largest = [int(n) for n in rows.bounding_shape()[1:]]
+        shape = [most if n < 0 else n for n, most in zip(wanted, largest)]
+        if any(n > most for n, most in zip(largest, shape)):
+            raise DataLossError(f"An element of shape {largest} is larger than row_shape={shape}.")
         found = rows.to_sparse()
         return sparse.SparseTensor(found.indices, found.values, (rows.nrows(), *map(int, shape)))
 
@@ -440,7 +489,7 @@ def make_batched_features_dataset(
 
 _OTHERS = {"Any", "Callable", "Dataset", "annotations", "elements", "enum", "face", "files"}
 _OTHERS |= {"documentation", "dtypes", "inspect", "lookup", "options", "parsing", "records"}
-_OTHERS |= {"sources", "sparse", "specs"}
+_OTHERS |= {"DataLossError", "map_leaves", "pipeline", "sources", "sparse", "specs"}
 documentation.describe(globals(), "data.experimental")
 __all__ = sorted(name for name in dir() if name[0] != "_" and name not in _OTHERS)
 __dir__ = __all__.copy

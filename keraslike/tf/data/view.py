@@ -18,6 +18,7 @@ import numpy as np
 from keraslike.core import lowering, rng
 from keraslike.core.boxed import Boxed
 from keraslike.core.structures import iter_leaves, map_items, map_leaves
+from keraslike.data import records, storage
 from keraslike.data.elements import ArraySpec, Function, View, leaf_of
 from keraslike.tf import autograph, dtypes, effects, ragged, specs
 from keraslike.tf.concrete import ConcreteFunction
@@ -55,7 +56,7 @@ class TensorView(View):
     ended = OutOfRangeError
 
     def array(self, value: Any) -> Any:
-        if isinstance(value, Structure):
+        if value is None or isinstance(value, Structure):
             return value
         if isinstance(value, Boxed) or hasattr(value, "_raw_value"):
             return leaf_of(np.asarray(convert_to_tensor(value)._value))
@@ -88,6 +89,8 @@ class TensorView(View):
         return Traced(function, self)
 
     def spec(self, leaf: Any) -> Any:
+        if leaf is None:
+            return specs.NoneTensorSpec()
         if isinstance(leaf, Structure):
             return specs.type_spec_from_value(leaf)
         if isinstance(leaf, Row):
@@ -114,7 +117,7 @@ class TensorView(View):
             return SparseTensor(
                 places[chosen, 1:], np.asarray(leaf.values)[chosen], tuple(leaf.shape)[1:]
             )
-        return leaf[index]
+        return leaf if leaf is None else leaf[index]
 
     def stack(self, leaves: list[Any]) -> Any:
         first = leaves[0]
@@ -355,6 +358,10 @@ class _Program:
         return jax.lax.map(lambda row: function(*held, *row), leaves)
 
 
+def _leaf(tensor: Any) -> np.ndarray:
+    return np.asarray(tensor._value)
+
+
 def _value(variable: Any) -> Any:
     get = getattr(variable, "get_value", None)
     return variable._raw_value if get is None else get()
@@ -392,4 +399,29 @@ def _all(kind: Any, parts: list[Any]) -> Any:
     return None if None in parts else (kind, *parts)
 
 
+def _sizes(spec: Any) -> list[int | None]:
+    return list(spec.shape)
+
+
+records.STRUCTURES.update(
+    row=(Row, lambda row: (row.view(np.ndarray),), lambda parts: np.asarray(parts[0]).view(Row)),
+    ragged=(
+        RaggedTensor,
+        lambda r: (_leaf(r.flat_values), *map(_leaf, r.nested_row_splits)),
+        lambda parts: RaggedTensor.from_nested_row_splits(parts[0], parts[1:]),
+    ),
+    sparse=(
+        SparseTensor,
+        lambda s: (_leaf(s.indices), _leaf(s.values), np.asarray(tuple(s.shape), np.int64)),
+        lambda parts: SparseTensor(parts[0], parts[1], tuple(parts[2].tolist())),
+    ),
+)
+storage.SPECS.update(
+    ragged=(
+        specs.RaggedTensorSpec,
+        lambda s: [_sizes(s), s.dtype.name, s.ragged_rank, s.row_splits_dtype.name],
+        specs.RaggedTensorSpec,
+    ),
+    sparse=(specs.SparseTensorSpec, lambda s: [_sizes(s), s.dtype.name], specs.SparseTensorSpec),
+)
 View.of_tensors = TensorView()
