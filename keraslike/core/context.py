@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from keraslike.core.flax_internals import TraceState
@@ -86,12 +86,16 @@ class _State(threading.local):
 
 
 class Held:
-    """The value of a Variable in a lowered function, and the trace in which it may be changed."""
+    """The value of a Variable in a lowered function, and the trace in which it may be changed.
 
-    __slots__ = ("value", "trace")
+    `assigned`, where there is one, makes what it holds of what it is assigned.
+    """
+
+    __slots__ = ("assigned", "trace", "value")
 
     def __init__(self, value: Any, trace: TraceState):
         self.value, self.trace = value, trace
+        self.assigned: Callable | None = None
 
 
 state = _State()

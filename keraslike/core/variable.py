@@ -330,7 +330,7 @@ class Variable(_Leaf):
     def _write(self, value: Any) -> None:
         found, scope = state.held.get(id(self)), state.scope
         if found is not None:
-            found.value = value
+            found.value = value if found.assigned is None else found.assigned(value)
             if scope is not None:
                 scope.note(self, found)
             return

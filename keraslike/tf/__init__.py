@@ -17,6 +17,7 @@ from types import SimpleNamespace as _Namespace
 
 from keraslike.core import registry
 from keraslike.tf import (
+    autodiff,
     autograph,
     bitwise,
     compat,
@@ -52,6 +53,7 @@ from keraslike.tf import (
     test,
     train,
 )
+from keraslike.tf.autodiff import gradients, hessians
 from keraslike.tf.control import (
     case,
     cond,
@@ -65,7 +67,7 @@ from keraslike.tf.control import (
     while_loop,
 )
 from keraslike.tf.conversion import constant, convert_to_tensor, is_tensor
-from keraslike.tf.custom import custom_gradient, grad_pass_through
+from keraslike.tf.custom import custom_gradient, grad_pass_through, recompute_grad
 from keraslike.tf.debugging import (
     Assert,
     assert_equal,
@@ -222,6 +224,7 @@ globals().update({_name: getattr(table, _name) for _name in _SHARED.split()})
 
 _MODULES = {
     *(
+        "autodiff",
         "autograph",
         "bitwise",
         "compat",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from keraslike.core.symbolic import KerasTensor
 from keraslike.core.text import Functions, Text, as_bytes
 from keraslike.layers.layer import Layer
 from keraslike.tf import dependence
-from keraslike.tf.gradients import CHOICES
+from keraslike.tf.derivatives import CHOICES
 from keraslike.tf.operation import is_shared_number
 from keraslike.tf.recording import Node, Pullbacks, has_tracer, keep, trains
 from keraslike.tf.surroundings import Surroundings
@@ -127,6 +128,32 @@ def _make_state(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
         # Where Python branches on values, no more than build() made can be known.
         with contextlib.suppress(jax.errors.ConcretizationTypeError):
             layer.compute_output_spec(*symbols, **keywords)
+
+
+def constant_when_assigned(variables: Sequence[Any]) -> None:
+    """While these hold tracers: no gradient passes through what they are assigned.
+
+    A gradient by a variable is that of all reads of it, before and after it was changed, as in
+    TensorFlow; JAX alone would differentiate what the new value was computed of.
+    """
+    for variable in variables:
+        held = context.state.held.get(id(variable))
+        if held is not None and trains(variable):
+            held.assigned = functools.partial(_assigned, held.value)
+
+
+def _assigned(first: Any, value: Any) -> Any:
+    same = (value.shape, value.dtype) == (first.shape, first.dtype)
+    return _read_again(value, first) if same else value
+
+
+@jax.custom_jvp
+def _read_again(value: Any, first: Any) -> Any:
+    """The value; its derivative is that of what the variable held first."""
+    return jax.lax.select_n(np.True_, first, value)  # the program shows that both count
+
+
+_read_again.defjvp(lambda primals, tangents: (primals[0], tangents[1]))
 
 
 class Reader:

@@ -22,7 +22,8 @@ from keraslike.core.variable import Variable, every_variable, spec_of
 from keraslike.data.pipeline import NeedsPython
 from keraslike.tf import autograph as rewriting
 from keraslike.tf import dtypes, effects, graph
-from keraslike.tf.calls import Reader
+from keraslike.tf.autodiff import recorded
+from keraslike.tf.calls import Reader, constant_when_assigned
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
 from keraslike.tf.dtypes import UNKNOWN_SHAPE, TensorShape
 from keraslike.tf.errors import InvalidArgumentError
@@ -175,7 +176,8 @@ class ConcreteFunction:
                 lowering.holding(variables, state),
                 context.using(tapes=(reader,)),
             ):
-                out = unbox(wrap_values(function(*args, **kwargs)))
+                constant_when_assigned(variables)
+                out = unbox(wrap_values(recorded(function)(*args, **kwargs)))
                 new = lowering.values_of(variables)
             changed[:] = [i for i, (a, b) in enumerate(zip(state, new)) if a is not b]
             flat, tree = jax.tree.flatten(out)

@@ -24,8 +24,9 @@ from keraslike.core.context import trace_state_clean
 from keraslike.core.variable import every_variable
 from keraslike.data.pipeline import NeedsPython
 from keraslike.distribution import devices
+from keraslike.tf import loops
 from keraslike.tf.autograph import converted
-from keraslike.tf.calls import Reader
+from keraslike.tf.calls import Reader, constant_when_assigned
 from keraslike.tf.concrete import _unflatten, wrap_values
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
@@ -93,6 +94,7 @@ class _Traced:
                 lowering.holding(outside, state),
                 context.using(tapes=readers),  # the function around takes what is read here, too
             ):
+                constant_when_assigned(variables)
                 out = unbox(wrap_values(fn(*values)))
                 new = lowering.values_of(variables)
             self.changed[:] = [v for v, a, b in zip(variables, before, new) if a is not b]
@@ -310,7 +312,8 @@ def while_loop(
 ) -> Any:
     """`loop_vars = body(*loop_vars)` as long as `cond(*loop_vars)` holds.
 
-    XLA takes gradients of a traced loop only where `maximum_iterations` bounds it.
+    A traced loop that `maximum_iterations` bounds keeps all that its gradient needs; one of any
+    number of steps computes most of it once more.
 
     >>> from keraslike import tf
     >>> i, total = while_loop(lambda i, s: i < 4, lambda i, s: (i + 1, s + i), [tf.constant(0)] * 2)
@@ -407,7 +410,7 @@ def _while(
         goes = on(going, taken[: len(going.taken)])
         go = on(step, taken[len(going.taken) :])
         if bound is None:
-            return jax.lax.while_loop(lambda s: goes(s)[0], go, state)
+            return loops.while_loop(lambda s: goes(s)[0], go, state)
 
         def once(s: list[Any], _: Any) -> tuple[list[Any], None]:
             return jax.lax.cond(goes(s)[0], lambda: go(s), lambda: s), None

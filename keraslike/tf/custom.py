@@ -14,9 +14,11 @@ import jax.numpy as jnp
 from keraslike.core import context, lowering, operation, symbolic
 from keraslike.core.boxed import unbox
 from keraslike.core.context import trace_state_clean
+from keraslike.tf.autodiff import ForwardAccumulator
 from keraslike.tf.calls import Reader
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
 from keraslike.tf.recording import GivenNode, leaves_of, rebuilt, zero
+from keraslike.tf.tape import GradientTape
 from keraslike.tf.tensor import Tensor, _identity, _is_inexact, raw, run, wrap
 
 
@@ -103,6 +105,39 @@ def grad_pass_through(f: Callable) -> Callable:
         return f(*args, **kwargs), gradient
 
     return functools.wraps(f)(passing)
+
+
+def recompute_grad(f: Callable) -> Callable:
+    """The function, computed once more where its gradient is taken: nothing is kept until then.
+
+    >>> from keraslike import tf
+    >>> cube = recompute_grad(lambda x: x**3)
+    >>> x = tf.constant(2.0)
+    >>> with tf.GradientTape() as tape:
+    ...     tape.watch(x)
+    ...     y = cube(x)
+    >>> float(tape.gradient(y, x))
+    12.0
+    """
+
+    @functools.wraps(f)
+    def recomputed(*args: Any, **kwargs: Any) -> Any:
+        @custom_gradient
+        def once(*args: Any) -> Any:
+            def gradient(*upstream: Any, variables: Any = None) -> Any:
+                every = list(variables or ())
+                with GradientTape() as tape:
+                    tape.watch([*args, *every])
+                    again = f(*args, **kwargs)
+                found = tape.gradient(again, [*args, *every], rebuilt(again, iter(upstream)))
+                ours, theirs = found[: len(args)], found[len(args) :]
+                return ours if variables is None else (ours, theirs)
+
+            return f(*args, **kwargs), gradient
+
+        return once(*map(convert_to_tensor, args))
+
+    return recomputed
 
 
 class _Reads(Exception):
@@ -230,7 +265,11 @@ def _run_eagerly(f: Callable, tensors: list[Any], kwargs: dict[str, Any]) -> Any
     variables = [v for key, v in watcher.variables.items() if key not in given]
     _check(grad_fn, variables)
     inputs = [*tensors, *variables]
-    own = [t for t in tapes if any(t._follows(x) and _is_inexact(raw(x)) for x in inputs)]
+    own = [
+        t for t in tapes
+        if not isinstance(t, ForwardAccumulator)  # it goes on by the operations in `f`
+        and any(t._follows(x) and _is_inexact(raw(x)) for x in inputs)
+    ]  # fmt: skip
     with context.using(tapes=tuple(t for t in tapes if t not in own)):
         results = [run(_identity, (x,)) for x in leaves_of(out)]
 

@@ -100,11 +100,23 @@ class ReplicaContext:
 
     def all_reduce(self, reduce_op: Any, value: Any, options: Any = None) -> Any:
         """The sum or the mean of what the replicas have."""
-        how = ReduceOp(getattr(reduce_op, "value", reduce_op))
+        how = ReduceOp(str(getattr(reduce_op, "value", reduce_op)).upper())
         if self.num_replicas_in_sync == 1:
             return value
         collective = jax.lax.psum if how is ReduceOp.SUM else jax.lax.pmean
         return jax.tree.map(lambda x: collective(x, _AXIS), value)
+
+    def merge_call(self, merge_fn: Callable, args: tuple = (), kwargs: Any = None) -> Any:
+        """What a function of the strategy and of what all replicas have gives.
+
+        Raises NotImplementedError where there are several replicas: they are one program.
+        """
+        if self.num_replicas_in_sync > 1:
+            raise NotImplementedError(
+                "merge_call() needs the values of all replicas at once, which are one program "
+                "here: all_reduce() and all_gather() combine them."
+            )
+        return merge_fn(self.strategy, *args, **(kwargs or {}))
 
     def all_gather(self, value: Any, axis: int, options: Any = None) -> Any:
         """What the replicas have, one after the other along an axis."""

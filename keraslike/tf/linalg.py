@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.ops import products
-from keraslike.tf import documentation, dtypes, gradients
+from keraslike.tf import derivatives, documentation, dtypes
 from keraslike.tf.conversion import _as_operand, joined, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operands, operation
@@ -135,7 +135,7 @@ def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     if of_matrices and ord == 2:
         largest = jnp.linalg.svd(jnp.moveaxis(x, axis, (-2, -1)), compute_uv=False)[..., 0]
         return jnp.expand_dims(largest, axis) if keepdims else largest
-    sizes = gradients.absolute(x)
+    sizes = derivatives.absolute(x)
     if of_matrices and ord in (1, jnp.inf):
         rows, columns = axis
         summed, other = (rows, columns) if ord == 1 else (columns, rows)
@@ -147,8 +147,8 @@ def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
         return jnp.max(sizes, axis, keepdims=keepdims)
     if isinstance(ord, str) or not ord > 0 or of_matrices:
         raise ValueError(f"tf.norm: there is no norm ord={ord!r} along axis={axis}.")
-    total = jnp.sum(gradients.power(sizes, ord), axis, keepdims=keepdims)
-    return gradients.power(total, 1.0 / ord)
+    total = jnp.sum(derivatives.power(sizes, ord), axis, keepdims=keepdims)
+    return derivatives.power(total, 1.0 / ord)
 
 
 def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = None) -> Tensor:
@@ -160,7 +160,7 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = 
     """
     t = _as_operand(t)
     low, high = (operands("clip_by_value", t, v)[1] for v in (clip_value_min, clip_value_max))
-    return run(gradients.clip, (t, low, high))
+    return run(derivatives.clip, (t, low, high))
 
 
 @operation("clip_by_norm", "t")
@@ -174,7 +174,7 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None) -> Any:
     total = jnp.sum(jnp.square(t), axes, keepdims=True)
     some = total > 0
     length = jnp.where(some, jnp.sqrt(jnp.where(some, total, 1)), total)
-    return t * clip_norm / gradients.maximum(length, clip_norm)
+    return t * clip_norm / derivatives.maximum(length, clip_norm)
 
 
 def global_norm(t_list: Any, name: Any = None) -> Tensor:
@@ -236,14 +236,14 @@ _MATRIX = {
 _TABLE = {
     "det": jnp.linalg.det,
     "slogdet": lambda x: LogMatrixDeterminant(*jnp.linalg.slogdet(x)),
-    "logdet": lambda x: 2 * jnp.sum(jnp.log(jnp.real(_diagonal(gradients.cholesky(x)))), -1),
+    "logdet": lambda x: 2 * jnp.sum(jnp.log(jnp.real(_diagonal(derivatives.cholesky(x)))), -1),
     "trace": lambda x: jnp.trace(x, axis1=-2, axis2=-1),
-    "cholesky": gradients.cholesky,
+    "cholesky": derivatives.cholesky,
     "qr": lambda x, full_matrices=False: Qr(
         *jnp.linalg.qr(x, "complete" if full_matrices else "reduced")
     ),
-    "eigh": lambda x: tuple(jnp.linalg.eigh(gradients.hermitian(x))),
-    "eigvalsh": lambda x: jnp.linalg.eigvalsh(gradients.hermitian(x)),
+    "eigh": lambda x: tuple(jnp.linalg.eigh(derivatives.hermitian(x))),
+    "eigvalsh": lambda x: jnp.linalg.eigvalsh(derivatives.hermitian(x)),
     "expm": jax.scipy.linalg.expm,
     "eig": lambda x: tuple(jnp.linalg.eig(x)),
     "eigvals": jnp.linalg.eigvals,

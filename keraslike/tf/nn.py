@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from keraslike import random
 from keraslike.ops import ctc, patches
-from keraslike.tf import documentation, gradients, ops, sparse, table
+from keraslike.tf import derivatives, documentation, ops, sparse, table
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.distribute import compute_average_loss, scale_regularization_loss
 from keraslike.tf.indexing import gather
@@ -42,7 +42,7 @@ from keraslike.tf.windows import (  # noqa: F401
 _FROM_OPS = ["relu", "relu6", "selu"]
 for _name in _FROM_OPS:
     globals()[_name] = operation(f"nn.{_name}", "features")(table.plain(_name))
-elu = operation("nn.elu", "features")(gradients.elu)
+elu = operation("nn.elu", "features")(derivatives.elu)
 
 
 @operation("nn.silu", "features", named=False)
@@ -78,7 +78,7 @@ def leaky_relu(x: Any, alpha: float = 0.2) -> Any:
     >>> tf.nn.leaky_relu([-1.0, 2.0], 0.5).numpy().tolist()
     [-0.5, 2.0]
     """
-    return gradients.leaky_relu(x, alpha)
+    return derivatives.leaky_relu(x, alpha)
 
 
 @operation("nn.crelu", "features")
@@ -89,7 +89,7 @@ def crelu(x: Any, axis: int = -1) -> Any:
     >>> tf.nn.crelu([-1.0, 2.0]).numpy().tolist()
     [0.0, 2.0, 1.0, 0.0]
     """
-    return jnp.concatenate([gradients.relu(x), gradients.relu(-x)], axis)
+    return jnp.concatenate([derivatives.relu(x), derivatives.relu(-x)], axis)
 
 
 @operation("nn.softmax", "logits")
@@ -129,7 +129,7 @@ def sigmoid_cross_entropy_with_logits(
     array([0.6931, 0.6931], dtype=float32)
     """
     return run(
-        gradients.sigmoid_loss, operands("nn.sigmoid_cross_entropy_with_logits", labels, logits)
+        derivatives.sigmoid_loss, operands("nn.sigmoid_cross_entropy_with_logits", labels, logits)
     )
 
 
@@ -143,7 +143,7 @@ def softmax_cross_entropy_with_logits(
     array([0.6931], dtype=float32)
     """
     given = operands("nn.softmax_cross_entropy_with_logits", labels, logits)
-    return run(gradients.softmax_loss, given, (static(axis),))
+    return run(derivatives.softmax_loss, given, (static(axis),))
 
 
 def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: Any = None) -> Tensor:

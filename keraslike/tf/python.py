@@ -8,6 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from keraslike.core.context import trace_state_clean
+from keraslike.data.pipeline import NeedsPython
 from keraslike.tf import dtypes
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
@@ -16,10 +18,10 @@ from keraslike.tf.tensor import Tensor
 
 def _called(name: str, func: Callable, inp: Sequence[Any], wanted: Any, arrays: bool) -> Any:
     given = [convert_to_tensor(x) for x in inp]
-    if any(isinstance(x._value, jax.core.Tracer) for x in given):
-        raise TypeError(
-            f"tf.{name} runs Python, which a compiled function cannot: call it outside of "
-            "tf.function, or in Dataset.map(), which then is not compiled."
+    if not trace_state_clean():  # Python runs whatever comes to be traced, and this with it
+        raise NeedsPython(
+            f"tf.{name} runs Python, which a compiled program cannot: tf.function and "
+            "Dataset.map() then are not compiled, and other traces have no place for it."
         )
     out = func(*[x.numpy() for x in given] if arrays else given)
     several = isinstance(wanted, (list, tuple))

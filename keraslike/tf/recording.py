@@ -15,7 +15,7 @@ from flax import nnx
 from keraslike.core import context
 from keraslike.core.boxed import is_recorded
 from keraslike.core.context import trace_state_clean
-from keraslike.tf import dependence, gradients
+from keraslike.tf import dependence, derivatives
 from keraslike.tf.tensor import Tensor, _is_inexact, pass_on, precision, wrap
 
 
@@ -36,7 +36,7 @@ class Node:
     depends: list[int]  # for each output a bit mask of the inputs that it can be differentiated by
     passed: list[Any] = dataclasses.field(default_factory=list)  # went in, but no tape followed it
     widen: Callable | None = None  # the same operation by what was passed in, too
-    cotangent: Callable | None = None  # see `gradients.by_result`
+    cotangent: Callable | None = None  # see `derivatives.by_result`
     factor: Callable | None = None
 
     def widened(self) -> Node:
@@ -300,14 +300,14 @@ def run_recorded(
         [
             (m or isinstance(t, Tensor))
             and _is_inexact(v)
-            and (name, k) not in gradients.REACHED_BY_A_COPY
+            and (name, k) not in derivatives.REACHED_BY_A_COPY
             for k, (t, v, m) in enumerate(zip(tensors, values, followed))
         ]
     )
 
     cotangent, factor = None, None
     if name and len(values) == len(outputs) == 1:
-        cotangent, factor = gradients.by_result(name, rest, kwargs, outputs[0]._value.ndim)
+        cotangent, factor = derivatives.by_result(name, rest, kwargs, outputs[0]._value.ndim)
 
     def node(mask: tuple[bool, ...], pullback: Callable, again: Callable, depends: Any) -> Node:
         inputs = [t for t, m in zip(tensors, mask) if m]

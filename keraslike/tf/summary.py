@@ -18,11 +18,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.effects import call_back
+from keraslike.tf.structure import is_traced
 from keraslike.tf.tensor import Tensor, raw
 from keraslike.training.event_files import EventFile
 
@@ -58,16 +60,20 @@ class SummaryWriter:
 
     def __init__(self, logdir: Any, filename_suffix: str = ".v2"):
         self._events = EventFile(logdir, filename_suffix)
+        self._closed = False
 
     @contextlib.contextmanager
     def as_default(self, step: Any = None) -> Iterator[SummaryWriter]:
         """Within the block, values go to this file; `step` is that of those that are given none."""
+        self._check()
         with _using(writer=self, **({} if step is None else {"step": step})):
             yield self
-        self.flush()
+        if not self._closed:
+            self.flush()
 
     def set_as_default(self, step: Any = None) -> None:
         """Lets values go to this file from now on."""
+        self._check()
         _defaults.writer = self
         if step is not None:
             _defaults.step = step
@@ -81,7 +87,12 @@ class SummaryWriter:
 
     def close(self) -> None:
         """Ends the file."""
+        self._closed = True
         self._events.close()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise RuntimeError("This SummaryWriter is closed: its file is at its end.")
 
 
 def create_file_writer(
@@ -137,15 +148,20 @@ def record_if(condition: Any) -> contextlib.AbstractContextManager:
     return _using(recording=condition)
 
 
-def should_record_summaries() -> bool:
+def should_record_summaries() -> Any:
     """Whether values are logged now: there is a default writer, and `record_if` lets them.
+
+    In a traced function a tensor, where a tensor says so.
 
     >>> from keraslike import tf
     >>> bool(tf.summary.should_record_summaries())
     False
     """
+    if _defaults.writer is None:
+        return False
     condition = _defaults.recording
-    return _defaults.writer is not None and bool(condition() if callable(condition) else condition)
+    condition = condition() if callable(condition) else condition
+    return convert_to_tensor(condition) if is_traced(condition) else bool(condition)
 
 
 def set_step(step: Any) -> None:
@@ -161,9 +177,10 @@ def get_step() -> Any:
 experimental = SimpleNamespace(set_step=set_step, get_step=get_step)
 
 
-def _log(write: Callable[..., None], tag: str, data: Any, step: Any, **options: Any) -> bool:
+def _log(write: Callable[..., None], tag: str, data: Any, step: Any, **options: Any) -> Any:
     """Whether the value was logged. In a traced function it is whenever that runs."""
-    if not should_record_summaries():
+    recorded = should_record_summaries()
+    if recorded is False:
         return False
     step = _defaults.step if step is None else step
     if step is None:
@@ -176,11 +193,13 @@ def _log(write: Callable[..., None], tag: str, data: Any, step: Any, **options: 
     data, step = (raw(v) if isinstance(v, Tensor) else v for v in (data, step))
     events = _defaults.writer._events  # type: ignore[union-attr]
 
-    def log(data: Any, step: Any) -> None:
-        write(events, tag, data, int(step), **options)
+    def log(given: Sequence[Any]) -> None:
+        data, step, wanted = given
+        if wanted:
+            write(events, tag, data, int(step), **options)
 
-    call_back(lambda given: log(*given), [data, step])
-    return True
+    call_back(log, [data, step, recorded if recorded is True else raw(recorded)])
+    return recorded
 
 
 def scalar(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:

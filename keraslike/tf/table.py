@@ -14,7 +14,7 @@ import numpy as np
 from jax.scipy import special
 
 from keraslike import ops
-from keraslike.tf import documentation, dtypes, effects, gradients
+from keraslike.tf import derivatives, documentation, dtypes, effects
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operation
@@ -57,7 +57,7 @@ def _checked(name: str, fn: Callable, floats: bool) -> Callable:
 def plain(name: str) -> Callable:
     """The function of arrays that `keraslike.ops` has, with TensorFlow's gradient."""
     function: Callable = getattr(getattr(ops, name), "__wrapped__", getattr(ops, name))
-    return gradients.CHOICES.get(function, function)
+    return derivatives.CHOICES.get(function, function)
 
 
 _OF_NOTHING = {"reduce_max": 0, "reduce_min": 1}  # which end of the dtype
@@ -216,7 +216,7 @@ def _l2_normalize(
 ) -> Any:
     axis = dim if axis is None else axis
     total = jnp.sum(jnp.square(x), axis, keepdims=True)
-    return x * jax.lax.rsqrt(gradients.maximum(total, epsilon))
+    return x * jax.lax.rsqrt(derivatives.maximum(total, epsilon))
 
 
 _MORE = {  # name: (function, tensors, those by which no gradient is taken)
@@ -226,11 +226,11 @@ _MORE = {  # name: (function, tensors, those by which no gradient is taken)
     "reciprocal_no_nan": (lambda x: ops.divide_no_nan(jnp.ones_like(x), x), "x", ""),
     "zeta": (_zeta, "x q", "x"),
     "polygamma": (_polygamma, "a x", "a"),
-    "xlogy": (gradients.xlogy, "x y", ""),
-    "xlog1py": (gradients.xlog1py, "x y", ""),
-    "xdivy": (gradients.xdivy, "x y", ""),
+    "xlogy": (derivatives.xlogy, "x y", ""),
+    "xlog1py": (derivatives.xlog1py, "x y", ""),
+    "xdivy": (derivatives.xdivy, "x y", ""),
     "squared_difference": (lambda x, y: jnp.square(x - y), "x y", ""),
-    "multiply_no_nan": (gradients.multiply_no_nan, "x y", ""),
+    "multiply_no_nan": (derivatives.multiply_no_nan, "x y", ""),
     "invert_permutation": (lambda x: jnp.argsort(x), "x", "x"),
     "l2_normalize": (_l2_normalize, "x", ""),
     "bessel_i0": (special.i0, "x", ""),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import jax
@@ -325,8 +325,14 @@ class GradientTape:
                         + Refusal.message
                     )
 
-    def _back(self, targets: list[Any], seeds: list[Any], found: list[Any]) -> list[Any]:
-        """The gradients by `found` as Tensors, `None` where the targets do not depend on one."""
+    def _back(
+        self, targets: list[Any], seeds: list[Any], found: list[Any], stops: Container[int] = ()
+    ) -> list[Any]:
+        """The gradients by `found` as Tensors, `None` where the targets do not depend on one.
+
+        Args:
+            stops: the ids of tensors that no gradient passes through.
+        """
         # What lies between the sources and the targets:
         followed = {id(x) for x in found if self._knows(x)}
         needed, between = set(followed), []
@@ -335,6 +341,7 @@ class GradientTape:
                 node = node.widened()
             bits = sum([1 << k for k, x in enumerate(node.inputs) if id(x) in needed])
             reached = [id(o) for o, mask in zip(node.outputs, node.depends) if mask & bits]
+            reached = [output for output in reached if output not in stops]
             if reached:
                 needed.update(reached)
                 between.append(node)

@@ -1,0 +1,257 @@
+"""`tf.autodiff`: derivatives along with the values, and those of what a function has computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from keraslike.core import context
+from keraslike.core.context import trace_state_clean
+from keraslike.tf import dtypes
+from keraslike.tf.conversion import convert_to_tensor
+from keraslike.tf.recording import Node, leaves_of, rebuilt
+from keraslike.tf.tape import GradientTape, UnconnectedGradients, _ones, _zeros_for
+from keraslike.tf.tensor import Tensor, _is_inexact, precision, raw, run
+
+
+class ForwardAccumulator:
+    """Computes derivatives along a direction, together with the values, within its block.
+
+    Args:
+        primals: a tensor or variable, or a structure of them.
+        tangents: the direction, a tensor for each of these.
+
+    Raises ValueError for tangents of another number, shape or dtype.
+
+    >>> from keraslike import tf
+    >>> x = tf.constant([2.0, 3.0])
+    >>> with ForwardAccumulator(x, tf.constant([1.0, 0.0])) as accumulator:
+    ...     y = tf.reduce_sum(x**3)
+    >>> accumulator.jvp(y)
+    <tf.Tensor: shape=(), dtype=float32, numpy=12.0>
+    """
+
+    _run, take = staticmethod(GradientTape._run), staticmethod(GradientTape.take)
+
+    def __init__(self, primals: Any, tangents: Any):
+        found, along = leaves_of(primals), [convert_to_tensor(t) for t in leaves_of(tangents)]
+        if len(found) != len(along):
+            raise ValueError(f"There are {len(found)} primals and {len(along)} tangents.")
+        self._tangents: dict[int, Tensor] = {}
+        self._primals: dict[int, Any] = {}  # the objects keep their ids
+        for x, tangent in zip(found, along):
+            if not isinstance(x, (Tensor, nnx.Variable)):
+                raise ValueError(f"primals must be tensors and variables. Received: {type(x)}")
+            value = raw(x)
+            if (tuple(value.shape), value.dtype) != (tuple(tangent.shape), tangent._value.dtype):
+                raise ValueError(
+                    f"A tangent must be like its primal, {dtypes.as_dtype(value.dtype).name} of "
+                    f"shape {tuple(value.shape)}. Received: {tangent.dtype.name}, "
+                    f"{tuple(tangent.shape)}"
+                )
+            self._set(x, tangent)
+        self._active = False
+
+    def __enter__(self) -> ForwardAccumulator:
+        if self._active:
+            raise ValueError("This accumulator accumulates already.")
+        context.state.tapes = (*context.state.tapes, self)
+        self._active = True
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        context.state.tapes = tuple(t for t in context.state.tapes if t is not self)
+        self._active = False
+
+    def jvp(self, primals: Any, unconnected_gradients: str = UnconnectedGradients.NONE) -> Any:
+        """The derivatives of tensors, in their structure.
+
+        Args:
+            unconnected_gradients: `"none"` or `"zero"` for what no primal leads to.
+        """
+        if unconnected_gradients not in ("none", "zero"):
+            raise ValueError(
+                f"unconnected_gradients must be 'none' or 'zero'. "
+                f"Received: {unconnected_gradients!r}"
+            )
+        found = [self._tangents.get(id(x)) for x in leaves_of(primals)]
+        if unconnected_gradients == UnconnectedGradients.ZERO:
+            found = [
+                _zeros_for(x, raw(x).shape) if t is None else t
+                for x, t in zip(leaves_of(primals), found)
+            ]
+        return rebuilt(primals, iter(found))
+
+    # -- as a tape ------------------------------------------------------------------------------
+
+    def _set(self, x: Any, tangent: Tensor) -> None:
+        known = self._tangents.get(id(x))
+        self._primals[id(x)] = x
+        self._tangents[id(x)] = tangent if known is None else run(jnp.add, (known, tangent))
+
+    def _follows(self, x: Any) -> bool:
+        return id(x) in self._tangents
+
+    _knows = _follows
+
+    def _tensors(self) -> list[Tensor]:
+        return [x for x in self._primals.values() if isinstance(x, Tensor)]
+
+    def _pass_on(self, inputs: Sequence[Any], output: Tensor) -> None:
+        """No derivative passes."""
+
+    def _record(self, node: Node) -> None:
+        if not any(self._follows(x) for x in node.inputs):
+            return
+        around = context.state.tapes
+        # Tapes around this one record what is computed here.
+        outer = around[: around.index(self)] if self in around else ()
+        with context.using(tapes=outer):
+            tangents = [
+                self._tangents.get(id(x), Tensor(np.zeros(raw(x).shape, raw(x).dtype)))
+                for x in node.inputs
+            ]
+            found = _along(node, tangents)
+            for output, tangent in zip([o for o in node.outputs if _smooth(o)], found):
+                self._set(output, tangent)
+
+
+def _smooth(x: Tensor) -> bool:
+    return _is_inexact(x._value)
+
+
+def _along(node: Node, tangents: list[Tensor]) -> list[Tensor]:
+    count = len(node.inputs)
+    places = [i for i, o in enumerate(node.outputs) if _smooth(o)]
+
+    def along(*values: Any) -> list[Any]:
+        _, out = jax.jvp(node.again, values[:count], values[count:])
+        return [out[i] for i in places]
+
+    with precision(node.taken):
+        return run(along, [*node.inputs, *tangents], lasting=False)
+
+
+# -- gradients of what a traced function has computed so far --------------------------------------
+
+
+class NeedsHistory(Exception):
+    """A function that is traced asks for gradients of what was computed in it."""
+
+
+class History(GradientTape):
+    """A tape that follows everything: a traced function is recorded from its beginning on."""
+
+    def __init__(self) -> None:
+        super().__init__(persistent=True)
+
+    def _follows(self, x: Any) -> bool:
+        return isinstance(x, (Tensor, nnx.Variable)) and _is_inexact(raw(x))
+
+    _knows = _follows
+
+
+def gradients(
+    ys: Any,
+    xs: Any,
+    grad_ys: Any = None,
+    name: str = "gradients",
+    gate_gradients: bool = False,
+    aggregation_method: Any = None,
+    stop_gradients: Any = None,
+    unconnected_gradients: str = UnconnectedGradients.NONE,
+) -> list[Any]:
+    """In a `tf.function`: the gradients of the sum of `ys`, a list with one for each of `xs`.
+
+    Args:
+        ys, xs: a tensor, or a list of them.
+        grad_ys: the gradients by `ys`, ones where it is left out.
+        stop_gradients: tensors that are constants for this.
+        unconnected_gradients: `"none"` or `"zero"` where no `ys` depends on one of `xs`.
+
+    Raises RuntimeError outside of a `tf.function`, where a `GradientTape` serves.
+
+    >>> from keraslike import tf
+    >>> slope = tf.function(lambda x: tf.gradients(x**2, x))
+    >>> slope(tf.constant(3.0))
+    [<tf.Tensor: shape=(), dtype=float32, numpy=6.0>]
+    """
+    history = _history("gradients")
+    targets, sources = leaves_of(ys), leaves_of(xs)
+    history._check(targets, sources, unconnected_gradients)
+    given = [None] * len(targets) if grad_ys is None else leaves_of(grad_ys)
+    seeds = [
+        _ones(raw(y)) if g is None else convert_to_tensor(g)
+        for y, g in zip(targets, given, strict=True)
+    ]
+    stops = set(map(id, leaves_of([] if stop_gradients is None else stop_gradients)))
+    found = history._back(targets, seeds, sources, stops)
+    return history._filled(found, sources, unconnected_gradients)
+
+
+def hessians(
+    ys: Any,
+    xs: Any,
+    name: str = "hessians",
+    colocate_gradients_with_ops: bool = False,
+    gate_gradients: bool = False,
+    aggregation_method: Any = None,
+) -> list[Any]:
+    """In a `tf.function`: the second derivatives of the sum of `ys` by each of `xs`.
+
+    Raises RuntimeError outside of a `tf.function`.
+
+    >>> from keraslike import tf
+    >>> curvature = tf.function(lambda x: tf.hessians(tf.reduce_sum(x**3), x)[0])
+    >>> curvature(tf.constant([1.0, 2.0])).numpy().tolist()
+    [[6.0, 0.0], [0.0, 12.0]]
+    """
+    found = []
+    for x in leaves_of(xs):
+        (slope,) = gradients(ys, x, unconnected_gradients=UnconnectedGradients.ZERO)
+        shape = tuple(raw(x).shape)
+        flat = run(jnp.ravel, (slope,))
+        rows = [
+            gradients(flat[i], x, unconnected_gradients=UnconnectedGradients.ZERO)[0]
+            for i in range(int(np.prod(shape)))
+        ]
+        found.append(run(_square, rows, (shape + shape,), lasting=False))
+    return found
+
+
+def _square(*given: Any) -> Any:
+    *rows, shape = given
+    return jnp.stack(rows).reshape(shape)
+
+
+def _history(name: str) -> History:
+    for tape in context.state.tapes:
+        if isinstance(tape, History):
+            return tape
+    if trace_state_clean():
+        raise RuntimeError(
+            f"tf.{name} is there in a tf.function only: use tf.GradientTape instead."
+        )
+    raise NeedsHistory(f"tf.{name} is there in what tf.function traces, not in other traces.")
+
+
+def recorded(function: Callable) -> Callable:
+    """The function, recorded from its beginning on if it asks for gradients of what it computes."""
+
+    def run_recorded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except NeedsHistory:
+            with History():
+                return function(*args, **kwargs)
+
+    return run_recorded
+
+
+__all__ = ["ForwardAccumulator", "GradientTape"]
+__dir__ = __all__.copy

@@ -1,0 +1,161 @@
+"""Derivatives along with the values, of what a function has computed, and by variables that a
+function changes. The values are TensorFlow 2.21's."""
+
+import numpy as np
+import pytest
+
+from keraslike import tf
+
+v = tf.Variable(3.0)
+
+
+def plain(found):
+    if isinstance(found, (list, tuple)):
+        return [plain(f) for f in found]
+    return found if found is None else np.asarray(found).tolist()
+
+
+def test_derivatives_along_a_direction():
+    x = tf.constant(3.0)
+    with tf.autodiff.ForwardAccumulator(x, tf.constant(1.0)) as accumulator:
+        y = x**2
+        other = tf.constant(2.0) * 2.0
+    assert plain(accumulator.jvp([y, other])) == [6.0, None]
+    assert plain(accumulator.jvp(other, unconnected_gradients="zero")) == 0.0
+
+    @tf.function
+    def within():
+        with tf.autodiff.ForwardAccumulator(x, tf.constant(1.0)) as accumulator:
+            y = x**2
+        return accumulator.jvp(y)
+
+    assert plain(within()) == 6.0
+    with pytest.raises(ValueError, match="like its primal"):
+        tf.autodiff.ForwardAccumulator(x, tf.constant([1.0]))
+    with pytest.raises(ValueError, match="1 primals and 2 tangents"):
+        tf.autodiff.ForwardAccumulator([x], [x, x])
+
+
+def test_derivatives_along_a_direction_of_gradients_and_gradients_of_these():
+    w = tf.Variable([1.0, 2.0])
+    with tf.autodiff.ForwardAccumulator(w, tf.constant([1.0, 0.0])) as accumulator:
+        with tf.GradientTape() as tape:
+            y = tf.reduce_sum(w**3)
+        slope = tape.gradient(y, w)
+    assert plain(accumulator.jvp([slope, y])) == [[6.0, 0.0], 3.0]
+    with (
+        tf.GradientTape() as tape,
+        tf.autodiff.ForwardAccumulator(w, tf.constant([1.0, 1.0])) as accumulator,
+    ):
+        along = accumulator.jvp(tf.reduce_sum(w**3))
+    assert plain(tape.gradient(along, w)) == [6.0, 12.0]
+
+
+@tf.custom_gradient
+def hundredfold(x):
+    return x * x, lambda upstream: upstream * 100.0
+
+
+def test_a_gradient_that_was_written_is_not_that_along_a_direction():
+    x = tf.constant(3.0)
+    with tf.autodiff.ForwardAccumulator(x, tf.constant(2.0)) as accumulator:
+        y = hundredfold(x)
+    assert plain(accumulator.jvp(y)) == 12.0
+
+
+def test_what_is_recomputed_has_the_gradient_of_what_it_computes():
+    x = tf.constant(2.0)
+    read = tf.recompute_grad(lambda x: x * v)
+    v.assign(2.0)
+    for call in (read, tf.function(read)):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = call(x)
+        assert plain(tape.gradient(y, [x, v])) == [2.0, 2.0]
+
+
+def test_gradients_of_what_a_function_has_computed():
+    x = tf.constant(3.0)
+
+    def results(function):
+        return plain(tf.function(function)(x))
+
+    assert results(lambda x: tf.gradients(x * x, x)) == [6.0]
+    both = results(lambda x: tf.gradients([x * x, x], [x], [tf.constant(2.0), tf.constant(3.0)]))
+    assert both == [15.0]
+    assert results(lambda x: tf.gradients(x * x, [x, tf.constant(1.0)])) == [6.0, None]
+
+    def stopped(x):
+        y = x * x
+        return tf.gradients(y * x, [x], stop_gradients=[y])
+
+    assert results(stopped) == [9.0]
+    assert results(lambda x: tf.gradients(tf.gradients(x**3, x), x)) == [18.0]
+    hessians = tf.function(lambda x: tf.hessians(tf.reduce_sum(x**3), x)[0])
+    assert plain(hessians(tf.constant([3.0, 1.0]))) == [[18.0, 0.0], [0.0, 6.0]]
+    with pytest.raises(RuntimeError, match="GradientTape"):
+        tf.gradients(x * x, x)
+
+
+def once(x):
+    v.assign(x * x)
+    return v * x
+
+
+def added(x):
+    y = v * x
+    v.assign_add(y)
+    return v * v + y
+
+
+def in_a_branch(x):
+    if x > 1.0:
+        v.assign(v * x)
+    return v * x
+
+
+def in_a_loop(x):
+    y = tf.constant(0.0)
+    i = tf.constant(0)
+    while tf.cast(i, tf.float32) < x + 1.0:
+        y += v * x
+        v.assign(v * x)
+        i += 1
+    return y
+
+
+@pytest.mark.parametrize(
+    ("function", "expected", "after"),
+    [
+        (once, [4.0, 2.0], 4.0),
+        (added, [3.0, 20.0], 9.0),
+        (in_a_branch, [6.0, 2.0], 6.0),
+        (in_a_loop, [21.0, 6.0], 24.0),
+    ],
+)
+def test_gradients_by_a_variable_that_a_function_changes(function, expected, after):
+    x = tf.constant(2.0)
+    for call in (function, tf.function(function)):
+        v.assign(3.0)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = call(x)
+        assert plain(tape.gradient(y, [x, v])) == expected and float(v) == after
+
+
+def test_python_in_a_function_runs_each_time_and_has_a_gradient():
+    calls = []
+
+    def square(x):
+        calls.append(1)
+        return x * x
+
+    @tf.function
+    def squared(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.py_function(square, [x], tf.float32)
+        return tape.gradient(y, x), tf.py_function(lambda: len(calls), [], tf.int32)
+
+    assert plain(squared(tf.constant(3.0))) == [6.0, 1]
+    assert plain(squared(tf.constant(4.0))) == [8.0, 2]
