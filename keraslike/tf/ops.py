@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from keraslike.tf import documentation, dtypes, gradients
+from keraslike.tf import derivatives, documentation, dtypes
 from keraslike.tf.conversion import (
     _as_operand,
     cast_value,
@@ -112,7 +112,7 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
     low, high = (v.astype(value.dtype.as_numpy_dtype) for v in (low, high))
     if value.dtype.is_floating and wanted.is_integer and int(high) > wanted.max:
         high = np.nextafter(high, low)
-    clipped = run(gradients.clip, (value, Tensor(low), Tensor(high)), name="saturate_cast")
+    clipped = run(derivatives.clip, (value, Tensor(low), Tensor(high)), name="saturate_cast")
     return cast(clipped, wanted)
 
 
