@@ -20,10 +20,11 @@ from keraslike.core.text import Functions, Text, as_bytes
 from keraslike.layers.layer import Layer
 from keraslike.tf import dependence
 from keraslike.tf.derivatives import CHOICES
+from keraslike.tf.dtypes import DType
 from keraslike.tf.operation import is_shared_number
 from keraslike.tf.recording import Node, Pullbacks, has_tracer, keep, trains
 from keraslike.tf.surroundings import Surroundings
-from keraslike.tf.tensor import Tensor, _is_inexact, array_in, precision, raw, run
+from keraslike.tf.tensor import WIDE, Tensor, _is_inexact, array_in, precision, raw, run
 
 
 class _Place(int):
@@ -74,7 +75,8 @@ def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = N
         if not boxed and not any(is_recorded(t) for t in tensors):
             with context.using(tapes=()):
                 return unbox(function(*args, **kwargs))
-        return run(_call, tensors, (CHOICES.get(function, function), spec), own=False)
+        with WIDE(True) if _asks_wide(args, kwargs) else contextlib.nullcontext():
+            return run(_call, tensors, (CHOICES.get(function, function), spec), own=False)
     if any(map(_is_text, tensors)):
         args, kwargs = _joined(spec, [_as_text(x) if _is_text(x) else x for x in tensors])
     if isinstance(owner, Layer) and not owner.built:
@@ -87,6 +89,18 @@ def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = N
         return _call_owner(function, owner, _split(given, numbers), numbers)
 
     return _calls_of(owner).of_text.run(call, (args, kwargs))
+
+
+def _asks_wide(args: tuple, kwargs: dict[str, Any]) -> bool:
+    """Whether an argument names a dtype of 64 bits, which tensors keep."""
+    return any(
+        (x.name if isinstance(x, (DType, np.dtype)) else x) in _WIDE_NAMES
+        for x in (*args[1:], *kwargs.values())
+        if isinstance(x, (str, DType, np.dtype))
+    )
+
+
+_WIDE_NAMES = frozenset({"int64", "uint64", "float64", "complex128"})
 
 
 def _is_text(x: Any) -> bool:

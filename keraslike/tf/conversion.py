@@ -69,7 +69,7 @@ def convert_to_tensor(
     if isinstance(value, nnx.Variable):
         value = read(value)
     elif isinstance(value, jax.Array):
-        value = Tensor(value)
+        value = Tensor(_widened(value, wanted or dtype_hint))
     if isinstance(value, Tensor):
         if wanted is not None and value.dtype is not wanted:
             raise ValueError(
@@ -95,6 +95,17 @@ def convert_to_tensor(
     if not isinstance(value, (list, tuple, int, float, str, bytes, np.generic)):
         array = host.own(array)
     return Tensor(_on_device(array))
+
+
+def _widened(array: jax.Array, target: Any) -> jax.Array:
+    """Integers of JAX's own, which has cut them to 32 bits, in the 64 of the tensor they meet."""
+    kind = array.dtype.kind
+    if target is None or kind not in "iu" or array.dtype.itemsize != 4:
+        return array
+    wide = dtypes.as_dtype(target)
+    if jax.config.read("jax_enable_x64") or wide.name not in ("int64", "uint64"):
+        return array
+    return cast_value(array, wide) if wide.dtype.kind == kind else array
 
 
 def stacked(values: Any, axis: int = 0) -> Tensor:

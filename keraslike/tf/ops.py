@@ -289,15 +289,16 @@ def _arg(name: str, fn: Callable, worst: float) -> Callable:
         with WIDE(True):
             if x.dtype.kind == "f":  # NaN is neither larger nor smaller than anything
                 x = jnp.where(jnp.isnan(x), worst, x)
-            return fn(x, axis=axis).astype(kind)
+            # Places of 32 bits: XLA's programs with others are not compiled outside of this block.
+            return fn(jnp.asarray(x), axis % max(x.ndim, 1), np.int32).astype(kind)
 
     arg.__name__ = arg.__qualname__ = name
     arg.__doc__ = f"Where along an axis the value is that of reduce_{name[3:]}."
     return arg
 
 
-argmax = _arg("argmax", jnp.argmax, -math.inf)
-argmin = _arg("argmin", jnp.argmin, math.inf)
+argmax = _arg("argmax", jax.lax.argmax, -math.inf)
+argmin = _arg("argmin", jax.lax.argmin, math.inf)
 
 
 @operation("cumsum", "x")

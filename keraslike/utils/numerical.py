@@ -6,8 +6,11 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import nnx
 
+from keraslike import ops
 from keraslike.core.annotations import checked
+from keraslike.core.boxed import is_boxed
 from keraslike.core.errors import InvalidArgument
 
 
@@ -22,6 +25,9 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     >>> to_categorical([0, 2], num_classes=3).tolist()
     [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     """
+    if _is_computed(x) and num_classes is not None:
+        is_column = len(x.shape) > 1 and x.shape[-1] == 1
+        return ops.one_hot(ops.squeeze(x, -1) if is_column else x, num_classes)
     try:
         labels = np.asarray(x, dtype="int64")
     except (TypeError, ValueError) as e:
@@ -39,6 +45,11 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     return _as_given(x, np.eye(num_classes, dtype=dtype)[labels])
 
 
+def _is_computed(x: Any) -> bool:
+    """Whether it is part of a program, or of what a tape may follow."""
+    return isinstance(x, (jax.core.Tracer, nnx.Variable)) or is_boxed(x)
+
+
 def _as_given(x: Any, result: np.ndarray) -> Any:
     return jax.device_put(result) if isinstance(x, jax.Array) else result
 
@@ -52,6 +63,8 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
     >>> normalize([[3.0, 4.0]]).tolist()
     [[0.6, 0.8]]
     """
+    if _is_computed(x):
+        return ops.normalize(x, axis, order)
     given, x = x, np.asarray(x)
     norm = np.atleast_1d(np.linalg.norm(x, order, axis))
     norm[norm == 0] = 1
