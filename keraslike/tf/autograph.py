@@ -14,6 +14,7 @@ import functools
 import inspect
 import linecache
 import sys
+import textwrap
 import types
 import warnings
 import weakref
@@ -260,7 +261,7 @@ def to_code(
     """
     to_graph(entity)
     new, _, _ = _transpiler().transform(inspect.unwrap(entity), _program())
-    return inspect.cleandoc(inspect.getsource(new))
+    return textwrap.dedent(inspect.getsource(new))
 
 
 class _Experimental(types.ModuleType):

@@ -362,6 +362,7 @@ def test_what_is_not_rewritten():
         tf.function(namespace["unseen"])(tf.constant(1.0))
     code = tf.autograph.to_code(absolute.python_function)
     assert "if_stmt" in code and "return" in code
+    compile(code, "rewritten", "exec")  # with its indentation
     with pytest.raises(ValueError, match="source"):
         tf.autograph.to_code(namespace["unseen"])
 
