@@ -14,6 +14,7 @@ from jax.experimental.sparse import BCOO
 from keraslike.tf import documentation, indexing, ops, segments, table
 from keraslike.tf.conversion import constant, convert_to_tensor, mismatch, static
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.sparse_counts import bincount
 from keraslike.tf.sparse_shape import (
     _axis,
     _places,
@@ -291,6 +292,7 @@ documentation.describe(globals(), "sparse")
 __all__ = [
     "SparseTensor",
     "add",
+    "bincount",
     "concat",
     "expand_dims",
     "eye",

@@ -457,3 +457,26 @@ def test_constant_places_with_traced_values(small):
 def test_public_names():
     assert dir(tf.sparse) == sorted(tf.sparse.__all__)
     assert all(hasattr(tf.sparse, name) for name in tf.sparse.__all__)
+
+
+def test_counts_are_tensorflows():
+    count, ragged = tf.sparse.bincount, tf.ragged.constant([[0, 1], [1]])
+    sparse = tf.SparseTensor([[0, 0], [2, 1]], [3, 3], [3, 2])
+    for found, places, totals, shape in (
+        (count([0, 1, 1, 3]), [[0], [1], [3]], [1, 2, 1], [4]),
+        (count([[0, 1], [2, 2]]), [[0], [1], [2]], [1, 1, 2], [3]),
+        (count([[0, 1], [2, 2]], axis=-1), [[0, 0], [0, 1], [1, 2]], [1, 1, 2], [2, 3]),
+        (count([0, 1, 1], weights=[1.0, 2.0, 3.0]), [[0], [1]], [1.0, 5.0], [2]),
+        (count([0, 1, 1], minlength=5), [[0], [1]], [1, 2], [5]),
+        (count([0, 1, 4], maxlength=2), [[0], [1]], [1, 1], [2]),
+        (count([0, 1, 1], binary_output=True), [[0], [1]], [1, 1], [2]),
+        (count(ragged, axis=-1), [[0, 0], [0, 1], [1, 1]], [1, 1, 1], [2, 2]),
+        (count(sparse, axis=-1), [[0, 3], [2, 3]], [1, 1], [3, 4]),
+        (count(tf.constant([], tf.int32)), [], [], [1]),
+    ):
+        assert found.indices.numpy().tolist() == places
+        assert found.values.numpy().tolist() == totals
+        assert found.dense_shape.numpy().tolist() == shape
+    for bad in (lambda: count([-1]), lambda: count([0, 1], weights=[1.0])):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            bad()
