@@ -14,13 +14,20 @@ import yaml
 CLUSTER = pathlib.Path(__file__).parents[2] / "examples" / "cluster"
 
 
+def limited(folder):
+    """A PYTHONPATH by which each process has a time limit, at which it writes its stacks."""
+    program = "import faulthandler\nfaulthandler.dump_traceback_later(200, exit=True)\n"
+    (folder / "sitecustomize.py").write_text(program)
+    return os.pathsep.join((str(folder), str(CLUSTER.parents[1])))
+
+
 @pytest.mark.slow
 def test_local_processes_train(tmp_path, monkeypatch, capfd):
     spec = importlib.util.spec_from_file_location("local_launcher", CLUSTER / "local.py")
     launcher = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(launcher)
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    monkeypatch.setenv("PYTHONPATH", str(CLUSTER.parents[1]))
+    monkeypatch.setenv("PYTHONPATH", limited(tmp_path))
     launcher.launch(2, str(tmp_path / "backup"), restarts=0, epochs=2)
     out = capfd.readouterr().out
     losses = [line for line in out.splitlines() if line.startswith("[") and "." in line]
@@ -77,7 +84,7 @@ def test_the_jobset():
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra `ray`")
 def test_workers_of_ray_train(tmp_path):
     command = [sys.executable, str(CLUSTER / "ray_train.py"), "--epochs", "2"]
-    env = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(CLUSTER.parents[1])}
+    env = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": limited(tmp_path)}
     done = subprocess.run(
         [*command, "--folder", str(tmp_path / "backup")],
         env=env, cwd=tmp_path, capture_output=True, text=True, timeout=240,
