@@ -48,11 +48,34 @@ def map_structure(func: Callable, *structure: Any, **kwargs: Any) -> Any:
 def assert_same_structure(
     nest1: Any, nest2: Any, check_types: bool = True, expand_composites: bool = False
 ) -> None:
-    """Raises ValueError or TypeError where two structures differ.
+    """Raises ValueError where two structures differ, TypeError where only their types do.
+
+    Args:
+        check_types: whether a list is another structure than a tuple.
 
     >>> assert_same_structure([1, {"a": 2}], [3, {"a": 4}])
+    >>> assert_same_structure([1], (1,), check_types=False)
     """
-    tree.assert_same_structure(nest1, nest2)
+    if _is_nested(nest1) is not _is_nested(nest2):
+        raise ValueError(f"One structure is nested, the other is not: {nest1!r} and {nest2!r}.")
+    if not _is_nested(nest1):
+        return
+    dicts = isinstance(nest1, dict) and isinstance(nest2, dict)
+    if check_types and not dicts and type(nest1) is not type(nest2):
+        raise TypeError(
+            f"The structures are of types {type(nest1).__name__} and {type(nest2).__name__}: "
+            f"{nest1!r} and {nest2!r}."
+        )
+    if dicts and set(nest1) != set(nest2):
+        raise ValueError(f"The keys differ: {list(nest1)} and {list(nest2)}.")
+    pairs = [
+        list(n.values()) if isinstance(n, dict) else list(n)
+        for n in (nest1, {k: nest2[k] for k in nest1} if dicts else nest2)
+    ]
+    if len(pairs[0]) != len(pairs[1]):
+        raise ValueError(f"The numbers of elements differ: {nest1!r} and {nest2!r}.")
+    for one, other in zip(*pairs, strict=True):
+        assert_same_structure(one, other, check_types, expand_composites)
 
 
 def pack_sequence_as(structure: Any, flat_sequence: Any, expand_composites: bool = False) -> Any:

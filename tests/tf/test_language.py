@@ -197,3 +197,14 @@ def test_the_backend_s_settings_and_dtypes():
     backend.clear_session()
     assert keras.layers.Dense(1).name == "dense" and backend.get_uid("dense") == 2
     assert tf.keras.backend.epsilon() == keras.config.epsilon()
+
+
+def test_structures_are_compared_with_their_types_or_without():
+    same = tf.nest.assert_same_structure
+    same({"b": [1, (2,)], "a": 3}, {"a": 4, "b": [5, (6,)]})
+    same([1, {"a": (2,)}], (3, {"a": [4]}), check_types=False)
+    with pytest.raises(TypeError, match="list and tuple"):
+        same([1], (1,))
+    for other in ([1, 2], 1, {"a": 1}):
+        with pytest.raises(ValueError):
+            same([1], other, check_types=False) if other != {"a": 1} else same({"b": 1}, other)
