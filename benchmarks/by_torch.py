@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from sweep import HEAD, Case
 from torch import nn
-from workloads import WORKLOADS
+from workloads import EVERY
 
 
 class Chapter(nn.Sequential):
@@ -140,7 +141,7 @@ def trainer(
     name: str, clock: Callable[[], float], compiled: bool = False
 ) -> Callable[[int], float]:
     """A function that trains for some epochs and returns the seconds they took."""
-    workload = WORKLOADS[name]
+    workload = EVERY[name]
     torch.manual_seed(0)
     x, y = map(torch.from_numpy, workload.data())
     x, y = (t.long() if t.dtype == torch.int32 else t for t in (x, y))
@@ -169,5 +170,78 @@ def trainer(
                 step(x[rows], y[rows], sums)
             sums.tolist()
         return clock() - began
+
+    return run
+
+
+# -- the shapes of `sweep.py` -------------------------------------------------------------------
+
+
+class _Convolution(nn.Module):
+    def __init__(self, case: Case):
+        super().__init__()
+        self.first = _normalized(case.width, case.width, strides=case.option)
+        rest = (_normalized(case.width, case.width) for _ in range(2 if case.network else 0))
+        self.rest = nn.ModuleList(rest)
+        self.head = _Head(case.width, 10, (2, 3)) if case.network else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.relu(self.first(x))
+        if self.head is None:
+            return x
+        return self.head(F.relu(x + self.rest[1](F.relu(self.rest[0](x)))))
+
+
+class _Attention(nn.Module):
+    def __init__(self, case: Case):
+        super().__init__()
+        width = case.width
+        self.attention = nn.MultiheadAttention(width, width // HEAD, batch_first=True)
+        self.given: dict[str, Any] = {}
+        if case.option == "padding":
+            self.given = {"key_padding_mask": ~torch.from_numpy(case.mask())}
+        elif case.option == "causal":
+            hidden = nn.Transformer.generate_square_subsequent_mask(case.size)
+            self.given = {"attn_mask": hidden, "is_causal": True}
+        self.network = case.network
+        if case.network:
+            self.dense = nn.Sequential(
+                nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width)
+            )
+            self.norms = nn.ModuleList(nn.LayerNorm(width, eps=1e-6) for _ in range(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.attention(x, x, x, need_weights=False, **self.given)[0]
+        if not self.network:
+            return y
+        x = self.norms[0](x + y)
+        return self.norms[1](x + self.dense(x))
+
+
+def _dense(case: Case) -> nn.Module:
+    if case.network:
+        return mlp(case.width, 4)
+    return nn.Sequential(nn.Linear(case.width, case.width), nn.ReLU())
+
+
+_FAMILIES = {"convolution": _Convolution, "attention": _Attention, "dense": _dense}
+
+
+def once(case: Case) -> Callable[[], Any]:
+    """Runs it forward and backward."""
+    torch.manual_seed(0)
+    model = _FAMILIES[case.family](case).to(memory_format=torch.channels_last).train()
+    x = torch.randn(case.shape)
+    if x.ndim == 4:
+        x = x.permute(0, 3, 1, 2)  # channels come last in memory, and second to PyTorch
+    x.requires_grad_()
+    cotangent = torch.randn_like(model(x))
+
+    def run() -> Any:
+        x.grad = None
+        model.zero_grad(set_to_none=True)
+        out = model(x)
+        out.backward(cotangent)
+        return out
 
     return run

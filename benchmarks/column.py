@@ -19,10 +19,12 @@ import layers_alone
 import numpy as np
 import paths
 import pipelines
+import sweep
 from workloads import EVERY
 
 # The time of the processor in all threads, or that of the clock.
 clock = time.process_time if "--cpu" in sys.argv else time.perf_counter
+_SWEPT = 0.06  # seconds of one turn of `sweep.py`
 
 
 def trained(k: Any, name: str, **options: Any) -> Callable[[int], float]:
@@ -130,8 +132,8 @@ def called(k: Any, name: str) -> Callable[[int], float]:
     return run
 
 
-def alone(once: Callable[[], Any]) -> Callable[[int], float]:
-    """Something as often as a quarter of a second has room for.
+def alone(once: Callable[[], Any], seconds: float = 0.25) -> Callable[[int], float]:
+    """Something as often as there is room for in a quarter of a second, or in so many.
 
     A few calls before each turn find the caches and the threads as a training step would.
     """
@@ -143,7 +145,7 @@ def alone(once: Callable[[], Any]) -> Callable[[int], float]:
         return (clock() - began) / 3
 
     warm()
-    times = max(1, int(0.25 / warm()))
+    times = max(1, int(seconds / warm()))
 
     def run(epochs: int) -> float:
         warm()
@@ -206,10 +208,12 @@ def make(kind: str, column: str, name: str) -> Callable[[int], float] | None:
             return (once := paths.timed(name, None)) and alone(once)
         return jitted(name) if kind in ("predict 1", "call") else None
     if column.startswith("PyTorch"):
-        if kind != "fit":
-            return None
         import by_torch
 
+        if kind == "sweep":
+            return alone(by_torch.once(sweep.named(name)), _SWEPT)
+        if kind != "fit":
+            return None
         return by_torch.trainer(name, clock, compiled=column.endswith("compiled"))
     if column.startswith("keraslike"):
         import keraslike as k
@@ -226,6 +230,8 @@ def make(kind: str, column: str, name: str) -> Callable[[int], float] | None:
         return None
     if kind == "path":
         return (once := paths.timed(name, k)) and alone(once)
+    if kind == "sweep":
+        return alone(layers_alone.compiled(sweep.alone(sweep.named(name)), k), _SWEPT)
     if kind in ("layer", "augment"):
         return alone((layers_alone if kind == "layer" else augmentation).timed(name, k))
     return called(k, name) if kind == "call" else predicted(k, name, int(kind.split()[1]))

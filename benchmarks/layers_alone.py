@@ -73,14 +73,19 @@ LAYERS = {
 
 def timed(name: str, k: Any) -> Callable[[], Any]:
     """Runs the layer once and waits for all results; `k` is `None` for the layer by hand."""
-    alone = LAYERS[name]
+    return _by_hand(name, _inputs(LAYERS[name])) if k is None else compiled(LAYERS[name], k)
+
+
+def _inputs(alone: Alone) -> Any:
     rng = np.random.default_rng(0)
     if alone.indices:
-        x: Any = rng.integers(0, alone.indices, alone.shape).astype("int32")
-    else:
-        x = rng.normal(size=alone.shape).astype("float32")
-    if k is None:
-        return _by_hand(name, x)
+        return rng.integers(0, alone.indices, alone.shape).astype("int32")
+    return rng.normal(size=alone.shape).astype("float32")
+
+
+def compiled(alone: Alone, k: Any) -> Callable[[], Any]:
+    """The same for any layer that `k` makes."""
+    x = _inputs(alone)
     layer = alone.make(k)
     cotangent = _cotangent(alone.call(layer, x))
     takes = "training" in inspect.signature(layer.call).parameters

@@ -88,12 +88,12 @@ def started(names: list[str], args: Any) -> Iterator[list[Column]]:
 
 
 def measure(
-    columns: list[Column], kind: str, workload: str, epochs: int, args: Any
+    columns: list[Column], kind: str, workload: str, epochs: int, args: Any, warm: bool = True
 ) -> dict[str, Any]:
     """For each column its first epoch, rounds and peak memory; a column that has none is absent."""
     found: dict[str, Any] = {}
     for column in columns:
-        reply = column.ask(make=workload, kind=kind, warm=epochs)
+        reply = column.ask(make=workload, kind=kind, warm=epochs if warm else 0)
         if "none" not in reply:
             found[column.name] = {"first": reply["first"], "build": reply["build"]}
             found[column.name].update(rounds=[], share=[])

@@ -17,6 +17,9 @@ from keraslike.ops.wrap import array, public
 
 # The size of scores, in bytes, that fits into the CPU's caches.
 _CACHED = 1 << 22
+# With a causal mask so many targets are looked at in blocks, each beside no source that is after
+# all of it. For fewer it takes longer to compile than it saves.
+_IN_BLOCKS, _BLOCKS = 512, 4
 
 
 @op
@@ -159,7 +162,9 @@ def _plain(q: jax.Array, k: jax.Array, v: jax.Array, *rest: Any) -> jax.Array:
 def _deferred(q: jax.Array, k: jax.Array, v: jax.Array, *rest: Any) -> jax.Array:
     *arrays, names, scale, causal, rate = rest
     given = dict(zip(names, arrays))
-    some = functools.partial(_some, scale=scale, causal=causal, rate=rate)
+    # A target that a mask hides everything from sees, as elsewhere, the mean of all sources.
+    form = _in_blocks if causal and not {"mask", "bias"} & set(given) else _some
+    some = functools.partial(form, scale=scale, causal=causal, rate=rate)
     batch, size = q.shape[0], (q.shape[2], q.shape[1], k.shape[1])
     if not all(isinstance(n, int) for n in (batch, *size)):  # In an export.
         return some((q, k, v), given)
@@ -181,7 +186,31 @@ def _deferred(q: jax.Array, k: jax.Array, v: jax.Array, *rest: Any) -> jax.Array
     return jnp.concatenate([out.reshape(whole, *out.shape[2:]), *left])
 
 
-def _some(qkv: tuple, given: dict[str, jax.Array], scale: float, causal: bool, rate: float):
+def _in_blocks(qkv: tuple, given: dict[str, jax.Array], scale: float, causal: bool, rate: float):
+    q, k, v = qkv
+    targets, sources = q.shape[1], k.shape[1]
+    if not (isinstance(targets, int) and isinstance(sources, int)) or targets < _IN_BLOCKS:
+        return _some(qkv, given, scale, causal, rate)
+    size, found = -(-targets // _BLOCKS), []
+    for first in range(0, targets, size):
+        last = min(first + size, targets)
+        seen = min(last, sources)
+        there = {name: x[:, :, first:last] if x.shape[2] > 1 else x for name, x in given.items()}
+        there = {name: x[..., :seen] if x.shape[3] > 1 else x for name, x in there.items()}
+        part = q[:, first:last], k[:, :seen], v[:, :seen]
+        found.append(_some(part, there, scale, causal, rate, first))
+    return jnp.concatenate(found, 1)
+
+
+def _some(
+    qkv: tuple,
+    given: dict[str, jax.Array],
+    scale: float,
+    causal: bool,
+    rate: float,
+    first: int = 0,
+) -> jax.Array:
+    """Of targets that begin at the place `first`."""
     q, k, v = qkv
     batch, targets, heads, dim = q.shape
     sources, groups = k.shape[1:3]
@@ -190,7 +219,7 @@ def _some(qkv: tuple, given: dict[str, jax.Array], scale: float, causal: bool, r
     q = q.transpose(0, 2, 3, 1, 4).reshape(batch, groups, -1, dim)
     scores = q @ k.transpose(0, 2, 3, 1)
     shape, whole = scores.shape, (batch, heads, targets, sources)
-    scores = _limited(scores.reshape(whole), given, causal).reshape(shape)
+    scores = _limited(scores.reshape(whole), given, causal, first).reshape(shape)
     top = lax.stop_gradient(jnp.max(scores, -1, keepdims=True))
     powers = jnp.exp(scores - top)
     total = jnp.sum(powers, -1, keepdims=True)
@@ -200,12 +229,14 @@ def _some(qkv: tuple, given: dict[str, jax.Array], scale: float, causal: bool, r
     return out.transpose(0, 3, 1, 2, 4).reshape(batch, targets, heads, v.shape[-1])
 
 
-def _limited(scores: jax.Array, given: dict[str, jax.Array], causal: bool) -> jax.Array:
+def _limited(
+    scores: jax.Array, given: dict[str, jax.Array], causal: bool, first: int = 0
+) -> jax.Array:
     """Scores with the bias added, and masked ones so low that their weight is zero."""
     if "bias" in given:
         scores = scores + given["bias"]
     if causal:
-        scores = jnp.where(_causal(*scores.shape[-2:]), scores, _lowest(scores))
+        scores = jnp.where(_causal(*scores.shape[-2:], first), scores, _lowest(scores))
     if "mask" in given:
         scores = jnp.where(given["mask"].astype(bool), scores, _lowest(scores))
     return scores
@@ -217,9 +248,10 @@ def _dropped(weights: jax.Array, given: dict[str, jax.Array], rate: float) -> ja
     return jnp.where(given["kept"].astype(bool), weights / (1 - rate), 0)
 
 
-def _causal(targets: int, sources: int) -> jax.Array:
-    """The causal mask: a target (row) sees the sources up to its own position."""
-    return jnp.arange(targets)[:, None] >= jnp.arange(sources)
+def _causal(targets: int, sources: int, first: int = 0) -> jax.Array:
+    """The causal mask of targets from the position `first` on: a target (row) sees the sources up
+    to its own position."""
+    return first + jnp.arange(targets)[:, None] >= jnp.arange(sources)
 
 
 def _lowest(scores: jax.Array) -> float:

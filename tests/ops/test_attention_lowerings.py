@@ -131,6 +131,45 @@ def test_attention_of_a_few_samples_at_a_time_and_with_dropout(case, rate, cache
         same(a, b, 5e-5)
 
 
+@pytest.mark.parametrize("targets,sources,rate", [(9, 9, 0.3), (7, 4, 0.0), (6, 9, 0.0)])
+def test_causal_attention_in_blocks(targets, sources, rate):
+    q = normal((4, targets, 4, 3), 0)
+    k, v = normal((4, sources, 2, 3), 1), normal((4, sources, 2, 5), 2)
+    kept = normal((4, 4, targets, sources), 6) > -0.5
+    cotangent = normal((4, targets, 4, 5), 8)
+
+    def ours(q, k, v):
+        if rate:
+            return _dropped_attention(q, k, v, kept, rate, is_causal=True)
+        return ops.dot_product_attention(q, k, v, is_causal=True)
+
+    def by_softmax(q, k, v):
+        names, arrays = (("kept",), (kept,)) if rate else ((), ())
+        return _plain(q, k, v, *arrays, names, 3**-0.5, True, rate, None)
+
+    def all_of(function):
+        value, pull = jax.vjp(function, q, k, v)
+        return value, pull(cotangent)
+
+    for cached in (100, 1 << 22):
+        with mock.patch.multiple(attention, _IN_BLOCKS=5, _CACHED=cached):
+            found = jax.jit(lambda: all_of(ours))()
+        for a, b in zip(*map(jax.tree.leaves, (found, jax.jit(lambda: all_of(by_softmax))()))):
+            same(a, b, 5e-5)
+
+
+def test_long_causal_attention_computes_what_is_seen():
+    x = jax.ShapeDtypeStruct((1, 1024, 1, 8), "float32")
+    work = [
+        jax.jit(lambda x, causal=causal: ops.dot_product_attention(x, x, x, is_causal=causal))
+        .lower(x)
+        .compile()
+        .cost_analysis()["flops"]
+        for causal in (False, True)
+    ]
+    assert work[1] < 0.7 * work[0]
+
+
 def test_long_scores_are_not_held():
     x = jnp.ones((256, 128, 4, 16))
     step = jax.jit(jax.grad(lambda x: ops.dot_product_attention(x, x, x).sum()))
