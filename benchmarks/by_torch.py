@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import larger_by_torch
 import torch
 import torch.nn.functional as F
 from sweep import HEAD, Case
@@ -134,6 +135,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "residual net, 3 blocks a stage": lambda: residual_net(3),
     "depthwise-separable net": separable_net,
     "bidirectional GRU 48": GRU,
+    **larger_by_torch.MODELS,
 }
 
 
@@ -154,7 +156,11 @@ def trainer(
     def step(x: torch.Tensor, y: torch.Tensor, sums: torch.Tensor) -> None:
         # Channels come last in memory, and second to PyTorch.
         out = forward(x.permute(0, 3, 1, 2) if x.ndim == 4 else x)
-        loss = F.mse_loss(out, y) if regression else F.cross_entropy(out, y)
+        loss = (
+            F.mse_loss(out, y)
+            if regression
+            else F.cross_entropy(out.flatten(0, -2), y.flatten())  # of a pixel or token each
+        )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -222,13 +222,7 @@ def main() -> None:
         return found
 
     if "fit" in kinds:
-        names = [
-            OURS,
-            KEPT,
-            *([] if args.larger else [HAND]),
-            *keras,
-            *([] if args.larger else torch),
-        ]
+        names = [OURS, KEPT, *([] if args.larger else [HAND]), *keras, *torch]
         only = [name.strip() for name in args.columns.split(";") if name]
         found = all_of("fit", chosen, [n for n in names if not only or n in (OURS, *only)])
         steps = {name: 1e3 / EVERY[name].steps for name in chosen}

@@ -180,7 +180,7 @@ WORKLOADS = {
 }  # fmt: skip
 
 
-# -- larger models, only keraslike's, Keras's and TensorFlow's columns -------------------------
+# -- larger models, of which there is no form by hand ------------------------------------------
 
 
 def decoder(k: Any, width: int = 384, heads: int = 6, layers: int = 12, tokens: int = 256) -> Any:

@@ -260,10 +260,34 @@ def _dense(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
         if filters < channels:
             gradient = functools.partial(_correlated_by_filters, window=window, g=g)
     elif taps <= 9:
-        along_x = transposed(patches, 0, x)
+        few = channels <= 16 and math.prod(g.strides) <= 4 and max(g.dilation) == 1
+        along_x = transposed(functools.partial(_by_blocks, g=g) if few else patches, 0, x)
     elif math.prod(g.strides) <= 9 and all(1 in pair for pair in zip(g.strides, g.dilation)):
         along_x = functools.partial(_phases, g=g, size=x.shape[1:-1])
     return Bilinear(plain, along_x, along_kernel)(x, kernel)
+
+
+def _by_blocks(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+    """A convolution with strides as one without: of blocks of inputs, each a channel of its own."""
+    *window, channels, filters = kernel.shape
+    n, (size, strides) = len(window), (x.shape[1:-1], g.strides)
+    taps = [-(-k // s) for k, s in zip(window, strides)]
+    blocks = [
+        (m + sum(p) - k) // s + t for m, p, k, s, t in zip(size, g.pads, window, strides, taps)
+    ]
+    around = [
+        (before, b * s - m - before) for (before, _), b, s, m in zip(g.pads, blocks, strides, size)
+    ]
+    x = pad(x, 0, ((0, 0), *around, (0, 0)))
+    x = x.reshape(x.shape[0], *(k for pair in zip(blocks, strides) for k in pair), channels)
+    x = x.transpose(0, *range(1, 2 * n, 2), *range(2, 2 * n + 1, 2), 2 * n + 1)
+    x = once(x.reshape(x.shape[0], *blocks, -1))
+    beyond = [(0, t * s - k) for t, s, k in zip(taps, strides, window)]
+    kernel = pad(kernel, 0, (*beyond, (0, 0), (0, 0)))
+    kernel = kernel.reshape(*(k for pair in zip(taps, strides) for k in pair), channels, filters)
+    kernel = kernel.transpose(*range(0, 2 * n, 2), *range(1, 2 * n, 2), 2 * n, 2 * n + 1)
+    kernel = kernel.reshape(*taps, -1, filters)
+    return _plain_last(x, kernel, _Geometry((1,) * n, ((0, 0),) * n, (1,) * n))
 
 
 def _correlated_by_filters(
