@@ -125,6 +125,7 @@ bench: $(STAMP)
 	$(RUN) benchmarks/paths.py $(ARGS)
 	$(RUN) benchmarks/tapes.py $(ARGS)
 	$(RUN) benchmarks/lowerings.py $(ARGS)
+	$(RUN) benchmarks/sweep.py $(ARGS)
 
 # The smoke environment has what a user gets, and pytest: no keras, no linters. --clear also removes
 # the stamps of other interpreters, so switching PY builds it anew.

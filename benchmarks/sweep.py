@@ -1,6 +1,6 @@
 """Layers of many shapes beside PyTorch and TensorFlow, alone and within a small network.
 
-    python benchmarks/sweep.py --tensorflow PYTHON --torch PYTHON      # a sample, three minutes
+    python benchmarks/sweep.py --tensorflow PYTHON --torch PYTHON      # a sample: some minutes
     python benchmarks/sweep.py --all --only "convolution 16"           # whole families
 
 Each is a forward and a backward pass, with the gradients by all weights and by the input: compiled
@@ -203,12 +203,12 @@ def main() -> None:
     import run
 
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="cases with this in their name")
     parser.add_argument("--all", action="store_true", help="every shape in place of a sample")
     parser.add_argument("--tensorflow", default=sys.executable, help="a Python that has it")
     parser.add_argument("--torch", default=sys.executable, help="a Python that has PyTorch")
-    args = parser.parse_args()
+    args = parser.parse_known_args()[0]
     args.cpu = True
     names = [run.OURS]
     names += [run.TENSORFLOW] * run.has(args.tensorflow, "tensorflow")

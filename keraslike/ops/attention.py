@@ -236,7 +236,8 @@ def _limited(
     if "bias" in given:
         scores = scores + given["bias"]
     if causal:
-        scores = jnp.where(_causal(*scores.shape[-2:], first), scores, _lowest(scores))
+        targets, sources = scores.shape[-2:]
+        scores = jnp.where(_causal(targets, sources, first), scores, _lowest(scores))
     if "mask" in given:
         scores = jnp.where(given["mask"].astype(bool), scores, _lowest(scores))
     return scores
