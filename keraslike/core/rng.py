@@ -98,6 +98,8 @@ _global: SeedGenerator | None = None
 chosen: int | None = None  # The last argument of `set_random_seed`.
 # Seeds for TensorFlow's operations without a seed, after `set_random_seed`.
 _of_operations = random.Random()
+# How far each of those with a seed has counted.
+drawn: dict[Any, int] = {}
 
 
 def make_seed() -> int:
@@ -133,6 +135,11 @@ _run_count = 0  # of functions that are not traced
 _counts: dict[int, int] = {}  # of draws elsewhere, by the seeds of operations
 _SEEDED, _WORD, _MOST_COUNTS = 87654321, 0xFFFFFFFF, 4096
 _here = threading.local()  # `run` and `trace`: what all draws of one run have in common
+
+
+def in_run() -> bool:
+    """Whether all operations with one seed draw alike now, as in one run of a function."""
+    return getattr(_here, "run", None) is not None
 
 
 def operation_key(seed: int) -> jax.Array:
@@ -203,6 +210,7 @@ def set_random_seed(seed: int) -> None:
     _of_operations.seed(chosen)
     _counts.clear()
     _run_stream().state.assign(host.array([0, 0], "uint32"))
+    drawn.clear()
     random.seed(seed)
     np.random.seed(seed % 2**32)
     if _seeds is not random:

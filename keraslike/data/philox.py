@@ -43,10 +43,10 @@ def draw(seeds: Seeds, start: int, count: int) -> np.ndarray:
     number = np.arange(start, start + count, dtype=np.uint64)
     counter = number & _LOW, number >> _HALF, np.uint64(high & 0xFFFFFFFF), np.uint64(high >> 32)
     words = np.uint64(key & 0xFFFFFFFF), np.uint64(key >> 32)
-    return np.stack(_mixed(counter, words), 1).reshape(-1)
+    return np.stack([np.asarray(w) for w in mixed(counter, words)], 1).reshape(-1)
 
 
-def _mixed(counter: Sequence[Any], key: Sequence[Any]) -> list[np.ndarray]:
+def mixed(counter: Sequence[Any], key: Sequence[Any]) -> tuple[Any, Any, Any, Any]:
     """The four numbers of each value of the counter, which has four words, and the key two."""
     a, b, c, d = counter
     for _ in range(10):
@@ -54,7 +54,14 @@ def _mixed(counter: Sequence[Any], key: Sequence[Any]) -> list[np.ndarray]:
         a, b = (second >> _HALF) ^ b ^ key[0], second & _LOW
         c, d = (first >> _HALF) ^ d ^ key[1], first & _LOW
         key = [(k + np.uint64(step)) & _LOW for k, step in zip(key, _STEPS)]
-    return [np.asarray(word) for word in (a, b, c, d)]
+    return a, b, c, d
+
+
+def scrambled(seeds: Any) -> tuple[Any, Any, Any, Any]:
+    """Key and upper half of the counter, two words each, of what TensorFlow's operations draw which
+    keep no state, for the two seeds along the first axis."""
+    words = [half for seed in seeds for half in (seed & _LOW, seed >> _HALF)]
+    return mixed(words, [np.uint64(k) for k in _SCRAMBLING])
 
 
 def units(pairs: np.ndarray) -> np.ndarray:
@@ -65,10 +72,9 @@ def units(pairs: np.ndarray) -> np.ndarray:
     0.75248
     """
     seeds = np.asarray(pairs, np.uint64)
-    words = [half for seed in seeds.T for half in (seed & _LOW, seed >> _HALF)]
-    scrambled = _mixed(words, [np.uint64(k) for k in _SCRAMBLING])
-    zero = np.zeros_like(scrambled[0])
-    high, low, *_ = _mixed((zero, zero, scrambled[2], scrambled[3]), scrambled[:2])
+    first, second, *upper = scrambled(seeds.T)
+    zero = np.zeros_like(first)
+    high, low, *_ = mixed((zero, zero, *upper), (first, second))
     return (((high & np.uint64(0xFFFFF)) << _HALF) | low).astype(float) * 2.0**-52
 
 

@@ -45,10 +45,11 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
     shape = static(shape)
     size = int(np.prod(shape))
     with precision((tensor._value,)):
-        values = jnp.reshape(tensor._value, -1)
+        xp = library((tensor._value,))
+        values = xp.reshape(tensor._value, -1)
         if values.size not in (1, size):
             raise TypeError(f"{values.size} values do not fill shape={shape}.")
-        return Tensor(jnp.broadcast_to(values, size).reshape(shape))
+        return Tensor(xp.broadcast_to(values, size).reshape(shape))
 
 
 def convert_to_tensor(

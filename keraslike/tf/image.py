@@ -194,8 +194,9 @@ def rgb_to_grayscale(images: Any, name: Any = None) -> Tensor:
     """
     images = _as_operand(images)
     weights = convert_to_tensor(np.asarray([0.2989, 0.587, 0.114], np.float32))
-    gray = reduce_sum(cast(images, dtypes.float32) * weights, -1, keepdims=True)
-    return cast(gray, images.dtype)
+    floats = convert_image_dtype(images, dtypes.float32)
+    gray = reduce_sum(floats * weights, -1, keepdims=True)
+    return convert_image_dtype(gray, images.dtype)
 
 
 def grayscale_to_rgb(images: Any, name: Any = None) -> Tensor:
@@ -429,13 +430,13 @@ def random_crop(value: Any, size: Any, seed: Any = None, name: Any = None) -> Te
         raise InvalidArgumentError(
             f"Need value.shape >= size, got {list(value.shape)} and {list(size)}"
         )
-    shares = random.uniform([len(room)], seed=seed)
-    return run(_cropped, (value, shares), (tuple(room), size))
+    drawn = random.uniform([len(room)], maxval=2**31 - 1, dtype=dtypes.int32, seed=seed)
+    return run(_cropped, (value, drawn), (tuple(room), size))
 
 
-def _cropped(x: Any, shares: Any, room: Any, size: Any) -> Any:
-    starts = jnp.floor(shares * (jnp.asarray(room) + 1)).astype("int32")
-    return jax.lax.dynamic_slice(x, list(jnp.minimum(starts, jnp.asarray(room))), size)
+def _cropped(x: Any, drawn: Any, room: Any, size: Any) -> Any:
+    starts = drawn % (jnp.asarray(room, drawn.dtype) + 1)
+    return jax.lax.dynamic_slice(x, list(starts), size)
 
 
 def _of(signature: inspect.Signature) -> Any:
@@ -467,7 +468,9 @@ def _flipped(flip: Callable, image: Any, seed: Any) -> Tensor:
     drawn = random.uniform(image.shape[:-3], seed=seed)  # a number for each picture
     if not drawn.ndim and not isinstance(drawn._value, jax.core.Tracer):
         return flip(image) if drawn.numpy() < 0.5 else image
-    return where((drawn < 0.5)[..., None, None, None], flip(image), image)
+    # TensorFlow rounds what it draws for a batch, and compares what it draws for one picture.
+    chosen = drawn > 0.5 if drawn.ndim else drawn < 0.5
+    return where(chosen[..., None, None, None], flip(image), image)
 
 
 def random_flip_left_right(image: Any, seed: Any = None) -> Tensor:

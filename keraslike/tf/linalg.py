@@ -280,7 +280,7 @@ def lu(x: Any, output_idx_type: Any = dtypes.int32) -> Any:
     >>> lu.numpy().tolist(), p.numpy().tolist()
     ([[4.0, 2.0], [0.5, 4.0]], [0, 1])
     """
-    found, _, order = jax.lax.linalg.lu(x)
+    found, _, order = jax.lax.linalg.lu(_invertible(x))
     kind = dtypes.as_dtype(output_idx_type).dtype
     with WIDE(kind.itemsize == 8):
         return Lu(found, jnp.asarray(order).astype(kind))
@@ -396,7 +396,17 @@ def inv(x: Any, adjoint: bool = False) -> Any:
     >>> tf.linalg.inv([[2.0, 0.0], [0.0, 4.0]]).numpy().tolist()
     [[0.5, 0.0], [0.0, 0.25]]
     """
+    x = _invertible(x)
     return jnp.linalg.inv(jnp.conj(jnp.swapaxes(x, -1, -2)) if adjoint else x)
+
+
+def _invertible(x: Any) -> Any:
+    """The matrices; raises where their values are known and elimination meets a pivot of 0."""
+    if not isinstance(x, jax.core.Tracer):
+        pivots = jnp.diagonal(jax.lax.linalg.lu(jnp.asarray(x))[0], axis1=-2, axis2=-1)
+        if bool(jnp.any(pivots == 0)):
+            raise InvalidArgumentError("Input is not invertible.")
+    return x
 
 
 @operation("linalg.svd", "tensor")
@@ -422,6 +432,12 @@ def solve(a: Any, b: Any, adjoint: bool = False) -> Any:
     >>> tf.linalg.solve([[2.0, 0.0], [0.0, 4.0]], [[2.0], [8.0]]).numpy().tolist()
     [[1.0], [2.0]]
     """
+    if b.ndim != a.ndim:
+        raise InvalidArgumentError(
+            f"tf.linalg.solve: matrix and rhs must have as many axes. Received shapes {a.shape} "
+            f"and {b.shape}."
+        )
+    a = _invertible(a)
     return jnp.linalg.solve(jnp.conj(jnp.swapaxes(a, -1, -2)) if adjoint else a, b)
 
 

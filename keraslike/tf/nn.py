@@ -7,15 +7,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from keraslike import random
 from keraslike.ops import ctc, patches
-from keraslike.tf import derivatives, documentation, ops, sparse, table
-from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
+from keraslike.tf import derivatives, documentation, ops, random, sparse, table
+from keraslike.tf.conversion import _as_operand, convert_to_tensor, is_tensor, static
 from keraslike.tf.distribute import compute_average_loss, scale_regularization_loss
-from keraslike.tf.indexing import gather
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.indexing import check_places, gather
 from keraslike.tf.linalg import clip_by_norm
 from keraslike.tf.operation import operands, operation
-from keraslike.tf.random import operation_seed
 from keraslike.tf.sorting import top_k
 from keraslike.tf.table import l2_normalize, reduce_sum, sigmoid, softplus, softsign, square, tanh
 from keraslike.tf.tensor import Tensor, run
@@ -142,6 +141,8 @@ def softmax_cross_entropy_with_logits(
     >>> tf.nn.softmax_cross_entropy_with_logits([[1.0, 0.0]], [[0.0, 0.0]]).numpy().round(4)
     array([0.6931], dtype=float32)
     """
+    logits = _as_operand(logits)  # the labels take its dtype where they can
+    labels = labels if is_tensor(labels) else convert_to_tensor(labels, dtype_hint=logits.dtype)
     given = operands("nn.softmax_cross_entropy_with_logits", labels, logits)
     return run(derivatives.softmax_loss, given, (static(axis),))
 
@@ -153,7 +154,14 @@ def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: Any
     >>> tf.nn.sparse_softmax_cross_entropy_with_logits([1], [[0.0, 0.0]]).numpy().round(4)
     array([0.6931], dtype=float32)
     """
-    return run(_sparse_loss, (_as_operand(logits), _as_operand(labels)))
+    logits, labels = _as_operand(logits), _as_operand(labels)
+    if tuple(labels.shape) != tuple(logits.shape)[:-1]:
+        raise ValueError(
+            f"labels must have the shape of logits without its last axis. Received: labels of "
+            f"shape {tuple(labels.shape)}, logits of shape {tuple(logits.shape)}"
+        )
+    check_places("labels", labels, tuple(logits.shape)[-1])
+    return run(_sparse_loss, (logits, labels))
 
 
 def _sparse_loss(z: Any, labels: Any) -> Any:
@@ -227,6 +235,11 @@ def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
     """
     if data_format and data_format.startswith("NC"):
         bias = bias.reshape(-1, *(1,) * (x.ndim - 2))
+    elif bias.shape != x.shape[-1:]:
+        raise InvalidArgumentError(
+            f"tf.nn.bias_add: bias must have shape {x.shape[-1:]}, that of the channels. "
+            f"Received: {bias.shape}"
+        )
     return x + bias
 
 
@@ -243,7 +256,9 @@ def dropout(
     if rate == 0:
         return convert_to_tensor(x)
     shape = tuple(x.shape) if noise_shape is None else static(noise_shape)
-    kept = random.uniform(shape, seed=operation_seed(seed)) >= rate
+    if not 0 <= rate < 1:
+        raise ValueError(f"tf.nn.dropout: rate must be in [0, 1). Received: rate={rate}")
+    kept = random.uniform(shape, dtype=convert_to_tensor(x).dtype, seed=seed) >= rate
     return run(_drop, (x, kept), (rate,))
 
 
@@ -277,7 +292,8 @@ def in_top_k(targets: Any, predictions: Any, k: Any, name: Any = None) -> Tensor
 
 def _in_top_k(predictions: Any, targets: Any, k: int) -> Any:
     own = jnp.take_along_axis(predictions, targets[:, None], -1)
-    return jnp.sum(predictions > own, -1) < k
+    inside = (targets >= 0) & (targets < predictions.shape[-1])
+    return inside & jnp.isfinite(own[:, 0]) & (jnp.sum(predictions > own, -1) < k)
 
 
 # -- convolution and pooling --------------------------------------------------------------------

@@ -102,12 +102,10 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
     [0, 255]
     """
     value, wanted = convert_to_tensor(value), dtypes.as_dtype(dtype)
-    if value.dtype.is_complex and not wanted.is_complex:
-        value = cast(value, value.dtype.real_dtype)
-    if value.dtype.is_complex or wanted.is_complex:
+    value = value if wanted.is_complex else cast(value, value.dtype.real_dtype)
+    if wanted.is_complex:
         return cast(value, wanted)
     low, high = (max(wanted.min, value.dtype.min), min(wanted.max, value.dtype.max))
-    # Bounds that the value's dtype has, within those of the other.
     low, high = (np.asarray(float(v) if value.dtype.is_floating else int(v)) for v in (low, high))
     low, high = (v.astype(value.dtype.as_numpy_dtype) for v in (low, high))
     if value.dtype.is_floating and wanted.is_integer and int(high) > wanted.max:
@@ -157,7 +155,8 @@ def zeros(
     >>> tf.zeros([2, 2]).numpy().tolist()
     [[0.0, 0.0], [0.0, 0.0]]
     """
-    return fill(shape, np.zeros((), dtypes.as_dtype(dtype).as_numpy_dtype))
+    kind = dtypes.as_dtype(dtype).as_numpy_dtype
+    return fill(shape, "" if kind is np.object_ else np.zeros((), kind))
 
 
 def ones(
@@ -355,7 +354,8 @@ def count_nonzero(
     >>> tf.math.count_nonzero([[0, 1], [2, 3]], 1).numpy().tolist()
     [1, 2]
     """
-    return reduce_sum(cast(not_equal(input, 0), dtype), axis, bool(keepdims))
+    zero = "" if _as_operand(input).dtype == dtypes.string else 0
+    return reduce_sum(cast(not_equal(input, zero), dtype), axis, bool(keepdims))
 
 
 def add_n(inputs: Sequence[Any], name: str | None = None) -> Tensor:

@@ -1,7 +1,9 @@
-"""`tf.random`, on keraslike's random streams: what it draws differs from what TensorFlow draws."""
+"""`tf.random`: of a seed TensorFlow's numbers, uniform and normal ones and classes; of other
+distributions, and in traced functions that are given none, numbers of keraslike's streams."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -10,12 +12,20 @@ import numpy as np
 
 from keraslike import random
 from keraslike.core import rng
-from keraslike.tf import dtypes, effects
-from keraslike.tf.conversion import _as_operand, static
-from keraslike.tf.errors import InvalidArgumentError
+from keraslike.core.context import trace_state_clean
+from keraslike.tf import dtypes, philox
+from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
+from keraslike.tf.drawing import check_bounds, check_ends, sizes_of
+from keraslike.tf.drawing import drawn as drawn_of
+from keraslike.tf.generators import (  # noqa: F401
+    Generator,
+    create_rng_state,
+    get_global_generator,
+    set_global_generator,
+)
 from keraslike.tf.indexing import gather
-from keraslike.tf.ops import cast
-from keraslike.tf.tensor import WIDE, Tensor, raw, run, wrap
+from keraslike.tf.ops import cast, stack
+from keraslike.tf.tensor import WIDE, Tensor, run, wrap
 
 
 def set_seed(seed: int) -> None:
@@ -41,17 +51,26 @@ def operation_seed(seed: Any) -> Any:
 def _draw(name: str, shape: Any, dtype: Any, seed: Any = None, **kwargs: Any) -> Tensor:
     wanted = dtypes.as_dtype(dtype)
     kwargs = {k: static(v) for k, v in kwargs.items()}
+    sizes = sizes_of(shape)
+    if wanted.is_integer:
+        bounds = kwargs.pop("minval"), kwargs.pop("maxval")
+        check_ends(bounds, wanted)
+    elif name == "uniform":
+        low, high = kwargs["minval"], kwargs["maxval"]
+        kwargs["maxval"] = high = 1.0 if high is None else high
+    if name != "gamma" and trace_state_clean() and (seed is None or isinstance(seed, int)):
+        kind = "integers" if wanted.is_integer else name
+        state = philox.state_now(f"{kind} {wanted.name}", seed, math.prod(sizes))
+        if state is not None:
+            rest = bounds if wanted.is_integer else (low, high) if name == "uniform" else ()
+            with WIDE(True):
+                return Tensor(drawn_of(state, kind, sizes, wanted.name, *rest))
     kwargs["seed"] = operation_seed(seed)
-    if wanted.is_integer:  # from 0 where no end is given, as TensorFlow wants one
-        low, high = kwargs.pop("minval"), kwargs.pop("maxval")
-        if high is None:
-            raise ValueError(f"maxval must be given for dtype={wanted.name}.")
-        with WIDE(True):
-            return Tensor(random.randint(static(shape), int(low), int(high), wanted.name, **kwargs))
-    if kwargs.get("maxval", 0) is None:
-        kwargs["maxval"] = 1.0
     with WIDE(True):
-        return Tensor(getattr(random, name)(static(shape), dtype=wanted.name, **kwargs))
+        if wanted.is_integer:
+            low, high = map(int, bounds)
+            return Tensor(random.randint(sizes, low, high, wanted.name, **kwargs))
+        return Tensor(getattr(random, name)(sizes, dtype=wanted.name, **kwargs))
 
 
 def normal(
@@ -116,22 +135,8 @@ def uniform(
     if isinstance(seed, Stateless):
         return stateless_uniform(shape, seed.seed, minval, maxval, dtype)
     if dtypes.as_dtype(dtype).is_integer and maxval is not None:
-        _check_bounds(minval, maxval)
+        check_bounds(minval, maxval)
     return _draw("uniform", shape, dtype, minval=minval, maxval=maxval, seed=seed)
-
-
-def _check_bounds(minval: Any, maxval: Any) -> None:
-    """Raises InvalidArgumentError where no integer is at least `minval` and below `maxval`."""
-
-    def check(low: Any, high: Any) -> None:
-        if (np.asarray(low) >= np.asarray(high)).any():
-            raise InvalidArgumentError(f"Need minval < maxval, got {low} >= {high}")
-
-    bounds = [raw(_as_operand(bound)) for bound in (minval, maxval)]
-    if not any(isinstance(bound, jax.core.Tracer) for bound in bounds):
-        check(*bounds)
-    else:
-        effects.noted(check, bounds)
 
 
 def gamma(
@@ -161,10 +166,14 @@ def categorical(
     >>> tf.random.categorical([[0.0, 0.0]], 5).shape
     TensorShape([1, 5])
     """
-    drawn = random.categorical(
-        _as_operand(logits)._value, static(num_samples), seed=operation_seed(seed)
-    )
-    return cast(wrap(drawn), dtypes.int64 if dtype is None else dtype)
+    logits, count = convert_to_tensor(logits), static(num_samples)
+    kind = dtypes.int64 if dtype is None else dtype
+    if trace_state_clean() and (seed is None or isinstance(seed, int)):
+        state = philox.state_now("categorical", seed, math.prod(logits.shape[:1]) * count)
+        if state is not None:
+            with WIDE(True):
+                return cast(Tensor(philox.classes(jnp.asarray(state), logits._value, count)), kind)
+    return cast(wrap(random.categorical(logits._value, count, seed=operation_seed(seed))), kind)
 
 
 def shuffle(value: Any, seed: Any = None, name: Any = None) -> Tensor:
@@ -175,6 +184,10 @@ def shuffle(value: Any, seed: Any = None, name: Any = None) -> Tensor:
     [1, 2, 3]
     """
     value = _as_operand(value)
+    if trace_state_clean() and (seed is None or isinstance(seed, int)):
+        state = philox.state_now("shuffle", seed, -(-value.shape[0] // 1024))
+        if state is not None:
+            return gather(value, philox.order(state, value.shape[0]).astype(np.int32))
     order = random.shuffle(np.arange(value.shape[0], dtype=np.int32), seed=operation_seed(seed))
     return gather(value, wrap(order))
 
@@ -192,25 +205,18 @@ def _key(seed: Any) -> Any:
 
 def _from_seed(kind: str, seed: Any, shape: Any, dtype: Any, *rest: Any) -> Tensor:
     wanted = dtypes.as_dtype(dtype)
+    numbers = tuple(map(static, rest))
     with WIDE(True):
-        numbers = tuple(map(static, rest))
-        return run(_drawn, (_as_operand(seed),), (kind, static(shape), wanted.name, *numbers))
+        return run(_of_seed, (_as_operand(seed),), (kind, sizes_of(shape), wanted.name, *numbers))
 
 
-def _drawn(seed: Any, kind: str, shape: Any, dtype: str, *rest: Any) -> Any:
-    key, shape = _key(seed), (shape,) if isinstance(shape, int) else shape
+def _of_seed(seed: Any, kind: str, shape: Any, dtype: str, *rest: Any) -> Any:
     with WIDE(True):
-        if kind == "randint":
-            return jax.random.randint(key, shape, rest[0], rest[1], dtype)
         if kind == "poisson":
-            return jax.random.poisson(key, jnp.asarray(rest[0]), shape).astype(dtype)
-        if kind == "uniform":
-            return jax.random.uniform(key, shape, dtype, *rest)
+            return jax.random.poisson(_key(seed), jnp.asarray(rest[0]), shape).astype(dtype)
         if kind == "gamma":
-            return jax.random.gamma(key, jnp.asarray(rest[0], dtype), shape, dtype)
-        if kind == "truncated_normal":
-            return jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype)
-        return jax.random.normal(key, shape, dtype)
+            return jax.random.gamma(_key(seed), jnp.asarray(rest[0], dtype), shape, dtype)
+        return drawn_of(philox.state_of(seed), kind, shape, dtype, *rest)
 
 
 def stateless_uniform(
@@ -230,10 +236,11 @@ def stateless_uniform(
     True
     """
     if dtypes.as_dtype(dtype).is_integer:
-        if maxval is None:
-            raise ValueError(f"maxval must be given for dtype={dtypes.as_dtype(dtype).name}.")
-        _check_bounds(minval, maxval)
-        return _from_seed("randint", seed, shape, dtype, minval, maxval)
+        bounds = static(minval), static(maxval)
+        check_ends(bounds, dtypes.as_dtype(dtype), whole=True)
+        if None not in bounds:
+            check_bounds(*bounds)
+        return _from_seed("integers", seed, shape, dtype, minval, maxval)
     return _from_seed("uniform", seed, shape, dtype, minval, 1.0 if maxval is None else maxval)
 
 
@@ -321,8 +328,8 @@ def stateless_categorical(
 
 
 def _classes(seed: Any, logits: Any, count: int) -> Any:
-    drawn = jax.random.categorical(_key(seed), logits, -1, shape=(count, logits.shape[0]))
-    return drawn.T.astype("int32")
+    with WIDE(True):
+        return philox.classes(philox.state_of(seed), jnp.asarray(logits), count)
 
 
 def split(seed: Any, num: int = 2, alg: Any = "auto_select") -> Tensor:
@@ -332,11 +339,8 @@ def split(seed: Any, num: int = 2, alg: Any = "auto_select") -> Tensor:
     >>> tf.random.split([1, 2], 3).shape
     TensorShape([3, 2])
     """
-    return run(_split, (_as_operand(seed),), (static(num),))
-
-
-def _split(seed: Any, num: int) -> Any:
-    return jax.random.key_data(jax.random.split(_key(seed), num)).astype("int32")
+    seed = _as_operand(seed)
+    return _from_seed("integers", seed, (static(num), 2), seed.dtype, None, None)
 
 
 def fold_in(seed: Any, data: Any, alg: Any = "auto_select") -> Tensor:
@@ -346,11 +350,8 @@ def fold_in(seed: Any, data: Any, alg: Any = "auto_select") -> Tensor:
     >>> tf.random.fold_in([1, 2], 3).shape
     TensorShape([2])
     """
-    return run(_folded, (_as_operand(seed), _as_operand(data)))
-
-
-def _folded(seed: Any, data: Any) -> Any:
-    return jax.random.key_data(jax.random.fold_in(_key(seed), data)).astype("int32")
+    data = _as_operand(data)
+    return stack([_from_seed("integers", seed, (), data.dtype, None, None), data])
 
 
 def poisson(
@@ -369,68 +370,16 @@ def poisson(
     return _from_seed("poisson", state, (*shape, *more), dtype, rates)
 
 
-_global: list[Any] = []
-
-
-def get_global_generator() -> Generator:
-    """The generator of the program, which is made with a random seed at first.
-
-    >>> from keraslike import tf
-    >>> tf.random.get_global_generator().normal([2]).shape
-    TensorShape([2])
-    """
-    if not _global:
-        _global.append(Generator())
-    return _global[0]
-
-
-def set_global_generator(generator: Generator) -> None:
-    """Makes a generator that of the program.
-
-    >>> from keraslike import tf
-    >>> tf.random.set_global_generator(tf.random.Generator.from_seed(1))
-    >>> tf.random.get_global_generator().uniform([2]).shape
-    TensorShape([2])
-    """
-    _global[:] = [generator]
-
-
-class Generator:
-    """A random stream of its own.
-
-    >>> first, again = Generator.from_seed(3), Generator.from_seed(3)
-    >>> bool(first.normal([2])[0] == again.normal([2])[0])
-    True
-    """
-
-    def __init__(self, seed: int | None = None):
-        self._stream = rng.SeedGenerator(seed)
-
-    @classmethod
-    def from_seed(cls, seed: int, alg: Any = None) -> Generator:
-        return cls(seed)
-
-    @classmethod
-    def from_non_deterministic_state(cls, alg: Any = None) -> Generator:
-        return cls()
-
-    def normal(self, shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = dtypes.float32):
-        """Draws of a normal distribution."""
-        return normal(shape, mean, stddev, dtype, self._stream)
-
-    def truncated_normal(
-        self, shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = dtypes.float32
-    ):
-        """Draws of a normal distribution within two standard deviations."""
-        return truncated_normal(shape, mean, stddev, dtype, self._stream)
-
-    def uniform(self, shape: Any, minval: Any = 0, maxval: Any = None, dtype: Any = dtypes.float32):
-        """Draws of a uniform distribution over `[minval, maxval)`."""
-        return uniform(shape, minval, maxval, dtype, self._stream)
-
-
 __all__ = [
-    *("Generator", "categorical", "fold_in", "gamma", "get_global_generator", "poisson"),
+    *(
+        "Generator",
+        "categorical",
+        "create_rng_state",
+        "fold_in",
+        "gamma",
+        "get_global_generator",
+        "poisson",
+    ),
     *("set_global_generator", "split", "stateless_categorical", "stateless_gamma"),
     *("stateless_normal", "stateless_poisson", "stateless_truncated_normal"),
     "stateless_uniform",

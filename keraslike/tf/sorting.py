@@ -113,7 +113,7 @@ def unique_with_counts(x: Any, out_idx: Any = dtypes.int32, name: Any = None) ->
     """
     values = _concrete("unique", _as_operand(x))
     _, first, inverse, counts = np.unique(
-        values, return_index=True, return_inverse=True, return_counts=True
+        values, return_index=True, return_inverse=True, return_counts=True, equal_nan=False
     )
     order = np.argsort(first)
     places = np.argsort(order)[inverse.reshape(-1)]
@@ -139,7 +139,11 @@ def searchsorted(
 
 
 def _searchsorted(a: Any, v: Any, side: str) -> Any:
-    return jnp.searchsorted(a, v, side=side)
+    if a.ndim == 1:
+        return jnp.searchsorted(a, v, side=side)
+    rows, wanted = a.reshape(-1, a.shape[-1]), v.reshape(-1, v.shape[-1])
+    found = jax.vmap(lambda a, v: jnp.searchsorted(a, v, side=side))(rows, wanted)
+    return found.reshape(v.shape)
 
 
 def bincount(

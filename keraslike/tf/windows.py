@@ -129,7 +129,16 @@ def _pool(name_of: str, rank: int, average: bool) -> Callable:
     return pool
 
 
+def _check_window(shape: Any, window: Any, padding: Any) -> None:
+    """Raises ValueError for a window that is larger than what is pooled, without padding."""
+    if padding == "VALID" and any(
+        isinstance(n, int) and w > n for n, w in zip(shape[1:-1], window, strict=False)
+    ):
+        raise ValueError(f"ksize={window} is larger than the pictures. Received shape: {shape}")
+
+
 def _pooled(x: Any, window: Any, strides: Any, padding: str, average: bool) -> Any:
+    _check_window(x.shape, window, padding)
     if not average:
         return cpu_pool.max_pool(x, window, strides, padding)
     counts = cpu_pool.sum_pool(jnp.ones(x.shape, x.dtype), window, strides, padding)

@@ -11,7 +11,13 @@ NAN, INF = float("nan"), float("inf")
 
 
 def names(tf):
+    def seeded(program):
+        tf.random.set_seed(5)
+        return program()
+
     return {
+        "seeded": seeded,
+        "g": tf.random.Generator.from_seed,
         "tf": tf,
         "np": np,
         "c": tf.constant,
@@ -155,11 +161,84 @@ v.set_shape([4])
 bool(tf.Variable(0))
 """
 
+RANDOM = """
+tf.random.stateless_uniform([3], [1, 2])
+tf.random.stateless_uniform([2, 3], [1, 2], -1, 3)
+tf.random.stateless_uniform([3], [1, 2], 0, 10, tf.int32)
+tf.random.stateless_uniform([3], [1, 2], -5, 10**12, tf.int64)
+tf.random.stateless_uniform([3], [1, 2], dtype=tf.float64)
+tf.random.stateless_uniform([3], [1, 2], dtype=tf.float16)
+tf.random.stateless_uniform([3], [1, 2], None, None, tf.int32)
+tf.random.stateless_normal([5], [1, -2], 3.0, 2.0)
+tf.random.stateless_normal([3], [1, 2], dtype=tf.float64)
+tf.random.stateless_truncated_normal([9], [1, 2])
+tf.random.stateless_truncated_normal([40], [5, 6])
+tf.random.stateless_categorical([[1.0, 2.0, 3.0], [0.0, -inf, 1.0]], 5, [1, 2])
+tf.random.split([1, 2], 2)
+tf.random.fold_in([1, 2], 3)
+g(7).normal([3])
+g(7).uniform([3], 1.0, 2.0)
+g(7).uniform([3], 0, 10, tf.int32)
+g(7).truncated_normal([3])
+g(7).uniform_full_int([2], tf.int64)
+g(7).state.value()
+g(7).split(2)[1].normal([2])
+g(7).make_seeds(2)
+(lambda x: [x.normal([2]), x.normal([2]), x.state.value()])(g(7))
+(lambda x: [x.skip(10), x.normal([2])])(g(7))
+(lambda x: [x.reset_from_seed(3), x.normal([2])])(g(7))
+tf.random.Generator.from_state([1, 2, 3], alg="philox").normal([2])
+tf.random.Generator.from_key_counter(1, [0, 0], "philox").normal([2])
+seeded(lambda: [tf.random.uniform([3]), tf.random.uniform([3])])
+seeded(lambda: tf.random.normal([2, 3], 1.0, 2.0))
+seeded(lambda: [tf.random.uniform([3], seed=1), tf.random.uniform([3], seed=1)])
+seeded(lambda: [tf.random.normal([3], seed=1), tf.random.normal([3], seed=2)])
+seeded(lambda: tf.random.uniform([3], 0, 10, tf.int32))
+seeded(lambda: tf.random.truncated_normal([3]))
+seeded(lambda: tf.random.shuffle([1, 2, 3, 4, 5]))
+seeded(lambda: tf.random.categorical([[1.0, 2.0]], 5))
+seeded(lambda: tf.nn.dropout(tf.ones([8]), 0.5))
+seeded(lambda: tf.image.random_flip_left_right(tf.reshape(tf.range(8), [4, 1, 2, 1])))
+seeded(lambda: tf.image.random_crop(tf.range(24), [3]))
+seeded(lambda: tf.image.random_brightness(tf.zeros([1, 1, 3]), 0.3))
+tf.image.stateless_random_flip_left_right(tf.reshape(tf.range(8), [4, 1, 2, 1]), [1, 2])
+tf.image.stateless_random_contrast(c([[[1.0, 0.0, 0.5]], [[0.0, 1.0, 0.0]]]), 0.3, 0.9, [1, 2])
+tf.image.stateless_random_crop(tf.range(24), [3], [1, 2])
+tf.random.uniform([2], 5, 1, tf.int32)
+tf.random.uniform([2], dtype=tf.int32)
+"""
+
+MORE = """
+tf.unique([1.0, nan, nan])
+tf.signal.hamming_window(5)
+tf.signal.hann_window(5)
+tf.signal.hann_window(6)
+tf.math.in_top_k([5, 1], [[0.1, 0.9], [0.1, 0.9]], 1)
+tf.nn.softmax_cross_entropy_with_logits(labels=[[0, 1]], logits=[[2.0, 1.0]])
+tf.nn.sparse_softmax_cross_entropy_with_logits([5], [[2.0, 1.0]])
+tf.nn.sparse_softmax_cross_entropy_with_logits([[1]], [[2.0, 1.0]])
+tf.nn.bias_add(tf.zeros([1, 2]), [1.0])
+tf.nn.dropout(c([1.0]), 1.5)
+tf.searchsorted([[1, 3], [2, 4]], [[3], [3]])
+tf.math.count_nonzero(c(["a", ""]))
+tf.linalg.inv(tf.zeros([2, 2]))
+tf.linalg.solve(tf.zeros([2, 2]), tf.zeros([2, 2]))
+tf.linalg.solve(tf.eye(2), c([1.0, 2.0]))
+tf.linalg.lu(tf.zeros([2, 2]))
+tf.tile(c(["a"]), [2])
+tf.fill([2], "x")
+tf.zeros([2], tf.string)
+tf.where(c([True, False]), "a", "b")
+tf.pad(c(["a"]), [[1, 0]], constant_values="z")
+tf.constant("a", shape=[2])
+tf.image.rgb_to_grayscale(c([[[140, 203, 53], [7, 9, 250]]], tf.uint8))
+"""
+
 PROGRAMS = [
     *CONVERSIONS,
     *(
         line
-        for text in (SHAPES, NUMBERS, ERRORS, LOOPS, VARIABLES)
+        for text in (SHAPES, NUMBERS, ERRORS, LOOPS, VARIABLES, RANDOM, MORE)
         for line in text.strip().splitlines()
     ),
 ]

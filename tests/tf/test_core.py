@@ -8,6 +8,8 @@ import pytest
 from keraslike import tf
 from tests.tf import core_programs
 
+pytestmark = pytest.mark.slow
+
 with open(core_programs.PATH) as _file:
     REFERENCE = json.load(_file)
 
@@ -58,6 +60,19 @@ def test_refused_arguments_are_errors_of_both_kinds():
         x + tf.constant([1.0, 2.0, 3.0])
     with pytest.raises(ValueError):
         tf.function(lambda x: x + tf.constant([1, 2, 3]))(tf.constant([1, 2]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="ksize"):
+        tf.nn.max_pool2d(tf.zeros([1, 3, 3, 1]), 4, 1, "VALID")
     # What a function of the user's raises stays what it is.
     with pytest.raises(KeyError):
         tf.custom_gradient(lambda x: {}[1])(tf.constant(1.0))
+
+
+def test_seeded_draws_go_on_in_traced_functions():
+    tf.random.set_seed(3)
+    draw = tf.function(lambda: tf.random.normal([4], seed=1))
+    assert not np.allclose(draw(), draw())
+    generator = tf.random.Generator.from_seed(7)
+    eager = [generator.normal([3]).numpy() for _ in range(2)]
+    generator.reset_from_seed(7)
+    traced = tf.function(lambda: generator.normal([3]))
+    np.testing.assert_allclose([traced().numpy() for _ in range(2)], eager, rtol=1e-5)

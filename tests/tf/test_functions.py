@@ -68,7 +68,6 @@ def test_what_does_not_fit(names, expression, error, match):
         ("tf.add_n([])", ValueError, "inputs"),
         ("tf.concat([], 0)", ValueError, "concat"),
         ("tf.add(1)", TypeError, "lacks: y"),
-        ("t[[0, 1]]", TypeError, "integers, slices"),
         ("t[5]", IndexError, "5 is out of bounds"),
         ("t[..., 5]", IndexError, "5 is out of bounds"),
         ("t[tf.constant([0, 1])]", TypeError, "gather"),

@@ -1,0 +1,61 @@
+"""What all of `tf.random` is made of: TensorFlow's numbers for a counter and a key, and checks."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.tf import dtypes, effects, philox
+from keraslike.tf.conversion import _as_operand, static
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.tensor import WIDE, raw
+
+
+def check_ends(bounds: tuple[Any, Any], wanted: dtypes.DType, whole: bool = False) -> None:
+    """Raises ValueError where integers have no end.
+
+    Args:
+        whole: whether both may be left out, for all values of the dtype.
+    """
+    if None in bounds and not (whole and bounds == (None, None)):
+        raise ValueError(f"maxval must be given for dtype={wanted.name}. Received: {bounds}")
+
+
+def sizes_of(shape: Any) -> tuple[int, ...]:
+    shape = static(shape)
+    return (shape,) if isinstance(shape, int) else tuple(shape)
+
+
+def check_bounds(minval: Any, maxval: Any) -> None:
+    """Raises InvalidArgumentError where no integer is at least `minval` and below `maxval`."""
+
+    def check(low: Any, high: Any) -> None:
+        if (np.asarray(low) >= np.asarray(high)).any():
+            raise InvalidArgumentError(f"Need minval < maxval, got {low} >= {high}")
+
+    bounds = [raw(_as_operand(bound)) for bound in (minval, maxval)]
+    if not any(isinstance(bound, jax.core.Tracer) for bound in bounds):
+        check(*bounds)
+    else:
+        effects.noted(check, bounds)
+
+
+def drawn(state: Any, kind: str, shape: Any, dtype: str, *rest: Any) -> Any:
+    """TensorFlow's numbers for a counter and a key."""
+    wanted, count = dtypes.as_dtype(dtype).dtype, math.prod(shape)
+    state = jnp.asarray(state).astype(np.uint64)
+    with WIDE(True):
+        if kind == "integers":
+            low, high = rest
+            if low is None:
+                return philox.integers(state, count, wanted).reshape(shape)
+            return philox.between(state, count, wanted, low, high).reshape(shape)
+        if kind == "uniform":
+            low, high = (np.asarray(v, wanted) for v in rest)
+            return philox.units(state, count, wanted).reshape(shape) * (high - low) + low
+        fn = philox.normals if kind == "normal" else philox.truncated_normals
+        return fn(state, count, wanted).reshape(shape)

@@ -1,0 +1,187 @@
+"""`tf.random.Generator`: streams of random numbers, and the one that a program has."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.tf import dtypes, philox
+from keraslike.tf.conversion import static
+from keraslike.tf.drawing import check_bounds, check_ends, drawn, sizes_of
+from keraslike.tf.ops import cast, stack
+from keraslike.tf.tensor import WIDE, Tensor
+from keraslike.tf.variables import Variable
+
+_global: list[Any] = []
+
+
+def get_global_generator() -> Generator:
+    """The generator of the program, which is made with a random seed at first.
+
+    >>> from keraslike import tf
+    >>> tf.random.get_global_generator().normal([2]).shape
+    TensorShape([2])
+    """
+    if not _global:
+        _global.append(Generator.from_non_deterministic_state())
+    return _global[0]
+
+
+def set_global_generator(generator: Generator) -> None:
+    """Makes a generator that of the program.
+
+    >>> from keraslike import tf
+    >>> tf.random.set_global_generator(tf.random.Generator.from_seed(1))
+    >>> tf.random.get_global_generator().uniform([2]).shape
+    TensorShape([2])
+    """
+    _global[:] = [generator]
+
+
+class Generator:
+    """A random stream of its own: TensorFlow's numbers of a seed.
+
+    Args:
+        state: two numbers of a counter and a key, int64.
+        alg: only `"philox"`.
+
+    >>> Generator.from_seed(7).uniform([2]).numpy().round(4).tolist()
+    [0.3993, 0.7841]
+    """
+
+    def __init__(self, copy_from: Generator | None = None, state: Any = None, alg: Any = None):
+        if alg not in (None, 1, "philox", "auto_select"):
+            raise ValueError(f"tf.random.Generator: alg must be 'philox'. Received: {alg!r}")
+        if (copy_from is None) == (state is None):
+            raise ValueError("tf.random.Generator takes either copy_from or state.")
+        given = copy_from.state if copy_from is not None else state
+        value = np.asarray(static(given), np.int64).reshape(-1)
+        if value.shape != (3,):
+            raise ValueError(f"state must have 3 numbers. Received shape {value.shape}.")
+        self._state = Variable(value, trainable=False, name="StateVar")
+
+    @classmethod
+    def from_seed(cls, seed: int, alg: Any = None) -> Generator:
+        """The generator of a seed."""
+        return cls(state=create_rng_state(seed), alg=alg)
+
+    @classmethod
+    def from_state(cls, state: Any, alg: Any = None) -> Generator:
+        """The generator whose state was another's."""
+        return cls(state=state, alg=alg)
+
+    @classmethod
+    def from_key_counter(cls, key: Any, counter: Any, alg: Any = None) -> Generator:
+        """The generator of a key and a counter of two numbers."""
+        return cls(state=[*static(counter), static(key)], alg=alg)
+
+    @classmethod
+    def from_non_deterministic_state(cls, alg: Any = None) -> Generator:
+        """A generator whose state is random."""
+        return cls(state=[*(secrets.randbits(63) for _ in range(2)), 0], alg=alg)
+
+    @property
+    def algorithm(self) -> int:
+        return 1
+
+    @property
+    def state(self) -> Variable:
+        """Two numbers of the counter, and the key."""
+        return self._state
+
+    @property
+    def key(self) -> Tensor:
+        return self._state[2]
+
+    def reset(self, state: Any) -> None:
+        """Sets the state."""
+        self._state.assign(np.asarray(static(state), np.int64))
+
+    def reset_from_seed(self, seed: int) -> None:
+        """Sets the state to that of a seed."""
+        self.reset(create_rng_state(seed))
+
+    def reset_from_key_counter(self, key: Any, counter: Any) -> None:
+        """Sets the state to a key and a counter of two numbers."""
+        self.reset([*static(counter), static(key)])
+
+    def skip(self, delta: Any) -> Tensor:
+        """The state; then goes on as if so many numbers had been drawn."""
+        before = self._state.value()
+        with WIDE(True):
+            new = philox.after(jnp.asarray(before._value).astype(np.uint64), static(delta))
+            self._state.assign(Tensor(new.astype(np.int64)))
+        return before
+
+    def _draws(self, kind: str, shape: Any, dtype: Any, *rest: Any) -> Tensor:
+        sizes, wanted = sizes_of(shape), dtypes.as_dtype(dtype)
+        before = self.skip(math.prod(sizes))
+        with WIDE(True):
+            return Tensor(drawn(before._value, kind, sizes, wanted.name, *map(static, rest)))
+
+    def normal(
+        self,
+        shape: Any,
+        mean: Any = 0.0,
+        stddev: Any = 1.0,
+        dtype: Any = dtypes.float32,
+        name: Any = None,
+    ) -> Tensor:
+        """Draws of a normal distribution."""
+        return self._draws("normal", shape, dtype) * cast(stddev, dtype) + cast(mean, dtype)
+
+    def truncated_normal(
+        self,
+        shape: Any,
+        mean: Any = 0.0,
+        stddev: Any = 1.0,
+        dtype: Any = dtypes.float32,
+        name: Any = None,
+    ) -> Tensor:
+        """Draws of a normal distribution within two standard deviations."""
+        found = self._draws("truncated_normal", shape, dtype)
+        return found * cast(stddev, dtype) + cast(mean, dtype)
+
+    def uniform(
+        self,
+        shape: Any,
+        minval: Any = 0,
+        maxval: Any = None,
+        dtype: Any = dtypes.float32,
+        name: Any = None,
+    ) -> Tensor:
+        """Draws of a uniform distribution over `[minval, maxval)`."""
+        wanted = dtypes.as_dtype(dtype)
+        if wanted.is_integer:
+            check_ends((static(minval), static(maxval)), wanted)
+            check_bounds(minval, maxval)
+            return self._draws("integers", shape, dtype, minval, maxval)
+        return self._draws("uniform", shape, dtype, minval, 1.0 if maxval is None else maxval)
+
+    def uniform_full_int(self, shape: Any, dtype: Any = dtypes.uint64, name: Any = None) -> Tensor:
+        """Integers of all values of the dtype."""
+        return self._draws("integers", shape, dtype, None, None)
+
+    def make_seeds(self, count: int = 1) -> Tensor:
+        """Seeds for functions that keep no state, in columns."""
+        keys = self.uniform_full_int([count], dtypes.int64)
+        return stack([keys, cast([0] * count, dtypes.int64)])
+
+    def split(self, count: int = 1) -> list[Generator]:
+        """New generators, whose numbers do not depend on one another."""
+        keys = self.uniform_full_int([count], dtypes.int64).numpy().tolist()
+        return [Generator(state=[0, 0, key]) for key in keys]
+
+
+def create_rng_state(seed: Any, alg: Any = None) -> np.ndarray:
+    """The state of a generator of a seed, int64.
+
+    >>> from keraslike import tf
+    >>> tf.random.create_rng_state(7, "philox").tolist()
+    [7, 0, 0]
+    """
+    return np.asarray([*np.atleast_1d(static(seed)).tolist(), 0, 0][:3], np.int64)

@@ -1,0 +1,163 @@
+"""The numbers that TensorFlow's operations draw of a seed: Philox 4x32-10, and what they make of
+its 32-bit words."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from keraslike.core import rng
+from keraslike.data import philox
+from keraslike.tf.tensor import WIDE
+
+_LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+_GAP = (
+    256  # values of the counter that are kept for each output, or for each four that may be refused
+)
+_MOST = 2**31 - 1  # seeds are below it
+_DEFAULT = 87654321  # the global seed where only an operation is given one
+
+
+def state_of(seeds: Any) -> Any:
+    """Counter (two numbers of 64 bits) and key for the seeds of an operation without a state."""
+    with WIDE(True):
+        given = jnp.asarray(seeds).astype(np.int64).astype(np.uint64)
+        words = philox.scrambled((given[0], given[1]))
+        key, high = (words[i] | words[i + 1] << _HALF for i in (0, 2))
+        return jnp.stack([jnp.zeros_like(key), high, key])
+
+
+def state_now(name: str, seed: int | None, count: int) -> np.ndarray | None:
+    """The same for an operation that draws so many numbers and goes on with its next call; `None`
+    where there is neither a global seed nor its own, and in a function of a data set."""
+    if rng.in_run() or (seed is None and rng.chosen is None):
+        return None
+    chosen = _DEFAULT if rng.chosen is None else rng.chosen % _MOST
+    own = rng.operation_seed() if seed is None else int(seed) % _MOST
+    own = own or (0 if chosen else _MOST)
+    key = (name, chosen, own)
+    start = rng.drawn.get(key, 0) if seed is not None else 0
+    if seed is not None:
+        rng.drawn[key] = start + count * _GAP
+    whole = 2**64 - 1
+    return np.array([start, own & whole, chosen & whole], np.uint64)
+
+
+def after(state: Any, count: int) -> Any:
+    """The state of a generator that has drawn so many numbers."""
+    with WIDE(True):
+        low = state[0] + np.uint64(count * _GAP)
+        return jnp.stack([low, state[1] + (low < state[0]).astype(np.uint64), state[2]])
+
+
+def _words(state: Any, count: int, step: int = 1, more: int = 1) -> Any:
+    """Words in rows of four, `more` rows for each of `count` values of the counter."""
+    at = np.arange(count, dtype=np.uint64)[:, None] * np.uint64(step)
+    at = (at + np.arange(more, dtype=np.uint64)).reshape(-1)
+    low = state[0] + at
+    high = state[1] + (low < state[0]).astype(np.uint64)
+    counter = (low & _LOW, low >> _HALF, high & _LOW, high >> _HALF)
+    key = (state[2] & _LOW, state[2] >> _HALF)
+    return jnp.stack(philox.mixed(counter, key), 1)
+
+
+def _pairs(words: Any) -> Any:
+    """Numbers of 64 bits, of which two words are the lower and the upper half."""
+    return (words[:, 0::2] | words[:, 1::2] << _HALF).reshape(-1)
+
+
+def _unit(words: Any, bits: int) -> Any:
+    return (words & np.uint64(2**bits - 1)).astype(np.float64) * 2.0**-bits
+
+
+def _doubles(words: Any) -> Any:
+    upper, lower = words[:, 0::2] & np.uint64(0xFFFFF), words[:, 1::2]
+    return ((upper << _HALF) | lower).astype(np.float64).reshape(-1) * 2.0**-52
+
+
+def units(state: Any, count: int, dtype: Any = np.float64) -> Any:
+    """Numbers of [0, 1)."""
+    size = np.dtype(dtype).itemsize
+    if size == 8:
+        return _doubles(_words(state, -(-count // 2)))[:count]
+    bits = {"float32": 23, "float16": 10, "bfloat16": 7}[np.dtype(dtype).name]
+    return _unit(_words(state, -(-count // 4)).reshape(-1)[:count], bits).astype(dtype)
+
+
+def integers(state: Any, count: int, dtype: Any) -> Any:
+    """Integers of all values of 32 or 64 bits."""
+    dtype = np.dtype(dtype)
+    if dtype.itemsize == 8:
+        return _pairs(_words(state, -(-count // 2)))[:count].astype(dtype)
+    words = _words(state, -(-count // 4)).reshape(-1)[:count]
+    return words.astype(np.uint32).astype(dtype)
+
+
+def between(state: Any, count: int, dtype: Any, low: int, high: int) -> Any:
+    """Integers from `low` up to and without `high`."""
+    dtype = np.dtype(dtype)
+    drawn = integers(state, count, np.uint64 if dtype.itemsize == 8 else np.uint32)
+    rest = drawn % np.asarray(int(high) - int(low), drawn.dtype)
+    return rest.astype(dtype) + np.asarray(low, dtype)
+
+
+def _normal_pairs(first: Any, second: Any, dtype: Any) -> Any:
+    """The numbers that Box and Muller make of two of [0, 1), one after the other."""
+    first, second = first.astype(dtype), second.astype(dtype)
+    length = jnp.sqrt(-2.0 * jnp.log(jnp.maximum(first, np.asarray(1e-7, dtype))))
+    angle = np.asarray(2 * math.pi, dtype) * second
+    return jnp.stack([jnp.sin(angle) * length, jnp.cos(angle) * length], -1)
+
+
+def normals(state: Any, count: int, dtype: Any) -> Any:
+    """Numbers of the normal distribution."""
+    if np.dtype(dtype).itemsize == 8:
+        drawn = _doubles(_words(state, -(-count // 2))).reshape(-1, 2)
+        return _normal_pairs(drawn[:, 0], drawn[:, 1], np.float64).reshape(-1)[:count]
+    drawn = _unit(_words(state, -(-count // 4)), 23)
+    return (
+        _normal_pairs(drawn[:, 0::2], drawn[:, 1::2], np.float32).reshape(-1)[:count].astype(dtype)
+    )
+
+
+_ROWS = 6  # of words, of which twelve or more numbers come: four of them within bounds
+
+
+def truncated_normals(state: Any, count: int, dtype: Any) -> Any:
+    """Those of them that are within two deviations, which TensorFlow draws by fours."""
+    if np.dtype(dtype).itemsize == 8:
+        groups, kind = -(-count // 2), np.float64
+        drawn = _doubles(_words(state, groups, _GAP, 2 * _ROWS)).reshape(groups, -1, 2)
+    else:
+        groups, kind = -(-count // 4), np.float32
+        drawn = _unit(_words(state, groups, _GAP, _ROWS), 23).reshape(groups, -1, 2)
+    found = _normal_pairs(drawn[..., 0], drawn[..., 1], kind).reshape(groups, -1)
+    order = jnp.argsort(jnp.abs(found) >= 2.0, axis=1, stable=True)
+    each = 2 if kind is np.float64 else 4
+    kept = jnp.take_along_axis(found, order[:, :each], 1)
+    return kept.reshape(-1)[:count].astype(dtype)
+
+
+def classes(state: Any, logits: Any, count: int) -> Any:
+    """Numbers of classes for each row of logits."""
+    rows = logits.shape[0]
+    drawn = units(state, rows * count).reshape(rows, count)
+    wide = logits.astype(np.float64)
+    wide = wide - jnp.max(jnp.where(jnp.isfinite(wide), wide, -jnp.inf), -1, keepdims=True)
+    edges = jnp.cumsum(jnp.where(jnp.isfinite(wide), jnp.exp(wide), 0), -1)
+    wanted = drawn * edges[:, -1:]
+    return jnp.sum(edges[:, None, :] <= wanted[..., None], -1)
+
+
+def order(state: np.ndarray, count: int) -> np.ndarray:
+    """The numbers below `count` in random order, on the host."""
+    seeds = int(state[2]), int(state[1])
+    drawn = philox.draw(seeds, int(state[0]), -(-max(count - 1, 0) // 4)).tolist()
+    out = np.arange(count)
+    for i in range(count - 1):
+        j = i + drawn[i] % (count - i)
+        out[i], out[j] = out[j], out[i]
+    return out
