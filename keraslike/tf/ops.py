@@ -289,8 +289,7 @@ def _arg(name: str, fn: Callable, worst: float) -> Callable:
             if x.dtype.kind == "f":  # NaN is neither larger nor smaller than anything
                 x = jnp.where(jnp.isnan(x), worst, x)
             # Places of 32 bits: XLA's programs with others are not compiled outside of this block.
-            axis += x.ndim if axis < 0 else 0
-            return fn(jnp.asarray(x), axis, np.int32).astype(kind)
+            return fn(jnp.asarray(x), axis + x.ndim * (axis < 0), np.int32).astype(kind)
 
     arg.__name__ = arg.__qualname__ = name
     arg.__doc__ = f"Where along an axis the value is that of reduce_{name[3:]}."
