@@ -1,4 +1,4 @@
-"""Pipelines of data: `Dataset`, which `fit` takes, and what reads and prepares its elements."""
+"""Data pipelines: `Dataset`, which `fit` accepts, and its sources and transformations."""
 
 from keraslike.data.dataset import Dataset
 from keraslike.data.elements import AUTOTUNE, INFINITE, UNKNOWN, ArraySpec

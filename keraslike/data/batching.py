@@ -1,4 +1,4 @@
-"""Methods of data sets that make one element of several, and several of one."""
+"""Methods of data sets that combine several elements into one, and split one into several."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Batching(Pipeline):
         deterministic: bool | None = None,
         name: str | None = None,
     ) -> Any:
-        """Several elements in one, their arrays along a new first axis.
+        """Batches of `batch_size` elements, whose arrays are stacked along a new first axis.
 
-        With `drop_remainder` elements at the end that do not fill a batch are left out.
+        With `drop_remainder`, elements at the end that do not fill a batch are left out.
         """
         return self.grouped(batch_size, self._stacked, drop_remainder, keyed=True)
 
@@ -56,11 +56,11 @@ class Batching(Pipeline):
         spec: Callable[[Any, int | None], Any] | None = None,
         keyed: bool = False,
     ) -> Any:
-        """What `combine` makes of each `batch_size` elements in a list.
+        """The results of `combine` for lists of `batch_size` elements each.
 
         Args:
-            spec: what is known of that, by what is known of an element and how many there are.
-            keyed: whether `combine` only stacks, so that elements may be fetched by keys.
+            spec: maps the spec of an element and the number of elements to the spec of a result.
+            keyed: whether `combine` only stacks, so that batches may be gathered by keys.
         """
         size = positive("batch_size", batch_size, error=self._view.error)
         drop = bool(drop_remainder)
@@ -106,7 +106,7 @@ class Batching(Pipeline):
         return made
 
     def unbatch(self, name: str | None = None) -> Any:
-        """The rows of each element as elements."""
+        """The rows of each element, as elements of their own."""
 
         def make() -> Iterator[Any]:
             for element in tried(self._start(0)):
@@ -135,7 +135,7 @@ class Batching(Pipeline):
     def rebatch(
         self, batch_size: Any, drop_remainder: bool = False, name: str | None = None
     ) -> Any:
-        """The rows of all batches in batches of another size, or of several sizes in turn."""
+        """The rows of all batches, regrouped into batches of another size, or of sizes in turn."""
         if as_int(batch_size) is not None:
             return self.unbatch().batch(batch_size, drop_remainder)
         error = self._view.error
@@ -178,11 +178,12 @@ class Batching(Pipeline):
         drop_remainder: bool = False,
         name: str | None = None,
     ) -> Any:
-        """Batches of arrays of several sizes, which are made as large as the largest of the batch.
+        """Batches of arrays of different sizes, which are padded at their ends to equal sizes.
 
         Args:
-            padded_shapes: the sizes to have, for each array; `None`, -1 for the largest there is.
-            padding_values: what is put at the ends, for each array: 0 or an empty text by default.
+            padded_shapes: the padded shape of each array. A size of `None` or -1 is the largest of
+                the batch.
+            padding_values: the value of the padding of each array, by default 0 or an empty text.
 
         Raises ValueError for an array that is larger than its padded shape.
         """
@@ -209,7 +210,8 @@ class Batching(Pipeline):
     def _padded(self, arrays: list[Any], sizes: Any, value: Any) -> np.ndarray:
         if not all(is_text_scalar(a) or isinstance(a, (np.ndarray, np.generic)) for a in arrays):
             raise TypeError(
-                f"padded_batch() is for arrays. Received elements of {type(arrays[0]).__name__}."
+                "padded_batch() needs elements that are arrays. Received elements of type "
+                f"{type(arrays[0]).__name__}."
             )
         arrays = [np.asarray(a, object) if is_text_scalar(a) else np.asarray(a) for a in arrays]
         largest = tuple(np.max([a.shape for a in arrays], axis=0).astype(int))
@@ -240,7 +242,7 @@ class Batching(Pipeline):
         row_splits_dtype: Any = np.int64,
         name: str | None = None,
     ) -> Any:
-        """Batches of arrays of several sizes as ragged tensors; for data sets of `tf.data`."""
+        """Batches of arrays of different sizes as ragged tensors, for data sets of `tf.data`."""
         specs = list(iter_leaves(self._spec()))
 
         def combine(elements: list[Any]) -> Any:
@@ -275,8 +277,10 @@ class Batching(Pipeline):
         drop_remainder: bool = False,
         name: str | None = None,
     ) -> Any:
-        """Data sets of `size` elements, which begin `shift` (by default `size`) elements apart, and
-        take each `stride`-th. In the structure of an element, each array is such a data set.
+        """Windows of `size` elements, every `stride`-th of the data set, as data sets.
+
+        Windows begin `shift` elements apart, by default `size`. Each array in the structure of an
+        element becomes a data set of its own.
 
         >>> from keraslike.data import Dataset
         >>> windows = Dataset.range(5).window(3, shift=2, drop_remainder=True)
@@ -341,12 +345,14 @@ class Batching(Pipeline):
         window_size_func: Callable | None = None,
         name: str | None = None,
     ) -> Any:
-        """The elements of what `reduce_func(key, dataset)` makes of each `window_size` that have
-        one key; at the end of those that are left, by their keys.
+        """The elements of `reduce_func(key, dataset)` for groups of elements with the same key.
+
+        A group is reduced once it has `window_size` elements, and the rest at the end, in the order
+        of their keys.
 
         Args:
-            key_func: the key of an element, an integer.
-            window_size_func: the size for a key, in place of one for all.
+            key_func: gives the key of an element, an integer.
+            window_size_func: gives the window size of a key, in place of one size for all.
         """
         if (window_size is None) == (window_size_func is None):
             raise ValueError("One of window_size and window_size_func must be given.")
@@ -389,7 +395,7 @@ class Batching(Pipeline):
         def known() -> Any:
             try:
                 return reduce.raw(np.int64(0), self._of_elements([]))._spec()
-            except Exception:  # it wants elements
+            except Exception:  # `reduce_func` may fail for a group without elements
                 return None
 
         return self._then(enduring(make), unless(self._count), spec=known, batch_size=None)
@@ -409,13 +415,13 @@ class Batching(Pipeline):
         """Padded batches of elements of similar lengths.
 
         Args:
-            element_length_func: the length of an element.
-            bucket_boundaries: the lengths at which buckets end, the first that are not in them.
-            bucket_batch_sizes: the size of the batches of each bucket, one more than boundaries.
-            padded_shapes, padding_values: as `padded_batch` takes them.
-            pad_to_bucket_boundary: whether unknown sizes are one less than the bucket's end, and
-                not the largest of a batch.
-            no_padding: for elements that have one size within a bucket.
+            element_length_func: gives the length of an element.
+            bucket_boundaries: the exclusive upper limits of the lengths in each bucket.
+            bucket_batch_sizes: the batch size of each bucket, one more than there are boundaries.
+            padded_shapes, padding_values: see `padded_batch`.
+            pad_to_bucket_boundary: whether unknown sizes are padded to one less than the boundary
+                of the bucket, rather than to the largest size of the batch.
+            no_padding: batches without padding, for elements of one size in each bucket.
         """
         bounds, sizes = [int(b) for b in bucket_boundaries], [int(n) for n in bucket_batch_sizes]
         if len(sizes) != len(bounds) + 1:
@@ -468,7 +474,7 @@ class Batching(Pipeline):
         return self._then(enduring(make), unless(self._count), spec=known, batch_size=None)
 
     def _bounded(self, shapes: Any, size: int) -> Any:
-        """Padded shapes with a size in the place of those that are not known."""
+        """The padded shapes, with `size` for each unknown size."""
         spec = self._spec()
         given = iter(_alike(shapes, spec, True))
 
@@ -491,7 +497,7 @@ def _sizes(shape: Any) -> Iterator[int | None]:
 
 
 def _alike(given: Any, structure: Any, shapes: bool = False) -> list[Any]:
-    """What was given for each leaf of a structure, in order; one for all stands for each."""
+    """The values given for the leaves of a structure, in order; one value may be for all leaves."""
     leaves = list(iter_leaves(structure))
     if given is None:
         return [None] * len(leaves)
@@ -502,6 +508,9 @@ def _alike(given: Any, structure: Any, shapes: bool = False) -> list[Any]:
         if whole and not shapes:
             return [given] * len(leaves)
         if len(given) != len(structure):
-            raise ValueError(f"Expected one for each of {len(structure)} parts. Received: {given}")
+            raise ValueError(
+                "padded_shapes and padding_values must have one entry for each of the "
+                f"{len(structure)} parts of an element. Received: {given}"
+            )
         return [x for g, s in zip(given, structure) for x in _alike(g, s, shapes)]
     return [given]

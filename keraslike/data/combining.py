@@ -1,4 +1,4 @@
-"""Methods of data sets that take elements of several."""
+"""Methods that combine several data sets into one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from keraslike.data.pipeline import Fetched, NoElements, Pipeline, Start, common
 
 
 class Combining(Pipeline):
-    """Several data sets in one."""
+    """Methods that combine several data sets."""
 
     @classmethod
     def zip(cls, *args: Any, datasets: Any = None, name: str | None = None) -> Any:
-        """Structures of an element of each data set, until one of them ends."""
+        """Structures of one element of each data set, until the first data set ends."""
         structure = datasets if datasets is not None else args[0] if len(args) == 1 else args
         if isinstance(structure, list):
             structure = tuple(structure)
@@ -61,7 +61,7 @@ class Combining(Pipeline):
         )
 
     def concatenate(self, dataset: Any, name: str | None = None) -> Any:
-        """These elements, and then those of another data set."""
+        """The elements of this data set, followed by those of another."""
         _check(dataset, "concatenate")
         with contextlib.suppress(NoElements):
             if self._find_spec is not None and dataset._find_spec is not None:
@@ -81,7 +81,7 @@ class Combining(Pipeline):
         )
 
     def flat_map(self, map_func: Callable, name: str | None = None) -> Any:
-        """The elements of the data set that `map_func` makes of each element, in order."""
+        """The elements of the data sets that `map_func` returns for each element, in order."""
         function = self._view.function(map_func)
 
         def opened(element: Any) -> Iterator[Any]:
@@ -117,13 +117,13 @@ class Combining(Pipeline):
         deterministic: bool | None = None,
         name: str | None = None,
     ) -> Any:
-        """The elements of the data sets that `map_func` makes of the elements, `block_length` (1)
-        of each in turn.
+        """The elements of the data sets that `map_func` returns, `block_length` of each in turn.
 
         Args:
-            cycle_length: how many data sets are open at a time; by default as many as cores.
-            num_parallel_calls: by how many threads they are read.
-            deterministic: the order is the same in any case.
+            cycle_length: how many data sets are read at a time, by default the number of cores.
+            block_length: how many elements of a data set are consecutive, by default 1.
+            num_parallel_calls: if given, each of the open data sets is read ahead by a thread.
+            deterministic: accepted for TensorFlow's sake; the order is always deterministic.
         """
         wanted = as_int(cycle_length)
         cycle = os.cpu_count() or 1 if wanted in (None, AUTOTUNE) else wanted
@@ -160,18 +160,20 @@ class Combining(Pipeline):
         rerandomize_each_iteration: bool | None = None,
         name: str | None = None,
     ) -> Any:
-        """Elements of the data sets, drawn at random.
+        """Elements of several data sets, in random alternation.
 
         Args:
-            weights: the share of each: a list, or a data set of lists.
-            stop_on_empty_dataset: whether to end with the first that has ended, and not the last.
+            weights: the probability of each data set: a list, or a data set of lists.
+            stop_on_empty_dataset: whether to end when the first data set has ended, rather than
+                when all have.
         """
         parts = list(datasets)
         each = isinstance(weights, Pipeline)
         share = np.ones(len(parts)) if weights is None or each else np.asarray(weights, "float64")
         if not each and (share.shape != (len(parts),) or (share < 0).any() or not share.sum()):
             raise ValueError(
-                f"weights must be {len(parts)} numbers of at least 0. Received: weights={weights!r}"
+                f"weights must be {len(parts)} numbers of at least 0 that are not all 0. "
+                f"Received: weights={weights!r}"
             )
         if not parts:
             raise ValueError("Invalid `datasets`. `datasets` should not be empty.")
@@ -201,11 +203,12 @@ class Combining(Pipeline):
         stop_on_empty_dataset: bool = True,
         name: str | None = None,
     ) -> Any:
-        """Elements of the data sets, of which another data set says the numbers.
+        """Elements of several data sets, which another data set chooses by their numbers.
 
         Args:
-            stop_on_empty_dataset: whether to end when one is chosen that has ended; otherwise it is
-                passed over.
+            choice_dataset: a data set of int64 scalars, the indices of data sets.
+            stop_on_empty_dataset: whether to end when a data set is chosen that has ended;
+                otherwise the choice is skipped.
         """
         parts = list(datasets)
         choice_dataset._view.check_numbers(choice_dataset._spec())
@@ -327,7 +330,7 @@ def _interleaved(
 
 
 def _ahead(executor: ThreadPoolExecutor, items: Iterator[Any], block: int) -> Iterator[Any]:
-    """The items, read by a thread of the pool in runs of some blocks, one run ahead."""
+    """The items, which a thread of the pool reads one run of several items ahead."""
     size = max(16, block)
     pending = executor.submit(lambda: list(itertools.islice(items, size)))
     while run := pending.result():

@@ -1,4 +1,4 @@
-"""`Dataset`: a pipeline of elements in numpy, made as they are asked for."""
+"""`Dataset`: a pipeline whose elements are computed on demand, as numpy arrays."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from keraslike.data.storage import Storage
 
 
 class Dataset(Sources, Elementwise, Batching, Combining, Storage):
-    """Elements that are made as they are asked for, each an array or a tuple or dict of arrays.
+    """A sequence of elements, computed on demand; each is an array, or a tuple or dict of arrays.
 
-    `fit`, `evaluate`, `predict` and `adapt` take one whose elements are batches, and fetch them
-    ahead by a thread. Its methods, which are those of `tf.data.Dataset`, give new data sets.
-    Functions of the user's are given numpy arrays, a tuple as several arguments, and may return
-    arrays of any kind; those of data sets made by `tf.data` and `tf.keras` are given tensors.
+    `fit`, `evaluate`, `predict` and `adapt` accept a data set whose elements are batches, and
+    prefetch them in a thread. The methods are those of `tf.data.Dataset`, and return new data sets.
+    Users' functions receive numpy arrays, a tuple as several arguments, and may return arrays of
+    any library; functions of data sets made by `tf.data` and `tf.keras` receive tensors.
 
     Args:
-        make: gives an iterator of the elements, each time it is called.
-        count: how many there are, `INFINITE` or `UNKNOWN`.
-        inputs: the data sets that `make` asks.
-        spec: gives what is known of the elements, in their structure.
-        batch_size: of elements that are batches.
+        make: returns a new iterator of the elements each time it is called.
+        count: the number of elements, `INFINITE` or `UNKNOWN`.
+        inputs: the data sets that `make` iterates over.
+        spec: returns the specs of the elements, in their structure.
+        batch_size: the batch size, if the elements are batches.
 
     >>> import numpy as np
     >>> squares = Dataset.from_tensor_slices(np.arange(5)).map(lambda n: n * n).batch(2)

@@ -1,4 +1,4 @@
-"""Elements of data sets: structures of numpy arrays, what is known of them, who sees them how."""
+"""Elements of data sets: structures of numpy arrays, their specs, and how users see them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from keraslike.core.boxed import Boxed
 from keraslike.core.errors import NoSuchFile
 from keraslike.core.structures import iter_leaves, map_leaves
 
-AUTOTUNE = -1  # as many threads as there are cores
-INFINITE, UNKNOWN = -1, -2  # what `cardinality()` gives where there is no number
+AUTOTUNE = -1  # the number of threads is chosen automatically
+INFINITE, UNKNOWN = -1, -2  # the results of `cardinality()` other than a number of elements
 
 
 class Value(np.ndarray):
-    """An array with the method `numpy()`, which programs call on what a data set gives."""
+    """An array with the method `numpy()`, which programs call on elements of data sets."""
 
     def numpy(self) -> np.ndarray:
         return self.view(np.ndarray)[()]
@@ -28,8 +28,8 @@ class Value(np.ndarray):
 
 @dataclasses.dataclass(frozen=True)
 class ArraySpec:
-    """The shape and dtype of an array in the elements; a size that varies is `None`, and so is the
-    shape where not even the number of axes is known.
+    """The shape and dtype of an array in the elements. A size that varies is `None`; so is the
+    shape if the number of axes is unknown.
 
     >>> ArraySpec((None, 2), "float32").shape
     (None, 2)
@@ -39,17 +39,19 @@ class ArraySpec:
     dtype: str
 
     def inside(self, size: int | None) -> ArraySpec:
-        """With a first axis before the others, as batches have it."""
+        """The spec of a batch: with an additional first axis of this size."""
         return self if self.shape is None else ArraySpec((size, *self.shape), self.dtype)
 
     def rows(self) -> ArraySpec:
-        """Without the first axis."""
+        """The spec of a row: without the first axis."""
         return self if self.shape is None else ArraySpec(self.shape[1:], self.dtype)
 
     def common(self, other: Any) -> ArraySpec:
-        """What holds for arrays of both kinds."""
+        """The most specific spec that arrays of both specs conform to."""
         if not isinstance(other, ArraySpec) or other.dtype != self.dtype:
-            raise TypeError(f"Elements of different kinds: {self} and {other}.")
+            raise TypeError(
+                f"The elements of a data set must have one dtype. Received: {self} and {other}."
+            )
         if self.shape is None or other.shape is None or len(self.shape) != len(other.shape):
             return ArraySpec(None, self.dtype)
         pairs = zip(self.shape, other.shape)
@@ -58,7 +60,7 @@ class ArraySpec:
 
 @dataclasses.dataclass(frozen=True)
 class Nested:
-    """What is known of a data set that is in an element: of its elements."""
+    """The spec of a data set within an element: the spec of its elements."""
 
     element: Any
 
@@ -82,39 +84,40 @@ class View:
     ended: type[Exception] = StopIteration  # by `get_next` after the last element
 
     def array(self, value: Any) -> Any:
-        """What a user gave as a leaf, or as the rows of one."""
+        """The leaf for a value that a user gave, or the array whose rows are leaves."""
         return leaf_of(np.asarray(value if isinstance(value, list) else host(value)))
 
     def show(self, leaf: Any) -> Any:
-        """A leaf as whoever iterates gets it."""
+        """A leaf as iteration returns it."""
         if isinstance(leaf, (np.ndarray, np.generic)):
             return np.asarray(leaf).view(Value)
         return leaf
 
     def given(self, leaf: Any) -> Any:
-        """A leaf as functions of the user's get it."""
+        """A leaf as users' functions receive it."""
         return leaf
 
     def function(self, function: Callable) -> Function:
-        """A function of the user's as one of elements."""
+        """A user's function as a function of elements."""
         return Function(function, self)
 
     def spec(self, leaf: Any) -> Any:
-        """What is known of a leaf from one of its values."""
+        """The spec of a leaf."""
         if hasattr(leaf, "_find_spec"):
             return Nested(leaf._spec())
         return ArraySpec(np.shape(leaf), dtype_name(leaf))
 
     def show_spec(self, spec: Any) -> Any:
+        """A spec as `element_spec` returns it."""
         return spec
 
     def unsized(self, spec: Any) -> Any:
-        """What the spec of one leaf says of others that were computed as it was."""
+        """The spec of all leaves that are computed like one leaf of this spec."""
         return spec
 
     def stack(self, leaves: list[Any]) -> Any:
-        """Leaves that are no arrays as the rows of one."""
-        raise TypeError(f"What is no array has no batches. Received: {leaves[0]!r}")
+        """Leaves that are not arrays, stacked."""
+        raise TypeError(f"Only arrays can be batched. Received: {leaves[0]!r}")
 
     def row(self, leaf: Any, index: int) -> Any:
         """A row of a leaf."""
@@ -123,29 +126,30 @@ class View:
     def ragged(
         self, leaves: list[Any], shape: tuple[int | None, ...] | None, splits: Any = np.int64
     ) -> Any:
-        """Arrays of several sizes as the rows of one."""
-        raise TypeError("Ragged arrays are for data sets of tf.data.")
+        """A ragged array whose rows are arrays of different sizes."""
+        raise TypeError("ragged_batch() needs a data set of tf.data.")
 
     def ragged_spec(self, spec: ArraySpec, splits: Any = np.int64) -> Any:
-        """What is known of these."""
+        """The spec of such a ragged array."""
         return spec
 
     def plain(self, leaf: Any) -> Any:
-        """A leaf as numpy's arrays, for who asks for these."""
+        """A leaf as `as_numpy_iterator` returns it."""
         return leaf
 
     def check_single(self, spec: Any) -> None:
-        """Raises an error for elements that `unique` is not for."""
+        """Raises an error for elements that `unique` does not support."""
 
     def check_numbers(self, spec: Any) -> None:
-        """Raises an error for elements that are no numbers of data sets to choose from."""
+        """Raises an error for elements that are not integers, as `choose_from_datasets` needs."""
 
     def holds(self, returned: Any) -> bool:
-        """What a predicate has returned."""
+        """The value that a predicate returned, as a bool."""
         return bool(returned)
 
     def check_state(self, known: Any, state: Any) -> Any:
-        """A state that a function has returned, beside the one that it was given."""
+        """The state that a function returned for the state `known`. Raises if they differ in
+        structure or dtype."""
         return state
 
     def called(self, begin: Callable[[], Iterator[Any]]) -> Iterator[Any]:
@@ -153,34 +157,38 @@ class View:
         return begin()
 
     def element(self, returned: Any) -> Any:
-        """What a function of the user's returned, as an element."""
+        """The element for a value that a user's function returned."""
         return host(returned)
 
 
 class Function:
-    """A function of the user's, called with leaves of elements and giving an element."""
+    """A user's function, which is called with elements and returns an element."""
 
     def __init__(self, function: Callable, view: View):
         self._function, self._view = function, view
 
     def raw(self, *arguments: Any) -> Any:
-        """What the function itself returns."""
+        """The value that the user's function returns, unconverted."""
         return self._function(*[map_leaves(self._view.given, a) for a in arguments])
 
     def __call__(self, *arguments: Any) -> Any:
         return self._view.element(self.raw(*arguments))
 
     def many(self, specs: Sequence[Any]) -> Callable | None:
-        """The function of many elements at once, their leaves stacked, where that is the same."""
+        """The function of stacked elements, if there is one that gives the same results."""
         return None
 
     def specs(self, specs: Sequence[Any]) -> Any:
-        """What is known of the results for arguments of which this is known; `None` for nothing."""
+        """The specs of the results for arguments of these specs, or `None` if unknown."""
         return None
 
     def supposed(self, specs: Sequence[Any], of: Callable[[Any], Any] | None = None) -> list[Any]:
-        """What is known (`of`) of what the function returns for examples of its arguments: where a
-        data set has no elements, there are no others. Where it raises, there is nothing."""
+        """The specs of results for example arguments, for data sets without elements. An example
+        for which the function raises is left out.
+
+        Args:
+            of: computes the spec of a value that the user's function returns.
+        """
         found = []
         for size, text in ((1, b"0"), (2, b"0 0")):
 
@@ -200,12 +208,12 @@ class Function:
 
 
 def arguments(element: Any) -> tuple[Any, ...]:
-    """What functions are called with: a tuple as several arguments."""
+    """The arguments of a call with an element: a tuple becomes several arguments."""
     return element if type(element) is tuple else (element,)
 
 
 def host(value: Any) -> Any:
-    """What a function returned as an element: numpy arrays, in tuples and dicts."""
+    """The element for a returned value: numpy arrays, in tuples and dicts."""
     if isinstance(value, np.ndarray):
         return value
     if isinstance(value, dict):
@@ -229,7 +237,7 @@ def host(value: Any) -> Any:
 
 
 def leaf_of(array: np.ndarray) -> Any:
-    """An array as it is in elements: text is bytes, and one text no array."""
+    """An array as a leaf of an element: text becomes bytes, and scalar text is not an array."""
     if array.dtype.kind == "U":
         array = np.char.encode(array)
     if array.dtype.kind == "S":
@@ -249,29 +257,27 @@ def is_text_scalar(leaf: Any) -> bool:
 
 
 def row(tree: Any, index: Any, view: View | None = None) -> Any:
-    """Each array of a structure at an index."""
+    """The rows at an index of all arrays in a structure."""
     if view is None:
         return map_leaves(lambda array: array[index], tree)
     return map_leaves(lambda leaf: view.row(leaf, index), tree)
 
 
 def length(tree: Any) -> int:
-    """The one number of rows that all arrays have."""
+    """The number of rows, which all arrays must share."""
     leaves = [leaf for leaf in iter_leaves(tree) if leaf is not None]
     for leaf in leaves:
-        if is_text_scalar(leaf) or not np.ndim(leaf) and not hasattr(leaf, "shape"):
-            raise ValueError(f"Only arrays with a first axis have slices. Received: {leaf!r}")
-        if not len(leaf.shape):
+        if is_text_scalar(leaf) or not len(getattr(leaf, "shape", np.shape(leaf))):
             raise ValueError(f"Only arrays with a first axis have slices. Received: {leaf!r}")
     lengths = {int(leaf.shape[0]) for leaf in leaves}
     if len(lengths) != 1:
-        raise ValueError(f"Arrays must have one length. Received lengths: {sorted(lengths)}")
+        raise ValueError(f"Arrays must have the same length. Received lengths: {sorted(lengths)}")
     return lengths.pop()
 
 
 def texts(items: Iterable[Any]) -> np.ndarray:
-    """An array of texts."""
-    return np.array([*items, None], object)[:-1]  # of bytes alone numpy makes other arrays
+    """An object array of texts."""
+    return np.array([*items, None], object)[:-1]  # the None keeps numpy from parsing the texts
 
 
 def stack(elements: list[Any], view: View | None = None) -> Any:
@@ -280,7 +286,7 @@ def stack(elements: list[Any], view: View | None = None) -> Any:
 
 
 def merged(elements: list[Any], combine: Callable[[list[Any]], Any]) -> Any:
-    """One element of several: `combine` of the leaves that have one place in them."""
+    """Several elements merged into one: `combine` of the leaves in the same position."""
     first = elements[0]
     if isinstance(first, dict):
         return {k: merged([e[k] for e in elements], combine) for k in first}
@@ -299,14 +305,14 @@ def _stacked(leaves: list[Any], view: View | None) -> Any:
     shapes = {np.shape(e) for e in leaves}
     if len(shapes) > 1:
         raise (view or View()).error(
-            "Arrays in a batch must have one shape: padded_batch() and ragged_batch() take others. "
-            f"Received: {sorted(shapes)}"
+            f"Arrays in a batch must have the same shape. Received shapes: {sorted(shapes)}. Use "
+            "padded_batch() or ragged_batch() for arrays of different shapes."
         )
     return np.stack(leaves) if shapes != {()} else np.array(leaves, getattr(first, "dtype", None))
 
 
 def positive(name: str, value: Any, least: int = 1, error: type[Exception] = ValueError) -> int:
-    """A whole number, given in any form; raises an error for others."""
+    """An integer of at least `least`, from any integer type. Raises `error` for other values."""
     number = as_int(value)
     if number is None or number < least:
         expected = "a positive integer" if least == 1 else f"an integer of at least {least}"

@@ -1,4 +1,4 @@
-"""Methods of data sets by which elements are chosen, ordered and computed one at a time."""
+"""Methods of data sets that select, order and transform single elements."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ from keraslike.data.pipeline import (
 )
 from keraslike.training.prefetch import Ahead, made_by
 
-# Seconds that a call must take before threads are asked to do it, where they are left to us.
+# With AUTOTUNE, threads are tried only for calls that take at least so many seconds.
 _WORTH_A_THREAD = 5e-4
-# Elements of which the classes are counted before the shares of classes are estimated anew.
+# Elements whose classes are counted before the distribution of classes is estimated again.
 _COUNTED = 32
 
 
 class Elementwise(Pipeline):
-    """What is done with each element, and which are taken in which order."""
+    """Methods that transform, select and order elements."""
 
     # -- each element ---------------------------------------------------------------------------
 
@@ -58,18 +58,20 @@ class Elementwise(Pipeline):
         use_unbounded_threadpool: bool = False,
         name: str | None = None,
     ) -> Any:
-        """`map_func` of each element; by that many threads, of `AUTOTUNE` by as many as serve.
+        """The results of `map_func` for each element.
 
-        Functions of data sets of `tf.data` are given tensors, are traced once for the shapes of the
-        elements where they can be, and run on the CPU; others are given numpy arrays. With
-        `num_parallel_calls` the function must be one that several threads may run.
+        Functions of data sets of `tf.data` receive tensors, are traced once for the shapes of the
+        elements if possible, and run on the CPU; others receive numpy arrays. With
+        `num_parallel_calls` the function must be thread-safe.
 
         Args:
-            deterministic: `False` for results as they come to be ready.
+            num_parallel_calls: the number of threads; with `AUTOTUNE` it is measured whether
+                threads are faster.
+            deterministic: `False` to return results in the order in which they become ready.
         """
         function = self._view.function(map_func)
         calls = self._calls(num_parallel_calls)
-        faster: list[bool] = []  # whether threads are
+        faster: list[bool] = []  # whether threads are faster, once it has been measured
 
         def apply(element: Any) -> Any:
             return function(*arguments(element))
@@ -111,8 +113,8 @@ class Elementwise(Pipeline):
         return positive("num_parallel_calls", num_parallel_calls, error=self._view.error)
 
     def _spec_of_call(self, function: Function, dataset: Any) -> Any:
-        """What is known of a function's results: by its trace, or else by the first of them, in
-        which the first axis is unknown where it is that of a batch."""
+        """The specs of a function's results: from its trace or, if elements are batches of unknown
+        size, from the first results, with the size of the first axis unknown."""
         found = function.specs(arguments(dataset._spec()))
         if found is not None:
             return found
@@ -126,7 +128,7 @@ class Elementwise(Pipeline):
         )
 
     def filter(self, predicate: Callable, name: str | None = None) -> Any:
-        """The elements of which `predicate` is true."""
+        """The elements for which `predicate` is true."""
         test, holds = self._view.function(predicate), self._view.holds
         return self._then(
             passing(lambda: filter(lambda e: holds(test(*arguments(e))), self._start(0))),
@@ -134,7 +136,7 @@ class Elementwise(Pipeline):
         )
 
     def take_while(self, predicate: Callable, name: str | None = None) -> Any:
-        """The elements before the first of which `predicate` is not true."""
+        """The elements before the first one for which `predicate` is false."""
         test, holds = self._view.function(predicate), self._view.holds
         return self._then(
             passing(
@@ -144,7 +146,7 @@ class Elementwise(Pipeline):
         )
 
     def enumerate(self, start: int = 0, name: str | None = None) -> Any:
-        """Each element with its number."""
+        """Pairs of a number, from `start` on, and an element."""
         begin = as_int(start) or 0
 
         def numbered(start: Start) -> Start:
@@ -168,7 +170,7 @@ class Elementwise(Pipeline):
         )
 
     def scan(self, initial_state: Any, scan_func: Callable, name: str | None = None) -> Any:
-        """The second of what `scan_func(state, element)` returns; the first is the next state."""
+        """The outputs of `scan_func(state, element)`, which returns a next state and an output."""
         function, state = (
             self._view.function(scan_func),
             map_leaves(self._view.array, initial_state),
@@ -188,7 +190,7 @@ class Elementwise(Pipeline):
         return self._then(passing(make), spec=None)
 
     def reduce(self, initial_state: Any, reduce_func: Callable, name: str | None = None) -> Any:
-        """The last of the states that `reduce_func(state, element)` returns."""
+        """The last state of `reduce_func(state, element)`, which returns the next state."""
         function = self._view.function(reduce_func)
         state = map_leaves(self._view.array, initial_state, lambda part: isinstance(part, list))
         for element in self._start(0):
@@ -196,7 +198,7 @@ class Elementwise(Pipeline):
         return map_leaves(self._view.show, state)
 
     def get_single_element(self, name: str | None = None) -> Any:
-        """The one element that there is; raises ValueError where there are none or several."""
+        """The only element. Raises ValueError if there is none, or more than one."""
         found = list(itertools.islice(self._start(0), 2))
         if len(found) != 1:
             raise self._view.error(
@@ -207,7 +209,7 @@ class Elementwise(Pipeline):
     # -- which elements -------------------------------------------------------------------------
 
     def take(self, count: Any, name: str | None = None) -> Any:
-        """The first `count` elements; all of them where it is -1."""
+        """The first `count` elements, or all if it is -1."""
         count = _count(count)
         if count < 0:
             return self._ordered(lambda start: start)
@@ -217,7 +219,7 @@ class Elementwise(Pipeline):
         )
 
     def skip(self, count: Any, name: str | None = None) -> Any:
-        """What comes after the first `count` elements; nothing where it is -1."""
+        """The elements after the first `count`, or none if it is -1."""
         count = _count(count)
         if count < 0:
             return self.take(0)
@@ -225,7 +227,7 @@ class Elementwise(Pipeline):
         return self._ordered(lambda start: lambda first: start(first + count), known)
 
     def shard(self, num_shards: Any, index: Any, name: str | None = None) -> Any:
-        """Each element whose number leaves `index` when it is divided by `num_shards`."""
+        """The elements whose number is `index` modulo `num_shards`."""
         number = positive("num_shards", num_shards, error=self._view.error)
         place = _count(index)
         if not 0 <= place < number:
@@ -238,7 +240,7 @@ class Elementwise(Pipeline):
         )
 
     def repeat(self, count: Any = None, name: str | None = None) -> Any:
-        """All elements `count` times, without end where it is `None` or -1."""
+        """All elements `count` times, or forever if it is `None` or -1."""
         times = -1 if count is None else _count(count)
 
         def repeated(start: Start) -> Start:
@@ -268,15 +270,15 @@ class Elementwise(Pipeline):
         reshuffle_each_iteration: bool | None = None,
         name: str | None = None,
     ) -> Any:
-        """The elements in a random order, each drawn among the next `buffer_size` of them.
+        """The elements in random order, each drawn from a buffer of the next `buffer_size`.
 
         Args:
-            seed: of the orders, which are those of TensorFlow for the same seed; drawn from numpy's
-                random numbers where it is `None`.
-            reshuffle_each_iteration: whether each iteration has an order of its own (the default).
+            seed: the seed of the order, which is TensorFlow's for the same seed. If `None`, it is
+                drawn from numpy's random numbers.
+            reshuffle_each_iteration: whether each iteration has a different order (the default).
         """
         size = as_int(buffer_size)
-        if size is not None and size < 0:  # the number of elements, where it is not known
+        if size is not None and size < 0:  # all elements
             size = max(self._count, 1) if self._count >= 0 else 2**62
         size = positive(
             "buffer_size", buffer_size if size is None else size, error=self._view.error
@@ -297,7 +299,7 @@ class Elementwise(Pipeline):
         return made
 
     def unique(self, name: str | None = None) -> Any:
-        """Each element where it comes first."""
+        """The elements without repetitions, in the order of their first occurrence."""
         self._view.check_single(self._spec())
 
         def make() -> Iterator[Any]:
@@ -324,16 +326,16 @@ class Elementwise(Pipeline):
         seed: Any = None,
         name: str | None = None,
     ) -> Any:
-        """Some of the elements, of which the classes come in the given proportions, as pairs of
-        class and element.
+        """Pairs of class and element, resampled to a distribution of classes.
 
         Args:
-            class_func: the class of an element.
-            target_dist: the share that each class is to have.
-            initial_dist: the share that each has; counted while elements pass where it is `None`.
+            class_func: gives the class of an element.
+            target_dist: the share of each class in the result.
+            initial_dist: the share of each class in this data set; if `None`, it is estimated
+                during iteration.
 
-        As in TensorFlow elements come of two passes over this data set, of all elements and of
-        those that are let pass, so that one may come twice.
+        As in TensorFlow, the result samples from two iterations over this data set, one of all
+        elements and one of accepted elements, so an element may occur twice.
         """
         target = np.asarray(target_dist, "float32")
         given = None if initial_dist is None else np.asarray(initial_dist, "float32")
@@ -360,7 +362,7 @@ class Elementwise(Pipeline):
                 if next(draws) < ((ratio - least) / (ratio.max() - least))[int(element[0])]:
                     yield element
 
-        # Each element is one of all, or one of those that the shares of classes let pass.
+        # The result alternates between all elements and those accepted by their class.
         passed = every._then(passing(accepted), unless(self._count))
         whole = None if given is None else _ratio(target, given).min()
         if whole is not None and whole in (0, 1):
@@ -374,10 +376,10 @@ class Elementwise(Pipeline):
         shares = self._make(passing(weights), UNKNOWN, (), lambda: ArraySpec((2,), "float64"))
         return self.sample_from_datasets([every, passed], shares, seed, stop_on_empty_dataset=True)
 
-    # -- when they are made ---------------------------------------------------------------------
+    # -- prefetching, options and errors --------------------------------------------------------
 
     def prefetch(self, buffer_size: Any, name: str | None = None) -> Any:
-        """The same elements, of which a thread makes up to `buffer_size` ahead."""
+        """The same elements, up to `buffer_size` of which a thread computes ahead."""
         size = as_int(buffer_size)
         if size == 0:
             return self._ordered(lambda start: start)
@@ -402,24 +404,25 @@ class Elementwise(Pipeline):
         return made
 
     def apply(self, transformation_func: Callable, name: str | None = None) -> Any:
-        """What a function makes of this data set."""
+        """The data set that `transformation_func` returns for this one."""
         made = transformation_func(self)
         if not isinstance(made, Pipeline):
             raise TypeError(f"transformation_func must return a Dataset. Received: {made!r}")
         return made
 
     def with_options(self, options: Any, name: str | None = None) -> Any:
-        """The same with options, none of which change what the elements are."""
+        """The same data set with options, which do not change the elements."""
         made = self._ordered(lambda start: start)
         made._options, made._rows = self.options().merge(options), self._rows
         return made
 
     def options(self) -> Options:
-        """The options that this data set and those that it is made of were given."""
+        """The options of this data set and of its inputs, merged."""
         return Options() if self._options is None else self._options
 
     def of_known_length(self, count: int) -> Any:
-        """The same, said to have that many elements; an error where there are others."""
+        """The same data set with an asserted number of elements. Iteration raises an error if there
+        are more or fewer."""
 
         def make() -> Iterator[Any]:
             number = 0
@@ -439,7 +442,7 @@ class Elementwise(Pipeline):
         return self._then(enduring(make), count)
 
     def ignore_errors(self, log_warning: bool = False, name: str | None = None) -> Any:
-        """The elements that can be made, without those whose making raises an error."""
+        """The elements that can be computed, without those that raise an error."""
 
         def make() -> Iterator[Any]:
             for element in tried(self._start(0)):
@@ -465,10 +468,12 @@ def in_threads(
     as_ready: bool = False,
     faster: list[bool] | None = None,
 ) -> Iterator[Any]:
-    """`apply` of each, by threads; where their number is left to us, by none for quick calls.
+    """The results of `apply` for each element, computed by threads.
 
     Args:
-        faster: empty, or whether threads are faster, as was found out before.
+        calls: the number of threads; with `AUTOTUNE` they are used only if they are faster.
+        as_ready: whether results come in the order in which they become ready.
+        faster: whether threads are faster, if known; otherwise empty, and filled by the call.
     """
     apply, elements = attempted(apply), tried(elements)
     if calls is not None and calls != AUTOTUNE:
@@ -479,26 +484,26 @@ def in_threads(
 def _measured(
     apply: Callable, elements: Iterator[Any], as_ready: bool, faster: list[bool]
 ) -> Iterator[Any]:
-    """By threads if elements take long, and are there earlier with them: Python's interpreter runs
-    one thread at a time, and what is done in Python is slower by several."""
+    """Uses threads only if a trial is faster with them: Python's interpreter runs one thread at a
+    time, so threads slow down functions in pure Python."""
     count = os.cpu_count() or 1
     if not faster:
         alone: list[float] = []
         together: list[float] = []
         yield from _timed(map(apply, itertools.islice(elements, 4)), alone)
-        took = min(np.diff(alone), default=0)  # the first one may have compiled something
-        if count > 1 and took >= _WORTH_A_THREAD:
+        seconds = min(np.diff(alone), default=0)  # the first call may have compiled something
+        if count > 1 and seconds >= _WORTH_A_THREAD:
             trial = itertools.islice(elements, 4 * count)
             yield from _timed(_pooled(apply, trial, count, as_ready), together)
         if len(alone) == 4:
-            gone = together[-1] - alone[-1] if together else 0
-            faster[:] = [gone < 0.75 * len(together) * took]
+            elapsed = together[-1] - alone[-1] if together else 0
+            faster[:] = [elapsed < 0.75 * len(together) * seconds]
     threads = bool(faster) and faster[0]
     yield from _pooled(apply, elements, count, as_ready) if threads else map(apply, elements)
 
 
 def _timed(elements: Iterator[Any], times: list[float]) -> Iterator[Any]:
-    """The elements; to the list is added when each came."""
+    """The elements. The time at which each arrives is appended to `times`."""
     for element in elements:
         times.append(time.perf_counter())
         yield element

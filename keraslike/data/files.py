@@ -24,11 +24,11 @@ _NUMBERS = ("float32", "float64", "int32", "int64")
 
 
 class _OfFiles(Dataset):
-    """What `read` gives of each file, one after the other.
+    """The elements that `read` yields for each file, one file after the other.
 
     Args:
-        filenames: one or several, or a data set of them.
-        parallel: how many files are read at a time, an element of each in turn.
+        filenames: one or several names, or a data set of them.
+        parallel: how many files are read at a time, one element of each in turn.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class _OfFiles(Dataset):
 
 
 class _OfRecords(_OfFiles):
-    """What the function `_read` gives of each file, which may be compressed."""
+    """The elements that `_read` yields for each file, which may be compressed."""
 
     _read: Callable[[str, Any], Iterator[bytes]]
 
@@ -90,12 +90,12 @@ class _OfRecords(_OfFiles):
 
 
 class TextLineDataset(_OfRecords):
-    """The lines of text files, without their ends.
+    """The lines of text files, without line endings.
 
     Args:
-        filenames: one or several, or a data set of them.
+        filenames: one or several names, or a data set of them.
         compression_type: `"GZIP"`, `"ZLIB"` or none.
-        num_parallel_reads: how many files are read at a time, a line of each in turn.
+        num_parallel_reads: how many files are read at a time, one line of each in turn.
 
     >>> from keraslike import tf
     >>> import os, tempfile
@@ -109,8 +109,8 @@ class TextLineDataset(_OfRecords):
 
 
 class TFRecordDataset(_OfRecords):
-    """The records of TFRecord files, as bytes. Their checksums are looked at: DataLossError names
-    the file and the place of a record that has changed. Arguments as of `TextLineDataset`.
+    """The records of TFRecord files, as bytes. Checksums are verified: DataLossError names the file
+    and the position of a damaged record. The arguments are those of `TextLineDataset`.
 
     >>> from keraslike import tf
     >>> import os, tempfile
@@ -125,8 +125,8 @@ class TFRecordDataset(_OfRecords):
 
 
 class FixedLengthRecordDataset(_OfFiles):
-    """Records of `record_bytes` bytes each, between a header and a footer of some bytes. The other
-    arguments as of `TextLineDataset`.
+    """Records of `record_bytes` bytes each, between a header and a footer. The other arguments are
+    those of `TextLineDataset`.
 
     >>> from keraslike import tf
     >>> import os, tempfile
@@ -174,7 +174,7 @@ def number_of(text: str) -> float:
 
 
 class Column:
-    """How the fields of a column become values: their dtype, and what stands for an empty one."""
+    """The dtype of a CSV column, and the default for its empty fields."""
 
     def __init__(self, default: Any):
         default = getattr(default, "numpy", lambda: default)()
@@ -190,7 +190,10 @@ class Column:
                 self.default = array.reshape(-1)[0]
         self.name = "string" if dtype.kind in "OSU" else dtype.name
         if self.name != "string" and self.name not in _NUMBERS:
-            raise TypeError(f"A column has numbers of {_NUMBERS} or text. Received: {dtype}")
+            raise TypeError(
+                f"The dtype of a CSV column must be one of {(*_NUMBERS, 'string')}. "
+                f"Received: {dtype}"
+            )
         self.type = None if self.name == "string" else dtype.type
         if self.default is not None and self.type is None:
             self.default = (
@@ -198,7 +201,7 @@ class Column:
             )
 
     def value(self, field: str, na_value: str, number: int) -> Any:
-        """The value of a field; raises ValueError where it has none."""
+        """The value of a field. Raises ValueError if it is missing or not a number of the dtype."""
         if field == na_value or field == "":
             if self.default is None:
                 raise ValueError(f"Field {number} is required but missing in record!")
@@ -298,14 +301,14 @@ class CsvDataset(_OfFiles):
     """The rows of CSV files, as tuples.
 
     Args:
-        filenames: one or several, or a data set of them.
-        record_defaults: for each column its dtype, or what stands for an empty field.
-        header: whether the first line of each file is passed over.
-        field_delim, use_quote_delim: what is between fields, and whether quotes enclose them.
-        na_value: what stands for an empty field, besides an empty one.
-        select_cols, exclude_cols: the numbers of the columns that are taken, or are not.
+        filenames: one or several names, or a data set of them.
+        record_defaults: for each column, its dtype or the default for an empty field.
+        header: whether the first line of each file is skipped.
+        field_delim, use_quote_delim: the delimiter, and whether fields may be quoted.
+        na_value: a text that is equivalent to an empty field.
+        select_cols, exclude_cols: the numbers of the columns to include, or to leave out.
 
-    Raises ValueError, while rows are taken, for fields that are missing or no numbers.
+    Iteration raises ValueError for missing fields without a default, and for invalid numbers.
 
     >>> from keraslike import tf
     >>> import os, tempfile
@@ -332,7 +335,7 @@ class CsvDataset(_OfFiles):
         columns = [Column(default) for default in record_defaults]
         kind = records.compression(compression_type)
         if select_cols is not None and exclude_cols is not None:
-            raise ValueError("One of select_cols and exclude_cols may be given.")
+            raise ValueError("Only one of select_cols and exclude_cols may be given.")
         check_layout(field_delim, select_cols, len(columns), self._own_view().error)
         left_out = set(map(int, exclude_cols or ()))
 
@@ -387,21 +390,21 @@ def make_csv_dataset(
     ignore_errors: bool = False,
     encoding: str = "utf-8",
 ) -> Any:
-    """Batches of the rows of CSV files, as dicts of columns, or pairs of those and the labels.
+    """Batches of the rows of CSV files, as dicts of columns or pairs of a dict and the labels.
 
     Args:
-        file_pattern: of the files' names.
-        column_names: by default what the first row says.
-        column_defaults: for each column its dtype, or what stands for an empty field; by default
-            the narrowest of int32, int64, float32, float64 and text that holds the first rows.
-        label_name: of the column that is the labels.
-        select_columns: the names or numbers of the columns that are taken.
-        num_epochs: how often all rows are given; without end where it is `None`.
+        file_pattern: one or several patterns of file names.
+        column_names: the names of the columns, by default the fields of the first row.
+        column_defaults: for each column, its dtype or the default for an empty field; by default
+            the narrowest of int32, int64, float32, float64 and text that fits the first rows.
+        label_name: the name of the column with the labels.
+        select_columns: the names or numbers of the columns to include.
+        num_epochs: how often the data is repeated; forever if `None`.
         shuffle, shuffle_buffer_size, shuffle_seed: the order of files and rows.
-        num_rows_for_inference: how many rows tell the dtypes.
+        num_rows_for_inference: the number of rows from which dtypes are inferred.
         ignore_errors: whether rows that cannot be read are left out.
 
-    Raises ValueError where there are no files, and for names that are not there.
+    Raises ValueError if no file matches, and for unknown column names.
 
     >>> from keraslike import tf
     >>> import os, tempfile
@@ -420,7 +423,7 @@ def make_csv_dataset(
 
     if column_names is None:
         if not header:
-            raise ValueError("column_names must be given where files have no header.")
+            raise ValueError("With header=False, column_names must be given.")
         column_names = next(rows_of(files[0]), [])
     names = [str(n) for n in column_names]
     if len(set(names)) != len(names):
@@ -483,7 +486,7 @@ def make_csv_dataset(
 def _inferred(
     rows_of: Callable, files: list[str], places: list[int], na: str, header: bool, most: Any
 ) -> list[Any]:
-    """Defaults of the dtypes that hold the fields of the first rows."""
+    """Defaults of the narrowest dtypes that fit the fields of the first rows."""
     kinds = [0] * len(places)
     seen = [False] * len(places)
     left = float("inf") if most is None else most

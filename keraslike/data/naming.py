@@ -1,4 +1,4 @@
-"""What a data set of `tf.data` is called where it is printed, after the method that made it."""
+"""The names in the `repr` of data sets of `tf.data`, which depend on the method that made them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from keraslike.data.pipeline import Pipeline
 
-# Those of which there is another kind that works in parallel have both names.
+# Methods with a parallel variant have two names, the second for the parallel one.
 _NAMES = {
     "batch": "_BatchDataset _ParallelBatchDataset",
     "bucket_by_sequence_length": "_GroupByWindowDataset",
@@ -54,7 +54,7 @@ _NAMES = {
 
 
 def name_results(kind: type[Pipeline]) -> None:
-    """Lets the methods of a class say of the data sets that they make how these are called."""
+    """Wraps the methods of a class so that they name the data sets that they return."""
     for method, names in _NAMES.items():
         found = inspect.getattr_static(kind, method)
         wrapper = type(found) if isinstance(found, (classmethod, staticmethod)) else lambda f: f

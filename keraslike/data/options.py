@@ -1,4 +1,4 @@
-"""`tf.data.Options`: what a program may ask of TensorFlow's runtime; elements do not change."""
+"""`tf.data.Options`: settings of TensorFlow's runtime, which do not affect the elements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _KINDS = {
 
 
 class _Options:
-    """Attributes by name; others are refused, as in TensorFlow."""
+    """A set of named attributes; setting any other raises AttributeError, as in TensorFlow."""
 
     _names: dict[str, Any] = {}
 
@@ -40,7 +40,7 @@ class _Options:
 
 
 class AutotuneOptions(_Options):
-    """Options of what TensorFlow's runtime finds out by itself: all None until they are set.
+    """Options of the automatic tuning in TensorFlow's runtime. All are None until they are set.
 
     >>> options = Options()
     >>> options.autotune.enabled = True
@@ -57,7 +57,7 @@ class AutotuneOptions(_Options):
 
 
 class DistributeOptions(_Options):
-    """Options of how data is divided between workers: all None until they are set.
+    """Options of how data is sharded among workers. All are None until they are set.
 
     >>> options = Options()
     >>> options.experimental_distribute.num_devices = 1
@@ -69,7 +69,7 @@ class DistributeOptions(_Options):
 
 
 class OptimizationOptions(_Options):
-    """Options of how TensorFlow's runtime rewrites a pipeline: all None until they are set.
+    """Options of how TensorFlow's runtime rewrites a pipeline. All are None until they are set.
 
     >>> options = Options()
     >>> options.experimental_optimization.map_fusion = True
@@ -88,7 +88,7 @@ class OptimizationOptions(_Options):
 
 
 class ThreadingOptions(_Options):
-    """Options of the threads of TensorFlow's runtime: all None until they are set.
+    """Options of the threads of TensorFlow's runtime. All are None until they are set.
 
     >>> options = Options()
     >>> options.threading.private_threadpool_size = 2
@@ -130,7 +130,7 @@ class Options(_Options):
     }
 
     def merge(self, options: Options) -> Options:
-        """These options, and those of the other where it has set them."""
+        """These options, overridden by those that `options` has set."""
         merged = Options()
         for each in (self, options):
             for name, value in vars(each).items():

@@ -1,4 +1,4 @@
-"""Random numbers as TensorFlow's data sets draw them, so that a seed gives its order."""
+"""The random numbers of TensorFlow's data sets, so that a seed gives the same order here."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from keraslike.core.iteration import Failed
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 _FACTORS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _STEPS = 0x9E3779B9, 0xBB67AE85
-# What TensorFlow's operations without a state mix their seeds with.
+# The key with which TensorFlow's stateless random operations scramble their seeds.
 _SCRAMBLING = 0x3EC8F720, 0x02461E29
-_DEFAULT = 87654321  # TensorFlow's, where only a data set is given a seed
-_MOST = 2**31 - 1  # what TensorFlow takes seeds modulo
+_DEFAULT = 87654321  # TensorFlow's global seed if only the data set has one
+_MODULUS = 2**31 - 1  # TensorFlow takes seeds modulo this number
 Seeds = tuple[int, int]
 
 
 def seeds(seed: int | None) -> Seeds:
-    """The two seeds of a data set's draws: the global one, and its own."""
+    """The two seeds of a data set: the global one, and its own."""
     if seed is None and rng.chosen is not None:
-        pair = rng.chosen % _MOST, rng.operation_seed()
+        pair = rng.chosen % _MODULUS, rng.operation_seed()
     elif seed is None:
         pair = _DEFAULT, int(np.random.randint(2**31))
     else:
-        pair = (_DEFAULT if rng.chosen is None else rng.chosen) % _MOST, int(seed) % _MOST
-    return (0, _MOST) if pair == (0, 0) else pair
+        pair = (_DEFAULT if rng.chosen is None else rng.chosen) % _MODULUS, int(seed) % _MODULUS
+    return (0, _MODULUS) if pair == (0, 0) else pair
 
 
 def draw(seeds: Seeds, start: int, count: int) -> np.ndarray:
@@ -47,7 +47,7 @@ def draw(seeds: Seeds, start: int, count: int) -> np.ndarray:
 
 
 def mixed(counter: Sequence[Any], key: Sequence[Any]) -> tuple[Any, Any, Any, Any]:
-    """The four numbers of each value of the counter, which has four words, and the key two."""
+    """The ten rounds of Philox, for counters of four words and a key of two."""
     a, b, c, d = counter
     for _ in range(10):
         first, second = a * _FACTORS[0], c * _FACTORS[1]
@@ -65,8 +65,8 @@ def scrambled(seeds: Any) -> tuple[Any, Any, Any, Any]:
 
 
 def units(pairs: np.ndarray) -> np.ndarray:
-    """A number of `[0, 1)` for each pair of seeds: the first that TensorFlow's operations draw
-    which keep no state.
+    """A number in `[0, 1)` for each pair of seeds: the first one that TensorFlow's stateless random
+    operations draw.
 
     >>> round(float(units(np.array([[1, 2]]))[0]), 5)
     0.75248
@@ -79,8 +79,8 @@ def units(pairs: np.ndarray) -> np.ndarray:
 
 
 def chosen(shares: Iterable[np.ndarray], draws: Iterator[int]) -> Iterator[int]:
-    """The numbers of classes, each drawn by shares of its own, as `tf.random.stateless_categorical`
-    draws them for pairs of these draws."""
+    """Random classes, one for each array of probabilities, as `tf.random.stateless_categorical`
+    draws them with pairs of the draws as seeds."""
     shares = iter(shares)
     for size in itertools.chain([16], itertools.repeat(512)):
         some = list(itertools.islice(shares, size))
@@ -92,13 +92,13 @@ def chosen(shares: Iterable[np.ndarray], draws: Iterator[int]) -> Iterator[int]:
 
 
 def rates(seeds: Seeds) -> Iterator[float]:
-    """Numbers of `[0, 1)`, as an operation of TensorFlow draws one each time that it runs."""
+    """Numbers in `[0, 1)`, as consecutive runs of TensorFlow's stateful operation draw them."""
     for start in itertools.count(0, 256):
         yield float(np.float32((int(draw(seeds, start, 1)[0]) & 0x7FFFFF) / 2**23))
 
 
 def numbers(seeds: Seeds) -> Iterator[int]:
-    """All of them, one after the other."""
+    """The sequence of all 32-bit numbers of the seeds."""
     start = 0
     for count in itertools.chain([16, 64], itertools.repeat(1024)):
         yield from draw(seeds, start, count).tolist()
@@ -106,7 +106,7 @@ def numbers(seeds: Seeds) -> Iterator[int]:
 
 
 def of_iteration(seeds: Seeds, times: int) -> Seeds:
-    """The seeds of iteration number `times` of a data set that has an order of its own in each."""
+    """The seeds of iteration number `times` of a data set that is reshuffled in each."""
     pair = draw(seeds, times // 2, 1)[2 * (times % 2) :]
     return int(pair[0]), int(pair[1])
 

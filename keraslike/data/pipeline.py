@@ -1,4 +1,4 @@
-"""What all data sets are: where elements come from, what is known of them, how they are taken."""
+"""The base of all data sets: the source of elements, their specs, and iteration."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from keraslike.core.shares import Rows, Share
 from keraslike.core.structures import iter_leaves, map_leaves
 from keraslike.data.elements import INFINITE, UNKNOWN, Value, View
 
-# Gives the elements, the first so many passed over.
+# Returns an iterator of the elements from the given number on.
 Start = Callable[[int], Iterator[Any]]
 
 
 class Fetched(NamedTuple):
-    """Elements that are named by keys, which cost nothing: batches are fetched as a whole."""
+    """Elements that have cheap keys, so that a batch can be gathered at once."""
 
     keys: Start
-    many: Callable[[list[Any]], Any]  # the elements of these keys, stacked
-    arrays: Any = None  # whose rows the elements are, where the keys are the numbers of these
+    many: Callable[[list[Any]], Any]  # the elements of several keys, stacked
+    arrays: Any = None  # arrays whose rows are the elements, if keys are the numbers of rows
 
 
 _TRIED = 9  # elements that are made, at most, to find out what they are like, if they raise errors
 
 
 class RowsOf(NamedTuple):
-    """Batches that are rows of arrays, by their numbers."""
+    """Batches that are rows of arrays, selected by row numbers."""
 
     arrays: Any
     keys: Start
@@ -39,13 +39,13 @@ class RowsOf(NamedTuple):
 
 
 class Pipeline:
-    """A data set without its methods that make others; see `Dataset`."""
+    """A data set without the methods that derive others; see `Dataset`."""
 
-    can_prefetch = True  # a thread may ask for elements while a step runs
-    keeps_arrays = True  # no array is written to once it has been given
-    _boxes = False  # of the class by whose name it was made, whether elements are tensors
+    can_prefetch = True  # whether a thread may iterate while a step runs
+    keeps_arrays = True  # whether arrays are never written to after they were returned
+    _boxes = False  # whether the class is that of `tf.data`, whose elements are tensors
     _base: type[Pipeline]  # `Dataset`
-    _shown_as = ""  # TensorFlow's name of its kind
+    _shown_as = ""  # the name of TensorFlow's class for this data set
     is_map = False  # whether it is made by `map`, which TensorFlow makes one with a `batch`
 
     def _set(
@@ -63,7 +63,7 @@ class Pipeline:
         self._find_spec, self._fetched = spec, fetched
         self._view = view or self._own_view(inputs)
         self.batch_size = batch_size
-        # Where elements are batches of which a part can be made alone: the start of `Share`s.
+        # If elements are batches of which a part can be computed alone: the start of `Share`s.
         self._shares: Callable[[Rows], Start] | None = None
         self._rows: Callable[[], RowsOf | None] = lambda: None
         self.is_part = False  # of what several processes have together
@@ -82,13 +82,13 @@ class Pipeline:
 
     @classmethod
     def _make(cls, start: Start, count: int, *args: Any, **kwargs: Any) -> Any:
-        """A data set of the given parts (`_set`)."""
+        """A data set with the arguments of `_set`."""
         made = object.__new__(Pipeline._base)
         made._set(start, count, *args, view=kwargs.pop("view", None) or cls._own_view(), **kwargs)
         return made
 
     def _then(self, start: Start, count: int | None = None, **kwargs: Any) -> Any:
-        """Another data set made of this one's elements, whose form they keep by default."""
+        """A data set derived from this one, by default with elements of the same spec."""
         kwargs.setdefault("batch_size", self.batch_size)
         inputs = (self, *kwargs.pop("others", ()))
         kwargs.setdefault("view", self._own_view(inputs))
@@ -103,7 +103,7 @@ class Pipeline:
         return made
 
     def _ordered(self, order: Callable[[Start], Start], count: int | None = None) -> Any:
-        """Another with some of the elements, in some order: keys serve as well as elements."""
+        """A data set that selects or orders elements, by `order` of a start of elements or keys."""
 
         def fetched() -> Fetched | None:
             found = self._fetched()
@@ -130,13 +130,15 @@ class Pipeline:
         return DatasetIterator(self, self._view.plain)
 
     def cardinality(self, name: str | None = None) -> Any:
-        """The number of elements; -1 where there is no end, -2 where it is not known."""
+        """The number of elements: -1 if it is infinite, -2 if it is unknown."""
         return self._view.show(np.asarray(self._count, np.int64).view(Value))
 
     def __len__(self) -> int:
         if self._count < 0:
-            what = "is infinite, has no end" if self._count == INFINITE else "length is unknown"
-            raise TypeError(f"The data set {what}: it has no len().")
+            what = (
+                "The data set is infinite" if self._count == INFINITE else "Its length is unknown"
+            )
+            raise TypeError(f"{what}: the data set has no len().")
         return self._count
 
     def __bool__(self) -> bool:
@@ -144,8 +146,7 @@ class Pipeline:
 
     @property
     def element_spec(self) -> Any:
-        """The shapes and dtypes of the elements, for which the first one is made where only that
-        can tell.
+        """The specs of the elements. If nothing else determines them, the first ones are computed.
 
         >>> from keraslike.data import Dataset
         >>> Dataset.from_tensor_slices((np.ones((5, 3)), np.arange(5))).batch(2).element_spec
@@ -160,7 +161,7 @@ class Pipeline:
         return self._known_spec
 
     def _peeked(self) -> Any:
-        """What the first two elements have in common."""
+        """The spec of the first two elements."""
         orders = self.orders
         few = list(itertools.islice(tried(self._start(0)), 2))
         if few and all(type(element) is Failed for element in few):
@@ -178,14 +179,14 @@ class Pipeline:
             name = self._shown_as or f"{type(self).__name__}V2"
             try:
                 return f"<{name} element_spec={self.element_spec!r}>"
-            except Exception:  # of an element that cannot be made
+            except Exception:  # the first element cannot be computed
                 return f"<{name}>"
         count = {INFINITE: "endless", UNKNOWN: "of unknown length"}.get(self._count, self._count)
         return f"<{type(self).__name__}, {count}{' elements' if self._count >= 0 else ''}>"
 
     @property
     def orders(self) -> list[Any]:
-        """Plain values that say in which orders the next iteration gives what is shuffled."""
+        """Plain values that determine the random order of the next iteration."""
         return [
             each._times if each._seeds is None else [each._times, *each._seeds]
             for each in self._all()
@@ -206,18 +207,18 @@ class Pipeline:
 
 
 class NoElements(ValueError):
-    """There is no element, and nothing else says what elements would be."""
+    """There is no element, and nothing else determines the spec."""
 
 
 class NeedsPython(TypeError):
-    """What a function does that is being traced, and that only Python can do."""
+    """A function that is being traced does something that only Python can do."""
 
 
 _NOTHING: Any = object()
 
 
 class Optional:
-    """An element that there may be.
+    """An element, or the absence of one.
 
     >>> Optional.from_value(3).get_value(), bool(Optional.empty(None).has_value())
     (3, False)
@@ -228,27 +229,27 @@ class Optional:
 
     @classmethod
     def from_value(cls, value: Any) -> Optional:
-        """One that there is."""
+        """An Optional that has a value."""
         return cls(value)
 
     @classmethod
     def empty(cls, element_spec: Any) -> Optional:
-        """None, of elements of this kind."""
+        """An Optional without a value, of elements of a spec."""
         return cls(element_spec=element_spec)
 
     def has_value(self, name: str | None = None) -> Any:
-        """Whether there is one, a boolean array."""
+        """Whether there is a value, as a boolean array."""
         return Pipeline._own_view().show(np.asarray(self._value is not _NOTHING).view(Value))
 
     def get_value(self, name: str | None = None) -> Any:
-        """The element; raises InvalidArgumentError where there is none."""
+        """The value. Raises InvalidArgumentError if there is none."""
         if self._value is _NOTHING:
-            raise (View.of_tensors or View()).error("There is no element.")
+            raise (View.of_tensors or View()).error("The Optional has no value.")
         return self._value
 
 
 class DatasetIterator:
-    """The elements of a data set; where it stands can be saved.
+    """An iterator of a data set, whose position can be saved and restored.
 
     >>> from keraslike.data import Dataset
     >>> elements = iter(Dataset.range(100).shuffle(9))
@@ -261,8 +262,8 @@ class DatasetIterator:
 
     def __init__(self, dataset: Pipeline, show: Callable[[Any], Any]):
         self._dataset, self._show = dataset, show
-        self.ahead = True  # false for who takes the elements in a thread already
-        self.share: Rows | None = None  # which rows of each batch are to be had, where it can tell
+        self.ahead = True  # false if the elements are already taken in a thread
+        self.share: Rows | None = None  # the rows of each batch that are wanted, if it can select
         self._orders, self._taken = dataset.orders, 0
         self._elements: Iterator[Any] | None = None
 
@@ -272,8 +273,8 @@ class DatasetIterator:
     def __next__(self) -> Any:
         if not context.trace_state_clean():
             raise NeedsPython(
-                "A data set is iterated over in a function that is being traced: its elements "
-                "would become constants. Give the function a batch, and iterate outside."
+                "A data set cannot be iterated over in a function that is being traced, since its "
+                "elements would become constants. Iterate outside, and pass it the batches."
             )
         if self._elements is None:
             self._elements = self._begun(0)
@@ -293,7 +294,7 @@ class DatasetIterator:
     next = __next__
 
     def get_next_as_optional(self) -> Optional:
-        """The next element, or that there is none."""
+        """The next element as an `Optional`, which is empty at the end."""
         try:
             return Optional(next(self), self.element_spec)
         except StopIteration:
@@ -304,17 +305,17 @@ class DatasetIterator:
         return self._dataset.element_spec
 
     def get_state(self) -> dict[str, Any]:
-        """Plain values from which `set_state`, of an iterator of a data set that was made by the
-        same program, goes on with the next element."""
+        """Plain values from which `set_state` resumes, on an iterator of a data set that the same
+        program made."""
         return {"orders": list(self._orders), "taken": self._taken}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Goes to where another iterator was; the elements before are made only where what follows
-        depends on them."""
+        """Resumes at the position of another iterator. Earlier elements are computed only if later
+        ones depend on them."""
         if len(state["orders"]) != len(self._orders):
             raise ValueError(
-                f"The state is of a data set of {len(state['orders'])} parts, and this one has "
-                f"{len(self._orders)}."
+                f"The state is that of a data set of {len(state['orders'])} parts, but this one "
+                f"has {len(self._orders)}. Make the data set as it was when the state was saved."
             )
         self._dataset.orders = state["orders"]
         self._orders, self._taken = list(state["orders"]), state["taken"]
@@ -328,7 +329,7 @@ class DatasetIterator:
 
 
 def common(first: Any, *others: Any) -> Any:
-    """What holds for elements of each of several kinds."""
+    """The most specific spec that elements of all specs conform to."""
     for other in others:
         if not _alike(first, other):
             raise TypeError(f"Incompatible dataset elements: {first} vs. {other}")
@@ -353,7 +354,7 @@ def _alike(first: Any, other: Any) -> bool:
 
 
 def passing(make: Callable[[], Iterable[Any]]) -> Start:
-    """A start of an iterator that cannot be begun further on."""
+    """A start that computes and skips the first elements, for iterators that cannot seek."""
     return lambda first: cut(iter(make()), first)
 
 
@@ -363,7 +364,7 @@ def enduring(make: Callable[[], Iterable[Any]]) -> Start:
 
 
 def counted(counts: Iterable[int], combine: Callable[[list[int]], int]) -> int:
-    """The number of elements of several data sets together."""
+    """The combined number of elements of several data sets."""
     known = list(counts)
     if INFINITE in known:
         return INFINITE
@@ -371,5 +372,5 @@ def counted(counts: Iterable[int], combine: Callable[[list[int]], int]) -> int:
 
 
 def unless(count: int) -> int:
-    """The number of elements where only an infinite one is known."""
+    """The number of elements of a data set that drops or adds some to one of `count`."""
     return INFINITE if count == INFINITE else UNKNOWN

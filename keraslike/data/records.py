@@ -1,4 +1,4 @@
-"""Files of records, lines and elements: how their bytes are read and written."""
+"""Reading and writing files of records, lines and elements."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BLOCK = 2**18
 
 
 class DataLossError(DamagedFile):
-    """A file of records that is damaged; the message says where.
+    """A file of records is damaged; the message has the position.
 
     >>> issubclass(DataLossError, ValueError)
     True
@@ -57,7 +57,7 @@ class _Inflated(io.RawIOBase):
 
 
 def compression(kind: Any) -> str:
-    """The name of a way of compression; raises ValueError for one that is not known."""
+    """The name of a compression type. Raises ValueError for an unknown one."""
     name = "" if kind is None else kind.decode() if isinstance(kind, bytes) else str(kind)
     name = {"NONE": "", "AUTO": "", "None": ""}.get(name, name)
     if name not in ("", "GZIP", "ZLIB"):
@@ -66,7 +66,7 @@ def compression(kind: Any) -> str:
 
 
 def opened(path: str, kind: Any = "") -> Any:
-    """A file for reading, decompressed."""
+    """A file opened for reading, which is decompressed."""
     kind = compression(kind)
     if kind == "GZIP":
         return gzip.open(path, "rb")
@@ -76,7 +76,7 @@ def opened(path: str, kind: Any = "") -> Any:
 
 
 def lines(path: str, kind: Any = "") -> Iterator[bytes]:
-    """The lines of a text file, without their ends."""
+    """The lines of a text file, without line endings."""
     with opened(path, kind) as file:
         for line in file:
             if b"\r" in line:  # which TensorFlow leaves out wherever it is
@@ -85,7 +85,7 @@ def lines(path: str, kind: Any = "") -> Iterator[bytes]:
 
 
 def pieces(path: str, size: int, header: int, footer: int, kind: Any = "") -> Iterator[bytes]:
-    """Records of one size; raises DataLossError where the file's size does not fit."""
+    """Records of one size. Raises DataLossError if the size of the file does not fit."""
     if not compression(kind) and (os.path.getsize(path) - header - footer) % size:
         left = os.path.getsize(path) - header - footer
         raise ValueError(
@@ -112,8 +112,8 @@ def pieces(path: str, size: int, header: int, footer: int, kind: Any = "") -> It
 
 
 def records(path: str, kind: Any = "") -> Iterator[bytes]:
-    """The records of a TFRecord file; raises DataLossError for one that is cut or has changed."""
-    at, held, wanted = 0, b"", 12  # the place of what is held, and how much of it is a record
+    """The records of a TFRecord file. Raises DataLossError for a truncated or damaged one."""
+    at, held, wanted = 0, b"", 12  # position of the buffer, the buffer, bytes of the next record
     with opened(path, kind) as file:
         while True:
             blocks, size = [held], len(held)
@@ -148,7 +148,7 @@ def _damaged(path: str, at: int, what: str) -> DataLossError:
 
 
 def _checked(held: bytes, starts: list[int], at: int, path: str) -> Iterator[bytes]:
-    """The data of records that begin at these places, the last of which is an end."""
+    """The data of records that begin at `starts`, the last of which is the end of the others."""
     data = [held[a + 12 : b - 4] for a, b in itertools.pairwise(starts)]
     for start, record, tail in zip(starts, data, checksums.tails(data)):
         end = start + 12 + len(record)
@@ -176,13 +176,13 @@ class RecordWriter:
         else:
             self._file = open(path, "wb")  # noqa: SIM115
         self._deflate = zlib.compressobj(level) if kind == "ZLIB" else None
-        self._held: list[bytes] = []  # several records' checksums are computed at a time
+        self._held: list[bytes] = []  # buffered, since checksums are computed for many at once
         self._size = 0
 
     def write(self, record: Any) -> None:
-        """Adds a record: bytes, or a text."""
+        """Appends a record, bytes or a text."""
         if self._file.closed:
-            raise ValueError("The file of records has been closed.")
+            raise ValueError("write() was called on a RecordWriter that is closed.")
         if not isinstance(record, bytes):
             record = getattr(record, "numpy", lambda: record)()
             if not isinstance(record, (str, bytes, bytearray, memoryview)):
@@ -199,14 +199,14 @@ class RecordWriter:
         self._file.write(data if self._deflate is None else self._deflate.compress(data))
 
     def flush(self) -> None:
-        """Writes out what is held back."""
+        """Writes the buffered records."""
         self._put()
         if self._deflate is not None:
             self._file.write(self._deflate.flush(zlib.Z_SYNC_FLUSH))
         self._file.flush()
 
     def close(self) -> None:
-        """Ends the file."""
+        """Writes the buffered records, and closes the file."""
         if not self._file.closed:
             self._put()
             if self._deflate is not None:
@@ -233,7 +233,7 @@ STRUCTURES: dict[str, tuple[type, Any, Any]] = {}
 
 
 def packed(element: Any) -> bytes:
-    """An element of arrays and texts as bytes; raises TypeError for what else may be in one."""
+    """An element of arrays and texts as bytes. Raises TypeError for other leaves."""
     parts: list[bytes] = []
     structure = _packed(element, parts)
     head = json.dumps(structure).encode()
@@ -252,7 +252,7 @@ def _packed(value: Any, parts: list[bytes]) -> Any:
             return {"of": name, "tuple": [_packed(v, parts) for v in parts_of(value)]}
     array = np.asarray(value, object) if is_text_scalar(value) else np.asarray(value)
     if not isinstance(value, (np.ndarray, np.generic)) and not is_text_scalar(value):
-        raise TypeError(f"Only arrays and texts can be kept in a file. Received: {value!r}")
+        raise TypeError(f"Only arrays and texts can be written to a file. Received: {value!r}")
     if array.dtype == object:
         items = [x.encode() if isinstance(x, str) else x for x in array.reshape(-1).tolist()]
         parts += items
@@ -262,7 +262,7 @@ def _packed(value: Any, parts: list[bytes]) -> Any:
 
 
 def unpacked(data: bytes) -> Any:
-    """The element that `packed` made these bytes of."""
+    """The element that `packed` encoded."""
     size = struct.unpack_from("<I", data)[0]
     return _unpacked(json.loads(data[4 : 4 + size]), io.BytesIO(data[4 + size :]))
 
@@ -284,7 +284,7 @@ def _unpacked(known: Any, data: IO[bytes]) -> Any:
 
 
 def kept(elements: Iterator[Any], path: str, kind: Any = "") -> Iterator[Any]:
-    """The elements, which a file holds once all have been asked for."""
+    """The elements, which are also written to a file; it appears after the last one."""
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=os.path.basename(path) + ".part")
@@ -306,5 +306,5 @@ def kept(elements: Iterator[Any], path: str, kind: Any = "") -> Iterator[Any]:
 
 
 def read_back(path: str, kind: Any = "", first: int = 0) -> Iterator[Any]:
-    """The elements in a file."""
+    """The elements in a file, from number `first` on."""
     return map(unpacked, itertools.islice(records(path, kind), first, None))

@@ -1,5 +1,5 @@
-"""Images of another size, by numpy: each of a size of its own, for which jax would compile a
-program. Weights and places are those of `tf.image.resize` without antialiasing."""
+"""Resizing of images in numpy, since JAX would compile a program for each size of image. The values
+are those of `tf.image.resize` without antialiasing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _mitchell(x: np.ndarray) -> np.ndarray:
     return np.where(x < 1, near, np.where(x < 2, far, 0))
 
 
-# The weight of a pixel by its distance, and the distance from which on it is zero.
+# The weight of a pixel as a function of its distance, and the radius beyond which it is zero.
 _KERNELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
     "bicubic": (_cubic, 2),
     "lanczos3": (lambda x: np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0), 3),
@@ -33,7 +33,7 @@ METHODS = ("bilinear", "nearest", "bicubic", "area", *list(_KERNELS)[1:])
 
 @functools.lru_cache(256)
 def _taps(size: int, wanted: int, method: str) -> tuple[np.ndarray, np.ndarray]:
-    """Which pixels of an axis make each of the new ones, and how much of each."""
+    """The indices of the pixels on an axis that contribute to each new one, and their weights."""
     at = (np.arange(wanted) + 0.5) * (size / wanted)
     if method == "nearest":
         return np.minimum(at.astype(int), size - 1)[:, None], np.ones((wanted, 1), "float32")
@@ -55,8 +55,9 @@ def _taps(size: int, wanted: int, method: str) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.lru_cache(256)
 def _between(size: int, wanted: int, channels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The two pixels of an axis that each new one lies between, and how far it is from the first,
-    in float32 as TensorFlow computes them; for values of `channels` numbers that lie in a row."""
+    """The indices of the two pixels along an axis that each new one lies between, and its distance
+    from the first, in float32 as TensorFlow computes them. Indices are of a flat axis with
+    `channels` values for each pixel."""
     step = np.float32(size) / np.float32(wanted)
     at = (np.arange(wanted, dtype="float32") + np.float32(0.5)) * step - np.float32(0.5)
     first = np.floor(at)
@@ -68,15 +69,15 @@ def _between(size: int, wanted: int, channels: int) -> tuple[np.ndarray, np.ndar
 
 
 def _bilinear(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bit for bit what TensorFlow gives: between columns first, then between rows.
+    """Bilinear resizing, bitwise equal to TensorFlow's: along columns first, then along rows.
 
-    The numbers of a row are one axis, for loops over the three channels of a pixel are slow.
+    Columns and channels are one flat axis, since inner loops over three channels are slow.
     """
     height, width, channels = image.shape
     rows = image.reshape(height, width * channels)
     if size[1] != width:
         low, high, part = _between(width, size[1], channels)
-        rows = _mixed(rows[:, low], rows[:, high], part)  # take() is half as fast for columns
+        rows = _mixed(rows[:, low], rows[:, high], part)  # take() is slower along columns
     if size[0] != height:
         low, high, part = _between(height, size[0], 1)
         rows = _mixed(rows.take(low, 0), rows.take(high, 0), part[:, None])
@@ -99,19 +100,19 @@ def _along(image: np.ndarray, axis: int, wanted: int, method: str) -> np.ndarray
     out: Any = None
     for p, w in zip(places.T, weights.T):
         part = image.take(p, axis).astype("float32", copy=False)
-        part *= w.reshape(shape)  # in place, which is several times as fast
+        part *= w.reshape(shape)  # in place, which is several times faster
         out = part if out is None else np.add(out, part, out=out)
     return out
 
 
 def resize(image: np.ndarray, size: tuple[int, int], method: str = "bilinear") -> np.ndarray:
-    """An image `(height, width, channels)` of another height and width, float32.
+    """An image `(height, width, channels)` resized to another height and width, float32.
 
     >>> resize(np.array([[[0], [2]]]), (1, 4)).ravel().tolist()
     [0.0, 0.5, 1.5, 2.0]
     """
     image = np.asarray(image)
-    if image.dtype != np.uint8:  # of a byte only what is taken becomes floats
+    if image.dtype != np.uint8:  # bytes become floats only after they were gathered
         image = image.astype("float32", copy=False)
     if method == "bilinear":
         return _bilinear(image, size)
@@ -122,7 +123,7 @@ def resize(image: np.ndarray, size: tuple[int, int], method: str = "bilinear") -
 
 
 def crop_to_aspect(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The largest part in the middle of an image whose sides are as those of `size`."""
+    """The largest central crop of an image with the aspect ratio of `size`."""
     (height, width), (rows, columns) = image.shape[:2], size
     most = (width * rows // columns, height * columns // rows)
     high, wide = (max(min(n, m), 1) for n, m in zip((height, width), most))
@@ -131,7 +132,7 @@ def crop_to_aspect(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def pad_to_aspect(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The image between black stripes, its sides then as those of `size`."""
+    """The image, padded with black on two sides to the aspect ratio of `size`."""
     (height, width), (rows, columns) = image.shape[:2], size
     pads = [
         (max(m - n, 0) // 2,) * 2
@@ -141,7 +142,7 @@ def pad_to_aspect(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def resize_with_pad(image: np.ndarray, size: tuple[int, int], method: str) -> np.ndarray:
-    """The image as large as `size` allows, between black stripes, as `tf.image.resize_with_pad`."""
+    """The image resized to fit into `size` and padded with black: `tf.image.resize_with_pad`."""
     ratio = max(n / m for n, m in zip(image.shape, size))
     inner: Any = tuple(min(max(int(n / ratio), 1), m) for n, m in zip(image.shape, size))
     out = np.zeros((*size, image.shape[2]), "float32")

@@ -1,4 +1,4 @@
-"""Data sets of arrays, numbers, generators and files' names."""
+"""Data sets of arrays, numbers, generators and file names."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from keraslike.data.pipeline import Fetched, Pipeline, Start, passing
 
 
 class Sources(Pipeline):
-    """Data sets that are made of no other."""
+    """Methods that make data sets without inputs."""
 
     @classmethod
     def from_tensor_slices(cls, tensors: Any, name: str | None = None) -> Any:
-        """The rows of an array, or of the arrays in a tuple or dict, which have one length."""
+        """The rows of an array, or of the arrays of equal length in a tuple or dict."""
         view = cls._own_view()
         arrays = _converted(tensors, view)
         count = length(arrays)
@@ -53,7 +53,7 @@ class Sources(Pipeline):
 
     @classmethod
     def from_tensors(cls, tensors: Any, name: str | None = None) -> Any:
-        """One element."""
+        """A data set of one element."""
         view = cls._own_view()
         element = _converted(tensors, view)
         return cls._make(
@@ -62,7 +62,7 @@ class Sources(Pipeline):
 
     @classmethod
     def range(cls, *args: Any, output_type: Any = np.int64, name: str | None = None) -> Any:
-        """Numbers as Python's `range` gives them, int64 by default.
+        """The numbers of Python's `range`, by default int64.
 
         >>> from keraslike.data import Dataset
         >>> [int(n) for n in Dataset.range(5, 0, -2)]
@@ -93,22 +93,23 @@ class Sources(Pipeline):
         output_signature: Any = None,
         name: str | None = None,
     ) -> Any:
-        """What an iterator gives that a function begins anew for each iteration.
+        """The elements of the iterator that `generator` returns, called once for each iteration.
 
         Args:
-            generator: a function that returns it.
-            output_signature: a `tf.TensorSpec` of each array in the elements, or `output_types`
-                and `output_shapes`; where neither is given, the first element tells.
-            args: what the function is called with.
+            generator: a function that returns an iterator.
+            output_types, output_shapes: the dtypes and shapes of the arrays in an element, or
+            output_signature: their specs, such as `tf.TensorSpec`. If neither is given, the first
+                elements determine the specs.
+            args: the arguments of the function.
 
-        Raises TypeError, while elements are taken, for those of other dtypes or shapes.
+        Iteration raises TypeError for elements of other dtypes or shapes.
         """
         if not callable(generator):
             raise TypeError(f"generator must be callable. Received: generator={generator!r}")
         view = cls._own_view()
         if output_signature is not None and (output_types, output_shapes) != (None, None):
             raise TypeError(
-                "output_signature says all: output_types and output_shapes cannot be given with it."
+                "output_types and output_shapes cannot be given together with output_signature."
             )
         if output_signature is None and output_types is None and view is View.of_tensors:
             raise TypeError("output_signature or output_types must be given.")
@@ -159,10 +160,10 @@ class Sources(Pipeline):
         seed: int | None = None,
         name: str | None = None,
     ) -> Any:
-        """The paths of the files that a pattern, or several, match, in an order of its own for each
-        iteration, or sorted without `shuffle`.
+        """The paths of the files that match one or several patterns, sorted or, with `shuffle` (the
+        default), in a different random order in each iteration.
 
-        Raises ValueError where there are none.
+        Raises ValueError if no file matches.
         """
         files = texts(path.encode() for path in matching(file_pattern))
         dataset = cls.from_tensor_slices(files)
@@ -170,7 +171,7 @@ class Sources(Pipeline):
 
     @classmethod
     def counter(cls, start: int = 0, step: int = 1, dtype: Any = np.int64, name: Any = None) -> Any:
-        """Numbers from `start` on, without end."""
+        """The infinite sequence `start`, `start + step`, ..."""
         kind = np.dtype(getattr(dtype, "as_numpy_dtype", dtype))
         return cls._make(
             lambda first: map(kind.type, itertools.count(start + first * step, step)),
@@ -181,7 +182,7 @@ class Sources(Pipeline):
 
 
 def _gathered(array: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Some rows of an array, in memory of their own."""
+    """Some rows of an array, as a copy."""
     if array.dtype.hasobject or array[:1].nbytes * len(places) < 2**12:
         return array[places]
     out = host.memory((len(places), *array.shape[1:]), array.dtype)
@@ -189,7 +190,7 @@ def _gathered(array: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def paths(value: Any) -> list[str]:
-    """Names of files in any form: one or several texts, or paths."""
+    """File names as a list of str, from one or several texts or paths."""
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     items = value if isinstance(value, (list, tuple)) else np.asarray(value).reshape(-1).tolist()
@@ -197,7 +198,7 @@ def paths(value: Any) -> list[str]:
 
 
 def matching(pattern: Any) -> list[str]:
-    """The paths that patterns match, sorted; raises ValueError where there are none."""
+    """The paths that match patterns, sorted. Raises ValueError if there are none."""
     patterns = paths(pattern)
     found = sorted(path for each in patterns for path in glob.glob(each))
     if not found:
@@ -206,7 +207,7 @@ def matching(pattern: Any) -> list[str]:
 
 
 def _converted(value: Any, view: View) -> Any:
-    """What a user gave as elements: lists are arrays."""
+    """The arrays for a structure that a user gave, in which lists are arrays."""
     found = map_leaves(view.array, value, lambda part: isinstance(part, list))
     return map_leaves(_copied, found) if view.copies else found
 
@@ -220,7 +221,7 @@ def _row_specs(arrays: Any, view: View) -> Any:
 
 
 def _as_spec(spec: Any) -> Any:
-    """A spec of another kind, `tf.TensorSpec` say, as ours."""
+    """An `ArraySpec` for a spec of another type, such as `tf.TensorSpec`."""
     if isinstance(spec, ArraySpec) or not hasattr(spec, "dtype") or hasattr(spec, "rows"):
         return spec
     shape = None if getattr(spec.shape, "rank", ()) is None else tuple(spec.shape)
@@ -228,7 +229,7 @@ def _as_spec(spec: Any) -> Any:
 
 
 def _typed(types: Any, shapes: Any) -> Any:
-    """Specs of dtypes and shapes; where no shapes are given, they are not known."""
+    """The specs of dtypes and shapes; without shapes they are unknown."""
     if isinstance(types, dict):
         return {k: _typed(t, None if shapes is None else shapes[k]) for k, t in types.items()}
     if isinstance(types, tuple):
@@ -241,7 +242,7 @@ def _typed(types: Any, shapes: Any) -> Any:
 
 
 def _fitted(element: Any, specs: Any, view: View) -> Any:
-    """An element as arrays of the dtypes and shapes that were said; TypeError for what is not."""
+    """An element as arrays of the given specs. Raises TypeError if it does not conform to them."""
     if isinstance(specs, dict):
         if not isinstance(element, dict) or set(element) != set(specs):
             raise TypeError(f"The generator gave {element!r}, where {specs} was expected.")
@@ -255,7 +256,7 @@ def _fitted(element: Any, specs: Any, view: View) -> Any:
         return view.array(element)
     array = view.array(element)
     if specs.dtype != "string" and isinstance(array, np.ndarray) and array.dtype.kind != "O":
-        array = np.asarray(array, np.dtype(specs.dtype))  # as TensorFlow casts what it is given
+        array = np.asarray(array, np.dtype(specs.dtype))  # TensorFlow casts elements, too
     found = view.spec(array)
     fits = found.dtype == specs.dtype and (
         specs.shape is None

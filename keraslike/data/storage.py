@@ -1,4 +1,4 @@
-"""Methods of data sets that keep elements in memory and in files."""
+"""Methods of data sets that store elements in memory and in files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ SPECS: dict[str, tuple[type, Any, Any]] = {}
 
 
 class Storage(Pipeline):
-    """Elements that are kept."""
+    """Methods that store elements."""
 
     def cache(self, filename: Any = "", name: str | None = None) -> Any:
-        """The same elements, which are kept once all of them have been asked for.
+        """The same elements, which are stored during the first complete iteration.
 
         Args:
-            filename: of a file to keep them in, which later programs read; in memory without one.
+            filename: the file to store them in, which later programs read too; by default they are
+                kept in memory.
         """
         path = records_path(filename)
         kept: list[list[Any]] = []
@@ -49,7 +50,7 @@ class Storage(Pipeline):
 
         def fetched() -> Fetched | None:
             found = None if path else self._fetched()
-            # What is computed is to be kept, and so is a random order.
+            # Computed elements and random orders must be cached, so only plain rows bypass it.
             if found is None or found.arrays is None:
                 return None
             return found if all(each._seeds is None for each in self._all()) else None
@@ -57,7 +58,7 @@ class Storage(Pipeline):
         return self._then(start, fetched=fetched)
 
     def _like_ours(self, elements: Iterator[Any]) -> Iterator[Any]:
-        """Elements out of a file with this one's named tuples."""
+        """Elements read from a file, converted to this data set's named tuples."""
         return (_retyped(element, self._known_spec) for element in elements)
 
     def snapshot(
@@ -68,8 +69,8 @@ class Storage(Pipeline):
         shard_func: Callable | None = None,
         name: str | None = None,
     ) -> Any:
-        """The same elements, which a directory holds once all have been asked for; later
-        iterations, and programs, read them there. Arguments are as in `save` and `load`."""
+        """The same elements, which the first complete iteration writes to a directory; later
+        iterations and programs read them from there. For the arguments see `save` and `load`."""
         folder = records_path(path)
 
         def start(first: int) -> Iterator[Any]:
@@ -89,11 +90,11 @@ class Storage(Pipeline):
         checkpoint_args: dict[str, Any] | None = None,
         name: str | None = None,
     ) -> None:
-        """Writes all elements into a directory, for `load`. They must be arrays and texts.
+        """Writes all elements, which must be arrays and texts, to a directory, for `load`.
 
         Args:
             compression: `"GZIP"`, `"ZLIB"` or `None`.
-            shard_func: the number of the file that an element goes into.
+            shard_func: gives the number of the file that an element is written to.
         """
         for _ in Enduring(self._saved(records_path(path), compression, shard_func)):
             pass
@@ -150,13 +151,14 @@ class Storage(Pipeline):
         wait: bool = False,
         name: str | None = None,
     ) -> Any:
-        """The elements that `save` has written into a directory.
+        """The elements that `save` wrote to a directory.
 
         Args:
-            element_spec, compression, wait: taken for the sake of TensorFlow: the directory says.
-            reader_func: makes one data set of one of data sets, the files.
+            element_spec, compression, wait: accepted for TensorFlow's sake; the directory has them.
+            reader_func: combines a data set of data sets, one for each file, into one.
 
-        Raises NoSuchFile where the directory holds none, DataLossError where one is damaged.
+        Raises NoSuchFile if the directory has no saved data set; iteration raises DataLossError for
+        a damaged file.
         """
         folder = records_path(path)
         try:

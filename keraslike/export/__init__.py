@@ -1,4 +1,4 @@
-"""Models as artifacts without their code, for other programs: a module a format."""
+"""Export of models as artifacts that other programs run. Each format has one module."""
 
 from keraslike.core import registry
 from keraslike.export.archive import ExportArchive, export_model
@@ -6,7 +6,7 @@ from keraslike.export.stablehlo import ExportedModel, load_exported
 
 __all__ = ["ExportArchive"]
 
-# By these names models, and `keraslike.saving`, find what they need.
+# Models and `keraslike.saving` look these functions up by name, so that they need not import them.
 registry.publish(
     "keras.export", {}, aliases={"export_model": export_model, "load_exported": load_exported}
 )

@@ -1,4 +1,4 @@
-"""`ExportArchive`, which collects endpoints, and `export_model`, which writes a model's own one."""
+"""`ExportArchive`, which collects endpoints, and `export_model`, which exports a model's call."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _WRITERS: dict[str, Callable] = {
 }
 FORMATS = {name: name for name in _WRITERS if name != "saved_model"}
 FORMATS["tf_saved_model"] = "saved_model"
-# Formats of Keras's that are not written, and what to do.
-_ELSEWHERE = {
+# Formats that Keras writes and keraslike does not, each with an alternative.
+_UNSUPPORTED = {
     "torch": "save a `.keras` file, which Keras exports as an ExportedProgram on its PyTorch "
     "backend only, or export with format='onnx', whose files onnxruntime runs beside PyTorch"
 }
@@ -75,21 +75,23 @@ class ExportArchive:
 
     @property
     def variables(self) -> list[Variable]:
-        """The variables of what is tracked: those that train, and the others."""
+        """The variables of all tracked layers: the trainable ones, then the others."""
         return [*self.trainable_variables, *self.non_trainable_variables]
 
     @property
     def trainable_variables(self) -> list[Variable]:
-        return _each_once(v for layer in self._tracked for v in layer.trainable_variables)
+        return _unique(v for layer in self._tracked for v in layer.trainable_variables)
 
     @property
     def non_trainable_variables(self) -> list[Variable]:
-        return _each_once(v for layer in self._tracked for v in layer.non_trainable_variables)
+        return _unique(v for layer in self._tracked for v in layer.non_trainable_variables)
 
     @entry
     def track(self, resource: Any) -> None:
-        """Puts the variables of a layer or model into the artifact, whether endpoints use them or
-        not. Raises ValueError for anything else, and for a layer that is not built."""
+        """Adds the variables of a layer or model to the artifact, even if no endpoint uses them.
+
+        Raises ValueError for any other object, and for a layer that is not built.
+        """
         if not isinstance(resource, Layer):
             raise ValueError(
                 "Invalid resource type. Expected a Keras `Layer` or `Model`. Received object "
@@ -106,22 +108,24 @@ class ExportArchive:
     def add_endpoint(
         self, name: str, fn: Callable, input_signature: Any = None, **kwargs: Any
     ) -> Callable:
-        """Adds a function that the artifact has under a name, and gives a compiled one of it.
+        """Adds a function to the artifact under a name, and returns the function.
 
         Args:
             name: a name for the endpoint.
-            fn: a function of arrays. The variables that it uses come into the artifact.
+            fn: a function of arrays. The variables that it uses become part of the artifact.
             input_signature: a list with a structure of `keras.InputSpec`, symbolic tensors or
-                arrays for each argument. Sizes that are `None` may be any later.
+                arrays for each argument. A size of `None` accepts any size.
 
         Raises ValueError for a name that is taken, without a signature, and where `fn` computes on
-        the host, which the error names the layer for.
+        the host; the error then names the layer that does.
         """
-        _no_options(kwargs)
+        _check_options(kwargs)
         if name in self._endpoints:
             raise ValueError(f"Endpoint name '{name}' is already taken.")
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_]\w*", name):
-            raise ValueError(f"An endpoint's name is an identifier. Received: name={name!r}")
+            raise ValueError(
+                f"The name of an endpoint must be a Python identifier. Received: name={name!r}"
+            )
         if input_signature is None:
             raise ValueError(
                 "If the `fn` argument provided is not a `tf.function`, you must provide an "
@@ -142,7 +146,7 @@ class ExportArchive:
 
     @entry
     def add_variable_collection(self, name: str, variables: Sequence[Variable]) -> None:
-        """Puts variables into the artifact as a list under a name."""
+        """Adds a list of variables to the artifact under a name."""
         if not isinstance(variables, (list, tuple, set)):
             raise ValueError(
                 "Expected `variables` to be a list/tuple/set. "
@@ -164,19 +168,19 @@ class ExportArchive:
         verbose: bool | None = True,
         platforms: Sequence[str] = PLATFORMS,
     ) -> None:
-        """Writes the artifact, whole or not at all; an older artifact there is replaced.
+        """Writes the artifact atomically, and replaces an older artifact at the same path.
 
         Args:
-            filepath: of the folder; with the format `"stablehlo"` it may end in `.zip`, and is that
-                of an archive then; with `"litert"` it ends in `.tflite`, with `"openvino"` in
-                `.xml`.
-            options: with the format `"litert"` a dict of attributes of TensorFlow's
-                `tf.lite.TFLiteConverter`; none are taken with others.
+            filepath: the path of the folder. With the format `"stablehlo"` a path that ends in
+                `.zip` is that of an archive; `"litert"` needs a path that ends in `.tflite`, and
+                `"openvino"` one that ends in `.xml`.
+            options: with the format `"litert"`, a dict of attributes of TensorFlow's
+                `tf.lite.TFLiteConverter`; other formats accept none.
             verbose: whether the endpoints are printed.
-            platforms: those of `"cpu"`, `"cuda"`, `"rocm"` and `"tpu"` that it is to run on.
+            platforms: those of `"cpu"`, `"cuda"`, `"rocm"` and `"tpu"` that it is lowered for.
 
-        Raises ValueError where no endpoint was added, ImportError where the format needs a package
-        that is not installed, FileExistsError where there is something else at `filepath`.
+        Raises ValueError if no endpoint was added, ImportError if the format needs a package that
+        is not installed, FileExistsError if something other than an artifact is at `filepath`.
         """
         litert = self.format == "litert"
         if options is not None and not (litert and isinstance(options, dict)):
@@ -187,12 +191,12 @@ class ExportArchive:
         if not self._endpoints:
             raise ValueError("No endpoints have been set yet. Call add_endpoint().")
         path = os.fspath(filepath)
-        variables = _each_once(
+        variables = _unique(
             [*self.variables]
             + [v for endpoint in self._endpoints.values() for v in endpoint.variables]
             + [v for some in self._collections.values() for v in some]
         )
-        names = _named(variables)
+        names = variables_by_path(variables)
         known = {id(v): name for name, v in names.items()}
         collections = {
             name: [known[id(v)] for v in some] for name, some in self._collections.items()
@@ -220,20 +224,20 @@ class ExportArchive:
         return "\n".join(lines)
 
 
-def _no_options(kwargs: dict[str, Any]) -> None:
-    """Takes the options that Keras has for jax2tf: which state changes is found out here, and
-    programs are always StableHLO for the sizes that the signature says."""
+def _check_options(kwargs: dict[str, Any]) -> None:
+    """Raises ValueError for unknown options. Keras's options for jax2tf are accepted and ignored:
+    tracing finds which state changes, and programs are always StableHLO of the signature."""
     kwargs = {k: v for k, v in kwargs.items() if k not in ("is_static", "jax2tf_kwargs")}
     if kwargs:
         raise ValueError(f"Unrecognized keyword arguments: {sorted(kwargs)}")
 
 
-def _each_once(variables: Any) -> list[Any]:
+def _unique(variables: Any) -> list[Any]:
     return list({id(v): v for v in variables}.values())
 
 
-def _named(variables: Sequence[Any]) -> dict[str, Any]:
-    """The variables by their paths, with a number where several have the same."""
+def variables_by_path(variables: Sequence[Any]) -> dict[str, Any]:
+    """The variables by their paths; a number is appended to a path that occurs again."""
     names: dict[str, Any] = {}
     for v in variables:
         path = getattr(v, "path", None) or type(v).__name__
@@ -246,7 +250,7 @@ def _named(variables: Sequence[Any]) -> dict[str, Any]:
 
 
 def arrays_of(names: dict[str, Any]) -> dict[str, tuple[Any, np.ndarray]]:
-    """The variables by their names, each with what it holds, of one moment."""
+    """Each variable with a copy of its value, by name. All values are of the same moment."""
     variables = list(names.values())
     with lowering.undisturbed(variables):
         values = lowering.values_of(variables)
@@ -262,10 +266,10 @@ def export_model(
     **kwargs: Any,
 ) -> None:
     """Exports a model's call as the endpoint `serve`: see `Model.export`."""
-    if format in _ELSEWHERE:
+    if format in _UNSUPPORTED:
         raise ValueError(
             f"keraslike does not write the format '{format}', which Keras has, but "
-            f"{sorted(FORMATS)}. Instead, {_ELSEWHERE[format]}."
+            f"{sorted(FORMATS)}. Instead, {_UNSUPPORTED[format]}."
         )
     if format not in FORMATS:
         raise ValueError(f"Unrecognized format={format}. Supported formats are: {sorted(FORMATS)}.")

@@ -1,4 +1,4 @@
-"""`python -m keraslike export` and `inspect`: files of models, of which nobody's code is run."""
+"""The commands `python -m keraslike export` and `inspect`, which run no code from model files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keraslike.saving import keras_archive, legacy_h5, saving_api, tfjs_folder
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the command that the arguments name; gives the exit code."""
+    """Runs the command that the arguments name, and returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m keraslike")
     commands = parser.add_subparsers(dest="command", required=True)
     export = commands.add_parser("export", help="write a model in a format of other programs")
@@ -39,20 +39,20 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def inspected(path: str) -> Iterator[str]:
-    """Lines about the file of a model: files and sizes, custom objects needed, and the layers.
+    """Lines about a model's file: files and sizes, the custom objects it needs, and the layers.
 
-    Raises ValueError for what is no file of a model, FileNotFoundError where there is nothing.
+    Raises ValueError if the file is not that of a model, FileNotFoundError if it does not exist.
     """
     if stablehlo.is_exported(path):
-        yield from _exported(path)
+        yield from _stablehlo_lines(path)
         return
     described = signatures.described(path) if os.path.exists(path) else None
     if described is not None:
-        yield from _of_others(path, described)
+        yield from _other_format(path, described)
         return
     config = _config(path)
-    yield from _files(path)
-    custom = sorted(set(_unknown(config)))
+    yield from _file_sizes(path)
+    custom = sorted(set(_unregistered(config)))
     yield f"Custom objects needed: {', '.join(custom) or 'none'}"
     if custom:
         yield from _layers(config)
@@ -63,10 +63,10 @@ def inspected(path: str) -> Iterator[str]:
     yield from lines
 
 
-def _exported(path: str) -> Iterator[str]:
+def _stablehlo_lines(path: str) -> Iterator[str]:
     manifest = stablehlo.read_manifest(path)
     yield f"StableHLO, exported by jax {manifest['jax_version']} for {manifest['platforms']}"
-    yield from _files(path)
+    yield from _file_sizes(path)
     yield "Custom objects needed: none"
     for about in manifest["endpoints"]:
         yield f"Endpoint '{about['name']}'"
@@ -78,9 +78,9 @@ def _exported(path: str) -> Iterator[str]:
         yield f"Variable '{name}': {about['dtype']}{about['shape']}"
 
 
-def _of_others(path: str, about: signatures.Described) -> Iterator[str]:
+def _other_format(path: str, about: signatures.Described) -> Iterator[str]:
     yield about.kind
-    yield from _files(path)
+    yield from _file_sizes(path)
     yield f"Operators of other libraries: {', '.join(about.custom) or 'none'}"
     for signature in about.signatures:
         yield f"Signature '{signature.name}'" if signature.name else "Signature"
@@ -96,7 +96,7 @@ def _shown(tree: Any) -> str:
     return f"{tree.dtype}{list(tree.shape)}"
 
 
-def _files(path: str) -> Iterator[str]:
+def _file_sizes(path: str) -> Iterator[str]:
     if os.path.isdir(path):
         sizes = {
             os.path.relpath(os.path.join(folder, name), path): os.path.getsize(
@@ -139,8 +139,8 @@ def _entries(config: Any) -> Iterator[dict[str, Any]]:
             yield from _entries(value)
 
 
-def _unknown(config: Any) -> Iterator[str]:
-    """The names in a config that are neither public nor registered."""
+def _unregistered(config: Any) -> Iterator[str]:
+    """The names in a config that are neither public keraslike names nor registered."""
     for entry in _entries(config):
         name, is_function = entry["class_name"], entry["class_name"] == "function"
         if name == "__lambda__":

@@ -1,8 +1,8 @@
-"""What is exported: functions of a model at signatures, as pure functions of its weights.
+"""Endpoints: functions of a model at a signature, as pure functions of its weights.
 
-A function is traced with symbols for unknown sizes, and lowered for several platforms at once: in
-the forms that every platform has, without those of `ops/cpu.py`, without donation, and without
-calls back into Python.
+A function is traced with symbols for unknown sizes, and lowered for several platforms at once. The
+program has none of the CPU-specific forms of `ops/cpu.py`, donates nothing, and has no callbacks
+into Python.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _MULTIPLES = (2, 4, 8, 16, 32, 64)
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """Shape, with `None` for unknown sizes, dtype and name of an input or output."""
+    """Shape (`None` for an unknown size), dtype and name of an input or output."""
 
     shape: tuple[int | None, ...]
     dtype: str
@@ -51,9 +51,9 @@ def is_spec(x: Any) -> bool:
 
 
 def spec_of(x: Any) -> Spec:
-    """The `Spec` of an InputSpec, symbolic tensor, array or other thing with a shape and a dtype.
+    """The `Spec` of an InputSpec, a tensor, or any other object with a shape and a dtype.
 
-    A tensor is an example: its batch may be of any size.
+    A tensor serves as an example, so its batch size becomes unknown.
     """
     if isinstance(x, Spec):
         return x
@@ -69,13 +69,15 @@ def spec_of(x: Any) -> Spec:
     name = name if name == "string" else dtypes.standardize_dtype(name)
     sizes = tuple(None if n is None else int(n) for n in shape)
     spec = Spec(sizes, name, getattr(x, "name", None))
-    return _of_any_batch(spec) if isinstance(x, (KerasTensor, jax.Array, np.ndarray)) else spec
+    return (
+        _with_unknown_batch(spec) if isinstance(x, (KerasTensor, jax.Array, np.ndarray)) else spec
+    )
 
 
 def signature_of(model: Any) -> list[Any]:
     """The arguments that a model is called with, as structures of `Spec`.
 
-    Raises TypeError for what is no model, ValueError for one that is not built or was never called.
+    Raises TypeError if `model` is not a Model, ValueError if it is not built or was never called.
     """
     if not isinstance(model, Model):
         raise TypeError(
@@ -93,19 +95,20 @@ def signature_of(model: Any) -> list[Any]:
         raise ValueError(
             "The model provided has never called. It must be called at least once before export."
         )
-    return [jax.tree.map(_of_any_batch, given) for given in model._called]
+    return [jax.tree.map(_with_unknown_batch, given) for given in model._called]
 
 
-def _of_any_batch(example: Any) -> Spec:
+def _with_unknown_batch(example: Any) -> Spec:
     spec = spec_of(example)
     return dataclasses.replace(spec, shape=(None, *spec.shape[1:])) if spec.shape else spec
 
 
 class Endpoint:
-    """A function that is exported, by a name, for arguments of a signature.
+    """A function that is exported under a name, for the arguments of a signature.
 
     Args:
-        roots: layers and models whose weights it uses, besides those that it is found to use.
+        roots: layers and models whose weights it may use. Variables of no root that the function
+            uses are found by its trace.
     """
 
     def __init__(self, name: str, function: Callable, signature: Any, roots: Sequence[Any]):
@@ -119,16 +122,16 @@ class Endpoint:
         if isinstance(owner, base.Object) and all(owner is not root for root in self.roots):
             self.roots.append(owner)
         self.signature: list[Any] = [jax.tree.map(spec_of, part) for part in signature]
-        self.variables: list[Any] = []  # those that it uses
-        self.changes = False  # whether it changes some of them
-        self._alike = False  # whether unknown sizes along the same axis are the same
-        self.multiple = 1  # of what unknown sizes but the first have to be multiples
-        self.reason = ""  # the layer that this is for
+        self.variables: list[Any] = []  # the variables that the function uses
+        self.changes = False  # whether the function changes some of them
+        self._shared_symbols = False  # whether all inputs have one symbol for an unknown axis
+        self.multiple = 1  # unknown sizes, other than the batch, are multiples of this number
+        self.reason = ""  # which call needs these multiples
         self._trace()
 
     @property
     def argument_names(self) -> list[str]:
-        """What the function calls the arguments of the signature."""
+        """The function's parameter names for the arguments of the signature."""
         owner = getattr(self.function, "__self__", None)
         function = self.function
         if isinstance(owner, Layer) and function == owner.__call__:
@@ -139,7 +142,7 @@ class Endpoint:
         return [*names, *(f"argument_{i}" for i in missing)][: len(self.signature)]
 
     def arguments(self) -> list[Any]:
-        """The arguments with symbols for unknown sizes."""
+        """The arguments as abstract arrays, with symbols for unknown sizes."""
         scope, count = export.SymbolicScope(), iter(range(1000))
 
         def argument(spec: Spec) -> Any:
@@ -149,7 +152,7 @@ class Endpoint:
                 else "batch"
                 if axis == 0
                 else f"{self.multiple}*d{axis}".removeprefix("1*")
-                if self._alike
+                if self._shared_symbols
                 else f"n{next(count)}"
                 for axis, n in enumerate(spec.shape)
             ]
@@ -161,7 +164,7 @@ class Endpoint:
         return [jax.tree.map(argument, part, is_leaf=is_spec) for part in self.signature]
 
     def _trace(self) -> None:
-        """Finds out which variables the function uses."""
+        """Traces the function, and records which variables it uses."""
         known = base.variables_of(*self.roots, rng.global_stream())
         used: dict[int, Any] = {}
         noted: dict[int, Any] = {}
@@ -182,11 +185,11 @@ class Endpoint:
         while True:
             try:
                 trace()
-            except errors.TraceContextError:  # it changes a variable that no root holds
+            except errors.TraceContextError:  # the function changes a variable that no root holds
                 if not outsiders():
                     raise
             except Exception as error:
-                if not self._try_alike() and not self._try_multiples(error):
+                if not self._try_shared_symbols() and not self._try_multiples(error):
                     raise self._explained(error) from error
                 continue
             found = outsiders()
@@ -195,18 +198,19 @@ class Endpoint:
             known += found
         self.variables = list(used.values())
 
-    def _try_alike(self) -> bool:
+    def _try_shared_symbols(self) -> bool:
         free = [n for part in self.signature for s in jax.tree.leaves(part, is_leaf=is_spec)
                 for n in s.shape[1:]]  # fmt: skip
-        if self._alike or None not in free:
+        if self._shared_symbols or None not in free:
             return False
-        self._alike = True
+        self._shared_symbols = True
         return True
 
     def _try_multiples(self, error: Exception) -> bool:
-        """Halves that are doubled again are what they were only for some sizes."""
+        """Requires larger multiples: an axis that is halved and doubled again keeps its size only
+        if the size is a multiple of 2."""
         larger = [n for n in _MULTIPLES if n > self.multiple]
-        if not self._alike or not larger or "floordiv" not in str(error):
+        if not self._shared_symbols or not larger or "floordiv" not in str(error):
             return False
         self.multiple, self.reason = larger[0], _caller(error)
         return True
@@ -220,7 +224,7 @@ class Endpoint:
         )
 
     def _pure(self, variables: Sequence[Any]) -> Callable:
-        """`(values, *args) -> (outputs, new values of those that changed)`."""
+        """`(values, *args) -> (outputs, {position: new value} of the variables that changed)`."""
 
         def pure(values: Sequence[Any], *args: Any) -> tuple[Any, dict[int, Any]]:
             lowered = lowering.lower(self.function, variables, self.roots)
@@ -238,23 +242,23 @@ class Endpoint:
     def export(
         self, variables: Sequence[Any], names: Sequence[str], platforms: Sequence[str] = PLATFORMS
     ) -> export.Exported:
-        """The function of `({name: stored weight}, *arguments)`, lowered.
+        """The lowered function of `({name: stored weight}, *arguments)`.
 
-        It gives the outputs; where it changes state, `(outputs, {name: new stored value})`.
+        It returns the outputs or, if it changes state, `(outputs, {name: new stored value})`.
         """
         specs = [jax.ShapeDtypeStruct(v.shape, v.dtype) for v in lowering.values_of(variables)]
         weights = {
             n: jax.ShapeDtypeStruct(s.shape, stored_dtype(s.dtype)) for n, s in zip(names, specs)
         }
-        function = self._of_stored(variables, names)
+        function = self._function_of_stored(variables, names)
         try:
             return _lowered(function, platforms, weights, *self.arguments())
         except Inconclusive as error:
             raise self._explained(error) from error
 
     def program(self, variables: Sequence[Any]) -> tuple[Any, Any, bool]:
-        """The function of `(*weights, *arguments)` as a program of primitives, the structure of its
-        outputs, and whether it changes state."""
+        """The function of `(*weights, *arguments)` as a jaxpr, the structure of its outputs, and
+        whether it changes state."""
         values = [jax.ShapeDtypeStruct(v.shape, v.dtype) for v in lowering.values_of(variables)]
         changes: list[bool] = []
 
@@ -272,30 +276,33 @@ class Endpoint:
     def export_gradient(
         self, exported: export.Exported, variables: Sequence[Any], names: Sequence[str]
     ) -> export.Exported:
-        """The gradients by the floating-point arguments, of all arguments and the cotangents of the
-        floating-point outputs. All are as `exported`, without its structures, has them."""
-        function = self._of_stored(variables, names)
+        """The lowered gradients with respect to the floating-point arguments.
 
-        def pull(inputs: list[Any], along: list[Any]) -> list[Any]:
-            moving = [x for x in inputs if dtypes.is_float(x.dtype)]
+        The program takes all arguments and the cotangents of the floating-point outputs, as the
+        flat lists of arrays that `exported` has.
+        """
+        function = self._function_of_stored(variables, names)
 
-            def of_moving(moving: list[Any]) -> list[Any]:
-                rest = iter(moving)
+        def pullback(inputs: list[Any], cotangents: list[Any]) -> list[Any]:
+            floats = [x for x in inputs if dtypes.is_float(x.dtype)]
+
+            def of_floats(floats: list[Any]) -> list[Any]:
+                rest = iter(floats)
                 flat = [next(rest) if dtypes.is_float(x.dtype) else x for x in inputs]
                 args, kwargs = jax.tree.unflatten(exported.in_tree, flat)
                 outputs = jax.tree.leaves(function(*args, **kwargs))
                 return [y for y in outputs if dtypes.is_float(y.dtype)]
 
-            return jax.vjp(of_moving, moving)[1](along)[0]
+            return jax.vjp(of_floats, floats)[1](cotangents)[0]
 
         inputs, outputs = (
             [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in avals]
             for avals in (exported.in_avals, exported.out_avals)
         )
-        along = [y for y in outputs if dtypes.is_float(y.dtype)]
-        return _lowered(pull, exported.platforms, inputs, along)
+        cotangents = [y for y in outputs if dtypes.is_float(y.dtype)]
+        return _lowered(pullback, exported.platforms, inputs, cotangents)
 
-    def _of_stored(self, variables: Sequence[Any], names: Sequence[str]) -> Callable:
+    def _function_of_stored(self, variables: Sequence[Any], names: Sequence[str]) -> Callable:
         pure = self._pure(variables)
         kinds = [v.dtype for v in lowering.values_of(variables)]
 
@@ -310,7 +317,7 @@ class Endpoint:
 
 
 def _caller(error: Exception) -> str:
-    """The call in which an error was raised, as a note on it says."""
+    """The layer call in which an error was raised, from the note that layers add to errors."""
     note = next(iter(getattr(error, "__notes__", ())), "In the endpoint's function with")
     return note.partition("\n")[0].removesuffix(" with")
 
@@ -319,12 +326,15 @@ def _lowered(function: Callable, platforms: Sequence[str], *args: Any) -> export
     return jax_internals.export_with(jax.jit(function), cpu.PORTABLE, platforms, *args)
 
 
-# -- weights as files have them -------------------------------------------------------------------
+# -- weights as they are stored in files ----------------------------------------------------------
 
 
 def stored_dtype(dtype: Any) -> np.dtype:
-    """The dtype of numpy's own in which a file holds weights: bits of half-precision kinds that
-    numpy does not have, and 8 bits for integers of fewer."""
+    """The numpy dtype in which a file stores weights of `dtype`.
+
+    A float dtype that numpy lacks, such as bfloat16, is stored as the bits of an unsigned integer,
+    and integers of fewer than 8 bits as 8-bit integers.
+    """
     dtype = np.dtype(dtype)
     if dtype.kind in "biufc" and dtype.isbuiltin == 1:
         return dtype
@@ -334,7 +344,7 @@ def stored_dtype(dtype: Any) -> np.dtype:
 
 
 def stored(value: Any) -> Any:
-    """A value as it is stored."""
+    """The value converted to its stored dtype."""
     to = stored_dtype(value.dtype)
     if to == value.dtype:
         return value
@@ -346,7 +356,7 @@ def stored(value: Any) -> Any:
 
 
 def restored(value: Any, dtype: Any) -> Any:
-    """The value of a dtype that is stored so."""
+    """The value of dtype `dtype` whose stored form is `value`: the inverse of `stored`."""
     if value.dtype == dtype:
         return value
     if jnp.issubdtype(dtype, jnp.integer):

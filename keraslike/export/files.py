@@ -1,4 +1,4 @@
-"""Folders and archives of exported files: written whole or not at all, and read with care."""
+"""Folders and archives of exported files: atomic writes, and reads of untrusted files."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ZIP = ".zip"
 
 @contextlib.contextmanager
 def placing(path: str, marks: tuple[str, ...]) -> Iterator[str]:
-    """A new folder that takes the place of `path` when the block has ended without an error.
+    """A new folder that replaces `path` when the block ends without an error.
 
-    Of a path that ends in `.zip` the folder's files become the members of an archive. What is there
-    is replaced if it is an archive, an empty folder, or one that holds one of the files `marks`.
+    If the path ends in `.zip`, the folder's files become the members of an archive. An existing
+    archive is replaced, and so is a folder that is empty or holds one of the files `marks`.
     """
     path = os.path.realpath(path)
     parent, name = os.path.split(path)
@@ -27,9 +27,14 @@ def placing(path: str, marks: tuple[str, ...]) -> Iterator[str]:
     if os.path.isdir(path):
         inside = os.listdir(path)
         if archive or (inside and not set(marks) & set(inside)):
-            raise FileExistsError(f"Cannot export to '{path}': it is a folder of other files.")
+            raise FileExistsError(
+                f"Cannot export to '{path}': it is a folder with files that no export wrote. "
+                "Give another path, or remove the folder."
+            )
     elif os.path.exists(path) and not archive:
-        raise FileExistsError(f"Cannot export to '{path}': it is a file, and no folder.")
+        raise FileExistsError(
+            f"Cannot export to '{path}': it is a file, and the format writes a folder."
+        )
     os.makedirs(parent, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}.", suffix=".tmp", dir=parent) as temporary:
         new, old = os.path.join(temporary, "new"), os.path.join(temporary, "old")
@@ -37,7 +42,7 @@ def placing(path: str, marks: tuple[str, ...]) -> Iterator[str]:
         yield new
         if archive:
             packed = os.path.join(temporary, name)
-            with zipfile.ZipFile(packed, "x") as file:  # stored: weights hardly get smaller
+            with zipfile.ZipFile(packed, "x") as file:  # uncompressed, as weights hardly compress
                 for member in sorted(os.listdir(new)):
                     file.write(os.path.join(new, member), member)
             os.replace(packed, path)
@@ -53,25 +58,30 @@ def placing(path: str, marks: tuple[str, ...]) -> Iterator[str]:
 
 
 def place_file(path: str, data: bytes) -> None:
-    """Writes a file in place of an older one. Raises FileExistsError where there is a folder."""
+    """Replaces a file atomically. Raises FileExistsError if there is a folder at the path."""
     parent, name = os.path.split(os.path.realpath(path))
     if os.path.isdir(path):
         raise FileExistsError(f"Cannot export to '{path}': it is a folder.")
     os.makedirs(parent, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}.", suffix=".tmp", dir=parent) as folder:
         new = os.path.join(folder, name)
-        with open(new, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        write_new(new, data)
         os.replace(new, os.path.join(parent, name))
 
 
-def read(path: str, name: str, most: int | None = None) -> bytes:
-    """The bytes of a file in a folder or of a member of an archive.
+def write_new(path: str, data: bytes) -> None:
+    """Writes a file that does not exist yet, and waits until the disk has it."""
+    with open(path, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
-    Raises NoSuchFile where there is nothing at `path`, DamagedFile where there is no such file or
-    the archive is damaged.
+
+def read(path: str, name: str, most: int | None = None) -> bytes:
+    """The bytes of a file in a folder, or of a member of an archive.
+
+    Raises NoSuchFile if `path` does not exist, DamagedFile if the folder or archive has no such
+    file, is damaged, or the file has more than `most` bytes.
     """
     if not os.path.exists(path):
         raise NoSuchFile(f"There is nothing at '{path}'.")

@@ -1,7 +1,7 @@
-"""The format `litert`: a file `.tflite`, which LiteRT (formerly TensorFlow Lite) runs on phones.
+"""The format `litert`: a `.tflite` file, which LiteRT (formerly TensorFlow Lite) runs on phones.
 
-The program becomes a graph of TensorFlow's operations, of those that LiteRT's converter turns into
-LiteRT's own. The converter is part of TensorFlow, and runs in a process of its own.
+The program becomes a graph of those TensorFlow operations that LiteRT's converter translates to
+LiteRT's. The converter is part of TensorFlow, and runs in a separate process.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from keraslike.export.litert_process import SIGNATURE
 from keraslike.export.tf_graph import type_
 
 SUFFIX = ".tflite"
-_RULES = (tf_loops, tf_slices, tf_windows)  # which put theirs into the table of graphs
+_RULES = (tf_loops, tf_slices, tf_windows)  # importing them registers their rules with `tf_graph`
 _PROGRAM = os.path.join(os.path.dirname(__file__), "litert_process.py")
-_MOST = 2 << 30  # bytes that a file may have
+_MAX_BYTES = 2 << 30
 _NEEDED = (
     "Files of LiteRT are written by TensorFlow's converter: pip install keraslike[litert], or name "
     "an interpreter that has TensorFlow in the environment variable "
@@ -53,21 +53,23 @@ def write(
     platforms: Sequence[str],
     settings: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes endpoints into a file: an only one as its signature `serving_default`, several as
-    signatures of their names.
+    """Writes endpoints into a file, as signatures of their names. A single endpoint becomes the
+    signature `serving_default`.
 
     Args:
         settings: attributes of TensorFlow's `tf.lite.TFLiteConverter`.
 
-    Raises ImportError where there is no TensorFlow; ValueError for an endpoint that changes state,
-    for settings that the converter does not have, and for what LiteRT has no operation for, with
-    the layer's name.
+    Raises ImportError if TensorFlow is not installed; ValueError for an endpoint that changes
+    state, for settings that the converter does not have, and, with the layer's name, for a
+    computation that LiteRT has no operation for.
     """
     del collections, platforms
     if not path.endswith(SUFFIX):
-        raise ValueError(f"A file of LiteRT has a name in '{SUFFIX}'. Received: filepath='{path}'")
+        raise ValueError(
+            f"The name of a LiteRT file must end in '{SUFFIX}'. Received: filepath='{path}'"
+        )
     data = converted(endpoints, arrays, settings or {})
-    vocabularies.beside(path, vocabularies.roots(endpoints))
+    vocabularies.write_beside(path, vocabularies.roots(endpoints))
     files.place_file(path, data)
 
 
@@ -76,7 +78,7 @@ def converted(
     arrays: dict[str, tuple[Any, np.ndarray]],
     settings: Mapping[str, Any],
 ) -> bytes:
-    """The bytes of a file: see `write`."""
+    """The bytes of a file with the endpoints: see `write`."""
     described: list[dict[str, Any]] = []
     values: list[np.ndarray] = []
     places: dict[str, str] = {}
@@ -94,10 +96,13 @@ def converted(
         described[0]["signature"] = SIGNATURE
     elif settings.get("representative_dataset") is not None:
         names = [endpoint.name for endpoint in endpoints]
-        raise ValueError(f"representative_dataset is for one endpoint. Received: {names}")
-    # The same weights in several endpoints are in the file once.
-    if sum({id(array): array.nbytes for array in values}.values()) >= _MOST:
-        raise ValueError("A file of LiteRT has less than 2 GiB, and these weights have more.")
+        raise ValueError(
+            "representative_dataset can only be given with one endpoint. "
+            f"Received the endpoints: {names}"
+        )
+    # The file holds weights that several endpoints share only once.
+    if sum({id(array): array.nbytes for array in values}.values()) >= _MAX_BYTES:
+        raise ValueError("A LiteRT file must be smaller than 2 GiB, and these weights are larger.")
     keys = [one["signature"] for one in described]
     about = {"graphs": described, "saved_model": None, "signature_keys": keys}
     return _convert(about, values, inputs, settings, places)
@@ -106,7 +111,7 @@ def converted(
 def converted_saved_model(
     path: str, signatures: Sequence[str] | None, settings: Mapping[str, Any]
 ) -> bytes:
-    """The bytes of a file that is made of signatures of a SavedModel of TensorFlow's."""
+    """The bytes of a file made from signatures of a TensorFlow SavedModel."""
     about = {"saved_model": os.path.abspath(path), "signature_keys": signatures}
     return _convert(about, (), None, settings, {})
 
@@ -119,8 +124,8 @@ def _convert(
     places: Mapping[str, str],
 ) -> bytes:
     settings = {name: value for name, value in settings.items() if value is not None}
-    samples = _samples(settings.pop("representative_dataset", None), inputs)
-    plain = {name: _plain(name, value) for name, value in settings.items()}
+    samples = _example_inputs(settings.pop("representative_dataset", None), inputs)
+    plain = {name: _encoded(name, value) for name, value in settings.items()}
     with tempfile.TemporaryDirectory(prefix="keraslike-export-") as staged:
         described = None if samples is None else [names for names, _ in samples]
         about = {**about, "settings": plain, "samples": described}
@@ -139,7 +144,7 @@ def _convert(
 
 
 def _explained(error: Exception, places: Mapping[str, str]) -> Exception:
-    """The error that says which layers compute what the converter has no operation for."""
+    """The converter's error; where an operation is missing, with the layers that need it."""
     text = str(error)
     lacking = re.findall(r"(?:TF Select|Custom) ops: (.+)", text)
     if not lacking:
@@ -160,23 +165,23 @@ def _explained(error: Exception, places: Mapping[str, str]) -> Exception:
 # -- settings of the converter --------------------------------------------------------------------
 
 
-def _samples(
+def _example_inputs(
     given: Any, inputs: list[str] | None
 ) -> list[tuple[list[str] | int, list[np.ndarray]]] | None:
-    """Examples of inputs, by which ranges of numbers are found, with the names of the inputs."""
+    """Example inputs, from which the converter takes ranges of values, each with its names."""
     if given is None:
         return None
     given = getattr(given, "input_gen", given)
     if not callable(given):
         raise ValueError(
-            "representative_dataset must be a function that gives lists or dicts of arrays. "
+            "representative_dataset must be a function that yields lists or dicts of arrays. "
             f"Received: {given!r}"
         )
     found: list[tuple[list[str] | int, list[np.ndarray]]] = []
     examples: Any = given()
     for one in examples:
         if isinstance(one, tuple) and len(one) == 2 and isinstance(one[1], dict):
-            one = one[1]  # with the signature's name before
+            one = one[1]  # the first item is the name of the signature
         names: Any = list(one) if isinstance(one, dict) else inputs
         arrays = list(one.values()) if isinstance(one, dict) else list(one)
         if inputs is not None and (set(names) != set(inputs) or len(arrays) != len(inputs)):
@@ -186,50 +191,54 @@ def _samples(
             )
         found.append((names or len(arrays), [np.asarray(x) for x in arrays]))
     if not found:
-        raise ValueError("representative_dataset gave nothing.")
+        raise ValueError("representative_dataset must yield at least one example; it yielded none.")
     return found
 
 
-def _plain(name: str, value: Any) -> Any:
-    """A setting as JSON has it: enums are their names, dtypes a dict of their own."""
+def _encoded(name: str, value: Any) -> Any:
+    """A setting encoded for JSON: an enum as its name, a dtype as a dict with its name."""
     if isinstance(value, enum.Enum):
         return value.name
     if isinstance(value, (bool, int, float, str, type(None))):
         return value
     if isinstance(value, Mapping):
-        return {"dict": {key: _plain(key, one) for key, one in value.items()}}
+        return {"dict": {key: _encoded(key, one) for key, one in value.items()}}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return {"list": [_plain(name, one) for one in value]}
+        return {"list": [_encoded(name, one) for one in value]}
     dtype = getattr(value, "name", None)
     if not isinstance(dtype, str):
         try:
             dtype = np.dtype(value).name
         except TypeError:
-            raise ValueError(f"The setting '{name}' cannot be {value!r}.") from None
+            raise ValueError(
+                f"The setting '{name}' cannot be {value!r}. Expected a plain value, an enum, a "
+                "dtype, or a list or dict of these."
+            ) from None
     return {"dtype": dtype}
 
 
 # -- the graph ------------------------------------------------------------------------------------
 
 
-_SMALL = {"int8": "DT_INT8", "uint8": "DT_UINT8"}
+_EIGHT_BIT_TYPES = {"int8": "DT_INT8", "uint8": "DT_UINT8"}
 _EIGHT_BITS = {
     "min": {"f": -128.0},
     "max": {"f": 127.0},
     "num_bits": {"i": "8"},
     "narrow_range": {"b": False},
-}  # which leaves whole numbers as they are
+}  # with these, fake quantization changes no whole number
 
 
 class _Graph(tf_graph.Graph):
-    """A graph of operations that LiteRT has, or that its converter makes of others."""
+    """A graph of operations that LiteRT's converter can translate."""
 
     format = "LiteRT"
 
     def __init__(self) -> None:
         super().__init__()
-        self.places: dict[str, str] = {}  # of nodes the layers that they are of
-        self._small: dict[str, tuple[str, str]] = {}  # of tensors what they are in 8 bits
+        self.places: dict[str, str] = {}  # node -> the layer that it belongs to
+        # int32 tensor -> the 8-bit tensor that it is a cast of, and its type
+        self._eight_bit: dict[str, tuple[str, str]] = {}
 
     def node(self, kind: str, *inputs: str, outputs: Any = 1, of: Any = None, **more: Any) -> Any:
         found = super().node(kind, *inputs, outputs=outputs, of=of, **more)
@@ -238,7 +247,7 @@ class _Graph(tf_graph.Graph):
 
     def constant(self, value: Any, dtype: Any = None, name: str | None = None) -> str:
         array = np.asarray(value, dtype)
-        kind = _SMALL.get(array.dtype.name)  # whose bytes are a quarter
+        kind = _EIGHT_BIT_TYPES.get(array.dtype.name)  # these take a quarter of the space of int32
         if kind is None or array.size < 16:
             return super().constant(array, name=name)
         name = name or self.name()
@@ -247,40 +256,40 @@ class _Graph(tf_graph.Graph):
         value = {"tensor": {"dtype": kind, "tensorShape": shape}}
         attributes = {"dtype": type_(kind), "value": value}
         self.nodes.append({"name": name, "op": "Const", "attr": attributes})
-        return self._widened(name, kind)
+        return self._cast_to_int32(name, kind)
 
     def input(self, name: str, aval: Any, kind: str | None = None) -> str:
-        kind = _SMALL.get(aval.dtype.name)
+        kind = _EIGHT_BIT_TYPES.get(aval.dtype.name)
         super().input(name, aval, kind)
-        return name if kind is None else self._widened(name, kind)
+        return name if kind is None else self._cast_to_int32(name, kind)
 
     def cast(self, x: str, before: Any, after: Any) -> str:
-        if x in self._small and tf_graph.kind_of(after) == "float32":
-            at, kind = self._small[x]
+        if x in self._eight_bit and tf_graph.kind_of(after) == "float32":
+            at, kind = self._eight_bit[x]
             found = self.node("Cast", at, SrcT=type_(kind), DstT=type_("float32"))
-            # The converter computes this of a weight, and `litert_process` makes it 8 bits again.
+            # The converter folds this cast of a weight, and `litert_process` undoes the folding.
             known = kind == "DT_INT8" and at in self.values
             return self.node("FakeQuantWithMinMaxArgs", found, **_EIGHT_BITS) if known else found
         return super().cast(x, before, after)
 
     def gathered(self, x: str, at: str, axis: int, kind: str) -> str:
-        if x not in self._small:
+        if x not in self._eight_bit:
             return super().gathered(x, at, axis, kind)
-        whole, small = self._small[x]
-        return self._widened(super().gathered(whole, at, axis, small), small)
+        whole, small = self._eight_bit[x]
+        return self._cast_to_int32(super().gathered(whole, at, axis, small), small)
 
     def slice(
         self, x: str, starts: Any, ends: Any, kind: str, steps: Any = None, shape: Any = None
     ) -> str:
-        at = self._small.get(x, ("", ""))[0]
+        at = self._eight_bit.get(x, ("", ""))[0]
         if at not in self.values or not all(map(tf_graph.is_number, (*starts, *ends))):
             return super().slice(x, starts, ends, kind, steps, shape)
         parts = map(slice, starts, ends, steps or [1] * len(starts))
         return self.constant(self.values[at][tuple(parts)])
 
-    def _widened(self, x: str, kind: str) -> str:
+    def _cast_to_int32(self, x: str, kind: str) -> str:
         found = self.node("Cast", x, SrcT=type_(kind), DstT=type_("int32"))
-        self._small[found] = x, kind
+        self._eight_bit[found] = x, kind
         return found
 
     def primitive(self, kind: str, eqn: Any, given: Sequence[str]) -> Any:
@@ -304,18 +313,18 @@ def _cumprod(p: Any, x: Any) -> Any:
     return lax.associative_scan(jnp.multiply, x, reverse=p["reverse"], axis=p["axis"])
 
 
-def _beside(x: Any) -> Any:
-    """The cosine of an angle, given its sine, or the other way round."""
+def _complementary(x: Any) -> Any:
+    """The cosine of an angle between -90 and 90 degrees whose sine is `x`, or the reverse."""
     return jnp.sqrt((1 - x) * (1 + x))
 
 
-# Functions that LiteRT has no operation for, by those that it has. `p`: a primitive's parameters.
+# Functions that LiteRT lacks, composed of those that it has. `p`: the primitive's parameters.
 _COMPOSED: dict[str, Callable[..., Any]] = {
-    "acos": lambda p, x: jnp.arctan2(_beside(x), x),
+    "acos": lambda p, x: jnp.arctan2(_complementary(x), x),
     "acosh": lambda p, x: jnp.log(x + jnp.sqrt((x - 1) * (x + 1))),
-    "asin": lambda p, x: jnp.arctan2(x, _beside(x)),
+    "asin": lambda p, x: jnp.arctan2(x, _complementary(x)),
     "asinh": lambda p, x: jnp.sign(x) * jnp.log(jnp.abs(x) + jnp.sqrt(x * x + 1)),
-    "atan": lambda p, x: jnp.arctan2(x, 0 * jnp.sign(x) + 1),  # of the same shape
+    "atan": lambda p, x: jnp.arctan2(x, 0 * jnp.sign(x) + 1),  # ones of the shape of x
     "atanh": lambda p, x: (jnp.log1p(x) - jnp.log1p(-x)) / 2,
     "cosh": lambda p, x: (jnp.exp(x) + jnp.exp(-x)) / 2,
     "cumprod": _cumprod,

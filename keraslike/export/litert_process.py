@@ -1,6 +1,6 @@
-"""Writes a file of LiteRT.
+"""Writes a LiteRT file.
 
-`main` is called in a process that has TensorFlow, and need not have keraslike or JAX.
+`main` runs in a process that has TensorFlow, where keraslike and JAX may be missing.
 """
 
 import json
@@ -17,8 +17,13 @@ SIGNATURE = "serving_default"
 
 
 def main(staged: str, target: str) -> None:
-    """Args: staged: a folder that `litert_format` filled, whose `about.json` has a graph or names a
-    SavedModel; target: of the file."""
+    """Converts a staged folder to a file.
+
+    Args:
+        staged: a folder that `litert_format` filled. Its `about.json` has graphs, or the path of a
+            SavedModel.
+        target: the path of the file.
+    """
     global tf, json_format
     import tensorflow as tf  # type: ignore[import-not-found]
     from google.protobuf import json_format
@@ -34,18 +39,18 @@ def main(staged: str, target: str) -> None:
         converter = tf.lite.TFLiteConverter.from_saved_model(path, signature_keys=keys)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         for name, value in about["settings"].items():
-            _set(converter, name, _given(value))
+            _set(converter, name, _decoded(value))
         if about["samples"] is not None:
             arrays = _arrays(os.path.join(staged, "samples.npz"))
             samples = list(_samples(about["samples"], iter(arrays)))
             converter.representative_dataset = lambda: iter(samples)
-        data = _packed(converter.convert())
+        data = _with_packed_weights(converter.convert())
     with open(target, "xb") as file:
         file.write(data)
 
 
-def _packed(data: Any) -> Any:
-    """The file with those weights in 8 bits that it would make of others whenever it is loaded."""
+def _with_packed_weights(data: Any) -> Any:
+    """The file, with weights in 8 bits where it would quantize constants each time it is loaded."""
     from tensorflow.lite.python import schema_py_generated as schema  # type: ignore
     from tensorflow.lite.tools import flatbuffer_utils  # type: ignore
 
@@ -87,7 +92,7 @@ def _packed(data: Any) -> Any:
 
 
 def _save(graphs: list[dict], arrays: Any, path: str) -> None:
-    """Writes graphs as a SavedModel with a signature for each."""
+    """Writes graphs as a SavedModel with one signature each."""
     root = tf.Module()
     root.functions = [
         _function(about, {name: next(arrays) for name in about["values"]}) for about in graphs
@@ -97,7 +102,7 @@ def _save(graphs: list[dict], arrays: Any, path: str) -> None:
 
 
 def _function(about: dict, values: Any) -> Any:
-    """A graph as a function of its inputs by their names."""
+    """A graph as a concrete function, whose arguments have the names of the graph's inputs."""
     graph = json_format.ParseDict(about["graph"], tf.compat.v1.GraphDef())
     for function in graph.library.function:
         _name_outputs(function)
@@ -125,7 +130,8 @@ def _function(about: dict, values: Any) -> Any:
 
 
 def _name_outputs(function: Any) -> None:
-    """Outputs of nodes have names in a function, where a graph has numbers."""
+    """Converts references to outputs from a graph's form, `node:0`, to a function's,
+    `node:output:0`."""
     from tensorflow.python.framework import op_def_registry  # type: ignore[import-not-found]
 
     nodes = {node.name: node for node in function.node_def}
@@ -150,15 +156,15 @@ def _name_outputs(function: Any) -> None:
         function.ret[name] = named(at)
 
 
-def _given(value: Any) -> Any:
-    """What `litert_format` described."""
+def _decoded(value: Any) -> Any:
+    """A setting that `litert_format` encoded for JSON."""
     if not isinstance(value, dict):
         return value
     ((kind, item),) = value.items()
     if kind == "list":
-        return [_given(one) for one in item]
+        return [_decoded(one) for one in item]
     if kind == "dict":
-        return {name: _given(one) for name, one in item.items()}
+        return {name: _decoded(one) for name, one in item.items()}
     return tf.dtypes.as_dtype(item)
 
 
@@ -168,7 +174,7 @@ _LISTS = (*_ENUMS, "supported_types")
 
 def _set(owner: Any, name: str, value: Any) -> None:
     if not hasattr(owner, name) or callable(getattr(owner, name)):
-        raise ValueError(f"'{name}' is no setting of {type(owner).__name__}.")
+        raise ValueError(f"'{name}' is no setting of TensorFlow's {type(owner).__name__}.")
     if name == "target_spec":
         if not isinstance(value, dict):
             raise ValueError(f"target_spec must be a dict. Received: {value!r}")
@@ -195,7 +201,7 @@ def _arrays(path: str) -> list:
 
 
 def _samples(described: list, arrays: Any) -> Any:
-    """Examples of inputs, each a list of arrays or a dict of them."""
+    """The example inputs, each as a list or a dict of arrays."""
     for names in described:
         if isinstance(names, list):
             yield {name: next(arrays) for name in names}

@@ -1,8 +1,7 @@
-"""Graphs of ONNX's operators, from programs of JAX's primitives.
+"""ONNX graphs of programs of JAX primitives.
 
-A model's function, traced with symbols for unknown sizes, is a program of JAX's primitives. Each
-becomes nodes by a line or a function of the tables below; those of loops, branches, orders and
-scattered values are in `onnx_loops.py`. The package `onnx` only puts the nodes into a file.
+Each primitive of the traced function becomes nodes by a line or a function of the tables below.
+Loops, branches, sorting and scatter are in `onnx_loops.py`. The package `onnx` serializes nodes.
 """
 
 from __future__ import annotations
@@ -11,22 +10,21 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from keraslike.core import dtypes
 from keraslike.export import primitives
 from keraslike.export.endpoints import Endpoint
-from keraslike.export.primitives import NoOperator
+from keraslike.export.primitives import NoOperator, is_number
 
 OPSET, IR = 20, 9
 
 
 class Graph(primitives.Graph):
-    """Nodes and constants of a graph; `node` adds one, and gives the names of its outputs."""
+    """Nodes and constants of an ONNX graph."""
 
     format = "ONNX"
-    scans = True  # whether ONNX's Scan may be used, whose body reads what is around it
+    scans = True  # whether Scan, whose body reads outer tensors, may be used
 
     def __init__(self, onnx: Any):
         super().__init__()
@@ -37,11 +35,11 @@ class Graph(primitives.Graph):
 
     def name(self) -> str:
         self.count += 1
-        return f"/{self.count}"  # a name that no variable's path is
+        return f"/{self.count}"  # no path of a variable begins with a slash
 
     def node(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
         names = [self.name() for _ in range(outputs)]
-        # The name says which layer a node is of, where a runtime complains of it.
+        # Runtimes give the name of a node in their errors, so it begins with that of the layer.
         name = f"{self.where}{names[0]}" if self.where else ""
         self.nodes.append(self.helper.make_node(kind, list(inputs), names, name=name, **attributes))
         return names[0] if outputs == 1 else names
@@ -65,29 +63,25 @@ class Graph(primitives.Graph):
     # -- sizes ------------------------------------------------------------------------------------
 
     def shape(self, sizes: Sequence[Any]) -> str:
-        """A shape as an array of int64."""
-        if all(isinstance(n, (int, np.integer)) for n in sizes):
+        """A shape as an int64 tensor."""
+        if all(map(is_number, sizes)):
             return self.constant(sizes, "int64")
         return self.node("Concat", *map(self.size, sizes), axis=0)
 
     def integers(self, values: Sequence[int]) -> str:
         return self.constant(values, "int64")
 
-    def whole(self, kind: str, *inputs: str) -> str:
+    def size_op(self, kind: str, *inputs: str) -> str:
         if kind != "floordiv":
             return self.node(kind.capitalize(), *inputs)
-        a, b = inputs  # Div rounds to zero, Mod has the divisor's sign
+        a, b = inputs  # Div rounds towards zero, but the result of Mod has the divisor's sign
         return self.node("Div", self.node("Sub", a, self.node("Mod", a, b)), b)
 
     # -- programs ---------------------------------------------------------------------------------
 
     def model(self, endpoint: Endpoint, arrays: dict[str, tuple[Any, np.ndarray]]) -> Any:
-        variables = [v for v, _ in arrays.values()]
-        program, outputs, changes = endpoint.program(variables)
-        if changes:
-            raise ValueError(
-                f"The endpoint '{endpoint.name}' changes state, which a graph of ONNX cannot."
-            )
+        """The endpoint as a `ModelProto`."""
+        program, outputs = self.program(endpoint, arrays)
         names = [self.constant(a, name=n) for n, (_, a) in arrays.items()]
         inputs = primitives.names_of(
             dict(zip(endpoint.argument_names, endpoint.signature)), "input"
@@ -95,9 +89,8 @@ class Graph(primitives.Graph):
         inputs = [n + "_" if n in self.constants else n for n in inputs]
         avals = [v.aval for v in program.jaxpr.invars[len(names) :]]
         for name, aval in zip(inputs, avals, strict=True):
-            for axis, n in enumerate(aval.shape):
-                if not isinstance(n, int) and str(n).isidentifier() and str(n) not in self.symbols:
-                    self.symbols[str(n)] = self.node("Shape", name, start=axis, end=axis + 1)
+            for axis, symbol in self.unnamed_sizes(aval):
+                self.symbols[symbol] = self.node("Shape", name, start=axis, end=axis + 1)
         found = self.run(program.jaxpr, program.consts, [*names, *inputs])
         taken = {*self.constants, *inputs}
         results = [n + "_out" if n in taken else n for n in primitives.names_of(outputs, "output")]
@@ -157,17 +150,10 @@ _SIMPLE = {
 
 _RULES: dict[str, Callable[..., Any]] = {}
 Graph.simple, Graph.rules = _SIMPLE, _RULES
+rule = Graph.rule
 
 
-def rule(*names: str) -> Callable:
-    def put(function: Callable) -> Callable:
-        _RULES.update(dict.fromkeys(names, function))
-        return function
-
-    return put
-
-
-def _one(g: Graph, eqn: Any, value: float = 1) -> str:
+def _scalar_like(g: Graph, eqn: Any, value: float = 1) -> str:
     return g.constant(value, eqn.invars[0].aval.dtype)
 
 
@@ -175,11 +161,11 @@ _RULES.update(
     {
         "rsqrt": lambda g, eqn, x: g.node("Reciprocal", g.node("Sqrt", x)),
         "square": lambda g, eqn, x: g.node("Mul", x, x),
-        "erfc": lambda g, eqn, x: g.node("Sub", _one(g, eqn), g.node("Erf", x)),
-        "log1p": lambda g, eqn, x: g.node("Log", g.node("Add", x, _one(g, eqn))),
-        "expm1": lambda g, eqn, x: g.node("Sub", g.node("Exp", x), _one(g, eqn)),
-        "exp2": lambda g, eqn, x: g.node("Pow", _one(g, eqn, 2), x),
-        "integer_pow": lambda g, eqn, x: g.node("Pow", x, _one(g, eqn, eqn.params["y"])),
+        "erfc": lambda g, eqn, x: g.node("Sub", _scalar_like(g, eqn), g.node("Erf", x)),
+        "log1p": lambda g, eqn, x: g.node("Log", g.node("Add", x, _scalar_like(g, eqn))),
+        "expm1": lambda g, eqn, x: g.node("Sub", g.node("Exp", x), _scalar_like(g, eqn)),
+        "exp2": lambda g, eqn, x: g.node("Pow", _scalar_like(g, eqn, 2), x),
+        "integer_pow": lambda g, eqn, x: g.node("Pow", x, _scalar_like(g, eqn, eqn.params["y"])),
         "ne": lambda g, eqn, x, y: g.node("Not", g.node("Equal", x, y)),
         "rem": lambda g, eqn, x, y: g.node("Mod", x, y, fmod=1),
         "clamp": lambda g, eqn, low, x, high: g.node("Min", g.node("Max", x, low), high),
@@ -214,7 +200,7 @@ def _logical(g: Graph, eqn: Any, *xs: str) -> str:
 def _select(g: Graph, eqn: Any, which: str, *cases: str) -> str:
     if len(cases) != 2 or eqn.invars[0].aval.dtype != bool:
         raise NoOperator("more than two cases")
-    if eqn.outvars[0].aval.dtype == bool:  # for which onnxruntime has no Where
+    if eqn.outvars[0].aval.dtype == bool:  # onnxruntime has no Where of bools
         no = g.node("And", g.node("Not", which), cases[0])
         return g.node("Or", g.node("And", which, cases[1]), no)
     return g.node("Where", which, cases[1], cases[0])
@@ -224,7 +210,7 @@ def _select(g: Graph, eqn: Any, which: str, *cases: str) -> str:
 def _round(g: Graph, eqn: Any, x: str) -> str:
     if int(eqn.params["rounding_method"]) == 1:
         return g.node("Round", x)
-    up = g.node("Floor", g.node("Add", g.node("Abs", x), _one(g, eqn, 0.5)))
+    up = g.node("Floor", g.node("Add", g.node("Abs", x), _scalar_like(g, eqn, 0.5)))
     return g.node("Mul", g.node("Sign", x), up)
 
 
@@ -313,7 +299,7 @@ def _pad(g: Graph, eqn: Any, x: str, value: str) -> str:
     sizes = list(eqn.invars[0].aval.shape)
     low, high, inner = zip(*eqn.params["padding_config"])
     for axis, more in enumerate(inner):
-        if more:  # after each element, which is after the last, too
+        if more:  # pads after each element, then removes the padding after the last one
             x = g.node("Unsqueeze", x, g.constant([axis + 1], "int64"))
             ends = [0] * (len(sizes) + 1)
             ends[axis + 1] = more
@@ -352,10 +338,11 @@ def _conv(g: Graph, eqn: Any, x: str, w: str) -> str:
         raise NoOperator("groups of samples")
     x = g.transpose(x, numbers.lhs_spec)
     low, high = zip(*p["padding"])
-    if _unknown([*low, *high]) and all(n == 1 for n in stretch):
+    known = all(map(is_number, (*low, *high)))
+    if not known and all(n == 1 for n in stretch):
         x = g.node("Pad", x, g.shape([0, 0, *low, 0, 0, *high]))
         low = high = [0] * len(low)
-    elif _unknown([*low, *high]):
+    elif not known:
         raise NoOperator("padding of a transposed convolution that depends on the sizes")
     extra: dict[str, Any] = {}
     dilations, strides = list(p["rhs_dilation"]), list(p["window_strides"])
@@ -381,10 +368,6 @@ def _conv(g: Graph, eqn: Any, x: str, w: str) -> str:
     return g.transpose(y, np.argsort(numbers.out_spec).tolist())
 
 
-def _unknown(sizes: Sequence[Any]) -> bool:
-    return not all(isinstance(n, (int, np.integer)) for n in sizes)
-
-
 @rule("reduce_window_max", "reduce_window_sum")
 def _pool(g: Graph, eqn: Any, x: str) -> str:
     p = eqn.params
@@ -402,7 +385,7 @@ def _pool(g: Graph, eqn: Any, x: str) -> str:
         "dilations": [p["window_dilation"][i] for i in space],
     }
     x = g.transpose(x, order)
-    if _unknown(about["pads"]):
+    if not all(map(is_number, about["pads"])):
         is_max, dtype = eqn.primitive.name == "reduce_window_max", eqn.invars[0].aval.dtype
         if is_max and not dtypes.is_float(dtype):
             raise NoOperator("padding of integers that depends on the sizes")
@@ -414,7 +397,7 @@ def _pool(g: Graph, eqn: Any, x: str) -> str:
         y = g.node("MaxPool", x, **about)
     else:
         y = g.node("AveragePool", x, count_include_pad=1, **about)
-        y = g.node("Mul", y, _one(g, eqn, math.prod(about["kernel_shape"])))
+        y = g.node("Mul", y, _scalar_like(g, eqn, math.prod(about["kernel_shape"])))
     return g.transpose(y, np.argsort(order).tolist())
 
 
@@ -428,7 +411,7 @@ def _gather(g: Graph, eqn: Any, x: str, at: str) -> str:
         indices[:-1],
         numbers.collapsed_slice_dims,
     )
-    along = list(numbers.operand_batching_dims)  # axes of which each has an index of its own
+    along = list(numbers.operand_batching_dims)  # batch axes of both the operand and the indices
     along_in = list(numbers.start_indices_batching_dims)
     rest = [i for i in range(len(shape)) if i not in (*axes, *along)]
     whole = all(shape[i] == sizes[i] for i in rest)
@@ -455,14 +438,9 @@ def _gather(g: Graph, eqn: Any, x: str, at: str) -> str:
         raise NoOperator("parts at several places")
     if mode != "FILL_OR_DROP":
         return y
-    fill = p["fill_value"]
     if out.dtype.kind == "b":
         raise NoOperator("truth values at places that may be outside")
-    if fill is None and dtypes.is_float(out.dtype):
-        fill = np.nan
-    elif fill is None:
-        limits = jnp.iinfo(out.dtype)
-        fill = limits.min if limits.min < 0 else limits.max
+    fill = primitives.fill_value(p["fill_value"], out.dtype)
     spread: list[Any] = [1 if i in offsets else n for i, n in enumerate(out.shape)]
     inside = g.node("Reshape", g.cast(inside, bool), g.shape(spread), allowzero=1)
     return g.node("Where", inside, y, g.constant(fill, out.dtype))

@@ -1,4 +1,4 @@
-"""Loops, branches, orders, and values put at places, for `onnx_graph`."""
+"""Rules of `onnx_graph` for loops, branches, sorting, dynamic slices, scatter and shifts."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _COUNT = jax.ShapeDtypeStruct((), np.dtype("int64"))
 
 
 def _run(g: Graph, program: Any, given: Sequence[str]) -> list[tuple[str, Any]]:
-    """The results of a program, each with what it is."""
+    """The names of a program's results, each with its abstract value."""
     found = g.run(program.jaxpr, program.consts, given)
     return [(name, v.aval) for name, v in zip(found, program.jaxpr.outvars)]
 
 
 def _graph(g: Graph, inputs: Sequence[Any], build: Callable[[], list[tuple[str, Any]]]) -> Any:
-    """A graph within the graph, which sees the names of what is around it."""
+    """A subgraph, which may read the tensors of the enclosing graph."""
     outside, g.nodes = g.nodes, []
     found = [(g.node("Identity", name), aval) for name, aval in build()]
     body = g.helper.make_graph(g.nodes, "part", inputs, [g.info(n, aval) for n, aval in found])
@@ -68,8 +68,8 @@ def _while(g: Graph, eqn: Any, *xs: str) -> Any:
     return g.node("Loop", "", first, *state, outputs=len(state), body=body)
 
 
-def _by_loop(g: Graph, p: dict[str, Any], xs: Sequence[str]) -> Any:
-    """A scan as a loop that is done a number of times, and takes its rows of the arrays itself."""
+def _scan_as_loop(g: Graph, p: dict[str, Any], xs: Sequence[str]) -> Any:
+    """A scan as a Loop, whose body gathers its own slices of the scanned arrays."""
     consts, carries, inner = p["num_consts"], p["num_carry"], p["jaxpr"]
     given = inner.jaxpr.invars[consts : consts + carries]
     count = g.node("Squeeze", g.size(p["length"]))
@@ -97,7 +97,7 @@ def _scan(g: Graph, eqn: Any, *xs: str) -> Any:
     consts, carries = p["num_consts"], p["num_carry"]
     given = inner.jaxpr.invars
     if len(given) == consts + carries or not g.scans:
-        return _by_loop(g, p, xs)
+        return _scan_as_loop(g, p, xs)
     names = [g.name() for _ in given[consts:]]
     infos = [g.info(n, v.aval) for n, v in zip(names, given[consts:])]
     body = _graph(g, infos, lambda: _run(g, inner, [*xs[:consts], *names]))
@@ -120,7 +120,7 @@ def _sort(g: Graph, eqn: Any, *xs: str) -> Any:
     if p["num_keys"] != 1 or aval.dtype == bool:
         raise NoOperator("several keys, or truth values")
     size, axis = g.size(aval.shape[p["dimension"]]), p["dimension"]
-    # Of equal ones the first comes first.
+    # TopK keeps the order of equal elements, so the sort is stable.
     found, at = g.node("TopK", xs[0], size, outputs=2, axis=axis, largest=0, sorted=1)
     return [found, *(g.node("GatherElements", x, at, axis=axis) for x in xs[1:])]
 
@@ -133,7 +133,7 @@ def _top(g: Graph, eqn: Any, x: str) -> Any:
 
 
 def _starts(g: Graph, at: Sequence[str], shape: Sequence[Any], sizes: Sequence[Any]) -> str:
-    """Where a part of a size begins, within the array."""
+    """The start indices of a slice, clamped so that the slice lies within the array."""
     one = g.constant([1], "int64")
     start = g.node("Concat", *(g.node("Reshape", g.cast(n, "int64"), one) for n in at), axis=0)
     last = g.node("Sub", g.shape(shape), g.shape(sizes))
@@ -190,7 +190,7 @@ def _scatter(g: Graph, eqn: Any, x: str, at: str, new: str) -> str:
         last = g.node("Sub", end, g.constant(1, "int64"))
         at = g.node("Min", g.node("Max", at, zero), last)
     drops = mode == "FILL_OR_DROP"
-    if drops:  # what is outside goes to a row more, which is left out again
+    if drops:  # values outside of the array go to an additional row, which is removed again
         within = g.node("And", g.node("GreaterOrEqual", at, zero), g.node("Less", at, end))
         within = g.node("ReduceMin", g.cast(within, "int32"), g.constant([-1], "int64"), keepdims=1)
         outside = g.shape([sizes[0], *[0] * (len(axes) - 1)])
@@ -213,5 +213,5 @@ def _shift(g: Graph, eqn: Any, x: str, n: str) -> str:
     x, power = g.cast(x, "int32"), g.node("Pow", g.constant(2, "int32"), g.cast(n, "int32"))
     if eqn.primitive.name == "shift_left":
         return g.cast(g.node("Mul", x, power), kind)
-    whole = g.node("Sub", x, g.node("Mod", x, power))  # Mod has the divisor's sign
+    whole = g.node("Sub", x, g.node("Mod", x, power))  # the result of Mod has the divisor's sign
     return g.cast(g.node("Div", whole, power), kind)

@@ -1,7 +1,7 @@
-"""The format `openvino`: OpenVINO's own files, a graph as `.xml`, and as `.bin` its weights.
+"""The format `openvino`: OpenVINO's own files, the graph as `.xml` and its weights as `.bin`.
 
-OpenVINO reads the graph that `onnx_graph.py` makes, in memory, simplifies it as its own converter
-does, and writes it. That converter, `openvino.convert_model`, would send statistics to its makers.
+OpenVINO reads the ONNX graph in memory, simplifies it as its converter does, and writes it. The
+converter itself, `openvino.convert_model`, is not used because it sends telemetry.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from keraslike.export.endpoints import Endpoint
 
 
 def _weights(model: Any) -> list[Any]:
-    """The constants that are numbers, and more than one."""
+    """The constants of more than one element."""
     return [
         node
         for node in model.get_ops()
@@ -30,7 +30,7 @@ def _weights(model: Any) -> list[Any]:
 
 
 class _Graph(onnx_graph.Graph):
-    """A graph of those operators that OpenVINO reads."""
+    """A graph of the ONNX operators that OpenVINO supports."""
 
     format = "OpenVINO"
     scans = False
@@ -43,11 +43,11 @@ def write(
     collections: dict[str, list[str]],
     platforms: Sequence[str],
 ) -> None:
-    """Writes the only endpoint into the files `NAME.xml` and `NAME.bin`, with whole weights.
+    """Writes the only endpoint into `NAME.xml` and `NAME.bin`, with weights in full precision.
 
-    Raises ImportError without the packages `openvino` and `onnx`, and ValueError for a path with
-    another ending, for several endpoints, for one that changes state, and for what ONNX or OpenVINO
-    has no operator for, with the layer's name.
+    Raises ImportError without the packages `openvino` and `onnx`; ValueError for a path with
+    another ending, for several endpoints, for one that changes state, and, with the layer's name,
+    for a computation that ONNX or OpenVINO has no operator for.
     """
     del collections, platforms
     if not path.endswith(".xml"):
@@ -57,13 +57,13 @@ def write(
     simplify = foreign.library("openvino._offline_transformations", "The format 'openvino'")
     try:
         model = openvino.Core().read_model(io.BytesIO(graph.SerializeToString()))
-        # It would make numbers of four bytes of weights that are quantized.
+        # The transformations would expand quantized weights to four bytes each.
         if not any(c.get_element_type().bitwidth <= 8 for c in _weights(model)):
             simplify.apply_moc_transformations(model, cf=True, smart_reshape=False)
     except RuntimeError as error:
         raise ValueError(f"OpenVINO cannot express a part of the model:\n{error}") from error
     names = {about.name for about in (*graph.graph.input, *graph.graph.output)}
-    # An output has the name of the node before it, too.
+    # Each output also has the name of the node that computes it, which is removed here.
     for node in model.get_ops():
         for tensor in node.outputs():
             tensor.tensor.set_names(tensor.names & names)
@@ -75,8 +75,8 @@ def write(
             text = file.read()
         with open(os.path.join(folder, "model.bin"), "rb") as file:
             weights = file.read()
-    if os.path.isfile(graph_file):  # one graph is never beside the weights of another
+    if os.path.isfile(graph_file):  # an old graph must never be beside new weights
         os.remove(graph_file)
     files.place_file(weights_file, weights)
     files.place_file(graph_file, text)
-    vocabularies.beside(path, vocabularies.roots(endpoints))
+    vocabularies.write_beside(path, vocabularies.roots(endpoints))

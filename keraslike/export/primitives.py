@@ -1,8 +1,8 @@
-"""The walk through a program of JAX primitives that becomes a graph of another format's operators.
+"""Translation of a program of JAX primitives to a graph of another format's operators.
 
-A format derives a class from `Graph`: a table from primitives to operators, one from primitives to
-functions, and how nodes and constants come into its graph. Sizes that are unknown are symbols, and
-expressions of them, which become nodes as well.
+A format derives a class from `Graph`, which has a table from primitives to operators, one from
+primitives to functions, and methods that add nodes and constants. Unknown sizes are symbols;
+expressions of symbols become nodes as well.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Literal
 
+from keraslike.core import dtypes
 from keraslike.export.endpoints import Endpoint, Inconclusive, is_spec
 
 _CALLS = ("jit", "pjit", "custom_jvp_call", "custom_vjp_call", "closed_call", "checkpoint", "remat")
@@ -22,15 +24,20 @@ _ARITHMETIC = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Pow: "pow"}
 _FUNCTIONS = ("max", "min", "mod", "floordiv")
 
 
+def is_number(n: Any) -> bool:
+    """Whether a size is known, and no expression of symbols."""
+    return isinstance(n, (int, np.integer))
+
+
 class NoOperator(Exception):
-    """A primitive, or a use of one, that has no operator in a format."""
+    """The format has no operator for a primitive, or for this use of it."""
 
 
 class Graph:
-    """A graph that is being made; tensors are names.
+    """A graph under construction, in which tensors are names.
 
-    `simple` has the operators of primitives that are one without attributes, `rules` functions
-    `(graph, eqn, *inputs)` that give the names of the outputs, one or several.
+    `simple` maps primitives to operators without attributes, `rules` to functions
+    `(graph, eqn, *inputs)` that return the names of the outputs, as one string or a list.
     """
 
     format = ""
@@ -38,27 +45,37 @@ class Graph:
     rules: dict[str, Callable[..., Any]]
 
     def __init__(self) -> None:
-        self.where = ""  # the layers whose part of the program is being run
-        self.symbols: dict[str, str] = {}  # symbols for sizes, as arrays of one element
+        self.where = ""  # the name stack of the layer that is being translated
+        self.symbols: dict[str, str] = {}  # symbol of a size -> tensor of one element
+
+    @classmethod
+    def rule(cls, *names: str) -> Callable:
+        """A decorator that registers a function as the rule of primitives."""
+
+        def register(function: Callable) -> Callable:
+            cls.rules.update(dict.fromkeys(names, function))
+            return function
+
+        return register
 
     def node(self, kind: str, *inputs: str, **options: Any) -> Any:
-        """Adds a node, and gives the names of its outputs."""
+        """Adds a node, and returns the names of its outputs."""
         raise NotImplementedError
 
     def constant(self, value: Any, dtype: Any = None) -> str:
         raise NotImplementedError
 
-    def whole(self, kind: str, *inputs: str) -> str:
-        """The node of an operation on sizes, one of `_ARITHMETIC`, `_FUNCTIONS` and `"neg"`."""
+    def size_op(self, kind: str, *inputs: str) -> str:
+        """Adds an integer operation on sizes, one of `_ARITHMETIC`, `_FUNCTIONS` and `"neg"`."""
         raise NotImplementedError
 
     def integers(self, values: Sequence[int]) -> str:
-        """An array of integers of the kind that shapes are."""
+        """A constant of the integer dtype that the format uses for shapes."""
         raise NotImplementedError
 
     def size(self, n: Any) -> str:
-        """A size, which may be an expression of symbols, as an array of one element."""
-        if isinstance(n, (int, np.integer)):
+        """A size, which may be an expression of symbols, as a tensor of one element."""
+        if is_number(n):
             return self.integers([int(n)])
         return self._size(ast.parse(str(n).replace("^", "**"), mode="eval").body)
 
@@ -68,17 +85,17 @@ class Graph:
         if isinstance(e, ast.Name) and e.id in self.symbols:
             return self.symbols[e.id]
         if isinstance(e, ast.UnaryOp) and isinstance(e.op, ast.USub):
-            return self.whole("neg", self._size(e.operand))
+            return self.size_op("neg", self._size(e.operand))
         if isinstance(e, ast.BinOp) and type(e.op) in _ARITHMETIC:
-            return self.whole(_ARITHMETIC[type(e.op)], self._size(e.left), self._size(e.right))
+            return self.size_op(_ARITHMETIC[type(e.op)], self._size(e.left), self._size(e.right))
         if isinstance(e, ast.Call) and isinstance(e.func, ast.Name) and e.func.id in _FUNCTIONS:
-            return self.whole(e.func.id, *map(self._size, e.args))
+            return self.size_op(e.func.id, *map(self._size, e.args))
         raise NoOperator(f"a size of {ast.unparse(e)}")
 
     def run(self, jaxpr: Any, consts: Sequence[Any], arguments: Sequence[str]) -> list[str]:
-        """Adds the nodes of a program, and gives the names of its results.
+        """Adds the nodes of a program, and returns the names of its results.
 
-        Raises ValueError for what has no operator, with the name of the layer that computes it.
+        Raises ValueError, with the name of the layer, for a primitive without an operator.
         """
         names: dict[Any, str] = dict(zip(jaxpr.invars, arguments, strict=True))
         names.update((v, self.constant(c)) for v, c in zip(jaxpr.constvars, consts, strict=True))
@@ -103,8 +120,26 @@ class Graph:
             names.update(zip(eqn.outvars, found, strict=True))
         return [read(v) for v in jaxpr.outvars]
 
+    def unnamed_sizes(self, aval: Any) -> list[tuple[int, str]]:
+        """The axes of an input that are symbols without a tensor yet, with the symbols."""
+        sizes = [(axis, str(n)) for axis, n in enumerate(aval.shape) if not is_number(n)]
+        return [(axis, n) for axis, n in sizes if n.isidentifier() and n not in self.symbols]
+
+    def program(
+        self, endpoint: Endpoint, arrays: dict[str, tuple[Any, np.ndarray]]
+    ) -> tuple[Any, Any]:
+        """The program of an endpoint and the structure of its outputs. Raises ValueError if it
+        changes state."""
+        program, outputs, changes = endpoint.program([v for v, _ in arrays.values()])
+        if changes:
+            raise ValueError(
+                f"The endpoint '{endpoint.name}' changes state, which a graph of {self.format} "
+                "cannot."
+            )
+        return program, outputs
+
     def primitive(self, kind: str, eqn: Any, given: Sequence[str]) -> Any:
-        """The outputs of one primitive."""
+        """Adds the nodes of one primitive, and returns the names of its outputs."""
         if kind in self.simple:
             return self.node(self.simple[kind], *given)
         if kind in self.rules:
@@ -113,15 +148,25 @@ class Graph:
             inner = eqn.params.get("call_jaxpr", eqn.params.get("jaxpr"))
             program, consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
             return self.run(program, consts, given)
-        if kind == "on_cpu":  # whose other form is that of every platform
+        if kind == "on_cpu":  # the parameter `plain` is the form for all platforms
             specs = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars]
             plain = jax.make_jaxpr(eqn.params["plain"])(*specs)
             return self.run(plain.jaxpr, plain.consts, given)
         raise NoOperator("it has no counterpart")
 
 
+def fill_value(fill: Any, dtype: Any) -> Any:
+    """The value of a gather outside of the array: `fill`, or JAX's default for the dtype."""
+    if fill is not None:
+        return fill
+    if dtypes.is_float(dtype):
+        return np.nan
+    limits = jnp.iinfo(dtype)
+    return limits.min if limits.min < 0 else limits.max
+
+
 def only(endpoints: Sequence[Endpoint], what: str) -> Endpoint:
-    """The only endpoint; ValueError where there are several, and as `check_sizes` raises it."""
+    """The only endpoint. Raises ValueError if there are several, or as `check_sizes` does."""
     if len(endpoints) != 1:
         raise ValueError(
             f"{what} is written with one endpoint. Received: {[e.name for e in endpoints]}"
@@ -131,8 +176,8 @@ def only(endpoints: Sequence[Endpoint], what: str) -> Endpoint:
 
 
 def check_sizes(endpoint: Endpoint, what: str) -> None:
-    """Raises ValueError for an endpoint whose unknown sizes have to be multiples of a number, which
-    is checked nowhere in most formats."""
+    """Raises ValueError for an endpoint whose unknown sizes must be multiples of a number, which
+    most formats cannot check."""
     if endpoint.multiple > 1:
         raise ValueError(
             f"The endpoint '{endpoint.name}' needs sizes that are multiples of "
@@ -142,7 +187,7 @@ def check_sizes(endpoint: Endpoint, what: str) -> None:
 
 
 def names_of(tree: Any, default: str) -> list[str]:
-    """Names of a structure's leaves: their own, their keys' or numbered ones."""
+    """Distinct names of a structure's leaves: their own, those of their keys, or numbered ones."""
     names: list[str] = []
     for path, leaf in jax.tree_util.tree_flatten_with_path(tree, is_leaf=is_spec)[0]:
         name = getattr(leaf, "name", None) if is_spec(leaf) else None

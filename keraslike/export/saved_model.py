@@ -1,8 +1,8 @@
-"""The format `tf_saved_model`: what `tf.saved_model.load` reads.
+"""The format `tf_saved_model`, which `tf.saved_model.load` reads.
 
-TensorFlow is not imported here. A process of its own, by the interpreter that has it, is given the
-programs as StableHLO and the weights as numpy's files, and writes the SavedModel around them: it
-needs no JAX, and its packages may be of other versions than those here.
+TensorFlow is not imported in this process. A separate process of an interpreter that has TensorFlow
+reads the programs as StableHLO and the weights as `.npz`, and writes the SavedModel. It needs no
+JAX, and may have other versions of packages.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ def write(
     platforms: Sequence[str],
     objects: dict[str, Any] | None = None,
 ) -> None:
-    """Writes a SavedModel whose variables are those given, with their names.
+    """Writes a SavedModel whose variables have the names of `arrays`.
 
     Args:
-        objects: those that have the endpoints, as `tf.saved_model` describes them.
+        objects: the description by `tf.saved_model` of the objects that hold the endpoints.
 
-    Raises ImportError where there is no TensorFlow, RuntimeError for what it says of the programs.
+    Raises ImportError if TensorFlow is not installed, RuntimeError with TensorFlow's message if it
+    cannot write the programs.
     """
     with (
         files.placing(path, tensorflow_host.SAVED_MODEL_FILES) as target,

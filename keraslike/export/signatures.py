@@ -1,7 +1,7 @@
-"""What exported files say of themselves: formats, signatures, operators of other libraries.
+"""The format, the signatures and the custom operators of exported files.
 
-Only data is read, without the libraries that run these files. Raises DamagedFile for a file that is
-not as its format says.
+The files are read as data, without the libraries that run them. A file that does not conform to its
+format raises DamagedFile.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from keraslike.core import json_texts, protocol_buffers, tensorflow_host
 from keraslike.core.errors import DamagedFile
 from keraslike.export.endpoints import Spec
 
-_MOST = 2 << 30  # bytes that a protocol buffer or a flat buffer may have
+_MAX_BYTES = 2 << 30  # the limit of protocol buffers and flat buffers
 
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """A function that a file has, by its name."""
+    """A function in a file, with its name, inputs and outputs."""
 
     name: str
     inputs: list[Spec]
@@ -37,7 +37,7 @@ class Signature:
 
 @dataclasses.dataclass(frozen=True)
 class Described:
-    """The format of a file, its functions, and operators that are of no standard."""
+    """The format of a file, its functions, and its operators that are not standard."""
 
     kind: str
     signatures: list[Signature]
@@ -45,8 +45,8 @@ class Described:
 
 
 def described(path: str) -> Described | None:
-    """What a file or folder says, or `None` for what is of none of these formats, as far as its
-    name and what is in the folder tell."""
+    """The description of a file or folder, or `None` if its name and content show none of these
+    formats."""
     reader: Callable[[str], Described] | None = None
     if os.path.isdir(path):
         if tensorflow_host.is_saved_model(path):
@@ -73,21 +73,21 @@ def _by_content(path: str) -> Callable[[str], Described] | None:
         head = file.read(8)
     if head[4:] == _LITERT_MARK:
         return _litert
-    if head[:1] == b"\x08":  # the version of the format, with which ONNX's message begins
+    if head[:1] == b"\x08":  # the tag of the first field of an ONNX message, the version
         return _onnx
     return _graph_model if path.endswith(".json") and _is_graph_model(path) else None
 
 
 def _bytes(path: str) -> bytes:
-    if os.path.getsize(path) > _MOST:
-        raise ValueError(f"it has more than {_MOST:,} bytes")
+    if os.path.getsize(path) > _MAX_BYTES:
+        raise ValueError(f"it has more than {_MAX_BYTES:,} bytes")
     with open(path, "rb") as file:
         return file.read()
 
 
 # -- protocol buffers: SavedModels and ONNX -------------------------------------------------------
 
-_SAVED = {
+_SAVED_MODEL_MESSAGES = {
     "SavedModel": "schema 1 int64, meta_graphs 2 *MetaGraph",
     "MetaGraph": "about 1 About, signatures 5 %SignatureDef",
     "About": "tags 4 *string, tensorflow_version 5 string",
@@ -96,7 +96,7 @@ _SAVED = {
     "Shape": "dim 2 *Dim, unknown_rank 3 bool",
     "Dim": "size 1 int64",
 }
-_ONNX = {
+_ONNX_MESSAGES = {
     "Model": "producer 2 string, graph 7 Graph, opsets 8 *Opset",
     "Opset": "domain 1 string, version 2 int64",
     "Graph": "nodes 1 *Node, name 2 string, weights 5 *Weight, inputs 11 *Value, outputs 12 *Value",
@@ -108,11 +108,11 @@ _ONNX = {
     "Shape": "dim 1 *Dim",
     "Dim": "size 1 int64, symbol 2 string",
 }
-_OF_TENSORFLOW = (
+_TENSORFLOW_DTYPES = (
     "? float32 float64 int32 uint8 int16 int8 string complex64 int64 bool qint8 quint8 qint32 "
     "bfloat16 qint16 quint16 uint16 complex128 float16 resource variant uint32 uint64"
 )
-_OF_ONNX = (
+_ONNX_DTYPES = (
     "? float32 uint8 int8 uint16 int16 int32 int64 string bool float16 float64 uint32 uint64 "
     "complex64 complex128 bfloat16"
 )
@@ -120,12 +120,12 @@ _OF_ONNX = (
 
 @functools.cache
 def _saved_classes() -> dict[str, Any]:
-    return protocol_buffers.classes("keraslike.saved_model", _SAVED)
+    return protocol_buffers.classes("keraslike.saved_model", _SAVED_MODEL_MESSAGES)
 
 
 @functools.cache
 def _onnx_classes() -> dict[str, Any]:
-    return protocol_buffers.classes("keraslike.onnx", _ONNX)
+    return protocol_buffers.classes("keraslike.onnx", _ONNX_MESSAGES)
 
 
 def _saved_model(path: str) -> Described:
@@ -140,7 +140,7 @@ def _saved_model(path: str) -> Described:
         return [
             Spec(
                 tuple(_size(d.size) for d in of[name].shape.dim),
-                _named(_OF_TENSORFLOW, of[name].dtype),
+                _dtype_name(_TENSORFLOW_DTYPES, of[name].dtype),
                 name,
             )
             for name in sorted(of)
@@ -150,7 +150,7 @@ def _saved_model(path: str) -> Described:
         Signature(name, specs(graph.signatures[name].inputs), specs(graph.signatures[name].outputs))
         for graph in model.meta_graphs
         for name in sorted(graph.signatures)
-        if not name.startswith("__")  # which function makes the state, as it was in TensorFlow 1
+        if not name.startswith("__")  # the initialization functions of TensorFlow 1
     ]
     about = model.meta_graphs[0].about
     return Described(
@@ -167,8 +167,8 @@ def _size(n: int) -> int | None:
     return None if n < 0 else n
 
 
-def _named(names: str, number: int) -> str:
-    """The dtype of a number, of names in the order of their numbers."""
+def _dtype_name(names: str, number: int) -> str:
+    """The dtype of an enumeration's number, from its names in order."""
     each = names.split()
     return each[number] if 0 <= number < len(each) else f"dtype {number}"
 
@@ -183,7 +183,7 @@ def _onnx(path: str) -> Described:
     def spec(value: Any) -> Spec:
         tensor = value.type.tensor
         shape = tuple(None if dim.symbol or dim.size < 0 else dim.size for dim in tensor.shape.dim)
-        return Spec(shape, _named(_OF_ONNX, tensor.dtype), value.name)
+        return Spec(shape, _dtype_name(_ONNX_DTYPES, tensor.dtype), value.name)
 
     inputs = [spec(value) for value in graph.inputs if value.name not in weights]
     standard = ("", "ai.onnx")
@@ -198,17 +198,17 @@ def _onnx(path: str) -> Described:
 
 # -- flat buffers: LiteRT -------------------------------------------------------------------------
 
-_OF_LITERT = (
+_LITERT_DTYPES = (
     "float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 uint64 "
     "resource variant uint32 uint16 int4 bfloat16"
 )
 _LITERT_MARK = b"TFL3"
-_LONGEST = 1_000_000  # entries of a list
-_CUSTOM_CODE = 32  # the number of operations that the file has a name for
+_MAX_ENTRIES = 1_000_000  # of a list
+_CUSTOM_CODE = 32  # the code of operators that the file names itself
 
 
-class _Flat:
-    """A table of a flat buffer; fields by their numbers."""
+class _FlatTable:
+    """A table of a flat buffer, whose fields are read by number."""
 
     def __init__(self, data: bytes, at: int):
         self.data, self.table = data, Table(data, at)
@@ -233,12 +233,12 @@ class _Flat:
             self.table.Vector(at - self.table.Pos),
             self.table.VectorLen(at - self.table.Pos),
         )
-        if count > _LONGEST or not 0 <= start <= start + 4 * count <= len(self.data):
+        if count > _MAX_ENTRIES or not 0 <= start <= start + 4 * count <= len(self.data):
             raise ValueError(f"a list of {count:,} entries")
         yield from range(start, start + 4 * count, 4)
 
-    def tables(self, field: int) -> list[_Flat]:
-        return [_Flat(self.data, self.table.Indirect(at)) for at in self._items(field)]
+    def tables(self, field: int) -> list[_FlatTable]:
+        return [_FlatTable(self.data, self.table.Indirect(at)) for at in self._items(field)]
 
     def numbers(self, field: int) -> list[int]:
         return [self.table.Get(number_types.Int32Flags, at) for at in self._items(field)]
@@ -248,18 +248,18 @@ def _litert(path: str) -> Described:
     data = _bytes(path)
     if data[4:8] != _LITERT_MARK:
         raise ValueError("it does not begin as files of LiteRT do")
-    model = _Flat(data, struct.unpack_from("<I", data)[0])
+    model = _FlatTable(data, struct.unpack_from("<I", data)[0])
     graphs = model.tables(2)
 
     tensors = functools.cache(lambda graph: graph.tables(0))
 
-    def spec(graph: _Flat, number: int, name: str = "") -> Spec:
+    def spec(graph: _FlatTable, number: int, name: str = "") -> Spec:
         tensor = tensors(graph)[number]
         sizes = tensor.numbers(7) or tensor.numbers(0)
-        dtype = _named(_OF_LITERT, tensor.number(1, number_types.Int8Flags))
+        dtype = _dtype_name(_LITERT_DTYPES, tensor.number(1, number_types.Int8Flags))
         return Spec(tuple(map(_size, sizes)), dtype, name or tensor.text(3))
 
-    def named(graph: _Flat, entries: list[_Flat]) -> list[Spec]:
+    def named(graph: _FlatTable, entries: list[_FlatTable]) -> list[Spec]:
         kind = number_types.Uint32Flags
         return [spec(graph, entry.number(1, kind), entry.text(0)) for entry in entries]
 
@@ -283,11 +283,11 @@ def _litert(path: str) -> Described:
 
 # -- XML: OpenVINO --------------------------------------------------------------------------------
 
-_OF_OPENVINO = {"fp32": "float32", "fp64": "float64", "fp16": "float16", "bf16": "bfloat16"}
-_OF_OPENVINO |= {
+_OPENVINO_DTYPES = {"fp32": "float32", "fp64": "float64", "fp16": "float16", "bf16": "bfloat16"}
+_OPENVINO_DTYPES |= {
     f"{kind}{n}": f"{'u' * (kind == 'u')}int{n}" for kind in "iu" for n in (4, 8, 16, 32, 64)
 }
-_OF_OPENVINO |= {"boolean": "bool", "bool": "bool"}
+_OPENVINO_DTYPES |= {"boolean": "bool", "bool": "bool"}
 
 
 def _openvino(path: str) -> Described:
@@ -303,9 +303,9 @@ def _openvino(path: str) -> Described:
         name = (port.get("names") or layer.get("name")).split(",")[0]
         shape = tuple(_size(int(dim.text or "")) for dim in port.findall("dim"))
         kind = str(port.get("precision")).lower()
-        return Spec(shape, _OF_OPENVINO.get(kind, kind), name)
+        return Spec(shape, _OPENVINO_DTYPES.get(kind, kind), name)
 
-    sources = {}  # of each result, the port that it is of
+    sources = {}  # the id of a result -> the port that it is connected to
     ports = {
         (layer.get("id"), port.get("id")): port
         for layer in layers
@@ -333,7 +333,12 @@ def _openvino(path: str) -> Described:
 # -- JSON: graph-models of TensorFlow.js ----------------------------------------------------------
 
 _MODEL = "model.json"
-_OF_GRAPHS = {"DT_FLOAT": "float32", "DT_BOOL": "bool", "DT_STRING": "string", "DT_INT32": "int32"}
+_GRAPH_MODEL_DTYPES = {
+    "DT_FLOAT": "float32",
+    "DT_BOOL": "bool",
+    "DT_STRING": "string",
+    "DT_INT32": "int32",
+}
 
 
 def _model_json(path: str) -> Any:
@@ -360,7 +365,9 @@ def _graph_model(path: str) -> Described:
         for name, one in of.items():
             sizes = [int(dim["size"]) for dim in one.get("tensorShape", {}).get("dim", [])]
             dtype = str(one["dtype"])
-            found.append(Spec(tuple(map(_size, sizes)), _OF_GRAPHS.get(dtype, dtype), name))
+            found.append(
+                Spec(tuple(map(_size, sizes)), _GRAPH_MODEL_DTYPES.get(dtype, dtype), name)
+            )
         return found
 
     found = about.get("signature") or {}

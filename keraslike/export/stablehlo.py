@@ -1,22 +1,22 @@
 """The format `stablehlo`: programs by `jax.export`, which plain JAX runs, and weights by numpy.
 
-A folder, or an archive whose name ends in `.zip`, of
+A folder, or an archive whose name ends in `.zip`, with these files:
 
-- `NAME.jax_export` for each endpoint, what `jax.export.deserialize` reads: a function of a dict of
-  the weights and of the endpoint's arguments. One that changes state gives its outputs and a dict
-  of the new values;
-- `weights.npz`, the weights by their paths, without pickles. bfloat16 and the like are there as the
-  bits of integers, and are taken for what they are within the program;
+- `NAME.jax_export` for each endpoint, which `jax.export.deserialize` reads: a function of a dict of
+  the weights and of the endpoint's arguments. If it changes state, it returns the outputs and a
+  dict of the new values;
+- `weights.npz`, the weights by their paths, without pickles. bfloat16 and similar dtypes are stored
+  as the bits of integers, which the program reinterprets;
 - `manifest.json`: signatures, names and dtypes of the weights, and a checksum of each file;
-- `vocabularies.json`, where text was looked up in front of the model: see `vocabularies.py`.
+- `vocabularies.json`, if layers in front of the model look up text: see `vocabularies.py`.
 
-Where keraslike is not installed:
+To run an endpoint where keraslike is not installed:
 
     jax.export.deserialize(bytearray(open("model/serve.jax_export", "rb").read())).call(
         dict(numpy.load("model/weights.npz")), x)
 
-What is read here may come from anywhere. A file that is not as the manifest says is refused, and so
-is a program that does anything but compute.
+Files are untrusted. One that does not match the manifest raises DamagedFile, and so does a program
+with callbacks or custom calls.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ from keraslike.export.endpoints import Endpoint, Spec, is_spec, restored, stored
 
 FORMAT, VERSION = "keraslike-stablehlo", 1
 MANIFEST, WEIGHTS = "manifest.json", "weights.npz"
-_MOST_MANIFEST = 64 << 20
+_MAX_MANIFEST_BYTES = 64 << 20
 
 
 def place(path: str, *args: Any) -> None:
-    """Writes a folder, or an archive, in place of an older one: see `write`."""
+    """Writes a folder or an archive, and replaces an older one: see `write`."""
     with files.placing(path, (MANIFEST,)) as folder:
         write(folder, *args)
 
@@ -64,15 +64,15 @@ def write(
     platforms: Sequence[str],
     modules: bool = False,
     objects: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Writes the files into a folder that is there, and gives what is in the manifest.
+) -> None:
+    """Writes the files into an existing folder.
 
     Args:
-        arrays: the variables by the names that they get, each with its value.
-        collections: names of variables by names of users' own.
-        modules: whether the bare programs are written too, with what is needed to call them, for
-            those that do not have JAX.
-        objects: what `tf.saved_model` says of the objects that have the endpoints.
+        arrays: the variables by name, each with its value.
+        collections: lists of names of variables, by the names that users gave the collections.
+        modules: whether the MLIR modules are written instead of gradients in the `jax_export`
+            files, with their calling conventions, for readers without JAX.
+        objects: the description by `tf.saved_model` of the objects that hold the endpoints.
     """
     variables = {
         name: {
@@ -107,12 +107,12 @@ def write(
             "reads": [name for name, v in zip(arrays, owners) if id(v) in used],
         }
         if modules:
-            about["program"] = _bare(folder, f"{number}.mlirbc", exported)
+            about["program"] = _write_module(folder, f"{number}.mlirbc", exported)
             about["gradient"] = None
-            # What has no gradient (a loop of unknown length, say) is exported without one.
+            # A program without a gradient, such as a loop of unknown length, is exported alone.
             with contextlib.suppress(Exception):
                 gradient = endpoint.export_gradient(exported, owners, list(arrays))
-                about["gradient"] = _bare(folder, f"{number}.gradient.mlirbc", gradient)
+                about["gradient"] = _write_module(folder, f"{number}.gradient.mlirbc", gradient)
         described.append(about)
     manifest = {
         "format": FORMAT,
@@ -130,19 +130,18 @@ def write(
     if words is not None:
         sums[vocabularies.NAME] = _write(folder, vocabularies.NAME, words)
     _write(folder, MANIFEST, json.dumps(manifest, indent=1).encode())
-    return manifest
 
 
 def _serialized(exported: export.Exported, with_gradient: bool) -> bytes:
     if with_gradient:
-        # What has no gradient (a loop of unknown length, say) is written without one.
+        # A program without a gradient, such as a loop of unknown length, is written alone.
         with contextlib.suppress(Exception):
             return bytes(exported.serialize(vjp_order=1))
     return bytes(exported.serialize())
 
 
-def _bare(folder: str, name: str, exported: export.Exported) -> dict[str, Any]:
-    """Writes a program as it is, and gives what is needed to call it without JAX."""
+def _write_module(folder: str, name: str, exported: export.Exported) -> dict[str, Any]:
+    """Writes the MLIR module of a program, and returns what is needed to call it without JAX."""
     _write(folder, name, exported.mlir_module_serialized)
     return {
         "file": name,
@@ -161,16 +160,14 @@ def _specs(exported: export.Exported) -> list[Spec]:
 
 
 def _write(folder: str, name: str, data: bytes) -> str:
-    with open(os.path.join(folder, name), "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    """Writes a file, and returns its checksum."""
+    files.write_new(os.path.join(folder, name), data)
     return hashlib.sha256(data).hexdigest()
 
 
 def _npz(arrays: dict[str, np.ndarray]) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:  # numpy's own has no place for any name
+    with zipfile.ZipFile(buffer, "w") as archive:  # np.savez cannot write an array named "file"
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 array = np.ascontiguousarray(array).reshape(array.shape)
@@ -179,7 +176,7 @@ def _npz(arrays: dict[str, np.ndarray]) -> bytes:
 
 
 def structure_of(tree: Any) -> Any:
-    """A structure of `Spec` as JSON has it."""
+    """A structure of `Spec` encoded for JSON."""
     if isinstance(tree, Spec):
         return {"shape": list(tree.shape), "dtype": tree.dtype, "name": tree.name}
     if isinstance(tree, dict):
@@ -190,8 +187,8 @@ def structure_of(tree: Any) -> Any:
     if tree is None:
         return None
     raise TypeError(
-        "Inputs and outputs of what is exported are arrays in lists, tuples and dicts. Received: "
-        f"{type(tree).__name__}"
+        "The inputs and outputs of an exported function must be arrays in lists, tuples and dicts. "
+        f"Received: {type(tree).__name__}"
     )
 
 
@@ -201,9 +198,9 @@ def structure_of(tree: Any) -> Any:
 class ExportedModel:
     """A model that was exported as StableHLO, with its endpoints as methods.
 
-    `model.serve(x)` calls the endpoint `serve`, `model(x)` the first one. `variables` has the
-    weights by name, and calls use what is in it; state that an endpoint changes is changed there.
-    `vocabularies` has what the layers in front of the model looked text up in, by their names.
+    `model.serve(x)` calls the endpoint `serve`, `model(x)` the first one. `variables` holds the
+    weights by name: calls read them from there, and endpoints that change state update them.
+    `vocabularies` holds the vocabularies of the layers in front of the model, by layer name.
     """
 
     def __init__(
@@ -250,9 +247,9 @@ def run(
     """The outputs of a program, and the new values of the variables that it changes.
 
     Args:
-        spec: of its inputs.
+        spec: the structure of its inputs.
         updates: the names of the variables that it changes.
-        variables: the values of all.
+        variables: the values of all its variables.
     """
     given = jax.tree.map(
         lambda s, x: jnp.asarray(x, jax.dtypes.canonicalize_dtype(s.dtype)),
@@ -274,39 +271,39 @@ def load_exported(filepath: str | os.PathLike) -> ExportedModel:
     manifest = read_manifest(path)
     programs = {}
     for about in manifest["endpoints"]:
-        data = _checked(path, manifest, about["file"])
+        data = _read_checked(path, manifest, about["file"])
         try:
             program = export.deserialize(bytearray(data))
             derivative = program
-            while derivative is not None:  # a file has a program for each order of gradients
+            while derivative is not None:  # a file may have a program for each order of gradients
                 jax_internals.check_harmless(derivative)
                 derivative = derivative.vjp() if derivative.has_vjp() else None
             _check_signature(program, about, manifest["variables"])
-        except Exception as e:  # of the many kinds that bytes of any kind can cause
+        except Exception as e:  # damaged bytes can cause errors of many types
             raise DamagedFile(f"'{path}': its {about['file']!r} cannot be used: {e}") from e
         programs[about["name"]] = program
-    data = _checked(path, manifest, WEIGHTS)
+    data = _read_checked(path, manifest, WEIGHTS)
     try:
         arrays = _arrays(data, manifest["variables"])
     except (ValueError, KeyError, zipfile.BadZipFile, NotImplementedError, EOFError) as e:
         raise DamagedFile(f"'{path}': its {WEIGHTS!r} cannot be used: {e}") from e
     words: Any = None
     if vocabularies.NAME in manifest["sha256"]:
-        words = json_texts.parse_json(_checked(path, manifest, vocabularies.NAME).decode())
+        words = json_texts.parse_json(_read_checked(path, manifest, vocabularies.NAME).decode())
     variables = {n: jnp.asarray(a) for n, a in arrays.items()}
     return ExportedModel(manifest, programs, variables, words)
 
 
 def is_exported(path: str) -> bool:
-    """Whether there is what this format's files are at `path`, as far as names tell."""
+    """Whether the names of the files at `path` are those of this format."""
     if os.path.isdir(path):
         return os.path.isfile(os.path.join(path, MANIFEST))
     return path.endswith(files.ZIP) and os.path.isfile(path)
 
 
 def read_manifest(path: str) -> dict[str, Any]:
-    """The manifest, checked. Raises DamagedFile for one that is not as `write` makes it."""
-    text = files.read(path, MANIFEST, _MOST_MANIFEST)
+    """The manifest. Raises DamagedFile for one that does not conform to the format."""
+    text = files.read(path, MANIFEST, _MAX_MANIFEST_BYTES)
     try:
         manifest = json_texts.parse_json(text.decode())
         if manifest["format"] != FORMAT:
@@ -334,7 +331,7 @@ def read_manifest(path: str) -> dict[str, Any]:
     return manifest
 
 
-def _checked(path: str, manifest: dict[str, Any], name: str) -> bytes:
+def _read_checked(path: str, manifest: dict[str, Any], name: str) -> bytes:
     data = files.read(path, name)
     if hashlib.sha256(data).hexdigest() != manifest["sha256"].get(name):
         raise DamagedFile(f"'{path}': its {name!r} is damaged: the checksum is another.")
@@ -342,7 +339,7 @@ def _checked(path: str, manifest: dict[str, Any], name: str) -> bytes:
 
 
 def spec_tree(structure: Any) -> Any:
-    """The structure of `Spec` that JSON has. Raises ValueError for what is none."""
+    """The structure of `Spec` that `structure_of` encoded. Raises ValueError for other values."""
     if structure is None:
         return None
     if not isinstance(structure, dict):
@@ -372,7 +369,7 @@ def _check_signature(program: Any, about: dict[str, Any], variables: dict[str, A
 
 
 def _arrays(data: bytes, variables: dict[str, Any]) -> dict[str, np.ndarray]:
-    """The weights; what an array's header says is compared before memory is taken for it."""
+    """The weights. The headers of arrays are checked before memory is allocated for them."""
     found = {}
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         if sorted(archive.namelist()) != sorted(f"{name}.npy" for name in variables):
@@ -401,4 +398,4 @@ def _arrays(data: bytes, variables: dict[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _no_header(_: Any) -> Any:
-    raise ValueError("an array is of a version of numpy's format that is not written here")
+    raise ValueError("an array is of a version of numpy's format other than 1.0")

@@ -1,6 +1,6 @@
 """Writes a SavedModel of StableHLO programs.
 
-`main` is called in a process that has TensorFlow, and need not have keraslike or JAX.
+`main` runs in a process that has TensorFlow, where keraslike and JAX may be missing.
 """
 
 import importlib.util
@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-ml_dtypes: Any  # imported where the program is run
+ml_dtypes: Any  # imported by `main`
 tf: Any
 xla: Any
 
 
-def _beside(*names: str) -> Any:
-    """A module of keraslike's that needs no other, by its path: the package may not be there."""
+def _load_sibling(*names: str) -> Any:
+    """A keraslike module without imports of others, loaded by path: the package may be missing."""
     spec = importlib.util.spec_from_file_location(
         names[-1].removesuffix(".py"), os.path.join(os.path.dirname(__file__), *names)
     )
@@ -27,7 +27,7 @@ def _beside(*names: str) -> Any:
     return module
 
 
-_unpacked = _beside("..", "core", "tensorflow_server.py").unpacked
+_unpacked = _load_sibling("..", "core", "tensorflow_server.py").unpacked
 
 
 def _dtype(name: str) -> Any:
@@ -35,7 +35,7 @@ def _dtype(name: str) -> Any:
 
 
 def _flat(structure: Any) -> list[dict]:
-    """The leaves in the order in which JAX has them."""
+    """The leaves of an encoded structure, in JAX's order."""
     if structure is None:
         return []
     if "shape" in structure:
@@ -45,7 +45,7 @@ def _flat(structure: Any) -> list[dict]:
 
 
 def _filled(structure: Any, leaves: Any) -> Any:
-    """The structure with the next of the leaves at each place."""
+    """The structure, with the next of the leaves in each position."""
     if structure is None:
         return None
     if "shape" in structure:
@@ -57,7 +57,7 @@ def _filled(structure: Any, leaves: Any) -> Any:
 
 
 def _values(structure: Any, value: Any) -> list:
-    """What is at the places of the structure's leaves."""
+    """The parts of `value` in the positions of the structure's leaves."""
     if structure is None:
         return []
     if "shape" in structure:
@@ -91,7 +91,7 @@ def _tf_dtype(name: str) -> Any:
 
 
 def _differentiable(forward: _Program, backward: _Program | None) -> Any:
-    """The operation with the gradient that another program computes of inputs and cotangents."""
+    """The operation, whose gradient `backward` computes from inputs and cotangents."""
     if backward is None:
         return forward
 
@@ -99,9 +99,9 @@ def _differentiable(forward: _Program, backward: _Program | None) -> Any:
     def run(*tensors: Any) -> Any:
         outputs = forward(list(tensors))
 
-        def gradient(*along: Any) -> list:
-            moving = [y for x, y in zip(outputs, along, strict=True) if x.dtype.is_floating]
-            found = iter(backward([*tensors, *moving]))
+        def gradient(*cotangents: Any) -> list:
+            floats = [y for x, y in zip(outputs, cotangents, strict=True) if x.dtype.is_floating]
+            found = iter(backward([*tensors, *floats]))
             return [next(found) if t.dtype.is_floating else None for t in tensors]
 
         return outputs, gradient
@@ -110,7 +110,7 @@ def _differentiable(forward: _Program, backward: _Program | None) -> Any:
 
 
 def main(staged: str, target: str) -> None:
-    """Args: staged: a folder that `stablehlo.write(modules=True)` filled; target: of the result."""
+    """Converts a folder that `stablehlo.write(modules=True)` filled to a SavedModel at `target`."""
     global ml_dtypes, tf, xla
     import ml_dtypes
     import tensorflow as tf  # type: ignore[import-not-found]
@@ -180,7 +180,7 @@ def _tensor_specs(about: dict) -> Any:
 
 
 def _objects(staged: str, manifest: dict, variables: dict, stored_as: dict) -> Any:
-    """The objects that `tf.saved_model.save` was given, and their signatures."""
+    """The object that `tf.saved_model.save` was given, and its signatures."""
     nodes = manifest["objects"]["nodes"]
     endpoints = {about["name"]: about for about in manifest["endpoints"]}
     made: dict[int, Any] = {}
@@ -220,7 +220,7 @@ def _keyed(run: Any, names: list) -> Any:
 
 
 def _overloaded(node: dict, overload: Any) -> Any:
-    """A function that has a program for each of several signatures."""
+    """A `tf.function` with one program for each of its signatures."""
     runs: dict[Any, Any] = {}
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -245,8 +245,8 @@ def _overloaded(node: dict, overload: Any) -> Any:
             function = tf.function(call, input_signature=args, autograph=False)
     for about, run, specs in found:
         args, kwargs = _unpacked(about["arguments"], specs)
-        places = _unpacked(about["arguments"], [_Place(i) for i in range(len(specs))])
-        order = [x for x in tf.nest.flatten(places) if isinstance(x, _Place)]
+        places = _unpacked(about["arguments"], [_Position(i) for i in range(len(specs))])
+        order = [x for x in tf.nest.flatten(places) if isinstance(x, _Position)]
         runs[_key(tf.nest.flatten((args, kwargs)))] = run, order
         function.get_concrete_function(*args, **kwargs)
     return function
@@ -255,22 +255,19 @@ def _overloaded(node: dict, overload: Any) -> Any:
 _NONE = inspect.Parameter.empty
 
 
-class _Place(int):
-    """The place of a tensor in a program's arguments."""
+class _Position(int):
+    """The position of a tensor in a program's arguments."""
 
 
 def _key(flat: list) -> tuple:
-    """What tells the arguments of signatures apart: shapes and dtypes of tensors, and values.
-
-    A function is traced anew when it is saved.
-    """
+    """The key of a signature's arguments: shapes and dtypes of tensors, and other values."""
     return tuple(
         (str(x.shape), x.dtype.name) if hasattr(x, "dtype") else (type(x).__name__, x) for x in flat
     )
 
 
 def _function(function: Any, about: dict, specs: Any) -> Any:
-    """A function of tensors whose arguments have the names of the model's own."""
+    """A `tf.function` whose arguments have the names of the model's."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter(name, kind) for name in about["arguments"]]
     function.__signature__ = inspect.Signature(parameters)
@@ -278,7 +275,7 @@ def _function(function: Any, about: dict, specs: Any) -> Any:
 
 
 def _signature(serve: Any, about: dict) -> Any:
-    """The endpoint as a signature, which has a flat dict of tensors or one for its outputs."""
+    """The endpoint as a signature, whose outputs are one tensor or a flat dict of tensors."""
     if all("shape" in x for x in _parts(about["outputs"])):
         return serve
 

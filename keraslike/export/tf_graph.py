@@ -1,8 +1,8 @@
-"""A graph of TensorFlow's operations, as TensorFlow.js has it in JSON, of a program of primitives.
+"""TensorFlow graphs, in the JSON form of TensorFlow.js, of programs of JAX primitives.
 
-Only operations that TensorFlow.js has are used: whole numbers of all kinds are `int32` there, and
-there are no others than `float32` beside them. Padding, dilation and groups that its convolutions
-lack are done before and after them. Loops become `While`.
+Only operations that TensorFlow.js has are used. Its numbers are `float32` and `int32`, to which all
+integer dtypes are converted. Padding, dilation and groups that its convolutions lack are separate
+operations before and after them. Loops become `While`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy as np
 
 from keraslike.export import primitives
 from keraslike.export.endpoints import Endpoint
-from keraslike.export.primitives import NoOperator
+from keraslike.export.primitives import NoOperator, is_number
 
 _NARROW = ("int8", "uint8", "int16", "uint16", "uint32", "int64", "uint64")
-_MOST_EXACT = 1 << 24  # whole numbers that float32 has
+_MOST_EXACT = 1 << 24  # float32 represents all integers up to this one
 
 
 def kind_of(dtype: Any) -> str:
@@ -54,9 +54,8 @@ class Graph(primitives.Graph):
         super().__init__()
         self.nodes: list[dict[str, Any]] = []
         self.functions: list[dict[str, Any]] = []
-        self.values: dict[str, np.ndarray] = {}  # of the constants
-        self.loops = False  # whether it has loops or branches
-        self._known: dict[Any, str] = {}  # constants, and what was computed of sizes
+        self.values: dict[str, np.ndarray] = {}  # the values of constants, by name
+        self._known: dict[Any, str] = {}  # a cache of small constants and of operations on sizes
         self._count = 0
 
     def name(self) -> str:
@@ -66,7 +65,7 @@ class Graph(primitives.Graph):
     def node(
         self, kind: str, *inputs: str, outputs: Any = 1, of: Any = None, **attributes: Any
     ) -> Any:
-        """Args: of: the dtype that the operation is of, its attribute `T`."""
+        """Adds a node. Args: of: the dtype of the operation, its attribute `T`."""
         name = self.name()
         if of is not None:
             attributes["T"] = type_(of)
@@ -101,7 +100,7 @@ class Graph(primitives.Graph):
     def integers(self, values: Sequence[int]) -> str:
         return self.constant(np.asarray(values, "int32").reshape(-1))
 
-    def whole(self, kind: str, *inputs: str) -> str:
+    def size_op(self, kind: str, *inputs: str) -> str:
         key = (kind, inputs)
         if key not in self._known:
             name = {"add": "AddV2", "max": "Maximum", "min": "Minimum", "mod": "FloorMod"}
@@ -110,8 +109,8 @@ class Graph(primitives.Graph):
         return self._known[key]
 
     def shape(self, sizes: Sequence[Any]) -> str:
-        """A shape as an array of int32."""
-        if all(isinstance(n, (int, np.integer)) for n in sizes):
+        """A shape as an int32 tensor."""
+        if all(map(is_number, sizes)):
             return self.integers([int(n) for n in sizes])
         parts = list(map(self.size, sizes))
         if len(parts) == 1:
@@ -122,11 +121,12 @@ class Graph(primitives.Graph):
         return self._known[key]
 
     def scalar(self, n: Any) -> str:
-        if isinstance(n, (int, np.integer)):
+        """A size as an int32 scalar."""
+        if is_number(n):
             return self.constant(int(n), "int32")
         return self.reshape(self.size(n), (), "int32")
 
-    # -- operations that several primitives need --------------------------------------------------
+    # -- operations that several primitives share -------------------------------------------------
 
     def concat(self, parts: Sequence[str], axis: int, kind: str) -> str:
         many = {"N": {"i": str(len(parts))}, "Tidx": type_("int32")}
@@ -138,23 +138,28 @@ class Graph(primitives.Graph):
     def select(
         self, xs: Sequence[str], given: Sequence[Sequence[Any]], shape: Sequence[Any], kind: str
     ) -> str:
-        """Args: xs: truth values, what is where they hold, and what is elsewhere; given: their
-        shapes; shape: that of the result."""
+        """Elements of one of two tensors.
+
+        Args:
+            xs: the condition, the values where it is true, and the values elsewhere.
+            given: the shapes of these three.
+            shape: the shape of the result.
+        """
         kinds = ("bool", kind, kind)
-        if len(shape) > 4:  # in browsers, TensorFlow.js computes this of four axes at most
+        if len(shape) > 4:  # TensorFlow.js on WebGL supports at most four axes here
             whole = [self.broadcast(x, at, shape, of) for x, at, of in zip(xs, given, kinds)]
             xs = [self.reshape(x, [-1], of) for x, of in zip(whole, kinds)]
         found = self.node("SelectV2", *xs, of=kind)
         return self.reshape(found, shape, kind) if len(shape) > 4 else found
 
     def broadcast(self, x: str, given: Sequence[Any], shape: Sequence[Any], kind: str) -> str:
-        """Args: given: the shape of `x`."""
+        """Broadcasts `x`, of the shape `given`."""
         if tuple(given) == tuple(shape):
             return x
         return self.node("BroadcastTo", x, self.shape(shape), of=kind, Tidx=type_("int32"))
 
     def numbers_along(self, axis: int, shape: Sequence[Any]) -> str:
-        """Of each element of an array of this shape its number along an axis, int32."""
+        """An int32 tensor of a shape, each element of which is its index along an axis."""
         zero, one = self.constant(0, "int32"), self.constant(1, "int32")
         x = self.node("Range", zero, self.scalar(shape[axis]), one, Tidx=type_("int32"))
         ones: list[Any] = [1] * len(shape)
@@ -170,7 +175,8 @@ class Graph(primitives.Graph):
     def slice(
         self, x: str, starts: Any, ends: Any, kind: str, steps: Any = None, shape: Any = None
     ) -> str:
-        """Parts along all axes. Args: shape: of `x`, whose unknown sizes then need no nodes."""
+        """A strided slice along all axes. If `shape`, that of `x`, is given, an end that is a whole
+        unknown size needs no nodes."""
         whole = [not is_number(n) and bool(end == n) for end, n in zip(ends, shape or ())]
         whole = whole or [False] * len(ends)
         ends = [0 if all_of else end for all_of, end in zip(whole, ends)]
@@ -191,17 +197,17 @@ class Graph(primitives.Graph):
     def function(
         self, kinds: Sequence[str], build: Callable[[list[str]], Sequence[tuple[str, str]]]
     ) -> str:
-        """A function of tensors of these kinds, and of all sizes that are known here.
+        """A function of tensors of the dtypes `kinds`, and of all symbols for sizes.
 
         Args:
-            build: from the names of its arguments to those of its results, each with its kind.
+            build: maps the names of its arguments to those of its results, each with its dtype.
         """
         outer = self.nodes, self._known, self.symbols
         self.nodes, self._known = [], {}
         arguments = [self.name() for _ in kinds]
         self.symbols = {symbol: self.name() for symbol in outer[2]}
         given = [*zip(arguments, kinds), *((n, "int32") for n in self.symbols.values())]
-        # One output each: a tensor that is given twice would be one output here.
+        # The identities keep a tensor that is returned twice two outputs.
         found = [(self.node("Identity", n, of=kind), kind) for n, kind in build(arguments)]
         name = f"function_{self.name()}"
         signature = {
@@ -226,24 +232,21 @@ class Graph(primitives.Graph):
     def fill(
         self, endpoint: Endpoint, arrays: dict[str, tuple[Any, np.ndarray]]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Adds an endpoint; gives its inputs and outputs, each an abstract array by its name.
+        """Adds an endpoint, and returns its inputs and its outputs as abstract arrays by name.
 
-        Raises ValueError for one that changes state, and for what has no operator.
+        Raises ValueError for one that changes state, and for a primitive without an operator.
         """
         try:
             return self._filled(endpoint, arrays)
-        except NoOperator as e:  # of a weight, an input or an output
-            raise ValueError(f"{self.format} has not what '{endpoint.name}' uses: {e}.") from e
+        except NoOperator as e:  # for the dtype of a weight, an input or an output
+            raise ValueError(
+                f"{self.format} cannot express the endpoint '{endpoint.name}', which has {e}."
+            ) from e
 
     def _filled(
         self, endpoint: Endpoint, arrays: dict[str, tuple[Any, np.ndarray]]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        program, outputs, changes = endpoint.program([v for v, _ in arrays.values()])
-        if changes:
-            raise ValueError(
-                f"The endpoint '{endpoint.name}' changes state, which a graph of {self.format} "
-                "cannot."
-            )
+        program, outputs = self.program(endpoint, arrays)
         weights = [
             self.constant(a, name=self._weight(n)) if used else ""
             for (n, (_, a)), used in zip(arrays.items(), _used(program.jaxpr, len(arrays)))
@@ -254,11 +257,10 @@ class Graph(primitives.Graph):
         avals = [v.aval for v in program.jaxpr.invars[len(weights) :]]
         given = [self.input(name, aval) for name, aval in zip(names, avals, strict=True)]
         for x, aval in zip(given, avals):
-            for axis, n in enumerate(aval.shape):
-                if not isinstance(n, int) and str(n).isidentifier() and str(n) not in self.symbols:
-                    types = {"out_type": type_("int32")}
-                    whole = self.node("Shape", x, of=kind_of(aval.dtype), **types)
-                    self.symbols[str(n)] = self.slice(whole, [axis], [axis + 1], "int32")
+            for axis, symbol in self.unnamed_sizes(aval):
+                types = {"out_type": type_("int32")}
+                whole = self.node("Shape", x, of=kind_of(aval.dtype), **types)
+                self.symbols[symbol] = self.slice(whole, [axis], [axis + 1], "int32")
         found = self.run(program.jaxpr, program.consts, [*weights, *given])
         taken = {*self.values, *names}
         results = [_clean(n) for n in primitives.names_of(outputs, "output")]
@@ -271,7 +273,7 @@ class Graph(primitives.Graph):
         return dict(zip(names, avals, strict=True)), made
 
     def input(self, name: str, aval: Any, kind: str | None = None) -> str:
-        """Adds an input, and gives the tensor that the program is given."""
+        """Adds an input, and returns the name of the tensor that the program uses for it."""
         sizes = [{"size": str(n) if isinstance(n, int) else "-1"} for n in aval.shape]
         types = {"dtype": type_(kind or kind_of(aval.dtype)), "shape": {"shape": {"dim": sizes}}}
         self.nodes.append({"name": name, "op": "Placeholder", "attr": types})
@@ -294,7 +296,7 @@ class Graph(primitives.Graph):
         self.values = {name: a for name, a in self.values.items() if name in kept}
 
     def as_json(self) -> dict[str, Any]:
-        """The graph as JSON has it; values of constants are not in it."""
+        """The graph for JSON, without the values of constants."""
         topology = {"node": self.nodes, "versions": {"producer": 1882}}
         return {**topology, "library": {"function": self.functions}}
 
@@ -305,7 +307,7 @@ def _used(jaxpr: Any, count: int) -> list[bool]:
 
 
 def _clean(name: str) -> str:
-    """A name as TensorFlow takes it, which none of the graph's own is."""
+    """A name that TensorFlow accepts, and that no generated name is equal to."""
     name = re.sub(r"[^A-Za-z0-9_./-]", "_", name).lstrip("_/-.") or "x"
     return f"{name}_" if re.fullmatch(r"n\d+", name) else name
 
@@ -329,20 +331,9 @@ _SIMPLE = {
     "tan": "Tan", "tanh": "Tanh", "is_finite": "IsFinite",
 }  # fmt: skip
 
-_RULES: dict[str, Callable[..., Any]] = {}
-Graph.simple, Graph.rules = _SIMPLE, _RULES
 
-
-def rule(*names: str) -> Callable:
-    def put(function: Callable) -> Callable:
-        _RULES.update(dict.fromkeys(names, function))
-        return function
-
-    return put
-
-
-def is_number(n: Any) -> bool:
-    return isinstance(n, (int, np.integer))
+Graph.simple, Graph.rules = _SIMPLE, {}
+rule = Graph.rule
 
 
 def argument_kind(eqn: Any, at: int = 0) -> str:
@@ -356,8 +347,8 @@ def _convert(g: Graph, eqn: Any, x: str) -> str:
         raise NoOperator(f"a conversion of {before} to {np.dtype(after)}")
     if np.dtype(after).kind not in "iu" or np.dtype(after).itemsize > 2 or before.kind == "b":
         return g.cast(x, before, after)
-    # The graph's integers have 32 bits: as in XLA, a float becomes the nearest number of the narrow
-    # dtype, and of an integer the last bits stay.
+    # The graph's integers have 32 bits. As in XLA, a float saturates at the limits of the narrow
+    # dtype, and an integer keeps its lowest bits.
     low, high = int(np.iinfo(after).min), int(np.iinfo(after).max)
     if before.kind not in "iu":
         kept = g.binary("Maximum", x, g.constant(low, "float32"), "float32")
@@ -438,7 +429,7 @@ def _select(g: Graph, eqn: Any, which: str, *cases: str) -> str:
     if len(cases) != 2 or argument_kind(eqn) != "bool":
         raise NoOperator("more than two cases")
     shape, of = eqn.invars[0].aval.shape, eqn.outvars[0].aval
-    if shape != of.shape:  # one truth value for all
+    if shape != of.shape:  # the condition is a scalar
         shape = [1] * len(of.shape)
         which = g.reshape(which, shape, "bool")
     xs, given = (which, cases[1], cases[0]), (shape, of.shape, of.shape)
@@ -529,10 +520,10 @@ def _dot(g: Graph, eqn: Any, x: str, y: str) -> str:
     small = all(a.dtype.name in ("int8", "uint8") for a in avals)
     most = deep
     if kind == "int32" and small and is_number(deep):
-        kind = "float32"  # far quicker, and exact for so many products
+        kind = "float32"  # faster than int32, and exact for sums of up to `most` products
         bits = 14 if all(a.dtype.name == "int8" for a in avals) else 16
         most = (_MOST_EXACT - 1) >> bits
-    several = is_number(deep) and deep > most  # sums, each of parts that are cut out as they are
+    several = is_number(deep) and deep > most  # then the product is a sum of products of slices
     sums, cut = kind_of(out.dtype), kind_of(out.dtype) if several else kind
     x, y = (g.cast(z, a.dtype, cut) for z, a in zip((x, y), avals))
     free = [

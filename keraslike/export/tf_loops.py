@@ -1,4 +1,4 @@
-"""Loops, branches and sorting for `tf_graph`."""
+"""Rules of `tf_graph` for loops, branches and sorting."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ def _kinds(variables: Sequence[Any]) -> list[str]:
 
 
 def _loop(g: Graph, cond: str, body: str, given: Sequence[str], kinds: Sequence[str]) -> list[str]:
-    g.loops = True
-    # The sizes that the functions know are handed on from step to step.
+    # The functions take the symbols for sizes as additional loop variables.
     given = [*given, *g.symbols.values()]
     types = {
         "T": {"list": {"type": [type_(k)["type"] for k in kinds] + ["DT_INT32"] * len(g.symbols)}}
@@ -102,7 +101,6 @@ def _cond(g: Graph, eqn: Any, which: str, *xs: str) -> Any:
     if len(branches) != 2:
         raise NoOperator("more than two branches")
     kinds, made = _kinds(eqn.invars[1:]), _kinds(eqn.outvars)
-    g.loops = True
     names = []
     for branch in branches:
 
@@ -124,7 +122,7 @@ def _cond(g: Graph, eqn: Any, which: str, *xs: str) -> Any:
 
 
 def _largest(g: Graph, x: str, count: str, kind: str) -> list[str]:
-    """The largest along the last axis, and where they are; of equal ones the first is first."""
+    """The largest elements along the last axis and their indices. Equal ones keep their order."""
     about = {"sorted": {"b": True}, "Tk": type_("int32"), "index_type": type_("int32")}
     return g.node("TopKV2", x, count, outputs=2, of=kind, **about)
 
@@ -149,7 +147,7 @@ def _sort(g: Graph, eqn: Any, *xs: str) -> list[str]:
     kinds, size = _kinds(eqn.invars), g.scalar(aval.shape[axis])
     rows = [g.transpose(x, order, kind) for x, kind in zip(xs, kinds)]
     lead = [aval.shape[i] for i in order]
-    # The largest first, of equal ones the first: of the negatives that is the order wanted.
+    # The largest negatives are the smallest elements, and equal ones keep their order.
     found, at = _largest(g, g.node("Neg", rows[0], of=kinds[0]), size, kinds[0])
     results = [g.node("Neg", found, of=kinds[0])]
     if len(rows) > 1:

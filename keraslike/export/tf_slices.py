@@ -1,16 +1,14 @@
-"""Parts of arrays, padding and looking up for `tf_graph`."""
+"""Rules of `tf_graph` for slices, padding, gather and scatter."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
-from keraslike.core import dtypes
-from keraslike.export.primitives import NoOperator
-from keraslike.export.tf_graph import Graph, argument_kind, is_number, rule, type_
+from keraslike.export.primitives import NoOperator, fill_value, is_number
+from keraslike.export.tf_graph import Graph, argument_kind, rule, type_
 
 
 @rule("slice")
@@ -31,9 +29,9 @@ def _dynamic_slice(g: Graph, eqn: Any, x: str, *at: str) -> str:
 
 
 def _part(g: Graph, x: str, start: str, shape: Any, sizes: Any, kind: str) -> str:
-    """A part of a size, which is moved to lie within."""
-    last = g.whole("sub", g.shape(shape), g.shape(sizes))
-    start = g.whole("min", g.whole("max", start, g.integers([0])), last)
+    """A slice of a size, whose start is clamped so that it lies within the array."""
+    last = g.size_op("sub", g.shape(shape), g.shape(sizes))
+    start = g.size_op("min", g.size_op("max", start, g.integers([0])), last)
     return g.node("Slice", x, start, g.shape(sizes), of=kind, Index=type_("int32"))
 
 
@@ -78,15 +76,15 @@ def _pad(g: Graph, eqn: Any, x: str, value: str) -> str:
 
 
 def padded(g: Graph, x: str, value: str, shape: Any, config: Any, kind: str) -> str:
-    """An array with values around it and between its elements; negative numbers take away."""
+    """An array padded at its edges and between its elements; negative padding crops."""
     shape = list(shape)
     for axis, (_, _, inner) in enumerate(config):
         if not inner:
             continue
-        # Four axes, whatever their number was: in browsers, TensorFlow.js takes no more.
+        # TensorFlow.js on WebGL pads at most four axes, so others are merged.
         apart = [math.prod(shape[:axis]), shape[axis], 1, math.prod(shape[axis + 1 :])]
         x = g.reshape(x, apart, kind)
-        x = _surrounded(g, x, value, [(0, 0), (0, 0), (0, inner), (0, 0)], kind)
+        x = _pad_array(g, x, value, [(0, 0), (0, 0), (0, inner), (0, 0)], kind)
         shape[axis] = shape[axis] * (inner + 1)
         x = g.reshape(x, shape, kind)
         wide, shape = shape, [*shape]
@@ -102,10 +100,10 @@ def padded(g: Graph, x: str, value: str, shape: Any, config: Any, kind: str) -> 
         config = [tuple(max(n, 0) if is_number(n) else n for n in pair) for pair in config]
     if all(is_number(n) and n == 0 for pair in config for n in pair):
         return x
-    return _surrounded(g, x, value, config, kind)
+    return _pad_array(g, x, value, config, kind)
 
 
-def _surrounded(g: Graph, x: str, value: str, around: Any, kind: str) -> str:
+def _pad_array(g: Graph, x: str, value: str, around: Any, kind: str) -> str:
     flat = g.shape([n for pair in around for n in pair])
     pairs = g.reshape(flat, (len(around), 2), "int32")
     if kind != "bool":
@@ -129,7 +127,9 @@ def _gather(g: Graph, eqn: Any, x: str, at: str) -> str:
         raise NoOperator("parts along axes without an index")
     inside = ""
     if mode != "PROMISE_IN_BOUNDS":
-        last = g.whole("sub", g.shape([shape[i] for i in axes]), g.shape([sizes[i] for i in axes]))
+        last = g.size_op(
+            "sub", g.shape([shape[i] for i in axes]), g.shape([sizes[i] for i in axes])
+        )
         zero = g.integers([0])
         if mode == "FILL_OR_DROP":
             low = g.binary("GreaterEqual", at, zero, "int32")
@@ -164,12 +164,7 @@ def _gather(g: Graph, eqn: Any, x: str, at: str) -> str:
         raise NoOperator("parts at several places")
     if mode != "FILL_OR_DROP":
         return y
-    fill = p["fill_value"]
-    if fill is None and dtypes.is_float(out.dtype):
-        fill = np.nan
-    elif fill is None:
-        limits = jnp.iinfo(out.dtype)
-        fill = limits.min if limits.min < 0 else limits.max
+    fill = fill_value(p["fill_value"], out.dtype)
     spread: list[Any] = [1 if i in offsets else n for i, n in enumerate(out.shape)]
     cases = (g.reshape(inside, spread, "bool"), y, g.constant(fill, out.dtype))
     return g.select(cases, (spread, out.shape, ()), out.shape, kind)
@@ -192,10 +187,10 @@ def _scatter(g: Graph, eqn: Any, x: str, at: str, new: str) -> str:
     places = [i for i in range(len(given)) if i not in window]
     new = g.transpose(new, [*places, *window], kind)
     mode, full = p["mode"].name, [shape[i] for i in order]
-    last = g.whole("sub", g.shape(sizes), g.integers([1]))
+    last = g.size_op("sub", g.shape(sizes), g.integers([1]))
     if mode == "CLIP":
         at = g.binary("Minimum", g.binary("Maximum", at, zero, "int32"), last, "int32")
-    if mode == "FILL_OR_DROP":  # what is outside goes to a row more, which is left out again
+    if mode == "FILL_OR_DROP":  # values outside go to an additional row, which is removed again
         low = g.binary("GreaterEqual", at, zero, "int32")
         within = g.node("LogicalAnd", low, g.binary("LessEqual", at, last, "int32"))
         about = {"keep_dims": {"b": True}, "Tidx": type_("int32")}
@@ -203,7 +198,7 @@ def _scatter(g: Graph, eqn: Any, x: str, at: str, new: str) -> str:
         outside = g.shape([sizes[0], *[0] * (len(axes) - 1)])
         at = g.node("SelectV2", within, at, outside, of="int32")
         more = [(0, 1), *[(0, 0)] * (len(full) - 1)]
-        x = _surrounded(g, x, g.constant(0, eqn.invars[0].aval.dtype), more, kind)
+        x = _pad_array(g, x, g.constant(0, eqn.invars[0].aval.dtype), more, kind)
         full[0] = full[0] + 1
     types = {"Tindices": type_("int32")}
     if eqn.primitive.name == "scatter":

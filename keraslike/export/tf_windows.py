@@ -1,4 +1,4 @@
-"""Convolutions and pooling for `tf_graph`."""
+"""Rules of `tf_graph` for convolutions and pooling."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _convolution(g: Graph, eqn: Any, x: str, w: str) -> str:
     x = padded(g, x, g.constant(0, kind), shape, config, kind)
 
     if len(space) == 1:
-        # Along one axis: a second one of size 1.
+        # TensorFlow.js has no convolution along one axis: this adds a second axis of size 1.
         size = _padded_size(avals[0].shape[space[0]], config[1])
         x = g.reshape(x, [avals[0].shape[n], 1, size, avals[0].shape[c]], kind)
         w = g.reshape(w, [1, *kernel], kind)
@@ -78,7 +78,7 @@ def _grouped(
 
 
 def _plain(g: Graph, name: str, x: str, w: str, strides: list[int], dilations: list[int]) -> str:
-    """A convolution without padding. Steps that are not the operation's own are taken after it."""
+    """A convolution without padding. Strides that the operation lacks become a strided slice."""
     rank, later = len(strides), None
     uneven = name == "Depthwise" and len(set(strides)) > 1
     if max(strides) > 1 and (max(dilations) > 1 or uneven):

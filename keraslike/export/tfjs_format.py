@@ -1,6 +1,6 @@
 """The format `tfjs`: a folder of `model.json` and files of weights, for TensorFlow.js.
 
-A graph-model (`tf.loadGraphModel`), whose inputs and outputs go by their names.
+It holds a graph-model (`tf.loadGraphModel`), whose inputs and outputs have names.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from keraslike.export import (
 from keraslike.export.endpoints import Endpoint
 
 MODEL = "model.json"
-_SHARD = 4 << 20  # bytes that browsers keep of a file
-_RULES = (tf_loops, tf_slices, tf_windows)  # which put theirs into the graph's table
+_SHARD = 4 << 20  # bytes of a file that browsers cache
+_RULES = (tf_loops, tf_slices, tf_windows)  # importing them registers their rules with `tf_graph`
 
 
 def write(
@@ -38,8 +38,8 @@ def write(
 ) -> None:
     """Writes the only endpoint as a graph-model.
 
-    Raises ValueError for several endpoints, for one that changes state, and for what TensorFlow.js
-    has no operation for, with the layer's name.
+    Raises ValueError for several endpoints, for one that changes state, and, with the layer's name,
+    for a computation that TensorFlow.js has no operation for.
     """
     del collections, platforms
     endpoint = primitives.only(endpoints, "A graph-model of TensorFlow.js")
@@ -67,10 +67,12 @@ def place(
     roots: Sequence[Any],
     **more: Any,
 ) -> None:
-    """Writes the folder of a model, in place of an older one.
+    """Writes the folder of a model, and replaces an older one.
 
     Args:
-        roots: the layers and models that it is of, which may have vocabularies.
+        kind: the format that `model.json` names.
+        roots: the layers and models that are exported, which may have vocabularies.
+        more: additional entries of `model.json`.
     """
     weights, parts = [], []
     for name, array in arrays.items():
@@ -93,15 +95,12 @@ def place(
     with files.placing(path, (MODEL,)) as folder:
         contents = {MODEL: json.dumps(model).encode(), **dict(zip(names, pieces, strict=True))}
         for name, content in contents.items():
-            with open(os.path.join(folder, name), "xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            files.write_new(os.path.join(folder, name), content)
         vocabularies.write(folder, roots)
 
 
 def _stored(array: np.ndarray) -> tuple[dict[str, Any], bytes]:
-    """How the manifest describes an array, and its bytes. Whole numbers of 8 bits stay so."""
+    """The manifest's description of an array, and its bytes. 8-bit integers keep one byte each."""
     kind = tf_graph.kind_of(array.dtype)
     if array.dtype.name in ("int8", "uint8"):
         least = -128 if array.dtype.name == "int8" else 0

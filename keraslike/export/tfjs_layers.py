@@ -1,8 +1,8 @@
-"""Layers-models of TensorFlow.js (`tf.loadLayersModel`), which can be trained on in a browser.
+"""Layers-models of TensorFlow.js (`tf.loadLayersModel`), which a browser can train further.
 
-TensorFlow.js has layers of Keras 2. A model is written so where all of its layers are among them,
-with arguments that mean there what they mean here; `described` gives `None` for any other.
-Initializers, regularizers and constraints are left out.
+TensorFlow.js has the layers of Keras 2. A model is written as a layers-model if all of its layers
+are among them, with arguments that have the same meaning there; `write` returns False for any
+other. Initializers, regularizers and constraints are left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from keraslike.models import Model, Sequential
 from keraslike.models.functional import Functional
 from keraslike.saving import keras_archive, legacy_h5
 
-_VERSION = "2.15.0"  # of the Keras whose form it is
+_VERSION = "2.15.0"  # the version of Keras whose config format is written
 _ACTIVATIONS = {
     **{n: n for n in ("elu", "linear", "relu", "relu6", "selu", "sigmoid", "softmax", "softplus")},
     **{n: n for n in ("softsign", "tanh")},
@@ -38,7 +38,7 @@ _PLAIN_RECURRENT = {
     "unit_forget_bias": (True, False),
 }
 
-# Class -> the arguments that are written, and the values that others must have.
+# Class -> the arguments that are written, and the values that the other arguments must have.
 _LAYERS: dict[str, tuple[str, dict[str, tuple]]] = {
     "Activation": ("activation", {}),
     "Add": ("", {}),
@@ -104,19 +104,17 @@ _LAYERS: dict[str, tuple[str, dict[str, tuple]]] = {
 _RENAMED = {"negative_slope": "alpha"}
 _IGNORED = ("name", "trainable", "dtype", "seed", "autocast", "renorm_momentum")
 _IGNORED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
-# What may stand where tensors have masks.
+# The layers that a model with masks may have.
 _OF_MASKS = {"Embedding", "Masking", "LSTM", "SimpleRNN", "Dense", "Dropout", "InputLayer"}
 
 
 class _NoLayer(Exception):
-    """A layer, or a use of one, that TensorFlow.js has not."""
+    """TensorFlow.js lacks a layer, or this use of it."""
 
 
 def write(model: Any, path: str) -> bool:
-    """Writes a model as a layers-model where it is one; gives whether it is.
-
-    Raises what `files.placing` does.
-    """
+    """Writes a model as a layers-model if TensorFlow.js has all of its layers, and returns whether
+    it does. Raises what `files.placing` does."""
     try:
         topology = _model(model)
         weights = dict(_weights(model))
@@ -182,7 +180,7 @@ def _entry(entry: dict[str, Any], layer: Any) -> dict[str, Any]:
     if str(layer.dtype_policy.name) != "float32":
         raise _NoLayer(f"the policy {layer.dtype_policy.name}")
     if kind == "Bidirectional":
-        config = _without_twin(config)
+        config = _merged_bidirectional(config)
     kept, required = _LAYERS[kind]
     about = {"name": config["name"], "trainable": bool(config.get("trainable", True))}
     for name, value in dict[str, Any](config).items():
@@ -198,8 +196,9 @@ def _entry(entry: dict[str, Any], layer: Any) -> dict[str, Any]:
     return {"class_name": kind, "config": about}
 
 
-def _without_twin(config: dict[str, Any]) -> dict[str, Any]:
-    """The config of a Bidirectional whose second layer is the first one's, the other way round."""
+def _merged_bidirectional(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a Bidirectional whose backward layer is like its forward layer but for the
+    direction; the backward layer is left out."""
     one, other = (dict(config[n]["config"]) for n in ("layer", "backward_layer"))
     ways = {bool(x.pop("go_backwards")) for x in (one, other)}
     for x in (one, other):
@@ -215,7 +214,7 @@ def _value(name: str, value: Any, layer: Any) -> Any:
         if not isinstance(value, str) or value not in _ACTIVATIONS:
             raise _NoLayer(f"the activation {value!r}")
         return _ACTIVATIONS[value]
-    if name == "layer":  # one in a wrapper is never given a mask here
+    if name == "layer":  # models with masks have no wrappers, so the argument for masks is unused
         inner = {k: v for k, v in value["config"].items() if k != "zero_output_for_mask"}
         return _entry({**value, "config": inner}, layer.layer)
     if name == "axis" and isinstance(value, (list, tuple)):

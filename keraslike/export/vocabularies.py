@@ -1,8 +1,8 @@
-"""Vocabularies beside an exported model: what the layers in front of it made numbers of.
+"""A file beside an exported model, with the vocabularies of the layers in front of it.
 
-Layers that look up text compute on the host, so a model is exported from behind them on. Who runs
-it elsewhere has to look up the same words: `vocabularies.json` has, by the names of the layers, the
-words in the order of their numbers, weights of words, and the plain settings of the layer.
+Layers that look up text compute on the host, so the exported model begins behind them. Programs
+that run it must look up the same words. `vocabularies.json` has, by layer name, the words in the
+order of their indices, the weights of words, and the plain arguments of the layer.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _LEFT_OUT = ("vocabulary", "idf_weights", "vocabulary_size", "name", "dtype", "t
 
 
 def roots(endpoints: Sequence[Endpoint]) -> list[Any]:
-    """The layers and models that endpoints are of."""
+    """The layers and models of endpoints."""
     return [root for endpoint in endpoints for root in endpoint.roots]
 
 
 def text_of(roots: Sequence[Any]) -> bytes | None:
-    """The contents of the file: of the layers with vocabularies in these layers and models, and in
-    front of the inputs of these models. `None` where there are none."""
+    """The contents of the file, for all layers with vocabularies in `roots` and in front of the
+    inputs of its models, or `None` if there are none."""
     found: dict[str, Any] = {}
     known: set[int] = set()
     for root in roots:
@@ -46,12 +46,11 @@ def write(folder: str, roots: Sequence[Any]) -> None:
     """Writes the file into a folder, if there are vocabularies."""
     text = text_of(roots)
     if text is not None:
-        with open(os.path.join(folder, NAME), "xb") as file:
-            file.write(text)
+        files.write_new(os.path.join(folder, NAME), text)
 
 
-def beside(path: str, roots: Sequence[Any]) -> None:
-    """Writes the file beside that of a model, whose name it begins with, if there are any."""
+def write_beside(path: str, roots: Sequence[Any]) -> None:
+    """Writes `MODEL.vocabularies.json` beside the file of a model, if there are vocabularies."""
     text = text_of(roots)
     if text is not None:
         files.place_file(f"{os.path.splitext(path)[0]}.{NAME}", text)
@@ -74,7 +73,7 @@ def _with_vocabulary(root: Any, known: set[int]) -> Iterator[Any]:
 
 
 def _before(tensor: KerasTensor, known: set[int]) -> Iterator[Any]:
-    """The layers that a symbolic tensor was made by."""
+    """The layers with vocabularies that a symbolic tensor was computed by."""
     rest = [tensor]
     while rest:
         history = rest.pop()._keras_history

@@ -178,7 +178,7 @@ def _converted(function: Any, signature: Any, roots: list[Any], settings: dict[s
 
 
 def _of_endpoint(endpoint: Endpoint, settings: dict[str, Any]) -> bytes:
-    arrays = archive.arrays_of(archive._named(endpoint.variables))
+    arrays = archive.arrays_of(archive.variables_by_path(endpoint.variables))
     return litert_format.converted([endpoint], arrays, settings)
 
 

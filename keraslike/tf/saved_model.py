@@ -137,7 +137,7 @@ def save(
         variables = list({id(v): v for v in [*graph.variables, *used]}.values())
         if extra := [v for v in variables if all(v is not known for known in graph.variables)]:
             graph.add("_captured", extra)  # those of closures
-        names = archive._named(variables)
+        names = archive.variables_by_path(variables)
         by_id = {id(v): name for name, v in names.items()}
         for node in graph.nodes:
             if node["kind"] == "variable":

@@ -42,12 +42,12 @@ def test_cumulative_products(reverse):
 
 
 def test_errors(model, tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match=r"has a name in '.tflite'. Received: filepath='.*/m'"):
+    with pytest.raises(ValueError, match=r"must end in '.tflite'. Received: filepath='.*/m'"):
         model.export(tmp_path / "m", format="litert")
     path = tmp_path / "m.tflite"
     for samples, words in (
         (3, "must be a function"),
-        (lambda: [], "gave nothing"),
+        (lambda: [], "it yielded none"),
         (lambda: [[np.ones(3), np.ones(3)]], r"an array for each of .* Received: 2 arrays"),
         (lambda: [{"y": np.ones(3)}], r"Received: \['y'\]"),
     ):
@@ -61,10 +61,14 @@ def test_errors(model, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="are taken with format='litert' only, as a dict"):
         archive.write_out(path, options=3)
     archive.add_endpoint("b", lambda x: x, [spec])
-    with pytest.raises(ValueError, match=r"for one endpoint. Received: \['a', 'b'\]"):
+    with pytest.raises(
+        ValueError, match=r"with one endpoint. Received the endpoints: \['a', 'b'\]"
+    ):
         archive.write_out(path, options={"representative_dataset": lambda: [[np.ones(4)]]})
     wide = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, dtype="bfloat16")])
-    with pytest.raises(ValueError, match="LiteRT has not what 'serve' uses: numbers of bfloat16"):
+    with pytest.raises(
+        ValueError, match="cannot express the endpoint 'serve', which has numbers of bfloat16"
+    ):
         wide.export(path, format="litert")
     order = keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lax.erf_inv, name="inverse")])
     with pytest.raises(ValueError, match="/inverse' computes: the primitive 'erf_inv'"):
