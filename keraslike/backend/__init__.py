@@ -1,4 +1,4 @@
-"""`keras.backend`: settings, names and dtypes, and the functions that Keras 2 has there."""
+"""`keras.backend`: settings, names and dtypes, and Keras 2's backend functions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def get_keras_mask(x: Any) -> Any:
 def set_keras_mask(x: Any, mask: Any) -> None:
     """Attaches a mask to an array or a symbolic tensor, for the layers that are called on it.
 
-    `None` takes it off. What is computed of the array without a layer has no mask.
+    `None` removes it. Results of operations other than layers have no mask.
 
     >>> x = jnp.ones((1, 2))
     >>> set_keras_mask(x, jnp.array([[True, False]]))

@@ -1,4 +1,4 @@
-"""What the functions of `keras.backend` do that are one line each, with an example."""
+"""The docstrings of those functions of `keras.backend` that are one line in a table."""
 
 from keraslike.ops.documentation import read
 

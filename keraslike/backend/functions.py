@@ -1,7 +1,7 @@
-"""The functional `keras.backend` of Keras 2, over `keraslike.ops`: one table, and what is longer.
+"""The backend functions of Keras 2, over `keraslike.ops`: a table, and longer functions.
 
-They take arrays and symbolic tensors, as the functions of `keraslike.ops` do. `None` stands for
-`floatx()` where a dtype is left out.
+Like those of `keraslike.ops` they accept arrays and symbolic tensors. The default dtype is
+`floatx()`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from keraslike.backend.networks import (  # noqa: F401 (in `__all__`)
 )
 from keraslike.core import sparsity
 from keraslike.core.dtypes import epsilon, floatx, standardize_dtype
-from keraslike.core.scopes import name_scope  # noqa: F401 (Keras has it here, too)
+from keraslike.core.scopes import name_scope  # noqa: F401 (in `__all__`)
 from keraslike.core.variable import Variable
 
 _TABLE: dict[str, Callable] = {
@@ -227,7 +227,7 @@ def _assigned(x: Any, value: Any) -> None:
 
 
 def get_value(x: Any) -> Any:
-    """The value as a numpy array; what is no array or Variable is given back.
+    """The value of an array or Variable as a numpy array; other values are returned unchanged.
 
     >>> get_value(Variable([1.0, 2.0])).tolist()
     [1.0, 2.0]
@@ -236,7 +236,7 @@ def get_value(x: Any) -> Any:
 
 
 def batch_set_value(tuples: Sequence[tuple[Variable, Any]]) -> None:
-    """Assigns to each Variable the value that is with it.
+    """Assigns values to Variables, for pairs of a Variable and a value.
 
     >>> x = variable(1.0)
     >>> batch_set_value([(x, 2.0)])
@@ -258,7 +258,7 @@ def variable(value: Any, dtype: Any = None, name: str | None = None, constraint:
 
 
 def clip(x: Any, min_value: Any, max_value: Any) -> Any:
-    """The values, none below one limit or above the other; `None` is no limit.
+    """The values limited to an interval; `None` is no limit.
 
     >>> clip([-1.0, 0.5, 2.0], 0.0, 1.0).tolist()
     [0.0, 0.5, 1.0]
@@ -271,10 +271,10 @@ def clip(x: Any, min_value: Any, max_value: Any) -> Any:
 
 
 def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
-    """One of two values or results of functions, by a condition, or by one for each place.
+    """One of two values or results of functions, by a scalar condition, or elementwise.
 
-    A condition of several axes is that of the first axes of the values, one of one axis that of
-    their last.
+    A condition of several axes applies to the first axes of the values, one of a single axis to
+    their last axis.
 
     >>> switch(jnp.array(True), lambda: jnp.ones(2), lambda: jnp.zeros(2)).tolist()
     [1.0, 1.0]
@@ -298,15 +298,15 @@ def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
 
 
 def gradients(loss: Any, variables: Any) -> Any:
-    """Raises RuntimeError: gradients are of functions, and a value does not know its own.
+    """Raises RuntimeError, since a value does not have a graph to differentiate.
 
     >>> gradients(constant(1.0), [variable(1.0)])
     Traceback (most recent call last):
         ...
-    RuntimeError: gradients(loss, variables) is for graphs of TensorFlow 1. ...
+    RuntimeError: gradients(loss, variables) needs a graph of TensorFlow 1. ...
     """
     raise RuntimeError(
-        "gradients(loss, variables) is for graphs of TensorFlow 1. Use jax.grad, "
+        "gradients(loss, variables) needs a graph of TensorFlow 1. Use jax.grad, "
         "keraslike.value_and_grad or a tf.GradientTape."
     )
 
@@ -323,18 +323,20 @@ def repeat(x: Any, n: int) -> Any:
 
 
 def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
-    """Sample by sample, the sum of products along an axis of each.
+    """The sums of products along an axis of each array, per sample.
 
     Args:
-        axes: the axis of both, or a pair of axes; the last of `x` and the last but one of `y` where
-            it is left out.
+        axes: the axis of both, or a pair of axes, by default the last of `x` and the last but one
+            of `y`.
 
     >>> batch_dot(jnp.ones((3, 2, 4)), jnp.ones((3, 4, 5))).shape
     (3, 2, 5)
     """
     ranks = len(x.shape), len(y.shape)
     if builtins.min(ranks) < 2:
-        raise ValueError(f"x and y must have at least 2 axes. They have {ranks[0]} and {ranks[1]}.")
+        raise ValueError(
+            f"x and y must have at least 2 axes. Received: {ranks[0]} and {ranks[1]} axes"
+        )
     if axes is None:
         axes = (ranks[0] - 1, ranks[1] - 1 if ranks[1] == 2 else ranks[1] - 2)
     axes = (axes, axes) if isinstance(axes, int) else axes
@@ -342,7 +344,7 @@ def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
         raise ValueError(f"axes must be an integer or two of them. Received: axes={axes}")
     a, b = (axis % rank for axis, rank in zip(axes, ranks))
     if not (a and b):
-        raise ValueError(f"axes must not be that of the samples. Received: axes={axes}")
+        raise ValueError(f"axes must not include axis 0, that of samples. Received: axes={axes}")
     letters = "abcdefghijklmnopqrstuvwxy"
     left = letters[: ranks[0]]
     right = [left[0], *letters[ranks[0] : ranks[0] + ranks[1] - 1]]
@@ -362,7 +364,7 @@ def sparse_categorical_crossentropy(
     axis: int = -1,
     ignore_class: int | None = None,
 ) -> Any:
-    """The cross-entropy of classes given by number; zero for a class that is ignored.
+    """The cross-entropy of class numbers; zero for the ignored class.
 
     >>> sparse_categorical_crossentropy([1], [[0.5, 0.5]]).round(2)
     Array([0.69], dtype=float32)
@@ -415,7 +417,7 @@ def categorical_focal_crossentropy(
 
 
 def ctc_batch_cost(y_true: Any, y_pred: Any, input_length: Any, label_length: Any) -> Any:
-    """The CTC loss of each sample, `(samples, 1)`; the blank is the last class.
+    """The CTC loss of each sample, `(samples, 1)`. The blank is the last class.
 
     Args:
         y_true: `(samples, labels)`.
@@ -439,8 +441,8 @@ def ctc_decode(
     beam_width: int = 100,
     top_paths: int = 1,
 ) -> tuple[list[Any], Any]:
-    """The labels that probabilities `(samples, steps, classes)` stand for, -1 after their end, and
-    the score of each; the blank is the last class.
+    """The decoded labels of probabilities `(samples, steps, classes)`, padded with -1, and their
+    scores. The blank is the last class.
 
     >>> paths, scores = ctc_decode(softmax(ones((1, 4, 3))), [4])
     >>> scores.shape
@@ -459,7 +461,7 @@ def ctc_decode(
 
 
 def ctc_label_dense_to_sparse(labels: Any, label_lengths: Any) -> Any:
-    """Labels `(samples, most labels)` as a sparse array that has the first so many of each.
+    """Labels `(samples, labels)` as a sparse array of the first `label_lengths` of each sample.
 
     >>> ctc_label_dense_to_sparse(constant([[1, 2]], "int32"), constant([1], "int32")).shape
     (1, 2)

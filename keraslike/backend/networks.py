@@ -1,4 +1,4 @@
-"""Softmax, convolutions, pooling and recurrence of Keras 2's functional `keras.backend`."""
+"""Softmax, convolutions, pooling and recurrence of Keras 2's `keras.backend`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import jax.numpy as jnp
 
 from keraslike import ops
 from keraslike.core.arguments import one_of, standardize_data_format
-from keraslike.core.scopes import name_scope  # noqa: F401 (Keras has it here, too)
 
 
 def softmax(x: Any, axis: Any = -1) -> Any:
-    """The softmax along an axis; raises ValueError for an array of one.
+    """The softmax along an axis. Raises ValueError for an array of one axis.
 
     >>> softmax(jnp.array([[0.0, 0.0]])).tolist()
     [[0.5, 0.5]]
@@ -25,7 +24,7 @@ def softmax(x: Any, axis: Any = -1) -> Any:
 
 
 def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
-    """A bias of `(channels,)`, or of all axes but the samples', added.
+    """`x` plus a bias of shape `(channels,)`, or of all axes but that of samples.
 
     >>> bias_add(jnp.ones((1, 2)), jnp.array([1.0, 2.0])).tolist()
     [[2.0, 3.0]]
@@ -78,7 +77,7 @@ def conv2d_transpose(
     data_format: str | None = None,
     dilation_rate: Any = (1, 1),
 ) -> Any:
-    """The transposed convolution whose output has a shape, which may be one of several.
+    """The transposed convolution with a given output shape, out of several possible ones.
 
     >>> conv2d_transpose(jnp.ones((1, 2, 2, 3)), jnp.ones((2, 2, 4, 3)), (1, 3, 3, 4)).shape
     (1, 3, 3, 4)
@@ -118,12 +117,12 @@ def rnn(
 
     Args:
         inputs: `(samples, steps, ...)`, or `(steps, samples, ...)` with `time_major`.
-        initial_states: arrays.
-        mask: `(samples, steps)`; where it is false the states and the output stay as they were.
-        constants: arrays that the step is given after the states.
-        return_all_outputs: whether all outputs come out, and not the last alone, as one step.
+        initial_states: a list of arrays.
+        mask: `(samples, steps)`; where it is false, states and output keep their previous values.
+        constants: arrays that are passed to the step after the states.
+        return_all_outputs: whether all outputs are returned, rather than the last one only.
 
-    Gives the last output, the outputs and the last states.
+    Returns the last output, the outputs and the last states.
 
     >>> step = lambda x, states: (x + states[0], [x + states[0]])
     >>> last, outputs, states = rnn(step, jnp.ones((1, 3, 2)), [jnp.zeros((1, 2))])

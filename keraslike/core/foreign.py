@@ -27,6 +27,16 @@ def library(name: str, needed_by: str, package: str | None = None) -> Any:
         raise ImportError(f"{needed_by} needs the library {name}: pip install {package}") from e
 
 
+def as_numpy(value: Any) -> np.ndarray:
+    """A value of any library as a numpy array; lists and numbers are converted as numpy does.
+
+    >>> as_numpy([1, 2])
+    array([1, 2])
+    """
+    found = array_of(value)
+    return np.asarray(value if found is None else found)
+
+
 def array_of(value: Any) -> np.ndarray | jax.Array | None:
     """The numbers in another library's array, or `None` for a value that is no array of any kind.
 

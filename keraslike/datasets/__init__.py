@@ -1,4 +1,4 @@
-"""Data sets to try things on, downloaded once to `~/.keras/datasets` (or `$KERAS_HOME`)."""
+"""Small data sets, which are downloaded once to `~/.keras/datasets` (or `$KERAS_HOME`)."""
 
 from keraslike.datasets import (
     boston_housing,

@@ -8,13 +8,13 @@ from keraslike.datasets.files import Arrays, fetch, read_npz, shuffle, split
 def load_data(path: str = "boston_housing.npz", test_split: float = 0.2, seed: int = 113) -> Arrays:
     """Boston housing: 506 suburbs in the 1970s, 13 features and the median price of a house.
 
-    One of the features rests on a racist assumption of its authors; `california_housing` is the
-    better choice for anything but talking about that.
+    One of the features is based on a racist assumption of its authors. Use `california_housing`
+    for anything but the discussion of this problem.
 
     Args:
         path: the file's name in `~/.keras/datasets`.
-        test_split: the share of rows that are for tests.
-        seed: of the order of rows.
+        test_split: the share of rows in the test set.
+        seed: the seed of the order of rows.
 
     Returns:
         `(x_train, y_train), (x_test, y_test)`, float64: features `(n, 13)`, prices `(n,)` in

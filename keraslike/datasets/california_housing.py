@@ -16,8 +16,8 @@ def load_data(
     Args:
         version: `"large"`, or `"small"` for the first 600 districts.
         path: the file's name in `~/.keras/datasets`.
-        test_split: the share of rows that are for tests.
-        seed: of the order of rows.
+        test_split: the share of rows in the test set.
+        seed: the seed of the order of rows.
 
     Returns:
         `(x_train, y_train), (x_test, y_test)`, float32: features `(n, 8)` (median income in
@@ -31,7 +31,7 @@ def load_data(
         (x_train, y_train), (x_test, y_test) = load_data()
     """
     if version not in ("small", "large"):
-        raise ValueError(f"version is 'small' or 'large', not {version!r}")
+        raise ValueError(f"version must be 'small' or 'large'. Received: {version!r}")
     data = read_npz(fetch("california_housing.npz", path))
     rows = slice(600 if version == "small" else None)
     x, y = shuffle(np.random.RandomState(seed), data["x"][rows], data["y"][rows])

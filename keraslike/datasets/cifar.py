@@ -1,4 +1,4 @@
-"""What CIFAR-10 and CIFAR-100 share."""
+"""Reading of CIFAR-10 and CIFAR-100."""
 
 import os
 
@@ -11,7 +11,7 @@ _SITE = "https://www.cs.toronto.edu/~kriz/"
 
 
 def load(classes: int, train: list[str], test: str, labels: str) -> Arrays:
-    """The files of a data set, put together; images in the order of axes that is set."""
+    """The arrays of a data set, with images in the current `image_data_format()`."""
     name = f"cifar-{classes}"
     inner = f"{name}-batches-py" if classes == 10 else f"{name}-python"
     folder = fetch(f"{name}-python.tar.gz", f"{inner}-target", folder=_SITE, extract=True)

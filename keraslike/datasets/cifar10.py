@@ -1,11 +1,11 @@
-"""Small colour photographs of ten kinds."""
+"""CIFAR-10: small colour photographs of ten classes."""
 
 from keraslike.datasets.cifar import load
 from keraslike.datasets.files import Arrays
 
 
 def load_data() -> Arrays:
-    """CIFAR-10: 50,000 and 10,000 colour images of 32 x 32 pixels of ten kinds.
+    """CIFAR-10: 50,000 and 10,000 colour images of 32 x 32 pixels of ten classes.
 
     Returns:
         `(x_train, y_train), (x_test, y_test)`, uint8: images `(n, 32, 32, 3)` from 0 to 255, or

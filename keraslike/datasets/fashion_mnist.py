@@ -9,7 +9,7 @@ from keraslike.datasets.files import Arrays, fetch
 
 
 def load_data() -> Arrays:
-    """Fashion-MNIST: 60,000 and 10,000 images of 28 x 28 pixels of clothes of ten kinds.
+    """Fashion-MNIST: 60,000 and 10,000 images of 28 x 28 pixels of ten classes of clothes.
 
     Returns:
         `(x_train, y_train), (x_test, y_test)`, uint8: images `(n, 28, 28)` from 0 to 255, labels

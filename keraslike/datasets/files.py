@@ -1,4 +1,4 @@
-"""Where the files of data sets are, and how they are read."""
+"""The URLs and hashes of data sets, and the reading of their files."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Arrays = tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def fetch(name: str, path: Any = None, folder: str = _FOLDER, **options: Any) -> str:
-    """The path of a file of this name, kept under another if `path` is given."""
+    """The path of a downloaded file, which is cached under the name `path` if that is given."""
     return get_file(path or name, folder + name, file_hash=_HASHES.get(name), **options)
 
 
 def read_npz(path: str) -> dict[str, np.ndarray]:
-    """The arrays of an `.npz` file; of its pickles, only those of lists and numbers."""
+    """The arrays of an `.npz` file. Its pickles may contain lists and numbers only."""
     arrays = {}
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
@@ -56,12 +56,13 @@ def _read_array(file: Any) -> np.ndarray:
 
 
 def read_pickle(file: BinaryIO, **options: Any) -> Any:
-    """What a pickle holds, if that is plain values and numpy's arrays."""
+    """The contents of a pickle of plain values and numpy arrays. Raises UnpicklingError for
+    others."""
     return _ArraysOnly(file, **options).load()
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Makes numpy's arrays and calls nothing else, whoever wrote the pickle."""
+    """An unpickler for untrusted files, which calls only the constructors of numpy arrays."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
@@ -69,7 +70,7 @@ class _ArraysOnly(pickle.Unpickler):
         if name == "_reconstruct" and module in _MULTIARRAY:
             return super().find_class("numpy._core.multiarray", name)
         raise pickle.UnpicklingError(
-            f"Refusing to load {module}.{name}, which has no place in a data set"
+            f"Refusing to load {module}.{name}: a data set may only have plain values and arrays."
         )
 
 
@@ -82,15 +83,17 @@ def read_json(path: str) -> Any:
 
 
 def shuffle(random: np.random.RandomState, *arrays: np.ndarray) -> list[np.ndarray]:
-    """The arrays in another order, the same for all: the one that Keras gives them."""
+    """The arrays in the same random order, which is Keras's."""
     order = np.arange(len(arrays[0]))
     random.shuffle(order)
     return [a[order] for a in arrays]
 
 
 def split(x: Any, y: Any, test_split: float) -> Arrays:
-    """The first rows, and the share of `test_split` that is left."""
+    """The first rows, and the last ones with the share `test_split`."""
     if not 0 <= test_split < 1:
-        raise ValueError(f"test_split is from 0 to below 1, not {test_split}")
+        raise ValueError(
+            f"test_split must be at least 0 and less than 1. Received: test_split={test_split}"
+        )
     n = int(len(x) * (1 - test_split))
     return (x[:n], y[:n]), (x[n:], y[n:])

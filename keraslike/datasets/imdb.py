@@ -24,13 +24,13 @@ def load_data(
 
     Args:
         path: the file's name in `~/.keras/datasets`.
-        num_words: numbers from this one on become `oov_char`; all are kept, if `None`.
+        num_words: numbers from this one on become `oov_char`; `None` keeps all.
         skip_top: numbers below this one become `oov_char`.
-        maxlen: longer texts, `start_char` counted, are left out.
-        seed: of the order of texts.
-        start_char: the number before each text; none, if `None`.
-        oov_char: the number for words left out; they go without one, if `None`.
-        index_from: the number of the most frequent word, less one.
+        maxlen: longer texts, `start_char` included, are left out.
+        seed: the seed of the order of texts.
+        start_char: the number at the start of each text, or `None`.
+        oov_char: the number that replaces other words; `None` removes them.
+        index_from: one less than the number of the most frequent word.
 
     Returns:
         `(x_train, y_train), (x_test, y_test)`: arrays of lists of numbers, and of 0 or 1.
@@ -54,7 +54,7 @@ def load_data(
 
 
 def get_word_index(path: str = "imdb_word_index.json") -> dict[str, int]:
-    """The rank of each word, from 1; in `load_data` it has `index_from` more.
+    """The rank of each word, from 1; `load_data` adds `index_from` to it.
 
     Example (it downloads):
 

@@ -4,7 +4,7 @@ from keraslike.datasets.files import Arrays, fetch, read_npz
 
 
 def load_data(path: str = "mnist.npz") -> Arrays:
-    """MNIST: 60,000 and 10,000 images of 28 x 28 pixels of digits, and which they show.
+    """MNIST: 60,000 and 10,000 images of 28 x 28 pixels of handwritten digits.
 
     Args:
         path: the file's name in `~/.keras/datasets`.

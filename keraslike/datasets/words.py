@@ -1,4 +1,4 @@
-"""What the data sets of texts, lists of the ranks of their words, share."""
+"""Preparation of the data sets of texts, which are lists of word ranks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 def mark_starts(
     texts: Iterable[Sequence[int]], start_char: int | None, index_from: int
 ) -> list[list[int]]:
-    """Ranks of words become numbers from `index_from` on, after `start_char`."""
+    """Texts of ranks with `index_from` added, each after `start_char`."""
     start = [] if start_char is None else [start_char]
     return [start + [w + index_from for w in text] for text in texts]
 
@@ -23,14 +23,15 @@ def keep_short(
         return texts, labels
     kept = [i for i, text in enumerate(texts) if len(text) < maxlen]
     if not kept:
-        raise ValueError(f"maxlen={maxlen} leaves no text: the shortest is longer")
+        raise ValueError(f"All texts are longer than maxlen. Received: maxlen={maxlen}")
     return [texts[i] for i in kept], labels[kept]
 
 
 def keep_frequent(
     texts: list[list[int]], num_words: int | None, skip_top: int, oov_char: int | None
 ) -> np.ndarray:
-    """Numbers from `skip_top` to below `num_words`; the others become `oov_char`, or are left out.
+    """The texts with numbers from `skip_top` to below `num_words`; others become `oov_char` or,
+    if that is `None`, are removed.
 
     Returns:
         An array of lists.

@@ -1,4 +1,4 @@
-"""Losses: functions that give one value for each sample, and classes that reduce them."""
+"""Losses: functions that return one value per sample, and classes that reduce these values."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def serialize(loss: Any) -> Any:
 
 
 def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
-    """The loss that `serialize` made this config of, or that a name is of.
+    """The loss for a config by `serialize`, or for a name.
 
     >>> deserialize(serialize(Huber(2.0))).delta
     2.0

@@ -1,4 +1,4 @@
-"""`Loss`, the base of losses, and how the values of a batch become one number."""
+"""`Loss`, the base class of losses, and the reduction of the values of a batch."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", 
 
 
 class Loss(Object):
-    """What training makes small. A subclass writes `call(y_true, y_pred)`, one value a sample.
+    """A value to be minimized. A subclass implements `call(y_true, y_pred)`, one value per sample.
 
     Args:
-        name: a name; one is made where none is given.
-        reduction: how the values become one number: `"sum_over_batch_size"` or `"mean"` (their
-            mean), `"sum"`, `"mean_with_sample_weight"` (the weighted mean), or `None` or `"none"`
-            (they are returned as they are).
-        dtype: a dtype or policy to compute in; `floatx()` where none is given.
+        name: a name; by default one is generated.
+        reduction: how the values are reduced: `"sum_over_batch_size"` or `"mean"` (their mean),
+            `"sum"`, `"mean_with_sample_weight"` (the weighted mean), or `None` or `"none"`, which
+            returns the values.
+        dtype: the dtype or policy of the computation, by default `floatx()`.
 
-    Raises ValueError for another reduction, and for a `call` that does not return one value, or one
-    array of values, for each sample.
+    Raises ValueError for another reduction, and if `call` does not return one value, or one array
+    of values, per sample.
 
     >>> class Distance(Loss):
     ...     def __init__(self, factor=1.0, **kwargs):
@@ -46,7 +46,7 @@ class Loss(Object):
     1.0
     """
 
-    # Arguments that Keras keeps out of a config: they are written if they are not the default.
+    # Arguments that Keras leaves out of a config. They are written if they are not the default.
     _left_out: ClassVar[dict[str, Any]] = {"dtype": None}
 
     def __init__(
@@ -65,7 +65,7 @@ class Loss(Object):
         return self._policy.compute_dtype if self._policy else dtypes.floatx()
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The values of the samples; to be written by every loss."""
+        """The values of the samples. Every subclass implements it."""
         raise NotImplementedError(f"{type(self).__name__} has no call(y_true, y_pred) method.")
 
     @handled
@@ -95,7 +95,7 @@ class Loss(Object):
 
     def _check_values(self, losses: jax.Array, y_true: Any, y_pred: Any) -> None:
         ours = is_ours(getattr(self, "fn", type(self)))
-        if losses.size == 1 or ours:  # those of ours may be told to work along axis 0
+        if losses.size == 1 or ours:  # keraslike's own losses may be told to reduce axis 0
             return
         shapes = [y.shape for y in jax.tree.leaves((y_true, y_pred)) if y.ndim]
         n = losses.shape[0] if losses.ndim else 0
@@ -128,7 +128,7 @@ class Loss(Object):
 def as_column(y_true: Any, y_pred: Any) -> Any:
     """Targets of shape `(N,)` as `(N, 1)` where the predictions are `(N, 1)`.
 
-    Plain arithmetic between the two would compare every target with every prediction.
+    Broadcasting between the two would compare every target with every prediction.
 
     >>> as_column(jnp.ones(3), jnp.ones((3, 1))).shape
     (3, 1)
@@ -148,7 +148,7 @@ def _cast_all(tree: Any, dtype: str) -> Any:
 
 
 def _holds_arrays(items: list[Any]) -> bool:
-    """Whether a list is one of several outputs; a list of numbers is one array."""
+    """Whether a list holds several outputs; a list of numbers is one array."""
     return any(hasattr(i, "shape") and len(i.shape) > 0 for i in items)
 
 
@@ -156,8 +156,8 @@ class LossFunctionWrapper(Loss):
     """A loss made from a function.
 
     Args:
-        fn: `fn(y_true, y_pred, **kwargs)`, giving the samples' values.
-        reduction, name, dtype: as for `Loss`.
+        fn: a function `fn(y_true, y_pred, **kwargs)` that returns the values of the samples.
+        reduction, name, dtype: see `Loss`.
         kwargs: passed to the function.
 
     >>> loss = LossFunctionWrapper(lambda y_true, y_pred: (y_true - y_pred) ** 2)
@@ -183,16 +183,19 @@ class LossFunctionWrapper(Loss):
         return self.fn(y_true, y_pred, **self._fn_kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        if "fn" in config:
-            # A function is named by its entry, as a bare name would be no argument to call.
-            config["fn"] = serialization.serialize(self.fn)
-            config.update(serialization.serialize(self._fn_kwargs))
-        return config
+        return with_function(super().get_config(), self)
+
+
+def with_function(config: dict[str, Any], wrapper: Any) -> dict[str, Any]:
+    """The config of the wrapper of a function, with the function and its arguments serialized."""
+    if "fn" in config:
+        config["fn"] = serialization.serialize(wrapper.fn)
+        config.update(serialization.serialize(wrapper._fn_kwargs))
+    return config
 
 
 def standardize_reduction(reduction: str | None) -> str | None:
-    """The reduction itself; raises ValueError if there is no such one."""
+    """The reduction. Raises ValueError for an unknown one."""
     if reduction not in _REDUCTIONS:
         raise ValueError(
             "Invalid value for argument `reduction`. It must be one of "
@@ -202,9 +205,9 @@ def standardize_reduction(reduction: str | None) -> str | None:
 
 
 def squeeze_or_expand_to_same_rank(x1: Any, x2: Any, expand_rank_1: bool = True) -> tuple[Any, Any]:
-    """Where one of two arrays has one more axis, of size 1 and last, makes their ranks the same.
+    """The two arrays with the same rank, if one of them has an additional last axis of size 1.
 
-    The axis is taken away; next to a vector it is put in there instead.
+    The axis is removed or, if the other array is a vector, added to the vector.
 
     >>> a, b = squeeze_or_expand_to_same_rank(jnp.ones(4), jnp.ones((4, 1)))
     >>> a.shape, b.shape
@@ -226,9 +229,9 @@ def _match_rank(small: Any, large: Any, expand_rank_1: bool) -> tuple[Any, Any]:
 
 
 def matched(y_true: Any, y_pred: Any, what: str) -> tuple[jax.Array, jax.Array]:
-    """Targets and predictions as arrays of one dtype whose shapes fit each other.
+    """Targets and predictions as arrays of one dtype and of compatible shapes.
 
-    Raises ValueError, naming both shapes, where they do not.
+    Raises ValueError, with both shapes, if they are not compatible.
     """
     y_pred = array(y_pred)
     y_true = array(y_true).astype(y_pred.dtype)
@@ -248,9 +251,9 @@ def matched(y_true: Any, y_pred: Any, what: str) -> tuple[jax.Array, jax.Array]:
 def class_numbers(
     y_true: Any, y_pred: Any, what: str, axis: int = -1, instead: str = ""
 ) -> tuple[jax.Array, jax.Array]:
-    """Targets that are class numbers, without an axis of size 1, and predictions, as arrays.
+    """Class numbers, without an axis of size 1, and predictions, as arrays.
 
-    Raises ValueError, naming both shapes, unless there is one target for each prediction.
+    Raises ValueError, with both shapes, unless there is one class number for each prediction.
     """
     y_true, y_pred = array(y_true), array(y_pred)
     given = y_true.shape
@@ -266,9 +269,9 @@ def class_numbers(
 
 
 def apply_mask(sample_weight: Any, mask: Any, dtype: Any, reduction: str | None) -> Any:
-    """Sample weights that are 0 where a mask is `False`; `None` where there is neither.
+    """The sample weights, set to 0 where a mask is `False`; `None` without weights and mask.
 
-    For the mean over a batch the others are made larger, so that it is that of what is not masked.
+    For the mean over a batch, weights are scaled so that it is the mean of unmasked values.
     """
     if mask is None:
         return sample_weight
@@ -285,7 +288,7 @@ def apply_mask(sample_weight: Any, mask: Any, dtype: Any, reduction: str | None)
 
 
 def _along_first_axes(weights: Any, values: Any) -> Any:
-    """Weights of samples (or of their time steps) as they broadcast against all their values."""
+    """Weights of samples (or of their time steps), reshaped to broadcast against their values."""
     n = len(weights.shape)
     if 0 < n < len(values.shape) and weights.shape == values.shape[:n]:
         return weights.reshape(weights.shape + (1,) * (len(values.shape) - n))
@@ -299,14 +302,14 @@ def reduce_weighted_values(
     reduction: str | None = "sum_over_batch_size",
     dtype: Any = None,
 ) -> jax.Array:
-    """One number of the values of the samples.
+    """The values of samples, reduced to one number.
 
     Args:
         values: `(batch, ...)`.
-        sample_weight: a number, or `(batch,)`, or more of the axes of `values`.
+        sample_weight: a number, or an array of the first axes of `values`.
         mask: booleans, `(batch, ...)`.
-        reduction: as for `Loss`.
-        dtype: to compute in; that of the values by default.
+        reduction: see `Loss`.
+        dtype: the dtype of the computation, by default that of the values.
 
     >>> float(reduce_weighted_values([1.0, 3.0], mask=jnp.array([True, False])))
     1.0
@@ -322,8 +325,8 @@ def reduce_weighted_values(
             values = values * weight
         except (TypeError, ValueError) as e:
             raise ValueError(
-                f"sample_weight of shape {weight.shape} does not fit the losses of the samples, "
-                f"of shape {values.shape}."
+                f"sample_weight of shape {weight.shape} cannot be broadcast to the losses of the "
+                f"samples, of shape {values.shape}."
             ) from e
     if reduction in (None, "none") or values.shape in ((), (0,)):
         return values

@@ -1,4 +1,4 @@
-"""Losses that are 0, or nearly so, once the right answer leads by a margin.
+"""Losses that are 0, or nearly 0, once the correct class leads by a margin.
 
 Targets of the hinge losses are -1 or 1, or 0 or 1; those of the circle loss are class numbers.
 """
@@ -46,7 +46,7 @@ def squared_hinge(y_true: Any, y_pred: Any) -> jax.Array:
 
 @op
 def categorical_hinge(y_true: Any, y_pred: Any) -> jax.Array:
-    """`max(neg - pos + 1, 0)`: `pos` is the right class's prediction, `neg` the largest other one.
+    """`max(neg - pos + 1, 0)`: `pos` is the correct class's prediction, `neg` the largest other.
 
     Targets are one-hot along the last axis.
 
@@ -69,18 +69,18 @@ def circle(
     gamma: float = 80,
     margin: float = 0.4,
 ) -> jax.Array:
-    """The circle loss of embeddings: those of one class are to be near each other, others far.
+    """The circle loss, which pulls embeddings of one class together, and pushes others apart.
 
     Args:
         y_true: class numbers, `(batch,)` or `(batch, 1)`.
         y_pred: embeddings of length 1, `(batch, features)`.
-        ref_labels, ref_embeddings: those to compare with; the batch itself by default.
-        remove_diagonal: whether the `i`-th embedding is not compared with the `i`-th reference of
-            its own class.
+        ref_labels, ref_embeddings: the references to compare with, by default the batch itself.
+        remove_diagonal: whether to exclude the comparison of the `i`-th embedding with the `i`-th
+            reference of its class.
         gamma: the scale.
-        margin: how far similarities may be from 0 and 1 (Sun et al., arXiv:2002.10857).
+        margin: the relaxation of similarities from 0 and 1 (Sun et al., arXiv:2002.10857).
 
-    Returns `(batch,)`. Values of 0 do not count in a mean. Raises ValueError for other shapes.
+    Returns `(batch,)`. Means ignore values of 0. Raises ValueError for other shapes.
 
     >>> circle([0, 0, 1], [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]).round(4).tolist()
     [0.0, 0.0, 0.0]
@@ -160,7 +160,7 @@ class CategoricalHinge(LossFunctionWrapper):
 
 
 class Circle(LossFunctionWrapper):
-    """The circle loss of embeddings and class numbers; arguments as for `circle`.
+    """The circle loss of embeddings and class numbers; arguments see `circle`.
 
     >>> round(float(Circle()([0, 0, 1], [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])), 4)
     0.0

@@ -1,6 +1,6 @@
-"""Losses of probabilities: cross-entropies, divergences, likelihoods, overlaps.
+"""Losses of probabilities: cross-entropies, divergences, likelihoods and overlaps.
 
-The functions give one value for each sample; the classes reduce these as `Loss` says.
+The functions return one value per sample; the classes reduce these values as `Loss` does.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def kl_divergence(y_true: Any, y_pred: Any) -> jax.Array:
 
 @op
 def poisson(y_true: Any, y_pred: Any) -> jax.Array:
-    """`mean(y_pred - y_true * log(y_pred))` over the last axis: counts, and rates predicted.
+    """`mean(y_pred - y_true * log(y_pred))` over the last axis, for counts and predicted rates.
 
     >>> poisson([[1.0]], [[1.0]]).round(4).tolist()
     [1.0]
@@ -65,8 +65,8 @@ def binary_crossentropy(
         y_true: targets, 0 or 1 (or between).
         y_pred: of the same shape; probabilities, or logits with `from_logits`.
         from_logits: whether `sigmoid(y_pred)` is the probability.
-        label_smoothing: moves targets towards 0.5 by this share.
-        axis: of the mean.
+        label_smoothing: the share by which targets are moved towards 0.5.
+        axis: the axis of the mean.
 
     >>> binary_crossentropy([[1.0]], [[0.5]]).round(4).tolist()
     [0.6930999755859375]
@@ -91,10 +91,10 @@ def binary_focal_crossentropy(
     label_smoothing: float = 0.0,
     axis: int = -1,
 ) -> jax.Array:
-    """The binary cross-entropy times `(1 - p)**gamma`, `p` being the right answer's probability.
+    """The binary cross-entropy times `(1 - p)**gamma`, where `p` is the target's probability.
 
     Args:
-        y_true, y_pred, from_logits, label_smoothing, axis: as for `binary_crossentropy`.
+        y_true, y_pred, from_logits, label_smoothing, axis: see `binary_crossentropy`.
         apply_class_balancing: whether to weigh class 1 by `alpha` and class 0 by `1 - alpha`.
         alpha, gamma: see above (Lin et al., arXiv:1708.02002).
 
@@ -122,12 +122,12 @@ def _classes(
         raise ValueError(
             f"{what}: targets y_true of shape {y_true.shape} cannot be matched with predictions "
             f"y_pred of shape {y_pred.shape}. They must have the same shape, targets being "
-            "one-hot; for class numbers there is sparse_categorical_crossentropy."
+            "one-hot. Use sparse_categorical_crossentropy for class numbers."
         )
     if y_pred.shape[-1] == 1:
         warn_user(
-            f"{what}: predictions of shape {y_pred.shape} are of one class only. "
-            "For two classes in one number there is binary_crossentropy.",
+            f"{what}: predictions of shape {y_pred.shape} have only one class. "
+            "Use binary_crossentropy for two classes in one number.",
             SyntaxWarning,
         )
     if label_smoothing:
@@ -147,10 +147,10 @@ def categorical_crossentropy(
 
     Args:
         y_true: one-hot targets.
-        y_pred: of the same shape; probabilities (they are made to sum to 1), or logits.
+        y_pred: of the same shape; probabilities, which are normalized to sum to 1, or logits.
         from_logits: whether `softmax(y_pred)` are the probabilities.
-        label_smoothing: moves targets towards `1 / classes` by this share.
-        axis: of the classes.
+        label_smoothing: the share by which targets are moved towards `1 / classes`.
+        axis: the axis of the classes.
 
     Raises ValueError for another shape of targets.
 
@@ -173,7 +173,7 @@ def categorical_focal_crossentropy(
 ) -> jax.Array:
     """`-sum(alpha * (1 - y_pred)**gamma * y_true * log(y_pred))` along the axis of the classes.
 
-    Arguments as for `categorical_crossentropy` (Lin et al., arXiv:1708.02002).
+    For the arguments see `categorical_crossentropy` (Lin et al., arXiv:1708.02002).
 
     >>> categorical_focal_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).round(4).tolist()
     [0.043299999088048935]
@@ -198,10 +198,10 @@ def sparse_categorical_crossentropy(
 
     Args:
         y_true: class numbers, `(batch, ...)`, or with a last axis of size 1.
-        y_pred: `(batch, ..., classes)`; probabilities (they are made to sum to 1), or logits.
+        y_pred: `(batch, ..., classes)`; probabilities, which are normalized to sum to 1, or logits.
         from_logits: whether `softmax(y_pred)` are the probabilities.
-        ignore_class: a class whose samples do not count.
-        axis: of the classes.
+        ignore_class: a class whose samples are ignored.
+        axis: the axis of the classes.
 
     Raises ValueError for another shape of targets.
 
@@ -210,7 +210,7 @@ def sparse_categorical_crossentropy(
     """
     _check_axis(axis)
     name = "sparse_categorical_crossentropy"
-    instead = "for one-hot targets there is categorical_crossentropy"
+    instead = "use categorical_crossentropy for one-hot targets"
     y_true, y_pred = class_numbers(y_true, y_pred, name, axis, instead)
     if ignore_class is None:
         return _sparse(y_true, y_pred, from_logits, axis)
@@ -234,7 +234,7 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
     Args:
         y_true: class numbers, `(batch, ...)`, or with a last axis of size 1.
         y_pred: probabilities, `(batch, ..., classes)`.
-        q: between 0 and 1; the larger, the less wrong targets count (Zhang and Sabuncu,
+        q: between 0 and 1; larger values are more robust to wrong targets (Zhang and Sabuncu,
             arXiv:1805.07836).
 
     Raises ValueError for another shape of targets.
@@ -341,7 +341,7 @@ class Poisson(LossFunctionWrapper):
 
 
 class BinaryCrossentropy(LossFunctionWrapper):
-    """The cross-entropy of targets 0 or 1; arguments as for `binary_crossentropy`.
+    """The cross-entropy of targets 0 or 1; arguments see `binary_crossentropy`.
 
     >>> round(float(BinaryCrossentropy()([[1.0]], [[0.5]])), 4)
     0.6931
@@ -362,7 +362,7 @@ class BinaryCrossentropy(LossFunctionWrapper):
 
 
 class BinaryFocalCrossentropy(LossFunctionWrapper):
-    """A cross-entropy in which what is easy counts less; see `binary_focal_crossentropy`.
+    """A cross-entropy with less weight on easy samples; see `binary_focal_crossentropy`.
 
     >>> round(float(BinaryFocalCrossentropy()([[1.0]], [[0.5]])), 4)
     0.1733
@@ -394,7 +394,7 @@ class BinaryFocalCrossentropy(LossFunctionWrapper):
 
 
 class CategoricalCrossentropy(LossFunctionWrapper):
-    """The cross-entropy of one-hot targets; arguments as for `categorical_crossentropy`.
+    """The cross-entropy of one-hot targets; arguments see `categorical_crossentropy`.
 
     >>> round(float(CategoricalCrossentropy()([[0.0, 1.0]], [[0.5, 0.5]])), 4)
     0.6931
@@ -415,7 +415,7 @@ class CategoricalCrossentropy(LossFunctionWrapper):
 
 
 class CategoricalFocalCrossentropy(LossFunctionWrapper):
-    """A cross-entropy in which what is easy counts less; see `categorical_focal_crossentropy`.
+    """A cross-entropy with less weight on easy samples; see `categorical_focal_crossentropy`.
 
     >>> round(float(CategoricalFocalCrossentropy()([[0.0, 1.0]], [[0.5, 0.5]])), 4)
     0.0433
@@ -442,7 +442,7 @@ class CategoricalFocalCrossentropy(LossFunctionWrapper):
 
 
 class SparseCategoricalCrossentropy(LossFunctionWrapper):
-    """The cross-entropy of class numbers; arguments as for `sparse_categorical_crossentropy`.
+    """The cross-entropy of class numbers; arguments see `sparse_categorical_crossentropy`.
 
     >>> round(float(SparseCategoricalCrossentropy()([1], [[0.5, 0.5]])), 4)
     0.6931
@@ -465,7 +465,7 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
 
 
 class CategoricalGeneralizedCrossEntropy(LossFunctionWrapper):
-    """A cross-entropy that wrong targets harm less; see `categorical_generalized_cross_entropy`.
+    """A cross-entropy robust to wrong targets; see `categorical_generalized_cross_entropy`.
 
     Raises ValueError for `q` outside of the interval (0, 1).
 
@@ -487,7 +487,7 @@ class CategoricalGeneralizedCrossEntropy(LossFunctionWrapper):
 
 
 class CTC(LossFunctionWrapper):
-    """The loss of label sequences without their alignment; see `ctc`.
+    """The loss of label sequences of unknown alignment; see `ctc`.
 
     >>> round(float(CTC()([[1]], [[[0.0, 0.0], [0.0, 0.0]]])), 4)
     0.2877
@@ -521,7 +521,7 @@ class Dice(LossFunctionWrapper):
 
 
 class Tversky(LossFunctionWrapper):
-    """As `Dice`, with weights for what is missed and what is invented; see `tversky`.
+    """Like `Dice`, with weights for false negatives and false positives; see `tversky`.
 
     >>> round(float(Tversky()([[1.0, 0.0]], [[1.0, 0.0]])), 4)
     0.0

@@ -1,7 +1,7 @@
-"""Losses of numbers: how far predictions are from targets.
+"""Losses of regression.
 
-The functions give one value for each sample, the mean over the last axis; the classes reduce these
-as `Loss` says.
+The functions return one value per sample, the mean over the last axis; the classes reduce these
+values as `Loss` does.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> jax.Array:
 
     Args:
         y_true: targets, `(batch, ..., n)`.
-        y_pred: predictions of the same shape; where one of the two lacks a last axis of size 1, it
-            is as if it were there.
+        y_pred: predictions of the same shape, apart from a last axis of size 1 that one of the two
+            may lack.
 
-    Returns `(batch, ...)`. Raises ValueError for shapes that cannot match.
+    Returns `(batch, ...)`. Raises ValueError for incompatible shapes.
 
     >>> mean_squared_error([[0.0, 1.0]], [[2.0, 1.0]]).tolist()
     [2.0]
@@ -51,7 +51,7 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> jax.Array:
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> jax.Array:
     """`100 * mean(abs((y_true - y_pred) / y_true))` over the last axis, in percent.
 
-    `epsilon()` is the least that is divided by; shapes as in `mean_squared_error`.
+    The divisor is at least `epsilon()`. For the shapes see `mean_squared_error`.
 
     >>> mean_absolute_percentage_error([[2.0, 1.0]], [[3.0, 1.0]]).tolist()
     [25.0]
@@ -65,7 +65,7 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> jax.Array:
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> jax.Array:
     """`mean((log(y_true + 1) - log(y_pred + 1))**2)` over the last axis.
 
-    Values below `epsilon()` count as that; shapes as in `mean_squared_error`.
+    Values below `epsilon()` are replaced by it. For the shapes see `mean_squared_error`.
 
     >>> mean_squared_logarithmic_error([[1.0]], [[1.0]]).tolist()
     [0.0]

@@ -1,4 +1,4 @@
-"""Metrics: running values gathered batch by batch."""
+"""Metrics: values that are accumulated over batches."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ registry.publish(
     "keras.metrics",
     {o.__name__: o for o in _own},
     aliases={
-        **{to_snake_case(c.__name__): c for c in _classes},  # rather than the functions so named
+        **{to_snake_case(c.__name__): c for c in _classes},  # classes have priority over functions
         **_short,
         **{name.upper(): c for name, c in _short.items()},
     },
@@ -124,7 +124,7 @@ def serialize(metric: Any) -> Any:
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
-    """The metric that `serialize` made this config of, or that a name is of.
+    """The metric for a config by `serialize`, or for a name.
 
     >>> deserialize(serialize(Mean("distance"))).name
     'distance'

@@ -1,4 +1,4 @@
-"""How often predictions are right. The functions give 1 or 0 for each of them."""
+"""Accuracies: the share of correct predictions. The functions return 1 or 0 for each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def accuracy(y_true: Any, y_pred: Any) -> jax.Array:
 
 @op
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> jax.Array:
-    """1 where the prediction is above the threshold and the target 1, or neither.
+    """1 where the prediction is above the threshold if and only if the target is 1.
 
     >>> binary_accuracy([[1.0], [1.0]], [[0.7], [0.2]]).tolist()
     [[1.0], [0.0]]
@@ -91,7 +91,7 @@ def sparse_top_k_categorical_accuracy(
     """1 where the target is among the `k` classes with the largest predictions.
 
     Args:
-        y_true, y_pred: as for `sparse_categorical_accuracy`.
+        y_true, y_pred: see `sparse_categorical_accuracy`.
         k: see above.
         from_sorted_ids: whether `y_pred` holds class numbers instead, the best first.
 
@@ -105,7 +105,7 @@ def sparse_top_k_categorical_accuracy(
 
 
 class Accuracy(MeanMetricWrapper):
-    """The share of predictions that are the target.
+    """The share of predictions that are equal to the target.
 
     >>> float(Accuracy()([1, 2], [1, 0]))
     0.5

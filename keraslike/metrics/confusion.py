@@ -1,4 +1,4 @@
-"""Counts of right and wrong answers to a yes-or-no question, and their ratios."""
+"""Counts of true and false positives and negatives, and their ratios."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from keraslike.losses.loss import squeeze_or_expand_to_same_rank
 from keraslike.metrics.metric import Metric
 from keraslike.ops.wrap import array
 
-# What is counted: what the answer is, and whether the prediction says yes.
+# The counts, each by the target and by whether the prediction is positive.
 COUNTS = {
     "true_positives": (True, True),
     "false_positives": (False, True),
     "true_negatives": (False, False),
     "false_negatives": (True, False),
 }
-# Up to here each prediction is compared with each threshold.
+# Up to this number of thresholds, each prediction is compared with each threshold.
 _FEW = 8
 
 
@@ -33,13 +33,13 @@ def above_thresholds(weight: jax.Array, y_pred: jax.Array, thresholds: Sequence[
         weight, y_pred: `(values, columns)`.
         thresholds: numbers in any order.
 
-    Returns `(thresholds, columns)`. Where there are many thresholds, the time it takes does not
-    depend on how many: the weights between two of them are added up, and these sums then.
+    Returns `(thresholds, columns)`. The time for many thresholds does not depend on their number:
+    weights between neighbouring thresholds are summed first, and then these sums are cumulated.
     """
     limits = np.asarray(thresholds, "float32")
     n, (_, columns) = len(limits), y_pred.shape
     if n > 2 and np.allclose(limits, np.linspace(0, 1, n), atol=2 * dtypes.epsilon()):
-        y_pred = jnp.clip(y_pred, 0.0, 1.0)  # as Keras, where thresholds are evenly spaced
+        y_pred = jnp.clip(y_pred, 0.0, 1.0)  # as Keras does for evenly spaced thresholds
     if n <= _FEW:
         return jnp.sum((y_pred > limits[:, None, None]) * weight, axis=1)
     order = np.argsort(limits)
@@ -51,7 +51,7 @@ def above_thresholds(weight: jax.Array, y_pred: jax.Array, thresholds: Sequence[
 
 
 def check_thresholds(thresholds: Sequence[float]) -> None:
-    """Raises ValueError, naming them, if there are thresholds outside of [0, 1]."""
+    """Raises ValueError for thresholds outside of [0, 1]."""
     outside = [t for t in thresholds if t is None or not 0 <= t <= 1]
     if outside:
         raise ValueError(
@@ -61,12 +61,12 @@ def check_thresholds(thresholds: Sequence[float]) -> None:
 
 
 class Confusion(Metric):
-    """Counts, at one or more thresholds, of predictions above them and of targets that are true."""
+    """Confusion counts at one or more thresholds."""
 
-    # The names of the counts that are kept, with entries of `COUNTS`.
-    _kept: ClassVar[dict[str, tuple[bool, bool]]] = COUNTS
-    _by_label = False  # whether the last axis is counted column by column
-    label_weights: list[float] | None = None  # of a column, where columns are counted together
+    # The names of the counts of a metric, with entries of `COUNTS`.
+    _counts: ClassVar[dict[str, tuple[bool, bool]]] = COUNTS
+    _by_label = False  # whether columns of the last axis are counted separately
+    label_weights: list[float] | None = None  # weights of columns that are counted together
 
     def __init__(
         self,
@@ -83,16 +83,16 @@ class Confusion(Metric):
             self._add_counts((len(self.thresholds),))
 
     def _add_counts(self, shape: tuple[int, ...]) -> None:
-        for count in self._kept:
+        for count in self._counts:
             setattr(self, count, self.add_weight(shape, name=count))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Counts a batch.
+        """Adds a batch to the counts.
 
         Args:
             y_true: targets, 0 or 1, `(batch, ...)`.
             y_pred: predictions of the same shape, 0 to 1.
-            sample_weight: a weight of each sample, or of each target.
+            sample_weight: a weight for each sample, or for each target.
         """
         y_pred, y_true = squeeze_or_expand_to_same_rank(array(y_pred), array(y_true))
         if y_pred.shape != y_true.shape:
@@ -103,7 +103,7 @@ class Confusion(Metric):
         if self.top_k is not None:
             _, places = jax.lax.top_k(y_pred, self.top_k)
             chosen = jnp.sum(jax.nn.one_hot(places, y_pred.shape[-1]), axis=-2) > 0
-            # What is not chosen says no at every threshold, and what is says yes at the lowest.
+            # The other predictions are negative at every threshold.
             y_pred = jnp.where(chosen, y_pred, -jnp.inf)
         if self.class_id is not None:
             if y_pred.ndim < 2 or not -y_pred.shape[-1] <= self.class_id < y_pred.shape[-1]:
@@ -120,13 +120,13 @@ class Confusion(Metric):
         if self.label_weights is not None and not self._by_label:
             weight = weight * jnp.asarray(self.label_weights, weight.dtype)
         columns = y_pred.shape[-1] if self._by_label else 1
-        y_pred, weight, is_yes = (
+        y_pred, weight, is_true = (
             a.reshape(-1, columns) for a in (y_pred, weight, y_true.astype(bool))
         )
-        for answer in {answer for answer, _ in self._kept.values()}:
-            of_answer = (is_yes == answer) * weight
+        for answer in {answer for answer, _ in self._counts.values()}:
+            of_answer = (is_true == answer) * weight
             above = above_thresholds(of_answer, y_pred, self.thresholds)
-            for count, kept in self._kept.items():
+            for count, kept in self._counts.items():
                 if kept[0] != answer:
                     continue
                 variable = getattr(self, count)
@@ -138,7 +138,7 @@ class Confusion(Metric):
 
 
 class _AtThresholds(Confusion):
-    """What the user names the thresholds of."""
+    """Confusion counts at thresholds that the user gives."""
 
     def __init__(
         self,
@@ -180,7 +180,7 @@ class TruePositives(_Count):
     1.0
     """
 
-    _kept = {"accumulator": COUNTS["true_positives"]}
+    _counts = {"accumulator": COUNTS["true_positives"]}
 
 
 class TrueNegatives(_Count):
@@ -190,7 +190,7 @@ class TrueNegatives(_Count):
     0.0
     """
 
-    _kept = {"accumulator": COUNTS["true_negatives"]}
+    _counts = {"accumulator": COUNTS["true_negatives"]}
 
 
 class FalsePositives(_Count):
@@ -200,7 +200,7 @@ class FalsePositives(_Count):
     1.0
     """
 
-    _kept = {"accumulator": COUNTS["false_positives"]}
+    _counts = {"accumulator": COUNTS["false_positives"]}
 
 
 class FalseNegatives(_Count):
@@ -210,24 +210,24 @@ class FalseNegatives(_Count):
     1.0
     """
 
-    _kept = {"accumulator": COUNTS["false_negatives"]}
+    _counts = {"accumulator": COUNTS["false_negatives"]}
 
 
 class Precision(_AtThresholds):
-    """The share of what is predicted true that is: `tp / (tp + fp)`.
+    """The share of positive predictions that are true: `tp / (tp + fp)`.
 
     Args:
-        thresholds: a number of [0, 1] above which a prediction says yes, or several; 0.5 by
-            default, or, with `top_k`, any value.
-        top_k: whether only the `k` largest predictions of a sample say yes.
-        class_id: the only class that counts, along the last axis.
-        name, dtype: as for `Metric`.
+        thresholds: one or several numbers in [0, 1] above which a prediction is positive; by
+            default 0.5 or, with `top_k`, no threshold.
+        top_k: if given, only the `k` largest predictions of a sample are positive.
+        class_id: the only class to evaluate, along the last axis.
+        name, dtype: see `Metric`.
 
     >>> float(Precision()([0, 1, 1, 1], [1, 0, 1, 1])).__round__(4)
     0.6667
     """
 
-    _kept = {k: COUNTS[k] for k in ("true_positives", "false_positives")}
+    _counts = {k: COUNTS[k] for k in ("true_positives", "false_positives")}
 
     def __init__(
         self,
@@ -245,13 +245,13 @@ class Precision(_AtThresholds):
 
 
 class Recall(_AtThresholds):
-    """The share of what is true that is predicted: `tp / (tp + fn)`; arguments as `Precision`'s.
+    """The share of true targets that are predicted: `tp / (tp + fn)`; arguments as of `Precision`.
 
     >>> float(Recall()([0, 1, 1, 1], [1, 0, 1, 1])).__round__(4)
     0.6667
     """
 
-    _kept = {k: COUNTS[k] for k in ("true_positives", "false_negatives")}
+    _counts = {k: COUNTS[k] for k in ("true_positives", "false_negatives")}
 
     def __init__(
         self,

@@ -1,5 +1,5 @@
-"""Values read off the confusion counts at many thresholds: areas under curves, and the best of one
-ratio where another is at least so large."""
+"""Metrics from confusion counts at many thresholds: areas under curves, and the largest value of
+one ratio subject to a lower bound of another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keraslike.metrics.confusion import Confusion, check_thresholds
 from keraslike.ops import divide_no_nan
 from keraslike.ops.wrap import array
 
-# A ratio is a count and what it is divided by together with it.
+# Each ratio is the first count divided by the sum of both.
 _RATIOS = {
     "sensitivity": ("true_positives", "false_negatives"),
     "recall": ("true_positives", "false_negatives"),
@@ -66,15 +66,15 @@ class _BestAtLeast(Confusion):
 
 
 class SensitivityAtSpecificity(_BestAtLeast):
-    """The best sensitivity `tp / (tp + fn)` where the specificity `tn / (tn + fp)` is at least so.
+    """The largest sensitivity `tp / (tp + fn)` with at least a given specificity `tn / (tn + fp)`.
 
     Args:
-        specificity: the least specificity, in [0, 1].
+        specificity: the lower bound of the specificity, in [0, 1].
         num_thresholds: how many thresholds, evenly spaced over [0, 1], are tried.
-        class_id: the only class that counts, along the last axis.
-        name, dtype: as for `Metric`.
+        class_id: the only class to evaluate, along the last axis.
+        name, dtype: see `Metric`.
 
-    The result is 0 where no threshold will do.
+    The result is 0 if no threshold reaches the bound.
 
     >>> float(SensitivityAtSpecificity(0.5)([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8]))
     0.5
@@ -94,7 +94,7 @@ class SensitivityAtSpecificity(_BestAtLeast):
 
 
 class SpecificityAtSensitivity(_BestAtLeast):
-    """The best specificity where the sensitivity is at least so; see `SensitivityAtSpecificity`.
+    """The largest specificity with at least a given sensitivity; see `SensitivityAtSpecificity`.
 
     >>> metric = SpecificityAtSensitivity(0.5)
     >>> round(float(metric([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8])), 4)
@@ -115,7 +115,7 @@ class SpecificityAtSensitivity(_BestAtLeast):
 
 
 class PrecisionAtRecall(_BestAtLeast):
-    """The best precision where the recall is at least so; see `SensitivityAtSpecificity`.
+    """The largest precision with at least a given recall; see `SensitivityAtSpecificity`.
 
     >>> float(PrecisionAtRecall(0.5)([0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8]))
     0.5
@@ -135,7 +135,7 @@ class PrecisionAtRecall(_BestAtLeast):
 
 
 class RecallAtPrecision(_BestAtLeast):
-    """The best recall where the precision is at least so; see `SensitivityAtSpecificity`.
+    """The largest recall with at least a given precision; see `SensitivityAtSpecificity`.
 
     >>> float(RecallAtPrecision(0.8)([0, 0, 1, 1], [0, 0.5, 0.3, 0.9]))
     0.5
@@ -165,22 +165,22 @@ def _choice(given: Any, allowed: Sequence[str], **what: str) -> str:
 
 
 class AUC(Confusion):
-    """The area under a curve of two ratios, as sums over many thresholds approximate it.
+    """The area under a curve of two ratios, approximated by a sum over many thresholds.
 
     Args:
-        num_thresholds: how many thresholds, evenly spaced over [0, 1].
+        num_thresholds: the number of thresholds, evenly spaced over [0, 1].
         curve: `"ROC"` (true over false positive rate), `"PR"` (precision over recall) or
-            `"PRGAIN"` (both as gains over a classifier that always says yes; Flach and Kull 2015).
-        summation_method: `"interpolation"`, `"minoring"` or `"majoring"`: between two thresholds
-            the curve is taken to be straight (or, of `"PR"`, such that the counts are; Davis and
-            Goadrich 2006), or as low or as high as at the lower or higher end.
-        name, dtype: as for `Metric`.
-        thresholds: thresholds of one's own between 0 and 1, instead of `num_thresholds`.
-        multi_label: whether each label, along the last of two axes, has a curve of its own, whose
-            areas are averaged, rather than all values together.
-        num_labels: the number of labels, where `multi_label` is set; that of the first batch by
-            default.
-        label_weights: a weight of each label: of its area with `multi_label`, else of its values.
+            `"PRGAIN"` (both as gains over the always-positive classifier; Flach and Kull 2015).
+        summation_method: `"interpolation"`, `"minoring"` or `"majoring"`: the curve between two
+            thresholds is linear (for `"PR"`, the counts are; Davis and Goadrich 2006), or constant
+            with the lower or the higher value of its ends.
+        name, dtype: see `Metric`.
+        thresholds: the thresholds between 0 and 1, instead of `num_thresholds`.
+        multi_label: whether to average the areas of one curve for each label, along the last of two
+            axes, rather than to evaluate all values together.
+        num_labels: the number of labels with `multi_label`, by default that of the first batch.
+        label_weights: the weights of labels: of their areas with `multi_label`, otherwise of their
+            values.
         from_logits: whether `sigmoid(y_pred)` is the probability.
 
     >>> float(AUC(num_thresholds=3)([0, 0, 1, 1], [0, 0.5, 0.3, 0.9]))
@@ -290,7 +290,7 @@ class AUC(Confusion):
         return jnp.maximum(recall, 0.0), precision
 
     def _interpolated_precision(self) -> jax.Array:
-        """The area between thresholds where both counts of positives `tp` and `fp` are straight.
+        """The areas between thresholds if the counts `tp` and `fp` are linear between them.
 
         With `p = tp + fp` that is `tp = slope * p + intercept`, and the precision `tp / p` is
         integrated over `tp`, which is `slope * (change of tp + intercept * log(ratio of p))`.
@@ -312,5 +312,5 @@ class AUC(Confusion):
         if self._init_from_thresholds:
             config["thresholds"] = inner
         if self.label_weights is not None:
-            config["label_weights"] = jnp.asarray(self.label_weights, self.dtype)  # as Keras has it
+            config["label_weights"] = jnp.asarray(self.label_weights, self.dtype)  # as in Keras
         return config

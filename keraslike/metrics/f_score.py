@@ -26,15 +26,15 @@ class FBetaScore(Metric):
     """`(1 + beta**2) * precision * recall / (beta**2 * precision + recall)`, of each class.
 
     Args:
-        average: how the scores of the classes become one: `"macro"` (their mean), `"weighted"`
-            (weighted by how often they occur), `"micro"` (the score of all counts together), or
-            `None` for one score each.
-        beta: how much more recall counts than precision.
-        threshold: a number of (0, 1] above which a prediction says yes; by default the largest
-            prediction of a sample does.
-        name, dtype: as for `Metric`.
+        average: how the scores of classes are combined: `"macro"` (their mean), `"weighted"`
+            (weighted by frequency), `"micro"` (the score of the summed counts), or `None` for one
+            score for each class.
+        beta: the weight of recall relative to precision.
+        threshold: a number in (0, 1] above which a prediction is positive; by default the largest
+            prediction of a sample is.
+        name, dtype: see `Metric`.
 
-    Targets and predictions are `(batch, classes)`. The state is made at the first batch.
+    Targets and predictions are `(batch, classes)`. The state is created by the first batch.
 
     >>> metric = FBetaScore(beta=2.0, threshold=0.5)
     >>> metric([[1, 1, 1], [1, 0, 0]], [[0.2, 0.6, 0.7], [0.2, 0.6, 0.6]]).round(4).tolist()
@@ -91,10 +91,10 @@ class FBetaScore(Metric):
             self._build(y_true.shape, y_pred.shape)
         if self.threshold is None:
             largest = jnp.max(y_pred, axis=-1, keepdims=True)
-            says_yes = (y_pred >= largest) & (jnp.abs(y_pred) > 1e-9)  # zeros alone say no
+            positive = (y_pred >= largest) & (jnp.abs(y_pred) > 1e-9)  # all zeros are negative
         else:
-            says_yes = y_pred > self.threshold
-        y_pred = says_yes.astype(self.dtype)
+            positive = y_pred > self.threshold
+        y_pred = positive.astype(self.dtype)
         weight = array(1.0 if sample_weight is None else sample_weight).astype(self.dtype)
         weight = weight[:, None] if weight.ndim == 1 else weight
         for variable, values in (

@@ -1,4 +1,4 @@
-"""Intersection over union of classes, from the confusion matrix: of images that are segmented."""
+"""Intersection over union of classes, for image segmentation."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from keraslike.ops.wrap import array
 
 
 class IoU(Metric):
-    """The mean of `tp / (tp + fp + fn)` over some of the classes, those that occur.
+    """The mean of `tp / (tp + fp + fn)` over those target classes that occur.
 
     Args:
         num_classes: the number of classes.
         target_class_ids: the classes to average over.
-        name: as for `Metric`.
-        dtype: of the counts; integers by default, to which weights are cut off.
-        ignore_class: a class of targets that do not count.
+        name: see `Metric`.
+        dtype: the dtype of the counts; with the default int32, weights are truncated to integers.
+        ignore_class: a class whose targets are ignored.
         sparse_y_true, sparse_y_pred: whether targets and predictions are class numbers, rather
-            than values of which the largest along `axis` is the class.
-        axis: of the classes.
+            than scores whose argmax along `axis` is the class.
+        axis: the axis of the classes.
 
-    Class numbers outside of `[0, num_classes)` do not count.
+    Class numbers outside of `[0, num_classes)` are ignored.
 
     >>> round(float(IoU(num_classes=2, target_class_ids=[0])([0, 0, 1, 1], [0, 1, 0, 1])), 4)
     0.3333
@@ -58,11 +58,11 @@ class IoU(Metric):
         )
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Counts a batch.
+        """Adds a batch to the confusion matrix.
 
         Args:
-            y_true, y_pred: class numbers, or values of each class along `axis`.
-            sample_weight: a weight of each class number, or of each sample.
+            y_true, y_pred: class numbers, or scores of the classes along `axis`.
+            sample_weight: a weight for each class number, or for each sample.
         """
         y_true, y_pred = (
             (array(y) if sparse else jnp.argmax(array(y), self.axis)).astype("int32")
@@ -77,7 +77,7 @@ class IoU(Metric):
         if weight.dtype.kind not in "biu" and jnp.dtype(self.dtype).kind in "biu":
             warn_user(
                 f"sample_weight is in {weight.dtype}, but metric '{self.name}' counts in "
-                f"{self.dtype}: casting cuts it off to integers. dtype='float32' keeps it."
+                f"{self.dtype}, to which weights are truncated. Use dtype='float32' to keep them."
             )
         if 1 <= weight.ndim < y_true.ndim:
             weight = weight.reshape(weight.shape + (1,) * (y_true.ndim - weight.ndim))
@@ -88,7 +88,7 @@ class IoU(Metric):
         counts = (y_true >= 0) & (y_true < n) & (y_pred >= 0) & (y_pred < n)
         if self.ignore_class is not None:
             counts &= y_true != self.ignore_class
-        place = jnp.where(counts, y_true * n + y_pred, n * n)  # the last one is dropped
+        place = jnp.where(counts, y_true * n + y_pred, n * n)  # the last segment is dropped
         matrix = jax.ops.segment_sum(weight, place, n * n + 1)[:-1].reshape(n, n)
         self.total_cm.assign_add(matrix)
 
@@ -104,7 +104,7 @@ class IoU(Metric):
 
 
 class BinaryIoU(IoU):
-    """As `IoU`, of the classes 0 and 1, where predictions of at least `threshold` are 1.
+    """`IoU` of the classes 0 and 1, where predictions of at least `threshold` are 1.
 
     >>> round(float(BinaryIoU(threshold=0.3)([0, 1, 0, 1], [0.1, 0.2, 0.4, 0.7])), 4)
     0.3333
@@ -126,7 +126,7 @@ class BinaryIoU(IoU):
 
 
 class MeanIoU(IoU):
-    """As `IoU`, of all classes.
+    """`IoU` of all classes.
 
     >>> round(float(MeanIoU(num_classes=2)([0, 0, 1, 1], [0, 1, 0, 1])), 4)
     0.3333
@@ -149,7 +149,7 @@ class MeanIoU(IoU):
 
 
 class OneHotIoU(IoU):
-    """As `IoU`, of one-hot targets, and of predictions with a value of each class.
+    """`IoU` of one-hot targets, and of predictions with a score for each class.
 
     >>> metric = OneHotIoU(num_classes=2, target_class_ids=[1])
     >>> round(float(metric([[0, 1], [1, 0]], [[0.2, 0.8], [0.4, 0.6]])), 4)
@@ -173,7 +173,7 @@ class OneHotIoU(IoU):
 
 
 class OneHotMeanIoU(MeanIoU):
-    """As `MeanIoU`, of one-hot targets, and of predictions with a value of each class.
+    """`MeanIoU` of one-hot targets, and of predictions with a score for each class.
 
     >>> metric = OneHotMeanIoU(num_classes=2)
     >>> round(float(metric([[0, 1], [1, 0]], [[0.2, 0.8], [0.4, 0.6]])), 4)

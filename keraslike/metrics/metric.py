@@ -1,4 +1,4 @@
-"""`Metric`, the base of metrics: a running value whose state is in Variables."""
+"""`Metric`, the base class of metrics, whose state is in Variables."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from keraslike.core.variable import MetricState, Variable
 
 
 class Metric(base.Object):
-    """A value gathered batch by batch.
+    """A value that is accumulated over batches.
 
-    A subclass makes its state with `add_weight` in its constructor and writes
+    A subclass creates its state with `add_weight` in its constructor, and implements
     `update_state(y_true, y_pred, sample_weight=None)` and `result()`, a number or a dict of them.
 
     Args:
-        dtype: a dtype or policy to compute in; `floatx()` where none is given.
-        name: a name; one is made where none is given.
+        dtype: the dtype or policy of the computation, by default `floatx()`.
+        name: a name; by default one is generated.
 
     >>> class Largest(Metric):
     ...     def __init__(self, **kwargs):
@@ -49,11 +49,11 @@ class Metric(base.Object):
 
     @property
     def dtype(self) -> str:
-        """The dtype that values are gathered in."""
+        """The dtype of the computation."""
         policy = vars(self).get("_policy")
         return policy.compute_dtype if policy else dtypes.floatx()
 
-    _dtype = dtype  # by which name own metrics for Keras read it
+    _dtype = dtype  # the name that custom metrics written for Keras use
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -64,7 +64,7 @@ class Metric(base.Object):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, nnx.Variable) and "_weights" in vars(self):
-            # It has an attribute of its own now; the list is for state that has none.
+            # The list is only for state that is not an attribute.
             self._weights[:] = [v for v in self._weights if v is not value]
         object.__setattr__(self, name, value)
         if base.awaited:
@@ -81,15 +81,16 @@ class Metric(base.Object):
         aggregation: str | None = "sum",
         name: str | None = None,
     ) -> Variable:
-        """Makes a Variable for state.
+        """Creates a Variable for state.
 
         Args:
-            shape: its sizes.
-            initializer: a name, a function `(shape, dtype=...)`; zeros where it is left out.
-            dtype: `floatx()` where it is left out.
-            name: the Variable's name.
+            shape: the shape of the Variable.
+            initializer: a name or a function `(shape, dtype=...)`, by default zeros.
+            dtype: the dtype, by default `floatx()`.
+            aggregation: accepted for Keras's sake, and ignored.
+            name: the name of the Variable.
         """
-        del aggregation  # for replicas of TensorFlow's kind
+        del aggregation
         if "name" not in vars(self):
             raise RuntimeError(
                 f"{type(self).__name__} adds a weight before super().__init__() was called."
@@ -115,12 +116,13 @@ class Metric(base.Object):
         dtype: Any = None,
         name: str | None = None,
     ) -> Variable:
-        """As `add_variable`, a scalar by default; the name may come first, as in TensorFlow."""
+        """Like `add_variable`, by default with a scalar. The name may be the first argument, as in
+        TensorFlow."""
         return self.add_variable(shape=shape, initializer=initializer, dtype=dtype, name=name)
 
     @property
     def variables(self) -> list[nnx.Variable]:
-        """The state, that of metrics in this one's attributes included."""
+        """The state, including that of metrics in attributes."""
         known = self._cached_facts()
         if "variables" not in known:
             known["variables"] = base.variables_of(self)
@@ -134,20 +136,20 @@ class Metric(base.Object):
     # -- the value ----------------------------------------------------------------------------
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
-        """Takes in a batch; to be written by every metric."""
+        """Adds a batch to the state. Every subclass implements it."""
         raise NotImplementedError(f"{type(self).__name__} has no update_state() method.")
 
     def result(self) -> Any:
-        """The value so far, or a dict of values; to be written by every metric."""
+        """The value, or a dict of values, of all batches so far. Every subclass implements it."""
         raise NotImplementedError(f"{type(self).__name__} has no result() method.")
 
     @entry
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Takes in a batch and gives the value so far."""
+        """Adds a batch to the state, and returns the value of all batches so far."""
         self.update_state(*args, **kwargs)
         return self.result()
 
-    # -- the same as pure functions -----------------------------------------------------------
+    # -- pure functions -----------------------------------------------------------------------
 
     def _run(self, method: Any, values: Sequence[Any]) -> tuple[Any, list[Any]]:
         variables = self.variables
@@ -163,7 +165,7 @@ class Metric(base.Object):
     def stateless_update_state(
         self, metric_variables: Sequence[Any], *args: Any, **kwargs: Any
     ) -> list[jax.Array]:
-        """New values of the state, from values of it and a batch; the state itself stays.
+        """The new values of the state, from given values and a batch, without changing the state.
 
         >>> from keraslike.metrics import Mean
         >>> mean = Mean()
@@ -173,9 +175,9 @@ class Metric(base.Object):
         return self._run(lambda: self.update_state(*args, **kwargs), metric_variables)[1]
 
     def stateless_result(self, metric_variables: Sequence[Any]) -> Any:
-        """The value for these values of the state."""
+        """The result for given values of the state."""
         return self._run(self.result, metric_variables)[0]
 
     def stateless_reset_state(self) -> list[jax.Array]:
-        """The values of the state that `reset_state` would set."""
+        """The values of the state after `reset_state`."""
         return self._run(self.reset_state, lowering.values_of(self.variables))[1]

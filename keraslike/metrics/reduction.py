@@ -1,4 +1,4 @@
-"""Sums and means of values over all samples seen."""
+"""Sums and means of values over all samples."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from keraslike import ops
-from keraslike.core import context, serialization
-from keraslike.losses.loss import apply_mask, squeeze_or_expand_to_same_rank
+from keraslike.core import context
+from keraslike.losses.loss import apply_mask, squeeze_or_expand_to_same_rank, with_function
 from keraslike.metrics.metric import Metric
 from keraslike.ops.wrap import array
 
@@ -60,7 +60,7 @@ class Sum(Metric):
 
 
 class Mean(Metric):
-    """The mean of all values, weighted; a sample of several values counts as their mean.
+    """The weighted mean of all values. The mean of the values of a sample is its value.
 
     >>> metric = Mean()
     >>> metric.update_state([1.0, 3.0])
@@ -92,7 +92,7 @@ class Mean(Metric):
 
 
 def _cast(values: Any, dtype: str) -> jax.Array:
-    """The values in a dtype, with their mask."""
+    """The values cast to a dtype, with their mask."""
     given = array(values)
     values = given.astype(dtype)
     if values is not given:
@@ -104,11 +104,11 @@ class MeanMetricWrapper(Mean):
     """The mean of a function of targets and predictions.
 
     Args:
-        fn: `fn(y_true, y_pred, **kwargs)`, giving values of shape `(batch, ...)`.
-        name, dtype: as for `Metric`.
+        fn: a function `fn(y_true, y_pred, **kwargs)` that returns values of shape `(batch, ...)`.
+        name, dtype: see `Metric`.
         kwargs: passed to the function.
 
-    Where targets or predictions lack a last axis of size 1 that the others have, it is put in.
+    If only targets or only predictions have a last axis of size 1, it is added to the others.
 
     >>> metric = MeanMetricWrapper(lambda y_true, y_pred: abs(y_true - y_pred), name="distance")
     >>> metric.update_state(jnp.array([1.0, 2.0]), jnp.array([[1.0], [5.0]]))
@@ -129,9 +129,4 @@ class MeanMetricWrapper(Mean):
         super().update_state(values, apply_mask(sample_weight, mask, self.dtype, "sum"))
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        if "fn" in config:
-            # A function is named by its entry, as a bare name would be no argument to call.
-            config["fn"] = serialization.serialize(self.fn)
-            config.update(serialization.serialize(self._fn_kwargs))
-        return config
+        return with_function(super().get_config(), self)

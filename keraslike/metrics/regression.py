@@ -1,4 +1,4 @@
-"""Metrics of numbers: how far predictions are from targets, or how much they explain."""
+"""Metrics of regression: errors, correlations and explained variance."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class CosineSimilarity(MeanMetricWrapper):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        if config["axis"] == -1:  # Keras never writes it; here it is kept where it matters
+        if config["axis"] == -1:  # Keras never writes the axis; here it is, if not the default
             del config["axis"]
         return config
 
@@ -120,7 +120,7 @@ class CosineSimilarity(MeanMetricWrapper):
 def pearson_correlation(y_true: Any, y_pred: Any, axis: Any = -1) -> jax.Array:
     """Pearson's coefficient of correlation between targets and predictions along an axis or axes.
 
-    1 where one is a growing linear function of the other, -1 where it is a falling one.
+    It is 1 if one is an increasing linear function of the other, -1 if it is a decreasing one.
 
     >>> pearson_correlation([[0.0, 1.0, 2.0]], [[1.0, 3.0, 5.0]]).round(4).tolist()
     [1.0]
@@ -136,7 +136,7 @@ def pearson_correlation(y_true: Any, y_pred: Any, axis: Any = -1) -> jax.Array:
 def concordance_correlation(y_true: Any, y_pred: Any, axis: Any = -1) -> jax.Array:
     """Lin's coefficient of concordance between targets and predictions along an axis or axes.
 
-    1 where they are equal; other than Pearson's it counts a shift and another scale as well.
+    It is 1 if they are equal. Unlike Pearson's, it is reduced by a shift and by another scale.
 
     >>> concordance_correlation([[0.0, 1.0, 2.0]], [[1.0, 2.0, 3.0]]).round(4).tolist()
     [0.5713...]
@@ -180,12 +180,12 @@ class R2Score(Metric):
     """`1 - sum((y_true - y_pred)**2) / sum((y_true - mean(y_true))**2)`: the variance explained.
 
     Args:
-        class_aggregation: how the scores of several outputs become one: `"uniform_average"`,
-            `"variance_weighted_average"`, or `None` for one score each.
+        class_aggregation: how the scores of several outputs are combined: `"uniform_average"`,
+            `"variance_weighted_average"`, or `None` for one score for each.
         num_regressors: the number of predictors, for the adjusted score; 0 for the plain one.
-        name, dtype: as for `Metric`.
+        name, dtype: see `Metric`.
 
-    Targets and predictions are `(batch, outputs)`. The state is made at the first batch.
+    Targets and predictions are `(batch, outputs)`. The state is created by the first batch.
 
     >>> round(float(R2Score()([[1.0], [4.0], [3.0]], [[2.0], [4.0], [4.0]])), 4)
     0.5714

@@ -1,4 +1,4 @@
-"""Quantization: weights, inputs and products of few bits."""
+"""Quantization of weights, inputs and products to few bits."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def serialize(initializer: Any) -> Any:
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
-    """The quantizer that `serialize` made this config of.
+    """The quantizer for a config by `serialize`.
 
     >>> deserialize(serialize(AbsMaxQuantizer(axis=0))) == AbsMaxQuantizer(axis=0)
     True

@@ -16,14 +16,14 @@ from keraslike.quantizers.quantizers import (
 
 
 class AWQ(Calibrator):
-    """The largest absolute value of each of a layer's inputs, and its kernel quantized by them."""
+    """Quantizes a layer's kernel by the largest absolute values of its inputs."""
 
     def __init__(self, layer: Any, config: Any = None):
         super().__init__(layer, AWQConfig(None, None) if config is None else config)
         self.activation_magnitudes: Any = np.zeros(self.rows, "float32")
 
     def update(self, inputs: Any) -> None:
-        """Takes more inputs into account."""
+        """Updates the maxima with more inputs."""
         seen = np.abs(self._samples(inputs)).max(axis=0)
         self.activation_magnitudes = np.maximum(self.activation_magnitudes, seen)
 
@@ -43,12 +43,12 @@ class AWQ(Calibrator):
     quantize_layer = quantize
 
     def free(self) -> None:
-        """Drops what was seen."""
+        """Releases the statistics."""
         del self.activation_magnitudes, self.layer
 
 
 def _rounded(weights: np.ndarray, group_size: int) -> tuple[Any, ...]:
-    """Numbers of four bits, their scales and zero points, and the group of each input."""
+    """4-bit integers, their scales and zero points, and the group of each input."""
     scale, zero, most = compute_quantization_parameters(
         weights, bits=4, per_channel=True, group_size=group_size
     )
@@ -60,16 +60,16 @@ def _rounded(weights: np.ndarray, group_size: int) -> tuple[Any, ...]:
 def awq_search_optimal_scales(
     weights: Any, activation_magnitudes: Any, *, num_grid_points: int = 20, group_size: int = -1
 ) -> np.ndarray:
-    """By what each input's weights are best multiplied before they are rounded.
+    """The best scales of the weights of each input before rounding.
 
-    Powers from 0 to 1 of the inputs' magnitudes are tried; the one is taken whose error, each
-    input's times the square of its magnitude, is least.
+    The candidates are the inputs' magnitudes to powers from 0 to 1. The result is the candidate
+    with the least squared error, in which each input is weighted by its squared magnitude.
 
     Args:
         weights: `(outputs, inputs)`.
         activation_magnitudes: `(inputs,)`.
-        num_grid_points: how many powers are tried besides 0.
-        group_size: how many inputs have one range; -1 for all.
+        num_grid_points: the number of powers to try besides 0.
+        group_size: the number of inputs that share a range; -1 for all.
     """
     weights, seen = np.asarray(weights, "float32"), np.asarray(activation_magnitudes, "float32")
     seen = np.where(seen < 1e-8, np.float32(1), seen)
@@ -91,10 +91,10 @@ def awq_quantize_matrix(
     num_grid_points: int = 20,
     group_size: int = -1,
 ) -> tuple[np.ndarray, ...]:
-    """A matrix as numbers of four bits, its inputs scaled by `awq_search_optimal_scales`.
+    """Quantizes a matrix to 4-bit integers, with inputs scaled by `awq_search_optimal_scales`.
 
-    Gives the numbers, their scales and zero points, the inputs' scales, by which what the numbers
-    stand for is to be divided, and the group of each input. The arguments are as there.
+    Returns the integers, their scales and zero points, the inputs' scales, by which dequantized
+    values must be divided, and the group of each input. For the arguments see there.
     """
     how = {"num_grid_points": num_grid_points, "group_size": group_size}
     scales = awq_search_optimal_scales(weights_transpose, activation_magnitudes, **how)

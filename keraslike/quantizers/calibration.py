@@ -1,4 +1,4 @@
-"""GPTQ and AWQ of a model: block after block is run on data, and the layers in it quantized."""
+"""GPTQ and AWQ of a model: each block is run on data, and then its layers are quantized."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def get_dataloader(
     stride: int | None = None,
     eos_id: int | None = None,
 ) -> np.ndarray:
-    """Pieces of a stream of tokens, `(num_samples, 1, sequence_length)`.
+    """Sequences from a stream of tokens, `(num_samples, 1, sequence_length)`.
 
     Args:
-        tokenizer: an object whose `tokenize(text)` gives token ids, where the data are texts.
-        sequence_length: the length of a piece.
-        dataset: an iterable of texts or of arrays of token ids; repeated where it is short.
-        num_samples: how many pieces.
-        strategy: where they begin: `"strided"`, each `stride` after the one before, `"linspace"`,
-            evenly over all, or `"random"`.
-        seed: of what is random.
-        stride: as many that the pieces are spread over all by default.
+        tokenizer: an object whose `tokenize(text)` returns token ids, if the data are texts.
+        sequence_length: the length of a sequence.
+        dataset: an iterable of texts or of arrays of token ids, which is repeated if it is short.
+        num_samples: the number of sequences.
+        strategy: where the sequences begin: `"strided"`, at multiples of `stride` from a random
+            start, `"linspace"`, evenly spaced, or `"random"`.
+        seed: the seed of random starts.
+        stride: by default such that the sequences are spread over all data.
         eos_id: a token between two texts.
 
-    Raises TypeError for data that are no iterable of texts or arrays, ValueError for none at all.
+    Raises TypeError unless the data are an iterable of texts or arrays, ValueError if it is empty.
     """
     if not hasattr(dataset, "__iter__") or isinstance(dataset, (str, bytes)):
         raise TypeError(
@@ -58,7 +58,7 @@ def get_dataloader(
     if not tokens.size:
         raise ValueError("Provided dataset has no tokens.")
     tokens = np.resize(tokens, max(tokens.size, num_samples * sequence_length))
-    starts = tokens.size - sequence_length + 1  # where a piece may begin
+    starts = tokens.size - sequence_length + 1  # the number of possible starts
     if strategy == "random":
         first = np.random.default_rng(seed).integers(0, starts, num_samples)
     elif strategy == "linspace":
@@ -74,7 +74,7 @@ def get_dataloader(
 
 
 def layers_in(block: Any, mode: str, filters: Any) -> list[Any]:
-    """The layers of a block that are quantized by their inputs."""
+    """The layers of a block that support the mode and pass the filters."""
     return [
         layer
         for layer in block._flatten_layers()
@@ -84,7 +84,7 @@ def layers_in(block: Any, mode: str, filters: Any) -> list[Any]:
 
 @contextlib.contextmanager
 def _watched(calibrators: Sequence[Calibrator]) -> Iterator[None]:
-    """While the layers' inputs are looked at."""
+    """Updates calibrators with the inputs of their layers during the block."""
 
     def watch(calibrator: Calibrator) -> Callable:
         call = calibrator.layer.call
@@ -108,11 +108,11 @@ def calibrate(config: Any, quantization_layer_structure: Any, filters: Any = Non
     """Quantizes the layers of blocks, which `quantize` has prepared.
 
     Args:
-        config: of GPTQ or AWQ.
+        config: a configuration of GPTQ or AWQ.
         quantization_layer_structure: `{"pre_block_layers": [...], "sequential_blocks": [...]}`.
-        filters: which layers; as of `Model.quantize`.
+        filters: which layers to quantize; see `Model.quantize`.
 
-    Raises ValueError without data, tokenizer, structure or blocks in it.
+    Raises ValueError without data, tokenizer, structure or blocks.
     """
     structure = quantization_layer_structure
     check_calibration(config, structure)
@@ -136,7 +136,7 @@ def calibrate(config: Any, quantization_layer_structure: Any, filters: Any = Non
 
 
 def check_calibration(config: Any, structure: Any) -> None:
-    """Raises ValueError where something is missing that GPTQ and AWQ need."""
+    """Raises ValueError if data, tokenizer, structure or blocks are missing."""
     mode = config.mode
     if structure is None:
         raise ValueError(
@@ -147,7 +147,8 @@ def check_calibration(config: Any, structure: Any) -> None:
         )
     if not structure.get("sequential_blocks"):
         raise ValueError(
-            "The structure that says what to quantize has no blocks under 'sequential_blocks'."
+            "The quantization structure must have blocks under 'sequential_blocks'. "
+            f"Received: {structure!r}"
         )
     if config.dataset is None or config.tokenizer is None:
         raise ValueError(

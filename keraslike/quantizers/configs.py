@@ -1,4 +1,4 @@
-"""Configurations of `quantize`: the mode, and what it is told besides."""
+"""Configurations of `quantize`: a mode and its options."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from keraslike.quantizers.quantizers import INT4, AbsMaxQuantizer
 
 
 class QuantizationConfig(Configured):
-    """Base of the configurations; a subclass has a `mode`.
+    """The base class of configurations. A subclass has a `mode`.
 
     Args:
-        weight_quantizer: how weights are quantized, where the mode lets one choose.
-        activation_quantizer: how inputs are quantized; `None` where they are not.
+        weight_quantizer: the quantizer of weights, in modes that have a choice.
+        activation_quantizer: the quantizer of inputs, or `None` to leave them floats.
 
     >>> Int8QuantizationConfig().mode
     'int8'
@@ -44,12 +44,12 @@ class QuantizationConfig(Configured):
         return cls(**{name: serialization.deserialize(value) for name, value in config.items()})
 
     def dtype_policy_string(self) -> str:
-        """What the name of a quantized layer's policy begins with."""
+        """The prefix of the name of a quantized layer's policy."""
         return self.mode
 
 
 class Int8QuantizationConfig(QuantizationConfig):
-    """Weights, and by default inputs, of one byte.
+    """8-bit weights and, by default, 8-bit inputs.
 
     Args:
         weight_quantizer: by default an `AbsMaxQuantizer` with a scale for each output.
@@ -72,15 +72,15 @@ class Int8QuantizationConfig(QuantizationConfig):
 
 
 class Int4QuantizationConfig(QuantizationConfig):
-    """Weights of four bits, two in a byte.
+    """4-bit weights, two in a byte.
 
     Args:
         weight_quantizer: by default an `AbsMaxQuantizer` with a scale for each output.
-        activation_quantizer: by default none: inputs stay floats.
-        block_size: how many inputs of an output have a scale and a zero point of their own; `None`
-            or -1 for a scale for each output, which alone may have quantizers of one's own.
+        activation_quantizer: by default none, so that inputs stay floats.
+        block_size: the number of inputs of an output that share a scale and a zero point; `None`
+            or -1 for one scale for each output. Only then may quantizers be given.
 
-    Raises ValueError for other block sizes and for quantizers that are not of that range.
+    Raises ValueError for other block sizes and for quantizers of another range.
 
     >>> Int4QuantizationConfig(block_size=64).dtype_policy_string()
     'int4/64'
@@ -113,7 +113,7 @@ class Int4QuantizationConfig(QuantizationConfig):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        return super().from_config({"block_size": None, **config})  # what files once meant
+        return super().from_config({"block_size": None, **config})  # the default in older files
 
     def dtype_policy_string(self) -> str:
         return f"int4/{-1 if self.block_size is None else self.block_size}"
@@ -136,7 +136,7 @@ def _check_weight_quantizer(config: Any, value_range: Any = None) -> None:
 
 
 class Float8QuantizationConfig(QuantizationConfig):
-    """Training with products of floats of one byte.
+    """Training with products of 8-bit floats.
 
     >>> Float8QuantizationConfig().mode
     'float8'
@@ -152,7 +152,7 @@ class Float8QuantizationConfig(QuantizationConfig):
 
 
 class _CalibratedConfig(QuantizationConfig):
-    """What GPTQ and AWQ share: they look at what comes into a layer for a number of samples."""
+    """The common options of GPTQ and AWQ, which calibrate layers with samples of their inputs."""
 
     def __init__(self, given: dict[str, Any]):
         super().__init__()
@@ -178,7 +178,7 @@ class _CalibratedConfig(QuantizationConfig):
     quantization_layer_structure: Any
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, without what is of use only while a model is quantized."""
+        """The arguments, without those that are only needed during quantization."""
         once = ("dataset", "tokenizer", "quantization_layer_structure")
         names = inspect.signature(type(self)).parameters
         return {name: None if name in once else getattr(self, name) for name in names}
@@ -192,25 +192,25 @@ class _CalibratedConfig(QuantizationConfig):
 
 
 class GPTQConfig(_CalibratedConfig):
-    """GPTQ (Frantar et al., arXiv:2210.17323): each weight's rounding error is made up for by the
-    weights that are rounded after it, as far as inputs go together.
+    """GPTQ (Frantar et al., arXiv:2210.17323): the rounding error of each weight is compensated by
+    the weights that are rounded later, as far as their inputs are correlated.
 
     Args:
         dataset: texts, or arrays of token ids.
-        tokenizer: an object whose `tokenize(text)` gives token ids.
+        tokenizer: an object whose `tokenize(text)` returns token ids.
         weight_bits: 2, 3, 4 or 8.
-        num_samples: how many pieces of the data the layers are run on.
-        per_channel: whether each output has a range of its own.
-        sequence_length: the length of a piece.
-        hessian_damping: the part of the mean of its diagonal that is added to the Hessian.
-        group_size: how many inputs of an output have one scale; -1 for all.
-        symmetric: whether ranges are as wide on both sides of 0.
-        activation_order: whether the inputs that are largest are rounded first.
-        quantization_layer_structure: `{"pre_block_layers": [...], "sequential_blocks": [...]}`:
-            the layers of which each is called on the output of the one before; the model's
-            `get_quantization_layer_structure` is asked where it is left out.
+        num_samples: the number of sequences for calibration.
+        per_channel: whether each output has its own range.
+        sequence_length: the length of a sequence.
+        hessian_damping: the share of the mean of the Hessian's diagonal that is added to it.
+        group_size: the number of inputs of an output that share a scale; -1 for all.
+        symmetric: whether ranges are symmetric around 0.
+        activation_order: whether the largest inputs are rounded first.
+        quantization_layer_structure: `{"pre_block_layers": [...], "sequential_blocks": [...]}`,
+            layers that are called one after the other; by default the result of the model's
+            `get_quantization_layer_structure`.
 
-    Raises ValueError for numbers that are none of these.
+    Raises ValueError for numbers outside of these ranges.
 
     >>> GPTQConfig(dataset=None, tokenizer=None, group_size=64).dtype_policy_string()
     'gptq/4/64'
@@ -245,20 +245,20 @@ class GPTQConfig(_CalibratedConfig):
 
 
 class AWQConfig(_CalibratedConfig):
-    """AWQ (Lin et al., arXiv:2306.00978): weights of inputs that are large are scaled up before
-    they are rounded, by as much as is found to be best.
+    """AWQ (Lin et al., arXiv:2306.00978): weights of large inputs are scaled up before rounding, by
+    factors that a search finds.
 
     Args:
         dataset: texts, or arrays of token ids.
-        tokenizer: an object whose `tokenize(text)` gives token ids.
+        tokenizer: an object whose `tokenize(text)` returns token ids.
         weight_bits: 4.
-        num_samples: how many pieces of the data the layers are run on.
-        sequence_length: the length of a piece.
-        group_size: how many inputs of an output have one scale; -1 for all.
-        num_grid_points: how many scales are tried.
-        quantization_layer_structure: as of a `GPTQConfig`.
+        num_samples: the number of sequences for calibration.
+        sequence_length: the length of a sequence.
+        group_size: the number of inputs of an output that share a scale; -1 for all.
+        num_grid_points: the number of scales to try.
+        quantization_layer_structure: see `GPTQConfig`.
 
-    Raises ValueError for numbers that are none of these.
+    Raises ValueError for numbers outside of these ranges.
 
     >>> AWQConfig(dataset=None, tokenizer=None).dtype_policy_string()
     'awq/4/128'
@@ -293,10 +293,10 @@ _by_mode: dict[str, type[QuantizationConfig]] = {
 
 
 def validate_and_resolve_config(mode: str | None, config: Any) -> QuantizationConfig:
-    """The configuration that a mode and a configuration, of which one may be left out, mean.
+    """The configuration for a mode or a configuration, or for both.
 
-    Raises ValueError where they contradict each other, for an unknown mode, and for one of GPTQ or
-    AWQ without its configuration.
+    Raises ValueError if they contradict each other, for an unknown mode, and for GPTQ or AWQ
+    without a configuration.
 
     >>> validate_and_resolve_config("int4", None).block_size
     128
@@ -336,7 +336,7 @@ def validate_and_resolve_config(mode: str | None, config: Any) -> QuantizationCo
 
 
 def should_quantize_layer(layer: Any, filters: Any) -> bool:
-    """Whether one of the regular expressions is found in a layer's name, or a function says so."""
+    """Whether a layer passes the filters: regular expressions for its name, or a predicate."""
     if filters is None:
         return True
     if isinstance(filters, Callable):

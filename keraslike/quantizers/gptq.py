@@ -17,11 +17,11 @@ from keraslike.quantizers.quantizers import (
 
 
 class Calibrator:
-    """What GPTQ and AWQ share: the matrix of a layer, and what was seen of its inputs.
+    """The base class of GPTQ and AWQ: the matrix of a layer, and statistics of its inputs.
 
     Args:
-        layer: a Dense or an EinsumDense, quantized by the configuration's mode, but for its
-            numbers.
+        layer: a Dense or an EinsumDense that is in the configuration's mode, but whose kernel is
+            not quantized yet.
         config: the configuration.
 
     Raises TypeError for another layer.
@@ -37,11 +37,11 @@ class Calibrator:
         self.num_samples = 0
 
     def update(self, inputs: Any) -> None:
-        """Takes more inputs into account."""
+        """Updates the statistics with more inputs."""
         raise NotImplementedError
 
     def _samples(self, inputs: Any) -> np.ndarray:
-        """Inputs as a matrix with a row for each sample; counts them."""
+        """Inputs as a matrix with one row per sample. Adds them to the count of samples."""
         if inputs is None:
             raise ValueError("Input tensor cannot be None.")
         x = np.asarray(inputs, "float32")
@@ -62,7 +62,7 @@ class Calibrator:
         return np.asarray(self.layer._kernel.value, "float32").reshape(self.rows, self.columns).T
 
     def _assign(self, quantized: Any, **values: Any) -> None:
-        """Gives the layer its numbers, which stand for the kernel from then on."""
+        """Assigns the quantized kernel to the layer, and removes the float kernel."""
         layer, quantized = self.original_layer, np.asarray(quantized, "uint8")
         if self.config.weight_bits == 4:
             quantized = pack_int4(quantized, axis=0, dtype="uint8")[0]
@@ -73,14 +73,14 @@ class Calibrator:
 
 
 class GPTQ(Calibrator):
-    """The Hessian of a layer's squared error, and its kernel quantized by it."""
+    """Quantizes a layer's kernel by the Hessian of its squared error."""
 
     def __init__(self, layer: Any, config: Any = None):
         super().__init__(layer, GPTQConfig(None, None) if config is None else config)
         self.hessian: Any = np.zeros((self.rows, self.rows), "float32")
 
     def update(self, inputs: Any) -> None:
-        """Takes more inputs into the mean."""
+        """Updates the Hessian with more inputs."""
         before = self.num_samples
         x = self._samples(inputs)
         gram = x.T @ x
@@ -90,10 +90,10 @@ class GPTQ(Calibrator):
     update_hessian_with_batch = update
 
     def quantize(self, blocksize: int = 128) -> None:
-        """Quantizes the kernel, `blocksize` of its rows at a time."""
+        """Quantizes the kernel, `blocksize` rows at a time."""
         hessian = np.array(self.hessian, "float32")
         diagonal = np.diagonal(hessian).copy()
-        diagonal[diagonal == 0] = 1  # of inputs that are always 0
+        diagonal[diagonal == 0] = 1  # for inputs that are always 0
         diagonal += self.config.hessian_damping * diagonal.mean()
         np.fill_diagonal(hessian, diagonal)
         config = self.config
@@ -113,12 +113,12 @@ class GPTQ(Calibrator):
     quantize_and_correct_layer = quantize
 
     def free(self) -> None:
-        """Drops what was seen."""
+        """Releases the statistics."""
         del self.hessian, self.layer
 
 
 def _stable_permutation(metric: Any) -> np.ndarray:
-    """What sorts in descending order, those that are equal in the order they have."""
+    """The permutation that sorts in descending order, stable for equal values."""
     return np.argsort(-np.asarray(metric), kind="stable")
 
 
@@ -132,18 +132,18 @@ def gptq_quantize_matrix(
     order_metric: Any = None,
     compute_scale_zero: Callable,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A matrix column by column as whole numbers, the error of each taken from those to come.
+    """Quantizes a matrix column by column; later columns compensate the error of each.
 
     Args:
         weights_transpose: `(outputs, inputs)`.
-        inv_hessian: `(inputs, inputs)`, which says what of an error each input can make up for.
-        blocksize: after how many columns those behind them are changed.
-        group_size: how many columns have one scale; -1 for all.
-        activation_order: whether the columns with the largest `order_metric` come first.
-        order_metric: the inverse of the diagonal by default.
-        compute_scale_zero: gives scales, zero points and the greatest number for columns.
+        inv_hessian: `(inputs, inputs)`, the inverse Hessian, which weights the compensation.
+        blocksize: the number of columns after which all later columns are updated.
+        group_size: the number of columns that share a scale; -1 for all.
+        activation_order: whether the columns with the largest `order_metric` are first.
+        order_metric: by default the inverse of the diagonal of `inv_hessian`.
+        compute_scale_zero: returns scales, zero points and the greatest integer for columns.
 
-    Gives the numbers, scales and zero points, `(outputs, groups)`, and the group of each input.
+    Returns the integers, scales and zero points, `(outputs, groups)`, and the group of each input.
     """
     weights, inverse = np.array(weights_transpose), np.asarray(inv_hessian)
     inputs = weights.shape[1]

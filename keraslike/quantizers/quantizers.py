@@ -1,4 +1,4 @@
-"""Quantizers and the arithmetic of quantized numbers: scales, zero points, two in a byte."""
+"""Quantizers and the arithmetic of quantized numbers: scales, zero points and packing."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def _(exact: Callable, smooth: Callable, arrays: Any, tangents: Any) -> Any:
 
 
 class Quantizer(Configured):
-    """Base of the quantizers; a subclass writes `__call__(x)`.
+    """The base class of quantizers. A subclass implements `__call__(x)`.
 
     Args:
-        output_dtype: the dtype of what is quantized.
+        output_dtype: the dtype of quantized values.
 
     >>> Quantizer().output_dtype
     'int8'
@@ -50,16 +50,16 @@ class Quantizer(Configured):
 
 
 class AbsMaxQuantizer(Quantizer):
-    """Whole numbers in a range, of which the largest stands for the largest absolute value.
+    """Quantizes to integers in a range whose end represents the largest absolute value.
 
     Args:
-        axis: the axes over which the largest value is taken, where a call does not say; the last.
-        value_range: the least and the greatest number.
-        epsilon: added to the largest value, lest it be 0.
-        output_dtype: the dtype of the numbers.
+        axis: the default axes over which the largest value is taken; if `None`, the last one.
+        value_range: the least and the greatest integer.
+        epsilon: added to the largest value, so that the scale is finite.
+        output_dtype: the dtype of the integers.
 
-    A call gives the numbers and the scale, by which they are to be divided. Raises ValueError for a
-    range that is none of the dtype.
+    A call returns the integers and the scale, by which they must be divided. Raises ValueError for
+    a range outside of the dtype's.
 
     >>> values, scale = AbsMaxQuantizer()(jnp.array([1.0, -2.0, 0.5]))
     >>> values.tolist(), scale.tolist()
@@ -95,7 +95,7 @@ class AbsMaxQuantizer(Quantizer):
 
 
 def _library(x: Any) -> Any:
-    """numpy for its own arrays, which so stay on the host, and else jax.numpy."""
+    """numpy for numpy arrays, which so stay on the host, otherwise jax.numpy."""
     return np if isinstance(x, np.ndarray) else jnp
 
 
@@ -112,9 +112,9 @@ def abs_max_quantize(
     epsilon: float = 1e-7,
     to_numpy: bool = False,
 ) -> tuple[Any, Any]:
-    """The numbers of an `AbsMaxQuantizer` and their scale, which keeps the axes with size 1.
+    """The integers of an `AbsMaxQuantizer` and their scale, which keeps the axes with size 1.
 
-    `to_numpy` says that they are computed on the host.
+    With `to_numpy` they are computed on the host.
 
     >>> abs_max_quantize(jnp.array([[1.0, -2.0]]), axis=-1)[0].tolist()
     [[64, -127]]
@@ -136,18 +136,18 @@ def abs_max_quantize_grouped_with_zero_point(
     epsilon: float = 1e-7,
     to_numpy: bool = False,
 ) -> tuple[Any, Any, Any]:
-    """A matrix as whole numbers, with a scale and a zero point for each block of a column.
+    """Quantizes a matrix to integers, with a scale and a zero point for each block of a column.
 
     Args:
         inputs: `(rows, columns)`.
-        block_size: how many rows are a block.
-        value_range: the least and the greatest number.
-        dtype: the dtype of the numbers.
-        epsilon: added to the width of a block's range, lest it be 0.
-        to_numpy: whether it is computed on the host.
+        block_size: the number of rows of a block.
+        value_range: the least and the greatest integer.
+        dtype: the dtype of the integers.
+        epsilon: added to the width of a block's range, so that it is not 0.
+        to_numpy: whether to compute on the host.
 
-    Gives the numbers, the scales and the zero points, both `(blocks, columns)`:
-    `(numbers - zero) * scale` is near the matrix.
+    Returns the integers, and the scales and the zero points, both `(blocks, columns)`:
+    `(integers - zero) * scale` approximates the matrix.
 
     >>> x = jnp.array([[0.0], [3.0], [-1.0], [0.5]])
     >>> values, scale, zero = abs_max_quantize_grouped_with_zero_point(x, 2)
@@ -184,24 +184,24 @@ def fake_quant_with_min_max_vars(
     narrow_range: bool = False,
     axis: int | None = None,
 ) -> jax.Array:
-    """Floats rounded to those that numbers of so many bits stand for, evenly from min to max.
+    """Floats rounded to the values of a quantization with `num_bits`, evenly from min to max.
 
     Args:
         inputs: an array of floats.
-        min_vals, max_vals: the range, a scalar or one for each entry of `axis`; it is moved a
-            little for 0 to be among the values.
-        num_bits: 8 for 256 values.
-        narrow_range: whether there is one value less.
-        axis: along which ranges differ.
+        min_vals, max_vals: the range, a scalar or one for each entry of `axis`. It is shifted
+            slightly so that 0 is one of the values.
+        num_bits: the number of bits, such as 8 for 256 values.
+        narrow_range: whether to use one value less.
+        axis: the axis along which ranges differ.
 
-    Gradients go to the inputs within the range, and beyond it to its ends.
+    Gradients flow to inputs within the range, and otherwise to the ends of the range.
 
     >>> fake_quant_with_min_max_vars(jnp.array([0.1, 0.9, 5.0]), 0.0, 3.0, num_bits=2).tolist()
     [0.0, 1.0, 3.0]
     """
     x, least, greatest = array(inputs), array(min_vals), array(max_vals)
     if axis is not None:
-        axis %= x.ndim  # the array's own axis last, ranges along it
+        axis %= x.ndim
         spread = (-1, *(1 for _ in range(x.ndim - axis - 1)))
         least, greatest = least.reshape(spread), greatest.reshape(spread)
     dtype = jnp.result_type(least.dtype, jnp.float32)
@@ -227,14 +227,14 @@ def fake_quant_with_min_max_vars(
     return straight_through(exact, smooth, x, least, greatest)
 
 
-# -- floats of eight bits ---------------------------------------------------------------------
+# -- 8-bit floats -----------------------------------------------------------------------------
 
 
 @op
 def compute_float8_scale(amax: Any, scale: Any, dtype_max: Any, margin: int = 0) -> jax.Array:
-    """The scale by which values up to `amax` are to be divided to fit a dtype.
+    """The scale by which values up to `amax` must be divided to fit into a dtype.
 
-    That of before where `amax` is 0 or not finite.
+    It is the previous `scale` if `amax` is 0 or not finite.
 
     >>> float(compute_float8_scale(448.0, 1.0, 448.0))
     1.0
@@ -246,7 +246,7 @@ def compute_float8_scale(amax: Any, scale: Any, dtype_max: Any, margin: int = 0)
 
 @op
 def compute_float8_amax_history(x: Any, amax_history: Any) -> jax.Array:
-    """The largest absolute values of the last steps, that of `x` in front.
+    """The largest absolute values of the last steps, with that of `x` first.
 
     >>> compute_float8_amax_history(jnp.array([-3.0]), jnp.array([1.0, 2.0])).tolist()
     [3.0, 1.0]
@@ -259,7 +259,7 @@ def compute_float8_amax_history(x: Any, amax_history: Any) -> jax.Array:
 def quantize_and_dequantize(
     inputs: Any, scale: Any, quantized_dtype: str, compute_dtype: str
 ) -> jax.Array:
-    """What is left of values that go through `quantized_dtype`, divided by a scale.
+    """The values after a conversion to `quantized_dtype`, divided by a scale, and back.
 
     >>> quantize_and_dequantize(jnp.array([1.06]), 1.0, "float8_e4m3fn", "float32").tolist()
     [1.0]
@@ -270,20 +270,20 @@ def quantize_and_dequantize(
     return x.astype(compute_dtype) * scale
 
 
-# -- two numbers in a byte --------------------------------------------------------------------
+# -- packing of two 4-bit integers in a byte --------------------------------------------------
 
 
 @op
 def pack_int4(arr: Any, axis: int = 0, dtype: str = "int8") -> tuple[Any, tuple[int, ...], int]:
-    """Numbers of four bits, two to a byte: the first of a pair is in the lower half.
+    """Packs 4-bit integers, two in a byte, the first of a pair in the lower half.
 
     Args:
-        arr: numbers from -8 to 7, or from 0 to 15 of uint8.
-        axis: along which two neighbours go to one byte.
-        dtype: of `arr` and of the bytes, `"int8"` or `"uint8"`.
+        arr: integers from -8 to 7, or from 0 to 15 with uint8.
+        axis: the axis along which neighbours are packed.
+        dtype: the dtype of `arr` and of the bytes, `"int8"` or `"uint8"`.
 
-    Gives the bytes, their shape and the size that the axis had. Raises ValueError for another
-    dtype and TypeError where `arr` has another one.
+    Returns the bytes, their shape and the original size of the axis. Raises ValueError for another
+    dtype, and TypeError if `arr` has a different one.
 
     >>> packed, shape, size = pack_int4(jnp.array([[-3, 7], [2, -8], [1, 0]], "int8"))
     >>> packed.tolist(), shape, size
@@ -302,15 +302,15 @@ def pack_int4(arr: Any, axis: int = 0, dtype: str = "int8") -> tuple[Any, tuple[
 
 @op
 def unpack_int4(packed: Any, orig_len: int, axis: int = 0, dtype: str = "int8") -> jax.Array:
-    """The numbers that `pack_int4` put into bytes.
+    """The integers that `pack_int4` packed.
 
     Args:
         packed: the bytes, of int8 or uint8.
-        orig_len: the size that the axis had.
-        axis: along which there are two in a byte.
-        dtype: `"int8"` for numbers from -8 to 7, `"uint8"` for those from 0 to 15.
+        orig_len: the original size of the axis.
+        axis: the axis along which integers are packed.
+        dtype: `"int8"` for integers from -8 to 7, `"uint8"` for those from 0 to 15.
 
-    Raises ValueError for another dtype and TypeError for bytes of another one.
+    Raises ValueError for another dtype, and TypeError for bytes of another dtype.
 
     >>> unpack_int4(jnp.array([[45, -121], [1, 0]], "int8"), 3).tolist()
     [[-3, 7], [2, -8], [1, 0]]
@@ -346,19 +346,20 @@ def compute_quantization_parameters(
     epsilon: float = 0.0,
     signed: bool = False,
 ) -> tuple[Any, Any, Any]:
-    """Scales and zero points, `(outputs, groups)`, for the numbers that a matrix is to become.
+    """Scales and zero points, `(outputs, groups)`, and the greatest integer, for quantizing a
+    matrix.
 
     Args:
         x: `(outputs, inputs)`.
-        bits: of a number.
-        symmetric: whether the range is as wide on both sides of 0.
-        per_channel: whether each output has a range of its own.
-        group_size: how many inputs have one range; -1 for all.
-        compute_dtype: the dtype of the greatest number, which comes third.
-        epsilon: added to the range's width.
-        signed: whether numbers begin at `-2 ** (bits - 1)` and not at 0.
+        bits: the number of bits of an integer.
+        symmetric: whether the range is symmetric around 0.
+        per_channel: whether each output has its own range.
+        group_size: the number of inputs that share a range; -1 for all.
+        compute_dtype: the dtype of the greatest integer.
+        epsilon: added to the width of the range.
+        signed: whether integers begin at `-2 ** (bits - 1)` instead of 0.
 
-    Raises ValueError for what is no matrix or empty.
+    Raises ValueError for an array of fewer than two axes, or without elements.
     """
     if x is None:
         raise ValueError("Input tensor cannot be None.")
@@ -387,21 +388,21 @@ def compute_quantization_parameters(
         start = -(2 ** (bits - 1))
         zero = xp.clip(zero + start, start, -start - 1)
     else:
-        zero = xp.clip(zero, 0, 255)  # as XLA's cast has it, where numpy's would wrap around
+        zero = xp.clip(zero, 0, 255)  # XLA's cast saturates, numpy's would wrap around
     if not per_channel:
         scale, zero = xp.tile(scale, (outputs, 1)), xp.tile(zero, (outputs, 1))
     return scale, zero.astype("int8" if signed else "uint8"), most
 
 
 def quantize_with_zero_point(input_tensor: Any, scale: Any, zero: Any, maxq: Any) -> Any:
-    """Floats as numbers from 0 to `maxq`, of the floats' dtype."""
+    """Floats quantized to integers from 0 to `maxq`, in the floats' dtype."""
     xp = _library(input_tensor)
     scale = xp.where(scale == 0, xp.asarray(1e-8, scale.dtype), scale)
     return xp.clip(xp.round(input_tensor / scale + zero.astype(scale.dtype)), 0, maxq)
 
 
 def dequantize_with_zero_point(input_tensor: Any, scale: Any, zero: Any) -> Any:
-    """The floats that numbers stand for."""
+    """The floats for quantized integers."""
     return scale * (input_tensor - zero.astype(scale.dtype))
 
 

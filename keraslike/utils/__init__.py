@@ -1,4 +1,4 @@
-"""Small helpers around models and data, as in Keras."""
+"""Utilities for models and data, with Keras's names."""
 
 from keraslike.core.dtypes import standardize_dtype
 from keraslike.core.messages import (
@@ -38,7 +38,7 @@ from keraslike.utils.splitting import split_dataset
 from keraslike.utils.timeseries import timeseries_dataset_from_array
 
 CustomObjectScope = custom_object_scope
-Sequence = PyDataset  # as Keras 2 called it
+Sequence = PyDataset  # the name in Keras 2
 
 __all__ = [
     "Config",

@@ -1,4 +1,4 @@
-"""Archives from elsewhere, unpacked so that no member leaves its folder."""
+"""Safe extraction of untrusted archives."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-_FREE = 2**30  # bytes that any archive may unpack to
-_RATIO = 200  # of unpacked to packed bytes, above that
+_FREE = 2**30  # unpacked bytes that every archive may have
+_RATIO = 200  # the largest ratio of unpacked to packed bytes above that
 
 _DAMAGE = (EOFError, OSError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
 class UnsafeArchive(ValueError):
-    """An archive has a member that would leave its folder, or unpacks to far more than it is."""
+    """An archive has a member outside of its folder, or is a decompression bomb."""
 
 
 def extract_archive(
     file_path: Any, path: Any = ".", archive_format: str | Sequence[str] | None = "auto"
 ) -> bool:
-    """Unpacks an archive into a folder, whole or not at all.
+    """Extracts an archive into a folder, completely or not at all.
 
-    Members whose names are absolute or lead out of the folder, links that do, devices, and archives
-    that unpack to more than 1 GiB and 200 times their own size are refused.
+    Members with absolute paths or paths outside of the folder, links to the outside, devices, and
+    archives that extract to more than 1 GiB and 200 times their size raise UnsafeArchive.
 
     Args:
-        file_path: a tar file, plain or packed by gzip, bzip2 or xz, or a zip file.
-        path: the folder; what is in it already and not in the archive stays.
+        file_path: a tar file, plain or compressed with gzip, bzip2 or xz, or a zip file.
+        path: the folder; other files that are in it already are kept.
         archive_format: `"tar"`, `"zip"`, a list of these, `"auto"` for both, or `None` for none.
 
     Returns:
         Whether the file is an archive of that format.
 
     Raises:
-        UnsafeArchive: a member is refused.
+        UnsafeArchive: a member is unsafe, as above.
         ValueError: the archive is damaged, or `archive_format` is unknown.
 
     >>> import pathlib, tempfile
@@ -62,7 +62,7 @@ def extract_archive(
         parent = os.path.dirname(os.path.abspath(path))
         os.makedirs(parent, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=parent) as scratch:
-            # A folder in it, since a temporary one is closed to other users.
+            # A subfolder, since a temporary directory has permissions for its owner only.
             folder = os.path.join(os.path.realpath(scratch), "contents")
             os.mkdir(folder)
             try:
@@ -82,12 +82,15 @@ def _formats(archive_format: str | Sequence[str] | None) -> Sequence[str]:
     formats = [archive_format] if isinstance(archive_format, str) else list(archive_format)
     for kind in formats:
         if kind not in _KINDS:
-            raise ValueError(f"archive_format is 'auto', 'tar', 'zip' or None, not {kind!r}")
+            raise ValueError(
+                "archive_format must be 'auto', 'tar', 'zip', a list of these, or None. "
+                f"Received: {kind!r}"
+            )
     return formats
 
 
 class _Contents:
-    """What has been unpacked of one archive so far."""
+    """The total size and the links of the members of one archive that were admitted so far."""
 
     def __init__(self, archive: str):
         self.archive, self.size, self.links = archive, 0, set[str]()
@@ -105,7 +108,7 @@ class _Contents:
         while path := posixpath.dirname(path):
             if path in self.links:
                 raise self.refuse(name, f"would be written through the link {path!r}")
-        self.size += size + 512  # for its header: a billion empty members are a bomb as well
+        self.size += size + 512  # headers count, since very many empty members are a bomb as well
         if self.size > self.limit:
             raise self.refuse(name, f"makes it more than {self.limit:,} bytes unpacked")
 
@@ -130,7 +133,7 @@ def _extract_tar(file_path: str, folder: str) -> None:
             archive.extractall(folder, admitted(archive), filter="data")
         except tarfile.FilterError as error:
             raise contents.refuse(error.tarinfo.name, f"is not safe: {error}") from error
-    for member in links:  # all members are there now, so each link leads where it will
+    for member in links:  # checked at the end, when the targets of links exist
         try:
             target = os.path.realpath(os.path.join(folder, member.name), strict=True)
         except OSError:
@@ -144,7 +147,7 @@ def _extract_zip(file_path: str, folder: str) -> None:
     with zipfile.ZipFile(file_path) as archive:
         for member in archive.infolist():
             contents.admit(member.filename, member.file_size)
-        archive.extractall(folder)  # links among the members become files that name their target
+        archive.extractall(folder)  # zipfile writes links as files that contain their target
 
 
 _KINDS: dict[str, tuple[Callable[[str], bool], Callable[[str, str], None]]] = {
@@ -154,7 +157,7 @@ _KINDS: dict[str, tuple[Callable[[str], bool], Callable[[str, str], None]]] = {
 
 
 def _move_into(source: str, target: str) -> None:
-    """Moves all that is in a folder into another, file by file."""
+    """Moves the contents of a folder into another, file by file."""
     if not os.path.lexists(target):
         os.replace(source, target)
         return

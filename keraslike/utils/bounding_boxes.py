@@ -1,4 +1,4 @@
-"""Bounding boxes of objects in images, by the names that Keras has for what is done with them."""
+"""Operations on bounding boxes, under Keras's names."""
 
 from keraslike.ops.bounding_boxes import *  # noqa: F403
 from keraslike.ops.bounding_boxes import __all__ as __all__

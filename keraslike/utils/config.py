@@ -1,4 +1,4 @@
-"""`Config`: named values, as attributes or as a dict."""
+"""`Config`: named values that are attributes and items of a dict."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class Config(MutableMapping):
-    """Named values, read and set as attributes or as those of a dict.
+    """Named values, which are read and set as attributes or as items of a dict.
 
-    Once it is frozen, setting one raises ValueError. A name that is not there is an
-    AttributeError that names the nearest one, or a KeyError.
+    Once it is frozen, setting a value raises ValueError. An unknown name raises AttributeError,
+    which suggests the most similar name, or KeyError.
 
     >>> config = Config(learning_rate=0.1)
     >>> config.momentum = 0.9
@@ -22,7 +22,7 @@ class Config(MutableMapping):
     >>> config.seed = 1
     Traceback (most recent call last):
         ...
-    ValueError: This Config was frozen and cannot be changed: change a copy of it.
+    ValueError: This Config is frozen and cannot be changed. Call unfreeze(), or change a copy.
     """
 
     def __init__(self, **kwargs: Any):
@@ -34,11 +34,11 @@ class Config(MutableMapping):
         return self._frozen
 
     def freeze(self) -> None:
-        """Lets nothing be changed from now on."""
+        """Forbids changes from now on."""
         object.__setattr__(self, "_frozen", True)
 
     def unfreeze(self) -> None:
-        """Lets values be changed again."""
+        """Allows changes again."""
         object.__setattr__(self, "_frozen", False)
 
     def as_dict(self) -> dict[str, Any]:
@@ -51,7 +51,9 @@ class Config(MutableMapping):
 
     def _changing(self) -> dict[str, Any]:
         if self._frozen:
-            raise ValueError("This Config was frozen and cannot be changed: change a copy of it.")
+            raise ValueError(
+                "This Config is frozen and cannot be changed. Call unfreeze(), or change a copy."
+            )
         return self._config
 
     def __getitem__(self, key: str) -> Any:
@@ -86,11 +88,13 @@ class Config(MutableMapping):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if hasattr(type(self), name):
-            raise AttributeError(f"'{name}' is a method of Config: set config[{name!r}] instead.")
+            raise AttributeError(
+                f"'{name}' is an attribute of the class Config. Set config[{name!r}] instead."
+            )
         self[name] = value
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in ("_config", "_frozen"):  # while it is unpickled
+        if name.startswith("__") or name in ("_config", "_frozen"):  # missing during unpickling
             raise AttributeError(name)
         if name in self._config:
             return self._config[name]

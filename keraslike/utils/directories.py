@@ -1,4 +1,4 @@
-"""Data sets of the files in a directory: images, texts and sounds."""
+"""Data sets of image, text and audio files in a directory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from keraslike.data import AUTOTUNE, UNKNOWN, Dataset, resizing
 from keraslike.utils.images import load_img
 
 _IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
-_PATIENCE = 5.0  # seconds of listing after which it is told how far it is
+_PROGRESS_INTERVAL = 5.0  # seconds between messages while files are being listed
 
 
 @checked
@@ -42,39 +42,39 @@ def image_dataset_from_directory(
     *,
     skip_broken: bool = False,
 ) -> Any:
-    """A data set of the images in a directory, read as they are asked for.
+    """A data set of the images in a directory, which are read on demand.
 
     Args:
-        directory: with a folder for each class.
+        directory: a directory with a folder for each class.
         labels: `"inferred"` from the folders, `None` for images alone, or a list of integers, one
             for each file in the order of their paths.
         label_mode: `"int"`, `"categorical"` (one-hot), `"binary"` (float32, of two classes), or
             `None` for images alone.
-        class_names: the folders to read, in the order of their numbers.
+        class_names: the folders to read, in the order of their class numbers.
         color_mode: `"grayscale"`, `"rgb"` or `"rgba"`.
-        batch_size: `None` for one image at a time.
+        batch_size: the size of batches, or `None` for single images.
         image_size: `(height, width)` of the results.
-        shuffle: whether to put the files, and each epoch, into a random order; by their paths
-            otherwise.
-        seed: of the orders; needed for parts that do not overlap.
-        validation_split: the share of the files that are left for validation.
+        shuffle: whether the files, and each epoch, are in random order; otherwise they are sorted
+            by path.
+        seed: the seed of the order, which subsets need so that they do not overlap.
+        validation_split: the share of the files that is reserved for validation.
         subset: `"training"`, `"validation"`, or `"both"` for a list of the two.
         interpolation: `"bilinear"`, `"nearest"`, `"bicubic"`, `"area"`, `"lanczos3"`, `"lanczos5"`,
             `"gaussian"` or `"mitchellcubic"`.
-        follow_links: whether to go into folders that are links.
-        crop_to_aspect_ratio, pad_to_aspect_ratio: cut off what would be distorted, or put black
-            stripes around the image.
+        follow_links: whether to follow links to folders.
+        crop_to_aspect_ratio, pad_to_aspect_ratio: whether to keep the aspect ratio by cropping, or
+            by padding with black.
         data_format: `"channels_last"` or `"channels_first"`.
-        format: `"tf"` for a new order in each epoch, `"grain"` for the same one, as in Keras; a
-            `Dataset` in any case.
-        verbose: whether to tell how many files were found.
+        format: `"tf"` for a new order in each epoch, `"grain"` for the same one, as in Keras. Both
+            return a `Dataset`.
+        verbose: whether to print how many files were found.
         skip_broken: whether to leave out files that cannot be read, with a warning, instead of
             raising ValueError.
 
     Returns a `Dataset` of float32 images, or of tuples of images and labels, with the attributes
-    `class_names` and `file_paths`. Files are the same in each part as in Keras for the same seed.
+    `class_names` and `file_paths`. Subsets have the same files as in Keras for the same seed.
 
-    Raises ValueError for other arguments, and where there are no images.
+    Raises ValueError for invalid arguments, and if there are no images.
 
     >>> import os, tempfile, numpy as np, keraslike
     >>> folder = tempfile.mkdtemp()
@@ -139,14 +139,14 @@ def text_dataset_from_directory(
     *,
     skip_broken: bool = False,
 ) -> Any:
-    """A data set of the text files (`.txt`) in a directory, read as they are asked for.
+    """A data set of the text files (`.txt`) in a directory, which are read on demand.
 
     Args:
-        max_length: the most bytes of a text, or characters with `format="grain"`.
+        max_length: the maximum number of bytes of a text, or of characters with `format="grain"`.
         format: `"tf"` for texts as bytes and a new order in each epoch, `"grain"` for strings and
             the same order.
         directory, labels, label_mode, class_names, batch_size, shuffle, seed, validation_split,
-            subset, follow_links, verbose, skip_broken: as of `image_dataset_from_directory`.
+            subset, follow_links, verbose, skip_broken: see `image_dataset_from_directory`.
 
     Returns a `Dataset` of texts, or of tuples of texts and labels; a batch is an array of objects.
 
@@ -190,16 +190,16 @@ def audio_dataset_from_directory(
     *,
     skip_broken: bool = False,
 ) -> Any:
-    """A data set of the sounds in a directory, read as they are asked for: files of the WAV format,
-    whose names end in `.wav`. Files of other formats are left out, as in Keras.
+    """A data set of the audio files (`.wav`) in a directory, which are read on demand. Other files
+    are left out, as in Keras.
 
     Args:
-        sampling_rate: samples a second of the results; by default each file's own.
-        output_sequence_length: of the results; zeros are added or the end is cut off. Where it is
-            `None`, sounds are made as long as the longest in their batch.
+        sampling_rate: the samples per second of the results, by default those of each file.
+        output_sequence_length: the length to which results are padded with zeros or truncated. If
+            it is `None`, they are padded to the longest in their batch.
         ragged: whether batches are `RaggedTensor`s instead.
         directory, labels, label_mode, class_names, batch_size, shuffle, seed, validation_split,
-            subset, follow_links, verbose, skip_broken: as of `image_dataset_from_directory`.
+            subset, follow_links, verbose, skip_broken: see `image_dataset_from_directory`.
 
     Returns a `Dataset` of float32 arrays `(length, channels)` between -1 and 1, or of tuples of
     them and labels.
@@ -249,7 +249,7 @@ def audio_dataset_from_directory(
 def _wav(path: str) -> tuple[int, np.ndarray]:
     wavfile = foreign.library("scipy.io.wavfile", "audio_dataset_from_directory()")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", wavfile.WavFileWarning)  # of chunks that are no sound
+        warnings.simplefilter("ignore", wavfile.WavFileWarning)  # for chunks other than audio
         rate, sound = wavfile.read(path)
     if sound.dtype == np.uint8:
         sound = (sound.astype("float32") - 128) / 128
@@ -259,7 +259,7 @@ def _wav(path: str) -> tuple[int, np.ndarray]:
 
 
 def _ragged(sounds: list[np.ndarray]) -> Any:
-    from keraslike.tf import ragged  # whose import takes a while
+    from keraslike.tf import ragged  # imported on demand, since it takes long
 
     return ragged.stack([ragged.RaggedTensor.from_tensor(sound) for sound in sounds])
 
@@ -272,7 +272,7 @@ def _refuse(name: str, expected: str, value: Any) -> None:
 
 
 class _Files:
-    """Which files of a directory are in which part, and their labels: those that Keras finds."""
+    """The files of a directory with their labels, split into the same subsets as by Keras."""
 
     def __init__(
         self,
@@ -307,7 +307,8 @@ class _Files:
             labels = label_mode = None
         if labels is None and class_names is not None:
             raise ValueError(
-                f"`class_names` are for labels, of which there are none. Received: {class_names}"
+                "`class_names` cannot be given without labels (labels=None or label_mode=None). "
+                f"Received: class_names={class_names}"
             )
         self.kind, self.endings, self.directory = kind, endings, os.fspath(directory)
         self.given, self.mode, self.format = labels, label_mode, format
@@ -322,7 +323,7 @@ class _Files:
         follow_links: bool,
         verbose: bool,
     ) -> None:
-        """Lists the files, puts them into order and parts them."""
+        """Lists the files, orders them and splits them into subsets."""
         if split and not 0 < split < 1:
             raise ValueError(f"`validation_split` must be between 0 and 1, received: {split}")
         if bool(split) != bool(subset):
@@ -350,7 +351,7 @@ class _Files:
                 'When passing `label_mode="binary"`, there must be exactly 2 class_names. '
                 f"Received: class_names={self.class_names}"
             )
-        if shuffle:  # as Keras does it, so that its parts have the same files
+        if shuffle:  # exactly as in Keras, so that subsets have the same files
             for values in (paths, labels):
                 if values is not None:
                     np.random.RandomState(self.seed).shuffle(values)
@@ -384,14 +385,14 @@ class _Files:
                     f"class_names={self.class_names}"
                 )
         paths, labels = [], []
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + _PROGRESS_INTERVAL
         for number, folder in enumerate(folders):
             for path in self._below(os.path.join(self.directory, folder), follow_links):
                 paths.append(path)
                 labels.append(number)
                 if verbose and time.monotonic() > until:
                     messages.say(f"Found {len(paths)} files so far.")
-                    until = time.monotonic() + _PATIENCE
+                    until = time.monotonic() + _PROGRESS_INTERVAL
         if self.given == "inferred":
             self.class_names = list(folders)
             return paths, labels
@@ -423,10 +424,10 @@ class _Files:
         skip_broken: bool,
         combine: Callable[[list], Any] | None = None,
     ) -> Any:
-        """The data set of each part, with what `load` gives for a path."""
+        """The data set of each subset; `load` reads the file of a path."""
         made = []
         for paths, labels in self.parts:
-            shuffle = self.shuffle and not made  # what "both" gives for validation is in order
+            shuffle = self.shuffle and not made  # with "both", the validation set is not shuffled
             dataset = self._dataset(load, paths, labels, shuffle, skip_broken)
             if batch_size is not None:
                 batched = dataset.batch(batch_size) if combine is None else None

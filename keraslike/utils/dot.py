@@ -1,4 +1,4 @@
-"""`model_to_dot`: a model as a graph in Graphviz's language."""
+"""`model_to_dot`: a model as a Graphviz graph."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def model_to_dot(
     show_trainable: bool = False,
     splines: str = "ortho",
 ) -> Any:
-    """A built model as a `pydot.Dot`, of the boxes and arrows that `plot_model` draws.
+    """A built model as a `pydot.Dot` with the boxes and arrows that `plot_model` draws.
 
-    `str()` of it is text in Graphviz's language; to make pictures of it, Graphviz has to be there.
+    `str()` of the result is a text in the DOT language. Rendering it needs Graphviz.
 
     Args:
-        show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable: what
-            boxes tell.
-        rankdir: where arrows point: `"TB"` (down), `"BT"`, `"LR"` (right) or `"RL"`.
-        expand_nested: whether layers made of layers are clusters with what is inside.
+        show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable: which
+            facts about a layer its box shows.
+        rankdir: the direction of arrows: `"TB"` (down), `"BT"`, `"LR"` (right) or `"RL"`.
+        expand_nested: whether layers that contain layers are clusters.
         dpi: dots per inch.
-        subgraph: whether to return a `pydot.Cluster`, to be put into another graph.
-        splines: how arrows run: `"ortho"`, `"curved"`, `"spline"`, `"line"` or `"polyline"`.
+        subgraph: whether to return a `pydot.Cluster`, for use in another graph.
+        splines: the shape of arrows: `"ortho"`, `"curved"`, `"spline"`, `"line"` or `"polyline"`.
 
-    Raises ValueError for a model that has no weights yet, ImportError without pydot.
+    Raises ValueError for a model without weights, ImportError without pydot.
 
     >>> import keraslike
     >>> model = keraslike.Sequential([keraslike.Input((8,)), keraslike.layers.Dense(1, name="d")])
@@ -74,7 +74,7 @@ def _fill(dot: Any, graph: Graph, shown: Shown, numbers: dict[int, str], pydot: 
             frame = pydot.Cluster(graph_name=number, label=f'"{title}"', style="dashed")
             _fill(frame, node.inner, shown, numbers, pydot)
             dot.add_subgraph(frame)
-        elif node.kind in ("in", "out"):  # where an arrow passes a border
+        elif node.kind in ("in", "out"):  # the point where an arrow crosses the border of a frame
             dot.add_node(pydot.Node(number, shape="point"))
         else:
             dot.add_node(pydot.Node(number, label=_table(shown, node)))

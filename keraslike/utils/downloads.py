@@ -1,4 +1,4 @@
-"""Files from elsewhere, kept in a folder of the user's."""
+"""Downloads of files, with a cache in the user's home directory."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from keraslike.core.messages import say
 from keraslike.utils.archives import extract_archive
 
 _CHUNK = 2**18
-_ATTEMPTS = 5  # at a download whose connection breaks off
-_TIMEOUT = 60.0  # seconds without a byte
+_ATTEMPTS = 5  # attempts after interrupted connections
+_TIMEOUT = 60.0  # seconds without data after which a connection is given up
 
 
 def get_file(
@@ -35,31 +35,31 @@ def get_file(
     cache_dir: Any = None,
     force_download: bool = False,
 ) -> str:
-    """The path of a file that is downloaded unless it is there already.
+    """The path of a file, which is downloaded if it is not in the cache.
 
-    A download that was broken off goes on where it ended, if the server says that the file is the
-    same. The file appears under its name once it is whole and its hash is right. Of several
-    processes that want the same file, one downloads it.
+    An interrupted download is resumed, if the server confirms that the file is unchanged. The file
+    appears under its name once it is complete and its hash is verified. If several processes need
+    the same file, one of them downloads it.
 
     Args:
-        fname: its name in the folder; that at `origin`, if `None`.
-        origin: its address: `https://…`, `http://…`, `ftp://…` or `file://…`.
+        fname: the name of the file in the cache; by default that at `origin`.
+        origin: the URL: `https://…`, `http://…`, `ftp://…` or `file://…`.
         untar: an older form of `extract=True, archive_format="tar"`.
         md5_hash: an older form of `file_hash` with `hash_algorithm="md5"`.
-        file_hash: what its contents must hash to, in hexadecimal digits.
-        cache_subdir: the folder, within `cache_dir`.
-        hash_algorithm: `"sha256"`, `"md5"`, or `"auto"`: the one whose hashes are that long.
-        extract: whether to unpack it, as `extract_archive` does.
+        file_hash: the expected hash of the contents, in hexadecimal digits.
+        cache_subdir: the folder within `cache_dir`.
+        hash_algorithm: `"sha256"`, `"md5"`, or `"auto"` to choose by the length of the hash.
+        extract: whether to extract the file, as `extract_archive` does.
         archive_format: `"auto"`, `"tar"` or `"zip"`.
-        cache_dir: `$KERAS_HOME`, or `~/.keras`, if `None`.
-        force_download: whether to download it even if it is there.
+        cache_dir: the cache, by default `$KERAS_HOME` or `~/.keras`.
+        force_download: whether to download the file even if it is in the cache.
 
     Returns:
-        The path of the file, or of the folder it was unpacked to.
+        The path of the file, or of the folder it was extracted to.
 
     Raises:
-        ConnectionError: it cannot be downloaded; the message says where to put it by hand.
-        ValueError: the hash is another, the archive is refused, or an argument is wrong.
+        ConnectionError: the download failed; the message has the path for a manual download.
+        ValueError: the hash differs, the archive is unsafe, or an argument is invalid.
 
     >>> import pathlib, tempfile
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -69,10 +69,10 @@ def get_file(
     >>> pathlib.Path(path).relative_to(folder).as_posix(), pathlib.Path(path).read_text()
     ('datasets/b.txt', 'abc')
     """
-    from filelock import FileLock  # which takes a good part of a start
+    from filelock import FileLock  # imported on demand, since it slows down the start
 
     if origin is None:
-        raise ValueError("origin is the address of the file, not None")
+        raise ValueError("origin must be the URL of the file. Received: origin=None")
     if md5_hash is not None and file_hash is None:
         file_hash, hash_algorithm = md5_hash, "md5"
     if file_hash is not None:
@@ -80,13 +80,14 @@ def get_file(
     name = os.fspath(fname) if fname else os.path.basename(urllib.parse.urlsplit(origin).path)
     if not name or os.path.basename(name) != name or name in (".", ".."):
         raise ValueError(
-            f"fname is the name of a file, not {name!r}; cache_dir and cache_subdir are its folder"
+            "fname must be a file name without a folder; give cache_dir and cache_subdir for the "
+            f"folder. Received: fname={name!r}"
         )
     folder = os.path.join(_cache(cache_dir), cache_subdir)
     os.makedirs(folder, exist_ok=True)
     unpacked = None
     if extract or untar:
-        # Keras's names, so that each finds what the other has downloaded.
+        # Keras's names, so that the two packages share a cache.
         stem = name.split(".", 1)[0] if fname else name
         unpacked = os.path.join(folder, f"{stem}_extracted" if fname and "." in name else stem)
         name = name if fname and "." in name else f"{name}_archive"
@@ -98,7 +99,7 @@ def get_file(
         if unpacked is None:
             return target
         if not extract_archive(target, unpacked, "tar" if untar else archive_format):
-            raise ValueError(f"{target} is no archive of the format {archive_format!r}")
+            raise ValueError(f"{target} is not an archive of the format {archive_format!r}.")
         return unpacked
 
 
@@ -110,12 +111,15 @@ def _cache(cache_dir: Any) -> str:
         os.makedirs(home, exist_ok=True)
     if os.access(home, os.W_OK):
         return home
-    # A folder of this user's only: another user could put files of his own into a shared one.
+    # A folder with permissions for this user only: in a shared one others could place files.
     user = os.getuid() if hasattr(os, "getuid") else "user"
     spare = os.path.join(tempfile.gettempdir(), f"keras-{user}")
     os.makedirs(spare, mode=0o700, exist_ok=True)
     if hasattr(os, "getuid") and os.stat(spare).st_uid != os.getuid():
-        raise PermissionError(f"{home} cannot be written to: set KERAS_HOME to a folder of yours")
+        raise PermissionError(
+            f"The cache {home} is not writable. Set the environment variable KERAS_HOME to a "
+            "folder that is."
+        )
     return spare
 
 
@@ -124,7 +128,7 @@ def _is_there(path: str, file_hash: str | None, algorithm: str) -> bool:
         return False
     if file_hash is None or validate_file(path, file_hash, algorithm):
         return True
-    say(f"{path} is there, but its hash is not {file_hash}: it is downloaded again.")
+    say(f"The hash of {path} is not {file_hash}: it is downloaded again.")
     return False
 
 
@@ -140,7 +144,7 @@ def hash_file(fpath: Any, algorithm: str = "sha256", chunk_size: int = 65535) ->
 def validate_file(
     fpath: Any, file_hash: str, algorithm: str = "auto", chunk_size: int = 65535
 ) -> bool:
-    """Whether a file's contents have this hash, by `"sha256"`, `"md5"`, or whichever fits."""
+    """Whether a file's contents have this hash, by `"sha256"`, `"md5"`, or `"auto"`."""
     name = _hasher(algorithm, file_hash).name
     return hash_file(fpath, name, chunk_size) == str(file_hash).lower()
 
@@ -149,18 +153,22 @@ def _hasher(algorithm: str, file_hash: str | None) -> Any:
     if algorithm == "auto":
         algorithm = "sha256" if file_hash is None or len(file_hash) == 64 else "md5"
     if algorithm not in ("sha256", "md5"):
-        raise ValueError(f"hash_algorithm is 'auto', 'sha256' or 'md5', not {algorithm!r}")
+        raise ValueError(
+            f"hash_algorithm must be 'auto', 'sha256' or 'md5'. Received: {algorithm!r}"
+        )
     if file_hash is not None and not re.fullmatch(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{64}", file_hash):
-        raise ValueError(f"file_hash has 32 or 64 hexadecimal digits, not {file_hash!r}")
+        raise ValueError(
+            f"file_hash must have 32 or 64 hexadecimal digits. Received: {file_hash!r}"
+        )
     return hashlib.new(algorithm, usedforsecurity=False)
 
 
 class _BrokenOff(ConnectionError):
-    """The connection ended before the file did."""
+    """The connection ended before the whole file was received."""
 
 
 def _download(origin: str, target: str, file_hash: str | None, algorithm: str) -> None:
-    # What a broken-off download has left goes on only if the server still has the same version.
+    # A partial download is resumed only if the server still has the same version of the file.
     part, version = f"{target}.part", f"{target}.part.version"
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -171,7 +179,7 @@ def _download(origin: str, target: str, file_hash: str | None, algorithm: str) -
                 raise _failure(origin, target, error) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             if getattr(error, "code", None) == 416 and os.path.exists(version):
-                os.remove(version)  # all of it was there already: which, nobody can say any more
+                os.remove(version)  # nothing is left to resume, so the download starts again
                 continue
             raise _failure(origin, target, error) from error
     os.remove(version)
@@ -179,8 +187,8 @@ def _download(origin: str, target: str, file_hash: str | None, algorithm: str) -
         found = hash_file(part, _hasher(algorithm, file_hash).name)
         os.remove(part)
         raise ValueError(
-            f"Incomplete or corrupted file: what {origin} gives has the hash {found}, where "
-            f"{file_hash} was expected. It is not kept"
+            f"Incomplete or corrupted file: the file at {origin} has the hash {found}, but "
+            f"{file_hash} was expected. It was deleted."
         )
     os.replace(part, target)
 
@@ -188,13 +196,13 @@ def _download(origin: str, target: str, file_hash: str | None, algorithm: str) -
 def _failure(origin: str, target: str, error: Exception) -> ConnectionError:
     reason = getattr(error, "reason", None) or error
     return ConnectionError(
-        f"URL fetch failure on {origin}: {reason}. Without a connection, put the file from there "
-        f"to {target} by hand"
+        f"URL fetch failure on {origin}: {reason}. Without a connection, download the file by "
+        f"other means and save it as {target}"
     )
 
 
 def _fetch(origin: str, part: str, version: str) -> None:
-    """Brings a file, or what is missing of it, to `part`."""
+    """Downloads a file, or the rest of a partial download, to `part`."""
     begun, known = _begun(part, version)
     request = urllib.request.Request(origin, headers={"User-Agent": "keraslike"})
     if begun:
@@ -215,18 +223,18 @@ def _fetch(origin: str, part: str, version: str) -> None:
 
 
 def _begun(part: str, version: str) -> tuple[int, str]:
-    """How many bytes of a file are there, and of which version of it."""
+    """The size of a partial download, and the version of its file."""
     try:
         with open(version, encoding="utf-8") as file:
             known = file.read()
-        # A weak tag does not promise the same bytes, so no server goes on from it.
+        # A weak entity tag does not identify the bytes, so servers do not resume from it.
         return (0, "") if not known or known.startswith("W/") else (os.path.getsize(part), known)
     except OSError:
         return 0, ""
 
 
 def _begin(part: str, version: str, known: str) -> None:
-    # In this order: at no moment are there bytes of another version than is said.
+    # In this order, so that bytes never coexist with the name of another version.
     open(part, "wb").close()
     with open(version, "w", encoding="utf-8") as file:
         file.write(known)
@@ -239,7 +247,7 @@ def _copy(response: Any, file: BinaryIO) -> Iterator[int]:
 
 
 def _shown(counts: Iterator[int], begun: int, size: int | None, name: str) -> Iterator[int]:
-    """The same counts, with a bar on a terminal."""
+    """The same counts, while a progress bar is shown on a terminal."""
     from rich import get_console, progress
 
     columns = (
@@ -249,7 +257,7 @@ def _shown(counts: Iterator[int], begun: int, size: int | None, name: str) -> It
         progress.TransferSpeedColumn(),
         progress.TimeRemainingColumn(),
     )
-    # Where nobody would see the bar it is not begun: one that is disabled later draws on for ever.
+    # Without a terminal the bar is disabled from the start, since it cannot be stopped later.
     with progress.Progress(*columns, disable=not get_console().is_terminal) as bar:
         task = bar.add_task(name, total=size, completed=begun)
         for count in counts:

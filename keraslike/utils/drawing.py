@@ -1,4 +1,4 @@
-"""Boxes, frames and arrows: where they go, and how matplotlib draws them."""
+"""Layout of boxes, frames and arrows, and their drawing with matplotlib."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from keraslike.layers.layer import Layer
 
 @dataclasses.dataclass(eq=False)
 class Node:
-    """A box, a frame (which has a graph inside), or a point where an arrow passes its border."""
+    """A box, a frame around a graph, or a point where an arrow crosses the border of a frame."""
 
     graph: Graph
     kind: str  # "layer", "operation", "input", "frame", "in" or "out"
     title: str
-    layer: Any = None  # the layer or operation; of an input, its name
+    layer: Any = None  # the layer or operation, or the name of an input
     inputs: list[Any] = dataclasses.field(default_factory=list)  # (shape, dtype) of each
     outputs: list[Any] = dataclasses.field(default_factory=list)
     inner: Graph | None = None
-    call: tuple[int, int] = (1, 1)  # which of how many calls of the layer
+    call: tuple[int, int] = (1, 1)  # the number of this call, and of all calls of the layer
     width: float = 0.0
     height: float = 0.0
 
     @property
     def home(self) -> Graph:
-        """The graph in which arrows come from it: of an `out` point, the one around the frame."""
+        """The graph of the arrows that start here; for an `out` point, that around the frame."""
         if self.kind == "out" and self.graph.frame is not None:
             return self.graph.frame.graph
         return self.graph
@@ -36,7 +36,7 @@ class Node:
 
 @dataclasses.dataclass(eq=False)
 class Graph:
-    """Nodes, and arrows between them and the points in the borders of frames."""
+    """Nodes, and arrows between them and points on the borders of frames."""
 
     frame: Node | None = None
     nodes: list[Node] = dataclasses.field(default_factory=list)
@@ -52,7 +52,7 @@ class Graph:
 
     @property
     def around(self) -> list[Graph]:
-        """This graph and those it is in, from the inside out."""
+        """This graph and those that enclose it, from the inside out."""
         return [self, *(self.frame.graph.around if self.frame is not None else [])]
 
 
@@ -62,7 +62,7 @@ _GAP, _TRACK, _SIDE, _MARGIN = 18.0, 9.0, 20.0, 14.0
 _INK, _HEAD, _BODY, _SOFT, _LINE = "#111827", "#1f2937", "#ffffff", "#e2e8f0", "#475569"
 
 
-# -- what boxes tell --------------------------------------------------------------------------
+# -- the texts of boxes -----------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ class _Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """What is told of a layer beside its class."""
+    """Which facts about a layer are shown beside its class."""
 
     shapes: bool
     dtype: bool
@@ -136,20 +136,20 @@ def _listed(described: list[Any], which: int) -> str:
     return ", ".join(str(d[which]) for d in described) or "?"
 
 
-# -- where boxes go ---------------------------------------------------------------------------
+# -- the layout of boxes and arrows -----------------------------------------------------------
 
 
 class _Bend:
-    """Where an arrow passes a rank of boxes."""
+    """The point where an arrow crosses a rank of boxes."""
 
     width = height = 0.0
 
 
 class _Layout:
-    """The places of a graph's boxes in ranks, and the ways of the arrows between them.
+    """The positions of a graph's boxes in ranks, and the routes of the arrows between them.
 
-    A box is in the rank after the last of those that feed it; within a rank, boxes are ordered by
-    the means of their neighbours' places (Sugiyama, Tagawa and Toda, 1981, Methods for visual
+    A box is in the rank after the last of its predecessors. Within a rank, boxes are ordered by the
+    means of their neighbours' positions (Sugiyama, Tagawa and Toda, 1981, Methods for visual
     understanding of hierarchical system structures). `across` is the direction of a rank, `along`
     that of the arrows.
     """
@@ -158,8 +158,8 @@ class _Layout:
         self.graph, self.shown = graph, shown
         self.down, self.back = rankdir in ("TB", "BT"), rankdir in ("BT", "RL")
         self.inner: dict[int, _Layout] = {}
-        self.pad = 0.0  # along, from the frame around this
-        self.corner = (0.0, 0.0)  # within that frame
+        self.pad = 0.0  # the distance along from the enclosing frame
+        self.corner = (0.0, 0.0)  # the position within that frame
         for node in graph.nodes:
             self._measure(node, rankdir)
         self._rank()
@@ -172,7 +172,7 @@ class _Layout:
         return (across, along) if self.down else (along, across)
 
     def point(self, across: float, along: float) -> tuple[float, float]:
-        """A place in x and y, y downwards."""
+        """A position in x and y, with y downwards."""
         return self._turned(across, self.length - along if self.back else along)
 
     def _measure(self, node: Node, rankdir: str) -> None:
@@ -185,7 +185,7 @@ class _Layout:
             return
         inner = self.inner[id(node)] = _Layout(node.inner, self.shown, rankdir)
         title = _Cell(self.shown.frame_title(node), bold=True).width
-        # The title is at a side that no arrow crosses.
+        # The title is on a side that no arrow crosses.
         across = inner.breadth + 2 * _MARGIN + _ROW
         along = max(inner.length + 2 * _MARGIN, title + _PAD)
         node.width, node.height = self._turned(across, along)
@@ -193,10 +193,10 @@ class _Layout:
         inner.corner = self._turned(_MARGIN + _ROW, inner.pad)
 
     def _unit(self, node: Node) -> Any:
-        """What stands in this graph for a node that may be a point in a frame's border."""
+        """The node of this graph for a node; for a point on the border of a frame, the frame."""
         return node if node.graph is self.graph else node.graph.frame
 
-    # Ranks, with a bend in each rank that an arrow passes.
+    # Ranks, with a bend in each rank that an arrow crosses.
 
     def _rank(self) -> None:
         nodes = self.graph.nodes
@@ -209,7 +209,7 @@ class _Layout:
         rank: dict[int, int] = {}
         missing = {id(n): len(before[id(n)]) for n in nodes}
         ready = [n for n in nodes if not missing[id(n)]]
-        for node in ready:  # which grows meanwhile
+        for node in ready:  # the loop appends to the list
             rank[id(node)] = max((rank[id(a)] + 1 for a in before[id(node)]), default=0)
             for b in after[id(node)]:
                 missing[id(b)] -= 1
@@ -226,7 +226,7 @@ class _Layout:
             self.ranks[rank[id(node)]].append(node)
 
         self.chains: list[tuple[Node, Node, list[Any]]] = []  # start, end; source, bends, target
-        bends: dict[tuple[int, int], _Bend] = {}  # arrows that come from one place run together
+        bends: dict[tuple[int, int], _Bend] = {}  # arrows with the same start share their bends
         for a, b, start, end in edges:
             between = []
             for r in range(rank[id(a)] + 1, rank[id(b)]):
@@ -244,7 +244,7 @@ class _Layout:
                     self.below[id(a)].append(b)
                     self.above[id(b)].append(a)
 
-    # The order in each rank.
+    # The order within each rank.
 
     def _order(self) -> None:
         best, best_ranks = self._crossings(), [list(rank) for rank in self.ranks]
@@ -272,7 +272,7 @@ class _Layout:
                 count += sum(i > j for i in first for j in second)
         return count
 
-    # Places across.
+    # Positions across.
 
     def _across(self, item: Any) -> float:
         return item.width if self.down else item.height
@@ -286,7 +286,7 @@ class _Layout:
             sizes = [self._across(item) + _SIDE for item in rank]
             for item, at in zip(rank, _apart([0.0] * len(rank), sizes, [1.0] * len(rank))):
                 self.at[id(item)] = at
-        offset: dict[tuple[int, int], float] = {}  # by which neighbours are apart if in line
+        offset: dict[tuple[int, int], float] = {}  # between neighbours joined by a straight arrow
         for start, end, chain in self.chains:
             for a, b in itertools.pairwise(chain):
                 apart = self._offset(start) if a is chain[0] else 0.0
@@ -304,7 +304,7 @@ class _Layout:
                     ] or [(self.at[id(item)], 1.0)]
                     wanted.append(sum(x * w for x, w in pulls) / sum(w for _, w in pulls))
                 sizes = [self._across(item) + _SIDE for item in rank]
-                # Boxes stay in line, and arrows that pass them give way.
+                # The alignment of boxes has priority over that of bends.
                 weights = [0.02 if isinstance(item, _Bend) else 1.0 for item in rank]
                 for item, at in zip(rank, _apart(wanted, sizes, weights)):
                     self.at[id(item)] = at
@@ -314,10 +314,10 @@ class _Layout:
             self.at[id(item)] -= least
         self.breadth = max((self.at[id(i)] + self._across(i) / 2 for i in items), default=0.0)
 
-    # Places along, and the arrows' ways.
+    # Positions along, and the routes of arrows.
 
     def _offset(self, node: Node) -> float:
-        """How far a point in a frame's border is from its middle; of a box, 0."""
+        """The distance of a point on a frame's border from the middle of the frame; 0 for a box."""
         unit = self._unit(node)
         if unit is node:
             return 0.0
@@ -326,7 +326,7 @@ class _Layout:
         return corner + inner.at[id(node)] - self._across(unit) / 2
 
     def _port(self, node: Node) -> float:
-        """Where across an arrow comes from, or ends at."""
+        """The position across of an arrow's start or end."""
         return self.at[id(self._unit(node))] + self._offset(node)
 
     def _route(self) -> None:
@@ -335,7 +335,7 @@ class _Layout:
             for start, end, chain in self.chains
         ]
         self._spread_ends()
-        # In the gap after each rank, a track for each place whose arrows turn there.
+        # The gap after each rank has a track for each start whose arrows turn there.
         self.track: dict[tuple[int, int], int] = {}
         tracks = [0] * len(self.ranks)
         for line, (start, _, chain) in zip(self.lines, self.chains):
@@ -353,7 +353,7 @@ class _Layout:
         self.length = self.spans[-1][1] if self.spans else 0.0
 
     def _spread_ends(self) -> None:
-        """Arrows that end at one box end side by side, the straight ones straight."""
+        """Moves the ends of arrows at the same box apart; straight arrows stay straight."""
         ends: dict[int, list[int]] = {}
         for i, (_, end, _) in enumerate(self.chains):
             if end.kind not in ("in", "out"):
@@ -373,7 +373,7 @@ class _Layout:
                 self.lines[i][-1] = at
 
     def way(self, number: int, draw: Callable) -> Any:
-        """The path of an arrow, by one of `LINES`."""
+        """The path of an arrow, drawn by one of `LINES`."""
         start, end, chain = self.chains[number]
         line = self.lines[number]
         ranks = [self.spans[self.rank_of[id(item)]] for item in chain]
@@ -394,13 +394,13 @@ class _Layout:
 
 
 def _pull(a: Any, b: Any) -> float:
-    """How much it counts that two neighbours are in line."""
+    """The weight of the alignment of two neighbours."""
     bends = isinstance(a, _Bend) + isinstance(b, _Bend)
     return (1.0, 0.05, 1.0)[bends]
 
 
 def _apart(wanted: list[float], sizes: list[float], weights: list[float]) -> list[float]:
-    """Places as near as can be to those wanted (by least squares), in order and not overlapping."""
+    """The positions closest to `wanted` (by least squares) in the same order without overlap."""
     offsets = [0.0]
     for a, b in itertools.pairwise(sizes):
         offsets.append(offsets[-1] + (a + b) / 2)
@@ -416,7 +416,7 @@ def _apart(wanted: list[float], sizes: list[float], weights: list[float]) -> lis
     return [m + offset for m, offset in zip(means, offsets)]
 
 
-# -- how it is drawn --------------------------------------------------------------------------
+# -- drawing ----------------------------------------------------------------------------------
 
 
 def _ortho(steps: list[Any], point: Callable) -> Any:
@@ -430,10 +430,9 @@ def _ortho(steps: list[Any], point: Callable) -> Any:
         if not straight:
             places.append(p)
     places.append(corners[-1])
-    # Corners are rounded.
     from matplotlib.path import Path
 
-    vertices, codes = [places[0]], [Path.MOVETO]
+    vertices, codes = [places[0]], [Path.MOVETO]  # with rounded corners
     for before, p, after in zip(places, places[1:], places[2:]):
         radius = min(4.0, _distance(before, p) / 2, _distance(p, after) / 2)
         vertices += [_towards(p, before, radius), p, _towards(p, after, radius)]

@@ -1,4 +1,4 @@
-"""`FeatureSpace`: the columns of a table as an array of numbers."""
+"""`FeatureSpace`: encodes the columns of a table as an array of numbers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from keraslike.layers.layer import Layer
 
 
 class Cross(Configured):
-    """Several features that become one together.
+    """Several features that are combined into one category.
 
     Args:
-        feature_names: of features whose preprocessors give integers or text.
-        crossing_dim: how many categories there are.
+        feature_names: the names of features whose preprocessors return integers or text.
+        crossing_dim: the number of categories.
         output_mode: `"int"` for the category, or `"one_hot"`.
     """
 
@@ -40,13 +40,13 @@ class Cross(Configured):
 
 
 class Feature(Configured):
-    """How a column becomes numbers.
+    """The encoding of a column.
 
     Args:
-        dtype: of the column.
-        preprocessor: a layer that is given the column, of shape `(batch, 1)`.
-        output_mode: `"float"` or `"int"` for what it gives, `"one_hot"` for an array of each
-            integer of that.
+        dtype: the dtype of the column.
+        preprocessor: a layer that is called on the column, of shape `(batch, 1)`.
+        output_mode: `"float"` or `"int"` for the output of the preprocessor, `"one_hot"` for the
+            one-hot encoding of its integers.
     """
 
     def __init__(self, dtype: str, preprocessor: Any, output_mode: str):
@@ -57,7 +57,7 @@ class Feature(Configured):
 
 
 class TFDIdentity(Layer):
-    """The inputs as they are; Keras's name, which is in files."""
+    """Returns its inputs. The name is Keras's, which saved files contain."""
 
     def call(self, inputs: Any) -> Any:
         return inputs
@@ -72,20 +72,20 @@ def _one_of(allowed: set[str], output_mode: str) -> None:
 
 
 class FeatureSpace(Layer):
-    """The columns of a table as an array of numbers, by the kind of each column.
+    """Encodes the columns of a table as an array of numbers, by the kind of each column.
 
     Args:
-        features: the kind of each column by its name: `"float"`, `"float_normalized"`,
+        features: the kind of each column, by its name: `"float"`, `"float_normalized"`,
             `"float_rescaled"`, `"float_discretized"`, `"integer_categorical"`,
-            `"string_categorical"`, `"integer_hashed"`, `"string_hashed"`, or what the methods of
-            these names, and `feature`, make.
-        output_mode: `"concat"` for one array, or `"dict"` for one of each column.
-        crosses: tuples of names of columns that become one together, or what `cross` makes.
-        crossing_dim, hashing_dim, num_discretization_bins: the numbers of categories of crosses, of
-            hashed and of discretized columns where they are not said.
+            `"string_categorical"`, `"integer_hashed"`, `"string_hashed"`, or a `Feature`, which the
+            methods of these names and `feature` return.
+        output_mode: `"concat"` for one array, or `"dict"` for one array for each column.
+        crosses: tuples of names of columns to combine, or results of `cross`.
+        crossing_dim, hashing_dim, num_discretization_bins: the default numbers of categories of
+            crosses, of hashed columns and of discretized columns.
 
     It is called on a dict of columns, or of values of one row. Raises ValueError for other inputs,
-    and where `adapt` has to be called first.
+    and if `adapt` must be called first.
 
     >>> space = FeatureSpace({"age": "float", "city": "string_categorical"})
     >>> table = {"age": [20.0, 30.0], "city": ["Rome", "Oslo"]}
@@ -132,17 +132,17 @@ class FeatureSpace(Layer):
     def cross(
         cls, feature_names: Sequence[str], crossing_dim: int, output_mode: str = "one_hot"
     ) -> Cross:
-        """Several columns that become one category together, one of `crossing_dim`."""
+        """Several columns combined into one of `crossing_dim` categories."""
         return Cross(feature_names, crossing_dim, output_mode)
 
     @classmethod
     def feature(cls, dtype: str, preprocessor: Any, output_mode: str) -> Feature:
-        """A column that a layer of one's own makes numbers of."""
+        """A column that a given layer encodes."""
         return Feature(dtype, preprocessor, output_mode)
 
     @classmethod
     def float(cls, name: str | None = None) -> Feature:
-        """Floats as they are."""
+        """Floats, unchanged."""
         name = name or auto_name("float")
         return Feature(
             "float32", TFDIdentity(dtype="float32", name=f"{name}_preprocessor"), "float"
@@ -159,7 +159,7 @@ class FeatureSpace(Layer):
 
     @classmethod
     def float_normalized(cls, name: str | None = None) -> Feature:
-        """Floats made to have the mean 0 and the variance 1."""
+        """Floats normalized to the mean 0 and the variance 1."""
         name = name or auto_name("float_normalized")
         return Feature("float32", layers.Normalization(name=f"{name}_preprocessor"), "float")
 
@@ -171,7 +171,7 @@ class FeatureSpace(Layer):
         output_mode: str = "one_hot",
         name: str | None = None,
     ) -> Feature:
-        """The bins that floats are in."""
+        """The bins of floats."""
         name = name or auto_name("float_discretized")
         layer = layers.Discretization(bin_boundaries, num_bins, name=f"{name}_preprocessor")
         return Feature("float32", layer, output_mode)
@@ -184,7 +184,7 @@ class FeatureSpace(Layer):
         output_mode: str = "one_hot",
         name: str | None = None,
     ) -> Feature:
-        """Integers as categories, those of a vocabulary that `adapt` finds."""
+        """Integers as categories of a vocabulary that `adapt` computes."""
         name = name or auto_name("integer_categorical")
         layer = layers.IntegerLookup(max_tokens, num_oov_indices, name=f"{name}_preprocessor")
         return Feature("int32", layer, output_mode)
@@ -197,7 +197,7 @@ class FeatureSpace(Layer):
         output_mode: str = "one_hot",
         name: str | None = None,
     ) -> Feature:
-        """Texts as categories, those of a vocabulary that `adapt` finds."""
+        """Texts as categories of a vocabulary that `adapt` computes."""
         name = name or auto_name("string_categorical")
         layer = layers.StringLookup(max_tokens, num_oov_indices, name=f"{name}_preprocessor")
         return Feature("string", layer, output_mode)
@@ -240,8 +240,8 @@ class FeatureSpace(Layer):
         if not isinstance(cross, Cross):
             if not self.crossing_dim:
                 raise ValueError(
-                    "`crosses` need a `crossing_dim`, the number of places that pairs are hashed "
-                    "to. Received: None"
+                    "`crosses` need a `crossing_dim`, the number of categories that combinations "
+                    "are hashed to. Received: crossing_dim=None"
                 )
             cross = Cross(cross, self.crossing_dim)
         if not set(cross.feature_names) <= set(self.features):
@@ -251,13 +251,13 @@ class FeatureSpace(Layer):
             )
         return cross
 
-    # -- taking from data what the preprocessors need ---------------------------------------------
+    # -- adaptation to data -----------------------------------------------------------------------
 
     def adapt(self, dataset: Any) -> None:
-        """Lets each preprocessor take from data what it needs: vocabularies, means, boundaries.
+        """Adapts the preprocessors to data: vocabularies, means and bin boundaries.
 
         Args:
-            dataset: a dict of columns, or a dataset of dicts of values or of batches of them.
+            dataset: a dict of columns, or a dataset of dicts of values or of batches of values.
         """
         iterates = hasattr(dataset, "__iter__") and not hasattr(dataset, "shape")
         if not iterates or isinstance(dataset, (str, list, tuple)):
@@ -267,8 +267,8 @@ class FeatureSpace(Layer):
             )
         if not isinstance(dataset, dict) and iter(dataset) is dataset:
             raise ValueError(
-                "`adapt()` goes through the data once for each feature. Received an iterator, "
-                f"which gives it once only: {dataset}"
+                "`adapt()` iterates over the data once for each feature. Received an iterator, "
+                f"which can be iterated over only once: {dataset}"
             )
         for name in self._adaptable():
             self.preprocessors[name].adapt(_batches(dataset, name))
@@ -287,16 +287,16 @@ class FeatureSpace(Layer):
         return [name for name, layer in self.preprocessors.items() if learns(layer)]
 
     def get_inputs(self) -> dict[str, KerasTensor]:
-        """Symbolic tensors for the columns, of which a model can be made."""
+        """Symbolic tensors for the columns, as the inputs of a model."""
         self.get_encoded_features()
         return self.inputs
 
     def get_encoded_features(self) -> Any:
-        """The symbolic tensor, or a dict of them, that is made of `get_inputs()`."""
+        """The encoding of `get_inputs()`, a symbolic tensor or a dict of them."""
         if not self._is_adapted and self._adaptable():
             raise ValueError(
-                "You need to call `.adapt(dataset)` first: there are columns that are prepared by "
-                "what the data are."
+                "You need to call `.adapt(dataset)` first: the encoding of some columns depends on "
+                "the data."
             )
         if self.encoded_features is None:
             self._make_encoders()
@@ -319,8 +319,8 @@ class FeatureSpace(Layer):
                 size = len(layer.bin_boundaries) + 1
             if size is None:
                 raise ValueError(
-                    f"Feature '{name}' cannot have `output_mode='one_hot'`: how many values its "
-                    "preprocessor gives is not known. Use `output_mode='int'`."
+                    f"Feature '{name}' cannot have `output_mode='one_hot'`, since the number of "
+                    "categories of its preprocessor is unknown. Use `output_mode='int'`."
                 )
             self.one_hot_encoders[name] = layers.CategoryEncoding(size, "multi_hot")
 
@@ -341,14 +341,14 @@ class FeatureSpace(Layer):
             if encoder is not None:
                 if "int" not in kind:
                     raise ValueError(
-                        f"Feature '{name}' has `output_mode='one_hot'`, for which its "
-                        f"preprocessor must give integers. Received: dtype {kind}"
+                        f"Feature '{name}' has `output_mode='one_hot'`, so its preprocessor must "
+                        f"return integers. It returned the dtype {kind}."
                     )
                 value = encoder(value)
             elif self.output_mode == "concat" and ("int" in kind or kind == "string"):
                 raise ValueError(
-                    f"Feature '{name}' cannot be concatenated with others: it is not encoded and "
-                    f"of dtype {kind}. `output_mode='dict'` leaves each by itself."
+                    f"Feature '{name}' cannot be concatenated with others: it is not encoded, and "
+                    f"its dtype is {kind}. Use `output_mode='dict'`."
                 )
             encoded[name] = value
         if self.output_mode == "dict":
@@ -403,7 +403,7 @@ class FeatureSpace(Layer):
         self._is_adapted = True
 
     def save(self, filepath: Any) -> None:
-        """Writes it to a `.keras` file, which `keraslike.saving.load_model` reads."""
+        """Writes a `.keras` file, which `keraslike.saving.load_model` reads."""
         serialization.get("saving", "save_model")(self, filepath)
 
 
@@ -414,14 +414,11 @@ _KINDS = (
 
 
 def _array(column: Any) -> Any:
-    if isinstance(column, jax.Array):
-        return column
-    found = foreign.array_of(column)
-    return np.asarray(column if found is None else found)
+    return column if isinstance(column, jax.Array) else foreign.as_numpy(column)
 
 
 def _batches(dataset: Iterable[Any], name: str) -> Iterator[np.ndarray]:
-    """A feature in data, in arrays with an axis more than that of the samples."""
+    """The values of a feature in a dataset, as arrays with at least two axes."""
     if isinstance(dataset, dict):
         dataset = [dataset]
     elements = (element[0] if isinstance(element, tuple) else element for element in dataset)

@@ -1,4 +1,4 @@
-"""Images in files, as Pillow's images and as arrays."""
+"""Image files, as Pillow images and as arrays."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def _pillow(needed_by: str) -> Any:
 def array_to_img(
     x: Any, data_format: str | None = None, scale: bool = True, dtype: Any = None
 ) -> Any:
-    """An array of three axes as an image of Pillow's.
+    """An array of three axes as a Pillow image.
 
     Args:
-        x: 1, 3 or 4 channels.
+        x: an array with 1, 3 or 4 channels.
         data_format: `"channels_last"` or `"channels_first"`.
-        scale: whether the least value becomes 0 and the largest 255.
-        dtype: that the values are computed in; `floatx()` by default.
+        scale: whether to scale the values so that the least is 0 and the largest 255.
+        dtype: the dtype of the computation, by default `floatx()`.
 
     Raises ValueError for other shapes, ImportError without Pillow.
 
@@ -60,7 +60,7 @@ def array_to_img(
 
 
 def img_to_array(img: Any, data_format: str | None = None, dtype: Any = None) -> np.ndarray:
-    """An image of Pillow's as an array of three axes.
+    """A Pillow image as an array of three axes.
 
     >>> img_to_array(array_to_img(np.ones((4, 6, 3)))).shape
     (4, 6, 3)
@@ -81,14 +81,14 @@ def save_img(
     scale: bool = True,
     **kwargs: Any,
 ) -> None:
-    """Writes an array as an image.
+    """Writes an array as an image file.
 
     Args:
-        path: a path, or a file that is open.
-        x: 1, 3 or 4 channels; the fourth is lost where the format is JPEG.
-        file_format: by default what the path ends in.
-        scale: as of `array_to_img`.
-        kwargs: for Pillow's `save()`.
+        path: a path, or an open file.
+        x: an array with 1, 3 or 4 channels; JPEG files lose the fourth.
+        file_format: the format, by default the suffix of the path.
+        scale: see `array_to_img`.
+        kwargs: arguments of Pillow's `save()`.
 
     >>> import tempfile, numpy as np
     >>> path = tempfile.mkdtemp() + "/grey.png"
@@ -113,16 +113,16 @@ def load_img(
     interpolation: str = "nearest",
     keep_aspect_ratio: bool = False,
 ) -> Any:
-    """An image of Pillow's out of a file.
+    """Reads an image file as a Pillow image.
 
     Args:
-        path: a path, or the file's content as `io.BytesIO`.
+        path: a path, or the contents of the file as `io.BytesIO`.
         color_mode: `"grayscale"`, `"rgb"` or `"rgba"`.
-        target_size: `(height, width)`; by default the image's own.
+        target_size: `(height, width)` to resize to; by default the image is not resized.
         interpolation: `"nearest"`, `"bilinear"`, `"bicubic"`, `"hamming"`, `"box"` or `"lanczos"`.
-        keep_aspect_ratio: cut off at the sides what would be distorted.
+        keep_aspect_ratio: whether to keep the aspect ratio by cropping the sides.
 
-    Raises ValueError for other arguments, Pillow's errors for what is no image.
+    Raises ValueError for invalid arguments, Pillow's errors for a file that is not an image.
 
     >>> file = io.BytesIO()
     >>> save_img(file, np.ones((4, 6, 3)), file_format="png")
@@ -164,7 +164,7 @@ def smart_resize(
     interpolation: str = "bilinear",
     data_format: str = "channels_last",
 ) -> Any:
-    """The largest part in the middle of images that has the sides of `size`, in that size.
+    """The largest central crop of images with the aspect ratio of `size`, resized to `size`.
 
     >>> smart_resize(np.ones((4, 6, 3)), (8, 8)).shape
     (8, 8, 3)

@@ -1,4 +1,4 @@
-"""Objects and their configs in the form of Keras 2: `{"class_name", "config"}`."""
+"""Serialization of objects in the format of Keras 2: `{"class_name", "config"}`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from keraslike.core.registry import (
     get_registered_object,
 )
 
-# What marks the config of an object within another's config.
+# The key that marks the config of an object within the config of another.
 _MARK = "__passive_serialization__"
 
 __all__ = ["deserialize_keras_object", "serialize_keras_object"]
 
 
 def serialize_keras_object(instance: Any) -> Any:
-    """The config of an object as Keras 2 wrote it, or the name of a function or class.
+    """The config of an object in the format of Keras 2, or the name of a function or class.
 
     Raises ValueError for an object without `get_config()`.
 
@@ -52,15 +52,15 @@ def deserialize_keras_object(
     custom_objects: dict[str, Any] | None = None,
     printable_module_name: str = "object",
 ) -> Any:
-    """The object that a config of Keras 2, or a name, is of.
+    """The object for a config in the format of Keras 2, or for a name.
 
     Args:
-        identifier: what `serialize_keras_object` gave.
-        module_objects: names -> classes and functions, for those that are not registered.
-        custom_objects: the same, before all others.
-        printable_module_name: what an error calls it.
+        identifier: a result of `serialize_keras_object`.
+        module_objects: a dict of classes and functions that are not registered, by name.
+        custom_objects: a dict of the same form, which has priority over all others.
+        printable_module_name: how errors refer to the object.
 
-    Raises ValueError for a name that is not known, and for what is no such config.
+    Raises ValueError for an unknown name, and for a config of another format.
 
     >>> import keraslike
     >>> config = {"class_name": "L2", "config": {"l2": 0.5}}
@@ -77,8 +77,8 @@ def deserialize_keras_object(
         obj = find(name)
         if obj is None:
             raise ValueError(
-                f"Unknown {printable_module_name}: {name!r}. If it is your own, put it into a "
-                "`keras.utils.custom_object_scope`, or into custom_objects."
+                f"Unknown {printable_module_name}: {name!r}. Pass a custom object in "
+                "custom_objects, or use a `keras.utils.custom_object_scope`."
             )
         return obj
 
@@ -111,5 +111,4 @@ def deserialize_keras_object(
         return cls.from_config(config)
 
 
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

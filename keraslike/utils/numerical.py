@@ -1,4 +1,4 @@
-"""Arrays made ready for training."""
+"""Preparation of arrays for training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keraslike.core.errors import InvalidArgument
 def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     """One-hot rows of integer labels: `(...)` or `(..., 1)` gives `(..., num_classes)`.
 
-    Of a JAX array it is a JAX array of float32, of anything else numpy's of float64, as in Keras.
+    The result is a float32 JAX array for a JAX array, otherwise a float64 numpy array, as in Keras.
 
     Raises ValueError for labels outside of `0 … num_classes - 1`.
 
@@ -31,7 +31,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     try:
         labels = np.asarray(x, dtype="int64")
     except (TypeError, ValueError) as e:
-        raise InvalidArgument(f"x must hold integers, the labels. Received: x={x!r}") from e
+        raise InvalidArgument(f"x must hold integer labels. Received: x={x!r}") from e
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels[..., 0]
     if num_classes is None:
@@ -58,7 +58,7 @@ def _as_given(x: Any, result: np.ndarray) -> Any:
 def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
     """`x / norm(x)` along an axis; rows of zeros stay zeros.
 
-    Of a JAX array it is a JAX array, of anything else numpy's.
+    The result is a JAX array for a JAX array, otherwise a numpy array.
 
     >>> normalize([[3.0, 4.0]]).tolist()
     [[0.6, 0.8]]
@@ -80,18 +80,18 @@ def pad_sequences(
     truncating: str = "pre",
     value: Any = 0.0,
 ) -> np.ndarray:
-    """Sequences of different lengths as one array `(samples, maxlen, ...)`.
+    """Sequences of different lengths as one padded array `(samples, maxlen, ...)`.
 
     Args:
-        sequences: a list of lists or arrays, whose items are numbers or are all of one shape.
-        maxlen: the length of all; by default that of the longest.
-        dtype: of the array; `object` for texts.
-        padding: whether what is missing is put in before (`"pre"`) or after (`"post"`).
-        truncating: whether what is too long is cut off before or after.
-        value: what is put in.
+        sequences: a list of lists or arrays, whose items are numbers or arrays of one shape.
+        maxlen: the length to pad or truncate to, by default that of the longest sequence.
+        dtype: the dtype of the array; `object` for texts.
+        padding: whether to pad at the start (`"pre"`) or at the end (`"post"`).
+        truncating: whether to truncate at the start or at the end.
+        value: the value of the padding.
 
-    Raises ValueError for what are no sequences, for items of several shapes, and for a text as
-    the value of an array that cannot hold one.
+    Raises ValueError for items that are not sequences or differ in shape, and for a text as the
+    value of an array of numbers.
 
     >>> pad_sequences([[1], [2, 3], [4, 5, 6]], maxlen=2).tolist()
     [[0, 1], [2, 3], [5, 6]]
@@ -100,14 +100,14 @@ def pad_sequences(
         raise ValueError(f"`sequences` must be iterable. Received: sequences={sequences!r}")
     for side, name in ((padding, "Padding"), (truncating, "Truncating")):
         if side not in ("pre", "post"):
-            raise ValueError(f'{name} type "{side}" not understood: it is "pre" or "post".')
+            raise ValueError(f'{name} type "{side}" not understood. Expected "pre" or "post".')
     for sequence in sequences:
         if not hasattr(sequence, "__len__"):
             raise ValueError(f"`sequences` must be a list of iterables. Found: {sequence!r}")
     is_text = np.issubdtype(dtype, np.str_) or np.issubdtype(dtype, np.bytes_)
     if isinstance(value, str) and np.dtype(dtype) != object and not is_text:
         raise ValueError(
-            f"`dtype` {dtype} is not compatible with value={value!r}: dtype=object holds texts."
+            f"`dtype` {dtype} is not compatible with value={value!r}. Use dtype=object for texts."
         )
     if maxlen is None:
         maxlen = max(map(len, sequences), default=0)

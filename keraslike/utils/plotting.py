@@ -1,4 +1,4 @@
-"""`plot_model`: a model as a picture of boxes and arrows, drawn by matplotlib."""
+"""`plot_model`: draws a model as boxes and arrows with matplotlib."""
 
 from __future__ import annotations
 
@@ -39,24 +39,25 @@ def plot_model(
 ) -> Any:
     """Draws a built model, or any built layer, to a file.
 
-    There is a box for every call of a layer; other operations are small round boxes. What a
-    `call` method does, whatever JAX code it contains, is found by tracing it.
+    Every call of a layer is a box, and other operations are small rounded boxes. The calls and
+    operations are found by tracing the model, so `call` may contain any JAX code.
 
     Args:
-        to_file: a path that ends in `.png`, `.svg`, `.pdf` or another format of matplotlib's.
-        show_shapes, show_dtype: whether boxes tell shapes and dtypes.
-        show_layer_names: whether boxes tell names beside classes.
-        rankdir: where arrows point: `"TB"` (down), `"BT"`, `"LR"` (right) or `"RL"`.
-        expand_nested: whether layers made of layers are drawn as frames with what is inside.
+        to_file: a path that ends in `.png`, `.svg`, `.pdf` or another format of matplotlib.
+        show_shapes, show_dtype: whether boxes show shapes and dtypes.
+        show_layer_names: whether boxes show names beside classes.
+        rankdir: the direction of arrows: `"TB"` (down), `"BT"`, `"LR"` (right) or `"RL"`.
+        expand_nested: whether layers that contain layers are drawn as frames around them.
         dpi: dots per inch.
-        show_layer_activations, show_trainable: whether boxes tell activations, and what trains.
-        splines: how arrows run: `"ortho"` (right angles), `"curved"`, `"spline"`, `"line"` or
+        show_layer_activations, show_trainable: whether boxes show activations, and whether the
+            layer is trainable.
+        splines: the shape of arrows: `"ortho"` (right angles), `"curved"`, `"spline"`, `"line"` or
             `"polyline"`.
 
-    Returns the picture as IPython shows it; `None` for formats it cannot show, or without IPython.
+    Returns the picture for display in IPython, or `None` without IPython and for other formats.
 
-    Raises ValueError for a model that has no weights yet, or a file format or direction that does
-    not exist; ImportError without matplotlib.
+    Raises ValueError for a model without weights, and for an unknown file format or direction;
+    ImportError without matplotlib.
 
     >>> import keraslike, os, tempfile
     >>> model = keraslike.Sequential([keraslike.Input((8,)), keraslike.layers.Dense(1)])
@@ -80,7 +81,7 @@ def plot_model(
     figure = Figure(dpi=dpi)
     if form not in figure.canvas.get_supported_filetypes():
         raise ValueError(
-            "to_file must end in .png, .svg, .pdf or another format of matplotlib's. "
+            "to_file must end in .png, .svg, .pdf or another format of matplotlib. "
             f"Received: to_file={path!r}"
         )
     shown = Shown(show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable)
@@ -97,21 +98,21 @@ def plot_model(
     return display.Image(filename=path, format=form) if form in _IMAGES else None
 
 
-# -- what is in a model -----------------------------------------------------------------------
+# -- the graph of a model ---------------------------------------------------------------------
 
 
 class _Recorder:
     """Marks in a trace where the calls of layers begin and end.
 
-    A mark is an operation that only has a name. Between the first and the last mark of a call,
-    all is that layer's doing; an operation elsewhere is the model's own.
+    A mark is an identity operation with a name. The operations between the first and the last mark
+    of a call belong to that layer, others to the model itself.
     """
 
     def __init__(self, model: Layer, expand: bool):
         self.model, self.expand = model, expand
-        self.calls: list[Any] = []  # the operation that each call is of
-        self.marked: list[Any] = []  # what the marks gave: the trace must return it to keep them
-        self.inside = 0  # of a layer whose inside is of no interest
+        self.calls: list[Any] = []  # the layer or operation of each call
+        self.marked: list[Any] = []  # outputs of marks, which the trace returns to keep the marks
+        self.inside = 0  # the depth of calls within a layer that is drawn as one box
         self.trace: Any = None
 
     def start(self) -> None:
@@ -132,7 +133,7 @@ class _Recorder:
         try:
             for operation, name in watched.values():
                 vars(operation)[name] = self._watched(operation, getattr(operation, name))
-            with context.using(losses=context.Attached()):  # what the calls add is no one's
+            with context.using(losses=context.Attached()):  # losses of this trace are discarded
                 yield
         finally:
             for attributes, name, value in before:
@@ -142,7 +143,7 @@ class _Recorder:
 
     def _watched(self, operation: Any, call: Callable) -> Callable:
         def watched(*args: Any, **kwargs: Any) -> Any:
-            # Within a jit, scan or vmap of the model's own nothing can be marked.
+            # Nothing can be marked within a jit, scan or vmap in the model's code.
             if self.inside or not self.trace.is_valid():
                 return call(*args, **kwargs)
             number = len(self.calls)
@@ -167,13 +168,13 @@ class _Recorder:
             context.set_mask(y, context.get_mask(x))
             return y
 
-        # A call that is given nothing, or gives nothing, has a beginning and an end all the same.
+        # A call without tensors among its arguments or outputs needs marks as well.
         self.marked.append(checkpoint_name(jax.numpy.zeros(()), f"{_MARK}{name} border"))
         return jax.tree.map(mark, tree)
 
 
-_IMAGES = ("png", "jpg", "jpeg", "gif")  # what IPython's Image takes
-_MOST_PIXELS = 30_000  # of a side; matplotlib's own limit is 65,536
+_IMAGES = ("png", "jpg", "jpeg", "gif")  # the formats of IPython's Image
+_MOST_PIXELS = 30_000  # the maximum of a side; matplotlib's own limit is 65,536
 _MARK = "keraslike plot: "
 
 
@@ -206,10 +207,10 @@ def traced(model: Layer, expand: bool) -> Graph:
     with recorder.watching():
         symbolic.output_spec(traced, tuple(given[i] for i in places), {})
     jaxpr, n_outputs, calls = found[-1]
-    # Where JAX could not trace unknown sizes there are two traces, with other numbers for them.
+    # If JAX cannot trace unknown sizes, there are two traces with different numbers for them.
     other = found[-2][0] if len(found) > 1 and len(found[-2][0].eqns) == len(jaxpr.eqns) else jaxpr
     graph = _read(jaxpr, other, n_outputs, calls, names, recorder.is_open)
-    if isinstance(model, Sequential):  # as Keras draws it: without an input
+    if isinstance(model, Sequential):  # Keras draws it without an input
         graph.nodes = [n for n in graph.nodes if n.kind != "input"]
         graph.edges = [e for e in graph.edges if e[0].kind != "input"]
     return graph
@@ -225,7 +226,7 @@ def _symbolic_inputs(model: Layer) -> tuple[tuple, dict[str, Any], list[str]]:
         return (inputs,), {}, [graph.inputs[i].name for i in order]
     if not model.built:
         raise ValueError(
-            f"{type(model).__name__} '{model.name}' has no weights yet: call it on data, or "
+            f"{type(model).__name__} '{model.name}' has no weights yet. Call it on data, or call "
             "build(input_shape), before plot_model()."
         )
     nodes = vars(model).get("_inbound_nodes")
@@ -236,8 +237,8 @@ def _symbolic_inputs(model: Layer) -> tuple[tuple, dict[str, Any], list[str]]:
         make = lambda s: KerasTensor((None, *s[1:]), model.compute_dtype)  # noqa: E731
         if shapes is None:
             raise ValueError(
-                f"The shape of the input of {type(model).__name__} '{model.name}' is not known: "
-                "call it on data before plot_model()."
+                f"The input shape of {type(model).__name__} '{model.name}' is unknown. Call it on "
+                "data before plot_model()."
             )
         if "input_shape" in shapes:
             args, kwargs = (_map(make, shapes["input_shape"]),), {}
@@ -261,7 +262,7 @@ def _map(make: Callable, shapes: Any) -> Any:
     return [_map(make, s) for s in shapes]
 
 
-# Operations that change no values, or only how they are laid out, and JAX's names for the rest.
+# Operations that are not drawn, since they do not change values, and names for JAX's primitives.
 _UNSEEN = {"broadcast_in_dim", "convert_element_type", "copy", "copy_p", "name", "stop_gradient"}
 _PLAIN = {
     "add_any": "add",
@@ -286,11 +287,11 @@ def _read(
     names: list[str],
     is_open: Callable[[Any], bool],
 ) -> Graph:
-    """The graph in a trace with marks; `other` is the same trace with other sizes."""
+    """The graph of a trace with marks. `other` is the same trace with other sizes."""
     root = Graph()
-    graph, closed = root, None  # the frame we are in, and the box, if we are in one
+    graph, closed = root, None  # the current frame, and the current box within it, if any
     node_of: dict[int, Node] = {}
-    source: dict[Any, Node] = {}  # of a value: the node it comes out of
+    source: dict[Any, Node] = {}  # the node that computes a value
     points: dict[tuple[int, int], Node] = {}
 
     def described(var: Any, twin: Any) -> tuple[tuple[int | None, ...], str]:
@@ -299,7 +300,7 @@ def _read(
         return shape, str(var.aval.dtype)
 
     def local(node: Node) -> Node:
-        """A node as it is seen from the frame we are in: through points in the borders between."""
+        """The node, or the last of the points on borders between it and the current frame."""
         while node.home not in graph.around:
             point = points.get((id(node), 0)) or node.home.add("out", "")
             node.home.connect(node, point)
@@ -372,8 +373,7 @@ def _all_graphs(graph: Graph) -> Iterator[Graph]:
 
 
 def _prune(root: Graph, ends: list[Node]) -> None:
-    """Leaves out operations that lead to no layer and no output, and says which boxes are of one
-    layer."""
+    """Removes operations that lead to no layer and no output, and numbers the calls of layers."""
     graphs = list(_all_graphs(root))
     before: dict[int, list[Node]] = {}
     for source, target in itertools.chain.from_iterable(g.edges for g in graphs):

@@ -1,4 +1,4 @@
-"""`split_dataset`: the samples of a data set in two parts."""
+"""`split_dataset`: splits the samples of a data set into two parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keraslike.training.py_dataset import PyDataset
 
 
 class _Rows:
-    """Arrays in a structure, as a sequence of samples."""
+    """A structure of arrays as a sequence of samples."""
 
     def __init__(self, arrays: Any):
         self._arrays = arrays
@@ -35,21 +35,20 @@ def split_dataset(
     seed: int | None = None,
     preferred_backend: str | None = None,
 ) -> tuple[Dataset, Dataset]:
-    """The samples of a data set in two parts, the first of them and the last.
+    """Splits the samples of a data set into the first and the last ones.
 
     Args:
         dataset: an array; a list or tuple of arrays of the same length; a `Dataset`, whose batch
-            size the parts have, too; what has `len()` and gives a sample by its number (a data set
-            of torch); a loader of torch, a `PyDataset` or a generator, whose batches are taken
-            apart; any other iterable of samples.
-        left_size, right_size: the number of samples in each part, or their share; one of them is
-            enough.
-        shuffle: whether the samples are put into another order first.
-        seed: of that order.
-        preferred_backend: taken for the sake of Keras; the parts are the same.
+            size the parts keep; an object with `len()` and samples by number, such as a torch data
+            set; a torch loader, a `PyDataset` or a generator, whose batches are split into samples;
+            or any other iterable of samples.
+        left_size, right_size: the number or the share of samples in each part, or of one of them.
+        shuffle: whether the samples are shuffled first.
+        seed: the seed of the order.
+        preferred_backend: accepted for Keras's sake, and ignored.
 
-    Raises TypeError for what is no data set, ValueError where there are no samples, arrays are of
-    several lengths, or the parts are not within the whole.
+    Raises TypeError for other objects, ValueError if there are no samples, if arrays differ in
+    length, and if the parts exceed the data set.
 
     >>> left, right = split_dataset(np.arange(10.0), left_size=0.8)
     >>> len(left), [float(x) for x in right]
@@ -111,13 +110,15 @@ def _samples(dataset: Any) -> tuple[Any, int]:
 
 
 def _apart(batches: Any) -> tuple[list[Any], int]:
-    """The samples in batches."""
+    """The samples of all batches."""
     found: list[Any] = []
     for batch in batches:
         rows = _Rows(map_leaves(np.asarray, batch))
         sizes = {len(a) for a in jax.tree.leaves(rows._arrays)}
         if len(sizes) != 1:
-            raise ValueError(f"The arrays of a batch have several lengths: {sorted(sizes)}")
+            raise ValueError(
+                f"The arrays of a batch must have the same length. Received: {sorted(sizes)}"
+            )
         found += [rows[i] for i in range(sizes.pop())]
     if not found:
         raise ValueError("Received an empty dataset.")
@@ -126,7 +127,7 @@ def _apart(batches: Any) -> tuple[list[Any], int]:
 
 def _sizes(left: Any, right: Any, total: int) -> tuple[int, int]:
     if left is None and right is None:
-        raise ValueError("Give left_size, right_size or both. Received: None for both")
+        raise ValueError("left_size or right_size must be given. Received: None for both")
 
     def size(name: str, value: Any) -> int | None:
         if value is None:
@@ -147,7 +148,7 @@ def _sizes(left: Any, right: Any, total: int) -> tuple[int, int]:
     last = total - first if found[1] is None else found[1]
     if first + last > total:
         raise ValueError(
-            f"The sum of `left_size` and `right_size` is {first + last}, and there are {total} "
-            f"samples. Received: left_size={left}, right_size={right}"
+            f"The sum of `left_size` and `right_size` is {first + last}, but there are only "
+            f"{total} samples. Received: left_size={left}, right_size={right}"
         )
     return first, last

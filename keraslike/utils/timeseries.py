@@ -1,4 +1,4 @@
-"""Windows of a series of values as a data set."""
+"""Data sets of sliding windows of a time series."""
 
 from __future__ import annotations
 
@@ -25,22 +25,21 @@ def timeseries_dataset_from_array(
     end_index: int | None = None,
     format: Any = "tf",
 ) -> Dataset:
-    """A data set of windows of an array, along its first axis.
+    """A data set of sliding windows of an array, along its first axis.
 
     Args:
-        data: the steps.
-        targets: `targets[i]` belongs to the window that begins at `data[i]`; `None` for windows
-            alone.
-        sequence_length: steps in a window.
-        sequence_stride: steps from the beginning of a window to that of the next.
-        sampling_rate: steps from one value of a window to the next.
-        batch_size: `None` for one window at a time.
-        shuffle: whether the windows come in a random order.
-        seed: of the order.
-        start_index, end_index: of the steps that are used; the second is not among them.
+        data: the time steps.
+        targets: the targets, `targets[i]` for the window that begins at `data[i]`, or `None`.
+        sequence_length: the number of steps in a window.
+        sequence_stride: the distance of the starts of consecutive windows.
+        sampling_rate: the distance of consecutive steps of a window.
+        batch_size: the size of batches, or `None` for single windows.
+        shuffle: whether the windows are in random order.
+        seed: the seed of the order.
+        start_index, end_index: the range of steps to use, without the last.
         format: `"tf"` for a new order in each epoch, `"grain"` for the same one.
 
-    Raises ValueError for numbers that do not fit the data.
+    Raises ValueError for arguments that do not fit the data.
 
     >>> windows = timeseries_dataset_from_array(np.arange(6), None, 3, sequence_stride=2)
     >>> [batch.tolist() for batch in windows]
@@ -71,8 +70,8 @@ def timeseries_dataset_from_array(
     if format not in ("tf", "grain"):
         raise ValueError(f'`format` should be either "tf" or "grain". Received: format={format}')
     part = slice(start_index or 0, total if end_index is None else end_index)
-    steps = _array(data)[part]
-    answers = None if targets is None else _array(targets)[part]
+    steps = foreign.as_numpy(data)[part]
+    answers = None if targets is None else foreign.as_numpy(targets)[part]
     span = (sequence_length - 1) * sampling_rate
     count = len(steps) - span
     if answers is not None:
@@ -93,8 +92,3 @@ def timeseries_dataset_from_array(
     if batch_size is not None:
         dataset = dataset.batch(batch_size)
     return dataset.map(cut).prefetch(AUTOTUNE)
-
-
-def _array(value: Any) -> np.ndarray:
-    found = foreign.array_of(value)
-    return np.asarray(value if found is None else found)

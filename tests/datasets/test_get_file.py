@@ -112,7 +112,7 @@ def test_a_download_goes_on_where_it_broke_off(get, server):
 
 def test_a_later_call_goes_on_and_asks_whether_the_file_is_the_same(get, server, tmp_path):
     server.drops = 5
-    with pytest.raises(ConnectionError, match=r"URL fetch failure .*data\.bin by hand"):
+    with pytest.raises(ConnectionError, match=r"URL fetch failure .*save it as .*data\.bin"):
         get()
     assert files(tmp_path) == ["data.bin.part", "data.bin.part.version"]
     server.etag = '"two"'  # what is there belongs to a file that is no more
@@ -128,14 +128,14 @@ def test_what_has_the_wrong_hash_is_not_kept(get, tmp_path):
 
 def test_failures_say_what_to_do(tmp_path, server):
     options: dict[str, Any]
-    with pytest.raises(ConnectionError, match="Not Found.*by hand"):
+    with pytest.raises(ConnectionError, match="Not Found.*save it as"):
         get_file(origin=server.url + "x", cache_dir=tmp_path)
-    with pytest.raises(ConnectionError, match="by hand"):
+    with pytest.raises(ConnectionError, match="save it as"):
         get_file(origin="http://127.0.0.1:9/x.bin", cache_dir=tmp_path)
     for options, words in (
-        ({}, "origin is the address"),
-        ({"origin": server.url, "fname": "../x"}, "name of a file"),
-        ({"origin": "http://127.0.0.1/"}, "name of a file"),
+        ({}, "origin must be the URL"),
+        ({"origin": server.url, "fname": "../x"}, "must be a file name"),
+        ({"origin": "http://127.0.0.1/"}, "must be a file name"),
         ({"origin": server.url, "hash_algorithm": "sha1", "file_hash": "0" * 40}, "hash_algorithm"),
         ({"origin": server.url, "file_hash": "xyz"}, "32 or 64"),
     ):

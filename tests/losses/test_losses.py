@@ -374,7 +374,7 @@ def test_shapes_that_cannot_match_are_named():
             getattr(losses, function)(np.ones((6, 3)), np.ones((6, 4)), **more)
     with pytest.raises(ValueError, match="one-hot.*sparse_categorical_crossentropy"):
         losses.CategoricalCrossentropy()(*NUMBERS)
-    with pytest.raises(ValueError, match="class numbers.*there is categorical_crossentropy"):
+    with pytest.raises(ValueError, match="class numbers.*use categorical_crossentropy"):
         losses.SparseCategoricalCrossentropy()(*ONE_HOT)
 
 

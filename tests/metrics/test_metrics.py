@@ -496,7 +496,9 @@ def test_classes_along_another_axis_and_weights_of_samples():
     each = keras.metrics.OneHotIoU(4, [0, 3])
     each.update_state(y_true, y_pred, weights[:, None] * np.ones((1, 6), int))
     np.testing.assert_allclose(result, each.result(), rtol=1e-6)
-    with pytest.warns(UserWarning, match="sample_weight is in float32.*int32: casting cuts it off"):
+    with pytest.warns(
+        UserWarning, match="sample_weight is in float32.*int32, to which weights are truncated"
+    ):
         maps.update_state(np.moveaxis(y_true, -1, 1), np.moveaxis(y_pred, -1, 1), weights / 2)
 
 

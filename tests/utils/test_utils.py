@@ -88,7 +88,7 @@ def test_configs():
         lambda: config.pop("rate"),
         lambda: setattr(config, "rate", 1),
     ):
-        with pytest.raises(ValueError, match="Config was frozen"):
+        with pytest.raises(ValueError, match="Config is frozen"):
             change()
     config.unfreeze()
     config.rate = 1
