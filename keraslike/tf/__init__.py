@@ -1,8 +1,8 @@
-"""The slice of TensorFlow that textbooks are written in, on JAX: `from keraslike import tf`.
+"""The part of TensorFlow's API that textbooks use, on JAX: `from keraslike import tf`.
 
-Tensors, variables, tapes, `tf.function` and the structures beside them, with TensorFlow's results,
-dtypes and names; `tf.keras` is keraslike, whose eager results are tensors there. Everything
-converts to and from JAX and numpy arrays, so that code can leave `tf` for `jax.numpy` step by step.
+It has tensors, variables, tapes, `tf.function` and related structures, with TensorFlow's results,
+dtypes and names. `tf.keras` is keraslike, whose eager results are tensors there. All values convert
+to and from JAX and numpy arrays, so that code can be ported from `tf` to `jax.numpy` step by step.
 
 >>> from keraslike import tf
 >>> w1, w2 = tf.Variable(5.0), tf.Variable(3.0)
@@ -186,7 +186,7 @@ from keraslike.tf.variables import (
     VariableSynchronization,
 )
 
-__version__ = "2.21.0"  # whose names these are
+__version__ = "2.21.0"  # the version of TensorFlow whose API this is
 version = _Namespace(VERSION=__version__)
 sysconfig = _Namespace(
     get_build_info=lambda: {
@@ -212,7 +212,7 @@ globals().update({_name: getattr(general, _name) for _name in general.__all__})
 
 vars(dtypes).update(cast=cast, complex=complex, saturate_cast=saturate_cast)
 
-# Those of tf.math that TensorFlow has under its own name too.
+# The functions of tf.math that are also attributes of tf.
 _SHARED = (
     "abs acos acosh add asin asinh atan atan2 atanh cos cosh divide equal exp floor greater "
     "greater_equal less less_equal logical_and logical_not logical_or maximum minimum "

@@ -1,9 +1,9 @@
 """Python's control flow over tensors: `if`, `while`, `for`, `and`, `or`, `not` in `tf.function`.
 
-A function is rewritten from its source before it is traced, by DiastaticMalt, which is TensorFlow's
-AutoGraph on its own. In the rewritten function each of these statements is a call of an operator;
-`keraslike.tf.statements` has those that differ from Python's. A call of another function rewrites
-that one first.
+DiastaticMalt, a standalone version of TensorFlow's AutoGraph, rewrites the source of a function
+before it is traced. In the rewritten function each of these statements is a call of an operator;
+`keraslike.tf.statements` has those that differ from Python's. Functions that it calls are rewritten
+when they are called.
 """
 
 from __future__ import annotations
@@ -21,33 +21,34 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-# Functions of these packages are run as they are.
+# Functions of these packages are not rewritten.
 _LIBRARIES = sys.stdlib_module_names | {
     "PIL", "flax", "h5py", "jax", "jaxlib", "keraslike", "malt", "matplotlib", "numpy", "optax",
     "orbax", "pandas", "pytest", "rich", "scipy", "sklearn",
 }  # fmt: skip
 
-# What rewritten functions call instead of a statement or a function, by name.
+# The operators that rewritten functions call in place of statements, by name.
 OPERATORS: dict[str, Callable] = {}
-# What they call in place of a function that they name: `range` of a tensor, for one.
+# Replacements of functions that rewritten functions call, such as `range`, which takes tensors.
 REPLACED: dict[Any, Callable] = {}
 
-_as_they_are: weakref.WeakSet = weakref.WeakSet()
+_not_rewritten: weakref.WeakSet = weakref.WeakSet()
 
 
 class Unsized:
-    """What stands for an array whose size is not known while a function is traced."""
+    """The base class of placeholders for arrays whose size is unknown while a function is
+    traced."""
 
 
 def operator(function: Callable) -> Callable:
-    """Registers what a rewritten function calls under this name."""
+    """Registers an operator that rewritten functions call by the function's name."""
     OPERATORS[function.__name__] = function
     return function
 
 
 @functools.cache
 def _transpiler() -> Any:
-    import importlib.util  # noqa: F401  (malt takes it for imported)
+    import importlib.util  # noqa: F401  (malt uses it without importing it)
 
     from malt import operators
     from malt.core import converter
@@ -95,14 +96,14 @@ def _scope_class() -> type:
 
 
 def _artifact(function: Callable, extras: Any = None) -> Callable:
-    """Marks a function that was defined in rewritten code: it is rewritten already."""
+    """Marks a function that was defined in rewritten code, so that it is not rewritten again."""
     if isinstance(function, types.FunctionType):
-        _as_they_are.add(function)
+        _not_rewritten.add(function)
     return function
 
 
 def do_not_convert(func: Callable | None = None) -> Any:
-    """A function whose Python control flow is left to Python when `tf.function` traces it.
+    """Marks a function whose control flow `tf.function` must not convert.
 
     >>> @do_not_convert
     ... def first(x):
@@ -119,9 +120,9 @@ def do_not_convert(func: Callable | None = None) -> Any:
 
 
 def converted(function: Callable) -> Callable:
-    """The function with tensors' control flow in place of Python's.
+    """The function with Python's control flow converted to that of tensors.
 
-    The function itself where it has no source, is part of a library, or cannot be rewritten.
+    It is returned unchanged if it has no source, is part of a library, or cannot be rewritten.
     """
     if isinstance(function, functools.partial):
         return functools.partial(converted(function.func), *function.args, **function.keywords)
@@ -142,7 +143,7 @@ def converted(function: Callable) -> Callable:
 
 def _rewritten(function: types.FunctionType) -> Callable | None:
     package = (function.__module__ or "").partition(".")[0]
-    if package in _LIBRARIES or function in _as_they_are:
+    if package in _LIBRARIES or function in _not_rewritten:
         return None
     code = function.__code__
     flags = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
@@ -155,10 +156,10 @@ def _rewritten(function: types.FunctionType) -> Callable | None:
     try:
         new, _, places = _transpiler().transform(function, _program())
     except Exception as error:
-        _as_they_are.add(function)
+        _not_rewritten.add(function)
         if any(op.opcode in dis.hasjrel for op in dis.get_instructions(code)):
             warnings.warn(
-                f"Python's control flow in {function.__qualname__}() stays Python's, since its "
+                f"The control flow of {function.__qualname__}() is not converted, since its "
                 f"source cannot be rewritten: {type(error).__name__}: {error}",
                 stacklevel=2,
             )
@@ -188,7 +189,7 @@ def _has_source(code: types.CodeType) -> bool:
 
 
 def _note_place(error: Exception, file: str, places: dict[Any, Any]) -> None:
-    """Says in which line of the user's source it happened: tracebacks show the rewritten one."""
+    """Adds the line of the user's source to an error, whose traceback has the rewritten source."""
     lines = {place.lineno: origin for place, origin in places.items()}
     frame, found = error.__traceback__, None
     while frame is not None:
@@ -229,9 +230,9 @@ def converted_call(
 def to_graph(
     entity: Callable, recursive: bool = True, experimental_optional_features: Any = None
 ) -> Callable:
-    """The function with tensors' control flow in place of Python's.
+    """The function with Python's control flow converted to that of tensors.
 
-    Raises ValueError where it cannot be rewritten.
+    Raises ValueError if it cannot be rewritten.
 
     Example (in a file, since the source is needed)::
 
@@ -244,16 +245,18 @@ def to_graph(
     """
     new = _rewritten(inspect.unwrap(entity)) if callable(entity) else None
     if new is None:
-        raise ValueError(f"to_graph: {entity!r} is no Python function whose source is there.")
+        raise ValueError(
+            f"to_graph: entity must be a Python function with source code. Received: {entity!r}"
+        )
     return new
 
 
 def to_code(
     entity: Callable, recursive: bool = True, experimental_optional_features: Any = None
 ) -> str:
-    """The source of the function as `tf.function` traces it.
+    """The rewritten source of the function, which `tf.function` traces.
 
-    Raises ValueError where it cannot be rewritten.
+    Raises ValueError if it cannot be rewritten.
 
     Example (in a file, since the source is needed)::
 
@@ -271,8 +274,8 @@ class _Experimental(types.ModuleType):
 
     @property
     def set_loop_options(self) -> Callable:
-        """Options of the loop in whose body it is called: `maximum_iterations`, by which a loop
-        that a tensor ends can be differentiated."""
+        """Sets options of the enclosing loop. With `maximum_iterations`, a loop whose condition is
+        a tensor can be differentiated."""
         from malt.lang import directives
 
         return directives.set_loop_options
@@ -283,5 +286,4 @@ experimental = _Experimental(f"{__name__}.experimental")
 __all__ = ["do_not_convert", "experimental", "to_code", "to_graph"]
 
 
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

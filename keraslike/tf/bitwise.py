@@ -1,4 +1,4 @@
-"""`tf.bitwise`: the bits of integers."""
+"""`tf.bitwise`: bitwise operations on integers."""
 
 from __future__ import annotations
 

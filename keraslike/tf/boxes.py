@@ -1,4 +1,4 @@
-"""Boxes in pictures: `[top, left, bottom, right]`, each from 0 to 1."""
+"""Functions of `tf.image` for boxes `[top, left, bottom, right]` with coordinates from 0 to 1."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def crop_and_resize(
     extrapolation_value: float = 0.0,
     name: Any = None,
 ) -> Tensor:
-    """Parts of pictures, each of another size, float32.
+    """Crops of images, resized to `crop_size`, float32.
 
     Args:
-        box_indices: of which picture each box is.
+        box_indices: the number of the image of each box.
         method: `"bilinear"` or `"nearest"`.
-        extrapolation_value: what is outside of a picture.
+        extrapolation_value: the value outside of an image.
 
     >>> from keraslike import tf
     >>> image = tf.reshape(tf.range(4.0), [1, 2, 2, 1])
@@ -111,7 +111,7 @@ def non_max_suppression(
     score_threshold: Any = float("-inf"),
     name: Any = None,
 ) -> Tensor:
-    """The numbers of the boxes with the best scores that do not overlap.
+    """The indices of the boxes with the highest scores that do not overlap.
 
     >>> from keraslike import tf
     >>> boxes = [[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.9], [2.0, 2.0, 3.0, 3.0]]
@@ -131,7 +131,8 @@ def non_max_suppression_with_scores(
     soft_nms_sigma: float = 0.0,
     name: Any = None,
 ) -> tuple[Tensor, Tensor]:
-    """The same with their scores, which overlaps make smaller where `soft_nms_sigma` is not 0.
+    """Like `non_max_suppression`, with the scores, which overlaps reduce if `soft_nms_sigma` is
+    not 0.
 
     >>> from keraslike import tf
     >>> boxes = [[0.0, 0.0, 1.0, 1.0], [2.0, 2.0, 3.0, 3.0]]
@@ -146,10 +147,10 @@ def non_max_suppression_with_scores(
 
 
 def draw_bounding_boxes(images: Any, boxes: Any, colors: Any, name: Any = None) -> Tensor:
-    """Pictures with boxes drawn on them, a pixel wide.
+    """Images with the outlines of boxes, one pixel wide.
 
     Args:
-        colors: rows of channels, which the boxes take in turn.
+        colors: rows of channels, which are assigned to the boxes in turn.
 
     >>> from keraslike import tf
     >>> image = tf.zeros([1, 3, 3, 1])

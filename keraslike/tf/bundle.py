@@ -1,7 +1,7 @@
-"""The files of TensorFlow's checkpoints: tensors by name, as TensorFlow writes and reads them.
+"""The files of TensorFlow's checkpoints.
 
-`NAME.index` is a table of names, sorted, with dtype, shape, place and checksum of each tensor, in
-the form that LevelDB gives its tables; `NAME.data-00000-of-00001` is the tensors' bytes.
+`NAME.index` is a sorted table in LevelDB's format with the name, dtype, shape, offset and checksum
+of each tensor; `NAME.data-00000-of-00001` has the tensors' bytes.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from keraslike.tf import messages
 from keraslike.tf.errors import NotFoundError
 
 _MAGIC = 0xDB4775248B80FB57
-_BLOCK = 1 << 16  # of an index, about
-_CHUNK = 1 << 20  # whose checksum is computed at a time
+_BLOCK = 1 << 16  # the approximate size of a block of an index
+_CHUNK = 1 << 20  # the number of bytes whose checksum is computed at once
 
 
 def _checksum(data: bytes) -> int:
@@ -39,7 +39,7 @@ def _checksum(data: bytes) -> int:
 
 
 def _block(entries: list[tuple[bytes, bytes]]) -> bytes:
-    """Keys, each written out, and values."""
+    """A block of keys, without prefix compression, and values."""
     out, starts = bytearray(), []
     for key, value in entries:
         starts.append(len(out))
@@ -94,13 +94,13 @@ def _read_table(path: str) -> dict[bytes, bytes]:
             len(found) <= size
             or struct.pack("<I", _checksum(found)) != data[start + size + 1 :][:4]
         ):
-            raise DamagedFile(f"{path} is damaged: the checksum of a block is another.")
+            raise DamagedFile(f"{path} is damaged: the checksum of a block does not match.")
         if found[-1]:
-            raise DamagedFile(f"{path} is compressed, which TensorFlow's checkpoints are not.")
+            raise DamagedFile(f"{path} is not a checkpoint's index: its blocks are compressed.")
         return found[:-1]
 
     if len(data) < 48 or struct.unpack("<Q", data[-8:])[0] != _MAGIC:
-        raise DamagedFile(f"{path} is no index of a checkpoint, or is cut off.")
+        raise DamagedFile(f"{path} is not the index of a checkpoint, or is truncated.")
     footer = data[-48:-8]
     _, at = messages.varints(footer, 0, 2)
     try:
@@ -114,7 +114,7 @@ def _read_table(path: str) -> dict[bytes, bytes]:
 
 
 def write(prefix: str, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes tensors by name; what there was before stays until everything is written."""
+    """Writes tensors by name. An older checkpoint is replaced once everything is written."""
     entries: list[tuple[bytes, bytes]] = []
     index, data = f"{prefix}.index", f"{prefix}.data-00000-of-00001"
     os.makedirs(os.path.dirname(os.path.abspath(prefix)), exist_ok=True)
@@ -150,7 +150,7 @@ def _content(array: np.ndarray) -> tuple[bytes, int]:
         content = np.ascontiguousarray(array).tobytes()
         return content, _checksum(content)
     items = array.reshape(-1).tolist()
-    # The checksums are of the lengths as numbers of four bytes (eight, where they are larger).
+    # The checksum is that of the lengths as numbers of four bytes, or of eight if necessary.
     sizes = b"".join(struct.pack("<I" if len(i) < 2**32 else "<Q", len(i)) for i in items)
     own, joined = struct.pack("<I", _checksum(sizes)), b"".join(items)
     lengths = b"".join(map(messages.varint, map(len, items)))
@@ -158,9 +158,9 @@ def _content(array: np.ndarray) -> tuple[bytes, int]:
 
 
 class Reader:
-    """The tensors in a checkpoint: what `tf.train.load_checkpoint` gives.
+    """The tensors in a checkpoint, which `tf.train.load_checkpoint` returns.
 
-    Raises NotFoundError where there is none, DamagedFile where it is damaged.
+    Raises NotFoundError if the checkpoint does not exist, DamagedFile if it is damaged.
     """
 
     def __init__(self, prefix: str):
@@ -195,7 +195,9 @@ class Reader:
             raise NotFoundError(f"Key {name} not found in checkpoint {self.prefix}")
         entry = self._entries[name]
         if entry.slices:
-            raise NotImplementedError(f"{name} is in several parts, which are not put together.")
+            raise NotImplementedError(
+                f"The tensor {name} is partitioned, and partitioned tensors cannot be read."
+            )
         path = f"{self.prefix}.data-{entry.shard_id:05d}-of-{self._shards:05d}"
         with open(path, "rb") as file:
             file.seek(entry.offset)
@@ -207,7 +209,7 @@ class Reader:
         except (IndexError, ValueError):
             array = np.zeros(0)
         if array.size != count or _content(array)[1] != entry.crc32c:
-            raise DamagedFile(f"{path} is damaged: {name} is not what was written.")
+            raise DamagedFile(f"{path} is damaged: the checksum of {name} does not match.")
         return array.reshape(shape)
 
 

@@ -28,11 +28,11 @@ from keraslike.tf.tensor import WIDE, Tensor, _is_inexact, array_in, precision, 
 
 
 class _Place(int):
-    """Where a tensor stands in the arguments of a call."""
+    """The position of a tensor in the arguments of a call."""
 
 
 def _split(tree: Any, tensors: list[Any]) -> Any:
-    """The structure as a value that can be hashed, its tensors moved to `tensors`."""
+    """The structure as a hashable value, with its tensors moved to the list `tensors`."""
     if isinstance(tree, (Tensor, nnx.Variable, jax.Array, np.ndarray)):
         tensors.append(tree)
         return _Place(len(tensors) - 1)
@@ -63,10 +63,10 @@ def _joined(spec: Any, values: Sequence[Any]) -> Any:
 
 
 def take(function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None) -> Any:
-    """A call that is given tensors, or made while a tape records: with tensors out if so.
+    """Runs a call with tensors among its arguments, or while a tape records, and records it.
 
     Args:
-        owner: the layer or loss whose method it is; `None` for a function of its arguments.
+        owner: the layer or loss whose method `function` is; `None` for a pure function.
     """
     tensors: list[Any] = []
     spec = _split((args, kwargs), tensors)
@@ -125,7 +125,7 @@ Answers.box, Answers.choices = Tensor, CHOICES
 
 
 def _make_state(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
-    """Builds a layer and all in it, without arithmetic."""
+    """Builds a layer and its sublayers by a symbolic call, without computing values."""
 
     def symbol(x: Any) -> Any:
         if isinstance(x, Text):
@@ -139,7 +139,7 @@ def _make_state(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
     with context.using(tapes=()):
         symbols, keywords = symbol(args), symbol(kwargs)
         layer._maybe_build(symbols, keywords)
-        # Where Python branches on values, no more than build() made can be known.
+        # A call that branches on values cannot be traced, so only build() creates state.
         with contextlib.suppress(jax.errors.ConcretizationTypeError):
             layer.compute_output_spec(*symbols, **keywords)
 
@@ -171,14 +171,14 @@ _read_again.defjvp(lambda primals, tangents: (primals[0], tangents[1]))
 
 
 class Reader:
-    """In the place of a tape while something is traced: it notes what is read from outside.
+    """Takes the place of a tape during a trace, and notes which outside values are read.
 
-    Each tensor noted has an array of its own, so that an array tells which one was read.
+    Each noted tensor gets its own copy of its array, so that an array identifies a tensor.
     """
 
     def __init__(self) -> None:
-        self.variables: dict[int, Any] = {}  # by id: those that train
-        self.tensors: dict[int, Tensor] = {}  # by the id of their array
+        self.variables: dict[int, Any] = {}  # trainable variables by their ids
+        self.tensors: dict[int, Tensor] = {}  # tensors by the ids of their arrays
 
     def _follows(self, x: Any) -> bool:
         if isinstance(x, nnx.Variable):
@@ -196,10 +196,10 @@ class Reader:
         return list(self.tensors.values())
 
     def _record(self, node: Node) -> None:
-        """Nothing is kept."""
+        """Does nothing: a reader does not record operations."""
 
     def _pass_on(self, inputs: Sequence[Any], output: Tensor) -> None:
-        """Nothing is followed."""
+        """Does nothing: a reader does not follow results."""
 
     def take(self, function: Callable, args: tuple, kwargs: dict[str, Any], owner: Any = None):
         tensors: list[Any] = []
@@ -212,9 +212,9 @@ class Reader:
 
 
 class _Foreign(Reader):
-    """Notes what a call reads besides the variables of its object: a closure's, say.
+    """Notes which variables a call reads besides those of its object, such as those of closures.
 
-    Tensors, too: some tape may follow them, now or when the compiled call is used again.
+    It notes tensors as well, since a tape may follow them in this or a later run of the call.
     """
 
     def __init__(self, known: Sequence[Any]):
@@ -229,14 +229,14 @@ class _Foreign(Reader):
 
 
 class _Reads(Exception):
-    """A call reads these variables and tensors too."""
+    """A call reads variables and tensors that are not among its inputs yet."""
 
     def __init__(self, variables: list[Any]):
         self.variables = variables
 
 
 def _is_unobserved(x: Tensor) -> bool:
-    """Whether a tensor was there before the trace, and may be followed by a tape some day."""
+    """Whether a tensor existed before the trace, and is one that a tape may follow."""
     value = x._value
     return (
         isinstance(value, jax.Array)
@@ -250,7 +250,7 @@ class _OwnerCall:
     """A method of a layer or a loss as a pure function of its Variables and its tensors.
 
     `function(chosen, others) -> ((outputs, losses), (masks, new values))`, where `chosen` are the
-    values by which gradients are taken.
+    values with respect to which it is differentiated.
     """
 
     def __init__(
@@ -266,9 +266,9 @@ class _OwnerCall:
         self.spec, self.mask, self.masked = spec, mask, masked
         self.training = context.state.training
         self.loss_owners: list[Any] = []  # the layers that added a loss, in order
-        self.changed: list[int] = []  # which Variables the call changes
-        self.structure: Any = None  # of the outputs and losses
-        self.passed: list[int | None] = []  # which outputs are which of the tensors that went in
+        self.changed: list[int] = []  # the numbers of Variables that the call changes
+        self.structure: Any = None  # the structure of the outputs and losses
+        self.passed: list[int | None] = []  # for each output, the input tensor that it is, if any
         self.layout: Any = None
         self.pullbacks = Pullbacks()
         self.compiled = jax.jit(self.packed)
@@ -301,7 +301,7 @@ class _OwnerCall:
         return (out, losses), (out_masks, [new[i] for i in self.changed])
 
     def differentiated(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
-        """`(outputs and losses, flat, a pullback for each part, (masks, new values))`."""
+        """`(flat outputs and losses, one pullback for each part, (masks, new values))`."""
         layout, runs, (out, aux) = self.split(chosen, others)
         self.structure, self.layout = jax.tree.structure(out), layout
         found: dict[int, Any] = {}
@@ -321,19 +321,19 @@ class _OwnerCall:
         return flat, pullbacks, jax.tree.unflatten(jax.tree.structure(aux), rest)
 
     def packed(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
-        """As `differentiated`, in the form in which a program gives it."""
+        """Like `differentiated`, with pullbacks packed as results of a compiled program."""
         flat, pullbacks, aux = self.differentiated(chosen, others)
         return flat, list(map(self.pullbacks.pack, pullbacks)), aux
 
     def split(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
-        """The parts of a call, the functions of them, and the shapes of what `function` gives."""
+        """The parts of a call, a function for each, and the shapes of the results of `function`."""
         closed, shapes = jax.make_jaxpr(lambda *c: self.function(c, others), return_shape=True)(
             *chosen
         )
         return *dependence.split(closed, len(jax.tree.leaves(shapes[0]))), shapes
 
     def whole(self, chosen: Sequence[Any], others: Sequence[Any]) -> Any:
-        """As `differentiated`, for Python that branches on values: they are there."""
+        """Like `differentiated`, but not traced first, for code that branches on values."""
         out, pullback, aux = jax.vjp(lambda *c: self.function(c, others), *chosen, has_aux=True)
         flat, self.structure = jax.tree.flatten(out)
         self.layout = dependence.Layout.whole(len(flat), len(chosen))
@@ -407,9 +407,9 @@ def _recorded_parts(
     pullbacks: list[Callable],
     taken: list[Any],
 ) -> list[Tensor]:
-    """Keeps an operation for each part of a call; gives the tensors that are its results.
+    """Records an operation for each part of a call, and returns the tensors that are its results.
 
-    What is one value is one tensor: an output that is another output.
+    Outputs that are the same value are the same tensor.
     """
     layout = call.layout
     results = [made[j] for j in layout.first]
@@ -431,10 +431,10 @@ def _recorded_parts(
 
 
 class _Calls:
-    """The calls of one object that were recorded, and what they were compiled for."""
+    """The recorded calls of one object, compiled by their signatures."""
 
     def __init__(self, owner: Any):
-        # What they read: Variables, and tensors of closures.
+        # The inputs besides arguments: Variables, and tensors of closures.
         self.variables: list[Any] = base.variables_of(owner, rng.global_stream())
         self._snapshot = base.Snapshot(owner)
         self._surroundings = Surroundings(owner)
@@ -442,13 +442,13 @@ class _Calls:
         self.of_text = Functions()
 
     def add(self, variables: list[Any]) -> None:
-        """Takes in what a call reads and the object does not have."""
+        """Adds inputs that a call reads and that do not belong to the object."""
         known = {id(v) for v in self.variables}
         self.variables = [*(v for v in variables if id(v) not in known), *self.variables]
         self._compiled.clear()
 
     def is_current(self) -> bool:
-        """Whether nothing about the object has changed since."""
+        """Whether the object, its closures and the global random stream are unchanged."""
         stream = rng.global_stream().state
         return (
             self._snapshot.is_current()
@@ -465,7 +465,7 @@ class _Calls:
         except TypeError:  # an argument that cannot be hashed
             return _OwnerCall(method, owner, self.variables, spec, mask, masked)
         if found is None:
-            if len(self._compiled) >= 16:  # an argument that changes all the time
+            if len(self._compiled) >= 16:  # an argument changes in every call
                 self._compiled.clear()
             found = _OwnerCall(method, owner, self.variables, spec, mask, masked)
             self._compiled[key] = found

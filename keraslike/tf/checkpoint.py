@@ -1,8 +1,9 @@
-"""`tf.train.Checkpoint`: what objects hold, in the files that TensorFlow writes and reads.
+"""`tf.train.Checkpoint`: the state of objects, in TensorFlow's checkpoint format.
 
-A file has the tensors by the way to them from the `Checkpoint` (`model/bias/.ATTRIBUTES/...`), and
-how the objects hang together: restoring goes from object to object by the names of attributes, so
-that what is not there yet, the weights of a layer before its first call, is filled when it is made.
+A checkpoint has the tensors by their paths from the `Checkpoint` (`model/bias/.ATTRIBUTES/...`),
+and the graph of the objects. Restoring follows this graph by the names of attributes. Objects that
+do not exist yet, such as the weights of a layer before its first call, are restored when they are
+created.
 
 >>> import os, tempfile
 >>> from keraslike import tf
@@ -45,7 +46,7 @@ from keraslike.tf.variables import Variable
 
 _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
-# -- objects and what they hold -------------------------------------------------------------------
+# -- objects and their children -------------------------------------------------------------------
 
 
 def _is_leaf(obj: Any) -> bool:
@@ -53,7 +54,7 @@ def _is_leaf(obj: Any) -> bool:
 
 
 def _is_kept(obj: Any) -> bool:
-    """Whether an object, or a container, may hold something to save."""
+    """Whether an object or a container may contain state to save."""
     if isinstance(obj, (list, tuple)):
         return any(map(_is_kept, obj))
     if isinstance(obj, dict):
@@ -62,7 +63,7 @@ def _is_kept(obj: Any) -> bool:
 
 
 def _children(obj: Any) -> dict[str, Any]:
-    """What an object holds, by the names that TensorFlow with Keras 3 has for it."""
+    """The children of an object, by the names that TensorFlow with Keras 3 gives them."""
     if _is_leaf(obj):
         return {}
     if isinstance(obj, (list, tuple)):
@@ -77,7 +78,7 @@ def _children(obj: Any) -> dict[str, Any]:
     elif isinstance(obj, base.Object):
         held = _of_object(obj)
     else:
-        held = ((k, v) for k, v in vars(obj).items() if base.is_state(v))  # of flax
+        held = ((k, v) for k, v in vars(obj).items() if base.is_state(v))  # a module of flax
     return {str(name): child for name, child in held if _is_kept(child)}
 
 
@@ -106,7 +107,7 @@ def _optimizer_of(obj: Any) -> Any:
     return found if isinstance(found, Optimizer) else None
 
 
-# What only some objects have and others hold, too.
+# Attributes that are not children, since their values are children under other names.
 _NEVER = frozenset({"optimizer", "_layers", "_weights"})
 
 
@@ -120,7 +121,7 @@ def _of_optimizer(optimizer: Any) -> dict[str, Any]:
 
 
 def _child(obj: Any, children: dict[str, Any], name: str) -> Any:
-    """The child of a name, as this or another version of Keras has it; `None` if there is none."""
+    """The child of a name, in the naming of this or another version of Keras, or `None`."""
     for known in (name, name.lstrip("_"), f"_{name}"):
         if known in children:
             return children[known]
@@ -133,8 +134,8 @@ def _child(obj: Any, children: dict[str, Any], name: str) -> Any:
 
 
 def _values_of(leaf: Any) -> tuple[str, dict[str, np.ndarray]]:
-    """What TensorFlow calls what is saved of a variable, an iterator or a table, and the tensors by
-    what their names end with."""
+    """TensorFlow's name for the state of a variable, an iterator or a table, and its tensors by the
+    suffixes of their names."""
     if isinstance(leaf, lookup.MutableHashTable):
         return "table", leaf._stored()
     if isinstance(leaf, DatasetIterator):
@@ -143,7 +144,7 @@ def _values_of(leaf: Any) -> tuple[str, dict[str, np.ndarray]]:
         return "ITERATOR_STATE", {"": state}
     value = weights_h5.as_numpy(leaf)
     if isinstance(leaf, OptimizerState) and value.dtype == np.int32:
-        value = value.astype(np.int64)  # the count of steps, which TensorFlow reads as that only
+        value = value.astype(np.int64)  # TensorFlow requires this dtype for the step count
     return "VARIABLE_VALUE", {"": value}
 
 
@@ -152,12 +153,12 @@ def _escaped(name: str) -> str:
 
 
 def _saved(root: Any) -> dict[str, np.ndarray]:
-    """All tensors of an object and of those below it, by name, and the graph of the objects."""
+    """All tensors of an object and its descendants, by name, and the graph of the objects."""
     proto = messages.message("TrackableObjectGraph")()
     objects, paths = [root], [""]
     numbers = {id(root): 0}
     tensors: dict[str, np.ndarray] = {}
-    for number, obj in enumerate(objects):  # which grows meanwhile
+    for number, obj in enumerate(objects):  # the loop appends to the list
         node, path = proto.nodes.add(), paths[number]
         if _is_leaf(obj):
             name, values = _values_of(obj)
@@ -180,13 +181,15 @@ def _saved(root: Any) -> dict[str, np.ndarray]:
 
 
 class _Restoration:
-    """A checkpoint that objects are filled from, now and as they come to be."""
+    """A checkpoint from which objects are restored, now or when they are created."""
 
     def __init__(self, path: str, root: Any):
         self.reader = bundle.Reader(path)
         graph = messages.message("TrackableObjectGraph")
         if not self.reader.has_tensor(_GRAPH):
-            raise ValueError(f"{path} is of TensorFlow 1: it says nothing of objects.")
+            raise ValueError(
+                f"{path} was written by TensorFlow 1: it has no graph of objects to restore from."
+            )
         self.nodes = graph.FromString(self.reader.get_tensor(_GRAPH)).nodes
         self._has_values = [bool(node.attributes) for node in self.nodes]
         changed = True
@@ -198,7 +201,7 @@ class _Restoration:
                 ):
                     self._has_values[number] = changed = True
         self.root = root
-        self.filled: dict[int, Any] = {}  # leaves by the numbers of their nodes
+        self.filled: dict[int, Any] = {}  # restored leaves by the numbers of their nodes
         self.objects: dict[int, list[Any]] = {}
         self._first = True
         self._busy = False
@@ -213,14 +216,14 @@ class _Restoration:
         finally:
             self._busy = False
         self._put(values)
-        for waiter, what in self._waiting:  # nothing of what could not be restored is left to wait
+        for waiter, what in self._waiting:  # objects with missing children are watched for changes
             if what is None:
                 base.awaited.pop(waiter)
             else:
                 base.awaited.set(waiter, functools.partial(self._again, *what))
 
     def _put(self, values: list[tuple[Any, Any]]) -> None:
-        """Fills leaves, once all are known to fit."""
+        """Assigns the values to leaves, after all shapes were checked."""
         for leaf, value in values:
             if isinstance(leaf, lookup.MutableHashTable):
                 leaf._restore(value)
@@ -232,13 +235,13 @@ class _Restoration:
                 array = jnp.asarray(value.astype(weights_h5.as_numpy(leaf).dtype))
             if weights_h5.is_key(leaf._raw_value):
                 weights_h5.assign(leaf, value)
-            elif lowering.is_held(leaf):  # it was made while something is traced
+            elif lowering.is_held(leaf):  # the variable was created during a trace
                 leaf.assign(array)
             else:
                 lowering.store([leaf], [array])
 
     def _match(self, obj: Any, number: int, values: list[Any]) -> bool:
-        """Finds leaves for the values below a node; whether the object holds all that it is to."""
+        """Finds the leaves for the values below a node. Returns whether none is missing."""
         seen = self.objects.setdefault(number, [])
         if any(obj is other for other in seen):
             return True
@@ -266,7 +269,7 @@ class _Restoration:
         return complete
 
     def _again(self, obj: Any, number: int) -> None:
-        """Fills what an object has come to hold."""
+        """Restores new children of an object."""
         if not self._busy:
             self.objects[number] = [x for x in self.objects[number] if x is not obj]
             self._fill(obj, number)
@@ -283,12 +286,12 @@ class _Restoration:
         return value
 
     def _build(self, optimizer: Any, node: Any) -> None:
-        """Lets an optimizer make its slots where the file says for what, and that is there."""
+        """Builds an optimizer, if the variables that the checkpoint names for it exist."""
         numbers = {c.local_name: c.node_id for c in node.children}
         if "_trainable_variables" in numbers:
             lists = self.nodes[numbers["_trainable_variables"]].children
             variables = [self.filled.get(c.node_id) for c in lists]
-        else:  # Keras 2 says it of the optimizers of models alone
+        else:  # Keras 2 stores the variables only for optimizers of models
             found = [x for objects in self.objects.values() for x in objects]
             models = [x for x in found if isinstance(x, Layer) and _optimizer_of(x) is optimizer]
             variables = models[0].trainable_variables if models else []
@@ -296,7 +299,7 @@ class _Restoration:
             optimizer.build(variables)
 
     def _of_old_optimizer(self, node: Any, name: str, child: Any) -> Any:
-        """Keras 2 does not count the learning rate among an optimizer's variables."""
+        """The child as Keras 2 has it, where an optimizer's variables exclude the learning rate."""
         numbers = {c.local_name: c.node_id for c in node.children}
         if name != "_variables" or "_learning_rate" not in numbers:
             return child
@@ -304,13 +307,13 @@ class _Restoration:
         return child if numbers["_learning_rate"] in listed else [child[0], *child[2:]]
 
     def missing(self) -> Iterator[str]:
-        """The values of the file that nothing was filled with."""
+        """The values of the checkpoint that were not restored to any object."""
         for number, node in enumerate(self.nodes):
             if number not in self.filled:
                 yield from (a.checkpoint_key for a in node.attributes)
 
     def unfilled(self) -> Iterator[Any]:
-        """The leaves that got no value."""
+        """The leaves that were not restored."""
         known = {id(leaf) for leaf in self.filled.values()}
         objects, seen = [self.root], {id(self.root)}
         for obj in objects:
@@ -323,19 +326,19 @@ class _Restoration:
 
 
 class CheckpointLoadStatus:
-    """What was restored, and what was not."""
+    """The result of a restoration, with assertions about its completeness."""
 
     def __init__(self, restoration: _Restoration | None):
         self._of = restoration
 
     def assert_consumed(self) -> CheckpointLoadStatus:
-        """Raises AssertionError unless all values of the file, and all objects, had a partner."""
+        """Raises AssertionError unless all values and all objects were matched."""
         if self._of is not None and (missing := list(self._of.missing())):
             raise AssertionError(f"Unresolved values in the checkpoint: {missing}")
         return self.assert_existing_objects_matched()
 
     def assert_existing_objects_matched(self) -> CheckpointLoadStatus:
-        """Raises AssertionError where a variable got no value."""
+        """Raises AssertionError if an object was not restored."""
         if self._of is None:
             raise AssertionError("There was no checkpoint to restore.")
         unfilled = [getattr(x, "name", repr(x)) for x in self._of.unfilled()]
@@ -344,7 +347,7 @@ class CheckpointLoadStatus:
         return self
 
     def assert_nontrivial_match(self) -> CheckpointLoadStatus:
-        """Raises AssertionError where nothing but the `Checkpoint` itself had a partner."""
+        """Raises AssertionError if nothing but the `Checkpoint` itself was matched."""
         names = ("save_counter",)
         filled = [] if self._of is None else list(self._of.filled.values())
         if all(getattr(x, "name", "").partition(":")[0] in names for x in filled):
@@ -352,7 +355,7 @@ class CheckpointLoadStatus:
         return self
 
     def expect_partial(self) -> CheckpointLoadStatus:
-        """Says that not all values of the file are wanted."""
+        """Declares that not all values of the checkpoint are needed. There is no warning anyway."""
         return self
 
 
@@ -360,7 +363,7 @@ class CheckpointLoadStatus:
 
 
 class CheckpointOptions:
-    """How a checkpoint is written and read: here there is one way.
+    """TensorFlow's options of checkpoints, which are accepted and have no effect.
 
     >>> from keraslike import tf
     >>> tf.train.CheckpointOptions(experimental_io_device="/cpu:0").experimental_io_device
@@ -385,14 +388,14 @@ class CheckpointOptions:
 
 
 class Checkpoint(base.Object):
-    """Objects by name, to be written into a file together.
+    """A group of named objects that are saved and restored together.
 
     Args:
-        root: an object whose own attributes are written as those of the checkpoint.
+        root: an object whose attributes are saved like those of the checkpoint.
         kwargs: variables, layers, models, optimizers, modules, data iterators, tables, lists and
             dicts.
 
-    Raises ValueError for what holds nothing to save.
+    Raises ValueError for other objects.
 
     >>> from keraslike import tf
     >>> import tempfile
@@ -423,7 +426,7 @@ class Checkpoint(base.Object):
 
     @property
     def save_counter(self) -> Variable:
-        """How many checkpoints were saved."""
+        """The number of checkpoints that were saved."""
         return self._counter
 
     def _tracked(self) -> dict[str, Any]:
@@ -431,7 +434,7 @@ class Checkpoint(base.Object):
         return {**own, "save_counter": self._counter}
 
     def save(self, file_prefix: Any, options: Any = None) -> str:
-        """Writes the checkpoint `file_prefix-N`, N counting them, and returns its path."""
+        """Writes the checkpoint `file_prefix-N`, where N is their count, and returns its path."""
         self._counter.assign_add(1)
         path = self.write(f"{os.fspath(file_prefix)}-{int(self._counter.numpy())}")
         note(os.path.dirname(path), path, [path])
@@ -444,10 +447,10 @@ class Checkpoint(base.Object):
         return path
 
     def restore(self, save_path: Any, options: Any = None) -> CheckpointLoadStatus:
-        """Fills the objects from a checkpoint, a path as `save` gives it; nothing where it is
-        `None`. What the objects come to hold later is filled when it is made.
+        """Restores the objects from the checkpoint at a path that `save` returned; does nothing for
+        `None`. State that objects create later is restored at that time.
 
-        Raises NotFoundError where there is no such file, ValueError for a shape that does not fit.
+        Raises NotFoundError if the checkpoint does not exist, ValueError for a different shape.
         """
         if save_path is None:
             return CheckpointLoadStatus(None)
@@ -460,19 +463,19 @@ class Checkpoint(base.Object):
 
 
 class CheckpointManager:
-    """The checkpoints of a directory, of which the newest are kept.
+    """Writes checkpoints into a directory, and deletes old ones.
 
     Args:
-        checkpoint: what is saved.
-        directory: where; it is made with the first one.
-        max_to_keep: how many are kept, `None` for all.
-        keep_checkpoint_every_n_hours: one in so many hours is kept besides.
-        checkpoint_name: what their names begin with.
-        step_counter, checkpoint_interval: a variable, and by how much it must have grown since the
-            last one was saved for `save` to save.
-        init_fn: called by `restore_or_initialize` where there is no checkpoint.
+        checkpoint: the `Checkpoint` to save.
+        directory: the directory, which is created with the first checkpoint.
+        max_to_keep: the number of newest checkpoints to keep, or `None` for all.
+        keep_checkpoint_every_n_hours: additionally keeps one checkpoint in so many hours.
+        checkpoint_name: the prefix of the names of checkpoints.
+        step_counter, checkpoint_interval: a variable, and the least increase of it between two
+            checkpoints; `save` does nothing before that.
+        init_fn: called by `restore_or_initialize` if there is no checkpoint.
 
-    Raises ValueError for a `max_to_keep` below 1, and an interval without a counter.
+    Raises ValueError for a `max_to_keep` below 1, and for an interval without a counter.
 
     >>> from keraslike import tf
     >>> import os, tempfile
@@ -515,17 +518,17 @@ class CheckpointManager:
 
     @property
     def checkpoints(self) -> list[str]:
-        """The paths of the checkpoints that are kept, the oldest first."""
+        """The paths of the kept checkpoints, the oldest first."""
         return list(self._paths)
 
     def save(
         self, checkpoint_number: Any = None, check_interval: bool = True, options: Any = None
     ) -> str | None:
-        """Writes a checkpoint, removes the oldest and returns its path; `None` where it is not
-        time yet.
+        """Writes a checkpoint, deletes the oldest one, and returns the path; returns `None` if the
+        interval has not passed yet.
 
         Args:
-            checkpoint_number: of its name; the count of checkpoints by default.
+            checkpoint_number: the number in the name, by default the count of checkpoints.
         """
         if self.checkpoint_interval is not None:
             step = int(static(self._counter))

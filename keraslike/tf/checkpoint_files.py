@@ -16,7 +16,7 @@ def _state_path(directory: str, name: str | None = None) -> str:
 
 
 class CheckpointState:
-    """What the file `checkpoint` of a directory says."""
+    """The contents of the file `checkpoint` of a directory."""
 
     def __init__(self, model_checkpoint_path: str, all_model_checkpoint_paths: list[str]):
         self.model_checkpoint_path = model_checkpoint_path
@@ -26,7 +26,7 @@ class CheckpointState:
 def get_checkpoint_state(
     checkpoint_dir: Any, latest_filename: str | None = None
 ) -> CheckpointState | None:
-    """What the file `checkpoint` of a directory says; `None` where there is none.
+    """The contents of the file `checkpoint` of a directory, or `None` if it does not exist.
 
     >>> from keraslike import tf
     >>> import tempfile
@@ -48,7 +48,7 @@ def get_checkpoint_state(
 
 
 def latest_checkpoint(checkpoint_dir: Any, latest_filename: str | None = None) -> str | None:
-    """The path of the newest checkpoint of a directory; `None` where there is none.
+    """The path of the newest checkpoint of a directory, or `None` if there is none.
 
     >>> from keraslike import tf
     >>> import tempfile
@@ -78,7 +78,7 @@ def note(directory: str, latest: str, paths: list[str]) -> None:
 def load_checkpoint(ckpt_dir_or_file: Any) -> bundle.Reader:
     """The tensors of a checkpoint, or of the newest one of a directory.
 
-    Raises NotFoundError where there is none.
+    Raises NotFoundError if there is no checkpoint.
 
     >>> from keraslike import tf
     >>> import tempfile

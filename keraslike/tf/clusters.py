@@ -1,4 +1,4 @@
-"""`tf.distribute.cluster_resolver`: which processes there are, and which one this is."""
+"""`tf.distribute.cluster_resolver`: the processes of a cluster, and the number of this process."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ClusterSpec:
         return len(self.job_tasks(job_name))
 
     def job_tasks(self, job_name: str) -> list[str]:
-        """The addresses of a job; ValueError where there is none of the name."""
+        """The addresses of a job. Raises ValueError for an unknown job."""
         if job_name not in self._jobs:
             raise ValueError(f"No such job in cluster: {job_name!r}")
         return list(self._jobs[job_name])
@@ -56,7 +56,7 @@ class ClusterSpec:
 
 
 class SimpleClusterResolver:
-    """A cluster as it is given."""
+    """A resolver of a given cluster."""
 
     def __init__(
         self,
@@ -77,19 +77,19 @@ class SimpleClusterResolver:
         return self._spec
 
     def master(self, task_type: Any = None, task_id: Any = None, rpc_layer: Any = None) -> str:
-        """The address of a process, or the master's."""
+        """The address of a process, by default of the master."""
         if task_type is not None and task_id is not None:
             return self._spec.task_address(task_type, task_id)
         return self._master
 
     def num_accelerators(self, *_: Any, **__: Any) -> dict[str, int]:
-        """How many devices this process has, by type."""
+        """The number of accelerators of this process, by type."""
         kind = jax.default_backend().upper()
         return {} if kind == "CPU" else {kind: jax.local_device_count()}
 
 
 class TFConfigClusterResolver(SimpleClusterResolver):
-    """The cluster of the variable `TF_CONFIG` of the environment.
+    """The cluster of the environment variable `TF_CONFIG`.
 
     >>> os.environ["TF_CONFIG"] = json.dumps(
     ...     {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}
@@ -120,7 +120,7 @@ class TFConfigClusterResolver(SimpleClusterResolver):
 
 
 class TPUClusterResolver(SimpleClusterResolver):
-    """The TPU of this machine; ValueError where JAX finds none."""
+    """The TPU of this machine. Raises ValueError if JAX finds none."""
 
     def __init__(self, tpu: Any = None, zone: Any = None, project: Any = None, **_: Any):
         if jax.default_backend() != "tpu":
@@ -130,18 +130,18 @@ class TPUClusterResolver(SimpleClusterResolver):
 
     @classmethod
     def connect(cls, tpu: Any = None, zone: Any = None, project: Any = None) -> TPUClusterResolver:
-        """The TPU, which JAX has connected to."""
+        """The TPU that JAX is connected to."""
         return cls(tpu, zone, project)
 
 
 def workers(resolver: Any) -> list[str]:
-    """The addresses of the processes that train, the chief's first."""
+    """The addresses of the training processes, the chief first."""
     jobs = resolver.cluster_spec().as_dict()
     return [*jobs.get("chief", []), *jobs.get("worker", [])]
 
 
 def number_of(resolver: Any) -> int:
-    """Which of `workers` this process is."""
+    """The number of this process in `workers`."""
     chiefs = len(resolver.cluster_spec().as_dict().get("chief", []))
     return int(resolver.task_id or 0) + (chiefs if resolver.task_type == "worker" else 0)
 

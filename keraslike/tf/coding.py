@@ -1,4 +1,4 @@
-"""Text of bytes and bytes of text: base64, compressed text, messages of protocol buffers."""
+"""Encoding and decoding of text: base64, compression, JSON and protocol buffers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _each(function: Callable[[bytes], bytes], given: Any, what: str) -> Tensor:
 
 
 def encode_base64(input: Any, pad: bool = False, name: Any = None) -> Tensor:
-    """Texts in base64, of the kind for addresses; with `pad`, filled up with `=`.
+    """Texts in URL-safe base64, with `pad` padded with `=`.
 
     >>> encode_base64("a?").numpy()
     b'YT8'
@@ -43,7 +43,7 @@ def encode_base64(input: Any, pad: bool = False, name: Any = None) -> Tensor:
 
 
 def decode_base64(input: Any, name: Any = None) -> Tensor:
-    """What texts in base64 stand for; InvalidArgumentError where one is none.
+    """The decoded bytes of texts in URL-safe base64. Raises InvalidArgumentError for other texts.
 
     >>> from keraslike import tf
     >>> tf.io.decode_base64("aGk").numpy()
@@ -57,7 +57,7 @@ def decode_base64(input: Any, name: Any = None) -> Tensor:
 
 
 def decode_compressed(bytes: Any, compression_type: str = "", name: Any = None) -> Tensor:
-    """Texts that were compressed by `"GZIP"` or `"ZLIB"`.
+    """Decompressed texts, which were compressed by `"GZIP"` or `"ZLIB"`.
 
     >>> from keraslike import tf
     >>> import zlib
@@ -73,7 +73,7 @@ def decode_compressed(bytes: Any, compression_type: str = "", name: Any = None) 
 
 
 def decode_json_example(json_examples: Any, name: Any = None) -> Tensor:
-    """Examples as JSON has them, as bytes that `parse_example` reads.
+    """Examples in JSON, converted to the bytes that `parse_example` reads.
 
     >>> from keraslike import tf
     >>> coded = tf.io.decode_json_example(
@@ -105,18 +105,18 @@ def decode_proto(
     sanitize: bool = False,
     name: Any = None,
 ) -> DecodeProto:
-    """Fields of messages of protocol buffers: how many values each has, and the values.
+    """Fields of protocol buffers: the number of values of each, and the values.
 
     Args:
         message_type: the name of the message, with its package.
-        field_names: which fields.
-        output_types: their dtypes; messages within are strings.
-        descriptor_source: the path of a file that `protoc --descriptor_set_out` has written, or
-            `b"bytes://"` and what is in one.
+        field_names: the names of the fields.
+        output_types: their dtypes; submessages are strings.
+        descriptor_source: the path of a file that `protoc --descriptor_set_out` wrote, or
+            `b"bytes://"` followed by the contents of one.
         message_format: `"binary"`.
 
-    Raises ValueError for a message or a field that is not described, InvalidArgumentError for bytes
-    that are no such message.
+    Raises ValueError for an unknown message or field, InvalidArgumentError for bytes that cannot be
+    parsed.
 
     >>> from google.protobuf import descriptor_pb2, timestamp_pb2
     >>> from keraslike import tf
@@ -160,7 +160,10 @@ def decode_proto(
 def _message(message_type: str, source: Any) -> tuple[Any, dict[str, Any]]:
     text = source.encode() if isinstance(source, str) else source
     if text in (b"", b"local://"):
-        raise ValueError("descriptor_source must name a file of descriptors.")
+        raise ValueError(
+            "descriptor_source must be the path of a file of descriptors, or 'bytes://' and "
+            f"descriptors. Received: {source!r}"
+        )
     if text.startswith(b"bytes://"):
         data = text.removeprefix(b"bytes://")
     else:

@@ -1,7 +1,7 @@
-"""`tf.config`: the devices that there are, and what JAX and XLA can be told about them.
+"""`tf.config`: the devices of this machine, and settings of JAX and XLA for them.
 
-What has to be said before JAX looks for devices raises RuntimeError afterwards, as in TensorFlow,
-where it would change results or where a program relies on it.
+Settings that JAX reads when it initializes devices raise RuntimeError afterwards, as in TensorFlow,
+if they would change results or if a program depends on them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class PhysicalDevice(NamedTuple):
 
 
 class LogicalDevice(NamedTuple):
-    """A device as programs name it.
+    """A device by the name that programs use.
 
     >>> from keraslike import tf
     >>> isinstance(tf.config.list_logical_devices()[0], tf.config.LogicalDevice)
@@ -43,7 +43,7 @@ class LogicalDevice(NamedTuple):
 
 
 class LogicalDeviceConfiguration(NamedTuple):
-    """One of the parts into which a device is divided.
+    """The configuration of one of the virtual devices of a device.
 
     >>> from keraslike import tf
     >>> tf.config.LogicalDeviceConfiguration(memory_limit=1024).memory_limit
@@ -56,7 +56,7 @@ class LogicalDeviceConfiguration(NamedTuple):
 
 
 class _Settings:
-    """What was asked for, where JAX does not keep it."""
+    """Settings that JAX does not store."""
 
     def __init__(self) -> None:
         self.hidden: set[PhysicalDevice] = set()
@@ -72,7 +72,7 @@ _settings = _Settings()
 
 
 def _all() -> dict[PhysicalDevice, Any]:
-    """The devices of this process, the host's first."""
+    """The devices of this process, the CPU first."""
     there = [] if jax.default_backend() == "cpu" else jax.local_devices(backend="cpu")[:1]
     there += jax.local_devices()
     named: dict[PhysicalDevice, Any] = {}
@@ -88,7 +88,7 @@ def _of_type(devices: Any, device_type: str | None) -> list[Any]:
 
 
 def list_physical_devices(device_type: str | None = None) -> list[PhysicalDevice]:
-    """The devices of this process: of a type, `"CPU"`, `"GPU"` or `"TPU"`, or all.
+    """The devices of this process, of all types or of one (`"CPU"`, `"GPU"` or `"TPU"`).
 
     >>> list_physical_devices("CPU")[0]
     PhysicalDevice(name='/physical_device:CPU:0', device_type='CPU')
@@ -97,7 +97,7 @@ def list_physical_devices(device_type: str | None = None) -> list[PhysicalDevice
 
 
 def get_visible_devices(device_type: str | None = None) -> list[PhysicalDevice]:
-    """Those that programs see; see `set_visible_devices`.
+    """The visible devices; see `set_visible_devices`.
 
     >>> from keraslike import tf
     >>> [device.device_type for device in tf.config.get_visible_devices("CPU")][0]
@@ -107,14 +107,14 @@ def get_visible_devices(device_type: str | None = None) -> list[PhysicalDevice]:
 
 
 def set_visible_devices(devices: Any, device_type: str | None = None) -> None:
-    """Lets programs see only some devices: results are put on the first of them, and strategies
-    spread over them.
+    """Makes only some devices visible: results are placed on the first of them, and strategies use
+    all of them.
 
     Args:
-        devices: one, or a list; of a type that is left out all are hidden.
-        device_type: which type is spoken of; all where it is `None`.
+        devices: a device, or a list.
+        device_type: the type whose other devices are hidden; `None` for all types.
 
-    Raises ValueError for a device that there is not, and where none is left.
+    Raises ValueError for an unknown device, and if no device would be visible.
 
     >>> from keraslike import tf
     >>> tf.config.set_visible_devices(tf.config.list_physical_devices())
@@ -123,11 +123,11 @@ def set_visible_devices(devices: Any, device_type: str | None = None) -> None:
     there = list_physical_devices(device_type)
     unknown = [d for d in chosen if d not in there]
     if unknown:
-        raise ValueError(f"Unrecognized device: {unknown[0]!r}. There are: {there}")
+        raise ValueError(f"Unrecognized device: {unknown[0]!r}. Expected one of: {there}")
     hidden = _settings.hidden - set(there) | {d for d in there if d not in chosen}
     left = [d for d in _all() if d not in hidden]
     if not left:
-        raise ValueError(f"One device must be left. Received: devices={devices!r}")
+        raise ValueError(f"At least one device must stay visible. Received: devices={devices!r}")
     _settings.hidden = hidden
     best = max(left, key=lambda d: d.device_type != "CPU")
     device = _all()[best]
@@ -136,7 +136,7 @@ def set_visible_devices(devices: Any, device_type: str | None = None) -> None:
 
 
 def list_logical_devices(device_type: str | None = None) -> list[LogicalDevice]:
-    """The visible devices by the names that `tf.device` takes.
+    """The visible devices, with the names that `tf.device` takes.
 
     >>> list_logical_devices("CPU")[0]
     LogicalDevice(name='/device:CPU:0', device_type='CPU')
@@ -148,7 +148,7 @@ def list_logical_devices(device_type: str | None = None) -> list[LogicalDevice]:
 
 
 def get_device_details(device: PhysicalDevice) -> dict[str, Any]:
-    """What is known of a device: its name, and of a GPU what it can compute."""
+    """Details of a device: its name and, for a GPU, its compute capability."""
     device = _all()[_known(device)]
     details = {} if device.platform == "cpu" else {"device_name": device.device_kind}
     capability = getattr(device, "compute_capability", None)
@@ -159,17 +159,17 @@ def get_device_details(device: PhysicalDevice) -> dict[str, Any]:
 
 def _known(device: Any) -> PhysicalDevice:
     if device not in _all():
-        raise ValueError(f"Unrecognized device: {device!r}. There are: {list(_all())}")
+        raise ValueError(f"Unrecognized device: {device!r}. Expected one of: {list(_all())}")
     return device
 
 
 def set_logical_device_configuration(
     device: PhysicalDevice, logical_devices: list[LogicalDeviceConfiguration]
 ) -> None:
-    """Divides the CPU into several devices, before JAX has looked for devices.
+    """Divides the CPU into several virtual devices, before JAX initializes devices.
 
-    Raises RuntimeError afterwards, and for GPUs, which XLA does not divide: how much of its memory
-    it takes is said by the variable `XLA_PYTHON_CLIENT_MEM_FRACTION` of the environment.
+    Raises RuntimeError afterwards, and for GPUs, which XLA cannot divide. The environment variable
+    `XLA_PYTHON_CLIENT_MEM_FRACTION` limits the memory of a GPU.
 
     Example (at the beginning of a program)::
 
@@ -179,8 +179,8 @@ def set_logical_device_configuration(
     """
     if device.device_type != "CPU":
         raise RuntimeError(
-            f"XLA does not divide {device.name}. Set XLA_PYTHON_CLIENT_MEM_FRACTION in the "
-            "environment to limit the memory that it takes."
+            f"XLA cannot divide {device.name}. Set XLA_PYTHON_CLIENT_MEM_FRACTION in the "
+            "environment to limit the memory that is allocated on it."
         )
     if len(logical_devices) == len(list_physical_devices("CPU")):
         return
@@ -191,7 +191,7 @@ def set_logical_device_configuration(
 
 
 def get_logical_device_configuration(device: PhysicalDevice) -> None:
-    """`None`: a device is one.
+    """`None`, since devices are not divided.
 
     >>> from keraslike import tf
     >>> device = tf.config.list_physical_devices("CPU")[0]
@@ -206,29 +206,32 @@ _PREALLOCATE = "XLA_PYTHON_CLIENT_PREALLOCATE"
 
 
 def set_memory_growth(device: PhysicalDevice, enable: bool) -> None:
-    """Whether memory of a GPU is taken as it is needed, or most of it when JAX looks for devices.
+    """Sets whether memory of a GPU is allocated on demand rather than preallocated.
 
-    By then it is too late (listing the devices does so), of which there is a warning.
+    JAX reads the setting when it initializes devices, which listing them does. There is a warning
+    if it comes too late.
     """
     if device.device_type == "CPU":
         raise ValueError("Cannot set memory growth on non-GPU and non-Pluggable devices")
     if enable != get_memory_growth(device):
         os.environ[_PREALLOCATE] = "false" if enable else "true"
         warn_user(
-            f"set_memory_growth({device.name}, {enable}) comes too late: JAX has taken its memory. "
+            f"set_memory_growth({device.name}, {enable}) has no effect, since JAX has initialized "
+            "the device. "
             f"Set {_PREALLOCATE}={os.environ[_PREALLOCATE]} in the environment of the program."
         )
 
 
 def get_memory_growth(device: PhysicalDevice) -> bool:
-    """Whether memory of a GPU is taken as it is needed."""
+    """Whether memory of a GPU is allocated on demand."""
     if device.device_type == "CPU":
         raise ValueError("Cannot set memory growth on non-GPU and non-Pluggable devices")
     return os.environ.get(_PREALLOCATE, "true").lower() in ("0", "false")
 
 
 def get_memory_info(device: str) -> dict[str, int]:
-    """The bytes that are in use on a device, now and at most; ValueError where it does not say."""
+    """The current and the peak number of bytes in use on a device. Raises ValueError if the device
+    does not report them."""
     stats = found.find_device(device.rpartition("/")[2].removeprefix("device:").lower())
     stats = stats.memory_stats()
     if not stats:
@@ -237,15 +240,15 @@ def get_memory_info(device: str) -> dict[str, int]:
 
 
 def get_memory_usage(device: str) -> int:
-    """The bytes that are in use on a device."""
+    """The number of bytes in use on a device."""
     return get_memory_info(device)["current"]
 
 
-# -- how things are computed ----------------------------------------------------------------------
+# -- settings of computations ---------------------------------------------------------------------
 
 
 def run_functions_eagerly(run_eagerly: bool) -> None:
-    """Whether what `tf.function` makes is run by Python instead of being traced and compiled.
+    """Sets whether functions made by `tf.function` run in Python, without tracing.
 
     >>> from keraslike import tf
     >>> tf.config.run_functions_eagerly(True)
@@ -257,7 +260,7 @@ def run_functions_eagerly(run_eagerly: bool) -> None:
 
 
 def functions_run_eagerly() -> bool:
-    """What `run_functions_eagerly` was told.
+    """The setting of `run_functions_eagerly`.
 
     >>> from keraslike import tf
     >>> tf.config.functions_run_eagerly()
@@ -267,9 +270,9 @@ def functions_run_eagerly() -> bool:
 
 
 def enable_op_determinism() -> None:
-    """Lets a GPU compute the same each time; what other devices compute is so already.
+    """Makes operations on GPUs deterministic; those on other devices always are.
 
-    Raises RuntimeError where JAX has looked for GPUs already.
+    Raises RuntimeError if JAX has initialized a GPU already.
     """
     flag = "--xla_gpu_deterministic_ops=true"
     flags = os.environ.get("XLA_FLAGS", "")
@@ -278,7 +281,7 @@ def enable_op_determinism() -> None:
     if jax_internals.backends_are_initialized():
         if jax.default_backend() == "gpu":
             raise RuntimeError(
-                "Determinism cannot be enabled once JAX has looked for devices: set "
+                "Determinism cannot be enabled after JAX has initialized devices. Set "
                 f"XLA_FLAGS={flag} in the environment of the program."
             )
         return
@@ -286,17 +289,17 @@ def enable_op_determinism() -> None:
 
 
 def enable_tensor_float_32_execution(enabled: bool) -> None:
-    """Whether products of float32 may be computed with fewer digits, where a GPU is faster so."""
+    """Sets whether float32 products may use TensorFloat-32, which is faster on some GPUs."""
     jax.config.update("jax_default_matmul_precision", None if enabled else "highest")
 
 
 def tensor_float_32_execution_enabled() -> bool:
-    """Whether products of float32 may be computed with fewer digits."""
+    """Whether float32 products may use TensorFloat-32."""
     return jax.config.jax_default_matmul_precision not in ("highest", "float32")
 
 
 def set_soft_device_placement(enabled: bool) -> None:
-    """Whether `tf.device` takes another device where there is none of a name.
+    """Sets whether `tf.device` falls back to another device if the named one does not exist.
 
     >>> from keraslike import tf
     >>> tf.config.set_soft_device_placement(True)
@@ -305,7 +308,7 @@ def set_soft_device_placement(enabled: bool) -> None:
 
 
 def get_soft_device_placement() -> bool:
-    """Whether `tf.device` takes another device where there is none of a name.
+    """Whether `tf.device` falls back to another device if the named one does not exist.
 
     >>> from keraslike import tf
     >>> tf.config.set_soft_device_placement(True)
@@ -316,7 +319,8 @@ def get_soft_device_placement() -> bool:
 
 
 def _set_threads(num_threads: int) -> None:
-    """How many threads an operation uses; RuntimeError once JAX has looked for devices."""
+    """Sets the number of threads of an operation. Raises RuntimeError after JAX has initialized
+    devices."""
     if num_threads == _get_threads():
         return
     if jax_internals.backends_are_initialized():
@@ -332,12 +336,12 @@ def _get_threads() -> int:
 
 
 def _set_inter(num_threads: int) -> None:
-    """Kept, and of no effect: XLA has one pool of threads."""
+    """Stores the value, which has no effect, since XLA has one pool of threads."""
     _settings.inter_op = int(num_threads)
 
 
 def _set_jit(enabled: Any) -> None:
-    """Kept, and of no effect: XLA compiles everything."""
+    """Stores the value, which has no effect, since XLA compiles everything."""
     _settings.jit = "autoclustering" if enabled in (True, "autoclustering") else ""
 
 
@@ -349,7 +353,7 @@ def experimental_connect_to_cluster(
     make_master_device_default: bool = True,
     cluster_device_filters: Any = None,
 ) -> None:
-    """Nothing: a strategy connects the processes when it is made.
+    """Does nothing, since strategies connect the processes when they are created.
 
     >>> from keraslike import tf
     >>> tf.config.experimental_connect_to_cluster(tf.train.ClusterSpec({"worker": ["host:1"]}))
@@ -365,7 +369,7 @@ threading = SimpleNamespace(
 optimizer = SimpleNamespace(
     set_jit=_set_jit,
     get_jit=lambda: _settings.jit,
-    # Of no effect: they name passes of TensorFlow's.
+    # Stored without effect, since the options name passes of TensorFlow's optimizer.
     set_experimental_options=lambda options: _settings.optimizer.update(options),
     get_experimental_options=lambda: dict(_settings.optimizer),
 )

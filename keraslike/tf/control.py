@@ -1,8 +1,8 @@
-"""Control flow on values: `tf.cond`, `tf.while_loop` and their kin.
+"""Control flow on values: `tf.cond`, `tf.while_loop`, `tf.map_fn` and similar functions.
 
-Where the values are there Python decides; where a function is traced XLA will. Then the branches
-are traced first, and what they take from outside, tensors and variables alike, becomes an argument,
-so that a tape sees the whole as one operation.
+If the values are known, Python's control flow is used, and XLA's if a function is being traced. In
+that case the branches are traced first, and the tensors and variables that they capture become
+arguments, so that a tape records one operation.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from keraslike.tf.tensor_array import TensorArray, settled
 
 
 def device(device_name: str | None) -> contextlib.AbstractContextManager:
-    """A block in which tensors are made, and computed on, on a device: `"/GPU:0"`, `"cpu:0"`.
+    """A context in which tensors are created and computed on a device: `"/GPU:0"`, `"cpu:0"`.
 
-    Where there is no such device the block is left to JAX, as TensorFlow leaves it to itself; after
-    `tf.config.set_soft_device_placement(False)` that raises InvalidArgumentError. `None` leaves it
-    open.
+    If there is no such device, JAX's default is used, as in TensorFlow; after
+    `tf.config.set_soft_device_placement(False)` this raises InvalidArgumentError. `None` stands for
+    the default as well.
 
     >>> with device("/device:CPU:0"):
     ...     convert_to_tensor([1.0, 2.0]).shape
@@ -73,10 +73,10 @@ soft_placement = True  # see `tf.config.set_soft_device_placement`
 
 
 class _Traced:
-    """A function of arrays, traced. What it takes from outside are its `taken`.
+    """A traced function of arrays. `taken` are the values that it captures.
 
-    While it is traced every variable, and every tensor that a tape follows, holds a tracer of its
-    own: so it is known which of them were read, however that was done.
+    During the trace every variable, and every tensor that a tape follows, holds its own tracer.
+    Those whose tracers the jaxpr uses are captured.
     """
 
     def __init__(self, fn: Callable, *examples: Any):
@@ -92,7 +92,7 @@ class _Traced:
             with (
                 WIDE(wide),
                 lowering.holding(outside, state),
-                context.using(tapes=readers),  # the function around takes what is read here, too
+                context.using(tapes=readers),  # the enclosing function captures these values, too
             ):
                 constant_when_assigned(variables)
                 out = unbox(wrap_values(fn(*values)))
@@ -112,7 +112,7 @@ class _Traced:
         self.taken = [*(outside[i] for i in self._used), *closed.consts]
 
     def __call__(self, taken: Sequence[Any], *values: Any) -> list[Any]:
-        """The results, then the new values of the variables in `changed`."""
+        """The results, followed by the new values of the variables in `changed`."""
         count = len(self._used)
         state = dict(zip(self._used, taken))
         full = [state.get(i) for i in range(self._count)]
@@ -124,7 +124,7 @@ def _struct_of(value: Any) -> Any:
 
 
 def _variables() -> list[Any]:
-    """The variables that are alive, those that hold a tracer only where its trace goes on."""
+    """All live variables, except those that hold a tracer of a trace that has ended."""
     return [
         v
         for v in every_variable()
@@ -141,13 +141,13 @@ def _followed() -> list[Tensor]:
 
 
 def _run(fn: Callable, given: Sequence[Any]) -> list[Tensor]:
-    """One operation on tensors, variables (as they are kept) and arrays."""
+    """Runs one operation on tensors, variables (without autocasting) and arrays."""
     with context.using(autocast=None):
         return run(fn, given, lasting=False)
 
 
 def _flat(tree: Any) -> tuple[list[Tensor], Any]:
-    """The tensors in a structure, as tapes know them, and the structure."""
+    """The tensors in a structure, and the structure."""
     leaves, structure = jax.tree.flatten(tree, is_leaf=_is_leaf)
     return [convert_to_tensor(x) for x in leaves], structure
 
@@ -159,9 +159,9 @@ def _is_leaf(x: Any) -> bool:
 def cond(
     pred: Any, true_fn: Callable | None = None, false_fn: Callable | None = None, name: Any = None
 ) -> Any:
-    """`true_fn()` where the predicate holds, `false_fn()` otherwise.
+    """`true_fn()` if the predicate holds, otherwise `false_fn()`.
 
-    Raises TypeError where one of both gives another structure, shape or dtype than the other.
+    Raises TypeError if the results differ in structure, shape or dtype.
 
     >>> from keraslike import tf
     >>> absolute = tf.function(lambda x: cond(x > 0, lambda: x, lambda: -x))
@@ -212,7 +212,7 @@ def switch_case(
     default: Callable | None = None,
     name: str = "switch_case",
 ) -> Any:
-    """The function that the index names, the last (or `default`) where it names none.
+    """The result of the function with an index; of the last one, or `default`, for other indices.
 
     >>> from keraslike import tf
     >>> tf.switch_case(tf.constant(1), [lambda: 10, lambda: 20])
@@ -243,9 +243,11 @@ def _choose(
     places: Sequence[Sequence[int | None]],
     names: Sequence[str] = (),
 ) -> list[Tensor]:
-    """The results of one of the branches: of each those at its places, zeros where that is `None`.
+    """The results of one of the branches, and its changes of variables.
 
-    `names` are what errors call the results. Variables are changed as that branch does.
+    Args:
+        places: for each branch, which of its results to take; `None` stands for zeros.
+        names: the names of results in errors.
     """
     avals = [_given(branches, each) for each in zip(*places)]
     for number, (each, aval) in enumerate(zip(zip(*places), avals)):
@@ -293,7 +295,7 @@ def _in_range(index: Any, count: int) -> Any:
 
 
 def _written(out: list[Tensor], changed: list[Any]) -> list[Tensor]:
-    """The results, once the values that follow them are written to the variables."""
+    """Writes the values that follow the results to the variables, and returns the results."""
     n = len(out) - len(changed)
     lowering.write(changed, [t._value for t in out[n:]])
     return out[:n]
@@ -312,8 +314,8 @@ def while_loop(
 ) -> Any:
     """`loop_vars = body(*loop_vars)` as long as `cond(*loop_vars)` holds.
 
-    A traced loop that `maximum_iterations` bounds keeps all that its gradient needs; one of any
-    number of steps computes most of it once more.
+    A traced loop that is bounded by `maximum_iterations` keeps all values that its gradient needs.
+    A loop without a bound computes most of them a second time for the gradient.
 
     >>> from keraslike import tf
     >>> i, total = while_loop(lambda i, s: i < 4, lambda i, s: (i + 1, s + i), [tf.constant(0)] * 2)
@@ -348,7 +350,7 @@ def while_loop(
         return lambda *values: fn(*wrap_values(jax.tree.unflatten(tree, list(values))))
 
     if any(isinstance(v, TensorArray) for v in start):
-        step = _Traced(on_arrays(both[1]), *map(raw, flat))  # what it writes says what they hold
+        step = _Traced(on_arrays(both[1]), *map(raw, flat))  # finds shapes of the arrays' elements
         avals = step.out_avals[: step.structure.num_leaves]
         given = _listed(jax.tree.unflatten(step.structure, avals))
         start = [settled(*pair) for pair in zip(start, given)]
@@ -367,7 +369,7 @@ class ShapeChanges(ValueError):
 
 
 def _as_given(loop_vars: Any, values: list[Any]) -> Any:
-    """A list of values as the tuple that the variables of the loop were given as."""
+    """A list of values converted to the type of `loop_vars`."""
     if not isinstance(loop_vars, tuple):
         return values
     return type(loop_vars)(*values) if hasattr(loop_vars, "_fields") else tuple(values)
@@ -376,7 +378,7 @@ def _as_given(loop_vars: Any, values: list[Any]) -> Any:
 def _while(
     cond: Callable, body: Callable, flat: list[Tensor], bound: Any, names: Sequence[str] = ()
 ) -> list[Tensor]:
-    """The tensors after a loop that is traced; `names` are what errors call them."""
+    """The tensors after a traced loop; `names` are their names in errors."""
     values = list(map(raw, flat))
     going, step = _Traced(cond, *values), _Traced(body, *values)
     _refuse_changes(going)
@@ -398,7 +400,7 @@ def _while(
         state, taken = list(values[: n + len(changed)]), values[n + len(changed) :]
 
         def on(traced: _Traced, taken: Sequence[Any]) -> Callable:
-            """The traced function of the state, which has the values of changed variables."""
+            """A traced function of the loop's state, which includes changed variables."""
             at = [places.get(id(v)) for v in traced.taken]
 
             def run(s: Sequence[Any]) -> list[Any]:
@@ -435,7 +437,7 @@ def map_fn(
     name: str | None = None,
     fn_output_signature: Any = None,
 ) -> Any:
-    """`fn` on each slice along the first axis, one after the other; the results stacked.
+    """The stacked results of `fn` for each slice along the first axis, one after the other.
 
     >>> from keraslike import tf
     >>> tf.map_fn(lambda x: x * x, tf.constant([1, 2, 3])).numpy().tolist()
@@ -451,7 +453,7 @@ def map_fn(
 def vectorized_map(
     fn: Callable, elems: Any, fallback_to_while_loop: bool = True, warn: bool = True
 ) -> Any:
-    """`fn` on each slice along the first axis, all at once.
+    """The stacked results of `fn` for each slice along the first axis, vectorized.
 
     >>> from keraslike import tf
     >>> tf.vectorized_map(lambda x: x * x, tf.constant([1, 2, 3])).numpy().tolist()
@@ -476,7 +478,11 @@ def _slice_of(tensor: Tensor) -> Any:
 
 def _refuse_changes(traced: _Traced) -> None:
     if traced.changed:
-        raise TypeError("Variables cannot be assigned to here: carry the value along as a state.")
+        names = ", ".join(str(getattr(v, "name", v)) for v in traced.changed)
+        raise TypeError(
+            f"Variables ({names}) cannot be assigned to in this function. Carry the values as loop "
+            "variables or as a state instead."
+        )
 
 
 def scan(
@@ -490,7 +496,7 @@ def scan(
     reverse: bool = False,
     name: str | None = None,
 ) -> Any:
-    """`state = fn(state, slice)` along the first axis; all states stacked.
+    """The stacked states of `state = fn(state, slice)` along the first axis.
 
     >>> from keraslike import tf
     >>> tf.scan(lambda total, x: total + x, tf.constant([1, 2, 3])).numpy().tolist()
@@ -501,7 +507,7 @@ def scan(
     states = _over(rest, lambda each, s: (fn(s, each),) * 2, state, reverse)[1]
     if initializer is not None:
         return states
-    ends = [expand_dims(state, 0), states]  # the first slice is the first state
+    ends = [expand_dims(state, 0), states]  # without an initializer, the first slice is a state
     return concat(ends[::-1] if reverse else ends, 0)
 
 
@@ -514,15 +520,13 @@ def foldl(
     swap_memory: bool = False,
     name: str | None = None,
 ) -> Any:
-    """As `scan`; the last state only.
+    """The last state of `state = fn(state, slice)` along the first axis.
 
     >>> from keraslike import tf
     >>> tf.foldl(lambda total, x: 2 * total + x, tf.constant([1, 2, 3])).numpy().tolist()
     11
     """
-    elems, state = _first(elems, initializer, False)
-    fn = converted(fn)
-    return _over(elems, lambda each, s: (fn(s, each), None), state, False)[0]
+    return _fold(fn, elems, initializer, reverse=False)
 
 
 def foldr(
@@ -534,15 +538,19 @@ def foldr(
     swap_memory: bool = False,
     name: str | None = None,
 ) -> Any:
-    """As `foldl`, from the last slice to the first.
+    """Like `foldl`, from the last slice to the first.
 
     >>> from keraslike import tf
     >>> tf.foldr(lambda total, x: 2 * total + x, tf.constant([1, 2, 3])).numpy().tolist()
     17
     """
-    elems, state = _first(elems, initializer, True)
+    return _fold(fn, elems, initializer, reverse=True)
+
+
+def _fold(fn: Callable, elems: Any, initializer: Any, reverse: bool) -> Any:
+    elems, state = _first(elems, initializer, reverse)
     fn = converted(fn)
-    return _over(elems, lambda each, s: (fn(s, each), None), state, True)[0]
+    return _over(elems, lambda each, s: (fn(s, each), None), state, reverse)[0]
 
 
 def _first(elems: Any, initializer: Any, reverse: bool) -> tuple[Any, Any]:
@@ -557,7 +565,8 @@ def _tensors(tree: Any) -> Any:
 
 
 def _over(elems: Any, step: Callable, state: Any, reverse: bool) -> tuple[Any, Any]:
-    """`state, out = step(slice, state)` along the first axis: the last state, all outputs."""
+    """The last state and the stacked outputs of `state, out = step(slice, state)` along the first
+    axis."""
     flat, tree = _flat(_tensors(elems))
     held, state_tree = _flat(state)
     slices = [_slice_of(t) for t in flat]

@@ -1,4 +1,4 @@
-"""Tensors of other things: numbers, lists, text, arrays."""
+"""Conversion of numbers, lists, text and arrays to tensors."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ from keraslike.tf.tensor import WIDE, Tensor, _on_device, precision, read, run
 
 
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Const") -> Tensor:
-    """A tensor of a number, a text, a nested list, an array or a tensor.
+    """A tensor with the value of a number, a text, a nested list, an array or a tensor.
 
     Args:
-        dtype: of the result. Where it is left out arrays keep theirs; Python's numbers are int32,
-            float32 or complex128, int64 where int32 is too small.
-        shape: sizes of the result, which a single value fills.
+        dtype: the dtype of the result. By default arrays keep theirs; Python numbers become int32
+            (int64 if necessary), float32 or complex128.
+        shape: the shape of the result; a single value is broadcast to it.
 
-    Raises ValueError for lists of uneven lengths, TypeError for values that do not fit the dtype.
+    Raises ValueError for lists of different lengths, TypeError for values that do not fit the
+    dtype.
 
     >>> constant([[1.0, 2.0]])
     <tf.Tensor: shape=(1, 2), dtype=float32, numpy=array([[1., 2.]], dtype=float32)>
@@ -55,10 +56,10 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
 def convert_to_tensor(
     value: Any, dtype: Any = None, dtype_hint: Any = None, name: str | None = None
 ) -> Tensor:
-    """As `constant`; a tensor or a variable of another dtype raises ValueError.
+    """Like `constant`, but a tensor or a variable of another dtype raises ValueError.
 
     Args:
-        dtype_hint: the dtype to have where the value can have it.
+        dtype_hint: the dtype to use if the value can be converted to it.
 
     >>> from keraslike import tf
     >>> tf.convert_to_tensor([1, 2], tf.float32).numpy().tolist()
@@ -74,8 +75,8 @@ def convert_to_tensor(
     if isinstance(value, Tensor):
         if wanted is not None and value.dtype is not wanted:
             raise ValueError(
-                f"A tensor of dtype {value.dtype.name} was given where {wanted.name} is wanted. "
-                "Nothing is cast silently: use tf.cast()."
+                f"Tensor conversion requested dtype {wanted.name} for a tensor with dtype "
+                f"{value.dtype.name}. Nothing is cast silently: use tf.cast()."
             )
         return value
     if isinstance(value, Structure):
@@ -110,7 +111,7 @@ def _widened(array: jax.Array, target: Any) -> jax.Array:
 
 
 def stacked(values: Any, axis: int = 0) -> Tensor:
-    """Tensors of one shape along a new axis."""
+    """Tensors of one shape, stacked along a new axis."""
     return run(_stacked_arrays, joined("stack", values), (), {"axis": axis})
 
 
@@ -130,7 +131,7 @@ def _tensors_in(values: Any) -> Iterator[Any]:
 
 
 def joined(name: str, values: Any) -> list[Any]:
-    """Tensors of one dtype from a list in which some may be numbers and lists."""
+    """The items of a list as tensors of one dtype; numbers and lists take that of the tensors."""
     values = list(values)
     known = next(_tensors_in(values), None)
     hint = None if known is None else known.dtype
@@ -151,7 +152,7 @@ def mismatch(name: str, a: Any, b: Any, position: int = 1) -> str:
 
 
 def same_dtype(name: str, tensors: Sequence[Any]) -> None:
-    """Raises InvalidArgumentError, which names the function, for tensors of two dtypes."""
+    """Raises InvalidArgumentError, with the name of the function, for tensors of two dtypes."""
     first = dtypes.as_dtype(tensors[0].dtype)
     for i, tensor in enumerate(tensors):
         if dtypes.as_dtype(tensor.dtype) is not first:
@@ -159,14 +160,14 @@ def same_dtype(name: str, tensors: Sequence[Any]) -> None:
 
 
 def library(values: Sequence[Any]) -> Any:
-    """numpy for texts, and for what has values while a function is traced: sizes stay known."""
+    """numpy for texts and for known values in a trace, so that sizes stay known; else jax.numpy."""
     known = not any(isinstance(v, jax.core.Tracer) for v in values)
     is_numpy = known and any(isinstance(v, np.ndarray) for v in values)
     return np if values[0].dtype.kind == "O" or is_numpy else jnp
 
 
 def is_tensor(x: Any) -> bool:
-    """Whether it is a tensor or a variable of any kind.
+    """Whether `x` is a tensor or a variable of any kind.
 
     >>> from keraslike import tf
     >>> tf.is_tensor(tf.constant(1)), tf.is_tensor(1)
@@ -176,7 +177,7 @@ def is_tensor(x: Any) -> bool:
 
 
 def _holds_sizes(value: Any) -> bool:
-    """Whether it is a size that is not known while shapes are traced, or a list with one."""
+    """Whether a value is a symbolic size, or a list with one."""
     if isinstance(value, (list, tuple)):
         return any(export.is_symbolic_dim(v) for v in value)
     return export.is_symbolic_dim(value)
@@ -203,7 +204,7 @@ def _numpy_of(value: Any, wanted: DType | None, hint: DType | None) -> np.ndarra
         array = np.asarray(value)
     except (ValueError, TypeError) as e:
         raise ValueError(
-            f"Cannot make a tensor of {value!r}: its lists are not of one size."
+            f"Cannot convert {value!r} to a tensor: its lists have different lengths."
         ) from e
     target = wanted or hint
     if target is not None:
@@ -214,7 +215,7 @@ def _numpy_of(value: Any, wanted: DType | None, hint: DType | None) -> np.ndarra
         array = _texts(array, value)
         if wanted not in (None, dtypes.string):
             kind = ValueError if from_numpy else TypeError
-            raise kind(f"Cannot make a tensor of dtype {wanted} of {value!r}.")
+            raise kind(f"Cannot convert {value!r} to a tensor of dtype {wanted}.")
         return array
     if wanted is not None:
         raise TypeError(f"Cannot convert {value!r} to a tensor of dtype {wanted.name}.")
@@ -322,11 +323,13 @@ def _texts(array: np.ndarray, value: Any) -> np.ndarray:
         if isinstance(item, bytes):
             return bytes(item)
         if isinstance(item, (list, tuple)):
-            raise ValueError(f"Cannot make a tensor of {value!r}: its lists are not of one size.")
-        raise ValueError(f"Cannot make a tensor of text of {value!r}, which holds {item!r}.")
+            raise ValueError(
+                f"Cannot convert {value!r} to a tensor: its lists have different lengths."
+            )
+        raise ValueError(f"Cannot convert {value!r} to a tensor of text: it contains {item!r}.")
 
     if array.dtype.kind in "SU" and not isinstance(value, (np.ndarray, np.generic)):
-        array = np.asarray(value, object)  # numpy's own kinds of text drop zeros at the end
+        array = np.asarray(value, object)  # numpy's text dtypes drop zero bytes at the end
     items = array.reshape(-1).tolist()
     if not set(map(type, items)) <= {bytes}:
         items = list(map(encoded, items))
@@ -367,7 +370,7 @@ def _truncated(value: Any, dtype: DType) -> Any:
 
 
 def static(value: Any) -> Any:
-    """Plain numbers (a shape, an axis) out of a tensor or what else has values now.
+    """The plain numbers (a shape, an axis) of a tensor or another value.
 
     Raises NeedsPython, a TypeError, for a tensor that is being traced.
     """
@@ -381,8 +384,8 @@ def static(value: Any) -> Any:
         value = value._value
     if isinstance(value, jax.core.Tracer):
         raise NeedsPython(
-            "Shapes, axes and counts must have values while a function is traced. This one is "
-            "computed from the function's arguments: use tf.shape(), whose result has values, or "
+            "Shapes, axes and counts must be known while a function is traced, but this one is "
+            "computed from the function's arguments. Use tf.shape(), whose result is known, or "
             "pass a Python number."
         )
     if isinstance(value, (np.ndarray, np.generic, jax.Array)):

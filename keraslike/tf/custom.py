@@ -1,4 +1,4 @@
-"""`tf.custom_gradient`, on JAX's: the gradient that the user wrote, wherever one is taken."""
+"""`tf.custom_gradient`, over `jax.custom_gradient`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from keraslike.tf.tensor import Tensor, _identity, _is_inexact, raw, run, wrap
 
 
 class _Watcher(Reader):
-    """Notes the trainable variables that are read, and the tensors that a tape around follows."""
+    """Notes which trainable variables are read, and which tensors that an outer tape follows."""
 
     def __init__(self, tapes: tuple[Any, ...]) -> None:
         super().__init__()
@@ -38,14 +38,15 @@ class _Watcher(Reader):
 
 
 def custom_gradient(f: Callable | None = None) -> Callable:
-    """Decorator for a function that gives `(outputs, grad_fn)`: its gradient is `grad_fn`'s.
+    """A decorator for a function that returns `(outputs, grad_fn)`, whose gradient is `grad_fn`.
 
     Args:
-        f: takes tensors. `grad_fn(*upstream)` takes a tensor for each output and gives one for each
-            argument. Where `f` reads trainable variables it is `grad_fn(*upstream, variables)`, and
-            gives `(gradients by arguments, gradients by variables)`.
+        f: a function of tensors. `grad_fn(*upstream)` takes a tensor for each output, and returns
+            one for each argument. If `f` reads trainable variables, it is called as
+            `grad_fn(*upstream, variables=variables)`, and returns the gradients with respect to
+            arguments and those with respect to variables.
 
-    Raises TypeError where `f` reads trainable variables and `grad_fn` does not take them.
+    Raises TypeError if `f` reads trainable variables and `grad_fn` does not accept them.
 
     >>> from keraslike import tf
     >>> @custom_gradient
@@ -86,7 +87,7 @@ def custom_gradient(f: Callable | None = None) -> Callable:
 
 
 def grad_pass_through(f: Callable) -> Callable:
-    """The function, with the gradient of the identity: a straight-through estimator.
+    """The function with the gradient of the identity: a straight-through estimator.
 
     >>> from keraslike import tf
     >>> x = tf.constant(1.7)
@@ -141,14 +142,14 @@ def recompute_grad(f: Callable) -> Callable:
 
 
 class _Reads(Exception):
-    """The function reads these variables and tensors too."""
+    """The function reads variables and tensors that are not among its inputs yet."""
 
     def __init__(self, read: list[Any]):
         self.read = read
 
 
 class _Constant(Exception):
-    """The gradients by the arguments at these places are None."""
+    """The gradients with respect to some arguments are None."""
 
     def __init__(self, places: frozenset[int]):
         self.places = places
@@ -165,10 +166,10 @@ def _stopping(function: Callable, places: frozenset[int]) -> Callable:
 def _of_arrays(
     f: Callable, count: int, kwargs: dict[str, Any], read: list[Any], tapes: tuple, asks: bool
 ) -> Callable:
-    """`f` as JAX's `custom_gradient` takes it, of its arguments and of what else it reads.
+    """`f` as a function for `jax.custom_gradient`, of its arguments and of the values it reads.
 
     Args:
-        asks: whether `_Constant` is raised where a gradient is None.
+        asks: whether `_Constant` is raised if a gradient is None.
     """
     variables = [x for x in read if not isinstance(x, Tensor)]
     known = {id(x) for x in read}
@@ -187,7 +188,7 @@ def _of_arrays(
             raise _Reads(missing)
 
     def of_arrays(*given: Any) -> Any:
-        values = tuple(map(jnp.asarray, given))  # JAX may give Python's numbers
+        values = tuple(map(jnp.asarray, given))  # JAX may pass Python numbers
         state = dict(zip(map(id, read), values[count:]))
         with holding(state):
             out, grad_fn = f(*[Tensor(v) for v in values[:count]], **kwargs)
@@ -218,8 +219,8 @@ def _of_arrays(
 def _places_of_none(
     grad_fn: Callable, out: Any, count: int, variables: list[Any]
 ) -> frozenset[int]:
-    """Where the user's function gives None, counted as `_gradients` has it; what it raises is not
-    for now."""
+    """The positions of None among the results of `_gradients`. Errors are ignored, since they are
+    raised again by the actual call."""
     places: list[int] = []
 
     def probe(upstream: Any) -> None:
@@ -232,7 +233,7 @@ def _places_of_none(
 
 
 def _gradients(grad_fn: Callable, seeds: list[Any], count: int, variables: list[Any]) -> list[Any]:
-    """What the user's function gives, for each argument and then for each variable."""
+    """The gradients of the user's function, for each argument and then for each variable."""
     by_variables: Any = ()
     if variables:
         grads, by_variables = grad_fn(*seeds, variables=variables)
@@ -241,21 +242,21 @@ def _gradients(grad_fn: Callable, seeds: list[Any], count: int, variables: list[
     flat: list[Any] = list(grads) if isinstance(grads, (list, tuple)) else [grads]
     if len(flat) != count:
         raise ValueError(
-            f"The gradient function must give {count} gradients, one for each argument. "
-            f"It gave {len(flat)}."
+            f"The gradient function must return {count} gradients, one for each argument. "
+            f"It returned {len(flat)}."
         )
     return [*flat, *by_variables]
 
 
-# -- while nothing is traced ----------------------------------------------------------------------
+# -- eager calls ----------------------------------------------------------------------------------
 
 
 def _run_eagerly(f: Callable, tensors: list[Any], kwargs: dict[str, Any]) -> Any:
-    """The call with all that it does recorded.
+    """Runs and records the call.
 
-    As TensorFlow has it: a tape that follows an argument, or a variable that `f` reads, takes the
-    user's gradient; any other one those of the operations in `f`. The user's gradient function is
-    recorded in either case where it runs inside a tape.
+    As in TensorFlow, a tape that follows an argument, or a variable that `f` reads, uses the user's
+    gradient; any other tape uses those of the operations in `f`. The user's gradient function is
+    itself recorded if it runs inside of a tape.
     """
     tapes = context.state.tapes
     watcher = Reader()
@@ -284,7 +285,7 @@ def _run_eagerly(f: Callable, tensors: list[Any], kwargs: dict[str, Any]) -> Any
 
 
 def _fitted(gradient: Any, value: Any) -> Tensor:
-    """The gradient as a tensor of the shape of what it is taken by, as `_cotangent` gives it."""
+    """The gradient as a tensor, broadcast to the shape of the value."""
     tensor = convert_to_tensor(gradient)
     if tensor._value.shape == value.shape:
         return tensor
@@ -292,18 +293,18 @@ def _fitted(gradient: Any, value: Any) -> Tensor:
 
 
 def _check(grad_fn: Callable, variables: list[Any]) -> None:
-    """Raises TypeError for a gradient function that must take variables and does not."""
+    """Raises TypeError for a gradient function that does not accept variables but has to."""
     if not variables:
         return
     try:
         parameters = inspect.signature(grad_fn).parameters.values()
-    except ValueError:  # built in: nothing is known of it
+    except ValueError:  # a built-in function without a signature
         return
     if not any(p.name == "variables" or p.kind is p.VAR_KEYWORD for p in parameters):
         names = ", ".join(str(getattr(v, "name", v)) for v in variables)
         raise TypeError(
-            f"The function reads trainable variables ({names}): its gradient function must take "
-            "`variables=` and give (gradients by arguments, gradients by variables)."
+            f"The function reads trainable variables ({names}), so its gradient function must "
+            "accept `variables=`, and return (gradients for arguments, gradients for variables)."
         )
 
 

@@ -83,7 +83,7 @@ WRONG = [
     ),
     (lambda: keras.Variable(1.0).assign("a"), "takes numbers of shape.* value='a'"),
     (lambda: keras.Variable(1.0).assign_add([1, [2]]), r"value=\[1, \[2\]\]"),
-    (lambda: keras.utils.to_categorical("a"), "x must hold integers.* x='a'"),
+    (lambda: keras.utils.to_categorical("a"), "x must hold integer labels.* x='a'"),
     (lambda: keras.random.normal((2,), seed="a"), "must be either an integer.* seed='a'"),
     (lambda: _model().summary(positions=[0.5, 0.4, 1.0]), r"positions=\[0.5, 0.4, 1.0\]"),
     (lambda: _model().summary(layer_range=["a"]), r"layer_range=\['a'\]"),

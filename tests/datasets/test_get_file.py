@@ -262,5 +262,5 @@ def test_a_truncated_archive_leaves_nothing(kind, tmp_path):
 
 
 def test_what_is_no_archive_is_an_error(get, tmp_path):
-    with pytest.raises(ValueError, match="no archive"):
+    with pytest.raises(ValueError, match="is not an archive"):
         get(extract=True)

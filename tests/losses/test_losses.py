@@ -421,7 +421,7 @@ def test_other_errors():
         losses.categorical_crossentropy(*ONE_HOT, axis=True)
     with pytest.raises(NotImplementedError, match="Bare has no call"):
         type("Bare", (losses.Loss,), {})()(*REAL)
-    with pytest.warns(SyntaxWarning, match="one class only"):
+    with pytest.warns(SyntaxWarning, match="have only one class"):
         losses.CategoricalCrossentropy()(np.ones((3, 1)), np.ones((3, 1)))
 
 

@@ -68,7 +68,7 @@ def test_optimizers(make, wanted):
     optimizer.apply_gradients([(tape.gradient(loss, v), v)])
     np.testing.assert_allclose(v.numpy(), wanted, rtol=1e-5)
     assert step.numpy() == 3
-    with pytest.raises(TypeError, match="function of no arguments"):
+    with pytest.raises(TypeError, match="function without arguments"):
         optimizer.minimize(loss, var_list=[v])
 
 
@@ -97,7 +97,7 @@ def test_switches():
     v1.enable_eager_execution(), v1.enable_v2_behavior()
     assert v1.executing_eagerly_outside_functions()
     for name in ("disable_v2_behavior", "disable_eager_execution"):
-        with pytest.raises(NotImplementedError, match=f"{name}.*Leave the call out"):
+        with pytest.raises(NotImplementedError, match=f"{name}.*Remove the call"):
             getattr(v1, name)()
     logger = tf.get_logger()
     before = logger.level

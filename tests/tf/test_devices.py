@@ -39,7 +39,7 @@ def test_devices():
         tf.device("/gpu:1000")
     assert str(raised.value).endswith("Devices: [/job:localhost/replica:0/task:0/device:CPU:0].")
     config.set_soft_device_placement(True)
-    with pytest.raises(ValueError, match="One device must be left"):
+    with pytest.raises(ValueError, match="At least one device must stay visible"):
         config.set_visible_devices([])
     with pytest.raises(ValueError, match="Unrecognized device"):
         config.set_visible_devices(config.PhysicalDevice("/physical_device:TPU:9", "TPU"))

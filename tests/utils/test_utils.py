@@ -50,7 +50,7 @@ def test_padded_sequences_are_those_of_keras(more):
         (lambda u: u.pad_sequences([[[1, 2]], [[1]]]), "Shape of sample .* at position 1"),
         (lambda u: u.split_dataset([], 0.5), "empty list"),
         (lambda u: u.split_dataset(([1, 2], [1]), 0.5), "with different lengths"),
-        (lambda u: u.split_dataset(np.ones(4)), "left_size, right_size or both"),
+        (lambda u: u.split_dataset(np.ones(4)), "left_size or right_size must be given"),
         (lambda u: u.split_dataset(np.ones(4), 1.5), "`left_size` should be either"),
         (lambda u: u.split_dataset(np.ones(4), right_size=4), "`right_size` should be either"),
         (lambda u: u.split_dataset(np.ones(4), 2, 3), "The sum of `left_size` and `right_size`"),

@@ -9,7 +9,7 @@ from keraslike.tf.compat import v1
 
 
 def as_bytes(bytes_or_text: Any, encoding: str = "utf-8") -> bytes:
-    """A text as bytes. Raises TypeError for what is no text.
+    """A text as bytes. Raises TypeError for other values.
 
     >>> as_bytes("é")
     b'\\xc3\\xa9'
@@ -22,7 +22,7 @@ def as_bytes(bytes_or_text: Any, encoding: str = "utf-8") -> bytes:
 
 
 def as_text(bytes_or_text: Any, encoding: str = "utf-8") -> str:
-    """A text as str. Raises TypeError for what is no text.
+    """A text as str. Raises TypeError for other values.
 
     >>> as_text(b"abc")
     'abc'
@@ -38,7 +38,7 @@ as_str = as_text
 
 
 def as_str_any(value: Any, encoding: str = "utf-8") -> str:
-    """Anything as str; bytes are decoded.
+    """Any value as str; bytes are decoded.
 
     >>> as_str_any(3)
     '3'
@@ -47,7 +47,7 @@ def as_str_any(value: Any, encoding: str = "utf-8") -> str:
 
 
 def path_to_str(path: Any) -> Any:
-    """What names a path as str; anything else as it is.
+    """A path object as str; other values are returned unchanged.
 
     >>> from keraslike import tf
     >>> import pathlib
@@ -58,7 +58,7 @@ def path_to_str(path: Any) -> Any:
 
 
 def forward_compatible(year: int, month: int, day: int) -> bool:
-    """Whether what is written need not be read by versions before a day: always.
+    """True: keraslike has no compatibility window for older versions.
 
     >>> from keraslike import tf
     >>> tf.compat.forward_compatible(2020, 1, 1)

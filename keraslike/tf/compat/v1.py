@@ -1,8 +1,8 @@
-"""`tf.compat.v1`, as far as code that runs eagerly uses it.
+"""`tf.compat.v1`, for code that runs eagerly.
 
-A name that means the same in TensorFlow 1 and 2 is that of `keraslike.tf`, and so is one under
-which TensorFlow 2 has it now. What another order of arguments or another default would make wrong
-is an error, as are graphs, sessions and placeholders.
+Names with the same meaning in TensorFlow 1 and 2, and names that TensorFlow 2 has moved, are those
+of `keraslike.tf`. Names with another order of arguments or other defaults in TensorFlow 1 raise
+AttributeError, and so do graphs, sessions and placeholders.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from keraslike.tf.indexing import where as _where
 from keraslike.tf.ops import cast as _cast
 from keraslike.tf.ops import expand_dims as _expand_dims
 
-# Of TensorFlow 2's names those that mean something else in TensorFlow 1, by module.
+# Names of TensorFlow 2 that have another meaning in TensorFlow 1, by module.
 _OTHERS = {
     "": "random_normal_initializer random_uniform_initializer initializers metrics summary lite",
     "image": "resize extract_glimpse",
@@ -28,7 +28,7 @@ _OTHERS = {
     "random": "poisson",
     "strings": "split",
 }
-# What TensorFlow 2 has in a module only, and what has another name now.
+# Names of TensorFlow 1 that TensorFlow 2 has only in a module, by module.
 _MOVED = {
     "debugging": "assert_greater_equal assert_less_equal assert_near "
     "assert_negative assert_non_negative assert_non_positive assert_none_equal assert_positive "
@@ -77,14 +77,14 @@ _RENAMED = {
 
 def _absent(name: str) -> AttributeError:
     return AttributeError(
-        f"keraslike has no tf.compat.v1.{name}: it means graphs of TensorFlow 1, or something else "
-        "there than in TensorFlow 2. Write it as TensorFlow 2 does: functions are called eagerly, "
-        "or compiled by tf.function."
+        f"keraslike has no tf.compat.v1.{name}: it needs graphs of TensorFlow 1, or its meaning "
+        "differs from TensorFlow 2. Use TensorFlow 2's API: functions are called eagerly, or "
+        "compiled by tf.function."
     )
 
 
 def _found(module: str, name: str) -> Any:
-    """What is by a name in TensorFlow 1's module of a name, of those that are the same now."""
+    """The object for a name in a module of TensorFlow 1, if TensorFlow 2 has the same."""
     full = f"{module}.{name}" if module else name
     if name in _OTHERS.get(module, "").split() or name.startswith("__"):
         raise _absent(full)
@@ -100,7 +100,7 @@ def _found(module: str, name: str) -> Any:
 
 
 class _Module(ModuleType):
-    """A module of TensorFlow 1's, with what is the same in that of TensorFlow 2."""
+    """A module of TensorFlow 1, with the names that are the same in TensorFlow 2."""
 
     def __init__(self, name: str):
         super().__init__(f"{__name__}.{name}")
@@ -122,15 +122,15 @@ def __getattr__(name: str) -> Any:
     return _found("", name)
 
 
-# -- how programs are run ----------------------------------------------------------------------
+# -- switches of behaviour ---------------------------------------------------------------------
 
 
-def _as_it_is(name: str) -> Any:
+def _no_effect(name: str) -> Any:
     def function() -> None:
         return None
 
     function.__name__ = name
-    function.__doc__ = f"`tf.compat.v1.{name}`: it is so already."
+    function.__doc__ = f"`tf.compat.v1.{name}`: does nothing, since this is always enabled."
     return function
 
 
@@ -138,13 +138,13 @@ _ALREADY = (
     *("enable_control_flow_v2", "enable_resource_variables"),
     *("enable_tensor_equality", "enable_v2_behavior", "enable_v2_tensorshape"),
 )
-globals().update({_name: _as_it_is(_name) for _name in _ALREADY})
+globals().update({_name: _no_effect(_name) for _name in _ALREADY})
 
 
 def enable_eager_execution(
     config: Any = None, device_policy: Any = None, execution_mode: Any = None
 ) -> None:
-    """Nothing: functions run eagerly already.
+    """Does nothing, since functions always run eagerly.
 
     >>> from keraslike import tf
     >>> tf.compat.v1.enable_eager_execution()
@@ -154,8 +154,8 @@ def enable_eager_execution(
 def _refused(name: str) -> Any:
     def function() -> None:
         raise NotImplementedError(
-            f"tf.compat.v1.{name}() asks for the graphs of TensorFlow 1, which keraslike does not "
-            "have. Leave the call out: functions are called eagerly, or compiled by tf.function."
+            f"tf.compat.v1.{name}() needs the graphs of TensorFlow 1, which keraslike does not "
+            "have. Remove the call: functions are called eagerly, or compiled by tf.function."
         )
 
     function.__name__ = name
@@ -171,7 +171,7 @@ globals().update({_name: _refused(_name) for _name in _NEVER})
 
 
 def executing_eagerly_outside_functions() -> bool:
-    """Whether code outside of functions runs eagerly: always.
+    """True: code outside of functions always runs eagerly.
 
     >>> executing_eagerly_outside_functions()
     True
@@ -179,14 +179,14 @@ def executing_eagerly_outside_functions() -> bool:
     return True
 
 
-# -- functions that TensorFlow 2 has not -------------------------------------------------------
+# -- functions that only TensorFlow 1 has ------------------------------------------------------
 
 
 def _cast_to(dtype: str) -> Any:
     def convert(x: Any, name: str | None = None) -> Any:
         return _cast(x, dtype)
 
-    convert.__doc__ = f"A tensor as {dtype}."
+    convert.__doc__ = f"A tensor cast to {dtype}."
     return convert
 
 
@@ -196,7 +196,7 @@ to_bfloat16 = _cast_to("bfloat16")
 
 
 def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Any:
-    """`tf.where`; a condition of one axis chooses among rows.
+    """`tf.where`, in which a condition of one axis selects rows.
 
     >>> where([True, False], [[1, 2], [3, 4]], [[5, 6], [7, 8]]).numpy().tolist()
     [[1, 2], [7, 8]]
@@ -211,7 +211,7 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
 
 
 def div(x: Any, y: Any, name: str | None = None) -> Any:
-    """The quotient, rounded down for integers, as Python 2 had it.
+    """The quotient, rounded down for integers, as in Python 2.
 
     >>> div(7, 2).numpy()
     np.int32(3)
@@ -239,14 +239,16 @@ def convert_to_tensor(
 
 
 def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any = None) -> Any:
-    """`tf.expand_dims`, whose axis was `dim` once.
+    """`tf.expand_dims`, with `dim` as an older name of `axis`.
 
     >>> from keraslike import tf
     >>> tf.compat.v1.expand_dims([1, 2], dim=0).numpy().tolist()
     [[1, 2]]
     """
     if (axis is None) == (dim is None):
-        raise ValueError(f"expand_dims: give axis or dim. Received: axis={axis}, dim={dim}")
+        raise ValueError(
+            f"expand_dims: either axis or dim must be given. Received: axis={axis}, dim={dim}"
+        )
     return _expand_dims(input, dim if axis is None else axis)
 
 
@@ -374,5 +376,4 @@ __all__ = [
 ]
 
 
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -1,4 +1,4 @@
-"""`tf.compat.v1.losses`: a loss an element, with weights, reduced as TensorFlow 1 did."""
+"""`tf.compat.v1.losses`: losses per element, with weights and the reductions of TensorFlow 1."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from keraslike.tf.conversion import convert_to_tensor
 
 
 def library() -> Any:
-    """TensorFlow 2's names, which are whole only once this module has been imported."""
+    """The module `keraslike.tf`, which imports this one and is complete only at run time."""
     return sys.modules["keraslike.tf"]
 
 
 class Reduction:
-    """How losses of elements become one number."""
+    """The ways to reduce losses of elements to one number."""
 
     NONE, SUM, MEAN = "none", "weighted_sum", "weighted_mean"
     SUM_OVER_BATCH_SIZE = "weighted_sum_over_batch_size"
@@ -22,7 +22,7 @@ class Reduction:
 
     @classmethod
     def all(cls) -> tuple[str, ...]:
-        """All of them."""
+        """All reductions."""
         return (
             *(cls.NONE, cls.SUM, cls.MEAN, cls.SUM_OVER_BATCH_SIZE),
             *(cls.SUM_OVER_NONZERO_WEIGHTS, cls.SUM_BY_NONZERO_WEIGHTS),
@@ -30,7 +30,7 @@ class Reduction:
 
     @classmethod
     def validate(cls, key: str) -> None:
-        """Raises ValueError for what is none of them."""
+        """Raises ValueError for an unknown reduction."""
         if key not in cls.all():
             raise ValueError(f"Invalid Reduction Key {key}.")
 
@@ -45,11 +45,11 @@ def compute_weighted_loss(
     loss_collection: Any = None,
     reduction: str = _BY_NONZERO,
 ) -> Any:
-    """The losses by their weights, and one number of them.
+    """The weighted losses, reduced to one number.
 
     Args:
-        losses: a loss an element.
-        weights: a number, or a tensor whose axes are those of the losses or of size 1.
+        losses: one loss per element.
+        weights: a number, or a tensor whose axes have the sizes of the losses or 1.
         reduction: one of `Reduction`.
 
     >>> compute_weighted_loss([2.0, 4.0], [1.0, 0.0]).numpy()
@@ -85,7 +85,7 @@ def _pair(labels: Any, predictions: Any) -> tuple[Any, Any]:
     labels, predictions = (tf.cast(convert_to_tensor(x), tf.float32) for x in (labels, predictions))
     if labels.shape != predictions.shape:
         raise ValueError(
-            f"labels and predictions must have one shape. Received: {labels.shape}, "
+            f"labels and predictions must have the same shape. Received: {labels.shape}, "
             f"{predictions.shape}"
         )
     return labels, predictions
@@ -126,7 +126,7 @@ def huber_loss(
     loss_collection: Any = None,
     reduction: str = _BY_NONZERO,
 ) -> Any:
-    """Half the square of the error, of errors above `delta` in a line."""
+    """Half the squared error, linear for errors above `delta`."""
     tf = library()
     labels, predictions = _pair(labels, predictions)
     error = tf.abs(predictions - labels)
@@ -145,7 +145,7 @@ def log_loss(
     loss_collection: Any = None,
     reduction: str = _BY_NONZERO,
 ) -> Any:
-    """The cross-entropy of probabilities of two classes."""
+    """The cross-entropy of the probabilities of two classes."""
     tf = library()
     labels, predictions = _pair(labels, predictions)
     losses = -labels * tf.math.log(predictions + epsilon) - (1 - labels) * tf.math.log(
@@ -178,7 +178,7 @@ def cosine_distance(
     loss_collection: Any = None,
     reduction: str = _BY_NONZERO,
 ) -> Any:
-    """One less the product along an axis, of tensors of length one there."""
+    """One minus the scalar product along an axis, for tensors of length one along it."""
     if axis is None:
         raise ValueError("You must specify argument `axis`.")
     labels, predictions = _pair(labels, predictions)
@@ -227,7 +227,7 @@ def sparse_softmax_cross_entropy(
     loss_collection: Any = None,
     reduction: str = _BY_NONZERO,
 ) -> Any:
-    """The cross-entropy of logits along the last axis, of classes by number."""
+    """The cross-entropy of logits along the last axis, for class numbers."""
     losses = library().nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
     return compute_weighted_loss(losses, weights, reduction=reduction)
 

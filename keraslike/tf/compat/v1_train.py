@@ -1,4 +1,4 @@
-"""`tf.compat.v1.train`: optimizers of TensorFlow 1 on variables, eagerly or in a `tf.function`."""
+"""`tf.compat.v1.train`: TensorFlow 1's optimizers, eagerly or in a `tf.function`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keraslike.tf.tape import GradientTape
 
 
 class Optimizer:
-    """Steps of an optimizer under TensorFlow 1's names, of which Keras's computes the updates.
+    """An optimizer with TensorFlow 1's methods, over one of Keras's.
 
     >>> from keraslike import tf
     >>> v1 = tf.compat.v1.train
@@ -22,7 +22,7 @@ class Optimizer:
         self._optimizer, self._name = optimizer, name
 
     def get_name(self) -> str:
-        """Its name."""
+        """The name of the optimizer."""
         return self._name
 
     def variables(self) -> list[Any]:
@@ -32,12 +32,15 @@ class Optimizer:
     def compute_gradients(
         self, loss: Callable[[], Any], var_list: Sequence[Any] | None = None, **_: Any
     ) -> list[tuple[Any, Any]]:
-        """The gradient of a loss by each variable, with the variable.
+        """Pairs of the gradient of a loss with respect to a variable, and the variable.
 
-        Raises TypeError unless `loss` is a function: a value says nothing of how it was computed.
+        Raises TypeError unless `loss` is a function, since a value cannot be differentiated.
         """
         if not callable(loss):
-            raise TypeError("loss must be a function of no arguments that gives the loss.")
+            raise TypeError(
+                "loss must be a function without arguments that returns the loss. "
+                f"Received: {loss!r}"
+            )
         with GradientTape() as tape:
             if var_list is not None:
                 tape.watch(var_list)
@@ -53,7 +56,7 @@ class Optimizer:
     ) -> None:
         """Makes a step, and counts it in `global_step`.
 
-        Raises ValueError where there is no gradient at all.
+        Raises ValueError if all gradients are None.
         """
         pairs = [(g, v) for g, v in grads_and_vars if g is not None]
         if not pairs:
@@ -93,7 +96,7 @@ class GradientDescentOptimizer(Optimizer):
 
 
 class MomentumOptimizer(Optimizer):
-    """`a = momentum * a + g`, `v -= learning_rate * a`, or Nesterov's form of it.
+    """`a = momentum * a + g`, `v -= learning_rate * a`, or Nesterov's variant.
 
     >>> from keraslike import tf
     >>> v = tf.Variable(1.0)
@@ -115,7 +118,7 @@ class MomentumOptimizer(Optimizer):
 
 
 class AdamOptimizer(Optimizer):
-    """Adam, whose `epsilon` is that of `keras.optimizers.Adam`.
+    """Adam, with the `epsilon` of `keras.optimizers.Adam`.
 
     >>> from keraslike import tf
     >>> v = tf.Variable(1.0)

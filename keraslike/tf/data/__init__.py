@@ -1,4 +1,4 @@
-"""`tf.data`: `keraslike.data`'s pipelines, whose elements are tensors here.
+"""`tf.data`: the pipelines of `keraslike.data`, with tensors as elements.
 
 >>> from keraslike import tf
 >>> dataset = tf.data.Dataset.range(6).map(lambda n: n * n).batch(4)

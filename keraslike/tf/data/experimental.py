@@ -1,4 +1,4 @@
-"""`tf.data.experimental`: names that methods of data sets had before, and tables in CSV files."""
+"""`tf.data.experimental`: older names of methods of data sets, and CSV files."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Optional(pipeline.Optional):
 
 
 class AutoShardPolicy(enum.IntEnum):
-    """How data is divided between workers.
+    """How data is sharded among workers.
 
     >>> from keraslike import tf
     >>> tf.data.experimental.AutoShardPolicy.DATA.name
@@ -156,7 +156,7 @@ def parallel_interleave(
 
 
 def prefetch_to_device(device: Any, buffer_size: Any = None) -> Callable:
-    """`prefetch` as a function for `Dataset.apply`: tensors go to the device when taken.
+    """`prefetch` as a function for `Dataset.apply`. Tensors are moved to the device by iteration.
 
     >>> from keraslike import tf
     >>> dataset = tf.data.Dataset.range(2).apply(
@@ -169,7 +169,7 @@ def prefetch_to_device(device: Any, buffer_size: Any = None) -> Callable:
 
 
 def copy_to_device(target_device: Any, source_device: str = "/cpu:0") -> Callable:
-    """A function for `Dataset.apply`: tensors go to the device when they are taken.
+    """A function for `Dataset.apply`. Tensors are moved to the device by iteration.
 
     >>> from keraslike import tf
     >>> dataset = tf.data.Dataset.range(2).apply(tf.data.experimental.copy_to_device("/cpu:0"))
@@ -180,7 +180,7 @@ def copy_to_device(target_device: Any, source_device: str = "/cpu:0") -> Callabl
 
 
 def cardinality(dataset: Any) -> Any:
-    """The number of elements; -1 where there is no end, -2 where it is not known.
+    """The number of elements: -1 if it is infinite, -2 if it is unknown.
 
     >>> from keraslike import tf
     >>> tf.data.experimental.cardinality(tf.data.Dataset.range(5)).numpy().tolist()
@@ -190,8 +190,8 @@ def cardinality(dataset: Any) -> Any:
 
 
 def assert_cardinality(expected_cardinality: Any) -> Callable:
-    """A function for `Dataset.apply` that says how many elements there are; an error is raised,
-    while they are taken, where there are not so many.
+    """A function for `Dataset.apply` that asserts the number of elements. Iteration raises an error
+    if there are more or fewer.
 
     >>> from keraslike import tf
     >>> dataset = tf.data.Dataset.range(9).filter(lambda n: n < 2)
@@ -202,7 +202,7 @@ def assert_cardinality(expected_cardinality: Any) -> Callable:
 
 
 def get_single_element(dataset: Any) -> Any:
-    """The one element of a data set.
+    """The only element of a data set.
 
     >>> from keraslike import tf
     >>> tf.data.experimental.get_single_element(tf.data.Dataset.range(7, 8)).numpy().tolist()
@@ -212,7 +212,7 @@ def get_single_element(dataset: Any) -> Any:
 
 
 def to_variant(dataset: Any) -> Any:
-    """The data set itself: here it is a value as any other.
+    """The data set itself, since it need not be wrapped here.
 
     >>> from keraslike import tf
     >>> tf.data.experimental.to_variant(tf.data.Dataset.range(2)) is not None
@@ -258,7 +258,7 @@ def save(
     shard_func: Any = None,
     checkpoint_args: Any = None,
 ) -> None:
-    """`Dataset.save`; raises NotImplementedError for checkpoints of the saving itself.
+    """`Dataset.save`. Raises NotImplementedError for `checkpoint_args`.
 
     >>> from keraslike import tf
     >>> import tempfile
@@ -288,7 +288,7 @@ def load(
 
 
 def Counter(start: Any = 0, step: Any = 1, dtype: Any = dtypes.int64) -> Any:  # noqa: N802
-    """Numbers from `start` on, without end.
+    """The infinite sequence `start`, `start + step`, ...
 
     >>> from keraslike import tf
     >>> [int(n) for n in tf.data.experimental.Counter(5).take(2)]
@@ -310,7 +310,7 @@ def RandomDataset(  # noqa: N802
 
 
 def from_list(elements: list[Any], name: str | None = None) -> Any:
-    """A data set of the elements in a list.
+    """A data set of the elements of a list.
 
     >>> [int(n) for n in from_list([1, 2])]
     [1, 2]
@@ -331,8 +331,8 @@ def at(dataset: Any, index: Any) -> Any:
 
 
 def dense_to_sparse_batch(batch_size: Any, row_shape: Any) -> Callable:
-    """A function for `Dataset.apply`: batches of arrays of several sizes as sparse tensors, whose
-    rows have the given shape, or, where a size is unknown, that of the largest.
+    """A function for `Dataset.apply` that makes batches of arrays of different sizes as sparse
+    tensors. Rows have the given shape, in which an unknown size is the largest of the batch.
 
     >>> from keraslike import tf
     >>> dataset = tf.data.Dataset.range(1, 3).map(lambda n: tf.range(n))
@@ -394,7 +394,7 @@ def index_table_from_dataset(
     key_dtype: Any = "string",
     name: str | None = None,
 ) -> Any:
-    """A look-up table of the numbers of a data set's elements.
+    """A look-up table from the elements of a data set to their numbers.
 
     >>> from keraslike import tf
     >>> words = tf.data.Dataset.from_tensor_slices(["a", "b"])
@@ -409,7 +409,7 @@ def index_table_from_dataset(
 
 
 def get_structure(dataset_or_iterator: Any) -> Any:
-    """What is known of the elements.
+    """The spec of the elements.
 
     >>> from keraslike import tf
     >>> tf.data.experimental.get_structure(tf.data.Dataset.range(2)).dtype
@@ -421,7 +421,7 @@ def get_structure(dataset_or_iterator: Any) -> Any:
 def parse_example_dataset(
     features: dict[str, Any], num_parallel_calls: Any = 1, deterministic: Any = None
 ) -> Callable:
-    """A function for `Dataset.apply` that makes tensors of batches of serialized examples.
+    """A function for `Dataset.apply` that parses batches of serialized examples.
 
     >>> from keraslike import tf
     >>> feature = tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))
@@ -455,7 +455,7 @@ def make_batched_features_dataset(
     sloppy_ordering: bool = False,
     drop_final_batch: bool = False,
 ) -> Any:
-    """Batches of parsed examples out of files of records.
+    """Batches of parsed examples from files of records.
 
     >>> from keraslike import tf
     >>> import os, tempfile
