@@ -31,8 +31,8 @@ from keraslike.tf.recording import trains
 from keraslike.tf.signatures import TensorSpec, is_leaf, is_tensor
 from keraslike.tf.tensor import WIDE, Tensor, run, wrap
 
-# A trace ends where a variable is changed that came to be in it: the weights of a layer, then the
-# slots of an optimizer, then the state of a metric.
+# A trace fails when it changes a variable that it has created: the weights of a layer, then the
+# slots of an optimizer, then the state of a metric. So a function may need several traces.
 _MOST_TRACES = 8
 
 
@@ -49,7 +49,7 @@ class ConcreteFunction:
         self._texts: dict[int, Any] = {}
         self._trace(function)
 
-    # -- seen from outside --------------------------------------------------------------------
+    # -- the public attributes ----------------------------------------------------------------
 
     @property
     def name(self) -> str:
@@ -62,7 +62,7 @@ class ConcreteFunction:
 
     @property
     def inputs(self) -> list[graph.SymbolicTensor]:
-        """The placeholders of its arguments and of the variables that it uses."""
+        """The placeholders of the arguments and of the variables that it uses."""
         return self._seen[1]
 
     @property
@@ -126,7 +126,7 @@ class ConcreteFunction:
         names = ", ".join(dict.fromkeys(graph.argument_names(self._of, self.structure)))
         return f"<ConcreteFunction {self._of.__name__}({names}) at 0x{id(self):X}>"
 
-    # -- traced and called ----------------------------------------------------------------------
+    # -- traces and calls -----------------------------------------------------------------------
 
     def _trace(self, function: Callable) -> None:
         traced, of_flax = 0, []
@@ -149,10 +149,10 @@ class ConcreteFunction:
             traced += 1
             if traced == 2 or all(id(v) in known for v in live_variables()):
                 return
-            # Once more, with the variables that the function itself has made.
+            # Traces again, with the variables that the function has created.
 
     def _constants(self) -> set[int]:
-        """The ids of the arrays that the trace took for constants."""
+        """The ids of the arrays that are constants of the trace."""
         taken = {id(t._value) for t in self.captured}
         return {id(c) for c in self._closed[0].consts if isinstance(c, jax.Array)} - taken
 
@@ -198,7 +198,7 @@ class ConcreteFunction:
         read |= {id(v) for v in jaxpr.outvars}
         n = len(variables)
         used = [i for i in range(n) if id(jaxpr.invars[i]) in read]
-        # Tensors from outside are arguments as well: a tape may follow them.
+        # Captured tensors are arguments as well, since a tape may follow them.
         places = [i for i, c in enumerate(closed.consts) if id(c) in reader.tensors]
         self.captured = [reader.tensors[id(closed.consts[i])] for i in places]
 
@@ -254,7 +254,7 @@ class ConcreteFunction:
         return leaves
 
     def on(self, tensors: Sequence[Any]) -> Any:
-        """Runs on tensors, in the order in which they stand in the arguments."""
+        """Runs the function on tensors, in their order in the arguments."""
         given = [_as_operand(t) for t in tensors]
         _check_all(self.specs, given)
         with effects.awaited() if self.has_effects else contextlib.nullcontext():
@@ -301,11 +301,11 @@ def _check_all(specs: Sequence[TensorSpec], tensors: Sequence[Any]) -> None:
 
 
 class _Call:
-    """A compiled function on flat values; long-lived, so that tapes compile its gradient once."""
+    """A compiled function of flat values. It is kept, so that tapes compile its gradient once."""
 
     def __init__(self, function: Callable):
         self._function = function
-        self.programs: dict[Any, Any] = {}  # of tapes
+        self.programs: dict[Any, Any] = {}  # programs that tapes compile for it
         self._compiled = jax.jit(function)
 
     def __call__(self, *values: Any) -> Any:
@@ -318,7 +318,7 @@ def _is_text(x: Any) -> bool:
 
 
 def _in_order(tree: Any, order: Any) -> Any:
-    """With the keys of dicts as they stand in `order`: JAX sorts them."""
+    """The structure with the keys of dicts in their original order, since JAX sorts them."""
     if isinstance(order, dict):
         return {key: _in_order(tree[key], inner) for key, inner in order.items()}
     if isinstance(order, (list, tuple)):
@@ -347,19 +347,19 @@ def _struct(spec: TensorSpec, number: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(tuple(shape), spec.dtype.dtype)
 
 
-# Two tensors of unknown size along an axis are taken to have one size there: a batch.
+# Unknown sizes along the same axis of several tensors are assumed to be equal, as for a batch.
 _scope = export.SymbolicScope()
 
 
 def live_variables() -> list[Any]:
-    """Every variable that is alive and holds a value."""
+    """All live variables that hold a value."""
     return [v for v in every_variable() if not isinstance(v._spec, jax.core.Tracer)]
 
 
 def flax_variables() -> list[Any]:
-    """The variables of flax's own that are alive: of modules which a function calls as they are.
+    """All live variables of flax's own classes, in modules that a function calls directly.
 
-    Only who refers to their classes tells, which takes a pass over all objects of the process.
+    They are found by the referrers of their classes, which takes a pass over all objects.
     """
     kinds: set[type] = set()
     left = [nnx.Variable]
@@ -368,15 +368,15 @@ def flax_variables() -> list[Any]:
         if kind not in kinds and not issubclass(kind, Variable):
             kinds.add(kind)
             left += type.__subclasses__(kind)
-    # A list of all objects would hold, among them, the tuples that other threads are just building,
-    # which Python then refuses to finish.
+    # gc.get_objects() would keep references to tuples that other threads are still building, which
+    # is an error in those threads.
     found = [o for o in gc.get_referrers(*kinds) if type(o) in kinds]
     values = [(v, getattr(v, "_raw_value", None)) for v in found]
     return [v for v, x in values if isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)]
 
 
 def wrap_values(out: Any) -> Any:
-    """Tensors in place of arrays and numbers, as a traced function gives them."""
+    """The structure with arrays and numbers converted to tensors."""
     if isinstance(out, TensorShape):
         return convert_to_tensor(out)
     if isinstance(out, (list, tuple)):

@@ -1,4 +1,4 @@
-"""`tf.debugging`: checks of values while a program runs."""
+"""`tf.debugging`: assertions about values at run time."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ from keraslike.tf.tensor import Tensor, raw
 
 
 def check_numerics(tensor: Any, message: str, name: str | None = None) -> Tensor:
-    """The tensor, if all its elements are finite.
+    """Returns the tensor, if all its elements are finite.
 
-    Raises InvalidArgumentError with the message where it has NaN or infinite elements. In a traced
-    function the check is made whenever the function runs, which then ends with JAX's
-    `JaxRuntimeError` with that message.
+    Raises InvalidArgumentError with the message for NaN or infinite elements. In a traced function
+    the check is made when the function runs, and raises JAX's `JaxRuntimeError` with that message.
 
     >>> from keraslike import tf
     >>> check_numerics(tf.constant([1.0, 2.0]), "weights")
@@ -109,7 +108,7 @@ def _comparison(name: str, compare: Callable, sign: str) -> Callable:
 
     def check_none(
         x: Any, y: Any, summarize: Any = None, message: Any = None, name: Any = None
-    ) -> None:  # in the order that TensorFlow has for this one
+    ) -> None:  # TensorFlow has another order of arguments for this function
         check(x, y, message, summarize, name)
 
     made = check_none if name == "none_equal" else check
@@ -162,7 +161,7 @@ def Assert(condition: Any, data: Any, summarize: Any = None, name: Any = None) -
 
 
 def assert_rank(x: Any, rank: Any, message: Any = None, name: Any = None) -> None:
-    """Raises ValueError unless the tensor has so many axes.
+    """Raises ValueError unless the tensor has a given number of axes.
 
     >>> from keraslike import tf
     >>> tf.assert_rank([[1, 2]], 2)
@@ -182,7 +181,7 @@ def assert_rank_in(x: Any, ranks: Any, message: Any = None, name: Any = None) ->
 
 
 def assert_rank_at_least(x: Any, rank: Any, message: Any = None, name: Any = None) -> None:
-    """Raises ValueError unless the tensor has so many axes or more.
+    """Raises ValueError unless the tensor has at least a given number of axes.
 
     >>> from keraslike import tf
     >>> tf.debugging.assert_rank_at_least([[1]], 1)
@@ -195,7 +194,7 @@ def assert_rank_at_least(x: Any, rank: Any, message: Any = None, name: Any = Non
 
 
 def assert_type(tensor: Any, tf_type: Any, message: Any = None, name: Any = None) -> None:
-    """Raises TypeError unless the tensor has this dtype.
+    """Raises TypeError unless the tensor has a given dtype.
 
     >>> from keraslike import tf
     >>> tf.debugging.assert_type(tf.constant(1.0), tf.float32)
@@ -208,10 +207,11 @@ def assert_type(tensor: Any, tf_type: Any, message: Any = None, name: Any = None
 def assert_shapes(
     shapes: Any, data: Any = None, summarize: Any = None, message: Any = None, name: Any = None
 ) -> None:
-    """Raises ValueError unless tensors have shapes, in which a name stands for one size.
+    """Raises ValueError unless tensors have given shapes.
 
     Args:
-        shapes: pairs of a tensor and sizes: numbers, names, `None` for any; or a dict of them.
+        shapes: pairs, or a dict, of a tensor and its sizes: numbers, `None` for any size, and
+            names, each of which stands for one size in all shapes.
 
     >>> from keraslike import tf
     >>> tf.debugging.assert_shapes([(tf.ones([2, 3]), ("rows", 3))])
@@ -232,7 +232,7 @@ def assert_shapes(
 
 
 def is_numeric_tensor(tensor: Any) -> bool:
-    """Whether it is a tensor of numbers.
+    """Whether `tensor` is a tensor of numbers.
 
     >>> from keraslike import tf
     >>> tf.debugging.is_numeric_tensor(tf.constant(1)), tf.debugging.is_numeric_tensor("text")
@@ -242,7 +242,7 @@ def is_numeric_tensor(tensor: Any) -> bool:
 
 
 def set_log_device_placement(enabled: bool) -> None:
-    """Kept, and of no effect: XLA places whole programs.
+    """Stores the setting, which has no effect, since XLA places whole programs.
 
     >>> from keraslike import tf
     >>> tf.debugging.set_log_device_placement(False)
@@ -251,7 +251,7 @@ def set_log_device_placement(enabled: bool) -> None:
 
 
 def get_log_device_placement() -> bool:
-    """What `set_log_device_placement` was told.
+    """The setting of `set_log_device_placement`.
 
     >>> from keraslike import tf
     >>> tf.debugging.get_log_device_placement()
@@ -264,7 +264,7 @@ _placement = [False]
 
 
 def get_logger() -> logging.Logger:
-    """`tf.get_logger`: the logger of this name in Python's logging; nothing is written to it here.
+    """`tf.get_logger`: Python's logger "tensorflow", to which keraslike itself writes nothing.
 
     >>> get_logger().name
     'tensorflow'

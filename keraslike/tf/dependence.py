@@ -1,7 +1,8 @@
-"""What the results of a traced function depend on, and how it falls into parts.
+"""Analysis of which inputs the outputs of a jaxpr depend on, and its division into parts.
 
-JAX gives zeros by what a result does not depend on. A tape tells the two apart, as TensorFlow does:
-it gives `None` there. So a jaxpr is asked which of its inputs each output can be differentiated by.
+The gradient with respect to an input that a result does not depend on is zero in JAX, but `None` in
+TensorFlow. A tape therefore finds from the jaxpr which inputs each output can be differentiated
+with respect to.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-# No gradient passes these. (Those of `sign` are zeros, in TensorFlow too.)
+# Primitives without a gradient. (The gradients of `sign` are zeros, in TensorFlow too.)
 _BLOCKED = ("stop_gradient", "floor", "ceil", "round")
 
 
@@ -31,14 +32,14 @@ def _masks(
     stop: bool = False,
     blocked: Sequence[str] = _BLOCKED,
 ) -> tuple[dict[Any, int], dict[Any, int]]:
-    """For each value in a jaxpr a bit mask of what it can be differentiated by.
+    """Bit masks of the inputs that each value in a jaxpr can be differentiated with respect to.
 
     Args:
-        given: the masks of its inputs.
-        marks: bits that some values add to their own mask, or with `stop` have in its place.
-        blocked: the primitives that no gradient passes.
+        given: the masks of the inputs.
+        marks: bits that are added to the masks of some values, or with `stop` replace them.
+        blocked: the primitives without a gradient.
 
-    Returns the masks, and those that the marked values had before.
+    Returns the masks, and the masks of marked values without the marks.
     """
     marks = marks or {}
     before: dict[Any, int] = {}
@@ -66,9 +67,9 @@ def _of(v: Any, masks: dict[Any, int]) -> int:
 
 
 def _inner(eqn: Any) -> Any:
-    """The jaxpr that an equation calls, argument for argument, or `None`."""
+    """The jaxpr that an equation calls with its own arguments, or `None`."""
     if eqn.primitive.name.startswith("custom_vjp"):
-        return None  # its gradient is the user's
+        return None  # the user defines its gradient
     for name in ("jaxpr", "call_jaxpr"):
         found = eqn.params.get(name)
         found = getattr(found, "jaxpr", found)
@@ -80,16 +81,16 @@ def _inner(eqn: Any) -> Any:
 
 
 def depends(closed: Any) -> list[int]:
-    """For each output of a traced function a mask of the inputs it can be differentiated by."""
+    """Masks of the inputs that each output can be differentiated with respect to."""
     jaxpr = closed.jaxpr
     masks, _ = _masks(jaxpr, [1 << i for i in range(len(jaxpr.invars))])
     return [_of(v, masks) for v in jaxpr.outvars]
 
 
 def descends(closed: Any) -> list[int]:
-    """For each output of a traced function a mask of the inputs that it comes from.
+    """Masks of the inputs that each output is computed from, with or without a gradient.
 
-    With or without a gradient; but nothing comes from what `stop_gradient` was given.
+    Inputs of `stop_gradient` do not count.
     """
     jaxpr = closed.jaxpr
     given = [1 << i for i in range(len(jaxpr.invars))]
@@ -103,7 +104,8 @@ def descends(closed: Any) -> list[int]:
 
 @dataclasses.dataclass(eq=False)
 class Part:
-    """Some outputs of a traced function, by its inputs and by earlier outputs, the `cuts`.
+    """Some outputs of a traced function, as a function of its inputs and of earlier outputs, the
+    `cuts`.
 
     `depends` has a mask of the inputs and cuts for each output.
     """
@@ -115,9 +117,9 @@ class Part:
 
 @dataclasses.dataclass(eq=False)
 class Layout:
-    """A traced function in parts, such that no output of a part depends on another of that part.
+    """The parts of a traced function. No output of a part depends on another output of that part.
 
-    `first[j]` is the first output that is the same value as output `j`.
+    `first[j]` is the number of the first output that is the same value as output `j`.
     """
 
     parts: list[Part]
@@ -125,16 +127,16 @@ class Layout:
 
     @classmethod
     def whole(cls, count: int, inputs: int) -> Layout:
-        """One part, in which everything depends on every input."""
+        """A single part, in which every output depends on every input."""
         part = Part(list(range(count)), [], [(1 << inputs) - 1] * count)
         return cls([part], list(range(count)))
 
 
 def split(closed: Any, count: int) -> tuple[Layout, list[Callable]]:
-    """The first `count` outputs of a traced function in parts, and a function for each part.
+    """Divides the first `count` outputs of a traced function into parts, with a function for each.
 
-    It takes the inputs and the cuts; the last one gives the outputs beyond `count`, too, after its
-    own.
+    The functions take the inputs and the cuts. The last one also returns the outputs beyond
+    `count`, after its own.
     """
     jaxpr = closed.jaxpr
     n, outvars = len(jaxpr.invars), list(jaxpr.outvars)[:count]
@@ -166,10 +168,10 @@ def split(closed: Any, count: int) -> tuple[Layout, list[Callable]]:
 
 
 def _function(closed: Any, cuts: list[Any], outvars: list[Any], last: bool) -> Callable:
-    """The jaxpr from its inputs and the values at `cuts` to `outvars`, with no more than it takes.
+    """The part of the jaxpr that computes `outvars` from its inputs and the values at `cuts`.
 
     Args:
-        last: whether it has the effects (a print, say).
+        last: whether it includes equations with effects, such as prints.
     """
     jaxpr = closed.jaxpr
     n = len(jaxpr.invars)

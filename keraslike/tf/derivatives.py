@@ -1,8 +1,8 @@
-"""Functions whose gradient at a kink, a tie or a pole TensorFlow and JAX choose differently.
+"""Functions whose gradients at kinks, ties or poles differ between TensorFlow and JAX.
 
-The values are the same; the derivatives here are TensorFlow's: where a maximum is tied, the first
-argument takes all of the gradient, `abs` has none at 0, and so on. `CHOICES` says which of them
-stand for which of `keraslike.ops` while a tape records, or a tensor is at play.
+The values are the same, and the gradients here are TensorFlow's: for equal arguments, that of a
+maximum flows to the first one; that of `abs` at 0 is 0; and so on. `CHOICES` maps functions of
+`keraslike.ops` to these, for calls with tensors or while a tape records.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from keraslike.ops.wrap import array, operand
 
 
 def _differentiated(derivative: Callable) -> Callable:
-    """Decorator that gives a function a derivative: `derivative(out, x, tangent, y, tangent)`."""
+    """A decorator that defines the derivative `derivative(out, x, tangent, y, tangent)`."""
 
     def decorate(function: Callable) -> Callable:
         custom = jax.custom_jvp(function)
@@ -43,18 +43,18 @@ def _real_abs(x: Any) -> Any:
 
 
 def absolute(x: Any) -> Any:
-    """`abs(x)`: no slope at 0."""
+    """`abs(x)`, with the slope 0 at 0."""
     return _real_abs(x) if jnp.issubdtype(x.dtype, jnp.floating) else jnp.abs(x)
 
 
-# TensorFlow's kernels for the gradients of roots and reciprocals give 0 for a zero cotangent, where
-# a product with an infinite slope is nan: `tf.where(x > 0, tf.sqrt(x), 0.)` has a gradient at 0.
-# That is no linear function, so the product is a primitive of its own, transposed to `guarded`.
+# TensorFlow's gradients of roots and reciprocals are 0 for a zero cotangent, where the product with
+# an infinite slope is nan: `tf.where(x > 0, tf.sqrt(x), 0.)` has a gradient at 0. Such a function
+# is not linear, so the product is a primitive of its own, whose transpose is `guarded`.
 
 
 @_differentiated(lambda out, c, t, slope, s: t * slope + c * s)
 def guarded(c: Any, slope: Any) -> Any:
-    """`c * slope`, and 0 where `c` is."""
+    """`c * slope`, and 0 where `c` is 0."""
     return jnp.where(c == 0, jnp.zeros((), c.dtype), c * slope)
 
 
@@ -76,7 +76,7 @@ batching.primitive_batchers[_sloped] = _batched
 
 
 def _by_slope(function: Callable, slope: Callable[[Any], Any]) -> Callable:
-    """A function of which `slope(result)` is the slope."""
+    """A function with the slope `slope(result)`."""
 
     @_differentiated(lambda out, x, t: _sloped.bind(t, slope(out)))
     def of_reals(x: Any) -> Any:
@@ -89,7 +89,7 @@ def _by_slope(function: Callable, slope: Callable[[Any], Any]) -> Callable:
     return of_any
 
 
-# name: the function, and its slope by the result
+# name: the function, and its slope as a function of the result
 _ROOTS: dict[str, tuple[Callable, Callable[[Any], Any]]] = {
     "sqrt": (jnp.sqrt, lambda y: 0.5 / y),
     "rsqrt": (jax.lax.rsqrt, lambda y: -0.5 * y * y * y),
@@ -159,7 +159,7 @@ def _clip(x: Any, low: Any, high: Any) -> Any:
 
 
 def clip(x: Any, low: Any, high: Any) -> Any:
-    """`x` moved into a range: at its ends the gradient passes."""
+    """`x` limited to a range. At the ends of the range the gradient is 1."""
     x = jnp.asarray(x)
     low = jnp.asarray(-jnp.inf if low is None else low)
     high = jnp.asarray(jnp.inf if high is None else high)
@@ -171,7 +171,7 @@ def clip(x: Any, low: Any, high: Any) -> Any:
 # -- activations ----------------------------------------------------------------------------------
 
 
-# A product where JAX selects: an infinite gradient (that of a root at 0) gives nan at the kink.
+# A product, where JAX uses a select: so an infinite gradient (of a root at 0) is nan at the kink.
 @_differentiated(lambda out, x, t: t * (x > 0).astype(x.dtype))
 def relu(x: Any) -> Any:
     """The positive part.
@@ -185,7 +185,7 @@ def relu(x: Any) -> Any:
 
 @_differentiated(lambda out, x, t: t * ((x > 0) & (x < 6)).astype(x.dtype))
 def relu6(x: Any) -> Any:
-    """The positive part, 6 at most.
+    """The positive part, at most 6.
 
     >>> from keraslike import tf
     >>> tf.nn.relu6([-1.0, 8.0]).numpy().tolist()
@@ -234,8 +234,8 @@ def sigmoid_loss(y: Any, z: Any) -> Any:
 
 
 def softmax_loss(y: Any, z: Any, axis: int = -1) -> Any:
-    """The cross-entropy of `y` and `softmax(z)`. As a gradient by `z`, `softmax(z) - y` is taken,
-    which is one where `y` sums to 1."""
+    """The cross-entropy of `y` and `softmax(z)`. Its gradient with respect to `z` is
+    `softmax(z) - y`, which is exact if `y` sums to 1."""
 
     @_differentiated(
         lambda out, y, t, z, s: (
@@ -253,12 +253,12 @@ def softmax_loss(y: Any, z: Any, axis: int = -1) -> Any:
 
 
 def hermitian(x: Any) -> Any:
-    """The Hermitian matrices that have these lower triangles."""
+    """The Hermitian matrices with given lower triangles."""
     return jnp.tril(x) + jnp.conj(jnp.swapaxes(jnp.tril(x, -1), -1, -2))
 
 
 def cholesky(x: Any) -> Any:
-    """The lower factor; its gradient is spread over both triangles.
+    """The lower Cholesky factor. Its gradient has values in both triangles.
 
     >>> from keraslike import tf
     >>> tf.linalg.cholesky([[4.0, 2.0], [2.0, 5.0]]).numpy().tolist()
@@ -267,13 +267,13 @@ def cholesky(x: Any) -> Any:
     return jnp.linalg.cholesky(x + jax.lax.stop_gradient(hermitian(x) - x))
 
 
-# -- gradients that are written by the result ------------------------------------------------------
-# A gradient of such a gradient may be taken by the result, and what was recorded elsewhere of how
-# the result came about does not count.
+# -- gradients that are functions of the result ----------------------------------------------------
+# In TensorFlow these gradients use the result of the operation, so a second gradient can be taken
+# with respect to the result, without the way in which it was computed.
 
 
 def _step(y: Any) -> Any:
-    """1 where `y` is positive, with a gradient, which is 0."""
+    """1 where `y` is positive, with a gradient of 0 rather than None."""
     return (y > 0).astype(y.dtype) + jnp.where(jnp.zeros(y.shape, bool), y, 0)
 
 
@@ -289,7 +289,7 @@ def _adjoint(x: Any) -> Any:
     return jnp.conj(jnp.swapaxes(x, -1, -2))
 
 
-# name: cotangent of the argument by the result and its cotangent
+# name: the argument's cotangent as a function of the result and its cotangent
 _BY_RESULT: dict[str, Callable[[Any, Any], Any]] = {
     "exp": lambda y, c: c * y,
     **{name: lambda y, c, slope=slope: guarded(c, slope(y)) for name, (_, slope) in _ROOTS.items()},
@@ -309,7 +309,7 @@ _BY_RESULT: dict[str, Callable[[Any, Any], Any]] = {
     "linalg.cholesky": _cholesky_cotangent,
 }
 
-# name: what of the result is a factor of the gradient, all else being of the argument
+# name: the factor of the gradient that depends on the result; the rest depends on the argument
 _FACTOR_OF_RESULT: dict[str, Callable[[Any], Any]] = {
     "linalg.det": lambda y: y,
     **dict.fromkeys(("reduce_std", "reduce_euclidean_norm"), lambda y: 1 / y),
@@ -319,12 +319,12 @@ _FACTOR_OF_RESULT: dict[str, Callable[[Any], Any]] = {
 def by_result(
     name: str, rest: tuple, kwargs: dict[str, Any], rank: int
 ) -> tuple[Callable | None, Callable | None]:
-    """How TensorFlow writes the gradient of the operation of this name by its result: the
-    cotangent of the one argument by result and cotangent, or a factor, or neither.
+    """How TensorFlow's gradient of an operation depends on its result: the argument's cotangent as
+    a function of the result and its cotangent, or a factor, or neither.
 
     Args:
-        rest, kwargs: the operation's further arguments.
-        rank: of its result.
+        rest, kwargs: the other arguments of the operation.
+        rank: the rank of the result.
     """
     given = (*rest, *kwargs.values())
     if name in ("nn.softmax", "nn.log_softmax"):
@@ -332,12 +332,12 @@ def by_result(
     return (None if given else _BY_RESULT.get(name)), _FACTOR_OF_RESULT.get(name)
 
 
-# Operations of which TensorFlow first gives an argument another shape: a tape that comes to follow
-# the argument afterwards has not seen it go in.
+# Operations for which TensorFlow first reshapes an argument. A tape that follows the argument only
+# later has not recorded it as an input of the operation.
 REACHED_BY_A_COPY = {("linalg.matvec", 1)}
 
 
-# -- which stand for which ------------------------------------------------------------------------
+# -- replacements of functions of `keraslike.ops` -------------------------------------------------
 
 
 def _plain(name: str) -> Callable:

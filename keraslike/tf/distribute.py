@@ -1,9 +1,8 @@
-"""`tf.distribute`: strategies that spread training over devices, on `keras.distribution`.
+"""`tf.distribute`: strategies that distribute training, over `keras.distribution`.
 
-`fit` is what the active distribution makes of it: a step over the whole batch, divided over the
-devices. `run` calls a function once for all replicas, mapped over them (`jax.vmap`): a replica sees
-its part of a batch, optimizers sum gradients over the replicas, and what the replicas do to the
-state of metrics adds up.
+`fit` uses the active distribution: one step on the whole batch, which is sharded over the devices.
+`run` calls a function once for all replicas, by `jax.vmap`: a replica sees its part of a batch,
+optimizers sum gradients over the replicas, and so are changes of the state of metrics.
 
 >>> from keraslike import tf
 >>> strategy = tf.distribute.MirroredStrategy(["cpu:0"])
@@ -48,7 +47,7 @@ _AXIS = "replica"
 
 
 class ReduceOp(enum.Enum):
-    """How values of several replicas become one.
+    """The ways to reduce the values of replicas to one.
 
     >>> from keraslike import tf
     >>> tf.distribute.ReduceOp.SUM.name
@@ -61,8 +60,8 @@ class ReduceOp(enum.Enum):
 
 class _Current(threading.local):
     def __init__(self) -> None:
-        self.strategy: Strategy | None = None  # whose scope() or run() this is
-        self.replica: ReplicaContext | None = None  # within run()
+        self.strategy: Strategy | None = None  # the strategy of the current scope() or run()
+        self.replica: ReplicaContext | None = None  # the replica within run()
 
 
 _current = _Current()
@@ -79,7 +78,7 @@ def _using(**values: Any) -> Iterator[None]:
 
 
 class ReplicaContext:
-    """What a function that `run` calls knows of the replica that it is run for.
+    """The replica for which a function is run by `Strategy.run`.
 
     >>> from keraslike import tf
     >>> tf.distribute.get_replica_context().num_replicas_in_sync
@@ -91,7 +90,7 @@ class ReplicaContext:
 
     @property
     def replica_id_in_sync_group(self) -> Any:
-        """The number of the replica: a tensor where there are several."""
+        """The number of the replica, a tensor if there are several."""
         return self._replica_id
 
     @property
@@ -99,7 +98,7 @@ class ReplicaContext:
         return self.strategy.num_replicas_in_sync
 
     def all_reduce(self, reduce_op: Any, value: Any, options: Any = None) -> Any:
-        """The sum or the mean of what the replicas have."""
+        """The sum or the mean of the values of all replicas."""
         how = ReduceOp(str(getattr(reduce_op, "value", reduce_op)).upper())
         if self.num_replicas_in_sync == 1:
             return value
@@ -107,9 +106,9 @@ class ReplicaContext:
         return jax.tree.map(lambda x: collective(x, _AXIS), value)
 
     def merge_call(self, merge_fn: Callable, args: tuple = (), kwargs: Any = None) -> Any:
-        """What a function of the strategy and of what all replicas have gives.
+        """The result of `merge_fn(strategy, *args, **kwargs)` for a single replica.
 
-        Raises NotImplementedError where there are several replicas: they are one program.
+        Raises NotImplementedError for several replicas, which are one program here.
         """
         if self.num_replicas_in_sync > 1:
             raise NotImplementedError(
@@ -119,17 +118,17 @@ class ReplicaContext:
         return merge_fn(self.strategy, *args, **(kwargs or {}))
 
     def all_gather(self, value: Any, axis: int, options: Any = None) -> Any:
-        """What the replicas have, one after the other along an axis."""
+        """The values of all replicas, concatenated along an axis."""
         if self.num_replicas_in_sync == 1:
             return value
         return jax.tree.map(lambda x: jax.lax.all_gather(x, _AXIS, axis=axis, tiled=True), value)
 
 
 class Strategy:
-    """The devices over which training is spread. The default one is a single device.
+    """The devices over which training is distributed. The default strategy has a single device.
 
     Args:
-        devices: their names.
+        devices: the names of the devices.
 
     >>> from keraslike import tf
     >>> isinstance(tf.distribute.get_strategy(), tf.distribute.Strategy)
@@ -144,39 +143,39 @@ class Strategy:
 
     @property
     def num_replicas_in_sync(self) -> int:
-        """The number of devices; `fit` and `run` divide a batch by it."""
+        """The number of devices, over which `fit` and `run` divide a batch."""
         return 1 if self._distribution is None else self._distribution.num_model_replicas
 
     @property
     def extended(self) -> Any:
-        """What TensorFlow has here of it: the devices."""
+        """The devices, as the attributes that TensorFlow has here."""
         names = tuple(f"/device:{d.upper()}" for d in self._devices or ["cpu:0"])
         return SimpleNamespace(worker_devices=names, parameter_devices=names)
 
     @property
     def cluster_resolver(self) -> Any:
-        """What was asked for the cluster: nothing, where there is one machine."""
+        """The resolver of the cluster, or `None` on a single machine."""
         return None
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[Strategy]:
-        """Within the block this is the current strategy. Its distribution is the active one from
-        then on, so that a `fit` after the block is spread, too, until another is set."""
+        """Makes this the current strategy in the block. Its distribution stays active afterwards,
+        so that `fit` is distributed after the block as well, until another one is set."""
         if self._distribution is not None:
             distribution.set_distribution(self._distribution)
         with _using(strategy=self):
             yield self
 
     def run(self, fn: Callable, args: Any = (), kwargs: Any = None, options: Any = None) -> Any:
-        """What a function gives for each replica: a `PerReplica` where there are several.
+        """The results of a function for all replicas, a `PerReplica` if there are several.
 
         Args:
-            fn: a function of tensors. With several replicas it is traced, as in `tf.function`, in
-                which this is best called.
-            args, kwargs: of its arguments, `PerReplica`s are taken apart.
+            fn: a function of tensors. With several replicas it is traced, so this method is best
+                called within a `tf.function`.
+            args, kwargs: its arguments. Each replica receives its own value of a `PerReplica`.
 
-        Raises ValueError where the replicas have values of different shapes, and where a variable
-        that does not train and has no `aggregation` is changed.
+        Raises ValueError if values of replicas differ in shape, and if `fn` changes a variable that
+        is not trainable and has no `aggregation`.
         """
         args, kwargs = tuple(args), dict(kwargs or {})
         if self.num_replicas_in_sync == 1:
@@ -185,18 +184,18 @@ class Strategy:
         return _run(self, fn, args, kwargs)
 
     def reduce(self, reduce_op: Any, value: Any, axis: Any = None) -> Any:
-        """The sum or the mean of what `run` gave, over the replicas.
+        """The sum or the mean of results of `run` over the replicas.
 
         Args:
             reduce_op: `ReduceOp.SUM`, `ReduceOp.MEAN` or their names.
-            axis: of each value, over which it is taken as well.
+            axis: an axis of each value to reduce as well.
         """
         how = ReduceOp(str(getattr(reduce_op, "value", reduce_op)).upper())
         parts = jax.tree.map(lambda x: _Parts(self._values(x)), value, is_leaf=_is_value)
         return jax.tree.map(lambda p: _reduced(how, p.values, axis), parts, is_leaf=_is_parts)
 
     def gather(self, value: Any, axis: int) -> Any:
-        """What the replicas have, one after the other along an axis."""
+        """The values of all replicas, concatenated along an axis."""
         return ops.concat(self._values(value), axis)
 
     def experimental_local_results(self, value: Any) -> tuple[Any, ...]:
@@ -209,16 +208,17 @@ class Strategy:
         return [convert_to_tensor(value)] * self.num_replicas_in_sync
 
     def experimental_distribute_dataset(self, dataset: Any, options: Any = None) -> Any:
-        """The batches of a data set, divided over the replicas."""
+        """The batches of a data set, each divided over the replicas."""
         return DistributedDataset(dataset, self.num_replicas_in_sync, in_parts=False)
 
     def distribute_datasets_from_function(self, dataset_fn: Callable, options: Any = None) -> Any:
-        """The batches of the data set that a function of an `InputContext` gives, one a replica."""
+        """The batches of the data set that a function of an `InputContext` returns, one per
+        replica."""
         made = dataset_fn(InputContext(num_replicas_in_sync=self.num_replicas_in_sync))
         return DistributedDataset(made, self.num_replicas_in_sync, in_parts=True)
 
     def experimental_distribute_values_from_function(self, value_fn: Callable) -> Any:
-        """What a function of a `ValueContext` gives for each replica."""
+        """The results of a function of a `ValueContext` for all replicas."""
         count = self.num_replicas_in_sync
         made = [
             value_fn(SimpleNamespace(replica_id_in_sync_group=i, num_replicas_in_sync=count))
@@ -228,10 +228,10 @@ class Strategy:
 
 
 class MirroredStrategy(Strategy):
-    """Every device has all variables and takes an equal part of every batch.
+    """Replicates variables on all devices, and shards every batch over them.
 
     Args:
-        devices: names such as `"/gpu:0"`; all GPUs that are visible, or the CPU, by default.
+        devices: names such as `"/gpu:0"`; by default all visible GPUs, or the CPU.
 
     >>> from keraslike import tf
     >>> strategy = tf.distribute.MirroredStrategy(["/cpu:0"])
@@ -246,17 +246,17 @@ class MirroredStrategy(Strategy):
 
 
 class CentralStorageStrategy(MirroredStrategy):
-    """As `MirroredStrategy`: XLA has the variables on every device."""
+    """Like `MirroredStrategy`, since XLA replicates variables on every device."""
 
     def __init__(self, compute_devices: Any = None, parameter_device: Any = None):
         super().__init__(compute_devices)
 
 
 class OneDeviceStrategy(Strategy):
-    """Everything on one device.
+    """A strategy with a single device.
 
     Args:
-        device: its name, `"/gpu:0"`.
+        device: its name, such as `"/gpu:0"`.
 
     >>> from keraslike import tf
     >>> strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
@@ -269,11 +269,11 @@ class OneDeviceStrategy(Strategy):
 
 
 class MultiWorkerMirroredStrategy(Strategy):
-    """The same over several machines, whose processes run the same program.
+    """Like `MirroredStrategy`, over several machines whose processes run the same program.
 
     Args:
-        cluster_resolver: says which they are; by default the variable `TF_CONFIG` of the
-            environment does. Where there are several, it is made before anything is computed.
+        cluster_resolver: resolves the processes, by default from the environment variable
+            `TF_CONFIG`. If there are several, create the strategy before any computation.
 
     Example (in a process of each machine)::
 
@@ -298,7 +298,7 @@ class MultiWorkerMirroredStrategy(Strategy):
 
 
 class TPUStrategy(Strategy):
-    """All cores of a TPU.
+    """A strategy with all cores of a TPU.
 
     Args:
         tpu_cluster_resolver: a `TPUClusterResolver`.
@@ -325,7 +325,7 @@ class TPUStrategy(Strategy):
 
 
 def _spelled(device: Any) -> str:
-    """A name of TensorFlow's as JAX has it."""
+    """The JAX name of a device, for a name of TensorFlow's."""
     name = str(device).rpartition("/")[2].removeprefix("device:").lower()
     return name if ":" in name else f"{name}:0"
 
@@ -341,7 +341,7 @@ def _is_value(x: Any) -> bool:
 
 
 class _Parts:
-    """The values of the replicas, as a leaf."""
+    """The values of the replicas, as one leaf of a structure."""
 
     def __init__(self, values: list[Any]):
         self.values = values
@@ -368,7 +368,7 @@ def _reduced(how: ReduceOp, values: list[Any], axis: Any) -> Any:
 def compute_average_loss(
     per_example_loss: Any, sample_weight: Any = None, global_batch_size: Any = None
 ) -> Tensor:
-    """The sum of losses, weighted, over the number of samples that all replicas have.
+    """The weighted sum of losses, divided by the number of samples of all replicas.
 
     >>> from keraslike import tf
     >>> tf.nn.compute_average_loss([1.0, 3.0], global_batch_size=4).numpy().tolist()
@@ -385,7 +385,7 @@ def compute_average_loss(
 
 
 def scale_regularization_loss(regularization_loss: Any) -> Tensor:
-    """The sum of the terms of a regularization over the number of replicas.
+    """The sum of regularization losses, divided by the number of replicas.
 
     >>> from keraslike import tf
     >>> tf.nn.scale_regularization_loss(2.0).numpy().tolist()
@@ -441,7 +441,7 @@ def _stacked(strategy: Strategy, values: Sequence[Any]) -> Any:
     arrays = [convert_to_tensor(v)._value for v in values]
     if len({(a.shape, a.dtype) for a in arrays}) > 1:
         raise ValueError(
-            "The replicas must have values of one shape. Received: "
+            "The values of replicas must have the same shape. Received: "
             f"{[tuple(a.shape) for a in arrays]}"
         )
     with precision(arrays):
@@ -452,7 +452,7 @@ def _stacked(strategy: Strategy, values: Sequence[Any]) -> Any:
 
 
 def _agreed(variable: Any, before: Any, new: Any) -> Any:
-    """The one value of a variable that the replicas have changed."""
+    """The common value of a variable that the replicas have changed, by its aggregation."""
     aggregation = str(getattr(variable, "aggregation", "none")).lower()
     if isinstance(variable, MetricState) or aggregation == "sum":
         return before + jax.lax.psum(new - before, _AXIS)
@@ -462,18 +462,18 @@ def _agreed(variable: Any, before: Any, new: Any) -> Any:
             f"on several replicas. Received: {variable.name}"
         )
     if not jnp.issubdtype(new.dtype, jnp.inexact) or aggregation == "only_first_replica":
-        return jax.lax.all_gather(new, _AXIS)[0]  # all have the same
+        return jax.lax.all_gather(new, _AXIS)[0]  # the values are equal
     return jax.lax.pmean(new, _AXIS)
 
 
-# -- what is current ------------------------------------------------------------------------------
+# -- the current strategy -------------------------------------------------------------------------
 
 
 _default = Strategy()
 
 
 def get_strategy() -> Strategy:
-    """The current strategy: that of the `scope()` around, or the default one.
+    """The strategy of the current `scope()`, or the default one.
 
     >>> from keraslike import tf
     >>> tf.distribute.get_strategy().num_replicas_in_sync
@@ -483,7 +483,7 @@ def get_strategy() -> Strategy:
 
 
 def has_strategy() -> bool:
-    """Whether there is another than the default one.
+    """Whether the current strategy is not the default one.
 
     >>> from keraslike import tf
     >>> tf.distribute.has_strategy()
@@ -493,7 +493,7 @@ def has_strategy() -> bool:
 
 
 def get_replica_context() -> ReplicaContext | None:
-    """The replica that a function is run for; `None` within `scope()`, outside of `run`.
+    """The replica for which a function is run; `None` in a `scope()` outside of `run`.
 
     >>> from keraslike import tf
     >>> tf.distribute.get_replica_context().num_replicas_in_sync
@@ -505,7 +505,7 @@ def get_replica_context() -> ReplicaContext | None:
 
 
 def in_cross_replica_context() -> bool:
-    """Whether this is within `scope()`, outside of `run`.
+    """Whether the code is in a `scope()` outside of `run`.
 
     >>> from keraslike import tf
     >>> tf.distribute.in_cross_replica_context()
@@ -515,7 +515,7 @@ def in_cross_replica_context() -> bool:
 
 
 class _Way:
-    """How sums are made between devices: asked for, and left to XLA.
+    """TensorFlow's options of communication between devices, which XLA chooses by itself.
 
     >>> from keraslike import tf
     >>> way = tf.distribute.ReductionToOneDevice()
@@ -531,7 +531,7 @@ HierarchicalCopyAllReduce = NcclAllReduce = ReductionToOneDevice = CrossDeviceOp
 
 
 class CommunicationImplementation(enum.Enum):
-    """Which library sends messages: JAX chooses."""
+    """The library for communication, which JAX chooses by itself."""
 
     AUTO, RING, NCCL = "AUTO", "RING", "NCCL"
 

@@ -1,4 +1,4 @@
-"""Values of which each replica has its own, and batches divided over replicas."""
+"""Values per replica, and batches divided over replicas."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keraslike.tf.signatures import is_leaf
 
 
 class DistributedValues:
-    """A value for each replica.
+    """One value for each replica.
 
     >>> from keraslike import tf
     >>> strategy = tf.distribute.get_strategy()
@@ -28,7 +28,7 @@ class DistributedValues:
 
 
 class PerReplica(DistributedValues):
-    """What `run` gives, and data sets of a strategy have, where there are several replicas."""
+    """The values of several replicas, in results of `run` and in data sets of a strategy."""
 
 
 jax.tree_util.register_pytree_node(
@@ -37,7 +37,7 @@ jax.tree_util.register_pytree_node(
 
 
 class InputContext:
-    """What a function that makes a data set is told: see `distribute_datasets_from_function`.
+    """The argument of the function of `distribute_datasets_from_function`.
 
     >>> from keraslike import tf
     >>> context = tf.distribute.InputContext(num_replicas_in_sync=2)
@@ -55,7 +55,7 @@ class InputContext:
         self.num_replicas_in_sync = num_replicas_in_sync
 
     def get_per_replica_batch_size(self, global_batch_size: int) -> int:
-        """A replica's part of a batch; ValueError where it does not divide."""
+        """The size of a replica's part of a batch. Raises ValueError if it does not divide."""
         if global_batch_size % self.num_replicas_in_sync:
             raise ValueError(
                 f"The global_batch_size {global_batch_size} is not divisible by "
@@ -79,7 +79,7 @@ class DistributedDataset:
 
     @property
     def element_spec(self) -> Any:
-        """What is known of the elements of the data set."""
+        """The spec of the elements of the data set."""
         return self._dataset.element_spec
 
     def __len__(self) -> int:
@@ -99,7 +99,10 @@ class DistributedDataset:
                 yield jax.tree.map(lambda *x: PerReplica(x), *group, is_leaf=is_leaf)
                 group = []
         if group:
-            raise ValueError(f"{len(group)} batches are left for {self._replicas} replicas.")
+            raise ValueError(
+                f"The number of batches must be a multiple of {self._replicas}, the number of "
+                f"replicas. {len(group)} batches are left at the end."
+            )
 
     def _divided(self, batch: Any) -> Any:
         return jax.tree.map(self._parts, batch, is_leaf=is_leaf)
@@ -108,8 +111,8 @@ class DistributedDataset:
         size = len(value)
         if size % self._replicas:
             raise ValueError(
-                f"A batch of {size} samples does not divide over {self._replicas} replicas: use "
-                "batch(size, drop_remainder=True) with a size that does."
+                f"A batch of {size} samples cannot be divided over {self._replicas} replicas. Use "
+                "batch(size, drop_remainder=True) with a multiple of that number."
             )
         part = size // self._replicas
         return PerReplica([value[i * part : (i + 1) * part] for i in range(self._replicas)])

@@ -9,12 +9,12 @@ import numpy as np
 
 from keraslike.core.static import Shape
 
-# What errors call a dtype, where that differs from its name.
+# The names of dtypes in TensorFlow's errors, if they differ.
 _SPOKEN = {"float16": "half", "float32": "float", "float64": "double"}
 
 
 class DType:
-    """The kind of a tensor's elements; equal to numpy's dtype and to the name of the same kind.
+    """The dtype of a tensor, equal to the corresponding numpy dtype and to its name.
 
     >>> float32 == np.float32, float32 == "float32", float32 == float64
     (True, True, False)
@@ -30,7 +30,7 @@ class DType:
 
     @property
     def dtype(self) -> np.dtype:
-        """numpy's dtype: numpy and JAX take a DType where they take one of theirs."""
+        """The numpy dtype. By this attribute numpy and JAX accept a DType as a dtype."""
         return self._numpy
 
     @property
@@ -39,7 +39,7 @@ class DType:
 
     @property
     def size(self) -> int:
-        """Bytes of an element."""
+        """The number of bytes of an element."""
         return self._numpy.itemsize if self.name != "string" else 1
 
     @property
@@ -71,7 +71,7 @@ class DType:
             return np.iinfo(self._numpy)
         if self.is_floating:
             return ml_dtypes.finfo(self._numpy)
-        raise TypeError(f"tf.{self.name} has no least and no largest value.")
+        raise TypeError(f"tf.{self.name} has no minimum and no maximum.")
 
     @property
     def is_unsigned(self) -> bool:
@@ -105,7 +105,7 @@ class DType:
 
     @property
     def spoken(self) -> str:
-        """What it is called in errors."""
+        """The name of the dtype in errors."""
         other = _SPOKEN.get(self.name)
         return self.name if other is None else f"{other} ({self.name})"
 
@@ -152,7 +152,7 @@ bool_ = _BY_NAME["bool"]
 
 
 def as_dtype(type_value: Any) -> DType:
-    """The DType of a name, of a Python type or of numpy's dtype; TypeError where there is none.
+    """The DType for a name, a Python type or a numpy dtype. Raises TypeError if there is none.
 
     >>> from keraslike import tf
     >>> tf.as_dtype("float32")
@@ -181,7 +181,7 @@ def as_dtype(type_value: Any) -> DType:
 
 
 class TensorShape(Shape):
-    """Sizes, `None` where one is not known.
+    """The shape of a tensor, with `None` for unknown sizes.
 
     >>> TensorShape([None, 3]), TensorShape([2, 3]).as_list()
     (TensorShape([None, 3]), [2, 3])
@@ -203,7 +203,7 @@ class TensorShape(Shape):
     rank = ndims
 
     def as_list(self) -> list[int | None]:
-        """The sizes, `None` where one is not known."""
+        """The sizes, with `None` for unknown ones."""
         return [s if isinstance(s, int) else None for s in self]
 
     @property
@@ -211,7 +211,7 @@ class TensorShape(Shape):
         return list(self)
 
     def num_elements(self) -> int | None:
-        """The product of the sizes, `None` where one is not known."""
+        """The product of the sizes, or `None` if one is unknown."""
         product = 1
         for size in self:
             if size is None:
@@ -329,7 +329,7 @@ class TensorShape(Shape):
 
 
 class _Unknown(TensorShape):
-    """A shape of which not even the number of sizes is known."""
+    """A shape of unknown rank."""
 
     __slots__ = ()
 
@@ -420,12 +420,12 @@ def _size(dim: Any) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "bool":  # in this module Python's
+    if name == "bool":  # in this module, the name is Python's type
         return bool_
     raise AttributeError(f"module 'tf.dtypes' has no attribute {name!r}")
 
 
-# `tf` puts the last three in here: what they are made of needs this module.
+# The package `tf` adds the last three, whose modules import this one.
 __all__ = [
     *("DType", "as_dtype", "bfloat16", "bool", "complex64", "complex128", "double", "float16"),
     *("float32", "float64", "half", "int8", "int16", "int32", "int64", "string"),
@@ -434,5 +434,4 @@ __all__ = [
 ]
 
 
-def __dir__() -> list[str]:
-    return list(__all__)
+__dir__ = __all__.copy

@@ -1,4 +1,4 @@
-"""`tf.errors`: the exceptions that tensors raise."""
+"""`tf.errors`: the exceptions that operations raise."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from keraslike.data.records import DataLossError
 
 
 class OpError(Exception):
-    """The base of what an operation raises.
+    """The base class of errors of operations.
 
     >>> from keraslike import tf
     >>> error = tf.errors.OpError(None, None, "what happened", 3)
@@ -15,7 +15,7 @@ class OpError(Exception):
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
-        # A message, or what TensorFlow's errors are made of: a node, an operation and a message.
+        # Either a message, or TensorFlow's arguments: a node, an operation and a message.
         given = dict(zip(("node_def", "op", "message"), args)) if len(args) > 1 else {}
         self.node_def, self.op = (kwargs.get(n, given.get(n)) for n in ("node_def", "op"))
         first = args[0] if len(args) == 1 else ""
@@ -24,7 +24,7 @@ class OpError(Exception):
 
 
 class InvalidArgumentError(OpError, ValueError):
-    """Arguments that do not fit one another: dtypes or shapes.
+    """Arguments have incompatible dtypes, shapes or values.
 
     >>> from keraslike import tf
     >>> try:
@@ -59,7 +59,7 @@ def as_invalid_argument(error: Exception, name: str = "") -> InvalidArgumentErro
 
 
 class OutOfRangeError(OpError, IndexError):
-    """An element beyond the last was asked for; a queue that is closed and empty.
+    """There is no further element, or a queue is closed and empty.
 
     >>> from keraslike import tf
     >>> try:
@@ -71,7 +71,7 @@ class OutOfRangeError(OpError, IndexError):
 
 
 class CancelledError(OpError):
-    """An operation that was given up: a queue that is closed.
+    """An operation was cancelled, such as one on a closed queue.
 
     >>> from keraslike import tf
     >>> issubclass(tf.errors.CancelledError, tf.errors.OpError)
@@ -80,7 +80,7 @@ class CancelledError(OpError):
 
 
 class FailedPreconditionError(OpError):
-    """Something that is not ready for the operation.
+    """The system is not in the state that an operation needs.
 
     >>> from keraslike import tf
     >>> issubclass(tf.errors.FailedPreconditionError, tf.errors.OpError)
@@ -89,7 +89,7 @@ class FailedPreconditionError(OpError):
 
 
 class NotFoundError(OpError, FileNotFoundError):
-    """Something of this name that there is not: a file, a tensor in one.
+    """A file, or a tensor in a file, does not exist.
 
     >>> from keraslike import tf
     >>> try:
@@ -119,7 +119,7 @@ class PermissionDeniedError(OpError, PermissionError):
 
 
 class UnimplementedError(OpError, NotImplementedError):
-    """What there is no kernel for.
+    """There is no implementation of an operation.
 
     >>> from keraslike import tf
     >>> issubclass(tf.errors.UnimplementedError, tf.errors.OpError)

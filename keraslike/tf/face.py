@@ -1,9 +1,8 @@
-"""`tf.keras`: keraslike for programs that speak TensorFlow's language.
+"""`tf.keras`: keraslike with tensors as eager results.
 
-Its names are keraslike's, but what they give in eager calls are `tf.Tensor`s: the results of its
-functions, and of the objects that its classes and functions make. Those are of keraslike's own
-classes and remember that they were asked for here (`core/boxed.py`): they can be used, compared
-and saved as any other.
+Its names are those of keraslike, but functions, and the objects that its classes and functions
+create, return `tf.Tensor`s from eager calls. The objects are of keraslike's own classes and have a
+flag for this (`core/boxed.py`); they can be used, compared and saved like any others.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from keraslike.core.configured import Configured
 
 _ROOT = "keraslike"
 
-# Names of Keras 2 that only `tf.keras` still has: the modules of keraslike that have them.
+# Modules of keraslike with names of Keras 2 that only `tf.keras` has.
 _OLD = {
     "keraslike.layers": "keraslike.legacy.layers",
     "keraslike.losses": "keraslike.legacy.losses",
@@ -34,7 +33,7 @@ _OLD = {
 
 
 class Module(types.ModuleType):
-    """A module of keraslike, as `tf.keras` shows it. Names are looked up when asked for."""
+    """A module of keraslike as part of `tf.keras`. Names are looked up on demand."""
 
     def __init__(self, module: types.ModuleType, name: str):
         super().__init__(name, module.__doc__)
@@ -93,8 +92,9 @@ def function_of(function: Any) -> Any:
 
 
 class _Stand(type):
-    """What is special about a class of `tf.keras`: it stands for another, makes objects of that
-    one, and counts as it where classes are compared. Classes derived from it are classes as any."""
+    """The metaclass of classes of `tf.keras`, each of which stands for a class of keraslike: it
+    creates objects of that class, and `isinstance` and `issubclass` treat it as that class. Classes
+    derived from it are ordinary classes."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         stands_for = vars(cls).get("_stands_for")
@@ -113,7 +113,7 @@ class _Stand(type):
         stands_for = vars(cls).get("_stands_for")
         if stands_for is None:
             return super().__subclasscheck__(subclass)
-        return stands_for in subclass.__mro__  # that of an ABC asks its subclasses: this one
+        return stands_for in subclass.__mro__  # issubclass() of an ABC would recurse into this
 
 
 @functools.cache
@@ -134,7 +134,7 @@ def class_of(cls: type) -> Any:
 
 
 def stand_for(cls: type, **more: Any) -> Any:
-    """A class that stands for another, whose objects then answer with tensors."""
+    """A class that stands for another, whose objects then return tensors."""
     names = {
         "__module__": cls.__module__,
         "__qualname__": cls.__qualname__,

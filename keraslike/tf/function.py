@@ -1,8 +1,8 @@
-"""`tf.function`: a Python function, traced once a signature and compiled; and control flow.
+"""`tf.function`: a Python function that is traced once per signature, and compiled.
 
-A trace runs the function on tracers while every variable that is alive holds one too; those that it
-read or changed become arguments and results of the compiled program. Python, and with it `print`,
-runs while tracing only.
+During a trace the arguments and all live variables hold tracers. Variables that the function reads
+or changes become arguments and results of the compiled program. Python code, such as `print`, runs
+only during the trace.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from keraslike.tf.conversion import _as_operand, convert_to_tensor
 from keraslike.tf.signatures import MISMATCH, TensorSpec, call_key, common, has_unknown, is_leaf
 from keraslike.tf.tensor import wrap
 
-run_eagerly = False  # whether Python runs the functions: `tf.config.run_functions_eagerly`
+run_eagerly = False  # whether functions run eagerly: see `tf.config.run_functions_eagerly`
 
 
 class BySize(ConcreteFunction):
-    """A function of a signature with unknown sizes that asks for more than a trace can tell of
-    them: it is traced anew for the sizes that it is called with.
+    """A function of a signature with unknown sizes that cannot be traced with symbols for them, so
+    that it is traced again for the sizes of each call.
 
-    What a trace would show, the graph or the outputs, raises the error of the trace.
+    Attributes that depend on the trace, such as the graph, raise the error of the trace.
     """
 
     def __init__(self, function: Function, leaves: list[Any], structure: Any, error: Exception):
@@ -60,7 +60,7 @@ class BySize(ConcreteFunction):
 
 
 class Function:
-    """What `tf.function` makes of a Python function."""
+    """A Python function compiled by `tf.function`."""
 
     def __init__(
         self,
@@ -77,28 +77,28 @@ class Function:
         self._traced: dict[Any, ConcreteFunction] = {}
         self._parts: set[Any] = set()  # the signatures that it was a part of other functions for
         self._count = 0
-        self._in_python = False  # what it does is nothing that can be compiled
-        self._needs_sizes = False  # for a trace: with unknown ones it failed
+        self._in_python = False  # whether the function cannot be compiled
+        self._needs_sizes = False  # whether a trace with unknown sizes has failed
 
     def experimental_get_tracing_count(self) -> int:
-        """How often the function was traced."""
+        """The number of times that the function was traced."""
         return self._count
 
     def pretty_printed_concrete_signatures(self) -> str:
-        """The signatures it was traced for."""
+        """The signatures that the function was traced for."""
         return "\n".join(str(c.structured_input_signature) for c in self._traced.values())
 
     @entry
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not trace_state_clean():  # a part of what is being traced
+        if not trace_state_clean():  # the call becomes part of the enclosing trace
             self._note_part(args, kwargs)
             args, kwargs = wrap((args, kwargs))
             return wrap_values(self._staged(*args, **kwargs))
         if not (self._in_python or run_eagerly):
             try:
                 concrete, leaves = self._find(args, kwargs)
-            # It is given text, takes elements of a data set, or makes arrays whose sizes its values
-            # say.
+            # It uses text or elements of a data set, or creates arrays of sizes that depend on
+            # values.
             except NeedsPython:
                 self._in_python = True
         if self._in_python or run_eagerly:
@@ -141,10 +141,8 @@ class Function:
         return self._trace(specs, leaves, structure) if found is None else found, leaves
 
     def _trace(self, specs: list[Any], leaves: list[Any], structure: Any) -> ConcreteFunction:
-        """Traces the function for these signatures, or for these arguments.
-
-        The second where sizes are unknown and the function asks for more than a trace can tell,
-        the number of a loop's steps, say.
+        """Traces the function for signatures or, if it cannot be traced with unknown sizes, for
+        the arguments. A loop over an axis of unknown size is an example.
         """
         found, unknown = None, has_unknown(specs)
         if not (unknown and self._needs_sizes):
@@ -153,7 +151,7 @@ class Function:
             except Exception as error:
                 if not unknown:
                     raise
-                if has_unknown(leaves):  # it is traced for the sizes that it is called with
+                if has_unknown(leaves):  # each call traces it for its own sizes
                     return BySize(self, specs, structure, error)
         if found is None:
             specs, found = (
@@ -165,8 +163,8 @@ class Function:
         return found
 
     def _generalized(self, structure: Any, specs: list[Any]) -> list[Any]:
-        """Signatures that fit these arguments and those of an earlier trace, `None` where sizes
-        differ; the arguments where there was none of such ranks and dtypes."""
+        """Signatures for these arguments and those of an earlier trace, with `None` for different
+        sizes; the arguments themselves if no earlier trace has the same ranks and dtypes."""
         for known in reversed(self._traced.values()):
             if known.structure == structure:
                 both = [common(*pair) for pair in zip(specs, known.leaves, strict=True)]
@@ -180,7 +178,7 @@ class Function:
 
     @functools.cached_property
     def _staged(self) -> Callable:
-        """The function as it is traced."""
+        """The function that is traced, after conversion by AutoGraph."""
         function = self.python_function
         return rewriting.converted(function) if self.autograph else function
 
@@ -207,7 +205,7 @@ class Function:
         )
 
     def _fitted(self, args: tuple) -> tuple:
-        """The arguments as tensors that fit the signature; TypeError where one does not."""
+        """The arguments as tensors of the signature. Raises TypeError if one does not conform."""
         signature, ours = self.input_signature or (), self._ours
         # More than these have defaults.
         without = [] if self._parameters is None else [
@@ -287,14 +285,14 @@ def function(
     experimental_compile: bool | None = None,
     experimental_follow_type_hints: bool | None = None,
 ) -> Any:
-    """Compiles a function: it is traced once for each shape and dtype of its tensors, and for each
-    value of its other arguments.
+    """Compiles a function, which is traced once for each shape and dtype of its tensors, and for
+    each value of its other arguments.
 
     Args:
-        input_signature: a `TensorSpec` for each argument, which are all that it is then traced for;
-            sizes may be `None`. A function that cannot be traced without a size is traced for each.
+        input_signature: a `TensorSpec` for each argument, the only signature that is traced. Sizes
+            may be `None`; a function that cannot be traced so is traced for each size.
         autograph: whether Python's `if`, `while`, `for`, `and`, `or` and `not` on tensors are
-            compiled (`keraslike.tf.autograph`); that needs the function's source.
+            compiled (`keraslike.tf.autograph`), which needs the function's source.
         reduce_retracing: whether an argument of another shape leads to a trace for any size along
             the axes that differ.
 

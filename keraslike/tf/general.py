@@ -1,4 +1,4 @@
-"""What `tf` has under its own name besides operations on tensors in the other modules."""
+"""Functions of the module `tf` itself that belong to none of the other modules."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from keraslike.tf.tensor import Tensor, raw, run
 
 
 def executing_eagerly() -> bool:
-    """Whether operations are run as they are called: not in a function that is being traced.
+    """Whether operations run immediately, outside of functions that are being traced.
 
     >>> executing_eagerly()
     True
@@ -43,7 +43,7 @@ def inside_function() -> bool:
 
 @contextlib.contextmanager
 def init_scope() -> Iterator[None]:
-    """A block whose operations are run at once, though a function is traced around it.
+    """A context in which operations run immediately, even while a function is being traced.
 
     >>> from keraslike import tf
     >>> with tf.init_scope():
@@ -56,7 +56,7 @@ def init_scope() -> Iterator[None]:
 
 @contextlib.contextmanager
 def control_dependencies(control_inputs: Any) -> Iterator[None]:
-    """A block like any other: operations have the order in which they are called.
+    """A context without effect, since operations run in the order in which they are called.
 
     >>> from keraslike import tf
     >>> with tf.control_dependencies([]):
@@ -68,7 +68,7 @@ def control_dependencies(control_inputs: Any) -> Iterator[None]:
 
 
 def group(*inputs: Any, **kwargs: Any) -> None:
-    """Nothing: what it groups has been done.
+    """Does nothing, since the operations have run already.
 
     >>> from keraslike import tf
     >>> tf.group() is None
@@ -77,7 +77,7 @@ def group(*inputs: Any, **kwargs: Any) -> None:
 
 
 def no_op(name: Any = None) -> None:
-    """Nothing.
+    """Does nothing.
 
     >>> from keraslike import tf
     >>> tf.no_op() is None
@@ -86,7 +86,7 @@ def no_op(name: Any = None) -> None:
 
 
 def get_current_name_scope() -> str:
-    """The names of the `tf.name_scope`s around, with `/` between them.
+    """The names of the enclosing `tf.name_scope`s, joined by `/`.
 
     >>> from keraslike import tf
     >>> with tf.name_scope("outer"):
@@ -97,7 +97,7 @@ def get_current_name_scope() -> str:
 
 
 def get_static_value(tensor: Any, partial: bool = False) -> Any:
-    """The value as numpy has it; `None` while it is being traced.
+    """The value as a numpy array, or `None` for a tensor that is being traced.
 
     >>> from keraslike import tf
     >>> tf.get_static_value(tf.constant([1, 2])).tolist()
@@ -108,7 +108,7 @@ def get_static_value(tensor: Any, partial: bool = False) -> Any:
 
 
 def identity_n(input: Any, name: Any = None) -> list[Tensor]:
-    """The tensors.
+    """The tensors, unchanged.
 
     >>> from keraslike import tf
     >>> [t.numpy().tolist() for t in tf.identity_n([[1, 2], 3.0])]
@@ -144,7 +144,7 @@ def make_tensor_proto(
     verify_shape: bool = False,
     allow_broadcast: bool = False,
 ) -> Any:
-    """A `TensorProto` of values as `tf.constant` takes them.
+    """A `TensorProto` of values that `tf.constant` accepts.
 
     >>> from keraslike import tf
     >>> tf.make_ndarray(tf.make_tensor_proto([1, 2])).tolist()
@@ -162,7 +162,7 @@ def make_tensor_proto(
 
 
 def make_ndarray(tensor: Any) -> np.ndarray:
-    """The array in a `TensorProto`; raises TypeError for one of a dtype that is not known.
+    """The array in a `TensorProto`. Raises TypeError for an unknown dtype.
 
     >>> make_ndarray(make_tensor_proto([1, 2])).tolist()
     [1, 2]
@@ -177,7 +177,7 @@ def make_ndarray(tensor: Any) -> np.ndarray:
 
 
 def dynamic_partition(data: Any, partitions: Any, num_partitions: int, name: Any = None) -> list:
-    """The rows of `data` that have the number 0, 1, ... in `partitions`, a tensor for each.
+    """Tensors of the rows of `data` with the numbers 0, 1, ... in `partitions`.
 
     >>> from keraslike import tf
     >>> [t.numpy().tolist() for t in tf.dynamic_partition([10, 20, 30], [0, 1, 0], 2)]
@@ -193,7 +193,7 @@ def dynamic_partition(data: Any, partitions: Any, num_partitions: int, name: Any
 
 
 def dynamic_stitch(indices: Any, data: Any, name: Any = None) -> Tensor:
-    """A tensor of the rows of several, by the numbers that they are to have.
+    """Merges the rows of several tensors into one, each to the position of its index.
 
     >>> from keraslike import tf
     >>> tf.dynamic_stitch([[0, 2], [1]], [[10, 30], [20]]).numpy().tolist()
@@ -217,7 +217,7 @@ def reverse_sequence(
     batch_axis: Any = None,
     name: Any = None,
 ) -> Tensor:
-    """The first `seq_lengths[i]` elements of each row the other way round.
+    """The rows of a tensor, with the first `seq_lengths[i]` elements reversed.
 
     >>> from keraslike import tf
     >>> tf.reverse_sequence([[1, 2, 3], [4, 5, 6]], [2, 3], seq_axis=1).numpy().tolist()
@@ -251,7 +251,7 @@ def _reversed(x: Any, lengths: Any, axis: int, batch: int) -> Any:
 def histogram_fixed_width_bins(
     x: Any, bounds: Any, nbins: int = 100, dtype: Any = dtypes.int32
 ) -> Any:
-    """Into which of so many bins of one width each value falls.
+    """The number of the bin, out of `nbins` of equal width, of each value.
 
     >>> from keraslike import tf
     >>> tf.histogram_fixed_width_bins(
@@ -266,7 +266,7 @@ def histogram_fixed_width_bins(
 def histogram_fixed_width(
     values: Any, value_range: Any, nbins: int = 100, dtype: Any = dtypes.int32, name: Any = None
 ) -> Tensor:
-    """How many values fall into each of so many bins of one width.
+    """The number of values in each of `nbins` bins of equal width.
 
     >>> from keraslike import tf
     >>> tf.histogram_fixed_width(
@@ -283,7 +283,7 @@ def _counted(bins: Any, count: int) -> Any:
 
 
 def bitcast(input: Any, type: Any, name: Any = None) -> Tensor:
-    """The bytes of a tensor as those of another dtype.
+    """The bytes of a tensor, reinterpreted as another dtype.
 
     >>> from keraslike import tf
     >>> tf.bitcast([1.0], tf.int32).numpy().tolist()
@@ -298,7 +298,7 @@ def _bitcast(x: Any, dtype: str) -> Any:
 
 @operation("unravel_index", "indices", "indices")
 def unravel_index(x: Any, dims: Any) -> Any:
-    """The places in a tensor of sizes `dims` of places in its elements one after the other.
+    """The multi-dimensional indices in a tensor of shape `dims` for flat indices.
 
     >>> from keraslike import tf
     >>> tf.unravel_index([2, 5], [2, 3]).numpy().tolist()

@@ -1,4 +1,4 @@
-"""`tf.io.gfile`: files of this machine, by TensorFlow's names."""
+"""`tf.io.gfile`: local files, with TensorFlow's names of functions."""
 
 from __future__ import annotations
 
@@ -168,22 +168,22 @@ class FileStatistics(NamedTuple):
 
 
 def exists(path: Any) -> bool:
-    """Whether there is a file or a directory."""
+    """Whether a file or a directory exists."""
     return os.path.exists(_path(path))
 
 
 def isdir(path: Any) -> bool:
-    """Whether there is a directory."""
+    """Whether a path is that of a directory."""
     return os.path.isdir(_path(path))
 
 
 def get_registered_schemes() -> list[str]:
-    """The schemes of addresses that are read: none, as all are paths of this machine."""
+    """The supported URL schemes: only the empty one of local paths."""
     return [""]
 
 
 def glob(pattern: Any) -> list[str]:
-    """The paths that a pattern, or several, match, sorted."""
+    """The paths that match one or several patterns, sorted."""
     try:
         return matching(pattern)
     except ValueError:
@@ -191,13 +191,13 @@ def glob(pattern: Any) -> list[str]:
 
 
 def listdir(path: Any) -> list[str]:
-    """What is in a directory."""
+    """The names of the entries of a directory."""
     with errors(path):
         return os.listdir(_path(path))
 
 
 def makedirs(path: Any) -> None:
-    """Makes a directory, and those above it, where there is none."""
+    """Creates a directory and its parents, if they do not exist."""
     with errors(path):
         os.makedirs(_path(path), exist_ok=True)
 
@@ -216,7 +216,7 @@ def remove(path: Any) -> None:
 
 
 def rmtree(path: Any) -> None:
-    """Removes a directory and all that is in it."""
+    """Removes a directory with its contents."""
     with errors(path):
         shutil.rmtree(_path(path))
 
@@ -247,13 +247,13 @@ def stat(path: Any) -> FileStatistics:
 
 
 def join(path: Any, *others: Any) -> Any:
-    """Parts of a path as one."""
+    """The parts of a path, joined."""
     joined = os.path.join(_path(path), *map(_path, others))
     return os.fsencode(joined) if isinstance(path, bytes) else joined
 
 
 def walk(top: Any, topdown: bool = True, onerror: Any = None) -> Iterator[Any]:
-    """The directories below one, with what is in each."""
+    """The directories below one, with their entries."""
     return os.walk(_path(top), topdown, onerror)
 
 

@@ -1,4 +1,4 @@
-"""A traced function seen from outside: its jaxpr, under TensorFlow's names of operations."""
+"""The graph of a traced function: its jaxpr, with TensorFlow's names of operations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jax.extend import core as jex
 from keraslike.tf import dtypes
 from keraslike.tf.dtypes import TensorShape
 
-# Of a primitive of JAX: what TensorFlow calls the operation, and its type where that differs.
+# JAX primitive -> TensorFlow's name of the operation, and its type if that differs.
 _OPERATIONS = {
     primitive: tuple(names.split())
     for primitive, names in {
@@ -88,7 +88,7 @@ class Operation:
 class Graph:
     """The operations of a traced function, in the order in which they run.
 
-    A function that is called is shown as what it consists of.
+    Calls of functions are inlined.
     """
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class Graph:
         return list(self._operations.values())
 
     def get_operation_by_name(self, name: str) -> Operation:
-        """The operation of this name; KeyError where there is none."""
+        """The operation of a name. Raises KeyError for an unknown name."""
         if name not in self._operations:
             raise KeyError(
                 f"The graph has no operation {name!r}. It has: {', '.join(self._operations)}."
@@ -107,7 +107,7 @@ class Graph:
         return self._operations[name]
 
     def get_tensor_by_name(self, name: str) -> SymbolicTensor:
-        """The result `operation:number`; KeyError where there is none."""
+        """The result `operation:number`. Raises KeyError for an unknown name."""
         operation, _, number = name.partition(":")
         outputs = self.get_operation_by_name(operation).outputs
         if not number.isdecimal() or int(number) >= len(outputs):
@@ -115,11 +115,11 @@ class Graph:
         return outputs[int(number)]
 
     def as_graph_element(self, name: str) -> Operation | SymbolicTensor:
-        """The operation, or with a number the result, of this name."""
+        """The operation of a name, or the result of a name with a number."""
         return (self.get_tensor_by_name if ":" in name else self.get_operation_by_name)(name)
 
     def free(self, name: str) -> str:
-        """This name, with a number where an operation has it already."""
+        """The name, with a number appended if an operation has it already."""
         found, number = name, 0
         while found in self._operations:
             number += 1
@@ -129,7 +129,7 @@ class Graph:
     def add(
         self, name: str, kind: str, inputs: Sequence[SymbolicTensor], avals: Sequence[tuple]
     ) -> list[SymbolicTensor]:
-        """The results of a new operation, of these shapes and dtypes."""
+        """Adds an operation, and returns its results, of the given shapes and dtypes."""
         name = self.free(name)
         operation = self._operations[name] = Operation(self, name, kind, inputs)
         operation.outputs = [SymbolicTensor(operation, i, *a) for i, a in enumerate(avals)]
@@ -145,9 +145,9 @@ def of_jaxpr(
     """The graph of a jaxpr, its placeholders and its results.
 
     Args:
-        count: how many results it has; what follows are new values of Variables.
-        inputs: of each of its inputs the name, whether it is the value of a Variable, shape and
-            dtype; `None` of one that it does not use.
+        count: the number of results; further outputs are new values of Variables.
+        inputs: for each input its name, whether it is the value of a Variable, and its shape and
+            dtype; `None` for an unused input.
     """
     graph, known = Graph(), {}
     jaxpr = closed.jaxpr
@@ -175,14 +175,14 @@ def of_jaxpr(
 
 
 def _input(graph: Graph, known: dict[Any, SymbolicTensor], var: Any, name: str) -> SymbolicTensor:
-    """What an operation is given: a number is a constant of its own, named after the operation."""
+    """An input of an operation. A literal becomes a constant named after the operation."""
     if isinstance(var, jex.Literal) or var not in known:
         return graph.add(name, "Const", (), [(var.aval.shape, var.aval.dtype)])[0]
     return known[var]
 
 
 def _add_constants(graph: Graph, closed: Any, known: dict[Any, SymbolicTensor]) -> Any:
-    """The jaxpr, whose constants are known from now on but for numbers."""
+    """Adds the constants of a jaxpr, except for scalars, and returns the jaxpr."""
     jaxpr = getattr(closed, "jaxpr", closed)
     for var in jaxpr.constvars:
         if var.aval.shape:
@@ -253,7 +253,7 @@ class Signature:
 
 
 class FunctionDef:
-    """What TensorFlow would write down of a function: its signature and operations."""
+    """The signature and the operations of a function, as TensorFlow prints them."""
 
     def __init__(self, signature: Signature, node_def: list[Operation]):
         self.signature, self.node_def = signature, node_def
@@ -270,7 +270,7 @@ class FunctionDef:
 
 
 def argument_names(function: Callable, structure: Any) -> list[str]:
-    """Of each leaf in `(args, kwargs)` of this structure: the parameter, and its place in there."""
+    """The name of each leaf of `(args, kwargs)`: its parameter, and its path within that."""
     names: list[str] = []
     kinds = inspect.Parameter
     parameters = inspect.signature(function).parameters.values()

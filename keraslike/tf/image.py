@@ -1,4 +1,4 @@
-"""`tf.image`: pictures as tensors `(height, width, channels)`, or batches of them."""
+"""`tf.image`: operations on images `(height, width, channels)`, or batches of images."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def resize(
     antialias: bool = False,
     name: Any = None,
 ) -> Tensor:
-    """Pictures of another size, float32; the method `"nearest"` keeps the dtype.
+    """Images resized to `size`, float32; the method `"nearest"` keeps the dtype.
 
     >>> from keraslike import tf
     >>> tf.image.resize([[[1.0], [3.0]]], [1, 1]).numpy().tolist()
@@ -86,7 +86,7 @@ def _resize(x: Any, height: int, width: int, method: str, antialias: bool) -> An
         and jax.default_backend() == "cpu"
         and trace_state_clean()
     ):
-        images = np.asarray(x).reshape(-1, *x.shape[-3:])  # each may be of a size of its own
+        images = np.asarray(x).reshape(-1, *x.shape[-3:])  # numpy needs no program for each size
         made = [resizing.resize(image, (height, width), method) for image in images]
         made = made[0] if x.ndim == 3 else np.stack(made).reshape(shape)
         return made.astype(x.dtype) if method == "nearest" else made
@@ -96,7 +96,7 @@ def _resize(x: Any, height: int, width: int, method: str, antialias: bool) -> An
 
 
 def flip_left_right(image: Any) -> Tensor:
-    """Pictures mirrored, left to right.
+    """Images mirrored horizontally.
 
     >>> from keraslike import tf
     >>> tf.image.flip_left_right([[[1], [2]]]).numpy().tolist()
@@ -106,7 +106,7 @@ def flip_left_right(image: Any) -> Tensor:
 
 
 def flip_up_down(image: Any) -> Tensor:
-    """Pictures mirrored, top to bottom.
+    """Images mirrored vertically.
 
     >>> from keraslike import tf
     >>> tf.image.flip_up_down([[[1]], [[2]]]).numpy().tolist()
@@ -117,7 +117,7 @@ def flip_up_down(image: Any) -> Tensor:
 
 @operation("image.transpose", "image")
 def transpose(x: Any) -> Any:
-    """Rows and columns exchanged.
+    """Images with rows and columns exchanged.
 
     >>> from keraslike import tf
     >>> tf.image.transpose([[[1], [2]]]).numpy().tolist()
@@ -128,7 +128,7 @@ def transpose(x: Any) -> Any:
 
 @operation("image.rot90", "image")
 def rot90(x: Any, k: int = 1) -> Any:
-    """Pictures turned by `k` quarters, counter-clockwise.
+    """Images rotated counter-clockwise by `k` times 90 degrees.
 
     >>> from keraslike import tf
     >>> tf.image.rot90([[[1], [2]], [[3], [4]]]).numpy().ravel().tolist()
@@ -139,7 +139,7 @@ def rot90(x: Any, k: int = 1) -> Any:
 
 @operation("image.central_crop", "image", named=False)
 def central_crop(x: Any, central_fraction: float) -> Any:
-    """The middle of a picture, a fraction of its height and width.
+    """The central part of images, a fraction of their height and width.
 
     >>> from keraslike import tf
     >>> tf.image.central_crop(tf.reshape(tf.range(4), [4, 1, 1]), 0.5).numpy().tolist()
@@ -153,7 +153,7 @@ def central_crop(x: Any, central_fraction: float) -> Any:
 def crop_to_bounding_box(
     x: Any, offset_height: int, offset_width: int, target_height: int, target_width: int
 ) -> Any:
-    """The part of a picture that begins at a corner.
+    """The part of images with a given corner and size.
 
     >>> from keraslike import tf
     >>> tf.image.crop_to_bounding_box(
@@ -165,7 +165,7 @@ def crop_to_bounding_box(
     if min(offset_height, offset_width) < 0 or bottom > x.shape[-3] or right > x.shape[-2]:
         raise ValueError(
             f"tf.image.crop_to_bounding_box: rows {offset_height} to {bottom} and columns "
-            f"{offset_width} to {right} are not all in a picture of shape {tuple(x.shape)}."
+            f"{offset_width} to {right} are not within an image of shape {tuple(x.shape)}."
         )
     return x[..., offset_height:bottom, offset_width:right, :]
 
@@ -173,7 +173,7 @@ def crop_to_bounding_box(
 def pad_to_bounding_box(
     image: Any, offset_height: Any, offset_width: Any, target_height: Any, target_width: Any
 ) -> Tensor:
-    """A picture on a larger black one.
+    """Images padded with zeros to a given size.
 
     >>> from keraslike import tf
     >>> tf.image.pad_to_bounding_box(tf.constant([[[5]]]), 0, 1, 1, 3).numpy().tolist()
@@ -186,7 +186,7 @@ def pad_to_bounding_box(
 
 
 def rgb_to_grayscale(images: Any, name: Any = None) -> Tensor:
-    """The brightness of colours, one channel.
+    """The luminance of colours, as one channel.
 
     >>> from keraslike import tf
     >>> tf.image.rgb_to_grayscale(tf.constant([[[1.0, 0.0, 0.0]]])).numpy().round(4).tolist()
@@ -200,7 +200,7 @@ def rgb_to_grayscale(images: Any, name: Any = None) -> Tensor:
 
 
 def grayscale_to_rgb(images: Any, name: Any = None) -> Tensor:
-    """One channel three times.
+    """Images of one channel, which is repeated three times.
 
     >>> from keraslike import tf
     >>> tf.image.grayscale_to_rgb(tf.constant([[[5]]])).numpy().tolist()
@@ -220,7 +220,7 @@ def _in_floats(change: Callable[[Tensor], Tensor], image: Any) -> Tensor:
 
 
 def adjust_brightness(image: Any, delta: Any) -> Tensor:
-    """A number added to all values.
+    """Images with `delta` added to all values.
 
     >>> from keraslike import tf
     >>> tf.image.adjust_brightness([[[0.5, 1.0]]], 0.25).numpy().tolist()
@@ -230,7 +230,7 @@ def adjust_brightness(image: Any, delta: Any) -> Tensor:
 
 
 def adjust_contrast(images: Any, contrast_factor: Any) -> Tensor:
-    """The distances from each channel's mean, times a factor.
+    """Images with the deviations from each channel's mean scaled by a factor.
 
     >>> from keraslike import tf
     >>> tf.image.adjust_contrast([[[1.0], [3.0]]], 2.0).numpy().tolist()
@@ -245,7 +245,7 @@ def adjust_contrast(images: Any, contrast_factor: Any) -> Tensor:
 
 
 def per_image_standardization(image: Any) -> Tensor:
-    """Each picture with mean 0 and variance 1.
+    """Images standardized to the mean 0 and the variance 1 each.
 
     >>> from keraslike import tf
     >>> tf.image.per_image_standardization([[[1.0], [3.0]]]).numpy().round(4).tolist()
@@ -286,7 +286,7 @@ def _saturated(x: Any, factor: Any) -> Any:
 
 
 def adjust_hue(image: Any, delta: Any, name: Any = None) -> Tensor:
-    """Colours turned by a share of the circle, from -1 to 1.
+    """Images with the hue shifted by a share of the colour circle, from -1 to 1.
 
     >>> from keraslike import tf
     >>> tf.image.adjust_hue([[[1.0, 0.0, 0.0]]], 0.5).numpy().round(4).tolist()
@@ -296,7 +296,7 @@ def adjust_hue(image: Any, delta: Any, name: Any = None) -> Tensor:
 
 
 def adjust_saturation(image: Any, saturation_factor: Any, name: Any = None) -> Tensor:
-    """Saturation times a factor.
+    """Images with the saturation scaled by a factor.
 
     >>> from keraslike import tf
     >>> tf.image.adjust_saturation([[[1.0, 0.5, 0.5]]], 0.0).numpy().tolist()
@@ -306,7 +306,7 @@ def adjust_saturation(image: Any, saturation_factor: Any, name: Any = None) -> T
 
 
 def adjust_jpeg_quality(image: Any, jpeg_quality: Any, dct_method: str = "", name: Any = None):
-    """What is left of a picture in a JPEG of a quality.
+    """An image after JPEG compression with a given quality.
 
     >>> from keraslike import tf
     >>> tf.image.adjust_jpeg_quality(tf.zeros([8, 8, 3]), 50).shape
@@ -338,7 +338,7 @@ for _name, _matrix in _MATRICES.items():
 
 
 def resize_with_crop_or_pad(image: Any, target_height: int, target_width: int) -> Tensor:
-    """The middle of a picture, on black where it is smaller.
+    """Images cropped centrally, or padded with zeros, to a given size.
 
     >>> from keraslike import tf
     >>> tf.image.resize_with_crop_or_pad(
@@ -369,7 +369,7 @@ def resize_with_pad(
     method: str = "bilinear",
     antialias: bool = False,
 ) -> Tensor:
-    """A picture of another size whose proportions stay, on black.
+    """Images resized with their aspect ratio, and padded with zeros to a given size.
 
     >>> from keraslike import tf
     >>> tf.image.resize_with_pad(tf.ones([2, 1, 1]), 2, 3).numpy()[..., 0].tolist()
@@ -407,7 +407,7 @@ def random_saturation(image: Any, lower: float, upper: float, seed: Any = None) 
 def random_jpeg_quality(
     image: Any, min_jpeg_quality: int, max_jpeg_quality: int, seed: Any = None
 ) -> Tensor:
-    """`adjust_jpeg_quality` to a random one.
+    """`adjust_jpeg_quality` with a random quality.
 
     >>> from keraslike import tf
     >>> tf.image.random_jpeg_quality(tf.zeros([8, 8, 3]), 50, 90).shape
@@ -418,7 +418,7 @@ def random_jpeg_quality(
 
 
 def random_crop(value: Any, size: Any, seed: Any = None, name: Any = None) -> Tensor:
-    """A part of a tensor of this size, somewhere in it.
+    """A part of a tensor, of a given size and at a random position.
 
     >>> from keraslike import tf
     >>> tf.image.random_crop([1, 2, 3, 4], [2]).shape
@@ -447,7 +447,7 @@ def _stateless(name: str) -> Callable:
     drawing = globals()[name]
 
     signature = inspect.signature(drawing)
-    if name != "random_saturation":  # whose seed is None in TensorFlow, too, and an error then
+    if name != "random_saturation":  # its seed has the default None in TensorFlow as well
         seeded = [p.replace(default=p.empty) if p.name == "seed" else p for p in _of(signature)]
         signature = signature.replace(parameters=seeded)
 
@@ -459,13 +459,13 @@ def _stateless(name: str) -> Callable:
 
     draw.__name__ = draw.__qualname__ = f"stateless_{name}"
     draw.__signature__ = signature  # type: ignore[attr-defined]
-    draw.__doc__ = f"`{name}` whose draws follow from a seed of two numbers."
+    draw.__doc__ = f"`{name}` with draws that a seed of two numbers determines."
     return draw
 
 
 def _flipped(flip: Callable, image: Any, seed: Any) -> Tensor:
     image = convert_to_tensor(image)
-    drawn = random.uniform(image.shape[:-3], seed=seed)  # a number for each picture
+    drawn = random.uniform(image.shape[:-3], seed=seed)  # one number for each image
     if not drawn.ndim and not isinstance(drawn._value, jax.core.Tracer):
         return flip(image) if drawn.numpy() < 0.5 else image
     # TensorFlow rounds what it draws for a batch, and compares what it draws for one picture.
@@ -474,7 +474,7 @@ def _flipped(flip: Callable, image: Any, seed: Any) -> Tensor:
 
 
 def random_flip_left_right(image: Any, seed: Any = None) -> Tensor:
-    """Mirrored with probability one half, each picture of a batch for itself.
+    """Images mirrored horizontally with probability one half, each image independently.
 
     >>> from keraslike import tf
     >>> bool(tf.reduce_sum(tf.image.random_flip_left_right([[[1], [2]]])) == 3)
@@ -484,7 +484,7 @@ def random_flip_left_right(image: Any, seed: Any = None) -> Tensor:
 
 
 def random_flip_up_down(image: Any, seed: Any = None) -> Tensor:
-    """Turned upside down with probability one half, each picture of a batch for itself.
+    """Images mirrored vertically with probability one half, each image independently.
 
     >>> from keraslike import tf
     >>> bool(tf.reduce_sum(tf.image.random_flip_up_down([[[1]], [[2]]])) == 3)

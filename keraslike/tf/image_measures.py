@@ -1,4 +1,4 @@
-"""Edges, gradients, patches and measures of `tf.image`."""
+"""Functions of `tf.image` for edges, gradients, patches and quality measures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keraslike.tf.tensor import Tensor, run
 
 @operation("image.sobel_edges", "image", named=False)
 def sobel_edges(x: Any) -> Any:
-    """How much brightness changes downwards and to the right, along a last axis.
+    """Sobel filters for vertical and horizontal gradients, along a last axis.
 
     >>> from keraslike import tf
     >>> edges = tf.image.sobel_edges(tf.reshape(tf.range(9.0), [1, 3, 3, 1]))
@@ -33,7 +33,7 @@ def sobel_edges(x: Any) -> Any:
 
 
 def image_gradients(image: Any) -> tuple[Tensor, Tensor]:
-    """The differences to the pixels below and to the right; 0 at the edge.
+    """The differences to the pixels below and to the right, 0 at the edge.
 
     >>> from keraslike import tf
     >>> down, right = tf.image.image_gradients(tf.reshape(tf.range(4.0), [1, 2, 2, 1]))
@@ -51,11 +51,11 @@ def _image_gradients(x: Any) -> Any:
 def extract_patches(
     images: Any, sizes: Any, strides: Any, rates: Any, padding: str, name: Any = None
 ) -> Tensor:
-    """Windows of pictures, the values of each as channels.
+    """Patches of images, whose values become channels.
 
     Args:
-        sizes, strides, rates: `[1, rows, columns, 1]`: of a window, from one to the next, and
-            between the pixels of one.
+        sizes, strides, rates: `[1, rows, columns, 1]`: the sizes of patches, the distances between
+            patches, and those between the pixels of a patch.
         padding: `"VALID"` or `"SAME"`.
 
     >>> from keraslike import tf
@@ -83,7 +83,7 @@ def ssim(
     k2: float = 0.03,
     return_index_map: bool = False,
 ) -> Tensor:
-    """The structural similarity of two pictures, 1 where they are equal.
+    """The structural similarity of two images, which is 1 for equal ones.
 
     >>> from keraslike import tf
     >>> picture = tf.ones([16, 16, 1])
@@ -103,7 +103,7 @@ def _ssim(a: Any, b: Any, *rest: Any) -> Any:
 
 
 def total_variation(images: Any, name: Any = None) -> Tensor:
-    """The sum of the differences between neighbours.
+    """The sum of the absolute differences between neighbouring pixels.
 
     >>> from keraslike import tf
     >>> tf.image.total_variation(tf.constant([[[1.0], [4.0]]])).numpy().tolist()
@@ -118,7 +118,7 @@ def _total_variation(x: Any) -> Any:
 
 
 def psnr(a: Any, b: Any, max_val: float, name: Any = None) -> Tensor:
-    """The signal-to-noise ratio of two pictures, decibels.
+    """The peak signal-to-noise ratio of two images, in decibels.
 
     >>> from keraslike import tf
     >>> tf.image.psnr(

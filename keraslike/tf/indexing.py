@@ -1,4 +1,4 @@
-"""Parts of tensors: slices, masks, gathering, scattering, by TensorFlow's rules."""
+"""Slicing, masking, gather and scatter, with TensorFlow's rules."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from keraslike.tf.tensor import Tensor, raw, run
 
 
 def slice_(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tensor:
-    """The block that begins at `begin`, of `size` (-1: all that is left) along each axis.
+    """The slice that begins at `begin`, of `size` along each axis; -1 stands for the rest.
 
     >>> from keraslike import tf
     >>> tf.slice([[1, 2, 3], [4, 5, 6]], [0, 1], [2, -1]).numpy().tolist()
@@ -58,12 +58,12 @@ def strided_slice(
     var: Any = None,
     name: str | None = None,
 ) -> Tensor:
-    """What `input_[begin:end:strides]` is, along each axis.
+    """The slice `input_[begin:end:strides]`, along each axis.
 
     Args:
-        begin_mask, end_mask: bits of the axes along which `begin`, or `end`, does not count.
-        ellipsis_mask, new_axis_mask, shrink_axis_mask: bits of the places where `...`,
-            `tf.newaxis` or the index `begin` stands in the key.
+        begin_mask, end_mask: bits of the axes along which `begin`, or `end`, is ignored.
+        ellipsis_mask, new_axis_mask, shrink_axis_mask: bits of the positions in the key that are
+            `...`, `tf.newaxis`, or the integer index `begin`.
 
     >>> strided_slice([1, 2, 3, 4], [0], [4], [2]).numpy().tolist()
     [1, 3]
@@ -121,7 +121,7 @@ def _mixed_mask() -> Any:
 
 
 class _Index(int):
-    """The place of a tensor among those that index."""
+    """The position of a tensor among the indices."""
 
     def __hash__(self) -> int:
         return hash(("index", int(self)))
@@ -153,7 +153,7 @@ def _get(x: Any, *rest: Any) -> Any:
         slice(*p) if isinstance(p, _Slice) else indices[p] if isinstance(p, _Index) else p
         for p in key
     ]
-    # numpy cannot be indexed by what is being traced.
+    # A numpy array cannot be indexed by a tracer.
     return (jnp.asarray(x) if indices else x)[tuple(parts)]
 
 
@@ -164,7 +164,7 @@ def _check_place(axis: int, size: int, index: Any) -> None:
 
 @operates
 def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Tensor:
-    """`x` where the condition holds, `y` elsewhere; without them the indices where it holds.
+    """`x` where the condition holds, `y` elsewhere; without both, the indices of true values.
 
     >>> from keraslike import tf
     >>> tf.where([True, False], [1, 2], [3, 4]).numpy().tolist()
@@ -187,8 +187,8 @@ def _concrete(name: str, tensor: Any) -> np.ndarray:
     value = raw(tensor)
     if isinstance(value, jax.core.Tracer):
         raise NeedsPython(
-            f"tf.{name} gives as many elements as the values say, which is not known while a "
-            "function is traced: use tf.where(condition, x, y), or call it outside."
+            f"The size of the result of tf.{name} depends on values, which are unknown while a "
+            "function is traced. Use tf.where(condition, x, y), or call it outside."
         )
     return np.asarray(value)
 
@@ -220,7 +220,7 @@ def gather(
     batch_dims: int = 0,
     name: str | None = None,
 ) -> Tensor:
-    """The slices at several indices along an axis.
+    """The slices at `indices` along an axis.
 
     >>> from keraslike import tf
     >>> tf.gather([[1, 2], [3, 4], [5, 6]], [2, 0], axis=0).numpy().tolist()
@@ -238,11 +238,12 @@ def gather(
 def check_places(name: str, indices: Any, sizes: Any) -> None:
     """Raises InvalidArgumentError for an index outside of its axis.
 
-    In a trace, whose values are not known, XLA leaves such a place out: what is taken from there is
-    NaN or the lowest integer, and what is put there is dropped. Functions of `tf.data` raise.
+    In a trace values are unknown. There XLA gathers NaN, or the lowest integer, for such an index,
+    and drops values that are scattered to it. Functions of `tf.data` raise.
 
     Args:
-        sizes: of the axis, or of the axes that the last axis of `indices` has an index of each for.
+        sizes: the size of the axis, or the sizes of the axes that the last axis of `indices` has
+            one index each for.
     """
     effects.checked(functools.partial(_check_places, name, sizes), raw(indices))
 
@@ -271,7 +272,7 @@ def gather_nd(
     name: str | None = None,
     bad_indices_policy: str = "",
 ) -> Tensor:
-    """The elements, or slices, at the places that the last axis of `indices` names.
+    """The elements, or slices, at the multi-dimensional indices in the last axis of `indices`.
 
     >>> from keraslike import tf
     >>> tf.gather_nd([[1, 2], [3, 4]], [[0, 1], [1, 0]]).numpy().tolist()
@@ -318,7 +319,7 @@ def _scatter(name: str, method: str) -> Callable:
     if method == "set":
         place = moves(place)
     scatter.__name__ = scatter.__qualname__ = name
-    scatter.__doc__ = f"The tensor with `{method}` of updates at the places that indices name."
+    scatter.__doc__ = f"The tensor with `{method}` of updates at the given indices."
     return scatter
 
 
@@ -340,7 +341,7 @@ tensor_scatter_nd_min = _scatter("tensor_scatter_nd_min", "min")
 def tensor_scatter_nd_update(
     tensor: Any, indices: Any, updates: Any, name: str | None = None
 ) -> Tensor:
-    """The tensor with updates in place of the elements, or slices, that indices name.
+    """The tensor with the elements, or slices, at `indices` replaced by updates.
 
     >>> from keraslike import tf
     >>> tf.tensor_scatter_nd_update([1, 2, 3], [[0], [2]], [10, 20]).numpy().tolist()
@@ -356,7 +357,7 @@ def scatter_nd(
     bad_indices_policy: str = "",
     name: str | None = None,
 ) -> Tensor:
-    """Zeros of a shape, with updates added at the places that indices name.
+    """Zeros of a shape, with updates added at `indices`.
 
     >>> from keraslike import tf
     >>> tf.scatter_nd([[1], [3]], [5, 6], [4]).numpy().tolist()
@@ -384,7 +385,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0, name: str = "unstack"
 def split(
     x: Any, num_or_size_splits: Any, axis: int = 0, num: int | None = None, name: str = "split"
 ) -> Any:
-    """A list of pieces along an axis: so many of one size, or of the sizes given.
+    """A list of parts along an axis: a number of equal parts, or parts of given sizes.
 
     >>> from keraslike import tf
     >>> [t.numpy().tolist() for t in tf.split([1, 2, 3, 4], [1, 3])]
@@ -394,7 +395,7 @@ def split(
     if isinstance(num_or_size_splits, int):
         if isinstance(size, int) and (num_or_size_splits < 1 or size % num_or_size_splits):
             raise InvalidArgumentError(
-                f"An axis of size {size} does not divide into {num_or_size_splits} parts."
+                f"An axis of size {size} cannot be divided into {num_or_size_splits} equal parts."
             )
         return list(jnp.split(x, num_or_size_splits, axis))
     sizes = list(num_or_size_splits)

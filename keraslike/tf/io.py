@@ -1,4 +1,4 @@
-"""`tf.io`: files, records, pictures and tables, as text tensors and what is in them."""
+"""`tf.io`: reading, writing and decoding of files, records, images and tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ globals().update({name: getattr(pictures, name) for name in pictures.__all__})
 
 
 class TFRecordOptions:
-    """How a file of records is compressed: `"GZIP"`, `"ZLIB"` or not at all.
+    """The compression of a file of records: `"GZIP"`, `"ZLIB"` or none.
 
     >>> from keraslike import tf
     >>> tf.io.TFRecordOptions(compression_type="GZIP").compression_type
@@ -97,7 +97,7 @@ def _one(filename: Any) -> str:
 
 
 def read_file(filename: Any, name: str | None = None) -> Tensor:
-    """What is in a file, as one text.
+    """The contents of a file, as one text.
 
     >>> from keraslike import tf
     >>> import os, tempfile
@@ -112,7 +112,7 @@ def read_file(filename: Any, name: str | None = None) -> Tensor:
 
 
 def write_file(filename: Any, contents: Any, name: str | None = None) -> None:
-    """Writes a text into a file, in a directory that is made where there is none.
+    """Writes a text to a file, whose directory is created if necessary.
 
     >>> from keraslike import tf
     >>> import os, tempfile
@@ -134,7 +134,7 @@ def write_file(filename: Any, contents: Any, name: str | None = None) -> None:
 
 
 def matching_files(pattern: Any, name: str | None = None) -> Tensor:
-    """The paths that a pattern, or several, match, sorted.
+    """The paths that match one or several patterns, sorted.
 
     >>> from keraslike import tf
     >>> tf.io.matching_files("/no/such/file*").shape
@@ -159,11 +159,11 @@ def decode_csv(
     """The columns of rows of CSV text, each a tensor of the shape of `records`.
 
     Args:
-        record_defaults: for each column its dtype, or what stands for an empty field.
-        select_cols: the numbers of the columns that are taken.
+        record_defaults: for each column, its dtype or the default for an empty field.
+        select_cols: the numbers of the columns to include.
 
-    Raises InvalidArgumentError for rows of other numbers of fields, and for fields that are missing
-    or no numbers.
+    Raises InvalidArgumentError for a row with another number of fields, for missing fields without
+    a default, and for invalid numbers.
 
     >>> decode_csv("1,,x", [0, 2.5, ""])
     [<tf.Tensor: shape=(), dtype=int32, numpy=1>, <tf.Tensor: shape=(), dtype=float32, numpy=2.5>,
@@ -210,7 +210,7 @@ def decode_raw(
     fixed_length: Any = None,
     name: str | None = None,
 ) -> Tensor:
-    """The numbers that the bytes of texts are, along a last axis.
+    """The bytes of texts, reinterpreted as numbers along a last axis.
 
     >>> decode_raw(["ab", "cd"], dtypes.uint8).numpy().tolist()
     [[97, 98], [99, 100]]

@@ -1,4 +1,4 @@
-"""`tf.linalg`, and the products and norms that `tf` has under its own name."""
+"""`tf.linalg`, and the products and norms of the module `tf` itself."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def matmul(
         raise NotImplementedError("tf.matmul: output_type is not supported: use tf.cast().")
     if min(a.ndim, b.ndim) < 2:
         raise InvalidArgumentError(
-            f"tf.matmul: both must have 2 axes or more. Received shapes {a.shape} and {b.shape}."
+            f"tf.matmul: both must have at least 2 axes. Received shapes {a.shape} and {b.shape}."
         )
     a = jnp.swapaxes(a, -1, -2) if transpose_a or adjoint_a else a
     b = jnp.swapaxes(b, -1, -2) if transpose_b or adjoint_b else b
@@ -92,7 +92,7 @@ def tensordot(a: Any, b: Any, axes: Any) -> Any:
 
 
 def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
-    """Sums of products, as the equation says.
+    """Sums of products, by an equation in Einstein's notation.
 
     >>> from keraslike import tf
     >>> tf.einsum(
@@ -110,7 +110,7 @@ def _einsum(*values: Any, equation: str) -> Any:
 def norm(
     tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: Any = None, name: Any = None
 ) -> Tensor:
-    """The norm: of all elements taken as one vector, or along an axis (of matrices along two).
+    """The norm of all elements as one vector, or along an axis (of matrices, along two axes).
 
     Args:
         ord: `"euclidean"`, 1, 2, `np.inf` or another positive number; of matrices also `"fro"`.
@@ -152,7 +152,7 @@ def _norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = None) -> Tensor:
-    """Values moved into a range.
+    """Values limited to a range.
 
     >>> from keraslike import tf
     >>> tf.clip_by_value([-1.0, 0.5, 3.0], 0.0, 1.0).numpy().tolist()
@@ -165,7 +165,7 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = 
 
 @operation("clip_by_norm", "t")
 def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None) -> Any:
-    """The tensor, made shorter where its norm is larger than `clip_norm`.
+    """The tensor, scaled down if its norm is larger than `clip_norm`.
 
     >>> from keraslike import tf
     >>> tf.clip_by_norm([3.0, 4.0], 2.5).numpy().tolist()
@@ -178,7 +178,7 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None) -> Any:
 
 
 def global_norm(t_list: Any, name: Any = None) -> Tensor:
-    """The norm of all elements of several tensors; those that are None are left out.
+    """The norm of all elements of several tensors; None is ignored.
 
     >>> from keraslike import tf
     >>> tf.linalg.global_norm([[3.0], [4.0]]).numpy().tolist()
@@ -188,7 +188,7 @@ def global_norm(t_list: Any, name: Any = None) -> Tensor:
 
 
 def clip_by_global_norm(t_list: Any, clip_norm: Any, use_norm: Any = None, name: Any = None) -> Any:
-    """The tensors, made shorter together where their `global_norm` is larger; and that norm.
+    """The tensors, scaled down if their `global_norm` is larger than `clip_norm`, and that norm.
 
     >>> from keraslike import tf
     >>> clipped, norm = tf.clip_by_global_norm([[3.0], [4.0]], 2.5)
@@ -228,7 +228,7 @@ def _diagonal(x: Any) -> Any:
     return jnp.diagonal(x, axis1=-2, axis2=-1)
 
 
-# What the matrices are called, where not `input`.
+# The names of arguments that are not `input`.
 _MATRIX = {
     **dict.fromkeys(("eig", "eigh", "eigvals", "eigvalsh"), "tensor"),
     **{"adjoint": "matrix", "logdet": "matrix", "tensor_diag": "diagonal", "trace": "x"},
@@ -260,7 +260,7 @@ for _name, _fn in _TABLE.items():
 
 @operation("linalg.matrix_transpose", "a")
 def matrix_transpose(a: Any, name: str = "matrix_transpose", conjugate: bool = False) -> Any:
-    """Rows and columns exchanged, batched over leading axes.
+    """Matrices with rows and columns exchanged, batched over leading axes.
 
     >>> from keraslike import tf
     >>> tf.linalg.matrix_transpose([[1, 2], [3, 4]]).numpy().tolist()
@@ -272,8 +272,8 @@ def matrix_transpose(a: Any, name: str = "matrix_transpose", conjugate: bool = F
 
 @operation("linalg.lu", "input")
 def lu(x: Any, output_idx_type: Any = dtypes.int32) -> Any:
-    """The factors of matrices, `L` (without its diagonal of ones) and `U` in one, and the order of
-    the rows: `(lu, p)`.
+    """The LU decomposition of matrices: `L` (without its diagonal of ones) and `U` in one matrix,
+    and the order of the rows: `(lu, p)`.
 
     >>> from keraslike import tf
     >>> lu, p = tf.linalg.lu([[4.0, 2.0], [2.0, 5.0]])
@@ -298,7 +298,7 @@ def _bounds(k: Any) -> tuple[int, int]:
 
 
 def _starts(low: int, high: int, rows: int, columns: int, align: str) -> dict[int, int]:
-    """Where in a row of diagonals' elements, as long as the longest, each diagonal begins."""
+    """The offset of each diagonal's elements in a row that has the length of the longest one."""
     sides = align.split("_")
     if len(sides) != 2 or set(sides) - {"LEFT", "RIGHT"}:
         raise ValueError(f"align must be like 'RIGHT_LEFT'. Received: align={align!r}")
@@ -309,7 +309,7 @@ def _starts(low: int, high: int, rows: int, columns: int, align: str) -> dict[in
 
 
 def _in_band(diagonals: Any, low: int, high: int, rows: int, columns: int, align: str) -> Any:
-    """What diagonals say of the elements of matrices, and for which they do."""
+    """The values of diagonals for each element of matrices, and which elements are on them."""
     starts = _starts(low, high, rows, columns, align)
     if low == high:
         diagonals = diagonals[..., None, :]
@@ -330,8 +330,8 @@ def diag(
     padding_value: Any = 0,
     align: str = "RIGHT_LEFT",
 ) -> Any:
-    """Matrices of their diagonals: the main one, the `k`-th above it (below, if negative), or all
-    from `k[0]` to `k[1]`, that of the highest first.
+    """Matrices with given diagonals: the main one, the `k`-th above it (below, if negative), or all
+    from `k[0]` to `k[1]`, the highest first.
 
     >>> from keraslike import tf
     >>> tf.linalg.diag([1, 2]).numpy().tolist()
@@ -363,7 +363,7 @@ def diag_part(
     align: str = "RIGHT_LEFT",
 ) -> Any:
     """The main diagonal of matrices, the `k`-th above it (below, if negative), or all from `k[0]`
-    to `k[1]`, that of the highest first, shorter ones padded at the side that `align` leaves.
+    to `k[1]`, the highest first. Shorter ones are padded opposite to `align`.
 
     >>> from keraslike import tf
     >>> tf.linalg.diag_part([[1, 2], [3, 4]]).numpy().tolist()
@@ -443,7 +443,7 @@ def solve(a: Any, b: Any, adjoint: bool = False) -> Any:
 
 @operation("linalg.triangular_solve", "matrix rhs")
 def triangular_solve(a: Any, b: Any, lower: bool = True, adjoint: bool = False) -> Any:
-    """As `solve`, for triangular matrices.
+    """Like `solve`, for triangular matrices.
 
     >>> from keraslike import tf
     >>> tf.linalg.triangular_solve([[2.0, 0.0], [1.0, 4.0]], [[2.0], [9.0]]).numpy().tolist()
@@ -466,8 +466,8 @@ def cholesky_solve(chol: Any, rhs: Any) -> Any:
 
 @operation("linalg.pinv", "a")
 def pinv(a: Any, rcond: Any = None, validate_args: bool = False) -> Any:
-    """The pseudo-inverse of matrices: singular values up to `rcond` times the
-    largest count as 0.
+    """The pseudo-inverse of matrices. Singular values up to `rcond` times the largest are replaced
+    by 0.
 
     >>> from keraslike import tf
     >>> tf.linalg.pinv([[2.0, 0.0], [0.0, 4.0]]).numpy().round(4).tolist()
@@ -478,7 +478,7 @@ def pinv(a: Any, rcond: Any = None, validate_args: bool = False) -> Any:
 
 @operation("linalg.matrix_rank", "a")
 def matrix_rank(a: Any, tol: Any = None, validate_args: bool = False) -> Any:
-    """How many singular values of matrices are above `tol`, int32.
+    """The number of singular values of matrices above `tol`, int32.
 
     >>> from keraslike import tf
     >>> tf.linalg.matrix_rank([[1.0, 2.0], [2.0, 4.0]]).numpy().tolist()
@@ -498,7 +498,7 @@ def _small(a: Any, factor: int) -> float:
 def set_diag(
     x: Any, diagonal: Any, name: str = "set_diag", k: Any = 0, align: str = "RIGHT_LEFT"
 ) -> Any:
-    """Matrices with other diagonals, which `k` names as in `diag`.
+    """Matrices with replaced diagonals; for `k` see `diag`.
 
     >>> from keraslike import tf
     >>> tf.linalg.set_diag([[1, 2], [3, 4]], [7, 8]).numpy().tolist()
@@ -526,7 +526,7 @@ def lstsq(a: Any, b: Any, l2_regularizer: float = 0.0, fast: bool = True) -> Any
 
 @operation("linalg.band_part", "input")
 def band_part(x: Any, num_lower: int, num_upper: int) -> Any:
-    """Zeros outside a band around the diagonal; a negative width keeps all on that side.
+    """Matrices set to zero outside a band around the diagonal; a negative width is unlimited.
 
     >>> from keraslike import tf
     >>> tf.linalg.band_part([[1, 2, 3], [4, 5, 6], [7, 8, 9]], 0, 1).numpy().tolist()

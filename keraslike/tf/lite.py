@@ -1,7 +1,7 @@
-"""`tf.lite`: files for LiteRT (formerly TensorFlow Lite), and what runs them.
+"""`tf.lite`: conversion of models to LiteRT (formerly TensorFlow Lite), and their interpreter.
 
-Files are written by TensorFlow's converter, in a process of its own, and run by the package
-`ai_edge_litert`: `pip install keraslike[litert]` gets both.
+TensorFlow's converter writes files, in a separate process, and the package `ai_edge_litert` runs
+them. `pip install keraslike[litert]` installs both.
 
 >>> from keraslike import tf
 >>> converter = tf.lite.TFLiteConverter.from_concrete_functions([])
@@ -37,7 +37,7 @@ __all__ = [
 
 
 class Optimize(enum.Enum):
-    """Ways to make a file smaller and quicker, at the cost of some accuracy.
+    """Optimizations that make a file smaller and faster, at the cost of some accuracy.
 
     >>> from keraslike import tf
     >>> tf.lite.Optimize.DEFAULT.name
@@ -68,7 +68,7 @@ class OpsSet(enum.Enum):
 
 
 class TargetSpec:
-    """What a file is to run on: sets of operations, and dtypes of weights.
+    """The target of a file: the supported operations, and the dtypes of weights.
 
     >>> from keraslike import tf
     >>> tf.lite.TargetSpec().supported_types
@@ -89,7 +89,7 @@ class TargetSpec:
 
 
 class RepresentativeDataset:
-    """A function that gives examples of a model's inputs: lists or dicts of arrays.
+    """A function that yields examples of a model's inputs: lists or dicts of arrays.
 
     >>> from keraslike import tf
     >>> data = tf.lite.RepresentativeDataset(lambda: iter([[1.0]]))
@@ -102,11 +102,11 @@ class RepresentativeDataset:
 
 
 class TFLiteConverter:
-    """Makes the bytes of a file `.tflite`, by the settings that its attributes are.
+    """Converts a model to the bytes of a `.tflite` file, with its attributes as settings.
 
     All attributes of TensorFlow's own converter may be set.
 
-    Example (runs TensorFlow in a process of its own)::
+    Example (runs TensorFlow in a separate process)::
 
         model = tf.keras.Sequential([tf.keras.Input((4,)), tf.keras.layers.Dense(1)])
         data = tf.lite.TFLiteConverter.from_keras_model(model).convert()
@@ -122,15 +122,15 @@ class TFLiteConverter:
     @entry
     def from_keras_model(cls, model: Any) -> TFLiteConverter:
         """A converter of a model's call. Raises ValueError for a model that is not built, and
-        TypeError for what is no model."""
+        TypeError for other objects."""
         signature = signature_of(model)
         return cls(lambda settings: _converted(model.__call__, signature, [model], settings))
 
     @classmethod
     @entry
     def from_concrete_functions(cls, funcs: Any, trackable_obj: Any = None) -> TFLiteConverter:
-        """A converter of the one function in a list, a concrete one or a `tf.function` that has an
-        `input_signature`. Raises ValueError for others."""
+        """A converter of the only function in a list, a concrete function or a `tf.function` with
+        an `input_signature`. Raises ValueError for others."""
         if not isinstance(funcs, (list, tuple)) or len(funcs) != 1:
             count = len(funcs) if isinstance(funcs, (list, tuple)) else repr(funcs)
             raise ValueError(
@@ -146,8 +146,8 @@ class TFLiteConverter:
     def from_saved_model(
         cls, saved_model_dir: str | os.PathLike, signature_keys: Any = None, tags: Any = None
     ) -> TFLiteConverter:
-        """A converter of one signature of a SavedModel of TensorFlow's, the only one or that of
-        `signature_keys`. Whether it is there is found out by `convert`."""
+        """A converter of one signature of a TensorFlow SavedModel, the only one or that of
+        `signature_keys`. The path is checked by `convert`."""
         path = os.fspath(saved_model_dir)
         if tags not in (None, [saved_model.SERVING], {saved_model.SERVING}):
             raise ValueError(f"tags other than ['serve'] are not read. Received: tags={tags!r}")
@@ -164,8 +164,8 @@ class TFLiteConverter:
     def convert(self) -> bytes:
         """The bytes of the file.
 
-        Raises ImportError where there is no TensorFlow; ValueError for what LiteRT has no operation
-        for, with the layer's name, and for settings that the converter does not have.
+        Raises ImportError if TensorFlow is not installed; ValueError, with the layer's name, for a
+        computation that LiteRT has no operation for, and for unknown settings.
         """
         settings = {name: value for name, value in vars(self).items() if name != "_write"}
         target = settings.pop("target_spec")
@@ -182,7 +182,7 @@ def _of_endpoint(endpoint: Endpoint, settings: dict[str, Any]) -> bytes:
     return litert_format.converted([endpoint], arrays, settings)
 
 
-# -- what runs files --------------------------------------------------------------------------
+# -- the interpreter --------------------------------------------------------------------------
 
 
 def _runtime() -> Any:
@@ -190,7 +190,7 @@ def _runtime() -> Any:
 
 
 class _Experimental:
-    """`tf.lite.experimental`: what the package that runs files has of it."""
+    """`tf.lite.experimental`, as far as `ai_edge_litert` has it."""
 
     def __getattr__(self, name: str) -> Any:
         if name in ("OpResolverType", "load_delegate"):

@@ -97,7 +97,7 @@ def test_functions_run_at_the_same_time_and_their_errors_are_raised():
     assert len(list(N.map(lambda n: [meeting.wait(), n][1], num_parallel_calls=3))) == 6
     with pytest.raises(ZeroDivisionError):
         list(N.map(lambda n: 1 // int(n), num_parallel_calls=2).prefetch(1))
-    with pytest.raises(ValueError, match="must have one shape"):
+    with pytest.raises(ValueError, match="must have the same shape"):
         list(N.map(lambda n: np.ones(int(n))).batch(2))
 
 
@@ -116,7 +116,7 @@ def test_what_functions_return_becomes_arrays():
         b"a",
         "é".encode(),
     ]
-    with pytest.raises(ValueError, match="must have one length"):
+    with pytest.raises(ValueError, match="must have the same length"):
         Dataset.from_tensor_slices((np.ones(2), np.ones(3)))
 
 

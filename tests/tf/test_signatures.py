@@ -60,7 +60,7 @@ def test_what_is_not_supported_raises():
         )
     with pytest.raises(NotImplementedError, match="bad_indices_policy='IGNORE'"):
         tf.scatter_nd([[9]], [1], [2], bad_indices_policy="IGNORE")
-    with pytest.raises(ValueError, match="not all in a picture"):
+    with pytest.raises(ValueError, match="not within an image"):
         tf.image.crop_to_bounding_box(tf.zeros([2, 2, 1]), 1, 0, 2, 2)
 
 

@@ -1,7 +1,7 @@
-"""Elements of data sets as tensors, and functions of tensors that prepare them.
+"""Elements of data sets as tensors, and the functions of tensors that transform them.
 
-Such a function is traced and compiled for the shapes of the elements, once each, and runs on the
-CPU. One that cannot be traced, for it depends on values or is given text, is called as it is.
+These functions are traced and compiled once for each signature of the elements, and run on the CPU.
+A function that cannot be traced, because it depends on values or receives text, is called eagerly.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from keraslike.tf.sparse import SparseTensor
 from keraslike.tf.structure import Structure
 from keraslike.tf.tensor import WIDE, Tensor, _on_device
 
-# Batches smaller than this are computed element by element: no program is compiled for them.
+# Batches smaller than this are computed element by element, without compiling a program for them.
 _FEW = 4
 
 
 class Row(np.ndarray):
-    """A row of a ragged tensor: batches of such are ragged, too."""
+    """A row of a ragged tensor. Batches of rows are ragged as well."""
 
 
 class TensorView(View):
-    """Elements as `tf.Tensor`s, ragged and sparse ones."""
+    """Shows elements as dense, ragged and sparse tensors."""
 
     copies = True
     error = InvalidArgumentError
@@ -192,24 +192,24 @@ class TensorView(View):
 
 
 def on_cpu() -> Any:
-    """A context in which arrays are made and computed on the CPU."""
+    """A context in which arrays are created and computed on the CPU."""
     if jax.default_backend() == "cpu":
         return contextlib.nullcontext()
     try:
         return jax.default_device(jax.devices("cpu")[0])
-    except RuntimeError:  # the CPU's backend has been left out
+    except RuntimeError:  # JAX was configured without the CPU backend
         return contextlib.nullcontext()
 
 
 class Untraceable(TypeError):
-    """What stands in the way of a trace: text, ragged and sparse tensors, Python's functions."""
+    """A function cannot be traced: it uses text, ragged or sparse tensors, or Python functions."""
 
 
 class Traced(Function):
     """A function of tensors, compiled once for each structure, shape and dtype of its arguments."""
 
     def __init__(self, function: Callable, view: View):
-        if isinstance(function, CompiledFunction):  # it is compiled here
+        if isinstance(function, CompiledFunction):  # this class compiles it instead
             function = function.python_function
         super().__init__(function, view)
         self._programs: dict[Any, _Program | None] = {}
@@ -233,13 +233,13 @@ class Traced(Function):
         return self._programs[key]
 
     def _traced(self, arguments: Any, leaves: Sequence[Any]) -> _Program | None:
-        for form in (lambda f: f, autograph.converted):  # Python's `if` on tensors needs the latter
+        for form in (lambda f: f, autograph.converted):  # AutoGraph is tried only if necessary
             try:
                 with on_cpu():
                     return _Program(form(self._function), arguments, leaves)
             except Untraceable:
                 break
-            except Exception:  # called as it is, it raises what is the user's
+            except Exception:  # the eager call raises the user's error
                 continue
         return None
 
@@ -283,7 +283,7 @@ class Traced(Function):
 
 
 class _Program:
-    """A compiled function of flat arrays, and how its results lie in a structure."""
+    """A compiled function of flat arrays, and the structure of its results."""
 
     def __init__(self, function: Callable, arguments: Any, leaves: Sequence[Any]):
         def flat(*tensors: Any) -> list[Any]:
@@ -314,7 +314,7 @@ class _Program:
         return map_leaves(lambda n: n if n is None else items[n], self._structure)
 
     def _held(self) -> list[Any]:
-        """The values of the variables and of the tensors from outside that it reads."""
+        """The values of the variables and the captured tensors that the function reads."""
         concrete = self._concrete
         return [
             *[np.asarray(_value(v)) for v in concrete.variables],
@@ -341,7 +341,7 @@ class _Program:
         return out
 
     def many(self, leaves: Sequence[Any]) -> Any:
-        """Of arguments stacked along a first axis, one after the other."""
+        """The results for arguments that are stacked along a first axis, computed in a loop."""
         if len(leaves[0]) < _FEW:
             rows = [self([leaf[i] for leaf in leaves]) for i in range(len(leaves[0]))]
             columns = zip(*[iter_leaves(row) for row in rows])
@@ -368,20 +368,20 @@ def _value(variable: Any) -> Any:
 
 
 def _number(leaf: Any, out: list[Any]) -> int | None:
-    """Puts a result among the others; gives its place."""
+    """Appends a result to the list, and returns its position."""
     if leaf is None:
         return None
     if isinstance(leaf, (Structure, str, bytes)) or hasattr(leaf, "_find_spec"):
-        raise Untraceable(f"{type(leaf).__name__} is no array.")
+        raise Untraceable(f"{type(leaf).__name__} is not an array.")
     tensor = convert_to_tensor(leaf)
     if tensor.dtype is dtypes.string:
-        raise Untraceable("Text is no array.")
+        raise Untraceable("Text is not an array.")
     out.append(Tensor(jnp.asarray(tensor._value)))
     return len(out) - 1
 
 
 def _flattened(tree: Any, leaves: list[Any]) -> Any:
-    """The structure, shapes and dtypes, to be compared; `None` where not all leaves are numbers."""
+    """A hashable key of the structure, shapes and dtypes; `None` unless all leaves are numbers."""
     if isinstance(tree, tuple):
         return _all(type(tree), [_flattened(item, leaves) for item in tree])
     if isinstance(tree, dict):
