@@ -1,4 +1,4 @@
-"""A function that was traced for one signature, and is compiled: what `tf.function` calls."""
+"""Functions that are traced for one signature and compiled, which `tf.function` calls."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ConcreteFunction:
 
     @property
     def structured_input_signature(self) -> tuple[tuple, dict[str, Any]]:
-        """The arguments that it was traced for: of tensors the specs, under their names."""
+        """The arguments that it was traced for, with named specs in place of tensors."""
         names = graph.argument_names(self._of, self.structure)
         leaves = list(self.leaves)
         for i, spec in zip(self.tensors, self.specs):
@@ -88,12 +88,12 @@ class ConcreteFunction:
 
     @property
     def trainable_variables(self) -> tuple[Any, ...]:
-        """Those of its variables that tapes follow."""
+        """The trainable ones of its variables."""
         return tuple(v for v in self.variables if trains(v))
 
     @property
     def captured_inputs(self) -> list[Any]:
-        """The variables and tensors that it reads and is not given."""
+        """The variables and tensors that it captures."""
         return [*self.variables, *self.captured]
 
     @property
@@ -183,7 +183,7 @@ class ConcreteFunction:
             flat, tree = jax.tree.flatten(out)
             if any(isinstance(x, rewriting.Unsized) for x in flat):
                 raise NeedsPython("A range of unknown size cannot leave a traced function.")
-            # XLA has no strings: text was known when the function was traced, and stays so.
+            # XLA has no strings, so text among the results is a constant of the trace.
             self._texts = {i: x for i, x in enumerate(flat) if _is_text(x)}
             flat = [x for x in flat if not _is_text(x)]
             found[:] = [tree, map_leaves(lambda _: None, out)]
@@ -234,7 +234,8 @@ class ConcreteFunction:
         return self.on(leaves)
 
     def _matched(self, args: tuple, kwargs: dict[str, Any]) -> list[Any]:
-        """The leaves of the arguments that it was traced for; what is no tensor may be left out."""
+        """The leaves of the arguments of the signature. Arguments other than tensors are
+        optional."""
         bound = inspect.signature(self._of).bind_partial(*args, **kwargs)
         ours, theirs = jax.tree.unflatten(self.structure, self.leaves)
         names = [n for n in inspect.signature(self._of).parameters if n not in theirs]
@@ -261,7 +262,7 @@ class ConcreteFunction:
             out = run(self.run, [*self.variables, *self.captured, *given], own=False)
         count = len(out) - len(self.changed)
         lowering.write(self.changed, [t._value for t in out[count:]])
-        # The tensors themselves, since tapes know them: no pytree functions.
+        # Pytree functions would copy the tensors, which tapes know by identity.
         tensors = self._with_texts(out[:count])
         return _in_order(_unflatten(self.output_structure, tensors), self._order)
 
@@ -272,7 +273,7 @@ class ConcreteFunction:
 
     @property
     def _results(self) -> int:
-        """How many results the compiled program gives: all but text."""
+        """The number of results of the compiled program, which are all but text."""
         return self.output_structure.num_leaves - len(self._texts)
 
     def _with_texts(self, results: list[Any]) -> list[Any]:
@@ -328,7 +329,7 @@ def _in_order(tree: Any, order: Any) -> Any:
 
 
 class NeedsSizes(ValueError):
-    """What is to be traced needs to know more of the shapes of its arguments."""
+    """A function cannot be traced without more knowledge of the shapes of its arguments."""
 
 
 def _unflatten(structure: Any, tensors: list[Tensor]) -> Any:

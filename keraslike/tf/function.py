@@ -75,7 +75,7 @@ class Function:
         self.reduce_retracing = reduce_retracing
         self.input_signature = None if input_signature is None else tuple(input_signature)
         self._traced: dict[Any, ConcreteFunction] = {}
-        self._parts: set[Any] = set()  # the signatures that it was a part of other functions for
+        self._parts: set[Any] = set()  # the signatures for which other functions have inlined it
         self._count = 0
         self._in_python = False  # whether the function cannot be compiled
         self._needs_sizes = False  # whether a trace with unknown sizes has failed
@@ -110,7 +110,7 @@ class Function:
         return concrete.on([leaves[i] for i in concrete.tensors])
 
     def _note_part(self, args: tuple, kwargs: dict[str, Any]) -> None:
-        """Counts a trace for each signature that it is traced for as a part of another function."""
+        """Counts a trace for each signature for which another function inlines this one."""
         leaves, structure = jax.tree.flatten(self._bound(args, kwargs), is_leaf=is_leaf)
         key = call_key(structure, leaves)
         if key not in self._parts and key not in self._traced:
@@ -186,11 +186,11 @@ class Function:
     def _parameters(self) -> inspect.Signature | None:
         try:
             return inspect.signature(self.python_function)
-        except (TypeError, ValueError):  # built in: nothing is known of it
+        except (TypeError, ValueError):  # a built-in function without a signature
             return None
 
     def _bound(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
-        """The arguments by their places, and with defaults, so that equal calls are one trace."""
+        """The arguments by position and with defaults, so that equal calls share a trace."""
         if self._parameters is None:
             return args, kwargs
         bound = self._parameters.bind(*args, **kwargs)
@@ -199,7 +199,7 @@ class Function:
 
     @functools.cached_property
     def _ours(self) -> int:
-        """How many arguments come before those of the `input_signature`: `self`."""
+        """The number of arguments before those of the `input_signature`: 1 for `self`."""
         return int(
             next(iter(self._parameters.parameters if self._parameters else ()), "") == "self"
         )
@@ -207,7 +207,7 @@ class Function:
     def _fitted(self, args: tuple) -> tuple:
         """The arguments as tensors of the signature. Raises TypeError if one does not conform."""
         signature, ours = self.input_signature or (), self._ours
-        # More than these have defaults.
+        # Further arguments have defaults.
         without = [] if self._parameters is None else [
             p for p in list(self._parameters.parameters.values())[ours + len(signature) :]
             if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)

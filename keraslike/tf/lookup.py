@@ -1,7 +1,7 @@
-"""`tf.lookup`: tables of values by keys, texts or numbers.
+"""`tf.lookup`: tables that map keys, texts or numbers, to values.
 
-Texts are looked up on the host, as all that has to do with text; so are numbers in a table that
-changes. Of a table that does not, the look-up of numbers is compiled with what it stands in.
+Texts, and numbers in a mutable table, are looked up on the host. The look-up of numbers in a static
+table is compiled as a part of the function that contains it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from keraslike.tf.tensor import WIDE, Tensor, run
 
 
 class TextFileIndex:
-    """What of a line of a file is meant, where it is no column of it.
+    """The parts of a line of a file other than its columns.
 
     >>> from keraslike import tf
     >>> tf.lookup.TextFileIndex.LINE_NUMBER
@@ -40,7 +40,7 @@ class TextFileIndex:
 
 
 class KeyValueTensorInitializer:
-    """The contents of a table: keys and a value of each.
+    """The contents of a table: keys and their values.
 
     >>> from keraslike import tf
     >>> contents = KeyValueTensorInitializer(["a", "b"], [1, 2])
@@ -65,14 +65,14 @@ class KeyValueTensorInitializer:
 
 
 class TextFileInitializer:
-    """The contents of a table, from a file with a line for each key.
+    """The contents of a table, from a file with one line for each key.
 
     Args:
-        key_index, value_index: the column of the keys, and of the values, or one of
+        key_index, value_index: the columns of the keys and of the values, or one of
             `TextFileIndex`.
-        vocab_size: how many lines are read; all of them where it is `None`.
-        delimiter: what is between columns.
-        value_index_offset: what is added to line numbers.
+        vocab_size: the number of lines to read, or `None` for all.
+        delimiter: the delimiter of columns.
+        value_index_offset: a number that is added to line numbers.
 
     >>> from keraslike import tf
     >>> import os, tempfile
@@ -161,7 +161,7 @@ class TextFileInitializer:
 
 
 class Table:
-    """What is looked up, and how it is asked for."""
+    """The base class of tables."""
 
     def __init__(self, key_dtype: Any, value_dtype: Any, default: Any, name: str | None):
         self.key_dtype, self.value_dtype = dtypes.as_dtype(key_dtype), dtypes.as_dtype(value_dtype)
@@ -174,7 +174,7 @@ class Table:
         raise NotImplementedError
 
     def lookup(self, keys: Any, name: str | None = None, **given: Any) -> Any:
-        """The value of each key, or what stands for those that are not there.
+        """The value of each key, or the default for unknown keys.
 
         Raises TypeError for keys of another dtype.
         """
@@ -198,11 +198,11 @@ class Table:
 
 
 class StaticHashTable(Table):
-    """A table that does not change.
+    """An immutable table.
 
     Args:
-        initializer: its contents, a `KeyValueTensorInitializer` or `TextFileInitializer`.
-        default_value: of a key that is not in it.
+        initializer: the contents, a `KeyValueTensorInitializer` or `TextFileInitializer`.
+        default_value: the value of unknown keys.
 
     Raises FailedPreconditionError for a key with two values.
 
@@ -248,7 +248,7 @@ class StaticHashTable(Table):
         return constant(self._keys), constant(self._values)
 
     def _at(self, keys: Any) -> Any:
-        """The place of each key; of one that is not there, their number."""
+        """The index of each key, and the number of keys for an unknown one."""
         count = len(self._keys)
         if self._order is None:
             keys = np.asarray(keys, object)
@@ -270,12 +270,12 @@ class StaticHashTable(Table):
 
 
 class StaticVocabularyTable(Table):
-    """A table of numbers from 0 on, which gives other keys one of `num_oov_buckets` numbers after
-    them, by a hash.
+    """A table of numbers from 0 on, in which unknown keys have one of the next `num_oov_buckets`
+    numbers, by a hash.
 
     Args:
-        initializer: the contents, with values of int64; `None` for a table of hashes alone.
-        lookup_key_dtype: of the keys that are looked up, where it is not that of the contents.
+        initializer: the contents, with int64 values, or `None` for a table of hashes only.
+        lookup_key_dtype: the dtype of keys to look up, by default that of the contents.
 
     >>> table = StaticVocabularyTable(KeyValueTensorInitializer(["a"], np.array([0])), 2)
     >>> table.lookup(["a", "b"]).numpy().tolist()
@@ -311,7 +311,7 @@ class StaticVocabularyTable(Table):
 
     def _found(self, keys: Any) -> Any:
         if isinstance(keys._value, jax.core.Tracer):
-            raise NeedsPython("Hashes are of texts, and XLA has no strings.")
+            raise NeedsPython("Hashes are computed from texts, and XLA has no strings.")
         known, count = self._known, 0
         if keys.dtype is not dtypes.string and known is not None:
             keys = cast(keys, known.key_dtype)
@@ -331,10 +331,10 @@ class StaticVocabularyTable(Table):
 
 
 class MutableHashTable(Table):
-    """A table that changes.
+    """A mutable table.
 
     Args:
-        default_value: of a key that is not in it; values have its shape.
+        default_value: the value of unknown keys, which has the shape of all values.
 
     >>> from keraslike import tf
     >>> table = MutableHashTable(tf.string, tf.int64, -1)
@@ -375,17 +375,17 @@ class MutableHashTable(Table):
         self._rows.update(zip(keys.ravel().tolist(), values.reshape(-1, *shape).copy()))
 
     def remove(self, keys: Any, name: str | None = None) -> None:
-        """Takes keys out, those that are there."""
+        """Removes keys, if they are in the table."""
         for key in self._keys_of(keys).ravel().tolist():
             self._rows.pop(key, None)
 
     def lookup(self, keys: Any, dynamic_default_values: Any = None, name: str | None = None) -> Any:
-        """The value of each key; of others their row of `dynamic_default_values`, or else the
-        default."""
+        """The value of each key. That of an unknown key is its row of `dynamic_default_values` or,
+        without these, the default."""
         given = {} if dynamic_default_values is None else {"instead": dynamic_default_values}
         return super().lookup(keys, **given)
 
-    # What a checkpoint has of a table, in TensorFlow's form.
+    # The state of a table in checkpoints, in TensorFlow's format.
 
     def _stored(self) -> dict[str, np.ndarray]:
         keys, values = self.export()
@@ -426,12 +426,12 @@ class MutableHashTable(Table):
         for place, row in enumerate(rows):
             out[place] = (
                 row[()] if isinstance(row, np.ndarray) else row
-            )  # a text, and no array of it
+            )  # a scalar text rather than an array
         return Tensor(out.reshape(*shape, *inner))
 
 
 class DenseHashTable(MutableHashTable):
-    """A `MutableHashTable` in which two keys may not be used: `empty_key` and `deleted_key`."""
+    """A `MutableHashTable` with two reserved keys, `empty_key` and `deleted_key`."""
 
     def __init__(
         self,
@@ -465,8 +465,9 @@ class DenseHashTable(MutableHashTable):
                 raise InvalidArgumentError(f"Using the empty_key or deleted_key: {_shown(key)}")
         return keys
 
-    # TensorFlow has the buckets of a hash in its files: a key is in the first free one from that of
-    # its hash on, in steps that grow by one.
+    # TensorFlow stores the buckets of its hash table. A key is in the first free bucket, starting
+    # at
+    # that of its hash, with steps that grow by one.
 
     def _stored(self) -> dict[str, np.ndarray]:
         count = self._least_buckets
@@ -498,7 +499,7 @@ def _hash(key: Any) -> int:
 
 def _known(tensor: Tensor) -> np.ndarray:
     if isinstance(tensor._value, jax.core.Tracer):
-        raise NeedsPython("A table that changes is looked up in by Python.")
+        raise NeedsPython("A mutable table can only be used in Python, not in a compiled function.")
     return np.asarray(tensor._value)
 
 

@@ -1,4 +1,4 @@
-"""`tf.math`: functions of numbers."""
+"""`tf.math`: mathematical functions."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ def cumulative_logsumexp(
 
 @operation("math.zero_fraction", "value", constant="value")
 def zero_fraction(x: Any) -> Any:
-    """The share of elements that are 0, float32.
+    """The fraction of elements that are 0, float32.
 
     >>> from keraslike import tf
     >>> tf.math.zero_fraction([0, 1, 0, 2]).numpy().tolist()
@@ -80,7 +80,7 @@ def zero_fraction(x: Any) -> Any:
 
 @operation("math.truncatediv", "x y", constant="x y")
 def truncatediv(x: Any, y: Any) -> Any:
-    """The quotient without its fraction, rounded towards 0.
+    """The quotient, rounded towards 0.
 
     >>> from keraslike import tf
     >>> tf.truncatediv([7, -7], 2).numpy().tolist()
@@ -92,7 +92,7 @@ def truncatediv(x: Any, y: Any) -> Any:
 
 @operation("math.truncatemod", "x y")
 def truncatemod(x: Any, y: Any) -> Any:
-    """What remains of a division that rounds towards 0.
+    """The remainder of a division that rounds towards 0.
 
     >>> from keraslike import tf
     >>> tf.truncatemod([7, -7], 2).numpy().tolist()
@@ -102,7 +102,7 @@ def truncatemod(x: Any, y: Any) -> Any:
 
 
 def polyval(coeffs: Any, x: Any, name: Any = None) -> Tensor:
-    """The polynomial with these coefficients, that of the highest power first, at `x`.
+    """The value at `x` of the polynomial with given coefficients, the highest power first.
 
     >>> from keraslike import tf
     >>> tf.math.polyval([2.0, 0.0, 1.0], 3.0).numpy().tolist()
@@ -122,7 +122,7 @@ def confusion_matrix(
     dtype: Any = dtypes.int32,
     name: Any = None,
 ) -> Tensor:
-    """How often each class, by rows, was taken for each, by columns.
+    """The confusion matrix: the number of predictions (columns) for each class (rows).
 
     >>> confusion_matrix([0, 1, 1], [1, 1, 0]).numpy().tolist()
     [[0, 1], [1, 1]]

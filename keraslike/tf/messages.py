@@ -1,6 +1,6 @@
-"""Protocol buffers of TensorFlow's: `tf.train.Example` and its parts, and tensors as bytes.
+"""TensorFlow's protocol buffers: `tf.train.Example` and its parts, tensors and checkpoints.
 
-The messages are in a pool of their own, so that TensorFlow may be imported too.
+The messages are in a separate descriptor pool, so that TensorFlow may be imported as well.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from keraslike.core import protocol_buffers
 from keraslike.tf import dtypes
 from keraslike.tf.errors import InvalidArgumentError
 
-# Fields as `protocol_buffers.classes` has them.
+# Messages in the notation of `protocol_buffers.classes`.
 _MESSAGES = {
     "BytesList": "value 1 *bytes",
     "FloatList": "value 1 *float",
@@ -25,7 +25,7 @@ _MESSAGES = {
     "FeatureList": "feature 1 *Feature",
     "FeatureLists": "feature_list 1 %FeatureList",
     "SequenceExample": "context 1 Features, feature_lists 2 FeatureLists",
-    # Numbers that lie one after the other are bytes to these, which numpy reads at once.
+    # In these messages packed numbers are bytes, which numpy reads at once.
     "RawFloatList": "value 1 *bytes",
     "RawFeature": "bytes_list 1 |BytesList, float_list 2 |RawFloatList, int64_list 3 |Int64List",
     "RawFeatures": "feature 1 %RawFeature",
@@ -33,7 +33,7 @@ _MESSAGES = {
     "RawFeatureList": "feature 1 *RawFeature",
     "RawFeatureLists": "feature_list 1 %RawFeatureList",
     "RawSequenceExample": "context 1 RawFeatures, feature_lists 2 RawFeatureLists",
-    # Of checkpoints: what is in their files, and how the objects hang together.
+    # The contents of checkpoints, and the graphs of their objects.
     "VersionDef": "producer 1 int32",
     "BundleHeader": "num_shards 1 int32, endianness 2 int32, version 3 VersionDef",
     "BundleEntry": "dtype 1 int32, shape 2 TensorShapeProto, shard_id 3 int32, offset 4 int64, "
@@ -65,12 +65,12 @@ def _all() -> dict[str, Any]:
 
 
 def message(name: str) -> Any:
-    """The class of a message."""
+    """The class for the name of a message."""
     return _all()[name]
 
 
 def size_of_floats(count: int) -> int:
-    """How many bytes a `RawFloatList` of so many numbers takes that lie one after the other."""
+    """The number of bytes of a `RawFloatList` of `count` packed numbers."""
     return 4 * count + 2 + (max(4 * count, 1).bit_length() - 1) // 7
 
 
@@ -84,7 +84,7 @@ def floats(raw: Any) -> np.ndarray:
             )
         if raw.ByteSize() == size_of_floats(len(data) // 4):
             return np.frombuffer(data, "<f4")
-    # Written one by one, or in several parts.
+    # The numbers are unpacked, or in several parts.
     whole = message("FloatList").FromString(raw.SerializeToString())
     return np.fromiter(whole.value, np.float32)
 
@@ -105,14 +105,14 @@ def number_of(dtype: np.dtype) -> int:
 
 
 def dtype_of(number: int) -> dtypes.DType:
-    """The dtype of a number; raises ValueError for one that is not known."""
+    """The dtype for TensorFlow's number. Raises ValueError for an unknown one."""
     if number not in _NAMES:
-        raise ValueError(f"A tensor of a dtype that is not known, number {number}.")
+        raise ValueError(f"The tensor has an unknown dtype, number {number}.")
     return dtypes.as_dtype(_NAMES[number])
 
 
 def put_shape(proto: Any, shape: tuple[int, ...]) -> None:
-    """Writes sizes into a `TensorShapeProto`."""
+    """Fills a `TensorShapeProto` with sizes."""
     proto.SetInParent()
     for size in shape:
         proto.dim.add(size=size)
@@ -124,11 +124,13 @@ def tensor_proto(
     by_value: bool = False,
     shape: tuple[int, ...] | None = None,
 ) -> Any:
-    """A numpy array, of bytes where it is text, as a `TensorProto`.
+    """A numpy array (for text, of bytes) as a `TensorProto`.
 
-    TensorFlow packs texts of sparse tensors into one text (`packed`), and `tf.make_tensor_proto`
-    writes a single number, and all truth values, as values and not as bytes (`by_value`). One
-    value stands for all of another `shape`.
+    TensorFlow packs the texts of sparse tensors into one text (`packed`), and
+    `tf.make_tensor_proto`
+    writes single numbers and bools as values instead of bytes (`by_value`). A single value may
+    stand
+    for all elements of another `shape`.
     """
     name = "string" if array.dtype == object else array.dtype.name
     proto = message("TensorProto")(dtype=_NUMBERS[name])
@@ -152,7 +154,7 @@ def tensor_proto(
 
 
 def array_of(proto: Any) -> np.ndarray:
-    """The array in a `TensorProto`; raises ValueError for one that is damaged."""
+    """The array in a `TensorProto`. Raises ValueError for a damaged one."""
     name = dtype_of(proto.dtype).name
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     count = int(np.prod(shape, dtype=np.int64))
@@ -170,9 +172,9 @@ def array_of(proto: Any) -> np.ndarray:
         else:
             items = np.asarray(values, dtype)
     if len(items) < count and len(items) and not proto.tensor_content:
-        items = [*items, *[items[-1]] * (count - len(items))]  # the last one stands for the rest
+        items = [*items, *[items[-1]] * (count - len(items))]  # the last value is repeated
     if len(items) != count:
-        raise ValueError(f"A tensor of shape {shape} with {len(items)} values.")
+        raise ValueError(f"The tensor of shape {shape} has {len(items)} values.")
     out = np.empty(count, dtype)
     out[:] = items
     return out.reshape(shape)
@@ -184,7 +186,7 @@ def _texts(content: bytes, count: int) -> list[bytes]:
 
 
 def varints(content: bytes, at: int, count: int) -> tuple[list[int], int]:
-    """So many numbers of bytes, and where they end."""
+    """A number of varints in bytes, and the position after them."""
     found = []
     for _ in range(count):
         value = shift = 0
@@ -197,7 +199,7 @@ def varints(content: bytes, at: int, count: int) -> tuple[list[int], int]:
 
 
 def varint(value: int) -> bytes:
-    """A number as bytes."""
+    """A number as a varint."""
     out = bytearray()
     while value > 127:
         out.append(value & 127 | 128)
@@ -206,7 +208,7 @@ def varint(value: int) -> bytes:
 
 
 def pieces(content: bytes, at: int, lengths: list[int]) -> list[bytes]:
-    """The parts of bytes that have these lengths, from a place on."""
+    """Consecutive parts of bytes with given lengths, from a position on."""
     out = []
     for length in lengths:
         out.append(content[at : at + length])

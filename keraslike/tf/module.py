@@ -1,4 +1,4 @@
-"""`tf.Module`: objects that hold variables; and names of what is made in a block."""
+"""`tf.Module`, the base class of objects with variables, and `tf.name_scope`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from keraslike.layers.layer import Layer
 
 
 class name_scope:  # noqa: N801 (TensorFlow's name)
-    """Within the block names of variables begin with a name.
+    """A context in which names of variables have a prefix.
 
     Args:
-        name: it may hold `/`; one that ends with it stands in place of those around, and so does an
-            empty one.
+        name: the prefix, which may contain `/`. One that ends with `/`, or is empty, replaces the
+            enclosing prefixes.
 
     >>> from keraslike import tf
     >>> with tf.name_scope("outer") as scope:
@@ -44,10 +44,10 @@ class name_scope:  # noqa: N801 (TensorFlow's name)
 
 
 class Module(base.Object):
-    """An object that holds variables, and other such objects, in its attributes.
+    """An object with variables and other modules in its attributes.
 
     Args:
-        name: a Python name; that of the class in snake case where it is left out.
+        name: a Python identifier, by default the name of the class in snake case.
 
     Raises ValueError for another name.
 
@@ -74,17 +74,18 @@ class Module(base.Object):
 
     @property
     def name(self) -> str:
-        """The name that it was given."""
+        """The name of the module."""
         return self._name
 
     @property
     def name_scope(self) -> Any:
-        """A block in which names begin with that of the module, wherever it is entered."""
+        """A context in which names begin with that of the module, regardless of enclosing
+        scopes."""
         return name_scope(self._scope)
 
     @classmethod
     def with_name_scope(cls, method: Callable) -> Callable:
-        """Decorator of a method, which is then run in the module's `name_scope`."""
+        """A decorator of a method, which runs it in the module's `name_scope`."""
 
         @functools.wraps(method)
         def named(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -93,13 +94,14 @@ class Module(base.Object):
 
         return named
 
-    # Variables are listed by the names of their attributes, those of an object before those of what
-    # it holds, each once.
+    # Variables are in the order of the names of their attributes, those of an object before those
+    # of
+    # its submodules, without repetitions.
     def _all(self, wanted: Callable[[Any], bool]) -> tuple[Any, ...]:
         found: dict[int, Any] = {}
         objects: list[Any] = [self]
         seen = {id(self)}
-        for obj in objects:  # which grows meanwhile
+        for obj in objects:  # the loop appends to the list
             for item in _held(obj):
                 if wanted(item):
                     found.setdefault(id(item), item)
@@ -110,22 +112,22 @@ class Module(base.Object):
 
     @property
     def variables(self) -> tuple[Any, ...]:
-        """The variables of this and of all that it holds."""
+        """The variables of this module and of its submodules."""
         return self._all(base.is_variable)
 
     @property
     def trainable_variables(self) -> tuple[Any, ...]:
-        """Those that train."""
+        """The trainable variables."""
         return self._all(lambda x: base.is_variable(x) and bool(getattr(x, "trainable", False)))
 
     @property
     def non_trainable_variables(self) -> tuple[Any, ...]:
-        """Those that do not."""
+        """The variables that are not trainable."""
         return self._all(lambda x: base.is_variable(x) and not getattr(x, "trainable", False))
 
     @property
     def submodules(self) -> tuple[Any, ...]:
-        """The modules and layers that it holds, and those that these hold."""
+        """All modules and layers in its attributes, and in theirs."""
         return tuple(
             x for x in self._all(lambda x: isinstance(x, (Module, Layer))) if x is not self
         )

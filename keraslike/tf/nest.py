@@ -1,4 +1,4 @@
-"""`tf.nest`: structures of tensors, by the functions of `keraslike.tree`."""
+"""`tf.nest`: structures of tensors, over the functions of `keraslike.tree`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def is_nested(seq: Any) -> bool:
 
 
 def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
-    """The leaves in order; of a dict in the order of its keys.
+    """The leaves in order; those of a dict in the sorted order of its keys.
 
     >>> flatten({"b": 1, "a": [2, (3,)]})
     [2, 3, 1]
@@ -31,7 +31,7 @@ def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
 
 
 def map_structure(func: Callable, *structure: Any, **kwargs: Any) -> Any:
-    """The structure of what the function gives for the leaves of one or several structures.
+    """The structure of the results of a function for the leaves of one or several structures.
 
     >>> map_structure(lambda x, y: x + y, (1, [2]), (3, [4]))
     (4, [6])
@@ -48,10 +48,10 @@ def map_structure(func: Callable, *structure: Any, **kwargs: Any) -> Any:
 def assert_same_structure(
     nest1: Any, nest2: Any, check_types: bool = True, expand_composites: bool = False
 ) -> None:
-    """Raises ValueError where two structures differ, TypeError where only their types do.
+    """Raises ValueError if two structures differ, TypeError if only their types differ.
 
     Args:
-        check_types: whether a list is another structure than a tuple.
+        check_types: whether a list differs from a tuple.
 
     >>> assert_same_structure([1, {"a": 2}], [3, {"a": 4}])
     >>> assert_same_structure([1], (1,), check_types=False)
@@ -79,7 +79,7 @@ def assert_same_structure(
 
 
 def pack_sequence_as(structure: Any, flat_sequence: Any, expand_composites: bool = False) -> Any:
-    """The leaves in the form of the structure.
+    """The leaves, packed into a structure.
 
     >>> pack_sequence_as({"b": None, "a": [None]}, [1, 2])
     {'b': 2, 'a': [1]}

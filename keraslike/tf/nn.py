@@ -60,7 +60,7 @@ swish = silu
 
 @operation("nn.gelu", "features")
 def gelu(x: Any, approximate: bool = False) -> Any:
-    """`x` times the normal distribution's share below it.
+    """`x` times the cumulative normal distribution at `x`.
 
     >>> from keraslike import tf
     >>> tf.nn.gelu([-1.0, 1.0]).numpy().round(4)
@@ -82,7 +82,7 @@ def leaky_relu(x: Any, alpha: float = 0.2) -> Any:
 
 @operation("nn.crelu", "features")
 def crelu(x: Any, axis: int = -1) -> Any:
-    """The positive part of `x` and that of `-x`, end to end.
+    """The positive parts of `x` and of `-x`, concatenated.
 
     >>> from keraslike import tf
     >>> tf.nn.crelu([-1.0, 2.0]).numpy().tolist()
@@ -93,7 +93,7 @@ def crelu(x: Any, axis: int = -1) -> Any:
 
 @operation("nn.softmax", "logits")
 def softmax(x: Any, axis: Any = None) -> Any:
-    """`exp(x) / sum(exp(x))` along an axis, the last where none is given.
+    """`exp(x) / sum(exp(x))` along an axis, by default the last one.
 
     >>> from keraslike import tf
     >>> tf.math.softmax([0.0, 0.0]).numpy().tolist()
@@ -148,7 +148,7 @@ def softmax_cross_entropy_with_logits(
 
 
 def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: Any = None) -> Tensor:
-    """`-log(softmax(logits)[label])` for labels that are numbers of classes.
+    """`-log(softmax(logits)[label])` for labels that are class numbers.
 
     >>> from keraslike import tf
     >>> tf.nn.sparse_softmax_cross_entropy_with_logits([1], [[0.0, 0.0]]).numpy().round(4)
@@ -196,7 +196,8 @@ def moments(
 
 
 def _moments(x: Any, axes: Any, keepdims: bool) -> Any:
-    # TensorFlow takes the mean as a constant in the variance: seen in second derivatives only.
+    # TensorFlow treats the mean as a constant in the variance, which affects second derivatives
+    # only.
     mean = jnp.mean(x, axes, keepdims=True)
     variance = jnp.mean(jnp.square(x - jax.lax.stop_gradient(mean)), axes, keepdims=keepdims)
     return jnp.mean(x, axes, keepdims=keepdims), variance
@@ -227,7 +228,7 @@ def batch_normalization(
 
 @operation("nn.bias_add", "value bias")
 def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
-    """A vector added along the channels.
+    """`value` plus a vector along its channels.
 
     >>> from keraslike import tf
     >>> tf.nn.bias_add([[1.0, 2.0]], [10.0, 20.0]).numpy().tolist()
@@ -267,7 +268,7 @@ def _drop(x: Any, kept: Any, rate: float) -> Any:
 
 
 def embedding_lookup(params: Any, ids: Any, max_norm: Any = None, name: Any = None) -> Tensor:
-    """The rows of a table that `ids` name, made shorter where their norm is larger than `max_norm`.
+    """The rows of a table at `ids`, scaled down if their norm is larger than `max_norm`.
 
     >>> from keraslike import tf
     >>> tf.nn.embedding_lookup(tf.constant([[1, 2], [3, 4]]), [1, 0]).numpy().tolist()
@@ -299,12 +300,12 @@ def _in_top_k(predictions: Any, targets: Any, k: int) -> Any:
 # -- convolution and pooling --------------------------------------------------------------------
 
 
-# -- more of the same families --------------------------------------------------------------------
+# -- other functions ------------------------------------------------------------------------------
 
 
 @operation("nn.depth_to_space", "input")
 def depth_to_space(x: Any, block_size: int, data_format: str = "NHWC") -> Any:
-    """Channels spread over blocks of pixels.
+    """Channels rearranged to blocks of pixels.
 
     >>> from keraslike import tf
     >>> tf.nn.depth_to_space([[[[1, 2, 3, 4]]]], 2).numpy().tolist()
@@ -316,7 +317,7 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "NHWC") -> Any:
 
 @operation("nn.space_to_depth", "input")
 def space_to_depth(x: Any, block_size: int, data_format: str = "NHWC") -> Any:
-    """Blocks of pixels as channels.
+    """Blocks of pixels rearranged to channels.
 
     >>> from keraslike import tf
     >>> tf.nn.space_to_depth([[[[1], [2]], [[3], [4]]]], 2).numpy().tolist()
@@ -342,7 +343,7 @@ def weighted_cross_entropy_with_logits(y: Any, z: Any, pos_weight: Any) -> Any:
 def local_response_normalization(
     x: Any, depth_radius: int = 5, bias: float = 1, alpha: float = 1, beta: float = 0.5
 ) -> Any:
-    """Each value over a power of the sum of squares in the channels around it.
+    """Each value divided by a power of the sum of squares in neighbouring channels.
 
     >>> from keraslike import tf
     >>> tf.nn.local_response_normalization(
@@ -362,7 +363,7 @@ lrn = local_response_normalization
 
 @operation("nn.log_poisson_loss", "targets log_input")
 def log_poisson_loss(y: Any, z: Any, compute_full_loss: bool = False) -> Any:
-    """`exp(z) - z y`, with an approximation of `log(y!)` where the whole is asked for.
+    """`exp(z) - z y`, plus Stirling's approximation of `log(y!)` with `compute_full_loss`.
 
     >>> from keraslike import tf
     >>> tf.nn.log_poisson_loss([1.0, 2.0], [0.0, 0.0]).numpy().tolist()
@@ -378,7 +379,7 @@ def log_poisson_loss(y: Any, z: Any, compute_full_loss: bool = False) -> Any:
 def weighted_moments(
     x: Any, axes: Any, frequency_weights: Any, keepdims: bool = False, name: Any = None
 ) -> tuple[Tensor, Tensor]:
-    """Mean and variance over axes, weighted.
+    """The weighted mean and variance over axes.
 
     >>> from keraslike import tf
     >>> mean, variance = tf.nn.weighted_moments([1.0, 3.0], [0], [3.0, 1.0])
@@ -407,7 +408,7 @@ def ctc_loss(
     blank_index: Any = None,
     name: Any = None,
 ) -> Tensor:
-    """What it costs to read labels out of a longer sequence of logits, for each sample.
+    """The CTC loss of each sample, for labels and a longer sequence of logits.
 
     Args:
         labels: `(batch, labels)`, or a sparse tensor of that shape.

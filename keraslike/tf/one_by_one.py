@@ -1,4 +1,4 @@
-"""`tf.map_fn` of what is no dense tensor of numbers: a loop of Python's."""
+"""`tf.map_fn` for ragged tensors and text, as a Python loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from keraslike.tf.structure import Structure
 
 
 def is_dense(tree: Any) -> bool:
-    """Whether all in a structure are tensors of numbers, or the dtypes and specs of such."""
+    """Whether all leaves of a structure are dense tensors of numbers, or dtypes or specs of
+    such."""
 
     def dense(x: Any) -> bool:
         if isinstance(x, (Structure, RaggedTensorSpec, SparseTensorSpec)):
@@ -28,14 +29,14 @@ def is_dense(tree: Any) -> bool:
 
 
 def one_by_one(fn: Callable, elems: Any, signature: Any) -> Any:
-    """`map_fn` over ragged rows and text, and of functions that give such: by Python's loop."""
+    """`map_fn` with ragged tensors or text as arguments or results, as a Python loop."""
     flat: list[Any] = [
         x if isinstance(x, Structure) else convert_to_tensor(x) for x in nest.flatten(elems)
     ]
     count = int(flat[0].nrows()) if hasattr(flat[0], "nrows") else flat[0].shape[0]
     found = [fn(nest.pack_sequence_as(elems, [x[i] for x in flat])) for i in range(count)]
     if not found:
-        raise InvalidArgumentError("tf.map_fn: elems must hold an element at least.")
+        raise InvalidArgumentError("tf.map_fn: elems must have at least one element.")
     specs = (
         nest.flatten(signature) if signature is not None else [None] * len(nest.flatten(found[0]))
     )

@@ -1,4 +1,4 @@
-"""How functions of arrays become functions of tensors."""
+"""The conversion of functions of arrays to functions of tensors."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from keraslike.tf.tensor import Tensor, _value_dtype, run
 
 
 def operands(name: str, x: Any, y: Any) -> tuple[Any, Any]:
-    """Two tensors of one dtype, a number taking that of what it meets.
+    """Two operands as tensors of one dtype; a number takes the dtype of the other operand.
 
-    Raises InvalidArgumentError, which names both, where they have different ones.
+    Raises InvalidArgumentError, with both dtypes, if they differ.
     """
     x_is, y_is = isinstance(x, (Tensor, nnx.Variable)), isinstance(y, (Tensor, nnx.Variable))
     if not x_is:
@@ -38,10 +38,10 @@ def operands(name: str, x: Any, y: Any) -> tuple[Any, Any]:
 
 
 def _meeting(value: Any, dtype: Any) -> Tensor:
-    """A number, list or array as a tensor of the dtype that it meets, where it can have it."""
+    """A number, list or array as a tensor of a dtype, if it can be converted to that."""
     if type(value) not in (int, float):
         return convert_to_tensor(value, dtype_hint=dtype)
-    if not trace_state_clean():  # where it stays numpy's: what is computed of it is known then
+    if not trace_state_clean():  # in a trace it stays a numpy array, so that results stay known
         return convert_to_tensor(value, dtype_hint=dtype)
     key = (type(value), value, dtype, math.copysign(1, value))  # 0.0 and -0.0 are equal
     found = _numbers.get(key)
@@ -53,14 +53,14 @@ def _meeting(value: Any, dtype: Any) -> Tensor:
     return found
 
 
-_numbers: dict[Any, Tensor] = {}  # that operations have met: sending one to the device takes long
+_numbers: dict[Any, Tensor] = {}  # a cache, since transfers of numbers to the device are slow
 
 
 _number_ids: set[int] = set()
 
 
 def is_shared_number(x: Tensor) -> bool:
-    """Whether a tensor stands for a Python number, for whoever uses that number."""
+    """Whether a tensor is one of the shared tensors for Python numbers."""
     return id(x) in _number_ids
 
 
@@ -71,16 +71,16 @@ def operation(
     stops: bool = False,
     named: bool = True,
 ) -> Callable:
-    """Decorator that makes a function of arrays one of tensors.
+    """A decorator that makes a function of arrays one of tensors.
 
     Args:
-        name: as errors say it.
+        name: the name of the function in errors.
         tensors: the names of the leading parameters that are tensors, all of one dtype; after `;`
-            more, of any dtype each. The rest are plain values, for which tensors may stand that
-            have values already.
-        constant: the names of those by which no gradient is taken.
-        stops: whether the tapes that follow those do not even follow what comes of them.
-        named: whether TensorFlow's function takes a name for graphs, as nearly all do.
+            those of further tensors of any dtype. The other parameters are plain values, or
+            tensors with known values.
+        constant: the names of tensors without a gradient.
+        stops: whether tapes do not follow results that depend only on those.
+        named: whether TensorFlow's function has the parameter `name`, as nearly all have.
     """
     alike, _, free = tensors.partition(";")
     alike, free = alike.split(), free.split()
@@ -114,7 +114,7 @@ def operation(
                     structure = e.given
                 else:
                     structure = None
-                # Outside of `except`: its errors are not caused by this one.
+                # Outside of `except`, so that further errors do not have this one as their context.
                 if structure is not None:
                     return structure._operate(name, of_tensors, args, kwargs)
                 rest = tuple([static(a) for a in args[count:most]])
@@ -134,9 +134,8 @@ def operation(
 
 
 def _signature(fn: Callable, names: tuple[str, ...], named: bool) -> tuple[inspect.Signature, int]:
-    """How a function of tensors is called: the tensors by their names, what else the function of
-    arrays takes, and the name that TensorFlow's functions take for graphs; and how many of its
-    arguments the function of arrays takes."""
+    """The signature of a function of tensors (the tensors, the other parameters of the function of
+    arrays, and TensorFlow's `name`), and the number of arguments of the function of arrays."""
     rest = list(inspect.signature(fn).parameters.values())[len(names) :]
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     tensors = [inspect.Parameter(n, kind, annotation="Any") for n in names]

@@ -27,7 +27,8 @@ _ARITHMETIC = {
 
 
 def _alike(fn: Callable, otherwise: bool, a: Any, b: Any) -> Any:
-    """A comparison element by element; shapes that do not fit differ as a whole, as does None."""
+    """An elementwise comparison. Tensors of incompatible shapes, and None, are unequal as a
+    whole."""
     if b is None:
         return otherwise
     try:
@@ -39,7 +40,7 @@ def _alike(fn: Callable, otherwise: bool, a: Any, b: Any) -> Any:
 
 
 def _fit(a: Any, b: Any) -> bool:
-    """Whether two shapes can be broadcast to one."""
+    """Whether two shapes can be broadcast together."""
     try:
         np.broadcast_shapes(*(tuple(_as_operand(x).shape) for x in (a, b)))
     except ValueError:
@@ -77,7 +78,7 @@ _BITS = {name: _bits(name) for name in ("and", "or", "xor")}
 
 
 def give_operators(cls: type) -> None:
-    """Gives a class the operators of a tensor."""
+    """Adds the operators of a tensor to a class."""
     for name, fn in (_ARITHMETIC | _BITS).items():
         setattr(cls, f"__{name}__", lambda a, b, fn=fn: fn(a, b))
         setattr(cls, f"__r{name}__", lambda b, a, fn=fn: fn(a, b))

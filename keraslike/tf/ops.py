@@ -1,6 +1,6 @@
-"""Functions of `tf` that make, rearrange, pick and place.
+"""Functions of `tf` that create, reduce and rearrange tensors.
 
-Shapes, axes and other plain arguments may be tensors that have values.
+Shapes, axes and other plain arguments may be tensors with known values.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from keraslike.tf.tensor import WIDE, Tensor, run
 
 @operates
 def shape(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
-    """The sizes, a tensor that can be used as a shape anywhere.
+    """The shape, as a tensor that can be used as a shape.
 
     >>> from keraslike import tf
     >>> tf.shape([[1, 2]]).numpy().tolist()
@@ -51,7 +51,7 @@ def shape(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
 
 
 class Symbols(tuple):
-    """Sizes of which some are not known yet, while shapes are traced."""
+    """A tensor of sizes, some of which are symbols during a trace with unknown sizes."""
 
 
 @operates
@@ -81,7 +81,7 @@ def rank(input: Any, name: str | None = None) -> Tensor:
 
 @operates
 def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
-    """The values in another dtype.
+    """The values cast to another dtype.
 
     >>> from keraslike import tf
     >>> tf.cast(tf.constant(2.7), "int32")
@@ -95,7 +95,7 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
 
 @operates
 def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
-    """As `cast`, with values beyond the dtype's range at its ends.
+    """Like `cast`, with values limited to the dtype's range.
 
     >>> from keraslike import tf
     >>> tf.saturate_cast([-5.0, 300.0], tf.uint8).numpy().tolist()
@@ -115,7 +115,7 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
 
 
 def identity(input: Any, name: str | None = None) -> Tensor:
-    """The tensor.
+    """The tensor, unchanged.
 
     >>> from keraslike import tf
     >>> tf.identity([1, 2]).numpy().tolist()
@@ -125,7 +125,7 @@ def identity(input: Any, name: str | None = None) -> Tensor:
 
 
 def tuple_(tensors: Any, control_inputs: Any = None, name: str | None = None) -> list[Any]:
-    """The tensors; where TensorFlow waits for all of them, JAX does by itself.
+    """The tensors, unchanged. TensorFlow's dependencies between them are not needed here.
 
     >>> from keraslike import tf
     >>> [t.numpy().tolist() for t in tf.tuple([tf.constant(1), tf.constant(2)])]
@@ -137,7 +137,7 @@ def tuple_(tensors: Any, control_inputs: Any = None, name: str | None = None) ->
 @operation("stop_gradient", "input", constant="input", stops=True)
 @moves
 def stop_gradient(x: Any) -> Any:
-    """The tensor, a constant to all gradients.
+    """The tensor as a constant, without a gradient.
 
     >>> from keraslike import tf
     >>> tf.stop_gradient([1.0, 2.0]).numpy().tolist()
@@ -188,7 +188,7 @@ def eye(
     dtype: Any = dtypes.float32,
     name: str | None = None,
 ) -> Tensor:
-    """Ones on the diagonal.
+    """Matrices with ones on the diagonal.
 
     >>> from keraslike import tf
     >>> tf.eye(2).numpy().tolist()
@@ -202,7 +202,7 @@ def eye(
 def range(  # noqa: A001
     start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name: str = "range"
 ) -> Tensor:
-    """Numbers from `start` (0) up to and without `limit`.
+    """The numbers from `start`, by default 0, to `limit`, which is excluded.
 
     >>> from keraslike import tf
     >>> tf.range(1, 10, 3).numpy().tolist()
@@ -226,7 +226,7 @@ def range(  # noqa: A001
 
 
 def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int = 0) -> Tensor:
-    """`num` numbers at even distances, both ends included.
+    """`num` evenly spaced numbers, both ends included.
 
     >>> from keraslike import tf
     >>> tf.linspace(0.0, 1.0, 5).numpy().tolist()
@@ -254,7 +254,7 @@ def one_hot(
     dtype: Any = None,
     name: str | None = None,
 ) -> Tensor:
-    """`on_value` (1) at the place that each index names, `off_value` (0) elsewhere.
+    """`on_value`, by default 1, at each index, and `off_value`, by default 0, elsewhere.
 
     >>> from keraslike import tf
     >>> tf.one_hot([1, 0], 3, 1.0, 0.0).numpy().tolist()
@@ -272,7 +272,7 @@ def _one_hot(indices: Any, depth: int, axis: int) -> Any:
     return jax.nn.one_hot(indices, depth, axis=axis, dtype=bool)
 
 
-# -- reductions that are not in the table ---------------------------------------------------------
+# -- reductions that are not in `table.py` ---------------------------------------------------------
 
 
 def _arg(name: str, fn: Callable, worst: float) -> Callable:
@@ -286,7 +286,7 @@ def _arg(name: str, fn: Callable, worst: float) -> Callable:
 
     def pick(x: Any, axis: int, kind: Any) -> Any:
         with WIDE(True):
-            if x.dtype.kind == "f":  # NaN is neither larger nor smaller than anything
+            if x.dtype.kind == "f":  # comparisons with NaN are false
                 x = jnp.where(jnp.isnan(x), worst, x)
             # Places of 32 bits: XLA's programs with others are not compiled outside of this block.
             return fn(jnp.asarray(x), axis + x.ndim * (axis < 0), np.int32).astype(kind)
@@ -302,7 +302,7 @@ argmin = _arg("argmin", jax.lax.argmin, math.inf)
 
 @operation("cumsum", "x")
 def cumsum(x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Any:
-    """Sums of all elements up to each along an axis.
+    """The cumulative sums along an axis.
 
     >>> from keraslike import tf
     >>> tf.cumsum([1, 2, 3], 0, exclusive=True).numpy().tolist()
@@ -313,7 +313,7 @@ def cumsum(x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False
 
 @operation("cumprod", "x")
 def cumprod(x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Any:
-    """Products of all elements up to each along an axis.
+    """The cumulative products along an axis.
 
     >>> from keraslike import tf
     >>> tf.math.cumprod([1, 2, 3]).numpy().tolist()
@@ -332,7 +332,7 @@ def _cumulative(fn: Callable, first: int, x: Any, axis: int, exclusive: bool, re
 
 @operation("reduce_euclidean_norm", "input_tensor")
 def reduce_euclidean_norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The root of the sum of squares.
+    """The square root of the sum of squares.
 
     >>> from keraslike import tf
     >>> tf.math.reduce_euclidean_norm([[3.0, 4.0], [0.0, 1.0]], 1).numpy().tolist()
@@ -367,11 +367,12 @@ def add_n(inputs: Sequence[Any], name: str | None = None) -> Tensor:
     """
     given = [_as_operand(x) for x in inputs]
     if not given:
-        raise ValueError("tf.add_n: inputs must hold a tensor at least.")
+        raise ValueError("tf.add_n: inputs must have at least one tensor. Received an empty list.")
     same_dtype("add_n", given)
     if len({tuple(x.shape) for x in given}) > 1:
         raise InvalidArgumentError(
-            f"tf.add_n: inputs must be of one shape. Received: {[tuple(x.shape) for x in given]}"
+            f"tf.add_n: inputs must have the same shape. "
+            f"Received: {[tuple(x.shape) for x in given]}"
         )
     return run(_sum_of, given) if len(given) > 1 else convert_to_tensor(given[0])
 
@@ -386,7 +387,7 @@ def _sum_of(*values: Any) -> Any:
 @operation("transpose", "a")
 @moves
 def transpose(a: Any, perm: Any = None, conjugate: bool = False, name: str = "transpose") -> Any:
-    """The axes in another order, reversed where none is given.
+    """The tensor with its axes in another order, by default reversed.
 
     >>> from keraslike import tf
     >>> tf.transpose([[1, 2], [3, 4]], [1, 0]).numpy().tolist()
@@ -420,7 +421,7 @@ def reshape(x: Any, shape: Any) -> Any:
 @operation("expand_dims", "input")
 @moves
 def expand_dims(x: Any, axis: int) -> Any:
-    """An axis of size 1 more, at the place `axis`.
+    """The tensor with an additional axis of size 1 at `axis`.
 
     >>> from keraslike import tf
     >>> tf.expand_dims([1, 2], 0).numpy().tolist()
@@ -432,19 +433,19 @@ def expand_dims(x: Any, axis: int) -> Any:
 @operation("squeeze", "input")
 @moves
 def squeeze(x: Any, axis: Any = None) -> Any:
-    """Without the axes of size 1.
+    """The tensor without axes of size 1.
 
     >>> from keraslike import tf
     >>> tf.squeeze([[[1], [2]]], [0]).numpy().tolist()
     [[1], [2]]
     """
-    return jnp.squeeze(x, None if axis == () else axis)  # no axes: all, as TensorFlow has it
+    return jnp.squeeze(x, None if axis == () else axis)  # in TensorFlow, no axes stand for all
 
 
 @operation("broadcast_to", "input")
 @moves
 def broadcast_to(x: Any, shape: Any) -> Any:
-    """The tensor repeated to a shape.
+    """The tensor broadcast to a shape.
 
     >>> from keraslike import tf
     >>> tf.broadcast_to([1, 2], [2, 2]).numpy().tolist()
@@ -456,7 +457,7 @@ def broadcast_to(x: Any, shape: Any) -> Any:
 @operation("tile", "input")
 @moves
 def tile(x: Any, multiples: Any) -> Any:
-    """The tensor several times side by side along each axis.
+    """The tensor repeated several times along each axis.
 
     >>> from keraslike import tf
     >>> tf.tile([[1, 2]], [2, 2]).numpy().tolist()
@@ -472,7 +473,7 @@ def tile(x: Any, multiples: Any) -> Any:
 @operation("repeat", "input")
 @moves
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Each element several times.
+    """The tensor with each element repeated.
 
     >>> from keraslike import tf
     >>> tf.repeat([1, 2], [2, 3]).numpy().tolist()
@@ -483,7 +484,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 
 @operation("reverse", "tensor")
 def reverse(x: Any, axis: Any) -> Any:
-    """The elements the other way round along the axes.
+    """The tensor with elements in reversed order along the axes.
 
     >>> from keraslike import tf
     >>> tf.reverse([[1, 2], [3, 4]], [1]).numpy().tolist()
@@ -497,7 +498,7 @@ def reverse(x: Any, axis: Any) -> Any:
 @operation("roll", "input")
 @moves
 def roll(x: Any, shift: Any, axis: Any) -> Any:
-    """The elements moved along the axes, what falls out at one end coming in at the other.
+    """The tensor with elements shifted cyclically along the axes.
 
     >>> from keraslike import tf
     >>> tf.roll([1, 2, 3], 1, 0).numpy().tolist()
@@ -513,7 +514,7 @@ def pad(
     constant_values: Any = 0,
     name: str | None = None,
 ) -> Tensor:
-    """The tensor with `paddings[i] = (before, after)` elements more along axis `i`.
+    """The tensor padded by `paddings[i] = (before, after)` elements along axis `i`.
 
     >>> from keraslike import tf
     >>> tf.pad([[1, 2]], [[1, 0], [0, 1]]).numpy().tolist()
@@ -534,7 +535,7 @@ def _pad(x: Any, value: Any, paddings: Any, mode: str) -> Any:
 
 @operates
 def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
-    """Tensors end to end along an axis.
+    """Tensors concatenated along an axis.
 
     >>> from keraslike import tf
     >>> tf.concat([[1, 2], [3]], 0).numpy().tolist()
@@ -549,7 +550,7 @@ def _concat(*values: Any, axis: int) -> Any:
 
 @operates
 def stack(values: Any, axis: Any = 0, name: str = "stack") -> Tensor:
-    """Tensors of one shape along a new axis.
+    """Tensors of one shape, stacked along a new axis.
 
     >>> from keraslike import tf
     >>> tf.stack([[1, 2], [3, 4]], 1).numpy().tolist()
@@ -559,10 +560,10 @@ def stack(values: Any, axis: Any = 0, name: str = "stack") -> Tensor:
 
 
 def meshgrid(*args: Any, **kwargs: Any) -> list[Tensor]:
-    """The coordinates of a grid: of each vector a tensor of the grid's shape.
+    """The coordinates of a grid: one tensor of the grid's shape for each vector.
 
     Args:
-        indexing: `"xy"` (rows are the second vector's) or `"ij"`.
+        indexing: `"xy"`, in which the first axis is that of the second vector, or `"ij"`.
 
     >>> from keraslike import tf
     >>> [t.numpy().tolist() for t in tf.meshgrid([1, 2], [3, 4])]
@@ -581,7 +582,7 @@ def _meshgrid(*values: Any, indexing: str) -> Any:
 
 
 def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Tensor:
-    """The tensor; raises ValueError where its shape is not this one (None fits any size).
+    """The tensor. Raises ValueError if it does not have the shape, in which None fits any size.
 
     >>> from keraslike import tf
     >>> tf.ensure_shape([[1, 2]], [None, 2]).numpy().tolist()
@@ -594,7 +595,7 @@ def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Tensor:
     return identity(x)
 
 
-# -- picking and placing ------------------------------------------------------------------------
+# -- gather and scatter -------------------------------------------------------------------------
 
 
 documentation.describe(globals())

@@ -1,4 +1,4 @@
-"""`tf.io.parse_example` and what says how: examples in bytes as tensors."""
+"""`tf.io.parse_example` and related functions, and the specs of features."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keraslike.tf.tensor import Tensor
 
 
 class FixedLenFeature(NamedTuple):
-    """A feature of one shape; an example without it has the default, or is refused.
+    """A feature of a fixed shape. An example without it has the default, or is an error.
 
     >>> from keraslike import tf
     >>> example = tf.train.Example(
@@ -80,10 +80,11 @@ class RaggedFeature(_RaggedFeature):
     """A feature of any number of values, as a ragged tensor; of one example, a tensor.
 
     Args:
-        value_key: the name of the feature, where it is another than that of the result.
-        partitions: what divides the values into rows, the outermost first: `RowSplits(key)`,
-            `RowLengths(key)`, `RowStarts(key)`, `RowLimits(key)`, `ValueRowIds(key)`, each of a
-            feature of integers, or `UniformRowLength(length)`.
+        value_key: the name of the feature, by default that of the result.
+        partitions: the partitions of the values into rows, the outermost first: `RowSplits(key)`,
+                `RowLengths(key)`, `RowStarts(key)`, `RowLimits(key)`, `ValueRowIds(key)`, each with
+                the
+                name of a feature of integers, or `UniformRowLength(length)`.
 
     >>> from keraslike import tf
     >>> tf.io.RaggedFeature(tf.int64).dtype
@@ -99,7 +100,7 @@ class RaggedFeature(_RaggedFeature):
 
 
 class SparseFeature(NamedTuple):
-    """A sparse tensor, of which one feature has the values and others the indices.
+    """A sparse tensor, with its values in one feature and its indices in others.
 
     >>> from keraslike import tf
     >>> tf.io.SparseFeature("places", "values", tf.float32, 10).size
@@ -119,9 +120,9 @@ _LISTS = {"string": "bytes_list", "float32": "float_list", "int64": "int64_list"
 def parse_single_example(
     serialized: Any, features: dict[str, Any], example_names: Any = None, name: Any = None
 ) -> dict[str, Any]:
-    """The features of one `tf.train.Example` in bytes.
+    """The features of a serialized `tf.train.Example`.
 
-    Raises InvalidArgumentError for one that is damaged, lacks a feature without a default, or holds
+    Raises InvalidArgumentError if it is damaged, if a feature without a default is missing, and for
     values of another dtype or number.
 
     >>> from keraslike import tf
@@ -140,7 +141,7 @@ def parse_single_example(
 def parse_example(
     serialized: Any, features: dict[str, Any], example_names: Any = None, name: Any = None
 ) -> dict[str, Any]:
-    """The features of several examples, along a first axis; see `parse_single_example`.
+    """The features of a batch of serialized examples; see `parse_single_example`.
 
     >>> from keraslike import tf
     >>> example = tf.train.Example(
@@ -166,7 +167,7 @@ def parse_single_sequence_example(
     example_name: Any = None,
     name: Any = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The features of one `tf.train.SequenceExample` in bytes: of the whole, and of its steps.
+    """The features of a serialized `tf.train.SequenceExample`: of its context, and of its steps.
 
     Raises InvalidArgumentError as `parse_single_example` does.
 
@@ -195,9 +196,9 @@ def parse_sequence_example(
     example_names: Any = None,
     name: Any = None,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The features of several examples, along a first axis; see `parse_single_sequence_example`.
+    """The features of a batch of serialized examples; see `parse_single_sequence_example`.
 
-    The third result has the number of steps of each feature that was padded to the longest.
+    The third result has the numbers of steps of padded features.
 
     >>> from keraslike import tf
     >>> step = tf.train.Feature(int64_list=tf.train.Int64List(value=[7]))
@@ -229,8 +230,9 @@ def _parsed(data: list[bytes], features: dict[str, Any], single: bool) -> dict[s
 
 
 def _ordered(features: dict[str, Any] | None) -> list[tuple[str, Any]]:
-    """Features as TensorFlow's results have them: sparse, dense, ragged ones and those made of
-    others, each kind by name."""
+    """Features in the order of TensorFlow's results: sparse, dense, ragged and composed ones, each
+    kind
+    by name."""
 
     def place(item: tuple[str, Any]) -> tuple[int, str]:
         key, kind = item
@@ -262,7 +264,9 @@ def _sequences(data: list[bytes], context: Any, sequence: Any, single: bool) -> 
 def _type_of(kind: Any) -> Any:
     dtype = dtypes.as_dtype(kind.dtype)
     if dtype.name not in _LISTS:
-        raise ValueError(f"A feature's dtype is string, float32 or int64. Received: {dtype}")
+        raise ValueError(
+            f"The dtype of a feature must be string, float32 or int64. Received: {dtype}"
+        )
     return dtype
 
 
@@ -295,12 +299,14 @@ def _feature(key: str, kind: Any, examples: list[Any], single: bool) -> Any:
     if isinstance(kind, RaggedFeature):
         return _made(flat) if single else _ragged(kind, _made(flat), lengths)
     if not isinstance(kind, VarLenFeature):
-        raise ValueError(f"features[{key!r}] must say what it is. Received: {kind!r}")
+        raise ValueError(
+            f"features[{key!r}] must be a spec such as FixedLenFeature. Received: {kind!r}"
+        )
     return _sparse_rows([lengths], flat, single)
 
 
 def _steps(key: str, kind: Any, lists: list[Any], single: bool) -> tuple[Any, Any]:
-    """A feature of the steps of sequences; and how many steps each has."""
+    """A feature of the steps of sequences, and the numbers of steps."""
     dtype = _type_of(kind)
     source = getattr(kind, "value_key", None) or key
     if not isinstance(kind, (FixedLenSequenceFeature, VarLenFeature, RaggedFeature)):
@@ -338,7 +344,7 @@ def _steps(key: str, kind: Any, lists: list[Any], single: bool) -> tuple[Any, An
 
 
 def _padded(rows: list[np.ndarray], filler: Any, dtype: Any, shape: tuple[int, ...]) -> Tensor:
-    """Rows of different lengths as one array, filled up to the longest."""
+    """Rows of different lengths as one array, padded to the longest."""
     filler = (b"" if dtype is dtypes.string else 0) if filler is None else filler
     longest = max(map(len, rows), default=0)
     out = np.full((len(rows), longest, *shape), filler, dtype.dtype)
@@ -353,7 +359,7 @@ def _ragged(kind: RaggedFeature, values: Any, lengths: Any) -> RaggedTensor:
 
 
 def _by_step(kind: RaggedFeature, lists: list[Any], count: int) -> list[dict[str, Any]]:
-    """The features of each step of all sequences by which its values are partitioned."""
+    """The features that partition the values of each step, for all sequences."""
     steps: list[dict[str, Any]] = [{} for _ in range(count)]
     for key in (by for (by,) in kind.partitions if isinstance(by, str)):
         found = [f for each in lists if key in each for f in each[key].feature]
@@ -369,8 +375,9 @@ def _by_step(kind: RaggedFeature, lists: list[Any], count: int) -> list[dict[str
 def _partitioned(
     kind: RaggedFeature, examples: list[Any], values: list[np.ndarray]
 ) -> tuple[Any, list[int]]:
-    """The values of all examples in the rows that the partitions of each say; and how many rows
-    each example has."""
+    """The values of all examples in rows, by the partitions of each example, and the numbers of
+    rows of
+    the examples."""
     made: Any = _made(np.concatenate(values) if values else _array((), _type_of(kind)))
     counts = list(map(len, values))
     for partition in reversed(kind.partitions):
@@ -402,24 +409,26 @@ def _partitioned(
 
 
 def _lengths(partition: Any, by: np.ndarray, count: int) -> np.ndarray:
-    """The lengths of the rows of so many values."""
+    """The lengths of the rows of `count` values."""
     if isinstance(partition, RaggedFeature.RowLengths):
         return by
     if isinstance(partition, RaggedFeature.ValueRowIds):
         if len(by) != count or (np.diff(by, prepend=0) < 0).any():
-            raise InvalidArgumentError(f"Rows of {count} values never fall: {by.tolist()}")
+            raise InvalidArgumentError(
+                f"The partition of {count} values must not decrease. Received: {by.tolist()}"
+            )
         return np.bincount(by)
     if isinstance(partition, RaggedFeature.RowStarts):
         by = np.append(by, count)
     elif isinstance(partition, RaggedFeature.RowLimits):
         by = np.insert(by, 0, 0)
     if by[0]:
-        raise InvalidArgumentError(f"The first row begins at 0, and not at {by[0]}.")
+        raise InvalidArgumentError(f"The first row must begin at 0. Received: {by[0]}")
     return np.diff(by)
 
 
 def _sparse_rows(counts: list[list[int]], flat: np.ndarray, single: bool) -> SparseTensor:
-    """A sparse tensor of values in rows: `counts` has the sizes of the rows of each axis."""
+    """A sparse tensor of values in rows; `counts` has the sizes of the rows along each axis."""
     sizes = [len(counts[0]), *(max(c, default=0) for c in counts)]
     places = np.arange(len(counts[0]))[:, None]
     for count in counts:
@@ -430,12 +439,12 @@ def _sparse_rows(counts: list[list[int]], flat: np.ndarray, single: bool) -> Spa
 
 
 def _made(array: Any) -> Tensor:
-    """A tensor on the host, where the functions that prepare data go on with it."""
+    """A tensor on the host, where functions of data pipelines use it."""
     return Tensor(np.asarray(array))
 
 
 def _values(feature: Any, key: str, dtype: Any) -> np.ndarray | None:
-    """The values of a feature; `None` where there are none."""
+    """The values of a feature, or `None` if there are none."""
     which = None if feature is None else feature.WhichOneof("kind")
     if which is None:
         return None
@@ -452,7 +461,7 @@ def _array(values: Any, dtype: Any) -> np.ndarray:
 
 
 def _dense(key: str, kind: FixedLenFeature, examples: list[Any], dtype: Any) -> np.ndarray | None:
-    """The values of all examples in one array; `None` unless each has as many of this dtype."""
+    """The values of all examples in one array, or `None` if their numbers or dtypes differ."""
     shape, which, flat = _sizes(kind.shape), _LISTS[dtype.name], []
     size = math.prod(shape)
     whole = messages.size_of_floats(size)
@@ -462,7 +471,7 @@ def _dense(key: str, kind: FixedLenFeature, examples: list[Any], dtype: Any) -> 
             return None
         found = getattr(feature, which)
         values = found.value
-        if which == "float_list":  # in bytes, at once
+        if which == "float_list":  # all bytes are decoded at once
             if len(values) != 1 or len(values[0]) != 4 * size or found.ByteSize() != whole:
                 return None
         elif len(values) != size:

@@ -1,7 +1,7 @@
-"""Pictures in bytes as tensors and back: `tf.io.decode_png` and the like.
+"""Decoding and encoding of images: `tf.io.decode_png` and similar functions.
 
-JPEGs are decoded by libjpeg-turbo through simplejpeg, for values that are those of TensorFlow: it
-asks for the fast cosine transform, for which Pillow cannot be asked. The rest is done by Pillow.
+JPEGs are decoded by libjpeg-turbo through simplejpeg, with the same values as in TensorFlow, which
+uses the fast cosine transform that Pillow does not offer. Pillow handles all other formats.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _JPEG = b"\xff\xd8\xff"
 
 
 def _decoded(contents: Any, channels: Any, formats: tuple[str, ...] | None) -> list[np.ndarray]:
-    """The frames of a picture, (height, width, channels)."""
+    """The frames of an image, (height, width, channels)."""
     pillow = foreign.library("PIL.Image", "tf.io.decode_image()", "pillow")
     if channels not in (None, 0, *_MODES):
         raise ValueError(f"channels must be 0, 1, 3 or 4. Received: channels={channels}")
@@ -39,7 +39,7 @@ def _decoded(contents: Any, channels: Any, formats: tuple[str, ...] | None) -> l
     except InvalidArgumentError:
         raise
     except Exception as e:
-        raise InvalidArgumentError(f"The bytes are no picture that can be decoded: {e}") from None
+        raise InvalidArgumentError(f"The bytes cannot be decoded as an image: {e}") from None
     return frames
 
 
@@ -50,7 +50,7 @@ def _frame(picture: Any, channels: Any) -> np.ndarray:
         mode = "RGB"
     elif picture.mode in ("L", "LA", "RGB", "RGBA"):
         mode = picture.mode
-    elif picture.mode.startswith("I"):  # of 16 bits
+    elif picture.mode.startswith("I"):  # 16 bits per channel
         return np.asarray(picture).astype(np.uint16)[..., None]
     elif picture.mode == "P":
         mode = "RGBA" if "transparency" in picture.info else "RGB"
@@ -61,7 +61,7 @@ def _frame(picture: Any, channels: Any) -> np.ndarray:
 
 
 def convert_image_dtype(image: Any, dtype: Any, saturate: bool = False, name: Any = None) -> Tensor:
-    """A picture in another dtype: floats run from 0 to 1, integers to the largest of theirs.
+    """An image converted to another dtype: floats range from 0 to 1, integers up to their maximum.
 
     >>> from keraslike import tf
     >>> tf.image.convert_image_dtype([[[0.0, 1.0]]], tf.uint8).numpy().tolist()
@@ -100,7 +100,7 @@ def _jpeg(data: bytes, channels: int = 0, ratio: int = 1, recover: bool = False,
 
     def decoded(colors: str, strict: bool) -> np.ndarray:
         options = {"fastdct": True, **how, "strict": strict}
-        if ratio != 1:  # the smallest that is at least as large as this
+        if ratio != 1:  # libjpeg chooses the smallest size that is at least as large
             options.update(min_height=-(-height // ratio), min_width=-(-width // ratio))
         return library.decode_jpeg(data, colors, **options)
 
@@ -108,7 +108,7 @@ def _jpeg(data: bytes, channels: int = 0, ratio: int = 1, recover: bool = False,
         height, width, space, _ = library.decode_jpeg_header(data)
         of_ink = space in ("CMYK", "YCCK")
         if of_ink and channels == 1:
-            raise ValueError("A picture in CMYK does not become grey.")
+            raise ValueError("an image in CMYK cannot be converted to grey")
         gray = channels == 1 or (space == "Gray" and not channels)
         colors = "CMYK" if of_ink else "Gray" if gray else "RGB"
         try:
@@ -116,10 +116,10 @@ def _jpeg(data: bytes, channels: int = 0, ratio: int = 1, recover: bool = False,
         except ValueError as e:
             if "remature end" in str(e) and not recover:
                 raise
-            array = decoded(colors, False)  # libjpeg only had something to say, and went on
+            array = decoded(colors, False)  # libjpeg has only warned, so decode without strictness
     except ValueError as e:
-        raise InvalidArgumentError(f"The bytes are no JPEG that can be decoded: {e}") from None
-    if of_ink:  # of which Adobe's files have the complements
+        raise InvalidArgumentError(f"The bytes cannot be decoded as a JPEG: {e}") from None
+    if of_ink:  # Adobe's CMYK files store complements
         inks = array.astype(np.uint16)
         return (inks[..., :3] * inks[..., 3:] // 255).astype(np.uint8)
     return array
@@ -135,16 +135,16 @@ def decode_jpeg(
     dct_method: str = "",
     name: str | None = None,
 ) -> Tensor:
-    """A JPEG, or a picture of another kind, as uint8 of shape (height, width, channels).
+    """A JPEG, or an image of another format, as uint8 of shape (height, width, channels).
 
     Args:
-        channels: 1 for grey, 3 for colours, 0 for what the picture has.
-        ratio: 2, 4 or 8 for a smaller picture.
-        fancy_upscaling: whether colours that are stored at half the size are interpolated.
-        try_recover_truncated: whether a file whose end is missing is no error.
+        channels: 1 for grey, 3 for colours, 0 for the channels of the file.
+        ratio: the factor by which to reduce the size: 1, 2, 4 or 8.
+        fancy_upscaling: whether to interpolate colours that are stored at half the resolution.
+        try_recover_truncated: whether to accept truncated files.
         dct_method: `"INTEGER_ACCURATE"`, or `"INTEGER_FAST"`, the default.
 
-    Raises InvalidArgumentError for bytes that are no picture.
+    Raises InvalidArgumentError for bytes that cannot be decoded.
 
     >>> from keraslike import tf
     >>> coded = tf.io.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
@@ -169,7 +169,7 @@ def decode_jpeg(
 def decode_png(
     contents: Any, channels: int = 0, dtype: Any = dtypes.uint8, name: str | None = None
 ) -> Tensor:
-    """A PNG, or a picture of another kind, as (height, width, channels), uint8 or uint16.
+    """A PNG, or an image of another format, as (height, width, channels), uint8 or uint16.
 
     >>> from keraslike import tf
     >>> coded = tf.io.encode_png(tf.constant([[[1], [2]]], tf.uint8))
@@ -242,7 +242,7 @@ def decode_image(
     name: str | None = None,
     expand_animations: bool = True,
 ) -> Tensor:
-    """A picture of any kind; with `expand_animations` the frames of a GIF along a first axis.
+    """An image of any format; with `expand_animations`, the frames of a GIF along a first axis.
 
     >>> from keraslike import tf
     >>> coded = tf.io.encode_png(tf.constant([[[1], [2]]], tf.uint8))
@@ -280,7 +280,7 @@ def encode_jpeg(
     xmp_metadata: str = "",
     name: str | None = None,
 ) -> Tensor:
-    """A picture of uint8 as the bytes of a JPEG.
+    """A uint8 image as the bytes of a JPEG.
 
     >>> from keraslike import tf
     >>> coded = tf.image.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
@@ -291,7 +291,7 @@ def encode_jpeg(
 
 
 def encode_png(image: Any, compression: int = -1, name: str | None = None) -> Tensor:
-    """A picture of uint8 as the bytes of a PNG.
+    """A uint8 image as the bytes of a PNG.
 
     >>> from keraslike import tf
     >>> coded = tf.image.encode_png(tf.constant([[[1], [2]]], tf.uint8))
@@ -313,8 +313,9 @@ def decode_and_crop_jpeg(
     dct_method: str = "",
     name: str | None = None,
 ) -> Tensor:
-    """A part of a JPEG: `crop_window` is `[top, left, height, width]`; raises
-    InvalidArgumentError for one that is empty or not within the picture.
+    """A part of a JPEG, in the window `[top, left, height, width]`. Raises InvalidArgumentError for
+    a
+    window that is empty or not within the image.
 
     >>> from keraslike import tf
     >>> coded = tf.io.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
@@ -336,7 +337,7 @@ def decode_and_crop_jpeg(
 
 
 def extract_jpeg_shape(contents: Any, output_type: Any = dtypes.int32, name: Any = None) -> Tensor:
-    """Height, width and channels of a JPEG.
+    """The height, width and number of channels of a JPEG.
 
     >>> from keraslike import tf
     >>> coded = tf.io.encode_jpeg(tf.zeros([8, 4, 3], tf.uint8))
@@ -347,13 +348,13 @@ def extract_jpeg_shape(contents: Any, output_type: Any = dtypes.int32, name: Any
     try:
         height, width, space, _ = library.decode_jpeg_header(convert_to_tensor(contents).numpy())
     except ValueError as e:
-        raise InvalidArgumentError(f"The bytes are no JPEG: {e}") from None
+        raise InvalidArgumentError(f"The bytes are not a JPEG: {e}") from None
     channels = {"Gray": 1, "CMYK": 4, "YCCK": 4}.get(space, 3)
     return Tensor(np.asarray((height, width, channels), dtypes.as_dtype(output_type).dtype))
 
 
 def is_jpeg(contents: Any, name: str | None = None) -> Tensor:
-    """Whether bytes begin as a JPEG does.
+    """Whether bytes begin with the signature of a JPEG.
 
     >>> from keraslike import tf
     >>> tf.image.is_jpeg(b"no picture").numpy().tolist()

@@ -1,4 +1,4 @@
-"""`tf.print`: values as TensorFlow shows them, those of a traced function whenever it runs."""
+"""`tf.print`, which prints values in TensorFlow's form, also when a compiled function runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OTHERS = (RaggedTensor, SparseTensor)
 
 
 class _Mark:
-    """Stands in a structure where a tensor was."""
+    """A placeholder of a tensor in a structure."""
 
     def __init__(self, number: int):
         self.number = number
@@ -34,20 +34,20 @@ class _Mark:
 
 
 def print_(*inputs: Any, **kwargs: Any) -> None:
-    """Prints tensors, texts and structures of them, those of a traced function each time it runs.
+    """Prints tensors, texts and structures of them; in a traced function, each time that it runs.
 
-    Of an axis of many elements those at its ends are shown.
+    Only the elements at the ends of long axes are shown.
 
     Args:
-        output_stream: `sys.stderr` (where nothing is given), `sys.stdout` or another open file, a
-            function that is called with the text, such as one that logs, or `"file://PATH"`, to
-            which the text is added.
-        summarize: how many elements at each end of an axis are shown, 3; -1 for all.
-        sep: what stands between the values, a space.
-        end: what stands behind them, a new line.
+        output_stream: `sys.stderr` (the default), `sys.stdout` or another open file, a function
+            that is called with the text, such as a logger's, or `"file://PATH"`, to which the text
+            is appended.
+        summarize: the number of elements to show at each end of an axis, by default 3; -1 for all.
+        sep: the separator of values, by default a space.
+        end: the text after the values, by default a newline.
 
-    Raises ValueError for other arguments and for what is no stream; TypeError for `summarize` that
-    is no int.
+    Raises ValueError for unknown arguments and other streams; TypeError if `summarize` is not an
+    int.
 
     >>> import sys
     >>> from keraslike import tf
@@ -78,7 +78,7 @@ def print_(*inputs: Any, **kwargs: Any) -> None:
 
 
 def _pattern(value: Any, tensors: list[Any]) -> str:
-    """A structure as text with marks for its tensors, which are added to a list."""
+    """A structure as text with marks for its tensors, which are appended to a list."""
 
     def marked(one: Any) -> Any:
         if isinstance(one, (Tensor, nnx.Variable, jax.Array, *_OTHERS)):
@@ -125,7 +125,7 @@ def _rows(value: Any, edge: int) -> str:
 
 def _writer(stream: Any) -> Callable[[str], Any]:
     if stream is None:
-        return lambda text: sys.stderr.write(text)  # what it is by the time of the text
+        return lambda text: sys.stderr.write(text)  # sys.stderr may be replaced before the call
     if hasattr(stream, "write"):
         return stream.write
     if callable(stream):

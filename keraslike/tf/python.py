@@ -1,4 +1,4 @@
-"""`tf.py_function` and `tf.numpy_function`: Python in the place of an operation."""
+"""`tf.py_function` and `tf.numpy_function`: Python functions as operations."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from keraslike.tf.tensor import Tensor
 
 def _called(name: str, func: Callable, inp: Sequence[Any], wanted: Any, arrays: bool) -> Any:
     given = [convert_to_tensor(x) for x in inp]
-    if not trace_state_clean():  # Python runs whatever comes to be traced, and this with it
+    if not trace_state_clean():  # tf.function and Dataset.map() then run the function in Python
         raise NeedsPython(
-            f"tf.{name} runs Python, which a compiled program cannot: tf.function and "
-            "Dataset.map() then are not compiled, and other traces have no place for it."
+            f"tf.{name} runs Python, which a compiled program cannot do. tf.function and "
+            "Dataset.map() then do not compile the function; other traces do not support it."
         )
     out = func(*[x.numpy() for x in given] if arrays else given)
     several = isinstance(wanted, (list, tuple))
@@ -44,7 +44,8 @@ def _result(name: str, value: Any, wanted: Any) -> Tensor:
     tensor = convert_to_tensor(value)
     if tensor.dtype is not dtype:
         raise InvalidArgumentError(
-            f"{name} was to give a tensor of {dtype.name}; its function gave {tensor.dtype.name}."
+            f"{name}: Tout is {dtype.name}, but the function returned a tensor of dtype "
+            f"{tensor.dtype.name}."
         )
     return tensor
 
@@ -55,7 +56,7 @@ def py_function(
     Tout: Any = None,  # noqa: N803
     name: str | None = None,
 ) -> Any:
-    """What a Python function gives of tensors, as tensors of the dtypes `Tout`.
+    """The results of a Python function of tensors, as tensors of the dtypes `Tout`.
 
     >>> py_function(lambda x: x + 1, [1], dtypes.int32)
     <tf.Tensor: shape=(), dtype=int32, numpy=2>
@@ -70,7 +71,7 @@ def numpy_function(
     stateful: bool = True,
     name: str | None = None,
 ) -> Any:
-    """What a Python function gives of numpy arrays, as tensors of the dtypes `Tout`.
+    """The results of a Python function of numpy arrays, as tensors of the dtypes `Tout`.
 
     >>> numpy_function(lambda x: x + np.float32(1), [1.0], dtypes.float32)
     <tf.Tensor: shape=(), dtype=float32, numpy=2.0>

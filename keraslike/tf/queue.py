@@ -1,6 +1,6 @@
-"""`tf.queue`: queues of tuples of tensors, for threads that hand work to one another.
+"""`tf.queue`: queues of tuples of tensors, for communication between threads.
 
-A queue is no content of a compiled function: it raises TypeError while one is traced.
+A queue cannot be used in a compiled function: it raises TypeError while one is traced.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from keraslike.tf.tensor import Tensor
 
 
 class FIFOQueue(QueueBase):
-    """First in, first out.
+    """A first-in, first-out queue.
 
     >>> queue = FIFOQueue(3, [dtypes.int32, dtypes.string], shapes=[(), ()])
     >>> queue.enqueue([10, b"windy"])
@@ -57,7 +57,7 @@ class FIFOQueue(QueueBase):
 
 
 class PaddingFIFOQueue(FIFOQueue):
-    """First in, first out; sizes given as `None` may differ and are filled up with zeros.
+    """A first-in, first-out queue whose elements are padded with zeros along sizes of `None`.
 
     >>> from keraslike import tf
     >>> queue = tf.queue.PaddingFIFOQueue(2, [tf.int32], [[None]])
@@ -92,7 +92,7 @@ class PaddingFIFOQueue(FIFOQueue):
 
 
 class PriorityQueue(QueueBase):
-    """The least first: each element begins with its priority, an int64 scalar.
+    """A queue that returns the element of the lowest priority, its first component (int64), first.
 
     >>> from keraslike import tf
     >>> queue = tf.queue.PriorityQueue(2, [tf.string], [[]])
@@ -116,7 +116,7 @@ class PriorityQueue(QueueBase):
             shapes = [TensorShape(()), *shapes_of(shapes, len(types), False)]
         super().__init__(capacity, [dtypes.int64, *types], shapes, names, name)
         self._items: list[tuple[int, int, Item]] = []
-        self._order = 0  # of those that have one priority
+        self._order = 0  # the order of elements of the same priority
 
     def _count(self) -> int:
         return len(self._items)
@@ -130,11 +130,11 @@ class PriorityQueue(QueueBase):
 
 
 class RandomShuffleQueue(QueueBase):
-    """At random.
+    """A queue that returns elements in random order.
 
     Args:
-        min_after_dequeue: how many elements stay in while the queue is open, to mix well.
-        seed: for the same order every time.
+        min_after_dequeue: the number of elements that stay in an open queue, for better mixing.
+        seed: the seed of the order.
 
     >>> from keraslike import tf
     >>> queue = tf.queue.RandomShuffleQueue(2, 0, [tf.int32], [[]])

@@ -1,4 +1,4 @@
-"""What the queues of `tf.queue` have in common."""
+"""The base class of the queues of `tf.queue`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _numbers = itertools.count()
 
 
 class QueueBase:
-    """What the queues have in common.
+    """The base class of queues.
 
     Args:
-        capacity: how many elements fit; `enqueue` waits where it is full. Below 0: any number.
-        dtypes: of the components of an element.
-        shapes: of the components; needed to dequeue several at once.
-        names: of the components, which are dicts then.
+        capacity: the maximum number of elements, for which `enqueue` waits; unlimited if negative.
+        dtypes: the dtypes of the components of an element.
+        shapes: the shapes of the components, which are needed to dequeue several elements at once.
+        names: the names of the components; elements are then dicts.
 
     >>> from keraslike import tf
     >>> isinstance(tf.queue.FIFOQueue(1, [tf.int32]), tf.queue.QueueBase)
@@ -42,12 +42,14 @@ class QueueBase:
         self._capacity = int(static(capacity))
         self._dtypes = listed(dtypes)
         if not self._dtypes:
-            raise InvalidArgumentError("An element has one component at least: dtypes is empty.")
+            raise InvalidArgumentError(
+                "dtypes must have at least one dtype. Received an empty list."
+            )
         self._shapes = shapes_of(shapes, len(self._dtypes), self._takes_partial_shapes)
         self._names = None if not names else [names] if isinstance(names, str) else list(names)
         if self._names is not None and len(self._names) != len(self._dtypes):
             raise ValueError(
-                f"names and dtypes must be of one length: {self._names}, {self._dtypes}"
+                f"names and dtypes must have the same length: {self._names}, {self._dtypes}"
             )
         self._name = f"{name}_{next(_numbers)}"
         self._closed = self._cancelled = False
@@ -60,7 +62,7 @@ class QueueBase:
 
     @property
     def shapes(self) -> list[TensorShape | None]:
-        """The shapes of the components, `None` where one is not given."""
+        """The shapes of the components, or `None` if they are not given."""
         return list(self._shapes)
 
     @property
@@ -82,10 +84,10 @@ class QueueBase:
         return constant(self._closed)
 
     def close(self, cancel_pending_enqueues: bool = False, name: str | None = None) -> None:
-        """Nothing can be put in any more; what is in can be taken out.
+        """Closes the queue: no elements can be added, but the remaining ones can be taken out.
 
         Args:
-            cancel_pending_enqueues: let calls of `enqueue` that wait for room raise CancelledError.
+            cancel_pending_enqueues: whether waiting calls of `enqueue` raise CancelledError.
         """
         with self._changed:
             if self._closed and not cancel_pending_enqueues:
@@ -93,18 +95,18 @@ class QueueBase:
             self._closed, self._cancelled = True, bool(cancel_pending_enqueues)
             self._changed.notify_all()
 
-    # -- in ---------------------------------------------------------------------------------------
+    # -- adding elements --------------------------------------------------------------------------
 
     def enqueue(self, vals: Any, name: str | None = None) -> None:
-        """Puts an element in: a tensor for each component. Waits while the queue is full.
+        """Adds an element, one tensor for each component. Waits while the queue is full.
 
-        Raises CancelledError where the queue is closed.
+        Raises CancelledError if the queue is closed.
         """
         item = self._components(vals, 0)
         self._put_all([item])
 
     def enqueue_many(self, vals: Any, name: str | None = None) -> None:
-        """Puts the slices of tensors along their first axis in, an element each."""
+        """Adds the slices of tensors along their first axis, as one element each."""
         columns = self._components(vals, 1)
         counts = {column.shape[0] for column in columns}
         if len(counts) > 1:
@@ -151,25 +153,26 @@ class QueueBase:
     def _is_full(self) -> bool:
         return 0 <= self._capacity <= self._count()
 
-    # -- out --------------------------------------------------------------------------------------
+    # -- taking elements --------------------------------------------------------------------------
 
     def dequeue(self, name: str | None = None) -> Any:
-        """Takes an element out: a tensor, a list or a dict of them. Waits while there is none.
+        """Removes an element and returns it: a tensor, or a list or a dict. Waits for one.
 
-        Raises OutOfRangeError where the queue is closed and empty.
+        Raises OutOfRangeError if the queue is closed and empty.
         """
         return self._given(self._take(1, 1)[0])
 
     def dequeue_many(self, n: Any, name: str | None = None) -> Any:
-        """Takes `n` elements out, stacked along a new first axis. Waits for all of them.
+        """Removes `n` elements and returns them stacked along a new first axis. Waits for all.
 
-        Raises OutOfRangeError where the queue is closed and holds fewer.
+        Raises OutOfRangeError if the queue is closed and has fewer.
         """
         count = self._several(n)
         return self._given(self._stacked(self._take(count, count)))
 
     def dequeue_up_to(self, n: Any, name: str | None = None) -> Any:
-        """As `dequeue_many`; fewer than `n`, but one at least, where the queue is closed."""
+        """Like `dequeue_many`, but a closed queue may return fewer than `n` elements, at least
+        one."""
         count = self._several(n)
         return self._given(self._stacked(self._take(count, min(count, 1))))
 
@@ -184,7 +187,7 @@ class QueueBase:
         return count
 
     def _take(self, most: int, least: int) -> list[Item]:
-        """From `least` elements, where no more will come, up to `most`."""
+        """Removes `most` elements, or at least `least` of a closed queue."""
         _check_eager(self)
         items: list[Item] = []
         with self._changed:
@@ -221,7 +224,8 @@ class QueueBase:
             return dict(zip(self._names, values, strict=True))
         return values[0] if len(values) == 1 else list(values)
 
-    # -- the order, which is all that the classes differ in ---------------------------------------
+    # -- the order, in which the classes differ
+    # -----------------------------------------------------
 
     def _count(self) -> int:
         raise NotImplementedError
@@ -241,9 +245,9 @@ class QueueBase:
 
     @staticmethod
     def from_list(index: Any, queues: Sequence[QueueBase]) -> QueueBase:
-        """One of several queues of the same dtypes."""
+        """One of several queues with the same dtypes."""
         if not queues or any(not isinstance(q, QueueBase) for q in queues):
-            raise TypeError("A list of queues is expected.")
+            raise TypeError(f"queues must be a list of queues. Received: {queues!r}")
         if any(q._dtypes != queues[0]._dtypes for q in queues):
             raise TypeError("Queues do not have matching component dtypes.")
         return queues[static(index)]
@@ -266,8 +270,8 @@ class QueueBase:
 def _check_eager(queue: QueueBase) -> None:
     if not trace_state_clean():
         raise TypeError(
-            f"{type(queue).__name__}: a queue is changed once a call, which a traced function "
-            "cannot do: enqueue and dequeue outside, and pass the tensors in."
+            f"{type(queue).__name__}: a queue cannot be used in a traced function. Enqueue and "
+            "dequeue outside, and pass the tensors to the function."
         )
 
 

@@ -1,4 +1,4 @@
-"""`tf.ragged`: making ragged tensors, and what functions of tensors do with them."""
+"""`tf.ragged`: creation of ragged tensors, and operations on them."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def constant(
     name: str | None = None,
     row_splits_dtype: Any = dtypes.int64,
 ) -> Any:
-    """A ragged tensor of nested lists; a tensor where there is only one list, or a number.
+    """A ragged tensor of nested lists, or a dense tensor of a flat list or a number.
 
     Args:
-        dtype: of the elements; as `tf.constant` has it where it is left out.
-        ragged_rank: the number of ragged axes; by default all but the first and those in
+        dtype: the dtype of the elements, by default that of `tf.constant`.
+        ragged_rank: the number of ragged axes, by default all but the first and those in
             `inner_shape`.
-        inner_shape: the sizes of the axes within, which are not ragged.
+        inner_shape: the sizes of the innermost axes, which are uniform.
 
-    Raises ValueError where elements are at different depths.
+    Raises ValueError if elements are at different depths.
 
     >>> constant([[1, 2], [], [3]])
     <tf.RaggedTensor [[1, 2], [], [3]]>
@@ -65,7 +65,7 @@ def constant(
             f"inner_shape={inner_shape}."
         )
     splits = []
-    for _ in np.arange(ragged_rank):  # `range` is that of tf.ragged here
+    for _ in np.arange(ragged_rank):  # in this module `range` is that of tf.ragged
         splits.append(np.cumsum([0, *[len(row) for row in data]]))
         data = [item for row in data for item in row]
     if not data:
@@ -85,7 +85,7 @@ def _as_lists(x: Any) -> Any:
 
 
 def _depths(x: Any, depth: int) -> set[tuple[bool, int]]:
-    """Of each element and each empty list, whether it is an element and how deep it is."""
+    """For each element and each empty list, whether it is an element, and its depth."""
     if not isinstance(x, list):
         return {(True, depth)}
     return set().union(*[_depths(item, depth + 1) for item in x]) or {(False, depth + 1)}
@@ -99,7 +99,7 @@ def range(  # noqa: A001
     name: str | None = None,
     row_splits_dtype: Any = dtypes.int64,
 ) -> RaggedTensor:
-    """A row of numbers from each start (0) up to and without each limit.
+    """Rows of numbers, each from a start, by default 0, to a limit, which is excluded.
 
     >>> range([3, 0, 2])
     <tf.RaggedTensor [[0, 1, 2], [], [0, 1]]>
@@ -122,7 +122,7 @@ def range(  # noqa: A001
 
 
 def boolean_mask(data: Any, mask: Any, name: str | None = None) -> Any:
-    """The elements, or rows, where the mask holds, each in the row where it was.
+    """The elements, or rows, where the mask holds, in their original rows.
 
     >>> boolean_mask([[1, 2, 3], [4, 5, 6]], [[True, False, True], [False, False, False]])
     <tf.RaggedTensor [[1, 3], []]>
@@ -140,7 +140,7 @@ def boolean_mask(data: Any, mask: Any, name: str | None = None) -> Any:
         data = RaggedTensor.from_tensor(data)
     splits = data._known("The count of elements")
     if not np.array_equal(splits, mask._known("The count of elements")):
-        raise InvalidArgumentError(f"The rows of the mask {mask} and of the data {data} differ.")
+        raise InvalidArgumentError(f"The mask {mask} and the data {data} must have the same rows.")
     values = boolean_mask(data._values, mask._values)
     if len(mask.shape) > 2:
         return data.with_values(values)
@@ -151,7 +151,7 @@ def boolean_mask(data: Any, mask: Any, name: str | None = None) -> Any:
 def segment_ids_to_row_splits(
     segment_ids: Any, num_segments: Any = None, out_type: Any = None, name: Any = None
 ) -> Tensor:
-    """Where rows end, of the row that each value belongs to.
+    """The row splits for the row number of each value.
 
     >>> from keraslike import tf
     >>> tf.ragged.segment_ids_to_row_splits([0, 0, 2]).numpy().tolist()
@@ -165,7 +165,7 @@ def segment_ids_to_row_splits(
 
 
 def row_splits_to_segment_ids(splits: Any, name: Any = None, out_type: Any = None) -> Tensor:
-    """The row of each value, of where rows end.
+    """The row number of each value for row splits.
 
     >>> from keraslike import tf
     >>> tf.ragged.row_splits_to_segment_ids([0, 2, 2, 3]).numpy().tolist()
@@ -184,7 +184,7 @@ def _typed(value: Any, out_type: Any) -> Tensor:
 def stack_dynamic_partitions(
     data: Any, partitions: Any, num_partitions: Any, name: str | None = None
 ) -> RaggedTensor:
-    """Row `i` holds the elements of which `partitions` says `i`.
+    """A ragged tensor whose row `i` has the elements with the number `i` in `partitions`.
 
     >>> from keraslike import tf
     >>> tf.ragged.stack_dynamic_partitions([10, 20, 30], [0, 1, 0], 2).to_list()

@@ -1,4 +1,4 @@
-"""What functions of tensors do with ragged ones: elementwise, reducing, joining."""
+"""Operations on ragged tensors: elementwise functions, reductions and concatenation."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from keraslike.tf.sparse_tensor import pick
 from keraslike.tf.structure import host, is_traced
 from keraslike.tf.tensor import Tensor, run
 
-# -- element by element -----------------------------------------------------------------------
+# -- elementwise functions --------------------------------------------------------------------
 
 
 def map_flat_values(op: Callable, *args: Any, **kwargs: Any) -> Any:
-    """`op` of the elements of the ragged tensors among its arguments, which have the same rows.
+    """`op` applied to the flat values of ragged arguments, which must have the same rows.
 
     >>> r = RaggedTensor.from_row_lengths([1, 2, 3], [2, 0, 1])
     >>> map_flat_values(table.square, r)
@@ -40,8 +40,8 @@ def map_flat_values(op: Callable, *args: Any, **kwargs: Any) -> Any:
     count = given[0].flat_values.shape[0]
     if not tuple(out.shape)[:1] == (count,):
         raise ValueError(
-            f"tf.ragged.map_flat_values: the result of op must have {count} rows, as the elements "
-            f"have. Received shape: {tuple(out.shape)}"
+            f"tf.ragged.map_flat_values: the result of op must have {count} rows, like the flat "
+            f"values. Received shape: {tuple(out.shape)}"
         )
     return given[0].with_flat_values(out)
 
@@ -71,7 +71,7 @@ def _elementwise(function: Callable, *args: Any, **kwargs: Any) -> Any:
 
 
 def _spread(pattern: RaggedTensor, x: Any) -> Any:
-    """Of a dense tensor that broadcasts to a ragged one's shape, what each element meets."""
+    """The values of a dense tensor, broadcast to the elements of a ragged one."""
     if x is None or isinstance(x, (int, float, str, bytes, dtypes.DType, type, np.generic)):
         return x
     x = convert_to_tensor(x, dtype_hint=pattern.dtype)
@@ -118,7 +118,7 @@ def _segment(values: Any, ids: Any, count: int, name: str) -> Any:
     bools = values.dtype.kind == "b"
     out = _SEGMENTS[name](values.astype(np.int8) if bools else values, ids, count)
     if name in ("reduce_max", "reduce_min") and jnp.issubdtype(values.dtype, jnp.floating):
-        limits = jnp.finfo(values.dtype)  # of an empty row
+        limits = jnp.finfo(values.dtype)  # the results of empty rows
         found = jax.ops.segment_sum(jnp.ones(values.shape[0], np.int32), ids, count)
         empty = (found == 0).reshape(-1, *(1,) * (values.ndim - 1))
         return jnp.where(empty, limits.min if name == "reduce_max" else limits.max, out)
@@ -126,7 +126,7 @@ def _segment(values: Any, ids: Any, count: int, name: str) -> Any:
 
 
 def _aggregate(name: str, values: Any, ids: Any, count: int) -> Any:
-    """The reduction of all rows of `values` that have one number, element by element."""
+    """The elementwise reductions of the rows of `values` with equal numbers."""
     if not isinstance(values, RaggedTensor):
         return run(_segment, (values, convert_to_tensor(ids)), (count, name))
     splits = values._known("The length of rows")
@@ -204,11 +204,11 @@ def _reduction(name: str) -> Callable:
     return reduce
 
 
-# -- joining and rearranging --------------------------------------------------------------------
+# -- concatenation and rearrangement ------------------------------------------------------------
 
 
 def concat(values: Any, axis: Any, name: str | None = None) -> Any:
-    """Ragged and dense tensors end to end along an axis."""
+    """Ragged and dense tensors concatenated along an axis."""
     given = [v if isinstance(v, RaggedTensor) else convert_to_tensor(v) for v in values]
     ragged = next((v for v in given if isinstance(v, RaggedTensor)), None)
     rank = len(given[0].shape) if ragged is None else len(ragged.shape)
@@ -259,14 +259,14 @@ def _with_rank(x: Any, ragged_rank: int) -> RaggedTensor:
 
 
 def stack(values: Any, axis: Any = 0, name: str | None = None) -> Any:
-    """Ragged and dense tensors of one rank, whose sizes may differ, along a new axis.
+    """Ragged and dense tensors of one rank, whose sizes may differ, stacked along a new axis.
 
     >>> stack([constant([1, 2]), constant([3])])
     <tf.RaggedTensor [[1, 2], [3]]>
     """
     given = [v if isinstance(v, RaggedTensor) else convert_to_tensor(v) for v in values]
     if not given:
-        raise ValueError("Expected one tensor at least, received none.")
+        raise ValueError("Expected at least one tensor. Received an empty list.")
     rank, axis = len(given[0].shape) + 1, static(axis)
     if not -rank <= axis < rank:
         raise ValueError(f"axis={axis} is out of bounds: expected {-rank} <= axis < {rank}")

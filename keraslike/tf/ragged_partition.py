@@ -1,6 +1,6 @@
-"""How rows are partitioned: splits, and ragged tensors made of them in all other ways.
+"""Row partitions of ragged tensors: the base class with splits, and conversions to them.
 
-Splits are numpy arrays, or tracers while a function is traced that was given them.
+Splits are numpy arrays, or tracers in a traced function that has them as arguments.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from keraslike.tf.tensor import WIDE
 
 
 class Partitioned(Structure):
-    """`values` in rows that end where `splits` say."""
+    """`values` in rows that `splits` delimit."""
 
     __slots__ = ("_values", "_splits", "_uniform", "_kind")
 
@@ -48,12 +48,12 @@ class Partitioned(Structure):
         """Row `i` is `values[row_splits[i] : row_splits[i + 1]]`."""
         values, splits = _elements(values), _partition(row_splits, "row_splits")
         if not splits.shape[0]:
-            raise ValueError("row_splits must hold one number at least.")
+            raise ValueError("row_splits must have at least one number. Received an empty tensor.")
         if validate and isinstance(splits, np.ndarray):
             count = _count(values)
             if splits[0] != 0 or (np.diff(splits) < 0).any() or splits[-1] != count:
                 raise InvalidArgumentError(
-                    f"Row splits go from 0 to the {count} values and never fall. "
+                    f"Row splits must begin with 0, end with {count}, and not decrease. "
                     f"Received: {splits.tolist()}"
                 )
         return cls._make(values, splits)
@@ -93,12 +93,12 @@ class Partitioned(Structure):
         name: Any = None,
         validate: bool = True,
     ) -> Self:
-        """Value `i` belongs to row `value_rowids[i]`; there are `nrows` of them."""
+        """Value `i` belongs to row `value_rowids[i]`; there are `nrows` rows."""
         values, rows = _elements(values), _partition(value_rowids, "value_rowids")
         if rows.shape[0] != _count(values):
             raise ValueError(f"{_count(values)} values have {rows.shape[0]} value_rowids.")
         if isinstance(rows, np.ndarray) and validate and (np.diff(rows) < 0).any():
-            raise InvalidArgumentError(f"value_rowids must never fall: {rows.tolist()}")
+            raise InvalidArgumentError(f"value_rowids must not decrease: {rows.tolist()}")
         if nrows is None:
             known = host(rows, "The count of rows", "give nrows=.")
             nrows = known[-1] + 1 if known.size else 0
@@ -116,7 +116,7 @@ class Partitioned(Structure):
         validate: bool = True,
         name: Any = None,
     ) -> Self:
-        """All rows have so many values."""
+        """All rows have `uniform_row_length` values."""
         values, length = _elements(values), int(static(uniform_row_length))
         total = _count(values)
         rows = (total // length if length else 0) if nrows is None else int(static(nrows))
@@ -153,9 +153,9 @@ class Partitioned(Structure):
         """The rows of a dense tensor.
 
         Args:
-            lengths: keep so many elements of each row.
-            padding: leave out elements of this value at the end of each row.
-            ragged_rank: the number of axes to be ragged.
+            lengths: the number of elements of each row to keep.
+            padding: a value that is removed from the end of each row.
+            ragged_rank: the number of ragged axes.
         """
         tensor = convert_to_tensor(tensor)
         sizes, k = tuple(tensor.shape), ragged_rank
@@ -184,7 +184,7 @@ class Partitioned(Structure):
     def from_sparse(
         cls, st_input: Any, name: Any = None, row_splits_dtype: Any = dtypes.int64
     ) -> Self:
-        """Of a sparse matrix whose rows have their values at their beginning."""
+        """The rows of a sparse matrix whose values are at the beginning of its rows."""
         s = _sparse(st_input)
         if len(s.shape) != 2:
             raise ValueError(f"Expected a sparse matrix, received shape {s.shape}.")
@@ -193,7 +193,7 @@ class Partitioned(Structure):
         out = cls.from_value_rowids(s.values, rows, s.shape[0])
         if not np.array_equal(_columns(out._known("from_sparse"), len(rows)), columns):
             raise InvalidArgumentError(
-                "A ragged tensor has no holes: values must stand at the beginning of their rows. "
+                "The values of the sparse matrix must be at the beginning of its rows. "
                 f"Received indices: {places.tolist()}"
             )
         return out.with_row_splits_dtype(row_splits_dtype)
@@ -204,7 +204,7 @@ def _elements(values: Any) -> Any:
         return values
     values = convert_to_tensor(values)
     if not values.ndim:
-        raise InvalidArgumentError("The values of a ragged tensor are a vector at least.")
+        raise InvalidArgumentError("The values of a ragged tensor must have at least one axis.")
     return values
 
 
@@ -260,19 +260,19 @@ def _ids(splits: Any, count: int) -> Any:
 
 
 def _columns(splits: Any, count: int) -> Any:
-    """The place of each of `count` values in its row."""
+    """The index of each of `count` values within its row."""
     with WIDE(True):
         return np.arange(count, dtype=splits.dtype) - splits[_ids(splits, count)]
 
 
 def _at(x: Any, places: Any) -> Any:
-    """`x[places]`, where either may be traced."""
+    """`x[places]`, either of which may be traced."""
     with WIDE(True):
         return jnp.asarray(x)[places] if is_traced(places) else x[places]
 
 
 def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The numbers from each start on, end to end."""
+    """The ranges of numbers from each start on, concatenated."""
     before = np.cumsum(lengths) - lengths
     return np.arange(lengths.sum()) + np.repeat(starts - before, lengths)
 

@@ -1,7 +1,7 @@
-"""`tf.RaggedTensor`: lists of lists of different lengths, as their elements and where rows end.
+"""`tf.RaggedTensor`: rows of different lengths, as flat values and row splits.
 
-Where rows end ("splits") is kept on the host. While a function is traced it may be traced too, as
-long as the count of elements does not depend on it.
+Splits are kept on the host. In a traced function they may be tracers, as long as the number of
+elements does not depend on them.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from keraslike.tf.sparse_tensor import SparseTensor
 from keraslike.tf.structure import NotDense, is_traced
 from keraslike.tf.tensor import WIDE, Tensor, run
 
-OPERATIONS: dict[str, Callable] = {}  # what functions of tensors do with a ragged one
+OPERATIONS: dict[str, Callable] = {}  # implementations of tensor functions for ragged tensors
 
 
 class RaggedTensor(Partitioned):
     """Row `i` is `values[row_splits[i] : row_splits[i + 1]]`; `values` may be ragged itself.
 
-    Made by `tf.ragged.constant` and the `from_...` methods. A pytree of elements and splits.
+    It is created by `tf.ragged.constant` and the `from_...` methods, and is a pytree of values and
+    splits.
 
     >>> r = RaggedTensor.from_row_splits([1, 2, 3], [0, 2, 2, 3])
     >>> r, r[0], r.to_tensor(default_value=-1).numpy().tolist()
@@ -42,15 +43,15 @@ class RaggedTensor(Partitioned):
 
     def __init__(self, *_: Any, **__: Any):
         raise ValueError(
-            "Ragged tensors are made by tf.ragged.constant() and by methods of the class such as "
+            "Ragged tensors are created by tf.ragged.constant() and by methods of the class such as "
             "RaggedTensor.from_row_splits()."
         )
 
-    # -- what it is -----------------------------------------------------------------------------
+    # -- attributes -----------------------------------------------------------------------------
 
     @property
     def values(self) -> Any:
-        """The rows end to end: a tensor, or a ragged one of one rank less."""
+        """The concatenated rows: a tensor, or a ragged tensor of a rank lower by one."""
         return self._values
 
     @property
@@ -99,7 +100,7 @@ class RaggedTensor(Partitioned):
         return constant(np.asarray(self._rows, kind))
 
     def row_lengths(self, axis: Any = 1, name: Any = None) -> Any:
-        """The number of elements of each row; along an inner axis a ragged tensor of them."""
+        """The number of elements of each row; along an inner axis, as a ragged tensor."""
         axis = self._axis(axis)
         if axis == 0:
             return self.nrows()
@@ -118,15 +119,15 @@ class RaggedTensor(Partitioned):
         return self._public(_ids(self._splits, _count(self._values)))
 
     def bounding_shape(self, axis: Any = None, name: Any = None, out_type: Any = None) -> Tensor:
-        """The sizes of the smallest dense tensor that holds all rows."""
+        """The shape of the smallest dense tensor that can hold all rows."""
         kind = self._kind if out_type is None else dtypes.as_dtype(out_type).dtype
         sizes = np.asarray(self._bounds("RaggedTensor.bounding_shape"), kind)
         return constant(sizes if axis is None else sizes[static(axis)])
 
-    # -- as something else ------------------------------------------------------------------------
+    # -- conversions ------------------------------------------------------------------------------
 
     def numpy(self) -> np.ndarray:
-        """A numpy array, of arrays where rows are of different lengths."""
+        """A numpy array, or an array of arrays if rows differ in length."""
         splits, inner = self._known("RaggedTensor.numpy"), self._values
         values = inner.numpy() if isinstance(inner, RaggedTensor) else np.asarray(inner)
         rows = [values[a:b] for a, b in zip(splits[:-1], splits[1:], strict=True)]
@@ -147,11 +148,11 @@ class RaggedTensor(Partitioned):
         return [values[a:b] for a, b in zip(splits[:-1], splits[1:], strict=True)]
 
     def to_tensor(self, default_value: Any = None, name: Any = None, shape: Any = None) -> Tensor:
-        """A dense tensor, with `default_value` (0) where a row is too short.
+        """A dense tensor, in which short rows are padded with `default_value`, by default 0.
 
         Args:
-            shape: sizes of the result, `None` where the longest row decides; longer rows are cut.
-                While a function is traced it must be given.
+            shape: the shape of the result, to which longer rows are truncated; a size of `None` is
+                that of the longest row. It must be given while a function is traced.
         """
         flat, rank = self.flat_values, self.ragged_rank + 1
         inner = tuple(flat.shape)[1:]
@@ -176,7 +177,7 @@ class RaggedTensor(Partitioned):
         return run(_place, parts, ((*sizes, *inner),))
 
     def to_sparse(self, name: Any = None) -> SparseTensor:
-        """The same elements at the same places of a sparse tensor."""
+        """A sparse tensor with the same elements at the same indices."""
         sizes, flat = self._bounds("RaggedTensor.to_sparse"), self.flat_values
         inner = tuple(flat.shape)[1:]
         outer = np.repeat(np.stack(self._coordinates(), -1), int(np.prod(inner)), axis=0)
@@ -185,10 +186,10 @@ class RaggedTensor(Partitioned):
         places = np.concatenate([outer, within], -1).astype(np.int64)
         return SparseTensor(places, ops.reshape(flat, [-1]), sizes)
 
-    # -- with other parts -------------------------------------------------------------------------
+    # -- modified copies --------------------------------------------------------------------------
 
     def with_values(self, new_values: Any) -> RaggedTensor:
-        """The same partition of other values, as many of them."""
+        """The same partition of other values, of the same number."""
         values = _elements(new_values)
         if _count(values) != _count(self._values):
             raise ValueError(f"Expected {_count(self._values)} values, received {_count(values)}.")
@@ -202,20 +203,20 @@ class RaggedTensor(Partitioned):
         return self.with_values(new_values)
 
     def with_row_splits_dtype(self, dtype: Any) -> RaggedTensor:
-        """The same with splits of int32 or int64."""
+        """The same tensor with splits of int32 or int64."""
         inner = self._values
         if isinstance(inner, RaggedTensor):
             inner = inner.with_row_splits_dtype(dtype)
         return self._make(inner, self._splits, self._uniform, dtypes.as_dtype(dtype).dtype)
 
     def merge_dims(self, outer_axis: Any, inner_axis: Any) -> Any:
-        """The axes from `outer_axis` to `inner_axis` as one."""
+        """The tensor with the axes from `outer_axis` to `inner_axis` merged."""
         outer, inner = self._axis(outer_axis), self._axis(inner_axis)
         if outer > inner:
             raise ValueError(f"outer_axis={outer} must not be after inner_axis={inner}.")
         return _merged(self, outer, inner)
 
-    # -- inside -----------------------------------------------------------------------------------
+    # -- internals --------------------------------------------------------------------------------
 
     def _levels(self) -> Iterator[RaggedTensor]:
         level: Any = self
@@ -239,7 +240,7 @@ class RaggedTensor(Partitioned):
         return [self._rows, *longest, *tuple(self.flat_values.shape)[1:]]
 
     def _coordinates(self) -> list[Any]:
-        """Of each element its index along every axis up to the last ragged one."""
+        """The indices of each element along all axes up to the last ragged one."""
         levels = list(self._levels())
         row: Any = None
         out: list[Any] = []
