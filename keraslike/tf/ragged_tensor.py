@@ -43,8 +43,8 @@ class RaggedTensor(Partitioned):
 
     def __init__(self, *_: Any, **__: Any):
         raise ValueError(
-            "Ragged tensors are created by tf.ragged.constant() and by methods of the class such as "
-            "RaggedTensor.from_row_splits()."
+            "Ragged tensors are created by tf.ragged.constant() and by methods of the class such "
+            "as RaggedTensor.from_row_splits()."
         )
 
     # -- attributes -----------------------------------------------------------------------------

@@ -1,5 +1,7 @@
-"""`tf.random`: of a seed TensorFlow's numbers, uniform and normal ones and classes; of other
-distributions, and in traced functions that are given none, numbers of keraslike's streams."""
+"""`tf.random`: with a seed, the numbers of TensorFlow for uniform, normal and categorical draws.
+
+Other distributions, and traced functions without a seed, draw from keraslike's streams.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ from keraslike.tf.tensor import WIDE, Tensor, run, wrap
 
 
 def set_seed(seed: int) -> None:
-    """Begins the global random stream anew: the same numbers follow each time.
+    """Sets the seed of the global random stream, which determines all later numbers.
 
     >>> from keraslike import tf
     >>> tf.random.set_seed(1)
@@ -42,7 +44,7 @@ def set_seed(seed: int) -> None:
 
 
 def operation_seed(seed: Any) -> Any:
-    """What a function of `keras.random` takes for the seed of an operation."""
+    """The seed of an operation as a `seed` argument of `keras.random`."""
     if seed is None or isinstance(seed, rng.SeedGenerator):
         return seed
     return rng.operation_key(int(static(seed)))
@@ -108,7 +110,7 @@ def truncated_normal(
 
 
 def _located(name: str, shape: Any, mean: Any, stddev: Any, dtype: Any, seed: Any) -> Tensor:
-    """Mean and deviation may be tensors that are computed; a tape sees them."""
+    """Normal draws, whose mean and deviation may be tensors that a tape follows."""
     drawn = _draw(name, shape, dtype, seed=seed)
     scaled = drawn if _is_number(stddev, 1) else drawn * cast(stddev, drawn.dtype)
     return scaled if _is_number(mean, 0) else scaled + cast(mean, drawn.dtype)
@@ -160,7 +162,7 @@ def gamma(
 def categorical(
     logits: Any, num_samples: Any, dtype: Any = None, seed: Any = None, name: Any = None
 ) -> Tensor:
-    """Numbers of classes, drawn for each row of logits.
+    """Random class numbers for each row of logits.
 
     >>> from keraslike import tf
     >>> tf.random.categorical([[0.0, 0.0]], 5).shape
@@ -193,7 +195,7 @@ def shuffle(value: Any, seed: Any = None, name: Any = None) -> Tensor:
 
 
 class Stateless:
-    """A seed of two numbers, from which all draws follow."""
+    """A seed of two numbers, which determines all draws."""
 
     def __init__(self, seed: Any):
         self.seed = _as_operand(seed)
@@ -228,7 +230,7 @@ def stateless_uniform(
     name: Any = None,
     alg: Any = "auto_select",
 ) -> Tensor:
-    """`uniform`, whose draws follow from a seed of two numbers.
+    """`uniform`, with draws that a seed of two numbers determines.
 
     >>> from keraslike import tf
     >>> first, again = (tf.random.stateless_uniform([2], seed=[1, 2]) for _ in range(2))
@@ -257,7 +259,7 @@ def stateless_normal(
     name: Any = None,
     alg: Any = "auto_select",
 ) -> Tensor:
-    """`normal`, whose draws follow from a seed of two numbers.
+    """`normal`, with draws that a seed of two numbers determines.
 
     >>> from keraslike import tf
     >>> tf.random.stateless_normal([2], seed=[1, 2]).shape
@@ -275,7 +277,7 @@ def stateless_truncated_normal(
     name: Any = None,
     alg: Any = "auto_select",
 ) -> Tensor:
-    """`truncated_normal`, whose draws follow from a seed of two numbers.
+    """`truncated_normal`, with draws that a seed of two numbers determines.
 
     >>> from keraslike import tf
     >>> bool(tf.reduce_max(tf.abs(tf.random.stateless_truncated_normal([9], seed=[1, 2]))) <= 2)
@@ -292,7 +294,7 @@ def stateless_gamma(
     dtype: Any = dtypes.float32,
     name: Any = None,
 ) -> Tensor:
-    """`gamma`, whose draws follow from a seed of two numbers.
+    """`gamma`, with draws that a seed of two numbers determines.
 
     >>> from keraslike import tf
     >>> tf.random.stateless_gamma([2], seed=[1, 2], alpha=1.0).shape
@@ -305,7 +307,7 @@ def stateless_gamma(
 def stateless_poisson(
     shape: Any, seed: Any, lam: Any, dtype: Any = dtypes.int32, name: Any = None
 ) -> Tensor:
-    """Draws of a Poisson distribution that follow from a seed of two numbers.
+    """Draws of a Poisson distribution, which a seed of two numbers determines.
 
     >>> from keraslike import tf
     >>> tf.random.stateless_poisson([2], seed=[1, 2], lam=2.0).shape
@@ -317,7 +319,7 @@ def stateless_poisson(
 def stateless_categorical(
     logits: Any, num_samples: Any, seed: Any, dtype: Any = dtypes.int64, name: Any = None
 ) -> Tensor:
-    """`categorical`, whose draws follow from a seed of two numbers.
+    """`categorical`, with draws that a seed of two numbers determines.
 
     >>> from keraslike import tf
     >>> tf.random.stateless_categorical([[0.0, 0.0]], 5, seed=[1, 2]).shape
@@ -333,7 +335,7 @@ def _classes(seed: Any, logits: Any, count: int) -> Any:
 
 
 def split(seed: Any, num: int = 2, alg: Any = "auto_select") -> Tensor:
-    """Seeds that follow from one, in rows.
+    """New seeds derived from one, in rows.
 
     >>> from keraslike import tf
     >>> tf.random.split([1, 2], 3).shape
@@ -344,7 +346,7 @@ def split(seed: Any, num: int = 2, alg: Any = "auto_select") -> Tensor:
 
 
 def fold_in(seed: Any, data: Any, alg: Any = "auto_select") -> Tensor:
-    """The seed that follows from one and a number.
+    """A new seed derived from one and a number.
 
     >>> from keraslike import tf
     >>> tf.random.fold_in([1, 2], 3).shape
@@ -357,7 +359,7 @@ def fold_in(seed: Any, data: Any, alg: Any = "auto_select") -> Tensor:
 def poisson(
     shape: Any, lam: Any, dtype: Any = dtypes.float32, seed: Any = None, name: Any = None
 ) -> Tensor:
-    """Draws of a Poisson distribution, of `shape` for each rate in `lam`.
+    """Draws of a Poisson distribution, with `shape` draws for each rate in `lam`.
 
     >>> from keraslike import tf
     >>> tf.random.poisson([3], 2.0).shape

@@ -1,4 +1,4 @@
-"""`tf.raw_ops`: operations by the names that they have in graphs; all arguments are named.
+"""`tf.raw_ops`: operations by their names in graphs, with keyword arguments only.
 
 >>> from keraslike import tf
 >>> tf.raw_ops.MatMul(a=[[1.0, 2.0]], b=[[3.0], [4.0]]).numpy().tolist()
@@ -14,8 +14,8 @@ from typing import Any
 
 from keraslike.tf import dtypes, image, indexing, linalg, nn, ops, sorting, table, windows
 
-# What operations are called with: `theirs=ours` where the function has another name for it, a
-# default in brackets, and nothing behind `=` where the function has nothing of the kind: then only
+# The arguments of operations: `theirs=ours` if the function has another name for an argument, with
+# a default in brackets. Nothing after `=` means that the function lacks the argument, so that only
 # the default may be given.
 _TABLE = {
     "x": "Abs Sign Neg=negative Square ZerosLike OnesLike Round Rint Floor Ceil LogicalNot "
@@ -29,7 +29,7 @@ _TABLE = {
     "input=input_tensor axis keep_dims=keepdims[False]": "Sum=reduce_sum Mean=reduce_mean "
     "Max=reduce_max Min=reduce_min Prod=reduce_prod Any=reduce_any All=reduce_all",
 }
-_OF_INPUT = {"ZerosLike", "OnesLike"}  # whose functions call `x` so
+_OF_INPUT = {"ZerosLike", "OnesLike"}  # their functions call `x` by the name `input`
 _MORE: dict[str, tuple[Callable, str]] = {
     "MatMul": (
         linalg.matmul,
@@ -102,7 +102,7 @@ def _snake(name: str) -> str:
 
 
 def _parameter(entry: str) -> tuple[inspect.Parameter, str]:
-    """An argument as a table has it, and what the function calls it."""
+    """The name of an argument in the table, and its name in the function."""
     names, bracket, default = entry.partition("[")
     name, equals, ours = names.partition("=")
     value: Any = inspect.Parameter.empty
@@ -142,8 +142,8 @@ def _operation(name: str, function: Callable, arguments: str) -> Callable:
 
 
 def _documentation(name: str, function: Callable, ours: dict[str, str]) -> str:
-    """What the function says of itself, with its example as one of the operation."""
-    if f"tf.raw_ops.{name}(" in (function.__doc__ or ""):  # it has no other public name
+    """The function's docstring, with its example converted to a call of the operation."""
+    if f"tf.raw_ops.{name}(" in (function.__doc__ or ""):  # the function has no other public name
         return inspect.cleandoc(function.__doc__ or "")
     rule, _, _ = (function.__doc__ or "").partition(">>> ")
     rule = " ".join(rule.split("\n\n")[0].split())
@@ -159,13 +159,13 @@ def _public(function: Callable) -> str:
 
 
 def _example_of(name: str, function: Callable, ours: dict[str, str]) -> str:
-    """The example of the function, its first call with named arguments."""
+    """The example of the function, with keyword arguments in its first call."""
     theirs = {to: k for k, to in ours.items()}
     names = list(inspect.signature(function).parameters)
     lines = inspect.cleandoc(function.__doc__ or "").split("\n")
     first = next((i for i, line in enumerate(lines) if f".{function.__name__}(" in line), None)
     if first is None:
-        return ""  # which a test would find
+        return ""  # a test fails for a docstring without an example
     last = first + 1
     while last < len(lines) and lines[last].startswith("..."):
         last += 1

@@ -1,4 +1,4 @@
-"""How operations are recorded: with their pullbacks, by the tapes that follow what goes in."""
+"""The recording of operations with their pullbacks, by the tapes that follow their inputs."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ from keraslike.tf.tensor import Tensor, _is_inexact, pass_on, precision, wrap
 
 @dataclasses.dataclass(eq=False, slots=True)
 class Node:
-    """An operation that was recorded.
+    """A recorded operation.
 
-    `pullback(cotangents of all outputs) -> cotangents of inputs`; `again(*inputs) -> outputs` is
-    the operation once more, for gradients of gradients.
+    `pullback(cotangents of all outputs) -> cotangents of inputs`; `again(*inputs) -> outputs`
+    repeats the operation, for gradients of gradients.
     """
 
     inputs: list[Any]  # Tensors and Variables
-    values: list[Any]  # of the inputs, as they were
+    values: list[Any]  # the values of the inputs at that time
     outputs: list[Any]  # Tensors
     pullback: Callable
     again: Callable
-    taken: list[Any]  # all arrays that went in: they say whether 64 bits are at play
-    depends: list[int]  # for each output a bit mask of the inputs that it can be differentiated by
-    passed: list[Any] = dataclasses.field(default_factory=list)  # went in, but no tape followed it
-    widen: Callable | None = None  # the same operation by what was passed in, too
+    taken: list[Any]  # all input arrays, which determine whether 64-bit types are used
+    depends: list[int]  # for each output, a bit mask of the inputs that it has a gradient for
+    passed: list[Any] = dataclasses.field(default_factory=list)  # inputs that no tape followed
+    widen: Callable | None = None  # the same operation with respect to those inputs as well
     cotangent: Callable | None = None  # see `derivatives.by_result`
     factor: Callable | None = None
 
     def widened(self) -> Node:
-        """The operation by all that went in, for a tape that came to follow it afterwards."""
+        """The operation with respect to all inputs, for a tape that follows further ones later."""
         assert self.widen is not None
         return self.widen()
 
     def pull(self, given: list[Tensor | None]) -> list[Tensor | None]:
-        """The cotangents of the inputs, recorded where a tape records now.
+        """The cotangents of the inputs, which is itself recorded if a tape is active.
 
-        `None` for those on which no output depends that has a cotangent.
+        The cotangent is `None` if no output with a cotangent depends on the input.
         """
         reached = 0
         for mask, g in zip(self.depends, given):
@@ -57,7 +57,7 @@ class Node:
 
 
 class GivenNode(Node):
-    """An operation whose gradient is a function of tensors that the user wrote."""
+    """An operation with a gradient function of tensors by the user."""
 
     __slots__ = ("gradients",)
 
@@ -111,7 +111,8 @@ def _by_result(fn: Callable, result: Tensor, cotangent: Tensor, taken: list[Any]
 
 
 def _scaled(node: Node, cotangent: Tensor) -> Tensor:
-    """The cotangent times the factor by the result, over that by the arguments."""
+    """The cotangent times the factor as a function of the result, divided by the same factor as a
+    function of the arguments."""
     factor = node.factor
     assert factor is not None
 
@@ -155,7 +156,7 @@ def rebuilt(tree: Any, leaves: Iterator[Any]) -> Any:
 
 
 def _merged(fn: Callable, mask: tuple[bool, ...], others: Sequence[Any], rest: tuple, kwargs: Any):
-    """`fn` as a function of the arguments that `mask` chooses."""
+    """`fn` as a function of the arguments in `mask`."""
 
     def of_chosen(*chosen: Any) -> Any:
         ours, theirs = iter(chosen), iter(others)
@@ -166,7 +167,8 @@ def _merged(fn: Callable, mask: tuple[bool, ...], others: Sequence[Any], rest: t
 
 
 def _dependence(again: Callable, chosen: Sequence[Any]) -> tuple[Any, Any]:
-    """What outputs can be differentiated by, and what they come from; `None` if values decide."""
+    """The inputs that outputs have gradients for, and those that they are computed from; `None` if
+    this depends on values."""
     try:
         closed = jax.make_jaxpr(again)(*chosen)
     except (jax.errors.JAXTypeError, TypeError):
@@ -177,17 +179,17 @@ def _dependence(again: Callable, chosen: Sequence[Any]) -> tuple[Any, Any]:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass
 class _Packed:
-    """A pullback as its arrays and the number of the structure that they belong to."""
+    """A pullback as its arrays and the number of their structure."""
 
     arrays: list[Any]
     number: int = dataclasses.field(metadata={"static": True})
 
 
 class Pullbacks:
-    """The pullbacks that leave the programs of one operation, to be applied in another program.
+    """The pullbacks that compiled programs of one operation return, for use in other programs.
 
-    The structure of a pullback holds its jaxpr. JAX keeps the structures of what programs take and
-    give in caches that outlive them: so structures stay here, and die with the operation.
+    The structure of a pullback holds its jaxpr. JAX caches the structures of arguments and results
+    of programs globally, so structures are kept here instead, and are freed with the operation.
     """
 
     def __init__(self) -> None:
@@ -195,7 +197,7 @@ class Pullbacks:
         self._applied = jax.jit(self._apply)
 
     def pack(self, pullback: Any) -> _Packed:
-        """The pullback as a program may give it."""
+        """The pullback in the form in which a program returns it."""
         arrays, structure = jax.tree.flatten(pullback)
         self._structures.append(structure)
         return _Packed(arrays, len(self._structures) - 1)
@@ -209,7 +211,7 @@ class Pullbacks:
 
 
 class _Program:
-    """An operation that comes again, differentiated by the arguments that `mask` chooses."""
+    """A recurring operation, differentiated with respect to the arguments in `mask`."""
 
     def __init__(self, fn: Callable, mask: tuple[bool, ...], rest: tuple, kwargs: tuple):
         def program(chosen: Sequence[Any], others: Sequence[Any]) -> Any:
@@ -227,7 +229,7 @@ class _Program:
 
 
 def _program(fn: Any, mask: tuple[bool, ...], rest: tuple, kwargs: tuple) -> _Program:
-    """The program of an operation, kept by `fn` itself where it has `programs`: it dies with it."""
+    """The program of an operation. If `fn` has `programs`, it is kept there and freed with `fn`."""
     programs = getattr(fn, "programs", None)
     if programs is None:
         return _lasting_program(fn, mask, rest, kwargs)
@@ -254,12 +256,12 @@ def run_recorded(
     analyse: bool = False,
     name: str = "",
 ) -> Any:
-    """Runs an operation and keeps its pullback.
+    """Runs an operation and records its pullback.
 
     Args:
-        within: the arrays that `fn` itself holds.
-        analyse: whether what does not last is asked what it depends on, as what lasts is.
-        name: of the operation, in TensorFlow.
+        within: the arrays that `fn` captures.
+        analyse: whether dependences are analysed even if the operation does not recur.
+        name: TensorFlow's name of the operation.
     """
     taken = [*within, *values]
     pairs = tuple(kwargs.items())
@@ -281,7 +283,7 @@ def run_recorded(
             depends, descends = program.depends(again, chosen, key)
         elif analyse:
             depends, _ = _dependence(again, chosen)
-        if depends is not None and not any(depends):  # no gradient passes
+        if depends is not None and not any(depends):  # no output has a gradient
             wrapped = wrap(again(*chosen))
             inputs = [t for t, m in zip(tensors, followed) if m]
             for output, mask in zip(leaves_of(wrapped), descends or ()):
@@ -295,7 +297,7 @@ def run_recorded(
     wrapped = wrap(out)
     outputs = [x for x in leaves_of(wrapped) if x is not None]
     structure = jax.tree.structure(out)
-    # Of a variable that no tape follows an operation is given the value, which nobody can follow.
+    # For a variable that no tape follows, the node has its value, which cannot be followed later.
     wide = tuple(
         [
             (m or isinstance(t, Tensor))
@@ -340,12 +342,13 @@ def has_tracer(values: Sequence[Any]) -> bool:
 
 
 def keep(node: Node) -> None:
-    """Gives the operation to the tapes that follow one of its inputs."""
+    """Records the operation on the tapes that follow one of its inputs."""
     if any(_is_inexact(x._value) for x in node.outputs):
         for tape in context.state.tapes:
             tape._record(node)
 
 
 def trains(variable: Any) -> bool:
-    """Whether it was made to train: TensorFlow follows the weights of frozen layers as well."""
+    """Whether a variable was created as trainable. TensorFlow follows weights of frozen layers
+    too."""
     return isinstance(variable, nnx.Param) and _is_inexact(variable._raw_value)

@@ -1,4 +1,4 @@
-"""What `tf.saved_model.load` gives: objects whose functions are programs of files."""
+"""The objects that `tf.saved_model.load` returns, whose functions are programs from files."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ from keraslike.tf.variables import Variable, _Unread
 
 
 class _UserObject(base.Object):
-    """An object that was saved; its attributes are what that one held."""
+    """A restored object, with the attributes of the saved one."""
 
     tensorflow_version = "2.21.0"
     graph_debug_info = None
 
 
 class _CallableObject(_UserObject):
-    """One that was saved with a `tf.function` as its call."""
+    """A restored object with a `tf.function` as its `__call__`."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return vars(self)["__call__"](*args, **kwargs)
 
 
 def canonical(signature: inspect.Signature, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """The arguments `(args, kwargs)` as one call and another that means the same have them."""
+    """The arguments `(args, kwargs)` in a normal form that equivalent calls share."""
     bound = signature.bind(*args, **kwargs)
     bound.apply_defaults()
     return bound.args, bound.kwargs
 
 
 def _objects(nodes: list[dict[str, Any]], made: Callable[[dict[str, Any]], Any]) -> Any:
-    """The object that nodes describe; variables and functions are made of their nodes."""
+    """The object that nodes describe, given functions that make variables and functions."""
     known: dict[int, Any] = {}
 
     def make(number: int) -> Any:
@@ -78,7 +78,7 @@ def _variable(name: str, value: Any, trainable: bool) -> Variable:
 
 
 class _Signature:
-    """A function that takes tensors by name, and gives them so."""
+    """A function from named tensors to named tensors."""
 
     def __init__(self, inputs: dict[str, Any], outputs: dict[str, Any]):
         self.structured_input_signature = ((), inputs)
@@ -117,8 +117,9 @@ class _Signature:
 
 
 def from_programs(path: str) -> Any:
-    """The object that a folder of StableHLO describes; of one without a description, as
-    `Model.export` writes it, an object with the endpoints."""
+    """The object that a folder of StableHLO describes or, for a folder by `Model.export`, which has
+    no
+    description, an object with the endpoints."""
     with WIDE(True):
         model = stablehlo.load_exported(path)
     manifest = model.manifest
@@ -166,7 +167,7 @@ def _of_endpoints(manifest: Any, variables: dict[str, Any], programs: dict[str, 
 
 
 class _Program:
-    """A program, on the variables that it was written for."""
+    """A program, applied to its variables."""
 
     def __init__(self, about: Any, exported: Any, manifest: Any, variables: dict[str, Any]):
         self.about = about
@@ -176,7 +177,7 @@ class _Program:
             stablehlo.spec_tree(about["outputs"]),
             is_leaf=is_spec,
         )
-        names = sorted(variables)  # as JAX has the keys of a dict
+        names = sorted(variables)  # JAX sorts the keys of dicts
         needed = {*about.get("reads", names), *about["updates"]}
         used = [n for n in names if n in needed]
         absent = {
@@ -225,9 +226,9 @@ class _ProgramSignature(_Signature):
 
 
 class RestoredFunction:
-    """A `tf.function` that was saved, with the signatures that it had been traced for.
+    """A restored `tf.function`, with the signatures that it was traced for.
 
-    Raises ValueError for arguments that none of them fits.
+    Raises ValueError for arguments that match none of them.
     """
 
     def __init__(self, parameters: list[Any], overloads: list[tuple[Any, Any]]):
@@ -266,7 +267,7 @@ class RestoredFunction:
 
 
 def _fits(wanted: Any, given: Any, specs: Sequence[Spec], tensors: list[Any]) -> bool:
-    """Whether arguments are of a signature; its tensors are put into `tensors`."""
+    """Whether arguments match a signature; its tensors are appended to `tensors`."""
     ((kind, items),) = wanted.items()
     if kind == "value":
         return type(items) is type(given) and items == given
@@ -299,7 +300,7 @@ def _shown(arguments: Any, specs: Sequence[Spec]) -> str:
 
 
 def from_saved_model(path: str, tags: Any) -> Any:
-    """The object of a SavedModel, whose functions run in TensorFlow's process."""
+    """The object of a SavedModel, whose functions run in a process with TensorFlow."""
     model = HostedModel(path, tags)
     variables = [
         _variable(about["name"], value, about["trainable"])
@@ -322,7 +323,7 @@ def _is_tensor(x: Any) -> bool:
 
 
 class _HostedFunction:
-    """A function of a SavedModel; TensorFlow finds which of its signatures is meant."""
+    """A function of a SavedModel. TensorFlow selects the signature for its arguments."""
 
     def __init__(self, model: HostedModel, node: dict[str, Any], variables: list[Any]):
         self._model, self._node, self.variables = model, node, tuple(variables)
@@ -330,7 +331,7 @@ class _HostedFunction:
 
     @property
     def concrete_functions(self) -> list[str]:
-        """The signatures that it was traced for, as TensorFlow shows them."""
+        """The signatures that the function was traced for, in TensorFlow's form."""
         return list(self._node["overloads"])
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -364,15 +365,16 @@ class _HostedFunction:
 
 
 class _HostedCall:
-    """A call for arguments of one structure as a function of the values of variables and tensors,
-    in programs and with gradients."""
+    """A call with arguments of one structure, as a function of the values of variables and tensors
+    that
+    can be compiled and differentiated."""
 
     def __init__(self, model: HostedModel, node: dict[str, Any], structure: Any, plain: Any):
         self._model, self._node, self._how = model, node, (structure, plain)
         self._count = len(node["variables"])
         self._specs: dict[Any, Any] = {}
-        self.structure: Any = None  # of the outputs
-        self.programs: dict[Any, Any] = {}  # of tapes
+        self.structure: Any = None  # the structure of the outputs
+        self.programs: dict[Any, Any] = {}  # programs that tapes compile for it
 
     def _asked(self, values: Sequence[Any]) -> tuple[Any, ...]:
         given = [np.asarray(v) for v in values]
@@ -387,7 +389,7 @@ class _HostedCall:
         return [*leaves, *(np.asarray(changed.get(n, v)) for n, v in state)]
 
     def _spec(self, values: Sequence[Any]) -> list[Any]:
-        """Shapes and dtypes of what comes out, found by computing it once on zeros."""
+        """The shapes and dtypes of the outputs, found by a call with zeros."""
         key = tuple((tuple(v.shape), str(v.dtype)) for v in values)
         if key not in self._specs:
             zeros = [np.zeros([int(n) for n in v.shape], v.dtype) for v in values]

@@ -1,7 +1,7 @@
-"""`tf.saved_model`: objects with their variables and functions, in a folder that needs no code.
+"""`tf.saved_model`: saves objects with their variables and functions, without their code.
 
-Where there is TensorFlow (`keraslike[tensorflow]`, or an interpreter that has it), `save` lets it
-write a SavedModel; elsewhere the folder holds StableHLO, which `load` reads as well.
+If TensorFlow is available (`keraslike[tensorflow]`, or an interpreter that has it), `save` writes a
+SavedModel with it; otherwise it writes a folder with StableHLO, which `load` reads as well.
 
 >>> import os, tempfile
 >>> from keraslike import tf
@@ -53,9 +53,9 @@ SAVED_MODEL_FILENAME_PB, SAVED_MODEL_FILENAME_PBTXT = "saved_model.pb", "saved_m
 
 @dataclasses.dataclass
 class SaveOptions:
-    """Options of `save`, of which none changes what is written here.
+    """Options of `save`, which have no effect here.
 
-    Raises NotImplementedError for those that would.
+    Raises NotImplementedError for those that would change the result.
 
     >>> from keraslike import tf
     >>> tf.saved_model.SaveOptions().save_debug_info
@@ -78,12 +78,12 @@ class SaveOptions:
         changing = ("function_aliases", "experimental_image_format", "experimental_skip_saver")
         changing += ("experimental_sharding_callback", "extra_tags")
         if given := [name for name in changing if getattr(self, name)]:
-            raise NotImplementedError(f"SaveOptions: {given} would change what is written.")
+            raise NotImplementedError(f"SaveOptions: {given} is not supported.")
 
 
 @dataclasses.dataclass
 class LoadOptions:
-    """Options of `load`, of which none changes what is read here.
+    """Options of `load`, which have no effect here.
 
     >>> from keraslike import tf
     >>> tf.saved_model.LoadOptions().allow_partial_checkpoint
@@ -104,18 +104,18 @@ class LoadOptions:
 def save(
     obj: Any, export_dir: str | os.PathLike, signatures: Any = None, options: Any = None
 ) -> None:
-    """Writes an object, the variables that it and its attributes hold, and its `tf.function`s with
-    all signatures that they were traced for.
+    """Saves an object with the variables of it and its attributes, and its `tf.function`s with all
+    signatures that they were traced for.
 
     Args:
         obj: a `tf.Module`, layer, model or `tf.train.Checkpoint`.
-        export_dir: of the folder, which must not hold other files.
-        signatures: a function with an input signature, a concrete function, or a dict of such, for
-            those who call it by names of tensors. Where it is left out it is the only function of
-            `obj` with an `input_signature`, or the call of a model.
+        export_dir: the path of the folder, which must not contain other files.
+        signatures: a function with an input signature, a concrete function, or a dict of such, to
+            be called with named tensors. The default is the only function of `obj` with an
+            `input_signature`, or the call of a model.
 
-    Raises ValueError for an object or a signature of another kind, and for a function that cannot
-    be compiled, one of text, say.
+    Raises ValueError for other objects and signatures, and for a function that cannot be compiled,
+    such as one of text.
 
     Example (runs TensorFlow in a process of its own)::
 
@@ -130,13 +130,13 @@ def save(
             "tf.saved_model.save() takes a tf.Module, a layer, a model or a tf.train.Checkpoint. "
             f"Received: {obj!r} of type {type(obj)}"
         )
-    with WIDE(True):  # tensors of 64 bits stay so
+    with WIDE(True):  # preserves 64-bit tensors
         graph = _Graph(obj)
         described = {"nodes": graph.nodes, "signatures": graph.signatures(signatures)}
         used = [v for one in graph.endpoints for v in one.variables]
         variables = list({id(v): v for v in [*graph.variables, *used]}.values())
         if extra := [v for v in variables if all(v is not known for known in graph.variables)]:
-            graph.add("_captured", extra)  # those of closures
+            graph.add("_captured", extra)  # variables of closures
         names = archive.variables_by_path(variables)
         by_id = {id(v): name for name, v in names.items()}
         for node in graph.nodes:
@@ -157,7 +157,7 @@ def _write(path: str, found: list[Any], names: dict[str, Any], described: dict[s
 
 
 class _Graph:
-    """The objects below one, and the functions that are written of them."""
+    """The graph of an object's descendants, and their functions to save."""
 
     def __init__(self, root: Any):
         self.root = root
@@ -165,7 +165,7 @@ class _Graph:
         self.nodes: list[dict[str, Any]] = []
         self.variables: list[Any] = []
         self._numbers: dict[Any, int] = {}
-        self._kept: list[Any] = []  # so that no id comes twice
+        self._kept: list[Any] = []  # keeps objects alive, so that their ids stay unique
         self._number(root)
 
     def add(self, name: str, value: Any) -> None:
@@ -200,21 +200,21 @@ class _Graph:
             specs = jax.tree.leaves(of.input_signature, is_leaf=lambda x: isinstance(x, TensorSpec))
             if any(spec.shape is UNKNOWN_SHAPE for spec in specs):
                 raise ValueError(
-                    f"The tf.function '{name}' takes tensors of any rank, as its input_signature "
-                    "says: it cannot be saved."
+                    f"The tf.function '{name}' cannot be saved: its input_signature has tensors of "
+                    "unknown rank."
                 )
             function.get_concrete_function()
         if of._in_python:
             raise ValueError(
-                f"The tf.function '{name}' is run by Python, since it takes text or data sets: it "
-                "cannot be saved."
+                f"The tf.function '{name}' cannot be saved: it uses text or data sets, and so it "
+                "is not compiled."
             )
         owner, overloads = getattr(function, "__self__", None), []
         for concrete in of._traced.values():
             args, kwargs = _arguments(concrete)
             if owner is not None:
                 if not args or args[0].value is not owner:
-                    continue  # of another object of the class
+                    continue  # a trace for another object of the class
                 args = args[1:]
             arguments = restored.canonical(_signature_of(function), args, kwargs)
             try:
@@ -241,7 +241,7 @@ class _Graph:
     # -- signatures --------------------------------------------------------------------------
 
     def signatures(self, given: Any) -> dict[str, Any]:
-        """The functions that are called by names of tensors."""
+        """The functions that are called with named tensors."""
         if given is None:
             given = self._default_signature()
         named = given if isinstance(given, dict) else {DEFAULT_SERVING_SIGNATURE_DEF_KEY: given}
@@ -272,8 +272,9 @@ class _Graph:
 
 @dataclasses.dataclass
 class _Leaf:
-    """A leaf of the arguments of a function that was traced: a value, or the spec of a tensor with
-    its place among the tensors."""
+    """A leaf of the arguments of a concrete function: a value, or the spec of a tensor with its
+    position
+    among the tensors."""
 
     value: Any
     place: int | None = None
@@ -290,9 +291,9 @@ def _arguments(concrete: ConcreteFunction) -> tuple[tuple, dict[str, Any]]:
 
 
 def _structure(arguments: Any) -> Any:
-    """The arguments as JSON has them; tensors are numbered by their places."""
+    """The arguments encoded for JSON, with tensors as their positions."""
 
-    def plain(leaf: Any) -> Any:  # a default value is no leaf of the trace's
+    def plain(leaf: Any) -> Any:  # defaults are not among the leaves of the trace
         return leaf if not _is_leaf(leaf) or leaf.place is not None else leaf.value
 
     leaves: list[_Leaf] = []
@@ -327,7 +328,7 @@ def endpoint_of(
     result: Callable | None = None,
     names: Sequence[str] | None = None,
 ) -> endpoints.Endpoint:
-    """What is written of a function that was traced: one of its tensors, in their order."""
+    """The exported endpoint of a concrete function: a function of its tensors in order."""
     specs = concrete.specs
     staged = concrete.function.__self__._staged  # type: ignore[attr-defined]
 
@@ -384,7 +385,7 @@ def _is_flat(outputs: Any) -> bool:
 
 
 def by_name(outputs: Any) -> dict[str, Any]:
-    """A function's flat outputs with the names that they have in a signature."""
+    """The flat outputs of a function, with their names in a signature."""
     if isinstance(outputs, dict):
         return outputs
     items = outputs if isinstance(outputs, (list, tuple)) else [outputs]
@@ -392,7 +393,7 @@ def by_name(outputs: Any) -> dict[str, Any]:
 
 
 def input_names(concrete: ConcreteFunction) -> list[str]:
-    """The names of a function's tensors: of their specs, or of the arguments that they are in."""
+    """The names of a function's tensors: those of their specs, or of their arguments."""
     args, kwargs = _arguments(concrete)
     of_function = list(inspect.signature(concrete._of).parameters)
     found: dict[int, str] = {}
@@ -421,7 +422,7 @@ def _functions(obj: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _children(obj: Any) -> Iterator[tuple[str, Any]]:
-    """What an object holds that is written, by name."""
+    """The children of an object that are saved, by name."""
     if isinstance(obj, (list, tuple)):
         yield from ((str(i), x) for i, x in enumerate(obj) if _is_kept(x))
         return
@@ -455,14 +456,14 @@ def _is_kept(value: Any) -> bool:
 
 @entry
 def load(export_dir: str | os.PathLike, tags: Any = None, options: Any = None) -> Any:
-    """The object in a folder that `save`, `Model.export` or TensorFlow itself has written.
+    """Loads an object from a folder that `save`, `Model.export` or TensorFlow wrote.
 
-    Its attributes are variables, functions, and objects, lists and dicts of such; `signatures` has
-    the functions that are called by names. Functions of a SavedModel run in a process of
-    TensorFlow's own, those of StableHLO here.
+    Its attributes are variables, functions, and objects, lists and dicts of these; `signatures` has
+    the functions of named tensors. Functions of a SavedModel run in a separate process with
+    TensorFlow, those of StableHLO in this process.
 
-    Raises OSError where there is neither, ImportError where a SavedModel is to be run and there is
-    no TensorFlow.
+    Raises OSError if the folder has neither format, ImportError if a function of a SavedModel needs
+    TensorFlow and it is not installed.
 
     Example (runs TensorFlow in a process of its own)::
 
@@ -483,7 +484,7 @@ def load(export_dir: str | os.PathLike, tags: Any = None, options: Any = None) -
 
 
 def contains_saved_model(export_dir: str | os.PathLike) -> bool:
-    """Whether there is what `load` reads.
+    """Whether a folder has a format that `load` reads.
 
     >>> contains_saved_model("nowhere")
     False

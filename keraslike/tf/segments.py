@@ -1,4 +1,4 @@
-"""`tf.math.segment_*`: sums, products and the like over the rows that have one number."""
+"""`tf.math.segment_*`: reductions of rows with the same segment number."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _check_ids(count: int, ids: Any) -> None:
 def _segment(
     name: str, kind: str, fn: Callable, of_none: Callable | None = None, prefix: str = ""
 ) -> Callable:
-    """Args: of_none: what a segment has in which there is nothing, for a dtype."""
+    """A segment reduction. Args: of_none: gives the value of empty segments for a dtype."""
 
     def segment(data: Any, segment_ids: Any, name: Any = None) -> Tensor:
         ids = _as_operand(segment_ids)
@@ -65,7 +65,7 @@ def _count(data: Any, ids: Any, num_segments: int) -> Any:
 
 def _segment_mean(data: Any, ids: Any, num_segments: int) -> Any:
     total, count = jax.ops.segment_sum(data, ids, num_segments), _count(data, ids, num_segments)
-    # Of integers, as C++ divides them: towards 0.
+    # Integer means are rounded towards 0, as in C++.
     return jax.lax.div(total, count) if data.dtype.kind in "ui" else total / count
 
 

@@ -1,4 +1,4 @@
-"""Tensors as bytes and back: `serialize_tensor`, `parse_tensor` and those of sparse tensors."""
+"""Serialization of tensors: `serialize_tensor`, `parse_tensor`, and those for sparse tensors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def serialize_tensor(tensor: Any, name: str | None = None) -> Tensor:
 
 
 def serialize_sparse(sp_input: Any, out_type: Any = dtypes.string, name: Any = None) -> Tensor:
-    """The indices, values and sizes of a sparse tensor, each as the bytes of a `TensorProto`.
+    """The indices, values and shape of a sparse tensor, each as the bytes of a `TensorProto`.
 
     >>> from keraslike import tf
     >>> tf.io.serialize_sparse(tf.sparse.from_dense([[0, 5]])).shape
@@ -39,7 +39,7 @@ def serialize_sparse(sp_input: Any, out_type: Any = dtypes.string, name: Any = N
 
 
 def serialize_many_sparse(sp_input: Any, out_type: Any = dtypes.string, name: Any = None) -> Tensor:
-    """`serialize_sparse` of each row: `deserialize_many_sparse` joins them.
+    """`serialize_sparse` of each row, which `deserialize_many_sparse` combines again.
 
     >>> from keraslike import tf
     >>> tf.io.serialize_many_sparse(tf.sparse.from_dense([[0, 5], [6, 0]])).shape
@@ -58,7 +58,7 @@ def serialize_many_sparse(sp_input: Any, out_type: Any = dtypes.string, name: An
 def deserialize_many_sparse(
     serialized_sparse: Any, dtype: Any, rank: Any = None, name: Any = None
 ) -> SparseTensor:
-    """The sparse tensors in rows of `serialize_sparse`, along a new first axis.
+    """The sparse tensors in rows of `serialize_sparse`, stacked along a new first axis.
 
     >>> from keraslike import tf
     >>> x = tf.sparse.from_dense([[0, 5], [6, 0]])

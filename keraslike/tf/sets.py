@@ -1,4 +1,5 @@
-"""`tf.sets`: sets, each a row (the last axis) of a dense or sparse tensor; results are sparse."""
+"""`tf.sets`: operations on sets, which are rows (along the last axis) of dense or sparse tensors.
+Results are sparse tensors."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ _Row = tuple[int, ...]
 
 
 def union(a: Any, b: Any, validate_indices: bool = True) -> SparseTensor:
-    """The elements that are in either set, each once and in order.
+    """The elements of either set, sorted and without repetitions.
 
     >>> union([[2, 3, 5]], [[5, 4]]).values.numpy().tolist()
     [2, 3, 4, 5]
@@ -38,7 +39,7 @@ def intersection(a: Any, b: Any, validate_indices: bool = True) -> SparseTensor:
 
 
 def difference(a: Any, b: Any, aminusb: bool = True, validate_indices: bool = True) -> SparseTensor:
-    """The elements of `a` that are not in `b`; the other way round with `aminusb=False`.
+    """The elements of `a` that are not in `b`, or with `aminusb=False` the reverse.
 
     >>> from keraslike import tf
     >>> tf.sparse.to_dense(tf.sets.difference([[1, 2, 3]], [[2]])).numpy().tolist()
@@ -50,7 +51,7 @@ def difference(a: Any, b: Any, aminusb: bool = True, validate_indices: bool = Tr
 
 
 def size(a: Any, validate_indices: bool = True) -> Tensor:
-    """The number of different elements of each set, int32; `a` is sparse.
+    """The number of different elements of each set of a sparse tensor, int32.
 
     >>> from keraslike import tf
     >>> tf.sets.size(tf.sparse.from_dense([[1, 2, 2]])).numpy().tolist()
@@ -68,11 +69,14 @@ def size(a: Any, validate_indices: bool = True) -> Tensor:
 def _combined(
     name: str, a: Any, b: Any, validate: bool, operation: Callable[[set, set], set]
 ) -> SparseTensor:
-    """Raises TypeError for dtypes that sets do not have or that differ, InvalidArgumentError for
-    shapes that differ before the last axis."""
+    """Raises TypeError for unsupported or different dtypes, InvalidArgumentError for shapes that
+    differ
+    in other axes than the last."""
     a, b = (x if isinstance(x, SparseTensor) else convert_to_tensor(x) for x in (a, b))
     if a.dtype.name not in _KINDS:
-        raise TypeError(f"tf.sets.{name}: sets are of integers or text, not of {a.dtype.name}.")
+        raise TypeError(
+            f"tf.sets.{name}: sets must be of integers or text. Received dtype: {a.dtype.name}"
+        )
     if a.dtype is not b.dtype:
         raise TypeError(f"tf.sets.{name}: dtypes differ: {a.dtype.name} and {b.dtype.name}")
     (rows_a, shape), (rows_b, other) = (_rows(name, x, validate) for x in (a, b))
@@ -95,7 +99,7 @@ def _combined(
 
 
 def _rows(name: str, x: Any, validate: bool) -> tuple[dict[_Row, set], _Row]:
-    """The sets by their places, and the shape that the places are in."""
+    """The sets by their indices, and the shape of all axes but the last."""
     sizes = tuple(x.shape)
     if len(sizes) < 2:
         raise InvalidArgumentError(

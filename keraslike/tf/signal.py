@@ -46,7 +46,7 @@ rfft, irfft = _real("rfft", jnp.fft.rfft), _real("irfft", jnp.fft.irfft)
 
 @operation("signal.rfft2d", "input_tensor")
 def rfft2d(x: Any, fft_length: Any = None) -> Any:
-    """The Fourier transform along the last two axes, of real numbers.
+    """The Fourier transform of real numbers along the last two axes.
 
     >>> from keraslike import tf
     >>> tf.signal.rfft2d([[1.0, 1.0]]).numpy().tolist()
@@ -57,7 +57,7 @@ def rfft2d(x: Any, fft_length: Any = None) -> Any:
 
 @operation("signal.irfft2d", "input_tensor")
 def irfft2d(x: Any, fft_length: Any = None) -> Any:
-    """What `rfft2d` did, undone.
+    """The inverse of `rfft2d`.
 
     >>> from keraslike import tf
     >>> tf.signal.irfft2d([[2 + 0j, 0j]]).numpy().tolist()
@@ -68,7 +68,7 @@ def irfft2d(x: Any, fft_length: Any = None) -> Any:
 
 @operation("signal.fftshift", "x")
 def fftshift(x: Any, axes: Any = None) -> Any:
-    """Frequency 0 moved to the middle.
+    """Shifts frequency 0 to the middle.
 
     >>> from keraslike import tf
     >>> tf.signal.fftshift([0, 1, 2, 3]).numpy().tolist()
@@ -79,7 +79,7 @@ def fftshift(x: Any, axes: Any = None) -> Any:
 
 @operation("signal.ifftshift", "x")
 def ifftshift(x: Any, axes: Any = None) -> Any:
-    """What `fftshift` did, undone.
+    """The inverse of `fftshift`.
 
     >>> from keraslike import tf
     >>> tf.signal.ifftshift([2, 3, 0, 1]).numpy().tolist()
@@ -97,7 +97,7 @@ def frame(
     axis: int = -1,
     name: Any = None,
 ) -> Tensor:
-    """Windows of a signal, one every `frame_step` samples.
+    """Frames of a signal, one every `frame_step` samples.
 
     >>> from keraslike import tf
     >>> tf.signal.frame([1, 2, 3, 4], 2, 1).numpy().tolist()
@@ -118,7 +118,7 @@ def _frame(x: Any, length: int, step: int, pad_end: bool, value: float, axis: in
 
 
 def overlap_and_add(signal: Any, frame_step: Any, name: Any = None) -> Tensor:
-    """The signal of which these are the frames, overlaps added.
+    """The signal composed of frames, with overlaps added.
 
     >>> from keraslike import tf
     >>> tf.signal.overlap_and_add([[1, 2], [3, 4]], 1).numpy().tolist()
@@ -175,7 +175,7 @@ def vorbis_window(window_length: Any, dtype: Any = dtypes.float32, name: Any = N
 def inverse_stft_window_fn(
     frame_step: Any, forward_window_fn: Callable = hann_window, name: Any = None
 ) -> Callable:
-    """The window that makes `inverse_stft` undo a `stft` with this window.
+    """The window for `inverse_stft` that inverts a `stft` with a given window.
 
     >>> from keraslike import tf
     >>> window = tf.signal.inverse_stft_window_fn(2)
@@ -202,7 +202,7 @@ def inverse_stft(
     window_fn: Any = hann_window,
     name: Any = None,
 ) -> Tensor:
-    """The signal whose `stft` this is, where the window fits: see `inverse_stft_window_fn`.
+    """The inverse of `stft`, exact with the window of `inverse_stft_window_fn`.
 
     >>> from keraslike import tf
     >>> x = tf.ones([8])
@@ -220,7 +220,7 @@ def inverse_stft(
 
 
 def _fft_length(frame_length: int, given: Any) -> int:
-    """The values that a frame is filled up to: to the next power of two by default."""
+    """The length to which frames are padded, by default the next power of two."""
     return 2 ** (frame_length - 1).bit_length() if given is None else static(given)
 
 
@@ -238,7 +238,7 @@ def linear_to_mel_weight_matrix(
     dtype: Any = dtypes.float32,
     name: Any = None,
 ) -> Tensor:
-    """What a spectrogram is multiplied by for its bands on the mel scale.
+    """The matrix that converts a spectrogram to bands on the mel scale.
 
     >>> from keraslike import tf
     >>> tf.signal.linear_to_mel_weight_matrix(2, 5, 8000).shape
@@ -256,7 +256,7 @@ def linear_to_mel_weight_matrix(
 
 
 def mfccs_from_log_mel_spectrograms(log_mel_spectrograms: Any, name: Any = None) -> Tensor:
-    """The cepstral coefficients of logarithms of mel spectrograms.
+    """The cepstral coefficients of logarithmic mel spectrograms.
 
     >>> from keraslike import tf
     >>> tf.signal.mfccs_from_log_mel_spectrograms([[1.0, 1.0]]).numpy().round(4)
@@ -291,8 +291,8 @@ def stft(
 
 @operation("signal.dct", "input")
 def dct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None = None) -> Any:
-    """The cosine transform of a type, 1 to 4, along the last axis, of `n` values (cut, or filled
-    with zeros); `norm="ortho"` makes it orthonormal.
+    """The cosine transform of type 1 to 4 along the last axis, which is truncated or zero-padded to
+    `n` values; `norm="ortho"` makes it orthonormal.
 
     Raises ValueError for type 1 with a norm, and for another axis.
 
@@ -314,12 +314,12 @@ def _cosine_transform(x: Any, type: int, norm: str | None) -> Any:
     count = x.shape[-1]
     if type == 2:
         return jax.scipy.fft.dct(x, type=2, norm=norm)
-    if type == 3:  # jax's inverse of type 2 is that but for a factor
+    if type == 3:  # equals JAX's inverse of type 2 up to a factor
         return jax.scipy.fft.idct(x, type=2, norm=norm) * (2 * count if norm is None else 1)
     if type == 1:
         if norm is not None or count < 2:
             raise ValueError(
-                "Type 1 of the cosine transform has no norm, and needs two values at least. "
+                "Type 1 of the cosine transform has no norm, and needs at least two values. "
                 f"Received: norm={norm!r}, {count} values"
             )
         angles = np.outer(np.arange(count), np.arange(count)) * np.pi / (count - 1)
@@ -331,13 +331,13 @@ def _cosine_transform(x: Any, type: int, norm: str | None) -> Any:
         weights = 2 * np.cos(np.outer(odd, odd) * np.pi / (4 * count))
         scale = 1 if norm is None else np.sqrt(0.5 / count)
         return x @ jnp.asarray(weights * scale, x.dtype)
-    raise ValueError(f"The types of the cosine transform are 1 to 4. Received: type={type}")
+    raise ValueError(f"type must be 1, 2, 3 or 4. Received: type={type}")
 
 
 @operation("signal.idct", "input")
 def idct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None = None) -> Any:
-    """What `dct` of a type did, undone; without a norm but for a factor `2 n`, of type 1
-    `2 (n - 1)`.
+    """The inverse of `dct` of a type; without a norm, up to the factor `2 n` (`2 (n - 1)` for
+    type 1).
 
     Raises ValueError for a length `n` and for another axis.
 

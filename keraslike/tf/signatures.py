@@ -1,4 +1,4 @@
-"""Signatures of functions of tensors: what one is traced for, and which calls that serves."""
+"""Signatures of functions of tensors, and keys that decide which calls share a trace."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from keraslike.tf.tensor import Tensor
 
 
 class TensorSpec:
-    """The shape and dtype that a tensor is to have; sizes may be `None`.
+    """The shape and dtype of a tensor; sizes may be `None`.
 
     >>> TensorSpec([None, 3])
     TensorSpec(shape=(None, 3), dtype=tf.float32, name=None)
@@ -31,7 +31,7 @@ class TensorSpec:
         return cls(tensor.shape, tensor.dtype, name)
 
     def is_compatible_with(self, other: Any) -> bool:
-        """Whether a tensor has this dtype and a shape that fits."""
+        """Whether a tensor has this dtype and a compatible shape."""
         return dtypes.as_dtype(other.dtype) is self.dtype and self.shape.is_compatible_with(
             other.shape
         )
@@ -50,7 +50,7 @@ class TensorSpec:
 
 
 class _Same:
-    """An object as part of a key, by identity."""
+    """An object as a part of a key, compared by identity."""
 
     __slots__ = ("of",)
 
@@ -92,7 +92,7 @@ MISMATCH = object()
 
 
 def common(x: Any, y: Any) -> Any:
-    """A signature that fits both arguments, or `MISMATCH`."""
+    """A signature that both arguments conform to, or `MISMATCH`."""
     if not (is_tensor(x) and is_tensor(y)):
         return x if key_of(x) == key_of(y) else MISMATCH
     if UNKNOWN_SHAPE in (x.shape, y.shape):

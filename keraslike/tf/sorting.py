@@ -1,4 +1,4 @@
-"""Functions of `tf` that put elements in order, tell them apart and count them."""
+"""Functions of `tf` that sort, deduplicate, search and count."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from keraslike.tf.tensor import WIDE, Tensor, run
 
 
 def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", name: Any = None) -> Tensor:
-    """The elements in order.
+    """The elements, sorted along an axis.
 
     >>> from keraslike import tf
     >>> tf.sort([3, 1, 2]).numpy().tolist()
@@ -29,7 +29,7 @@ def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", name: Any = 
 
 
 def _sort(x: Any, axis: int, descending: bool) -> Any:
-    if descending and x.dtype.kind == "f":  # of equal ones the first comes first
+    if descending and x.dtype.kind == "f":  # the sort must be stable
         return -jnp.sort(-x, axis=axis)
     return jnp.sort(x, axis=axis, descending=descending)
 
@@ -41,7 +41,7 @@ def argsort(
     stable: bool = False,
     name: Any = None,
 ) -> Tensor:
-    """The indices that put the elements in order, int32.
+    """The indices that sort the elements, int32.
 
     >>> from keraslike import tf
     >>> tf.argsort([3, 1, 2], direction="DESCENDING").numpy().tolist()
@@ -66,7 +66,7 @@ def top_k(
     index_type: Any = dtypes.int32,
     name: Any = None,
 ) -> TopKV2:
-    """The `k` largest along the last axis (`values`), and their `indices`.
+    """The `k` largest elements along the last axis, as `values` and `indices`.
 
     >>> from keraslike import tf
     >>> values, indices = tf.math.top_k([1, 3, 2], 2)
@@ -94,8 +94,9 @@ class UniqueWithCounts(NamedTuple):
 
 
 def unique(x: Any, out_idx: Any = dtypes.int32, name: Any = None) -> Unique:
-    """The different elements in the order they come (`y`), and each one's place among them
-    (`idx`).
+    """The different elements in the order of their first occurrence (`y`), and the index of each
+    element
+    in them (`idx`).
 
     >>> from keraslike import tf
     >>> y, idx = tf.unique([7, 8, 7])
@@ -106,7 +107,7 @@ def unique(x: Any, out_idx: Any = dtypes.int32, name: Any = None) -> Unique:
 
 
 def unique_with_counts(x: Any, out_idx: Any = dtypes.int32, name: Any = None) -> UniqueWithCounts:
-    """As `unique`, with the `count` of each.
+    """Like `unique`, with the `count` of each different element.
 
     >>> [t.numpy().tolist() for t in unique_with_counts(constant([7, 1, 7]))]
     [[7, 1], [0, 1, 0], [2, 1]]
@@ -128,7 +129,7 @@ def searchsorted(
     out_type: Any = dtypes.int32,
     name: str | None = None,
 ) -> Tensor:
-    """Where values would go in a sorted sequence.
+    """The positions at which values would be inserted into a sorted sequence.
 
     >>> from keraslike import tf
     >>> tf.searchsorted([1, 3, 5], [0, 3, 9]).numpy().tolist()
@@ -156,12 +157,12 @@ def bincount(
     axis: int | None = None,
     binary_output: bool = False,
 ) -> Tensor:
-    """How often each number occurs, or the sum of its weights.
+    """The number of occurrences of each integer, or the sum of their weights.
 
     Args:
-        minlength, maxlength: the least and the most counts; numbers beyond are left out.
-        axis: `None` or 0 for one count of all, -1 for one of each row.
-        binary_output: whether a number occurs, 1 or 0, instead of how often.
+        minlength, maxlength: limits of the number of counts; larger integers are ignored.
+        axis: `None` or 0 to count all elements together, -1 to count each row.
+        binary_output: whether to return 1 for integers that occur, and 0 for others.
 
     >>> bincount([1, 1, 3], minlength=5).numpy().tolist()
     [0, 2, 0, 1, 0]
@@ -176,7 +177,7 @@ def bincount(
     values = _concrete("math.bincount", _as_operand(arr))
     w = None if weights is None else _concrete("math.bincount", _as_operand(weights))
     if values.size and values.min() < 0:
-        raise InvalidArgumentError(f"arr must hold no negative numbers: {values.min()}")
+        raise InvalidArgumentError(f"arr must not have negative numbers. Received: {values.min()}")
     kind = dtypes.as_dtype(dtype).as_numpy_dtype if w is None else w.dtype
     size = max(int(values.max(initial=-1)) + 1, int(static(minlength) or 0))
     if maxlength is not None:
@@ -198,14 +199,14 @@ def bincount(
 
 
 class ListDiff(NamedTuple):
-    """The elements of a list that another does not have, and their places."""
+    """The elements of a list that are not in another, and their indices."""
 
     out: Tensor
     idx: Tensor
 
 
 def list_diff(x: Any, y: Any, out_idx: Any = dtypes.int32) -> ListDiff:
-    """The elements of `x` that `y` does not have, in their order, and their places.
+    """The elements of `x` that are not in `y`, in their order, and their indices.
 
     >>> from keraslike import tf
     >>> [t.numpy().tolist() for t in tf.raw_ops.ListDiff(x=[1, 2, 3, 4], y=[2, 4])]
@@ -220,7 +221,7 @@ def list_diff(x: Any, y: Any, out_idx: Any = dtypes.int32) -> ListDiff:
 def sequence_mask(
     lengths: Any, maxlen: Any = None, dtype: Any = dtypes.bool_, name: str | None = None
 ) -> Tensor:
-    """True for the first `lengths[i]` places of row `i`.
+    """A mask that is true for the first `lengths[i]` elements of row `i`.
 
     >>> from keraslike import tf
     >>> tf.sequence_mask([1, 3], 3).numpy().tolist()

@@ -45,7 +45,7 @@ from keraslike.tf.tensor import Tensor, run
 
 
 def map_values(op: Callable, *args: Any, **kwargs: Any) -> SparseTensor:
-    """`op` of the values of the sparse tensors among its arguments, which have one set of indices.
+    """`op` applied to the values of sparse arguments, which must have the same indices.
 
     >>> s = SparseTensor([[0, 1]], [3.0], [1, 2])
     >>> map_values(table.square, s).values
@@ -53,7 +53,7 @@ def map_values(op: Callable, *args: Any, **kwargs: Any) -> SparseTensor:
     """
     given = [a for a in (*args, *kwargs.values()) if isinstance(a, SparseTensor)]
     if not given:
-        raise ValueError("tf.sparse.map_values: there is no SparseTensor among the arguments.")
+        raise ValueError("tf.sparse.map_values: at least one argument must be a SparseTensor.")
     first = given[0]
     for other in given[1:]:
         if other is first or other._indices is first._indices:
@@ -67,7 +67,7 @@ def map_values(op: Callable, *args: Any, **kwargs: Any) -> SparseTensor:
 
 
 def _aligned(name: str, a: SparseTensor, b: SparseTensor) -> tuple:
-    """The places of either, in order, and of each value its number among them."""
+    """The union of the indices of both tensors, sorted, and the position of each value in it."""
     if a._sizes != b._sizes:
         raise InvalidArgumentError(
             f"tf.sparse.{name}: shapes must be equal. Received: {a._sizes} and {b._sizes}"
@@ -82,10 +82,10 @@ def _aligned(name: str, a: SparseTensor, b: SparseTensor) -> tuple:
 
 
 def add(a: Any, b: Any, threshold: Any = 0) -> Any:
-    """The sum: sparse of two sparse tensors, dense where one is dense.
+    """The sum, which is sparse for two sparse tensors, and dense if one is dense.
 
     Args:
-        threshold: sums of two values that are smaller in magnitude are left out.
+        threshold: sums of two sparse values below this magnitude are removed.
 
     >>> from keraslike import tf
     >>> x = tf.sparse.from_dense([[0, 1]])
@@ -93,13 +93,13 @@ def add(a: Any, b: Any, threshold: Any = 0) -> Any:
     [[0, 2]]
     """
     if not isinstance(a, SparseTensor) and not isinstance(b, SparseTensor):
-        raise TypeError("One argument must be a SparseTensor: tf.add() adds two dense tensors.")
+        raise TypeError("One argument must be a SparseTensor. Use tf.add() for dense tensors.")
     if not isinstance(a, SparseTensor) or not isinstance(b, SparseTensor):
         s, dense = (a, b) if isinstance(a, SparseTensor) else (b, a)
         dense = convert_to_tensor(dense, dtype_hint=s.dtype)
         if tuple(dense.shape) != s._sizes:
             raise InvalidArgumentError(
-                f"Both must be of one shape. Received: {s._sizes} and {tuple(dense.shape)}"
+                f"a and b must have the same shape. Received: {s._sizes} and {tuple(dense.shape)}"
             )
         if dense.dtype is not s.dtype:
             raise InvalidArgumentError(mismatch("sparse.add", s.dtype, dense.dtype))
@@ -192,16 +192,16 @@ reduce_sum, reduce_max = _reduction("reduce_sum"), _reduction("reduce_max")
 def sparse_dense_matmul(
     sp_a: Any, b: Any, adjoint_a: bool = False, adjoint_b: bool = False, name: str | None = None
 ) -> Tensor:
-    """The product of two matrices of which one is sparse, by JAX's `BCOO`; dense.
+    """The dense product of two matrices, one of which is sparse, by JAX's `BCOO`.
 
     Args:
-        adjoint_a, adjoint_b: take the transpose, complex numbers conjugated.
+        adjoint_a, adjoint_b: whether to use the conjugate transpose of a matrix.
 
     >>> s = SparseTensor([[0, 1]], [3.0], [1, 2])
     >>> sparse_dense_matmul(s, constant([[1.0], [2.0]]))
     <tf.Tensor: shape=(1, 1), dtype=float32, numpy=array([[6.]], dtype=float32)>
     """
-    if not isinstance(sp_a, SparseTensor):  # (b' a')', with the sparse one first
+    if not isinstance(sp_a, SparseTensor):  # computes (b' a')', so that the sparse matrix is first
         out = sparse_dense_matmul(_sparse(b), sp_a, not adjoint_b, not adjoint_a)
         return ops.transpose(out, conjugate=True)
     b = convert_to_tensor(b, dtype_hint=sp_a.dtype)
@@ -221,7 +221,7 @@ def sparse_dense_matmul(
 
 
 def _matmul(values: Any, b: Any, indices: Any, sizes: tuple, of_a: bool, of_b: bool) -> Any:
-    if max(sizes, default=0) < 2**31:  # what JAX compiles these for
+    if max(sizes, default=0) < 2**31:  # JAX's kernels use 32-bit indices
         indices = indices.astype(np.int32)
     if of_a:
         values, indices, sizes = values.conj(), indices[:, ::-1], sizes[::-1]
@@ -229,7 +229,7 @@ def _matmul(values: Any, b: Any, indices: Any, sizes: tuple, of_a: bool, of_b: b
 
 
 def softmax(sp_input: Any, name: str | None = None) -> SparseTensor:
-    """The softmax over the values of each row (the last axis), the places without one left out.
+    """The softmax over the explicit values of each row (the last axis).
 
     >>> from keraslike import tf
     >>> tf.sparse.softmax(

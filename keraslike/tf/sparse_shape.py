@@ -1,4 +1,4 @@
-"""Functions of `tf.sparse` that rearrange and pick."""
+"""Functions of `tf.sparse` that rearrange, slice and combine."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _axis(axis: Any, rank: int, name: str) -> int:
 def eye(
     num_rows: Any, num_columns: Any = None, dtype: Any = dtypes.float32, name: Any = None
 ) -> SparseTensor:
-    """Ones on the diagonal.
+    """A matrix with ones on the diagonal.
 
     >>> from keraslike import tf
     >>> tf.sparse.to_dense(tf.sparse.eye(2)).numpy().tolist()
@@ -50,7 +50,7 @@ def eye(
 
 
 def to_indicator(sp_input: Any, vocab_size: int, name: Any = None) -> Tensor:
-    """True at the places that the values name along the last axis, of size `vocab_size`.
+    """A tensor that is true at the values, as indices along a last axis of size `vocab_size`.
 
     >>> from keraslike import tf
     >>> tf.sparse.to_indicator(
@@ -68,7 +68,7 @@ def _indicate(values: Any, indices: Any, sizes: tuple[int, ...]) -> Any:
 
 
 def transpose(sp_input: Any, perm: Any = None, name: str | None = None) -> SparseTensor:
-    """The axes in another order, reversed where none is given.
+    """The tensor with its axes in another order, by default reversed.
 
     >>> from keraslike import tf
     >>> tf.sparse.to_dense(tf.sparse.transpose(tf.sparse.from_dense([[0, 1]]))).numpy().tolist()
@@ -78,7 +78,7 @@ def transpose(sp_input: Any, perm: Any = None, name: str | None = None) -> Spars
     rank = len(s._sizes)
     perm = tuple(range(rank))[::-1] if perm is None else tuple(static(perm))
     if sorted(perm) != list(range(rank)):
-        raise ValueError(f"perm must be an order of the {rank} axes. Received: {list(perm)}")
+        raise ValueError(f"perm must be a permutation of {rank} axes. Received: {list(perm)}")
     columns = indexing.gather(s.indices, np.asarray(perm), axis=1)
     return reorder(_make(columns, s._values, [s._sizes[p] for p in perm]))
 
@@ -113,7 +113,7 @@ def _reshape(indices: Any, old: tuple[int, ...], new: tuple[int, ...]) -> Any:
 
 
 def expand_dims(sp_input: Any, axis: Any = None, name: str | None = None) -> SparseTensor:
-    """An axis of size 1 more, by default the last.
+    """The tensor with an additional axis of size 1, by default the last.
 
     >>> from keraslike import tf
     >>> tf.sparse.expand_dims(tf.sparse.from_dense([0, 1]), 0).shape
@@ -130,10 +130,10 @@ def expand_dims(sp_input: Any, axis: Any = None, name: str | None = None) -> Spa
 def concat(
     axis: Any, sp_inputs: Sequence[Any], expand_nonconcat_dims: bool = False, name: Any = None
 ) -> SparseTensor:
-    """Sparse tensors end to end along an axis.
+    """Sparse tensors concatenated along an axis.
 
     Args:
-        expand_nonconcat_dims: let the other sizes differ and take the largest of each.
+        expand_nonconcat_dims: whether other sizes may differ; the largest is used.
 
     >>> from keraslike import tf
     >>> x = tf.sparse.from_dense([[0, 1]])
@@ -142,7 +142,7 @@ def concat(
     """
     given = [_sparse(s) for s in sp_inputs]
     if not given:
-        raise InvalidArgumentError("tf.sparse.concat: expected one tensor at least.")
+        raise InvalidArgumentError("tf.sparse.concat: sp_inputs must have at least one tensor.")
     rank = len(given[0]._sizes)
     at = _axis(axis, rank, "concat")
     for i, s in enumerate(given):
@@ -165,7 +165,7 @@ def concat(
 
 
 def slice(sp_input: Any, start: Any, size: Any, name: Any = None) -> SparseTensor:  # noqa: A001
-    """The block that begins at `start`, of `size` as far as there are elements.
+    """The slice that begins at `start`, of `size` at most.
 
     >>> from keraslike import tf
     >>> x = tf.sparse.from_dense([[0, 1], [2, 3]])
@@ -187,7 +187,7 @@ def slice(sp_input: Any, start: Any, size: Any, name: Any = None) -> SparseTenso
 def split(
     sp_input: Any = None, num_split: Any = None, axis: Any = None, name: Any = None
 ) -> list[SparseTensor]:
-    """`num_split` pieces along an axis, the first ones longer where they cannot be of one size.
+    """`num_split` parts along an axis; the first ones are longer if it does not divide evenly.
 
     >>> from keraslike import tf
     >>> x = tf.sparse.from_dense([[0, 1], [2, 3]])
@@ -210,7 +210,7 @@ def split(
 
 
 def retain(sp_input: Any, to_retain: Any) -> SparseTensor:
-    """Only the values for which `to_retain`, a boolean vector, holds.
+    """The tensor with only those values for which the boolean vector `to_retain` is true.
 
     >>> from keraslike import tf
     >>> x = tf.sparse.from_dense([1, 2])
@@ -232,7 +232,7 @@ def retain(sp_input: Any, to_retain: Any) -> SparseTensor:
 
 
 def reset_shape(sp_input: Any, new_shape: Any = None) -> SparseTensor:
-    """Another shape around the same indices: the smallest, or one that is not smaller.
+    """The tensor with another shape: the smallest that holds the indices, or a given larger one.
 
     >>> from keraslike import tf
     >>> tf.sparse.reset_shape(tf.sparse.from_dense([0, 1]), [4]).shape
@@ -249,7 +249,7 @@ def reset_shape(sp_input: Any, new_shape: Any = None) -> SparseTensor:
 
 
 def fill_empty_rows(sp_input: Any, default_value: Any, name: Any = None) -> tuple:
-    """A value at the start of each row that has none, and which rows those are.
+    """The tensor with a value at the start of each empty row, and a mask of empty rows.
 
     >>> from keraslike import tf
     >>> x = tf.sparse.from_dense([[0, 1], [0, 0]])
@@ -271,7 +271,7 @@ def fill_empty_rows(sp_input: Any, default_value: Any, name: Any = None) -> tupl
 
 
 def mask(a: Any, mask_indices: Any, name: str | None = None) -> Any:
-    """`IndexedSlices` without the rows that `mask_indices` names.
+    """`IndexedSlices` without the rows in `mask_indices`.
 
     >>> from keraslike import tf
     >>> rows = tf.IndexedSlices([[1.0], [2.0]], [0, 3])

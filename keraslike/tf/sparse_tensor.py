@@ -1,8 +1,7 @@
-"""`tf.SparseTensor`: tensors that are mostly zeros, as indices and values.
+"""`tf.SparseTensor`: tensors with mostly zeros, as indices and values.
 
-Which places hold a value is decided on the host; the values go through operations that a tape
-records. While a function is traced the indices may be traced too, as long as the count of values
-does not depend on them.
+Indices are computed on the host, and values by operations that a tape records. In a traced function
+the indices may be tracers, as long as the number of values does not depend on them.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.structure import NotDense, Structure, host, is_traced
 from keraslike.tf.tensor import Tensor, run
 
-_UNARY = ("abs", "negative", "sign", "square", "sqrt", "tanh", "erf")  # what leaves a zero a zero
+_UNARY = ("abs", "negative", "sign", "square", "sqrt", "tanh", "erf")  # functions that map 0 to 0
 
 
 class SparseTensor(Structure):
@@ -32,11 +31,11 @@ class SparseTensor(Structure):
     A pytree of indices and values; the shape belongs to its structure.
 
     Args:
-        indices: int64, (N, rank), by rows and columns for most functions; see `tf.sparse.reorder`.
+        indices: int64, (N, rank), in row-major order for most functions; see `tf.sparse.reorder`.
         values: (N,), of any dtype.
         dense_shape: (rank,).
 
-    Raises ValueError where the three do not fit one another.
+    Raises ValueError if the three are inconsistent.
 
     >>> s = SparseTensor(indices=[[0, 1], [1, 0]], values=[1.0, 2.0], dense_shape=[2, 3])
     >>> to_dense(s)
@@ -67,11 +66,11 @@ class SparseTensor(Structure):
 
     @classmethod
     def from_value(cls, sparse_tensor_value: Any) -> SparseTensor:
-        """The same, of a SparseTensor or of JAX's `BCOO`."""
+        """A SparseTensor from a SparseTensor or from JAX's `BCOO`."""
         if isinstance(sparse_tensor_value, BCOO):
             given = sparse_tensor_value
             if given.n_batch or given.n_dense:
-                raise ValueError("A BCOO with batch or dense axes is no SparseTensor.")
+                raise ValueError("A BCOO with batch or dense axes cannot become a SparseTensor.")
             indices = ops.cast(Tensor(given.indices), dtypes.int64)
             return cls(indices, Tensor(given.data), given.shape)
         return _sparse(sparse_tensor_value)
@@ -80,7 +79,7 @@ class SparseTensor(Structure):
     def indices(self) -> Tensor:
         if self._indices.dtype is dtypes.int64:
             return self._indices
-        return ops.cast(self._indices, dtypes.int64)  # out of a function compiled in 32 bits
+        return ops.cast(self._indices, dtypes.int64)  # a compiled function may return int32
 
     @property
     def values(self) -> Tensor:
@@ -98,7 +97,7 @@ class SparseTensor(Structure):
         return self.shape
 
     def set_shape(self, shape: Any) -> None:
-        """Raises ValueError where the shape is another."""
+        """Raises ValueError for another shape."""
         if not self.shape.is_compatible_with(shape):
             raise ValueError(f"Shapes {self.shape} and {TensorShape(shape)} are not compatible.")
 
@@ -107,12 +106,12 @@ class SparseTensor(Structure):
         return self._values.dtype
 
     def with_values(self, new_values: Any) -> SparseTensor:
-        """Other values at the same places."""
+        """A sparse tensor with the same indices and other values."""
         return SparseTensor(self.indices, new_values, self._sizes)
 
     def to_bcoo(self) -> BCOO:
         """JAX's sparse array of the same contents."""
-        indices = ops.cast(self._indices, dtypes.int32)  # as JAX's own have them
+        indices = ops.cast(self._indices, dtypes.int32)  # the dtype of indices in JAX
         return BCOO((self._values.__jax_array__(), indices._value), shape=self._sizes)
 
     def __mul__(self, y: Any) -> SparseTensor:
@@ -129,8 +128,8 @@ class SparseTensor(Structure):
         )
         if not fits:
             raise InvalidArgumentError(
-                f"A dense tensor of shape {sizes} does not broadcast to the sparse one's shape "
-                f"{self._sizes}."
+                f"A dense tensor of shape {sizes} cannot be broadcast to the shape {self._sizes} "
+                "of a sparse tensor."
             )
         there = run(_broadcast_pick, (y, self.indices))
         return self.with_values(function(self._values, there))
@@ -187,7 +186,7 @@ def _broadcast_pick(y: Any, indices: Any) -> Any:
 
 def pick(x: Any, rows: Any) -> Tensor:
     """The rows of a tensor at several indices."""
-    if not is_traced(rows):  # as 32-bit integers: tapes compile pullbacks in 32 bits
+    if not is_traced(rows):  # as int32, since tapes compile pullbacks in 32-bit mode
         rows = np.asarray(rows).astype(np.int32 if x.shape[0] < 2**31 else np.int64)
     return indexing.gather(x, rows)
 
@@ -204,7 +203,7 @@ def _flat(indices: Any, sizes: Sequence[int]) -> Any:
 
 
 def from_dense(tensor: Any, name: str | None = None) -> SparseTensor:
-    """The elements that are not zero, `False` or empty text.
+    """A sparse tensor of the elements other than zero, `False` or empty text.
 
     >>> from_dense([[0, 1], [2, 0]]).values
     <tf.Tensor: shape=(2,), dtype=int32, numpy=array([1, 2], dtype=int32)>
@@ -240,17 +239,17 @@ def _validate(indices: np.ndarray, sizes: tuple[int, ...]) -> None:
         if flat[i] == flat[i - 1]:
             raise InvalidArgumentError(f"indices[{i}] = {place} is repeated")
         raise InvalidArgumentError(
-            f"indices[{i}] = {place} is out of order: tf.sparse.reorder() sorts them."
+            f"indices[{i}] = {place} is out of order. Use tf.sparse.reorder() to sort them."
         )
 
 
 def to_dense(
     sp_input: Any, default_value: Any = None, validate_indices: bool = True, name: Any = None
 ) -> Tensor:
-    """A dense tensor, with `default_value` (0) where there is no value.
+    """A dense tensor, with `default_value`, by default 0, for missing values.
 
-    Raises InvalidArgumentError for indices that are out of order, repeated or out of bounds; while
-    a function is traced they are not looked at.
+    Raises InvalidArgumentError for indices that are out of order, repeated or out of bounds. In a
+    traced function they are not checked.
 
     >>> from keraslike import tf
     >>> tf.sparse.to_dense(tf.sparse.SparseTensor([[0, 1]], [5], [1, 2])).numpy().tolist()
@@ -274,7 +273,7 @@ def _scatter(values: Any, filler: Any, indices: Any, sizes: tuple[int, ...]) -> 
 
 
 def reorder(sp_input: Any, name: str | None = None) -> SparseTensor:
-    """The same with indices in the order of rows.
+    """The same tensor with indices in row-major order.
 
     >>> from keraslike import tf
     >>> x = tf.sparse.SparseTensor([[1, 0], [0, 0]], [2, 1], [2, 1])

@@ -1,4 +1,4 @@
-"""`tf.RaggedTensorSpec`, `tf.SparseTensorSpec`, `tf.data.DatasetSpec`: what is known of values."""
+"""`tf.RaggedTensorSpec`, `tf.SparseTensorSpec` and `tf.data.DatasetSpec`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keraslike.tf.sparse import SparseTensor
 
 
 class _Spec:
-    """A spec that is equal to others that look the same."""
+    """The base class of specs, which are equal if their representations are."""
 
     shape: TensorShape
     dtype: dtypes.DType
@@ -27,18 +27,18 @@ class _Spec:
         return hash(repr(self))
 
     def common(self, other: Any) -> Any:
-        """What holds for values of both kinds."""
+        """The most specific spec that values of both specs conform to."""
         if type(other) is not type(self) or other.dtype != self.dtype:
-            raise TypeError(f"Elements of different kinds: {self} and {other}.")
+            raise TypeError(f"Elements must have compatible specs. Received: {self} and {other}")
         sizes = [a if a == b else None for a, b in zip(self.shape, other.shape)]
         return self._with(sizes, 0)
 
     def inside(self, size: int | None) -> Any:
-        """With a first axis before the others."""
+        """The spec with an additional first axis."""
         return self._with((size, *self.shape), 1)
 
     def rows(self) -> Any:
-        """Without the first axis."""
+        """The spec without the first axis."""
         return self._with(self.shape[1:], -1)
 
     def _with(self, shape: Any, more: int) -> Any:
@@ -46,7 +46,7 @@ class _Spec:
 
 
 class RaggedTensorSpec(_Spec):
-    """The shape, dtype and number of ragged axes that a ragged tensor is to have.
+    """The shape, dtype and number of ragged axes of a ragged tensor.
 
     >>> RaggedTensorSpec([None, None], dtypes.int32)
     RaggedTensorSpec(TensorShape([None, None]), tf.int32, 1, tf.int64)
@@ -80,7 +80,7 @@ class RaggedTensorSpec(_Spec):
 
 
 class SparseTensorSpec(_Spec):
-    """The shape and dtype that a sparse tensor is to have.
+    """The shape and dtype of a sparse tensor.
 
     >>> SparseTensorSpec([None, 3], dtypes.int32)
     SparseTensorSpec(TensorShape([None, 3]), tf.int32)
@@ -127,7 +127,7 @@ class NoneTensorSpec(_Spec):
 
 
 class DatasetSpec:
-    """What is known of a data set: of its elements.
+    """The spec of a data set: the spec of its elements.
 
     >>> DatasetSpec(TensorSpec([], dtypes.int64))
     DatasetSpec(TensorSpec(shape=(), dtype=tf.int64, name=None), TensorShape([]))
@@ -152,7 +152,7 @@ class DatasetSpec:
 
 
 def shown(spec: Any) -> Any:
-    """What is known of a leaf of an element, as `element_spec` says it."""
+    """The spec of a leaf in the form of `element_spec`."""
     if isinstance(spec, ArraySpec):
         return TensorSpec(spec.shape, spec.dtype)
     if isinstance(spec, Nested):
@@ -161,7 +161,7 @@ def shown(spec: Any) -> Any:
 
 
 def type_spec_from_value(value: Any) -> Any:
-    """What is known of a tensor of any kind.
+    """The spec of a tensor of any type.
 
     >>> type_spec_from_value([1, 2])
     TensorSpec(shape=(2,), dtype=tf.int32, name=None)

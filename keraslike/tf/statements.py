@@ -1,7 +1,7 @@
-"""What Python's statements do in a function that `tf.function` traces: `autograph`'s operators.
+"""The operators that replace Python's statements in functions that `tf.function` traces.
 
-Python decides wherever it can. A condition that only the compiled program knows makes an `if` a
-`tf.cond`, and a loop a `tf.while_loop`: the names that the statement changes are its state.
+If a condition is known, Python's control flow is used. With a traced condition an `if` becomes
+`tf.cond` and a loop `tf.while_loop`, whose state are the names that the statement changes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _is_value(x: Any) -> bool:
 
 
 def _is_unset(x: Any) -> bool:
-    """Whether a name has no value yet, or a function none that it returns."""
+    """Whether a value is the placeholder of an unset name or of a missing return value."""
     from malt.operators.variables import Undefined, UndefinedReturnValue
 
     return isinstance(x, (Undefined, UndefinedReturnValue))
@@ -63,12 +63,12 @@ def if_stmt(
     symbol_names: Sequence[str],
     nouts: int,
 ) -> None:
-    """`if`, by `tf.cond` where the condition is traced."""
+    """`if`, as `tf.cond` if the condition is traced."""
     if not is_traced(cond):
         (body if cond else orelse)()
         return
     before = get_state()
-    states: list[tuple[Any, ...]] = []  # what the names hold after each branch
+    states: list[tuple[Any, ...]] = []  # the values of the names after each branch
 
     def branch(block: Callable) -> Callable:
         def run() -> list[Any]:
@@ -101,7 +101,7 @@ _COMPUTED = object()
 
 
 class _Not(Tensor):
-    """`not a` of a traced `a`."""
+    """`not a` for a traced `a`."""
 
     __slots__ = ("of",)
 
@@ -112,10 +112,10 @@ jax.tree_util.register_pytree_node(_Not, _flatten_tensor, _unflatten_tensor)
 def _after_returning(
     cond: Any, before: Sequence[Any], names: Sequence[str], states: list[tuple[Any, ...]]
 ) -> list[tuple[Any, ...]]:
-    """The states after the branches of an `if`, with what its condition tells of them.
+    """The states after the branches of an `if`, refined by its condition.
 
-    `if not do_return:`, which the rest of a function becomes where it may have returned before,
-    leaves `do_return` true if the rest returns in any case.
+    After a possible return, the rest of a function becomes the body of `if not do_return:`. If the
+    rest always returns, `do_return` is true after it.
     """
     orelse, body = states
     for place, name in enumerate(names):
@@ -126,16 +126,16 @@ def _after_returning(
 
 
 class _Merged:
-    """Which results of the two branches of an `if` belong together."""
+    """The correspondence of the results of the two branches of an `if`."""
 
     def __init__(self) -> None:
-        # The places among the results of each branch, `None` where only the other one returns.
+        # Positions among the results of each branch, `None` if only the other branch returns.
         self.places: tuple[list[int | None], list[int | None]] = [], []
         self.names: list[str] = []
         self._counts = [0, 0]
 
     def value(self, name: str, orelse: Any, body: Any) -> tuple[list[Any], Any]:
-        """What the name holds after the `if`: leaves, `_COMPUTED` among them, and structure."""
+        """The value of the name after the `if`: leaves, some of them `_COMPUTED`, and structure."""
         if _is_unset(orelse) and _is_unset(body):
             return [orelse], jax.tree.structure(0)
         if _is_unset(orelse) or _is_unset(body):
@@ -170,7 +170,7 @@ class _Merged:
         if _same(orelse, body):
             return body
         if not any(given) and (orelse is None or body is None):
-            return body if orelse is None else orelse  # no tensor, in the branch that returns
+            return body if orelse is None else orelse  # the value of the branch that returns
         if not all(given) and orelse is not None and body is not None:
             if isinstance(orelse, str) and isinstance(body, str):
                 raise NeedsPython(f"Text that {name!r} is by a tensor: XLA has no strings.")
@@ -192,7 +192,7 @@ def _is_no_return(x: Any) -> bool:
 
 @operator
 def if_exp(cond: Any, if_true: Callable, if_false: Callable, expr_repr: str = "") -> Any:
-    """`a if cond else b`, by `tf.cond` where the condition is traced."""
+    """`a if cond else b`, as `tf.cond` if the condition is traced."""
     if not is_traced(cond):
         return if_true() if cond else if_false()
     return control.cond(cond, if_true, if_false)
@@ -200,14 +200,14 @@ def if_exp(cond: Any, if_true: Callable, if_false: Callable, expr_repr: str = ""
 
 @operator
 def and_(a: Callable, b: Callable) -> Any:
-    """`a and b`; of traced values both are computed."""
+    """`a and b`; both are computed if `a` is traced."""
     first = a()
     return table.logical_and(first, b()) if is_traced(first) else first and b()
 
 
 @operator
 def or_(a: Callable, b: Callable) -> Any:
-    """`a or b`; of traced values both are computed."""
+    """`a or b`; both are computed if `a` is traced."""
     first = a()
     return table.logical_or(first, b()) if is_traced(first) else first or b()
 
@@ -231,7 +231,7 @@ def while_stmt(
     symbol_names: Sequence[str],
     opts: dict[str, Any],
 ) -> None:
-    """`while`, by `tf.while_loop` as soon as the condition is traced."""
+    """`while`, as `tf.while_loop` once the condition is traced."""
     going = test()
     while not is_traced(going):
         if not going:
@@ -256,7 +256,7 @@ def for_stmt(
     symbol_names: Sequence[str],
     opts: dict[str, Any],
 ) -> None:
-    """`for`, by `tf.while_loop` over the first axis of a tensor, or over the `tf.range` of one."""
+    """`for`, as `tf.while_loop` over the first axis of a tensor, or over a traced `tf.range`."""
     if isinstance(iter_, _Range):
         count, item = iter_.count(), iter_.item
     elif isinstance(iter_, (Tensor, nnx.Variable, jax.Array)) and not trace_state_clean():
@@ -299,7 +299,7 @@ def for_stmt(
 
 
 def _grows(value: Any) -> bool:
-    """Whether a loop may make a TensorArray longer: XLA needs to know how long it will be."""
+    """Whether a loop may grow a TensorArray, whose final length XLA would need to know."""
     return isinstance(value, TensorArray) and value.dynamic_size
 
 
@@ -311,8 +311,9 @@ def _python_for(
     set_state: Callable,
     names: Sequence[str],
 ) -> None:
-    """A loop over what Python iterates over. Where it may be left by a traced condition, the
-    iterations that remain are computed and count if it was not."""
+    """A loop over a Python iterable. If a traced condition may leave it, the remaining iterations
+    are
+    computed as well, and used only if it was not left."""
     for item in iterable:
         going = extra_test() if extra_test is not None else True
         if is_traced(going):
@@ -325,8 +326,8 @@ def _python_for(
 
 
 class _State:
-    """The values of the names that a loop changes, as leaves: tensors and numbers, which are
-    computed, and the rest, which must stay as it is."""
+    """The values of the names that a loop changes, as leaves: tensors and numbers, which are loop
+    variables, and other values, which must not change."""
 
     def __init__(self, names: Sequence[str], values: Sequence[Any]):
         self.leaves: list[Any] = []
@@ -340,7 +341,7 @@ class _State:
         self.places = [i for i, leaf in enumerate(self.leaves) if _is_value(leaf)]
 
     def values(self, tensors: Sequence[Any]) -> tuple[Any, ...]:
-        """The values of the names, with these tensors in place of those that are computed."""
+        """The values of the names, with given tensors for the loop variables."""
         leaves, found, start = list(self.leaves), [], 0
         for place, tensor in zip(self.places, tensors, strict=True):
             leaves[place] = tensor
@@ -351,7 +352,7 @@ class _State:
         return tuple(found)
 
     def after(self, new: _State) -> list[Any]:
-        """The tensors after an iteration; TypeError where it leaves another kind of state."""
+        """The tensors after an iteration. Raises TypeError if other values have changed."""
         for name, a, b in zip(dict.fromkeys(self.names), self.structure, new.structure):
             if a != b:
                 raise TypeError(
@@ -397,10 +398,10 @@ def _loop(
 def _formed(
     state: _State, before: Sequence[Any], body: Callable, get_state: Callable, set_state: Callable
 ) -> list[Any]:
-    """The values before the loop in the form in which an iteration leaves them.
+    """The values before the loop, in the form in which an iteration returns them.
 
-    What has no value gets zeros, which are never read: Python would raise an error where a name is
-    read that has none. What a TensorArray will hold is known once something was written to it.
+    Unset names become zeros, which are never read, since Python would raise an error for that. The
+    element shape of a TensorArray is known after the first write.
     """
     found: list[Any] = []
 
@@ -428,8 +429,9 @@ def _zeros(like: Any) -> Any:
 
 
 class _Range(autograph.Unsized):
-    """`tf.range` of tensors that are being traced: XLA has no array of such a size, but a loop over
-    it needs none."""
+    """`tf.range` of traced tensors. XLA cannot make an array of such a size, but a loop over it
+    does not
+    need one."""
 
     def __init__(self, start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, **_: Any):
         start, limit = (0, start) if limit is None else (start, limit)
@@ -448,7 +450,9 @@ class _Range(autograph.Unsized):
         return self._start + ops.cast(number, self._start.dtype) * self._delta
 
     def _refuse(self, *_: Any) -> Any:
-        raise NeedsPython("tf.range of a tensor that is being traced can only be iterated over.")
+        raise NeedsPython(
+            "tf.range of a traced tensor can only be used as the iterable of a for loop."
+        )
 
     __getattr__ = __getitem__ = __len__ = _refuse
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __neg__ = _refuse

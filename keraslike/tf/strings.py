@@ -1,7 +1,7 @@
-"""`tf.strings`: functions of text, which is numpy arrays of bytes; UTF-8 where it matters.
+"""`tf.strings`: functions of text, which is stored as numpy arrays of bytes in UTF-8.
 
-Text is no content of compiled functions: these run while a function is traced, on text that has
-values then, and say so where a number that they are given has none yet.
+Compiled functions cannot contain text. In a traced function these operations run during the trace,
+on known text; they raise an error for traced numbers.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _each(function: Callable[[bytes], Any], input: Any, dtype: Any = object) -> 
     return constant(out.reshape(given.shape))
 
 
-# -- one text to one value ---------------------------------------------------------------------
+# -- functions of single texts -----------------------------------------------------------------
 
 
 @of_ragged
@@ -88,7 +88,7 @@ lower, upper = _case("lower"), _case("upper")
 
 @of_ragged
 def strip(input: Any, name: str | None = None) -> Tensor:
-    """The text without the whitespace around it.
+    """The texts without leading and trailing whitespace.
 
     >>> from keraslike import tf
     >>> tf.strings.strip("  text ").numpy()
@@ -99,9 +99,9 @@ def strip(input: Any, name: str | None = None) -> Tensor:
 
 @of_ragged
 def substr(input: Any, pos: Any, len: Any, unit: str = "BYTE", name: str | None = None) -> Tensor:
-    """`len` bytes (or characters) from `pos` on, which counts from the end where it is negative.
+    """`len` bytes (or characters) from `pos` on; a negative `pos` counts from the end.
 
-    Raises InvalidArgumentError where `pos` is beyond the text.
+    Raises InvalidArgumentError if `pos` is outside of a text.
 
     >>> substr(["hello", "world"], -3, 2).numpy().tolist()
     [b'll', b'rl']
@@ -151,7 +151,7 @@ _POSIX = {
 
 @functools.lru_cache(256)
 def _pattern(pattern: bytes) -> re.Pattern:
-    """Python's pattern for one of RE2."""
+    """The Python pattern for a pattern in the syntax of RE2."""
     text = pattern.decode("utf-8", "surrogateescape")
     refused = re.search(r"(?<!\\)(?:\\\\)*(\(\?<?[=!]|\(\?P=|\\[1-9]|\\p|\\P)", text)
     if refused:
@@ -161,7 +161,9 @@ def _pattern(pattern: bytes) -> re.Pattern:
     out, in_class = "", False
     for part in re.findall(r"\\.|.", _posix(text), re.DOTALL):
         in_class = part == "[" or (in_class and part != "]")
-        at_end = part in ("$", r"\z") and not in_class  # Python's $ is before a last newline too
+        at_end = (
+            part in ("$", r"\z") and not in_class
+        )  # Python's $ also matches before a last newline
         out += r"\Z" if at_end else part
     try:
         return re.compile(out, re.ASCII)
@@ -209,7 +211,7 @@ def regex_replace(
     wanted, new = _pattern(_plain(pattern)), _as_str(_plain(rewrite))
     parts = re.split(r"\\(\d|\\)", new)
     groups = [int(p) for p in parts[1::2] if p != "\\"]
-    if any(g > wanted.groups for g in groups):  # such a rewrite replaces nothing
+    if any(g > wanted.groups for g in groups):  # an invalid rewrite replaces nothing
         return _each(lambda b: b, input)
 
     def rewritten(match: re.Match) -> str:
@@ -218,7 +220,7 @@ def regex_replace(
 
     def replaced(text: bytes) -> bytes:
         given, out, end = _as_str(text), "", 0
-        last = -1  # an empty match right after another is none
+        last = -1  # RE2 ignores an empty match right after another match
         for match in wanted.finditer(given):
             if match.start() == match.end() == last:
                 continue
@@ -235,7 +237,7 @@ def regex_replace(
 
 
 def join(inputs: Sequence[Any], separator: str = "", name: str | None = None) -> Any:
-    """The texts of several tensors of one shape (or scalars) one after another.
+    """The elementwise concatenation of several tensors of one shape, or scalars.
 
     >>> join([["a", "b"], "x"], "-").numpy().tolist()
     [b'a-x', b'b-x']
@@ -246,7 +248,9 @@ def join(inputs: Sequence[Any], separator: str = "", name: str | None = None) ->
     given = [texts(x) for x in inputs]
     shapes = {x.shape for x in given if x.shape}
     if len(shapes) > 1:
-        raise InvalidArgumentError(f"The texts are not of one shape: {[x.shape for x in given]}")
+        raise InvalidArgumentError(
+            f"inputs must have the same shape. Received: {[x.shape for x in given]}"
+        )
     out = np.empty(shapes.pop() if shapes else (), object)
     for place in np.ndindex(out.shape):
         found: list[Any] = [x[place] if x.shape else x.item() for x in given]
@@ -261,7 +265,7 @@ def reduce_join(
     separator: str = "",
     name: str | None = None,
 ) -> Any:
-    """The texts along axes as one; the first axis that is named runs fastest.
+    """The texts joined along axes; the first given axis varies fastest.
 
     >>> reduce_join([["a", "b"], ["c", "d"]], axis=1, separator="-").numpy().tolist()
     [b'a-b', b'c-d']
@@ -299,7 +303,7 @@ def _join_ragged(r: RaggedTensor, axis: Any, between: bytes) -> Any:
 
 
 def split(input: Any, sep: Any = None, maxsplit: int = -1, name: str | None = None) -> Any:
-    """The parts between separators, by default whitespace: a row of them for each text.
+    """A row of the parts between separators, by default whitespace, for each text.
 
     >>> split(["hello world", "a b c"])
     <tf.RaggedTensor [[b'hello', b'world'], [b'a', b'b', b'c']]>
@@ -309,7 +313,7 @@ def split(input: Any, sep: Any = None, maxsplit: int = -1, name: str | None = No
 
 
 def bytes_split(input: Any, name: str | None = None) -> Any:
-    """The bytes of each text, a row of them each.
+    """A row of the bytes of each text.
 
     >>> from keraslike import tf
     >>> tf.strings.bytes_split(["ab", "c"]).to_list()
@@ -327,13 +331,13 @@ def ngrams(
     preserve_short_sequences: bool = False,
     name: str | None = None,
 ) -> Any:
-    """All runs of `ngram_width` texts of each row, joined.
+    """The joined n-grams of `ngram_width` consecutive texts of each row.
 
     Args:
         ngram_width: a number or several.
-        pad_values: a text, or a pair of them, to stand before and after each row.
-        padding_width: how many of them; by default one less than the width.
-        preserve_short_sequences: give a row that is too short as one n-gram.
+        pad_values: a text, or a pair of texts, for padding before and after each row.
+        padding_width: the width of the padding, by default one less than the n-gram.
+        preserve_short_sequences: whether a row that is too short becomes one n-gram.
 
     >>> from keraslike import tf
     >>> tf.strings.ngrams(["a", "b", "c"], 2).numpy().tolist()
@@ -367,7 +371,7 @@ def ngrams(
 def unsorted_segment_join(
     inputs: Any, segment_ids: Any, num_segments: Any, separator: str = "", name: str | None = None
 ) -> Tensor:
-    """The texts of each segment as one.
+    """The joined texts of each segment.
 
     >>> from keraslike import tf
     >>> tf.strings.unsorted_segment_join(["a", "b", "c"], [1, 0, 1], 2, ":").numpy().tolist()

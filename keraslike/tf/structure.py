@@ -1,4 +1,4 @@
-"""What sparse and ragged tensors share: how a call that was given one finds its way to it."""
+"""The base class of sparse and ragged tensors, and the dispatch of calls to them."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from keraslike.data.pipeline import NeedsPython
 
 
 class Structure:
-    """Several tensors that stand for one: a SparseTensor, a RaggedTensor."""
+    """A composite tensor: a SparseTensor or a RaggedTensor."""
 
     __slots__ = ()
 
     def _operate(self, name: str, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
-        """The call of a function of tensors that was given this among its arguments.
+        """Handles the call of a function of tensors with this tensor among its arguments.
 
-        Raises NotDense where the function has no meaning for it.
+        Raises NotDense if the function does not support it.
         """
         raise NotDense(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return self  # it never changes
+        return self  # tensors are immutable
 
 
 class NotDense(ValueError):
-    """A sparse or ragged tensor was given where a dense one is expected."""
+    """A sparse or ragged tensor was passed where a dense one is expected."""
 
     def __init__(self, given: Structure):
         super().__init__(given)
         self.given = given
 
-    def __str__(self) -> str:  # when it is asked for: mostly another function takes the call
+    def __str__(self) -> str:  # formatted lazily, since most of these errors are caught by dispatch
         return (
             f"A {type(self.given).__name__} was given where a dense tensor is expected: "
             f"{self.given!r}. tf.sparse.to_dense() and RaggedTensor.to_tensor() make one."
@@ -44,7 +44,7 @@ class NotDense(ValueError):
 
 
 def operates(function: Callable, name: str | None = None) -> Callable:
-    """The function; a sparse or ragged tensor that it finds among its arguments takes the call."""
+    """A decorator by which calls with a sparse or ragged argument are dispatched to that."""
     name = name or function.__name__
 
     @functools.wraps(function)
@@ -59,14 +59,14 @@ def operates(function: Callable, name: str | None = None) -> Callable:
 
 
 def is_traced(value: Any) -> bool:
-    """Whether only the compiled program will know the value of a tensor or variable."""
+    """Whether the value of a tensor or variable is traced."""
     if isinstance(value, nnx.Variable):
         value = value._raw_value
     return isinstance(getattr(value, "_value", value), jax.core.Tracer)
 
 
 def host(value: Any, what: str, instead: str) -> np.ndarray:
-    """The values of a tensor or array, for what cannot be computed without them.
+    """The values of a tensor or array, for computations on the host.
 
     Raises NeedsPython, a TypeError, while they are being traced.
     """

@@ -1,4 +1,4 @@
-"""`tf.summary`: values logged for TensorBoard, from callbacks and loops of one's own.
+"""`tf.summary`: logs values for TensorBoard, from callbacks and custom loops.
 
 >>> import os, tempfile
 >>> from keraslike import tf
@@ -50,7 +50,7 @@ def _using(**values: Any) -> Iterator[None]:
 
 
 class SummaryWriter:
-    """An event file: what `create_file_writer` returns.
+    """A writer of event files, which `create_file_writer` returns.
 
     >>> from keraslike import tf
     >>> import tempfile
@@ -64,7 +64,7 @@ class SummaryWriter:
 
     @contextlib.contextmanager
     def as_default(self, step: Any = None) -> Iterator[SummaryWriter]:
-        """Within the block, values go to this file; `step` is that of those that are given none."""
+        """Makes this the default writer in the block, with a default step of values."""
         self._check()
         with _using(writer=self, **({} if step is None else {"step": step})):
             yield self
@@ -72,27 +72,27 @@ class SummaryWriter:
             self.flush()
 
     def set_as_default(self, step: Any = None) -> None:
-        """Lets values go to this file from now on."""
+        """Makes this the default writer from now on."""
         self._check()
         _defaults.writer = self
         if step is not None:
             _defaults.step = step
 
     def init(self) -> None:
-        """Does nothing: the file is made when there is something to write."""
+        """Does nothing, since the file is created when the first value is written."""
 
     def flush(self) -> None:
-        """Writes what was logged to the disk."""
+        """Writes the logged values to the disk."""
         self._events.flush()
 
     def close(self) -> None:
-        """Ends the file."""
+        """Closes the file."""
         self._closed = True
         self._events.close()
 
     def _check(self) -> None:
         if self._closed:
-            raise RuntimeError("This SummaryWriter is closed: its file is at its end.")
+            raise RuntimeError("This SummaryWriter is closed. Create a new one with tf.summary.create_file_writer().")
 
 
 def create_file_writer(
@@ -104,7 +104,7 @@ def create_file_writer(
     experimental_trackable: bool = False,
     experimental_mesh: Any = None,
 ) -> SummaryWriter:
-    """A writer of event files in a directory, which is made when there is something to write.
+    """A writer of event files in a directory, which is created when the first value is written.
 
     >>> from keraslike import tf
     >>> import os, tempfile
@@ -116,12 +116,12 @@ def create_file_writer(
     >>> len(os.listdir(path))
     1
     """
-    del max_queue, flush_millis, name  # it is flushed where a block of as_default() ends
+    del max_queue, flush_millis, name  # as_default() flushes at the end of its block
     return SummaryWriter(logdir, ".v2" if filename_suffix is None else filename_suffix)
 
 
 def flush(writer: SummaryWriter | None = None, name: str | None = None) -> None:
-    """Writes to the disk what was logged with a writer, or else with the default one.
+    """Flushes a writer, by default the default one.
 
     >>> from keraslike import tf
     >>> import tempfile
@@ -134,7 +134,7 @@ def flush(writer: SummaryWriter | None = None, name: str | None = None) -> None:
 
 
 def record_if(condition: Any) -> contextlib.AbstractContextManager:
-    """Within the block, values are logged if the condition, or function, is true.
+    """A context in which values are logged only if the condition, or function, is true.
 
     >>> from keraslike import tf
     >>> import tempfile
@@ -149,9 +149,9 @@ def record_if(condition: Any) -> contextlib.AbstractContextManager:
 
 
 def should_record_summaries() -> Any:
-    """Whether values are logged now: there is a default writer, and `record_if` lets them.
+    """Whether values are logged: there is a default writer, and `record_if` does not disable it.
 
-    In a traced function a tensor, where a tensor says so.
+    In a traced function the result is a tensor if the condition is a tensor.
 
     >>> from keraslike import tf
     >>> bool(tf.summary.should_record_summaries())
@@ -165,12 +165,12 @@ def should_record_summaries() -> Any:
 
 
 def set_step(step: Any) -> None:
-    """Sets the step of values that are given none."""
+    """Sets the default step of values."""
     _defaults.step = step
 
 
 def get_step() -> Any:
-    """The step of values that are given none."""
+    """The default step of values."""
     return _defaults.step
 
 
@@ -178,7 +178,7 @@ experimental = SimpleNamespace(set_step=set_step, get_step=get_step)
 
 
 def _log(write: Callable[..., None], tag: str, data: Any, step: Any, **options: Any) -> Any:
-    """Whether the value was logged. In a traced function it is whenever that runs."""
+    """Logs a value, and returns whether it was logged. A traced function logs whenever it runs."""
     recorded = should_record_summaries()
     if recorded is False:
         return False
@@ -203,7 +203,7 @@ def _log(write: Callable[..., None], tag: str, data: Any, step: Any, **options: 
 
 
 def scalar(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:
-    """Logs a number; returns whether it was logged.
+    """Logs a number, and returns whether it was logged.
 
     >>> from keraslike import tf
     >>> import tempfile
@@ -221,7 +221,7 @@ def histogram(
     buckets: int | None = None,
     description: str | None = None,
 ) -> bool:
-    """Logs how many values are distributed, in 30 buckets unless another number is given.
+    """Logs a histogram of values, by default with 30 buckets.
 
     >>> from keraslike import tf
     >>> import tempfile
@@ -240,7 +240,7 @@ def image(
     max_outputs: int = 3,
     description: str | None = None,
 ) -> bool:
-    """Logs pictures `(samples, height, width, channels)`, floats from 0 to 1 or uint8.
+    """Logs images `(samples, height, width, channels)`, floats from 0 to 1 or uint8.
 
     >>> from keraslike import tf
     >>> import tempfile
@@ -261,7 +261,7 @@ def audio(
     encoding: Any = None,
     description: str | None = None,
 ) -> bool:
-    """Logs sounds `(clips, frames, channels)`, floats from -1 to 1.
+    """Logs audio `(clips, frames, channels)`, floats from -1 to 1.
 
     >>> from keraslike import tf
     >>> import tempfile
@@ -303,7 +303,7 @@ class _Nowhere(SummaryWriter):
 
 
 def text(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:
-    """Logs text, or an array of texts, in which TensorBoard reads Markdown.
+    """Logs text, or an array of texts, which TensorBoard renders as Markdown.
 
     >>> from keraslike import tf
     >>> import tempfile

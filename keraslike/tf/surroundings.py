@@ -1,4 +1,4 @@
-"""What Python functions read from around them: globals, and the variables of outer functions."""
+"""Detection of changes in globals and closures that Python functions read."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from keraslike.core import base
 
 
 class Surroundings:
-    """What users' functions below an object read at a time: asking whether it changed is quick.
+    """A snapshot of the globals and closures that users' functions below an object read.
 
-    A compiled call holds such values as they were when it was traced. Looked at are `call` of
-    users' classes, functions in attributes, and the methods and functions that those name.
+    A compiled call has such values as constants, so it must be traced again when they change. The
+    functions are `call` of users' classes, functions in attributes, and those that they refer to.
 
     >>> from keraslike import layers
     >>> def layer_of(scale):
@@ -43,7 +43,7 @@ class Surroundings:
         self._known = self._now()
 
     def are_current(self) -> bool:
-        """Whether each name still stands for the same object."""
+        """Whether each name still refers to the same object."""
         return all(map(operator.is_, self._now(), self._known))
 
     def _now(self) -> list[Any]:
@@ -51,7 +51,7 @@ class Surroundings:
         for cell in self._cells:
             try:
                 found.append(cell.cell_contents)
-            except ValueError:  # not assigned to yet
+            except ValueError:  # the variable of the closure is unassigned
                 found.append(_MISSING)
         return found
 
@@ -61,7 +61,7 @@ class Surroundings:
             for name, value in vars(kind).items():
                 methods.setdefault(name, getattr(value, "__func__", value))
         names = ["call", "__call__"]
-        for name in names:  # which grows meanwhile
+        for name in names:  # the loop appends to the list
             function = methods.pop(name, None)
             if _is_users(function):
                 names += self._add(function)
@@ -69,7 +69,7 @@ class Surroundings:
             self._add(getattr(value, "__func__", value))
 
     def _add(self, function: Any) -> list[str]:
-        """Takes in a function and those that it names; gives the names of its attributes."""
+        """Adds a function and those that it refers to. Returns the attribute names that it uses."""
         if not _is_users(function) or id(function) in self._seen:
             return []
         self._seen.add(id(function))
@@ -93,7 +93,7 @@ _MISSING = object()
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
-    """A function's code, and that of the functions in it."""
+    """The code of a function and of its nested functions."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
@@ -101,7 +101,7 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _is_users(value: Any) -> bool:
-    """Whether it is a Python function of a user's, not of a package, which does not change."""
+    """Whether a function is the user's, and not a library's, which does not change."""
     if not isinstance(value, types.FunctionType):
         return False
     path = value.__code__.co_filename

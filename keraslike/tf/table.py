@@ -1,6 +1,6 @@
-"""The functions of `tf.math` that `keraslike.ops` has too: one table, and a few that it cannot say.
+"""The functions of `tf.math` that `keraslike.ops` has as well, from a table, and some others.
 
-Numbers take the dtype of the tensor they meet; tensors of two dtypes raise InvalidArgumentError.
+Numbers take the dtype of the other operand; tensors of two dtypes raise InvalidArgumentError.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from keraslike.tf.operation import operation
 from keraslike.tf.tensor import WIDE
 
 # -- the table --------------------------------------------------------------------------------
-# `name=op` where keraslike.ops has another name. Those under "float" take no integers, and by those
-# under "constant" no gradient is taken.
+# `name=op` if keraslike.ops has another name. Functions under "float" do not accept integers, and
+# those under "constant" have no gradient.
 
 _TABLE = {
     "x": "abs sign negative square",
@@ -55,12 +55,12 @@ def _checked(name: str, fn: Callable, floats: bool) -> Callable:
 
 
 def plain(name: str) -> Callable:
-    """The function of arrays that `keraslike.ops` has, with TensorFlow's gradient."""
+    """The function of `keraslike.ops`, with TensorFlow's gradient."""
     function: Callable = getattr(getattr(ops, name), "__wrapped__", getattr(ops, name))
     return derivatives.CHOICES.get(function, function)
 
 
-_OF_NOTHING = {"reduce_max": 0, "reduce_min": 1}  # which end of the dtype
+_OF_NOTHING = {"reduce_max": 0, "reduce_min": 1}  # the limit of the dtype for empty reductions
 
 
 def _reduction(name: str, fn: Callable) -> Callable:
@@ -70,7 +70,7 @@ def _reduction(name: str, fn: Callable) -> Callable:
             ends = (-jnp.inf, jnp.inf) if x.dtype.kind == "f" else (info.min, info.max)
             first = jnp.asarray(ends[_OF_NOTHING[name]], x.dtype)
             return getattr(jnp, name[-3:])(x, axis, keepdims=keepdims, initial=first)
-        if x.dtype.kind in "ui" and name == "reduce_mean":  # an integer stays one
+        if x.dtype.kind in "ui" and name == "reduce_mean":  # integer means are integers
             return (fn(x.astype(float), axis, keepdims)).astype(x.dtype)
         out = fn(x, axis, keepdims)
         return out.astype(x.dtype) if x.dtype.kind in "ui" and out.dtype != x.dtype else out
@@ -105,7 +105,7 @@ def _sign(x: Any) -> Any:
 
 
 def _floordiv(x: Any, y: Any) -> Any:
-    """Of floating-point numbers the quotient rounded down: Python's takes the remainder first."""
+    """The quotient of floats, rounded down. Python instead computes it from the remainder."""
     if x.dtype.kind in "ui":
         return jnp.floor_divide(x, divisor(y))
     return jnp.floor(jnp.divide(x, y))
@@ -116,7 +116,7 @@ def _floormod(x: Any, y: Any) -> Any:
 
 
 def divisor(y: Any) -> Any:
-    """The divisor of integers; raises where its values are known and one is 0."""
+    """The divisor of integers. Raises InvalidArgumentError if a known value is 0."""
     if y.dtype.kind in "ui":
         effects.checked(_refuse_zeros, y)
     return y
@@ -149,8 +149,8 @@ _OF_PICTURES = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply}
 
 
 def _are_pictures(x: Any, y: Any) -> bool:
-    """Whether numbers are on the host already, as pictures are that were read: numpy gives what XLA
-    gives, without a program for each size."""
+    """Whether numbers are on the host already, like decoded images. For these numpy gives the same
+    values as XLA, without compiling a program for each size."""
     kinds = {type(a) for a in (x, y) if a.ndim}
     traced = isinstance(x, jax.core.Tracer) or isinstance(y, jax.core.Tracer)
     return x.dtype == np.float32 and kinds == {np.ndarray} and not traced
@@ -164,7 +164,7 @@ def _on_host(fn: Callable, x: Any, y: Any) -> np.ndarray:
 def _two(name: str, fn: Callable) -> Callable:
     of_text, of_pictures = _OF_TEXT.get(name, fn), _OF_PICTURES.get(name)
 
-    # A function of its own: errors and caches tell them apart.
+    # A separate function object for each name, by which errors and caches distinguish them.
     def two(x: Any, y: Any) -> Any:
         if of_pictures is not None and _are_pictures(x, y):
             return _on_host(of_pictures, x, y)
@@ -177,7 +177,7 @@ globals().update(_from_table())
 globals()["mod"] = globals()["floormod"]
 
 
-# -- those that keraslike.ops does not have -----------------------------------------------------
+# -- functions that keraslike.ops does not have -------------------------------------------------
 
 
 def _like(name: str, number: int) -> Callable:
@@ -185,7 +185,7 @@ def _like(name: str, number: int) -> Callable:
         wanted = x.dtype if dtype is None else dtypes.as_dtype(dtype).dtype
         if wanted.kind == "O":
             if number:
-                raise TypeError("tf.ones_like: there is no text that stands for 1.")
+                raise TypeError("tf.ones_like: input must be a tensor of numbers, not of text.")
             return np.full(x.shape, b"", object)
         with WIDE(wanted.itemsize >= 8):
             return jnp.full(x.shape, number, wanted)
@@ -253,9 +253,9 @@ for _name, (_function, _tensors, _constant) in _MORE.items():
 
 
 def _of_complex(name: str, fn: Callable, of_real: Callable | None = None) -> Callable:
-    """A function of complex numbers: of real ones it is a constant to all gradients.
+    """A function of complex numbers, which has no gradient for real ones.
 
-    Where `of_real` is left out, a tensor of real numbers is given back as it is.
+    Without `of_real`, a tensor of real numbers is returned unchanged.
     """
     complex_one, real_one = operation(name)(fn), convert_to_tensor
     if of_real is not None:
@@ -273,7 +273,7 @@ _conj = _of_complex("conj", jnp.conj)
 
 
 def conj(x: Any, name: Any = None) -> Any:
-    """The complex conjugate; tensors of real numbers as they are.
+    """The complex conjugate; tensors of real numbers are returned unchanged.
 
     >>> from keraslike import tf
     >>> tf.math.conj(tf.constant([1 + 2j])).numpy().tolist()
@@ -289,7 +289,7 @@ angle = _of_complex("angle", jnp.angle, lambda x: jnp.where(x < 0, jnp.pi, 0).as
 
 @operation("truediv", "x y")
 def truediv(x: Any, y: Any) -> Any:
-    """`x / y`; integers of 32 bits and more give float64, shorter ones float32.
+    """`x / y`, which for integers is float64, or float32 if they have fewer than 32 bits.
 
     >>> from keraslike import tf
     >>> tf.truediv(3, 2).numpy().tolist()

@@ -1,10 +1,10 @@
-"""`GradientTape`: operations are recorded as they are run, and gradients taken back along them.
+"""`GradientTape`, which records operations as they run, for reverse-mode differentiation.
 
-A tape holds, for each operation on something it the pullback that `jax.vjp` gave: a pytree,
-so that it comes out of a compiled program. A call of a layer, model or loss is one operation: it is
-lowered to a pure function of its weights and arguments, compiled once, and differentiated as a
-whole, whatever JAX code it consists of. While something else is traced (`jax.jit`, `tf.function`,
-`fit`) the same happens on tracers, and nothing of the tape is left in the compiled program.
+For each operation on a value that it follows, a tape stores the pullback of `jax.vjp`, a pytree
+that compiled programs can return. A call of a layer, model or loss is one operation: it is lowered
+to a pure function of its weights and arguments, compiled once, and differentiated as a whole. In a
+trace (`jax.jit`, `tf.function`, `fit`) the same code runs on tracers, so the compiled program
+contains only the gradients.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from keraslike.tf.tensor import Tensor, _is_inexact, pass_on, precision, raw, ru
 
 
 class UnconnectedGradients:
-    """What `gradient` gives for a source that the target does not depend on.
+    """The results of `gradient` for a source that the target does not depend on.
 
     >>> from keraslike import tf
     >>> x, y = tf.Variable(1.0), tf.Variable(2.0)
@@ -44,11 +44,11 @@ class UnconnectedGradients:
 
 
 class GradientTape:
-    """Records what is done with variables and watched tensors, to take gradients of it.
+    """Records operations on variables and watched tensors, to compute gradients.
 
     Args:
-        persistent: whether more than one gradient may be asked for.
-        watch_accessed_variables: whether all trainable variables that are read are followed.
+        persistent: whether more than one gradient may be computed.
+        watch_accessed_variables: whether the tape follows all trainable variables that are read.
 
     >>> from keraslike import tf
     >>> x = tf.constant(3.0)
@@ -62,7 +62,7 @@ class GradientTape:
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True):
         self._persistent, self._accessed = persistent, watch_accessed_variables
         self._nodes: list[Node] = []
-        self._watched: dict[int, Any] = {}  # by id; the object keeps its id
+        self._watched: dict[int, Any] = {}  # by id; the reference keeps the id valid
         self._recorded: dict[int, Tensor] = {}
         self._spent = False
         self._active = False
@@ -71,7 +71,7 @@ class GradientTape:
 
     def __enter__(self) -> GradientTape:
         if self._active:
-            raise ValueError("This tape records already.")
+            raise ValueError("The tape is already recording.")
         self._start()
         return self
 
@@ -101,9 +101,9 @@ class GradientTape:
         return [*watched, *self._recorded.values()]
 
     def watch(self, tensor: Any) -> None:
-        """Follows tensors that are no variables, from now on; warns of integers, passed over.
+        """Follows tensors from now on. Integers are ignored with a warning.
 
-        Passes over everything while no tape records at all, as TensorFlow does.
+        It has no effect while no tape records, as in TensorFlow.
 
         Raises ValueError for anything but tensors and variables, or lists and dicts of them.
         """
@@ -111,8 +111,8 @@ class GradientTape:
         for x in leaves_of(tensor):
             if not isinstance(x, (Tensor, nnx.Variable)):
                 raise ValueError(
-                    f"A tape watches tensors and variables. Received: {type(x).__name__}. "
-                    "Make a tensor of an array first: x = tf.constant(x)."
+                    f"A tape can only watch tensors and variables. Received: {type(x).__name__}. "
+                    "Convert an array to a tensor first: x = tf.constant(x)."
                 )
             if _is_inexact(raw(x)):
                 if recording:
@@ -129,22 +129,22 @@ class GradientTape:
         return tuple(x for x in self._watched.values() if isinstance(x, nnx.Variable))
 
     def stop_recording(self) -> _Paused:
-        """A block in which nothing is recorded: `with tape.stop_recording(): ...`."""
+        """A context in which nothing is recorded: `with tape.stop_recording(): ...`."""
         if not self._active:
-            raise ValueError("This tape records nothing now.")
+            raise ValueError("The tape is not recording.")
         return _Paused(self)
 
     def reset(self) -> None:
-        """Forgets all that was recorded and watched.
+        """Discards all recorded operations and watched tensors.
 
-        Raises ValueError for a tape that records nothing now.
+        Raises ValueError for a tape that is not recording.
         """
         if not self._active:
-            raise ValueError("This tape records nothing now.")
+            raise ValueError("The tape is not recording.")
         self._nodes, self._watched, self._recorded = [], {}, {}
 
     def _record(self, node: Node) -> None:
-        """Keeps the operation where one of its outputs depends on something that is followed."""
+        """Records the operation, if one of its outputs depends on a followed value."""
         bits = used = 0
         for mask in node.depends:
             used |= mask
@@ -160,13 +160,13 @@ class GradientTape:
                     self._recorded[id(output)] = output
 
     def _pass_on(self, inputs: Sequence[Any], output: Tensor) -> None:
-        """Follows the output where it follows one of the inputs."""
+        """Follows the output if it follows one of the inputs."""
         followed = [x for x in inputs if self._follows(x)]
         self._watched |= {id(x): x for x in followed if isinstance(x, nnx.Variable)}
         if followed:
             self._recorded[id(output)] = output
 
-    # What `tensor.run` and `core.boxed` call, on the innermost tape for all of them.
+    # `tensor.run` and `core.boxed` call these on the innermost tape, for all tapes.
 
     @staticmethod
     def _run(
@@ -202,11 +202,12 @@ class GradientTape:
         Args:
             target: a tensor, or a structure of tensors.
             sources: variables and watched tensors.
-            output_gradients: of the targets, in their structure; ones where it is left out.
+            output_gradients: the upstream gradients, in the structure of the targets; by default
+            ones.
             unconnected_gradients: `"none"` or `"zero"` for sources that no target depends on.
 
         Raises RuntimeError for a second gradient of a tape that is not persistent, TypeError for a
-        target that is no tensor.
+        target that is not a tensor.
         """
         self._use()
         targets, found = leaves_of(target), leaves_of(sources)
@@ -214,7 +215,7 @@ class GradientTape:
         given = [None] * len(targets) if output_gradients is None else leaves_of(output_gradients)
         if len(given) != len(targets):
             raise ValueError(
-                f"output_gradients must hold {len(targets)} tensors, as target does. "
+                f"output_gradients must have {len(targets)} tensors, like target. "
                 f"Received: {len(given)}."
             )
         seeds = [
@@ -259,7 +260,8 @@ class GradientTape:
         parallel_iterations: Any = None,
         experimental_use_pfor: bool = True,
     ) -> Any:
-        """As `jacobian`, each sample's target by its own source only: `(batch, ..., ...)`."""
+        """The Jacobian of each sample's target with respect to its own source: `(batch, ...,
+        ...)`."""
         self._use()
         self._check([target], [source], unconnected_gradients)
         value, of = raw(target), raw(source)
@@ -275,14 +277,14 @@ class GradientTape:
         (rows,) = self._rows(target, [source], basis)
         self._forget()
         shape = (batch, *value.shape[1:], *of.shape[1:])
-        if rows is None:  # zeros in TensorFlow, whatever is asked for
+        if rows is None:  # TensorFlow returns zeros regardless of unconnected_gradients
             return Tensor(np.zeros(shape, value.dtype))
         return run(_rows_to_batch, (rows,), (shape,))
 
     def _rows(self, target: Any, found: list[Any], basis: Any) -> list[Any]:
         if not self._follows(target):
             return [None] * len(found)
-        if not context.state.tapes:  # all at once
+        if not context.state.tapes:  # no tape records the backward pass, so it can be vectorized
             connected: list[bool] = []
 
             def row(seed: Any) -> list[Any]:
@@ -290,7 +292,7 @@ class GradientTape:
                 connected[:] = [g is not None for g in grads]
                 return [g._value for g in grads if g is not None]
 
-            # What was exported, for sizes that are not known, has no rule for it.
+            # Exported functions with unknown sizes have no batching rule.
             with precision((basis, *map(raw, found))), contextlib.suppress(NotImplementedError):
                 stacked = iter(jax.vmap(row)(basis))
                 return [Tensor(next(stacked)) if c else None for c in connected]
@@ -303,8 +305,8 @@ class GradientTape:
     def _use(self) -> None:
         if self._spent:
             raise RuntimeError(
-                "This tape has given its gradient: make it GradientTape(persistent=True) to ask "
-                "more than once."
+                "A non-persistent tape can only compute one gradient. Use "
+                "GradientTape(persistent=True) to compute several."
             )
         if not self._persistent:
             if self._active:
@@ -320,20 +322,20 @@ class GradientTape:
             for x in values:
                 if not isinstance(x, (Tensor, nnx.Variable)):
                     raise TypeError(
-                        f"{what} must hold tensors and variables. Received: {type(x).__name__}. "
-                        "What a plain JAX or numpy function gave has lost its history: "
+                        f"{what} must be tensors and variables. Received: {type(x).__name__}. "
+                        "Results of plain JAX or numpy functions are not recorded: "
                         + Refusal.message
                     )
 
     def _back(
         self, targets: list[Any], seeds: list[Any], found: list[Any], stops: Container[int] = ()
     ) -> list[Any]:
-        """The gradients by `found` as Tensors, `None` where the targets do not depend on one.
+        """The gradients with respect to `found`, `None` for those that no target depends on.
 
         Args:
             stops: the ids of tensors that no gradient passes through.
         """
-        # What lies between the sources and the targets:
+        # The operations between the sources and the targets:
         followed = {id(x) for x in found if self._knows(x)}
         needed, between = set(followed), []
         for node in self._nodes:
@@ -352,7 +354,7 @@ class GradientTape:
             grads[id(x)] = g if known is None else run(jnp.add, (known, g))
 
         for target, seed in zip(targets, seeds):
-            if seed is not None:  # a source that is a target has its gradient on any tape
+            if seed is not None:  # a source that is a target has a gradient on every tape
                 add(target, _conjugate(seed))
         for node in reversed(between):
             given = [grads.get(id(output)) for output in node.outputs]
@@ -366,11 +368,11 @@ class GradientTape:
         return [_conjugate(grads[id(x)]) if id(x) in grads else None for x in found]
 
     def _lost(self, targets: list[Any], hidden: set[int]) -> set[int]:
-        """Sources that are targets, and by which TensorFlow has no gradient all the same.
+        """Sources that are targets, and for which TensorFlow nevertheless has no gradient.
 
         Args:
-            hidden: the sources that are targets and that the tape does not follow. Lost are those
-                that an operation before another target was given.
+            hidden: the sources that are targets and that the tape does not follow. Those that are
+                inputs of an operation before another target are lost.
         """
         lost: set[int] = set()
         before = set(map(id, targets)) if hidden else set()
@@ -413,7 +415,7 @@ class _Paused:
         self._tape._start()
 
 
-# TensorFlow's gradients by complex numbers are the conjugates of JAX's.
+# TensorFlow's gradients for complex numbers are the conjugates of JAX's.
 def _conjugate(x: Tensor) -> Tensor:
     return run(jnp.conj, (x,)) if x._value.dtype.kind == "c" else x
 

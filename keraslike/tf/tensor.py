@@ -1,4 +1,4 @@
-"""`tf.Tensor`, how it is made of other things, and how an operation runs on it."""
+"""`tf.Tensor`, and the execution of operations on tensors."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     def _Operator(self: Any, other: Any) -> Tensor: ...
 
 
-PLACE = "/job:localhost/replica:0/task:0/device:"  # what a device's name begins with
+PLACE = "/job:localhost/replica:0/task:0/device:"  # the prefix of names of devices
 
 
 def name_of_device(array: Any) -> str:
-    """Where an array is, as TensorFlow names it; the first device where it is on several."""
+    """TensorFlow's name of the device of an array, the first one if it is on several."""
     devices = getattr(array, "devices", None)
     if devices is None:
         return f"{PLACE}CPU:0"
@@ -40,10 +40,10 @@ def name_of_device(array: Any) -> str:
 
 
 class Tensor(Boxed):
-    """An array in TensorFlow's clothes: what `tf` functions take and give.
+    """An array with TensorFlow's interface, the argument and result of `tf` functions.
 
-    `numpy()` is its value; JAX and numpy functions take it as an array. As a pytree its leaf is
-    the JAX array. 64-bit values stay 64-bit.
+    `numpy()` returns its value; JAX and numpy functions accept it as an array. It is a pytree with
+    the JAX array as its leaf. 64-bit dtypes are kept.
 
     >>> from keraslike import tf
     >>> x = tf.constant([1, 2])
@@ -56,7 +56,7 @@ class Tensor(Boxed):
     def __init__(self, value: Any):
         self._array = value
 
-    # What a followed tensor holds in a trace is the tracing thread's own, as with Variables.
+    # The tracer of a followed tensor in a trace belongs to the tracing thread, as with Variables.
     @property
     def _value(self) -> Any:
         held = context.state.held
@@ -66,7 +66,7 @@ class Tensor(Boxed):
                 return found.value
         return self._array
 
-    if TYPE_CHECKING:  # `operators.py` gives the class its operators
+    if TYPE_CHECKING:  # `operators.py` adds the operators to the class
         __add__ = __sub__ = __mul__ = __truediv__ = __mod__ = __pow__ = __matmul__ = _Operator
         __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rpow__ = __rmatmul__ = _Operator
         __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = _Operator
@@ -78,24 +78,24 @@ class Tensor(Boxed):
     def _assign(self, how: str, value: Any) -> Any:
         if not hasattr(self, "_place"):
             raise AttributeError(
-                "A tensor never changes. Variables do, and their slices: v[0].assign(value)."
+                "Tensors are immutable. Use a variable, or a slice of one: v[0].assign(value)."
             )
         variable, key = self._place
         return variable._assign_slice(key, how, value)
 
     def assign(self, value: Any, name: str | None = None) -> Any:
-        """Replaces these elements of the variable that this is a slice of."""
+        """Replaces the elements of the variable of which this is a slice."""
         return self._assign("set", value)
 
     def assign_add(self, value: Any, name: str | None = None) -> Any:
-        """Adds to these elements of the variable that this is a slice of."""
+        """Adds to the elements of the variable of which this is a slice."""
         return self._assign("add", value)
 
     def assign_sub(self, value: Any, name: str | None = None) -> Any:
-        """Subtracts from these elements of the variable that this is a slice of."""
+        """Subtracts from the elements of the variable of which this is a slice."""
         return self._assign("subtract", value)
 
-    # -- what it is ---------------------------------------------------------------------------
+    # -- attributes ---------------------------------------------------------------------------
 
     @property
     def shape(self) -> TensorShape:
@@ -105,7 +105,7 @@ class Tensor(Boxed):
         return self.shape
 
     def set_shape(self, shape: Any) -> None:
-        """Raises ValueError where the shape is another: here it is always known."""
+        """Raises ValueError for another shape, since the shape is always known here."""
         if shape is not None and not self.shape.is_compatible_with(shape):
             raise ValueError(f"Shapes {self.shape} and {TensorShape(shape)} are not compatible.")
 
@@ -124,12 +124,12 @@ class Tensor(Boxed):
     @property
     def name(self) -> str:
         if not hasattr(self, "_label"):
-            raise AttributeError("Tensors have no names here, where there is no graph.")
-        return f"{self._label}:0"  # an argument of a function that is being traced
+            raise AttributeError("Eager tensors have no names.")
+        return f"{self._label}:0"  # the argument of a function that is being traced
 
     @property
     def device(self) -> str:
-        """Where the value is, as TensorFlow names it."""
+        """TensorFlow's name of the device of the value."""
         return name_of_device(self._value)
 
     @property
@@ -142,20 +142,20 @@ class Tensor(Boxed):
         context.set_mask(self, mask if mask is None else jnp.asarray(mask))
 
     def numpy(self) -> Any:
-        """The value: a numpy array, or a scalar where the shape is `()`."""
+        """The value as a numpy array, or as a numpy scalar for the shape `()`."""
         if isinstance(self._value, jax.core.Tracer):
             raise AttributeError(
-                "A tensor inside tf.function, or any traced function, has no value yet: numpy() "
-                "works outside. tf.cond and tf.while_loop branch on values."
+                "A tensor inside of tf.function, or of any traced function, has no value, so "
+                "numpy() only works outside. Use tf.cond and tf.while_loop to branch on values."
             )
-        value = np.array(self._value)  # of the caller's own
+        value = np.array(self._value)  # a copy, which the caller may change
         return value[()] if value.ndim == 0 else value
 
     def ref(self) -> TensorRef:
         """A key for dicts and sets, by identity."""
         return TensorRef(self)
 
-    # -- as an array --------------------------------------------------------------------------
+    # -- conversion to arrays -----------------------------------------------------------------
 
     def unbox(self) -> Any:
         return self._value
@@ -166,7 +166,7 @@ class Tensor(Boxed):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self._value, dtype=dtype, copy=copy)
 
-    __array_priority__ = 1000  # numpy arrays leave `array * tensor` to us
+    __array_priority__ = 1000  # numpy defers `array * tensor` to this class
 
     def __float__(self) -> float:
         return float(self._value)
@@ -184,8 +184,8 @@ class Tensor(Boxed):
         if isinstance(self._value, jax.core.Tracer):
             raise TypeError(
                 "A tensor that is being traced has no truth value. tf.function compiles if, while, "
-                "and, or and not where it finds the function's source in a file or notebook; "
-                "elsewhere use tf.cond(), tf.while_loop() or tf.where()."
+                "and, or and not only if the function's source is in a file or notebook; otherwise "
+                "use tf.cond(), tf.while_loop() or tf.where()."
             )
         return bool(self._value) if self._value.size else False
 
@@ -222,7 +222,7 @@ class Tensor(Boxed):
         return shown_value(self._value, form)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        return self  # it never changes
+        return self  # tensors are immutable
 
     def __reduce__(self) -> Any:
         return _from_numpy, (np.asarray(self._value),)
@@ -231,7 +231,7 @@ class Tensor(Boxed):
 
 
 class TensorRef:
-    """A tensor or variable as a key, by identity; `deref()` gives it back."""
+    """A tensor or variable as a key, compared by identity; `deref()` returns it."""
 
     __slots__ = ("_of",)
 
@@ -254,7 +254,7 @@ def _flatten(tensor: Tensor) -> tuple[tuple[Any], None]:
 
 
 def _unflatten(_: None, children: Any) -> Tensor:
-    (value,) = children  # a tensor where one is put into a structure, as tapes know it
+    (value,) = children  # a Tensor is kept, since tapes know it by identity
     return value if isinstance(value, Tensor) else Tensor(value)
 
 
@@ -266,7 +266,7 @@ def _from_numpy(value: np.ndarray) -> Tensor:
 
 
 def shown_value(value: Any, form: Callable[[Any], str] = repr) -> str:
-    """`numpy=...`, as a repr has it."""
+    """The part `numpy=...` of a repr."""
     if isinstance(value, jax.core.Tracer):
         return "no value yet"
     value = np.asarray(value)
@@ -286,7 +286,7 @@ def _is_wide(value: Any) -> bool:
 
 
 def precision(values: Sequence[Any]) -> Any:
-    """The context in which JAX keeps 64-bit values as they are, where there are any."""
+    """A context in which JAX keeps 64-bit dtypes, if the values have any."""
     for value in values:
         if _is_wide(value):
             return WIDE(True)
@@ -294,18 +294,18 @@ def precision(values: Sequence[Any]) -> Any:
 
 
 def _on_device(value: np.ndarray) -> Any:
-    """The array as JAX's; text, and all that is made while something is traced, as it is."""
+    """The array as a JAX array; text, and arrays in a trace, are returned unchanged."""
     if value.dtype.kind == "O" or not trace_state_clean():
         return value
     with precision((value,)):
         return jax_internals.put(value)
 
 
-# -- making tensors ---------------------------------------------------------------------------
+# -- creation of tensors ----------------------------------------------------------------------
 
 
 def read(variable: Any) -> Tensor:
-    """The value of a Variable; on a tape that follows it, an operation like any other."""
+    """The value of a Variable, as an operation that tapes record if they follow it."""
     return run(_identity, (variable,))
 
 
@@ -313,20 +313,21 @@ def _identity(x: Any) -> Any:
     return x
 
 
-# -- running an operation -----------------------------------------------------------------------
+# -- execution of operations --------------------------------------------------------------------
 
 
 _SMALL = 32
 
 
 def _is_small(value: Any) -> bool:
-    """Whether an array of the host is small enough to be computed with while a trace is made."""
+    """Whether a host array is small enough for computations during a trace."""
     return type(value) is np.ndarray and value.size <= _SMALL and value.dtype.kind in "biuf"
 
 
 def _known_now(fn: Callable, values: Sequence[Any], rest: tuple, kwargs: dict[str, Any]) -> Any:
-    """What a trace computes of known values only has a value as well: sizes that are computed of
-    `tf.shape` serve as shapes and counts."""
+    """Computes an operation on known values during a trace, so that sizes computed from `tf.shape`
+    stay
+    known and can be used as shapes and counts."""
     with jax.ensure_compile_time_eval():
         out = fn(*values, *rest, **kwargs)
     return wrap(jax.tree.map(lambda x: np.asarray(x) if isinstance(x, jax.Array) else x, out))
@@ -344,18 +345,18 @@ def run(
     name: str = "",
     own: bool = True,
 ) -> Any:
-    """`fn(*arrays, *rest, **kwargs)` with tensors in and out, recorded by tapes that follow one.
+    """`fn(*arrays, *rest, **kwargs)` on tensors, recorded by the tapes that follow one of them.
 
     Args:
         fn: a function of JAX arrays.
         tensors: Tensors, Variables and arrays.
-        rest, kwargs: what is no tensor; hashable.
-        lasting: whether `fn` comes again, so that compiling its gradient pays.
-        constant: the places of tensors by which no gradient is taken: it is None.
-        stops: whether the tapes that follow those do not even follow what comes of them.
-        name: of the operation, in TensorFlow.
-        own: whether `fn` calls no code of users: the errors for what it is given are then
-            InvalidArgumentError, as those of TensorFlow's operations.
+        rest, kwargs: other arguments, which must be hashable.
+        lasting: whether `fn` recurs, so that compiling its gradient is worthwhile.
+        constant: the positions of tensors without a gradient.
+        stops: whether tapes do not follow results that depend only on those.
+        name: TensorFlow's name of the operation.
+        own: whether `fn` calls no users' code. Errors for its arguments are then raised as
+            InvalidArgumentError, like those of TensorFlow's operations.
     """
     kwargs = kwargs or {}
     tapes = context.state.tapes
@@ -385,23 +386,24 @@ def run(
     return out
 
 
-# And none of the classes below them.
+# The classes themselves, and none of their subclasses.
 _REFUSALS = frozenset({TypeError, ValueError, IndexError, InvalidArgument, InvalidIndex})
 
 
 def _fits(fn: Callable, values: Sequence[Any], rest: tuple, kwargs: dict[str, Any]) -> bool:
-    """Whether the function takes these arguments: whether it is their values that it refuses."""
+    """Whether the arguments match the function's signature, so that an error is about their
+    values."""
     try:
         inspect.signature(fn).bind(*values, *rest, **kwargs)
     except TypeError:
         return False
-    except ValueError:  # of functions without a signature
+    except ValueError:  # the function has no signature
         return True
     return True
 
 
 def pass_on(inputs: Sequence[Any], output: Any) -> None:
-    """Tapes that follow one of the inputs follow the output, too, though no gradient passes.
+    """Makes tapes that follow one of the inputs follow the output as well, without a gradient.
 
     So a result of `tf.floor` can be a source, as in TensorFlow.
     """
@@ -412,12 +414,13 @@ def pass_on(inputs: Sequence[Any], output: Any) -> None:
 
 
 def raw(x: Any) -> Any:
-    """The array in a tensor or a variable, as it is kept."""
+    """The array in a tensor or a variable, without autocasting."""
     return x._value if isinstance(x, Tensor) else x._raw_value
 
 
 def array_in(x: Any) -> Any:
-    """The array in a tensor or a variable, cast where the block says so; anything else as it is."""
+    """The array in a tensor or a variable, autocast in a context with that; other values
+    unchanged."""
     if isinstance(x, Tensor):
         return x._value
     if isinstance(x, Variable):
@@ -438,10 +441,10 @@ _INEXACT: dict[Any, bool] = {}
 
 
 def wrap(out: Any) -> Any:
-    """Tensors in place of the arrays in lists, tuples and dicts."""
+    """The structure with arrays in lists, tuples and dicts converted to tensors."""
     if isinstance(out, (jax.Array, np.ndarray)):
         return Tensor(out)
-    if isinstance(out, bytes):  # one element of an array of text
+    if isinstance(out, bytes):  # an element of an array of text
         return Tensor(np.asarray(out, object))
     if isinstance(out, (list, tuple)):
         items = [wrap(o) for o in out]

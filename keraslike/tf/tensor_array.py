@@ -1,4 +1,4 @@
-"""`tf.TensorArray`: a list of tensors that is written and read by index, in loops too."""
+"""`tf.TensorArray`: a list of tensors that is written and read by index, also in loops."""
 
 from __future__ import annotations
 
@@ -18,29 +18,31 @@ from keraslike.tf.dtypes import TensorShape
 from keraslike.tf.errors import InvalidArgumentError, OutOfRangeError
 from keraslike.tf.tensor import Tensor, raw, run
 
-_CLEARED = object()  # in place of a tensor that was read
-_Slots = list[Any]  # a Tensor each, None where nothing was written, _CLEARED
+_CLEARED = object()  # replaces an element that was read
+_Slots = list[Any]  # each a Tensor, None if nothing was written, or _CLEARED
 
 
 class TensorArray:
-    """Tensors of one dtype, written and read by index; every write gives the array to go on with.
+    """Tensors of one dtype, written and read by index. Every write returns the array to use
+    further.
 
-    Outside of traced functions an array that was written to and the one that `write` gave are the
-    same list, as in TensorFlow. While a function is traced each is what it was.
+    Outside of traced functions, an array that was written to and the one that `write` returned
+    share
+    their elements, as in TensorFlow. In a traced function the former is unchanged.
 
-    An index that is traced (that of a `tf.while_loop`, say) cannot be checked: writes beyond the
-    end are lost, reads beyond it give the last element. Then all elements are of one shape, and an
-    array that enters a loop or a compiled function needs an element or `element_shape` to know it.
+    A traced index, such as that of a `tf.while_loop`, cannot be checked: writes beyond the end are
+    lost, and reads beyond it return the last element. All elements then have one shape, which an
+    array in a loop or a compiled function knows from an element or from `element_shape`.
 
     Args:
-        dtype: of the elements.
-        size: how many there are.
-        dynamic_size: whether writing beyond the end makes the array longer.
-        clear_after_read: whether an element that was read is forgotten: to read it again raises.
-        infer_shape: whether all elements must be of the first one's shape.
+        dtype: the dtype of the elements.
+        size: the number of elements.
+        dynamic_size: whether writes beyond the end make the array longer.
+        clear_after_read: whether an element is cleared after it was read once.
+        infer_shape: whether all elements must have the shape of the first one.
         element_shape: the shape of all elements.
 
-    Raises ValueError where `size` is missing.
+    Raises ValueError without `size`.
 
     >>> array = TensorArray(dtypes.float32, size=2)
     >>> array = array.write(0, constant([1.0, 2.0])).write(1, constant([3.0, 4.0]))
@@ -63,12 +65,12 @@ class TensorArray:
         name: str | None = None,
     ):
         if size is None:
-            raise ValueError("TensorArray needs size=, the number of elements.")
+            raise ValueError("TensorArray: size, the number of elements, must be given.")
         self._dtype = dtypes.as_dtype(dtype)
         self._dynamic, self._infer = bool(dynamic_size), infer_shape
         self._clear = clear_after_read is None or bool(clear_after_read)
         self._shape = None if element_shape is None else TensorShape(element_shape)
-        # Either a list of elements, or all of them in one tensor: as a pytree, and in loops.
+        # Either a list of elements or, as a pytree and in loops, all elements in one tensor.
         self._slots: _Slots | None = [None] * max(0, int(static(size)))
         self._stacked: Tensor | None = None
 
@@ -82,7 +84,7 @@ class TensorArray:
 
     @property
     def element_shape(self) -> TensorShape | None:
-        """The shape of the elements, `None` where it is not known."""
+        """The shape of the elements, or `None` if it is unknown."""
         return self._shape
 
     def size(self, name: str | None = None) -> Tensor:
@@ -94,7 +96,7 @@ class TensorArray:
         return self._next()
 
     def close(self, name: str | None = None) -> None:
-        """Lets the elements go."""
+        """Releases the elements."""
         if self._slots is not None:
             self._slots.clear()
         self._slots, self._stacked = [], None
@@ -102,9 +104,9 @@ class TensorArray:
     # -- writing ----------------------------------------------------------------------------------
 
     def write(self, index: Any, value: Any, name: str | None = None) -> TensorArray:
-        """The array with an element written.
+        """Writes an element, and returns the array.
 
-        Raises OutOfRangeError beyond the end of an array that has no `dynamic_size`,
+        Raises OutOfRangeError beyond the end of an array without `dynamic_size`,
         InvalidArgumentError for another dtype, ValueError for another shape.
         """
         value = self._element(value)
@@ -113,8 +115,8 @@ class TensorArray:
         if isinstance(at, Tensor):
             if self._dynamic:
                 raise NeedsPython(
-                    "A TensorArray of dynamic_size is written to at an index that is traced: how "
-                    "long it becomes is not known."
+                    "A TensorArray with dynamic_size cannot be written at a traced index, since "
+                    "its length would be unknown."
                 )
             stacked = out._all()
             effects.checked(functools.partial(_check_place, int(stacked.shape[0])), raw(at))
@@ -137,10 +139,14 @@ class TensorArray:
         """The array with the slices of a tensor as its elements."""
         value = self._converted(value)
         if not value.ndim:
-            raise ValueError("A scalar cannot be unstacked.")
+            raise ValueError(
+                "value must have at least one axis to be unstacked. Received a scalar."
+            )
         count = value.shape[0]
         if count != self._length() and not (self._dynamic and count > self._length()):
-            raise ValueError(f"{count} elements do not fit an array of size {self._length()}.")
+            raise ValueError(
+                f"value must have {self._length()} slices, the size of the array. Received: {count}"
+            )
         return self._written(range(count), indexing.unstack(value))
 
     def scatter(self, indices: Any, value: Any, name: str | None = None) -> TensorArray:
@@ -154,7 +160,7 @@ class TensorArray:
         return out
 
     def split(self, value: Any, lengths: Any, name: str | None = None) -> TensorArray:
-        """The array with consecutive parts of a tensor as its elements, of the lengths given."""
+        """The array with consecutive parts of a tensor, of given lengths, as its elements."""
         value, parts = self._converted(value), [int(n) for n in static(lengths)]
         if sum(parts) != value.shape[0]:
             raise InvalidArgumentError(
@@ -171,10 +177,10 @@ class TensorArray:
     # -- reading ----------------------------------------------------------------------------------
 
     def read(self, index: Any, name: str | None = None) -> Tensor:
-        """An element; zeros where none was written.
+        """An element, or zeros if none was written.
 
-        Raises InvalidArgumentError for one that was read before and cleared, OutOfRangeError
-        beyond the end.
+        Raises InvalidArgumentError for an element that was cleared after it was read,
+        OutOfRangeError beyond the end.
         """
         at = _index(index)
         if isinstance(at, Tensor):
@@ -192,13 +198,13 @@ class TensorArray:
         return value
 
     def stack(self, name: str | None = None) -> Tensor:
-        """All elements along a new first axis; zeros where none was written or it was cleared."""
+        """All elements, stacked along a new first axis; missing and cleared ones are zeros."""
         if self._slots and trace_state_clean():
             self._slots[:] = self._filled(self._slots)
         return self._all()
 
     def gather(self, indices: Any, name: str | None = None) -> Tensor:
-        """Several elements along a new first axis."""
+        """Several elements, stacked along a new first axis."""
         places = convert_to_tensor(indices)
         if isinstance(places._value, jax.core.Tracer) or self._slots is None:
             return indexing.gather(self._all(), places)
@@ -211,14 +217,14 @@ class TensorArray:
         return self._joined([self._slots[at] for at in numbers])
 
     def concat(self, name: str | None = None) -> Tensor:
-        """All elements end to end along their first axis."""
+        """All elements, concatenated along their first axis."""
         if self._slots is None:
             return ops.concat(indexing.unstack(self._all()), 0)
         if not self._slots:
             return ops.zeros((0,), self._dtype)
         return ops.concat(self._filled(self._slots), 0)
 
-    # -- inside -----------------------------------------------------------------------------------
+    # -- internals --------------------------------------------------------------------------------
 
     def _next(self) -> TensorArray:
         out = object.__new__(TensorArray)
@@ -249,8 +255,8 @@ class TensorArray:
     def _zeros(self) -> Tensor:
         if self._shape is None or None in self._shape:
             raise ValueError(
-                "Nothing was written yet, so the shape of the elements is not known: write to the "
-                "array first, or give TensorArray(..., element_shape=...)."
+                "The shape of the elements is unknown, since nothing was written yet. Write to the "
+                "array first, or pass TensorArray(..., element_shape=...)."
             )
         if self._dtype is dtypes.string:
             return Tensor(np.full(self._shape, b"", object))
@@ -299,7 +305,7 @@ class TensorArray:
 
 
 def _index(index: Any) -> Any:
-    """A number, or a Tensor while it is traced."""
+    """An index as a number, or as a Tensor if it is traced."""
     if isinstance(index, jax.core.Tracer):
         return Tensor(index)
     if isinstance(index, Tensor) and isinstance(index._value, jax.core.Tracer):
@@ -321,9 +327,9 @@ def _get(all_: Any, at: Any) -> Any:
 
 
 def settled(before: Any, after: Any) -> Any:
-    """A loop variable, in the form in which the loop's body gives it.
+    """A loop variable in the form in which the loop's body returns it.
 
-    That of an array to which nothing was written yet depends on what the body writes.
+    The element shape of an array without elements is that of the body's writes.
     """
     if not isinstance(before, TensorArray) or not isinstance(after, TensorArray):
         return before

@@ -1,4 +1,4 @@
-"""`tf.test`: a test case with assertions on tensors, and what there is to run on."""
+"""`tf.test`: a test case with assertions on tensors, and queries of the available devices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keraslike.tf.conversion import convert_to_tensor
 
 
 def is_gpu_available(cuda_only: bool = False, min_cuda_compute_capability: Any = None) -> bool:
-    """Whether there is a GPU.
+    """Whether a GPU is available.
 
     >>> from keraslike import tf
     >>> isinstance(tf.test.is_gpu_available(), bool)
@@ -25,7 +25,7 @@ def is_gpu_available(cuda_only: bool = False, min_cuda_compute_capability: Any =
 
 
 def gpu_device_name() -> str:
-    """The name of the first GPU; an empty text where there is none.
+    """The name of the first GPU, or an empty text if there is none.
 
     >>> from keraslike import tf
     >>> isinstance(tf.test.gpu_device_name(), str)
@@ -66,7 +66,7 @@ def is_built_with_gpu_support() -> bool:
 
 
 def is_built_with_xla() -> bool:
-    """True: XLA compiles everything.
+    """True, since XLA compiles everything.
 
     >>> from keraslike import tf
     >>> tf.test.is_built_with_xla()
@@ -87,7 +87,7 @@ def main(argv: Any = None) -> None:
 
 
 class TestCase(unittest.TestCase):
-    """A test case whose assertions take tensors, arrays, and structures of them.
+    """A test case with assertions for tensors, arrays, and structures of these.
 
     >>> from keraslike import tf
     >>> class Check(tf.test.TestCase):
@@ -97,7 +97,7 @@ class TestCase(unittest.TestCase):
     True
     """
 
-    __test__ = False  # a base, no test of its own
+    __test__ = False  # a base class without tests
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -115,7 +115,7 @@ class TestCase(unittest.TestCase):
         return found.name
 
     def evaluate(self, tensors: Any) -> Any:
-        """The values as numpy has them."""
+        """The values as numpy arrays."""
         if isinstance(tensors, (list, tuple)):
             return type(tensors)(map(self.evaluate, tensors))
         if isinstance(tensors, dict):
@@ -135,13 +135,13 @@ class TestCase(unittest.TestCase):
     def assertAllClose(  # noqa: N802
         self, a: Any, b: Any, rtol: float = 1e-6, atol: float = 1e-6, msg: Any = None
     ) -> None:
-        """Fails unless all elements are near one another."""
+        """Fails unless all elements are close."""
         for x, y in self._pairs(a, b):
             self.assertEqual(x.shape, y.shape, msg)
             np.testing.assert_allclose(x, y, rtol, atol, err_msg=msg or "")
 
     def assertNotAllClose(self, a: Any, b: Any, **kwargs: Any) -> None:  # noqa: N802
-        """Fails if all elements are near one another."""
+        """Fails if all elements are close."""
         try:
             self.assertAllClose(a, b, **kwargs)
         except AssertionError:
@@ -176,15 +176,15 @@ class TestCase(unittest.TestCase):
         self._all(lambda v: v < comparison_target, a, f"less than {comparison_target}")
 
     def assertAllGreaterEqual(self, a: Any, comparison_target: Any) -> None:  # noqa: N802
-        """Fails unless all elements are as great or greater."""
+        """Fails unless all elements are greater or equal."""
         self._all(lambda v: v >= comparison_target, a, f"at least {comparison_target}")
 
     def assertAllLessEqual(self, a: Any, comparison_target: Any) -> None:  # noqa: N802
-        """Fails unless all elements are as small or smaller."""
+        """Fails unless all elements are less or equal."""
         self._all(lambda v: v <= comparison_target, a, f"at most {comparison_target}")
 
     def assertAllInRange(self, target: Any, lower_bound: Any, upper_bound: Any) -> None:  # noqa: N802
-        """Fails unless all elements are between the bounds, these included."""
+        """Fails unless all elements are between the bounds, by default inclusively."""
         self._all(
             lambda v: (v >= lower_bound) & (v <= upper_bound),
             target,
@@ -200,20 +200,21 @@ class TestCase(unittest.TestCase):
         self.assertEqual(list(np.shape(input_a)), list(np.shape(input_b)), msg)
 
     def assertDTypeEqual(self, target: Any, expected_dtype: Any) -> None:  # noqa: N802
-        """Fails unless the dtype is this one."""
+        """Fails unless the dtype is the given one."""
         self.assertEqual(convert_to_tensor(target).dtype, expected_dtype)
 
     def assertLen(self, container: Any, expected_len: int, msg: Any = None) -> None:  # noqa: N802
-        """Fails unless there are so many items."""
+        """Fails unless the length is the given one."""
         self.assertEqual(len(container), expected_len, msg)
 
     def assertEmpty(self, container: Any, msg: Any = None) -> None:  # noqa: N802
-        """Fails unless there are no items."""
+        """Fails unless the container is empty."""
         self.assertEqual(len(container), 0, msg)
 
 
 def _is_ragged(items: Any) -> bool:
-    """Whether a list cannot be one array, so that its items are compared one by one."""
+    """Whether a list cannot be converted to one array, so that its items are compared
+    separately."""
     try:
         np.asarray([np.shape(x) for x in items])
     except ValueError:

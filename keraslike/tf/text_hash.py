@@ -1,4 +1,4 @@
-"""Text to buckets by hashing: the same buckets as TensorFlow's functions of these names give."""
+"""Hashing of text to buckets, with the same results as TensorFlow's functions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _buckets(hashed: Callable[[bytes], int], input: Any, num_buckets: Any) -> Te
 
 @of_ragged
 def to_hash_bucket(input: Any, num_buckets: Any, name: str | None = None) -> Tensor:
-    """A number below `num_buckets` of each text, int64, by MurmurHash64A.
+    """The bucket of each text, an int64 below `num_buckets`, by MurmurHash64A.
 
     >>> to_hash_bucket(["Hello", "TensorFlow"], 3).numpy().tolist()
     [2, 0]
@@ -35,7 +35,7 @@ def to_hash_bucket(input: Any, num_buckets: Any, name: str | None = None) -> Ten
 
 @of_ragged
 def to_hash_bucket_fast(input: Any, num_buckets: Any, name: str | None = None) -> Tensor:
-    """A number below `num_buckets` of each text, int64, by FarmHash's Fingerprint64.
+    """The bucket of each text, an int64 below `num_buckets`, by FarmHash's Fingerprint64.
 
     >>> from keraslike import tf
     >>> tf.strings.to_hash_bucket_fast(["a", "b"], 10).numpy().tolist()
@@ -48,10 +48,10 @@ def to_hash_bucket_fast(input: Any, num_buckets: Any, name: str | None = None) -
 def to_hash_bucket_strong(
     input: Any, num_buckets: Any, key: Sequence[int], name: str | None = None
 ) -> Tensor:
-    """A number below `num_buckets` of each text, int64, by SipHash-2-4.
+    """The bucket of each text, an int64 below `num_buckets`, by SipHash-2-4.
 
     Args:
-        key: two numbers, without which nobody can choose texts that fall into one bucket.
+        key: a secret key of two integers, which prevents attacks with colliding texts.
 
     >>> from keraslike import tf
     >>> tf.strings.to_hash_bucket_strong(["a", "b"], 10, [1, 2]).numpy().tolist()

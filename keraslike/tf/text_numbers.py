@@ -1,4 +1,4 @@
-"""Text of numbers and numbers of text: `tf.strings.to_number`, `as_string`, `format`."""
+"""Conversions between numbers and text: `tf.strings.to_number`, `as_string`, `format`."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _TARGETS = (
 
 @of_ragged
 def to_number(input: Any, out_type: Any = dtypes.float32, name: str | None = None) -> Tensor:
-    """The numbers that texts spell.
+    """Texts parsed as numbers.
 
-    Raises InvalidArgumentError for a text that is no number, or none of `out_type`.
+    Raises InvalidArgumentError for a text that is not a number of `out_type`.
 
     >>> to_number(["3", "4e2"]).numpy().tolist()
     [3.0, 400.0]
@@ -45,7 +45,7 @@ def to_number(input: Any, out_type: Any = dtypes.float32, name: str | None = Non
             with np.errstate(over="ignore"):
                 out[place] = _number(item.strip(b" \t\n\v\f\r"), wanted)
         except (ValueError, OverflowError) as e:
-            raise InvalidArgumentError(f"{item!r} is no number of dtype {wanted.name}.") from e
+            raise InvalidArgumentError(f"{item!r} is not a number of dtype {wanted.name}.") from e
     return constant(out)
 
 
@@ -72,16 +72,16 @@ def as_string(
     fill: str = "",
     name: str | None = None,
 ) -> Tensor:
-    """Numbers as text.
+    """Numbers formatted as text.
 
     Args:
-        precision: digits after the point, 6 by default.
-        scientific: with an exponent.
-        shortest: in as few digits as the six that count allow.
-        width: the least number of characters.
-        fill: what to fill up with: "0", " ", "+" (signs), "-" (to the left).
+        precision: the number of digits after the point, by default 6.
+        scientific: whether to use an exponent.
+        shortest: whether to use the shorter of the two notations, with six significant digits.
+        width: the minimum number of characters.
+        fill: the padding: "0", " ", "+" (with a sign) or "-" (left-aligned).
 
-    Raises InvalidArgumentError for settings that do not go with one another or the dtype.
+    Raises InvalidArgumentError for settings that contradict each other or the dtype.
 
     >>> as_string([3.14159, 2.0], precision=2).numpy().tolist()
     [b'3.14', b'2.00']
@@ -128,10 +128,10 @@ def format(  # noqa: A001
     summarize: int = 3,
     name: str | None = None,
 ) -> Tensor:
-    """The template with tensors in place of its placeholders.
+    """The template with its placeholders replaced by tensors.
 
     Args:
-        summarize: how many elements at each end of an axis are shown; -1 for all.
+        summarize: the number of elements to show at each end of an axis; -1 for all.
 
     >>> format("x: {}", constant([1.5, 2.0])).numpy()
     b'x: [1.5 2]'
@@ -139,7 +139,9 @@ def format(  # noqa: A001
     given = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
     parts = template.split(placeholder)
     if len(parts) - 1 != len(given):
-        raise ValueError(f"There are {len(parts) - 1} placeholders and {len(given)} tensors.")
+        raise ValueError(
+            f"template has {len(parts) - 1} placeholders, but {len(given)} tensors were given."
+        )
     said = [shown(host(convert_to_tensor(x), "Text", _TRACED), summarize) for x in given]
     pieces = [piece for pair in zip(parts, [*said, ""], strict=True) for piece in pair]
     out = np.empty((), object)
@@ -148,10 +150,10 @@ def format(  # noqa: A001
 
 
 def shown(x: np.ndarray, edge: int, depth: int = 0) -> str:
-    """An array as TensorFlow prints it.
+    """An array as text, in TensorFlow's format.
 
     Args:
-        edge: how many elements at each end of an axis are shown; -1 for all.
+        edge: the number of elements to show at each end of an axis; -1 for all.
 
     >>> shown(np.arange(10.0), 1)
     '[0 ... 9]'
@@ -179,7 +181,7 @@ def _scalar(x: Any) -> str:
     if isinstance(x, (bool, np.bool_)):
         return str(int(x))
     if isinstance(x, np.complexfloating):
-        return "?"  # which TensorFlow does not show
+        return "?"  # TensorFlow does not format this dtype
     if isinstance(x, np.integer):
         return str(x)
     kind, few, many = (np.float64, 15, 17) if isinstance(x, np.float64) else (np.float32, 6, 9)

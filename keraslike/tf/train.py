@@ -1,4 +1,4 @@
-"""`tf.train`: checkpoints, and the messages that files of records hold."""
+"""`tf.train`: checkpoints, and the messages in files of records."""
 
 from typing import Any
 

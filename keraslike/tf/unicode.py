@@ -1,4 +1,4 @@
-"""Text as code points: the functions `tf.strings.unicode_...`, on Python's codecs."""
+"""The functions `tf.strings.unicode_...`, over Python's codecs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OUTPUT_ENCODINGS = ("UTF-8", "UTF-16-BE", "UTF-32-BE")
 
 
 def texts(input: Any) -> np.ndarray:
-    """The bytes of a tensor of text; TypeError where it is none."""
+    """The bytes of a tensor of text. Raises TypeError for other tensors."""
     tensor = convert_to_tensor(input)
     if tensor.dtype is not dtypes.string:
         raise TypeError(f"Expected text, received a tensor of {tensor.dtype.name}: {input!r}")
@@ -32,7 +32,7 @@ def text_of(text: str) -> bytes:
 
 
 def of_ragged(function: Callable) -> Callable:
-    """The function of a tensor, for ragged tensors too: of each of their elements."""
+    """A decorator that extends a function of a tensor to the elements of ragged tensors."""
 
     @functools.wraps(function)
     def call(input: Any, *args: Any, **kwargs: Any) -> Any:
@@ -44,7 +44,7 @@ def of_ragged(function: Callable) -> Callable:
 
 
 def to_rows(input: Any, pieces: Callable[[bytes], list], dtype: Any) -> Any:
-    """The pieces of each text as a row: a vector for a scalar, else a ragged tensor."""
+    """The parts of each text as a row: a vector for a scalar, otherwise a ragged tensor."""
     if isinstance(input, RaggedTensor):
         return input.with_flat_values(to_rows(input.flat_values, pieces, dtype))
     given = texts(input)
@@ -69,7 +69,7 @@ def _codec(encoding: str) -> str:
     except LookupError:
         found = None
     if found is None or not getattr(found, "_is_text_encoding", True):
-        raise InvalidArgumentError(f"There is no encoding {encoding!r}.")
+        raise InvalidArgumentError(f"Unknown encoding: {encoding!r}")
     return found.name
 
 
@@ -83,7 +83,7 @@ def _check_errors(errors: str) -> None:
 def _decoded(
     text: bytes, codec: str, errors: str, replacement: int, controls: bool
 ) -> list[tuple[int, int]]:
-    """The code points and where in the bytes each begins."""
+    """The code points of a text and their byte offsets."""
     out: list[tuple[int, int]] = []
     at = 0
 
@@ -118,14 +118,14 @@ def unicode_decode(
     replace_control_characters: bool = False,
     name: str | None = None,
 ) -> Any:
-    """The code points of each text, a row of int32 each.
+    """A row of the code points of each text, int32.
 
     Args:
-        input_encoding: "UTF-8", "UTF-16-BE" or any other that Python knows.
-        errors: what is no text in the encoding is replaced ("replace"), left out ("ignore"), or
-            raises InvalidArgumentError ("strict").
-        replacement_char: the code point to replace it by.
-        replace_control_characters: replace code points below 32 too.
+        input_encoding: "UTF-8", "UTF-16-BE" or any other encoding of Python's.
+        errors: whether invalid bytes are replaced ("replace"), left out ("ignore"), or raise
+            InvalidArgumentError ("strict").
+        replacement_char: the code point that replaces invalid bytes.
+        replace_control_characters: whether to replace code points below 32 as well.
 
     >>> unicode_decode(["é", "ab"], "UTF-8")
     <tf.RaggedTensor [[233], [97, 98]]>
@@ -144,7 +144,7 @@ def unicode_decode_with_offsets(
     replace_control_characters: bool = False,
     name: str | None = None,
 ) -> tuple[Any, Any]:
-    """As `unicode_decode`, and the byte at which each character begins, int64.
+    """Like `unicode_decode`, with the byte offset of each character, int64.
 
     >>> from keraslike import tf
     >>> codes, starts = tf.strings.unicode_decode_with_offsets("ab", "UTF-8")
@@ -155,7 +155,7 @@ def unicode_decode_with_offsets(
     _check_errors(errors)
 
     rest = (codec, errors, replacement_char, replace_control_characters)
-    decoded = functools.cache(lambda text: _decoded(text, *rest))  # once for both columns
+    decoded = functools.cache(lambda text: _decoded(text, *rest))  # shared by both results
 
     def column(i: int) -> Callable[[bytes], list[int]]:
         return lambda text: [found[i] for found in decoded(text)]
@@ -170,7 +170,7 @@ def unicode_split(
     replacement_char: int = 65533,
     name: str | None = None,
 ) -> Any:
-    """The characters of each text, a row of them each, in the same encoding.
+    """A row of the characters of each text, in the same encoding.
 
     >>> from keraslike import tf
     >>> tf.strings.unicode_split("ab", "UTF-8").numpy().tolist()
@@ -186,7 +186,7 @@ def unicode_split_with_offsets(
     replacement_char: int = 65533,
     name: str | None = None,
 ) -> tuple[Any, Any]:
-    """As `unicode_split`, and the byte at which each character begins, int64.
+    """Like `unicode_split`, with the byte offset of each character, int64.
 
     >>> from keraslike import tf
     >>> parts, starts = tf.strings.unicode_split_with_offsets("ab", "UTF-8")
@@ -219,7 +219,7 @@ def _encoded(points: Any, codec: str, errors: str, replacement: int) -> bytes:
     for point in points:
         if not 0 <= point < 0x110000 or 0xD800 <= point < 0xE000:
             if errors == "strict":
-                raise InvalidArgumentError(f"{point} is no code point of a character.")
+                raise InvalidArgumentError(f"{point} is not a valid code point.")
             if errors == "ignore":
                 continue
             point = replacement
@@ -234,7 +234,7 @@ def unicode_encode(
     replacement_char: int = 65533,
     name: str | None = None,
 ) -> Any:
-    """The texts of rows of code points, int32, dense or ragged.
+    """Texts from rows of code points, int32, dense or ragged.
 
     Args:
         output_encoding: "UTF-8", "UTF-16-BE" or "UTF-32-BE".
@@ -257,7 +257,7 @@ def unicode_encode(
         return Tensor(out)
     points = host(convert_to_tensor(input), "The text", "call it outside.")
     if not points.ndim:
-        raise ValueError("Code points must be a vector at least.")
+        raise ValueError("input must have at least one axis. Received a scalar.")
     out = np.empty(points.shape[:-1], object)
     for place in np.ndindex(out.shape):
         out[place] = encode(points[place].tolist())
@@ -274,7 +274,7 @@ def unicode_transcode(
     replace_control_characters: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """The texts in another encoding: "UTF-8", "UTF-16-BE" or "UTF-32-BE".
+    """Texts converted to another encoding: "UTF-8", "UTF-16-BE" or "UTF-32-BE".
 
     >>> from keraslike import tf
     >>> coded = tf.strings.unicode_transcode("hi", "UTF-8", "UTF-16-BE")

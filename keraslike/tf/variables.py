@@ -1,4 +1,4 @@
-"""`tf.Variable`: a `keraslike.Variable` that speaks as TensorFlow's does."""
+"""`tf.Variable`: a `keraslike.Variable` with TensorFlow's interface."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from keraslike.tf.tensor import (
 
 
 class VariableAggregation(enum.Enum):
-    """How what the replicas of a strategy assign to a variable becomes one value.
+    """How the values that replicas of a strategy assign to a variable are combined.
 
     >>> from keraslike import tf
     >>> tf.Variable(1.0, aggregation=tf.VariableAggregation.SUM).numpy().tolist()
@@ -41,7 +41,7 @@ class VariableAggregation(enum.Enum):
 
 
 class VariableSynchronization(enum.Enum):
-    """When that is done: here always at once.
+    """When the values of replicas are combined: here always immediately.
 
     >>> from keraslike import tf
     >>> tf.Variable(1.0, synchronization=tf.VariableSynchronization.AUTO).numpy().tolist()
@@ -52,7 +52,7 @@ class VariableSynchronization(enum.Enum):
 
 
 class IndexedSlices:
-    """Some rows of a tensor: `values[i]` belongs at row `indices[i]`.
+    """Some rows of a tensor: `values[i]` is row `indices[i]`.
 
     >>> from keraslike import tf
     >>> rows = tf.IndexedSlices([[1.0, 2.0]], [1], dense_shape=[3, 2])
@@ -66,7 +66,9 @@ class IndexedSlices:
 
     def _as_tensor(self) -> Tensor:
         if self.dense_shape is None:
-            raise ValueError("IndexedSlices become a tensor only where dense_shape was given.")
+            raise ValueError(
+                "IndexedSlices can only be converted to a tensor if dense_shape is given."
+            )
         zeros = ops.zeros(self.dense_shape, self.values.dtype)
         return indexing.tensor_scatter_nd_add(zeros, ops.expand_dims(self.indices, -1), self.values)
 
@@ -75,7 +77,7 @@ class IndexedSlices:
 
 
 class _Ref:
-    """`variable.ref`: a method in TensorFlow, and whether it is a JAX reference in flax: false."""
+    """`variable.ref`: a method in TensorFlow, and a bool in flax, for which it is false."""
 
     def __init__(self, variable: Any):
         self._variable = variable
@@ -88,14 +90,14 @@ class _Ref:
 
 
 class Variable(core.Variable, Taking):
-    """A tensor that can be changed; weights of layers and these are of one kind.
+    """A mutable tensor. It is interchangeable with the weights of layers.
 
     Args:
-        initial_value: a tensor, an array, a number, a nested list, or a function that gives one.
+        initial_value: a tensor, an array, a number, a nested list, or a function that returns one.
         trainable: whether tapes follow it and optimizers change it.
         name: a name.
-        dtype: of the value; as `tf.constant` chooses where it is left out.
-        shape: sizes that the value must have.
+        dtype: the dtype of the value, by default that of `tf.constant`.
+        shape: the shape that the value must have.
 
     >>> v = Variable([[1.0, 2.0], [3.0, 4.0]])
     >>> v[0, 1].assign(42.0)
@@ -104,11 +106,11 @@ class Variable(core.Variable, Taking):
            [ 3.,  4.]], dtype=float32)>
     """
 
-    if TYPE_CHECKING:  # set at the end of this module: `v[key].assign(value)`
+    if TYPE_CHECKING:  # added at the end of this module, for `v[key].assign(value)`
 
         def __getitem__(self, key: Any) -> Any: ...
 
-    take = staticmethod(calls.take)  # what a layer gives for a variable is a tensor
+    take = staticmethod(calls.take)  # a layer that is called on a variable returns a tensor
 
     def __new__(cls, *args: Any, trainable: bool | None = None, **kwargs: Any):
         train = trainable is not False and cls is Variable
@@ -138,10 +140,12 @@ class Variable(core.Variable, Taking):
             tensor = convert_to_tensor(value, dtype)
             if tensor.dtype is dtypes.string:
                 raise TypeError(
-                    "tf.Variable holds numbers. Keep text in a tensor: tf.constant(...)."
+                    "initial_value of tf.Variable must be numbers. Use tf.constant(...) for text."
                 )
             if shape is not None and not TensorShape(shape).is_compatible_with(tensor.shape):
-                raise ValueError(f"The initial value has shape {tensor.shape}; shape={shape}.")
+                raise ValueError(
+                    f"initial_value must have the shape {shape}. Received: {tensor.shape}"
+                )
             *around, own = ("Variable" if name is None else name).split("/")
             names = (*context.state.names, *around)
             with precision((tensor._value,)), context.using(names=names):
@@ -154,7 +158,7 @@ class Variable(core.Variable, Taking):
                     constraint=constraint,
                 )
 
-    # -- what it is ---------------------------------------------------------------------------
+    # -- attributes ---------------------------------------------------------------------------
 
     name = property(lambda self: f"{self._info.path}:0")  # type: ignore[assignment]
 
@@ -171,11 +175,11 @@ class Variable(core.Variable, Taking):
 
     @property
     def device(self) -> str:  # type: ignore[override]
-        """Where the value is, as TensorFlow names it."""
+        """TensorFlow's name of the device of the value."""
         return name_of_device(self._raw_value)
 
     def value(self) -> Tensor:  # type: ignore[override]
-        """The value; a tape that follows the variable follows it."""
+        """The value, which a tape follows if it follows the variable."""
         return read(self)
 
     read_value = value
@@ -205,7 +209,7 @@ class Variable(core.Variable, Taking):
     def __format__(self, spec: str) -> str:
         return format(self.numpy(), spec) if spec else str(self)
 
-    # -- changing it --------------------------------------------------------------------------
+    # -- assignments --------------------------------------------------------------------------
 
     def assign(
         self, value: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
@@ -253,23 +257,23 @@ class Variable(core.Variable, Taking):
         return self._put(_now(self) - _as_operand(delta, self.dtype))
 
     def scatter_nd_update(self, indices: Any, updates: Any, name: Any = None) -> _Unread:
-        """Puts `updates[i]` at the place that `indices[i]` names."""
+        """Sets the elements at `indices[i]` to `updates[i]`."""
         return self._put(indexing.tensor_scatter_nd_update(_now(self), indices, updates))
 
     def scatter_nd_add(self, indices: Any, updates: Any, name: Any = None) -> _Unread:
-        """Adds `updates[i]` at the place that `indices[i]` names."""
+        """Adds `updates[i]` to the elements at `indices[i]`."""
         return self._put(indexing.tensor_scatter_nd_add(_now(self), indices, updates))
 
     def scatter_nd_sub(self, indices: Any, updates: Any, name: Any = None) -> _Unread:
-        """Subtracts `updates[i]` at the place that `indices[i]` names."""
+        """Subtracts `updates[i]` from the elements at `indices[i]`."""
         return self._put(indexing.tensor_scatter_nd_sub(_now(self), indices, updates))
 
     def scatter_nd_max(self, indices: Any, updates: Any, name: Any = None) -> _Unread:
-        """Takes the larger of the value and `updates[i]` at the place that `indices[i]` names."""
+        """Sets the elements at `indices[i]` to their maximum with `updates[i]`."""
         return self._put(indexing.tensor_scatter_nd_max(_now(self), indices, updates))
 
     def scatter_nd_min(self, indices: Any, updates: Any, name: Any = None) -> _Unread:
-        """Takes the smaller of the value and `updates[i]` at the place that `indices[i]` names."""
+        """Sets the elements at `indices[i]` to their minimum with `updates[i]`."""
         return self._put(indexing.tensor_scatter_nd_min(_now(self), indices, updates))
 
     def sparse_read(self, indices: Any, name: Any = None) -> Tensor:
@@ -277,15 +281,15 @@ class Variable(core.Variable, Taking):
         return indexing.gather(self, indices)
 
     def gather_nd(self, indices: Any, name: Any = None) -> Tensor:
-        """The elements, or slices, at the places that the last axis of `indices` names."""
+        """The elements, or slices, at the multi-dimensional indices in `indices`."""
         return indexing.gather_nd(self, indices)
 
     def set_shape(self, shape: Any) -> None:
-        """Raises ValueError where the shape is another."""
+        """Raises ValueError for another shape."""
         self.shape.assert_is_compatible_with(shape)
 
     def is_initialized(self, name: Any = None) -> Tensor:
-        """Whether it has a value: always."""
+        """True, since variables are always initialized."""
         return convert_to_tensor(True)
 
     def scatter_update(
@@ -303,11 +307,11 @@ class Variable(core.Variable, Taking):
         return self.scatter_nd_sub(*_rows(sparse_delta))
 
     def scatter_max(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
-        """Takes the larger elements of rows and those given."""
+        """Replaces rows by their elementwise maximum with given ones."""
         return self.scatter_nd_max(*_rows(sparse_delta))
 
     def scatter_min(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
-        """Takes the smaller elements of rows and those given."""
+        """Replaces rows by their elementwise minimum with given ones."""
         return self.scatter_nd_min(*_rows(sparse_delta))
 
     def scatter_mul(self, sparse_delta: IndexedSlices, use_locking: Any = False, name: Any = None):
@@ -347,7 +351,7 @@ give_operators(Variable)
 
 def _slice(variable: Any, key: Any) -> Tensor:
     tensor = indexing.get_item(variable, key)
-    tensor._place = (variable, key)  # v[key].assign(value) changes the variable
+    tensor._place = (variable, key)  # so that v[key].assign(value) changes the variable
     return tensor
 
 
@@ -355,17 +359,17 @@ Variable.__getitem__ = _slice  # type: ignore[method-assign,assignment]
 
 
 class TrainableVariable(Variable, Param):
-    """A variable that tapes follow and optimizers change."""
+    """A trainable variable."""
 
 
 class _Unread(Boxed):
-    """What an assignment gives: the variable, with the value that it then had for a repr."""
+    """The result of an assignment: the variable, and its value at that time for a repr."""
 
     def __init__(self, variable: Variable):
         self._variable, self._value = variable, variable._raw_value
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("_variable", "_value"):  # before there are any: while it is copied
+        if name in ("_variable", "_value"):  # missing while the object is copied
             raise AttributeError(name)
         return getattr(self._variable, name)
 

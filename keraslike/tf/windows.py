@@ -23,7 +23,7 @@ def _sizes(value: Any, rank: int) -> tuple[int, ...]:
 
 
 def _window(value: Any, rank: int) -> tuple[int, ...]:
-    """Sizes for all axes: of four for images, the last pools channels."""
+    """The window sizes for all axes; of four sizes for images, the last one is for channels."""
     value = static(value)
     given = () if isinstance(value, int) else tuple(value)
     return given if len(given) == rank + 2 else (1, *_sizes(value, rank), 1)
@@ -31,7 +31,9 @@ def _window(value: Any, rank: int) -> tuple[int, ...]:
 
 def _format(name: str, data_format: Any) -> None:
     if data_format is not None and not data_format.endswith("C"):
-        raise ValueError(f"tf.nn.{name}: channels come last. Received: data_format={data_format!r}")
+        raise ValueError(
+            f"tf.nn.{name}: channels must be the last axis. Received: data_format={data_format!r}"
+        )
 
 
 def _padding(padding: Any) -> Any:
@@ -91,7 +93,7 @@ def depthwise_conv2d(
     dilations: Any = None,
     name: Any = None,
 ) -> Tensor:
-    """Convolution of each channel with its own filters.
+    """A depthwise convolution, of each channel with its own filters.
 
     >>> from keraslike import tf
     >>> tf.nn.depthwise_conv2d(
@@ -205,7 +207,7 @@ def _transposed(rank: int) -> Callable:
 
 
 def _conv_transposed(x: Any, kernel: Any, size: Any, strides: Any, padding: Any, spread: Any):
-    # The gradient, by its input, of the convolution that gives what has the shape of `x`.
+    # The gradient, with respect to its input, of the convolution with outputs of the shape of `x`.
     spatial = "DHW"[-len(size) :]
     layout = (f"N{spatial}C", f"{spatial}IO", f"N{spatial}C")
     shape = (x.shape[0], *size, kernel.shape[-2])
@@ -231,7 +233,7 @@ def separable_conv2d(
     dilations: Any = None,
     name: Any = None,
 ) -> Tensor:
-    """A convolution of each channel, then one with a window of size 1.
+    """A depthwise convolution, followed by one with a window of size 1.
 
     >>> from keraslike import tf
     >>> tf.nn.separable_conv2d(

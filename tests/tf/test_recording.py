@@ -468,7 +468,7 @@ def test_a_functional_model_made_while_a_tape_records():
 
 def test_a_reset_takes_a_tape_that_records():
     tape = tf.GradientTape(persistent=True)
-    with tape, tape.stop_recording(), pytest.raises(ValueError, match="records nothing"):
+    with tape, tape.stop_recording(), pytest.raises(ValueError, match="not recording"):
         tape.reset()
 
 

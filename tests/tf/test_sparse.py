@@ -335,7 +335,7 @@ def test_map_values_and_softmax(s, small):
     assert parts(tf.sparse.map_values(tf.multiply, small, [3.0, 4.0]))[1] == [3, 8]
     with pytest.raises(InvalidArgumentError, match="indices"):
         tf.sparse.map_values(tf.add, s, small)
-    with pytest.raises(ValueError, match="no SparseTensor"):
+    with pytest.raises(ValueError, match="must be a SparseTensor"):
         tf.sparse.map_values(tf.add, [1.0], [2.0])
     with pytest.raises(ValueError):
         tf.sparse.map_values(tf.reduce_sum, s)
