@@ -13,17 +13,9 @@ import numpy as np
 from keraslike.core.context import trace_state_clean
 from keraslike.data import resizing
 from keraslike.ops import image as colors
-from keraslike.tf import boxes, documentation, dtypes, pictures, random
+from keraslike.tf import boxes, documentation, dtypes, image_measures, pictures, random
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, static
 from keraslike.tf.errors import InvalidArgumentError
-from keraslike.tf.image_measures import (  # noqa: F401
-    extract_patches,
-    image_gradients,
-    psnr,
-    sobel_edges,
-    ssim,
-    total_variation,
-)
 from keraslike.tf.indexing import where
 from keraslike.tf.operation import operation
 from keraslike.tf.ops import cast, concat, pad, reverse
@@ -33,8 +25,8 @@ from keraslike.tf.tensor import Tensor, run
 
 _METHODS = {"bilinear": "linear", "nearest": "nearest", "bicubic": "cubic", "lanczos3": "lanczos3"}
 
-globals().update({name: getattr(pictures, name) for name in pictures.__all__})
-globals().update({name: getattr(boxes, name) for name in boxes.__all__})
+for _module in (boxes, image_measures, pictures):
+    globals().update({_name: getattr(_module, _name) for _name in _module.__all__})
 _LAST = "channels_last"
 
 
@@ -523,12 +515,14 @@ documentation.describe(globals(), "image")
 
 __all__ = [
     *boxes.__all__,
+    *image_measures.__all__,
+    *pictures.__all__,
     *_MATRICES,
     *_STATELESS,
     *("ResizeMethod", "adjust_gamma", "adjust_hue", "adjust_jpeg_quality", "adjust_saturation"),
-    *("extract_patches", "hsv_to_rgb", "image_gradients", "random_crop", "random_hue"),
+    *("hsv_to_rgb", "random_crop", "random_hue"),
     *("random_jpeg_quality", "random_saturation", "resize_with_crop_or_pad", "resize_with_pad"),
-    *("rgb_to_hsv", "sobel_edges", "ssim"),
+    "rgb_to_hsv",
     "adjust_brightness",
     "adjust_contrast",
     "central_crop",
@@ -539,7 +533,6 @@ __all__ = [
     "grayscale_to_rgb",
     "pad_to_bounding_box",
     "per_image_standardization",
-    "psnr",
     "random_brightness",
     "random_contrast",
     "random_flip_left_right",
@@ -547,8 +540,6 @@ __all__ = [
     "resize",
     "rgb_to_grayscale",
     "rot90",
-    "total_variation",
     "transpose",
-    *pictures.__all__,
 ]
 __dir__ = __all__.copy

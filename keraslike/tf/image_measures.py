@@ -135,3 +135,7 @@ def _psnr(a: Any, b: Any, largest: float) -> Any:
 
 
 documentation.describe(globals(), "image")
+
+__all__ = [
+    *("extract_patches", "image_gradients", "psnr", "sobel_edges", "ssim", "total_variation"),
+]

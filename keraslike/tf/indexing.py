@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from keraslike.data.pipeline import NeedsPython
 from keraslike.ops.wrap import check_index
 from keraslike.tf import documentation, dtypes, effects
 from keraslike.tf.conversion import (
@@ -23,7 +22,7 @@ from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.moves import moves
 from keraslike.tf.operation import operands, operation
 from keraslike.tf.ops import reshape, zeros
-from keraslike.tf.structure import operates
+from keraslike.tf.structure import host, operates
 from keraslike.tf.tensor import Tensor, raw, run
 
 
@@ -184,13 +183,9 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
 
 
 def _concrete(name: str, tensor: Any) -> np.ndarray:
-    value = raw(tensor)
-    if isinstance(value, jax.core.Tracer):
-        raise NeedsPython(
-            f"The size of the result of tf.{name} depends on values, which are unknown while a "
-            "function is traced. Use tf.where(condition, x, y), or call it outside."
-        )
-    return np.asarray(value)
+    """The values of a tensor that determine the size of a result."""
+    what = f"The size of the result of tf.{name}"
+    return host(raw(tensor), what, "call it outside, or use tf.where(condition, x, y).")
 
 
 @operates

@@ -17,10 +17,8 @@ from keraslike.tf.conversion import constant, convert_to_tensor
 from keraslike.tf.errors import FailedPreconditionError, InvalidArgumentError
 from keraslike.tf.tensor import Tensor
 
-globals().update({name: getattr(coding, name) for name in coding.__all__})
-globals().update({name: getattr(parsing, name) for name in parsing.__all__})
-globals().update({name: getattr(serialized, name) for name in serialized.__all__})
-globals().update({name: getattr(pictures, name) for name in pictures.__all__})
+for _module in (coding, parsing, pictures, serialized):
+    globals().update({_name: getattr(_module, _name) for _name in _module.__all__})
 
 
 class TFRecordOptions:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from keraslike.ops import ctc, patches
-from keraslike.tf import derivatives, documentation, ops, random, sparse, table
+from keraslike.tf import derivatives, documentation, ops, random, sparse, table, windows
 from keraslike.tf.conversion import _as_operand, convert_to_tensor, is_tensor, static
 from keraslike.tf.distribute import compute_average_loss, scale_regularization_loss
 from keraslike.tf.errors import InvalidArgumentError
@@ -18,25 +18,9 @@ from keraslike.tf.operation import operands, operation
 from keraslike.tf.sorting import top_k
 from keraslike.tf.table import l2_normalize, reduce_sum, sigmoid, softplus, softsign, square, tanh
 from keraslike.tf.tensor import Tensor, run
-from keraslike.tf.windows import (  # noqa: F401
-    _format,
-    avg_pool,
-    avg_pool1d,
-    avg_pool2d,
-    avg_pool3d,
-    conv1d,
-    conv1d_transpose,
-    conv2d,
-    conv2d_transpose,
-    conv3d,
-    conv3d_transpose,
-    depthwise_conv2d,
-    max_pool,
-    max_pool1d,
-    max_pool2d,
-    max_pool3d,
-    separable_conv2d,
-)
+from keraslike.tf.windows import _format
+
+globals().update({_name: getattr(windows, _name) for _name in windows.__all__})
 
 _FROM_OPS = ["relu", "relu6", "selu"]
 for _name in _FROM_OPS:
@@ -438,25 +422,18 @@ documentation.describe(globals(), "nn")
 
 __all__ = [
     *_FROM_OPS,
+    *windows.__all__,
     "silu",
     "softsign",
     "swish",
-    *("conv1d_transpose", "conv2d_transpose", "conv3d_transpose", "ctc_loss", "depth_to_space"),
-    *("local_response_normalization", "log_poisson_loss", "lrn", "separable_conv2d"),
+    *("ctc_loss", "depth_to_space"),
+    *("local_response_normalization", "log_poisson_loss", "lrn"),
     *("space_to_depth", "weighted_cross_entropy_with_logits", "weighted_moments"),
     "elu",
-    "avg_pool",
-    "avg_pool1d",
-    "avg_pool2d",
-    "avg_pool3d",
     "batch_normalization",
     "bias_add",
     "compute_average_loss",
-    "conv1d",
-    "conv2d",
-    "conv3d",
     "crelu",
-    "depthwise_conv2d",
     "dropout",
     "embedding_lookup",
     "gelu",
@@ -465,10 +442,6 @@ __all__ = [
     "l2_normalize",
     "leaky_relu",
     "log_softmax",
-    "max_pool",
-    "max_pool1d",
-    "max_pool2d",
-    "max_pool3d",
     "moments",
     "scale_regularization_loss",
     "sigmoid",

@@ -14,8 +14,8 @@ _MESSAGES = [
 ]
 
 ClusterSpec = _clusters.ClusterSpec
-globals().update({name: getattr(_checkpoint, name) for name in _checkpoint.__all__})
-globals().update({name: getattr(_files, name) for name in _files.__all__})
+for _module in (_checkpoint, _files):
+    globals().update({_name: getattr(_module, _name) for _name in _module.__all__})
 
 __all__ = [*_checkpoint.__all__, *_files.__all__, "ClusterSpec", *_MESSAGES]
 

@@ -251,3 +251,9 @@ def separable_conv2d(
 
 
 documentation.describe(globals(), "nn")
+
+__all__ = [
+    *("avg_pool", "avg_pool1d", "avg_pool2d", "avg_pool3d", "conv1d", "conv1d_transpose"),
+    *("conv2d", "conv2d_transpose", "conv3d", "conv3d_transpose", "depthwise_conv2d"),
+    *("max_pool", "max_pool1d", "max_pool2d", "max_pool3d", "separable_conv2d"),
+]

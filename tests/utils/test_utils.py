@@ -79,7 +79,7 @@ def test_configs():
     assert config.pop("seed") == 1 and len(config) == 2
     with pytest.raises(AttributeError, match="Unknown attribute: 'step'. Did you mean 'steps'"):
         str(config.step)
-    with pytest.raises(AttributeError, match="'update' is a method"):
+    with pytest.raises(AttributeError, match="'update' is an attribute of the class"):
         config.update = 3
     config.freeze()
     assert config.frozen and pickle.loads(pickle.dumps(config)).frozen
