@@ -92,7 +92,9 @@ class SummaryWriter:
 
     def _check(self) -> None:
         if self._closed:
-            raise RuntimeError("This SummaryWriter is closed. Create a new one with tf.summary.create_file_writer().")
+            raise RuntimeError(
+                "This SummaryWriter is closed. Use tf.summary.create_file_writer() for a new one."
+            )
 
 
 def create_file_writer(
