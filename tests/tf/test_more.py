@@ -237,7 +237,7 @@ def test_an_index_outside_of_its_axis_is_an_error(call):
     "call, words",
     [
         (lambda: tf.split(tf.range(5), [2, 2]), "must add up to 5"),
-        (lambda: tf.split(tf.range(5), 2), "does not divide into 2 parts"),
+        (lambda: tf.split(tf.range(5), 2), "cannot be divided into 2 equal parts"),
         (lambda: tf.slice([1, 2], [1], [5]), "size.0.=5 are not within"),
         (lambda: tf.slice([1, 2], [-1], [1]), "begin.0.=-1"),
         (lambda: tf.tile([1], [1, 2]), "a number for each of 1 axes"),

@@ -161,7 +161,7 @@ def test_errors(folder):
     module = tf.Module()
     module.f = tf.function(lambda x: tf.strings.length(x))
     module.f(tf.constant("abc"))
-    with pytest.raises(ValueError, match="takes text"):
+    with pytest.raises(ValueError, match="uses text"):
         tf.saved_model.save(module, folder)
     module.f = tf.function(lambda x: x, input_signature=[tf.TensorSpec(None, tf.float32)])
     with pytest.raises(ValueError, match="unknown rank"):

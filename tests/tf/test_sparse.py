@@ -281,7 +281,7 @@ def test_add(s, small, other):
         tf.sparse.add(s, small)
     with pytest.raises(InvalidArgumentError, match="float32.*int32"):
         tf.sparse.add(small, tf.sparse.from_dense([[1, 2], [3, 4]]))
-    with pytest.raises(InvalidArgumentError, match="one shape"):
+    with pytest.raises(InvalidArgumentError, match="same shape"):
         tf.sparse.add(small, tf.ones([3]))
     with pytest.raises(TypeError, match="SparseTensor"):
         tf.sparse.add(tf.ones([2]), tf.ones([2]))

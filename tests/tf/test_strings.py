@@ -352,7 +352,7 @@ def test_format(template, inputs, settings, expected):
 
 
 def test_format_counts():
-    with pytest.raises(ValueError, match="2 placeholders and 1"):
+    with pytest.raises(ValueError, match="2 placeholders, but 1"):
         tf.strings.format("{} {}", (tf.constant(1),))
 
 

@@ -62,7 +62,7 @@ def test_structures_and_options(w):
     assert {v.ref() for v in tape.watched_variables()} == {w1.ref(), w2.ref()}
     with pytest.raises(ValueError, match="unconnected_gradients.*'no'"):
         tape.gradient(z, w1, unconnected_gradients="no")
-    with pytest.raises(ValueError, match="output_gradients must hold 1"):
+    with pytest.raises(ValueError, match="output_gradients must have 1"):
         tape.gradient(z, w1, output_gradients=[1.0, 2.0])
     with pytest.raises(TypeError, match="sources.*str"):
         tape.gradient(z, "w1")
@@ -291,7 +291,7 @@ def test_several_inputs_and_outputs():
     with tf.GradientTape() as tape:
         tape.watch(a)
         y = wrong(a, b)
-    with pytest.raises(ValueError, match="2 gradients.*gave 1"):
+    with pytest.raises(ValueError, match="2 gradients.*returned 1"):
         tape.gradient(y, a)
 
 
