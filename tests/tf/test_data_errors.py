@@ -331,7 +331,7 @@ def test_structures_of_elements():
     assert repr(pairs.element_spec[1]) == "NoneTensorSpec()"
     with pytest.raises(TypeError, match="Incompatible"):
         R(2).concatenate(D.zip(R(2), R(2)))
-    with pytest.raises(TypeError, match="Incompatible|kinds"):
+    with pytest.raises(TypeError, match="Incompatible|one dtype"):
         R(2).concatenate(D.from_tensor_slices(["a"]))
     with pytest.raises(ValueError, match="should not be empty"):
         D.choose_from_datasets([], R(1))

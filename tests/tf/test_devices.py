@@ -153,4 +153,4 @@ def test_two_replicas():
     assert found["all_reduce"] == [3.0, 0.0] and found["mean"] == [1.5, 0.0]
     assert found["mean of all"] == 0.75 and found["gathered"] == [1.0, 0.0, 2.0, 0.0]
     assert found["from function"] == [[[0, 1], [2, 3]]]
-    assert "aggregation" in found["errors"][0] and "does not divide" in found["errors"][1]
+    assert "aggregation" in found["errors"][0] and "cannot be divided" in found["errors"][1]

@@ -59,12 +59,12 @@ def test_what_does_not_fit(names, expression, error, match):
 @pytest.mark.parametrize(
     "expression, error, match",
     [
-        ("tf.constant([[1, 2], [3]])", ValueError, "one size"),
+        ("tf.constant([[1, 2], [3]])", ValueError, "different lengths"),
         ("tf.constant(2.5, dtype=tf.int32)", TypeError, "int32"),
         ("tf.constant([1, 2, 3], shape=(2, 2))", TypeError, "shape"),
         ("tf.constant('a') + 1", Exception, "string"),
         ("tf.constant(object())", ValueError, "object"),
-        ("tf.convert_to_tensor(t, tf.int32)", ValueError, "float32.*int32"),
+        ("tf.convert_to_tensor(t, tf.int32)", ValueError, "int32.*float32"),
         ("tf.add_n([])", ValueError, "inputs"),
         ("tf.concat([], 0)", ValueError, "concat"),
         ("tf.add(1)", TypeError, "lacks: y"),

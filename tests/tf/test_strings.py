@@ -412,7 +412,7 @@ def test_encode(words):
         encode([99], "X")
     with pytest.raises(InvalidArgumentError, match="errors"):
         encode([99], "UTF-8", errors="X")
-    with pytest.raises(ValueError, match="vector"):
+    with pytest.raises(ValueError, match="at least one axis"):
         encode(99, "UTF-8")
 
 
