@@ -371,8 +371,7 @@ def add_n(inputs: Sequence[Any], name: str | None = None) -> Tensor:
     same_dtype("add_n", given)
     if len({tuple(x.shape) for x in given}) > 1:
         raise InvalidArgumentError(
-            f"tf.add_n: inputs must have the same shape. "
-            f"Received: {[tuple(x.shape) for x in given]}"
+            f"tf.add_n: inputs must have the same shape. Not {[tuple(x.shape) for x in given]}"
         )
     return run(_sum_of, given) if len(given) > 1 else convert_to_tensor(given[0])
 
