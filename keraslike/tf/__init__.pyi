@@ -5,8 +5,10 @@ from collections.abc import Callable as _Callable
 from collections.abc import Sequence as _Sequence
 from typing import Any as _Any
 
+from keraslike.tf import autodiff as autodiff
 from keraslike.tf import autograph as autograph
 from keraslike.tf import bitwise as bitwise
+from keraslike.tf import checkpoint_files as train
 from keraslike.tf import compat as compat
 from keraslike.tf import config as config
 from keraslike.tf import data as data
@@ -14,26 +16,25 @@ from keraslike.tf import debugging as debugging
 from keraslike.tf import distribute as distribute
 from keraslike.tf import dtypes as dtypes
 from keraslike.tf import errors as errors
-from keraslike.tf import image as image
-from keraslike.tf import io as io
 from keraslike.tf import linalg as linalg
 from keraslike.tf import lite as lite
 from keraslike.tf import lookup as lookup
 from keraslike.tf import math as math
 from keraslike.tf import nest as nest
 from keraslike.tf import nn as nn
+from keraslike.tf import pictures as image
 from keraslike.tf import queue as queue
 from keraslike.tf import ragged as ragged
 from keraslike.tf import random as random
 from keraslike.tf import raw_ops as raw_ops
 from keraslike.tf import saved_model as saved_model
+from keraslike.tf import serialized as io
 from keraslike.tf import sets as sets
 from keraslike.tf import signal as signal
 from keraslike.tf import sparse as sparse
 from keraslike.tf import strings as strings
 from keraslike.tf import summary as summary
 from keraslike.tf import test as test
-from keraslike.tf import train as train
 from keraslike.tf.dtypes import DType as DType
 from keraslike.tf.dtypes import TensorShape as TensorShape
 from keraslike.tf.module import Module as Module
@@ -229,12 +230,30 @@ def get_current_name_scope() -> _Any: ...
 def get_logger() -> _Any: ...
 def get_static_value(tensor: _Any, partial: _builtins.bool = ...) -> _Any: ...
 def grad_pass_through(f: _Callable) -> _Any: ...
+def gradients(
+    ys: _Any,
+    xs: _Any,
+    grad_ys: _Any = ...,
+    name: _builtins.str = ...,
+    gate_gradients: _builtins.bool = ...,
+    aggregation_method: _Any = ...,
+    stop_gradients: _Any = ...,
+    unconnected_gradients: _builtins.str = ...,
+) -> _Any: ...
 def greater(x: _Any, y: _Any, name: _builtins.str | None = ...) -> _Any: ...
 def greater_equal(x: _Any, y: _Any, name: _builtins.str | None = ...) -> _Any: ...
 def group(*inputs: _Any, **kwargs: _Any) -> _Any: ...
 
 half: DType
 
+def hessians(
+    ys: _Any,
+    xs: _Any,
+    name: _builtins.str = ...,
+    colocate_gradients_with_ops: _builtins.bool = ...,
+    gate_gradients: _builtins.bool = ...,
+    aggregation_method: _Any = ...,
+) -> _Any: ...
 def histogram_fixed_width(
     values: _Any, value_range: _Any, nbins: _builtins.int = ..., dtype: _Any = ..., name: _Any = ...
 ) -> _Any: ...
@@ -357,6 +376,7 @@ def range(
 ) -> _Any: ...
 def rank(input: _Any, name: _builtins.str | None = ...) -> _Any: ...
 def realdiv(x: _Any, y: _Any, name: _builtins.str | None = ...) -> _Any: ...
+def recompute_grad(f: _Callable) -> _Any: ...
 def reduce_all(
     input_tensor: _Any,
     axis: _Any = ...,

@@ -5,7 +5,6 @@ from collections.abc import Callable as _Callable
 from collections.abc import Sequence as _Sequence
 from typing import Any as _Any
 
-from keraslike.data.records import RecordWriter as TFRecordWriter
 from keraslike.tf import gfile as gfile
 from keraslike.tf.parsing import FixedLenFeature as FixedLenFeature
 from keraslike.tf.parsing import FixedLenSequenceFeature as FixedLenSequenceFeature
@@ -14,6 +13,7 @@ from keraslike.tf.parsing import SparseFeature as SparseFeature
 from keraslike.tf.parsing import VarLenFeature as VarLenFeature
 
 class TFRecordOptions(_Any): ...
+class TFRecordWriter(_Any): ...
 
 def decode_and_crop_jpeg(
     contents: _Any,

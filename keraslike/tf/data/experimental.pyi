@@ -8,8 +8,8 @@ from typing import Any as _Any
 from keraslike.data.options import AutotuneOptions as AutotuneOptions
 from keraslike.data.options import DistributeOptions as DistributeOptions
 from keraslike.data.options import OptimizationOptions as OptimizationOptions
+from keraslike.data.options import ServiceOptions as ServiceOptions
 from keraslike.data.options import ThreadingOptions as ThreadingOptions
-from keraslike.data.records import RecordWriter as TFRecordWriter
 
 AUTOTUNE: _builtins.int
 
@@ -20,11 +20,15 @@ def Counter(start: _Any = ..., step: _Any = ..., dtype: _Any = ...) -> _Any: ...
 CsvDataset: _Any
 INFINITE_CARDINALITY: _builtins.int
 
+class Optional(_Any): ...
+
 def RandomDataset(
     seed: _Any = ...,
     rerandomize_each_iteration: _builtins.bool | None = ...,
     name: _builtins.str | None = ...,
 ) -> _Any: ...
+
+class TFRecordWriter(_Any): ...
 
 UNKNOWN_CARDINALITY: _builtins.int
 
