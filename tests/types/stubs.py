@@ -41,7 +41,8 @@ def stub(name: str) -> str:
     for public in sorted({n for n in listed if not n.startswith("_")}):
         value = getattr(module, public)
         if isinstance(value, types.ModuleType):
-            value = getattr(value, "_module", value)  # what a module of `tf.keras` stands for
+            if type(value) is not types.ModuleType:  # one of `tf.keras`, which stands for another
+                value = getattr(value, "_module", value)
             package, _, last = value.__name__.rpartition(".")
             if package == name and value.__spec__ is None:  # made, of no file that is read
                 lines.append(f"{public}: _Any")
