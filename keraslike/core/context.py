@@ -88,7 +88,7 @@ class _State(threading.local):
 class Held:
     """The value of a Variable in a lowered function, and the trace in which it may be changed.
 
-    `assigned`, where there is one, makes what it holds of what it is assigned.
+    `assigned`, if it is set, is applied to each value that is assigned to the Variable.
     """
 
     __slots__ = ("assigned", "trace", "value")

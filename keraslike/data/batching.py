@@ -69,12 +69,13 @@ class Batching(Pipeline):
             found = self._fetched() if keyed else None
             make = combine if found is None else found.many
             elements = (self._start if found is None else found.keys)(first * size)
-            if keyed and self.is_map and found is None:  # an error is that of the whole batch
+            whole = keyed and self.is_map and found is None  # an error is that of the whole batch
+            if whole:
                 elements = tried(elements)
 
             def following() -> Any:
                 group = list(itertools.islice(elements, size))
-                for element in group:
+                for element in group if whole else ():
                     if type(element) is Failed:
                         raise element.error
                 if not group or (drop and len(group) < size):

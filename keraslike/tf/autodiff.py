@@ -15,7 +15,13 @@ from keraslike.core.context import trace_state_clean
 from keraslike.tf import dtypes
 from keraslike.tf.conversion import convert_to_tensor
 from keraslike.tf.recording import Node, leaves_of, rebuilt
-from keraslike.tf.tape import GradientTape, UnconnectedGradients, _ones, _zeros_for
+from keraslike.tf.tape import (
+    GradientTape,
+    UnconnectedGradients,
+    _ones,
+    _zeros_for,
+    check_unconnected,
+)
 from keraslike.tf.tensor import Tensor, _is_inexact, precision, raw, run
 
 
@@ -74,11 +80,7 @@ class ForwardAccumulator:
         Args:
             unconnected_gradients: `"none"` or `"zero"` for what no primal leads to.
         """
-        if unconnected_gradients not in ("none", "zero"):
-            raise ValueError(
-                f"unconnected_gradients must be 'none' or 'zero'. "
-                f"Received: {unconnected_gradients!r}"
-            )
+        check_unconnected(unconnected_gradients)
         found = [self._tangents.get(id(x)) for x in leaves_of(primals)]
         if unconnected_gradients == UnconnectedGradients.ZERO:
             found = [

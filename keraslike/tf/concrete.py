@@ -27,6 +27,7 @@ from keraslike.tf.calls import Reader, constant_when_assigned
 from keraslike.tf.conversion import _as_operand, convert_to_tensor
 from keraslike.tf.dtypes import UNKNOWN_SHAPE, TensorShape
 from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.moves import is_text
 from keraslike.tf.recording import trains
 from keraslike.tf.signatures import TensorSpec, is_leaf, is_tensor
 from keraslike.tf.tensor import WIDE, Tensor, run, wrap
@@ -184,8 +185,8 @@ class ConcreteFunction:
             if any(isinstance(x, rewriting.Unsized) for x in flat):
                 raise NeedsPython("A range of unknown size cannot leave a traced function.")
             # XLA has no strings, so text among the results is a constant of the trace.
-            self._texts = {i: x for i, x in enumerate(flat) if _is_text(x)}
-            flat = [x for x in flat if not _is_text(x)]
+            self._texts = {i: x for i, x in enumerate(flat) if is_text(x)}
+            flat = [x for x in flat if not is_text(x)]
             found[:] = [tree, map_leaves(lambda _: None, out)]
             return [*flat, *[new[i] for i in changed]]
 
@@ -312,10 +313,6 @@ class _Call:
     def __call__(self, *values: Any) -> Any:
         with WIDE(True):
             return self._compiled(*values)
-
-
-def _is_text(x: Any) -> bool:
-    return isinstance(x, np.ndarray) and x.dtype.kind == "O"
 
 
 def _in_order(tree: Any, order: Any) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -34,14 +33,10 @@ def check_bounds(minval: Any, maxval: Any) -> None:
     """Raises InvalidArgumentError where no integer is at least `minval` and below `maxval`."""
 
     def check(low: Any, high: Any) -> None:
-        if (np.asarray(low) >= np.asarray(high)).any():
+        if (low >= high).any():
             raise InvalidArgumentError(f"Need minval < maxval, got {low} >= {high}")
 
-    bounds = [raw(_as_operand(bound)) for bound in (minval, maxval)]
-    if not any(isinstance(bound, jax.core.Tracer) for bound in bounds):
-        check(*bounds)
-    else:
-        effects.noted(check, bounds)
+    effects.checked(check, *(raw(_as_operand(bound)) for bound in (minval, maxval)))
 
 
 def drawn(state: Any, kind: str, shape: Any, dtype: str, *rest: Any) -> Any:

@@ -92,12 +92,12 @@ def noted(check: Callable, values: Sequence[Any]) -> bool:
     return True
 
 
-def checked(check: Callable, value: Any) -> None:
-    """Calls `check` with an array; of one that is traced, where `noted` has it called."""
-    if isinstance(value, jax.core.Tracer):
-        noted(check, [value])
+def checked(check: Callable, *values: Any) -> None:
+    """Calls `check` with the arrays now or, if one of them is traced, as `noted` does."""
+    if any(isinstance(value, jax.core.Tracer) for value in values):
+        noted(check, values)
     else:
-        check(np.asarray(value))
+        check(*map(np.asarray, values))
 
 
 @contextlib.contextmanager

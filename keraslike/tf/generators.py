@@ -123,6 +123,9 @@ class Generator:
         with WIDE(True):
             return Tensor(drawn(before._value, kind, sizes, wanted.name, *map(static, rest)))
 
+    def _scaled(self, kind: str, shape: Any, mean: Any, stddev: Any, dtype: Any) -> Tensor:
+        return self._draws(kind, shape, dtype) * cast(stddev, dtype) + cast(mean, dtype)
+
     def normal(
         self,
         shape: Any,
@@ -132,7 +135,7 @@ class Generator:
         name: Any = None,
     ) -> Tensor:
         """Draws of a normal distribution."""
-        return self._draws("normal", shape, dtype) * cast(stddev, dtype) + cast(mean, dtype)
+        return self._scaled("normal", shape, mean, stddev, dtype)
 
     def truncated_normal(
         self,
@@ -143,8 +146,7 @@ class Generator:
         name: Any = None,
     ) -> Tensor:
         """Draws of a normal distribution within two standard deviations."""
-        found = self._draws("truncated_normal", shape, dtype)
-        return found * cast(stddev, dtype) + cast(mean, dtype)
+        return self._scaled("truncated_normal", shape, mean, stddev, dtype)
 
     def uniform(
         self,

@@ -14,9 +14,8 @@ from keraslike.data import philox
 from keraslike.tf.tensor import WIDE
 
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
-_GAP = (
-    256  # values of the counter that are kept for each output, or for each four that may be refused
-)
+# Values of the counter that are kept for each output, or for each four that may be refused.
+_GAP = 256
 _MOST = 2**31 - 1  # seeds are below it
 _DEFAULT = 87654321  # the global seed where only an operation is given one
 

@@ -43,6 +43,12 @@ class UnconnectedGradients:
     ZERO = "zero"
 
 
+def check_unconnected(value: str) -> None:
+    """Raises ValueError for what is no value of `unconnected_gradients`."""
+    if value not in (UnconnectedGradients.NONE, UnconnectedGradients.ZERO):
+        raise ValueError(f"unconnected_gradients must be 'none' or 'zero'. Received: {value!r}")
+
+
 class GradientTape:
     """Records operations on variables and watched tensors, to compute gradients.
 
@@ -314,10 +320,7 @@ class GradientTape:
             self._spent = True
 
     def _check(self, targets: list[Any], found: list[Any], unconnected: str) -> None:
-        if unconnected not in (UnconnectedGradients.NONE, UnconnectedGradients.ZERO):
-            raise ValueError(
-                f"unconnected_gradients must be 'none' or 'zero'. Received: {unconnected!r}"
-            )
+        check_unconnected(unconnected)
         for what, values in (("target", targets), ("sources", found)):
             for x in values:
                 if not isinstance(x, (Tensor, nnx.Variable)):

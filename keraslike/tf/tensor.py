@@ -326,8 +326,7 @@ def _is_small(value: Any) -> bool:
 
 def _known_now(fn: Callable, values: Sequence[Any], rest: tuple, kwargs: dict[str, Any]) -> Any:
     """Computes an operation on known values during a trace, so that sizes computed from `tf.shape`
-    stay
-    known and can be used as shapes and counts."""
+    stay known and can be used as shapes and counts."""
     with jax.ensure_compile_time_eval():
         out = fn(*values, *rest, **kwargs)
     return wrap(jax.tree.map(lambda x: np.asarray(x) if isinstance(x, jax.Array) else x, out))
