@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -12,13 +13,23 @@ class Failed(NamedTuple):
     error: Exception
 
 
+# Iterators that raise no errors: of rows' numbers and of elements that are there.
+_SAFE = (type(iter(range(0))), type(iter([])), type(iter(())), itertools.count)
+
+
 def tried(elements: Iterable[Any]) -> Iterator[Any]:
     """The elements, with a `Failed` for each error that was raised in the place of one.
 
     >>> [type(x).__name__ for x in tried(map(int, ["1", "x", "3"]))]
     ['int', 'Failed', 'int']
     """
-    take = iter(elements).__next__
+    elements = iter(elements)
+    if type(elements) is Enduring:
+        return elements._elements
+    return elements if isinstance(elements, _SAFE) else _tried(elements.__next__)
+
+
+def _tried(take: Callable[[], Any]) -> Iterator[Any]:
     while True:
         try:
             element = take()

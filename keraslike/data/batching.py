@@ -70,7 +70,7 @@ class Batching(Pipeline):
             make = combine if found is None else found.many
             elements = (self._start if found is None else found.keys)(first * size)
             whole = keyed and self.is_map and found is None  # an error is that of the whole batch
-            if whole:
+            if whole or found is not None:  # keys raise no errors
                 elements = tried(elements)
 
             def following() -> Any:
