@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,8 +13,8 @@ from keraslike.core.arguments import given, one_of, sizes, standardize_data_form
 from keraslike.layers.convolutional import check_strides_or_dilation
 from keraslike.layers.input_spec import InputSpec
 from keraslike.layers.recurrent import _cell_attribute, _CellRNN
-from keraslike.layers.recurrent_cells import LSTMCell
-from keraslike.ops import convolution
+from keraslike.layers.recurrent_cells import LSTMCell, usual
+from keraslike.ops import convolution, recurrent
 
 
 class ConvLSTMCell(LSTMCell):
@@ -94,29 +95,48 @@ class ConvLSTMCell(LSTMCell):
         return [jnp.zeros((batch_size, *self._state_shape), self.compute_dtype)] * 2
 
     def _input_part(self, inputs: jax.Array, masks: Any) -> jax.Array:
-        window = (self.strides, self.padding, self.data_format, self.dilation_rate)
-        product = self._convolved(inputs, "kernel", masks, *window)
+        product = self._product(self._enter, inputs, "kernel", masks)
         bias = self._input_bias()
         after = (1,) * (self.rank if self._axis == 1 else 0)
         return product if bias is None else product + bias.reshape(-1, *after)
 
     def _state_part(self, state: jax.Array, masks: Any) -> jax.Array:
-        return self._convolved(state, "recurrent_kernel", masks, 1, "same", self.data_format)
+        return self._product(self._repeat, state, "recurrent_kernel", masks)
 
-    def _convolved(self, x: jax.Array, name: str, masks: Any, *window: Any) -> jax.Array:
-        """The convolution of one step, or of all steps, with the kernel of this name."""
+    def _product(self, convolve: Callable, x: jax.Array, name: str, masks: Any) -> jax.Array:
         masks = masks if isinstance(masks, list) else [masks]
-        found = []
-        for mask, kernel in zip(masks, jnp.split(self._weight(name), len(masks), -1)):
-            images = x if mask is None else x * mask
-            steps = images.shape[: -self.rank - 1]
-            images = images.reshape(-1, *images.shape[-self.rank - 1 :])
-            outputs = convolution.conv(images, kernel, *window)
-            found.append(outputs.reshape(*steps, *outputs.shape[1:]))
+        kernels = jnp.split(self._weight(name), len(masks), -1)
+        found = [convolve(x if m is None else x * m, k) for m, k in zip(masks, kernels)]
         return jnp.concatenate(found, self._axis if self._axis < 0 else -self.rank - 1)
 
-    def _fast_sequence(self) -> None:
-        return None
+    def _enter(self, inputs: jax.Array, kernel: jax.Array, data_format: Any = None) -> jax.Array:
+        """The convolution of the inputs of one step, or of all steps."""
+        window = (self.strides, self.padding, data_format or self.data_format, self.dilation_rate)
+        return self._convolved(inputs, kernel, *window)
+
+    def _repeat(self, state: jax.Array, kernel: jax.Array, data_format: Any = None) -> jax.Array:
+        """The convolution of the state of one step, or of all steps."""
+        return self._convolved(state, kernel, 1, "same", data_format or self.data_format)
+
+    def _convolved(self, x: jax.Array, kernel: jax.Array, *window: Any) -> jax.Array:
+        images = x.reshape(-1, *x.shape[-self.rank - 1 :])
+        outputs = convolution.conv(images, kernel, *window)
+        return outputs.reshape(*x.shape[: -self.rank - 1], *outputs.shape[1:])
+
+    def _fast_sequence(self) -> Callable | None:
+        return self._lstm if usual(self) else None
+
+    def _lstm(self, inputs: jax.Array, *arrays: Any, **options: Any) -> Any:
+        """All steps by `recurrent.lstm`, whose channels are the last axis."""
+        weights, states = arrays[:3], arrays[3:]
+        convolve = (self._enter, self._repeat)
+        options["multiply"] = [functools.partial(c, data_format="channels_last") for c in convolve]
+        if self._axis < 0:
+            return recurrent.lstm(inputs, *weights, *states, **options)
+        first = -self.rank - 1
+        inputs, *states = (jnp.moveaxis(x, first, -1) for x in (inputs, *states))
+        found = recurrent.lstm(inputs, *weights, *states, **options)
+        return jax.tree.map(lambda x: jnp.moveaxis(x, -1, first), found)
 
 
 class _ConvLSTM(_CellRNN):

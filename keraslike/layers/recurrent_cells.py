@@ -298,10 +298,11 @@ class LSTMCell(_Cell):
         return [gate(o) * self.activation(c), c]
 
     def _fast_sequence(self) -> Callable | None:
-        return recurrent.lstm if _usual(self) else None
+        return recurrent.lstm if usual(self) else None
 
 
-def _usual(cell: Any) -> bool:
+def usual(cell: Any) -> bool:
+    """Whether the activations are tanh and sigmoid."""
     return (
         cell.activation in (activations.tanh, jnp.tanh)
         and cell.recurrent_activation in (activations.sigmoid, jax.nn.sigmoid)
@@ -380,7 +381,7 @@ class GRUCell(_Cell):
         return [z * h + (1 - z) * self.activation(entered[:, 2 * n :] + rest)]
 
     def _fast_sequence(self) -> Callable | None:
-        return recurrent.gru if self.reset_after and _usual(self) else None
+        return recurrent.gru if self.reset_after and usual(self) else None
 
 
 class StackedRNNCells(Layer):

@@ -115,11 +115,12 @@ def _where(keep: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
 class _Form(NamedTuple):
     """A recurrence and its derivative, as functions of one step and of all steps.
 
-    `advance(x, states, kernel, bias) -> (states, saved)` is a step. `coefficients(saved, before,
-    mask)` gives, for all steps at once, what `tangent(inputs, states, product, coefficients)`
-    needs, a step of the linear loop, where `product` is the change of the state that the recurrent
-    kernel multiplies; `enter(x, product, bias)` forms its inputs from changes of the inputs, of
-    that product and of the bias.
+    `advance(x, states, product, bias) -> (states, saved)` is a step, where `product` is that of the
+    first state and the recurrent kernel, `multiply(state, kernel)`, a bilinear function with any
+    number of leading axes. `coefficients(saved, every, before, mask)` gives, for all steps at once,
+    what `tangent(inputs, states, product, coefficients)` needs, a step of the linear loop;
+    `enter(x, product, bias)` forms its inputs from changes of the inputs, of that product and of
+    the bias.
     """
 
     advance: Callable
@@ -128,6 +129,7 @@ class _Form(NamedTuple):
     enter: Callable
     reverse: bool = False
     unroll: bool = False
+    multiply: Callable = matmul
 
 
 def _loop(form: _Form, x: Any, kernel: Any, bias: Any, states: tuple, mask: Any) -> tuple:
@@ -135,7 +137,7 @@ def _loop(form: _Form, x: Any, kernel: Any, bias: Any, states: tuple, mask: Any)
 
     def body(states: tuple, given: tuple) -> tuple:
         x, keep = given
-        new, saved = form.advance(x, states, kernel, bias)
+        new, saved = form.advance(x, states, form.multiply(states[0], kernel), bias)
         if keep is not None:
             new = tuple(jnp.where(keep, a, b) for a, b in zip(new, states))
         return new, (new, saved)
@@ -158,21 +160,28 @@ def _(form: _Form, primals: tuple, tangents: tuple) -> tuple:
     dx, dkernel, dbias, dstates, _ = tangents
     last, every, saved = _loop(form, *primals)
     before = tuple(_before(e, s, form.reverse) for e, s in zip(every, states))
-    dx = form.enter(dx, matmul(before[0], dkernel), dbias)
+    dx = form.enter(dx, form.multiply(before[0], dkernel), dbias)
     coefficients = form.coefficients(saved, every, before, mask)
-    # The backward pass multiplies by the transpose, which should not be computed in every step.
-    transposed = lax.optimization_barrier(kernel.T)
+    multiplied = _multiplied(form, kernel)
 
     def body(dstates: tuple, given: tuple) -> tuple:
         dx, coefficients = given
-        product = lax.dot_general(dstates[0], transposed, (((1,), (1,)), ((), ())))
-        new = form.tangent(dx, dstates, product, coefficients)
+        new = form.tangent(dx, dstates, multiplied(dstates[0]), coefficients)
         return new, new[0]
 
     dlast, devery = lax.scan(
         body, dstates, (dx, coefficients), reverse=form.reverse, unroll=form.unroll
     )
     return (every[0], last), (devery, dlast)
+
+
+def _multiplied(form: _Form, kernel: jax.Array) -> Callable:
+    """The product with the recurrent kernel, for the linear loop."""
+    if form.multiply is not matmul:
+        return lambda state: form.multiply(state, kernel)
+    # The backward pass multiplies by the transpose, which should not be computed in every step.
+    transposed = lax.optimization_barrier(kernel.T)
+    return lambda state: lax.dot_general(state, transposed, (((1,), (1,)), ((), ())))
 
 
 def _before(every: jax.Array, first: jax.Array, reverse: bool) -> jax.Array:
@@ -216,8 +225,8 @@ def _in_float32(loop: Callable) -> Callable:
     return run
 
 
-def _columns(mask: jax.Array | None) -> jax.Array | None:
-    return None if mask is None else mask[..., None]
+def _columns(mask: jax.Array | None, state: jax.Array) -> jax.Array | None:
+    return None if mask is None else mask.reshape(*mask.shape, *(1,) * (state.ndim - 1))
 
 
 # sigmoid(x) is (1 + tanh(x / 2)) / 2. With the weights halved, all gates of a step are one tanh of
@@ -236,9 +245,9 @@ def _halved(units: int, gates: Sequence[bool], dtype: Any) -> jax.Array:
     return jnp.concatenate([jnp.full(units, 0.5 if gate else 1.0, dtype) for gate in gates])
 
 
-def _lstm_advance(x: Any, states: tuple, kernel: Any, bias: Any) -> tuple:
-    h, c = states
-    t = jnp.tanh(x + h @ kernel + bias)
+def _lstm_advance(x: Any, states: tuple, product: Any, bias: Any) -> tuple:
+    c = states[1]
+    t = jnp.tanh(x + product + bias)
     i, f, g, o = jnp.split(t, 4, -1)
     c = _gate(f) * c + _gate(i) * g
     return (_gate(o) * jnp.tanh(c), c), (t,)
@@ -280,6 +289,7 @@ def lstm(
     mask: jax.Array | None = None,
     reverse: bool = False,
     unroll: bool = False,
+    multiply: Sequence[Callable] = (matmul, matmul),
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     """All outputs and the last `(h, c)` of an LSTM with tanh and sigmoid.
 
@@ -295,6 +305,9 @@ def lstm(
         mask: `(steps, batch)`; where it is false the states stay.
         reverse: whether to begin at the end; outputs stay where their inputs are.
         unroll: whether to write the steps out.
+        multiply: how inputs are multiplied with their kernel, and states with theirs: bilinear
+            functions of an array with any number of leading axes and a kernel. For convolutions
+            inputs and states have spatial axes before the last one.
 
     >>> outputs, (h, c) = lstm(
     ...     jnp.ones((3, 1, 2)), jnp.ones((2, 8)), jnp.ones((2, 8)), None, *jnp.zeros((2, 1, 2))
@@ -304,15 +317,15 @@ def lstm(
     """
     scale = _halved(h.shape[-1], (True, True, False, True), inputs.dtype)
     bias = jnp.zeros_like(scale) if bias is None else bias * scale
-    x = matmul(inputs, kernel * scale)
-    form = _LSTM._replace(reverse=reverse, unroll=unroll)
-    return _run(form, x, recurrent_kernel * scale, bias, (h, c), _columns(mask))
+    x = multiply[0](inputs, kernel * scale)
+    form = _LSTM._replace(reverse=reverse, unroll=unroll, multiply=multiply[1])
+    return _run(form, x, recurrent_kernel * scale, bias, (h, c), _columns(mask, h))
 
 
-def _gru_advance(x: Any, states: tuple, kernel: Any, bias: tuple) -> tuple:
+def _gru_advance(x: Any, states: tuple, product: Any, bias: tuple) -> tuple:
     h, before = states
     units = h.shape[-1]
-    a = h @ kernel + bias[0]
+    a = product + bias[0]
     t = jnp.tanh(x[:, : 2 * units] + a[:, : 2 * units])
     z, r = jnp.split(t, 2, -1)
     a = a[:, 2 * units :]
@@ -389,14 +402,14 @@ def gru(
     form = _GRU._replace(reverse=reverse, unroll=unroll)
     states = (h, jnp.zeros((h.shape[0], 2 * units), h.dtype))
     kernel = recurrent_kernel * scale
-    outputs, (h, _) = _run(form, x, kernel, (bias, both[0, 2 * units :]), states, _columns(mask))
+    outputs, (h, _) = _run(form, x, kernel, (bias, both[0, 2 * units :]), states, _columns(mask, h))
     return outputs, (h,)
 
 
 def _simple_advance(
-    x: Any, states: tuple, kernel: Any, bias: Any, activation: Callable = jnp.tanh
+    x: Any, states: tuple, product: Any, bias: Any, activation: Callable = jnp.tanh
 ) -> tuple:
-    z = x + states[0] @ kernel + bias
+    z = x + product + bias
     y, slope = jax.jvp(activation, (z,), (jnp.ones_like(z),))
     return (y,), (slope,)
 
@@ -449,4 +462,4 @@ def simple_rnn(
     """
     bias = jnp.zeros(h.shape[-1], inputs.dtype) if bias is None else bias
     form = _simple(activation)._replace(reverse=reverse, unroll=unroll)
-    return _run(form, matmul(inputs, kernel), recurrent_kernel, bias, (h,), _columns(mask))
+    return _run(form, matmul(inputs, kernel), recurrent_kernel, bias, (h,), _columns(mask, h))

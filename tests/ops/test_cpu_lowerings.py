@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -494,3 +495,26 @@ def test_integers_and_empty_batches_stay_plain():
     assert ops.max_pool(x, 2).ravel().tolist() == [5, 7, 13, 15]
     assert ops.conv(jnp.ones((0, 4, 4, 2)), jnp.ones((3, 3, 1, 2))).shape == (0, 2, 2, 2)
     assert ops.max_pool(jnp.ones((0, 4, 4, 2)), 2).shape == (0, 2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    "shape, filters, strides, last",
+    [((2, 8, 8, 8), 16, 1, True), ((2, 8, 9, 16), 8, 2, True), ((2, 8, 8, 8), 16, 1, False)],
+)
+def test_convolutions_in_a_loop_have_the_order_of_axes_that_is_fast(shape, filters, strides, last):
+    # XLA reorders axes outside loops only: jax issue 12868.
+    channels = shape[-1] if last else shape[1]
+    kernel = normal((3, 3, channels, filters), 1)
+
+    def total(x, kernel):
+        data_format = "channels_last" if last else "channels_first"
+        y = ops.conv(x, kernel, strides, "same", data_format)
+        return jnp.sum(y * y)
+
+    def looped(x, kernel):
+        step = jax.grad(total, (0, 1))
+        return lax.fori_loop(0, 3, lambda i, a: step(*a), (x, kernel))
+
+    text = jax.jit(looped).lower(normal(shape, 0), kernel).compile().as_text()
+    orders = set(re.findall(r"convolution\(.*dim_labels=(\S+),", text))
+    assert orders == {"b01f_01io->b01f"}
