@@ -11,7 +11,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,15 +28,16 @@ from keraslike.ops.cpu import (
     pads_of,
     transposed,
 )
+from keraslike.ops.plain_conv import (
+    Geometry,
+    around_of,
+    ordered,
+    plain_conv,
+    plain_last,
+    plain_transposed,
+    turned,
+)
 from keraslike.ops.products import contract
-
-
-class _Geometry(NamedTuple):
-    """The geometry of a convolution's windows, with an entry for each spatial axis."""
-
-    strides: tuple[int, ...]
-    pads: tuple[tuple[int, int], ...]
-    dilation: tuple[int, ...]
 
 
 def conv(
@@ -62,13 +63,13 @@ def conv(
     """
     if not isinstance(padding, str):
         padding = tuple(map(tuple, padding))
-    plain = Call(_plain, (strides, padding, dilation, channels_last))
+    plain = Call(plain_conv, (strides, padding, dilation, channels_last))
     arrays = (x, kernel) if bias is None else (x, kernel, bias)
     spatial = x.shape[1:-1] if channels_last else x.shape[2:]
     if not (known(x) and known(kernel, -1) and jnp.issubdtype(x.dtype, jnp.floating)):
         return plain(*arrays)[0]
     reach = [(k - 1) * d + 1 for k, d in zip(kernel.shape, dilation)]
-    geometry = _Geometry(strides, pads_of(spatial, reach, strides, padding), dilation)
+    geometry = Geometry(strides, pads_of(spatial, reach, strides, padding), dilation)
     fits = all(n + sum(p) >= r for n, p, r in zip(spatial, geometry.pads, reach))
     if not fits or _form(x.shape[-1 if channels_last else 1], kernel.shape) is None:
         return plain(*arrays)[0]
@@ -98,33 +99,13 @@ def conv_transpose(
     Array([1., 1., 1., 1.], dtype=float32)
     """
     if max(strides) == 1:
-        return conv(x, _turned(kernel), strides, pads, dilation, channels_last)
+        return conv(x, turned(kernel), strides, pads, dilation, channels_last)
     rest = (strides, pads, dilation, channels_last)
-    plain = Call(_plain_transposed, rest)
+    plain = Call(plain_transposed, rest)
     floating = jnp.issubdtype(x.dtype, jnp.floating)
     if not floating or not known(x) or 0 in kernel.shape:
         return plain(x, kernel)[0]
     return on_cpu(Call(_fast_transposed, rest), plain, x, kernel)
-
-
-def _turned(kernel: jax.Array) -> jax.Array:
-    return jnp.flip(jnp.swapaxes(kernel, -1, -2), range(kernel.ndim - 2))
-
-
-def _plain_transposed(
-    x: jax.Array, kernel: jax.Array, strides: Any, pads: Any, dilation: Any, last: bool
-) -> jax.Array:
-    n = x.ndim - 2
-    layout = (0, n + 1, *range(1, n + 1)) if last else tuple(range(n + 2))
-    return lax.conv_general_dilated(
-        x,
-        _turned(kernel),
-        (1,) * n,
-        pads,
-        lhs_dilation=strides,
-        rhs_dilation=dilation,
-        dimension_numbers=lax.ConvDimensionNumbers(layout, (n + 1, n, *range(n)), layout),
-    )
 
 
 def _fast_transposed(
@@ -138,7 +119,7 @@ def _fast_transposed(
         (r - before, (n - 1) * s + 1 + before - size)
         for n, s, (before, _), r, size in zip(x.shape[1:], strides, pads, reach, out)
     ]
-    g = _Geometry(tuple(strides), tuple(around), tuple(dilation))
+    g = Geometry(tuple(strides), tuple(around), tuple(dilation))
     like = jax.ShapeDtypeStruct((x.shape[0], *out, kernel.shape[-2]), x.dtype)
     (y,) = jax.linear_transpose(lambda y: _applied(y, kernel, g), like)(x)
     y = once(y)
@@ -149,11 +130,11 @@ def _fast_conv(*given: Any) -> jax.Array:
     """`trained` says whether derivatives are taken."""
     x, kernel, *bias, g, last, trained = given
     x = x if last else jnp.moveaxis(x, 1, -1)
-    form = _form(x.shape[-1], kernel.shape) or _plain_last
+    form = _form(x.shape[-1], kernel.shape) or plain_last
     small = is_small((*x.shape[:-1], kernel.shape[-1]))
     if small and not trained and form in (_few, _dense):
-        form = _plain_last  # XLA can fuse it with a following pooling.
-    if form in (_few, _pointwise, _plain_last):
+        form = plain_last  # XLA can fuse it with a following pooling.
+    if form in (_few, _pointwise, plain_last):
         y = sum(bias, form(x, kernel, g))
     elif form is _depthwise:  # A loop that includes the bias and reads x once.
         y = once(sum(bias, form(x, kernel, g)))
@@ -162,54 +143,8 @@ def _fast_conv(*given: Any) -> jax.Array:
     return y if last else jnp.moveaxis(y, -1, 1)
 
 
-def _plain(*given: Any) -> jax.Array:
-    x, kernel, *bias, strides, padding, dilation, last = given
-    n = x.ndim - 2
-    layout = (0, n + 1, *range(1, n + 1)) if last else tuple(range(n + 2))
-    y = lax.conv_general_dilated(
-        x,
-        kernel,
-        strides,
-        padding,
-        rhs_dilation=dilation,
-        dimension_numbers=lax.ConvDimensionNumbers(layout, (n + 1, n, *range(n)), layout),
-        feature_group_count=x.shape[layout[1]] // kernel.shape[-2],
-    )
-    return sum((b if last else b.reshape(-1, *(1,) * n) for b in bias), y)
-
-
-def _applied(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
-    return (_form(x.shape[-1], kernel.shape) or _plain_last)(x, kernel, g)
-
-
-def _plain_last(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
-    """XLA's own form, with gradients whose axes are in its order.
-
-    XLA's CPU backend brings the axes of a convolution into the order that it computes fast, but not
-    within loops, where the gradients that JAX derives are ten and a hundred times slower (jax issue
-    12868).
-    """
-
-    def value(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return _plain(x, kernel, g.strides, g.pads, g.dilation, True)
-
-    def along_x(dy: jax.Array, kernel: jax.Array) -> jax.Array:
-        around = _around(size, dy.shape[1:-1], window, g)
-        return _plain_transposed(dy, kernel, g.strides, around, g.dilation, True)
-
-    def along_kernel(x: jax.Array, dy: jax.Array) -> jax.Array:
-        pads = [
-            (before, (m - 1) * s + (k - 1) * d + 1 - n - before)
-            for n, m, k, s, (before, _), d in zip(size, dy.shape[1:-1], window, *g)
-        ]
-        x, dy = jnp.swapaxes(x, 0, -1), jnp.moveaxis(dy, 0, -2)
-        y = _plain(x, dy, g.dilation, pads, g.strides, True)
-        return jnp.moveaxis(y, 0, -2)
-
-    size, window = x.shape[1:-1], kernel.shape[:-2]
-    if x.shape[-1] != kernel.shape[-2]:
-        return value(x, kernel)
-    return Bilinear(value, along_x, along_kernel)(x, kernel)
+def _applied(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
+    return (_form(x.shape[-1], kernel.shape) or plain_last)(x, kernel, g)
 
 
 def _form(channels: int, kernel: Sequence[int]) -> Callable | None:
@@ -230,7 +165,7 @@ def _form(channels: int, kernel: Sequence[int]) -> Callable | None:
     return _few if channels <= 4 and taps <= 64 else _dense
 
 
-def _slices(x: jax.Array, g: _Geometry, window: Sequence[int]) -> list[jax.Array]:
+def _slices(x: jax.Array, g: Geometry, window: Sequence[int]) -> list[jax.Array]:
     """For each tap of the window, in the kernel's order, the inputs that it is multiplied with."""
     x = pad(x, 0, ((0, 0), *g.pads, (0, 0)))
     out = [
@@ -246,7 +181,7 @@ def _slices(x: jax.Array, g: _Geometry, window: Sequence[int]) -> list[jax.Array
     return found
 
 
-def _pointwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+def _pointwise(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
     """A window of one element: a matrix product.
 
     The gradient of its kernel is faster after a reshape to two axes, its value without.
@@ -257,12 +192,12 @@ def _pointwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
         kernel = kernel.reshape(kernel.shape[-2:])
         return lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ())))
 
-    value = product if max(g.strides) == 1 else functools.partial(_plain_last, g=g)
+    value = product if max(g.strides) == 1 else functools.partial(plain_last, g=g)
     along_kernel = transposed(functools.partial(_patches, g=g), 1, kernel)
     return Bilinear(value, transposed(product, 0, x), along_kernel)(x, kernel)
 
 
-def _dense(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+def _dense(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
     """For many channels XLA's own form is fast, except for two gradients: that of the kernel, which
     reads memory in large strides, and, with strides, that of the input, which would mostly process
     zeros."""
@@ -277,7 +212,7 @@ def _dense(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
         parts = [gradient(x[i : i + each], dy[i : i + each]) for i in range(0, x.shape[0], each)]
         return sum(parts[1:], parts[0])
 
-    plain = functools.partial(_plain_last, g=g)
+    plain = functools.partial(plain_last, g=g)
     along_x, gradient = transposed(plain, 0, x), transposed(plain, 1, kernel)
     *window, channels, filters = kernel.shape
     taps = math.prod(window)
@@ -293,7 +228,7 @@ def _dense(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     return Bilinear(plain, along_x, along_kernel)(x, kernel)
 
 
-def _by_blocks(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+def _by_blocks(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
     """A convolution with strides as one without: of blocks of inputs, each a channel of its own."""
     *window, channels, filters = kernel.shape
     n, (size, strides) = len(window), (x.shape[1:-1], g.strides)
@@ -313,29 +248,18 @@ def _by_blocks(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     kernel = kernel.reshape(*(k for pair in zip(taps, strides) for k in pair), channels, filters)
     kernel = kernel.transpose(*range(0, 2 * n, 2), *range(1, 2 * n, 2), 2 * n, 2 * n + 1)
     kernel = kernel.reshape(*taps, -1, filters)
-    return _plain_last(x, kernel, _Geometry((1,) * n, ((0, 0),) * n, (1,) * n))
+    return plain_last(x, kernel, Geometry((1,) * n, ((0, 0),) * n, (1,) * n))
 
 
 def _correlated_by_filters(
-    x: jax.Array, dy: jax.Array, window: Sequence[int], g: _Geometry
+    x: jax.Array, dy: jax.Array, window: Sequence[int], g: Geometry
 ) -> jax.Array:
     """The gradient of a kernel as a convolution of `dy` by `x` instead of `x` by `dy`: the first
     operand is copied for each tap, so the smaller array should be the first."""
-    around = _around(x.shape[1:-1], dy.shape[1:-1], window, g)
+    around = around_of(x.shape[1:-1], dy.shape[1:-1], window, g)
     dy, x = jnp.swapaxes(dy, 0, -1), jnp.moveaxis(x, 0, -2)
-    y = _plain(dy, x, g.dilation, around, g.strides, True)
-    return _turned(jnp.moveaxis(y, 0, -2))
-
-
-def _around(
-    size: Sequence[int], out: Sequence[int], window: Sequence[int], g: _Geometry
-) -> list[tuple[int, int]]:
-    """The padding of a result's gradient with which every tap has a value for each input."""
-    first = [(k - 1) * d - before for k, d, (before, _) in zip(window, g.dilation, g.pads)]
-    return [
-        (f, n + (k - 1) * d - f - (m - 1) * s - 1)
-        for f, n, m, k, d, s in zip(first, size, out, window, g.dilation, g.strides)
-    ]
+    y = ordered(dy, x, Geometry(g.dilation, tuple(around), g.strides))
+    return turned(jnp.moveaxis(y, 0, -2))
 
 
 def _each(shape: Sequence[Any], products: Any) -> int | None:
@@ -352,13 +276,13 @@ def _each(shape: Sequence[Any], products: Any) -> int | None:
     return each if each < batch and each * sample <= 1 << 19 else None
 
 
-def _phases(dy: jax.Array, kernel: jax.Array, g: _Geometry, size: Sequence[int]) -> jax.Array:
+def _phases(dy: jax.Array, kernel: jax.Array, g: Geometry, size: Sequence[int]) -> jax.Array:
     """The gradient for inputs at a distance of `strides`: ordinary convolutions with the taps that
     read them, whose results are interleaved."""
-    kernel = _turned(kernel)
+    kernel = turned(kernel)
     window, n = kernel.shape[:-2], len(size)
     each = [-(-m // s) for m, s in zip(size, g.strides)]
-    before = [b for b, _ in _around(size, dy.shape[1:-1], window, g)]
+    before = [b for b, _ in around_of(size, dy.shape[1:-1], window, g)]
     found = []
     for phase in itertools.product(*map(range, g.strides)):
         first = [(b - r) % s for b, r, s in zip(before, phase, g.strides)]
@@ -372,7 +296,7 @@ def _phases(dy: jax.Array, kernel: jax.Array, g: _Geometry, size: Sequence[int])
             at = (phase[i] + first[i] - before[i]) // s
             reach = (taps.shape[i] - 1) * g.dilation[i]
             around.append((-at, each[i] + at + reach - dy.shape[1 + i]))
-        found.append(_applied(dy, taps, _Geometry((1,) * n, tuple(around), g.dilation)))
+        found.append(_applied(dy, taps, Geometry((1,) * n, tuple(around), g.dilation)))
     y = jnp.stack(found, -2).reshape(dy.shape[0], *each, *g.strides, kernel.shape[-1])
     order = [axis for i in range(1, n + 1) for axis in (i, n + i)]
     y = y.transpose(0, *order, 2 * n + 1)
@@ -380,7 +304,7 @@ def _phases(dy: jax.Array, kernel: jax.Array, g: _Geometry, size: Sequence[int])
     return lax.slice(y, [0] * (n + 2), [dy.shape[0], *size, kernel.shape[-1]])
 
 
-def _depthwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+def _depthwise(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
     """A filter or several for each channel: a sum of products with shifted inputs."""
     *window, _, filters = kernel.shape
     weights = kernel.reshape(-1, x.shape[-1], filters // x.shape[-1])
@@ -392,7 +316,7 @@ def _depthwise(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     )(x, weights)
 
 
-def _gathered(x: jax.Array, weights: jax.Array, window: Sequence[int], g: _Geometry) -> jax.Array:
+def _gathered(x: jax.Array, weights: jax.Array, window: Sequence[int], g: Geometry) -> jax.Array:
     """For each output, the sum of the taps' inputs times their weights."""
     taps = _slices(*_padded(x, g), window)
     found = [
@@ -406,10 +330,10 @@ def _gathered(x: jax.Array, weights: jax.Array, window: Sequence[int], g: _Geome
 
 
 def _gathered_back(
-    dy: jax.Array, weights: jax.Array, window: Sequence[int], g: _Geometry, size: Sequence[int]
+    dy: jax.Array, weights: jax.Array, window: Sequence[int], g: Geometry, size: Sequence[int]
 ) -> jax.Array:
     """For each input, the sum of the outputs that it contributed to, times the weights."""
-    around = _around(size, dy.shape[1:-1], window, g)
+    around = around_of(size, dy.shape[1:-1], window, g)
     zeros = [(0, 0, 0), *((*p, s - 1) for p, s in zip(around, g.strides)), (0, 0, 0)]
     dy = dy.reshape(*dy.shape[:-1], *weights.shape[1:])
     g = g._replace(strides=(1,) * len(window), pads=((0, 0),) * len(window))
@@ -421,7 +345,7 @@ def _gathered_back(
 
 
 def _correlated(
-    x: jax.Array, dy: jax.Array, window: Sequence[int], g: _Geometry, parts: int = 8
+    x: jax.Array, dy: jax.Array, window: Sequence[int], g: Geometry, parts: int = 8
 ) -> jax.Array:
     """For each tap, the sum of its inputs times the outputs.
 
@@ -450,7 +374,7 @@ def _added(x: Sequence[jax.Array], y: Sequence[jax.Array]) -> tuple[jax.Array, .
     return tuple(a + b for a, b in zip(x, y))
 
 
-def _padded(x: jax.Array, g: _Geometry, more: int = 0) -> tuple[jax.Array, _Geometry]:
+def _padded(x: jax.Array, g: Geometry, more: int = 0) -> tuple[jax.Array, Geometry]:
     """The padded input, with `more` additional samples, in memory, so that the loops need no bounds
     checks."""
     x = once(pad(x, 0, ((0, more), *g.pads, (0, 0))))
@@ -462,7 +386,7 @@ def _merged(groups: int, depth: int) -> int:
     return max(n for n in range(1, max(1, 16 // depth) + 1) if groups % n == 0)
 
 
-def _grouped(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+def _grouped(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
     """A convolution for each group of channels, or for a few small groups at once."""
     groups = x.shape[-1] // kernel.shape[-2]
     merged = _merged(groups, kernel.shape[-2])
@@ -492,7 +416,7 @@ def _diagonal(kernels: Sequence[jax.Array]) -> jax.Array:
     return lax.concatenate(rows, kernels[0].ndim - 2)
 
 
-def _products(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+def _products(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
     """The sum of the products of each shifted channel with a tap's weights for all filters."""
     weights = kernel.reshape(-1, *kernel.shape[-2:])
     return jnp.asarray(
@@ -504,13 +428,13 @@ def _products(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     )
 
 
-def _patches(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+def _patches(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
     """One matrix product with the patches of all windows."""
     seen = jnp.concatenate(_slices(x, g, kernel.shape[:-2]), -1)
     return contract(seen, kernel.reshape(-1, kernel.shape[-1]))
 
 
-def _patches_apart(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+def _patches_apart(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
     """As `_patches`, with the windows along the last axis: for few channels this moves less
     memory."""
     *window, channels, filters = kernel.shape
@@ -524,12 +448,12 @@ def _patches_apart(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     return y.reshape(*out, filters)
 
 
-def _few(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+def _few(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
     """A convolution with up to four channels."""
     *window, channels, filters = kernel.shape
     seen = math.prod(window) * channels
     apart = functools.partial(_patches_apart, g=g)
-    plain = functools.partial(_plain_last, g=g)
+    plain = functools.partial(plain_last, g=g)
     if max(g.strides) == 1 or channels == 1:
         along_x = apart
     else:  # The value of a transposed convolution, such as the last one of a decoder.
@@ -542,7 +466,7 @@ def _few(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     )(x, kernel)
 
 
-def _volume(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+def _volume(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
     """A convolution over three axes, computed as one over two."""
     by_inputs = functools.partial(_volume_by_inputs, g=g)
     by_filters = functools.partial(_volume_by_filters, g=g)
@@ -555,24 +479,24 @@ def _volume(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
     )
 
 
-def _volume_by_inputs(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+def _volume_by_inputs(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
     """The taps along the first axis become additional channels."""
     depth, *window, channels, filters = kernel.shape
-    first = _Geometry((g.strides[0], 1, 1), (g.pads[0], (0, 0), (0, 0)), (g.dilation[0], 1, 1))
+    first = Geometry((g.strides[0], 1, 1), (g.pads[0], (0, 0), (0, 0)), (g.dilation[0], 1, 1))
     seen = jnp.concatenate(_slices(x, first, (depth, 1, 1)), -1)
     planes = seen.reshape(-1, *seen.shape[2:])
     flat = jnp.moveaxis(kernel, 0, -3).reshape(*window, depth * channels, filters)
-    y = _applied(planes, flat, _Geometry(g.strides[1:], g.pads[1:], g.dilation[1:]))
+    y = _applied(planes, flat, Geometry(g.strides[1:], g.pads[1:], g.dilation[1:]))
     return y.reshape(*seen.shape[:2], *y.shape[1:])
 
 
-def _volume_by_filters(x: jax.Array, kernel: jax.Array, g: _Geometry) -> jax.Array:
+def _volume_by_filters(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
     """The taps along the first axis become additional filters, whose results are shifted and
     added."""
     depth, *window, channels, filters = kernel.shape
     planes = x.reshape(-1, *x.shape[2:])
     flat = jnp.moveaxis(kernel, 0, -2).reshape(*window, channels, depth * filters)
-    y = _applied(planes, flat, _Geometry(g.strides[1:], g.pads[1:], g.dilation[1:]))
+    y = _applied(planes, flat, Geometry(g.strides[1:], g.pads[1:], g.dilation[1:]))
     y = once(y.reshape(*x.shape[:2], *y.shape[1:]))
     (before, after), step = g.pads[0], g.dilation[0]
     beyond = after - (depth - 1) * step  # The end of the results of the first tap.

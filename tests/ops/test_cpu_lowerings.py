@@ -515,6 +515,46 @@ def test_convolutions_in_a_loop_have_the_order_of_axes_that_is_fast(shape, filte
         step = jax.grad(total, (0, 1))
         return lax.fori_loop(0, 3, lambda i, a: step(*a), (x, kernel))
 
-    text = jax.jit(looped).lower(normal(shape, 0), kernel).compile().as_text()
-    orders = set(re.findall(r"convolution\(.*dim_labels=(\S+),", text))
-    assert orders == {"b01f_01io->b01f"}
+    assert orders(looped, normal(shape, 0), kernel) == {"b01f_01io->b01f"}
+
+
+def orders(function: Callable, *arrays: jax.Array) -> set[str]:
+    """The orders of axes of all convolutions in a compiled function."""
+    text = jax.jit(function).lower(*arrays).compile().as_text()
+    return set(re.findall(r"convolution\(.*dim_labels=(\S+),", text))
+
+
+@pytest.mark.parametrize(
+    "shape, kernel, padding",
+    [
+        ((4, 2, 2, 8), (3, 3, 8, 8), "same"),  # a window larger than the image
+        ((2, 8, 8, 16), (3, 3, 16, 8), "valid"),  # fewer filters: dy is the input
+        ((2, 4, 16), (9, 16, 16), "same"),
+    ],
+)
+def test_convolutions_keep_their_operands_where_a_window_is_larger_than_an_input(
+    shape, kernel, padding
+):
+    def total(x, kernel):
+        y = ops.conv(x, kernel, 1, padding)
+        return jnp.sum(y * y)
+
+    ours, letters = normal(kernel, 1), "01"[: len(shape) - 2]
+    found = orders(jax.value_and_grad(total, (0, 1)), normal(shape, 0), ours)
+    assert found == {f"b{letters}f_{letters}io->b{letters}f"}
+
+
+@pytest.mark.parametrize("strides, dilation", [(1, 1), (2, 1), (1, 2)])
+@pytest.mark.parametrize("size, window", [((2, 3), (3, 5)), ((1, 1), (3, 3)), ((4, 5), (5, 4))])
+def test_convolutions_with_windows_larger_than_the_image(size, window, strides, dilation):
+    x, kernel = normal((2, *size, 8), 0), normal((*window, 8, 6), 1)
+    steps, holes = (strides,) * 2, (dilation,) * 2
+
+    def of(conv):
+        def total(x, kernel):
+            return jnp.sum(jnp.sin(conv(x, kernel, steps, "SAME", holes)))
+
+        return jax.value_and_grad(total, (0, 1))(x, kernel)
+
+    for ours, expected in zip(jax.tree.leaves(of(cpu_conv.conv)), jax.tree.leaves(of(plain_conv))):
+        same(ours, expected, 1e-5)
