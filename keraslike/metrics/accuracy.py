@@ -12,6 +12,7 @@ from keraslike.core.operation import op
 from keraslike.losses.loss import class_numbers, matched
 from keraslike.metrics.reduction import MeanMetricWrapper
 from keraslike.ops import nn
+from keraslike.ops.cpu_argmax import argmax
 
 
 def _as_floats(hits: jax.Array) -> jax.Array:
@@ -53,7 +54,7 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> jax.Array:
     [1.0]
     """
     y_true, y_pred = matched(y_true, y_pred, "categorical_accuracy")
-    return _as_floats(jnp.argmax(y_true, -1) == jnp.argmax(y_pred, -1))
+    return _as_floats(argmax(y_true, -1) == argmax(y_pred, -1))
 
 
 @op
@@ -70,7 +71,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> jax.Array:
     [1.0, 0.0]
     """
     y_true, y_pred = class_numbers(y_true, y_pred, "sparse_categorical_accuracy")
-    return _as_floats(y_true == jnp.argmax(y_pred, -1))
+    return _as_floats(y_true == argmax(y_pred, -1))
 
 
 @op
@@ -81,7 +82,7 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> jax.Arra
     [1.0]
     """
     y_true, y_pred = matched(y_true, y_pred, "top_k_categorical_accuracy")
-    return _as_floats(nn.in_top_k(jnp.argmax(y_true, -1), y_pred, k))
+    return _as_floats(nn.in_top_k(argmax(y_true, -1), y_pred, k))
 
 
 @op

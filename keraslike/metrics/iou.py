@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from keraslike.core import dtypes
 from keraslike.core.arguments import positive, warn_user
 from keraslike.metrics.metric import Metric
+from keraslike.ops.cpu_argmax import argmax
 from keraslike.ops.wrap import array
 
 
@@ -65,7 +66,7 @@ class IoU(Metric):
             sample_weight: a weight for each class number, or for each sample.
         """
         y_true, y_pred = (
-            (array(y) if sparse else jnp.argmax(array(y), self.axis)).astype("int32")
+            (array(y) if sparse else argmax(array(y), self.axis)).astype("int32")
             for y, sparse in ((y_true, self.sparse_y_true), (y_pred, self.sparse_y_pred))
         )
         if y_true.size != y_pred.size:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from keraslike.core.operation import op
+from keraslike.ops.cpu_argmax import argmax
 from keraslike.ops.wrap import array, public
 
 
@@ -102,7 +103,7 @@ def _greedy(
 ) -> tuple[jax.Array, jax.Array]:
     steps = jnp.arange(x.shape[1])
     counts = steps < lengths[:, None]
-    labels = jnp.where(counts, jnp.argmax(x, -1), blank)
+    labels = jnp.where(counts, argmax(x, -1), blank)
     scores = -jnp.sum(jnp.where(counts, jnp.max(x, -1), 0), 1, keepdims=True)
     kept = labels != blank
     if merge_repeated:

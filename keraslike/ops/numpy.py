@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from keraslike.core import context, dtypes, sparsity
 from keraslike.core.operation import op
-from keraslike.ops import arrays, choosing, products, wrap
+from keraslike.ops import arrays, choosing, cpu_argmax, products, wrap
 from keraslike.ops.arrays import *  # noqa: F403
 from keraslike.ops.choosing import *  # noqa: F403
 from keraslike.ops.wrap import axes_of, binary, bitwise, operand, reduction, unary
@@ -142,8 +142,8 @@ amax = reduction(jnp.amax, "amax")
 amin = reduction(jnp.amin, "amin")
 all = reduction(jnp.all)
 any = reduction(jnp.any)
-argmax = reduction(jnp.argmax)
-argmin = reduction(jnp.argmin)
+argmax = reduction(cpu_argmax.argmax)
+argmin = reduction(cpu_argmax.argmin)
 nansum = reduction(jnp.nansum)
 nanmean = reduction(jnp.nanmean)
 nanvar = reduction(jnp.nanvar)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from keraslike.ops import cpu_argmax
 from keraslike.tf import derivatives, documentation, dtypes
 from keraslike.tf.conversion import (
     _as_operand,
@@ -289,15 +290,15 @@ def _arg(name: str, fn: Callable, worst: float) -> Callable:
             if x.dtype.kind == "f":  # comparisons with NaN are false
                 x = jnp.where(jnp.isnan(x), worst, x)
             # Places of 32 bits: XLA's programs with others are not compiled outside of this block.
-            return fn(jnp.asarray(x), axis + x.ndim * (axis < 0), np.int32).astype(kind)
+            return fn(jnp.asarray(x), axis, dtype=np.int32).astype(kind)
 
     arg.__name__ = arg.__qualname__ = name
     arg.__doc__ = f"Where along an axis the value is that of reduce_{name[3:]}."
     return arg
 
 
-argmax = _arg("argmax", jax.lax.argmax, -math.inf)
-argmin = _arg("argmin", jax.lax.argmin, math.inf)
+argmax = _arg("argmax", cpu_argmax.argmax, -math.inf)
+argmin = _arg("argmin", cpu_argmax.argmin, math.inf)
 
 
 @operation("cumsum", "x")

@@ -558,3 +558,26 @@ def test_convolutions_with_windows_larger_than_the_image(size, window, strides, 
 
     for ours, expected in zip(jax.tree.leaves(of(cpu_conv.conv)), jax.tree.leaves(of(plain_conv))):
         same(ours, expected, 1e-5)
+
+
+@pytest.mark.parametrize("name", ["argmax", "argmin"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8", "uint8", "bool"])
+def test_places_of_extremes(name: str, dtype: str) -> None:
+    # Of 40 values, few of which differ, so that the first of equal ones counts.
+    for shape, axis in (((5, 40), 1), ((40, 3), 0), ((2, 3, 40), -1), ((2, 20), None)):
+        x = (normal(shape, 0) * 3).astype("int8").astype(dtype)
+        for keepdims in (False, True):
+            ours = getattr(ops, name)(x, axis, keepdims)
+            expected = getattr(jnp, name)(x, axis, keepdims=keepdims)
+            assert ours.dtype == expected.dtype
+            np.testing.assert_array_equal(ours, expected)
+
+
+def test_places_of_extremes_of_nan_and_of_infinities() -> None:
+    x = np.full((4, 40), -np.inf, "float32")
+    x[1, [7, 9]] = np.nan
+    x[2, 5:] = np.inf
+    for function in (ops.argmax, jax.jit(ops.argmax, static_argnums=1)):
+        assert function(x, 1).tolist() == [0, 7, 5, 0]
+    assert ops.argmin(x, 1).tolist() == [0, 7, 0, 0]
+    assert jax.grad(lambda v: v[ops.argmax(v)] ** 2)(jnp.arange(40.0)).sum() == 78
