@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -199,8 +200,20 @@ class LayerState:
 
     # Keras's private names, which packages that derive from Layer use.
     def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list[Any]:
-        objects = base.iter_objects(self) if recursive else (self, *self._sublayers)
-        return [o for o in objects if isinstance(o, LayerState) and (include_self or o is not self)]
+        """The layers below this one in Keras's order: each before those below it, which are listed
+        from the last to the first where they are not this layer's own."""
+        found, seen = [self] if include_self else [], {id(self)}
+        pending = deque(self._in_order() if recursive else self._sublayers)
+        while pending:
+            obj = pending.popleft()
+            if id(obj) in seen:
+                continue
+            seen.add(id(obj))
+            if isinstance(obj, LayerState):
+                found.append(obj)
+            if recursive:
+                pending.extendleft(_below(obj))
+        return found
 
     @property
     def _seed_generators(self) -> list[SeedGenerator]:
@@ -231,10 +244,7 @@ class LayerState:
             for v in sorted(base.own_variables(obj), key=lambda v: not isinstance(v, nnx.Param)):
                 if everything or not isinstance(v, nnx.RngState):
                     found.setdefault(id(v), v)
-            if isinstance(obj, LayerState):
-                objects = obj._in_order()
-            else:
-                objects = [o for o in base.own_state(obj) if not isinstance(o, nnx.Variable)]
+            objects = _below(obj)
             if everything:  # Random streams come before sublayers.
                 objects.sort(key=lambda o: not isinstance(o, rng.SeedGenerator))
             for o in objects:
@@ -369,6 +379,13 @@ class LayerState:
             )
         for name, v in own.items():
             v.assign(store[name])
+
+
+def _below(obj: Any) -> list[Any]:
+    """The objects right below one, in order."""
+    if isinstance(obj, LayerState):
+        return obj._in_order()
+    return [o for o in base.own_state(obj) if not base.is_variable(o)]
 
 
 def number_of(obj: Any) -> int:

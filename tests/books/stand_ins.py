@@ -61,7 +61,7 @@ def write_files(folder: pathlib.Path) -> None:
     write("jena_climate_2009_2016.csv", "\n".join((header, *rows)))
     for part, number in (("train", 12), ("valid", 4), ("test", 4)):
         for i in range(number):
-            notes = np.repeat(rng.integers(50, 75, (30, 4)), 4, 0)
+            notes = np.repeat(rng.choice([0, *range(36, 82)], (30, 4)), 4, 0)
             lines = ("note0,note1,note2,note3", *(",".join(map(str, row)) for row in notes))
             write(f"jsb_chorales/{part}/chorale_{i:03}.csv", "\n".join(lines))
     table = ["service_date,day_type,bus,rail_boardings,total_rides"]
@@ -108,6 +108,32 @@ def write_pictures(folder: pathlib.Path, rng: np.random.Generator) -> None:
             shutil.copyfile(known, folder / f"train/{kind}.{i}.jpg")
 
 
+def write_sketches(folder: pathlib.Path) -> None:
+    """Drawings of `quickdraw`, each a sequence of strokes, in files of TFRecords, which the library
+    that a notebook is run with writes."""
+    tf, rng = sys.modules["tensorflow"], np.random.default_rng(0)
+    lists = {"int64_list": tf.train.Int64List, "float_list": tf.train.FloatList}
+
+    def feature(kind: str, values: list) -> Any:
+        return tf.train.Feature(**{kind: lists[kind](value=values)})
+
+    for part in ("training", "eval"):
+        (folder / f"{part}.tfrecord.classes").write_text("".join(f"{w}\n" for w in WORDS[:20]))
+        for i in range(10):
+            with tf.io.TFRecordWriter(str(folder / f"{part}.tfrecord-{i:05}-of-00010")) as file:
+                for _ in range(8):
+                    length = int(rng.integers(40, 120))
+                    ink = rng.normal(size=(length, 3))
+                    ink[:, 2] = np.arange(length) % 10 == 9  # where a stroke ends
+                    features = {
+                        "ink": feature("float_list", ink.ravel().tolist()),
+                        "shape": feature("int64_list", [length, 3]),
+                        "class_index": feature("int64_list", [int(rng.integers(20))]),
+                    }
+                    example = tf.train.Example(features=tf.train.Features(feature=features))
+                    file.write(example.SerializeToString())
+
+
 def get_file(fname: str | None = None, origin: str = "", *args: Any, **kwargs: Any) -> str:
     """`keras.utils.get_file`: an archive's content lies in the current folder already."""
     path = pathlib.Path.cwd() / (fname or origin).rsplit("/", 1)[-1]
@@ -115,6 +141,8 @@ def get_file(fname: str | None = None, origin: str = "", *args: Any, **kwargs: A
         path = path.with_name(path.name.partition(".")[0] + "_extracted")
         if not path.exists():
             path.symlink_to(".")
+        if path.name.startswith("quickdraw"):
+            write_sketches(path.parent)
     if not path.exists():
         raise OSError(f"there is nothing in the place of {origin or fname}")
     return str(path)

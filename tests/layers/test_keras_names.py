@@ -232,6 +232,26 @@ def test_what_is_tracked_by_hand_equals_keras():
     assert found[0] == found[1]
 
 
+def nested(k):
+    class Block(k.layers.Layer):
+        def __init__(self, name):
+            super().__init__(name=name)
+            self.several = [k.layers.Dense(1, name=f"{name}{i}") for i in range(3)]
+            self.last = k.layers.Dense(1, name=f"{name}z")
+
+    rows = k.Sequential([Block("s"), k.layers.Dense(2, name="end")], name="rows")
+    model = k.Model(name="all")
+    model.first, model.rows = Block("f"), rows
+    return model
+
+
+def test_the_order_of_all_layers_below_one_is_kerass():
+    """bayesflow compares the layers of two models by it."""
+    for options in ({}, {"include_self": False}, {"recursive": False}):
+        names = [[x.name for x in nested(k)._flatten_layers(**options)] for k in (keras, oracle)]
+        assert names[0] == names[1]
+
+
 def test_a_layer_is_cloned_with_other_weights_as_built_as_it_is():
     layer = layers.Dense(3)
     layer.build((None, 2))
