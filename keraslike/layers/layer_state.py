@@ -202,7 +202,8 @@ class LayerState:
     def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list[Any]:
         """The layers below this one in Keras's order: each before those below it, which are listed
         from the last to the first where they are not this layer's own."""
-        found, seen = [self] if include_self else [], {id(self)}
+        found: list[Any] = [self] if include_self else []
+        seen = {id(self)}
         pending = deque(self._in_order() if recursive else self._sublayers)
         while pending:
             obj = pending.popleft()
