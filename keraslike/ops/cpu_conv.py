@@ -35,6 +35,7 @@ from keraslike.ops.plain_conv import (
     plain_conv,
     plain_last,
     plain_transposed,
+    slices_of,
     turned,
 )
 from keraslike.ops.products import contract
@@ -165,22 +166,6 @@ def _form(channels: int, kernel: Sequence[int]) -> Callable | None:
     return _few if channels <= 4 and taps <= 64 else _dense
 
 
-def _slices(x: jax.Array, g: Geometry, window: Sequence[int]) -> list[jax.Array]:
-    """For each tap of the window, in the kernel's order, the inputs that it is multiplied with."""
-    x = pad(x, 0, ((0, 0), *g.pads, (0, 0)))
-    out = [
-        (n - (k - 1) * d - 1) // s + 1
-        for n, k, s, d in zip(x.shape[1:-1], window, g.strides, g.dilation)
-    ]
-    found = []
-    for tap in itertools.product(*map(range, window)):
-        first = [t * d for t, d in zip(tap, g.dilation)]
-        stop = [f + (n - 1) * s + 1 for f, n, s in zip(first, out, g.strides)]
-        limits = (x.shape[0], *stop, x.shape[-1])
-        found.append(lax.slice(x, (0, *first, 0), limits, (1, *g.strides, 1)))
-    return found
-
-
 def _pointwise(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
     """A window of one element: a matrix product.
 
@@ -188,7 +173,7 @@ def _pointwise(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
     """
 
     def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        (x,) = _slices(x, g, kernel.shape[:-2])
+        (x,) = slices_of(x, g, kernel.shape[:-2])
         kernel = kernel.reshape(kernel.shape[-2:])
         return lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ())))
 
@@ -318,7 +303,7 @@ def _depthwise(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
 
 def _gathered(x: jax.Array, weights: jax.Array, window: Sequence[int], g: Geometry) -> jax.Array:
     """For each output, the sum of the taps' inputs times their weights."""
-    taps = _slices(*_padded(x, g), window)
+    taps = slices_of(*_padded(x, g), window)
     found = [
         jnp.asarray(sum(tap * weights[i, :, j] for i, tap in enumerate(taps)))
         for j in range(weights.shape[-1])
@@ -357,7 +342,7 @@ def _correlated(
     parts = max(1, min(parts, batch)) if isinstance(batch, int) else 1
     each = -(-batch // parts)
     more = each * parts - batch
-    taps = _slices(*_padded(x, g, more), window)
+    taps = slices_of(*_padded(x, g, more), window)
     dy = pad(dy, 0, ((0, more), *((0, 0),) * (dy.ndim - 1)))
     dy = dy.reshape(*taps[0].shape, -1)
     products = [tap * dy[..., j] for tap in taps for j in range(dy.shape[-1])]
@@ -422,7 +407,7 @@ def _products(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
     return jnp.asarray(
         sum(
             tap[..., c : c + 1] * weights[i, c]
-            for i, tap in enumerate(_slices(x, g, kernel.shape[:-2]))
+            for i, tap in enumerate(slices_of(x, g, kernel.shape[:-2]))
             for c in range(x.shape[-1])
         )
     )
@@ -430,7 +415,7 @@ def _products(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
 
 def _patches(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
     """One matrix product with the patches of all windows."""
-    seen = jnp.concatenate(_slices(x, g, kernel.shape[:-2]), -1)
+    seen = jnp.concatenate(slices_of(x, g, kernel.shape[:-2]), -1)
     return contract(seen, kernel.reshape(-1, kernel.shape[-1]))
 
 
@@ -440,7 +425,7 @@ def _patches_apart(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
     *window, channels, filters = kernel.shape
     planes = jnp.moveaxis(x, -1, 0)[..., None]
     planes = planes.reshape(channels * x.shape[0], *x.shape[1:-1], 1)
-    taps = _slices(planes, g, window)
+    taps = slices_of(planes, g, window)
     out = (x.shape[0], *taps[0].shape[1:-1])
     seen = jnp.stack([tap.reshape(channels, -1) for tap in taps])
     seen = seen.reshape(-1, seen.shape[-1])
@@ -483,7 +468,7 @@ def _volume_by_inputs(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array
     """The taps along the first axis become additional channels."""
     depth, *window, channels, filters = kernel.shape
     first = Geometry((g.strides[0], 1, 1), (g.pads[0], (0, 0), (0, 0)), (g.dilation[0], 1, 1))
-    seen = jnp.concatenate(_slices(x, first, (depth, 1, 1)), -1)
+    seen = jnp.concatenate(slices_of(x, first, (depth, 1, 1)), -1)
     planes = seen.reshape(-1, *seen.shape[2:])
     flat = jnp.moveaxis(kernel, 0, -3).reshape(*window, depth * channels, filters)
     y = _applied(planes, flat, Geometry(g.strides[1:], g.pads[1:], g.dilation[1:]))

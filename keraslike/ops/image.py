@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +11,12 @@ from jax import lax
 
 from keraslike.core import arguments, dtypes
 from keraslike.core.operation import op
-from keraslike.ops import convolution, image_transforms
+from keraslike.ops import image_transforms
 from keraslike.ops.core import saturate_cast
+from keraslike.ops.cpu import pads_of
 from keraslike.ops.image_layout import image_axes, is_last, ranked
 from keraslike.ops.image_transforms import *  # noqa: F403
+from keraslike.ops.plain_conv import Geometry, slices_of
 from keraslike.ops.wrap import array, public
 
 # -- colours ----------------------------------------------------------------------------------
@@ -274,12 +275,19 @@ def extract_patches(
     one = x.ndim == rank + 1
     x = x[None] if one else x
     window = arguments.sizes(rank, size=size)
-    channels = x.shape[-1 if is_last(data_format) else 1]
-    filters = math.prod(window) * channels
-    kernel = jnp.eye(filters, dtype=x.dtype).reshape(*window, channels, filters)
-    out = convolution.conv(
-        x, kernel, strides or window, padding, data_format, dilation_rate=dilation_rate
-    )
+    strides = arguments.sizes(rank, strides=window if strides is None else strides)
+    rates = arguments.sizes(rank, dilation_rate=dilation_rate)
+    x = x if is_last(data_format) else jnp.moveaxis(x, 1, -1)
+    reach = [(k - 1) * d + 1 for k, d in zip(window, rates)]
+    padding = arguments.one_of(("valid", "same"), padding=padding).upper()
+    pads = pads_of(x.shape[1:-1], reach, strides, padding)
+    if any(isinstance(n, int) and n + sum(p) < r for n, p, r in zip(x.shape[1:-1], pads, reach)):
+        raise ValueError(
+            f"A window of size={size} with dilation_rate={dilation_rate} is larger than the "
+            f"images. Received: images of shape {images.shape}"
+        )
+    out = jnp.concatenate(slices_of(x, Geometry(strides, pads, rates), window), -1)
+    out = out if is_last(data_format) else jnp.moveaxis(out, -1, 1)
     return out[0] if one else out
 
 

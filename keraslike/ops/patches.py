@@ -8,10 +8,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from keraslike.core import arguments
 from keraslike.core.operation import op
+from keraslike.ops.plain_conv import Geometry, slices_of
 from keraslike.ops.wrap import array, public
 
 
@@ -44,15 +44,12 @@ def unfold(
     """
     x = array(x)
     _check_rank(x, 4)
-    pads = arguments.sizes(2, 0, padding=padding)
-    out = lax.conv_general_dilated_patches(
-        x,
-        arguments.sizes(2, kernel_size=kernel_size),
-        arguments.sizes(2, stride=stride),
-        [(n, n) for n in pads],
-        rhs_dilation=arguments.sizes(2, dilation=dilation),
-    )
-    return out.reshape(*out.shape[:2], -1)
+    window = arguments.sizes(2, kernel_size=kernel_size)
+    pads = [(n, n) for n in arguments.sizes(2, 0, padding=padding)]
+    strides, rates = arguments.sizes(2, stride=stride), arguments.sizes(2, dilation=dilation)
+    found = slices_of(jnp.moveaxis(x, 1, -1), Geometry(strides, pads, rates), window)
+    out = jnp.moveaxis(jnp.stack(found, -1), (-2, -1), (1, 2))
+    return out.reshape(x.shape[0], x.shape[1] * len(found), -1)
 
 
 @op

@@ -9,6 +9,7 @@ the window is larger, which then takes up to fifty times as long.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from keraslike.ops.cpu import Bilinear, once
+from keraslike.ops.cpu import Bilinear, once, pad
 
 
 class Geometry(NamedTuple):
@@ -116,3 +117,19 @@ def around_of(
         (f, n + (k - 1) * d - f - (m - 1) * s - 1)
         for f, n, m, k, d, s in zip(first, size, out, window, g.dilation, g.strides)
     ]
+
+
+def slices_of(x: jax.Array, g: Geometry, window: Sequence[int]) -> list[jax.Array]:
+    """For each tap of the window, in the kernel's order, the inputs that it is multiplied with."""
+    x = pad(x, 0, ((0, 0), *g.pads, (0, 0)))
+    out = [
+        (n - (k - 1) * d - 1) // s + 1
+        for n, k, s, d in zip(x.shape[1:-1], window, g.strides, g.dilation)
+    ]
+    found = []
+    for tap in itertools.product(*map(range, window)):
+        first = [t * d for t, d in zip(tap, g.dilation)]
+        stop = [f + (n - 1) * s + 1 for f, n, s in zip(first, out, g.strides)]
+        limits = (x.shape[0], *stop, x.shape[-1])
+        found.append(lax.slice(x, (0, *first, 0), limits, (1, *g.strides, 1)))
+    return found

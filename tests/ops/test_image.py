@@ -101,3 +101,13 @@ def test_shapes_of_images_of_unknown_sizes(call, shape):
 def test_bad_arguments(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_patches_hold_the_values_as_they_are():
+    # As sums of products with ones and zeros, infinities would become NaN in other places.
+    x = np.ones((1, 4, 4, 1), "float32")
+    x[0, 0, 0], x[0, 3, 3] = np.nan, np.inf
+    patches = np.asarray(ops.image.extract_patches(x, 2))
+    assert np.isnan(patches).sum() == np.isinf(patches).sum() == 1
+    columns = np.asarray(ops.unfold(np.moveaxis(x, -1, 1), 2, stride=2))
+    assert np.isnan(columns).sum() == np.isinf(columns).sum() == 1
