@@ -49,6 +49,7 @@ class ArrayData:
     Args:
         data: `(x, y, sample_weight)`, each a structure of arrays or `None`.
         batch_size: samples a step; the last batch holds what is left.
+        steps: batches to cut the data into if there is no `batch_size`, which is 32 without both.
         shuffle: whether each epoch takes the samples in a new order.
     """
 
@@ -60,10 +61,13 @@ class ArrayData:
     def __init__(
         self,
         data: Sequence[Any],
-        batch_size: int = 32,
+        batch_size: int | None = None,
         shuffle: bool = False,
         names: tuple[str, str, str] = PARTS,
+        steps: int | None = None,
     ):
+        given = batch_size
+        batch_size = 32 if batch_size is None else batch_size
         if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)):
             raise ValueError(f"batch_size must be an integer. Received: {batch_size!r}")
         if batch_size < 1:
@@ -83,6 +87,8 @@ class ArrayData:
             listed = ", ".join(f"{k}: {v}" for k, v in sizes.items())
             raise ValueError(f"All arrays must have the same number of samples. Received {listed}.")
         self.num_samples = next(iter(sizes.values()))
+        if given is None and steps is not None:
+            self.batch_size = max(1, math.ceil(self.num_samples / steps))
         self.steps = math.ceil(self.num_samples / self.batch_size)
         self.ahead = True  # A thread may cut the batches.
         self.has_text = any(
@@ -205,11 +211,13 @@ def adapt(
     *,
     batch_size: int | None = None,
     steps: int | None = None,
+    execution: int = 1,
     shuffle: bool = False,
     class_weight: dict[int, float] | None = None,
     names: tuple[str, str, str] = PARTS,
 ) -> ArrayData | StreamData:
-    """The data source for a user's data; raises ValueError for unsupported data."""
+    """The data source for a user's data; raises ValueError for unsupported data. Streams are read
+    in multiples of `execution` batches."""
     streams = isinstance(x, PyDataset) or (
         not hasattr(x, "shape")
         and not is_tree(x)
@@ -231,15 +239,14 @@ def adapt(
                 f"{names[0]} is a data set without end: say how many batches are to be taken "
                 "(steps_per_epoch, validation_steps, steps)."
             )
-        return StreamData(x, steps, class_weight, shuffle=bool(shuffle))
+        whole_executions = steps and math.ceil(steps / execution) * execution
+        return StreamData(x, whole_executions, class_weight, shuffle=bool(shuffle))
     if class_weight is not None:
         if y is None:
             raise ValueError("class_weight needs y.")
         by_class = class_weights_of(y, class_weight)
         sample_weight = by_class if sample_weight is None else np.asarray(sample_weight) * by_class
-    return ArrayData(
-        (x, y, sample_weight), 32 if batch_size is None else batch_size, bool(shuffle), names
-    )
+    return ArrayData((x, y, sample_weight), batch_size, bool(shuffle), names, steps)
 
 
 def split(arrays: Sequence[Any], validation_split: float) -> tuple[Batch, Batch]:

@@ -82,7 +82,8 @@ class Trainer(Steps):
         Args:
             x, y, sample_weight: arrays, lists or dicts of them; or x alone, a generator or
                 `PyDataset` of `(x, y)` or `(x, y, sample_weight)`.
-            batch_size: samples a step, 32 by default; the last batch may be smaller.
+            batch_size: samples a step; the last batch may be smaller. By default 32, or as many as
+                make `steps_per_epoch` batches of the arrays.
             epochs: the epoch to stop after (`initial_epoch` is the one to begin with).
             verbose: 0 nothing, 1 a progress bar, 2 a line an epoch.
             callbacks: Callbacks.
@@ -118,7 +119,8 @@ class Trainer(Steps):
             y,
             sample_weight,
             batch_size=batch_size,
-            steps=self._in_executions(steps_per_epoch),
+            steps=steps_per_epoch,
+            execution=self._execution,
             shuffle=bool(shuffle),
             class_weight=class_weight,
         )
@@ -132,7 +134,8 @@ class Trainer(Steps):
             validate = _validation_source(
                 validation_data,
                 validation_batch_size or batch_size,
-                self._in_executions(validation_steps),
+                validation_steps,
+                self._execution,
             )
             validation_steps = _limited(validation_steps, validate)
         example = source.example()
@@ -142,7 +145,7 @@ class Trainer(Steps):
         validation = None
         steps = source.steps if steps_per_epoch is None else steps_per_epoch
         if isinstance(source, ArrayData) and steps_per_epoch is not None:
-            steps, source.goes_on = min(steps_per_epoch, source.steps), True
+            source.goes_on = True
         shown = verbosity(verbose) != 0
         events = CallbackList.of_call(
             callbacks, self, True, shown, verbose=verbose, epochs=epochs, steps=steps
@@ -253,8 +256,9 @@ class Trainer(Steps):
         self._need_compiled("evaluate")
         verbosity(verbose)
         _at_least_1(batch_size=batch_size, steps=steps)
-        limit = self._in_executions(steps)
-        source = adapt(x, y, sample_weight, batch_size=batch_size, steps=limit)
+        source = adapt(
+            x, y, sample_weight, batch_size=batch_size, steps=steps, execution=self._execution
+        )
         steps = _limited(steps, source)
         planned = source.steps if steps is None else steps
         shown = verbosity(verbose) != 0
@@ -314,7 +318,7 @@ class Trainer(Steps):
         self, x: Any, batch_size: int | None, verbose: Any, steps: int | None, callbacks: Any
     ) -> Any:
         verbosity(verbose)
-        source = adapt(x, batch_size=batch_size, steps=self._in_executions(steps))
+        source = adapt(x, batch_size=batch_size, steps=steps, execution=self._execution)
         steps = _limited(steps, source)
         self._prepare(source.example(), "predict")
         program = self._program("predict")
@@ -455,14 +459,16 @@ def _is_empty(validation_data: Any) -> bool:
     return bool(arrays) and all(a.shape and a.shape[0] == 0 for a in arrays)
 
 
-def _validation_source(given: Any, batch_size: int | None, steps: int | None) -> Any:
+def _validation_source(
+    given: Any, batch_size: int | None, steps: int | None, execution: int
+) -> Any:
     if isinstance(given, (ArrayData, StreamData)):
         return given
     parts = (given, None, None)
     if isinstance(given, (tuple, list)):
         parts = unpack_x_y_sample_weight(tuple(given))
     names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
-    return adapt(*parts, batch_size=batch_size, steps=steps, names=names)
+    return adapt(*parts, batch_size=batch_size, steps=steps, execution=execution, names=names)
 
 
 def _validates(epoch: int, freq: int | list[int]) -> bool:

@@ -65,6 +65,13 @@ def test_enough_data_is_not_spoken_of():
     assert run(lambda m: m.fit(X, Y, steps_per_epoch=1, verbose=0, callbacks=[Stops()]))[1] == 0
 
 
+def test_without_a_batch_size_arrays_are_cut_into_as_many_batches_as_there_are_steps():
+    """As in Keras."""
+    cut = make().fit(X[:23], Y[:23], steps_per_epoch=3, epochs=2, shuffle=False, verbose=0)
+    expected = make().fit(X[:23], Y[:23], batch_size=8, epochs=2, shuffle=False, verbose=0)
+    assert cut.history == expected.history and cut.params["steps"] == 3
+
+
 def test_more_steps_than_arrays_have_are_those_that_they_have():
     few, told = run(
         lambda m: m.fit(X, Y, batch_size=8, steps_per_epoch=9, epochs=2, shuffle=False, verbose=0)
