@@ -1,5 +1,5 @@
 """Resizing of images in numpy, since JAX would compile a program for each size of image. The values
-are those of `tf.image.resize` without antialiasing."""
+are those of `tf.image.resize`."""
 
 from __future__ import annotations
 
@@ -22,18 +22,25 @@ def _mitchell(x: np.ndarray) -> np.ndarray:
 
 # The weight of a pixel as a function of its distance, and the radius beyond which it is zero.
 _KERNELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
+    "bilinear": (lambda x: np.maximum(1 - x, 0), 1),
     "bicubic": (_cubic, 2),
     "lanczos3": (lambda x: np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0), 3),
     "lanczos5": (lambda x: np.where(x < 5, np.sinc(x) * np.sinc(x / 5), 0), 5),
     "gaussian": (lambda x: np.where(x < 1.5, np.exp(-2 * x * x), 0), 1.5),
     "mitchellcubic": (_mitchell, 2),
 }
-METHODS = ("bilinear", "nearest", "bicubic", "area", *list(_KERNELS)[1:])
+METHODS = ("bilinear", "nearest", "bicubic", "area", *list(_KERNELS)[2:])
+_STEPS = 1024  # TensorFlow has a table of the cubic kernel with so many values a pixel
 
 
 @functools.lru_cache(256)
-def _taps(size: int, wanted: int, method: str) -> tuple[np.ndarray, np.ndarray]:
-    """The indices of the pixels on an axis that contribute to each new one, and their weights."""
+def _taps(
+    size: int, wanted: int, method: str, antialias: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """The indices of the pixels on an axis that contribute to each new one, and their weights.
+
+    With `antialias` the kernel is as wide as a new pixel, where that is larger than an old one.
+    """
     at = (np.arange(wanted) + 0.5) * (size / wanted)
     if method == "nearest":
         return np.minimum(at.astype(int), size - 1)[:, None], np.ones((wanted, 1), "float32")
@@ -45,12 +52,31 @@ def _taps(size: int, wanted: int, method: str) -> tuple[np.ndarray, np.ndarray]:
         weights = np.maximum(weights, 0)
     else:
         kernel, radius = _KERNELS[method]
-        first = np.ceil(at - radius - 0.5)
-        places = first[:, None] + np.arange(int(np.ceil(2 * radius)))
-        weights = kernel(np.abs(places + 0.5 - at[:, None]))
+        one = np.float32(1)
+        step = one / (np.float32(wanted) / np.float32(size))
+        at = (np.arange(wanted, dtype="float32") + one / 2) * step
+        width = max(step, one) if antialias else one
+        if method == "bicubic" and not antialias:
+            part = at - one / 2 - np.floor(at - one / 2)
+            at = np.floor(at - one / 2) + one / 2 + np.round(part * _STEPS) / np.float32(_STEPS)
+        first = np.ceil(at - np.float32(radius) * width - one / 2)
+        places = first[:, None] + np.arange(int(np.ceil(2 * radius * width)) + 1, dtype="float32")
+        weights = kernel(np.abs((places + one / 2 - at[:, None]) / width))
     weights = weights * ((places >= 0) & (places < size))
     weights /= weights.sum(1, keepdims=True)
     return np.clip(places, 0, size - 1).astype(int), weights.astype("float32")
+
+
+def matrix(size: int, wanted: int, method: str, antialias: bool = False) -> np.ndarray:
+    """The weight of each pixel on an axis in each new one, `(wanted, size)`.
+
+    >>> matrix(4, 2, "area").tolist()
+    [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
+    """
+    places, weights = _taps(size, wanted, method, antialias)
+    out = np.zeros((wanted, size), "float32")
+    np.add.at(out, (np.arange(wanted)[:, None], places), weights)
+    return out
 
 
 @functools.lru_cache(256)
@@ -92,10 +118,10 @@ def _mixed(first: np.ndarray, second: np.ndarray, part: np.ndarray) -> np.ndarra
     return out
 
 
-def _along(image: np.ndarray, axis: int, wanted: int, method: str) -> np.ndarray:
-    if image.shape[axis] == wanted:
+def _along(image: np.ndarray, axis: int, wanted: int, method: str, antialias: bool) -> np.ndarray:
+    if image.shape[axis] == wanted and method not in _SMOOTHING:
         return image
-    places, weights = _taps(image.shape[axis], wanted, method)
+    places, weights = _taps(image.shape[axis], wanted, method, antialias)
     shape = (-1, *[1] * (image.ndim - 1 - axis))
     out: Any = None
     for p, w in zip(places.T, weights.T):
@@ -105,7 +131,12 @@ def _along(image: np.ndarray, axis: int, wanted: int, method: str) -> np.ndarray
     return out
 
 
-def resize(image: np.ndarray, size: tuple[int, int], method: str = "bilinear") -> np.ndarray:
+_SMOOTHING = ("gaussian", "mitchellcubic")  # which change images of the size wanted, too
+
+
+def resize(
+    image: np.ndarray, size: tuple[int, int], method: str = "bilinear", antialias: bool = False
+) -> np.ndarray:
     """An image `(height, width, channels)` resized to another height and width, float32.
 
     >>> resize(np.array([[[0], [2]]]), (1, 4)).ravel().tolist()
@@ -114,11 +145,11 @@ def resize(image: np.ndarray, size: tuple[int, int], method: str = "bilinear") -
     image = np.asarray(image)
     if image.dtype != np.uint8:  # bytes become floats only after they were gathered
         image = image.astype("float32", copy=False)
-    if method == "bilinear":
+    if method == "bilinear" and not antialias:
         return _bilinear(image, size)
     rows_first = size[0] * image.shape[1] <= size[1] * image.shape[0] * 2  # rows are faster to take
     for axis in (0, 1) if rows_first else (1, 0):
-        image = _along(image, axis, size[axis], method)
+        image = _along(image, axis, size[axis], method, antialias)
     return image.astype("float32", copy=False)
 
 

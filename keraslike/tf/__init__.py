@@ -17,6 +17,7 @@ from types import SimpleNamespace as _Namespace
 
 from keraslike.core import registry
 from keraslike.tf import (
+    audio,
     autodiff,
     autograph,
     bitwise,
@@ -224,6 +225,7 @@ globals().update({_name: getattr(table, _name) for _name in _SHARED.split()})
 
 _MODULES = {
     *(
+        "audio",
         "autodiff",
         "autograph",
         "bitwise",

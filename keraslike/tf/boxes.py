@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from keraslike.tf.conversion import _as_operand, constant, static
+from keraslike.tf.errors import InvalidArgumentError
+from keraslike.tf.operation import operation
 from keraslike.tf.structure import host
 from keraslike.tf.tensor import Tensor, run
 
@@ -146,6 +149,204 @@ def non_max_suppression_with_scores(
     return constant(np.asarray(found, np.int32)), constant(np.asarray(values, np.float32))
 
 
+# -- for batches, of sizes that are known in advance ----------------------------------------------
+
+
+def _shares(box: Any, others: Any) -> Any:
+    """The part of their union that a box has in common with each other box."""
+    corners = [
+        (jnp.minimum(b[..., :2], b[..., 2:]), jnp.maximum(b[..., :2], b[..., 2:]))
+        for b in (box, others)
+    ]
+    (low, high), (lows, highs) = corners
+    areas = [jnp.prod(upper - lower, -1) for lower, upper in corners]
+    common = jnp.prod(jnp.maximum(jnp.minimum(high, highs) - jnp.maximum(low, lows), 0), -1)
+    whole = areas[0] + areas[1] - common
+    there = (areas[0] > 0) & (areas[1] > 0)
+    return jnp.where(there, common / jnp.where(there, whole, 1), 0)
+
+
+def _best(boxes: Any, scores: Any, count: int, overlap: float, least: float) -> tuple[Any, Any]:
+    """The indices of at most `count` boxes that do not overlap, the best first, and how many."""
+
+    def step(state: Any, _: Any) -> tuple[Any, tuple[Any, Any]]:
+        best = jnp.argmax(jnp.where(state, scores, -jnp.inf))
+        there = state[best]
+        state = state & (_shares(boxes[best], boxes) <= overlap) & (jnp.arange(len(scores)) != best)
+        return state, (best, there)
+
+    _, (found, there) = jax.lax.scan(step, scores > least, None, count)
+    return jnp.where(there, found, 0).astype("int32"), jnp.sum(there, dtype="int32")
+
+
+class CombinedNonMaxSuppression(NamedTuple):
+    nmsed_boxes: Any
+    nmsed_scores: Any
+    nmsed_classes: Any
+    valid_detections: Any
+
+
+def combined_non_max_suppression(
+    boxes: Any,
+    scores: Any,
+    max_output_size_per_class: Any,
+    max_total_size: Any,
+    iou_threshold: Any = 0.5,
+    score_threshold: Any = float("-inf"),
+    pad_per_class: bool = False,
+    clip_boxes: bool = True,
+    name: Any = None,
+) -> CombinedNonMaxSuppression:
+    """The boxes with the highest scores for each class that do not overlap, of a batch of images.
+
+    Args:
+        boxes: `(batch, boxes, q, 4)`, where `q` is 1 or the number of classes.
+        scores: `(batch, boxes, classes)`.
+        max_output_size_per_class, max_total_size: the numbers of boxes to keep, of each class and
+            in all.
+        pad_per_class: whether there are at most `max_output_size_per_class * classes` boxes.
+        clip_boxes: whether coordinates are limited to `[0, 1]`.
+
+    Returns `(nmsed_boxes, nmsed_scores, nmsed_classes, valid_detections)`: boxes, scores and
+    classes of each image, the best first and filled up by zeros, and how many there are.
+
+    >>> from keraslike import tf
+    >>> boxes = tf.constant([[[[0.0, 0.0, 1.0, 1.0]], [[0.0, 0.0, 1.0, 0.9]]]])
+    >>> found = tf.image.combined_non_max_suppression(boxes, [[[0.5], [0.75]]], 2, 2)
+    >>> found.nmsed_scores.numpy().tolist(), found.valid_detections.numpy().tolist()
+    ([[0.75, 0.0]], [1])
+    """
+    boxes, scores = _as_operand(boxes), _as_operand(scores)
+    if len(boxes.shape) != 4 or len(scores.shape) != 3 or boxes.shape[1] != scores.shape[1]:
+        raise InvalidArgumentError(
+            "tf.image.combined_non_max_suppression: expected boxes (batch, boxes, q, 4) and scores "
+            f"(batch, boxes, classes). Received shapes {boxes.shape} and {scores.shape}."
+        )
+    if boxes.shape[2] not in (1, scores.shape[2]):
+        raise InvalidArgumentError(
+            "tf.image.combined_non_max_suppression: there must be boxes for all classes together, "
+            f"or for each of {scores.shape[2]}. Received: {boxes.shape[2]}"
+        )
+    each, total = int(static(max_output_size_per_class)), int(static(max_total_size))
+    limits = float(static(iou_threshold)), float(static(score_threshold))
+    if min(each, total) <= 0 or not 0 <= limits[0] <= 1:
+        raise InvalidArgumentError(
+            "tf.image.combined_non_max_suppression: sizes must be positive, and iou_threshold from "
+            f"0 to 1. Received: {each}, {total} and {limits[0]}"
+        )
+    rest = (each, total, *limits, bool(pad_per_class), bool(clip_boxes))
+    return run(_combined, (boxes, scores), rest, constant=(0, 1), stops=True)
+
+
+def _combined(
+    boxes: Any, scores: Any, each: int, total: int, overlap: float, least: float, pad: bool,
+    clip: bool,
+) -> Any:  # fmt: skip
+    classes = scores.shape[-1]
+    each = min(each, scores.shape[1])
+    size = min(total, each * classes) if pad else total
+
+    def of_image(boxes: Any, scores: Any) -> Any:
+        own = jnp.broadcast_to(jnp.moveaxis(boxes, 1, 0), (classes, len(boxes), 4))
+        found, counts = jax.vmap(lambda b, s: _best(b, s, each, overlap, least))(own, scores.T)
+        there = jnp.arange(each) < counts[:, None]
+        points = jnp.where(there, jnp.take_along_axis(scores.T, found, 1), -jnp.inf).reshape(-1)
+        kept = jnp.take_along_axis(own, found[..., None], 1).reshape(-1, 4)
+        order = jnp.argsort(points, descending=True, stable=True)[:size]
+        valid = there.reshape(-1)[order]
+        kept = jnp.clip(kept, 0, 1) if clip else kept
+        more = [(0, size - len(order))]
+        return (
+            jnp.pad(jnp.where(valid[:, None], kept[order], 0), [*more, (0, 0)]),
+            jnp.pad(jnp.where(valid, points[order], 0), more),
+            jnp.pad(jnp.where(valid, order // each, 0), more).astype(scores.dtype),
+            jnp.sum(valid, dtype="int32"),
+        )
+
+    return CombinedNonMaxSuppression(*jax.vmap(of_image)(boxes, scores))
+
+
+def non_max_suppression_padded(
+    boxes: Any,
+    scores: Any,
+    max_output_size: Any,
+    iou_threshold: Any = 0.5,
+    score_threshold: Any = float("-inf"),
+    pad_to_max_output_size: bool = False,
+    name: Any = None,
+    sorted_input: bool = False,
+    canonicalized_coordinates: bool = False,
+    tile_size: int = 512,
+) -> tuple[Tensor, Tensor]:
+    """Like `non_max_suppression`, also for batches `(batch, boxes, 4)`: indices, filled up by
+    zeros, and how many there are.
+
+    Args:
+        pad_to_max_output_size: whether there are `max_output_size` indices even if fewer would do.
+        sorted_input, canonicalized_coordinates, tile_size: accepted without effect: they only
+            promise what saves TensorFlow time.
+
+    >>> from keraslike import tf
+    >>> boxes = [[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.9]]
+    >>> kept, count = tf.image.non_max_suppression_padded(
+    ...     boxes, [0.5, 0.75], 2, pad_to_max_output_size=True
+    ... )
+    >>> kept.numpy().tolist(), int(count)
+    ([1, 0], 1)
+    """
+    boxes, scores = _as_operand(boxes), _as_operand(scores)
+    if len(boxes.shape) > 2 and not pad_to_max_output_size:
+        raise ValueError("'pad_to_max_output_size' must be True for batches of boxes.")
+    if not len(boxes.shape) == len(scores.shape) + 1 >= 2:
+        raise InvalidArgumentError(
+            "tf.image.non_max_suppression_padded: expected boxes (..., boxes, 4) and scores "
+            f"(..., boxes). Received shapes {boxes.shape} and {scores.shape}."
+        )
+    count = int(static(max_output_size))
+    rest = (count, float(static(iou_threshold)), float(static(score_threshold)))
+    found, valid = run(_padded, (boxes, scores), rest, constant=(0, 1), stops=True)
+    return (found if pad_to_max_output_size else found[: int(static(valid))]), valid
+
+
+def _padded(boxes: Any, scores: Any, count: int, overlap: float, least: float) -> Any:
+    batch = scores.shape[:-1]
+    best = jax.vmap(lambda b, s: _best(b, s, count, overlap, least))
+    found, valid = best(boxes.reshape(-1, *boxes.shape[-2:]), scores.reshape(-1, scores.shape[-1]))
+    return found.reshape(*batch, count), valid.reshape(batch)
+
+
+@operation("image.non_max_suppression_overlaps", "overlaps scores", "overlaps scores")
+def _of_overlaps(overlaps: Any, scores: Any, count: int, overlap: float, least: float) -> Any:
+    def step(state: Any, _: Any) -> tuple[Any, tuple[Any, Any]]:
+        best = jnp.argmax(jnp.where(state, scores, -jnp.inf))
+        there = state[best]
+        near = jnp.where(overlaps[best] > overlap, True, jnp.arange(len(scores)) == best)
+        return state & ~near, (best, there)
+
+    _, (found, there) = jax.lax.scan(step, scores > least, None, min(count, len(scores)))
+    return found.astype("int32"), jnp.sum(there, dtype="int32")
+
+
+def non_max_suppression_overlaps(
+    overlaps: Any,
+    scores: Any,
+    max_output_size: Any,
+    overlap_threshold: Any = 0.5,
+    score_threshold: Any = float("-inf"),
+    name: Any = None,
+) -> Tensor:
+    """Like `non_max_suppression`, for boxes of which the overlaps `(boxes, boxes)` are given.
+
+    >>> from keraslike import tf
+    >>> overlaps = [[1.0, 0.9], [0.9, 1.0]]
+    >>> tf.image.non_max_suppression_overlaps(overlaps, [0.5, 0.75], 2).numpy().tolist()
+    [1]
+    """
+    limits = (float(static(v)) for v in (overlap_threshold, score_threshold))
+    found, valid = _of_overlaps(overlaps, scores, int(static(max_output_size)), *limits)
+    return found[: int(static(valid))]
+
+
 def draw_bounding_boxes(images: Any, boxes: Any, colors: Any, name: Any = None) -> Tensor:
     """Images with the outlines of boxes, one pixel wide.
 
@@ -184,6 +385,8 @@ def draw_bounding_boxes(images: Any, boxes: Any, colors: Any, name: Any = None) 
 
 
 __all__ = [
+    *("combined_non_max_suppression", "non_max_suppression_overlaps"),
+    "non_max_suppression_padded",
     *("crop_and_resize", "draw_bounding_boxes", "non_max_suppression"),
     "non_max_suppression_with_scores",
 ]

@@ -15,10 +15,12 @@ from keraslike.core.tracebacks import (
     enable_traceback_filtering,
     is_traceback_filtering_enabled,
 )
-from keraslike.tf import documentation, effects
+from keraslike.tf import documentation, dtypes, effects
+from keraslike.tf import tensor as tensor_module
 from keraslike.tf.conversion import _as_operand
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operation
+from keraslike.tf.structure import Structure
 from keraslike.tf.tensor import Tensor, raw
 
 
@@ -231,6 +233,114 @@ def assert_shapes(
             raise ValueError(f"{message or ''} Expected shape {wanted}. Received: {found}")
 
 
+def assert_all_finite(x: Any, message: str, name: str | None = None) -> Tensor:
+    """Returns the tensor, if all its elements are finite: the same as `check_numerics`.
+
+    >>> from keraslike import tf
+    >>> tf.debugging.assert_all_finite([1.0, 2.0], "weights").numpy().tolist()
+    [1.0, 2.0]
+    """
+    return check_numerics(x, message)
+
+
+def assert_integer(x: Any, message: str | None = None, name: str | None = None) -> None:
+    """Raises TypeError unless the tensor has a dtype of integers.
+
+    >>> from keraslike import tf
+    >>> tf.debugging.assert_integer([1, 2])
+    """
+    found = _as_operand(x).dtype
+    if not dtypes.as_dtype(found).is_integer:
+        raise TypeError(f"{message or ''} x must have an integer dtype. Received: {found}")
+
+
+def assert_scalar(tensor: Any, message: str | None = None, name: str | None = None) -> None:
+    """Raises ValueError unless the tensor has no axes.
+
+    >>> from keraslike import tf
+    >>> tf.debugging.assert_scalar(1.0)
+    """
+    found = _as_operand(tensor).shape
+    if len(found):
+        raise ValueError(f"{message or ''} Expected a scalar. Received shape {found}.")
+
+
+def assert_proper_iterable(values: Any) -> None:
+    """Raises TypeError for what is no iterable, and for tensors, arrays and texts, which are.
+
+    >>> from keraslike import tf
+    >>> tf.debugging.assert_proper_iterable([tf.constant(1.0)])
+    """
+    if isinstance(values, (Tensor, Structure, np.ndarray, str, bytes)) or not hasattr(
+        values, "__iter__"
+    ):
+        raise TypeError(f"values must be a list or another iterable. Received: {type(values)}")
+
+
+def assert_same_float_dtype(tensors: Any = None, dtype: Any = None) -> dtypes.DType:
+    """The dtype of all tensors, a floating-point one, by default float32.
+
+    Raises ValueError if they have different dtypes, or another kind of dtype.
+
+    >>> from keraslike import tf
+    >>> tf.debugging.assert_same_float_dtype([tf.constant(1.0), None], tf.float32)
+    tf.float32
+    """
+    wanted = None if dtype is None else dtypes.as_dtype(dtype)
+    for tensor in tensors or ():
+        if tensor is None:
+            continue
+        found = dtypes.as_dtype(tensor.dtype)
+        if wanted not in (None, found):
+            raise ValueError(f"Tensor has dtype {found.name} where {wanted.name} was expected.")
+        wanted = found
+    wanted = wanted or dtypes.float32
+    if not wanted.is_floating:
+        raise ValueError(f"Expected floating point type, got {wanted.name}.")
+    return wanted
+
+
+def enable_check_numerics(stack_height_limit: int = 30, path_length_limit: int = 50) -> None:
+    """From now on, operations raise InvalidArgumentError where they give NaN or infinite numbers.
+
+    Functions check this too if they are traced afterwards. A call of a layer is one operation.
+
+    Args:
+        stack_height_limit, path_length_limit: accepted without effect; the error has a traceback.
+
+    >>> from keraslike import tf
+    >>> tf.debugging.enable_check_numerics()
+    >>> tf.math.log(-1.0)
+    Traceback (most recent call last):
+        ...
+    keraslike.tf.errors.InvalidArgumentError: The output of log : Tensor had NaN values
+    >>> tf.debugging.disable_check_numerics()
+    """
+    tensor_module.inspected = _inspected
+
+
+def disable_check_numerics() -> None:
+    """Ends what `enable_check_numerics` began.
+
+    >>> from keraslike import tf
+    >>> tf.debugging.disable_check_numerics()
+    """
+    tensor_module.inspected = None
+
+
+def _inspected(name: str, out: Any) -> Any:
+    message = f"The output of {name or 'an operation'}"
+    for leaf in jax.tree.leaves(out, is_leaf=lambda x: isinstance(x, Tensor)):
+        value = getattr(leaf, "_value", None)
+        if value is None or not jnp.issubdtype(value.dtype, jnp.inexact):
+            continue
+        if not isinstance(value, jax.core.Tracer):
+            _refuse(np.asarray(value), message)
+        elif not effects.noted(lambda given: _refuse(np.asarray(given), message), [value]):
+            effects.call_back(lambda given: _refuse(given[0], message), [value])
+    return out
+
+
 def is_numeric_tensor(tensor: Any) -> bool:
     """Whether `tensor` is a tensor of numbers.
 
@@ -275,6 +385,8 @@ def get_logger() -> logging.Logger:
 documentation.describe(globals(), "debugging")
 
 __all__ = [
+    *("assert_all_finite", "assert_integer", "assert_proper_iterable", "assert_same_float_dtype"),
+    *("assert_scalar", "disable_check_numerics", "enable_check_numerics"),
     *("Assert", "assert_near", "assert_rank", "assert_rank_at_least", "assert_rank_in"),
     *("assert_shapes", "assert_type", "check_numerics", "get_log_device_placement"),
     *("is_numeric_tensor", "set_log_device_placement"),

@@ -20,7 +20,19 @@ class OpError(Exception):
         self.node_def, self.op = (kwargs.get(n, given.get(n)) for n in ("node_def", "op"))
         first = args[0] if len(args) == 1 else ""
         self.message = str(kwargs.get("message", given.get("message", first)))
+        self._code = kwargs.get("error_code", args[3] if len(args) > 3 else None)
         super().__init__(self.message)
+
+    @property
+    def error_code(self) -> int | None:
+        """The number of the kind of error, as `tf.errors.NOT_FOUND`."""
+        own = next((_CODES[t.__name__] for t in type(self).__mro__ if t.__name__ in _CODES), None)
+        return own if self._code is None else self._code
+
+    @property
+    def experimental_payloads(self) -> dict[bytes, bytes]:
+        """What a server has added to the error: nothing here."""
+        return {}
 
 
 class InvalidArgumentError(OpError, ValueError):
@@ -127,6 +139,40 @@ class UnimplementedError(OpError, NotImplementedError):
     """
 
 
+class OperatorNotAllowedInGraphError(TypeError):
+    """An operator of Python was used on a tensor that is being traced.
+
+    >>> from keraslike import tf
+    >>> issubclass(tf.errors.OperatorNotAllowedInGraphError, TypeError)
+    True
+    """
+
+
+# What services and other processes raise, of which keraslike itself raises none.
+_OTHERS = {
+    "AbortedError": "An operation was aborted, as by another one at the same time.",
+    "DeadlineExceededError": "An operation took longer than it may.",
+    "InternalError": "Something that must always hold did not: a fault of the system.",
+    "ResourceExhaustedError": "There is not enough of something, such as memory.",
+    "UnauthenticatedError": "A request lacks valid credentials.",
+    "UnavailableError": "A service is not available for now.",
+    "UnknownError": "An error of another kind.",
+}
+for _name, _text in _OTHERS.items():
+    _example = f">>> from keraslike import tf\n>>> tf.errors.{_name}(None, None, 'why').message"
+    globals()[_name] = type(
+        _name, (OpError,), {"__doc__": f"{_text}\n\n{_example}\n'why'", "__module__": __name__}
+    )
+
+_KINDS = (
+    *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND"),
+    *("ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION"),
+    *("ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"),
+    "UNAUTHENTICATED",
+)
+globals().update({_kind: _number for _number, _kind in enumerate(_KINDS)})
+_CODES = {f"{_kind.title().replace('_', '')}Error": _number for _number, _kind in enumerate(_KINDS)}
+
 __all__ = [
     "AlreadyExistsError",
     "CancelledError",
@@ -135,8 +181,11 @@ __all__ = [
     "InvalidArgumentError",
     "NotFoundError",
     "OpError",
+    "OperatorNotAllowedInGraphError",
     "OutOfRangeError",
     "PermissionDeniedError",
     "UnimplementedError",
+    *_KINDS,
+    *_OTHERS,
 ]
 __dir__ = __all__.copy

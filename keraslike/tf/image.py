@@ -23,7 +23,6 @@ from keraslike.tf.pictures import convert_image_dtype
 from keraslike.tf.table import maximum, reduce_mean, reduce_std, reduce_sum, rsqrt
 from keraslike.tf.tensor import Tensor, run
 
-_METHODS = {"bilinear": "linear", "nearest": "nearest", "bicubic": "cubic", "lanczos3": "lanczos3"}
 
 for _module in (boxes, image_measures, pictures):
     globals().update({_name: getattr(_module, _name) for _name in _module.__all__})
@@ -38,8 +37,9 @@ class ResizeMethod:
     'bilinear'
     """
 
-    BILINEAR, NEAREST_NEIGHBOR = "bilinear", "nearest"
-    BICUBIC, LANCZOS3 = "bicubic", "lanczos3"
+    BILINEAR, NEAREST_NEIGHBOR, BICUBIC, AREA = "bilinear", "nearest", "bicubic", "area"
+    LANCZOS3, LANCZOS5, GAUSSIAN = "lanczos3", "lanczos5", "gaussian"
+    MITCHELLCUBIC = "mitchellcubic"
 
 
 def resize(
@@ -59,32 +59,45 @@ def resize(
     [1, 3, 1, 3]
     """
     images = _as_operand(images)
-    if method not in _METHODS:
-        raise ValueError(f"method must be one of {sorted(_METHODS)}. Received: method={method!r}")
-    height, width = static(size)
+    if method not in resizing.METHODS:
+        raise ValueError(
+            f"method must be one of {sorted(resizing.METHODS)}. Received: method={method!r}"
+        )
+    sizes = static(size)
+    if len(images.shape) not in (3, 4) or not isinstance(sizes, tuple) or len(sizes) != 2:
+        raise ValueError(
+            "tf.image.resize: images must have 3 or 4 axes, and size must be (height, width). "
+            f"Received: images of shape {tuple(images.shape)}, size={size}"
+        )
+    height, width = map(int, sizes)
     if preserve_aspect_ratio:
-        factor = min(height / images.shape[-3], width / images.shape[-2])
-        height, width = round(images.shape[-3] * factor), round(images.shape[-2] * factor)
+        have = np.asarray(images.shape[-3:-1], np.float32)
+        height, width = map(int, np.round((np.asarray(sizes, np.float32) / have).min() * have))
+    if min(height, width) <= 0:
+        raise InvalidArgumentError(
+            f"tf.image.resize: size must be positive. Received: {(height, width)}"
+        )
     return run(_resize, (images,), (height, width, method, antialias))
 
 
 def _resize(x: Any, height: int, width: int, method: str, antialias: bool) -> Any:
     shape = (*x.shape[:-3], height, width, x.shape[-1])
     exact = method != "nearest" or x.dtype.itemsize < 4 or x.dtype == np.float32
-    if (
-        exact
-        and not antialias
-        and x.size
-        and jax.default_backend() == "cpu"
-        and trace_state_clean()
-    ):
+    if exact and x.size and jax.default_backend() == "cpu" and trace_state_clean():
         images = np.asarray(x).reshape(-1, *x.shape[-3:])  # numpy needs no program for each size
-        made = [resizing.resize(image, (height, width), method) for image in images]
+        made = [resizing.resize(image, (height, width), method, antialias) for image in images]
         made = made[0] if x.ndim == 3 else np.stack(made).reshape(shape)
         return made.astype(x.dtype) if method == "nearest" else made
     if method == "nearest":
         return jax.image.resize(x, shape, "nearest")
-    return jax.image.resize(x.astype(np.float32), shape, _METHODS[method], antialias=antialias)
+    x = x.astype(np.float32)
+    if method == "bilinear" and not antialias:
+        return jax.image.resize(x, shape, "linear", antialias=False)
+    rows, columns = (
+        resizing.matrix(size, wanted, method, antialias)
+        for size, wanted in zip(x.shape[-3:-1], (height, width))
+    )
+    return jnp.einsum("Hh,...hwc,Ww->...HWc", rows, x, columns, precision="highest")
 
 
 def flip_left_right(image: Any) -> Tensor:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from keraslike.ops import products
-from keraslike.tf import derivatives, documentation, dtypes
+from keraslike.tf import bands, derivatives, documentation, dtypes
 from keraslike.tf.conversion import _as_operand, joined, static
 from keraslike.tf.errors import InvalidArgumentError
 from keraslike.tf.operation import operands, operation
@@ -563,32 +563,17 @@ def normalize(
     return tensor / length, length
 
 
+globals().update({_name: getattr(bands, _name) for _name in bands.__all__})
 documentation.describe(globals(), "linalg")
 
 __all__ = sorted(
-    [*_TABLE]
-    + [
-        "band_part",
-        "cholesky_solve",
-        "cross",
-        "diag",
-        "diag_part",
-        "einsum",
-        "eye",
-        "global_norm",
-        "inv",
-        "lstsq",
-        "lu",
-        "matmul",
-        "matrix_transpose",
-        "matvec",
-        "matrix_rank",
-        "norm",
-        "normalize",
-        "pinv",
-        "solve",
-        "svd",
+    [
+        *_TABLE,
+        *bands.__all__,
+        *("band_part", "cholesky_solve", "cross", "diag", "diag_part", "einsum", "eye"),
+        *("global_norm", "inv", "l2_normalize", "lstsq", "lu", "matmul", "matrix_rank"),
+        *("matrix_transpose", "matvec", "norm", "normalize", "pinv", "set_diag", "solve"),
+        *("svd", "tensordot", "triangular_solve"),
     ]
-    + ["l2_normalize", "set_diag", "tensordot", "triangular_solve"]
 )
 __dir__ = __all__.copy

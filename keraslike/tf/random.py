@@ -5,7 +5,9 @@ Other distributions, and traced functions without a seed, draw from keraslike's 
 
 from __future__ import annotations
 
+import enum
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -27,6 +29,11 @@ from keraslike.tf.generators import (  # noqa: F401
 )
 from keraslike.tf.indexing import gather
 from keraslike.tf.ops import cast, stack
+from keraslike.tf.samplers import (  # noqa: F401
+    all_candidate_sampler,
+    log_uniform_candidate_sampler,
+    uniform_candidate_sampler,
+)
 from keraslike.tf.tensor import WIDE, Tensor, run, wrap
 
 
@@ -372,7 +379,30 @@ def poisson(
     return _from_seed("poisson", state, (*shape, *more), dtype, rates)
 
 
+class Algorithm(enum.IntEnum):
+    """The kinds of generators, of which `Generator` has the first.
+
+    >>> from keraslike import tf
+    >>> tf.random.Algorithm.PHILOX.value
+    1
+    """
+
+    PHILOX, THREEFRY, AUTO_SELECT = 1, 2, 3
+
+
+experimental = SimpleNamespace(
+    Algorithm=Algorithm,
+    Generator=Generator,
+    create_rng_state=create_rng_state,
+    get_global_generator=get_global_generator,
+    set_global_generator=set_global_generator,
+    stateless_fold_in=fold_in,
+    stateless_split=split,
+)
+
 __all__ = [
+    *("Algorithm", "all_candidate_sampler", "experimental", "log_uniform_candidate_sampler"),
+    "uniform_candidate_sampler",
     *(
         "Generator",
         "categorical",
